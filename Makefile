@@ -1,0 +1,67 @@
+# Everything here works on a fresh machine with make and Python 3.11 or newer; every target may be called again.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: help demo test acceptance check format bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo        install into $(VENV) and run the quickstart"
+	@echo "make test        install with test dependencies and run the tests"
+	@echo "make acceptance  run the long tests, which train on the full data"
+	@echo "make check       format check, lint, types, tests (what pre-commit runs)"
+	@echo "make format      format the code"
+	@echo "make bench       time the engines against a bare PyTorch loop"
+	@echo "make clean       remove $(VENV) and caches"
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "fedlens needs Python 3.11 or newer; name one by: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "Creating the virtual environment $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	@echo "Installing fedlens into $(VENV) (PyTorch is large; this takes some minutes the first time)"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	@echo "Installing what the tests need"
+	@$(PIP) --editable '.[test]'
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed-test
+	@echo "Installing the developers' tools"
+	@$(PIP) --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/.installed
+	@echo "Running the quickstart: one client of ten poisons a model of the Adult census data"
+	@$(BIN)/fedlens run quickstart
+
+test: $(VENV)/.installed-test
+	@echo "Running the tests"
+	@$(BIN)/python -m pytest
+
+acceptance: $(VENV)/.installed-test
+	@echo "Running the long tests"
+	@$(BIN)/python -m pytest -m acceptance --timeout 3600
+
+check: $(VENV)/.installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/.installed-test
+	@echo "Timing the engines; leave the machine alone meanwhile"
+	@$(BIN)/python benchmarks/bench.py
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
