@@ -1,0 +1,69 @@
+"""The adversarial lens on federated learning: one malicious client, what it achieves, and what the server could see.
+
+`Experiment` describes a run, `run` makes it into a directory, `simulate` yields its rounds, `load_run` reads it back.
+`Attack`, `Rule`, `Data`, `Partition` and `Model` are what you derive from to bring your own.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fedlens.aggregation.rule import Aggregate, Received, Rule
+    from fedlens.attacks.attack import Attack, Auxiliary, View
+    from fedlens.data.dataset import Data, Dataset, Samples
+    from fedlens.data.partition import Partition
+    from fedlens.errors import FedlensError
+    from fedlens.experiment import Experiment
+    from fedlens.loading import load_experiment
+    from fedlens.models.model import Model
+    from fedlens.runs.load import Run, load_run
+    from fedlens.simulation import run, simulate
+
+_HOMES = {
+    "Aggregate": "fedlens.aggregation.rule",
+    "Attack": "fedlens.attacks.attack",
+    "Auxiliary": "fedlens.attacks.attack",
+    "Data": "fedlens.data.dataset",
+    "Dataset": "fedlens.data.dataset",
+    "Experiment": "fedlens.experiment",
+    "FedlensError": "fedlens.errors",
+    "Model": "fedlens.models.model",
+    "Partition": "fedlens.data.partition",
+    "Received": "fedlens.aggregation.rule",
+    "Rule": "fedlens.aggregation.rule",
+    "Run": "fedlens.runs.load",
+    "Samples": "fedlens.data.dataset",
+    "View": "fedlens.attacks.attack",
+    "load_experiment": "fedlens.loading",
+    "load_run": "fedlens.runs.load",
+    "run": "fedlens.simulation",
+    "simulate": "fedlens.simulation",
+}
+
+__all__ = [
+    "Aggregate",
+    "Attack",
+    "Auxiliary",
+    "Data",
+    "Dataset",
+    "Experiment",
+    "FedlensError",
+    "Model",
+    "Partition",
+    "Received",
+    "Rule",
+    "Run",
+    "Samples",
+    "View",
+    "load_experiment",
+    "load_run",
+    "run",
+    "simulate",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used, so that importing the package costs nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'fedlens' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

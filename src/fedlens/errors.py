@@ -1,0 +1,25 @@
+"""The errors that a user can put right; the command line prints them without a traceback."""
+
+
+class FedlensError(Exception):
+    """Something that the user can put right: the message names the place and the remedy."""
+
+
+class ConfigError(FedlensError):
+    """An experiment that cannot be run as it is written."""
+
+
+class DataError(FedlensError):
+    """Data that is missing, corrupt, or does not fit the experiment."""
+
+
+class RunError(FedlensError):
+    """A run directory that cannot be written, read or resumed."""
+
+
+class ClientError(FedlensError):
+    """A client's job failed: the message names the client and the round."""
+
+
+class DamagedRunError(RunError):
+    """A run directory whose files do not hold what they should."""

@@ -1,0 +1,109 @@
+"""`Experiment`: the one description of a run, and the identity by which results are told apart."""
+
+import hashlib
+import json
+from math import floor
+from typing import Annotated, Any
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from fedlens.aggregation.mean import Mean
+from fedlens.aggregation.rule import Rule
+from fedlens.attacks.attack import Attack
+from fedlens.config import Config
+from fedlens.data.adult import Adult
+from fedlens.data.dataset import Data
+from fedlens.data.partition import Iid, Partition
+from fedlens.federation.local import LocalTraining
+from fedlens.federation.target import Target
+from fedlens.models.mlp import CensusMlp
+from fedlens.models.model import Model
+from fedlens.parts import Part
+
+
+class Experiment(Config):
+    """A federated-learning experiment with at most one malicious client.
+
+    Attributes:
+        name: what to call it; does not change the result.
+        about: a sentence for people; does not change the result.
+        seed: where all randomness begins.
+        data: the data set.
+        partition: how its training samples are dealt to the clients.
+        model: the network.
+        clients: number of clients (K).
+        fraction: share of the clients chosen in a round (C).
+        rounds: number of rounds (T).
+        stop_at: end after the round in which test accuracy reaches this fraction; off by default.
+        local: how honest clients train (E, B, optimizer).
+        aggregation: the server's rule.
+        attack: what the malicious client does, or ``none``.
+        target: which test samples the attacker wants misclassified.
+        control: run the benign twin too, and show the attack against it.
+    """
+
+    name: str = Field(default="experiment", pattern=r"^[\w][\w.+-]*$")
+    about: str = ""
+    seed: NonNegativeInt = 0
+    data: Annotated[Data, Part("data")] = Adult()
+    partition: Annotated[Partition, Part("partition")] = Iid()
+    model: Annotated[Model, Part("model")] = CensusMlp()
+    clients: PositiveInt = 10
+    fraction: float = Field(default=1.0, gt=0, le=1)
+    rounds: PositiveInt = 10
+    stop_at: float | None = Field(default=None, gt=0, le=1)
+    local: LocalTraining = LocalTraining()
+    aggregation: Annotated[Rule, Part("aggregation")] = Mean()
+    attack: Annotated[Attack | None, Part("attack", Attack)] = None
+    target: Target = Target()
+    control: bool = True
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Experiment":
+        if self.cohort_size < 1:
+            chosen = self.fraction * self.clients
+            raise ValueError(f"fraction: {self.fraction} of {self.clients} clients is {chosen:g}, less than one client")
+        if self.attack is not None:
+            if self.malicious >= self.clients:
+                raise ValueError(f"attack.client: there is no client {self.malicious}; the last is {self.clients - 1}")
+            if self.attack.boost == "auto" and not self.aggregation.averages:
+                raise ValueError(
+                    "attack.boost: auto is 1/α_m, which only a rule that averages divides by; give a number"
+                )
+            if self.target.select == "resistant" and not self.control:
+                raise ValueError("target.select: resistant needs the control; use random, or leave the control on")
+        return self
+
+    @property
+    def cohort_size(self) -> int:
+        """Clients chosen in a round (k = C·K, rounded)."""
+        return floor(self.fraction * self.clients + 0.5)
+
+    @property
+    def malicious(self) -> int:
+        """Index of the client that is malicious where there is an attack."""
+        chosen = self.attack.client if self.attack is not None else None
+        return self.clients - 1 if chosen is None else chosen
+
+    @property
+    def needs_twin(self) -> bool:
+        """Whether the benign twin has to be known before the first round."""
+        return (self.attack is not None and self.control) or self.target.select == "resistant"
+
+    def describe(self) -> dict[str, Any]:
+        """The complete description as plain values, from which the experiment can be made again."""
+        return self.model_dump(mode="json")
+
+    def relevant(self) -> dict[str, Any]:
+        """The part of the description that changes the result."""
+        return {key: value for key, value in self.describe().items() if key not in {"name", "about"}}
+
+    def identity(self) -> str:
+        """A digest of everything that changes the result, and of nothing else."""
+        text = json.dumps(self.relevant(), sort_keys=True, ensure_ascii=False)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def twin(self) -> "Experiment":
+        """The same experiment without attack: the malicious client trains honestly, cohorts and rounds are the same."""
+        unlike = {"name": "twin", "about": "", "attack": None, "target": Target(), "control": False, "stop_at": None}
+        return self.model_copy(update=unlike)

@@ -1,0 +1,13 @@
+"""Where fedlens keeps what it can fetch or compute again."""
+
+import os
+from pathlib import Path
+
+from platformdirs import user_cache_path
+
+
+def cache_dir() -> Path:
+    """The cache: ``FEDLENS_CACHE`` if set, else the platform's place for a user's caches; it need not exist yet."""
+    if chosen := os.environ.get("FEDLENS_CACHE"):
+        return Path(chosen).expanduser()
+    return user_cache_path("fedlens")
