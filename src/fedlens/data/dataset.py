@@ -1,0 +1,79 @@
+"""What a data set gives to an experiment: samples, the names of the classes, and the paper's attack on it."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fedlens.config import Config
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Inputs ``x`` of shape ``[n, ...]`` (float32) and their classes ``y`` of shape ``[n]`` (int64)."""
+
+    x: Tensor
+    y: Tensor
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def take(self, indices: Tensor) -> "Samples":
+        """Copies of the samples at `indices`; they share no memory with these."""
+        return Samples(self.x[indices], self.y[indices])
+
+    def to(self, device: torch.device) -> "Samples":
+        """The samples on `device`."""
+        return Samples(self.x.to(device), self.y.to(device))
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set, ready for training.
+
+    Attributes:
+        train: samples to share among the clients.
+        test: samples for evaluation, and from which targets are drawn.
+        classes: the classes' names; class i is ``classes[i]``.
+        source: true class of the paper's target.
+        target: class as which the paper's attack wants it classified.
+        paper_stop: test accuracy (a fraction) at which the paper stops training.
+    """
+
+    train: Samples
+    test: Samples
+    classes: tuple[str, ...]
+    source: int
+    target: int
+    paper_stop: float | None = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one input."""
+        return tuple(self.train.x.shape[1:])
+
+    def fingerprint(self) -> str:
+        """A digest of every sample, so that a cached result is never used for other data."""
+        digest = hashlib.blake2b(digest_size=16)
+        for part in (self.train, self.test):
+            for tensor in (part.x, part.y):
+                digest.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
+                digest.update(tensor.contiguous().cpu().numpy().data)
+        return digest.hexdigest()
+
+
+class Data(Config):
+    """A data set's description; derive from it to bring your own."""
+
+    def load(self, directory: Path | None = None) -> Dataset:
+        """The data.
+
+        Args:
+            directory: where the user keeps data files; a data set that ships its own ignores it.
+
+        Raises:
+            DataError: a file is missing or corrupt.
+        """
+        raise NotImplementedError

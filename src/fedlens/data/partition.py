@@ -1,0 +1,156 @@
+"""How the training samples are dealt to the clients: every sample to exactly one, at least one to each.
+
+`Iid` is the paper's setting (Bhagoji et al., arXiv 1811.12470). `Dirichlet` skews the labels: for each class c the
+clients' shares are drawn as q_c ~ Dir(α·1_K), and the samples of c are dealt in these shares. This variant is that of
+M. Yurochkin et al., *Bayesian Nonparametric Federated Learning of Neural Networks*, ICML 2019 (arXiv 1905.12022), and
+Q. Li et al., *Federated Learning on Non-IID Data Silos: An Experimental Study*, ICDE 2022 (arXiv 2102.02079);
+T.-M. H. Hsu et al., *Measuring the Effects of Non-Identical Data Distribution for Federated Visual Classification*,
+2019 (arXiv 1909.06335), draw each client's shares of the classes instead, which keeps the shards equal in size. Li et
+al. draw again until each client has ten samples; one is enough here.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor
+
+from fedlens.config import Config
+from fedlens.errors import DataError
+from fedlens.random import Address
+
+_ATTEMPTS = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Shards:
+    """Which samples each client holds: client i has ``order[offsets[i]:offsets[i + 1]]``.
+
+    Attributes:
+        order: indices of all samples, each exactly once, ``[n]``, int64.
+        offsets: where each client's part of `order` begins, and the end, ``[K + 1]``, int64.
+    """
+
+    order: Tensor
+    offsets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def sizes(self) -> Tensor:
+        """How many samples each client has, ``[K]``, int64."""
+        return self.offsets.diff()
+
+    def indices(self, client: int) -> Tensor:
+        """The client's samples: a view of `order`, int64.
+
+        Raises:
+            IndexError: there is no such client.
+        """
+        if not 0 <= client < len(self):
+            raise IndexError(f"there is no client {client}: they are 0 to {len(self) - 1}")
+        return self.order[int(self.offsets[client]) : int(self.offsets[client + 1])]
+
+    def class_counts(self, labels: Tensor, classes: int) -> Tensor:
+        """How many samples of each class each client has, ``[K, classes]``, int64.
+
+        Args:
+            labels: the class of every sample, ``[n]``, int64, below `classes`.
+            classes: the number of classes.
+        """
+        clients = torch.repeat_interleave(torch.arange(len(self)), self.sizes)
+        cells = clients * classes + labels[self.order]
+        return torch.bincount(cells, minlength=len(self) * classes).reshape(len(self), classes)
+
+
+class Partition(Config):
+    """How the samples are dealt; derive from it to bring your own."""
+
+    def split(self, labels: Tensor, clients: int, address: Address) -> Shards:
+        """Deal the samples.
+
+        Args:
+            labels: the class of every sample, ``[n]``, int64.
+            clients: the number K of clients.
+            address: where the random draws come from; the result depends on nothing else.
+
+        Raises:
+            DataError: not every client can have a sample.
+        """
+        raise NotImplementedError
+
+
+class Iid(Partition):
+    """Every client gets a uniform sample; sizes differ by at most one.
+
+    The samples are shuffled and cut, and nothing is left over.
+    """
+
+    def split(self, labels: Tensor, clients: int, address: Address) -> Shards:
+        """Deal the samples; see `Partition.split`."""
+        samples = len(labels)
+        _check(samples, clients)
+        order = address.at("iid").generator().permutation(samples)
+        offsets = np.arange(clients + 1, dtype=np.int64) * samples // clients
+        return Shards(torch.from_numpy(order), torch.from_numpy(offsets))
+
+
+class Dirichlet(Partition):
+    """Label skew: each class is dealt in shares that are drawn from Dir(α·1_K).
+
+    Attributes:
+        alpha: α; the smaller, the fewer clients share a class. Large values approach equal shares.
+    """
+
+    alpha: float = Field(default=0.5, gt=0)
+
+    def split(self, labels: Tensor, clients: int, address: Address) -> Shards:
+        """Deal the samples, drawing anew while a client has none; see `Partition.split`."""
+        _check(len(labels), clients)
+        classes = labels.cpu().numpy()
+        for attempt in range(_ATTEMPTS):
+            owners = skewed_owners(classes, clients, self.alpha, address.at("dirichlet", attempt).generator())
+            sizes = np.bincount(owners, minlength=clients)
+            if sizes.all():
+                offsets = np.concatenate([[0], sizes.cumsum()])
+                return Shards(torch.from_numpy(owners.argsort(kind="stable")), torch.from_numpy(offsets))
+        raise DataError(
+            f"partition: a Dirichlet split with alpha {self.alpha:g} of {len(labels):,} samples over {clients:,} "
+            f"clients left a client without samples in each of {_ATTEMPTS} draws; use a larger alpha or fewer clients"
+        )
+
+
+def skewed_owners(
+    labels: NDArray[np.int64], clients: int, alpha: float, generator: np.random.Generator
+) -> NDArray[np.int64]:
+    """Each sample's client, ``[n]``, where each class is dealt in shares drawn from Dir(α·1_K).
+
+    The samples of a class are shuffled and cut at the cumulated shares, rounded down: a client's count is within one of
+    its share.
+
+    Args:
+        labels: the class of every sample, ``[n]``.
+        clients: the number K of clients; some may get no sample.
+        alpha: α > 0.
+        generator: source of the draws.
+    """
+    owners = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        members = generator.permutation(np.flatnonzero(labels == label))
+        shares = generator.dirichlet(np.full(clients, alpha))
+        cuts = (shares.cumsum()[:-1] * len(members)).astype(np.int64)
+        owners[members] = np.searchsorted(cuts, np.arange(len(members)), side="right")
+    return owners
+
+
+def _check(samples: int, clients: int) -> None:
+    if clients < 1:
+        raise DataError(f"partition: {clients} clients cannot share {samples:,} samples; use 1 client or more")
+    if clients > samples:
+        raise DataError(
+            f"partition: {clients:,} clients cannot share {samples:,} samples, at least one each; "
+            f"use at most {samples:,} clients or more samples"
+        )

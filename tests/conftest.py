@@ -1,0 +1,89 @@
+"""What every test gets: its own cache, the data beside the repository, one thread."""
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+import torch
+from hypothesis import settings
+
+settings.register_profile("fedlens", deadline=None)  # the first call of a torch function takes long
+settings.load_profile("fedlens")
+
+_BESIDE = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def data_directory() -> Path | None:
+    """Where this machine has data files: what FEDLENS_DATA named at the start, or ../shared/data, or nothing."""
+    if named := os.environ.get("FEDLENS_DATA"):
+        return Path(named)
+    return _BESIDE if _BESIDE.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def fashion_directory(data_directory: Path | None) -> Path:
+    """The directory with the four files of Fashion-MNIST; a test that needs it is skipped where there is none."""
+    for folder in [data_directory / "fashion-mnist", data_directory] if data_directory else []:
+        if (folder / "train-images-idx3-ubyte.gz").exists():
+            return folder
+    pytest.skip("needs the files of Fashion-MNIST: name their directory by FEDLENS_DATA")
+
+
+@pytest.fixture(autouse=True)
+def directories(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data_directory: Path | None) -> None:
+    """No test touches the user's cache, and all find the data."""
+    monkeypatch.setenv("FEDLENS_CACHE", str(tmp_path / "fedlens-cache"))
+    if data_directory is not None:
+        monkeypatch.setenv("FEDLENS_DATA", str(data_directory))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Training jobs run with one thread each; the tests too, so that results and times are comparable."""
+    torch.set_num_threads(1)
+
+
+class Mirror:
+    """A web server on this machine that counts what it is asked for."""
+
+    def __init__(self, directory: Path) -> None:
+        self.requested: list[str] = []
+        mirror = self
+
+        class Handler(SimpleHTTPRequestHandler):
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the library's
+                pass
+
+            def do_GET(self) -> None:
+                mirror.requested.append(self.path.removeprefix("/"))
+                super().do_GET()
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=str(directory)))
+        self.url = f"http://127.0.0.1:{self.server.server_port}/"
+        self.thread = Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self.thread.start()
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], Mirror]]:
+    """Starts a web server for a directory; all are stopped at the end."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    mirrors: list[Mirror] = []
+
+    def start(directory: Path) -> Mirror:
+        mirrors.append(Mirror(directory))
+        return mirrors[-1]
+
+    yield start
+    for mirror in mirrors:
+        mirror.close()
