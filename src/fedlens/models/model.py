@@ -1,0 +1,45 @@
+"""A model's description, and the initialisation that the paper's models share."""
+
+from torch import nn
+
+from fedlens.config import Config
+from fedlens.errors import ConfigError
+
+
+class Model(Config):
+    """A model's description; derive from it to bring your own."""
+
+    def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
+        """A freshly initialised network from inputs ``[n, *shape]`` to logits ``[n, classes]``.
+
+        Random draws come from PyTorch's global generator, which the caller has seeded. The network must not have
+        buffers: only parameters travel between clients and server.
+
+        Raises:
+            ConfigError: the model does not take inputs of this shape.
+        """
+        raise NotImplementedError
+
+
+def glorot_uniform(module: nn.Module) -> nn.Module:
+    """Initialise every linear and convolutional layer as Glorot and Bengio (AISTATS 2010): uniform, zero bias.
+
+    These are the defaults of Keras, with which the authors worked.
+    """
+    for layer in module.modules():
+        if isinstance(layer, nn.Linear | nn.Conv2d):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+    return module
+
+
+def require_images(name: str, shape: tuple[int, ...], smallest: int) -> None:
+    """Refuse inputs that are no images, or too small for the layers of model `name`.
+
+    Raises:
+        ConfigError: with the remedy.
+    """
+    if len(shape) != 3 or min(shape[1:]) < smallest:
+        wanted = f"images of at least {smallest} × {smallest} pixels"
+        raise ConfigError(f"model: {name} wants {wanted}, this data has inputs of shape {shape}; try model=census-mlp")

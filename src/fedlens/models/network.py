@@ -1,0 +1,99 @@
+"""A module bound to one flat vector: its parameters and gradients are views of two tensors of d entries.
+
+Loading a model is one copy, an update is one subtraction, and an optimizer sees a single parameter. For optimizers that
+treat every entry alike (SGD, Adam) that is the same mathematics as a parameter a layer.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fedlens.errors import ConfigError
+from fedlens.models.dropout import Dropout
+from fedlens.models.model import Model
+from fedlens.random import Address
+from fedlens.vector import Layout
+
+
+@contextmanager
+def seeded(address: Address) -> Iterator[None]:
+    """Seed PyTorch's global generator, for code that draws from it; its state comes back afterwards."""
+    with torch.random.fork_rng():
+        torch.manual_seed(address.integer())
+        yield
+
+
+def build(model: Model, shape: tuple[int, ...], classes: int, address: Address) -> nn.Module:
+    """The module that `model` describes, initialised from `address`.
+
+    Raises:
+        ConfigError: the model does not fit the data, or has buffers, which no client could send.
+    """
+    with seeded(address):
+        module = model.build(shape, classes)
+    if names := [name for name, _ in module.named_buffers()]:
+        raise ConfigError(
+            f"model: {type(model).__name__} has buffers ({', '.join(names[:3])}), which an update does not carry; "
+            "use layers without running statistics, such as GroupNorm"
+        )
+    return module
+
+
+class Network:
+    """A module whose parameters are views of `vector`, and their gradients views of `gradient`.
+
+    Attributes:
+        vector: the weights, shape ``[d]``; a leaf that an optimizer can step.
+        gradient: their gradient after `backward`, shape ``[d]``.
+        layout: what each entry is.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+        self.layout = Layout.of(module)
+        parameters = dict(module.named_parameters())
+        first = next(iter(parameters.values()))
+        self.vector = nn.Parameter(torch.empty(self.layout.size, dtype=first.dtype, device=first.device))
+        self.gradient = torch.zeros_like(self.vector)
+        self.vector.grad = self.gradient
+        weights, gradients = self.layout.split(self.vector.data), self.layout.split(self.gradient)
+        for name, parameter in parameters.items():
+            weights[name].copy_(parameter.data)
+            parameter.data, parameter.grad = weights[name], gradients[name]
+        self._dropouts = [layer for layer in module.modules() if isinstance(layer, Dropout)]
+
+    def load(self, weights: Tensor) -> None:
+        """Take on `weights` (shape ``[d]``) and forget the last gradient."""
+        self.vector.data.copy_(weights)
+        self.gradient.zero_()
+
+    @contextmanager
+    def training(self, address: Address) -> Iterator[None]:
+        """Train with dropout on; its masks, and PyTorch's global generator, start at `address`."""
+        generator = address.at("dropout").generator()
+        for dropout in self._dropouts:
+            dropout.source = generator
+        self.module.train()
+        try:
+            with seeded(address.at("torch")):
+                yield
+        finally:
+            self.module.eval()
+            for dropout in self._dropouts:
+                dropout.source = None
+
+    def backward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Mean cross-entropy of classes `y` (``[n]``) at inputs `x` (``[n, ...]``), its gradient left in `gradient`."""
+        self.gradient.zero_()
+        loss = functional.cross_entropy(self.module(x), y)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
+
+    def log_probabilities(self, x: Tensor) -> Tensor:
+        """Log-probabilities ``[n, classes]`` at inputs `x` (``[n, ...]``), with dropout off."""
+        self.module.eval()
+        with torch.no_grad():
+            return functional.log_softmax(self.module(x), dim=1)
