@@ -1,0 +1,56 @@
+"""What an aggregation rule is: it sees a round's updates and says what becomes of the global model."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from torch import Tensor
+
+from fedlens.config import Config
+from fedlens.random import Address
+from fedlens.vector import Layout
+
+
+@dataclass(frozen=True)
+class Received:
+    """What reached the server in a round.
+
+    Attributes:
+        updates: a row for each client, shape ``[n, d]``.
+        alpha: the clients' weights α_i, shape ``[n]``, float64, adding up to 1.
+        layout: what each of the d entries is.
+        address: where the rule's random draws begin, if it makes any.
+        state: what the rule kept from the round before.
+    """
+
+    updates: Tensor
+    alpha: Tensor
+    layout: Layout
+    address: Address
+    state: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Aggregate:
+    """What a rule made of a round.
+
+    Attributes:
+        update: what is added to the global weights, shape ``[d]``.
+        shares: how much weight each client's update got, shape ``[n]``; ``None`` where no such number exists.
+        state: what the rule wants to keep for the next round.
+    """
+
+    update: Tensor
+    shares: Tensor | None = None
+    state: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Rule(Config):
+    """An aggregation rule's description; derive from it to bring your own and write `aggregate`."""
+
+    averages: ClassVar[bool] = False
+    """Whether an update's effect is α_i times the update, so that an attacker can boost by 1/α_m."""
+
+    def aggregate(self, received: Received) -> Aggregate:
+        """The change of the global weights."""
+        raise NotImplementedError

@@ -1,0 +1,1 @@
+"""Attacks of one malicious client, one file each."""

@@ -1,0 +1,13 @@
+"""Boosting: an update multiplied by λ, so that the average cannot shrink it away."""
+
+import torch
+from torch import Tensor
+
+from fedlens.vector import Layout
+
+
+def boosted(update: Tensor, factor: float, layout: Layout, *, weights_only: bool) -> Tensor:
+    """`update` (shape ``[d]``) times `factor`; with `weights_only`, its biases as they are."""
+    if not weights_only:
+        return update * factor
+    return torch.where(layout.mask({"weight"}).to(update.device), update * factor, update)
