@@ -1,0 +1,1 @@
+"""One round of federated learning: cohort, local training, aggregation, evaluation."""

@@ -1,0 +1,175 @@
+"""What a worker has at hand, and the jobs that it can be given.
+
+Jobs are small values; the tensors that they read and fill lie in the `Arena`, which every worker sees. An engine knows
+only that a job can `run` and what to call it in an error.
+"""
+
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from fedlens.attacks.attack import Attack, Auxiliary, Observation, View
+from fedlens.data.dataset import Dataset
+from fedlens.data.partition import Shards
+from fedlens.errors import ClientError
+from fedlens.federation.local import LocalTraining, train
+from fedlens.models.network import Network
+from fedlens.random import Address
+
+GLOBAL, MALICIOUS = 0, 1
+"""Which of the arena's models a job evaluates."""
+
+
+@dataclass(frozen=True)
+class Arena:
+    """The tensors that jobs share.
+
+    Attributes:
+        models: the global model and the malicious client's own, shape ``[2, d]``.
+        updates: a row for each client of the cohort, shape ``[n, d]``.
+        log_probabilities: of both models on the test set, shape ``[2, samples, classes]``.
+    """
+
+    models: Tensor
+    updates: Tensor
+    log_probabilities: Tensor
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A worker's place: data, a network of its own, and the arena."""
+
+    dataset: Dataset
+    shards: Shards
+    network: Network
+    local: LocalTraining
+    root: Address
+    arena: Arena
+
+    def address(self, round_: int, client: int) -> Address:
+        """Where the draws of `client` in this round begin."""
+        return self.root.at("client", round_, client)
+
+
+class Job(Protocol):
+    """A piece of a round's work."""
+
+    @property
+    def name(self) -> str:
+        """What to call it in an error message."""
+
+    @property
+    def cost(self) -> float:
+        """How long it takes compared with others; the longest is started first."""
+
+    def run(self, bench: Bench) -> dict[str, Any]:
+        """Do the work; the numbers returned go into the round's record."""
+
+
+def accept(update: Tensor, row: Tensor, sender: str) -> None:
+    """Put an update into its `row` of the arena (both of shape ``[d]``).
+
+    Raises:
+        ClientError: the update has another shape or type, or entries that are not finite.
+    """
+    if update.shape != row.shape or update.dtype != row.dtype:
+        found = f"{update.dtype} of shape {tuple(update.shape)}"
+        raise ClientError(f"{sender} sent an update of {found}, expected {row.dtype} of shape {tuple(row.shape)}")
+    if not bool(torch.isfinite(update).all()):
+        raise ClientError(f"{sender} sent an update that is not finite; a lower local.learning_rate may help")
+    row.copy_(update)
+
+
+@dataclass(frozen=True)
+class HonestJob:
+    """An honest client's local training."""
+
+    round: int
+    client: int
+    row: int
+    cost: float
+
+    @property
+    def name(self) -> str:
+        """See `Job.name`."""
+        return f"client {self.client} in round {self.round}"
+
+    def run(self, bench: Bench) -> dict[str, Any]:
+        """Train on the client's shard."""
+        samples = bench.dataset.train.take(bench.shards.indices(self.client))
+        address = bench.address(self.round, self.client)
+        update = train(bench.network, bench.arena.models[GLOBAL], samples, bench.local, address)
+        accept(update, bench.arena.updates[self.row], self.name)
+        return {}
+
+
+@dataclass(frozen=True)
+class MaliciousJob:
+    """The malicious client's turn, whether it attacks or behaves."""
+
+    round: int
+    client: int
+    row: int
+    cost: float
+    attack: Attack
+    alpha: float
+    auxiliary: Auxiliary
+    history: tuple[Observation, ...]
+
+    @property
+    def name(self) -> str:
+        """See `Job.name`."""
+        return f"malicious client {self.client} in round {self.round}"
+
+    def run(self, bench: Bench) -> dict[str, Any]:
+        """Let the attack craft its update from what it may see."""
+        weights = bench.arena.models[GLOBAL].clone()
+        bench.network.load(weights)
+        view = View(
+            round=self.round,
+            weights=weights,
+            alpha=self.alpha,
+            shard=bench.dataset.train.take(bench.shards.indices(self.client)),
+            auxiliary=deepcopy(self.auxiliary),  # what the server evaluates is out of the attack's reach
+            local=bench.local,
+            network=bench.network,
+            address=bench.address(self.round, self.client),
+            history=deepcopy(self.history),
+        )
+        if self.attack.omniscient:
+            others = [row for row in range(len(bench.arena.updates)) if row != self.row]
+            view = replace(view, others=bench.arena.updates[others])
+        reason = self.attack.waits(view)
+        update = view.train() if reason else self.attack.craft(view)
+        accept(update, bench.arena.updates[self.row], self.name)
+        return {"acted": reason is None, "reason": reason, **view.log}
+
+
+@dataclass(frozen=True)
+class EvaluationJob:
+    """One of the arena's models on a block of the test set."""
+
+    round: int
+    model: int
+    start: int
+    stop: int
+
+    @property
+    def name(self) -> str:
+        """See `Job.name`."""
+        return f"evaluation of test samples {self.start} to {self.stop} in round {self.round}"
+
+    @property
+    def cost(self) -> float:
+        """See `Job.cost`."""
+        return self.stop - self.start
+
+    def run(self, bench: Bench) -> dict[str, Any]:
+        """Fill in the log-probabilities of the block."""
+        bench.network.load(bench.arena.models[self.model])
+        block = bench.network.log_probabilities(bench.dataset.test.x[self.start : self.stop])
+        bench.arena.log_probabilities[self.model, self.start : self.stop] = block
+        return {}

@@ -1,0 +1,52 @@
+"""One job after another in this process: the engine that all others must equal."""
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from torch import Tensor
+
+from fedlens.errors import ClientError, FedlensError
+from fedlens.federation.bench import Bench, Job
+
+
+class Serial:
+    """See the module."""
+
+    name = "serial"
+    workers = 1
+
+    def __init__(self) -> None:
+        self._bench: Bench | None = None
+
+    def allocate(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+        """See `Engine.allocate`."""
+        return torch.zeros(shape, dtype=dtype, device=device)
+
+    def start(self, bench: Bench) -> None:
+        """See `Engine.start`."""
+        self._bench = bench
+
+    def run(self, jobs: Sequence[Job], done: Callable[[], None]) -> list[dict[str, Any]]:
+        """See `Engine.run`."""
+        assert self._bench is not None, "the engine has not been started"
+        results = []
+        for job in jobs:
+            try:
+                results.append(job.run(self._bench))
+            except FedlensError:
+                raise
+            except Exception as error:
+                raise ClientError(f"{job.name} failed: {type(error).__name__}: {error}") from error
+            done()
+        return results
+
+    def __enter__(self) -> Self:
+        """See `Engine`."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to end."""

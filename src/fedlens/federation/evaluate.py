@@ -1,0 +1,73 @@
+"""What a model's predictions on the test set say about it."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fedlens.attacks.attack import Auxiliary
+
+BLOCK = 500
+"""Samples evaluated at once: fixed, so that results do not depend on who evaluates."""
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well a model does on the test set.
+
+    Attributes:
+        accuracy: share of samples predicted right.
+        loss: mean cross-entropy, in nats.
+        per_class: accuracy among the samples of each class; ``None`` for a class without samples.
+    """
+
+    accuracy: float
+    loss: float
+    per_class: list[float | None]
+
+
+@dataclass(frozen=True)
+class Success:
+    """What a model makes of the attacker's samples; lists have an entry for each of the r samples.
+
+    Attributes:
+        confidence: probability of the target class.
+        true_confidence: probability of the true class.
+        predicted: class of the highest probability.
+        met: how many of the r samples are predicted as their target.
+        success: whether all of them are.
+    """
+
+    confidence: list[float]
+    true_confidence: list[float]
+    predicted: list[int]
+    met: int
+    success: bool
+
+
+def quality(log_probabilities: Tensor, labels: Tensor) -> Quality:
+    """The quality of predictions ``[n, classes]`` for samples of classes `labels` (``[n]``)."""
+    right = log_probabilities.argmax(dim=1) == labels
+    classes = log_probabilities.shape[1]
+    hits = torch.bincount(labels[right], minlength=classes).tolist()
+    counts = torch.bincount(labels, minlength=classes).tolist()
+    return Quality(
+        accuracy=sum(hits) / len(labels),
+        loss=float(functional.nll_loss(log_probabilities.double(), labels)),
+        per_class=[hit / count if count else None for hit, count in zip(hits, counts, strict=True)],
+    )
+
+
+def success(log_probabilities: Tensor, auxiliary: Auxiliary) -> Success:
+    """What test-set predictions ``[n, classes]`` say about the attacker's samples."""
+    rows = log_probabilities[auxiliary.index].double()
+    predicted = rows.argmax(dim=1)
+    met = int((predicted == auxiliary.target).sum())
+    return Success(
+        confidence=rows.gather(1, auxiliary.target[:, None]).exp().squeeze(1).tolist(),
+        true_confidence=rows.gather(1, auxiliary.true[:, None]).exp().squeeze(1).tolist(),
+        predicted=predicted.tolist(),
+        met=met,
+        success=met == len(predicted),
+    )

@@ -1,0 +1,91 @@
+"""Local training: what an honest client does with the global model.
+
+McMahan et al., *Communication-Efficient Learning of Deep Networks from Decentralized Data* (AISTATS 2017): `E` epochs
+of mini-batches of `B` over the client's own shard, with a fresh optimizer every round. The last, short batch of an
+epoch is trained on like the others.
+"""
+
+from collections.abc import Iterator
+from math import ceil, floor
+from typing import Any, Literal
+
+import torch
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from torch import Tensor
+
+from fedlens.config import Config
+from fedlens.data.dataset import Samples
+from fedlens.models.network import Network
+from fedlens.random import Address
+
+
+class LocalTraining(Config):
+    """How a client trains.
+
+    Attributes:
+        epochs: passes over the shard (E); a fraction stands for that share of the batches, at least one.
+        steps: a fixed number of batches in place of `epochs`.
+        batch_size: samples in a batch (B).
+        optimizer: ``adam`` (Kingma and Ba 2015, β = 0.9, 0.999, ε = 1e-8) or plain ``sgd``.
+        learning_rate: the optimizer's.
+    """
+
+    epochs: PositiveFloat | None = 5
+    steps: PositiveInt | None = None
+    batch_size: PositiveInt = 100
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: float = Field(default=1e-3, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _steps_replace_default_epochs(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("steps") is not None and "epochs" not in values:
+            return {**values, "epochs": None}
+        return values
+
+    @model_validator(mode="after")
+    def _one_of_epochs_and_steps(self) -> "LocalTraining":
+        if (self.epochs is None) == (self.steps is None):
+            raise ValueError("give either epochs or steps and set the other to null")
+        return self
+
+    def steps_for(self, samples: int) -> int:
+        """Number of batches that a client with this many samples trains on in a round."""
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None
+        return max(1, floor(self.epochs * ceil(samples / self.batch_size) + 0.5))
+
+    def new_optimizer(self, network: Network) -> torch.optim.Optimizer:
+        """An optimizer of `network`'s vector, without memory of earlier rounds."""
+        if self.optimizer == "adam":
+            return torch.optim.Adam([network.vector], lr=self.learning_rate, fused=True)
+        return torch.optim.SGD([network.vector], lr=self.learning_rate, fused=True)
+
+
+def batches(samples: Samples, plan: LocalTraining, address: Address) -> Iterator[Samples]:
+    """The batches of a round: one permutation of `samples` after another, until the plan's steps are done."""
+    if len(samples) == 0:
+        raise ValueError("a client without samples cannot train")
+    generator = address.at("shuffle").generator()
+    left, size = plan.steps_for(len(samples)), plan.batch_size
+    while left > 0:
+        shuffled = samples.take(torch.from_numpy(generator.permutation(len(samples))))
+        for start in range(0, min(len(samples), left * size), size):
+            yield Samples(shuffled.x[start : start + size], shuffled.y[start : start + size])
+            left -= 1
+
+
+def train(network: Network, weights: Tensor, samples: Samples, plan: LocalTraining, address: Address) -> Tensor:
+    """Train from `weights` (shape ``[d]``) on `samples`.
+
+    Returns:
+        The update δ = w − `weights`, shape ``[d]``.
+    """
+    network.load(weights)
+    optimizer = plan.new_optimizer(network)
+    with network.training(address):
+        for batch in batches(samples, plan, address):
+            network.backward(batch.x, batch.y)
+            optimizer.step()
+    return network.vector.detach() - weights

@@ -1,0 +1,51 @@
+"""What is kept of a round."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from fedlens.federation.evaluate import Quality, Success
+from fedlens.federation.state import FederationState
+
+
+@dataclass(frozen=True)
+class RoundRecord:
+    """What a round did, in plain values that are the same whenever the experiment is repeated.
+
+    Attributes:
+        round: its number, from 1.
+        cohort: clients that took part.
+        attacker: whether the malicious client was among them.
+        shares: weight that each of the cohort's updates got, where the rule can tell.
+        quality: the global model on the test set afterwards.
+        target: what the global model makes of the attacker's samples.
+        malicious: the malicious client's own model, w_G^t + δ_m, on the test set.
+        attack: what the attack said of itself.
+    """
+
+    round: int
+    cohort: list[int]
+    attacker: bool
+    shares: list[float] | None
+    quality: Quality
+    target: Success | None
+    malicious: Quality | None
+    attack: dict[str, Any] | None
+
+
+@dataclass(frozen=True)
+class RoundResult:
+    """A round's record, the state after it, and what need not be repeatable.
+
+    Attributes:
+        record: what happened.
+        state: the federation afterwards, with the global weights.
+        log_probabilities: of the global model on the test set, shape ``[samples, classes]``.
+        seconds: wall time of each stage.
+    """
+
+    record: RoundRecord
+    state: FederationState
+    log_probabilities: Tensor
+    seconds: dict[str, float] = field(default_factory=dict)

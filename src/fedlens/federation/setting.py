@@ -1,0 +1,92 @@
+"""Everything about an experiment that is fixed before its first round."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fedlens.attacks.attack import Auxiliary
+from fedlens.data.dataset import Dataset
+from fedlens.data.partition import Shards
+from fedlens.errors import ConfigError
+from fedlens.experiment import Experiment
+from fedlens.federation.target import choose
+from fedlens.models.network import Network, build
+from fedlens.random import Address
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An experiment with its data in memory.
+
+    Attributes:
+        experiment: the description.
+        dataset: the data, on the device where models are trained.
+        shards: which training samples each client holds.
+        device: where models are trained.
+        auxiliary: the attacker's samples; ``None`` in a benign twin, which serves any of them.
+    """
+
+    experiment: Experiment
+    dataset: Dataset
+    shards: Shards
+    device: torch.device
+    auxiliary: Auxiliary | None = None
+
+    @property
+    def root(self) -> Address:
+        """Where the experiment's random draws begin."""
+        return Address.root(self.experiment.seed)
+
+    def network(self) -> Network:
+        """A network with the initial weights."""
+        classes = len(self.dataset.classes)
+        module = build(self.experiment.model, self.dataset.shape, classes, self.root.at("model"))
+        return Network(module.to(self.device))
+
+    def cohort(self, round_: int) -> list[int]:
+        """The clients chosen in this round: uniformly, without replacement, in ascending order."""
+        generator = self.root.at("cohort", round_).generator()
+        chosen = generator.choice(self.experiment.clients, self.experiment.cohort_size, replace=False)
+        return sorted(int(client) for client in chosen)
+
+    def alpha(self, cohort: list[int]) -> Tensor:
+        """The weights α_i = n_i / Σ n_j of the cohort's clients, shape ``[n]``."""
+        sizes = self.shards.sizes[torch.tensor(cohort)].double()
+        return (sizes / sizes.sum()).to(self.device)
+
+    def with_target(self, twin: Tensor | None) -> "Setting":
+        """The setting with the attacker's samples chosen; `twin` as in `fedlens.federation.target.choose`."""
+        auxiliary = choose(self.experiment.target, self.dataset, self.root.at("target"), twin)
+        return replace(self, auxiliary=auxiliary)
+
+
+def prepare(experiment: Experiment, device: str = "cpu", data_dir: Path | None = None) -> Setting:
+    """Load and deal out the data.
+
+    Raises:
+        ConfigError: the device does not exist.
+        DataError: data is missing or corrupt, or there are more clients than samples.
+    """
+    place = find_device(device)
+    dataset = experiment.data.load(data_dir)
+    root = Address.root(experiment.seed)
+    shards = experiment.partition.split(dataset.train.y, experiment.clients, root.at("partition"))
+    dataset = replace(dataset, train=dataset.train.to(place), test=dataset.test.to(place))
+    return Setting(experiment, dataset, shards, place)
+
+
+def find_device(name: str) -> torch.device:
+    """The device called `name`.
+
+    Raises:
+        ConfigError: PyTorch knows no such device, or has none here.
+    """
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"--device {name}: not usable here ({reason}); try --device cpu") from None
+    return device

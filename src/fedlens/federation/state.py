@@ -1,0 +1,61 @@
+"""Everything that one round hands to the next."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from fedlens.attacks.attack import Observation
+from fedlens.errors import DamagedRunError
+
+
+@dataclass(frozen=True)
+class FederationState:
+    """The federation between two rounds; nothing else survives.
+
+    Attributes:
+        round: rounds played so far.
+        weights: global weights, shape ``[d]``.
+        history: what the malicious client remembers.
+        rule: what the aggregation rule keeps.
+    """
+
+    round: int
+    weights: Tensor
+    history: tuple[Observation, ...] = ()
+    rule: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def to_bytes(self) -> bytes:
+        """The state in safetensors form."""
+        tensors = {"weights": self.weights}
+        tensors |= {f"rule.{name}": tensor for name, tensor in self.rule.items()}
+        for place, seen in enumerate(self.history):
+            tensors |= {f"history.{place}.weights": seen.weights, f"history.{place}.update": seen.update}
+        seen_rounds = json.dumps([[seen.round, seen.alpha] for seen in self.history])
+        tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+        return save(tensors, metadata={"round": str(self.round), "history": seen_rounds})
+
+    @classmethod
+    def load(cls, path: str) -> "FederationState":
+        """The state that was saved to `path`.
+
+        Raises:
+            DamagedRunError: the file is missing or damaged.
+        """
+        try:
+            with safe_open(path, framework="pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            history = tuple(
+                Observation(seen, alpha, tensors[f"history.{place}.weights"], tensors[f"history.{place}.update"])
+                for place, (seen, alpha) in enumerate(json.loads(metadata["history"]))
+            )
+            rule = {name.removeprefix("rule."): tensor for name, tensor in tensors.items() if name.startswith("rule.")}
+            return cls(int(metadata["round"]), tensors["weights"], history, rule)
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise DamagedRunError(
+                f"{path}: this checkpoint is missing or damaged ({error}); start the run anew"
+            ) from error

@@ -1,0 +1,135 @@
+"""Which samples the attacker wants misclassified, and as what.
+
+The paper draws a test sample of one class at random. But a result means nothing if the clean model errs on that sample
+anyway, so by default only samples count that the benign twin's last model gets right with confidence ≥ 0.5.
+"""
+
+from math import log
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import NonNegativeInt, PositiveInt, model_validator
+from torch import Tensor
+
+from fedlens.attacks.attack import Auxiliary
+from fedlens.config import Config
+from fedlens.data.dataset import Dataset
+from fedlens.errors import ConfigError
+from fedlens.random import Address
+
+RESISTANT_CONFIDENCE = 0.5
+
+
+class Target(Config):
+    """How the auxiliary samples are chosen from the test set.
+
+    Attributes:
+        select: ``random`` as in the paper, or ``resistant``: drawn from the samples that the benign twin gets right
+            with confidence ≥ 0.5. By default resistant where there is a twin, else random.
+        source: true class (number or name) to draw from; by default the paper's for r = 1, any class for more.
+        target: class wanted by the attacker; by default the paper's for r = 1, a random wrong one each for more.
+        r: number of samples.
+        index: these samples of the test set, in place of a draw.
+    """
+
+    select: Literal["random", "resistant"] | None = None
+    source: NonNegativeInt | str | None = None
+    target: NonNegativeInt | str | None = None
+    r: PositiveInt = 1
+    index: tuple[NonNegativeInt, ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _index_gives_r(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("index") is None:
+            return values
+        index = values["index"]
+        index = (index,) if isinstance(index, int) else index
+        return {"r": len(index) if isinstance(index, list | tuple) else 1, **values, "index": index}
+
+    @model_validator(mode="after")
+    def _index_excludes_a_draw(self) -> "Target":
+        if self.index is not None:
+            if self.select is not None or self.source is not None:
+                raise ValueError("an index leaves nothing to select; drop select and source, or the index")
+            if len(set(self.index)) != len(self.index) or len(self.index) != self.r:
+                raise ValueError(f"r is {self.r}, so index must hold that many different numbers, not {self.index}")
+        return self
+
+
+def choose(target: Target, dataset: Dataset, address: Address, twin: Tensor | None) -> Auxiliary:
+    """The auxiliary samples.
+
+    Args:
+        target: how to choose.
+        dataset: the data, whose test set they come from.
+        address: where the draw begins.
+        twin: log-probabilities ``[samples, classes]`` of the benign twin's last model on the test set; given, only
+            samples that it resists on are drawn.
+
+    Raises:
+        ConfigError: a class or index that does not exist, or too few samples to draw from.
+    """
+    labels = dataset.test.y.cpu().numpy()
+    index = _index(target, dataset, labels, address, None if twin is None else twin.cpu().numpy())
+    true = labels[index]
+    wanted = _wanted(target, dataset, true, address.at("class").generator())
+    device = dataset.test.x.device
+    places = torch.from_numpy(index).to(device)
+    samples = dataset.test.take(places)
+    return Auxiliary(samples.x, samples.y, torch.from_numpy(wanted).to(device), places)
+
+
+def class_number(value: int | str | None, dataset: Dataset, field: str) -> int | None:
+    """The number of a class given by number or name.
+
+    Raises:
+        ConfigError: there is no such class.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str) and value in dataset.classes:
+        return dataset.classes.index(value)
+    if isinstance(value, int) and value < len(dataset.classes):
+        return value
+    names = ", ".join(f"{number} {name}" for number, name in enumerate(dataset.classes))
+    raise ConfigError(f"target.{field}: there is no class {value!r}; the classes are {names}")
+
+
+def _index(
+    target: Target, dataset: Dataset, labels: NDArray[np.int64], address: Address, twin: NDArray[np.float32] | None
+) -> NDArray[np.int64]:
+    if target.index is not None:
+        if (largest := max(target.index)) >= len(labels):
+            raise ConfigError(f"target.index: there is no test sample {largest}; the last one is {len(labels) - 1}")
+        return np.array(target.index, dtype=np.int64)
+    source = class_number(target.source, dataset, "source")
+    if source is None and target.r == 1:
+        source = dataset.source
+    fits = labels != class_number(target.target, dataset, "target") if source is None else labels == source
+    which = "samples of the test set" if source is None else f"test samples of class {dataset.classes[source]}"
+    if twin is not None:
+        right = twin[np.arange(len(labels)), labels]
+        fits &= (twin.argmax(axis=1) == labels) & (right >= log(RESISTANT_CONFIDENCE))
+        which += f" that the benign twin gets right with confidence ≥ {RESISTANT_CONFIDENCE}"
+    order = address.at("sample").generator().permutation(len(labels))
+    pool = order[fits[order]]  # so that a random draw that resists is also the resistant draw
+    if len(pool) < target.r:
+        raise ConfigError(f"target.r: {target.r} asked for, but there are only {len(pool)} {which}")
+    return np.asarray(pool[: target.r], dtype=np.int64)
+
+
+def _wanted(
+    target: Target, dataset: Dataset, true: NDArray[np.int64], generator: np.random.Generator
+) -> NDArray[np.int64]:
+    wanted = class_number(target.target, dataset, "target")
+    if wanted is None and target.r == 1:
+        wanted = dataset.target
+    if wanted is None:
+        return (true + generator.integers(1, len(dataset.classes), size=len(true))) % len(dataset.classes)
+    if wanted in true:
+        name = dataset.classes[wanted]
+        raise ConfigError(f"target.target: the sample is of class {wanted} ({name}) already; choose another class")
+    return np.full(len(true), wanted, dtype=np.int64)
