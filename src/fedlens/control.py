@@ -1,0 +1,104 @@
+"""The control: the same experiment without attack, run once and shared by every attack.
+
+A benign twin is an ordinary run, in the cache, that keeps its predictions on the whole test set after each round. So it
+can be asked about any target that is drawn later. Its key holds what its result depends on (the experiment less attack
+and target, the data itself, the model's first weights, the versions) and nothing else.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+from torch import Tensor
+
+from fedlens.attacks.attack import Auxiliary
+from fedlens.errors import DamagedRunError
+from fedlens.federation.evaluate import success
+from fedlens.federation.setting import Setting
+from fedlens.observer import Observer
+from fedlens.paths import cache_dir
+from fedlens.runs.directory import load_predictions, read_lines
+from fedlens.runs.environment import numerics
+from fedlens.runs.files import checksum, writing
+
+
+class Control:
+    """A complete benign twin.
+
+    Attributes:
+        path: its run directory.
+        records: its rounds.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.records = read_lines(path / "rounds.jsonl")
+
+    def predictions(self, round_: int) -> Tensor:
+        """Log-probabilities ``[samples, classes]`` of its global model on the test set after this round."""
+        return load_predictions(self.path, round_)
+
+    @property
+    def last(self) -> Tensor:
+        """The predictions of its last model."""
+        return self.predictions(len(self.records))
+
+    def beside(self, round_: int, auxiliary: Auxiliary) -> dict[str, Any]:
+        """What stands beside an attacked round: the twin's quality, and what it makes of the attacker's samples."""
+        predictions = self.predictions(round_).to(auxiliary.index.device)
+        return {"quality": self.records[round_ - 1]["quality"], "target": asdict(success(predictions, auxiliary))}
+
+
+def key(setting: Setting) -> str:
+    """What a twin is cached by."""
+    twin = setting.experiment.twin()
+    first = setting.network().vector.detach().cpu().numpy().tobytes()
+    parts = [twin.identity(), setting.dataset.fingerprint(), hashlib.blake2b(first, digest_size=16).hexdigest()]
+    text = json.dumps([*parts, setting.device.type, sorted(numerics().items())])
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+def find_control(setting: Setting, make: Callable[[Path], None], observer: Observer) -> Control:
+    """The twin of `setting`'s experiment: from the cache, or made now.
+
+    Args:
+        setting: the attacked experiment.
+        make: plays the twin into a directory, going on from what is there.
+        observer: is told where a twin was found, or found damaged.
+    """
+    path = cache_dir() / "controls" / key(setting)
+    with writing(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{path}.lock"):
+        try:
+            _require_sound(path)
+            if (path / "summary.json").exists():
+                observer.remark(f"benign twin: already in {path}")
+            else:
+                make(path)
+        except DamagedRunError as error:
+            observer.remark(f"benign twin: made anew, for the cached one is damaged: {error}")
+            shutil.rmtree(path)
+            make(path)
+        return Control(path)
+
+
+def _require_sound(path: Path) -> None:
+    """Check every file of a complete twin against the checksum that was taken when it was completed.
+
+    Raises:
+        DamagedRunError: a file has changed or is missing.
+    """
+    summary = path / "summary.json"
+    try:
+        sums = json.loads(summary.read_text(encoding="utf-8"))["checksums"] if summary.exists() else {}
+        changed = [name for name, known in sums.items() if checksum(path / name) != known]
+    except (OSError, ValueError, KeyError) as error:
+        raise DamagedRunError(f"{path}: {error}") from error
+    if changed:
+        raise DamagedRunError(f"{path / changed[0]}: has changed")

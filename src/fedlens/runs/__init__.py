@@ -1,0 +1,1 @@
+"""The run directory: written round by round, read and resumed."""

@@ -1,0 +1,194 @@
+"""A run's directory while it is being written.
+
+===========================  ======================================================================
+experiment.yaml              the complete experiment; ``fedlens run`` on it makes the run again
+environment.jsonl            a line for every start: versions, platform, commit, engine, workers
+target.json                  the attacker's samples
+rounds.jsonl                 a line a round, equal in every byte whenever the experiment is repeated
+timings.jsonl                a line a round: seconds of each stage
+checkpoint.safetensors       the state after the last round, for ``--resume``
+best, final.safetensors      the global weights of highest test accuracy, and the last ones
+predictions/                 only of a benign twin: its log-probabilities on the test set, a file a round
+summary.json                 written last: the result in a few numbers, and every file's checksum
+===========================  ======================================================================
+
+After each round the record is appended first and the checkpoint replaced second, so that the records always reach at
+least as far as the checkpoint. Resuming cuts them back to it and plays on.
+"""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from fedlens.errors import DamagedRunError, RunError
+from fedlens.experiment import Experiment
+from fedlens.federation.record import RoundResult
+from fedlens.federation.state import FederationState
+from fedlens.loading import load_experiment
+from fedlens.runs.files import append_line, checksum, write_atomically, writing
+
+
+class RunDirectory:
+    """A directory that one process writes a run into."""
+
+    def __init__(self, path: Path, *, keep_predictions: bool = False) -> None:
+        self.path = path
+        self._keep_predictions = keep_predictions
+        self._best = -1.0
+        self._lock = FileLock(path / ".lock")
+
+    def __enter__(self) -> Self:
+        """Make the directory and keep others from writing into it.
+
+        Raises:
+            RunError: it cannot be written, or another process writes into it.
+        """
+        with writing(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            try:
+                self._lock.acquire(timeout=0)
+            except Timeout:
+                raise RunError(f"{self.path}: another process is writing this run; wait for it") from None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let others write."""
+        self._lock.release()
+
+    def begin(self, experiment: Experiment) -> None:
+        """Write down the experiment, unless rounds of it are there already.
+
+        Raises:
+            RunError: the directory holds rounds of another experiment.
+        """
+        file = self.path / "experiment.yaml"
+        if file.exists() and read_lines(self.path / "rounds.jsonl"):
+            different = differences(load_experiment(str(file)).relevant(), experiment.relevant())
+            if different:
+                raise RunError(f"{self.path}: this run was another experiment; it differs in {'; '.join(different)}")
+        else:
+            text = yaml.safe_dump(experiment.describe(), sort_keys=False, allow_unicode=True, width=120)
+            write_atomically(file, text.encode())
+
+    def note(self, name: str, content: dict[str, Any]) -> None:
+        """Write `content` to the JSON file `name`."""
+        write_atomically(self.path / name, json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
+
+    def started(self, environment: dict[str, Any]) -> str | None:
+        """Add a line about this start; a remark, where bits may differ from those of the start before."""
+        before = read_lines(self.path / "environment.jsonl")
+        append_line(self.path / "environment.jsonl", json.dumps(environment))
+        if not before or not (changed := differences(before[-1]["numerics"], environment["numerics"])):
+            return None
+        return f"resumed elsewhere, so bits may differ from an uninterrupted run: {'; '.join(changed)}"
+
+    def resume(self) -> tuple[FederationState | None, list[dict[str, Any]]]:
+        """The state to go on from (``None`` for the beginning) and the records up to there.
+
+        Raises:
+            DamagedRunError: the checkpoint, the records or the predictions up to there are not sound.
+        """
+        for leftover in self.path.rglob(".*.safetensors.*"):
+            leftover.unlink()
+        checkpoint = self.path / "checkpoint.safetensors"
+        state = FederationState.load(str(checkpoint)) if checkpoint.exists() else None
+        rounds = state.round if state is not None else 0
+        for name in ("rounds.jsonl", "timings.jsonl"):
+            self._cut(self.path / name, rounds)
+        records = read_lines(self.path / "rounds.jsonl")
+        if [record["round"] for record in records] != list(range(1, rounds + 1)):
+            raise DamagedRunError(f"{self.path / 'rounds.jsonl'}: rounds 1 to {rounds} are not all there; start anew")
+        if self._keep_predictions:
+            for round_ in range(1, rounds + 1):
+                load_predictions(self.path, round_)
+        self._best = max((record["quality"]["accuracy"] for record in records), default=-1.0)
+        return state, records
+
+    @staticmethod
+    def _cut(path: Path, rounds: int) -> None:
+        content = path.read_bytes() if path.exists() else b""
+        kept = b"".join(content.splitlines(keepends=True)[:rounds])
+        if kept != content:
+            write_atomically(path, kept)
+
+    def append(self, result: RoundResult, control: dict[str, Any] | None) -> dict[str, Any]:
+        """Record a round; returns the record as it was written.
+
+        Raises:
+            RunError: the disk is full, or the directory cannot be written any more.
+        """
+        record = {**asdict(result.record), "control": control}
+        if self._keep_predictions:
+            folder = self.path / "predictions"
+            with writing(folder):
+                folder.mkdir(exist_ok=True)
+            predictions = save({"log_probabilities": result.log_probabilities.cpu()})
+            write_atomically(predictions_file(self.path, result.state.round), predictions)
+        append_line(self.path / "timings.jsonl", json.dumps({"round": result.state.round, **result.seconds}))
+        append_line(self.path / "rounds.jsonl", json.dumps(record))
+        if (accuracy := result.record.quality.accuracy) > self._best:
+            self._best = accuracy
+            self._save_weights("best", result.state)
+        write_atomically(self.path / "checkpoint.safetensors", result.state.to_bytes())
+        return record
+
+    def _save_weights(self, name: str, state: FederationState) -> None:
+        content = save({"weights": state.weights.cpu()}, metadata={"round": str(state.round)})
+        write_atomically(self.path / f"{name}.safetensors", content)
+
+    def finish(self, state: FederationState, summary: dict[str, Any]) -> None:
+        """Write the final weights and the summary; with it the run is complete."""
+        self._save_weights("final", state)
+        files = sorted(file for file in self.path.rglob("*") if file.is_file() and file.name != ".lock")
+        sums = {str(file.relative_to(self.path)): checksum(file) for file in files if file.name != "summary.json"}
+        self.note("summary.json", {**summary, "checksums": sums})
+
+
+def predictions_file(run: Path, round_: int) -> Path:
+    """Where a benign twin's predictions after this round are."""
+    return run / "predictions" / f"{round_:05d}.safetensors"
+
+
+def load_predictions(run: Path, round_: int) -> Tensor:
+    """A benign twin's log-probabilities on the test set after this round, shape ``[samples, classes]``.
+
+    Raises:
+        DamagedRunError: they are missing or damaged.
+    """
+    path = predictions_file(run, round_)
+    try:
+        return load_file(path)["log_probabilities"]
+    except (OSError, SafetensorError, KeyError) as error:
+        raise DamagedRunError(f"{path}: missing or damaged ({error})") from error
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects in a file of JSON lines; none where there is no file. A line still being written does not count.
+
+    Raises:
+        DamagedRunError: a line is damaged.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("\n")]
+    except (OSError, ValueError) as error:
+        raise DamagedRunError(f"{path}: cannot be read ({error})") from error
+
+
+def differences(old: dict[str, Any], new: dict[str, Any], place: str = "") -> list[str]:
+    """What differs between two descriptions, as ``option: old, now new``."""
+    found = []
+    for key in sorted(old.keys() | new.keys()):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += differences(before, after, f"{place}{key}.")
+        elif before != after:
+            found.append(f"{place}{key}: {before!r}, now {after!r}")
+    return found

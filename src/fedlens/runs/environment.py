@@ -1,0 +1,54 @@
+"""Where a run was made: versions, platform, commit."""
+
+import platform
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+PACKAGES = ("fedlens", "torch", "numpy", "scikit-learn", "pydantic", "safetensors")
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions, platform, the source's commit where it is a checkout, the command, and the time."""
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": sys.argv,
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "numerics": numerics(),
+        "commit": _commit(),
+    }
+
+
+def numerics() -> dict[str, str]:
+    """What bits depend on beside the experiment: two runs that agree in these are expected to agree in every bit."""
+    return {
+        "fedlens": version("fedlens"),
+        "torch": torch.__version__,
+        "numpy": version("numpy"),
+        "cpu": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
+    }
+
+
+def _commit() -> str | None:
+    """The commit of the source this code was loaded from, with ``+`` where files differ from it."""
+    source = Path(__file__).parent
+    try:
+        shown = _git(source, "rev-parse", "--short=12", "HEAD")
+        tracked = _git(source, "ls-files", "--error-unmatch", Path(__file__).name)
+        changed = _git(source, "status", "--porcelain", "--untracked-files=no", ".")
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return (shown + ("+" if changed else "")) if tracked else None
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()

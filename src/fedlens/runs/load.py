@@ -1,0 +1,130 @@
+"""Reading a run: its experiment, its rounds as tidy tables, its weights."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from fedlens.errors import DamagedRunError, RunError
+from fedlens.experiment import Experiment
+from fedlens.federation.state import FederationState
+from fedlens.loading import load_experiment
+from fedlens.runs.directory import read_lines
+from fedlens.runs.summary import mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has been made, or is being made.
+
+    Attributes:
+        path: its directory.
+        experiment: what was run.
+        records: a mapping a round, as recorded.
+        target: the attacker's samples (``index``, ``true``, ``target``) and the names of all ``classes``.
+        summary: the result in a few numbers; ``None`` while rounds are missing.
+    """
+
+    path: Path
+    experiment: Experiment
+    records: list[dict[str, Any]]
+    target: dict[str, Any]
+    summary: dict[str, Any] | None
+
+    @cached_property
+    def rounds(self) -> "pd.DataFrame":
+        """A row a round; confidences are means over the r samples, ``control_`` columns are the benign twin's."""
+        import pandas as pd
+
+        return pd.DataFrame([_row(record) for record in self.records])
+
+    @cached_property
+    def targets(self) -> "pd.DataFrame":
+        """A row for each round and each of the attacker's samples."""
+        import pandas as pd
+
+        rows = []
+        for record in self.records:
+            for place, index in enumerate(self.target["index"]):
+                row = {"round": record["round"], "sample": place, "index": index}
+                row |= {name: self.target[name][place] for name in ("true", "target")}
+                for prefix, target in (("", record["target"]), ("control_", (record["control"] or {}).get("target"))):
+                    for name in ("confidence", "true_confidence", "predicted"):
+                        row[prefix + name] = target[name][place] if target else None
+                rows.append(row)
+        return pd.DataFrame(rows)
+
+    @cached_property
+    def classes(self) -> "pd.DataFrame":
+        """A row for each round and class: the global model's accuracy in it, and the benign twin's."""
+        import pandas as pd
+
+        rows = []
+        for record in self.records:
+            control = record["control"]
+            for number, name in enumerate(self.target["classes"]):
+                beside = control["quality"]["per_class"][number] if control else None
+                accuracy = record["quality"]["per_class"][number]
+                rows.append({"round": record["round"], "class": name, "accuracy": accuracy, "control_accuracy": beside})
+        return pd.DataFrame(rows)
+
+    def weights(self, which: Literal["final", "best", "last"] = "final") -> Tensor:
+        """Global weights, shape ``[d]``: final, of the best test accuracy, or after the last round recorded so far.
+
+        Raises:
+            DamagedRunError: the file is missing or damaged.
+        """
+        if which == "last":
+            return FederationState.load(str(self.path / "checkpoint.safetensors")).weights
+        path = self.path / f"{which}.safetensors"
+        try:
+            return load_file(path)["weights"]
+        except (OSError, SafetensorError, KeyError) as error:
+            raise DamagedRunError(f"{path}: missing or damaged ({error}); is the run finished?") from error
+
+
+def load_run(path: str | Path) -> Run:
+    """The run in the directory `path`, finished or not.
+
+    Raises:
+        RunError: there is no run, or its files are damaged.
+    """
+    path = Path(path)
+    if not (path / "experiment.yaml").is_file():
+        raise RunError(f"{path}: no run is there (it has no experiment.yaml)")
+    experiment = load_experiment(str(path))
+    records = read_lines(path / "rounds.jsonl")
+    if not records:
+        raise RunError(f"{path}: this run has no rounds yet")
+    try:
+        target = json.loads((path / "target.json").read_text(encoding="utf-8"))
+        summary_file = path / "summary.json"
+        summary = json.loads(summary_file.read_text(encoding="utf-8")) if summary_file.exists() else None
+    except (OSError, ValueError) as error:
+        raise DamagedRunError(f"{path}: cannot be read ({error})") from error
+    return Run(path, experiment, records, target, summary)
+
+
+def _row(record: dict[str, Any]) -> dict[str, Any]:
+    malicious, attack = record["malicious"] or {}, record["attack"] or {}
+    row = {"round": record["round"], "attacker": record["attacker"], "acted": attack.get("acted", False)}
+    row |= _columns(record)
+    row |= {f"malicious_{name}": malicious.get(name) for name in ("accuracy", "loss")}
+    row |= {f"control_{name}": value for name, value in _columns(record["control"] or {}).items()}
+    return row | {f"attack_{name}": value for name, value in attack.items() if name != "acted"}
+
+
+def _columns(part: dict[str, Any]) -> dict[str, Any]:
+    """The columns that a round and its control have in common."""
+    quality, target = part.get("quality") or {}, part.get("target") or {}
+    columns = {name: quality.get(name) for name in ("accuracy", "loss")}
+    columns |= {name: mean(target[name]) if target else None for name in ("confidence", "true_confidence")}
+    return columns | {name: target.get(name) for name in ("met", "success")}

@@ -1,0 +1,193 @@
+"""Running experiments: in memory (`simulate`) or into a directory (`run`)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fedlens.control import Control, find_control
+from fedlens.errors import RunError
+from fedlens.experiment import Experiment
+from fedlens.federation.engines import make_engine
+from fedlens.federation.engines.engine import EngineName
+from fedlens.federation.record import RoundResult
+from fedlens.federation.rounds import federate, is_over
+from fedlens.federation.setting import Setting, prepare
+from fedlens.loading import load_experiment
+from fedlens.observer import Observer, Silent
+from fedlens.runs.directory import RunDirectory, read_lines
+from fedlens.runs.environment import describe_environment
+from fedlens.runs.load import Run, load_run
+from fedlens.runs.summary import summarise
+
+
+@dataclass(frozen=True)
+class Means:
+    """By what means to run; none of it changes the result, beyond rounding where the device differs.
+
+    Attributes:
+        engine: ``serial``, ``processes``, or ``auto``.
+        workers: worker processes; one a core by default.
+        device: where PyTorch computes.
+        data_dir: where the user keeps data files.
+    """
+
+    engine: EngineName = "auto"
+    workers: int | None = None
+    device: str = "cpu"
+    data_dir: Path | None = None
+
+
+def simulate(
+    experiment: Experiment,
+    *,
+    engine: EngineName = "auto",
+    workers: int | None = None,
+    device: str = "cpu",
+    data_dir: Path | None = None,
+) -> Iterator[RoundResult]:
+    """Run `experiment` in memory, a round at a time; its benign twin, if it needs one, is kept in the cache.
+
+    Yields:
+        A result a round, with the record and the global weights.
+
+    Raises:
+        FedlensError: the experiment cannot be run as it is.
+    """
+    means = Means(engine, workers, device, data_dir)
+    setting, _ = _settle(_prepare(experiment, means), means, Silent())
+    with make_engine(engine, workers, setting.device, experiment.cohort_size) as workforce:
+        yield from federate(setting, workforce)
+
+
+def run(
+    experiment: Experiment,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    engine: EngineName = "auto",
+    workers: int | None = None,
+    device: str = "cpu",
+    data_dir: Path | None = None,
+    observer: Observer | None = None,
+) -> Run:
+    """Run `experiment` into a directory.
+
+    Args:
+        experiment: what to run.
+        out: the directory; by default the first free one of ``runs/NAME``, ``runs/NAME-2``, ...
+        resume: go on with the run in `out` (by default the latest of this experiment) from where it was interrupted.
+        engine: who does the work: ``serial``, ``processes``, or ``auto``.
+        workers: number of worker processes; one a core by default.
+        device: where PyTorch computes.
+        data_dir: where the user keeps data files.
+        observer: is told what happens.
+
+    Returns:
+        The run, as `load_run` gives it.
+
+    Raises:
+        FedlensError: the experiment cannot be run as it is, or a client failed; all rounds recorded so far are intact.
+    """
+    path = resumable(experiment, out) if resume else unused(experiment, out)
+    _play(experiment, path, Means(engine, workers, device, data_dir), observer or Silent())
+    return load_run(path)
+
+
+def unused(experiment: Experiment, out: str | Path | None) -> Path:
+    """A directory for a new run.
+
+    Raises:
+        RunError: `out` holds something already.
+    """
+    if out is not None:
+        path = Path(out)
+        if (path / "experiment.yaml").exists():
+            played = len(read_lines(path / "rounds.jsonl"))
+            raise RunError(f"{path}: a run is there already ({played} rounds); add --resume or choose another --out")
+        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+            raise RunError(f"{path}: something else is there already; choose another --out")
+        return path
+    path, number = Path("runs") / experiment.name, 1
+    while path.exists():
+        number += 1
+        path = Path("runs") / f"{experiment.name}-{number}"
+    return path
+
+
+def resumable(experiment: Experiment, out: str | Path | None) -> Path:
+    """The directory of the run to go on with.
+
+    Raises:
+        RunError: there is none.
+    """
+    if out is not None:
+        path = Path(out)
+        if not (path / "experiment.yaml").exists():
+            raise RunError(f"{path}: no run to resume; leave out --resume to begin one there")
+        return path
+    found = sorted(Path("runs").glob("*/experiment.yaml"), key=lambda file: file.stat().st_mtime)
+    for file in reversed(found):
+        if load_experiment(str(file)).identity() == experiment.identity():
+            return file.parent
+    raise RunError("runs/: no run of this experiment to resume; name it by --out, or leave out --resume")
+
+
+def _play(experiment: Experiment, path: Path, means: Means, observer: Observer) -> None:
+    """Play what is left of `experiment` into the directory `path`."""
+    setting = _prepare(experiment, means)
+    with RunDirectory(path) as directory:
+        directory.begin(experiment)
+        setting, control = _settle(setting, means, observer)
+        assert setting.auxiliary is not None
+        auxiliary = {name: getattr(setting.auxiliary, name).tolist() for name in ("index", "true", "target")}
+        directory.note("target.json", {**auxiliary, "classes": list(setting.dataset.classes)})
+        _record(directory, setting, control, means, observer)
+
+
+def _prepare(experiment: Experiment, means: Means) -> Setting:
+    """The setting, whose target is not chosen yet but known to be possible."""
+    setting = prepare(experiment, means.device, means.data_dir)
+    setting.with_target(None)
+    return setting
+
+
+def _settle(setting: Setting, means: Means, observer: Observer) -> tuple[Setting, Control | None]:
+    """The setting with its target chosen, and the benign twin where there is one."""
+    experiment = setting.experiment
+    if not experiment.needs_twin:
+        return setting.with_target(None), None
+    twin = replace(setting, experiment=experiment.twin())
+
+    def make(path: Path) -> None:
+        with RunDirectory(path, keep_predictions=True) as directory:
+            directory.begin(twin.experiment)
+            _record(directory, twin, None, means, observer)
+
+    control = find_control(setting, make, observer)
+    drawn_from_all = experiment.target.index is not None or experiment.target.select == "random"
+    return setting.with_target(None if drawn_from_all else control.last), control
+
+
+def _record(
+    directory: RunDirectory, setting: Setting, control: Control | None, means: Means, observer: Observer
+) -> None:
+    """Play the rounds that `directory` lacks, and finish it."""
+    experiment = setting.experiment
+    state, records = directory.resume()
+    accuracy = records[-1]["quality"]["accuracy"] if records else None
+    if state is None or not is_over(experiment, state.round, accuracy):
+        with make_engine(means.engine, means.workers, setting.device, experiment.cohort_size) as engine:
+            used = {"engine": engine.name, "workers": engine.workers, "device": means.device}
+            if remark := directory.started(describe_environment() | used):
+                observer.remark(remark)
+            observer.begin(experiment, len(records))
+            try:
+                for result in federate(setting, engine, state, observer.clients):
+                    auxiliary, state = setting.auxiliary, result.state
+                    beside = control.beside(state.round, auxiliary) if control and auxiliary else None
+                    records.append(directory.append(result, beside))
+                    observer.round(records[-1])
+            finally:
+                observer.end()
+    assert state is not None
+    directory.finish(state, summarise(experiment, records, setting.dataset.paper_stop))
