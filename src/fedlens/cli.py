@@ -1,0 +1,184 @@
+"""The command line: ``fedlens run``, ``list``, ``show``, ``plot`` and ``partition``.
+
+A user's mistake is answered in a line or two with the remedy, and exit code 2. Heavy libraries are imported by the
+command that needs them.
+"""
+
+import logging
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from fedlens.errors import ConfigError, FedlensError
+
+if TYPE_CHECKING:
+    from fedlens.runs.load import Run
+
+app = typer.Typer(
+    help="Adversarial testing of federated learning: poison a model with one client, see what shows.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+Source = Annotated[str, typer.Argument(help="A preset (see `fedlens list`), a YAML file, or a run's directory.")]
+Options = Annotated[
+    list[str] | None, typer.Option("-o", "--option", metavar="NAME=VALUE", help="Change a value: -o attack.boost=5.")
+]
+DataDir = Annotated[Path | None, typer.Option(help="Where data files are; else FEDLENS_DATA, else the user's cache.")]
+
+
+@app.command()
+def run(  # noqa: PLR0917 - typer passes them by name
+    source: Annotated[
+        str | None, typer.Argument(help="A preset (see `fedlens list`), a YAML file, or a run's directory.")
+    ] = None,
+    option: Options = None,
+    out_dir: Annotated[Path | None, typer.Option("--out", help="The run's directory; default runs/NAME.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Where all randomness begins.")] = None,
+    no_control: Annotated[bool, typer.Option("--no-control", help="Do without the benign twin.")] = False,
+    engine: Annotated[
+        Literal["auto", "serial", "processes"], typer.Option(help="Who does the work; results are the same.")
+    ] = "auto",
+    workers: Annotated[int | None, typer.Option(help="Worker processes; default one a core.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
+    data_dir: DataDir = None,
+) -> None:
+    """Run an experiment, and its benign twin unless that is known already."""
+    from fedlens import simulation
+    from fedlens.loading import load_experiment
+    from fedlens.report.progress import Terminal
+
+    assignments = list(option or [])
+    assignments += [f"seed={seed}"] if seed is not None else []
+    assignments += ["control=false"] if no_control else []
+    if resume:
+        source = source or (str(out_dir) if out_dir else None)
+        out_dir = out_dir or (Path(source) if source and Path(source).is_dir() else None)
+    if source is None:
+        raise ConfigError("what shall be run? Name a preset or a file; `fedlens list` shows the presets")
+    experiment = load_experiment(source, assignments)
+    path = simulation.resumable(experiment, out_dir) if resume else simulation.unused(experiment, out_dir)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        result = simulation.run(
+            experiment,
+            path,
+            resume=resume,
+            engine=engine,
+            workers=workers,
+            device=device,
+            data_dir=data_dir,
+            observer=Terminal(out),
+        )
+    except KeyboardInterrupt:
+        kept = f"go on with: fedlens run --resume --out {path}" if path.exists() else "nothing had been recorded yet"
+        err.print(f"Interrupted; {kept}", markup=False)
+        raise SystemExit(130) from None
+    _print_result(result)
+    _print_suggestions(result)
+
+
+def _print_result(result: "Run") -> None:
+    from fedlens.report.figures import metrics_of_interest, save_figure
+    from fedlens.report.tables import summary_table
+    from fedlens.report.words import verdict
+
+    assert result.summary is not None
+    out.print()
+    out.print(summary_table(result))
+    out.print()
+    if words := verdict(result):
+        out.print(words, markup=False)
+    for flag in result.summary["flags"]:
+        out.print(f"[bold red]Red flag:[/bold red] {flag}")
+    figure = save_figure(metrics_of_interest([result]), result.path / "metrics.png")
+    out.print(f"Figure: {figure}", markup=False)
+
+
+def _print_suggestions(result: "Run") -> None:
+    out.print("\nNext:")
+    out.print(f"  fedlens show {result.path}", markup=False)
+    if result.experiment.attack is None:
+        out.print(f"  fedlens run {result.path} -o attack=explicit-boosting", markup=False)
+    else:
+        out.print(f"  fedlens run {result.path} -o attack.boost=2", markup=False)
+
+
+@app.command()
+def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.")]) -> None:
+    """Print a run: what it was, every round, the result."""
+    from fedlens.report.tables import rounds_table, summary_table
+    from fedlens.report.words import attack_name, headline, target_words, verdict
+    from fedlens.runs.load import load_run
+
+    found = load_run(path)
+    out.print(f"[bold]{attack_name(found.experiment)}[/bold]: {headline(found.experiment)}")
+    out.print(f"target: {target_words(found)}", markup=False)
+    out.print(rounds_table(found))
+    if found.summary is None:
+        played, wanted = len(found.records), found.experiment.rounds
+        out.print(f"Not finished: {played} of {wanted} rounds; go on with: fedlens run --resume --out {path}")
+        return
+    out.print(summary_table(found))
+    if words := verdict(found):
+        out.print(words, markup=False)
+    for flag in found.summary["flags"]:
+        out.print(f"[bold red]Red flag:[/bold red] {flag}")
+
+
+@app.command()
+def plot(
+    paths: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The figure: .png, .svg or .pdf.")] = Path(
+        "metrics.png"
+    ),
+) -> None:
+    """Draw the paper's metrics of interest of one run or several."""
+    from fedlens.report.figures import metrics_of_interest, save_figure
+    from fedlens.runs.load import load_run
+
+    figure = metrics_of_interest([load_run(path) for path in paths])
+    out.print(str(save_figure(figure, output)), markup=False)
+
+
+@app.command("list")
+def list_() -> None:
+    """Print presets, attacks, rules, data sets, models and partitioners, with their options and defaults."""
+    from fedlens.report.catalogue import catalogue
+
+    for table in catalogue():
+        out.print(table)
+
+
+@app.command()
+def partition(source: Source, option: Options = None, data_dir: DataDir = None) -> None:
+    """Print how many training samples of each class every client holds."""
+    from fedlens.federation.setting import prepare
+    from fedlens.loading import load_experiment
+    from fedlens.report.catalogue import partition_table
+
+    out.print(partition_table(prepare(load_experiment(source, option or []), data_dir=data_dir)))
+
+
+def main() -> None:
+    """Run the command line, and turn what users can put right into messages."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logging.getLogger("fedlens").addHandler(handler)
+    try:
+        app()
+    except FedlensError as error:
+        for line in str(error).splitlines():
+            err.print(f"Error: {line}", markup=False, soft_wrap=True)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        err.print("Interrupted.")
+        raise SystemExit(130) from None

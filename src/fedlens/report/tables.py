@@ -1,0 +1,86 @@
+"""A run as tables for the terminal."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from fedlens.report.words import attack_name, percent
+from fedlens.runs.load import Run
+from fedlens.runs.summary import confidence
+
+
+def summary_table(run: Run) -> Table:
+    """The run beside its control, a line a figure."""
+    assert run.summary is not None, "the run has not been finished"
+    summary, control = run.summary, run.summary["control"]
+    table = Table(title=f"{run.path}, after {summary['rounds']} rounds", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("")
+    if control:
+        table.add_column("without attack", justify="right")
+    table.add_column(attack_name(run.experiment) if run.experiment.attack else "without attack", justify="right")
+    for name, ours, beside in _lines(run, summary, control or {}):
+        table.add_row(name, *([beside] if control else []), ours)
+    return table
+
+
+def _lines(run: Run, summary: dict[str, Any], control: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Name, value and the control's value of each line."""
+    target, beside = summary["target"], control.get("target") or {}
+    classes, wanted = run.target["classes"], run.target["target"]
+    yield "test accuracy", percent(summary["accuracy"]), percent(control["accuracy"]) if control else ""
+    as_class = f" ({classes[wanted[0]]})" if len(wanted) == 1 else f" (mean of {len(wanted)})"
+    for which in ("last", "mean"):
+        name = f"confidence in target class{as_class if which == 'last' else ', mean over rounds'}"
+        values = (f"{part['confidence'][which]:.3f}" if part else "" for part in (target, beside))
+        yield name, next(values), next(values)
+    true_class = f" ({classes[run.target['true'][0]]})" if len(wanted) == 1 else ""
+    values = (f"{part['true_confidence']:.3f}" if part else "" for part in (target, beside))
+    yield f"confidence in true class{true_class}", next(values), next(values)
+    if len(wanted) == 1:
+        values = (classes[part["predicted"][0]] if part else "" for part in (target, beside))
+        yield "predicted class", next(values), next(values)
+    values = (f"{part['successful_rounds']} of {summary['rounds']}" if part else "" for part in (target, beside))
+    yield "rounds in which every target is met", next(values), next(values)
+    if malicious := summary["malicious_accuracy"]:
+        yield "malicious model's accuracy, first round", percent(malicious["first"]), ""
+        yield "malicious model's accuracy, last round", percent(malicious["last"]), ""
+    if stop := summary["paper_stop"]:
+        when = summary["would_stop_at"]
+        yield f"the paper would stop at {percent(stop)}", f"in round {when}" if when else "never", ""
+
+
+def rounds_table(run: Run) -> Table:
+    """A line a round; in brackets the benign twin's value."""
+    table = Table(box=box.SIMPLE_HEAD)
+    classes, single = run.target["classes"], len(run.target["index"]) == 1
+    for name in (
+        "round",
+        "attack",
+        "accuracy",
+        "conf. target",
+        "conf. true",
+        "predicted" if single else "met",
+        "malicious acc.",
+    ):
+        table.add_column(name, justify="left" if name in ("attack", "predicted") else "right")
+    for record in run.records:
+        target, beside = record["target"], record["control"]
+        table.add_row(
+            str(record["round"]),
+            _part(record),
+            percent(record["quality"]["accuracy"]) + (f" ({percent(beside['quality']['accuracy'])})" if beside else ""),
+            f"{confidence(target):.3f}" + (f" ({confidence(beside['target']):.3f})" if beside else ""),
+            f"{confidence(target, 'true_confidence'):.3f}",
+            classes[target["predicted"][0]] if single else f"{target['met']} of {len(target['predicted'])}",
+            percent(record["malicious"]["accuracy"]) if record["malicious"] else "–",
+        )
+    return table
+
+
+def _part(record: dict[str, Any]) -> str:
+    """What the malicious client did in the round."""
+    if not record["attacker"]:
+        return "–"
+    return "yes" if record["attack"]["acted"] else str(record["attack"]["reason"])
