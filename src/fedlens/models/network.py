@@ -52,7 +52,7 @@ class Network:
     """
 
     def __init__(self, module: nn.Module) -> None:
-        self.module = module
+        self.module = module.eval()
         self.layout = Layout.of(module)
         parameters = dict(module.named_parameters())
         first = next(iter(parameters.values()))
