@@ -80,7 +80,7 @@ def run(  # noqa: PLR0917 - typer passes them by name
         )
     except KeyboardInterrupt:
         kept = f"go on with: fedlens run --resume --out {path}" if path.exists() else "nothing had been recorded yet"
-        err.print(f"Interrupted; {kept}", markup=False)
+        err.print(f"Interrupted; {kept}", markup=False, soft_wrap=True)
         raise SystemExit(130) from None
     _print_result(result)
     _print_suggestions(result)
@@ -96,20 +96,20 @@ def _print_result(result: "Run") -> None:
     out.print(summary_table(result))
     out.print()
     if words := verdict(result):
-        out.print(words, markup=False)
+        out.print(words, markup=False, soft_wrap=True)
     for flag in result.summary["flags"]:
-        out.print(f"[bold red]Red flag:[/bold red] {flag}")
+        out.print(f"[bold red]Red flag:[/bold red] {flag}", soft_wrap=True)
     figure = save_figure(metrics_of_interest([result]), result.path / "metrics.png")
-    out.print(f"Figure: {figure}", markup=False)
+    out.print(f"Figure: {figure}", markup=False, soft_wrap=True)
 
 
 def _print_suggestions(result: "Run") -> None:
     out.print("\nNext:")
-    out.print(f"  fedlens show {result.path}", markup=False)
+    out.print(f"  fedlens show {result.path}", markup=False, soft_wrap=True)
     if result.experiment.attack is None:
-        out.print(f"  fedlens run {result.path} -o attack=explicit-boosting", markup=False)
+        out.print(f"  fedlens run {result.path} -o attack=explicit-boosting", markup=False, soft_wrap=True)
     else:
-        out.print(f"  fedlens run {result.path} -o attack.boost=2", markup=False)
+        out.print(f"  fedlens run {result.path} -o attack.boost=2", markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -120,18 +120,20 @@ def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's direc
     from fedlens.runs.load import load_run
 
     found = load_run(path)
-    out.print(f"[bold]{attack_name(found.experiment)}[/bold]: {headline(found.experiment)}")
-    out.print(f"target: {target_words(found)}", markup=False)
+    out.print(f"[bold]{attack_name(found.experiment)}[/bold]: {headline(found.experiment)}", soft_wrap=True)
+    out.print(f"target: {target_words(found)}", markup=False, soft_wrap=True)
     out.print(rounds_table(found))
     if found.summary is None:
         played, wanted = len(found.records), found.experiment.rounds
-        out.print(f"Not finished: {played} of {wanted} rounds; go on with: fedlens run --resume --out {path}")
+        out.print(
+            f"Not finished: {played} of {wanted} rounds; go on with: fedlens run --resume --out {path}", soft_wrap=True
+        )
         return
     out.print(summary_table(found))
     if words := verdict(found):
-        out.print(words, markup=False)
+        out.print(words, markup=False, soft_wrap=True)
     for flag in found.summary["flags"]:
-        out.print(f"[bold red]Red flag:[/bold red] {flag}")
+        out.print(f"[bold red]Red flag:[/bold red] {flag}", soft_wrap=True)
 
 
 @app.command()
@@ -146,7 +148,7 @@ def plot(
     from fedlens.runs.load import load_run
 
     figure = metrics_of_interest([load_run(path) for path in paths])
-    out.print(str(save_figure(figure, output)), markup=False)
+    out.print(str(save_figure(figure, output)), markup=False, soft_wrap=True)
 
 
 @app.command("list")

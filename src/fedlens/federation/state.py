@@ -34,9 +34,9 @@ class FederationState:
         tensors |= {f"rule.{name}": tensor for name, tensor in self.rule.items()}
         for place, seen in enumerate(self.history):
             tensors |= {f"history.{place}.weights": seen.weights, f"history.{place}.update": seen.update}
-        seen_rounds = json.dumps([[seen.round, seen.alpha] for seen in self.history])
+        plain = {"round": self.round, "history": [[seen.round, seen.alpha] for seen in self.history]}
         tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-        return save(tensors, metadata={"round": str(self.round), "history": seen_rounds})
+        return save(tensors, metadata={"state": json.dumps(plain)})  # one entry, for their order is not kept
 
     @classmethod
     def load(cls, path: str) -> "FederationState":
@@ -47,14 +47,14 @@ class FederationState:
         """
         try:
             with safe_open(path, framework="pt") as file:
-                metadata = file.metadata() or {}
+                plain = json.loads((file.metadata() or {})["state"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
             history = tuple(
                 Observation(seen, alpha, tensors[f"history.{place}.weights"], tensors[f"history.{place}.update"])
-                for place, (seen, alpha) in enumerate(json.loads(metadata["history"]))
+                for place, (seen, alpha) in enumerate(plain["history"])
             )
             rule = {name.removeprefix("rule."): tensor for name, tensor in tensors.items() if name.startswith("rule.")}
-            return cls(int(metadata["round"]), tensors["weights"], history, rule)
+            return cls(plain["round"], tensors["weights"], history, rule)
         except (OSError, SafetensorError, KeyError, ValueError) as error:
             raise DamagedRunError(
                 f"{path}: this checkpoint is missing or damaged ({error}); start the run anew"

@@ -176,8 +176,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         DamagedRunError: a line is damaged.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("\n")]
+        lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
+        return [json.loads(line) for line in lines[:-1]]
     except (OSError, ValueError) as error:
         raise DamagedRunError(f"{path}: cannot be read ({error})") from error
 

@@ -1,0 +1,327 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+from filelock import FileLock
+from small import small
+
+import fedlens
+from fedlens.errors import DamagedRunError, FedlensError, RunError
+from fedlens.experiment import Experiment
+from fedlens.loading import load_experiment
+
+SAME = ("rounds.jsonl", "final.safetensors", "best.safetensors", "checkpoint.safetensors", "target.json")
+
+
+def same_bytes(one: Path, other: Path) -> None:
+    for name in SAME:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def run(experiment: Experiment, path: Path, **means: object) -> fedlens.Run:
+    return fedlens.run(experiment, path, **means)  # type: ignore[arg-type]
+
+
+def test_a_run_is_the_same_with_one_worker_and_with_two(tmp_path: Path) -> None:
+    experiment = small(control=True)
+    run(experiment, tmp_path / "one", engine="serial")
+    run(experiment, tmp_path / "two", engine="processes", workers=2)
+    run(experiment, tmp_path / "three", engine="processes", workers=1)
+    same_bytes(tmp_path / "one", tmp_path / "two")
+    same_bytes(tmp_path / "one", tmp_path / "three")
+
+
+def test_another_seed_gives_another_run(tmp_path: Path) -> None:
+    run(small(), tmp_path / "one")
+    run(small(seed=1), tmp_path / "two")
+    assert (tmp_path / "one/rounds.jsonl").read_bytes() != (tmp_path / "two/rounds.jsonl").read_bytes()
+
+
+def test_the_written_experiment_makes_the_run_again(tmp_path: Path) -> None:
+    run(small(control=True), tmp_path / "one")
+    again = load_experiment(str(tmp_path / "one/experiment.yaml"))
+    assert again == small(control=True)
+    run(again, tmp_path / "two")
+    same_bytes(tmp_path / "one", tmp_path / "two")
+
+
+def test_load_run_gives_tidy_tables_and_weights(tmp_path: Path) -> None:
+    target = {"r": 3}
+    found = run(small(control=True, target=target, fraction=0.5, rounds=5), tmp_path / "run")
+    assert list(found.rounds["round"]) == [1, 2, 3, 4, 5]
+    assert {"accuracy", "confidence", "control_confidence", "malicious_accuracy", "attack_steps"} <= set(found.rounds)
+    assert len(found.targets) == 15
+    first = found.targets[found.targets["round"] == 1]
+    assert found.rounds["confidence"][0] == pytest.approx(first["confidence"].mean())
+    assert list(first["true"]) == found.target["true"]
+    assert len(found.classes) == 50
+    assert found.weights().shape == found.weights("best").shape == found.weights("last").shape == (85_002,)
+    assert (found.weights() == found.weights("last")).all()
+    assert found.summary is not None
+    assert found.summary["accuracy"] == found.rounds["accuracy"].iloc[-1]
+    absent = found.rounds[~found.rounds["attacker"]]
+    assert absent["malicious_accuracy"].isna().all()
+    assert not absent["acted"].any()
+
+
+def test_best_weights_are_those_of_the_highest_accuracy(tmp_path: Path) -> None:
+    found = run(small(rounds=4), tmp_path / "run")
+    accuracies = found.rounds["accuracy"]
+    assert found.summary is not None
+    assert found.summary["best_accuracy"] == accuracies.max()
+    assert found.summary["best_round"] == accuracies.idxmax() + 1
+
+
+SCRIPT = """
+import sys
+from fedlens.cli import main
+sys.argv = ["fedlens", *sys.argv[1:]]
+main()
+"""
+
+
+def start(*arguments: object) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", SCRIPT, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+
+
+def lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def wait_for(path: Path, rounds: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while lines(path) < rounds and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+
+
+@pytest.fixture
+def experiment_file(tmp_path: Path) -> Path:
+    file = tmp_path / "experiment.yaml"
+    experiment = small(control=True, rounds=12, clients=3)
+    file.write_text(yaml.safe_dump(experiment.describe()))
+    return file
+
+
+def test_a_run_killed_again_and_again_ends_with_the_same_bits(tmp_path: Path, experiment_file: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    run(load_experiment(str(experiment_file)), whole)
+    cache = Path(os.environ["FEDLENS_CACHE"])
+    (twin,) = [path for path in (cache / "controls").iterdir() if path.is_dir()]
+    expected = (twin / "rounds.jsonl").read_bytes()
+    twin.rename(tmp_path / "twin-of-whole")  # the killed run has to make its own
+    kills = 0
+    # during the twin, at its end, and three times during the run, a little later each time
+    for place, (file, rounds) in enumerate(
+        [
+            (twin / "rounds.jsonl", 2),
+            (twin / "rounds.jsonl", 11),
+            (killed / "rounds.jsonl", 1),
+            (killed / "rounds.jsonl", 5),
+            (killed / "rounds.jsonl", 11),
+        ]
+    ):
+        begun = ["--resume", "--out", killed] if killed.exists() else [experiment_file, "--out", killed]
+        process = start("run", *begun, "--workers", 2)
+        wait_for(file, rounds, process)
+        time.sleep(0.004 * place)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            kills += 1
+        process.communicate()
+    assert kills >= 4
+    finished = start("run", "--resume", "--out", killed)
+    output, _ = finished.communicate(timeout=120)
+    assert finished.returncode == 0, output.decode()
+    same_bytes(whole, killed)
+    assert (twin / "rounds.jsonl").read_bytes() == expected
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path: Path, experiment_file: Path) -> None:
+    import psutil
+
+    process = start("run", experiment_file, "--out", tmp_path / "run", "--workers", 2)
+    deadline = time.monotonic() + 60
+    while not (children := psutil.Process(process.pid).children()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert children
+    process.kill()
+    process.communicate()
+    _, alive = psutil.wait_procs(children, timeout=20)
+    assert not alive
+
+
+def test_an_interruption_ends_cleanly_and_says_how_to_go_on(tmp_path: Path, experiment_file: Path) -> None:
+    path = tmp_path / "run"
+    process = start("run", experiment_file, "--out", path)
+    wait_for(path / "rounds.jsonl", 1, process)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert f"fedlens run --resume --out {path}" in output.decode()
+    assert "Traceback" not in output.decode()
+
+
+def cut_back(path: Path, rounds: int) -> None:
+    """Make a finished run look as if it had been killed after some rounds."""
+    (path / "summary.json").unlink()
+    (path / "final.safetensors").unlink()
+    kept = (path / "rounds.jsonl").read_bytes().splitlines(keepends=True)[:rounds]
+    (path / "rounds.jsonl").write_bytes(b"".join(kept))
+
+
+@pytest.fixture
+def two_of_four(tmp_path: Path) -> Path:
+    """A run of four rounds of which two have been played, with all that a kill in the third may leave behind."""
+    path = tmp_path / "unfinished"
+    run(small(rounds=2), path)
+    (path / "summary.json").unlink()
+    (path / "final.safetensors").unlink()
+    text = (path / "experiment.yaml").read_text()
+    assert "rounds: 2" in text
+    (path / "experiment.yaml").write_text(text.replace("rounds: 2", "rounds: 4"))
+    return path
+
+
+@pytest.mark.parametrize("left", [b"", b'{"round": 3, "coh', b'{"round": 3}\n', b"\xff\xfe"])
+def test_a_torn_or_premature_record_is_cut_off(tmp_path: Path, two_of_four: Path, left: bytes) -> None:
+    with (two_of_four / "rounds.jsonl").open("ab") as file:
+        file.write(left)
+    (two_of_four / ".checkpoint.safetensors.abc").write_bytes(b"half")
+    run(small(rounds=4), two_of_four, resume=True)
+    run(small(rounds=4), tmp_path / "whole")
+    same_bytes(tmp_path / "whole", two_of_four)
+    assert not list(two_of_four.glob(".checkpoint*"))
+
+
+def test_a_damaged_checkpoint_is_refused(two_of_four: Path) -> None:
+    file = two_of_four / "checkpoint.safetensors"
+    file.write_bytes(file.read_bytes()[:-1000])
+    with pytest.raises(DamagedRunError, match=r"checkpoint\.safetensors.*damaged"):
+        run(small(rounds=4), two_of_four, resume=True)
+
+
+def test_missing_records_are_refused(two_of_four: Path) -> None:
+    (two_of_four / "rounds.jsonl").write_bytes(b"")
+    with pytest.raises(RunError):
+        run(small(rounds=4), two_of_four, resume=True)
+
+
+def test_another_experiment_cannot_be_resumed_into_the_directory(two_of_four: Path) -> None:
+    with pytest.raises(RunError, match=r"attack\.step_cap: 105, now 106"):
+        run(
+            small(rounds=4, attack={"name": "explicit-boosting", "step_cap": 106}),
+            two_of_four,
+            resume=True,
+        )
+
+
+def test_a_renamed_experiment_can(two_of_four: Path) -> None:
+    found = run(small(rounds=4, name="other", about="now with a name"), two_of_four, resume=True)
+    assert len(found.records) == 4
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
+    run(small(rounds=2), tmp_path / "run")
+    before = (tmp_path / "run/rounds.jsonl").read_bytes()
+    assert len(run(small(rounds=2), tmp_path / "run", resume=True).records) == 2
+    assert (tmp_path / "run/rounds.jsonl").read_bytes() == before
+    assert lines(tmp_path / "run/environment.jsonl") == 1
+
+
+def test_a_stopped_run_does_not_play_on_when_resumed(tmp_path: Path) -> None:
+    experiment = small(rounds=6, stop_at=0.1, attack=None)
+    assert len(run(experiment, tmp_path / "run").records) == 1
+    (tmp_path / "run/summary.json").unlink()
+    assert len(run(experiment, tmp_path / "run", resume=True).records) == 1
+
+
+def test_resuming_under_other_versions_is_remarked(two_of_four: Path) -> None:
+    from fedlens.observer import Silent
+
+    class Ears(Silent):
+        heard: list[str] = []  # noqa: RUF012 - one test, one object
+
+        def remark(self, text: str) -> None:
+            self.heard.append(text)
+
+    file = two_of_four / "environment.jsonl"
+    file.write_text(file.read_text().replace('"torch": "2', '"torch": "1'))
+    run(small(rounds=4), two_of_four, resume=True, observer=Ears())
+    assert any("torch" in text and "bits may differ" in text for text in Ears.heard)
+
+
+def test_a_directory_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
+    run(small(rounds=1), tmp_path / "run")
+    with pytest.raises(RunError, match="1 rounds.*--resume or choose another --out"):
+        run(small(rounds=1), tmp_path / "run")
+
+
+def test_a_directory_with_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("text")
+    with pytest.raises(RunError, match="something else"):
+        run(small(rounds=1), tmp_path)
+
+
+def test_two_processes_cannot_write_one_run(two_of_four: Path) -> None:
+    with FileLock(two_of_four / ".lock"), pytest.raises(RunError, match="another process"):
+        run(small(rounds=4), two_of_four, resume=True)
+
+
+def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match="file/run"):
+        run(small(rounds=1), tmp_path / "file" / "run")
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path, experiment_file: Path) -> None:
+    """The limit on a file's size stands for a disk: weights of 340 kB fit, the records stop growing."""
+    path = tmp_path / "run"
+    limited = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (350_000, 350_000))\n{SCRIPT}"
+    padded = small(rounds=700, clients=2, local={"steps": 1}, attack=None)
+    experiment_file.write_text(yaml.safe_dump(padded.describe()))
+    command = [sys.executable, "-c", limited, "run", str(experiment_file), "--out", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 2, done.stderr
+    assert "cannot write" in done.stderr
+    assert "--resume" in done.stderr
+    assert "Traceback" not in done.stderr
+    records = fedlens.load_run(path).records
+    assert len(records) > 100
+    assert lines(path / "rounds.jsonl") >= len(records)
+
+
+@pytest.mark.parametrize("name", ["target.json", "summary.json"])
+def test_a_damaged_file_of_a_run_is_named(tmp_path: Path, name: str) -> None:
+    run(small(rounds=1), tmp_path / "run")
+    (tmp_path / "run" / name).write_text("{")
+    with pytest.raises(FedlensError, match="run: cannot be read"):
+        fedlens.load_run(tmp_path / "run")
+
+
+def test_no_run_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no run is there"):
+        fedlens.load_run(tmp_path)
+
+
+def test_checksums_cover_every_file(tmp_path: Path) -> None:
+    run(small(rounds=1), tmp_path / "run")
+    sums = json.loads((tmp_path / "run/summary.json").read_text())["checksums"]
+    written = {path.name for path in (tmp_path / "run").iterdir()} - {".lock", "summary.json"}
+    assert set(sums) == written
+
+
+def test_default_directories_count_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert fedlens.run(small(rounds=1)).path == Path("runs/small")
+    assert fedlens.run(small(rounds=1)).path == Path("runs/small-2")
+    resumed = fedlens.run(small(rounds=1), resume=True)
+    assert resumed.path in (Path("runs/small"), Path("runs/small-2"))
+    with pytest.raises(RunError, match="no run of this experiment"):
+        fedlens.run(small(rounds=2), resume=True)
