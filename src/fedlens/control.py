@@ -17,9 +17,11 @@ from filelock import FileLock
 from torch import Tensor
 
 from fedlens.attacks.attack import Auxiliary
-from fedlens.errors import DamagedRunError
+from fedlens.errors import ConfigError, DamagedRunError
+from fedlens.experiment import Experiment
 from fedlens.federation.evaluate import success
 from fedlens.federation.setting import Setting
+from fedlens.loading import load_experiment
 from fedlens.observer import Observer
 from fedlens.paths import cache_dir
 from fedlens.runs.directory import load_predictions, read_lines
@@ -76,7 +78,7 @@ def find_control(setting: Setting, make: Callable[[Path], None], observer: Obser
         path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         try:
-            _require_sound(path)
+            _require_sound(path, setting.experiment.twin())
             if (path / "summary.json").exists():
                 observer.remark(f"benign twin: already in {path}")
             else:
@@ -88,17 +90,19 @@ def find_control(setting: Setting, make: Callable[[Path], None], observer: Obser
         return Control(path)
 
 
-def _require_sound(path: Path) -> None:
-    """Check every file of a complete twin against the checksum that was taken when it was completed.
+def _require_sound(path: Path, twin: Experiment) -> None:
+    """Check what is cached at `path`: that it is `twin`, and if complete, every file against its checksum.
 
     Raises:
-        DamagedRunError: a file has changed or is missing.
+        DamagedRunError: it is another experiment, or a file has changed or is missing.
     """
-    summary = path / "summary.json"
+    experiment, summary = path / "experiment.yaml", path / "summary.json"
     try:
+        if experiment.exists() and load_experiment(str(path)).identity() != twin.identity():
+            raise DamagedRunError(f"{experiment}: is another experiment")
         sums = json.loads(summary.read_text(encoding="utf-8"))["checksums"] if summary.exists() else {}
         changed = [name for name, known in sums.items() if checksum(path / name) != known]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, ConfigError) as error:
         raise DamagedRunError(f"{path}: {error}") from error
     if changed:
         raise DamagedRunError(f"{path / changed[0]}: has changed")

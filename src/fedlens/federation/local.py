@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fedlens.config import Config
 from fedlens.data.dataset import Samples
+from fedlens.federation.optimizers import OPTIMIZERS, Optimizer
 from fedlens.models.network import Network
 from fedlens.random import Address
 
@@ -26,7 +27,7 @@ class LocalTraining(Config):
         epochs: passes over the shard (E); a fraction stands for that share of the batches, at least one.
         steps: a fixed number of batches in place of `epochs`.
         batch_size: samples in a batch (B).
-        optimizer: ``adam`` (Kingma and Ba 2015, β = 0.9, 0.999, ε = 1e-8) or plain ``sgd``.
+        optimizer: ``adam`` or ``sgd``.
         learning_rate: the optimizer's.
     """
 
@@ -56,11 +57,9 @@ class LocalTraining(Config):
         assert self.epochs is not None
         return max(1, floor(self.epochs * ceil(samples / self.batch_size) + 0.5))
 
-    def new_optimizer(self, network: Network) -> torch.optim.Optimizer:
+    def new_optimizer(self, network: Network) -> Optimizer:
         """An optimizer of `network`'s vector, without memory of earlier rounds."""
-        if self.optimizer == "adam":
-            return torch.optim.Adam([network.vector], lr=self.learning_rate, fused=True)
-        return torch.optim.SGD([network.vector], lr=self.learning_rate, fused=True)
+        return OPTIMIZERS[self.optimizer](network, self.learning_rate)
 
 
 def batches(samples: Samples, plan: LocalTraining, address: Address) -> Iterator[Samples]:
