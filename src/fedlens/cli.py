@@ -180,6 +180,8 @@ def main() -> None:
     except FedlensError as error:
         for line in str(error).splitlines():
             err.print(f"Error: {line}", markup=False, soft_wrap=True)
+        for note in getattr(error, "__notes__", [])[-1:]:
+            err.print(note, markup=False, soft_wrap=True)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         err.print("Interrupted.")

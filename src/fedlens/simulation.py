@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fedlens.control import Control, find_control
-from fedlens.errors import RunError
+from fedlens.errors import ClientError, RunError
 from fedlens.experiment import Experiment
 from fedlens.federation.engines import make_engine
 from fedlens.federation.engines.engine import EngineName
@@ -145,9 +145,11 @@ def _play(experiment: Experiment, path: Path, means: Means, observer: Observer) 
 
 
 def _prepare(experiment: Experiment, means: Means) -> Setting:
-    """The setting, whose target is not chosen yet but known to be possible."""
+    """The setting, whose model, target and engine are known to be possible before any work is done."""
     setting = prepare(experiment, means.device, means.data_dir)
+    setting.network()
     setting.with_target(None)
+    make_engine(means.engine, means.workers, setting.device, experiment.cohort_size)
     return setting
 
 
@@ -187,6 +189,9 @@ def _record(
                     beside = control.beside(state.round, auxiliary) if control and auxiliary else None
                     records.append(directory.append(result, beside))
                     observer.round(records[-1])
+            except ClientError as error:
+                directory.failed(error)
+                raise
             finally:
                 observer.end()
     assert state is not None

@@ -259,7 +259,7 @@ def test_resuming_under_other_versions_is_remarked(two_of_four: Path) -> None:
 
 def test_a_directory_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
     run(small(rounds=1), tmp_path / "run")
-    with pytest.raises(RunError, match="1 rounds.*--resume or choose another --out"):
+    with pytest.raises(RunError, match=r"1 rounds.*--resume or choose another --out"):
         run(small(rounds=1), tmp_path / "run")
 
 

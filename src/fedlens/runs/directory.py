@@ -6,6 +6,7 @@ environment.jsonl            a line for every start: versions, platform, commit,
 target.json                  the attacker's samples
 rounds.jsonl                 a line a round, equal in every byte whenever the experiment is repeated
 timings.jsonl                a line a round: seconds of each stage
+error.txt                    the trace of the last failure of a client, if any
 checkpoint.safetensors       the state after the last round, for ``--resume``
 best, final.safetensors      the global weights of highest test accuracy, and the last ones
 predictions/                 only of a benign twin: its log-probabilities on the test set, a file a round
@@ -17,6 +18,7 @@ least as far as the checkpoint. Resuming cuts them back to it and plays on.
 """
 
 import json
+import traceback
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -27,7 +29,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from fedlens.errors import DamagedRunError, RunError
+from fedlens.errors import ClientError, DamagedRunError, RunError
 from fedlens.experiment import Experiment
 from fedlens.federation.record import RoundResult
 from fedlens.federation.state import FederationState
@@ -88,6 +90,12 @@ class RunDirectory:
         if not before or not (changed := differences(before[-1]["numerics"], environment["numerics"])):
             return None
         return f"resumed elsewhere, so bits may differ from an uninterrupted run: {'; '.join(changed)}"
+
+    def failed(self, error: ClientError) -> None:
+        """Keep the trace of a client's failure, and tell where."""
+        trace = self.path / "error.txt"
+        write_atomically(trace, "".join(traceback.format_exception(error)).encode())
+        error.add_note(f"The trace is in {trace}; rounds recorded before are kept, --resume goes on after them.")
 
     def resume(self) -> tuple[FederationState | None, list[dict[str, Any]]]:
         """The state to go on from (``None`` for the beginning) and the records up to there.

@@ -1,0 +1,232 @@
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from small import small
+
+from fedlens.cli import main
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every test works in a directory of its own, on a wide terminal, with the small experiment in small.yaml."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    Path("small.yaml").write_text(yaml.safe_dump(small(rounds=2).describe()))
+    return tmp_path
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of `fedlens ...`."""
+    before = sys.argv
+    sys.argv = ["fedlens", *arguments]
+    try:
+        main()
+        code = 0
+    except SystemExit as error:
+        code = int(error.code or 0)
+    finally:
+        sys.argv = before
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def test_run_prints_rounds_table_figure_and_what_to_do_next(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "run", "small.yaml", "-o", "attack.boost=4", "--engine", "serial")
+    assert code == 0
+    assert "round 2/2: accuracy" in out
+    assert re.search(r"test accuracy +[\d.]+ %", out)
+    assert "Figure: runs/small/metrics.png" in out
+    assert Path("runs/small/metrics.png").read_bytes().startswith(b"\x89PNG")
+    assert "Red flag: no control" in out
+    suggested = re.findall(r"^  fedlens (.*)$", out, flags=re.MULTILINE)
+    assert len(suggested) == 2
+    for command in suggested:
+        assert call(capsys, *command.split())[0] == 0
+
+
+def test_the_twin_stands_in_table_and_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "run", "small.yaml", "-o", "control=true")
+    assert code == 0
+    assert "benign twin: digits" in out
+    assert "without attack" in out
+    assert "the benign twin" in out
+    assert "benign twin: already in" in call(capsys, "run", "small.yaml", "-o", "control=true")[1]
+
+
+def test_run_without_attack_suggests_one(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "run", "small.yaml", "-o", "attack=none")
+    assert code == 0
+    assert "attack=explicit-boosting" in out
+    assert "Success" not in out
+
+
+def test_show_and_plot(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(capsys, "run", "small.yaml", "-o", "target.r=3", "-o", "attack.delay=2")[0] == 0
+    assert call(capsys, "run", "small.yaml")[0] == 0
+    code, out, _ = call(capsys, "show", "runs/small")
+    assert code == 0
+    assert "3 test samples" in out
+    assert "delay" in out
+    assert re.search(r"\d of 3", out)
+    for name in ("two.png", "two.svg", "two.pdf"):
+        assert call(capsys, "plot", "runs/small", "runs/small-2", "-o", name)[0] == 0
+        assert Path(name).stat().st_size > 1000
+
+
+def test_show_of_an_unfinished_run_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    call(capsys, "run", "small.yaml")
+    Path("runs/small/summary.json").unlink()
+    code, out, _ = call(capsys, "show", "runs/small")
+    assert code == 0
+    assert "fedlens run --resume --out runs/small" in out
+    assert call(capsys, "run", "--resume", "--out", "runs/small")[0] == 0
+    assert Path("runs/small/summary.json").exists()
+
+
+def test_resume_by_the_runs_directory_or_by_the_experiment(capsys: pytest.CaptureFixture[str]) -> None:
+    call(capsys, "run", "small.yaml")
+    for arguments in (["runs/small"], ["small.yaml"]):
+        Path("runs/small/summary.json").unlink()
+        assert call(capsys, "run", *arguments, "--resume")[0] == 0
+        assert Path("runs/small/summary.json").exists()
+    assert not Path("runs/small-2").exists()
+
+
+def test_seed_and_no_control(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(capsys, "run", "small.yaml", "-o", "control=true", "--seed", "7", "--no-control")[0] == 0
+    written = yaml.safe_load(Path("runs/small/experiment.yaml").read_text())
+    assert written["seed"] == 7
+    assert written["control"] is False
+
+
+def test_list_names_everything_with_options_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "list")
+    assert code == 0
+    for word in ("quickstart", "none", "explicit-boosting", "mean", "adult", "fashion-mnist", "digits", "iid",
+                 "dirichlet", "paper-cnn", "small", "tiny", "census-mlp", "boost=auto", "alpha=0.5",
+                 "threshold=1e-06", "weights_only=false"):  # fmt: skip
+        assert word in out, word
+    assert "``" not in out
+
+
+def test_partition_prints_class_counts(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "partition", "small.yaml", "-o", "partition=dirichlet", "-o", "clients=3")
+    assert code == 0
+    rows = [[int(cell) for cell in re.findall(r"\d+", line)] for line in out.splitlines()]
+    clients = [row for row in rows if len(row) == 12 and row[0] != row[1]]
+    assert len(clients) == 3
+    assert sum(row[1] for row in clients) == 1437
+    assert all(row[1] == sum(row[2:]) for row in clients)
+
+
+MISTAKES = {
+    "a misspelt option": (["-o", "attack.bost=5"], "attack.bost: unknown option; did you mean attack.boost?"),
+    "a misspelt section": (["-o", "atack.boost=5"], "did you mean attack?"),
+    "a symbol of the paper": (["-o", "K=5"], "called clients here"),
+    "no client": (["-o", "fraction=0"], "fraction"),
+    "less than one client": (["-o", "fraction=0.1"], "less than one client"),
+    "more clients than data": (["-o", "clients=2000"], "1,437|1437"),
+    "no target": (["-o", "target.r=0"], "target.r"),
+    "an unknown class": (["-o", "target.source=sandal"], "no class 'sandal'"),
+    "a class out of range": (["-o", "target.target=10"], "no class 10"),
+    "a sample out of range": (
+        ["-o", "target.index=360", "-o", "target.select=null"],
+        "no test sample 360; the last one is 359",
+    ),
+    "a target that is true": (["-o", "target.source=7"], "choose another class"),
+    "no boosting": (["-o", "attack.boost=0"], "attack.boost"),
+    "negative boosting": (["-o", "attack.boost=-3"], "attack.boost"),
+    "an unknown attack": (["-o", "attack=explicit-bosting"], "did you mean explicit-boosting?"),
+    "an attack nowhere": (["-o", "attack=nowhere:Attack"], "nowhere"),
+    "a model for other data": (["-o", "model=paper-cnn"], "wants images"),
+    "no number": (["-o", "rounds=many"], "rounds"),
+    "half an assignment": (["-o", "rounds"], "expected option=value"),
+    "both epochs and steps": (["-o", "local.steps=5"], "epochs or steps"),
+    "too many workers": (["--engine", "serial", "--workers", "3"], "one worker"),
+    "no workers": (["--workers", "0"], "at least one"),
+    "no such device": (["--device", "quantum"], "--device quantum"),
+    "no such data directory": (["-o", "data=fashion-mnist", "--data-dir", "nowhere"], "nowhere"),
+    "nothing to resume": (["--resume"], "no run of this experiment"),
+    "nothing to resume there": (["--resume", "--out", "nowhere"], "no run to resume"),
+    "an unwritable place": (["--out", "/proc/nowhere/run"], "cannot write /proc/nowhere"),
+    "no confidence": (["-o", "attack.hold_off=0"], "attack.hold_off"),
+    "the wrong client": (["-o", "attack.client=4"], "no client 4"),
+    "resistance without control": (["-o", "target.select=resistant"], "needs the control"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "words"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mistake_is_answered_in_a_line_or_two(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
+) -> None:
+    code, _, err = call(capsys, "run", "small.yaml", *arguments)
+    assert code == 2
+    assert re.search(words, err), err
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) <= 2
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run"], "fedlens list"),
+        (["run", "quikstart"], "did you mean quickstart?"),
+        (["show", "nowhere"], "no run is there"),
+        (["plot", "nowhere"], "no run is there"),
+        (["partition", "nowhere"], "no preset or file"),
+        (["run", "empty.yaml"], "expected options"),
+        (["run", "broken.yaml"], "broken.yaml, line 3"),
+        (["run", "twice.yaml"], "given twice"),
+        (["run", "binary.yaml"], "binary.yaml"),
+    ],
+)
+def test_a_wrong_name_or_file_is_said_so(capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
+    Path("empty.yaml").write_text("")
+    Path("broken.yaml").write_text("seed: 1\nrounds: [1\n")
+    Path("twice.yaml").write_text("seed: 1\nseed: 2\n")
+    Path("binary.yaml").write_bytes(b"\xff\xfe\x00")
+    code, _, err = call(capsys, *arguments)
+    assert code == 2
+    assert words in err
+    assert "Traceback" not in err
+
+
+def test_a_figure_of_an_unknown_format_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    call(capsys, "run", "small.yaml")
+    code, _, err = call(capsys, "plot", "runs/small", "-o", "figure.gif")
+    assert code == 2
+    assert ".png, .svg, .pdf" in err
+
+
+def test_a_failing_client_is_named_and_what_was_recorded_stays(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.py").write_text(
+        "from fedlens import Attack\n"
+        "class Mine(Attack):\n"
+        "    '''Fails.'''\n"
+        "    def craft(self, view):\n"
+        "        if view.round == 2: raise ValueError('too late')\n"
+        "        return view.train()\n"
+    )
+    code, _, err = call(capsys, "run", "small.yaml", "-o", "attack=mine:Mine")
+    assert code == 2
+    assert "malicious client 3 in round 2 failed: ValueError: too late" in err
+    assert "Traceback" not in err
+    assert "in craft" in Path("runs/small/error.txt").read_text()
+    code, out, _ = call(capsys, "show", "runs/small")
+    assert code == 0
+    assert "1 of 2 rounds" in out
+
+
+def test_the_program_is_installed_and_starts_quickly() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).parent / "fedlens", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "partition" in done.stdout
+    code = "import sys, fedlens.cli; print('torch' in sys.modules, 'pandas' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
