@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 
 from fedlens.errors import ConfigError
@@ -34,6 +34,14 @@ class Config(BaseModel):
     """A frozen, validated description; an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _numbers_are_not_truths(cls, value: Any, info: ValidationInfo) -> Any:
+        """Refuse ``true`` where a number is wanted; pydantic takes it for 1."""
+        if isinstance(value, bool) and info.field_name and cls.model_fields[info.field_name].annotation is not bool:
+            raise ValueError(f"{str(value).lower()} is no value for this option")
+        return value
 
 
 def nearest(word: str, known: Iterable[str], prefix: str = "") -> str:

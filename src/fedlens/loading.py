@@ -95,7 +95,9 @@ def override(values: dict[str, Any], assignments: Iterable[str]) -> dict[str, An
             below = here.get(key)
             if isinstance(below, str) and key in BUILT_IN:
                 below = {"name": below}
-            here[key] = dict(below) if isinstance(below, dict) else {}
+            if below is not None and not isinstance(below, dict):
+                raise ConfigError(f"-o {assignment}: {key} is {below!r} and has no options")
+            here[key] = dict(below or {})
             here = here[key]
         here[last] = parse_yaml(text, f"-o {assignment}")
     return values

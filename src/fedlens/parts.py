@@ -146,6 +146,10 @@ class Part:
             if self.optional and value in (None, "none", {"name": "none"}):
                 return None
             try:
+                if self.optional and isinstance(value, Mapping) and value.get("name") == "none":
+                    raise ConfigError(
+                        f"{self.kind}: none has no options; choose another {self.kind}, or leave them out"
+                    )
                 return build(self.kind, value, base)
             except ConfigError as error:
                 raise PydanticCustomError("part", "{text}", {"text": str(error)}) from error

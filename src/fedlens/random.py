@@ -26,7 +26,8 @@ class Address:
         """The place below this one that `path` names; 1 and "1" are different names."""
         key = self.key
         for part in path:
-            key = hashlib.blake2b(repr(part).encode(), digest_size=16, key=key).digest()
+            name = part if isinstance(part, str) else int(part)
+            key = hashlib.blake2b(repr(name).encode(), digest_size=16, key=key).digest()
         return Address(key)
 
     def generator(self) -> np.random.Generator:

@@ -8,7 +8,7 @@ threshold, tested every 100 steps; a step is skipped where the training loss is 
 samples are one batch, so that an epoch over them is one step.
 """
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor
 from torch.nn import functional
 
@@ -32,6 +32,14 @@ class ExplicitBoosting(Attack):
     check_every: PositiveInt = 100
     step_cap: PositiveInt = 1000
     weights_only: bool = False
+
+    @model_validator(mode="after")
+    def _cap_leaves_room(self) -> "ExplicitBoosting":
+        if self.epochs > self.step_cap:
+            raise ValueError(
+                f"step_cap: {self.step_cap} is less than the {self.epochs} epochs, each of which is a step"
+            )
+        return self
 
     def craft(self, view: View) -> Tensor:
         """The boosted update, shape ``[d]``; logs the steps taken, the loss reached and λ."""

@@ -30,10 +30,12 @@ def build(model: Model, shape: tuple[int, ...], classes: int, address: Address) 
     """The module that `model` describes, initialised from `address`.
 
     Raises:
-        ConfigError: the model does not fit the data, or has buffers, which no client could send.
+        ConfigError: the model does not fit the data, has no parameters, or has buffers, which no client could send.
     """
     with seeded(address):
         module = model.build(shape, classes)
+    if next(module.parameters(), None) is None:
+        raise ConfigError(f"model: {type(model).__name__} has no parameters to train")
     if names := [name for name, _ in module.named_buffers()]:
         raise ConfigError(
             f"model: {type(model).__name__} has buffers ({', '.join(names[:3])}), which an update does not carry; "

@@ -1,0 +1,261 @@
+from math import log
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from fedlens.attacks.attack import Auxiliary
+from fedlens.config import validate
+from fedlens.data.dataset import Dataset, Samples
+from fedlens.errors import ConfigError
+from fedlens.federation.target import Target, choose, class_number
+from fedlens.random import Address
+
+ADDRESS = Address.root(8).at("target")
+LABELS = [0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2]
+ROOTS = [Address.root(seed) for seed in range(30)]
+
+
+def dataset(labels: list[int] = LABELS) -> Dataset:
+    """A test set whose sample i is the number i; cats are wanted as birds."""
+    y = torch.tensor(labels)
+    test = Samples(torch.arange(float(len(labels)))[:, None], y)
+    return Dataset(test, test, ("cat", "dog", "bird"), source=0, target=2)
+
+
+def chosen(target: Target, address: Address = ADDRESS, twin: Tensor | None = None) -> list[int]:
+    return choose(target, dataset(), address, twin).index.tolist()
+
+
+def refusal(target: Target, twin: Tensor | None = None, data: Dataset | None = None) -> str:
+    with pytest.raises(ConfigError) as caught:
+        choose(target, data or dataset(), ADDRESS, twin)
+    return str(caught.value)
+
+
+def predictions(confidences: dict[int, float], labels: list[int] = LABELS) -> Tensor:
+    """Log-probabilities with these confidences in the true class; other samples are all but surely wrong."""
+    rows = torch.empty(len(labels), 3)
+    for sample, label in enumerate(labels):
+        right = confidences.get(sample, 0.01)
+        rows[sample] = log((1 - right) / 2)
+        rows[sample, label] = log(right)
+    return rows
+
+
+# The draw
+
+
+def test_defaults_are_the_data_sets() -> None:
+    auxiliary = choose(Target(), dataset(), ADDRESS, None)
+    index = int(auxiliary.index)
+    assert LABELS[index] == 0
+    assert auxiliary.x.tolist() == [[float(index)]]
+    assert auxiliary.true.tolist() == [0]
+    assert auxiliary.target.tolist() == [2]
+
+
+def test_every_sample_of_the_class_can_be_drawn() -> None:
+    assert {chosen(Target(), address)[0] for address in ROOTS} == {0, 3, 6, 9}
+
+
+def test_same_address_same_samples() -> None:
+    assert chosen(Target(r=3)) == chosen(Target(r=3))
+    assert len({tuple(chosen(Target(r=3), address)) for address in ROOTS}) > 20
+
+
+def test_samples_are_copies() -> None:
+    data = dataset()
+    choose(Target(), data, ADDRESS, None).x.fill_(-1)
+    choose(Target(), data, ADDRESS, None).true.fill_(-1)
+    assert data.test.x[:, 0].tolist() == list(range(12))
+    assert data.test.y.tolist() == LABELS
+
+
+@pytest.mark.parametrize(("source", "target"), [(1, 0), ("dog", "cat"), (1, "cat"), ("dog", 0)])
+def test_classes_by_number_and_by_name(source: int | str, target: int | str) -> None:
+    auxiliary = choose(Target(source=source, target=target), dataset(), ADDRESS, None)
+    assert auxiliary.true.tolist() == [1]
+    assert auxiliary.target.tolist() == [0]
+
+
+def test_classes_that_are_called_by_numbers() -> None:
+    data = Dataset(dataset().train, dataset().test, ("7", "8", "9"), source=0, target=2)
+    assert class_number("8", data, "source") == 1
+    assert class_number(1, data, "source") == 1
+    assert class_number(None, data, "source") is None
+
+
+@pytest.mark.parametrize("value", [3, "fish", "Cat"])
+@pytest.mark.parametrize("field", ["source", "target"])
+def test_an_unknown_class_lists_the_classes(field: str, value: int | str) -> None:
+    target = validate(Target, {field: value})
+    assert refusal(target) == f"target.{field}: there is no class {value!r}; the classes are 0 cat, 1 dog, 2 bird"
+
+
+def test_source_and_target_must_differ() -> None:
+    text = refusal(Target(source="dog", target=1))
+    assert text == "target.target: the sample is of class 1 (dog) already; choose another class"
+
+
+# Several samples
+
+
+@given(st.integers(0, 2**32), st.integers(2, 12))
+def test_several_samples_are_of_any_class_and_wanted_as_a_wrong_one(seed: int, r: int) -> None:
+    auxiliary = choose(Target(r=r), dataset(), Address.root(seed), None)
+    assert len(set(auxiliary.index.tolist())) == r
+    assert auxiliary.true.tolist() == [LABELS[index] for index in auxiliary.index.tolist()]
+    assert (auxiliary.target != auxiliary.true).all()
+    assert set(auxiliary.target.tolist()) <= {0, 1, 2}
+    assert auxiliary.target.dtype == auxiliary.true.dtype == auxiliary.index.dtype == torch.int64
+
+
+def test_every_wrong_class_is_wanted_about_as_often() -> None:
+    counts = np.zeros((3, 3), dtype=int)
+    for seed in range(200):
+        auxiliary = choose(Target(r=12), dataset(), Address.root(seed), None)
+        np.add.at(counts, (auxiliary.true.numpy(), auxiliary.target.numpy()), 1)
+    assert counts.diagonal().tolist() == [0, 0, 0]
+    assert counts.sum() == 2_400
+    wrong = counts[~np.eye(3, dtype=bool)]
+    assert wrong.min() > 300  # mean 400, standard deviation 14
+    assert wrong.max() < 500
+
+
+def test_several_samples_of_one_class() -> None:
+    auxiliary = choose(Target(r=4, source="dog"), dataset(), ADDRESS, None)
+    assert sorted(auxiliary.index.tolist()) == [1, 4, 7, 10]
+
+
+def test_several_samples_wanted_as_one_class_are_drawn_from_the_others() -> None:
+    auxiliary = choose(Target(r=8, target="dog"), dataset(), ADDRESS, None)
+    assert sorted(auxiliary.index.tolist()) == [0, 2, 3, 5, 6, 8, 9, 11]
+    assert auxiliary.target.tolist() == [1] * 8
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        (Target(r=13), "13 asked for, but there are only 12 samples of the test set"),
+        (Target(r=5, source=1), "5 asked for, but there are only 4 test samples of class dog"),
+        (Target(r=9, target=1), "9 asked for, but there are only 8 samples of the test set"),
+    ],
+)
+def test_more_samples_than_there_are(target: Target, words: str) -> None:
+    assert refusal(target) == f"target.r: {words}"
+
+
+# Samples by index
+
+
+def test_an_index() -> None:
+    auxiliary = choose(Target(index=(4,), target="bird"), dataset(), ADDRESS, None)
+    assert auxiliary.index.tolist() == [4]
+    assert auxiliary.true.tolist() == [1]
+    assert auxiliary.target.tolist() == [2]
+    assert choose(Target(index=(4,)), dataset(), ADDRESS, None).target.tolist() == [2]
+
+
+def test_indices_keep_their_order() -> None:
+    auxiliary = choose(Target(index=(7, 0, 5)), dataset(), ADDRESS, None)
+    assert auxiliary.index.tolist() == [7, 0, 5]
+    assert auxiliary.true.tolist() == [1, 0, 2]
+    assert (auxiliary.target != auxiliary.true).all()
+
+
+def test_an_index_gives_r() -> None:
+    assert validate(Target, {"index": 4}) == Target(index=(4,), r=1)
+    assert validate(Target, {"index": [4, 2]}).r == 2
+    assert validate(Target, {"index": [4, 2], "r": 2}).r == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"index": [4, 2], "r": 3}, "r is 3"),
+        ({"index": [4, 4]}, "different numbers"),
+        ({"index": []}, "greater than 0"),
+        ({"index": [4], "select": "random"}, "an index leaves nothing to select"),
+        ({"index": [4], "source": 1}, "an index leaves nothing to select"),
+        ({"index": [-1]}, "greater than or equal to 0"),
+    ],
+)
+def test_an_index_that_cannot_be(values: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        validate(Target, values, "target")
+
+
+def test_an_index_beyond_the_test_set() -> None:
+    assert refusal(Target(index=(3, 12))) == "target.index: there is no test sample 12; the last one is 11"
+    assert chosen(Target(index=(11,), target=0)) == [11]
+
+
+def test_an_index_of_a_sample_that_is_of_the_target_class_already() -> None:
+    assert refusal(Target(index=(5,))).startswith("target.target: the sample is of class 2 (bird) already")
+    assert refusal(Target(index=(0, 1), target=1)).startswith("target.target: the sample is of class 1 (dog) already")
+
+
+def test_an_index_is_not_filtered() -> None:
+    assert chosen(Target(index=(3,)), twin=predictions({})) == [3]
+
+
+# Samples on which the twin resists
+
+
+def test_only_samples_count_that_the_twin_gets_right() -> None:
+    twin = predictions({0: 0.9, 3: 0.2, 6: 0.6, 9: 0.1, 1: 0.99})
+    assert {chosen(Target(), address, twin)[0] for address in ROOTS} == {0, 6}
+    assert sorted(chosen(Target(r=3, source=None), ADDRESS, twin)) == [0, 1, 6]
+
+
+def test_right_but_with_less_than_half_of_the_confidence_does_not_count() -> None:
+    twin = predictions({3: 0.4})  # the other two classes have 0.3 each
+    assert int(twin[3].argmax()) == 0
+    text = refusal(Target(), twin)
+    assert text == (
+        "target.r: 1 asked for, but there are only 0 test samples of class cat "
+        "that the benign twin gets right with confidence ≥ 0.5"
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_half_of_the_confidence_is_enough(dtype: torch.dtype) -> None:
+    halves = torch.log_softmax(torch.tensor([3.0, 3.0, -200.0], dtype=dtype), 0)
+    assert halves[0] == torch.tensor(0.5, dtype=dtype).log()
+    below = torch.log_softmax(torch.tensor([3.0, 2.9999, -2.0], dtype=dtype), 0)
+    assert below.argmax() == 0
+    assert below[0] < halves[0]
+    twin = predictions({}).to(dtype)
+    twin[3] = halves
+    twin[9] = below
+    assert {chosen(Target(), address, twin)[0] for address in ROOTS} == {3}
+
+
+def test_half_of_the_confidence_in_a_class_that_is_not_predicted_is_not_enough() -> None:
+    twin = predictions({1: 0.9})
+    twin[4] = torch.tensor([log(0.5), log(0.5), log(1e-9)])  # the first of two equal classes is the prediction
+    assert {chosen(Target(source="dog", target=0), address, twin)[0] for address in ROOTS} == {1}
+
+
+def test_too_few_samples_resist() -> None:
+    text = refusal(Target(r=2), predictions({0: 0.9}))
+    assert text.startswith("target.r: 2 asked for, but there are only 1 samples of the test set that the benign twin")
+
+
+@given(st.integers(0, 2**32), st.integers(1, 3), st.sets(st.integers(0, 11), min_size=1))
+def test_a_random_draw_that_resists_is_the_resistant_draw(seed: int, r: int, resists: set[int]) -> None:
+    target, address = Target(r=r, source="dog"), Address.root(seed)
+    drawn = choose(target, dataset(), address, None)
+    twin = predictions(dict.fromkeys(resists, 0.9))
+    if set(drawn.index.tolist()) <= resists:
+        assert same(choose(target, dataset(), address, twin), drawn)
+    elif len(resists & {1, 4, 7, 10}) >= r:
+        assert set(chosen(target, address, twin)) <= resists
+
+
+def same(one: Auxiliary, other: Auxiliary) -> bool:
+    return all(torch.equal(getattr(one, name), getattr(other, name)) for name in ("x", "true", "target", "index"))

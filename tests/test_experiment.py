@@ -1,0 +1,265 @@
+from typing import Any, ClassVar
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from fedlens.aggregation.rule import Rule
+from fedlens.attacks.attack import Attack
+from fedlens.attacks.explicit import ExplicitBoosting
+from fedlens.config import validate
+from fedlens.data.digits import Digits
+from fedlens.data.partition import Dirichlet
+from fedlens.errors import ConfigError
+from fedlens.experiment import Experiment
+from fedlens.federation.local import LocalTraining
+from fedlens.federation.target import Target
+from fedlens.loading import parse_yaml
+from fedlens.models.cnn import SmallCnn
+
+
+class Pick(Rule):
+    """A rule that does not average."""
+
+
+class Halve(Rule):
+    """Another rule that averages."""
+
+    averages: ClassVar[bool] = True
+
+
+class Silent(Attack):
+    pass
+
+
+OTHER: dict[str, Any] = {
+    "seed": 1,
+    "data": Digits(),
+    "partition": Dirichlet(),
+    "model": SmallCnn(),
+    "clients": 9,
+    "fraction": 0.5,
+    "rounds": 9,
+    "stop_at": 0.9,
+    "local": LocalTraining(epochs=4),
+    "aggregation": Halve(),
+    "attack": Silent(),
+    "target": Target(r=2),
+    "control": False,
+}
+"""For each field that changes the result a value that is not the default."""
+
+EXPERIMENTS = [
+    Experiment(),
+    Experiment(
+        attack=ExplicitBoosting(boost=3, client=2, hold_off=0.5, threshold=None), name="a.b-c+1", about="Ünï: #"
+    ),
+    Experiment(attack=Silent(), target=Target(index=(4, 2)), clients=100, fraction=0.1),
+    Experiment(local=LocalTraining(steps=7, optimizer="sgd"), partition=Dirichlet(alpha=0.1), stop_at=0.5),
+    Experiment(target=Target(select="resistant", source="5", target=3, r=4), data=Digits(), model=SmallCnn()),
+    Experiment(aggregation=Pick(), attack=Silent(boost=1e-5), control=False),
+    Experiment(**OTHER),
+]
+
+
+def refusal(**values: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        validate(Experiment, values)
+    return str(caught.value)
+
+
+def test_the_table_above_has_every_field() -> None:
+    assert set(OTHER) == set(Experiment.model_fields) - {"name", "about"}
+
+
+# What cannot be
+
+
+@pytest.mark.parametrize(("clients", "fraction"), [(3, 0.1), (1, 0.49), (100, 0.004)])
+def test_a_cohort_has_a_client(clients: int, fraction: float) -> None:
+    text = refusal(clients=clients, fraction=fraction)
+    assert text == f"fraction: {fraction} of {clients} clients is {fraction * clients:g}, less than one client"
+
+
+@pytest.mark.parametrize(
+    ("clients", "fraction", "size"),
+    [(10, 1, 10), (100, 0.1, 10), (10, 0.25, 3), (10, 0.24, 2), (1, 0.5, 1), (1000, 0.001, 1), (30, 0.1, 3)],
+)
+def test_cohort_size_by_hand(clients: int, fraction: float, size: int) -> None:
+    assert Experiment(clients=clients, fraction=fraction).cohort_size == size
+
+
+@given(st.integers(1, 10_000), st.floats(0, 1, exclude_min=True))
+def test_a_cohort_is_neither_empty_nor_more_than_all(clients: int, fraction: float) -> None:
+    if fraction * clients >= 0.5:
+        assert 1 <= Experiment(clients=clients, fraction=fraction).cohort_size <= clients
+    else:
+        with pytest.raises(ValidationError, match="less than one client"):
+            Experiment(clients=clients, fraction=fraction)
+
+
+def test_the_malicious_client_is_the_last_one_unless_it_is_named() -> None:
+    assert Experiment(clients=7).malicious == 6
+    assert Experiment(clients=7, attack=Silent()).malicious == 6
+    assert Experiment(clients=7, attack=Silent(client=0)).malicious == 0
+    assert Experiment(clients=7, attack=Silent(client=6)).malicious == 6
+
+
+def test_there_is_no_such_malicious_client() -> None:
+    text = refusal(clients=7, attack={"name": "explicit-boosting", "client": 7})
+    assert text == "attack.client: there is no client 7; the last is 6"
+
+
+def test_boosting_by_auto_wants_a_rule_that_averages() -> None:
+    text = refusal(aggregation=Pick(), attack="explicit-boosting")
+    assert text.startswith("attack.boost: auto")
+    assert "a rule that averages" in text
+    assert "give a number" in text
+    assert validate(Experiment, {"aggregation": Halve(), "attack": "explicit-boosting"}).attack == ExplicitBoosting()
+    assert Experiment(aggregation=Pick(), attack=ExplicitBoosting(boost=2)).attack == ExplicitBoosting(boost=2)
+    assert Experiment(aggregation=Pick()).attack is None
+
+
+def test_resistant_targets_want_the_control() -> None:
+    values = {"attack": "explicit-boosting", "target": {"select": "resistant"}}
+    assert refusal(**values, control=False).startswith("target.select: resistant needs the control")
+    assert validate(Experiment, values).needs_twin
+    random = {**values, "target": {"select": "random"}, "control": False}
+    assert not validate(Experiment, random).needs_twin
+
+
+def test_when_a_twin_is_needed() -> None:
+    assert Experiment(attack=Silent()).needs_twin
+    assert not Experiment(attack=Silent(), control=False).needs_twin
+    assert not Experiment().needs_twin
+    assert Experiment(target=Target(select="resistant")).needs_twin
+
+
+def test_epochs_or_steps() -> None:
+    both = refusal(local={"epochs": 2, "steps": 3})
+    neither = refusal(local={"epochs": None})
+    assert both == neither == "local: give either epochs or steps and set the other to null"
+
+
+# Description
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_a_description_makes_the_experiment_again(experiment: Experiment) -> None:
+    again = validate(Experiment, experiment.describe())
+    assert again == experiment
+    assert again.identity() == experiment.identity()
+    assert again.describe() == experiment.describe()
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_so_does_its_yaml(experiment: Experiment) -> None:
+    text = yaml.safe_dump(experiment.describe(), sort_keys=False, allow_unicode=True)
+    assert validate(Experiment, parse_yaml(text, "here")) == experiment
+
+
+def test_a_description_has_every_option() -> None:
+    described = Experiment(attack=Silent(boost=2)).describe()
+    assert set(described) == set(Experiment.model_fields)
+    assert described["data"] == {"name": "adult"}
+    assert described["attack"] == {
+        "name": f"{__name__}:Silent",
+        "client": None,
+        "delay": 0,
+        "hold_off": None,
+        "boost": 2.0,
+    }
+    assert Experiment().describe()["attack"] == "none"
+
+
+# Identity
+
+
+def test_identity_ignores_what_changes_no_result() -> None:
+    plain = Experiment()
+    assert Experiment(name="other", about="other").identity() == plain.identity()
+    assert "name" not in plain.relevant()
+    assert "about" not in plain.relevant()
+
+
+@pytest.mark.parametrize("field", OTHER)
+def test_identity_changes_with_every_other_field(field: str) -> None:
+    assert Experiment(**{field: OTHER[field]}).identity() != Experiment().identity()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("local", LocalTraining(steps=5)),
+        ("local", LocalTraining(batch_size=99)),
+        ("local", LocalTraining(optimizer="sgd")),
+        ("local", LocalTraining(learning_rate=2e-3)),
+        ("target", Target(select="random")),
+        ("target", Target(source=0)),
+        ("target", Target(target=1)),
+        ("target", Target(index=(3,))),
+        ("partition", Dirichlet(alpha=0.25)),
+        ("attack", ExplicitBoosting(boost=3)),
+        ("attack", ExplicitBoosting(weights_only=True)),
+    ],
+)
+def test_identity_changes_with_every_option_of_a_part(field: str, value: Any) -> None:
+    others = [Experiment(), Experiment(attack=ExplicitBoosting()), Experiment(partition=Dirichlet())]
+    assert Experiment(**{field: value}).identity() not in {other.identity() for other in others}
+
+
+def test_identity_does_not_depend_on_how_a_value_is_written() -> None:
+    written = {"local": {"epochs": 5, "learning_rate": "1e-3"}, "attack": {"name": "explicit-boosting", "boost": 5}}
+    shorter = {"attack": ExplicitBoosting(boost=5.0), "aggregation": "mean"}
+    assert validate(Experiment, written).identity() == validate(Experiment, shorter).identity()
+
+
+# The twin
+
+
+def test_a_twin_leaves_out_the_attack_and_keeps_the_rest() -> None:
+    experiment = Experiment(**OTHER)
+    twin = experiment.twin()
+    assert (twin.attack, twin.target, twin.control, twin.stop_at) == (None, Target(), False, None)
+    for field in set(OTHER) - {"attack", "target", "control", "stop_at"}:
+        assert getattr(twin, field) == getattr(experiment, field) != getattr(Experiment(), field)
+
+
+def test_a_twin_is_a_valid_experiment_and_its_own_twin() -> None:
+    twin = Experiment(**OTHER).twin()
+    assert validate(Experiment, twin.describe()) == twin
+    assert twin.twin() == twin
+    assert not twin.needs_twin
+
+
+def test_different_attacks_have_the_same_twin() -> None:
+    attacked = [
+        Experiment(name="a", attack=Silent()),
+        Experiment(name="b", attack=ExplicitBoosting(client=2), target=Target(r=3), stop_at=0.5),
+        Experiment(control=False, attack=ExplicitBoosting(boost=7)),
+    ]
+    assert len({experiment.identity() for experiment in attacked}) == 3
+    assert len({experiment.twin().identity() for experiment in attacked}) == 1
+
+
+@pytest.mark.parametrize("field", sorted(set(OTHER) - {"attack", "target", "control", "stop_at"}))
+def test_another_federation_has_another_twin(field: str) -> None:
+    assert Experiment(**{field: OTHER[field]}).twin().identity() != Experiment().twin().identity()
+
+
+@pytest.mark.parametrize("option", ["clients", "seed", "fraction", "stop_at"])
+def test_true_is_no_number(option: str) -> None:
+    with pytest.raises(ConfigError, match=f"{option}: true is no value for this option"):
+        validate(Experiment, {option: True})
+
+
+def test_no_attack_has_no_options() -> None:
+    with pytest.raises(ConfigError, match="attack: none has no options"):
+        validate(Experiment, {"attack": {"name": "none", "boost": 5}})
+
+
+def test_the_step_cap_covers_the_epochs() -> None:
+    with pytest.raises(ConfigError, match="step_cap: 1000 is less than the 2000 epochs"):
+        validate(Experiment, {"attack": {"name": "explicit-boosting", "epochs": 2000}})

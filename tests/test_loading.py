@@ -1,0 +1,273 @@
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from fedlens.attacks.explicit import ExplicitBoosting
+from fedlens.errors import ConfigError
+from fedlens.experiment import Experiment
+from fedlens.loading import load_experiment, override, parse_yaml, presets
+from fedlens.parts import describe
+
+Write = Callable[..., str]
+
+OWN_ATTACK = """
+from fedlens import Attack
+
+class Flip(Attack):
+    strength: float = 1
+
+    def craft(self, view):
+        return -self.strength * view.train()
+
+class NoAttack:
+    pass
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes an experiment's file and gives its path."""
+
+    def save(text: str, name: str = "study.yaml") -> str:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return save
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The directory in which the user works; what is imported from it is forgotten afterwards."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    before = set(sys.modules)
+    yield folder
+    for name in set(sys.modules) - before:
+        if str(folder) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]
+
+
+def refusal(source: str, *assignments: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        load_experiment(source, assignments)
+    return str(caught.value)
+
+
+# Presets and files
+
+
+def test_every_preset_is_an_experiment_of_its_name() -> None:
+    assert "quickstart" in presets()
+    for name in presets():
+        assert load_experiment(name).name == name
+
+
+def test_the_quickstart() -> None:
+    quickstart = load_experiment("quickstart")
+    assert (quickstart.clients, quickstart.rounds, quickstart.local.batch_size) == (10, 8, 50)
+    assert quickstart.attack == ExplicitBoosting()
+
+
+def test_a_file(write: Write) -> None:
+    experiment = load_experiment(write("clients: 4\nlocal: {steps: 3}\nattack: explicit-boosting\n"))
+    assert (experiment.clients, experiment.local.steps, experiment.local.epochs) == (4, 3, None)
+    assert experiment.attack == ExplicitBoosting()
+
+
+def test_the_directory_of_a_run(write: Write, tmp_path: Path) -> None:
+    write("clients: 6\n", "experiment.yaml")
+    assert load_experiment(str(tmp_path)).clients == 6
+
+
+def test_a_directory_without_a_run(tmp_path: Path) -> None:
+    assert "there is no preset or file" in refusal(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["quickstrat", "quick-start", "Quickstart"])
+def test_an_unknown_preset_names_the_nearest(name: str) -> None:
+    assert refusal(name) == f"there is no preset or file {name!r}; did you mean quickstart?"
+
+
+def test_a_name_like_no_preset_lists_them() -> None:
+    assert refusal("zzzzz").endswith(f"known: {', '.join(sorted(presets()))}")
+
+
+@pytest.mark.parametrize(("text", "found"), [("", "NoneType"), ("- clients", "list"), ("clients", "str"), ("7", "int")])
+def test_a_file_must_hold_options(write: Write, text: str, found: str) -> None:
+    path = write(text)
+    assert refusal(path) == f"{path}: expected options and their values, found {found}"
+
+
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    path = tmp_path / "study.yaml"
+    path.write_bytes(b"clients: \xff\xfe")
+    assert refusal(str(path)).startswith(f"{path}: cannot be read")
+
+
+# YAML
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "problem"),
+    [
+        ("clients: 3\nrounds: 2\nclients: 4\n", 3, "'clients' is given twice"),
+        ("clients: 3\nlocal:\n  steps: 2\n  steps: 3\n", 4, "'steps' is given twice"),
+        ("local: {steps: 2, steps: 2}\n", 1, "'steps' is given twice"),
+        ("clients: 3\nlocal: [1\n", 3, "expected ',' or ']'"),
+        ("clients: 3\nlocal: steps: 3\n", 2, "mapping values are not allowed here"),
+        ("clients: 3\n\tlocal: 3\n", 2, "'\\t'"),
+        ("clients: 3\nrounds: *none\n", 2, "undefined alias 'none'"),
+        ("clients: 3\nrounds: !!python/object/apply:os.getcwd []\n", 2, "could not determine a constructor"),
+        ("clients: 3\n? [a, b]\n: 1\n", 2, "['a', 'b'] cannot be a key"),
+    ],
+)
+def test_a_mistake_in_the_yaml_names_file_and_line(write: Write, text: str, line: int, problem: str) -> None:
+    path = write(text)
+    told = refusal(path)
+    assert told.startswith(f"{path}, line {line}: ")
+    assert problem in told
+
+
+def test_an_impossible_date_names_the_file(write: Write) -> None:
+    path = write("about: 2020-13-45")
+    assert refusal(path) == f"{path}: month must be in 1..12"
+
+
+def test_merged_mappings() -> None:
+    merged = parse_yaml("a: &a {x: 1, y: 2}\nb:\n  <<: *a\n  y: 3\n", "here")
+    assert merged == {"a": {"x": 1, "y": 2}, "b": {"x": 1, "y": 3}}
+
+
+def test_a_mistaken_value_in_a_file(write: Write) -> None:
+    assert refusal(write("clients: 0\nlocal: {epoch: 3}")).splitlines() == [
+        "clients: input should be greater than 0, not 0",
+        "local.epoch: unknown option; did you mean local.epochs?",
+    ]
+
+
+# Overrides
+
+
+def test_overrides_are_put_in_their_places() -> None:
+    before = {"clients": 3, "local": {"steps": 2}}
+    after = override(before, ["clients=5", "local.batch_size=7", "target.r=2", "about=a = b", "local.epochs=null"])
+    assert after == {
+        "clients": 5,
+        "local": {"steps": 2, "batch_size": 7, "epochs": None},
+        "target": {"r": 2},
+        "about": "a = b",
+    }
+    assert before == {"clients": 3, "local": {"steps": 2}}
+
+
+def test_the_later_override_wins() -> None:
+    assert override({}, ["clients=5", "clients=6"]) == {"clients": 6}
+
+
+def test_an_override_may_be_a_mapping_or_a_list() -> None:
+    assert override({}, ["attack={name: x, boost: 2}", "target.index=[1, 2]"]) == {
+        "attack": {"name": "x", "boost": 2},
+        "target": {"index": [1, 2]},
+    }
+
+
+def test_an_option_of_a_part_that_is_given_by_its_name() -> None:
+    experiment = load_experiment("quickstart", ["attack.boost=5", "partition=dirichlet", "partition.alpha=0.1"])
+    assert experiment.attack == ExplicitBoosting(boost=5)
+    assert describe("partition", experiment.partition) == {"name": "dirichlet", "alpha": 0.1}
+
+
+def test_an_option_of_a_part_that_is_not_named() -> None:
+    assert refusal("quickstart", "partition.alpha=1") == "partition: alpha needs a name beside it, as partition.name"
+
+
+def test_no_attack() -> None:
+    assert load_experiment("quickstart", ["attack=none"]).attack is None
+    assert load_experiment("quickstart", ["attack=null"]).attack is None
+
+
+def test_no_attack_in_a_file(write: Write) -> None:
+    assert load_experiment(write("attack: none\n")).attack is None
+
+
+@pytest.mark.parametrize("assignment", ["clients", "=3", ".clients=3", "local.=3", "local..steps=3", "", "="])
+def test_what_is_no_override(assignment: str) -> None:
+    text = refusal("quickstart", assignment)
+    assert text == f"-o {assignment}: expected option=value, for example -o attack.boost=5"
+
+
+def test_a_mistake_in_an_overrides_yaml() -> None:
+    assert refusal("quickstart", "local={steps: 1, steps: 2}").startswith(
+        "-o local={steps: 1, steps: 2}, line 1: 'steps' is given twice"
+    )
+
+
+def test_a_misspelt_override() -> None:
+    assert refusal("quickstart", "attack.bost=5") == "attack.bost: unknown option; did you mean attack.boost?"
+    assert refusal("quickstart", "local.batchsize=5").endswith("did you mean local.batch_size?")
+    assert refusal("quickstart", "K=5").endswith("the paper's K is called clients here")
+
+
+# Classes of one's own
+
+
+def test_an_attack_from_a_file_beside_the_user(here: Path) -> None:
+    (here / "own_attack.py").write_text(OWN_ATTACK)
+    experiment = load_experiment("quickstart", ["attack=own_attack:Flip", "attack.strength=3"])
+    assert experiment.describe()["attack"] == {
+        "name": "own_attack:Flip",
+        "client": None,
+        "delay": 0,
+        "hold_off": None,
+        "boost": "auto",
+        "strength": 3.0,
+    }
+    assert Experiment.model_validate(experiment.describe()) == experiment
+
+
+def test_a_misspelt_option_of_ones_own_attack(here: Path) -> None:
+    (here / "own_spelling.py").write_text(OWN_ATTACK)
+    assert refusal("quickstart", "attack=own_spelling:Flip", "attack.strenth=3") == (
+        "attack.strenth: unknown option; did you mean attack.strength?"
+    )
+
+
+def test_a_class_that_is_no_attack(here: Path) -> None:
+    (here / "own_other.py").write_text(OWN_ATTACK)
+    assert "own_other:NoAttack is not a configuration class" in refusal("quickstart", "attack=own_other:NoAttack")
+    assert "is a Mean, which is no Attack" in refusal("quickstart", "attack=fedlens.aggregation.mean:Mean")
+
+
+def test_a_class_that_is_not_there(here: Path) -> None:
+    (here / "own_missing.py").write_text(OWN_ATTACK)
+    assert refusal("quickstart", "attack=own_missing:Flop") == "attack: module 'own_missing' has no class 'Flop'"
+
+
+def test_a_module_that_is_not_there(here: Path) -> None:
+    text = refusal("quickstart", "attack=own_absent:Flip")
+    assert text == "attack: 'own_absent' cannot be imported: ModuleNotFoundError: No module named 'own_absent'"
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "reason"),
+    [
+        ("own_divides", "1 / 0", "ZeroDivisionError: division by zero"),
+        ("own_syntax", "def", "SyntaxError"),
+        ("own_import", "import no_such_module_at_all", "ModuleNotFoundError: No module named 'no_such_module_at_all'"),
+        ("own_attribute", "import math; math.nothing", "AttributeError: module 'math' has no attribute 'nothing'"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_says_why(here: Path, name: str, code: str, reason: str) -> None:
+    (here / f"{name}.py").write_text(code)
+    assert refusal("quickstart", f"attack={name}:Flip").startswith(f"attack: '{name}' cannot be imported: {reason}")
+
+
+def test_an_option_below_a_plain_value_is_refused() -> None:
+    with pytest.raises(ConfigError, match="rounds is 5 and has no options"):
+        override({"rounds": 5}, ["rounds.extra=1"])

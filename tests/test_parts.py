@@ -1,0 +1,180 @@
+from collections.abc import Iterator
+from importlib.metadata import EntryPoint
+from types import SimpleNamespace
+from typing import Annotated
+
+import pytest
+
+from fedlens import parts
+from fedlens.aggregation.mean import Mean
+from fedlens.aggregation.rule import Rule
+from fedlens.attacks.attack import Attack
+from fedlens.attacks.explicit import ExplicitBoosting
+from fedlens.config import Config, validate
+from fedlens.data.adult import Adult
+from fedlens.data.dataset import Data
+from fedlens.data.partition import Dirichlet, Partition
+from fedlens.errors import ConfigError
+from fedlens.models.model import Model
+from fedlens.parts import BUILT_IN, Part, build, describe, name_of, resolve
+
+BASES = {"data": Data, "partition": Partition, "model": Model, "aggregation": Rule, "attack": Attack}
+
+
+class OwnAttack(Attack):
+    strength: float = 1
+
+    class Inner(Attack):
+        pass
+
+
+class Shop(Config):
+    rule: Annotated[Rule, Part("aggregation")] = Mean()
+    attack: Annotated[Attack | None, Part("attack", Attack)] = None
+
+
+@pytest.fixture
+def entry_points(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
+    """The entry points that other packages have, to be filled by the test."""
+    points: list[EntryPoint] = []
+    monkeypatch.setattr(
+        parts, "entry_points", lambda group: [point for point in points if point.group == group], raising=True
+    )
+    parts.known.cache_clear()
+    yield points
+    parts.known.cache_clear()
+
+
+def refusal(kind: str, value: object) -> str:
+    with pytest.raises(ConfigError) as caught:
+        build(kind, value, BASES[kind])
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in BUILT_IN.items() for name in names])
+def test_every_built_in_part_is_found_by_its_name(kind: str, name: str) -> None:
+    part = build(kind, name, BASES[kind])
+    assert isinstance(part, BASES[kind])
+    assert f"{type(part).__module__}:{type(part).__qualname__}" == BUILT_IN[kind][name]
+    assert name_of(kind, part) == name
+    assert build(kind, describe(kind, part), BASES[kind]) == part
+
+
+def test_a_part_from_its_name_a_mapping_or_itself() -> None:
+    assert build("partition", "dirichlet", Partition) == Dirichlet()
+    assert build("partition", {"name": "dirichlet", "alpha": 2}, Partition) == Dirichlet(alpha=2)
+    part = Dirichlet(alpha=3)
+    assert build("partition", part, Partition) is part
+
+
+def test_describe_by_hand() -> None:
+    assert describe("data", Adult()) == {"name": "adult"}
+    assert describe("partition", Dirichlet(alpha=2)) == {"name": "dirichlet", "alpha": 2.0}
+    assert describe("attack", ExplicitBoosting(boost=4, delay=2))["boost"] == 4.0
+
+
+def test_a_class_of_ones_own_is_named_by_its_path() -> None:
+    own = OwnAttack(strength=3)
+    name = name_of("attack", own)
+    assert name == f"{__name__}:OwnAttack"
+    assert resolve("attack", name) is OwnAttack
+    assert build("attack", describe("attack", own), Attack) == own
+
+
+def test_a_class_within_a_class_is_found_again() -> None:
+    assert resolve("attack", name_of("attack", OwnAttack.Inner())) is OwnAttack.Inner
+
+
+def test_an_unknown_name_names_the_nearest() -> None:
+    assert refusal("attack", "explict-boosting").startswith(
+        "attack: there is no 'explict-boosting'; did you mean explicit-boosting?"
+    )
+    text = refusal("partition", "zzz")
+    assert "known: dirichlet, iid" in text
+    assert "module:Class" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (5, "expected a name or a mapping with a name, not 5"),
+        (["iid"], "expected a name or a mapping with a name, not ['iid']"),
+        (None, "not None"),
+        ({}, "it needs a name beside it, as partition.name"),
+        ({"alpha": 2}, "alpha needs a name beside it, as partition.name"),
+        ({"name": 5, "alpha": 2}, "alpha needs a name beside it"),
+        ({"name": "dirichlet", "alpha": 0}, "partition.alpha: input should be greater than 0, not 0"),
+        ({"name": "iid", "alpha": 1}, "partition.alpha: unknown option; it has no options"),
+        ("fedlens.aggregation.mean:Mean", "is a Mean, which is no Partition"),
+        (Mean(), "expected a name"),
+    ],
+)
+def test_what_is_no_part_is_refused(value: object, words: str) -> None:
+    text = refusal("partition", value)
+    assert text.startswith("partition")
+    assert words in text
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("no_such_module_at_all:Attack", "'no_such_module_at_all' cannot be imported: ModuleNotFoundError"),
+        ("fedlens.attacks.explicit:Missing", "module 'fedlens.attacks.explicit' has no class 'Missing'"),
+        ("fedlens.attacks.explicit:", "has no class ''"),
+        (":Attack", "cannot be imported"),
+        ("fedlens.vector:Layout", "is not a configuration class"),
+        ("fedlens.vector:flatten", "is not a configuration class"),
+        ("fedlens.aggregation.mean:Mean", "is a Mean, which is no Attack"),
+    ],
+)
+def test_a_path_that_leads_nowhere(path: str, words: str) -> None:
+    text = refusal("attack", path)
+    assert text.startswith("attack: ")
+    assert words in text
+
+
+def test_another_packages_entry_point_is_a_name(entry_points: list[EntryPoint]) -> None:
+    entry_points += [
+        EntryPoint("shout", f"{__name__}:OwnAttack", "fedlens.attack"),
+        EntryPoint("whisper", f"{__name__}:OwnAttack", "fedlens.aggregation"),
+    ]
+    part = build("attack", {"name": "shout", "strength": 2}, Attack)
+    assert part == OwnAttack(strength=2)
+    assert describe("attack", part)["name"] == "shout"
+    assert "did you mean shout?" in refusal("attack", "shot")
+    assert "there is no 'whisper'" in refusal("attack", "whisper")
+
+
+def test_an_entry_point_cannot_take_a_name_of_ours(entry_points: list[EntryPoint]) -> None:
+    entry_points.append(EntryPoint("explicit-boosting", f"{__name__}:OwnAttack", "fedlens.attack"))
+    assert resolve("attack", "explicit-boosting") is ExplicitBoosting
+
+
+def test_a_part_of_the_running_script_is_named_by_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = SimpleNamespace(__file__="/somewhere/study.py", __spec__=None, Mine=type("Mine", (Attack,), {}))
+    script.Mine.__module__ = "__main__"
+    monkeypatch.setitem(parts.sys.modules, "__main__", script)  # type: ignore[arg-type]
+    assert name_of("attack", script.Mine()) == "study:Mine"
+    assert resolve("attack", "study:Mine") is script.Mine
+
+
+@pytest.mark.parametrize("nothing", [None, "none", {"name": "none"}])
+def test_an_optional_part_may_be_none(nothing: object) -> None:
+    shop = validate(Shop, {"attack": nothing})
+    assert shop.attack is None
+    assert shop.model_dump(mode="json")["attack"] == "none"
+
+
+def test_a_part_that_has_to_be_there_may_not_be_none() -> None:
+    for nothing in (None, "none"):
+        with pytest.raises(ConfigError, match="aggregation"):
+            validate(Shop, {"rule": nothing})
+
+
+def test_a_part_is_written_with_its_name_and_options() -> None:
+    shop = Shop(attack=OwnAttack(strength=2))
+    described = shop.model_dump(mode="json")
+    assert described["rule"] == {"name": "mean"}
+    assert described["attack"]["name"] == f"{__name__}:OwnAttack"
+    assert described["attack"]["strength"] == 2
+    assert validate(Shop, described) == shop
