@@ -1,0 +1,99 @@
+"""What is measured: three benign experiments, of small steps, of few steps, and of large ones."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from fedlens.data.adult import Adult
+from fedlens.data.dataset import Data, Samples
+from fedlens.data.fashion_mnist import FashionMnist
+from fedlens.experiment import Experiment
+from fedlens.federation.local import LocalTraining
+from fedlens.federation.setting import Setting, prepare
+from fedlens.models.cnn import SmallCnn
+from fedlens.models.mlp import CensusMlp
+from fedlens.models.model import Model
+
+QUICK_SHARD = 20
+QUICK_TEST = 500
+
+
+@dataclass(frozen=True)
+class Workload:
+    """An experiment to be timed.
+
+    Attributes:
+        about: what it is, for the table.
+        data: the data set.
+        model: the network.
+        clients: number of clients (K).
+        fraction: share of the clients in a round (C).
+        epochs: local epochs (E).
+        batch_size: samples in a batch (B).
+        rounds: how many rounds are counted unless the user says otherwise.
+    """
+
+    about: str
+    data: Data
+    model: Model
+    clients: int
+    fraction: float
+    epochs: int
+    batch_size: int
+    rounds: int
+
+    def prepare(self, rounds: int, quick: bool) -> Setting:
+        """The experiment of this many rounds with its data in memory; of a sample of the data where it has to be quick.
+
+        Raises:
+            DataError: the data are not here and cannot be downloaded.
+        """
+        experiment = Experiment(
+            data=self.data,
+            model=self.model,
+            clients=self.clients,
+            fraction=self.fraction,
+            rounds=rounds,
+            local=LocalTraining(epochs=self.epochs, batch_size=self.batch_size),
+        )
+        setting = prepare(experiment)
+        return shorten(setting) if quick else setting
+
+
+def shorten(setting: Setting) -> Setting:
+    """`setting` with the first few of its samples."""
+    experiment, data = setting.experiment, setting.dataset
+    train, test = first(data.train, QUICK_SHARD * experiment.clients), first(data.test, QUICK_TEST)
+    shards = experiment.partition.split(train.y, experiment.clients, setting.root.at("partition"))
+    return replace(setting, dataset=replace(data, train=train, test=test), shards=shards)
+
+
+def first(samples: Samples, count: int) -> Samples:
+    """The first `count` of `samples`."""
+    return Samples(samples.x[:count], samples.y[:count])
+
+
+WORKLOADS: Mapping[str, Workload] = {
+    "census-10": Workload(
+        "Adult, census-mlp, K=10 E=5 B=50", Adult(), CensusMlp(), 10, fraction=1.0, epochs=5, batch_size=50, rounds=5
+    ),
+    "census-100": Workload(
+        "Adult, census-mlp, K=100 C=0.1 E=5 B=50",
+        Adult(),
+        CensusMlp(),
+        100,
+        fraction=0.1,
+        epochs=5,
+        batch_size=50,
+        rounds=5,
+    ),
+    "fashion-small": Workload(
+        "Fashion-MNIST, small, K=10 E=1 B=100",
+        FashionMnist(),
+        SmallCnn(),
+        10,
+        fraction=1.0,
+        epochs=1,
+        batch_size=100,
+        rounds=3,
+    ),
+}
