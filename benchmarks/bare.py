@@ -23,7 +23,6 @@ from torch.nn.functional import cross_entropy
 from fedlens.federation.setting import Setting
 from fedlens.models.dropout import Dropout
 from fedlens.models.network import build
-from fedlens.vector import flatten
 
 TEST_BLOCK = 500
 
@@ -80,6 +79,11 @@ def cut(x: Tensor, y: Tensor, size: int) -> Iterator[tuple[Tensor, Tensor]]:
 def shared(tensor: Tensor) -> Tensor:
     """`tensor`, moved to where forked processes see each other's changes."""
     return tensor.share_memory_()  # type: ignore[no-any-return, no-untyped-call]
+
+
+def flatten(model: nn.Module) -> Tensor:
+    """A copy of the parameters, one after the other, ``[d]``."""
+    return torch.cat([parameter.detach().reshape(-1) for parameter in model.parameters()])
 
 
 def load(model: nn.Module, weights: Tensor) -> None:

@@ -2,6 +2,9 @@
 
 A round works on vectors: an update is a ``Tensor[d]``, a round's updates are one ``Tensor[n, d]``. `Layout` knows
 which entries are weights and which biases, and to which layer they belong.
+
+The kernels of two-dimensional convolutions lie in the order ``[out, height, width, in]``. Seen as the usual
+``[out, in, height, width]`` they are then in PyTorch's channels-last format, in which a CPU convolves faster.
 """
 
 from collections.abc import Iterable
@@ -65,9 +68,22 @@ class Layout:
         """
         if vector.shape != (self.size,):
             raise ValueError(f"expected a vector of {self.size} entries, got shape {tuple(vector.shape)}")
-        return {part.name: vector[part.start : part.stop].view(part.shape) for part in self.slices}
+        return {part.name: _shaped(vector[part.start : part.stop], part.shape) for part in self.slices}
 
 
 def flatten(module: nn.Module) -> Tensor:
     """A copy of `module`'s parameters as one vector ``[d]``, in the order of its `Layout`."""
-    return torch.cat([parameter.detach().reshape(-1) for parameter in module.parameters()])
+    return torch.cat([_flat(parameter.detach()) for parameter in module.parameters()])
+
+
+def _shaped(entries: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A parameter's entries (``[m]``) as a view of its shape."""
+    if len(shape) != 4:
+        return entries.view(shape)
+    out, channels, height, width = shape
+    return entries.view(out, height, width, channels).permute(0, 3, 1, 2)
+
+
+def _flat(parameter: Tensor) -> Tensor:
+    """The inverse of `_shaped`."""
+    return (parameter.permute(0, 2, 3, 1) if parameter.dim() == 4 else parameter).reshape(-1)

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from fedlens.errors import ClientError, FedlensError
 from fedlens.federation.bench import Bench, Job
+from fedlens.federation.engines.memory import keep_memory
 
 
 class Processes:
@@ -132,6 +133,7 @@ def _serve(connection: Connection, inherited: list[Connection], bench: Bench) ->
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interruption means
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
+    keep_memory()
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             job: Job = pickle.loads(connection.recv_bytes())
