@@ -111,6 +111,9 @@ def test_list_names_everything_with_options_and_defaults(capsys: pytest.CaptureF
                  "threshold=1e-06", "weights_only=false"):  # fmt: skip
         assert word in out, word
     assert "``" not in out
+    assert re.search(r"target\.target +null +class wanted by the attacker", out)
+    assert re.search(r"attack +none +what the malicious client does", out)
+    assert re.search(r"local\.learning_rate +0\.001 +", out)
 
 
 def test_partition_prints_class_counts(capsys: pytest.CaptureFixture[str]) -> None:

@@ -153,7 +153,7 @@ def plot(
 
 @app.command("list")
 def list_() -> None:
-    """Print presets, attacks, rules, data sets, models and partitioners, with their options and defaults."""
+    """Print what there is to choose from: presets, attacks, rules, data sets, models; with options and defaults."""
     from fedlens.report.catalogue import catalogue
 
     for table in catalogue():
@@ -178,10 +178,8 @@ def main() -> None:
     try:
         app()
     except FedlensError as error:
-        for line in str(error).splitlines():
-            err.print(f"Error: {line}", markup=False, soft_wrap=True)
-        for note in getattr(error, "__notes__", [])[-1:]:
-            err.print(note, markup=False, soft_wrap=True)
+        for line in [f"Error: {error}", *getattr(error, "__notes__", [])[-1:]]:
+            err.print(line, markup=False, soft_wrap=True)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         err.print("Interrupted.")

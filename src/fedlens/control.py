@@ -74,7 +74,7 @@ def find_control(setting: Setting, make: Callable[[Path], None], observer: Obser
         observer: is told where a twin was found, or found damaged.
     """
     path = cache_dir() / "controls" / key(setting)
-    with writing(path.parent):
+    with writing(path.parent, "let FEDLENS_CACHE name a directory for the cache that can be written"):
         path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{path}.lock"):
         try:

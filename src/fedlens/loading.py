@@ -49,8 +49,8 @@ def parse_yaml(text: str, place: str) -> Any:
 def presets() -> dict[str, str]:
     """The presets' names and texts."""
     folder = files("fedlens.presets")
-    found = sorted(item.name for item in folder.iterdir() if item.name.endswith(".yaml"))
-    return {name.removesuffix(".yaml"): (folder / name).read_text(encoding="utf-8") for name in found}
+    found = sorted(item.name.removesuffix(".yaml") for item in folder.iterdir() if item.name.endswith(".yaml"))
+    return {name: (folder / f"{name}.yaml").read_text(encoding="utf-8") for name in found}
 
 
 def read(source: str) -> dict[str, Any]:

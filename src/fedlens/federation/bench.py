@@ -145,7 +145,7 @@ class MaliciousJob:
         reason = self.attack.waits(view)
         update = view.train() if reason else self.attack.craft(view)
         accept(update, bench.arena.updates[self.row], self.name)
-        return {"acted": reason is None, "reason": reason, **view.log}
+        return {"acted": reason is None, "reason": reason, "alpha": self.alpha, **view.log}
 
 
 @dataclass(frozen=True)

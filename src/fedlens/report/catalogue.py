@@ -1,5 +1,6 @@
-"""What there is to choose from: presets and parts with their options, and how a partitioner deals out data."""
+"""What there is to choose from: presets, parts and options, and how a partitioner deals out data."""
 
+import inspect
 from collections.abc import Iterator
 
 from rich import box
@@ -7,9 +8,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from fedlens.config import Config
+from fedlens.experiment import Experiment
+from fedlens.federation.local import LocalTraining
 from fedlens.federation.setting import Setting
+from fedlens.federation.target import Target
 from fedlens.loading import load_experiment, presets
-from fedlens.parts import BUILT_IN, known, resolve
+from fedlens.parts import BUILT_IN, known, name_of, resolve
 
 TITLES = {
     "attack": "Attacks",
@@ -21,16 +25,48 @@ TITLES = {
 
 
 def catalogue() -> Iterator[Table]:
-    """A table of presets, and one for each kind of part."""
+    """A table of presets, one of an experiment's options, and one for each kind of part."""
     table = Table(title="Presets: fedlens run NAME", title_justify="left", box=box.SIMPLE_HEAD)
     for column in ("name", "what it shows"):
         table.add_column(column)
     for name in presets():
         table.add_row(name, escape(load_experiment(name).about))
     yield table
+    table = Table(title="Options of every experiment: -o NAME=VALUE", title_justify="left", box=box.SIMPLE_HEAD)
+    for column in ("name", "default", "meaning"):
+        table.add_column(column, overflow="fold")
+    for prefix, config in (("", Experiment), ("local.", LocalTraining), ("target.", Target)):
+        meanings = attributes(config)
+        for name, field in config.model_fields.items():
+            if prefix or name not in {"local", "target"}:
+                default = _name(name, field.default)
+                table.add_row(f"{prefix}{name}", escape(default), escape(meanings[name]))
+    yield table
     for kind in TITLES:
         assert kind in BUILT_IN
         yield _parts(kind)
+
+
+def _name(option: str, default: object) -> str:
+    """How YAML would write an option's default."""
+    if option == "attack":
+        return "none"
+    return name_of(option, default) if isinstance(default, Config) else _yaml(default)
+
+
+def attributes(config: type[Config]) -> dict[str, str]:
+    """What the docstring of `config` says of each of its options, in its section "Attributes"."""
+    lines = (inspect.getdoc(config) or "").partition("Attributes:\n")[2].splitlines()
+    found: dict[str, str] = {}
+    name = ""
+    for line in map(str.strip, lines):
+        start, colon, rest = line.partition(": ")
+        if colon and start in config.model_fields:
+            name = start
+            found[name] = rest.replace("``", "")
+        elif name:
+            found[name] = f"{found[name]} {line}".replace("``", "")
+    return found
 
 
 def _parts(kind: str) -> Table:

@@ -100,7 +100,7 @@ def save_figure(figure: "Figure", path: Path) -> Path:
     """
     if path.suffix.lower() not in FORMATS:
         raise ConfigError(f"{path}: a figure's name ends in {', '.join(FORMATS)}")
-    with writing(path):
+    with writing(path, "choose another file"):
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=160)
     return path

@@ -43,6 +43,11 @@ def _lines(run: Run, summary: dict[str, Any], control: dict[str, Any]) -> Iterat
         yield "predicted class", next(values), next(values)
     values = (f"{part['successful_rounds']} of {summary['rounds']}" if part else "" for part in (target, beside))
     yield "rounds in which every target is met", next(values), next(values)
+    acted = [record["attack"] for record in run.records if record["attack"] and record["attack"]["acted"]]
+    if acted:
+        yield "α_m, which the server is assumed to announce", f"{acted[-1]['alpha']:.4g}", ""
+    if acted and "boost" in acted[-1]:
+        yield "boosting factor λ", f"{acted[-1]['boost']:.4g}", ""
     if malicious := summary["malicious_accuracy"]:
         yield "malicious model's accuracy, first round", percent(malicious["first"]), ""
         yield "malicious model's accuracy, last round", percent(malicious["last"]), ""

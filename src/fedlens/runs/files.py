@@ -9,9 +9,11 @@ from pathlib import Path
 
 from fedlens.errors import RunError
 
+RESUME = "mend that (or choose another --out) and add --resume; nothing recorded so far is lost"
+
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path, remedy: str = RESUME) -> Iterator[None]:
     """Turn the system's refusal to write at `path` into an error that says what to do.
 
     Raises:
@@ -20,10 +22,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RunError(
-            f"cannot write {path}: {error.strerror or error}; mend that (or choose another --out) and add --resume, "
-            "nothing recorded so far is lost"
-        ) from error
+        raise RunError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
 
 
 def write_atomically(path: Path, content: bytes) -> None:
