@@ -96,7 +96,7 @@ def _print_result(result: "Run") -> None:
     out.print(summary_table(result))
     out.print()
     if words := verdict(result):
-        out.print(words, markup=False, soft_wrap=True)
+        out.print(words, markup=False)
     for flag in result.summary["flags"]:
         out.print(f"[bold red]Red flag:[/bold red] {flag}", soft_wrap=True)
     figure = save_figure(metrics_of_interest([result]), result.path / "metrics.png")
@@ -131,7 +131,7 @@ def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's direc
         return
     out.print(summary_table(found))
     if words := verdict(found):
-        out.print(words, markup=False, soft_wrap=True)
+        out.print(words, markup=False)
     for flag in found.summary["flags"]:
         out.print(f"[bold red]Red flag:[/bold red] {flag}", soft_wrap=True)
 

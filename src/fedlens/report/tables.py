@@ -52,24 +52,19 @@ def _lines(run: Run, summary: dict[str, Any], control: dict[str, Any]) -> Iterat
         yield "malicious model's accuracy, first round", percent(malicious["first"]), ""
         yield "malicious model's accuracy, last round", percent(malicious["last"]), ""
     if stop := summary["paper_stop"]:
-        when = summary["would_stop_at"]
-        yield f"the paper would stop at {percent(stop)}", f"in round {when}" if when else "never", ""
+        rounds = (part.get("would_stop_at") for part in (summary, control))
+        ours, beside = (f"in round {when}" if when else "never" for when in rounds)
+        yield f"the paper would stop at {percent(stop)}", ours, beside
 
 
 def rounds_table(run: Run) -> Table:
-    """A line a round; in brackets the benign twin's value."""
-    table = Table(box=box.SIMPLE_HEAD)
+    """A line a round."""
     classes, single = run.target["classes"], len(run.target["index"]) == 1
-    for name in (
-        "round",
-        "attack",
-        "accuracy",
-        "conf. target",
-        "conf. true",
-        "predicted" if single else "met",
-        "malicious acc.",
-    ):
-        table.add_column(name, justify="left" if name in ("attack", "predicted") else "right")
+    twin = "; in brackets the benign twin" if run.records[-1]["control"] else ""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), caption_justify="left")
+    table.caption = f"target, true: confidence in these classes; malicious: that model's accuracy{twin}"
+    for name in ("round", "attack", "accuracy", "target", "true", "predicted" if single else "met", "malicious"):
+        table.add_column(name, justify="left" if name in {"attack", "predicted"} else "right")
     for record in run.records:
         target, beside = record["target"], record["control"]
         table.add_row(

@@ -28,9 +28,6 @@ def summarise(experiment: Experiment, records: list[Record], paper_stop: float |
     """
     last = records[-1]
     accuracies = [record["quality"]["accuracy"] for record in records]
-    stopped = [
-        record["round"] for record, accuracy in zip(records, accuracies, strict=True) if _met(accuracy, paper_stop)
-    ]
     malicious = [record["malicious"]["accuracy"] for record in records if record["malicious"] is not None]
     summary: Record = {
         "rounds": len(records),
@@ -38,7 +35,7 @@ def summarise(experiment: Experiment, records: list[Record], paper_stop: float |
         "best_accuracy": max(accuracies),
         "best_round": records[accuracies.index(max(accuracies))]["round"],
         "paper_stop": paper_stop,
-        "would_stop_at": stopped[0] if stopped else None,
+        "would_stop_at": _first_reaching(paper_stop, accuracies),
         "target": _target([record["target"] for record in records]) if last["target"] else None,
         "malicious_accuracy": {"first": malicious[0], "last": malicious[-1]} if malicious else None,
         "control": None,
@@ -48,13 +45,17 @@ def summarise(experiment: Experiment, records: list[Record], paper_stop: float |
         beside = [record["control"] for record in records]
         summary["control"] = {
             "accuracy": last["control"]["quality"]["accuracy"],
+            "would_stop_at": _first_reaching(paper_stop, [control["quality"]["accuracy"] for control in beside]),
             "target": _target([control["target"] for control in beside]),
         }
     return summary
 
 
-def _met(accuracy: float, threshold: float | None) -> bool:
-    return threshold is not None and accuracy >= threshold
+def _first_reaching(threshold: float | None, accuracies: list[float]) -> int | None:
+    """The first round whose accuracy reaches the threshold."""
+    if threshold is None:
+        return None
+    return next((round_ for round_, accuracy in enumerate(accuracies, 1) if accuracy >= threshold), None)
 
 
 def _target(targets: list[Record]) -> Record:
