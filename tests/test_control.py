@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from filelock import FileLock
 from small import small
 
 import fedlens
@@ -24,8 +25,8 @@ class Ears(Silent):
         self.begun: list[tuple[str, int]] = []
         self.remarks: list[str] = []
 
-    def begin(self, experiment: Experiment, done: int) -> None:
-        self.begun.append((experiment.name, done))
+    def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
+        self.begun.append(("twin" if twin else experiment.name, done))
 
     def remark(self, text: str) -> None:
         self.remarks.append(text)
@@ -72,6 +73,42 @@ def test_other_data_or_first_weights_have_another_twin() -> None:
     other = prepare(small())
     other.dataset.train.x[0, 0, 0, 0] += 1
     assert key(other) != key(setting)
+
+
+def test_an_edited_part_has_another_twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "my_rule.py"
+    code = (
+        "from fedlens import Aggregate, Rule\n"
+        "class Mine(Rule):\n"
+        "    def aggregate(self, received):\n"
+        "        return Aggregate(received.updates.mean(dim=0) * {})\n"
+    )
+    file.write_text(code.format(1))
+    monkeypatch.chdir(tmp_path)
+    setting = prepare(small(aggregation="my_rule:Mine", attack="none"))
+    before = key(setting)
+    assert key(setting) == before
+    file.write_text(code.format(0.1))
+    assert key(setting) != before
+
+
+def test_other_shards_have_another_twin() -> None:
+    setting = prepare(small())
+    order = setting.shards.order.clone()
+    before = key(setting)
+    setting.shards.order.copy_(order.flip(0))
+    assert key(setting) != before
+
+
+def test_waiting_for_another_process_is_said(tmp_path: Path) -> None:
+    run(tmp_path / "first")
+    (twin,) = twins()
+    lock = FileLock(f"{twin}.lock")
+    lock.acquire()
+    heard = Ears()
+    heard.remark = lambda text: (heard.remarks.append(text), lock.release())  # type: ignore[method-assign]
+    fedlens.run(small(control=True, local=LEARNS), tmp_path / "second", observer=heard)
+    assert "waiting" in heard.remarks[0]
 
 
 def test_the_twin_stands_beside_every_round(tmp_path: Path) -> None:

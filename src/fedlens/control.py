@@ -8,12 +8,13 @@ and target, the data itself, the model's first weights, the versions) and nothin
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from torch import Tensor
 
 from fedlens.attacks.attack import Auxiliary
@@ -59,10 +60,22 @@ class Control:
 def key(setting: Setting) -> str:
     """What a twin is cached by."""
     twin = setting.experiment.twin()
-    first = setting.network().vector.detach().cpu().numpy().tobytes()
-    parts = [twin.identity(), setting.dataset.fingerprint(), hashlib.blake2b(first, digest_size=16).hexdigest()]
-    text = json.dumps([*parts, setting.device.type, sorted(numerics().items())])
-    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+    digest = hashlib.blake2b(json.dumps([twin.identity(), setting.device.type, numerics()]).encode(), digest_size=12)
+    digest.update(setting.dataset.fingerprint().encode())
+    for tensor in (setting.network().vector.detach().cpu(), setting.shards.order, setting.shards.offsets):
+        digest.update(tensor.numpy().tobytes())
+    for source in sources(twin):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def sources(twin: Experiment) -> list[Path]:
+    """The files whose code decides a twin's result: fedlens' own, and those that define parts from elsewhere."""
+    package = Path(__file__).parent
+    folders = ("data", "models", "federation", "aggregation")
+    ours = [file for folder in folders for file in sorted((package / folder).rglob("*.py"))]
+    modules = [sys.modules[type(part).__module__] for _, part in twin.parts()]
+    return ours + [Path(module.__file__) for module in modules if module.__file__]
 
 
 def find_control(setting: Setting, make: Callable[[Path], None], observer: Observer) -> Control:
@@ -74,9 +87,15 @@ def find_control(setting: Setting, make: Callable[[Path], None], observer: Obser
         observer: is told where a twin was found, or found damaged.
     """
     path = cache_dir() / "controls" / key(setting)
+    lock = FileLock(f"{path}.lock")
     with writing(path.parent, "let FEDLENS_CACHE name a directory for the cache that can be written"):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{path}.lock"):
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            observer.remark("benign twin: another process is training it; waiting for that")
+            lock.acquire()
+    try:
         try:
             _require_sound(path, setting.experiment.twin())
             if (path / "summary.json").exists():
@@ -88,6 +107,8 @@ def find_control(setting: Setting, make: Callable[[Path], None], observer: Obser
             shutil.rmtree(path)
             make(path)
         return Control(path)
+    finally:
+        lock.release()
 
 
 def _require_sound(path: Path, twin: Experiment) -> None:
@@ -98,7 +119,7 @@ def _require_sound(path: Path, twin: Experiment) -> None:
     """
     experiment, summary = path / "experiment.yaml", path / "summary.json"
     try:
-        if experiment.exists() and load_experiment(str(path)).identity() != twin.identity():
+        if experiment.exists() and load_experiment(str(experiment)).identity() != twin.identity():
             raise DamagedRunError(f"{experiment}: is another experiment")
         sums = json.loads(summary.read_text(encoding="utf-8"))["checksums"] if summary.exists() else {}
         changed = [name for name, known in sums.items() if checksum(path / name) != known]
