@@ -268,7 +268,7 @@ def test_an_omniscient_attack_sees_the_others_updates(bench: Bench, setting: Set
 def test_an_attacker_who_waits_trains_as_an_honest_client_would(bench: Bench, setting: Setting) -> None:
     assert setting.auxiliary is not None
     told = MaliciousJob(3, MALICIOUS, ROW, 1, Spy(delay=9), 0.25, setting.auxiliary, ()).run(bench)
-    assert told == {"acted": False, "reason": "delay"}
+    assert told == {"acted": False, "reason": "delay", "alpha": 0.25}
     assert not Spy.views
     sent = bench.arena.updates[ROW].clone()
     HonestJob(3, MALICIOUS, ROW, 1).run(bench)

@@ -1,6 +1,7 @@
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from small import Convolutions, small
 from torch import Tensor
 
 from fedlens.attacks.attack import Attack, View
-from fedlens.errors import ClientError, ConfigError
+from fedlens.errors import ClientError, ConfigError, FedlensError
 from fedlens.experiment import Experiment
 from fedlens.federation.engines import Engine, make_engine
 from fedlens.federation.engines.processes import Processes
@@ -58,13 +59,24 @@ class Breaks(Attack):
                     return view.weights[1:]
                 case "dtype":
                     return view.weights.double()
+                case "log":
+                    view.log["odd"] = [1]  # type: ignore[assignment]
+                case "own":
+                    raise FedlensError("mine")
         return view.train()
 
 
 @pytest.mark.parametrize("make", ENGINES)
 @pytest.mark.parametrize(
     ("how", "words"),
-    [("raise", "ZeroDivisionError: by nought"), ("nan", "not finite"), ("shape", "shape"), ("dtype", "float64")],
+    [
+        ("raise", "ZeroDivisionError: by nought"),
+        ("nan", "not finite"),
+        ("shape", "shape"),
+        ("dtype", "float64"),
+        ("log", "logged .odd. as list"),
+        ("own", "mine"),
+    ],
 )
 def test_a_failing_client_is_named_with_its_round(make: Callable[[], Engine], how: str, words: str) -> None:
     with make() as engine:
@@ -92,6 +104,37 @@ def test_diverging_training_names_the_client_and_the_remedy() -> None:
     local = {"epochs": 1, "batch_size": 50, "optimizer": "sgd", "learning_rate": 1e30}
     with pytest.raises(ClientError, match=r"client \d in round 1 .*not finite.*learning_rate"):
         play(small(local=local, attack=None), Processes(2))
+
+
+class Meddles(Attack):
+    """Changes the network that it was given, and sends something with a history."""
+
+    def craft(self, view: View) -> Tensor:
+        for parameter in view.network.module.parameters():
+            parameter.requires_grad_(False)
+        for layer in view.network.module.modules():
+            if hasattr(layer, "p"):
+                layer.p = 0.0
+        view.log["norm"] = view.weights.norm()  # type: ignore[assignment]
+        return torch.zeros_like(view.weights, requires_grad=True) + 0
+
+
+def test_what_an_attack_does_to_its_network_stays_with_it() -> None:
+    alone, spread = play(small(attack=Meddles()), Serial()), play(small(attack=Meddles()), Processes(3))
+    for one, other in zip(alone, spread, strict=True):
+        assert asdict(one.record) == asdict(other.record)
+        assert not one.state.weights.requires_grad
+        assert one.record.attack is not None
+        assert isinstance(one.record.attack["norm"], float)
+
+
+def test_two_engines_at_once_end_without_waiting_for_each_other() -> None:
+    began = time.monotonic()
+    with Processes(2) as first, Processes(2) as second:
+        setting = prepare(small(rounds=1)).with_target(None)
+        rounds = zip(federate(setting, first), federate(setting, second), strict=True)
+        assert len(list(rounds)) == 1
+    assert time.monotonic() - began < 9  # a join that waits for a worker gives up after 10 s
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from small import small
 from torch import Tensor
 from torch.nn import functional
 
+import fedlens
 from fedlens.aggregation.rule import Aggregate, Received, Rule
 from fedlens.attacks.attack import Attack, Observation, View
-from fedlens.errors import ClientError
+from fedlens.errors import ClientError, ConfigError
 from fedlens.experiment import Experiment
 from fedlens.federation.engines.serial import Serial
 from fedlens.federation.local import train
@@ -186,8 +187,11 @@ class Counts(Rule):
     """Keeps a counter and adds nothing, or something broken."""
 
     broken: bool = False
+    raises: bool = False
 
     def aggregate(self, received: Received) -> Aggregate:
+        if self.raises:
+            raise IndexError("out of bounds")
         count = received.state.get("count", torch.zeros(1)) + 1
         nothing = torch.zeros_like(received.updates[0])
         return Aggregate(nothing / 0 if self.broken else nothing, None, {"count": count})
@@ -206,6 +210,28 @@ def test_a_rules_state_is_handed_on_and_survives_a_checkpoint(tmp_path: object) 
 def test_a_rule_that_gives_no_finite_update_is_named() -> None:
     with pytest.raises(ClientError, match=r"Counts.*finite.*round 1"):
         play(small(attack=None, aggregation=Counts(broken=True)))
+
+
+def test_a_rule_that_fails_is_named() -> None:
+    with pytest.raises(ClientError, match="rule Counts failed in round 1: IndexError: out of bounds"):
+        play(small(attack=None, aggregation=Counts(raises=True)))
+
+
+def test_a_state_moves_between_devices() -> None:
+    state = play(small(rounds=2, attack=Remembers()))[-1].state
+    moved = state.to(torch.device("meta"))
+    tensors = [moved.weights, *[part for seen in moved.history for part in (seen.weights, seen.update)]]
+    assert {tensor.device.type for tensor in tensors} == {"meta"}
+    assert (moved.round, len(moved.history)) == (state.round, 2)
+
+
+def test_a_class_that_no_record_could_name_is_refused() -> None:
+    class Local(Attack):
+        def craft(self, view: View) -> Tensor:
+            return view.train()
+
+    with pytest.raises(ConfigError, match="top level of a module"):
+        next(fedlens.simulate(small(attack=Local())))
 
 
 def test_the_callers_number_of_threads_comes_back() -> None:

@@ -90,7 +90,8 @@ class Attack(Config):
     Attributes:
         client: the malicious client's index; the last one by default, as in the authors' configuration.
         delay: behave honestly before this round (the first round is 1).
-        hold_off: behave honestly while the global model gives every target at least this confidence.
+        hold_off: behave honestly while the global model gives every target at least this confidence. The paper's 1 is
+            reached only where rounding makes it so; 0.999 holds off more readily.
         boost: boosting factor λ; ``auto`` is 1/α_m, which cancels the averaging.
     """
 

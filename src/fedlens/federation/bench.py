@@ -79,8 +79,22 @@ def accept(update: Tensor, row: Tensor, sender: str) -> None:
         found = f"{update.dtype} of shape {tuple(update.shape)}"
         raise ClientError(f"{sender} sent an update of {found}, expected {row.dtype} of shape {tuple(row.shape)}")
     if not bool(torch.isfinite(update).all()):
-        raise ClientError(f"{sender} sent an update that is not finite; a lower local.learning_rate may help")
-    row.copy_(update)
+        remedy = "a lower local.learning_rate or attack.boost may help"
+        raise ClientError(f"{sender} sent an update that is not finite; {remedy}")
+    row.copy_(update.detach())
+
+
+def plain(log: dict[str, Any], sender: str) -> dict[str, Any]:
+    """`log` with tensors and arrays of one number as that number.
+
+    Raises:
+        ClientError: a value is none that a record can hold.
+    """
+    values = {name: value.item() if hasattr(value, "item") else value for name, value in log.items()}
+    for name, value in values.items():
+        if not isinstance(value, str | int | float | None):
+            raise ClientError(f"{sender} logged {name!r} as {type(value).__name__}; log numbers or words")
+    return values
 
 
 @dataclass(frozen=True)
@@ -127,7 +141,8 @@ class MaliciousJob:
     def run(self, bench: Bench) -> dict[str, Any]:
         """Let the attack craft its update from what it may see."""
         weights = bench.arena.models[GLOBAL].clone()
-        bench.network.load(weights)
+        network = Network(deepcopy(bench.network.module))  # the worker's own serves other clients, and evaluation
+        network.load(weights)
         view = View(
             round=self.round,
             weights=weights,
@@ -135,7 +150,7 @@ class MaliciousJob:
             shard=bench.dataset.train.take(bench.shards.indices(self.client)),
             auxiliary=deepcopy(self.auxiliary),  # what the server evaluates is out of the attack's reach
             local=bench.local,
-            network=bench.network,
+            network=network,
             address=bench.address(self.round, self.client),
             history=deepcopy(self.history),
         )
@@ -145,7 +160,7 @@ class MaliciousJob:
         reason = self.attack.waits(view)
         update = view.train() if reason else self.attack.craft(view)
         accept(update, bench.arena.updates[self.row], self.name)
-        return {"acted": reason is None, "reason": reason, "alpha": self.alpha, **view.log}
+        return {"acted": reason is None, "reason": reason, "alpha": self.alpha, **plain(view.log, self.name)}
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def federate(
     experiment = setting.experiment
     with one_thread():
         federation, start = Federation.set_up(setting, engine, progress or (lambda *_: None))
-        state = state or start
+        state = start if state is None else state.to(setting.device)
     accuracy = None
     while not is_over(experiment, state.round, accuracy):
         with one_thread():
@@ -162,9 +162,12 @@ class Federation:
         experiment = self.setting.experiment
         address = self.setting.root.at("aggregation", round_)
         received = Received(self.arena.updates, alpha, self.layout, address, state.rule)
-        aggregate = experiment.aggregation.aggregate(received)
+        name = type(experiment.aggregation).__name__
+        try:
+            aggregate = experiment.aggregation.aggregate(received)
+        except Exception as error:
+            raise ClientError(f"rule {name} failed in round {round_}: {type(error).__name__}: {error}") from error
         if aggregate.update.shape != state.weights.shape or not bool(torch.isfinite(aggregate.update).all()):
-            name = type(experiment.aggregation).__name__
             raise ClientError(f"rule {name} gave no finite update of {self.layout.size} entries in round {round_}")
         return aggregate
 

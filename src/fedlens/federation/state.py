@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -27,6 +28,14 @@ class FederationState:
     weights: Tensor
     history: tuple[Observation, ...] = ()
     rule: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def to(self, device: torch.device) -> "FederationState":
+        """The state on `device`."""
+        history = tuple(
+            replace(seen, weights=seen.weights.to(device), update=seen.update.to(device)) for seen in self.history
+        )
+        rule = {name: tensor.to(device) for name, tensor in self.rule.items()}
+        return FederationState(self.round, self.weights.to(device), history, rule)
 
     def to_bytes(self) -> bytes:
         """The state in safetensors form."""

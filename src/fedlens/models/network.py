@@ -15,7 +15,7 @@ from fedlens.errors import ConfigError
 from fedlens.models.dropout import Dropout
 from fedlens.models.model import Model
 from fedlens.random import Address
-from fedlens.vector import Layout
+from fedlens.vector import Layout, flatten
 
 
 @contextmanager
@@ -57,13 +57,11 @@ class Network:
         self.module = module.eval()
         self.layout = Layout.of(module)
         parameters = dict(module.named_parameters())
-        first = next(iter(parameters.values()))
-        self.vector = nn.Parameter(torch.empty(self.layout.size, dtype=first.dtype, device=first.device))
+        self.vector = nn.Parameter(flatten(module))
         self.gradient = torch.zeros_like(self.vector)
         self.vector.grad = self.gradient
         weights, gradients = self.layout.split(self.vector.data), self.layout.split(self.gradient)
         for name, parameter in parameters.items():
-            weights[name].copy_(parameter.data)
             parameter.data, parameter.grad = weights[name], gradients[name]
         self._dropouts = [layer for layer in module.modules() if isinstance(layer, Dropout)]
 

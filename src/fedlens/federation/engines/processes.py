@@ -19,13 +19,17 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
 from types import TracebackType
 from typing import Any, Self
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
 
-from fedlens.errors import ClientError, FedlensError
+from fedlens.errors import ClientError
 from fedlens.federation.bench import Bench, Job
 from fedlens.federation.engines.memory import keep_memory
+
+_LIVING: "WeakSet[Processes]" = WeakSet()
+"""Every engine of this process: a forked worker has to close the ends of their pipes that it inherits."""
 
 
 class Processes:
@@ -37,6 +41,7 @@ class Processes:
         self.workers = workers
         self._connections: list[Connection] = []
         self._processes: list[ForkProcess] = []
+        _LIVING.add(self)
 
     def allocate(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
         """See `Engine.allocate`."""
@@ -50,13 +55,12 @@ class Processes:
         gc.freeze()  # keeps the collector from touching, and so copying, pages that workers share
         for _ in range(self.workers):
             ours, theirs = context.Pipe()
-            inherited = [*self._connections, ours]
-            process = context.Process(target=_serve, args=(theirs, inherited, bench), daemon=True)
+            self._connections.append(ours)
+            process = context.Process(target=_serve, args=(theirs, bench), daemon=True)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of threads; ours hold no lock
                 process.start()
             theirs.close()
-            self._connections.append(ours)
             self._processes.append(process)
         gc.unfreeze()
 
@@ -126,10 +130,11 @@ class _Failure:
         self.trace = trace
 
 
-def _serve(connection: Connection, inherited: list[Connection], bench: Bench) -> None:
+def _serve(connection: Connection, bench: Bench) -> None:
     """A worker's life: jobs in, numbers out, until the other end closes."""
-    for other in inherited:
-        other.close()
+    for engine in _LIVING:
+        for inherited in engine._connections:
+            inherited.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interruption means
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     torch.set_num_threads(1)
@@ -140,7 +145,7 @@ def _serve(connection: Connection, inherited: list[Connection], bench: Bench) ->
             answer: dict[str, Any] | _Failure
             try:
                 answer = job.run(bench)
-            except FedlensError as error:
+            except ClientError as error:
                 answer = _Failure(str(error), traceback.format_exc())
             except Exception as error:
                 answer = _Failure(f"{job.name} failed: {type(error).__name__}: {error}", traceback.format_exc())

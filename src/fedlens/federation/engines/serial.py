@@ -7,7 +7,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from fedlens.errors import ClientError, FedlensError
+from fedlens.errors import ClientError
 from fedlens.federation.bench import Bench, Job
 
 
@@ -35,7 +35,7 @@ class Serial:
         for job in jobs:
             try:
                 results.append(job.run(self._bench))
-            except FedlensError:
+            except ClientError:
                 raise
             except Exception as error:
                 raise ClientError(f"{job.name} failed: {type(error).__name__}: {error}") from error
