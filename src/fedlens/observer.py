@@ -8,7 +8,7 @@ from fedlens.experiment import Experiment
 class Observer(Protocol):
     """Is told of everything that happens; the default, `Silent`, keeps it to itself."""
 
-    def begin(self, experiment: Experiment, done: int) -> None:
+    def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
         """Rounds of `experiment`, a run or its benign twin, begin; `done` of them exist already."""
 
     def clients(self, done: int, total: int) -> None:
@@ -27,7 +27,7 @@ class Observer(Protocol):
 class Silent:
     """Watches nothing."""
 
-    def begin(self, experiment: Experiment, done: int) -> None:
+    def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
         """See `Observer`."""
 
     def clients(self, done: int, total: int) -> None:

@@ -1,11 +1,12 @@
 """Running experiments: in memory (`simulate`) or into a directory (`run`)."""
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fedlens.control import Control, find_control
-from fedlens.errors import ClientError, RunError
+from fedlens.errors import ClientError, ConfigError, RunError
 from fedlens.experiment import Experiment
 from fedlens.federation.engines import make_engine
 from fedlens.federation.engines.engine import EngineName
@@ -14,6 +15,7 @@ from fedlens.federation.rounds import federate, is_over
 from fedlens.federation.setting import Setting, prepare
 from fedlens.loading import load_experiment
 from fedlens.observer import Observer, Silent
+from fedlens.parts import require_findable
 from fedlens.runs.directory import RunDirectory, read_lines
 from fedlens.runs.environment import describe_environment
 from fedlens.runs.load import Run, load_run
@@ -89,7 +91,7 @@ def run(
         FedlensError: the experiment cannot be run as it is, or a client failed; all rounds recorded so far are intact.
     """
     path = resumable(experiment, out) if resume else unused(experiment, out)
-    _play(experiment, path, Means(engine, workers, device, data_dir), observer or Silent())
+    _play(experiment, path, Means(engine, workers, device, data_dir), observer or Silent(), resume)
     return load_run(path)
 
 
@@ -104,7 +106,7 @@ def unused(experiment: Experiment, out: str | Path | None) -> Path:
         if (path / "experiment.yaml").exists():
             played = len(read_lines(path / "rounds.jsonl"))
             raise RunError(f"{path}: a run is there already ({played} rounds); add --resume or choose another --out")
-        if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        if path.exists() and not (path.is_dir() and {entry.name for entry in path.iterdir()} <= {".lock"}):
             raise RunError(f"{path}: something else is there already; choose another --out")
         return path
     path, number = Path("runs") / experiment.name, 1
@@ -121,26 +123,36 @@ def resumable(experiment: Experiment, out: str | Path | None) -> Path:
         RunError: there is none.
     """
     if out is not None:
-        path = Path(out)
-        if not (path / "experiment.yaml").exists():
-            raise RunError(f"{path}: no run to resume; leave out --resume to begin one there")
-        return path
-    found = sorted(Path("runs").glob("*/experiment.yaml"), key=lambda file: file.stat().st_mtime)
-    for file in reversed(found):
-        if load_experiment(str(file)).identity() == experiment.identity():
-            return file.parent
+        return written(Path(out)).parent
+    found = sorted(Path("runs").glob("*/experiment.yaml"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for file in sorted(found, key=lambda file: (file.parent / "summary.json").exists()):  # unfinished ones first
+        with contextlib.suppress(ConfigError):  # another run's attack may be gone
+            if load_experiment(str(file)).identity() == experiment.identity():
+                return file.parent
     raise RunError("runs/: no run of this experiment to resume; name it by --out, or leave out --resume")
 
 
-def _play(experiment: Experiment, path: Path, means: Means, observer: Observer) -> None:
+def written(path: Path) -> Path:
+    """The file with the experiment of the run in the directory `path`.
+
+    Raises:
+        RunError: no run is there.
+    """
+    file = path / "experiment.yaml"
+    if not file.exists():
+        raise RunError(f"{path}: no run to resume; leave out --resume to begin one there")
+    return file
+
+
+def _play(experiment: Experiment, path: Path, means: Means, observer: Observer, resume: bool) -> None:
     """Play what is left of `experiment` into the directory `path`."""
     setting = _prepare(experiment, means)
     with RunDirectory(path) as directory:
-        directory.begin(experiment)
+        directory.begin(experiment, resume=resume)
         setting, control = _settle(setting, means, observer)
         assert setting.auxiliary is not None
         auxiliary = {name: getattr(setting.auxiliary, name).tolist() for name in ("index", "true", "target")}
-        directory.note("target.json", {**auxiliary, "classes": list(setting.dataset.classes)})
+        directory.note_target({**auxiliary, "classes": list(setting.dataset.classes)})
         _record(directory, setting, control, means, observer)
 
 
@@ -149,6 +161,8 @@ def _prepare(experiment: Experiment, means: Means) -> Setting:
     setting = prepare(experiment, means.device, means.data_dir)
     setting.network()
     setting.with_target(None)
+    for kind, part in experiment.parts():
+        require_findable(kind, part)
     make_engine(means.engine, means.workers, setting.device, experiment.cohort_size)
     return setting
 
@@ -162,7 +176,7 @@ def _settle(setting: Setting, means: Means, observer: Observer) -> tuple[Setting
 
     def make(path: Path) -> None:
         with RunDirectory(path, keep_predictions=True) as directory:
-            directory.begin(twin.experiment)
+            directory.begin(twin.experiment, resume=False)
             _record(directory, twin, None, means, observer)
 
     control = find_control(setting, make, observer)
@@ -182,7 +196,7 @@ def _record(
             used = {"engine": engine.name, "workers": engine.workers, "device": means.device}
             if remark := directory.started(describe_environment() | used):
                 observer.remark(remark)
-            observer.begin(experiment, len(records))
+            observer.begin(experiment, len(records), twin=directory.keep_predictions)
             try:
                 for result in federate(setting, engine, state, observer.clients):
                     auxiliary, state = setting.auxiliary, result.state

@@ -222,6 +222,61 @@ def test_another_experiment_cannot_be_resumed_into_the_directory(two_of_four: Pa
         )
 
 
+def test_not_even_before_its_first_round(two_of_four: Path) -> None:
+    (two_of_four / "rounds.jsonl").unlink()
+    (two_of_four / "checkpoint.safetensors").unlink()
+    with pytest.raises(RunError, match=r"seed: 0, now 7"):
+        run(small(rounds=4, seed=7), two_of_four, resume=True)
+
+
+def test_another_target_cannot_be_resumed_into_the_directory(two_of_four: Path) -> None:
+    file = two_of_four / "target.json"
+    target = json.loads(file.read_text())
+    file.write_text(json.dumps({**target, "index": [0]}))
+    with pytest.raises(RunError, match=r"test samples \[0\] as targets"):
+        run(small(rounds=4), two_of_four, resume=True)
+
+
+def test_a_torn_line_about_the_environment_is_cut_off(two_of_four: Path) -> None:
+    with (two_of_four / "environment.jsonl").open("ab") as file:
+        file.write(b'{"started": "20')
+    run(small(rounds=4), two_of_four, resume=True)
+    kept = [json.loads(line) for line in (two_of_four / "environment.jsonl").read_text().splitlines()]
+    assert len(kept) == 2
+
+
+def test_a_directory_in_which_nothing_was_begun_can_be_used(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/.lock").touch()
+    assert len(run(small(rounds=1), tmp_path / "run").records) == 1
+
+
+def test_a_run_may_be_called_like_a_preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run(small(rounds=1), Path("quickstart"))
+    assert fedlens.load_run("quickstart").experiment == small(rounds=1)
+    assert run(small(rounds=1), Path("quickstart"), resume=True).experiment == small(rounds=1)
+
+
+def test_an_unfinished_run_is_resumed_rather_than_a_finished_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        fedlens.run(small(rounds=1))
+    Path("runs/small/summary.json").unlink()
+    Path("runs/broken").mkdir()
+    Path("runs/broken/experiment.yaml").write_text("attack: gone:Attack")
+    assert fedlens.run(small(rounds=1), resume=True).path == Path("runs/small")
+
+
+def test_a_twin_is_said_to_be_one(tmp_path: Path) -> None:
+    run(small(rounds=1, control=True, target={"select": "random"}), tmp_path / "run")
+    (twin,) = [path for path in Path(os.environ["FEDLENS_CACHE"], "controls").iterdir() if path.is_dir()]
+    with pytest.raises(RunError, match="benign twin"):
+        fedlens.load_run(twin)
+
+
 def test_a_renamed_experiment_can(two_of_four: Path) -> None:
     found = run(small(rounds=4, name="other", about="now with a name"), two_of_four, resume=True)
     assert len(found.records) == 4
@@ -301,7 +356,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, experiment_file: Path) -> Non
 def test_a_damaged_file_of_a_run_is_named(tmp_path: Path, name: str) -> None:
     run(small(rounds=1), tmp_path / "run")
     (tmp_path / "run" / name).write_text("{")
-    with pytest.raises(FedlensError, match="run: cannot be read"):
+    with pytest.raises(FedlensError, match=f"{name}: cannot be read"):
         fedlens.load_run(tmp_path / "run")
 
 

@@ -42,7 +42,7 @@ class RunDirectory:
 
     def __init__(self, path: Path, *, keep_predictions: bool = False) -> None:
         self.path = path
-        self._keep_predictions = keep_predictions
+        self.keep_predictions = keep_predictions
         self._best = -1.0
         self._lock = FileLock(path / ".lock")
 
@@ -52,7 +52,7 @@ class RunDirectory:
         Raises:
             RunError: it cannot be written, or another process writes into it.
         """
-        with writing(self.path):
+        with writing(self.path, "choose another --out"):
             self.path.mkdir(parents=True, exist_ok=True)
             try:
                 self._lock.acquire(timeout=0)
@@ -64,14 +64,14 @@ class RunDirectory:
         """Let others write."""
         self._lock.release()
 
-    def begin(self, experiment: Experiment) -> None:
-        """Write down the experiment, unless rounds of it are there already.
+    def begin(self, experiment: Experiment, *, resume: bool) -> None:
+        """Write down the experiment, unless it is to be resumed or rounds of it are there already.
 
         Raises:
-            RunError: the directory holds rounds of another experiment.
+            RunError: the directory holds another experiment.
         """
         file = self.path / "experiment.yaml"
-        if file.exists() and read_lines(self.path / "rounds.jsonl"):
+        if file.exists() and (resume or read_lines(self.path / "rounds.jsonl")):
             different = differences(load_experiment(str(file)).relevant(), experiment.relevant())
             if different:
                 raise RunError(f"{self.path}: this run was another experiment; it differs in {'; '.join(different)}")
@@ -82,6 +82,22 @@ class RunDirectory:
     def note(self, name: str, content: dict[str, Any]) -> None:
         """Write `content` to the JSON file `name`."""
         write_atomically(self.path / name, json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
+
+    def note_target(self, target: dict[str, Any]) -> None:
+        """Write down the attacker's samples.
+
+        Raises:
+            RunError: rounds have been played with others, as a benign twin under other versions may choose them.
+        """
+        file = self.path / "target.json"
+        if file.exists() and read_lines(self.path / "rounds.jsonl"):
+            before = read_json(file)
+            if before != target:
+                raise RunError(
+                    f"{file}: the rounds there had test samples {before.get('index')} as targets, now they would be "
+                    f"{target['index']}; resume where the run began, with its versions and data, or start anew"
+                )
+        self.note("target.json", target)
 
     def started(self, environment: dict[str, Any]) -> str | None:
         """Add a line about this start; a remark, where bits may differ from those of the start before."""
@@ -95,7 +111,7 @@ class RunDirectory:
         """Keep the trace of a client's failure, and tell where."""
         trace = self.path / "error.txt"
         write_atomically(trace, "".join(traceback.format_exception(error)).encode())
-        error.add_note(f"The trace is in {trace}; rounds recorded before are kept, --resume goes on after them.")
+        error.add_note(f"The trace is in {trace}; once the cause is mended, --resume goes on after the last round.")
 
     def resume(self) -> tuple[FederationState | None, list[dict[str, Any]]]:
         """The state to go on from (``None`` for the beginning) and the records up to there.
@@ -103,7 +119,7 @@ class RunDirectory:
         Raises:
             DamagedRunError: the checkpoint, the records or the predictions up to there are not sound.
         """
-        for leftover in self.path.rglob(".*.safetensors.*"):
+        for leftover in self.path.rglob(".*.*"):
             leftover.unlink()
         checkpoint = self.path / "checkpoint.safetensors"
         state = FederationState.load(str(checkpoint)) if checkpoint.exists() else None
@@ -113,7 +129,7 @@ class RunDirectory:
         records = read_lines(self.path / "rounds.jsonl")
         if [record["round"] for record in records] != list(range(1, rounds + 1)):
             raise DamagedRunError(f"{self.path / 'rounds.jsonl'}: rounds 1 to {rounds} are not all there; start anew")
-        if self._keep_predictions:
+        if self.keep_predictions:
             for round_ in range(1, rounds + 1):
                 load_predictions(self.path, round_)
         self._best = max((record["quality"]["accuracy"] for record in records), default=-1.0)
@@ -133,7 +149,7 @@ class RunDirectory:
             RunError: the disk is full, or the directory cannot be written any more.
         """
         record = {**asdict(result.record), "control": control}
-        if self._keep_predictions:
+        if self.keep_predictions:
             folder = self.path / "predictions"
             with writing(folder):
                 folder.mkdir(exist_ok=True)
@@ -154,7 +170,7 @@ class RunDirectory:
     def finish(self, state: FederationState, summary: dict[str, Any]) -> None:
         """Write the final weights and the summary; with it the run is complete."""
         self._save_weights("final", state)
-        files = sorted(file for file in self.path.rglob("*") if file.is_file() and file.name != ".lock")
+        files = sorted(file for file in self.path.rglob("[!.]*") if file.is_file())
         sums = {str(file.relative_to(self.path)): checksum(file) for file in files if file.name != "summary.json"}
         self.note("summary.json", {**summary, "checksums": sums})
 
@@ -188,6 +204,21 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines[:-1]]
     except (OSError, ValueError) as error:
         raise DamagedRunError(f"{path}: cannot be read ({error})") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        DamagedRunError: it cannot be read.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedRunError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(content, dict):
+        raise DamagedRunError(f"{path}: cannot be read (it holds no object)")
+    return content
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], place: str = "") -> list[str]:

@@ -1,6 +1,5 @@
 """Reading a run: its experiment, its rounds as tidy tables, its weights."""
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +13,8 @@ from fedlens.errors import DamagedRunError, RunError
 from fedlens.experiment import Experiment
 from fedlens.federation.state import FederationState
 from fedlens.loading import load_experiment
-from fedlens.runs.directory import read_lines
-from fedlens.runs.summary import mean
+from fedlens.runs.directory import read_json, read_lines
+from fedlens.runs.summary import flags, mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +37,11 @@ class Run:
     records: list[dict[str, Any]]
     target: dict[str, Any]
     summary: dict[str, Any] | None
+
+    @cached_property
+    def flags(self) -> list[str]:
+        """The reasons to doubt the result."""
+        return flags(self.experiment, self.records)
 
     @cached_property
     def rounds(self) -> "pd.DataFrame":
@@ -100,17 +104,14 @@ def load_run(path: str | Path) -> Run:
     path = Path(path)
     if not (path / "experiment.yaml").is_file():
         raise RunError(f"{path}: no run is there (it has no experiment.yaml)")
-    experiment = load_experiment(str(path))
+    experiment = load_experiment(str(path / "experiment.yaml"))
     records = read_lines(path / "rounds.jsonl")
     if not records:
         raise RunError(f"{path}: this run has no rounds yet")
-    try:
-        target = json.loads((path / "target.json").read_text(encoding="utf-8"))
-        summary_file = path / "summary.json"
-        summary = json.loads(summary_file.read_text(encoding="utf-8")) if summary_file.exists() else None
-    except (OSError, ValueError) as error:
-        raise DamagedRunError(f"{path}: cannot be read ({error})") from error
-    return Run(path, experiment, records, target, summary)
+    if not (path / "target.json").exists():
+        raise RunError(f"{path}: this is a benign twin, without a target; it is shown beside the attacked runs")
+    summary = read_json(path / "summary.json") if (path / "summary.json").exists() else None
+    return Run(path, experiment, records, read_json(path / "target.json"), summary)
 
 
 def _row(record: dict[str, Any]) -> dict[str, Any]:
