@@ -20,7 +20,7 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "fedlens needs Python 3.11 or newer; name one by: make PYTHON=python3.12 ..."; exit 1; }
 	@echo "Creating the virtual environment $(VENV)"
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	@echo "Installing fedlens into $(VENV) (PyTorch is large; this takes some minutes the first time)"

@@ -158,6 +158,8 @@ MISTAKES = {
     "an unwritable place": (["--out", "/proc/nowhere/run"], "cannot write /proc/nowhere"),
     "no confidence": (["-o", "attack.hold_off=0"], "attack.hold_off"),
     "the wrong client": (["-o", "attack.client=4"], "no client 4"),
+    "a device without memory": (["--device", "meta"], "--device meta"),
+    "resistance of no attack": (["-o", "attack=none", "-o", "target.select=resistant"], "needs the control"),
     "resistance without control": (["-o", "target.select=resistant"], "needs the control"),
 }
 
@@ -197,6 +199,18 @@ def test_a_wrong_name_or_file_is_said_so(capsys: pytest.CaptureFixture[str], arg
     assert code == 2
     assert words in err
     assert "Traceback" not in err
+
+
+def test_a_refusal_of_the_system_is_told_without_a_traceback(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "locked/run")
+
+    monkeypatch.setattr("fedlens.simulation.unused", refuse)
+    code, _, err = call(capsys, "run", "small.yaml")
+    assert code == 2
+    assert err.strip() == "Error: locked/run: Permission denied"
 
 
 def test_a_figure_of_an_unknown_format_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

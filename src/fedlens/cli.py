@@ -60,8 +60,8 @@ def run(  # noqa: PLR0917 - typer passes them by name
     assignments += [f"seed={seed}"] if seed is not None else []
     assignments += ["control=false"] if no_control else []
     if resume:
-        source = source or (str(out_dir) if out_dir else None)
         out_dir = out_dir or (Path(source) if source and Path(source).is_dir() else None)
+        source = str(simulation.written(out_dir)) if out_dir and source in {None, str(out_dir)} else source
     if source is None:
         raise ConfigError("what shall be run? Name a preset or a file; `fedlens list` shows the presets")
     experiment = load_experiment(source, assignments)
@@ -79,7 +79,10 @@ def run(  # noqa: PLR0917 - typer passes them by name
             observer=Terminal(out),
         )
     except KeyboardInterrupt:
-        kept = f"go on with: fedlens run --resume --out {path}" if path.exists() else "nothing had been recorded yet"
+        means = f" --device {device}" if device != "cpu" else ""
+        means += f" --data-dir {data_dir}" if data_dir else ""
+        kept = f"go on with: fedlens run --resume --out {path}{means}"
+        kept = kept if (path / "experiment.yaml").exists() else "nothing had been recorded yet"
         err.print(f"Interrupted; {kept}", markup=False, soft_wrap=True)
         raise SystemExit(130) from None
     _print_result(result)
@@ -97,7 +100,7 @@ def _print_result(result: "Run") -> None:
     out.print()
     if words := verdict(result):
         out.print(words, markup=False)
-    for flag in result.summary["flags"]:
+    for flag in result.flags:
         out.print(f"[bold red]Red flag:[/bold red] {flag}", soft_wrap=True)
     figure = save_figure(metrics_of_interest([result]), result.path / "metrics.png")
     out.print(f"Figure: {figure}", markup=False, soft_wrap=True)
@@ -123,6 +126,8 @@ def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's direc
     out.print(f"[bold]{attack_name(found.experiment)}[/bold]: {headline(found.experiment)}", soft_wrap=True)
     out.print(f"target: {target_words(found)}", markup=False, soft_wrap=True)
     out.print(rounds_table(found))
+    for flag in found.flags:
+        out.print(f"[bold red]Red flag:[/bold red] {flag}", soft_wrap=True)
     if found.summary is None:
         played, wanted = len(found.records), found.experiment.rounds
         out.print(
@@ -132,8 +137,6 @@ def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's direc
     out.print(summary_table(found))
     if words := verdict(found):
         out.print(words, markup=False)
-    for flag in found.summary["flags"]:
-        out.print(f"[bold red]Red flag:[/bold red] {flag}", soft_wrap=True)
 
 
 @app.command()
@@ -180,6 +183,9 @@ def main() -> None:
     except FedlensError as error:
         for line in [f"Error: {error}", *getattr(error, "__notes__", [])[-1:]]:
             err.print(line, markup=False, soft_wrap=True)
+        raise SystemExit(2) from None
+    except OSError as error:
+        err.print(f"Error: {error.filename or ''}: {error.strerror or error}", markup=False, soft_wrap=True)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         err.print("Interrupted.")

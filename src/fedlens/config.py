@@ -39,7 +39,8 @@ class Config(BaseModel):
     @classmethod
     def _numbers_are_not_truths(cls, value: Any, info: ValidationInfo) -> Any:
         """Refuse ``true`` where a number is wanted; pydantic takes it for 1."""
-        if isinstance(value, bool) and info.field_name and cls.model_fields[info.field_name].annotation is not bool:
+        annotation = cls.model_fields[info.field_name or ""].annotation
+        if isinstance(value, bool) and bool not in {annotation, *get_args(annotation)}:
             raise ValueError(f"{str(value).lower()} is no value for this option")
         return value
 

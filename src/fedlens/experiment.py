@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from math import floor
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from fedlens.federation.local import LocalTraining
 from fedlens.federation.target import Target
 from fedlens.models.mlp import CensusMlp
 from fedlens.models.model import Model
-from fedlens.parts import Part
+from fedlens.parts import BUILT_IN, Part
 
 
 class Experiment(Config):
@@ -70,8 +71,8 @@ class Experiment(Config):
                 raise ValueError(
                     "attack.boost: auto is 1/α_m, which only a rule that averages divides by; give a number"
                 )
-            if self.target.select == "resistant" and not self.control:
-                raise ValueError("target.select: resistant needs the control; use random, or leave the control on")
+        if self.target.select == "resistant" and not self.control:
+            raise ValueError("target.select: resistant needs the control; use random, or leave the control on")
         return self
 
     @property
@@ -89,6 +90,12 @@ class Experiment(Config):
     def needs_twin(self) -> bool:
         """Whether the benign twin has to be known before the first round."""
         return (self.attack is not None and self.control) or self.target.select == "resistant"
+
+    def parts(self) -> Iterator[tuple[str, Config]]:
+        """The parts with their kinds."""
+        for kind in BUILT_IN:
+            if (part := getattr(self, kind)) is not None:
+                yield kind, part
 
     def describe(self) -> dict[str, Any]:
         """The complete description as plain values, from which the experiment can be made again."""

@@ -100,6 +100,21 @@ def name_of(kind: str, part: Config) -> str:
     return next((name for name, target in known(kind).items() if target == path), path)
 
 
+def require_findable(kind: str, part: Config) -> None:
+    """Refuse a part that a record of the run could not name.
+
+    Raises:
+        ConfigError: its class cannot be found again by its name.
+    """
+    name = name_of(kind, part)
+    try:
+        found = resolve(kind, name)
+    except ConfigError:
+        found = None
+    if found is not type(part):
+        raise ConfigError(f"{kind}: no record could name {name}; define the class at the top level of a module")
+
+
 def build(kind: str, value: object, base: type[Config]) -> Config:
     """A part from its name, from a mapping with its ``name`` and options, or from itself.
 

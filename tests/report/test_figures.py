@@ -50,6 +50,13 @@ def test_many_runs_wrap_and_hide_what_is_left_over(attacked: fedlens.Run) -> Non
     assert [panel.get_visible() for panel in figure.axes] == [True] * 4 + [False] * 2
 
 
+def test_red_flags_stand_in_the_figure(attacked: fedlens.Run, tmp_path: Path) -> None:
+    other = fedlens.run(small(), tmp_path / "other")
+    for runs in ([other], [attacked, other]):
+        written = [text.get_text() for panel in metrics_of_interest(runs).axes for text in panel.texts]
+        assert any("no control" in text for text in written)
+
+
 def test_formats(attacked: fedlens.Run, tmp_path: Path) -> None:
     figure = metrics_of_interest([attacked])
     assert save_figure(figure, tmp_path / "new" / "figure.svg").read_text().startswith("<?xml")

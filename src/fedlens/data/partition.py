@@ -105,7 +105,7 @@ class Dirichlet(Partition):
         alpha: α; the smaller, the fewer clients share a class. Large values approach equal shares.
     """
 
-    alpha: float = Field(default=0.5, gt=0)
+    alpha: float = Field(default=0.5, ge=1e-3, le=1e6)
 
     def split(self, labels: Tensor, clients: int, address: Address) -> Shards:
         """Deal the samples, drawing anew while a client has none; see `Partition.split`."""

@@ -7,6 +7,7 @@ Okabe and Ito's, which colour-blind people can tell apart; every line has a mark
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from fedlens.errors import ConfigError
@@ -42,11 +43,13 @@ def metrics_of_interest(runs: Sequence[Run]) -> "Figure":
         panels[0].set_title("without attack (benign twin)")
         _draw(panels[1], runs[0], "")
         panels[1].set_title(attack_name(runs[0].experiment))
+        _warn(panels[1], runs[0])
     else:
         for panel, run in zip(panels, runs, strict=False):
             _draw(panel, run, "control_", faint=True)
             _draw(panel, run, "")
             panel.set_title(f"{attack_name(run.experiment)}\n{run.path.name}")
+            _warn(panel, run)
     for unused in panels[count:]:
         unused.set_visible(False)
     for panel in panels[::across]:
@@ -89,6 +92,13 @@ def _draw(panel: "Axes", run: Run, prefix: str, *, faint: bool = False) -> None:
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     panel.grid(alpha=0.25)
     panel.spines[["top", "right"]].set_visible(False)
+
+
+def _warn(panel: "Axes", run: Run) -> None:
+    """Write the reasons for doubt into the panel."""
+    if run.flags:
+        words = "\n".join(fill(f"Red flag: {flag}", 50) for flag in run.flags)
+        panel.text(0.02, 0.5, words, transform=panel.transAxes, color="#B00000", fontsize="x-small", va="center")
 
 
 def save_figure(figure: "Figure", path: Path) -> Path:

@@ -22,9 +22,8 @@ class Terminal:
         self._began = 0.0
         self._what = ""
 
-    def begin(self, experiment: Experiment, done: int) -> None:
+    def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
         """Show what begins."""
-        twin = experiment.name == "twin"
         self._what = "benign twin" if twin else attack_name(experiment).replace("none", "no attack")
         self._console.print(f"[bold]{self._what}[/bold]: {headline(experiment)}", highlight=False)
         if done:
