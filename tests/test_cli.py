@@ -207,7 +207,7 @@ def test_a_refusal_of_the_system_is_told_without_a_traceback(
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied", "locked/run")
 
-    monkeypatch.setattr("fedlens.simulation.unused", refuse)
+    monkeypatch.setattr("fedlens.runs.places.unused", refuse)
     code, _, err = call(capsys, "run", "small.yaml")
     assert code == 2
     assert err.strip() == "Error: locked/run: Permission denied"

@@ -55,17 +55,18 @@ def run(  # noqa: PLR0917 - typer passes them by name
     from fedlens import simulation
     from fedlens.loading import load_experiment
     from fedlens.report.progress import Terminal
+    from fedlens.runs import places
 
     assignments = list(option or [])
     assignments += [f"seed={seed}"] if seed is not None else []
     assignments += ["control=false"] if no_control else []
     if resume:
         out_dir = out_dir or (Path(source) if source and Path(source).is_dir() else None)
-        source = str(simulation.written(out_dir)) if out_dir and source in {None, str(out_dir)} else source
+        source = str(places.written(out_dir)) if out_dir and source in {None, str(out_dir)} else source
     if source is None:
         raise ConfigError("what shall be run? Name a preset or a file; `fedlens list` shows the presets")
     experiment = load_experiment(source, assignments)
-    path = simulation.resumable(experiment, out_dir) if resume else simulation.unused(experiment, out_dir)
+    path = places.resumable(experiment, out_dir) if resume else places.unused(experiment, out_dir)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         result = simulation.run(

@@ -25,9 +25,9 @@ from fedlens.federation.setting import Setting
 from fedlens.loading import load_experiment
 from fedlens.observer import Observer
 from fedlens.paths import cache_dir
-from fedlens.runs.directory import load_predictions, read_lines
 from fedlens.runs.environment import numerics
 from fedlens.runs.files import checksum, writing
+from fedlens.runs.reading import load_predictions, read_lines
 
 
 class Control:

@@ -91,6 +91,11 @@ class Experiment(Config):
         """Whether the benign twin has to be known before the first round."""
         return (self.attack is not None and self.control) or self.target.select == "resistant"
 
+    def is_over(self, rounds: int, accuracy: float | None) -> bool:
+        """Whether no round is left after `rounds`, the last of which gave this test accuracy."""
+        stops = self.stop_at is not None and accuracy is not None and accuracy >= self.stop_at
+        return stops or rounds >= self.rounds
+
     def parts(self) -> Iterator[tuple[str, Config]]:
         """The parts with their kinds."""
         for kind in BUILT_IN:

@@ -1,24 +1,23 @@
 """Running experiments: in memory (`simulate`) or into a directory (`run`)."""
 
-import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fedlens.control import Control, find_control
-from fedlens.errors import ClientError, ConfigError, RunError
+from fedlens.errors import ClientError
 from fedlens.experiment import Experiment
 from fedlens.federation.engines import make_engine
 from fedlens.federation.engines.engine import EngineName
 from fedlens.federation.record import RoundResult
-from fedlens.federation.rounds import federate, is_over
+from fedlens.federation.rounds import federate
 from fedlens.federation.setting import Setting, prepare
-from fedlens.loading import load_experiment
 from fedlens.observer import Observer, Silent
 from fedlens.parts import require_findable
-from fedlens.runs.directory import RunDirectory, read_lines
+from fedlens.runs.directory import RunDirectory
 from fedlens.runs.environment import describe_environment
 from fedlens.runs.load import Run, load_run
+from fedlens.runs.places import resumable, unused
 from fedlens.runs.summary import summarise
 
 
@@ -95,55 +94,6 @@ def run(
     return load_run(path)
 
 
-def unused(experiment: Experiment, out: str | Path | None) -> Path:
-    """A directory for a new run.
-
-    Raises:
-        RunError: `out` holds something already.
-    """
-    if out is not None:
-        path = Path(out)
-        if (path / "experiment.yaml").exists():
-            played = len(read_lines(path / "rounds.jsonl"))
-            raise RunError(f"{path}: a run is there already ({played} rounds); add --resume or choose another --out")
-        if path.exists() and not (path.is_dir() and {entry.name for entry in path.iterdir()} <= {".lock"}):
-            raise RunError(f"{path}: something else is there already; choose another --out")
-        return path
-    path, number = Path("runs") / experiment.name, 1
-    while path.exists():
-        number += 1
-        path = Path("runs") / f"{experiment.name}-{number}"
-    return path
-
-
-def resumable(experiment: Experiment, out: str | Path | None) -> Path:
-    """The directory of the run to go on with.
-
-    Raises:
-        RunError: there is none.
-    """
-    if out is not None:
-        return written(Path(out)).parent
-    found = sorted(Path("runs").glob("*/experiment.yaml"), key=lambda file: file.stat().st_mtime, reverse=True)
-    for file in sorted(found, key=lambda file: (file.parent / "summary.json").exists()):  # unfinished ones first
-        with contextlib.suppress(ConfigError):  # another run's attack may be gone
-            if load_experiment(str(file)).identity() == experiment.identity():
-                return file.parent
-    raise RunError("runs/: no run of this experiment to resume; name it by --out, or leave out --resume")
-
-
-def written(path: Path) -> Path:
-    """The file with the experiment of the run in the directory `path`.
-
-    Raises:
-        RunError: no run is there.
-    """
-    file = path / "experiment.yaml"
-    if not file.exists():
-        raise RunError(f"{path}: no run to resume; leave out --resume to begin one there")
-    return file
-
-
 def _play(experiment: Experiment, path: Path, means: Means, observer: Observer, resume: bool) -> None:
     """Play what is left of `experiment` into the directory `path`."""
     setting = _prepare(experiment, means)
@@ -191,7 +141,7 @@ def _record(
     experiment = setting.experiment
     state, records = directory.resume()
     accuracy = records[-1]["quality"]["accuracy"] if records else None
-    if state is None or not is_over(experiment, state.round, accuracy):
+    if state is None or not experiment.is_over(state.round, accuracy):
         with make_engine(means.engine, means.workers, setting.device, experiment.cohort_size) as engine:
             used = {"engine": engine.name, "workers": engine.workers, "device": means.device}
             if remark := directory.started(describe_environment() | used):

@@ -17,7 +17,6 @@ from torch import Tensor
 from fedlens.aggregation.rule import Aggregate, Received
 from fedlens.attacks.attack import Observation
 from fedlens.errors import ClientError
-from fedlens.experiment import Experiment
 from fedlens.federation.bench import GLOBAL, MALICIOUS, Arena, Bench, EvaluationJob, HonestJob, Job, MaliciousJob
 from fedlens.federation.engines import Engine
 from fedlens.federation.evaluate import BLOCK, quality, success
@@ -43,17 +42,11 @@ def federate(
         federation, start = Federation.set_up(setting, engine, progress or (lambda *_: None))
         state = start if state is None else state.to(setting.device)
     accuracy = None
-    while not is_over(experiment, state.round, accuracy):
+    while not experiment.is_over(state.round, accuracy):
         with one_thread():
             result = federation.play(state)
         yield result
         state, accuracy = result.state, result.record.quality.accuracy
-
-
-def is_over(experiment: Experiment, rounds: int, accuracy: float | None) -> bool:
-    """Whether no round is left after `rounds`, the last of which gave this test accuracy."""
-    stops = experiment.stop_at is not None and accuracy is not None and accuracy >= experiment.stop_at
-    return stops or rounds >= experiment.rounds
 
 
 @contextmanager

@@ -25,9 +25,7 @@ from typing import Any, Self
 
 import yaml
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
-from torch import Tensor
+from safetensors.torch import save
 
 from fedlens.errors import ClientError, DamagedRunError, RunError
 from fedlens.experiment import Experiment
@@ -35,6 +33,7 @@ from fedlens.federation.record import RoundResult
 from fedlens.federation.state import FederationState
 from fedlens.loading import load_experiment
 from fedlens.runs.files import append_line, checksum, write_atomically, writing
+from fedlens.runs.reading import load_predictions, predictions_file, read_json, read_lines
 
 
 class RunDirectory:
@@ -173,52 +172,6 @@ class RunDirectory:
         files = sorted(file for file in self.path.rglob("[!.]*") if file.is_file())
         sums = {str(file.relative_to(self.path)): checksum(file) for file in files if file.name != "summary.json"}
         self.note("summary.json", {**summary, "checksums": sums})
-
-
-def predictions_file(run: Path, round_: int) -> Path:
-    """Where a benign twin's predictions after this round are."""
-    return run / "predictions" / f"{round_:05d}.safetensors"
-
-
-def load_predictions(run: Path, round_: int) -> Tensor:
-    """A benign twin's log-probabilities on the test set after this round, shape ``[samples, classes]``.
-
-    Raises:
-        DamagedRunError: they are missing or damaged.
-    """
-    path = predictions_file(run, round_)
-    try:
-        return load_file(path)["log_probabilities"]
-    except (OSError, SafetensorError, KeyError) as error:
-        raise DamagedRunError(f"{path}: missing or damaged ({error})") from error
-
-
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects in a file of JSON lines; none where there is no file. A line still being written does not count.
-
-    Raises:
-        DamagedRunError: a line is damaged.
-    """
-    try:
-        lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
-        return [json.loads(line) for line in lines[:-1]]
-    except (OSError, ValueError) as error:
-        raise DamagedRunError(f"{path}: cannot be read ({error})") from error
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
-
-    Raises:
-        DamagedRunError: it cannot be read.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DamagedRunError(f"{path}: cannot be read ({error})") from error
-    if not isinstance(content, dict):
-        raise DamagedRunError(f"{path}: cannot be read (it holds no object)")
-    return content
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], place: str = "") -> list[str]:

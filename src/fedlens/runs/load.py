@@ -13,7 +13,7 @@ from fedlens.errors import DamagedRunError, RunError
 from fedlens.experiment import Experiment
 from fedlens.federation.state import FederationState
 from fedlens.loading import load_experiment
-from fedlens.runs.directory import read_json, read_lines
+from fedlens.runs.reading import read_json, read_lines
 from fedlens.runs.summary import flags, mean
 
 if TYPE_CHECKING:

@@ -1,0 +1,58 @@
+"""Which directory a run goes into."""
+
+import contextlib
+from pathlib import Path
+
+from fedlens.errors import ConfigError, RunError
+from fedlens.experiment import Experiment
+from fedlens.loading import load_experiment
+from fedlens.runs.reading import read_lines
+
+
+def unused(experiment: Experiment, out: str | Path | None) -> Path:
+    """A directory for a new run.
+
+    Raises:
+        RunError: `out` holds something already.
+    """
+    if out is not None:
+        path = Path(out)
+        if (path / "experiment.yaml").exists():
+            played = len(read_lines(path / "rounds.jsonl"))
+            raise RunError(f"{path}: a run is there already ({played} rounds); add --resume or choose another --out")
+        if path.exists() and not (path.is_dir() and {entry.name for entry in path.iterdir()} <= {".lock"}):
+            raise RunError(f"{path}: something else is there already; choose another --out")
+        return path
+    path, number = Path("runs") / experiment.name, 1
+    while path.exists():
+        number += 1
+        path = Path("runs") / f"{experiment.name}-{number}"
+    return path
+
+
+def resumable(experiment: Experiment, out: str | Path | None) -> Path:
+    """The directory of the run to go on with.
+
+    Raises:
+        RunError: there is none.
+    """
+    if out is not None:
+        return written(Path(out)).parent
+    found = sorted(Path("runs").glob("*/experiment.yaml"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for file in sorted(found, key=lambda file: (file.parent / "summary.json").exists()):  # unfinished ones first
+        with contextlib.suppress(ConfigError):  # another run's attack may be gone
+            if load_experiment(str(file)).identity() == experiment.identity():
+                return file.parent
+    raise RunError("runs/: no run of this experiment to resume; name it by --out, or leave out --resume")
+
+
+def written(path: Path) -> Path:
+    """The file with the experiment of the run in the directory `path`.
+
+    Raises:
+        RunError: no run is there.
+    """
+    file = path / "experiment.yaml"
+    if not file.exists():
+        raise RunError(f"{path}: no run to resume; leave out --resume to begin one there")
+    return file

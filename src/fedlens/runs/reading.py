@@ -1,0 +1,57 @@
+"""Reading the files of a run directory, which may be damaged."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from fedlens.errors import DamagedRunError
+
+
+def predictions_file(run: Path, round_: int) -> Path:
+    """Where a benign twin's predictions after this round are."""
+    return run / "predictions" / f"{round_:05d}.safetensors"
+
+
+def load_predictions(run: Path, round_: int) -> Tensor:
+    """A benign twin's log-probabilities on the test set after this round, shape ``[samples, classes]``.
+
+    Raises:
+        DamagedRunError: they are missing or damaged.
+    """
+    path = predictions_file(run, round_)
+    try:
+        return load_file(path)["log_probabilities"]
+    except (OSError, SafetensorError, KeyError) as error:
+        raise DamagedRunError(f"{path}: missing or damaged ({error})") from error
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The objects in a file of JSON lines; none where there is no file. A line still being written does not count.
+
+    Raises:
+        DamagedRunError: a line is damaged.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
+        return [json.loads(line) for line in lines[:-1]]
+    except (OSError, ValueError) as error:
+        raise DamagedRunError(f"{path}: cannot be read ({error})") from error
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        DamagedRunError: it cannot be read.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DamagedRunError(f"{path}: cannot be read ({error})") from error
+    if not isinstance(content, dict):
+        raise DamagedRunError(f"{path}: cannot be read (it holds no object)")
+    return content
