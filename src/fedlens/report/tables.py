@@ -45,7 +45,7 @@ def _lines(run: Run, summary: dict[str, Any], control: dict[str, Any]) -> Iterat
     yield "rounds in which every target is met", next(values), next(values)
     acted = [record["attack"] for record in run.records if record["attack"] and record["attack"]["acted"]]
     if acted:
-        yield "α_m, which the server is assumed to announce", f"{acted[-1]['alpha']:.4g}", ""
+        yield "α_m (assumed to be announced)", f"{acted[-1]['alpha']:.4g}", ""
     if acted and "boost" in acted[-1]:
         yield "boosting factor λ", f"{acted[-1]['boost']:.4g}", ""
     if malicious := summary["malicious_accuracy"]:
