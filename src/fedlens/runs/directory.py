@@ -123,8 +123,8 @@ class RunDirectory:
         checkpoint = self.path / "checkpoint.safetensors"
         state = FederationState.load(str(checkpoint)) if checkpoint.exists() else None
         rounds = state.round if state is not None else 0
-        for name in ("rounds.jsonl", "timings.jsonl"):
-            self._cut(self.path / name, rounds)
+        for name, lines in (("rounds.jsonl", rounds), ("timings.jsonl", rounds), ("environment.jsonl", None)):
+            self._cut(self.path / name, lines)
         records = read_lines(self.path / "rounds.jsonl")
         if [record["round"] for record in records] != list(range(1, rounds + 1)):
             raise DamagedRunError(f"{self.path / 'rounds.jsonl'}: rounds 1 to {rounds} are not all there; start anew")
@@ -135,9 +135,10 @@ class RunDirectory:
         return state, records
 
     @staticmethod
-    def _cut(path: Path, rounds: int) -> None:
+    def _cut(path: Path, lines: int | None) -> None:
+        """Leave the first `lines`, or all, less one that was torn when the machine failed."""
         content = path.read_bytes() if path.exists() else b""
-        kept = b"".join(content.splitlines(keepends=True)[:rounds])
+        kept = b"".join(line for line in content.splitlines(keepends=True)[:lines] if line.endswith(b"\n"))
         if kept != content:
             write_atomically(path, kept)
 

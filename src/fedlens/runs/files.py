@@ -52,8 +52,6 @@ def append_line(path: Path, line: str) -> None:
         RunError: the file cannot be written.
     """
     with writing(path), path.open("ab") as file:
-        if file.tell() and not (content := path.read_bytes()).endswith(b"\n"):  # torn when the machine failed
-            file.truncate(content.rfind(b"\n") + 1)
         file.write(line.encode() + b"\n")
         file.flush()
         os.fsync(file.fileno())
