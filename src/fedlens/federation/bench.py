@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from fedlens.attacks.attack import Attack, Auxiliary, Observation, View
-from fedlens.data.dataset import Dataset
+from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.partition import Shards
 from fedlens.errors import ClientError
 from fedlens.federation.local import LocalTraining, train
@@ -49,6 +49,10 @@ class Bench:
     root: Address
     arena: Arena
 
+    def shard(self, client: int) -> Samples:
+        """Copies of the samples that `client` holds."""
+        return self.dataset.train.take(self.shards.indices(client))
+
     def address(self, round_: int, client: int) -> Address:
         """Where the draws of `client` in this round begin."""
         return self.root.at("client", round_, client)
@@ -67,6 +71,20 @@ class Job(Protocol):
 
     def run(self, bench: Bench) -> dict[str, Any]:
         """Do the work; the numbers returned go into the round's record."""
+
+
+def perform(job: Job, bench: Bench) -> dict[str, Any]:
+    """Run `job`, and name it where it fails.
+
+    Raises:
+        ClientError: the job failed.
+    """
+    try:
+        return job.run(bench)
+    except ClientError:
+        raise
+    except Exception as error:
+        raise ClientError(f"{job.name} failed: {type(error).__name__}: {error}") from error
 
 
 def accept(update: Tensor, row: Tensor, sender: str) -> None:
@@ -113,8 +131,7 @@ class HonestJob:
 
     def run(self, bench: Bench) -> dict[str, Any]:
         """Train on the client's shard."""
-        samples = bench.dataset.train.take(bench.shards.indices(self.client))
-        address = bench.address(self.round, self.client)
+        samples, address = bench.shard(self.client), bench.address(self.round, self.client)
         update = train(bench.network, bench.arena.models[GLOBAL], samples, bench.local, address)
         accept(update, bench.arena.updates[self.row], self.name)
         return {}
@@ -147,7 +164,7 @@ class MaliciousJob:
             round=self.round,
             weights=weights,
             alpha=self.alpha,
-            shard=bench.dataset.train.take(bench.shards.indices(self.client)),
+            shard=bench.shard(self.client),
             auxiliary=deepcopy(self.auxiliary),  # what the server evaluates is out of the attack's reach
             local=bench.local,
             network=network,

@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from fedlens.errors import ClientError
-from fedlens.federation.bench import Bench, Job
+from fedlens.federation.bench import Bench, Job, perform
 from fedlens.federation.engines.memory import keep_memory
 
 _LIVING: "WeakSet[Processes]" = WeakSet()
@@ -144,9 +144,7 @@ def _serve(connection: Connection, bench: Bench) -> None:
             job: Job = pickle.loads(connection.recv_bytes())
             answer: dict[str, Any] | _Failure
             try:
-                answer = job.run(bench)
+                answer = perform(job, bench)
             except ClientError as error:
                 answer = _Failure(str(error), traceback.format_exc())
-            except Exception as error:
-                answer = _Failure(f"{job.name} failed: {type(error).__name__}: {error}", traceback.format_exc())
             connection.send_bytes(pickle.dumps(answer))

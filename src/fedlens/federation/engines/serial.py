@@ -7,8 +7,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from fedlens.errors import ClientError
-from fedlens.federation.bench import Bench, Job
+from fedlens.federation.bench import Bench, Job, perform
 
 
 class Serial:
@@ -33,12 +32,7 @@ class Serial:
         assert self._bench is not None, "the engine has not been started"
         results = []
         for job in jobs:
-            try:
-                results.append(job.run(self._bench))
-            except ClientError:
-                raise
-            except Exception as error:
-                raise ClientError(f"{job.name} failed: {type(error).__name__}: {error}") from error
+            results.append(perform(job, self._bench))
             done()
         return results
 
