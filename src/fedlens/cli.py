@@ -27,7 +27,7 @@ app = typer.Typer(
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
-Source = Annotated[str, typer.Argument(help="A preset (see `fedlens list`), a YAML file, or a run's directory.")]
+SOURCE = typer.Argument(help="A preset (see `fedlens list`), a YAML file, or a run's directory.")
 Options = Annotated[
     list[str] | None, typer.Option("-o", "--option", metavar="NAME=VALUE", help="Change a value: -o attack.boost=5.")
 ]
@@ -36,9 +36,7 @@ DataDir = Annotated[Path | None, typer.Option(help="Where data files are; else F
 
 @app.command()
 def run(  # noqa: PLR0917 - typer passes them by name
-    source: Annotated[
-        str | None, typer.Argument(help="A preset (see `fedlens list`), a YAML file, or a run's directory.")
-    ] = None,
+    source: Annotated[str | None, SOURCE] = None,
     option: Options = None,
     out_dir: Annotated[Path | None, typer.Option("--out", help="The run's directory; default runs/NAME.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
@@ -101,10 +99,14 @@ def _print_result(result: "Run") -> None:
     out.print()
     if words := verdict(result):
         out.print(words, markup=False)
-    for flag in result.flags:
-        out.print(f"[bold red]Red flag:[/bold red] {flag}", soft_wrap=True)
+    _print_flags(result)
     figure = save_figure(metrics_of_interest([result]), result.path / "metrics.png")
     out.print(f"Figure: {figure}", markup=False, soft_wrap=True)
+
+
+def _print_flags(result: "Run") -> None:
+    for flag in result.flags:
+        out.print(f"[bold red]Red flag:[/bold red] {flag}", soft_wrap=True)
 
 
 def _print_suggestions(result: "Run") -> None:
@@ -127,8 +129,7 @@ def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's direc
     out.print(f"[bold]{attack_name(found.experiment)}[/bold]: {headline(found.experiment)}", soft_wrap=True)
     out.print(f"target: {target_words(found)}", markup=False, soft_wrap=True)
     out.print(rounds_table(found))
-    for flag in found.flags:
-        out.print(f"[bold red]Red flag:[/bold red] {flag}", soft_wrap=True)
+    _print_flags(found)
     if found.summary is None:
         played, wanted = len(found.records), found.experiment.rounds
         out.print(
@@ -165,7 +166,7 @@ def list_() -> None:
 
 
 @app.command()
-def partition(source: Source, option: Options = None, data_dir: DataDir = None) -> None:
+def partition(source: Annotated[str, SOURCE], option: Options = None, data_dir: DataDir = None) -> None:
     """Print how many training samples of each class every client holds."""
     from fedlens.federation.setting import prepare
     from fedlens.loading import load_experiment

@@ -1,8 +1,8 @@
 """The control: the same experiment without attack, run once and shared by every attack.
 
 A benign twin is an ordinary run, in the cache, that keeps its predictions on the whole test set after each round. So it
-can be asked about any target that is drawn later. Its key holds what its result depends on (the experiment less attack
-and target, the data itself, the model's first weights, the versions) and nothing else.
+can be asked about any target that is drawn later. Its key holds what its result depends on: the experiment less attack
+and target, the data and shards, the model's first weights, the code of its parts, and the versions.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from fedlens.observer import Observer
 from fedlens.paths import cache_dir
 from fedlens.runs.environment import numerics
 from fedlens.runs.files import checksum, writing
-from fedlens.runs.reading import load_predictions, read_lines
+from fedlens.runs.reading import load_predictions, read_json, read_lines
 
 
 class Control:
@@ -121,9 +121,9 @@ def _require_sound(path: Path, twin: Experiment) -> None:
     try:
         if experiment.exists() and load_experiment(str(experiment)).identity() != twin.identity():
             raise DamagedRunError(f"{experiment}: is another experiment")
-        sums = json.loads(summary.read_text(encoding="utf-8"))["checksums"] if summary.exists() else {}
+        sums = read_json(summary)["checksums"] if summary.exists() else {}
         changed = [name for name, known in sums.items() if checksum(path / name) != known]
-    except (OSError, ValueError, KeyError, ConfigError) as error:
+    except (OSError, KeyError, ConfigError) as error:
         raise DamagedRunError(f"{path}: {error}") from error
     if changed:
         raise DamagedRunError(f"{path / changed[0]}: has changed")

@@ -1,6 +1,6 @@
 """A run as tables for the terminal."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from rich import box
@@ -27,22 +27,24 @@ def summary_table(run: Run) -> Table:
 
 def _lines(run: Run, summary: dict[str, Any], control: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Name, value and the control's value of each line."""
-    target, beside = summary["target"], control.get("target") or {}
     classes, wanted = run.target["classes"], run.target["target"]
+    targets = (summary["target"], control.get("target"))
+
+    def both(show: Callable[[dict[str, Any]], str]) -> tuple[str, str]:
+        """What `show` makes of the run's target and of the control's."""
+        ours, beside = (show(target) if target else "" for target in targets)
+        return ours, beside
+
     yield "test accuracy", percent(summary["accuracy"]), percent(control["accuracy"]) if control else ""
     as_class = f" ({classes[wanted[0]]})" if len(wanted) == 1 else f" (mean of {len(wanted)})"
-    for which in ("last", "mean"):
-        name = f"confidence in target class{as_class if which == 'last' else ', mean over rounds'}"
-        values = (f"{part['confidence'][which]:.3f}" if part else "" for part in (target, beside))
-        yield name, next(values), next(values)
+    yield f"confidence in target class{as_class}", *both(lambda target: f"{target['confidence']['last']:.3f}")
+    yield "confidence in target class, mean over rounds", *both(lambda target: f"{target['confidence']['mean']:.3f}")
     true_class = f" ({classes[run.target['true'][0]]})" if len(wanted) == 1 else ""
-    values = (f"{part['true_confidence']:.3f}" if part else "" for part in (target, beside))
-    yield f"confidence in true class{true_class}", next(values), next(values)
+    yield f"confidence in true class{true_class}", *both(lambda target: f"{target['true_confidence']:.3f}")
     if len(wanted) == 1:
-        values = (classes[part["predicted"][0]] if part else "" for part in (target, beside))
-        yield "predicted class", next(values), next(values)
-    values = (f"{part['successful_rounds']} of {summary['rounds']}" if part else "" for part in (target, beside))
-    yield "rounds in which every target is met", next(values), next(values)
+        yield "predicted class", *both(lambda target: str(classes[target["predicted"][0]]))
+    rounds = summary["rounds"]
+    yield "rounds in which every target is met", *both(lambda target: f"{target['successful_rounds']} of {rounds}")
     acted = [record["attack"] for record in run.records if record["attack"] and record["attack"]["acted"]]
     if acted:
         yield "α_m (assumed to be announced)", f"{acted[-1]['alpha']:.4g}", ""
@@ -52,8 +54,8 @@ def _lines(run: Run, summary: dict[str, Any], control: dict[str, Any]) -> Iterat
         yield "malicious model's accuracy, first round", percent(malicious["first"]), ""
         yield "malicious model's accuracy, last round", percent(malicious["last"]), ""
     if stop := summary["paper_stop"]:
-        rounds = (part.get("would_stop_at") for part in (summary, control))
-        ours, beside = (f"in round {when}" if when else "never" for when in rounds)
+        stops = (part.get("would_stop_at") for part in (summary, control))
+        ours, beside = (f"in round {when}" if when else "never" for when in stops)
         yield f"the paper would stop at {percent(stop)}", ours, beside
 
 

@@ -5,15 +5,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 
-from fedlens.errors import DamagedRunError, RunError
+from fedlens.errors import RunError
 from fedlens.experiment import Experiment
 from fedlens.federation.state import FederationState
 from fedlens.loading import load_experiment
-from fedlens.runs.reading import read_json, read_lines
+from fedlens.runs.reading import load_tensor, read_json, read_lines
 from fedlens.runs.summary import flags, mean
 
 if TYPE_CHECKING:
@@ -88,11 +86,7 @@ class Run:
         """
         if which == "last":
             return FederationState.load(str(self.path / "checkpoint.safetensors")).weights
-        path = self.path / f"{which}.safetensors"
-        try:
-            return load_file(path)["weights"]
-        except (OSError, SafetensorError, KeyError) as error:
-            raise DamagedRunError(f"{path}: missing or damaged ({error}); is the run finished?") from error
+        return load_tensor(self.path / f"{which}.safetensors", "weights", "; is the run finished?")
 
 
 def load_run(path: str | Path) -> Run:

@@ -22,11 +22,19 @@ def load_predictions(run: Path, round_: int) -> Tensor:
     Raises:
         DamagedRunError: they are missing or damaged.
     """
-    path = predictions_file(run, round_)
+    return load_tensor(predictions_file(run, round_), "log_probabilities")
+
+
+def load_tensor(path: Path, name: str, remark: str = "") -> Tensor:
+    """The tensor called `name` in a safetensors file.
+
+    Raises:
+        DamagedRunError: it is missing or damaged; `remark` ends the message.
+    """
     try:
-        return load_file(path)["log_probabilities"]
+        return load_file(path)[name]
     except (OSError, SafetensorError, KeyError) as error:
-        raise DamagedRunError(f"{path}: missing or damaged ({error})") from error
+        raise DamagedRunError(f"{path}: missing or damaged ({error}){remark}") from error
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

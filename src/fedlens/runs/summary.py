@@ -3,6 +3,7 @@
 from typing import Any
 
 from fedlens.experiment import Experiment
+from fedlens.federation.target import RESISTANT_CONFIDENCE
 
 Record = dict[str, Any]
 
@@ -79,10 +80,13 @@ def flags(experiment: Experiment, records: list[Record]) -> list[str]:
         found.append("no control: nobody knows whether the clean model gets the target right")
     else:
         target = last["control"]["target"]
-        wrong = sum(value < 0.5 for value in target["true_confidence"])
+        wrong = sum(value < RESISTANT_CONFIDENCE for value in target["true_confidence"])
         if wrong:
+            least = RESISTANT_CONFIDENCE
             which = "the target" if len(target["predicted"]) == 1 else f"{wrong} of {len(target['predicted'])} targets"
-            found.append(f"the control errs too: without attack {which} is not classified right with confidence 0.5")
+            found.append(
+                f"the control errs too: without attack {which} is not classified right with confidence {least}"
+            )
     if not any(record["attacker"] for record in records):
         found.append("the malicious client was never chosen")
     elif not any(record["attack"] and record["attack"]["acted"] for record in records):
