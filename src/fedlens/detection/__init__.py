@@ -1,0 +1,1 @@
+"""Checks by which a server could notice an attack, one file each."""
