@@ -30,6 +30,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 $(VENV)/.installed-test: $(VENV)/.installed
 	@echo "Installing what the tests need"
 	@$(PIP) --editable '.[test]'
+	@$(PIP) --no-deps byzfl
 	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed-test

@@ -51,6 +51,21 @@ class Rule(Config):
     averages: ClassVar[bool] = False
     """Whether an update's effect is α_i times the update, so that an attacker can boost by 1/α_m."""
 
+    @property
+    def minimum(self) -> int:
+        """The least number n of updates that the rule can work with."""
+        return 1
+
     def aggregate(self, received: Received) -> Aggregate:
         """The change of the global weights."""
         raise NotImplementedError
+
+
+def require_enough(rule: str, formula: str, f: int, least: int, count: int) -> None:
+    """Refuse `count` updates where `rule` needs `least` of them, by this `formula` of `f`.
+
+    Raises:
+        ValueError: there are not enough updates.
+    """
+    if count < least:
+        raise ValueError(f"{rule} needs n >= {formula} updates: f = {f} needs {least}, got {count}")

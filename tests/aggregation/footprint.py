@@ -1,0 +1,45 @@
+"""Prints how much memory all rules take beyond the updates, as a share of the updates: to be run by itself."""
+
+import resource
+import sys
+
+import psutil
+import torch
+
+from fedlens.aggregation.rule import Received, Rule
+from fedlens.parts import BUILT_IN, build
+from fedlens.random import Address
+from fedlens.vector import Layout, Slice
+
+CLIENTS, WEIGHTS, BIASES = 100, 300_000, 1_000
+OPTIONS = {
+    "krum": {"f": 2, "include_biases": False},
+    "krum-authors": {"f": 2},
+    "multi-krum": {"f": 2},
+    "trimmed-mean": {"f": 2},
+    "bulyan": {"f": 2},
+    "norm-clipping": {"max_norm": 1, "noise": 1},
+}
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    size = WEIGHTS + BIASES
+    weight = Slice("weight", "", "weight", 0, WEIGHTS, (WEIGHTS,))
+    bias = Slice("bias", "", "bias", WEIGHTS, size, (BIASES,))
+    alpha = torch.full((CLIENTS,), 1 / CLIENTS, dtype=torch.float64)
+    updates = torch.randn(CLIENTS, size, generator=torch.Generator().manual_seed(0))
+    updates[1] = updates[0]
+    updates[2] = 1e20
+    received = Received(updates, alpha, Layout((weight, bias)), Address.root(0))
+    rules = [build("aggregation", {"name": name} | OPTIONS.get(name, {}), Rule) for name in BUILT_IN["aggregation"]]
+    before = psutil.Process().memory_info().rss
+    for rule in rules:
+        assert isinstance(rule, Rule)
+        rule.aggregate(received)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    print((peak - before) / updates.nbytes)
+
+
+if __name__ == "__main__":
+    main()
