@@ -12,6 +12,7 @@ from fedlens.attacks.explicit import ExplicitBoosting
 from fedlens.config import validate
 from fedlens.data.digits import Digits
 from fedlens.data.partition import Dirichlet
+from fedlens.detection.detector import Detector
 from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
 from fedlens.federation.local import LocalTraining
@@ -34,6 +35,26 @@ class Silent(Attack):
     pass
 
 
+class Needy(Rule):
+    """A rule that wants five updates."""
+
+    averages: ClassVar[bool] = True
+
+    @property
+    def minimum(self) -> int:
+        return 5
+
+
+class Suspect(Detector):
+    """A check without validation."""
+
+
+class Validate(Detector):
+    """A check with validation."""
+
+    validates: ClassVar[bool] = True
+
+
 OTHER: dict[str, Any] = {
     "seed": 1,
     "data": Digits(),
@@ -44,6 +65,8 @@ OTHER: dict[str, Any] = {
     "rounds": 9,
     "stop_at": 0.9,
     "local": LocalTraining(epochs=4),
+    "checks": (Suspect(action="reject"),),
+    "validation": 500,
     "aggregation": Halve(),
     "attack": Silent(),
     "target": Target(r=2),
@@ -112,6 +135,38 @@ def test_there_is_no_such_malicious_client() -> None:
     assert text == "attack.client: there is no client 7; the last is 6"
 
 
+def test_a_cohort_is_enough_for_the_rule() -> None:
+    text = refusal(clients=8, fraction=0.5, aggregation=Needy())
+    assert "needs 5 updates a round, but the cohort has 4" in text
+    assert "raise clients or fraction" in text
+    assert Experiment(clients=10, fraction=0.5, aggregation=Needy()).cohort_size == 5
+
+
+def test_a_check_is_given_once() -> None:
+    assert refusal(checks=[Suspect(), Suspect()]).startswith("checks: each can be given once")
+    assert Experiment(checks=(Suspect(), Validate())).detectors.keys() == {
+        f"{__name__}:Suspect",
+        f"{__name__}:Validate",
+    }
+
+
+def test_samples_are_set_apart_where_a_check_validates() -> None:
+    assert Experiment().set_apart == 0
+    assert Experiment(checks=(Suspect(),)).set_apart == 0
+    assert Experiment(checks=(Validate(),)).set_apart == 2000
+    assert Experiment(checks=(Validate(),), validation=300).set_apart == 300
+    assert Experiment(validation=300).set_apart == 300
+
+
+def test_a_twin_leaves_out_what_only_observes_but_not_the_samples_set_apart() -> None:
+    plain = Experiment().twin()
+    assert Experiment(checks=(Suspect(),)).twin() == plain
+    assert Experiment(checks=(Validate(),)).twin() == Experiment(validation=2000).twin()
+    rejecting = Suspect(action="reject")
+    assert Experiment(checks=(rejecting, Validate())).twin().checks == (rejecting,)
+    assert Experiment(checks=(rejecting,)).twin() != plain
+
+
 def test_boosting_by_auto_wants_a_rule_that_averages() -> None:
     text = refusal(aggregation=Pick(), attack="explicit-boosting")
     assert text.startswith("attack.boost: auto")
@@ -170,6 +225,7 @@ def test_a_description_has_every_option() -> None:
         "delay": 0,
         "hold_off": None,
         "boost": 2.0,
+        "estimate": None,
     }
     assert Experiment().describe()["attack"] == "none"
 

@@ -14,11 +14,19 @@ from fedlens.config import Config, validate
 from fedlens.data.adult import Adult
 from fedlens.data.dataset import Data
 from fedlens.data.partition import Dirichlet, Partition
+from fedlens.detection.detector import Detector
 from fedlens.errors import ConfigError
 from fedlens.models.model import Model
 from fedlens.parts import BUILT_IN, Part, build, describe, name_of, resolve
 
-BASES = {"data": Data, "partition": Partition, "model": Model, "aggregation": Rule, "attack": Attack}
+BASES = {
+    "data": Data,
+    "partition": Partition,
+    "model": Model,
+    "aggregation": Rule,
+    "checks": Detector,
+    "attack": Attack,
+}
 
 
 class OwnAttack(Attack):
@@ -53,7 +61,8 @@ def refusal(kind: str, value: object) -> str:
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in BUILT_IN.items() for name in names])
 def test_every_built_in_part_is_found_by_its_name(kind: str, name: str) -> None:
-    part = build(kind, name, BASES[kind])
+    required = {option: 1 for option, field in resolve(kind, name).model_fields.items() if field.is_required()}
+    part = build(kind, {"name": name, **required}, BASES[kind])
     assert isinstance(part, BASES[kind])
     assert f"{type(part).__module__}:{type(part).__qualname__}" == BUILT_IN[kind][name]
     assert name_of(kind, part) == name

@@ -1,7 +1,7 @@
 """The adversarial lens on federated learning: one malicious client, what it achieves, and what the server could see.
 
 `Experiment` describes a run, `run` makes it into a directory, `simulate` yields its rounds, `load_run` reads it back.
-`Attack`, `Rule`, `Data`, `Partition` and `Model` are what you derive from to bring your own.
+`Attack`, `Rule`, `Detector`, `Data`, `Partition` and `Model` are what you derive from to bring your own.
 """
 
 from importlib import import_module
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from fedlens.attacks.attack import Attack, Auxiliary, View
     from fedlens.data.dataset import Data, Dataset, Samples
     from fedlens.data.partition import Partition
+    from fedlens.detection.detector import Detector, Inspection, Verdict
     from fedlens.errors import FedlensError
     from fedlens.experiment import Experiment
     from fedlens.loading import load_experiment
@@ -25,14 +26,17 @@ _HOMES = {
     "Auxiliary": "fedlens.attacks.attack",
     "Data": "fedlens.data.dataset",
     "Dataset": "fedlens.data.dataset",
+    "Detector": "fedlens.detection.detector",
     "Experiment": "fedlens.experiment",
     "FedlensError": "fedlens.errors",
+    "Inspection": "fedlens.detection.detector",
     "Model": "fedlens.models.model",
     "Partition": "fedlens.data.partition",
     "Received": "fedlens.aggregation.rule",
     "Rule": "fedlens.aggregation.rule",
     "Run": "fedlens.runs.load",
     "Samples": "fedlens.data.dataset",
+    "Verdict": "fedlens.detection.detector",
     "View": "fedlens.attacks.attack",
     "load_experiment": "fedlens.loading",
     "load_run": "fedlens.runs.load",
@@ -46,14 +50,17 @@ __all__ = [
     "Auxiliary",
     "Data",
     "Dataset",
+    "Detector",
     "Experiment",
     "FedlensError",
+    "Inspection",
     "Model",
     "Partition",
     "Received",
     "Rule",
     "Run",
     "Samples",
+    "Verdict",
     "View",
     "load_experiment",
     "load_run",

@@ -15,11 +15,14 @@ from fedlens.config import Config
 from fedlens.data.adult import Adult
 from fedlens.data.dataset import Data
 from fedlens.data.partition import Iid, Partition
+from fedlens.detection.detector import Detector
 from fedlens.federation.local import LocalTraining
 from fedlens.federation.target import Target
 from fedlens.models.mlp import CensusMlp
 from fedlens.models.model import Model
-from fedlens.parts import BUILT_IN, Part
+from fedlens.parts import Part, Parts, name_of
+
+VALIDATION_SAMPLES = 2000
 
 
 class Experiment(Config):
@@ -37,6 +40,8 @@ class Experiment(Config):
         rounds: number of rounds (T).
         stop_at: end after the round in which test accuracy reaches this fraction; off by default.
         local: how honest clients train (E, B, optimizer).
+        checks: what the server inspects updates by, before it aggregates.
+        validation: training samples set apart for the server's checks; by default 2,000 where one needs them, or none.
         aggregation: the server's rule.
         attack: what the malicious client does, or ``none``.
         target: which test samples the attacker wants misclassified.
@@ -54,6 +59,8 @@ class Experiment(Config):
     rounds: PositiveInt = 10
     stop_at: float | None = Field(default=None, gt=0, le=1)
     local: LocalTraining = LocalTraining()
+    checks: Annotated[tuple[Detector, ...], Parts("checks", Detector)] = ()
+    validation: PositiveInt | None = None
     aggregation: Annotated[Rule, Part("aggregation")] = Mean()
     attack: Annotated[Attack | None, Part("attack", Attack)] = None
     target: Target = Target()
@@ -64,6 +71,14 @@ class Experiment(Config):
         if self.cohort_size < 1:
             chosen = self.fraction * self.clients
             raise ValueError(f"fraction: {self.fraction} of {self.clients} clients is {chosen:g}, less than one client")
+        if self.cohort_size < self.aggregation.minimum:
+            raise ValueError(
+                f"aggregation: {name_of('aggregation', self.aggregation)} needs {self.aggregation.minimum} updates a "
+                f"round, but the cohort has {self.cohort_size}; lower its f, or raise clients or fraction"
+            )
+        names = [name_of("checks", check) for check in self.checks]
+        if len(set(names)) < len(names):
+            raise ValueError(f"checks: each can be given once, not {', '.join(names)}")
         if self.attack is not None:
             if self.malicious >= self.clients:
                 raise ValueError(f"attack.client: there is no client {self.malicious}; the last is {self.clients - 1}")
@@ -79,6 +94,18 @@ class Experiment(Config):
     def cohort_size(self) -> int:
         """Clients chosen in a round (k = C·K, rounded)."""
         return floor(self.fraction * self.clients + 0.5)
+
+    @property
+    def detectors(self) -> dict[str, Detector]:
+        """The server's checks by their names."""
+        return {name_of("checks", check): check for check in self.checks}
+
+    @property
+    def set_apart(self) -> int:
+        """How many training samples no client gets, because the server validates with them."""
+        if self.validation is not None:
+            return self.validation
+        return VALIDATION_SAMPLES if any(check.validates for check in self.checks) else 0
 
     @property
     def malicious(self) -> int:
@@ -98,9 +125,10 @@ class Experiment(Config):
 
     def parts(self) -> Iterator[tuple[str, Config]]:
         """The parts with their kinds."""
-        for kind in BUILT_IN:
+        for kind in ("data", "partition", "model", "aggregation", "attack"):
             if (part := getattr(self, kind)) is not None:
                 yield kind, part
+        yield from (("checks", check) for check in self.checks)
 
     def describe(self) -> dict[str, Any]:
         """The complete description as plain values, from which the experiment can be made again."""
@@ -116,6 +144,10 @@ class Experiment(Config):
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def twin(self) -> "Experiment":
-        """The same experiment without attack: the malicious client trains honestly, cohorts and rounds are the same."""
+        """The same experiment without attack: the malicious client trains honestly, cohorts and rounds are the same.
+
+        Checks that only observe are left out, but not the samples that are set apart for them.
+        """
         unlike = {"name": "twin", "about": "", "attack": None, "target": Target(), "control": False, "stop_at": None}
-        return self.model_copy(update=unlike)
+        checks = tuple(check for check in self.checks if check.action == "reject")
+        return self.model_copy(update={**unlike, "checks": checks, "validation": self.set_apart or None})

@@ -38,9 +38,26 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
     "aggregation": {
         "mean": "fedlens.aggregation.mean:Mean",
+        "krum": "fedlens.aggregation.krum:Krum",
+        "krum-authors": "fedlens.aggregation.krum:KrumAuthors",
+        "multi-krum": "fedlens.aggregation.krum:MultiKrum",
+        "median": "fedlens.aggregation.coordinate:Median",
+        "trimmed-mean": "fedlens.aggregation.coordinate:TrimmedMean",
+        "geometric-median": "fedlens.aggregation.geometric:GeometricMedian",
+        "bulyan": "fedlens.aggregation.bulyan:Bulyan",
+        "norm-clipping": "fedlens.aggregation.clipping:NormClipping",
+    },
+    "checks": {
+        "accuracy": "fedlens.detection.accuracy:AccuracyCheck",
+        "distances": "fedlens.detection.distances:DistanceCheck",
+        "statistics": "fedlens.detection.statistics:StatisticsCheck",
     },
     "attack": {
         "explicit-boosting": "fedlens.attacks.explicit:ExplicitBoosting",
+        "implicit-boosting": "fedlens.attacks.implicit:ImplicitBoosting",
+        "simultaneous-training": "fedlens.attacks.simultaneous:SimultaneousTraining",
+        "alternating-minimisation": "fedlens.attacks.alternating:AlternatingMinimisation",
+        "data-poisoning": "fedlens.attacks.data_poisoning:DataPoisoning",
     },
 }
 
@@ -171,6 +188,36 @@ class Part:
 
         def dump(part: Config | None) -> dict[str, Any] | str:
             return "none" if part is None else describe(self.kind, part)
+
+        return core_schema.no_info_plain_validator_function(
+            check, serialization=core_schema.plain_serializer_function_ser_schema(dump)
+        )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """Marks a field that holds any number of parts: ``Annotated[tuple[Detector, ...], Parts("checks", Detector)]``.
+
+    Attributes:
+        kind: the kind of the parts, which is also the field's name.
+        base: the class that they derive from.
+    """
+
+    kind: str
+    base: type[Config]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Validate each by `build`, serialise each by `describe`; one alone needs no list."""
+
+        def check(value: object) -> tuple[Config, ...]:
+            values = value if isinstance(value, list | tuple) else () if value in (None, "none") else (value,)
+            try:
+                return tuple(build(self.kind, one, self.base) for one in values)
+            except ConfigError as error:
+                raise PydanticCustomError("part", "{text}", {"text": str(error)}) from error
+
+        def dump(parts: tuple[Config, ...]) -> list[dict[str, Any]]:
+            return [describe(self.kind, part) for part in parts]
 
         return core_schema.no_info_plain_validator_function(
             check, serialization=core_schema.plain_serializer_function_ser_schema(dump)

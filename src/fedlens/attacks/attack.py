@@ -6,13 +6,14 @@ else: no seed, no other client's data, no other client's update. An attack that 
 itself `omniscient`, and every result of it says so.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal
 
 import torch
 from pydantic import Field, NonNegativeInt
 from torch import Tensor
 
+from fedlens.attacks.estimation import Observation, previous_step
 from fedlens.config import Config
 from fedlens.data.dataset import Samples
 from fedlens.federation.local import LocalTraining, train
@@ -40,35 +41,28 @@ class Auxiliary:
 
 
 @dataclass(frozen=True)
-class Observation:
-    """What the malicious client keeps of a round in which it took part."""
-
-    round: int
-    alpha: float
-    weights: Tensor
-    update: Tensor
-
-
-@dataclass(frozen=True)
 class View:
     """What the malicious client sees when it is chosen.
 
     Attributes:
         round: number of the round, from 1.
-        weights: global weights w_G^t, shape ``[d]``.
+        weights: where to begin, shape ``[d]``, and what the update is the displacement from: the global weights, or
+            with pre-optimisation correction the estimate ŵ of where the others will take them.
+        received: the global weights w_G^t, shape ``[d]``.
         alpha: weight α_m that its update will have in the average, as announced.
         shard: its own samples.
         auxiliary: the samples that it wants misclassified.
         local: how honest clients train.
         network: a working copy of the model, loaded with `weights`.
         address: where its random draws begin.
-        history: the rounds before in which it took part, as many as the attack `remembers`, the latest last.
+        history: earlier rounds in which it took part, as many as the attack `remembers`, the latest last.
         others: the other clients' updates, shape ``[n - 1, d]``, for an attack that declares itself omniscient.
         log: numbers that the attack wants in the round's record.
     """
 
     round: int
     weights: Tensor
+    received: Tensor
     alpha: float
     shard: Samples
     auxiliary: Auxiliary
@@ -83,6 +77,10 @@ class View:
         """The update ``[d]`` that an honest client in this place would send."""
         return train(self.network, self.weights, self.shard, self.local, self.address)
 
+    def estimate(self) -> Tensor | None:
+        """The others' part of the next step, δ̂, shape ``[d]``, or ``None`` at the first selection."""
+        return previous_step(self.history[-1], self.received, self.round) if self.history else None
+
 
 class Attack(Config):
     """An attack's description; derive from it to bring your own and write `craft`.
@@ -93,23 +91,45 @@ class Attack(Config):
         hold_off: behave honestly while the global model gives every target at least this confidence. The paper's 1 is
             reached only where rounding makes it so; 0.999 holds off more readily.
         boost: boosting factor λ; ``auto`` is 1/α_m, which cancels the averaging.
+        estimate: correct for the others by the previous step: ``pre`` starts from the estimate ŵ, ``post`` subtracts λ
+            times the estimated update from what is sent.
     """
 
     omniscient: ClassVar[bool] = False
+    """Whether it sees the other clients' updates, as `View.others`."""
+
     remembers: ClassVar[int] = 0
+    """How many of its own rounds it wants in `View.history`; an attack that `estimates` has one at least."""
 
     client: NonNegativeInt | None = None
     delay: NonNegativeInt = 0
     hold_off: float | None = Field(default=None, gt=0, le=1)
     boost: Boost = "auto"
+    estimate: Literal["pre", "post"] | None = None
+
+    @property
+    def estimates(self) -> bool:
+        """Whether the attack uses `View.estimate`, whose error the simulator then records."""
+        return self.estimate is not None
 
     def craft(self, view: View) -> Tensor:
-        """The update to send, shape ``[d]``."""
+        """The update to send, shape ``[d]``: a displacement from `view.weights`."""
         raise NotImplementedError
 
     def factor(self, alpha: float) -> float:
         """The boosting factor λ for an announced weight α_m."""
         return 1 / alpha if self.boost == "auto" else self.boost
+
+    def corrected(self, view: View) -> Tensor:
+        """What `craft` makes of `view`, shape ``[d]``, corrected by the estimate of the others if there is one."""
+        estimate = view.estimate() if self.estimate else None
+        if estimate is None:
+            return self.craft(view)
+        if self.estimate == "post":
+            return self.craft(view) - self.factor(view.alpha) * estimate
+        start = view.received + estimate
+        view.network.load(start)
+        return self.craft(replace(view, weights=start))
 
     def waits(self, view: View) -> str | None:
         """Why the attack behaves honestly in this round, or ``None`` where it acts."""

@@ -10,16 +10,18 @@ samples are one batch, so that an epoch over them is one step.
 
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor
-from torch.nn import functional
 
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.boosting import boosted
+from fedlens.attacks.objective import GOALS, Objective, require_target
+from fedlens.attacks.persistence import persist, require_room
 
 
 class ExplicitBoosting(Attack):
     """Train on the targets alone and boost the update.
 
     Attributes:
+        objective: ``targeted``, or ``untargeted``, which raises the loss on the malicious client's shard.
         epochs: steps E_m over the auxiliary samples before the loss is tested.
         threshold: go on until the loss is below this; ``null`` stops after `epochs`.
         check_every: steps between two tests.
@@ -27,6 +29,7 @@ class ExplicitBoosting(Attack):
         weights_only: boost weights, send biases unboosted (the authors' ``wt_o``).
     """
 
+    objective: Objective = "targeted"
     epochs: PositiveInt = 5
     threshold: float | None = Field(default=1e-6, gt=0)
     check_every: PositiveInt = 100
@@ -34,33 +37,21 @@ class ExplicitBoosting(Attack):
     weights_only: bool = False
 
     @model_validator(mode="after")
-    def _cap_leaves_room(self) -> "ExplicitBoosting":
-        if self.epochs > self.step_cap:
-            raise ValueError(
-                f"step_cap: {self.step_cap} is less than the {self.epochs} epochs, each of which is a step"
-            )
+    def _possible(self) -> "ExplicitBoosting":
+        require_room(self)
+        require_target(self.objective, self.hold_off)
         return self
 
     def craft(self, view: View) -> Tensor:
         """The boosted update, shape ``[d]``; logs the steps taken, the loss reached and λ."""
-        steps, loss = self._minimise(view)
+        goal, optimizer = GOALS[self.objective](view), view.local.new_optimizer(view.network)
+
+        def step() -> None:
+            if goal.backward():
+                optimizer.step()
+
+        steps, loss = persist(view, goal, step, self)
         factor = self.factor(view.alpha)
         view.log.update(steps=steps, loss=loss, boost=factor)
         update = view.network.vector.detach() - view.weights
         return boosted(update, factor, view.network.layout, weights_only=self.weights_only)
-
-    def _minimise(self, view: View) -> tuple[int, float]:
-        """Leave the malicious weights in `view.network`; the steps taken and the loss at the end."""
-        network, samples = view.network, view.auxiliary
-        optimizer = view.local.new_optimizer(network)
-        steps, until = 0, self.epochs
-        while True:
-            with network.training(view.address.at("malicious", steps)):
-                for _ in range(until - steps):
-                    if network.backward(samples.x, samples.target) > 0:
-                        optimizer.step()
-            steps = until
-            loss = float(functional.nll_loss(network.log_probabilities(samples.x), samples.target))
-            if self.threshold is None or loss < self.threshold or steps >= self.step_cap:
-                return steps, loss
-            until = min(steps + self.check_every, self.step_cap)

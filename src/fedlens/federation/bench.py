@@ -11,10 +11,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from fedlens.attacks.attack import Attack, Auxiliary, Observation, View
+from fedlens.attacks.attack import Attack, Auxiliary, View
+from fedlens.attacks.estimation import Observation
 from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.partition import Shards
 from fedlens.errors import ClientError
+from fedlens.federation.evaluate import BLOCK
 from fedlens.federation.local import LocalTraining, train
 from fedlens.models.network import Network
 from fedlens.random import Address
@@ -48,6 +50,7 @@ class Bench:
     local: LocalTraining
     root: Address
     arena: Arena
+    validation: Samples | None = None
 
     def shard(self, client: int) -> Samples:
         """Copies of the samples that `client` holds."""
@@ -163,6 +166,7 @@ class MaliciousJob:
         view = View(
             round=self.round,
             weights=weights,
+            received=weights,
             alpha=self.alpha,
             shard=bench.shard(self.client),
             auxiliary=deepcopy(self.auxiliary),  # what the server evaluates is out of the attack's reach
@@ -175,7 +179,7 @@ class MaliciousJob:
             others = [row for row in range(len(bench.arena.updates)) if row != self.row]
             view = replace(view, others=bench.arena.updates[others])
         reason = self.attack.waits(view)
-        update = view.train() if reason else self.attack.craft(view)
+        update = view.train() if reason else self.attack.corrected(view)
         accept(update, bench.arena.updates[self.row], self.name)
         return {"acted": reason is None, "reason": reason, "alpha": self.alpha, **plain(view.log, self.name)}
 
@@ -205,3 +209,35 @@ class EvaluationJob:
         block = bench.network.log_probabilities(bench.dataset.test.x[self.start : self.stop])
         bench.arena.log_probabilities[self.model, self.start : self.stop] = block
         return {}
+
+
+@dataclass(frozen=True)
+class ValidationJob:
+    """A client's own model, or that of all the others, on the server's validation set."""
+
+    round: int
+    row: int
+    alpha: tuple[float, ...]
+    others: bool
+    cost: float = 1
+
+    @property
+    def name(self) -> str:
+        """See `Job.name`."""
+        return f"validation of update {self.row} in round {self.round}"
+
+    def run(self, bench: Bench) -> dict[str, Any]:
+        """The accuracy, a fraction."""
+        samples = bench.validation
+        assert samples is not None, "no validation set"
+        updates, update = bench.arena.updates, bench.arena.updates[self.row]
+        if self.others:
+            alpha = torch.tensor(self.alpha, dtype=torch.float64)
+            alpha[self.row] = 0
+            update = (alpha / alpha.sum().clamp(min=torch.finfo(alpha.dtype).tiny)).to(updates) @ updates
+        bench.network.load(bench.arena.models[GLOBAL] + update)
+        right = 0
+        for start in range(0, len(samples), BLOCK):
+            block = bench.network.log_probabilities(samples.x[start : start + BLOCK])
+            right += int((block.argmax(dim=1) == samples.y[start : start + BLOCK]).sum())
+        return {"accuracy": right / len(samples)}

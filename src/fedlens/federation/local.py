@@ -15,7 +15,7 @@ from torch import Tensor
 
 from fedlens.config import Config
 from fedlens.data.dataset import Samples
-from fedlens.federation.optimizers import OPTIMIZERS, Optimizer
+from fedlens.federation.optimizers import OPTIMIZERS, Optimizer, Variable
 from fedlens.models.network import Network
 from fedlens.random import Address
 
@@ -57,9 +57,13 @@ class LocalTraining(Config):
         assert self.epochs is not None
         return max(1, floor(self.epochs * ceil(samples / self.batch_size) + 0.5))
 
-    def new_optimizer(self, network: Network) -> Optimizer:
-        """An optimizer of `network`'s vector, without memory of earlier rounds."""
-        return OPTIMIZERS[self.optimizer](network, self.learning_rate)
+    def over(self, epochs: float) -> "LocalTraining":
+        """The same training for another number of passes over the shard."""
+        return self.model_copy(update={"epochs": epochs, "steps": None})
+
+    def new_optimizer(self, variable: Variable) -> Optimizer:
+        """An optimizer of `variable`, such as a network, without memory of earlier rounds."""
+        return OPTIMIZERS[self.optimizer](variable, self.learning_rate)
 
 
 def batches(samples: Samples, plan: LocalTraining, address: Address) -> Iterator[Samples]:

@@ -1,4 +1,4 @@
-"""Optimizers of a network's flat vector.
+"""Optimizers of a flat vector.
 
 The mathematics is PyTorch's, by its functional interface: the optimizer classes import a compiler when the first of
 them is made, which takes a worker more than a second, and a step costs them twice the time on a small network.
@@ -8,13 +8,24 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import torch
+from torch import Tensor
 from torch.optim.adam import adam
 
-from fedlens.models.network import Network
+
+class Variable(Protocol):
+    """What is optimised, such as a network; both of shape ``[d]``."""
+
+    @property
+    def vector(self) -> Tensor:
+        """Its value, which a step changes in place."""
+
+    @property
+    def gradient(self) -> Tensor:
+        """The gradient of the loss at this value."""
 
 
 class Optimizer(Protocol):
-    """Steps a network's `vector` by its `gradient`."""
+    """Steps a variable's `vector` by its `gradient`."""
 
     def step(self) -> None:
         """Take one step."""
@@ -23,19 +34,19 @@ class Optimizer(Protocol):
 class Adam:
     """Kingma and Ba, *Adam: A Method for Stochastic Optimization* (ICLR 2015); β = 0.9, 0.999 and ε = 1e-8."""
 
-    def __init__(self, network: Network, learning_rate: float) -> None:
-        self._network = network
+    def __init__(self, variable: Variable, learning_rate: float) -> None:
+        self._variable = variable
         self._learning_rate = learning_rate
-        self._mean = torch.zeros_like(network.gradient)
-        self._square = torch.zeros_like(network.gradient)
-        self._steps = torch.zeros((), device=network.gradient.device)
+        self._mean = torch.zeros_like(variable.gradient)
+        self._square = torch.zeros_like(variable.gradient)
+        self._steps = torch.zeros((), device=variable.gradient.device)
 
     def step(self) -> None:
         """See `Optimizer.step`."""
         with torch.no_grad():
             adam(
-                [self._network.vector],
-                [self._network.gradient],
+                [self._variable.vector],
+                [self._variable.gradient],
                 [self._mean],
                 [self._square],
                 [],
@@ -54,13 +65,13 @@ class Adam:
 class Sgd:
     """Plain gradient descent."""
 
-    def __init__(self, network: Network, learning_rate: float) -> None:
-        self._network = network
+    def __init__(self, variable: Variable, learning_rate: float) -> None:
+        self._variable = variable
         self._learning_rate = learning_rate
 
     def step(self) -> None:
         """See `Optimizer.step`."""
-        self._network.vector.data.add_(self._network.gradient, alpha=-self._learning_rate)
+        self._variable.vector.data.add_(self._variable.gradient, alpha=-self._learning_rate)
 
 
-OPTIMIZERS: Mapping[str, Callable[[Network, float], Optimizer]] = {"adam": Adam, "sgd": Sgd}
+OPTIMIZERS: Mapping[str, Callable[[Variable, float], Optimizer]] = {"adam": Adam, "sgd": Sgd}

@@ -17,7 +17,10 @@ class RoundRecord:
         round: its number, from 1.
         cohort: clients that took part.
         attacker: whether the malicious client was among them.
-        shares: weight that each of the cohort's updates got, where the rule can tell.
+        shares: weight that each of the cohort's updates got, where the rule can tell; 0 for a rejected one.
+        checks: what each of the server's checks made of the cohort, by its name.
+        rejected: clients whose updates did not reach the rule.
+        skipped: why the global model stayed as it was, if it did.
         quality: the global model on the test set afterwards.
         target: what the global model makes of the attacker's samples.
         malicious: the malicious client's own model, w_G^t + δ_m, on the test set.
@@ -28,6 +31,9 @@ class RoundRecord:
     cohort: list[int]
     attacker: bool
     shares: list[float] | None
+    checks: dict[str, dict[str, Any]]
+    rejected: list[int]
+    skipped: str | None
     quality: Quality
     target: Success | None
     malicious: Quality | None
@@ -43,9 +49,11 @@ class RoundResult:
         state: the federation afterwards, with the global weights.
         log_probabilities: of the global model on the test set, shape ``[samples, classes]``.
         seconds: wall time of each stage.
+        tables: what checks tell that is too large for the record, by ``check.table``.
     """
 
     record: RoundRecord
     state: FederationState
     log_probabilities: Tensor
     seconds: dict[str, float] = field(default_factory=dict)
+    tables: dict[str, Tensor] = field(default_factory=dict)

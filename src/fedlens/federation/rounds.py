@@ -14,13 +14,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from fedlens.aggregation.rule import Aggregate, Received
-from fedlens.attacks.attack import Observation
-from fedlens.errors import ClientError
+from fedlens.attacks.estimation import EstimateError, Observation, previous_step
+from fedlens.detection.detector import Inspection
 from fedlens.federation.bench import GLOBAL, MALICIOUS, Arena, Bench, EvaluationJob, HonestJob, Job, MaliciousJob
+from fedlens.federation.combining import Combined, combine
 from fedlens.federation.engines import Engine
-from fedlens.federation.evaluate import BLOCK, quality, success
+from fedlens.federation.evaluate import BLOCK, Quality, quality, success
 from fedlens.federation.record import RoundRecord, RoundResult
+from fedlens.federation.screening import screen
 from fedlens.federation.setting import Setting
 from fedlens.federation.state import FederationState
 from fedlens.vector import Layout
@@ -84,7 +85,8 @@ class Federation:
             updates=allocate(setting.experiment.cohort_size, len(weights)),
             log_probabilities=allocate(2, len(setting.dataset.test), len(setting.dataset.classes)),
         )
-        engine.start(Bench(setting.dataset, setting.shards, network, setting.experiment.local, setting.root, arena))
+        local, root = setting.experiment.local, setting.root
+        engine.start(Bench(setting.dataset, setting.shards, network, local, root, arena, setting.validation))
         return cls(setting, engine, arena, network.layout, progress), FederationState(0, weights)
 
     def play(self, state: FederationState) -> RoundResult:
@@ -95,29 +97,44 @@ class Federation:
         alpha = self.setting.alpha(cohort)
         self.arena.models[GLOBAL] = state.weights
         log = self._train(round_, cohort, alpha, state)
+        row = cohort.index(self.setting.experiment.malicious) if log is not None else None
 
         trained = time.perf_counter()
-        aggregate = self._aggregate(round_, alpha, state)
-        after = FederationState(round_, state.weights + aggregate.update, state.history, aggregate.state)
+        seen = Inspection(round_, state.weights, self.arena.updates, alpha, self.layout)
+        screening = screen(self.setting.experiment.detectors, seen, self.engine)
+
+        screened = time.perf_counter()
+        combined = self._aggregate(seen, screening.kept, state)
+        after = FederationState(round_, state.weights + combined.update, state.history, combined.state)
         self.arena.models[GLOBAL] = after.weights
-        if log is not None:
-            row = cohort.index(self.setting.experiment.malicious)
+        if row is not None:
             self.arena.models[MALICIOUS] = state.weights + self.arena.updates[row]
             sent = self.arena.updates[row].clone()
             after = self._remember(after, Observation(round_, float(alpha[row]), state.weights, sent))
 
         aggregated = time.perf_counter()
-        record = self._evaluate(round_, cohort, aggregate, log)
-        return RoundResult(
-            record=record,
-            state=after,
-            log_probabilities=self.arena.log_probabilities[GLOBAL].clone(),
-            seconds={
-                "training": trained - began,
-                "aggregation": aggregated - trained,
-                "evaluation": time.perf_counter() - aggregated,
-            },
+        qualities = self._evaluate(round_, [GLOBAL] if row is None else [GLOBAL, MALICIOUS])
+        predictions, auxiliary = self.arena.log_probabilities[GLOBAL].clone(), self.setting.auxiliary
+        record = RoundRecord(
+            round=round_,
+            cohort=cohort,
+            attacker=row is not None,
+            shares=combined.shares,
+            checks=screening.checks,
+            rejected=[client for row, client in enumerate(cohort) if row not in screening.kept],
+            skipped=combined.skipped,
+            quality=qualities[GLOBAL],
+            target=None if auxiliary is None else success(predictions, auxiliary),
+            malicious=None if row is None else qualities[MALICIOUS],
+            attack=None if log is None else log | self._estimate_error(log, alpha, row, state),
         )
+        seconds = {
+            "training": trained - began,
+            "checks": screened - trained,
+            "aggregation": aggregated - screened,
+            "evaluation": time.perf_counter() - aggregated,
+        }
+        return RoundResult(record, after, predictions, seconds, screening.tables)
 
     def _train(self, round_: int, cohort: list[int], alpha: Tensor, state: FederationState) -> dict[str, Any] | None:
         """Fill the arena's updates; what the attack logged, or ``None`` where the malicious client was not chosen."""
@@ -151,48 +168,33 @@ class Federation:
         self.progress(done, total)
         return [pair for jobs in stages for pair in zip(jobs, self.engine.run(jobs, count), strict=True)]
 
-    def _aggregate(self, round_: int, alpha: Tensor, state: FederationState) -> Aggregate:
-        experiment = self.setting.experiment
-        address = self.setting.root.at("aggregation", round_)
-        received = Received(self.arena.updates, alpha, self.layout, address, state.rule)
-        name = type(experiment.aggregation).__name__
-        try:
-            aggregate = experiment.aggregation.aggregate(received)
-        except Exception as error:
-            raise ClientError(f"rule {name} failed in round {round_}: {type(error).__name__}: {error}") from error
-        if aggregate.update.shape != state.weights.shape or not bool(torch.isfinite(aggregate.update).all()):
-            raise ClientError(f"rule {name} gave no finite update of {self.layout.size} entries in round {round_}")
-        return aggregate
+    def _aggregate(self, seen: Inspection, kept: list[int], state: FederationState) -> Combined:
+        rule, address = self.setting.experiment.aggregation, self.setting.root.at("aggregation", seen.round)
+        return combine(rule, seen, kept, address, state.rule)
 
     def _remember(self, state: FederationState, seen: Observation) -> FederationState:
         """`state` with what the malicious client has seen, as far back as its attack remembers."""
         attack = self.setting.experiment.attack
-        kept = attack.remembers if attack is not None else 0
+        kept = max(attack.remembers, int(attack.estimates)) if attack is not None else 0
         return replace(state, history=(*state.history, seen)[-kept:] if kept else ())
 
-    def _evaluate(
-        self, round_: int, cohort: list[int], aggregate: Aggregate, log: dict[str, Any] | None
-    ) -> RoundRecord:
-        """Evaluate the global model and, where the malicious client took part, its own."""
-        labels, auxiliary = self.setting.dataset.test.y, self.setting.auxiliary
-        models = [GLOBAL] if log is None else [GLOBAL, MALICIOUS]
-        self.engine.run(
-            [
-                EvaluationJob(round_, model, start, min(start + BLOCK, len(labels)))
-                for model in models
-                for start in range(0, len(labels), BLOCK)
-            ],
-            done=lambda: None,
-        )
-        qualities = [quality(self.arena.log_probabilities[model], labels) for model in models]
-        predictions = self.arena.log_probabilities[GLOBAL]
-        return RoundRecord(
-            round=round_,
-            cohort=cohort,
-            attacker=log is not None,
-            shares=None if aggregate.shares is None else aggregate.shares.tolist(),
-            quality=qualities[GLOBAL],
-            target=None if auxiliary is None else success(predictions, auxiliary),
-            malicious=None if log is None else qualities[MALICIOUS],
-            attack=log,
-        )
+    def _estimate_error(
+        self, log: dict[str, Any], alpha: Tensor, row: int | None, state: FederationState
+    ) -> dict[str, float | None]:
+        """How wrong the attack's estimate of the others was, where it made one."""
+        attack = self.setting.experiment.attack
+        if row is None or attack is None or not (attack.estimates and log["acted"] and state.history):
+            return {}
+        weighted = alpha.clone()
+        weighted[row] = 0
+        estimate = previous_step(state.history[-1], state.weights, state.round + 1)
+        error = EstimateError.of(estimate, weighted.to(self.arena.updates) @ self.arena.updates)
+        return {"estimate_error": error.relative, "estimate_cosine": error.cosine}
+
+    def _evaluate(self, round_: int, models: list[int]) -> list[Quality]:
+        """The quality of these models on the test set, whose predictions are left in the arena."""
+        labels = self.setting.dataset.test.y
+        starts = range(0, len(labels), BLOCK)
+        jobs = [EvaluationJob(round_, model, at, min(at + BLOCK, len(labels))) for model in models for at in starts]
+        self.engine.run(jobs, done=lambda: None)
+        return [quality(self.arena.log_probabilities[model], labels) for model in models]

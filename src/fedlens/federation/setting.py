@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from fedlens.attacks.attack import Auxiliary
-from fedlens.data.dataset import Dataset
+from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.partition import Shards
+from fedlens.data.validation import set_apart
 from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
 from fedlens.federation.target import choose
@@ -25,6 +26,7 @@ class Setting:
         dataset: the data, on the device where models are trained.
         shards: which training samples each client holds.
         device: where models are trained.
+        validation: the server's own samples; ``None`` where no check needs any.
         auxiliary: the attacker's samples; ``None`` in a benign twin, which serves any of them.
     """
 
@@ -32,6 +34,7 @@ class Setting:
     dataset: Dataset
     shards: Shards
     device: torch.device
+    validation: Samples | None = None
     auxiliary: Auxiliary | None = None
 
     @property
@@ -67,14 +70,18 @@ def prepare(experiment: Experiment, device: str = "cpu", data_dir: Path | None =
 
     Raises:
         ConfigError: the device does not exist.
-        DataError: data is missing or corrupt, or there are more clients than samples.
+        DataError: data is missing or corrupt, or too few samples for so many clients or for the validation set.
     """
     place = find_device(device)
     dataset = experiment.data.load(data_dir)
     root = Address.root(experiment.seed)
+    validation = None
+    if experiment.set_apart:
+        train, validation = set_apart(dataset.train, experiment.set_apart, root.at("validation"))
+        dataset, validation = replace(dataset, train=train), validation.to(place)
     shards = experiment.partition.split(dataset.train.y, experiment.clients, root.at("partition"))
     dataset = replace(dataset, train=dataset.train.to(place), test=dataset.test.to(place))
-    return Setting(experiment, dataset, shards, place)
+    return Setting(experiment, dataset, shards, place, validation)
 
 
 def find_device(name: str) -> torch.device:

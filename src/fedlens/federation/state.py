@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from fedlens.attacks.attack import Observation
+from fedlens.attacks.estimation import Observation
 from fedlens.errors import DamagedRunError
 
 

@@ -6,6 +6,7 @@ environment.jsonl            a line for every start: versions, platform, commit,
 target.json                  the attacker's samples
 rounds.jsonl                 a line a round, equal in every byte whenever the experiment is repeated
 timings.jsonl                a line a round: seconds of each stage
+checks/                      what checks tell that is too large for a record, a file a round
 error.txt                    the trace of the last failure of a client, if any
 checkpoint.safetensors       the state after the last round, for ``--resume``
 best, final.safetensors      the global weights of highest test accuracy, and the last ones
@@ -33,7 +34,7 @@ from fedlens.federation.record import RoundResult
 from fedlens.federation.state import FederationState
 from fedlens.loading import load_experiment
 from fedlens.runs.files import append_line, checksum, write_atomically, writing
-from fedlens.runs.reading import load_predictions, predictions_file, read_json, read_lines
+from fedlens.runs.reading import load_predictions, predictions_file, read_json, read_lines, tables_file
 
 
 class RunDirectory:
@@ -155,6 +156,12 @@ class RunDirectory:
                 folder.mkdir(exist_ok=True)
             predictions = save({"log_probabilities": result.log_probabilities.cpu()})
             write_atomically(predictions_file(self.path, result.state.round), predictions)
+        if result.tables:
+            folder = self.path / "checks"
+            with writing(folder):
+                folder.mkdir(exist_ok=True)
+            tables = {name: table.cpu().contiguous() for name, table in result.tables.items()}
+            write_atomically(tables_file(self.path, result.state.round), save(tables))
         append_line(self.path / "timings.jsonl", json.dumps({"round": result.state.round, **result.seconds}))
         append_line(self.path / "rounds.jsonl", json.dumps(record))
         if (accuracy := result.record.quality.accuracy) > self._best:

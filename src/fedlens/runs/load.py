@@ -11,8 +11,8 @@ from fedlens.errors import RunError
 from fedlens.experiment import Experiment
 from fedlens.federation.state import FederationState
 from fedlens.loading import load_experiment
-from fedlens.runs.reading import load_tensor, read_json, read_lines
-from fedlens.runs.summary import flags, mean
+from fedlens.runs.reading import load_tables, load_tensor, read_json, read_lines
+from fedlens.runs.summary import flags, guilty_client, mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,6 +77,34 @@ class Run:
                 accuracy = record["quality"]["per_class"][number]
                 rows.append({"round": record["round"], "class": name, "accuracy": accuracy, "control_accuracy": beside})
         return pd.DataFrame(rows)
+
+    @cached_property
+    def checks(self) -> "pd.DataFrame":
+        """A row for each round, check and client of the cohort: score, decision, and whether the client was guilty.
+
+        Guilty is the malicious client in a round in which it attacked.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                {"round": record["round"], "check": name, "client": client}
+                | {"score": score, "flagged": flagged, "guilty": client == guilty}
+                for record in self.records
+                for guilty in [guilty_client(self.experiment, record)]
+                for name, check in record["checks"].items()
+                for client, score, flagged in zip(record["cohort"], check["scores"], check["flagged"], strict=True)
+            ],
+            columns=["round", "check", "client", "score", "flagged", "guilty"],
+        )
+
+    def tables(self, round_: int) -> dict[str, Tensor]:
+        """What checks keep of a round beside its record, by ``check.table``, a row for each client of the cohort.
+
+        Raises:
+            DamagedRunError: the file is damaged.
+        """
+        return load_tables(self.path, round_)
 
     def weights(self, which: Literal["final", "best", "last"] = "final") -> Tensor:
         """Global weights, shape ``[d]``: final, of the best test accuracy, or after the last round recorded so far.

@@ -25,6 +25,24 @@ def load_predictions(run: Path, round_: int) -> Tensor:
     return load_tensor(predictions_file(run, round_), "log_probabilities")
 
 
+def tables_file(run: Path, round_: int) -> Path:
+    """Where the checks' tables of this round are."""
+    return run / "checks" / f"{round_:05d}.safetensors"
+
+
+def load_tables(run: Path, round_: int) -> dict[str, Tensor]:
+    """The checks' tables of this round, by ``check.table``; none where no check made one.
+
+    Raises:
+        DamagedRunError: they are damaged.
+    """
+    path = tables_file(run, round_)
+    try:
+        return load_file(path) if path.exists() else {}
+    except (OSError, SafetensorError) as error:
+        raise DamagedRunError(f"{path}: damaged ({error})") from error
+
+
 def load_tensor(path: Path, name: str, remark: str = "") -> Tensor:
     """The tensor called `name` in a safetensors file.
 

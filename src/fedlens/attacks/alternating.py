@@ -1,0 +1,119 @@
+"""Alternating minimisation: malicious and benign steps in turn, so that only the former are boosted.
+
+Bhagoji et al., *Analyzing Federated Learning through an Adversarial Lens* (ICML 2019), section 3.3, Algorithm 1. From
+the global weights, for E_m epochs over the shard:
+
+    minimise L({x, τ}) from the current weights; multiply the displacement by λ and add it;
+    minimise the shard's loss, plus the distance constraint if there is one (`fedlens.attacks.constraint`).
+
+The total displacement is sent, unboosted. Both optimizers keep their state across the epochs.
+
+``order``: the authors' code, our default, makes a malicious step after every ``ls`` benign batches; ``malicious-first``
+makes it before each epoch, as in Algorithm 1. How many steps the algorithm's "minimise" stands for is
+``malicious_steps``, 1 in the authors' code.
+"""
+
+from math import ceil
+from typing import Literal
+
+import torch
+from pydantic import PositiveFloat, PositiveInt, model_validator
+from torch import Tensor
+
+from fedlens.attacks.attack import Attack, View
+from fedlens.attacks.boosting import boosted
+from fedlens.attacks.constraint import Constraint
+from fedlens.attacks.objective import GOALS, Goal, Objective, require_target
+from fedlens.federation.local import batches
+from fedlens.federation.optimizers import Optimizer
+
+
+class AlternatingMinimisation(Attack):
+    """Take boosted malicious steps and benign steps in turn, near a reference if asked to.
+
+    Attributes:
+        objective: ``targeted``, or ``untargeted``, which raises the loss on the malicious client's shard.
+        epochs: passes E_m over the shard.
+        order: ``benign-first`` as in the authors' code, or ``malicious-first`` as in the paper's Algorithm 1.
+        ls: benign batches before a malicious step, in the order of the authors' code.
+        malicious_steps: steps on the malicious loss each time, boosted together.
+        constraint: the distance constraint on the benign steps; none by default.
+        weights_only: boost and constrain weights, not biases (the authors' ``wt_o``).
+    """
+
+    objective: Objective = "targeted"
+    epochs: PositiveFloat = 10
+    order: Literal["benign-first", "malicious-first"] = "benign-first"
+    ls: PositiveInt = 10
+    malicious_steps: PositiveInt = 1
+    constraint: Constraint | None = None
+    weights_only: bool = False
+
+    @model_validator(mode="after")
+    def _possible(self) -> "AlternatingMinimisation":
+        require_target(self.objective, self.hold_off)
+        return self
+
+    @property
+    def estimates(self) -> bool:
+        """See `Attack.estimates`."""
+        return self.estimate is not None or (self.constraint is not None and self.constraint.reference == "others")
+
+    def craft(self, view: View) -> Tensor:
+        """The total displacement, shape ``[d]``; logs the steps of both kinds, the malicious loss reached and λ."""
+        network, factor = view.network, self.factor(view.alpha)
+        reference = self.constraint.find_reference(view, self.epochs) if self.constraint else None
+        network.load(view.weights)
+        goal = GOALS[self.objective](view)
+        benign, malicious = view.local.new_optimizer(network), view.local.new_optimizer(network)
+        plan = view.local.over(self.epochs)
+        steps = plan.steps_for(len(view.shard))
+        turns = self._turns(steps, ceil(len(view.shard) / plan.batch_size))
+        taken = 0
+        with network.training(view.address):
+            for place, batch in enumerate(batches(view.shard, plan, view.address)):
+                if self.order == "malicious-first" and place in turns:
+                    taken += self._malicious_step(view, goal, malicious, factor)
+                network.backward(batch.x, batch.y)
+                if reference is not None:
+                    self._constrain(view, reference)
+                benign.step()
+                if self.order == "benign-first" and place in turns:
+                    taken += self._malicious_step(view, goal, malicious, factor)
+        view.log.update(steps=steps, malicious_steps=taken, loss=goal.loss(), boost=factor)
+        return network.vector.detach() - view.weights
+
+    def _turns(self, steps: int, per_epoch: int) -> range:
+        """The benign steps, from 0, beside which there is a malicious one."""
+        if self.order == "malicious-first":
+            return range(0, steps, per_epoch)
+        if steps < self.ls:
+            raise ValueError(f"attack.ls: the shard gives {steps} batches in all, fewer than ls = {self.ls}; lower it")
+        return range(self.ls - 1, steps, self.ls)
+
+    def _malicious_step(self, view: View, goal: Goal, optimizer: Optimizer, factor: float) -> int:
+        """Minimise the malicious loss, boost the displacement, add it; how many steps were due."""
+        network, taken = view.network, 0
+        before = network.vector.detach().clone()
+        for _ in range(self.malicious_steps):
+            if goal.backward():
+                optimizer.step()
+                taken += 1
+        if taken:
+            displacement = network.vector.detach() - before
+            boost = boosted(displacement, factor, network.layout, weights_only=self.weights_only)
+            network.load(before + boost)
+        return taken
+
+    def _constrain(self, view: View, reference: Tensor) -> None:
+        """Add the gradient of the distance constraint to the network's."""
+        assert self.constraint is not None
+
+        def entries(vector: Tensor) -> Tensor:
+            layout = view.network.layout
+            if not self.weights_only:
+                return vector
+            return torch.cat([vector[part.start : part.stop] for part in layout.slices if part.kind == "weight"])
+
+        term = self.constraint.term(view.network.vector, reference, view.received, entries)
+        term.backward()  # type: ignore[no-untyped-call]

@@ -1,0 +1,32 @@
+"""Data poisoning, for comparison: mislabelled copies of the targets in the shard, and no boosting.
+
+Bhagoji et al., *Analyzing Federated Learning through an Adversarial Lens* (ICML 2019), section 5, show it to fail where
+model poisoning succeeds: the average takes away most of what the malicious client learns. The number of copies,
+``data_rep`` = 10, is the authors' configuration. A ``boost`` above 1 is for trying what boosting alone adds.
+"""
+
+from pydantic import PositiveInt
+from torch import Tensor
+
+from fedlens.attacks.attack import Attack, Boost, View
+from fedlens.attacks.simultaneous import with_targets
+from fedlens.federation.local import train
+
+
+class DataPoisoning(Attack):
+    """Train like an honest client on a shard with mislabelled copies of the targets.
+
+    Attributes:
+        data_rep: copies of each auxiliary sample.
+    """
+
+    boost: Boost = 1
+    data_rep: PositiveInt = 10
+
+    def craft(self, view: View) -> Tensor:
+        """The update, shape ``[d]``; logs the steps taken and λ."""
+        poisoned = with_targets(view.shard, view, self.data_rep)
+        update = train(view.network, view.weights, poisoned, view.local, view.address)
+        factor = self.factor(view.alpha)
+        view.log.update(steps=view.local.steps_for(len(poisoned)), boost=factor)
+        return factor * update

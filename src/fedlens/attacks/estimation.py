@@ -1,0 +1,65 @@
+"""Estimating what the other clients will send.
+
+Bhagoji et al. (ICML 2019), section 4.3: chosen now at t and last at t' < t, the malicious client knows w_G^{t'}, what
+it sent then, and w_G^t. The rest of the way between the two is the others' doing, in t − t' steps:
+
+    δ̂_{[k]∖m} = (w_G^t − w_G^{t'} − α_m δ_m^{t'+1}) / (t − t')
+
+Post-optimisation correction subtracts λ δ̂ from what is sent, so that it cancels; pre-optimisation correction begins
+from ŵ = w_G^t + δ̂ in place of w_G^t. Both are options of every attack: see `fedlens.attacks.attack.Attack.corrected`.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the malicious client keeps of a round in which it took part.
+
+    Attributes:
+        round: its number t', from 1.
+        alpha: weight α_m that was announced.
+        weights: global weights w_G^{t'} that it received, shape ``[d]``.
+        update: update δ_m that it sent, shape ``[d]``.
+    """
+
+    round: int
+    alpha: float
+    weights: Tensor
+    update: Tensor
+
+
+def previous_step(seen: Observation, weights: Tensor, round_: int) -> Tensor:
+    """The others' part of the next step, δ̂, shape ``[d]``; exact where they repeat themselves.
+
+    Args:
+        seen: the last round t' in which the client took part.
+        weights: global weights w_G^t, shape ``[d]``.
+        round_: the present round t.
+    """
+    return (weights - seen.weights - seen.alpha * seen.update) / (round_ - seen.round)
+
+
+@dataclass(frozen=True)
+class EstimateError:
+    """How far an estimate was from what the others did send.
+
+    Attributes:
+        relative: ‖δ̂ − δ‖ / ‖δ‖; ``None`` where δ is zero.
+        cosine: of the angle between δ̂ and δ; ``None`` where one of them is zero.
+    """
+
+    relative: float | None
+    cosine: float | None
+
+    @classmethod
+    def of(cls, estimate: Tensor, truth: Tensor) -> "EstimateError":
+        """The error of an estimate of `truth`, both of shape ``[d]``."""
+        estimate, truth = estimate.double(), truth.double()
+        length, product = float(truth.norm()), float(truth.norm() * estimate.norm())
+        return cls(
+            relative=float((estimate - truth).norm()) / length if length else None,
+            cosine=float(estimate @ truth) / product if product else None,
+        )

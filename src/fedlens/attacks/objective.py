@@ -1,0 +1,94 @@
+"""What the malicious steps of an attack pursue.
+
+Targeted, the subject of Bhagoji et al. (ICML 2019): minimise L({x, τ}), the mean cross-entropy of the r auxiliary
+samples with their target classes. They are one batch. A step is skipped where the loss is exactly 0, as by the authors.
+
+Untargeted, which their threat model names: maximise L over a subset of the data, here the malicious client's own shard,
+a batch after the other. Cross-entropy has no upper bound, so (our choice) a step is skipped once a batch's loss is
+above `CEILING`.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Literal, Protocol
+
+from torch.nn import functional
+
+from fedlens.attacks.attack import View
+from fedlens.federation.local import batches
+
+Objective = Literal["targeted", "untargeted"]
+
+CEILING = 10.0
+"""Cross-entropy, in nats, that satisfies an untargeted attacker: the true class has probability 5e-5."""
+
+
+class Goal(Protocol):
+    """An objective, pursued with a view's network."""
+
+    def backward(self) -> bool:
+        """Leave the gradient of what is to be minimised in the network; whether a step is due."""
+
+    def loss(self) -> float:
+        """The present cross-entropy with dropout off, in nats."""
+
+    def reached(self, loss: float, threshold: float) -> bool:
+        """Whether nothing is left to do at this `loss`."""
+
+
+class Targeted:
+    """Have the auxiliary samples classified as their targets."""
+
+    def __init__(self, view: View) -> None:
+        self._network = view.network
+        self._samples = view.auxiliary
+
+    def backward(self) -> bool:
+        """See `Goal.backward`."""
+        return bool(self._network.backward(self._samples.x, self._samples.target) > 0)
+
+    def loss(self) -> float:
+        """See `Goal.loss`."""
+        return float(functional.nll_loss(self._network.log_probabilities(self._samples.x), self._samples.target))
+
+    def reached(self, loss: float, threshold: float) -> bool:
+        """See `Goal.reached`."""
+        return loss < threshold
+
+
+class Untargeted:
+    """Raise the loss on the shard."""
+
+    def __init__(self, view: View) -> None:
+        self._network = view.network
+        endless = view.local.model_copy(update={"epochs": None, "steps": sys.maxsize})
+        self._batches = batches(view.shard, endless, view.address.at("untargeted"))
+        self._batch = view.shard
+
+    def backward(self) -> bool:
+        """See `Goal.backward`."""
+        self._batch = next(self._batches)
+        loss = self._network.backward(self._batch.x, self._batch.y)
+        self._network.gradient.neg_()
+        return bool(loss < CEILING)
+
+    def loss(self) -> float:
+        """See `Goal.loss`; of the last batch, or of the shard before the first."""
+        return float(functional.nll_loss(self._network.log_probabilities(self._batch.x), self._batch.y))
+
+    def reached(self, loss: float, threshold: float) -> bool:  # noqa: ARG002 - the threshold is a targeted attacker's
+        """See `Goal.reached`."""
+        return loss >= CEILING
+
+
+GOALS: Mapping[Objective, Callable[[View], Goal]] = {"targeted": Targeted, "untargeted": Untargeted}
+
+
+def require_target(objective: Objective, hold_off: float | None) -> None:
+    """Refuse to hold off for a target's confidence where there is no target.
+
+    Raises:
+        ValueError: `hold_off` is given for an untargeted attack.
+    """
+    if objective == "untargeted" and hold_off is not None:
+        raise ValueError("hold_off: waits for a target's confidence, but an untargeted attack has no target; drop it")

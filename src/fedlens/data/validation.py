@@ -1,0 +1,36 @@
+"""The server's validation set: training samples that no client holds.
+
+A class-stratified draw, taken out before the samples are dealt to the clients. It is never the test set.
+"""
+
+import numpy as np
+import torch
+
+from fedlens.data.dataset import Samples
+from fedlens.errors import DataError
+from fedlens.random import Address
+
+
+def set_apart(samples: Samples, count: int, address: Address) -> tuple[Samples, Samples]:
+    """Divide `samples` into those that are left and `count` for validation, with the classes in the same proportions.
+
+    Args:
+        samples: what there is, on the CPU.
+        count: samples to take out.
+        address: where the draw begins.
+
+    Raises:
+        DataError: so many cannot be taken out, or not of every class.
+    """
+    from sklearn.model_selection import train_test_split
+
+    try:
+        rest, taken = train_test_split(
+            np.arange(len(samples)), test_size=count, stratify=samples.y.numpy(), random_state=address.integer() % 2**32
+        )
+    except ValueError as error:
+        raise DataError(
+            f"validation: {count:,} of {len(samples):,} training samples cannot be set apart ({error}); set another "
+            "number, for example -o validation=200"
+        ) from None
+    return samples.take(torch.from_numpy(np.sort(rest))), samples.take(torch.from_numpy(np.sort(taken)))

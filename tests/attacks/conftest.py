@@ -1,0 +1,26 @@
+"""A worker's place in a small federation, at which the honest clients have been served already."""
+
+import pytest
+import torch
+from attacker import CLIENTS, MALICIOUS, tiny
+
+from fedlens.attacks.explicit import ExplicitBoosting
+from fedlens.federation.bench import GLOBAL, Arena, Bench, HonestJob
+from fedlens.federation.setting import Setting, prepare
+
+
+@pytest.fixture(scope="session")
+def setting() -> Setting:
+    return prepare(tiny(ExplicitBoosting())).with_target(None)
+
+
+@pytest.fixture
+def bench(setting: Setting) -> Bench:
+    network = setting.network()
+    weights = network.vector.detach().clone()
+    arena = Arena(torch.zeros(2, len(weights)), torch.zeros(CLIENTS, len(weights)), torch.zeros(2, 360, 10))
+    arena.models[GLOBAL] = weights
+    bench = Bench(setting.dataset, setting.shards, network, setting.experiment.local, setting.root, arena)
+    for client in set(range(CLIENTS)) - {MALICIOUS}:
+        HonestJob(3, client, row=client, cost=1).run(bench)
+    return bench

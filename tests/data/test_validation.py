@@ -1,0 +1,48 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedlens.data.dataset import Samples
+from fedlens.data.validation import set_apart
+from fedlens.errors import DataError
+from fedlens.random import Address
+
+ADDRESS = Address.root(4).at("validation")
+
+
+def numbered(counts: list[int]) -> Samples:
+    """So many samples of each class, in a mixed order; each holds a number of its own."""
+    labels = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    labels = labels[torch.randperm(len(labels), generator=torch.Generator().manual_seed(0))]
+    return Samples(torch.arange(len(labels), dtype=torch.float32)[:, None], labels)
+
+
+def test_classes_keep_their_proportions_by_hand() -> None:
+    rest, taken = set_apart(numbered([60, 30, 10]), 20, ADDRESS)
+    assert torch.bincount(taken.y).tolist() == [12, 6, 2]
+    assert torch.bincount(rest.y).tolist() == [48, 24, 8]
+
+
+@given(st.lists(st.integers(5, 40), min_size=2, max_size=4), st.data())
+def test_every_sample_is_on_one_side_with_its_class(counts: list[int], data: st.DataObject) -> None:
+    samples = numbered(counts)
+    count = data.draw(st.integers(len(counts), len(samples) - len(counts)))
+    rest, taken = set_apart(samples, count, ADDRESS)
+    assert (len(rest), len(taken)) == (len(samples) - count, count)
+    numbers = torch.cat([rest.x, taken.x]).squeeze(1).long()
+    assert sorted(numbers.tolist()) == list(range(len(samples)))
+    assert torch.equal(torch.cat([rest.y, taken.y]), samples.y[numbers])
+
+
+def test_the_draw_depends_on_its_address_alone() -> None:
+    samples = numbered([30, 30])
+    first, again = (set_apart(samples, 10, ADDRESS)[1].x.tolist() for _ in range(2))
+    other = set_apart(samples, 10, Address.root(5).at("validation"))[1].x.tolist()
+    assert first == again != other
+
+
+@pytest.mark.parametrize("count", [60, 100, 1])
+def test_what_cannot_be_set_apart_is_told(count: int) -> None:
+    with pytest.raises(DataError, match=rf"^validation: {count} of 60 training samples cannot .* -o validation=200$"):
+        set_apart(numbered([30, 30]), count, ADDRESS)

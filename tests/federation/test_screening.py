@@ -1,0 +1,229 @@
+"""Checks within a round: what they see, what they record, and what a rejection changes."""
+
+from typing import ClassVar
+
+import pytest
+import torch
+from small import small
+from torch import Tensor
+
+from fedlens.aggregation.rule import Aggregate, Received, Rule
+from fedlens.detection.detector import Detector, Inspection, Verdict
+from fedlens.errors import ClientError
+from fedlens.experiment import Experiment
+from fedlens.federation.combining import combine
+from fedlens.federation.engines.processes import Processes
+from fedlens.federation.engines.serial import Serial
+from fedlens.federation.record import RoundResult
+from fedlens.federation.rounds import federate
+from fedlens.federation.setting import prepare
+from fedlens.random import Address
+from fedlens.vector import Layout
+
+
+def play(experiment: Experiment) -> list[RoundResult]:
+    with Serial() as engine:
+        return list(federate(prepare(experiment).with_target(None), engine))
+
+
+def verdict(flagged: list[bool]) -> Verdict:
+    return Verdict(torch.arange(len(flagged)).double(), torch.tensor(flagged))
+
+
+class Norms(Detector):
+    """Scores by norm, flags those named; keeps what it saw."""
+
+    flag: tuple[int, ...] = ()
+
+    def inspect(self, seen: Inspection) -> Verdict:
+        scores = seen.updates.norm(dim=1).double()
+        flagged = torch.tensor([row in self.flag for row in range(len(scores))])
+        return Verdict(scores, flagged, {"alpha": seen.alpha.tolist()}, {"signs": seen.updates.sign().to(torch.int8)})
+
+
+class Others(Detector):
+    """A second one that flags row 0."""
+
+    def inspect(self, seen: Inspection) -> Verdict:
+        return verdict([row == 0 for row in range(len(seen.updates))])
+
+
+class Validates(Detector):
+    """Records the accuracies."""
+
+    validates: ClassVar[bool] = True
+
+    def inspect(self, seen: Inspection) -> Verdict:
+        assert seen.validation is not None
+        details = {"own": seen.validation.own.tolist(), "others": seen.validation.others.tolist()}
+        return Verdict(seen.validation.own, torch.zeros(len(seen.updates), dtype=torch.bool), details)
+
+
+class Broken(Detector):
+    """Goes wrong as told."""
+
+    how: str
+
+    def inspect(self, seen: Inspection) -> Verdict:
+        count = len(seen.updates)
+        if self.how == "raises":
+            raise ZeroDivisionError("no")
+        if self.how == "short":
+            return verdict([False] * (count - 1))
+        return Verdict(torch.full((count,), torch.nan), torch.zeros(count, dtype=torch.bool))
+
+
+class Sum(Rule):
+    """Adds up what it gets, and shows how many it got; wants two."""
+
+    averages: ClassVar[bool] = True
+
+    @property
+    def minimum(self) -> int:
+        return 2
+
+    def aggregate(self, received: Received) -> Aggregate:
+        return Aggregate(received.updates.sum(0), received.alpha, {"count": torch.tensor(len(received.updates))})
+
+
+NORMS = f"{__name__}:Norms"
+
+
+def test_a_check_that_observes_changes_nothing_but_the_record() -> None:
+    plain, watched = play(small(rounds=2)), play(small(rounds=2, checks=(Norms(flag=(1, 3)),)))
+    for before, after in zip(plain, watched, strict=True):
+        assert torch.equal(before.state.weights, after.state.weights)
+        assert before.record.checks == {}
+        assert before.tables == {}
+        check = after.record.checks[NORMS]
+        assert check["flagged"] == [False, True, False, True]
+        assert check["alpha"] == after.record.shares
+        assert after.record.rejected == []
+        assert after.record.skipped is None
+        assert after.tables[f"{NORMS}.signs"].shape == (4, len(after.state.weights))
+
+
+def test_scores_are_of_the_updates_that_were_sent() -> None:
+    experiment = small(rounds=1, checks=(Norms(),))
+    weights = prepare(experiment).network().vector.detach()
+    (result,) = play(experiment)
+    scores = result.record.checks[NORMS]["scores"]
+    assert scores[3] > 3 * max(scores[:3])  # the malicious client's is boosted
+    (alone,) = play(small(rounds=1, checks=(Norms(flag=(0, 1, 3), action="reject"),)))
+    assert float((alone.state.weights - weights).norm()) == pytest.approx(scores[2], rel=1e-5)
+
+
+def test_a_rejected_update_does_not_reach_the_rule_and_weights_are_renormalised() -> None:
+    experiment = small(rounds=1, clients=5, checks=(Norms(flag=(1, 4), action="reject"),))
+    (result,) = play(experiment)
+    sizes = prepare(experiment).shards.sizes.tolist()
+    kept = sizes[0] + sizes[2] + sizes[3]
+    assert result.record.shares == pytest.approx([sizes[0] / kept, 0, sizes[2] / kept, sizes[3] / kept, 0])
+    assert result.record.rejected == [1, 4]
+
+
+def test_whoever_one_check_rejects_is_out() -> None:
+    (result,) = play(small(rounds=1, checks=(Norms(flag=(2,), action="reject"), Others(action="reject"))))
+    assert result.record.rejected == [0, 2]
+    (result,) = play(small(rounds=1, checks=(Norms(flag=(2,), action="reject"), Others())))
+    assert result.record.rejected == [2]
+
+
+def test_the_rejected_are_clients_not_rows() -> None:
+    experiment = small(rounds=3, clients=12, fraction=0.25, checks=(Others(action="reject"),))
+    for result in play(experiment):
+        assert result.record.rejected == result.record.cohort[:1]
+
+
+def test_too_few_for_the_rule_leave_the_model_as_it_was() -> None:
+    experiment = small(rounds=2, aggregation=Sum(), checks=(Norms(flag=(0, 1, 2), action="reject"),))
+    start = prepare(experiment).network().vector.detach()
+    for result in play(experiment):
+        assert torch.equal(result.state.weights, start)
+        assert result.record.skipped == "1 of 4 updates passed the checks, and the rule needs 2"
+        assert result.record.shares == [0, 0, 0, 0]
+        assert result.state.rule == {}
+
+
+def test_combining_by_hand() -> None:
+    updates = torch.tensor([[1.0, 2], [100, 100], [10, 20]])
+    seen = Inspection(3, torch.zeros(2), updates, torch.tensor([0.2, 0.5, 0.3]).double(), Layout(()))
+    combined = combine(Sum(), seen, [0, 2], Address.root(0), {})
+    assert combined.update.tolist() == [11, 22]
+    assert combined.shares == pytest.approx([0.4, 0, 0.6])
+    assert int(combined.state["count"]) == 2
+    kept = combine(Sum(), seen, [1], Address.root(0), {"count": torch.tensor(7)})
+    assert kept.update.tolist() == [0, 0]
+    assert int(kept.state["count"]) == 7
+
+
+def test_validation_is_of_each_clients_model_and_of_all_the_others() -> None:
+    experiment = small(rounds=1, clients=3, checks=(Validates(),), validation=200)
+    setting = prepare(experiment)
+    assert setting.validation is not None
+    weights = setting.network().vector.detach().clone()
+    (result,) = play(experiment)
+    found = result.record.checks[f"{__name__}:Validates"]
+
+    def update_of(row: int) -> Tensor:
+        flag = tuple(other for other in range(3) if other != row)
+        (alone,) = play(experiment.model_copy(update={"checks": (Norms(flag=flag, action="reject"),)}))
+        return alone.state.weights - weights
+
+    def accuracy(at: Tensor) -> float:
+        network, validation = setting.network(), setting.validation
+        assert validation is not None
+        network.load(at)
+        return float((network.log_probabilities(validation.x).argmax(1) == validation.y).double().mean())
+
+    updates = torch.stack([update_of(row) for row in range(3)])
+    sizes = setting.shards.sizes.tolist()
+    for row in range(3):
+        first, second = (other for other in range(3) if other != row)
+        share = sizes[first] / (sizes[first] + sizes[second])
+        assert found["own"][row] == pytest.approx(accuracy(weights + updates[row]), abs=0.011)
+        combined = weights + share * updates[first] + (1 - share) * updates[second]
+        assert found["others"][row] == pytest.approx(accuracy(combined), abs=0.011)
+    assert len(set(found["own"])) > 1
+
+
+def test_a_client_alone_stands_beside_the_global_model() -> None:
+    experiment = small(rounds=1, clients=1, attack=None, checks=(Validates(),), validation=200)
+    setting = prepare(experiment)
+    assert setting.validation is not None
+    (result,) = play(experiment)
+    right = setting.network().log_probabilities(setting.validation.x).argmax(1) == setting.validation.y
+    assert result.record.checks[f"{__name__}:Validates"]["others"] == [float(right.double().mean())]
+
+
+def test_the_validation_set_is_taken_from_the_training_samples_alone() -> None:
+    plain, apart = prepare(small()), prepare(small(validation=300))
+    assert plain.validation is None
+    assert apart.validation is not None
+    assert len(apart.validation) == 300
+    assert len(apart.dataset.train) == len(plain.dataset.train) - 300 == int(apart.shards.sizes.sum())
+    assert torch.equal(apart.dataset.test.x, plain.dataset.test.x)
+    whole = torch.cat([apart.dataset.train.x, apart.validation.x]).flatten(1)
+    assert sorted(whole.tolist()) == sorted(plain.dataset.train.x.flatten(1).tolist())
+
+
+def test_engines_agree_on_checks() -> None:
+    experiment = small(rounds=2, checks=(Validates(), "distances", "statistics"), validation=200)
+    serial = play(experiment)
+    with Processes(2) as engine:
+        parallel = list(federate(prepare(experiment).with_target(None), engine))
+    assert [result.record for result in serial] == [result.record for result in parallel]
+    assert torch.equal(serial[1].tables["statistics.histogram"], parallel[1].tables["statistics.histogram"])
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("raises", "failed in round 1: ZeroDivisionError: no"),
+        ("short", "gave no finite score, decision and details for each of 4 clients in round 1"),
+        ("nan", "gave no finite score, decision and details for each of 4 clients in round 1"),
+    ],
+)
+def test_a_check_that_fails_is_named(how: str, message: str) -> None:
+    with pytest.raises(ClientError, match=f"Broken {message}"):
+        play(small(checks=(Broken(how=how),)))
