@@ -12,11 +12,12 @@ from fedlens.experiment import Experiment
 from fedlens.federation.local import LocalTraining
 from fedlens.federation.setting import Setting
 from fedlens.federation.target import Target
-from fedlens.loading import load_experiment, presets
 from fedlens.parts import known, name_of, resolve
+from fedlens.presets import presets
 
 TITLES = {
     "attack": "Attacks",
+    "checks": "Server-side checks",
     "aggregation": "Aggregation rules",
     "data": "Data sets",
     "partition": "Partitioners",
@@ -27,10 +28,20 @@ TITLES = {
 def catalogue() -> Iterator[Table]:
     """A table of presets, one of an experiment's options, and one for each kind of part."""
     table = Table(title="Presets: fedlens run NAME", title_justify="left", box=box.SIMPLE_HEAD)
-    for column in ("name", "what it shows"):
-        table.add_column(column)
-    for name in presets():
-        table.add_row(name, escape(load_experiment(name).about))
+    for column in ("name", "what it is", "what the paper says of it", "cost", "cost of NAME-paper"):
+        table.add_column(column, overflow="fold")
+    known_presets = presets()
+    in_full = {preset.full for preset in known_presets.values()}
+    for name, preset in known_presets.items():
+        if name not in in_full:
+            claims = "; ".join(f"{number}: {claim}" for number, claim in preset.claims.items())
+            full = _duration(known_presets[preset.full].minutes) if preset.full else ""
+            table.add_row(name, escape(preset.values["about"]), escape(claims), _duration(preset.minutes), full)
+    table.caption = (
+        "fig1 to fig10: the paper's figures; NAME-paper has the paper's own model, E and T. Costs are for 2 cores; "
+        "the benign twin, made once for each setting, is not in them."
+    )
+    table.caption_justify = "left"
     yield table
     table = Table(title="Options of every experiment: -o NAME=VALUE", title_justify="left", box=box.SIMPLE_HEAD)
     for column in ("name", "default", "meaning"):
@@ -43,6 +54,10 @@ def catalogue() -> Iterator[Table]:
                 table.add_row(f"{prefix}{name}", escape(default), escape(meanings[name]))
     yield table
     yield from map(_parts, TITLES)
+
+
+def _duration(minutes: int | None) -> str:
+    return "" if minutes is None else f"{minutes} min" if minutes < 100 else f"{minutes / 60:.0f} h"
 
 
 def _name(option: str, default: object) -> str:
