@@ -89,7 +89,7 @@ def run(  # noqa: PLR0917 - typer passes them by name
 
 
 def _print_result(result: "Run") -> None:
-    from fedlens.report.figures import metrics_of_interest, save_figure
+    from fedlens.report.figures import figures_of, save_figure
     from fedlens.report.tables import summary_table
     from fedlens.report.words import verdict
 
@@ -100,8 +100,8 @@ def _print_result(result: "Run") -> None:
     if words := verdict(result):
         out.print(words, markup=False)
     _print_flags(result)
-    figure = save_figure(metrics_of_interest([result]), result.path / "metrics.png")
-    out.print(f"Figure: {figure}", markup=False, soft_wrap=True)
+    for kind, figure in figures_of(result):
+        out.print(f"Figure: {save_figure(figure, result.path / f'{kind}.png')}", markup=False, soft_wrap=True)
 
 
 def _print_flags(result: "Run") -> None:
@@ -144,16 +144,26 @@ def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's direc
 @app.command()
 def plot(
     paths: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The figure: .png, .svg or .pdf.")] = Path(
-        "metrics.png"
-    ),
+    kind: Annotated[
+        Literal["metrics", "updates", "evolution", "distances", "selection", "checks"],
+        typer.Option(
+            help="The metrics of interest, a round's updates as histograms, these over all rounds, ranges of the "
+            "updates' distances, whose update the rule selected, or the scores of the server's checks."
+        ),
+    ] = "metrics",
+    round_: Annotated[
+        int | None, typer.Option("--round", help="For updates: which round; default the last with an attack.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The figure: .png, .svg or .pdf; default KIND.png.")
+    ] = None,
 ) -> None:
-    """Draw the paper's metrics of interest of one run or several."""
-    from fedlens.report.figures import metrics_of_interest, save_figure
+    """Draw one run, or several to be compared."""
+    from fedlens.report.figures import draw, save_figure
     from fedlens.runs.load import load_run
 
-    figure = metrics_of_interest([load_run(path) for path in paths])
-    out.print(str(save_figure(figure, output)), markup=False, soft_wrap=True)
+    figure = draw(kind, [load_run(path) for path in paths], round_)
+    out.print(str(save_figure(figure, output or Path(f"{kind}.png"))), markup=False, soft_wrap=True)
 
 
 @app.command("list")

@@ -39,6 +39,9 @@ def _lines(run: Run, summary: dict[str, Any], control: dict[str, Any]) -> Iterat
     as_class = f" ({classes[wanted[0]]})" if len(wanted) == 1 else f" (mean of {len(wanted)})"
     yield f"confidence in target class{as_class}", *both(lambda target: f"{target['confidence']['last']:.3f}")
     yield "confidence in target class, mean over rounds", *both(lambda target: f"{target['confidence']['mean']:.3f}")
+    if parts := summary["participation"]:
+        yield "… after rounds with the malicious client", f"{parts['with']:.3f}", ""
+        yield "… after rounds without it", f"{parts['without']:.3f}", ""
     true_class = f" ({classes[run.target['true'][0]]})" if len(wanted) == 1 else ""
     yield f"confidence in true class{true_class}", *both(lambda target: f"{target['true_confidence']:.3f}")
     if len(wanted) == 1:
@@ -53,10 +56,30 @@ def _lines(run: Run, summary: dict[str, Any], control: dict[str, Any]) -> Iterat
     if malicious := summary["malicious_accuracy"]:
         yield "malicious model's accuracy, first round", percent(malicious["first"]), ""
         yield "malicious model's accuracy, last round", percent(malicious["last"]), ""
+    averages = run.experiment.aggregation.averages
+    yield from ((name, value, "") for name, value in _defence_lines(summary, averages))
     if stop := summary["paper_stop"]:
         stops = (part.get("would_stop_at") for part in (summary, control))
         ours, beside = (f"in round {when}" if when else "never" for when in stops)
         yield f"the paper would stop at {percent(stop)}", ours, beside
+
+
+def _defence_lines(summary: dict[str, Any], averages: bool) -> Iterator[tuple[str, str]]:
+    """What the rule and the checks made of the malicious client, a name and a value each."""
+    if defence := summary["defence"]:
+        rounds = defence["rounds"]
+        if defence["chosen"] is not None:
+            yield "malicious update chosen alone", f"in {defence['chosen']} of {rounds} rounds"
+        elif defence["share"] is not None and not averages:
+            yield "malicious update's mean share", f"{defence['share']:.3f}"
+        if defence["rejected"]:
+            yield "malicious update rejected", f"in {defence['rejected']} of {rounds} rounds"
+        if defence["skipped"]:
+            yield "global model left as it was", f"in {defence['skipped']} rounds"
+    for name, done in summary["checks"].items():
+        caught = f"caught {done['caught']} of {done['guilty']}" if done["guilty"] else "nobody to catch"
+        area = f", ROC AUC {done['roc_auc']:.2f}" if done["roc_auc"] is not None else ""
+        yield f"check {name}", f"{caught}, {done['false_alarms']} of {done['innocent']} falsely{area}"
 
 
 def rounds_table(run: Run) -> Table:
@@ -67,6 +90,9 @@ def rounds_table(run: Run) -> Table:
     table.caption = f"target, true: confidence in these classes; malicious: that model's accuracy{twin}"
     for name in ("round", "attack", "accuracy", "target", "true", "predicted" if single else "met", "malicious"):
         table.add_column(name, justify="left" if name in {"attack", "predicted"} else "right")
+    rejecting = any(record["rejected"] for record in run.records)
+    if rejecting:
+        table.add_column("rejected")
     for record in run.records:
         target, beside = record["target"], record["control"]
         table.add_row(
@@ -77,6 +103,7 @@ def rounds_table(run: Run) -> Table:
             f"{confidence(target, 'true_confidence'):.3f}",
             classes[target["predicted"][0]] if single else f"{target['met']} of {len(target['predicted'])}",
             percent(record["malicious"]["accuracy"]) if record["malicious"] else "–",
+            *([_rejected(record)] if rejecting else []),
         )
     return table
 
@@ -86,3 +113,8 @@ def _part(record: dict[str, Any]) -> str:
     if not record["attacker"]:
         return "–"
     return "yes" if record["attack"]["acted"] else str(record["attack"]["reason"])
+
+
+def _rejected(record: dict[str, Any]) -> str:
+    """Which clients the checks rejected, and whether the rule had enough of the others."""
+    return ", ".join(map(str, record["rejected"])) + (" (too few left)" if record["skipped"] else "")

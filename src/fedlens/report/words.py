@@ -44,6 +44,8 @@ def verdict(run: Run) -> str:
     if run.experiment.attack is None:
         return ""
     last = run.records[-1]
+    if getattr(run.experiment.attack, "objective", "targeted") == "untargeted":
+        return f"Untargeted attack: {_accuracy_words(last)}, mean cross-entropy {last['quality']['loss']:.2f} nats."
     target = last["target"]
     since = _since(run.records)
     if len(run.target["index"]) == 1:
@@ -52,12 +54,17 @@ def verdict(run: Run) -> str:
     else:
         result = f"{target['met']} of {len(run.target['index'])} targets are met"
     when = f" from round {since} on" if since else f" after round {last['round']}"
-    words = f"{result}{when}, confidence in the target class {confidence(target):.2f}"
-    words += f"; test accuracy {percent(last['quality']['accuracy'])}"
-    if last["control"]:
-        points = 100 * (last["quality"]["accuracy"] - last["control"]["quality"]["accuracy"])
-        words += f", {abs(points):.1f} points {'below' if points < 0 else 'above'} the benign twin"
+    words = f"{result}{when}, confidence in the target class {confidence(target):.2f}; {_accuracy_words(last)}"
     return f"{'Success' if target['success'] else 'No success'}: {words}."
+
+
+def _accuracy_words(record: dict[str, Any]) -> str:
+    """The global model's accuracy after a round, beside the benign twin's if there is one."""
+    words = f"test accuracy {percent(record['quality']['accuracy'])}"
+    if record["control"]:
+        points = 100 * (record["quality"]["accuracy"] - record["control"]["quality"]["accuracy"])
+        words += f", {abs(points):.1f} points {'below' if points < 0 else 'above'} the benign twin"
+    return words
 
 
 def _since(records: list[dict[str, Any]]) -> int | None:

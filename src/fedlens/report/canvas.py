@@ -1,0 +1,135 @@
+"""What every figure shares: colours, the grid of panels, the axis of rounds, the legend.
+
+Colours are Okabe and Ito's, which colour-blind people can tell apart; a line has a marker or a style of its own too.
+The malicious client is vermilion everywhere.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from textwrap import fill
+from typing import TYPE_CHECKING, Literal
+
+from fedlens.report.words import attack_name
+from fedlens.runs.load import Run
+from fedlens.runs.summary import guilty_client
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLACK, BLUE, GREEN, VERMILION = "#000000", "#0072B2", "#009E73", "#D55E00"
+BENIGN, MALICIOUS = BLUE, VERMILION
+SHADING = "attack in this round"
+ACROSS = 3
+"""How many panels stand beside each other."""
+LETTERS = 42
+"""How many letters of a title stand beside each other above a panel."""
+
+Sharing = Literal["none", "all", "row", "col"]
+
+
+def wrapped(count: int, share_y: Sharing = "all") -> tuple["Figure", list["Axes"]]:
+    """A figure with `count` panels, `ACROSS` beside each other at most; what is left over of the last row is hidden."""
+    across = min(count, ACROSS)
+    down = -(-count // across)
+    figure, panels = grid(down, across, (4.6, 3.4), share_y=share_y)
+    for unused in panels[count:]:
+        unused.set_visible(False)
+    return figure, panels[:count]
+
+
+def grid(
+    down: int,
+    across: int,
+    size: tuple[float, float],
+    *,
+    share_x: Sharing = "none",
+    share_y: Sharing = "none",
+) -> tuple["Figure", list["Axes"]]:
+    """A figure of `down` × `across` panels of about `size` inches, row by row."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(size[0] * across, size[1] * down + 0.2), layout="constrained")
+    panels = list(figure.subplots(down, across, squeeze=False, sharex=share_x, sharey=share_y).flat)
+    for panel in panels:
+        panel.grid(alpha=0.25)
+        panel.set_axisbelow(True)
+        panel.spines[["top", "right"]].set_visible(False)
+    return figure, panels
+
+
+def rounds_axis(panel: "Axes", run: Run) -> None:
+    """Let the x axis be the run's rounds, each half a round wide to either side."""
+    from matplotlib.ticker import MaxNLocator
+
+    panel.set_xlabel("round")
+    panel.set_xlim(run.records[0]["round"] - 0.5, run.records[-1]["round"] + 0.5)
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+
+
+def marker_size(run: Run, largest: float) -> float:
+    """How large a marker may be, in points, so that those of neighbouring rounds stay apart."""
+    return min(largest, max(2.5, 200 / len(run.records)))
+
+
+def run_title(run: Run, between: str = "\n") -> str:
+    """The attack, and the run's name after or below it; in lines that a panel has room for."""
+    attack = "no attack" if run.experiment.attack is None else plain(attack_name(run.experiment))
+    lines = f"{attack}{between}{run_name(run)}".splitlines()
+    return "\n".join(fill(line, LETTERS if len(lines) > 1 else 2 * LETTERS) for line in lines)
+
+
+def run_name(run: Run) -> str:
+    """The name of the run's directory."""
+    return plain(run.path.resolve().name)
+
+
+def plain(words: str) -> str:
+    """`words` as matplotlib shows them, which takes what is between two dollar signs for mathematics."""
+    return words.replace("$", r"\$")
+
+
+def attacked_rounds(run: Run) -> list[int]:
+    """The rounds in which the malicious client attacked."""
+    return [record["round"] for record in run.records if guilty_client(run.experiment, record) is not None]
+
+
+def shade_attacks(panel: "Axes", run: Run) -> None:
+    """Shade the rounds in which the malicious client attacked, where there are others beside them."""
+    attacked = attacked_rounds(run)
+    if len(attacked) == len(run.records):
+        return
+    for place, (first, last) in enumerate(stretches(attacked)):
+        label = SHADING if place == 0 else None
+        panel.axvspan(first - 0.5, last + 0.5, color=MALICIOUS, alpha=0.15, linewidth=0, label=label, zorder=0)
+
+
+def stretches(rounds: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The first and the last of each stretch of rounds, in order, that follow each other without a gap."""
+    first = None
+    for round_ in rounds:
+        first = round_ if first is None else first
+        if round_ + 1 not in rounds:
+            yield first, round_
+            first = None
+
+
+def legend_below(figure: "Figure", panels: Iterable["Axes"]) -> None:
+    """One legend for all `panels`, below them in room of its own; equal labels count once."""
+    shown: dict[str, Artist] = {}
+    for panel in panels:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            shown.setdefault(label, handle)
+    if not shown:
+        return
+    labels = list(shown)
+    columns = next(columns for columns in (3, 2, 1) if columns == 1 or _fits(labels, columns, figure.get_figwidth()))
+    figure.set_figheight(figure.get_figheight() + 0.25 + 0.22 * -(-len(labels) // columns))
+    figure.legend(list(shown.values()), labels, loc="outside lower center", ncols=columns, frameon=False)
+
+
+def _fits(labels: list[str], columns: int, width: float) -> bool:
+    """Whether so many columns of `labels` are narrower than `width` inches, as far as can be told by their letters."""
+    rows = -(-len(labels) // columns)
+    longest = [max(map(len, labels[start : start + rows])) for start in range(0, len(labels), rows)]
+    return sum(0.6 + 0.072 * length for length in longest) <= width

@@ -1,0 +1,119 @@
+"""The paper's "metrics of interest" (Bhagoji et al. 2019, figures 1a, 2a, 4a, 7, 8): how the models do, round by round.
+
+Accuracy of the global and of the malicious model, and the global model's confidence in the target and in the true
+class. Where the malicious client attacks in some rounds only, these are shaded, and its model's accuracy is a line only
+where it was chosen in rounds that follow each other.
+"""
+
+from collections.abc import Sequence
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fedlens.report.canvas import (
+    ACROSS,
+    BLACK,
+    BLUE,
+    GREEN,
+    VERMILION,
+    legend_below,
+    plain,
+    rounds_axis,
+    run_name,
+    run_title,
+    shade_attacks,
+    wrapped,
+)
+from fedlens.report.words import attack_name, target_words
+from fedlens.runs.load import Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+class Style(NamedTuple):
+    """How a column is drawn; `beside` is the line style of the benign twin's, ``None`` where that is left out."""
+
+    label: str
+    colour: str
+    marker: str
+    beside: str | None
+
+
+STYLES = {
+    "accuracy": Style("global accuracy", BLUE, "o", "--"),
+    "malicious_accuracy": Style("malicious model's accuracy", VERMILION, "s", None),
+    "confidence": Style("confidence in target class", BLACK, "^", ":"),
+    "true_confidence": Style("confidence in true class", GREEN, "v", None),
+}
+
+
+def metrics_of_interest(runs: Sequence[Run]) -> "Figure":
+    """A panel a run; a single run's benign twin has a panel of its own, and else broken lines."""
+    alone = len(runs) == 1 and runs[0].records[-1]["control"] is not None
+    figure, panels = wrapped(2 if alone else len(runs))
+    if alone:
+        _draw(panels[0], runs[0], "control_")
+        panels[0].set_title("without attack (benign twin)")
+        _draw(panels[1], runs[0], "")
+        panels[1].set_title(plain(attack_name(runs[0].experiment)))
+        _warn(panels[1], runs[0])
+        figure.suptitle(f"{run_name(runs[0])}: {plain(target_words(runs[0]))}", fontsize="medium")
+    else:
+        for panel, run in zip(panels, runs, strict=True):
+            _draw(panel, run, "")
+            _draw_twin(panel, run)
+            panel.set_title(run_title(run))
+            _warn(panel, run)
+    for panel in panels[::ACROSS]:
+        panel.set_ylabel("accuracy or confidence")
+    legend_below(figure, panels)
+    return figure
+
+
+def _draw(panel: "Axes", run: Run, prefix: str) -> None:
+    """The lines of a run (`prefix` empty) or of its benign twin (``control_``)."""
+    rounds = run.rounds
+    for column, style in STYLES.items():
+        values = rounds.get(f"{prefix}{column}")
+        if values is None or values.isna().all():
+            continue
+        gaps = bool(values.isna().any())
+        panel.plot(
+            rounds["round"],
+            values.astype(float),
+            color=style.colour,
+            marker=style.marker,
+            markersize=4,
+            markevery=1 if gaps else max(1, len(rounds) // 20),
+            linewidth=1.6,
+            label=style.label,
+        )
+    if not prefix and run.experiment.attack is not None:
+        shade_attacks(panel, run)
+    panel.set_ylim(-0.05, 1.05)
+    rounds_axis(panel, run)
+
+
+def _draw_twin(panel: "Axes", run: Run) -> None:
+    """The benign twin's lines behind those of the run."""
+    for column, style in STYLES.items():
+        values = run.rounds.get(f"control_{column}")
+        if style.beside is None or values is None or values.isna().all():
+            continue
+        label = f"{style.label}, benign twin"
+        look: dict[str, Any] = {
+            "color": style.colour,
+            "linestyle": style.beside,
+            "linewidth": 1,
+            "alpha": 0.7,
+            "zorder": 1.5,
+        }
+        panel.plot(run.rounds["round"], values, label=label, **look)
+
+
+def _warn(panel: "Axes", run: Run) -> None:
+    """Write the reasons for doubt into the panel."""
+    if run.flags:
+        words = "\n".join(fill(f"Red flag: {flag}", 50) for flag in run.flags)
+        panel.text(0.02, 0.5, words, transform=panel.transAxes, color="#B00000", fontsize="x-small", va="center")

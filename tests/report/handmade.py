@@ -1,0 +1,40 @@
+"""Runs whose every value is known, because they were never played."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from small import small
+
+import fedlens
+
+
+class Made:
+    """Makes runs by hand: four clients, of which the last one is malicious."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, rounds: Sequence[dict[str, Any]], name: str = "made", **changes: object) -> fedlens.Run:
+        """A run whose records are `rounds`, completed by an attack in every round."""
+        usual = {"cohort": [0, 1, 2, 3], "attack": {"acted": True}, "shares": [0.25] * 4, "checks": {}}
+        usual |= {"rejected": [], "skipped": None}
+        records = [{**usual, "round": number, **round_} for number, round_ in enumerate(rounds, 1)]
+        for record in records:
+            record["attacker"] = record["attack"] is not None
+        return fedlens.Run(self.folder / name, small(**changes), records, {}, None)
+
+    def histograms(self, rounds: Sequence[list[list[int]]], **changes: Any) -> fedlens.Run:
+        """A run with histograms of four bins over ±2, a list for each client and round."""
+        path = self.folder / "made"
+        (path / "checks").mkdir(parents=True)
+        for number, table in enumerate(rounds, 1):
+            tables = {"statistics.histogram": torch.tensor(table, dtype=torch.int32)}
+            save_file(tables, path / "checks" / f"{number:05d}.safetensors")
+        numbers = {"norm": [1.0, 2.0, 3.0, 44.5], "sparsity": [0.1, 0.2, 0.3, 0.456]}
+        numbers |= {"wasserstein": [0.01, 0.02, 0.03, 0.789], "lowest": [-1.5, -1, -1, -2.5], "highest": [1, 1, 1, 2]}
+        found = {"scores": [0.0] * 4, "flagged": [False] * 4, **numbers}
+        check = {"name": "statistics", "bins": 4, "limit": 2}
+        return self([{"checks": {"statistics": found}}] * len(rounds), checks=[check], **changes)
