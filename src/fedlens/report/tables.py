@@ -8,7 +8,7 @@ from rich.table import Table
 
 from fedlens.report.words import attack_name, percent
 from fedlens.runs.load import Run
-from fedlens.runs.summary import confidence
+from fedlens.runs.summary import confidence, mean
 
 
 def summary_table(run: Run) -> Table:
@@ -53,6 +53,10 @@ def _lines(run: Run, summary: dict[str, Any], control: dict[str, Any]) -> Iterat
         yield "α_m (assumed to be announced)", f"{acted[-1]['alpha']:.4g}", ""
     if acted and "boost" in acted[-1]:
         yield "boosting factor λ", f"{acted[-1]['boost']:.4g}", ""
+    estimates = [attack for attack in acted if attack.get("estimate_cosine") is not None]
+    if estimates:
+        error, cosine = (mean([attack[name] for attack in estimates]) for name in ("estimate_error", "estimate_cosine"))
+        yield "estimate of the others: relative error, cosine", f"{error:.2f}, {cosine:.2f}", ""
     if malicious := summary["malicious_accuracy"]:
         yield "malicious model's accuracy, first round", percent(malicious["first"]), ""
         yield "malicious model's accuracy, last round", percent(malicious["last"]), ""

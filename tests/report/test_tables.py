@@ -1,0 +1,96 @@
+"""What the tables say of checks, rules and estimates, on small runs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from small import small
+
+import fedlens
+from fedlens.aggregation.krum import Krum
+from fedlens.attacks.explicit import ExplicitBoosting
+from fedlens.detection.distances import DistanceCheck
+from fedlens.report.tables import rounds_table, summary_table
+from fedlens.report.words import verdict
+
+
+def played(path: Path, **changes: Any) -> fedlens.Run:
+    return fedlens.run(small(clients=6, **changes), path / "run", engine="serial")
+
+
+def text(table: object) -> str:
+    console = Console(width=250)
+    with console.capture() as capture:
+        console.print(table)
+    return capture.get()
+
+
+def line(run: fedlens.Run, start: str) -> str:
+    """The value beside the name that begins so."""
+    (found,) = [line for line in text(summary_table(run)).splitlines() if line.strip().startswith(start)]
+    return found.strip().rpartition("  ")[2]
+
+
+def test_a_check_that_rejects(tmp_path: Path) -> None:
+    run = played(tmp_path, checks=(DistanceCheck(action="reject"),), attack=ExplicitBoosting(step_cap=105, boost=40))
+    assert run.summary is not None
+    rejected = [5 in record["rejected"] for record in run.records]
+    assert any(rejected)
+    assert line(run, "malicious update rejected") == f"in {sum(rejected)} of 3 rounds"
+    done = run.summary["checks"]["distances"]
+    words = f"caught {done['caught']} of 3, {done['false_alarms']} of 15 falsely, ROC AUC {done['roc_auc']:.2f}"
+    assert line(run, "check distances") == words
+    table = text(rounds_table(run))
+    assert "rejected" in table
+    assert "too few left" not in table
+
+
+def test_the_rule_had_too_few(tmp_path: Path) -> None:
+    checks = [{"name": f"{__name__}:Everyone", "action": "reject"}]
+    run = played(tmp_path, checks=checks, attack=None)
+    assert "0, 1, 2, 3, 4, 5 (too few left)" in text(rounds_table(run))
+    assert run.records[-1]["skipped"] == "0 of 6 updates passed the checks, and the rule needs 1"
+
+
+class Everyone(fedlens.Detector):
+    """Suspects everyone."""
+
+    def inspect(self, seen: fedlens.Inspection) -> fedlens.Verdict:
+        norms = seen.updates.norm(dim=1).double()
+        return fedlens.Verdict(norms, norms >= 0)
+
+
+def test_krum_says_how_often_it_chose_the_malicious_update(tmp_path: Path) -> None:
+    run = played(tmp_path, aggregation=Krum(f=1), attack=ExplicitBoosting(step_cap=105, boost=1e-6))
+    chosen = sum(record["shares"][5] == 1 for record in run.records)
+    assert chosen > 0  # an update of almost nothing lies in the middle of the others
+    assert line(run, "malicious update chosen alone") == f"in {chosen} of 3 rounds"
+    assert [flag for flag in run.flags if flag.startswith("oracle f")]
+
+
+def test_estimates_and_rounds_without_the_malicious_client(tmp_path: Path) -> None:
+    run = played(tmp_path, attack=ExplicitBoosting(step_cap=105, estimate="post"), fraction=0.5, rounds=8)
+    logs = [record["attack"] for record in run.records if record["attack"] and "estimate_error" in record["attack"]]
+    assert logs
+    error, cosine = (sum(log[f"estimate_{name}"] for log in logs) / len(logs) for name in ("error", "cosine"))
+    assert line(run, "estimate of the others") == f"{error:.2f}, {cosine:.2f}"
+    assert run.summary is not None
+    assert line(run, "… after rounds with the") == f"{run.summary['participation']['with']:.3f}"
+    assert line(run, "… after rounds without") == f"{run.summary['participation']['without']:.3f}"
+
+
+def test_the_verdict_on_an_untargeted_attack_is_about_accuracy(tmp_path: Path) -> None:
+    run = played(tmp_path, attack=ExplicitBoosting(objective="untargeted"))
+    quality = run.records[-1]["quality"]
+    assert verdict(run) == (
+        f"Untargeted attack: test accuracy {100 * quality['accuracy']:.1f} %, "
+        f"mean cross-entropy {quality['loss']:.2f} nats."
+    )
+    assert quality["accuracy"] < 0.5
+
+
+@pytest.mark.parametrize("rule", ["mean", "median"])
+def test_shares_are_told_where_a_rule_does_not_average(tmp_path: Path, rule: str) -> None:
+    run = played(tmp_path, aggregation=rule, attack=ExplicitBoosting(boost=2, step_cap=105))
+    assert ("mean share" in text(summary_table(run))) == (rule == "median")
