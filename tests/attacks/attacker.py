@@ -29,6 +29,13 @@ from fedlens.vector import Layout
 CLIENTS, MALICIOUS, ROW = 4, 2, 2
 """A small federation's clients, the malicious one among them, and its row in the arena."""
 
+BRIEF: dict[str, dict[str, Any]] = {
+    "explicit-boosting": {"step_cap": 30},
+    "implicit-boosting": {"step_cap": 30},
+    "alternating-minimisation": {"epochs": 3},
+}
+"""Options for attacks that would take long in a test."""
+
 ADDRESS = Address.root(9).at("client", 1, 9)
 GLOBAL = torch.tensor([2.0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 0, 0])
 """Weights of a linear model of four inputs and three classes that sees input i as class i, with logits 2, 0, 0."""

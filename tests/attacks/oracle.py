@@ -57,9 +57,7 @@ def honest(view: View, plan: LocalTraining, address: Address, weights: Tensor | 
     return plain.vector - start
 
 
-def explicit(
-    view: View, steps: int, make: Callable[[], nn.Module] = two_layers, *, skip: bool = True
-) -> Tensor:
+def explicit(view: View, steps: int, make: Callable[[], nn.Module] = two_layers, *, skip: bool = True) -> Tensor:
     """The displacement before it is boosted; not to `skip` a step without loss is a mistake."""
     plain, wanted = Plain(view.weights, make), view.auxiliary
     optimizer = plain.optimizer(view.local)

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from attacker import deep
+from attacker import BRIEF, deep
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -41,9 +41,9 @@ def test_factor_by_hand() -> None:
 
 
 def crafted(name: str, **options: object) -> torch.Tensor:
-    attack = build("attack", {"name": name, **options}, Attack)
+    attack = build("attack", {"name": name, **BRIEF.get(name, {}), **options}, Attack)
     assert isinstance(attack, Attack)
-    return attack.craft(deep(local=LocalTraining(epochs=2, batch_size=6, learning_rate=0.3)))
+    return attack.craft(deep(local=LocalTraining(epochs=2, batch_size=6, learning_rate=0.1)))
 
 
 @pytest.mark.parametrize("name", BUILT_IN["attack"])

@@ -1,9 +1,10 @@
+from itertools import pairwise
 from math import sqrt
 from typing import Any
 
 import pytest
 import torch
-from attacker import SIZE, after_the_round, changed, cloud, deep, remembering
+from attacker import BRIEF, SIZE, after_the_round, changed, cloud, deep, remembering
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle import alternating, explicit
@@ -21,7 +22,7 @@ from fedlens.federation.record import RoundResult
 from fedlens.federation.setting import prepare
 from fedlens.parts import BUILT_IN, build
 
-SHORT = LocalTraining(epochs=2, batch_size=6, learning_rate=0.3)
+LOCAL = LocalTraining(epochs=2, batch_size=6, learning_rate=0.1)
 
 
 # The estimate
@@ -92,7 +93,7 @@ ATTACKS: list[dict[str, Any]] = [
 
 
 def make(description: dict[str, Any], **options: Any) -> Attack:
-    attack = build("attack", {**description, **options}, Attack)
+    attack = build("attack", {**BRIEF.get(description["name"], {}), **description, **options}, Attack)
     assert isinstance(attack, Attack)
     return attack
 
@@ -100,8 +101,8 @@ def make(description: dict[str, Any], **options: Any) -> Attack:
 @pytest.mark.parametrize("description", ATTACKS, ids=str)
 @pytest.mark.parametrize("estimate", ["pre", "post"])
 def test_at_the_first_selection_every_attack_is_uncorrected(description: dict[str, Any], estimate: str) -> None:
-    update = make(description, estimate=estimate).corrected(deep(local=SHORT))
-    assert torch.equal(update, make(description).craft(deep(local=SHORT)))
+    update = make(description, estimate=estimate).corrected(deep(local=LOCAL))
+    assert torch.equal(update, make(description).craft(deep(local=LOCAL)))
 
 
 @pytest.mark.parametrize("description", ATTACKS, ids=str)
@@ -109,8 +110,8 @@ def test_at_the_first_selection_every_attack_is_uncorrected(description: dict[st
 def test_post_correction_subtracts_lambda_times_the_estimate(description: dict[str, Any], boost: float | None) -> None:
     others, options = cloud(SIZE, seed=5), {} if boost is None else {"boost": boost}
     attack = make(description, estimate="post", **options)
-    update = attack.corrected(remembering(deep(local=SHORT), others, gap=2))
-    plain = make(description, **options).craft(remembering(deep(local=SHORT), others, gap=2))
+    update = attack.corrected(remembering(deep(local=LOCAL), others, gap=2))
+    plain = make(description, **options).craft(remembering(deep(local=LOCAL), others, gap=2))
     factor = boost or (1 if description["name"] == "data-poisoning" else 5)
     torch.testing.assert_close(update, plain - factor * others, rtol=0, atol=1e-9)
 
@@ -120,10 +121,10 @@ def test_pre_correction_starts_from_the_estimate_and_sends_the_displacement_from
     description: dict[str, Any],
 ) -> None:
     others = cloud(SIZE, seed=5) / 5
-    view = remembering(deep(local=SHORT), others, gap=4)
+    view = remembering(deep(local=LOCAL), others, gap=4)
     update = make(description, estimate="pre").corrected(view)
     start = view.received + view.estimate()
-    moved = changed(remembering(deep(local=SHORT), others, gap=4), {"weights": start, "received": view.received})
+    moved = changed(remembering(deep(local=LOCAL), others, gap=4), {"weights": start, "received": view.received})
     assert torch.equal(update, make(description).craft(moved))
     assert update.any()
 
@@ -164,7 +165,7 @@ def test_alternating_minimisation_with_pre_correction_is_the_plain_loop_from_the
 def test_with_a_perfect_estimate_the_round_ends_where_the_attack_did(name: str, estimate: str | None) -> None:
     """Without one it ends off by what the others send."""
     others = cloud(SIZE, seed=5) / 5
-    view = remembering(deep(local=SHORT), others, gap=3)
+    view = remembering(deep(local=LOCAL), others, gap=3)
     update = make({"name": name}, estimate=estimate).corrected(view)
     reached = view.network.vector.detach().clone()
     found = after_the_round(view, update, others)
@@ -248,7 +249,7 @@ def test_the_error_in_the_record_is_that_of_the_states(attack: Attack) -> None:
     chosen = [result for result in results if result.record.attacker]
     assert [result.record.round for result in chosen] == CHOSEN
     assert recorded(chosen[0]) is None
-    for earlier, later in zip(chosen, chosen[1:], strict=False):
+    for earlier, later in pairwise(chosen):
         then, now = earlier.record.round, later.record.round
         (mine,), (sent,) = earlier.state.history, later.state.history
         assert (mine.round, sent.round) == (then, now)

@@ -7,7 +7,10 @@ from torch.nn import functional
 
 from fedlens.attacks.attack import View
 from fedlens.attacks.explicit import ExplicitBoosting
+from fedlens.errors import ConfigError
 from fedlens.federation.local import LocalTraining
+from fedlens.parts import build
+
 
 def plain_minimum(view: View, steps: int, *, skip: bool = True) -> Tensor:
     """Weights after so many steps of a loop that anyone would write on the auxiliary samples."""
@@ -138,6 +141,20 @@ def test_what_the_attacker_was_given_stays_as_it_is() -> None:
     assert torch.equal(view.auxiliary.x, fresh.auxiliary.x)
     assert torch.equal(view.shard.x, fresh.shard.x)
     assert not view.network.module.training
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"epochs": 50, "step_cap": 20}, r"step_cap: 20 is less than the 50 epochs"),
+        ({"threshold": 0}, r"attack\.threshold"),
+        ({"check_every": 0}, r"attack\.check_every"),
+        ({"ls": 10}, r"attack\.ls: unknown option"),
+    ],
+)
+def test_impossible_options_are_refused(options: dict[str, int], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        build("attack", {"name": "explicit-boosting", **options}, ExplicitBoosting)
 
 
 # Effect

@@ -7,7 +7,7 @@ from oracle import Plain, ascent
 from torch import Tensor
 
 from fedlens.attacks.alternating import AlternatingMinimisation
-from fedlens.attacks.attack import Attack, View
+from fedlens.attacks.attack import Attack
 from fedlens.attacks.explicit import ExplicitBoosting
 from fedlens.attacks.objective import CEILING, GOALS, Targeted, Untargeted
 from fedlens.data.dataset import Samples

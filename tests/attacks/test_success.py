@@ -8,7 +8,6 @@ and 2; a clear success is a confidence of at least ½, a clear failure one below
 from functools import cache
 from typing import Any
 
-import pytest
 from small import small
 
 from fedlens.federation.engines.serial import Serial
@@ -21,19 +20,19 @@ from fedlens.federation.state import FederationState
 SEED = 0
 BRISK = {"epochs": 5, "batch_size": 20}
 CALM = {"epochs": 1, "batch_size": 20}
-"""Honest clients who move the model less, so that they undo less of an attack in a round."""
+"""How honest clients train at first, and while the attack goes on, so that they undo less of it in a round."""
 
 
 def play(attack: object, rounds: int, state: FederationState | None, **changes: Any) -> list[Any]:
     last = rounds + (state.round if state else 0)
-    experiment = small(**{"seed": SEED, "clients": 10, "rounds": last, "local": BRISK, "attack": attack, **changes})
+    experiment = small(**{"seed": SEED, "clients": 10, "rounds": last, "local": CALM, "attack": attack, **changes})
     with Serial() as engine:
         return list(federate(prepare(experiment).with_target(None), engine, state))
 
 
 @cache
 def trained() -> FederationState:
-    state: FederationState = play(None, 5, None)[-1].state
+    state: FederationState = play(None, 5, None, local=BRISK)[-1].state
     return state
 
 
@@ -66,16 +65,13 @@ def test_without_attack_the_target_is_not_met() -> None:
 
 
 def test_explicit_boosting() -> None:
+    """In a round without restraint: both models are ruined, the malicious client's own and the global one."""
     attack = {"name": "explicit-boosting"}
-    assert succeeded(after(attack))
-    assert failed(after({**attack, "boost": 1, "step_cap": 105}))
-
-
-def test_explicit_boosting_ruins_the_malicious_model_and_the_global_one_in_a_round() -> None:
-    record = after({"name": "explicit-boosting"})
+    record = after(attack)
+    assert succeeded(record)
     assert record.malicious is not None
-    assert record.malicious.accuracy < 0.2
-    assert record.quality.accuracy < 0.2
+    assert max(record.malicious.accuracy, record.quality.accuracy) < 0.2
+    assert failed(after({**attack, "boost": 1, "step_cap": 105}))
 
 
 def test_ten_targets() -> None:
@@ -102,36 +98,36 @@ def test_simultaneous_training() -> None:
 
 
 def test_data_poisoning_fails_where_boosted_training_succeeds() -> None:
-    assert failed(after({"name": "data-poisoning"}, rounds=2))
-    assert failed(after({"name": "data-poisoning", "data_rep": 100}))
-    assert succeeded(after({"name": "simultaneous-training", "epochs": 20}))
+    assert failed(after({"name": "data-poisoning"}, rounds=2, local=BRISK))
+    assert failed(after({"name": "data-poisoning", "data_rep": 100}, local=BRISK))
+    assert succeeded(after({"name": "simultaneous-training", "epochs": 20}, local=BRISK))
 
 
 FIRST = {"name": "alternating-minimisation", "order": "malicious-first", "malicious_steps": 10}
 
 
 def test_alternating_minimisation_in_the_order_of_the_algorithm() -> None:
-    record = after(FIRST, rounds=4, local=CALM)
+    record = after(FIRST, rounds=4)
     assert succeeded(record)
     assert record.quality.accuracy > 0.6
-    assert failed(after({**FIRST, "boost": 1}, rounds=4, local=CALM))
+    assert failed(after({**FIRST, "boost": 1}, rounds=4))
 
 
 def test_alternating_minimisation_of_weights_only() -> None:
-    assert succeeded(after({**FIRST, "weights_only": True}, rounds=4, local=CALM))
+    assert succeeded(after({**FIRST, "weights_only": True}, rounds=4))
 
 
 def test_too_strong_a_constraint_keeps_alternating_minimisation_from_its_target() -> None:
-    assert succeeded(after(FIRST, rounds=2, local=CALM))
-    assert failed(after({**FIRST, "constraint": {"reference": "self", "rho": 100}}, rounds=2, local=CALM))
+    assert succeeded(after(FIRST, rounds=2))
+    assert failed(after({**FIRST, "constraint": {"reference": "self", "rho": 100}}, rounds=2))
 
 
 def test_alternating_minimisation_in_the_order_of_the_authors_code() -> None:
     """From the first round on: it moves the model by little in each."""
     attack = {"name": "alternating-minimisation", "ls": 1}
-    boosted = play(attack, 8, None, local=CALM)[-1].record
+    boosted = play(attack, 7, None)[-1].record
     assert succeeded(boosted)
-    unboosted = play({**attack, "boost": 1}, 8, None, local=CALM)[-1].record
+    unboosted = play({**attack, "boost": 1}, 7, None)[-1].record
     assert not target(unboosted).success
     assert target(unboosted).confidence[0] < 0.4
     assert boosted.malicious is not None
@@ -150,6 +146,6 @@ def test_explicit_boosting_against_the_model_as_a_whole() -> None:
 
 def test_alternating_minimisation_against_the_model_as_a_whole() -> None:
     attack = {"name": "alternating-minimisation", "objective": "untargeted", "epochs": 20, "ls": 1}
-    assert after(attack, local=CALM).quality.accuracy < 0.8
-    assert after({**attack, "boost": 1}, local=CALM).quality.accuracy > 0.88
-    assert after(None, local=CALM).quality.accuracy > 0.92
+    assert after(attack).quality.accuracy < 0.8
+    assert after({**attack, "boost": 1}).quality.accuracy > 0.88
+    assert after(None).quality.accuracy > 0.92

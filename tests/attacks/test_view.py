@@ -1,28 +1,25 @@
-import functools
-import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, ClassVar
 
-import numpy as np
 import pytest
 import torch
+from attacker import CLIENTS, MALICIOUS, ROW, tiny
+from reach import overlap, reachable, span, tensors
 from torch import Tensor
 
 from fedlens.attacks.attack import Attack, View
+from fedlens.attacks.estimation import Observation
 from fedlens.data.dataset import Samples
-from fedlens.data.digits import Digits
 from fedlens.experiment import Experiment
 from fedlens.federation.bench import GLOBAL, Arena, Bench, HonestJob, MaliciousJob
+from fedlens.federation.engines import Engine
+from fedlens.federation.engines.processes import Processes
 from fedlens.federation.engines.serial import Serial
-from fedlens.federation.local import LocalTraining
 from fedlens.federation.record import RoundResult
 from fedlens.federation.rounds import federate
 from fedlens.federation.setting import Setting, prepare
-from fedlens.models.mlp import CensusMlp
 from fedlens.random import Address
-
-CLIENTS, MALICIOUS, ROW = 4, 2, 2
 
 
 class Spy(Attack):
@@ -70,123 +67,41 @@ def forget() -> Iterator[None]:
     Spy.networks.clear()
 
 
-@pytest.fixture(scope="module")
-def setting() -> Setting:
-    return prepare(experiment(Spy())).with_target(None)
-
-
-@pytest.fixture
-def bench(setting: Setting) -> Bench:
-    """A bench at which the honest clients have been served already."""
-    network = setting.network()
-    weights = network.vector.detach().clone()
-    arena = Arena(torch.zeros(2, len(weights)), torch.zeros(CLIENTS, len(weights)), torch.zeros(2, 360, 10))
-    arena.models[GLOBAL] = weights
-    bench = Bench(setting.dataset, setting.shards, network, setting.experiment.local, setting.root, arena)
-    for client in set(range(CLIENTS)) - {MALICIOUS}:
-        HonestJob(3, client, row=client, cost=1).run(bench)
-    return bench
-
-
-def experiment(attack: Attack, **changes: Any) -> Experiment:
-    plan = {"clients": CLIENTS, "rounds": 3, "local": LocalTraining(steps=3, batch_size=20), "control": False}
-    return Experiment(data=Digits(), model=CensusMlp(), attack=attack, **{**plan, **changes})
-
-
-def look(bench: Bench, setting: Setting, attack: Attack) -> View:
+def look(bench: Bench, setting: Setting, attack: Attack, history: tuple[Observation, ...] = ()) -> View:
     """What the attack sees at the bench in round 3."""
     assert setting.auxiliary is not None
-    MaliciousJob(3, MALICIOUS, ROW, 1, attack, 0.25, setting.auxiliary, ()).run(bench)
+    MaliciousJob(3, MALICIOUS, ROW, 1, attack, 0.25, setting.auxiliary, history).run(bench)
     return Spy.views[-1]
-
-
-def parts_of(thing: Any) -> Iterator[Any]:
-    """What can be reached from `thing` in one step, without going through a class or a module."""
-    if isinstance(thing, Mapping):
-        yield from thing.keys()
-        yield from thing.values()
-    elif isinstance(thing, list | tuple | set | frozenset):
-        yield from thing
-    elif isinstance(thing, types.MethodType):
-        yield from (thing.__self__, thing.__func__)
-    elif isinstance(thing, types.FunctionType):
-        yield from (cell.cell_contents for cell in thing.__closure__ or ())
-        yield from (thing.__defaults__, thing.__kwdefaults__)
-    elif isinstance(thing, functools.partial):
-        yield from (thing.func, thing.args, thing.keywords)
-    if isinstance(thing, Tensor):
-        yield from (thing.grad if thing.is_leaf else None, thing._base)
-    if isinstance(thing, np.ndarray):
-        yield thing.base
-    yield getattr(thing, "__dict__", None)
-    for cls in type(thing).__mro__:
-        slots = vars(cls).get("__slots__", ())
-        yield from (getattr(thing, name, None) for name in ((slots,) if isinstance(slots, str) else slots))
-
-
-def reachable(thing: Any) -> list[Any]:
-    """Everything that can be reached from `thing`."""
-    plain = (type, types.ModuleType, str, bytes, int, float, bool, type(None), torch.dtype, torch.device)
-    found: dict[int, Any] = {}
-    left = [thing]
-    while left:
-        here = left.pop()
-        if id(here) not in found and not isinstance(here, plain):
-            found[id(here)] = here
-            left.extend(parts_of(here))
-    return list(found.values())
-
-
-def tensors(thing: Any) -> list[Tensor]:
-    found = reachable(thing)
-    arrays = [torch.from_numpy(item) for item in found if isinstance(item, np.ndarray) and item.dtype != object]
-    return [item for item in found if isinstance(item, Tensor)] + arrays
-
-
-def span(tensor: Tensor) -> range:
-    storage = tensor.untyped_storage()
-    return range(storage.data_ptr(), storage.data_ptr() + storage.nbytes())
 
 
 def shared(view: View, bench: Bench) -> list[Tensor]:
     """Tensors that can be reached from `view` and share memory with the data, the shards or the arena."""
     data, arena = bench.dataset, bench.arena
     others = [data.train.x, data.train.y, data.test.x, data.test.y, bench.shards.order, bench.shards.offsets]
-    others += [arena.models, arena.updates, arena.log_probabilities]
-    spans = [span(tensor) for tensor in others]
-    assert all(spans)
-    return [
-        tensor
-        for tensor in tensors(view)
-        if any(max(span(tensor).start, other.start) < min(span(tensor).stop, other.stop) for other in spans)
-    ]
+    others += [arena.models, arena.updates, arena.log_probabilities, bench.network.vector, bench.network.gradient]
+    return overlap(view, others)
 
 
 def images(samples: Samples) -> set[bytes]:
     return {image.numpy().tobytes() for image in samples.x}
 
 
-# The walk itself
+# The walk finds it
 
 
-def test_the_walk_finds_what_is_hidden(bench: Bench, setting: Setting) -> None:
+def test_the_walk_finds_what_a_view_should_not_have(bench: Bench, setting: Setting) -> None:
     view = look(bench, setting, Spy())
     assert not shared(view, bench)
     leak = bench.arena.updates[1]
-
-    class Slotted:
-        __slots__ = ("held",)
-
-    slotted = Slotted()
-    slotted.held = leak.view(-1)[5:9]
-    for hidden in (leak, [(leak,)], {"x": leak.numpy()}, lambda: leak, functools.partial(print, leak), slotted):
-        module = setting.network().module
-        module.hidden = hidden
-        network = setting.network()
-        network.module.extra = module
-        assert shared(replace(view, network=network), bench), hidden
+    module = setting.network().module
+    module.hidden = lambda: leak
+    network = setting.network()
+    network.module.extra = module
+    assert shared(replace(view, network=network), bench)
     assert shared(replace(view, shard=Samples(bench.dataset.train.x[:3], bench.dataset.train.y[:3])), bench)
     assert shared(replace(view, others=bench.arena.updates[:2]), bench)
+    assert shared(replace(view, received=bench.arena.models[GLOBAL]), bench)
+    assert shared(replace(view, history=(Observation(1, 0.25, view.weights, leak[:5]),)), bench)
 
 
 # What is seen
@@ -243,6 +158,7 @@ def test_the_rest_of_the_view(bench: Bench, setting: Setting) -> None:
     view = look(bench, setting, Spy())
     assert (view.round, view.alpha, view.history, view.log) == (3, 0.25, (), {})
     assert torch.equal(view.weights, bench.arena.models[GLOBAL])
+    assert torch.equal(view.received, bench.arena.models[GLOBAL])
     assert view.local == setting.experiment.local
 
 
@@ -256,6 +172,30 @@ def test_the_network_holds_the_global_model_after_another_clients_job(
     vector, gradient = Spy.networks[-1]
     assert torch.equal(vector, bench.arena.models[GLOBAL])
     assert not gradient.any()
+
+
+def test_what_is_remembered_is_the_clients_own_copy(bench: Bench, setting: Setting) -> None:
+    size = bench.arena.updates.shape[1]
+    kept = Observation(1, 0.25, torch.ones(size), torch.full((size,), 2.0))
+    view = look(bench, setting, Spy(), (kept,))
+    (seen,) = view.history
+    assert (seen.round, seen.alpha) == (1, 0.25)
+    assert torch.equal(seen.weights, kept.weights)
+    assert torch.equal(seen.update, kept.update)
+    assert not overlap(view, [kept.weights, kept.update])
+    assert not shared(view, bench)
+
+
+def test_under_pre_correction_the_start_is_ahead_of_what_was_received(bench: Bench, setting: Setting) -> None:
+    before = bench.arena.models[GLOBAL]
+    kept = Observation(2, 0.25, before - 1, torch.full_like(before, 2.0))  # the others moved it by ½
+    view = look(bench, setting, Spy(estimate="pre"), (kept,))
+    assert torch.equal(view.received, before)
+    torch.testing.assert_close(view.weights, before + 0.5, rtol=0, atol=1e-6)
+    vector, gradient = Spy.networks[-1]
+    assert torch.equal(vector, view.weights)
+    assert not gradient.any()
+    assert not shared(view, bench)
 
 
 def test_an_omniscient_attack_sees_the_others_updates(bench: Bench, setting: Setting) -> None:
@@ -286,7 +226,7 @@ def test_what_the_view_trains_is_the_honest_update(bench: Bench, setting: Settin
 
 
 def play(attack: Attack, **changes: Any) -> list[RoundResult]:
-    prepared = prepare(experiment(attack, **changes)).with_target(None)
+    prepared = prepare(tiny(attack, **changes)).with_target(None)
     return list(federate(prepared, Serial()))
 
 
@@ -319,3 +259,68 @@ def test_writing_over_the_view_changes_nothing() -> None:
         for seen, kept in zip(one.state.history, other.state.history, strict=True):
             assert torch.equal(seen.weights, kept.weights)
             assert torch.equal(seen.update, kept.update)
+
+
+# In a federation
+
+
+class Searches(Attack):
+    """Looks for what belongs to others, inside the process where it runs."""
+
+    remembers: ClassVar[int] = 2
+
+    def craft(self, view: View) -> Tensor:
+        bench = Watched.bench
+        own = bench.shard(MALICIOUS)
+        others = {image for client in range(CLIENTS) if client != MALICIOUS for image in images(bench.shard(client))}
+        found = tensors(view)
+        pictures = [tensor for tensor in found if tensor.shape[1:] == (1, 8, 8)]
+        rows = [row for place, row in enumerate(bench.arena.updates) if place != ROW and row.any()]
+        forbidden = [known for row in rows for known in (row, view.received + row, view.weights + row)]
+        vectors = [tensor.detach() for tensor in found if tensor.numel() == len(view.weights)]
+        view.log.update(
+            shared=len(shared(view, bench)),
+            tensors=len(found),
+            history=len(view.history),
+            samples=len(
+                set().union(*(images(Samples(picture, picture)) for picture in pictures)) & others - images(own)
+            ),
+            updates=sum(bool(torch.equal(vector.view(-1), known)) for vector in vectors for known in forbidden),
+            known=len(rows),
+            control=len(shared(replace(view, others=bench.arena.updates[:1]), bench)),
+        )
+        return view.train()
+
+
+class Watched:
+    """An engine that notes the bench of its workers, for an attack that searches."""
+
+    bench: ClassVar[Bench]
+
+    @classmethod
+    def note(cls, engine: Engine) -> Engine:
+        start = engine.start
+
+        def noting(bench: Bench) -> None:
+            cls.bench = bench
+            start(bench)
+
+        engine.start = noting  # type: ignore[method-assign]
+        return engine
+
+
+@pytest.mark.parametrize("make", [Serial, lambda: Processes(2)], ids=["serial", "processes"])
+@pytest.mark.parametrize("estimate", [None, "pre"])
+def test_inside_craft_nothing_of_another_client_is_in_reach(make: Any, estimate: Any) -> None:
+    prepared = prepare(tiny(Searches(client=MALICIOUS, estimate=estimate))).with_target(None)
+    with Watched.note(make()) as engine:
+        results = list(federate(prepared, engine))
+    logs = [result.record.attack for result in results]
+    for log, remembered in zip(logs, [0, 1, 2], strict=True):
+        assert log is not None
+        assert (log["shared"], log["samples"], log["updates"]) == (0, 0, 0)
+        assert log["history"] == remembered
+        assert log["tensors"] >= 12 + 2 * remembered
+        assert log["control"] > 0, "the search should find what is there"
+    assert logs[-1] is not None
+    assert logs[-1]["known"] == CLIENTS - 1

@@ -2,7 +2,7 @@ from math import log
 
 import pytest
 import torch
-from attacker import MALICIOUS, ROW, look
+from attacker import BRIEF, MALICIOUS, ROW, look
 from torch import Tensor
 
 from fedlens.attacks.attack import Attack
@@ -80,18 +80,11 @@ def test_whoever_waits_sends_what_an_honest_client_would(
     assert sent.any()
 
 
-SHORT: dict[str, dict[str, object]] = {
-    "explicit-boosting": {"step_cap": 20},
-    "implicit-boosting": {"step_cap": 20},
-    "alternating-minimisation": {"epochs": 1},
-}
-
-
 @pytest.mark.parametrize("name", BUILT_IN["attack"])
 def test_every_attack_acts_from_the_round_of_its_delay(bench: Bench, setting: Setting, name: str) -> None:
     HonestJob(3, MALICIOUS, ROW, 1).run(bench)
     honest = bench.arena.updates[ROW].clone()
-    told, sent = turn(bench, setting, 3, {"name": name, **SHORT.get(name, {}), "delay": 3, "hold_off": 1})
+    told, sent = turn(bench, setting, 3, {"name": name, **BRIEF.get(name, {}), "delay": 3, "hold_off": 1})
     assert (told["acted"], told["reason"]) == (True, None)
     assert told["boost"] == (1 if name == "data-poisoning" else 4)
     assert not torch.allclose(sent, honest, atol=1e-4)
