@@ -116,7 +116,10 @@ def distance(norm: str, update: Tensor, reference: Tensor) -> Tensor:
         tents = 1 - (entries.clamp(-0.2, 0.2)[:, None] - centres).abs() * 500 / 0.4
         return tents.clamp(min=0).sum(dim=0)
 
-    return (shares(update) - shares(reference)).abs().sum() / 2
+    apart = torch.arange(-20, 521)[:, None] - torch.arange(501)
+    spread = torch.exp(-((apart / 5) ** 2) / 2) * (apart.abs() <= 20)
+    spread = (spread / spread[:, 250].sum()).to(update.dtype)
+    return (spread @ (shares(update) - shares(reference))).abs().sum() / 2
 
 
 def reference(view: View, kind: str, epochs: float, estimate: Tensor | None = None) -> Tensor:
