@@ -44,7 +44,7 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-test
 	@echo "Running the tests"
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest --numprocesses auto
 
 acceptance: $(VENV)/.installed-test
 	@echo "Running the long tests"
@@ -54,7 +54,7 @@ check: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
