@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterator
+from typing import get_args
 
 from rich import box
 from rich.markup import escape
@@ -99,6 +100,9 @@ def _parts(kind: str) -> Table:
 def _options(part: type[Config]) -> Iterator[str]:
     for name, field in part.model_fields.items():
         yield f"{name} (required)" if field.is_required() else f"{name}={_yaml(field.default)}"
+        for inner in get_args(field.annotation):
+            if isinstance(inner, type) and issubclass(inner, Config):
+                yield from (f"{name}.{option}" for option in _options(inner))
 
 
 def _yaml(value: object) -> str:
