@@ -154,7 +154,7 @@ def test_keys_are_text() -> None:
 def test_a_prefix_stands_before_the_place() -> None:
     assert message({"width": 5, "oven": {"degres": 3}}, Kitchen, "house").startswith("house.oven.degres: unknown")
     assert message({"width": 5, "widht": 5}, Kitchen, "house").endswith("did you mean house.width?")
-    assert message({}, Kitchen, "house") == "house.width: Field required"
+    assert message({}, Kitchen, "house") == "house.width: needs a value, for it has no default"
     assert message({"width": 1}, Kitchen, "house") == "house: too narrow"
     assert message({"width": 1}, Kitchen) == "too narrow"
 

@@ -80,7 +80,9 @@ def _message(errors: list[ErrorDetails], place: str, owner: type[BaseModel]) -> 
     text = error["msg"].removeprefix("Value error, ")
     if error["type"] == "part":
         return text
-    if error["type"] in {"value_error", "missing"}:
+    if error["type"] == "missing":
+        return f"{place}: needs a value, for it has no default"
+    if error["type"] == "value_error":
         return f"{place}: {text}" if place else text
     wanted = " or ".join(other["msg"].removeprefix("Input should be ") for other in errors[1:])
     text = f"{text} or {wanted}" if wanted else text
