@@ -16,8 +16,9 @@ from fedlens.data.dataset import Data
 from fedlens.data.partition import Dirichlet, Partition
 from fedlens.detection.detector import Detector
 from fedlens.errors import ConfigError
+from fedlens.fields import Part
 from fedlens.models.model import Model
-from fedlens.parts import BUILT_IN, Part, build, describe, name_of, resolve
+from fedlens.parts import BUILT_IN, build, describe, name_of, resolve
 
 BASES = {
     "data": Data,

@@ -18,9 +18,10 @@ from fedlens.data.partition import Iid, Partition
 from fedlens.detection.detector import Detector
 from fedlens.federation.local import LocalTraining
 from fedlens.federation.target import Target
+from fedlens.fields import Part, Parts
 from fedlens.models.mlp import CensusMlp
 from fedlens.models.model import Model
-from fedlens.parts import Part, Parts, name_of
+from fedlens.parts import name_of
 
 VALIDATION_SAMPLES = 2000
 

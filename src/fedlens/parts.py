@@ -7,15 +7,11 @@ name that YAML uses. Nothing registers itself by being imported.
 import importlib
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
-
-from pydantic import GetCoreSchemaHandler
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from fedlens.config import Config, nearest, validate
 from fedlens.errors import ConfigError
@@ -156,69 +152,3 @@ def build(kind: str, value: object, base: type[Config]) -> Config:
 def describe(kind: str, part: Config) -> dict[str, Any]:
     """The mapping from which `build` makes the part again."""
     return {"name": name_of(kind, part), **part.model_dump(mode="json")}
-
-
-@dataclass(frozen=True)
-class Part:
-    """Marks a field that holds a part of this kind: ``Annotated[Rule, Part("aggregation")]``.
-
-    Attributes:
-        kind: the kind of part, which is also the field's name.
-        optional: the class of a part that may be ``none``: ``Annotated[Attack | None, Part("attack", Attack)]``.
-    """
-
-    kind: str
-    optional: type[Config] | None = None
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Validate by `build`, serialise by `describe`."""
-        base = self.optional or source
-
-        def check(value: object) -> Config | None:
-            if self.optional and value in (None, "none", {"name": "none"}):
-                return None
-            try:
-                if self.optional and isinstance(value, Mapping) and value.get("name") == "none":
-                    raise ConfigError(
-                        f"{self.kind}: none has no options; choose another {self.kind}, or leave them out"
-                    )
-                return build(self.kind, value, base)
-            except ConfigError as error:
-                raise PydanticCustomError("part", "{text}", {"text": str(error)}) from error
-
-        def dump(part: Config | None) -> dict[str, Any] | str:
-            return "none" if part is None else describe(self.kind, part)
-
-        return core_schema.no_info_plain_validator_function(
-            check, serialization=core_schema.plain_serializer_function_ser_schema(dump)
-        )
-
-
-@dataclass(frozen=True)
-class Parts:
-    """Marks a field that holds any number of parts: ``Annotated[tuple[Detector, ...], Parts("checks", Detector)]``.
-
-    Attributes:
-        kind: the kind of the parts, which is also the field's name.
-        base: the class that they derive from.
-    """
-
-    kind: str
-    base: type[Config]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Validate each by `build`, serialise each by `describe`; one alone needs no list."""
-
-        def check(value: object) -> tuple[Config, ...]:
-            values = value if isinstance(value, list | tuple) else () if value in (None, "none") else (value,)
-            try:
-                return tuple(build(self.kind, one, self.base) for one in values)
-            except ConfigError as error:
-                raise PydanticCustomError("part", "{text}", {"text": str(error)}) from error
-
-        def dump(parts: tuple[Config, ...]) -> list[dict[str, Any]]:
-            return [describe(self.kind, part) for part in parts]
-
-        return core_schema.no_info_plain_validator_function(
-            check, serialization=core_schema.plain_serializer_function_ser_schema(dump)
-        )

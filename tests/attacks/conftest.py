@@ -5,7 +5,8 @@ import torch
 from attacker import CLIENTS, MALICIOUS, tiny
 
 from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.federation.bench import GLOBAL, Arena, Bench, HonestJob
+from fedlens.federation.bench import GLOBAL, Arena, Bench
+from fedlens.federation.jobs import HonestJob
 from fedlens.federation.setting import Setting, prepare
 
 

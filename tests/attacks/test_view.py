@@ -12,10 +12,11 @@ from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.estimation import Observation
 from fedlens.data.dataset import Samples
 from fedlens.experiment import Experiment
-from fedlens.federation.bench import GLOBAL, Arena, Bench, HonestJob, MaliciousJob
+from fedlens.federation.bench import GLOBAL, Arena, Bench
 from fedlens.federation.engines import Engine
 from fedlens.federation.engines.processes import Processes
 from fedlens.federation.engines.serial import Serial
+from fedlens.federation.jobs import HonestJob, MaliciousJob
 from fedlens.federation.record import RoundResult
 from fedlens.federation.rounds import federate
 from fedlens.federation.setting import Setting, prepare

@@ -8,7 +8,8 @@ from torch import Tensor
 from fedlens.attacks.attack import Attack
 from fedlens.attacks.explicit import ExplicitBoosting
 from fedlens.errors import ConfigError
-from fedlens.federation.bench import Bench, HonestJob, MaliciousJob
+from fedlens.federation.bench import Bench
+from fedlens.federation.jobs import HonestJob, MaliciousJob
 from fedlens.federation.setting import Setting
 from fedlens.parts import BUILT_IN, build
 

@@ -16,10 +16,11 @@ from torch import Tensor
 
 from fedlens.attacks.estimation import EstimateError, Observation, previous_step
 from fedlens.detection.detector import Inspection
-from fedlens.federation.bench import GLOBAL, MALICIOUS, Arena, Bench, EvaluationJob, HonestJob, Job, MaliciousJob
-from fedlens.federation.combining import Combined, combine
+from fedlens.federation.bench import GLOBAL, MALICIOUS, Arena, Bench, Job
+from fedlens.federation.combining import combine
 from fedlens.federation.engines import Engine
 from fedlens.federation.evaluate import BLOCK, Quality, quality, success
+from fedlens.federation.jobs import EvaluationJob, HonestJob, MaliciousJob
 from fedlens.federation.record import RoundRecord, RoundResult
 from fedlens.federation.screening import screen
 from fedlens.federation.setting import Setting
@@ -104,7 +105,8 @@ class Federation:
         screening = screen(self.setting.experiment.detectors, seen, self.engine)
 
         screened = time.perf_counter()
-        combined = self._aggregate(seen, screening.kept, state)
+        address = self.setting.root.at("aggregation", round_)
+        combined = combine(self.setting.experiment.aggregation, seen, screening.kept, address, state.rule)
         after = FederationState(round_, state.weights + combined.update, state.history, combined.state)
         self.arena.models[GLOBAL] = after.weights
         if row is not None:
@@ -167,10 +169,6 @@ class Federation:
 
         self.progress(done, total)
         return [pair for jobs in stages for pair in zip(jobs, self.engine.run(jobs, count), strict=True)]
-
-    def _aggregate(self, seen: Inspection, kept: list[int], state: FederationState) -> Combined:
-        rule, address = self.setting.experiment.aggregation, self.setting.root.at("aggregation", seen.round)
-        return combine(rule, seen, kept, address, state.rule)
 
     def _remember(self, state: FederationState, seen: Observation) -> FederationState:
         """`state` with what the malicious client has seen, as far back as its attack remembers."""

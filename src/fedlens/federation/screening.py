@@ -9,8 +9,8 @@ from torch import Tensor
 
 from fedlens.detection.detector import Detector, Inspection, Validation, Verdict
 from fedlens.errors import ClientError
-from fedlens.federation.bench import ValidationJob
 from fedlens.federation.engines import Engine
+from fedlens.federation.jobs import ValidationJob
 
 
 @dataclass(frozen=True)
