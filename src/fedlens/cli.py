@@ -110,12 +110,9 @@ def _print_flags(result: "Run") -> None:
 
 
 def _print_suggestions(result: "Run") -> None:
-    out.print("\nNext:")
-    out.print(f"  fedlens show {result.path}", markup=False, soft_wrap=True)
-    if result.experiment.attack is None:
-        out.print(f"  fedlens run {result.path} -o attack=explicit-boosting", markup=False, soft_wrap=True)
-    else:
-        out.print(f"  fedlens run {result.path} -o attack.boost=2", markup=False, soft_wrap=True)
+    change = "attack.boost=2" if result.experiment.attack else "attack=explicit-boosting"
+    for line in ("\nNext:", f"  fedlens show {result.path}", f"  fedlens run {result.path} -o {change}"):
+        out.print(line, markup=False, soft_wrap=True)
 
 
 @app.command()
