@@ -37,9 +37,7 @@ def test_the_papers_scale_is_the_papers(name: str) -> None:
     assert fashion or isinstance(experiment.model, CensusMlp)
     assert experiment.local.batch_size == (100 if fashion else 50)
     assert (experiment.clients, experiment.cohort_size) in {(10, 10), (100, 10)}
-    whole = {10: 40, 100: 50}[experiment.clients]
-    early = name.startswith(("fig2", "fig5"))  # claims about the first rounds
-    assert experiment.rounds == whole or (early and experiment.rounds in {5, 10})
+    assert experiment.rounds == {10: 40, 100: 50}[experiment.clients]
 
 
 @pytest.mark.parametrize("name", [name for name in FIGURES if not name.endswith("-paper")])

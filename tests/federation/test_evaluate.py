@@ -74,3 +74,13 @@ def test_what_is_told_is_plain() -> None:
     kinds = [type(value) for value in (found.confidence[0], found.predicted[0], found.met, found.success)]
     assert kinds == [float, int, int, bool]
     assert type(quality(PREDICTIONS, torch.tensor([0, 1, 1, 0])).loss) is float
+
+
+def test_what_is_not_a_number_is_no_prediction() -> None:
+    """The highest of NaNs is the first, which must not count as class 0."""
+    predictions = torch.tensor([[0.9, 0.1], [torch.nan, torch.nan]]).log()
+    labels = torch.tensor([0, 0])
+    assert quality(predictions, labels).accuracy == 0.5
+    wanted = Auxiliary(torch.zeros(1, 1), torch.tensor([1]), torch.tensor([0]), torch.tensor([1]))
+    found = success(predictions, wanted)
+    assert (found.confidence, found.true_confidence, found.met, found.success) == ([0], [0], 0, False)

@@ -7,6 +7,7 @@ import torch
 from small import small
 from torch import Tensor
 
+from fedlens.aggregation.clipping import NormClipping
 from fedlens.aggregation.rule import Aggregate, Received, Rule
 from fedlens.detection.detector import Detector, Inspection, Verdict
 from fedlens.errors import ClientError
@@ -227,3 +228,90 @@ def test_engines_agree_on_checks() -> None:
 def test_a_check_that_fails_is_named(how: str, message: str) -> None:
     with pytest.raises(ClientError, match=f"Broken {message}"):
         play(small(checks=(Broken(how=how),)))
+
+
+class Odd(Detector):
+    """Gives verdicts as strangers' code might."""
+
+    how: str = "column"
+
+    def inspect(self, seen: Inspection) -> Verdict:
+        count = len(seen.updates)
+        scores, flagged = torch.zeros(count, dtype=torch.float64), torch.zeros(count, dtype=torch.bool)
+        if self.how == "mutates":
+            seen.updates.zero_()
+        return {
+            "column": Verdict(scores, flagged[:, None]),
+            "nothing": None,
+            "numbers": Verdict(scores, flagged.long()),
+            "detail": Verdict(scores, flagged, {"size": 3.0}),  # type: ignore[dict-item]
+            "tensor": Verdict(scores, flagged, {"size": list(scores)}),  # type: ignore[dict-item]
+            "name": Verdict(scores, flagged, {"flagged": [1.0] * count}),
+            "table": Verdict(scores, flagged, {}, {"all": [1] * count}),  # type: ignore[dict-item]
+            "mutates": Verdict(scores, flagged),
+        }[self.how]  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize("how", ["column", "nothing", "numbers", "detail", "tensor", "name", "table"])
+def test_an_odd_verdict_is_refused(how: str) -> None:
+    with pytest.raises(ClientError, match="Odd gave no finite score, decision and details"):
+        play(small(rounds=1, checks=(Odd(how=how, action="reject"),)))
+
+
+def test_a_check_that_changes_the_updates_is_refused() -> None:
+    with pytest.raises(ClientError, match="Odd changed the updates or the weights in round 1"):
+        play(small(rounds=1, checks=(Odd(how="mutates"),)))
+
+
+class Vague(Rule):
+    """Gives aggregates as strangers' code might."""
+
+    averages: ClassVar[bool] = True
+    how: str = "fine"
+
+    def aggregate(self, received: Received) -> Aggregate:
+        update = received.updates.mean(0)
+        return {
+            "fine": Aggregate(update),
+            "nothing": None,
+            "double": Aggregate(update.double()),
+            "short": Aggregate(update, received.alpha[:-1]),
+            "nan": Aggregate(update, received.alpha * torch.nan),
+        }[self.how]  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("nothing", "no finite update"),
+        ("double", "no finite update of .* entries of torch.float32"),
+        ("short", "no finite share for each of 4 updates"),
+        ("nan", "no finite share for each of 4 updates"),
+    ],
+)
+def test_an_odd_aggregate_is_refused(how: str, message: str) -> None:
+    with pytest.raises(ClientError, match=f"rule Vague gave {message}"):
+        play(small(rounds=1, aggregation=Vague(how=how)))
+
+
+def test_noise_is_another_in_every_round() -> None:
+    rule = NormClipping(max_norm=1e-9, noise=1)
+    experiment = small(rounds=2, attack=None, aggregation=rule)
+    start = prepare(experiment).network().vector.detach()
+    first, second = (result.state.weights for result in play(experiment))
+    assert float((second - first - (first - start)).abs().max()) > 1
+
+
+def test_rejecting_takes_no_memory_for_another_matrix() -> None:
+    updates = torch.arange(40.0).view(4, 10)
+    seen = Inspection(1, torch.zeros(10), updates, torch.full((4,), 0.25).double(), Layout(()))
+    places: list[int] = []
+
+    class Where(Rule):
+        def aggregate(self, received: Received) -> Aggregate:
+            places.append(received.updates.data_ptr())
+            return Aggregate(received.updates.sum(0))
+
+    combined = combine(Where(), seen, [1, 3], Address.root(0), {})
+    assert places == [updates.data_ptr()]
+    assert combined.update.tolist() == [10 + 30 + 2 * column for column in range(10)]

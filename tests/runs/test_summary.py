@@ -99,3 +99,18 @@ def test_a_rule_that_is_told_the_number_of_attackers_is_flagged() -> None:
 
     assert found(Krum(f=1)) == ["oracle f: the rule is told the true number of attackers, f = 1"]
     assert found(Krum(f=2)) == found(Mean()) == []
+
+
+def test_a_rule_that_tells_shares_sometimes() -> None:
+    records = [
+        record(1, [1, 4, 5], shares=None),
+        record(2, [1, 4, 5], shares=[0, 0, 0], skipped="too few"),
+        record(3, [1, 4, 5], shares=[0, 1.0, 0]),
+    ]
+    defence = summarise(ATTACKED, records, None)["defence"]
+    assert (defence["rounds"], defence["chosen"], defence["share"]) == (3, 1, 0.5)
+
+
+def test_who_is_alone_was_not_chosen() -> None:
+    defence = summarise(ATTACKED, [record(1, [4], shares=[1.0])], None)["defence"]
+    assert (defence["chosen"], defence["share"]) == (None, 1)

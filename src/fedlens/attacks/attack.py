@@ -3,7 +3,8 @@
 A malicious client does not collude. It sees its own shard, its auxiliary samples, the global weights of the rounds in
 which it was chosen, the weight α_m that the server announces, and what it sent itself. `View` holds that and nothing
 else: no seed, no other client's data, no other client's update. An attack that needs the others' updates must declare
-itself `omniscient`, and every result of it says so.
+itself `omniscient`, and every result of it says so. This is about what an attack is given: a run is no sandbox, and
+code that sets out to can guess a small seed from its address.
 """
 
 from dataclasses import dataclass, field, replace

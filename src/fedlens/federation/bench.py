@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.partition import Shards
@@ -90,8 +90,10 @@ def accept(update: Tensor, row: Tensor, sender: str) -> None:
     """Put an update into its `row` of the arena (both of shape ``[d]``).
 
     Raises:
-        ClientError: the update has another shape or type, or entries that are not finite.
+        ClientError: the update is no plain tensor, has another shape or type, or entries that are not finite.
     """
+    if type(update) not in {Tensor, nn.Parameter}:  # a subclass would be handed the row, and with it the whole arena
+        raise ClientError(f"{sender} sent a {type(update).__name__}, expected a plain torch.Tensor")
     if update.shape != row.shape or update.dtype != row.dtype:
         found = f"{update.dtype} of shape {tuple(update.shape)}"
         raise ClientError(f"{sender} sent an update of {found}, expected {row.dtype} of shape {tuple(row.shape)}")

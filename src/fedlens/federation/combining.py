@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fedlens.aggregation.rule import Received, Rule
+from fedlens.aggregation.rule import Aggregate, Received, Rule
 from fedlens.detection.detector import Inspection
 from fedlens.errors import ClientError
 from fedlens.random import Address
@@ -32,6 +32,8 @@ class Combined:
 def combine(rule: Rule, seen: Inspection, kept: list[int], address: Address, state: Mapping[str, Tensor]) -> Combined:
     """Aggregate the rows `kept`, whose weights are renormalised; leave the model alone where the rule needs more.
 
+    The rows are moved together within the updates, which are not what they were afterwards.
+
     Raises:
         ClientError: the rule failed, or gave no finite update.
     """
@@ -39,19 +41,34 @@ def combine(rule: Rule, seen: Inspection, kept: list[int], address: Address, sta
     if len(kept) < rule.minimum:
         reason = f"{len(kept)} of {count} updates passed the checks, and the rule needs {rule.minimum}"
         return Combined(torch.zeros_like(seen.weights), [0.0] * count, state, reason)
-    updates, alpha = seen.updates, seen.alpha
+    for row, place in enumerate(kept):
+        if row != place:
+            seen.updates[row] = seen.updates[place]
+    updates, alpha = seen.updates[: len(kept)], seen.alpha
     if len(kept) < count:
-        updates, alpha = updates[kept], alpha[kept] / alpha[kept].sum()
+        alpha = alpha[kept] / alpha[kept].sum()
     name = type(rule).__name__
     try:
         aggregate = rule.aggregate(Received(updates, alpha, seen.layout, address, state))
     except Exception as error:
         raise ClientError(f"rule {name} failed in round {seen.round}: {type(error).__name__}: {error}") from error
-    if aggregate.update.shape != seen.weights.shape or not bool(torch.isfinite(aggregate.update).all()):
-        raise ClientError(f"rule {name} gave no finite update of {seen.layout.size} entries in round {seen.round}")
+    if not isinstance(aggregate, Aggregate) or not _fits(aggregate.update, seen.weights):
+        raise ClientError(
+            f"rule {name} gave no finite update of {seen.layout.size} entries of {seen.weights.dtype} "
+            f"in round {seen.round}"
+        )
+    if aggregate.shares is not None and not _fits(aggregate.shares, alpha, alike=False):
+        raise ClientError(f"rule {name} gave no finite share for each of {len(kept)} updates in round {seen.round}")
     shares = None
     if aggregate.shares is not None:
         shares = [0.0] * count
         for row, share in zip(kept, aggregate.shares.tolist(), strict=True):
             shares[row] = share
     return Combined(aggregate.update, shares, aggregate.state)
+
+
+def _fits(found: Tensor, model: Tensor, *, alike: bool = True) -> bool:
+    """Whether a tensor is finite and shaped like `model`, and of its type where it has to be `alike`."""
+    if not isinstance(found, Tensor) or found.shape != model.shape or (alike and found.dtype != model.dtype):
+        return False
+    return bool(torch.isfinite(found).all())

@@ -46,11 +46,15 @@ class Success:
     success: bool
 
 
+def right(log_probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Which of the predictions ``[n, classes]`` are `labels` (``[n]``); no prediction is one that is not a number."""
+    return (log_probabilities.argmax(dim=1) == labels) & ~log_probabilities.isnan().any(dim=1)
+
+
 def quality(log_probabilities: Tensor, labels: Tensor) -> Quality:
     """The quality of predictions ``[n, classes]`` for samples of classes `labels` (``[n]``)."""
-    right = log_probabilities.argmax(dim=1) == labels
     classes = log_probabilities.shape[1]
-    hits = torch.bincount(labels[right], minlength=classes).tolist()
+    hits = torch.bincount(labels[right(log_probabilities, labels)], minlength=classes).tolist()
     counts = torch.bincount(labels, minlength=classes).tolist()
     return Quality(
         accuracy=sum(hits) / len(labels),
@@ -63,10 +67,11 @@ def success(log_probabilities: Tensor, auxiliary: Auxiliary) -> Success:
     """What test-set predictions ``[n, classes]`` say about the attacker's samples."""
     rows = log_probabilities[auxiliary.index].double()
     predicted = rows.argmax(dim=1)
-    met = int((predicted == auxiliary.target).sum())
+    met = int(right(rows, auxiliary.target).sum())
+    probabilities = rows.exp().nan_to_num(nan=0)
     return Success(
-        confidence=rows.gather(1, auxiliary.target[:, None]).exp().squeeze(1).tolist(),
-        true_confidence=rows.gather(1, auxiliary.true[:, None]).exp().squeeze(1).tolist(),
+        confidence=probabilities.gather(1, auxiliary.target[:, None]).squeeze(1).tolist(),
+        true_confidence=probabilities.gather(1, auxiliary.true[:, None]).squeeze(1).tolist(),
         predicted=predicted.tolist(),
         met=met,
         success=met == len(predicted),

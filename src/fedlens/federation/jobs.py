@@ -8,10 +8,14 @@ import torch
 
 from fedlens.attacks.attack import Attack, Auxiliary, View
 from fedlens.attacks.estimation import Observation
+from fedlens.errors import ClientError
 from fedlens.federation.bench import GLOBAL, Bench, accept, plain
-from fedlens.federation.evaluate import BLOCK
+from fedlens.federation.evaluate import BLOCK, right
 from fedlens.federation.local import train
 from fedlens.models.network import Network
+
+RESERVED = {"acted", "reason", "alpha", "estimate_error", "estimate_cosine"}
+"""What the simulator says of an attack, which the attack itself therefore cannot log."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,8 @@ class MaliciousJob:
         reason = self.attack.waits(view)
         update = view.train() if reason else self.attack.corrected(view)
         accept(update, bench.arena.updates[self.row], self.name)
+        if taken := RESERVED & view.log.keys():
+            raise ClientError(f"{self.name} logged {', '.join(sorted(taken))}, which the simulator says; rename it")
         return {"acted": reason is None, "reason": reason, "alpha": self.alpha, **plain(view.log, self.name)}
 
 
@@ -132,8 +138,8 @@ class ValidationJob:
             alpha[self.row] = 0
             update = (alpha / alpha.sum().clamp(min=torch.finfo(alpha.dtype).tiny)).to(updates) @ updates
         bench.network.load(bench.arena.models[GLOBAL] + update)
-        right = 0
+        count = 0
         for start in range(0, len(samples), BLOCK):
             block = bench.network.log_probabilities(samples.x[start : start + BLOCK])
-            right += int((block.argmax(dim=1) == samples.y[start : start + BLOCK]).sum())
-        return {"accuracy": right / len(samples)}
+            count += int(right(block, samples.y[start : start + BLOCK]).sum())
+        return {"accuracy": count / len(samples)}

@@ -7,7 +7,7 @@ evaluate.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from typing import Any
 
@@ -92,13 +92,18 @@ class Federation:
 
     def play(self, state: FederationState) -> RoundResult:
         """The round after `state`."""
-        began = time.perf_counter()
-        round_ = state.round + 1
+        began, round_ = time.perf_counter(), state.round + 1
         cohort = self.setting.cohort(round_)
         alpha = self.setting.alpha(cohort)
         self.arena.models[GLOBAL] = state.weights
         log = self._train(round_, cohort, alpha, state)
-        row = cohort.index(self.setting.experiment.malicious) if log is not None else None
+        history = state.history
+        if log is not None:
+            row = cohort.index(self.setting.experiment.malicious)
+            log |= self._estimate_error(log, alpha, row, state)
+            sent = self.arena.updates[row].clone()
+            self.arena.models[MALICIOUS] = state.weights + sent
+            history = self._remembered((*history, Observation(round_, float(alpha[row]), state.weights, sent)))
 
         trained = time.perf_counter()
         seen = Inspection(round_, state.weights, self.arena.updates, alpha, self.layout)
@@ -107,28 +112,24 @@ class Federation:
         screened = time.perf_counter()
         address = self.setting.root.at("aggregation", round_)
         combined = combine(self.setting.experiment.aggregation, seen, screening.kept, address, state.rule)
-        after = FederationState(round_, state.weights + combined.update, state.history, combined.state)
+        after = FederationState(round_, state.weights + combined.update, history, combined.state)
         self.arena.models[GLOBAL] = after.weights
-        if row is not None:
-            self.arena.models[MALICIOUS] = state.weights + self.arena.updates[row]
-            sent = self.arena.updates[row].clone()
-            after = self._remember(after, Observation(round_, float(alpha[row]), state.weights, sent))
 
         aggregated = time.perf_counter()
-        qualities = self._evaluate(round_, [GLOBAL] if row is None else [GLOBAL, MALICIOUS])
+        qualities = self._evaluate(round_, [GLOBAL] if log is None else [GLOBAL, MALICIOUS])
         predictions, auxiliary = self.arena.log_probabilities[GLOBAL].clone(), self.setting.auxiliary
         record = RoundRecord(
             round=round_,
             cohort=cohort,
-            attacker=row is not None,
+            attacker=log is not None,
             shares=combined.shares,
             checks=screening.checks,
             rejected=[client for row, client in enumerate(cohort) if row not in screening.kept],
             skipped=combined.skipped,
             quality=qualities[GLOBAL],
             target=None if auxiliary is None else success(predictions, auxiliary),
-            malicious=None if row is None else qualities[MALICIOUS],
-            attack=None if log is None else log | self._estimate_error(log, alpha, row, state),
+            malicious=None if log is None else qualities[MALICIOUS],
+            attack=log,
         )
         seconds = {
             "training": trained - began,
@@ -170,18 +171,18 @@ class Federation:
         self.progress(done, total)
         return [pair for jobs in stages for pair in zip(jobs, self.engine.run(jobs, count), strict=True)]
 
-    def _remember(self, state: FederationState, seen: Observation) -> FederationState:
-        """`state` with what the malicious client has seen, as far back as its attack remembers."""
+    def _remembered(self, seen: tuple[Observation, ...]) -> tuple[Observation, ...]:
+        """What of it the malicious client keeps, as far back as its attack remembers."""
         attack = self.setting.experiment.attack
         kept = max(attack.remembers, int(attack.estimates)) if attack is not None else 0
-        return replace(state, history=(*state.history, seen)[-kept:] if kept else ())
+        return seen[-kept:] if kept else ()
 
     def _estimate_error(
-        self, log: dict[str, Any], alpha: Tensor, row: int | None, state: FederationState
+        self, log: dict[str, Any], alpha: Tensor, row: int, state: FederationState
     ) -> dict[str, float | None]:
         """How wrong the attack's estimate of the others was, where it made one."""
         attack = self.setting.experiment.attack
-        if row is None or attack is None or not (attack.estimates and log["acted"] and state.history):
+        if attack is None or not (attack.estimates and log["acted"] and state.history):
             return {}
         weighted = alpha.clone()
         weighted[row] = 0

@@ -59,14 +59,39 @@ def validate(seen: Inspection, engine: Engine) -> Validation:
 
 
 def _verdict(name: str, detector: Detector, seen: Inspection) -> Verdict:
+    versions = [seen.updates._version, seen.weights._version]
     try:
         verdict = detector.inspect(seen)
     except Exception as error:
         raise ClientError(f"check {name} failed in round {seen.round}: {type(error).__name__}: {error}") from error
-    count = len(seen.updates)
-    lengths = [len(part) for part in (verdict.scores, verdict.flagged, *verdict.details.values())]
-    if set(lengths) != {count} or not bool(torch.isfinite(verdict.scores).all()):
+    if versions != [seen.updates._version, seen.weights._version]:
+        raise ClientError(f"check {name} changed the updates or the weights in round {seen.round}; let it copy them")
+    if not _sound(verdict, len(seen.updates)):
         raise ClientError(
-            f"check {name} gave no finite score, decision and details for each of {count} clients in round {seen.round}"
+            f"check {name} gave no finite score, decision and details for each of {len(seen.updates)} clients "
+            f"in round {seen.round}"
         )
     return verdict
+
+
+def _sound(verdict: object, count: int) -> bool:
+    """Whether a verdict, perhaps of a stranger's check, is what it should be."""
+    if not isinstance(verdict, Verdict):
+        return False
+    tensors = (verdict.scores, verdict.flagged, *verdict.tables.values())
+    if not all(isinstance(tensor, Tensor) and tensor.shape[:1] == (count,) for tensor in tensors):
+        return False
+    details = verdict.details.values()
+    return (
+        verdict.scores.shape == verdict.flagged.shape == (count,)
+        and verdict.flagged.dtype == torch.bool
+        and bool(torch.isfinite(verdict.scores).all())
+        and all(isinstance(detail, list) and len(detail) == count for detail in details)
+        and not {"scores", "flagged"} & verdict.details.keys()
+        and all(isinstance(number, int | float) for detail in details for entry in detail for number in _numbers(entry))
+    )
+
+
+def _numbers(entry: object) -> list[object]:
+    """The numbers of a detail's entry, which is one or a list of some."""
+    return entry if isinstance(entry, list) else [entry]

@@ -83,7 +83,8 @@ def _defence(experiment: Experiment, records: list[Record]) -> Record | None:
         for record in present
     ]
     known = [share for share in shares if share is not None]
-    single = bool(known) and all(max(record["shares"], default=0) in {0, 1} for record in present)
+    told = [record["shares"] for record in present if record["shares"] is not None and record["skipped"] is None]
+    single = bool(told) and all(len(shares) > 1 and max(shares) == 1 for shares in told)
     return {
         "rounds": len(present),
         "rejected": sum(experiment.malicious in record["rejected"] for record in present),
