@@ -13,7 +13,7 @@ help:
 	@echo "make acceptance  run the long tests, which train on the full data"
 	@echo "make check       format check, lint, types, tests (what pre-commit runs)"
 	@echo "make format      format the code"
-	@echo "make bench       time the engines against a bare PyTorch loop"
+	@echo "make bench       time the engines against a bare PyTorch loop, and the aggregation rules against PyTorch's"
 	@echo "make clean       remove $(VENV) and caches"
 
 $(VENV)/bin/python:
@@ -63,6 +63,7 @@ format: $(VENV)/.installed-dev
 bench: $(VENV)/.installed-test
 	@echo "Timing the engines; leave the machine alone meanwhile"
 	@$(BIN)/python benchmarks/bench.py
+	@$(BIN)/python benchmarks/aggregation.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

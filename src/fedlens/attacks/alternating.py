@@ -62,13 +62,13 @@ class AlternatingMinimisation(Attack):
     def craft(self, view: View) -> Tensor:
         """The total displacement, shape ``[d]``; logs the steps of both kinds, the malicious loss reached and λ."""
         network, factor = view.network, self.factor(view.alpha)
+        plan = view.local.over(self.epochs)
+        steps = plan.steps_for(len(view.shard))
+        turns = self._turns(steps, ceil(len(view.shard) / plan.batch_size))
         reference = self.constraint.find_reference(view, self.epochs) if self.constraint else None
         network.load(view.weights)
         goal = GOALS[self.objective](view)
         benign, malicious = view.local.new_optimizer(network), view.local.new_optimizer(network)
-        plan = view.local.over(self.epochs)
-        steps = plan.steps_for(len(view.shard))
-        turns = self._turns(steps, ceil(len(view.shard) / plan.batch_size))
         taken = 0
         with network.training(view.address):
             for place, batch in enumerate(batches(view.shard, plan, view.address)):

@@ -180,7 +180,7 @@ class Federation:
     def _estimate_error(
         self, log: dict[str, Any], alpha: Tensor, row: int, state: FederationState
     ) -> dict[str, float | None]:
-        """How wrong the attack's estimate of the others was, where it made one."""
+        """How wrong the attack's estimate of Σ α_j δ_j over the others was, whatever checks and rule make of it."""
         attack = self.setting.experiment.attack
         if attack is None or not (attack.estimates and log["acted"] and state.history):
             return {}
