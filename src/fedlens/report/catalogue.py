@@ -29,15 +29,15 @@ TITLES = {
 def catalogue() -> Iterator[Table]:
     """A table of presets, one of an experiment's options, and one for each kind of part."""
     table = Table(title="Presets: fedlens run NAME", title_justify="left", box=box.SIMPLE_HEAD)
-    for column in ("name", "what it is", "what the paper says of it", "cost", "cost of NAME-paper"):
-        table.add_column(column, overflow="fold")
+    for column in ("name", "what it is, and what the paper says of it", "cost", "NAME-paper"):
+        table.add_column(column, overflow="fold", no_wrap=column == "name")
     known_presets = presets()
     in_full = {preset.full for preset in known_presets.values()}
     for name, preset in known_presets.items():
         if name not in in_full:
-            claims = "; ".join(f"{number}: {claim}" for number, claim in preset.claims.items())
+            claims = [f"{number}: {claim}" for number, claim in preset.claims.items()]
             full = _duration(known_presets[preset.full].minutes) if preset.full else ""
-            table.add_row(name, escape(preset.values["about"]), escape(claims), _duration(preset.minutes), full)
+            table.add_row(name, escape("\n".join([preset.values["about"], *claims])), _duration(preset.minutes), full)
     table.caption = (
         "fig1 to fig10: the paper's figures; NAME-paper has the paper's own model, E and T. Costs are for 2 cores; "
         "the benign twin, made once for each setting, is not in them."
