@@ -22,7 +22,7 @@ from torch import Tensor
 
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.boosting import boosted
-from fedlens.attacks.constraint import Constraint
+from fedlens.attacks.constraint import Constraint, Distance
 from fedlens.attacks.objective import GOALS, Goal, Objective, require_target
 from fedlens.federation.local import batches
 from fedlens.federation.optimizers import Optimizer
@@ -57,7 +57,7 @@ class AlternatingMinimisation(Attack):
     @property
     def estimates(self) -> bool:
         """See `Attack.estimates`."""
-        return self.estimate is not None or (self.constraint is not None and self.constraint.reference == "others")
+        return super().estimates or (self.constraint is not None and self.constraint.reference == "others")
 
     def craft(self, view: View) -> Tensor:
         """The total displacement, shape ``[d]``; logs the steps of both kinds, the malicious loss reached and λ."""
@@ -65,7 +65,7 @@ class AlternatingMinimisation(Attack):
         plan = view.local.over(self.epochs)
         steps = plan.steps_for(len(view.shard))
         turns = self._turns(steps, ceil(len(view.shard) / plan.batch_size))
-        reference = self.constraint.find_reference(view, self.epochs) if self.constraint else None
+        term = self._constraint_term(view)
         network.load(view.weights)
         goal = GOALS[self.objective](view)
         benign, malicious = view.local.new_optimizer(network), view.local.new_optimizer(network)
@@ -75,8 +75,8 @@ class AlternatingMinimisation(Attack):
                 if self.order == "malicious-first" and place in turns:
                     taken += self._malicious_step(view, goal, malicious, factor)
                 network.backward(batch.x, batch.y)
-                if reference is not None:
-                    self._constrain(view, reference)
+                if term is not None:
+                    term(network.vector).backward()  # type: ignore[no-untyped-call]
                 benign.step()
                 if self.order == "benign-first" and place in turns:
                     taken += self._malicious_step(view, goal, malicious, factor)
@@ -105,15 +105,13 @@ class AlternatingMinimisation(Attack):
             network.load(before + boost)
         return taken
 
-    def _constrain(self, view: View, reference: Tensor) -> None:
-        """Add the gradient of the distance constraint to the network's."""
-        assert self.constraint is not None
+    def _constraint_term(self, view: View) -> Distance | None:
+        """What the benign steps' loss gains, as a function of the weights, if there is a constraint."""
+        if self.constraint is None:
+            return None
+        weights = [part for part in view.network.layout.slices if part.kind == "weight"]
 
         def entries(vector: Tensor) -> Tensor:
-            layout = view.network.layout
-            if not self.weights_only:
-                return vector
-            return torch.cat([vector[part.start : part.stop] for part in layout.slices if part.kind == "weight"])
+            return torch.cat([vector[part.start : part.stop] for part in weights]) if self.weights_only else vector
 
-        term = self.constraint.term(view.network.vector, reference, view.received, entries)
-        term.backward()  # type: ignore[no-untyped-call]
+        return self.constraint.term(self.constraint.find_reference(view, self.epochs), view.received, entries)

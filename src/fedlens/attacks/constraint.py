@@ -34,19 +34,30 @@ BINS, LIMIT = 500, 0.2
 SMOOTHING = 5.0
 
 
-def half_squared_l2(update: Tensor, reference: Tensor) -> Tensor:
-    """½ ‖update − reference‖² of two vectors ``[m]``."""
-    return (update - reference).square().sum() / 2
+Distance = Callable[[Tensor], Tensor]
+"""How far a vector ``[m]`` is from a reference, whose part in it was worked out once."""
 
 
-def wasserstein(update: Tensor, reference: Tensor) -> Tensor:
-    """Wasserstein-1 distance between the distributions of the entries of two vectors ``[m]``."""
-    return (update.sort().values - reference.sort().values).abs().mean()
+def half_squared_l2(reference: Tensor) -> Distance:
+    """½ ‖update − reference‖² of vectors ``[m]``."""
+    return lambda update: (update - reference).square().sum() / 2
 
 
-def total_variation(update: Tensor, reference: Tensor) -> Tensor:
-    """Total variation between the smoothed distributions of the entries of two vectors ``[m]``; 0 to 1."""
-    return smoothed(soft_histogram(update) - soft_histogram(reference)).abs().sum() / 2
+def wasserstein(reference: Tensor) -> Distance:
+    """Wasserstein-1 distance between the distributions of the entries of vectors ``[m]``."""
+    order = reference.sort().values
+    return lambda update: (update.sort().values - order).abs().mean()
+
+
+def total_variation(reference: Tensor) -> Distance:
+    """Total variation between the smoothed distributions of the entries of vectors ``[m]``; 0 to 1."""
+    shares = soft_histogram(reference)
+    return lambda update: smoothed(soft_histogram(update) - shares).abs().sum() / 2
+
+
+def summed(distance: Distance) -> Distance:
+    """A distance per entry as one over all entries."""
+    return lambda update: len(update) * distance(update)
 
 
 def smoothed(shares: Tensor) -> Tensor:
@@ -69,10 +80,10 @@ def soft_histogram(entries: Tensor) -> Tensor:
 
 Norm = Literal["l2", "wasserstein", "total-variation"]
 
-TERMS: Mapping[Norm, Callable[[Tensor, Tensor], Tensor]] = {
+TERMS: Mapping[Norm, Callable[[Tensor], Distance]] = {
     "l2": half_squared_l2,
-    "wasserstein": lambda update, reference: len(update) * wasserstein(update, reference),
-    "total-variation": lambda update, reference: len(update) * total_variation(update, reference),
+    "wasserstein": lambda reference: summed(wasserstein(reference)),
+    "total-variation": lambda reference: summed(total_variation(reference)),
 }
 
 
@@ -106,13 +117,13 @@ class Constraint(Config):
         plan = max(view.local, own, key=lambda plan: plan.steps_for(len(view.shard)))
         return view.weights + train(view.network, view.weights, view.shard, plan, view.address.at("reference"))
 
-    def term(self, weights: Tensor, reference: Tensor, received: Tensor, entries: Callable[[Tensor], Tensor]) -> Tensor:
-        """What the loss gains at `weights`, a number through which gradients flow.
+    def term(self, reference: Tensor, received: Tensor, entries: Callable[[Tensor], Tensor]) -> Distance:
+        """What the loss gains, as a function of the present weights w (shape ``[d]``) through which gradients flow.
 
         Args:
-            weights: present weights w, shape ``[d]``.
             reference: w_ref, shape ``[d]``.
             received: w_G^t, shape ``[d]``.
             entries: picks those that the constraint touches, ``[d]`` to ``[m]``.
         """
-        return self.rho * TERMS[self.norm](entries(weights - received), entries(reference - received))
+        distance = TERMS[self.norm](entries(reference - received))
+        return lambda weights: self.rho * distance(entries(weights - received))
