@@ -19,13 +19,13 @@ def read(source: str) -> dict[str, Any]:
         ConfigError: there is no such preset or file, or it holds no mapping.
     """
     path = Path(source)
+    bare = path.name == source and not path.suffix  # else it cannot be a preset, and none need be parsed
+    if bare and source in presets():
+        return presets()[source].values
     if path.is_dir():
         path /= "experiment.yaml"
-    known = presets()
-    if source in known:
-        return known[source].values
     if not path.is_file():
-        raise ConfigError(f"there is no preset or file {source!r}; {nearest(source, known)}")
+        raise ConfigError(f"there is no preset or file {source!r}; {nearest(source, presets())}")
     try:
         values = parse_yaml(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
