@@ -32,9 +32,13 @@ from torch import Tensor
 
 from fedlens.aggregation.rule import Aggregate, Received, Rule, require_enough
 from fedlens.pairwise import squared_distances
-from fedlens.vector import Layout
 
 Neighbours = Literal["n-f-2", "n-f-1"]
+
+
+def fewest(f: int) -> int:
+    """The paper's least number of updates, 2f + 3, of which f are Byzantine."""
+    return 2 * f + 3
 
 
 def krum_scores(
@@ -56,7 +60,7 @@ def krum_scores(
         ValueError: there are fewer than 2f + 3 updates.
     """
     count = len(updates)
-    require_enough("krum", "2f + 3", f, 2 * f + 3, count)
+    require_enough("krum", "2f + 3", f, fewest(f), count)
     distances = squared_distances(updates, mask)
     others = to_others(distances if squared else distances.sqrt())
     return others[:, : count - f - (2 if neighbours == "n-f-2" else 1)].sum(dim=1)
@@ -93,7 +97,7 @@ class Krum(Rule):
     @property
     def minimum(self) -> int:
         """The paper's 2f + 3."""
-        return 2 * self.f + 3
+        return fewest(self.f)
 
     def aggregate(self, received: Received) -> Aggregate:
         """See `Rule.aggregate`.
@@ -101,9 +105,7 @@ class Krum(Rule):
         Raises:
             ValueError: there are fewer than `minimum` updates.
         """
-        mask = _counted(received.layout, self.include_biases)
-        scores = krum_scores(received.updates, self.f, squared=self.squared, neighbours=self.neighbours, mask=mask)
-        return choose(received.updates, scores, 1)
+        return choose(received.updates, _scores(self, received), 1)
 
 
 class KrumAuthors(Rule):
@@ -118,7 +120,7 @@ class KrumAuthors(Rule):
     @property
     def minimum(self) -> int:
         """The paper's 2f + 3."""
-        return 2 * self.f + 3
+        return fewest(self.f)
 
     def aggregate(self, received: Received) -> Aggregate:
         """See `Rule.aggregate`.
@@ -126,8 +128,7 @@ class KrumAuthors(Rule):
         Raises:
             ValueError: there are fewer than `minimum` updates.
         """
-        mask = _counted(received.layout, include_biases=False)
-        return choose(received.updates, krum_scores(received.updates, self.f, squared=False, mask=mask), 1)
+        return Krum(f=self.f, squared=False, include_biases=False).aggregate(received)
 
 
 class MultiKrum(Rule):
@@ -150,7 +151,7 @@ class MultiKrum(Rule):
     @property
     def minimum(self) -> int:
         """The paper's 2f + 3, or m."""
-        return max(2 * self.f + 3, self.m or 0)
+        return max(fewest(self.f), self.m or 0)
 
     def aggregate(self, received: Received) -> Aggregate:
         """See `Rule.aggregate`.
@@ -161,11 +162,10 @@ class MultiKrum(Rule):
         count = len(received.updates)
         if self.m is not None and count < self.m:
             raise ValueError(f"multi-krum cannot choose m = {self.m} of {count} updates")
-        mask = _counted(received.layout, self.include_biases)
-        scores = krum_scores(received.updates, self.f, squared=self.squared, neighbours=self.neighbours, mask=mask)
-        return choose(received.updates, scores, count - self.f if self.m is None else self.m)
+        return choose(received.updates, _scores(self, received), count - self.f if self.m is None else self.m)
 
 
-def _counted(layout: Layout, include_biases: bool) -> Tensor | None:
-    """Which entries count in the distances; ``None`` for all of them."""
-    return None if include_biases else layout.mask({"weight"})
+def _scores(rule: Krum | MultiKrum, received: Received) -> Tensor:
+    """The scores (shape ``[n]``) by the rule's options."""
+    mask = None if rule.include_biases else received.layout.mask({"weight"})
+    return krum_scores(received.updates, rule.f, squared=rule.squared, neighbours=rule.neighbours, mask=mask)
