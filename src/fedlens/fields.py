@@ -1,6 +1,6 @@
 """Fields of an experiment that hold parts, which `fedlens.parts` makes and describes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,24 +28,17 @@ class Part:
         """Validate by `build`, serialise by `describe`."""
         base = self.optional or source
 
-        def check(value: object) -> Config | None:
+        def make(value: object) -> Config | None:
             if self.optional and value in (None, "none", {"name": "none"}):
                 return None
-            try:
-                if self.optional and isinstance(value, Mapping) and value.get("name") == "none":
-                    raise ConfigError(
-                        f"{self.kind}: none has no options; choose another {self.kind}, or leave them out"
-                    )
-                return build(self.kind, value, base)
-            except ConfigError as error:
-                raise PydanticCustomError("part", "{text}", {"text": str(error)}) from error
+            if self.optional and isinstance(value, Mapping) and value.get("name") == "none":
+                raise ConfigError(f"{self.kind}: none has no options; choose another {self.kind}, or leave them out")
+            return build(self.kind, value, base)
 
         def dump(part: Config | None) -> dict[str, Any] | str:
             return "none" if part is None else describe(self.kind, part)
 
-        return core_schema.no_info_plain_validator_function(
-            check, serialization=core_schema.plain_serializer_function_ser_schema(dump)
-        )
+        return _schema(make, dump)
 
 
 @dataclass(frozen=True)
@@ -63,16 +56,25 @@ class Parts:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Validate each by `build`, serialise each by `describe`; one alone needs no list."""
 
-        def check(value: object) -> tuple[Config, ...]:
+        def make(value: object) -> tuple[Config, ...]:
             values = value if isinstance(value, list | tuple) else () if value in (None, "none") else (value,)
-            try:
-                return tuple(build(self.kind, one, self.base) for one in values)
-            except ConfigError as error:
-                raise PydanticCustomError("part", "{text}", {"text": str(error)}) from error
+            return tuple(build(self.kind, one, self.base) for one in values)
 
         def dump(parts: tuple[Config, ...]) -> list[dict[str, Any]]:
             return [describe(self.kind, part) for part in parts]
 
-        return core_schema.no_info_plain_validator_function(
-            check, serialization=core_schema.plain_serializer_function_ser_schema(dump)
-        )
+        return _schema(make, dump)
+
+
+def _schema(make: Callable[[object], Any], dump: Callable[[Any], Any]) -> CoreSchema:
+    """Validate by `make`, whose `ConfigError` becomes pydantic's with the same text, and serialise by `dump`."""
+
+    def check(value: object) -> Any:
+        try:
+            return make(value)
+        except ConfigError as error:
+            raise PydanticCustomError("part", "{text}", {"text": str(error)}) from error
+
+    return core_schema.no_info_plain_validator_function(
+        check, serialization=core_schema.plain_serializer_function_ser_schema(dump)
+    )
