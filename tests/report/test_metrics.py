@@ -7,7 +7,7 @@ from small import small
 
 import fedlens
 from fedlens.report.canvas import SHADING
-from fedlens.report.figures import metrics_of_interest
+from fedlens.report.metrics import metrics_of_interest
 
 
 def labels(panel: Axes) -> set[str]:

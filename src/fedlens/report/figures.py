@@ -17,8 +17,6 @@ from fedlens.runs.load import Run
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Kind", "draw", "figures_of", "metrics_of_interest", "save_figure"]
-
 FORMATS = (".png", ".svg", ".pdf")
 
 Kind = Literal["metrics", "updates", "evolution", "distances", "selection", "checks"]
