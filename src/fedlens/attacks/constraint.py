@@ -13,7 +13,7 @@ the benign steps a term that grows with the distance from w_ref; here
   three times that.
 
 The paper names the last two without giving them. The factor d makes them sums over entries, as the L2 term is; sorting
-makes the Wasserstein term the slowest, about 0.3 s a step for the paper's CNN. Under Adam, ρ is no fine control: an
+makes the Wasserstein term the slowest, about 0.4 s a step for the paper's CNN. Under Adam, ρ is no fine control: an
 entry that the loss leaves alone is pulled at the full learning rate however small its pull is.
 """
 
