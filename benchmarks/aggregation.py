@@ -7,10 +7,7 @@ installed.
 """
 
 import argparse
-import importlib
 import sys
-import time
-import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
@@ -18,9 +15,11 @@ from statistics import median
 from types import ModuleType
 
 import torch
+from elsewhere import byzfl_aggregators
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
+from turns import in_turns, ratio
 
 from fedlens.aggregation.bulyan import Bulyan
 from fedlens.aggregation.clipping import NormClipping
@@ -45,9 +44,9 @@ def main() -> int:
     torch.set_num_threads(1)
     updates = torch.randn(options.rows, options.columns, generator=torch.Generator().manual_seed(0)) + 0.5
     contenders = ours(updates, options.f) | yardsticks(updates)
-    if (theirs := byzfl_aggregators()) is not None and not options.without_byzfl:
-        contenders |= byzfl(theirs, updates, options.f)
-    seconds = race(contenders, options.turns)
+    if not options.without_byzfl and find_spec("byzfl") is not None:
+        contenders |= byzfl(byzfl_aggregators(), updates, options.f)
+    seconds = in_turns(contenders, options.turns, partial(print, file=sys.stderr, flush=True))
     console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
     console.print(f"{options.rows} × {options.columns:,} float32, f = {options.f}, torch {torch.__version__}, 1 thread")
     console.print(as_table(seconds))
@@ -104,19 +103,6 @@ def gram(updates: Tensor) -> Tensor:
     return total
 
 
-def byzfl_aggregators() -> ModuleType | None:
-    """ByzFL's module of aggregators, without the package's benchmark, which wants torchvision; ``None`` without it."""
-    spec = find_spec("byzfl")
-    if spec is None or spec.submodule_search_locations is None:
-        return None
-    package = ModuleType("byzfl")
-    package.__path__ = list(spec.submodule_search_locations)
-    sys.modules["byzfl"] = package
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return importlib.import_module("byzfl.aggregators")
-
-
 def byzfl(theirs: ModuleType, updates: Tensor, f: int) -> dict[str, Callable[[], object]]:
     """ByzFL's counterparts, on the same tensor; its median takes no more than ``torch.quantile`` does."""
     rules = {
@@ -131,20 +117,6 @@ def byzfl(theirs: ModuleType, updates: Tensor, f: int) -> dict[str, Callable[[],
     return {name: partial(rule, updates) for name, rule in rules.items()}
 
 
-def race(contenders: Mapping[str, Callable[[], object]], turns: int) -> dict[str, list[float]]:
-    """Seconds of each contender in every turn but the first, which warms up."""
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    order = list(contenders)
-    for turn in range(turns + 1):
-        for name in order:
-            began = time.perf_counter()
-            contenders[name]()
-            seconds[name].append(time.perf_counter() - began)
-        order.reverse()
-        print(f"turn {turn} of {turns}", file=sys.stderr, flush=True)
-    return {name: times[1:] for name, times in seconds.items()}
-
-
 def as_table(seconds: Mapping[str, list[float]]) -> Table:
     """Medians, ranges, and the median of each turn's ratio to the yardstick where there is one."""
     table = Table(caption="ratio: median over turns of the time divided by the yardstick's", caption_justify="left")
@@ -154,13 +126,11 @@ def as_table(seconds: Mapping[str, list[float]]) -> Table:
     table.add_column("yardstick")
     for name, times in seconds.items():
         yardstick = AGAINST.get(name)
-        pairs = zip(times, seconds[yardstick], strict=True) if yardstick else ()
-        ratio = [time / other for time, other in pairs]
         table.add_row(
             name,
             f"{median(times):.3f}",
             f"{min(times):.3f}–{max(times):.3f}",
-            f"{median(ratio):.2f}" if ratio else "",
+            f"{ratio(times, seconds[yardstick]):.2f}" if yardstick else "",
             yardstick or "",
         )
     return table

@@ -1,13 +1,13 @@
-"""Timing contenders against each other: one round of each in turn, so that a busy machine slows all of them alike."""
+"""The simulator's engines against bare training loops: one round of each in turn."""
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from statistics import median
+from functools import partial
 
 import torch
 from bare import bare
+from turns import in_turns, ratio
 
 from fedlens.federation.engines import make_engine
 from fedlens.federation.engines.engine import EngineName
@@ -58,24 +58,14 @@ def race(setting: Setting, tell: Callable[[str], None]) -> list[Performance]:
     The first turn warms up and is not counted.
     """
     rounds = setting.experiment.rounds
-    seconds: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     accuracy: dict[str, float] = {}
     torch.optim.Adam([torch.zeros(1)])  # the first optimizer imports much: once here, not in every process
     with ExitStack() as stack:
         playing = {name: stack.enter_context(make(setting)) for name, make in CONTENDERS.items()}
-        order = list(CONTENDERS)
-        for turn in range(rounds):
-            for name in order:
-                began = time.perf_counter()
-                accuracy[name] = next(playing[name])
-                seconds[name].append(time.perf_counter() - began)
-            order.reverse()
-            tell("warmed up" if turn == 0 else f"round {turn} of {rounds - 1}")
-    counted = {name: times[1:] for name, times in seconds.items()}
+
+        def play(name: str) -> None:
+            accuracy[name] = next(playing[name])
+
+        counted = in_turns({name: partial(play, name) for name in CONTENDERS}, rounds - 1, tell, "round")
     yardstick = counted[YARDSTICK]
     return [Performance(name, times, ratio(times, yardstick), accuracy[name]) for name, times in counted.items()]
-
-
-def ratio(times: list[float], yardstick: list[float]) -> float:
-    """The median of the ratios of paired times."""
-    return median(mine / other for mine, other in zip(times, yardstick, strict=True))

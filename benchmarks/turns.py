@@ -1,0 +1,33 @@
+"""Timing contenders in turns, so that a busy machine slows all of them alike."""
+
+import time
+from collections.abc import Callable, Mapping
+from statistics import median
+
+
+def in_turns(
+    contenders: Mapping[str, Callable[[], object]], turns: int, tell: Callable[[str], None], what: str = "turn"
+) -> dict[str, list[float]]:
+    """Seconds of each contender in `turns` turns, whose order is reversed every time, after one that warms up.
+
+    Args:
+        contenders: what to do, once in each turn, by its name.
+        turns: how many turns count.
+        tell: is told of every turn that is done.
+        what: what a turn is called there.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    order = list(contenders)
+    for turn in range(turns + 1):
+        for name in order:
+            began = time.perf_counter()
+            contenders[name]()
+            seconds[name].append(time.perf_counter() - began)
+        order.reverse()
+        tell("warmed up" if turn == 0 else f"{what} {turn} of {turns}")
+    return {name: times[1:] for name, times in seconds.items()}
+
+
+def ratio(times: list[float], yardstick: list[float]) -> float:
+    """The median of the ratios of paired times."""
+    return median(mine / other for mine, other in zip(times, yardstick, strict=True))
