@@ -151,6 +151,33 @@ def test_nobody_trains_on_nothing(plan: LocalTraining) -> None:
         next(batches(numbered(0), plan, ADDRESS))
 
 
+@pytest.mark.parametrize("count", [1, 3, 7])
+def test_batches_drawn_with_replacement_are_full(count: int) -> None:
+    plan = LocalTraining(steps=40, batch_size=5, replacement=True)
+    found = drawn(count, plan)
+    assert list(map(len, found)) == [5] * 40
+    assert sorted(set(chain.from_iterable(found))) == list(range(count))
+
+
+def test_draws_with_replacement_are_those_of_the_address() -> None:
+    generator = ADDRESS.at("shuffle").generator()
+    order = [*generator.integers(7, size=9).tolist(), *generator.integers(7, size=9).tolist()]
+    plan = LocalTraining(steps=5, batch_size=3, replacement=True)
+    assert list(chain.from_iterable(drawn(7, plan))) == order[:15]
+
+
+def test_replacement_draws_as_many_batches_an_epoch_as_a_permutation() -> None:
+    assert len(drawn(7, LocalTraining(epochs=2, batch_size=3, replacement=True))) == 6
+
+
+@pytest.mark.parametrize("replacement", [False, True])
+def test_a_clients_batches_are_its_samples_and_as_if_it_had_them_alone(replacement: bool) -> None:
+    pool, members = numbered(20), torch.tensor([4, 17, 2, 11, 5])
+    plan = LocalTraining(epochs=2, batch_size=2, replacement=replacement)
+    found = [batch.x[:, 0].long().tolist() for batch in batches(pool, plan, ADDRESS, members)]
+    assert found == [members[places].tolist() for places in map(torch.tensor, drawn(5, plan))]
+
+
 # Training
 
 

@@ -34,8 +34,8 @@ class HonestJob:
 
     def run(self, bench: Bench) -> dict[str, Any]:
         """Train on the client's shard."""
-        samples, address = bench.shard(self.client), bench.address(self.round, self.client)
-        update = train(bench.network, bench.arena.models[GLOBAL], samples, bench.local, address)
+        address, members = bench.address(self.round, self.client), bench.shards.indices(self.client)
+        update = train(bench.network, bench.arena.models[GLOBAL], bench.dataset.train, bench.local, address, members)
         accept(update, bench.arena.updates[self.row], self.name)
         return {}
 

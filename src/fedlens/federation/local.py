@@ -27,6 +27,8 @@ class LocalTraining(Config):
         epochs: passes over the shard (E); a fraction stands for that share of the batches, at least one.
         steps: a fixed number of batches in place of `epochs`.
         batch_size: samples in a batch (B).
+        replacement: draw the samples of every batch independently, with replacement, in place of going through a
+            permutation of the shard; every batch is then full, however few samples a client has.
         optimizer: ``adam`` or ``sgd``.
         learning_rate: the optimizer's.
     """
@@ -34,6 +36,7 @@ class LocalTraining(Config):
     epochs: PositiveFloat | None = 5
     steps: PositiveInt | None = None
     batch_size: PositiveInt = 100
+    replacement: bool = False
     optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: float = Field(default=1e-3, gt=0)
 
@@ -66,21 +69,48 @@ class LocalTraining(Config):
         return OPTIMIZERS[self.optimizer](variable, self.learning_rate)
 
 
-def batches(samples: Samples, plan: LocalTraining, address: Address) -> Iterator[Samples]:
-    """The batches of a round: one permutation of `samples` after another, until the plan's steps are done."""
-    if len(samples) == 0:
+def draws(members: Tensor, plan: LocalTraining, address: Address) -> Iterator[Tensor]:
+    """Which samples are in each batch of a round: those of `members`, a pass over them after another.
+
+    Args:
+        members: indices of the client's samples, shape ``[m]``, int64.
+        plan: how many batches, of how many samples, drawn in which way.
+        address: where the client's draws of this round begin.
+
+    Yields:
+        Indices, shape ``[b]``; b is the batch size, or less in the last batch of a permutation.
+    """
+    if len(members) == 0:
         raise ValueError("a client without samples cannot train")
     generator = address.at("shuffle").generator()
-    left, size = plan.steps_for(len(samples)), plan.batch_size
+    left, size, count = plan.steps_for(len(members)), plan.batch_size, len(members)
     while left > 0:
-        shuffled = samples.take(torch.from_numpy(generator.permutation(len(samples))))
-        for start in range(0, min(len(samples), left * size), size):
-            yield Samples(shuffled.x[start : start + size], shuffled.y[start : start + size])
+        if plan.replacement:
+            places = generator.integers(count, size=ceil(count / size) * size)
+        else:
+            places = generator.permutation(count)
+        for batch in members[torch.from_numpy(places)].split(size)[:left]:
+            yield batch
             left -= 1
 
 
-def train(network: Network, weights: Tensor, samples: Samples, plan: LocalTraining, address: Address) -> Tensor:
-    """Train from `weights` (shape ``[d]``) on `samples`.
+def batches(
+    samples: Samples, plan: LocalTraining, address: Address, members: Tensor | None = None
+) -> Iterator[Samples]:
+    """The batches of a round, as `draws` chooses them from `members` of `samples`, or from all of these."""
+    everyone = torch.arange(len(samples)) if members is None else members
+    return map(samples.take, draws(everyone, plan, address))
+
+
+def train(
+    network: Network,
+    weights: Tensor,
+    samples: Samples,
+    plan: LocalTraining,
+    address: Address,
+    members: Tensor | None = None,
+) -> Tensor:
+    """Train from `weights` (shape ``[d]``) on `samples`, or on the `members` of them.
 
     Returns:
         The update δ = w − `weights`, shape ``[d]``.
@@ -88,7 +118,7 @@ def train(network: Network, weights: Tensor, samples: Samples, plan: LocalTraini
     network.load(weights)
     optimizer = plan.new_optimizer(network)
     with network.training(address):
-        for batch in batches(samples, plan, address):
+        for batch in batches(samples, plan, address, members):
             network.backward(batch.x, batch.y)
             optimizer.step()
     return network.vector.detach() - weights
