@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedlens.models.dropout import Dropout, keep_bits
+from fedlens.models.coin import Coin
+from fedlens.models.dropout import Dropout
 from fedlens.random import Address
 
 ADDRESS = Address.root(3).at("dropout")
@@ -19,6 +20,12 @@ def planes(count: int, words: int = 1) -> list[NDArray[np.uint8]]:
     """The first fair bits that the address gives, a plane after another."""
     generator = ADDRESS.generator()
     return [np.unpackbits(generator.bit_generator.random_raw(words).view(np.uint8)) for _ in range(count)]
+
+
+def keep_bits(generator: np.random.Generator, count: int, keep: float) -> tuple[NDArray[np.uint8], float]:
+    """Bits that are 1 with probability `keep` as rounded, and that."""
+    coin = Coin.of(keep)
+    return coin.toss(generator, count), coin.probability
 
 
 def dropout(p: float, address: Address | None = ADDRESS) -> Dropout:
@@ -104,6 +111,14 @@ def test_there_are_as_many_bits_as_asked(count: int, keep: float) -> None:
     assert bits.shape == (count,)
 
 
+@given(st.integers(1, 200), st.sampled_from([0.5, 0.75, 0.3, 0.0, 1.0]), st.integers(1, 4))
+def test_many_tosses_read_at_once_are_those_read_one_after_the_other(count: int, keep: float, times: int) -> None:
+    coin, generator = Coin.of(keep), ADDRESS.generator()
+    expected = [coin.toss(generator, count).tolist() for _ in range(times)]
+    raw = ADDRESS.generator().bit_generator.random_raw(times * coin.words(count))
+    assert coin.read(raw.reshape(times, coin.words(count)), count).tolist() == expected
+
+
 # The layer
 
 
@@ -129,6 +144,15 @@ def test_evaluation_is_the_identity() -> None:
     assert layer(x) is x
     assert layer.source is not None
     assert layer.source.random() == ADDRESS.generator().random()
+
+
+def test_masks_that_are_ready_are_taken_in_turn() -> None:
+    layer, x = dropout(0.5), torch.tensor([1.0, 2.0])
+    layer.ready = iter([torch.tensor([3.0, 0.0]), torch.tensor([0.0, 5.0])])
+    assert layer(x).tolist() == [3, 0]
+    assert layer(x).tolist() == [0, 10]
+    assert layer.source is not None
+    assert layer.source.random() == ADDRESS.generator().random(), "nothing was drawn"
 
 
 def test_dropping_nothing_is_the_identity() -> None:

@@ -34,8 +34,14 @@ class HonestJob:
 
     def run(self, bench: Bench) -> dict[str, Any]:
         """Train on the client's shard."""
-        address, members = bench.address(self.round, self.client), bench.shards.indices(self.client)
-        update = train(bench.network, bench.arena.models[GLOBAL], bench.dataset.train, bench.local, address, members)
+        update = train(
+            bench.network,
+            bench.arena.models[GLOBAL],
+            bench.dataset.train,
+            bench.local,
+            bench.address(self.round, self.client),
+            members=bench.shards.indices(self.client),
+        )
         accept(update, bench.arena.updates[self.row], self.name)
         return {}
 

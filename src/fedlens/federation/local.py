@@ -89,7 +89,7 @@ def draws(members: Tensor, plan: LocalTraining, address: Address) -> Iterator[Te
             places = generator.integers(count, size=ceil(count / size) * size)
         else:
             places = generator.permutation(count)
-        for batch in members[torch.from_numpy(places)].split(size)[:left]:
+        for batch in torch.split(members[torch.from_numpy(places)], size)[:left]:
             yield batch
             left -= 1
 
@@ -108,6 +108,7 @@ def train(
     samples: Samples,
     plan: LocalTraining,
     address: Address,
+    *,
     members: Tensor | None = None,
 ) -> Tensor:
     """Train from `weights` (shape ``[d]``) on `samples`, or on the `members` of them.
