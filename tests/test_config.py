@@ -53,7 +53,7 @@ def test_a_misspelt_option_names_the_nearest(values: dict[str, Any], place: str,
 
 def test_an_option_like_no_other_lists_all_that_are_known() -> None:
     assert message({"local": {"xyz": 1}}).endswith(
-        "unknown option; known: batch_size, epochs, learning_rate, optimizer, steps"
+        "unknown option; known: batch_size, epochs, learning_rate, optimizer, replacement, steps"
     )
     assert message({"aggregation": {"name": "mean", "f": 1}}) == "aggregation.f: unknown option; it has no options"
 

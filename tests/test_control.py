@@ -65,14 +65,19 @@ def test_the_twin_is_trained_once_for_all_attacks_and_targets(tmp_path: Path) ->
     ids=str,
 )  # fmt: skip
 def test_another_experiment_has_another_twin(change: dict[str, object]) -> None:
-    assert key(prepare(small(**change))) != key(prepare(small()))
+    assert key(prepare(small(**change)), "same") != key(prepare(small()), "same")
+
+
+def test_other_arithmetic_has_another_twin() -> None:
+    setting = prepare(small())
+    assert key(setting, "same") != key(setting, "other")
 
 
 def test_other_data_or_first_weights_have_another_twin() -> None:
     setting = prepare(small())
     other = prepare(small())
     other.dataset.train.x[0, 0, 0, 0] += 1
-    assert key(other) != key(setting)
+    assert key(other, "same") != key(setting, "same")
 
 
 def test_an_edited_part_has_another_twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,18 +91,18 @@ def test_an_edited_part_has_another_twin(tmp_path: Path, monkeypatch: pytest.Mon
     file.write_text(code.format(1))
     monkeypatch.chdir(tmp_path)
     setting = prepare(small(aggregation="my_rule:Mine", attack="none"))
-    before = key(setting)
-    assert key(setting) == before
+    before = key(setting, "same")
+    assert key(setting, "same") == before
     file.write_text(code.format(0.1))
-    assert key(setting) != before
+    assert key(setting, "same") != before
 
 
 def test_other_shards_have_another_twin() -> None:
     setting = prepare(small())
     order = setting.shards.order.clone()
-    before = key(setting)
+    before = key(setting, "same")
     setting.shards.order.copy_(order.flip(0))
-    assert key(setting) != before
+    assert key(setting, "same") != before
 
 
 def test_waiting_for_another_process_is_said(tmp_path: Path) -> None:

@@ -43,7 +43,8 @@ def run(  # noqa: PLR0917 - typer passes them by name
     seed: Annotated[int | None, typer.Option(help="Where all randomness begins.")] = None,
     no_control: Annotated[bool, typer.Option("--no-control", help="Do without the benign twin.")] = False,
     engine: Annotated[
-        Literal["auto", "serial", "processes"], typer.Option(help="Who does the work; results are the same.")
+        Literal["auto", "serial", "processes", "vectorised"],
+        typer.Option(help="Who does the work; results are the same, by vectorised up to rounding."),
     ] = "auto",
     workers: Annotated[int | None, typer.Option(help="Worker processes; default one a core.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",

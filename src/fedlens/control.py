@@ -57,10 +57,11 @@ class Control:
         return {"quality": self.records[round_ - 1]["quality"], "target": asdict(success(predictions, auxiliary))}
 
 
-def key(setting: Setting) -> str:
-    """What a twin is cached by."""
+def key(setting: Setting, arithmetic: str) -> str:
+    """What a twin is cached by; `arithmetic` is what its rounding depends on beside the machine."""
     twin = setting.experiment.twin()
-    digest = hashlib.blake2b(json.dumps([twin.identity(), setting.device.type, numerics()]).encode(), digest_size=12)
+    described = [twin.identity(), setting.device.type, numerics(arithmetic)]
+    digest = hashlib.blake2b(json.dumps(described).encode(), digest_size=12)
     digest.update(setting.dataset.fingerprint().encode())
     for tensor in (setting.network().vector.detach().cpu(), setting.shards.order, setting.shards.offsets):
         digest.update(tensor.numpy().tobytes())
@@ -79,15 +80,16 @@ def sources(twin: Experiment) -> list[Path]:
     return ours + [Path(module.__file__) for module in modules if module.__file__]
 
 
-def find_control(setting: Setting, make: Callable[[Path], None], observer: Observer) -> Control:
+def find_control(setting: Setting, arithmetic: str, make: Callable[[Path], None], observer: Observer) -> Control:
     """The twin of `setting`'s experiment: from the cache, or made now.
 
     Args:
         setting: the attacked experiment.
+        arithmetic: as in `key`.
         make: plays the twin into a directory, going on from what is there.
         observer: is told where a twin was found, or found damaged.
     """
-    path = cache_dir() / "controls" / key(setting)
+    path = cache_dir() / "controls" / key(setting, arithmetic)
     lock = FileLock(f"{path}.lock")
     with writing(path.parent, "let FEDLENS_CACHE name a directory for the cache that can be written"):
         path.parent.mkdir(parents=True, exist_ok=True)

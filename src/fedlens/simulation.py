@@ -7,7 +7,7 @@ from pathlib import Path
 from fedlens.control import Control, find_control
 from fedlens.errors import ClientError
 from fedlens.experiment import Experiment
-from fedlens.federation.engines import make_engine
+from fedlens.federation.engines.choice import Choice, choose_engine
 from fedlens.federation.engines.engine import EngineName
 from fedlens.federation.record import RoundResult
 from fedlens.federation.rounds import federate
@@ -23,10 +23,10 @@ from fedlens.runs.summary import summarise
 
 @dataclass(frozen=True)
 class Means:
-    """By what means to run; none of it changes the result, beyond rounding where the device differs.
+    """By what means to run; none of it changes the result, beyond rounding on another device or by ``vectorised``.
 
     Attributes:
-        engine: ``serial``, ``processes``, or ``auto``.
+        engine: ``serial``, ``processes``, ``vectorised``, or ``auto``, which takes the one likely to be the fastest.
         workers: worker processes; one a core by default.
         device: where PyTorch computes.
         data_dir: where the user keeps data files.
@@ -36,6 +36,10 @@ class Means:
     workers: int | None = None
     device: str = "cpu"
     data_dir: Path | None = None
+
+    def choose(self, setting: Setting) -> Choice:
+        """The engine for this setting; raises ConfigError where it cannot work here."""
+        return choose_engine(self.engine, self.workers, setting)
 
 
 def simulate(
@@ -56,7 +60,7 @@ def simulate(
     """
     means = Means(engine, workers, device, data_dir)
     setting, _ = _settle(_prepare(experiment, means), means, Silent())
-    with make_engine(engine, workers, setting.device, experiment.cohort_size) as workforce:
+    with means.choose(setting).make() as workforce:
         yield from federate(setting, workforce)
 
 
@@ -77,7 +81,7 @@ def run(
         experiment: what to run.
         out: the directory; by default the first free one of ``runs/NAME``, ``runs/NAME-2``, ...
         resume: go on with the run in `out` (by default the latest of this experiment) from where it was interrupted.
-        engine: who does the work: ``serial``, ``processes``, or ``auto``.
+        engine: who does the work: ``serial``, ``processes``, ``vectorised``, or ``auto``.
         workers: number of worker processes; one a core by default.
         device: where PyTorch computes.
         data_dir: where the user keeps data files.
@@ -113,7 +117,7 @@ def _prepare(experiment: Experiment, means: Means) -> Setting:
     setting.with_target(None)
     for kind, part in experiment.parts():
         require_findable(kind, part)
-    make_engine(means.engine, means.workers, setting.device, experiment.cohort_size)
+    means.choose(setting)
     return setting
 
 
@@ -129,7 +133,7 @@ def _settle(setting: Setting, means: Means, observer: Observer) -> tuple[Setting
             directory.begin(twin.experiment, resume=False)
             _record(directory, twin, None, means, observer)
 
-    control = find_control(setting, make, observer)
+    control = find_control(setting, means.choose(setting).arithmetic, make, observer)
     drawn_from_all = experiment.target.index is not None or experiment.target.select == "random"
     return setting.with_target(None if drawn_from_all else control.last), control
 
@@ -142,9 +146,10 @@ def _record(
     state, records = directory.resume()
     accuracy = records[-1]["quality"]["accuracy"] if records else None
     if state is None or not experiment.is_over(state.round, accuracy):
-        with make_engine(means.engine, means.workers, setting.device, experiment.cohort_size) as engine:
-            used = {"engine": engine.name, "workers": engine.workers, "device": means.device}
-            if remark := directory.started(describe_environment() | used):
+        choice = means.choose(setting)
+        with choice.make() as engine:
+            used = {"engine": choice.name, "reason": choice.reason, "workers": choice.workers, "device": means.device}
+            if remark := directory.started(describe_environment(choice.arithmetic) | used):
                 observer.remark(remark)
             observer.begin(experiment, len(records), twin=directory.keep_predictions)
             try:

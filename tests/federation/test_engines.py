@@ -3,25 +3,50 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from math import prod
 from typing import Any
 
 import pytest
 import torch
 from small import Convolutions, small
-from torch import Tensor
+from torch import Tensor, nn
 
 from fedlens.attacks.attack import Attack, View
+from fedlens.data.dataset import Samples
 from fedlens.errors import ClientError, ConfigError, FedlensError
 from fedlens.experiment import Experiment
-from fedlens.federation.engines import Engine, make_engine
+from fedlens.federation.engines import Engine
+from fedlens.federation.engines.choice import choose_engine
 from fedlens.federation.engines.processes import Processes
 from fedlens.federation.engines.serial import Serial
 from fedlens.federation.record import RoundResult
 from fedlens.federation.rounds import federate
-from fedlens.federation.setting import prepare
+from fedlens.federation.setting import Setting, prepare
+from fedlens.models.dropout import Dropout
+from fedlens.models.mlp import CensusMlp
+from fedlens.models.model import Model
 
-ENGINES: list[Callable[[], Engine]] = [Serial, lambda: Processes(1), lambda: Processes(2)]
+
+class Noisy(Model):
+    """A network that draws from PyTorch's own generator."""
+
+    def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(prod(shape), classes))
+
+
+class Smooth(Model):
+    """A network whose derivatives are not written out."""
+
+    def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(prod(shape), 9), nn.Tanh(), Dropout(0.5), nn.Linear(9, classes))
+
+
+def stacked(workers: int, model: object = "census-mlp", largest: int = 8) -> Engine:
+    return replace(choose_engine("vectorised", workers, prepare(small(model=model))), largest=largest).make()
+
+
+ENGINES: list[Callable[[], Engine]] = [Serial, lambda: Processes(1), lambda: Processes(2), lambda: stacked(2)]
 
 
 def play(experiment: Experiment, engine: Engine) -> list[RoundResult]:
@@ -39,6 +64,70 @@ def test_processes_give_the_bits_of_serial(workers: int, model: object) -> None:
         assert torch.equal(one.state.weights, other.state.weights)
         assert torch.equal(one.log_probabilities, other.log_probabilities)
         assert asdict(one.record) == asdict(other.record)
+
+
+class Double(Model):
+    """A network in double precision."""
+
+    single: CensusMlp | Smooth
+
+    def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
+        return self.single.build(shape, classes).double()
+
+
+def precise(experiment: Experiment) -> Setting:
+    setting = prepare(experiment)
+    train, test = (Samples(part.x.double(), part.y) for part in (setting.dataset.train, setting.dataset.test))
+    return replace(setting, dataset=replace(setting.dataset, train=train, test=test)).with_target(None)
+
+
+def numbers(result: RoundResult) -> dict[str, float]:
+    """What the attack logged, without its words."""
+    log = result.record.attack or {}
+    return {name: value for name, value in log.items() if isinstance(value, int | float)}
+
+
+@pytest.mark.parametrize("model", [Double(single=CensusMlp()), Double(single=Smooth())], ids=["written out", "mapped"])
+@pytest.mark.parametrize("partition", ["iid", "dirichlet"])
+@pytest.mark.parametrize(("workers", "largest"), [(1, 8), (2, 8), (2, 1), (1, 2)])
+def test_vectorised_gives_what_serial_gives_up_to_rounding(
+    model: Model, partition: str, workers: int, largest: int
+) -> None:
+    where = precise(small(model=model, partition=partition, clients=6, fraction=0.8, rounds=2))
+    engine = replace(choose_engine("vectorised", workers, where), largest=largest).make()
+    with Serial() as alone, engine:
+        expected, found = list(federate(where, alone)), list(federate(where, engine))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one.state.weights, other.state.weights, rtol=0, atol=1e-10)
+        torch.testing.assert_close(one.log_probabilities, other.log_probabilities, rtol=0, atol=1e-9)
+        assert numbers(one) == pytest.approx(numbers(other), rel=1e-9)
+        assert (one.record.cohort, one.record.shares) == (other.record.cohort, other.record.shares)
+    assert any(one.record.attacker for one in found)
+
+
+@pytest.mark.parametrize(("workers", "largest"), [(1, 8), (2, 8), (3, 1), (2, 2)])
+def test_however_a_dense_network_is_stacked_the_bits_are_the_same(workers: int, largest: int) -> None:
+    experiment = small(clients=7, model=CensusMlp())
+    expected, found = play(experiment, stacked(1, largest=3)), play(experiment, stacked(workers, largest=largest))
+    for one, other in zip(expected, found, strict=True):
+        assert torch.equal(one.state.weights, other.state.weights)
+        assert asdict(one.record) == asdict(other.record)
+
+
+def test_a_mapped_network_gives_the_same_bits_every_time() -> None:
+    first, second = (play(small(model=Smooth()), stacked(2, Smooth())) for _ in range(2))
+    for one, other in zip(first, second, strict=True):
+        assert torch.equal(one.state.weights, other.state.weights)
+        assert asdict(one.record) == asdict(other.record)
+
+
+@pytest.mark.parametrize("make", [Serial, lambda: Processes(2), lambda: stacked(2, largest=2)])
+def test_progress_counts_every_client_once(make: Callable[[], Engine]) -> None:
+    told: list[tuple[int, int]] = []
+    with make() as engine:
+        where = prepare(small(clients=6, rounds=1)).with_target(None)
+        list(federate(where, engine, progress=lambda done, total: told.append((done, total))))
+    assert told == [(done, 6) for done in range(7)]
 
 
 class Breaks(Attack):
@@ -102,8 +191,9 @@ def test_the_trace_of_a_failure_comes_along() -> None:
 
 def test_diverging_training_names_the_client_and_the_remedy() -> None:
     local = {"epochs": 1, "batch_size": 50, "optimizer": "sgd", "learning_rate": 1e30}
-    with pytest.raises(ClientError, match=r"client \d in round 1 .*not finite.*learning_rate"):
-        play(small(local=local, attack=None), Processes(2))
+    for make in ENGINES:
+        with pytest.raises(ClientError, match=r"client \d in round 1 .*not finite.*learning_rate"):
+            play(small(local=local, attack=None), make())
 
 
 class Meddles(Attack):
@@ -154,10 +244,10 @@ def test_the_longest_job_starts_first_and_results_keep_the_order_of_the_jobs() -
     with Processes(1) as engine:
         engine.start([])  # type: ignore[arg-type]
         jobs = [Note("short", 1), Note("long", 3), Note("middle", 2)]
-        results = engine.run(jobs, lambda: done.append(1))
+        results = engine.run(jobs, lambda job: done.append(job.name))
     assert [result["name"] for result in results] == ["short", "long", "middle"]
     assert [result["order"] for result in results] == [3, 1, 2]
-    assert len(done) == 3
+    assert done == ["long", "middle", "short"]
 
 
 def test_shared_memory_is_seen_by_workers_and_zero_at_first() -> None:
@@ -167,7 +257,7 @@ def test_shared_memory_is_seen_by_workers_and_zero_at_first() -> None:
         assert tensor.dtype == torch.float64
         assert torch.count_nonzero(tensor) == 0
         engine.start(tensor)  # type: ignore[arg-type]
-        engine.run([Fill("a", 1)], lambda: None)
+        engine.run([Fill("a", 1)], lambda _: None)
     assert torch.equal(tensor, torch.full((2, 3), 7.0, dtype=torch.float64))
 
 
@@ -181,23 +271,65 @@ class Fill:
         return {}
 
 
-def test_auto_takes_processes_where_several_can_work() -> None:
-    cpu = torch.device("cpu")
-    assert make_engine("auto", 1, cpu, 10).name == "serial"
-    assert make_engine("auto", 2, cpu, 10).name == "processes"
-    assert make_engine("auto", None, cpu, 1).name == "serial"
-    assert make_engine("processes", None, cpu, 2).workers <= 2
-    assert make_engine("auto", None, torch.device("meta"), 10).name == "serial"
+def setting(device: str = "cpu", **changes: object) -> Setting:
+    return replace(prepare(small(**changes)), device=torch.device(device))
+
+
+DENSE, CNN, RANDOM = {"model": "census-mlp"}, {"model": Convolutions()}, {"model": Noisy()}
 
 
 @pytest.mark.parametrize(
-    ("name", "workers", "device", "words"),
+    ("name", "workers", "where", "expected", "words"),
     [
-        ("serial", 2, "cpu", "one worker"),
-        ("processes", 0, "cpu", "at least one"),
-        ("processes", 2, "meta", "use --engine serial"),
+        ("auto", 1, setting(**DENSE), ("vectorised", 1), "dense network"),
+        ("auto", 2, setting(**DENSE), ("vectorised", 2), "dense network"),
+        ("auto", 1, setting(**CNN), ("serial", 1), "one worker"),
+        ("auto", 2, setting(**CNN), ("processes", 2), "one client at a time"),
+        ("auto", 2, setting(**RANDOM), ("processes", 2), "one client at a time"),
+        ("auto", None, setting(**CNN, clients=1, fraction=1.0, attack=None), ("serial", 1), "one worker"),
+        ("auto", None, setting("meta", **DENSE), ("vectorised", 1), "many clients at once"),
+        ("auto", None, setting("meta", **RANDOM), ("serial", 1), "random"),
+        ("vectorised", 3, setting(model=Smooth()), ("vectorised", 3), "asked for"),
+        ("serial", None, setting(**DENSE), ("serial", 1), "asked for"),
+        ("processes", 1, setting(**DENSE), ("processes", 1), "asked for"),
     ],
 )
-def test_an_impossible_engine_is_refused(name: Any, workers: int, device: str, words: str) -> None:
+def test_the_engine_chosen_and_why(
+    name: Any, workers: int, where: Setting, expected: tuple[str, int], words: str
+) -> None:
+    choice = choose_engine(name, workers, where)
+    assert (choice.name, choice.workers) == expected
+    assert words in choice.reason
+    engine = choice.make()
+    assert (engine.name, engine.workers) == expected
+
+
+def test_there_are_no_more_workers_than_cores_or_clients() -> None:
+    assert choose_engine("processes", None, setting(clients=2, fraction=1.0)).workers <= 2
+
+
+def test_engines_of_the_same_bits_have_the_same_arithmetic() -> None:
+    where = setting(**DENSE)
+    choices = [
+        choose_engine(name, workers, where) for name, workers in (("serial", 1), ("processes", 2), ("processes", 3))
+    ]
+    assert len({choice.arithmetic for choice in choices}) == 1
+    dense = {choose_engine("vectorised", workers, where).arithmetic for workers in (1, 2)}
+    mapped = {choose_engine("vectorised", workers, setting(model=Smooth())).arithmetic for workers in (1, 2)}
+    assert len(dense) == 1
+    assert len({choices[0].arithmetic, *dense, *mapped}) == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "workers", "where", "words"),
+    [
+        ("serial", 2, setting(), "one worker"),
+        ("processes", 0, setting(), "at least one"),
+        ("processes", None, setting("meta"), "use --engine serial"),
+        ("vectorised", 2, setting("meta"), "leave --workers out"),
+        ("vectorised", 2, setting(**RANDOM), "cannot be stacked.*random.*use --engine processes"),
+    ],
+)
+def test_an_impossible_engine_is_refused(name: Any, workers: int | None, where: Setting, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        make_engine(name, workers, torch.device(device), 10)
+        choose_engine(name, workers, where)

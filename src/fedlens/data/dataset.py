@@ -21,8 +21,9 @@ class Samples:
         return len(self.y)
 
     def take(self, indices: Tensor) -> "Samples":
-        """Copies of the samples at `indices`; they share no memory with these."""
-        return Samples(self.x[indices], self.y[indices])
+        """Copies of the samples at `indices` (``[m]``); they share no memory with these."""
+        where = indices.to(self.x.device)
+        return Samples(self.x.index_select(0, where), self.y.index_select(0, where))
 
     def to(self, device: torch.device) -> "Samples":
         """The samples on `device`."""

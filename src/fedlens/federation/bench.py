@@ -15,6 +15,7 @@ from fedlens.data.partition import Shards
 from fedlens.errors import ClientError
 from fedlens.federation.local import LocalTraining
 from fedlens.models.network import Network
+from fedlens.models.stacking import MakeStack
 from fedlens.random import Address
 
 GLOBAL, MALICIOUS = 0, 1
@@ -38,7 +39,11 @@ class Arena:
 
 @dataclass(frozen=True)
 class Bench:
-    """A worker's place: data, a network of its own, and the arena."""
+    """A worker's place: data, a network of its own, and the arena.
+
+    Attributes:
+        stack: stacks copies of the network, where clients train side by side.
+    """
 
     dataset: Dataset
     shards: Shards
@@ -47,6 +52,7 @@ class Bench:
     root: Address
     arena: Arena
     validation: Samples | None = None
+    stack: MakeStack | None = None
 
     def shard(self, client: int) -> Samples:
         """Copies of the samples that `client` holds."""

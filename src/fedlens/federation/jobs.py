@@ -12,6 +12,7 @@ from fedlens.errors import ClientError
 from fedlens.federation.bench import GLOBAL, Bench, accept, plain
 from fedlens.federation.evaluate import BLOCK, right
 from fedlens.federation.local import train
+from fedlens.federation.stacked import train_stacked
 from fedlens.models.network import Network
 
 RESERVED = {"acted", "reason", "alpha", "estimate_error", "estimate_cosine"}
@@ -43,6 +44,35 @@ class HonestJob:
             members=bench.shards.indices(self.client),
         )
         accept(update, bench.arena.updates[self.row], self.name)
+        return {}
+
+
+@dataclass(frozen=True)
+class StackedJob:
+    """The local training of several honest clients, side by side."""
+
+    parts: tuple[HonestJob, ...]
+
+    @property
+    def name(self) -> str:
+        """See `Job.name`."""
+        clients = ", ".join(str(part.client) for part in self.parts)
+        return f"training of clients {clients} in round {self.parts[0].round}"
+
+    @property
+    def cost(self) -> float:
+        """See `Job.cost`."""
+        return sum(part.cost for part in self.parts)
+
+    def run(self, bench: Bench) -> dict[str, Any]:
+        """Train all of them, and hand in each one's update."""
+        assert bench.stack is not None, "no stack to train on"
+        weights = bench.arena.models[GLOBAL]
+        stack = bench.stack(bench.network, weights, len(self.parts))
+        clients = [(bench.address(part.round, part.client), bench.shards.indices(part.client)) for part in self.parts]
+        updates = train_stacked(stack, weights, bench.dataset.train, bench.local, clients)
+        for part, update in zip(self.parts, updates, strict=True):
+            accept(update, bench.arena.updates[part.row], part.name)
         return {}
 
 

@@ -6,6 +6,7 @@ epoch is trained on like the others.
 """
 
 from collections.abc import Iterator
+from itertools import cycle, islice
 from math import ceil, floor
 from typing import Any, Literal
 
@@ -54,11 +55,25 @@ class LocalTraining(Config):
         return self
 
     def steps_for(self, samples: int) -> int:
-        """Number of batches that a client with this many samples trains on in a round."""
+        """Number of batches that a client with this many samples trains on in a round.
+
+        Raises:
+            ValueError: there are no samples.
+        """
+        if samples == 0:
+            raise ValueError("a client without samples cannot train")
         if self.steps is not None:
             return self.steps
         assert self.epochs is not None
         return max(1, floor(self.epochs * ceil(samples / self.batch_size) + 0.5))
+
+    def sizes_for(self, samples: int) -> list[int]:
+        """Sizes of the batches that a client with this many samples trains on in a round."""
+        whole, rest = divmod(samples, self.batch_size)
+        if self.replacement:
+            return [self.batch_size] * self.steps_for(samples)
+        each_pass = [self.batch_size] * whole + [rest] * (rest > 0)
+        return list(islice(cycle(each_pass), self.steps_for(samples)))
 
     def over(self, epochs: float) -> "LocalTraining":
         """The same training for another number of passes over the shard."""
@@ -80,8 +95,6 @@ def draws(members: Tensor, plan: LocalTraining, address: Address) -> Iterator[Te
     Yields:
         Indices, shape ``[b]``; b is the batch size, or less in the last batch of a permutation.
     """
-    if len(members) == 0:
-        raise ValueError("a client without samples cannot train")
     generator = address.at("shuffle").generator()
     left, size, count = plan.steps_for(len(members)), plan.batch_size, len(members)
     while left > 0:

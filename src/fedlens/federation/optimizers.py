@@ -13,7 +13,10 @@ from torch.optim.adam import adam
 
 
 class Variable(Protocol):
-    """What is optimised, such as a network; both of shape ``[d]``."""
+    """What is optimised, such as a network; both of shape ``[d]``, or ``[n, d]`` for n of them.
+
+    Of n, the last may be given up between two steps.
+    """
 
     @property
     def vector(self) -> Tensor:
@@ -43,6 +46,9 @@ class Adam:
 
     def step(self) -> None:
         """See `Optimizer.step`."""
+        count = len(self._variable.gradient)
+        if count < len(self._mean):
+            self._mean, self._square = self._mean[:count], self._square[:count]
         with torch.no_grad():
             adam(
                 [self._variable.vector],

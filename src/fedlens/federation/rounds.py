@@ -163,7 +163,7 @@ class Federation:
         """Run one stage of jobs after the other, telling how many are done."""
         done, total = 0, sum(map(len, stages))
 
-        def count() -> None:
+        def count(_: Job) -> None:
             nonlocal done
             done += 1
             self.progress(done, total)
@@ -195,5 +195,5 @@ class Federation:
         labels = self.setting.dataset.test.y
         starts = range(0, len(labels), BLOCK)
         jobs = [EvaluationJob(round_, model, at, min(at + BLOCK, len(labels))) for model in models for at in starts]
-        self.engine.run(jobs, done=lambda: None)
+        self.engine.run(jobs, lambda _: None)
         return [quality(self.arena.log_probabilities[model], labels) for model in models]

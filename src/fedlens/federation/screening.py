@@ -53,7 +53,7 @@ def validate(seen: Inspection, engine: Engine) -> Validation:
     """Each client's own model and the model of all the others, on the validation set."""
     alpha = tuple(seen.alpha.tolist())
     jobs = [ValidationJob(seen.round, row, alpha, others) for others in (False, True) for row in range(len(alpha))]
-    accuracies = [result["accuracy"] for result in engine.run(jobs, done=lambda: None)]
+    accuracies = [result["accuracy"] for result in engine.run(jobs, lambda _: None)]
     own, others = torch.tensor(accuracies, dtype=torch.float64).view(2, -1)
     return Validation(own, others)
 

@@ -2,7 +2,7 @@
 
 ===========================  ======================================================================
 experiment.yaml              the complete experiment; ``fedlens run`` on it makes the run again
-environment.jsonl            a line for every start: versions, platform, commit, engine, workers
+environment.jsonl            a line for every start: versions, platform, commit, engine and why it was chosen
 target.json                  the attacker's samples
 rounds.jsonl                 a line a round, equal in every byte whenever the experiment is repeated
 timings.jsonl                a line a round: seconds of each stage

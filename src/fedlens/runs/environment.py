@@ -13,7 +13,7 @@ import torch
 PACKAGES = ("fedlens", "torch", "numpy", "scikit-learn", "pydantic", "safetensors")
 
 
-def describe_environment() -> dict[str, Any]:
+def describe_environment(arithmetic: str) -> dict[str, Any]:
     """Versions, platform, the source's commit where it is a checkout, the command, and the time."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -22,14 +22,19 @@ def describe_environment() -> dict[str, Any]:
         "packages": {name: version(name) for name in PACKAGES},
         "platform": platform.platform(),
         "machine": platform.machine(),
-        "numerics": numerics(),
+        "numerics": numerics(arithmetic),
         "commit": _commit(),
     }
 
 
-def numerics() -> dict[str, str]:
-    """What bits depend on beside the experiment: two runs that agree in these are expected to agree in every bit."""
+def numerics(arithmetic: str) -> dict[str, str]:
+    """What bits depend on beside the experiment: two runs that agree in these are expected to agree in every bit.
+
+    Args:
+        arithmetic: how clients are computed.
+    """
     return {
+        "arithmetic": arithmetic,
         "fedlens": version("fedlens"),
         "torch": torch.__version__,
         "numpy": version("numpy"),

@@ -64,7 +64,7 @@ class Processes:
             self._processes.append(process)
         gc.unfreeze()
 
-    def run(self, jobs: Sequence[Job], done: Callable[[], None]) -> list[dict[str, Any]]:
+    def run(self, jobs: Sequence[Job], done: Callable[[Job], None]) -> list[dict[str, Any]]:
         """See `Engine.run`."""
         waiting = sorted(range(len(jobs)), key=lambda place: jobs[place].cost)
         idle = list(range(self.workers))
@@ -81,7 +81,7 @@ class Processes:
                 worker, place = busy.pop(ready)
                 results[place] = self._receive(worker, jobs[place])
                 idle.append(worker)
-                done()
+                done(jobs[place])
         return results
 
     def _receive(self, worker: int, job: Job) -> dict[str, Any]:

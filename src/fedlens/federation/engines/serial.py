@@ -27,13 +27,13 @@ class Serial:
         """See `Engine.start`."""
         self._bench = bench
 
-    def run(self, jobs: Sequence[Job], done: Callable[[], None]) -> list[dict[str, Any]]:
+    def run(self, jobs: Sequence[Job], done: Callable[[Job], None]) -> list[dict[str, Any]]:
         """See `Engine.run`."""
         assert self._bench is not None, "the engine has not been started"
         results = []
         for job in jobs:
             results.append(perform(job, self._bench))
-            done()
+            done(job)
         return results
 
     def __enter__(self) -> Self:

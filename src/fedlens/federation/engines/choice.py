@@ -1,0 +1,111 @@
+"""Which engine a run gets, and why."""
+
+import sys
+from dataclasses import dataclass
+
+from fedlens.errors import ConfigError
+from fedlens.federation.engines.engine import Engine, EngineName, cores
+from fedlens.federation.engines.processes import Processes
+from fedlens.federation.engines.serial import Serial
+from fedlens.federation.engines.vectorised import Vectorised
+from fedlens.federation.setting import Setting
+from fedlens.models.dense import dense_layers
+from fedlens.models.stacking import MakeStack, find_stack
+
+LARGEST_STACK = 8
+"""Clients trained side by side on a CPU at most; more gain nothing and take memory."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An engine to be made.
+
+    Attributes:
+        name: what it is called.
+        workers: how many processes work; with one it is this process.
+        reason: why it was chosen.
+        arithmetic: what its rounding depends on: engines that agree in this give the same bits.
+        stack: what stacks clients, if they are.
+        largest: how many clients a stack has at most.
+    """
+
+    name: EngineName
+    workers: int
+    reason: str
+    arithmetic: str = "a client at a time"
+    stack: MakeStack | None = None
+    largest: int = LARGEST_STACK
+
+    def make(self) -> Engine:
+        """The engine."""
+        hands = Serial() if self.workers == 1 and self.name != "processes" else Processes(self.workers)
+        return hands if self.stack is None else Vectorised(hands, self.stack, self.largest)
+
+
+def make_engine(name: EngineName, workers: int | None, setting: Setting) -> Engine:
+    """The engine called `name`; see `choose_engine`."""
+    return choose_engine(name, workers, setting).make()
+
+
+def choose_engine(name: EngineName, workers: int | None, setting: Setting) -> Choice:
+    """The engine called `name`, or with ``auto`` the one that is likely to be the fastest.
+
+    Args:
+        name: which engine.
+        workers: number of worker processes; ``None`` for one a core, and no more than a round has clients.
+        setting: what is to be run.
+
+    Raises:
+        ConfigError: the engine cannot work here.
+    """
+    if workers is not None and workers < 1:
+        raise ConfigError(f"--workers {workers}: at least one is needed")
+    can_fork = sys.platform == "linux" and setting.device.type == "cpu"
+    if workers is not None and workers > 1 and not can_fork:
+        raise ConfigError("several workers can be had on Linux and on the CPU only; leave --workers out")
+    cohort = setting.experiment.cohort_size
+    count = (workers or min(cores(), cohort)) if can_fork else 1
+    match name:
+        case "serial":
+            if workers is not None and workers > 1:
+                raise ConfigError(f"engine serial has one worker, not {workers}; use --engine processes")
+            return Choice("serial", 1, "asked for")
+        case "processes":
+            if not can_fork:
+                raise ConfigError("engine processes works on Linux and on the CPU only; use --engine serial")
+            return Choice("processes", count, "asked for")
+        case "vectorised":
+            return _vectorised(setting, count, "asked for")
+    return _fastest(setting, count)
+
+
+def _fastest(setting: Setting, count: int) -> Choice:
+    """What is likely to be the fastest with so many workers."""
+    if setting.device.type == "cpu":
+        if dense(setting):
+            return _vectorised(setting, count, "a dense network, whose clients train faster side by side")
+        reason = "a CPU trains such a network faster one client at a time"
+        return Choice("processes", count, reason) if count > 1 else Choice("serial", 1, f"{reason}; one worker")
+    try:
+        return _vectorised(setting, count, "a device that computes many clients at once")
+    except ConfigError as error:
+        return Choice("serial", 1, str(error))
+
+
+def _vectorised(setting: Setting, count: int, reason: str) -> Choice:
+    try:
+        stack = find_stack(setting.network(), setting.dataset.shape)
+    except ValueError as error:
+        raise ConfigError(
+            f"engine vectorised: the model cannot be stacked: {error}; use --engine processes or serial"
+        ) from error
+    arithmetic = "clients side by side"
+    if not dense(setting):
+        arithmetic += f", spread over {count}"  # PyTorch chooses its products' kernels by how many there are
+    largest = LARGEST_STACK if setting.device.type == "cpu" else setting.experiment.cohort_size
+    return Choice("vectorised", count, reason, arithmetic, stack, largest)
+
+
+def dense(setting: Setting) -> bool:
+    """Whether the network's derivatives are written out for a stack."""
+    return dense_layers(setting.network().module) is not None

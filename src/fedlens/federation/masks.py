@@ -1,0 +1,82 @@
+"""The masks of several clients' dropout, drawn for many steps at once.
+
+Each client's bits come from its own generator, in the order in which `fedlens.models.dropout.Dropout` draws them when
+the client trains alone: step by step, and in a step a call of dropout after the other.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from math import prod
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fedlens.models.stack import Drop
+from fedlens.random import Address
+
+CHUNK = 16
+"""Steps for which bits are drawn at once: enough to make the calls cheap, few enough to stay in a processor's cache."""
+
+
+class Masks:
+    """See the module.
+
+    Args:
+        drops: the network's calls of dropout.
+        sizes: the sizes of each client's batches.
+        addresses: where each client's draws begin.
+        like: a tensor of the type and on the device that masks are wanted in.
+    """
+
+    def __init__(
+        self, drops: Sequence[Drop], sizes: Sequence[Sequence[int]], addresses: Sequence[Address], like: Tensor
+    ) -> None:
+        self._drops = drops
+        self._sizes = sizes
+        self._generators = [address.at("dropout").generator() for address in addresses]
+        self._like = like
+        self._widths = [prod(drop.shape) * max(map(max, sizes)) for drop in drops]
+        self._bits = np.zeros((len(sizes), CHUNK, sum(self._widths)), dtype=np.uint8)
+        self._drawn = 0
+
+    def of(self, step: int, rows: slice) -> list[Tensor]:
+        """The masks of the clients `rows` in `step`, in which their batches are equally large.
+
+        Steps are asked for in turn.
+
+        Returns:
+            For each call of dropout zeros and ones, shape ``[k, b, *shape]``.
+        """
+        if not self._drops:
+            return []
+        if step >= self._drawn:
+            self._draw(step)
+        size = self._sizes[rows.start][step]
+        bits = torch.from_numpy(self._bits[rows, step % CHUNK]).to(self._like)
+        blocks = torch.split(bits, self._widths, dim=1)
+        return [
+            block[:, : size * prod(drop.shape)].view(len(block), size, *drop.shape)
+            for block, drop in zip(blocks, self._drops, strict=True)
+        ]
+
+    def _draw(self, step: int) -> None:
+        """The bits of the steps from `step` on."""
+        for client, sizes in enumerate(self._sizes):
+            start = 0
+            for size, run in groupby(sizes[step : step + CHUNK]):
+                stop = start + len(list(run))
+                self._fill(self._bits[client, start:stop], self._generators[client], size)
+                start = stop
+        self._drawn = step + CHUNK
+
+    def _fill(self, bits: NDArray[np.uint8], generator: np.random.Generator, size: int) -> None:
+        """Toss for as many steps as `bits` has rows, of batches of this size."""
+        counts = [size * prod(drop.shape) for drop in self._drops]
+        words = [drop.coin.words(count) for drop, count in zip(self._drops, counts, strict=True)]
+        raw = generator.bit_generator.random_raw(len(bits) * sum(words)).reshape(len(bits), sum(words))
+        sources = np.split(raw, np.cumsum(words)[:-1], axis=1)
+        places = np.split(bits, np.cumsum(self._widths)[:-1], axis=1)
+        for drop, count, source, place in zip(self._drops, counts, sources, places, strict=True):
+            place[:, :count] = drop.coin.read(source, count)

@@ -1,0 +1,137 @@
+"""A stack of dense networks: linear layers, each followed by ReLU, and that by dropout, or not.
+
+The derivatives are written out, as there are few kinds of layers:
+
+    h₀ = x,   z_l = h_{l−1} W_l + b_l,   h_l = m_l · max(z_l, 0) / p,   loss = cross-entropy of softmax(z_L)
+    ∂z_L = (softmax(z_L) − y) / b,   ∂W_l = h_{l−1}ᵀ ∂z_l,   ∂b_l = Σ ∂z_l,   ∂z_{l−1} = [h_{l−1} > 0] · (∂z_l W_lᵀ) / p
+
+Why this is fast: nothing is recorded for a later backward pass, and an operation serves all copies. What dropout
+divides by, p, is a factor of the next matrix product; its mask is not applied again on the way back, as h is zero where
+the mask is. Weights are kept as ``[in, out]``, because the forward product takes longer with a transposed operand.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fedlens.models.coin import Coin
+from fedlens.models.dropout import Dropout
+from fedlens.models.network import Network
+from fedlens.models.stack import Drop
+from fedlens.vector import Layout
+
+ALIGNED = 16
+"""Rows begin at a multiple of so many entries, as rounding may depend on where in a cache line operands begin."""
+
+View = tuple[Tensor, Tensor, Tensor, Tensor]
+"""A layer's weights ``[k, in, out]`` and biases ``[k, 1, out]`` in some copies, and the gradients of both."""
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A linear layer and what follows it.
+
+    Attributes:
+        inputs: number of inputs.
+        outputs: number of outputs.
+        rectified: whether ReLU follows.
+        coin: decides what dropout keeps, if there is any.
+    """
+
+    inputs: int
+    outputs: int
+    rectified: bool
+    coin: Coin | None
+
+
+def dense_layers(module: nn.Module) -> list[Dense] | None:
+    """The layers of a dense network, or ``None`` if `module` is anything else."""
+    if type(module) is not nn.Sequential:
+        return None
+    layers = list(module)
+    if layers and type(layers[0]) is nn.Flatten and (layers[0].start_dim, layers[0].end_dim) == (1, -1):
+        layers.pop(0)
+    found = []
+    while layers:
+        linear = layers.pop(0)
+        if type(linear) is not nn.Linear or linear.bias is None:
+            return None
+        rectified = bool(layers) and type(layers[0]) is nn.ReLU
+        if rectified:
+            layers.pop(0)
+        dropout = layers.pop(0) if rectified and layers and type(layers[0]) is Dropout else None
+        coin = dropout.coin if isinstance(dropout, Dropout) and dropout.p > 0 else None
+        found.append(Dense(linear.in_features, linear.out_features, rectified, coin))
+    whole = sum(layer.outputs * (layer.inputs + 1) for layer in found) == Layout.of(module).size  # no layer twice
+    return found if found and whole and not found[-1].rectified else None
+
+
+class DenseStack:
+    """See the module."""
+
+    def __init__(self, layers: Sequence[Dense], network: Network, weights: Tensor, count: int) -> None:
+        self.drops: Sequence[Drop] = [Drop(layer.coin, (layer.outputs,)) for layer in layers if layer.coin is not None]
+        self._layers = layers
+        self._layout = network.layout
+        own = torch.cat([part.t().reshape(-1) for part in self._layout.split(weights).values()])
+        self._weights = functional.pad(own, (0, -len(own) % ALIGNED)).repeat(count, 1)
+        self._gradients = torch.zeros_like(self._weights)
+        self._classes = torch.eye(layers[-1].outputs, dtype=weights.dtype, device=weights.device)
+        self.narrow(count)
+
+    def narrow(self, count: int) -> None:
+        """See `Stack.narrow`."""
+        self.vector, self.gradient = self._weights[:count], self._gradients[:count]
+        self._views: dict[tuple[int, int], list[View]] = {}
+
+    def backward(self, rows: slice, x: Tensor, y: Tensor, masks: Sequence[Tensor]) -> None:
+        """See `Stack.backward`."""
+        views = self._of(rows)
+        hidden, factor, left = x.flatten(2), 1.0, iter(masks)
+        inputs = []
+        for layer, (weight, bias, _, _) in zip(self._layers, views, strict=True):
+            inputs.append((hidden, factor))
+            hidden, factor = torch.baddbmm(bias, hidden, weight, alpha=factor), 1.0
+            if layer.rectified:
+                hidden.relu_()
+            if layer.coin is not None:
+                hidden.mul_(next(left))
+                factor = 1 / layer.coin.probability
+        wanted = self._classes.index_select(0, y.reshape(-1)).view_as(hidden)
+        gradient = hidden.softmax(dim=2).sub_(wanted).div_(y.shape[1])
+        for place in reversed(range(len(views))):
+            weight, _, of_weight, of_bias = views[place]
+            hidden, factor = inputs[place]
+            torch.baddbmm(of_weight, hidden.transpose(1, 2), gradient, beta=0, alpha=factor, out=of_weight)
+            torch.sum(gradient, dim=1, keepdim=True, out=of_bias)
+            if place > 0:
+                gradient = torch.baddbmm(hidden, gradient, weight.transpose(1, 2), beta=0, alpha=factor)
+                if self._layers[place - 1].rectified:
+                    gradient = torch.ops.aten.threshold_backward(gradient, hidden, 0)
+
+    def trained(self) -> Tensor:
+        """See `Stack.trained`."""
+        parts = []
+        for part, stacked in zip(self._layout.slices, self._parts(self._weights), strict=True):
+            parts.append((stacked.transpose(1, 2) if part.kind == "weight" else stacked).flatten(1))
+        return torch.cat(parts, dim=1)
+
+    def _of(self, rows: slice) -> list[View]:
+        """What belongs to these copies, a layer after the other."""
+        key = rows.start, rows.stop
+        if key not in self._views:
+            values, gradients = (list(self._parts(stacked[rows])) for stacked in (self._weights, self._gradients))
+            self._views[key] = list(zip(values[::2], values[1::2], gradients[::2], gradients[1::2], strict=True))
+        return self._views[key]
+
+    def _parts(self, stacked: Tensor) -> Iterator[Tensor]:
+        """Weights ``[n, in, out]`` and biases ``[n, 1, out]`` of each layer, as views of rows ``[n, d]``."""
+        start = 0
+        for layer in self._layers:
+            for height in (layer.inputs, 1):
+                stop = start + height * layer.outputs
+                yield stacked[:, start:stop].view(-1, height, layer.outputs)
+                start = stop
