@@ -4,7 +4,8 @@ Jobs are small values; the tensors that they read and fill lie in the `Arena`, w
 only that a job can `run` and what to call it in an error.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.partition import Shards
+from fedlens.detection.detector import Detector
 from fedlens.errors import ClientError
 from fedlens.federation.local import LocalTraining
 from fedlens.models.network import Network
@@ -42,6 +44,7 @@ class Bench:
     """A worker's place: data, a network of its own, and the arena.
 
     Attributes:
+        detectors: the server's checks by their names.
         stack: stacks copies of the network, where clients train side by side.
     """
 
@@ -52,6 +55,7 @@ class Bench:
     root: Address
     arena: Arena
     validation: Samples | None = None
+    detectors: Mapping[str, Detector] = field(default_factory=dict)
     stack: MakeStack | None = None
 
     def shard(self, client: int) -> Samples:

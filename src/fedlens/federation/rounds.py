@@ -6,12 +6,10 @@ evaluate.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from fedlens.attacks.estimation import EstimateError, Observation, previous_step
@@ -25,6 +23,7 @@ from fedlens.federation.record import RoundRecord, RoundResult
 from fedlens.federation.screening import screen
 from fedlens.federation.setting import Setting
 from fedlens.federation.state import FederationState
+from fedlens.federation.threads import one_thread
 from fedlens.vector import Layout
 
 Progress = Callable[[int, int], None]
@@ -51,17 +50,6 @@ def federate(
         state, accuracy = result.state, result.record.quality.accuracy
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute with one thread, so that every sum is formed in the same order wherever it is formed."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
 @dataclass(frozen=True)
 class Federation:
     """A setting whose engine has been started; it plays rounds and keeps nothing between them."""
@@ -86,8 +74,10 @@ class Federation:
             updates=allocate(setting.experiment.cohort_size, len(weights)),
             log_probabilities=allocate(2, len(setting.dataset.test), len(setting.dataset.classes)),
         )
-        local, root = setting.experiment.local, setting.root
-        engine.start(Bench(setting.dataset, setting.shards, network, local, root, arena, setting.validation))
+        local, checks = setting.experiment.local, setting.experiment.detectors
+        engine.start(
+            Bench(setting.dataset, setting.shards, network, local, setting.root, arena, setting.validation, checks)
+        )
         return cls(setting, engine, arena, network.layout, progress), FederationState(0, weights)
 
     def play(self, state: FederationState) -> RoundResult:
@@ -106,11 +96,11 @@ class Federation:
             history = self._remembered((*history, Observation(round_, float(alpha[row]), state.weights, sent)))
 
         trained = time.perf_counter()
-        seen = Inspection(round_, state.weights, self.arena.updates, alpha, self.layout)
-        screening = screen(self.setting.experiment.detectors, seen, self.engine)
+        screening = screen(self.setting.experiment.detectors, round_, tuple(alpha.tolist()), self.engine)
 
         screened = time.perf_counter()
         address = self.setting.root.at("aggregation", round_)
+        seen = Inspection(round_, state.weights, self.arena.updates, alpha, self.layout)
         combined = combine(self.setting.experiment.aggregation, seen, screening.kept, address, state.rule)
         after = FederationState(round_, state.weights + combined.update, history, combined.state)
         self.arena.models[GLOBAL] = after.weights

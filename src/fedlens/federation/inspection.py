@@ -1,0 +1,82 @@
+"""A check at work on a round's updates, and what its verdict has to be."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fedlens.detection.detector import Detector, Inspection, Validation, Verdict
+from fedlens.errors import ClientError
+from fedlens.federation.bench import GLOBAL, Bench
+
+
+@dataclass(frozen=True)
+class InspectionJob:
+    """A check's look at all updates of a round.
+
+    Attributes:
+        round: number of the round.
+        check: the check's name.
+        alpha: the clients' weights α_i.
+        validation: the accuracies, for a check that wants them.
+    """
+
+    round: int
+    check: str
+    alpha: tuple[float, ...]
+    validation: Validation | None = None
+    cost: float = 2
+
+    @property
+    def name(self) -> str:
+        """See `Job.name`."""
+        return f"check {self.check} in round {self.round}"
+
+    def run(self, bench: Bench) -> dict[str, Any]:
+        """The check's name and its verdict."""
+        alpha = torch.tensor(self.alpha, dtype=torch.float64, device=bench.arena.updates.device)
+        weights, updates = bench.arena.models[GLOBAL], bench.arena.updates
+        seen = Inspection(self.round, weights, updates, alpha, bench.network.layout, self.validation)
+        verdict = _verdict(self.check, bench.detectors[self.check], seen)
+        tables = {name: table.clone() for name, table in verdict.tables.items()}  # a view would bring along its base
+        return {"check": self.check, "verdict": Verdict(verdict.scores, verdict.flagged, dict(verdict.details), tables)}
+
+
+def _verdict(name: str, detector: Detector, seen: Inspection) -> Verdict:
+    versions = [seen.updates._version, seen.weights._version]
+    try:
+        verdict = detector.inspect(seen)
+    except Exception as error:
+        raise ClientError(f"check {name} failed in round {seen.round}: {type(error).__name__}: {error}") from error
+    if versions != [seen.updates._version, seen.weights._version]:
+        raise ClientError(f"check {name} changed the updates or the weights in round {seen.round}; let it copy them")
+    if not _sound(verdict, len(seen.updates)):
+        raise ClientError(
+            f"check {name} gave no finite score, decision and details for each of {len(seen.updates)} clients "
+            f"in round {seen.round}"
+        )
+    return verdict
+
+
+def _sound(verdict: object, count: int) -> bool:
+    """Whether a verdict, perhaps of a stranger's check, is what it should be."""
+    if not isinstance(verdict, Verdict):
+        return False
+    tensors = (verdict.scores, verdict.flagged, *verdict.tables.values())
+    if not all(isinstance(tensor, Tensor) and tensor.shape[:1] == (count,) for tensor in tensors):
+        return False
+    details = verdict.details.values()
+    return (
+        verdict.scores.shape == verdict.flagged.shape == (count,)
+        and verdict.flagged.dtype == torch.bool
+        and bool(torch.isfinite(verdict.scores).all())
+        and all(isinstance(detail, list) and len(detail) == count for detail in details)
+        and not {"scores", "flagged"} & verdict.details.keys()
+        and all(isinstance(number, int | float) for detail in details for entry in detail for number in _numbers(entry))
+    )
+
+
+def _numbers(entry: object) -> list[object]:
+    """The numbers of a detail's entry, which is one or a list of some."""
+    return entry if isinstance(entry, list) else [entry]
