@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+BENCH_VENV := .venv-bench
+BENCH_PIP := $(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint benchmarks/constraints.txt
+BENCH ?=
 
 .PHONY: help demo test acceptance check format bench clean
 .DEFAULT_GOAL := help
@@ -13,8 +16,8 @@ help:
 	@echo "make acceptance  run the long tests, which train on the full data"
 	@echo "make check       format check, lint, types, tests (what pre-commit runs)"
 	@echo "make format      format the code"
-	@echo "make bench       time the engines against a bare PyTorch loop, and the aggregation rules against PyTorch's"
-	@echo "make clean       remove $(VENV) and caches"
+	@echo "make bench       time fedlens against a bare PyTorch loop, Flower and ByzFL (BENCH=--quick: to see that it works)"
+	@echo "make clean       remove $(VENV), $(BENCH_VENV) and caches"
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -60,10 +63,18 @@ format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/.installed-test
-	@echo "Timing the engines; leave the machine alone meanwhile"
-	@$(BIN)/python benchmarks/bench.py
-	@$(BIN)/python benchmarks/aggregation.py
+# Flower wants older versions of some packages than fedlens is tested with, and so has an environment of its own.
+$(BENCH_VENV)/.installed: pyproject.toml benchmarks/constraints.txt
+	@echo "Installing fedlens and the frameworks that it is compared with into $(BENCH_VENV)"
+	@$(PYTHON) -m venv $(BENCH_VENV)
+	@$(BENCH_PIP) --editable '.[bench]'
+	@$(BENCH_PIP) --no-deps byzfl
+	@touch $@
+
+bench: $(BENCH_VENV)/.installed
+	@echo "Timing the engines and the rules; leave the machine alone meanwhile"
+	@$(BENCH_VENV)/bin/python benchmarks/bench.py $(BENCH)
+	@$(BENCH_VENV)/bin/python benchmarks/aggregation.py $(BENCH)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

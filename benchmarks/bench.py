@@ -1,64 +1,94 @@
-"""Seconds per round of fedlens' engines, beside a bare training loop: ``python benchmarks/bench.py``.
+"""fedlens beside bare training loops, Flower and ByzFL: ``python benchmarks/bench.py``.
 
-All contenders of a workload run in the same minutes, a round of each in turn, after one round that warms up. The test
-accuracy after the last round stands beside the time, so that nobody wins by doing less. The whole takes about ten
-minutes on two cores; ``--quick`` plays one tiny round of everything, to see that it all still works.
+The first table has seconds per round. All contenders of a workload run in the same minutes, a round of each in turn,
+after one round that warms up. The second table has whole jobs, each started from the shell. The test accuracy after the
+last round stands beside every time, so that nobody wins by doing less.
+
+The whole takes most of an hour on two cores; ``--quick`` plays one tiny round of everything, to see that it all still
+works, with Flower and ByzFL on the first workload only, as they take long to start. Where they are not installed they
+are left out.
 """
 
 import argparse
 import json
 import sys
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
-from race import race
+import jobs
+from job_report import as_rows, as_table_of_jobs
+from race import OTHERS, absent, race, taking_part
 from report import RATIO, as_table, as_values, describe_machine, in_words
 from rich.console import Console
 from workloads import WORKLOADS
 
 from fedlens.errors import ConfigError, DataError
 
+Results = dict[str, Any]
+"""By the name of a workload, what the tables and the JSON file say of it."""
+
+INSTALL = {
+    "flower": "in a virtual environment of its own, pip install -c benchmarks/constraints.txt -e '.[bench]'",
+    "byzfl": "pip install --no-deps byzfl==0.0.11",
+}
+
 
 def main() -> int:
-    """Measure, print the table, and write it as JSON where that is asked for."""
+    """Measure, print the tables, and write them as JSON where that is asked for."""
     options = parse()
     console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    missing = [name for name in absent() if name not in options.without]
     machine = describe_machine()
-    results: dict[str, Any] = {}
+    try:
+        rounds, whole, left_out = measure_all(options, {*missing, *options.without})
+    except ConfigError as error:
+        sys.exit(f"this machine cannot run the benchmark: {error}")
+    values = {
+        "machine": machine,
+        "ratio": RATIO,
+        "quick": options.quick,
+        "workloads": rounds,
+        "jobs": whole,
+        "left_out": {name: f"not installed: {INSTALL[name]}" for name in missing} | left_out,
+    }
+    show(console, values)
+    if options.json is not None:
+        options.json.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return 0 if rounds or whole else 1
+
+
+def measure_all(options: argparse.Namespace, without: Set[str]) -> tuple[Results, Results, dict[str, str]]:
+    """Rounds and whole jobs by the workload, and the workloads that were left out with the reason.
+
+    Raises:
+        ConfigError: this machine lacks what an engine needs.
+    """
+    rounds: Results = {}
+    whole: Results = {}
     left_out: dict[str, str] = {}
     for name in options.workload or WORKLOADS:
+        slow = set(OTHERS) if options.quick and rounds else set()
         try:
-            results[name] = measure(name, options.rounds, options.quick)
+            if options.table != "jobs":
+                rounds[name] = measure(name, options.rounds, options.quick, without | slow)
+            if options.table != "rounds" and name in jobs_of(options.quick):
+                whole[name] = measure_jobs(name, 1 if options.quick else options.repeats, options.quick, without)
         except DataError as error:
             left_out[name] = str(error).splitlines()[0]
-        except ConfigError as error:
-            sys.exit(f"this machine cannot run the benchmark: {error}")
-    console.print(in_words(machine), soft_wrap=True)
-    if options.quick:
-        console.print("quick: a small part of the data, one round; the times mean nothing")
-    for name, reason in left_out.items():
-        console.print(f"left out: {name}: {reason}", soft_wrap=True)
-    if results:
-        console.print(as_table(results))
-    if options.json is not None:
-        values = {
-            "machine": machine,
-            "ratio": RATIO,
-            "quick": options.quick,
-            "workloads": results,
-            "left_out": left_out,
-        }
-        options.json.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return 0 if results else 1
+    return rounds, whole, left_out
 
 
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--workload", action="append", choices=list(WORKLOADS), help="only this one; may be repeated")
-    parser.add_argument("--rounds", type=positive, help="rounds to count (default: 5, of the large network 3)")
+    parser.add_argument("--table", choices=["rounds", "jobs"], help="only this one")
+    parser.add_argument("--without", action="append", default=[], choices=list(OTHERS), help="may be repeated")
+    parser.add_argument("--rounds", type=positive, help="rounds to count (default: 5, of the larger networks 3 and 2)")
+    parser.add_argument("--repeats", type=positive, default=3, help="how often each job is done (default: 3)")
     parser.add_argument("--quick", action="store_true", help="one tiny round of everything, to see that it works")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the table here, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the tables here, too")
     return parser.parse_args()
 
 
@@ -69,8 +99,13 @@ def positive(text: str) -> int:
     return number
 
 
-def measure(name: str, rounds: int | None, quick: bool) -> dict[str, Any]:
-    """Time a workload; what it is and how each contender did.
+def tell(what: str) -> None:
+    """Say on standard error how far things are."""
+    print(what, file=sys.stderr, flush=True)
+
+
+def measure(name: str, rounds: int | None, quick: bool, without: Set[str]) -> dict[str, Any]:
+    """Time the rounds of a workload; what it is and how each contender did.
 
     Raises:
         ConfigError: this machine lacks what an engine needs.
@@ -78,12 +113,39 @@ def measure(name: str, rounds: int | None, quick: bool) -> dict[str, Any]:
     """
     workload = WORKLOADS[name]
     counted = rounds or (1 if quick else workload.rounds)
-
-    def tell(what: str) -> None:
-        print(f"{name}: {what}", file=sys.stderr, flush=True)
-
     setting = workload.prepare(counted + 1, quick)
-    return {"about": workload.about, "engines": [as_values(performance) for performance in race(setting, tell)]}
+    performances = race(setting, taking_part(setting, without), lambda what: tell(f"{name}: {what}"))
+    return {"about": workload.about, "engines": [as_values(performance) for performance in performances]}
+
+
+def jobs_of(quick: bool) -> list[str]:
+    """The workloads on which whole jobs are done."""
+    return list(jobs.ROUNDS)[: 1 if quick else None]
+
+
+def measure_jobs(name: str, repeats: int, quick: bool, without: Set[str]) -> dict[str, Any]:
+    """Time whole jobs on a workload; what they are and how each contender did.
+
+    Raises:
+        DataError: the data are not here and cannot be downloaded.
+    """
+    experiment = jobs.describe(name, quick)
+    experiment.data.load()
+    done = jobs.compare(experiment, repeats, without, lambda what: tell(f"{name}: {what}"))
+    return {"about": WORKLOADS[name].about, "rounds": experiment.rounds, "contenders": as_rows(done)}
+
+
+def show(console: Console, values: Mapping[str, Any]) -> None:
+    """Print everything."""
+    console.print(in_words(values["machine"]), soft_wrap=True)
+    if values["quick"]:
+        console.print("quick: a small part of the data, one round; the times mean nothing")
+    for name, reason in values["left_out"].items():
+        console.print(f"left out: {name}: {reason}", soft_wrap=True, markup=False)
+    if values["workloads"]:
+        console.print(as_table(values["workloads"]))
+    if values["jobs"]:
+        console.print(as_table_of_jobs(values["jobs"]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""ByzFL's aggregators (https://byzfl.epfl.ch), an independent implementation to compare ours with."""
+"""ByzFL's parts (https://byzfl.epfl.ch), an independent implementation to compare ours with."""
 
 import importlib
 import sys
@@ -10,8 +10,26 @@ from types import ModuleType
 def byzfl_aggregators() -> ModuleType:
     """ByzFL's module of aggregators; with NumPy arrays they compute in float64.
 
+    Raises:
+        ModuleNotFoundError: it is not installed.
+    """
+    return part_of_byzfl("aggregators")
+
+
+def byzfl_training() -> ModuleType:
+    """ByzFL's module of clients and servers.
+
+    Raises:
+        ModuleNotFoundError: it is not installed.
+    """
+    return part_of_byzfl("fed_framework")
+
+
+def part_of_byzfl(name: str) -> ModuleType:
+    """ByzFL's module of this name.
+
     The package itself imports its benchmark, which wants torchvision and seaborn. An empty package in its place keeps
-    that from happening, and finds the parts that aggregators need.
+    that from happening, and finds the other parts.
 
     Raises:
         ModuleNotFoundError: it is not installed.
@@ -25,4 +43,4 @@ def byzfl_aggregators() -> ModuleType:
         sys.modules["byzfl"] = package
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of unknown escapes in its docstrings, when they are first compiled
-        return importlib.import_module("byzfl.aggregators")
+        return importlib.import_module(f"byzfl.{name}")

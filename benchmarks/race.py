@@ -1,12 +1,14 @@
-"""The simulator's engines against bare training loops: one round of each in turn."""
+"""The simulator's engines against bare training loops and other frameworks: one round of each in turn."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 
-import torch
 from bare import bare
+from plain import has_images
+from stepping import stepped
 from turns import in_turns, ratio
 
 from fedlens.federation.engines import make_engine
@@ -23,16 +25,43 @@ Contender = Callable[[Setting], AbstractContextManager[Iterator[float]]]
 @contextmanager
 def fedlens(setting: Setting, engine: EngineName, workers: int) -> Iterator[Iterator[float]]:
     """The simulator on one of its engines."""
-    with make_engine(engine, workers, setting.device, setting.experiment.cohort_size) as workforce:
+    with make_engine(engine, workers, setting) as workforce:
         yield (result.record.quality.accuracy for result in federate(setting, workforce))
 
 
+FLOWER, BYZFL, DEFAULT_LAYOUT, VECTORISED = "Flower ×2", "ByzFL", "bare ×2, default layout", "fedlens vectorised ×2"
+
 CONTENDERS: Mapping[str, Contender] = {
     YARDSTICK: lambda setting: bare(setting, workers=2),
+    DEFAULT_LAYOUT: lambda setting: bare(setting, workers=2, layout="default"),
+    VECTORISED: lambda setting: fedlens(setting, "vectorised", workers=2),
     "fedlens processes ×2": lambda setting: fedlens(setting, "processes", workers=2),
+    FLOWER: lambda setting: stepped("flower_rounds.py", setting),
     "bare ×1": lambda setting: bare(setting, workers=1),
     "fedlens serial": lambda setting: fedlens(setting, "serial", workers=1),
+    BYZFL: lambda setting: stepped("byzfl_rounds.py", setting),
 }
+
+OTHERS: Mapping[str, tuple[str, ...]] = {"flower": ("flwr", "ray"), "byzfl": ("byzfl",)}
+"""Other frameworks, and what has to be installed for them to take part."""
+
+FRAMEWORK = {FLOWER: "flower", BYZFL: "byzfl"}
+
+ONLY_IMAGES, NO_IMAGES = {DEFAULT_LAYOUT}, {VECTORISED}
+"""Who takes part only where there are images, as it does the same as another one elsewhere; and who not, as a CPU maps
+convolutions over clients at less than half the speed, which `auto` therefore does not choose."""
+
+
+def absent() -> list[str]:
+    """Frameworks that are not installed."""
+    return [name for name, packages in OTHERS.items() if not all(map(find_spec, packages))]
+
+
+def taking_part(setting: Setting, without: Collection[str]) -> dict[str, Contender]:
+    """The contenders in a race of this setting, `without` these frameworks."""
+    left_out = {name for name, framework in FRAMEWORK.items() if framework in without}
+    left_out |= NO_IMAGES if has_images(setting) else ONLY_IMAGES
+    return {name: make for name, make in CONTENDERS.items() if name not in left_out}
 
 
 @dataclass(frozen=True)
@@ -52,20 +81,19 @@ class Performance:
     accuracy: float
 
 
-def race(setting: Setting, tell: Callable[[str], None]) -> list[Performance]:
-    """Let all contenders play the setting's rounds, in turns of one round each whose order is reversed every time.
+def race(setting: Setting, contenders: Mapping[str, Contender], tell: Callable[[str], None]) -> list[Performance]:
+    """Let the contenders play the setting's rounds, in turns of one round each whose order is reversed every time.
 
     The first turn warms up and is not counted.
     """
     rounds = setting.experiment.rounds
     accuracy: dict[str, float] = {}
-    torch.optim.Adam([torch.zeros(1)])  # the first optimizer imports much: once here, not in every process
     with ExitStack() as stack:
-        playing = {name: stack.enter_context(make(setting)) for name, make in CONTENDERS.items()}
+        playing = {name: stack.enter_context(make(setting)) for name, make in contenders.items()}
 
         def play(name: str) -> None:
             accuracy[name] = next(playing[name])
 
-        counted = in_turns({name: partial(play, name) for name in CONTENDERS}, rounds - 1, tell, "round")
+        counted = in_turns({name: partial(play, name) for name in contenders}, rounds - 1, tell, "round")
     yardstick = counted[YARDSTICK]
     return [Performance(name, times, ratio(times, yardstick), accuracy[name]) for name, times in counted.items()]

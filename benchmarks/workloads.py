@@ -1,4 +1,4 @@
-"""What is measured: three benign experiments, of small steps, of few steps, and of large ones."""
+"""What is measured: benign experiments of small steps, of few steps, of large ones, and of the paper's network."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -9,12 +9,12 @@ from fedlens.data.fashion_mnist import FashionMnist
 from fedlens.experiment import Experiment
 from fedlens.federation.local import LocalTraining
 from fedlens.federation.setting import Setting, prepare
-from fedlens.models.cnn import SmallCnn
+from fedlens.models.cnn import PaperCnn, SmallCnn
 from fedlens.models.mlp import CensusMlp
 from fedlens.models.model import Model
 
-QUICK_SHARD = 20
-QUICK_TEST = 500
+QUICK_SHARD = 10
+QUICK_TEST = 200
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Workload:
         epochs: local epochs (E).
         batch_size: samples in a batch (B).
         rounds: how many rounds are counted unless the user says otherwise.
+        samples: how many of the training samples there are, from the first; ``None`` for all.
     """
 
     about: str
@@ -40,14 +41,11 @@ class Workload:
     epochs: int
     batch_size: int
     rounds: int
+    samples: int | None = None
 
-    def prepare(self, rounds: int, quick: bool) -> Setting:
-        """The experiment of this many rounds with its data in memory; of a sample of the data where it has to be quick.
-
-        Raises:
-            DataError: the data are not here and cannot be downloaded.
-        """
-        experiment = Experiment(
+    def experiment(self, rounds: int) -> Experiment:
+        """The experiment of this many rounds, on all samples."""
+        return Experiment(
             data=self.data,
             model=self.model,
             clients=self.clients,
@@ -55,16 +53,25 @@ class Workload:
             rounds=rounds,
             local=LocalTraining(epochs=self.epochs, batch_size=self.batch_size),
         )
-        setting = prepare(experiment)
-        return shorten(setting) if quick else setting
+
+    def prepare(self, rounds: int, quick: bool) -> Setting:
+        """The experiment of this many rounds with its data in memory; of a sample of the data where it has to be quick.
+
+        Raises:
+            DataError: the data are not here and cannot be downloaded.
+        """
+        setting = prepare(self.experiment(rounds))
+        if quick:
+            return shorten(setting, QUICK_SHARD * self.clients, QUICK_TEST)
+        return setting if self.samples is None else shorten(setting, self.samples, len(setting.dataset.test))
 
 
-def shorten(setting: Setting) -> Setting:
-    """`setting` with the first few of its samples."""
+def shorten(setting: Setting, train: int, test: int) -> Setting:
+    """`setting` with the first few of its samples for training and for the test."""
     experiment, data = setting.experiment, setting.dataset
-    train, test = first(data.train, QUICK_SHARD * experiment.clients), first(data.test, QUICK_TEST)
-    shards = experiment.partition.split(train.y, experiment.clients, setting.root.at("partition"))
-    return replace(setting, dataset=replace(data, train=train, test=test), shards=shards)
+    short = replace(data, train=first(data.train, train), test=first(data.test, test))
+    shards = experiment.partition.split(short.train.y, experiment.clients, setting.root.at("partition"))
+    return replace(setting, dataset=short, shards=shards)
 
 
 def first(samples: Samples, count: int) -> Samples:
@@ -95,5 +102,16 @@ WORKLOADS: Mapping[str, Workload] = {
         epochs=1,
         batch_size=100,
         rounds=3,
+    ),
+    "fashion-paper": Workload(
+        "Fashion-MNIST, first 6,000, paper-cnn, K=10 E=1 B=100",
+        FashionMnist(),
+        PaperCnn(),
+        10,
+        fraction=1.0,
+        epochs=1,
+        batch_size=100,
+        rounds=2,
+        samples=6000,
     ),
 }
