@@ -13,13 +13,16 @@ unknown one is an error. Class 0 is the income above 50K, as the paper's target 
 
 import zlib
 from importlib.resources import files
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from fedlens.data.dataset import Data, Dataset, Samples
+from fedlens.data.prepared import prepared
 from fedlens.errors import DataError
 
 if TYPE_CHECKING:
@@ -83,11 +86,11 @@ class Adult(Data):
         Raises:
             DataError: the installed package is damaged.
         """
-        train, test = _train(), _read("adult.test.gz", _TEST)
-        scaler, encoder = _fit(train)
+        sources = [_packaged("adult.data.gz"), _packaged("adult.test.gz"), Path(__file__).read_bytes()]
+        parts = prepared("adult", sources, ("numpy", "pandas", "scikit-learn"), _prepare)
         return Dataset(
-            train=_encode(train, scaler, encoder),
-            test=_encode(test, scaler, encoder),
+            train=Samples(parts["train.x"], parts["train.y"]),
+            test=Samples(parts["test.x"], parts["test.y"]),
             classes=CLASSES,
             source=0,
             target=1,
@@ -110,6 +113,22 @@ def _damaged(what: str) -> DataError:
     return DataError(f"adult: {what}; the installation of fedlens is damaged: install it again")
 
 
+def _packaged(name: str) -> bytes:
+    """The content of a file of the package."""
+    try:
+        return files("fedlens.data").joinpath("files", name).read_bytes()
+    except OSError as error:
+        raise _damaged(f"{name} cannot be read ({error})") from error
+
+
+def _prepare() -> dict[str, Tensor]:
+    """The encoded samples, read from the packaged files."""
+    train, test = _train(), _read("adult.test.gz", _TEST)
+    scaler, encoder = _fit(train)
+    encoded = {"train": _encode(train, scaler, encoder), "test": _encode(test, scaler, encoder)}
+    return {f"{name}.{part}": getattr(samples, part) for name, samples in encoded.items() for part in ("x", "y")}
+
+
 def _train() -> "DataFrame":
     return _read("adult.data.gz", _TRAIN).iloc[:_TRAIN_KEPT]
 
@@ -120,17 +139,16 @@ def _read(name: str, rows: int) -> "DataFrame":
 
     types = {**dict.fromkeys(_FIELDS, "object"), **dict.fromkeys(NUMERIC, "int64")}
     try:
-        with files("fedlens.data").joinpath("files", name).open("rb") as stream:
-            frame = pd.read_csv(
-                stream,
-                compression="gzip",
-                names=list(_FIELDS),
-                dtype=types,
-                na_values="?",
-                keep_default_na=False,
-                skipinitialspace=True,
-                comment="|",  # the first line of the test file is a remark
-            )
+        frame = pd.read_csv(
+            BytesIO(_packaged(name)),
+            compression="gzip",
+            names=list(_FIELDS),
+            dtype=types,
+            na_values="?",
+            keep_default_na=False,
+            skipinitialspace=True,
+            comment="|",  # the first line of the test file is a remark
+        )
         # Labels of the test file end in a full stop.
         income = frame["income"].str.removesuffix(".").map({label: index for index, label in enumerate(CLASSES)})
         frame = frame.assign(income=income.astype("int64")).dropna()
