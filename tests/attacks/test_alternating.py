@@ -120,9 +120,9 @@ def turns(monkeypatch: pytest.MonkeyPatch, view: View, **options: Any) -> str:
     """A letter for each pass through the model: b for a benign batch, m for the malicious one."""
     seen, backward = [], view.network.backward
 
-    def watched(x: Tensor, y: Tensor) -> Tensor:
+    def watched(x: Tensor, y: Tensor, factor: float = 1) -> Tensor:
         seen.append("m" if x is view.auxiliary.x else "b")
-        return backward(x, y)
+        return backward(x, y, factor)
 
     monkeypatch.setattr(view.network, "backward", watched)
     AlternatingMinimisation.model_validate(options).craft(view)
@@ -180,7 +180,7 @@ def test_in_a_federation_the_error_names_the_client() -> None:
 def test_it_sees_the_batches_of_an_honest_client(monkeypatch: pytest.MonkeyPatch) -> None:
     view, seen = deep(), list[Tensor]()
     backward = view.network.backward
-    monkeypatch.setattr(view.network, "backward", lambda x, y: (seen.append(x), backward(x, y))[1])
+    monkeypatch.setattr(view.network, "backward", lambda x, y, *rest: (seen.append(x), backward(x, y, *rest))[1])
     crafted(view, ls=12)
     drawn = batches(view.shard, view.local.over(3), view.address)
     assert all(torch.equal(x, batch.x) for x, batch in zip(seen, drawn, strict=False))

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from fedlens.attacks.attack import View
 from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.attacks.implicit import ImplicitBoosting, Update, implicit_gradient
+from fedlens.attacks.implicit import ImplicitBoosting
 from fedlens.attacks.objective import Targeted
 from fedlens.errors import ConfigError
 from fedlens.federation.local import LocalTraining
@@ -24,26 +24,27 @@ def loss_at(weights: Tensor, view: View) -> float:
 
 @pytest.mark.parametrize("alpha", [0.1, 0.25, 1.0])
 def test_the_gradient_is_that_of_the_loss_through_the_averaging(alpha: float) -> None:
-    view, update = deep(), Update(cloud(SIZE, seed=4), torch.zeros(SIZE, dtype=torch.float64))
-    view.network.load(view.weights + alpha * update.vector)
-    assert implicit_gradient(view, update, alpha, Targeted(view))
+    view, update = deep(), cloud(SIZE, seed=4)
+    view.network.load(view.weights + alpha * update)
+    assert Targeted(view).backward(alpha)
+    gradient = view.network.gradient
     step = 1e-5
     for entry in range(SIZE):
-        shift = torch.zeros_like(update.vector)
+        shift = torch.zeros_like(update)
         shift[entry] = step
-        above = loss_at(view.weights + alpha * (update.vector + shift), view)
-        below = loss_at(view.weights + alpha * (update.vector - shift), view)
-        assert float(update.gradient[entry]) == pytest.approx((above - below) / (2 * step), abs=1e-8)
-    assert update.gradient.abs().max() > 0.01 * alpha
+        above = loss_at(view.weights + alpha * (update + shift), view)
+        below = loss_at(view.weights + alpha * (update - shift), view)
+        assert float(gradient[entry]) == pytest.approx((above - below) / (2 * step), abs=1e-8)
+    assert gradient.abs().max() > 0.01 * alpha
 
 
 def test_the_gradient_is_alpha_times_that_of_the_weights() -> None:
-    view, update = deep(), Update(*torch.zeros(2, SIZE, dtype=torch.float64))
-    implicit_gradient(view, update, 0.2, Targeted(view))
+    view = deep()
+    Targeted(view).backward(0.2)
     plain = Plain(view.weights)
     plain.loss(view.auxiliary.x, view.auxiliary.target).backward()
     gradient = torch.cat([parameter.grad.reshape(-1) for parameter in plain.module.parameters()])
-    torch.testing.assert_close(update.gradient, 0.2 * gradient, rtol=0, atol=1e-15)
+    torch.testing.assert_close(view.network.gradient, 0.2 * gradient, rtol=0, atol=1e-15)
 
 
 def test_the_first_step_by_hand() -> None:

@@ -61,7 +61,7 @@ def test_no_step_is_due_where_the_loss_is_above_the_ceiling(gap: float, due: boo
 def test_the_untargeted_goal_goes_through_the_shard_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
     view, seen = deep(), list[Tensor]()
     backward = view.network.backward
-    monkeypatch.setattr(view.network, "backward", lambda x, y: (seen.append(x), backward(x, y))[1])
+    monkeypatch.setattr(view.network, "backward", lambda x, y, *rest: (seen.append(x), backward(x, y, *rest))[1])
     goal = Untargeted(view)
     for _ in range(9):
         goal.backward()

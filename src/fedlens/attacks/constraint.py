@@ -13,7 +13,7 @@ the benign steps a term that grows with the distance from w_ref; here
   three times that.
 
 The paper names the last two without giving them. The factor d makes them sums over entries, as the L2 term is; sorting
-makes the Wasserstein term the slowest, about 0.4 s a step for the paper's CNN. Under Adam, ρ is no fine control: an
+makes the Wasserstein term the slowest, about 0.2 s a step for the paper's CNN. Under Adam, ρ is no fine control: an
 entry that the loss leaves alone is pulled at the full learning rate however small its pull is.
 """
 
@@ -21,6 +21,7 @@ from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
@@ -45,8 +46,15 @@ def half_squared_l2(reference: Tensor) -> Distance:
 
 def wasserstein(reference: Tensor) -> Distance:
     """Wasserstein-1 distance between the distributions of the entries of vectors ``[m]``."""
-    order = reference.sort().values
-    return lambda update: (update.sort().values - order).abs().mean()
+    ranked = reference.sort().values
+    return lambda update: (update.index_select(0, ranking(update)) - ranked).abs().mean()
+
+
+def ranking(entries: Tensor) -> Tensor:
+    """The order of `entries` (``[m]``) from the least to the greatest, int64."""
+    if entries.device.type == "cpu":  # where NumPy's sort is several times faster than PyTorch's
+        return torch.from_numpy(np.argsort(entries.detach().numpy()))
+    return entries.argsort()
 
 
 def total_variation(reference: Tensor) -> Distance:

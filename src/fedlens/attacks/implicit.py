@@ -9,23 +9,12 @@ for explicit boosting. How long the optimizer goes on is as for explicit boostin
 the gradient's scale, such as Adam, needs about λ times the steps.
 """
 
-from dataclasses import dataclass
-
-import torch
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor
 
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.objective import Targeted
 from fedlens.attacks.persistence import persist, require_room
-
-
-@dataclass(frozen=True)
-class Update:
-    """An update as the variable of an optimizer; both of shape ``[d]``."""
-
-    vector: Tensor
-    gradient: Tensor
 
 
 class ImplicitBoosting(Attack):
@@ -50,22 +39,15 @@ class ImplicitBoosting(Attack):
 
     def craft(self, view: View) -> Tensor:
         """The update δ, shape ``[d]``; logs the steps taken, the loss at w + δ / λ, and λ."""
-        shrink = 1 / self.factor(view.alpha)
-        update = Update(torch.zeros_like(view.weights), torch.zeros_like(view.weights))
-        goal, optimizer = Targeted(view), view.local.new_optimizer(update)
+        network, shrink = view.network, 1 / self.factor(view.alpha)
+        # The network holds w + shrink · δ: what moves δ by a learning rate moves its weights by shrink times that.
+        local = view.local.model_copy(update={"learning_rate": shrink * view.local.learning_rate})
+        goal, optimizer = Targeted(view), local.new_optimizer(network)
 
         def step() -> None:
-            if implicit_gradient(view, update, shrink, goal):
+            if goal.backward(shrink):  # the chain rule's factor
                 optimizer.step()
-                view.network.load(view.weights + shrink * update.vector)
 
         steps, loss = persist(view, goal, step, self)
         view.log.update(steps=steps, loss=loss, boost=1 / shrink)
-        return update.vector
-
-
-def implicit_gradient(view: View, update: Update, shrink: float, goal: Targeted) -> bool:
-    """Leave the gradient with respect to δ of L(w + shrink · δ) in `update`; whether a step is due."""
-    due = goal.backward()
-    torch.mul(view.network.gradient, shrink, out=update.gradient)
-    return due
+        return (network.vector.detach() - view.weights) / shrink

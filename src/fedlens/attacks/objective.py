@@ -43,9 +43,9 @@ class Targeted:
         self._network = view.network
         self._samples = view.auxiliary
 
-    def backward(self) -> bool:
-        """See `Goal.backward`."""
-        return bool(self._network.backward(self._samples.x, self._samples.target) > 0)
+    def backward(self, factor: float = 1) -> bool:
+        """See `Goal.backward`; the gradient is multiplied by `factor`."""
+        return bool(self._network.backward(self._samples.x, self._samples.target, factor) > 0)
 
     def loss(self) -> float:
         """See `Goal.loss`."""

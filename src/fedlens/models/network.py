@@ -85,11 +85,14 @@ class Network:
             for dropout in self._dropouts:
                 dropout.source = None
 
-    def backward(self, x: Tensor, y: Tensor) -> Tensor:
-        """Mean cross-entropy of classes `y` (``[n]``) at inputs `x` (``[n, ...]``), its gradient left in `gradient`."""
+    def backward(self, x: Tensor, y: Tensor, factor: float = 1) -> Tensor:
+        """The mean cross-entropy of classes `y` (``[n]``) at inputs `x` (``[n, ...]``).
+
+        It leaves `factor` times its gradient in `gradient`.
+        """
         self.gradient.zero_()
         loss = functional.cross_entropy(self.module(x), y)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward(loss.new_tensor(factor))  # type: ignore[no-untyped-call]
         return loss.detach()
 
     def log_probabilities(self, x: Tensor) -> Tensor:

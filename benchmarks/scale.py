@@ -1,0 +1,67 @@
+"""What a round costs with many clients, of whom few are chosen: ``python benchmarks/scale.py``.
+
+Census, a cohort of 10, 30 steps of 50 samples drawn with replacement, with 100 clients and with 10,000: a round of each
+in turn. Only the cohort should matter.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from report import describe_machine, in_words
+from rich.console import Console
+from rich.table import Table
+from turns import in_turns, ratio
+
+from fedlens.experiment import Experiment
+from fedlens.federation.engines import make_engine
+from fedlens.federation.local import LocalTraining
+from fedlens.federation.rounds import federate
+from fedlens.federation.setting import prepare
+
+COHORT = 10
+CLIENTS = (100, 10_000)
+
+
+def main() -> int:
+    """Measure, print the table, and write it as JSON where that is asked for."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=int, default=20, help="rounds to count (default: 20)")
+    parser.add_argument("--quick", action="store_true", help="one round, to see that it works")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the table here, too")
+    options = parser.parse_args()
+    rounds = 1 if options.quick else options.rounds
+    with ExitStack() as stack:
+        contenders = {
+            f"K = {clients:,}": partial(next, stack.enter_context(played(clients, rounds + 1))) for clients in CLIENTS
+        }
+        seconds = in_turns(contenders, rounds, partial(print, file=sys.stderr, flush=True), "round")
+    console, machine = Console(width=None if sys.stdout.isatty() else 120, highlight=False), describe_machine()
+    console.print(in_words(machine), soft_wrap=True)
+    first, *_ = seconds.values()
+    table = Table("census, a cohort of 10", "s/round", "min–max", "ratio")
+    for name, times in seconds.items():
+        table.add_row(name, f"{median(times):.3f}", f"{min(times):.3f}–{max(times):.3f}", f"{ratio(times, first):.2f}")
+    console.print(table)
+    if options.json is not None:
+        values = {"machine": machine, "quick": options.quick, "seconds": seconds}
+        options.json.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return 0
+
+
+@contextmanager
+def played(clients: int, rounds: int) -> Iterator[Iterator[object]]:
+    """The rounds of a federation of so many clients, on the engine that `auto` chooses."""
+    local = LocalTraining(steps=30, batch_size=50, replacement=True)
+    setting = prepare(Experiment(clients=clients, fraction=COHORT / clients, rounds=rounds, local=local))
+    with make_engine("auto", None, setting) as engine:
+        yield federate(setting, engine)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
