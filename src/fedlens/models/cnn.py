@@ -7,6 +7,7 @@ from torch import nn
 
 from fedlens.models.dropout import Dropout
 from fedlens.models.model import Model, glorot_uniform, require_images
+from fedlens.models.sequence import Sequence
 
 
 class PaperCnn(Model):
@@ -17,7 +18,7 @@ class PaperCnn(Model):
         require_images("paper-cnn", shape, 9)
         channels, height, width = shape
         return glorot_uniform(
-            nn.Sequential(
+            Sequence(
                 nn.Conv2d(channels, 64, 5),
                 nn.ReLU(),
                 nn.Conv2d(64, 64, 5),
@@ -41,7 +42,7 @@ class SmallCnn(Model):
         channels, height, width = shape
         rows, columns = (((side - 4) // 2 - 4) // 2 for side in (height, width))
         return glorot_uniform(
-            nn.Sequential(
+            Sequence(
                 nn.Conv2d(channels, 32, 5),
                 nn.ReLU(),
                 nn.MaxPool2d(2),
@@ -65,7 +66,7 @@ class TinyCnn(Model):
         channels, height, width = shape
         rows, columns = ((((side - 5) // 2 + 1) - 3) // 2 + 1 for side in (height, width))
         return glorot_uniform(
-            nn.Sequential(
+            Sequence(
                 nn.Conv2d(channels, 16, 5, stride=2),
                 nn.ReLU(),
                 nn.Conv2d(16, 32, 3, stride=2),

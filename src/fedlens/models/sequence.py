@@ -1,0 +1,94 @@
+"""Ordinary layers one after the other, of which some are computed by faster algorithms when a CPU trains or evaluates.
+
+The layers are PyTorch's own and all there, with their parameters. A convolution with ReLU, and with pooling if that
+follows, is computed as one `stage`: with few input channels by `patches`, with a kernel of 5 × 5 by `winograd`. It is
+the same function with the same gradients; only rounding differs.
+
+Where that is not all that matters, the layers compute themselves: when somebody hooks one of them or asks for the
+gradient with respect to the input (as the methods of captum do), when `torch.func` maps the module, and on other
+devices. Two cases are less obvious. Where neighbouring pixels are exactly equal, as in an image's blank background, it
+is up to rounding which of them max pooling takes for the greatest: parameters get the same gradient either way, but
+pixels do not. And where a convolution's value is exactly 0, ReLU has a kink: so it is in blank places while all biases
+still have their initial value 0, and Winograd's algorithm, whose rounding would fall on either side, waits for the
+first step to be over.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from fedlens.models.patches import Patches
+from fedlens.models.stage import MakeKernel, Stage
+from fedlens.models.winograd import KERNEL, Winograd
+
+_FEW = 3
+"""Up to so many input channels, patches are the fastest."""
+_MANY = 16
+"""From so many input and output channels on, Winograd's algorithm saves more than its transforms cost."""
+
+
+class Sequence(nn.Sequential):
+    """An `nn.Sequential` that trains and evaluates faster on CPUs, in float32 and float64; see the module."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As `nn.Sequential`, of any layers."""
+        layers = list(self)
+        if _watched(x, layers):
+            return super().forward(x)  # type: ignore[no-any-return, no-untyped-call]
+        while layers:
+            function, length = _next(x, layers)
+            x = function(x)
+            del layers[:length]
+        return x
+
+
+def _watched(x: Tensor, layers: list[nn.Module]) -> bool:
+    """Whether somebody may notice more than the value and the parameters' gradients, or computes elsewhere."""
+    return (
+        x.device.type != "cpu"
+        or x.requires_grad
+        or torch.is_autocast_enabled("cpu")
+        or torch._C._are_functorch_transforms_active()
+        or nn.modules.module._has_any_global_hook()  # type: ignore[no-untyped-call]
+        or any(
+            layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks or layer._backward_pre_hooks
+            for layer in layers
+        )
+    )
+
+
+def _next(x: Tensor, layers: list[nn.Module]) -> tuple[Callable[[Tensor], Tensor], int]:
+    """What computes the first layers on `x`, and how many these are."""
+    first, rest = layers[0], layers[1:]
+    if type(first) is not nn.Conv2d or first.bias is None or not rest or type(rest[0]) is not nn.ReLU:
+        return first, 1
+    make = _kernel(x, first, first.bias)
+    if make is None:
+        return first, 1
+    pool = len(rest) > 1 and _halves(rest[1], x.shape[2] - first.kernel_size[0], x.shape[3] - first.kernel_size[1])
+    return partial(Stage(make, pool), weight=first.weight, bias=first.bias), 3 if pool else 2
+
+
+def _kernel(x: Tensor, layer: nn.Conv2d, bias: Tensor) -> MakeKernel | None:
+    """What computes this layer on `x` faster than it does."""
+    if (layer.stride, layer.padding, layer.dilation, layer.groups) != ((1, 1), (0, 0), (1, 1), 1):
+        return None
+    if x.dtype not in (torch.float32, torch.float64) or x.dtype != layer.weight.dtype:
+        return None
+    rows, columns = layer.kernel_size
+    if x.dim() != 4 or x.shape[1] != layer.in_channels or x.shape[2] < rows or x.shape[3] < columns or len(x) == 0:
+        return None  # to be computed, or refused, as PyTorch does
+    if layer.in_channels <= _FEW:
+        return Patches
+    many = min(layer.in_channels, layer.out_channels) >= _MANY
+    return Winograd if (rows, columns) == (KERNEL, KERNEL) and many and bias.any() else None
+
+
+def _halves(layer: nn.Module, height: int, width: int) -> bool:
+    """Whether `layer` takes the maxima of 2 × 2 pixels, of more than `height` × `width`, and nothing else."""
+    if type(layer) is not nn.MaxPool2d or layer.return_indices or layer.ceil_mode or min(height, width) < 1:
+        return False
+    sizes = (layer.kernel_size, layer.stride, layer.padding, layer.dilation)
+    return sizes in ((2, 2, 0, 1), ((2, 2), (2, 2), (0, 0), (1, 1)))
