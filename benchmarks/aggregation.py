@@ -1,21 +1,27 @@
-"""Seconds that aggregation rules take: ``python benchmarks/aggregation.py``.
+"""Seconds and memory that aggregation rules take: ``python benchmarks/aggregation.py``.
 
 Everything runs in the same minutes on one thread, once in each turn, in an order that is reversed every time, after one
 turn that warms up. Two yardsticks are plain PyTorch: ``torch.median`` (which gives the lower of the middle two, and no
 shares), and the Gram matrix of the updates, centred block by block. ByzFL's aggregators take part where they are
-installed.
+installed and can; its median can at 10 × 1,500,000, say. The three sizes take about ten minutes; ``--quick`` runs tiny
+ones once, to see that it all still works.
 """
 
 import argparse
+import ctypes
+import json
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
+from pathlib import Path
 from statistics import median
 from types import ModuleType
+from typing import Any
 
 import torch
 from elsewhere import byzfl_aggregators
+from report import describe_machine, in_words
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -32,36 +38,91 @@ from fedlens.pairwise import BLOCK_ENTRIES
 from fedlens.random import Address
 from fedlens.vector import Layout, Slice
 
-TORCH_MEDIAN, GRAM = "torch.median(dim=0)", "Gram matrix, centred blocks"
+SIZES = ((10, 3_382_346), (100, 1_000_000), (100, 3_382_346))
+TINY = ((10, 2000), (100, 1000))
+TURNS = 3
+TORCH_MEDIAN, GRAM = "torch.median(dim=0)", "centred Gram matrix"
 RULES: Mapping[str, type[Rule]] = {"krum": Krum, "krum-authors": KrumAuthors, "multi-krum": MultiKrum, "bulyan": Bulyan}
-QUANTILE_LIMIT = 16_000_000
 AGAINST = {"median": TORCH_MEDIAN, "ByzFL Median": TORCH_MEDIAN} | dict.fromkeys((*RULES, "ByzFL Krum"), GRAM)
+THEIRS = {
+    "median": "ByzFL Median",
+    "trimmed-mean": "ByzFL TrMean",
+    "geometric-median": "ByzFL GeometricMedian",
+    "krum": "ByzFL Krum",
+    "multi-krum": "ByzFL MultiKrum",
+}
+LIMITS = {
+    "ByzFL Median": (16_000_000, "torch.quantile takes no more than 16 million entries"),
+    "ByzFL TrMean": (250_000_000, "sorts for half a minute or more a call"),
+}
+RATIO = "median over turns of the time divided by the yardstick's in the same turn; ByzFL's time divided by ours alike"
 
 
 def main() -> int:
-    """Measure and print."""
+    """Measure, print the tables, and write them as JSON where that is asked for."""
     options = parse()
     torch.set_num_threads(1)
-    updates = torch.randn(options.rows, options.columns, generator=torch.Generator().manual_seed(0)) + 0.5
-    contenders = ours(updates, options.f) | yardsticks(updates)
-    if not options.without_byzfl and find_spec("byzfl") is not None:
-        contenders |= byzfl(byzfl_aggregators(), updates, options.f)
-    seconds = in_turns(contenders, options.turns, partial(print, file=sys.stderr, flush=True))
-    console = Console(width=None if sys.stdout.isatty() else 100, highlight=False)
-    console.print(f"{options.rows} × {options.columns:,} float32, f = {options.f}, torch {torch.__version__}, 1 thread")
-    console.print(as_table(seconds))
+    machine = describe_machine()
+    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console.print(in_words(machine), soft_wrap=True)
+    if options.quick:
+        console.print("quick: tiny sizes, one turn; the times mean nothing")
+    theirs = None if options.without_byzfl or find_spec("byzfl") is None else byzfl_aggregators()
+    results = []
+    for rows, columns in sizes(options):
+        result = measure(rows, columns, theirs, options)
+        console.print(as_table(result))
+        results.append(result)
+    if options.json is not None:
+        values = {"machine": machine, "threads": 1, "ratio": RATIO, "quick": options.quick, "sizes": results}
+        options.json.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return 0
 
 
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rows", type=int, default=100, help="number of updates (default: 100)")
-    parser.add_argument("--columns", type=int, default=1_000_000, help="entries of an update (default: 1,000,000)")
-    parser.add_argument("--turns", type=int, default=3, help="how often everything is timed (default: 3)")
+    parser.add_argument("--rows", type=int, help="only this number of updates (default: three sizes, or else 100)")
+    parser.add_argument("--columns", type=int, help="only this number of entries (default: three sizes, or 1,000,000)")
+    parser.add_argument("--turns", type=int, help=f"how often everything is timed (default: {TURNS})")
     parser.add_argument("-f", type=int, default=1, help="number of Byzantine clients that rules are told of")
     parser.add_argument("--without-byzfl", action="store_true", help="leave ByzFL out, which is slow")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, one turn, to see that it works")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the tables here, too")
     return parser.parse_args()
+
+
+def sizes(options: argparse.Namespace) -> tuple[tuple[int, int], ...]:
+    """The sizes that are asked for."""
+    if options.rows is not None or options.columns is not None:
+        return ((options.rows or 100, options.columns or 1_000_000),)
+    return TINY if options.quick else SIZES
+
+
+def measure(rows: int, columns: int, theirs: ModuleType | None, options: argparse.Namespace) -> dict[str, Any]:
+    """A size's times and memory; `theirs` is ByzFL's module."""
+
+    def tell(what: str) -> None:
+        print(f"{rows} × {columns:,}: {what}", file=sys.stderr, flush=True)
+
+    updates = torch.randn(rows, columns, generator=torch.Generator().manual_seed(0)).add_(0.5)
+    mine = ours(updates, options.f)
+    extra = {name: extra_megabytes(rule) for name, rule in mine.items()}
+    tell("measured the memory")
+    left_out: dict[str, str] = {}
+    contenders = mine | yardsticks(updates)
+    if theirs is not None:
+        left_out = {name: why for name, (most, why) in LIMITS.items() if updates.numel() > most}
+        rules = byzfl(theirs, updates, options.f)
+        contenders |= {name: rule for name, rule in rules.items() if name not in left_out}
+    seconds = in_turns(contenders, options.turns or (1 if options.quick else TURNS), tell)
+    return {
+        "rows": rows,
+        "columns": columns,
+        "f": options.f,
+        "rules": {name: as_values(name, seconds, extra.get(name)) for name in seconds},
+        "left_out": left_out,
+    }
 
 
 def ours(updates: Tensor, f: int) -> dict[str, Callable[[], object]]:
@@ -104,7 +165,7 @@ def gram(updates: Tensor) -> Tensor:
 
 
 def byzfl(theirs: ModuleType, updates: Tensor, f: int) -> dict[str, Callable[[], object]]:
-    """ByzFL's counterparts, on the same tensor; its median takes no more than ``torch.quantile`` does."""
+    """ByzFL's counterparts, on the same tensor."""
     rules = {
         "ByzFL Median": theirs.Median(),
         "ByzFL TrMean": theirs.TrMean(f=f),
@@ -112,26 +173,52 @@ def byzfl(theirs: ModuleType, updates: Tensor, f: int) -> dict[str, Callable[[],
         "ByzFL Krum": theirs.Krum(f=f),
         "ByzFL MultiKrum": theirs.MultiKrum(f=f),
     }
-    if updates.numel() > QUANTILE_LIMIT:
-        del rules["ByzFL Median"]
     return {name: partial(rule, updates) for name, rule in rules.items()}
 
 
-def as_table(seconds: Mapping[str, list[float]]) -> Table:
-    """Medians, ranges, and the median of each turn's ratio to the yardstick where there is one."""
-    table = Table(caption="ratio: median over turns of the time divided by the yardstick's", caption_justify="left")
+def extra_megabytes(rule: Callable[[], object]) -> float | None:
+    """The most memory that a call takes beyond what was there before, its result included; known on Linux alone."""
+    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not reset.exists():
+        return None
+    ctypes.CDLL(None).malloc_trim(0)  # what the calls before have given back would not count as taken again
+    reset.write_text("5")
+    before = int(status.read_text().partition("VmRSS:")[2].split()[0])
+    rule()
+    return (int(status.read_text().partition("VmHWM:")[2].split()[0]) - before) * 1024 / 1e6
+
+
+def as_values(name: str, seconds: Mapping[str, list[float]], extra: float | None) -> dict[str, Any]:
+    """A row of a table as plain values."""
+    times, yardstick, theirs = seconds[name], AGAINST.get(name), THEIRS.get(name)
+    return {
+        "seconds": {"median": median(times), "min": min(times), "max": max(times), "each": times},
+        "yardstick": yardstick,
+        "ratio": ratio(times, seconds[yardstick]) if yardstick else None,
+        "faster_than_byzfl": ratio(seconds[theirs], times) if theirs is not None and theirs in seconds else None,
+        "extra_megabytes": extra,
+    }
+
+
+def as_table(result: Mapping[str, Any]) -> Table:
+    """The table of a size, and below it what was left out."""
+    caption = [f"ratio: {RATIO}", *(f"left out: {name}: {why}" for name, why in result["left_out"].items())]
+    title = f"{result['rows']} × {result['columns']:,} float32, f = {result['f']}, 1 thread"
+    table = Table(title=title, caption="\n".join(caption), title_justify="left", caption_justify="left")
     table.add_column("rule")
-    for heading in ("seconds", "min–max", "ratio"):
+    for heading in ("seconds", "min–max", "extra MB", "× faster than ByzFL", "ratio to"):
         table.add_column(heading, justify="right")
     table.add_column("yardstick")
-    for name, times in seconds.items():
-        yardstick = AGAINST.get(name)
+    for name, row in result["rules"].items():
+        seconds = row["seconds"]
         table.add_row(
             name,
-            f"{median(times):.3f}",
-            f"{min(times):.3f}–{max(times):.3f}",
-            f"{ratio(times, seconds[yardstick]):.2f}" if yardstick else "",
-            yardstick or "",
+            f"{seconds['median']:.3f}",
+            f"{seconds['min']:.3f}–{seconds['max']:.3f}",
+            "" if row["extra_megabytes"] is None else f"{row['extra_megabytes']:.0f}",
+            "" if row["faster_than_byzfl"] is None else f"{row['faster_than_byzfl']:.1f}",
+            "" if row["ratio"] is None else f"{row['ratio']:.2f}",
+            row["yardstick"] or "",
         )
     return table
 

@@ -6,7 +6,7 @@ from received import normal
 from torch import Tensor
 
 from fedlens import pairwise
-from fedlens.pairwise import products, squared_distances
+from fedlens.pairwise import alike, block_columns, products, products_from, squared_distances
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 3e-5, torch.float16: 3e-5, torch.bfloat16: 3e-5}
 
@@ -33,9 +33,11 @@ def check(updates: Tensor, mask: Tensor | None = None) -> None:
 
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seven columns in a block, so that small cases have many."""
+    """Seven columns in a block, so that small cases have many, and five rows in a strip."""
     monkeypatch.setattr(pairwise, "BLOCK_ENTRIES", 7)
     monkeypatch.setattr(pairwise, "LEAST_COLUMNS", 7)
+    monkeypatch.setattr(pairwise, "LINE", 1)
+    monkeypatch.setattr(pairwise, "STRIP_ROWS", 5)
 
 
 def test_by_hand() -> None:
@@ -146,6 +148,42 @@ def test_products_are_seen_from_the_origin(dtype: torch.dtype) -> None:
     lengths = rows.square().sum(dim=1).sqrt()
     assert float(((found - rows @ rows.T).abs() / (lengths[:, None] * lengths).clamp(min=1)).max()) < 1e-6
     assert found[4].tolist() == found[:, 4].tolist() == [0] * 9
+
+
+@types
+def test_products_from_distances(dtype: torch.dtype) -> None:
+    updates = (normal(11, 9, 500) + 1e3).to(dtype)
+    rows = updates.double() - updates[4].double()
+    squares = squared_distances(updates)
+    assert alike(squares)
+    found = products_from(squares, 4)
+    torch.testing.assert_close(found, rows @ rows.T, rtol=0, atol=1e-9 if dtype == torch.float64 else 0.02)
+    assert torch.equal(found, found.T)
+    assert torch.equal(found.diagonal(), squares[4])
+    assert found[4].tolist() == found[:, 4].tolist() == [0] * 9
+
+
+def test_alike_are_distances_within_a_factor_of_four() -> None:
+    def line(*places: float) -> Tensor:
+        return squared_distances(torch.tensor(places, dtype=torch.float64)[:, None])
+
+    assert alike(line(0, 1, 4))
+    assert not alike(line(0, 1, 4.1))
+    assert not alike(line(0, 0, 1))
+    assert alike(line(2, 2, 2))
+    assert alike(line(3))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("count", [2, 47, 48, 49, 96, 97, 110])
+def test_more_updates_than_a_strip_has(count: int, dtype: torch.dtype) -> None:
+    check(normal(14, count, 70, dtype=dtype))
+
+
+def test_blocks_have_an_odd_number_of_cache_lines() -> None:
+    assert block_columns(2**18, 64) == 4096 + 16
+    assert block_columns(2**18, 10) == 26208 + 16 * (26208 // 16 % 2 == 0)
+    assert block_columns(2**18, 1000) == 1024 + 16
 
 
 def test_components_of_close_pairs() -> None:

@@ -73,7 +73,7 @@ def test_the_nearest_to_the_median(seed: int, count: int, kept: int, ties: bool)
     kept = min(kept, count)
     columns = normal(seed, count, 10)
     columns = (columns * 2).round() if ties else columns
-    found = nearest_to_median(list(columns.sort(dim=0).values), kept).sort(dim=0).values
+    found = nearest_to_median(columns.sort(dim=0).values, kept).sort(dim=0).values
     assert found.T.tolist() == [nearest(entries, kept) for entries in columns.T.tolist()]
 
 

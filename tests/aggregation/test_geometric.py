@@ -10,6 +10,7 @@ from received import apply, column, equal, normal, shares
 from scipy.optimize import minimize
 from torch import Tensor
 
+from fedlens.aggregation import geometric
 from fedlens.aggregation.geometric import GeometricMedian
 
 
@@ -107,3 +108,27 @@ def test_a_minority_moves_it_no_further_than_theory_allows(size: float, dtype: t
     share = byzantine / count
     assert float((update - centre).norm()) <= (1 - share) / sqrt(1 - 2 * share) * radius
     assert float((updates.double().mean(dim=0) - centre).norm()) > 3 * radius
+
+
+@pytest.mark.parametrize(("factor", "read_again"), [(1, False), (2, False), (30, True), (1e6, True)])
+def test_updates_are_read_again_only_where_distances_are_very_different(
+    factor: float, read_again: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In either case single precision gives what double precision does."""
+    calls = 0
+    products = geometric.products
+
+    def counted(updates: Tensor, origin: int) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return products(updates, origin)
+
+    monkeypatch.setattr(geometric, "products", counted)
+    updates = normal(8, 12, 3000, dtype=torch.float32)
+    updates[3] *= factor
+    single = apply(GeometricMedian(), updates)
+    assert calls == read_again
+    double = apply(GeometricMedian(), updates.double())
+    assert single.shares is not None
+    assert double.shares is not None
+    torch.testing.assert_close(single.shares, double.shares, rtol=1e-4, atol=1e-9)

@@ -21,9 +21,10 @@ import torch
 from pydantic import NonNegativeInt
 from torch import Tensor
 
-from fedlens.aggregation.coordinate import credit, mean_of
+from fedlens.aggregation.arrange import arranged
+from fedlens.aggregation.coordinate import mean_of
+from fedlens.aggregation.credit import Credit
 from fedlens.aggregation.krum import to_others
-from fedlens.aggregation.network import arranged
 from fedlens.aggregation.rule import Aggregate, Received, Rule, require_enough
 from fedlens.pairwise import squared_distances
 
@@ -44,12 +45,14 @@ def bulyan(updates: Tensor, f: int) -> tuple[Tensor, Tensor]:
     count, size = updates.shape
     require_enough("bulyan", "4f + 3", f, 4 * f + 3, count)
     rows = iterated_krum(squared_distances(updates), f, count - 2 * f)
-    mean, shares = updates.new_empty(size), torch.zeros(count, dtype=torch.float64, device=updates.device)
-    for columns, ranks in arranged(updates, range(len(rows)), rows):
+    mean, credit = updates.new_empty(size), Credit(len(rows), updates)
+    for columns, block, ranks in arranged(updates, range(len(rows)), rows):
         kept = nearest_to_median(ranks, len(rows) - 2 * f)
         mean[columns] = mean_of(kept)
-        shares[rows] += credit(updates[rows, columns], kept)
-    return mean, shares / size
+        credit.add(block, kept)
+    shares = torch.zeros(count, dtype=torch.float64, device=updates.device)
+    shares[rows] = credit.total / size
+    return mean, shares
 
 
 def iterated_krum(squares: Tensor, f: int, count: int) -> list[int]:
@@ -72,21 +75,21 @@ def iterated_krum(squares: Tensor, f: int, count: int) -> list[int]:
     return chosen
 
 
-def nearest_to_median(ranks: list[Tensor], count: int) -> Tensor:
+def nearest_to_median(ranks: Tensor, count: int) -> Tensor:
     """The `count` entries of each column that are nearest to its median.
 
     They are neighbours in order: from the smallest ones on, an entry makes room for the one `count` ranks above it as
     long as that one is nearer.
 
     Args:
-        ranks: the columns' entries in order, a row for each rank, each of shape ``[b]``.
+        ranks: the columns' entries in order, a row for each rank, shape ``[n, b]``.
         count: how many to keep.
 
     Returns:
         What was kept of each column, in any order, shape ``[count, b]``.
     """
-    middle = mean_of(torch.stack(ranks[(len(ranks) - 1) // 2 : len(ranks) // 2 + 1]))
-    kept = torch.stack(ranks[:count])
+    middle = mean_of(ranks[(len(ranks) - 1) // 2 : len(ranks) // 2 + 1])
+    kept = ranks[:count].clone()
     for rank, higher in enumerate(ranks[count:]):
         nearer = higher - middle < middle - ranks[rank]
         kept[rank % count] = torch.where(nearer, higher, kept[rank % count])

@@ -14,13 +14,13 @@ A client's share is the fraction of coordinates in which its entry was kept, div
 entries that straddle the border of what is kept have equal parts in it.
 """
 
-from collections.abc import Callable
-
 import torch
 from pydantic import NonNegativeInt
 from torch import Tensor
 
-from fedlens.aggregation.network import UNWANTED, arranged
+from fedlens.aggregation.arrange import GRAIN, arranged
+from fedlens.aggregation.credit import Credit
+from fedlens.aggregation.network import UNWANTED
 from fedlens.aggregation.rule import Aggregate, Received, Rule, require_enough
 
 
@@ -39,13 +39,13 @@ def trimmed_mean(updates: Tensor, trimmed: int) -> tuple[Tensor, Tensor]:
     """
     count, size = updates.shape
     require_enough("trimmed-mean", "2f + 1", trimmed, 2 * trimmed + 1, count)
-    wanted = range(trimmed, count - trimmed)
-    mean, shares = updates.new_empty(size), torch.zeros(count, dtype=torch.float64, device=updates.device)
-    for columns, ranks in arranged(updates, [0 if rank in wanted else UNWANTED for rank in range(count)]):
-        kept = torch.stack([ranks[rank] for rank in wanted])
-        mean[columns] = mean_of(kept)
-        shares += credit(updates[:, columns], kept)
-    return mean, shares / size
+    wanted = slice(trimmed, count - trimmed)
+    groups = [UNWANTED] * trimmed + [0] * (count - 2 * trimmed) + [UNWANTED] * trimmed
+    mean, credit = updates.new_empty(size), Credit(count, updates)
+    for columns, block, ranks in arranged(updates, groups):
+        mean[columns] = mean_of(ranks[wanted])
+        credit.add(block, ranks[wanted])
+    return mean, credit.total / size
 
 
 def median(updates: Tensor) -> tuple[Tensor, Tensor]:
@@ -54,39 +54,13 @@ def median(updates: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def mean_of(kept: Tensor) -> Tensor:
-    """The mean of each column of `kept` (shape ``[k, b]``), computed in float32 at least."""
-    return kept.mean(dim=0, dtype=torch.promote_types(kept.dtype, torch.float32))
+    """The mean of each column of `kept` (shape ``[k, b]``), computed in float32 at least.
 
-
-def credit(block: Tensor, kept: Tensor) -> Tensor:
-    """Each row's share in the mean of what was kept of a block, summed over columns.
-
-    Args:
-        block: the entries, shape ``[n, b]``.
-        kept: what was kept of each column, in any order, shape ``[k, b]``: k neighbours of the column's sorted entries.
-
-    Returns:
-        The sums of shares, shape ``[n]``, float64, adding up to b.
+    A few columns at a time, so that one thread does it: see `GRAIN`.
     """
-    low, high = kept.amin(dim=0), kept.amax(dim=0)
-    total = _parts(block, kept, low)
-    if len(kept) > 1:
-        total += _parts(block, kept, high, apart=_holds(torch.gt, high, low))
-    if len(kept) > 2:
-        total += _holds(torch.gt, block, low).mul_(_holds(torch.lt, block, high)).sum(dim=1)
-    return total.double() / len(kept)
-
-
-def _parts(block: Tensor, kept: Tensor, value: Tensor, apart: Tensor | float = 1) -> Tensor:
-    """How many entries equal to `value` were kept, dealt out equally to the rows that have it, summed over columns."""
-    equal = _holds(torch.eq, block, value)
-    return equal @ (_holds(torch.eq, kept, value).sum(dim=0) / equal.sum(dim=0) * apart)
-
-
-def _holds(relation: Callable[..., Tensor], left: Tensor, right: Tensor) -> Tensor:
-    """Where `relation` holds, as ones and zeros: on a CPU, sums of these are much faster than sums of truths."""
-    precision = torch.promote_types(left.dtype, torch.float32)
-    return relation(left, right, out=torch.empty(left.shape, dtype=precision, device=left.device))
+    precision = torch.promote_types(kept.dtype, torch.float32)
+    parts = torch.split(kept, max(GRAIN // len(kept), 1), dim=1)
+    return torch.cat([part.mean(dim=0, dtype=precision) for part in parts])
 
 
 class Median(Rule):

@@ -17,7 +17,8 @@ Deviations from the source:
   until the gradient of the mean distance is shorter than `tolerance`. Its length is at most 1 whatever the updates'
   scale, and no outlier can make it small, as it can the relative change of the sum.
 - G is taken about the update with the least sum of distances to the others, from which the result is not far away.
-  About the mean, an outlier's own length would drown the distances between the others.
+  About the mean, an outlier's own length would drown the distances between the others. Where there is none, G comes
+  from the distances that found that update; otherwise, from the updates once more.
 """
 
 import logging
@@ -27,7 +28,7 @@ from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 
 from fedlens.aggregation.rule import Aggregate, Received, Rule
-from fedlens.pairwise import products, squared_distances
+from fedlens.pairwise import alike, products, products_from, squared_distances
 
 _log = logging.getLogger("fedlens")
 
@@ -73,8 +74,10 @@ def geometric_median(
         The point, shape ``[d]``, the weights that it is made with, shape ``[n]``, adding up to 1, and whether the
         tolerance was reached.
     """
-    origin = int((squared_distances(updates).sqrt_() @ alpha).argmin())
-    weights, reached = weiszfeld(products(updates, origin), alpha, smoothing, tolerance, steps)
+    squares = squared_distances(updates)
+    origin = int((squares.sqrt() @ alpha).argmin())
+    gram = products_from(squares, origin) if alike(squares) else products(updates, origin)
+    weights, reached = weiszfeld(gram, alpha, smoothing, tolerance, steps)
     return weights.to(updates) @ updates, weights, reached
 
 

@@ -1,26 +1,23 @@
-"""Order statistics of every column at once, by a sorting network whose comparators work on whole rows.
+"""Which rows to compare to find order statistics: a sorting network without what nobody wants.
 
-K. E. Batcher, *Sorting networks and their applications* (AFIPS 1968): merge exchange, in the form for any number of
-rows of D. E. Knuth, *The Art of Computer Programming* 3, section 5.2.2, algorithm M. A comparator puts the smaller of
-two rows' entries into the one row and the larger into the other, column by column, so that n rows are sorted by
-n (log₂ n)² / 4 comparators of two vector instructions each.
+I. Parberry, *The Pairwise Sorting Network* (Parallel Processing Letters 2, 1992). A comparator puts the smaller of two
+rows' entries into the one row and the larger into the other, column by column. As many of them sort n rows as in
+Batcher's networks, about n (log₂ n)² / 4.
 
 Most rules do not want all rows in order. They name a group for each rank, and the network leaves out what no group
-needs: comparators within a group, and the half of a comparator whose result nobody wants.
+needs: comparators within a group, and the half of a comparator whose result nobody wants. Of Parberry's network that
+leaves less than of Batcher's: for the median of 100 rows 1452 halves in place of 1678.
+
+A network for a power of two sorts fewer rows without the comparators of those that are missing: they may be thought of
+as infinite, and at the end, where none of the comparators moves them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-import torch
-from torch import Tensor
-
 UNWANTED = -1
 """The group of the ranks that nobody wants."""
-
-BLOCK_ENTRIES = 2**19
-LEAST_COLUMNS = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +30,15 @@ class Comparator:
     upper: bool
 
 
-def merge_exchange(count: int) -> Iterator[tuple[int, int]]:
-    """The pairs of rows that Batcher's network compares in turn to sort `count` of them."""
-    widest = 1 << max(count - 1, 0).bit_length() >> 1
-    step = widest
-    while step > 0:
-        remainder, distance, width = 0, step, widest
-        while True:
-            yield from ((row, row + distance) for row in range(count - distance) if row & step == remainder)
-            if width == step:
-                break
-            remainder, distance, width = step, width - step, width >> 1
-        step >>= 1
+def pairwise_network(count: int) -> Iterator[tuple[int, int]]:
+    """The pairs of rows that Parberry's network compares in turn to sort `count` of them."""
+    rounds = max(count - 1, 0).bit_length()
+    for step in (1 << level for level in range(rounds)):
+        yield from ((row, row + step) for row in range(count - step) if not row & step)
+    for level in reversed(range(rounds - 1)):
+        step = 1 << level
+        for distance in (step * ((1 << width) - 1) for width in reversed(range(1, rounds - level))):
+            yield from ((row, row + distance) for row in range(count - distance) if row & step)
 
 
 @lru_cache(maxsize=32)
@@ -57,50 +51,9 @@ def network(groups: tuple[int, ...]) -> tuple[Comparator, ...]:
     """
     ends: list[int | None] = list(groups)
     needed: list[Comparator] = []
-    for low, high in reversed(list(merge_exchange(len(groups)))):
+    for low, high in reversed(list(pairwise_network(len(groups)))):
         if ends[low] is not None and ends[low] == ends[high]:
             continue
         needed.append(Comparator(low, high, ends[low] != UNWANTED, ends[high] != UNWANTED))
         ends[low] = ends[high] = None
     return tuple(reversed(needed))
-
-
-def arranged(
-    updates: Tensor, groups: Sequence[int], rows: Sequence[int] | None = None
-) -> Iterator[tuple[slice, list[Tensor]]]:
-    """The entries of every column, brought into their groups, a block of columns at a time.
-
-    Args:
-        updates: a row for each client, shape ``[n, d]``.
-        groups: the group of each rank: see `network`.
-        rows: which rows take part; all of them unless it is given.
-
-    Yields:
-        Which columns of `updates` these are, and a row for each rank, to be used before the next block is asked for.
-    """
-    comparators = network(tuple(groups))
-    count, columns = len(groups), max(BLOCK_ENTRIES // len(groups), LEAST_COLUMNS)
-    room = updates.new_empty(count + 1, min(columns, updates.shape[1]))
-    for start in range(0, updates.shape[1], columns):
-        block = slice(start, min(start + columns, updates.shape[1]))
-        space = room[:, : block.stop - block.start]
-        for place, row in enumerate(range(count) if rows is None else rows):
-            space[place] = updates[row, block]
-        ranks = list(space)
-        _compare(ranks, comparators)
-        yield block, ranks[:count]
-
-
-def _compare(ranks: list[Tensor], comparators: Sequence[Comparator]) -> None:
-    """Let all `comparators` work on the rows; the last of `ranks` is spare."""
-    spare = ranks[-1]
-    for comparator in comparators:
-        low, high = ranks[comparator.low], ranks[comparator.high]
-        if not comparator.upper:
-            torch.minimum(low, high, out=low)
-        elif not comparator.lower:
-            torch.maximum(low, high, out=high)
-        else:
-            torch.minimum(low, high, out=spare)
-            torch.maximum(low, high, out=high)
-            ranks[comparator.low], spare = spare, low
