@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedlens.attacks.attack import Auxiliary
-from fedlens.federation.evaluate import Quality, Success, quality, success
+from fedlens.federation.evaluate import Quality, Success, blocks, quality, stretches, success
 
 PROBABILITIES = [[0.7, 0.2, 0.1], [0.1, 0.5, 0.4], [0.3, 0.3, 0.4], [0.25, 0.5, 0.25]]
 PREDICTIONS = torch.tensor(PROBABILITIES, dtype=torch.float64).log()
@@ -84,3 +84,21 @@ def test_what_is_not_a_number_is_no_prediction() -> None:
     wanted = Auxiliary(torch.zeros(1, 1), torch.tensor([1]), torch.tensor([0]), torch.tensor([1]))
     found = success(predictions, wanted)
     assert (found.confidence, found.true_confidence, found.met, found.success) == ([0], [0], 0, False)
+
+
+@pytest.mark.parametrize(
+    ("samples", "workers", "expected"),
+    [
+        (1200, 1, [(0, 500), (500, 1000), (1000, 1200)]),
+        (10_000, 2, [(start, min(start + 1500, 10_000)) for start in range(0, 10_000, 1500)]),
+        (300, 2, [(0, 300)]),
+    ],
+)
+def test_stretches_are_of_whole_blocks(samples: int, workers: int, expected: list[tuple[int, int]]) -> None:
+    assert stretches(samples, workers) == expected
+    joined = [block for start, stop in expected for block in blocks(start, stop)]
+    assert joined == blocks(0, samples), "the same blocks, whoever evaluates them"
+
+
+def test_blocks_by_hand() -> None:
+    assert blocks(0, 1001) == [slice(0, 500), slice(500, 1000), slice(1000, 1001)]

@@ -1,6 +1,7 @@
 """What a model's predictions on the test set say about it."""
 
 from dataclasses import dataclass
+from math import ceil
 
 import torch
 from torch import Tensor
@@ -10,6 +11,17 @@ from fedlens.attacks.attack import Auxiliary
 
 BLOCK = 500
 """Samples evaluated at once: fixed, so that results do not depend on who evaluates."""
+
+
+def blocks(start: int, stop: int) -> list[slice]:
+    """The samples from `start` to `stop` as blocks, the last of which may be smaller."""
+    return [slice(at, min(at + BLOCK, stop)) for at in range(start, stop, BLOCK)]
+
+
+def stretches(samples: int, workers: int) -> list[tuple[int, int]]:
+    """Where to begin and end jobs of whole blocks: about four for each worker, so that none waits long for another."""
+    span = BLOCK * ceil(samples / (BLOCK * 4 * workers))
+    return [(start, min(start + span, samples)) for start in range(0, samples, span)]
 
 
 @dataclass(frozen=True)

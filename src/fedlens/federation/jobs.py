@@ -10,7 +10,7 @@ from fedlens.attacks.attack import Attack, Auxiliary, View
 from fedlens.attacks.estimation import Observation
 from fedlens.errors import ClientError
 from fedlens.federation.bench import GLOBAL, Bench, accept, plain
-from fedlens.federation.evaluate import BLOCK, right
+from fedlens.federation.evaluate import blocks, right
 from fedlens.federation.local import train
 from fedlens.federation.stacked import train_stacked
 from fedlens.models.network import Network
@@ -124,7 +124,7 @@ class MaliciousJob:
 
 @dataclass(frozen=True)
 class EvaluationJob:
-    """One of the arena's models on a block of the test set."""
+    """One of the arena's models on some blocks of the test set, from sample `start` to `stop`."""
 
     round: int
     model: int
@@ -142,10 +142,11 @@ class EvaluationJob:
         return self.stop - self.start
 
     def run(self, bench: Bench) -> dict[str, Any]:
-        """Fill in the log-probabilities of the block."""
+        """Fill in the log-probabilities of the blocks."""
         bench.network.load(bench.arena.models[self.model])
-        block = bench.network.log_probabilities(bench.dataset.test.x[self.start : self.stop])
-        bench.arena.log_probabilities[self.model, self.start : self.stop] = block
+        for block in blocks(self.start, self.stop):
+            found = bench.network.log_probabilities(bench.dataset.test.x[block])
+            bench.arena.log_probabilities[self.model, block] = found
         return {}
 
 
@@ -175,7 +176,6 @@ class ValidationJob:
             update = (alpha / alpha.sum().clamp(min=torch.finfo(alpha.dtype).tiny)).to(updates) @ updates
         bench.network.load(bench.arena.models[GLOBAL] + update)
         count = 0
-        for start in range(0, len(samples), BLOCK):
-            block = bench.network.log_probabilities(samples.x[start : start + BLOCK])
-            count += int(right(block, samples.y[start : start + BLOCK]).sum())
+        for block in blocks(0, len(samples)):
+            count += int(right(bench.network.log_probabilities(samples.x[block]), samples.y[block]).sum())
         return {"accuracy": count / len(samples)}

@@ -17,7 +17,7 @@ from fedlens.detection.detector import Inspection
 from fedlens.federation.bench import GLOBAL, MALICIOUS, Arena, Bench, Job
 from fedlens.federation.combining import combine
 from fedlens.federation.engines import Engine
-from fedlens.federation.evaluate import BLOCK, Quality, quality, success
+from fedlens.federation.evaluate import Quality, quality, stretches, success
 from fedlens.federation.jobs import EvaluationJob, HonestJob, MaliciousJob
 from fedlens.federation.record import RoundRecord, RoundResult
 from fedlens.federation.screening import screen
@@ -183,7 +183,7 @@ class Federation:
     def _evaluate(self, round_: int, models: list[int]) -> list[Quality]:
         """The quality of these models on the test set, whose predictions are left in the arena."""
         labels = self.setting.dataset.test.y
-        starts = range(0, len(labels), BLOCK)
-        jobs = [EvaluationJob(round_, model, at, min(at + BLOCK, len(labels))) for model in models for at in starts]
+        parts = stretches(len(labels), self.engine.workers)
+        jobs = [EvaluationJob(round_, model, start, stop) for model in models for start, stop in parts]
         self.engine.run(jobs, lambda _: None)
         return [quality(self.arena.log_probabilities[model], labels) for model in models]
