@@ -73,8 +73,11 @@ $(BENCH_VENV)/.installed: pyproject.toml benchmarks/constraints.txt
 
 bench: $(BENCH_VENV)/.installed
 	@echo "Timing the engines and the rules; leave the machine alone meanwhile"
-	@$(BENCH_VENV)/bin/python benchmarks/bench.py $(BENCH)
-	@$(BENCH_VENV)/bin/python benchmarks/aggregation.py $(BENCH)
+	@mkdir -p results
+	@$(BENCH_VENV)/bin/python benchmarks/bench.py --json results/bench.json $(BENCH)
+	@$(BENCH_VENV)/bin/python benchmarks/aggregation.py --json results/aggregation.json $(BENCH)
+	@$(BENCH_VENV)/bin/python benchmarks/scale.py --json results/scale.json $(BENCH)
+	@echo "The same tables are in results/ as JSON"
 
 clean:
 	rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -15,17 +15,16 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from statistics import median
 from types import ModuleType
 from typing import Any
 
 import torch
+from aggregation_report import GRAM, RATIO, TORCH_MEDIAN, as_table, as_values
 from elsewhere import byzfl_aggregators
 from report import describe_machine, in_words
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor
-from turns import in_turns, ratio
+from turns import in_turns
 
 from fedlens.aggregation.bulyan import Bulyan
 from fedlens.aggregation.clipping import NormClipping
@@ -41,21 +40,11 @@ from fedlens.vector import Layout, Slice
 SIZES = ((10, 3_382_346), (100, 1_000_000), (100, 3_382_346))
 TINY = ((10, 2000), (100, 1000))
 TURNS = 3
-TORCH_MEDIAN, GRAM = "torch.median(dim=0)", "centred Gram matrix"
 RULES: Mapping[str, type[Rule]] = {"krum": Krum, "krum-authors": KrumAuthors, "multi-krum": MultiKrum, "bulyan": Bulyan}
-AGAINST = {"median": TORCH_MEDIAN, "ByzFL Median": TORCH_MEDIAN} | dict.fromkeys((*RULES, "ByzFL Krum"), GRAM)
-THEIRS = {
-    "median": "ByzFL Median",
-    "trimmed-mean": "ByzFL TrMean",
-    "geometric-median": "ByzFL GeometricMedian",
-    "krum": "ByzFL Krum",
-    "multi-krum": "ByzFL MultiKrum",
-}
 LIMITS = {
     "ByzFL Median": (16_000_000, "torch.quantile takes no more than 16 million entries"),
     "ByzFL TrMean": (250_000_000, "sorts for half a minute or more a call"),
 }
-RATIO = "median over turns of the time divided by the yardstick's in the same turn; ByzFL's time divided by ours alike"
 
 
 def main() -> int:
@@ -186,41 +175,6 @@ def extra_megabytes(rule: Callable[[], object]) -> float | None:
     before = int(status.read_text().partition("VmRSS:")[2].split()[0])
     rule()
     return (int(status.read_text().partition("VmHWM:")[2].split()[0]) - before) * 1024 / 1e6
-
-
-def as_values(name: str, seconds: Mapping[str, list[float]], extra: float | None) -> dict[str, Any]:
-    """A row of a table as plain values."""
-    times, yardstick, theirs = seconds[name], AGAINST.get(name), THEIRS.get(name)
-    return {
-        "seconds": {"median": median(times), "min": min(times), "max": max(times), "each": times},
-        "yardstick": yardstick,
-        "ratio": ratio(times, seconds[yardstick]) if yardstick else None,
-        "faster_than_byzfl": ratio(seconds[theirs], times) if theirs is not None and theirs in seconds else None,
-        "extra_megabytes": extra,
-    }
-
-
-def as_table(result: Mapping[str, Any]) -> Table:
-    """The table of a size, and below it what was left out."""
-    caption = [f"ratio: {RATIO}", *(f"left out: {name}: {why}" for name, why in result["left_out"].items())]
-    title = f"{result['rows']} × {result['columns']:,} float32, f = {result['f']}, 1 thread"
-    table = Table(title=title, caption="\n".join(caption), title_justify="left", caption_justify="left")
-    table.add_column("rule")
-    for heading in ("seconds", "min–max", "extra MB", "× faster than ByzFL", "ratio to"):
-        table.add_column(heading, justify="right")
-    table.add_column("yardstick")
-    for name, row in result["rules"].items():
-        seconds = row["seconds"]
-        table.add_row(
-            name,
-            f"{seconds['median']:.3f}",
-            f"{seconds['min']:.3f}–{seconds['max']:.3f}",
-            "" if row["extra_megabytes"] is None else f"{row['extra_megabytes']:.0f}",
-            "" if row["faster_than_byzfl"] is None else f"{row['faster_than_byzfl']:.1f}",
-            "" if row["ratio"] is None else f"{row['ratio']:.2f}",
-            row["yardstick"] or "",
-        )
-    return table
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import jobs
+from floor import operations, rate
 from job_report import as_rows, as_table_of_jobs
 from race import OTHERS, absent, race, taking_part
 from report import RATIO, as_table, as_values, describe_machine, in_words
@@ -27,6 +28,9 @@ from fedlens.errors import ConfigError, DataError
 
 Results = dict[str, Any]
 """By the name of a workload, what the tables and the JSON file say of it."""
+
+PROCESSES = 2
+"""On how many the floor is computed, as most contenders have so many."""
 
 INSTALL = {
     "flower": "in a virtual environment of its own, pip install -c benchmarks/constraints.txt -e '.[bench]'",
@@ -114,8 +118,13 @@ def measure(name: str, rounds: int | None, quick: bool, without: Set[str]) -> di
     workload = WORKLOADS[name]
     counted = rounds or (1 if quick else workload.rounds)
     setting = workload.prepare(counted + 1, quick)
+    floor = {"operations": operations(setting), "rate": rate(), "processes": PROCESSES}
     performances = race(setting, taking_part(setting, without), lambda what: tell(f"{name}: {what}"))
-    return {"about": workload.about, "engines": [as_values(performance) for performance in performances]}
+    return {
+        "about": workload.about,
+        "floor": floor,
+        "engines": [as_values(performance) for performance in performances],
+    }
 
 
 def jobs_of(quick: bool) -> list[str]:

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from fedlens.federation.engines.engine import cores
 
+FLOOR = "floor"
 RATIO = f"median over rounds of the time divided by that of {YARDSTICK} in the same turn"
 
 
@@ -55,18 +56,23 @@ def as_values(performance: Performance) -> dict[str, Any]:
 
 
 def as_table(results: Mapping[str, Any]) -> Table:
-    """The table, from what each workload is (``about``) and its rows (``engines``)."""
-    table = Table(caption=f"ratio: {RATIO}", caption_justify="left")
+    """The table, from what each workload is (``about``), its floor (``floor``) and its rows (``engines``)."""
+    caption = f"ratio: {RATIO}\n{FLOOR}: operations of the layers by their definition, at the rate of a large product"
+    table = Table(caption=caption, caption_justify="left")
     for heading in ("workload", "engine"):
         table.add_column(heading)
     for heading in ("s/round", "min–max", "ratio", "accuracy"):
         table.add_column(heading, justify="right")
     for result in results.values():
-        rows = result["engines"]
+        rows, floor = result["engines"], result["floor"]
+        seconds = floor["operations"] / floor["rate"] / floor["processes"]
+        share = seconds / next(row["seconds"]["median"] for row in rows if row["engine"] == YARDSTICK)
+        words = f"{floor['operations'] / 1e9:,.0f} GFLOP at {floor['rate'] / 1e9:.0f} GFLOP/s"
+        table.add_row(result["about"], f"{FLOOR} ×{floor['processes']}", f"{seconds:.3f}", words, f"{share:.2f}", "")
         for place, row in enumerate(rows):
             seconds = row["seconds"]
             table.add_row(
-                result["about"] if place == 0 else "",
+                "",
                 row["engine"],
                 f"{seconds['median']:.3f}",
                 f"{seconds['min']:.3f}–{seconds['max']:.3f}",
