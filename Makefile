@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 BENCH_VENV := .venv-bench
 BENCH_PIP := $(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint benchmarks/constraints.txt
-BENCH ?=
+QUICK ?=
 
 .PHONY: help demo test acceptance check format bench clean
 .DEFAULT_GOAL := help
@@ -16,7 +16,7 @@ help:
 	@echo "make acceptance  run the long tests, which train on the full data"
 	@echo "make check       format check, lint, types, tests (what pre-commit runs)"
 	@echo "make format      format the code"
-	@echo "make bench       time fedlens against a bare PyTorch loop, Flower and ByzFL (BENCH=--quick: to see that it works)"
+	@echo "make bench       time fedlens against a bare PyTorch loop, Flower and ByzFL (QUICK=1: only to see that it works)"
 	@echo "make clean       remove $(VENV), $(BENCH_VENV) and caches"
 
 $(VENV)/bin/python:
@@ -74,10 +74,9 @@ $(BENCH_VENV)/.installed: pyproject.toml benchmarks/constraints.txt
 bench: $(BENCH_VENV)/.installed
 	@echo "Timing the engines and the rules; leave the machine alone meanwhile"
 	@mkdir -p results
-	@$(BENCH_VENV)/bin/python benchmarks/bench.py --json results/bench.json $(BENCH)
-	@$(BENCH_VENV)/bin/python benchmarks/aggregation.py --json results/aggregation.json $(BENCH)
-	@$(BENCH_VENV)/bin/python benchmarks/scale.py --json results/scale.json $(BENCH)
-	@echo "The same tables are in results/ as JSON"
+	@for name in bench aggregation attacks scale; do \
+	  $(BENCH_VENV)/bin/python benchmarks/$$name.py $(if $(QUICK),--quick,--json results/$$name.json) || exit 1; \
+	done
 
 clean:
 	rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -11,7 +11,7 @@ from plain import has_images
 from stepping import stepped
 from turns import in_turns, ratio
 
-from fedlens.federation.engines import make_engine
+from fedlens.federation.engines import choose_engine
 from fedlens.federation.engines.engine import EngineName
 from fedlens.federation.rounds import federate
 from fedlens.federation.setting import Setting
@@ -25,7 +25,7 @@ Contender = Callable[[Setting], AbstractContextManager[Iterator[float]]]
 @contextmanager
 def fedlens(setting: Setting, engine: EngineName, workers: int) -> Iterator[Iterator[float]]:
     """The simulator on one of its engines."""
-    with make_engine(engine, workers, setting) as workforce:
+    with choose_engine(engine, workers, setting).make() as workforce:
         yield (result.record.quality.accuracy for result in federate(setting, workforce))
 
 

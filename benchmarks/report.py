@@ -68,7 +68,9 @@ def as_table(results: Mapping[str, Any]) -> Table:
         seconds = floor["operations"] / floor["rate"] / floor["processes"]
         share = seconds / next(row["seconds"]["median"] for row in rows if row["engine"] == YARDSTICK)
         words = f"{floor['operations'] / 1e9:,.0f} GFLOP at {floor['rate'] / 1e9:.0f} GFLOP/s"
-        table.add_row(result["about"], f"{FLOOR} ×{floor['processes']}", f"{seconds:.3f}", words, f"{share:.2f}", "")
+        table.add_row(
+            result["about"], f"{FLOOR} ×{floor['processes']}: {words}", f"{seconds:.3f}", "", f"{share:.2f}", ""
+        )
         for place, row in enumerate(rows):
             seconds = row["seconds"]
             table.add_row(

@@ -19,7 +19,7 @@ from rich.table import Table
 from turns import in_turns, ratio
 
 from fedlens.experiment import Experiment
-from fedlens.federation.engines import make_engine
+from fedlens.federation.engines import choose_engine
 from fedlens.federation.local import LocalTraining
 from fedlens.federation.rounds import federate
 from fedlens.federation.setting import prepare
@@ -59,7 +59,7 @@ def played(clients: int, rounds: int) -> Iterator[Iterator[object]]:
     """The rounds of a federation of so many clients, on the engine that `auto` chooses."""
     local = LocalTraining(steps=30, batch_size=50, replacement=True)
     setting = prepare(Experiment(clients=clients, fraction=COHORT / clients, rounds=rounds, local=local))
-    with make_engine("auto", None, setting) as engine:
+    with choose_engine("auto", None, setting).make() as engine:
         yield federate(setting, engine)
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from fedlens.control import Control, find_control
 from fedlens.errors import ClientError
 from fedlens.experiment import Experiment
-from fedlens.federation.engines.choice import Choice, choose_engine
+from fedlens.federation.engines import choose_engine
+from fedlens.federation.engines.choice import Choice
 from fedlens.federation.engines.engine import EngineName
 from fedlens.federation.record import RoundResult
 from fedlens.federation.rounds import federate

@@ -55,6 +55,15 @@ def test_the_first_step_by_hand() -> None:
     assert found == pytest.approx([-1, 0, 0, 0, 2, 0, 0, 0, -1, 0, 0, 0, -1, 2, -1])
 
 
+def test_a_large_factor_does_not_round_steps_away() -> None:
+    """In float32, where a step of 1e-7 on a weight of 2.5 would be lost."""
+    view = look(local=LocalTraining(learning_rate=1e-3), weights=torch.full((15,), 2.5), alpha=1e-4)
+    assert view.weights.dtype == torch.float32
+    update = ImplicitBoosting(epochs=100, threshold=None).craft(view)
+    bias = update[-3:]  # Adam moves by the learning rate where the gradient keeps its sign
+    torch.testing.assert_close(bias.abs(), torch.full((3,), 0.1), rtol=0.02, atol=0)
+
+
 # The plain loop
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 from fedlens.data.prepared import prepared
@@ -84,6 +85,15 @@ def test_without_a_cache_it_works_all_the_same(make: Maker, monkeypatch: pytest.
     ask(make)
     ask(make)
     assert make.asked == 2
+
+
+def test_a_full_disk_does_no_harm(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise SafetensorError("I/O error: No space left on device")
+
+    monkeypatch.setattr("fedlens.data.prepared.save_file", refuse)
+    ask(make)
+    assert list((cache_dir() / "prepared").iterdir()) == []
 
 
 def test_nothing_else_is_left_in_the_cache(make: Maker) -> None:

@@ -20,6 +20,8 @@ from fedlens.federation.engines import Engine
 from fedlens.federation.engines.choice import choose_engine
 from fedlens.federation.engines.processes import Processes
 from fedlens.federation.engines.serial import Serial
+from fedlens.federation.engines.vectorised import Vectorised
+from fedlens.federation.jobs import HonestJob
 from fedlens.federation.record import RoundResult
 from fedlens.federation.rounds import federate
 from fedlens.federation.setting import Setting, prepare
@@ -33,6 +35,14 @@ class Noisy(Model):
 
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
         return nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(prod(shape), classes))
+
+
+class Frozen(Model):
+    """A dense network of which only the last layer is trained."""
+
+    def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
+        first = nn.Linear(prod(shape), 9).requires_grad_(False)
+        return nn.Sequential(nn.Flatten(), first, nn.ReLU(), nn.Linear(9, classes))
 
 
 class Smooth(Model):
@@ -286,6 +296,8 @@ DENSE, CNN, RANDOM = {"model": "census-mlp"}, {"model": Convolutions()}, {"model
         ("auto", 1, setting(**CNN), ("serial", 1), "one worker"),
         ("auto", 2, setting(**CNN), ("processes", 2), "one client at a time"),
         ("auto", 2, setting(**RANDOM), ("processes", 2), "one client at a time"),
+        ("auto", 2, setting(model=Frozen()), ("processes", 2), "frozen"),
+        ("auto", 1, setting(model=Frozen()), ("serial", 1), "frozen"),
         ("auto", None, setting(**CNN, clients=1, fraction=1.0, attack=None), ("serial", 1), "one worker"),
         ("auto", None, setting("meta", **DENSE), ("vectorised", 1), "many clients at once"),
         ("auto", None, setting("meta", **RANDOM), ("serial", 1), "random"),
@@ -304,8 +316,31 @@ def test_the_engine_chosen_and_why(
     assert (engine.name, engine.workers) == expected
 
 
-def test_there_are_no_more_workers_than_cores_or_clients() -> None:
-    assert choose_engine("processes", None, setting(clients=2, fraction=1.0)).workers <= 2
+@pytest.mark.parametrize(("cores", "clients", "expected"), [(8, 3, 3), (3, 8, 3), (1, 8, 1)])
+def test_there_are_no_more_workers_than_cores_or_clients(
+    monkeypatch: pytest.MonkeyPatch, cores: int, clients: int, expected: int
+) -> None:
+    monkeypatch.setattr("fedlens.federation.engines.choice.cores", lambda: cores)
+    where = setting(clients=clients, fraction=1.0, attack=None)
+    assert choose_engine("processes", None, where).workers == expected
+
+
+@pytest.mark.parametrize(
+    ("clients", "largest", "expected"), [(17, 8, [5, 4, 4, 4]), (9, 8, [5, 4]), (1, 8, [1]), (4, 1, [1, 1, 1, 1])]
+)
+def test_every_worker_gets_equally_many_stacks(clients: int, largest: int, expected: list[int]) -> None:
+    told: list[int] = []
+
+    class Hands(Serial):
+        workers = 2
+
+        def run(self, jobs: Any, done: Any) -> list[dict[str, Any]]:
+            told.extend(len(job.parts) for job in jobs)
+            return []
+
+    jobs = [HonestJob(1, client, client, cost=1) for client in range(clients)]
+    Vectorised(Hands(), lambda *_: None, largest).run(jobs, lambda _: None)  # type: ignore[arg-type,return-value]
+    assert told == expected
 
 
 def test_engines_of_the_same_bits_have_the_same_arithmetic() -> None:

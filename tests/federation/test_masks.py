@@ -46,6 +46,24 @@ def test_masks_are_those_that_each_client_would_draw_alone(sizes: list[list[int]
                     assert torch.equal(mask[0], wanted)
 
 
+def test_masks_are_the_same_where_few_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = [[4] * 9 + [1], [4] * 9 + [2]]
+    expected = [alone(address, own) for address, own in zip(ADDRESSES, sizes, strict=False)]
+    for room, steps in ((1, 1), (400, 3)):  # two clients of 56 bits a step
+        monkeypatch.setattr("fedlens.federation.masks.ROOM", room)
+        masks = Masks(DROPS, sizes, ADDRESSES[:2], LIKE)
+        assert masks._bits.shape[1] == steps
+        for step in range(10):
+            for client in range(2):
+                found = masks.of(step, slice(client, client + 1))
+                for mask, wanted in zip(found, expected[client][step], strict=True):
+                    assert torch.equal(mask[0], wanted)
+
+
+def test_no_more_is_drawn_than_there_are_steps() -> None:
+    assert Masks(DROPS, [[4] * 3], ADDRESSES[:1], LIKE)._bits.shape[1] == 3
+
+
 def test_masks_of_several_clients_come_together() -> None:
     masks = Masks(DROPS, [[4], [4], [2]], ADDRESSES, LIKE.float())
     together, rest = masks.of(0, slice(0, 2)), masks.of(0, slice(2, 3))

@@ -1,5 +1,6 @@
 """Checks within a round: what they see, what they record, and what a rejection changes."""
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import pytest
@@ -13,6 +14,7 @@ from fedlens.detection.detector import Detector, Inspection, Verdict
 from fedlens.errors import ClientError
 from fedlens.experiment import Experiment
 from fedlens.federation.combining import combine
+from fedlens.federation.engines import Engine
 from fedlens.federation.engines.processes import Processes
 from fedlens.federation.engines.serial import Serial
 from fedlens.federation.record import RoundResult
@@ -22,8 +24,8 @@ from fedlens.random import Address
 from fedlens.vector import Layout
 
 
-def play(experiment: Experiment) -> list[RoundResult]:
-    with Serial() as engine:
+def play(experiment: Experiment, make: Callable[[], Engine] = Serial) -> list[RoundResult]:
+    with make() as engine:
         return list(federate(prepare(experiment).with_target(None), engine))
 
 
@@ -225,9 +227,10 @@ def test_engines_agree_on_checks() -> None:
         ("nan", "gave no finite score, decision and details for each of 4 clients in round 1"),
     ],
 )
-def test_a_check_that_fails_is_named(how: str, message: str) -> None:
+@pytest.mark.parametrize("engine", [Serial, lambda: Processes(2)])
+def test_a_check_that_fails_is_named(how: str, message: str, engine: Callable[[], Engine]) -> None:
     with pytest.raises(ClientError, match=f"Broken {message}"):
-        play(small(checks=(Broken(how=how),)))
+        play(small(checks=(Broken(how=how),)), engine)
 
 
 class Odd(Detector):
@@ -253,14 +256,16 @@ class Odd(Detector):
 
 
 @pytest.mark.parametrize("how", ["column", "nothing", "numbers", "detail", "tensor", "name", "table"])
-def test_an_odd_verdict_is_refused(how: str) -> None:
+@pytest.mark.parametrize("engine", [Serial, lambda: Processes(2)])
+def test_an_odd_verdict_is_refused(how: str, engine: Callable[[], Engine]) -> None:
     with pytest.raises(ClientError, match="Odd gave no finite score, decision and details"):
-        play(small(rounds=1, checks=(Odd(how=how, action="reject"),)))
+        play(small(rounds=1, checks=(Odd(how=how, action="reject"),)), engine)
 
 
-def test_a_check_that_changes_the_updates_is_refused() -> None:
+@pytest.mark.parametrize("engine", [Serial, lambda: Processes(2)])
+def test_a_check_that_changes_the_updates_is_refused(engine: Callable[[], Engine]) -> None:
     with pytest.raises(ClientError, match="Odd changed the updates or the weights in round 1"):
-        play(small(rounds=1, checks=(Odd(how="mutates"),)))
+        play(small(rounds=1, checks=(Odd(how="mutates"),)), engine)
 
 
 class Vague(Rule):

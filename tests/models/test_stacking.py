@@ -1,5 +1,6 @@
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -118,7 +119,7 @@ def test_the_derivatives_of_a_mapped_network_are_those_of_autograd(name: str) ->
 @pytest.mark.parametrize("name", OTHER)
 def test_other_networks_are_mapped(name: str) -> None:
     net = network(OTHER[name])
-    assert dense_layers(net.module) is None
+    assert dense_layers(net.module, (6,)) is None
     assert isinstance(find_stack(net, (6,))(net, net.vector.detach(), COPIES), MappedStack)
 
 
@@ -196,3 +197,70 @@ def frozen() -> nn.Module:
 def test_what_cannot_be_stacked_is_said(make: Callable[[], nn.Module], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         find_stack(network(make), (6,))
+
+
+def test_a_hooked_layer_is_not_overlooked() -> None:
+    net = network(DENSE["rectified"])
+    net.module[0].register_forward_hook(lambda layer, inputs, out: 2 * out)
+    stack = find_stack(net, (6,))(net, net.vector.detach(), COPIES)
+    assert isinstance(stack, MappedStack)
+    check(net, stack)
+
+
+@pytest.mark.parametrize("make", [DENSE["rectified"], OTHER["other activation"]])
+def test_hooks_of_parameters_are_not_overlooked(make: Callable[[], nn.Module]) -> None:
+    net = network(make)
+    next(net.module.parameters()).register_hook(lambda gradient: 0 * gradient)
+    with pytest.raises(ValueError, match="hooks"):
+        find_stack(net, (6,))
+
+
+def test_a_linear_layer_that_would_refuse_an_input_is_not_written_out() -> None:
+    module = nn.Sequential(nn.Linear(6, 4))
+    assert dense_layers(module, (6,)) is not None
+    assert dense_layers(module, (2, 3)) is None
+    assert dense_layers(nn.Sequential(nn.Flatten(), *module), (2, 3)) is not None
+
+
+class Remembers(nn.Module):
+    """Keeps a parameter where `torch.func` does not find it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 4)
+        self.kept = [self.layer.weight]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.kept[0].T
+
+
+class Draws(nn.Module):
+    """Draws from a generator that `torch.func` does not know of."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.from_numpy(np.random.default_rng().random(x.shape[-1]))
+
+
+class Pairs(nn.Module):
+    """Wants an even number of samples."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if len(x) % 2:
+            raise TypeError("odd")
+        return x
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: nn.Sequential(Remembers()), "another gradient"),
+        (lambda: nn.Sequential(Draws(), nn.Linear(6, 4)), "another gradient"),
+        (lambda: nn.Sequential(Pairs(), nn.Linear(6, 4)), "odd"),
+    ],
+)
+def test_what_would_be_stacked_wrongly_is_refused(make: Callable[[], nn.Module], words: str) -> None:
+    net = network(make)
+    before = net.vector.detach().clone()
+    with pytest.raises(ValueError, match=words):
+        find_stack(net, (6,))
+    assert torch.equal(net.vector.detach(), before)

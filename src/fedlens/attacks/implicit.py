@@ -9,12 +9,28 @@ for explicit boosting. How long the optimizer goes on is as for explicit boostin
 the gradient's scale, such as Adam, needs about λ times the steps.
 """
 
+from dataclasses import dataclass
+
+import torch
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor
 
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.objective import Targeted
 from fedlens.attacks.persistence import persist, require_room
+
+
+@dataclass(frozen=True)
+class Update:
+    """An update as the variable of an optimizer.
+
+    Attributes:
+        vector: the update δ, shape ``[d]``: added up by itself, as w + δ / λ would round its steps away for a large λ.
+        gradient: that with respect to δ, shape ``[d]``.
+    """
+
+    vector: Tensor
+    gradient: Tensor
 
 
 class ImplicitBoosting(Attack):
@@ -39,15 +55,15 @@ class ImplicitBoosting(Attack):
 
     def craft(self, view: View) -> Tensor:
         """The update δ, shape ``[d]``; logs the steps taken, the loss at w + δ / λ, and λ."""
-        network, shrink = view.network, 1 / self.factor(view.alpha)
-        # The network holds w + shrink · δ: what moves δ by a learning rate moves its weights by shrink times that.
-        local = view.local.model_copy(update={"learning_rate": shrink * view.local.learning_rate})
-        goal, optimizer = Targeted(view), local.new_optimizer(network)
+        network, factor = view.network, self.factor(view.alpha)
+        update = Update(torch.zeros_like(view.weights), network.gradient)
+        goal, optimizer = Targeted(view), view.local.new_optimizer(update)
 
         def step() -> None:
-            if goal.backward(shrink):  # the chain rule's factor
+            if goal.backward(1 / factor):  # the chain rule's factor
                 optimizer.step()
+                torch.add(view.weights, update.vector, alpha=1 / factor, out=network.vector.data)
 
         steps, loss = persist(view, goal, step, self)
-        view.log.update(steps=steps, loss=loss, boost=1 / shrink)
-        return (network.vector.detach() - view.weights) / shrink
+        view.log.update(steps=steps, loss=loss, boost=factor)
+        return update.vector

@@ -29,7 +29,7 @@ def prepared(
     if (found := _read(path)) is not None:
         return found
     tensors = make()
-    with suppress(OSError):
+    with suppress(OSError, SafetensorError):
         _write(path, tensors)
     return tensors
 

@@ -65,6 +65,8 @@ class Verdict:
 class Detector(Config):
     """A check's description; derive from it to bring your own and write `inspect`.
 
+    `inspect` is called in whichever worker process is free: it has to follow from what is seen, and keep nothing.
+
     Attributes:
         action: ``observe`` records scores and decisions; ``reject`` keeps flagged updates from the aggregation rule.
     """

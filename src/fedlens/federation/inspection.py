@@ -39,8 +39,10 @@ class InspectionJob:
         weights, updates = bench.arena.models[GLOBAL], bench.arena.updates
         seen = Inspection(self.round, weights, updates, alpha, bench.network.layout, self.validation)
         verdict = _verdict(self.check, bench.detectors[self.check], seen)
-        tables = {name: table.clone() for name, table in verdict.tables.items()}  # a view would bring along its base
-        return {"check": self.check, "verdict": Verdict(verdict.scores, verdict.flagged, dict(verdict.details), tables)}
+        # Copies, as a view would bring along what it is a view of.
+        scores, flagged = verdict.scores.clone(), verdict.flagged.clone()
+        tables = {name: table.clone() for name, table in verdict.tables.items()}
+        return {"check": self.check, "verdict": Verdict(scores, flagged, dict(verdict.details), tables)}
 
 
 def _verdict(name: str, detector: Detector, seen: Inspection) -> Verdict:

@@ -85,7 +85,7 @@ class LocalTraining(Config):
 
 
 def draws(members: Tensor, plan: LocalTraining, address: Address) -> Iterator[Tensor]:
-    """Which samples are in each batch of a round: those of `members`, a pass over them after another.
+    """Which samples are in each batch of a round: `members` permuted, again and again, or drawn with replacement.
 
     Args:
         members: indices of the client's samples, shape ``[m]``, int64.

@@ -16,8 +16,9 @@ from torch import Tensor
 from fedlens.models.stack import Drop
 from fedlens.random import Address
 
-CHUNK = 16
-"""Steps for which bits are drawn at once: enough to make the calls cheap, few enough to stay in a processor's cache."""
+CHUNK, ROOM = 16, 2**24
+"""Steps for which bits are drawn at once: enough to make the calls cheap, few enough to stay in a processor's cache.
+Fewer are, where they would take more bytes than the second number."""
 
 
 class Masks:
@@ -38,7 +39,9 @@ class Masks:
         self._generators = [address.at("dropout").generator() for address in addresses]
         self._like = like
         self._widths = [prod(drop.shape) * max(map(max, sizes)) for drop in drops]
-        self._bits = np.zeros((len(sizes), CHUNK, sum(self._widths)), dtype=np.uint8)
+        each = len(sizes) * sum(self._widths)
+        self._chunk = max(1, min(CHUNK, max(map(len, sizes)), ROOM // max(1, each)))
+        self._bits = np.zeros((len(sizes), self._chunk, sum(self._widths)), dtype=np.uint8)
         self._drawn = 0
 
     def of(self, step: int, rows: slice) -> list[Tensor]:
@@ -54,7 +57,7 @@ class Masks:
         if step >= self._drawn:
             self._draw(step)
         size = self._sizes[rows.start][step]
-        bits = torch.from_numpy(self._bits[rows, step % CHUNK]).to(self._like)
+        bits = torch.from_numpy(self._bits[rows, step % self._chunk]).to(self._like)
         blocks = torch.split(bits, self._widths, dim=1)
         return [
             block[:, : size * prod(drop.shape)].view(len(block), size, *drop.shape)
@@ -65,11 +68,11 @@ class Masks:
         """The bits of the steps from `step` on."""
         for client, sizes in enumerate(self._sizes):
             start = 0
-            for size, run in groupby(sizes[step : step + CHUNK]):
+            for size, run in groupby(sizes[step : step + self._chunk]):
                 stop = start + len(list(run))
                 self._fill(self._bits[client, start:stop], self._generators[client], size)
                 start = stop
-        self._drawn = step + CHUNK
+        self._drawn = step + self._chunk
 
     def _fill(self, bits: NDArray[np.uint8], generator: np.random.Generator, size: int) -> None:
         """Toss for as many steps as `bits` has rows, of batches of this size."""

@@ -19,6 +19,7 @@ from torch.nn import functional
 
 from fedlens.models.coin import Coin
 from fedlens.models.dropout import Dropout
+from fedlens.models.hooks import hooked
 from fedlens.models.network import Network
 from fedlens.models.stack import Drop
 from fedlens.vector import Layout
@@ -47,13 +48,15 @@ class Dense:
     coin: Coin | None
 
 
-def dense_layers(module: nn.Module) -> list[Dense] | None:
-    """The layers of a dense network, or ``None`` if `module` is anything else."""
-    if type(module) is not nn.Sequential:
+def dense_layers(module: nn.Module, shape: tuple[int, ...]) -> list[Dense] | None:
+    """The layers of a dense network on samples of this shape, or ``None`` if `module` is anything else, or hooked."""
+    if type(module) is not nn.Sequential or hooked(module.modules()):
         return None
     layers = list(module)
     if layers and type(layers[0]) is nn.Flatten and (layers[0].start_dim, layers[0].end_dim) == (1, -1):
         layers.pop(0)
+    elif len(shape) != 1:
+        return None
     found = []
     while layers:
         linear = layers.pop(0)

@@ -8,9 +8,8 @@ Where that is not all that matters, the layers compute themselves: when somebody
 gradient with respect to the input (as the methods of captum do), when `torch.func` maps the module, and on other
 devices. Two cases are less obvious. Where neighbouring pixels are exactly equal, as in an image's blank background, it
 is up to rounding which of them max pooling takes for the greatest: parameters get the same gradient either way, but
-pixels do not. And where a convolution's value is exactly 0, ReLU has a kink: so it is in blank places while all biases
-still have their initial value 0, and Winograd's algorithm, whose rounding would fall on either side, waits for the
-first step to be over.
+pixels do not. And where a convolution's value is exactly 0, ReLU has a kink: so it is in blank places while a bias
+still has its initial value 0, and Winograd's algorithm, whose rounding would fall on either side, waits until none has.
 """
 
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from fedlens.models.hooks import hooked
 from fedlens.models.patches import Patches
 from fedlens.models.stage import MakeKernel, Stage
 from fedlens.models.winograd import KERNEL, Winograd
@@ -51,11 +51,9 @@ def _watched(x: Tensor, layers: list[nn.Module]) -> bool:
         or x.requires_grad
         or torch.is_autocast_enabled("cpu")
         or torch._C._are_functorch_transforms_active()
-        or nn.modules.module._has_any_global_hook()  # type: ignore[no-untyped-call]
-        or any(
-            layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks or layer._backward_pre_hooks
-            for layer in layers
-        )
+        or torch.autograd.forward_ad._current_level >= 0
+        or torch._C._get_tracing_state() is not None
+        or hooked(layers)
     )
 
 
@@ -83,7 +81,7 @@ def _kernel(x: Tensor, layer: nn.Conv2d, bias: Tensor) -> MakeKernel | None:
     if layer.in_channels <= _FEW:
         return Patches
     many = min(layer.in_channels, layer.out_channels) >= _MANY
-    return Winograd if (rows, columns) == (KERNEL, KERNEL) and many and bias.any() else None
+    return Winograd if (rows, columns) == (KERNEL, KERNEL) and many and bias.all() else None
 
 
 def _halves(layer: nn.Module, height: int, width: int) -> bool:

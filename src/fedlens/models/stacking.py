@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import prod
 
 import torch
 from torch import Tensor
 
 from fedlens.models.dense import DenseStack, dense_layers
-from fedlens.models.mapped import MappedStack, find_drops
+from fedlens.models.hooks import gradients_hooked
+from fedlens.models.mapped import MappedStack, find_drops, ready
 from fedlens.models.network import Network
 from fedlens.models.stack import Drop, Stack
 
@@ -26,25 +28,38 @@ def find_stack(network: Network, shape: tuple[int, ...]) -> MakeStack:
     trained = [layer for _, layer in network.module.named_modules(remove_duplicate=False) if layer._parameters]
     if len(trained) > len(set(trained)):
         raise ValueError("a layer is used twice, and torch.func would not give it back its own parameters")
-    if (layers := dense_layers(network.module)) is not None:
+    if gradients_hooked(network.module):
+        raise ValueError("its parameters have hooks, which a stack would not call")
+    if (layers := dense_layers(network.module, shape)) is not None:
         make: MakeStack = partial(DenseStack, layers)
         return make
-    drops = find_drops(network, shape)
-    make = partial(MappedStack, drops)
-    _try_out(make, network, drops, shape)
+    try:
+        drops = find_drops(network, shape)
+        make = partial(MappedStack, drops)
+        _try_out(make, network, drops, shape)
+    except Exception as error:
+        raise ValueError(str(error).splitlines()[0].partition(". ")[0] if str(error) else repr(error)) from error
     return make
 
 
 def _try_out(make: MakeStack, network: Network, drops: Sequence[Drop], shape: tuple[int, ...]) -> None:
-    """Take the gradients of two copies at two samples each.
+    """Take the gradients of two copies at two samples each, and compare them with the network's own.
 
     Raises:
-        ValueError: PyTorch cannot map the network over its parameters.
+        ValueError: they differ, so that the network does not depend on its parameters and inputs alone.
     """
-    weights = network.vector.detach()
-    x = weights.new_zeros(2, 2, *shape)
+    weights, rows = network.vector.detach().clone(), slice(0, 2)
+    x = torch.arange(4 * prod(shape), device=weights.device).to(weights).sin().view(2, 2, *shape)
+    y = torch.zeros(2, 2, dtype=torch.long, device=weights.device)
     masks = [weights.new_ones(2, 2, *drop.shape) for drop in drops]
-    try:
-        make(network, weights, 2).backward(slice(0, 2), x, torch.zeros(2, 2, dtype=torch.long, device=x.device), masks)
-    except (RuntimeError, NotImplementedError) as error:
-        raise ValueError(str(error).splitlines()[0].partition(". ")[0]) from error
+    stack = make(network, weights, 2)
+    stack.backward(rows, x, y, masks)
+    for copy in range(2):
+        with ready(
+            network.module, iter([mask[copy] / drop.coin.probability for mask, drop in zip(masks, drops, strict=True)])
+        ):
+            network.backward(x[copy], y[copy])
+        gap = (stack.gradient[copy] - network.gradient).abs().max()
+        if not gap <= 1e-3 * network.gradient.abs().max():
+            raise ValueError("torch.func finds another gradient of it than autograd")
+    network.load(weights)

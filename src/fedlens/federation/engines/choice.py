@@ -42,11 +42,6 @@ class Choice:
         return hands if self.stack is None else Vectorised(hands, self.stack, self.largest)
 
 
-def make_engine(name: EngineName, workers: int | None, setting: Setting) -> Engine:
-    """The engine called `name`; see `choose_engine`."""
-    return choose_engine(name, workers, setting).make()
-
-
 def choose_engine(name: EngineName, workers: int | None, setting: Setting) -> Choice:
     """The engine called `name`, or with ``auto`` the one that is likely to be the fastest.
 
@@ -81,31 +76,31 @@ def choose_engine(name: EngineName, workers: int | None, setting: Setting) -> Ch
 
 def _fastest(setting: Setting, count: int) -> Choice:
     """What is likely to be the fastest with so many workers."""
-    if setting.device.type == "cpu":
-        if dense(setting):
-            return _vectorised(setting, count, "a dense network, whose clients train faster side by side")
-        reason = "a CPU trains such a network faster one client at a time"
-        return Choice("processes", count, reason) if count > 1 else Choice("serial", 1, f"{reason}; one worker")
-    try:
-        return _vectorised(setting, count, "a device that computes many clients at once")
-    except ConfigError as error:
-        return Choice("serial", 1, str(error))
+    reason = "a CPU trains such a network faster one client at a time"
+    on_cpu = setting.device.type == "cpu"
+    if not on_cpu or dense_layers(setting.network().module, setting.dataset.shape) is not None:
+        gain = (
+            "a dense network, whose clients train faster side by side"
+            if on_cpu
+            else "a device for many clients at once"
+        )
+        try:
+            return _vectorised(setting, count, gain)
+        except ConfigError as error:
+            reason = str(error)
+    return Choice("processes", count, reason) if count > 1 else Choice("serial", 1, f"{reason}; one worker")
 
 
 def _vectorised(setting: Setting, count: int, reason: str) -> Choice:
+    network, shape = setting.network(), setting.dataset.shape
     try:
-        stack = find_stack(setting.network(), setting.dataset.shape)
+        stack = find_stack(network, shape)
     except ValueError as error:
         raise ConfigError(
             f"engine vectorised: the model cannot be stacked: {error}; use --engine processes or serial"
         ) from error
     arithmetic = "clients side by side"
-    if not dense(setting):
+    if dense_layers(network.module, shape) is None:
         arithmetic += f", spread over {count}"  # PyTorch chooses its products' kernels by how many there are
     largest = LARGEST_STACK if setting.device.type == "cpu" else setting.experiment.cohort_size
     return Choice("vectorised", count, reason, arithmetic, stack, largest)
-
-
-def dense(setting: Setting) -> bool:
-    """Whether the network's derivatives are written out for a stack."""
-    return dense_layers(setting.network().module) is not None

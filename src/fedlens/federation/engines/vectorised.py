@@ -53,11 +53,12 @@ class Vectorised:
         return [{} if isinstance(job, HonestJob) else next(answers) for job in jobs]
 
     def _stacks(self, honest: Sequence[HonestJob]) -> list[StackedJob]:
-        """Stacks of about the same cost, one for each worker or more."""
+        """Stacks of about the same cost, equally many for each worker."""
         if not honest:
             return []
         ordered = sorted(honest, key=lambda job: -job.cost)
-        count = max(min(self.workers, len(ordered)), ceil(len(ordered) / self._largest))
+        turns = ceil(len(ordered) / (self._largest * self.workers))
+        count = min(turns * self.workers, len(ordered))
         return [StackedJob(tuple(ordered[place::count])) for place in range(count)]
 
     def __enter__(self) -> Self:

@@ -1,0 +1,21 @@
+"""Whether somebody watches a module: what computes it in another way would not call them."""
+
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+_OF_MODULES = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_OF_PARAMETERS = ("_backward_hooks", "_post_accumulate_grad_hooks")
+
+
+def hooked(modules: Iterable[nn.Module]) -> bool:
+    """Whether one of these modules, or any module at all, has a hook."""
+    return torch.nn.modules.module._has_any_global_hook() or any(  # type: ignore[no-untyped-call]
+        getattr(module, kind) for module in modules for kind in _OF_MODULES
+    )
+
+
+def gradients_hooked(module: nn.Module) -> bool:
+    """Whether one of the module's parameters has a hook."""
+    return any(getattr(parameter, kind, None) for parameter in module.parameters() for kind in _OF_PARAMETERS)
