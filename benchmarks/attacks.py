@@ -47,15 +47,15 @@ def main() -> int:
     """Measure, print the table, and write it as JSON where that is asked for."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--turns", type=int, default=3, help="how often everything is timed (default: 3)")
-    parser.add_argument("--workload", action="append", choices=ON, help="may be repeated")
-    parser.add_argument("--quick", action="store_true", help="once, on census alone, to see that it works")
+    parser.add_argument("--workload", action="append", choices=ON, help="default: the first; may be repeated")
+    parser.add_argument("--quick", action="store_true", help="once, to see that it works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the table here, too")
     options = parser.parse_args()
     torch.set_num_threads(1)
     keep_memory()
     console, machine = Console(width=None if sys.stdout.isatty() else 120, highlight=False), describe_machine()
     results: dict[str, Any] = {}
-    for name in options.workload or ON[: 1 if options.quick else None]:
+    for name in options.workload or ON[:1]:
         try:
             results[name] = measure(name, 1 if options.quick else options.turns)
         except DataError as error:
