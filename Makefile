@@ -7,14 +7,15 @@ BENCH_VENV := .venv-bench
 BENCH_PIP := $(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint benchmarks/constraints.txt
 QUICK ?=
 
-.PHONY: help demo test acceptance check format bench clean
+.PHONY: help demo test acceptance lint check format bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo        install into $(VENV) and run the quickstart"
 	@echo "make test        install with test dependencies and run the tests"
 	@echo "make acceptance  run the long tests, which train on the full data"
-	@echo "make check       format check, lint, types, tests (what pre-commit runs)"
+	@echo "make lint        format check, lint, types"
+	@echo "make check       the same and the tests (what pre-commit runs)"
 	@echo "make format      format the code"
 	@echo "make bench       time fedlens against a bare PyTorch loop, Flower and ByzFL (QUICK=1: only to see that it works)"
 	@echo "make clean       remove $(VENV), $(BENCH_VENV) and caches"
@@ -53,10 +54,12 @@ acceptance: $(VENV)/.installed-test
 	@echo "Running the long tests"
 	@$(BIN)/python -m pytest -m acceptance --timeout 3600
 
-check: $(VENV)/.installed-dev
+lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+check: lint
 	$(BIN)/python -m pytest --numprocesses auto
 
 format: $(VENV)/.installed-dev
