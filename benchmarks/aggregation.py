@@ -9,7 +9,6 @@ ones once, to see that it all still works.
 
 import argparse
 import ctypes
-import json
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -21,8 +20,7 @@ from typing import Any
 import torch
 from aggregation_report import GRAM, RATIO, TORCH_MEDIAN, as_table, as_values
 from elsewhere import byzfl_aggregators
-from report import describe_machine, in_words
-from rich.console import Console
+from output import describe_machine, in_words, new_console, write_json
 from torch import Tensor
 from turns import in_turns
 
@@ -52,7 +50,7 @@ def main() -> int:
     options = parse()
     torch.set_num_threads(1)
     machine = describe_machine()
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = new_console()
     console.print(in_words(machine), soft_wrap=True)
     if options.quick:
         console.print("quick: tiny sizes, one turn; the times mean nothing")
@@ -64,7 +62,7 @@ def main() -> int:
         results.append(result)
     if options.json is not None:
         values = {"machine": machine, "threads": 1, "ratio": RATIO, "quick": options.quick, "sizes": results}
-        options.json.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_json(options.json, values)
     return 0
 
 

@@ -1,11 +1,10 @@
 """The tables of the aggregation benchmark, and the same as JSON."""
 
 from collections.abc import Mapping
-from statistics import median
 from typing import Any
 
 from rich.table import Table
-from turns import ratio
+from turns import median_and_range, ratio, spread
 
 TORCH_MEDIAN, GRAM = "torch.median(dim=0)", "centred Gram matrix"
 BY_DISTANCE = ("krum", "krum-authors", "multi-krum", "bulyan")
@@ -24,7 +23,7 @@ def as_values(name: str, seconds: Mapping[str, list[float]], extra: float | None
     """A row of a table as plain values."""
     times, yardstick, theirs = seconds[name], AGAINST.get(name), THEIRS.get(name)
     return {
-        "seconds": {"median": median(times), "min": min(times), "max": max(times), "each": times},
+        "seconds": spread(times),
         "yardstick": yardstick,
         "ratio": ratio(times, seconds[yardstick]) if yardstick else None,
         "faster_than_byzfl": ratio(seconds[theirs], times) if theirs is not None and theirs in seconds else None,
@@ -42,11 +41,9 @@ def as_table(result: Mapping[str, Any]) -> Table:
         table.add_column(heading, justify="right")
     table.add_column("yardstick")
     for name, row in result["rules"].items():
-        seconds = row["seconds"]
         table.add_row(
             name,
-            f"{seconds['median']:.3f}",
-            f"{seconds['min']:.3f}–{seconds['max']:.3f}",
+            *median_and_range(row["seconds"]),
             "" if row["extra_megabytes"] is None else f"{row['extra_megabytes']:.0f}",
             "" if row["faster_than_byzfl"] is None else f"{row['faster_than_byzfl']:.1f}",
             "" if row["ratio"] is None else f"{row['ratio']:.2f}",

@@ -6,7 +6,6 @@ steps of the attack, but not to those of anybody else, so it is counted here.
 """
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -17,8 +16,7 @@ from statistics import median
 from typing import Any
 
 import torch
-from report import describe_machine, in_words
-from rich.console import Console
+from output import describe_machine, in_words, new_console, write_json
 from rich.table import Table
 from torch import Tensor
 from turns import in_turns
@@ -53,7 +51,7 @@ def main() -> int:
     options = parser.parse_args()
     torch.set_num_threads(1)
     keep_memory()
-    console, machine = Console(width=None if sys.stdout.isatty() else 120, highlight=False), describe_machine()
+    console, machine = new_console(), describe_machine()
     results: dict[str, Any] = {}
     for name in options.workload or ON[:1]:
         try:
@@ -64,7 +62,7 @@ def main() -> int:
     console.print(as_table(results))
     if options.json is not None:
         values = {"machine": machine, "quick": options.quick, "workloads": results}
-        options.json.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_json(options.json, values)
     return 0
 
 

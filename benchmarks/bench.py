@@ -10,7 +10,6 @@ are left out.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping, Set
 from pathlib import Path
@@ -19,8 +18,9 @@ from typing import Any
 import jobs
 from floor import operations, rate
 from job_report import as_rows, as_table_of_jobs
+from output import describe_machine, in_words, new_console, write_json
 from race import OTHERS, absent, race, taking_part
-from report import RATIO, as_table, as_values, describe_machine, in_words
+from report import RATIO, as_table, as_values
 from rich.console import Console
 from workloads import WORKLOADS
 
@@ -41,7 +41,7 @@ INSTALL = {
 def main() -> int:
     """Measure, print the tables, and write them as JSON where that is asked for."""
     options = parse()
-    console = Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    console = new_console()
     missing = [name for name in absent() if name not in options.without]
     machine = describe_machine()
     try:
@@ -58,7 +58,7 @@ def main() -> int:
     }
     show(console, values)
     if options.json is not None:
-        options.json.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_json(options.json, values)
     return 0 if rounds or whole else 1
 
 

@@ -1,12 +1,11 @@
 """The table of whole jobs, and the same as plain values for JSON."""
 
 from collections.abc import Mapping, Sequence
-from statistics import median
 from typing import Any
 
 from jobs import YARDSTICK, Job
 from rich.table import Table
-from turns import ratio
+from turns import median_and_range, ratio, spread
 
 MEGABYTE = 1e6
 
@@ -33,11 +32,6 @@ def as_rows(jobs: Mapping[str, Sequence[Job]]) -> list[dict[str, Any]]:
     ]
 
 
-def spread(values: Sequence[float]) -> dict[str, Any]:
-    """The median, the range and the values themselves."""
-    return {"median": median(values), "min": min(values), "max": max(values), "each": list(values)}
-
-
 def as_table_of_jobs(results: Mapping[str, Any]) -> Table:
     """The table, from what each job is (``about``, ``rounds``) and its rows (``contenders``)."""
     table = Table(caption=CAPTION, caption_justify="left")
@@ -48,12 +42,10 @@ def as_table_of_jobs(results: Mapping[str, Any]) -> Table:
     for result in results.values():
         rows = result["contenders"]
         for place, row in enumerate(rows):
-            seconds = row["seconds"]
             table.add_row(
                 f"{result['about']}, rounds: {result['rounds']}" if place == 0 else "",
                 row["contender"],
-                f"{seconds['median']:.2f}",
-                f"{seconds['min']:.2f}–{seconds['max']:.2f}",
+                *median_and_range(row["seconds"], 2),
                 f"{row['ratio']:.2f}",
                 f"{row['startup']['median']:.2f}",
                 f"{row['peak_bytes']['median'] / MEGABYTE:.0f}",

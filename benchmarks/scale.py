@@ -5,18 +5,15 @@ in turn. Only the cohort should matter.
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from statistics import median
 
-from report import describe_machine, in_words
-from rich.console import Console
+from output import describe_machine, in_words, new_console, write_json
 from rich.table import Table
-from turns import in_turns, ratio
+from turns import in_turns, median_and_range, ratio, spread
 
 from fedlens.experiment import Experiment
 from fedlens.federation.engines import choose_engine
@@ -41,16 +38,16 @@ def main() -> int:
             f"K = {clients:,}": partial(next, stack.enter_context(played(clients, rounds + 1))) for clients in CLIENTS
         }
         seconds = in_turns(contenders, rounds, partial(print, file=sys.stderr, flush=True), "round")
-    console, machine = Console(width=None if sys.stdout.isatty() else 120, highlight=False), describe_machine()
+    console, machine = new_console(), describe_machine()
     console.print(in_words(machine), soft_wrap=True)
     first, *_ = seconds.values()
     table = Table("census, a cohort of 10", "s/round", "min–max", "ratio")
     for name, times in seconds.items():
-        table.add_row(name, f"{median(times):.3f}", f"{min(times):.3f}–{max(times):.3f}", f"{ratio(times, first):.2f}")
+        table.add_row(name, *median_and_range(spread(times)), f"{ratio(times, first):.2f}")
     console.print(table)
     if options.json is not None:
         values = {"machine": machine, "quick": options.quick, "seconds": seconds}
-        options.json.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_json(options.json, values)
     return 0
 
 

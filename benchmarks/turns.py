@@ -1,8 +1,9 @@
 """Timing contenders in turns, so that a busy machine slows all of them alike."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
+from typing import Any
 
 
 def in_turns(
@@ -26,6 +27,16 @@ def in_turns(
         order.reverse()
         tell("warmed up" if turn == 0 else f"{what} {turn} of {turns}")
     return {name: times[1:] for name, times in seconds.items()}
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """The median, the range and the values themselves."""
+    return {"median": median(values), "min": min(values), "max": max(values), "each": list(values)}
+
+
+def median_and_range(values: Mapping[str, Any], digits: int = 3) -> tuple[str, str]:
+    """A `spread` as two columns of a table."""
+    return f"{values['median']:.{digits}f}", f"{values['min']:.{digits}f}–{values['max']:.{digits}f}"
 
 
 def ratio(times: list[float], yardstick: list[float]) -> float:
