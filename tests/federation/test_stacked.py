@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from fedlens.data.dataset import Samples
 from fedlens.federation.local import LocalTraining, train
-from fedlens.federation.stacked import equal_runs, train_stacked
+from fedlens.federation.masks import equal_runs
+from fedlens.federation.stacked import train_stacked
 from fedlens.models.cnn import TinyCnn
 from fedlens.models.dropout import Dropout
 from fedlens.models.mlp import CensusMlp

@@ -4,7 +4,7 @@ Each client's bits come from its own generator, in the order in which `fedlens.m
 the client trains alone: step by step, and in a step a call of dropout after the other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 from math import prod
 
@@ -67,11 +67,8 @@ class Masks:
     def _draw(self, step: int) -> None:
         """The bits of the steps from `step` on."""
         for client, sizes in enumerate(self._sizes):
-            start = 0
-            for size, run in groupby(sizes[step : step + self._chunk]):
-                stop = start + len(list(run))
-                self._fill(self._bits[client, start:stop], self._generators[client], size)
-                start = stop
+            for run in equal_runs(sizes[step : step + self._chunk]):
+                self._fill(self._bits[client, run], self._generators[client], sizes[step + run.start])
         self._drawn = step + self._chunk
 
     def _fill(self, bits: NDArray[np.uint8], generator: np.random.Generator, size: int) -> None:
@@ -83,3 +80,12 @@ class Masks:
         places = np.split(bits, np.cumsum(self._widths)[:-1], axis=1)
         for drop, count, source, place in zip(self._drops, counts, sources, places, strict=True):
             place[:, :count] = drop.coin.read(source, count)
+
+
+def equal_runs(values: Sequence[int]) -> Iterator[slice]:
+    """The stretches of equal neighbours."""
+    start = 0
+    for _, run in groupby(values):
+        stop = start + len(list(run))
+        yield slice(start, stop)
+        start = stop

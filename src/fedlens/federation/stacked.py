@@ -4,15 +4,14 @@ Each client trains on the batches and with the masks that it would have alone; o
 the most samples come first, so that those which go on are the first rows at every step.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from fedlens.data.dataset import Samples
 from fedlens.federation.local import LocalTraining, draws
-from fedlens.federation.masks import Masks
+from fedlens.federation.masks import Masks, equal_runs
 from fedlens.models.stack import Stack
 from fedlens.random import Address
 
@@ -51,12 +50,3 @@ def train_stacked(
     updates = torch.empty(len(order), len(weights), dtype=weights.dtype, device=weights.device)
     updates[order] = stack.trained() - weights
     return updates
-
-
-def equal_runs(values: Sequence[int]) -> Iterator[slice]:
-    """The stretches of equal neighbours."""
-    start = 0
-    for _, run in groupby(values):
-        stop = start + len(list(run))
-        yield slice(start, stop)
-        start = stop
