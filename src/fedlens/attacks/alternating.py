@@ -21,7 +21,7 @@ from pydantic import PositiveFloat, PositiveInt, model_validator
 from torch import Tensor
 
 from fedlens.attacks.attack import Attack, View
-from fedlens.attacks.boosting import boost_in_place
+from fedlens.attacks.boosting import boosted
 from fedlens.attacks.constraint import Constraint, Distance
 from fedlens.attacks.objective import GOALS, Goal, Objective, require_target
 from fedlens.federation.local import batches
@@ -100,7 +100,9 @@ class AlternatingMinimisation(Attack):
                 optimizer.step()
                 taken += 1
         if taken:
-            boost_in_place(network.vector.data, before, factor, network.layout, weights_only=self.weights_only)
+            displacement = network.vector.detach() - before
+            boost = boosted(displacement, factor, network.layout, weights_only=self.weights_only)
+            torch.add(before, boost, out=network.vector.data)
         return taken
 
     def _constraint_term(self, view: View) -> Distance | None:
