@@ -1,7 +1,6 @@
 """A stack of any network that PyTorch can map over its parameters (`torch.func`)."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import repeat
 
 import torch
@@ -30,8 +29,7 @@ class MappedStack:
 
     def backward(self, rows: slice, x: Tensor, y: Tensor, masks: Sequence[Tensor]) -> None:
         """See `Stack.backward`."""
-        scaled = tuple(mask / drop.coin.probability for mask, drop in zip(masks, self.drops, strict=True))
-        self._gradients[rows] = vmap(grad(self._loss))(self._weights[rows], x, y, scaled)
+        self._gradients[rows] = vmap(grad(self._loss))(self._weights[rows], x, y, scaled(masks, self.drops))
 
     def trained(self) -> Tensor:
         """See `Stack.trained`."""
@@ -39,24 +37,14 @@ class MappedStack:
 
     def _loss(self, weights: Tensor, x: Tensor, y: Tensor, masks: tuple[Tensor, ...]) -> Tensor:
         """One copy's mean cross-entropy at `weights` (shape ``[d]``), with these masks in its calls of dropout."""
-        module = self._network.module
-        with ready(module, iter(masks)):
-            return functional.cross_entropy(functional_call(module, self._network.layout.split(weights), (x,)), y)
+        parameters = self._network.layout.split(weights)
+        with self._network.training_with(iter(masks)):
+            return functional.cross_entropy(functional_call(self._network.module, parameters, (x,)), y)
 
 
-@contextmanager
-def ready(module: nn.Module, masks: Iterator[Tensor]) -> Iterator[None]:
-    """Train `module` with masks that were drawn before."""
-    dropouts = [layer for layer in module.modules() if isinstance(layer, Dropout)]
-    module.train()
-    for dropout in dropouts:
-        dropout.ready = masks
-    try:
-        yield
-    finally:
-        module.eval()
-        for dropout in dropouts:
-            dropout.ready = None
+def scaled(masks: Sequence[Tensor], drops: Sequence[Drop]) -> tuple[Tensor, ...]:
+    """Masks of zeros and ones as dropout applies them: divided by the probability of keeping."""
+    return tuple(mask / drop.coin.probability for mask, drop in zip(masks, drops, strict=True))
 
 
 def find_drops(network: Network, shape: tuple[int, ...]) -> list[Drop]:
@@ -76,10 +64,9 @@ def find_drops(network: Network, shape: tuple[int, ...]) -> list[Drop]:
         if layer.p > 0:
             found.append(Drop(layer.coin, tuple(rest)))
 
-    dropouts = [layer for layer in network.module.modules() if isinstance(layer, Dropout)]
-    hooks = [layer.register_forward_pre_hook(note) for layer in dropouts]
+    hooks = [layer.register_forward_pre_hook(note) for layer in network.dropouts]
     try:
-        with torch.no_grad(), ready(network.module, repeat(network.vector.new_ones(()))):
+        with torch.no_grad(), network.training_with(repeat(network.vector.new_ones(()))):
             network.module(network.vector.new_zeros(samples, *shape))
     finally:
         for hook in hooks:

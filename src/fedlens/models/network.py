@@ -7,6 +7,7 @@ treat every entry alike (SGD, Adam) that is the same mathematics as a parameter 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -51,6 +52,7 @@ class Network:
         vector: the weights, shape ``[d]``; a leaf that an optimizer can step.
         gradient: their gradient after `backward`, shape ``[d]``.
         layout: what each entry is.
+        dropouts: its layers of dropout.
     """
 
     def __init__(self, module: nn.Module) -> None:
@@ -63,7 +65,7 @@ class Network:
         weights, gradients = self.layout.split(self.vector.data), self.layout.split(self.gradient)
         for name, parameter in parameters.items():
             parameter.data, parameter.grad = weights[name], gradients[name]
-        self._dropouts = [layer for layer in module.modules() if isinstance(layer, Dropout)]
+        self.dropouts = [layer for layer in module.modules() if isinstance(layer, Dropout)]
 
     def load(self, weights: Tensor) -> None:
         """Take on `weights` (shape ``[d]``) and forget the last gradient."""
@@ -73,17 +75,29 @@ class Network:
     @contextmanager
     def training(self, address: Address) -> Iterator[None]:
         """Train with dropout on; its masks, and PyTorch's global generator, start at `address`."""
-        generator = address.at("dropout").generator()
-        for dropout in self._dropouts:
-            dropout.source = generator
+        with self._training(source=address.at("dropout").generator()), seeded(address.at("torch")):
+            yield
+
+    @contextmanager
+    def training_with(self, masks: Iterator[Tensor]) -> Iterator[None]:
+        """Train with `masks` that were drawn before, one for each call of dropout."""
+        with self._training(ready=masks):
+            yield
+
+    @contextmanager
+    def _training(
+        self, source: np.random.Generator | None = None, ready: Iterator[Tensor] | None = None
+    ) -> Iterator[None]:
+        """Train with masks from there: see `Dropout`."""
+        for dropout in self.dropouts:
+            dropout.source, dropout.ready = source, ready
         self.module.train()
         try:
-            with seeded(address.at("torch")):
-                yield
+            yield
         finally:
             self.module.eval()
-            for dropout in self._dropouts:
-                dropout.source = None
+            for dropout in self.dropouts:
+                dropout.source = dropout.ready = None
 
     def backward(self, x: Tensor, y: Tensor, factor: float = 1) -> Tensor:
         """The mean cross-entropy of classes `y` (``[n]``) at inputs `x` (``[n, ...]``).

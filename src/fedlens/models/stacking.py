@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fedlens.models.dense import DenseStack, dense_layers
 from fedlens.models.hooks import gradients_hooked
-from fedlens.models.mapped import MappedStack, find_drops, ready
+from fedlens.models.mapped import MappedStack, find_drops, scaled
 from fedlens.models.network import Network
 from fedlens.models.stack import Drop, Stack
 
@@ -55,9 +55,7 @@ def _try_out(make: MakeStack, network: Network, drops: Sequence[Drop], shape: tu
     stack = make(network, weights, 2)
     stack.backward(rows, x, y, masks)
     for copy in range(2):
-        with ready(
-            network.module, iter([mask[copy] / drop.coin.probability for mask, drop in zip(masks, drops, strict=True)])
-        ):
+        with network.training_with(mask[copy] for mask in scaled(masks, drops)):
             network.backward(x[copy], y[copy])
         gap = (stack.gradient[copy] - network.gradient).abs().max()
         if not gap <= 1e-3 * network.gradient.abs().max():
