@@ -38,10 +38,6 @@ class Means:
     device: str = "cpu"
     data_dir: Path | None = None
 
-    def choose(self, setting: Setting) -> Choice:
-        """The engine for this setting; raises ConfigError where it cannot work here."""
-        return choose_engine(self.engine, self.workers, setting)
-
 
 def simulate(
     experiment: Experiment,
@@ -60,8 +56,9 @@ def simulate(
         FedlensError: the experiment cannot be run as it is.
     """
     means = Means(engine, workers, device, data_dir)
-    setting, _ = _settle(_prepare(experiment, means), means, Silent())
-    with means.choose(setting).make() as workforce:
+    setting, choice = _prepare(experiment, means)
+    setting, _ = _settle(setting, choice, Silent())
+    with choice.make() as workforce:
         yield from federate(setting, workforce)
 
 
@@ -101,29 +98,28 @@ def run(
 
 def _play(experiment: Experiment, path: Path, means: Means, observer: Observer, resume: bool) -> None:
     """Play what is left of `experiment` into the directory `path`."""
-    setting = _prepare(experiment, means)
+    setting, choice = _prepare(experiment, means)
     with RunDirectory(path) as directory:
         directory.begin(experiment, resume=resume)
-        setting, control = _settle(setting, means, observer)
+        setting, control = _settle(setting, choice, observer)
         assert setting.auxiliary is not None
         auxiliary = {name: getattr(setting.auxiliary, name).tolist() for name in ("index", "true", "target")}
         directory.note_target({**auxiliary, "classes": list(setting.dataset.classes)})
-        _record(directory, setting, control, means, observer)
+        _record(directory, setting, control, choice, observer)
 
 
-def _prepare(experiment: Experiment, means: Means) -> Setting:
-    """The setting, whose model, target and engine are known to be possible before any work is done."""
+def _prepare(experiment: Experiment, means: Means) -> tuple[Setting, Choice]:
+    """The setting and the engine, known to be possible with its model and target before any work is done."""
     setting = prepare(experiment, means.device, means.data_dir)
     setting.network()
     setting.with_target(None)
     for kind, part in experiment.parts():
         require_findable(kind, part)
-    means.choose(setting)
-    return setting
+    return setting, choose_engine(means.engine, means.workers, setting)
 
 
-def _settle(setting: Setting, means: Means, observer: Observer) -> tuple[Setting, Control | None]:
-    """The setting with its target chosen, and the benign twin where there is one."""
+def _settle(setting: Setting, choice: Choice, observer: Observer) -> tuple[Setting, Control | None]:
+    """The setting with its target chosen, and the benign twin, on the same engine, where there is one."""
     experiment = setting.experiment
     if not experiment.needs_twin:
         return setting.with_target(None), None
@@ -132,24 +128,28 @@ def _settle(setting: Setting, means: Means, observer: Observer) -> tuple[Setting
     def make(path: Path) -> None:
         with RunDirectory(path, keep_predictions=True) as directory:
             directory.begin(twin.experiment, resume=False)
-            _record(directory, twin, None, means, observer)
+            _record(directory, twin, None, choice, observer)
 
-    control = find_control(setting, means.choose(setting).arithmetic, make, observer)
+    control = find_control(setting, choice.arithmetic, make, observer)
     drawn_from_all = experiment.target.index is not None or experiment.target.select == "random"
     return setting.with_target(None if drawn_from_all else control.last), control
 
 
 def _record(
-    directory: RunDirectory, setting: Setting, control: Control | None, means: Means, observer: Observer
+    directory: RunDirectory, setting: Setting, control: Control | None, choice: Choice, observer: Observer
 ) -> None:
     """Play the rounds that `directory` lacks, and finish it."""
     experiment = setting.experiment
     state, records = directory.resume()
     accuracy = records[-1]["quality"]["accuracy"] if records else None
     if state is None or not experiment.is_over(state.round, accuracy):
-        choice = means.choose(setting)
         with choice.make() as engine:
-            used = {"engine": choice.name, "reason": choice.reason, "workers": choice.workers, "device": means.device}
+            used = {
+                "engine": choice.name,
+                "reason": choice.reason,
+                "workers": choice.workers,
+                "device": str(setting.device),
+            }
             if remark := directory.started(describe_environment(choice.arithmetic) | used):
                 observer.remark(remark)
             observer.begin(experiment, len(records), twin=directory.keep_predictions)

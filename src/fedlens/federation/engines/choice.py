@@ -10,6 +10,7 @@ from fedlens.federation.engines.serial import Serial
 from fedlens.federation.engines.vectorised import Vectorised
 from fedlens.federation.setting import Setting
 from fedlens.models.dense import dense_layers
+from fedlens.models.network import Network
 from fedlens.models.stacking import MakeStack, find_stack
 
 LARGEST_STACK = 8
@@ -70,7 +71,7 @@ def choose_engine(name: EngineName, workers: int | None, setting: Setting) -> Ch
                 raise ConfigError("engine processes works on Linux and on the CPU only; use --engine serial")
             return Choice("processes", count, "asked for")
         case "vectorised":
-            return _vectorised(setting, count, "asked for")
+            return _vectorised(setting, setting.network(), count, "asked for")
     return _fastest(setting, count)
 
 
@@ -78,21 +79,22 @@ def _fastest(setting: Setting, count: int) -> Choice:
     """What is likely to be the fastest with so many workers."""
     reason = "a CPU trains such a network faster one client at a time"
     on_cpu = setting.device.type == "cpu"
-    if not on_cpu or dense_layers(setting.network().module, setting.dataset.shape) is not None:
+    network = setting.network()
+    if not on_cpu or dense_layers(network.module, setting.dataset.shape) is not None:
         gain = (
             "a dense network, whose clients train faster side by side"
             if on_cpu
             else "a device for many clients at once"
         )
         try:
-            return _vectorised(setting, count, gain)
+            return _vectorised(setting, network, count, gain)
         except ConfigError as error:
             reason = str(error)
     return Choice("processes", count, reason) if count > 1 else Choice("serial", 1, f"{reason}; one worker")
 
 
-def _vectorised(setting: Setting, count: int, reason: str) -> Choice:
-    network, shape = setting.network(), setting.dataset.shape
+def _vectorised(setting: Setting, network: Network, count: int, reason: str) -> Choice:
+    shape = setting.dataset.shape
     try:
         stack = find_stack(network, shape)
     except ValueError as error:
