@@ -223,6 +223,7 @@ def test_a_description_has_every_option() -> None:
         "name": f"{__name__}:Silent",
         "client": None,
         "delay": 0,
+        "until": None,
         "hold_off": None,
         "boost": 2.0,
         "estimate": None,

@@ -3,6 +3,7 @@ from math import log
 import pytest
 import torch
 from attacker import BRIEF, MALICIOUS, ROW, look
+from pydantic import ValidationError
 from torch import Tensor
 
 from fedlens.attacks.attack import Attack
@@ -42,6 +43,17 @@ def with_confidence(*confidences: float) -> Tensor:
 def test_hold_off(hold_off: float | None, confidences: tuple[float, float], reason: str | None) -> None:
     view = look({0: 1, 2: 1}, weights=with_confidence(confidences[0], 0.5, confidences[1]))
     assert ExplicitBoosting(hold_off=hold_off).waits(view) == reason
+
+
+@pytest.mark.parametrize(("round_", "reason"), [(1, "delay"), (2, None), (3, None), (4, "until"), (9, "until")])
+def test_the_window_is_from_delay_to_until(round_: int, reason: str | None) -> None:
+    assert ExplicitBoosting(delay=2, until=4).waits(look(round=round_)) == reason
+
+
+@pytest.mark.parametrize("options", [{"until": 1}, {"until": 3, "delay": 3}, {"until": 3, "delay": 4}])
+def test_a_window_without_a_round(options: dict[str, int]) -> None:
+    with pytest.raises(ValidationError, match="until: no round is before"):
+        ExplicitBoosting(**options)
 
 
 def test_delay_comes_before_hold_off() -> None:

@@ -126,6 +126,25 @@ def test_every_wrong_class_is_wanted_about_as_often() -> None:
     assert wrong.max() < 500
 
 
+def test_draws_from_one_seed_share_no_sample() -> None:
+    drawn = [chosen(Target(source=0, target=2, r=2, draw=draw)) for draw in range(2)]
+    assert sorted(drawn[0] + drawn[1]) == [0, 3, 6, 9]
+    assert drawn[0] + drawn[1] == chosen(Target(source=0, target=2, r=4))
+
+
+def test_draws_want_classes_of_their_own() -> None:
+    everything = choose(Target(r=6), dataset(), ADDRESS, None)
+    second = choose(Target(r=3, draw=1), dataset(), ADDRESS, None)
+    assert second.index.tolist() == everything.index[3:].tolist()
+    assert second.target.tolist() == everything.target[3:].tolist()
+
+
+def test_a_draw_beyond_the_last() -> None:
+    assert "target.r: 2 asked for after 2 draws of as many, but there are only 4" in refusal(
+        Target(source=0, target=2, r=2, draw=2)
+    )
+
+
 def test_several_samples_of_one_class() -> None:
     auxiliary = choose(Target(r=4, source="dog"), dataset(), ADDRESS, None)
     assert sorted(auxiliary.index.tolist()) == [1, 4, 7, 10]
@@ -181,6 +200,7 @@ def test_an_index_gives_r() -> None:
         ({"index": []}, "greater than 0"),
         ({"index": [4], "select": "random"}, "an index leaves nothing to select"),
         ({"index": [4], "source": 1}, "an index leaves nothing to select"),
+        ({"index": [4], "draw": 1}, "an index leaves nothing to select"),
         ({"index": [-1]}, "greater than or equal to 0"),
     ],
 )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal
 
 import torch
-from pydantic import Field, NonNegativeInt
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor
 
 from fedlens.attacks.estimation import Observation, previous_step
@@ -89,6 +89,7 @@ class Attack(Config):
     Attributes:
         client: the malicious client's index; the last one by default, as in the authors' configuration.
         delay: behave honestly before this round (the first round is 1).
+        until: behave honestly from this round on, so that the rounds of the attack are [delay, until).
         hold_off: behave honestly while the global model gives every target at least this confidence. The paper's 1 is
             reached only where rounding makes it so; 0.999 holds off more readily.
         boost: boosting factor λ; ``auto`` is 1/α_m, which cancels the averaging.
@@ -104,9 +105,16 @@ class Attack(Config):
 
     client: NonNegativeInt | None = None
     delay: NonNegativeInt = 0
+    until: PositiveInt | None = None
     hold_off: float | None = Field(default=None, gt=0, le=1)
     boost: Boost = "auto"
     estimate: Literal["pre", "post"] | None = None
+
+    @model_validator(mode="after")
+    def _window(self) -> "Attack":
+        if self.until is not None and self.until <= max(self.delay, 1):
+            raise ValueError(f"until: no round is before {self.until} and not before delay = {self.delay}")
+        return self
 
     @property
     def estimates(self) -> bool:
@@ -136,6 +144,8 @@ class Attack(Config):
         """Why the attack behaves honestly in this round, or ``None`` where it acts."""
         if view.round < self.delay:
             return "delay"
+        if self.until is not None and view.round >= self.until:
+            return "until"
         if self.hold_off is not None:
             log_probabilities = view.network.log_probabilities(view.auxiliary.x)
             wanted = log_probabilities.gather(1, view.auxiliary.target[:, None]).exp()

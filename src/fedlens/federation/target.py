@@ -31,6 +31,7 @@ class Target(Config):
         source: true class (number or name) to draw from; by default the paper's for r = 1, any class for more.
         target: class wanted by the attacker; by default the paper's for r = 1, a random wrong one each for more.
         r: number of samples.
+        draw: which draw from the same seed, from 0; no two share a sample.
         index: these samples of the test set, in place of a draw.
     """
 
@@ -38,6 +39,7 @@ class Target(Config):
     source: NonNegativeInt | str | None = None
     target: NonNegativeInt | str | None = None
     r: PositiveInt = 1
+    draw: NonNegativeInt = 0
     index: tuple[NonNegativeInt, ...] | None = None
 
     @model_validator(mode="before")
@@ -52,8 +54,8 @@ class Target(Config):
     @model_validator(mode="after")
     def _index_excludes_a_draw(self) -> "Target":
         if self.index is not None:
-            if self.select is not None or self.source is not None:
-                raise ValueError("an index leaves nothing to select; drop select and source, or the index")
+            if self.select is not None or self.source is not None or self.draw:
+                raise ValueError("an index leaves nothing to select; drop select, source and draw, or the index")
             if len(set(self.index)) != len(self.index) or len(self.index) != self.r:
                 raise ValueError(f"r is {self.r}, so index must hold that many different numbers, not {self.index}")
         return self
@@ -116,9 +118,10 @@ def _index(
         which += f" that the benign twin gets right with confidence ≥ {RESISTANT_CONFIDENCE}"
     order = address.at("sample").generator().permutation(len(labels))
     pool = order[fits[order]]  # so that a random draw that resists is also the resistant draw
-    if len(pool) < target.r:
-        raise ConfigError(f"target.r: {target.r} asked for, but there are only {len(pool)} {which}")
-    return np.asarray(pool[: target.r], dtype=np.int64)
+    if len(pool) < (target.draw + 1) * target.r:
+        asked = f"{target.r} asked for" + (f" after {target.draw} draws of as many" if target.draw else "")
+        raise ConfigError(f"target.r: {asked}, but there are only {len(pool)} {which}")
+    return np.asarray(pool[target.draw * target.r :][: target.r], dtype=np.int64)
 
 
 def _wanted(
@@ -128,7 +131,8 @@ def _wanted(
     if wanted is None and target.r == 1:
         wanted = dataset.target
     if wanted is None:
-        return (true + generator.integers(1, len(dataset.classes), size=len(true))) % len(dataset.classes)
+        drawn = generator.integers(1, len(dataset.classes), size=(target.draw + 1) * len(true))
+        return (true + drawn[-len(true) :]) % len(dataset.classes)
     if wanted in true:
         name = dataset.classes[wanted]
         raise ConfigError(f"target.target: the sample is of class {wanted} ({name}) already; choose another class")
