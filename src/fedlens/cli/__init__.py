@@ -1,0 +1,48 @@
+"""The command line: ``fedlens run``, ``list``, ``show``, ``plot`` and ``partition``.
+
+There is a module for each group of commands; here they are put together, in the order in which help shows them.
+A user's mistake is answered in a line or two with the remedy, and exit code 2. Heavy libraries are imported by the
+command that needs them.
+"""
+
+import logging
+
+import typer
+
+from fedlens.cli.looking import list_, partition, plot, show
+from fedlens.cli.running import run
+from fedlens.cli.shared import err
+from fedlens.errors import FedlensError
+
+__all__ = ["app", "list_", "main", "partition", "plot", "run", "show"]
+
+app = typer.Typer(
+    help="Adversarial testing of federated learning: poison a model with one client, see what shows.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (run, show, plot):
+    app.command()(command)
+app.command("list")(list_)
+app.command()(partition)
+
+
+def main() -> None:
+    """Run the command line, and turn what users can put right into messages."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logging.getLogger("fedlens").addHandler(handler)
+    try:
+        app()
+    except FedlensError as error:
+        for line in [f"Error: {error}", *getattr(error, "__notes__", [])[-1:]]:
+            err.print(line, markup=False, soft_wrap=True)
+        raise SystemExit(2) from None
+    except OSError as error:
+        err.print(f"Error: {error.filename or ''}: {error.strerror or error}", markup=False, soft_wrap=True)
+        raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        err.print("Interrupted.")
+        raise SystemExit(130) from None

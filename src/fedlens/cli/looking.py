@@ -1,0 +1,71 @@
+"""``fedlens show``, ``plot``, ``list`` and ``partition``: look at what has been run, and at what could be."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from fedlens.cli.shared import SOURCE, DataDir, Options, out, print_flags
+
+
+def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.")]) -> None:
+    """Print a run: what it was, every round, the result."""
+    from fedlens.report.tables import rounds_table, summary_table
+    from fedlens.report.words import attack_name, headline, target_words, verdict
+    from fedlens.runs.load import load_run
+
+    found = load_run(path)
+    out.print(f"[bold]{attack_name(found.experiment)}[/bold]: {headline(found.experiment)}", soft_wrap=True)
+    out.print(f"target: {target_words(found)}", markup=False, soft_wrap=True)
+    out.print(rounds_table(found))
+    print_flags(found)
+    if found.summary is None:
+        played, wanted = len(found.records), found.experiment.rounds
+        out.print(
+            f"Not finished: {played} of {wanted} rounds; go on with: fedlens run --resume --out {path}", soft_wrap=True
+        )
+        return
+    out.print(summary_table(found))
+    if words := verdict(found):
+        out.print(words, markup=False)
+
+
+def plot(
+    paths: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs.")],
+    kind: Annotated[
+        Literal["metrics", "updates", "evolution", "distances", "selection", "checks"],
+        typer.Option(
+            help="The metrics of interest, a round's updates as histograms, these over all rounds, ranges of the "
+            "updates' distances, whose update the rule selected, or the scores of the server's checks."
+        ),
+    ] = "metrics",
+    round_: Annotated[
+        int | None, typer.Option("--round", help="For updates: which round; default the last with an attack.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The figure: .png, .svg or .pdf; default KIND.png.")
+    ] = None,
+) -> None:
+    """Draw one run, or several to be compared."""
+    from fedlens.report.figures import draw, save_figure
+    from fedlens.runs.load import load_run
+
+    figure = draw(kind, [load_run(path) for path in paths], round_)
+    out.print(str(save_figure(figure, output or Path(f"{kind}.png"))), markup=False, soft_wrap=True)
+
+
+def list_() -> None:
+    """Print what there is to choose from: presets, attacks, rules, data sets, models; with options and defaults."""
+    from fedlens.report.catalogue import catalogue
+
+    for table in catalogue():
+        out.print(table)
+
+
+def partition(source: Annotated[str, SOURCE], option: Options = None, data_dir: DataDir = None) -> None:
+    """Print how many training samples of each class every client holds."""
+    from fedlens.federation.setting import prepare
+    from fedlens.loading import load_experiment
+    from fedlens.report.catalogue import partition_table
+
+    out.print(partition_table(prepare(load_experiment(source, option or []), data_dir=data_dir)))

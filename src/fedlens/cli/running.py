@@ -1,0 +1,89 @@
+"""``fedlens run``: play an experiment, print what came of it, draw it."""
+
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from fedlens.cli.shared import SOURCE, DataDir, Options, err, out, print_flags
+from fedlens.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fedlens.runs.load import Run
+
+
+def run(  # noqa: PLR0917 - typer passes them by name
+    source: Annotated[str | None, SOURCE] = None,
+    option: Options = None,
+    out_dir: Annotated[Path | None, typer.Option("--out", help="The run's directory; default runs/NAME.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Where all randomness begins.")] = None,
+    no_control: Annotated[bool, typer.Option("--no-control", help="Do without the benign twin.")] = False,
+    engine: Annotated[
+        Literal["auto", "serial", "processes", "vectorised"],
+        typer.Option(help="Who does the work; results are the same, by vectorised up to rounding."),
+    ] = "auto",
+    workers: Annotated[int | None, typer.Option(help="Worker processes; default one a core.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
+    data_dir: DataDir = None,
+) -> None:
+    """Run an experiment, and its benign twin unless that is known already."""
+    from fedlens import simulation
+    from fedlens.loading import load_experiment
+    from fedlens.report.progress import Terminal
+    from fedlens.runs import places
+
+    assignments = list(option or [])
+    assignments += [f"seed={seed}"] if seed is not None else []
+    assignments += ["control=false"] if no_control else []
+    if resume:
+        out_dir = out_dir or (Path(source) if source and Path(source).is_dir() else None)
+        source = str(places.written(out_dir)) if out_dir and source in {None, str(out_dir)} else source
+    if source is None:
+        raise ConfigError("what shall be run? Name a preset or a file; `fedlens list` shows the presets")
+    experiment = load_experiment(source, assignments)
+    path = places.resumable(experiment, out_dir) if resume else places.unused(experiment, out_dir)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        result = simulation.run(
+            experiment,
+            path,
+            resume=resume,
+            engine=engine,
+            workers=workers,
+            device=device,
+            data_dir=data_dir,
+            observer=Terminal(out),
+        )
+    except KeyboardInterrupt:
+        means = f" --device {device}" if device != "cpu" else ""
+        means += f" --data-dir {data_dir}" if data_dir else ""
+        kept = f"go on with: fedlens run --resume --out {path}{means}"
+        kept = kept if (path / "experiment.yaml").exists() else "nothing had been recorded yet"
+        err.print(f"Interrupted; {kept}", markup=False, soft_wrap=True)
+        raise SystemExit(130) from None
+    _print_result(result)
+    _print_suggestions(result)
+
+
+def _print_result(result: "Run") -> None:
+    from fedlens.report.figures import figures_of, save_figure
+    from fedlens.report.tables import summary_table
+    from fedlens.report.words import verdict
+
+    assert result.summary is not None
+    out.print()
+    out.print(summary_table(result))
+    out.print()
+    if words := verdict(result):
+        out.print(words, markup=False)
+    print_flags(result)
+    for kind, figure in figures_of(result):
+        out.print(f"Figure: {save_figure(figure, result.path / f'{kind}.png')}", markup=False, soft_wrap=True)
+
+
+def _print_suggestions(result: "Run") -> None:
+    change = "attack.boost=2" if result.experiment.attack else "attack=explicit-boosting"
+    for line in ("\nNext:", f"  fedlens show {result.path}", f"  fedlens run {result.path} -o {change}"):
+        out.print(line, markup=False, soft_wrap=True)

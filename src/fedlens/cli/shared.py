@@ -1,0 +1,25 @@
+"""What commands share: the terminal, and the arguments that several of them take."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from fedlens.runs.load import Run
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+SOURCE = typer.Argument(help="A preset (see `fedlens list`), a YAML file, or a run's directory.")
+Options = Annotated[
+    list[str] | None, typer.Option("-o", "--option", metavar="NAME=VALUE", help="Change a value: -o attack.boost=5.")
+]
+DataDir = Annotated[Path | None, typer.Option(help="Where data files are; else FEDLENS_DATA, else the user's cache.")]
+
+
+def print_flags(result: "Run") -> None:
+    """Print the reasons to doubt a run."""
+    for flag in result.flags:
+        out.print(f"[bold red]Red flag:[/bold red] {flag}", soft_wrap=True)
