@@ -218,6 +218,7 @@ def test_an_attack_from_a_file_beside_the_user(here: Path) -> None:
         "name": "own_attack:Flip",
         "client": None,
         "delay": 0,
+        "until": None,
         "hold_off": None,
         "boost": "auto",
         "estimate": None,

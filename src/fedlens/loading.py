@@ -1,6 +1,6 @@
 """Experiments from presets, YAML files and command-line overrides."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,23 +41,39 @@ def override(values: dict[str, Any], assignments: Iterable[str]) -> dict[str, An
     Raises:
         ConfigError: an assignment is not of that form.
     """
-    values = dict(values)
     for assignment in assignments:
-        option, equals, text = assignment.partition("=")
-        *path, last = option.strip().split(".")
-        if not equals or not all([*path, last]):
-            raise ConfigError(f"-o {assignment}: expected option=value, for example -o attack.boost=5")
-        here = values
-        for key in path:
-            below = here.get(key)
-            if isinstance(below, str) and key in BUILT_IN:
-                below = {"name": below}
-            if below is not None and not isinstance(below, dict):
-                raise ConfigError(f"-o {assignment}: {key} is {below!r} and has no options")
-            here[key] = dict(below or {})
-            here = here[key]
-        here[last] = parse_yaml(text, f"-o {assignment}")
+        option, value = parse_assignment(assignment)
+        values = put(values, option, value, f"-o {assignment}")
     return values
+
+
+def parse_assignment(assignment: str) -> tuple[str, Any]:
+    """The option's dotted name and the value in ``option=value``.
+
+    Raises:
+        ConfigError: the assignment is not of that form.
+    """
+    option, equals, text = assignment.partition("=")
+    if not equals or not all(option.strip().split(".")):
+        raise ConfigError(f"-o {assignment}: expected option=value, for example -o attack.boost=5")
+    return option.strip(), parse_yaml(text, f"-o {assignment}")
+
+
+def put(values: Mapping[str, Any], option: str, value: Any, place: str) -> dict[str, Any]:
+    """`values` with `value` as the `option` of this dotted name.
+
+    Raises:
+        ConfigError: what stands above the option has no options; the message begins with `place`.
+    """
+    name, dot, rest = option.partition(".")
+    if not dot:
+        return {**values, name: value}
+    below = values.get(name)
+    if isinstance(below, str) and name in BUILT_IN:
+        below = {"name": below}
+    if below is not None and not isinstance(below, dict):
+        raise ConfigError(f"{place}: {name} is {below!r} and has no options")
+    return {**values, name: put(below or {}, rest, value, place)}
 
 
 def load_experiment(source: str, assignments: Iterable[str] = ()) -> Experiment:

@@ -2,11 +2,11 @@
 
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedlens.cli.shared import SOURCE, DataDir, Options, err, out, print_flags
+from fedlens.cli.shared import SOURCE, DataDir, Device, EngineOption, Options, err, out, print_flags
 from fedlens.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -20,12 +20,9 @@ def run(  # noqa: PLR0917 - typer passes them by name
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
     seed: Annotated[int | None, typer.Option(help="Where all randomness begins.")] = None,
     no_control: Annotated[bool, typer.Option("--no-control", help="Do without the benign twin.")] = False,
-    engine: Annotated[
-        Literal["auto", "serial", "processes", "vectorised"],
-        typer.Option(help="Who does the work; results are the same, by vectorised up to rounding."),
-    ] = "auto",
+    engine: EngineOption = "auto",
     workers: Annotated[int | None, typer.Option(help="Worker processes; default one a core.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")] = "cpu",
+    device: Device = "cpu",
     data_dir: DataDir = None,
 ) -> None:
     """Run an experiment, and its benign twin unless that is known already."""

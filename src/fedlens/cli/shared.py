@@ -1,7 +1,7 @@
 """What commands share: the terminal, and the arguments that several of them take."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -17,6 +17,11 @@ Options = Annotated[
     list[str] | None, typer.Option("-o", "--option", metavar="NAME=VALUE", help="Change a value: -o attack.boost=5.")
 ]
 DataDir = Annotated[Path | None, typer.Option(help="Where data files are; else FEDLENS_DATA, else the user's cache.")]
+EngineOption = Annotated[
+    Literal["auto", "serial", "processes", "vectorised"],
+    typer.Option(help="Who does the work; results are the same, by vectorised up to rounding."),
+]
+Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")]
 
 
 def print_flags(result: "Run") -> None:

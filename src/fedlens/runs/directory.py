@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import yaml
-from filelock import FileLock, Timeout
 from safetensors.torch import save
 
 from fedlens.errors import ClientError, DamagedRunError, RunError
@@ -33,7 +32,7 @@ from fedlens.experiment import Experiment
 from fedlens.federation.record import RoundResult
 from fedlens.federation.state import FederationState
 from fedlens.loading import load_experiment
-from fedlens.runs.files import append_line, checksum, write_atomically, writing
+from fedlens.runs.files import append_line, checksum, lock, write_atomically, writing
 from fedlens.runs.reading import load_predictions, predictions_file, read_json, read_lines, tables_file
 
 
@@ -44,7 +43,6 @@ class RunDirectory:
         self.path = path
         self.keep_predictions = keep_predictions
         self._best = -1.0
-        self._lock = FileLock(path / ".lock")
 
     def __enter__(self) -> Self:
         """Make the directory and keep others from writing into it.
@@ -52,12 +50,7 @@ class RunDirectory:
         Raises:
             RunError: it cannot be written, or another process writes into it.
         """
-        with writing(self.path, "choose another --out"):
-            self.path.mkdir(parents=True, exist_ok=True)
-            try:
-                self._lock.acquire(timeout=0)
-            except Timeout:
-                raise RunError(f"{self.path}: another process is writing this run; wait for it") from None
+        self._lock = lock(self.path, "run")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from fedlens.errors import RunError
 
 RESUME = "once that is mended, --resume goes on; nothing recorded so far is lost"
@@ -23,6 +25,22 @@ def writing(path: Path, remedy: str = RESUME) -> Iterator[None]:
         yield
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
+
+
+def lock(path: Path, what: str) -> FileLock:
+    """Make the directory `path` and keep other processes from writing into it, until the lock is released.
+
+    Raises:
+        RunError: it cannot be written, or another process writes this `what` into it.
+    """
+    found = FileLock(path / ".lock")
+    with writing(path, "choose another --out"):
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            found.acquire(timeout=0)
+        except Timeout:
+            raise RunError(f"{path}: another process is writing this {what}; wait for it") from None
+    return found
 
 
 def write_atomically(path: Path, content: bytes) -> None:

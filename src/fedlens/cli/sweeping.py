@@ -1,0 +1,49 @@
+"""Commands that play many runs: ``sweep``."""
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedlens.cli.shared import DataDir, Device, EngineOption, Options, err, out
+from fedlens.errors import FedlensError
+
+Jobs = Annotated[int | None, typer.Option(help="Cells played at a time; default one a core.")]
+
+
+def sweep(  # noqa: PLR0917 - typer passes them by name
+    grid: Annotated[Path, typer.Argument(metavar="GRID.yaml", help="What varies: see the README.")],
+    option: Options = None,
+    out_dir: Annotated[
+        Path | None, typer.Option("--out", help="The sweep's directory, new or begun; default sweeps/NAME.")
+    ] = None,
+    jobs: Jobs = None,
+    engine: EngineOption = "auto",
+    device: Device = "cpu",
+    data_dir: DataDir = None,
+) -> None:
+    """Run every cell of a grid that has not been run yet; called again, it goes on."""
+    from fedlens.report.sweep_progress import SweepTerminal
+    from fedlens.sweeps.grid import load_grid
+    from fedlens.sweeps.playing import SweepMeans, play
+
+    described = load_grid(grid, option)
+    path = out_dir or Path("sweeps") / described.name
+    means = SweepMeans(jobs=jobs, engine=engine, device=device, data_dir=data_dir)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        result = play(described, described.cells(), path, means=means, observer=SweepTerminal(out, described.name))
+    except KeyboardInterrupt:
+        err.print("Interrupted; the same command goes on from here.")
+        raise SystemExit(130) from None
+    table = result.place.path / "rounds.parquet"
+    out.print(f"Every round of every cell: {table}", markup=False, soft_wrap=True)
+    if varying := list(dict.fromkeys(name for cell in result.cells for name in cell.values)):
+        by = next((name for name in varying if name not in {"seed", "target.draw", "target.index"}), varying[0])
+        out.print(f"\nNext:\n  fedlens compare {path} --by {by}", markup=False, soft_wrap=True)
+    if result.failures:
+        raise FedlensError(
+            f"{len(result.failures)} of {len(result.cells)} cells failed; the reasons are above and in "
+            f"{result.place.path / 'failures.json'}; the same command tries them again"
+        )

@@ -1,0 +1,108 @@
+"""A sweep in the terminal: a live table of the cells at work and how long it will take; else a line a cell."""
+
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from fedlens.report.words import percent
+from fedlens.sweeps.grid import Cell
+from fedlens.sweeps.pace import Pace
+from fedlens.sweeps.tasks import Event
+
+
+class SweepTerminal:
+    """The `SweepObserver` of the command line."""
+
+    def __init__(self, console: Console, name: str) -> None:
+        self._console = console
+        self._name = name
+        self._cells: dict[str, Cell] = {}
+        self._at_work: dict[str, str] = {}
+        self._failed = self._done = 0
+        self._live: Live | None = None
+
+    def begin(self, cells: Sequence[Cell], done: Sequence[Cell], jobs: int) -> None:
+        """Show what there is to do."""
+        self._cells = {cell.key: cell for cell in cells}
+        impossible = [cell for cell in cells if cell.experiment is None]
+        self._done, self._failed = len(done), len(impossible)
+        runnable = {cell.key: cell.experiment for cell in cells if cell.experiment is not None}
+        self._pace = Pace({key: runnable[key] for key in runnable.keys() - {cell.key for cell in done}}, jobs)
+        self._console.print(
+            f"[bold]{escape(self._name)}[/bold]: {len(cells)} cells, {len(done)} of them done already, {jobs} at a time"
+        )
+        for reason in dict.fromkeys(cell.error for cell in impossible):
+            alike = [cell for cell in impossible if cell.error == reason]
+            others = f" (and {len(alike) - 1} more)" if len(alike) > 1 else ""
+            self._say_failed(f"{alike[0]}{others}", reason)
+        if self._console.is_terminal and self._pace.left:
+            self._live = Live(self._table(), console=self._console, refresh_per_second=2, get_renderable=self._table)
+            self._live.start()
+
+    def event(self, event: Event) -> None:
+        """Show what happened."""
+        cell = self._cells[event.key]
+        self._pace.note(event)
+        match event.kind:
+            case "began" | "round":
+                self._at_work[event.key] = _words(event) or self._at_work.get(event.key, "")
+            case "finished":
+                self._done += 1
+                words = self._at_work.pop(event.key, "")
+                if self._live is None:
+                    self._console.print(f"{self._counts()}: {cell}: {words}", markup=False, soft_wrap=True)
+            case "failed":
+                self._failed += 1
+                self._at_work.pop(event.key, None)
+                self._say_failed(str(cell), event.content["reason"])
+
+    def _say_failed(self, which: str, reason: str) -> None:
+        self._console.print(f"[bold red]Failed:[/bold red] {escape(which)}: {escape(reason)}", soft_wrap=True)
+
+    def end(self) -> None:
+        """Take the table away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _counts(self) -> str:
+        failed = f", {self._failed} failed" if self._failed else ""
+        seconds = self._pace.seconds_left()
+        left = f", {duration(seconds)} left" if seconds is not None else ""
+        return f"{self._done} of {len(self._cells)} done{failed}{left}"
+
+    def _table(self) -> Group:
+        """The cells at work."""
+        table = Table(box=box.SIMPLE_HEAD)
+        for name in ("cell", "rounds", "", "latest"):
+            table.add_column(name, overflow="fold")
+        for key, words in list(self._at_work.items()):
+            played, rounds, twin = self._pace.progress(key)
+            bar = ProgressBar(total=rounds, completed=played, width=16)
+            what = f"benign twin of {self._cells[key]}" if twin else str(self._cells[key])
+            table.add_row(escape(what), f"{played}/{rounds}", bar, words)
+        return Group(Text(self._counts()), table)
+
+
+def _words(event: Event) -> str:
+    """The latest of a run's rounds."""
+    if event.kind != "round":
+        return ""
+    words = f"accuracy {percent(event.content['accuracy'])}"
+    if event.content["confidence"] is not None:
+        words += f", target confidence {event.content['confidence']:.3f}"
+    return words
+
+
+def duration(seconds: float) -> str:
+    """Seconds as ``1 h 05 min``, ``5 min`` or ``20 s``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -1,0 +1,82 @@
+"""How far the cells of a sweep are, and how long it will take.
+
+Rounds differ in cost between cells far more than within one. So the time of a round is kept for each kind of cell, and
+a kind of which nothing is known yet is taken for the mean of those that are.
+"""
+
+import time
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+
+from fedlens.experiment import Experiment
+from fedlens.parts import name_of
+from fedlens.sweeps.tasks import Event
+
+
+@dataclass
+class _Progress:
+    played: int = 0
+    rounds: int = 1
+    twin: bool = False
+    since: float = 0.0
+
+
+class Pace:
+    """See the module.
+
+    Args:
+        left: the experiments that are not done, by their cells' keys.
+        jobs: how many are played at a time.
+        clock: tells the time, in seconds.
+    """
+
+    def __init__(self, left: Mapping[str, Experiment], jobs: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.left = dict(left)
+        self._jobs = jobs
+        self._clock = clock
+        self._kinds = {key: kind(experiment) for key, experiment in left.items()}
+        self._spent: dict[Hashable, tuple[float, int]] = {}
+        self._at_work: dict[str, _Progress] = {}
+
+    def note(self, event: Event) -> None:
+        """Learn from an event."""
+        now = self._clock()
+        match event.kind:
+            case "began":
+                done, rounds, twin = (event.content[name] for name in ("done", "rounds", "twin"))
+                self._at_work[event.key] = _Progress(done, rounds, twin, now)
+            case "round":
+                progress = self._at_work[event.key]
+                if not progress.twin:
+                    seconds, rounds = self._spent.get(self._kinds[event.key], (0.0, 0))
+                    self._spent[self._kinds[event.key]] = seconds + now - progress.since, rounds + 1
+                progress.played, progress.since = event.content["round"], now
+            case "finished" | "failed":
+                self._at_work.pop(event.key, None)
+                self.left.pop(event.key, None)
+
+    def progress(self, key: str) -> tuple[int, int, bool]:
+        """Rounds played and to be played of what the cell is at, and whether that is its benign twin."""
+        progress = self._at_work.get(key, _Progress())
+        return progress.played, progress.rounds, progress.twin
+
+    def seconds_left(self) -> float | None:
+        """An estimate, in which benign twins are not counted; ``None`` while no round has been played."""
+        if not self._spent:
+            return None
+        known = {kind: seconds / rounds for kind, (seconds, rounds) in self._spent.items()}
+        usual = sum(known.values()) / len(known)
+        total = 0.0
+        for key, experiment in self.left.items():
+            progress = self._at_work.get(key)
+            played = progress.played if progress is not None and not progress.twin else 0
+            total += (experiment.rounds - played) * known.get(self._kinds[key], usual)
+        return total / min(self._jobs, max(1, len(self.left)))
+
+
+def kind(experiment: Experiment) -> Hashable:
+    """What the time of an experiment's round mostly depends on."""
+    attack = "" if experiment.attack is None else name_of("attack", experiment.attack)
+    parts = [name_of(part, getattr(experiment, part)) for part in ("data", "model")]
+    local = experiment.local
+    return (*parts, attack, experiment.clients, experiment.cohort_size, local.epochs, local.steps, local.batch_size)

@@ -1,0 +1,126 @@
+"""What a sweep has to do, and what it is told meanwhile, whoever does it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from fedlens.config import validate
+from fedlens.errors import ClientError, FedlensError
+from fedlens.experiment import Experiment
+from fedlens.observer import Observer
+from fedlens.simulation import run
+
+
+@dataclass(frozen=True)
+class Task:
+    """A cell's run to be made, or gone on with.
+
+    Attributes:
+        key: the experiment's identity.
+        experiment: what to run.
+        path: the run's directory.
+        means: by what means: the keyword arguments of `fedlens.run` that do not change the result.
+    """
+
+    key: str
+    experiment: Experiment
+    path: Path
+    means: Mapping[str, Any] = field(default_factory=dict)
+
+    def play(self, observer: Observer) -> None:
+        """Run it, from where it was interrupted if it was.
+
+        Raises:
+            FedlensError: it cannot be run.
+        """
+        resume = (self.path / "experiment.yaml").exists()
+        run(self.experiment, self.path, resume=resume, observer=observer, **self.means)
+
+    def plain(self) -> dict[str, Any]:
+        """The task as plain values, for another process."""
+        means = {name: str(value) if isinstance(value, Path) else value for name, value in self.means.items()}
+        return {"key": self.key, "experiment": self.experiment.describe(), "path": str(self.path), "means": means}
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> "Task":
+        """The task that `plain` described."""
+        means = dict(values["means"])
+        if means.get("data_dir"):
+            means["data_dir"] = Path(means["data_dir"])
+        return cls(values["key"], validate(Experiment, values["experiment"]), Path(values["path"]), means)
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a task.
+
+    Attributes:
+        key: of which task.
+        kind: ``began`` (rounds of the run or its twin), ``round``, ``finished`` or ``failed``.
+        content: for ``began``: ``twin``, ``done`` and ``rounds``; for ``round``: ``round``, ``accuracy`` and
+            ``confidence``; for ``failed``: ``reason``.
+    """
+
+    key: str
+    kind: str
+    content: Mapping[str, Any] = field(default_factory=dict)
+
+
+Tell = Callable[[Event], None]
+
+
+class Workforce(Protocol):
+    """Plays tasks, on this machine or elsewhere."""
+
+    def play(self, tasks: Sequence[Task], tell: Tell) -> None:
+        """Play all tasks, several at a time; one that fails does not keep the others from being played.
+
+        Args:
+            tasks: what to do; the first ones are begun first.
+            tell: is called with every event, one at a time.
+        """
+
+
+class Reporter:
+    """The observer of a task's run, which turns what it sees into events."""
+
+    def __init__(self, key: str, tell: Tell) -> None:
+        self._key = key
+        self._tell = tell
+        self._twin = False
+
+    def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
+        """See `Observer`."""
+        self._twin = twin
+        self._tell(Event(self._key, "began", {"twin": twin, "done": done, "rounds": experiment.rounds}))
+
+    def clients(self, done: int, total: int) -> None:
+        """See `Observer`."""
+
+    def round(self, record: dict[str, Any]) -> None:
+        """See `Observer`."""
+        target = record["target"]
+        confidence = sum(target["confidence"]) / len(target["confidence"]) if target else None
+        content = {"round": record["round"], "accuracy": record["quality"]["accuracy"], "confidence": confidence}
+        self._tell(Event(self._key, "round", content))
+
+    def end(self) -> None:
+        """See `Observer`."""
+
+    def remark(self, text: str) -> None:
+        """See `Observer`."""
+
+
+def perform(task: Task, tell: Tell) -> None:
+    """Play `task` here, and tell how it goes and ends."""
+    try:
+        task.play(Reporter(task.key, tell))
+    except ClientError as error:
+        tell(Event(task.key, "failed", {"reason": " ".join([str(error), *getattr(error, "__notes__", [])[-1:]])}))
+    except (FedlensError, OSError) as error:
+        tell(Event(task.key, "failed", {"reason": str(error)}))
+    except Exception as error:  # whatever a user's own class does, the other cells go on
+        tell(Event(task.key, "failed", {"reason": f"{type(error).__name__}: {error}"}))
+    else:
+        tell(Event(task.key, "finished"))
