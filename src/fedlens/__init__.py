@@ -1,6 +1,7 @@
 """The adversarial lens on federated learning: one malicious client, what it achieves, and what the server could see.
 
-`Experiment` describes a run, `run` makes it into a directory, `simulate` yields its rounds, `load_run` reads it back.
+`Experiment` describes a run, `run` makes it into a directory, `simulate` yields its rounds, `load_run` reads it back;
+`sweep` runs a grid of them.
 `Attack`, `Rule`, `Detector`, `Data`, `Partition` and `Model` are what you derive from to bring your own.
 """
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from fedlens.models.model import Model
     from fedlens.runs.load import Run, load_run
     from fedlens.simulation import run, simulate
+    from fedlens.sweeps.playing import Sweep, sweep
 
 _HOMES = {
     "Aggregate": "fedlens.aggregation.rule",
@@ -36,12 +38,14 @@ _HOMES = {
     "Rule": "fedlens.aggregation.rule",
     "Run": "fedlens.runs.load",
     "Samples": "fedlens.data.dataset",
+    "Sweep": "fedlens.sweeps.playing",
     "Verdict": "fedlens.detection.detector",
     "View": "fedlens.attacks.attack",
     "load_experiment": "fedlens.loading",
     "load_run": "fedlens.runs.load",
     "run": "fedlens.simulation",
     "simulate": "fedlens.simulation",
+    "sweep": "fedlens.sweeps.playing",
 }
 
 __all__ = [
@@ -60,12 +64,14 @@ __all__ = [
     "Rule",
     "Run",
     "Samples",
+    "Sweep",
     "Verdict",
     "View",
     "load_experiment",
     "load_run",
     "run",
     "simulate",
+    "sweep",
 ]
 
 

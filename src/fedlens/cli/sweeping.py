@@ -35,12 +35,13 @@ def sweep(  # noqa: PLR0917 - typer passes them by name
     try:
         result = play(described, described.cells(), path, means=means, observer=SweepTerminal(out, described.name))
     except KeyboardInterrupt:
-        err.print("Interrupted; the same command goes on from here.")
+        kept = f"all rounds so far are kept in {path}; the same command goes on from there"
+        err.print(f"Interrupted; {kept}", markup=False, soft_wrap=True)
         raise SystemExit(130) from None
     table = result.place.path / "rounds.parquet"
     out.print(f"Every round of every cell: {table}", markup=False, soft_wrap=True)
-    if varying := list(dict.fromkeys(name for cell in result.cells for name in cell.values)):
-        by = next((name for name in varying if name not in {"seed", "target.draw", "target.index"}), varying[0])
+    varying = dict.fromkeys(name for cell in result.cells for name in cell.values)
+    if by := next((name for name in varying if name not in {"seed", "target.draw"}), None):
         out.print(f"\nNext:\n  fedlens compare {path} --by {by}", markup=False, soft_wrap=True)
     if result.failures:
         raise FedlensError(

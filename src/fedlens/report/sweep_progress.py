@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from fedlens.report.words import percent
-from fedlens.sweeps.grid import Cell
+from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.pace import Pace
 from fedlens.sweeps.tasks import Event
 
@@ -33,16 +33,17 @@ class SweepTerminal:
         impossible = [cell for cell in cells if cell.experiment is None]
         self._done, self._failed = len(done), len(impossible)
         runnable = {cell.key: cell.experiment for cell in cells if cell.experiment is not None}
-        self._pace = Pace({key: runnable[key] for key in runnable.keys() - {cell.key for cell in done}}, jobs)
-        self._console.print(
-            f"[bold]{escape(self._name)}[/bold]: {len(cells)} cells, {len(done)} of them done already, {jobs} at a time"
-        )
+        left = {key: runnable[key] for key in runnable.keys() - {cell.key for cell in done}}
+        self._pace = Pace(left, jobs)
+        which = "cell" if len(cells) == 1 else "cells"
+        todo = f"{len(done)} of them done already, {jobs} at a time" if left else "all that can be run is done already"
+        self._console.print(f"[bold]{escape(self._name)}[/bold]: {len(cells)} {which}, {todo}", soft_wrap=True)
         for reason in dict.fromkeys(cell.error for cell in impossible):
             alike = [cell for cell in impossible if cell.error == reason]
             others = f" (and {len(alike) - 1} more)" if len(alike) > 1 else ""
             self._say_failed(f"{alike[0]}{others}", reason)
-        if self._console.is_terminal and self._pace.left:
-            self._live = Live(self._table(), console=self._console, refresh_per_second=2, get_renderable=self._table)
+        if self._console.is_terminal and left:
+            self._live = Live(self._table(), console=self._console, refresh_per_second=4)
             self._live.start()
 
     def event(self, event: Event) -> None:
@@ -61,6 +62,8 @@ class SweepTerminal:
                 self._failed += 1
                 self._at_work.pop(event.key, None)
                 self._say_failed(str(cell), event.content["reason"])
+        if self._live is not None:
+            self._live.update(self._table())
 
     def _say_failed(self, which: str, reason: str) -> None:
         self._console.print(f"[bold red]Failed:[/bold red] {escape(which)}: {escape(reason)}", soft_wrap=True)
@@ -82,7 +85,7 @@ class SweepTerminal:
         table = Table(box=box.SIMPLE_HEAD)
         for name in ("cell", "rounds", "", "latest"):
             table.add_column(name, overflow="fold")
-        for key, words in list(self._at_work.items()):
+        for key, words in self._at_work.items():
             played, rounds, twin = self._pace.progress(key)
             bar = ProgressBar(total=rounds, completed=played, width=16)
             what = f"benign twin of {self._cells[key]}" if twin else str(self._cells[key])

@@ -32,7 +32,7 @@ from fedlens.experiment import Experiment
 from fedlens.federation.record import RoundResult
 from fedlens.federation.state import FederationState
 from fedlens.loading import load_experiment
-from fedlens.runs.files import append_line, checksum, lock, write_atomically, writing
+from fedlens.runs.files import RESUME, append_line, checksum, lock, write_atomically, writing
 from fedlens.runs.reading import load_predictions, predictions_file, read_json, read_lines, tables_file
 
 
@@ -104,7 +104,7 @@ class RunDirectory:
         """Keep the trace of a client's failure, and tell where."""
         trace = self.path / "error.txt"
         write_atomically(trace, "".join(traceback.format_exception(error)).encode())
-        error.add_note(f"The trace is in {trace}; once the cause is mended, --resume goes on after the last round.")
+        error.add_note(f"The trace is in {trace}; {RESUME}.")
 
     def resume(self) -> tuple[FederationState | None, list[dict[str, Any]]]:
         """The state to go on from (``None`` for the beginning) and the records up to there.

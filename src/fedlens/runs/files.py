@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from fedlens.errors import RunError
 
-RESUME = "once that is mended, --resume goes on; nothing recorded so far is lost"
+RESUME = "once that is mended, --resume goes on (a sweep does without); nothing recorded so far is lost"
 
 
 @contextmanager

@@ -15,68 +15,49 @@ exclude:                          # a cell that has all of these values is left 
 ```
 """
 
-import hashlib
-import json
+import math
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain, product
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from fedlens.config import Config, validate
+from fedlens.config import Config, nearest, validate
 from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
-from fedlens.loading import parse_assignment, put, read
+from fedlens.loading import parse_assignment, read
 from fedlens.parsing import parse_yaml
+from fedlens.presets import presets
+from fedlens.sweeps.cell import Cell, Values, label, make_cell, matches
 
-Values = dict[str, Any]
-"""Options by their dotted names, with a value each."""
+__all__ = ["Cell", "Grid", "load_grid"]
 
-
-@dataclass(frozen=True)
-class Cell:
-    """One experiment of a grid.
-
-    Attributes:
-        values: what sets it apart from the others.
-        experiment: what is to be run; ``None`` where that is impossible.
-        error: why it is impossible.
-    """
-
-    values: Values
-    experiment: Experiment | None
-    error: str = ""
-
-    @cached_property
-    def key(self) -> str:
-        """The experiment's identity; of an impossible one, a digest of its values."""
-        if self.experiment is not None:
-            return self.experiment.identity()
-        return hashlib.blake2b(json.dumps(self.values, sort_keys=True).encode(), digest_size=16).hexdigest()
-
-    @property
-    def labels(self) -> dict[str, str | float | bool | None]:
-        """Its values as a table can hold them."""
-        return {option: label(value) for option, value in self.values.items()}
-
-    def __str__(self) -> str:
-        return ", ".join(f"{option}={value}" for option, value in self.labels.items()) or "the only cell"
+LARGEST = 100_000
+"""Cells of a grid at most; a mistyped product soon has more than can ever be run."""
 
 
-def label(value: Any) -> str | float | bool | None:
-    """A value as one word: ``krum(f=1)`` for ``{name: krum, f: 1}``; numbers and truths are left alone."""
-    match value:
-        case dict():
-            inner = ", ".join(f"{key}={label(below)}" for key, below in value.items() if key != "name")
-            return f"{value['name']}({inner})" if "name" in value and inner else str(value.get("name", f"({inner})"))
-        case list():
-            return "+".join(str(label(item)) for item in value) or "none"
-        case str() | bool() | int() | float() | None:
-            return value
-    return str(value)
+def _with_lists(values: Any) -> Any:
+    """Refuse an option that has something else than a list of values."""
+    for option, found in values.items() if isinstance(values, Mapping) else ():
+        if isinstance(found, Mapping):
+            first = next(iter(found), "option")
+            raise ValueError(f"{option}: expected a list of values; what varies beneath it is {option}.{first}: [...]")
+        if not isinstance(found, list):
+            raise ValueError(f"{option}: expected a list of values, [{found}]; what does not vary belongs in options")
+        if not found:
+            raise ValueError(f"{option}: has no values")
+    return values
+
+
+def _as_list(value: Any) -> Any:
+    """One group or exclusion needs no list around it."""
+    return [value] if isinstance(value, Mapping) else value
+
+
+Factor = Annotated[dict[str, list[Any]], BeforeValidator(_with_lists)]
 
 
 class Grid(Config):
@@ -96,37 +77,64 @@ class Grid(Config):
     about: str = ""
     experiment: str | Values
     options: Values = Field(default_factory=dict)
-    product: dict[str, list[Any]] = Field(default_factory=dict)
-    zipped: tuple[dict[str, list[Any]], ...] = ()
-    exclude: tuple[Values, ...] = ()
+    product: Factor = Field(default_factory=dict)
+    zipped: Annotated[tuple[Factor, ...], BeforeValidator(_as_list)] = ()
+    exclude: Annotated[tuple[Values, ...], BeforeValidator(_as_list)] = ()
 
     @model_validator(mode="after")
     def _sound(self) -> "Grid":
-        groups = [*({name: values} for name, values in self.product.items()), *self.zipped]
-        for group in groups:
+        for group in self.zipped:
             lengths = {name: len(values) for name, values in group.items()}
-            if not lengths or 0 in lengths.values():
-                raise ValueError(f"product, zipped: {', '.join(group) or 'a group'} has no values")
-            if len(set(lengths.values())) > 1:
-                found = ", ".join(f"{name} has {count}" for name, count in lengths.items())
+            if len(set(lengths.values())) != 1:
+                found = ", ".join(f"{name} has {count}" for name, count in lengths.items()) or "a group has no options"
                 raise ValueError(f"zipped: options that change together need equally many values; {found}")
-        names = list(chain.from_iterable(groups))
-        if twice := {name for name in names if names.count(name) > 1} | (self.options.keys() & set(names)):
-            raise ValueError(f"{', '.join(sorted(twice))}: given more than once in options, product and zipped")
-        for unknown in (name for wanted in self.exclude for name in wanted if name not in names):
-            raise ValueError(f"exclude: {unknown} does not vary; what varies is {', '.join(names) or 'nothing'}")
+        if twice := self._twice():
+            raise ValueError(f"{', '.join(twice)}: given more than once in options, product and zipped")
+        if (count := math.prod(len(factor) for factor in self._factors)) > LARGEST:
+            raise ValueError(f"product, zipped: they make {count:,} cells, and more than {LARGEST:,} are too many")
+        varying = {option: values for group in self._groups for option, values in group.items()}
+        for exclusion in self.exclude:
+            if not exclusion:
+                raise ValueError("exclude: an exclusion names at least one option and its value")
+            for option, wanted in exclusion.items():
+                _require_known(option, wanted, varying)
         return self
+
+    @cached_property
+    def _groups(self) -> list[dict[str, list[Any]]]:
+        return [*({name: values} for name, values in self.product.items()), *self.zipped]
+
+    @cached_property
+    def _factors(self) -> list[list[Values]]:
+        return [
+            [dict(zip(group, row, strict=True)) for row in zip(*group.values(), strict=True)] for group in self._groups
+        ]
+
+    def _twice(self) -> list[str]:
+        """Options with more than one source of values, be it that one stands within a part's own description."""
+        given = {name: [value] for name, value in self.options.items()}
+        names = list(chain(given, *self._groups))
+        for group in self._groups:
+            given |= group
+        within = {
+            f"{name}.{key}" for name, values in given.items() for value in values if isinstance(value, dict)
+            for key in value
+        }  # fmt: skip
+        return sorted({name for name in names if names.count(name) > 1} | (within & set(names)))
 
     def cells(self) -> list[Cell]:
         """Every cell that is not excluded, the last option changing fastest.
 
         Raises:
-            ConfigError: the experiment does not exist, no cell is left, or all are impossible.
+            ConfigError: the experiment does not exist, no cell is left, all are impossible, or two are the same.
         """
         base = read(self.experiment) if isinstance(self.experiment, str) else self.experiment
-        for option, value in self.options.items():
-            base = put(base, option, value, f"options.{option}")
-        cells = [_cell(base, values) for values in self._combinations() if not self._excluded(values)]
+        found: dict[str, Cell] = {}
+        for values in self._combinations():
+            cell = make_cell(base, self.options, values)
+            if (same := found.setdefault(cell.key, cell)).labels != cell.labels:
+                raise ConfigError(f"these are the same experiment and would count twice: {same}; and {cell}")
+        cells = list(found.values())
         if not cells:
             raise ConfigError("exclude: no cell is left")
         if all(cell.experiment is None for cell in cells):
@@ -134,41 +142,29 @@ class Grid(Config):
         return cells
 
     def _combinations(self) -> Iterator[Values]:
-        groups = [*({name: values} for name, values in self.product.items()), *self.zipped]
-        factors = [
-            [dict(zip(group, row, strict=True)) for row in zip(*group.values(), strict=True)] for group in groups
-        ]
-        for parts in product(*factors):
-            yield {name: value for part in parts for name, value in part.items()}
-
-    def _excluded(self, values: Values) -> bool:
-        return any(
-            all(_matches(values[name], wanted) for name, wanted in exclusion.items()) for exclusion in self.exclude
-        )
+        for parts in product(*self._factors):
+            values = {name: value for part in parts for name, value in part.items()}
+            if not any(
+                all(matches(values[name], wanted) for name, wanted in exclusion.items()) for exclusion in self.exclude
+            ):
+                yield values
 
 
-def _matches(value: Any, wanted: Any) -> bool:
-    """Whether a cell's value is the one, or among those, that an exclusion names; a part's name stands for it."""
-    if isinstance(wanted, list) and not isinstance(value, list):
-        return any(_matches(value, one) for one in wanted)
-    return bool(
-        value == wanted or (isinstance(value, dict) and isinstance(wanted, str) and value.get("name") == wanted)
-    )
-
-
-def _cell(base: Mapping[str, Any], values: Values) -> Cell:
-    """The cell that has these values, impossible or not."""
-    described = dict(base)
-    try:
-        for option, value in values.items():
-            described = put(described, option, value, option)
-        return Cell(values, validate(Experiment, described))
-    except ConfigError as error:
-        return Cell(values, None, str(error))
+def _require_known(option: str, wanted: Any, varying: Mapping[str, list[Any]]) -> None:
+    """Refuse an exclusion by an option, or a value, that no cell has: it would silently exclude nothing."""
+    if option not in varying:
+        raise ValueError(f"exclude: {option} does not vary; {nearest(option, varying)}")
+    values = varying[option]
+    if any(matches(value, wanted) and not isinstance(wanted, list) for value in values) or wanted in values:
+        return
+    for one in wanted if isinstance(wanted, list) else [wanted]:
+        if not any(matches(value, one) for value in values):
+            known = nearest(str(label(one)), (str(label(value)) for value in values))
+            raise ValueError(f"exclude: {option} is never {label(one)}; {known}")
 
 
 def load_grid(source: str | Path, assignments: list[str] | None = None) -> Grid:
-    """The grid in a YAML file, with ``option=value`` (``product.seed=[0,1]``, ``options.rounds=5``) put in its place.
+    """The grid in a YAML file, with changes: ``product.seed=[0,1]``, or ``rounds=5`` for an option of all cells.
 
     Raises:
         ConfigError: the file does not exist, or is no grid; the message names each place and what would be right.
@@ -180,10 +176,29 @@ def load_grid(source: str | Path, assignments: list[str] | None = None) -> Grid:
         raise ConfigError(f"{path}: a grid cannot be read there: {getattr(error, 'strerror', None) or error}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected a grid (experiment, product ...), found {type(values).__name__}")
-    values = {"name": path.stem, **values}
+    if "experiment" not in values and (own := set(values) & set(Experiment.model_fields) - set(Grid.model_fields)):
+        raise ConfigError(
+            f"{path}: this is an experiment (it has {min(own)}), not a grid: fedlens run plays it, "
+            f"and a grid has experiment: {path}, and beneath product what varies"
+        )
+    values = {"name": re.sub(r"[^\w.+-]|^[^\w]", "_", path.stem), **values}
+    based_on, beside = values.get("experiment"), path.parent / str(values.get("experiment"))
+    if isinstance(based_on, str) and based_on not in presets() and not Path(based_on).exists() and beside.exists():
+        values["experiment"] = str(beside)
     for assignment in assignments or []:
-        field, dot, option = (parts := parse_assignment(assignment))[0].partition(".")
-        if dot and not isinstance(values.setdefault(field, {}), dict):
-            raise ConfigError(f"-o {assignment}: {field} is {values[field]!r} and has no options")
-        values[field] = {**values[field], option: parts[1]} if dot else parts[1]
-    return validate(Grid, values, str(path))
+        _assign(values, assignment)
+    try:
+        return validate(Grid, values)
+    except ConfigError as error:
+        raise ConfigError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
+
+
+def _assign(values: dict[str, Any], assignment: str) -> None:
+    """Change a field of the grid, an option in one of its fields, or else an option of all cells."""
+    name, value = parse_assignment(assignment)
+    field, _, option = name.partition(".")
+    if field not in Grid.model_fields:
+        field, option = "options", name
+    if option and not isinstance(values.setdefault(field, {}), dict):
+        raise ConfigError(f"-o {assignment}: {field} is {values[field]!r} and has no options")
+    values[field] = {**values[field], option: value} if option else value

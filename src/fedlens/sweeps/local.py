@@ -1,17 +1,23 @@
 """Tasks played by worker processes of this machine, as many at a time as there are cores to be had."""
 
+import contextlib
 import json
+import os
+import selectors
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from threading import Condition, Thread
 from types import TracebackType
 from typing import IO, Self
 
 from fedlens.runs.files import writing
 from fedlens.sweeps.tasks import Event, Task, Tell
+from fedlens.sweeps.waiting import Waiting
+
+GLANCE = 0.5
+"""Seconds after which a silent worker is looked at: what it has forked may keep its pipe open when it is dead."""
 
 
 class Local:
@@ -25,127 +31,111 @@ class Local:
     def __init__(self, jobs: int, log: Path) -> None:
         self.jobs = jobs
         self._log_path = log
-        self._changed = Condition()
-        self._workers: set[subprocess.Popen[str]] = set()
-        self._over = False
+        self._workers: list[_Worker] = []
 
     def __enter__(self) -> Self:
         """Open the log."""
         with writing(self._log_path):
-            self._log: IO[str] = self._log_path.open("a", encoding="utf-8")
+            self._log: IO[bytes] = self._log_path.open("ab")
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End all workers, in the middle of a task where something went wrong."""
-        with self._changed:
-            self._over = True
-            for worker in self._workers:
-                worker.terminate()
-            self._changed.notify_all()
-        for worker in list(self._workers):
-            worker.wait()
+        for worker in self._workers:
+            worker.end()
         self._log.close()
 
     def play(self, tasks: Sequence[Task], tell: Tell) -> None:
         """See `Workforce.play`; of tasks with the same benign twin, one goes first and makes it."""
         waiting = Waiting(tasks)
-
-        def told(event: Event) -> None:
-            with self._changed:
+        while True:
+            while (self._idle() or len(self._workers) < self.jobs) and (task := waiting.take()) is not None:
+                if not self._idle():
+                    self._workers.append(_Worker(self._log))
+                self._idle()[0].begin(task)
+            if all(worker.task is None for worker in self._workers):
+                return
+            for event in self._events():
                 waiting.note(event)
                 tell(event)
-                self._changed.notify_all()
 
-        def work() -> None:
-            worker: subprocess.Popen[str] | None = None
-            while (task := self._next(waiting)) is not None:
-                if worker is None or worker.poll() is not None:
-                    worker = self._start()
-                self._serve(worker, task, told)
-            if worker is not None:
-                with worker:  # closes its pipes, at which it ends, and waits for it
-                    pass
-                self._workers.discard(worker)
+    def _idle(self) -> "list[_Worker]":
+        """The workers without a task; those that have died meanwhile are forgotten."""
+        for worker in list(self._workers):
+            if worker.task is None and worker.process.poll() is not None:
+                worker.end()
+                self._workers.remove(worker)
+        return [worker for worker in self._workers if worker.task is None]
 
-        threads = [Thread(target=work, daemon=True) for _ in range(min(self.jobs, len(tasks)))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    def _events(self) -> Iterator[Event]:
+        """What has happened since; waits a moment for something to happen."""
+        busy = [worker for worker in self._workers if worker.task is not None]
+        with selectors.DefaultSelector() as selector:
+            for worker in busy:
+                selector.register(worker.answers, selectors.EVENT_READ, worker)
+            ready = [key.data for key, _ in selector.select(GLANCE)]
+        for worker in ready:
+            yield from worker.read()
+        for worker in busy:
+            if worker.task is not None and worker not in ready and worker.process.poll() is not None:
+                worker.closed = True
+            if worker.task is not None and worker.closed:
+                key, cause = worker.task.key, worker.end()
+                log = f"what it printed is in {self._log_path}"
+                reason = f"the worker process died ({cause}); {log}; if memory ran out, use fewer --jobs"
+                yield Event(key, "failed", {"reason": reason})
 
-    def _next(self, waiting: "Waiting") -> Task | None:
-        """The next task that can be begun, once there is one; ``None`` when all have been begun."""
-        with self._changed:
-            while not self._over:
-                if (task := waiting.take()) is not None:
-                    return task
-                if waiting.empty:
-                    return None
-                self._changed.wait()
-        return None
 
-    def _start(self) -> subprocess.Popen[str]:
-        """A new worker process."""
-        command = [sys.executable, "-m", "fedlens.sweeps.worker"]
+class _Worker:
+    """A process that plays a task at a time; it and all that it forks are a group of processes."""
+
+    def __init__(self, log: IO[bytes]) -> None:
+        # -P: files beside the user must not be taken for Python's own; then the path of this process, for theirs
+        command = [sys.executable, "-P", "-m", "fedlens.sweeps.worker"]
+        places = {"PYTHONPATH": os.pathsep.join(place or str(Path.cwd()) for place in sys.path)}
         pipe = subprocess.PIPE
-        worker = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=self._log, text=True, encoding="utf-8")
-        with self._changed:
-            self._workers.add(worker)
-        return worker
+        self.process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=log, env={**os.environ, **places}, process_group=0, bufsize=0
+        )
+        assert self.process.stdout is not None
+        self.answers = self.process.stdout
+        self.task: Task | None = None
+        self.closed = False
+        self._torn = b""
 
-    def _serve(self, worker: subprocess.Popen[str], task: Task, told: Tell) -> None:
-        """Let `worker` play `task`; where it dies, say so."""
-        assert worker.stdin is not None
-        assert worker.stdout is not None
-        try:
-            worker.stdin.write(json.dumps(task.plain()) + "\n")
-            worker.stdin.flush()
-            for line in worker.stdout:
-                event = Event(**json.loads(line))
-                told(event)
-                if event.kind in {"finished", "failed"}:
-                    return
-        except BrokenPipeError:
-            pass
-        code = worker.wait()
-        self._workers.discard(worker)
-        if not self._over:
-            cause = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-            remedy = "if memory ran out, use fewer --jobs"
-            told(
-                Event(task.key, "failed", {"reason": f"the worker process died ({cause}, {self._log_path}); {remedy}"})
-            )
+    def begin(self, task: Task) -> None:
+        """Send it a task."""
+        assert self.process.stdin is not None
+        self.task = task
+        message = memoryview(json.dumps(task.plain()).encode() + b"\n")
+        with contextlib.suppress(BrokenPipeError):  # a dead worker is noticed when it is listened to
+            while message:
+                message = message[self.process.stdin.write(message) :]
 
+    def read(self) -> Iterator[Event]:
+        """What it has said of its task."""
+        content = os.read(self.answers.fileno(), 1 << 16)
+        self.closed = not content
+        *lines, self._torn = (self._torn + content).split(b"\n")
+        for line in lines:
+            event = Event(**json.loads(line))
+            if event.last:
+                self.task = None
+            yield event
 
-class Waiting:
-    """Tasks that have not been begun; none is given out while another one makes its benign twin."""
-
-    def __init__(self, tasks: Sequence[Task]) -> None:
-        self._tasks = list(tasks)
-        self._twins = {task.key: task.experiment.twin().identity() for task in tasks if task.experiment.needs_twin}
-        self._made: set[str] = set()
-        self._making: dict[str, str] = {}
-
-    @property
-    def empty(self) -> bool:
-        """Whether all have been given out."""
-        return not self._tasks
-
-    def take(self) -> Task | None:
-        """The first task that can be begun; ``None`` where there is none at the moment."""
-        busy = set(self._making.values())
-        for place, task in enumerate(self._tasks):
-            twin = self._twins.get(task.key)
-            if twin is None or twin in self._made or twin not in busy:
-                if twin is not None and twin not in self._made:
-                    self._making[task.key] = twin
-                return self._tasks.pop(place)
-        return None
-
-    def note(self, event: Event) -> None:
-        """Learn from an event which twins are made, and which are not being made any more."""
-        over = event.kind in {"began", "finished", "failed"} and not event.content.get("twin")
-        if over and (twin := self._making.pop(event.key, None)) is not None and event.kind != "failed":
-            self._made.add(twin)
+    def end(self) -> str:
+        """End it and what it has forked, at once: runs can be gone on with; returns how it had ended before, if so."""
+        self.task = None
+        if self.closed:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # its pipe closes a moment before it has ended
+                self.process.wait(1)
+        code = self.process.poll()
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left
+            os.killpg(self.process.pid, signal.SIGKILL)
+        with self.process:  # closes the pipes
+            self.process.wait()
+        if code is None:
+            return "it closed its pipe"
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -1,7 +1,8 @@
 """How far the cells of a sweep are, and how long it will take.
 
 Rounds differ in cost between cells far more than within one. So the time of a round is kept for each kind of cell, and
-a kind of which nothing is known yet is taken for the mean of those that are.
+a kind of which nothing is known yet is taken for the mean of those that are. Of the benign twins, only those being made
+are counted: which others are in the cache already is known when their turn comes.
 """
 
 import time
@@ -15,10 +16,11 @@ from fedlens.sweeps.tasks import Event
 
 @dataclass
 class _Progress:
-    played: int = 0
-    rounds: int = 1
-    twin: bool = False
-    since: float = 0.0
+    kind: Hashable
+    played: int
+    rounds: int
+    twin: bool
+    since: float
 
 
 class Pace:
@@ -31,7 +33,7 @@ class Pace:
     """
 
     def __init__(self, left: Mapping[str, Experiment], jobs: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self.left = dict(left)
+        self._left = dict(left)
         self._jobs = jobs
         self._clock = clock
         self._kinds = {key: kind(experiment) for key, experiment in left.items()}
@@ -44,34 +46,36 @@ class Pace:
         match event.kind:
             case "began":
                 done, rounds, twin = (event.content[name] for name in ("done", "rounds", "twin"))
-                self._at_work[event.key] = _Progress(done, rounds, twin, now)
+                known = kind(self._left[event.key].twin()) if twin else self._kinds[event.key]
+                self._at_work[event.key] = _Progress(known, done, rounds, twin, now)
             case "round":
                 progress = self._at_work[event.key]
-                if not progress.twin:
-                    seconds, rounds = self._spent.get(self._kinds[event.key], (0.0, 0))
-                    self._spent[self._kinds[event.key]] = seconds + now - progress.since, rounds + 1
+                seconds, rounds = self._spent.get(progress.kind, (0.0, 0))
+                self._spent[progress.kind] = seconds + now - progress.since, rounds + 1
                 progress.played, progress.since = event.content["round"], now
             case "finished" | "failed":
                 self._at_work.pop(event.key, None)
-                self.left.pop(event.key, None)
+                self._left.pop(event.key, None)
 
     def progress(self, key: str) -> tuple[int, int, bool]:
         """Rounds played and to be played of what the cell is at, and whether that is its benign twin."""
-        progress = self._at_work.get(key, _Progress())
+        progress = self._at_work[key]
         return progress.played, progress.rounds, progress.twin
 
     def seconds_left(self) -> float | None:
-        """An estimate, in which benign twins are not counted; ``None`` while no round has been played."""
+        """An estimate; ``None`` while no round has been played."""
         if not self._spent:
             return None
         known = {kind: seconds / rounds for kind, (seconds, rounds) in self._spent.items()}
         usual = sum(known.values()) / len(known)
         total = 0.0
-        for key, experiment in self.left.items():
-            progress = self._at_work.get(key)
-            played = progress.played if progress is not None and not progress.twin else 0
-            total += (experiment.rounds - played) * known.get(self._kinds[key], usual)
-        return total / min(self._jobs, max(1, len(self.left)))
+        for key, experiment in self._left.items():
+            rounds = experiment.rounds
+            if (progress := self._at_work.get(key)) is not None:
+                total += (progress.rounds - progress.played) * known.get(progress.kind, usual)
+                rounds = experiment.rounds if progress.twin else 0
+            total += rounds * known.get(self._kinds[key], usual)
+        return total / min(self._jobs, max(1, len(self._left)))
 
 
 def kind(experiment: Experiment) -> Hashable:

@@ -1,46 +1,25 @@
 """Playing a sweep: what is done already, what is left, and what came of it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-from fedlens.errors import ConfigError
+from fedlens.config import validate
+from fedlens.errors import ConfigError, DamagedRunError
 from fedlens.federation.engines.engine import EngineName, cores
-from fedlens.sweeps.grid import Cell, Grid
+from fedlens.runs.load import Run
+from fedlens.sweeps.cell import Cell
+from fedlens.sweeps.grid import Grid, load_grid
 from fedlens.sweeps.local import Local
-from fedlens.sweeps.place import SweepDirectory, rounds_of
+from fedlens.sweeps.place import SweepDirectory
+from fedlens.sweeps.table import rounds_of
 from fedlens.sweeps.tasks import Event, Task, Workforce
+from fedlens.sweeps.watching import SweepObserver, Unobserved
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class SweepObserver(Protocol):
-    """Is told how a sweep goes."""
-
-    def begin(self, cells: Sequence[Cell], done: Sequence[Cell], jobs: int) -> None:
-        """Of these cells some are done already; of the others so many are played at a time."""
-
-    def event(self, event: Event) -> None:
-        """Something happened to a cell."""
-
-    def end(self) -> None:
-        """All have been played, or something went wrong."""
-
-
-class Unobserved:
-    """Watches nothing."""
-
-    def begin(self, cells: Sequence[Cell], done: Sequence[Cell], jobs: int) -> None:
-        """See `SweepObserver`."""
-
-    def event(self, event: Event) -> None:
-        """See `SweepObserver`."""
-
-    def end(self) -> None:
-        """See `SweepObserver`."""
 
 
 @dataclass(frozen=True)
@@ -57,10 +36,21 @@ class Sweep:
     cells: list[Cell]
     failures: list[tuple[Cell, str]]
 
+    def look(self) -> tuple[list[tuple[Cell, Run]], list[tuple[Cell, str]]]:
+        """The complete cells with their runs, and those whose runs are damaged, with what to do."""
+        complete, damaged = [], []
+        for cell in self.cells:
+            try:
+                if (run := self.place.run(cell)) is not None:
+                    complete.append((cell, run))
+            except DamagedRunError as error:
+                damaged.append((cell, str(error)))
+        return complete, damaged
+
     @property
     def rounds(self) -> "pd.DataFrame":
-        """See `fedlens.sweeps.place.rounds_of`."""
-        return rounds_of(self.place, self.cells)
+        """See `fedlens.sweeps.table.rounds_of`."""
+        return rounds_of(self.look()[0])
 
 
 @dataclass(frozen=True)
@@ -103,7 +93,7 @@ def play(
 
     Args:
         grid: what the sweep is called, and kept with it.
-        cells: its cells.
+        cells: its cells; two of the same experiment are played once.
         path: the sweep's directory, new or of an earlier start.
         means: how many at a time, and by what means.
         observer: is told what happens.
@@ -116,32 +106,70 @@ def play(
         ConfigError: there is no way to play it.
         RunError: the directory cannot be used.
     """
-    jobs = cores() if means.jobs is None else means.jobs
-    if jobs < 1:
-        raise ConfigError(f"--jobs {jobs}: at least one is needed")
-    place, observer = SweepDirectory(path.resolve()), observer or Unobserved()
-    with place.begun(grid):
+    most = cores() if means.jobs is None else means.jobs
+    if most < 1:
+        raise ConfigError(f"--jobs {most}: at least one is needed")
+    sweep, observer = Sweep(SweepDirectory(path.resolve()), list(cells), []), observer or Unobserved()
+    with sweep.place.begun(grid):
         by_key = {cell.key: cell for cell in cells}
-        failures = [(cell, cell.error) for cell in by_key.values() if cell.experiment is None]
-        done = [cell for cell in by_key.values() if cell.experiment is not None and place.done(cell)]
-        tasks = [
-            Task(cell.key, cell.experiment, place.of(cell), means.of_a_run(jobs))
-            for cell in by_key.values()
-            if cell.experiment is not None and not place.done(cell)
-        ]
+        once = list(by_key.values())
+        complete, damaged = Sweep(sweep.place, once, []).look()
+        known = {cell.key for cell, _ in [*complete, *damaged]}
+        left = [(cell, cell.experiment) for cell in once if cell.experiment is not None and cell.key not in known]
+        jobs = max(1, min(most, len(left)))
+        tasks = [Task(cell.key, found, sweep.place.of(cell), means.of_a_run(jobs)) for cell, found in left]
+        sweep.failures.extend((cell, cell.error) for cell in once if cell.experiment is None)
 
         def tell(event: Event) -> None:
             if event.kind == "failed":
-                failures.append((by_key[event.key], event.content["reason"]))
+                sweep.failures.append((by_key[event.key], event.content["reason"]))
             observer.event(event)
 
-        observer.begin(list(by_key.values()), done, jobs)
+        observer.begin(once, [cell for cell, _ in complete], jobs)
         try:
+            for cell, reason in damaged:
+                tell(Event(cell.key, "failed", {"reason": reason}))
             if tasks:
-                with hire(jobs, place.path / "workers.log") as workforce:
+                with hire(jobs, sweep.place.path / "workers.log") as workforce:
                     workforce.play(tasks, tell)
         finally:
             observer.end()
-            place.note_failures(failures)
-            place.write_table(cells)
-    return Sweep(place, list(cells), failures)
+            sweep.place.note_failures(sweep.failures)
+            sweep.place.write_table(sweep.rounds)
+    return sweep
+
+
+def sweep(
+    grid: Grid | Mapping[str, Any] | str | Path,
+    out: str | Path | None = None,
+    *,
+    jobs: int | None = None,
+    engine: EngineName = "auto",
+    device: str = "cpu",
+    data_dir: Path | None = None,
+    observer: SweepObserver | None = None,
+) -> Sweep:
+    """Run every cell of a grid that has not been run yet.
+
+    Args:
+        grid: a YAML file, or what would stand in it.
+        out: the sweep's directory, new or of an earlier start; by default ``sweeps/NAME``.
+        jobs: cells played at a time, each by a process of its own; by default one a core.
+        engine: who does the work of a run.
+        device: where PyTorch computes.
+        data_dir: where the user keeps data files.
+        observer: is told what happens.
+
+    Returns:
+        The sweep, with all rounds as one table; cells that failed are in its `failures`, with the reason.
+
+    Raises:
+        FedlensError: there is no such grid, it is none, or the directory cannot be used.
+    """
+    if isinstance(grid, str | Path):
+        grid = load_grid(grid)
+    elif not isinstance(grid, Grid):
+        grid = validate(Grid, dict(grid))
+    means = SweepMeans(jobs=jobs, engine=engine, device=device, data_dir=data_dir)
+    path = Path("sweeps") / grid.name if out is None else Path(out)
+    return play(grid, grid.cells(), path, means=means, observer=observer)

@@ -1,12 +1,13 @@
 """What a sweep has to do, and what it is told meanwhile, whoever does it."""
 
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from fedlens.config import validate
-from fedlens.errors import ClientError, FedlensError
+from fedlens.errors import ClientError, DamagedRunError, FedlensError, RunError
 from fedlens.experiment import Experiment
 from fedlens.observer import Observer
 from fedlens.simulation import run
@@ -35,7 +36,13 @@ class Task:
             FedlensError: it cannot be run.
         """
         resume = (self.path / "experiment.yaml").exists()
-        run(self.experiment, self.path, resume=resume, observer=observer, **self.means)
+        if not resume:  # killed while it wrote its first file, it has left that half-written
+            for leftover in self.path.glob(".experiment.yaml.*"):
+                leftover.unlink()
+        try:
+            run(self.experiment, self.path, resume=resume, observer=observer, **self.means)
+        except DamagedRunError as error:
+            raise RunError(f"{error}; {remedy(self.path)}") from error
 
     def plain(self) -> dict[str, Any]:
         """The task as plain values, for another process."""
@@ -66,6 +73,16 @@ class Event:
     kind: str
     content: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def last(self) -> bool:
+        """Whether nothing more will happen to the task."""
+        return self.kind in {"finished", "failed"}
+
+
+def remedy(path: Path) -> str:
+    """What to do about a run that is damaged."""
+    return f"remove {path}, and the same sweep makes it anew"
+
 
 Tell = Callable[[Event], None]
 
@@ -75,6 +92,8 @@ class Workforce(Protocol):
 
     def play(self, tasks: Sequence[Task], tell: Tell) -> None:
         """Play all tasks, several at a time; one that fails does not keep the others from being played.
+
+        Every task ends in an event of kind ``finished`` or ``failed``, and the call returns after the last.
 
         Args:
             tasks: what to do; the first ones are begun first.
@@ -112,15 +131,20 @@ class Reporter:
         """See `Observer`."""
 
 
-def perform(task: Task, tell: Tell) -> None:
-    """Play `task` here, and tell how it goes and ends."""
+def perform(task: Task | Mapping[str, Any], tell: Tell) -> None:
+    """Play `task`, which may be plain values, here, and tell how it goes and ends."""
+    key = task.key if isinstance(task, Task) else task["key"]
     try:
-        task.play(Reporter(task.key, tell))
-    except ClientError as error:
-        tell(Event(task.key, "failed", {"reason": " ".join([str(error), *getattr(error, "__notes__", [])[-1:]])}))
-    except (FedlensError, OSError) as error:
-        tell(Event(task.key, "failed", {"reason": str(error)}))
-    except Exception as error:  # whatever a user's own class does, the other cells go on
-        tell(Event(task.key, "failed", {"reason": f"{type(error).__name__}: {error}"}))
+        task = task if isinstance(task, Task) else Task.from_plain(task)
+        task.play(Reporter(key, tell))
+    except FedlensError as error:
+        reason = " ".join(
+            [str(error), *(getattr(error, "__notes__", [])[-1:] if isinstance(error, ClientError) else ())]
+        )
+    except (Exception, SystemExit) as error:  # whatever a user's own class does, the other cells go on
+        traceback.print_exc()
+        reason = f"{type(error).__name__}: {error}"
     else:
-        tell(Event(task.key, "finished"))
+        tell(Event(key, "finished"))
+        return
+    tell(Event(key, "failed", {"reason": reason}))

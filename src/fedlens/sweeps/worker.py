@@ -1,7 +1,8 @@
 """A worker process of a sweep: tasks come in as lines of JSON, events go out as lines of JSON.
 
-It lives as long as the sweep, so that PyTorch is imported once for many cells. It is a process of its own, and not a
-fork, so that whatever becomes of a cell does not touch the others.
+It lives as long as somebody is there to send it tasks, so that PyTorch is imported once for many cells. It is a process
+of its own, and not a fork, so that whatever becomes of a cell does not touch the others. When the other end of its
+input closes, it ends at once, in the middle of a round if need be: a run's directory can always be gone on with.
 """
 
 import json
@@ -9,30 +10,47 @@ import os
 import signal
 import sys
 from dataclasses import asdict
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, NoReturn
 
-from fedlens.sweeps.tasks import Event, Task, perform
+from fedlens.sweeps.tasks import Event, perform
 
 
 def main() -> None:
     """Work until nobody sends or listens any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interruption means
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # whatever code of the user's prints must not get among the answers
+    received, answered = os.dup(0), os.dup(1)
+    with open(os.devnull, "rb") as nothing:  # noqa: PTH123 - a device
+        os.dup2(nothing.fileno(), 0)  # a user's own code that reads must not get a task,
+    os.dup2(2, 1)  # and what it prints must not get among the answers
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    tasks: SimpleQueue[dict[str, Any]] = SimpleQueue()
+    Thread(target=_receive, args=(received, tasks), daemon=True).start()
 
     def tell(event: Event) -> None:
-        print(json.dumps(asdict(event)), file=answers, flush=True)
+        try:
+            os.write(answered, json.dumps(asdict(event)).encode() + b"\n")
+        except BrokenPipeError:
+            _end()
 
-    try:
-        for line in sys.stdin:
-            values = json.loads(line)
-            try:
-                task = Task.from_plain(values)
-            except Exception as error:
-                tell(Event(values["key"], "failed", {"reason": f"{type(error).__name__}: {error}"}))
-            else:
-                perform(task, tell)
-    except BrokenPipeError:
-        os._exit(1)
+    while True:
+        perform(tasks.get(), tell)
+
+
+def _receive(source: int, tasks: "SimpleQueue[dict[str, Any]]") -> NoReturn:
+    """Take in tasks until the other end is closed, be it that there are no more or that the parent was killed."""
+    with os.fdopen(source, "rb") as lines:
+        for line in lines:
+            tasks.put(json.loads(line))
+    _end()
+
+
+def _end() -> NoReturn:
+    """End this process, and those that a run has forked from it, which are in its group."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,93 @@
+"""A cell of a grid: the values that set it apart, and the experiment that they make."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from fedlens.config import validate
+from fedlens.errors import ConfigError
+from fedlens.experiment import Experiment
+from fedlens.loading import put
+
+Values = dict[str, Any]
+"""Options by their dotted names, with a value each."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One experiment of a grid.
+
+    Attributes:
+        values: what sets it apart from the others.
+        experiment: what is to be run; ``None`` where that is impossible.
+        error: why it is impossible.
+    """
+
+    values: Values
+    experiment: Experiment | None
+    error: str = ""
+
+    @cached_property
+    def key(self) -> str:
+        """The experiment's identity; of an impossible one, a digest of its values."""
+        if self.experiment is not None:
+            return self.experiment.identity()
+        return hashlib.blake2b(repr(self.values).encode(), digest_size=16).hexdigest()
+
+    @cached_property
+    def labels(self) -> dict[str, str | float | bool]:
+        """Its values as a table can hold them."""
+        return {option: label(value) for option, value in self.values.items()}
+
+    def __str__(self) -> str:
+        return ", ".join(f"{option}={value}" for option, value in self.labels.items()) or "the only cell"
+
+
+def make_cell(base: Mapping[str, Any], shared: Values, values: Values) -> Cell:
+    """The cell with these values, impossible or not.
+
+    An option beneath a part that is none in this cell (``attack.boost`` where ``attack`` is ``none``) does not apply,
+    and is left out.
+
+    Args:
+        base: the experiment that all cells begin from.
+        shared: options that all cells have.
+        values: what sets this one apart.
+    """
+    gone = tuple(f"{option}." for option, value in values.items() if label(value) == "none")
+    values = {option: value for option, value in values.items() if not option.startswith(gone)}
+    described = dict(base)
+    places = {option: f"options.{option}" for option in shared if not option.startswith(gone)}
+    places |= {option: option for option in values}
+    try:
+        for option in sorted(places, key=lambda option: option.count(".")):  # a part first, then what lies beneath it
+            described = put(described, option, {**shared, **values}[option], places[option])
+        return Cell(values, validate(Experiment, described))
+    except ConfigError as error:
+        return Cell(values, None, str(error))
+
+
+def label(value: Any) -> str | float | bool:
+    """A value as one word: ``krum(f=1)`` for ``{name: krum, f: 1}``; numbers and truths are left alone."""
+    match value:
+        case dict():
+            inner = ", ".join(f"{key}={label(below)}" for key, below in value.items() if key != "name")
+            return f"{value['name']}({inner})" if "name" in value and inner else str(value.get("name", f"({inner})"))
+        case list():
+            return "+".join(str(label(item)) for item in value) or "none"
+        case None:
+            return "none"
+        case str() | bool() | int() | float():
+            return value
+    return str(value)
+
+
+def matches(value: Any, wanted: Any) -> bool:
+    """Whether a cell's value is the one, or among those, that `wanted` names; a part's name stands for it."""
+    if label(value) == label(wanted) and isinstance(value, bool) == isinstance(wanted, bool):
+        return True
+    if isinstance(wanted, list):
+        return any(matches(value, one) for one in wanted)
+    return isinstance(value, dict) and isinstance(wanted, str) and value.get("name") == wanted

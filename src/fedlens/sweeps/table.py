@@ -1,0 +1,57 @@
+"""All rounds of a sweep as one tidy table."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from fedlens.runs.load import Run
+from fedlens.sweeps.cell import Cell
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ALWAYS = ("seed", "target.draw")
+"""Options that have a column whether they vary or not, for intervals are taken over them."""
+
+
+def rounds_of(runs: Sequence[tuple[Cell, Run]]) -> "pd.DataFrame":
+    """A row for each complete cell and round.
+
+    Args:
+        runs: the complete cells with their runs.
+
+    Returns:
+        ``cell`` (its identity), a column for each option that varies (dotted name; parts as ``krum(f=1)``; missing
+        where an option does not apply to a cell), ``seed``, ``target.draw`` and ``target_index`` in any case, and the
+        columns of `fedlens.runs.load.Run.rounds`.
+    """
+    import pandas as pd
+
+    options = [name for name in dict.fromkeys(name for cell, _ in runs for name in cell.values) if name not in ALWAYS]
+    frames = [_described(cell, run, options) for cell, run in runs]
+    if not frames:
+        return pd.DataFrame(columns=["cell", *options, *ALWAYS, "target_index", "round"])
+    table = pd.concat([frame.dropna(axis=1, how="all") for frame in frames], ignore_index=True)
+    every = list(dict.fromkeys(column for frame in frames for column in frame.columns))
+    return table.reindex(columns=every).apply(_of_one_type)
+
+
+def _described(cell: Cell, run: Run, options: Sequence[str]) -> "pd.DataFrame":
+    """The run's rounds behind the columns that say which cell they belong to."""
+    head: dict[str, Any] = {"cell": cell.key, **{option: cell.labels.get(option) for option in options}}
+    head |= {"seed": run.experiment.seed, "target.draw": run.experiment.target.draw}
+    head["target_index"] = " ".join(map(str, run.target["index"]))
+    rounds = run.rounds.drop(columns=[name for name in head if name in run.rounds])
+    for place, (name, value) in enumerate(head.items()):
+        rounds.insert(place, name, [value] * len(rounds))
+    return rounds
+
+
+def _of_one_type(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """The column, as text where its values are of several types, or of one that only Python has."""
+    if column.dtype != object:
+        return column
+    kinds = {float if isinstance(value, int) and not isinstance(value, bool) else type(value)
+             for value in column.dropna()}  # fmt: skip
+    if kinds == {float} and column.dropna().abs().max() < 2**63:
+        return column.astype(float) if column.hasnans else column.infer_objects()
+    return column if kinds <= {str} or kinds <= {bool} else column.map(str, na_action="ignore")
