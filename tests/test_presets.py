@@ -24,9 +24,9 @@ def test_every_preset_is_an_experiment_of_its_name(name: str) -> None:
 
 def test_there_is_a_panel_for_each_figure_and_claim() -> None:
     figures = {name.partition("-")[0] for name in FIGURES}
-    assert figures == {f"fig{number}" for number in (1, 2, 3, 4, 5, 7, 8, 9, 10)} | {"appendix"}
+    assert figures == {f"fig{number}" for number in (1, 2, 3, 4, 5, 7, 8, 9, 10)} | {"appendix", "median", "data"}
     claims = {number for name in FIGURES for number in presets()[name].claims}
-    assert claims == {f"C{number}" for number in (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 17)}
+    assert claims == {f"C{number}" for number in (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 17)}
 
 
 @pytest.mark.parametrize("name", [name for name in FIGURES if name.endswith("-paper")])
@@ -65,6 +65,7 @@ def test_the_published_command_of_figure_4() -> None:
         "name": "alternating-minimisation",
         "client": None,
         "delay": 0,
+        "until": None,
         "hold_off": None,
         "boost": "auto",
         "estimate": None,

@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 from fedlens.parsing import parse_yaml
+
+Scale = Literal["quick", "paper"]
 
 FIGURES = "figures"
 CHECKS = ["statistics", "distances"]
@@ -45,7 +47,7 @@ def presets() -> dict[str, Preset]:
     return found
 
 
-def _panel(figures: dict[str, Any], panel_name: str, scale: str, name: str, full: str | None) -> Preset:
+def _panel(figures: dict[str, Any], panel_name: str, scale: Scale, name: str, full: str | None) -> Preset:
     """A panel of one of the paper's figures at a scale, as a preset called `name`."""
     panel = figures["panels"][panel_name]
     shared = figures["panels"][panel.get("like", panel_name)]

@@ -1,0 +1,55 @@
+"""``fedlens reproduce``: run what the paper's claims need, judge them, draw its figures."""
+
+import signal
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from fedlens.cli.shared import DataDir, err, out
+from fedlens.cli.sweeping import Jobs
+
+
+def reproduce(  # noqa: PLR0917 - typer passes them by name
+    wanted: Annotated[
+        list[str] | None, typer.Argument(metavar="[FIGURE...]", help="fig4, C7 or fig4-alternating; default all.")
+    ] = None,
+    scale: Annotated[
+        Literal["quick", "paper"], typer.Option(help="Small models and few epochs, or the paper's own.")
+    ] = "quick",
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 1,
+    targets: Annotated[int, typer.Option(min=1, help="How many targets of each seed.")] = 1,
+    out_dir: Annotated[Path, typer.Option("--out", help="Where runs and results go; one begun before goes on.")] = Path(
+        "reproduction"
+    ),
+    jobs: Jobs = None,
+    data_dir: DataDir = None,
+    no_run: Annotated[bool, typer.Option("--no-run", help="Judge the runs that are there, and run nothing.")] = False,
+) -> None:
+    """Run what is needed for the paper's claims, judge each, and draw the paper's figures."""
+    from fedlens.report.sweep_progress import SweepTerminal, duration
+    from fedlens.reproduce.claims import claims
+    from fedlens.reproduce.plan import cost, panels, plan
+    from fedlens.reproduce.reproduction import publish
+    from fedlens.sweeps.grid import Grid
+    from fedlens.sweeps.playing import SweepMeans, play
+
+    names = panels(wanted or [])
+    cells = plan(names, scale, seeds, targets)
+    grid = Grid(name=f"reproduction-{scale}", experiment={}, about="; ".join(claims()))
+    failures = []
+    if not no_run:
+        out.print(f"about {duration(60 * cost(names, scale) * seeds * targets)} on 2 cores, benign twins aside")
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        means = SweepMeans(jobs=jobs, data_dir=data_dir)
+        try:
+            failures = play(grid, cells, out_dir, means=means, observer=SweepTerminal(out, grid.name)).failures
+        except KeyboardInterrupt:
+            err.print("Interrupted; the same command goes on from here, and --no-run judges what is there.")
+            raise SystemExit(130) from None
+    table, page = publish(out_dir, scale)
+    out.print(table)
+    out.print(f"The page: {page}", markup=False, soft_wrap=True)
+    if failures:
+        err.print(f"{len(failures)} runs failed; the same command tries them again.")
+        raise SystemExit(1)

@@ -1,0 +1,30 @@
+"""What a reproduction's runs cost, and where they were made."""
+
+from typing import Any
+
+from fedlens.reproduce.evidence import Evidence
+from fedlens.runs.reading import read_lines
+
+STAGES = ("training", "checks", "aggregation", "evaluation")
+
+
+def account(evidence: Evidence) -> dict[str, Any]:
+    """How many ``runs`` and ``rounds``, how many ``hours`` they took one by one, on what ``machines`` and ``versions``.
+
+    Benign twins are not counted in.
+    """
+    hours, machines, versions = 0.0, set(), set()
+    for run in evidence.every:
+        hours += sum(timing[stage] for timing in read_lines(run.path / "timings.jsonl") for stage in STAGES) / 3600
+        for start in read_lines(run.path / "environment.jsonl"):
+            cores = f", {start['cores']} cores" if "cores" in start else ""
+            machines.add(f"{start['platform']} ({start.get('processor') or start['numerics']['cpu']}{cores})")
+            packages = start["packages"]
+            versions.add(f"fedlens {packages['fedlens']}, torch {packages['torch']}, Python {start['python']}")
+    return {
+        "runs": len(evidence.every),
+        "rounds": sum(len(run.records) for run in evidence.every),
+        "hours": round(hours, 2),
+        "machines": sorted(machines),
+        "versions": sorted(versions),
+    }

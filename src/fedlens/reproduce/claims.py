@@ -1,0 +1,117 @@
+"""The paper's claims with the bounds by which they are judged, as ``claims.yaml`` has them."""
+
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+from pydantic import model_validator
+
+from fedlens.config import Config, validate
+from fedlens.parsing import parse_yaml
+from fedlens.presets import Scale
+from fedlens.reproduce.measures import MEASURES
+
+
+class Part(Config):
+    """One number by which a claim is judged.
+
+    Attributes:
+        what: the number in words.
+        measure: what is measured of a run: a function of `fedlens.reproduce.measures`.
+        of: the panel whose run is measured; of two, the second's number is taken from the first's.
+        paper: what the paper says.
+        only: the only scale at which it is tested.
+        at_least: the claim holds if the number is this or more.
+        at_most: ... this or less.
+        above: ... more than this.
+        below: ... less than this.
+    """
+
+    what: str
+    measure: str
+    of: tuple[str, ...]
+    paper: str
+    only: Scale | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    above: float | None = None
+    below: float | None = None
+
+    @model_validator(mode="after")
+    def _sound(self) -> "Part":
+        if self.measure not in MEASURES:
+            raise ValueError(f"there is no measure {self.measure}")
+        if len(self.bounds) > 1 or not 1 <= len(self.of) <= 2:
+            raise ValueError(f"{self.what}: one bound and one or two panels are needed")
+        return self
+
+    @property
+    def bounds(self) -> dict[str, float]:
+        """The bound, if there is one, by its kind."""
+        named = {"at_least": self.at_least, "at_most": self.at_most, "above": self.above, "below": self.below}
+        return {kind: value for kind, value in named.items() if value is not None}
+
+    @property
+    def decides(self) -> bool:
+        """Whether the verdict depends on it."""
+        return bool(self.bounds)
+
+    def holds(self, value: float) -> bool:
+        """Whether `value` is within the bound."""
+        match self.bounds:
+            case {"at_least": bound}:
+                return value >= bound
+            case {"at_most": bound}:
+                return value <= bound
+            case {"above": bound}:
+                return value > bound
+            case {"below": bound}:
+                return value < bound
+        return True
+
+    def bound(self) -> str:
+        """The bound as it is printed."""
+        signs = {"at_least": "≥", "at_most": "≤", "above": ">", "below": "<"}
+        return " ".join(f"{signs[kind]} {value:g}" for kind, value in self.bounds.items())
+
+
+class Claim(Config):
+    """One of the paper's claims.
+
+    Attributes:
+        figure: where the paper makes it.
+        claim: what it says.
+        parts: the numbers by which it is judged.
+        remark: why it cannot be judged.
+    """
+
+    figure: int | str
+    claim: str
+    parts: tuple[Part, ...]
+    remark: str = ""
+
+
+class Drawing(Config):
+    """A picture of a figure of the paper.
+
+    Attributes:
+        kind: a kind of figure, as ``fedlens plot --kind`` has it.
+        of: the panels that are drawn beside each other.
+    """
+
+    kind: Literal["metrics", "updates", "evolution", "distances", "selection", "checks"]
+    of: tuple[str, ...]
+
+
+@cache
+def claims() -> dict[str, Claim]:
+    """Every claim by its number."""
+    described = parse_yaml((files(__package__) / "claims.yaml").read_text("utf-8"), "claims.yaml")
+    return {number: validate(Claim, values, number) for number, values in described.items()}
+
+
+@cache
+def drawings() -> dict[str, Drawing]:
+    """What is drawn, by the file's name."""
+    described = parse_yaml((files(__package__) / "drawings.yaml").read_text("utf-8"), "drawings.yaml")
+    return {name: validate(Drawing, values, name) for name, values in described.items()}

@@ -1,0 +1,75 @@
+"""The runs that speak for or against the claims: complete cells of a sweep's directory, by panel, seed and target.
+
+A cell is recognised by its experiment, so that runs of earlier calls, with other figures, seeds or targets, count too.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from fedlens.errors import FedlensError
+from fedlens.experiment import Experiment
+from fedlens.loading import load_experiment
+from fedlens.presets import Scale
+from fedlens.reproduce.plan import panels, preset_of
+from fedlens.runs.load import Run, load_run
+
+
+class Case(NamedTuple):
+    """A seed, and which of its draws of a target."""
+
+    seed: int
+    draw: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Complete runs at one scale.
+
+    Attributes:
+        scale: whose model, E and T they have.
+        runs: by panel and case.
+        unreadable: runs that are damaged, and why.
+    """
+
+    scale: Scale
+    runs: Mapping[str, Mapping[Case, Run]]
+    unreadable: list[str] = field(default_factory=list)
+
+    def of(self, names: tuple[str, ...]) -> Iterator[tuple[Case, list[Run]]]:
+        """The cases of which there is a run of each of these panels, with the runs."""
+        found = [self.runs.get(name, {}) for name in names]
+        for case in sorted(set.intersection(*map(set, found))):
+            yield case, [runs[case] for runs in found]
+
+    @cached_property
+    def every(self) -> list[Run]:
+        """Every run once."""
+        return list({run.path: run for runs in self.runs.values() for run in runs.values()}.values())
+
+
+def gather(folder: Path, scale: Scale) -> Evidence:
+    """The complete runs below `folder` that are of a panel at this scale."""
+    by_identity: dict[str, list[str]] = {}
+    for name in panels():
+        by_identity.setdefault(_case_free(load_experiment(preset_of(name, scale))), []).append(name)
+    runs: dict[str, dict[Case, Run]] = {}
+    unreadable = []
+    for summary in sorted(folder.glob("*/summary.json")):
+        try:
+            run = load_run(summary.parent)
+        except FedlensError as error:
+            unreadable.append(str(error))
+            continue
+        for name in by_identity.get(_case_free(run.experiment), []):
+            case = Case(run.experiment.seed, run.experiment.target.draw)
+            runs.setdefault(name, {})[case] = run
+    return Evidence(scale, runs, unreadable)
+
+
+def _case_free(experiment: Experiment) -> str:
+    """The experiment's identity but for seed and draw."""
+    target = experiment.target.model_copy(update={"draw": 0})
+    return experiment.model_copy(update={"seed": 0, "target": target}).identity()

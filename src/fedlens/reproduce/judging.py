@@ -1,0 +1,117 @@
+"""From runs to verdicts: the median over seeds and targets decides, by the bounds in ``claims.yaml``."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+from fedlens.reproduce.claims import Claim, Part, claims
+from fedlens.reproduce.evidence import Case, Evidence
+from fedlens.reproduce.measures import MEASURES
+from fedlens.statistics import Interval, bootstrap
+
+Verdict = Literal["holds", "holds in part", "does not hold", "not tested at this scale", "–"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was measured for a part of a claim.
+
+    Attributes:
+        part: of which part.
+        values: the number by case.
+        controls: the benign twin's by case, where it has one.
+    """
+
+    part: Part
+    values: Mapping[Case, float]
+    controls: Mapping[Case, float]
+
+    @property
+    def median(self) -> float | None:
+        """The median over all cases; ``None`` where there is none."""
+        return median(self.values.values()) if self.values else None
+
+    @property
+    def interval(self) -> Interval | None:
+        """The median with its 95 % interval."""
+        return (
+            bootstrap(list(self.values.values()), [case.seed for case in self.values], "median")
+            if self.values
+            else None
+        )
+
+    @property
+    def control(self) -> float | None:
+        """The median of the controls."""
+        return median(self.controls.values()) if self.controls else None
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the median is within the part's bound; ``None`` where nothing was measured."""
+        return None if self.median is None else self.part.holds(self.median)
+
+    @property
+    def holding(self) -> int:
+        """In how many cases the number by itself is within the bound."""
+        return sum(map(self.part.holds, self.values.values()))
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A claim and what came of it.
+
+    Attributes:
+        number: the claim's, such as ``C7``.
+        claim: what it says.
+        findings: for each of its parts.
+    """
+
+    number: str
+    claim: Claim
+    findings: list[Finding]
+
+    @property
+    def cases(self) -> set[Case]:
+        """The seeds and targets that it was tested with."""
+        return {case for finding in self.findings for case in finding.values}
+
+    @property
+    def verdict(self) -> Verdict:
+        """Whether the claim holds; ``–`` where the paper's page sets no bound."""
+        deciding = [finding for finding in self.findings if finding.part.decides]
+        tested = [finding.holds for finding in deciding if finding.holds is not None]
+        if not deciding and self.cases:
+            return "–"
+        if not tested:
+            return "not tested at this scale"
+        if all(tested) and len(tested) == len(deciding):
+            return "holds"
+        return "holds in part" if any(tested) else "does not hold"
+
+
+def judge(evidence: Evidence) -> list[Judgement]:
+    """Every claim in the light of `evidence`."""
+    return [
+        Judgement(number, claim, [_find(part, evidence) for part in claim.parts]) for number, claim in claims().items()
+    ]
+
+
+def _find(part: Part, evidence: Evidence) -> Finding:
+    """Measure a part in every case of which there are runs."""
+    measure = MEASURES[part.measure]
+    values, controls = {}, {}
+    if part.only not in {None, evidence.scale}:
+        return Finding(part, {}, {})
+    for case, runs in evidence.of(part.of):
+        found = [measure(run) for run in runs]
+        first = found[0]
+        if first is None or None in found:
+            continue
+        if len(found) == 1:
+            values[case] = first.value
+            if first.control is not None:
+                controls[case] = first.control
+        elif (second := found[1]) is not None:
+            values[case] = first.value - second.value
+    return Finding(part, values, controls)

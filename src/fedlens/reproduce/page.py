@@ -1,0 +1,78 @@
+"""The reproduction's page: a table of verdicts, and a section for each claim with its numbers and pictures."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from fedlens.reproduce.account import account
+from fedlens.reproduce.evidence import Evidence
+from fedlens.reproduce.judging import Judgement
+from fedlens.reproduce.rows import COLUMNS, red_flags, row, spread
+
+
+def page(judgements: list[Judgement], evidence: Evidence, figures: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """The lines of the Markdown page.
+
+    Args:
+        judgements: every claim.
+        evidence: the runs.
+        figures: files of pictures, relative to the page, by the paper's figure (``fig4``).
+    """
+    found = account(evidence)
+    yield f"# The paper's claims, {evidence.scale} scale"
+    yield ""
+    yield (
+        "Made by `fedlens reproduce`. Every number is a median over seeds and targets, with its 95 % interval by the "
+        "hierarchical bootstrap; thresholds were fixed before anything was run. *Within*: in how many cases the number "
+        "by itself is within the bound. *Control*: the same of the benign twin."
+    )
+    yield ""
+    yield f"{found['runs']} runs, {found['rounds']} rounds, which took {found['hours']:.1f} hours if added up."
+    yield f"Machine: {'; '.join(found['machines'])}. Versions: {'; '.join(found['versions'])}."
+    yield ""
+    for flag in red_flags(judgements):
+        yield f"**Red flag:** {flag}."
+        yield ""
+    yield from _markdown(
+        ["claim", "figure", "what the paper says", "verdict", "seeds × targets"],
+        [
+            [
+                f"[{judgement.number}](#{judgement.number.lower()})",
+                str(judgement.claim.figure),
+                judgement.claim.claim,
+                f"**{judgement.verdict}**",
+                spread(judgement.cases),
+            ]
+            for judgement in judgements
+        ],
+    )
+    for judgement in judgements:
+        yield from _section(judgement, figures.get(f"fig{judgement.claim.figure}", []))
+    if others := [file for figure, files in figures.items() if figure in {"median", "appendix"} for file in files]:
+        yield "## Further figures"
+        yield ""
+        yield from (f"![{file}]({file})\n" for file in others)
+    for trouble in evidence.unreadable:
+        yield f"Left out: {trouble}"
+
+
+def _section(judgement: Judgement, files: Sequence[str]) -> Iterator[str]:
+    yield f"## {judgement.number}"
+    yield ""
+    yield f"{judgement.claim.claim[0].upper()}{judgement.claim.claim[1:]}. **{judgement.verdict}**"
+    yield ""
+    if judgement.claim.remark:
+        yield f"{judgement.claim.remark[0].upper()}{judgement.claim.remark[1:]}."
+        yield ""
+    if judgement.findings:
+        yield from _markdown(list(COLUMNS), [row(finding) for finding in judgement.findings])
+    for file in files:
+        yield f"![{file}]({file})"
+        yield ""
+
+
+def _markdown(head: list[str], rows: list[list[str]]) -> Iterator[str]:
+    """A table."""
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for cells in rows:
+        yield f"| {' | '.join(cell.replace('|', '∣') for cell in cells)} |"
+    yield ""

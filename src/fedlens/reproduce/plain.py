@@ -1,0 +1,47 @@
+"""The reproduction's result as plain values, with every number behind the medians."""
+
+from typing import Any
+
+from fedlens.reproduce.account import account
+from fedlens.reproduce.evidence import Evidence
+from fedlens.reproduce.judging import Finding, Judgement
+from fedlens.reproduce.rows import red_flags
+
+
+def as_json(judgements: list[Judgement], evidence: Evidence) -> dict[str, Any]:
+    """Everything that the page says, and every number behind the medians."""
+    return {
+        "scale": evidence.scale,
+        **account(evidence),
+        "red_flags": red_flags(judgements),
+        "claims": [
+            {
+                "claim": judgement.number,
+                "figure": judgement.claim.figure,
+                "says": judgement.claim.claim,
+                "verdict": judgement.verdict,
+                "remark": judgement.claim.remark,
+                "parts": [_finding(finding) for finding in judgement.findings],
+            }
+            for judgement in judgements
+        ],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    part, interval = finding.part, finding.interval
+    return {
+        "what": part.what,
+        "measure": part.measure,
+        "of": list(part.of),
+        "paper": part.paper,
+        "holds_if": part.bounds,
+        "median": finding.median,
+        "interval": None if interval is None or interval.low is None else [interval.low, interval.high],
+        "control": finding.control,
+        "holds": finding.holds if part.decides else None,
+        "values": [
+            {"seed": case.seed, "draw": case.draw, "value": value, "control": finding.controls.get(case)}
+            for case, value in sorted(finding.values.items())
+        ],
+    }

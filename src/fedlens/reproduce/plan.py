@@ -1,0 +1,59 @@
+"""What has to be run for which of the paper's claims: panels of its figures × seeds × targets."""
+
+from collections.abc import Sequence
+
+from fedlens.config import nearest
+from fedlens.errors import ConfigError
+from fedlens.loading import load_experiment
+from fedlens.presets import Scale, presets
+from fedlens.reproduce.claims import claims
+from fedlens.sweeps.grid import Cell
+
+
+def panels(wanted: Sequence[str] = ()) -> list[str]:
+    """The names of the panels that the wanted figures (``fig4``), panels or claims (``C7``) need; by default of all.
+
+    Raises:
+        ConfigError: there is no such figure, panel or claim.
+    """
+    every = [name for name, preset in presets().items() if preset.full is not None]
+    needed = {number: {name for part in claim.parts for name in part.of} for number, claim in claims().items()}
+    for name in every:
+        needed.setdefault(name, set()).add(name)
+        needed.setdefault(name.partition("-")[0], set()).add(name)
+    found = set() if wanted else set(every)
+    for word in wanted:
+        if word not in needed:
+            raise ConfigError(f"there is no figure, panel or claim {word!r}; {nearest(word, needed)}")
+        found |= needed[word]
+    return [name for name in every if name in found]
+
+
+def preset_of(panel: str, scale: Scale) -> str:
+    """The preset that a panel is run by at this scale."""
+    return panel if scale == "quick" else str(presets()[panel].full)
+
+
+def plan(names: Sequence[str], scale: Scale, seeds: int, targets: int) -> list[Cell]:
+    """The cells for these panels, all panels for the first seed and target before the second of either.
+
+    Args:
+        names: panels, as `panels` gives them.
+        scale: whose model, E and T.
+        seeds: how many, from 0.
+        targets: how many of each seed.
+    """
+    cells = []
+    for draw in range(targets):
+        for seed in range(seeds):
+            for name in names:
+                values = {"panel": name, "seed": seed, "target.draw": draw}
+                experiment = load_experiment(preset_of(name, scale), [f"seed={seed}", f"target.draw={draw}"])
+                cells.append(Cell(values, experiment))
+    return cells
+
+
+def cost(names: Sequence[str], scale: Scale) -> int:
+    """What these panels take in minutes for a seed and a target on 2 cores, without their benign twins."""
+    found = {load_experiment(name).identity(): presets()[name].minutes for name in (preset_of(n, scale) for n in names)}
+    return sum(minutes or 0 for minutes in found.values())

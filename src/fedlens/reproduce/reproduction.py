@@ -1,0 +1,40 @@
+"""A reproduction's directory: the runs as a sweep leaves them, and beside them what they say of the claims."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fedlens.errors import ConfigError
+from fedlens.presets import Scale
+from fedlens.reproduce.evidence import gather
+from fedlens.reproduce.judging import judge
+from fedlens.reproduce.page import page
+from fedlens.reproduce.pictures import draw_all
+from fedlens.reproduce.plain import as_json
+from fedlens.reproduce.rows import verdict_table
+from fedlens.runs.files import write_atomically
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+
+def publish(folder: Path, scale: Scale) -> tuple["Table", Path]:
+    """Judge all complete runs in `folder`, of this and of earlier calls, and write what they say.
+
+    ``README.md`` is for people, ``claims.json`` for programs, ``figures/`` has the pictures.
+
+    Returns:
+        The verdicts as a table for the terminal, and the page.
+
+    Raises:
+        ConfigError: there is no complete run.
+    """
+    evidence = gather(folder / "cells", scale)
+    if not evidence.every:
+        raise ConfigError(f"{folder}: no run is complete there, so there is nothing to judge; leave out --no-run")
+    judgements = judge(evidence)
+    text = json.dumps(as_json(judgements, evidence), indent=1, ensure_ascii=False)
+    write_atomically(folder / "claims.json", text.encode() + b"\n")
+    lines = "\n".join(page(judgements, evidence, draw_all(evidence, folder))).rstrip() + "\n"
+    write_atomically(folder / "README.md", lines.encode())
+    return verdict_table(judgements), folder / "README.md"

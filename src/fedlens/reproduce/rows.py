@@ -1,0 +1,88 @@
+"""The parts of claims as the cells of a table, for the terminal and the page alike."""
+
+from typing import TYPE_CHECKING
+
+from fedlens.reproduce.evidence import Case
+from fedlens.reproduce.judging import Finding, Judgement
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+COLUMNS = ("number", "paper", "holds if", "ours: median [95 %]", "within", "control", "seeds × targets")
+COLOURS = {"holds": "green", "holds in part": "yellow", "does not hold": "red"}
+
+
+def verdict_table(judgements: list[Judgement]) -> "Table":
+    """Claim, number, paper's value, ours with interval, control, seeds and targets, verdict; what was tested of it."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for name in ("claim", "number (the paper's; holds if)", "ours: median [95 %]", "control", "seeds × targets"):
+        table.add_column(name, overflow="fold")
+    table.add_column("verdict", no_wrap=True)
+    for judgement in judgements:
+        colour = COLOURS.get(judgement.verdict, "dim")
+        verdict = f"[{colour}]{judgement.verdict.replace(' at this scale', '')}[/{colour}]"
+        tested = [finding for finding in judgement.findings if finding.values]
+        for place, finding in enumerate(tested):
+            what, paper, bound, found, _, control, cases = row(finding)
+            words = escape(f"{what} ({paper}; {bound})")
+            table.add_row("" if place else judgement.number, words, found, control, cases, "" if place else verdict)
+        if not tested:
+            table.add_row(judgement.number, "", "", "", "", verdict)
+    return table
+
+
+def row(finding: Finding) -> list[str]:
+    """A part of a claim as the cells of a table."""
+    part, cases = finding.part, len(finding.values)
+    return [
+        part.what,
+        part.paper,
+        part.bound() or "shown only",
+        ours(finding) + ("" if finding.holds is not False else " ✗"),
+        f"{finding.holding} of {cases}" if cases and part.decides else "–",
+        number(finding.control),
+        spread(set(finding.values)),
+    ]
+
+
+def ours(finding: Finding) -> str:
+    """The median with its interval."""
+    interval = finding.interval
+    if interval is None:
+        return "–"
+    if interval.low is None:
+        return number(interval.mean)
+    return f"{number(interval.mean)} [{number(interval.low)}, {number(interval.high)}]"
+
+
+def number(value: float | None) -> str:
+    """A number with three significant digits, or three decimals where that is fewer."""
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if 0.01 <= abs(value) < 1 or value == 0 else f"{value:.3g}"
+
+
+def spread(cases: set[Case]) -> str:
+    """How many seeds and targets there are: ``3 × 3``; where seeds have unlike numbers of targets, all of them."""
+    if not cases:
+        return "–"
+    seeds = {case.seed for case in cases}
+    each = {sum(case.seed == seed for case in cases) for seed in seeds}
+    return f"{len(seeds)} × {each.pop()}" if len(each) == 1 else f"{len(seeds)} seeds, {len(cases)} in all"
+
+
+def red_flags(judgements: list[Judgement]) -> list[str]:
+    """Why the verdicts may mean less than they seem."""
+    tested = [judgement for judgement in judgements if judgement.cases]
+    one_seed = [judgement.number for judgement in tested if len({case.seed for case in judgement.cases}) == 1]
+    one_target = [judgement.number for judgement in tested if len({case.draw for case in judgement.cases}) == 1]
+    found = []
+    if one_seed:
+        found.append(f"one seed: {', '.join(one_seed)}; more with --seeds")
+    if one_target:
+        found.append(f"one target a seed: {', '.join(one_target)}; more with --targets")
+    return found

@@ -1,0 +1,66 @@
+"""The file of claims: complete, sound, and with the bounds of the project's design."""
+
+import pytest
+
+from fedlens.config import validate
+from fedlens.errors import ConfigError
+from fedlens.presets import presets
+from fedlens.reproduce.claims import Part, claims, drawings
+from fedlens.reproduce.measures import MEASURES
+
+PART = {"what": "a number", "measure": "final_confidence", "of": ["fig1-explicit"], "paper": "near 1"}
+
+
+def test_every_claim_is_there() -> None:
+    assert list(claims()) == [f"C{number}" for number in range(1, 18)]
+
+
+def test_every_part_is_of_panels_that_exist() -> None:
+    panels = {name for name, preset in presets().items() if preset.full is not None}
+    measured = {name for claim in claims().values() for part in claim.parts for name in part.of}
+    drawn = {name for drawing in drawings().values() for name in drawing.of}
+    assert measured | drawn == panels
+
+
+def test_every_measure_is_used() -> None:
+    assert {part.measure for claim in claims().values() for part in claim.parts} == set(MEASURES)
+
+
+def test_a_claim_without_parts_says_why() -> None:
+    assert [number for number, claim in claims().items() if not claim.parts and not claim.remark] == []
+
+
+@pytest.mark.parametrize(
+    ("bound", "inside", "outside"),
+    [
+        ({"at_least": 0.5}, [0.5, 0.6], [0.49]),
+        ({"at_most": 0.5}, [0.5, 0.4], [0.51]),
+        ({"above": 0.5}, [0.6], [0.5, 0.4]),
+        ({"below": 0.5}, [0.4], [0.5, 0.6]),
+        ({"at_least": 0}, [0.0], [-0.1]),
+        ({}, [-1.0, 1.0], []),
+    ],
+)
+def test_bounds(bound: dict[str, float], inside: list[float], outside: list[float]) -> None:
+    part = validate(Part, PART | bound)
+    assert part.decides == bool(bound)
+    assert [part.holds(value) for value in inside + outside] == [True] * len(inside) + [False] * len(outside)
+
+
+def test_how_a_bound_is_printed() -> None:
+    assert validate(Part, PART | {"at_least": 0.9}).bound() == "≥ 0.9"
+    assert validate(Part, PART).bound() == ""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"measure": "final_confidense"},
+        {"at_least": 1, "below": 2},
+        {"of": []},
+        {"of": ["fig1-explicit", "fig4-alternating", "fig7-explicit"]},
+    ],
+)
+def test_what_is_no_part(change: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        validate(Part, PART | change)

@@ -1,0 +1,139 @@
+"""The whole way, from presets that take a second to the page."""
+
+import json
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from small import small
+
+from fedlens import loading
+from fedlens.errors import ConfigError
+from fedlens.presets import Preset
+from fedlens.presets import presets as real_presets
+from fedlens.reproduce import plan as planning
+from fedlens.reproduce.evidence import Case, gather
+from fedlens.reproduce.judging import judge
+from fedlens.reproduce.plan import cost, panels, plan
+from fedlens.reproduce.reproduction import publish
+from fedlens.sweeps.grid import Grid
+from fedlens.sweeps.playing import Sweep, SweepMeans, play
+
+PANELS = ("fig7-explicit", "fig9-explicit", "fig7-alternating")
+
+
+@pytest.fixture
+def tiny_panels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three panels that train on digits, of which the first two are the same experiment."""
+    quick = small(
+        control=True, target={"select": "random"}, checks=["statistics", "distances"], rounds=2, clients=5
+    ).describe()
+    alternating = {**quick, "attack": {"name": "alternating-minimisation", "epochs": 1, "ls": 2}}
+    found: dict[str, Preset] = {}
+    for name in PANELS:
+        values = alternating if "alternating" in name else quick
+        found[name] = Preset({**values, "name": name}, minutes=1, full=f"{name}-paper")
+        found[f"{name}-paper"] = Preset({**values, "rounds": 3}, minutes=60)
+    monkeypatch.setattr(planning, "presets", lambda: found)
+    monkeypatch.setattr(loading, "presets", lambda: found)
+
+
+def run(folder: Path, names: list[str], seeds: int, targets: int) -> Sweep:
+    grid = Grid(name="reproduction", experiment={})
+    return play(grid, plan(names, "quick", seeds, targets), folder, means=SweepMeans(jobs=2))
+
+
+def test_which_panels() -> None:
+    assert panels() == [name for name, preset in real_presets().items() if preset.full]
+    assert panels(["fig8"]) == ["fig8-explicit", "fig8-alternating"]
+    assert panels(["fig4-alternating", "C11"]) == ["fig4-alternating", "fig8-explicit", "fig8-alternating"]
+    assert panels(["C16"]) == ["fig1-simultaneous", "fig7-simultaneous"]
+    with pytest.raises(ConfigError, match=r"no figure, panel or claim 'fig77'; did you mean fig7\?"):
+        panels(["fig77"])
+
+
+def test_a_plan_goes_through_all_panels_before_the_next_seed() -> None:
+    cells = plan(["fig7-explicit", "fig7-alternating"], "quick", seeds=2, targets=2)
+    assert [tuple(cell.values.values()) for cell in cells[:4]] == [
+        ("fig7-explicit", 0, 0),
+        ("fig7-alternating", 0, 0),
+        ("fig7-explicit", 1, 0),
+        ("fig7-alternating", 1, 0),
+    ]
+    assert len({cell.key for cell in cells}) == 8
+    assert all(cell.experiment is not None and cell.experiment.rounds == 20 for cell in cells)
+    assert plan(["fig7-explicit"], "paper", 1, 1)[0].key != cells[0].key
+
+
+def test_what_is_alike_is_paid_for_once(tiny_panels: None) -> None:
+    assert cost(list(PANELS), "quick") == 2
+    assert cost(list(PANELS), "paper") == 120
+
+
+def test_from_runs_to_the_page(tiny_panels: None, tmp_path: Path) -> None:
+    names = panels()
+    assert run(tmp_path, names, 1, 1).failures == []
+    assert run(tmp_path, names[:2], 2, 2).failures == []
+    evidence = gather(tmp_path / "cells", "quick")
+    every = {Case(seed, draw) for seed in (0, 1) for draw in (0, 1)}
+    assert {name: set(runs) for name, runs in evidence.runs.items()} == {
+        "fig7-explicit": every,
+        "fig9-explicit": every,
+        "fig7-alternating": {Case(0, 0)},
+    }
+    assert len(evidence.every) == 5
+    assert gather(tmp_path / "cells", "paper").every == []
+
+    table, page = publish(tmp_path, "quick")
+    written = json.loads((tmp_path / "claims.json").read_text())
+    assert (written["runs"], written["rounds"]) == (5, 10)
+    ten = next(claim for claim in written["claims"] if claim["claim"] == "C10")
+    expected = next(judgement for judgement in judge(evidence) if judgement.number == "C10")
+    assert ten["verdict"] == expected.verdict
+    assert ten["parts"][0]["median"] == expected.findings[0].median
+    assert [value["seed"] for value in ten["parts"][0]["values"]] == [0, 0, 1, 1]
+    assert ten["parts"][1]["interval"] is None
+    text = page.read_text()
+    assert f"| [C10](#c10) | 7 | {expected.claim.claim} | **{expected.verdict}** |" in text
+    assert "2 × 2" in text
+    assert "**Red flag:** one seed: C16" not in text
+    console = Console(width=150, file=StringIO())
+    with console.capture() as printed:
+        console.print(table)
+    assert expected.verdict in next(line for line in printed.get().splitlines() if "C10" in line)
+
+
+def test_red_flags(tiny_panels: None, tmp_path: Path) -> None:
+    run(tmp_path, ["fig7-explicit"], 1, 1)
+    _, page = publish(tmp_path, "quick")
+    assert "**Red flag:** one seed: C1, C10; more with --seeds." in page.read_text()
+    assert "**Red flag:** one target a seed: C1, C10; more with --targets." in page.read_text()
+
+
+def test_a_damaged_run_is_left_out_and_said_to_be(tiny_panels: None, tmp_path: Path) -> None:
+    run(tmp_path, ["fig7-explicit"], 2, 1)
+    (broken, _) = sorted((tmp_path / "cells").iterdir())
+    (broken / "rounds.jsonl").write_text("{\n")
+    evidence = gather(tmp_path / "cells", "quick")
+    assert len(evidence.every) == 1
+    assert str(broken) in evidence.unreadable[0]
+    _, page = publish(tmp_path, "quick")
+    assert f"Left out: {broken}" in page.read_text()
+
+
+def test_nothing_to_judge(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no run is complete there"):
+        publish(tmp_path, "quick")
+
+
+def test_other_values_are_another_experiment(
+    tiny_panels: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, ["fig7-explicit"], 1, 1)
+    changed = {
+        name: replace(preset, values={**preset.values, "rounds": 7}) for name, preset in planning.presets().items()
+    }
+    monkeypatch.setattr(loading, "presets", lambda: changed)
+    assert gather(tmp_path / "cells", "quick").every == []
