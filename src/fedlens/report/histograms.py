@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fedlens.errors import ConfigError, DamagedRunError
+from fedlens.errors import DamagedRunError
+from fedlens.report.kept import require_check
 from fedlens.runs.load import Run
 from fedlens.runs.reading import tables_file
 from fedlens.runs.summary import guilty_client
@@ -85,8 +86,7 @@ def require_histograms(run: Run) -> None:
     Raises:
         ConfigError: it kept none.
     """
-    if CHECK not in run.experiment.detectors:
-        raise ConfigError(f"{run.path}: no histograms were kept; run it with -o 'checks=[{CHECK}]'")
+    require_check(run, CHECK, "histograms")
 
 
 def histograms_of(run: Run, record: dict[str, Any]) -> Histograms:

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fedlens.errors import ConfigError
 from fedlens.report.canvas import (
     ACROSS,
     BENIGN,
@@ -20,6 +19,7 @@ from fedlens.report.canvas import (
     run_title,
     wrapped,
 )
+from fedlens.report.kept import require_check
 from fedlens.runs.load import Run
 from fedlens.runs.summary import guilty_client
 
@@ -74,8 +74,7 @@ def distance_ranges(runs: Sequence[Run]) -> "Figure":
 
 
 def _ranges(run: Run) -> list[Ranges]:
-    if CHECK not in run.experiment.detectors:
-        raise ConfigError(f"{run.path}: no distances were kept; run it with -o 'checks=[{CHECK}]'")
+    require_check(run, CHECK, "distances")
     return [_of(record["round"], record, guilty_client(run.experiment, record)) for record in run.records]
 
 
