@@ -165,4 +165,4 @@ def _record(
             finally:
                 observer.end()
     assert state is not None
-    directory.finish(state, summarise(experiment, records, setting.dataset.paper_stop))
+    directory.finish(state, summarise(experiment, records, setting.dataset.paper_stop, setting.dataset.classes))

@@ -1,12 +1,14 @@
 """Runs that figures are drawn of: real ones, made once, and hand-made ones whose every value is known."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
-from handmade import Made
+from handmade import Made, summed_up
 from small import small
 
 import fedlens
+from fedlens.attacks.explicit import ExplicitBoosting
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +40,19 @@ def attacked(tmp_path_factory: pytest.TempPathFactory) -> fedlens.Run:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("FEDLENS_CACHE", str(folder / "cache"))
         return fedlens.run(small(control=True, fraction=0.5, rounds=6), folder / "attacked")
+
+
+@pytest.fixture
+def windowed(attacked: fedlens.Run) -> fedlens.Run:
+    """That run as if the attack's window had been rounds 2 to 4, with confidences that are known."""
+    attack = ExplicitBoosting(step_cap=105, delay=2, until=5)
+    experiment = small(control=True, fraction=0.5, rounds=6, attack=attack)
+    records = deepcopy(attacked.records)
+    ours, twin = (0.1, 0.3, 0.9, 0.75, 0.625, 0.25), (0.5, 0.0, 0.125, 0.25, 0.125, 0.375)
+    for record, confidence, beside in zip(records, ours, twin, strict=True):
+        record["target"] |= {"confidence": [confidence], "success": confidence > 0.5}
+        record["control"]["target"] |= {"confidence": [beside], "success": False}
+    return summed_up(fedlens.Run(attacked.path, experiment, records, attacked.target, None))
 
 
 @pytest.fixture

@@ -1,9 +1,11 @@
 """What the tables say of checks, rules and estimates, on small runs."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from handmade import summed_up
 from rich.console import Console
 from small import small
 
@@ -78,6 +80,51 @@ def test_estimates_and_rounds_without_the_malicious_client(tmp_path: Path) -> No
     assert run.summary is not None
     assert line(run, "… after rounds with the") == f"{run.summary['participation']['with']:.3f}"
     assert line(run, "… after rounds without") == f"{run.summary['participation']['without']:.3f}"
+
+
+def cells(run: fedlens.Run, start: str) -> list[str]:
+    """The control's value and the run's beside the name that begins so."""
+    (found,) = [line for line in text(summary_table(run)).splitlines() if line.strip().startswith(start)]
+    return found.split()[-2:]
+
+
+def test_a_window_of_rounds_and_what_comes_after_it(windowed: fedlens.Run) -> None:
+    name = windowed.target["classes"][windowed.target["target"][0]]
+    assert cells(windowed, f"confidence in target class ({name}), round 4 ") == ["0.250", "0.750"]
+    assert cells(windowed, "… best of rounds 2 to 4 ") == ["0.250", "0.900"]
+    assert cells(windowed, "… mean over rounds 2 to 4 ") == ["0.125", "0.650"]
+    assert cells(windowed, "confidence after the attack, round 6 ") == ["0.375", "0.250"]
+    assert cells(windowed, "… rounds until it is below 0.5 ") == ["0", "2"]
+    table = text(summary_table(windowed))
+    assert re.search(r"rounds 2 to 4 in which every target is met +0 of 3 +2 of 3", table)
+    assert re.search(r"… area under it, in rounds +0.50 of 2 +0.88 of 2", table)
+    accuracy = 100 * windowed.records[3]["quality"]["accuracy"]
+    twin = 100 * windowed.records[3]["control"]["quality"]["accuracy"]
+    assert re.search(rf"test accuracy, round 4 +{twin:.1f} % +{accuracy:.1f} %", table)
+
+
+def test_a_backdoor_that_outlives_the_run(windowed: fedlens.Run) -> None:
+    windowed.records[-1]["target"]["confidence"] = [0.5]
+    table = text(summary_table(summed_up(windowed)))
+    assert re.search(r"… rounds until it is below 0.5 +0 +more than 2\b", table)
+
+
+def test_a_window_of_the_whole_run_is_not_spoken_of(attacked: fedlens.Run) -> None:
+    assert attacked.summary is not None
+    table = text(summary_table(attacked))
+    assert f"{attacked.summary['target']['confidence']['best']:.3f}" == cells(attacked, "… best of rounds ")[1]
+    assert "malicious model's accuracy, first round " in table
+    for words in (" to 6", "round 6", "after the attack", "window"):
+        assert words not in table
+
+
+def test_the_class_that_lost_most(windowed: fedlens.Run) -> None:
+    last = windowed.records[-1]
+    last["control"]["quality"]["per_class"] = [0.5] * 10
+    last["quality"]["per_class"] = [0.5, 0.75, 0.25, 0.375] + [0.5] * 6
+    assert line(summed_up(windowed), "… most lost in class 2 ") == "−25.0 points"
+    last["quality"]["per_class"] = [0.5] * 10
+    assert "most lost" not in text(summary_table(summed_up(windowed)))
 
 
 def test_the_verdict_on_an_untargeted_attack_is_about_accuracy(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 from small import small
 
 import fedlens
+from fedlens.attacks.explicit import ExplicitBoosting
 from fedlens.report.words import verdict
 
 
@@ -28,6 +30,38 @@ def test_the_verdict_says_since_when_and_at_what_cost(tmp_path: Path) -> None:
     assert "4.2 points below the benign twin" in verdict(
         fedlens.Run(found.path, found.experiment, twinned, found.target, found.summary)
     )
+
+
+def test_the_verdict_on_a_window_is_that_of_its_last_round(windowed: fedlens.Run) -> None:
+    accuracy = 100 * windowed.records[3]["quality"]["accuracy"]
+    words = verdict(windowed)
+    assert words.startswith("Success: the target")
+    assert f" in rounds 3 to 4, confidence in the target class 0.75; test accuracy {accuracy:.1f} %" in words
+    assert words.endswith(" benign twin. 2 rounds after the attack, the confidence is below 0.5.")
+
+
+def test_the_verdict_on_a_window_of_success_in_its_last_round_only(windowed: fedlens.Run) -> None:
+    windowed.records[2]["target"]["success"] = False
+    assert " in round 4, confidence" in verdict(windowed)
+
+
+def test_the_verdict_on_a_backdoor_that_outlives_the_run(windowed: fedlens.Run) -> None:
+    windowed.records[5]["target"]["confidence"] = [0.5]
+    assert verdict(windowed).endswith(" 2 rounds after the attack, the confidence has not yet been below 0.5.")
+
+
+def test_the_verdict_on_a_window_without_success(windowed: fedlens.Run) -> None:
+    windowed.records[3]["target"] |= {"success": False, "confidence": [0.25]}
+    words = verdict(windowed)
+    assert words.startswith("No success: the target")
+    assert " after round 4, confidence in the target class 0.25" in words
+    assert "after the attack" not in words
+
+
+def test_the_verdict_on_an_untargeted_window(windowed: fedlens.Run) -> None:
+    attack = ExplicitBoosting(objective="untargeted", delay=2, until=5)
+    words = verdict(replace(windowed, experiment=small(rounds=6, attack=attack)))
+    assert words.startswith("Untargeted attack: after round 4, test accuracy ")
 
 
 def test_there_is_no_verdict_without_attack(tmp_path: Path) -> None:

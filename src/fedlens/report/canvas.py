@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from fedlens.report.words import attack_name
 from fedlens.runs.load import Run
-from fedlens.runs.summary import guilty_client
+from fedlens.runs.records import guilty_client
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

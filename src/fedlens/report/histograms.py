@@ -8,7 +8,7 @@ from fedlens.errors import DamagedRunError
 from fedlens.report.kept import require_check
 from fedlens.runs.load import Run
 from fedlens.runs.reading import tables_file
-from fedlens.runs.summary import guilty_client
+from fedlens.runs.records import guilty_client
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from fedlens.experiment import Experiment
 from fedlens.report.words import attack_name, headline, percent
-from fedlens.runs.summary import confidence
+from fedlens.runs.records import confidence
 
 
 class Terminal:

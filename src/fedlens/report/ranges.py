@@ -21,7 +21,7 @@ from fedlens.report.canvas import (
 )
 from fedlens.report.kept import require_check
 from fedlens.runs.load import Run
-from fedlens.runs.summary import guilty_client
+from fedlens.runs.records import guilty_client
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

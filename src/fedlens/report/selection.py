@@ -24,7 +24,7 @@ from fedlens.report.canvas import (
 )
 from fedlens.report.words import percent
 from fedlens.runs.load import Run
-from fedlens.runs.summary import guilty_client, mean
+from fedlens.runs.records import guilty_client, mean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,9 +6,10 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from fedlens.report.words import attack_name, percent
+from fedlens.report.words import attack_name, percent, signed, span_words
 from fedlens.runs.load import Run
-from fedlens.runs.summary import confidence, mean
+from fedlens.runs.records import confidence, mean
+from fedlens.runs.window import FADED
 
 
 def summary_table(run: Run) -> Table:
@@ -35,19 +36,31 @@ def _lines(run: Run, summary: dict[str, Any], control: dict[str, Any]) -> Iterat
         ours, beside = (show(target) if target else "" for target in targets)
         return ours, beside
 
-    yield "test accuracy", percent(summary["accuracy"]), percent(control["accuracy"]) if control else ""
+    def accuracies(name: str) -> tuple[str, str]:
+        return percent(summary[name]), percent(control[name]) if control else ""
+
+    yield "test accuracy", *accuracies("accuracy")
+    if hit := summary["hardest_hit"]:
+        yield f"… most lost in class {hit['class']}", f"{signed(hit['points'])} points", ""
+    window = summary["window"] or {"first": 1, "last": summary["rounds"]}
+    played = window["last"] - window["first"] + 1
+    whole = played == summary["rounds"]
+    rounds, at_end = ("rounds", "") if whole else (span_words(window), f", round {window['last']}")
+    if window["last"] < summary["rounds"]:
+        yield f"test accuracy{at_end}", *accuracies("window_accuracy")
     as_class = f" ({classes[wanted[0]]})" if len(wanted) == 1 else f" (mean of {len(wanted)})"
-    yield f"confidence in target class{as_class}", *both(lambda target: f"{target['confidence']['last']:.3f}")
-    yield "confidence in target class, mean over rounds", *both(lambda target: f"{target['confidence']['mean']:.3f}")
+    yield f"confidence in target class{as_class}{at_end}", *both(lambda target: f"{target['confidence']['last']:.3f}")
+    yield f"… best of {rounds}", *both(lambda target: f"{target['confidence']['best']:.3f}")
+    yield f"… mean over {rounds}", *both(lambda target: f"{target['confidence']['mean']:.3f}")
     if parts := summary["participation"]:
         yield "… after rounds with the malicious client", f"{parts['with']:.3f}", ""
         yield "… after rounds without it", f"{parts['without']:.3f}", ""
     true_class = f" ({classes[run.target['true'][0]]})" if len(wanted) == 1 else ""
-    yield f"confidence in true class{true_class}", *both(lambda target: f"{target['true_confidence']:.3f}")
+    yield f"confidence in true class{true_class}{at_end}", *both(lambda target: f"{target['true_confidence']:.3f}")
     if len(wanted) == 1:
-        yield "predicted class", *both(lambda target: str(classes[target["predicted"][0]]))
-    rounds = summary["rounds"]
-    yield "rounds in which every target is met", *both(lambda target: f"{target['successful_rounds']} of {rounds}")
+        yield f"predicted class{at_end}", *both(lambda target: str(classes[target["predicted"][0]]))
+    yield f"{rounds} in which every target is met", *both(lambda target: f"{target['successful_rounds']} of {played}")
+    yield from _afterwards(summary, control)
     acted = [record["attack"] for record in run.records if record["attack"] and record["attack"]["acted"]]
     if acted:
         yield "α_m (assumed to be announced)", f"{acted[-1]['alpha']:.4g}", ""
@@ -58,14 +71,31 @@ def _lines(run: Run, summary: dict[str, Any], control: dict[str, Any]) -> Iterat
         error, cosine = (mean([attack[name] for attack in estimates]) for name in ("estimate_error", "estimate_cosine"))
         yield "estimate of the others: relative error, cosine", f"{error:.2f}, {cosine:.2f}", ""
     if malicious := summary["malicious_accuracy"]:
-        yield "malicious model's accuracy, first round", percent(malicious["first"]), ""
-        yield "malicious model's accuracy, last round", percent(malicious["last"]), ""
+        which = "round" if whole else f"of {rounds}"
+        yield f"malicious model's accuracy, first {which}", percent(malicious["first"]), ""
+        yield f"malicious model's accuracy, last {which}", percent(malicious["last"]), ""
     averages = run.experiment.aggregation.averages
     yield from ((name, value, "") for name, value in _defence_lines(summary, averages))
     if stop := summary["paper_stop"]:
         stops = (part.get("would_stop_at") for part in (summary, control))
         ours, beside = (f"in round {when}" if when else "never" for when in stops)
         yield f"the paper would stop at {percent(stop)}", ours, beside
+
+
+def _afterwards(summary: dict[str, Any], control: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """What is left of the backdoor after the attack's window: name, value and the control's value of each line."""
+    ours, beside = summary["lifespan"], control.get("lifespan")
+    if ours is None:
+        return
+
+    def both(show: Callable[[dict[str, Any]], str]) -> tuple[str, str]:
+        return show(ours), show(beside) if beside else ""
+
+    final, twin = (f"{part['target']['final_confidence']:.3f}" if part else "" for part in (summary, control))
+    yield f"confidence after the attack, round {summary['rounds']}", final, twin
+    until_faded = both(lambda life: f"more than {life['observed']}" if life["censored"] else str(life["rounds"]))
+    yield f"… rounds until it is below {FADED:g}", *until_faded
+    yield "… area under it, in rounds", *both(lambda life: f"{life['area']:.2f} of {life['observed']}")
 
 
 def _defence_lines(summary: dict[str, Any], averages: bool) -> Iterator[tuple[str, str]]:

@@ -1,16 +1,20 @@
 """A run in words: its head line, its verdict, the names of its parts."""
 
-from typing import Any
-
 from fedlens.experiment import Experiment
 from fedlens.parts import name_of
 from fedlens.runs.load import Run
-from fedlens.runs.summary import confidence
+from fedlens.runs.records import Record, confidence
+from fedlens.runs.window import FADED, attack_window, lifespan, split
 
 
 def percent(share: float) -> str:
     """A fraction as a percentage with one decimal."""
     return f"{100 * share:.1f} %"
+
+
+def signed(points: float) -> str:
+    """A difference in percentage points with one decimal and its sign."""
+    return f"{points:+.1f}".replace("-", "−")
 
 
 def attack_name(experiment: Experiment) -> str:
@@ -39,26 +43,58 @@ def target_words(run: Run) -> str:
     return f"test sample {index[0]}, which is {true}, as {target}"
 
 
+def span_words(window: dict[str, int]) -> str:
+    """The rounds of a window: ``round 3``, or ``rounds 3 to 6``."""
+    first, last = window["first"], window["last"]
+    return f"round {first}" if first == last else f"rounds {first} to {last}"
+
+
 def verdict(run: Run) -> str:
-    """What the attack achieved, in plain words; empty for a run without attack."""
+    """What the attack achieved, in plain words; empty for a run without attack.
+
+    A backdoor is judged by the last round of the attack's window; what became of it afterwards is said apart.
+    """
     if run.experiment.attack is None:
         return ""
-    last = run.records[-1]
+    inside, after = split(run.records, attack_window(run.experiment, run.records))
+    last = inside[-1]
     if getattr(run.experiment.attack, "objective", "targeted") == "untargeted":
-        return f"Untargeted attack: {_accuracy_words(last)}, mean cross-entropy {last['quality']['loss']:.2f} nats."
+        when = f"after round {last['round']}, " if after else ""
+        return (
+            f"Untargeted attack: {when}{_accuracy_words(last)}, mean cross-entropy {last['quality']['loss']:.2f} nats."
+        )
     target = last["target"]
-    since = _since(run.records)
+    since = _since(inside)
     if len(run.target["index"]) == 1:
         seen_as = run.target["classes"][target["predicted"][0]]
         result = f"the target ({target_words(run)}) is classified as {seen_as}"
     else:
         result = f"{target['met']} of {len(run.target['index'])} targets are met"
-    when = f" from round {since} on" if since else f" after round {last['round']}"
+    if since is None:
+        when = f" after round {last['round']}"
+    elif after:
+        when = f" in {span_words({'first': since, 'last': last['round']})}"
+    else:
+        when = f" from round {since} on"
     words = f"{result}{when}, confidence in the target class {confidence(target):.2f}; {_accuracy_words(last)}"
-    return f"{'Success' if target['success'] else 'No success'}: {words}."
+    return f"{'Success' if target['success'] else 'No success'}: {words}.{_afterwards(inside, after)}"
 
 
-def _accuracy_words(record: dict[str, Any]) -> str:
+def _afterwards(inside: list[Record], after: list[Record]) -> str:
+    """A sentence on what the rounds `after` the window left of the backdoor, if there was one and such rounds."""
+    life = lifespan([record["target"] for record in inside], [record["target"] for record in after])
+    if life is None or life["rounds"] == 0:
+        return ""
+    if life["censored"]:
+        return f" {_rounds(life['observed'])} after the attack, the confidence has not yet been below {FADED:g}."
+    return f" {_rounds(life['rounds'])} after the attack, the confidence is below {FADED:g}."
+
+
+def _rounds(count: int) -> str:
+    return "1 round" if count == 1 else f"{count} rounds"
+
+
+def _accuracy_words(record: Record) -> str:
     """The global model's accuracy after a round, beside the benign twin's if there is one."""
     words = f"test accuracy {percent(record['quality']['accuracy'])}"
     if record["control"]:
@@ -67,7 +103,7 @@ def _accuracy_words(record: dict[str, Any]) -> str:
     return words
 
 
-def _since(records: list[dict[str, Any]]) -> int | None:
+def _since(records: list[Record]) -> int | None:
     """The round from which the target has been met to the end, if it is met at the end."""
     since = None
     for record in reversed(records):

@@ -11,8 +11,9 @@ from fedlens.errors import RunError
 from fedlens.experiment import Experiment
 from fedlens.federation.state import FederationState
 from fedlens.loading import load_experiment
+from fedlens.runs.flags import flags
 from fedlens.runs.reading import load_tables, load_tensor, read_json, read_lines
-from fedlens.runs.summary import flags, guilty_client, mean
+from fedlens.runs.records import guilt, mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,11 +90,12 @@ class Run:
         return pd.DataFrame(
             [
                 {"round": record["round"], "check": name, "client": client}
-                | {"score": score, "flagged": flagged, "guilty": client == guilty}
+                | {"score": score, "flagged": flagged, "guilty": guilty}
                 for record in self.records
-                for guilty in [guilty_client(self.experiment, record)]
                 for name, check in record["checks"].items()
-                for client, score, flagged in zip(record["cohort"], check["scores"], check["flagged"], strict=True)
+                for client, score, flagged, guilty in zip(
+                    record["cohort"], check["scores"], check["flagged"], guilt(self.experiment, record), strict=True
+                )
             ],
             columns=["round", "check", "client", "score", "flagged", "guilty"],
         )

@@ -1,57 +1,55 @@
-"""A run in a few numbers, and the reasons not to trust it."""
+"""A run in a few numbers."""
 
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Sequence
 
-from fedlens.detection.performance import performance
 from fedlens.experiment import Experiment
-from fedlens.federation.target import RESISTANT_CONFIDENCE
-
-Record = dict[str, Any]
-
-
-def mean(values: list[float]) -> float:
-    """The mean of at least one value."""
-    return sum(values) / len(values)
+from fedlens.runs.defence import defence, performances
+from fedlens.runs.flags import flags
+from fedlens.runs.records import Record, confidence, mean
+from fedlens.runs.window import attack_window, lifespan, split
 
 
-def confidence(target: Record, field: str = "confidence") -> float:
-    """The mean over the r samples of a recorded confidence."""
-    return mean(target[field])
-
-
-def guilty_client(experiment: Experiment, record: Record) -> int | None:
-    """The client that attacked in the round, if one did."""
-    return experiment.malicious if record["attack"] and record["attack"]["acted"] else None
-
-
-def summarise(experiment: Experiment, records: list[Record], paper_stop: float | None) -> Record:
-    """The result of at least one round.
+def summarise(
+    experiment: Experiment, records: list[Record], paper_stop: float | None, classes: Sequence[str]
+) -> Record:
+    """The result of at least one round; `classes` are the names of all classes.
 
     Returns:
-        ``rounds`` played; ``accuracy`` of the last model, ``best_accuracy`` and its round; ``would_stop_at``, the round
-        at which the paper's stopping rule would have ended; for the target ``confidence`` (last, best, mean over
-        rounds), ``success`` (last round) and ``successful_rounds``; the malicious model's accuracy in its first and
-        last round; ``participation``, the mean confidence in rounds with and without the malicious client, where there
-        are both; ``defence``, what became of the malicious client's updates; ``checks``, how well each of them did
-        (`fedlens.detection.performance.Performance`); the twin's figures under ``control``; and ``flags``, the reasons
-        for doubt.
+        ``rounds`` played; ``accuracy`` of the last model, ``best_accuracy`` and its round; ``hardest_hit``, the
+        ``class`` whose accuracy is farthest below the twin's after the last round, and by how many ``points``;
+        ``would_stop_at``, the round at which the paper's stopping rule would have ended.
+
+        ``window``, the rounds that the attack is judged by (`fedlens.runs.window.attack_window`), and over these:
+        ``window_accuracy`` after the last one; for the target ``confidence`` (last, best, mean), ``true_confidence``,
+        ``predicted`` and ``success`` in the last one, ``successful_rounds``, and beside them ``final_confidence``,
+        that after the run's last round; ``malicious_accuracy``, the malicious model's in the first and last one;
+        ``participation``, the mean confidence with and without the malicious client, where there are both; and
+        ``defence``, what became of its updates. ``lifespan`` is what becomes of the backdoor after the window
+        (`fedlens.runs.window.lifespan`).
+
+        ``checks``, how well each of them did (`fedlens.detection.performance.Performance`); the twin's figures, over
+        the same rounds, under ``control``; and ``flags``, the reasons for doubt.
     """
     last = records[-1]
     accuracies = [record["quality"]["accuracy"] for record in records]
-    malicious = [record["malicious"]["accuracy"] for record in records if record["malicious"] is not None]
+    window = attack_window(experiment, records)
+    inside, after = split(records, window)
+    malicious = [record["malicious"]["accuracy"] for record in inside if record["malicious"] is not None]
     summary: Record = {
         "rounds": len(records),
         "accuracy": accuracies[-1],
         "best_accuracy": max(accuracies),
         "best_round": records[accuracies.index(max(accuracies))]["round"],
+        "hardest_hit": _hardest_hit(last, classes),
         "paper_stop": paper_stop,
         "would_stop_at": _first_reaching(paper_stop, accuracies),
-        "target": _target([record["target"] for record in records]) if last["target"] else None,
+        "window": window,
+        "window_accuracy": inside[-1]["quality"]["accuracy"],
+        **(_backdoor(inside, after) if last["target"] else {"target": None, "lifespan": None}),
         "malicious_accuracy": {"first": malicious[0], "last": malicious[-1]} if malicious else None,
-        "participation": _participation(records) if last["target"] else None,
-        "defence": _defence(experiment, records),
-        "checks": _performances(experiment, records),
+        "participation": _participation(inside) if last["target"] else None,
+        "defence": defence(experiment, inside),
+        "checks": performances(experiment, records),
         "control": None,
         "flags": flags(experiment, records),
     }
@@ -60,9 +58,20 @@ def summarise(experiment: Experiment, records: list[Record], paper_stop: float |
         summary["control"] = {
             "accuracy": last["control"]["quality"]["accuracy"],
             "would_stop_at": _first_reaching(paper_stop, [control["quality"]["accuracy"] for control in beside]),
-            "target": _target([control["target"] for control in beside]),
+            "window_accuracy": inside[-1]["control"]["quality"]["accuracy"],
+            **_backdoor([record["control"] for record in inside], [record["control"] for record in after]),
         }
     return summary
+
+
+def _hardest_hit(last: Record, classes: Sequence[str]) -> Record | None:
+    """The class that lost most accuracy against the twin, if one did, and the difference in percentage points."""
+    if not last["control"]:
+        return None
+    pairs = zip(classes, last["quality"]["per_class"], last["control"]["quality"]["per_class"], strict=True)
+    differences = {name: 100 * (ours - twin) for name, ours, twin in pairs if ours is not None}
+    name = min(differences, key=differences.__getitem__)
+    return {"class": name, "points": differences[name]} if differences[name] < 0 else None
 
 
 def _participation(records: list[Record]) -> Record | None:
@@ -73,44 +82,6 @@ def _participation(records: list[Record]) -> Record | None:
     return {side: mean(values) for side, values in sides.items()} if all(sides.values()) else None
 
 
-def _defence(experiment: Experiment, records: list[Record]) -> Record | None:
-    """In how many rounds the malicious client took part, was rejected, was the only one chosen; its mean share."""
-    present = [record for record in records if record["attacker"]]
-    if not present:
-        return None
-    shares = [
-        None if record["shares"] is None else record["shares"][record["cohort"].index(experiment.malicious)]
-        for record in present
-    ]
-    known = [share for share in shares if share is not None]
-    told = [record["shares"] for record in present if record["shares"] is not None and record["skipped"] is None]
-    single = bool(told) and all(len(shares) > 1 and max(shares) == 1 for shares in told)
-    return {
-        "rounds": len(present),
-        "rejected": sum(experiment.malicious in record["rejected"] for record in present),
-        "skipped": sum(record["skipped"] is not None for record in records),
-        "chosen": sum(share == 1 for share in known) if single else None,
-        "share": mean(known) if known else None,
-    }
-
-
-def _performances(experiment: Experiment, records: list[Record]) -> dict[str, Record]:
-    """How well each of the server's checks did."""
-    return {
-        name: asdict(
-            performance(
-                (
-                    record["checks"][name]["scores"],
-                    record["checks"][name]["flagged"],
-                    [client == guilty_client(experiment, record) for client in record["cohort"]],
-                )
-                for record in records
-            )
-        )
-        for name in records[-1]["checks"]
-    }
-
-
 def _first_reaching(threshold: float | None, accuracies: list[float]) -> int | None:
     """The first round whose accuracy reaches the threshold."""
     if threshold is None:
@@ -118,42 +89,16 @@ def _first_reaching(threshold: float | None, accuracies: list[float]) -> int | N
     return next((round_ for round_, accuracy in enumerate(accuracies, 1) if accuracy >= threshold), None)
 
 
-def _target(targets: list[Record]) -> Record:
+def _backdoor(inside: list[Record], after: list[Record]) -> Record:
+    """``target`` and ``lifespan`` of the run's rounds, or of the twin's, in the attack's window and after it."""
+    targets, later = ([part["target"] for part in parts] for parts in (inside, after))
     confidences = [confidence(target) for target in targets]
-    return {
+    target = {
         "confidence": {"last": confidences[-1], "best": max(confidences), "mean": mean(confidences)},
         "true_confidence": confidence(targets[-1], "true_confidence"),
         "predicted": targets[-1]["predicted"],
         "success": targets[-1]["success"],
         "successful_rounds": sum(target["success"] for target in targets),
+        "final_confidence": confidence([*targets, *later][-1]),
     }
-
-
-def flags(experiment: Experiment, records: list[Record]) -> list[str]:
-    """Why the result of an attack may mean less than it seems."""
-    attack, last = experiment.attack, records[-1]
-    if attack is None:
-        return []
-    found = []
-    if last["control"] is None:
-        found.append("no control: nobody knows whether the clean model gets the target right")
-    else:
-        target = last["control"]["target"]
-        wrong = sum(value < RESISTANT_CONFIDENCE for value in target["true_confidence"])
-        if wrong:
-            least = RESISTANT_CONFIDENCE
-            which = "the target" if len(target["predicted"]) == 1 else f"{wrong} of {len(target['predicted'])} targets"
-            found.append(
-                f"the control errs too: without attack {which} is not classified right with confidence {least}"
-            )
-    if not any(record["attacker"] for record in records):
-        found.append("the malicious client was never chosen")
-    elif not any(record["attack"] and record["attack"]["acted"] for record in records):
-        found.append("the malicious client never acted")
-    if (share := 1 / experiment.clients) > 0.1:
-        found.append(f"one client in {experiment.clients} is malicious ({share:.0%}); above 10 % is rarely realistic")
-    if attack.omniscient:
-        found.append("the attack is omniscient: it sees the other clients' updates")
-    if getattr(experiment.aggregation, "f", None) == 1:
-        found.append("oracle f: the rule is told the true number of attackers, f = 1")
-    return found
+    return {"target": target, "lifespan": lifespan(targets, later)}

@@ -1,0 +1,41 @@
+"""What the server's rule and checks made of the malicious client over a run."""
+
+from dataclasses import asdict
+
+from fedlens.detection.performance import performance
+from fedlens.experiment import Experiment
+from fedlens.runs.records import Record, guilt, mean
+
+
+def defence(experiment: Experiment, records: list[Record]) -> Record | None:
+    """In how many rounds the malicious client took part, was rejected, was the only one chosen; its mean share."""
+    present = [record for record in records if record["attacker"]]
+    if not present:
+        return None
+    shares = [
+        None if record["shares"] is None else record["shares"][record["cohort"].index(experiment.malicious)]
+        for record in present
+    ]
+    known = [share for share in shares if share is not None]
+    told = [record["shares"] for record in present if record["shares"] is not None and record["skipped"] is None]
+    single = bool(told) and all(len(shares) > 1 and max(shares) == 1 for shares in told)
+    return {
+        "rounds": len(present),
+        "rejected": sum(experiment.malicious in record["rejected"] for record in present),
+        "skipped": sum(record["skipped"] is not None for record in records),
+        "chosen": sum(share == 1 for share in known) if single else None,
+        "share": mean(known) if known else None,
+    }
+
+
+def performances(experiment: Experiment, records: list[Record]) -> dict[str, Record]:
+    """How well each of the server's checks did, by its name."""
+    return {
+        name: asdict(
+            performance(
+                (record["checks"][name]["scores"], record["checks"][name]["flagged"], guilt(experiment, record))
+                for record in records
+            )
+        )
+        for name in records[-1]["checks"]
+    }

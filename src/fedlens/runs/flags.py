@@ -1,0 +1,66 @@
+"""Red flags: why the result of an attack may mean less than it seems."""
+
+from fedlens.experiment import Experiment
+from fedlens.federation.target import RESISTANT_CONFIDENCE
+from fedlens.runs.records import Record
+
+LARGE_SHARE = 0.1
+"""Above this share of malicious clients an attack is rarely realistic."""
+
+
+def flags(experiment: Experiment, records: list[Record]) -> list[str]:
+    """The reasons to doubt the result of at least one round, the gravest first; none without attack."""
+    if experiment.attack is None:
+        return []
+    found = (
+        _control(records[-1]),
+        _acting(records),
+        _share(experiment),
+        "the attack is omniscient: it sees the other clients' updates" if experiment.attack.omniscient else None,
+        _oracle(experiment),
+        _repetition(experiment),
+    )
+    return [flag for flag in found if flag is not None]
+
+
+def _control(last: Record) -> str | None:
+    """No control, or one that errs."""
+    if last["control"] is None:
+        return "no control: nobody knows whether the clean model gets the target right"
+    target = last["control"]["target"]
+    wrong = sum(value < RESISTANT_CONFIDENCE for value in target["true_confidence"])
+    if not wrong:
+        return None
+    which = "the target" if len(target["predicted"]) == 1 else f"{wrong} of {len(target['predicted'])} targets"
+    least = RESISTANT_CONFIDENCE
+    return f"the control errs too: without attack {which} is not classified right with confidence {least}"
+
+
+def _acting(records: list[Record]) -> str | None:
+    """No attack, in spite of the description."""
+    if not any(record["attacker"] for record in records):
+        return "the malicious client was never chosen"
+    if not any(record["attack"] and record["attack"]["acted"] for record in records):
+        return "the malicious client never acted"
+    return None
+
+
+def _share(experiment: Experiment) -> str | None:
+    """Few clients, so that one is many."""
+    share = 1 / experiment.clients
+    if share <= LARGE_SHARE:
+        return None
+    return f"one client in {experiment.clients} is malicious ({share:.0%}); above 10 % is rarely realistic"
+
+
+def _oracle(experiment: Experiment) -> str | None:
+    """A rule that knows what no server knows."""
+    told = getattr(experiment.aggregation, "f", None) == 1
+    return "oracle f: the rule is told the true number of attackers, f = 1" if told else None
+
+
+def _repetition(experiment: Experiment) -> str:
+    """A run has one seed always, and often one target; an untargeted attack has none to repeat."""
+    targeted = getattr(experiment.attack, "objective", "targeted") == "targeted"
+    what = "one seed and one target" if targeted and experiment.target.r == 1 else "one seed"
+    return f"{what}: repeat it with `fedlens sweep`"

@@ -1,0 +1,28 @@
+"""What is read off a recorded round: means over the r samples, and who attacked."""
+
+from typing import Any
+
+from fedlens.experiment import Experiment
+
+Record = dict[str, Any]
+
+
+def mean(values: list[float]) -> float:
+    """The mean of at least one value."""
+    return sum(values) / len(values)
+
+
+def confidence(target: Record, field: str = "confidence") -> float:
+    """The mean over the r samples of a recorded confidence."""
+    return mean(target[field])
+
+
+def guilty_client(experiment: Experiment, record: Record) -> int | None:
+    """The client that attacked in the round, if one did."""
+    return experiment.malicious if record["attack"] and record["attack"]["acted"] else None
+
+
+def guilt(experiment: Experiment, record: Record) -> list[bool]:
+    """Which clients of the round's cohort attacked, in the cohort's order."""
+    guilty = guilty_client(experiment, record)
+    return [client == guilty for client in record["cohort"]]

@@ -1,0 +1,90 @@
+"""Every red flag, on records made by hand."""
+
+from typing import Any
+
+import pytest
+from recorded import ATTACKED, control, record
+
+from fedlens.aggregation.krum import Krum
+from fedlens.aggregation.mean import Mean
+from fedlens.attacks.attack import Attack
+from fedlens.attacks.explicit import ExplicitBoosting
+from fedlens.experiment import Experiment
+from fedlens.federation.target import Target
+from fedlens.runs.flags import flags
+
+SOUND = [record(1, [1, 4, 5], control=control(0.1))]
+REPEAT = "one seed and one target: repeat it with `fedlens sweep`"
+
+
+def attacked(**changes: Any) -> Experiment:
+    return Experiment(**{"clients": 10, "attack": ExplicitBoosting(boost=2, client=4), **changes})
+
+
+def test_of_a_sound_run_only_its_repetition_is_asked_for() -> None:
+    assert flags(ATTACKED, SOUND) == [REPEAT]
+
+
+def test_a_run_without_attack_has_none() -> None:
+    assert flags(Experiment(), [record(1, [1, 2, 3])]) == []
+
+
+def test_no_control() -> None:
+    found = flags(ATTACKED, [record(1, [1, 4, 5])])
+    assert found == ["no control: nobody knows whether the clean model gets the target right", REPEAT]
+
+
+def test_the_control_errs_in_its_last_round() -> None:
+    wrong, right = control(0.6, 0.49), control(0.1, 0.5)
+    errs = "the control errs too: without attack the target is not classified right with confidence 0.5"
+    records = [record(number, [1, 4, 5], control=beside) for number, beside in enumerate([right, wrong], 1)]
+    assert flags(ATTACKED, records) == [errs, REPEAT]
+    assert flags(ATTACKED, records[::-1]) == [REPEAT]
+    several = control(0.1)
+    several["target"] |= {"true_confidence": [0.3, 0.9, 0.4], "predicted": [0, 1, 0]}
+    (found, _) = flags(attacked(target=Target(r=3)), [record(1, [1, 4, 5], control=several)])
+    assert found.startswith("the control errs too: without attack 2 of 3 targets is not")
+
+
+def test_an_attack_that_did_not_take_place() -> None:
+    absent = record(1, [1, 2, 3], control=control(0.1))
+    waiting = record(2, [1, 4, 3], control=control(0.1), attack={"acted": False})
+    assert flags(ATTACKED, [absent]) == ["the malicious client was never chosen", REPEAT]
+    assert flags(ATTACKED, [absent, waiting]) == ["the malicious client never acted", REPEAT]
+
+
+@pytest.mark.parametrize(("clients", "words"), [(9, "one client in 9 is malicious (11%)"), (10, None), (100, None)])
+def test_a_share_of_attackers_above_ten_per_cent(clients: int, words: str | None) -> None:
+    found = [flag for flag in flags(attacked(clients=clients), SOUND) if "malicious" in flag]
+    assert found == ([] if words is None else [f"{words}; above 10 % is rarely realistic"])
+
+
+def test_a_rule_that_is_told_the_number_of_attackers() -> None:
+    def found(rule: Any) -> list[str]:
+        return [flag for flag in flags(attacked(aggregation=rule), SOUND) if "oracle" in flag]
+
+    assert found(Krum(f=1)) == ["oracle f: the rule is told the true number of attackers, f = 1"]
+    assert found(Krum(f=2)) == found(Mean()) == []
+
+
+class Omniscient(Attack):
+    omniscient = True
+
+
+def test_an_omniscient_attack() -> None:
+    words = "the attack is omniscient: it sees the other clients' updates"
+    assert flags(attacked(attack=Omniscient(client=4)), SOUND) == [words, REPEAT]
+
+
+@pytest.mark.parametrize(
+    ("changes", "what"),
+    [
+        ({}, "one seed and one target"),
+        ({"target": Target(index=(7,))}, "one seed and one target"),
+        ({"target": Target(r=2)}, "one seed"),
+        ({"target": Target(index=(7, 8))}, "one seed"),
+        ({"attack": ExplicitBoosting(client=4, objective="untargeted")}, "one seed"),
+    ],
+)
+def test_one_seed_and_one_target(changes: dict[str, Any], what: str) -> None:
+    assert flags(attacked(**changes), SOUND) == [f"{what}: repeat it with `fedlens sweep`"]

@@ -1,0 +1,78 @@
+"""The window of an attack, and the life of its backdoor, in records made by hand."""
+
+from typing import Any
+
+import pytest
+from recorded import ATTACKED, record
+
+from fedlens.attacks.explicit import ExplicitBoosting
+from fedlens.experiment import Experiment
+from fedlens.runs.window import attack_window, lifespan, split
+
+SIX = [record(number, [1, 4, 5]) for number in range(1, 7)]
+
+
+def windowed(**window: int) -> Experiment:
+    return Experiment(attack=ExplicitBoosting(client=4, **window))
+
+
+@pytest.mark.parametrize(
+    ("window", "played"),
+    [
+        ({}, (1, 6)),
+        ({"delay": 1}, (1, 6)),
+        ({"delay": 3}, (3, 6)),
+        ({"until": 5}, (1, 4)),
+        ({"delay": 2, "until": 4}, (2, 3)),
+        ({"delay": 5, "until": 6}, (5, 5)),
+        ({"delay": 4, "until": 7}, (4, 6)),
+        ({"delay": 4, "until": 20}, (4, 6)),
+        ({"delay": 6}, (6, 6)),
+    ],
+)
+def test_the_window_as_played(window: dict[str, int], played: tuple[int, int]) -> None:
+    first, last = played
+    found = attack_window(windowed(**window), SIX)
+    assert found == {"first": first, "last": last}
+    inside, after = split(SIX, found)
+    assert [part["round"] for part in inside] == list(range(first, last + 1))
+    assert [part["round"] for part in after] == list(range(last + 1, 7))
+
+
+def test_a_window_is_there_in_rounds_that_the_malicious_client_misses() -> None:
+    assert attack_window(ATTACKED, [record(1, [1, 2, 3]), record(2, [1, 4, 5])]) == {"first": 1, "last": 2}
+
+
+@pytest.mark.parametrize("experiment", [Experiment(), windowed(delay=7)])
+def test_without_a_window_all_rounds_count(experiment: Experiment) -> None:
+    assert attack_window(experiment, SIX) is None
+    assert split(SIX, None) == (SIX, [])
+
+
+def targets(*confidences: float) -> list[dict[str, Any]]:
+    return [{"confidence": [value]} for value in confidences]
+
+
+@pytest.mark.parametrize(
+    ("inside", "after", "rounds", "area"),
+    [
+        ((0.2, 0.9), (0.75, 0.5, 0.25, 0.125), 3, 1.625),
+        ((0.9,), (0.25, 0.75), 1, 1.0),
+        ((0.9, 0.49), (0.75, 0.25), 0, 1.0),
+        ((0.9,), (0.75, 0.5), None, 1.25),
+    ],
+)
+def test_a_backdoor_lives_until_its_confidence_is_below_a_half(
+    inside: tuple[float, ...], after: tuple[float, ...], rounds: int | None, area: float
+) -> None:
+    expected = {"rounds": rounds, "censored": rounds is None, "area": area, "observed": len(after)}
+    assert lifespan(targets(*inside), targets(*after)) == expected
+
+
+def test_the_mean_over_the_samples_decides() -> None:
+    found = lifespan(targets(0.9), [{"confidence": [1.0, 0.25]}, {"confidence": [0.5, 0.25]}])
+    assert found == {"rounds": 2, "censored": False, "area": 1.0, "observed": 2}
+
+
+def test_no_lifespan_where_the_window_ends_with_the_run() -> None:
+    assert lifespan(targets(0.9), []) is None
