@@ -1,3 +1,4 @@
+from dataclasses import replace
 from math import isnan
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from small import small
 
 import fedlens
 from fedlens.report.canvas import SHADING
-from fedlens.report.metrics import metrics_of_interest
+from fedlens.report.metrics import WINDOW_END, metrics_of_interest
 
 
 def labels(panel: Axes) -> set[str]:
@@ -70,6 +71,22 @@ def test_shading_begins_with_a_delayed_attack(tmp_path: Path) -> None:
     assert not any(map(isnan, line(figure.axes[0], "malicious model's accuracy").values()))
 
 
+def broken(panel: Axes) -> list[float]:
+    return [float(line.get_xdata()[0]) for line in panel.get_lines() if line.get_label() == WINDOW_END]
+
+
+def test_the_end_of_a_window_is_marked_where_the_run_goes_on(windowed: fedlens.Run, attacked: fedlens.Run) -> None:
+    figure = metrics_of_interest([windowed])
+    twin, ours = figure.axes
+    assert broken(ours) == [4.5]
+    assert not broken(twin)
+    assert WINDOW_END in legend(figure)
+    assert not broken(metrics_of_interest([attacked]).axes[1])
+    attack = {"name": "explicit-boosting", "step_cap": 105, "delay": 2, "until": 7}
+    to_the_end = replace(windowed, experiment=small(fraction=0.5, rounds=6, attack=attack))
+    assert not broken(metrics_of_interest([to_the_end]).axes[1])
+
+
 def test_several_runs_have_a_panel_each_with_the_twin_in_broken_lines(
     attacked: fedlens.Run, plain: fedlens.Run
 ) -> None:
@@ -92,3 +109,16 @@ def test_red_flags_stand_in_the_figure(attacked: fedlens.Run, checked: fedlens.R
     for runs in ([checked], [attacked, checked]):
         written = [text.get_text() for panel in metrics_of_interest(runs).axes for text in panel.texts]
         assert any("no control" in text for text in written)
+
+
+def test_red_flags_stand_below_their_panels_and_above_the_legend(attacked: fedlens.Run, checked: fedlens.Run) -> None:
+    figure = metrics_of_interest([attacked, checked, attacked, checked])
+    figure.draw_without_rendering()
+    legend_top = figure.legends[0].get_window_extent().y1
+    for panel, below in zip(figure.axes[:4], [figure.axes[3], None, None, None], strict=True):
+        (words,) = panel.texts
+        assert words.get_text().startswith("Red flag: ")
+        box = words.get_window_extent()
+        assert box.y1 < panel.xaxis.label.get_window_extent().y0
+        assert box.x1 <= panel.get_window_extent().x1
+        assert box.y0 > (legend_top if below is None else below.title.get_window_extent().y1)

@@ -2,11 +2,12 @@
 
 Accuracy of the global and of the malicious model, and the global model's confidence in the target and in the true
 class. Where the malicious client attacks in some rounds only, these are shaded, and its model's accuracy is a line only
-where it was chosen in rounds that follow each other.
+where it was chosen in rounds that follow each other. A broken line marks the end of the attack's window, if the run
+goes on after it.
 """
 
 from collections.abc import Sequence
-from textwrap import fill
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fedlens.report.canvas import (
@@ -14,6 +15,7 @@ from fedlens.report.canvas import (
     BLACK,
     BLUE,
     GREEN,
+    MALICIOUS,
     VERMILION,
     legend_below,
     plain,
@@ -25,10 +27,18 @@ from fedlens.report.canvas import (
 )
 from fedlens.report.words import attack_name, target_words
 from fedlens.runs.load import Run
+from fedlens.runs.window import attack_window
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+WINDOW_END = "end of the attack's window"
+LETTERS = 78
+"""How many letters of a red flag stand beside each other below a panel."""
+LINE = 0.125
+"""The height of such a line, in inches."""
 
 
 class Style(NamedTuple):
@@ -57,16 +67,15 @@ def metrics_of_interest(runs: Sequence[Run]) -> "Figure":
         panels[0].set_title("without attack (benign twin)")
         _draw(panels[1], runs[0], "")
         panels[1].set_title(plain(attack_name(runs[0].experiment)))
-        _warn(panels[1], runs[0])
         figure.suptitle(f"{run_name(runs[0])}: {plain(target_words(runs[0]))}", fontsize="medium")
     else:
         for panel, run in zip(panels, runs, strict=True):
             _draw(panel, run, "")
             _draw_twin(panel, run)
             panel.set_title(run_title(run))
-            _warn(panel, run)
     for panel in panels[::ACROSS]:
         panel.set_ylabel("accuracy or confidence")
+    _warn(figure, panels[-1:] if alone else panels, runs)
     legend_below(figure, panels)
     return figure
 
@@ -91,8 +100,16 @@ def _draw(panel: "Axes", run: Run, prefix: str) -> None:
         )
     if not prefix and run.experiment.attack is not None:
         shade_attacks(panel, run)
+        _mark_end(panel, run)
     panel.set_ylim(-0.05, 1.05)
     rounds_axis(panel, run)
+
+
+def _mark_end(panel: "Axes", run: Run) -> None:
+    """Mark where the attack's window ends before the run does; the last shaded round may come earlier."""
+    window = attack_window(run.experiment, run.records)
+    if window is not None and window["last"] < run.records[-1]["round"]:
+        panel.axvline(window["last"] + 0.5, color=MALICIOUS, linestyle="--", linewidth=1.2, label=WINDOW_END)
 
 
 def _draw_twin(panel: "Axes", run: Run) -> None:
@@ -112,8 +129,12 @@ def _draw_twin(panel: "Axes", run: Run) -> None:
         panel.plot(run.rounds["round"], values, label=label, **look)
 
 
-def _warn(panel: "Axes", run: Run) -> None:
-    """Write the reasons for doubt into the panel."""
-    if run.flags:
-        words = "\n".join(fill(f"Red flag: {flag}", 50) for flag in run.flags)
-        panel.text(0.02, 0.5, words, transform=panel.transAxes, color="#B00000", fontsize="x-small", va="center")
+def _warn(figure: "Figure", panels: Sequence["Axes"], runs: Sequence[Run]) -> None:
+    """Write the reasons for doubt below each panel, where they hide no line, and make room for them."""
+    found = [[line for flag in run.flags for line in wrap(f"Red flag: {flag}", LETTERS)] for run in runs]
+    for panel, lines in zip(panels, found, strict=True):
+        place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "annotation_clip": False}
+        look: dict[str, Any] = {"color": "#B00000", "fontsize": 7, "va": "top"}
+        panel.annotate("\n".join(lines), (0, 0), (0, -34), **place, **look)
+    rows = [max(map(len, found[start : start + ACROSS])) for start in range(0, len(found), ACROSS)]
+    figure.set_figheight(figure.get_figheight() + LINE * sum(rows))
