@@ -72,6 +72,9 @@ def test_show_and_plot(capsys: pytest.CaptureFixture[str]) -> None:
     assert "3 test samples" in out
     assert "delay" in out
     assert re.search(r"\d of 3", out)
+    assert "after round 2" in out
+    assert "accuracy in class" in out
+    assert "Red flag: one seed: repeat it with `fedlens sweep`" in out
     for name in ("two.png", "two.svg", "two.pdf"):
         assert call(capsys, "plot", "runs/small", "runs/small-2", "-o", name)[0] == 0
         assert Path(name).stat().st_size > 1000

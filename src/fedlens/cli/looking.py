@@ -10,6 +10,7 @@ from fedlens.cli.shared import SOURCE, DataDir, Options, out, print_flags
 
 def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.")]) -> None:
     """Print a run: what it was, every round, the result."""
+    from fedlens.report.classes import classes_table
     from fedlens.report.tables import rounds_table, summary_table
     from fedlens.report.words import attack_name, headline, target_words, verdict
     from fedlens.runs.load import load_run
@@ -18,6 +19,7 @@ def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's direc
     out.print(f"[bold]{attack_name(found.experiment)}[/bold]: {headline(found.experiment)}", soft_wrap=True)
     out.print(f"target: {target_words(found)}", markup=False, soft_wrap=True)
     out.print(rounds_table(found))
+    out.print(classes_table(found))
     print_flags(found)
     if found.summary is None:
         played, wanted = len(found.records), found.experiment.rounds
