@@ -49,6 +49,23 @@ def test_iid_deals_every_sample_once_in_equal_parts(case: tuple[Tensor, int], ad
     assert shards.sizes.max() - shards.sizes.min() <= 1
 
 
+def test_fewer_samples_are_the_first_of_all() -> None:
+    labels = torch.zeros(100, dtype=torch.int64)
+    every, some = (Iid(samples=samples).split(labels, 4, ROOT) for samples in (None, 20))
+    assert some.sizes.tolist() == [5] * 4
+    assert some.order.tolist() == every.order[:20].tolist()
+    assert some.class_counts(labels, 1).sum() == 20
+
+
+@pytest.mark.parametrize(
+    ("samples", "words"),
+    [(101, "partition.samples: 101 asked for, but there are only 100"), (3, "4 clients cannot share 3 samples")],
+)
+def test_samples_that_cannot_be_dealt(samples: int, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        Iid(samples=samples).split(torch.zeros(100, dtype=torch.int64), 4, ROOT)
+
+
 @given(many_labels, st.integers(1, 5), st.floats(0.5, 1e6), addresses)
 def test_dirichlet_deals_every_sample_once(labels: Tensor, clients: int, alpha: float, address: Address) -> None:
     shards = Dirichlet(alpha=alpha).split(labels, clients, address)

@@ -1,4 +1,4 @@
-"""How the training samples are dealt to the clients: every sample to exactly one, at least one to each.
+"""How the training samples are dealt to the clients: every sample to one at most, at least one to each.
 
 `Iid` is the paper's setting (Bhagoji et al., arXiv 1811.12470). `Dirichlet` skews the labels: for each class c the
 clients' shares are drawn as q_c ~ Dir(α·1_K), and the samples of c are dealt in these shares. This variant is that of
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, PositiveInt
 from torch import Tensor
 
 from fedlens.config import Config
@@ -29,7 +29,7 @@ class Shards:
     """Which samples each client holds: client i has ``order[offsets[i]:offsets[i + 1]]``.
 
     Attributes:
-        order: indices of all samples, each exactly once, ``[n]``, int64.
+        order: indices of the samples that are dealt, each once, ``[n]``, int64.
         offsets: where each client's part of `order` begins, and the end, ``[K + 1]``, int64.
     """
 
@@ -86,14 +86,21 @@ class Partition(Config):
 class Iid(Partition):
     """Every client gets a uniform sample; sizes differ by at most one.
 
-    The samples are shuffled and cut, and nothing is left over.
+    The samples are shuffled and cut, and nothing is left over unless fewer are asked for.
+
+    Attributes:
+        samples: how many samples are dealt in all, so that shards can be made smaller; by default every one.
     """
+
+    samples: PositiveInt | None = None
 
     def split(self, labels: Tensor, clients: int, address: Address) -> Shards:
         """Deal the samples; see `Partition.split`."""
-        samples = len(labels)
+        samples = len(labels) if self.samples is None else self.samples
+        if samples > len(labels):
+            raise DataError(f"partition.samples: {samples:,} asked for, but there are only {len(labels):,}")
         _check(samples, clients)
-        order = address.at("iid").generator().permutation(samples)
+        order = address.at("iid").generator().permutation(len(labels))[:samples]
         offsets = np.arange(clients + 1, dtype=np.int64) * samples // clients
         return Shards(torch.from_numpy(order), torch.from_numpy(offsets))
 
