@@ -1,0 +1,178 @@
+"""Many runs as one tidy table: sweeps' tables and single runs side by side, a row for each run and round.
+
+A sweep's ``rounds.parquet`` has columns for the options that vary in it. Single runs get columns for the options that
+differ between them, called as in YAML (``aggregation``, ``attack.boost``). An option that a source has no column for
+is looked up in its experiments, so that sweeps over different options can be compared.
+"""
+
+from collections.abc import Callable, Sequence, Set
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fedlens.config import nearest
+from fedlens.errors import ConfigError, DamagedRunError, RunError
+from fedlens.experiment import Experiment
+from fedlens.loading import load_experiment
+from fedlens.runs.flat import Value, flattened, value_of
+from fedlens.runs.load import load_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLE = "rounds.parquet"
+PATH = "path"
+ALWAYS = ("cell", "seed", "target.draw", "target_index", "round")
+"""Columns that every sweep's table has."""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Runs to be compared.
+
+    Attributes:
+        table: a row for each run and round: ``cell`` (the run), ``path`` (where it was found), the options in `fields`,
+            ``seed``, ``target_index``, and the columns of `fedlens.runs.load.Run.rounds`.
+        remarks: what should be known about it, in sentences.
+    """
+
+    table: "pd.DataFrame"
+    remarks: tuple[str, ...]
+
+    @property
+    def fields(self) -> list[str]:
+        """The columns that say what was run, not what came of it."""
+        return [column for column in self.table.columns if is_field(column)]
+
+    @property
+    def varying(self) -> list[str]:
+        """The options that vary, but for the seed and the target, over which means are taken."""
+        fields = [name for name in self.fields if name not in {PATH, "seed", "target_index"}]
+        fields = [name for name in fields if name.partition(".")[0] != "target"]
+        return [name for name in fields if self.table[name].nunique(dropna=False) > 1]
+
+
+def is_field(column: str) -> bool:
+    """Whether a column says what was run: an option by its dotted name, the target's samples, or the path."""
+    return column.partition(".")[0] in Experiment.model_fields or column in {PATH, "target_index"}
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A sweep or a run: its table, and the experiment of each of its cells."""
+
+    path: Path
+    table: "pd.DataFrame"
+    experiment: Callable[[str], Experiment]
+
+
+def collect(paths: Sequence[Path], wanted: Set[str] = frozenset()) -> Collection:
+    """The runs and the sweeps in `paths`, each run once.
+
+    Args:
+        paths: directories of runs and of sweeps.
+        wanted: options that there shall be columns for in any case.
+
+    Raises:
+        ConfigError: an option that is wanted does not exist.
+        RunError: nothing is in one of the paths, or its files are damaged.
+    """
+    import pandas as pd
+
+    sweeps, runs, remarks = [], [], []
+    for path in paths:
+        if (path / "experiment.yaml").is_file():
+            source, remark = _run(path)
+            runs.append(source)
+            remarks += remark
+        else:
+            sweeps.append(_sweep(path))
+    fields = {name: None for source in sweeps for name in source.table.columns if is_field(name)}
+    fields |= dict.fromkeys(_differing([source.experiment("") for source in runs]))
+    fields |= dict.fromkeys(name for name in wanted if name not in {PATH, "target_index"})
+    for name in fields:
+        remarks += _complete([*sweeps, *runs], name, required=name in wanted)
+    sources = [source for path in paths for source in (*sweeps, *runs) if source.path == path]
+    table = pd.concat([source.table.dropna(axis=1, how="all") for source in sources], ignore_index=True)
+    names = dict.fromkeys(name for source in sources for name in source.table.columns)
+    table = table.reindex(columns=["cell", PATH, *(name for name in names if name not in {"cell", PATH})])
+    again = table.duplicated(["cell", "round"])
+    if again.any():
+        remarks.append(f"{table['cell'][again].nunique()} of the runs are there more than once; each counts once")
+    return Collection(table[~again].reset_index(drop=True), tuple(remarks))
+
+
+def _sweep(path: Path) -> _Source:
+    """The sweep in a directory."""
+    import pandas as pd
+
+    file = path / TABLE
+    if not file.is_file():
+        unfinished = (path / "sweep.yaml").is_file()
+        why = f"this sweep has no {TABLE} yet" if unfinished else f"neither a run nor a sweep is there ({TABLE})"
+        raise RunError(f"{path}: {why}")
+    try:
+        table = pd.read_parquet(file)
+    except (OSError, ValueError) as error:
+        raise DamagedRunError(f"{file}: cannot be read ({error})") from error
+    if missing := [name for name in ALWAYS if name not in table.columns]:
+        raise DamagedRunError(f"{file}: lacks the columns {', '.join(missing)}")
+    if table.empty:
+        raise RunError(f"{file}: no run of this sweep is complete yet")
+    table.insert(1, PATH, str(path))
+
+    @cache
+    def experiment(cell: str) -> Experiment:
+        described = path / "cells" / cell / "experiment.yaml"
+        if not described.is_file():
+            raise ConfigError(f"{described} is missing, which would tell")
+        return load_experiment(str(described))
+
+    return _Source(path, table, experiment)
+
+
+def _run(path: Path) -> tuple[_Source, list[str]]:
+    """The run in a directory, and what should be known about it."""
+    run = load_run(path)
+    table, experiment = run.rounds.copy(), run.experiment
+    head: dict[str, Value] = {"cell": experiment.identity(), PATH: str(path), "seed": experiment.seed}
+    head |= {"target.draw": experiment.target.draw, "target_index": " ".join(map(str, run.target["index"]))}
+    for place, (name, value) in enumerate(head.items()):
+        table.insert(place, name, value)
+    played = f"{path} is not finished: {len(run.records)} of {experiment.rounds} rounds"
+    return _Source(path, table, lambda _: experiment), [] if run.summary else [played]
+
+
+def _differing(experiments: Sequence[Experiment]) -> list[str]:
+    """The options of which there are several values; one that only some of the experiments have is no such."""
+    flat = [flattened(experiment) for experiment in experiments]
+    names = dict.fromkeys(name for values in flat for name in values)
+    return [name for name in names if len({values[name] for values in flat if name in values}) > 1]
+
+
+def _complete(sources: Sequence[_Source], name: str, required: bool) -> list[str]:
+    """Give each of `sources` the column `name`; a remark where that is impossible, unless it is `required`."""
+    remarks, somewhere = [], False
+    for source in sources:
+        if name in source.table.columns:
+            somewhere = True
+            continue
+        try:
+            values = {cell: value_of(source.experiment(cell), name) for cell in _cells(source)}
+        except ConfigError as error:
+            if required:
+                known = set(filter(is_field, source.table.columns))
+                raise ConfigError(f"{name}: no such column; {nearest(name, known)} ({error})") from None
+            remarks.append(f"{source.path}: nothing is recorded there of {name}")
+            continue
+        somewhere |= any(value is not None for value in values.values())
+        source.table[name] = source.table["cell"].map(values.get).astype(object)
+    if required and not somewhere:
+        known = {option for source in sources for option in flattened(source.experiment(_cells(source)[0]))}
+        raise ConfigError(f"{name}: no run has this option; {nearest(name, known)}")
+    return remarks
+
+
+def _cells(source: _Source) -> list[str]:
+    return list(source.table["cell"].unique())

@@ -1,0 +1,119 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from small import small
+from sweeps import sweep
+
+import fedlens
+from fedlens.errors import ConfigError, DamagedRunError, RunError
+from fedlens.runs.collect import collect
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Three runs that differ in the boosting factor, in the seed, and in nothing but their names."""
+    folder = tmp_path_factory.mktemp("runs")
+    boosts = {"two": 2, "five": 5, "again": 2}
+    for name, boost in boosts.items():
+        attack = {"name": "explicit-boosting", "boost": boost, "step_cap": 5}
+        fedlens.run(small(rounds=2, attack=attack, name=name, seed=int(name == "five")), folder / name, engine="serial")
+    return [folder / name for name in boosts]
+
+
+def test_a_sweep_is_its_table(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "rules", {"aggregation": ["mean", "krum(f=1)"], "attack.boost": [2, 5]})
+    found = collect([path])
+    written = pd.read_parquet(path / "rounds.parquet")
+    pd.testing.assert_frame_equal(found.table[written.columns], written.astype({"attack_reason": float}))
+    assert set(found.table["path"]) == {str(path)}
+    assert found.fields == ["path", "aggregation", "attack.boost", "seed", "target.draw", "target_index"]
+    assert found.varying == ["aggregation", "attack.boost"]
+    assert not found.remarks
+
+
+def test_single_runs_have_columns_for_what_differs(runs: list[Path]) -> None:
+    found = collect(runs[:2])
+    assert found.varying == ["attack.boost"]
+    shown = found.table.groupby("path", sort=False)[["attack.boost", "seed", "target.draw"]].first()
+    assert shown.to_numpy().tolist() == [[2, 0, 0], [5, 1, 0]]
+    for path in runs[:2]:
+        run = fedlens.load_run(path)
+        mine = found.table[found.table["path"] == str(path)]
+        assert mine["confidence"].tolist() == run.rounds["confidence"].tolist()
+        assert set(mine["target_index"]) == {str(run.target["index"][0])}
+
+
+def test_what_is_wanted_has_a_column_though_it_does_not_vary(runs: list[Path]) -> None:
+    assert set(collect(runs[:1], {"aggregation"}).table["aggregation"]) == {"mean"}
+    assert set(collect(runs[:2], {"attack"}).table["attack"]) == {
+        "explicit-boosting(boost=2, step_cap=5)",
+        "explicit-boosting(boost=5, step_cap=5)",
+    }
+
+
+def test_a_run_that_is_there_twice_counts_once(runs: list[Path]) -> None:
+    found = collect([runs[0], runs[2], runs[0]])
+    assert len(found.table) == 2
+    assert found.remarks == ("1 of the runs are there more than once; each counts once",)
+
+
+def test_an_unfinished_run_counts_and_is_told(runs: list[Path], tmp_path: Path) -> None:
+    for name in ("experiment.yaml", "target.json"):
+        (tmp_path / name).write_text((runs[0] / name).read_text())
+    (tmp_path / "rounds.jsonl").write_text((runs[0] / "rounds.jsonl").read_text().splitlines(keepends=True)[0])
+    found = collect([tmp_path])
+    assert found.table["round"].tolist() == [1]
+    assert found.remarks == (f"{tmp_path} is not finished: 1 of 2 rounds",)
+
+
+def test_what_one_sweep_has_no_column_for_is_looked_up_in_its_runs(tmp_path: Path, runs: list[Path]) -> None:
+    rules = sweep(tmp_path / "rules", {"aggregation": ["mean", "median"]})
+    boosts = sweep(tmp_path / "boosts", {"attack.boost": [2, 5]}, seeds=1, targets=1)
+    table = pd.read_parquet(boosts / "rounds.parquet")
+    for cell in set(table["cell"]):
+        described = boosts / "cells" / cell
+        described.mkdir(parents=True)
+        (described / "experiment.yaml").write_text(yaml.safe_dump(small(aggregation="median", attack=None).describe()))
+    found = collect([rules, boosts, runs[1]])
+    rule = found.table.groupby("path", sort=False)["aggregation"].unique().map(list)
+    assert rule.tolist() == [["mean", "median"], ["median"], ["mean"]]
+    boost = found.table.groupby("path", sort=False)["attack.boost"].unique().map(list)
+    assert boost.tolist()[1:] == [[2, 5], [5]]
+    assert found.table[found.table["path"] == str(rules)]["attack.boost"].isna().all()
+    assert found.remarks == (f"{rules}: nothing is recorded there of attack.boost",)
+
+
+def test_paths_come_in_their_order(tmp_path: Path, runs: list[Path]) -> None:
+    path = sweep(tmp_path / "sweep", {"attack.boost": [3]})
+    order = [runs[1], path, runs[0]]
+    assert list(collect(order).table["path"].unique()) == list(map(str, order))
+
+
+def test_an_unknown_option(tmp_path: Path, runs: list[Path]) -> None:
+    with pytest.raises(ConfigError, match=r"attack\.bost: no run has this option; did you mean attack\.boost\?"):
+        collect(runs[:2], {"attack.bost"})
+    with pytest.raises(ConfigError, match=r"agregation: no such column; did you mean aggregation\?"):
+        collect([sweep(tmp_path / "sweep", {"aggregation": ["mean", "median"]})], {"agregation"})
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"nowhere: neither a run nor a sweep is there"):
+        collect([tmp_path / "nowhere"])
+    (tmp_path / "sweep.yaml").touch()
+    with pytest.raises(RunError, match=r"this sweep has no rounds.parquet yet"):
+        collect([tmp_path])
+
+
+def test_damaged_tables(tmp_path: Path) -> None:
+    file = tmp_path / "rounds.parquet"
+    file.write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(DamagedRunError, match=r"rounds\.parquet: cannot be read"):
+        collect([tmp_path])
+    pd.DataFrame({"cell": ["a"], "round": [1]}).to_parquet(file)
+    with pytest.raises(DamagedRunError, match=r"lacks the columns seed, target\.draw, target_index"):
+        collect([tmp_path])
+    pd.DataFrame(columns=["cell", "seed", "target.draw", "target_index", "round"]).to_parquet(file)
+    with pytest.raises(RunError, match="no run of this sweep is complete yet"):
+        collect([tmp_path])

@@ -1,0 +1,36 @@
+"""Sweeps whose every value is known, because they were never played."""
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+Measure = Callable[[Mapping[str, Any]], dict[str, Any]]
+
+
+def confidence(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Attack 0.1 · round + 0.01 · seed, and 0.05 beside it."""
+    return {"confidence": 0.1 * row["round"] + 0.01 * row["seed"], "control_confidence": 0.05}
+
+
+def sweep(
+    path: Path,
+    fields: Mapping[str, Iterable[Any]],
+    measure: Measure = confidence,
+    seeds: int = 2,
+    targets: int = 2,
+    rounds: int = 3,
+) -> Path:
+    """A sweep's directory with a table: every combination of `fields`, seeds and targets, measured by `measure`."""
+    rows = []
+    for values in product(*fields.values(), range(seeds), range(targets)):
+        head = dict(zip([*fields, "seed", "target.draw"], values, strict=True))
+        head = {"cell": f"{path.name} {values}", **head, "target_index": f"{100 * head['seed'] + head['target.draw']}"}
+        for round_ in range(1, rounds + 1):
+            row = {**head, "round": round_, "attacker": True, "attack_reason": None}
+            rows.append(row | measure(row))
+    path.mkdir()
+    pd.DataFrame(rows).to_parquet(path / "rounds.parquet", index=False)
+    return path
