@@ -45,12 +45,15 @@ def grid(
     *,
     share_x: Sharing = "none",
     share_y: Sharing = "none",
+    widths: Sequence[float] | None = None,
 ) -> tuple["Figure", list["Axes"]]:
-    """A figure of `down` × `across` panels of about `size` inches, row by row."""
+    """A figure of `down` × `across` panels of about `size` inches, row by row; columns are as wide as `widths` say."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(size[0] * across, size[1] * down + 0.2), layout="constrained")
-    panels = list(figure.subplots(down, across, squeeze=False, sharex=share_x, sharey=share_y).flat)
+    panels = list(
+        figure.subplots(down, across, squeeze=False, sharex=share_x, sharey=share_y, width_ratios=widths).flat
+    )
     for panel in panels:
         panel.grid(alpha=0.25)
         panel.set_axisbelow(True)
@@ -60,10 +63,15 @@ def grid(
 
 def rounds_axis(panel: "Axes", run: Run) -> None:
     """Let the x axis be the run's rounds, each half a round wide to either side."""
+    whole_rounds(panel, run.records[0]["round"], run.records[-1]["round"])
+
+
+def whole_rounds(panel: "Axes", first: int, last: int) -> None:
+    """Let the x axis be rounds from the `first` to the `last`, each half a round wide to either side."""
     from matplotlib.ticker import MaxNLocator
 
     panel.set_xlabel("round")
-    panel.set_xlim(run.records[0]["round"] - 0.5, run.records[-1]["round"] + 0.5)
+    panel.set_xlim(first - 0.5, last + 0.5)
     panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 

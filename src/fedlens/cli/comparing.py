@@ -1,0 +1,62 @@
+"""``fedlens compare``: any metric by any option, over seeds and targets."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedlens.cli.shared import out
+
+
+def compare(  # noqa: PLR0917 - typer passes them by name
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Directories of sweeps and of runs.")],
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="FIELD[,FIELD]", help="Options to compare by; default the one that varies, if one does."),
+    ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="A column of the runs' tables; several by several --metric. [confidence]")
+    ] = None,
+    at: Annotated[
+        str,
+        typer.Option(
+            metavar="ROUNDS",
+            help="last, best, worst, mean or median of a run's rounds, or which (3, or the mean over 8,9,10); best is "
+            "the largest, of a loss the smallest.",
+        ),
+    ] = "last",
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FIELD=VALUE", help="Only runs with this value; the same option twice: with either."),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Draw it: .png, .svg or .pdf.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the numbers, a row a metric and group.")] = None,
+) -> None:
+    """Compare sweeps and runs: means and 95 % intervals over seeds and targets, beside the runs without attack."""
+    from fedlens.report.choosing import At, narrowed, parse_where
+    from fedlens.report.comparison import compare as compared
+    from fedlens.report.comparison_figure import comparison_figure
+    from fedlens.report.comparison_table import comparison_table, tidy
+    from fedlens.report.figures import save_figure
+    from fedlens.runs.collect import collect
+    from fedlens.runs.files import writing
+
+    fields = [field.strip() for field in by.split(",") if field.strip()] if by else []
+    metrics, conditions, when = list(dict.fromkeys(metric or ["confidence"])), where or [], At.parse(at)
+    collection = narrowed(collect(paths, {*fields, *parse_where(conditions)}), conditions)
+    comparison = compared(collection, fields, metrics, when)
+    for name in metrics:
+        out.print(comparison_table(comparison, name))
+    out.print("mean and 95 % bootstrap interval over seeds and their targets", style="dim")
+    for flag in comparison.flags:
+        out.print(f"Red flag: {flag}", style="bold red", markup=False, soft_wrap=True)
+    for remark in comparison.remarks:
+        out.print(f"Note: {remark}", markup=False, soft_wrap=True)
+    if csv is not None:
+        with writing(csv, "choose another file"):
+            csv.parent.mkdir(parents=True, exist_ok=True)
+            tidy(comparison).to_csv(csv, index=False)
+        out.print(f"Numbers: {csv}", markup=False, soft_wrap=True)
+    if output is not None:
+        written = save_figure(comparison_figure(comparison, metrics), output)
+        out.print(f"Figure: {written}", markup=False, soft_wrap=True)

@@ -1,0 +1,155 @@
+"""What of many runs is compared: which runs, by which options, which metrics, and at which rounds."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from numbers import Number
+from typing import TYPE_CHECKING, Any
+
+from fedlens.config import nearest
+from fedlens.errors import ConfigError
+from fedlens.runs.collect import Collection, is_field
+from fedlens.runs.flat import plain_value, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WORDS = {
+    "last": "last round",
+    "best": "best round",
+    "worst": "worst round",
+    "mean": "mean over rounds",
+    "median": "median over rounds",
+}
+
+
+@dataclass(frozen=True)
+class At:
+    """How a run's rounds become one number.
+
+    Attributes:
+        word: ``last``, ``best``, ``worst``, ``mean`` or ``median``; the last is the last that has a value, the best the
+            largest, but of a loss the smallest.
+        rounds: the rounds to take the mean over, if any are named, in place of the word.
+    """
+
+    word: str = "last"
+    rounds: tuple[int, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "At":
+        """What ``--at`` says: a word, a round, or several rounds with commas between them.
+
+        Raises:
+            ConfigError: it is none of these.
+        """
+        if text in WORDS:
+            return cls(text)
+        if re.fullmatch(r"\d+(,\d+)*", text):
+            return cls("", tuple(dict.fromkeys(map(int, text.split(",")))))
+        raise ConfigError(f"--at {text}: choose one of {', '.join(WORDS)}, or rounds as in 3 or 8,9,10")
+
+    def __str__(self) -> str:
+        if not self.rounds:
+            return WORDS[self.word]
+        return f"round{'s' * (len(self.rounds) > 1)} {', '.join(map(str, self.rounds))}"
+
+    def require(self, collection: Collection) -> None:
+        """Refuse rounds that no run has.
+
+        Raises:
+            ConfigError: with the rounds that there are.
+        """
+        known = set(collection.table["round"])
+        if unknown := sorted(set(self.rounds) - known):
+            raise ConfigError(f"--at: no run has round {unknown[0]}; there are rounds {min(known)} to {max(known)}")
+
+    def of(self, matrix: "pd.DataFrame", metric: str) -> "pd.Series[float]":
+        """A number for each row of `matrix`, which has a column a round; missing where a named round is."""
+        if self.rounds:
+            return matrix.reindex(columns=list(self.rounds)).mean(axis=1, skipna=False)
+        if self.word == "last":
+            return matrix.ffill(axis=1).iloc[:, -1]
+        if self.word in {"mean", "median"}:
+            return matrix.agg(self.word, axis=1)
+        smallest = (self.word == "best") == metric.endswith("loss")
+        return matrix.min(axis=1) if smallest else matrix.max(axis=1)
+
+
+def narrowed(collection: Collection, where: Sequence[str]) -> Collection:
+    """The runs that have the values wanted; of several values of the same option, one.
+
+    Args:
+        collection: the runs.
+        where: ``option=value`` each.
+
+    Raises:
+        ConfigError: one is not of that form, or no run has it.
+    """
+    table = collection.table
+    for field, values in parse_where(where).items():
+        present = {shown(plain_value(value)): value for value in collection.table[field].unique()}
+        if unknown := [value for value in values if _canonical(value) not in present]:
+            raise ConfigError(f"--where {field}={unknown[0]}: no run has this; there are {', '.join(present)}")
+        wanted = {_canonical(value) for value in values}
+        table = table[table[field].map(lambda value, wanted=wanted: shown(plain_value(value)) in wanted)]
+    if table.empty:
+        raise ConfigError(f"--where: no run has all of {', '.join(where)}")
+    return Collection(table, collection.remarks)
+
+
+def parse_where(where: Sequence[str]) -> dict[str, list[str]]:
+    """The values wanted of each option.
+
+    Raises:
+        ConfigError: one is not of the form ``option=value``.
+    """
+    wanted: dict[str, list[str]] = {}
+    for condition in where:
+        field, equals, value = condition.partition("=")
+        if not (field.strip() and equals and value.strip()):
+            raise ConfigError(f"--where {condition}: expected FIELD=VALUE, for example --where attack.boost=5")
+        wanted.setdefault(field.strip(), []).append(value.strip())
+    return wanted
+
+
+def chosen_fields(collection: Collection, by: Sequence[str]) -> tuple[str, ...]:
+    """The options to compare by: those named, else the one that varies, if one does.
+
+    Raises:
+        ConfigError: none is named, and several vary.
+    """
+    varying = collection.varying
+    if not by and len(varying) > 1:
+        raise ConfigError(f"--by: by which of these shall the runs be compared? {', '.join(varying)}")
+    return tuple(dict.fromkeys(by or varying))
+
+
+def require_metrics(collection: Collection, metrics: Sequence[str]) -> None:
+    """Refuse a metric that is no column of numbers.
+
+    Raises:
+        ConfigError: with what may have been meant.
+    """
+    table = collection.table
+    known = [name for name in table.columns if name not in {"cell", "round"} and not is_field(name)]
+    known = [name for name in known if _numeric(table[name])]
+    for metric in metrics:
+        if metric not in known:
+            raise ConfigError(f"--metric {metric}: no such column of numbers; {nearest(metric, known)}")
+
+
+def _numeric(column: "pd.Series[Any]") -> bool:
+    """Whether a column has numbers or truths, and nothing else but missing values."""
+    present = column.dropna()
+    return bool(len(present)) and all(isinstance(value, Number) for value in present.unique().tolist())
+
+
+def _canonical(text: str) -> str:
+    """A value as it is shown: 5.0 as 5."""
+    if text in {"null", "–"}:
+        return "–"
+    try:
+        return shown(float(text))
+    except ValueError:
+        return text

@@ -1,0 +1,157 @@
+"""Runs compared by options: of each group of runs, what a metric is and how sure that is.
+
+A group's runs differ in seed and target, and its interval is over these (`fedlens.statistics`). What makes it doubtful
+goes with the result.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fedlens.report.choosing import At, chosen_fields, require_metrics
+from fedlens.report.measured import Measured, measured
+from fedlens.runs.collect import Collection
+from fedlens.runs.flat import Value, plain_value, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that agree in the options that are compared.
+
+    Attributes:
+        values: the options' values.
+        label: these in words.
+        runs: how many runs there are.
+        metrics: each metric.
+        controls: each metric of the benign twins, where it is known.
+    """
+
+    values: tuple[Value, ...]
+    label: str
+    runs: int
+    metrics: Mapping[str, Measured]
+    controls: Mapping[str, Measured]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Groups of runs side by side.
+
+    Attributes:
+        by: the options that are compared.
+        at: how a run's rounds become one number.
+        groups: in the order of the numbers compared, else as the runs came.
+        flags: reasons to doubt the intervals.
+        remarks: what else should be known.
+    """
+
+    by: tuple[str, ...]
+    at: At
+    groups: tuple[Group, ...]
+    flags: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def compare(
+    collection: Collection, by: Sequence[str] = (), metrics: Sequence[str] = ("confidence",), at: At | None = None
+) -> Comparison:
+    """The runs, grouped and measured.
+
+    Args:
+        collection: the runs.
+        by: the options to compare by; by default the one that varies.
+        metrics: columns of the runs' tables.
+        at: how a run's rounds become one number; by default, the last one counts.
+
+    Raises:
+        ConfigError: several options vary and none is named, or there is no such metric or round.
+    """
+    fields, at = chosen_fields(collection, by), at or At()
+    require_metrics(collection, metrics)
+    at.require(collection)
+    parts = list(_parts(collection.table, fields))
+    groups = tuple(_group(part, values, fields, metrics, at) for values, part in parts)
+    remarks = [*collection.remarks, *_pooled(collection, fields, [part for _, part in parts])]
+    remarks += _left_out(groups, metrics, at)
+    if (last := collection.table.groupby("cell")["round"].max()).nunique() > 1:
+        remarks.append(f"runs end after {last.min()} to {last.max()} rounds; curves go on with those that are left")
+    return Comparison(fields, at, groups, tuple(_flags(fields, groups)), tuple(remarks))
+
+
+def _parts(table: "pd.DataFrame", fields: tuple[str, ...]) -> Iterator[tuple[tuple[Value, ...], "pd.DataFrame"]]:
+    """The rows of each group with its values, numbers in order."""
+    if not fields:
+        yield (), table
+        return
+    parts = {
+        tuple(map(plain_value, values)): part for values, part in table.groupby(list(fields), sort=False, dropna=False)
+    }
+    ranks: list[dict[Value, int]] = []
+    for values in zip(*parts, strict=True):
+        distinct = list(dict.fromkeys(value for value in values if value is not None))
+        if all(isinstance(value, int | float) for value in distinct):
+            distinct.sort()
+        ranks.append({value: place for place, value in enumerate([*distinct, None])})
+    for key in sorted(parts, key=lambda key: [rank[value] for rank, value in zip(ranks, key, strict=True)]):
+        yield key, parts[key]
+
+
+def _group(
+    part: "pd.DataFrame", values: tuple[Value, ...], fields: tuple[str, ...], metrics: Sequence[str], at: At
+) -> Group:
+    words = (
+        value if isinstance(value, str) else f"{field}={shown(value)}"
+        for field, value in zip(fields, values, strict=True)
+    )
+    controls = {metric: f"control_{metric}" for metric in metrics}
+    return Group(
+        values=values,
+        label=", ".join(words) or "all runs",
+        runs=part["cell"].nunique(),
+        metrics={metric: measured(part, metric, at) for metric in metrics},
+        controls={
+            metric: measured(part, column, at)
+            for metric, column in controls.items()
+            if column in part and part[column].notna().any()
+        },
+    )
+
+
+def _pooled(collection: Collection, fields: tuple[str, ...], parts: Sequence["pd.DataFrame"]) -> Iterator[str]:
+    """A remark on what differs within a group and is not compared."""
+    others = [name for name in collection.varying if name not in fields]
+    mixed = {
+        name: ", ".join(shown(plain_value(value)) for value in collection.table[name].unique())
+        for name in others
+        if any(part[name].nunique(dropna=False) > 1 for part in parts)
+    }
+    if mixed:
+        words = " and ".join(f"{name} ({values})" for name, values in mixed.items())
+        yield f"means go over {words} too; choose one by --where, or compare by it with --by"
+
+
+def _left_out(groups: Sequence[Group], metrics: Sequence[str], at: At) -> Iterator[str]:
+    """A remark on runs that have no number."""
+    for metric in metrics:
+        if missing := sum(group.runs - group.metrics[metric].runs for group in groups):
+            yield f"{missing} of the runs have no finite {metric} ({at}) and are left out of it"
+
+
+def _flags(fields: tuple[str, ...], groups: Sequence[Group]) -> Iterator[str]:
+    """Reasons to doubt the intervals, each with the groups concerned unless all are."""
+    single = {
+        what: [g.label for g in groups if any(getattr(m, f"{what}s") == 1 for m in g.metrics.values())]
+        for what, compared in {"seed": {"seed"}, "target": {"target.draw", "target_index"}}.items()
+        if not compared & {*fields}
+    }
+    means = {
+        "seed": "what chance does to data, initial model and training is not in the interval",
+        "target": "another one may be easier or harder to attack",
+    }
+    for what, labels in single.items():
+        if labels:
+            where = "" if len(labels) == len(groups) else f" ({'; '.join(labels)})"
+            yield f"one {what}{where}: {means[what]}"

@@ -1,0 +1,153 @@
+"""A comparison drawn: a metric over the rounds, a line a group, and beside it each group's mean with its interval.
+
+A row of panels a metric. On the left bands are the 95 % intervals round by round; on the right groups stand below each
+other, or, where they differ in a number alone, along an axis of it. The runs without attack are grey and dashed.
+"""
+
+from collections.abc import Iterator, Sequence
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedlens.report.canvas import BLACK, BLUE, GREEN, VERMILION, grid, legend_below, plain, whole_rounds
+from fedlens.report.comparison import Comparison
+from fedlens.report.measured import Curve, ends
+from fedlens.runs.flat import shown
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PURPLE, ORANGE, SKY = "#CC79A7", "#E69F00", "#56B4E9"
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+MARKERS = "osD^vPX*"
+LINES: tuple[Any, ...] = ("-", (0, (6, 1.5)), (0, (6, 1.5, 1.5, 1.5)), (0, (1.5, 1)))
+"""Seven colours, eight markers and four lines: a look recurs after 56 groups."""
+TWIN = "without attack (benign twin)"
+TWINS: dict[str, Any] = {"color": "#808080", "linestyle": "--", "linewidth": 1.2, "zorder": 1.5}
+WIDE = 30
+"""Numbers whose largest is more than so many times the smallest have a logarithmic axis."""
+FRACTIONS = ("accuracy", "confidence", "success", "acted", "attacker")
+APART = 0.08
+"""Numbers that are further apart than this share of the axis are marked on it each."""
+LETTERS = 28
+"""How many letters of a group's name stand beside each other."""
+FLAG_LETTERS = 130
+
+
+def comparison_figure(comparison: Comparison, metrics: Sequence[str]) -> "Figure":
+    """A row of two panels for each of `metrics`."""
+    numeric = _numeric(comparison)
+    height = 3.0 if numeric else max(3.0, 0.36 * len(comparison.groups) + 0.8)
+    figure, panels = grid(len(metrics), 2, (4.8, height), widths=(3, 2))
+    for metric, left, right in zip(metrics, panels[::2], panels[1::2], strict=True):
+        _draw_rounds(left, comparison, metric)
+        (_draw_along if numeric else _draw_below)(right, comparison, metric)
+        if metric.endswith(FRACTIONS):
+            left.set_ylim(-0.05, 1.05)
+            (right.set_ylim if numeric else right.set_xlim)(-0.05, 1.05)
+        left.set_ylabel(plain(metric))
+        left.set_title("mean and 95 % interval over seeds and targets", fontsize="medium")
+        right.set_title(str(comparison.at), fontsize="medium")
+    if comparison.flags:
+        words = "\n".join(fill(plain(f"Red flag: {flag}"), FLAG_LETTERS) for flag in comparison.flags)
+        figure.suptitle(words, x=0.01, ha="left", color="#B00000", fontsize="small")
+    legend_below(figure, panels[::2])
+    return figure
+
+
+def look(place: int) -> dict[str, Any]:
+    """Colour, marker and line of the group at `place`."""
+    return {
+        "color": COLOURS[place % len(COLOURS)],
+        "marker": MARKERS[place % len(MARKERS)],
+        "linestyle": LINES[place % len(LINES)],
+    }
+
+
+def _numeric(comparison: Comparison) -> bool:
+    """Whether groups differ in a number alone that has three values at least."""
+    values = [group.values[0] for group in comparison.groups] if len(comparison.by) == 1 else []
+    return len(values) >= 3 and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+
+
+def _draw_rounds(panel: "Axes", comparison: Comparison, metric: str) -> None:
+    """A line a group with its band, and what the benign twins have in grey; these marked where they differ."""
+    band = 0.15 if len(comparison.groups) <= 6 else 0.07
+    for place, group in enumerate(comparison.groups):
+        curve, style = group.metrics[metric].curve, look(place)
+        panel.fill_between(curve.rounds, curve.low, curve.high, color=style["color"], alpha=band, linewidth=0)
+        style |= _marked(curve, style["marker"])
+        panel.plot(curve.rounds, curve.mean, **style, label=plain(group.label), linewidth=1.6)
+    controls = dict(_controls(comparison, metric))
+    for place, curve in controls.items():
+        marker = look(place)["marker"] if len(controls) > 1 else "_" if len(curve.rounds) == 1 else ""
+        panel.plot(curve.rounds, curve.mean, **TWINS, **_marked(curve, marker), label=TWIN)
+    every = np.concatenate([group.metrics[metric].curve.rounds for group in comparison.groups])
+    whole_rounds(panel, int(every.min()), int(every.max()))
+
+
+def _marked(curve: Curve, marker: str) -> dict[str, Any]:
+    return {"marker": marker, "markersize": 4, "markevery": max(1, len(curve.rounds) // 20)}
+
+
+def _controls(comparison: Comparison, metric: str) -> Iterator[tuple[int, Curve]]:
+    """The benign twins' curves with the first group's place that has it, for many attacks share their twins."""
+    seen: list[Curve] = []
+    for place, group in enumerate(comparison.groups):
+        if metric in group.controls:
+            curve = group.controls[metric].curve
+            if not any(_equal(curve, other) for other in seen):
+                seen.append(curve)
+                yield place, curve
+
+
+def _equal(first: Curve, second: Curve) -> bool:
+    same = np.array_equal(first.rounds, second.rounds)
+    return same and np.allclose(first.mean, second.mean, rtol=0, atol=1e-9, equal_nan=True)
+
+
+def _draw_below(panel: "Axes", comparison: Comparison, metric: str) -> None:
+    """A dot with its interval for each group, the first on top."""
+    for place, group in enumerate(comparison.groups):
+        style = look(place)
+        mean, *reach = ends(group.metrics[metric].interval)
+        panel.plot([mean], [place], color=style["color"], marker=style["marker"], markersize=7)
+        panel.plot(reach, [place] * 2, color=style["color"], marker="|", linewidth=1.6)
+        if metric in group.controls and (twin := group.controls[metric].interval) is not None:
+            panel.plot([twin.mean] * 2, [place - 0.3, place + 0.3], **TWINS)
+    labels = [fill(plain(group.label), LETTERS) for group in comparison.groups]
+    panel.set_yticks(range(len(labels)), labels, fontsize="small")
+    panel.set_ylim(len(labels) - 0.5, -0.5)
+    panel.set_xlabel(plain(metric))
+
+
+def _draw_along(panel: "Axes", comparison: Comparison, metric: str) -> None:
+    """A line through the groups along an axis of the number that they differ in."""
+    numbers = np.array([group.values[0] for group in comparison.groups], dtype=float)
+    controls = [group.controls[metric].interval if metric in group.controls else None for group in comparison.groups]
+    found = [ends(group.metrics[metric].interval) for group in comparison.groups]
+    panel.plot(numbers, [ends(control)[0] for control in controls], **TWINS)
+    panel.plot(numbers, [mean for mean, *_ in found], color=BLACK, linewidth=1.2, zorder=1.6)
+    for place, (x, (mean, *reach)) in enumerate(zip(numbers, found, strict=True)):
+        style = look(place)
+        panel.plot([x], [mean], color=style["color"], marker=style["marker"], markersize=7)
+        panel.plot([x] * 2, reach, color=style["color"], marker="_", linewidth=1.6)
+    along = _scaled(panel, numbers)
+    if np.diff(along).min() > APART * np.ptp(along):
+        panel.set_xticks(numbers, [shown(value) for value in numbers.tolist()])
+        panel.minorticks_off()
+    panel.set_xlabel(plain(comparison.by[0]))
+
+
+def _scaled(panel: "Axes", numbers: NDArray[Any]) -> NDArray[Any]:
+    """Choose the x axis for `numbers`; returns where they are on it. A 0 stands a decade below the next number."""
+    positive = numbers[numbers > 0]
+    if numbers.min() < 0 or positive.max() <= WIDE * positive.min():
+        return numbers
+    least = positive.min()
+    panel.set_xscale("symlog" if numbers.min() == 0 else "log", **({"linthresh": least} if numbers.min() == 0 else {}))
+    decades: NDArray[Any] = np.where(numbers > 0, np.log10(np.maximum(numbers, least) / least), -1.0)
+    return decades

@@ -1,0 +1,81 @@
+"""A comparison as tables for the terminal, and as one tidy table for a file."""
+
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.markup import escape
+from rich.table import Table
+
+from fedlens.report.comparison import Comparison
+from fedlens.report.measured import Measured
+from fedlens.runs.flat import shown
+from fedlens.statistics import Interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NONE = "–"
+
+
+def comparison_table(comparison: Comparison, metric: str) -> Table:
+    """A row a group: how many runs, seeds and targets, the metric's mean, its interval, and the mean without attack."""
+    table = Table(
+        title=escape(f"{metric}, {comparison.at}"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    for field in comparison.by:
+        numbers = all(not isinstance(group.values[comparison.by.index(field)], str) for group in comparison.groups)
+        table.add_column(
+            escape(field), justify="right" if numbers else "left", overflow="fold", min_width=min(len(field), 16)
+        )
+    for name in ("runs", "seeds", "targets", "mean", "95 % interval"):
+        table.add_column(name, justify="right", no_wrap=True)
+    beside = any(metric in group.controls for group in comparison.groups)
+    if beside:
+        table.add_column("without\nattack", justify="right", no_wrap=True)
+    for group in comparison.groups:
+        counts = _counts(group.metrics[metric]).values()
+        ours, control = (side[metric].interval if metric in side else None for side in (group.metrics, group.controls))
+        table.add_row(
+            *(escape(shown(value)) for value in group.values),
+            *map(str, counts),
+            NONE if ours is None else number(ours.mean),
+            interval_words(ours),
+            *([NONE if control is None else number(control.mean)] if beside else []),
+        )
+    return table
+
+
+def tidy(comparison: Comparison) -> "pd.DataFrame":
+    """A row for each metric and group: the options compared, and all numbers, of the benign twins too."""
+    import pandas as pd
+
+    rows = []
+    for metric in dict.fromkeys(name for group in comparison.groups for name in group.metrics):
+        for group in comparison.groups:
+            row: dict[str, object] = {"metric": metric, "at": str(comparison.at)}
+            row |= dict(zip(comparison.by, group.values, strict=True))
+            row |= _counts(group.metrics[metric])
+            row |= _columns("", group.metrics[metric]) | _columns("control_", group.controls.get(metric))
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _counts(measured: Measured) -> dict[str, int]:
+    return {name: getattr(measured, name) for name in ("runs", "seeds", "targets")}
+
+
+def _columns(prefix: str, measured: Measured | None) -> dict[str, float | None]:
+    found = measured.interval if measured else None
+    return {f"{prefix}{name}": getattr(found, name) if found else None for name in ("mean", "low", "high")}
+
+
+def number(value: float) -> str:
+    """A number to three decimals, or as many digits where these would say little."""
+    return f"{value:.3f}" if value == 0 or 0.001 <= abs(value) < 100 else f"{value:.3g}"
+
+
+def interval_words(interval: Interval | None) -> str:
+    """``0.123 to 0.456``."""
+    if interval is None or interval.low is None or interval.high is None:
+        return NONE
+    return f"{number(interval.low)} to {number(interval.high)}"

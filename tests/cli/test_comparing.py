@@ -1,0 +1,97 @@
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from small import small
+from sweeps import sweep
+
+import fedlens
+from fedlens.cli import main
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test works beside a sweep over rules and boosting factors, on a wide terminal."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "150")
+    sweep(Path("grid"), {"aggregation": ["mean", "krum(f=1)"], "attack.boost": [2, 5]})
+
+
+def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of `fedlens compare ...`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["fedlens", "compare", *arguments])
+        try:
+            main()
+            code = 0
+        except SystemExit as error:
+            code = int(error.code or 0)
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def test_a_table_and_nothing_written_unless_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = call(capsys, "grid", "--by", "aggregation,attack.boost")
+    assert code == 0
+    assert re.search(r"mean +5 +4 +2 +4 +0\.305 +0\.300 to 0\.310 +0\.050", out)
+    assert "Red flag" not in out
+    assert [path.name for path in Path().iterdir()] == ["grid"]
+
+
+def test_figure_and_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = "grid --where attack.boost=5 --metric attacker --metric confidence --at 1 -o new/figure.png"
+    code, out, _ = call(capsys, *arguments.split(), "--csv", "other/numbers.csv")
+    assert code == 0
+    assert Path("new/figure.png").read_bytes().startswith(b"\x89PNG")
+    numbers = pd.read_csv("other/numbers.csv")
+    assert numbers["metric"].tolist() == ["attacker"] * 2 + ["confidence"] * 2
+    assert numbers["mean"].tolist() == pytest.approx([1, 1, 0.105, 0.105])
+    for word in ("attacker, round 1", "confidence, round 1", "Figure: new/figure.png", "Numbers: other/numbers.csv"):
+        assert word in out
+
+
+def test_doubts_and_notes_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    sweep(Path("few"), {"aggregation": ["mean", "median"], "attack.boost": [1, 2]}, seeds=1, targets=1)
+    code, out, _ = call(capsys, "few", "few", "--by", "aggregation")
+    assert code == 0
+    for words in (
+        "Red flag: one seed",
+        "Red flag: one target",
+        "Note: 4 of the runs",
+        "Note: means go over attack.boost",
+    ):
+        assert words in out
+
+
+def test_runs_are_compared_with_a_sweep(capsys: pytest.CaptureFixture[str]) -> None:
+    attack = {"name": "explicit-boosting", "boost": 3, "step_cap": 5}
+    run = fedlens.run(small(rounds=1, attack=attack), "mine", engine="serial")
+    code, out, _ = call(capsys, "mine", "grid", "--by", "attack.boost", "--at", "1")
+    assert code == 0
+    assert re.findall(r"^ +([235]) ", out, flags=re.MULTILINE) == ["2", "3", "5"]
+    assert f"{run.rounds['confidence'][0]:.3f}" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("grid", "by which of these shall the runs be compared? aggregation, attack.boost"),
+        ("grid --by agregation", "did you mean aggregation?"),
+        ("grid --by aggregation --metric confidnce", "did you mean confidence?"),
+        ("grid --by aggregation --at first", "choose one of last, best"),
+        ("grid --by aggregation --at 9", "there are rounds 1 to 3"),
+        ("grid --where aggregation", "expected FIELD=VALUE"),
+        ("grid --where attack.boost=7", "there are 2, 5"),
+        ("grid --where agregation=mean", "did you mean aggregation?"),
+        ("grid --by aggregation -o figure.gif", ".png, .svg, .pdf"),
+        ("grid --by aggregation --csv /proc/nowhere/numbers.csv", "cannot write /proc/nowhere"),
+        ("nowhere", "neither a run nor a sweep is there"),
+    ],
+)
+def test_a_mistake_is_answered_in_a_line(capsys: pytest.CaptureFixture[str], arguments: str, words: str) -> None:
+    code, _, err = call(capsys, *arguments.split())
+    assert code == 2
+    assert words in err
+    assert len(err.splitlines()) == 1

@@ -1,0 +1,178 @@
+"""Groups, their numbers and the doubts about them, on made-up sweeps whose means can be worked out by hand."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sweeps import sweep
+
+from fedlens.errors import ConfigError
+from fedlens.report.choosing import At, narrowed
+from fedlens.report.comparison import Comparison, compare
+from fedlens.runs.collect import collect
+from fedlens.statistics import Interval
+
+
+def by_rule(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Without attack 0.05 · round; with it 0.1 more by mean, and by the other rule; a little from the seed."""
+    more = {"mean": 0.5, "krum(f=1)": 0.2}[row["aggregation"]]
+    return {
+        "confidence": 0.05 * row["round"] + more + 0.01 * row["seed"],
+        "control_confidence": 0.05 * row["round"],
+        "success": bool(row["seed"]),
+    }
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    return sweep(tmp_path / "rules", {"aggregation": ["mean", "krum(f=1)"]}, by_rule)
+
+
+def labels(comparison: Comparison) -> list[str]:
+    return [group.label for group in comparison.groups]
+
+
+def test_mean_and_interval_at_the_last_round(rules: Path) -> None:
+    found = compare(collect([rules]))
+    assert found.by == ("aggregation",)
+    assert labels(found) == ["mean", "krum(f=1)"]
+    for group, more in zip(found.groups, (0.5, 0.2), strict=True):
+        ours = group.metrics["confidence"]
+        assert (group.runs, ours.runs, ours.seeds, ours.targets) == (4, 4, 2, 4)
+        # targets of a seed are alike, so the ends are those of drawing one seed twice
+        assert ours.interval == Interval(*map(pytest.approx, (0.155 + more, 0.15 + more, 0.16 + more)))
+        assert group.controls["confidence"].interval == Interval(*[pytest.approx(0.15)] * 3)
+    assert not found.flags
+    assert not found.remarks
+
+
+def test_the_curve_is_the_same_round_by_round(rules: Path) -> None:
+    group = compare(collect([rules])).groups[0]
+    curve = group.metrics["confidence"].curve
+    np.testing.assert_array_equal(curve.rounds, [1, 2, 3])
+    np.testing.assert_allclose(curve.mean, [0.555, 0.605, 0.655])
+    np.testing.assert_allclose(curve.low, [0.55, 0.6, 0.65])
+    np.testing.assert_allclose(curve.high, [0.56, 0.61, 0.66])
+    np.testing.assert_allclose(group.controls["confidence"].curve.mean, [0.05, 0.1, 0.15])
+
+
+def test_truths_count_as_0_and_1_and_need_no_control(rules: Path) -> None:
+    found = compare(collect([rules]), metrics=["success", "confidence"], at=At.parse("2"))
+    assert found.groups[0].metrics["success"].interval == Interval(0.5, 0.0, 1.0)
+    assert set(found.groups[0].controls) == {"confidence"}
+    assert found.groups[0].controls["confidence"].interval == Interval(*[pytest.approx(0.1)] * 3)
+
+
+def test_numbers_are_in_order_and_what_does_not_apply_is_last(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "boosts", {"attack.boost": [None, 10, 2, 5], "aggregation": ["median", "mean"]})
+    found = compare(collect([path]), ["attack.boost", "aggregation"])
+    assert labels(found)[:3] == ["attack.boost=2, median", "attack.boost=2, mean", "attack.boost=5, median"]
+    assert [group.values for group in found.groups[-2:]] == [(None, "median"), (None, "mean")]
+    assert labels(found)[-1] == "attack.boost=–, mean"
+
+
+def test_one_group_if_nothing_varies(tmp_path: Path) -> None:
+    assert labels(compare(collect([sweep(tmp_path / "one", {"aggregation": ["mean"]})]))) == ["all runs"]
+
+
+def test_what_else_varies_is_averaged_and_told(tmp_path: Path) -> None:
+    def measure(row: Mapping[str, Any]) -> dict[str, Any]:
+        return {"confidence": row["attack.boost"] / 10 + row["seed"]}
+
+    path = sweep(tmp_path / "grid", {"aggregation": ["mean", "median"], "attack.boost": [2, 5]}, measure)
+    found = compare(collect([path]), ["aggregation"])
+    ours = found.groups[0].metrics["confidence"]
+    assert (ours.runs, ours.targets) == (8, 4)
+    # were the two boosting factors independent evidence, the ends would lie beyond 0.35 and 1.35
+    assert ours.interval == Interval(*map(pytest.approx, (0.85, 0.35, 1.35)))
+    (remark,) = found.remarks
+    assert remark.startswith("means go over attack.boost (2, 5) too")
+    both = compare(collect([path]), ["aggregation", "attack.boost"])
+    assert not both.remarks
+
+
+@pytest.mark.parametrize(
+    ("seeds", "targets", "interval", "words"),
+    [
+        (1, 1, False, ["one seed:", "one target:"]),
+        (1, 3, True, ["one seed:"]),
+        (3, 1, True, []),  # a target of its own for each seed
+        (2, 2, True, []),
+    ],
+)
+def test_flags_of_few_seeds_and_targets(
+    tmp_path: Path, seeds: int, targets: int, interval: bool, words: list[str]
+) -> None:
+    path = sweep(tmp_path / "few", {"aggregation": ["mean", "krum(f=1)"]}, by_rule, seeds=seeds, targets=targets)
+    found = compare(collect([path]))
+    assert [flag[: len(start)] for flag, start in zip(found.flags, words, strict=True)] == words
+    measured = found.groups[0].metrics["confidence"]
+    assert measured.interval is not None
+    assert (measured.interval.low is not None) == interval
+    assert np.isnan(measured.curve.low).all() != interval
+
+
+def test_a_flag_names_its_groups_unless_it_is_about_all(rules: Path) -> None:
+    table = pd.read_parquet(rules / "rounds.parquet")
+    table.loc[table["aggregation"] == "mean", "target_index"] = "7"
+    table[(table["aggregation"] == "mean") | (table["seed"] == 0)].to_parquet(rules / "rounds.parquet")
+    found = compare(collect([rules]))
+    assert [flag.partition(":")[0] for flag in found.flags] == ["one seed (krum(f=1))", "one target (mean)"]
+    by_seed = compare(collect([rules]), ["seed"])
+    assert not any(flag.startswith("one seed") for flag in by_seed.flags)
+
+
+def test_runs_without_a_number_are_left_out_and_told(rules: Path) -> None:
+    table = pd.read_parquet(rules / "rounds.parquet")
+    krum = table["aggregation"] == "krum(f=1)"
+    table.loc[krum & (table["seed"] == 0), "confidence"] = float("inf")
+    table = table[~(krum & (table["seed"] == 1) & (table["target.draw"] == 1) & (table["round"] > 1))]
+    table.to_parquet(rules / "rounds.parquet")
+    found = compare(collect([rules]), at=At.parse("3"))
+    ours = found.groups[1].metrics["confidence"]
+    assert (found.groups[1].runs, ours.runs, ours.seeds, ours.targets) == (4, 1, 1, 1)
+    assert ours.interval == Interval(pytest.approx(0.36), None, None)
+    left_out, ends = found.remarks
+    assert left_out == "3 of the runs have no finite confidence (round 3) and are left out of it"
+    assert ends.startswith("runs end after 1 to 3 rounds")
+    assert found.flags[0].startswith("one seed (krum(f=1))")
+
+
+def test_a_group_without_any_number_has_no_interval(rules: Path) -> None:
+    table = pd.read_parquet(rules / "rounds.parquet")
+    table["malicious_accuracy"] = table["confidence"].where(table["aggregation"] == "mean")
+    table.to_parquet(rules / "rounds.parquet")
+    found = compare(collect([rules]), metrics=["malicious_accuracy"])
+    nothing = found.groups[1].metrics["malicious_accuracy"]
+    assert (nothing.runs, nothing.interval) == (0, None)
+    assert np.isnan(nothing.curve.mean).all()
+
+
+def test_rounds_that_some_groups_lack(tmp_path: Path) -> None:
+    both = [sweep(tmp_path / name, {"aggregation": [name]}, rounds=rounds) for name, rounds in (("a", 2), ("b", 4))]
+    found = compare(collect(both), at=At.parse("3"))
+    assert [group.metrics["confidence"].runs for group in found.groups] == [0, 4]
+    with pytest.raises(ConfigError, match="no run has round 5; there are rounds 1 to 4"):
+        compare(collect(both), at=At.parse("4,5"))
+
+
+def test_the_order_of_rows_does_not_matter(tmp_path: Path) -> None:
+    generator = np.random.default_rng(0)
+
+    def measure(_: Mapping[str, Any]) -> dict[str, Any]:
+        return {"confidence": generator.uniform()}
+
+    path = sweep(tmp_path / "random", {"aggregation": ["mean"]}, measure, seeds=3, targets=3)
+    first = compare(collect([path])).groups[0].metrics["confidence"].interval
+    table = pd.read_parquet(path / "rounds.parquet")
+    table.sample(frac=1, random_state=1).to_parquet(path / "rounds.parquet")
+    assert compare(collect([path])).groups[0].metrics["confidence"].interval == first
+
+
+def test_conditions_leave_one_option_to_compare(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "grid", {"aggregation": ["mean", "median"], "attack.boost": [2, 5]})
+    found = compare(narrowed(collect([path]), ["attack.boost=5"]))
+    assert (found.by, labels(found)) == (("aggregation",), ["mean", "median"])

@@ -1,0 +1,137 @@
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from sweeps import sweep
+
+from fedlens.report.comparison import compare
+from fedlens.report.comparison_figure import TWIN, comparison_figure, look
+from fedlens.report.figures import save_figure
+from fedlens.runs.collect import collect
+
+
+def drawn(
+    folder: Path, fields: Mapping[str, Iterable[Any]], metrics: tuple[str, ...] = ("confidence",), **options: Any
+) -> Figure:
+    return comparison_figure(compare(collect([sweep(folder / "sweep", fields, **options)]), metrics=metrics), metrics)
+
+
+def line(panel: Axes, label: str) -> tuple[list[float], list[float]]:
+    (found,) = [line for line in panel.get_lines() if line.get_label() == label]
+    return list(found.get_xdata()), list(found.get_ydata())
+
+
+def dots(panel: Axes) -> list[tuple[float, float]]:
+    """Where each group's dot is: lines of a single point."""
+    points = [(line.get_xdata(), line.get_ydata()) for line in panel.get_lines() if len(line.get_xdata()) == 1]
+    return [(float(x[0]), float(y[0])) for x, y in points]
+
+
+def legend(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def shift(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A tenth of the boosting factor, and a hundredth of the seed."""
+    return {"confidence": row["attack.boost"] / 10 + row["seed"] / 100, "control_confidence": 0.05}
+
+
+def test_lines_and_bands_of_each_group(tmp_path: Path) -> None:
+    figure = drawn(tmp_path, {"aggregation": ["mean", "krum(f=1)"]})
+    left, right = figure.axes
+    rounds, means = line(left, "krum(f=1)")
+    assert rounds == [1, 2, 3]
+    np.testing.assert_allclose(means, [0.105, 0.205, 0.305])
+    bands = [band for band in left.collections if isinstance(band, PolyCollection)]
+    assert len(bands) == 2
+    ends = bands[0].get_paths()[0].get_extents()
+    np.testing.assert_allclose([ends.ymin, ends.ymax], [0.1, 0.31])
+    assert line(left, TWIN) == ([1, 2, 3], pytest.approx([0.05] * 3))
+    assert legend(figure) == ["mean", "krum(f=1)", TWIN]
+    assert (left.get_xlabel(), left.get_ylabel(), right.get_title()) == ("round", "confidence", "last round")
+
+
+def test_groups_stand_below_each_other_with_dot_interval_and_twin(tmp_path: Path) -> None:
+    right = drawn(tmp_path, {"aggregation": ["mean", "krum(f=1)"]}).axes[1]
+    assert dots(right) == [(pytest.approx(0.305), 0), (pytest.approx(0.305), 1)]
+    reaches = [line.get_xdata() for line in right.get_lines() if line.get_marker() == "|"]
+    np.testing.assert_allclose(reaches, [[0.3, 0.31]] * 2)
+    twins = [line.get_xdata() for line in right.get_lines() if line.get_linestyle() == "--"]
+    np.testing.assert_allclose(twins, [[0.05] * 2] * 2)
+    assert [label.get_text() for label in right.get_yticklabels()] == ["mean", "krum(f=1)"]
+    low, high = right.get_ylim()
+    assert low > high  # the first is on top
+
+
+@pytest.mark.parametrize(
+    ("boosts", "scale"), [([3, 1, 2], "linear"), ([1, 2, 31], "log"), ([1, 2, 30], "linear"), ([0, 0.1, 5], "symlog")]
+)
+def test_three_numbers_have_an_axis_of_their_own(tmp_path: Path, boosts: list[float], scale: str) -> None:
+    right = drawn(tmp_path, {"attack.boost": boosts}, measure=shift).axes[1]
+    assert right.get_xscale() == scale
+    assert right.get_xlabel() == "attack.boost"
+    assert [x for x, _ in dots(right)] == sorted(boosts)
+    np.testing.assert_allclose([y for _, y in dots(right)], [boost / 10 + 0.005 for boost in sorted(boosts)])
+    through = [line for line in right.get_lines() if len(line.get_xdata()) == 3]
+    assert [style.get_linestyle() for style in through] == ["--", "-"]
+
+
+def test_numbers_that_are_close_are_not_marked_each(tmp_path: Path) -> None:
+    right = drawn(tmp_path, {"attack.boost": [1, 1.01, 9]}, measure=shift).axes[1]
+    assert 1.01 not in right.get_xticks()
+
+
+@pytest.mark.parametrize("values", [[1, 2], [True, False], ["auto", "2", "5"]])
+def test_anything_else_stands_below_each_other(tmp_path: Path, values: list[Any]) -> None:
+    right = drawn(tmp_path, {"attack.boost": values}).axes[1]
+    assert len(right.get_yticklabels()) == len(values)
+    assert right.get_xlabel() == "confidence"
+
+
+def test_a_row_a_metric(tmp_path: Path) -> None:
+    def measure(row: Mapping[str, Any]) -> dict[str, Any]:
+        return {"confidence": 0.5, "loss": 700.0 * row["round"]}
+
+    figure = drawn(tmp_path, {"aggregation": ["mean", "median"]}, ("confidence", "loss"), measure=measure)
+    confidence, _, loss, dotted = figure.axes
+    assert [panel.get_ylabel() for panel in (confidence, loss)] == ["confidence", "loss"]
+    assert confidence.get_ylim() == (-0.05, 1.05)
+    assert loss.get_ylim()[1] > 2100
+    assert dots(dotted)[0][0] == 2100
+    assert legend(figure) == ["mean", "median"]
+
+
+def test_twins_that_differ_have_a_line_each(tmp_path: Path) -> None:
+    def measure(row: Mapping[str, Any]) -> dict[str, Any]:
+        return {"confidence": 0.5, "control_confidence": {"adult": 0.2, "digits": 0.1, "mnist": 0.1}[row["data"]]}
+
+    left = drawn(tmp_path, {"data": ["adult", "digits", "mnist"]}, measure=measure).axes[0]
+    twins = [line for line in left.get_lines() if line.get_label() == TWIN]
+    assert [twin.get_ydata()[0] for twin in twins] == pytest.approx([0.2, 0.1])
+    assert [twin.get_marker() for twin in twins] == [look(0)["marker"], look(1)["marker"]]
+
+
+def test_a_single_run_has_neither_band_nor_interval_but_flags(tmp_path: Path) -> None:
+    figure = drawn(tmp_path, {"aggregation": ["mean"]}, seeds=1, targets=1, rounds=1)
+    assert figure.get_suptitle().startswith("Red flag: one seed")
+    assert "Red flag: one target" in figure.get_suptitle()
+    assert np.isnan([line.get_xdata() for line in figure.axes[1].get_lines() if line.get_marker() == "|"]).all()
+    assert save_figure(figure, tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_looks_do_not_recur_soon() -> None:
+    assert len({tuple(map(str, look(place).values())) for place in range(56)}) == 56
+    assert len({look(place)["color"] for place in range(7)}) == 7
+
+
+def test_many_long_names_and_dollars_can_be_written(tmp_path: Path) -> None:
+    names = [f"mine.attacks:Attack{'Long' * 12}{place}(cost=$5, price=$6)" for place in range(12)]
+    figure = drawn(tmp_path, {"attack": names})
+    for ending in ("png", "pdf"):
+        assert save_figure(figure, tmp_path / f"figure.{ending}").stat().st_size > 1000
+    assert "(cost=$5, price=$6)" in save_figure(figure, tmp_path / "figure.svg").read_text()

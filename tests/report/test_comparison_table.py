@@ -1,0 +1,81 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from rich.console import Console
+from sweeps import sweep
+
+from fedlens.report.choosing import At
+from fedlens.report.comparison import compare
+from fedlens.report.comparison_table import comparison_table, interval_words, number, tidy
+from fedlens.runs.collect import collect
+from fedlens.statistics import Interval
+
+
+def lines(table: object, width: int = 150) -> list[str]:
+    """Each line that is not empty, with single spaces."""
+    console = Console(width=width)
+    with console.capture() as capture:
+        console.print(table)
+    return [" ".join(line.split()) for line in capture.get().splitlines() if line.strip()]
+
+
+def test_a_row_a_group(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "sweep", {"aggregation": ["mean", "krum(f=1)"]})
+    title, _, header, _, *rows = lines(comparison_table(compare(collect([path])), "confidence"))
+    assert title == "confidence, last round"
+    assert header == "aggregation runs seeds targets mean 95 % interval attack"
+    assert rows == ["mean 4 2 4 0.305 0.300 to 0.310 0.050", "krum(f=1) 4 2 4 0.305 0.300 to 0.310 0.050"]
+
+
+def test_without_an_interval_and_without_a_control(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "sweep", {"attack.boost": [2, 0.5]}, lambda _: {"loss": 1 / 3}, seeds=1, targets=1)
+    comparison = compare(collect([path]), metrics=["loss"], at=At.parse("best"))
+    title, header, _, *rows = lines(comparison_table(comparison, "loss"))
+    assert title == "loss, best round"
+    assert header.endswith("95 % interval")
+    assert rows == ["0.5 1 1 1 0.333 –", "2 1 1 1 0.333 –"]
+
+
+def test_brackets_of_a_name_are_no_markup(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "sweep", {"aggregation": ["rule[bold]", "mean"]})
+    assert lines(comparison_table(compare(collect([path])), "confidence"))[4].startswith("rule[bold] 4")
+
+
+def test_a_narrow_terminal_cuts_no_number(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "sweep", {"attack": ["mine.attacks:AVeryLongNameOfAnAttack(boost=10)"]})
+    row = lines(comparison_table(compare(collect([path]), ["attack"]), "confidence"), 80)[4]
+    assert row.endswith("4 2 4 0.305 0.300 to 0.310 0.050")
+
+
+def test_the_tidy_table_has_all_numbers(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "sweep", {"aggregation": ["mean", "median"], "attack.boost": [5, 2]})
+    comparison = compare(collect([path]), ["aggregation", "attack.boost"], ["confidence", "attacker"], At.parse("1"))
+    table = tidy(comparison)
+    assert list(table.columns) == [
+        *("metric", "at", "aggregation", "attack.boost", "runs", "seeds", "targets"),
+        *("mean", "low", "high", "control_mean", "control_low", "control_high"),
+    ]
+    assert table["metric"].tolist() == ["confidence"] * 4 + ["attacker"] * 4
+    assert table["attack.boost"].tolist() == [2, 5] * 4
+    row = table.iloc[1]
+    assert (row["at"], row["aggregation"], row["runs"]) == ("round 1", "mean", 4)
+    np.testing.assert_allclose(row[["mean", "low", "high", "control_mean"]].astype(float), [0.105, 0.1, 0.11, 0.05])
+    assert pd.isna(table["control_mean"][4])
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (0.0, "0.000"),
+        (0.12345, "0.123"),
+        (-0.5, "-0.500"),
+        (0.00012345, "0.000123"),
+        (12345.6, "1.23e+04"),
+        (99.0, "99.000"),
+    ],
+)
+def test_numbers_in_words(value: float, words: str) -> None:
+    assert number(value) == words
+    assert interval_words(Interval(value, value, 1)) == f"{words} to 1.000"
