@@ -23,9 +23,9 @@ from fedlens.experiment import Experiment
 from fedlens.federation.evaluate import success
 from fedlens.federation.setting import Setting
 from fedlens.loading import load_experiment
+from fedlens.numerics import numerics
 from fedlens.observer import Observer
 from fedlens.paths import cache_dir
-from fedlens.runs.environment import numerics
 from fedlens.runs.files import checksum, writing
 from fedlens.runs.reading import load_predictions, read_json, read_lines
 

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
+from fedlens.numerics import numerics
 
 PACKAGES = ("fedlens", "torch", "numpy", "scikit-learn", "pydantic", "safetensors")
 
@@ -24,21 +24,6 @@ def describe_environment(arithmetic: str) -> dict[str, Any]:
         "machine": platform.machine(),
         "numerics": numerics(arithmetic),
         "commit": _commit(),
-    }
-
-
-def numerics(arithmetic: str) -> dict[str, str]:
-    """What bits depend on beside the experiment: two runs that agree in these are expected to agree in every bit.
-
-    Args:
-        arithmetic: how clients are computed.
-    """
-    return {
-        "arithmetic": arithmetic,
-        "fedlens": version("fedlens"),
-        "torch": torch.__version__,
-        "numpy": version("numpy"),
-        "cpu": f"{platform.machine()} {torch.backends.cpu.get_cpu_capability()}",
     }
 
 
