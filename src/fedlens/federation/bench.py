@@ -78,6 +78,13 @@ class Job(Protocol):
     def cost(self) -> float:
         """How long it takes compared with others; the longest is started first."""
 
+    @property
+    def reads(self) -> int | None:
+        """The one of the arena's models that is all it reads there; ``None`` where it reads updates."""
+
+    def fills(self, arena: Arena) -> list[Tensor]:
+        """Those parts of the arena that it fills, as views."""
+
     def run(self, bench: Bench) -> dict[str, Any]:
         """Do the work; the numbers returned go into the round's record."""
 

@@ -1,4 +1,4 @@
-"""A check at work on a round's updates, and what its verdict has to be."""
+"""A check at work on a round's updates: what it may want to know of each, and what its verdict has to be."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,7 +8,48 @@ from torch import Tensor
 
 from fedlens.detection.detector import Detector, Inspection, Validation, Verdict
 from fedlens.errors import ClientError
-from fedlens.federation.bench import GLOBAL, Bench
+from fedlens.federation.bench import GLOBAL, Arena, Bench
+from fedlens.federation.evaluate import blocks, right
+
+
+@dataclass(frozen=True)
+class ValidationJob:
+    """A client's own model, or that of all the others, on the server's validation set."""
+
+    round: int
+    row: int
+    alpha: tuple[float, ...]
+    others: bool
+    cost: float = 1
+
+    @property
+    def name(self) -> str:
+        """See `Job.name`."""
+        return f"validation of update {self.row} in round {self.round}"
+
+    @property
+    def reads(self) -> int | None:
+        """See `Job.reads`."""
+        return None
+
+    def fills(self, arena: Arena) -> list[Tensor]:  # noqa: ARG002
+        """See `Job.fills`."""
+        return []
+
+    def run(self, bench: Bench) -> dict[str, Any]:
+        """The accuracy, a fraction."""
+        samples = bench.validation
+        assert samples is not None, "no validation set"
+        updates, update = bench.arena.updates, bench.arena.updates[self.row]
+        if self.others:
+            alpha = torch.tensor(self.alpha, dtype=torch.float64)
+            alpha[self.row] = 0
+            update = (alpha / alpha.sum().clamp(min=torch.finfo(alpha.dtype).tiny)).to(updates) @ updates
+        bench.network.load(bench.arena.models[GLOBAL] + update)
+        count = 0
+        for block in blocks(0, len(samples)):
+            count += int(right(bench.network.log_probabilities(samples.x[block]), samples.y[block]).sum())
+        return {"accuracy": count / len(samples)}
 
 
 @dataclass(frozen=True)
@@ -32,6 +73,15 @@ class InspectionJob:
     def name(self) -> str:
         """See `Job.name`."""
         return f"check {self.check} in round {self.round}"
+
+    @property
+    def reads(self) -> int | None:
+        """See `Job.reads`."""
+        return None
+
+    def fills(self, arena: Arena) -> list[Tensor]:  # noqa: ARG002
+        """See `Job.fills`."""
+        return []
 
     def run(self, bench: Bench) -> dict[str, Any]:
         """The check's name and its verdict."""

@@ -1,16 +1,16 @@
-"""The jobs of a round: an honest client's training, the malicious client's turn, evaluation, validation."""
+"""The jobs of a round: an honest client's training, the malicious client's turn, evaluation."""
 
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
+from torch import Tensor
 
 from fedlens.attacks.attack import Attack, Auxiliary, View
 from fedlens.attacks.estimation import Observation
 from fedlens.errors import ClientError
-from fedlens.federation.bench import GLOBAL, Bench, accept, plain
-from fedlens.federation.evaluate import blocks, right
+from fedlens.federation.bench import GLOBAL, Arena, Bench, accept, plain
+from fedlens.federation.evaluate import blocks
 from fedlens.federation.local import train
 from fedlens.federation.stacked import train_stacked
 from fedlens.models.network import Network
@@ -32,6 +32,15 @@ class HonestJob:
     def name(self) -> str:
         """See `Job.name`."""
         return f"client {self.client} in round {self.round}"
+
+    @property
+    def reads(self) -> int | None:
+        """See `Job.reads`."""
+        return GLOBAL
+
+    def fills(self, arena: Arena) -> list[Tensor]:
+        """See `Job.fills`."""
+        return [arena.updates[self.row]]
 
     def run(self, bench: Bench) -> dict[str, Any]:
         """Train on the client's shard."""
@@ -64,6 +73,15 @@ class StackedJob:
         """See `Job.cost`."""
         return sum(part.cost for part in self.parts)
 
+    @property
+    def reads(self) -> int | None:
+        """See `Job.reads`."""
+        return GLOBAL
+
+    def fills(self, arena: Arena) -> list[Tensor]:
+        """See `Job.fills`."""
+        return [arena.updates[part.row] for part in self.parts]
+
     def run(self, bench: Bench) -> dict[str, Any]:
         """Train all of them, and hand in each one's update."""
         assert bench.stack is not None, "no stack to train on"
@@ -93,6 +111,15 @@ class MaliciousJob:
     def name(self) -> str:
         """See `Job.name`."""
         return f"malicious client {self.client} in round {self.round}"
+
+    @property
+    def reads(self) -> int | None:
+        """See `Job.reads`."""
+        return None if self.attack.omniscient else GLOBAL
+
+    def fills(self, arena: Arena) -> list[Tensor]:
+        """See `Job.fills`."""
+        return [arena.updates[self.row]]
 
     def run(self, bench: Bench) -> dict[str, Any]:
         """Let the attack craft its update from what it may see."""
@@ -141,6 +168,15 @@ class EvaluationJob:
         """See `Job.cost`."""
         return self.stop - self.start
 
+    @property
+    def reads(self) -> int | None:
+        """See `Job.reads`."""
+        return self.model
+
+    def fills(self, arena: Arena) -> list[Tensor]:
+        """See `Job.fills`."""
+        return [arena.log_probabilities[self.model, self.start : self.stop]]
+
     def run(self, bench: Bench) -> dict[str, Any]:
         """Fill in the log-probabilities of the blocks."""
         bench.network.load(bench.arena.models[self.model])
@@ -148,34 +184,3 @@ class EvaluationJob:
             found = bench.network.log_probabilities(bench.dataset.test.x[block])
             bench.arena.log_probabilities[self.model, block] = found
         return {}
-
-
-@dataclass(frozen=True)
-class ValidationJob:
-    """A client's own model, or that of all the others, on the server's validation set."""
-
-    round: int
-    row: int
-    alpha: tuple[float, ...]
-    others: bool
-    cost: float = 1
-
-    @property
-    def name(self) -> str:
-        """See `Job.name`."""
-        return f"validation of update {self.row} in round {self.round}"
-
-    def run(self, bench: Bench) -> dict[str, Any]:
-        """The accuracy, a fraction."""
-        samples = bench.validation
-        assert samples is not None, "no validation set"
-        updates, update = bench.arena.updates, bench.arena.updates[self.row]
-        if self.others:
-            alpha = torch.tensor(self.alpha, dtype=torch.float64)
-            alpha[self.row] = 0
-            update = (alpha / alpha.sum().clamp(min=torch.finfo(alpha.dtype).tiny)).to(updates) @ updates
-        bench.network.load(bench.arena.models[GLOBAL] + update)
-        count = 0
-        for block in blocks(0, len(samples)):
-            count += int(right(bench.network.log_probabilities(samples.x[block]), samples.y[block]).sum())
-        return {"accuracy": count / len(samples)}

@@ -10,8 +10,7 @@ from torch import Tensor
 from fedlens.detection.detector import Detector, Validation, Verdict
 from fedlens.federation.bench import Job
 from fedlens.federation.engines import Engine
-from fedlens.federation.inspection import InspectionJob
-from fedlens.federation.jobs import ValidationJob
+from fedlens.federation.inspection import InspectionJob, ValidationJob
 
 
 @dataclass(frozen=True)

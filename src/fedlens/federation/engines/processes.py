@@ -12,7 +12,6 @@ import mmap
 import multiprocessing
 import pickle
 import signal
-import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
@@ -25,8 +24,9 @@ import torch
 from torch import Tensor
 
 from fedlens.errors import ClientError
-from fedlens.federation.bench import Bench, Job, perform
+from fedlens.federation.bench import Bench, Job
 from fedlens.federation.engines.memory import keep_memory
+from fedlens.federation.engines.outcome import Failure, attempt
 
 _LIVING: "WeakSet[Processes]" = WeakSet()
 """Every engine of this process: a forked worker has to close the ends of their pipes that it inherits."""
@@ -95,10 +95,8 @@ class Processes:
             raise ClientError(
                 f"the worker process died ({cause}) at {job.name}; if memory ran out, use fewer --workers"
             ) from None
-        if isinstance(outcome, _Failure):
-            error = ClientError(outcome.message)
-            error.add_note(outcome.trace)
-            raise error
+        if isinstance(outcome, Failure):
+            raise outcome.error()
         assert isinstance(outcome, dict)
         return outcome
 
@@ -122,14 +120,6 @@ class Processes:
         self._connections, self._processes = [], []
 
 
-class _Failure:
-    """What a worker sends back in place of a result."""
-
-    def __init__(self, message: str, trace: str) -> None:
-        self.message = message
-        self.trace = trace
-
-
 def _serve(connection: Connection, bench: Bench) -> None:
     """A worker's life: jobs in, numbers out, until the other end closes."""
     for engine in _LIVING:
@@ -142,9 +132,4 @@ def _serve(connection: Connection, bench: Bench) -> None:
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             job: Job = pickle.loads(connection.recv_bytes())
-            answer: dict[str, Any] | _Failure
-            try:
-                answer = perform(job, bench)
-            except ClientError as error:
-                answer = _Failure(str(error), traceback.format_exc())
-            connection.send_bytes(pickle.dumps(answer))
+            connection.send_bytes(pickle.dumps(attempt(job, bench)))
