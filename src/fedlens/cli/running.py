@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedlens.cli.shared import SOURCE, DataDir, Device, EngineOption, Options, err, out, print_flags
+from fedlens.cli.shared import SOURCE, Address, DataDir, Device, EngineOption, MixedCpus, Options, err, out, print_flags
 from fedlens.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ def run(  # noqa: PLR0917 - typer passes them by name
     no_control: Annotated[bool, typer.Option("--no-control", help="Do without the benign twin.")] = False,
     engine: EngineOption = "auto",
     workers: Annotated[int | None, typer.Option(help="Worker processes; default one a core.")] = None,
+    address: Address = None,
+    mixed_cpus: MixedCpus = False,
     device: Device = "cpu",
     data_dir: DataDir = None,
 ) -> None:
@@ -51,6 +53,8 @@ def run(  # noqa: PLR0917 - typer passes them by name
             workers=workers,
             device=device,
             data_dir=data_dir,
+            address=address,
+            mixed_cpus=mixed_cpus,
             observer=Terminal(out),
         )
     except KeyboardInterrupt:

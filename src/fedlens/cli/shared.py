@@ -18,8 +18,14 @@ Options = Annotated[
 ]
 DataDir = Annotated[Path | None, typer.Option(help="Where data files are; else FEDLENS_DATA, else the user's cache.")]
 EngineOption = Annotated[
-    Literal["auto", "serial", "processes", "vectorised"],
+    Literal["auto", "serial", "processes", "vectorised", "ray"],
     typer.Option(help="Who does the work; results are the same, by vectorised up to rounding."),
+]
+Address = Annotated[
+    str | None, typer.Option(help="Of the Ray cluster: HOST:PORT, auto; else RAY_ADDRESS, else one is started.")
+]
+MixedCpus = Annotated[
+    bool, typer.Option("--mixed-cpus", help="Let the Ray cluster's processors differ, and the last bits with them.")
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")]
 

@@ -3,9 +3,11 @@
 import sys
 from dataclasses import dataclass
 
+from fedlens.cluster.connection import Cluster
 from fedlens.errors import ConfigError
 from fedlens.federation.engines.engine import Engine, EngineName, cores
 from fedlens.federation.engines.processes import Processes
+from fedlens.federation.engines.ray import Ray
 from fedlens.federation.engines.serial import Serial
 from fedlens.federation.engines.vectorised import Vectorised
 from fedlens.federation.setting import Setting
@@ -28,6 +30,7 @@ class Choice:
         arithmetic: what its rounding depends on: engines that agree in this give the same bits.
         stack: what stacks clients, if they are.
         largest: how many clients a stack has at most.
+        cluster: the Ray cluster whose machines work, if one does.
     """
 
     name: EngineName
@@ -36,26 +39,32 @@ class Choice:
     arithmetic: str = "a client at a time"
     stack: MakeStack | None = None
     largest: int = LARGEST_STACK
+    cluster: Cluster | None = None
 
     def make(self) -> Engine:
         """The engine."""
+        if self.cluster is not None:
+            return Ray(self.cluster)
         hands = Serial() if self.workers == 1 and self.name != "processes" else Processes(self.workers)
         return hands if self.stack is None else Vectorised(hands, self.stack, self.largest)
 
 
-def choose_engine(name: EngineName, workers: int | None, setting: Setting) -> Choice:
+def choose_engine(name: EngineName, workers: int | None, setting: Setting, cluster: Cluster | None = None) -> Choice:
     """The engine called `name`, or with ``auto`` the one that is likely to be the fastest.
 
     Args:
         name: which engine.
         workers: number of worker processes; ``None`` for one a core, and no more than a round has clients.
         setting: what is to be run.
+        cluster: the Ray cluster that engine ``ray`` works on.
 
     Raises:
         ConfigError: the engine cannot work here.
     """
     if workers is not None and workers < 1:
         raise ConfigError(f"--workers {workers}: at least one is needed")
+    if name == "ray":
+        return _ray(setting, cluster)
     can_fork = sys.platform == "linux" and setting.device.type == "cpu"
     if workers is not None and workers > 1 and not can_fork:
         raise ConfigError("several workers can be had on Linux and on the CPU only; leave --workers out")
@@ -73,6 +82,16 @@ def choose_engine(name: EngineName, workers: int | None, setting: Setting) -> Ch
         case "vectorised":
             return _vectorised(setting, setting.network(), count, "asked for")
     return _fastest(setting, count)
+
+
+def _ray(setting: Setting, cluster: Cluster | None) -> Choice:
+    if setting.device.type != "cpu":
+        raise ConfigError("engine ray works on the CPU only; leave --device out, or use --engine serial")
+    assert cluster is not None, "connect to a cluster first"
+    kind = "of kinds that differ" if cluster.kind is None else f"of the kind {cluster.kind['cpu']}"
+    arithmetic = "a client at a time" + (", on processors that differ" if cluster.kind is None else "")
+    reason = f"asked for; nodes: {cluster.nodes}, {kind}"
+    return Choice("ray", cluster.cpus, reason, arithmetic, cluster=cluster)
 
 
 def _fastest(setting: Setting, count: int) -> Choice:

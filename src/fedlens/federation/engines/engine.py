@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fedlens.federation.bench import Bench, Job
 
-EngineName = Literal["auto", "serial", "processes", "vectorised"]
+EngineName = Literal["auto", "serial", "processes", "vectorised", "ray"]
 
 
 class Engine(Protocol):

@@ -1,0 +1,125 @@
+"""Connecting to a Ray cluster, or starting one on this machine, for as long as it is needed."""
+
+import logging
+import os
+import signal
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fedlens.cluster.kinds import Kind, kind, kinds_of_nodes, require_one_kind
+from fedlens.cluster.modules import source
+from fedlens.errors import ConfigError
+
+REACH = 5
+"""Seconds within which a cluster's address has to answer; Ray itself would try for minutes."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that this process is connected to.
+
+    Attributes:
+        nodes: how many machines it has.
+        cpus: how many tasks of one thread it does at once.
+        kind: of what kind every node is; ``None`` where they differ.
+    """
+
+    nodes: int
+    cpus: int
+    kind: Kind | None
+
+
+@contextmanager
+def connected(
+    address: str | None = None, workers: int | None = None, modules: Sequence[Path] = (), mixed: bool = False
+) -> Iterator[Cluster]:
+    """The cluster at `address`, or one that is started on this machine, until the block is left.
+
+    Where the program has connected itself to a cluster (``ray.init``), that one is used as it is, and stays connected.
+
+    Args:
+        address: ``HOST:PORT`` of the head, or ``auto`` for a cluster that this machine is in; by default what
+            RAY_ADDRESS names, or else one is started here.
+        workers: how many processes a cluster that is started here has; one a core by default.
+        modules: files and packages that go to every node.
+        mixed: whether the nodes' processors may differ.
+
+    Raises:
+        ConfigError: Ray is not installed, the cluster cannot be reached, or its nodes differ.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise ConfigError("Ray is not installed here; install it by: pip install 'fedlens[ray]'") from None
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    if workers is not None and address != "local":
+        raise ConfigError(f"--workers is for a cluster that is started here; the one at {address} has its own number")
+    ours = not ray.is_initialized()
+    if ours:
+        _connect(address, workers, modules)
+    try:
+        kinds = kinds_of_nodes()
+        differ = require_one_kind(kinds, mixed)
+        cpus = int(ray.cluster_resources().get("CPU", 0))
+        if cpus < 1:
+            raise ConfigError(f"the cluster at {address} has no CPU to work with; start a node with --num-cpus")
+        yield Cluster(len(kinds) - 1, cpus, None if differ else kind())
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _connect(address: str, workers: int | None, modules: Sequence[Path]) -> None:
+    import ray
+
+    _require_answer(address)
+    environment: dict[str, Any] = {"py_modules": [str(path) for path in modules]}
+    if (folder := source()) is not None:  # a checkout: nodes on this machine find the same one
+        environment["env_vars"] = {"PYTHONPATH": f"{folder}{os.pathsep}${{PYTHONPATH}}"}
+    with _as_before():
+        try:
+            ray.init(
+                address,
+                num_cpus=workers,
+                runtime_env=environment,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+            )
+        except (OSError, RuntimeError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ConfigError(f"no Ray cluster could be had at {address}: {reason}") from None
+
+
+def _require_answer(address: str) -> None:
+    """Refuse an address at which nobody listens."""
+    host, _, port = address.rpartition(":")
+    if address.startswith("ray://"):
+        raise ConfigError(f"--address {address}: run fedlens on a node of the cluster, and give HOST:PORT or auto")
+    if not (host and port.isdecimal()):
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=REACH).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"--address {address}: nobody answers there ({error}); `ray start --head` on a host says its address"
+        ) from None
+
+
+@contextmanager
+def _as_before() -> Iterator[None]:
+    """Undo what ``ray.init`` does to this process beside connecting it: it takes SIGTERM, and it reports usage."""
+    handler, name = signal.getsignal(signal.SIGTERM), "RAY_USAGE_STATS_ENABLED"
+    usage = os.environ.get(name)
+    os.environ[name] = usage or "0"
+    try:
+        yield
+    finally:
+        if usage is None:
+            del os.environ[name]
+        if signal.getsignal(signal.SIGTERM) is not handler:  # only where this is the main thread
+            signal.signal(signal.SIGTERM, handler)

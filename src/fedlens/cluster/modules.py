@@ -1,0 +1,53 @@
+"""The user's own modules, which a node of a cluster needs and does not have."""
+
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import fedlens
+
+
+def modules_of(parts: Iterable[object]) -> list[Path]:
+    """The files and packages that define `parts`, and whatever else was loaded from the folders where these lie.
+
+    What is installed is left out: a node has its own. So is the script that is running, whose classes Ray takes along
+    by value.
+
+    Returns:
+        Python files and folders of packages, sorted.
+    """
+    tops = {type(part).__module__.partition(".")[0] for part in parts}
+    folders = {place.parent for name, place in _loaded() if name in tops}
+    return sorted({place for name, place in _loaded() if place.parent in folders and name != "__main__"})
+
+
+def source() -> Path | None:
+    """The folder from which fedlens was imported; ``None`` where it is installed."""
+    package = Path(fedlens.__file__).parent
+    return None if _is_installed(package) else package.parent
+
+
+def _loaded() -> Iterator[tuple[str, Path]]:
+    """Top-level modules that are neither installed nor ours, each with its file or its package's folder."""
+    for name, module in list(sys.modules.items()):
+        place = None if "." in name else _place(module)
+        if place is not None and place != Path(fedlens.__file__).parent and not _is_installed(place):
+            yield name, place
+
+
+def _place(module: ModuleType) -> Path | None:
+    file = getattr(module, "__file__", None)
+    if file is None or not file.endswith(".py"):
+        return None
+    path = Path(file).resolve()
+    return path.parent if path.name == "__init__.py" else path
+
+
+def _is_installed(place: Path) -> bool:
+    """Whether it lies where Python or pip puts things."""
+    paths = sysconfig.get_paths()
+    return any(
+        place.is_relative_to(Path(paths[key]).resolve()) for key in ("stdlib", "platstdlib", "purelib", "platlib")
+    )
