@@ -10,7 +10,7 @@ from statistics import mean, median
 from typing import Any, NamedTuple
 
 from fedlens.runs.load import Run
-from fedlens.runs.summary import confidence, guilty_client
+from fedlens.runs.records import confidence, guilty_client
 
 Record = dict[str, Any]
 
