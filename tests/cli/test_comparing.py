@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from made_sweeps import sweep
 from small import small
-from sweeps import sweep
 
 import fedlens
 from fedlens.cli import main

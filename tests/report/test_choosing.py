@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sweeps import sweep
+from made_sweeps import sweep
 
 from fedlens.errors import ConfigError
 from fedlens.report.choosing import At, chosen_fields, narrowed, require_metrics

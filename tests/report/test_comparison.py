@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sweeps import sweep
+from made_sweeps import sweep
 
 from fedlens.errors import ConfigError
 from fedlens.report.choosing import At, narrowed

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from made_sweeps import sweep
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
-from sweeps import sweep
 
 from fedlens.report.comparison import compare
 from fedlens.report.comparison_figure import TWIN, comparison_figure, look

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from made_sweeps import sweep
 from rich.console import Console
-from sweeps import sweep
 
 from fedlens.report.choosing import At
 from fedlens.report.comparison import compare

@@ -3,8 +3,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from made_sweeps import sweep
 from small import small
-from sweeps import sweep
 
 import fedlens
 from fedlens.errors import ConfigError, DamagedRunError, RunError

@@ -15,7 +15,8 @@ def compare(  # noqa: PLR0917 - typer passes them by name
         typer.Option(metavar="FIELD[,FIELD]", help="Options to compare by; default the one that varies, if one does."),
     ] = None,
     metric: Annotated[
-        list[str] | None, typer.Option(help="A column of the runs' tables; several by several --metric. [confidence]")
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="A column of the runs' tables; several by several --metric. [confidence]"),
     ] = None,
     at: Annotated[
         str,
