@@ -7,7 +7,7 @@ import pytest
 from fedlens.attacks.explicit import ExplicitBoosting
 from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
-from fedlens.loading import load_experiment, override, parse_yaml, presets
+from fedlens.loading import load_experiment, override, parse_assignment, parse_yaml, presets, put
 from fedlens.parts import describe
 
 Write = Callable[..., str]
@@ -267,3 +267,19 @@ def test_a_module_that_cannot_be_imported_says_why(here: Path, name: str, code: 
 def test_an_option_below_a_plain_value_is_refused() -> None:
     with pytest.raises(ConfigError, match="rounds is 5 and has no options"):
         override({"rounds": 5}, ["rounds.extra=1"])
+
+
+def test_an_option_is_put_in_its_place_and_what_was_there_before_is_left_alone() -> None:
+    before = {"attack": "explicit-boosting", "local": {"epochs": 2}}
+    after = put(put(before, "attack.boost", 5, "here"), "local.batch_size", 10, "here")
+    assert after == {"attack": {"name": "explicit-boosting", "boost": 5}, "local": {"epochs": 2, "batch_size": 10}}
+    assert before == {"attack": "explicit-boosting", "local": {"epochs": 2}}
+    with pytest.raises(ConfigError, match="here: rounds is 3 and has no options"):
+        put({"rounds": 3}, "rounds.many", 5, "here")
+
+
+def test_an_assignment_is_an_option_and_a_yaml_value() -> None:
+    assert parse_assignment(" attack.boost =[1, 2]") == ("attack.boost", [1, 2])
+    for wrong in ("rounds", "=3", "attack.=3", ".boost=3", "attack..boost=3"):
+        with pytest.raises(ConfigError, match="expected option=value"):
+            parse_assignment(wrong)

@@ -1,24 +1,187 @@
+import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+import pytest
+import yaml
+from filelock import FileLock
 from small import small
+from smallgrid import Here, grid_of, nobody, swept, twins
 
 import fedlens
-from fedlens.config import validate
+from fedlens.errors import ConfigError, RunError
 from fedlens.sweeps.grid import Grid
-from fedlens.sweeps.playing import SweepMeans, play
 
 
-def test_a_sweep_makes_the_runs_that_run_makes_and_never_again(tmp_path: Path) -> None:
-    grid = validate(Grid, {"experiment": small(rounds=2).describe(), "product": {"seed": [0, 1]}})
-    for _ in range(2):
-        sweep = play(grid, grid.cells(), tmp_path / "sweep", means=SweepMeans(jobs=2))
-        assert sweep.failures == []
-    for seed, cell in enumerate(sweep.cells):
-        fedlens.run(small(rounds=2, seed=seed), tmp_path / str(seed))
-        made = sweep.place.of(cell)
-        assert (made / "rounds.jsonl").read_bytes() == (tmp_path / str(seed) / "rounds.jsonl").read_bytes()
-        assert (made / "environment.jsonl").read_bytes().count(b"\n") == 1
-    table = pd.read_parquet(tmp_path / "sweep" / "rounds.parquet")
-    assert list(table.columns[:5]) == ["cell", "seed", "target.draw", "target_index", "round"]
-    assert list(table["seed"]) == [0, 0, 1, 1]
+def starts(path: Path) -> int:
+    return (path / "environment.jsonl").read_bytes().count(b"\n")
+
+
+def test_a_sweep_makes_the_runs_that_run_makes_shares_twins_and_never_repeats(here: Path) -> None:
+    grid = grid_of({"attack": ["none", "explicit-boosting", "data-poisoning"], "seed": [0, 1]}, control=True)
+    Path("grid.yaml").write_text(yaml.safe_dump(grid.model_dump(mode="json")))
+    sweep = fedlens.sweep("grid.yaml", "sweep", jobs=2)  # by worker processes
+    assert sweep.failures == []
+    assert [starts(twin) for twin in twins()] == [1, 1]
+    for number, cell in enumerate(sweep.cells):
+        assert cell.experiment is not None
+        fedlens.run(cell.experiment, str(number))
+        for name in ("rounds.jsonl", "final.safetensors", "target.json"):
+            assert (sweep.place.of(cell) / name).read_bytes() == Path(str(number), name).read_bytes()
+        assert starts(sweep.place.of(cell)) == 1
+    before = pd.read_parquet("sweep/rounds.parquet")
+    again = swept(grid, nobody)
+    pd.testing.assert_frame_equal(pd.read_parquet("sweep/rounds.parquet"), before)
+    pd.testing.assert_frame_equal(again.rounds, before)
+    assert list(before.columns[:6]) == ["cell", "attack", "seed", "target.draw", "target_index", "round"]
+    assert list(before["seed"]) == [0, 0, 1, 1] * 3
+    assert before["confidence"].notna().all()
+
+
+def test_a_grid_may_grow_and_only_what_is_new_is_played() -> None:
+    swept(grid_of({"seed": [0, 1]}))
+    larger = swept(grid_of({"seed": [1, 2, 3]}))
+    assert Here.played == [cell.key for cell in larger.cells[1:]]
+    assert sorted(set(larger.rounds["seed"])) == [1, 2, 3]
+
+
+def test_no_more_jobs_than_cells_and_each_has_its_share_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fedlens.sweeps.playing.cores", lambda: 6)
+    given: list[Any] = []
+
+    class Looking(Here):
+        def play(self, tasks: Any, tell: Any) -> None:
+            given.extend(task.means["workers"] for task in tasks)
+
+    swept(grid_of({"seed": [0, 1]}), Looking, jobs=50)
+    assert (Looking.jobs, given) == (2, [3, 3])
+    given.clear()
+    swept(grid_of({"seed": list(range(9))}), Looking, jobs=None, engine="serial")
+    assert (Looking.jobs, given) == (6, [None] * 9)
+
+
+@pytest.mark.parametrize("jobs", [0, -1])
+def test_no_jobs_is_refused(jobs: int) -> None:
+    with pytest.raises(ConfigError, match=f"--jobs {jobs}: at least one"):
+        swept(grid_of({"seed": [0]}), jobs=jobs)
+    assert not Path("sweep").exists()
+
+
+def test_an_impossible_cell_is_recorded_and_the_others_are_played() -> None:
+    sweep = swept(grid_of({"aggregation": ["medain", "mean"]}))
+    ((cell, reason),) = sweep.failures
+    (written,) = json.loads(Path("sweep/failures.json").read_text())
+    assert written == {"cell": cell.key, "values": {"aggregation": "medain"}, "reason": reason}
+    assert "did you mean median?" in reason
+    assert set(sweep.rounds["aggregation"]) == {"mean"}
+
+
+def test_a_complete_run_that_is_damaged_is_told_with_the_remedy() -> None:
+    grid = grid_of({"seed": [0, 1, 2]})
+    cells = swept(grid).cells
+    paths = [Path("sweep/cells", cell.key).resolve() for cell in cells]
+    records = paths[0] / "rounds.jsonl"
+    records.write_bytes(records.read_bytes().splitlines(keepends=True)[0])
+    (paths[1] / "summary.json").write_text("{")
+    sweep = swept(grid, nobody)
+    reasons = [reason for _, reason in sweep.failures]
+    assert [cell.values["seed"] for cell, _ in sweep.failures] == [0, 1]
+    assert "rounds.jsonl: has changed" in reasons[0]
+    for path, reason in zip(paths, reasons, strict=False):
+        assert f"remove {path}, and the same sweep makes it anew" in reason
+        shutil.rmtree(path)
+    assert set(sweep.rounds["seed"]) == {2}
+    assert set(swept(grid).rounds["seed"]) == {0, 1, 2}
+
+
+def test_an_unfinished_run_that_is_damaged_is_told_with_the_remedy() -> None:
+    grid = grid_of({"seed": [0]})
+    path = swept(grid).place.of(grid.cells()[0])
+    (path / "summary.json").unlink()
+    (path / "checkpoint.safetensors").write_bytes(b"half")
+    ((_, reason),) = swept(grid).failures
+    assert "checkpoint.safetensors" in reason
+    assert f"remove {path}, and the same sweep" in reason
+
+
+@pytest.mark.parametrize("left", [".lock", ".experiment.yaml.x1y2"])
+def test_what_a_kill_at_the_very_beginning_leaves_does_not_matter(left: str) -> None:
+    grid = grid_of({"seed": [0]})
+    path = Path("sweep/cells", grid.cells()[0].key)
+    path.mkdir(parents=True)
+    (path / left).touch()
+    Path("sweep/sweep.yaml").touch()
+    assert swept(grid).failures == []
+
+
+def test_a_sweep_killed_before_it_had_written_its_grid_can_be_begun() -> None:
+    Path("sweep").mkdir()
+    for left in (".lock", ".sweep.yaml.x1y2"):
+        Path("sweep", left).touch()
+    assert swept(grid_of({"seed": [0]})).failures == []
+
+
+def test_other_things_are_left_alone() -> None:
+    Path("sweep").mkdir()
+    Path("sweep/thesis.tex").touch()
+    with pytest.raises(RunError, match="something else is there"):
+        swept(grid_of({"seed": [0]}))
+    assert [entry.name for entry in Path("sweep").iterdir()] == ["thesis.tex"]
+
+
+def test_a_file_is_no_place_for_a_sweep() -> None:
+    Path("sweep").touch()
+    with pytest.raises(RunError, match="choose another --out"):
+        swept(grid_of({"seed": [0]}))
+
+
+def test_two_processes_cannot_play_one_sweep() -> None:
+    Path("sweep").mkdir()
+    with FileLock("sweep/.lock"), pytest.raises(RunError, match="another process is writing this sweep"):
+        swept(grid_of({"seed": [0]}))
+
+
+def test_a_full_disk_is_a_reason_and_the_cell_goes_on_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fedlens.runs import directory
+
+    grid, append = grid_of({"seed": [0]}), directory.append_line
+
+    def full(path: Path, line: str) -> None:
+        if path.name == "rounds.jsonl" and '"round": 2' in line:
+            with directory.writing(path):
+                raise OSError(28, "No space left on device")
+        append(path, line)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(directory, "append_line", full)
+        ((cell, reason),) = swept(grid).failures
+    assert "No space left" in reason
+    assert "a sweep does without" in reason  # without --resume
+    sweep = swept(grid)
+    assert sweep.failures == []
+    fedlens.run(small(rounds=2), "whole")
+    assert (sweep.place.of(cell) / "rounds.jsonl").read_bytes() == Path("whole/rounds.jsonl").read_bytes()
+    assert starts(sweep.place.of(cell)) == 2
+
+
+def test_what_was_played_is_in_the_table_when_a_sweep_is_interrupted() -> None:
+    class Interrupted(Here):
+        def play(self, tasks: Any, tell: Any) -> None:
+            super().play(tasks[:1], tell)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        swept(grid_of({"seed": [0, 1]}), Interrupted)
+    assert set(pd.read_parquet("sweep/rounds.parquet")["seed"]) == {0}
+
+
+def test_a_grid_from_python_and_its_default_place() -> None:
+    described = {"name": "mine", "experiment": small(rounds=1).describe(), "product": {"rounds": [1, -1]}}
+    sweep = fedlens.sweep(described, jobs=1)
+    assert sweep.place.path == Path("sweeps/mine").resolve()
+    assert len(sweep.rounds) == len(sweep.failures) == 1
+    assert isinstance(Grid.model_validate(yaml.safe_load(Path("sweeps/mine/sweep.yaml").read_text())), Grid)
+    with pytest.raises(ConfigError, match="did you mean product"):
+        fedlens.sweep({**described, "prodct": {}})

@@ -54,4 +54,6 @@ def _of_one_type(column: "pd.Series[Any]") -> "pd.Series[Any]":
              for value in column.dropna()}  # fmt: skip
     if kinds == {float} and column.dropna().abs().max() < 2**63:
         return column.astype(float) if column.hasnans else column.infer_objects()
-    return column if kinds <= {str} or kinds <= {bool} else column.map(str, na_action="ignore")
+    if kinds == {bool}:
+        return column.astype("boolean" if column.hasnans else bool)
+    return column if kinds <= {str} else column.map(str, na_action="ignore")
