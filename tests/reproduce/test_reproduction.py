@@ -1,6 +1,7 @@
 """The whole way, from presets that take a second to the page."""
 
 import json
+import re
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -13,11 +14,13 @@ from fedlens import loading
 from fedlens.errors import ConfigError
 from fedlens.presets import Preset
 from fedlens.presets import presets as real_presets
+from fedlens.report.comparison import compare
 from fedlens.reproduce import plan as planning
 from fedlens.reproduce.evidence import Case, gather
 from fedlens.reproduce.judging import judge
 from fedlens.reproduce.plan import cost, panels, plan
 from fedlens.reproduce.reproduction import publish
+from fedlens.runs.collect import collect
 from fedlens.sweeps.grid import Grid
 from fedlens.sweeps.playing import Sweep, SweepMeans, play
 
@@ -96,6 +99,10 @@ def test_from_runs_to_the_page(tiny_panels: None, tmp_path: Path) -> None:
     assert [value["seed"] for value in ten["parts"][0]["values"]] == [0, 0, 1, 1]
     assert ten["parts"][1]["interval"] is None
     text = page.read_text()
+    assert "![figures/fig7-intervals.png](figures/fig7-intervals.png)" in text
+    assert all((tmp_path / file).exists() for file in re.findall(r"!\[.*?\]\((.*?)\)", text))
+    compared = compare(collect([tmp_path]), ["name"])
+    assert {group.label: group.runs for group in compared.groups} == {name: len(evidence.runs[name]) for name in PANELS}
     assert f"| [C10](#c10) | 7 | {expected.claim.claim} | **{expected.verdict}** |" in text
     assert "2 × 2" in text
     assert "**Red flag:** one seed: C16" not in text

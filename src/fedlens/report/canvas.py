@@ -88,8 +88,9 @@ def run_title(run: Run, between: str = "\n") -> str:
 
 
 def run_name(run: Run) -> str:
-    """The name of the run's directory."""
-    return plain(run.path.resolve().name)
+    """The name of the run's directory; of one that is called by its identity, as in sweeps, the experiment's."""
+    name = run.path.resolve().name
+    return plain(run.experiment.name if name == run.experiment.identity() else name)
 
 
 def plain(words: str) -> str:

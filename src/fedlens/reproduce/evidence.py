@@ -4,10 +4,10 @@ A cell is recognised by its experiment, so that runs of earlier calls, with othe
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fedlens.errors import FedlensError
 from fedlens.experiment import Experiment
@@ -15,6 +15,11 @@ from fedlens.loading import load_experiment
 from fedlens.presets import Scale
 from fedlens.reproduce.plan import panels, preset_of
 from fedlens.runs.load import Run, load_run
+from fedlens.sweeps.cell import Cell
+from fedlens.sweeps.table import rounds_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class Case(NamedTuple):
@@ -44,6 +49,17 @@ class Evidence:
         for case in sorted(set.intersection(*map(set, found))):
             yield case, [runs[case] for runs in found]
 
+    @property
+    def table(self) -> "pd.DataFrame":
+        """Every round of every run, by panel (``name``), ``seed`` and ``target.draw``; see `sweeps.table.rounds_of`."""
+        return rounds_of(
+            [
+                (Cell({"name": name, "seed": case.seed, "target.draw": case.draw}, run.experiment), run)
+                for name, runs in self.runs.items()
+                for case, run in runs.items()
+            ]
+        )
+
     @cached_property
     def every(self) -> list[Run]:
         """Every run once."""
@@ -65,8 +81,10 @@ def gather(folder: Path, scale: Scale) -> Evidence:
             continue
         for name in by_identity.get(_case_free(run.experiment), []):
             case = Case(run.experiment.seed, run.experiment.target.draw)
-            runs.setdefault(name, {})[case] = run
-    return Evidence(scale, runs, unreadable)
+            called = run.experiment.model_copy(update={"name": name})  # panels that are alike share a run
+            runs.setdefault(name, {})[case] = replace(run, experiment=called)
+    ordered = {name: dict(sorted(runs[name].items())) for name in panels() if name in runs}
+    return Evidence(scale, ordered, unreadable)
 
 
 def _case_free(experiment: Experiment) -> str:

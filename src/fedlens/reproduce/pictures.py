@@ -1,9 +1,13 @@
-"""The paper's figures, drawn of the first seed and target."""
+"""Pictures of the evidence: the paper's figures of the first seed and target, and of all of them with intervals."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from fedlens.reproduce.claims import drawings
 from fedlens.reproduce.evidence import Evidence
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def draw_all(evidence: Evidence, folder: Path) -> dict[str, list[str]]:
@@ -17,8 +21,32 @@ def draw_all(evidence: Evidence, folder: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, drawing in drawings().items():
         runs = next((runs for _, runs in evidence.of(drawing.of)), None)
-        if runs is None:
-            continue
-        file = save_figure(draw(drawing.kind, runs), folder / "figures" / f"{name}.png")
-        found.setdefault(name.partition("-")[0], []).append(str(file.relative_to(folder)))
+        if runs is not None:
+            file = save_figure(draw(drawing.kind, runs), folder / "figures" / f"{name}.png")
+            found.setdefault(name.partition("-")[0], []).append(str(file.relative_to(folder)))
+    for figure, names in together(evidence).items():
+        file = save_figure(_compared(evidence, names), folder / "figures" / f"{figure}-intervals.png")
+        found.setdefault(figure, []).append(str(file.relative_to(folder)))
     return found
+
+
+def together(evidence: Evidence) -> dict[str, list[str]]:
+    """By figure, the panels that its pictures show of which there are runs of several seeds or targets."""
+    found: dict[str, list[str]] = {}
+    for name, drawing in drawings().items():
+        panels = [panel for panel in drawing.of if len(evidence.runs.get(panel, {})) > 1]
+        known = found.setdefault(name.partition("-")[0], [])
+        known += [panel for panel in panels if panel not in known]
+    return {figure: names for figure, names in found.items() if names}
+
+
+def _compared(evidence: Evidence, names: list[str]) -> "Figure":
+    """Confidence and accuracy of these panels over all seeds and targets."""
+    from fedlens.report.comparison import compare
+    from fedlens.report.comparison_figure import comparison_figure
+    from fedlens.runs.collect import Collection
+
+    metrics = ("confidence", "accuracy")
+    table = evidence.table
+    of_these = table[table["name"].isin(names)].reset_index(drop=True)
+    return comparison_figure(compare(Collection(of_these, ()), ["name"], metrics), metrics)

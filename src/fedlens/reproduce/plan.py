@@ -47,7 +47,7 @@ def plan(names: Sequence[str], scale: Scale, seeds: int, targets: int) -> list[C
     for draw in range(targets):
         for seed in range(seeds):
             for name in names:
-                values = {"panel": name, "seed": seed, "target.draw": draw}
+                values = {"name": name, "seed": seed, "target.draw": draw}
                 experiment = load_experiment(preset_of(name, scale), [f"seed={seed}", f"target.draw={draw}"])
                 cells.append(Cell(values, experiment))
     return cells

@@ -13,6 +13,7 @@ from fedlens.reproduce.pictures import draw_all
 from fedlens.reproduce.plain import as_json
 from fedlens.reproduce.rows import verdict_table
 from fedlens.runs.files import write_atomically
+from fedlens.sweeps.place import SweepDirectory
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 def publish(folder: Path, scale: Scale) -> tuple["Table", Path]:
     """Judge all complete runs in `folder`, of this and of earlier calls, and write what they say.
 
-    ``README.md`` is for people, ``claims.json`` for programs, ``figures/`` has the pictures.
+    ``README.md`` is for people, ``claims.json`` for programs, ``rounds.parquet`` has every
+    round, ``figures/`` the pictures.
 
     Returns:
         The verdicts as a table for the terminal, and the page.
@@ -32,6 +34,7 @@ def publish(folder: Path, scale: Scale) -> tuple["Table", Path]:
     evidence = gather(folder / "cells", scale)
     if not evidence.every:
         raise ConfigError(f"{folder}: no run is complete there, so there is nothing to judge; leave out --no-run")
+    SweepDirectory(folder).write_table(evidence.table)
     judgements = judge(evidence)
     text = json.dumps(as_json(judgements, evidence), indent=1, ensure_ascii=False)
     write_atomically(folder / "claims.json", text.encode() + b"\n")

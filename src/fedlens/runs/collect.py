@@ -97,7 +97,7 @@ def collect(paths: Sequence[Path], wanted: Set[str] = frozenset()) -> Collection
     table = pd.concat([source.table.dropna(axis=1, how="all") for source in sources], ignore_index=True)
     names = dict.fromkeys(name for source in sources for name in source.table.columns)
     table = table.reindex(columns=["cell", PATH, *(name for name in names if name not in {"cell", PATH})])
-    again = table.duplicated(["cell", "round"])
+    again = table.duplicated(["cell", "round", *(name for name in table.columns if is_field(name) and name != PATH)])
     if again.any():
         remarks.append(f"{table['cell'][again].nunique()} of the runs are there more than once; each counts once")
     return Collection(table[~again].reset_index(drop=True), tuple(remarks))
