@@ -1,6 +1,7 @@
 """What every test gets: its own cache, the data beside the repository, one thread."""
 
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +14,13 @@ from hypothesis import settings
 
 settings.register_profile("fedlens", deadline=None)  # the first call of a torch function takes long
 settings.load_profile("fedlens")
+
+
+def pytest_configure() -> None:
+    """Let Ray clusters of the tests ask for a token of their own; Ray takes note of that when it is first used."""
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+
 
 _BESIDE = Path(__file__).parents[2] / "shared" / "data"
 

@@ -90,9 +90,10 @@ def _connect(address: str, workers: int | None, modules: Sequence[Path]) -> None
                 log_to_driver=False,
                 logging_level=logging.ERROR,
             )
-        except (OSError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
             reason = str(error).strip().splitlines()[0]
-            raise ConfigError(f"no Ray cluster could be had at {address}: {reason}") from None
+            remedy = "does `ray status` there say that it lives? If it wants a token, set RAY_AUTH_MODE=token"
+            raise ConfigError(f"no Ray cluster could be had at {address}: {reason}; {remedy}") from None
 
 
 def _require_answer(address: str) -> None:

@@ -1,0 +1,293 @@
+"""Runs on a real Ray cluster of this machine, a node of which is killed at the end."""
+
+import logging
+import os
+import pickle
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from small import Convolutions, small
+from torch import Tensor, nn
+
+from fedlens.attacks.attack import Attack, View
+from fedlens.attacks.explicit import ExplicitBoosting
+from fedlens.cluster import Cluster, connected, modules_of
+from fedlens.errors import ClientError, ConfigError
+from fedlens.experiment import Experiment
+from fedlens.federation.engines import Engine, choose_engine
+from fedlens.federation.engines.parcel import pack, unpack
+from fedlens.federation.engines.ray import Ray
+from fedlens.federation.engines.serial import Serial
+from fedlens.federation.record import RoundResult
+from fedlens.federation.rounds import federate
+from fedlens.federation.setting import prepare
+from fedlens.models.model import Model
+from fedlens.simulation import simulate
+
+pytest.importorskip("ray", reason="needs fedlens[ray]")
+pytestmark = pytest.mark.xdist_group("ray")
+
+
+class Omniscient(Attack):
+    """Sends what the others sent on average."""
+
+    omniscient: ClassVar[bool] = True
+
+    def craft(self, view: View) -> Tensor:
+        assert view.others is not None
+        return view.others.mean(dim=0)
+
+
+class Tells(Attack):
+    """Tells where it is done, and with how many threads."""
+
+    def craft(self, view: View) -> Tensor:
+        view.log.update(process=os.getpid(), threads=torch.get_num_threads())
+        return view.train()
+
+
+class Breaks(Attack):
+    """Fails in the second round."""
+
+    how: str
+
+    def craft(self, view: View) -> Tensor:
+        if view.round == 2:
+            if self.how == "die":
+                os._exit(3)
+            raise ZeroDivisionError("by nought")
+        return view.train()
+
+
+class Waits(nn.Module):
+    """Passes its input on, except on the node that is to be killed: there it leaves a mark and waits for that."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    def forward(self, x: Tensor) -> Tensor:
+        import ray
+
+        doomed = self.folder / "doomed"
+        if self.training and ray.is_initialized() and doomed.exists():
+            here = ray.get_runtime_context().get_node_id()
+            if here == doomed.read_text():
+                (self.folder / "reached").touch()
+                threading.Event().wait()
+        return x
+
+
+class Waiting(Model):
+    """A layer behind one that waits."""
+
+    folder: Path
+
+    def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
+        return nn.Sequential(Waits(self.folder), nn.Flatten(), nn.Linear(64, classes))
+
+
+@dataclass(frozen=True)
+class Site:
+    """A cluster, its address, and what adds and removes nodes."""
+
+    cluster: Cluster
+    address: str
+    machines: Any
+
+    def engine(self, **changes: Any) -> Engine:
+        return Ray(self.cluster, **changes)
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    from ray.cluster_utils import Cluster as Machines
+
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port = free.getsockname()[1]
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    machines = Machines(
+        initialize_head=True,
+        head_node_args={"num_cpus": 2, "gcs_server_port": port, "include_dashboard": False},
+    )
+    try:
+        modules = modules_of([Omniscient(), Convolutions()])
+        with connected(machines.address, modules=modules) as cluster:
+            yield Site(cluster, machines.address, machines)
+    finally:
+        machines.shutdown()
+
+
+def play(experiment: Experiment, engine: Engine) -> list[RoundResult]:
+    with engine:
+        return list(federate(prepare(experiment).with_target(None), engine))
+
+
+def require_same(expected: list[RoundResult], found: list[RoundResult]) -> None:
+    for one, other in zip(expected, found, strict=True):
+        assert torch.equal(one.state.weights, other.state.weights)
+        assert torch.equal(one.log_probabilities, other.log_probabilities)
+        assert asdict(one.record) == asdict(other.record)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"model": Convolutions(), "fraction": 0.75, "attack": ExplicitBoosting(step_cap=105, estimate="post")},
+        {"model": "census-mlp", "checks": ["accuracy", "distances", "statistics"], "validation": 200},
+        {"model": "census-mlp", "attack": Omniscient(boost=1), "aggregation": "median"},
+    ],
+    ids=["part of the clients, with estimates", "checks", "omniscient"],
+)
+def test_a_cluster_gives_the_bits_of_serial(site: Site, changes: dict[str, object]) -> None:
+    experiment = small(**changes)
+    found = play(experiment, site.engine())
+    assert len(found) == 3
+    assert any(result.record.attacker for result in found)
+    require_same(play(experiment, Serial()), found)
+
+
+def test_clients_train_in_other_processes_with_one_thread(site: Site) -> None:
+    [result] = play(small(attack=Tells(), rounds=1), site.engine())
+    assert result.record.attack is not None
+    assert result.record.attack["process"] != os.getpid()
+    assert result.record.attack["threads"] == 1
+
+
+def test_a_failing_client_is_named_and_its_trace_comes_along(site: Site) -> None:
+    told: list[tuple[int, int]] = []
+    with site.engine() as engine:
+        where = prepare(small(attack=Breaks(how="raise"))).with_target(None)
+        rounds = federate(where, engine, progress=lambda done, total: told.append((done, total)))
+        assert next(rounds).record.round == 1
+        assert told == [(done, 4) for done in range(5)]
+        with pytest.raises(ClientError) as caught:
+            next(rounds)
+    assert str(caught.value) == "malicious client 3 in round 2 failed: ZeroDivisionError: by nought"
+    [trace] = caught.value.__notes__
+    assert "in craft" in trace
+    assert "ray.exceptions" not in trace
+
+
+def test_a_node_of_another_kind_that_joins_later_does_no_job(site: Site) -> None:
+    engine = Ray(replace(site.cluster, kind={"cpu": "abacus"}))
+    with pytest.raises(ClientError, match="another kind has joined the cluster"):
+        play(small(rounds=1), engine)
+
+
+def test_what_is_sent_is_the_bench_and_little_more() -> None:
+    class Watched(Serial):
+        def start(self, bench: Any) -> None:
+            super().start(bench)
+            self.bench = bench
+
+    engine = Watched()
+    [result] = play(small(rounds=1, attack=None, model="census-mlp"), engine)
+    bench, parcel = engine.bench, pack(engine.bench)
+    size = len(result.state.weights)
+    assert len(pickle.dumps(parcel.module)) < 4 * size + 20_000  # each parameter is a view of all weights
+    there = unpack(parcel)
+    assert torch.equal(there.network.vector, bench.network.vector)
+    assert torch.equal(there.shard(2).x, bench.shard(2).x)
+    assert there.dataset.train.x.data_ptr() == bench.dataset.train.x.data_ptr()
+    assert there.dataset.test.x.data_ptr() != bench.dataset.test.x.data_ptr()
+    assert torch.equal(there.dataset.test.x, bench.dataset.test.x)
+    assert there.arena.updates.shape == bench.arena.updates.shape
+    assert there.arena.updates.untyped_storage().nbytes() == 4 * size
+
+
+OWN = """
+import sys
+import torch
+from fedlens import Experiment, simulate
+from theirs import Push
+
+experiment = Experiment(data="digits", clients=4, rounds=2, attack=Push(), control=False, target={"select": "random"})
+near = list(simulate(experiment, engine="serial"))
+far = list(simulate(experiment, engine="ray", address=sys.argv[1]))
+assert all(torch.equal(one.state.weights, other.state.weights) for one, other in zip(near, far, strict=True))
+print("the same", len(far))
+"""
+THEIRS = """
+from fedlens import Attack
+from helper import twice
+
+class Push(Attack):
+    def craft(self, view):
+        return twice(view.train())
+"""
+
+
+def test_the_users_own_modules_go_along(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "theirs.py").write_text(THEIRS)
+    (tmp_path / "own" / "helper.py").write_text("def twice(update):\n    return 2 * update\n")
+    (tmp_path / "script.py").write_text(OWN)
+    # The folder is on the path of this process, but neither where it runs nor where the script lies, which Ray knows.
+    path = os.pathsep.join([str(tmp_path / "own"), *sys.path])
+    command = [sys.executable, "-W", "error", "script.py", site.address]
+    environment = {**os.environ, "PYTHONPATH": path}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.stdout == "the same 2\n", done.stdout + done.stderr
+
+
+def test_a_mix_of_processors_is_refused_unless_allowed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    kinds = {"this process": {"torch": "2", "cpu": "new"}, "far": {"torch": "2", "cpu": "old"}}
+    monkeypatch.setattr("fedlens.cluster.connection.kinds_of_nodes", lambda: kinds)
+    with pytest.raises(ConfigError, match=r"new on this process; old on far.*--mixed-cpus"):
+        next(simulate(small(), engine="ray"))
+    with connected(mixed=True) as cluster:
+        assert cluster.kind is None
+
+
+def test_on_a_mix_of_processors_results_are_not_taken_for_those_of_serial(site: Site) -> None:
+    where = prepare(small())
+    same, mixed = (choose_engine("ray", None, where, replace(site.cluster, kind=kind)) for kind in ({"cpu": "a"}, None))
+    assert same.arithmetic == choose_engine("serial", None, where).arithmetic
+    assert mixed.arithmetic != same.arithmetic
+
+
+def test_another_device_is_refused(site: Site) -> None:
+    with pytest.raises(ConfigError, match="CPU only"):
+        choose_engine("ray", None, replace(prepare(small()), device=torch.device("meta")), site.cluster)
+
+
+def test_a_job_that_always_takes_its_worker_along_ends(site: Site) -> None:
+    with pytest.raises(ClientError, match="malicious client 3 in round 2 could not be done by Ray: WorkerCrashedError"):
+        play(small(attack=Breaks(how="die"), rounds=2), site.engine(retries=1))
+
+
+def test_the_work_of_a_node_that_is_killed_is_done_again(site: Site, tmp_path: Path) -> None:
+    import ray
+
+    second = site.machines.add_node(num_cpus=2)
+    (tmp_path / "doomed").write_text(second.node_id)
+    assert second.node_id != ray.get_runtime_context().get_node_id()
+
+    def kill() -> None:
+        while not (tmp_path / "reached").exists():
+            time.sleep(0.05)
+        site.machines.remove_node(second, allow_graceful=False)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    experiment = small(model=Waiting(folder=tmp_path))
+    try:
+        found = play(experiment, site.engine())
+        assert (tmp_path / "reached").exists()  # so a client was being trained there
+    finally:
+        (tmp_path / "reached").touch()
+        killer.join()
+    assert [node["NodeID"] for node in ray.nodes() if node["NodeID"] == second.node_id and node["Alive"]] == []
+    (tmp_path / "doomed").unlink()
+    require_same(play(experiment, Serial()), found)
