@@ -11,18 +11,22 @@ The total displacement is sent, unboosted. Both optimizers keep their state acro
 ``order``: the authors' code, our default, makes a malicious step after every ``ls`` benign batches; ``malicious-first``
 makes it before each epoch, as in Algorithm 1. How many steps the algorithm's "minimise" stands for is
 ``malicious_steps``, 1 in the authors' code.
+
+``evaluate_at: global`` is ours, not the paper's: both losses look at the global model that is to be expected as well,
+and the malicious step is as short as will do. See `fedlens.attacks.expected`.
 """
 
 from math import ceil
 from typing import Literal
 
 import torch
-from pydantic import PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from torch import Tensor
 
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.boosting import boosted
 from fedlens.attacks.constraint import Constraint, Distance
+from fedlens.attacks.expected import Expected
 from fedlens.attacks.objective import GOALS, Goal, Objective, require_target
 from fedlens.federation.local import batches
 from fedlens.federation.optimizers import Optimizer
@@ -38,6 +42,9 @@ class AlternatingMinimisation(Attack):
         ls: benign batches before a malicious step, in the order of the authors' code.
         malicious_steps: steps on the malicious loss each time, boosted together.
         constraint: the distance constraint on the benign steps; none by default.
+        evaluate_at: ``local``, as in the paper: malicious steps look at the client's own weights; ``global``, ours: at
+            the global model expected of them, which the benign steps look at too.
+        confidence: the targets' at the expected global model that makes a malicious step needless.
         weights_only: boost and constrain weights, not biases (the authors' ``wt_o``).
     """
 
@@ -47,11 +54,17 @@ class AlternatingMinimisation(Attack):
     ls: PositiveInt = 10
     malicious_steps: PositiveInt = 1
     constraint: Constraint | None = None
+    evaluate_at: Literal["local", "global"] = "local"
+    confidence: float = Field(default=0.9, gt=0, lt=1)
     weights_only: bool = False
 
     @model_validator(mode="after")
     def _possible(self) -> "AlternatingMinimisation":
         require_target(self.objective, self.hold_off)
+        if self.evaluate_at == "global" and self.objective == "untargeted":
+            raise ValueError(
+                "evaluate_at: global aims at a target's confidence, but an untargeted attack has no target"
+            )
         return self
 
     @property
@@ -67,19 +80,29 @@ class AlternatingMinimisation(Attack):
         turns = self._turns(steps, ceil(len(view.shard) / plan.batch_size))
         term = self._constraint_term(view)
         network.load(view.weights)
+        expected = self._expected(view, factor)
         goal = GOALS[self.objective](view)
         benign, malicious = view.local.new_optimizer(network), view.local.new_optimizer(network)
         taken = 0
+
+        def turn() -> int:
+            if expected is None:
+                return self._malicious_step(view, goal, malicious, factor)
+            return self._shortest_steps(expected, factor)
+
         with network.training(view.address):
             for place, batch in enumerate(batches(view.shard, plan, view.address)):
                 if self.order == "malicious-first" and place in turns:
-                    taken += self._malicious_step(view, goal, malicious, factor)
-                network.backward(batch.x, batch.y)
+                    taken += turn()
+                if expected is None:
+                    network.backward(batch.x, batch.y)
+                else:
+                    expected.backward(batch)
                 if term is not None:
                     term(network.vector).backward()  # type: ignore[no-untyped-call]
                 benign.step()
                 if self.order == "benign-first" and place in turns:
-                    taken += self._malicious_step(view, goal, malicious, factor)
+                    taken += turn()
         view.log.update(steps=steps, malicious_steps=taken, loss=goal.loss(), boost=factor)
         return network.vector.detach() - view.weights
 
@@ -104,6 +127,20 @@ class AlternatingMinimisation(Attack):
             boost = boosted(displacement, factor, network.layout, weights_only=self.weights_only)
             torch.add(before, boost, out=network.vector.data)
         return taken
+
+    def _expected(self, view: View, factor: float) -> Expected | None:
+        """The global model at which losses are taken, if they are; `corrected` sends less after ``estimate: post``."""
+        if self.evaluate_at == "local":
+            return None
+        estimate = view.estimate() if self.estimate == "post" else None
+        return Expected(view) if estimate is None else Expected(view, -factor * estimate)
+
+    def _shortest_steps(self, expected: Expected, factor: float) -> int:
+        """Boosted steps towards the expected global model's confidence; how many were due."""
+        steps = (
+            expected.step(self.confidence, factor, weights_only=self.weights_only) for _ in range(self.malicious_steps)
+        )
+        return sum(steps)
 
     def _constraint_term(self, view: View) -> Distance | None:
         """What the benign steps' loss gains, as a function of the weights, if there is a constraint."""

@@ -1,0 +1,88 @@
+"""The global model to be expected of the malicious client's present weights, and how to bend it; ours.
+
+Bhagoji et al. (ICML 2019) minimise the malicious loss of alternating minimisation at the client's own weights. A
+boosted step soon satisfies it there, while the average gets only α_m of what is sent. Here losses are taken at
+
+    g(w) = w_G^t + (1 − α_m) δ̃_m + α_m (w − start),
+
+the global model that is to result if the others do what the client would do honestly: δ̃_m is its own benign update. The
+paper's estimate, the others' last step, is not used: it contains how they undid the last attack, not how they will undo
+this one, and so makes the confidence swing from round to round.
+
+The malicious step is the shortest one that brings the loss at g, linearised, down to the limit ℓ (B. T. Polyak's step
+size, *Introduction to Optimization*, 1987):
+
+    Δg = −(L(g) − ℓ) ∇L(g) / ‖∇L(g)‖²,    Δw = λ Δg.
+
+It has no learning rate and cannot overshoot a convex loss. Dropout is off: the model in use has none.
+"""
+
+from math import log
+
+from torch import Tensor
+
+from fedlens.attacks.attack import View
+from fedlens.attacks.boosting import boosted
+from fedlens.data.dataset import Samples
+from fedlens.federation.local import train
+
+
+class Expected:
+    """The global model that is to be expected, as a function of the weights in a view's network."""
+
+    def __init__(self, view: View, correction: Tensor | float = 0) -> None:
+        """Train honestly to know what the others will do; the network is loaded with the view's weights again.
+
+        Args:
+            view: what the attack sees.
+            correction: what will be added to the displacement from `view.weights` before it is sent, shape ``[d]``.
+        """
+        self._network, self._samples, self._alpha = view.network, view.auxiliary, view.alpha
+        own = train(view.network, view.received, view.shard, view.local, view.address)
+        self._rest = view.received + (1 - view.alpha) * own + view.alpha * (correction - view.weights)
+        view.network.load(view.weights)
+
+    def weights(self, present: Tensor) -> Tensor:
+        """The expected model, given the `present` weights, both of shape ``[d]``."""
+        return self._rest + self._alpha * present
+
+    def backward(self, batch: Samples) -> Tensor:
+        """Leave the gradient of the loss on `batch` at w plus that at g in the network; the sum of both losses.
+
+        With the first alone the malicious client's model recovers from the malicious steps, but not the global one.
+        """
+        network, present = self._network, self._network.vector.detach().clone()
+        network.vector.data.copy_(self.weights(present))
+        loss = network.backward(batch.x, batch.y)
+        gradient = network.gradient.clone()
+        network.vector.data.copy_(present)
+        loss = loss + network.backward(batch.x, batch.y)
+        network.gradient += gradient
+        return loss
+
+    def step(self, confidence: float, factor: float, *, weights_only: bool) -> bool:
+        """Take the malicious step, boosted by `factor`, unless g has the confidence; whether it was due.
+
+        Args:
+            confidence: the targets' (their geometric mean) that suffices.
+            factor: λ.
+            weights_only: do not boost biases.
+        """
+        network, present = self._network, self._network.vector.detach().clone()
+        excess, gradient = self._excess(present, confidence)
+        length = float(gradient.square().sum())
+        due = excess > 0 and length > 0
+        if due:
+            shortest = gradient * (-excess / length)
+            network.vector.data += boosted(shortest, factor, network.layout, weights_only=weights_only)
+        return due
+
+    def _excess(self, present: Tensor, confidence: float) -> tuple[float, Tensor]:
+        """By how much the malicious loss at g exceeds its limit, and its gradient; without dropout."""
+        network, dropping = self._network, self._network.module.training
+        network.vector.data.copy_(self.weights(present))
+        network.module.eval()
+        loss = network.backward(self._samples.x, self._samples.target)
+        network.module.train(dropping)
+        network.vector.data.copy_(present)
+        return float(loss) + log(confidence), network.gradient
