@@ -40,11 +40,11 @@ class AlternatingMinimisation(Attack):
         epochs: passes E_m over the shard.
         order: ``benign-first`` as in the authors' code, or ``malicious-first`` as in the paper's Algorithm 1.
         ls: benign batches before a malicious step, in the order of the authors' code.
-        malicious_steps: steps on the malicious loss each time, boosted together.
+        malicious_steps: steps on the malicious loss each time, boosted together; one by one where evaluated ``global``.
         constraint: the distance constraint on the benign steps; none by default.
         evaluate_at: ``local``, as in the paper: malicious steps look at the client's own weights; ``global``, ours: at
             the global model expected of them, which the benign steps look at too.
-        confidence: the targets' at the expected global model that makes a malicious step needless.
+        confidence: the targets' at the expected global model that makes a ``global`` malicious step needless.
         weights_only: boost and constrain weights, not biases (the authors' ``wt_o``).
     """
 
@@ -62,9 +62,7 @@ class AlternatingMinimisation(Attack):
     def _possible(self) -> "AlternatingMinimisation":
         require_target(self.objective, self.hold_off)
         if self.evaluate_at == "global" and self.objective == "untargeted":
-            raise ValueError(
-                "evaluate_at: global aims at a target's confidence, but an untargeted attack has no target"
-            )
+            raise ValueError("evaluate_at: global aims at a target, but an untargeted attack has none; use local")
         return self
 
     @property
@@ -104,6 +102,8 @@ class AlternatingMinimisation(Attack):
                 if self.order == "benign-first" and place in turns:
                     taken += turn()
         view.log.update(steps=steps, malicious_steps=taken, loss=goal.loss(), boost=factor)
+        if expected is not None:
+            view.log["expected_loss"] = expected.loss()
         return network.vector.detach() - view.weights
 
     def _turns(self, steps: int, per_epoch: int) -> range:

@@ -46,19 +46,18 @@ class Expected:
         """The expected model, given the `present` weights, both of shape ``[d]``."""
         return self._rest + self._alpha * present
 
-    def backward(self, batch: Samples) -> Tensor:
-        """Leave the gradient of the loss on `batch` at w plus that at g in the network; the sum of both losses.
+    def backward(self, batch: Samples) -> None:
+        """Leave the gradient of the loss on `batch` at w plus that at g in the network.
 
         With the first alone the malicious client's model recovers from the malicious steps, but not the global one.
         """
         network, present = self._network, self._network.vector.detach().clone()
         network.vector.data.copy_(self.weights(present))
-        loss = network.backward(batch.x, batch.y)
+        network.backward(batch.x, batch.y)
         gradient = network.gradient.clone()
         network.vector.data.copy_(present)
-        loss = loss + network.backward(batch.x, batch.y)
-        network.gradient += gradient
-        return loss
+        network.backward(batch.x, batch.y)
+        network.gradient.add_(gradient)
 
     def step(self, confidence: float, factor: float, *, weights_only: bool) -> bool:
         """Take the malicious step, boosted by `factor`, unless g has the confidence; whether it was due.
@@ -68,21 +67,22 @@ class Expected:
             factor: λ.
             weights_only: do not boost biases.
         """
-        network, present = self._network, self._network.vector.detach().clone()
-        excess, gradient = self._excess(present, confidence)
-        length = float(gradient.square().sum())
-        due = excess > 0 and length > 0
+        network = self._network
+        excess = self.loss() + log(confidence)
+        squared = float(network.gradient.square().sum())
+        due = excess > 0 and squared > 0
         if due:
-            shortest = gradient * (-excess / length)
-            network.vector.data += boosted(shortest, factor, network.layout, weights_only=weights_only)
+            shortest = network.gradient * (-excess / squared)
+            network.vector.data.add_(boosted(shortest, factor, network.layout, weights_only=weights_only))
         return due
 
-    def _excess(self, present: Tensor, confidence: float) -> tuple[float, Tensor]:
-        """By how much the malicious loss at g exceeds its limit, and its gradient; without dropout."""
-        network, dropping = self._network, self._network.module.training
+    def loss(self) -> float:
+        """The malicious loss at g with dropout off, in nats; its gradient is left in the network."""
+        network, training = self._network, self._network.module.training
+        present = network.vector.detach().clone()
         network.vector.data.copy_(self.weights(present))
         network.module.eval()
         loss = network.backward(self._samples.x, self._samples.target)
-        network.module.train(dropping)
+        network.module.train(training)
         network.vector.data.copy_(present)
-        return float(loss) + log(confidence), network.gradient
+        return float(loss)
