@@ -7,14 +7,17 @@ boosted step soon satisfies it there, while the average gets only α_m of what i
 
 the global model that is to result if the others do what the client would do honestly: δ̃_m is its own benign update. The
 paper's estimate, the others' last step, is not used: it contains how they undid the last attack, not how they will undo
-this one, and so makes the confidence swing from round to round.
+this one, and made the confidence swing from round to round.
 
 The malicious step is the shortest one that brings the loss at g, linearised, down to the limit ℓ (B. T. Polyak's step
 size, *Introduction to Optimization*, 1987):
 
     Δg = −(L(g) − ℓ) ∇L(g) / ‖∇L(g)‖²,    Δw = λ Δg.
 
-It has no learning rate and cannot overshoot a convex loss. Dropout is off: the model in use has none.
+It has no learning rate and, boosted by 1/α_m, cannot overshoot a convex loss. Dropout is off, as it is in use.
+
+The benign steps minimise the shard's loss at w and at g. Those at w alone repair what boosted steps did to the client's
+model, but not what is left of them in the average, which lost several points of accuracy.
 """
 
 from math import log
