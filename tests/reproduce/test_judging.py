@@ -92,3 +92,12 @@ def test_every_run_counts_once() -> None:
     run = run_of(played(1))
     assert Evidence("quick", {"a": {Case(0, 0): run}, "b": {Case(0, 0): run}}).every == [run]
     assert run.path == Path("scripted-0-0")
+
+
+def test_the_runs_red_flags_with_how_many_they_concern(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = {Case(0, 0): run_of(played(1, control=None)), Case(1, 0): run_of(played(1), seed=1)}
+    judgement = judged(monkeypatch, Evidence("quick", {"a": runs, "b": runs}), {"above": 0}, {"of": ["a", "b"]})
+    assert [flag for flag in judgement.flags if flag.startswith("no control")] == [
+        "no control: nobody knows whether the clean model gets the target right (1 of 2 runs)"
+    ]
+    assert not any("repeat it" in flag for flag in judgement.flags)

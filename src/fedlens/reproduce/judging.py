@@ -1,5 +1,6 @@
 """From runs to verdicts: the median over seeds and targets decides, by the bounds in ``claims.yaml``."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
@@ -65,11 +66,13 @@ class Judgement:
         number: the claim's, such as ``C7``.
         claim: what it says.
         findings: for each of its parts.
+        flags: reasons to doubt the runs, each with how many it concerns.
     """
 
     number: str
     claim: Claim
     findings: list[Finding]
+    flags: list[str]
 
     @property
     def cases(self) -> set[Case]:
@@ -93,8 +96,17 @@ class Judgement:
 def judge(evidence: Evidence) -> list[Judgement]:
     """Every claim in the light of `evidence`."""
     return [
-        Judgement(number, claim, [_find(part, evidence) for part in claim.parts]) for number, claim in claims().items()
+        Judgement(number, claim, [_find(part, evidence) for part in claim.parts], _flags(claim, evidence))
+        for number, claim in claims().items()
     ]
+
+
+def _flags(claim: Claim, evidence: Evidence) -> list[str]:
+    """The red flags of the claim's runs, but for that of a run by itself, which is about repetition."""
+    names = {name for part in claim.parts for name in part.of}
+    runs = {run.path: run for name in names for run in evidence.runs.get(name, {}).values()}.values()
+    found = Counter(flag for run in runs for flag in run.flags if not flag.startswith("one seed"))
+    return [f"{flag} ({count} of {len(runs)} runs)" for flag, count in found.items()]
 
 
 def _find(part: Part, evidence: Evidence) -> Finding:

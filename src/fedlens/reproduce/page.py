@@ -7,6 +7,9 @@ from fedlens.reproduce.evidence import Evidence
 from fedlens.reproduce.judging import Judgement
 from fedlens.reproduce.rows import COLUMNS, red_flags, row, spread
 
+PICTURES = {"C15": "median", "C17": "appendix"}
+"""The pictures of claims that are not about a numbered figure."""
+
 
 def page(judgements: list[Judgement], evidence: Evidence, figures: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """The lines of the Markdown page.
@@ -44,12 +47,9 @@ def page(judgements: list[Judgement], evidence: Evidence, figures: Mapping[str, 
             for judgement in judgements
         ],
     )
+    left = dict(figures)
     for judgement in judgements:
-        yield from _section(judgement, figures.get(f"fig{judgement.claim.figure}", []))
-    if others := [file for figure, files in figures.items() if figure in {"median", "appendix"} for file in files]:
-        yield "## Further figures"
-        yield ""
-        yield from (f"![{file}]({file})\n" for file in others)
+        yield from _section(judgement, left.pop(PICTURES.get(judgement.number, f"fig{judgement.claim.figure}"), []))
     for trouble in evidence.unreadable:
         yield f"Left out: {trouble}"
 
@@ -64,6 +64,9 @@ def _section(judgement: Judgement, files: Sequence[str]) -> Iterator[str]:
         yield ""
     if judgement.findings:
         yield from _markdown(list(COLUMNS), [row(finding) for finding in judgement.findings])
+    for flag in judgement.flags:
+        yield f"**Red flag:** {flag}."
+        yield ""
     for file in files:
         yield f"![{file}]({file})"
         yield ""

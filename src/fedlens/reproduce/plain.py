@@ -21,6 +21,7 @@ def as_json(judgements: list[Judgement], evidence: Evidence) -> dict[str, Any]:
                 "says": judgement.claim.claim,
                 "verdict": judgement.verdict,
                 "remark": judgement.claim.remark,
+                "red_flags": judgement.flags,
                 "parts": [_finding(finding) for finding in judgement.findings],
             }
             for judgement in judgements
