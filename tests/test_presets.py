@@ -76,4 +76,6 @@ def test_the_published_command_of_figure_4() -> None:
         "malicious_steps": 1,
         "constraint": {"reference": "self", "norm": "l2", "rho": 1e-4},
         "weights_only": True,
+        "evaluate_at": "local",
+        "confidence": 0.9,
     }
