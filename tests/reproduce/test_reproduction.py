@@ -45,7 +45,7 @@ def tiny_panels(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run(folder: Path, names: list[str], seeds: int, targets: int) -> Sweep:
     grid = Grid(name="reproduction", experiment={})
-    return play(grid, plan(names, "quick", seeds, targets), folder, means=SweepMeans(jobs=2))
+    return play(grid, plan(names, "quick", range(seeds), range(targets)), folder, means=SweepMeans(jobs=2))
 
 
 def test_which_panels() -> None:
@@ -58,7 +58,7 @@ def test_which_panels() -> None:
 
 
 def test_a_plan_goes_through_all_panels_before_the_next_seed() -> None:
-    cells = plan(["fig7-explicit", "fig7-alternating"], "quick", seeds=2, targets=2)
+    cells = plan(["fig7-explicit", "fig7-alternating"], "quick", seeds=range(2), targets=range(2))
     assert [tuple(cell.values.values()) for cell in cells[:4]] == [
         ("fig7-explicit", 0, 0),
         ("fig7-alternating", 0, 0),
@@ -67,7 +67,7 @@ def test_a_plan_goes_through_all_panels_before_the_next_seed() -> None:
     ]
     assert len({cell.key for cell in cells}) == 8
     assert all(cell.experiment is not None and cell.experiment.rounds == 20 for cell in cells)
-    assert plan(["fig7-explicit"], "paper", 1, 1)[0].key != cells[0].key
+    assert plan(["fig7-explicit"], "paper", [0], [0])[0].key != cells[0].key
 
 
 def test_what_is_alike_is_paid_for_once(tiny_panels: None) -> None:

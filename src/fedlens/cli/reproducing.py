@@ -17,8 +17,10 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     scale: Annotated[
         Literal["quick", "paper"], typer.Option(help="Small models and few epochs, or the paper's own.")
     ] = "quick",
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds, from 0.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 1,
     targets: Annotated[int, typer.Option(min=1, help="How many targets of each seed.")] = 1,
+    first_seed: Annotated[int, typer.Option(min=0, help="The first of the seeds.")] = 0,
+    first_target: Annotated[int, typer.Option(min=0, help="The first of each seed's targets, as target.draw.")] = 0,
     out_dir: Annotated[Path, typer.Option("--out", help="Where runs and results go; one begun before goes on.")] = Path(
         "reproduction"
     ),
@@ -28,15 +30,15 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
 ) -> None:
     """Run what is needed for the paper's claims, judge each, and draw the paper's figures."""
     from fedlens.report.sweep_progress import SweepTerminal, duration
-    from fedlens.reproduce.claims import claims
     from fedlens.reproduce.plan import cost, panels, plan
     from fedlens.reproduce.reproduction import publish
     from fedlens.sweeps.grid import Grid
     from fedlens.sweeps.playing import SweepMeans, play
 
     names = panels(wanted or [])
-    cells = plan(names, scale, seeds, targets)
-    grid = Grid(name=f"reproduction-{scale}", experiment={}, about="; ".join(claims()))
+    chosen = range(first_seed, first_seed + seeds), range(first_target, first_target + targets)
+    cells = plan(names, scale, *chosen)
+    grid = Grid(name="reproduction", about=f"{scale} scale: {', '.join(names)}", experiment={})
     failures = []
     if not no_run:
         out.print(f"about {duration(60 * cost(names, scale) * seeds * targets)} on 2 cores, benign twins aside")

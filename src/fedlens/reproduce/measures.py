@@ -129,8 +129,8 @@ def late_sparsity_excess(run: Run) -> Measured | None:
 
 def late_spread_ratio(run: Run) -> Measured | None:
     """The width of the central 99.9 % of entries by a benign update's, mean over the rounds after the fourth."""
-    pairs = list(_statistic(run, "spread", after=4))
-    return Measured(mean(ours / benign for ours, benign in pairs), 1.0) if pairs else None
+    ratios = [ours / benign for ours, benign in _statistic(run, "spread", after=4) if benign > 0]
+    return Measured(mean(ratios), 1.0) if ratios else None
 
 
 def wasserstein(run: Run) -> Measured | None:

@@ -1,6 +1,7 @@
 """What has to be run for which of the paper's claims: panels of its figures × seeds × targets."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import product
 
 from fedlens.config import nearest
 from fedlens.errors import ConfigError
@@ -34,22 +35,21 @@ def preset_of(panel: str, scale: Scale) -> str:
     return panel if scale == "quick" else str(presets()[panel].full)
 
 
-def plan(names: Sequence[str], scale: Scale, seeds: int, targets: int) -> list[Cell]:
+def plan(names: Sequence[str], scale: Scale, seeds: Iterable[int], targets: Iterable[int]) -> list[Cell]:
     """The cells for these panels, all panels for the first seed and target before the second of either.
 
     Args:
         names: panels, as `panels` gives them.
         scale: whose model, E and T.
-        seeds: how many, from 0.
-        targets: how many of each seed.
+        seeds: which seeds.
+        targets: which of each seed's draws of a target.
     """
     cells = []
-    for draw in range(targets):
-        for seed in range(seeds):
-            for name in names:
-                values = {"name": name, "seed": seed, "target.draw": draw}
-                experiment = load_experiment(preset_of(name, scale), [f"seed={seed}", f"target.draw={draw}"])
-                cells.append(Cell(values, experiment))
+    for seed, draw in sorted(product(seeds, targets), key=lambda case: (case[1], case[0])):
+        for name in names:
+            values = {"name": name, "seed": seed, "target.draw": draw}
+            experiment = load_experiment(preset_of(name, scale), [f"seed={seed}", f"target.draw={draw}"])
+            cells.append(Cell(values, experiment))
     return cells
 
 
