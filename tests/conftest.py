@@ -1,12 +1,15 @@
 """What every test gets: its own cache, the data beside the repository, one thread."""
 
+import logging
 import os
 import secrets
+import socket
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 import torch
@@ -54,6 +57,21 @@ def directories(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data_directory:
 def one_thread() -> None:
     """Training jobs run with one thread each; the tests too, so that results and times are comparable."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def machines() -> Iterator[Any]:
+    """A real Ray cluster on this machine: a node of two CPUs, and whatever a test adds. Its address is `address`."""
+    from ray.cluster_utils import Cluster
+
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port = free.getsockname()[1]
+    logging.getLogger("ray").setLevel(logging.ERROR)
+    head = {"num_cpus": 2, "gcs_server_port": port, "include_dashboard": False}
+    found = Cluster(initialize_head=True, head_node_args=head)
+    yield found
+    found.shutdown()
 
 
 class Mirror:

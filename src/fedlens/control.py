@@ -10,6 +10,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from fedlens.numerics import numerics
 from fedlens.observer import Observer
 from fedlens.paths import cache_dir
 from fedlens.runs.files import checksum, writing
+from fedlens.runs.folder import Files, lay_out
 from fedlens.runs.reading import load_predictions, read_json, read_lines
 
 
@@ -80,6 +82,32 @@ def sources(twin: Experiment) -> list[Path]:
     return ours + [Path(module.__file__) for module in modules if module.__file__]
 
 
+def place(name: str) -> Path:
+    """Where in the cache the twin of this key is."""
+    return cache_dir() / "controls" / name
+
+
+def cached(setting: Setting, arithmetic: str) -> Path | None:
+    """The twin of `setting`'s experiment, where it is complete and sound."""
+    path = place(key(setting, arithmetic))
+    with suppress(DamagedRunError):
+        _require_sound(path, setting.experiment.twin())
+        return path if (path / "summary.json").exists() else None
+    return None
+
+
+def keep(name: str, files: Files, twin: Experiment) -> None:
+    """Put a complete twin that was made elsewhere into the cache, unless it is there or being made."""
+    path = place(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(Timeout), FileLock(f"{path}.lock", timeout=0):
+        with suppress(DamagedRunError):
+            _require_sound(path, twin)
+            if (path / "summary.json").exists():
+                return
+        lay_out(files, path)
+
+
 def find_control(setting: Setting, arithmetic: str, make: Callable[[Path], None], observer: Observer) -> Control:
     """The twin of `setting`'s experiment: from the cache, or made now.
 
@@ -89,7 +117,7 @@ def find_control(setting: Setting, arithmetic: str, make: Callable[[Path], None]
         make: plays the twin into a directory, going on from what is there.
         observer: is told where a twin was found, or found damaged.
     """
-    path = cache_dir() / "controls" / key(setting, arithmetic)
+    path = place(key(setting, arithmetic))
     lock = FileLock(f"{path}.lock")
     with writing(path.parent, "let FEDLENS_CACHE name a directory for the cache that can be written"):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,20 +1,19 @@
 """Running experiments: in memory (`simulate`) or into a directory (`run`)."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from fedlens.cluster import Cluster, connected, modules_of
-from fedlens.control import Control, find_control
-from fedlens.errors import ClientError, ConfigError
+from fedlens.control import Control, cached, find_control
+from fedlens.errors import ClientError
 from fedlens.experiment import Experiment
 from fedlens.federation.engines import choose_engine
 from fedlens.federation.engines.choice import Choice
 from fedlens.federation.engines.engine import EngineName
 from fedlens.federation.record import RoundResult
 from fedlens.federation.rounds import federate
-from fedlens.federation.setting import Setting, prepare
+from fedlens.federation.setting import Setting
+from fedlens.means import Means
 from fedlens.observer import Observer, Silent
 from fedlens.parts import require_findable
 from fedlens.runs.directory import RunDirectory
@@ -22,41 +21,6 @@ from fedlens.runs.environment import describe_environment
 from fedlens.runs.load import Run, load_run
 from fedlens.runs.places import resumable, unused
 from fedlens.runs.summary import summarise
-
-
-@dataclass(frozen=True)
-class Means:
-    """By what means to run; none of it changes the result, beyond rounding on another device or by ``vectorised``.
-
-    Attributes:
-        engine: ``serial``, ``processes``, ``vectorised``, ``ray``, or ``auto``, which takes the one of the first three
-            that is likely to be the fastest.
-        workers: worker processes; one a core by default.
-        device: where PyTorch computes.
-        data_dir: where the user keeps data files.
-        address: of the Ray cluster, as in `fedlens.cluster.connected`.
-        mixed_cpus: whether the processors of that cluster may differ.
-    """
-
-    engine: EngineName = "auto"
-    workers: int | None = None
-    device: str = "cpu"
-    data_dir: Path | None = None
-    address: str | None = None
-    mixed_cpus: bool = False
-
-    def cluster(self, experiment: Experiment) -> AbstractContextManager[Cluster | None]:
-        """The cluster to be connected to, with the modules of `experiment` on it; ``None`` for the other engines.
-
-        Raises:
-            ConfigError: there is a cluster's option without a cluster, or it cannot be had.
-        """
-        if self.engine == "ray":
-            modules = modules_of(part for _, part in experiment.parts())
-            return connected(self.address, self.workers, modules, self.mixed_cpus)
-        if self.address is not None or self.mixed_cpus:
-            raise ConfigError("--address and --mixed-cpus are for --engine ray")
-        return nullcontext()
 
 
 def simulate(
@@ -121,12 +85,16 @@ def run(
     """
     path = resumable(experiment, out) if resume else unused(experiment, out)
     means = Means(engine, workers, device, data_dir, address, mixed_cpus)
-    _play(experiment, path, means, observer or Silent(), resume)
+    play(experiment, path, means, observer or Silent(), resume)
     return load_run(path)
 
 
-def _play(experiment: Experiment, path: Path, means: Means, observer: Observer, resume: bool) -> None:
-    """Play what is left of `experiment` into the directory `path`."""
+def play(experiment: Experiment, path: Path, means: Means, observer: Observer, resume: bool) -> None:
+    """Play what is left of `experiment` into the directory `path`.
+
+    Raises:
+        FedlensError: as `run`.
+    """
     setting = _prepare(experiment, means)
     with means.cluster(experiment) as cluster:
         choice = choose_engine(means.engine, means.workers, setting, cluster)
@@ -141,7 +109,7 @@ def _play(experiment: Experiment, path: Path, means: Means, observer: Observer, 
 
 def _prepare(experiment: Experiment, means: Means) -> Setting:
     """The setting, known to be possible with its model and target before any work is done."""
-    setting = prepare(experiment, means.device, means.data_dir)
+    setting = means.prepare(experiment)
     setting.network()
     setting.with_target(None)
     for kind, part in experiment.parts():
@@ -154,16 +122,36 @@ def _settle(setting: Setting, choice: Choice, observer: Observer) -> tuple[Setti
     experiment = setting.experiment
     if not experiment.needs_twin:
         return setting.with_target(None), None
-    twin = replace(setting, experiment=experiment.twin())
+    control = _control(setting, choice, observer)
+    drawn_from_all = experiment.target.index is not None or experiment.target.select == "random"
+    return setting.with_target(None if drawn_from_all else control.last), control
+
+
+def _control(setting: Setting, choice: Choice, observer: Observer) -> Control:
+    twin = replace(setting, experiment=setting.experiment.twin())
 
     def make(path: Path) -> None:
         with RunDirectory(path, keep_predictions=True) as directory:
             directory.begin(twin.experiment, resume=False)
             _record(directory, twin, None, choice, observer)
 
-    control = find_control(setting, choice.arithmetic, make, observer)
-    drawn_from_all = experiment.target.index is not None or experiment.target.select == "random"
-    return setting.with_target(None if drawn_from_all else control.last), control
+    return find_control(setting, choice.arithmetic, make, observer)
+
+
+def make_twin(experiment: Experiment, means: Means, observer: Observer) -> Path:
+    """The benign twin of `experiment`, whatever its target is: its run directory, in the cache.
+
+    Raises:
+        FedlensError: it cannot be made.
+    """
+    setting = means.prepare(experiment)
+    return _control(setting, choose_engine(means.engine, means.workers, setting), observer).path
+
+
+def find_twin(experiment: Experiment, means: Means) -> Path | None:
+    """The same where it is complete already, else ``None``."""
+    setting = means.prepare(experiment)
+    return cached(setting, choose_engine(means.engine, means.workers, setting).arithmetic)
 
 
 def _record(

@@ -1,9 +1,7 @@
 """Runs on a real Ray cluster of this machine, a node of which is killed at the end."""
 
-import logging
 import os
 import pickle
-import socket
 import subprocess
 import sys
 import threading
@@ -109,23 +107,9 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site() -> Iterator[Site]:
-    from ray.cluster_utils import Cluster as Machines
-
-    with socket.socket() as free:
-        free.bind(("", 0))
-        port = free.getsockname()[1]
-    logging.getLogger("ray").setLevel(logging.ERROR)
-    machines = Machines(
-        initialize_head=True,
-        head_node_args={"num_cpus": 2, "gcs_server_port": port, "include_dashboard": False},
-    )
-    try:
-        modules = modules_of([Omniscient(), Convolutions()])
-        with connected(machines.address, modules=modules) as cluster:
-            yield Site(cluster, machines.address, machines)
-    finally:
-        machines.shutdown()
+def site(machines: Any) -> Iterator[Site]:
+    with connected(machines.address, modules=modules_of([Omniscient(), Convolutions()])) as cluster:
+        yield Site(cluster, machines.address, machines)
 
 
 def play(experiment: Experiment, engine: Engine) -> list[RoundResult]:

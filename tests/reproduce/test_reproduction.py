@@ -22,7 +22,8 @@ from fedlens.reproduce.plan import cost, panels, plan
 from fedlens.reproduce.reproduction import publish
 from fedlens.runs.collect import collect
 from fedlens.sweeps.grid import Grid
-from fedlens.sweeps.playing import Sweep, SweepMeans, play
+from fedlens.sweeps.means import SweepMeans
+from fedlens.sweeps.playing import Sweep, play
 
 PANELS = ("fig7-explicit", "fig9-explicit", "fig7-alternating")
 

@@ -9,7 +9,8 @@ from small import small
 
 from fedlens.config import validate
 from fedlens.sweeps.grid import Grid
-from fedlens.sweeps.playing import Sweep, SweepMeans, play
+from fedlens.sweeps.means import SweepMeans
+from fedlens.sweeps.playing import Sweep, play
 from fedlens.sweeps.tasks import Task, Tell, perform
 
 

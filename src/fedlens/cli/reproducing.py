@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from fedlens.cli.shared import DataDir, err, out
-from fedlens.cli.sweeping import Jobs
+from fedlens.cli.shared import Address, DataDir, Jobs, MixedCpus, On, err, out
 
 
 def reproduce(  # noqa: PLR0917 - typer passes them by name
@@ -26,6 +25,9 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     ),
     jobs: Jobs = None,
     data_dir: DataDir = None,
+    on: On = "local",
+    address: Address = None,
+    mixed_cpus: MixedCpus = False,
     no_run: Annotated[bool, typer.Option("--no-run", help="Judge the runs that are there, and run nothing.")] = False,
 ) -> None:
     """Run what is needed for the paper's claims, judge each, and draw the paper's figures."""
@@ -33,7 +35,8 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     from fedlens.reproduce.plan import cost, panels, plan
     from fedlens.reproduce.reproduction import publish
     from fedlens.sweeps.grid import Grid
-    from fedlens.sweeps.playing import SweepMeans, play
+    from fedlens.sweeps.means import SweepMeans
+    from fedlens.sweeps.playing import play
 
     names = panels(wanted or [])
     chosen = range(first_seed, first_seed + seeds), range(first_target, first_target + targets)
@@ -43,7 +46,7 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     if not no_run:
         out.print(f"about {duration(60 * cost(names, scale) * seeds * targets)} on 2 cores, benign twins aside")
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-        means = SweepMeans(jobs=jobs, data_dir=data_dir)
+        means = SweepMeans(jobs, data_dir=data_dir, on=on, address=address, mixed_cpus=mixed_cpus)
         try:
             failures = play(grid, cells, out_dir, means=means, observer=SweepTerminal(out, grid.name)).failures
         except KeyboardInterrupt:

@@ -27,6 +27,10 @@ Address = Annotated[
 MixedCpus = Annotated[
     bool, typer.Option("--mixed-cpus", help="Let the Ray cluster's processors differ, and the last bits with them.")
 ]
+On = Annotated[
+    Literal["local", "ray"], typer.Option(help="Where runs are made: on this machine, or over a Ray cluster.")
+]
+Jobs = Annotated[int | None, typer.Option(help="Runs made at a time; default one a core, of all of the cluster's.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")]
 
 

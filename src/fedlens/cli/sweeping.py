@@ -6,10 +6,8 @@ from typing import Annotated
 
 import typer
 
-from fedlens.cli.shared import DataDir, Device, EngineOption, Options, err, out
+from fedlens.cli.shared import Address, DataDir, Device, EngineOption, Jobs, MixedCpus, On, Options, err, out
 from fedlens.errors import FedlensError
-
-Jobs = Annotated[int | None, typer.Option(help="Cells played at a time; default one a core.")]
 
 
 def sweep(  # noqa: PLR0917 - typer passes them by name
@@ -22,20 +20,25 @@ def sweep(  # noqa: PLR0917 - typer passes them by name
     engine: EngineOption = "auto",
     device: Device = "cpu",
     data_dir: DataDir = None,
+    on: On = "local",
+    address: Address = None,
+    mixed_cpus: MixedCpus = False,
 ) -> None:
     """Run every cell of a grid that has not been run yet; called again, it goes on."""
     from fedlens.report.sweep_progress import SweepTerminal
     from fedlens.sweeps.grid import load_grid
-    from fedlens.sweeps.playing import SweepMeans, play
+    from fedlens.sweeps.means import SweepMeans
+    from fedlens.sweeps.playing import play
 
     described = load_grid(grid, option)
     path = out_dir or Path("sweeps") / described.name
-    means = SweepMeans(jobs=jobs, engine=engine, device=device, data_dir=data_dir)
+    means = SweepMeans(jobs, engine, device=device, data_dir=data_dir, on=on, address=address, mixed_cpus=mixed_cpus)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         result = play(described, described.cells(), path, means=means, observer=SweepTerminal(out, described.name))
     except KeyboardInterrupt:
-        kept = f"all rounds so far are kept in {path}; the same command goes on from there"
+        what = "all rounds so far" if on == "local" else "the cells that were done"
+        kept = f"{what} are kept in {path}; the same command goes on from there"
         err.print(f"Interrupted; {kept}", markup=False, soft_wrap=True)
         raise SystemExit(130) from None
     table = result.place.path / "rounds.parquet"

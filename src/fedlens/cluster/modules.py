@@ -9,18 +9,19 @@ from types import ModuleType
 import fedlens
 
 
-def modules_of(parts: Iterable[object]) -> list[Path]:
+def modules_of(parts: Iterable[object], *, script: bool = False) -> list[Path]:
     """The files and packages that define `parts`, and whatever else was loaded from the folders where these lie.
 
     What is installed is left out: a node has its own. So is the script that is running, whose classes Ray takes along
-    by value.
+    by value, unless it is asked for, because nodes are to find its classes by their names.
 
     Returns:
         Python files and folders of packages, sorted.
     """
     tops = {type(part).__module__.partition(".")[0] for part in parts}
     folders = {place.parent for name, place in _loaded() if name in tops}
-    return sorted({place for name, place in _loaded() if place.parent in folders and name != "__main__"})
+    left_out = set() if script and "__main__" in tops else {"__main__"}
+    return sorted({place for name, place in _loaded() if place.parent in folders and name not in left_out})
 
 
 def source() -> Path | None:

@@ -65,15 +65,18 @@ class Setting:
         return replace(self, auxiliary=auxiliary)
 
 
-def prepare(experiment: Experiment, device: str = "cpu", data_dir: Path | None = None) -> Setting:
-    """Load and deal out the data.
+def prepare(
+    experiment: Experiment, device: str = "cpu", data_dir: Path | None = None, dataset: Dataset | None = None
+) -> Setting:
+    """Load the data, unless they are given as `dataset`, and deal them out.
 
     Raises:
         ConfigError: the device does not exist.
         DataError: data is missing or corrupt, or too few samples for so many clients or for the validation set.
     """
     place = find_device(device)
-    dataset = experiment.data.load(data_dir)
+    if dataset is None:
+        dataset = experiment.data.load(data_dir)
     root = Address.root(experiment.seed)
     validation = None
     if experiment.set_apart:

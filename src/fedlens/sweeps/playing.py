@@ -1,21 +1,20 @@
 """Playing a sweep: what is done already, what is left, and what came of it."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedlens.config import validate
-from fedlens.errors import ConfigError, DamagedRunError
-from fedlens.federation.engines.engine import EngineName, cores
+from fedlens.errors import DamagedRunError
+from fedlens.federation.engines.engine import EngineName
 from fedlens.runs.load import Run
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.grid import Grid, load_grid
-from fedlens.sweeps.local import Local
+from fedlens.sweeps.means import Hire, On, SweepMeans
 from fedlens.sweeps.place import SweepDirectory
 from fedlens.sweeps.table import rounds_of
-from fedlens.sweeps.tasks import Event, Task, Workforce
+from fedlens.sweeps.tasks import Event, Task
 from fedlens.sweeps.watching import SweepObserver, Unobserved
 
 if TYPE_CHECKING:
@@ -53,33 +52,6 @@ class Sweep:
         return rounds_of(self.look()[0])
 
 
-@dataclass(frozen=True)
-class SweepMeans:
-    """By what means a sweep is played; none of it changes a result.
-
-    Attributes:
-        jobs: cells played at a time; by default one a core.
-        engine: who does the work of a run.
-        workers: worker processes of each run; by default as many as leave each job its share of the cores.
-        device: where PyTorch computes.
-        data_dir: where the user keeps data files.
-    """
-
-    jobs: int | None = None
-    engine: EngineName = "auto"
-    workers: int | None = None
-    device: str = "cpu"
-    data_dir: Path | None = None
-
-    def of_a_run(self, jobs: int) -> dict[str, Any]:
-        """The keyword arguments of `fedlens.run` where so many runs go on at a time."""
-        workers = self.workers
-        if workers is None and self.engine != "serial" and self.device == "cpu":
-            workers = max(1, cores() // jobs)
-        data_dir = self.data_dir.resolve() if self.data_dir is not None else None
-        return {"engine": self.engine, "workers": workers, "device": self.device, "data_dir": data_dir}
-
-
 def play(
     grid: Grid,
     cells: Sequence[Cell],
@@ -87,7 +59,7 @@ def play(
     *,
     means: SweepMeans,
     observer: SweepObserver | None = None,
-    hire: Callable[[int, Path], AbstractContextManager[Workforce]] = Local,
+    hire: Hire | None = None,
 ) -> Sweep:
     """Play those of the cells that are not done.
 
@@ -97,7 +69,7 @@ def play(
         path: the sweep's directory, new or of an earlier start.
         means: how many at a time, and by what means.
         observer: is told what happens.
-        hire: a workforce of so many workers, with a file for what they print.
+        hire: what hires a workforce in place of the one of these means.
 
     Returns:
         The sweep; cells that failed are in its `failures`, and are tried again when it is played again.
@@ -106,9 +78,7 @@ def play(
         ConfigError: there is no way to play it.
         RunError: the directory cannot be used.
     """
-    most = cores() if means.jobs is None else means.jobs
-    if most < 1:
-        raise ConfigError(f"--jobs {most}: at least one is needed")
+    means.require_possible()
     sweep, observer = Sweep(SweepDirectory(path.resolve()), list(cells), []), observer or Unobserved()
     with sweep.place.begun(grid):
         by_key = {cell.key: cell for cell in cells}
@@ -116,8 +86,6 @@ def play(
         complete, damaged = Sweep(sweep.place, once, []).look()
         known = {cell.key for cell, _ in [*complete, *damaged]}
         left = [(cell, cell.experiment) for cell in once if cell.experiment is not None and cell.key not in known]
-        jobs = max(1, min(most, len(left)))
-        tasks = [Task(cell.key, found, sweep.place.of(cell), means.of_a_run(jobs)) for cell, found in left]
         sweep.failures.extend((cell, cell.error) for cell in once if cell.experiment is None)
 
         def tell(event: Event) -> None:
@@ -125,17 +93,20 @@ def play(
                 sweep.failures.append((by_key[event.key], event.content["reason"]))
             observer.event(event)
 
-        observer.begin(once, [cell for cell, _ in complete], jobs)
-        try:
-            for cell, reason in damaged:
-                tell(Event(cell.key, "failed", {"reason": reason}))
-            if tasks:
-                with hire(jobs, sweep.place.path / "workers.log") as workforce:
-                    workforce.play(tasks, tell)
-        finally:
-            observer.end()
-            sweep.place.note_failures(sweep.failures)
-            sweep.place.write_table(sweep.rounds)
+        with means.crew([experiment for _, experiment in left]) as (most, hire_crew):
+            jobs = max(1, min(most, len(left)))
+            tasks = [Task(cell.key, found, sweep.place.of(cell), means.of_a_run(jobs)) for cell, found in left]
+            observer.begin(once, [cell for cell, _ in complete], jobs)
+            try:
+                for cell, reason in damaged:
+                    tell(Event(cell.key, "failed", {"reason": reason}))
+                if tasks:
+                    with (hire or hire_crew)(jobs, sweep.place.path / "workers.log") as workforce:
+                        workforce.play(tasks, tell)
+            finally:
+                observer.end()
+                sweep.place.note_failures(sweep.failures)
+                sweep.place.write_table(sweep.rounds)
     return sweep
 
 
@@ -147,6 +118,9 @@ def sweep(
     engine: EngineName = "auto",
     device: str = "cpu",
     data_dir: Path | None = None,
+    on: On = "local",
+    address: str | None = None,
+    mixed_cpus: bool = False,
     observer: SweepObserver | None = None,
 ) -> Sweep:
     """Run every cell of a grid that has not been run yet.
@@ -158,6 +132,9 @@ def sweep(
         engine: who does the work of a run.
         device: where PyTorch computes.
         data_dir: where the user keeps data files.
+        on: ``local`` for this machine, ``ray`` for the machines of a Ray cluster.
+        address: of that cluster; see `fedlens.cluster.connected`.
+        mixed_cpus: whether its processors may differ.
         observer: is told what happens.
 
     Returns:
@@ -170,6 +147,6 @@ def sweep(
         grid = load_grid(grid)
     elif not isinstance(grid, Grid):
         grid = validate(Grid, dict(grid))
-    means = SweepMeans(jobs=jobs, engine=engine, device=device, data_dir=data_dir)
+    means = SweepMeans(jobs, engine, device=device, data_dir=data_dir, on=on, address=address, mixed_cpus=mixed_cpus)
     path = Path("sweeps") / grid.name if out is None else Path(out)
     return play(grid, grid.cells(), path, means=means, observer=observer)

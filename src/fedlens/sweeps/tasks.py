@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fedlens.config import validate
+from fedlens.data.dataset import Dataset
 from fedlens.errors import ClientError, DamagedRunError, FedlensError, RunError
 from fedlens.experiment import Experiment
+from fedlens.means import Means
 from fedlens.observer import Observer
-from fedlens.simulation import run
+from fedlens.runs.places import unused
+from fedlens.simulation import play
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,8 @@ class Task:
     path: Path
     means: Mapping[str, Any] = field(default_factory=dict)
 
-    def play(self, observer: Observer) -> None:
-        """Run it, from where it was interrupted if it was.
+    def play(self, observer: Observer, dataset: Dataset | None = None) -> None:
+        """Run it, from where it was interrupted if it was, with its data where they are in memory already.
 
         Raises:
             FedlensError: it cannot be run.
@@ -40,7 +43,8 @@ class Task:
             for leftover in self.path.glob(".experiment.yaml.*"):
                 leftover.unlink()
         try:
-            run(self.experiment, self.path, resume=resume, observer=observer, **self.means)
+            path = self.path if resume else unused(self.experiment, self.path)
+            play(self.experiment, path, Means(**self.means, dataset=dataset), observer, resume)
         except DamagedRunError as error:
             raise RunError(f"{error}; {remedy(self.path)}") from error
 
@@ -131,20 +135,22 @@ class Reporter:
         """See `Observer`."""
 
 
-def perform(task: Task | Mapping[str, Any], tell: Tell) -> None:
+def perform(task: Task | Mapping[str, Any], tell: Tell, dataset: Dataset | None = None) -> None:
     """Play `task`, which may be plain values, here, and tell how it goes and ends."""
     key = task.key if isinstance(task, Task) else task["key"]
     try:
         task = task if isinstance(task, Task) else Task.from_plain(task)
-        task.play(Reporter(key, tell))
-    except FedlensError as error:
-        reason = " ".join(
-            [str(error), *(getattr(error, "__notes__", [])[-1:] if isinstance(error, ClientError) else ())]
-        )
+        task.play(Reporter(key, tell), dataset)
     except (Exception, SystemExit) as error:  # whatever a user's own class does, the other cells go on
-        traceback.print_exc()
-        reason = f"{type(error).__name__}: {error}"
+        tell(Event(key, "failed", {"reason": why(error)}))
     else:
         tell(Event(key, "finished"))
-        return
-    tell(Event(key, "failed", {"reason": reason}))
+
+
+def why(error: BaseException) -> str:
+    """The reason for a failure; the trace of one that no run expects is printed."""
+    if isinstance(error, FedlensError):
+        notes = getattr(error, "__notes__", [])[-1:] if isinstance(error, ClientError) else []
+        return " ".join([str(error), *notes])
+    traceback.print_exception(error)
+    return f"{type(error).__name__}: {error}"

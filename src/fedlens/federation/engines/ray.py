@@ -21,11 +21,12 @@ from torch import Tensor
 
 from fedlens.cluster.connection import Cluster
 from fedlens.cluster.kinds import Kind, kind
+from fedlens.data.packed import seen
 from fedlens.errors import ClientError
 from fedlens.federation.bench import Bench, Job
 from fedlens.federation.engines.memory import keep_memory
 from fedlens.federation.engines.outcome import Failure, attempt
-from fedlens.federation.engines.parcel import pack, seen, unpack
+from fedlens.federation.engines.parcel import pack, unpack
 from fedlens.federation.engines.serial import Serial
 
 RETRIES = 5

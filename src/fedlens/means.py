@@ -1,0 +1,53 @@
+"""By what means an experiment is run: engine, device, data, cluster."""
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedlens.cluster import Cluster, connected, modules_of
+from fedlens.data.dataset import Dataset
+from fedlens.errors import ConfigError
+from fedlens.experiment import Experiment
+from fedlens.federation.engines.engine import EngineName
+from fedlens.federation.setting import Setting, prepare
+
+
+@dataclass(frozen=True)
+class Means:
+    """By what means to run; none of it changes the result, beyond rounding on another device or by ``vectorised``.
+
+    Attributes:
+        engine: ``serial``, ``processes``, ``vectorised``, ``ray``, or ``auto``, which takes the one of the first three
+            that is likely to be the fastest.
+        workers: worker processes; one a core by default.
+        device: where PyTorch computes.
+        data_dir: where the user keeps data files.
+        address: of the Ray cluster, as in `fedlens.cluster.connected`.
+        mixed_cpus: whether the processors of that cluster may differ.
+        dataset: the experiment's data, where they are in memory already.
+    """
+
+    engine: EngineName = "auto"
+    workers: int | None = None
+    device: str = "cpu"
+    data_dir: Path | None = None
+    address: str | None = None
+    mixed_cpus: bool = False
+    dataset: Dataset | None = None
+
+    def prepare(self, experiment: Experiment) -> Setting:
+        """As `fedlens.federation.setting.prepare`, with these data on this device."""
+        return prepare(experiment, self.device, self.data_dir, self.dataset)
+
+    def cluster(self, experiment: Experiment) -> AbstractContextManager[Cluster | None]:
+        """The cluster to be connected to, with the modules of `experiment` on it; ``None`` for the other engines.
+
+        Raises:
+            ConfigError: there is a cluster's option without a cluster, or it cannot be had.
+        """
+        if self.engine == "ray":
+            modules = modules_of(part for _, part in experiment.parts())
+            return connected(self.address, self.workers, modules, self.mixed_cpus)
+        if self.address is not None or self.mixed_cpus:
+            raise ConfigError("--address and --mixed-cpus are for --engine ray")
+        return nullcontext()

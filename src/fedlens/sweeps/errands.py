@@ -1,0 +1,128 @@
+"""What a sweep lets the machines of a Ray cluster do: play a cell, make a benign twin.
+
+Each is a stateless task. All that it needs comes with it, and all that it makes goes back as the files of a run's
+directory. So it can be done anywhere, any number of times, and no file system has to be shared.
+"""
+
+import os
+import platform
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field, replace
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+
+from fedlens.cluster.kinds import Kind, kind
+from fedlens.config import validate
+from fedlens.control import place
+from fedlens.data.packed import PackedDataset
+from fedlens.experiment import Experiment
+from fedlens.means import Means
+from fedlens.runs.folder import Files, files_of, lay_out
+from fedlens.simulation import make_twin
+from fedlens.sweeps.mailbox import Post
+from fedlens.sweeps.tasks import Event, Reporter, perform, why
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What all errands of a sweep are done by.
+
+    Attributes:
+        post: is told how they go.
+        kind: of what kind the machine has to be; ``None`` for any.
+    """
+
+    post: Post
+    kind: Kind | None
+
+
+@dataclass(frozen=True)
+class Made:
+    """What an errand brings back.
+
+    Attributes:
+        files: of the run's directory, complete unless there is a `reason`.
+        name: a twin's place in the cache.
+        reason: why it failed, if it did.
+        printed: what was printed meanwhile, and where.
+        foreign: of what kind the machine is, where it is another one than it has to be.
+    """
+
+    files: Files = field(default_factory=dict)
+    name: str = ""
+    reason: str = ""
+    printed: str = ""
+    foreign: Kind | None = None
+
+
+def play_cell(task: Mapping[str, Any], begun: Files, dataset: PackedDataset, twin: Made | None, terms: Terms) -> Made:
+    """Play a task.
+
+    Args:
+        task: as plain values; its path is where the run will be, which is not on this machine.
+        begun: the run's files, if it has been begun.
+        dataset: its data.
+        twin: its benign twin, if it needs one.
+        terms: see there.
+    """
+    if twin is not None and (twin.reason or twin.foreign is not None):
+        return replace(twin, files={})
+    if terms.kind is not None and terms.kind != (here := kind()):
+        return Made(foreign=here)
+    ends: list[Event] = []
+
+    def tell(event: Event) -> None:
+        (ends.append if event.last else terms.post)(event)
+
+    with _workshop() as (folder, printed):
+        run = folder / "run"
+        if begun:
+            lay_out(begun, run)
+        if twin is not None:
+            lay_out(twin.files, place(twin.name))
+        perform({**task, "path": str(run)}, tell, dataset.unpack())
+        reason = ends[0].content.get("reason", "").replace(str(run), task["path"])
+        return Made(files_of(run), reason=reason, printed=_headed(f"cell {task['key']}", printed))
+
+
+def play_twin(task: Mapping[str, Any], dataset: PackedDataset, terms: Terms) -> Made:
+    """Make the benign twin of a task's experiment; arguments as in `play_cell`."""
+    if terms.kind is not None and terms.kind != (here := kind()):
+        return Made(foreign=here)
+    name, files, reason = "", {}, ""
+    with _workshop() as (_, printed):
+        try:
+            experiment = validate(Experiment, task["experiment"])
+            means = Means(**task["means"], dataset=dataset.unpack())
+            path = make_twin(experiment, means, Reporter(task["key"], terms.post))
+            name, files = path.name, files_of(path)
+        except (Exception, SystemExit) as error:  # a user's own class may do anything
+            reason = f"benign twin: {why(error)}"
+        return Made(files, name, reason, _headed(f"benign twin of cell {task['key']}", printed))
+
+
+@contextmanager
+def _workshop() -> Iterator[tuple[Path, StringIO]]:
+    """A folder that is removed afterwards, with a cache in it, and what is printed meanwhile."""
+    torch.set_num_threads(1)
+    printed, before = StringIO(), os.environ.get("FEDLENS_CACHE")
+    with TemporaryDirectory(prefix="fedlens-", ignore_cleanup_errors=True) as folder:
+        os.environ["FEDLENS_CACHE"] = str(Path(folder, "cache"))
+        try:
+            with redirect_stdout(printed), redirect_stderr(printed):
+                yield Path(folder), printed
+        finally:
+            del os.environ["FEDLENS_CACHE"]
+            if before is not None:
+                os.environ["FEDLENS_CACHE"] = before
+
+
+def _headed(what: str, printed: StringIO) -> str:
+    """What was printed, below a line that says by whom."""
+    text = printed.getvalue()
+    return f"{what} on {platform.node()}:\n{text}" if text else ""

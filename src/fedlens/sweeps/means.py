@@ -1,0 +1,88 @@
+"""By what means a sweep is played: here or on a cluster, how many cells at a time, and how each is run."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+from fedlens.cluster import connected, modules_of
+from fedlens.errors import ConfigError
+from fedlens.experiment import Experiment
+from fedlens.federation.engines.engine import EngineName, cores
+from fedlens.sweeps.local import Local
+from fedlens.sweeps.on_ray import OnRay
+from fedlens.sweeps.tasks import Workforce
+
+Hire = Callable[[int, Path], AbstractContextManager[Workforce]]
+"""Hires a workforce of so many workers, with a file for what they print."""
+
+On = Literal["local", "ray"]
+
+
+@dataclass(frozen=True)
+class SweepMeans:
+    """By what means a sweep is played; none of it changes a result.
+
+    Attributes:
+        jobs: cells played at a time; by default one a core, of this machine or of the cluster.
+        engine: who does the work of a run.
+        workers: worker processes of each run; by default as many as leave each job its share of the cores.
+        device: where PyTorch computes.
+        data_dir: where the user keeps data files.
+        on: ``local`` for this machine, ``ray`` for a Ray cluster, of which each cell takes a CPU.
+        address: of that cluster, as in `fedlens.cluster.connected`.
+        mixed_cpus: whether its processors may differ.
+    """
+
+    jobs: int | None = None
+    engine: EngineName = "auto"
+    workers: int | None = None
+    device: str = "cpu"
+    data_dir: Path | None = None
+    on: On = "local"
+    address: str | None = None
+    mixed_cpus: bool = False
+
+    def require_possible(self) -> None:
+        """Refuse means that contradict each other.
+
+        Raises:
+            ConfigError: they do.
+        """
+        if self.jobs is not None and self.jobs < 1:
+            raise ConfigError(f"--jobs {self.jobs}: at least one is needed")
+        if self.on == "local":
+            if self.address is not None or self.mixed_cpus:
+                raise ConfigError("--address and --mixed-cpus are for --on ray")
+        elif self.on != "ray":
+            raise ConfigError(f"on: {self.on!r} is neither local nor ray")
+        elif self.engine in {"processes", "ray"}:
+            raise ConfigError(
+                f"--engine {self.engine}: with --on ray a run has one CPU; use auto, serial or vectorised"
+            )
+        elif self.device != "cpu":
+            raise ConfigError(f"--device {self.device}: --on ray works on the CPU only; leave --device out")
+
+    def of_a_run(self, jobs: int) -> dict[str, Any]:
+        """The keyword arguments of `fedlens.run` where so many runs go on at a time."""
+        workers = self.workers
+        if workers is None and self.engine != "serial" and self.device == "cpu":
+            workers = 1 if self.on == "ray" else max(1, cores() // jobs)
+        data_dir = self.data_dir.resolve() if self.data_dir is not None else None
+        return {"engine": self.engine, "workers": workers, "device": self.device, "data_dir": data_dir}
+
+    @contextmanager
+    def crew(self, left: Sequence[Experiment]) -> Iterator[tuple[int, Hire]]:
+        """How many of these experiments can be played at a time, and what hires those who do.
+
+        Raises:
+            ConfigError: the cluster cannot be had.
+        """
+        if self.on == "local" or not left:
+            yield cores() if self.jobs is None else self.jobs, Local
+            return
+        modules = modules_of((part for experiment in left for _, part in experiment.parts()), script=True)
+        with connected(self.address, modules=modules, mixed=self.mixed_cpus) as cluster:
+            yield cluster.cpus if self.jobs is None else self.jobs, partial(OnRay, cluster)

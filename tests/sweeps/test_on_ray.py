@@ -1,0 +1,201 @@
+"""Sweeps over a real Ray cluster of this machine, a node of which is killed."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from smallgrid import Here, grid_of, swept, twins
+from test_cli import call
+
+import fedlens
+from fedlens.cluster import connected, modules_of
+from fedlens.errors import ConfigError
+from fedlens.sweeps.means import SweepMeans
+from fedlens.sweeps.on_ray import OnRay
+from fedlens.sweeps.playing import Sweep, play
+from fedlens.sweeps.tasks import Event
+from fedlens.sweeps.watching import Unobserved
+
+pytest.importorskip("ray", reason="needs fedlens[ray]")
+pytestmark = pytest.mark.xdist_group("ray")
+
+MINE = """
+import os
+import threading
+from pathlib import Path
+
+from torch import nn
+
+from fedlens import Attack, Data, Model
+from fedlens.data.digits import Digits
+
+class Counted(Data):
+    folder: Path
+
+    def load(self, directory=None):
+        with (self.folder / "loads").open("a") as file:
+            file.write("loaded ")
+        return Digits().load(directory)
+
+class Raising(Attack):
+    def craft(self, view):
+        print("in round", view.round)
+        if view.round == 2:
+            raise ValueError("too late")
+        return view.train()
+
+class Exiting(Attack):
+    def craft(self, view):
+        with Path(self.folder, "exits").open("a") as file:
+            file.write("exit ")
+        os._exit(3)
+
+    folder: Path
+
+class Waits(nn.Module):
+    def __init__(self, folder):
+        super().__init__()
+        self.folder = folder
+
+    def forward(self, x):
+        import ray
+
+        doomed = self.folder / "doomed"
+        if self.training and ray.is_initialized() and doomed.exists():
+            if ray.get_runtime_context().get_node_id() == doomed.read_text():
+                (self.folder / "reached").touch()
+                threading.Event().wait()
+        return x
+
+class Waiting(Model):
+    folder: Path
+
+    def build(self, shape, classes):
+        return nn.Sequential(Waits(self.folder), nn.Flatten(), nn.Linear(64, classes))
+"""
+
+
+class Listening(Unobserved):
+    def __init__(self) -> None:
+        self.told: list[Event] = []
+
+    def event(self, event: Event) -> None:
+        self.told.append(event)
+
+    def made_twins(self) -> int:
+        return sum(event.kind == "began" and event.content["twin"] for event in self.told)
+
+
+@pytest.fixture(autouse=True)
+def mine(here: Path) -> None:
+    (here / "mine.py").write_text(MINE)
+
+
+def locally(grid: Any, monkeypatch: pytest.MonkeyPatch) -> Sweep:
+    """The same in this process, with a cache of its own, in ``sweep``."""
+    monkeypatch.setenv("FEDLENS_CACHE", str(Path("other-cache").resolve()))
+    return swept(grid, Here)
+
+
+def require_same(near: Sweep, far: Sweep, count: int) -> None:
+    complete = far.look()[0]
+    assert len(complete) == count
+    for cell, run in complete:
+        for name in ("rounds.jsonl", "target.json", "final.safetensors", "checkpoint.safetensors"):
+            assert (run.path / name).read_bytes() == (near.place.of(cell) / name).read_bytes()
+
+
+def test_cells_come_back_with_the_bits_of_a_local_sweep(
+    here: Path, machines: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attacks = ["none", "data-poisoning", "explicit-boosting", "mine:Raising"]
+    data = {"name": "mine:Counted", "folder": str(here)}
+    grid = grid_of({"attack": attacks, "seed": [0, 1]}, control=True, data=data)
+    dying = grid_of({"attack": [{"name": "mine:Exiting", "folder": str(here)}]}, data=data).cells()
+    fedlens.run(grid.cells()[2].experiment, "alone")  # makes the twin of seed 0
+    (here / "loads").unlink()
+    ears = Listening()
+    modules = modules_of(part for _, part in dying[0].experiment.parts())
+    with connected(machines.address, modules=modules) as cluster:
+        hire = partial(OnRay, cluster, retries=1)
+        cells = [*dying, *grid.cells()]
+        far = play(grid, cells, Path("far"), means=SweepMeans(jobs=2), observer=ears, hire=hire)
+    assert (here / "loads").read_text() == "loaded "
+    assert (here / "exits").read_text() == "exit exit "
+    assert ears.made_twins() == 1
+    assert len(twins()) == 2
+    reasons = {cell.key: reason for cell, reason in far.failures}
+    assert len(reasons) == 3
+    assert reasons.pop(dying[0].key).startswith("could not be done by Ray: WorkerCrashedError")
+    log = Path("far/workers.log").read_text()
+    assert log.count("in round 1") == 2
+    near = locally(grid, monkeypatch)
+    require_same(near, far, 6)
+    for cell, reason in near.failures:
+        assert reasons[cell.key] == reason.replace("/sweep/", "/far/")
+        assert "error.txt" in reason
+        failed = near.place.of(cell), far.place.of(cell)
+        assert [(path / "rounds.jsonl").read_text().count("\n") for path in failed] == [1, 1]
+    for cell, _ in far.look()[0]:
+        told = [event for event in ears.told if event.key == cell.key and not event.content.get("twin")]
+        kinds = [event.kind for event in told]
+        assert kinds.count("round") >= 2
+        assert kinds[-1] == "finished"
+
+
+@contextmanager
+def killed(machines: Any, here: Path) -> Iterator[Path]:
+    """A second node, which is killed as soon as somebody trains there; the mark that it has been reached."""
+    node, reached = machines.add_node(num_cpus=2), here / "reached"
+    (here / "doomed").write_text(node.node_id)
+
+    def kill() -> None:
+        while not reached.exists():
+            time.sleep(0.05)
+        machines.remove_node(node, allow_graceful=False)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        yield reached
+    finally:
+        reached.touch()
+        killer.join()
+        (here / "doomed").unlink()
+
+
+def test_a_node_killed_in_the_middle_changes_nothing(
+    here: Path, machines: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = {"name": "mine:Waiting", "folder": str(here)}
+    grid = grid_of({"attack": ["none", "data-poisoning"], "seed": [0, 1, 2]}, control=True, model=model)
+    Path("grid.yaml").write_text(yaml.safe_dump(grid.model_dump(mode="json")))
+    arguments = ["sweep", "grid.yaml", "--out", "far", "--on", "ray", "--address", machines.address]
+    with killed(machines, here) as reached:
+        code, out, err = call(capsys, *arguments)
+        assert reached.exists()  # so a cell was being played there
+    assert code == 0, err
+    assert "4 at a time" in out
+    far = fedlens.sweep(grid, "far", on="ray", address="127.0.0.1:1")  # nothing is left, and nobody is asked
+    require_same(locally(grid, monkeypatch), far, 6)
+
+
+@pytest.mark.parametrize(
+    ("means", "words"),
+    [
+        ({"on": "ray", "address": "127.0.0.1:1"}, "nobody answers there"),
+        ({"address": "auto"}, "for --on ray"),
+        ({"on": "ray", "engine": "processes"}, "a run has one CPU"),
+        ({"on": "ray", "device": "cuda"}, "CPU only"),
+        ({"on": "slurm"}, "neither local nor ray"),
+    ],
+)
+def test_means_that_cannot_be(means: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        fedlens.sweep(grid_of({"seed": [0]}), "far", **means)
