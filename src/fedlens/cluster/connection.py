@@ -77,7 +77,9 @@ def _connect(address: str, workers: int | None, modules: Sequence[Path]) -> None
     import ray
 
     _require_answer(address)
-    environment: dict[str, Any] = {"py_modules": [str(path) for path in modules]}
+    environment: dict[str, Any] = {}
+    if modules:  # an empty list is what a node cannot set up
+        environment["py_modules"] = [str(path) for path in modules]
     if (folder := source()) is not None:  # a checkout: nodes on this machine find the same one
         environment["env_vars"] = {"PYTHONPATH": f"{folder}{os.pathsep}${{PYTHONPATH}}"}
     with _as_before():
