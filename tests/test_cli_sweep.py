@@ -117,6 +117,7 @@ def test_progress_result_and_that_all_is_done(capsys: pytest.CaptureFixture[str]
         (["grid.yaml", "-o", "product.seed=1"], "expected a list"),
         (["grid.yaml", "-o", "prodct.seed=[1]"], "prodct: unknown option"),
         (["grid.yaml", "--jobs", "0"], "at least one"),
+        (["grid.yaml", "--address", "auto"], "for --on ray"),
         (["grid.yaml", "--out", "small.yaml"], "choose another --out"),
         (["grid.yaml", "--out", "."], "something else is there"),
     ],

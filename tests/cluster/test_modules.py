@@ -1,5 +1,6 @@
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -36,3 +37,26 @@ def test_a_package_goes_whole(folder: Path) -> None:
 
 def test_what_is_installed_or_ours_stays() -> None:
     assert modules_of([ExplicitBoosting(), Path()]) == []
+
+
+def test_the_script_that_is_running_goes_if_it_has_to_be_found_by_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ours_helper
+
+    script = ModuleType("__main__")
+    script.__file__ = str(folder / "script.py")
+    part = type("Part", (), {"__module__": "__main__"})()
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    beside = Path(ours_helper.__file__ or "")
+    assert modules_of([part]) == [beside]
+    assert modules_of([part], script=True) == [beside, folder / "script.py"]
+    assert modules_of([ExplicitBoosting()], script=True) == []
+
+
+def test_a_package_whose_module_is_running_goes_whole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ours_package.inner
+
+    monkeypatch.setattr(ours_package.inner.Part, "__module__", "__main__")
+    monkeypatch.setitem(sys.modules, "__main__", ours_package.inner)
+    assert folder / "ours_package" in modules_of([ours_package.inner.Part()], script=True)

@@ -4,17 +4,19 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 from smallgrid import Here, grid_of, swept, twins
 from test_cli import call
 
 import fedlens
-from fedlens.cluster import connected, modules_of
+from fedlens.cluster import Cluster, connected, modules_of
 from fedlens.errors import ConfigError
 from fedlens.sweeps.means import SweepMeans
 from fedlens.sweeps.on_ray import OnRay
@@ -118,7 +120,8 @@ def test_cells_come_back_with_the_bits_of_a_local_sweep(
     data = {"name": "mine:Counted", "folder": str(here)}
     grid = grid_of({"attack": attacks, "seed": [0, 1]}, control=True, data=data)
     dying = grid_of({"attack": [{"name": "mine:Exiting", "folder": str(here)}]}, data=data).cells()
-    fedlens.run(grid.cells()[2].experiment, "alone")  # makes the twin of seed 0
+    begun = grid.cells()[-2:-1]
+    play(grid, begun, Path("far"), means=SweepMeans(), hire=Here)  # fails, and has the twin of seed 0 made
     (here / "loads").unlink()
     ears = Listening()
     modules = modules_of(part for _, part in dying[0].experiment.parts())
@@ -130,11 +133,12 @@ def test_cells_come_back_with_the_bits_of_a_local_sweep(
     assert (here / "exits").read_text() == "exit exit "
     assert ears.made_twins() == 1
     assert len(twins()) == 2
+    assert [event.content["done"] for event in ears.told if event.key == begun[0].key and event.kind == "began"] == [1]
     reasons = {cell.key: reason for cell, reason in far.failures}
     assert len(reasons) == 3
     assert reasons.pop(dying[0].key).startswith("could not be done by Ray: WorkerCrashedError")
     log = Path("far/workers.log").read_text()
-    assert log.count("in round 1") == 2
+    assert log.count("in round 2") == 2
     near = locally(grid, monkeypatch)
     require_same(near, far, 6)
     for cell, reason in near.failures:
@@ -147,6 +151,40 @@ def test_cells_come_back_with_the_bits_of_a_local_sweep(
         kinds = [event.kind for event in told]
         assert kinds.count("round") >= 2
         assert kinds[-1] == "finished"
+
+
+@pytest.fixture(scope="class")
+def cluster(machines: Any) -> Iterator[Cluster]:
+    with connected(machines.address) as cluster:
+        yield cluster
+
+
+class TestOfOneConnection:
+    """What a sweep does that ends before its end."""
+
+    def test_an_interruption_leaves_nothing_at_work_and_keeps_what_has_come(self, cluster: Cluster) -> None:
+        import ray
+
+        class Interrupting(Listening):
+            def event(self, event: Event) -> None:
+                super().event(event)
+                if {"finished", "round"} <= {event.kind for event in self.told}:
+                    raise KeyboardInterrupt
+
+        grid, hire = grid_of({"rounds": [1, 100_000]}), partial(OnRay, cluster)
+        with pytest.raises(KeyboardInterrupt):
+            play(grid, grid.cells(), Path("far"), means=SweepMeans(jobs=2), observer=Interrupting(), hire=hire)
+        assert len(pd.read_parquet("far/rounds.parquet")) == 1
+        deadline = time.monotonic() + 20
+        while ray.available_resources().get("CPU") != cluster.cpus:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+    def test_a_machine_of_another_kind_ends_it(self, cluster: Cluster) -> None:
+        hire = partial(OnRay, replace(cluster, kind={"cpu": "abacus"}))
+        with pytest.raises(ConfigError, match=r"another kind has joined.*the same command goes on"):
+            swept(grid_of({"seed": [0, 1]}, control=True), hire)
+        assert not list(Path("sweep/cells").iterdir())
 
 
 @contextmanager

@@ -19,9 +19,11 @@ def modules_of(parts: Iterable[object], *, script: bool = False) -> list[Path]:
         Python files and folders of packages, sorted.
     """
     tops = {type(part).__module__.partition(".")[0] for part in parts}
+    script = script and "__main__" in tops
+    if script and (spec := getattr(sys.modules["__main__"], "__spec__", None)) is not None:
+        tops.add(spec.name.partition(".")[0])  # by python -m package.module, and found by that name
     folders = {place.parent for name, place in _loaded() if name in tops}
-    left_out = set() if script and "__main__" in tops else {"__main__"}
-    return sorted({place for name, place in _loaded() if place.parent in folders and name not in left_out})
+    return sorted({place for name, place in _loaded() if place.parent in folders and (script or name != "__main__")})
 
 
 def source() -> Path | None:

@@ -73,7 +73,7 @@ def gather(folder: Path, scale: Scale) -> Evidence:
         by_identity.setdefault(_case_free(load_experiment(preset_of(name, scale))), []).append(name)
     runs: dict[str, dict[Case, Run]] = {}
     unreadable = []
-    for summary in sorted(folder.glob("*/summary.json")):
+    for summary in sorted(folder.glob("[!.]*/summary.json")):
         try:
             run = load_run(summary.parent)
         except FedlensError as error:
