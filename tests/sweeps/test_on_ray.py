@@ -1,5 +1,6 @@
 """Sweeps over a real Ray cluster of this machine, a node of which is killed."""
 
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -172,6 +173,7 @@ class TestOfOneConnection:
                     raise KeyboardInterrupt
 
         grid, hire = grid_of({"rounds": [1, 100_000]}), partial(OnRay, cluster)
+        folders = set(Path(tempfile.gettempdir()).glob("fedlens-*"))
         with pytest.raises(KeyboardInterrupt):
             play(grid, grid.cells(), Path("far"), means=SweepMeans(jobs=2), observer=Interrupting(), hire=hire)
         assert len(pd.read_parquet("far/rounds.parquet")) == 1
@@ -179,6 +181,7 @@ class TestOfOneConnection:
         while ray.available_resources().get("CPU") != cluster.cpus:
             assert time.monotonic() < deadline
             time.sleep(0.1)
+        assert set(Path(tempfile.gettempdir()).glob("fedlens-*")) <= folders
 
     def test_a_machine_of_another_kind_ends_it(self, cluster: Cluster) -> None:
         hire = partial(OnRay, replace(cluster, kind={"cpu": "abacus"}))

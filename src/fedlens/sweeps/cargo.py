@@ -85,12 +85,9 @@ class Cargo:
             if not self._needed[name]:
                 self._twins.pop(name, None)
 
-    def cancel(self) -> None:
-        """Make no more twins."""
-        import ray
-
-        for reference in self._twins.values():
-            ray.cancel(reference, force=True)
+    def twins(self) -> list[Any]:
+        """The objects with twins, made or being made."""
+        return list(self._twins.values())
 
     def _loaded(self, task: Task) -> tuple[Dataset, Any]:
         import ray

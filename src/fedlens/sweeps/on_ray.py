@@ -24,6 +24,9 @@ from fedlens.sweeps.waiting import Waiting
 GLANCE = 0.5
 """Seconds after which the mailbox is looked into."""
 
+GRACE = 3
+"""Seconds that a cell has to clear up where the sweep is interrupted."""
+
 
 class OnRay:
     """The workforce of a cluster.
@@ -85,10 +88,8 @@ class OnRay:
                 for reference in ready:
                     note(self._receive(reference, at_work.pop(reference), cargo))
         finally:
-            for reference in at_work:  # none, unless something went wrong
-                ray.cancel(reference, force=True)
-            if at_work:
-                cargo.cancel()
+            if at_work:  # something went wrong
+                _cancel([*at_work, *cargo.twins()])
 
     def _send(self, task: Task, cargo: Cargo, terms: Terms) -> Any:
         """Ray's reference to what will come of the task."""
@@ -131,3 +132,14 @@ class OnRay:
         if printed:
             with writing(self._log), self._log.open("a", encoding="utf-8") as file:
                 file.write(printed)
+
+
+def _cancel(references: Sequence[Any]) -> None:
+    """End these tasks, at once those that do not end of themselves: then their folders are left behind."""
+    import ray
+
+    for reference in references:
+        ray.cancel(reference)
+    ray.wait(list(references), num_returns=len(references), timeout=GRACE, fetch_local=False)
+    for reference in references:
+        ray.cancel(reference, force=True)
