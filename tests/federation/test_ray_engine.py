@@ -5,7 +5,6 @@ import pickle
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from doomed import doomed_node
 from small import Convolutions, small
 from torch import Tensor, nn
 
@@ -252,26 +252,8 @@ def test_a_job_that_always_takes_its_worker_along_ends(site: Site) -> None:
 
 
 def test_the_work_of_a_node_that_is_killed_is_done_again(site: Site, tmp_path: Path) -> None:
-    import ray
-
-    second = site.machines.add_node(num_cpus=2)
-    (tmp_path / "doomed").write_text(second.node_id)
-    assert second.node_id != ray.get_runtime_context().get_node_id()
-
-    def kill() -> None:
-        while not (tmp_path / "reached").exists():
-            time.sleep(0.05)
-        site.machines.remove_node(second, allow_graceful=False)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
     experiment = small(model=Waiting(folder=tmp_path))
-    try:
+    with doomed_node(site.machines, tmp_path) as reached:
         found = play(experiment, site.engine())
-        assert (tmp_path / "reached").exists()  # so a client was being trained there
-    finally:
-        (tmp_path / "reached").touch()
-        killer.join()
-    assert [node["NodeID"] for node in ray.nodes() if node["NodeID"] == second.node_id and node["Alive"]] == []
-    (tmp_path / "doomed").unlink()
+        assert reached.exists()  # so a client was being trained there
     require_same(play(experiment, Serial()), found)

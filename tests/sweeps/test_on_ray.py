@@ -1,10 +1,8 @@
 """Sweeps over a real Ray cluster of this machine, a node of which is killed."""
 
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from doomed import doomed_node
 from smallgrid import Here, grid_of, swept, twins
 from test_cli import call
 
@@ -190,27 +189,6 @@ class TestOfOneConnection:
         assert not list(Path("sweep/cells").iterdir())
 
 
-@contextmanager
-def killed(machines: Any, here: Path) -> Iterator[Path]:
-    """A second node, which is killed as soon as somebody trains there; the mark that it has been reached."""
-    node, reached = machines.add_node(num_cpus=2), here / "reached"
-    (here / "doomed").write_text(node.node_id)
-
-    def kill() -> None:
-        while not reached.exists():
-            time.sleep(0.05)
-        machines.remove_node(node, allow_graceful=False)
-
-    killer = threading.Thread(target=kill)
-    killer.start()
-    try:
-        yield reached
-    finally:
-        reached.touch()
-        killer.join()
-        (here / "doomed").unlink()
-
-
 def test_a_node_killed_in_the_middle_changes_nothing(
     here: Path, machines: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -218,7 +196,7 @@ def test_a_node_killed_in_the_middle_changes_nothing(
     grid = grid_of({"attack": ["none", "data-poisoning"], "seed": [0, 1, 2]}, control=True, model=model)
     Path("grid.yaml").write_text(yaml.safe_dump(grid.model_dump(mode="json")))
     arguments = ["sweep", "grid.yaml", "--out", "far", "--on", "ray", "--address", machines.address]
-    with killed(machines, here) as reached:
+    with doomed_node(machines, here) as reached:
         code, out, err = call(capsys, *arguments)
         assert reached.exists()  # so a cell was being played there
     assert code == 0, err

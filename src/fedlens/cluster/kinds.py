@@ -46,11 +46,9 @@ def kinds_of_nodes() -> dict[str, Kind]:
 
     task = ray.remote(_probe())
     asked = {}
-    for node in ray.nodes():
-        if node["Alive"]:
-            name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']}, {node['NodeID'][:8]})"
-            there = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
-            asked[name] = task.options(scheduling_strategy=there, num_cpus=0).remote()
+    for name, node in _alive().items():
+        there = NodeAffinitySchedulingStrategy(node, soft=False)
+        asked[name] = task.options(scheduling_strategy=there, num_cpus=0).remote()
     _, silent = ray.wait(list(asked.values()), num_returns=len(asked), timeout=PATIENCE)
     if silent:
         names = ", ".join(name for name, answer in asked.items() if answer in silent)
@@ -60,8 +58,20 @@ def kinds_of_nodes() -> dict[str, Kind]:
         try:
             found[name] = ray.get(answer)
         except ray.exceptions.RayError as error:
-            raise ConfigError(f"node {name} cannot work: {str(error).strip().splitlines()[-1]}") from None
+            if name in _alive():  # one that was lost meanwhile will do no work
+                raise ConfigError(f"node {name} cannot work: {str(error).strip().splitlines()[-1]}") from None
     return found
+
+
+def _alive() -> dict[str, str]:
+    """The identities of the living nodes, by what to call them."""
+    import ray
+
+    return {
+        f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']}, {node['NodeID'][:8]})": node["NodeID"]
+        for node in ray.nodes()
+        if node["Alive"]
+    }
 
 
 def _probe() -> Callable[[], Kind]:

@@ -135,11 +135,12 @@ class OnRay:
 
 
 def _cancel(references: Sequence[Any]) -> None:
-    """End these tasks, at once those that do not end of themselves: then their folders are left behind."""
+    """End these tasks, by an exception within each; one that goes on all the same ends with the connection.
+
+    To force what has just been asked, Ray 2.60 may answer by ending this process.
+    """
     import ray
 
     for reference in references:
         ray.cancel(reference)
     ray.wait(list(references), num_returns=len(references), timeout=GRACE, fetch_local=False)
-    for reference in references:
-        ray.cancel(reference, force=True)
