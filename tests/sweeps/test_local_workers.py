@@ -69,6 +69,11 @@ def test_whatever_a_users_attack_does_the_other_cells_go_on(here: Path) -> None:
     assert (path / "timings.jsonl").read_text().count('"round": 1') == 1
 
 
+def at_work() -> list[psutil.Process]:
+    """The workers of this process, which may have other children: the cluster of other tests."""
+    return [child for child in psutil.Process().children() if "fedlens.sweeps.worker" in child.cmdline()]
+
+
 def test_a_killed_worker_fails_its_cell_and_what_it_forked_goes_with_it() -> None:
     experiments = [small(rounds=rounds) for rounds in (500, 1)]
     tasks = [Task(str(e.rounds), e, Path(f"run{e.rounds}"), {"engine": "processes", "workers": 2}) for e in experiments]
@@ -78,7 +83,7 @@ def test_a_killed_worker_fails_its_cell_and_what_it_forked_goes_with_it() -> Non
     def tell(event: Event) -> None:
         told.append(event)
         if event.kind == "round" and event.key == "500" and not forked:
-            (worker,) = psutil.Process().children()
+            (worker,) = at_work()
             forked.extend(worker.children())
             forked[0].suspend()  # one that does not see that its parent is gone
             worker.kill()
@@ -90,7 +95,7 @@ def test_a_killed_worker_fails_its_cell_and_what_it_forked_goes_with_it() -> Non
     assert ended["1"].kind == "finished"
     assert len(forked) == 2
     assert psutil.wait_procs(forked, timeout=10)[1] == []
-    assert not psutil.Process().children()
+    assert not at_work()
 
 
 def test_what_goes_wrong_where_events_are_told_ends_all_workers_at_once() -> None:
@@ -101,7 +106,7 @@ def test_what_goes_wrong_where_events_are_told_ends_all_workers_at_once() -> Non
     tasks = [Task(str(seed), small(rounds=500, seed=seed), Path(str(seed)), {"workers": 1}) for seed in range(3)]
     with pytest.raises(OSError, match="terminal"), Local(2, Path("workers.log")) as workforce:
         workforce.play(tasks, tell)
-    assert not psutil.Process().children()
+    assert not at_work()
     assert list(Path().glob("[01]/rounds.jsonl"))
     assert not Path("2").exists()
 
