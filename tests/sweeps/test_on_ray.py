@@ -172,13 +172,13 @@ class TestOfOneConnection:
                     raise KeyboardInterrupt
 
         grid, hire = grid_of({"rounds": [1, 100_000]}), partial(OnRay, cluster)
-        folders = set(Path(tempfile.gettempdir()).glob("fedlens-*"))
         with pytest.raises(KeyboardInterrupt):
             play(grid, grid.cells(), Path("far"), means=SweepMeans(jobs=2), observer=Interrupting(), hire=hire)
         assert len(pd.read_parquet("far/rounds.parquet")) == 1
 
-        def left() -> set[Path]:
-            return set(Path(tempfile.gettempdir()).glob("fedlens-*")) - folders
+        def left() -> list[Path]:
+            found = Path(tempfile.gettempdir()).glob("fedlens-*/run/experiment.yaml")
+            return [file for file in found if "rounds: 100000" in file.read_text()]
 
         deadline = time.monotonic() + 60
         while left() or ray.available_resources().get("CPU") != cluster.cpus:  # Ray tells of its resources late
