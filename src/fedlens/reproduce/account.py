@@ -17,8 +17,7 @@ def account(evidence: Evidence) -> dict[str, Any]:
     for run in evidence.every:
         hours += sum(timing[stage] for timing in read_lines(run.path / "timings.jsonl") for stage in STAGES) / 3600
         for start in read_lines(run.path / "environment.jsonl"):
-            cores = f", {start['cores']} cores" if "cores" in start else ""
-            machines.add(f"{start['platform']} ({start.get('processor') or start['numerics']['cpu']}{cores})")
+            machines.add(f"{start['platform']} ({start['numerics']['cpu']})")
             packages = start["packages"]
             versions.add(f"fedlens {packages['fedlens']}, torch {packages['torch']}, Python {start['python']}")
     return {

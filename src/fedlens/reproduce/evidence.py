@@ -49,7 +49,7 @@ class Evidence:
         for case in sorted(set.intersection(*map(set, found))):
             yield case, [runs[case] for runs in found]
 
-    @property
+    @cached_property
     def table(self) -> "pd.DataFrame":
         """Every round of every run, by panel (``name``), ``seed`` and ``target.draw``; see `sweeps.table.rounds_of`."""
         return rounds_of(

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import median
 from typing import Literal
 
@@ -33,7 +34,7 @@ class Finding:
         """The median over all cases; ``None`` where there is none."""
         return median(self.values.values()) if self.values else None
 
-    @property
+    @cached_property
     def interval(self) -> Interval | None:
         """The median with its 95 % interval."""
         return (

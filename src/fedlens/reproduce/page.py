@@ -1,8 +1,8 @@
 """The reproduction's page: a table of verdicts, and a section for each claim with its numbers and pictures."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from fedlens.reproduce.account import account
 from fedlens.reproduce.evidence import Evidence
 from fedlens.reproduce.judging import Judgement
 from fedlens.reproduce.rows import COLUMNS, red_flags, row, spread
@@ -11,15 +11,17 @@ PICTURES = {"C15": "median", "C17": "appendix"}
 """The pictures of claims that are not about a numbered figure."""
 
 
-def page(judgements: list[Judgement], evidence: Evidence, figures: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def page(
+    judgements: list[Judgement], evidence: Evidence, spent: Mapping[str, Any], figures: Mapping[str, Sequence[str]]
+) -> Iterator[str]:
     """The lines of the Markdown page.
 
     Args:
         judgements: every claim.
         evidence: the runs.
+        spent: what they cost, as of `account`.
         figures: files of pictures, relative to the page, by the paper's figure (``fig4``).
     """
-    found = account(evidence)
     yield f"# The paper's claims, {evidence.scale} scale"
     yield ""
     yield (
@@ -28,8 +30,8 @@ def page(judgements: list[Judgement], evidence: Evidence, figures: Mapping[str, 
         "by itself is within the bound. *Control*: the same of the benign twin."
     )
     yield ""
-    yield f"{found['runs']} runs, {found['rounds']} rounds, which took {found['hours']:.1f} hours if added up."
-    yield f"Machine: {'; '.join(found['machines'])}. Versions: {'; '.join(found['versions'])}."
+    yield f"{spent['runs']} runs, {spent['rounds']} rounds, which took {spent['hours']:.1f} hours if added up."
+    yield f"Machine: {'; '.join(spent['machines'])}. Versions: {'; '.join(spent['versions'])}."
     yield ""
     for flag in red_flags(judgements):
         yield f"**Red flag:** {flag}."

@@ -1,18 +1,18 @@
 """The reproduction's result as plain values, with every number behind the medians."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from fedlens.reproduce.account import account
 from fedlens.reproduce.evidence import Evidence
 from fedlens.reproduce.judging import Finding, Judgement
 from fedlens.reproduce.rows import red_flags
 
 
-def as_json(judgements: list[Judgement], evidence: Evidence) -> dict[str, Any]:
-    """Everything that the page says, and every number behind the medians."""
+def as_json(judgements: list[Judgement], evidence: Evidence, spent: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that the page says, and every number behind the medians; `spent` is of `account`."""
     return {
         "scale": evidence.scale,
-        **account(evidence),
+        **spent,
         "red_flags": red_flags(judgements),
         "claims": [
             {

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from fedlens.errors import ConfigError
 from fedlens.presets import Scale
+from fedlens.reproduce.account import account
 from fedlens.reproduce.evidence import gather
 from fedlens.reproduce.judging import judge
 from fedlens.reproduce.page import page
@@ -35,9 +36,9 @@ def publish(folder: Path, scale: Scale) -> tuple["Table", Path]:
     if not evidence.every:
         raise ConfigError(f"{folder}: no run is complete there, so there is nothing to judge; leave out --no-run")
     SweepDirectory(folder).write_table(evidence.table)
-    judgements = judge(evidence)
-    text = json.dumps(as_json(judgements, evidence), indent=1, ensure_ascii=False)
+    judgements, spent = judge(evidence), account(evidence)
+    text = json.dumps(as_json(judgements, evidence, spent), indent=1, ensure_ascii=False)
     write_atomically(folder / "claims.json", text.encode() + b"\n")
-    lines = "\n".join(page(judgements, evidence, draw_all(evidence, folder))).rstrip() + "\n"
+    lines = "\n".join(page(judgements, evidence, spent, draw_all(evidence, folder))).rstrip() + "\n"
     write_atomically(folder / "README.md", lines.encode())
     return verdict_table(judgements), folder / "README.md"
