@@ -91,8 +91,7 @@ def cached(setting: Setting, arithmetic: str) -> Path | None:
     """The twin of `setting`'s experiment, where it is complete and sound."""
     path = place(key(setting, arithmetic))
     with suppress(DamagedRunError):
-        _require_sound(path, setting.experiment.twin())
-        return path if (path / "summary.json").exists() else None
+        return path if _is_complete(path, setting.experiment.twin()) else None
     return None
 
 
@@ -102,8 +101,7 @@ def keep(name: str, files: Files, twin: Experiment) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with suppress(Timeout), FileLock(f"{path}.lock", timeout=0):
         with suppress(DamagedRunError):
-            _require_sound(path, twin)
-            if (path / "summary.json").exists():
+            if _is_complete(path, twin):
                 return
         lay_out(files, path)
 
@@ -128,8 +126,7 @@ def find_control(setting: Setting, arithmetic: str, make: Callable[[Path], None]
             lock.acquire()
     try:
         try:
-            _require_sound(path, setting.experiment.twin())
-            if (path / "summary.json").exists():
+            if _is_complete(path, setting.experiment.twin()):
                 observer.remark(f"benign twin: already in {path}")
             else:
                 make(path)
@@ -142,8 +139,8 @@ def find_control(setting: Setting, arithmetic: str, make: Callable[[Path], None]
         lock.release()
 
 
-def _require_sound(path: Path, twin: Experiment) -> None:
-    """Check what is cached at `path`: that it is `twin`, and if complete, every file against its checksum.
+def _is_complete(path: Path, twin: Experiment) -> bool:
+    """Whether the twin cached at `path` is complete, once it is known to be `twin`, and its files as their checksums say.
 
     Raises:
         DamagedRunError: it is another experiment, or a file has changed or is missing.
@@ -158,3 +155,4 @@ def _require_sound(path: Path, twin: Experiment) -> None:
         raise DamagedRunError(f"{path}: {error}") from error
     if changed:
         raise DamagedRunError(f"{path / changed[0]}: has changed")
+    return summary.exists()
