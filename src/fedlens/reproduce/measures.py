@@ -7,12 +7,10 @@ other clients.
 
 from collections.abc import Callable, Iterable, Mapping
 from statistics import mean, median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from fedlens.runs.load import Run
-from fedlens.runs.records import confidence, guilty_client
-
-Record = dict[str, Any]
+from fedlens.runs.records import Record, confidence, guilty_client, malicious_share
 
 TRAINING_SAMPLES = {"fashion-mnist": 60_000, "adult": 30_162}
 """In the whole training set, of which each client has an equal share."""
@@ -156,11 +154,8 @@ def overlapping_rounds(run: Run) -> Measured | None:
 
 def chosen_rounds(run: Run) -> Measured | None:
     """The share of the malicious client's rounds in which the rule took its update alone."""
-    shares = [
-        record["shares"][record["cohort"].index(run.experiment.malicious)]
-        for record in run.records
-        if record["attacker"] and record["shares"] is not None
-    ]
+    present = [record for record in run.records if record["attacker"]]
+    shares = [share for record in present if (share := malicious_share(run.experiment, record)) is not None]
     return Measured(mean(share == 1 for share in shares), 1 / run.experiment.cohort_size) if shares else None
 
 

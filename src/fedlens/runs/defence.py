@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from fedlens.detection.performance import performance
 from fedlens.experiment import Experiment
-from fedlens.runs.records import Record, guilt, mean
+from fedlens.runs.records import Record, guilt, malicious_share, mean
 
 
 def defence(experiment: Experiment, records: list[Record]) -> Record | None:
@@ -12,11 +12,7 @@ def defence(experiment: Experiment, records: list[Record]) -> Record | None:
     present = [record for record in records if record["attacker"]]
     if not present:
         return None
-    shares = [
-        None if record["shares"] is None else record["shares"][record["cohort"].index(experiment.malicious)]
-        for record in present
-    ]
-    known = [share for share in shares if share is not None]
+    known = [share for record in present if (share := malicious_share(experiment, record)) is not None]
     told = [record["shares"] for record in present if record["shares"] is not None and record["skipped"] is None]
     single = bool(told) and all(len(shares) > 1 and max(shares) == 1 for shares in told)
     return {

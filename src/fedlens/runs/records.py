@@ -22,6 +22,12 @@ def guilty_client(experiment: Experiment, record: Record) -> int | None:
     return experiment.malicious if record["attack"] and record["attack"]["acted"] else None
 
 
+def malicious_share(experiment: Experiment, record: Record) -> float | None:
+    """The weight that the rule gave to the malicious client's update, in a round that it takes part in, if known."""
+    shares = record["shares"]
+    return None if shares is None else shares[record["cohort"].index(experiment.malicious)]
+
+
 def guilt(experiment: Experiment, record: Record) -> list[bool]:
     """Which clients of the round's cohort attacked, in the cohort's order."""
     guilty = guilty_client(experiment, record)
