@@ -140,7 +140,7 @@ def find_control(setting: Setting, arithmetic: str, make: Callable[[Path], None]
 
 
 def _is_complete(path: Path, twin: Experiment) -> bool:
-    """Whether the twin cached at `path` is complete, once it is known to be `twin`, and its files as their checksums say.
+    """Whether the twin cached at `path` is complete, once it is known to be `twin`, with files as they were written.
 
     Raises:
         DamagedRunError: it is another experiment, or a file has changed or is missing.
