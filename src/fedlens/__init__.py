@@ -1,8 +1,8 @@
 """The adversarial lens on federated learning: one malicious client, what it achieves, and what the server could see.
 
 `Experiment` describes a run, `run` makes it into a directory, `simulate` yields its rounds, `load_run` reads it back;
-`sweep` runs a grid of them.
-`Attack`, `Rule`, `Detector`, `Data`, `Partition` and `Model` are what you derive from to bring your own.
+`sweep` runs a grid of them, `explain` says what a model's answers rest on.
+`Attack`, `Rule`, `Detector`, `Data`, `Partition`, `Model` and `Method` are what you derive from to bring your own.
 """
 
 from importlib import import_module
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fedlens.detection.detector import Detector, Inspection, Verdict
     from fedlens.errors import FedlensError
     from fedlens.experiment import Experiment
+    from fedlens.explanations.explaining import explain
+    from fedlens.explanations.method import Method
     from fedlens.loading import load_experiment
     from fedlens.models.model import Model
     from fedlens.runs.load import Run, load_run
@@ -32,6 +34,7 @@ _HOMES = {
     "Experiment": "fedlens.experiment",
     "FedlensError": "fedlens.errors",
     "Inspection": "fedlens.detection.detector",
+    "Method": "fedlens.explanations.method",
     "Model": "fedlens.models.model",
     "Partition": "fedlens.data.partition",
     "Received": "fedlens.aggregation.rule",
@@ -41,6 +44,7 @@ _HOMES = {
     "Sweep": "fedlens.sweeps.playing",
     "Verdict": "fedlens.detection.detector",
     "View": "fedlens.attacks.attack",
+    "explain": "fedlens.explanations.explaining",
     "load_experiment": "fedlens.loading",
     "load_run": "fedlens.runs.load",
     "run": "fedlens.simulation",
@@ -58,6 +62,7 @@ __all__ = [
     "Experiment",
     "FedlensError",
     "Inspection",
+    "Method",
     "Model",
     "Partition",
     "Received",
@@ -67,6 +72,7 @@ __all__ = [
     "Sweep",
     "Verdict",
     "View",
+    "explain",
     "load_experiment",
     "load_run",
     "run",

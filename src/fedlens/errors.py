@@ -21,5 +21,9 @@ class ClientError(FedlensError):
     """A client's job failed: the message names the client and the round."""
 
 
+class ExplanationError(FedlensError):
+    """A model, input or class that cannot be explained as asked."""
+
+
 class DamagedRunError(RunError):
     """A run directory whose files do not hold what they should."""

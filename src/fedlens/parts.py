@@ -55,6 +55,20 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "alternating-minimisation": "fedlens.attacks.alternating:AlternatingMinimisation",
         "data-poisoning": "fedlens.attacks.data_poisoning:DataPoisoning",
     },
+    "method": {
+        "gradient": "fedlens.explanations.gradients:Gradient",
+        "input-times-gradient": "fedlens.explanations.gradients:InputTimesGradient",
+        "smoothgrad": "fedlens.explanations.gradients:SmoothGrad",
+        "integrated-gradients": "fedlens.explanations.gradients:IntegratedGradients",
+        "deconvnet": "fedlens.explanations.rectified:Deconvnet",
+        "guided-backprop": "fedlens.explanations.rectified:GuidedBackprop",
+        "lrp-z": "fedlens.explanations.relevance:LrpZ",
+        "lrp-epsilon": "fedlens.explanations.relevance:LrpEpsilon",
+        "lrp-gamma": "fedlens.explanations.relevance:LrpGamma",
+        "lrp-alpha1-beta0": "fedlens.explanations.relevance:LrpAlpha1Beta0",
+        "deep-taylor": "fedlens.explanations.relevance:DeepTaylor",
+        "occlusion": "fedlens.explanations.occlusion:Occlusion",
+    },
 }
 
 

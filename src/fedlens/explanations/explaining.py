@@ -1,0 +1,124 @@
+"""One verb for every method, any model."""
+
+import copy
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor, nn
+
+from fedlens.errors import ExplanationError
+from fedlens.explanations.method import Method
+from fedlens.federation.engines.engine import cores
+from fedlens.federation.threads import one_thread
+from fedlens.parts import build
+
+_AT_ONCE = 512
+"""Inputs computed at once: as few as keep a CPU busy, so that their activations take little memory."""
+
+
+def explain(
+    model: nn.Module,
+    inputs: Tensor,
+    target: Tensor | Sequence[int] | int | None = None,
+    method: Method | str = "gradient",
+    *,
+    threads: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Tensor:
+    """How much each entry of each input counts for a class, of the inputs' shape.
+
+    The model is looked at as it is in evaluation mode, and not changed: neither its parameters and their gradients, nor
+    its mode, nor its hooks.
+
+    Args:
+        model: any module from inputs to logits ``[n, classes]``.
+        inputs: samples, floating point, shape ``[n, ...]``, on the model's device.
+        target: the class to explain, one for all samples or ``[n]``; by default the one that the model predicts.
+        method: a method, or the name of one with its defaults; `fedlens list` shows them.
+        threads: how many work at a time, each with one of PyTorch's; by default one a core, and one on other devices.
+            The result does not depend on it.
+        progress: is told of every few samples, how many they were.
+
+    Raises:
+        ExplanationError: the inputs or classes do not fit the model, or the method does not suit it.
+        ConfigError: there is no such method.
+    """
+    chosen = build("method", method, Method)
+    assert isinstance(chosen, Method)
+    classes = _classes(copied(model), inputs, target)
+    size = max(1, _AT_ONCE // chosen.copies)
+    work = list(zip(torch.split(inputs.detach(), size), torch.split(classes, size), strict=True))
+    threads = threads or (cores() if inputs.device.type == "cpu" else 1)
+    private = [copied(model) for _ in range(min(threads, len(work)))]
+
+    def attribute(few: Tensor, their: Tensor) -> Tensor:
+        mine = private.pop()
+        try:
+            return chosen.attribute(mine, few.clone(), their).detach()
+        finally:
+            private.append(mine)
+
+    with one_thread(), warnings.catch_warnings(), ThreadPoolExecutor(len(private)) as pool:
+        warnings.simplefilter("ignore", UserWarning)  # captum's: it sets hooks, here on a copy
+        parts = []
+        for part in pool.map(attribute, *zip(*work, strict=True)):
+            parts.append(part)
+            if progress is not None:
+                progress(len(part))
+    return torch.cat(parts)
+
+
+def copied(model: nn.Module) -> nn.Module:
+    """A copy for explaining, which methods may change: in evaluation mode, its parameters without gradient.
+
+    Raises:
+        ExplanationError: the model cannot be copied.
+    """
+    try:
+        private = copy.deepcopy(model)
+    except Exception as error:
+        raise ExplanationError(f"model: it cannot be copied ({type(error).__name__}: {error})") from error
+    return private.eval().requires_grad_(False)
+
+
+def _classes(model: nn.Module, inputs: Tensor, target: Tensor | Sequence[int] | int | None) -> Tensor:
+    """The class to explain for each input, ``[n]``.
+
+    Raises:
+        ExplanationError: inputs and classes do not fit the model.
+    """
+    if inputs.dim() < 2 or not len(inputs) or not inputs.is_floating_point():
+        shape = f"{inputs.dtype} of shape {list(inputs.shape)}"
+        raise ExplanationError(f"inputs: expected numbers of floating point, [n, ...] with n ≥ 1, not {shape}")
+    logits = _logits(model, inputs)
+    if target is None:
+        return logits.argmax(1)
+    classes = torch.as_tensor(target, device=logits.device)
+    if classes.is_floating_point() or classes.shape not in {(), (len(inputs),)}:
+        shape = f"{classes.dtype} of shape {list(classes.shape)}"
+        raise ExplanationError(f"target: expected the number of a class, or {len(inputs)} of them, not {shape}")
+    classes = classes.long().expand(len(inputs))
+    if classes.min() < 0 or classes.max() >= logits.shape[1]:
+        wrong = int(classes.min() if classes.min() < 0 else classes.max())
+        raise ExplanationError(f"target: there is no class {wrong}; the model has classes 0 to {logits.shape[1] - 1}")
+    return classes
+
+
+def _logits(model: nn.Module, inputs: Tensor) -> Tensor:
+    """What the model makes of the inputs, ``[n, classes]``.
+
+    Raises:
+        ExplanationError: it takes no such inputs, or something else comes out.
+    """
+    try:
+        with torch.no_grad():
+            logits = torch.cat([model(few) for few in torch.split(inputs.detach(), _AT_ONCE)])
+    except (RuntimeError, TypeError, ValueError) as error:
+        raise ExplanationError(f"model: it does not take inputs of shape {list(inputs.shape)} ({error})") from error
+    if logits.dim() != 2 or len(logits) != len(inputs):
+        raise ExplanationError(f"model: expected logits [{len(inputs)}, classes], not {list(logits.shape)}")
+    if not logits.isfinite().all():
+        raise ExplanationError("model: its logits are not finite, so there is nothing to explain")
+    return logits
