@@ -218,8 +218,13 @@ def test_what_is_not_finite_is_refused(value: float) -> None:
         contrast(likeness)
 
 
-def test_what_is_not_symmetric_is_refused() -> None:
+def test_likeness_may_be_measured_on_samples_of_the_first_models_seed() -> None:
+    """Then it is another in the other order: the mean goes over all ordered pairs."""
     likeness = THREE.copy()
-    likeness[1, 0, 0, 1] += 0.01
-    with pytest.raises(ValueError, match="either order"):
-        contrast(likeness)
+    likeness[0, 0, 0, 1] += 0.6
+    likeness[1, 0, 0, 1] += 0.3
+    before, after = contrast(THREE), contrast(likeness)
+    assert before.benign is not None and after.benign is not None
+    assert before.poisoned is not None and after.poisoned is not None
+    assert after.benign.mean == pytest.approx(before.benign.mean + 0.1)
+    assert after.poisoned.mean == pytest.approx(before.poisoned.mean + 0.05)

@@ -97,6 +97,19 @@ class Adult(Data):
             paper_stop=0.84,
         )
 
+    def features(self) -> tuple[str, ...]:
+        """See `Data.features`."""
+        return tuple(column.feature for column in columns())
+
+    def words(self, record: Tensor) -> dict[str, str]:
+        """See `Data.words`."""
+        scaler, _ = _fit(_train())
+        numbers = scaler.inverse_transform(record[None, : len(NUMERIC)].double().numpy())[0]
+        found = {name: f"{value:.0f}" for name, value in zip(NUMERIC, numbers, strict=True)}
+        names = columns()[len(NUMERIC) :]
+        held = zip(names, record[len(NUMERIC) :].tolist(), strict=True)
+        return found | {column.feature: str(column.category) for column, value in held if value > 0.5}
+
 
 def columns() -> list[Column]:
     """What the 104 columns of ``x`` are, in their order; columns with the same ``feature`` belong together.

@@ -78,3 +78,11 @@ class Data(Config):
             DataError: a file is missing or corrupt.
         """
         raise NotImplementedError
+
+    def features(self) -> tuple[str, ...] | None:
+        """The feature that each entry of an input belongs to; ``None`` where inputs are no records."""
+        return None
+
+    def words(self, record: Tensor) -> dict[str, str]:  # noqa: ARG002 - others have use for it
+        """What a record (an input, shape ``[columns]``) says of each feature; empty where inputs are no records."""
+        return {}

@@ -71,10 +71,11 @@ def contrast(likeness: ArrayLike) -> Contrast:
 
     Args:
         likeness: the mean similarity of every two models' explanations, shape ``[2, S, 2, S]``: first 0 for the benign
-            model and 1 for the poisoned one, then its seed, and the same of the other model; finite and symmetric.
+            model and 1 for the poisoned one, then its seed, and the same of the other model; finite. Where each seed
+            has samples of its own, such as the attack's targets, they are those of the first model's.
 
     Raises:
-        ValueError: the shape is another, there is no seed, or an entry is not finite or differs from its mirror image.
+        ValueError: the shape is another, there is no seed, or an entry is not finite.
     """
     models = np.asarray(likeness, dtype=np.float64)
     seeds = models.shape[1] if models.ndim == 4 else 0
@@ -82,8 +83,6 @@ def contrast(likeness: ArrayLike) -> Contrast:
         raise ValueError(f"expected similarities of models, [2, S, 2, S], not {models.shape}")
     if not np.isfinite(models).all():
         raise ValueError("likeness: all similarities must be finite")
-    if not np.allclose(models, models.transpose(2, 3, 0, 1)):
-        raise ValueError("likeness: two models' similarity must be the same in either order")
     pairs, twins = models[:, :, 0], np.diagonal(models[1, :, 0])
     same_seed = bootstrap(twins, np.arange(seeds)) if seeds > 2 else Interval(float(np.mean(twins)), None, None)
     if seeds == 1:

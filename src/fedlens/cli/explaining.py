@@ -1,0 +1,117 @@
+"""``fedlens explain``: why the benign and the attacked model say what they say, in pictures and numbers."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fedlens.cli.shared import DataDir, Device, out
+
+if TYPE_CHECKING:
+    from fedlens.explanations.maps import Progress
+    from fedlens.explanations.pair import Pair
+    from fedlens.federation.setting import Setting
+
+PICTURED = 4
+"""So many samples are drawn; numbers are of all of them."""
+
+
+def explain(  # noqa: PLR0917 - typer passes them by name
+    path: Annotated[Path, typer.Argument(metavar="RUN", help="The attacked run's directory.")],
+    control: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="A run without attack, in place of the benign twin in the cache.")
+    ] = None,
+    round_: Annotated[
+        int | None,
+        typer.Option("--round", min=1, help="After which round; default each run's last. See run --keep-weights."),
+    ] = None,
+    sample: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="target|INDEX|random:N",
+            help="Which test samples; several by several --sample. The first four are drawn. [target, random:100]",
+        ),
+    ] = None,
+    methods: Annotated[
+        str,
+        typer.Option(metavar="NAMES", help="With commas between them, options after colons: lrp-epsilon:epsilon=0.5."),
+    ] = "all",
+    output: Annotated[
+        Path | None, typer.Option("--out", help="Where pictures and numbers go; default RUN/explanations.")
+    ] = None,
+    device: Device = "cpu",
+    data_dir: DataDir = None,
+) -> None:
+    """Explain the benign and the attacked model of a run: what their answers rest on, and how alike that is."""
+    from fedlens.explanations.maps import parse_methods
+    from fedlens.explanations.models import find_twin_of, load_models
+    from fedlens.explanations.pair import compare_pair
+    from fedlens.explanations.samples import chosen
+    from fedlens.federation.setting import prepare
+    from fedlens.report.likeness import likeness_table, said_table
+    from fedlens.runs.load import load_run
+
+    run, parsed = load_run(path), parse_methods(methods)
+    twin = find_twin_of(run, control)
+    setting = prepare(run.experiment, device=device, data_dir=data_dir)
+    models = load_models(run, twin, setting, round_)
+    test = setting.dataset.test
+    words = sample or ["target", "random:100"]
+    indices = chosen(words, run.target["index"], len(test), setting.root.at("explain"))
+    import torch
+
+    samples = test.take(torch.tensor(indices))
+    with _progress(4 * len(parsed) * len(indices)) as progress:
+        pair = compare_pair(models, samples, indices, wanted=run.target["target"][0], methods=parsed, progress=progress)
+    folder = output or path / "explanations"
+    out.print(said_table(pair, setting.dataset.classes, set(run.target["index"]), PICTURED))
+    for table in likeness_table(pair, set(run.target["index"])):
+        out.print(table)
+    _save(pair, setting, folder)
+
+
+@contextmanager
+def _progress(total: int) -> "Iterator[Progress]":
+    """A bar of so many maps."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("explaining"), BarColumn(), MofNCompleteColumn(), TextColumn("maps"), TimeRemainingColumn())
+    with Progress(*columns, console=out, transient=True) as bar:
+        task = bar.add_task("explaining", total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+def _save(pair: "Pair", setting: "Setting", folder: Path) -> None:
+    """Write a picture of each of the first samples, and the numbers and maps of all."""
+    from safetensors.torch import save
+
+    from fedlens.report.attribution_bars import attribution_bars
+    from fedlens.report.attributions import attribution_grid
+    from fedlens.report.figures import save_figure
+    from fedlens.runs.files import write_atomically, writing
+
+    data, classes = setting.experiment.data, setting.dataset.classes
+    features = data.features() or tuple(f"entry {place}" for place in range(pair.samples.x[0].numel()))
+    with writing(folder, "choose another --out"):
+        folder.mkdir(parents=True, exist_ok=True)
+        pair.likeness().to_csv(folder / "likeness.csv", index=False)
+        maps = {
+            f"{model}/{explained}/{method}": values.contiguous().cpu()
+            for (model, explained), found in pair.found.items()
+            for method, values in found.maps.items()
+        }
+        write_atomically(folder / "maps.safetensors", save(maps, {"samples": " ".join(map(str, pair.indices))}))
+    out.print(f"Numbers: {folder / 'likeness.csv'}", markup=False, soft_wrap=True)
+    out.print(f"Maps: {folder / 'maps.safetensors'}", markup=False, soft_wrap=True)
+    for place, index in enumerate(pair.indices[:PICTURED]):
+        if len(setting.dataset.shape) == 3:
+            figure = attribution_grid(pair, place, classes)
+        else:
+            words = data.words(pair.samples.x[place].cpu())
+            figure = attribution_bars(pair, place, classes, features, words)
+        for ending in ("png", "svg"):
+            written = save_figure(figure, folder / f"sample-{index}.{ending}")
+            if ending == "png":
+                out.print(f"Figure: {written} (and .svg)", markup=False, soft_wrap=True)

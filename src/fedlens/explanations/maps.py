@@ -1,0 +1,90 @@
+"""Many maps: of several models, by several methods, of the same samples."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fedlens.errors import ConfigError
+from fedlens.explanations.explaining import explain
+from fedlens.explanations.method import Method
+from fedlens.parsing import parse_yaml
+from fedlens.parts import BUILT_IN, build
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What a model makes of samples, and why.
+
+    Attributes:
+        classes: the class that is explained, ``[n]``.
+        predicted: the class that the model predicts, ``[n]``.
+        probabilities: the model's, ``[n, classes]``.
+        maps: by method, of the samples' shape ``[n, ...]``.
+    """
+
+    classes: Tensor
+    predicted: Tensor
+    probabilities: Tensor
+    maps: Mapping[str, Tensor]
+
+
+def maps_of(
+    model: nn.Module, inputs: Tensor, classes: Tensor | None, methods: Mapping[str, Method], progress: Progress
+) -> Maps:
+    """Explain `inputs` (``[n, ...]``) by every method.
+
+    Args:
+        model: from inputs to logits.
+        inputs: the samples.
+        classes: which class to explain for each, ``[n]``; ``None`` for those that the model predicts.
+        methods: by the names under which their maps are wanted.
+        progress: is told of every few maps, how many they were.
+
+    Raises:
+        ExplanationError: as `explain`.
+    """
+    with torch.no_grad():
+        probabilities = functional.softmax(model.eval()(inputs), dim=1)
+    predicted = probabilities.argmax(1)
+    classes = predicted if classes is None else classes
+    maps = {name: explain(model, inputs, classes, method, progress=progress) for name, method in methods.items()}
+    return Maps(classes, predicted, probabilities, maps)
+
+
+def parse_methods(words: str) -> dict[str, Method]:
+    """Methods by name, from ``all`` or from ``lrp-epsilon:epsilon=0.5,occlusion:size=2:stride=1``.
+
+    Raises:
+        ConfigError: there is no such method or option.
+    """
+    names = list(BUILT_IN["method"]) if words == "all" else [word.strip() for word in words.split(",") if word.strip()]
+    if not names:
+        raise ConfigError("--methods: expected names with commas between them, or all")
+    return {name: _method(name) for name in names}
+
+
+def _method(word: str) -> Method:
+    name, *options = _divided(word)
+    values: dict[str, object] = {"name": name}
+    for option in options:
+        key, equals, value = option.partition("=")
+        if not equals:
+            raise ConfigError(f"--methods {word}: expected OPTION=VALUE after the colon, not {option!r}")
+        values[key] = parse_yaml(value, f"--methods {word}")
+    method = build("method", values, Method)
+    assert isinstance(method, Method)
+    return method
+
+
+def _divided(word: str) -> Sequence[str]:
+    """A method's name and its options; a name may be ``module:Class``."""
+    parts = word.split(":")
+    named = 1
+    while named < len(parts) and "=" not in parts[named]:
+        named += 1
+    return [":".join(parts[:named]), *parts[named:]]

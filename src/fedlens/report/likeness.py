@@ -1,0 +1,70 @@
+"""How alike two models' explanations are, as tables for the terminal."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from fedlens.explanations.pair import MODELS, PREDICTED, TARGET, Pair
+from fedlens.explanations.similarity import NAMES
+from fedlens.report.words import percent
+from fedlens.statistics import Interval, bootstrap
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def said_table(pair: Pair, classes: Sequence[str], target: Collection[int], count: int) -> Table:
+    """What both models say of the first `count` samples, of which some are the attacker's `target`."""
+    table = Table(title="What the models say", title_justify="left")
+    for name in ("test sample", "class", *(f"{model} model says" for model in MODELS), f"as {classes[pair.wanted]}"):
+        table.add_column(name)
+    for place, index in enumerate(pair.indices[:count]):
+        said, wanted = [], []
+        for model in MODELS:
+            found = pair.found[model, TARGET]
+            probabilities, predicted = found.probabilities[place], int(found.predicted[place])
+            said.append(f"{classes[predicted]}, {percent(float(probabilities[predicted]))}")
+            wanted.append(percent(float(probabilities[pair.wanted])))
+        name = f"{index} (target)" if index in target else str(index)
+        table.add_row(name, classes[int(pair.samples.y[place])], *said, ", ".join(wanted))
+    return table
+
+
+def likeness_table(pair: Pair, target: Collection[int]) -> Iterator[Table]:
+    """A table for the attacker's samples and one for the others: a row for each method, a column for each measure."""
+    numbers = pair.likeness()
+    attacked = numbers["sample"].isin(list(target))
+    for rows, explained, title in (
+        (numbers[attacked], TARGET, "the target, reasons for the class wanted by the attack"),
+        (numbers[~attacked], PREDICTED, "other samples, reasons for the class predicted"),
+    ):
+        if len(rows):
+            yield _table(rows[rows["explained"] == explained], title)
+
+
+def _table(rows: "pd.DataFrame", title: str) -> Table:
+    count = rows["sample"].nunique()
+    table = Table(title=f"How alike the models' maps are: {title} ({count} sample{'s'[: count != 1]})")
+    table.title_justify = "left"
+    table.add_column("method")
+    measures = list(dict.fromkeys(rows["measure"]))
+    for measure in measures:
+        table.add_column(NAMES[measure], justify="right")
+    for method, of_method in rows.groupby("method", sort=False):
+        cells = [_interval(of_method[of_method["measure"] == measure]) for measure in measures]
+        table.add_row(str(method), *cells)
+    return table
+
+
+def _interval(rows: "pd.DataFrame") -> str:
+    return interval_words(bootstrap(rows["value"].to_numpy(), rows["sample"].to_numpy()))
+
+
+def interval_words(interval: Interval | None) -> str:
+    """A mean with its interval, such as ``0.53 [0.48, 0.57]``."""
+    if interval is None:
+        return "–"
+    if interval.low is None or interval.high is None:
+        return f"{interval.mean:.2f}"
+    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
