@@ -99,6 +99,16 @@ def test_resume_by_the_runs_directory_or_by_the_experiment(capsys: pytest.Captur
     assert not Path("runs/small-2").exists()
 
 
+def test_weights_are_kept_if_wanted_from_the_start(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(capsys, "run", "small.yaml")[0] == 0
+    assert not Path("runs/small/weights").exists()
+    code, _, err = call(capsys, "run", "--resume", "--out", "runs/small", "--keep-weights")
+    assert code == 2
+    assert "begun without --keep-weights" in err
+    assert call(capsys, "run", "runs/small", "--keep-weights", "--out", "kept")[0] == 0
+    assert {file.name for file in Path("kept/weights").iterdir()} == {"00001.safetensors", "00002.safetensors"}
+
+
 def test_seed_and_no_control(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(capsys, "run", "small.yaml", "-o", "control=true", "--seed", "7", "--no-control")[0] == 0
     written = yaml.safe_load(Path("runs/small/experiment.yaml").read_text())

@@ -30,6 +30,7 @@ from fedlens.paths import cache_dir
 from fedlens.runs.files import checksum, writing
 from fedlens.runs.folder import Files, lay_out
 from fedlens.runs.reading import load_predictions, read_json, read_lines
+from fedlens.runs.weights import keeps_weights
 
 
 class Control:
@@ -106,7 +107,9 @@ def keep(name: str, files: Files, twin: Experiment) -> None:
         lay_out(files, path)
 
 
-def find_control(setting: Setting, arithmetic: str, make: Callable[[Path], None], observer: Observer) -> Control:
+def find_control(
+    setting: Setting, arithmetic: str, make: Callable[[Path], None], observer: Observer, *, keep_weights: bool = False
+) -> Control:
     """The twin of `setting`'s experiment: from the cache, or made now.
 
     Args:
@@ -114,8 +117,10 @@ def find_control(setting: Setting, arithmetic: str, make: Callable[[Path], None]
         arithmetic: as in `key`.
         make: plays the twin into a directory, going on from what is there.
         observer: is told where a twin was found, or found damaged.
+        keep_weights: whether it must have its weights after every round, as `make` keeps them then.
     """
     path = place(key(setting, arithmetic))
+    where = path
     lock = FileLock(f"{path}.lock")
     with writing(path.parent, "let FEDLENS_CACHE name a directory for the cache that can be written"):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -126,17 +131,33 @@ def find_control(setting: Setting, arithmetic: str, make: Callable[[Path], None]
             lock.acquire()
     try:
         try:
-            if _is_complete(path, setting.experiment.twin()):
+            complete = _is_complete(path, setting.experiment.twin())
+            if keep_weights and (path / "experiment.yaml").exists() and not keeps_weights(path):
+                observer.remark("benign twin: made anew, for the cached one did not keep its weights")
+                where, complete = path.with_name(f".{path.name}.anew"), False
+            if complete:
                 observer.remark(f"benign twin: already in {path}")
             else:
-                make(path)
+                make(where)
         except DamagedRunError as error:
             observer.remark(f"benign twin: made anew, for the cached one is damaged: {error}")
-            shutil.rmtree(path)
-            make(path)
+            shutil.rmtree(where)
+            make(where)
+        if where != path:
+            _replace(path, where)
         return Control(path)
     finally:
         lock.release()
+
+
+def _replace(path: Path, new: Path) -> None:
+    """Put the twin `new` in the place of `path`, at once, for other runs may be reading the old one."""
+    old = path.with_name(f".{path.name}.old")
+    with writing(path):
+        shutil.rmtree(old, ignore_errors=True)  # of one that was killed
+        path.rename(old)
+        new.rename(path)
+        shutil.rmtree(old)
 
 
 def _is_complete(path: Path, twin: Experiment) -> bool:

@@ -55,6 +55,7 @@ def run(
     out: str | Path | None = None,
     *,
     resume: bool = False,
+    keep_weights: bool = False,
     engine: EngineName = "auto",
     workers: int | None = None,
     device: str = "cpu",
@@ -69,6 +70,8 @@ def run(
         experiment: what to run.
         out: the directory; by default the first free one of ``runs/NAME``, ``runs/NAME-2``, ...
         resume: go on with the run in `out` (by default the latest of this experiment) from where it was interrupted.
+        keep_weights: keep the global weights of every round (`Run.weights`), and the benign twin's; a run that was
+            begun so goes on so.
         engine: who does the work: ``serial``, ``processes``, ``vectorised``, ``ray``, or ``auto``.
         workers: number of worker processes; one a core by default.
         device: where PyTorch computes.
@@ -85,11 +88,13 @@ def run(
     """
     path = resumable(experiment, out) if resume else unused(experiment, out)
     means = Means(engine, workers, device, data_dir, address, mixed_cpus)
-    play(experiment, path, means, observer or Silent(), resume)
+    play(experiment, path, means, observer or Silent(), resume, keep_weights=keep_weights)
     return load_run(path)
 
 
-def play(experiment: Experiment, path: Path, means: Means, observer: Observer, resume: bool) -> None:
+def play(
+    experiment: Experiment, path: Path, means: Means, observer: Observer, resume: bool, *, keep_weights: bool = False
+) -> None:
     """Play what is left of `experiment` into the directory `path`.
 
     Raises:
@@ -98,9 +103,9 @@ def play(experiment: Experiment, path: Path, means: Means, observer: Observer, r
     setting = _prepare(experiment, means)
     with means.cluster(experiment) as cluster:
         choice = choose_engine(means.engine, means.workers, setting, cluster)
-        with RunDirectory(path) as directory:
+        with RunDirectory(path, keep_weights=keep_weights) as directory:
             directory.begin(experiment, resume=resume)
-            setting, control = _settle(setting, choice, observer)
+            setting, control = _settle(setting, choice, observer, keep_weights=directory.keep_weights)
             assert setting.auxiliary is not None
             auxiliary = {name: getattr(setting.auxiliary, name).tolist() for name in ("index", "true", "target")}
             directory.note_target({**auxiliary, "classes": list(setting.dataset.classes)})
@@ -117,25 +122,27 @@ def _prepare(experiment: Experiment, means: Means) -> Setting:
     return setting
 
 
-def _settle(setting: Setting, choice: Choice, observer: Observer) -> tuple[Setting, Control | None]:
+def _settle(
+    setting: Setting, choice: Choice, observer: Observer, *, keep_weights: bool = False
+) -> tuple[Setting, Control | None]:
     """The setting with its target chosen, and the benign twin, on the same engine, where there is one."""
     experiment = setting.experiment
     if not experiment.needs_twin:
         return setting.with_target(None), None
-    control = _control(setting, choice, observer)
+    control = _control(setting, choice, observer, keep_weights=keep_weights)
     drawn_from_all = experiment.target.index is not None or experiment.target.select == "random"
     return setting.with_target(None if drawn_from_all else control.last), control
 
 
-def _control(setting: Setting, choice: Choice, observer: Observer) -> Control:
+def _control(setting: Setting, choice: Choice, observer: Observer, *, keep_weights: bool = False) -> Control:
     twin = replace(setting, experiment=setting.experiment.twin())
 
     def make(path: Path) -> None:
-        with RunDirectory(path, keep_predictions=True) as directory:
+        with RunDirectory(path, keep_predictions=True, keep_weights=keep_weights) as directory:
             directory.begin(twin.experiment, resume=False)
             _record(directory, twin, None, choice, observer)
 
-    return find_control(setting, choice.arithmetic, make, observer)
+    return find_control(setting, choice.arithmetic, make, observer, keep_weights=keep_weights)
 
 
 def make_twin(experiment: Experiment, means: Means, observer: Observer) -> Path:

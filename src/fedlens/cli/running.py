@@ -18,6 +18,9 @@ def run(  # noqa: PLR0917 - typer passes them by name
     option: Options = None,
     out_dir: Annotated[Path | None, typer.Option("--out", help="The run's directory; default runs/NAME.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    keep_weights: Annotated[
+        bool, typer.Option("--keep-weights", help="Keep the global weights of every round, and the benign twin's.")
+    ] = False,
     seed: Annotated[int | None, typer.Option(help="Where all randomness begins.")] = None,
     no_control: Annotated[bool, typer.Option("--no-control", help="Do without the benign twin.")] = False,
     engine: EngineOption = "auto",
@@ -49,6 +52,7 @@ def run(  # noqa: PLR0917 - typer passes them by name
             experiment,
             path,
             resume=resume,
+            keep_weights=keep_weights,
             engine=engine,
             workers=workers,
             device=device,

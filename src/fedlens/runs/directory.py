@@ -10,6 +10,7 @@ checks/                      what checks tell that is too large for a record, a 
 error.txt                    the trace of the last failure of a client, if any
 checkpoint.safetensors       the state after the last round, for ``--resume``
 best, final.safetensors      the global weights of highest test accuracy, and the last ones
+weights/                     only with ``--keep-weights``: the global weights, a file a round
 predictions/                 only of a benign twin: its log-probabilities on the test set, a file a round
 summary.json                 written last: the result in a few numbers, and every file's checksum
 ===========================  ======================================================================
@@ -34,14 +35,16 @@ from fedlens.federation.state import FederationState
 from fedlens.loading import load_experiment
 from fedlens.runs.files import RESUME, append_line, checksum, lock, write_atomically, writing
 from fedlens.runs.reading import load_predictions, predictions_file, read_json, read_lines, tables_file
+from fedlens.runs.weights import cut_weights, keeps_weights, weights_file
 
 
 class RunDirectory:
     """A directory that one process writes a run into."""
 
-    def __init__(self, path: Path, *, keep_predictions: bool = False) -> None:
+    def __init__(self, path: Path, *, keep_predictions: bool = False, keep_weights: bool = False) -> None:
         self.path = path
         self.keep_predictions = keep_predictions
+        self.keep_weights = keep_weights
         self._best = -1.0
 
     def __enter__(self) -> Self:
@@ -60,17 +63,32 @@ class RunDirectory:
     def begin(self, experiment: Experiment, *, resume: bool) -> None:
         """Write down the experiment, unless it is to be resumed or rounds of it are there already.
 
+        A run that was begun with ``keep_weights`` goes on keeping them.
+
         Raises:
-            RunError: the directory holds another experiment.
+            RunError: the directory holds another experiment, or rounds whose weights were not kept but should be.
         """
         file = self.path / "experiment.yaml"
-        if file.exists() and (resume or read_lines(self.path / "rounds.jsonl")):
+        begun = file.exists() and (resume or read_lines(self.path / "rounds.jsonl"))
+        if begun:
             different = differences(load_experiment(str(file)).relevant(), experiment.relevant())
             if different:
                 raise RunError(f"{self.path}: this run was another experiment; it differs in {'; '.join(different)}")
-        else:
+        self._begin_weights()  # before there is a run to resume, so that none forgets that it keeps them
+        if not begun:
             text = yaml.safe_dump(experiment.describe(), sort_keys=False, allow_unicode=True, width=120)
             write_atomically(file, text.encode())
+
+    def _begin_weights(self) -> None:
+        if self.keep_weights and not keeps_weights(self.path):
+            if (self.path / "checkpoint.safetensors").exists():
+                raise RunError(
+                    f"{self.path}: this run was begun without --keep-weights, and the weights of its rounds are gone; "
+                    "leave out --keep-weights, or start anew with it and another --out"
+                )
+            with writing(self.path):
+                (self.path / "weights").mkdir()
+        self.keep_weights = keeps_weights(self.path)
 
     def note(self, name: str, content: dict[str, Any]) -> None:
         """Write `content` to the JSON file `name`."""
@@ -110,7 +128,7 @@ class RunDirectory:
         """The state to go on from (``None`` for the beginning) and the records up to there.
 
         Raises:
-            DamagedRunError: the checkpoint, the records or the predictions up to there are not sound.
+            DamagedRunError: the checkpoint, the records, the predictions or the kept weights up to there are not sound.
         """
         for leftover in self.path.rglob(".*.*"):
             leftover.unlink()
@@ -125,6 +143,8 @@ class RunDirectory:
         if self.keep_predictions:
             for round_ in range(1, rounds + 1):
                 load_predictions(self.path, round_)
+        if self.keep_weights:
+            cut_weights(self.path, rounds)
         self._best = max((record["quality"]["accuracy"] for record in records), default=-1.0)
         return state, records
 
@@ -155,21 +175,23 @@ class RunDirectory:
                 folder.mkdir(exist_ok=True)
             tables = {name: table.cpu().contiguous() for name, table in result.tables.items()}
             write_atomically(tables_file(self.path, result.state.round), save(tables))
+        if self.keep_weights:
+            self._save_weights(weights_file(self.path, result.state.round), result.state)
         append_line(self.path / "timings.jsonl", json.dumps({"round": result.state.round, **result.seconds}))
         append_line(self.path / "rounds.jsonl", json.dumps(record))
         if (accuracy := result.record.quality.accuracy) > self._best:
             self._best = accuracy
-            self._save_weights("best", result.state)
+            self._save_weights(self.path / "best.safetensors", result.state)
         write_atomically(self.path / "checkpoint.safetensors", result.state.to_bytes())
         return record
 
-    def _save_weights(self, name: str, state: FederationState) -> None:
-        content = save({"weights": state.weights.cpu()}, metadata={"round": str(state.round)})
-        write_atomically(self.path / f"{name}.safetensors", content)
+    @staticmethod
+    def _save_weights(file: Path, state: FederationState) -> None:
+        write_atomically(file, save({"weights": state.weights.cpu()}, metadata={"round": str(state.round)}))
 
     def finish(self, state: FederationState, summary: dict[str, Any]) -> None:
         """Write the final weights and the summary; with it the run is complete."""
-        self._save_weights("final", state)
+        self._save_weights(self.path / "final.safetensors", state)
         files = sorted(file for file in self.path.rglob("[!.]*") if file.is_file())
         sums = {str(file.relative_to(self.path)): checksum(file) for file in files if file.name != "summary.json"}
         self.note("summary.json", {**summary, "checksums": sums})

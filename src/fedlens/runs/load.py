@@ -3,17 +3,17 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from fedlens.errors import RunError
 from fedlens.experiment import Experiment
-from fedlens.federation.state import FederationState
 from fedlens.loading import load_experiment
 from fedlens.runs.flags import flags
-from fedlens.runs.reading import load_tables, load_tensor, read_json, read_lines
+from fedlens.runs.reading import load_tables, read_json, read_lines
 from fedlens.runs.records import guilt, mean
+from fedlens.runs.weights import Which, weights_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -108,15 +108,17 @@ class Run:
         """
         return load_tables(self.path, round_)
 
-    def weights(self, which: Literal["final", "best", "last"] = "final") -> Tensor:
-        """Global weights, shape ``[d]``: final, of the best test accuracy, or after the last round recorded so far.
+    def weights(self, which: Which = "final") -> Tensor:
+        """Global weights, shape ``[d]``: ``final``, of the best test accuracy, or after a round.
+
+        ``last`` is the last round recorded so far. Other rounds can be had by their numbers where the run was told to
+        keep their weights (``--keep-weights``).
 
         Raises:
             DamagedRunError: the file is missing or damaged.
+            RunError: there is no such round, or its weights were not kept.
         """
-        if which == "last":
-            return FederationState.load(str(self.path / "checkpoint.safetensors")).weights
-        return load_tensor(self.path / f"{which}.safetensors", "weights", "; is the run finished?")
+        return weights_of(self.path, which)
 
 
 def load_run(path: str | Path) -> Run:

@@ -1,0 +1,1 @@
+"""Explanations of models: attributions, how alike they are, and whether they betray an attack."""

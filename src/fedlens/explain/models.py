@@ -1,0 +1,112 @@
+"""The two models that an explanation compares: the attacked one, and the benign one beside it."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from fedlens.errors import FedlensError, RunError
+from fedlens.experiment import Experiment
+from fedlens.federation.setting import Setting
+from fedlens.loading import load_experiment
+from fedlens.parts import describe
+from fedlens.paths import cache_dir
+from fedlens.runs.load import Run
+from fedlens.runs.reading import read_lines
+from fedlens.runs.weights import Which, kept_rounds, weights_of
+
+
+def find_twin_of(run: Run, control: Path | None = None) -> Path:
+    """The directory of the benign model beside `run`.
+
+    Args:
+        run: the attacked run.
+        control: a benign twin or a run without attack, on the same data with the same model, to stand in for the
+            run's own twin; by default that one is looked for in the cache.
+
+    Raises:
+        RunError: `control` will not do, or the run's own twin is not in the cache, or it had none.
+    """
+    if control is not None:
+        _require_comparable(run, control)
+        return control
+    if run.records[0]["control"] is None:
+        raise RunError(
+            f"{run.path}: this run has no benign twin; name a run without attack by --control DIR, "
+            "or run the experiment again with control=true and another --out"
+        )
+    twin = run.experiment.twin()
+    paths = (summary.parent for summary in sorted((cache_dir() / "controls").glob("[!.]*/summary.json")))
+    found = [path for path in paths if _was_beside(path, run) and _is(path, twin)]
+    if not found:
+        raise RunError(
+            f"{run.path}: its benign twin is not in the cache any more ({cache_dir() / 'controls'}); "
+            f"`fedlens run {run.path} --out DIR` runs the experiment again and its twin with it, "
+            "or name a run without attack by --control DIR"
+        )
+    return max(found, key=lambda path: len(kept_rounds(path)))  # they are equal but for the weights they kept
+
+
+def load_models(run: Run, twin: Path, setting: Setting, round_: int | None = None) -> tuple[nn.Module, nn.Module]:
+    """The benign model and the attacked one, on the setting's device, as they are evaluated.
+
+    Args:
+        run: the attacked run.
+        twin: the directory that `find_twin_of` found.
+        setting: of the run's experiment.
+        round_: after which round, in both; by default each after its last.
+
+    Raises:
+        RunError: one of them has no such round, did not keep its weights, or is not finished; or they do not fit the
+            model.
+    """
+    which: Which = "final" if round_ is None else round_
+    return _model(twin, which, setting), _model(run.path, which, setting)
+
+
+def _model(path: Path, which: Which, setting: Setting) -> nn.Module:
+    weights, network = weights_of(path, which), setting.network()
+    if weights.shape != network.vector.shape:
+        raise RunError(
+            f"{path}: has {len(weights)} weights, but its model has {len(network.vector)} now; was its code changed?"
+        )
+    network.load(weights)
+    return network.module
+
+
+def _require_comparable(run: Run, control: Path) -> None:
+    """Refuse a control that is attacked itself, or whose inputs or outputs mean something else than the run's."""
+    if not (control / "experiment.yaml").is_file():
+        raise RunError(f"--control {control}: no run is there (it has no experiment.yaml)")
+    theirs, ours = _experiment(control), run.experiment
+    if theirs.attack is not None:
+        raise RunError(f"--control {control}: this run is attacked itself; name one with attack=none")
+    pairs = [("data", theirs.data, ours.data), ("model", theirs.model, ours.model)]
+    described = [(kind, describe(kind, one), describe(kind, other)) for kind, one, other in pairs]
+    if different := [f"{kind} {one}, not {other}" for kind, one, other in described if one != other]:
+        raise RunError(f"--control {control}: cannot stand beside {run.path}, for it has {'; '.join(different)}")
+
+
+def _was_beside(path: Path, run: Run) -> bool:
+    """Whether these are the rounds that the run recorded as its control's."""
+    with suppress(FedlensError):
+        theirs = read_lines(path / "rounds.jsonl")[: len(run.records)]
+        return [_quality(record) for record in theirs] == [_quality(record["control"]) for record in run.records]
+    return False
+
+
+def _quality(record: dict[str, Any]) -> str:
+    """As text, for the loss of a model that diverged is no number, and so is not equal to itself."""
+    return json.dumps(record.get("quality"), sort_keys=True)
+
+
+def _is(path: Path, twin: Experiment) -> bool:
+    with suppress(FedlensError):
+        return _experiment(path).identity() == twin.identity()
+    return False
+
+
+def _experiment(path: Path) -> Experiment:
+    return load_experiment(str(path / "experiment.yaml"))  # the directory alone may be called like a preset

@@ -1,0 +1,85 @@
+"""The global weights in a run's directory, which may be a benign twin's: of the end, of the best round, of any kept."""
+
+from pathlib import Path
+from typing import Literal
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from fedlens.errors import DamagedRunError, RunError
+from fedlens.federation.state import FederationState
+from fedlens.runs.reading import load_tensor, read_lines
+
+Which = Literal["final", "best", "last"] | int
+"""The weights at the end, those of the best test accuracy, those after the last round recorded so far, or a round's."""
+
+
+def weights_file(run: Path, round_: int) -> Path:
+    """Where the weights after this round are, if the run keeps them."""
+    return run / "weights" / f"{round_:05d}.safetensors"
+
+
+def keeps_weights(run: Path) -> bool:
+    """Whether the run keeps the weights of every round."""
+    return (run / "weights").is_dir()
+
+
+def kept_rounds(run: Path) -> list[int]:
+    """The rounds whose weights were kept, in order; none where the run was not told to."""
+    return sorted(int(file.stem) for file in (run / "weights").glob("*.safetensors") if file.stem.isdigit())
+
+
+def cut_weights(run: Path, rounds: int) -> None:
+    """Leave the kept weights of the first `rounds` rounds only.
+
+    Raises:
+        DamagedRunError: they are not all there and sound.
+    """
+    remedy = f"; start anew with another --out, or remove {run / 'weights'} to go on without every round's weights"
+    for round_ in range(1, rounds + 1):
+        load_tensor(weights_file(run, round_), "weights", remedy)
+    for round_ in kept_rounds(run):
+        if round_ > rounds:
+            weights_file(run, round_).unlink()
+
+
+def weights_of(run: Path, which: Which = "final") -> Tensor:
+    """Global weights, shape ``[d]``; a round's are found wherever the run has them.
+
+    Raises:
+        DamagedRunError: the file is missing or damaged.
+        RunError: there is no such round, or its weights were not kept.
+    """
+    if which == "last":
+        return FederationState.load(str(run / "checkpoint.safetensors")).weights
+    if isinstance(which, str):
+        return load_tensor(run / f"{which}.safetensors", "weights", "; is the run finished?")
+    rounds = len(read_lines(run / "rounds.jsonl"))
+    if not 1 <= which <= rounds:
+        raise RunError(f"{run}: there is no round {which}; the last one recorded is {rounds}")
+    if (kept := weights_file(run, which)).exists():
+        return load_tensor(kept, "weights")
+    others = _others(run)
+    if which not in others:
+        known = ", ".join(map(str, sorted(others.keys() | kept_rounds(run)))) or "none"
+        raise RunError(
+            f"{run}: the weights after round {which} were not kept (there are those after: {known}); "
+            "`fedlens run ... --keep-weights`, into another --out, keeps those of every round, and the benign twin's"
+        )
+    return load_tensor(others[which], "weights")
+
+
+def _others(run: Path) -> dict[int, Path]:
+    """The files that every run has weights in, by the round after which they were the global model's."""
+    files = [run / f"{name}.safetensors" for name in ("checkpoint", "best", "final")]
+    return {_round_of(file): file for file in files if file.exists()}
+
+
+def _round_of(file: Path) -> int:
+    if file.stem == "checkpoint":
+        return FederationState.load(str(file)).round
+    try:
+        with safe_open(str(file), framework="pt") as content:
+            return int((content.metadata() or {})["round"])
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise DamagedRunError(f"{file}: damaged ({error})") from error
