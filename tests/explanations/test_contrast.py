@@ -224,7 +224,9 @@ def test_likeness_may_be_measured_on_samples_of_the_first_models_seed() -> None:
     likeness[0, 0, 0, 1] += 0.6
     likeness[1, 0, 0, 1] += 0.3
     before, after = contrast(THREE), contrast(likeness)
-    assert before.benign is not None and after.benign is not None
-    assert before.poisoned is not None and after.poisoned is not None
+    assert before.benign is not None
+    assert after.benign is not None
+    assert before.poisoned is not None
+    assert after.poisoned is not None
     assert after.benign.mean == pytest.approx(before.benign.mean + 0.1)
     assert after.poisoned.mean == pytest.approx(before.poisoned.mean + 0.05)

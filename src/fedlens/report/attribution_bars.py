@@ -1,12 +1,12 @@
 """Explanations of records drawn: a panel for each method, a bar for each feature, model and class explained."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
 
-from fedlens.explanations.pair import Pair, Row
+from fedlens.explanations.pair import Pair
 from fedlens.report.attributions import colour_of, row_words, sample_words
 from fedlens.report.canvas import plain
 
@@ -37,7 +37,7 @@ def attribution_bars(
     panels = figure.subplots(down, across, squeeze=False, sharey=True)
     for panel, method in zip(panels.flat, methods, strict=False):
         for number, row in enumerate(rows):
-            look = {"color": colour_of(row), "alpha": 1 if row.explained == row.predicted else 0.4}
+            look: dict[str, Any] = {"color": colour_of(row), "alpha": 1 if row.explained == row.predicted else 0.4}
             look["label"] = row_words(row, classes).replace("\n", " ")
             _draw_bars(panel, by_feature(row.maps[method], features), (number, len(rows)), look)
         panel.set_title(method.replace("-", " "), fontsize="small")
@@ -63,7 +63,7 @@ def by_feature(map_: Tensor, features: Sequence[str]) -> dict[str, float]:
     return total
 
 
-def _draw_bars(panel: "Axes", values: Mapping[str, float], which: tuple[int, int], look: dict[str, object]) -> None:
+def _draw_bars(panel: "Axes", values: Mapping[str, float], which: tuple[int, int], look: dict[str, Any]) -> None:
     """A bar for each feature, beside those of other rows; `which` row of how many this is."""
     number, count = which
     height = 0.8 / count

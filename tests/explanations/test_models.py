@@ -9,7 +9,7 @@ from small import Convolutions, small
 
 import fedlens
 from fedlens.errors import RunError
-from fedlens.explain.models import find_twin_of, load_models
+from fedlens.explanations.models import find_twin_of, load_models
 from fedlens.federation.setting import prepare
 from fedlens.runs.weights import weights_file
 

@@ -1,1 +1,0 @@
-"""Explanations of models: attributions, how alike they are, and whether they betray an attack."""
