@@ -1,16 +1,16 @@
 """``fedlens explain``: why the benign and the attacked model say what they say, in pictures and numbers."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedlens.cli.shared import DataDir, Device, out
+from fedlens.cli.shared import DataDir, Device, mapping, out
+from fedlens.errors import ConfigError
 
 if TYPE_CHECKING:
-    from fedlens.explanations.maps import Progress
+    from fedlens.explanations.method import Method
     from fedlens.explanations.pair import Pair
     from fedlens.federation.setting import Setting
 
@@ -19,7 +19,9 @@ PICTURED = 4
 
 
 def explain(  # noqa: PLR0917 - typer passes them by name
-    path: Annotated[Path, typer.Argument(metavar="RUN", help="The attacked run's directory.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="The attacked run's directory; or several, of a seed each.")
+    ],
     control: Annotated[
         Path | None, typer.Option(metavar="RUN", help="A run without attack, in place of the benign twin in the cache.")
     ] = None,
@@ -39,13 +41,47 @@ def explain(  # noqa: PLR0917 - typer passes them by name
         typer.Option(metavar="NAMES", help="With commas between them, options after colons: lrp-epsilon:epsilon=0.5."),
     ] = "all",
     output: Annotated[
-        Path | None, typer.Option("--out", help="Where pictures and numbers go; default RUN/explanations.")
+        Path | None,
+        typer.Option(
+            "--out", help="Where pictures and numbers go; default RUN/explanations, of several runs explanations."
+        ),
     ] = None,
     device: Device = "cpu",
     data_dir: DataDir = None,
 ) -> None:
-    """Explain the benign and the attacked model of a run: what their answers rest on, and how alike that is."""
+    """Explain the benign and the attacked model of a run: what their answers rest on, and how alike that is.
+
+    With runs of several seeds: do the attacked models' explanations differ more from benign ones than those of benign
+    models do from each other?
+    """
+    from fedlens.cli.contrasting import contrast_runs
     from fedlens.explanations.maps import parse_methods
+
+    parsed, words = parse_methods(methods), sample or ["target", "random:100"]
+    if len(paths) == 1:
+        folder = output or paths[0] / "explanations"
+        explain_run(paths[0], control, words, parsed, round_=round_, folder=folder, device=device, data_dir=data_dir)
+        return
+    if control is not None:
+        raise ConfigError("--control: of several runs each has its own benign twin; leave it out, or explain one run")
+    folder = output or Path("explanations")
+    contrast_runs(paths, words, parsed, round_=round_, folder=folder, device=device, data_dir=data_dir)
+
+
+def explain_run(
+    path: Path,
+    control: Path | None,
+    words: Sequence[str],
+    methods: Mapping[str, "Method"],
+    *,
+    round_: int | None,
+    folder: Path,
+    device: str,
+    data_dir: Path | None,
+) -> None:
+    """Explain one run's models: tables, pictures and numbers."""
+    import torch
+
     from fedlens.explanations.models import find_twin_of, load_models
     from fedlens.explanations.pair import compare_pair
     from fedlens.explanations.samples import chosen
@@ -53,34 +89,19 @@ def explain(  # noqa: PLR0917 - typer passes them by name
     from fedlens.report.likeness import likeness_table, said_table
     from fedlens.runs.load import load_run
 
-    run, parsed = load_run(path), parse_methods(methods)
+    run = load_run(path)
     twin = find_twin_of(run, control)
     setting = prepare(run.experiment, device=device, data_dir=data_dir)
-    models = load_models(run, twin, setting, round_)
-    test = setting.dataset.test
-    words = sample or ["target", "random:100"]
-    indices = chosen(words, run.target["index"], len(test), setting.root.at("explain"))
-    import torch
-
-    samples = test.take(torch.tensor(indices))
-    with _progress(4 * len(parsed) * len(indices)) as progress:
-        pair = compare_pair(models, samples, indices, wanted=run.target["target"][0], methods=parsed, progress=progress)
-    folder = output or path / "explanations"
-    out.print(said_table(pair, setting.dataset.classes, set(run.target["index"]), PICTURED))
-    for table in likeness_table(pair, set(run.target["index"])):
+    models, test = load_models(run, twin, setting, round_), setting.dataset.test
+    target = run.target["index"]
+    indices = chosen(words, target, len(test), setting.root.at("explain"))
+    samples, wanted = test.take(torch.tensor(indices)), run.target["target"][0]
+    with mapping(4 * len(methods) * len(indices)) as progress:
+        pair = compare_pair(models, samples, indices, wanted=wanted, methods=methods, progress=progress)
+    out.print(said_table(pair, setting.dataset.classes, target, PICTURED))
+    for table in likeness_table(pair, target):
         out.print(table)
     _save(pair, setting, folder)
-
-
-@contextmanager
-def _progress(total: int) -> "Iterator[Progress]":
-    """A bar of so many maps."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("explaining"), BarColumn(), MofNCompleteColumn(), TextColumn("maps"), TimeRemainingColumn())
-    with Progress(*columns, console=out, transient=True) as bar:
-        task = bar.add_task("explaining", total=total)
-        yield lambda count: bar.advance(task, count)
 
 
 def _save(pair: "Pair", setting: "Setting", folder: Path) -> None:

@@ -1,5 +1,7 @@
 """What commands share: the terminal, and the arguments that several of them take."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -7,6 +9,7 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from fedlens.explanations.maps import Progress
     from fedlens.runs.load import Run
 
 out = Console(highlight=False)
@@ -32,6 +35,17 @@ On = Annotated[
 ]
 Jobs = Annotated[int | None, typer.Option(help="Runs made at a time; default one a core, of all of the cluster's.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")]
+
+
+@contextmanager
+def mapping(total: int) -> Iterator["Progress"]:
+    """A bar of so many maps of explanations."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("explaining"), BarColumn(), MofNCompleteColumn(), TextColumn("maps"), TimeRemainingColumn())
+    with Progress(*columns, console=out, transient=True) as bar:
+        task = bar.add_task("explaining", total=total)
+        yield lambda count: bar.advance(task, count)
 
 
 def print_flags(result: "Run") -> None:

@@ -8,7 +8,7 @@ from rich.table import Table
 from fedlens.explanations.pair import MODELS, PREDICTED, TARGET, Pair
 from fedlens.explanations.similarity import NAMES
 from fedlens.report.words import percent
-from fedlens.statistics import Interval, bootstrap
+from fedlens.statistics import Interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ def said_table(pair: Pair, classes: Sequence[str], target: Collection[int], coun
 
 
 def likeness_table(pair: Pair, target: Collection[int]) -> Iterator[Table]:
-    """A table for the attacker's samples and one for the others: a row for each method, a column for each measure."""
+    """A table for the attacker's samples and one for the others: means for each method by each measure."""
     numbers = pair.likeness()
     attacked = numbers["sample"].isin(list(target))
     for rows, explained, title in (
@@ -52,13 +52,9 @@ def _table(rows: "pd.DataFrame", title: str) -> Table:
     for measure in measures:
         table.add_column(NAMES[measure], justify="right")
     for method, of_method in rows.groupby("method", sort=False):
-        cells = [_interval(of_method[of_method["measure"] == measure]) for measure in measures]
-        table.add_row(str(method), *cells)
+        values = (of_method[of_method["measure"] == measure]["value"] for measure in measures)
+        table.add_row(str(method), *(f"{value.mean():.2f}" for value in values))
     return table
-
-
-def _interval(rows: "pd.DataFrame") -> str:
-    return interval_words(bootstrap(rows["value"].to_numpy(), rows["sample"].to_numpy()))
 
 
 def interval_words(interval: Interval | None) -> str:

@@ -1,0 +1,156 @@
+"""Whether explanations betray an attack: attacked models of several seeds, each beside its benign twin.
+
+What differs between a benign and an attacked model means little by itself, for two benign models of different seeds
+differ too. They are the control that the paper (section 6) lacks: `fedlens.explanations.contrast` compares the two.
+
+A defender can look at any samples but does not know the attack's. So there are three questions:
+
+- `OTHERS`: of samples that are no attacker's, each model explains the class that it predicts;
+- `TARGETS`: of an attacked model's own target samples, it and the other model do so (the paper's pictures);
+- `WANTED`: of these, both explain the class that the attack wants, which the benign model does not predict.
+
+Similarities by several methods and measures are also averaged into one, named ``all``, so that there is one test of
+each question and not as many as there are methods. Measures are averaged into ``all`` for each method, too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fedlens.explanations.contrast import contrast
+from fedlens.explanations.maps import Progress, maps_of
+from fedlens.explanations.method import Method
+from fedlens.explanations.similarity import measures_for
+from fedlens.statistics import Interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+OTHERS, TARGETS, WANTED, ALL = "others", "targets", "wanted", "all"
+_Models = tuple[int, int, int, int]
+Likeness = dict[tuple[str, str], NDArray[np.float64]]
+"""By method and measure: the mean similarity of every two models, as `contrast` takes it."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An attacked model and its benign twin.
+
+    Attributes:
+        models: the benign and the attacked one, from inputs to logits.
+        inputs: the attacker's samples, ``[r, ...]``.
+        wanted: the classes that the attack wants them to have, ``[r]``.
+    """
+
+    models: tuple[nn.Module, nn.Module]
+    inputs: Tensor
+    wanted: Tensor
+
+
+def study(
+    subjects: Sequence[Subject], others: Tensor, methods: Mapping[str, Method], progress: Progress
+) -> "pd.DataFrame":
+    """A row for each question, method and measure: similarities with their intervals, p and the verdict.
+
+    Args:
+        subjects: of one seed each.
+        others: samples beside the attackers', ``[n, ...]``.
+        methods: by name.
+        progress: is told of every few maps, how many they were; of `work` altogether.
+
+    Raises:
+        ExplanationError: as `explain`.
+    """
+    import pandas as pd
+
+    questions = {
+        OTHERS: _of_others(subjects, others, methods, progress),
+        TARGETS: _of_targets(subjects, methods, progress, wanted=False),
+        WANTED: _of_targets(subjects, methods, progress, wanted=True),
+    }
+    rows = []
+    for question, likeness in questions.items():
+        for (method, measure), models in _with_means(likeness).items():
+            found = contrast(models)
+            row: dict[str, Any] = {"question": question, "method": method, "measure": measure}
+            for name in ("benign", "poisoned", "same_seed", "difference"):
+                row |= _columns(name, getattr(found, name))
+            rows.append(row | {"p": found.p, "seeds": found.seeds, "verdict": found.verdict})
+    return pd.DataFrame(rows)
+
+
+def work(subjects: Sequence[Subject], others: Tensor, methods: Mapping[str, Method]) -> int:
+    """How many maps a study makes."""
+    targets = sum(len(subject.inputs) for subject in subjects)
+    return 2 * len(subjects) * len(methods) * (len(others) + 2 * targets)
+
+
+def _with_means(likeness: Likeness) -> Likeness:
+    """The same, and the means over measures, and over all."""
+    methods = dict.fromkeys(method for method, _ in likeness)
+    of_methods = {
+        (method, ALL): np.mean([models for (name, _), models in likeness.items() if name == method], axis=0)
+        for method in methods
+    }
+    return {**likeness, **of_methods, (ALL, ALL): np.mean(list(likeness.values()), axis=0)}
+
+
+def _columns(name: str, interval: Interval | None) -> dict[str, float | None]:
+    if interval is None:
+        return {name: None, f"{name}_low": None, f"{name}_high": None}
+    return {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
+
+
+def _of_others(
+    subjects: Sequence[Subject], others: Tensor, methods: Mapping[str, Method], progress: Progress
+) -> Likeness:
+    """Similarities on samples that no attacker chose, of the reasons for what each model predicts."""
+    maps = {
+        (kind, seed): maps_of(subject.models[kind], others, None, methods, progress).maps
+        for seed, subject in enumerate(subjects)
+        for kind in (0, 1)
+    }
+
+    def both(models: _Models, method: str) -> tuple[Tensor, Tensor]:
+        return maps[models[:2]][method], maps[models[2:]][method]
+
+    return _likeness(len(subjects), methods, measures_for(tuple(others.shape[1:])), both)
+
+
+def _of_targets(
+    subjects: Sequence[Subject], methods: Mapping[str, Method], progress: Progress, *, wanted: bool
+) -> Likeness:
+    """Similarities on the attackers' samples, those of the first model's seed, for the class wanted or predicted."""
+    inputs = torch.cat([subject.inputs for subject in subjects])
+    classes = torch.cat([subject.wanted for subject in subjects]) if wanted else None
+    bounds = np.cumsum([0, *(len(subject.inputs) for subject in subjects)])
+    maps = {
+        (kind, seed): maps_of(subject.models[kind], inputs, classes, methods, progress).maps
+        for seed, subject in enumerate(subjects)
+        for kind in (0, 1)
+    }
+
+    def both(models: _Models, method: str) -> tuple[Tensor, Tensor]:
+        own = slice(bounds[models[1]], bounds[models[1] + 1])
+        return maps[models[:2]][method][own], maps[models[2:]][method][own]
+
+    return _likeness(len(subjects), methods, measures_for(tuple(inputs.shape[1:])), both)
+
+
+def _likeness(seeds: int, methods: Mapping[str, Method], measures: Mapping[str, Any], both: Any) -> Likeness:
+    """Mean similarities of every two models by every method and measure; `both` gives two models' maps."""
+    found = {key: np.ones((2, seeds, 2, seeds)) for key in product(methods, measures)}
+    for models in product((0, 1), range(seeds), (0, 1), range(seeds)):
+        if models[:2] == models[2:]:
+            continue
+        for method in methods:
+            first, second = both(models, method)
+            for measure, function in measures.items():
+                found[method, measure][models] = function(first, second).mean().item()
+    return found
