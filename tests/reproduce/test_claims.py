@@ -6,6 +6,7 @@ from fedlens.config import validate
 from fedlens.errors import ConfigError
 from fedlens.presets import presets
 from fedlens.reproduce.claims import Part, claims, drawings
+from fedlens.reproduce.explained import COMPARED
 from fedlens.reproduce.measures import MEASURES
 
 PART = {"what": "a number", "measure": "final_confidence", "of": ["fig1-explicit"], "paper": "near 1"}
@@ -23,7 +24,7 @@ def test_every_part_is_of_panels_that_exist() -> None:
 
 
 def test_every_measure_is_used() -> None:
-    assert {part.measure for claim in claims().values() for part in claim.parts} == set(MEASURES)
+    assert {part.measure for claim in claims().values() for part in claim.parts} == {*MEASURES, *COMPARED}
 
 
 def test_a_claim_without_parts_says_why() -> None:

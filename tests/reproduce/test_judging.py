@@ -7,8 +7,9 @@ from scripted import played, run_of
 
 from fedlens.config import validate
 from fedlens.reproduce import judging
+from fedlens.reproduce.case import Case
 from fedlens.reproduce.claims import Claim
-from fedlens.reproduce.evidence import Case, Evidence
+from fedlens.reproduce.evidence import Evidence
 from fedlens.reproduce.judging import Judgement, judge
 from fedlens.runs.load import Run
 

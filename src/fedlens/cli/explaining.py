@@ -108,13 +108,10 @@ def _save(pair: "Pair", setting: "Setting", folder: Path) -> None:
     """Write a picture of each of the first samples, and the numbers and maps of all."""
     from safetensors.torch import save
 
-    from fedlens.report.attribution_bars import attribution_bars
-    from fedlens.report.attributions import attribution_grid
+    from fedlens.report.attribution_bars import attribution_figure
     from fedlens.report.figures import save_figure
     from fedlens.runs.files import write_atomically, writing
 
-    data, classes = setting.experiment.data, setting.dataset.classes
-    features = data.features() or tuple(f"entry {place}" for place in range(pair.samples.x[0].numel()))
     with writing(folder, "choose another --out"):
         folder.mkdir(parents=True, exist_ok=True)
         pair.likeness().to_csv(folder / "likeness.csv", index=False)
@@ -127,11 +124,7 @@ def _save(pair: "Pair", setting: "Setting", folder: Path) -> None:
     out.print(f"Numbers: {folder / 'likeness.csv'}", markup=False, soft_wrap=True)
     out.print(f"Maps: {folder / 'maps.safetensors'}", markup=False, soft_wrap=True)
     for place, index in enumerate(pair.indices[:PICTURED]):
-        if len(setting.dataset.shape) == 3:
-            figure = attribution_grid(pair, place, classes)
-        else:
-            words = data.words(pair.samples.x[place].cpu())
-            figure = attribution_bars(pair, place, classes, features, words)
+        figure = attribution_figure(pair, place, setting)
         for ending in ("png", "svg"):
             written = save_figure(figure, folder / f"sample-{index}.{ending}")
             if ending == "png":

@@ -52,7 +52,8 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
         except KeyboardInterrupt:
             err.print("Interrupted; the same command goes on from here, and --no-run judges what is there.")
             raise SystemExit(130) from None
-    table, page = publish(out_dir, scale)
+    with out.status("judging"):
+        table, page = publish(out_dir, scale, data_dir)
     out.print(table)
     out.print(f"The page: {page}", markup=False, soft_wrap=True)
     if failures:

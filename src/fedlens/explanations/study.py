@@ -69,14 +69,9 @@ def study(
     """
     import pandas as pd
 
-    questions = {
-        OTHERS: _of_others(subjects, others, methods, progress),
-        TARGETS: _of_targets(subjects, methods, progress, wanted=False),
-        WANTED: _of_targets(subjects, methods, progress, wanted=True),
-    }
     rows = []
-    for question, likeness in questions.items():
-        for (method, measure), models in _with_means(likeness).items():
+    for question, by_method in likeness(subjects, others, methods, progress).items():
+        for (method, measure), models in by_method.items():
             found = contrast(models)
             row: dict[str, Any] = {"question": question, "method": method, "measure": measure}
             for name in ("benign", "poisoned", "same_seed", "difference"):
@@ -85,20 +80,32 @@ def study(
     return pd.DataFrame(rows)
 
 
+def likeness(
+    subjects: Sequence[Subject], others: Tensor, methods: Mapping[str, Method], progress: Progress
+) -> dict[str, Likeness]:
+    """By question, how alike every two models' maps are; arguments and errors as `study`."""
+    found = {
+        OTHERS: _of_others(subjects, others, methods, progress),
+        TARGETS: _of_targets(subjects, methods, progress, wanted=False),
+        WANTED: _of_targets(subjects, methods, progress, wanted=True),
+    }
+    return {question: _with_means(by_method) for question, by_method in found.items()}
+
+
 def work(subjects: Sequence[Subject], others: Tensor, methods: Mapping[str, Method]) -> int:
     """How many maps a study makes."""
     targets = sum(len(subject.inputs) for subject in subjects)
     return 2 * len(subjects) * len(methods) * (len(others) + 2 * targets)
 
 
-def _with_means(likeness: Likeness) -> Likeness:
+def _with_means(by_method: Likeness) -> Likeness:
     """The same, and the means over measures, and over all."""
-    methods = dict.fromkeys(method for method, _ in likeness)
+    methods = dict.fromkeys(method for method, _ in by_method)
     of_methods = {
-        (method, ALL): np.mean([models for (name, _), models in likeness.items() if name == method], axis=0)
+        (method, ALL): np.mean([models for (name, _), models in by_method.items() if name == method], axis=0)
         for method in methods
     }
-    return {**likeness, **of_methods, (ALL, ALL): np.mean(list(likeness.values()), axis=0)}
+    return {**by_method, **of_methods, (ALL, ALL): np.mean(list(by_method.values()), axis=0)}
 
 
 def _columns(name: str, interval: Interval | None) -> dict[str, float | None]:

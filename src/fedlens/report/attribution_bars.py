@@ -7,12 +7,23 @@ import numpy as np
 from torch import Tensor
 
 from fedlens.explanations.pair import Pair
-from fedlens.report.attributions import colour_of, row_words, sample_words
+from fedlens.federation.setting import Setting
+from fedlens.report.attributions import attribution_grid, colour_of, row_words, sample_words
 from fedlens.report.canvas import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+
+def attribution_figure(pair: Pair, place: int, setting: Setting) -> "Figure":
+    """The maps of the sample at `place`, drawn as its data wants: on the image, or as bars by feature."""
+    data, classes = setting.experiment.data, setting.dataset.classes
+    if len(setting.dataset.shape) == 3:
+        return attribution_grid(pair, place, classes)
+    columns = pair.samples.x[place].numel()
+    features = data.features() or tuple(f"entry {number}" for number in range(columns))
+    return attribution_bars(pair, place, classes, features, data.words(pair.samples.x[place].cpu()))
 
 
 def attribution_bars(

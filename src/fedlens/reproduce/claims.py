@@ -9,6 +9,7 @@ from pydantic import model_validator
 from fedlens.config import Config, validate
 from fedlens.parsing import parse_yaml
 from fedlens.presets import Scale
+from fedlens.reproduce.explained import COMPARED
 from fedlens.reproduce.measures import MEASURES
 
 
@@ -17,7 +18,8 @@ class Part(Config):
 
     Attributes:
         what: the number in words.
-        measure: what is measured of a run: a function of `fedlens.reproduce.measures`.
+        measure: what is measured of a run: a function of `fedlens.reproduce.measures`, or one of
+            `fedlens.reproduce.explained`.
         of: the panel whose run is measured; of two, the second's number is taken from the first's.
         paper: what the paper says.
         only: the only scale at which it is tested.
@@ -39,8 +41,10 @@ class Part(Config):
 
     @model_validator(mode="after")
     def _sound(self) -> "Part":
-        if self.measure not in MEASURES:
+        if self.measure not in {*MEASURES, *COMPARED}:
             raise ValueError(f"there is no measure {self.measure}")
+        if self.measure in COMPARED and len(self.of) > 1:
+            raise ValueError(f"{self.what}: {self.measure} is of one panel")
         if len(self.bounds) > 1 or not 1 <= len(self.of) <= 2:
             raise ValueError(f"{self.what}: one bound and one or two panels are needed")
         return self

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from fedlens.errors import FedlensError
 from fedlens.experiment import Experiment
 from fedlens.loading import load_experiment
 from fedlens.presets import Scale
+from fedlens.reproduce.case import Case
 from fedlens.reproduce.plan import panels, preset_of
 from fedlens.runs.load import Run, load_run
 from fedlens.sweeps.cell import Cell
@@ -20,13 +21,6 @@ from fedlens.sweeps.table import rounds_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class Case(NamedTuple):
-    """A seed, and which of its draws of a target."""
-
-    seed: int
-    draw: int
 
 
 @dataclass(frozen=True)
@@ -37,11 +31,13 @@ class Evidence:
         scale: whose model, E and T they have.
         runs: by panel and case.
         unreadable: runs that are damaged, and why.
+        data_dir: where the user keeps data files.
     """
 
     scale: Scale
     runs: Mapping[str, Mapping[Case, Run]]
     unreadable: list[str] = field(default_factory=list)
+    data_dir: Path | None = None
 
     def of(self, names: tuple[str, ...]) -> Iterator[tuple[Case, list[Run]]]:
         """The cases of which there is a run of each of these panels, with the runs."""
@@ -66,7 +62,7 @@ class Evidence:
         return list({run.path: run for runs in self.runs.values() for run in runs.values()}.values())
 
 
-def gather(folder: Path, scale: Scale) -> Evidence:
+def gather(folder: Path, scale: Scale, data_dir: Path | None = None) -> Evidence:
     """The complete runs below `folder` that are of a panel at this scale."""
     by_identity: dict[str, list[str]] = {}
     for name in panels():
@@ -84,7 +80,7 @@ def gather(folder: Path, scale: Scale) -> Evidence:
             called = run.experiment.model_copy(update={"name": name})  # panels that are alike share a run
             runs.setdefault(name, {})[case] = replace(run, experiment=called)
     ordered = {name: dict(sorted(runs[name].items())) for name in panels() if name in runs}
-    return Evidence(scale, ordered, unreadable)
+    return Evidence(scale, ordered, unreadable, data_dir)
 
 
 def _case_free(experiment: Experiment) -> str:

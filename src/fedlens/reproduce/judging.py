@@ -7,8 +7,10 @@ from functools import cached_property
 from statistics import median
 from typing import Literal
 
+from fedlens.reproduce.case import Case
 from fedlens.reproduce.claims import Claim, Part, claims
-from fedlens.reproduce.evidence import Case, Evidence
+from fedlens.reproduce.evidence import Evidence
+from fedlens.reproduce.explained import COMPARED
 from fedlens.reproduce.measures import MEASURES
 from fedlens.statistics import Interval, bootstrap
 
@@ -112,10 +114,16 @@ def _flags(claim: Claim, evidence: Evidence) -> list[str]:
 
 def _find(part: Part, evidence: Evidence) -> Finding:
     """Measure a part in every case of which there are runs."""
-    measure = MEASURES[part.measure]
     values, controls = {}, {}
     if part.only not in {None, evidence.scale}:
         return Finding(part, {}, {})
+    if part.measure in COMPARED:
+        for case, measured in COMPARED[part.measure](evidence.runs.get(part.of[0], {}), evidence.data_dir).items():
+            values[case] = measured.value
+            if measured.control is not None:
+                controls[case] = measured.control
+        return Finding(part, values, controls)
+    measure = MEASURES[part.measure]
     for case, runs in evidence.of(part.of):
         found = [measure(run) for run in runs]
         first = found[0]

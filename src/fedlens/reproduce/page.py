@@ -7,7 +7,7 @@ from fedlens.reproduce.evidence import Evidence
 from fedlens.reproduce.judging import Judgement
 from fedlens.reproduce.rows import COLUMNS, red_flags, row, spread
 
-PICTURES = {"C15": "median", "C17": "appendix"}
+PICTURES = {"C14": "fig6", "C15": "median", "C17": "appendix"}
 """The pictures of claims that are not about a numbered figure."""
 
 

@@ -1,13 +1,22 @@
 """Pictures of the evidence: the paper's figures of the first seed and target, and of all of them with intervals."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import torch
+
+from fedlens.errors import RunError
 from fedlens.reproduce.claims import drawings
 from fedlens.reproduce.evidence import Evidence
+from fedlens.runs.load import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+EXPLAINED = ("fig4-constrained", "fig7-constrained")
+"""Of these panels' models explanations are drawn."""
 
 
 def draw_all(evidence: Evidence, folder: Path) -> dict[str, list[str]]:
@@ -24,10 +33,36 @@ def draw_all(evidence: Evidence, folder: Path) -> dict[str, list[str]]:
         if runs is not None:
             file = save_figure(draw(drawing.kind, runs), folder / "figures" / f"{name}.png")
             found.setdefault(name.partition("-")[0], []).append(str(file.relative_to(folder)))
+    for panel in EXPLAINED:
+        for run in list(evidence.runs.get(panel, {}).values())[:1]:
+            for which, drawn in _explained(run, evidence.data_dir):
+                file = save_figure(drawn, folder / "figures" / f"fig6-{panel}-{which}.png")
+                found.setdefault("fig6", []).append(str(file.relative_to(folder)))
     for figure, names in together(evidence).items():
         file = save_figure(_compared(evidence, names), folder / "figures" / f"{figure}-intervals.png")
         found.setdefault(figure, []).append(str(file.relative_to(folder)))
     return found
+
+
+def _explained(run: Run, data_dir: Path | None) -> "Iterator[tuple[str, Figure]]":
+    """The explanations of the run's final model and its twin's, of the target and of another sample."""
+    from fedlens.explanations.gather import gather
+    from fedlens.explanations.maps import parse_methods
+    from fedlens.explanations.pair import compare_pair
+    from fedlens.explanations.samples import chosen
+    from fedlens.report.attribution_bars import attribution_figure
+
+    try:
+        (one,) = gather([run], "cpu", data_dir)
+    except RunError:  # its twin is not in the cache any more
+        return
+    test, target = one.setting.dataset.test, run.target["index"]
+    indices = [target[0], *chosen(["random:1"], target, len(test), one.setting.root.at("explain"))]
+    samples, wanted = test.take(torch.tensor(indices)), run.target["target"][0]
+    models = one.subject(None).models
+    pair = compare_pair(models, samples, indices, wanted=wanted, methods=parse_methods("all"), progress=lambda _: None)
+    for place, which in enumerate(("target", "other")):
+        yield which, attribution_figure(pair, place, one.setting)
 
 
 def together(evidence: Evidence) -> dict[str, list[str]]:

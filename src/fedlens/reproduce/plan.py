@@ -1,5 +1,6 @@
 """What has to be run for which of the paper's claims: panels of its figures × seeds × targets."""
 
+import re
 from collections.abc import Iterable, Sequence
 from itertools import product
 
@@ -22,6 +23,9 @@ def panels(wanted: Sequence[str] = ()) -> list[str]:
     for name in every:
         needed.setdefault(name, set()).add(name)
         needed.setdefault(name.partition("-")[0], set()).add(name)
+    for number, claim in claims().items():
+        for figure in re.findall(r"\d+", str(claim.figure)):
+            needed.setdefault(f"fig{figure}", needed[number])
     found = set() if wanted else set(every)
     for word in wanted:
         if word not in needed:

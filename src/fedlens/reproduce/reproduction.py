@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
-def publish(folder: Path, scale: Scale) -> tuple["Table", Path]:
+def publish(folder: Path, scale: Scale, data_dir: Path | None = None) -> tuple["Table", Path]:
     """Judge all complete runs in `folder`, of this and of earlier calls, and write what they say.
 
     ``README.md`` is for people, ``claims.json`` for programs, ``rounds.parquet`` has every
@@ -32,7 +32,7 @@ def publish(folder: Path, scale: Scale) -> tuple["Table", Path]:
     Raises:
         ConfigError: there is no complete run.
     """
-    evidence = gather(folder / "cells", scale)
+    evidence = gather(folder / "cells", scale, data_dir)
     if not evidence.every:
         raise ConfigError(f"{folder}: no run is complete there, so there is nothing to judge; leave out --no-run")
     SweepDirectory(folder).write_table(evidence.table)

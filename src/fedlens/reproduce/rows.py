@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from fedlens.reproduce.evidence import Case
+from fedlens.reproduce.case import Case
 from fedlens.reproduce.judging import Finding, Judgement
 
 if TYPE_CHECKING:

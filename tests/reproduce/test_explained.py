@@ -1,0 +1,71 @@
+"""How explanations become a number of each seed and target."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scripted import played, run_of
+
+from fedlens import Experiment, run
+from fedlens.explanations.contrast import contrast
+from fedlens.reproduce import explained
+from fedlens.reproduce.case import Case
+from fedlens.reproduce.explained import _beside_interval, explained_others, explained_targets
+from fedlens.runs.load import Run
+
+
+def likeness(seeds: int, attacked: float) -> np.ndarray:
+    """Benign models are alike by 0.8 and a little more or less, attacked ones and they by `attacked`."""
+    models = np.full((2, seeds, 2, seeds), attacked)
+    some = np.random.default_rng(0).normal(0.8, 0.02, (seeds, seeds))
+    models[0, :, 0] = (some + some.T) / 2
+    for kind in (0, 1):
+        models[kind, range(seeds), kind, range(seeds)] = 1
+    return models
+
+
+def test_the_number_is_how_far_a_model_is_above_the_lower_end_of_the_benign_interval() -> None:
+    models = likeness(4, 0.5)
+    interval = contrast(models).benign
+    assert interval is not None
+    assert interval.low is not None
+    found = _beside_interval(models)
+    assert [measured.value for measured in found] == pytest.approx([0.5 - interval.low] * 4)
+    controls = [measured.control for measured in found]
+    assert controls == pytest.approx([(models[0, s, 0].sum() - 1) / 3 - interval.low for s in range(4)])
+
+
+def test_seeds_of_each_draw_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two seeds of the second draw are too few."""
+    cases = [Case(0, 0), Case(0, 1), Case(1, 0), Case(1, 1), Case(2, 0)]
+    runs: dict[Case, Run] = {case: run_of(played(1), seed=case.seed, draw=case.draw) for case in cases}
+    asked: list[tuple[Path, ...]] = []
+
+    def of_draw(paths: tuple[Path, ...], _: Path | None) -> dict[str, list[explained.Measured]]:
+        asked.append(paths)
+        return {"others": [explained.Measured(number) for number in range(len(paths))]}
+
+    monkeypatch.setattr(explained, "_of_draw", of_draw)
+    found = explained_others(runs, None)
+    assert {case: measured.value for case, measured in found.items()} == {Case(0, 0): 0, Case(1, 0): 1, Case(2, 0): 2}
+    assert asked == [tuple(runs[Case(seed, 0)].path for seed in range(3))]
+
+
+def experiment(seed: int) -> Experiment:
+    attack, target = {"name": "explicit-boosting", "epochs": 1}, {"select": "random"}
+    return Experiment(data="digits", model="census-mlp", clients=4, rounds=1, attack=attack, target=target, seed=seed)
+
+
+def test_real_runs_are_measured_and_without_their_twins_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    runs = {Case(seed, 0): run(experiment(seed), tmp_path / str(seed), engine="serial") for seed in range(3)}
+    monkeypatch.setattr(explained, "SAMPLES", "random:3")
+    for compared in (explained_others, explained_targets):
+        found = compared(runs, None)
+        assert list(found) == list(runs)
+        assert all(-2 < measured.value < 1 and measured.control is not None for measured in found.values())
+    explained._of_draw.cache_clear()
+    monkeypatch.setenv("FEDLENS_CACHE", str(tmp_path / "elsewhere"))
+    assert explained_others(runs, None) == {}
+    assert "its benign twin is not in the cache any more" in caplog.text
