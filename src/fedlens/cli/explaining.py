@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedlens.cli.shared import DataDir, Device, mapping, out
-from fedlens.errors import ConfigError
+from fedlens.errors import ConfigError, RunError
 
 if TYPE_CHECKING:
     from fedlens.explanations.method import Method
@@ -90,12 +90,15 @@ def explain_run(
     from fedlens.runs.load import load_run
 
     run = load_run(path)
+    if run.experiment.attack is None:
+        raise RunError(f"{path}: this is a run without attack; name an attacked one, and this one by --control")
     twin = find_twin_of(run, control)
     setting = prepare(run.experiment, device=device, data_dir=data_dir)
     models, test = load_models(run, twin, setting, round_), setting.dataset.test
     target = run.target["index"]
     indices = chosen(words, target, len(test), setting.root.at("explain"))
-    samples, wanted = test.take(torch.tensor(indices)), run.target["target"][0]
+    wants = dict(zip(target, run.target["target"], strict=True))
+    samples, wanted = test.take(torch.tensor(indices)), [wants.get(i, run.target["target"][0]) for i in indices]
     with mapping(4 * len(methods) * len(indices)) as progress:
         pair = compare_pair(models, samples, indices, wanted=wanted, methods=methods, progress=progress)
     out.print(said_table(pair, setting.dataset.classes, target, PICTURED))
