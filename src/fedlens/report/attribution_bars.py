@@ -40,7 +40,7 @@ def attribution_bars(
     names = _foremost(values)
     across = min(4, len(methods))
     down = -(-len(methods) // across)
-    figure = Figure(figsize=(2.0 + 2.4 * across, 1.2 + (0.6 + 0.23 * len(names)) * down), layout="constrained")
+    figure = Figure(figsize=(max(6.4, 2.0 + 2.4 * across), 1.2 + (0.6 + 0.23 * len(names)) * down), layout="constrained")
     panels = figure.subplots(down, across, squeeze=False, sharey=True)
     for panel, method in zip(panels.flat, methods, strict=False):
         for number, row in enumerate(rows):
