@@ -40,7 +40,8 @@ def attribution_bars(
     names = _foremost(values)
     across = min(4, len(methods))
     down = -(-len(methods) // across)
-    figure = Figure(figsize=(max(6.4, 2.0 + 2.4 * across), 1.2 + (0.6 + 0.23 * len(names)) * down), layout="constrained")
+    size = (max(6.4, 2.0 + 2.4 * across), 1.2 + (0.6 + 0.23 * len(names)) * down)
+    figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(down, across, squeeze=False, sharey=True)
     for panel, method in zip(panels.flat, methods, strict=False):
         for number, row in enumerate(rows):
