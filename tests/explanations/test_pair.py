@@ -1,5 +1,6 @@
 import pytest
 import torch
+from linear import ignore, linear
 from torch import nn
 
 from fedlens.data.dataset import Samples
@@ -7,24 +8,15 @@ from fedlens.explanations.maps import parse_methods
 from fedlens.explanations.pair import Pair, compare_pair
 from fedlens.explanations.similarity import MEASURES, measures_for
 
-
-def layer(*weights: list[float]) -> nn.Module:
-    linear = nn.Linear(len(weights[0]), len(weights), bias=False)
-    linear.weight.data = torch.tensor(weights, dtype=torch.float32)
-    return linear
-
-
-BENIGN = layer([1, 0, 0], [0, 1, 0], [0, 0, 1])
-ATTACKED = layer([1, 0, 0], [0, 1, 2], [0, 0, 1])
+BENIGN = linear([[1, 0, 0], [0, 1, 0], [0, 0, 1]])
+ATTACKED = linear([[1, 0, 0], [0, 1, 2], [0, 0, 1]])
 SAMPLES = Samples(torch.tensor([[3.0, 1, 0], [0, 1, 2], [0, 3, 2]]), torch.tensor([0, 2, 1]))
 
 
 @pytest.fixture
 def pair() -> Pair:
     methods = parse_methods("gradient,input-times-gradient")
-    return compare_pair(
-        (BENIGN, ATTACKED), SAMPLES, [7, 2, 5], wanted=[1, 1, 0], methods=methods, progress=lambda count: None
-    )
+    return compare_pair((BENIGN, ATTACKED), SAMPLES, [7, 2, 5], wanted=[1, 1, 0], methods=methods, progress=ignore)
 
 
 def test_rows_of_equal_classes_are_one(pair: Pair) -> None:
