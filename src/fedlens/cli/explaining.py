@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedlens.cli.shared import DataDir, Device, mapping, out
-from fedlens.errors import ConfigError, RunError
+from fedlens.errors import ConfigError
 
 if TYPE_CHECKING:
     from fedlens.explanations.method import Method
@@ -90,8 +90,6 @@ def explain_run(
     from fedlens.runs.load import load_run
 
     run = load_run(path)
-    if run.experiment.attack is None:
-        raise RunError(f"{path}: this is a run without attack; name an attacked one, and this one by --control")
     twin = find_twin_of(run, control)
     setting = prepare(run.experiment, device=device, data_dir=data_dir)
     models, test = load_models(run, twin, setting, round_), setting.dataset.test
