@@ -28,7 +28,7 @@ def attack_name(experiment: Experiment) -> str:
 
 def method_words(method: str) -> str:
     """The name of a method of explanation, as figures show it: ``LRP α1 β0`` for ``lrp-alpha1-beta0``."""
-    name, *options = method.split(":")
+    name, *options = re.split(r":(?=\w+=)", method)
     words = name.split("-")
     if words[0] == "lrp":
         words = ["LRP", *(re.sub("^(alpha|beta|gamma|epsilon)", lambda found: _GREEK[found[0]], w) for w in words[1:])]
