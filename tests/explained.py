@@ -5,9 +5,27 @@ from functools import cached_property
 from pathlib import Path
 
 import pytest
+import torch
 from small import Convolutions, small
 
 import fedlens
+from fedlens.data.dataset import Data, Dataset, Samples
+
+
+class Clouds(Data):
+    """Somebody's own data, of any shape: clouds around as many points as there are classes."""
+
+    shape: tuple[int, ...]
+
+    def load(self, directory: Path | None = None) -> Dataset:
+        generator = torch.Generator().manual_seed(1)
+        centres = torch.rand(3, *self.shape, generator=generator)
+
+        def draw(count: int) -> Samples:
+            y = torch.arange(count) % 3
+            return Samples(centres[y] + 0.1 * torch.randn(count, *self.shape, generator=generator), y)
+
+        return Dataset(draw(240), draw(60), ("a", "b", "c"), source=0, target=1)
 
 
 @dataclass(frozen=True)
@@ -45,6 +63,11 @@ class Explained:
         """An attack on records."""
         local = {"steps": 5, "batch_size": 50}
         return self._run("census", data="adult", model="census-mlp", rounds=1, local=local, attack="explicit-boosting")
+
+    def own(self, *shape: int) -> fedlens.Run:
+        """An attack on data of this shape."""
+        name = "x".join(map(str, shape))
+        return self._run(name, data=Clouds(shape=shape), model="census-mlp", rounds=1, seed=6)
 
     def _run(self, name: str, keep_weights: bool = False, **changes: object) -> fedlens.Run:
         with pytest.MonkeyPatch.context() as environment:

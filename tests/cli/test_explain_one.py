@@ -124,6 +124,15 @@ def test_records_are_explained_feature_by_feature(call: Call, beside: Explained)
     assert set(pd.read_csv(folder / "likeness.csv")["measure"]) == {"spearman", "cosine", "top"}
 
 
+@pytest.mark.parametrize(("shape", "words"), [((5,), "entry 4"), ((2, 3), "entry 5"), ((3, 8, 8), "input")])
+def test_data_of_ones_own_are_explained(call: Call, beside: Explained, shape: tuple[int, ...], words: str) -> None:
+    run = beside.own(*shape)
+    code, _, _ = call(run.path, "--sample", "target", "--methods", "gradient,occlusion", "--out", "figures")
+    assert code == 0
+    assert f"<!-- {words} -->" in Path(f"figures/sample-{run.target['index'][0]}.svg").read_text()
+    assert maps(Path("figures"))["benign/predicted/occlusion"].shape == (1, *shape)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
