@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from explained import Explained
 from hypothesis import settings
 
 settings.register_profile("fedlens", deadline=None)  # the first call of a torch function takes long
@@ -57,6 +58,19 @@ def directories(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data_directory:
 def one_thread() -> None:
     """Training jobs run with one thread each; the tests too, so that results and times are comparable."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def explained(tmp_path_factory: pytest.TempPathFactory) -> Explained:
+    """Runs to be explained, made once."""
+    return Explained(tmp_path_factory.mktemp("explained"))
+
+
+@pytest.fixture
+def beside(explained: Explained, directories: None, monkeypatch: pytest.MonkeyPatch) -> Explained:
+    """These runs, in a test that has their twins in its cache."""
+    monkeypatch.setenv("FEDLENS_CACHE", str(explained.cache))
+    return explained
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import yaml
 from small import small
 
 from fedlens.cli import main
+from fedlens.parts import known
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +124,12 @@ def test_list_names_everything_with_options_and_defaults(capsys: pytest.CaptureF
                  "dirichlet", "paper-cnn", "small", "tiny", "census-mlp", "boost=auto", "alpha=0.5",
                  "threshold=1e-06", "weights_only=false"):  # fmt: skip
         assert word in out, word
+    for name in known("method"):
+        assert re.search(rf"^ *{name}  ", out, re.MULTILINE), name
+    assert "Methods of explanation: fedlens explain RUN --methods" in out
+    assert re.search(
+        r"smoothgrad +The mean gradient at copies of the input with Gaussian noise\. +samples=25, noise=", out
+    )
     assert "``" not in out
     assert re.search(r"target\.target +null +class wanted by the attacker", out)
     assert re.search(r"attack +none +what the malicious client does", out)

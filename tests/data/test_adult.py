@@ -108,6 +108,31 @@ def test_columns_group_by_feature(data: Dataset) -> None:
     assert (one_hot == 1).all()
 
 
+def test_a_feature_for_each_column() -> None:
+    features = Adult().features()
+    assert list(features) == [column.feature for column in columns()]
+    assert len(features) == 104
+    assert list(dict.fromkeys(features)) == [*adult.NUMERIC, *adult.CATEGORICAL]
+    assert features[:8] == (*adult.NUMERIC, "workclass", "workclass")
+
+
+@pytest.mark.parametrize("place", [0, 2, 7_000, 15_059])
+def test_words_are_those_of_the_row(data: Dataset, place: int) -> None:
+    lines = gzip.decompress((PACKAGED / "adult.test.gz").read_bytes()).decode().splitlines()[1:]
+    row = [line for line in lines if line and "?" not in line][place].split(", ")
+    words = Adult().words(data.test.x[place])
+    assert [words[name] for name in adult._FIELDS[:-1]] == row[:-1]
+    assert len(words) == 14
+
+
+def test_words_by_hand(data: Dataset) -> None:
+    words = Adult().words(data.test.x[0])
+    assert words["age"] == "25"
+    assert words["fnlwgt"] == "226802"
+    assert words["occupation"] == "Machine-op-inspct"
+    assert words["capital-gain"] == "0"
+
+
 def test_directory_is_ignored_and_loading_repeats(data: Dataset, tmp_path: Path) -> None:
     assert Adult().load(tmp_path / "nowhere").fingerprint() == data.fingerprint()
 

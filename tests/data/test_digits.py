@@ -30,3 +30,8 @@ def test_the_split_deals_every_sample_once_with_its_label() -> None:
 def test_the_split_is_always_the_same() -> None:
     assert Digits().load().fingerprint() == Digits().load().fingerprint()
     assert Digits().load().train.y.bincount().tolist() == [144, 139, 144, 147, 138, 154, 153, 148, 133, 137]
+
+
+def test_images_are_no_records() -> None:
+    assert Digits().features() is None
+    assert Digits().words(torch.rand(1, 8, 8)) == {}

@@ -47,10 +47,12 @@ def contrast_runs(
     for ending in ("png", "svg"):
         save_figure(contrast_figure(found), folder / f"contrast.{ending}")
     out.print(f"Figure: {folder / 'contrast.png'} (and .svg)", markup=False, soft_wrap=True)
-    if all(one.keeps_weights for one in gathered):
-        _detect(gathered, len(beside), methods, folder)
-    else:
+    if not all(one.keeps_weights for one in gathered):
         out.print("No detector: it needs every round's weights, of runs made with --keep-weights.", soft_wrap=True)
+    elif all(len(one.run.records) == 1 for one in gathered):
+        out.print("No detector: it needs runs of several rounds.", soft_wrap=True)
+    else:
+        _detect(gathered, len(beside), methods, folder)
 
 
 def _detect(gathered: Sequence["Gathered"], count: int, methods: Mapping[str, "Method"], folder: Path) -> None:

@@ -95,7 +95,8 @@ def explain_run(
     models, test = load_models(run, twin, setting, round_), setting.dataset.test
     target = run.target["index"]
     indices = chosen(words, target, len(test), setting.root.at("explain"))
-    samples, wanted = test.take(torch.tensor(indices)), run.target["target"][0]
+    wants = dict(zip(target, run.target["target"], strict=True))
+    samples, wanted = test.take(torch.tensor(indices)), [wants.get(i, run.target["target"][0]) for i in indices]
     with mapping(4 * len(methods) * len(indices)) as progress:
         pair = compare_pair(models, samples, indices, wanted=wanted, methods=methods, progress=progress)
     out.print(said_table(pair, setting.dataset.classes, target, PICTURED))

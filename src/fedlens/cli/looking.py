@@ -57,7 +57,7 @@ def plot(
 
 
 def list_() -> None:
-    """Print what there is to choose from: presets, attacks, rules, data sets, models; with options and defaults."""
+    """Print what there is to choose from: presets, attacks, rules, data, models, methods; with options and defaults."""
     from fedlens.report.catalogue import catalogue
 
     for table in catalogue():

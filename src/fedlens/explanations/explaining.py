@@ -92,7 +92,7 @@ def _classes(model: nn.Module, inputs: Tensor, target: Tensor | Sequence[int] | 
     if inputs.dim() < 2 or not len(inputs) or not inputs.is_floating_point():
         shape = f"{inputs.dtype} of shape {list(inputs.shape)}"
         raise ExplanationError(f"inputs: expected numbers of floating point, [n, ...] with n ≥ 1, not {shape}")
-    logits = _logits(model, inputs)
+    logits = logits_of(model, inputs)
     if target is None:
         return logits.argmax(1)
     classes = torch.as_tensor(target, device=logits.device)
@@ -106,8 +106,8 @@ def _classes(model: nn.Module, inputs: Tensor, target: Tensor | Sequence[int] | 
     return classes
 
 
-def _logits(model: nn.Module, inputs: Tensor) -> Tensor:
-    """What the model makes of the inputs, ``[n, classes]``.
+def logits_of(model: nn.Module, inputs: Tensor) -> Tensor:
+    """What the model makes of the inputs, ``[n, classes]``; a few at a time.
 
     Raises:
         ExplanationError: it takes no such inputs, or something else comes out.

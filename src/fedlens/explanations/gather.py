@@ -78,15 +78,15 @@ def _common(run: Run) -> dict[str, object]:
 
 
 def others(gathered: Sequence[Gathered], words: Sequence[str]) -> Tensor:
-    """Test samples that are no attacker's, as `words` say (see `chosen`); the same whatever the order of the runs.
+    """Test samples that are no attacker's, as `words` say; the same whatever the order of the runs; there may be none.
 
     Raises:
-        ExplanationError: there are no such samples.
+        ExplanationError: as `chosen`.
     """
     targets = sorted({index for one in gathered for index in one.run.target["index"]})
     test = gathered[0].setting.dataset.test
     indices = chosen(words, targets, len(test), Address.root(0).at("explain"))
-    return test.take(torch.tensor([index for index in indices if index not in targets])).x
+    return test.take(torch.tensor([index for index in indices if index not in targets], dtype=torch.int64)).x
 
 
 def held_out(one: Gathered, count: int) -> tuple[Tensor, bool]:

@@ -3,15 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedlens.errors import ConfigError
-from fedlens.explanations.explaining import explain
+from fedlens.errors import ConfigError, ExplanationError
+from fedlens.explanations.explaining import copied, explain, logits_of
 from fedlens.explanations.method import Method
 from fedlens.parsing import parse_yaml
-from fedlens.parts import BUILT_IN, build
+from fedlens.parts import BUILT_IN, build, known
 
 Progress = Callable[[int], None]
 
@@ -46,14 +45,18 @@ def maps_of(
         progress: is told of every few maps, how many they were.
 
     Raises:
-        ExplanationError: as `explain`.
+        ExplanationError: as `explain`, or a map is not of the samples' shape, or not finite.
     """
-    with torch.no_grad():
-        probabilities = functional.softmax(model.eval()(inputs), dim=1)
-    predicted = probabilities.argmax(1)
+    logits = logits_of(copied(model), inputs)
+    predicted = logits.argmax(1)
     classes = predicted if classes is None else classes
     maps = {name: explain(model, inputs, classes, method, progress=progress) for name, method in methods.items()}
-    return Maps(classes, predicted, probabilities, maps)
+    for name, found in maps.items():
+        if found.shape != inputs.shape:
+            raise ExplanationError(f"{name}: expected maps {list(inputs.shape)}, not {list(found.shape)}")
+        if not found.isfinite().all():
+            raise ExplanationError(f"{name}: a map of this model is not finite; leave the method out of --methods")
+    return Maps(classes, predicted, functional.softmax(logits, dim=1), maps)
 
 
 def parse_methods(words: str) -> dict[str, Method]:
@@ -73,8 +76,8 @@ def _method(word: str) -> Method:
     values: dict[str, object] = {"name": name}
     for option in options:
         key, equals, value = option.partition("=")
-        if not equals:
-            raise ConfigError(f"--methods {word}: expected OPTION=VALUE after the colon, not {option!r}")
+        if not equals or key in values:
+            raise ConfigError(f"--methods {word}: expected OPTION=VALUE after the colon, each once, not {option!r}")
         values[key] = parse_yaml(value, f"--methods {word}")
     method = build("method", values, Method)
     assert isinstance(method, Method)
@@ -82,9 +85,7 @@ def _method(word: str) -> Method:
 
 
 def _divided(word: str) -> Sequence[str]:
-    """A method's name and its options; a name may be ``module:Class``."""
+    """A method's name and its options; a name that is not known may be ``module:Class``."""
     parts = word.split(":")
-    named = 1
-    while named < len(parts) and "=" not in parts[named]:
-        named += 1
+    named = 1 if parts[0] in known("method") or "=" in "".join(parts[1:2]) else 2
     return [":".join(parts[:named]), *parts[named:]]

@@ -27,8 +27,10 @@ def find_twin_of(run: Run, control: Path | None = None) -> Path:
             run's own twin; by default that one is looked for in the cache.
 
     Raises:
-        RunError: `control` will not do, or the run's own twin is not in the cache, or it had none.
+        RunError: `run` is not attacked, `control` will not do, or its own twin is not in the cache, or it had none.
     """
+    if run.experiment.attack is None:
+        raise RunError(f"{run.path}: this is a run without attack; name an attacked one, and this one by --control")
     if control is not None:
         _require_comparable(run, control)
         return control

@@ -47,13 +47,13 @@ class Pair:
     Attributes:
         indices: of the samples in the test set.
         samples: these samples.
-        wanted: the class that the attack wants, which is explained beside the predicted one.
+        wanted: the class that the attack wants of each sample, which is explained beside the predicted one.
         found: by model and by whether the predicted or the target class is explained.
     """
 
     indices: list[int]
     samples: Samples
-    wanted: int
+    wanted: list[int]
     found: Mapping[tuple[str, str], Maps]
 
     def rows(self, place: int) -> list[Row]:
@@ -90,7 +90,7 @@ def compare_pair(
     samples: Samples,
     indices: list[int],
     *,
-    wanted: int,
+    wanted: list[int],
     methods: Mapping[str, Method],
     progress: Progress,
 ) -> Pair:
@@ -100,14 +100,14 @@ def compare_pair(
         models: from inputs to logits.
         samples: ``[n, ...]``.
         indices: where these are in the test set.
-        wanted: the class that the attack wants.
+        wanted: the class that the attack wants of each sample.
         methods: by name.
         progress: is told of every few maps, how many they were.
 
     Raises:
         ExplanationError: as `explain`.
     """
-    target = torch.full_like(samples.y, wanted)
+    target = torch.tensor(wanted, device=samples.y.device)
     found = {
         (name, explained): maps_of(model, samples.x, classes, methods, progress)
         for name, model in zip(MODELS, models, strict=True)

@@ -22,11 +22,12 @@ def chosen(words: Sequence[str], target: Sequence[int], count: int, address: Add
         ExplanationError: one says something else, or there are not so many samples.
     """
     found: list[int] = []
+    attackers = set(target)
     for word in words:
         if word == TARGET:
             found += target
         elif (drawn := re.fullmatch(r"random:([1-9]\d*)", word)) is not None:
-            others = [index for index in address.generator().permutation(count).tolist() if index not in set(target)]
+            others = [index for index in address.generator().permutation(count).tolist() if index not in attackers]
             if int(drawn[1]) > len(others):
                 raise ExplanationError(f"--sample {word}: there are only {len(others)} samples beside the target's")
             found += others[: int(drawn[1])]

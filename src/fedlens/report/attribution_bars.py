@@ -1,6 +1,7 @@
 """Explanations of records drawn: a panel for each method, a bar for each feature, model and class explained."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,11 +10,15 @@ from torch import Tensor
 from fedlens.explanations.pair import Pair
 from fedlens.federation.setting import Setting
 from fedlens.report.attributions import attribution_grid, colour_of, row_words, sample_words
-from fedlens.report.canvas import plain
+from fedlens.report.canvas import legend_below, plain, title_figure
+from fedlens.report.words import method_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+MOST = 30
+"""So many features are drawn at most."""
 
 
 def attribution_figure(pair: Pair, place: int, setting: Setting) -> "Figure":
@@ -40,18 +45,21 @@ def attribution_bars(
     """
     from matplotlib.figure import Figure
 
-    rows, names = pair.rows(place), list(dict.fromkeys(features))
+    rows = pair.rows(place)
     methods = list(rows[0].maps)
+    values = {method: [by_feature(row.maps[method], features) for row in rows] for method in methods}
+    names = _foremost(values)
     across = min(4, len(methods))
     down = -(-len(methods) // across)
-    figure = Figure(figsize=(2.0 + 2.4 * across, 1.2 + (0.6 + 0.23 * len(names)) * down), layout="constrained")
+    size = (max(6.4, 2.0 + 2.4 * across), 1.2 + (0.6 + 0.23 * len(names)) * down)
+    figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(down, across, squeeze=False, sharey=True)
     for panel, method in zip(panels.flat, methods, strict=False):
         for number, row in enumerate(rows):
             look: dict[str, Any] = {"color": colour_of(row), "alpha": 1 if row.explained == row.predicted else 0.4}
-            look["label"] = row_words(row, classes).replace("\n", " ")
-            _draw_bars(panel, by_feature(row.maps[method], features), (number, len(rows)), look)
-        panel.set_title(method.replace("-", " "), fontsize="small")
+            look["label"] = row_words(row, classes).replace("\nreasons", "; reasons").replace("\n", " ")
+            _draw_bars(panel, [values[method][number][name] for name in names], (number, len(rows)), look)
+        panel.set_title(plain(fill(method_words(method), 28)), fontsize="small")
         panel.axvline(0, color="black", linewidth=0.6)
         panel.tick_params(labelsize="small")
         panel.locator_params(axis="x", nbins=4)
@@ -61,8 +69,11 @@ def attribution_bars(
     labels = [plain(f"{name}: {words[name]}" if name in words else name) for name in names]
     panels[0, 0].set_yticks(range(len(names)), labels, fontsize="small")
     panels[0, 0].set_ylim(len(names) - 0.5, -0.5)
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
-    figure.suptitle(f"{sample_words(pair, place, classes)}. To the right: for the class", fontsize="medium")
+    legend_below(figure, panels[0, :1])
+    said = f"{sample_words(pair, place, classes)}. To the right: for the class"
+    if len(names) < (count := len(set(features))):
+        said = f"{said}. The {len(names)} of {count} features that count most"
+    title_figure(figure, said)
     return figure
 
 
@@ -74,9 +85,20 @@ def by_feature(map_: Tensor, features: Sequence[str]) -> dict[str, float]:
     return total
 
 
-def _draw_bars(panel: "Axes", values: Mapping[str, float], which: tuple[int, int], look: dict[str, Any]) -> None:
+def _foremost(values: Mapping[str, Sequence[Mapping[str, float]]]) -> list[str]:
+    """The names of at most `MOST` features, in their order: those with the greatest part in some method's bars."""
+    shares: dict[str, float] = {}
+    for rows in values.values():
+        greatest = max(abs(value) for row in rows for value in row.values()) or 1
+        for name, value in ((name, abs(value) / greatest) for row in rows for name, value in row.items()):
+            shares[name] = max(value, shares.get(name, 0))
+    kept = set(sorted(shares, key=lambda name: -shares[name])[:MOST])
+    return [name for name in shares if name in kept]
+
+
+def _draw_bars(panel: "Axes", values: Sequence[float], which: tuple[int, int], look: dict[str, Any]) -> None:
     """A bar for each feature, beside those of other rows; `which` row of how many this is."""
     number, count = which
     height = 0.8 / count
     places = np.arange(len(values)) + (number - (count - 1) / 2) * height
-    panel.barh(places, list(values.values()), height, **look)
+    panel.barh(places, values, height, **look)

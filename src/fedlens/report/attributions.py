@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fedlens.explanations.pair import Pair, Row
-from fedlens.report.canvas import BENIGN, MALICIOUS, plain
-from fedlens.report.words import percent
+from fedlens.report.canvas import BENIGN, MALICIOUS, plain, title_figure
+from fedlens.report.words import method_words, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,9 +52,9 @@ def attribution_grid(pair: Pair, place: int, classes: Sequence[str]) -> "Figure"
         for panel, method in zip(line[1:], methods, strict=True):
             _show_map(panel, row.maps[method], scales[method])
     for panel, name in zip(panels[0], ["input", *methods], strict=True):
-        panel.set_title(fill(plain(name.replace("-", " ")), 13), fontsize="small")
+        panel.set_title(plain(fill(method_words(name), 13)), fontsize="small")
     said = f"{sample_words(pair, place, classes)}. Red counts for the class, blue against it"
-    figure.suptitle(said, fontsize="medium")
+    title_figure(figure, said)
     return figure
 
 

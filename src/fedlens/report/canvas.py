@@ -98,6 +98,11 @@ def plain(words: str) -> str:
     return words.replace("$", r"\$")
 
 
+def title_figure(figure: "Figure", words: str) -> None:
+    """Put `words` above all panels, in as many lines as the figure's width asks for."""
+    figure.suptitle(fill(words, max(24, int(11 * figure.get_figwidth()))), fontsize="medium")
+
+
 def attacked_rounds(run: Run) -> list[int]:
     """The rounds in which the malicious client attacked."""
     return [record["round"] for record in run.records if guilty_client(run.experiment, record) is not None]

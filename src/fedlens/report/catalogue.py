@@ -17,12 +17,13 @@ from fedlens.parts import known, name_of, resolve
 from fedlens.presets import presets
 
 TITLES = {
-    "attack": "Attacks",
-    "checks": "Server-side checks",
-    "aggregation": "Aggregation rules",
-    "data": "Data sets",
-    "partition": "Partitioners",
-    "model": "Models",
+    "attack": "Attacks: -o attack=NAME",
+    "checks": "Server-side checks: -o checks=NAME",
+    "aggregation": "Aggregation rules: -o aggregation=NAME",
+    "data": "Data sets: -o data=NAME",
+    "partition": "Partitioners: -o partition=NAME",
+    "model": "Models: -o model=NAME",
+    "method": "Methods of explanation: fedlens explain RUN --methods NAME,NAME:OPTION=VALUE",
 }
 
 
@@ -85,7 +86,7 @@ def attributes(config: type[Config]) -> dict[str, str]:
 
 def _parts(kind: str) -> Table:
     """A kind's parts, with the first line of their documentation and their options."""
-    table = Table(title=f"{TITLES[kind]}: -o {kind}=NAME", title_justify="left", box=box.SIMPLE_HEAD)
+    table = Table(title=TITLES[kind], title_justify="left", box=box.SIMPLE_HEAD)
     for column in ("name", "what it is", "options and defaults"):
         table.add_column(column, overflow="fold")
     if kind == "attack":

@@ -4,11 +4,14 @@ from collections.abc import Iterator, Mapping
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
+from rich.markup import escape
 from rich.table import Table
 
+from fedlens.explanations.similarity import NAMES
 from fedlens.explanations.study import ALL, OTHERS, TARGETS, WANTED
-from fedlens.report.canvas import BENIGN, MALICIOUS, grid, legend_below
+from fedlens.report.canvas import BENIGN, MALICIOUS, grid, legend_below, plain
 from fedlens.report.likeness import interval_words
+from fedlens.report.words import method_words
 from fedlens.statistics import Interval
 
 if TYPE_CHECKING:
@@ -37,7 +40,7 @@ def contrast_tables(study: "pd.DataFrame") -> Iterator[Table]:
             table.add_column(name, justify="left" if name == "method" else "right")
         for row in rows.to_dict("records"):
             means = [_number(row[name]) for name in _PAIRS if name != "difference"]
-            table.add_row(row["method"], *means, interval_words(interval(row, "difference")), _p(row["p"]))
+            table.add_row(escape(row["method"]), *means, interval_words(interval(row, "difference")), _p(row["p"]))
         yield table
 
 
@@ -87,28 +90,28 @@ def contrast_figure(study: "pd.DataFrame") -> "Figure":
                     panel.plot([found.low, found.high], [place + off] * 2, color=colour, marker="|", linewidth=1.6)
         panel.set_title(words.replace(", ", ",\n"), fontsize="medium")
         panel.set_xlabel("similarity, mean of all measures")
-    panels[0].set_yticks(range(len(methods)), [method.replace("-", " ") for method in methods], fontsize="small")
+        panel.locator_params(axis="x", nbins=6)
+    panels[0].set_yticks(range(len(methods)), [plain(method_words(method)) for method in methods], fontsize="small")
     panels[0].set_ylim(len(methods) - 0.5, -0.5)
     legend_below(figure, panels[:1])
     return figure
 
 
 def alarm_table(areas: "pd.DataFrame", own: bool) -> Table:
-    """The detector's area under the ROC curve: a row for each method, a column for each measure."""
+    """The detector's area under the ROC curve, a mean over seeds: a row for each method, a column for each measure."""
     where = "the server's own samples" if own else "test samples, in place of the server's own"
     table = Table(title=f"Detector: do maps of {where} change more in attacked rounds? ROC AUC", title_justify="left")
     measures = list(dict.fromkeys(areas["measure"]))
     table.add_column("method")
     for measure in measures:
-        table.add_column(measure, justify="right")
+        table.add_column(NAMES.get(measure, measure), justify="right")
     for method, rows in areas.groupby("method", sort=False):
         by_measure = {row["measure"]: row for row in rows.to_dict("records")}
-        table.add_row(str(method), *(_auc(by_measure.get(measure)) for measure in measures))
+        table.add_row(escape(str(method)), *(_auc(by_measure.get(measure)) for measure in measures))
     return table
 
 
 def _auc(row: Mapping[Any, Any] | None) -> str:
-    if row is None or (area := _known(row["auc"])) is None:
+    if row is None or (mean := _known(row["mean"])) is None:
         return "–"
-    low, high = _known(row["low"]), _known(row["high"])
-    return interval_words(Interval(area, low, high))
+    return interval_words(Interval(mean, _known(row["low"]), _known(row["high"])))

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from rich.markup import escape
 from rich.table import Table
 
 from fedlens.explanations.pair import MODELS, PREDICTED, TARGET, Pair
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def said_table(pair: Pair, classes: Sequence[str], target: Collection[int], count: int) -> Table:
     """What both models say of the first `count` samples, of which some are the attacker's `target`."""
     table = Table(title="What the models say", title_justify="left")
-    for name in ("test sample", "class", *(f"{model} model says" for model in MODELS), f"as {classes[pair.wanted]}"):
+    for name in ("test sample", "class", *(f"{model} model says" for model in MODELS), "wanted by the attack"):
         table.add_column(name)
     for place, index in enumerate(pair.indices[:count]):
         said, wanted = [], []
@@ -25,9 +26,10 @@ def said_table(pair: Pair, classes: Sequence[str], target: Collection[int], coun
             found = pair.found[model, TARGET]
             probabilities, predicted = found.probabilities[place], int(found.predicted[place])
             said.append(f"{classes[predicted]}, {percent(float(probabilities[predicted]))}")
-            wanted.append(percent(float(probabilities[pair.wanted])))
-        name = f"{index} (target)" if index in target else str(index)
-        table.add_row(name, classes[int(pair.samples.y[place])], *said, ", ".join(wanted))
+            wanted.append(percent(float(probabilities[pair.wanted[place]])))
+        number = f"{index} (target)" if index in target else str(index)
+        words = (classes[int(pair.samples.y[place])], *said, f"{classes[pair.wanted[place]]}: {', then '.join(wanted)}")
+        table.add_row(number, *map(escape, words))
     return table
 
 
@@ -53,7 +55,7 @@ def _table(rows: "pd.DataFrame", title: str) -> Table:
         table.add_column(NAMES[measure], justify="right")
     for method, of_method in rows.groupby("method", sort=False):
         values = (of_method[of_method["measure"] == measure]["value"] for measure in measures)
-        table.add_row(str(method), *(f"{value.mean():.2f}" for value in values))
+        table.add_row(escape(str(method)), *(f"{value.mean():.2f}" for value in values))
     return table
 
 

@@ -1,10 +1,14 @@
 """A run in words: its head line, its verdict, the names of its parts."""
 
+import re
+
 from fedlens.experiment import Experiment
 from fedlens.parts import name_of
 from fedlens.runs.load import Run
 from fedlens.runs.records import Record, confidence
 from fedlens.runs.window import FADED, attack_window, lifespan, split
+
+_GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "epsilon": "ε"}
 
 
 def percent(share: float) -> str:
@@ -20,6 +24,15 @@ def signed(points: float) -> str:
 def attack_name(experiment: Experiment) -> str:
     """The attack's name, as YAML has it."""
     return "none" if experiment.attack is None else name_of("attack", experiment.attack)
+
+
+def method_words(method: str) -> str:
+    """The name of a method of explanation, as figures show it: ``LRP α1 β0`` for ``lrp-alpha1-beta0``."""
+    name, *options = re.split(r":(?=\w+=)", method)
+    words = name.split("-")
+    if words[0] == "lrp":
+        words = ["LRP", *(re.sub("^(alpha|beta|gamma|epsilon)", lambda found: _GREEK[found[0]], w) for w in words[1:])]
+    return " ".join([*words, *options])
 
 
 def headline(experiment: Experiment) -> str:

@@ -58,7 +58,7 @@ def _explained(run: Run, data_dir: Path | None) -> "Iterator[tuple[str, Figure]]
         return
     test, target = one.setting.dataset.test, run.target["index"]
     indices = [target[0], *chosen(["random:1"], target, len(test), one.setting.root.at("explain"))]
-    samples, wanted = test.take(torch.tensor(indices)), run.target["target"][0]
+    samples, wanted = test.take(torch.tensor(indices)), run.target["target"][:1] * 2
     models = one.subject(None).models
     pair = compare_pair(models, samples, indices, wanted=wanted, methods=parse_methods("all"), progress=lambda _: None)
     for place, which in enumerate(("target", "other")):
