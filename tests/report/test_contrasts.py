@@ -90,8 +90,8 @@ def test_an_interval_of_a_row() -> None:
 def test_answers_in_words() -> None:
     answers = list(contrast_words(study()))
     assert answers[0] == (
-        "Can a defender tell from samples of nobody's, reasons for the class predicted? Can tell: two benign models "
-        "are more alike than an attacked and a benign one by 0.10 [0.05, 0.15] (p = 0.031, 6 seeds)."
+        "Can a defender tell from samples of nobody's, reasons for the class predicted? Can tell: the similarity of "
+        "two benign models less that of an attacked and a benign one is 0.10 [0.05, 0.15] (p = 0.031, 6 seeds)."
     )
     assert len(answers) == 3
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedlens.cli.shared import mapping, out
+from fedlens.cli.shared import make_folder, mapping, out
 from fedlens.errors import ExplanationError
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def contrast_runs(
     subjects, beside = [one.subject(round_) for one in gathered], others(gathered, words)
     if not len(beside):
         raise ExplanationError("--sample: several runs are compared on samples that are no attacker's; add random:100")
+    make_folder(folder)
     with mapping(work(subjects, beside, methods)) as progress:
         found = study(subjects, beside, methods, progress)
     for table in contrast_tables(found):
@@ -41,7 +42,6 @@ def contrast_runs(
     for sentence in contrast_words(found):
         out.print(sentence, markup=False, soft_wrap=True)
     with writing(folder, "choose another --out"):
-        folder.mkdir(parents=True, exist_ok=True)
         found.to_csv(folder / "contrast.csv", index=False)
     out.print(f"Numbers: {folder / 'contrast.csv'}", markup=False, soft_wrap=True)
     for ending in ("png", "svg"):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedlens.cli.shared import DataDir, Device, mapping, out
+from fedlens.cli.shared import DataDir, Device, make_folder, mapping, out
 from fedlens.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def explain_run(
     indices = chosen(words, target, len(test), setting.root.at("explain"))
     wants = dict(zip(target, run.target["target"], strict=True))
     samples, wanted = test.take(torch.tensor(indices)), [wants.get(i, run.target["target"][0]) for i in indices]
+    make_folder(folder)
     with mapping(4 * len(methods) * len(indices)) as progress:
         pair = compare_pair(models, samples, indices, wanted=wanted, methods=methods, progress=progress)
     out.print(said_table(pair, setting.dataset.classes, target, PICTURED))
@@ -114,7 +115,6 @@ def _save(pair: "Pair", setting: "Setting", folder: Path) -> None:
     from fedlens.runs.files import write_atomically, writing
 
     with writing(folder, "choose another --out"):
-        folder.mkdir(parents=True, exist_ok=True)
         pair.likeness().to_csv(folder / "likeness.csv", index=False)
         maps = {
             f"{model}/{explained}/{method}": values.contiguous().cpu()

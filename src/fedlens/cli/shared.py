@@ -48,6 +48,18 @@ def mapping(total: int) -> Iterator["Progress"]:
         yield lambda count: bar.advance(task, count)
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder for results before there are any to lose.
+
+    Raises:
+        RunError: it cannot be made.
+    """
+    from fedlens.runs.files import writing
+
+    with writing(folder, "choose another --out"):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
 def print_flags(result: "Run") -> None:
     """Print the reasons to doubt a run."""
     for flag in result.flags:

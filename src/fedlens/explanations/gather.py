@@ -70,7 +70,10 @@ def gather(runs: Sequence[Run], device: str, data_dir: Path | None) -> list[Gath
             raise RunError(
                 f"{run.path}: differs from {runs[0].path} in more than seed and target: {'; '.join(different)}"
             )
-    return [Gathered(run, find_twin_of(run), prepare(run.experiment, device=device, data_dir=data_dir)) for run in runs]
+    twins = [find_twin_of(run) for run in runs]
+    dataset = runs[0].experiment.data.load(data_dir)
+    settings = [prepare(run.experiment, device, dataset=dataset) for run in runs]
+    return [Gathered(*one) for one in zip(runs, twins, settings, strict=True)]
 
 
 def _common(run: Run) -> dict[str, object]:

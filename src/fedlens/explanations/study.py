@@ -13,7 +13,7 @@ Similarities by several methods and measures are also averaged into one, named `
 each question and not as many as there are methods. Measures are averaged into ``all`` for each method, too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from fedlens.explanations.contrast import contrast
 from fedlens.explanations.maps import Progress, maps_of
 from fedlens.explanations.method import Method
-from fedlens.explanations.similarity import measures_for
+from fedlens.explanations.similarity import Measure, measures_for
 from fedlens.statistics import Interval
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _of_others(
     def both(models: _Models, method: str) -> tuple[Tensor, Tensor]:
         return maps[models[:2]][method], maps[models[2:]][method]
 
-    return _likeness(len(subjects), methods, measures_for(tuple(others.shape[1:])), both)
+    return _likeness(len(subjects), methods, measures_for(tuple(others.shape[1:])), both, symmetric=True)
 
 
 def _of_targets(
@@ -147,17 +147,35 @@ def _of_targets(
         own = slice(bounds[models[1]], bounds[models[1] + 1])
         return maps[models[:2]][method][own], maps[models[2:]][method][own]
 
-    return _likeness(len(subjects), methods, measures_for(tuple(inputs.shape[1:])), both)
+    return _likeness(len(subjects), methods, measures_for(tuple(inputs.shape[1:])), both, symmetric=False)
 
 
-def _likeness(seeds: int, methods: Mapping[str, Method], measures: Mapping[str, Any], both: Any) -> Likeness:
-    """Mean similarities of every two models by every method and measure; `both` gives two models' maps."""
+def _likeness(
+    seeds: int,
+    methods: Mapping[str, Method],
+    measures: Mapping[str, Measure],
+    both: Callable[[_Models, str], tuple[Tensor, Tensor]],
+    *,
+    symmetric: bool,
+) -> Likeness:
+    """Mean similarities of every two models by every method and measure.
+
+    Args:
+        seeds: how many there are.
+        methods: by name.
+        measures: by name.
+        both: gives two models' maps by a method.
+        symmetric: whether these are of the same samples in either order.
+    """
     found = {key: np.ones((2, seeds, 2, seeds)) for key in product(methods, measures)}
     for models in product((0, 1), range(seeds), (0, 1), range(seeds)):
-        if models[:2] == models[2:]:
+        first, second = models[:2], models[2:]
+        if first == second or (symmetric and first > second):
             continue
         for method in methods:
-            first, second = both(models, method)
+            maps = both(models, method)
             for measure, function in measures.items():
-                found[method, measure][models] = function(first, second).mean().item()
+                found[method, measure][models] = likeness = function(*maps).mean().item()
+                if symmetric:
+                    found[method, measure][second + first] = likeness
     return found

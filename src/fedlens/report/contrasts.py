@@ -69,8 +69,8 @@ def contrast_words(study: "pd.DataFrame") -> Iterator[str]:
         (row,) = study[(study["question"] == question) & (study["method"] == ALL)].to_dict("records")
         difference = interval_words(interval(row, "difference"))
         yield (
-            f"Can a defender tell from {words}? {row['verdict'].capitalize()}: two benign models are more alike than "
-            f"an attacked and a benign one by {difference} (p = {_p(row['p'])}, {row['seeds']} seeds)."
+            f"Can a defender tell from {words}? {row['verdict'].capitalize()}: the similarity of two benign models "
+            f"less that of an attacked and a benign one is {difference} (p = {_p(row['p'])}, {row['seeds']} seeds)."
         )
 
 
