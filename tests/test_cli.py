@@ -146,7 +146,15 @@ def test_partition_prints_class_counts(capsys: pytest.CaptureFixture[str]) -> No
     assert all(row[1] == sum(row[2:]) for row in clients)
 
 
+def test_a_run_is_tracked_where_asked_to(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("tensorboard")
+    code, _, err = call(capsys, "run", "small.yaml", "--engine", "serial", "--track", "tensorboard:events")
+    assert (code, err) == (0, "")
+    assert list(Path("events/small").glob("events.out.*"))
+
+
 MISTAKES = {
+    "an unknown tracker": (["--track", "wandb"], "--track wandb: expected mlflow, mlflow:URI or tensorboard:DIR"),
     "a misspelt option": (["-o", "attack.bost=5"], "attack.bost: unknown option; did you mean attack.boost?"),
     "a misspelt section": (["-o", "atack.boost=5"], "did you mean attack?"),
     "a symbol of the paper": (["-o", "K=5"], "called clients here"),

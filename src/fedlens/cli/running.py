@@ -27,6 +27,12 @@ def run(  # noqa: PLR0917 - typer passes them by name
     workers: Annotated[int | None, typer.Option(help="Worker processes; default one a core.")] = None,
     address: Address = None,
     mixed_cpus: MixedCpus = False,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHERE", help="Report the run there too: mlflow, mlflow:URI, tensorboard:DIR; may be repeated."
+        ),
+    ] = None,
     device: Device = "cpu",
     data_dir: DataDir = None,
 ) -> None:
@@ -35,6 +41,8 @@ def run(  # noqa: PLR0917 - typer passes them by name
     from fedlens.loading import load_experiment
     from fedlens.report.progress import Terminal
     from fedlens.runs import places
+    from fedlens.tracking.observer import Tracking
+    from fedlens.tracking.tracker import parse_tracker
 
     assignments = list(option or [])
     assignments += [f"seed={seed}"] if seed is not None else []
@@ -46,6 +54,8 @@ def run(  # noqa: PLR0917 - typer passes them by name
         raise ConfigError("what shall be run? Name a preset or a file; `fedlens list` shows the presets")
     experiment = load_experiment(source, assignments)
     path = places.resumable(experiment, out_dir) if resume else places.unused(experiment, out_dir)
+    tracking = Tracking(Terminal(out), [(word, parse_tracker(word)) for word in track or []], path.name)
+    shown: list[Path] = []
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         result = simulation.run(
@@ -59,8 +69,10 @@ def run(  # noqa: PLR0917 - typer passes them by name
             data_dir=data_dir,
             address=address,
             mixed_cpus=mixed_cpus,
-            observer=Terminal(out),
+            observer=tracking,
         )
+        _print_result(result)
+        shown = sorted(path.glob("*.png"))
     except KeyboardInterrupt:
         means = f" --device {device}" if device != "cpu" else ""
         means += f" --data-dir {data_dir}" if data_dir else ""
@@ -68,7 +80,8 @@ def run(  # noqa: PLR0917 - typer passes them by name
         kept = kept if (path / "experiment.yaml").exists() else "nothing had been recorded yet"
         err.print(f"Interrupted; {kept}", markup=False, soft_wrap=True)
         raise SystemExit(130) from None
-    _print_result(result)
+    finally:
+        tracking.finish(shown)
     _print_suggestions(result)
 
 

@@ -1,0 +1,42 @@
+"""Runs as TensorBoard's event files: a scalar for each curve, the options as text, figures as images."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from matplotlib.image import imread
+from torch.utils.tensorboard import SummaryWriter
+
+from fedlens.runs.flat import Value, shown
+
+
+class TensorboardTracker:
+    """A `Tracker` that writes into a folder of its own below `folder`, named as the run."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writer: SummaryWriter | None = None
+
+    def begin(self, name: str, options: Mapping[str, Value]) -> None:
+        """See `Tracker`."""
+        self._writer = SummaryWriter(str(self._folder / name))
+        rows = [f"| {option} | {shown(value).replace('|', '∣')} |" for option, value in options.items()]
+        table = "\n".join(["| option | value |", "|---|---|", *rows])
+        self._writer.add_text("experiment", table)
+
+    def round(self, number: int, metrics: Mapping[str, float]) -> None:
+        """See `Tracker`."""
+        assert self._writer is not None
+        for name, value in metrics.items():
+            self._writer.add_scalar(name, value, number)
+        self._writer.flush()
+
+    def finish(self, files: list[Path]) -> None:
+        """See `Tracker`."""
+        if self._writer is None:  # there was no round left to play
+            return
+        for file in files:
+            if file.suffix == ".png":
+                pixels = np.asarray(imread(file))[..., :3]
+                self._writer.add_image(f"figures/{file.stem}", pixels, dataformats="HWC")
+        self._writer.close()
