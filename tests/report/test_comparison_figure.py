@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
+from fedlens.report.canvas import grid, legend_below
 from fedlens.report.comparison import compare
 from fedlens.report.comparison_figure import TWIN, comparison_figure, look
 from fedlens.report.figures import save_figure
@@ -135,3 +136,13 @@ def test_many_long_names_and_dollars_can_be_written(tmp_path: Path) -> None:
     for ending in ("png", "pdf"):
         assert save_figure(figure, tmp_path / f"figure.{ending}").stat().st_size > 1000
     assert "(cost=$5, price=$6)" in save_figure(figure, tmp_path / "figure.svg").read_text()
+
+
+@pytest.mark.parametrize("lengths", [(35, 34, 54, 29), (10, 10, 60, 10, 10), (80, 5), (20, 20, 20, 20, 20, 20, 20)])
+def test_the_legend_is_not_wider_than_the_figure(lengths: tuple[int, ...]) -> None:
+    figure, panels = grid(1, 2, (4.8, 3.0))
+    for place, length in enumerate(lengths):
+        panels[0].plot([0, 1], label=f"{place} " + "n" * (length - 2))
+    legend_below(figure, panels)
+    figure.canvas.draw()
+    assert figure.legends[0].get_window_extent().width <= figure.bbox.width

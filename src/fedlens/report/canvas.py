@@ -5,6 +5,7 @@ The malicious client is vermilion everywhere.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from textwrap import fill
 from typing import TYPE_CHECKING, Literal
 
@@ -144,6 +145,7 @@ def legend_below(figure: "Figure", panels: Iterable["Axes"]) -> None:
 
 def _fits(labels: list[str], columns: int, width: float) -> bool:
     """Whether so many columns of `labels` are narrower than `width` inches, as far as can be told by their letters."""
-    rows = -(-len(labels) // columns)
-    longest = [max(map(len, labels[start : start + rows])) for start in range(0, len(labels), rows)]
-    return sum(0.6 + 0.072 * length for length in longest) <= width
+    each, more = divmod(len(labels), columns)  # matplotlib gives the first columns one more
+    starts = [column * each + min(column, more) for column in range(columns + 1)]
+    longest = [max(map(len, labels[start:stop]), default=0) for start, stop in pairwise(starts)]
+    return sum(0.6 + 0.075 * length for length in longest) <= width
