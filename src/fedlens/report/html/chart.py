@@ -53,6 +53,7 @@ class Chart:
         panels: the plots.
         slider: the column of which one value at a time is shown, if there is one.
         toggled: whether the page's checkboxes show and hide its lines.
+        narrow: whether it may stand beside another one.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Chart:
     panels: Sequence[Panel]
     slider: str | None = None
     toggled: bool = False
+    narrow: bool = False
 
     def steps(self) -> list[Any]:
         """The values that the slider goes through."""

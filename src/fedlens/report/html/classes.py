@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fedlens.report.canvas import BENIGN, MALICIOUS
-from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, lettered
+from fedlens.report.html.chart import Chart, Panel, Trace, lettered
 from fedlens.report.words import percent
 from fedlens.runs.load import Run
 
@@ -86,17 +86,17 @@ def _matrix(name: str, matrix: Tensor, classes: tuple[str, ...]) -> Panel:
         "x": labels,
         "y": labels,
         "z": [[round(share, 4) for share in row] for row in shares.tolist()],
-        "customdata": matrix.tolist(),
+        "text": matrix.tolist(),
         "colorscale": "page",
         "zmin": 0,
         "zmax": 1,
         "showscale": False,
-        "hovertemplate": "%{y} taken for %{x}: %{customdata} (%{z:.1%})<extra></extra>",
+        "hovertemplate": "%{y} taken for %{x}: %{text} (%{z:.1%})<extra></extra>",
         "xgap": 1,
         "ygap": 1,
     }
     if len(classes) <= TEXTS:
-        trace |= {"texttemplate": "%{customdata}", "textfont": {"size": 10}}
+        trace |= {"texttemplate": "%{text}", "textfont": {"size": 10}}
     layout = {
         "xaxis": {"title": {"text": "taken for"}, "type": "category", "showgrid": False, "tickangle": -45},
         "yaxis": {"title": {"text": "true class"}, "type": "category", "autorange": "reversed", "showgrid": False},

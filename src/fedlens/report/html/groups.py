@@ -37,7 +37,9 @@ def option_chart(comparison: Comparison, metric: str) -> Chart:
         columns[field] = [_cell(group.values[place]) for group in comparison.groups]
     columns["runs"] = [group.metrics[metric].runs for group in comparison.groups]
     for prefix, found in _numbers(comparison.groups, metric).items():
-        columns |= {f"{prefix}{name}": list(values) for name, values in zip(("mean", "low", "high"), found, strict=True)}
+        columns |= {
+            f"{prefix}{name}": list(values) for name, values in zip(("mean", "low", "high"), found, strict=True)
+        }
     place = along(comparison)
     panel = _dots(comparison, metric) if place is None else _axis(comparison, metric, place)
     caption = f"{comparison.at}; mean and 95 % interval over seeds and targets. Grey: benign twins."
@@ -76,7 +78,6 @@ def _dots(comparison: Comparison, metric: str) -> Panel:
     layout = {
         "xaxis": {"title": {"text": TITLES.get(metric, metric)}, **_fraction(metric)},
         "yaxis": {"type": "category", "autorange": "reversed", "wide": True},
-        "showlegend": False,
         "hovermode": "closest",
     }
     return Panel(_said(comparison, metric), traces, layout, height=110 + 30 * len(groups))
@@ -100,7 +101,7 @@ def _axis(comparison: Comparison, metric: str, place: int) -> Panel:
                 "x": x,
                 "y": list(map(plain, mean)),
                 "error_y": _bars(mean, low, high),
-                "name": lettered(", ".join(words) or "runs"),
+                "name": ", ".join(words) or "runs",
                 "mode": "lines+markers",
                 "line": {"color": style.colour, "dash": style.dash},
                 "marker": {"symbol": style.symbol, "color": style.colour, "size": 9},
@@ -110,16 +111,15 @@ def _axis(comparison: Comparison, metric: str, place: int) -> Panel:
         if (twins := _numbers(groups, metric).get("control_")) is not None:
             look_ = {"color": GREY, "dash": TWIN, "width": 1}
             traces.append({"x": x, "y": list(map(plain, twins[0])), "mode": "lines", "line": look_})
-            traces[-1] |= {"name": "benign twins", "showlegend": number_ == 0, "hoverinfo": "skip"}
+            traces[-1] |= {"name": "benign twins", "hoverinfo": "skip"}
     numbers = [float(group.values[place] or 0) for group in comparison.groups if group.values[place] is not None]
     far = min(numbers) > 0 and max(numbers) > WIDE * min(numbers)
     layout = {
         "xaxis": {"title": {"text": lettered(comparison.by[place])}, **({"type": "log"} if far else {})},
         "yaxis": {"title": {"text": TITLES.get(metric, metric)}, **_fraction(metric)},
         "hovermode": "closest",
-        "showlegend": True,
     }
-    return Panel(_said(comparison, metric), traces, layout, height=360 + 11 * len(lines))
+    return Panel(_said(comparison, metric), traces, layout, height=360)
 
 
 def curves_chart(comparison: Comparison, metric: str) -> Chart:
@@ -137,7 +137,7 @@ def curves_chart(comparison: Comparison, metric: str) -> Chart:
             {
                 "from": {"x": "round", "y": "mean"},
                 "where": {"group": group.label},
-                "name": lettered(group.label),
+                "name": group.label,
                 "meta": {"toggle": place, "twin": False},
                 "mode": "lines+markers",
                 "line": {"color": style.colour, "dash": style.dash},
@@ -149,7 +149,6 @@ def curves_chart(comparison: Comparison, metric: str) -> Chart:
     layout = {
         "xaxis": rounds_axis(first, last),
         "yaxis": {"title": {"text": TITLES.get(metric, metric)}, **_fraction(metric)},
-        "showlegend": False,
         "hovermode": "closest",
     }
     words = f"{TITLES.get(metric, metric)} round by round, a line for each of {len(comparison.groups)} groups of runs."

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from fedlens.report.canvas import attacked_rounds
-from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, columns_of, lettered, rounds_axis, shading
+from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, columns_of, rounds_axis, shading
 from fedlens.report.html.looks import TWIN, look
 from fedlens.report.metrics import STYLES
 from fedlens.report.words import percent
@@ -32,7 +32,9 @@ def metrics_chart(run: Run) -> Chart:
         if any(f"{prefix}{name}" in columns for name in STYLES)
     ]
     caption = "Accuracies are over the whole test set; confidences are the global model's in the attacker's samples."
-    return Chart("metrics", "Round by round", f"{caption} {_attack_words(run)}".strip(), columns, panels)
+    return Chart(
+        "metrics", "Metrics of interest, round by round", f"{caption} {_attack_words(run)}".strip(), columns, panels
+    )
 
 
 def _side(run: Run, columns: dict[str, list[float]], prefix: str, title: str) -> Panel:
@@ -76,11 +78,7 @@ def _attack_words(run: Run) -> str:
 
 def several_charts(runs: Sequence[Run], names: Sequence[str]) -> list[Chart]:
     """A chart a metric with a line a run; `names` are the runs', in the page."""
-    return [
-        chart
-        for metric, title in CURVES.items()
-        if (chart := _several(runs, names, metric, title)) is not None
-    ]
+    return [chart for metric, title in CURVES.items() if (chart := _several(runs, names, metric, title)) is not None]
 
 
 def _several(runs: Sequence[Run], names: Sequence[str], metric: str, title: str) -> Chart | None:
@@ -100,7 +98,7 @@ def _several(runs: Sequence[Run], names: Sequence[str], metric: str, title: str)
     first, last = (limit(record["round"] for run in runs for record in run.records) for limit in (min, max))
     said = [f"{name} {_last(run.rounds[metric].tolist())}" for run, name in zip(runs, names, strict=True)]
     words = f"{title}, a line a run. At the end: {'; '.join(said)}."
-    layout = {"xaxis": rounds_axis(first, last), "yaxis": {"range": SHARE}, "showlegend": False, "hovermode": "closest"}
+    layout = {"xaxis": rounds_axis(first, last), "yaxis": {"range": SHARE}, "hovermode": "closest"}
     if not any(value is not None for value in columns[f"control_{metric}"]):
         del columns[f"control_{metric}"]
     return Chart(metric.replace("_", "-"), title, "", columns, [Panel(words, traces, layout)], toggled=True)
@@ -113,7 +111,7 @@ def _line(place: int, name: str, column: str) -> Trace:
     trace: Trace = {
         "from": {"x": "round", "y": column},
         "where": {"run": name},
-        "name": lettered(f"{name}, benign twin" if twin else name),
+        "name": f"{name}, benign twin" if twin else name,
         "meta": {"toggle": place, "twin": twin},
         "hovertemplate": "%{fullData.name}<br>round %{x}: %{y:.4f}<extra></extra>",
     }

@@ -88,5 +88,3 @@ def numbers(run: Run) -> list[Number]:
 
 def _listed(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-
-

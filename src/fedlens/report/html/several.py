@@ -1,10 +1,11 @@
 """The page of several runs, compared."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from fedlens.report.canvas import run_name
-from fedlens.report.html import opening
+from fedlens.report.html import again, opening
 from fedlens.report.html.looks import look
 from fedlens.report.html.metrics import several_charts
 from fedlens.report.html.suspicions import performance_of
@@ -12,6 +13,11 @@ from fedlens.report.words import attack_name, percent, signed
 from fedlens.runs.flat import Value, flattened, shown
 from fedlens.runs.load import Run
 from fedlens.runs.records import confidence
+
+NAMELESS = re.compile(r"[^\w.+-]+")
+"""What the name of a file had better not have."""
+NAMED = 6
+"""So many options are named at the head."""
 
 
 def runs_page(runs: Sequence[Run]) -> dict[str, Any]:
@@ -25,6 +31,7 @@ def runs_page(runs: Sequence[Run]) -> dict[str, Any]:
         "lines": [(name, look(place)) for place, name in enumerate(names)],
         "twins": any(run.records[-1]["control"] for run in runs),
         "options": _options(runs),
+        "differ": _differ(runs),
         "names": names,
         "detection": [row for run, name in zip(runs, names, strict=True) for row in _detection(run, name)],
         "charts": charts,
@@ -57,6 +64,9 @@ def _row(run: Run, name: str) -> dict[str, Any]:
         "sentence": opening.sentence(run.experiment, opening.aim(run)),
         "outcome": opening.outcome(run),
         "flags": run.flags,
+        "yaml": again.experiment_yaml(run),
+        "command": again.command(run),
+        "file": f"{NAMELESS.sub('-', name)}.yaml",
     }
 
 
@@ -69,6 +79,13 @@ def _options(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
         return [values.get(name) for values in flat]
 
     return [(name, [shown(value) for value in of(name)]) for name in names if len(set(of(name))) > 1]
+
+
+def _differ(runs: Sequence[Run]) -> str:
+    """The options that all runs have and that differ, in words."""
+    flat = [flattened(run.experiment) for run in runs]
+    names = [name for name, _ in _options(runs) if all(name in values for values in flat)]
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def _detection(run: Run, name: str) -> list[dict[str, str]]:

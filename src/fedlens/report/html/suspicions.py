@@ -4,7 +4,7 @@ from typing import Any
 
 from fedlens.detection.performance import Performance, performance
 from fedlens.report.canvas import BENIGN, BLACK, MALICIOUS, attacked_rounds
-from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, lettered, rounds_axis
+from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, rounds_axis
 from fedlens.report.html.looks import look
 from fedlens.report.ranges import WIDE, ranges_of
 from fedlens.report.suspicions import WIDE as FAR
@@ -31,11 +31,13 @@ def distances_chart(run: Run) -> Chart:
     attacked, overlapping = len(attacked_rounds(run)), sum(columns["overlap"])
     words = f"The ranges overlap in {overlapping} of {attacked} rounds with an attack."
     traces = [
-        _span("benign", BENIGN, 9, "among benign updates"),
-        _span("malicious", MALICIOUS, 4, "malicious update to benign ones"),
+        _span("benign", BENIGN, 7, "among benign updates"),
+        _span("malicious", MALICIOUS, 3, "malicious update to benign ones"),
     ]
     traces = [trace for trace in traces if any(v is not None for v in columns[trace["from"]["y"][0]])]
-    axis = {"title": {"text": "L2 distance of two updates"}} | ({"type": "log"} if wide else {"rangemode": "tozero"})
+    axis = {"title": {"text": "L2 distance of two updates"}} | (
+        {"type": "log", "dtick": "D2"} if wide else {"rangemode": "tozero"}
+    )
     layout = {"xaxis": _axis(run), "yaxis": axis, "hovermode": "closest"}
     caption = (
         f"{words} Where they overlap, whoever compares updates by their distances sees nothing."
@@ -51,9 +53,9 @@ def _span(name: str, colour: str, width: int, label: str) -> Trace:
         "spans": True,
         "from": {"x": "round", "y": [f"{name}_least", f"{name}_greatest"]},
         "name": label,
-        "mode": "lines",
+        "mode": "lines+markers",
         "line": {"color": colour, "width": width},
-        "opacity": 0.85,
+        "marker": {"color": colour, "symbol": "line-ew-open", "size": 16, "line": {"width": 2}},
         "hovertemplate": "round %{x}: %{y:.4g}",
     }
 
@@ -79,9 +81,11 @@ def check_charts(run: Run) -> list[Chart]:
         wide = bool(usual > 0 and table["score"].abs().max() > FAR * usual and table["score"].min() > 0)
         axis = {"title": {"text": "score"}, **({"type": "log"} if wide else {})}
         layout = {"xaxis": _axis(run), "yaxis": axis, "hovermode": "closest"}
-        panel = Panel(f"Scores of the check {name}, a dot for each client and round. {caught_words(done)}", traces, layout)
+        panel = Panel(
+            f"Scores of the check {name}, a dot for each client and round. {caught_words(done)}", traces, layout
+        )
         caption = f"{caught_words(done)} The higher a score, the more suspicious the client."
-        charts.append(Chart(f"check-{place + 1}", f"Check “{name}”", caption, columns, [panel]))
+        charts.append(Chart(f"check-{place + 1}", f"Check “{name}”", caption, columns, [panel], narrow=True))
     return charts
 
 
@@ -136,7 +140,7 @@ def roc_chart(run: Run) -> Chart | None:
             {
                 "from": {"x": "false_positive_rate", "y": "recall", "text": "threshold"},
                 "where": {"check": name},
-                "name": lettered(f"{name} (AUC {done.roc_auc:.2f})"),
+                "name": f"{name} (AUC {done.roc_auc:.2f})",
                 "mode": "lines",
                 "line": {"color": style.colour, "dash": style.dash, "shape": "linear"},
                 "hovertemplate": "from score %{text:.4g} on: %{y:.0%} caught, %{x:.1%} falsely",
@@ -144,7 +148,7 @@ def roc_chart(run: Run) -> Chart | None:
         )
         marker = {"symbol": style.symbol, "color": style.colour, "size": 12}
         here = {"x": [done.false_positive_rate], "y": [done.recall], "mode": "markers", "marker": marker}
-        traces.append(here | {"name": lettered(f"{name}'s threshold"), "hovertemplate": "%{y:.0%} caught, %{x:.1%} falsely"})
+        traces.append(here | {"name": f"threshold of {name}", "hovertemplate": "%{y:.0%} caught, %{x:.1%} falsely"})
         said.append(f"{name} {done.roc_auc:.2f}")
     if not said:
         return None
@@ -154,8 +158,12 @@ def roc_chart(run: Run) -> Chart | None:
         "hovermode": "closest",
     }
     words = f"ROC curves. Area under them: {', '.join(said)}."
-    caption = "What each check could tell at any threshold, over all clients and rounds; the mark is its threshold here."
-    return Chart("roc", "How well the checks tell", caption, columns, [Panel(words, traces, layout, height=380)])
+    caption = (
+        "What each check could tell at any threshold, over all clients and rounds; the mark is its threshold here."
+    )
+    return Chart(
+        "roc", "How well the checks tell", caption, columns, [Panel(words, traces, layout, height=320)], narrow=True
+    )
 
 
 def noticed_words(run: Run) -> str:
@@ -166,12 +174,10 @@ def noticed_words(run: Run) -> str:
     caught = [f"{name} in {done.caught} of {done.guilty} rounds" for name, done in found.items() if done.caught]
     many = f"the server's {len(found)} checks" if len(found) > 1 else "the server's one check"
     if not caught:
-        return f"None of {many} flagged the malicious client."
-    which = f"{len(caught)} of {many}" if len(found) > 1 else "The server's one check"
+        return f"{'None of ' + many if len(found) > 1 else many.capitalize() + ' never'} flagged the malicious client."
+    which = f"{'All' if len(caught) == len(found) else len(caught)} of {many}" if len(found) > 1 else many.capitalize()
     return f"{which} flagged the malicious client: {', '.join(caught)}."
 
 
 def _axis(run: Run) -> dict[str, Any]:
     return rounds_axis(run.records[0]["round"], run.records[-1]["round"])
-
-

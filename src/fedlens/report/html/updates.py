@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fedlens.report.html.chart import Chart, Panel
 from fedlens.report.histograms import Histogram, Histograms, kept_histograms, window
+from fedlens.report.html.chart import Chart, Panel
 from fedlens.report.updates import BENIGN, MALICIOUS
 from fedlens.runs.load import Run
 
@@ -92,9 +92,13 @@ def _panel(side: str, colour: str, half: float, top: float, found: Sequence[Hist
     }
     layout = {
         "xaxis": {"title": {"text": "value of an entry"}, "range": [-half, half]},
-        "yaxis": {"title": {"text": "entries per bin"}, "type": "log", "range": [-0.2, log10(max(top, 1)) + 0.2]},
+        "yaxis": {
+            "title": {"text": "entries per bin"},
+            "type": "log",
+            "dtick": 1,
+            "range": [-0.2, log10(max(top, 1)) + 0.2],
+        },
         "bargap": 0,
-        "showlegend": False,
     }
     words = f"Histogram of the {side} client's update in a round; the update's norm is {spread} over the rounds."
     return Panel(words, [trace], layout, f"{side} client", 280)

@@ -52,6 +52,7 @@
     }
     if (drawn.colorscale === "page") drawn.colorscale = [[0, themes().paper], [1, themes().full]];
     if (drawn.error_x || drawn.error_y) (drawn.error_x ?? drawn.error_y).color = themes().ink;
+    drawn.name = lettered(drawn.name);
     return tinted(drawn);
   };
 
@@ -66,12 +67,11 @@
     const labelled = given.yaxis?.wide;
     if (labelled) delete given.yaxis.wide;
     const layout = {
-      width, height: plot.clientHeight, autosize: false, dragmode: false, showlegend: traces.length > 1,
+      width, height: plot.clientHeight, autosize: false, dragmode: false, showlegend: false,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: ink },
       margin: { l: 48, r: 12, t: 12, b: 40 },
       hoverlabel: { bgcolor: paper, font: { color: ink }, namelength: -1 },
-      legend: { orientation: "h", y: -0.22, yanchor: "top", x: 0, font: { size: 11 }, itemclick: "toggle" },
       ...given, xaxis: axis(given.xaxis), yaxis: axis(given.yaxis),
     };
     if (labelled) { // names of groups are long; on a narrow page they are cut
@@ -84,9 +84,58 @@
     return layout;
   };
 
+  // Traces of one name, in whichever panel, are shown and hidden together.
+  const names = [...new Set(Object.values(charts).flatMap((chart) => chart.panels.flatMap(
+    (panel) => panel.traces.map((trace) => trace.name))))];
+  const seriesOf = (trace) => names.indexOf(trace.name);
+
+  const signs = {
+    circle: "●", square: "■", diamond: "◆", "triangle-up": "▲", "triangle-down": "▼", cross: "✚", x: "✖", star: "★",
+    "circle-open": "○", "line-ns-open": "│", "line-ew-open": "━",
+  };
+  const dashes = { dash: "7 4", longdashdot: "10 3 2 3", dashdot: "6 3 2 3", dot: "2 3" };
+  const sample = (trace) => {
+    const colour = trace.marker?.color ?? trace.line?.color;
+    const part = (name, attributes, text) => {
+      const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+      for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+      if (text) made.textContent = text;
+      return made;
+    };
+    const picture = part("svg", { width: 34, height: 16, "aria-hidden": "true", "data-colour": colour });
+    if (trace.mode?.includes("lines")) {
+      const dash = dashes[trace.line?.dash] ?? "none";
+      picture.append(part("line", {
+        x1: 1, x2: 33, y1: 8, y2: 8, stroke: "currentColor", "stroke-width": 2.5, "stroke-dasharray": dash,
+      }));
+    }
+    if (trace.type === "bar" || trace.mode?.includes("markers")) {
+      const sign = signs[trace.marker?.symbol ?? (trace.type === "bar" ? "square" : "circle")] ?? "●";
+      picture.append(part("text", { x: 17, y: 13, "text-anchor": "middle", "font-size": 14, fill: "currentColor" }, sign));
+    }
+    return picture;
+  };
+  const addLegend = (figure) => {
+    const chart = charts[figure.dataset.chart];
+    const place = figure.querySelector(".legend");
+    const every = chart.panels.flatMap((panel) => panel.traces).filter((trace) => trace.name && trace.type !== "heatmap");
+    const different = every.filter((trace, index) => every.findIndex((other) => other.name === trace.name) === index);
+    if (!place || different.length < 2) return;
+    for (const trace of different) {
+      const label = document.createElement("label");
+      const box = document.createElement("input");
+      Object.assign(box, { type: "checkbox", checked: true });
+      box.dataset.series = seriesOf(trace);
+      box.addEventListener("change", () => draw(figure));
+      label.append(box, sample(trace), ` ${trace.name}`);
+      place.append(label);
+    }
+  };
+
   const shown = { hidden: new Set(), twins: true };
-  const visible = (trace) => {
+  const visible = (trace, figure) => {
     const toggle = trace.meta?.toggle;
+    if (figure.querySelector(`.legend input[data-series="${seriesOf(trace)}"]`)?.checked === false) return false;
     return toggle === undefined || (!shown.hidden.has(toggle) && (shown.twins || !trace.meta.twin));
   };
 
@@ -96,12 +145,13 @@
     const step = chart.slider ? chart.steps[slider ? Number(slider.value) : 0] : null;
     for (const plot of figure.querySelectorAll(".plot")) {
       const panel = chart.panels[Number(plot.dataset.panel)];
-      const traces = panel.traces.map((trace) => ({ ...resolved(chart, trace, step), visible: visible(trace) }));
+      const traces = panel.traces.map((trace) => ({ ...resolved(chart, trace, step), visible: visible(trace, figure) }));
       Plotly.react(plot, traces, layoutOf(panel, plot, traces), { displayModeBar: false, responsive: false });
     }
   };
   const figures = [...document.querySelectorAll("figure[data-chart]")];
   const drawAll = () => figures.forEach(draw);
+  figures.forEach(addLegend);
 
   for (const figure of figures) {
     const slider = figure.querySelector("input[type=range]");
