@@ -37,11 +37,10 @@ def option_chart(comparison: Comparison, metric: str) -> Chart:
         columns[field] = [_cell(group.values[place]) for group in comparison.groups]
     columns["runs"] = [group.metrics[metric].runs for group in comparison.groups]
     for prefix, found in _numbers(comparison.groups, metric).items():
-        columns |= {
-            f"{prefix}{name}": list(values) for name, values in zip(("mean", "low", "high"), found, strict=True)
-        }
-    place = along(comparison)
-    panel = _dots(comparison, metric) if place is None else _axis(comparison, metric, place)
+        for name, values in zip(("mean", "low", "high"), found, strict=True):
+            columns[f"{prefix}{name}"] = list(values)
+    axis = along(comparison)
+    panel = _dots(comparison, metric) if axis is None else _axis(comparison, metric, axis)
     caption = f"{comparison.at}; mean and 95 % interval over seeds and targets. Grey: benign twins."
     return Chart(f"{metric}-by-option", f"{TITLES.get(metric, metric)} by option", caption, columns, [panel])
 

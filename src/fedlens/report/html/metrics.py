@@ -32,9 +32,8 @@ def metrics_chart(run: Run) -> Chart:
         if any(f"{prefix}{name}" in columns for name in STYLES)
     ]
     caption = "Accuracies are over the whole test set; confidences are the global model's in the attacker's samples."
-    return Chart(
-        "metrics", "Metrics of interest, round by round", f"{caption} {_attack_words(run)}".strip(), columns, panels
-    )
+    caption = f"{caption} {_attack_words(run)}".strip()
+    return Chart("metrics", "Metrics of interest, round by round", caption, columns, panels)
 
 
 def _side(run: Run, columns: dict[str, list[float]], prefix: str, title: str) -> Panel:

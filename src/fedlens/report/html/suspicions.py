@@ -35,9 +35,8 @@ def distances_chart(run: Run) -> Chart:
         _span("malicious", MALICIOUS, 3, "malicious update to benign ones"),
     ]
     traces = [trace for trace in traces if any(v is not None for v in columns[trace["from"]["y"][0]])]
-    axis = {"title": {"text": "L2 distance of two updates"}} | (
-        {"type": "log", "dtick": "D2"} if wide else {"rangemode": "tozero"}
-    )
+    scale = {"type": "log", "dtick": "D2"} if wide else {"rangemode": "tozero"}
+    axis = {"title": {"text": "L2 distance of two updates"}, **scale}
     layout = {"xaxis": _axis(run), "yaxis": axis, "hovermode": "closest"}
     caption = (
         f"{words} Where they overlap, whoever compares updates by their distances sees nothing."
@@ -81,9 +80,8 @@ def check_charts(run: Run) -> list[Chart]:
         wide = bool(usual > 0 and table["score"].abs().max() > FAR * usual and table["score"].min() > 0)
         axis = {"title": {"text": "score"}, **({"type": "log"} if wide else {})}
         layout = {"xaxis": _axis(run), "yaxis": axis, "hovermode": "closest"}
-        panel = Panel(
-            f"Scores of the check {name}, a dot for each client and round. {caught_words(done)}", traces, layout
-        )
+        words = f"Scores of the check {name}, a dot for each client and round. {caught_words(done)}"
+        panel = Panel(words, traces, layout)
         caption = f"{caught_words(done)} The higher a score, the more suspicious the client."
         charts.append(Chart(f"check-{place + 1}", f"Check “{name}”", caption, columns, [panel], narrow=True))
     return charts

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from fedlens.report.canvas import BENIGN, MALICIOUS
 from fedlens.report.histograms import Histogram, Histograms, kept_histograms, window
 from fedlens.report.html.chart import Chart, Panel
-from fedlens.report.updates import BENIGN, MALICIOUS
 from fedlens.runs.load import Run
 
 LARGEST = 12_000
@@ -31,7 +31,7 @@ def updates_chart(run: Run) -> Chart | None:
     rows = rows[::-1][::every][::-1]  # the last one always
     names = ("round", "lower", "upper", "middle", "benign", "malicious")
     columns = dict(zip(names, map(list, zip(*(row for round_ in rows for row in round_), strict=True)), strict=True))
-    top = max(max(columns["benign"]), max(columns["malicious"]))
+    top = max(*columns["benign"], *columns["malicious"])
     caption = (
         "Entries of an update by their value; both axes are the same for both clients and every round, the counts' is "
         f"logarithmic. Entries beyond ±{half:.2g} are not drawn."
@@ -90,14 +90,10 @@ def _panel(side: str, colour: str, half: float, top: float, found: Sequence[Hist
         "marker": {"color": colour, "line": {"width": 0}},
         "hovertemplate": "about %{x:.4f}: %{y} entries<extra></extra>",
     }
+    heights = [-0.2, log10(max(top, 1)) + 0.2]
     layout = {
         "xaxis": {"title": {"text": "value of an entry"}, "range": [-half, half]},
-        "yaxis": {
-            "title": {"text": "entries per bin"},
-            "type": "log",
-            "dtick": 1,
-            "range": [-0.2, log10(max(top, 1)) + 0.2],
-        },
+        "yaxis": {"title": {"text": "entries per bin"}, "type": "log", "dtick": 1, "range": heights},
         "bargap": 0,
     }
     words = f"Histogram of the {side} client's update in a round; the update's norm is {spread} over the rounds."
