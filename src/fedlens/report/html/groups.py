@@ -41,7 +41,9 @@ def option_chart(comparison: Comparison, metric: str) -> Chart:
             columns[f"{prefix}{name}"] = list(values)
     axis = along(comparison)
     panel = _dots(comparison, metric) if axis is None else _axis(comparison, metric, axis)
-    caption = f"{comparison.at}; mean and 95 % interval over seeds and targets. Grey: benign twins."
+    caption = f"Mean and 95 % interval over seeds and targets, {comparison.at}. Grey: benign twins."
+    if axis is not None and any(group.values[axis] is None for group in comparison.groups):
+        caption += f" Runs that have no {comparison.by[axis]} are in the table only."
     return Chart(f"{metric}-by-option", f"{TITLES.get(metric, metric)} by option", caption, columns, [panel])
 
 
@@ -99,7 +101,7 @@ def _axis(comparison: Comparison, metric: str, place: int) -> Panel:
             {
                 "x": x,
                 "y": list(map(plain, mean)),
-                "error_y": _bars(mean, low, high),
+                "error_y": _bars(mean, low, high, style.colour),
                 "name": ", ".join(words) or "runs",
                 "mode": "lines+markers",
                 "line": {"color": style.colour, "dash": style.dash},
@@ -164,11 +166,13 @@ def _said(comparison: Comparison, metric: str) -> str:
     return f"{TITLES.get(metric, metric)}, mean of each group: {words}."
 
 
-def _bars(mean: Sequence[float], low: Sequence[float], high: Sequence[float]) -> Mapping[str, Any]:
+def _bars(
+    mean: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str = BLACK
+) -> Mapping[str, Any]:
     """Error bars, as far as there are intervals."""
     up = [plain(end - middle) for middle, end in zip(mean, high, strict=True)]
     down = [plain(middle - end) for middle, end in zip(mean, low, strict=True)]
-    return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1.3, "color": BLACK}
+    return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1.3, "color": colour}
 
 
 def _fraction(metric: str) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def _sentence(collection: Collection, comparison: Comparison) -> str:
     runs, seeds, targets = (table[name].nunique() for name in ("cell", "seed", "target_index"))
     varied = [f"{name} ({_listed(table[name])})" for name in comparison.by]
     words = f"{_count(runs, 'run')} over {_count(seeds, 'seed')} and {_count(targets, 'target')}"
-    return f"{words}; {'what varied: ' + ' and '.join(varied) if varied else 'no option varied'}."
+    return f"{words}; {'what varied: ' + ', '.join(varied) if varied else 'no option varied'}."
 
 
 def _listed(column: "pd.Series[Any]") -> str:

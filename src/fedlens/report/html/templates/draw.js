@@ -51,7 +51,6 @@
       drawn.line = { width: 2, ...drawn.line };
     }
     if (drawn.colorscale === "page") drawn.colorscale = [[0, themes().paper], [1, themes().full]];
-    if (drawn.error_x || drawn.error_y) (drawn.error_x ?? drawn.error_y).color = themes().ink;
     drawn.name = lettered(drawn.name);
     return tinted(drawn);
   };
