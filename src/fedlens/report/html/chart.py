@@ -113,6 +113,19 @@ def rounds_axis(first: int, last: int) -> dict[str, Any]:
     return axis | ({"dtick": 1} if last - first < 12 else {"tickformat": "d"})
 
 
+def evenly(rounds: Iterable[int], rows: int, largest: int) -> tuple[set[int], str]:
+    """The rounds to keep of those that there are, the last one always, and a remark if these are not all.
+
+    Args:
+        rounds: all of them, in order.
+        rows: of how many rows they are.
+        largest: about so many rows may be kept.
+    """
+    every = max(1, -(-rows // largest))
+    kept = set(list(dict.fromkeys(rounds))[::-1][::every])
+    return kept, "" if every == 1 else f" One round in {every} is in this page; the run's directory has all."
+
+
 def columns_of(table: Any, names: Sequence[str]) -> dict[str, list[Any]]:
     """Those columns of a data frame that are there and have a value."""
     return {name: table[name].tolist() for name in names if name in table and table[name].notna().any()}

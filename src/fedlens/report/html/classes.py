@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from fedlens.report.canvas import BENIGN, MALICIOUS
-from fedlens.report.html.chart import Chart, Panel, Trace, lettered
+from fedlens.report.html.chart import Chart, Panel, Trace, evenly, lettered
 from fedlens.report.words import percent
 from fedlens.runs.load import Run
 
-LARGEST = 4_000
-"""So many rows of rounds and classes are in the page; of longer runs, rounds that lie evenly."""
+LARGEST = 2_000
+"""About so many rows of rounds and classes are in the page."""
 TEXTS = 12
 """Up to so many classes have their numbers written into the confusion matrix."""
 
@@ -19,8 +19,7 @@ TEXTS = 12
 def classes_chart(run: Run) -> Chart:
     """A bar for each class, and its benign twin's, after the round that a slider chooses."""
     table = run.classes[run.classes["accuracy"].notna()]
-    every = -(-len(table) // LARGEST)
-    rounds = table["round"].unique()[::-1][::every]
+    rounds, remark = evenly(table["round"], len(table), LARGEST)
     table = table[table["round"].isin(rounds)]
     columns: dict[str, list[Any]] = {name: table[name].tolist() for name in ("round", "class", "accuracy")}
     sides = [("accuracy", "with the attack" if run.experiment.attack else "global model", MALICIOUS)]
@@ -49,7 +48,7 @@ def classes_chart(run: Run) -> Chart:
         "hovermode": "closest",
     }
     panel = Panel(f"Accuracy of each class after the last round: {said}.", traces, layout, height=130 + 32 * len(last))
-    caption = "Share of each class's test samples that the global model gets right."
+    caption = "Share of each class's test samples that the global model gets right." + remark
     return Chart("classes", "Accuracy of each class", caption, columns, [panel], slider="round")
 
 

@@ -7,7 +7,7 @@ from fedlens.report.canvas import BLACK
 from fedlens.report.comparison import Comparison, Group
 from fedlens.report.comparison_figure import FRACTIONS, WIDE
 from fedlens.report.comparison_table import number
-from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, lettered, plain, rounds_axis
+from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, evenly, lettered, plain, rounds_axis
 from fedlens.report.html.looks import TWIN, look
 from fedlens.report.measured import ends
 from fedlens.runs.flat import Value, shown
@@ -18,6 +18,10 @@ TITLES = {
     "accuracy": "Test accuracy",
 }
 GREY = "#808080"
+LARGEST = 3_000
+"""About so many rounds of all groups are in a chart."""
+SAID = 12
+"""So many groups are named in the words for those who do not see the chart."""
 
 
 def along(comparison: Comparison) -> int | None:
@@ -128,10 +132,13 @@ def curves_chart(comparison: Comparison, metric: str) -> Chart:
     names = ("group", "round", "mean", "low", "high")
     columns: dict[str, list[Any]] = {name: [] for name in names}
     traces: list[Trace] = []
-    for place, group in enumerate(comparison.groups):
-        curve, style = group.metrics[metric].curve, look(place)
-        rows = (curve.rounds, curve.mean, curve.low, curve.high)
-        columns["group"] += [group.label] * len(curve.rounds)
+    curves = [group.metrics[metric].curve for group in comparison.groups]
+    every = sorted({int(round_) for curve in curves for round_ in curve.rounds})
+    kept, remark = evenly(every, sum(len(curve.rounds) for curve in curves), LARGEST)
+    for place, (group, curve) in enumerate(zip(comparison.groups, curves, strict=True)):
+        style, shown_ = look(place), [int(round_) in kept for round_ in curve.rounds]
+        rows = [values[shown_] for values in (curve.rounds, curve.mean, curve.low, curve.high)]
+        columns["group"] += [group.label] * sum(shown_)
         for name, values in zip(names[1:], rows, strict=True):
             columns[name] += values.tolist()
         traces.append(
@@ -153,7 +160,7 @@ def curves_chart(comparison: Comparison, metric: str) -> Chart:
         "hovermode": "closest",
     }
     words = f"{TITLES.get(metric, metric)} round by round, a line for each of {len(comparison.groups)} groups of runs."
-    caption = "Means over seeds and targets; the table has their 95 % intervals."
+    caption = "Means over seeds and targets; the table has their 95 % intervals." + remark
     panel = Panel(words, traces, layout, height=380)
     return Chart(
         f"{metric}-by-round", f"{TITLES.get(metric, metric)} by round", caption, columns, [panel], toggled=True
@@ -162,13 +169,12 @@ def curves_chart(comparison: Comparison, metric: str) -> Chart:
 
 def _said(comparison: Comparison, metric: str) -> str:
     found = [(group.label, group.metrics[metric].interval) for group in comparison.groups]
-    words = "; ".join(f"{name} {number(interval.mean)}" for name, interval in found if interval is not None)
+    said = [f"{name} {number(interval.mean)}" for name, interval in found if interval is not None]
+    words = "; ".join(said[:SAID]) + (f"; and {len(said) - SAID} more in the table" if len(said) > SAID else "")
     return f"{TITLES.get(metric, metric)}, mean of each group: {words}."
 
 
-def _bars(
-    mean: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str = BLACK
-) -> Mapping[str, Any]:
+def _bars(mean: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str = BLACK) -> Mapping[str, Any]:
     """Error bars, as far as there are intervals."""
     up = [plain(end - middle) for middle, end in zip(mean, high, strict=True)]
     down = [plain(middle - end) for middle, end in zip(mean, low, strict=True)]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from fedlens.report.canvas import attacked_rounds
-from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, columns_of, rounds_axis, shading
+from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, columns_of, evenly, rounds_axis, shading
 from fedlens.report.html.looks import TWIN, look
 from fedlens.report.metrics import STYLES
 from fedlens.report.words import percent
@@ -17,7 +17,8 @@ CURVES = {
     "true_confidence": "Confidence in the true class",
     "malicious_accuracy": "Test accuracy of the malicious model",
 }
-TWINS = "twin"
+LARGEST = 4_000
+"""About so many rounds of all runs are in a chart of several."""
 
 
 def metrics_chart(run: Run) -> Chart:
@@ -83,8 +84,11 @@ def several_charts(runs: Sequence[Run], names: Sequence[str]) -> list[Chart]:
 def _several(runs: Sequence[Run], names: Sequence[str], metric: str, title: str) -> Chart | None:
     columns: dict[str, list[object]] = {"run": [], "round": [], "attacked": [], metric: [], f"control_{metric}": []}
     traces: list[Trace] = []
+    longest = max((run.rounds["round"] for run in runs), key=len)
+    kept, remark = evenly(longest, sum(len(run.records) for run in runs), LARGEST)
     for place, (run, name) in enumerate(zip(runs, names, strict=True)):
-        rounds, attacked = run.rounds, set(attacked_rounds(run))
+        attacked = set(attacked_rounds(run))
+        rounds = run.rounds[run.rounds["round"].isin(kept | {run.records[-1]["round"]})]
         columns["run"] += [name] * len(rounds)
         columns["round"] += rounds["round"].tolist()
         columns["attacked"] += [round_ in attacked for round_ in rounds["round"]]
@@ -100,7 +104,7 @@ def _several(runs: Sequence[Run], names: Sequence[str], metric: str, title: str)
     layout = {"xaxis": rounds_axis(first, last), "yaxis": {"range": SHARE}, "hovermode": "closest"}
     if not any(value is not None for value in columns[f"control_{metric}"]):
         del columns[f"control_{metric}"]
-    return Chart(metric.replace("_", "-"), title, "", columns, [Panel(words, traces, layout)], toggled=True)
+    return Chart(metric.replace("_", "-"), title, remark.strip(), columns, [Panel(words, traces, layout)], toggled=True)
 
 
 def _line(place: int, name: str, column: str) -> Trace:

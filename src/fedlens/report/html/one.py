@@ -1,5 +1,6 @@
 """The page of one run."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,9 @@ from fedlens.report.selection import all_alike
 from fedlens.report.tables import summary_lines
 from fedlens.runs.load import Run
 
+ROOM = 900_000
+"""Bytes of charts and pictures together, so that the page stays below 6 MB; plotly.js takes 4.8."""
+
 
 def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
     """What the template ``run.html`` shows.
@@ -28,9 +32,11 @@ def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
         DamagedRunError: a file of the run is missing or damaged.
     """
     final = look_at(run, data_dir)
-    pictures, left_out = explained(run)
     seen, missing = _seen(run)
-    charts = [chart for chart in (classes_chart(run), final.confusion) if chart is not None]
+    metrics = metrics_chart(run)
+    accuracy = [chart for chart in (classes_chart(run), final.confusion) if chart is not None]
+    charts = [metrics, *seen, *accuracy]
+    pictures, left_out = explained(run, ROOM - len(json.dumps([chart.embedded() for chart in charts])))
     summary = run.summary
     return {
         "template": "run.html",
@@ -44,11 +50,11 @@ def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
         "unfinished": _unfinished(run),
         "figures": list(summary_lines(run, summary, summary["control"] or {})) if summary else [],
         "has_twin": run.records[-1]["control"] is not None,
-        "metrics": metrics_chart(run),
+        "metrics": metrics,
         "seen": seen,
         "missing": missing,
         "statistics": _statistics(run),
-        "accuracy": charts,
+        "accuracy": accuracy,
         "samples": shown_samples(run, final.inputs),
         "why": final.why,
         "pictures": pictures,
@@ -57,7 +63,7 @@ def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
         "yaml": again.experiment_yaml(run),
         "command": again.command(run),
         "starts": again.starts(run),
-        "charts": [metrics_chart(run), *seen, *charts],
+        "charts": charts,
     }
 
 

@@ -8,9 +8,6 @@ from pathlib import Path
 from fedlens.report.html.samples import data_address
 from fedlens.runs.load import Run
 
-BUDGET = 480_000
-"""Bytes of all pictures; in the page they take a third more."""
-
 
 @dataclass(frozen=True)
 class Picture:
@@ -22,20 +19,26 @@ class Picture:
     height: int
 
 
-def explained(run: Run) -> tuple[list[Picture], list[str]]:
-    """The pictures in the run's ``explanations``, and why some are left out, in sentences."""
-    found, why, left = [], [], BUDGET
+def explained(run: Run, room: int) -> tuple[list[Picture], list[str]]:
+    """The pictures in the run's ``explanations``, and why some are left out, in sentences.
+
+    Args:
+        run: the run.
+        room: so many bytes of the page they may take.
+    """
+    found, why, left = [], [], room
     for file in sorted((run.path / "explanations").glob("*.png"), key=lambda file: _order(run, file)):
         try:
             content, size = _small(file)
         except (OSError, ValueError, SyntaxError) as error:  # what Pillow says of files that are no pictures
             why.append(f"{file} cannot be read ({error}).")
             continue
-        if len(content) > left:
+        address = data_address(content)
+        if len(address) > left:
             why.append(f"{file} is left out, for the page would grow too large.")
             continue
-        left -= len(content)
-        found.append(Picture(data_address(content), _alt(run, file), *size))
+        left -= len(address)
+        found.append(Picture(address, _alt(run, file), *size))
     return found, why
 
 

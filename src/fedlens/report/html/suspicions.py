@@ -4,12 +4,15 @@ from typing import Any
 
 from fedlens.detection.performance import Performance, performance
 from fedlens.report.canvas import BENIGN, BLACK, MALICIOUS, attacked_rounds
-from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, rounds_axis
+from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, evenly, rounds_axis
 from fedlens.report.html.looks import look
 from fedlens.report.ranges import WIDE, ranges_of
 from fedlens.report.suspicions import WIDE as FAR
 from fedlens.runs.load import Run
 from fedlens.runs.records import guilt
+
+LARGEST = 2_500
+"""About so many scores of a check are in the page."""
 
 
 def distances_chart(run: Run) -> Chart:
@@ -64,7 +67,9 @@ def check_charts(run: Run) -> list[Chart]:
     charts = []
     for place, name in enumerate(run.experiment.detectors):
         table = run.checks[run.checks["check"] == name]
-        columns = {column: table[column].tolist() for column in ("round", "client", "score", "flagged", "guilty")}
+        kept, remark = evenly(table["round"], len(table), LARGEST)
+        drawn = table[table["round"].isin(kept)]
+        columns = {column: drawn[column].tolist() for column in ("round", "client", "score", "flagged", "guilty")}
         done = performance_of(run, name)
         traces = [
             _dots({"guilty": False}, "benign client", {"color": BENIGN, "size": 7, "opacity": 0.7}),
@@ -82,7 +87,7 @@ def check_charts(run: Run) -> list[Chart]:
         layout = {"xaxis": _axis(run), "yaxis": axis, "hovermode": "closest"}
         words = f"Scores of the check {name}, a dot for each client and round. {caught_words(done)}"
         panel = Panel(words, traces, layout)
-        caption = f"{caught_words(done)} The higher a score, the more suspicious the client."
+        caption = f"{caught_words(done)} The higher a score, the more suspicious the client.{remark}"
         charts.append(Chart(f"check-{place + 1}", f"Check “{name}”", caption, columns, [panel], narrow=True))
     return charts
 

@@ -5,11 +5,13 @@ from typing import Any
 
 from fedlens.report.canvas import BENIGN, MALICIOUS
 from fedlens.report.histograms import Histogram, Histograms, kept_histograms, window
-from fedlens.report.html.chart import Chart, Panel
+from fedlens.report.html.chart import Chart, Panel, evenly
 from fedlens.runs.load import Run
 
-LARGEST = 12_000
-"""So many bins of all rounds are in the page; of longer runs, rounds that lie evenly."""
+LARGEST = 10_000
+"""About so many bins of all rounds are in the page."""
+LISTED = 200
+"""About so many updates have their statistics listed."""
 
 
 def updates_chart(run: Run) -> Chart | None:
@@ -25,19 +27,16 @@ def updates_chart(run: Run) -> Chart | None:
     if not found:
         return None
     half = window(histogram for pair in found for histogram in _two(pair))
-    rows = [_rows(pair, half) for pair in found]
-    total = sum(map(len, rows))
-    every = -(-total // LARGEST)
-    rows = rows[::-1][::every][::-1]  # the last one always
-    names = ("round", "lower", "upper", "middle", "benign", "malicious")
-    columns = dict(zip(names, map(list, zip(*(row for round_ in rows for row in round_), strict=True)), strict=True))
+    rows = [row for pair in found for row in _rows(pair, half)]
+    kept, remark = evenly((pair.round for pair in found), len(rows), LARGEST)
+    rows = [row for row in rows if row[0] in kept]
+    names = ("round", "lower", "upper", "benign", "malicious")
+    columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
     top = max(*columns["benign"], *columns["malicious"])
     caption = (
         "Entries of an update by their value; both axes are the same for both clients and every round, the counts' is "
-        f"logarithmic. Entries beyond ±{half:.2g} are not drawn."
+        f"logarithmic. Entries beyond ±{half:.2g} are not drawn.{remark}"
     )
-    if every > 1:
-        caption += f" Every {every}th round is here; `fedlens plot --kind updates --round N` draws any."
     sides = (("benign", BENIGN), ("malicious", MALICIOUS))
     panels = [_panel(side, colour, half, float(top), found) for side, colour in sides]
     return Chart("updates", "Updates of a benign and of the malicious client", caption, columns, panels, slider="round")
@@ -46,15 +45,19 @@ def updates_chart(run: Run) -> Chart | None:
 def update_statistics(run: Run) -> list[dict[str, Any]]:
     """What the server's check says of both updates: a row for each round with an attack and each of the two.
 
+    Of a long run, rounds that lie evenly.
+
     Raises:
         ConfigError: the run's server kept no histograms.
         DamagedRunError: a file is missing or damaged.
     """
+    found = [pair for pair in kept_histograms(run) if pair.malicious]
+    kept, _ = evenly((pair.round for pair in found), 2 * len(found), LISTED)
     return [
         {"round": pair.round, "update": side, "client": histogram.client, **histogram.statistics}
-        for pair in kept_histograms(run)
+        for pair in found
         for side, histogram in zip(("benign", "malicious"), (pair.benign, pair.malicious), strict=True)
-        if pair.malicious and histogram
+        if pair.round in kept and histogram
     ]
 
 
@@ -63,14 +66,13 @@ def _two(pair: Histograms) -> list[Histogram]:
 
 
 def _rows(pair: Histograms, half: float) -> list[tuple[float, ...]]:
-    """Round, edges, middle and both counts of each bin within ±`half` that is not empty, and is exact, in both."""
+    """Round, edges and both counts of each bin within ±`half` that is not empty, and is exact, in both."""
     benign, malicious = _two(pair)
     counts = [histogram.counts * histogram.exact for histogram in (benign, malicious)]
     rows = []
     for lower, upper, *both in zip(benign.edges[:-1], benign.edges[1:], *counts, strict=True):
-        middle = (lower + upper) / 2
-        if abs(middle) <= half and any(both):
-            edges = (round(float(value), 9) for value in (lower, upper, middle))
+        if abs(lower + upper) / 2 <= half and any(both):
+            edges = (round(float(value), 9) for value in (lower, upper))
             rows.append((pair.round, *edges, *map(int, both)))
     return rows
 
@@ -85,10 +87,11 @@ def _panel(side: str, colour: str, half: float, top: float, found: Sequence[Hist
     spread = f"{min(norms):.3g}" if len(norms) == 1 else f"{min(norms):.3g} to {max(norms):.3g}"
     trace = {
         "type": "bar",
-        "from": {"x": "middle", "y": side},
+        "from": {"x": "lower", "y": side},
+        "offset": 0,
         "width": float(edges[1] - edges[0]),
         "marker": {"color": colour, "line": {"width": 0}},
-        "hovertemplate": "about %{x:.4f}: %{y} entries<extra></extra>",
+        "hovertemplate": "from %{x:.4f} on: %{y} entries<extra></extra>",
     }
     heights = [-0.2, log10(max(top, 1)) + 0.2]
     layout = {

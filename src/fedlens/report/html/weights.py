@@ -3,11 +3,14 @@
 from typing import Any
 
 from fedlens.report.canvas import BENIGN, MALICIOUS, attacked_rounds
-from fedlens.report.html.chart import Chart, Panel, Trace, rounds_axis, shading
+from fedlens.report.html.chart import Chart, Panel, Trace, evenly, rounds_axis, shading
 from fedlens.report.selection import Shares, shares_of
 from fedlens.report.words import percent
 from fedlens.runs.load import Run
 from fedlens.runs.records import mean
+
+LARGEST = 2_500
+"""About so many shares are in the page."""
 
 
 def weights_chart(run: Run) -> Chart:
@@ -17,8 +20,11 @@ def weights_chart(run: Run) -> Chart:
         ConfigError: the rule does not tell what each update weighed.
     """
     shares = shares_of(run)
+    kept, remark = evenly((part.round for part in shares), sum(1 + len(part.benign) for part in shares), LARGEST)
     columns: dict[str, list[Any]] = {"round": [], "client": [], "share": [], "attacked": []}
     for part in shares:
+        if part.round not in kept:
+            continue
         clients = [(client, share, False) for client, share in part.benign.items()]
         if part.malicious is not None:
             clients.append((run.experiment.malicious, part.malicious, True))
@@ -34,7 +40,7 @@ def weights_chart(run: Run) -> Chart:
         "shapes": shapes,
         "hovermode": "closest",
     }
-    caption = words + (" Shaded: rounds in which the malicious client attacked." if shapes else "")
+    caption = words + (" Shaded: rounds in which the malicious client attacked." if shapes else "") + remark
     title = "Whose update the rule chose" if single else "What each update weighed"
     return Chart("weights", title, caption, columns, [Panel(words, traces, layout)])
 
