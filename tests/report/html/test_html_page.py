@@ -8,10 +8,10 @@ from shutil import copytree
 
 import made_sweeps
 import pytest
-from handmade import Made
 from reading import Reader
 
 import fedlens
+from fedlens.attacks.explicit import ExplicitBoosting
 from fedlens.errors import DamagedRunError, RunError
 from fedlens.report.html.one import run_page
 from fedlens.report.html.page import described, embedded, rendered, write_report
@@ -101,7 +101,24 @@ def test_an_unfinished_run_is_shown_as_far_as_it_went(full: fedlens.Run, tmp_pat
     assert found.charts["metrics"]["columns"]["round"] == [1, 2]
 
 
-def test_a_run_without_checks_says_so(made: Made, full: fedlens.Run, attacked: fedlens.Run) -> None:
+def test_a_run_without_attack_has_a_page_too(plain: fedlens.Run, tmp_path: Path) -> None:
+    found = read(described([plain.path]))
+    assert "nobody attacked; the server" in found.text
+    assert "Nobody attacked; test accuracy" in found.text
+    assert "Wanted by the attacker" not in found.text
+    assert list(found.charts["confusion"]["columns"]) == ["true", "predicted", "global_samples"]
+
+
+def test_an_untargeted_attack_has_no_target_to_meet(full: fedlens.Run) -> None:
+    attack = ExplicitBoosting(step_cap=105, objective="untargeted")
+    run = replace(full, experiment=full.experiment.model_copy(update={"attack": attack}))
+    page = run_page(run)
+    assert "to make the model worse" in page["sentence"]
+    assert page["succeeded"] is None
+    assert read(page).text.count("Untargeted attack:") == 1
+
+
+def test_a_run_without_checks_says_so(attacked: fedlens.Run) -> None:
     found = read(described([attacked.path]))
     assert "no distances were kept" in found.text
     assert "The server checked nothing" in found.text

@@ -50,6 +50,7 @@
       drawn.marker = { size: many ? 4 : 7, ...drawn.marker };
       drawn.line = { width: 2, ...drawn.line };
     }
+    if (drawn.mode === "markers" && new Set(drawn.x).size > 60) drawn.marker.size *= 0.6;
     if (drawn.colorscale === "page") drawn.colorscale = [[0, themes().paper], [1, themes().full]];
     drawn.name = lettered(drawn.name);
     return tinted(drawn);
