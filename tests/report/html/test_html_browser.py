@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.xdist_group("html")
 
-LOCAL = ("file:", "data:", "blob:")
+EVIL = "<img src=x onerror=alert(1)>"
 Opened = Callable[..., "Page"]
 
 
@@ -51,9 +51,8 @@ def opened(browser: "Browser") -> Iterator[Opened]:
         page = context.new_page()
         page.on("console", lambda message: troubles.append(message.text))
         page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on(
-            "request", lambda asked: asked.url.startswith(("file:", "data:", "blob:")) or troubles.append(asked.url)
-        )
+        local = (file.as_uri(), "data:", "blob:")
+        page.on("request", lambda asked: troubles.extend([asked.url] * (not asked.url.startswith(local))))
         page.goto(file.as_uri())
         page.wait_for_selector("html[data-drawn=true]", timeout=60_000)
         return page
@@ -66,10 +65,10 @@ def opened(browser: "Browser") -> Iterator[Opened]:
 
 @pytest.fixture(scope="module")
 def compared(full: fedlens.Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The page of two runs, of which one is the other's copy."""
+    """The page of two runs, of which one is the other's copy, under a name that wants to be a picture."""
     folder = tmp_path_factory.mktemp("compared")
-    shutil.copytree(full.path, folder / "copy <i>")
-    write_report([full.path, folder / "copy <i>"], folder / "report.html")
+    shutil.copytree(full.path, folder / EVIL)
+    write_report([full.path, folder / EVIL], folder / "report.html")
     return folder / "report.html"
 
 
@@ -125,6 +124,7 @@ def test_boxes_show_and_hide_the_runs(compared: Path, opened: Opened) -> None:
     assert lines.count() == 1
     shown.locator("button[data-all=off]").click()
     assert lines.count() == 0
+    assert shown.locator("img").count() == 0
 
 
 @pytest.mark.parametrize("which", ["page", "compared", "swept"])

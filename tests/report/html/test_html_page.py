@@ -166,6 +166,8 @@ def test_the_page_of_a_sweep(tmp_path: Path) -> None:
     failures = [{"cell": "c", "values": {"aggregation": EVIL}, "reason": f"no {EVIL}"}]
     (path / "failures.json").write_text(json.dumps(failures))
     (path / "sweep.yaml").write_text(f"name: {EVIL}")
+    (path / "cells" / "a").mkdir(parents=True)
+    (path / "cells" / "a" / "environment.jsonl").write_text(json.dumps({"command": ["x"], "platform": EVIL}) + "\n")
     file = tmp_path / "report.html"
     assert write_report([path], file) < 6_000_000
     found = Reader(file.read_text())
@@ -173,6 +175,7 @@ def test_the_page_of_a_sweep(tmp_path: Path) -> None:
     assert "30 runs over 2 seeds and 2 targets; what varied: attack.boost (2, 5, 10, 20, 40), agg" in found.text
     assert "1 cell failed" in found.text
     assert f"no {EVIL}" in found.text
+    assert f"platform {EVIL}" in found.text
     columns = found.charts["confidence-by-option"]["columns"]
     assert len(columns["mean"]) == 15
     assert columns["mean"][0] == pytest.approx(0.305)

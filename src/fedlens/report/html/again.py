@@ -1,6 +1,7 @@
 """How a run is made again: its experiment as YAML, the environments it was made in, the commands."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from shlex import join
 from typing import Any
 
@@ -28,9 +29,13 @@ def command(run: Run) -> str:
     return join(["fedlens", "run", str(run.path / "experiment.yaml"), "--out", f"{run.path}-again"])
 
 
-def starts(run: Run) -> list[Start]:
-    """Where and how the run was started."""
-    return [_start(line) for line in read_lines(run.path / "environment.jsonl")]
+def starts(run: Path) -> list[Start]:
+    """Where and how the run in this directory was started.
+
+    Raises:
+        DamagedRunError: the file that says so is damaged.
+    """
+    return [_start(line) for line in read_lines(run / "environment.jsonl")]
 
 
 def _start(line: dict[str, Any]) -> Start:

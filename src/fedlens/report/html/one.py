@@ -62,7 +62,7 @@ def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
         "explain": f"fedlens explain {run.path}",
         "yaml": again.experiment_yaml(run),
         "command": again.command(run),
-        "starts": again.starts(run),
+        "starts": again.starts(run.path),
         "charts": charts,
     }
 

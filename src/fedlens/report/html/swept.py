@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fedlens.errors import DamagedRunError
 from fedlens.report.comparison import Comparison, compare
 from fedlens.report.comparison_table import interval_words, number
+from fedlens.report.html.again import Start, starts
 from fedlens.report.html.groups import TITLES, curves_chart, option_chart
 from fedlens.report.html.looks import look
 from fedlens.runs.collect import PATH, Collection, collect
@@ -36,7 +37,7 @@ def sweep_page(paths: Sequence[Path]) -> dict[str, Any]:
     failures = [failure for path in paths for failure in _failures(path)]
     charts = [option_chart(comparison, metric) for metric in metrics]
     charts += [curves_chart(comparison, metric) for metric in metrics]
-    cells = collection.table["cell"].nunique()
+    cells = _cells(collection)
     return {
         "template": "sweep.html",
         "title": ", ".join(path.resolve().name for path in paths),
@@ -50,10 +51,10 @@ def sweep_page(paths: Sequence[Path]) -> dict[str, Any]:
         "charts": charts,
         "failures": failures,
         "fields": list(collection.varying),
-        "cells": _cells(collection),
-        "hidden": max(0, cells - CELLS),
+        "cells": cells[:CELLS],
+        "hidden": len(cells[CELLS:]),
         "claims": [claim for path in paths for claim in _claims(path)],
-        "made": [(path, _text(path / "sweep.yaml"), _command(path)) for path in paths],
+        "made": [(path, _text(path / "sweep.yaml"), _command(path), _start(path)) for path in paths],
     }
 
 
@@ -105,9 +106,10 @@ def _table(comparison: Comparison, metric: str) -> dict[str, Any]:
 
 def _cells(collection: Collection) -> list[dict[str, Any]]:
     """Each run with what sets it apart, where it is, and how it ended."""
-    last = collection.table.groupby("cell", sort=False).tail(1)
+    distinct = ["cell", *collection.varying]  # a reproduction has the same cell under several names
+    last = collection.table.groupby(distinct, sort=False, dropna=False).tail(1)
     rows = []
-    for row in last.head(CELLS).to_dict("records"):
+    for row in last.to_dict("records"):
         folder = Path(row[PATH]) / "cells" / row["cell"]
         values = [shown(plain_value(row[name])) for name in collection.varying]
         ends = {name: plain_value(row.get(name)) for name in ("confidence", "accuracy")}
@@ -149,6 +151,13 @@ def _claims(path: Path) -> Iterator[dict[str, str]]:
 
 def _text(file: Path) -> str:
     return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+
+def _start(path: Path) -> Start | None:
+    """How the first of its runs was started, if that is known."""
+    folders = [path, *sorted((path / "cells").glob("*"))]
+    folder = next((folder for folder in folders if (folder / "environment.jsonl").is_file()), None)
+    return None if folder is None else next(iter(starts(folder)), None)
 
 
 def _command(path: Path) -> str:
