@@ -1,4 +1,4 @@
-"""The command line: ``fedlens run``, ``show``, ``plot``, ``explain``, ``sweep``, ``compare``, ``reproduce`` and others.
+"""The command line: ``fedlens run``, ``show``, ``plot``, ``explain``, ``report``, ``sweep``, ``compare`` and others.
 
 There is a module for each group of commands; here they are put together, in the order in which help shows them.
 A user's mistake is answered in a line or two with the remedy, and exit code 2. Heavy libraries are imported by the
@@ -12,13 +12,27 @@ import typer
 from fedlens.cli.comparing import compare
 from fedlens.cli.explaining import explain
 from fedlens.cli.looking import list_, partition, plot, show
+from fedlens.cli.reporting import report
 from fedlens.cli.reproducing import reproduce
 from fedlens.cli.running import run
 from fedlens.cli.shared import err
 from fedlens.cli.sweeping import sweep
 from fedlens.errors import FedlensError
 
-__all__ = ["app", "compare", "explain", "list_", "main", "partition", "plot", "reproduce", "run", "show", "sweep"]
+__all__ = [
+    "app",
+    "compare",
+    "explain",
+    "list_",
+    "main",
+    "partition",
+    "plot",
+    "report",
+    "reproduce",
+    "run",
+    "show",
+    "sweep",
+]
 
 app = typer.Typer(
     help="Adversarial testing of federated learning: poison a model with one client, see what shows.",
@@ -27,7 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run, show, plot, explain, sweep, compare, reproduce):
+for command in (run, show, plot, explain, report, sweep, compare, reproduce):
     app.command()(command)
 app.command("list")(list_)
 app.command()(partition)

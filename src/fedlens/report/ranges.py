@@ -56,7 +56,7 @@ def distance_ranges(runs: Sequence[Run]) -> "Figure":
     Raises:
         ConfigError: a run kept no distances.
     """
-    found = [_ranges(run) for run in runs]
+    found = [ranges_of(run) for run in runs]
     figure, panels = wrapped(len(runs))
     for panel, run, ranges in zip(panels, runs, found, strict=True):
         _draw(panel, run, ranges)
@@ -73,7 +73,12 @@ def distance_ranges(runs: Sequence[Run]) -> "Figure":
     return figure
 
 
-def _ranges(run: Run) -> list[Ranges]:
+def ranges_of(run: Run) -> list[Ranges]:
+    """The ranges of every round.
+
+    Raises:
+        ConfigError: the run kept no distances.
+    """
     require_check(run, CHECK, "distances")
     return [_of(record["round"], record, guilty_client(run.experiment, record)) for record in run.records]
 

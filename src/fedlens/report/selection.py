@@ -58,7 +58,7 @@ def selected_clients(runs: Sequence[Run]) -> "Figure":
     Raises:
         ConfigError: a run's rule does not tell what each update weighed.
     """
-    found = [_shares(run) for run in runs]
+    found = [shares_of(run) for run in runs]
     figure, panels = wrapped(len(runs), share_y="none")
     for panel, run, shares in zip(panels, runs, found, strict=True):
         chosen = [part.chosen(run.experiment.malicious) for part in shares]
@@ -79,7 +79,12 @@ def all_alike(run: Run) -> bool:
     return run.experiment.aggregation.averages and not any(record["rejected"] for record in run.records)
 
 
-def _shares(run: Run) -> list[Shares]:
+def shares_of(run: Run) -> list[Shares]:
+    """The shares of every round in which the rule was applied.
+
+    Raises:
+        ConfigError: the run's rule does not tell what each update weighed.
+    """
     rounds = [record for record in run.records if record["shares"] is not None and record["skipped"] is None]
     if not rounds:
         rule = name_of("aggregation", run.experiment.aggregation)

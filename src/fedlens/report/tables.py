@@ -21,12 +21,12 @@ def summary_table(run: Run) -> Table:
     if control:
         table.add_column("without attack", justify="right")
     table.add_column(attack_name(run.experiment) if run.experiment.attack else "without attack", justify="right")
-    for name, ours, beside in _lines(run, summary, control or {}):
+    for name, ours, beside in summary_lines(run, summary, control or {}):
         table.add_row(name, *([beside] if control else []), ours)
     return table
 
 
-def _lines(run: Run, summary: dict[str, Any], control: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+def summary_lines(run: Run, summary: dict[str, Any], control: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Name, value and the control's value of each line."""
     classes, wanted = run.target["classes"], run.target["target"]
     targets = (summary["target"], control.get("target"))

@@ -1,0 +1,25 @@
+"""``fedlens report``: a run, several, or a sweep as one HTML file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedlens.cli.shared import DataDir, out
+
+
+def report(
+    paths: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs, or of sweeps.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file.")] = Path("report.html"),
+    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Write a report to look at in a browser: one file that needs nothing beside it, of a run, several, or a sweep."""
+    from fedlens.report.html.page import write_report
+
+    size = write_report(paths, output, data_dir)
+    out.print(f"Report: {output} ({size / 1e6:.1f} MB)", markup=False, soft_wrap=True)
+    if open_:
+        import webbrowser
+
+        webbrowser.open(output.resolve().as_uri())

@@ -1,0 +1,51 @@
+"""How a run is made again: its experiment as YAML, the environments it was made in, the commands."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from shlex import join
+from typing import Any
+
+import yaml
+
+from fedlens.runs.load import Run
+from fedlens.runs.reading import read_lines
+
+
+@dataclass(frozen=True)
+class Start:
+    """A start of a run, of which there are several where it was interrupted."""
+
+    command: str
+    facts: list[tuple[str, str]]
+
+
+def experiment_yaml(run: Run) -> str:
+    """The whole experiment, as `fedlens run` reads it."""
+    return yaml.safe_dump(run.experiment.describe(), sort_keys=False, allow_unicode=True, width=100)
+
+
+def command(run: Run) -> str:
+    """What makes the run again, into another directory."""
+    return join(["fedlens", "run", str(run.path / "experiment.yaml"), "--out", f"{run.path}-again"])
+
+
+def starts(run: Path) -> list[Start]:
+    """Where and how the run in this directory was started.
+
+    Raises:
+        DamagedRunError: the file that says so is damaged.
+    """
+    return [_start(line) for line in read_lines(run / "environment.jsonl")]
+
+
+def _start(line: dict[str, Any]) -> Start:
+    words = line.get("command")
+    facts = [(name, value) for name, value in _flat("", line) if not name.startswith("command")]
+    return Start(join(map(str, words)) if isinstance(words, list) else str(words or ""), facts)
+
+
+def _flat(name: str, value: Any) -> list[tuple[str, str]]:
+    """Nested facts by their dotted names."""
+    if isinstance(value, dict):
+        return [fact for key, below in value.items() for fact in _flat(f"{name}.{key}" if name else str(key), below)]
+    return [(name, "–" if value is None else str(value))]

@@ -1,0 +1,131 @@
+"""A chart: its numbers as columns, how plotly.js is to draw them, and what they say in words.
+
+The columns are in the page once. A trace names those that it draws under ``from``, and under ``where`` the values that
+others must have; so whatever is drawn is in the table below the chart, and in the file that can be saved of it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from math import isfinite
+from numbers import Real
+from typing import Any
+
+from fedlens.report.canvas import stretches
+
+Trace = dict[str, Any]
+"""A trace of plotly.js; ``from`` maps its attributes to columns, ``where`` columns to a value each."""
+
+ATTACK = "#D55E00"
+"""The malicious client's colour; the page's script knows what becomes of it on a dark page."""
+SHARE = [-0.04, 1.04]
+"""The axis of what lies between 0 and 1."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One plot of a chart.
+
+    Attributes:
+        says: what is to be seen, for those who do not see it.
+        traces: what is drawn.
+        layout: of plotly.js, where it differs from the page's usual one.
+        title: what stands above it.
+        height: in pixels.
+    """
+
+    says: str
+    traces: Sequence[Trace]
+    layout: Mapping[str, Any]
+    title: str = ""
+    height: int = 320
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Plots of the same numbers, beside each other.
+
+    Attributes:
+        name: of the chart, and of the file that its numbers are saved in; each in a page has its own.
+        title: what it shows.
+        caption: how it is to be read, in sentences.
+        columns: the numbers and words that are drawn, of equal lengths.
+        panels: the plots.
+        slider: the column of which one value at a time is shown, if there is one.
+        toggled: whether the page's checkboxes show and hide its lines.
+        narrow: whether it may stand beside another one.
+    """
+
+    name: str
+    title: str
+    caption: str
+    columns: Mapping[str, Sequence[Any]]
+    panels: Sequence[Panel]
+    slider: str | None = None
+    toggled: bool = False
+    narrow: bool = False
+
+    def steps(self) -> list[Any]:
+        """The values that the slider goes through."""
+        return list(dict.fromkeys(self.columns[self.slider])) if self.slider else []
+
+    def embedded(self) -> dict[str, Any]:
+        """What the page's script gets to know."""
+        return {
+            "columns": {name: [plain(value) for value in values] for name, values in self.columns.items()},
+            "panels": [{"traces": panel.traces, "layout": panel.layout} for panel in self.panels],
+            "slider": self.slider,
+            "steps": self.steps(),
+        }
+
+
+def plain(value: Any) -> str | float | bool | None:
+    """A cell as JSON can hold it: what is missing, and no number, is ``None``."""
+    if value is None or isinstance(value, str | bool):
+        return value
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, Real) and not isinstance(value, bool):
+        return value if isinstance(value, int) else float(value) if isfinite(value) else None
+    return value if isinstance(value, str | bool) else None
+
+
+def lettered(words: str) -> str:
+    """`words` as plotly.js shows them, which takes some of HTML's tags for instructions."""
+    return escape(words, quote=False)
+
+
+def shading(rounds: Iterable[int], every: int) -> list[dict[str, Any]]:
+    """Shapes that shade `rounds`, each half a round to either side; none where these are `every` round there is."""
+    found = list(rounds)
+    if len(found) == every:
+        return []
+    band = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "layer": "below", "line": {"width": 0}}
+    return [
+        {**band, "x0": first - 0.5, "x1": last + 0.5, "fillcolor": ATTACK, "opacity": 0.15}
+        for first, last in stretches(found)
+    ]
+
+
+def rounds_axis(first: int, last: int) -> dict[str, Any]:
+    """The x axis of rounds, each half a round wide to either side."""
+    axis = {"title": {"text": "round"}, "range": [first - 0.5, last + 0.5]}
+    return axis | ({"dtick": 1} if last - first < 12 else {"tickformat": "d"})
+
+
+def evenly(rounds: Iterable[int], rows: int, largest: int) -> tuple[set[int], str]:
+    """The rounds to keep of those that there are, the last one always, and a remark if these are not all.
+
+    Args:
+        rounds: all of them, in order.
+        rows: of how many rows they are.
+        largest: about so many rows may be kept.
+    """
+    every = max(1, -(-rows // largest))
+    kept = set(list(dict.fromkeys(rounds))[::-1][::every])
+    return kept, "" if every == 1 else f" One round in {every} is in this page; the run's directory has all."
+
+
+def columns_of(table: Any, names: Sequence[str]) -> dict[str, list[Any]]:
+    """Those columns of a data frame that are there and have a value."""
+    return {name: table[name].tolist() for name in names if name in table and table[name].notna().any()}

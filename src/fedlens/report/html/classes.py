@@ -1,0 +1,109 @@
+"""The accuracy in each class, and which class is taken for which, without and with the attack."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fedlens.report.canvas import BENIGN, MALICIOUS
+from fedlens.report.html.chart import Chart, Panel, Trace, evenly, lettered
+from fedlens.report.words import percent
+from fedlens.runs.load import Run
+
+LARGEST = 2_000
+"""About so many rows of rounds and classes are in the page."""
+TEXTS = 12
+"""Up to so many classes have their numbers written into the confusion matrix."""
+
+
+def classes_chart(run: Run) -> Chart:
+    """A bar for each class, and its benign twin's, after the round that a slider chooses."""
+    table = run.classes[run.classes["accuracy"].notna()]
+    rounds, remark = evenly(table["round"], len(table), LARGEST)
+    table = table[table["round"].isin(rounds)]
+    columns: dict[str, list[Any]] = {name: table[name].tolist() for name in ("round", "class", "accuracy")}
+    sides = [("accuracy", "with the attack" if run.experiment.attack else "global model", MALICIOUS)]
+    if table["control_accuracy"].notna().any():
+        columns["control_accuracy"] = table["control_accuracy"].tolist()
+        sides.insert(0, ("control_accuracy", "without attack (benign twin)", BENIGN))
+    if run.experiment.attack is None:
+        sides[-1] = (*sides[-1][:2], BENIGN)
+    traces: list[Trace] = [
+        {
+            "type": "bar",
+            "orientation": "h",
+            "from": {"x": name, "y": "class"},
+            "name": label,
+            "marker": {"color": colour},
+            "hovertemplate": "%{y}: %{x:.1%}",
+        }
+        for name, label, colour in sides
+    ]
+    last = table[table["round"] == table["round"].max()]
+    said = ", ".join(f"{name} {percent(value)}" for name, value in zip(last["class"], last["accuracy"], strict=True))
+    layout = {
+        "xaxis": {"title": {"text": "accuracy"}, "range": [0, 1.02], "tickformat": ".0%"},
+        "yaxis": {"type": "category", "autorange": "reversed"},
+        "barmode": "group",
+        "hovermode": "closest",
+    }
+    panel = Panel(f"Accuracy of each class after the last round: {said}.", traces, layout, height=130 + 32 * len(last))
+    caption = "Share of each class's test samples that the global model gets right." + remark
+    return Chart("classes", "Accuracy of each class", caption, columns, [panel], slider="round")
+
+
+def confusion(predicted: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """How many samples of each class (rows) are taken for each (columns), shape ``[classes, classes]``.
+
+    Args:
+        predicted: a class each, shape ``[n]``.
+        labels: the true ones, shape ``[n]``.
+        classes: how many there are.
+    """
+    return torch.bincount(labels * classes + predicted, minlength=classes**2).view(classes, classes)
+
+
+def confusion_chart(matrices: dict[str, Tensor], classes: tuple[str, ...]) -> Chart:
+    """A matrix for each model, by its name, as colours; a row's colours are shares of the row."""
+    pairs = [(true, seen) for true in range(len(classes)) for seen in range(len(classes))]
+    columns: dict[str, list[Any]] = {
+        "true": [classes[true] for true, _ in pairs],
+        "predicted": [classes[seen] for _, seen in pairs],
+    }
+    columns |= {f"{name}_samples": matrix.flatten().tolist() for name, matrix in matrices.items()}
+    panels = [_matrix(name, matrix, classes) for name, matrix in matrices.items()]
+    caption = "Test samples of each class (rows) by what the final model takes them for (columns); colours by row."
+    return Chart("confusion", "Which class is taken for which", caption, columns, panels)
+
+
+def _matrix(name: str, matrix: Tensor, classes: tuple[str, ...]) -> Panel:
+    counts = matrix.sum(1, keepdim=True).clamp_min(1)
+    shares = (matrix / counts).double()
+    labels = [lettered(label) for label in classes]
+    trace: Trace = {
+        "type": "heatmap",
+        "x": labels,
+        "y": labels,
+        "z": [[round(share, 4) for share in row] for row in shares.tolist()],
+        "text": matrix.tolist(),
+        "colorscale": "page",
+        "zmin": 0,
+        "zmax": 1,
+        "showscale": False,
+        "hovertemplate": "%{y} taken for %{x}: %{text} (%{z:.1%})<extra></extra>",
+        "xgap": 1,
+        "ygap": 1,
+    }
+    if len(classes) <= TEXTS:
+        trace |= {"texttemplate": "%{text}", "textfont": {"size": 10}}
+    layout = {
+        "xaxis": {"title": {"text": "taken for"}, "type": "category", "showgrid": False, "tickangle": -45},
+        "yaxis": {"title": {"text": "true class"}, "type": "category", "autorange": "reversed", "showgrid": False},
+        "hovermode": "closest",
+    }
+    wrong = [(int(matrix[i, j]), i, j) for i in range(len(classes)) for j in range(len(classes)) if i != j]
+    worst = sorted(wrong, reverse=True)[:3]
+    said = "; ".join(f"{count} of {classes[true]} taken for {classes[seen]}" for count, true, seen in worst if count)
+    right = float(matrix.diagonal().sum() / matrix.sum().clamp_min(1))
+    words = f"Confusion matrix of the {name} model, {percent(right)} right. Most often wrong: {said or 'none'}."
+    return Panel(words, [trace], layout, f"{name} model", height=min(760, 190 + 28 * len(classes)))

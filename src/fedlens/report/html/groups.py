@@ -1,0 +1,189 @@
+"""Groups of runs in charts: a metric by the options that vary, with intervals, and round by round."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fedlens.report.canvas import BLACK
+from fedlens.report.comparison import Comparison, Group
+from fedlens.report.comparison_figure import FRACTIONS, WIDE
+from fedlens.report.comparison_table import number
+from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, evenly, lettered, plain, rounds_axis
+from fedlens.report.html.looks import TWIN, look
+from fedlens.report.measured import ends
+from fedlens.runs.flat import Value, shown
+
+TITLES = {
+    "confidence": "Confidence in the target class",
+    "true_confidence": "Confidence in the true class",
+    "accuracy": "Test accuracy",
+}
+GREY = "#808080"
+LARGEST = 3_000
+"""About so many rounds of all groups are in a chart."""
+SAID = 12
+"""So many groups are named in the words for those who do not see the chart."""
+
+
+def along(comparison: Comparison) -> int | None:
+    """The place among the compared options of the one that makes an axis: of numbers, three at least, and most."""
+    counts = {}
+    for place in range(len(comparison.by)):
+        values = {group.values[place] for group in comparison.groups} - {None}
+        if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values) and len(values) >= 3:
+            counts[place] = len(values)
+    return max(counts, key=counts.__getitem__) if counts else None
+
+
+def option_chart(comparison: Comparison, metric: str) -> Chart:
+    """A metric by options: along an axis of numbers if one of these is a number, else a dot for each group."""
+    columns: dict[str, list[Any]] = {"group": [group.label for group in comparison.groups]}
+    for place, field in enumerate(comparison.by):
+        columns[field] = [_cell(group.values[place]) for group in comparison.groups]
+    columns["runs"] = [group.metrics[metric].runs for group in comparison.groups]
+    for prefix, found in _numbers(comparison.groups, metric).items():
+        for name, values in zip(("mean", "low", "high"), found, strict=True):
+            columns[f"{prefix}{name}"] = list(values)
+    axis = along(comparison)
+    panel = _dots(comparison, metric) if axis is None else _axis(comparison, metric, axis)
+    caption = f"Mean and 95 % interval over seeds and targets, {comparison.at}. Grey: benign twins."
+    if axis is not None and any(group.values[axis] is None for group in comparison.groups):
+        caption += f" Runs that have no {comparison.by[axis]} are in the table only."
+    return Chart(f"{metric}-by-option", f"{TITLES.get(metric, metric)} by option", caption, columns, [panel])
+
+
+def _numbers(groups: Sequence[Group], metric: str) -> dict[str, list[tuple[float, ...]]]:
+    """Mean, low and high of each group, and of the twins if they are known."""
+    found = {"": list(zip(*(ends(group.metrics[metric].interval) for group in groups), strict=True))}
+    controls = [group.controls[metric].interval if metric in group.controls else None for group in groups]
+    if any(controls):
+        found["control_"] = list(zip(*map(ends, controls), strict=True))
+    return found
+
+
+def _dots(comparison: Comparison, metric: str) -> Panel:
+    """A dot with its interval for each group, the first on top."""
+    groups = comparison.groups
+    labels = [lettered(group.label) for group in groups]
+    traces = []
+    for prefix, (mean, low, high) in _numbers(groups, metric).items():
+        trace: Trace = {
+            "x": list(map(plain, mean)),
+            "y": labels,
+            "mode": "markers",
+            "name": "benign twins" if prefix else "runs",
+            "hovertemplate": "%{y}: %{x:.4g}<extra></extra>",
+        }
+        if prefix:
+            marker = {"symbol": "line-ns-open", "size": 14, "color": GREY, "line": {"width": 2}}
+        else:
+            marker = {"size": 10, "color": [look(place).colour for place in range(len(groups))]}
+            marker["symbol"] = [look(place).symbol for place in range(len(groups))]
+            trace["error_x"] = _bars(mean, low, high)
+        traces.append({**trace, "marker": marker})
+    layout = {
+        "xaxis": {"title": {"text": TITLES.get(metric, metric)}, **_fraction(metric)},
+        "yaxis": {"type": "category", "autorange": "reversed", "wide": True},
+        "hovermode": "closest",
+    }
+    return Panel(_said(comparison, metric), traces, layout, height=110 + 30 * len(groups))
+
+
+def _axis(comparison: Comparison, metric: str, place: int) -> Panel:
+    """A line along the option at `place` for each combination of the others."""
+    lines: dict[tuple[Value, ...], list[Group]] = {}
+    for group in comparison.groups:
+        if group.values[place] is not None:
+            lines.setdefault(group.values[:place] + group.values[place + 1 :], []).append(group)
+    others = comparison.by[:place] + comparison.by[place + 1 :]
+    traces: list[Trace] = []
+    for number_, (values, groups) in enumerate(lines.items()):
+        style = look(number_)
+        x = [group.values[place] for group in groups]
+        mean, low, high = _numbers(groups, metric)[""]
+        words = (v if isinstance(v, str) else f"{name}={shown(v)}" for name, v in zip(others, values, strict=True))
+        traces.append(
+            {
+                "x": x,
+                "y": list(map(plain, mean)),
+                "error_y": _bars(mean, low, high, style.colour),
+                "name": ", ".join(words) or "runs",
+                "mode": "lines+markers",
+                "line": {"color": style.colour, "dash": style.dash},
+                "marker": {"symbol": style.symbol, "color": style.colour, "size": 9},
+                "hovertemplate": "%{x}: %{y:.4g}",
+            }
+        )
+        if (twins := _numbers(groups, metric).get("control_")) is not None:
+            look_ = {"color": GREY, "dash": TWIN, "width": 1}
+            traces.append({"x": x, "y": list(map(plain, twins[0])), "mode": "lines", "line": look_})
+            traces[-1] |= {"name": "benign twins", "hoverinfo": "skip"}
+    numbers = [float(group.values[place] or 0) for group in comparison.groups if group.values[place] is not None]
+    far = min(numbers) > 0 and max(numbers) > WIDE * min(numbers)
+    layout = {
+        "xaxis": {"title": {"text": lettered(comparison.by[place])}, **({"type": "log"} if far else {})},
+        "yaxis": {"title": {"text": TITLES.get(metric, metric)}, **_fraction(metric)},
+        "hovermode": "closest",
+    }
+    return Panel(_said(comparison, metric), traces, layout, height=360)
+
+
+def curves_chart(comparison: Comparison, metric: str) -> Chart:
+    """A line a group over the rounds, which the page's checkboxes show and hide."""
+    names = ("group", "round", "mean", "low", "high")
+    columns: dict[str, list[Any]] = {name: [] for name in names}
+    traces: list[Trace] = []
+    curves = [group.metrics[metric].curve for group in comparison.groups]
+    every = sorted({int(round_) for curve in curves for round_ in curve.rounds})
+    kept, remark = evenly(every, sum(len(curve.rounds) for curve in curves), LARGEST)
+    for place, (group, curve) in enumerate(zip(comparison.groups, curves, strict=True)):
+        style, shown_ = look(place), [int(round_) in kept for round_ in curve.rounds]
+        rows = [values[shown_] for values in (curve.rounds, curve.mean, curve.low, curve.high)]
+        columns["group"] += [group.label] * sum(shown_)
+        for name, values in zip(names[1:], rows, strict=True):
+            columns[name] += values.tolist()
+        traces.append(
+            {
+                "from": {"x": "round", "y": "mean"},
+                "where": {"group": group.label},
+                "name": group.label,
+                "meta": {"toggle": place, "twin": False},
+                "mode": "lines+markers",
+                "line": {"color": style.colour, "dash": style.dash},
+                "marker": {"symbol": style.symbol, "color": style.colour},
+                "hovertemplate": "%{fullData.name}<br>round %{x}: %{y:.4g}<extra></extra>",
+            }
+        )
+    first, last = min(columns["round"]), max(columns["round"])
+    layout = {
+        "xaxis": rounds_axis(first, last),
+        "yaxis": {"title": {"text": TITLES.get(metric, metric)}, **_fraction(metric)},
+        "hovermode": "closest",
+    }
+    words = f"{TITLES.get(metric, metric)} round by round, a line for each of {len(comparison.groups)} groups of runs."
+    caption = "Means over seeds and targets; the table has their 95 % intervals." + remark
+    panel = Panel(words, traces, layout, height=380)
+    return Chart(
+        f"{metric}-by-round", f"{TITLES.get(metric, metric)} by round", caption, columns, [panel], toggled=True
+    )
+
+
+def _said(comparison: Comparison, metric: str) -> str:
+    found = [(group.label, group.metrics[metric].interval) for group in comparison.groups]
+    said = [f"{name} {number(interval.mean)}" for name, interval in found if interval is not None]
+    words = "; ".join(said[:SAID]) + (f"; and {len(said) - SAID} more in the table" if len(said) > SAID else "")
+    return f"{TITLES.get(metric, metric)}, mean of each group: {words}."
+
+
+def _bars(mean: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str = BLACK) -> Mapping[str, Any]:
+    """Error bars, as far as there are intervals."""
+    up = [plain(end - middle) for middle, end in zip(mean, high, strict=True)]
+    down = [plain(middle - end) for middle, end in zip(mean, low, strict=True)]
+    return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1.3, "color": colour}
+
+
+def _fraction(metric: str) -> dict[str, Any]:
+    return {"range": SHARE} if metric.endswith(FRACTIONS) else {}
+
+
+def _cell(value: Value) -> Value:
+    return shown(value) if isinstance(value, bool) else value

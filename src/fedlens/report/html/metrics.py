@@ -1,0 +1,128 @@
+"""The metrics of interest against the rounds: of one run beside its benign twin, or of several runs."""
+
+from collections.abc import Sequence
+
+from fedlens.report.canvas import attacked_rounds
+from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, columns_of, evenly, rounds_axis, shading
+from fedlens.report.html.looks import TWIN, look
+from fedlens.report.metrics import STYLES
+from fedlens.report.words import percent
+from fedlens.runs.load import Run
+
+SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "v": "triangle-down"}
+"""matplotlib's markers as plotly.js calls them."""
+CURVES = {
+    "confidence": "Confidence in the target class",
+    "accuracy": "Test accuracy of the global model",
+    "true_confidence": "Confidence in the true class",
+    "malicious_accuracy": "Test accuracy of the malicious model",
+}
+LARGEST = 4_000
+"""About so many rounds of all runs are in a chart of several."""
+
+
+def metrics_chart(run: Run) -> Chart:
+    """The run's lines, and its benign twin's in a panel of their own."""
+    rounds = run.rounds
+    sides = {"": "with the attack" if run.experiment.attack else "", "control_": "without attack (benign twin)"}
+    names = [f"{prefix}{name}" for name in STYLES for prefix in sides]
+    columns = columns_of(rounds, ["round", "attacker", "acted", *names])
+    panels = [
+        _side(run, columns, prefix, title)
+        for prefix, title in sides.items()
+        if any(f"{prefix}{name}" in columns for name in STYLES)
+    ]
+    caption = "Accuracies are over the whole test set; confidences are the global model's in the attacker's samples."
+    caption = f"{caption} {_attack_words(run)}".strip()
+    return Chart("metrics", "Metrics of interest, round by round", caption, columns, panels)
+
+
+def _side(run: Run, columns: dict[str, list[float]], prefix: str, title: str) -> Panel:
+    shown = {name: style for name, style in STYLES.items() if f"{prefix}{name}" in columns}
+    traces: list[Trace] = [
+        {
+            "from": {"x": "round", "y": f"{prefix}{name}"},
+            "name": style.label,
+            "mode": "lines+markers",
+            "line": {"color": style.colour},
+            "marker": {"symbol": SYMBOLS[style.marker], "color": style.colour},
+            "hovertemplate": "%{y:.4f}",
+        }
+        for name, style in shown.items()
+    ]
+    said = [f"{style.label} {_last(columns[f'{prefix}{name}'])}" for name, style in shown.items()]
+    attacked = attacked_rounds(run) if not prefix else []
+    layout = {
+        "xaxis": rounds_axis(run.records[0]["round"], run.records[-1]["round"]),
+        "yaxis": {"range": SHARE},
+        "hovermode": "x unified",
+        "shapes": shading(attacked, len(run.records)),
+    }
+    words = f"Lines over {len(run.records)} rounds{', ' if title else ''}{title}. At the end: {', '.join(said)}."
+    return Panel(words, traces, layout, title)
+
+
+def _last(values: Sequence[float]) -> str:
+    known = [value for value in values if value == value]  # noqa: PLR0124 - only what is missing differs from itself
+    return percent(known[-1]) if known else "unknown"
+
+
+def _attack_words(run: Run) -> str:
+    attacked = len(attacked_rounds(run))
+    if run.experiment.attack is None:
+        return ""
+    if attacked == len(run.records):
+        return "The malicious client attacked in every round."
+    return f"Shaded: the {attacked} of {len(run.records)} rounds in which the malicious client attacked."
+
+
+def several_charts(runs: Sequence[Run], names: Sequence[str]) -> list[Chart]:
+    """A chart a metric with a line a run; `names` are the runs', in the page."""
+    return [chart for metric, title in CURVES.items() if (chart := _several(runs, names, metric, title)) is not None]
+
+
+def _several(runs: Sequence[Run], names: Sequence[str], metric: str, title: str) -> Chart | None:
+    columns: dict[str, list[object]] = {"run": [], "round": [], "attacked": [], metric: [], f"control_{metric}": []}
+    traces: list[Trace] = []
+    longest = max((run.rounds["round"] for run in runs), key=len)
+    kept, remark = evenly(longest, sum(len(run.records) for run in runs), LARGEST)
+    for place, (run, name) in enumerate(zip(runs, names, strict=True)):
+        attacked = set(attacked_rounds(run))
+        rounds = run.rounds[run.rounds["round"].isin(kept | {run.records[-1]["round"]})]
+        columns["run"] += [name] * len(rounds)
+        columns["round"] += rounds["round"].tolist()
+        columns["attacked"] += [round_ in attacked for round_ in rounds["round"]]
+        beside = [metric, f"control_{metric}"]
+        for column in beside:
+            columns[column] += rounds[column].tolist() if column in rounds else [None] * len(rounds)
+        traces += [_line(place, name, column) for column in beside if column in rounds and rounds[column].notna().any()]
+    if not traces:
+        return None
+    first, last = (limit(record["round"] for run in runs for record in run.records) for limit in (min, max))
+    said = [f"{name} {_last(run.rounds[metric].tolist())}" for run, name in zip(runs, names, strict=True)]
+    words = f"{title}, a line a run. At the end: {'; '.join(said)}."
+    layout = {"xaxis": rounds_axis(first, last), "yaxis": {"range": SHARE}, "hovermode": "closest"}
+    if not any(value is not None for value in columns[f"control_{metric}"]):
+        del columns[f"control_{metric}"]
+    return Chart(metric.replace("_", "-"), title, remark.strip(), columns, [Panel(words, traces, layout)], toggled=True)
+
+
+def _line(place: int, name: str, column: str) -> Trace:
+    """A run's line, or its benign twin's; rounds without an attack have hollow markers."""
+    twin = column.startswith("control_")
+    style = look(place)
+    trace: Trace = {
+        "from": {"x": "round", "y": column},
+        "where": {"run": name},
+        "name": f"{name}, benign twin" if twin else name,
+        "meta": {"toggle": place, "twin": twin},
+        "hovertemplate": "%{fullData.name}<br>round %{x}: %{y:.4f}<extra></extra>",
+    }
+    if twin:
+        return trace | {"mode": "lines", "line": {"color": style.colour, "dash": TWIN, "width": 1}}
+    trace["hollow"] = "attacked"
+    return trace | {
+        "mode": "lines+markers",
+        "line": {"color": style.colour, "dash": style.dash},
+        "marker": {"symbol": style.symbol, "color": style.colour},
+    }

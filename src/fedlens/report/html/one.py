@@ -1,0 +1,102 @@
+"""The page of one run."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fedlens.errors import ConfigError
+from fedlens.report.canvas import run_name
+from fedlens.report.html import again, opening
+from fedlens.report.html.chart import Chart
+from fedlens.report.html.classes import classes_chart
+from fedlens.report.html.final import look_at
+from fedlens.report.html.metrics import metrics_chart
+from fedlens.report.html.pictures import explained
+from fedlens.report.html.samples import shown_samples
+from fedlens.report.html.suspicions import check_charts, distances_chart, roc_chart
+from fedlens.report.html.updates import update_statistics, updates_chart
+from fedlens.report.html.weights import weights_chart
+from fedlens.report.selection import all_alike
+from fedlens.report.tables import summary_lines
+from fedlens.runs.load import Run
+
+ROOM = 900_000
+"""Bytes of charts and pictures together, so that the page stays below 6 MB; plotly.js takes 4.8."""
+
+
+def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
+    """What the template ``run.html`` shows.
+
+    Raises:
+        DamagedRunError: a file of the run is missing or damaged.
+    """
+    final = look_at(run, data_dir)
+    seen, missing = _seen(run)
+    metrics = metrics_chart(run)
+    accuracy = [chart for chart in (classes_chart(run), final.confusion) if chart is not None]
+    charts = [metrics, *seen, *accuracy]
+    pictures, left_out = explained(run, ROOM - len(json.dumps([chart.embedded() for chart in charts])))
+    summary = run.summary
+    return {
+        "template": "run.html",
+        "title": run_name(run),
+        "run": run,
+        "sentence": opening.sentence(run.experiment, opening.aim(run)),
+        "outcome": opening.outcome(run),
+        "succeeded": opening.succeeded(run),
+        "numbers": opening.numbers(run),
+        "flags": run.flags,
+        "unfinished": _unfinished(run),
+        "figures": list(summary_lines(run, summary, summary["control"] or {})) if summary else [],
+        "has_twin": run.records[-1]["control"] is not None,
+        "metrics": metrics,
+        "seen": seen,
+        "missing": missing,
+        "statistics": _statistics(run),
+        "accuracy": accuracy,
+        "samples": shown_samples(run, final.inputs),
+        "why": final.why,
+        "pictures": pictures,
+        "left_out": left_out,
+        "explain": f"fedlens explain {run.path}",
+        "yaml": again.experiment_yaml(run),
+        "command": again.command(run),
+        "starts": again.starts(run.path),
+        "charts": charts,
+    }
+
+
+def _unfinished(run: Run) -> str:
+    if run.summary is not None:
+        return ""
+    played, wanted = len(run.records), run.experiment.rounds
+    return f"Not finished: {played} of {wanted} rounds. Go on with: fedlens run --resume --out {run.path}"
+
+
+def _seen(run: Run) -> tuple[list[Chart], list[str]]:
+    """What the server sees, and why some of it is left out, in sentences."""
+    makers: list[Callable[[Run], Chart | None]] = [updates_chart, distances_chart]
+    if not all_alike(run):
+        makers.append(weights_chart)
+    found: list[Chart] = []
+    missing: list[str] = []
+    for make in makers:
+        try:
+            chart = make(run)
+        except ConfigError as error:
+            missing.append(f"{str(error).removeprefix(f'{run.path}: ')}.")
+        else:
+            found += [chart] if chart is not None else []
+    if run.experiment.checks:
+        found += check_charts(run)
+        roc = roc_chart(run)
+        found += [roc] if roc is not None else []
+    return found, missing
+
+
+def _statistics(run: Run) -> list[dict[str, Any]]:
+    try:
+        return update_statistics(run)
+    except ConfigError:
+        return []

@@ -1,0 +1,90 @@
+"""How a page begins: what was run in one sentence, and what came of it."""
+
+from dataclasses import dataclass
+
+from fedlens.experiment import Experiment
+from fedlens.parts import name_of
+from fedlens.report.html.suspicions import noticed_words
+from fedlens.report.words import attack_name, percent, signed, verdict
+from fedlens.runs.load import Run
+from fedlens.runs.records import confidence
+from fedlens.runs.window import attack_window, split
+
+
+@dataclass(frozen=True)
+class Number:
+    """A number that stands out at the head of a page."""
+
+    value: str
+    label: str
+
+
+def sentence(experiment: Experiment, target: str) -> str:
+    """What was run, in one sentence; `target` is the attacker's aim in words, empty for an untargeted attack."""
+    names = {kind: name_of(kind, getattr(experiment, kind)) for kind in ("data", "model", "aggregation", "partition")}
+    people = f"{experiment.clients} clients" if experiment.clients > 1 else "One client"
+    if experiment.cohort_size < experiment.clients:
+        people += f", {experiment.cohort_size} of them chosen in each round,"
+    rounds = "1 round" if experiment.rounds == 1 else f"{experiment.rounds} rounds"
+    words = f"{people} trained the model {names['model']} on {names['data']} ({names['partition']}) for {rounds}"
+    if experiment.attack is None:
+        words += "; nobody attacked"
+    else:
+        words += f"; client {experiment.malicious} attacked by {attack_name(experiment)}"
+        words += f" to have {target}" if target else " to make the model worse"
+    checks = list(experiment.detectors)
+    inspected = f", having checked them by {_listed(checks)}" if checks else ", without a check"
+    return f"{words}; the server aggregated the updates by {names['aggregation']}{inspected}."
+
+
+def aim(run: Run) -> str:
+    """What the attacker wants, in words; empty for an untargeted attack."""
+    if getattr(run.experiment.attack, "objective", "targeted") == "untargeted":
+        return ""
+    index, classes = run.target["index"], run.target["classes"]
+    if len(index) > 1:
+        return f"{len(index)} test samples misclassified"
+    true, target = classes[run.target["true"][0]], classes[run.target["target"][0]]
+    return f"test sample {index[0]} ({true}) classified as {target}"
+
+
+def outcome(run: Run) -> str:
+    """What came of it, in sentences, after the rounds that there are."""
+    if run.experiment.attack is None:
+        said = f"Nobody attacked; test accuracy {percent(run.records[-1]['quality']['accuracy'])} after "
+        words = said + f"round {run.records[-1]['round']}."
+    else:
+        words = verdict(run)
+    return f"{words} {noticed_words(run)}".strip()
+
+
+def succeeded(run: Run) -> bool | None:
+    """Whether the attack met its target at the end of its window; ``None`` where that is not the question."""
+    if run.experiment.attack is None or not aim(run):
+        return None
+    inside, _ = split(run.records, attack_window(run.experiment, run.records))
+    return bool(inside[-1]["target"]["success"])
+
+
+def numbers(run: Run) -> list[Number]:
+    """The numbers that matter most, after the last round."""
+    last = run.records[-1]
+    twin = last["control"]
+    found = []
+    if run.experiment.attack is not None and aim(run):
+        inside, _ = split(run.records, attack_window(run.experiment, run.records))
+        met = sum(record["target"]["success"] for record in inside)
+        found.append(Number(f"{confidence(inside[-1]['target']):.2f}", "confidence in the target class"))
+        if twin:
+            found.append(Number(f"{confidence(inside[-1]['control']['target']):.2f}", "the same without attack"))
+        found.append(Number(f"{met} of {len(inside)}", "rounds in which the target is met"))
+    accuracy = last["quality"]["accuracy"]
+    found.append(Number(percent(accuracy), "test accuracy"))
+    if twin:
+        points = signed(100 * (accuracy - twin["quality"]["accuracy"]))
+        found.append(Number(points, "percentage points to the benign twin"))
+    return found
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

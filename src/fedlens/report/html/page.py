@@ -1,0 +1,88 @@
+"""From directories to the file: which page it is, and how it is put together."""
+
+import json
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fedlens.report.html.one import run_page
+from fedlens.report.html.several import runs_page
+from fedlens.report.html.swept import sweep_page
+from fedlens.runs.files import writing
+from fedlens.runs.load import load_run
+
+
+def write_report(paths: Sequence[Path], output: Path, data_dir: Path | None = None) -> int:
+    """Write the report of one run, of several, or of sweeps, into the file `output`.
+
+    Args:
+        paths: directories of runs and of sweeps.
+        output: the HTML file.
+        data_dir: where data files are.
+
+    Returns:
+        The file's size in bytes.
+
+    Raises:
+        RunError: nothing is in one of the paths, its files are damaged, or `output` cannot be written.
+    """
+    page = described(paths, data_dir)
+    content = rendered(page).encode()
+    with writing(output, "choose another file"):
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_bytes(content)
+    return len(content)
+
+
+def described(paths: Sequence[Path], data_dir: Path | None = None) -> dict[str, Any]:
+    """What the page's template shows, and which template that is.
+
+    Raises:
+        RunError: nothing is in one of the paths, or its files are damaged.
+    """
+    paths = list(dict.fromkeys(paths))
+    if not all((path / "experiment.yaml").is_file() for path in paths) and not _nothing(paths):
+        return sweep_page(paths)
+    runs = [load_run(path) for path in paths]
+    return run_page(runs[0], data_dir) if len(runs) == 1 else runs_page(runs)
+
+
+def _nothing(paths: Sequence[Path]) -> bool:
+    """Whether a single path is no sweep either, so that it is missed as a run."""
+    return len(paths) == 1 and not any((paths[0] / name).exists() for name in ("rounds.parquet", "sweep.yaml"))
+
+
+def rendered(page: dict[str, Any]) -> str:
+    """The page as HTML, with all that it needs in it."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+    from plotly.offline import get_plotlyjs
+
+    loader = PackageLoader("fedlens.report.html")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.globals |= {
+        "version": version("fedlens"),
+        "style": Markup(_source(loader, environment, "style.css")),  # ours, so there is nothing to escape
+        "script": Markup(_source(loader, environment, "draw.js")),
+        "library": Markup(get_plotlyjs()),
+    }
+    charts = {chart.name: chart.embedded() for chart in page["charts"]}
+    return environment.get_template(page["template"]).render(page, embedded=embedded({"charts": charts}))
+
+
+def _source(loader: Any, environment: Any, name: str) -> str:
+    source: str = loader.get_source(environment, name)[0]
+    return source
+
+
+def embedded(value: Any) -> Any:
+    """`value` as JSON that may stand in a ``script`` element, which nothing in it can end."""
+    from markupsafe import Markup
+
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for letter in "<>&\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return Markup(text)  # escaped above

@@ -1,0 +1,87 @@
+"""The attacker's samples: as pictures, or as records in words."""
+
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+from torch import Tensor
+
+from fedlens.data.dataset import Data
+from fedlens.runs.load import Run
+from fedlens.runs.records import Record
+
+SHOWN = 12
+"""So many of the attacker's samples are shown."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One of the attacker's samples.
+
+    Attributes:
+        index: in the test set.
+        true: its class.
+        target: the class that the attacker wants.
+        predicted: what the global model takes it for after the last round.
+        confidence: of that model in the target class.
+        twin_predicted: what the benign twin takes it for, if there is one.
+        picture: a PNG as a ``data:`` address, of an image whose data is at hand.
+        words: what a record says of each feature.
+    """
+
+    index: int
+    true: str
+    target: str
+    predicted: str
+    confidence: float
+    twin_predicted: str | None
+    picture: str | None
+    words: Mapping[str, str]
+
+
+def shown_samples(run: Run, inputs: Tensor | None) -> list[Shown]:
+    """The first of the attacker's samples; `inputs` (``[r, ...]``) are these as the model sees them, if at hand."""
+    last, classes = run.records[-1], run.target["classes"]
+    found = []
+    for place, index in enumerate(run.target["index"][:SHOWN]):
+        one = None if inputs is None else inputs[place].cpu()
+        target: Record = last["target"]
+        twin = last["control"] and last["control"]["target"]
+        found.append(
+            Shown(
+                index,
+                classes[run.target["true"][place]],
+                classes[run.target["target"][place]],
+                classes[target["predicted"][place]],
+                target["confidence"][place],
+                classes[twin["predicted"][place]] if twin else None,
+                None if one is None or one.dim() != 3 else as_png(one),
+                {} if one is None else _words(run.experiment.data, one),
+            )
+        )
+    return found
+
+
+def as_png(image: Tensor) -> str:
+    """An image (``[channels, height, width]``) as a ``data:`` address; grey is dark on white, as in other figures."""
+    from matplotlib import colormaps
+    from matplotlib.image import imsave
+
+    pixels = image.double().numpy()
+    low, high = pixels.min(), pixels.max()
+    pixels = (pixels - low) / (high - low if high > low else 1)
+    colours = np.moveaxis(pixels, 0, -1) if len(pixels) == 3 else colormaps["gray_r"](pixels.mean(0))
+    buffer = BytesIO()
+    imsave(buffer, colours, format="png")
+    return data_address(buffer.getvalue())
+
+
+def data_address(png: bytes) -> str:
+    """A PNG as a ``data:`` address."""
+    return f"data:image/png;base64,{b64encode(png).decode()}"
+
+
+def _words(data: Data, record: Tensor) -> dict[str, str]:
+    return {} if record.dim() != 1 else data.words(record)

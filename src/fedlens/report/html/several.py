@@ -1,0 +1,105 @@
+"""The page of several runs, compared."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from fedlens.report.canvas import run_name
+from fedlens.report.html import again, opening
+from fedlens.report.html.looks import look
+from fedlens.report.html.metrics import several_charts
+from fedlens.report.html.suspicions import performance_of
+from fedlens.report.words import attack_name, percent, signed
+from fedlens.runs.flat import Value, flattened, shown
+from fedlens.runs.load import Run
+from fedlens.runs.records import confidence
+
+NAMELESS = re.compile(r"[^\w.+-]+")
+"""What the name of a file had better not have."""
+NAMED = 6
+"""So many options are named at the head."""
+
+
+def runs_page(runs: Sequence[Run]) -> dict[str, Any]:
+    """What the template ``runs.html`` shows."""
+    names = _names(runs)
+    charts = several_charts(runs, names)
+    return {
+        "template": "runs.html",
+        "title": f"{len(runs)} runs compared",
+        "runs": [_row(run, name) for run, name in zip(runs, names, strict=True)],
+        "lines": [(name, look(place)) for place, name in enumerate(names)],
+        "twins": any(run.records[-1]["control"] for run in runs),
+        "options": _options(runs),
+        "differ": _differ(runs),
+        "names": names,
+        "detection": [row for run, name in zip(runs, names, strict=True) for row in _detection(run, name)],
+        "charts": charts,
+    }
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    """The runs' names; their paths where names are not enough."""
+    names = [run_name(run) for run in runs]
+    if len(set(names)) < len(names):
+        names = [str(run.path) for run in runs]
+    if len(set(names)) < len(names):
+        names = [f"{number}. {name}" for number, name in enumerate(names, 1)]
+    return names
+
+
+def _row(run: Run, name: str) -> dict[str, Any]:
+    """What the table says of a run after its last round."""
+    last = run.records[-1]
+    accuracy, twin = last["quality"]["accuracy"], last["control"]
+    return {
+        "name": name,
+        "path": str(run.path),
+        "attack": attack_name(run.experiment),
+        "confidence": f"{confidence(last['target']):.3f}",
+        "twin_confidence": f"{confidence(twin['target']):.3f}" if twin else "–",
+        "accuracy": percent(accuracy),
+        "points": signed(100 * (accuracy - twin["quality"]["accuracy"])) if twin else "–",
+        "rounds": f"{len(run.records)} of {run.experiment.rounds}" if run.summary is None else str(len(run.records)),
+        "sentence": opening.sentence(run.experiment, opening.aim(run)),
+        "outcome": opening.outcome(run),
+        "flags": run.flags,
+        "yaml": again.experiment_yaml(run),
+        "command": again.command(run),
+        "file": f"{NAMELESS.sub('-', name)}.yaml",
+    }
+
+
+def _options(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
+    """The options in which the runs differ, each with its value in every run."""
+    flat = [flattened(run.experiment) for run in runs]
+    names = dict.fromkeys(name for values in flat for name in values)
+
+    def of(name: str) -> list[Value]:
+        return [values.get(name) for values in flat]
+
+    return [(name, [shown(value) for value in of(name)]) for name in names if len(set(of(name))) > 1]
+
+
+def _differ(runs: Sequence[Run]) -> str:
+    """The options that all runs have and that differ, in words."""
+    flat = [flattened(run.experiment) for run in runs]
+    names = [name for name, _ in _options(runs) if all(name in values for values in flat)]
+    return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+
+
+def _detection(run: Run, name: str) -> list[dict[str, str]]:
+    """A row for each of the run's checks."""
+    rows = []
+    for check in run.experiment.detectors:
+        done = performance_of(run, check)
+        rows.append(
+            {
+                "run": name,
+                "check": check,
+                "caught": f"{done.caught} of {done.guilty}" if done.guilty else "nobody to catch",
+                "falsely": f"{done.false_alarms} of {done.innocent}",
+                "area": "–" if done.roc_auc is None else f"{done.roc_auc:.2f}",
+            }
+        )
+    return rows

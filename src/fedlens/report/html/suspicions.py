@@ -1,0 +1,186 @@
+"""What the server sees of its clients: distances of their updates, each check's scores, and how well these tell."""
+
+from typing import Any
+
+from fedlens.detection.performance import Performance, performance
+from fedlens.report.canvas import BENIGN, BLACK, MALICIOUS, attacked_rounds
+from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, evenly, rounds_axis
+from fedlens.report.html.looks import look
+from fedlens.report.ranges import WIDE, ranges_of
+from fedlens.report.suspicions import WIDE as FAR
+from fedlens.runs.load import Run
+from fedlens.runs.records import guilt
+
+LARGEST = 2_500
+"""About so many scores of a check are in the page."""
+
+
+def distances_chart(run: Run) -> Chart:
+    """Ranges of distances among benign updates, and from the malicious one to these.
+
+    Raises:
+        ConfigError: the run kept no distances.
+    """
+    columns: dict[str, list[Any]] = {"round": []}
+    ranges = ranges_of(run)
+    for part in ranges:
+        columns["round"].append(part.round)
+        for name, found in (("benign", part.benign), ("malicious", part.malicious)):
+            for end, value in zip(("least", "greatest"), found or (None, None), strict=True):
+                columns.setdefault(f"{name}_{end}", []).append(value)
+        columns.setdefault("overlap", []).append(part.overlap)
+    values = [value for part in ranges for value in (*(part.benign or ()), *(part.malicious or ()))]
+    wide = bool(values) and max(values) > WIDE * min(values) > 0
+    attacked, overlapping = len(attacked_rounds(run)), sum(columns["overlap"])
+    words = f"The ranges overlap in {overlapping} of {attacked} rounds with an attack."
+    traces = [
+        _span("benign", BENIGN, 7, "among benign updates"),
+        _span("malicious", MALICIOUS, 3, "malicious update to benign ones"),
+    ]
+    traces = [trace for trace in traces if any(v is not None for v in columns[trace["from"]["y"][0]])]
+    scale = {"type": "log", "dtick": "D2"} if wide else {"rangemode": "tozero"}
+    axis = {"title": {"text": "L2 distance of two updates"}, **scale}
+    layout = {"xaxis": _axis(run), "yaxis": axis, "hovermode": "closest"}
+    caption = (
+        f"{words} Where they overlap, whoever compares updates by their distances sees nothing."
+        if attacked
+        else "Nobody attacked."
+    )
+    return Chart("distances", "Distances between updates", caption, columns, [Panel(words, traces, layout)])
+
+
+def _span(name: str, colour: str, width: int, label: str) -> Trace:
+    """An upright bar a round from the least to the greatest distance."""
+    return {
+        "spans": True,
+        "from": {"x": "round", "y": [f"{name}_least", f"{name}_greatest"]},
+        "name": label,
+        "mode": "lines+markers",
+        "line": {"color": colour, "width": width},
+        "marker": {"color": colour, "symbol": "line-ew-open", "size": 16, "line": {"width": 2}},
+        "hovertemplate": "round %{x}: %{y:.4g}",
+    }
+
+
+def check_charts(run: Run) -> list[Chart]:
+    """A chart for each of the server's checks: the score of each client in each round."""
+    charts = []
+    for place, name in enumerate(run.experiment.detectors):
+        table = run.checks[run.checks["check"] == name]
+        kept, remark = evenly(table["round"], len(table), LARGEST)
+        drawn = table[table["round"].isin(kept)]
+        columns = {column: drawn[column].tolist() for column in ("round", "client", "score", "flagged", "guilty")}
+        done = performance_of(run, name)
+        traces = [
+            _dots({"guilty": False}, "benign client", {"color": BENIGN, "size": 7, "opacity": 0.7}),
+            _dots({"guilty": True}, "malicious client", {"color": MALICIOUS, "size": 9, "symbol": "square"}),
+            _dots(
+                {"flagged": True},
+                "flagged",
+                {"color": BLACK, "size": 14, "symbol": "circle-open", "line": {"width": 1.5}},
+            )
+            | {"hoverinfo": "skip", "hovertemplate": None},
+        ]
+        usual = table["score"][~table["guilty"].astype(bool)].abs().quantile(0.9)
+        wide = bool(usual > 0 and table["score"].abs().max() > FAR * usual and table["score"].min() > 0)
+        axis = {"title": {"text": "score"}, **({"type": "log"} if wide else {})}
+        layout = {"xaxis": _axis(run), "yaxis": axis, "hovermode": "closest"}
+        words = f"Scores of the check {name}, a dot for each client and round. {caught_words(done)}"
+        panel = Panel(words, traces, layout)
+        caption = f"{caught_words(done)} The higher a score, the more suspicious the client.{remark}"
+        charts.append(Chart(f"check-{place + 1}", f"Check “{name}”", caption, columns, [panel], narrow=True))
+    return charts
+
+
+def _dots(where: dict[str, bool], label: str, marker: dict[str, Any]) -> Trace:
+    return {
+        "from": {"x": "round", "y": "score", "text": "client"},
+        "where": where,
+        "name": label,
+        "mode": "markers",
+        "marker": marker,
+        "hovertemplate": "client %{text}, round %{x}: %{y:.4g}",
+    }
+
+
+def performance_of(run: Run, check: str) -> Performance:
+    """How well the check did over the rounds so far."""
+    return performance(
+        (record["checks"][check]["scores"], record["checks"][check]["flagged"], guilt(run.experiment, record))
+        for record in run.records
+    )
+
+
+def caught_words(done: Performance) -> str:
+    """How often it flagged the malicious client, and honest ones, in a sentence."""
+    falsely = f"honest clients in {done.false_alarms} of {done.innocent} cases"
+    if not done.guilty:
+        return f"It flagged {falsely}; nobody attacked."
+    return f"It flagged the malicious client in {done.caught} of {done.guilty} rounds with an attack, and {falsely}."
+
+
+def roc_chart(run: Run) -> Chart | None:
+    """The ROC of every check over all clients and rounds, and where its threshold lies; ``None`` without an attack."""
+    from sklearn.metrics import roc_curve
+
+    columns: dict[str, list[Any]] = {"check": [], "threshold": [], "false_positive_rate": [], "recall": []}
+    traces: list[Trace] = [
+        {"x": [0, 1], "y": [0, 1], "mode": "lines", "line": {"dash": "dot", "color": "#808080", "width": 1}}
+        | {"name": "by chance", "hoverinfo": "skip"}
+    ]
+    said = []
+    for place, name in enumerate(run.experiment.detectors):
+        done, table = performance_of(run, name), run.checks[run.checks["check"] == name]
+        if done.roc_auc is None:
+            continue
+        false, true, thresholds = roc_curve(table["guilty"].astype(bool), table["score"], drop_intermediate=True)
+        columns["check"] += [name] * len(false)
+        columns["threshold"] += thresholds.tolist()
+        columns["false_positive_rate"] += false.tolist()
+        columns["recall"] += true.tolist()
+        style = look(place)
+        traces.append(
+            {
+                "from": {"x": "false_positive_rate", "y": "recall", "text": "threshold"},
+                "where": {"check": name},
+                "name": f"{name} (AUC {done.roc_auc:.2f})",
+                "mode": "lines",
+                "line": {"color": style.colour, "dash": style.dash, "shape": "linear"},
+                "hovertemplate": "from score %{text:.4g} on: %{y:.0%} caught, %{x:.1%} falsely",
+            }
+        )
+        marker = {"symbol": style.symbol, "color": style.colour, "size": 12}
+        here = {"x": [done.false_positive_rate], "y": [done.recall], "mode": "markers", "marker": marker}
+        traces.append(here | {"name": f"threshold of {name}", "hovertemplate": "%{y:.0%} caught, %{x:.1%} falsely"})
+        said.append(f"{name} {done.roc_auc:.2f}")
+    if not said:
+        return None
+    layout = {
+        "xaxis": {"title": {"text": "honest clients flagged"}, "range": SHARE, "tickformat": ".0%"},
+        "yaxis": {"title": {"text": "malicious client caught"}, "range": SHARE, "tickformat": ".0%"},
+        "hovermode": "closest",
+    }
+    words = f"ROC curves. Area under them: {', '.join(said)}."
+    caption = (
+        "What each check could tell at any threshold, over all clients and rounds; the mark is its threshold here."
+    )
+    return Chart(
+        "roc", "How well the checks tell", caption, columns, [Panel(words, traces, layout, height=320)], narrow=True
+    )
+
+
+def noticed_words(run: Run) -> str:
+    """How many of the checks flagged the malicious client at least once, in a sentence; empty where there were none."""
+    found = {name: performance_of(run, name) for name in run.experiment.detectors}
+    if not found or not any(done.guilty for done in found.values()):
+        return ""
+    caught = [f"{name} in {done.caught} of {done.guilty} rounds" for name, done in found.items() if done.caught]
+    many = f"the server's {len(found)} checks" if len(found) > 1 else "the server's one check"
+    if not caught:
+        return f"{'None of ' + many if len(found) > 1 else many.capitalize() + ' never'} flagged the malicious client."
+    which = f"{'All' if len(caught) == len(found) else len(caught)} of {many}" if len(found) > 1 else many.capitalize()
+    return f"{which} flagged the malicious client: {', '.join(caught)}."
+
+
+def _axis(run: Run) -> dict[str, Any]:
+    return rounds_axis(run.records[0]["round"], run.records[-1]["round"])

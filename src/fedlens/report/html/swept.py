@@ -1,0 +1,169 @@
+"""The page of sweeps, of a reproduction, or of runs beside these: what varied, and what came of it."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from shlex import join
+from typing import TYPE_CHECKING, Any
+
+from fedlens.errors import DamagedRunError
+from fedlens.report.comparison import Comparison, compare
+from fedlens.report.comparison_table import interval_words, number
+from fedlens.report.html.again import Start, starts
+from fedlens.report.html.groups import TITLES, curves_chart, option_chart
+from fedlens.report.html.looks import look
+from fedlens.runs.collect import PATH, Collection, collect
+from fedlens.runs.flat import plain_value, shown
+from fedlens.runs.reading import read_json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VALUES = 6
+"""So many values of an option are named in the sentence at the head."""
+CELLS = 400
+"""So many cells are listed."""
+
+
+def sweep_page(paths: Sequence[Path]) -> dict[str, Any]:
+    """What the template ``sweep.html`` shows.
+
+    Raises:
+        RunError: nothing is in one of the paths, or its files are damaged.
+    """
+    collection = collect(paths)
+    metrics = [name for name in TITLES if name in collection.table and collection.table[name].notna().any()]
+    comparison = compare(collection, collection.varying, metrics)
+    failures = [failure for path in paths for failure in _failures(path)]
+    charts = [option_chart(comparison, metric) for metric in metrics]
+    charts += [curves_chart(comparison, metric) for metric in metrics]
+    cells = _cells(collection)
+    return {
+        "template": "sweep.html",
+        "title": ", ".join(path.resolve().name for path in paths),
+        "sentence": _sentence(collection, comparison),
+        "outcome": _outcome(comparison, metrics[0]),
+        "failed": len(failures),
+        "flags": comparison.flags,
+        "remarks": comparison.remarks,
+        "tables": [_table(comparison, metric) for metric in metrics],
+        "lines": [(group.label, look(place)) for place, group in enumerate(comparison.groups)],
+        "charts": charts,
+        "failures": failures,
+        "fields": list(collection.varying),
+        "cells": cells[:CELLS],
+        "hidden": len(cells[CELLS:]),
+        "claims": [claim for path in paths for claim in _claims(path)],
+        "made": [(path, _text(path / "sweep.yaml"), _command(path), _start(path)) for path in paths],
+    }
+
+
+def _sentence(collection: Collection, comparison: Comparison) -> str:
+    """What was swept, in one sentence."""
+    table = collection.table
+    runs, seeds, targets = (table[name].nunique() for name in ("cell", "seed", "target_index"))
+    varied = [f"{name} ({_listed(table[name])})" for name in comparison.by]
+    words = f"{_count(runs, 'run')} over {_count(seeds, 'seed')} and {_count(targets, 'target')}"
+    return f"{words}; {'what varied: ' + ', '.join(varied) if varied else 'no option varied'}."
+
+
+def _listed(column: "pd.Series[Any]") -> str:
+    values = [shown(plain_value(value)) for value in column.dropna().unique()]
+    more = f" and {len(values) - VALUES} more" if len(values) > VALUES else ""
+    return ", ".join(values[:VALUES]) + more
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
+def _outcome(comparison: Comparison, metric: str) -> str:
+    """The ends of the metric over the groups, in a sentence."""
+    found = [(group.metrics[metric].interval, group.label) for group in comparison.groups]
+    means = sorted((interval.mean, label) for interval, label in found if interval is not None)
+    if not means:
+        return ""
+    (least, lowest), (most, highest) = means[0], means[-1]
+    name = TITLES[metric]
+    if len(means) == 1:
+        return f"{name} after the last round: {number(most)} on average."
+    return f"{name} after the last round: from {number(least)} ({lowest}) to {number(most)} ({highest}) on average."
+
+
+def _table(comparison: Comparison, metric: str) -> dict[str, Any]:
+    """A comparison as words: a row a group."""
+    rows = []
+    for group in comparison.groups:
+        measured, control = group.metrics[metric], group.controls.get(metric)
+        ours, twin = measured.interval, control.interval if control else None
+        counts = [str(getattr(measured, name)) for name in ("runs", "seeds", "targets")]
+        mean = "–" if ours is None else number(ours.mean)
+        beside = "–" if twin is None else number(twin.mean)
+        rows.append([*map(shown, group.values), *counts, mean, interval_words(ours), beside])
+    head = [*comparison.by, "runs", "seeds", "targets", "mean", "95 % interval", "without attack"]
+    return {"title": f"{TITLES[metric]}, {comparison.at}", "head": head, "rows": rows, "options": len(comparison.by)}
+
+
+def _cells(collection: Collection) -> list[dict[str, Any]]:
+    """Each run with what sets it apart, where it is, and how it ended."""
+    distinct = ["cell", *collection.varying]  # a reproduction has the same cell under several names
+    last = collection.table.groupby(distinct, sort=False, dropna=False).tail(1)
+    rows = []
+    for row in last.to_dict("records"):
+        folder = Path(row[PATH]) / "cells" / row["cell"]
+        values = [shown(plain_value(row[name])) for name in collection.varying]
+        ends = {name: plain_value(row.get(name)) for name in ("confidence", "accuracy")}
+        rows.append(
+            {
+                "values": values,
+                "seed": row["seed"],
+                "target": row["target_index"],
+                "path": str(folder if folder.parent.is_dir() else row[PATH]),
+                **{name: "–" if value is None else number(float(value)) for name, value in ends.items()},
+            }
+        )
+    return rows
+
+
+def _failures(path: Path) -> Iterator[dict[str, Any]]:
+    """The cells that failed, with their values in words and the reason."""
+    file = path / "failures.json"
+    try:
+        found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+        for one in found:
+            values = ", ".join(f"{name}={value}" for name, value in one["values"].items())
+            yield {"values": values, "reason": str(one["reason"]), "path": str(path / "cells" / str(one["cell"]))}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DamagedRunError(f"{file}: cannot be read ({error})") from error
+
+
+def _claims(path: Path) -> Iterator[dict[str, str]]:
+    """A reproduction's claims with their verdicts."""
+    file = path / "claims.json"
+    if not file.exists():
+        return
+    try:
+        for claim in read_json(file)["claims"]:
+            yield {name: str(claim[name]) for name in ("claim", "says", "verdict")}
+    except (KeyError, TypeError) as error:
+        raise DamagedRunError(f"{file}: cannot be read ({error})") from error
+
+
+def _text(file: Path) -> str:
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
+
+
+def _start(path: Path) -> Start | None:
+    """How the first of its runs was started, if that is known."""
+    folders = [path, *sorted((path / "cells").glob("*"))]
+    folder = next((folder for folder in folders if (folder / "environment.jsonl").is_file()), None)
+    return None if folder is None else next(iter(starts(folder)), None)
+
+
+def _command(path: Path) -> str:
+    """What makes it again."""
+    if (path / "sweep.yaml").is_file():
+        return join(["fedlens", "sweep", str(path / "sweep.yaml"), "--out", f"{path}-again"])
+    if (path / "experiment.yaml").is_file():
+        return join(["fedlens", "run", str(path / "experiment.yaml"), "--out", f"{path}-again"])
+    return join(["fedlens", "reproduce", "--out", f"{path}-again"])

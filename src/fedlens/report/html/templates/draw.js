@@ -1,0 +1,277 @@
+"use strict";
+(() => {
+  const charts = JSON.parse(document.getElementById("embedded").textContent).charts;
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  // Okabe and Ito's colours that a dark page would swallow, and what stands for them there.
+  const onDark = { "#000000": "#f0f0f0", "#0072B2": "#56B4E9", "#56B4E9": "#3D8FD1", "#808080": "#a8b0b9" };
+  const PRINT_WIDTH = 640;
+  let printing = false;
+
+  const isDark = () => dark.matches && !printing;
+  const themes = () => (isDark()
+    ? { ink: "#e8eaed", faint: "#a8b0b9", grid: "#31373e", paper: "#14171a", full: "#56B4E9" }
+    : { ink: "#1a1d21", faint: "#555b63", grid: "#dfe3e7", paper: "#ffffff", full: "#0072B2" });
+
+  const tinted = (value) => {
+    if (typeof value === "string") return isDark() ? onDark[value] ?? value : value;
+    if (Array.isArray(value)) return value.map(tinted);
+    if (value && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([key, below]) => [key, tinted(below)]));
+    }
+    return value;
+  };
+
+  // plotly.js takes some tags in words for instructions.
+  const lettered = (value) => (typeof value === "string"
+    ? value.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;") : value);
+
+  const rowsOf = (chart, where, step) => {
+    const wanted = Object.entries(where ?? {});
+    if (chart.slider) wanted.push([chart.slider, step]);
+    const count = Object.values(chart.columns)[0].length;
+    return [...Array(count).keys()].filter((row) => wanted.every(([name, value]) => chart.columns[name][row] === value));
+  };
+
+  const resolved = (chart, trace, step) => {
+    const { from, where, hollow, spans, ...drawn } = structuredClone(trace);
+    const rows = rowsOf(chart, where, step);
+    for (const [attribute, name] of Object.entries(from ?? {})) {
+      if (!Array.isArray(name)) drawn[attribute] = rows.map((row) => lettered(chart.columns[name][row]));
+    }
+    if (spans) { // an upright bar for each row, with a gap after it
+      const [low, high] = from.y.map((name) => chart.columns[name]);
+      const known = rows.filter((row) => low[row] !== null);
+      drawn.x = known.flatMap((row) => [chart.columns[from.x][row], chart.columns[from.x][row], null]);
+      drawn.y = known.flatMap((row) => [low[row], high[row], null]);
+    }
+    if (hollow) drawn.marker.symbol = rows.map((row) => drawn.marker.symbol + (chart.columns[hollow][row] ? "" : "-open"));
+    const many = rows.length > 60;
+    if (drawn.mode === "lines+markers") {
+      drawn.marker = { size: many ? 4 : 7, ...drawn.marker };
+      drawn.line = { width: 2, ...drawn.line };
+    }
+    if (drawn.mode === "markers" && new Set(drawn.x).size > 60) drawn.marker.size *= 0.6;
+    if (drawn.colorscale === "page") drawn.colorscale = [[0, themes().paper], [1, themes().full]];
+    drawn.name = lettered(drawn.name);
+    return tinted(drawn);
+  };
+
+  const layoutOf = (panel, plot, traces) => {
+    const { ink, faint, grid, paper } = themes();
+    const given = tinted(structuredClone(panel.layout));
+    const axis = (own = {}) => ({
+      gridcolor: grid, zerolinecolor: grid, linecolor: faint, tickcolor: faint, fixedrange: true, automargin: true,
+      ...own, title: { standoff: 8, ...own.title },
+    });
+    const width = plot.clientWidth;
+    const labelled = given.yaxis?.wide;
+    if (labelled) delete given.yaxis.wide;
+    const layout = {
+      width, height: plot.clientHeight, autosize: false, dragmode: false, showlegend: false,
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
+      font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: ink },
+      margin: { l: 48, r: 12, t: 12, b: 40 },
+      hoverlabel: { bgcolor: paper, font: { color: ink }, namelength: -1 },
+      ...given, xaxis: axis(given.xaxis), yaxis: axis(given.yaxis),
+    };
+    if (labelled) { // names of groups are long; on a narrow page they are cut
+      const letters = Math.max(14, Math.floor(width / 20));
+      const names = traces[0].y;
+      layout.yaxis.tickvals = names;
+      layout.yaxis.ticktext = names.map((name) => (name.length > letters ? `${name.slice(0, letters - 1)}…` : name));
+      layout.yaxis.tickfont = { size: 11 };
+    }
+    return layout;
+  };
+
+  // Traces of one name, in whichever panel, are shown and hidden together.
+  const names = [...new Set(Object.values(charts).flatMap((chart) => chart.panels.flatMap(
+    (panel) => panel.traces.map((trace) => trace.name))))];
+  const seriesOf = (trace) => names.indexOf(trace.name);
+
+  const signs = {
+    circle: "●", square: "■", diamond: "◆", "triangle-up": "▲", "triangle-down": "▼", cross: "✚", x: "✖", star: "★",
+    "circle-open": "○", "line-ns-open": "│", "line-ew-open": "━",
+  };
+  const dashes = { dash: "7 4", longdashdot: "10 3 2 3", dashdot: "6 3 2 3", dot: "2 3" };
+  const sample = (trace) => {
+    const colour = trace.marker?.color ?? trace.line?.color;
+    const part = (name, attributes, text) => {
+      const made = document.createElementNS("http://www.w3.org/2000/svg", name);
+      for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+      if (text) made.textContent = text;
+      return made;
+    };
+    const picture = part("svg", { width: 34, height: 16, "aria-hidden": "true", "data-colour": colour });
+    if (trace.mode?.includes("lines")) {
+      const dash = dashes[trace.line?.dash] ?? "none";
+      picture.append(part("line", {
+        x1: 1, x2: 33, y1: 8, y2: 8, stroke: "currentColor", "stroke-width": 2.5, "stroke-dasharray": dash,
+      }));
+    }
+    if (trace.type === "bar" || trace.mode?.includes("markers")) {
+      const sign = signs[trace.marker?.symbol ?? (trace.type === "bar" ? "square" : "circle")] ?? "●";
+      picture.append(part("text", { x: 17, y: 13, "text-anchor": "middle", "font-size": 14, fill: "currentColor" }, sign));
+    }
+    return picture;
+  };
+  const addLegend = (figure) => {
+    const chart = charts[figure.dataset.chart];
+    const place = figure.querySelector(".legend");
+    const every = chart.panels.flatMap((panel) => panel.traces).filter((trace) => trace.name && trace.type !== "heatmap");
+    const different = every.filter((trace, index) => every.findIndex((other) => other.name === trace.name) === index);
+    if (!place || different.length < 2) return;
+    for (const trace of different) {
+      const label = document.createElement("label");
+      const box = document.createElement("input");
+      Object.assign(box, { type: "checkbox", checked: true });
+      box.dataset.series = seriesOf(trace);
+      box.addEventListener("change", () => draw(figure));
+      label.append(box, sample(trace), ` ${trace.name}`);
+      place.append(label);
+    }
+  };
+
+  const shown = { hidden: new Set(), twins: true };
+  const visible = (trace, figure) => {
+    const toggle = trace.meta?.toggle;
+    if (figure.querySelector(`.legend input[data-series="${seriesOf(trace)}"]`)?.checked === false) return false;
+    return toggle === undefined || (!shown.hidden.has(toggle) && (shown.twins || !trace.meta.twin));
+  };
+
+  const draw = (figure) => {
+    const chart = charts[figure.dataset.chart];
+    const slider = figure.querySelector("input[type=range]");
+    const step = chart.slider ? chart.steps[slider ? Number(slider.value) : 0] : null;
+    for (const plot of figure.querySelectorAll(".plot")) {
+      const panel = chart.panels[Number(plot.dataset.panel)];
+      const traces = panel.traces.map((trace) => ({ ...resolved(chart, trace, step), visible: visible(trace, figure) }));
+      Plotly.react(plot, traces, layoutOf(panel, plot, traces), { displayModeBar: false, responsive: false });
+    }
+  };
+  const figures = [...document.querySelectorAll("figure[data-chart]")];
+  const drawAll = () => figures.forEach(draw);
+  figures.forEach(addLegend);
+
+  for (const figure of figures) {
+    const slider = figure.querySelector("input[type=range]");
+    slider?.addEventListener("input", () => {
+      const { slider: name, steps } = charts[figure.dataset.chart];
+      const step = steps[Number(slider.value)];
+      slider.setAttribute("aria-valuetext", `${name} ${step}`);
+      figure.querySelector("output").textContent = step;
+      draw(figure);
+    });
+  }
+
+  const toggled = () => {
+    for (const figure of figures) {
+      if (charts[figure.dataset.chart].panels.some((panel) => panel.traces.some((trace) => trace.meta))) draw(figure);
+    }
+  };
+  const boxes = [...document.querySelectorAll("input[data-toggle]")];
+  const readBoxes = () => {
+    shown.hidden = new Set(boxes.filter((box) => !box.checked).map((box) => Number(box.dataset.toggle)));
+    shown.twins = document.querySelector("input[data-twins]")?.checked ?? true;
+    toggled();
+  };
+  document.querySelector(".toggles")?.addEventListener("change", readBoxes);
+  for (const button of document.querySelectorAll("button[data-all]")) {
+    button.addEventListener("click", () => {
+      boxes.forEach((box) => { box.checked = button.dataset.all === "on"; });
+      readBoxes();
+    });
+  }
+
+  const save = (text, name, type) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+  };
+  const quoted = (value) => {
+    // A spreadsheet would run a word that begins like a formula.
+    const word = value === null ? "" : typeof value === "string" ? value.replace(/^(?=[=+@\t\r-])/, "'") : String(value);
+    return /[",\n\r]/.test(word) ? `"${word.replaceAll('"', '""')}"` : word;
+  };
+  const csv = ({ columns }) => {
+    const values = Object.values(columns);
+    const rows = values[0].map((_, row) => values.map((column) => column[row]));
+    return [Object.keys(columns), ...rows].map((row) => row.map(quoted).join(",")).join("\r\n") + "\r\n";
+  };
+  for (const button of document.querySelectorAll("button[data-save]")) {
+    const name = button.dataset.save;
+    button.addEventListener("click", () => save(csv(charts[name]), `${name}.csv`, "text/csv"));
+  }
+  for (const button of document.querySelectorAll("button[data-save-text]")) {
+    const name = button.dataset.saveText;
+    button.addEventListener("click", () => {
+      save(document.querySelector(`[data-text="${name}"]`).textContent, name, "application/yaml");
+    });
+  }
+
+  const cell = (value) => {
+    if (value === null) return "–";
+    return typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(6))) : String(value);
+  };
+  const element = (name, text, attributes = {}) => {
+    const made = document.createElement(name);
+    if (text !== null) made.textContent = text;
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    return made;
+  };
+  const table = ({ columns }, title) => {
+    const made = element("table", null);
+    made.append(element("caption", title));
+    const head = made.createTHead().insertRow();
+    head.append(...Object.keys(columns).map((name) => element("th", name.replaceAll("_", " "), { scope: "col" })));
+    const body = made.createTBody();
+    const values = Object.values(columns);
+    for (let row = 0; row < values[0].length; row += 1) {
+      const line = body.insertRow();
+      for (const column of values) {
+        line.append(element("td", cell(column[row]), typeof column[row] === "number" ? { class: "number" } : {}));
+      }
+    }
+    return made;
+  };
+  for (const details of document.querySelectorAll("details[data-table]")) {
+    details.addEventListener("toggle", () => {
+      const place = details.querySelector(".scroll");
+      if (!details.open || place.hasChildNodes()) return;
+      const title = details.closest("figure").querySelector("h3").textContent;
+      place.append(table(charts[details.dataset.table], title));
+    });
+  }
+
+  const recolour = () => {
+    for (const swatch of document.querySelectorAll("[data-colour]")) swatch.style.color = tinted(swatch.dataset.colour);
+  };
+  let waiting;
+  let width = innerWidth;
+  addEventListener("resize", () => {
+    if (innerWidth === width || printing) return; // phones resize when their address bar goes
+    width = innerWidth;
+    clearTimeout(waiting);
+    waiting = setTimeout(drawAll, 150);
+  });
+  const themed = () => { recolour(); drawAll(); };
+  dark.addEventListener("change", themed);
+  // On paper the plots are as wide as the paper, and light.
+  const onPaper = (now) => {
+    if (printing === now) return;
+    printing = now;
+    for (const figure of figures) {
+      const plots = [...figure.querySelectorAll(".plot")];
+      const each = plots.length > 1 ? PRINT_WIDTH / 2 - 8 : PRINT_WIDTH;
+      for (const plot of plots) plot.style.width = now ? `${each}px` : "";
+    }
+    themed();
+  };
+  addEventListener("beforeprint", () => onPaper(true));
+  addEventListener("afterprint", () => onPaper(false));
+  recolour();
+  drawAll();
+  document.documentElement.dataset.drawn = "true";
+})();

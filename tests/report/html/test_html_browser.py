@@ -1,0 +1,145 @@
+"""The page in a real browser.
+
+The browser is the one that FEDLENS_CHROMIUM names, else a Chromium on PATH; where there is none the tests are skipped.
+FEDLENS_AXE names the directory that ``npm install axe-core`` filled; where it is not set, that test is skipped.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import made_sweeps
+import pytest
+
+import fedlens
+from fedlens.report.html.page import write_report
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+pytestmark = pytest.mark.xdist_group("html")
+
+EVIL = "<img src=x onerror=alert(1)>"
+Opened = Callable[..., "Page"]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    from playwright.sync_api import sync_playwright
+
+    names = ("chromium", "chromium-browser", "google-chrome")
+    path = os.environ.get("FEDLENS_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        pytest.skip("needs a Chromium: name it by FEDLENS_CHROMIUM")
+    with sync_playwright() as playwright:
+        found = playwright.chromium.launch(executable_path=path)
+        yield found
+        found.close()
+
+
+@pytest.fixture
+def opened(browser: "Browser") -> Iterator[Opened]:
+    """Opens a page; in the end there must have been neither an error nor a request to anywhere."""
+    troubles: list[str] = []
+    contexts = []
+
+    def open_(file: Path, width: int = 1200) -> "Page":
+        context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme="light")
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: troubles.append(message.text))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        local = (file.as_uri(), "data:", "blob:")
+        page.on("request", lambda asked: troubles.extend([asked.url] * (not asked.url.startswith(local))))
+        page.goto(file.as_uri())
+        page.wait_for_selector("html[data-drawn=true]", timeout=60_000)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+@pytest.fixture(scope="module")
+def compared(full: fedlens.Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of two runs, of which one is the other's copy, under a name that wants to be a picture."""
+    folder = tmp_path_factory.mktemp("compared")
+    shutil.copytree(full.path, folder / EVIL)
+    write_report([full.path, folder / EVIL], folder / "report.html")
+    return folder / "report.html"
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("swept")
+    path = made_sweeps.sweep(folder / "rules", {"attack.boost": [2, 5, 10], "aggregation": ["mean", "median"]})
+    write_report([path], folder / "report.html")
+    return folder / "report.html"
+
+
+def test_a_run_is_drawn_and_answers_to_mouse_and_keys(page: Path, opened: Opened, full: fedlens.Run) -> None:
+    shown = opened(page)
+    assert shown.locator(".plot").count() == shown.locator(".plot .main-svg .cartesianlayer").count() > 8
+    for chart in ("metrics", "distances", "check-1"):
+        assert shown.locator(f"figure[data-chart={chart}] .trace path").count() > 0
+
+    bars = "[...document.querySelectorAll('[data-chart=updates] .bars path')].map(p => p.getAttribute('d')).join()"
+    slider = shown.locator("#slider-updates")
+    before, last = shown.evaluate(bars), slider.get_attribute("aria-valuetext")
+    slider.focus()
+    shown.keyboard.press("ArrowLeft")
+    assert shown.evaluate(bars) != before
+    assert slider.get_attribute("aria-valuetext") != last
+    shown.keyboard.press("ArrowRight")
+    assert shown.evaluate(bars) == before
+
+    lines = shown.locator("figure[data-chart=metrics] .scatterlayer .trace")
+    count = lines.count()
+    shown.locator("figure[data-chart=metrics] .legend input").first.uncheck()
+    assert lines.count() == count - 2  # the run's and the twin's
+
+    with shown.expect_download() as download:
+        shown.locator("button[data-save=metrics]").click()
+    rows = [line.split(",") for line in download.value.path().read_text().splitlines()]
+    column = rows[0].index("accuracy")
+    assert download.value.suggested_filename == "metrics.csv"
+    assert [float(row[column]) for row in rows[1:]] == full.rounds["accuracy"].tolist()
+    shown.locator("details[data-table=metrics] summary").click()
+    assert shown.locator("details[data-table=metrics] tbody tr").count() == len(full.records)
+
+    assert shown.pdf(format="A4", print_background=True).startswith(b"%PDF")
+
+
+def test_boxes_show_and_hide_the_runs(compared: Path, opened: Opened) -> None:
+    shown = opened(compared)
+    lines = shown.locator("figure[data-chart=confidence] .scatterlayer .trace")
+    assert lines.count() == 4
+    shown.locator("input[data-toggle='1']").focus()
+    shown.keyboard.press("Space")
+    assert lines.count() == 2
+    shown.locator("input[data-twins]").uncheck()
+    assert lines.count() == 1
+    shown.locator("button[data-all=off]").click()
+    assert lines.count() == 0
+    assert shown.locator("img").count() == 0
+
+
+@pytest.mark.parametrize("which", ["page", "compared", "swept"])
+def test_nobody_is_shut_out(which: str, opened: Opened, request: pytest.FixtureRequest) -> None:
+    shown = opened(request.getfixturevalue(which), width=360)
+    assert shown.evaluate("document.documentElement.scrollWidth") <= 360
+    if not (folder := os.environ.get("FEDLENS_AXE")):
+        pytest.skip("needs axe-core: name the directory that it was installed into by FEDLENS_AXE")
+    shown.evaluate("document.querySelectorAll(':not(.numbers) > details').forEach(one => { one.open = true; })")
+    shown.locator(".numbers summary").last.click()
+    shown.evaluate((Path(folder) / "node_modules" / "axe-core" / "axe.min.js").read_text())
+    schemes: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+    for scheme in schemes if which == "page" else schemes[1:]:
+        shown.emulate_media(color_scheme=scheme)
+        found = shown.evaluate("axe.run({ exclude: ['.main-svg'] })")  # what is drawn has words beside it
+        grave = [one for one in found["violations"] if one["impact"] in {"serious", "critical"}]
+        assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in grave] == []
+        assert len(found["passes"]) > 20

@@ -1,0 +1,183 @@
+"""What is drawn is what was recorded."""
+
+import numpy as np
+import pytest
+import torch
+from handmade import Made
+from small import small
+
+import fedlens
+from fedlens.errors import ConfigError
+from fedlens.report.html.chart import Chart, plain
+from fedlens.report.html.classes import classes_chart, confusion
+from fedlens.report.html.final import look_at
+from fedlens.report.html.metrics import metrics_chart, several_charts
+from fedlens.report.html.suspicions import check_charts, distances_chart, noticed_words, roc_chart
+from fedlens.report.html.updates import updates_chart
+from fedlens.report.html.weights import weights_chart
+
+pytestmark = pytest.mark.xdist_group("html")
+
+
+def same(ours: object, theirs: object) -> bool:
+    return np.array_equal(np.array(ours, dtype=float), np.array(theirs, dtype=float), equal_nan=True)
+
+
+def test_metrics_are_the_runs_own(full: fedlens.Run) -> None:
+    columns = metrics_chart(full).columns
+    for name in ("round", "accuracy", "confidence", "true_confidence", "malicious_accuracy", "control_accuracy"):
+        assert same(columns[name], full.rounds[name])
+
+
+def test_every_column_that_a_trace_names_is_there(full: fedlens.Run, at_hand: None) -> None:
+    charts: list[Chart | None] = [metrics_chart(full), *several_charts([full, full], ["a", "b"])]
+    charts += [distances_chart(full), *check_charts(full), roc_chart(full), updates_chart(full), classes_chart(full)]
+    for chart in charts:
+        assert chart is not None
+        assert len({len(values) for values in chart.columns.values()}) == 1
+        for trace in (trace for panel in chart.panels for trace in panel.traces):
+            named = [name for value in trace.get("from", {}).values() for name in np.atleast_1d(value)]
+            assert {*named, *trace.get("where", {})} <= set(chart.columns), chart.name
+        assert all(panel.says for panel in chart.panels)
+
+
+def test_rounds_with_the_attacker_are_shaded_where_there_are_others(full: fedlens.Run) -> None:
+    attacked = set(full.rounds["round"][full.rounds["acted"]])
+    assert 0 < len(attacked) < len(full.records)
+    chart = metrics_chart(full)
+    shaded = {
+        round_
+        for shape in chart.panels[0].layout["shapes"]
+        for round_ in range(int(shape["x0"] + 0.5), int(shape["x1"] + 0.5))
+    }
+    assert shaded == attacked
+    assert not chart.panels[1].layout["shapes"]
+    assert f"{len(attacked)} of 4 rounds" in chart.caption
+
+
+def test_several_runs_have_a_line_and_a_twin_each(full: fedlens.Run) -> None:
+    chart = next(chart for chart in several_charts([full, full], ["a", "b"]) if chart.name == "confidence")
+    assert [trace["name"] for trace in chart.panels[0].traces] == ["a", "a, benign twin", "b", "b, benign twin"]
+    assert [trace["meta"]["toggle"] for trace in chart.panels[0].traces] == [0, 0, 1, 1]
+    rows = [place for place, run in enumerate(chart.columns["run"]) if run == "b"]
+    assert same([chart.columns["confidence"][row] for row in rows], full.rounds["confidence"])
+    assert same([chart.columns["control_confidence"][row] for row in rows], full.rounds["control_confidence"])
+
+
+def test_checks_and_their_roc(full: fedlens.Run) -> None:
+    charts = check_charts(full)
+    assert [chart.title for chart in charts] == ["Check “accuracy”", "Check “distances”", "Check “statistics”"]
+    for chart, name in zip(charts, full.experiment.detectors, strict=True):
+        table = full.checks[full.checks["check"] == name]
+        assert same(chart.columns["score"], table["score"])
+        assert chart.columns["client"] == table["client"].tolist()
+    roc = roc_chart(full)
+    assert roc is not None
+    assert full.summary is not None
+    for name, done in full.summary["checks"].items():
+        rows = [place for place, check in enumerate(roc.columns["check"]) if check == name]
+        recall, false = ([roc.columns[of][row] for row in rows] for of in ("recall", "false_positive_rate"))
+        assert np.trapezoid(recall, false) == pytest.approx(done["roc_auc"])
+
+
+def test_how_many_checks_noticed(full: fedlens.Run) -> None:
+    assert full.summary is not None
+    caught = {name: done for name, done in full.summary["checks"].items() if done["caught"]}
+    words = noticed_words(full)
+    assert all(f"{name} in {done['caught']} of {done['guilty']} rounds" in words for name, done in caught.items())
+
+
+def test_histograms_have_the_counts_that_were_kept(made: Made) -> None:
+    run = made.histograms(
+        [[[1, 2, 3, 0], [0] * 4, [0] * 4, [0, 7, 8, 0]], [[0, 5, 0, 0], [0] * 4, [0] * 4, [0, 0, 6, 0]]]
+    )
+    chart = updates_chart(run)
+    assert chart is not None
+    rows = list(zip(*(chart.columns[name] for name in ("round", "lower", "benign", "malicious")), strict=True))
+    # the made run's least malicious entry lies beyond the first bin, which therefore counts others' entries too
+    assert rows == [(1, -2, 1, 0), (1, -1, 2, 7), (1, 0, 3, 8), (2, -1, 5, 0), (2, 0, 0, 6)]
+    assert chart.steps() == [1, 2]
+
+
+def test_a_run_without_histograms_is_refused(made: Made) -> None:
+    with pytest.raises(ConfigError, match="no histograms were kept"):
+        updates_chart(made([{}]))
+
+
+def test_weights_of_a_rule_that_chooses_one(made: Made) -> None:
+    rounds = [{"shares": [0.0, 1.0, 0.0, 0.0]}, {"shares": [0.0, 0.0, 0.0, 1.0]}]
+    chart = weights_chart(made(rounds))
+    assert "chosen in 1 of 2 rounds" in chart.caption
+    chosen = [row for row, share in enumerate(chart.columns["share"]) if share == 1]
+    assert [chart.columns["client"][row] for row in chosen] == [1, 3]
+
+
+def test_weights_of_a_rule_that_mixes(made: Made) -> None:
+    chart = weights_chart(made([{"shares": [0.3, 0.3, 0.3, 0.1]}]))
+    assert chart.columns["share"] == [0.3, 0.3, 0.3, 0.1]
+    assert "weighed 10.0 % on average, a benign one 30.0 %" in chart.caption
+
+
+def test_classes_after_every_round(full: fedlens.Run) -> None:
+    chart = classes_chart(full)
+    known = full.classes[full.classes["accuracy"].notna()]
+    assert same(chart.columns["accuracy"], known["accuracy"])
+    assert same(chart.columns["control_accuracy"], known["control_accuracy"])
+    assert chart.steps() == [1, 2, 3, 4]
+
+
+def test_confusion_counts_by_true_class_and_prediction() -> None:
+    found = confusion(torch.tensor([0, 1, 1, 2]), torch.tensor([0, 0, 1, 1]), 3)
+    assert found.tolist() == [[1, 1, 0], [0, 1, 1], [0, 0, 0]]
+
+
+def test_confusion_matrices_have_the_recorded_accuracies(full: fedlens.Run, at_hand: None) -> None:
+    chart = look_at(full).confusion
+    assert chart is not None
+    last = full.records[-1]
+    for name, quality in (("benign", last["control"]["quality"]), ("attacked", last["quality"])):
+        matrix = np.array(chart.columns[f"{name}_samples"]).reshape(10, 10)
+        assert matrix.trace() / matrix.sum() == pytest.approx(quality["accuracy"])
+        assert (matrix.diagonal() / matrix.sum(1)).tolist() == pytest.approx(quality["per_class"])
+
+
+def test_without_the_twin_there_is_the_runs_own_matrix_and_why(full: fedlens.Run) -> None:
+    final = look_at(full)
+    assert final.confusion is not None
+    assert list(final.confusion.columns) == ["true", "predicted", "attacked_samples"]
+    assert "benign twin is not in the cache" in final.why[0]
+
+
+def test_without_weights_there_is_none(made: Made) -> None:
+    run = made([{"control": None}])
+    run.target.update(index=[3], true=[5], target=[7], classes=list("0123456789"))
+    final = look_at(run)
+    assert final.inputs is not None
+    assert final.confusion is None
+    assert "left out" in final.why[0]
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (float("nan"), None),
+        (float("inf"), None),
+        (np.float64(0.5), 0.5),
+        (np.int64(3), 3),
+        (np.bool_(True), True),
+        (None, None),
+    ],
+)
+def test_what_is_no_number_is_missing(value: object, found: object) -> None:
+    assert plain(value) is found or plain(value) == found
+
+
+def test_a_benign_run_has_no_twin_and_no_roc(plain_run: fedlens.Run) -> None:
+    assert [panel.title for panel in metrics_chart(plain_run).panels] == [""]
+    assert roc_chart(plain_run) is None
+    assert classes_chart(plain_run).panels[0].traces[0]["name"] == "global model"
+
+
+@pytest.fixture(scope="module")
+def plain_run(tmp_path_factory: pytest.TempPathFactory) -> fedlens.Run:
+    return fedlens.run(small(attack=None, rounds=1), tmp_path_factory.mktemp("runs") / "benign")

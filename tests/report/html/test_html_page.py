@@ -1,0 +1,216 @@
+"""The page says what there is, escapes what others wrote, and needs nothing beside it."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from shutil import copytree
+
+import made_sweeps
+import pytest
+from reading import Reader
+
+import fedlens
+from fedlens.attacks.explicit import ExplicitBoosting
+from fedlens.errors import DamagedRunError, RunError
+from fedlens.report.html.one import run_page
+from fedlens.report.html.page import described, embedded, rendered, write_report
+from fedlens.report.html.several import runs_page
+from fedlens.report.html.swept import sweep_page
+
+pytestmark = pytest.mark.xdist_group("html")
+
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
+
+
+def read(page: dict[str, object]) -> Reader:
+    return Reader(rendered(page))
+
+
+def test_the_page_of_a_run(page: Path, full: fedlens.Run) -> None:
+    text = page.read_text()
+    found = Reader(text)
+    assert page.stat().st_size < 6_000_000
+    assert "6 clients, 5 of them chosen in each round, trained the model" in found.text
+    assert "attacked by explicit-boosting to have test sample" in found.text
+    assert "Red flag:" in found.text
+    assert f"fedlens explain {full.path}" in found.text
+    assert f"fedlens run {full.path}/experiment.yaml --out {full.path}-again" in found.text
+    assert "packages.torch" in found.text
+    assert "step_cap: 105" in found.text
+    charts = [
+        "metrics",
+        "updates",
+        "distances",
+        "weights",
+        "check-1",
+        "check-2",
+        "check-3",
+        "roc",
+        "classes",
+        "confusion",
+    ]
+    assert [name for name in charts if name in found.charts] == [name for name in charts if name != "weights"]
+
+
+def test_nothing_is_loaded(page: Path) -> None:
+    found = Reader(page.read_text())
+    policy = next(e["content"] for tag, e in found.elements if tag == "meta" and "http-equiv" in e)
+    assert policy is not None
+    assert "default-src 'none'" in policy
+    assert "http" not in policy
+    for tag, attributes in found.elements:
+        for name in ("src", "href", "srcset", "action", "data"):
+            value = attributes.get(name)
+            assert value is None or value.startswith(("data:", "#")), (tag, attributes)
+
+
+def test_what_others_wrote_is_escaped(full: fedlens.Run, at_hand: None, tmp_path: Path) -> None:
+    folder = tmp_path / "<img src=x onerror=alert(1)>"
+    copytree(full.path, folder)
+    lines = json.loads((folder / "environment.jsonl").read_text().splitlines()[0])
+    (folder / "environment.jsonl").write_text(json.dumps(lines | {"command": [EVIL], "platform": EVIL}) + "\n")
+    experiment = full.experiment.model_copy(update={"about": EVIL})
+    classes = [f"{number}{EVIL}" for number in range(10)]
+    run = fedlens.Run(folder, experiment, full.records, full.target | {"classes": classes}, full.summary)
+    for described_ in (run_page(run), runs_page([run, full])):
+        found = read(described_)
+        assert len(found.scripts) == 3
+        assert not any("onerror" in attributes for _, attributes in found.elements)
+        assert "alert(1)" in found.text
+    assert read(run_page(run)).charts["classes"]["columns"]["class"][0] == classes[0]
+
+
+def test_embedded_json_cannot_end_its_element() -> None:
+    value = {"a": f"{EVIL}<!--\u2028&"}
+    text = str(embedded(value))
+    assert not re.search("[<>&\u2028]", text)
+    assert json.loads(text) == value
+
+
+def test_an_unfinished_run_is_shown_as_far_as_it_went(full: fedlens.Run, tmp_path: Path) -> None:
+    folder = tmp_path / "half"
+    copytree(full.path, folder)
+    for name in ("summary.json", "final.safetensors"):
+        (folder / name).unlink()
+    lines = (folder / "rounds.jsonl").read_text().splitlines(keepends=True)
+    (folder / "rounds.jsonl").write_text("".join(lines[:2]))
+    found = read(described([folder]))
+    assert "Not finished: 2 of 4 rounds" in found.text
+    assert "confusion matrix is left out" in found.text
+    assert found.charts["metrics"]["columns"]["round"] == [1, 2]
+
+
+def test_a_run_without_attack_has_a_page_too(plain: fedlens.Run, tmp_path: Path) -> None:
+    found = read(described([plain.path]))
+    assert "nobody attacked; the server" in found.text
+    assert "Nobody attacked; test accuracy" in found.text
+    assert "Wanted by the attacker" not in found.text
+    assert list(found.charts["confusion"]["columns"]) == ["true", "predicted", "global_samples"]
+
+
+def test_an_untargeted_attack_has_no_target_to_meet(full: fedlens.Run) -> None:
+    attack = ExplicitBoosting(step_cap=105, objective="untargeted")
+    run = replace(full, experiment=full.experiment.model_copy(update={"attack": attack}))
+    page = run_page(run)
+    assert "to make the model worse" in page["sentence"]
+    assert page["succeeded"] is None
+    assert read(page).text.count("Untargeted attack:") == 1
+
+
+def test_a_run_without_checks_says_so(attacked: fedlens.Run) -> None:
+    found = read(described([attacked.path]))
+    assert "no distances were kept" in found.text
+    assert "The server checked nothing" in found.text
+    assert "updates" not in found.charts
+
+
+def test_pictures_of_explanations_are_in_the_page(full: fedlens.Run, tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    folder = tmp_path / "explained"
+    copytree(full.path, folder)
+    index = full.target["index"][0]
+    (folder / "explanations").mkdir()
+    for name in (f"sample-{index}.png", "sample-99999.png"):
+        Figure(figsize=(2, 1)).savefig(folder / "explanations" / name)
+    (folder / "explanations" / "sample-1.png").write_bytes(b"no picture")
+    found = read(described([folder]))
+    pictures = [attributes for tag, attributes in found.elements if tag == "img" and attributes.get("class") == "wide"]
+    assert [bool(re.search(f"sample {index}, the attacker's", str(one["alt"]))) for one in pictures] == [True, False]
+    assert all(str(one["src"]).startswith("data:image/png;base64,") for one in pictures)
+    assert "sample-1.png cannot be read" in found.text
+
+
+def test_the_page_of_several_runs(full: fedlens.Run, attacked: fedlens.Run) -> None:
+    found = read(described([full.path, attacked.path, full.path]))
+    assert "2 runs compared" in found.text
+    assert set(found.charts["confidence"]["columns"]["run"]) == {"full", "attacked"}
+    boxes = [attributes for tag, attributes in found.elements if tag == "input"]
+    assert sum("data-toggle" in attributes for attributes in boxes) == 2
+    assert "clients" in found.text
+
+
+def test_runs_of_the_same_name_are_told_apart(full: fedlens.Run, tmp_path: Path) -> None:
+    copytree(full.path, tmp_path / "full")
+    page = runs_page([full, replace(full, path=tmp_path / "full")])
+    assert page["names"] == [str(full.path), str(tmp_path / "full")]
+
+
+def test_the_page_of_a_sweep(tmp_path: Path) -> None:
+    def measure(row: dict[str, object]) -> dict[str, object]:
+        return made_sweeps.confidence(row) | {"accuracy": 0.5}
+
+    fields = {"attack.boost": [2, 5, 10, 20, 40], "aggregation": ["mean", "krum(f=1)", EVIL]}
+    path = made_sweeps.sweep(tmp_path / "rules", fields, measure, targets=1)
+    failures = [{"cell": "c", "values": {"aggregation": EVIL}, "reason": f"no {EVIL}"}]
+    (path / "failures.json").write_text(json.dumps(failures))
+    (path / "sweep.yaml").write_text(f"name: {EVIL}")
+    (path / "cells" / "a").mkdir(parents=True)
+    (path / "cells" / "a" / "environment.jsonl").write_text(json.dumps({"command": ["x"], "platform": EVIL}) + "\n")
+    file = tmp_path / "report.html"
+    assert write_report([path], file) < 6_000_000
+    found = Reader(file.read_text())
+    assert len(found.scripts) == 3
+    assert "30 runs over 2 seeds and 2 targets; what varied: attack.boost (2, 5, 10, 20, 40), agg" in found.text
+    assert "1 cell failed" in found.text
+    assert f"no {EVIL}" in found.text
+    assert f"platform {EVIL}" in found.text
+    columns = found.charts["confidence-by-option"]["columns"]
+    assert len(columns["mean"]) == 15
+    assert columns["mean"][0] == pytest.approx(0.305)
+    assert columns["control_mean"][0] == pytest.approx(0.05)
+    assert columns["low"][0] <= columns["mean"][0] <= columns["high"][0]
+    assert len(found.charts["accuracy-by-round"]["columns"]["round"]) == 15 * 3
+    assert found.text.count(str(path)) >= 30
+
+
+def test_a_sweep_in_which_only_words_vary_has_a_dot_a_group(tmp_path: Path) -> None:
+    path = made_sweeps.sweep(tmp_path / "rules", {"aggregation": ["mean", "median"]})
+    page = sweep_page([path])
+    assert page["charts"][0].panels[0].traces[0]["y"] == ["mean", "median"]
+
+
+def test_a_reproduction_has_its_claims(tmp_path: Path) -> None:
+    path = made_sweeps.sweep(tmp_path / "reproduction", {"name": ["fig1-explicit", "fig4-alternating"]})
+    claim = {"claim": "C1", "says": "the attack <works>", "verdict": "holds"}
+    (path / "claims.json").write_text(json.dumps({"claims": [claim]}))
+    text = read(sweep_page([path])).text
+    assert "C1 the attack <works> holds" in text
+    (path / "claims.json").write_text(json.dumps({"claims": [{"claim": "C1"}]}))
+    with pytest.raises(DamagedRunError, match=r"claims\.json"):
+        sweep_page([path])
+
+
+def test_damaged_failures_are_named(tmp_path: Path) -> None:
+    path = made_sweeps.sweep(tmp_path / "rules", {"aggregation": ["mean", "median"]})
+    (path / "failures.json").write_text("[3]")
+    with pytest.raises(DamagedRunError, match=r"failures\.json"):
+        sweep_page([path])
+
+
+def test_a_directory_without_a_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no run is there"):
+        described([tmp_path])
+    with pytest.raises(RunError, match="neither a run nor a sweep"):
+        described([tmp_path, tmp_path / "other"])
