@@ -17,6 +17,7 @@ from fedlens.cli.reproducing import reproduce
 from fedlens.cli.running import run
 from fedlens.cli.shared import err
 from fedlens.cli.sweeping import sweep
+from fedlens.cli.watching import watch
 from fedlens.errors import FedlensError
 
 __all__ = [
@@ -41,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run, show, plot, explain, report, sweep, compare, reproduce):
+for command in (run, show, plot, explain, report, watch, sweep, compare, reproduce):
     app.command()(command)
 app.command("list")(list_)
 app.command()(partition)

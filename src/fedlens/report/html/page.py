@@ -3,14 +3,24 @@
 import json
 from collections.abc import Sequence
 from importlib.metadata import version
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fedlens.report.html.one import run_page
 from fedlens.report.html.several import runs_page
 from fedlens.report.html.swept import sweep_page
 from fedlens.runs.files import writing
 from fedlens.runs.load import load_run
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:; "
+    "base-uri 'none'; form-action 'none'"
+)
+"""What a page may load: nothing that is not in it."""
 
 
 def write_report(paths: Sequence[Path], output: Path, data_dir: Path | None = None) -> int:
@@ -53,29 +63,37 @@ def _nothing(paths: Sequence[Path]) -> bool:
     return len(paths) == 1 and not any((paths[0] / name).exists() for name in ("rounds.parquet", "sweep.yaml"))
 
 
-def rendered(page: dict[str, Any]) -> str:
-    """The page as HTML, with all that it needs in it."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def rendered(page: dict[str, Any], *, live: bool = False, library: bool = True) -> str:
+    """The page as HTML, with all that it needs in it.
+
+    Args:
+        page: as `described`.
+        live: whether it follows its runs, by a server's events.
+        library: whether plotly.js is in it; not where the page that has it takes the rest of this one.
+    """
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
-    loader = PackageLoader("fedlens.report.html")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.globals |= {
-        "version": version("fedlens"),
-        "style": Markup(_source(loader, environment, "style.css")),  # ours, so there is nothing to escape
-        "script": Markup(_source(loader, environment, "draw.js")),
-        "library": Markup(get_plotlyjs()),
-    }
+    made = environment("fedlens.report.html")
+    made.globals |= {"live": live, "library": Markup(get_plotlyjs() if library else "")}
+    made.globals |= {} if live else {"policy": POLICY}
     charts = {chart.name: chart.embedded() for chart in page["charts"]}
-    return environment.get_template(page["template"]).render(page, embedded=embedded({"charts": charts}))
+    return made.get_template(page["template"]).render(page, embedded=embedded({"charts": charts}))
 
 
-def _source(loader: Any, environment: Any, name: str) -> str:
-    source: str = loader.get_source(environment, name)[0]
-    return source
+def environment(package: str) -> "Environment":
+    """What renders the templates of `package`, with our style and scripts; what follows a server may ask it."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    ours = files("fedlens.report.html") / "templates"
+    style, draw, follow = (Markup((ours / name).read_text("utf-8")) for name in ("style.css", "draw.js", "follow.js"))
+    made = Environment(
+        loader=PackageLoader(package), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    policy = POLICY.replace("form-action 'none'", "form-action 'self'") + "; connect-src 'self'"
+    made.globals |= {"version": version("fedlens"), "style": style, "script": draw, "follow": follow, "policy": policy}
+    return made
 
 
 def embedded(value: Any) -> Any:

@@ -1,5 +1,10 @@
 "use strict";
 (() => {
+let life;
+const start = () => {
+  life?.abort();
+  life = new AbortController();
+  const { signal } = life;
   const charts = JSON.parse(document.getElementById("embedded").textContent).charts;
   const dark = matchMedia("(prefers-color-scheme: dark)");
   // Okabe and Ito's colours that a dark page would swallow, and what stands for them there.
@@ -255,9 +260,9 @@
     width = innerWidth;
     clearTimeout(waiting);
     waiting = setTimeout(drawAll, 150);
-  });
+  }, { signal });
   const themed = () => { recolour(); drawAll(); };
-  dark.addEventListener("change", themed);
+  dark.addEventListener("change", themed, { signal });
   // On paper the plots are as wide as the paper, and light.
   const onPaper = (now) => {
     if (printing === now) return;
@@ -269,9 +274,12 @@
     }
     themed();
   };
-  addEventListener("beforeprint", () => onPaper(true));
-  addEventListener("afterprint", () => onPaper(false));
+  addEventListener("beforeprint", () => onPaper(true), { signal });
+  addEventListener("afterprint", () => onPaper(false), { signal });
   recolour();
   drawAll();
   document.documentElement.dataset.drawn = "true";
+};
+start();
+document.addEventListener("renewed", start); // by another script, which has put other charts in place of these
 })();

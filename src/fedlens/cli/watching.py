@@ -1,0 +1,34 @@
+"""``fedlens watch``: runs in the browser, as they come."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fedlens.cli.shared import DataDir, out
+from fedlens.errors import ConfigError, RunError
+
+
+def watch(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of runs, or a run.")] = Path("runs"),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen on 127.0.0.1; default any free.")] = 0,
+    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    data_dir: DataDir = None,
+) -> None:
+    """Show the runs of a folder in the browser, and follow those that are going on; on this machine only."""
+    try:
+        from fedlens.watch.serving import serve
+    except ImportError as error:
+        raise ConfigError(f"watch: {error.name} is not installed; pip install 'fedlens[ui]'") from error
+    if not folder.is_dir():
+        raise RunError(f"{folder}: no such folder; name one with runs in it")
+
+    def ready(address: str) -> None:
+        out.print(f"Watching {folder}: {address}", markup=False, soft_wrap=True)
+        out.print("Ctrl-C ends it.")
+        if open_:
+            import webbrowser
+
+            webbrowser.open(address)
+
+    serve(folder, data_dir, port, ready)

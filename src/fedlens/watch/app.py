@@ -1,0 +1,66 @@
+"""The pages: a list of the runs of a folder, and the report of those that are ticked, both of which follow the disk."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from fedlens.errors import FedlensError
+from fedlens.report.html.page import described, rendered
+from fedlens.watch.changes import State, events, state_of
+from fedlens.watch.guard import HEADERS, Guard
+from fedlens.watch.listing import directories, listed
+from fedlens.watch.pages import list_page, trouble_page
+
+
+def watch_app(folder: Path, data_dir: Path | None, token: str, port: int) -> Starlette:
+    """The application.
+
+    Args:
+        folder: whose runs are shown; or a run's own directory.
+        data_dir: where data files are.
+        token: what a browser must know.
+        port: where the application is served, on 127.0.0.1.
+    """
+
+    def index(_: Request) -> Response:
+        return HTMLResponse(list_page(folder, listed(folder)), headers=HEADERS)
+
+    def report(request: Request) -> Response:
+        chosen = _chosen(folder, request)
+        if not chosen:
+            return HTMLResponse(trouble_page("None of these runs is there any more."), 404, HEADERS)
+        try:
+            page = described(list(chosen.values()), data_dir)
+        except (FedlensError, OSError) as error:
+            return HTMLResponse(trouble_page(str(error)), headers=HEADERS)
+        part = request.headers.get("x-part") == "1"
+        return HTMLResponse(rendered(page, live=True, library=not part), headers=HEADERS)
+
+    async def changes(request: Request) -> Response:
+        wanted = request.query_params.getlist("run")
+        look = _looking(folder, wanted)
+        stream = events(look, request.is_disconnected)
+        return StreamingResponse(stream, media_type="text/event-stream", headers=HEADERS)
+
+    routes = [Route("/", index), Route("/report", report), Route("/events", changes)]
+    return Starlette(routes=routes, middleware=[Middleware(Guard, token=token, port=port)])
+
+
+def _chosen(folder: Path, request: Request) -> dict[str, Path]:
+    """The runs that the address names, of those that are there."""
+    found = directories(folder)
+    return {name: found[name] for name in request.query_params.getlist("run") if name in found}
+
+
+def _looking(folder: Path, wanted: list[str]) -> Callable[[], State]:
+    def look() -> State:
+        found: dict[str, Any] = directories(folder)
+        return state_of({name: path for name, path in found.items() if not wanted or name in wanted})
+
+    return look

@@ -1,0 +1,27 @@
+"""The list of runs, and the page that says why there is nothing to see, as HTML."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from time import time
+
+from fedlens.report.html.page import environment
+from fedlens.watch.listing import Listed
+
+
+def list_page(folder: Path, runs: Sequence[Listed]) -> str:
+    """The list of `runs`, to be ticked and compared."""
+    return environment("fedlens.watch").get_template("list.html").render(folder=str(folder), runs=runs, ago=_ago)
+
+
+def trouble_page(reason: str) -> str:
+    """Why there is nothing to see, on a page that looks again when something changes."""
+    return environment("fedlens.watch").get_template("trouble.html").render(reason=reason)
+
+
+def _ago(moment: float) -> str:
+    """How long ago that was, in words."""
+    seconds = max(0.0, time() - moment)
+    for limit, unit, size in ((90, "s", 1), (5400, "min", 60), (172_800, "h", 3600)):
+        if seconds < limit:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds / 86_400:.0f} days ago"
