@@ -66,9 +66,10 @@ def rendered(page: dict[str, Any]) -> str:
     environment.globals |= {
         "version": version("fedlens"),
         "style": Markup(_source(loader, environment, "style.css")),  # ours, so there is nothing to escape
-        "script": Markup(_source(loader, environment, "draw.js")),
+        "scripts": [Markup(_source(loader, environment, name)) for name in ("numbers.js", "draw.js")],
         "library": Markup(get_plotlyjs()),
     }
+    environment.filters["coded"] = coded
     charts = {chart.name: chart.embedded() for chart in page["charts"]}
     return environment.get_template(page["template"]).render(page, embedded=embedded({"charts": charts}))
 
@@ -76,6 +77,16 @@ def rendered(page: dict[str, Any]) -> str:
 def _source(loader: Any, environment: Any, name: str) -> str:
     source: str = loader.get_source(environment, name)[0]
     return source
+
+
+def coded(words: str) -> Any:
+    """`words` as HTML in which what stands between two backticks is code."""
+    from markupsafe import Markup
+
+    parts = words.split("`")
+    if len(parts) % 2 == 0:  # a backtick of its own
+        return words
+    return Markup("").join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in enumerate(parts))
 
 
 def embedded(value: Any) -> Any:
