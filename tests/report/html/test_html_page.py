@@ -14,7 +14,7 @@ import fedlens
 from fedlens.attacks.explicit import ExplicitBoosting
 from fedlens.errors import DamagedRunError, RunError
 from fedlens.report.html.one import run_page
-from fedlens.report.html.page import described, embedded, rendered, write_report
+from fedlens.report.html.page import coded, described, embedded, rendered, write_report
 from fedlens.report.html.several import runs_page
 from fedlens.report.html.swept import sweep_page
 
@@ -75,10 +75,15 @@ def test_what_others_wrote_is_escaped(full: fedlens.Run, at_hand: None, tmp_path
     run = fedlens.Run(folder, experiment, full.records, full.target | {"classes": classes}, full.summary)
     for described_ in (run_page(run), runs_page([run, full])):
         found = read(described_)
-        assert len(found.scripts) == 3
+        assert len(found.scripts) == 4
         assert not any("onerror" in attributes for _, attributes in found.elements)
         assert "alert(1)" in found.text
     assert read(run_page(run)).charts["classes"]["columns"]["class"][0] == classes[0]
+
+
+def test_backticks_are_code_and_nothing_else_is() -> None:
+    assert coded("try `fedlens <run>` & more") == "try <code>fedlens &lt;run&gt;</code> &amp; more"
+    assert coded("a ` <b>") == "a ` <b>"  # the template escapes it, for it is no markup
 
 
 def test_embedded_json_cannot_end_its_element() -> None:
@@ -171,7 +176,7 @@ def test_the_page_of_a_sweep(tmp_path: Path) -> None:
     file = tmp_path / "report.html"
     assert write_report([path], file) < 6_000_000
     found = Reader(file.read_text())
-    assert len(found.scripts) == 3
+    assert len(found.scripts) == 4
     assert "30 runs over 2 seeds and 2 targets; what varied: attack.boost (2, 5, 10, 20, 40), agg" in found.text
     assert "1 cell failed" in found.text
     assert f"no {EVIL}" in found.text

@@ -87,13 +87,26 @@ def environment(package: str) -> "Environment":
     from markupsafe import Markup
 
     ours = files("fedlens.report.html") / "templates"
-    style, draw, follow = (Markup((ours / name).read_text("utf-8")) for name in ("style.css", "draw.js", "follow.js"))
+    names = ("style.css", "numbers.js", "draw.js", "follow.js")
+    style, *scripts, follow = (Markup((ours / name).read_text("utf-8")) for name in names)  # there is nothing to escape
     made = Environment(
         loader=PackageLoader(package), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     policy = POLICY.replace("form-action 'none'", "form-action 'self'") + "; connect-src 'self'"
-    made.globals |= {"version": version("fedlens"), "style": style, "script": draw, "follow": follow, "policy": policy}
+    made.globals |= {"version": version("fedlens"), "style": style, "policy": policy}
+    made.globals |= {"scripts": scripts, "follow": follow}
+    made.filters["coded"] = coded
     return made
+
+
+def coded(words: str) -> Any:
+    """`words` as HTML in which what stands between two backticks is code."""
+    from markupsafe import Markup
+
+    parts = words.split("`")
+    if len(parts) % 2 == 0:  # a backtick of its own
+        return words
+    return Markup("").join(Markup("<code>{}</code>").format(part) if at % 2 else part for at, part in enumerate(parts))
 
 
 def embedded(value: Any) -> Any:

@@ -1,4 +1,5 @@
 "use strict";
+// Draws the charts, and redraws them when a slider, a checkbox, the width, the theme or the printer asks for it.
 (() => {
 let life;
 const start = () => {
@@ -185,68 +186,6 @@ const start = () => {
     button.addEventListener("click", () => {
       boxes.forEach((box) => { box.checked = button.dataset.all === "on"; });
       readBoxes();
-    });
-  }
-
-  const save = (text, name, type) => {
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(new Blob([text], { type }));
-    link.download = name;
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1000);
-  };
-  const quoted = (value) => {
-    // A spreadsheet would run a word that begins like a formula.
-    const word = value === null ? "" : typeof value === "string" ? value.replace(/^(?=[=+@\t\r-])/, "'") : String(value);
-    return /[",\n\r]/.test(word) ? `"${word.replaceAll('"', '""')}"` : word;
-  };
-  const csv = ({ columns }) => {
-    const values = Object.values(columns);
-    const rows = values[0].map((_, row) => values.map((column) => column[row]));
-    return [Object.keys(columns), ...rows].map((row) => row.map(quoted).join(",")).join("\r\n") + "\r\n";
-  };
-  for (const button of document.querySelectorAll("button[data-save]")) {
-    const name = button.dataset.save;
-    button.addEventListener("click", () => save(csv(charts[name]), `${name}.csv`, "text/csv"));
-  }
-  for (const button of document.querySelectorAll("button[data-save-text]")) {
-    const name = button.dataset.saveText;
-    button.addEventListener("click", () => {
-      save(document.querySelector(`[data-text="${name}"]`).textContent, name, "application/yaml");
-    });
-  }
-
-  const cell = (value) => {
-    if (value === null) return "–";
-    return typeof value === "number" && !Number.isInteger(value) ? String(Number(value.toPrecision(6))) : String(value);
-  };
-  const element = (name, text, attributes = {}) => {
-    const made = document.createElement(name);
-    if (text !== null) made.textContent = text;
-    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-    return made;
-  };
-  const table = ({ columns }, title) => {
-    const made = element("table", null);
-    made.append(element("caption", title));
-    const head = made.createTHead().insertRow();
-    head.append(...Object.keys(columns).map((name) => element("th", name.replaceAll("_", " "), { scope: "col" })));
-    const body = made.createTBody();
-    const values = Object.values(columns);
-    for (let row = 0; row < values[0].length; row += 1) {
-      const line = body.insertRow();
-      for (const column of values) {
-        line.append(element("td", cell(column[row]), typeof column[row] === "number" ? { class: "number" } : {}));
-      }
-    }
-    return made;
-  };
-  for (const details of document.querySelectorAll("details[data-table]")) {
-    details.addEventListener("toggle", () => {
-      const place = details.querySelector(".scroll");
-      if (!details.open || place.hasChildNodes()) return;
-      const title = details.closest("figure").querySelector("h3").textContent;
-      place.append(table(charts[details.dataset.table], title));
     });
   }
 
