@@ -33,7 +33,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	@echo "Installing what the tests need"
-	@$(PIP) --editable '.[test,tracking]'
+	@$(PIP) --editable '.[test,tracking,ui]'
 	@$(PIP) --no-deps byzfl
 	@touch $@
 

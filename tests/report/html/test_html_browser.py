@@ -25,20 +25,6 @@ EVIL = "<img src=x onerror=alert(1)>"
 Opened = Callable[..., "Page"]
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    from playwright.sync_api import sync_playwright
-
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = os.environ.get("FEDLENS_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        pytest.skip("needs a Chromium: name it by FEDLENS_CHROMIUM")
-    with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=path)
-        yield found
-        found.close()
-
-
 @pytest.fixture
 def opened(browser: "Browser") -> Iterator[Opened]:
     """Opens a page; in the end there must have been neither an error nor a request to anywhere."""
