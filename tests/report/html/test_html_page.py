@@ -12,7 +12,7 @@ from reading import Reader
 
 import fedlens
 from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.errors import DamagedRunError, RunError
+from fedlens.errors import DamagedRunError, DataError, RunError
 from fedlens.report.html.one import run_page
 from fedlens.report.html.page import coded, described, embedded, rendered, write_report
 from fedlens.report.html.several import runs_page
@@ -104,6 +104,17 @@ def test_an_unfinished_run_is_shown_as_far_as_it_went(full: fedlens.Run, tmp_pat
     assert "Not finished: 2 of 4 rounds" in found.text
     assert "confusion matrix is left out" in found.text
     assert found.charts["metrics"]["columns"]["round"] == [1, 2]
+
+
+def test_without_the_data_the_rest_is_shown(full: fedlens.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object) -> None:
+        raise DataError("digits: not found\ntried: everything")
+
+    monkeypatch.setattr("fedlens.data.digits.Digits.load", missing)
+    found = read(described([full.path]))
+    assert "so its samples cannot be shown (digits: not found)." in found.text
+    assert "confusion" not in found.charts
+    assert "Wanted by the attacker" in found.text
 
 
 def test_a_run_without_attack_has_a_page_too(plain: fedlens.Run, tmp_path: Path) -> None:

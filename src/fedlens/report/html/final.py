@@ -37,11 +37,11 @@ def look_at(run: Run, data_dir: Path | None = None) -> Final:
         test = setting.dataset.test
         inputs = test.take(torch.tensor(run.target["index"])).x
     except (FedlensError, OSError, IndexError) as error:
-        return Final(why=[f"The data is not at hand, so its samples cannot be shown ({error})."])
+        return Final(why=[f"The data is not at hand, so its samples cannot be shown ({_first_line(error)})."])
     try:
         matrices = {name: _matrix(model, setting) for name, model in _models(run, setting).items()}
     except FedlensError as error:
-        return Final(inputs, None, [f"The confusion matrix is left out: {error}."])
+        return Final(inputs, None, [f"The confusion matrix is left out: {_first_line(error)}."])
     why = [] if len(matrices) == 2 or run.experiment.attack is None else [_no_twin(run)]
     return Final(inputs, confusion_chart(matrices, setting.dataset.classes), why)
 
@@ -61,8 +61,13 @@ def _no_twin(run: Run) -> str:
     try:
         find_twin_of(run)
     except FedlensError as error:
-        return f"The benign model's confusion matrix is left out: {error}."
+        return f"The benign model's confusion matrix is left out: {_first_line(error)}."
     return "The benign model's confusion matrix is left out: its weights do not fit."
+
+
+def _first_line(error: Exception) -> str:
+    """What is wrong; the lines below say what was tried."""
+    return str(error).splitlines()[0]
 
 
 def _matrix(model: nn.Module, setting: Setting) -> Tensor:
