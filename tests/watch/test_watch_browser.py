@@ -3,7 +3,7 @@
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +66,14 @@ def address(folder: Path) -> Iterator[str]:
     listening.close()
 
 
+def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait for it; the page's own policy forbids what the browser's driver would wait with."""
+    until = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
 def test_a_run_is_followed_and_runs_are_compared(
     browser: "Browser", address: str, folder: Path, finished: Path
 ) -> None:
@@ -81,16 +89,16 @@ def test_a_run_is_followed_and_runs_are_compared(
     assert "token" not in page.url
     page.get_by_role("link", name="live").click()
     page.wait_for_selector("html[data-drawn=true]", timeout=60_000)
-    page.wait_for_function("document.getElementById('live').textContent === 'Following.'")
+    eventually(lambda: page.locator("#live").inner_text() == "Following.")
     count = "document.querySelector('figure[data-chart=metrics] .plot').data[0].x.length"
     assert page.evaluate(count) == 2
     box = page.locator("figure[data-chart=metrics] .legend input").first
     box.uncheck()
     cut(folder / "live", finished, 3)
-    page.wait_for_function(f"{count} === 3", timeout=30_000)
+    eventually(lambda: page.evaluate(count) == 3)
     assert not page.locator("figure[data-chart=metrics] .legend input").first.is_checked()
     shutil.rmtree(folder / "live")
-    page.wait_for_function("document.body.textContent.includes('None of these runs')", timeout=30_000)
+    eventually(lambda: "None of these runs" in page.locator("main").inner_text())
     assert all("404" in trouble for trouble in troubles), troubles
     troubles.clear()
     shutil.copytree(finished, folder / "live")
