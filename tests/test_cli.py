@@ -151,6 +151,7 @@ def test_a_run_is_tracked_where_asked_to(capsys: pytest.CaptureFixture[str]) -> 
     code, _, err = call(capsys, "run", "small.yaml", "--engine", "serial", "--track", "tensorboard:events")
     assert (code, err) == (0, "")
     assert list(Path("events/small").glob("events.out.*"))
+    assert Path("runs/small/report.html").read_text().startswith("<!DOCTYPE html>")
 
 
 MISTAKES = {

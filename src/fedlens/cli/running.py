@@ -72,7 +72,7 @@ def run(  # noqa: PLR0917 - typer passes them by name
             observer=tracking,
         )
         _print_result(result)
-        shown = sorted(path.glob("*.png"))
+        shown = [*sorted(path.glob("*.png")), *(_reported(path, data_dir) if track else [])]
     except KeyboardInterrupt:
         means = f" --device {device}" if device != "cpu" else ""
         means += f" --data-dir {data_dir}" if data_dir else ""
@@ -99,6 +99,14 @@ def _print_result(result: "Run") -> None:
     print_flags(result)
     for kind, figure in figures_of(result):
         out.print(f"Figure: {save_figure(figure, result.path / f'{kind}.png')}", markup=False, soft_wrap=True)
+
+
+def _reported(path: Path, data_dir: Path | None) -> list[Path]:
+    """The run's report, for those who look at it elsewhere."""
+    from fedlens.report.html.page import write_report
+
+    write_report([path], path / "report.html", data_dir)
+    return [path / "report.html"]
 
 
 def _print_suggestions(result: "Run") -> None:
