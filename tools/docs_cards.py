@@ -87,13 +87,9 @@ def _card(name: str, results: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield f"{preset.values['about']}."
     yield ""
-    yield from table(
-        ("", ""),
-        [
-            *([f"claim {_link(claim)}", words] for claim, words in preset.claims.items()),
-            ["cost", f"{quick}; at the paper's scale {full}"],
-        ],
-    )
+    yield from (f"- Claim {_link(claim)}: {words}" for claim, words in preset.claims.items())
+    yield f"- Cost: {quick}; at the paper's scale {full}"
+    yield ""
     yield f"<!-- not run: takes {quick}, and {full} -->"
     yield from fence("sh", f"fedlens run {name}\nfedlens run {preset.full}")
     values = {key: value for key, value in preset.values.items() if key not in {"name", "about"}}

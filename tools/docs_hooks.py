@@ -15,12 +15,17 @@ from docs_commands import commands_page
 from docs_markdown import fence
 from docs_options import KINDS, experiment_page, kind_page
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 import fedlens
 from fedlens.config import Config
 
+LOADS = re.compile(
+    r"""<(?!a\b)[^<>]*\b(?:src|srcset|href|data|poster)\s*=\s*["']?(?:https?:)?//[^"'\s>]+"""
+    r"""|(?:url\(|@import)\s*["']?(?:https?:)?//[^"')\s]+"""
+)
 LINK = re.compile(r"(?<!!)\[(?P<words>[^\]]+)\]\((?P<target>[^)\s#:]+)\)")
 
 
@@ -68,6 +73,24 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         return link["words"] if outside or beside.is_dir() else link[0]
 
     return LINK.sub(replaced, markdown)
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Refuse a site that asks other machines for something when it is looked at.
+
+    Raises:
+        PluginError: a page or style sheet loads from elsewhere.
+    """
+    site = Path(config.site_dir)
+    files = [*site.rglob("*.html"), *site.rglob("*.css")]
+    found = sorted({f"{file.relative_to(site)}: {load}" for file in files for load in outside(file.read_text("utf-8"))})
+    if found:
+        raise PluginError("the site would load from elsewhere:\n" + "\n".join(found))
+
+
+def outside(text: str) -> list[str]:
+    """What a page or style sheet loads from other machines; links that a reader may follow are no such thing."""
+    return [load[0] for load in LOADS.finditer(text)]
 
 
 def _python_page() -> Iterator[str]:

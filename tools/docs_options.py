@@ -90,9 +90,10 @@ def _options(part: type[Config]) -> Iterator[str]:
 
 
 def _rows(config: type[Config], prefix: str = "") -> Iterator[list[str]]:
-    """A row for each option, those of a configuration within it after it."""
+    """A row for each option, inherited ones last; those of a configuration within it come after it."""
     meanings = described(config)
-    for name, field in config.model_fields.items():
+    inherited = {name for parent in config.__bases__ for name in getattr(parent, "model_fields", {})}
+    for name, field in sorted(config.model_fields.items(), key=lambda item: item[0] in inherited):
         inner = [kind for kind in (field.annotation, *get_args(field.annotation)) if _is_config(kind)]
         part = next((mark for mark in field.metadata if isinstance(mark, Part | Parts)), None)
         if part is None and inner == [field.annotation]:  # always there; it has a table of its own

@@ -94,10 +94,12 @@ def run(words: list[str]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", words)
         patch.setattr(sys, "stdin", StringIO())
+        code: object = None
         try:
             main()
         except SystemExit as end:
-            assert not end.code, words
+            code = end.code
+        assert not code, words
 
 
 def require_possible(words: list[str]) -> None:
@@ -120,7 +122,7 @@ def require_possible(words: list[str]) -> None:
 
 
 def require_shown(shown: str, printed: str) -> None:
-    """Refuse lines that were not printed in this order; numbers and blanks count for nothing, and rules are left out."""
+    """Refuse lines that were not printed in this order; numbers, blanks and rules count for nothing."""
     left = iter([plain(line) for line in printed.splitlines()])
     for line in map(plain, shown.splitlines()):
         if line:

@@ -69,7 +69,8 @@ def test_a_wrong_page_is_noticed(elsewhere: None, capsys: pytest.CaptureFixture[
     with pytest.raises(AssertionError, match="not printed"):
         require_shown("accuracy 1.0\ndone", "done\naccuracy 0.93")
     require_shown("accuracy  1.0 %\n ─────", "so far\nthe accuracy 93.2 % of all")
-    text = '<!-- not run: long; in its place: fedlens list -->\n```sh\nmake demo # comment\n```\n```yaml title="a.yaml"\n1\n```'
+    text = "<!-- not run: long; in its place: fedlens list -->\n```sh\nmake demo # comment\n```\n"
+    text += '```yaml title="a.yaml"\n1\n```'
     first, second = blocks(text)
     assert (first.not_run, first.instead, first.commands) == (True, "fedlens list", [["make", "demo"]])
     assert (second.not_run, second.title, second.text) == (False, "a.yaml", "1\n")
