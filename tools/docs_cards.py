@@ -111,9 +111,7 @@ def _result(name: str, claim: str, result: Mapping[str, Any] | None) -> Iterator
         return
     yield f"Result, {_link(claim)} **{result['verdict']}**:"
     yield ""
-    yield from table(
-        ("number", "of", "paper", "holds if", "ours: median [95 %]", "control", "runs"), map(_part_row, parts)
-    )
+    yield from table(("number", "paper", "holds if", "ours: median [95 %]", "control", "runs"), map(_part_row, parts))
 
 
 def _part_row(part: Mapping[str, Any]) -> list[str]:
@@ -123,7 +121,8 @@ def _part_row(part: Mapping[str, Any]) -> list[str]:
     ours += " ✗" if part["holds"] is False else ""
     seeds = len({case["seed"] for case in part["values"]})
     runs = f"{len(part['values'])}, of {seeds} seed{'s' * (seeds > 1)}"
-    return [part["what"], code(part["of"], " less "), part["paper"], bound, ours, number(part["control"]), runs]
+    what = part["what"] + (f" ({code(part['of'], ' less ')})" if len(part["of"]) > 1 else "")
+    return [what, part["paper"], bound, ours, number(part["control"]), runs]
 
 
 def _pictures(docs: Path, names: list[str]) -> Iterator[str]:

@@ -129,4 +129,4 @@ def test_every_preset_has_a_card_that_can_be_run() -> None:
 def test_a_card_has_what_the_reproduction_found(tmp_path: Path) -> None:
     assert "no result of this preset yet" in "\n".join(card_pages(tmp_path)["figure-1"])
     lines = [plain(line) for line in card_pages(DOCS)["figure-7"]]
-    assert any(line.startswith("| baseline: final accuracy less the twin's | `fig#-explicit`") for line in lines)
+    assert any(line.startswith("| baseline: final accuracy less the twin's | # | ≤ #") for line in lines)
