@@ -7,14 +7,15 @@ BENCH_VENV := .venv-bench
 BENCH_PIP := $(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint benchmarks/constraints.txt
 QUICK ?=
 
-.PHONY: help demo test acceptance lint check format bench clean
+.PHONY: help demo test acceptance docs lint check format bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo        install into $(VENV) and run the quickstart"
 	@echo "make test        install with test dependencies and run the tests"
 	@echo "make acceptance  run the long tests, which train on the full data"
-	@echo "make lint        format check, lint, types"
+	@echo "make docs        build the documentation's site into the folder site"
+	@echo "make lint        format check, lint, types, and the documentation's site"
 	@echo "make check       the same and the tests (what pre-commit runs)"
 	@echo "make format      format the code"
 	@echo "make bench       time fedlens against a bare PyTorch loop, Flower and ByzFL (QUICK=1: only to see that it works)"
@@ -54,7 +55,10 @@ acceptance: $(VENV)/.installed-test
 	@echo "Running the long tests"
 	@$(BIN)/python -m pytest -m acceptance --timeout 3600
 
-lint: $(VENV)/.installed-dev
+docs: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+lint: $(VENV)/.installed-dev docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -82,4 +86,4 @@ bench: $(BENCH_VENV)/.installed
 	done
 
 clean:
-	rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis

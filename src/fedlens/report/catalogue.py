@@ -70,7 +70,18 @@ def _name(option: str, default: object) -> str:
 
 
 def attributes(config: type[Config]) -> dict[str, str]:
-    """What the docstring of `config` says of each of its options, in its section "Attributes"."""
+    """What the docstring of `config` says of each of its own options, as plain text."""
+    return {name: meaning.replace("``", "") for name, meaning in _own_attributes(config).items()}
+
+
+def described(config: type[Config]) -> dict[str, str]:
+    """What the docstrings of `config` and of the classes that it derives from say of each option, as they say it."""
+    lineage = [parent for parent in reversed(config.__mro__) if issubclass(parent, Config)]
+    return {name: meaning for parent in lineage for name, meaning in _own_attributes(parent).items()}
+
+
+def _own_attributes(config: type[Config]) -> dict[str, str]:
+    """The section "Attributes" of a docstring."""
     lines = (inspect.getdoc(config) or "").partition("Attributes:\n")[2].splitlines()
     found: dict[str, str] = {}
     name = ""
@@ -78,9 +89,9 @@ def attributes(config: type[Config]) -> dict[str, str]:
         start, colon, rest = line.partition(": ")
         if colon and start in config.model_fields:
             name = start
-            found[name] = rest.replace("``", "")
+            found[name] = rest
         elif name:
-            found[name] = f"{found[name]} {line}".replace("``", "")
+            found[name] = f"{found[name]} {line}"
     return found
 
 

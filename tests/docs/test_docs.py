@@ -1,0 +1,132 @@
+"""The documentation does what it says: every command and every piece of Python on its pages, and the generated ones."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from docs_cards import card_pages
+from docs_commands import commands, commands_page
+from docs_options import KINDS, experiment_page, kind_page
+from pages import DOCS, Block, blocks, follow, plain, require_possible, require_shown
+
+from fedlens.parts import BUILT_IN, resolve
+from fedlens.presets import presets
+
+LANGUAGES = {"sh", "python", "yaml", "text"}
+BY_COMMAND = DOCS / "reproduction"
+"""Its pages are about runs of hours, some of them written by a command."""
+PAGES = sorted(path for path in DOCS.rglob("*.md") if BY_COMMAND not in path.parents)
+WITHOUT_COMMANDS = {"speed.md"}
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(DOCS))
+
+
+def page(path: Path) -> list[Block]:
+    return list(blocks(path.read_text("utf-8")))
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An empty directory, a wide terminal, and no trace of modules that a page defines."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    before = set(sys.modules)
+    yield
+    for module in set(sys.modules) - before:
+        if str(getattr(sys.modules[module], "__file__", None)).startswith(str(tmp_path)):
+            del sys.modules[module]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_a_page_has_commands_and_says_what_its_blocks_are(path: Path) -> None:
+    found = page(path)
+    assert {block.language for block in found} <= LANGUAGES
+    runnable = [block for block in found if block.commands or block.language == "python"]
+    assert bool(runnable) == (name(path) not in WITHOUT_COMMANDS)
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if name(path) not in WITHOUT_COMMANDS], ids=name)
+def test_what_a_page_says_works(path: Path, elsewhere: None, capsys: pytest.CaptureFixture[str]) -> None:
+    follow(page(path), capsys)
+
+
+@pytest.mark.parametrize("path", sorted(BY_COMMAND.glob("*.md")), ids=name)
+def test_commands_of_long_runs_can_be_meant(path: Path) -> None:
+    for block in page(path):
+        for line in block.text.splitlines():
+            if line.startswith("fedlens "):
+                require_possible(line.partition(" #")[0].split())
+
+
+def test_a_wrong_page_is_noticed(elsewhere: None, capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["fedlens", "run", "--sped"], ["fedlens", "run", "quickstart", "-o", "roundz=3"], ["make", "tea"]):
+        with pytest.raises(Exception, match=r"sped|roundz|tea"):
+            require_possible(words)
+    with pytest.raises(AssertionError, match="not printed"):
+        require_shown("accuracy 1.0\ndone", "done\naccuracy 0.93")
+    require_shown("accuracy  1.0 %\n ─────", "so far\nthe accuracy 93.2 % of all")
+    text = "<!-- not run: long; in its place: fedlens list -->\n```sh\nmake demo # comment\n```\n"
+    text += '```yaml title="a.yaml"\n1\n```'
+    first, second = blocks(text)
+    assert (first.not_run, first.instead, first.commands) == (True, "fedlens list", [["make", "demo"]])
+    assert (second.not_run, second.title, second.text) == (False, "a.yaml", "1\n")
+    with pytest.raises(AssertionError, match="fedlens"):
+        follow(list(blocks("```sh\nrm -r /\n```")), capsys)
+    with pytest.raises(AssertionError, match="not printed"):
+        follow(list(blocks("```python\nprint('one')\n```\n```text\ntwo\n```")), capsys)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_part_is_there_with_every_option(kind: str) -> None:
+    text = "\n".join(kind_page(kind))
+    assert text.count("\n## ") >= len(BUILT_IN[kind])
+    for part, section in zip(BUILT_IN[kind], text.split("\n## ")[1:], strict=False):
+        assert section.startswith(f"`{part}`")
+        for option in resolve(kind, part).model_fields:
+            (row,) = [line for line in section.splitlines() if line.startswith(f"| `{option}` |")]
+            require_told(row)
+
+
+def test_every_option_of_an_experiment_is_there() -> None:
+    rows = [line for line in experiment_page() if line.startswith("| `") and line.count("|") == 5]
+    options = {row.split("`")[1] for row in rows}
+    assert {"clients", "attack", "local.epochs", "target.draw", "checks"} <= options
+    for row in rows:
+        require_told(row)
+
+
+def require_told(row: str) -> None:
+    """Every option has a type, a default and a meaning."""
+    assert all(cell.strip() for cell in row.strip("|").split("|")), row
+
+
+def test_every_option_of_the_command_line_is_there() -> None:
+    text = "\n".join(commands_page())
+    for command, section in zip(commands(), text.split("\n## ")[1:], strict=True):
+        assert section.startswith(f"fedlens {command} ")
+        for option in commands()[command].params:
+            if option.param_type_name == "option":
+                assert all(f"`{word}`" in section for word in option.opts)
+
+
+def test_every_preset_has_a_card_that_can_be_run() -> None:
+    pages = card_pages(DOCS)
+    text = "\n".join(line for lines in pages.values() for line in lines)
+    for preset, described in presets().items():
+        if described.full:
+            assert text.count(f"\n## {preset} ") == 1
+            assert all(claim in text for claim in described.claims.values())
+    runnable = [words for lines in pages.values() for block in blocks("\n".join(lines)) for words in block.commands]
+    assert len(runnable) == sum(bool(preset.claims) for preset in presets().values())
+    for words in runnable:
+        require_possible(words)
+
+
+def test_a_card_has_what_the_reproduction_found(tmp_path: Path) -> None:
+    assert "no result of this preset yet" in "\n".join(card_pages(tmp_path)["figure-1"])
+    lines = [plain(line) for line in card_pages(DOCS)["figure-7"]]
+    assert any(line.startswith("| baseline: final accuracy less the twin's | # | ≤ #") for line in lines)

@@ -1,0 +1,126 @@
+"""What MkDocs calls while it builds the site: it adds the generated pages, and the parts of the navigation with them.
+
+Nothing generated is written into the repository. Links that leave the documentation's folder lead nowhere on the site,
+and become plain words there.
+"""
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from docs_cards import card_pages
+from docs_commands import commands_page
+from docs_markdown import fence
+from docs_options import KINDS, experiment_page, kind_page
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+import fedlens
+from fedlens.config import Config
+
+LOADS = re.compile(
+    r"""<(?!a\b)[^<>]*\b(?:src|srcset|href|data|poster)\s*=\s*["']?(?:https?:)?//[^"'\s>]+"""
+    r"""|(?:url\(|@import)\s*["']?(?:https?:)?//[^"')\s]+"""
+)
+LINK = re.compile(r"(?<!!)\[(?P<words>[^\]]+)\]\((?P<target>[^)\s#:]+)\)")
+
+
+def generated(docs: Path) -> dict[str, str]:
+    """Every generated page: its text by its place below the documentation's folder."""
+    pages = {f"reference/{page}.md": kind_page(kind) for kind, (page, _, _) in KINDS.items()}
+    pages |= {"reference/experiment.md": experiment_page(), "reference/cli.md": commands_page()}
+    pages |= {"reference/python.md": _python_page(), "reproduction/grids/index.md": _grids_page(docs)}
+    pages |= {f"presets/{name}.md": iter(lines) for name, lines in card_pages(docs).items()}
+    return {name: "\n".join(lines) for name, lines in pages.items()}
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Complete the navigation: an entry ``generated`` stands for the pages that are there."""
+    docs = Path(config.docs_dir)
+    cards = [f"presets/{name}.md" for name in card_pages(docs)]
+    reproduction = sorted((docs / "reproduction").glob("*.md"), key=lambda path: path.name != "README.md")
+    found = {"Presets": cards, "Reproduction": [f"reproduction/{path.name}" for path in reproduction]}
+    found["Reproduction"].append("reproduction/grids/index.md")
+    config.nav = [
+        {title: found[title]} if pages == "generated" else {title: pages}
+        for entry in config.nav or []
+        for title, pages in entry.items()
+    ]
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages."""
+    for name, text in generated(Path(config.docs_dir)).items():
+        files.append(File.generated(config, name, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Let links to folders lead to their index, and take away those that lead out of the site."""
+    here = PurePosixPath(page.file.src_uri).parent
+
+    def replaced(link: re.Match[str]) -> str:
+        target = link["target"].rstrip("/")
+        beside = Path(config.docs_dir) / here / target
+        if files.get_file_from_path(str(here / target / "index.md")):
+            return f"[{link['words']}]({target}/index.md)"
+        outside = beside.exists() and not beside.resolve().is_relative_to(Path(config.docs_dir).resolve())
+        return link["words"] if outside or beside.is_dir() else link[0]
+
+    return LINK.sub(replaced, markdown)
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Refuse a site that asks other machines for something when it is looked at.
+
+    Raises:
+        PluginError: a page or style sheet loads from elsewhere.
+    """
+    site = Path(config.site_dir)
+    files = [*site.rglob("*.html"), *site.rglob("*.css")]
+    found = sorted({f"{file.relative_to(site)}: {load}" for file in files for load in outside(file.read_text("utf-8"))})
+    if found:
+        raise PluginError("the site would load from elsewhere:\n" + "\n".join(found))
+
+
+def outside(text: str) -> list[str]:
+    """What a page or style sheet loads from other machines; links that a reader may follow are no such thing."""
+    return [load[0] for load in LOADS.finditer(text)]
+
+
+def _python_page() -> Iterator[str]:
+    """The public names, documented by their docstrings."""
+    kinds: dict[str, list[str]] = {"Functions": [], "Classes to derive from": [], "Values": []}
+    for name in fedlens.__all__:
+        found: Any = getattr(fedlens, name)
+        derived = inspect.isclass(found) and issubclass(found, Config) and name != "Experiment"
+        kinds["Functions" if inspect.isfunction(found) else "Classes to derive from" if derived else "Values"].append(
+            name
+        )
+    yield "# Python"
+    yield ""
+    yield "The public names of the package `fedlens`."
+    yield ""
+    for title, names in kinds.items():
+        yield f"## {title}"
+        yield ""
+        for name in names:
+            yield f"::: fedlens.{name}"
+            yield ""
+
+
+def _grids_page(docs: Path) -> Iterator[str]:
+    """The sweeps behind the explanations of what does not hold."""
+    yield "# Grids"
+    yield ""
+    yield "Sweeps whose results the pages beside this one tell; `fedlens sweep FILE` runs one."
+    yield ""
+    for path in sorted((docs / "reproduction" / "grids").glob("*.yaml")):
+        yield f"## {path.name}"
+        yield ""
+        yield from fence("yaml", path.read_text("utf-8"))

@@ -1,0 +1,152 @@
+"""Pages on an experiment's options and on all parts with theirs, from the configuration's own types and docstrings."""
+
+import inspect
+import sys
+from collections.abc import Iterable, Iterator
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from docs_markdown import code, folded, table
+from pydantic.fields import FieldInfo
+
+from fedlens.config import PAPER_SYMBOLS, Config
+from fedlens.experiment import Experiment
+from fedlens.federation.local import LocalTraining
+from fedlens.federation.target import Target
+from fedlens.fields import Part, Parts
+from fedlens.parts import known, name_of, resolve
+from fedlens.report.catalogue import described
+
+KINDS = {
+    "attack": ("attacks", "Attacks", "`-o attack=NAME`, or `attack: {name: NAME, OPTION: VALUE}` in YAML"),
+    "aggregation": (
+        "rules",
+        "Aggregation rules",
+        "`-o aggregation=NAME`, with options `-o 'aggregation={name: NAME, …}'`",
+    ),
+    "checks": ("checks", "Server-side checks", "`-o 'checks=[NAME, {name: NAME, OPTION: VALUE}]'`"),
+    "data": ("data", "Data sets", "`-o data=NAME`"),
+    "partition": ("partitions", "Partitioners", "`-o partition=NAME`"),
+    "model": ("models", "Models", "`-o model=NAME`"),
+    "method": ("methods", "Methods of explanation", "`fedlens explain RUN --methods NAME,NAME:OPTION=VALUE`"),
+}
+"""Of each kind of part: its page, its title, and how one is chosen."""
+
+SIMPLE = {bool: "true or false", int: "whole number", float: "number", str: "text", NoneType: "`null`"}
+SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
+HEAD = ("option", "type", "default", "meaning")
+
+
+def experiment_page() -> Iterator[str]:
+    """What every experiment has, beside the options of its parts."""
+    yield "# Options of an experiment"
+    yield ""
+    yield (
+        "Every option stands in YAML under its name, nested at the dots, and `-o NAME=VALUE` changes it on the command "
+        "line. A name that does not exist is an error."
+    )
+    yield ""
+    yield from table(HEAD, _rows(Experiment))
+    for title, prefix, config in (("Local training", "local", LocalTraining), ("Target", "target", Target)):
+        yield f"## {title}"
+        yield ""
+        yield from table(HEAD, _rows(config, f"{prefix}."))
+    yield "## The paper's symbols"
+    yield ""
+    yield from table(("paper", "here"), ([symbol, f"`{name}`"] for symbol, name in PAPER_SYMBOLS.items()))
+
+
+def kind_page(kind: str) -> Iterator[str]:
+    """Every part of a kind."""
+    _, title, use = KINDS[kind]
+    yield f"# {title}"
+    yield ""
+    yield f"Chosen by {use}. One of your own is named `module:Class`."
+    yield ""
+    parts = {name: resolve(kind, name) for name in known(kind)}
+    yield from table(("name", "what it is"), ([f"[`{name}`](#{name})", _first(part)] for name, part in parts.items()))
+    for name, part in parts.items():
+        yield f"## `{name}` {{ #{name} }}"
+        yield ""
+        yield from _prose(inspect.getdoc(part) or "")
+        yield from _options(part)
+        source = sys.modules[part.__module__].__doc__ or ""
+        yield from folded(f"Source, formulas, deviations: {part.__module__}", _prose(inspect.cleandoc(source)))
+
+
+def _first(part: type[Config]) -> str:
+    return (inspect.getdoc(part) or "").partition("\n")[0]
+
+
+def _prose(docstring: str) -> Iterator[str]:
+    """A docstring as Markdown, up to its section "Attributes"."""
+    yield from docstring.partition("Attributes:\n")[0].rstrip().splitlines()
+    yield ""
+
+
+def _options(part: type[Config]) -> Iterator[str]:
+    rows = list(_rows(part))
+    yield from table(HEAD, rows) if rows else ("It has no options.", "")
+
+
+def _rows(config: type[Config], prefix: str = "") -> Iterator[list[str]]:
+    """A row for each option, inherited ones last; those of a configuration within it come after it."""
+    meanings = described(config)
+    inherited = {name for parent in config.__bases__ for name in getattr(parent, "model_fields", {})}
+    for name, field in sorted(config.model_fields.items(), key=lambda item: item[0] in inherited):
+        inner = [kind for kind in (field.annotation, *get_args(field.annotation)) if _is_config(kind)]
+        part = next((mark for mark in field.metadata if isinstance(mark, Part | Parts)), None)
+        if part is None and inner == [field.annotation]:  # always there; it has a table of its own
+            continue
+        words = _part_words(part) if part else _type(field.annotation, field.metadata)
+        yield [f"`{prefix}{name}`", words, _default(name, field), meanings.get(name, "")]
+        if part is None and inner:
+            yield from _rows(inner[0], f"{prefix}{name}.")
+
+
+def _is_config(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Config)
+
+
+def _part_words(part: Part | Parts) -> str:
+    page, title, _ = KINDS[part.kind]
+    return f"[{title.lower()}]({page}.md)" if isinstance(part, Parts) else f"one of the [{title.lower()}]({page}.md)"
+
+
+def _type(annotation: Any, metadata: Iterable[Any] = ()) -> str:
+    """A type in words, with the bounds that are in its metadata."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(arguments[0], [*arguments[1:], *metadata])
+    if origin in {Union, UnionType}:
+        members = sorted(arguments, key=lambda member: member is NoneType)
+        return " or ".join(_type(member, () if member is NoneType else metadata) for member in members)
+    if origin is Literal:
+        return code(arguments, " or ")
+    if origin is tuple:
+        return f"list of {_type(arguments[0])}"
+    words = SIMPLE.get(annotation, "options, see below" if _is_config(annotation) else "text")
+    return " ".join([words, *([bounds] if (bounds := ", ".join(_bounds(metadata))) else [])])
+
+
+def _bounds(metadata: Iterable[Any]) -> Iterator[str]:
+    for mark in metadata:
+        if isinstance(mark, FieldInfo):
+            yield from _bounds(mark.metadata)
+        for name, sign in SIGNS.items():
+            if (bound := getattr(mark, name, None)) is not None:
+                yield f"{sign} {bound:g}"
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    """A default as YAML has it."""
+    if field.is_required():
+        return "required"
+    value = field.default
+    if isinstance(value, Config):
+        return f"`{name_of(name, value)}`"
+    if name in {"attack", "checks"} and not value:
+        return "`none`"
+    if value is None:
+        return "`null`"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`" if value != "" else "empty"
