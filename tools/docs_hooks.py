@@ -12,6 +12,7 @@ from typing import Any
 
 from docs_cards import card_pages
 from docs_commands import commands_page
+from docs_loads import loads_of
 from docs_markdown import fence
 from docs_options import KINDS, experiment_page, kind_page
 from mkdocs.config.defaults import MkDocsConfig
@@ -22,10 +23,6 @@ from mkdocs.structure.pages import Page
 import fedlens
 from fedlens.config import Config
 
-LOADS = re.compile(
-    r"""<(?!a\b)[^<>]*\b(?:src|srcset|href|data|poster)\s*=\s*["']?(?:https?:)?//[^"'\s>]+"""
-    r"""|(?:url\(|@import)\s*["']?(?:https?:)?//[^"')\s]+"""
-)
 LINK = re.compile(r"(?<!!)\[(?P<words>[^\]]+)\]\((?P<target>[^)\s#:]+)\)")
 
 
@@ -81,16 +78,8 @@ def on_post_build(config: MkDocsConfig) -> None:
     Raises:
         PluginError: a page or style sheet loads from elsewhere.
     """
-    site = Path(config.site_dir)
-    files = [*site.rglob("*.html"), *site.rglob("*.css")]
-    found = sorted({f"{file.relative_to(site)}: {load}" for file in files for load in outside(file.read_text("utf-8"))})
-    if found:
+    if found := loads_of(Path(config.site_dir)):
         raise PluginError("the site would load from elsewhere:\n" + "\n".join(found))
-
-
-def outside(text: str) -> list[str]:
-    """What a page or style sheet loads from other machines; links that a reader may follow are no such thing."""
-    return [load[0] for load in LOADS.finditer(text)]
 
 
 def _python_page() -> Iterator[str]:

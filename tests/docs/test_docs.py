@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from docs_cards import card_pages
 from docs_commands import commands, commands_page
+from docs_loads import loads, loads_of
 from docs_options import KINDS, experiment_page, kind_page
 from pages import DOCS, Block, blocks, follow, plain, require_possible, require_shown
 
@@ -130,3 +131,19 @@ def test_a_card_has_what_the_reproduction_found(tmp_path: Path) -> None:
     assert "no result of this preset yet" in "\n".join(card_pages(tmp_path)["figure-1"])
     lines = [plain(line) for line in card_pages(DOCS)["figure-7"]]
     assert any(line.startswith("| baseline: final accuracy less the twin's | # | ≤ #") for line in lines)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<script src="https://cdn.example/a.js"></script>',
+        "<link rel=stylesheet href=//fonts.example/css>",
+        "<img alt='a' src='http://example/a.png'>",
+        "@import 'https://fonts.example/css';",
+        "a { background: url(https://example/a.png) }",
+    ],
+)
+def test_what_a_site_loads_from_elsewhere_is_found(text: str, tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text(text)
+    assert len(loads_of(tmp_path)) == 1
+    assert not loads('<a href="https://example">there</a> <img src="a.png"> url(b.png) https://example')

@@ -1,0 +1,20 @@
+"""What a page asks other machines for when it is looked at: nothing, if all is well."""
+
+import re
+from pathlib import Path
+
+LOADS = re.compile(
+    r"""<(?!a\b)[^<>]*\b(?:src|srcset|href|data|poster)\s*=\s*["']?(?:https?:)?//[^"'\s>]+"""
+    r"""|(?:url\(|@import)\s*["']?(?:https?:)?//[^"')\s]+"""
+)
+
+
+def loads(text: str) -> list[str]:
+    """What a page or style sheet loads from elsewhere; links that a reader may follow are no such thing."""
+    return [found[0] for found in LOADS.finditer(text)]
+
+
+def loads_of(site: Path) -> list[str]:
+    """What all pages and style sheets of a site load from elsewhere, each with its file."""
+    files = [*site.rglob("*.html"), *site.rglob("*.css")]
+    return sorted({f"{file.relative_to(site)}: {load}" for file in files for load in loads(file.read_text("utf-8"))})
