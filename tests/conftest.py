@@ -25,7 +25,11 @@ settings.load_profile("fedlens")
 
 
 def pytest_configure() -> None:
-    """Let Ray clusters of the tests ask for a token of their own; Ray takes note of that when it is first used."""
+    """Let Ray clusters of the tests ask for a token of their own; Ray takes note of that when it is first used.
+
+    And let a test say how wide its terminal is: xdist's workers say 80, which the command line would keep to.
+    """
+    os.environ.pop("COLUMNS", None)
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 

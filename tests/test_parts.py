@@ -16,6 +16,7 @@ from fedlens.data.dataset import Data
 from fedlens.data.partition import Dirichlet, Partition
 from fedlens.detection.detector import Detector
 from fedlens.errors import ConfigError
+from fedlens.explanations.method import Method
 from fedlens.fields import Part
 from fedlens.models.model import Model
 from fedlens.parts import BUILT_IN, build, describe, name_of, resolve
@@ -27,6 +28,7 @@ BASES = {
     "aggregation": Rule,
     "checks": Detector,
     "attack": Attack,
+    "method": Method,
 }
 
 
