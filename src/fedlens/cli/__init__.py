@@ -33,6 +33,7 @@ __all__ = [
     "run",
     "show",
     "sweep",
+    "watch",
 ]
 
 app = typer.Typer(

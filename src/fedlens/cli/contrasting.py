@@ -44,8 +44,9 @@ def contrast_runs(
     with writing(folder, "choose another --out"):
         found.to_csv(folder / "contrast.csv", index=False)
     out.print(f"Numbers: {folder / 'contrast.csv'}", markup=False, soft_wrap=True)
+    figure = contrast_figure(found)
     for ending in ("png", "svg"):
-        save_figure(contrast_figure(found), folder / f"contrast.{ending}")
+        save_figure(figure, folder / f"contrast.{ending}")
     out.print(f"Figure: {folder / 'contrast.png'} (and .svg)", markup=False, soft_wrap=True)
     if not all(one.keeps_weights for one in gathered):
         out.print("No detector: it needs every round's weights, of runs made with --keep-weights.", soft_wrap=True)
@@ -64,10 +65,10 @@ def _detect(gathered: Sequence["Gathered"], count: int, methods: Mapping[str, "M
     from fedlens.report.contrasts import alarm_table
 
     rows: list[dict[str, object]] = []
-    total = 2 * sum(len(one.run.records) * len(held_out(one, count)[0]) for one in gathered) * len(methods)
-    with mapping(total) as progress:
-        for one in gathered:
-            samples, own = held_out(one, count)
+    beside = [held_out(one, count) for one in gathered]
+    total = 2 * sum(len(one.run.records) * len(found) for one, (found, _) in zip(gathered, beside, strict=True))
+    with mapping(total * len(methods)) as progress:
+        for one, (samples, _) in zip(gathered, beside, strict=True):
             for attacked, guilty in ((True, one.guilty()), (False, [False] * len(one.run.records))):
                 scores = changes(one.rounds(attacked=attacked), samples, methods, progress)
                 rows += [
@@ -78,7 +79,7 @@ def _detect(gathered: Sequence["Gathered"], count: int, methods: Mapping[str, "M
                 ]
     rounds = pd.DataFrame(rows)
     result = areas(rounds)
-    out.print(alarm_table(result, own))
+    out.print(alarm_table(result, all(own for _, own in beside)))
     rounds.to_csv(folder / "detector-rounds.csv", index=False)
     result.to_csv(folder / "detector.csv", index=False)
     out.print(f"Numbers: {folder / 'detector.csv'}, {folder / 'detector-rounds.csv'}", markup=False, soft_wrap=True)

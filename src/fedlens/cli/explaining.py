@@ -80,11 +80,8 @@ def explain_run(
     data_dir: Path | None,
 ) -> None:
     """Explain one run's models: tables, pictures and numbers."""
-    import torch
-
-    from fedlens.explanations.models import find_twin_of, load_models
-    from fedlens.explanations.pair import compare_pair
-    from fedlens.explanations.samples import chosen
+    from fedlens.explanations.gather import Gathered
+    from fedlens.explanations.models import find_twin_of
     from fedlens.federation.setting import prepare
     from fedlens.report.likeness import likeness_table, said_table
     from fedlens.runs.load import load_run
@@ -92,14 +89,11 @@ def explain_run(
     run = load_run(path)
     twin = find_twin_of(run, control)
     setting = prepare(run.experiment, device=device, data_dir=data_dir)
-    models, test = load_models(run, twin, setting, round_), setting.dataset.test
-    target = run.target["index"]
-    indices = chosen(words, target, len(test), setting.root.at("explain"))
-    wants = dict(zip(target, run.target["target"], strict=True))
-    samples, wanted = test.take(torch.tensor(indices)), [wants.get(i, run.target["target"][0]) for i in indices]
+    one, target = Gathered(run, twin, setting), run.target["index"]
+    indices = one.chosen(words)
     make_folder(folder)
     with mapping(4 * len(methods) * len(indices)) as progress:
-        pair = compare_pair(models, samples, indices, wanted=wanted, methods=methods, progress=progress)
+        pair = one.pair(indices, methods, progress, round_)
     out.print(said_table(pair, setting.dataset.classes, target, PICTURED))
     for table in likeness_table(pair, target):
         out.print(table)

@@ -17,12 +17,11 @@ from fedlens.detection.performance import performance
 from fedlens.explanations.maps import Progress, maps_of
 from fedlens.explanations.method import Method
 from fedlens.explanations.similarity import measures_for
+from fedlens.explanations.study import ALL
 from fedlens.statistics import Interval, bootstrap
 
 if TYPE_CHECKING:
     import pandas as pd
-
-ALL = "all"
 
 
 def changes(

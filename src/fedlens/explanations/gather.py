@@ -1,6 +1,6 @@
 """What a study of explanations takes from runs: their models, the attackers' samples, and samples of nobody's."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from fedlens.errors import RunError
+from fedlens.explanations.maps import Progress
+from fedlens.explanations.method import Method
 from fedlens.explanations.models import find_twin_of, load_models
+from fedlens.explanations.pair import Pair, compare_pair
 from fedlens.explanations.samples import chosen
 from fedlens.explanations.study import Subject
 from fedlens.federation.setting import Setting, prepare
@@ -38,6 +41,26 @@ class Gathered:
         models = load_models(self.run, self.twin, self.setting, round_)
         inputs = self.setting.dataset.test.take(torch.tensor(self.run.target["index"])).x
         return Subject(models, inputs, torch.tensor(self.run.target["target"], device=inputs.device))
+
+    def pair(
+        self, indices: list[int], methods: Mapping[str, Method], progress: Progress, round_: int | None = None
+    ) -> Pair:
+        """Both models' maps of these test samples; the attack's first class is wanted of those it says nothing of.
+
+        Raises:
+            RunError: one of the models was not kept.
+            ExplanationError: as `explain`.
+        """
+        models = load_models(self.run, self.twin, self.setting, round_)
+        wants = dict(zip(self.run.target["index"], self.run.target["target"], strict=True))
+        wanted = [wants.get(index, self.run.target["target"][0]) for index in indices]
+        samples = self.setting.dataset.test.take(torch.tensor(indices))
+        return compare_pair(models, samples, indices, wanted=wanted, methods=methods, progress=progress)
+
+    def chosen(self, words: Sequence[str]) -> list[int]:
+        """The test samples that `words` say; see `fedlens.explanations.samples.chosen`."""
+        count = len(self.setting.dataset.test)
+        return chosen(words, self.run.target["index"], count, self.setting.root.at("explain"))
 
     @property
     def keeps_weights(self) -> bool:

@@ -114,15 +114,26 @@ def _columns(name: str, interval: Interval | None) -> dict[str, float | None]:
     return {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
 
 
+def _maps(
+    subjects: Sequence[Subject],
+    inputs: Tensor,
+    classes: Tensor | None,
+    methods: Mapping[str, Method],
+    progress: Progress,
+) -> dict[tuple[int, int], Mapping[str, Tensor]]:
+    """The maps of every model, by its kind (0 for the benign one) and seed; arguments as `maps_of`."""
+    return {
+        (kind, seed): maps_of(model, inputs, classes, methods, progress).maps
+        for seed, subject in enumerate(subjects)
+        for kind, model in enumerate(subject.models)
+    }
+
+
 def _of_others(
     subjects: Sequence[Subject], others: Tensor, methods: Mapping[str, Method], progress: Progress
 ) -> Likeness:
     """Similarities on samples that no attacker chose, of the reasons for what each model predicts."""
-    maps = {
-        (kind, seed): maps_of(subject.models[kind], others, None, methods, progress).maps
-        for seed, subject in enumerate(subjects)
-        for kind in (0, 1)
-    }
+    maps = _maps(subjects, others, None, methods, progress)
 
     def both(models: _Models, method: str) -> tuple[Tensor, Tensor]:
         return maps[models[:2]][method], maps[models[2:]][method]
@@ -137,11 +148,7 @@ def _of_targets(
     inputs = torch.cat([subject.inputs for subject in subjects])
     classes = torch.cat([subject.wanted for subject in subjects]) if wanted else None
     bounds = np.cumsum([0, *(len(subject.inputs) for subject in subjects)])
-    maps = {
-        (kind, seed): maps_of(subject.models[kind], inputs, classes, methods, progress).maps
-        for seed, subject in enumerate(subjects)
-        for kind in (0, 1)
-    }
+    maps = _maps(subjects, inputs, classes, methods, progress)
 
     def both(models: _Models, method: str) -> tuple[Tensor, Tensor]:
         own = slice(bounds[models[1]], bounds[models[1] + 1])

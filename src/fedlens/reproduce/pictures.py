@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from fedlens.errors import RunError
 from fedlens.reproduce.claims import drawings
 from fedlens.reproduce.evidence import Evidence
@@ -48,19 +46,14 @@ def _explained(run: Run, data_dir: Path | None) -> "Iterator[tuple[str, Figure]]
     """The explanations of the run's final model and its twin's, of the target and of another sample."""
     from fedlens.explanations.gather import gather
     from fedlens.explanations.maps import parse_methods
-    from fedlens.explanations.pair import compare_pair
-    from fedlens.explanations.samples import chosen
     from fedlens.report.attribution_bars import attribution_figure
 
     try:
         (one,) = gather([run], "cpu", data_dir)
     except RunError:  # its twin is not in the cache any more
         return
-    test, target = one.setting.dataset.test, run.target["index"]
-    indices = [target[0], *chosen(["random:1"], target, len(test), one.setting.root.at("explain"))]
-    samples, wanted = test.take(torch.tensor(indices)), run.target["target"][:1] * 2
-    models = one.subject(None).models
-    pair = compare_pair(models, samples, indices, wanted=wanted, methods=parse_methods("all"), progress=lambda _: None)
+    indices = [run.target["index"][0], *one.chosen(["random:1"])]
+    pair = one.pair(indices, parse_methods("all"), lambda _: None)
     for place, which in enumerate(("target", "other")):
         yield which, attribution_figure(pair, place, one.setting)
 
