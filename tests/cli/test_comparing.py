@@ -1,14 +1,13 @@
 import re
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from calling import called
 from made_sweeps import sweep
 from small import small
 
 import fedlens
-from fedlens.cli import main
 
 
 @pytest.fixture(autouse=True)
@@ -21,15 +20,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of `fedlens compare ...`."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["fedlens", "compare", *arguments])
-        try:
-            main()
-            code = 0
-        except SystemExit as error:
-            code = int(error.code or 0)
-    printed = capsys.readouterr()
-    return code, printed.out, printed.err
+    return called(capsys, "compare", *arguments)
 
 
 def test_a_table_and_nothing_written_unless_asked_for(capsys: pytest.CaptureFixture[str]) -> None:

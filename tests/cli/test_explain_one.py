@@ -1,19 +1,18 @@
 """``fedlens explain`` with one run."""
 
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+from calling import called
 from explained import Explained
 from safetensors import safe_open
 from safetensors.torch import load_file
 
 import fedlens
-from fedlens.cli import main
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -27,15 +26,7 @@ def call(
     monkeypatch.setenv("COLUMNS", "150")
 
     def explain(*arguments: object) -> tuple[int, str, str]:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(sys, "argv", ["fedlens", "explain", *map(str, arguments)])
-            try:
-                main()
-                code = 0
-            except SystemExit as error:
-                code = int(error.code or 0)
-        printed = capsys.readouterr()
-        return code, printed.out, printed.err
+        return called(capsys, "explain", *arguments)
 
     return explain
 

@@ -2,15 +2,14 @@
 
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
+from calling import called
 from explained import Explained
 
-from fedlens.cli import main
 from fedlens.explanations.study import ALL
 
 
@@ -23,15 +22,7 @@ def elsewhere(beside: Explained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def call(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of `fedlens explain ...`."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["fedlens", "explain", *map(str, arguments)])
-        try:
-            main()
-            code = 0
-        except SystemExit as error:
-            code = int(error.code or 0)
-    printed = capsys.readouterr()
-    return code, printed.out, printed.err
+    return called(capsys, "explain", *arguments)
 
 
 FEW = ("--sample", "random:6", "--methods", "gradient,lrp-z")

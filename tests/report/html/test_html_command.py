@@ -1,12 +1,11 @@
 """``fedlens report`` on the command line."""
 
-import sys
 from pathlib import Path
 
 import pytest
+from calling import called
 
 import fedlens
-from fedlens.cli import main
 
 pytestmark = pytest.mark.xdist_group("html")
 
@@ -14,15 +13,8 @@ pytestmark = pytest.mark.xdist_group("html")
 def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     """Exit code, standard output and standard error of `fedlens report ...`."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", ["fedlens", "report", *arguments])
         patch.setenv("COLUMNS", "300")
-        try:
-            main()
-            code = 0
-        except SystemExit as error:
-            code = int(error.code or 0)
-    printed = capsys.readouterr()
-    return code, printed.out, printed.err
+        return called(capsys, "report", *arguments)
 
 
 def test_it_writes_the_file_and_opens_it(
