@@ -1,5 +1,6 @@
 """How explanations become a number of each seed and target."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,10 @@ from scripted import played, run_of
 
 from fedlens import Experiment, run
 from fedlens.explanations.contrast import contrast
+from fedlens.explanations.maps import parse_methods
 from fedlens.reproduce import explained
 from fedlens.reproduce.case import Case
+from fedlens.reproduce.evidence import Evidence
 from fedlens.reproduce.explained import _beside_interval, explained_others, explained_targets
 from fedlens.runs.load import Run
 
@@ -39,16 +42,17 @@ def test_seeds_of_each_draw_are_compared(monkeypatch: pytest.MonkeyPatch) -> Non
     """Two seeds of the second draw are too few."""
     cases = [Case(0, 0), Case(0, 1), Case(1, 0), Case(1, 1), Case(2, 0)]
     runs: dict[Case, Run] = {case: run_of(played(1), seed=case.seed, draw=case.draw) for case in cases}
-    asked: list[tuple[Path, ...]] = []
+    asked: list[list[Run]] = []
 
-    def of_draw(paths: tuple[Path, ...], _: Path | None) -> dict[str, list[explained.Measured]]:
-        asked.append(paths)
-        return {"others": [explained.Measured(number) for number in range(len(paths))]}
+    def of_draw(runs: list[Run], *_: Path | None) -> dict[str, list[explained.Measured]]:
+        asked.append(runs)
+        return {"others": [explained.Measured(number) for number in range(len(runs))]}
 
     monkeypatch.setattr(explained, "_of_draw", of_draw)
-    found = explained_others(runs, None)
+    found = explained_others(Evidence(Path(), "quick", {"panel": runs}), "panel")
     assert {case: measured.value for case, measured in found.items()} == {Case(0, 0): 0, Case(1, 0): 1, Case(2, 0): 2}
-    assert asked == [tuple(runs[Case(seed, 0)].path for seed in range(3))]
+    assert asked == [[runs[Case(seed, 0)] for seed in range(3)]]
+    assert explained_others(Evidence(Path(), "quick", {}), "panel") == {}
 
 
 def experiment(seed: int) -> Experiment:
@@ -56,16 +60,29 @@ def experiment(seed: int) -> Experiment:
     return Experiment(data="digits", model="census-mlp", clients=4, rounds=1, attack=attack, target=target, seed=seed)
 
 
-def test_real_runs_are_measured_and_without_their_twins_left_out(
+def test_real_runs_are_measured_once_and_without_their_models_left_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    runs = {Case(seed, 0): run(experiment(seed), tmp_path / str(seed), engine="serial") for seed in range(3)}
+    runs = {Case(seed, 0): run(experiment(seed), tmp_path / str(seed), engine="serial") for seed in range(4)}
+    three = {case: runs[case] for case in list(runs)[:3]}
     monkeypatch.setattr(explained, "SAMPLES", "random:3")
-    for compared in (explained_others, explained_targets):
-        found = compared(runs, None)
-        assert list(found) == list(runs)
-        assert all(-2 < measured.value < 1 and measured.control is not None for measured in found.values())
-    explained._of_draw.cache_clear()
-    monkeypatch.setenv("FEDLENS_CACHE", str(tmp_path / "elsewhere"))
-    assert explained_others(runs, None) == {}
+    monkeypatch.setattr(explained, "parse_methods", lambda _: parse_methods("gradient,lrp-z"))
+    evidence = Evidence(tmp_path, "quick", {"panel": three})
+    found = {compared: compared(evidence, "panel") for compared in (explained_others, explained_targets)}
+    for measured in found.values():
+        assert list(measured) == list(three)
+        assert all(-2 < one.value < 1 and one.control is not None for one in measured.values())
+    assert found[explained_others] != found[explained_targets]
+
+    monkeypatch.setenv("FEDLENS_CACHE", str(tmp_path / "elsewhere"))  # the models are gone, what they gave is known
+    assert {compared: compared(evidence, "panel") for compared in found} == found
+    every = Evidence(tmp_path, "quick", {"panel": runs})  # one run more is another question
+    assert explained_others(every, "panel") == {}
     assert "its benign twin is not in the cache any more" in caplog.text
+    monkeypatch.setattr(explained, "SAMPLES", "random:4")
+    assert explained_others(evidence, "panel") == {}
+
+    monkeypatch.setenv("FEDLENS_CACHE", str(tmp_path / "fedlens-cache"))
+    assert len(explained_others(every, "panel")) == 4
+    (entry,) = json.loads((tmp_path / "explanations.json").read_text()).values()
+    assert entry["cells"] == ["0", "1", "2", "3"]  # in place of that of three of them

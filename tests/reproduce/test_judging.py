@@ -23,7 +23,7 @@ def evidence(**confidences: dict[tuple[int, int], float]) -> Evidence:
         }
         for panel, cases in confidences.items()
     }
-    return Evidence("quick", runs)
+    return Evidence(Path(), "quick", runs)
 
 
 def judged(monkeypatch: pytest.MonkeyPatch, found: Evidence, *parts: dict[str, object]) -> Judgement:
@@ -84,20 +84,20 @@ def test_a_part_without_a_bound_decides_nothing(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_run_that_gives_no_number_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = {Case(0, 0): run_of(played(1)), Case(1, 0): run_of(played(1, attacker=False))}
-    found = Evidence("quick", {"a": runs})
+    found = Evidence(Path(), "quick", {"a": runs})
     (finding,) = judged(monkeypatch, found, {"measure": "mean_malicious_accuracy"}).findings
     assert list(finding.values) == [Case(0, 0)]
 
 
 def test_every_run_counts_once() -> None:
     run = run_of(played(1))
-    assert Evidence("quick", {"a": {Case(0, 0): run}, "b": {Case(0, 0): run}}).every == [run]
+    assert Evidence(Path(), "quick", {"a": {Case(0, 0): run}, "b": {Case(0, 0): run}}).every == [run]
     assert run.path == Path("scripted-0-0")
 
 
 def test_the_runs_red_flags_with_how_many_they_concern(monkeypatch: pytest.MonkeyPatch) -> None:
     runs = {Case(0, 0): run_of(played(1, control=None)), Case(1, 0): run_of(played(1), seed=1)}
-    judgement = judged(monkeypatch, Evidence("quick", {"a": runs, "b": runs}), {"above": 0}, {"of": ["a", "b"]})
+    judgement = judged(monkeypatch, Evidence(Path(), "quick", {"a": runs, "b": runs}), {"above": 0}, {"of": ["a", "b"]})
     assert [flag for flag in judgement.flags if flag.startswith("no control")] == [
         "no control: nobody knows whether the clean model gets the target right (1 of 2 runs)"
     ]

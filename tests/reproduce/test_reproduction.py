@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from small import small
+from tinypanels import PANELS, run
 
 from fedlens import loading
 from fedlens.errors import ConfigError
-from fedlens.presets import Preset
 from fedlens.presets import presets as real_presets
 from fedlens.report.comparison import compare
 from fedlens.reproduce import plan as planning
@@ -21,32 +20,6 @@ from fedlens.reproduce.judging import judge
 from fedlens.reproduce.plan import cost, panels, plan
 from fedlens.reproduce.reproduction import publish
 from fedlens.runs.collect import collect
-from fedlens.sweeps.grid import Grid
-from fedlens.sweeps.means import SweepMeans
-from fedlens.sweeps.playing import Sweep, play
-
-PANELS = ("fig7-explicit", "fig9-explicit", "fig7-alternating")
-
-
-@pytest.fixture
-def tiny_panels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three panels that train on digits, of which the first two are the same experiment."""
-    quick = small(
-        control=True, target={"select": "random"}, checks=["statistics", "distances"], rounds=2, clients=5
-    ).describe()
-    alternating = {**quick, "attack": {"name": "alternating-minimisation", "epochs": 1, "ls": 2}}
-    found: dict[str, Preset] = {}
-    for name in PANELS:
-        values = alternating if "alternating" in name else quick
-        found[name] = Preset({**values, "name": name}, minutes=1, full=f"{name}-paper")
-        found[f"{name}-paper"] = Preset({**values, "rounds": 3}, minutes=60)
-    monkeypatch.setattr(planning, "presets", lambda: found)
-    monkeypatch.setattr(loading, "presets", lambda: found)
-
-
-def run(folder: Path, names: list[str], seeds: int, targets: int) -> Sweep:
-    grid = Grid(name="reproduction", experiment={})
-    return play(grid, plan(names, "quick", range(seeds), range(targets)), folder, means=SweepMeans(jobs=2))
 
 
 def test_which_panels() -> None:
@@ -80,7 +53,7 @@ def test_from_runs_to_the_page(tiny_panels: None, tmp_path: Path) -> None:
     names = panels()
     assert run(tmp_path, names, 1, 1).failures == []
     assert run(tmp_path, names[:2], 2, 2).failures == []
-    evidence = gather(tmp_path / "cells", "quick")
+    evidence = gather(tmp_path, "quick")
     every = {Case(seed, draw) for seed in (0, 1) for draw in (0, 1)}
     assert {name: set(runs) for name, runs in evidence.runs.items()} == {
         "fig7-explicit": every,
@@ -88,7 +61,7 @@ def test_from_runs_to_the_page(tiny_panels: None, tmp_path: Path) -> None:
         "fig7-alternating": {Case(0, 0)},
     }
     assert len(evidence.every) == 5
-    assert gather(tmp_path / "cells", "paper").every == []
+    assert gather(tmp_path, "paper").every == []
 
     table, page = publish(tmp_path, "quick")
     written = json.loads((tmp_path / "claims.json").read_text())
@@ -124,7 +97,7 @@ def test_a_damaged_run_is_left_out_and_said_to_be(tiny_panels: None, tmp_path: P
     run(tmp_path, ["fig7-explicit"], 2, 1)
     (broken, _) = sorted((tmp_path / "cells").iterdir())
     (broken / "rounds.jsonl").write_text("{\n")
-    evidence = gather(tmp_path / "cells", "quick")
+    evidence = gather(tmp_path, "quick")
     assert len(evidence.every) == 1
     assert str(broken) in evidence.unreadable[0]
     _, page = publish(tmp_path, "quick")
@@ -144,4 +117,4 @@ def test_other_values_are_another_experiment(
         name: replace(preset, values={**preset.values, "rounds": 7}) for name, preset in planning.presets().items()
     }
     monkeypatch.setattr(loading, "presets", lambda: changed)
-    assert gather(tmp_path / "cells", "quick").every == []
+    assert gather(tmp_path, "quick").every == []

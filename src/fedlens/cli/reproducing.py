@@ -33,6 +33,7 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     """Run what is needed for the paper's claims, judge each, and draw the paper's figures."""
     from fedlens.report.sweep_progress import SweepTerminal, duration
     from fedlens.reproduce.plan import cost, panels, plan
+    from fedlens.reproduce.records import restore
     from fedlens.reproduce.reproduction import publish
     from fedlens.sweeps.grid import Grid
     from fedlens.sweeps.means import SweepMeans
@@ -43,6 +44,8 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     cells = plan(names, scale, *chosen)
     grid = Grid(name="reproduction", about=f"{scale} scale: {', '.join(names)}", experiment={})
     failures = []
+    if restored := restore(out_dir):
+        out.print(f"{restored} runs laid out from {out_dir / 'records'}, without their weights", markup=False)
     if not no_run:
         out.print(f"about {duration(60 * cost(names, scale) * seeds * targets)} on 2 cores, benign twins aside")
         signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -28,12 +28,14 @@ class Evidence:
     """Complete runs at one scale.
 
     Attributes:
+        folder: the reproduction's directory.
         scale: whose model, E and T they have.
         runs: by panel and case.
         unreadable: runs that are damaged, and why.
         data_dir: where the user keeps data files.
     """
 
+    folder: Path
     scale: Scale
     runs: Mapping[str, Mapping[Case, Run]]
     unreadable: list[str] = field(default_factory=list)
@@ -63,13 +65,13 @@ class Evidence:
 
 
 def gather(folder: Path, scale: Scale, data_dir: Path | None = None) -> Evidence:
-    """The complete runs below `folder` that are of a panel at this scale."""
+    """The complete runs in the reproduction's directory `folder` that are of a panel at this scale."""
     by_identity: dict[str, list[str]] = {}
     for name in panels():
         by_identity.setdefault(_case_free(load_experiment(preset_of(name, scale))), []).append(name)
     runs: dict[str, dict[Case, Run]] = {}
     unreadable = []
-    for summary in sorted(folder.glob("[!.]*/summary.json")):
+    for summary in sorted(folder.glob("cells/[!.]*/summary.json")):
         try:
             run = load_run(summary.parent)
         except FedlensError as error:
@@ -80,7 +82,7 @@ def gather(folder: Path, scale: Scale, data_dir: Path | None = None) -> Evidence
             called = run.experiment.model_copy(update={"name": name})  # panels that are alike share a run
             runs.setdefault(name, {})[case] = replace(run, experiment=called)
     ordered = {name: dict(sorted(runs[name].items())) for name in panels() if name in runs}
-    return Evidence(scale, ordered, unreadable, data_dir)
+    return Evidence(folder, scale, ordered, unreadable, data_dir)
 
 
 def _case_free(experiment: Experiment) -> str:

@@ -3,12 +3,16 @@
 Of each attacked run: how alike its final model's maps and those of the other seeds' benign models are, over all methods
 and measures, less the lower end of the interval of benign models among themselves (`fedlens.explanations.study`). Not
 below 0, it is as alike as they are; the control is the same of the run's benign twin. The interval wants three seeds.
+
+What was measured is kept beside the page, in ``explanations.json``, for it takes the models, which records are without.
 """
 
+import hashlib
+import json
 import logging
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,48 +24,73 @@ from fedlens.explanations.maps import parse_methods
 from fedlens.explanations.study import ALL, OTHERS, TARGETS, likeness
 from fedlens.reproduce.case import Case
 from fedlens.reproduce.measures import Measured
-from fedlens.runs.load import Run, load_run
+from fedlens.runs.files import write_atomically
+from fedlens.runs.load import Run
+from fedlens.runs.reading import read_json
 
+if TYPE_CHECKING:
+    from fedlens.reproduce.evidence import Evidence
+
+FILE = "explanations.json"
 SAMPLES = "random:50"
 LEAST_SEEDS = 3
 
-Compared = Callable[[Mapping[Case, Run], Path | None], Mapping[Case, Measured]]
-"""Measures the runs of a panel together, with data from there."""
+Compared = Callable[["Evidence", str], Mapping[Case, Measured]]
+"""Measures the runs of a panel together."""
 
 
-def explained_others(runs: Mapping[Case, Run], data_dir: Path | None) -> Mapping[Case, Measured]:
+def explained_others(evidence: "Evidence", panel: str) -> Mapping[Case, Measured]:
     """Of test samples that are no attacker's."""
-    return _explained(runs, data_dir, OTHERS)
+    return _explained(evidence, panel, OTHERS)
 
 
-def explained_targets(runs: Mapping[Case, Run], data_dir: Path | None) -> Mapping[Case, Measured]:
+def explained_targets(evidence: "Evidence", panel: str) -> Mapping[Case, Measured]:
     """Of the attack's targets."""
-    return _explained(runs, data_dir, TARGETS)
+    return _explained(evidence, panel, TARGETS)
 
 
 COMPARED: Mapping[str, Compared] = {compared.__name__: compared for compared in (explained_others, explained_targets)}
 
 
-def _explained(runs: Mapping[Case, Run], data_dir: Path | None, question: str) -> dict[Case, Measured]:
+def _explained(evidence: "Evidence", panel: str, question: str) -> dict[Case, Measured]:
     """By case, of each draw for which there are seeds enough."""
+    runs = evidence.runs.get(panel, {})
     found: dict[Case, Measured] = {}
     for draw in sorted({case.draw for case in runs}):
         cases = [case for case in runs if case.draw == draw]
         if len(cases) < LEAST_SEEDS:
             continue
         try:
-            values = _of_draw(tuple(runs[case].path for case in cases), data_dir)[question]
-        except RunError as error:  # a benign twin may not be in the cache any more
+            values = _of_draw([runs[case] for case in cases], evidence.folder / FILE, evidence.data_dir)[question]
+        except RunError as error:  # a model may not be there any more
             logging.getLogger(__name__).warning("explanations are not compared: %s", error)
             continue
         found |= dict(zip(cases, values, strict=True))
     return found
 
 
-@cache
-def _of_draw(paths: tuple[Path, ...], data_dir: Path | None) -> dict[str, list[Measured]]:
-    """By question, a number for each of these runs, which are of a seed each."""
-    gathered = gather([load_run(path) for path in paths], "cpu", data_dir)
+def _of_draw(runs: Sequence[Run], file: Path, data_dir: Path | None) -> dict[str, list[Measured]]:
+    """By question, a number for each of these runs, which are of a seed each; remembered in `file`."""
+    known: dict[str, Any] = read_json(file) if file.exists() else {}
+    key, cells = _key(runs), [run.path.name for run in runs]
+    if key not in known:
+        measured = {question: [list(one) for one in values] for question, values in _measure(runs, data_dir).items()}
+        superseded = [old for old, entry in known.items() if set(entry["cells"]) <= set(cells)]
+        kept = {old: entry for old, entry in known.items() if old not in superseded}
+        known = {**kept, key: {"cells": cells, **measured}}
+        write_atomically(file, json.dumps(known, indent=1).encode() + b"\n")
+    return {question: [Measured(*one) for one in known[key][question]] for question in (OTHERS, TARGETS)}
+
+
+def _key(runs: Sequence[Run]) -> str:
+    """What the numbers depend on: these runs with all their rounds, the samples and the methods."""
+    sums = [[run.path.name, (run.summary or {})["checksums"]["rounds.jsonl"]] for run in runs]
+    described = [sums, SAMPLES, list(parse_methods("all"))]
+    return hashlib.blake2b(json.dumps(described).encode(), digest_size=16).hexdigest()
+
+
+def _measure(runs: Sequence[Run], data_dir: Path | None) -> dict[str, list[Measured]]:
+    gathered = gather(runs, "cpu", data_dir)
     subjects, beside = [one.subject(None) for one in gathered], others(gathered, [SAMPLES])
     found = likeness(subjects, beside, parse_methods("all"), lambda _: None)
     return {question: _beside_interval(models[ALL, ALL]) for question, models in found.items()}

@@ -118,7 +118,7 @@ def _find(part: Part, evidence: Evidence) -> Finding:
     if part.only not in {None, evidence.scale}:
         return Finding(part, {}, {})
     if part.measure in COMPARED:
-        for case, measured in COMPARED[part.measure](evidence.runs.get(part.of[0], {}), evidence.data_dir).items():
+        for case, measured in COMPARED[part.measure](evidence, part.of[0]).items():
             values[case] = measured.value
             if measured.control is not None:
                 controls[case] = measured.control

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedlens.errors import RunError
-from fedlens.reproduce.claims import drawings
+from fedlens.reproduce.claims import Drawing, drawings
 from fedlens.reproduce.evidence import Evidence
 from fedlens.runs.load import Run
 
@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+OF_TABLES = ("updates", "evolution")
+"""These kinds of pictures show the histograms of updates, which not every run of earlier calls has."""
 EXPLAINED = ("fig4-constrained", "fig7-constrained")
 """Of these panels' models explanations are drawn."""
+SHOWN = ("target", "other")
+"""Of these samples."""
 
 
 def draw_all(evidence: Evidence, folder: Path) -> dict[str, list[str]]:
@@ -27,15 +31,15 @@ def draw_all(evidence: Evidence, folder: Path) -> dict[str, list[str]]:
 
     found: dict[str, list[str]] = {}
     for name, drawing in drawings().items():
-        runs = next((runs for _, runs in evidence.of(drawing.of)), None)
-        if runs is not None:
+        if runs := _first(drawing, evidence):
             file = save_figure(draw(drawing.kind, runs), folder / "figures" / f"{name}.png")
             found.setdefault(name.partition("-")[0], []).append(str(file.relative_to(folder)))
     for panel in EXPLAINED:
         for run in list(evidence.runs.get(panel, {}).values())[:1]:
-            for which, drawn in _explained(run, evidence.data_dir):
-                file = save_figure(drawn, folder / "figures" / f"fig6-{panel}-{which}.png")
-                found.setdefault("fig6", []).append(str(file.relative_to(folder)))
+            for which, picture in _explained(run, evidence.data_dir):
+                save_figure(picture, folder / "figures" / f"fig6-{panel}-{which}.png")
+            there = [folder / "figures" / f"fig6-{panel}-{which}.png" for which in SHOWN]  # perhaps of an earlier call
+            found.setdefault("fig6", []).extend(str(file.relative_to(folder)) for file in there if file.exists())
     for figure, names in together(evidence).items():
         file = save_figure(_compared(evidence, names), folder / "figures" / f"{figure}-intervals.png")
         found.setdefault(figure, []).append(str(file.relative_to(folder)))
@@ -50,12 +54,27 @@ def _explained(run: Run, data_dir: Path | None) -> "Iterator[tuple[str, Figure]]
 
     try:
         (one,) = gather([run], "cpu", data_dir)
-    except RunError:  # its twin is not in the cache any more
+        indices = [run.target["index"][0], *one.chosen(["random:1"])]
+        pair = one.pair(indices, parse_methods("all"), lambda _: None)
+    except RunError:  # one of the models is not there any more
         return
-    indices = [run.target["index"][0], *one.chosen(["random:1"])]
-    pair = one.pair(indices, parse_methods("all"), lambda _: None)
-    for place, which in enumerate(("target", "other")):
+    for place, which in enumerate(SHOWN):
         yield which, attribution_figure(pair, place, one.setting)
+
+
+def drawn(evidence: Evidence) -> set[Path]:
+    """The directories of the runs that histograms are drawn of."""
+    return {
+        run.path for drawing in drawings().values() if drawing.kind in OF_TABLES for run in _first(drawing, evidence)
+    }
+
+
+def _first(drawing: Drawing, evidence: Evidence) -> list[Run]:
+    """The runs of the first case that the picture can be drawn of; none if there is no such case."""
+    for _, runs in evidence.of(drawing.of):
+        if drawing.kind not in OF_TABLES or all(run.tables(1) for run in runs):
+            return runs
+    return []
 
 
 def together(evidence: Evidence) -> dict[str, list[str]]:

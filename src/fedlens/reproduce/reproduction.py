@@ -10,8 +10,9 @@ from fedlens.reproduce.account import account
 from fedlens.reproduce.evidence import gather
 from fedlens.reproduce.judging import judge
 from fedlens.reproduce.page import page
-from fedlens.reproduce.pictures import draw_all
+from fedlens.reproduce.pictures import draw_all, drawn
 from fedlens.reproduce.plain import as_json
+from fedlens.reproduce.records import keep
 from fedlens.reproduce.rows import verdict_table
 from fedlens.runs.files import write_atomically
 from fedlens.sweeps.place import SweepDirectory
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 def publish(folder: Path, scale: Scale, data_dir: Path | None = None) -> tuple["Table", Path]:
     """Judge all complete runs in `folder`, of this and of earlier calls, and write what they say.
 
-    ``README.md`` is for people, ``claims.json`` for programs, ``rounds.parquet`` has every
-    round, ``figures/`` the pictures.
+    ``README.md`` is for people, ``claims.json`` for programs, ``rounds.parquet`` has every round, ``figures/`` the
+    pictures, and ``records/`` all that these are made from.
 
     Returns:
         The verdicts as a table for the terminal, and the page.
@@ -32,10 +33,11 @@ def publish(folder: Path, scale: Scale, data_dir: Path | None = None) -> tuple["
     Raises:
         ConfigError: there is no complete run.
     """
-    evidence = gather(folder / "cells", scale, data_dir)
+    evidence = gather(folder, scale, data_dir)
     if not evidence.every:
         raise ConfigError(f"{folder}: no run is complete there, so there is nothing to judge; leave out --no-run")
     SweepDirectory(folder).write_table(evidence.table)
+    keep(folder, evidence.every, drawn(evidence))
     judgements, spent = judge(evidence), account(evidence)
     text = json.dumps(as_json(judgements, evidence, spent), indent=1, ensure_ascii=False)
     write_atomically(folder / "claims.json", text.encode() + b"\n")

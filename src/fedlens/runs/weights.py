@@ -13,6 +13,8 @@ from fedlens.runs.reading import load_tensor, read_lines
 Which = Literal["final", "best", "last"] | int
 """The weights at the end, those of the best test accuracy, those after the last round recorded so far, or a round's."""
 
+UNFINISHED = "; is the run finished? If so, only its records were kept, and `fedlens run --resume --out` makes it again"
+
 
 def weights_file(run: Path, round_: int) -> Path:
     """Where the weights after this round are, if the run keeps them."""
@@ -53,7 +55,7 @@ def weights_of(run: Path, which: Which = "final") -> Tensor:
     if which == "last":
         return FederationState.load(str(run / "checkpoint.safetensors")).weights
     if isinstance(which, str):
-        return load_tensor(run / f"{which}.safetensors", "weights", "; is the run finished?")
+        return load_tensor(run / f"{which}.safetensors", "weights", UNFINISHED)
     rounds = len(read_lines(run / "rounds.jsonl"))
     if not 1 <= which <= rounds:
         raise RunError(f"{run}: there is no round {which}; the last one recorded is {rounds}")

@@ -1,0 +1,94 @@
+"""The runs of a reproduction without their weights: small enough to be kept beside its page, and handed on with it.
+
+``records/seed-S-target-T.tar.xz`` has, for each complete run of a seed and a target, the files that claims are judged
+by, and, where its updates are drawn, what the histograms are drawn from. Cells that are missing are laid out from it.
+So a directory with nothing but its records can be judged, and gone on with, by anyone.
+"""
+
+import io
+import lzma
+import tarfile
+from collections.abc import Collection, Iterable
+from pathlib import Path, PurePosixPath
+
+from fedlens.errors import DamagedRunError
+from fedlens.reproduce.case import Case
+from fedlens.runs.files import write_atomically
+from fedlens.runs.folder import lay_out
+from fedlens.runs.load import Run
+
+FOLDER = "records"
+KEPT = ("experiment.yaml", "environment.jsonl", "target.json", "rounds.jsonl", "timings.jsonl", "summary.json")
+DRAWN = "checks"
+
+
+def keep(folder: Path, runs: Iterable[Run], drawn: Collection[Path] = ()) -> None:
+    """Write the records of these complete runs into ``folder/records``; equal runs give equal bytes.
+
+    Args:
+        folder: the reproduction's directory.
+        runs: what is kept.
+        drawn: the directories of those of them whose tables are kept too.
+
+    Raises:
+        RunError: they cannot be written.
+    """
+    by_case: dict[Case, list[Path]] = {}
+    for run in runs:
+        by_case.setdefault(Case(run.experiment.seed, run.experiment.target.draw), []).append(run.path)
+    for case, paths in by_case.items():
+        files = sorted(file for path in paths for file in _files(path, tables=path in drawn))
+        content = _packed((f"{file.relative_to(folder / 'cells')}", file.read_bytes()) for file in files)
+        (folder / FOLDER).mkdir(exist_ok=True)
+        write_atomically(folder / FOLDER / f"seed-{case.seed}-target-{case.draw}.tar.xz", content)
+
+
+def restore(folder: Path) -> int:
+    """Lay out the runs in ``folder/records`` of which there is nothing in ``folder/cells``; how many they were.
+
+    Raises:
+        DamagedRunError: records cannot be read.
+        RunError: runs cannot be written.
+    """
+    found: dict[str, dict[str, bytes]] = {}
+    for file in sorted((folder / FOLDER).glob("*.tar.xz")):
+        for name, content in _unpacked(file):
+            cell, _, inside = name.partition("/")
+            if not (folder / "cells" / cell).exists():
+                found.setdefault(cell, {})[inside] = content
+    for cell, files in found.items():
+        lay_out(files, folder / "cells" / cell)
+    return len(found)
+
+
+def _files(path: Path, *, tables: bool) -> Iterable[Path]:
+    yield from (file for name in KEPT if (file := path / name).exists())
+    if tables:
+        yield from (path / DRAWN).glob("*.safetensors")
+
+
+def _packed(files: Iterable[tuple[str, bytes]]) -> bytes:
+    """An archive whose bytes depend on these names and contents alone."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:xz", format=tarfile.USTAR_FORMAT) as archive:
+        for name, content in files:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _unpacked(file: Path) -> Iterable[tuple[str, bytes]]:
+    """The archive's files, each of which is of a cell."""
+    try:
+        content = lzma.decompress(file.read_bytes())  # all of it first, for its checksum stands at its end
+        with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+            for member in archive:
+                cell, *inside = PurePosixPath(member.name).parts
+                expected = inside in [[name] for name in KEPT] or (len(inside) == 2 and inside[0] == DRAWN)
+                opened = archive.extractfile(member) if member.isfile() else None
+                if opened is None or not expected or not cell.isalnum() or inside[-1].startswith("."):
+                    raise DamagedRunError(f"{file}: {member.name!r} is no file of a run; get the archive anew")
+                yield member.name, opened.read()
+    except (OSError, EOFError, tarfile.TarError, lzma.LZMAError) as error:
+        raise DamagedRunError(f"{file}: damaged ({error}); get it anew, or delete it to run its cells again") from error

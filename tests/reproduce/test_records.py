@@ -1,0 +1,187 @@
+"""A reproduction's directory that has nothing but its records."""
+
+import io
+import shutil
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from calling import called
+from tinypanels import run, use_tiny
+
+from fedlens.errors import DamagedRunError
+from fedlens.reproduce import pictures
+from fedlens.reproduce.claims import Drawing, drawings
+from fedlens.reproduce.evidence import gather
+from fedlens.reproduce.plan import panels
+from fedlens.reproduce.records import KEPT, keep, restore
+from fedlens.reproduce.reproduction import publish
+from fedlens.runs.load import load_run
+
+COMMITTED = ("sweep.yaml", "records", "explanations.json")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of two seeds, judged; the updates of one panel are drawn."""
+    folder = tmp_path_factory.mktemp("reproduction")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FEDLENS_CACHE", str(folder / "cache"))
+        use_tiny(patch)
+        draw_evolution(patch)
+        assert run(folder / "made", panels(), 2, 1).failures == []
+        publish(folder / "made", "quick")
+    return folder / "made"
+
+
+@pytest.fixture
+def reproduction(made: Path, tiny_panels: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it."""
+    draw_evolution(monkeypatch)
+    shutil.copytree(made, tmp_path / "made")
+    return tmp_path / "made"
+
+
+def draw_evolution(patch: pytest.MonkeyPatch) -> None:
+    """Let the histograms of a panel's updates be drawn that is among the tiny ones."""
+    every = {**drawings(), "fig9-evolution": Drawing(kind="evolution", of=("fig9-explicit",))}
+    patch.setattr(pictures, "drawings", lambda: every)
+
+
+def without_cells(folder: Path, to: Path) -> Path:
+    """What is kept of a reproduction, elsewhere."""
+    to.mkdir()
+    for name in COMMITTED:
+        if (folder / name).is_dir():
+            shutil.copytree(folder / name, to / name)
+        elif (folder / name).exists():
+            shutil.copy(folder / name, to / name)
+    return to
+
+
+def test_the_page_is_made_again_from_the_records(reproduction: Path, tmp_path: Path) -> None:
+    again = without_cells(reproduction, tmp_path / "again")
+    assert restore(again) == 4
+    publish(again, "quick")
+    for name in ("claims.json", "rounds.parquet"):
+        assert (again / name).read_bytes() == (reproduction / name).read_bytes(), name
+    assert (again / "README.md").read_text() == (reproduction / "README.md").read_text()
+    pictures = sorted(file.name for file in (reproduction / "figures").iterdir())
+    assert pictures == sorted(file.name for file in (again / "figures").iterdir())
+    assert restore(again) == 0
+
+
+def names_in(file: Path) -> set[str]:
+    with tarfile.open(file) as archive:
+        return {Path(name).name for name in archive.getnames()}
+
+
+def test_the_records_are_small_and_the_same_each_time(reproduction: Path, tmp_path: Path) -> None:
+    files = sorted((reproduction / "records").iterdir())
+    assert [file.name for file in files] == ["seed-0-target-0.tar.xz", "seed-1-target-0.tar.xz"]
+    before = [file.read_bytes() for file in files]
+    again = without_cells(reproduction, tmp_path / "again")
+    restore(again)
+    publish(again, "quick")
+    assert [file.read_bytes() for file in sorted((again / "records").iterdir())] == before
+    first, second = map(names_in, files)
+    assert first == {*KEPT, "00001.safetensors", "00002.safetensors"}
+    assert second == set(KEPT)  # histograms are drawn of the first seed's updates only
+
+
+def test_a_reproduction_goes_on_from_its_records(reproduction: Path, tmp_path: Path) -> None:
+    again = without_cells(reproduction, tmp_path / "again")
+    restore(again)
+    played = run(again, panels(), 2, 2)
+    assert played.failures == []
+    new = [cell.key for cell in played.cells if (again / "cells" / cell.key / "final.safetensors").exists()]
+    assert len(set(new)) == 4  # those of the second targets
+    assert len(gather(again, "quick").every) == 8
+
+
+def test_cells_that_are_there_are_left_alone(reproduction: Path) -> None:
+    (some, other, *_) = sorted((reproduction / "cells").iterdir())
+    (some / "summary.json").unlink()  # as of a run that is being made
+    shutil.rmtree(other)
+    assert restore(reproduction) == 1
+    assert not (some / "summary.json").exists()
+    assert (load_run(other).summary or {})["rounds"] == 2
+
+
+def test_weights_that_were_not_kept_are_said_to_be_missing(reproduction: Path, tmp_path: Path) -> None:
+    again = without_cells(reproduction, tmp_path / "again")
+    restore(again)
+    run_ = next(iter(gather(again, "quick").every))
+    with pytest.raises(DamagedRunError, match="only its records were kept, and `fedlens run --resume"):
+        run_.weights()
+
+
+def member(name: str, **fields: object) -> Callable[[tarfile.TarFile], None]:
+    def add(archive: tarfile.TarFile) -> None:
+        info = tarfile.TarInfo(name)
+        for field, value in fields.items():
+            setattr(info, field, value)
+        archive.addfile(info, io.BytesIO(b"x" * info.size))
+
+    return add
+
+
+@pytest.mark.parametrize(
+    "add",
+    [
+        member("../../escaped", size=1),
+        member("../abc/rounds.jsonl", size=1),
+        member("/abc/rounds.jsonl", size=1),
+        member("abc/../rounds.jsonl", size=1),
+        member("abc/checks/../../x", size=1),
+        member("abc/elsewhere.py", size=1),
+        member("abc/checks/.hidden", size=1),
+        member("abc/rounds.jsonl", type=tarfile.SYMTYPE, linkname="/etc/passwd"),
+        member("rounds.jsonl", size=1),
+    ],
+)
+def test_what_is_no_run_is_refused(tmp_path: Path, add: Callable[[tarfile.TarFile], None]) -> None:
+    (tmp_path / "in" / "records").mkdir(parents=True)
+    with tarfile.open(tmp_path / "in" / "records" / "some.tar.xz", "w:xz") as archive:
+        add(archive)
+    with pytest.raises(DamagedRunError, match=r"some\.tar\.xz: .* is no file of a run; get the archive anew"):
+        restore(tmp_path / "in")
+    assert sorted(file.name for file in tmp_path.rglob("*")) == ["in", "records", "some.tar.xz"]
+
+
+def flipped(content: bytes) -> bytes:
+    """A byte in the middle of the archive is another."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[:-40], flipped, lambda content: b"no archive", lambda _: b""]
+)
+def test_a_damaged_archive_is_named(reproduction: Path, tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    again = without_cells(reproduction, tmp_path / "again")
+    file = again / "records" / "seed-1-target-0.tar.xz"
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(DamagedRunError, match=r"seed-1-target-0\.tar\.xz: damaged"):
+        restore(again)
+    assert not (again / "cells").exists()
+
+
+def test_the_command_goes_on_from_records(
+    reproduction: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = without_cells(reproduction, tmp_path / "again")
+    code, out, err = called(capsys, "reproduce", "--no-run", "--out", again)
+    assert code == 0, err
+    assert "4 runs laid out from" in out
+    assert (again / "README.md").read_text() == (reproduction / "README.md").read_text()
+    code, out, err = called(capsys, "reproduce", "fig7-explicit", "--seeds", 2, "--out", again)
+    assert code == 0, err
+    assert "laid out" not in out
+    assert "all that can be run is done already" in out
+
+
+def test_records_of_no_runs(tmp_path: Path) -> None:
+    keep(tmp_path, [])
+    assert restore(tmp_path) == 0

@@ -1,0 +1,37 @@
+"""Three panels that train on digits, of which the first two are the same experiment."""
+
+from pathlib import Path
+
+import pytest
+from small import small
+
+from fedlens import loading
+from fedlens.presets import Preset
+from fedlens.reproduce import plan as planning
+from fedlens.reproduce.plan import plan
+from fedlens.sweeps.grid import Grid
+from fedlens.sweeps.means import SweepMeans
+from fedlens.sweeps.playing import Sweep, play
+
+PANELS = ("fig7-explicit", "fig9-explicit", "fig7-alternating")
+
+
+def use_tiny(patch: pytest.MonkeyPatch) -> None:
+    """Put them in the place of all presets, at both scales."""
+    quick = small(
+        control=True, target={"select": "random"}, checks=["statistics", "distances"], rounds=2, clients=5
+    ).describe()
+    alternating = {**quick, "attack": {"name": "alternating-minimisation", "epochs": 1, "ls": 2}}
+    found: dict[str, Preset] = {}
+    for name in PANELS:
+        values = alternating if "alternating" in name else quick
+        found[name] = Preset({**values, "name": name}, minutes=1, full=f"{name}-paper")
+        found[f"{name}-paper"] = Preset({**values, "rounds": 3}, minutes=60)
+    patch.setattr(planning, "presets", lambda: found)
+    patch.setattr(loading, "presets", lambda: found)
+
+
+def run(folder: Path, names: list[str], seeds: int, targets: int) -> Sweep:
+    """Make the runs of these panels that are not in the reproduction's directory yet."""
+    grid = Grid(name="reproduction", experiment={})
+    return play(grid, plan(names, "quick", range(seeds), range(targets)), folder, means=SweepMeans(jobs=2))
