@@ -110,7 +110,7 @@ def test_progress_sums_to_the_work(random: tuple) -> None:
     methods = parse_methods("gradient,occlusion")
     told: list[int] = []
     study(subjects, others, methods, told.append)
-    assert sum(told) == work(subjects, others, methods) == 2 * 3 * 2 * (5 + 2 * 6)
+    assert sum(told) == work(subjects, others, methods) == 2 * (2 * 3 * (5 + 2 * 6) + 15 + 2 * 30)
 
 
 def federations(shift: float, seeds: int = 7) -> tuple[list[Subject], torch.Tensor]:

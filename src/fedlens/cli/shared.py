@@ -39,10 +39,10 @@ Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")]
 
 @contextmanager
 def mapping(total: int) -> Iterator["Progress"]:
-    """A bar of so many maps of explanations."""
+    """A bar of so many maps of explanations, and comparisons of maps."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = (TextColumn("explaining"), BarColumn(), MofNCompleteColumn(), TextColumn("maps"), TimeRemainingColumn())
+    columns = (TextColumn("explaining"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=out, transient=True) as bar:
         task = bar.add_task("explaining", total=total)
         yield lambda count: bar.advance(task, count)

@@ -62,7 +62,7 @@ def study(
         subjects: of one seed each.
         others: samples beside the attackers', ``[n, ...]``.
         methods: by name.
-        progress: is told of every few maps, how many they were; of `work` altogether.
+        progress: is told of every few maps, how many they were, and of every comparison; of `work` altogether.
 
     Raises:
         ExplanationError: as `explain`.
@@ -93,9 +93,10 @@ def likeness(
 
 
 def work(subjects: Sequence[Subject], others: Tensor, methods: Mapping[str, Method]) -> int:
-    """How many maps a study makes."""
-    targets = sum(len(subject.inputs) for subject in subjects)
-    return 2 * len(subjects) * len(methods) * (len(others) + 2 * targets)
+    """How many maps a study makes, and how often it compares two models' maps by a method."""
+    targets, models = sum(len(subject.inputs) for subject in subjects), 2 * len(subjects)
+    maps, pairs = models * (len(others) + 2 * targets), models * (models - 1)
+    return len(methods) * (maps + pairs // 2 + 2 * pairs)
 
 
 def _with_means(by_method: Likeness) -> Likeness:
@@ -138,7 +139,7 @@ def _of_others(
     def both(models: _Models, method: str) -> tuple[Tensor, Tensor]:
         return maps[models[:2]][method], maps[models[2:]][method]
 
-    return _likeness(len(subjects), methods, measures_for(tuple(others.shape[1:])), both, symmetric=True)
+    return _likeness(len(subjects), methods, measures_for(tuple(others.shape[1:])), both, progress, symmetric=True)
 
 
 def _of_targets(
@@ -154,7 +155,7 @@ def _of_targets(
         own = slice(bounds[models[1]], bounds[models[1] + 1])
         return maps[models[:2]][method][own], maps[models[2:]][method][own]
 
-    return _likeness(len(subjects), methods, measures_for(tuple(inputs.shape[1:])), both, symmetric=False)
+    return _likeness(len(subjects), methods, measures_for(tuple(inputs.shape[1:])), both, progress, symmetric=False)
 
 
 def _likeness(
@@ -162,6 +163,7 @@ def _likeness(
     methods: Mapping[str, Method],
     measures: Mapping[str, Measure],
     both: Callable[[_Models, str], tuple[Tensor, Tensor]],
+    progress: Progress,
     *,
     symmetric: bool,
 ) -> Likeness:
@@ -172,6 +174,7 @@ def _likeness(
         methods: by name.
         measures: by name.
         both: gives two models' maps by a method.
+        progress: is told of every comparison.
         symmetric: whether these are of the same samples in either order.
     """
     found = {key: np.ones((2, seeds, 2, seeds)) for key in product(methods, measures)}
@@ -185,4 +188,5 @@ def _likeness(
                 found[method, measure][models] = likeness = function(*maps).mean().item()
                 if symmetric:
                     found[method, measure][second + first] = likeness
+            progress(1)
     return found
