@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from calling import called
 from small import small
 
-from fedlens.cli import main
 from fedlens.parts import known
 
 
@@ -20,23 +20,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of `fedlens ...`."""
-    before = sys.argv
-    sys.argv = ["fedlens", *arguments]
-    try:
-        main()
-        code = 0
-    except SystemExit as error:
-        code = int(error.code or 0)
-    finally:
-        sys.argv = before
-    printed = capsys.readouterr()
-    return code, printed.out, printed.err
-
-
 def test_run_prints_rounds_table_figure_and_what_to_do_next(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = call(capsys, "run", "small.yaml", "-o", "attack.boost=4", "--engine", "serial")
+    code, out, _ = called(capsys, "run", "small.yaml", "-o", "attack.boost=4", "--engine", "serial")
     assert code == 0
     assert "round 2/2: accuracy" in out
     assert re.search(r"test accuracy +[\d.]+ %", out)
@@ -46,29 +31,29 @@ def test_run_prints_rounds_table_figure_and_what_to_do_next(capsys: pytest.Captu
     suggested = re.findall(r"^  fedlens (.*)$", out, flags=re.MULTILINE)
     assert len(suggested) == 2
     for command in suggested:
-        assert call(capsys, *command.split())[0] == 0
+        assert called(capsys, *command.split())[0] == 0
 
 
 def test_the_twin_stands_in_table_and_progress(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = call(capsys, "run", "small.yaml", "-o", "control=true")
+    code, out, _ = called(capsys, "run", "small.yaml", "-o", "control=true")
     assert code == 0
     assert "benign twin: digits" in out
     assert "without attack" in out
     assert "the benign twin" in out
-    assert "benign twin: already in" in call(capsys, "run", "small.yaml", "-o", "control=true")[1]
+    assert "benign twin: already in" in called(capsys, "run", "small.yaml", "-o", "control=true")[1]
 
 
 def test_run_without_attack_suggests_one(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = call(capsys, "run", "small.yaml", "-o", "attack=none")
+    code, out, _ = called(capsys, "run", "small.yaml", "-o", "attack=none")
     assert code == 0
     assert "attack=explicit-boosting" in out
     assert "Success" not in out
 
 
 def test_show_and_plot(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(capsys, "run", "small.yaml", "-o", "target.r=3", "-o", "attack.delay=2")[0] == 0
-    assert call(capsys, "run", "small.yaml")[0] == 0
-    code, out, _ = call(capsys, "show", "runs/small")
+    assert called(capsys, "run", "small.yaml", "-o", "target.r=3", "-o", "attack.delay=2")[0] == 0
+    assert called(capsys, "run", "small.yaml")[0] == 0
+    code, out, _ = called(capsys, "show", "runs/small")
     assert code == 0
     assert "3 test samples" in out
     assert "delay" in out
@@ -77,48 +62,48 @@ def test_show_and_plot(capsys: pytest.CaptureFixture[str]) -> None:
     assert "accuracy in class" in out
     assert "Red flag: one seed: repeat it with `fedlens sweep`" in out
     for name in ("two.png", "two.svg", "two.pdf"):
-        assert call(capsys, "plot", "runs/small", "runs/small-2", "-o", name)[0] == 0
+        assert called(capsys, "plot", "runs/small", "runs/small-2", "-o", name)[0] == 0
         assert Path(name).stat().st_size > 1000
 
 
 def test_show_of_an_unfinished_run_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
-    call(capsys, "run", "small.yaml")
+    called(capsys, "run", "small.yaml")
     Path("runs/small/summary.json").unlink()
-    code, out, _ = call(capsys, "show", "runs/small")
+    code, out, _ = called(capsys, "show", "runs/small")
     assert code == 0
     assert "fedlens run --resume --out runs/small" in out
-    assert call(capsys, "run", "--resume", "--out", "runs/small")[0] == 0
+    assert called(capsys, "run", "--resume", "--out", "runs/small")[0] == 0
     assert Path("runs/small/summary.json").exists()
 
 
 def test_resume_by_the_runs_directory_or_by_the_experiment(capsys: pytest.CaptureFixture[str]) -> None:
-    call(capsys, "run", "small.yaml")
+    called(capsys, "run", "small.yaml")
     for arguments in (["runs/small"], ["small.yaml"]):
         Path("runs/small/summary.json").unlink()
-        assert call(capsys, "run", *arguments, "--resume")[0] == 0
+        assert called(capsys, "run", *arguments, "--resume")[0] == 0
         assert Path("runs/small/summary.json").exists()
     assert not Path("runs/small-2").exists()
 
 
 def test_weights_are_kept_if_wanted_from_the_start(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(capsys, "run", "small.yaml")[0] == 0
+    assert called(capsys, "run", "small.yaml")[0] == 0
     assert not Path("runs/small/weights").exists()
-    code, _, err = call(capsys, "run", "--resume", "--out", "runs/small", "--keep-weights")
+    code, _, err = called(capsys, "run", "--resume", "--out", "runs/small", "--keep-weights")
     assert code == 2
     assert "begun without --keep-weights" in err
-    assert call(capsys, "run", "runs/small", "--keep-weights", "--out", "kept")[0] == 0
+    assert called(capsys, "run", "runs/small", "--keep-weights", "--out", "kept")[0] == 0
     assert {file.name for file in Path("kept/weights").iterdir()} == {"00001.safetensors", "00002.safetensors"}
 
 
 def test_seed_and_no_control(capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(capsys, "run", "small.yaml", "-o", "control=true", "--seed", "7", "--no-control")[0] == 0
+    assert called(capsys, "run", "small.yaml", "-o", "control=true", "--seed", "7", "--no-control")[0] == 0
     written = yaml.safe_load(Path("runs/small/experiment.yaml").read_text())
     assert written["seed"] == 7
     assert written["control"] is False
 
 
 def test_list_names_everything_with_options_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = call(capsys, "list")
+    code, out, _ = called(capsys, "list")
     assert code == 0
     for word in ("quickstart", "none", "explicit-boosting", "mean", "adult", "fashion-mnist", "digits", "iid",
                  "dirichlet", "paper-cnn", "small", "tiny", "census-mlp", "boost=auto", "alpha=0.5",
@@ -137,7 +122,7 @@ def test_list_names_everything_with_options_and_defaults(capsys: pytest.CaptureF
 
 
 def test_partition_prints_class_counts(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = call(capsys, "partition", "small.yaml", "-o", "partition=dirichlet", "-o", "clients=3")
+    code, out, _ = called(capsys, "partition", "small.yaml", "-o", "partition=dirichlet", "-o", "clients=3")
     assert code == 0
     rows = [[int(cell) for cell in re.findall(r"\d+", line)] for line in out.splitlines()]
     clients = [row for row in rows if len(row) == 12 and row[0] != row[1]]
@@ -148,7 +133,7 @@ def test_partition_prints_class_counts(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_a_run_is_tracked_where_asked_to(capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("tensorboard")
-    code, _, err = call(capsys, "run", "small.yaml", "--engine", "serial", "--track", "tensorboard:events")
+    code, _, err = called(capsys, "run", "small.yaml", "--engine", "serial", "--track", "tensorboard:events")
     assert (code, err) == (0, "")
     assert list(Path("events/small").glob("events.out.*"))
     assert Path("runs/small/report.html").read_text().startswith("<!DOCTYPE html>")
@@ -197,7 +182,7 @@ MISTAKES = {
 def test_a_mistake_is_answered_in_a_line_or_two(
     capsys: pytest.CaptureFixture[str], arguments: list[str], words: str
 ) -> None:
-    code, _, err = call(capsys, "run", "small.yaml", *arguments)
+    code, _, err = called(capsys, "run", "small.yaml", *arguments)
     assert code == 2
     assert re.search(words, err), err
     assert "Traceback" not in err
@@ -224,7 +209,7 @@ def test_a_wrong_name_or_file_is_said_so(capsys: pytest.CaptureFixture[str], arg
     Path("broken.yaml").write_text("seed: 1\nrounds: [1\n")
     Path("twice.yaml").write_text("seed: 1\nseed: 2\n")
     Path("binary.yaml").write_bytes(b"\xff\xfe\x00")
-    code, _, err = call(capsys, *arguments)
+    code, _, err = called(capsys, *arguments)
     assert code == 2
     assert words in err
     assert "Traceback" not in err
@@ -237,14 +222,14 @@ def test_a_refusal_of_the_system_is_told_without_a_traceback(
         raise PermissionError(13, "Permission denied", "locked/run")
 
     monkeypatch.setattr("fedlens.runs.places.unused", refuse)
-    code, _, err = call(capsys, "run", "small.yaml")
+    code, _, err = called(capsys, "run", "small.yaml")
     assert code == 2
     assert err.strip() == "Error: locked/run: Permission denied"
 
 
 def test_a_figure_of_an_unknown_format_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    call(capsys, "run", "small.yaml")
-    code, _, err = call(capsys, "plot", "runs/small", "-o", "figure.gif")
+    called(capsys, "run", "small.yaml")
+    code, _, err = called(capsys, "plot", "runs/small", "-o", "figure.gif")
     assert code == 2
     assert ".png, .svg, .pdf" in err
 
@@ -258,12 +243,12 @@ def test_a_failing_client_is_named_and_what_was_recorded_stays(capsys: pytest.Ca
         "        if view.round == 2: raise ValueError('too late')\n"
         "        return view.train()\n"
     )
-    code, _, err = call(capsys, "run", "small.yaml", "-o", "attack=mine:Mine")
+    code, _, err = called(capsys, "run", "small.yaml", "-o", "attack=mine:Mine")
     assert code == 2
     assert "malicious client 3 in round 2 failed: ValueError: too late" in err
     assert "Traceback" not in err
     assert "in craft" in Path("runs/small/error.txt").read_text()
-    code, out, _ = call(capsys, "show", "runs/small")
+    code, out, _ = called(capsys, "show", "runs/small")
     assert code == 0
     assert "1 of 2 rounds" in out
 

@@ -12,8 +12,8 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
+from calling import called
 from small import small
-from test_cli import call
 
 import fedlens
 from fedlens.loading import load_experiment
@@ -92,17 +92,17 @@ def test_a_sweep_stopped_in_every_way_ends_with_the_same_bits() -> None:
 
 def test_progress_result_and_that_all_is_done(capsys: pytest.CaptureFixture[str]) -> None:
     small_one = ("sweep", "grid.yaml", "-o", "rounds=1", "-o", "product.seed=[0]", "-o", "control=false")
-    code, out, _ = call(capsys, *small_one, "--jobs", "1")
+    code, out, _ = called(capsys, *small_one, "--jobs", "1")
     assert code == 0
     assert "tiny: 2 cells, 0 of them done already, 1 at a time" in out
     assert "2 of 2 done" in out
     assert "accuracy" in out
     assert "sweeps/tiny/rounds.parquet" in out
     assert "fedlens compare sweeps/tiny --by attack" in out
-    code, out, _ = call(capsys, *small_one)
+    code, out, _ = called(capsys, *small_one)
     assert code == 0
     assert "all that can be run is done already" in out
-    code, out, err = call(capsys, *small_one, "-o", "product.attack=[explicit-boosting, explicit-bosting]")
+    code, out, err = called(capsys, *small_one, "-o", "product.attack=[explicit-boosting, explicit-bosting]")
     assert code == 2
     assert "did you mean explicit-boosting?" in out
     assert "1 of 2 cells failed" in err
@@ -124,7 +124,7 @@ def test_progress_result_and_that_all_is_done(capsys: pytest.CaptureFixture[str]
 )
 def test_a_mistake_is_answered_in_a_line(capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:
     Path("small.yaml").write_text(yaml.safe_dump(small().describe()))
-    code, _, err = call(capsys, "sweep", *arguments)
+    code, _, err = called(capsys, "sweep", *arguments)
     assert code == 2
     assert words in err
     assert "Traceback" not in err

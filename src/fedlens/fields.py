@@ -26,7 +26,7 @@ class Part:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Validate by `build`, serialise by `describe`."""
-        base = self.optional or source
+        base: type[Config] = self.optional or source
 
         def make(value: object) -> Config | None:
             if self.optional and value in (None, "none", {"name": "none"}):

@@ -11,10 +11,12 @@ from functools import cache
 from importlib.metadata import entry_points
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from fedlens.config import Config, nearest, validate
 from fedlens.errors import ConfigError
+
+P = TypeVar("P", bound=Config)
 
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "data": {
@@ -142,7 +144,7 @@ def require_findable(kind: str, part: Config) -> None:
         raise ConfigError(f"{kind}: no record could name {name}; define the class at the top level of a module")
 
 
-def build(kind: str, value: object, base: type[Config]) -> Config:
+def build(kind: str, value: object, base: type[P]) -> P:
     """A part from its name, from a mapping with its ``name`` and options, or from itself.
 
     Raises:

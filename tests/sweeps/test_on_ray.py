@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from calling import called
 from doomed import doomed_node
 from smallgrid import Here, grid_of, swept, twins
-from test_cli import call
 
 import fedlens
 from fedlens.cluster import Cluster, connected, modules_of
@@ -204,7 +204,7 @@ def test_a_node_killed_in_the_middle_changes_nothing(
     Path("grid.yaml").write_text(yaml.safe_dump(grid.model_dump(mode="json")))
     arguments = ["sweep", "grid.yaml", "--out", "far", "--on", "ray", "--address", machines.address]
     with doomed_node(machines, here) as reached:
-        code, out, err = call(capsys, *arguments)
+        code, out, err = called(capsys, *arguments)
         assert reached.exists()  # so a cell was being played there
     assert code == 0, err
     assert "4 at a time" in out

@@ -46,7 +46,6 @@ def explain(
         ConfigError: there is no such method.
     """
     chosen = build("method", method, Method)
-    assert isinstance(chosen, Method)
     classes = _classes(copied(model), inputs, target)
     size = max(1, _AT_ONCE // chosen.copies)
     work = list(zip(torch.split(inputs.detach(), size), torch.split(classes, size), strict=True))

@@ -79,9 +79,7 @@ def _method(word: str) -> Method:
         if not equals or key in values:
             raise ConfigError(f"--methods {word}: expected OPTION=VALUE after the colon, each once, not {option!r}")
         values[key] = parse_yaml(value, f"--methods {word}")
-    method = build("method", values, Method)
-    assert isinstance(method, Method)
-    return method
+    return build("method", values, Method)
 
 
 def _divided(word: str) -> Sequence[str]:
