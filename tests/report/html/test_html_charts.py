@@ -1,10 +1,12 @@
 """What is drawn is what was recorded."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from handmade import Made
-from small import small
+from small import Convolutions, small
 
 import fedlens
 from fedlens.errors import ConfigError
@@ -146,6 +148,25 @@ def test_without_the_twin_there_is_the_runs_own_matrix_and_why(full: fedlens.Run
     assert final.confusion is not None
     assert list(final.confusion.columns) == ["true", "predicted", "attacked_samples"]
     assert "benign twin is not in the cache" in final.why[0]
+
+
+def test_the_twin_is_looked_for_once_and_may_not_fit(
+    full: fedlens.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = fedlens.run(small(attack=None, rounds=1, model=Convolutions()), tmp_path / "other")
+    asked: list[fedlens.Run] = []
+
+    def find(run: fedlens.Run) -> Path:
+        asked.append(run)
+        return other.path
+
+    monkeypatch.setattr("fedlens.report.html.final.find_twin_of", find)
+    final = look_at(full)
+    assert asked == [full]
+    assert final.confusion is not None
+    assert list(final.confusion.columns) == ["true", "predicted", "attacked_samples"]
+    (why,) = final.why
+    assert why.startswith(f"The benign model's confusion matrix is left out ({other.path}: has 1490 weights")
 
 
 def test_without_weights_there_is_none(made: Made) -> None:
