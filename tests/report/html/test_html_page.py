@@ -163,8 +163,11 @@ def test_the_page_of_several_runs(full: fedlens.Run, attacked: fedlens.Run) -> N
     assert "2 runs compared" in found.text
     assert set(found.charts["confidence"]["columns"]["run"]) == {"full", "attacked"}
     boxes = [attributes for tag, attributes in found.elements if tag == "input"]
-    assert sum("data-toggle" in attributes for attributes in boxes) == 2
+    assert [attributes["data-toggle"] for attributes in boxes if "data-toggle" in attributes] == ["0", "1"] * 2
     assert "clients" in found.text
+    assert {"updates", "roc"} <= set(found.charts)
+    assert set(found.charts["updates"]["columns"]["run"]) == set(found.charts["roc"]["columns"]["run"]) == {"full"}
+    assert "Left out: attacked: no histograms were kept; run it with" in found.text
 
 
 def test_runs_of_the_same_name_are_told_apart(full: fedlens.Run, tmp_path: Path) -> None:

@@ -1,14 +1,19 @@
 """The page of several runs, compared."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fedlens.errors import ConfigError
 from fedlens.report.canvas import run_name
+from fedlens.report.histograms import require_histograms
 from fedlens.report.html import again, opening
+from fedlens.report.html.chart import Chart, room_beside
 from fedlens.report.html.looks import look
 from fedlens.report.html.metrics import several_charts
+from fedlens.report.html.roc import roc_beside
 from fedlens.report.html.suspicions import performance_of
+from fedlens.report.html.updates import updates_beside
 from fedlens.report.words import attack_name, percent, signed
 from fedlens.runs.flat import Value, flattened, shown
 from fedlens.runs.load import Run
@@ -23,7 +28,8 @@ NAMED = 6
 def runs_page(runs: Sequence[Run]) -> dict[str, Any]:
     """What the template ``runs.html`` shows."""
     names = _names(runs)
-    charts = several_charts(runs, names)
+    rounds = several_charts(runs, names)
+    seen, missing = _seen(dict(zip(names, runs, strict=True)), rounds)
     return {
         "template": "runs.html",
         "title": f"{len(runs)} runs compared",
@@ -34,8 +40,26 @@ def runs_page(runs: Sequence[Run]) -> dict[str, Any]:
         "differ": _differ(runs),
         "names": names,
         "detection": [row for run, name in zip(runs, names, strict=True) for row in _detection(run, name)],
-        "charts": charts,
+        "rounds": rounds,
+        "seen": seen,
+        "missing": missing,
+        "charts": rounds + seen,
     }
+
+
+def _seen(runs: Mapping[str, Run], beside: Sequence[Chart]) -> tuple[list[Chart], list[str]]:
+    """What the servers saw, as far as the page has room `beside` its other charts; what is left out, in sentences."""
+    kept: dict[str, Run | None] = dict(runs)
+    missing = []
+    for name, run in runs.items():
+        try:
+            require_histograms(run)
+        except ConfigError as error:
+            kept[name] = None
+            missing.append(f"{str(error).replace(str(run.path), name, 1)}.")
+    tell = [chart for chart in [roc_beside(runs)] if chart is not None]
+    updates = updates_beside(kept, room_beside([*beside, *tell]))
+    return ([updates] if updates is not None else []) + tell, missing
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
