@@ -9,7 +9,7 @@ from fedlens.report.html.looks import Look, look
 from fedlens.report.html.suspicions import performance_of
 from fedlens.runs.load import Run
 
-LARGEST = 3_000
+LARGEST = 1_500
 """About so many points of all curves are in the page."""
 CHANCE: Trace = {
     "x": [0, 1],
