@@ -33,6 +33,8 @@ def runs_page(runs: Sequence[Run]) -> dict[str, Any]:
     return {
         "template": "runs.html",
         "title": f"{len(runs)} runs compared",
+        "sentence": opening.shared_sentence(run.experiment for run in runs),
+        "flags": _flags(dict(zip(names, runs, strict=True))),
         "runs": [_row(run, name) for run, name in zip(runs, names, strict=True)],
         "lines": [(name, look(place)) for place, name in enumerate(names)],
         "twins": any(run.records[-1]["control"] for run in runs),
@@ -62,6 +64,15 @@ def _seen(runs: Mapping[str, Run], beside: Sequence[Chart]) -> tuple[list[Chart]
     return ([updates] if updates is not None else []) + tell, missing
 
 
+def _flags(runs: Mapping[str, Run]) -> list[str]:
+    """The red flags of all runs; those that only some have say which."""
+    found: dict[str, list[str]] = {}
+    for name, run in runs.items():
+        for flag in run.flags:
+            found.setdefault(flag, []).append(name)
+    return [flag if len(names) == len(runs) else f"{flag} ({', '.join(names)})" for flag, names in found.items()]
+
+
 def _names(runs: Sequence[Run]) -> list[str]:
     """The runs' names; their paths where names are not enough."""
     names = [run_name(run) for run in runs]
@@ -87,7 +98,6 @@ def _row(run: Run, name: str) -> dict[str, Any]:
         "rounds": f"{len(run.records)} of {run.experiment.rounds}" if run.summary is None else str(len(run.records)),
         "sentence": opening.sentence(run.experiment, opening.aim(run)),
         "outcome": opening.outcome(run),
-        "flags": run.flags,
         "yaml": again.experiment_yaml(run),
         "command": again.command(run),
         "file": f"{NAMELESS.sub('-', name)}.yaml",
