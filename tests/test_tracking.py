@@ -1,5 +1,6 @@
 """Tracking: what is told, to real MLflow and TensorBoard files, and that nothing there stops or slows a run."""
 
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -135,6 +136,18 @@ def test_mlflow_gets_parameters_metrics_and_files(tmp_path: Path, monkeypatch: p
         (record["round"], pytest.approx(record["target"]["confidence"][0])) for record in result.records
     ]
     assert [file.path for file in client.list_artifacts(found.info.run_id)] == ["target.json"]
+
+
+def test_mlflow_is_told_to_be_quiet_unless_the_user_says_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("mlflow")
+    name = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
+    for said, found in ((None, "true"), ("false", "false")):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, said or "")  # so that it is as before afterwards
+            if said is None:
+                patch.delenv(name)
+            parse_tracker("mlflow:http://127.0.0.1:1")
+            assert os.environ[name] == found
 
 
 def test_a_dead_mlflow_server_does_not_stop_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,7 @@
 import re
 import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -15,7 +15,7 @@ from fedlens.cli import main
 from fedlens.loading import load_experiment
 from fedlens.presets import presets
 from fedlens.reproduce.plan import panels
-from fedlens.sweeps.grid import load_grid
+from fedlens.sweeps.grid import Cell, load_grid
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -34,20 +34,26 @@ class Block:
         title: the file that it is, if it is one.
         text: its lines.
         not_run: whether it is marked as not to be run.
-        instead: a shorter command that is run in its place.
+        instead: shorter commands that are run in its place.
     """
 
     language: str
     title: str | None
     text: str
     not_run: bool
-    instead: str | None
+    instead: list[list[str]]
 
     @property
     def commands(self) -> list[list[str]]:
         """Of a block of commands, each in words."""
         lines = self.text.replace("\\\n", " ").splitlines() if self.language == "sh" else []
         return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+    @property
+    def only_read(self) -> list[list[str]]:
+        """The commands that are not run, nor others of their kind in their place."""
+        kinds = [words[:2] for words in self.instead]
+        return [words for words in self.commands if self.not_run and words[:2] not in kinds]
 
 
 def blocks(text: str) -> Iterator[Block]:
@@ -62,25 +68,36 @@ def blocks(text: str) -> Iterator[Block]:
                     break
                 inside.append(inner[indent:])
             text = "".join(f"{inner}\n" for inner in inside)
-            yield Block(fence["language"], fence["title"], text, bool(mark), mark["instead"] if mark else None)
+            instead = (mark["instead"] or "").split(" && ") if mark else []
+            commands_ = [shlex.split(command) for command in instead if command]
+            yield Block(fence["language"], fence["title"], text, bool(mark), commands_)
         before = line
 
 
-def follow(page: list[Block], capture: pytest.CaptureFixture[str]) -> None:
-    """Do in the present directory what a page says, and compare what is printed with what it shows."""
+def follow(page: list[Block], capture: pytest.CaptureFixture[str], really: Mapping[str, str] | None = None) -> None:
+    """Do in the present directory what a page says, and compare what is printed with what it shows.
+
+    Args:
+        page: its blocks.
+        capture: of what is printed.
+        really: what stands here for words of the page, such as the address of a cluster.
+    """
     names: dict[str, object] = {"__name__": "page"}
     printed: str | None = None
     for block in page:
         if block.title:
             Path(block.title).write_text(block.text)
         elif block.language == "sh":
-            for words in block.commands:
-                require_possible(words) if block.not_run else run(words)
-            if block.instead:
-                run(shlex.split(block.instead))
+            for words in block.commands if block.not_run else []:
+                require_possible(words)
+            for words in block.instead if block.not_run else block.commands:
+                run([(really or {}).get(word, word) for word in words])
             printed = None if block.not_run else capture.readouterr().out
         elif block.language == "python" and not block.not_run:
-            exec(compile(block.text, "page", "exec"), names)
+            text = block.text
+            for word, other in (really or {}).items():
+                text = text.replace(word, other)
+            exec(compile(text, "page", "exec"), names)
             printed = capture.readouterr().out
         elif block.language == "text" and printed is not None:
             require_shown(block.text, printed)
@@ -116,9 +133,15 @@ def require_possible(words: list[str]) -> None:
         if source in presets() or (source and Path(source).is_file()):
             load_experiment(source, assignments)
         if "grid" in given and Path(given["grid"]).is_file():
-            assert load_grid(Path(given["grid"]), assignments).cells()
+            require_possible_cells(load_grid(Path(given["grid"]), assignments).cells())
         if "wanted" in given:
             panels(given["wanted"] or [])
+
+
+def require_possible_cells(cells: list[Cell]) -> None:
+    """Refuse a grid without a cell, or with one that no experiment can have."""
+    assert cells
+    assert not {cell.error for cell in cells} - {""}
 
 
 def require_shown(shown: str, printed: str) -> None:

@@ -3,22 +3,59 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from docs_cards import card_pages
 from docs_commands import commands, commands_page
 from docs_loads import loads, loads_of
 from docs_options import KINDS, experiment_page, kind_page
-from pages import DOCS, Block, blocks, follow, plain, require_possible, require_shown
+from pages import DOCS, Block, blocks, follow, plain, require_possible, require_possible_cells, require_shown
 
+import fedlens
+from fedlens.data.adult import Adult
+from fedlens.data.partition import Iid
 from fedlens.parts import BUILT_IN, resolve
 from fedlens.presets import presets
+from fedlens.sweeps.grid import load_grid
 
 LANGUAGES = {"sh", "python", "yaml", "text"}
 BY_COMMAND = DOCS / "reproduction"
 """Its pages are about runs of hours, some of them written by a command."""
 PAGES = sorted(path for path in DOCS.rglob("*.md") if BY_COMMAND not in path.parents)
+GRIDS = sorted(BY_COMMAND.glob("grids/*.yaml"))
 WITHOUT_COMMANDS = {"speed.md"}
+CLUSTER = "10.0.0.1:6379"
+"""The address of the pages' cluster; here another one stands for it."""
+ON_CLUSTER = [path for path in PAGES if CLUSTER in path.read_text("utf-8")]
+ALONE = [path for path in PAGES if path not in ON_CLUSTER]
+ONLY_READ = {
+    "index.md": ["make demo", "source .venv/bin/activate", "pip install -c constraints.txt ."],  # install
+    "tutorial.md": ["make demo", "source .venv/bin/activate"],
+    "how-to/fashion-mnist.md": [  # download, or take minutes to weeks
+        "fedlens partition fashion",
+        "FEDLENS_DATA=/data/fashion fedlens partition fashion",
+        "fedlens run fashion",
+        "fedlens run fig4-alternating",
+        "fedlens run fig4-alternating-paper",
+        "fedlens run --resume --out runs/fig4-alternating-paper",
+        "fedlens reproduce --scale paper --seeds 3 --targets 2",
+        "fedlens reproduce fig4 C10 --scale paper",
+    ],
+    "how-to/gpu.md": [  # need a GPU
+        "fedlens run fig4-alternating-paper --device cuda",
+        "fedlens run fig4-alternating-paper --device cuda:1 --engine vectorised",
+        "fedlens sweep rules.yaml --device cuda --jobs 1",
+    ],
+    "how-to/ray.md": ["fedlens reproduce --on ray --address 10.0.0.1:6379"],  # takes hours
+}
+"""All commands of the pages that are not run, nor any like them in their place; it is seen that they can be meant."""
+RULES = """
+experiment: {data: digits, model: census-mlp, clients: 4, rounds: 1, control: false}
+options: {local.batch_size: 50, attack: {name: explicit-boosting, boost: 2, step_cap: 10}}
+product: {aggregation: [mean, median]}
+"""
+"""The grid that pages call by the name that the README gives to its own."""
 
 
 def name(path: Path) -> str:
@@ -35,6 +72,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    (tmp_path / "rules.yaml").write_text(RULES)
     before = set(sys.modules)
     yield
     for module in set(sys.modules) - before:
@@ -50,9 +88,23 @@ def test_a_page_has_commands_and_says_what_its_blocks_are(path: Path) -> None:
     assert bool(runnable) == (name(path) not in WITHOUT_COMMANDS)
 
 
-@pytest.mark.parametrize("path", [path for path in PAGES if name(path) not in WITHOUT_COMMANDS], ids=name)
+@pytest.mark.parametrize("path", PAGES, ids=name)
+def test_what_is_not_run_is_listed(path: Path) -> None:
+    found = [" ".join(words) for block in page(path) for words in block.only_read]
+    assert found == ONLY_READ.get(name(path), [])
+
+
+@pytest.mark.parametrize("path", [path for path in ALONE if name(path) not in WITHOUT_COMMANDS], ids=name)
 def test_what_a_page_says_works(path: Path, elsewhere: None, capsys: pytest.CaptureFixture[str]) -> None:
     follow(page(path), capsys)
+
+
+@pytest.mark.xdist_group("ray")
+@pytest.mark.parametrize("path", ON_CLUSTER, ids=name)
+def test_what_a_page_says_of_clusters_works(
+    path: Path, elsewhere: None, machines: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    follow(page(path), capsys, {CLUSTER: machines.address})
 
 
 @pytest.mark.parametrize("path", sorted(BY_COMMAND.glob("*.md")), ids=name)
@@ -63,6 +115,17 @@ def test_commands_of_long_runs_can_be_meant(path: Path) -> None:
                 require_possible(line.partition(" #")[0].split())
 
 
+@pytest.mark.parametrize("path", GRIDS, ids=name)
+def test_grids_of_long_sweeps_have_cells_that_can_be_run(path: Path, tmp_path: Path) -> None:
+    cells = load_grid(path).cells()
+    require_possible_cells(cells)
+    experiment = cells[0].experiment
+    assert experiment is not None
+    if isinstance(experiment.data, Adult):  # the others' data would have to be downloaded
+        small = {"rounds": 1, "control": False, "partition": Iid(samples=200)}
+        fedlens.run(experiment.model_copy(update=small), tmp_path / "run", engine="serial")
+
+
 def test_a_wrong_page_is_noticed(elsewhere: None, capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["fedlens", "run", "--sped"], ["fedlens", "run", "quickstart", "-o", "roundz=3"], ["make", "tea"]):
         with pytest.raises(Exception, match=r"sped|roundz|tea"):
@@ -70,11 +133,13 @@ def test_a_wrong_page_is_noticed(elsewhere: None, capsys: pytest.CaptureFixture[
     with pytest.raises(AssertionError, match="not printed"):
         require_shown("accuracy 1.0\ndone", "done\naccuracy 0.93")
     require_shown("accuracy  1.0 %\n ─────", "so far\nthe accuracy 93.2 % of all")
-    text = "<!-- not run: long; in its place: fedlens list -->\n```sh\nmake demo # comment\n```\n"
+    text = "<!-- not run: long; in its place: fedlens list && fedlens run a -->\n"
+    text += "```sh\nmake demo # comment\nfedlens run b\n```\n"
     text += '```yaml title="a.yaml"\n1\n```'
     first, second = blocks(text)
-    assert (first.not_run, first.instead, first.commands) == (True, "fedlens list", [["make", "demo"]])
-    assert (second.not_run, second.title, second.text) == (False, "a.yaml", "1\n")
+    assert (first.not_run, first.instead) == (True, [["fedlens", "list"], ["fedlens", "run", "a"]])
+    assert (first.commands, first.only_read) == ([["make", "demo"], ["fedlens", "run", "b"]], [["make", "demo"]])
+    assert (second.not_run, second.title, second.text, second.only_read) == (False, "a.yaml", "1\n", [])
     with pytest.raises(AssertionError, match="fedlens"):
         follow(list(blocks("```sh\nrm -r /\n```")), capsys)
     with pytest.raises(AssertionError, match="not printed"):

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+import socket
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -16,6 +18,7 @@ from starlette.testclient import TestClient
 from fedlens.watch.app import watch_app
 from fedlens.watch.changes import state_of
 from fedlens.watch.listing import directories, listed
+from fedlens.watch.serving import serve
 
 PORT = 8123
 AT = f"http://127.0.0.1:{PORT}"
@@ -125,6 +128,18 @@ def test_what_is_half_written_or_deleted_is_survived(client: TestClient, folder:
 def _empty(folder: Path) -> str:
     made(folder / "empty", 0)
     return "empty"
+
+
+def test_a_browser_may_come_as_soon_as_the_address_is_told(folder: Path) -> None:
+    class Told(Exception):  # noqa: N818 - it ends the server
+        pass
+
+    def ready(address: str) -> None:
+        socket.create_connection(("127.0.0.1", urlsplit(address).port or 0)).close()
+        raise Told
+
+    with pytest.raises(Told):
+        serve(folder, None, 0, ready)
 
 
 def test_only_runs_below_the_folder_are_shown(client: TestClient, folder: Path) -> None:

@@ -65,10 +65,15 @@ def load_models(run: Run, twin: Path, setting: Setting, round_: int | None = Non
             model.
     """
     which: Which = "final" if round_ is None else round_
-    return _model(twin, which, setting), _model(run.path, which, setting)
+    return load_model(twin, which, setting), load_model(run.path, which, setting)
 
 
-def _model(path: Path, which: Which, setting: Setting) -> nn.Module:
+def load_model(path: Path, which: Which, setting: Setting) -> nn.Module:
+    """The global model of the run in `path` after the round `which`, on the setting's device, as it is evaluated.
+
+    Raises:
+        RunError: the run has no such round, did not keep its weights, or is not finished; or they do not fit the model.
+    """
     weights, network = weights_of(path, which), setting.network()
     if weights.shape != network.vector.shape:
         raise RunError(

@@ -16,15 +16,19 @@ from fedlens.runs.flat import Value, shown
 
 _AT_ONCE = 100
 """So many parameters MLflow takes at a time."""
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "10", "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1"}
-"""MLflow's own settings would try a dead server for minutes."""
+_SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+"""MLflow's own settings would try a dead server for minutes, and print the run's address amid what the run prints."""
 
 
 class MlflowTracker:
     """A `Tracker` for an MLflow server."""
 
     def __init__(self, uri: str | None) -> None:
-        for name, value in _PATIENCE.items():
+        for name, value in _SETTINGS.items():
             os.environ.setdefault(name, value)
         self._uri = uri
         self._run = ""

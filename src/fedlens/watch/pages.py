@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 from time import time
+from typing import Any
 
 from fedlens.report.html.page import environment
 from fedlens.watch.listing import Listed
@@ -10,12 +11,16 @@ from fedlens.watch.listing import Listed
 
 def list_page(folder: Path, runs: Sequence[Listed]) -> str:
     """The list of `runs`, to be ticked and compared."""
-    return environment("fedlens.watch").get_template("list.html").render(folder=str(folder), runs=runs, ago=_ago)
+    return _rendered("list.html", "Runs", folder=str(folder), runs=runs, ago=_ago)
 
 
 def trouble_page(reason: str) -> str:
     """Why there is nothing to see, on a page that looks again when something changes."""
-    return environment("fedlens.watch").get_template("trouble.html").render(reason=reason)
+    return _rendered("trouble.html", "Nothing to see yet", reason=reason)
+
+
+def _rendered(template: str, title: str, **shown: Any) -> str:
+    return environment("fedlens.watch").get_template(template).render(title=title, live=True, **shown)
 
 
 def _ago(moment: float) -> str:

@@ -27,6 +27,7 @@ def serve(folder: Path, data_dir: Path | None, port: int, ready: Callable[[str],
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind(("127.0.0.1", port))
+            listening.listen()  # whoever is told the address may come at once, and waits until the server is there
         except OSError as error:
             raise ConfigError(f"--port {port}: cannot be listened on ({error.strerror}); leave it out") from error
         port, token = listening.getsockname()[1], secrets.token_urlsafe(16)

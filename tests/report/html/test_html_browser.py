@@ -103,14 +103,45 @@ def test_boxes_show_and_hide_the_runs(compared: Path, opened: Opened) -> None:
     shown = opened(compared)
     lines = shown.locator("figure[data-chart=confidence] .scatterlayer .trace")
     assert lines.count() == 4
-    shown.locator("input[data-toggle='1']").focus()
+    panels = shown.locator("figure[data-chart=updates] .panel")
+    curves = shown.locator("figure[data-chart=roc] .scatterlayer .trace")
+    assert panels.filter(visible=True).count() == 4
+    every = curves.count()
+    shown.locator("#server input[data-toggle='0']").uncheck()
+    assert panels.filter(visible=True).count() == 2
+    assert curves.count() == (every - 3) / 2 + 3  # the lines of chance stay
+    assert not shown.locator("#rounds input[data-toggle='0']").is_checked()
+    assert lines.count() == 2
+    shown.locator("#rounds input[data-toggle='0']").check()
+    assert panels.filter(visible=True).count() == 4
+    assert curves.count() == every
+    shown.locator("#rounds input[data-toggle='1']").focus()
     shown.keyboard.press("Space")
     assert lines.count() == 2
     shown.locator("input[data-twins]").uncheck()
     assert lines.count() == 1
-    shown.locator("button[data-all=off]").click()
+    shown.locator("button[data-all=off]").last.click()
     assert lines.count() == 0
     assert shown.locator("img").count() == 0
+
+
+def test_a_slider_moves_the_histograms_of_every_run(compared: Path, opened: Opened, full: fedlens.Run) -> None:
+    shown = opened(compared)
+    bars = "[...document.querySelectorAll('[data-chart=updates] .plot')].map(p => [p.data[0].x.length, ...p.data[0].y])"
+    last = shown.evaluate(bars)
+    assert last[:2] == last[2:]  # one is the other's copy
+    slider = shown.locator("#slider-updates")
+    slider.focus()
+    shown.keyboard.press("Home")
+    first = shown.evaluate(bars)
+    assert all(one != other for one, other in zip(first, last, strict=True))
+    attacked = full.rounds["round"][full.rounds["acted"]].tolist()
+    assert slider.get_attribute("aria-valuetext") == f"round {attacked[0]}"
+    with shown.expect_download() as download:
+        shown.locator("button[data-save=updates]").click()
+    rows = [line.split(",") for line in download.value.path().read_text().splitlines()]
+    assert rows[0] == ["run", "round", "lower", "upper", "benign", "malicious"]
+    assert {int(row[1]) for row in rows[1:]} == set(attacked)
 
 
 @pytest.mark.parametrize("which", ["page", "compared", "swept"])

@@ -1,10 +1,14 @@
 """What is drawn is what was recorded."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from handmade import Made
-from small import small
+from small import Convolutions, small
 
 import fedlens
 from fedlens.errors import ConfigError
@@ -12,8 +16,9 @@ from fedlens.report.html.chart import Chart, plain
 from fedlens.report.html.classes import classes_chart, confusion
 from fedlens.report.html.final import look_at
 from fedlens.report.html.metrics import metrics_chart, several_charts
-from fedlens.report.html.suspicions import check_charts, distances_chart, noticed_words, roc_chart
-from fedlens.report.html.updates import updates_chart
+from fedlens.report.html.roc import roc_beside, roc_chart
+from fedlens.report.html.suspicions import check_charts, distances_chart, noticed_words
+from fedlens.report.html.updates import updates_beside, updates_chart
 from fedlens.report.html.weights import weights_chart
 
 pytestmark = pytest.mark.xdist_group("html")
@@ -80,6 +85,32 @@ def test_checks_and_their_roc(full: fedlens.Run) -> None:
         assert np.trapezoid(recall, false) == pytest.approx(done["roc_auc"])
 
 
+def test_the_roc_of_several_runs_is_a_line_each(full: fedlens.Run) -> None:
+    one, both = roc_chart(full), roc_beside({"a": full, "b": replace(full, path=Path("b"))})
+    assert one is not None
+    assert both is not None
+    assert [panel.title for panel in both.panels] == [f"check “{name}”" for name in full.experiment.detectors]
+    for panel, check in zip(both.panels, full.experiment.detectors, strict=True):
+        chance, *lines = panel.traces
+        assert "meta" not in chance
+        assert [line["meta"]["toggle"] for line in lines] == [0, 0, 1, 1]
+        assert [line["where"] for line in lines[::2]] == [{"run": run, "check": check} for run in "ab"]
+    for run in "ab":
+        rows = [place for place, of in enumerate(both.columns["run"]) if of == run]
+        assert {name: [both.columns[name][row] for row in rows] for name in one.columns} == one.columns
+
+
+def test_many_points_of_roc_curves_are_thinned(full: fedlens.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = roc_chart(full)
+    monkeypatch.setattr("fedlens.report.html.roc.LARGEST", 6)
+    thin = roc_chart(full)
+    assert whole is not None
+    assert thin is not None
+    assert 6 <= len(thin.columns["recall"]) < len(whole.columns["recall"])
+    ends = [place for place, recall in enumerate(thin.columns["recall"]) if recall == 1]
+    assert {thin.columns["check"][place] for place in ends} == set(full.experiment.detectors)
+
+
 def test_how_many_checks_noticed(full: fedlens.Run) -> None:
     assert full.summary is not None
     caught = {name: done for name, done in full.summary["checks"].items() if done["caught"]}
@@ -97,6 +128,43 @@ def test_histograms_have_the_counts_that_were_kept(made: Made) -> None:
     # the made run's least malicious entry lies beyond the first bin, which therefore counts others' entries too
     assert rows == [(1, -2, 1, 0), (1, -1, 2, 7), (1, 0, 3, 8), (2, -1, 5, 0), (2, 0, 0, 6)]
     assert chart.steps() == [1, 2]
+
+
+def test_histograms_of_several_runs_have_the_same_axes_and_one_slider(made: Made, full: fedlens.Run) -> None:
+    run = made.histograms(
+        [[[1, 2, 3, 0], [0] * 4, [0] * 4, [0, 7, 8, 0]], [[0, 5, 0, 0], [0] * 4, [0] * 4, [0, 0, 6, 0]]]
+    )
+    one, both = updates_chart(run), updates_beside({"none": None, "a": run, "b": full}, 900_000)
+    assert one is not None
+    assert both is not None
+    ours = [place for place, name in enumerate(both.columns["run"]) if name == "a"]
+    assert {name: [both.columns[name][row] for row in ours] for name in one.columns} == one.columns
+    assert both.steps() == sorted({1, 2, *full.rounds["round"][full.rounds["acted"]]})
+    assert [(panel.title, panel.toggle) for panel in both.panels] == [
+        ("a: benign client", 1),
+        ("a: malicious client", 1),
+        ("b: benign client", 2),
+        ("b: malicious client", 2),
+    ]
+    assert len({str(panel.layout) for panel in both.panels}) == 1
+    assert all(panel.says.startswith(panel.title[:2]) for panel in both.panels)
+    assert updates_beside({"a": None}, 900_000) is None
+
+
+def test_histograms_of_several_runs_keep_to_their_room(full: fedlens.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes, steps = [], []
+    for room in (900_000, 30_000, 0, -1_000_000):
+        chart = updates_beside({"a": full, "b": full}, room)
+        assert chart is not None
+        sizes.append(len(json.dumps(chart.embedded())))
+        steps.append(chart.steps())
+    assert sizes[0] > 30_000 > sizes[1] == sizes[2] == sizes[3]
+    assert steps[1:] == [steps[0][-1:]] * 3
+    monkeypatch.setattr("fedlens.report.html.updates.RUNS", 1)
+    chart = updates_beside({"a": full, "b": full}, 900_000)
+    assert chart is not None
+    assert {panel.toggle for panel in chart.panels} == {0}
+    assert chart.caption.endswith("Only the first 1 of 2 runs are drawn.")
 
 
 def test_a_run_without_histograms_is_refused(made: Made) -> None:
@@ -146,6 +214,25 @@ def test_without_the_twin_there_is_the_runs_own_matrix_and_why(full: fedlens.Run
     assert final.confusion is not None
     assert list(final.confusion.columns) == ["true", "predicted", "attacked_samples"]
     assert "benign twin is not in the cache" in final.why[0]
+
+
+def test_the_twin_is_looked_for_once_and_may_not_fit(
+    full: fedlens.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = fedlens.run(small(attack=None, rounds=1, model=Convolutions()), tmp_path / "other")
+    asked: list[fedlens.Run] = []
+
+    def find(run: fedlens.Run) -> Path:
+        asked.append(run)
+        return other.path
+
+    monkeypatch.setattr("fedlens.report.html.final.find_twin_of", find)
+    final = look_at(full)
+    assert asked == [full]
+    assert final.confusion is not None
+    assert list(final.confusion.columns) == ["true", "predicted", "attacked_samples"]
+    (why,) = final.why
+    assert why.startswith(f"The benign model's confusion matrix is left out ({other.path}: has 1490 weights")
 
 
 def test_without_weights_there_is_none(made: Made) -> None:

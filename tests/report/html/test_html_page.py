@@ -163,8 +163,26 @@ def test_the_page_of_several_runs(full: fedlens.Run, attacked: fedlens.Run) -> N
     assert "2 runs compared" in found.text
     assert set(found.charts["confidence"]["columns"]["run"]) == {"full", "attacked"}
     boxes = [attributes for tag, attributes in found.elements if tag == "input"]
-    assert sum("data-toggle" in attributes for attributes in boxes) == 2
+    assert [attributes["data-toggle"] for attributes in boxes if "data-toggle" in attributes] == ["0", "1"] * 2
     assert "clients" in found.text
+    assert {"updates", "roc"} <= set(found.charts)
+    assert set(found.charts["updates"]["columns"]["run"]) == set(found.charts["roc"]["columns"]["run"]) == {"full"}
+    assert "In each of them" not in found.text  # their numbers of clients differ
+    assert re.search(r"Red flag: [^.]+ \(attacked\)", found.text)
+    assert "Left out: attacked: no histograms were kept; run it with" in found.text
+
+
+def test_runs_that_differ_in_the_attack_have_one_sentence_and_the_red_flags_of_all(
+    full: fedlens.Run, tmp_path: Path
+) -> None:
+    copytree(full.path, tmp_path / "other")
+    attack = ExplicitBoosting(step_cap=105, boost=2)
+    other = replace(full, path=tmp_path / "other", experiment=full.experiment.model_copy(update={"attack": attack}))
+    page = runs_page([full, other])
+    assert page["sentence"].startswith("6 clients, 5 of them chosen in each round, trained the model")
+    assert "; the server aggregated the updates by mean, having checked them by" in page["sentence"]
+    assert f"In each of them: {page['sentence']}" in read(page).text
+    assert page["flags"] == full.flags != []
 
 
 def test_runs_of_the_same_name_are_told_apart(full: fedlens.Run, tmp_path: Path) -> None:

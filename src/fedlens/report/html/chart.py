@@ -4,6 +4,7 @@ The columns are in the page once. A trace names those that it draws under ``from
 others must have; so whatever is drawn is in the table below the chart, and in the file that can be saved of it.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -20,6 +21,8 @@ ATTACK = "#D55E00"
 """The malicious client's colour; the page's script knows what becomes of it on a dark page."""
 SHARE = [-0.04, 1.04]
 """The axis of what lies between 0 and 1."""
+ROOM = 900_000
+"""Bytes of charts and pictures together, so that the page stays below 6 MB; plotly.js takes 4.8."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Panel:
         layout: of plotly.js, where it differs from the page's usual one.
         title: what stands above it.
         height: in pixels.
+        toggle: the place of the run that it belongs to, if the page's checkboxes show and hide it.
     """
 
     says: str
@@ -39,6 +43,7 @@ class Panel:
     layout: Mapping[str, Any]
     title: str = ""
     height: int = 320
+    toggle: int | None = None
 
 
 @dataclass(frozen=True)
@@ -73,10 +78,17 @@ class Chart:
         """What the page's script gets to know."""
         return {
             "columns": {name: [plain(value) for value in values] for name, values in self.columns.items()},
-            "panels": [{"traces": panel.traces, "layout": panel.layout} for panel in self.panels],
+            "panels": [
+                {"traces": panel.traces, "layout": panel.layout, "toggle": panel.toggle} for panel in self.panels
+            ],
             "slider": self.slider,
             "steps": self.steps(),
         }
+
+
+def room_beside(charts: Iterable[Chart]) -> int:
+    """The bytes that a page with these charts has left for more of them and for pictures."""
+    return ROOM - len(json.dumps([chart.embedded() for chart in charts]))
 
 
 def plain(value: Any) -> str | float | bool | None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from fedlens.errors import FedlensError
-from fedlens.explanations.models import find_twin_of, load_models
+from fedlens.explanations.models import find_twin_of, load_model, load_models
 from fedlens.federation.evaluate import BLOCK
 from fedlens.federation.setting import Setting, prepare
 from fedlens.report.html.chart import Chart
@@ -39,30 +39,23 @@ def look_at(run: Run, data_dir: Path | None = None) -> Final:
     except (FedlensError, OSError, IndexError) as error:
         return Final(why=[f"The data is not at hand, so its samples cannot be shown ({_first_line(error)})."])
     try:
-        matrices = {name: _matrix(model, setting) for name, model in _models(run, setting).items()}
+        models, why = _models(run, setting)
+        matrices = {name: _matrix(model, setting) for name, model in models.items()}
     except FedlensError as error:
-        return Final(inputs, None, [f"The confusion matrix is left out: {_first_line(error)}."])
-    why = [] if len(matrices) == 2 or run.experiment.attack is None else [_no_twin(run)]
+        return Final(inputs, None, [f"The confusion matrix is left out ({_first_line(error)})."])
     return Final(inputs, confusion_chart(matrices, setting.dataset.classes), why)
 
 
-def _models(run: Run, setting: Setting) -> dict[str, nn.Module]:
-    """The benign and the attacked model; only the run's own where it has no twin, or that is not at hand."""
+def _models(run: Run, setting: Setting) -> tuple[dict[str, nn.Module], list[str]]:
+    """The benign and the attacked model; only the run's own where no benign one is at hand, and why it is not."""
+    if run.experiment.attack is None:
+        return {"global": load_model(run.path, "final", setting)}, []
     try:
         benign, attacked = load_models(run, find_twin_of(run), setting)
-    except FedlensError:
-        network = setting.network()
-        network.load(run.weights())
-        return {"attacked" if run.experiment.attack else "global": network.module}
-    return {"benign": benign, "attacked": attacked}
-
-
-def _no_twin(run: Run) -> str:
-    try:
-        find_twin_of(run)
     except FedlensError as error:
-        return f"The benign model's confusion matrix is left out: {_first_line(error)}."
-    return "The benign model's confusion matrix is left out: its weights do not fit."
+        why = f"The benign model's confusion matrix is left out ({_first_line(error)})."
+        return {"attacked": load_model(run.path, "final", setting)}, [why]
+    return {"benign": benign, "attacked": attacked}, []
 
 
 def _first_line(error: Exception) -> str:

@@ -17,7 +17,7 @@ CURVES = {
     "true_confidence": "Confidence in the true class",
     "malicious_accuracy": "Test accuracy of the malicious model",
 }
-LARGEST = 4_000
+LARGEST = 2_000
 """About so many rounds of all runs are in a chart of several."""
 
 

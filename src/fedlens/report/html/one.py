@@ -1,6 +1,5 @@
 """The page of one run."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,21 +7,19 @@ from typing import Any
 from fedlens.errors import ConfigError
 from fedlens.report.canvas import run_name
 from fedlens.report.html import again, opening
-from fedlens.report.html.chart import Chart
+from fedlens.report.html.chart import Chart, room_beside
 from fedlens.report.html.classes import classes_chart
 from fedlens.report.html.final import look_at
 from fedlens.report.html.metrics import metrics_chart
 from fedlens.report.html.pictures import explained
+from fedlens.report.html.roc import roc_chart
 from fedlens.report.html.samples import shown_samples
-from fedlens.report.html.suspicions import check_charts, distances_chart, roc_chart
+from fedlens.report.html.suspicions import check_charts, distances_chart
 from fedlens.report.html.updates import update_statistics, updates_chart
 from fedlens.report.html.weights import weights_chart
 from fedlens.report.selection import all_alike
 from fedlens.report.tables import summary_lines
 from fedlens.runs.load import Run
-
-ROOM = 900_000
-"""Bytes of charts and pictures together, so that the page stays below 6 MB; plotly.js takes 4.8."""
 
 
 def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
@@ -36,7 +33,7 @@ def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
     metrics = metrics_chart(run)
     accuracy = [chart for chart in (classes_chart(run), final.confusion) if chart is not None]
     charts = [metrics, *seen, *accuracy]
-    pictures, left_out = explained(run, ROOM - len(json.dumps([chart.embedded() for chart in charts])))
+    pictures, left_out = explained(run, room_beside(charts))
     summary = run.summary
     return {
         "template": "run.html",

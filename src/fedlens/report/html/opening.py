@@ -1,5 +1,6 @@
 """How a page begins: what was run in one sentence, and what came of it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fedlens.experiment import Experiment
@@ -21,20 +22,33 @@ class Number:
 
 def sentence(experiment: Experiment, target: str) -> str:
     """What was run, in one sentence; `target` is the attacker's aim in words, empty for an untargeted attack."""
-    names = {kind: name_of(kind, getattr(experiment, kind)) for kind in ("data", "model", "aggregation", "partition")}
+    if experiment.attack is None:
+        attacked = "nobody attacked"
+    else:
+        attacked = f"client {experiment.malicious} attacked by {attack_name(experiment)}"
+        attacked += f" to have {target}" if target else " to make the model worse"
+    return f"{_trained(experiment)}; {attacked}; {_served(experiment)}."
+
+
+def shared_sentence(experiments: Iterable[Experiment]) -> str:
+    """What was run in all of these but for the attack, in one sentence; empty where they differ in it."""
+    found = {f"{_trained(experiment)}; {_served(experiment)}." for experiment in experiments}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _trained(experiment: Experiment) -> str:
+    names = {kind: name_of(kind, getattr(experiment, kind)) for kind in ("data", "model", "partition")}
     people = f"{experiment.clients} clients" if experiment.clients > 1 else "One client"
     if experiment.cohort_size < experiment.clients:
         people += f", {experiment.cohort_size} of them chosen in each round,"
     rounds = "1 round" if experiment.rounds == 1 else f"{experiment.rounds} rounds"
-    words = f"{people} trained the model {names['model']} on {names['data']} ({names['partition']}) for {rounds}"
-    if experiment.attack is None:
-        words += "; nobody attacked"
-    else:
-        words += f"; client {experiment.malicious} attacked by {attack_name(experiment)}"
-        words += f" to have {target}" if target else " to make the model worse"
+    return f"{people} trained the model {names['model']} on {names['data']} ({names['partition']}) for {rounds}"
+
+
+def _served(experiment: Experiment) -> str:
     checks = list(experiment.detectors)
     inspected = f", having checked them by {_listed(checks)}" if checks else ", without a check"
-    return f"{words}; the server aggregated the updates by {names['aggregation']}{inspected}."
+    return f"the server aggregated the updates by {name_of('aggregation', experiment.aggregation)}{inspected}"
 
 
 def aim(run: Run) -> str:

@@ -82,16 +82,15 @@ def rendered(page: dict[str, Any], *, live: bool = False, library: bool = True) 
 
 
 def environment(package: str) -> "Environment":
-    """What renders the templates of `package`, with our style and scripts; what follows a server may ask it."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+    """What renders the templates of `package`, which may extend ours; what follows a server may ask it."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
     ours = files("fedlens.report.html") / "templates"
     names = ("style.css", "numbers.js", "draw.js", "follow.js")
     style, *scripts, follow = (Markup((ours / name).read_text("utf-8")) for name in names)  # there is nothing to escape
-    made = Environment(
-        loader=PackageLoader(package), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+    loader = ChoiceLoader([PackageLoader(package), PackageLoader("fedlens.report.html")])
+    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     policy = POLICY.replace("form-action 'none'", "form-action 'self'") + "; connect-src 'self'"
     made.globals |= {"version": version("fedlens"), "style": style, "policy": policy}
     made.globals |= {"scripts": scripts, "follow": follow}

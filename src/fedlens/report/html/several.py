@@ -1,14 +1,19 @@
 """The page of several runs, compared."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from fedlens.errors import ConfigError
 from fedlens.report.canvas import run_name
+from fedlens.report.histograms import require_histograms
 from fedlens.report.html import again, opening
+from fedlens.report.html.chart import Chart, room_beside
 from fedlens.report.html.looks import look
 from fedlens.report.html.metrics import several_charts
+from fedlens.report.html.roc import roc_beside
 from fedlens.report.html.suspicions import performance_of
+from fedlens.report.html.updates import updates_beside
 from fedlens.report.words import attack_name, percent, signed
 from fedlens.runs.flat import Value, flattened, shown
 from fedlens.runs.load import Run
@@ -23,10 +28,13 @@ NAMED = 6
 def runs_page(runs: Sequence[Run]) -> dict[str, Any]:
     """What the template ``runs.html`` shows."""
     names = _names(runs)
-    charts = several_charts(runs, names)
+    rounds = several_charts(runs, names)
+    seen, missing = _seen(dict(zip(names, runs, strict=True)), rounds)
     return {
         "template": "runs.html",
         "title": f"{len(runs)} runs compared",
+        "sentence": opening.shared_sentence(run.experiment for run in runs),
+        "flags": _flags(dict(zip(names, runs, strict=True))),
         "runs": [_row(run, name) for run, name in zip(runs, names, strict=True)],
         "lines": [(name, look(place)) for place, name in enumerate(names)],
         "twins": any(run.records[-1]["control"] for run in runs),
@@ -34,8 +42,35 @@ def runs_page(runs: Sequence[Run]) -> dict[str, Any]:
         "differ": _differ(runs),
         "names": names,
         "detection": [row for run, name in zip(runs, names, strict=True) for row in _detection(run, name)],
-        "charts": charts,
+        "rounds": rounds,
+        "seen": seen,
+        "missing": missing,
+        "charts": rounds + seen,
     }
+
+
+def _seen(runs: Mapping[str, Run], beside: Sequence[Chart]) -> tuple[list[Chart], list[str]]:
+    """What the servers saw, as far as the page has room `beside` its other charts; what is left out, in sentences."""
+    kept: dict[str, Run | None] = dict(runs)
+    missing = []
+    for name, run in runs.items():
+        try:
+            require_histograms(run)
+        except ConfigError as error:
+            kept[name] = None
+            missing.append(f"{str(error).replace(str(run.path), name, 1)}.")
+    tell = [chart for chart in [roc_beside(runs)] if chart is not None]
+    updates = updates_beside(kept, room_beside([*beside, *tell]))
+    return ([updates] if updates is not None else []) + tell, missing
+
+
+def _flags(runs: Mapping[str, Run]) -> list[str]:
+    """The red flags of all runs; those that only some have say which."""
+    found: dict[str, list[str]] = {}
+    for name, run in runs.items():
+        for flag in run.flags:
+            found.setdefault(flag, []).append(name)
+    return [flag if len(names) == len(runs) else f"{flag} ({', '.join(names)})" for flag, names in found.items()]
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
@@ -63,7 +98,6 @@ def _row(run: Run, name: str) -> dict[str, Any]:
         "rounds": f"{len(run.records)} of {run.experiment.rounds}" if run.summary is None else str(len(run.records)),
         "sentence": opening.sentence(run.experiment, opening.aim(run)),
         "outcome": opening.outcome(run),
-        "flags": run.flags,
         "yaml": again.experiment_yaml(run),
         "command": again.command(run),
         "file": f"{NAMELESS.sub('-', name)}.yaml",

@@ -4,8 +4,7 @@ from typing import Any
 
 from fedlens.detection.performance import Performance, performance
 from fedlens.report.canvas import BENIGN, BLACK, MALICIOUS, attacked_rounds
-from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, evenly, rounds_axis
-from fedlens.report.html.looks import look
+from fedlens.report.html.chart import Chart, Panel, Trace, evenly, rounds_axis
 from fedlens.report.ranges import WIDE, ranges_of
 from fedlens.report.suspicions import WIDE as FAR
 from fedlens.runs.load import Run
@@ -117,56 +116,6 @@ def caught_words(done: Performance) -> str:
     if not done.guilty:
         return f"It flagged {falsely}; nobody attacked."
     return f"It flagged the malicious client in {done.caught} of {done.guilty} rounds with an attack, and {falsely}."
-
-
-def roc_chart(run: Run) -> Chart | None:
-    """The ROC of every check over all clients and rounds, and where its threshold lies; ``None`` without an attack."""
-    from sklearn.metrics import roc_curve
-
-    columns: dict[str, list[Any]] = {"check": [], "threshold": [], "false_positive_rate": [], "recall": []}
-    traces: list[Trace] = [
-        {"x": [0, 1], "y": [0, 1], "mode": "lines", "line": {"dash": "dot", "color": "#808080", "width": 1}}
-        | {"name": "by chance", "hoverinfo": "skip"}
-    ]
-    said = []
-    for place, name in enumerate(run.experiment.detectors):
-        done, table = performance_of(run, name), run.checks[run.checks["check"] == name]
-        if done.roc_auc is None:
-            continue
-        false, true, thresholds = roc_curve(table["guilty"].astype(bool), table["score"], drop_intermediate=True)
-        columns["check"] += [name] * len(false)
-        columns["threshold"] += thresholds.tolist()
-        columns["false_positive_rate"] += false.tolist()
-        columns["recall"] += true.tolist()
-        style = look(place)
-        traces.append(
-            {
-                "from": {"x": "false_positive_rate", "y": "recall", "text": "threshold"},
-                "where": {"check": name},
-                "name": f"{name} (AUC {done.roc_auc:.2f})",
-                "mode": "lines",
-                "line": {"color": style.colour, "dash": style.dash, "shape": "linear"},
-                "hovertemplate": "from score %{text:.4g} on: %{y:.0%} caught, %{x:.1%} falsely",
-            }
-        )
-        marker = {"symbol": style.symbol, "color": style.colour, "size": 12}
-        here = {"x": [done.false_positive_rate], "y": [done.recall], "mode": "markers", "marker": marker}
-        traces.append(here | {"name": f"threshold of {name}", "hovertemplate": "%{y:.0%} caught, %{x:.1%} falsely"})
-        said.append(f"{name} {done.roc_auc:.2f}")
-    if not said:
-        return None
-    layout = {
-        "xaxis": {"title": {"text": "honest clients flagged"}, "range": SHARE, "tickformat": ".0%"},
-        "yaxis": {"title": {"text": "malicious client caught"}, "range": SHARE, "tickformat": ".0%"},
-        "hovermode": "closest",
-    }
-    words = f"ROC curves. Area under them: {', '.join(said)}."
-    caption = (
-        "What each check could tell at any threshold, over all clients and rounds; the mark is its threshold here."
-    )
-    return Chart(
-        "roc", "How well the checks tell", caption, columns, [Panel(words, traces, layout, height=320)], narrow=True
-    )
 
 
 def noticed_words(run: Run) -> str:

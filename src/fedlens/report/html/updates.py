@@ -1,15 +1,21 @@
 """The updates as the server's histograms see them: a benign client's beside the malicious one's, round by round."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fedlens.report.canvas import BENIGN, MALICIOUS
 from fedlens.report.histograms import Histogram, Histograms, kept_histograms, window
-from fedlens.report.html.chart import Chart, Panel, evenly
+from fedlens.report.html.chart import Chart, Panel, Trace, evenly
 from fedlens.runs.load import Run
 
 LARGEST = 10_000
 """About so many bins of all rounds are in the page."""
+ROW = 45
+"""About so many bytes a bin takes, and its run's name as many as it has letters."""
+COLUMNS = ("run", "round", "lower", "upper", "benign", "malicious")
+RUNS = 12
+"""So many runs are drawn beside each other."""
 LISTED = 200
 """About so many updates have their statistics listed."""
 
@@ -23,22 +29,54 @@ def updates_chart(run: Run) -> Chart | None:
         ConfigError: the run's server kept no histograms.
         DamagedRunError: a file is missing or damaged.
     """
-    found = [pair for pair in kept_histograms(run) if pair.benign and pair.malicious]
-    if not found:
+    return _chart({"": _pairs(run)}, LARGEST)
+
+
+def updates_beside(runs: Mapping[str, Run | None], room: int) -> Chart | None:
+    """The same of several runs by their names in the page, all under one slider and with the same axes.
+
+    Args:
+        runs: those of the page in their order, ``None`` for one whose server kept no histograms.
+        room: about so many bytes of the page they may take.
+
+    Raises:
+        DamagedRunError: a file is missing or damaged.
+    """
+    row = ROW + max(map(len, runs), default=0)
+    found = {name: _pairs(run) if run and place < RUNS else [] for place, (name, run) in enumerate(runs.items())}
+    chart = _chart(found, max(1, min(LARGEST, room // row)))
+    if chart is None or len(runs) <= RUNS:
+        return chart
+    return replace(chart, caption=f"{chart.caption} Only the first {RUNS} of {len(runs)} runs are drawn.")
+
+
+def _pairs(run: Run) -> list[Histograms]:
+    """The rounds in which there are two to compare."""
+    return [pair for pair in kept_histograms(run) if pair.benign and pair.malicious]
+
+
+def _chart(found: Mapping[str, list[Histograms]], largest: int) -> Chart | None:
+    """The chart of runs by their names; a run that is alone in the page needs none."""
+    every = [pair for pairs in found.values() for pair in pairs]
+    if not every:
         return None
-    half = window(histogram for pair in found for histogram in _two(pair))
-    rows = [row for pair in found for row in _rows(pair, half)]
-    kept, remark = evenly((pair.round for pair in found), len(rows), LARGEST)
-    rows = [row for row in rows if row[0] in kept]
-    names = ("round", "lower", "upper", "benign", "malicious")
-    columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
-    top = max(*columns["benign"], *columns["malicious"])
+    half = window(histogram for pair in every for histogram in _two(pair))
+    rows = [(name, *row) for name, pairs in found.items() for pair in pairs for row in _rows(pair, half)]
+    kept, remark = evenly(sorted({pair.round for pair in every}), len(rows), largest)
+    columns = dict(zip(COLUMNS, map(list, zip(*(row for row in rows if row[1] in kept), strict=True)), strict=True))
+    if alone := len(found) == 1:
+        del columns["run"]
     caption = (
-        "Entries of an update by their value; both axes are the same for both clients and every round, the counts' is "
-        f"logarithmic. Entries beyond ±{half:.2g} are not drawn.{remark}"
+        f"Entries of an update by their value; both axes are the same for {'both clients' if alone else 'all clients'} "
+        f"and every round, the counts' is logarithmic. Entries beyond ±{half:.2g} are not drawn.{remark}"
     )
-    sides = (("benign", BENIGN), ("malicious", MALICIOUS))
-    panels = [_panel(side, colour, half, float(top), found) for side, colour in sides]
+    layout = _layout(half, max(*columns["benign"], *columns["malicious"]))
+    panels = [
+        _panel(side, colour, layout, pairs, None if alone else (place, name))
+        for place, (name, pairs) in enumerate(found.items())
+        for side, colour in (("benign", BENIGN), ("malicious", MALICIOUS))
+        if pairs
+    ]
     return Chart("updates", "Updates of a benign and of the malicious client", caption, columns, panels, slider="round")
 
 
@@ -77,27 +115,37 @@ def _rows(pair: Histograms, half: float) -> list[tuple[float, ...]]:
     return rows
 
 
-def _panel(side: str, colour: str, half: float, top: float, found: Sequence[Histograms]) -> Panel:
-    """One client's bars."""
+def _layout(half: float, top: float) -> dict[str, Any]:
+    """The axes: values within ±`half`, and counts up to `top`."""
     from math import log10
 
+    heights = [-0.2, log10(max(top, 1)) + 0.2]
+    return {
+        "xaxis": {"title": {"text": "value of an entry"}, "range": [-half, half]},
+        "yaxis": {"title": {"text": "entries per bin"}, "type": "log", "dtick": 1, "range": heights},
+        "bargap": 0,
+    }
+
+
+def _panel(
+    side: str, colour: str, layout: Mapping[str, Any], found: Sequence[Histograms], whose: tuple[int, str] | None
+) -> Panel:
+    """One client's bars; `whose` is the place and the name of its run, where there are several."""
     histograms = [_two(pair)[side == "malicious"] for pair in found]
     edges = histograms[0].edges
     norms = [histogram.statistics["norm"] for histogram in histograms]
     spread = f"{min(norms):.3g}" if len(norms) == 1 else f"{min(norms):.3g} to {max(norms):.3g}"
-    trace = {
+    trace: Trace = {
         "type": "bar",
         "from": {"x": "lower", "y": side},
+        "where": {"run": whose[1]} if whose else {},
         "offset": 0,
         "width": float(edges[1] - edges[0]),
         "marker": {"color": colour, "line": {"width": 0}},
         "hovertemplate": "from %{x:.4f} on: %{y} entries<extra></extra>",
     }
-    heights = [-0.2, log10(max(top, 1)) + 0.2]
-    layout = {
-        "xaxis": {"title": {"text": "value of an entry"}, "range": [-half, half]},
-        "yaxis": {"title": {"text": "entries per bin"}, "type": "log", "dtick": 1, "range": heights},
-        "bargap": 0,
-    }
     words = f"Histogram of the {side} client's update in a round; the update's norm is {spread} over the rounds."
-    return Panel(words, [trace], layout, f"{side} client", 280)
+    if whose is None:
+        return Panel(words, [trace], layout, f"{side} client", 280)
+    place, name = whose
+    return Panel(f"{name}: {words}", [trace], layout, f"{name}: {side} client", 220, place)

@@ -151,6 +151,8 @@ const start = () => {
     const step = chart.slider ? chart.steps[slider ? Number(slider.value) : 0] : null;
     for (const plot of figure.querySelectorAll(".plot")) {
       const panel = chart.panels[Number(plot.dataset.panel)];
+      plot.parentElement.hidden = shown.hidden.has(panel.toggle);
+      if (plot.parentElement.hidden) continue;
       const traces = panel.traces.map((trace) => ({ ...resolved(chart, trace, step), visible: visible(trace, figure) }));
       Plotly.react(plot, traces, layoutOf(panel, plot, traces), { displayModeBar: false, responsive: false });
     }
@@ -172,7 +174,8 @@ const start = () => {
 
   const toggled = () => {
     for (const figure of figures) {
-      if (charts[figure.dataset.chart].panels.some((panel) => panel.traces.some((trace) => trace.meta))) draw(figure);
+      const { panels } = charts[figure.dataset.chart];
+      if (panels.some((panel) => panel.toggle !== null || panel.traces.some((trace) => trace.meta))) draw(figure);
     }
   };
   const boxes = [...document.querySelectorAll("input[data-toggle]")];
@@ -181,7 +184,12 @@ const start = () => {
     shown.twins = document.querySelector("input[data-twins]")?.checked ?? true;
     toggled();
   };
-  document.querySelector(".toggles")?.addEventListener("change", readBoxes);
+  for (const place of document.querySelectorAll(".toggles")) {
+    place.addEventListener("change", ({ target }) => { // a run has a box in each of these places
+      for (const box of boxes) if (box.dataset.toggle === target.dataset.toggle) box.checked = target.checked;
+      readBoxes();
+    });
+  }
   for (const button of document.querySelectorAll("button[data-all]")) {
     button.addEventListener("click", () => {
       boxes.forEach((box) => { box.checked = button.dataset.all === "on"; });

@@ -1,0 +1,125 @@
+"""How well the server's checks tell: the ROC of each over all clients and rounds, of one run or of several."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from fedlens.detection.performance import Performance
+from fedlens.report.html.chart import SHARE, Chart, Panel, Trace
+from fedlens.report.html.looks import Look, look
+from fedlens.report.html.suspicions import performance_of
+from fedlens.runs.load import Run
+
+LARGEST = 1_500
+"""About so many points of all curves are in the page."""
+CHANCE: Trace = {
+    "x": [0, 1],
+    "y": [0, 1],
+    "mode": "lines",
+    "line": {"dash": "dot", "color": "#808080", "width": 1},
+    "name": "by chance",
+    "hoverinfo": "skip",
+}
+MARK = "What each check could tell at any threshold, over all clients and rounds; the mark is its threshold here."
+
+
+class _Curve(NamedTuple):
+    """A check's curve: `points` are threshold, false-positive rate and recall each."""
+
+    check: str
+    done: Performance
+    points: Sequence[tuple[float, float, float]]
+
+
+def roc_chart(run: Run) -> Chart | None:
+    """The ROC of every check and where its threshold lies; ``None`` without an attack."""
+    curves = list(_curves(run))
+    if not curves:
+        return None
+    traces = [CHANCE]
+    for place, curve in enumerate(curves):
+        traces += _traces(curve, {"check": curve.check}, curve.check, look(place))
+    columns = _columns([((curve.check,), curve) for curve in curves], ["check"])
+    panel = _panel([(curve.check, curve) for curve in curves], traces)
+    return Chart("roc", "How well the checks tell", MARK, columns, [panel], narrow=True)
+
+
+def roc_beside(runs: Mapping[str, Run]) -> Chart | None:
+    """A panel for each check, with a line for each run that had it, which the page's checkboxes show and hide."""
+    found = [(name, place, curve) for place, (name, run) in enumerate(runs.items()) for curve in _curves(run)]
+    if not found:
+        return None
+    panels = []
+    for check in dict.fromkeys(curve.check for _, _, curve in found):
+        ours = [one for one in found if one[2].check == check]
+        traces = [CHANCE]
+        for name, place, curve in ours:
+            meta = {"meta": {"toggle": place, "twin": False}}
+            traces += [trace | meta for trace in _traces(curve, {"run": name, "check": check}, name, look(place))]
+        panels.append(_panel([(name, curve) for name, _, curve in ours], traces, f"check “{check}”"))
+    columns = _columns([((name, curve.check), curve) for name, _, curve in found], ["run", "check"])
+    return Chart(
+        "roc",
+        "How well the checks tell",
+        f"{MARK} A line a run; where they coincide, the last one is seen.",
+        columns,
+        panels,
+        toggled=True,
+    )
+
+
+def _curves(run: Run) -> Iterable[_Curve]:
+    """Of every check that had somebody to find."""
+    from sklearn.metrics import roc_curve
+
+    for check in run.experiment.detectors:
+        done, table = performance_of(run, check), run.checks[run.checks["check"] == check]
+        if done.roc_auc is not None:
+            false, true, thresholds = roc_curve(table["guilty"].astype(bool), table["score"], drop_intermediate=True)
+            yield _Curve(check, done, list(zip(thresholds.tolist(), false.tolist(), true.tolist(), strict=True)))
+
+
+def _columns(found: Sequence[tuple[tuple[str, ...], _Curve]], names: Sequence[str]) -> dict[str, list[Any]]:
+    """The points of all curves, each with the words that tell whose it is; of many, those that lie evenly."""
+    every = max(1, -(-sum(len(curve.points) for _, curve in found) // LARGEST))
+    rows = [
+        (*words, *point)
+        for words, curve in found
+        for place, point in enumerate(curve.points)
+        if place % every == 0 or place == len(curve.points) - 1
+    ]
+    return dict(
+        zip([*names, "threshold", "false_positive_rate", "recall"], map(list, zip(*rows, strict=True)), strict=True)
+    )
+
+
+def _traces(curve: _Curve, where: Mapping[str, str], name: str, style: Look) -> list[Trace]:
+    """The line, and a mark where the check's threshold lies."""
+    done = curve.done
+    line: Trace = {
+        "from": {"x": "false_positive_rate", "y": "recall", "text": "threshold"},
+        "where": where,
+        "name": f"{name} (AUC {done.roc_auc:.2f})",
+        "mode": "lines",
+        "line": {"color": style.colour, "dash": style.dash, "shape": "linear"},
+        "hovertemplate": "from score %{text:.4g} on: %{y:.0%} caught, %{x:.1%} falsely",
+    }
+    mark: Trace = {
+        "x": [done.false_positive_rate],
+        "y": [done.recall],
+        "mode": "markers",
+        "marker": {"symbol": style.symbol, "color": style.colour, "size": 12},
+        "name": f"threshold of {name}",
+        "hovertemplate": "%{y:.0%} caught, %{x:.1%} falsely",
+    }
+    return [line, mark]
+
+
+def _panel(found: Sequence[tuple[str, _Curve]], traces: Sequence[Trace], title: str = "") -> Panel:
+    said = ", ".join(f"{name} {curve.done.roc_auc:.2f}" for name, curve in found)
+    layout = {
+        "xaxis": {"title": {"text": "honest clients flagged"}, "range": SHARE, "tickformat": ".0%"},
+        "yaxis": {"title": {"text": "malicious client caught"}, "range": SHARE, "tickformat": ".0%"},
+        "hovermode": "closest",
+    }
+    whose = f" of the {title}" if title else ""
+    return Panel(f"ROC curves{whose}. Area under them: {said}.", traces, layout, title)
