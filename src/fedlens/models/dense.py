@@ -25,7 +25,8 @@ from fedlens.models.stack import Drop
 from fedlens.vector import Layout
 
 ALIGNED = 16
-"""Rows begin at a multiple of so many entries, as rounding may depend on where in a cache line operands begin."""
+"""A copy's numbers begin at a multiple of so many entries, as rounding may depend on where in a cache line the operands
+of a product begin; with AVX2 it does."""
 
 View = tuple[Tensor, Tensor, Tensor, Tensor]
 """A layer's weights ``[k, in, out]`` and biases ``[k, 1, out]`` in some copies, and the gradients of both."""
@@ -93,27 +94,29 @@ class DenseStack:
     def backward(self, rows: slice, x: Tensor, y: Tensor, masks: Sequence[Tensor]) -> None:
         """See `Stack.backward`."""
         views = self._of(rows)
-        hidden, factor, left = x.flatten(2), 1.0, iter(masks)
+        hidden, factor, left = _aligned(x.flatten(2)), 1.0, iter(masks)
         inputs = []
         for layer, (weight, bias, _, _) in zip(self._layers, views, strict=True):
             inputs.append((hidden, factor))
-            hidden, factor = torch.baddbmm(bias, hidden, weight, alpha=factor), 1.0
+            out = _room(hidden, layer.outputs)
+            hidden, factor = torch.baddbmm(bias, hidden, weight, alpha=factor, out=out), 1.0
             if layer.rectified:
                 hidden.relu_()
             if layer.coin is not None:
                 hidden.mul_(next(left))
                 factor = 1 / layer.coin.probability
         wanted = self._classes.index_select(0, y.reshape(-1)).view_as(hidden)
-        gradient = hidden.softmax(dim=2).sub_(wanted).div_(y.shape[1])
+        gradient = _aligned(hidden.softmax(dim=2).sub_(wanted).div_(y.shape[1]))
         for place in reversed(range(len(views))):
             weight, _, of_weight, of_bias = views[place]
             hidden, factor = inputs[place]
             torch.baddbmm(of_weight, hidden.transpose(1, 2), gradient, beta=0, alpha=factor, out=of_weight)
             torch.sum(gradient, dim=1, keepdim=True, out=of_bias)
             if place > 0:
-                gradient = torch.baddbmm(hidden, gradient, weight.transpose(1, 2), beta=0, alpha=factor)
+                out = _room(hidden, hidden.shape[2])
+                gradient = torch.baddbmm(hidden, gradient, weight.transpose(1, 2), beta=0, alpha=factor, out=out)
                 if self._layers[place - 1].rectified:
-                    gradient = torch.ops.aten.threshold_backward(gradient, hidden, 0)
+                    torch.ops.aten.threshold_backward.grad_input(gradient, hidden, 0, grad_input=gradient)
 
     def trained(self) -> Tensor:
         """See `Stack.trained`."""
@@ -138,3 +141,17 @@ class DenseStack:
                 stop = start + height * layer.outputs
                 yield stacked[:, start:stop].view(-1, height, layer.outputs)
                 start = stop
+
+
+def _room(like: Tensor, width: int) -> Tensor:
+    """Room for ``[k, b, width]`` numbers, with k and b of `like`, in which each copy's begin aligned."""
+    copies, batch, _ = like.shape
+    size = batch * width
+    return like.new_empty(copies, size + -size % ALIGNED)[:, :size].view(copies, batch, width)
+
+
+def _aligned(values: Tensor) -> Tensor:
+    """The same ``[k, b, n]`` with each copy's numbers aligned."""
+    if values[0].numel() % ALIGNED == 0:
+        return values
+    return _room(values, values.shape[2]).copy_(values)
