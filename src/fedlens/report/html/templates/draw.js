@@ -223,9 +223,22 @@ const start = () => {
   };
   addEventListener("beforeprint", () => onPaper(true), { signal });
   addEventListener("afterprint", () => onPaper(false), { signal });
+  // What is in sight first; the others one by one, so that a page that is followed answers meanwhile.
+  const inSight = (figure) => {
+    const { top, bottom } = figure.getBoundingClientRect();
+    return bottom > 0 && top < innerHeight;
+  };
+  const [first, later] = [true, false].map((now) => figures.filter((figure) => inSight(figure) === now));
+  const drawNext = () => {
+    if (signal.aborted) return;
+    if (later.length) draw(later.shift());
+    document.documentElement.dataset.drawn = String(!later.length);
+    if (later.length) setTimeout(drawNext);
+  };
   recolour();
-  drawAll();
-  document.documentElement.dataset.drawn = "true";
+  first.forEach(draw);
+  document.documentElement.dataset.drawn = "false";
+  setTimeout(drawNext);
 };
 start();
 document.addEventListener("renewed", start); // by another script, which has put other charts in place of these

@@ -12,6 +12,7 @@
     for (const input of document.querySelectorAll("main input")) {
       const state = states.get(keyOf(input));
       if (state === undefined || state === null) continue;
+      if (state === (input.type === "range" ? input.value : input.checked)) continue; // or else charts would be drawn again
       if (input.type === "range") input.value = state; else input.checked = state;
       input.dispatchEvent(new Event(input.type === "range" ? "input" : "change", { bubbles: true }));
     }
