@@ -79,7 +79,7 @@ def names_in(file: Path) -> set[str]:
 
 def test_the_records_are_small_and_the_same_each_time(reproduction: Path, tmp_path: Path) -> None:
     files = sorted((reproduction / "records").iterdir())
-    assert [file.name for file in files] == ["seed-0-target-0.tar.xz", "seed-1-target-0.tar.xz"]
+    assert [file.name for file in files] == ["quick-seed-0-target-0.tar.xz", "quick-seed-1-target-0.tar.xz"]
     before = [file.read_bytes() for file in files]
     again = without_cells(reproduction, tmp_path / "again")
     restore(again)
@@ -161,7 +161,7 @@ def flipped(content: bytes) -> bytes:
 )
 def test_a_damaged_archive_is_named(reproduction: Path, tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     again = without_cells(reproduction, tmp_path / "again")
-    file = again / "records" / "seed-1-target-0.tar.xz"
+    file = again / "records" / "quick-seed-1-target-0.tar.xz"
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(DamagedRunError, match=r"seed-1-target-0\.tar\.xz: damaged"):
         restore(again)
@@ -182,6 +182,14 @@ def test_the_command_goes_on_from_records(
     assert "all that can be run is done already" in out
 
 
+def test_records_of_another_scale_stay(reproduction: Path) -> None:
+    other = reproduction / "records" / "paper-seed-0-target-0.tar.xz"
+    other.write_bytes(b"of the paper's scale")
+    publish(reproduction, "quick")
+    assert other.read_bytes() == b"of the paper's scale"
+    assert len(list((reproduction / "records").iterdir())) == 3
+
+
 def test_records_of_no_runs(tmp_path: Path) -> None:
-    keep(tmp_path, [])
+    keep(tmp_path, "quick", [])
     assert restore(tmp_path) == 0

@@ -1,8 +1,8 @@
 """The runs of a reproduction without their weights: small enough to be kept beside its page, and handed on with it.
 
-``records/seed-S-target-T.tar.xz`` has, for each complete run of a seed and a target, the files that claims are judged
-by, and, where its updates are drawn, what the histograms are drawn from. Cells that are missing are laid out from it.
-So a directory with nothing but its records can be judged, and gone on with, by anyone.
+``records/quick-seed-S-target-T.tar.xz`` has, for each complete run of a seed and a target, the files that claims are
+judged by, and, where its updates are drawn, what the histograms are drawn from. Cells that are missing are laid out
+from it. So a directory with nothing but its records can be judged, and gone on with, by anyone.
 """
 
 import io
@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 
 from fedlens.errors import DamagedRunError
+from fedlens.presets import Scale
 from fedlens.reproduce.case import Case
 from fedlens.runs.files import write_atomically
 from fedlens.runs.folder import lay_out
@@ -22,11 +23,12 @@ KEPT = ("experiment.yaml", "environment.jsonl", "target.json", "rounds.jsonl", "
 DRAWN = "checks"
 
 
-def keep(folder: Path, runs: Iterable[Run], drawn: Collection[Path] = ()) -> None:
-    """Write the records of these complete runs into ``folder/records``; equal runs give equal bytes.
+def keep(folder: Path, scale: Scale, runs: Iterable[Run], drawn: Collection[Path] = ()) -> None:
+    """Write the records of all complete runs at a scale into ``folder/records``; equal runs give equal bytes.
 
     Args:
         folder: the reproduction's directory.
+        scale: of these runs; records of the other one stay as they are.
         runs: what is kept.
         drawn: the directories of those of them whose tables are kept too.
 
@@ -40,7 +42,7 @@ def keep(folder: Path, runs: Iterable[Run], drawn: Collection[Path] = ()) -> Non
         files = sorted(file for path in paths for file in _files(path, tables=path in drawn))
         content = _packed((f"{file.relative_to(folder / 'cells')}", file.read_bytes()) for file in files)
         (folder / FOLDER).mkdir(exist_ok=True)
-        write_atomically(folder / FOLDER / f"seed-{case.seed}-target-{case.draw}.tar.xz", content)
+        write_atomically(folder / FOLDER / f"{scale}-seed-{case.seed}-target-{case.draw}.tar.xz", content)
 
 
 def restore(folder: Path) -> int:

@@ -37,7 +37,7 @@ def publish(folder: Path, scale: Scale, data_dir: Path | None = None) -> tuple["
     if not evidence.every:
         raise ConfigError(f"{folder}: no run is complete there, so there is nothing to judge; leave out --no-run")
     SweepDirectory(folder).write_table(evidence.table)
-    keep(folder, evidence.every, drawn(evidence))
+    keep(folder, scale, evidence.every, drawn(evidence))
     judgements, spent = judge(evidence), account(evidence)
     text = json.dumps(as_json(judgements, evidence, spent), indent=1, ensure_ascii=False)
     write_atomically(folder / "claims.json", text.encode() + b"\n")
