@@ -75,8 +75,7 @@ def _of_draw(runs: Sequence[Run], file: Path, data_dir: Path | None) -> dict[str
     key, cells = _key(runs), [run.path.name for run in runs]
     if key not in known:
         measured = {question: [list(one) for one in values] for question, values in _measure(runs, data_dir).items()}
-        superseded = [old for old, entry in known.items() if set(entry["cells"]) <= set(cells)]
-        kept = {old: entry for old, entry in known.items() if old not in superseded}
+        kept = {old: entry for old, entry in known.items() if not set(entry["cells"]) <= set(cells)}
         known = {**kept, key: {"cells": cells, **measured}}
         write_atomically(file, json.dumps(known, indent=1).encode() + b"\n")
     return {question: [Measured(*one) for one in known[key][question]] for question in (OTHERS, TARGETS)}

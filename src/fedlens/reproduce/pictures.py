@@ -36,10 +36,11 @@ def draw_all(evidence: Evidence, folder: Path) -> dict[str, list[str]]:
             found.setdefault(name.partition("-")[0], []).append(str(file.relative_to(folder)))
     for panel in EXPLAINED:
         for run in list(evidence.runs.get(panel, {}).values())[:1]:
+            files = {which: folder / "figures" / f"fig6-{panel}-{which}.png" for which in SHOWN}
             for which, picture in _explained(run, evidence.data_dir):
-                save_figure(picture, folder / "figures" / f"fig6-{panel}-{which}.png")
-            there = [folder / "figures" / f"fig6-{panel}-{which}.png" for which in SHOWN]  # perhaps of an earlier call
-            found.setdefault("fig6", []).extend(str(file.relative_to(folder)) for file in there if file.exists())
+                save_figure(picture, files[which])
+            there = [file for file in files.values() if file.exists()]  # perhaps of an earlier call
+            found.setdefault("fig6", []).extend(str(file.relative_to(folder)) for file in there)
     for figure, names in together(evidence).items():
         file = save_figure(_compared(evidence, names), folder / "figures" / f"{figure}-intervals.png")
         found.setdefault(figure, []).append(str(file.relative_to(folder)))

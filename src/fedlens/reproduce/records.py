@@ -40,7 +40,7 @@ def keep(folder: Path, scale: Scale, runs: Iterable[Run], drawn: Collection[Path
         by_case.setdefault(Case(run.experiment.seed, run.experiment.target.draw), []).append(run.path)
     for case, paths in by_case.items():
         files = sorted(file for path in paths for file in _files(path, tables=path in drawn))
-        content = _packed((f"{file.relative_to(folder / 'cells')}", file.read_bytes()) for file in files)
+        content = _packed((file.relative_to(folder / "cells").as_posix(), file.read_bytes()) for file in files)
         (folder / FOLDER).mkdir(exist_ok=True)
         write_atomically(folder / FOLDER / f"{scale}-seed-{case.seed}-target-{case.draw}.tar.xz", content)
 
