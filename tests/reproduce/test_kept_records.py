@@ -182,6 +182,15 @@ def test_the_command_goes_on_from_records(
     assert "all that can be run is done already" in out
 
 
+@pytest.mark.parametrize("harm", [shutil.rmtree, lambda cell: (cell / "rounds.jsonl").write_text("{")])
+def test_the_records_of_a_run_that_is_damaged_stay(reproduction: Path, harm: Callable[[Path], object]) -> None:
+    before = {file.name: file.read_bytes() for file in (reproduction / "records").iterdir()}
+    with tarfile.open(reproduction / "records" / "quick-seed-1-target-0.tar.xz") as archive:
+        harm(reproduction / "cells" / Path(archive.getnames()[0]).parent)
+    publish(reproduction, "quick")
+    assert {file.name: file.read_bytes() for file in (reproduction / "records").iterdir()} == before
+
+
 def test_records_of_another_scale_stay(reproduction: Path) -> None:
     other = reproduction / "records" / "paper-seed-0-target-0.tar.xz"
     other.write_bytes(b"of the paper's scale")

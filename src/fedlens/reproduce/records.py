@@ -26,6 +26,8 @@ DRAWN = "checks"
 def keep(folder: Path, scale: Scale, runs: Iterable[Run], drawn: Collection[Path] = ()) -> None:
     """Write the records of all complete runs at a scale into ``folder/records``; equal runs give equal bytes.
 
+    What is there of a run that is not among them stays: its cell may be damaged or gone.
+
     Args:
         folder: the reproduction's directory.
         scale: of these runs; records of the other one stay as they are.
@@ -33,16 +35,21 @@ def keep(folder: Path, scale: Scale, runs: Iterable[Run], drawn: Collection[Path
         drawn: the directories of those of them whose tables are kept too.
 
     Raises:
+        DamagedRunError: records that are there cannot be read.
         RunError: they cannot be written.
     """
     by_case: dict[Case, list[Path]] = {}
     for run in runs:
         by_case.setdefault(Case(run.experiment.seed, run.experiment.target.draw), []).append(run.path)
     for case, paths in by_case.items():
-        files = sorted(file for path in paths for file in _files(path, tables=path in drawn))
-        content = _packed((file.relative_to(folder / "cells").as_posix(), file.read_bytes()) for file in files)
         (folder / FOLDER).mkdir(exist_ok=True)
-        write_atomically(folder / FOLDER / f"{scale}-seed-{case.seed}-target-{case.draw}.tar.xz", content)
+        archive = folder / FOLDER / f"{scale}-seed-{case.seed}-target-{case.draw}.tar.xz"
+        before = _unpacked(archive) if archive.exists() else ()
+        cells = {path.name for path in paths}
+        files = {name: content for name, content in before if name.partition("/")[0] not in cells}
+        for path in paths:
+            files |= {f"{path.name}/{name}": content for name, content in _files(path, tables=path in drawn)}
+        write_atomically(archive, _packed(sorted(files.items())))
 
 
 def restore(folder: Path) -> int:
@@ -63,10 +70,11 @@ def restore(folder: Path) -> int:
     return len(found)
 
 
-def _files(path: Path, *, tables: bool) -> Iterable[Path]:
-    yield from (file for name in KEPT if (file := path / name).exists())
+def _files(path: Path, *, tables: bool) -> Iterable[tuple[str, bytes]]:
+    found = [file for name in KEPT if (file := path / name).exists()]
     if tables:
-        yield from (path / DRAWN).glob("*.safetensors")
+        found += (path / DRAWN).glob("*.safetensors")
+    return ((file.relative_to(path).as_posix(), file.read_bytes()) for file in found)
 
 
 def _packed(files: Iterable[tuple[str, bytes]]) -> bytes:
