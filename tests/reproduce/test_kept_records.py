@@ -90,6 +90,18 @@ def test_the_records_are_small_and_the_same_each_time(reproduction: Path, tmp_pa
     assert second == set(KEPT)  # histograms are drawn of the first seed's updates only
 
 
+def test_what_is_drawn_beside_a_run_that_is_still_to_be_made_is_kept(
+    reproduction: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = names_in(reproduction / "records" / "quick-seed-0-target-0.tar.xz")
+    beside = Drawing(kind="evolution", of=("fig9-explicit", "data-poisoning"))
+    monkeypatch.setattr(pictures, "drawings", lambda: {"fig9-evolution": beside})
+    (reproduction / "records" / "quick-seed-0-target-0.tar.xz").unlink()
+    publish(reproduction, "quick")
+    assert names_in(reproduction / "records" / "quick-seed-0-target-0.tar.xz") == kept
+    assert "evolution" not in (reproduction / "README.md").read_text()
+
+
 def test_a_reproduction_goes_on_from_its_records(reproduction: Path, tmp_path: Path) -> None:
     again = without_cells(reproduction, tmp_path / "again")
     restore(again)

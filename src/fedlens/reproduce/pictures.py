@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedlens.errors import RunError
-from fedlens.reproduce.claims import Drawing, drawings
+from fedlens.reproduce.claims import drawings
 from fedlens.reproduce.evidence import Evidence
 from fedlens.runs.load import Run
 
@@ -31,7 +31,7 @@ def draw_all(evidence: Evidence, folder: Path) -> dict[str, list[str]]:
 
     found: dict[str, list[str]] = {}
     for name, drawing in drawings().items():
-        if runs := _first(drawing, evidence):
+        if runs := _first(drawing.of, evidence, tables=drawing.kind in OF_TABLES):
             file = save_figure(draw(drawing.kind, runs), folder / "figures" / f"{name}.png")
             found.setdefault(name.partition("-")[0], []).append(str(file.relative_to(folder)))
     for panel in EXPLAINED:
@@ -64,16 +64,19 @@ def _explained(run: Run, data_dir: Path | None) -> "Iterator[tuple[str, Figure]]
 
 
 def drawn(evidence: Evidence) -> set[Path]:
-    """The directories of the runs that histograms are drawn of."""
-    return {
-        run.path for drawing in drawings().values() if drawing.kind in OF_TABLES for run in _first(drawing, evidence)
-    }
+    """The directories of the runs that histograms are drawn of, or would be if others were there to stand beside."""
+    found: set[Path] = set()
+    for drawing in drawings().values():
+        if drawing.kind in OF_TABLES:
+            alone = (run for name in drawing.of for run in _first((name,), evidence, tables=True))
+            found |= {run.path for run in _first(drawing.of, evidence, tables=True) or alone}
+    return found
 
 
-def _first(drawing: Drawing, evidence: Evidence) -> list[Run]:
-    """The runs of the first case that the picture can be drawn of; none if there is no such case."""
-    for _, runs in evidence.of(drawing.of):
-        if drawing.kind not in OF_TABLES or all(run.tables(1) for run in runs):
+def _first(panels: tuple[str, ...], evidence: Evidence, *, tables: bool) -> list[Run]:
+    """The runs of the first case of which there is one of each panel, with `tables`; none if there is no such case."""
+    for _, runs in evidence.of(panels):
+        if not tables or all(run.tables(1) for run in runs):
             return runs
     return []
 
