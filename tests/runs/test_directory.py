@@ -15,6 +15,7 @@ import fedlens
 from fedlens.errors import DamagedRunError, FedlensError, RunError
 from fedlens.experiment import Experiment
 from fedlens.loading import load_experiment
+from fedlens.runs.directory import RunDirectory
 
 SAME = ("rounds.jsonl", "final.safetensors", "best.safetensors", "checkpoint.safetensors", "target.json")
 
@@ -288,6 +289,17 @@ def test_resuming_a_finished_run_changes_nothing(tmp_path: Path) -> None:
     assert len(run(small(rounds=2), tmp_path / "run", resume=True).records) == 2
     assert (tmp_path / "run/rounds.jsonl").read_bytes() == before
     assert lines(tmp_path / "run/environment.jsonl") == 1
+
+
+def test_a_run_without_its_weights_is_not_complete_while_it_is_made_again(tmp_path: Path) -> None:
+    run(small(rounds=2), tmp_path / "whole")
+    run(small(rounds=2), tmp_path / "run")
+    for file in (tmp_path / "run").glob("*.safetensors"):
+        file.unlink()
+    RunDirectory(tmp_path / "run").resume()
+    assert not (tmp_path / "run" / "summary.json").exists()
+    run(small(rounds=2), tmp_path / "run", resume=True)
+    same_bytes(tmp_path / "whole", tmp_path / "run")
 
 
 def test_a_stopped_run_does_not_play_on_when_resumed(tmp_path: Path) -> None:

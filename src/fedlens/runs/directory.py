@@ -135,6 +135,8 @@ class RunDirectory:
         checkpoint = self.path / "checkpoint.safetensors"
         state = FederationState.load(str(checkpoint)) if checkpoint.exists() else None
         rounds = state.round if state is not None else 0
+        if state is None:
+            (self.path / "summary.json").unlink(missing_ok=True)  # of a run without its weights, which is made again
         for name, lines in (("rounds.jsonl", rounds), ("timings.jsonl", rounds), ("environment.jsonl", None)):
             self._cut(self.path / name, lines)
         records = read_lines(self.path / "rounds.jsonl")
