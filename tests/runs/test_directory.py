@@ -67,7 +67,11 @@ def test_load_run_gives_tidy_tables_and_weights(tmp_path: Path) -> None:
     assert found.summary is not None
     assert found.summary["accuracy"] == found.rounds["accuracy"].iloc[-1]
     absent = found.rounds[~found.rounds["attacker"]]
+    assert len(absent)
     assert absent["malicious_accuracy"].isna().all()
+    assert absent["malicious_share"].isna().all()
+    shares = found.rounds["malicious_share"][found.rounds["attacker"]]
+    assert shares.tolist() == pytest.approx([1 / found.experiment.cohort_size] * len(shares), rel=0.01)
     assert not absent["acted"].any()
 
 

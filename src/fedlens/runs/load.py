@@ -12,7 +12,7 @@ from fedlens.experiment import Experiment
 from fedlens.loading import load_experiment
 from fedlens.runs.flags import flags
 from fedlens.runs.reading import load_tables, read_json, read_lines
-from fedlens.runs.records import guilt, mean
+from fedlens.runs.records import Record, guilt, malicious_share, mean
 from fedlens.runs.weights import Which, weights_of
 
 if TYPE_CHECKING:
@@ -44,10 +44,14 @@ class Run:
 
     @cached_property
     def rounds(self) -> "pd.DataFrame":
-        """A row a round; confidences are means over the r samples, ``control_`` columns are the benign twin's."""
+        """A row a round; confidences are means over the r samples, ``control_`` columns are the benign twin's.
+
+        ``malicious_share`` is the weight that the rule gave the malicious client's update, missing where it was not
+        chosen for the round or the rule cannot tell.
+        """
         import pandas as pd
 
-        return pd.DataFrame([_row(record) for record in self.records])
+        return pd.DataFrame([_row(self.experiment, record) for record in self.records])
 
     @cached_property
     def targets(self) -> "pd.DataFrame":
@@ -140,16 +144,17 @@ def load_run(path: str | Path) -> Run:
     return Run(path, experiment, records, read_json(path / "target.json"), summary)
 
 
-def _row(record: dict[str, Any]) -> dict[str, Any]:
+def _row(experiment: Experiment, record: Record) -> dict[str, Any]:
     malicious, attack = record["malicious"] or {}, record["attack"] or {}
     row = {"round": record["round"], "attacker": record["attacker"], "acted": attack.get("acted", False)}
     row |= _columns(record)
     row |= {f"malicious_{name}": malicious.get(name) for name in ("accuracy", "loss")}
+    row["malicious_share"] = malicious_share(experiment, record) if record["attacker"] else None
     row |= {f"control_{name}": value for name, value in _columns(record["control"] or {}).items()}
     return row | {f"attack_{name}": value for name, value in attack.items() if name != "acted"}
 
 
-def _columns(part: dict[str, Any]) -> dict[str, Any]:
+def _columns(part: Record) -> dict[str, Any]:
     """The columns that a round and its control have in common."""
     quality, target = part.get("quality") or {}, part.get("target") or {}
     columns = {name: quality.get(name) for name in ("accuracy", "loss")}
