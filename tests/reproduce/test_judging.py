@@ -11,6 +11,7 @@ from fedlens.reproduce.case import Case
 from fedlens.reproduce.claims import Claim
 from fedlens.reproduce.evidence import Evidence
 from fedlens.reproduce.judging import Judgement, judge
+from fedlens.reproduce.rows import red_flags, within
 from fedlens.runs.load import Run
 
 
@@ -63,6 +64,29 @@ def test_two_panels_are_compared_within_a_case(monkeypatch: pytest.MonkeyPatch) 
     (finding,) = judged(monkeypatch, found, {"of": ["a", "b"], "above": 0}).findings
     assert finding.values == {Case(0, 0): pytest.approx(0.1), Case(1, 0): pytest.approx(0.7)}
     assert not finding.controls
+
+
+def test_runs_with_different_targets_are_no_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = evidence(a={(0, 0): 0.5, (1, 0): 0.9}, b={(0, 0): 0.4, (1, 0): 0.2})
+    found.runs["b"][Case(1, 0)].target["index"] = [8]
+    (finding,) = judged(monkeypatch, found, {"of": ["a", "b"], "above": 0}).findings
+    assert list(finding.values) == [Case(0, 0)]
+
+
+def test_a_claims_cases_are_those_of_the_deciding_number_with_the_fewest(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = evidence(a=CASES, b={(0, 0): 0.4}, c={(1, 0): 0.4, (2, 0): 0.4})
+    decides, few, fewer = {"above": 0}, {"of": ["c"], "above": 0}, {"of": ["b"]}
+    assert judged(monkeypatch, found, decides, few, fewer).cases == {Case(1, 0), Case(2, 0)}
+    assert judged(monkeypatch, found, {}, fewer).cases == {Case(0, 0)}
+    assert red_flags([judged(monkeypatch, found, decides, fewer | {"above": 0})])[0].startswith("one seed: C1;")
+    assert not red_flags([judged(monkeypatch, evidence(a=CASES), decides)])
+
+
+def test_how_many_numbers_are_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    found, unrun = evidence(a=CASES), {"of": ["b"], "above": 0}
+    assert within(judged(monkeypatch, found, {"above": 0}, {"above": 1}, {})) == "1 of 2"
+    assert within(judged(monkeypatch, found, {"above": 0}, unrun)) == "1 of 1, 1 not tested"
+    assert within(judged(monkeypatch, found, {})) == "–"
 
 
 def test_nothing_was_run(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,8 @@ def test_which_panels() -> None:
     assert panels() == [name for name, preset in real_presets().items() if preset.full]
     assert panels(["fig8"]) == ["fig8-explicit", "fig8-alternating"]
     assert panels(["fig4-alternating", "C11"]) == ["fig4-alternating", "fig8-explicit", "fig8-alternating"]
+    assert panels(["fig5"]) == panels(["C9"])
+    assert {"fig1-explicit", "fig4-alternating"} <= set(panels(["C9"]))
     assert panels(["C16"]) == ["fig1-simultaneous", "fig7-simultaneous"]
     with pytest.raises(ConfigError, match=r"no figure, panel or claim 'fig77'; did you mean fig7\?"):
         panels(["fig77"])

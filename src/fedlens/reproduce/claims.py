@@ -86,7 +86,7 @@ class Claim(Config):
         figure: where the paper makes it.
         claim: what it says.
         parts: the numbers by which it is judged.
-        remark: why it cannot be judged.
+        remark: what its numbers mean or leave out, or why there are none.
     """
 
     figure: int | str

@@ -42,10 +42,16 @@ class Evidence:
     data_dir: Path | None = None
 
     def of(self, names: tuple[str, ...]) -> Iterator[tuple[Case, list[Run]]]:
-        """The cases of which there is a run of each of these panels, with the runs."""
+        """The cases of which there is a run of each of these panels, with the runs.
+
+        Runs of unequal length may have drawn different targets, since the twin's last model has a say in it; such runs
+        are no pair.
+        """
         found = [self.runs.get(name, {}) for name in names]
         for case in sorted(set.intersection(*map(set, found))):
-            yield case, [runs[case] for runs in found]
+            runs = [each[case] for each in found]
+            if all(run.target["index"] == runs[0].target["index"] for run in runs):
+                yield case, runs
 
     @cached_property
     def table(self) -> "pd.DataFrame":

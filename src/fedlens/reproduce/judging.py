@@ -78,20 +78,25 @@ class Judgement:
     flags: list[str]
 
     @property
+    def deciding(self) -> list[Finding]:
+        """What the verdict depends on."""
+        return [finding for finding in self.findings if finding.part.decides]
+
+    @property
     def cases(self) -> set[Case]:
-        """The seeds and targets that it was tested with."""
-        return {case for finding in self.findings for case in finding.values}
+        """The seeds and targets of the number that was tested with the fewest, among those that decide if any do."""
+        tested = [set(finding.values) for finding in self.deciding or self.findings if finding.values]
+        return min(tested, key=lambda cases: (len({case.seed for case in cases}), len(cases)), default=set())
 
     @property
     def verdict(self) -> Verdict:
         """Whether the claim holds; ``–`` where the paper's page sets no bound."""
-        deciding = [finding for finding in self.findings if finding.part.decides]
-        tested = [finding.holds for finding in deciding if finding.holds is not None]
-        if not deciding and self.cases:
+        tested = [finding.holds for finding in self.deciding if finding.holds is not None]
+        if not self.deciding and self.cases:
             return "–"
         if not tested:
             return "not tested at this scale"
-        if all(tested) and len(tested) == len(deciding):
+        if all(tested) and len(tested) == len(self.deciding):
             return "holds"
         return "holds in part" if any(tested) else "does not hold"
 

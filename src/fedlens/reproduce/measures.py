@@ -12,7 +12,7 @@ from typing import NamedTuple
 from fedlens.runs.load import Run
 from fedlens.runs.records import Record, confidence, guilty_client, malicious_share
 
-TRAINING_SAMPLES = {"fashion-mnist": 60_000, "adult": 30_162}
+TRAINING_SAMPLES = {"fashion-mnist": 60_000, "adult": 30_160}
 """In the whole training set, of which each client has an equal share."""
 
 
@@ -134,7 +134,8 @@ def late_spread_ratio(run: Run) -> Measured | None:
 def wasserstein(run: Run) -> Measured | None:
     """Wasserstein-1 distance of the update's histogram from the mean of the others', mean over rounds.
 
-    It is in units of the entries; the control is a benign client's.
+    It is in units of the entries, of which those beyond the histogram's ends are counted there; the control is a benign
+    client's.
     """
     pairs = list(_statistic(run, "wasserstein"))
     return Measured(mean(ours for ours, _ in pairs), mean(benign for _, benign in pairs)) if pairs else None

@@ -5,7 +5,7 @@ from typing import Any
 
 from fedlens.reproduce.evidence import Evidence
 from fedlens.reproduce.judging import Judgement
-from fedlens.reproduce.rows import COLUMNS, red_flags, row, spread
+from fedlens.reproduce.rows import COLUMNS, red_flags, row, spread, within
 
 PICTURES = {"C14": "fig6", "C15": "median", "C17": "appendix"}
 """The pictures of claims that are not about a numbered figure."""
@@ -26,8 +26,11 @@ def page(
     yield ""
     yield (
         "Made by `fedlens reproduce`. Every number is a median over seeds and targets, with its 95 % interval by the "
-        "hierarchical bootstrap; thresholds were fixed before anything was run. *Within*: in how many cases the number "
-        "by itself is within the bound. *Control*: the same of the benign twin."
+        "hierarchical bootstrap; thresholds were fixed in advance. *Within*: in how many cases the number by itself is "
+        "within the bound. *Control*: the same of the benign twin or, where a client's update, steps or chance of "
+        "being chosen are meant, of a benign client. *Seeds × targets*, for a claim, are those of the number that has "
+        "the fewest. Targets are drawn among the samples that the benign twin gets right with a confidence of 0.5 or "
+        "more: harder ones than the paper's, which are drawn among all."
     )
     yield ""
     yield f"{spent['runs']} runs, {spent['rounds']} rounds, which took {spent['hours']:.1f} hours if added up."
@@ -37,13 +40,14 @@ def page(
         yield f"**Red flag:** {flag}."
         yield ""
     yield from _markdown(
-        ["claim", "figure", "what the paper says", "verdict", "seeds × targets"],
+        ["claim", "figure", "what the paper says", "verdict", "within bounds", "seeds × targets"],
         [
             [
                 f"[{judgement.number}](#{judgement.number.lower()})",
                 str(judgement.claim.figure),
                 judgement.claim.claim,
                 f"**{judgement.verdict}**",
+                within(judgement),
                 spread(judgement.cases),
             ]
             for judgement in judgements

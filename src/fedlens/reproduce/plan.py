@@ -25,7 +25,7 @@ def panels(wanted: Sequence[str] = ()) -> list[str]:
         needed.setdefault(name.partition("-")[0], set()).add(name)
     for number, claim in claims().items():
         for figure in re.findall(r"\d+", str(claim.figure)):
-            needed.setdefault(f"fig{figure}", needed[number])
+            needed.setdefault(f"fig{figure}", set()).update(needed[number])
     found = set() if wanted else set(every)
     for word in wanted:
         if word not in needed:

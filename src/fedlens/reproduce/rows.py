@@ -49,6 +49,15 @@ def row(finding: Finding) -> list[str]:
     ]
 
 
+def within(judgement: Judgement) -> str:
+    """How many of a claim's numbers are within their bounds: ``2 of 3``; and how many were not tested."""
+    tested = [finding.holds for finding in judgement.deciding if finding.holds is not None]
+    if not judgement.deciding:
+        return "–"
+    untested = len(judgement.deciding) - len(tested)
+    return f"{sum(tested)} of {len(tested)}" + (f", {untested} not tested" if untested else "")
+
+
 def ours(finding: Finding) -> str:
     """The median with its interval."""
     interval = finding.interval
