@@ -107,6 +107,18 @@ def test_progress_result_and_that_all_is_done(capsys: pytest.CaptureFixture[str]
     assert "did you mean explicit-boosting?" in out
     assert "1 of 2 cells failed" in err
     assert len(json.loads(Path("sweeps/tiny/failures.json").read_text())) == 1
+    code, out, _ = called(capsys, "compare", "sweeps/tiny", "--by", "seed")
+    assert code == 0
+    assert "1 of its runs failed and are left out" in " ".join(out.split())
+
+
+def test_where_every_cell_failed_there_is_no_table_to_look_at(capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = ("-o", "rounds=1", "-o", "options.target.source=1", "-o", "options.target.target=1")
+    code, out, err = called(capsys, "sweep", "grid.yaml", *wrong, "--jobs", "1")
+    assert code == 2
+    assert "4 of 4 cells failed" in err
+    assert "rounds.parquet" not in out
+    assert "Next" not in out
 
 
 @pytest.mark.parametrize(
@@ -120,6 +132,9 @@ def test_progress_result_and_that_all_is_done(capsys: pytest.CaptureFixture[str]
         (["grid.yaml", "--address", "auto"], "for --on ray"),
         (["grid.yaml", "--out", "small.yaml"], "choose another --out"),
         (["grid.yaml", "--out", "."], "something else is there"),
+        (["grid.yaml", "--device", "foo"], "--device foo: not usable here"),
+        (["grid.yaml", "-o", "experiment=nowhere.yaml"], "grid.yaml: "),
+        (["a:x:b.yaml"], "a:x:b.yaml: a grid cannot be read there"),
     ],
 )
 def test_a_mistake_is_answered_in_a_line(capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:

@@ -6,6 +6,7 @@ import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from calling import called
 from tinypanels import run, use_tiny
@@ -18,6 +19,7 @@ from fedlens.reproduce.plan import panels
 from fedlens.reproduce.records import KEPT, keep, restore
 from fedlens.reproduce.reproduction import publish
 from fedlens.runs.load import load_run
+from fedlens.sweeps.local import Local
 
 COMMITTED = ("sweep.yaml", "records", "explanations.json")
 
@@ -214,3 +216,46 @@ def test_records_of_another_scale_stay(reproduction: Path) -> None:
 def test_records_of_no_runs(tmp_path: Path) -> None:
     keep(tmp_path, "quick", [])
     assert restore(tmp_path) == 0
+
+
+def test_an_interrupted_call_keeps_what_is_there_in_the_table(
+    reproduction: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = pd.read_parquet(reproduction / "rounds.parquet")
+    assert len(before)
+    monkeypatch.setattr(Local, "play", interrupted)
+    code, _, err = called(capsys, "reproduce", "fig7-alternating", "--first-seed", 9, "--out", reproduction)
+    assert code == 130
+    assert "the same command goes on" in err
+    pd.testing.assert_frame_equal(pd.read_parquet(reproduction / "rounds.parquet"), before)
+
+
+def test_an_ordinary_sweep_is_no_place_for_a_reproduction(
+    tiny_panels: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "sweep.yaml").write_text("{name: mine, experiment: quickstart}")
+    code, _, err = called(capsys, "reproduce", "fig7-alternating", "--out", tmp_path)
+    assert code == 2
+    assert "a sweep of other experiments is there already" in err
+    assert "quickstart" in (tmp_path / "sweep.yaml").read_text()
+
+
+def test_records_without_the_sweeps_file_are_left_alone(
+    reproduction: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(reproduction / "records", tmp_path / "bare/records")
+    code, _, err = called(capsys, "reproduce", "fig7-alternating", "--out", tmp_path / "bare")
+    assert code == 2
+    assert "sweep.yaml is missing" in err
+    assert [entry.name for entry in (tmp_path / "bare").iterdir()] == ["records"]
+
+
+def test_what_is_remembered_of_explanations_is_not_taken_for_nothing_when_it_is_damaged(reproduction: Path) -> None:
+    page = (reproduction / "README.md").read_text()
+    (reproduction / "explanations.json").write_text("{")
+    with pytest.raises(DamagedRunError, match=r"explanations\.json: .*; put it back"):
+        publish(reproduction, "quick")
+    assert (reproduction / "README.md").read_text() == page

@@ -65,7 +65,7 @@ def test_from_runs_to_the_page(tiny_panels: None, tmp_path: Path) -> None:
     assert len(evidence.every) == 5
     assert gather(tmp_path, "paper").every == []
 
-    table, page = publish(tmp_path, "quick")
+    table, page, _ = publish(tmp_path, "quick")
     written = json.loads((tmp_path / "claims.json").read_text())
     assert (written["runs"], written["rounds"]) == (5, 10)
     ten = next(claim for claim in written["claims"] if claim["claim"] == "C10")
@@ -90,7 +90,7 @@ def test_from_runs_to_the_page(tiny_panels: None, tmp_path: Path) -> None:
 
 def test_red_flags(tiny_panels: None, tmp_path: Path) -> None:
     run(tmp_path, ["fig7-explicit"], 1, 1)
-    _, page = publish(tmp_path, "quick")
+    _, page, _ = publish(tmp_path, "quick")
     assert "**Red flag:** one seed: C1, C10; more with --seeds." in page.read_text()
     assert "**Red flag:** one target a seed: C1, C10; more with --targets." in page.read_text()
 
@@ -102,8 +102,9 @@ def test_a_damaged_run_is_left_out_and_said_to_be(tiny_panels: None, tmp_path: P
     evidence = gather(tmp_path, "quick")
     assert len(evidence.every) == 1
     assert str(broken) in evidence.unreadable[0]
-    _, page = publish(tmp_path, "quick")
+    _, page, left_out = publish(tmp_path, "quick")
     assert f"Left out: {broken}" in page.read_text()
+    assert f"remove {broken}, and the same command makes it anew" in left_out[0]
 
 
 def test_nothing_to_judge(tmp_path: Path) -> None:

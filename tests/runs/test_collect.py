@@ -102,8 +102,46 @@ def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"nowhere: neither a run nor a sweep is there"):
         collect([tmp_path / "nowhere"])
     (tmp_path / "sweep.yaml").touch()
-    with pytest.raises(RunError, match=r"this sweep has no rounds.parquet yet"):
+    with pytest.raises(RunError, match=r"this sweep has no rounds.parquet yet; the same sweep goes on"):
         collect([tmp_path])
+
+
+def test_what_is_missing_from_a_sweep_is_told(tmp_path: Path, runs: list[Path]) -> None:
+    path = sweep(tmp_path / "sweep", {"aggregation": ["mean", "median"]})
+    assert collect([path]).remarks == ()
+    for cell in ("failed", "begun", "complete"):
+        (path / "cells" / cell).mkdir(parents=True)
+        (path / "cells" / cell / "experiment.yaml").write_text((runs[0] / "experiment.yaml").read_text())
+    (path / "cells/complete/summary.json").write_text("{}")
+    (path / "failures.json").write_text('[{"cell": "failed", "values": {}, "reason": "it"}]')
+    assert collect([path]).remarks == (
+        f"{path}: 1 of its runs failed and are left out; failures.json has the reasons",
+        f"{path}: 1 of its runs are not complete and are left out; the same sweep goes on",
+    )
+    (path / "failures.json").write_text("[")
+    with pytest.raises(DamagedRunError, match=r"failures\.json: cannot be read .*; the same sweep makes it anew"):
+        collect([path])
+
+
+def test_different_targets_of_a_seed_and_draw_are_told(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "sweep", {"aggregation": ["mean", "median"]})
+    table = pd.read_parquet(path / "rounds.parquet")
+    table.loc[table["aggregation"] == "median", "target_index"] = "7"
+    table.to_parquet(path / "rounds.parquet")
+    assert "have different targets" in collect([path]).remarks[0]
+
+
+def test_an_option_of_any_cell_is_known(tmp_path: Path, runs: list[Path]) -> None:
+    path = sweep(tmp_path / "sweep", {"attack.boost": [2, 5]}, seeds=1, targets=1)
+    plain = fedlens.load_run(runs[0]).experiment.model_copy(update={"attack": None})
+    cells = list(dict.fromkeys(pd.read_parquet(path / "rounds.parquet")["cell"]))
+    for cell, text in zip(
+        cells, (yaml.safe_dump(plain.describe()), (runs[0] / "experiment.yaml").read_text()), strict=True
+    ):
+        (path / "cells" / cell).mkdir(parents=True)
+        (path / "cells" / cell / "experiment.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"attack\.bost: no run has this option; did you mean attack\.boost\?"):
+        collect([path], {"attack.bost"})
 
 
 def test_damaged_tables(tmp_path: Path) -> None:

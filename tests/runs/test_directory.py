@@ -396,3 +396,11 @@ def test_default_directories_count_up(tmp_path: Path, monkeypatch: pytest.Monkey
     assert resumed.path in (Path("runs/small"), Path("runs/small-2"))
     with pytest.raises(RunError, match="no run of this experiment"):
         fedlens.run(small(rounds=2), resume=True)
+
+
+@pytest.mark.parametrize("name", ["rounds.jsonl", "target.json"])
+def test_a_complete_run_that_lacks_a_file_is_damaged(tmp_path: Path, name: str) -> None:
+    run(small(rounds=1), tmp_path / "run")
+    (tmp_path / "run" / name).unlink()
+    with pytest.raises(DamagedRunError, match=f"{name}: is missing, though the run was complete"):
+        fedlens.load_run(tmp_path / "run")

@@ -94,11 +94,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "a scalar, zipped": ({"zipped": [{"seed": 3}]}, r"seed: expected a list of values"),
     "a mapping": ({"product": {"attack": {"boost": [1]}}}, r"attack\.boost: \[\.\.\.\]"),
     "no values": ({"product": {"seed": []}}, "seed: has no values"),
-    "nothing": ({"product": None}, "product: .*dictionary"),
+    "nothing": ({"product": None}, "product: is empty"),
     "a list": ({"product": [1]}, "product: .*dictionary"),
     "unequal lengths": ({"zipped": {**SEEDS, "rounds": [1]}}, "seed has 2, rounds has 1"),
     "an empty group": ({"zipped": [{}]}, "no options"),
-    "twice": ({"product": SEEDS, "options": {"seed": 2}}, "seed: given more than once"),
+    "twice": ({"product": SEEDS, "options": {"seed": 2}}, r"seed: given more than once.*product\.seed=\["),
     "twice, varying": ({"product": SEEDS, "zipped": SEEDS}, "seed: given more than once"),
     "twice, within a part": (
         {"product": {"attack": [{"name": "explicit-boosting", "boost": 3}]}, "options": {"attack.boost": 2}},
@@ -140,7 +140,7 @@ def test_a_grid_in_a_file_is_named_after_it_and_can_be_changed(tmp_path: Path) -
     [
         (b"rounds: 3\ndata: digits\n", r"this is an experiment .*fedlens run"),
         (b"- seed\n", "expected a grid"),
-        (b"", "expected a grid"),
+        (b"", "found an empty file"),
         (b"product: [\n", "line 2"),
         (b"experiment: quickstart\nproduct: {seed: 1}\n", r"grid\.yaml: product: seed: expected a list"),
         (b"\xff\xfe\x00", "cannot be read"),

@@ -2,11 +2,14 @@
 
 import signal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from fedlens.cli.shared import Address, DataDir, Jobs, MixedCpus, On, err, out
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def reproduce(  # noqa: PLR0917 - typer passes them by name
@@ -32,18 +35,25 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
 ) -> None:
     """Run what is needed for the paper's claims, judge each, and draw the paper's figures."""
     from fedlens.report.sweep_progress import SweepTerminal, duration
+    from fedlens.reproduce.evidence import gather
     from fedlens.reproduce.plan import cost, panels, plan
     from fedlens.reproduce.records import restore
-    from fedlens.reproduce.reproduction import publish
+    from fedlens.reproduce.reproduction import begun_here, publish
     from fedlens.sweeps.grid import Grid
     from fedlens.sweeps.means import SweepMeans
-    from fedlens.sweeps.playing import play
+    from fedlens.sweeps.playing import Sweep, play
 
     names = panels(wanted or [])
     chosen = range(first_seed, first_seed + seeds), range(first_target, first_target + targets)
     cells = plan(names, scale, *chosen)
     grid = Grid(name="reproduction", about=f"{scale} scale: {', '.join(names)}", experiment={})
     failures = []
+
+    def tabulate(_: Sweep) -> "pd.DataFrame":
+        return gather(out_dir, scale, data_dir).table  # of earlier calls, too
+
+    if not no_run:
+        begun_here(out_dir)
     if restored := restore(out_dir):
         out.print(f"{restored} runs laid out from {out_dir / 'records'}, without their weights", markup=False)
     if not no_run:
@@ -51,14 +61,17 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         means = SweepMeans(jobs, data_dir=data_dir, on=on, address=address, mixed_cpus=mixed_cpus)
         try:
-            failures = play(grid, cells, out_dir, means=means, observer=SweepTerminal(out, grid.name)).failures
+            terminal = SweepTerminal(out, grid.name)
+            failures = play(grid, cells, out_dir, means=means, observer=terminal, tabulate=tabulate).failures
         except KeyboardInterrupt:
             err.print("Interrupted; the same command goes on from here, and --no-run judges what is there.")
             raise SystemExit(130) from None
     with out.status("judging"):
-        table, page = publish(out_dir, scale, data_dir)
-    out.print(table)
-    out.print(f"The page: {page}", markup=False, soft_wrap=True)
+        published = publish(out_dir, scale, data_dir)
+    out.print(published.table)
+    for trouble in published.left_out:
+        err.print(f"Left out: {trouble}", markup=False, soft_wrap=True)
+    out.print(f"The page: {published.page}", markup=False, soft_wrap=True)
     if failures:
         err.print(f"{len(failures)} runs failed; the same command tries them again.")
         raise SystemExit(1)

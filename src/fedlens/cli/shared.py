@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from fedlens.explanations.maps import Progress
     from fedlens.runs.load import Run
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 SOURCE = typer.Argument(help="A preset (see `fedlens list`), a YAML file, or a run's directory.")
 Options = Annotated[

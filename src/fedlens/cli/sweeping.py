@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fedlens.cli.shared import Address, DataDir, Device, EngineOption, Jobs, MixedCpus, On, Options, err, out
-from fedlens.errors import FedlensError
+from fedlens.errors import ConfigError, FedlensError
 
 
 def sweep(  # noqa: PLR0917 - typer passes them by name
@@ -31,20 +31,26 @@ def sweep(  # noqa: PLR0917 - typer passes them by name
     from fedlens.sweeps.playing import play
 
     described = load_grid(grid, option)
+    try:
+        cells = described.cells()
+    except ConfigError as error:
+        raise ConfigError(f"{grid}: {error}") from None
     path = out_dir or Path("sweeps") / described.name
     means = SweepMeans(jobs, engine, device=device, data_dir=data_dir, on=on, address=address, mixed_cpus=mixed_cpus)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        result = play(described, described.cells(), path, means=means, observer=SweepTerminal(out, described.name))
+        result = play(described, cells, path, means=means, observer=SweepTerminal(out, described.name))
     except KeyboardInterrupt:
         what = "all rounds so far" if on == "local" else "the cells that were done"
         kept = f"{what} are kept in {path}; the same command goes on from there"
         err.print(f"Interrupted; {kept}", markup=False, soft_wrap=True)
         raise SystemExit(130) from None
-    table = result.place.path / "rounds.parquet"
-    out.print(f"Every round of every cell: {table}", markup=False, soft_wrap=True)
+    if len(result.failures) < len(result.cells):
+        table = result.place.path / "rounds.parquet"
+        out.print(f"Every round of every complete cell: {table}", markup=False, soft_wrap=True)
     varying = dict.fromkeys(name for cell in result.cells for name in cell.values)
-    if by := next((name for name in varying if name not in {"seed", "target.draw"}), None):
+    by = next((name for name in varying if name not in {"seed", "target.draw"}), None)
+    if by and len(result.failures) < len(result.cells):
         out.print(f"\nNext:\n  fedlens compare {path} --by {by}", markup=False, soft_wrap=True)
     if result.failures:
         raise FedlensError(

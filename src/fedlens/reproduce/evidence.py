@@ -31,7 +31,7 @@ class Evidence:
         folder: the reproduction's directory.
         scale: whose model, E and T they have.
         runs: by panel and case.
-        unreadable: runs that are damaged, and why.
+        unreadable: runs that are damaged, why, and what to do.
         data_dir: where the user keeps data files.
     """
 
@@ -81,7 +81,7 @@ def gather(folder: Path, scale: Scale, data_dir: Path | None = None) -> Evidence
         try:
             run = load_run(summary.parent)
         except FedlensError as error:
-            unreadable.append(str(error))
+            unreadable.append(f"{error}; remove {summary.parent}, and the same command makes it anew")
             continue
         for name in by_identity.get(_case_free(run.experiment), []):
             case = Case(run.experiment.seed, run.experiment.target.draw)

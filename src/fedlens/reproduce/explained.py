@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlens.errors import RunError
+from fedlens.errors import DamagedRunError, RunError
 from fedlens.explanations.contrast import contrast
 from fedlens.explanations.gather import gather, others
 from fedlens.explanations.maps import parse_methods
@@ -56,6 +56,7 @@ def _explained(evidence: "Evidence", panel: str, question: str) -> dict[Case, Me
     """By case, of each draw for which there are seeds enough."""
     runs = evidence.runs.get(panel, {})
     found: dict[Case, Measured] = {}
+    _remembered(evidence.folder / FILE)
     for draw in sorted({case.draw for case in runs}):
         cases = [case for case in runs if case.draw == draw]
         if len(cases) < LEAST_SEEDS:
@@ -71,7 +72,7 @@ def _explained(evidence: "Evidence", panel: str, question: str) -> dict[Case, Me
 
 def _of_draw(runs: Sequence[Run], file: Path, data_dir: Path | None) -> dict[str, list[Measured]]:
     """By question, a number for each of these runs, which are of a seed each; remembered in `file`."""
-    known: dict[str, Any] = read_json(file) if file.exists() else {}
+    known = _remembered(file)
     key, cells = _key(runs), [run.path.name for run in runs]
     if key not in known:
         measured = {question: [list(one) for one in values] for question, values in _measure(runs, data_dir).items()}
@@ -79,6 +80,18 @@ def _of_draw(runs: Sequence[Run], file: Path, data_dir: Path | None) -> dict[str
         known = {**kept, key: {"cells": cells, **measured}}
         write_atomically(file, json.dumps(known, indent=1).encode() + b"\n")
     return {question: [Measured(*one) for one in known[key][question]] for question in (OTHERS, TARGETS)}
+
+
+def _remembered(file: Path) -> dict[str, Any]:
+    """What is known of earlier calls.
+
+    Raises:
+        DamagedRunError: it cannot be read.
+    """
+    try:
+        return read_json(file) if file.exists() else {}
+    except DamagedRunError as error:
+        raise DamagedRunError(f"{error}; put it back, or remove it where the runs' weights are still there") from None
 
 
 def _key(runs: Sequence[Run]) -> str:

@@ -2,9 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from fedlens.errors import ConfigError
+from fedlens.errors import ConfigError, RunError
+from fedlens.parsing import parse_yaml
 from fedlens.presets import Scale
 from fedlens.reproduce.account import account
 from fedlens.reproduce.evidence import gather
@@ -15,23 +16,51 @@ from fedlens.reproduce.plain import as_json
 from fedlens.reproduce.records import keep
 from fedlens.reproduce.rows import verdict_table
 from fedlens.runs.files import write_atomically
-from fedlens.sweeps.place import SweepDirectory
+from fedlens.sweeps.place import FILE, SweepDirectory
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
-def publish(folder: Path, scale: Scale, data_dir: Path | None = None) -> tuple["Table", Path]:
+class Published(NamedTuple):
+    """What `publish` has made.
+
+    Attributes:
+        table: the verdicts, for the terminal.
+        page: the page's file.
+        left_out: damaged runs, each with what is wrong and what to do.
+    """
+
+    table: "Table"
+    page: Path
+    left_out: list[str]
+
+
+def begun_here(folder: Path) -> None:
+    """Refuse a directory with something else than a reproduction in it, before anything is put there.
+
+    Raises:
+        RunError: it has no ``sweep.yaml`` though it is not empty, or that of an ordinary sweep.
+    """
+    file = folder / FILE
+    if not file.exists():
+        if (folder / "records").exists():
+            raise RunError(f"{file} is missing, beside the records of a reproduction; put it back, or use --no-run")
+        return
+    described = parse_yaml(file.read_text(encoding="utf-8"), str(file))
+    if not isinstance(described, dict) or described.get("experiment"):
+        raise RunError(f"{folder}: a sweep of other experiments is there already; choose another --out")
+
+
+def publish(folder: Path, scale: Scale, data_dir: Path | None = None) -> Published:
     """Judge all complete runs in `folder`, of this and of earlier calls, and write what they say.
 
     ``README.md`` is for people, ``claims.json`` for programs, ``rounds.parquet`` has every round, ``figures/`` the
     pictures, and ``records/`` all that these are made from.
 
-    Returns:
-        The verdicts as a table for the terminal, and the page.
-
     Raises:
         ConfigError: there is no complete run.
+        DamagedRunError: what is remembered of explanations cannot be read.
     """
     evidence = gather(folder, scale, data_dir)
     if not evidence.every:
@@ -43,4 +72,4 @@ def publish(folder: Path, scale: Scale, data_dir: Path | None = None) -> tuple["
     write_atomically(folder / "claims.json", text.encode() + b"\n")
     lines = "\n".join(page(judgements, evidence, spent, draw_all(evidence, folder))).rstrip() + "\n"
     write_atomically(folder / "README.md", lines.encode())
-    return verdict_table(judgements), folder / "README.md"
+    return Published(verdict_table(judgements), folder / "README.md", evidence.unreadable)

@@ -5,6 +5,7 @@ differ between them, called as in YAML (``aggregation``, ``attack.boost``). An o
 is looked up in its experiments, so that sweeps over different options can be compared.
 """
 
+import json
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 TABLE = "rounds.parquet"
+ANEW = "the same sweep makes it anew"
 PATH = "path"
 ALWAYS = ("cell", "seed", "target.draw", "target_index", "round")
 """Columns that every sweep's table has."""
@@ -87,7 +89,9 @@ def collect(paths: Sequence[Path], wanted: Set[str] = frozenset()) -> Collection
             runs.append(source)
             remarks += remark
         else:
-            sweeps.append(_sweep(path))
+            source, remark = _sweep(path)
+            sweeps.append(source)
+            remarks += remark
     fields = {name: None for source in sweeps for name in source.table.columns if is_field(name)}
     fields |= dict.fromkeys(_differing([source.experiment("") for source in runs]))
     fields |= dict.fromkeys(name for name in wanted if name not in {PATH, "target_index"})
@@ -100,24 +104,30 @@ def collect(paths: Sequence[Path], wanted: Set[str] = frozenset()) -> Collection
     again = table.duplicated(["cell", "round", *(name for name in table.columns if is_field(name) and name != PATH)])
     if again.any():
         remarks.append(f"{table['cell'][again].nunique()} of the runs are there more than once; each counts once")
+    if (table.groupby([PATH, "seed", "target.draw"])["target_index"].nunique() > 1).any():
+        remarks.append("runs of the same seed and draw have different targets, so groups may differ by these, too")
     return Collection(table[~again].reset_index(drop=True), tuple(remarks))
 
 
-def _sweep(path: Path) -> _Source:
-    """The sweep in a directory."""
+def _sweep(path: Path) -> tuple[_Source, list[str]]:
+    """The sweep in a directory, and what should be known about it."""
     import pandas as pd
 
     file = path / TABLE
     if not file.is_file():
         unfinished = (path / "sweep.yaml").is_file()
-        why = f"this sweep has no {TABLE} yet" if unfinished else f"neither a run nor a sweep is there ({TABLE})"
+        why = (
+            f"this sweep has no {TABLE} yet; the same sweep goes on, and writes it"
+            if unfinished
+            else f"neither a run nor a sweep is there ({TABLE})"
+        )
         raise RunError(f"{path}: {why}")
     try:
         table = pd.read_parquet(file)
     except (OSError, ValueError) as error:
-        raise DamagedRunError(f"{file}: cannot be read ({error})") from error
+        raise DamagedRunError(f"{file}: cannot be read ({error}); {ANEW}") from error
     if missing := [name for name in ALWAYS if name not in table.columns]:
-        raise DamagedRunError(f"{file}: lacks the columns {', '.join(missing)}")
+        raise DamagedRunError(f"{file}: lacks the columns {', '.join(missing)}; {ANEW}")
     if table.empty:
         raise RunError(f"{file}: no run of this sweep is complete yet")
     table.insert(1, PATH, str(path))
@@ -129,7 +139,26 @@ def _sweep(path: Path) -> _Source:
             raise ConfigError(f"{described} is missing, which would tell")
         return load_experiment(str(described))
 
-    return _Source(path, table, experiment)
+    return _Source(path, table, experiment), _left_out(path, set(table["cell"]))
+
+
+def _left_out(path: Path, complete: Set[str]) -> list[str]:
+    """A remark if a sweep has runs that are not in its table, which would otherwise be missed by nobody."""
+    failures = path / "failures.json"
+    try:
+        failed = {failure["cell"] for failure in json.loads(failures.read_bytes())} if failures.exists() else set()
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DamagedRunError(f"{failures}: cannot be read ({error}); {ANEW}") from error
+    begun = {file.parent.name for file in path.glob("cells/*/experiment.yaml")}
+    unfinished = {cell for cell in begun - complete - failed if not (path / "cells" / cell / "summary.json").exists()}
+    remarks = []
+    if failed:
+        remarks.append(f"{path}: {len(failed)} of its runs failed and are left out; failures.json has the reasons")
+    if unfinished:
+        remarks.append(
+            f"{path}: {len(unfinished)} of its runs are not complete and are left out; the same sweep goes on"
+        )
+    return remarks
 
 
 def _run(path: Path) -> tuple[_Source, list[str]]:
@@ -169,7 +198,9 @@ def _complete(sources: Sequence[_Source], name: str, required: bool) -> list[str
         somewhere |= any(value is not None for value in values.values())
         source.table[name] = source.table["cell"].map(values.get).astype(object)
     if required and not somewhere:
-        known = {option for source in sources for option in flattened(source.experiment(_cells(source)[0]))}
+        known = {
+            option for source in sources for cell in _cells(source) for option in flattened(source.experiment(cell))
+        }
         raise ConfigError(f"{name}: no run has this option; {nearest(name, known)}")
     return remarks
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from fedlens.errors import RunError
+from fedlens.errors import DamagedRunError, RunError
 from fedlens.experiment import Experiment
 from fedlens.loading import load_experiment
 from fedlens.runs.flags import flags
@@ -129,18 +129,22 @@ def load_run(path: str | Path) -> Run:
     """The run in the directory `path`, finished or not.
 
     Raises:
-        RunError: there is no run, or its files are damaged.
+        DamagedRunError: its files are damaged.
+        RunError: there is no run, or none that can be looked at by itself.
     """
     path = Path(path)
     if not (path / "experiment.yaml").is_file():
         raise RunError(f"{path}: no run is there (it has no experiment.yaml)")
     experiment = load_experiment(str(path / "experiment.yaml"))
+    summary = read_json(path / "summary.json") if (path / "summary.json").exists() else None
+    for name in ("rounds.jsonl", "target.json"):
+        if summary is not None and name in summary.get("checksums", {}) and not (path / name).exists():
+            raise DamagedRunError(f"{path / name}: is missing, though the run was complete")
     records = read_lines(path / "rounds.jsonl")
     if not records:
         raise RunError(f"{path}: this run has no rounds yet")
     if not (path / "target.json").exists():
         raise RunError(f"{path}: this is a benign twin, without a target; it is shown beside the attacked runs")
-    summary = read_json(path / "summary.json") if (path / "summary.json").exists() else None
     return Run(path, experiment, records, read_json(path / "target.json"), summary)
 
 

@@ -40,7 +40,9 @@ LARGEST = 100_000
 
 
 def _with_lists(values: Any) -> Any:
-    """Refuse an option that has something else than a list of values."""
+    """Refuse an option that has something else than a list of values, or nothing in which there could be one."""
+    if values is None:
+        raise ValueError("is empty; name options with a list of values each, or leave it out")
     for option, found in values.items() if isinstance(values, Mapping) else ():
         if isinstance(found, Mapping):
             first = next(iter(found), "option")
@@ -89,7 +91,10 @@ class Grid(Config):
                 found = ", ".join(f"{name} has {count}" for name, count in lengths.items()) or "a group has no options"
                 raise ValueError(f"zipped: options that change together need equally many values; {found}")
         if twice := self._twice():
-            raise ValueError(f"{', '.join(twice)}: given more than once in options, product and zipped")
+            raise ValueError(
+                f"{', '.join(twice)}: given more than once in options, product and zipped; "
+                f"on the command line, -o 'product.{twice[0]}=[...]' changes what varies"
+            )
         if (count := math.prod(len(factor) for factor in self._factors)) > LARGEST:
             raise ValueError(f"product, zipped: they make {count:,} cells, and more than {LARGEST:,} are too many")
         varying = {option: values for group in self._groups for option, values in group.items()}
@@ -175,7 +180,8 @@ def load_grid(source: str | Path, assignments: list[str] | None = None) -> Grid:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: a grid cannot be read there: {getattr(error, 'strerror', None) or error}") from None
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected a grid (experiment, product ...), found {type(values).__name__}")
+        found = "an empty file" if values is None else type(values).__name__
+        raise ConfigError(f"{path}: expected a grid (experiment, product ...), found {found}")
     if "experiment" not in values and (own := set(values) & set(Experiment.model_fields) - set(Grid.model_fields)):
         raise ConfigError(
             f"{path}: this is an experiment (it has {min(own)}), not a grid: fedlens run plays it, "

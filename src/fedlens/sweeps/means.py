@@ -11,6 +11,7 @@ from fedlens.cluster import connected, modules_of
 from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
 from fedlens.federation.engines.engine import EngineName, cores
+from fedlens.federation.setting import find_device
 from fedlens.sweeps.local import Local
 from fedlens.sweeps.on_ray import OnRay
 from fedlens.sweeps.tasks import Workforce
@@ -46,13 +47,14 @@ class SweepMeans:
     mixed_cpus: bool = False
 
     def require_possible(self) -> None:
-        """Refuse means that contradict each other.
+        """Refuse means that contradict each other, or that this machine does not have.
 
         Raises:
-            ConfigError: they do.
+            ConfigError: they do, or the device does not exist.
         """
         if self.jobs is not None and self.jobs < 1:
             raise ConfigError(f"--jobs {self.jobs}: at least one is needed")
+        find_device(self.device)
         if self.on == "local":
             if self.address is not None or self.mixed_cpus:
                 raise ConfigError("--address and --mixed-cpus are for --on ray")

@@ -1,6 +1,6 @@
 """Playing a sweep: what is done already, what is left, and what came of it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +60,7 @@ def play(
     means: SweepMeans,
     observer: SweepObserver | None = None,
     hire: Hire | None = None,
+    tabulate: "Callable[[Sweep], pd.DataFrame]" = lambda sweep: sweep.rounds,
 ) -> Sweep:
     """Play those of the cells that are not done.
 
@@ -70,6 +71,7 @@ def play(
         means: how many at a time, and by what means.
         observer: is told what happens.
         hire: what hires a workforce in place of the one of these means.
+        tabulate: makes the table of rounds in the directory; by default those of `cells`.
 
     Returns:
         The sweep; cells that failed are in its `failures`, and are tried again when it is played again.
@@ -106,7 +108,7 @@ def play(
             finally:
                 observer.end()
                 sweep.place.note_failures(sweep.failures)
-                sweep.place.write_table(sweep.rounds)
+                sweep.place.write_table(tabulate(sweep))
     return sweep
 
 

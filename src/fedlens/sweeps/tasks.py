@@ -151,6 +151,6 @@ def why(error: BaseException) -> str:
     """The reason for a failure; the trace of one that no run expects is printed."""
     if isinstance(error, FedlensError):
         notes = getattr(error, "__notes__", [])[-1:] if isinstance(error, ClientError) else []
-        return " ".join([str(error), *notes])
+        return ". ".join([str(error), *notes])
     traceback.print_exception(error)
     return f"{type(error).__name__}: {error}"

@@ -93,7 +93,8 @@ class Processes:
             code = process.exitcode
             cause = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
             raise ClientError(
-                f"the worker process died ({cause}) at {job.name}; if memory ran out, use fewer --workers"
+                f"the worker process died ({cause}) at {job.name}; if memory ran out, "
+                "use fewer workers (of a sweep: --jobs)"
             ) from None
         if isinstance(outcome, Failure):
             raise outcome.error()
