@@ -54,8 +54,8 @@ class SweepMeans:
         """
         if self.jobs is not None and self.jobs < 1:
             raise ConfigError(f"--jobs {self.jobs}: at least one is needed")
-        find_device(self.device)
         if self.on == "local":
+            find_device(self.device)
             if self.address is not None or self.mixed_cpus:
                 raise ConfigError("--address and --mixed-cpus are for --on ray")
         elif self.on != "ray":
