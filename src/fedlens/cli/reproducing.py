@@ -38,7 +38,7 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     from fedlens.reproduce.evidence import gather
     from fedlens.reproduce.plan import cost, panels, plan
     from fedlens.reproduce.records import restore
-    from fedlens.reproduce.reproduction import begun_here, publish
+    from fedlens.reproduce.reproduction import require_reproduction, publish
     from fedlens.sweeps.grid import Grid
     from fedlens.sweeps.means import SweepMeans
     from fedlens.sweeps.playing import Sweep, play
@@ -53,7 +53,7 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
         return gather(out_dir, scale, data_dir).table  # of earlier calls, too
 
     if not no_run:
-        begun_here(out_dir)
+        require_reproduction(out_dir)
     if restored := restore(out_dir):
         out.print(f"{restored} runs laid out from {out_dir / 'records'}, without their weights", markup=False)
     if not no_run:

@@ -56,7 +56,7 @@ def _explained(evidence: "Evidence", panel: str, question: str) -> dict[Case, Me
     """By case, of each draw for which there are seeds enough."""
     runs = evidence.runs.get(panel, {})
     found: dict[Case, Measured] = {}
-    _remembered(evidence.folder / FILE)
+    _remembered(evidence.folder / FILE)  # if it is damaged, that is not to be taken for models that are missing
     for draw in sorted({case.draw for case in runs}):
         cases = [case for case in runs if case.draw == draw]
         if len(cases) < LEAST_SEEDS:

@@ -36,7 +36,7 @@ class Published(NamedTuple):
     left_out: list[str]
 
 
-def begun_here(folder: Path) -> None:
+def require_reproduction(folder: Path) -> None:
     """Refuse a directory with something else than a reproduction in it, before anything is put there.
 
     Raises:
