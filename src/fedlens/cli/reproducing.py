@@ -38,7 +38,7 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     from fedlens.reproduce.evidence import gather
     from fedlens.reproduce.plan import cost, panels, plan
     from fedlens.reproduce.records import restore
-    from fedlens.reproduce.reproduction import require_reproduction, publish
+    from fedlens.reproduce.reproduction import publish, require_reproduction
     from fedlens.sweeps.grid import Grid
     from fedlens.sweeps.means import SweepMeans
     from fedlens.sweeps.playing import Sweep, play
