@@ -48,10 +48,9 @@ def sweep(  # noqa: PLR0917 - typer passes them by name
     if len(result.failures) < len(result.cells):
         table = result.place.path / "rounds.parquet"
         out.print(f"Every round of every complete cell: {table}", markup=False, soft_wrap=True)
-    varying = dict.fromkeys(name for cell in result.cells for name in cell.values)
-    by = next((name for name in varying if name not in {"seed", "target.draw"}), None)
-    if by and len(result.failures) < len(result.cells):
-        out.print(f"\nNext:\n  fedlens compare {path} --by {by}", markup=False, soft_wrap=True)
+        varying = dict.fromkeys(name for cell in result.cells for name in cell.values)
+        if by := next((name for name in varying if name not in {"seed", "target.draw"}), None):
+            out.print(f"\nNext:\n  fedlens compare {path} --by {by}", markup=False, soft_wrap=True)
     if result.failures:
         raise FedlensError(
             f"{len(result.failures)} of {len(result.cells)} cells failed; the reasons are above and in "

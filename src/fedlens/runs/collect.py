@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fedlens.config import nearest
 from fedlens.errors import ConfigError, DamagedRunError, RunError
@@ -53,6 +53,14 @@ class Collection:
         fields = [name for name in self.fields if name not in {PATH, "seed", "target_index"}]
         fields = [name for name in fields if name.partition(".")[0] != "target"]
         return [name for name in fields if self.table[name].nunique(dropna=False) > 1]
+
+
+class Failure(NamedTuple):
+    """A cell of a sweep that failed: which, with which values of what varies, and why."""
+
+    cell: str
+    values: dict[str, Any]
+    reason: str
 
 
 def is_field(column: str) -> bool:
@@ -142,13 +150,23 @@ def _sweep(path: Path) -> tuple[_Source, list[str]]:
     return _Source(path, table, experiment), _left_out(path, set(table["cell"]))
 
 
+def failures_of(path: Path) -> list[Failure]:
+    """The cells of the sweep in `path` that failed at its last start.
+
+    Raises:
+        DamagedRunError: they cannot be read.
+    """
+    file = path / "failures.json"
+    try:
+        found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+        return [Failure(str(one["cell"]), dict(one["values"]), str(one["reason"])) for one in found]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DamagedRunError(f"{file}: cannot be read ({error}); {ANEW}") from error
+
+
 def _left_out(path: Path, complete: Set[str]) -> list[str]:
     """A remark if a sweep has runs that are not in its table, which would otherwise be missed by nobody."""
-    failures = path / "failures.json"
-    try:
-        failed = {failure["cell"] for failure in json.loads(failures.read_bytes())} if failures.exists() else set()
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DamagedRunError(f"{failures}: cannot be read ({error}); {ANEW}") from error
+    failed = {failure.cell for failure in failures_of(path)}
     begun = {file.parent.name for file in path.glob("cells/*/experiment.yaml")}
     unfinished = {cell for cell in begun - complete - failed if not (path / "cells" / cell / "summary.json").exists()}
     remarks = []

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+READ = ("rounds.jsonl", "target.json")
+"""Files of a run that its tables are made from."""
+
+
 @dataclass(frozen=True)
 class Run:
     """A run that has been made, or is being made.
@@ -137,7 +141,7 @@ def load_run(path: str | Path) -> Run:
         raise RunError(f"{path}: no run is there (it has no experiment.yaml)")
     experiment = load_experiment(str(path / "experiment.yaml"))
     summary = read_json(path / "summary.json") if (path / "summary.json").exists() else None
-    for name in ("rounds.jsonl", "target.json"):
+    for name in READ:
         if summary is not None and name in summary.get("checksums", {}) and not (path / name).exists():
             raise DamagedRunError(f"{path / name}: is missing, though the run was complete")
     records = read_lines(path / "rounds.jsonl")

@@ -23,7 +23,7 @@ import yaml
 
 from fedlens.errors import DamagedRunError, RunError
 from fedlens.runs.files import checksum, lock, write_atomically, writing
-from fedlens.runs.load import Run
+from fedlens.runs.load import READ, Run
 from fedlens.runs.reading import read_json, read_lines
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.grid import Grid
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FILE = "sweep.yaml"
-READ = ("rounds.jsonl", "target.json")
-"""Files of a run that the table is made from."""
 
 
 class SweepDirectory:

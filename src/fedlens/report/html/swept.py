@@ -1,6 +1,5 @@
 """The page of sweeps, of a reproduction, or of runs beside these: what varied, and what came of it."""
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shlex import join
@@ -12,7 +11,7 @@ from fedlens.report.comparison_table import interval_words, number
 from fedlens.report.html.again import Start, starts
 from fedlens.report.html.groups import TITLES, curves_chart, option_chart
 from fedlens.report.html.looks import look
-from fedlens.runs.collect import PATH, Collection, collect
+from fedlens.runs.collect import PATH, Collection, collect, failures_of
 from fedlens.runs.flat import plain_value, shown
 from fedlens.runs.reading import read_json
 
@@ -127,14 +126,9 @@ def _cells(collection: Collection) -> list[dict[str, Any]]:
 
 def _failures(path: Path) -> Iterator[dict[str, Any]]:
     """The cells that failed, with their values in words and the reason."""
-    file = path / "failures.json"
-    try:
-        found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-        for one in found:
-            values = ", ".join(f"{name}={value}" for name, value in one["values"].items())
-            yield {"values": values, "reason": str(one["reason"]), "path": str(path / "cells" / str(one["cell"]))}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
-        raise DamagedRunError(f"{file}: cannot be read ({error})") from error
+    for failure in failures_of(path):
+        values = ", ".join(f"{name}={value}" for name, value in failure.values.items())
+        yield {"values": values, "reason": failure.reason, "path": str(path / "cells" / failure.cell)}
 
 
 def _claims(path: Path) -> Iterator[dict[str, str]]:
