@@ -40,6 +40,16 @@ def test_a_line_a_cell_where_there_is_no_terminal() -> None:
     assert lines[3:] == ["Failed: seed=2: [the] reason"]
 
 
+def test_what_is_known_of_the_cost_is_of_what_is_left() -> None:
+    text = io.StringIO()
+    shown = SweepTerminal(Console(file=text, width=150), "rules", lambda cells: 40 * len(cells))
+    shown.begin([*CELLS, *IMPOSSIBLE], CELLS[:1], 2)
+    shown.begin(CELLS, CELLS, 2)
+    first, *_, last = text.getvalue().splitlines()
+    assert first.endswith("1 of them done already, 2 at a time; about 1 h 20 min on 2 cores, benign twins aside")
+    assert last.endswith("all that can be run is done already")
+
+
 def test_a_live_table_in_a_terminal() -> None:
     shown, text = watched(terminal=True)
     shown.begin([*CELLS, *IMPOSSIBLE], CELLS[:1], 2)

@@ -227,8 +227,9 @@ def test_an_interrupted_call_keeps_what_is_there_in_the_table(
     before = pd.read_parquet(reproduction / "rounds.parquet")
     assert len(before)
     monkeypatch.setattr(Local, "play", interrupted)
-    code, _, err = called(capsys, "reproduce", "fig7-alternating", "--first-seed", 9, "--out", reproduction)
+    code, out, err = called(capsys, "reproduce", "fig7-alternating", "--first-seed", 9, "--out", reproduction)
     assert code == 130
+    assert "1 cell, 0 of them done already, 1 at a time; about 60 s on 2 cores" in out
     assert "the same command goes on" in err
     pd.testing.assert_frame_equal(pd.read_parquet(reproduction / "rounds.parquet"), before)
 

@@ -47,8 +47,9 @@ def test_a_plan_goes_through_all_panels_before_the_next_seed() -> None:
 
 
 def test_what_is_alike_is_paid_for_once(tiny_panels: None) -> None:
-    assert cost(list(PANELS), "quick") == 2
-    assert cost(list(PANELS), "paper") == 120
+    assert cost(plan(PANELS, "quick", range(2), range(3)), "quick") == 12
+    assert cost(plan(PANELS, "paper", [0], [0]), "paper") == 120
+    assert cost([], "quick") == 0
 
 
 def test_from_runs_to_the_page(tiny_panels: None, tmp_path: Path) -> None:

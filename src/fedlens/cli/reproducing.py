@@ -34,7 +34,7 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     no_run: Annotated[bool, typer.Option("--no-run", help="Judge the runs that are there, and run nothing.")] = False,
 ) -> None:
     """Run what is needed for the paper's claims, judge each, and draw the paper's figures."""
-    from fedlens.report.sweep_progress import SweepTerminal, duration
+    from fedlens.report.sweep_progress import SweepTerminal
     from fedlens.reproduce.evidence import gather
     from fedlens.reproduce.plan import cost, panels, plan
     from fedlens.reproduce.records import restore
@@ -57,11 +57,10 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     if restored := restore(out_dir):
         out.print(f"{restored} runs laid out from {out_dir / 'records'}, without their weights", markup=False)
     if not no_run:
-        out.print(f"about {duration(60 * cost(names, scale) * seeds * targets)} on 2 cores, benign twins aside")
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         means = SweepMeans(jobs, data_dir=data_dir, on=on, address=address, mixed_cpus=mixed_cpus)
         try:
-            terminal = SweepTerminal(out, grid.name)
+            terminal = SweepTerminal(out, grid.name, lambda left: cost(left, scale))
             failures = play(grid, cells, out_dir, means=means, observer=terminal, tabulate=tabulate).failures
         except KeyboardInterrupt:
             err.print("Interrupted; the same command goes on from here, and --no-run judges what is there.")

@@ -28,7 +28,7 @@ class Preset:
 
     values: dict[str, Any]
     claims: Mapping[str, str] = field(default_factory=dict)
-    minutes: int | None = None
+    minutes: float | None = None
     full: str | None = None
 
 

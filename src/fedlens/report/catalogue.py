@@ -58,8 +58,8 @@ def catalogue() -> Iterator[Table]:
     yield from map(_parts, TITLES)
 
 
-def _duration(minutes: int | None) -> str:
-    return "" if minutes is None else f"{minutes} min" if minutes < 100 else f"{minutes / 60:.0f} h"
+def _duration(minutes: float | None) -> str:
+    return "" if minutes is None else f"{minutes:g} min" if minutes < 100 else f"{minutes / 60:.0f} h"
 
 
 def _name(option: str, default: object) -> str:

@@ -1,6 +1,6 @@
 """A sweep in the terminal: a live table of the cells at work and how long it will take; else a line a cell."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich import box
 from rich.console import Console, Group
@@ -17,11 +17,18 @@ from fedlens.sweeps.tasks import Event
 
 
 class SweepTerminal:
-    """The `SweepObserver` of the command line."""
+    """The `SweepObserver` of the command line.
 
-    def __init__(self, console: Console, name: str) -> None:
+    Args:
+        console: where to.
+        name: the sweep's.
+        cost: what is known beforehand of the minutes that cells take on 2 cores, without their benign twins.
+    """
+
+    def __init__(self, console: Console, name: str, cost: Callable[[Sequence[Cell]], float] | None = None) -> None:
         self._console = console
         self._name = name
+        self._cost = cost
         self._cells: dict[str, Cell] = {}
         self._at_work: dict[str, str] = {}
         self._failed = self._done = 0
@@ -37,6 +44,9 @@ class SweepTerminal:
         self._pace = Pace(left, jobs)
         which = "cell" if len(cells) == 1 else "cells"
         todo = f"{len(done)} of them done already, {jobs} at a time" if left else "all that can be run is done already"
+        if left and self._cost is not None:
+            minutes = self._cost([cell for cell in cells if cell.key in left])
+            todo += f"; about {duration(60 * minutes)} on 2 cores, benign twins aside"
         self._console.print(f"[bold]{escape(self._name)}[/bold]: {len(cells)} {which}, {todo}", soft_wrap=True)
         for reason in dict.fromkeys(cell.error for cell in impossible):
             alike = [cell for cell in impossible if cell.error == reason]

@@ -57,7 +57,7 @@ def plan(names: Sequence[str], scale: Scale, seeds: Iterable[int], targets: Iter
     return cells
 
 
-def cost(names: Sequence[str], scale: Scale) -> int:
-    """What these panels take in minutes for a seed and a target on 2 cores, without their benign twins."""
-    found = {load_experiment(name).identity(): presets()[name].minutes for name in (preset_of(n, scale) for n in names)}
-    return sum(minutes or 0 for minutes in found.values())
+def cost(cells: Iterable[Cell], scale: Scale) -> float:
+    """What these cells of a `plan` take in minutes on 2 cores, without their benign twins."""
+    once = {cell.key: preset_of(str(cell.values["name"]), scale) for cell in cells}
+    return sum(presets()[name].minutes or 0 for name in once.values())
