@@ -145,6 +145,7 @@ def test_a_grid_in_a_file_is_named_after_it_and_can_be_changed(tmp_path: Path) -
         (b"experiment: quickstart\nproduct: {seed: 1}\n", r"grid\.yaml: product: seed: expected a list"),
         (b"\xff\xfe\x00", "cannot be read"),
         (b"product: {seed: [1]}\n", "experiment: needs a value"),
+        (b"experiment: quikstart\n", r"grid\.yaml: .*did you mean quickstart\?"),
     ],
 )
 def test_a_file_that_is_no_grid(tmp_path: Path, content: bytes, words: str) -> None:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from fedlens.cli.shared import Address, DataDir, Device, EngineOption, Jobs, MixedCpus, On, Options, err, out
-from fedlens.errors import ConfigError, FedlensError
+from fedlens.errors import FedlensError
 
 
 def sweep(  # noqa: PLR0917 - typer passes them by name
@@ -31,15 +31,11 @@ def sweep(  # noqa: PLR0917 - typer passes them by name
     from fedlens.sweeps.playing import play
 
     described = load_grid(grid, option)
-    try:
-        cells = described.cells()
-    except ConfigError as error:
-        raise ConfigError(f"{grid}: {error}") from None
     path = out_dir or Path("sweeps") / described.name
     means = SweepMeans(jobs, engine, device=device, data_dir=data_dir, on=on, address=address, mixed_cpus=mixed_cpus)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        result = play(described, cells, path, means=means, observer=SweepTerminal(out, described.name))
+        result = play(described, described.cells(), path, means=means, observer=SweepTerminal(out, described.name))
     except KeyboardInterrupt:
         what = "all rounds so far" if on == "local" else "the cells that were done"
         kept = f"{what} are kept in {path}; the same command goes on from there"

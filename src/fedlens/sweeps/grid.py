@@ -133,6 +133,10 @@ class Grid(Config):
         Raises:
             ConfigError: the experiment does not exist, no cell is left, all are impossible, or two are the same.
         """
+        return list(self._cells)
+
+    @cached_property
+    def _cells(self) -> list[Cell]:
         base = read(self.experiment) if isinstance(self.experiment, str) else self.experiment
         found: dict[str, Cell] = {}
         for values in self._combinations():
@@ -194,9 +198,11 @@ def load_grid(source: str | Path, assignments: list[str] | None = None) -> Grid:
     for assignment in assignments or []:
         _assign(values, assignment)
     try:
-        return validate(Grid, values)
+        grid = validate(Grid, values)
+        grid.cells()
     except ConfigError as error:
         raise ConfigError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None
+    return grid
 
 
 def _assign(values: dict[str, Any], assignment: str) -> None:
