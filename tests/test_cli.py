@@ -1,6 +1,7 @@
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -251,6 +252,12 @@ def test_a_failing_client_is_named_and_what_was_recorded_stays(capsys: pytest.Ca
     code, out, _ = called(capsys, "show", "runs/small")
     assert code == 0
     assert "1 of 2 rounds" in out
+
+
+def test_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = called(capsys, "--version")
+    assert code == 0
+    assert out.startswith(f"fedlens {version('fedlens')}, torch {version('torch')}, Python 3.")
 
 
 def test_the_program_is_installed_and_starts_quickly() -> None:

@@ -9,6 +9,7 @@ import yaml
 from docs_markdown import code, fence, folded, table
 
 from fedlens.presets import Preset, presets
+from fedlens.report.catalogue import cost_words
 from fedlens.reproduce.claims import claims, drawings
 from fedlens.reproduce.rows import number
 
@@ -71,12 +72,7 @@ def _claim_links(preset: Preset) -> str:
 
 def _costs(preset: Preset) -> list[str]:
     assert preset.full is not None
-    return [duration(preset.minutes), duration(presets()[preset.full].minutes)]
-
-
-def duration(minutes: int | None) -> str:
-    """A cost in words."""
-    return "–" if minutes is None else f"{minutes} min" if minutes < 100 else f"{minutes / 60:.0f} h"
+    return [cost_words(minutes) or "–" for minutes in (preset.minutes, presets()[preset.full].minutes)]
 
 
 def _card(name: str, results: Mapping[str, Any]) -> Iterator[str]:

@@ -21,7 +21,8 @@ def commands_page() -> Iterator[str]:
     """Every command with its arguments and options."""
     yield "# Command line"
     yield ""
-    yield "A mistake is answered in a line or two that name the remedy, with exit code 2. `--help` shows what is here."
+    yield "A mistake is answered in a line or two that name the remedy, with exit code 2. `--help` shows what "
+    yield "is here, `--version` which versions of fedlens, PyTorch and Python there are."
     yield ""
     for name, command in commands().items():
         yield f"## fedlens {name} {{ #{name} }}"

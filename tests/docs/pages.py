@@ -15,10 +15,12 @@ from fedlens.cli import main
 from fedlens.loading import load_experiment
 from fedlens.presets import presets
 from fedlens.reproduce.plan import panels
-from fedlens.sweeps.grid import Cell, load_grid
+from fedlens.sweeps.cell import Cell
+from fedlens.sweeps.grid import load_grid
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
+README = ROOT / "README.md"
 FENCE = re.compile(r'^(?P<indent> *)```(?P<language>\w*)(?: title="(?P<title>[^"]+)")?$')
 NOT_RUN = re.compile(r"^ *<!-- not run: [^;]+?(?:; in its place: (?P<instead>.+))? -->$")
 NUMBER = re.compile(r"[−-]?\d+(?:[.,]\d+)*(?:e-?\d+)?")

@@ -1,5 +1,7 @@
 """The documentation does what it says: every command and every piece of Python on its pages, and the generated ones."""
 
+import re
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from docs_cards import card_pages
 from docs_commands import commands, commands_page
 from docs_loads import loads, loads_of
 from docs_options import KINDS, experiment_page, kind_page
-from pages import DOCS, Block, blocks, follow, plain, require_possible, require_possible_cells, require_shown
+from pages import DOCS, README, Block, blocks, follow, plain, require_possible, require_possible_cells, require_shown
 
 import fedlens
 from fedlens.data.adult import Adult
@@ -92,6 +94,17 @@ def test_a_page_has_commands_and_says_what_its_blocks_are(path: Path) -> None:
 def test_what_is_not_run_is_listed(path: Path) -> None:
     found = [" ".join(words) for block in page(path) for words in block.only_read]
     assert found == ONLY_READ.get(name(path), [])
+
+
+def test_the_readme_s_commands_can_be_meant(elsewhere: None) -> None:
+    found = list(blocks(README.read_text("utf-8")))
+    for block in found:
+        if named := re.match(r"# (\w+\.\w+)\n", block.text):
+            Path(named[1]).write_text(block.text)
+    lines = [line for block in found if not block.language for line in block.text.splitlines()]
+    assert len(lines) > 20
+    for line in lines:
+        require_possible(shlex.split(line, comments=True))
 
 
 @pytest.mark.parametrize("path", [path for path in ALONE if name(path) not in WITHOUT_COMMANDS], ids=name)

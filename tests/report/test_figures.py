@@ -5,7 +5,7 @@ from handmade import Made
 from small import small
 
 import fedlens
-from fedlens.cli import plot
+from fedlens.cli.looking import plot
 from fedlens.errors import ConfigError, DamagedRunError, RunError
 from fedlens.report.figures import KINDS, draw, figures_of, save_figure
 

@@ -6,6 +6,9 @@ command that needs them.
 """
 
 import logging
+from importlib.metadata import version
+from platform import python_version
+from typing import Annotated
 
 import typer
 
@@ -15,29 +18,12 @@ from fedlens.cli.looking import list_, partition, plot, show
 from fedlens.cli.reporting import report
 from fedlens.cli.reproducing import reproduce
 from fedlens.cli.running import run
-from fedlens.cli.shared import err
+from fedlens.cli.shared import err, out
 from fedlens.cli.sweeping import sweep
 from fedlens.cli.watching import watch
 from fedlens.errors import FedlensError
 
-__all__ = [
-    "app",
-    "compare",
-    "explain",
-    "list_",
-    "main",
-    "partition",
-    "plot",
-    "report",
-    "reproduce",
-    "run",
-    "show",
-    "sweep",
-    "watch",
-]
-
 app = typer.Typer(
-    help="Adversarial testing of federated learning: poison a model with one client, see what shows.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -47,6 +33,20 @@ for command in (run, show, plot, explain, report, watch, sweep, compare, reprodu
     app.command()(command)
 app.command("list")(list_)
 app.command()(partition)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        versions = [f"{package} {version(package)}" for package in ("fedlens", "torch")]
+        out.print(", ".join([*versions, f"Python {python_version()}"]))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version, help="Print versions.")] = False,
+) -> None:
+    """Adversarial testing of federated learning: poison a model with one client, see what shows."""
 
 
 def main() -> None:

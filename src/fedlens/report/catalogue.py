@@ -37,8 +37,8 @@ def catalogue() -> Iterator[Table]:
     for name, preset in known_presets.items():
         if name not in in_full:
             claims = [f"{number}: {claim}" for number, claim in preset.claims.items()]
-            full = _duration(known_presets[preset.full].minutes) if preset.full else ""
-            table.add_row(name, escape("\n".join([preset.values["about"], *claims])), _duration(preset.minutes), full)
+            full = cost_words(known_presets[preset.full].minutes) if preset.full else ""
+            table.add_row(name, escape("\n".join([preset.values["about"], *claims])), cost_words(preset.minutes), full)
     table.caption = (
         "fig1 to fig10: the paper's figures; NAME-paper has the paper's own model, E and T. Costs are for 2 cores; "
         "the benign twin, made once for each setting, is not in them."
@@ -58,7 +58,8 @@ def catalogue() -> Iterator[Table]:
     yield from map(_parts, TITLES)
 
 
-def _duration(minutes: float | None) -> str:
+def cost_words(minutes: float | None) -> str:
+    """A preset's cost; empty where it is not known."""
     return "" if minutes is None else f"{minutes:g} min" if minutes < 100 else f"{minutes / 60:.0f} h"
 
 

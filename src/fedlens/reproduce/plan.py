@@ -9,7 +9,7 @@ from fedlens.errors import ConfigError
 from fedlens.loading import load_experiment
 from fedlens.presets import Scale, presets
 from fedlens.reproduce.claims import claims
-from fedlens.sweeps.grid import Cell
+from fedlens.sweeps.cell import Cell
 
 
 def panels(wanted: Sequence[str] = ()) -> list[str]:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 
-from fedlens.detection.performance import performance
+from fedlens.detection.performance import Performance, performance
 from fedlens.experiment import Experiment
 from fedlens.runs.records import Record, guilt, malicious_share, mean
 
@@ -26,12 +26,12 @@ def defence(experiment: Experiment, records: list[Record]) -> Record | None:
 
 def performances(experiment: Experiment, records: list[Record]) -> dict[str, Record]:
     """How well each of the server's checks did, by its name."""
-    return {
-        name: asdict(
-            performance(
-                (record["checks"][name]["scores"], record["checks"][name]["flagged"], guilt(experiment, record))
-                for record in records
-            )
-        )
-        for name in records[-1]["checks"]
-    }
+    return {check: asdict(performance_of(experiment, records, check)) for check in records[-1]["checks"]}
+
+
+def performance_of(experiment: Experiment, records: list[Record], check: str) -> Performance:
+    """How well one of them did over these rounds."""
+    return performance(
+        (record["checks"][check]["scores"], record["checks"][check]["flagged"], guilt(experiment, record))
+        for record in records
+    )

@@ -33,8 +33,6 @@ from fedlens.parsing import parse_yaml
 from fedlens.presets import presets
 from fedlens.sweeps.cell import Cell, Values, label, make_cell, matches
 
-__all__ = ["Cell", "Grid", "load_grid"]
-
 LARGEST = 100_000
 """Cells of a grid at most; a mistyped product soon has more than can ever be run."""
 

@@ -29,7 +29,6 @@ class SweepMeans:
     Attributes:
         jobs: cells played at a time; by default one a core, of this machine or of the cluster.
         engine: who does the work of a run.
-        workers: worker processes of each run; by default as many as leave each job its share of the cores.
         device: where PyTorch computes.
         data_dir: where the user keeps data files.
         on: ``local`` for this machine, ``ray`` for a Ray cluster, of which each cell takes a CPU.
@@ -39,7 +38,6 @@ class SweepMeans:
 
     jobs: int | None = None
     engine: EngineName = "auto"
-    workers: int | None = None
     device: str = "cpu"
     data_dir: Path | None = None
     on: On = "local"
@@ -69,8 +67,8 @@ class SweepMeans:
 
     def of_a_run(self, jobs: int) -> dict[str, Any]:
         """The keyword arguments of `fedlens.run` where so many runs go on at a time."""
-        workers = self.workers
-        if workers is None and self.engine != "serial" and self.device == "cpu":
+        workers = None
+        if self.engine != "serial" and self.device == "cpu":
             workers = 1 if self.on == "ray" else max(1, cores() // jobs)
         data_dir = self.data_dir.resolve() if self.data_dir is not None else None
         return {"engine": self.engine, "workers": workers, "device": self.device, "data_dir": data_dir}

@@ -11,7 +11,7 @@ from fedlens.data.dataset import Dataset
 from fedlens.errors import ClientError, DamagedRunError, FedlensError, RunError
 from fedlens.experiment import Experiment
 from fedlens.means import Means
-from fedlens.observer import Observer
+from fedlens.observer import Observer, Silent
 from fedlens.runs.places import unused
 from fedlens.simulation import play
 
@@ -105,7 +105,7 @@ class Workforce(Protocol):
         """
 
 
-class Reporter:
+class Reporter(Silent):
     """The observer of a task's run, which turns what it sees into events."""
 
     def __init__(self, key: str, tell: Tell) -> None:
@@ -118,9 +118,6 @@ class Reporter:
         self._twin = twin
         self._tell(Event(self._key, "began", {"twin": twin, "done": done, "rounds": experiment.rounds}))
 
-    def clients(self, done: int, total: int) -> None:
-        """See `Observer`."""
-
     def round(self, record: dict[str, Any]) -> None:
         """See `Observer`."""
         target = record["target"]
@@ -128,19 +125,12 @@ class Reporter:
         content = {"round": record["round"], "accuracy": record["quality"]["accuracy"], "confidence": confidence}
         self._tell(Event(self._key, "round", content))
 
-    def end(self) -> None:
-        """See `Observer`."""
 
-    def remark(self, text: str) -> None:
-        """See `Observer`."""
-
-
-def perform(task: Task | Mapping[str, Any], tell: Tell, dataset: Dataset | None = None) -> None:
-    """Play `task`, which may be plain values, here, and tell how it goes and ends."""
-    key = task.key if isinstance(task, Task) else task["key"]
+def perform(task: Mapping[str, Any], tell: Tell, dataset: Dataset | None = None) -> None:
+    """Play here a task that has come as plain values, and tell how it goes and ends."""
+    key = task["key"]
     try:
-        task = task if isinstance(task, Task) else Task.from_plain(task)
-        task.play(Reporter(key, tell), dataset)
+        Task.from_plain(task).play(Reporter(key, tell), dataset)
     except (Exception, SystemExit) as error:  # whatever a user's own class does, the other cells go on
         tell(Event(key, "failed", {"reason": why(error)}))
     else:

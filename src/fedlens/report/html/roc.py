@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from fedlens.detection.performance import Performance
 from fedlens.report.html.chart import SHARE, Chart, Panel, Trace
 from fedlens.report.html.looks import Look, look
-from fedlens.report.html.suspicions import performance_of
+from fedlens.runs.defence import performance_of
 from fedlens.runs.load import Run
 
 LARGEST = 1_500
@@ -72,7 +72,7 @@ def _curves(run: Run) -> Iterable[_Curve]:
     from sklearn.metrics import roc_curve
 
     for check in run.experiment.detectors:
-        done, table = performance_of(run, check), run.checks[run.checks["check"] == check]
+        done, table = performance_of(run.experiment, run.records, check), run.checks[run.checks["check"] == check]
         if done.roc_auc is not None:
             false, true, thresholds = roc_curve(table["guilty"].astype(bool), table["score"], drop_intermediate=True)
             yield _Curve(check, done, list(zip(thresholds.tolist(), false.tolist(), true.tolist(), strict=True)))

@@ -12,9 +12,9 @@ from fedlens.report.html.chart import Chart, room_beside
 from fedlens.report.html.looks import look
 from fedlens.report.html.metrics import several_charts
 from fedlens.report.html.roc import roc_beside
-from fedlens.report.html.suspicions import performance_of
 from fedlens.report.html.updates import updates_beside
 from fedlens.report.words import attack_name, percent, signed
+from fedlens.runs.defence import performance_of
 from fedlens.runs.flat import Value, flattened, shown
 from fedlens.runs.load import Run
 from fedlens.runs.records import confidence
@@ -126,7 +126,7 @@ def _detection(run: Run, name: str) -> list[dict[str, str]]:
     """A row for each of the run's checks."""
     rows = []
     for check in run.experiment.detectors:
-        done = performance_of(run, check)
+        done = performance_of(run.experiment, run.records, check)
         rows.append(
             {
                 "run": name,

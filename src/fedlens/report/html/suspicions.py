@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from fedlens.detection.performance import Performance, performance
+from fedlens.detection.performance import Performance
 from fedlens.report.canvas import BENIGN, BLACK, MALICIOUS, attacked_rounds
 from fedlens.report.html.chart import Chart, Panel, Trace, evenly, rounds_axis
 from fedlens.report.ranges import WIDE, ranges_of
 from fedlens.report.suspicions import WIDE as FAR
+from fedlens.runs.defence import performance_of
 from fedlens.runs.load import Run
-from fedlens.runs.records import guilt
 
 LARGEST = 2_500
 """About so many scores of a check are in the page."""
@@ -69,7 +69,7 @@ def check_charts(run: Run) -> list[Chart]:
         kept, remark = evenly(table["round"], len(table), LARGEST)
         drawn = table[table["round"].isin(kept)]
         columns = {column: drawn[column].tolist() for column in ("round", "client", "score", "flagged", "guilty")}
-        done = performance_of(run, name)
+        done = performance_of(run.experiment, run.records, name)
         traces = [
             _dots({"guilty": False}, "benign client", {"color": BENIGN, "size": 7, "opacity": 0.7}),
             _dots({"guilty": True}, "malicious client", {"color": MALICIOUS, "size": 9, "symbol": "square"}),
@@ -102,14 +102,6 @@ def _dots(where: dict[str, bool], label: str, marker: dict[str, Any]) -> Trace:
     }
 
 
-def performance_of(run: Run, check: str) -> Performance:
-    """How well the check did over the rounds so far."""
-    return performance(
-        (record["checks"][check]["scores"], record["checks"][check]["flagged"], guilt(run.experiment, record))
-        for record in run.records
-    )
-
-
 def caught_words(done: Performance) -> str:
     """How often it flagged the malicious client, and honest ones, in a sentence."""
     falsely = f"honest clients in {done.false_alarms} of {done.innocent} cases"
@@ -120,7 +112,7 @@ def caught_words(done: Performance) -> str:
 
 def noticed_words(run: Run) -> str:
     """How many of the checks flagged the malicious client at least once, in a sentence; empty where there were none."""
-    found = {name: performance_of(run, name) for name in run.experiment.detectors}
+    found = {name: performance_of(run.experiment, run.records, name) for name in run.experiment.detectors}
     if not found or not any(done.guilty for done in found.values()):
         return ""
     caught = [f"{name} in {done.caught} of {done.guilty} rounds" for name, done in found.items() if done.caught]
