@@ -1,6 +1,7 @@
 """Groups, their numbers and the doubts about them, on made-up sweeps whose means can be worked out by hand."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,3 +177,73 @@ def test_conditions_leave_one_option_to_compare(tmp_path: Path) -> None:
     path = sweep(tmp_path / "grid", {"aggregation": ["mean", "median"], "attack.boost": [2, 5]})
     found = compare(narrowed(collect([path]), ["attack.boost=5"]))
     assert (found.by, labels(found)) == (("aggregation",), ["mean", "median"])
+
+
+def test_a_truth_that_does_not_apply_everywhere(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "weights", {"attack.weights_only": [None, True, False]})
+    table = pd.read_parquet(path / "rounds.parquet").astype({"attack.weights_only": "boolean"})
+    table.to_parquet(path / "rounds.parquet")
+    collection = collect([path])
+    assert labels(compare(collection)) == [f"attack.weights_only={value}" for value in ("false", "true", "–")]
+    assert set(narrowed(collection, ["attack.weights_only=–"]).table["cell"]) < set(table["cell"])
+
+
+def test_a_run_that_goes_by_two_names_counts_once_in_a_group(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "panels", {"name": ["fig1", "fig3"]})
+    table = pd.read_parquet(path / "rounds.parquet")
+    table["cell"] = table["cell"].str.replace("fig3", "fig1")
+    table.to_parquet(path / "rounds.parquet")
+    assert labels(compare(collect([path]), ["name"])) == ["fig1", "fig3"]
+    for group in compare(collect([path]), ["seed"]).groups:
+        assert (group.runs, group.metrics["confidence"].runs) == (2, 2)
+
+
+def in_window(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The attack is in rounds 2 and 3 of 4; beside it a control that is the round's number."""
+    confidence = [0.0, 0.5, 0.7, 0.9][row["round"] - 1]
+    return {"confidence": confidence, "control_confidence": row["round"], "window": row["round"] in {2, 3}}
+
+
+@pytest.mark.parametrize(
+    ("at", "ours", "control"),
+    [("last", 0.7, 3), ("best", 0.7, 3), ("worst", 0.5, 2), ("mean", 0.6, 2.5), ("median", 0.6, 2.5), ("4", 0.9, 4)],
+)
+def test_figures_are_of_the_rounds_of_the_window_unless_a_round_is_named(
+    tmp_path: Path, at: str, ours: float, control: float
+) -> None:
+    found = compare(collect([sweep(tmp_path / "s", {"attack.until": [4]}, in_window, rounds=4)]), at=At.parse(at))
+    (group,) = found.groups
+    for measured, expected in ((group.metrics["confidence"], ours), (group.controls["confidence"], control)):
+        assert measured.interval is not None
+        assert measured.interval.mean == pytest.approx(expected)
+    np.testing.assert_allclose(group.metrics["confidence"].curve.mean, [0, 0.5, 0.7, 0.9])
+    told = [remark for remark in found.remarks if "window" in remark]
+    assert len(told) == (at != "4")
+
+
+def test_of_runs_whose_window_was_not_reached_or_is_not_known_all_rounds_count(tmp_path: Path) -> None:
+    late = sweep(tmp_path / "late", {"attack.delay": [9]}, lambda row: {**by_seed(row), "window": False})
+    old = sweep(tmp_path / "old", {"attack.delay": [1]}, by_seed)
+    for group in compare(collect([late, old])).groups:
+        assert group.metrics["confidence"].interval == Interval(*map(pytest.approx, (0.5, 0.0, 1.0)))
+
+
+def by_seed(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"confidence": float(row["seed"])}
+
+
+def test_a_run_that_ends_without_a_finite_loss_is_left_out_of_it(tmp_path: Path) -> None:
+    def diverging(row: Mapping[str, Any]) -> dict[str, Any]:
+        return {"loss": float("inf") if (row["seed"], row["round"]) == (1, 3) else 2.0}
+
+    found = compare(collect([sweep(tmp_path / "s", {"aggregation": ["mean"]}, diverging)]), metrics=["loss"])
+    assert found.groups[0].metrics["loss"].runs == 2
+    assert "2 of the runs have no finite loss (last round) and are left out of it" in found.remarks
+
+
+def test_the_runs_red_flags_are_counted_but_for_those_that_ask_for_repetition(rules: Path) -> None:
+    collection = collect([rules])
+    flags = {cell: ["one seed: repeat it"] for cell in collection.table["cell"]}
+    flags[next(iter(flags))] = ["no control", "one seed: repeat it"]
+    found = compare(replace(collection, flags=flags))
+    assert found.flags == ("no control (1 of 8 runs)",)

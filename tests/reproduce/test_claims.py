@@ -48,6 +48,13 @@ def test_bounds(bound: dict[str, float], inside: list[float], outside: list[floa
     assert [part.holds(value) for value in inside + outside] == [True] * len(inside) + [False] * len(outside)
 
 
+def test_rounding_does_not_decide() -> None:
+    assert 0.87 - 0.88 < -0.01  # but not to anyone who computes with a pencil
+    assert validate(Part, PART | {"at_least": -0.01}).holds(0.87 - 0.88)
+    assert validate(Part, PART | {"at_most": 0.1}).holds(0.3 - 0.2 + 1e-16)
+    assert not validate(Part, PART | {"at_least": -0.01}).holds(-0.0100001)
+
+
 def test_how_a_bound_is_printed() -> None:
     assert validate(Part, PART | {"at_least": 0.9}).bound() == "≥ 0.9"
     assert validate(Part, PART).bound() == ""

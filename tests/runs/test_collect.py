@@ -1,3 +1,5 @@
+import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -117,6 +119,8 @@ def test_what_is_missing_from_a_sweep_is_told(tmp_path: Path, runs: list[Path]) 
     assert collect([path]).remarks == (
         f"{path}: 1 of its runs failed and are left out; failures.json has the reasons",
         f"{path}: 1 of its runs are not complete and are left out; the same sweep goes on",
+        f"{path}: 1 complete runs are of an earlier grid, or newer than rounds.parquet, and are left out; "
+        "the same sweep brings it up to date",
     )
     (path / "failures.json").write_text("[")
     with pytest.raises(DamagedRunError, match=r"failures\.json: cannot be read .*; the same sweep makes it anew"):
@@ -129,6 +133,50 @@ def test_different_targets_of_a_seed_and_draw_are_told(tmp_path: Path) -> None:
     table.loc[table["aggregation"] == "median", "target_index"] = "7"
     table.to_parquet(path / "rounds.parquet")
     assert "have different targets" in collect([path]).remarks[0]
+
+
+def test_different_targets_of_single_runs_are_told(runs: list[Path], tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(runs[0], other)
+    experiment = yaml.safe_load((other / "experiment.yaml").read_text())
+    (other / "experiment.yaml").write_text(yaml.safe_dump(experiment | {"rounds": 3}))
+    (other / "target.json").write_text(json.dumps(json.loads((other / "target.json").read_text()) | {"index": [7]}))
+    assert "have different targets" in collect([runs[0], other]).remarks[-1]
+
+
+def test_a_run_of_two_sweeps_counts_once_whatever_each_calls_it(tmp_path: Path) -> None:
+    one = sweep(tmp_path / "one", {"attack": ["explicit-boosting"], "attack.boost": [2, 5]}, seeds=1, targets=1)
+    two = sweep(
+        tmp_path / "two", {"attack": ["explicit-boosting(boost=5)"], "attack.boost": [5, 9]}, seeds=1, targets=1
+    )
+    table = pd.read_parquet(two / "rounds.parquet")
+    shared = pd.read_parquet(one / "rounds.parquet")["cell"].iloc[-1]
+    table.loc[table["attack.boost"] == 5, "cell"] = shared
+    table.to_parquet(two / "rounds.parquet")
+    found = collect([one, two])
+    assert found.table.groupby("attack.boost")["cell"].nunique().to_dict() == {2: 1, 5: 1, 9: 1}
+    assert set(found.table[found.table["cell"] == shared]["path"]) == {str(one)}
+    assert found.remarks == ("1 of the runs are there more than once; each counts once",)
+
+
+def test_what_a_part_is_called_leaves_out_what_a_sweep_has_columns_for(tmp_path: Path, runs: list[Path]) -> None:
+    path = sweep(tmp_path / "sweep", {"attack": ["explicit-boosting"], "attack.boost": [2, 5], "attack.step_cap": [5]})
+    assert set(collect([path, runs[1]]).table["attack"]) == {"explicit-boosting"}
+
+
+def test_options_of_the_target_may_vary_and_its_draw_is_repetition(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "sweep", {"target.r": [1, 10]})
+    assert collect([path]).varying == ["target.r"]
+
+
+def test_red_flags_of_runs_are_read_from_their_summaries(tmp_path: Path, runs: list[Path]) -> None:
+    path = sweep(tmp_path / "sweep", {"aggregation": ["mean"]}, targets=1)
+    cells = list(dict.fromkeys(pd.read_parquet(path / "rounds.parquet")["cell"]))
+    for cell, text in zip(cells, ('{"flags": ["oracle f"]}', "{"), strict=True):
+        (path / "cells" / cell).mkdir(parents=True)
+        (path / "cells" / cell / "summary.json").write_text(text)
+    run = fedlens.load_run(runs[0])
+    assert collect([path, runs[0]]).flags == {cells[0]: ["oracle f"], run.experiment.identity(): run.flags}
 
 
 def test_an_option_of_any_cell_is_known(tmp_path: Path, runs: list[Path]) -> None:

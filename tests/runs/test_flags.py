@@ -11,7 +11,7 @@ from fedlens.attacks.attack import Attack
 from fedlens.attacks.explicit import ExplicitBoosting
 from fedlens.experiment import Experiment
 from fedlens.federation.target import Target
-from fedlens.runs.flags import flags
+from fedlens.runs.flags import common, flags
 
 SOUND = [record(1, [1, 4, 5], control=control(0.1))]
 REPEAT = "one seed and one target: repeat it with `fedlens sweep`"
@@ -39,11 +39,27 @@ def test_the_control_errs_in_its_last_round() -> None:
     errs = "the control errs too: without attack the target is not classified right with confidence 0.5"
     records = [record(number, [1, 4, 5], control=beside) for number, beside in enumerate([right, wrong], 1)]
     assert flags(ATTACKED, records) == [errs, REPEAT]
-    assert flags(ATTACKED, records[::-1]) == [REPEAT]
+    assert flags(ATTACKED, records[:1]) == [REPEAT]
     several = control(0.1)
     several["target"] |= {"true_confidence": [0.3, 0.9, 0.4], "predicted": [0, 1, 0]}
     (found, _) = flags(attacked(target=Target(r=3)), [record(1, [1, 4, 5], control=several)])
     assert found.startswith("the control errs too: without attack 2 of 3 targets is not")
+
+
+def test_the_control_errs_where_the_attack_is_judged() -> None:
+    beside = [control(0.6, 0.49), control(0.1, 0.9)]
+    records = [record(number, [1, 4, 5], control=found) for number, found in enumerate(beside, 1)]
+    early = attacked(attack=ExplicitBoosting(client=4, until=2))
+    assert [flag.partition(":")[0] for flag in flags(early, records)] == [
+        "the control errs too",
+        "one seed and one target",
+    ]
+    assert flags(ATTACKED, records) == [REPEAT]
+
+
+def test_flags_of_several_runs_are_counted_but_for_those_of_a_run_by_itself() -> None:
+    assert common([["a", REPEAT], ["one seed: repeat it"], ["b", "a"]]) == ["a (2 of 3 runs)", "b (1 of 3 runs)"]
+    assert common([]) == []
 
 
 def test_an_attack_that_did_not_take_place() -> None:

@@ -30,6 +30,8 @@ def test_a_part_says_what_is_unusual_about_it() -> None:
     assert value_of(experiment, "aggregation") == "krum(f=1)"
     assert value_of(experiment, "attack") == "explicit-boosting(boost=4)"
     assert value_of(experiment, "attack.boost") == 4
+    assert value_of(experiment, "attack", {"attack.boost", "boost"}) == "explicit-boosting"
+    assert value_of(experiment, "aggregation", {"attack.f"}) == "krum(f=1)"
     assert value_of(experiment, "checks") == "distances+statistics(bins=7)"
     assert value_of(experiment, "data") == "digits"
 

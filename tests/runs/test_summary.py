@@ -23,8 +23,20 @@ def windowed(delay: int, until: int | None) -> Experiment:
 def test_confidence_with_and_without_the_malicious_client() -> None:
     records = [record(1, [1, 4, 5], 0.9), record(2, [1, 2, 3], 0.3), record(3, [0, 4, 6], 0.7)]
     assert summary(records)["participation"] == {"with": pytest.approx(0.8), "without": 0.3}
+    never_before = [record(0, [1, 2, 3], 0.0), *records]  # rounds before it was chosen say nothing of fading
+    assert summary(never_before)["participation"] == {"with": pytest.approx(0.8), "without": 0.3}
     assert summary(records[::2])["participation"] is None
     assert summary(records[1:2])["participation"] is None
+
+
+def test_the_malicious_model_counts_where_it_attacked() -> None:
+    accuracies = {True: 0.1, False: 0.8}
+    records = [
+        record(number, [1, 4, 5], malicious={"accuracy": accuracies[acted]}, attack={"acted": acted})
+        for number, acted in enumerate([False, True, False], 1)
+    ]
+    assert summary(records)["malicious_accuracy"] == {"first": 0.1, "last": 0.1}
+    assert summary(records[:1])["malicious_accuracy"] is None
 
 
 def five_rounds() -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ def test_a_sweep_without_a_complete_cell_has_an_empty_table() -> None:
         ([2**63 - 1, 1], [2**63 - 1, 1]),
         ([2**70, 1], [str(2**70), "1"]),
         (["auto", 5], ["auto", "5"]),
-        ([True, 2], ["True", "2"]),
+        (["auto", 2.0, True], ["auto", "2", "true"]),
         ([True, None], [True, None]),
         ([[1], {"a": 1}], ["[1]", "{'a': 1}"]),
         ([None, "a"], [None, "a"]),

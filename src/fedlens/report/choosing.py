@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Number
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +28,8 @@ class At:
     """How a run's rounds become one number.
 
     Attributes:
-        word: ``last``, ``best``, ``worst``, ``mean`` or ``median``; the last is the last that has a value, the best the
-            largest, but of a loss the smallest.
+        word: ``last``, ``best``, ``worst``, ``mean`` or ``median`` of the rounds of the attack's window; the last is
+            the last that has a value, the best the largest, but of a loss the smallest.
         rounds: the rounds to take the mean over, if any are named, in place of the word.
     """
 
@@ -95,7 +95,7 @@ def narrowed(collection: Collection, where: Sequence[str]) -> Collection:
         table = table[table[field].map(lambda value, wanted=wanted: shown(plain_value(value)) in wanted)]
     if table.empty:
         raise ConfigError(f"--where: no run has all of {', '.join(where)}")
-    return Collection(table, collection.remarks)
+    return replace(collection, table=table)
 
 
 def parse_where(where: Sequence[str]) -> dict[str, list[str]]:

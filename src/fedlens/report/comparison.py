@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from fedlens.report.choosing import At, chosen_fields, require_metrics
 from fedlens.report.measured import Measured, measured
 from fedlens.runs.collect import Collection
+from fedlens.runs.flags import common
 from fedlens.runs.flat import Value, plain_value, shown
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class Comparison:
         by: the options that are compared.
         at: how a run's rounds become one number.
         groups: in the order of the numbers compared, else as the runs came.
-        flags: reasons to doubt the intervals.
+        flags: reasons to doubt the runs and the intervals.
         remarks: what else should be known.
     """
 
@@ -72,13 +73,15 @@ def compare(
     fields, at = chosen_fields(collection, by), at or At()
     require_metrics(collection, metrics)
     at.require(collection)
-    parts = list(_parts(collection.table, fields))
+    parts = [(values, part.drop_duplicates(["cell", "round"])) for values, part in _parts(collection.table, fields)]
     groups = tuple(_group(part, values, fields, metrics, at) for values, part in parts)
     remarks = [*collection.remarks, *_pooled(collection, fields, [part for _, part in parts])]
     remarks += _left_out(groups, metrics, at)
+    if "window" in collection.table and not at.rounds and not collection.table["window"].dropna().all():
+        remarks.append("numbers are of the rounds of each attack's window; --at ROUND has those of others")
     if (last := collection.table.groupby("cell")["round"].max()).nunique() > 1:
         remarks.append(f"runs end after {last.min()} to {last.max()} rounds; curves go on with those that are left")
-    return Comparison(fields, at, groups, tuple(_flags(fields, groups)), tuple(remarks))
+    return Comparison(fields, at, groups, tuple(_flags(collection, fields, groups)), tuple(remarks))
 
 
 def _parts(table: "pd.DataFrame", fields: tuple[str, ...]) -> Iterator[tuple[tuple[Value, ...], "pd.DataFrame"]]:
@@ -140,8 +143,9 @@ def _left_out(groups: Sequence[Group], metrics: Sequence[str], at: At) -> Iterat
             yield f"{missing} of the runs have no finite {metric} ({at}) and are left out of it"
 
 
-def _flags(fields: tuple[str, ...], groups: Sequence[Group]) -> Iterator[str]:
-    """Reasons to doubt the intervals, each with the groups concerned unless all are."""
+def _flags(collection: Collection, fields: tuple[str, ...], groups: Sequence[Group]) -> Iterator[str]:
+    """Reasons to doubt the runs, then the intervals, each with the groups concerned unless all are."""
+    yield from common(collection.flags[cell] for cell in collection.table["cell"].unique() if cell in collection.flags)
     single = {
         what: [g.label for g in groups if any(getattr(m, f"{what}s") == 1 for m in g.metrics.values())]
         for what, compared in {"seed": {"seed"}, "target": {"target.draw", "target_index"}}.items()

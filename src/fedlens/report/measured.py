@@ -48,13 +48,25 @@ class Measured:
 
 def measured(part: "pd.DataFrame", column: str, at: At) -> Measured:
     """What a column says of a group's runs."""
-    values = part[column].astype(float)
-    rows = part.assign(value=values.where(np.isfinite(values)))
-    matrix = rows.set_index(["seed", "target_index", "cell", "round"])["value"].unstack("round").sort_index(axis=1)
-    single = at.of(matrix, column).dropna()
-    lines = np.array([ends(_interval(matrix[round_].dropna())) for round_ in matrix.columns]).T
+    rows = part.assign(value=part[column].astype(float), window=part.get("window", True))
+    indexed = rows.set_index(["seed", "target_index", "cell", "round"])[["value", "window"]]
+    matrix = indexed["value"].unstack("round").sort_index(axis=1)
+    single = _finite(at.of(matrix if at.rounds else matrix.where(_judged(indexed["window"])), column))
+    lines = np.array([ends(_interval(_finite(matrix[round_]))) for round_ in matrix.columns]).T
     seeds, targets = (single.index.get_level_values(name).nunique() for name in ("seed", "target_index"))
     return Measured(len(single), seeds, targets, _interval(single), Curve(matrix.columns.to_numpy(), *lines))
+
+
+def _judged(window: "pd.Series[Any]") -> "pd.DataFrame":
+    """The rounds of each run's window, of its row in the matrix; where none was played, or none is known, all."""
+    found = window.unstack("round").sort_index(axis=1).astype("boolean").fillna(False)
+    judged: pd.DataFrame = found.where(found.any(axis=1), True)
+    return judged
+
+
+def _finite(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    found: pd.Series[Any] = values[np.isfinite(values)]
+    return found
 
 
 def _interval(values: "pd.Series[float]") -> Interval | None:

@@ -12,6 +12,9 @@ from fedlens.presets import Scale
 from fedlens.reproduce.explained import COMPARED
 from fedlens.reproduce.measures import MEASURES
 
+ROUNDING = 1e-12
+"""A number that is equal to its bound but for this much is within: 0.87 − 0.88 is not quite −0.01 to a computer."""
+
 
 class Part(Config):
     """One number by which a claim is judged.
@@ -64,9 +67,9 @@ class Part(Config):
         """Whether `value` is within the bound."""
         match self.bounds:
             case {"at_least": bound}:
-                return value >= bound
+                return value >= bound - ROUNDING
             case {"at_most": bound}:
-                return value <= bound
+                return value <= bound + ROUNDING
             case {"above": bound}:
                 return value > bound
             case {"below": bound}:

@@ -1,6 +1,5 @@
 """From runs to verdicts: the median over seeds and targets decides, by the bounds in ``claims.yaml``."""
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +11,7 @@ from fedlens.reproduce.claims import Claim, Part, claims
 from fedlens.reproduce.evidence import Evidence
 from fedlens.reproduce.explained import COMPARED
 from fedlens.reproduce.measures import MEASURES
+from fedlens.runs.flags import common
 from fedlens.statistics import Interval, bootstrap
 
 Verdict = Literal["holds", "holds in part", "does not hold", "not tested at this scale", "–"]
@@ -113,8 +113,7 @@ def _flags(claim: Claim, evidence: Evidence) -> list[str]:
     """The red flags of the claim's runs, but for that of a run by itself, which is about repetition."""
     names = {name for part in claim.parts for name in part.of}
     runs = {run.path: run for name in names for run in evidence.runs.get(name, {}).values()}.values()
-    found = Counter(flag for run in runs for flag in run.flags if not flag.startswith("one seed"))
-    return [f"{flag} ({count} of {len(runs)} runs)" for flag, count in found.items()]
+    return common(run.flags for run in runs)
 
 
 def _find(part: Part, evidence: Evidence) -> Finding:

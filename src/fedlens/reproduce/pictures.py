@@ -100,4 +100,4 @@ def _compared(evidence: Evidence, names: list[str]) -> "Figure":
     metrics = ("confidence", "accuracy")
     table = evidence.table
     of_these = table[table["name"].isin(names)].reset_index(drop=True)
-    return comparison_figure(compare(Collection(of_these, ()), ["name"], metrics), metrics)
+    return comparison_figure(compare(Collection(of_these), ["name"], metrics), metrics)

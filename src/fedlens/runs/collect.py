@@ -6,8 +6,8 @@ is looked up in its experiments, so that sweeps over different options can be co
 """
 
 import json
-from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,6 +18,7 @@ from fedlens.experiment import Experiment
 from fedlens.loading import load_experiment
 from fedlens.runs.flat import Value, flattened, value_of
 from fedlens.runs.load import load_run
+from fedlens.runs.reading import read_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,10 +38,12 @@ class Collection:
         table: a row for each run and round: ``cell`` (the run), ``path`` (where it was found), the options in `fields`,
             ``seed``, ``target_index``, and the columns of `fedlens.runs.load.Run.rounds`.
         remarks: what should be known about it, in sentences.
+        flags: reasons to doubt a run's result, by its ``cell``, of those runs of which they are known.
     """
 
     table: "pd.DataFrame"
-    remarks: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
+    flags: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def fields(self) -> list[str]:
@@ -50,9 +53,8 @@ class Collection:
     @property
     def varying(self) -> list[str]:
         """The options that vary, but for the seed and the target, over which means are taken."""
-        fields = [name for name in self.fields if name not in {PATH, "seed", "target_index"}]
-        fields = [name for name in fields if name.partition(".")[0] != "target"]
-        return [name for name in fields if self.table[name].nunique(dropna=False) > 1]
+        repeated = {PATH, "seed", "target_index", "target.draw", "target.index"}
+        return [name for name in self.fields if name not in repeated and self.table[name].nunique(dropna=False) > 1]
 
 
 class Failure(NamedTuple):
@@ -70,11 +72,12 @@ def is_field(column: str) -> bool:
 
 @dataclass(frozen=True)
 class _Source:
-    """A sweep or a run: its table, and the experiment of each of its cells."""
+    """A sweep or a run: its table, the experiment of each of its cells, and the flags of its cells."""
 
     path: Path
     table: "pd.DataFrame"
     experiment: Callable[[str], Experiment]
+    flags: Mapping[str, Sequence[str]]
 
 
 def collect(paths: Sequence[Path], wanted: Set[str] = frozenset()) -> Collection:
@@ -100,21 +103,25 @@ def collect(paths: Sequence[Path], wanted: Set[str] = frozenset()) -> Collection
             source, remark = _sweep(path)
             sweeps.append(source)
             remarks += remark
-    fields = {name: None for source in sweeps for name in source.table.columns if is_field(name)}
-    fields |= dict.fromkeys(_differing([source.experiment("") for source in runs]))
+    varied = {name: None for source in sweeps for name in source.table.columns if is_field(name)}
+    fields = varied | dict.fromkeys(_differing([source.experiment("") for source in runs]))
     fields |= dict.fromkeys(name for name in wanted if name not in {PATH, "target_index"})
     for name in fields:
-        remarks += _complete([*sweeps, *runs], name, required=name in wanted)
+        remarks += _complete([*sweeps, *runs], name, varied.keys(), required=name in wanted)
     sources = [source for path in paths for source in (*sweeps, *runs) if source.path == path]
-    table = pd.concat([source.table.dropna(axis=1, how="all") for source in sources], ignore_index=True)
+    tables = [source.table.dropna(axis=1, how="all") for source in sources]
+    table = pd.concat(tables, ignore_index=True)
+    place = pd.Series([place for place, found in enumerate(tables) for _ in range(len(found))])
+    again = place != place.groupby([table["cell"], table["round"]]).transform("first")
     names = dict.fromkeys(name for source in sources for name in source.table.columns)
     table = table.reindex(columns=["cell", PATH, *(name for name in names if name not in {"cell", PATH})])
-    again = table.duplicated(["cell", "round", *(name for name in table.columns if is_field(name) and name != PATH)])
     if again.any():
         remarks.append(f"{table['cell'][again].nunique()} of the runs are there more than once; each counts once")
-    if (table.groupby([PATH, "seed", "target.draw"])["target_index"].nunique() > 1).any():
+    together = table[PATH].where(~table[PATH].isin([str(source.path) for source in runs]), "")
+    if (table.groupby([together, "seed", "target.draw"])["target_index"].nunique() > 1).any():
         remarks.append("runs of the same seed and draw have different targets, so groups may differ by these, too")
-    return Collection(table[~again].reset_index(drop=True), tuple(remarks))
+    flags = {cell: found for source in sources for cell, found in source.flags.items()}
+    return Collection(table[~again].reset_index(drop=True), tuple(remarks), flags)
 
 
 def _sweep(path: Path) -> tuple[_Source, list[str]]:
@@ -147,7 +154,17 @@ def _sweep(path: Path) -> tuple[_Source, list[str]]:
             raise ConfigError(f"{described} is missing, which would tell")
         return load_experiment(str(described))
 
-    return _Source(path, table, experiment), _left_out(path, set(table["cell"]))
+    cells = set(table["cell"])
+    flags = {cell: found for cell in sorted(cells) if (found := _flags(path / "cells" / cell)) is not None}
+    return _Source(path, table, experiment, flags), _left_out(path, cells)
+
+
+def _flags(run: Path) -> list[str] | None:
+    """The flags in a complete run's summary; ``None`` where there is no such, for rounds can be compared without."""
+    try:
+        return list(map(str, read_json(run / "summary.json")["flags"]))
+    except (OSError, DamagedRunError, KeyError, TypeError):
+        return None
 
 
 def failures_of(path: Path) -> list[Failure]:
@@ -168,13 +185,19 @@ def _left_out(path: Path, complete: Set[str]) -> list[str]:
     """A remark if a sweep has runs that are not in its table, which would otherwise be missed by nobody."""
     failed = {failure.cell for failure in failures_of(path)}
     begun = {file.parent.name for file in path.glob("cells/*/experiment.yaml")}
-    unfinished = {cell for cell in begun - complete - failed if not (path / "cells" / cell / "summary.json").exists()}
+    others = begun - complete - failed
+    unfinished = {cell for cell in others if not (path / "cells" / cell / "summary.json").exists()}
     remarks = []
     if failed:
         remarks.append(f"{path}: {len(failed)} of its runs failed and are left out; failures.json has the reasons")
     if unfinished:
         remarks.append(
             f"{path}: {len(unfinished)} of its runs are not complete and are left out; the same sweep goes on"
+        )
+    if beside := others - unfinished:
+        remarks.append(
+            f"{path}: {len(beside)} complete runs are of an earlier grid, or newer than {TABLE}, and are left out; "
+            "the same sweep brings it up to date"
         )
     return remarks
 
@@ -188,7 +211,8 @@ def _run(path: Path) -> tuple[_Source, list[str]]:
     for place, (name, value) in enumerate(head.items()):
         table.insert(place, name, value)
     played = f"{path} is not finished: {len(run.records)} of {experiment.rounds} rounds"
-    return _Source(path, table, lambda _: experiment), [] if run.summary else [played]
+    flags = {experiment.identity(): run.flags}
+    return _Source(path, table, lambda _: experiment, flags), [] if run.summary else [played]
 
 
 def _differing(experiments: Sequence[Experiment]) -> list[str]:
@@ -198,15 +222,18 @@ def _differing(experiments: Sequence[Experiment]) -> list[str]:
     return [name for name in names if len({values[name] for values in flat if name in values}) > 1]
 
 
-def _complete(sources: Sequence[_Source], name: str, required: bool) -> list[str]:
-    """Give each of `sources` the column `name`; a remark where that is impossible, unless it is `required`."""
+def _complete(sources: Sequence[_Source], name: str, apart: Set[str], *, required: bool) -> list[str]:
+    """Give each of `sources` the column `name`; a remark where that is impossible, unless it is `required`.
+
+    A part is described without those of its options that are told `apart` in columns of their own.
+    """
     remarks, somewhere = [], False
     for source in sources:
         if name in source.table.columns:
             somewhere = True
             continue
         try:
-            values = {cell: value_of(source.experiment(cell), name) for cell in _cells(source)}
+            values = {cell: value_of(source.experiment(cell), name, apart) for cell in _cells(source)}
         except ConfigError as error:
             if required:
                 known = set(filter(is_field, source.table.columns))

@@ -1,9 +1,14 @@
 """Red flags: why the result of an attack may mean less than it seems."""
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
 from fedlens.experiment import Experiment
 from fedlens.federation.target import RESISTANT_CONFIDENCE
 from fedlens.runs.records import Record
+from fedlens.runs.window import attack_window, split
 
+ALONE = "one seed"
 LARGE_SHARE = 0.1
 """Above this share of malicious clients an attack is rarely realistic."""
 
@@ -12,8 +17,9 @@ def flags(experiment: Experiment, records: list[Record]) -> list[str]:
     """The reasons to doubt the result of at least one round, the gravest first; none without attack."""
     if experiment.attack is None:
         return []
+    inside, _ = split(records, attack_window(experiment, records))
     found = (
-        _control(records[-1]),
+        _control(inside[-1]) or _control(records[-1]),
         _acting(records),
         _share(experiment),
         "the attack is omniscient: it sees the other clients' updates" if experiment.attack.omniscient else None,
@@ -23,8 +29,18 @@ def flags(experiment: Experiment, records: list[Record]) -> list[str]:
     return [flag for flag in found if flag is not None]
 
 
+def common(every: Iterable[Sequence[str]]) -> list[str]:
+    """The flags of several runs, each with how many of them have it, but for that of a run by itself.
+
+    What that one asks for, more seeds and targets, is what several runs are.
+    """
+    runs = list(every)
+    found = Counter(flag for flags_ in runs for flag in flags_ if not flag.startswith(ALONE))
+    return [f"{flag} ({count} of {len(runs)} runs)" for flag, count in found.items()]
+
+
 def _control(last: Record) -> str | None:
-    """No control, or one that errs."""
+    """No control, or one that errs; where the attack is judged, or at the end."""
     if last["control"] is None:
         return "no control: nobody knows whether the clean model gets the target right"
     target = last["control"]["target"]
@@ -62,5 +78,5 @@ def _oracle(experiment: Experiment) -> str | None:
 def _repetition(experiment: Experiment) -> str:
     """A run has one seed always, and often one target; an untargeted attack has none to repeat."""
     targeted = getattr(experiment.attack, "objective", "targeted") == "targeted"
-    what = "one seed and one target" if targeted and experiment.target.r == 1 else "one seed"
+    what = f"{ALONE} and one target" if targeted and experiment.target.r == 1 else ALONE
     return f"{what}: repeat it with `fedlens sweep`"

@@ -3,7 +3,7 @@
 A part counts by its name (``aggregation``: ``krum``), and its options one by one (``aggregation.f``: 1).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Set
 from typing import Any
 
 from fedlens.config import Config
@@ -19,20 +19,24 @@ def flattened(experiment: Experiment) -> dict[str, Value]:
     return dict(_leaves("", values))
 
 
-def value_of(experiment: Experiment, name: str) -> Value:
-    """The value of an option; a part's says what is unusual about it (``krum(f=1)``); ``None`` if it does not apply."""
+def value_of(experiment: Experiment, name: str, apart: Set[str] = frozenset()) -> Value:
+    """The value of an option; ``None`` if it does not apply.
+
+    A part's says what is unusual about it (``krum(f=1)``), but for those options that are told `apart`.
+    """
     if name == "checks":
         return "+".join(_word(name, check) for check in experiment.checks) or "none"
     if name in BUILT_IN:
         part = getattr(experiment, name)
-        return "none" if part is None else _word(name, part)
+        return "none" if part is None else _word(name, part, apart)
     return flattened(experiment).get(name)
 
 
 def plain_value(value: Any) -> Value:
     """What a table holds as a plain value; ``None`` where it is missing."""
-    missing = value is None or value != value  # noqa: PLR0124 - only what is missing differs from itself
-    return None if missing else value.item() if hasattr(value, "item") else value
+    import pandas as pd
+
+    return None if pd.isna(value) else value.item() if hasattr(value, "item") else value
 
 
 def shown(value: Value) -> str:
@@ -44,11 +48,16 @@ def shown(value: Value) -> str:
     return "–" if value is None else value
 
 
-def _word(kind: str, part: Config) -> str:
-    """A part's name, and in brackets the options that are not at their defaults."""
-    options = dict(_leaves("", part.model_dump(mode="json", exclude_defaults=True)))
-    inner = ", ".join(f"{name}={shown(value)}" for name, value in options.items())
-    return name_of(kind, part) + (f"({inner})" if inner else "")
+def in_words(name: str, options: Mapping[str, Any], apart: Set[str] = frozenset()) -> str:
+    """A part by its name, and its options in brackets, but for those told `apart`: ``krum(f=1)``."""
+    inner = ", ".join(f"{option}={shown(value)}" for option, value in _leaves("", options) if option not in apart)
+    return f"{name}({inner})" if inner else name
+
+
+def _word(kind: str, part: Config, apart: Set[str] = frozenset()) -> str:
+    """A part in words, with those options that are not at their defaults."""
+    beneath = {option.removeprefix(f"{kind}.") for option in apart if option.startswith(f"{kind}.")}
+    return in_words(name_of(kind, part), part.model_dump(mode="json", exclude_defaults=True), beneath)
 
 
 def _leaves(name: str, value: Any) -> Iterator[tuple[str, Value]]:

@@ -14,6 +14,7 @@ from fedlens.runs.flags import flags
 from fedlens.runs.reading import load_tables, read_json, read_lines
 from fedlens.runs.records import Record, guilt, malicious_share, mean
 from fedlens.runs.weights import Which, weights_of
+from fedlens.runs.window import in_window
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,8 +51,9 @@ class Run:
     def rounds(self) -> "pd.DataFrame":
         """A row a round; confidences are means over the r samples, ``control_`` columns are the benign twin's.
 
-        ``malicious_share`` is the weight that the rule gave the malicious client's update, missing where it was not
-        chosen for the round or the rule cannot tell.
+        ``window`` tells the rounds that the attack is judged by (`fedlens.runs.window`). ``malicious_share`` is the
+        weight that the rule gave the malicious client's update, missing where it was not chosen for the round or the
+        rule cannot tell.
         """
         import pandas as pd
 
@@ -155,6 +157,7 @@ def load_run(path: str | Path) -> Run:
 def _row(experiment: Experiment, record: Record) -> dict[str, Any]:
     malicious, attack = record["malicious"] or {}, record["attack"] or {}
     row = {"round": record["round"], "attacker": record["attacker"], "acted": attack.get("acted", False)}
+    row["window"] = in_window(experiment, record["round"])
     row |= _columns(record)
     row |= {f"malicious_{name}": malicious.get(name) for name in ("accuracy", "loss")}
     row["malicious_share"] = malicious_share(experiment, record) if record["attacker"] else None

@@ -1,11 +1,12 @@
 """A run in a few numbers."""
 
 from collections.abc import Sequence
+from itertools import dropwhile
 
 from fedlens.experiment import Experiment
 from fedlens.runs.defence import defence, performances
 from fedlens.runs.flags import flags
-from fedlens.runs.records import Record, confidence, mean
+from fedlens.runs.records import Record, confidence, guilty_client, mean
 from fedlens.runs.window import attack_window, lifespan, split
 
 
@@ -22,9 +23,9 @@ def summarise(
         ``window``, the rounds that the attack is judged by (`fedlens.runs.window.attack_window`), and over these:
         ``window_accuracy`` after the last one; for the target ``confidence`` (last, best, mean), ``true_confidence``,
         ``predicted`` and ``success`` in the last one, ``successful_rounds``, and beside them ``final_confidence``,
-        that after the run's last round; ``malicious_accuracy``, the malicious model's in the first and last one;
-        ``participation``, the mean confidence with and without the malicious client, where there are both; and
-        ``defence``, what became of its updates. ``lifespan`` is what becomes of the backdoor after the window
+        that after the run's last round; ``malicious_accuracy``, the malicious model's in the first and the last one in
+        which it attacked; ``participation``, the mean confidence with the malicious client, and since then without it;
+        and ``defence``, what became of its updates. ``lifespan`` is what becomes of the backdoor after the window
         (`fedlens.runs.window.lifespan`).
 
         ``checks``, how well each of them did (`fedlens.detection.performance.Performance`); the twin's figures, over
@@ -34,7 +35,11 @@ def summarise(
     accuracies = [record["quality"]["accuracy"] for record in records]
     window = attack_window(experiment, records)
     inside, after = split(records, window)
-    malicious = [record["malicious"]["accuracy"] for record in inside if record["malicious"] is not None]
+    malicious = [
+        record["malicious"]["accuracy"]
+        for record in inside
+        if record["malicious"] is not None and guilty_client(experiment, record) is not None
+    ]
     summary: Record = {
         "rounds": len(records),
         "accuracy": accuracies[-1],
@@ -75,9 +80,12 @@ def _hardest_hit(last: Record, classes: Sequence[str]) -> Record | None:
 
 
 def _participation(records: list[Record]) -> Record | None:
-    """The mean confidence in the target class after rounds with the malicious client, and after those without."""
+    """The mean confidence in the target class after rounds with the malicious client, and later ones without.
+
+    Rounds before it was first chosen can have no backdoor, so that they say nothing of how it fades.
+    """
     sides: dict[str, list[float]] = {"with": [], "without": []}
-    for record in records:
+    for record in dropwhile(lambda record: not record["attacker"], records):
         sides["with" if record["attacker"] else "without"].append(confidence(record["target"]))
     return {side: mean(values) for side, values in sides.items()} if all(sides.values()) else None
 

@@ -17,15 +17,16 @@ def attack_window(experiment: Experiment, records: list[Record]) -> Record | Non
     Returns:
         ``None`` without attack, and where the run ended before the window began.
     """
-    attack = experiment.attack
-    if attack is None:
+    if experiment.attack is None:
         return None
-    played = [
-        record["round"]
-        for record in records
-        if record["round"] >= attack.delay and (attack.until is None or record["round"] < attack.until)
-    ]
+    played = [record["round"] for record in records if in_window(experiment, record["round"])]
     return {"first": played[0], "last": played[-1]} if played else None
+
+
+def in_window(experiment: Experiment, round_: int) -> bool:
+    """Whether the round belongs to the attack's window; without attack, every round does."""
+    attack = experiment.attack
+    return attack is None or (attack.delay <= round_ and (attack.until is None or round_ < attack.until))
 
 
 def split(records: list[Record], window: Record | None) -> tuple[list[Record], list[Record]]:

@@ -10,6 +10,7 @@ from fedlens.config import validate
 from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
 from fedlens.loading import put
+from fedlens.runs.flat import in_words
 
 Values = dict[str, Any]
 """Options by their dotted names, with a value each."""
@@ -73,8 +74,7 @@ def label(value: Any) -> str | float | bool:
     """A value as one word: ``krum(f=1)`` for ``{name: krum, f: 1}``; numbers and truths are left alone."""
     match value:
         case dict():
-            inner = ", ".join(f"{key}={label(below)}" for key, below in value.items() if key != "name")
-            return f"{value['name']}({inner})" if "name" in value and inner else str(value.get("name", f"({inner})"))
+            return in_words(str(value.get("name", "")), {key: value[key] for key in value if key != "name"}) or "()"
         case list():
             return "+".join(str(label(item)) for item in value) or "none"
         case None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from fedlens.runs.flat import shown
 from fedlens.runs.load import Run
 from fedlens.sweeps.cell import Cell
 
@@ -56,4 +57,8 @@ def _of_one_type(column: "pd.Series[Any]") -> "pd.Series[Any]":
         return column.astype(float) if column.hasnans else column.infer_objects()
     if kinds == {bool}:
         return column.astype("boolean" if column.hasnans else bool)
-    return column if kinds <= {str} else column.map(str, na_action="ignore")
+    return column if kinds <= {str} else column.map(_text, na_action="ignore")
+
+
+def _text(value: Any) -> str:
+    return shown(value) if isinstance(value, bool | float) else str(value)
