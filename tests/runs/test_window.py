@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from recorded import ATTACKED, record
+from recorded import ATTACKED, control, record
 
 from fedlens.attacks.explicit import ExplicitBoosting
 from fedlens.experiment import Experiment
-from fedlens.runs.window import attack_window, lifespan, split
+from fedlens.runs.window import attack_window, lifespan, lifespans, split
 
 SIX = [record(number, [1, 4, 5]) for number in range(1, 7)]
 
@@ -76,3 +76,23 @@ def test_the_mean_over_the_samples_decides() -> None:
 
 def test_no_lifespan_where_the_window_ends_with_the_run() -> None:
     assert lifespan(targets(0.9), []) is None
+
+
+def test_the_life_of_a_backdoor_as_columns() -> None:
+    values, twin = (0.1, 0.9, 0.75, 0.25), (0.0, 0.75, 0.5, 0.5)
+    records = [
+        record(number, [1, 4, 5], value, control=control(beside))
+        for number, (value, beside) in enumerate(zip(values, twin, strict=True), 1)
+    ]
+    experiment = windowed(delay=2, until=3)
+    assert lifespans(experiment, records) == {
+        "lifespan": 2,
+        "lifespan_area": 1.0,
+        "control_lifespan": 2,  # it is still there at the end
+        "control_lifespan_area": 1.0,
+    }
+    assert lifespans(experiment, [found | {"control": None} for found in records]).keys() == {
+        "lifespan",
+        "lifespan_area",
+    }
+    assert lifespans(experiment, records[:2]) == lifespans(ATTACKED, records) == {}

@@ -14,7 +14,7 @@ from fedlens.runs.flags import flags
 from fedlens.runs.reading import load_tables, read_json, read_lines
 from fedlens.runs.records import Record, guilt, malicious_share, mean
 from fedlens.runs.weights import Which, weights_of
-from fedlens.runs.window import in_window
+from fedlens.runs.window import in_window, lifespans
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,11 +53,12 @@ class Run:
 
         ``window`` tells the rounds that the attack is judged by (`fedlens.runs.window`). ``malicious_share`` is the
         weight that the rule gave the malicious client's update, missing where it was not chosen for the round or the
-        rule cannot tell.
+        rule cannot tell. Where rounds were played after the window, every row has the run's `lifespans`, too.
         """
         import pandas as pd
 
-        return pd.DataFrame([_row(self.experiment, record) for record in self.records])
+        lives = lifespans(self.experiment, self.records)
+        return pd.DataFrame([_row(self.experiment, record) | lives for record in self.records])
 
     @cached_property
     def targets(self) -> "pd.DataFrame":

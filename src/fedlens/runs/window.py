@@ -4,6 +4,8 @@ Confidences of rounds before the attack began or after it ended say how the wind
 attack does. So they are kept out of its figures, and what is left of the backdoor after the window is measured apart.
 """
 
+from typing import Any
+
 from fedlens.experiment import Experiment
 from fedlens.runs.records import Record, confidence
 
@@ -56,3 +58,20 @@ def lifespan(inside: list[Record], after: list[Record]) -> Record | None:
     at_end = confidence(inside[-1])
     rounds = next((count for count, value in enumerate([at_end, *values]) if value < FADED), None)
     return {"rounds": rounds, "censored": rounds is None, "area": sum(values), "observed": len(values)}
+
+
+def lifespans(experiment: Experiment, records: list[Record]) -> dict[str, float]:
+    """The life of a run's backdoor as columns of its table: ``lifespan`` in rounds, and ``lifespan_area``.
+
+    The benign twin's have ``control_`` before their names. A backdoor that is still there at the end counts as long as
+    it was observed, which is too short. There are none where no round was played after the window.
+    """
+    inside, after = split(records, attack_window(experiment, records))
+    columns: dict[str, float] = {}
+    for prefix in ("", "control_"):
+        sides = [[record if not prefix else record["control"] or {} for record in part] for part in (inside, after)]
+        targets: list[list[Any]] = [[side.get("target") for side in part] for part in sides]
+        if all(map(all, targets)) and (life := lifespan(*targets)) is not None:
+            columns[f"{prefix}lifespan"] = life["observed"] if life["censored"] else life["rounds"]
+            columns[f"{prefix}lifespan_area"] = life["area"]
+    return columns
