@@ -77,7 +77,7 @@ def _count(count: int, what: str) -> str:
 
 
 def _outcome(comparison: Comparison, metric: str) -> str:
-    """The ends of the metric over the groups, in a sentence."""
+    """The least and the most that the metric ends at, in a sentence."""
     found = [(group.metrics[metric].interval, group.label) for group in comparison.groups]
     means = sorted((interval.mean, label) for interval, label in found if interval is not None)
     if not means:
@@ -85,8 +85,8 @@ def _outcome(comparison: Comparison, metric: str) -> str:
     (least, lowest), (most, highest) = means[0], means[-1]
     name = TITLES[metric]
     if len(means) == 1:
-        return f"{name} after the last round: {number(most)} on average."
-    return f"{name} after the last round: from {number(least)} ({lowest}) to {number(most)} ({highest}) on average."
+        return f"{name} at the end: {number(most)} on average."
+    return f"{name} at the end: from {number(least)} ({lowest}) to {number(most)} ({highest}) on average."
 
 
 def _table(comparison: Comparison, metric: str) -> dict[str, Any]:
