@@ -1,3 +1,4 @@
+import ast
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ from filelock import FileLock
 from small import small
 
 import fedlens
-from fedlens.control import Control, key
+from fedlens.control import Control, key, sources
 from fedlens.experiment import Experiment
 from fedlens.federation.setting import prepare
 from fedlens.federation.target import Target
@@ -66,6 +67,26 @@ def test_the_twin_is_trained_once_for_all_attacks_and_targets(tmp_path: Path) ->
 )  # fmt: skip
 def test_another_experiment_has_another_twin(change: dict[str, object]) -> None:
     assert key(prepare(small(**change)), "same") != key(prepare(small()), "same")
+
+
+def test_a_twins_key_has_all_code_that_decides_its_result() -> None:
+    beside = {
+        "attacks",
+        "cluster",
+        "config",
+        "errors",
+        "fields",
+        "parts",
+        "paths",
+    }  # who attacks, where, what is refused
+    package = Path(fedlens.__file__).parent
+    ours = [file for file in sources(small()) if file.is_relative_to(package)]
+    found = {".".join(file.relative_to(package).with_suffix("").parts) for file in ours}
+    for file in ours:
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fedlens."):
+                module = str(node.module).removeprefix("fedlens.")
+                assert module.partition(".")[0] in beside or {module, f"{module}.__init__"} & found, (file, module)
 
 
 def test_other_arithmetic_has_another_twin() -> None:
