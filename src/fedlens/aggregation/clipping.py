@@ -11,7 +11,6 @@ aggregate, and so is ours; it adds up to no privacy guarantee.
 A client's share is α_i · min(1, M / ‖δ_i‖), so that shares add up to less than 1 where something was clipped.
 """
 
-from collections.abc import Iterator
 from typing import ClassVar
 
 import torch
@@ -27,8 +26,8 @@ BLOCK_ENTRIES = 2**18
 def norms(updates: Tensor) -> Tensor:
     """The L2 norm of each row of `updates` (shape ``[n, d]``), as float64 of shape ``[n]``."""
     squares = torch.zeros(len(updates), dtype=torch.float64, device=updates.device)
-    for columns in _blocks(updates.shape[1], max(BLOCK_ENTRIES // len(updates), 1)):
-        squares += updates[:, columns].double().square().sum(dim=1)
+    for columns in updates.split(max(BLOCK_ENTRIES // len(updates), 1), dim=1):
+        squares += columns.double().square().sum(dim=1)
     return squares.sqrt_()
 
 
@@ -40,15 +39,8 @@ def clipping_factors(updates: Tensor, max_norm: float) -> Tensor:
 def add_noise(update: Tensor, deviation: float, address: Address) -> None:
     """Add independent draws of N(0, `deviation`²) to the entries of `update` (shape ``[d]``), in place."""
     generator = address.generator()
-    for entries in _blocks(len(update), BLOCK_ENTRIES):
-        part = update[entries]
-        part += torch.from_numpy(generator.standard_normal(len(part))).mul_(deviation).to(part)
-
-
-def _blocks(size: int, length: int) -> Iterator[slice]:
-    """The indices below `size`, in slices of this `length` or less."""
-    for start in range(0, size, length):
-        yield slice(start, min(start + length, size))
+    for part in update.split(BLOCK_ENTRIES):
+        part.add_(torch.from_numpy(generator.standard_normal(len(part))).mul_(deviation).to(part))
 
 
 class NormClipping(Rule):
