@@ -107,7 +107,7 @@ def _grids_page(docs: Path) -> Iterator[str]:
     """The sweeps behind the explanations of what does not hold."""
     yield "# Grids"
     yield ""
-    yield "Sweeps whose results the pages beside this one tell; `fedlens sweep FILE` runs one."
+    yield "Sweeps that the pages beside this one are about; `fedlens sweep FILE` runs one."
     yield ""
     for path in sorted((docs / "reproduction" / "grids").glob("*.yaml")):
         yield f"## {path.name}"
