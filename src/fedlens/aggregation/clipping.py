@@ -26,7 +26,7 @@ BLOCK_ENTRIES = 2**18
 def norms(updates: Tensor) -> Tensor:
     """The L2 norm of each row of `updates` (shape ``[n, d]``), as float64 of shape ``[n]``."""
     squares = torch.zeros(len(updates), dtype=torch.float64, device=updates.device)
-    for columns in updates.split(max(BLOCK_ENTRIES // len(updates), 1), dim=1):
+    for columns in torch.split(updates, max(BLOCK_ENTRIES // len(updates), 1), dim=1):
         squares += columns.double().square().sum(dim=1)
     return squares.sqrt_()
 
@@ -39,7 +39,7 @@ def clipping_factors(updates: Tensor, max_norm: float) -> Tensor:
 def add_noise(update: Tensor, deviation: float, address: Address) -> None:
     """Add independent draws of N(0, `deviation`²) to the entries of `update` (shape ``[d]``), in place."""
     generator = address.generator()
-    for part in update.split(BLOCK_ENTRIES):
+    for part in torch.split(update, BLOCK_ENTRIES):
         part.add_(torch.from_numpy(generator.standard_normal(len(part))).mul_(deviation).to(part))
 
 
