@@ -8,7 +8,7 @@ from rich.table import Table
 
 from fedlens.report.words import attack_name, percent, signed, span_words
 from fedlens.runs.load import Run
-from fedlens.runs.records import confidence, mean
+from fedlens.runs.records import acted, confidence, mean
 from fedlens.runs.window import FADED
 
 
@@ -61,12 +61,12 @@ def summary_lines(run: Run, summary: dict[str, Any], control: dict[str, Any]) ->
         yield f"predicted class{at_end}", *both(lambda target: str(classes[target["predicted"][0]]))
     yield f"{rounds} in which every target is met", *both(lambda target: f"{target['successful_rounds']} of {played}")
     yield from _afterwards(summary, control)
-    acted = [record["attack"] for record in run.records if record["attack"] and record["attack"]["acted"]]
-    if acted:
-        yield "α_m (assumed to be announced)", f"{acted[-1]['alpha']:.4g}", ""
-    if acted and "boost" in acted[-1]:
-        yield "boosting factor λ", f"{acted[-1]['boost']:.4g}", ""
-    estimates = [attack for attack in acted if attack.get("estimate_cosine") is not None]
+    attacks = [record["attack"] for record in run.records if acted(record)]
+    if attacks:
+        yield "α_m (assumed to be announced)", f"{attacks[-1]['alpha']:.4g}", ""
+    if attacks and "boost" in attacks[-1]:
+        yield "boosting factor λ", f"{attacks[-1]['boost']:.4g}", ""
+    estimates = [attack for attack in attacks if attack.get("estimate_cosine") is not None]
     if estimates:
         error, cosine = (mean([attack[name] for attack in estimates]) for name in ("estimate_error", "estimate_cosine"))
         yield "estimate of the others: relative error, cosine", f"{error:.2f}, {cosine:.2f}", ""

@@ -10,7 +10,7 @@ from statistics import mean, median
 from typing import NamedTuple
 
 from fedlens.runs.load import Run
-from fedlens.runs.records import Record, confidence, guilty_client, malicious_share
+from fedlens.runs.records import Record, acted, confidence, malicious_share
 
 TRAINING_SAMPLES = {"fashion-mnist": 60_000, "adult": 30_160}
 """In the whole training set, of which each client has an equal share."""
@@ -189,7 +189,7 @@ MEASURES: Mapping[str, Measure] = {
 
 def _acted(run: Run) -> list[Record]:
     """The rounds in which the malicious client attacked."""
-    return [record for record in run.records if guilty_client(run.experiment, record) is not None]
+    return list(filter(acted, run.records))
 
 
 def _control_accuracy(record: Record) -> float | None:

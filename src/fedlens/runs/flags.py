@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from fedlens.experiment import Experiment
 from fedlens.federation.target import RESISTANT_CONFIDENCE
-from fedlens.runs.records import Record
+from fedlens.runs.records import Record, acted
 from fedlens.runs.window import attack_window, split
 
 ALONE = "one seed"
@@ -56,7 +56,7 @@ def _acting(records: list[Record]) -> str | None:
     """No attack, in spite of the description."""
     if not any(record["attacker"] for record in records):
         return "the malicious client was never chosen"
-    if not any(record["attack"] and record["attack"]["acted"] for record in records):
+    if not any(map(acted, records)):
         return "the malicious client never acted"
     return None
 

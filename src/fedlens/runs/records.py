@@ -17,9 +17,14 @@ def confidence(target: Record, field: str = "confidence") -> float:
     return mean(target[field])
 
 
+def acted(record: Record) -> bool:
+    """Whether the malicious client was there in the round, and attacked."""
+    return bool(record["attack"] and record["attack"]["acted"])
+
+
 def guilty_client(experiment: Experiment, record: Record) -> int | None:
     """The client that attacked in the round, if one did."""
-    return experiment.malicious if record["attack"] and record["attack"]["acted"] else None
+    return experiment.malicious if acted(record) else None
 
 
 def malicious_share(experiment: Experiment, record: Record) -> float | None:

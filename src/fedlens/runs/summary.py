@@ -6,7 +6,7 @@ from itertools import dropwhile
 from fedlens.experiment import Experiment
 from fedlens.runs.defence import defence, performances
 from fedlens.runs.flags import flags
-from fedlens.runs.records import Record, confidence, guilty_client, mean
+from fedlens.runs.records import Record, acted, confidence, mean
 from fedlens.runs.window import attack_window, lifespan, split
 
 
@@ -35,11 +35,7 @@ def summarise(
     accuracies = [record["quality"]["accuracy"] for record in records]
     window = attack_window(experiment, records)
     inside, after = split(records, window)
-    malicious = [
-        record["malicious"]["accuracy"]
-        for record in inside
-        if record["malicious"] is not None and guilty_client(experiment, record) is not None
-    ]
+    malicious = [record["malicious"]["accuracy"] for record in inside if record["malicious"] and acted(record)]
     summary: Record = {
         "rounds": len(records),
         "accuracy": accuracies[-1],

@@ -66,11 +66,12 @@ def lifespans(experiment: Experiment, records: list[Record]) -> dict[str, float]
     The benign twin's have ``control_`` before their names. A backdoor that is still there at the end counts as long as
     it was observed, which is too short. There are none where no round was played after the window.
     """
-    inside, after = split(records, attack_window(experiment, records))
+    parts = split(records, attack_window(experiment, records))
     columns: dict[str, float] = {}
     for prefix in ("", "control_"):
-        sides = [[record if not prefix else record["control"] or {} for record in part] for part in (inside, after)]
-        targets: list[list[Any]] = [[side.get("target") for side in part] for part in sides]
+        targets: list[list[Any]] = [
+            [(record["control"] or {} if prefix else record).get("target") for record in part] for part in parts
+        ]
         if all(map(all, targets)) and (life := lifespan(*targets)) is not None:
             columns[f"{prefix}lifespan"] = life["observed"] if life["censored"] else life["rounds"]
             columns[f"{prefix}lifespan_area"] = life["area"]
