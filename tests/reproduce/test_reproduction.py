@@ -33,13 +33,13 @@ def test_which_panels() -> None:
         panels(["fig77"])
 
 
-def test_a_plan_goes_through_all_panels_before_the_next_seed() -> None:
+def test_a_plan_goes_through_all_panels_before_the_next_seed_the_dearest_first() -> None:
     cells = plan(["fig7-explicit", "fig7-alternating"], "quick", seeds=range(2), targets=range(2))
     assert [tuple(cell.values.values()) for cell in cells[:4]] == [
-        ("fig7-explicit", 0, 0),
         ("fig7-alternating", 0, 0),
-        ("fig7-explicit", 1, 0),
+        ("fig7-explicit", 0, 0),
         ("fig7-alternating", 1, 0),
+        ("fig7-explicit", 1, 0),
     ]
     assert len({cell.key for cell in cells}) == 8
     assert all(cell.experiment is not None and cell.experiment.rounds == 20 for cell in cells)

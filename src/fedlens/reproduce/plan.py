@@ -42,6 +42,8 @@ def preset_of(panel: str, scale: Scale) -> str:
 def plan(names: Sequence[str], scale: Scale, seeds: Iterable[int], targets: Iterable[int]) -> list[Cell]:
     """The cells for these panels, all panels for the first seed and target before the second of either.
 
+    Of these the most expensive come first, so that at the end there are small ones to share out.
+
     Args:
         names: panels, as `panels` gives them.
         scale: whose model, E and T.
@@ -49,8 +51,9 @@ def plan(names: Sequence[str], scale: Scale, seeds: Iterable[int], targets: Iter
         targets: which of each seed's draws of a target.
     """
     cells = []
+    by_cost = sorted(names, key=lambda name: -(presets()[preset_of(name, scale)].minutes or 0))
     for seed, draw in sorted(product(seeds, targets), key=lambda case: (case[1], case[0])):
-        for name in names:
+        for name in by_cost:
             values = {"name": name, "seed": seed, "target.draw": draw}
             experiment = load_experiment(preset_of(name, scale), [f"seed={seed}", f"target.draw={draw}"])
             cells.append(Cell(values, experiment))
