@@ -65,6 +65,14 @@ def test_runs_are_compared_with_a_sweep(capsys: pytest.CaptureFixture[str]) -> N
     assert f"{run.rounds['confidence'][0]:.3f}" in out
 
 
+def test_accuracy_in_a_class_is_a_metric_as_any_other(capsys: pytest.CaptureFixture[str]) -> None:
+    run = fedlens.run(small(rounds=1, control=True), "mine", engine="serial")
+    code, out, _ = call(capsys, "mine", "--metric", "accuracy.3")
+    assert code == 0
+    expected = run.classes[run.classes["class"] == "3"].iloc[0]
+    assert re.search(rf"{expected['accuracy']:.3f} +– +{expected['control_accuracy']:.3f}", out)
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

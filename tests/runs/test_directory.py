@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from filelock import FileLock
@@ -62,6 +63,10 @@ def test_load_run_gives_tidy_tables_and_weights(tmp_path: Path) -> None:
     assert found.rounds["confidence"][0] == pytest.approx(first["confidence"].mean())
     assert list(first["true"]) == found.target["true"]
     assert len(found.classes) == 50
+    for name, rows in found.classes.groupby("class"):
+        for prefix in ("", "control_"):
+            columns = found.rounds[f"{prefix}accuracy.{name}"], rows[f"{prefix}accuracy"]
+            pd.testing.assert_series_equal(*(column.reset_index(drop=True) for column in columns), check_names=False)
     assert found.weights().shape == found.weights("best").shape == found.weights("last").shape == (85_002,)
     assert (found.weights() == found.weights("last")).all()
     assert found.summary is not None

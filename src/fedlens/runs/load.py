@@ -1,5 +1,6 @@
 """Reading a run: its experiment, its rounds as tidy tables, its weights."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -53,12 +54,13 @@ class Run:
 
         ``window`` tells the rounds that the attack is judged by (`fedlens.runs.window`). ``malicious_share`` is the
         weight that the rule gave the malicious client's update, missing where it was not chosen for the round or the
-        rule cannot tell. Where rounds were played after the window, every row has the run's `lifespans`, too.
+        rule cannot tell. Where rounds were played after the window, every row has the run's `lifespans`, too. The
+        accuracy in each class has a column as in ``accuracy.Sneaker``, missing for a class without test samples.
         """
         import pandas as pd
 
-        lives = lifespans(self.experiment, self.records)
-        return pd.DataFrame([_row(self.experiment, record) | lives for record in self.records])
+        lives, classes = lifespans(self.experiment, self.records), self.target["classes"]
+        return pd.DataFrame([_row(self.experiment, record, classes) | lives for record in self.records])
 
     @cached_property
     def targets(self) -> "pd.DataFrame":
@@ -155,7 +157,7 @@ def load_run(path: str | Path) -> Run:
     return Run(path, experiment, records, read_json(path / "target.json"), summary)
 
 
-def _row(experiment: Experiment, record: Record) -> dict[str, Any]:
+def _row(experiment: Experiment, record: Record, classes: Sequence[str]) -> dict[str, Any]:
     malicious, attack = record["malicious"] or {}, record["attack"] or {}
     row = {"round": record["round"], "attacker": record["attacker"], "acted": attack.get("acted", False)}
     row["window"] = in_window(experiment, record["round"])
@@ -163,7 +165,11 @@ def _row(experiment: Experiment, record: Record) -> dict[str, Any]:
     row |= {f"malicious_{name}": malicious.get(name) for name in ("accuracy", "loss")}
     row["malicious_share"] = malicious_share(experiment, record) if record["attacker"] else None
     row |= {f"control_{name}": value for name, value in _columns(record["control"] or {}).items()}
-    return row | {f"attack_{name}": value for name, value in attack.items() if name != "acted"}
+    row |= {f"attack_{name}": value for name, value in attack.items() if name != "acted"}
+    for prefix, part in (("", record), ("control_", record["control"] or {})):
+        accuracies = part["quality"]["per_class"] if part else [None] * len(classes)
+        row |= {f"{prefix}accuracy.{name}": value for name, value in zip(classes, accuracies, strict=True)}
+    return row
 
 
 def _columns(part: Record) -> dict[str, Any]:
