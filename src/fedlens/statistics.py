@@ -32,12 +32,12 @@ class Interval:
     """A statistic and how sure it is.
 
     Attributes:
-        mean: the statistic of the values: their mean, or their median where that was asked for.
+        value: the statistic of the values: their mean, or their median where that was asked for.
         low: where its 95 % interval begins; ``None`` where there is but one value.
         high: where it ends.
     """
 
-    mean: float
+    value: float
     low: float | None
     high: float | None
 
@@ -61,14 +61,14 @@ def bootstrap(values: ArrayLike, seeds: ArrayLike, statistic: Statistic = "mean"
     if not np.isfinite(numbers).all():
         raise ValueError("values: all must be finite")
     numbers = numbers[np.lexsort((numbers, labels))]
-    mean = float(np.mean(numbers) if statistic == "mean" else np.median(numbers))
+    value = float(np.mean(numbers) if statistic == "mean" else np.median(numbers))
     if len(numbers) == 1:
-        return Interval(mean, None, None)
+        return Interval(value, None, None)
     counts = _counts(tuple(np.unique(labels, return_counts=True)[1].tolist()))
     resampled = _means(numbers, counts) if statistic == "mean" else _medians(numbers, counts)
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
-    return Interval(mean, float(low), float(high))
+    return Interval(value, float(low), float(high))
 
 
 @lru_cache(maxsize=16)

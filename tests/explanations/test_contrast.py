@@ -46,10 +46,10 @@ def test_means_by_hand() -> None:
     assert found.benign is not None
     assert found.poisoned is not None
     assert found.difference is not None
-    assert found.benign.mean == pytest.approx(0.7)
-    assert found.poisoned.mean == pytest.approx(1.8 / 6)
-    assert found.difference.mean == pytest.approx(0.4)
-    assert found.same_seed.mean == pytest.approx(0.8)
+    assert found.benign.value == pytest.approx(0.7)
+    assert found.poisoned.value == pytest.approx(1.8 / 6)
+    assert found.difference.value == pytest.approx(0.4)
+    assert found.same_seed.value == pytest.approx(0.8)
     assert found.seeds == 3
 
 
@@ -97,7 +97,7 @@ def test_swaps_are_what_exchanged_models_would_show(seeds: int) -> None:
         exchanged = likeness[places, np.arange(seeds)][:, :, places, np.arange(seeds)]
         difference = contrast(exchanged).difference
         assert difference is not None
-        assert found == pytest.approx(difference.mean)
+        assert found == pytest.approx(difference.value)
 
 
 def test_one_seed_has_but_its_own_pair() -> None:
@@ -185,12 +185,12 @@ def test_the_difference_is_that_of_the_means_and_a_result_can_be_repeated() -> N
     assert found.benign is not None
     assert found.poisoned is not None
     assert found.difference is not None
-    assert found.difference.mean == pytest.approx(found.benign.mean - found.poisoned.mean)
+    assert found.difference.value == pytest.approx(found.benign.value - found.poisoned.value)
     assert contrast(likeness) == found
     for interval in (found.benign, found.poisoned, found.same_seed, found.difference):
         assert interval.low is not None
         assert interval.high is not None
-        assert interval.low < interval.mean < interval.high
+        assert interval.low < interval.value < interval.high
 
 
 def test_the_order_of_seeds_hardly_matters() -> None:
@@ -200,7 +200,7 @@ def test_the_order_of_seeds_hardly_matters() -> None:
     assert after.p == before.p
     assert before.difference is not None
     assert after.difference is not None
-    assert after.difference.mean == pytest.approx(before.difference.mean)
+    assert after.difference.value == pytest.approx(before.difference.value)
     assert after.difference.low == pytest.approx(before.difference.low, abs=0.02)
 
 
@@ -228,5 +228,5 @@ def test_likeness_may_be_measured_on_samples_of_the_first_models_seed() -> None:
     assert after.benign is not None
     assert before.poisoned is not None
     assert after.poisoned is not None
-    assert after.benign.mean == pytest.approx(before.benign.mean + 0.1)
-    assert after.poisoned.mean == pytest.approx(before.poisoned.mean + 0.05)
+    assert after.benign.value == pytest.approx(before.benign.value + 0.1)
+    assert after.poisoned.value == pytest.approx(before.poisoned.value + 0.05)

@@ -85,7 +85,7 @@ def test_targets_are_those_of_the_first_models_seed(random: tuple, question: str
     for name in NAMES:
         interval = getattr(expected, name)
         ends = [found[name], found[f"{name}_low"], found[f"{name}_high"]]
-        assert ends == pytest.approx([interval.mean, interval.low, interval.high], abs=1e-6)
+        assert ends == pytest.approx([interval.value, interval.low, interval.high], abs=1e-6)
     assert found["p"] == expected.p
 
 

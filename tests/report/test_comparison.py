@@ -215,7 +215,7 @@ def test_figures_are_of_the_rounds_of_the_window_unless_a_round_is_named(
     (group,) = found.groups
     for measured, expected in ((group.metrics["confidence"], ours), (group.controls["confidence"], control)):
         assert measured.interval is not None
-        assert measured.interval.mean == pytest.approx(expected)
+        assert measured.interval.value == pytest.approx(expected)
     np.testing.assert_allclose(group.metrics["confidence"].curve.mean, [0, 0.5, 0.7, 0.9])
     told = [remark for remark in found.remarks if "window" in remark]
     assert len(told) == (at != "4")

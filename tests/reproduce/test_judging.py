@@ -56,7 +56,7 @@ def test_the_interval_is_around_the_median(monkeypatch: pytest.MonkeyPatch) -> N
     assert interval is not None
     assert interval.low is not None
     assert interval.high is not None
-    assert 0.2 <= interval.low <= interval.mean == 0.7 <= interval.high <= 0.9
+    assert 0.2 <= interval.low <= interval.value == 0.7 <= interval.high <= 0.9
 
 
 def test_two_panels_are_compared_within_a_case(monkeypatch: pytest.MonkeyPatch) -> None:

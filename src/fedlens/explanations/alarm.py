@@ -69,7 +69,7 @@ def areas(rounds: "pd.DataFrame") -> "pd.DataFrame":
         known = [area for _, part in some.groupby("seed") if (area := _area(part)) is not None]
         row = {"method": method, "measure": measure, "auc": _area(some), "seeds": len(known)}
         interval = bootstrap(known, range(len(known))) if known else Interval(nan, None, None)
-        row |= {"mean": interval.mean, "low": interval.low, "high": interval.high}
+        row |= {"mean": interval.value, "low": interval.low, "high": interval.high}
         rows.append(row)
     return pd.DataFrame(rows)
 

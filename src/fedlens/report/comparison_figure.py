@@ -117,7 +117,7 @@ def _draw_below(panel: "Axes", comparison: Comparison, metric: str) -> None:
         panel.plot([mean], [place], color=style["color"], marker=style["marker"], markersize=7)
         panel.plot(reach, [place] * 2, color=style["color"], marker="|", linewidth=1.6)
         if metric in group.controls and (twin := group.controls[metric].interval) is not None:
-            panel.plot([twin.mean] * 2, [place - 0.3, place + 0.3], **TWINS)
+            panel.plot([twin.value] * 2, [place - 0.3, place + 0.3], **TWINS)
     labels = [fill(plain(group.label), LETTERS) for group in comparison.groups]
     panel.set_yticks(range(len(labels)), labels, fontsize="small")
     panel.set_ylim(len(labels) - 0.5, -0.5)

@@ -38,9 +38,9 @@ def comparison_table(comparison: Comparison, metric: str) -> Table:
         table.add_row(
             *(escape(shown(value)) for value in group.values),
             *map(str, counts),
-            NONE if ours is None else number(ours.mean),
+            NONE if ours is None else number(ours.value),
             interval_words(ours),
-            *([NONE if control is None else number(control.mean)] if beside else []),
+            *([NONE if control is None else number(control.value)] if beside else []),
         )
     return table
 
@@ -66,7 +66,8 @@ def _counts(measured: Measured) -> dict[str, int]:
 
 def _columns(prefix: str, measured: Measured | None) -> dict[str, float | None]:
     found = measured.interval if measured else None
-    return {f"{prefix}{name}": getattr(found, name) if found else None for name in ("mean", "low", "high")}
+    columns = {"mean": "value", "low": "low", "high": "high"}
+    return {f"{prefix}{column}": getattr(found, name) if found else None for column, name in columns.items()}
 
 
 def number(value: float) -> str:

@@ -85,7 +85,7 @@ def contrast_figure(study: "pd.DataFrame") -> "Figure":
                 if (found := interval(row, name)) is None:
                     continue
                 label = _PAIRS[name] if place == 0 else None
-                panel.plot([found.mean], [place + off], color=colour, marker=marker, linestyle="", label=label)
+                panel.plot([found.value], [place + off], color=colour, marker=marker, linestyle="", label=label)
                 if found.low is not None and found.high is not None:
                     panel.plot([found.low, found.high], [place + off] * 2, color=colour, marker="|", linewidth=1.6)
         panel.set_title(words.replace(", ", ",\n"), fontsize="medium")

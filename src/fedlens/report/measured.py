@@ -79,5 +79,5 @@ def _interval(values: "pd.Series[float]") -> Interval | None:
 
 def ends(interval: Interval | None) -> list[float]:
     """Mean, low and high, NaN where there is none."""
-    found = (None, None, None) if interval is None else (interval.mean, interval.low, interval.high)
+    found = (None, None, None) if interval is None else (interval.value, interval.low, interval.high)
     return [float("nan") if value is None else value for value in found]

@@ -64,8 +64,8 @@ def ours(finding: Finding) -> str:
     if interval is None:
         return "–"
     if interval.low is None:
-        return number(interval.mean)
-    return f"{number(interval.mean)} [{number(interval.low)}, {number(interval.high)}]"
+        return number(interval.value)
+    return f"{number(interval.value)} [{number(interval.low)}, {number(interval.high)}]"
 
 
 def number(value: float | None) -> str:

@@ -169,7 +169,7 @@ def curves_chart(comparison: Comparison, metric: str) -> Chart:
 
 def _said(comparison: Comparison, metric: str) -> str:
     found = [(group.label, group.metrics[metric].interval) for group in comparison.groups]
-    said = [f"{name} {number(interval.mean)}" for name, interval in found if interval is not None]
+    said = [f"{name} {number(interval.value)}" for name, interval in found if interval is not None]
     words = "; ".join(said[:SAID]) + (f"; and {len(said) - SAID} more in the table" if len(said) > SAID else "")
     return f"{TITLES.get(metric, metric)}, mean of each group: {words}."
 

@@ -79,7 +79,7 @@ def _count(count: int, what: str) -> str:
 def _outcome(comparison: Comparison, metric: str) -> str:
     """The least and the most that the metric ends at, in a sentence."""
     found = [(group.metrics[metric].interval, group.label) for group in comparison.groups]
-    means = sorted((interval.mean, label) for interval, label in found if interval is not None)
+    means = sorted((interval.value, label) for interval, label in found if interval is not None)
     if not means:
         return ""
     (least, lowest), (most, highest) = means[0], means[-1]
@@ -96,8 +96,8 @@ def _table(comparison: Comparison, metric: str) -> dict[str, Any]:
         measured, control = group.metrics[metric], group.controls.get(metric)
         ours, twin = measured.interval, control.interval if control else None
         counts = [str(getattr(measured, name)) for name in ("runs", "seeds", "targets")]
-        mean = "–" if ours is None else number(ours.mean)
-        beside = "–" if twin is None else number(twin.mean)
+        mean = "–" if ours is None else number(ours.value)
+        beside = "–" if twin is None else number(twin.value)
         rows.append([*map(shown, group.values), *counts, mean, interval_words(ours), beside])
     head = [*comparison.by, "runs", "seeds", "targets", "mean", "95 % interval", "without attack"]
     return {"title": f"{TITLES[metric]}, {comparison.at}", "head": head, "rows": rows, "options": len(comparison.by)}
