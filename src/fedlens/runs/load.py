@@ -55,7 +55,7 @@ class Run:
         ``window`` tells the rounds that the attack is judged by (`fedlens.runs.window`). ``malicious_share`` is the
         weight that the rule gave the malicious client's update, missing where it was not chosen for the round or the
         rule cannot tell. Where rounds were played after the window, every row has the run's `lifespans`, too. The
-        accuracy in each class has a column as in ``accuracy.Sneaker``, missing for a class without test samples.
+        accuracy in each class has a column as in ``accuracy.sneaker``, missing for a class without test samples.
         """
         import pandas as pd
 
