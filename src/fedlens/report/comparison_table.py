@@ -7,7 +7,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fedlens.report.comparison import Comparison
-from fedlens.report.measured import Measured
+from fedlens.report.measured import Measured, ends
 from fedlens.runs.flat import shown
 from fedlens.statistics import Interval
 
@@ -64,10 +64,9 @@ def _counts(measured: Measured) -> dict[str, int]:
     return {name: getattr(measured, name) for name in ("runs", "seeds", "targets")}
 
 
-def _columns(prefix: str, measured: Measured | None) -> dict[str, float | None]:
-    found = measured.interval if measured else None
-    columns = {"mean": "value", "low": "low", "high": "high"}
-    return {f"{prefix}{column}": getattr(found, name) if found else None for column, name in columns.items()}
+def _columns(prefix: str, measured: Measured | None) -> dict[str, float]:
+    found = ends(measured.interval if measured else None)
+    return {f"{prefix}{name}": value for name, value in zip(("mean", "low", "high"), found, strict=True)}
 
 
 def number(value: float) -> str:
