@@ -161,20 +161,18 @@ def _row(experiment: Experiment, record: Record, classes: Sequence[str]) -> dict
     malicious, attack = record["malicious"] or {}, record["attack"] or {}
     row = {"round": record["round"], "attacker": record["attacker"], "acted": attack.get("acted", False)}
     row["window"] = in_window(experiment, record["round"])
-    row |= _columns(record)
+    row |= _columns(record, classes)
     row |= {f"malicious_{name}": malicious.get(name) for name in ("accuracy", "loss")}
     row["malicious_share"] = malicious_share(experiment, record) if record["attacker"] else None
-    row |= {f"control_{name}": value for name, value in _columns(record["control"] or {}).items()}
-    row |= {f"attack_{name}": value for name, value in attack.items() if name != "acted"}
-    for prefix, part in (("", record), ("control_", record["control"] or {})):
-        accuracies = part["quality"]["per_class"] if part else [None] * len(classes)
-        row |= {f"{prefix}accuracy.{name}": value for name, value in zip(classes, accuracies, strict=True)}
-    return row
+    row |= {f"control_{name}": value for name, value in _columns(record["control"] or {}, classes).items()}
+    return row | {f"attack_{name}": value for name, value in attack.items() if name != "acted"}
 
 
-def _columns(part: Record) -> dict[str, Any]:
+def _columns(part: Record, classes: Sequence[str]) -> dict[str, Any]:
     """The columns that a round and its control have in common."""
     quality, target = part.get("quality") or {}, part.get("target") or {}
     columns = {name: quality.get(name) for name in ("accuracy", "loss")}
+    accuracies = quality.get("per_class") or [None] * len(classes)
+    columns |= {f"accuracy.{name}": accuracy for name, accuracy in zip(classes, accuracies, strict=True)}
     columns |= {name: mean(target[name]) if target else None for name in ("confidence", "true_confidence")}
     return columns | {name: target.get(name) for name in ("met", "success")}
