@@ -152,3 +152,7 @@ class Experiment(Config):
         unlike = {"name": "twin", "about": "", "attack": None, "target": Target(), "control": False, "stop_at": None}
         checks = tuple(check for check in self.checks if check.action == "reject")
         return self.model_copy(update={**unlike, "checks": checks, "validation": self.set_apart or None})
+
+    def first_round(self) -> "Experiment":
+        """What the honest updates of the first round depend on: one round of the twin, however it is aggregated."""
+        return self.twin().model_copy(update={"rounds": 1, "aggregation": Mean(), "checks": ()})

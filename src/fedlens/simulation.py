@@ -15,6 +15,7 @@ from fedlens.federation.rounds import federate
 from fedlens.federation.setting import Setting
 from fedlens.means import Means
 from fedlens.observer import Observer, Silent
+from fedlens.opening import find_opening
 from fedlens.parts import require_findable
 from fedlens.runs.directory import RunDirectory
 from fedlens.runs.environment import describe_environment
@@ -45,9 +46,10 @@ def simulate(
     setting = _prepare(experiment, means)
     with means.cluster(experiment) as cluster:
         choice = choose_engine(means.engine, means.workers, setting, cluster)
-        setting, _ = _settle(setting, choice, Silent())
+        setting, control = _settle(setting, choice, Silent())
+        first = find_opening(setting, choice) if control is not None else None
         with choice.make() as workforce:
-            yield from federate(setting, workforce)
+            yield from federate(setting, workforce, first=first)
 
 
 def run(
@@ -180,7 +182,8 @@ def _record(
                 observer.remark(remark)
             observer.begin(experiment, len(records), twin=directory.keep_predictions)
             try:
-                for result in federate(setting, engine, state, observer.clients):
+                first = find_opening(setting, choice) if control is not None or directory.keep_predictions else None
+                for result in federate(setting, engine, state, observer.clients, first):
                     auxiliary, state = setting.auxiliary, result.state
                     beside = control.beside(state.round, auxiliary) if control and auxiliary else None
                     records.append(directory.append(result, beside))
