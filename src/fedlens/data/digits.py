@@ -5,8 +5,10 @@ doi 10.24432/C50P49 (its test set). The split into training and test samples is 
 paper does not use these data; the target is the pair of classes of its Fashion-MNIST target, 5 wanted as 7.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from fedlens.data.dataset import Data, Dataset, Samples
@@ -27,13 +29,14 @@ class Digits(Data):
         Args:
             directory: ignored.
         """
-        from sklearn.datasets import load_digits
-
-        bunch = load_digits()
+        scikit_learn = find_spec("sklearn")  # not imported, for that takes longer than all the rest of a short run
+        assert scikit_learn is not None
+        assert scikit_learn.origin is not None
+        table = np.loadtxt(Path(scikit_learn.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")
         # Unshuffled, the last samples would be by other writers than the first ones.
-        order = torch.from_numpy(Address.root(0).at("digits").generator().permutation(len(bunch.target)))
-        x = torch.from_numpy(bunch.images).to(torch.float32).div_(16).unsqueeze(1)
-        samples = Samples(x, torch.from_numpy(bunch.target).to(torch.int64))
+        order = torch.from_numpy(Address.root(0).at("digits").generator().permutation(len(table)))
+        x = torch.from_numpy(table[:, :-1]).to(torch.float32).div_(16).reshape(-1, 1, 8, 8)
+        samples = Samples(x, torch.from_numpy(table[:, -1]).to(torch.int64))
         return Dataset(
             train=samples.take(order[:_TRAIN]),
             test=samples.take(order[_TRAIN:]),
