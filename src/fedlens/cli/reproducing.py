@@ -1,12 +1,11 @@
 """``fedlens reproduce``: run what the paper's claims need, judge them, draw its figures."""
 
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fedlens.cli.shared import Address, DataDir, Jobs, MixedCpus, On, err, out
+from fedlens.cli.shared import Address, DataDir, Jobs, MixedCpus, On, err, interruptible, out
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,14 +56,10 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     if restored := restore(out_dir):
         out.print(f"{restored} runs laid out from {out_dir / 'records'}, without their weights", markup=False)
     if not no_run:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
         means = SweepMeans(jobs, data_dir=data_dir, on=on, address=address, mixed_cpus=mixed_cpus)
-        try:
-            terminal = SweepTerminal(out, grid.name, lambda left: cost(left, scale))
+        terminal = SweepTerminal(out, grid.name, lambda left: cost(left, scale))
+        with interruptible(lambda: "the same command goes on from here, and --no-run judges what is there"):
             failures = play(grid, cells, out_dir, means=means, observer=terminal, tabulate=tabulate).failures
-        except KeyboardInterrupt:
-            err.print("Interrupted; the same command goes on from here, and --no-run judges what is there.")
-            raise SystemExit(130) from None
     with out.status("judging"):
         published = publish(out_dir, scale, data_dir)
     out.print(published.table)

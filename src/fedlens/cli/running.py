@@ -1,12 +1,22 @@
 """``fedlens run``: play an experiment, print what came of it, draw it."""
 
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedlens.cli.shared import SOURCE, Address, DataDir, Device, EngineOption, MixedCpus, Options, err, out, print_flags
+from fedlens.cli.shared import (
+    SOURCE,
+    Address,
+    DataDir,
+    Device,
+    EngineOption,
+    MixedCpus,
+    Options,
+    interruptible,
+    out,
+    print_flags,
+)
 from fedlens.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,30 +66,31 @@ def run(  # noqa: PLR0917 - typer passes them by name
     path = places.resumable(experiment, out_dir) if resume else places.unused(experiment, out_dir)
     tracking = Tracking(Terminal(out), [(word, parse_tracker(word)) for word in track or []], path.name)
     shown: list[Path] = []
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        result = simulation.run(
-            experiment,
-            path,
-            resume=resume,
-            keep_weights=keep_weights,
-            engine=engine,
-            workers=workers,
-            device=device,
-            data_dir=data_dir,
-            address=address,
-            mixed_cpus=mixed_cpus,
-            observer=tracking,
-        )
-        _print_result(result)
-        shown = [*sorted(path.glob("*.png")), *(_reported(path, data_dir) if track else [])]
-    except KeyboardInterrupt:
+
+    def kept() -> str:
+        if not (path / "experiment.yaml").exists():
+            return "nothing had been recorded yet"
         means = f" --device {device}" if device != "cpu" else ""
         means += f" --data-dir {data_dir}" if data_dir else ""
-        kept = f"go on with: fedlens run --resume --out {path}{means}"
-        kept = kept if (path / "experiment.yaml").exists() else "nothing had been recorded yet"
-        err.print(f"Interrupted; {kept}", markup=False, soft_wrap=True)
-        raise SystemExit(130) from None
+        return f"go on with: fedlens run --resume --out {path}{means}"
+
+    try:
+        with interruptible(kept):
+            result = simulation.run(
+                experiment,
+                path,
+                resume=resume,
+                keep_weights=keep_weights,
+                engine=engine,
+                workers=workers,
+                device=device,
+                data_dir=data_dir,
+                address=address,
+                mixed_cpus=mixed_cpus,
+                observer=tracking,
+            )
+            _print_result(result)
+            shown = [*sorted(path.glob("*.png")), *(_reported(path, data_dir) if track else [])]
     finally:
         tracking.finish(shown)
     _print_suggestions(result)

@@ -1,12 +1,22 @@
 """Commands that play many runs: ``sweep``."""
 
-import signal
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from fedlens.cli.shared import Address, DataDir, Device, EngineOption, Jobs, MixedCpus, On, Options, err, out
+from fedlens.cli.shared import (
+    Address,
+    DataDir,
+    Device,
+    EngineOption,
+    Jobs,
+    MixedCpus,
+    On,
+    Options,
+    interruptible,
+    out,
+)
 from fedlens.errors import FedlensError
 
 
@@ -33,14 +43,9 @@ def sweep(  # noqa: PLR0917 - typer passes them by name
     described = load_grid(grid, option)
     path = out_dir or Path("sweeps") / described.name
     means = SweepMeans(jobs, engine, device=device, data_dir=data_dir, on=on, address=address, mixed_cpus=mixed_cpus)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
+    what = "all rounds so far" if on == "local" else "the cells that were done"
+    with interruptible(lambda: f"{what} are kept in {path}; the same command goes on from there"):
         result = play(described, described.cells(), path, means=means, observer=SweepTerminal(out, described.name))
-    except KeyboardInterrupt:
-        what = "all rounds so far" if on == "local" else "the cells that were done"
-        kept = f"{what} are kept in {path}; the same command goes on from there"
-        err.print(f"Interrupted; {kept}", markup=False, soft_wrap=True)
-        raise SystemExit(130) from None
     if len(result.failures) < len(result.cells):
         table = result.place.path / "rounds.parquet"
         out.print(f"Every round of every complete cell: {table}", markup=False, soft_wrap=True)
