@@ -44,12 +44,13 @@ def keep(folder: Path, scale: Scale, runs: Iterable[Run], drawn: Collection[Path
     for case, paths in by_case.items():
         (folder / FOLDER).mkdir(exist_ok=True)
         archive = folder / FOLDER / f"{scale}-seed-{case.seed}-target-{case.draw}.tar.xz"
-        before = _unpacked(archive) if archive.exists() else ()
+        before = dict(_unpacked(archive)) if archive.exists() else {}
         cells = {path.name for path in paths}
-        files = {name: content for name, content in before if name.partition("/")[0] not in cells}
+        files = {name: content for name, content in before.items() if name.partition("/")[0] not in cells}
         for path in paths:
             files |= {f"{path.name}/{name}": content for name, content in _files(path, tables=path in drawn)}
-        write_atomically(archive, _packed(sorted(files.items())))
+        if files != before:
+            write_atomically(archive, _packed(sorted(files.items())))
 
 
 def restore(folder: Path) -> int:
