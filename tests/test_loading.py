@@ -3,7 +3,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
+from fedlens import parsing
 from fedlens.attacks.explicit import ExplicitBoosting
 from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
@@ -283,3 +285,12 @@ def test_an_assignment_is_an_option_and_a_yaml_value() -> None:
     for wrong in ("rounds", "=3", "attack.=3", ".boost=3", "attack..boost=3"):
         with pytest.raises(ConfigError, match="expected option=value"):
             parse_assignment(wrong)
+
+
+@pytest.mark.parametrize(
+    "text", ["1e-4", "on", "2026-11-26", "'é'", "a: &a {b: 1}\nc: {<<: *a, d: ~}", "[1, 2.5, .inf]"]
+)
+def test_both_readers_read_the_same(text: str) -> None:
+    quick, telling = (yaml.load(text, Loader=loader) for loader in (parsing._Quick, parsing._Telling))
+    assert quick == telling
+    assert type(quick) is type(telling)
