@@ -16,7 +16,6 @@ EngineName = Literal["auto", "serial", "processes", "vectorised", "ray"]
 class Engine(Protocol):
     """Does jobs, in any order and place; their results do not depend on either."""
 
-    name: str
     workers: int
 
     def allocate(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:

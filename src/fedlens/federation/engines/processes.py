@@ -35,8 +35,6 @@ _LIVING: "WeakSet[Processes]" = WeakSet()
 class Processes:
     """See the module."""
 
-    name = "processes"
-
     def __init__(self, workers: int) -> None:
         self.workers = workers
         self._connections: list[Connection] = []

@@ -41,8 +41,6 @@ class Ray:
         retries: how often a job is done again whose worker or machine was lost.
     """
 
-    name = "ray"
-
     def __init__(self, cluster: Cluster, retries: int = RETRIES) -> None:
         self.workers = cluster.cpus
         self._kind = cluster.kind

@@ -13,7 +13,6 @@ from fedlens.federation.bench import Bench, Job, perform
 class Serial:
     """See the module."""
 
-    name = "serial"
     workers = 1
 
     def __init__(self) -> None:

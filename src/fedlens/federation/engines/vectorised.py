@@ -24,8 +24,6 @@ class Vectorised:
         largest: how many clients a stack has at most.
     """
 
-    name = "vectorised"
-
     def __init__(self, hands: Engine, stack: MakeStack, largest: int) -> None:
         self.workers = hands.workers
         self._hands = hands
