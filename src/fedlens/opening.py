@@ -50,7 +50,7 @@ class Opening:
         return updates if updates.shape == shape else None
 
     def keep(self, updates: Tensor) -> None:
-        """Put the updates of a cohort without attacker into the cache, if they are not too large or it is full."""
+        """Put the updates of a cohort without attacker into the cache, unless they are too large."""
         if updates.nbytes > LARGEST:
             return
         content = save({"updates": updates.cpu().contiguous()})
