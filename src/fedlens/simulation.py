@@ -182,7 +182,8 @@ def _record(
                 observer.remark(remark)
             observer.begin(experiment, len(records), twin=directory.keep_predictions)
             try:
-                first = find_opening(setting, choice) if control is not None or directory.keep_predictions else None
+                shares = state is None and (control is not None or directory.keep_predictions)
+                first = find_opening(setting, choice) if shares else None
                 for result in federate(setting, engine, state, observer.clients, first):
                     auxiliary, state = setting.auxiliary, result.state
                     beside = control.beside(state.round, auxiliary) if control and auxiliary else None
