@@ -11,8 +11,6 @@ from fedlens.cluster import modules_of
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(tmp_path)
-    for name in ("ours_part", "ours_helper", "ours_unused", "ours_package", "ours_package.inner"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
     (tmp_path / "ours_part.py").write_text("import ours_helper, ours_package.inner\nclass Part: pass\n")
     (tmp_path / "ours_helper.py").write_text("")
     (tmp_path / "ours_unused.py").write_text("")

@@ -3,7 +3,6 @@
 import re
 import shlex
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,17 +68,12 @@ def page(path: Path) -> list[Block]:
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """An empty directory, a wide terminal, and no trace of modules that a page defines."""
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty directory, a wide terminal, and what a page defines can be imported."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     (tmp_path / "rules.yaml").write_text(RULES)
-    before = set(sys.modules)
-    yield
-    for module in set(sys.modules) - before:
-        if str(getattr(sys.modules[module], "__file__", None)).startswith(str(tmp_path)):
-            del sys.modules[module]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=name)
