@@ -14,6 +14,7 @@ import typer
 
 from fedlens.cli.comparing import compare
 from fedlens.cli.explaining import explain
+from fedlens.cli.interrupting import leave_imports
 from fedlens.cli.looking import list_, partition, plot, show
 from fedlens.cli.reporting import report
 from fedlens.cli.reproducing import reproduce
@@ -54,6 +55,7 @@ def main() -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
     logging.getLogger("fedlens").addHandler(handler)
+    leave_imports()
     try:
         app()
     except FedlensError as error:
@@ -63,6 +65,3 @@ def main() -> None:
     except OSError as error:
         err.print(f"Error: {error.filename or ''}: {error.strerror or error}", markup=False, soft_wrap=True)
         raise SystemExit(2) from None
-    except KeyboardInterrupt:
-        err.print("Interrupted.")
-        raise SystemExit(130) from None

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fedlens.cli.shared import Address, DataDir, Jobs, MixedCpus, On, err, interruptible, out
+from fedlens.cli.interrupting import interruptible
+from fedlens.cli.shared import Address, DataDir, Jobs, MixedCpus, On, err, out
 
 if TYPE_CHECKING:
     import pandas as pd

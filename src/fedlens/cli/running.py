@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fedlens.cli.interrupting import interruptible
 from fedlens.cli.shared import (
     SOURCE,
     Address,
@@ -13,7 +14,6 @@ from fedlens.cli.shared import (
     EngineOption,
     MixedCpus,
     Options,
-    interruptible,
     out,
     print_flags,
 )

@@ -1,7 +1,6 @@
 """What commands share: the terminal, and the arguments that several of them take."""
 
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -36,17 +35,6 @@ On = Annotated[
 ]
 Jobs = Annotated[int | None, typer.Option(help="Runs made at a time; default one a core, of all of the cluster's.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")]
-
-
-@contextmanager
-def interruptible(kept: Callable[[], str]) -> Iterator[None]:
-    """Let SIGTERM interrupt the work as Ctrl-C does, and end with what is `kept` then and how to go on."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    except KeyboardInterrupt:
-        err.print(f"Interrupted; {kept()}", markup=False, soft_wrap=True)
-        raise SystemExit(130) from None
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from fedlens.cli.interrupting import interruptible
 from fedlens.cli.shared import (
     Address,
     DataDir,
@@ -14,7 +15,6 @@ from fedlens.cli.shared import (
     MixedCpus,
     On,
     Options,
-    interruptible,
     out,
 )
 from fedlens.errors import FedlensError
