@@ -18,7 +18,7 @@ class RunError(FedlensError):
 
 
 class ClientError(FedlensError):
-    """A client's job failed: the message names the client and the round."""
+    """A client's job, a rule or a check failed: the message names which, and the round."""
 
 
 class ExplanationError(FedlensError):

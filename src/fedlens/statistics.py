@@ -41,6 +41,13 @@ class Interval:
     low: float | None
     high: float | None
 
+    @classmethod
+    def of(cls, value: float, resampled: NDArray[Any]) -> "Interval":
+        """The statistic with the percentiles of its resampled values, of any shape."""
+        tail = (1 - LEVEL) / 2
+        low, high = np.quantile(resampled, [tail, 1 - tail])
+        return cls(value, float(low), float(high))
+
 
 def bootstrap(values: ArrayLike, seeds: ArrayLike, statistic: Statistic = "mean") -> Interval:
     """A statistic of all values with its 95 % interval by the hierarchical bootstrap.
@@ -66,9 +73,7 @@ def bootstrap(values: ArrayLike, seeds: ArrayLike, statistic: Statistic = "mean"
         return Interval(value, None, None)
     counts = _counts(tuple(np.unique(labels, return_counts=True)[1].tolist()))
     resampled = _means(numbers, counts) if statistic == "mean" else _medians(numbers, counts)
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail])
-    return Interval(value, float(low), float(high))
+    return Interval.of(value, resampled)
 
 
 @lru_cache(maxsize=16)

@@ -183,6 +183,7 @@ def test_it_sees_the_batches_of_an_honest_client(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(view.network, "backward", lambda x, y, *rest: (seen.append(x), backward(x, y, *rest))[1])
     crafted(view, ls=12)
     drawn = batches(view.shard, view.local.over(3), view.address)
+    assert len(seen) == 13  # twelve batches, and a step towards the target
     assert all(torch.equal(x, batch.x) for x, batch in zip(seen, drawn, strict=False))
 
 

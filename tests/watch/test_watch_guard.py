@@ -3,7 +3,6 @@
 import json
 import shutil
 import socket
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -162,14 +161,3 @@ def test_the_state_changes_with_what_is_recorded(folder: Path) -> None:
     with (folder / "one" / "rounds.jsonl").open("a") as file:
         file.write(record(3))
     assert state_of(runs) != before
-
-
-def test_many_runs_are_listed_in_a_moment(tmp_path: Path) -> None:
-    """Not a timed test: a run that is listed costs a look at its last line, however many rounds it has."""
-    first = made(tmp_path / "0", 100)
-    for number in range(1, 50):
-        shutil.copytree(first, tmp_path / str(number))
-    listed(tmp_path)
-    began = time.perf_counter()
-    assert len(listed(tmp_path)) == 50
-    assert time.perf_counter() - began < 20

@@ -12,7 +12,7 @@ def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's direc
     """Print a run: what it was, every round, the result."""
     from fedlens.report.classes import classes_table
     from fedlens.report.tables import rounds_table, summary_table
-    from fedlens.report.words import attack_name, headline, target_words, verdict
+    from fedlens.report.words import attack_name, headline, target_words, unfinished_words, verdict
     from fedlens.runs.load import load_run
 
     found = load_run(path)
@@ -22,10 +22,7 @@ def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's direc
     out.print(classes_table(found))
     print_flags(found)
     if found.summary is None:
-        played, wanted = len(found.records), found.experiment.rounds
-        out.print(
-            f"Not finished: {played} of {wanted} rounds; go on with: fedlens run --resume --out {path}", soft_wrap=True
-        )
+        out.print(unfinished_words(found), markup=False, soft_wrap=True)
         return
     out.print(summary_table(found))
     if words := verdict(found):

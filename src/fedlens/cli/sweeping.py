@@ -1,4 +1,4 @@
-"""Commands that play many runs: ``sweep``."""
+"""``fedlens sweep``: play many runs, go on with those that were interrupted, and say which failed."""
 
 from pathlib import Path
 from typing import Annotated

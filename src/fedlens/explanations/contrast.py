@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fedlens.random import Address
-from fedlens.statistics import LEVEL, RESAMPLES, Interval, bootstrap
+from fedlens.statistics import RESAMPLES, Interval, bootstrap
 
 ALPHA = 0.05
 LEAST_SEEDS = 5  # with fewer, 1 / 2^S is above that
@@ -97,9 +97,7 @@ def _between(pairs: NDArray[Any]) -> Interval:
     mean = float(_weighted(pairs, np.ones((1, seeds)))[0])
     if seeds == 2:
         return Interval(mean, None, None)
-    tail = (1 - LEVEL) / 2
-    low, high = np.quantile(_weighted(pairs, _counts(seeds)), [tail, 1 - tail])
-    return Interval(mean, float(low), float(high))
+    return Interval.of(mean, _weighted(pairs, _counts(seeds)))
 
 
 @lru_cache(maxsize=16)

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from fedlens.explanations.pair import Pair, Row
-from fedlens.report.canvas import BENIGN, MALICIOUS, plain, title_figure
+from fedlens.report.canvas import BENIGN, MALICIOUS, pixels_of, plain, title_figure
 from fedlens.report.words import method_words, percent
 
 if TYPE_CHECKING:
@@ -89,13 +88,7 @@ def _bare(panel: "Axes") -> None:
 
 
 def _show_image(panel: "Axes", image: Tensor) -> None:
-    pixels: NDArray[np.float64] = image.double().numpy()
-    low, high = pixels.min(), pixels.max()
-    pixels = (pixels - low) / (high - low if high > low else 1)
-    if len(pixels) == 3:
-        panel.imshow(pixels.transpose(1, 2, 0))
-    else:
-        panel.imshow(pixels.mean(0), cmap="gray_r", vmin=0, vmax=1)
+    panel.imshow(pixels_of(image), cmap="gray_r", vmin=0, vmax=1)
     _bare(panel)
 
 

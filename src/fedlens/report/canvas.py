@@ -9,6 +9,10 @@ from itertools import pairwise
 from textwrap import fill
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
 from fedlens.report.words import attack_name
 from fedlens.runs.load import Run
 from fedlens.runs.records import guilty_client
@@ -97,6 +101,14 @@ def run_name(run: Run) -> str:
 def plain(words: str) -> str:
     """`words` as matplotlib shows them, which takes what is between two dollar signs for mathematics."""
     return words.replace("$", r"\$")
+
+
+def pixels_of(image: Tensor) -> NDArray[np.float64]:
+    """An image (``[channels, h, w]``) from 0 to 1: in colour ``[h, w, 3]``, or channels' mean ``[h, w]``."""
+    found: NDArray[np.float64] = image.double().numpy()
+    low, high = found.min(), found.max()
+    found = (found - low) / (high - low if high > low else 1)
+    return found.transpose(1, 2, 0) if len(found) == 3 else found.mean(0)
 
 
 def title_figure(figure: "Figure", words: str) -> None:

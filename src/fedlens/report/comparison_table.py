@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NONE = "–"
+HEAD = ("runs", "seeds", "targets", "mean", "95 % interval", "without attack")
+"""What is said of a group, beside its options."""
 
 
 def comparison_table(comparison: Comparison, metric: str) -> Table:
@@ -27,22 +29,23 @@ def comparison_table(comparison: Comparison, metric: str) -> Table:
         table.add_column(
             escape(field), justify="right" if numbers else "left", overflow="fold", min_width=min(len(field), 16)
         )
-    for name in ("runs", "seeds", "targets", "mean", "95 % interval"):
-        table.add_column(name, justify="right", no_wrap=True)
     beside = any(metric in group.controls for group in comparison.groups)
-    if beside:
-        table.add_column("without\nattack", justify="right", no_wrap=True)
-    for group in comparison.groups:
-        counts = _counts(group.metrics[metric]).values()
-        ours, control = (side[metric].interval if metric in side else None for side in (group.metrics, group.controls))
-        table.add_row(
-            *(escape(shown(value)) for value in group.values),
-            *map(str, counts),
-            NONE if ours is None else number(ours.value),
-            interval_words(ours),
-            *([NONE if control is None else number(control.value)] if beside else []),
-        )
+    for name in HEAD if beside else HEAD[:-1]:
+        table.add_column(name.replace(" attack", "\nattack"), justify="right", no_wrap=True)
+    for row in comparison_rows(comparison, metric):
+        table.add_row(*map(escape, row[: len(table.columns)]))
     return table
+
+
+def comparison_rows(comparison: Comparison, metric: str) -> list[list[str]]:
+    """For each group the values of the options compared, and what `HEAD` names."""
+    rows = []
+    for group in comparison.groups:
+        sides = (side.get(metric) for side in (group.metrics, group.controls))
+        ours, control = (side.interval if side else None for side in sides)
+        counts = map(str, _counts(group.metrics[metric]).values())
+        rows.append([*map(shown, group.values), *counts, _value(ours), interval_words(ours), _value(control)])
+    return rows
 
 
 def tidy(comparison: Comparison) -> "pd.DataFrame":
@@ -67,6 +70,10 @@ def _counts(measured: Measured) -> dict[str, int]:
 def _columns(prefix: str, measured: Measured | None) -> dict[str, float]:
     found = ends(measured.interval if measured else None)
     return {f"{prefix}{name}": value for name, value in zip(("mean", "low", "high"), found, strict=True)}
+
+
+def _value(interval: Interval | None) -> str:
+    return NONE if interval is None else number(interval.value)
 
 
 def number(value: float) -> str:

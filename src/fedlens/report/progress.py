@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from fedlens.experiment import Experiment
-from fedlens.report.words import attack_name, headline, percent
+from fedlens.report.words import attack_name, headline, latest_words
 from fedlens.runs.records import confidence
 
 
@@ -20,12 +20,11 @@ class Terminal:
         self._task = TaskID(0)
         self._rounds = self._done = self._first = 0
         self._began = 0.0
-        self._what = ""
 
     def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
         """Show what begins."""
-        self._what = "benign twin" if twin else attack_name(experiment).replace("none", "no attack")
-        self._console.print(f"[bold]{self._what}[/bold]: {headline(experiment)}", highlight=False)
+        what = "benign twin" if twin else attack_name(experiment).replace("none", "no attack")
+        self._console.print(f"[bold]{what}[/bold]: {headline(experiment)}", highlight=False)
         if done:
             self._console.print(f"going on after round {done}", highlight=False)
         self._rounds, self._done, self._first, self._began = experiment.rounds, done, done, time.monotonic()
@@ -43,9 +42,8 @@ class Terminal:
     def round(self, record: dict[str, Any]) -> None:
         """Show a round's result."""
         self._done = record["round"]
-        latest = f"accuracy {percent(record['quality']['accuracy'])}"
-        if record["target"]:
-            latest += f", target confidence {confidence(record['target']):.3f}"
+        target = record["target"]
+        latest = latest_words(record["quality"]["accuracy"], confidence(target) if target else None)
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done, latest=latest)
             return

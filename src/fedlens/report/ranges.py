@@ -4,7 +4,7 @@ The band is the range of pairwise L2 distances among the benign updates, a bar t
 from them. A server that compares the two sees nothing in the rounds in which they overlap; these are marked.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -62,8 +62,7 @@ def distance_ranges(runs: Sequence[Run]) -> "Figure":
         _draw(panel, run, ranges)
         rounds_axis(panel, run)
         panel.set_title(f"{run_title(run)}\n{_overlaps(ranges)}", fontsize="medium")
-    values = [value for ranges in found for part in ranges for value in (*(part.benign or ()), *(part.malicious or ()))]
-    if values and max(values) > WIDE * min(values) > 0:
+    if are_wide(part for ranges in found for part in ranges):
         panels[0].set_yscale("log")
     else:
         panels[0].set_ylim(bottom=0)
@@ -81,6 +80,12 @@ def ranges_of(run: Run) -> list[Ranges]:
     """
     require_check(run, CHECK, "distances")
     return [_of(record["round"], record, guilty_client(run.experiment, record)) for record in run.records]
+
+
+def are_wide(ranges: Iterable[Ranges]) -> bool:
+    """Whether the distances are so far apart that their axis is to be logarithmic."""
+    values = [value for part in ranges for value in (*(part.benign or ()), *(part.malicious or ()))]
+    return bool(values) and max(values) > WIDE * min(values) > 0
 
 
 def _of(round_: int, record: dict[str, Any], guilty: int | None) -> Ranges:

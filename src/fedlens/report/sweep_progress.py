@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from fedlens.report.words import percent
+from fedlens.report.words import latest_words
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.pace import Pace
 from fedlens.sweeps.tasks import Event
@@ -107,10 +107,7 @@ def _words(event: Event) -> str:
     """The latest of a run's rounds."""
     if event.kind != "round":
         return ""
-    words = f"accuracy {percent(event.content['accuracy'])}"
-    if event.content["confidence"] is not None:
-        words += f", target confidence {event.content['confidence']:.3f}"
-    return words
+    return latest_words(event.content["accuracy"], event.content["confidence"])
 
 
 def duration(seconds: float) -> str:

@@ -15,19 +15,21 @@ from fedlens.runs.window import FADED
 def summary_table(run: Run) -> Table:
     """The run beside its control, a line a figure."""
     assert run.summary is not None, "the run has not been finished"
-    summary, control = run.summary, run.summary["control"]
-    table = Table(title=f"{run.path}, after {summary['rounds']} rounds", title_justify="left", box=box.SIMPLE_HEAD)
+    control = run.summary["control"]
+    table = Table(title=f"{run.path}, after {run.summary['rounds']} rounds", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("")
     if control:
         table.add_column("without attack", justify="right")
     table.add_column(attack_name(run.experiment) if run.experiment.attack else "without attack", justify="right")
-    for name, ours, beside in summary_lines(run, summary, control or {}):
+    for name, ours, beside in summary_lines(run):
         table.add_row(name, *([beside] if control else []), ours)
     return table
 
 
-def summary_lines(run: Run, summary: dict[str, Any], control: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
+def summary_lines(run: Run) -> Iterator[tuple[str, str, str]]:
     """Name, value and the control's value of each line."""
+    assert run.summary is not None, "the run has not been finished"
+    summary, control = run.summary, run.summary["control"] or {}
     classes, wanted = run.target["classes"], run.target["target"]
     targets = (summary["target"], control.get("target"))
 

@@ -5,7 +5,7 @@ import re
 from fedlens.experiment import Experiment
 from fedlens.parts import name_of
 from fedlens.runs.load import Run
-from fedlens.runs.records import Record, confidence
+from fedlens.runs.records import Record, confidence, targeted
 from fedlens.runs.window import FADED, attack_window, lifespan, split
 
 _GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "epsilon": "ε"}
@@ -56,6 +56,18 @@ def target_words(run: Run) -> str:
     return f"test sample {index[0]}, which is {true}, as {target}"
 
 
+def unfinished_words(run: Run) -> str:
+    """How far a run that was interrupted has come, and the command that goes on."""
+    played, wanted = len(run.records), run.experiment.rounds
+    return f"Not finished: {played} of {wanted} rounds. Go on with: fedlens run --resume --out {run.path}"
+
+
+def latest_words(accuracy: float, confidence: float | None) -> str:
+    """What a round ended with: ``accuracy 84.2 %, target confidence 0.913``."""
+    words = f"accuracy {percent(accuracy)}"
+    return words if confidence is None else f"{words}, target confidence {confidence:.3f}"
+
+
 def span_words(window: dict[str, int]) -> str:
     """The rounds of a window: ``round 3``, or ``rounds 3 to 6``."""
     first, last = window["first"], window["last"]
@@ -71,7 +83,7 @@ def verdict(run: Run) -> str:
         return ""
     inside, after = split(run.records, attack_window(run.experiment, run.records))
     last = inside[-1]
-    if getattr(run.experiment.attack, "objective", "targeted") == "untargeted":
+    if not targeted(run.experiment):
         when = f"after round {last['round']}, " if after else ""
         return (
             f"Untargeted attack: {when}{_accuracy_words(last)}, mean cross-entropy {last['quality']['loss']:.2f} nats."

@@ -2,13 +2,13 @@
 
 from functools import cache
 from importlib.resources import files
-from typing import Literal
 
 from pydantic import model_validator
 
 from fedlens.config import Config, validate
 from fedlens.parsing import parse_yaml
 from fedlens.presets import Scale
+from fedlens.report.figures import Kind
 from fedlens.reproduce.explained import COMPARED
 from fedlens.reproduce.measures import MEASURES
 
@@ -106,7 +106,7 @@ class Drawing(Config):
         of: the panels that are drawn beside each other.
     """
 
-    kind: Literal["metrics", "updates", "evolution", "distances", "selection", "checks"]
+    kind: Kind
     of: tuple[str, ...]
 
 

@@ -40,7 +40,7 @@ def require_reproduction(folder: Path) -> None:
     """Refuse a directory with something else than a reproduction in it, before anything is put there.
 
     Raises:
-        RunError: it has no ``sweep.yaml`` though it is not empty, or that of an ordinary sweep.
+        RunError: it has records but no ``sweep.yaml``, or the one of an ordinary sweep.
     """
     file = folder / FILE
     if not file.exists():

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from fedlens.experiment import Experiment
 from fedlens.federation.target import RESISTANT_CONFIDENCE
-from fedlens.runs.records import Record, acted
+from fedlens.runs.records import Record, acted, targeted
 from fedlens.runs.window import attack_window, split
 
 ALONE = "one seed"
@@ -77,6 +77,5 @@ def _oracle(experiment: Experiment) -> str | None:
 
 def _repetition(experiment: Experiment) -> str:
     """A run has one seed always, and often one target; an untargeted attack has none to repeat."""
-    targeted = getattr(experiment.attack, "objective", "targeted") == "targeted"
-    what = f"{ALONE} and one target" if targeted and experiment.target.r == 1 else ALONE
+    what = f"{ALONE} and one target" if targeted(experiment) and experiment.target.r == 1 else ALONE
     return f"{what}: repeat it with `fedlens sweep`"

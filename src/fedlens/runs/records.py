@@ -17,6 +17,11 @@ def confidence(target: Record, field: str = "confidence") -> float:
     return mean(target[field])
 
 
+def targeted(experiment: Experiment) -> bool:
+    """Whether an attack wants the target classes; one without an `objective` does."""
+    return getattr(experiment.attack, "objective", "targeted") == "targeted"
+
+
 def acted(record: Record) -> bool:
     """Whether the malicious client was there in the round, and attacked."""
     return bool(record["attack"] and record["attack"]["acted"])

@@ -13,6 +13,7 @@ from fedlens.experiment import Experiment
 from fedlens.means import Means
 from fedlens.observer import Observer, Silent
 from fedlens.runs.places import unused
+from fedlens.runs.records import confidence
 from fedlens.simulation import play
 
 
@@ -111,18 +112,19 @@ class Reporter(Silent):
     def __init__(self, key: str, tell: Tell) -> None:
         self._key = key
         self._tell = tell
-        self._twin = False
 
     def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
         """See `Observer`."""
-        self._twin = twin
         self._tell(Event(self._key, "began", {"twin": twin, "done": done, "rounds": experiment.rounds}))
 
     def round(self, record: dict[str, Any]) -> None:
         """See `Observer`."""
         target = record["target"]
-        confidence = sum(target["confidence"]) / len(target["confidence"]) if target else None
-        content = {"round": record["round"], "accuracy": record["quality"]["accuracy"], "confidence": confidence}
+        content = {
+            "round": record["round"],
+            "accuracy": record["quality"]["accuracy"],
+            "confidence": confidence(target) if target else None,
+        }
         self._tell(Event(self._key, "round", content))
 
 

@@ -5,11 +5,10 @@ open in it. So each request must name this server as its host (against names tha
 other page, and carry the token, which the address that is printed has, and a cookie afterwards.
 """
 
-from http.cookies import CookieError, SimpleCookie
 from secrets import compare_digest
-from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -37,15 +36,16 @@ class Guard:
 
     def _answer(self, scope: Scope) -> Response | None:
         """What to answer in place of the page; ``None`` where the request is let through."""
-        headers, query = Headers(scope=scope), parse_qs(scope["query_string"].decode("latin-1"))
-        if (reason := self._strange(headers)) is not None:
+        request = Request(scope)
+        if (reason := self._strange(request.headers)) is not None:
             return _refused(reason)
         if scope["method"] not in {"GET", "HEAD"}:
             return PlainTextResponse("there is nothing to change here\n", 405, HEADERS)
-        name = f"{COOKIE}-{headers['host'].rpartition(':')[2]}"
-        if not self._known(query["token"][0] if "token" in query else _cookie(headers, name)):
+        name = f"{COOKIE}-{request.headers['host'].rpartition(':')[2]}"
+        token = request.query_params.get("token")
+        if not self._known(request.cookies.get(name, "") if token is None else token):
             return _refused("the token is missing or another one; open the address that `fedlens watch` printed")
-        if "token" not in query:
+        if token is None:
             return None
         answer = RedirectResponse(scope["path"], 303, HEADERS)
         answer.set_cookie(name, self._token, httponly=True, samesite="strict")
@@ -65,14 +65,6 @@ class Guard:
 
     def _known(self, token: str) -> bool:
         return compare_digest(token.encode(), self._token.encode())
-
-
-def _cookie(headers: Headers, name: str) -> str:
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(name)
-    except CookieError:
-        return ""
-    return found.value if found is not None else ""
 
 
 def _refused(reason: str) -> Response:

@@ -24,9 +24,9 @@ def experiment_yaml(run: Run) -> str:
     return yaml.safe_dump(run.experiment.describe(), sort_keys=False, allow_unicode=True, width=100)
 
 
-def command(run: Run) -> str:
-    """What makes the run again, into another directory."""
-    return join(["fedlens", "run", str(run.path / "experiment.yaml"), "--out", f"{run.path}-again"])
+def command(run: Path) -> str:
+    """What makes the run in this directory again, into another one."""
+    return join(["fedlens", "run", str(run / "experiment.yaml"), "--out", f"{run}-again"])
 
 
 def starts(run: Path) -> list[Start]:

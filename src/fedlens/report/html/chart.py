@@ -9,10 +9,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from math import isfinite
-from numbers import Real
 from typing import Any
 
 from fedlens.report.canvas import stretches
+from fedlens.runs.flat import Value, plain_value
 
 Trace = dict[str, Any]
 """A trace of plotly.js; ``from`` maps its attributes to columns, ``where`` columns to a value each."""
@@ -91,15 +91,10 @@ def room_beside(charts: Iterable[Chart]) -> int:
     return ROOM - len(json.dumps([chart.embedded() for chart in charts]))
 
 
-def plain(value: Any) -> str | float | bool | None:
+def plain(value: Any) -> Value:
     """A cell as JSON can hold it: what is missing, and no number, is ``None``."""
-    if value is None or isinstance(value, str | bool):
-        return value
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, Real) and not isinstance(value, bool):
-        return value if isinstance(value, int) else float(value) if isfinite(value) else None
-    return value if isinstance(value, str | bool) else None
+    found = plain_value(value)
+    return None if isinstance(found, float) and not isfinite(found) else found
 
 
 def lettered(words: str) -> str:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from fedlens.report.canvas import BENIGN, MALICIOUS
@@ -50,17 +49,6 @@ def classes_chart(run: Run) -> Chart:
     panel = Panel(f"Accuracy of each class after the last round: {said}.", traces, layout, height=130 + 32 * len(last))
     caption = "Share of each class's test samples that the global model gets right." + remark
     return Chart("classes", "Accuracy of each class", caption, columns, [panel], slider="round")
-
-
-def confusion(predicted: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """How many samples of each class (rows) are taken for each (columns), shape ``[classes, classes]``.
-
-    Args:
-        predicted: a class each, shape ``[n]``.
-        labels: the true ones, shape ``[n]``.
-        classes: how many there are.
-    """
-    return torch.bincount(labels * classes + predicted, minlength=classes**2).view(classes, classes)
 
 
 def confusion_chart(matrices: dict[str, Tensor], classes: tuple[str, ...]) -> Chart:

@@ -11,7 +11,7 @@ from fedlens.explanations.models import find_twin_of, load_model, load_models
 from fedlens.federation.evaluate import BLOCK
 from fedlens.federation.setting import Setting, prepare
 from fedlens.report.html.chart import Chart
-from fedlens.report.html.classes import confusion, confusion_chart
+from fedlens.report.html.classes import confusion_chart
 from fedlens.runs.load import Run
 
 
@@ -64,9 +64,12 @@ def _first_line(error: Exception) -> str:
 
 
 def _matrix(model: nn.Module, setting: Setting) -> Tensor:
-    """The model's confusion matrix over the test set."""
+    """How many samples of each class of the test set (rows) are taken for each (columns)."""
+    from sklearn.metrics import confusion_matrix
+
     test = setting.dataset.test
     model.eval()
     with torch.no_grad():
         predicted = torch.cat([model(block).argmax(1) for block in torch.split(test.x, BLOCK)])
-    return confusion(predicted.cpu(), test.y.cpu(), len(setting.dataset.classes))
+    every = range(len(setting.dataset.classes))
+    return torch.from_numpy(confusion_matrix(test.y.cpu(), predicted.cpu(), labels=every))

@@ -19,6 +19,7 @@ from fedlens.report.html.updates import update_statistics, updates_chart
 from fedlens.report.html.weights import weights_chart
 from fedlens.report.selection import all_alike
 from fedlens.report.tables import summary_lines
+from fedlens.report.words import unfinished_words
 from fedlens.runs.load import Run
 
 
@@ -34,18 +35,17 @@ def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
     accuracy = [chart for chart in (classes_chart(run), final.confusion) if chart is not None]
     charts = [metrics, *seen, *accuracy]
     pictures, left_out = explained(run, room_beside(charts))
-    summary = run.summary
     return {
         "template": "run.html",
         "title": run_name(run),
         "run": run,
-        "sentence": opening.sentence(run.experiment, opening.aim(run)),
+        "sentence": opening.sentence(run),
         "outcome": opening.outcome(run),
         "succeeded": opening.succeeded(run),
         "numbers": opening.numbers(run),
         "flags": run.flags,
-        "unfinished": _unfinished(run),
-        "figures": list(summary_lines(run, summary, summary["control"] or {})) if summary else [],
+        "unfinished": unfinished_words(run) if run.summary is None else "",
+        "figures": list(summary_lines(run)) if run.summary else [],
         "has_twin": run.records[-1]["control"] is not None,
         "metrics": metrics,
         "seen": seen,
@@ -58,17 +58,10 @@ def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
         "left_out": left_out,
         "explain": f"fedlens explain {run.path}",
         "yaml": again.experiment_yaml(run),
-        "command": again.command(run),
+        "command": again.command(run.path),
         "starts": again.starts(run.path),
         "charts": charts,
     }
-
-
-def _unfinished(run: Run) -> str:
-    if run.summary is not None:
-        return ""
-    played, wanted = len(run.records), run.experiment.rounds
-    return f"Not finished: {played} of {wanted} rounds. Go on with: fedlens run --resume --out {run.path}"
 
 
 def _seen(run: Run) -> tuple[list[Chart], list[str]]:

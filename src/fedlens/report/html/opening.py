@@ -8,7 +8,7 @@ from fedlens.parts import name_of
 from fedlens.report.html.suspicions import noticed_words
 from fedlens.report.words import attack_name, percent, signed, verdict
 from fedlens.runs.load import Run
-from fedlens.runs.records import confidence
+from fedlens.runs.records import confidence, targeted
 from fedlens.runs.window import attack_window, split
 
 
@@ -20,8 +20,9 @@ class Number:
     label: str
 
 
-def sentence(experiment: Experiment, target: str) -> str:
-    """What was run, in one sentence; `target` is the attacker's aim in words, empty for an untargeted attack."""
+def sentence(run: Run) -> str:
+    """What was run, in one sentence."""
+    experiment, target = run.experiment, aim(run)
     if experiment.attack is None:
         attacked = "nobody attacked"
     else:
@@ -53,7 +54,7 @@ def _served(experiment: Experiment) -> str:
 
 def aim(run: Run) -> str:
     """What the attacker wants, in words; empty for an untargeted attack."""
-    if getattr(run.experiment.attack, "objective", "targeted") == "untargeted":
+    if not targeted(run.experiment):
         return ""
     index, classes = run.target["index"], run.target["classes"]
     if len(index) > 1:

@@ -1,6 +1,5 @@
 """From directories to the file: which page it is, and how it is put together."""
 
-import json
 from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.resources import files
@@ -110,9 +109,6 @@ def coded(words: str) -> Any:
 
 def embedded(value: Any) -> Any:
     """`value` as JSON that may stand in a ``script`` element, which nothing in it can end."""
-    from markupsafe import Markup
+    from jinja2.utils import htmlsafe_json_dumps
 
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for letter in "<>&\u2028\u2029":
-        text = text.replace(letter, f"\\u{ord(letter):04x}")
-    return Markup(text)  # escaped above
+    return htmlsafe_json_dumps(value, allow_nan=False, separators=(",", ":"))

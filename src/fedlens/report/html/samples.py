@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 
-import numpy as np
 from torch import Tensor
 
 from fedlens.data.dataset import Data
+from fedlens.report.canvas import pixels_of
 from fedlens.runs.load import Run
 from fedlens.runs.records import Record
 
@@ -66,15 +66,10 @@ def shown_samples(run: Run, inputs: Tensor | None) -> list[Shown]:
 
 def as_png(image: Tensor) -> str:
     """An image (``[channels, height, width]``) as a ``data:`` address; grey is dark on white, as in other figures."""
-    from matplotlib import colormaps
     from matplotlib.image import imsave
 
-    pixels = image.double().numpy()
-    low, high = pixels.min(), pixels.max()
-    pixels = (pixels - low) / (high - low if high > low else 1)
-    colours = np.moveaxis(pixels, 0, -1) if len(pixels) == 3 else colormaps["gray_r"](pixels.mean(0))
     buffer = BytesIO()
-    imsave(buffer, colours, format="png")
+    imsave(buffer, pixels_of(image), format="png", cmap="gray_r", vmin=0, vmax=1)
     return data_address(buffer.getvalue())
 
 

@@ -96,10 +96,10 @@ def _row(run: Run, name: str) -> dict[str, Any]:
         "accuracy": percent(accuracy),
         "points": signed(100 * (accuracy - twin["quality"]["accuracy"])) if twin else "–",
         "rounds": f"{len(run.records)} of {run.experiment.rounds}" if run.summary is None else str(len(run.records)),
-        "sentence": opening.sentence(run.experiment, opening.aim(run)),
+        "sentence": opening.sentence(run),
         "outcome": opening.outcome(run),
         "yaml": again.experiment_yaml(run),
-        "command": again.command(run),
+        "command": again.command(run.path),
         "file": f"{NAMELESS.sub('-', name)}.yaml",
     }
 

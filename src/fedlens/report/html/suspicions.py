@@ -1,11 +1,11 @@
-"""What the server sees of its clients: distances of their updates, each check's scores, and how well these tell."""
+"""What the server sees of its clients: distances of their updates, and each check's scores."""
 
 from typing import Any
 
 from fedlens.detection.performance import Performance
 from fedlens.report.canvas import BENIGN, BLACK, MALICIOUS, attacked_rounds
 from fedlens.report.html.chart import Chart, Panel, Trace, evenly, rounds_axis
-from fedlens.report.ranges import WIDE, ranges_of
+from fedlens.report.ranges import are_wide, ranges_of
 from fedlens.report.suspicions import WIDE as FAR
 from fedlens.runs.defence import performance_of
 from fedlens.runs.load import Run
@@ -28,8 +28,6 @@ def distances_chart(run: Run) -> Chart:
             for end, value in zip(("least", "greatest"), found or (None, None), strict=True):
                 columns.setdefault(f"{name}_{end}", []).append(value)
         columns.setdefault("overlap", []).append(part.overlap)
-    values = [value for part in ranges for value in (*(part.benign or ()), *(part.malicious or ()))]
-    wide = bool(values) and max(values) > WIDE * min(values) > 0
     attacked, overlapping = len(attacked_rounds(run)), sum(columns["overlap"])
     words = f"The ranges overlap in {overlapping} of {attacked} rounds with an attack."
     traces = [
@@ -37,7 +35,7 @@ def distances_chart(run: Run) -> Chart:
         _span("malicious", MALICIOUS, 3, "malicious update to benign ones"),
     ]
     traces = [trace for trace in traces if any(v is not None for v in columns[trace["from"]["y"][0]])]
-    scale = {"type": "log", "dtick": "D2"} if wide else {"rangemode": "tozero"}
+    scale = {"type": "log", "dtick": "D2"} if are_wide(ranges) else {"rangemode": "tozero"}
     axis = {"title": {"text": "L2 distance of two updates"}, **scale}
     layout = {"xaxis": _axis(run), "yaxis": axis, "hovermode": "closest"}
     caption = (

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from fedlens.errors import DamagedRunError
 from fedlens.report.comparison import Comparison, compare
-from fedlens.report.comparison_table import interval_words, number
-from fedlens.report.html.again import Start, starts
+from fedlens.report.comparison_table import HEAD, comparison_rows, number
+from fedlens.report.html import again
 from fedlens.report.html.groups import TITLES, curves_chart, option_chart
 from fedlens.report.html.looks import look
 from fedlens.runs.collect import PATH, Collection, collect, failures_of
@@ -91,16 +91,12 @@ def _outcome(comparison: Comparison, metric: str) -> str:
 
 def _table(comparison: Comparison, metric: str) -> dict[str, Any]:
     """A comparison as words: a row a group."""
-    rows = []
-    for group in comparison.groups:
-        measured, control = group.metrics[metric], group.controls.get(metric)
-        ours, twin = measured.interval, control.interval if control else None
-        counts = [str(getattr(measured, name)) for name in ("runs", "seeds", "targets")]
-        mean = "–" if ours is None else number(ours.value)
-        beside = "–" if twin is None else number(twin.value)
-        rows.append([*map(shown, group.values), *counts, mean, interval_words(ours), beside])
-    head = [*comparison.by, "runs", "seeds", "targets", "mean", "95 % interval", "without attack"]
-    return {"title": f"{TITLES[metric]}, {comparison.at}", "head": head, "rows": rows, "options": len(comparison.by)}
+    title, head, rows = (
+        f"{TITLES[metric]}, {comparison.at}",
+        [*comparison.by, *HEAD],
+        comparison_rows(comparison, metric),
+    )
+    return {"title": title, "head": head, "rows": rows, "options": len(comparison.by)}
 
 
 def _cells(collection: Collection) -> list[dict[str, Any]]:
@@ -147,11 +143,11 @@ def _text(file: Path) -> str:
     return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
-def _start(path: Path) -> Start | None:
+def _start(path: Path) -> again.Start | None:
     """How the first of its runs was started, if that is known."""
     folders = [path, *sorted((path / "cells").glob("*"))]
     folder = next((folder for folder in folders if (folder / "environment.jsonl").is_file()), None)
-    return None if folder is None else next(iter(starts(folder)), None)
+    return None if folder is None else next(iter(again.starts(folder)), None)
 
 
 def _command(path: Path) -> str:
@@ -159,5 +155,5 @@ def _command(path: Path) -> str:
     if (path / "sweep.yaml").is_file():
         return join(["fedlens", "sweep", str(path / "sweep.yaml"), "--out", f"{path}-again"])
     if (path / "experiment.yaml").is_file():
-        return join(["fedlens", "run", str(path / "experiment.yaml"), "--out", f"{path}-again"])
+        return again.command(path)
     return join(["fedlens", "reproduce", "--out", f"{path}-again"])
