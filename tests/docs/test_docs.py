@@ -40,8 +40,8 @@ ONLY_READ = {
         "fedlens run fig4-alternating",
         "fedlens run fig4-alternating-paper",
         "fedlens run --resume --out runs/fig4-alternating-paper",
-        "fedlens reproduce --scale paper --seeds 3 --targets 2",
-        "fedlens reproduce fig4 C10 --scale paper",
+        "fedlens reproduce --scale paper --seeds 3 --targets 2 --out paper-scale",
+        "fedlens reproduce fig4 C10 --scale paper --out paper-scale",
     ],
     "how-to/gpu.md": [  # need a GPU
         "fedlens run fig4-alternating-paper --device cuda",

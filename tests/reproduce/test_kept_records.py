@@ -200,7 +200,12 @@ def test_the_command_goes_on_from_records(
     assert "all that can be run is done already" in out
 
 
-@pytest.mark.parametrize("harm", [shutil.rmtree, lambda cell: (cell / "rounds.jsonl").write_text("{")])
+def lose_a_round(cell: Path) -> None:
+    lines = (cell / "rounds.jsonl").read_text().splitlines(keepends=True)
+    (cell / "rounds.jsonl").write_text("".join(lines[:-1]))
+
+
+@pytest.mark.parametrize("harm", [shutil.rmtree, lose_a_round])
 def test_the_records_of_a_run_that_is_damaged_stay(reproduction: Path, harm: Callable[[Path], object]) -> None:
     before = {file.name: file.read_bytes() for file in (reproduction / "records").iterdir()}
     with tarfile.open(reproduction / "records" / "quick-seed-1-target-0.tar.xz") as archive:
@@ -239,13 +244,25 @@ def test_an_interrupted_call_keeps_what_is_there_in_the_table(
 
 
 def test_an_ordinary_sweep_is_no_place_for_a_reproduction(
-    tiny_panels: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: Path, tiny_panels: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "sweep.yaml").write_text("{name: mine, experiment: quickstart}")
-    code, _, err = called(capsys, "reproduce", "fig7-alternating", "--out", tmp_path)
-    assert code == 2
-    assert "a sweep of other experiments is there already" in err
-    assert "quickstart" in (tmp_path / "sweep.yaml").read_text()
+    shutil.copytree(made, tmp_path / "sweep")
+    (tmp_path / "sweep/sweep.yaml").write_text("{name: mine, experiment: quickstart}")
+    before = {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+    for more in ((), ("--no-run",)):
+        code, _, err = called(capsys, "reproduce", "fig7-alternating", "--out", tmp_path / "sweep", *more)
+        assert code == 2
+        assert "a sweep of other experiments is there already" in err
+    assert {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()} == before
+
+
+def test_each_scale_has_a_directory_of_its_own(reproduction: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (reproduction / "README.md").read_text()
+    for more in ((), ("--no-run",)):
+        code, _, err = called(capsys, "reproduce", "fig7", "--scale", "paper", "--out", reproduction, *more)
+        assert code == 2
+        assert "a reproduction at quick scale is there already; choose another --out" in err
+    assert (reproduction / "README.md").read_text() == before
 
 
 def test_records_without_the_sweeps_file_are_left_alone(

@@ -9,7 +9,7 @@ from fedlens import loading
 from fedlens.presets import Preset
 from fedlens.reproduce import plan as planning
 from fedlens.reproduce.plan import plan
-from fedlens.sweeps.grid import Grid
+from fedlens.reproduce.reproduction import grid_of
 from fedlens.sweeps.means import SweepMeans
 from fedlens.sweeps.playing import Sweep, play
 
@@ -33,5 +33,6 @@ def use_tiny(patch: pytest.MonkeyPatch) -> None:
 
 def run(folder: Path, names: list[str], seeds: int, targets: int) -> Sweep:
     """Make the runs of these panels that are not in the reproduction's directory yet."""
-    grid = Grid(name="reproduction", experiment={})
-    return play(grid, plan(names, "quick", range(seeds), range(targets)), folder, means=SweepMeans(jobs=2))
+    return play(
+        grid_of(names, "quick"), plan(names, "quick", range(seeds), range(targets)), folder, means=SweepMeans(jobs=2)
+    )

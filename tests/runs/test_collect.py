@@ -87,6 +87,17 @@ def test_what_one_sweep_has_no_column_for_is_looked_up_in_its_runs(tmp_path: Pat
     assert found.remarks == (f"{rules}: nothing is recorded there of attack.boost",)
 
 
+def test_what_a_changed_experiment_says_is_not_believed(tmp_path: Path, runs: list[Path]) -> None:
+    path = sweep(tmp_path / "sweep", {"attack.boost": [3]}, seeds=1, targets=1)
+    (cell,) = set(pd.read_parquet(path / "rounds.parquet")["cell"])
+    shutil.copytree(runs[0], path / "cells" / cell)
+    assert collect([path], {"clients"}).table["clients"].nunique() == 1
+    with (path / "cells" / cell / "experiment.yaml").open("r+") as file:
+        file.truncate(10)
+    with pytest.raises(DamagedRunError, match=r"has changed .*; remove .*, and the same sweep makes"):
+        collect([path], {"clients"})
+
+
 def test_paths_come_in_their_order(tmp_path: Path, runs: list[Path]) -> None:
     path = sweep(tmp_path / "sweep", {"attack.boost": [3]})
     order = [runs[1], path, runs[0]]
@@ -138,6 +149,7 @@ def test_different_targets_of_a_seed_and_draw_are_told(tmp_path: Path) -> None:
 def test_different_targets_of_single_runs_are_told(runs: list[Path], tmp_path: Path) -> None:
     other = tmp_path / "other"
     shutil.copytree(runs[0], other)
+    (other / "summary.json").unlink()
     experiment = yaml.safe_load((other / "experiment.yaml").read_text())
     (other / "experiment.yaml").write_text(yaml.safe_dump(experiment | {"rounds": 3}))
     (other / "target.json").write_text(json.dumps(json.loads((other / "target.json").read_text()) | {"index": [7]}))

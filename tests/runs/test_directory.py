@@ -13,7 +13,7 @@ from filelock import FileLock
 from small import small
 
 import fedlens
-from fedlens.errors import DamagedRunError, FedlensError, RunError
+from fedlens.errors import DamagedRunError, RunError
 from fedlens.experiment import Experiment
 from fedlens.loading import load_experiment
 from fedlens.runs.directory import RunDirectory
@@ -373,11 +373,20 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, experiment_file: Path) -> Non
     assert lines(path / "rounds.jsonl") >= len(records)
 
 
-@pytest.mark.parametrize("name", ["target.json", "summary.json"])
-def test_a_damaged_file_of_a_run_is_named(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["experiment.yaml", "rounds.jsonl", "target.json"])
+def test_a_complete_run_is_not_read_where_a_file_has_changed(tmp_path: Path, name: str) -> None:
+    run(small(rounds=2), tmp_path / "run")
+    content = (tmp_path / "run" / name).read_bytes()
+    (tmp_path / "run" / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(DamagedRunError, match=f"{name}: has changed since the run was complete"):
+        fedlens.load_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize("content", ["{", "{}", '{"checksums": []}'])
+def test_a_damaged_summary_is_named(tmp_path: Path, content: str) -> None:
     run(small(rounds=1), tmp_path / "run")
-    (tmp_path / "run" / name).write_text("{")
-    with pytest.raises(FedlensError, match=f"{name}: cannot be read"):
+    (tmp_path / "run/summary.json").write_text(content)
+    with pytest.raises(DamagedRunError, match=r"summary\.json: (cannot be read|damaged)"):
         fedlens.load_run(tmp_path / "run")
 
 

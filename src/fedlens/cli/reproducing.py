@@ -38,22 +38,20 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     from fedlens.reproduce.evidence import gather
     from fedlens.reproduce.plan import cost, panels, plan
     from fedlens.reproduce.records import restore
-    from fedlens.reproduce.reproduction import publish, require_reproduction
-    from fedlens.sweeps.grid import Grid
+    from fedlens.reproduce.reproduction import grid_of, publish, require_reproduction
     from fedlens.sweeps.means import SweepMeans
     from fedlens.sweeps.playing import Sweep, play
 
     names = panels(wanted or [])
     chosen = range(first_seed, first_seed + seeds), range(first_target, first_target + targets)
     cells = plan(names, scale, *chosen)
-    grid = Grid(name="reproduction", about=f"{scale} scale: {', '.join(names)}", experiment={})
+    grid = grid_of(names, scale)
     failures = []
 
     def tabulate(_: Sweep) -> "pd.DataFrame":
         return gather(out_dir, scale, data_dir).table  # of earlier calls, too
 
-    if not no_run:
-        require_reproduction(out_dir)
+    require_reproduction(out_dir, scale, to_run=not no_run)
     if restored := restore(out_dir):
         out.print(f"{restored} runs laid out from {out_dir / 'records'}, without their weights", markup=False)
     if not no_run:

@@ -1,6 +1,7 @@
 """A reproduction's directory: the runs as a sweep leaves them, and beside them what they say of the claims."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,10 +17,14 @@ from fedlens.reproduce.plain import as_json
 from fedlens.reproduce.records import keep
 from fedlens.reproduce.rows import verdict_table
 from fedlens.runs.files import write_atomically
+from fedlens.sweeps.grid import Grid
 from fedlens.sweeps.place import FILE, SweepDirectory
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+
+_ABOUT = " scale: "
 
 
 class Published(NamedTuple):
@@ -36,20 +41,33 @@ class Published(NamedTuple):
     left_out: list[str]
 
 
-def require_reproduction(folder: Path) -> None:
-    """Refuse a directory with something else than a reproduction in it, before anything is put there.
+def grid_of(names: Iterable[str], scale: Scale) -> Grid:
+    """What is kept in the directory of these panels' runs."""
+    return Grid(name="reproduction", about=f"{scale}{_ABOUT}{', '.join(names)}", experiment={})
+
+
+def require_reproduction(folder: Path, scale: Scale, *, to_run: bool) -> None:
+    """Refuse a directory with something else than a reproduction at this scale in it, before anything is put there.
+
+    Args:
+        folder: the directory.
+        scale: of the runs that the page shall be about.
+        to_run: whether runs are to be made in it.
 
     Raises:
-        RunError: it has records but no ``sweep.yaml``, or the one of an ordinary sweep.
+        RunError: it has the ``sweep.yaml`` of an ordinary sweep or of the other scale, or records without any.
     """
     file = folder / FILE
     if not file.exists():
-        if (folder / "records").exists():
+        if to_run and (folder / "records").exists():
             raise RunError(f"{file} is missing, beside the records of a reproduction; put it back, or use --no-run")
         return
     described = parse_yaml(file.read_text(encoding="utf-8"), str(file))
     if not isinstance(described, dict) or described.get("experiment"):
         raise RunError(f"{folder}: a sweep of other experiments is there already; choose another --out")
+    found, about, _ = str(described.get("about")).partition(_ABOUT)
+    if about and found != scale:
+        raise RunError(f"{folder}: a reproduction at {found} scale is there already; choose another --out")
 
 
 def publish(folder: Path, scale: Scale, data_dir: Path | None = None) -> Published:

@@ -17,7 +17,7 @@ from fedlens.errors import ConfigError, DamagedRunError, RunError
 from fedlens.experiment import Experiment
 from fedlens.loading import load_experiment
 from fedlens.runs.flat import Value, flattened, value_of
-from fedlens.runs.load import load_run
+from fedlens.runs.load import load_run, sound_summary
 from fedlens.runs.reading import read_json
 
 if TYPE_CHECKING:
@@ -149,9 +149,14 @@ def _sweep(path: Path) -> tuple[_Source, list[str]]:
 
     @cache
     def experiment(cell: str) -> Experiment:
-        described = path / "cells" / cell / "experiment.yaml"
+        folder = path / "cells" / cell
+        described = folder / "experiment.yaml"
         if not described.is_file():
             raise ConfigError(f"{described} is missing, which would tell")
+        try:
+            sound_summary(folder)
+        except DamagedRunError as error:
+            raise DamagedRunError(f"{error}; remove {folder}, and {ANEW}") from error
         return load_experiment(str(described))
 
     cells = set(table["cell"])

@@ -11,6 +11,7 @@ from torch import Tensor
 from fedlens.errors import DamagedRunError, RunError
 from fedlens.experiment import Experiment
 from fedlens.loading import load_experiment
+from fedlens.runs.files import checksum
 from fedlens.runs.flags import flags
 from fedlens.runs.reading import load_tables, read_json, read_lines
 from fedlens.runs.records import Record, guilt, malicious_share, mean
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-READ = ("rounds.jsonl", "target.json")
+READ = {"experiment.yaml", "rounds.jsonl", "target.json"}
 """Files of a run that its tables are made from."""
 
 
@@ -144,17 +145,35 @@ def load_run(path: str | Path) -> Run:
     path = Path(path)
     if not (path / "experiment.yaml").is_file():
         raise RunError(f"{path}: no run is there (it has no experiment.yaml)")
+    summary = sound_summary(path)
     experiment = load_experiment(str(path / "experiment.yaml"))
-    summary = read_json(path / "summary.json") if (path / "summary.json").exists() else None
-    for name in READ:
-        if summary is not None and name in summary.get("checksums", {}) and not (path / name).exists():
-            raise DamagedRunError(f"{path / name}: is missing, though the run was complete")
     records = read_lines(path / "rounds.jsonl")
     if not records:
         raise RunError(f"{path}: this run has no rounds yet")
     if not (path / "target.json").exists():
         raise RunError(f"{path}: this is a benign twin, without a target; it is shown beside the attacked runs")
     return Run(path, experiment, records, read_json(path / "target.json"), summary)
+
+
+def sound_summary(path: Path) -> dict[str, Any] | None:
+    """The summary of the run in the directory `path`; ``None`` while rounds are missing.
+
+    Raises:
+        DamagedRunError: it cannot be read, or files that tables are made from are not as they were when it was written.
+    """
+    file = path / "summary.json"
+    if not file.exists():
+        return None
+    summary = read_json(file)
+    try:
+        for name in summary["checksums"].keys() & READ:  # a twin has no target
+            if not (path / name).exists():
+                raise DamagedRunError(f"{path / name}: is missing, though the run was complete")
+            if checksum(path / name) != summary["checksums"][name]:
+                raise DamagedRunError(f"{path / name}: has changed since the run was complete")
+    except (OSError, LookupError, TypeError, AttributeError) as error:
+        raise DamagedRunError(f"{file}: damaged ({error})") from error
+    return summary
 
 
 def _row(experiment: Experiment, record: Record, classes: Sequence[str]) -> dict[str, Any]:

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING
 import yaml
 
 from fedlens.errors import DamagedRunError, RunError
-from fedlens.runs.files import checksum, lock, write_atomically, writing
-from fedlens.runs.load import READ, Run
+from fedlens.runs.files import lock, write_atomically, writing
+from fedlens.runs.load import Run, sound_summary
 from fedlens.runs.reading import read_json, read_lines
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.grid import Grid
@@ -78,16 +78,11 @@ class SweepDirectory:
             DamagedRunError: files have changed since it was; the message says what to do.
         """
         path = self.of(cell)
-        if cell.experiment is None or not (path / "summary.json").exists():
-            return None
         try:
-            summary = read_json(path / "summary.json")
-            changed = [name for name in READ if checksum(path / name) != summary["checksums"][name]]
-            if changed:
-                raise DamagedRunError(f"{path / changed[0]}: has changed")
-            return Run(path, cell.experiment, read_lines(path / READ[0]), read_json(path / READ[1]), summary)
-        except (OSError, KeyError, TypeError) as error:
-            raise DamagedRunError(f"{path}: damaged ({error}); {remedy(path)}") from error
+            if cell.experiment is None or (summary := sound_summary(path)) is None:
+                return None
+            records, target = read_lines(path / "rounds.jsonl"), read_json(path / "target.json")
+            return Run(path, cell.experiment, records, target, summary)
         except DamagedRunError as error:
             raise DamagedRunError(f"{error}; {remedy(path)}") from error
 
