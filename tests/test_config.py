@@ -100,6 +100,8 @@ def test_nearest() -> None:
         ({"fraction": math.nan}, "fraction", "finite"),
         ({"rounds": 0}, "rounds", "greater than 0"),
         ({"seed": -1}, "seed", "greater than or equal to 0"),
+        ({"seed": 2**63}, "seed", "less than 9223372036854775808"),
+        ({"target": {"draw": 2**63}}, "target.draw", "less than 9223372036854775808"),
         ({"stop_at": 1.5}, "stop_at", "less than or equal to 1"),
         ({"stop_at": 0}, "stop_at", "greater than 0"),
         ({"stop_at": math.nan}, "stop_at", "finite"),

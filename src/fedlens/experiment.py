@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import floor
 from typing import Annotated, Any
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from fedlens.aggregation.mean import Mean
 from fedlens.aggregation.rule import Rule
@@ -51,7 +51,7 @@ class Experiment(Config):
 
     name: str = Field(default="experiment", pattern=r"^[\w][\w.+-]*$")
     about: str = ""
-    seed: NonNegativeInt = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)
     data: Annotated[Data, Part("data")] = Adult()
     partition: Annotated[Partition, Part("partition")] = Iid()
     model: Annotated[Model, Part("model")] = CensusMlp()

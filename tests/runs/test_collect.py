@@ -84,7 +84,29 @@ def test_what_one_sweep_has_no_column_for_is_looked_up_in_its_runs(tmp_path: Pat
     boost = found.table.groupby("path", sort=False)["attack.boost"].unique().map(list)
     assert boost.tolist()[1:] == [[2, 5], [5]]
     assert found.table[found.table["path"] == str(rules)]["attack.boost"].isna().all()
-    assert found.remarks == (f"{rules}: nothing is recorded there of attack.boost",)
+    assert found.remarks == (f"{rules}: nothing is recorded there of attack.boost, rounds, attack",)
+
+
+def test_what_is_constant_in_each_sweep_and_not_the_same_in_all_varies(tmp_path: Path, runs: list[Path]) -> None:
+    paths = []
+    for clients in (5, 6):
+        paths.append(sweep(tmp_path / str(clients), {"attack.boost": [2, 5]}, seeds=1, targets=1))
+        for cell in set(pd.read_parquet(paths[-1] / "rounds.parquet")["cell"]):
+            (paths[-1] / "cells" / cell).mkdir(parents=True)
+            text = yaml.safe_dump(small(clients=clients).describe())
+            (paths[-1] / "cells" / cell / "experiment.yaml").write_text(text)
+    assert collect(paths[:1]).varying == ["attack.boost"]
+    assert collect(paths).varying == ["attack.boost", "clients"]
+    assert collect([paths[0], runs[0]]).table.groupby("path")["clients"].unique().map(list).to_dict() == {
+        str(paths[0]): [5],
+        str(runs[0]): [4],
+    }
+
+
+def test_a_number_is_the_same_beside_a_word_as_alone(tmp_path: Path) -> None:
+    numbers = sweep(tmp_path / "numbers", {"attack.boost": [2, 10]}, seeds=1, targets=1)
+    mixed = sweep(tmp_path / "mixed", {"attack.boost": ["2", "auto"]}, seeds=1, targets=1)
+    assert collect([numbers, mixed]).table["attack.boost"].unique().tolist() == ["2", "10", "auto"]
 
 
 def test_what_a_changed_experiment_says_is_not_believed(tmp_path: Path, runs: list[Path]) -> None:
@@ -129,9 +151,10 @@ def test_what_is_missing_from_a_sweep_is_told(tmp_path: Path, runs: list[Path]) 
     (path / "failures.json").write_text('[{"cell": "failed", "values": {}, "reason": "it"}]')
     assert collect([path]).remarks == (
         f"{path}: 1 of its runs failed and are left out; failures.json has the reasons",
-        f"{path}: 1 of its runs are not complete and are left out; the same sweep goes on",
+        f"{path}: 1 of its runs are not complete and are left out; the same sweep goes on with those "
+        "that are not of an earlier grid",
         f"{path}: 1 complete runs are of an earlier grid, or newer than rounds.parquet, and are left out; "
-        "the same sweep brings it up to date",
+        "the same sweep brings in the newer ones",
     )
     (path / "failures.json").write_text("[")
     with pytest.raises(DamagedRunError, match=r"failures\.json: cannot be read .*; the same sweep makes it anew"):

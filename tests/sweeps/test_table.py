@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from smallgrid import grid_of, swept
 
-from fedlens.sweeps.table import _of_one_type
+from fedlens.runs.flat import of_one_type
 
 
 def test_a_column_for_each_option_that_varies_missing_where_it_does_not_apply() -> None:
@@ -51,8 +51,8 @@ def test_a_sweep_without_a_complete_cell_has_an_empty_table() -> None:
         ([None, "a"], [None, "a"]),
     ],
 )
-def test_a_column_is_of_one_type_and_fits_into_a_file(values: list[Any], expected: list[Any]) -> None:
-    made = _of_one_type(pd.Series(values, dtype=object))
+def test_a_column_isof_one_type_and_fits_into_a_file(values: list[Any], expected: list[Any]) -> None:
+    made = of_one_type(pd.Series(values, dtype=object))
     file = io.BytesIO()
     pd.DataFrame({"column": made}).to_parquet(file)
     read = pd.read_parquet(file)["column"]

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from torch import Tensor
 
 from fedlens.attacks.attack import Auxiliary
@@ -39,7 +39,7 @@ class Target(Config):
     source: NonNegativeInt | str | None = None
     target: NonNegativeInt | str | None = None
     r: PositiveInt = 1
-    draw: NonNegativeInt = 0
+    draw: int = Field(default=0, ge=0, lt=2**63)
     index: tuple[NonNegativeInt, ...] | None = None
 
     @model_validator(mode="before")

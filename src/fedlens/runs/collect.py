@@ -2,11 +2,13 @@
 
 A sweep's ``rounds.parquet`` has columns for the options that vary in it. Single runs get columns for the options that
 differ between them, called as in YAML (``aggregation``, ``attack.boost``). An option that a source has no column for
-is looked up in its experiments, so that sweeps over different options can be compared.
+is looked up in its experiments, so that sweeps over different options can be compared; and so is what is constant in
+each sweep but not the same in all.
 """
 
 import json
 from collections.abc import Callable, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -16,7 +18,7 @@ from fedlens.config import nearest
 from fedlens.errors import ConfigError, DamagedRunError, RunError
 from fedlens.experiment import Experiment
 from fedlens.loading import load_experiment
-from fedlens.runs.flat import Value, flattened, value_of
+from fedlens.runs.flat import Value, flattened, of_one_type, value_of
 from fedlens.runs.load import load_run, sound_summary
 from fedlens.runs.reading import read_json
 
@@ -104,10 +106,13 @@ def collect(paths: Sequence[Path], wanted: Set[str] = frozenset()) -> Collection
             sweeps.append(source)
             remarks += remark
     varied = {name: None for source in sweeps for name in source.table.columns if is_field(name)}
-    fields = varied | dict.fromkeys(_differing([source.experiment("") for source in runs]))
+    fields = varied | dict.fromkeys(_differing([*sweeps, *runs]))
     fields |= dict.fromkeys(name for name in wanted if name not in {PATH, "target_index"})
+    unknown: dict[Path, list[str]] = {}
     for name in fields:
-        remarks += _complete([*sweeps, *runs], name, varied.keys(), required=name in wanted)
+        for path in _complete([*sweeps, *runs], name, varied.keys(), required=name in wanted):
+            unknown.setdefault(path, []).append(name)
+    remarks += [f"{path}: nothing is recorded there of {', '.join(names)}" for path, names in unknown.items()]
     sources = [source for path in paths for source in (*sweeps, *runs) if source.path == path]
     tables = [source.table.dropna(axis=1, how="all") for source in sources]
     table = pd.concat(tables, ignore_index=True)
@@ -115,6 +120,8 @@ def collect(paths: Sequence[Path], wanted: Set[str] = frozenset()) -> Collection
     again = place != place.groupby([table["cell"], table["round"]]).transform("first")
     names = dict.fromkeys(name for source in sources for name in source.table.columns)
     table = table.reindex(columns=["cell", PATH, *(name for name in names if name not in {"cell", PATH})])
+    options = [name for name in table.columns if is_field(name)]
+    table[options] = table[options].apply(of_one_type)  # numbers in one sweep may be text in another
     if again.any():
         remarks.append(f"{table['cell'][again].nunique()} of the runs are there more than once; each counts once")
     together = table[PATH].where(~table[PATH].isin([str(source.path) for source in runs]), "")
@@ -197,12 +204,13 @@ def _left_out(path: Path, complete: Set[str]) -> list[str]:
         remarks.append(f"{path}: {len(failed)} of its runs failed and are left out; failures.json has the reasons")
     if unfinished:
         remarks.append(
-            f"{path}: {len(unfinished)} of its runs are not complete and are left out; the same sweep goes on"
+            f"{path}: {len(unfinished)} of its runs are not complete and are left out; the same sweep goes on with "
+            "those that are not of an earlier grid"
         )
     if beside := others - unfinished:
         remarks.append(
             f"{path}: {len(beside)} complete runs are of an earlier grid, or newer than {TABLE}, and are left out; "
-            "the same sweep brings it up to date"
+            "the same sweep brings in the newer ones"
         )
     return remarks
 
@@ -220,19 +228,28 @@ def _run(path: Path) -> tuple[_Source, list[str]]:
     return _Source(path, table, lambda _: experiment, flags), [] if run.summary else [played]
 
 
-def _differing(experiments: Sequence[Experiment]) -> list[str]:
-    """The options of which there are several values; one that only some of the experiments have is no such."""
-    flat = [flattened(experiment) for experiment in experiments]
-    names = dict.fromkeys(name for values in flat for name in values)
-    return [name for name in names if len({values[name] for values in flat if name in values}) > 1]
+def _differing(sources: Sequence[_Source]) -> list[str]:
+    """The options of which sources have different values; one that only some of them have is no such."""
+    if len(sources) == 1:
+        return []
+    found: dict[str, set[frozenset[Value]]] = {}
+    for source in sources:
+        values: dict[str, set[Value]] = {}
+        with suppress(ConfigError):  # without its experiments, nothing is known
+            for cell in _cells(source):
+                for name, value in flattened(source.experiment(cell)).items():
+                    values.setdefault(name, set()).add(value)
+        for name, every in values.items():
+            found.setdefault(name, set()).add(frozenset(every))
+    return [name for name, several in found.items() if len(several) > 1]
 
 
-def _complete(sources: Sequence[_Source], name: str, apart: Set[str], *, required: bool) -> list[str]:
-    """Give each of `sources` the column `name`; a remark where that is impossible, unless it is `required`.
+def _complete(sources: Sequence[_Source], name: str, apart: Set[str], *, required: bool) -> list[Path]:
+    """Give each of `sources` the column `name`; those where that is impossible, unless it is `required`.
 
     A part is described without those of its options that are told `apart` in columns of their own.
     """
-    remarks, somewhere = [], False
+    unknown, somewhere = [], False
     for source in sources:
         if name in source.table.columns:
             somewhere = True
@@ -243,7 +260,7 @@ def _complete(sources: Sequence[_Source], name: str, apart: Set[str], *, require
             if required:
                 known = set(filter(is_field, source.table.columns))
                 raise ConfigError(f"{name}: no such column; {nearest(name, known)} ({error})") from None
-            remarks.append(f"{source.path}: nothing is recorded there of {name}")
+            unknown.append(source.path)
             continue
         somewhere |= any(value is not None for value in values.values())
         source.table[name] = source.table["cell"].map(values.get).astype(object)
@@ -252,7 +269,7 @@ def _complete(sources: Sequence[_Source], name: str, apart: Set[str], *, require
             option for source in sources for cell in _cells(source) for option in flattened(source.experiment(cell))
         }
         raise ConfigError(f"{name}: no run has this option; {nearest(name, known)}")
-    return remarks
+    return unknown
 
 
 def _cells(source: _Source) -> list[str]:

@@ -4,11 +4,14 @@ A part counts by its name (``aggregation``: ``krum``), and its options one by on
 """
 
 from collections.abc import Iterator, Mapping, Set
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fedlens.config import Config
 from fedlens.experiment import Experiment
 from fedlens.parts import BUILT_IN, name_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Value = str | float | bool | None
 
@@ -48,6 +51,19 @@ def shown(value: Value) -> str:
     return "–" if value is None else value
 
 
+def of_one_type(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """The column, as text where its values are of several types, or of one that only Python has."""
+    if column.dtype != object:
+        return column
+    kinds = {float if isinstance(value, int) and not isinstance(value, bool) else type(value)
+             for value in column.dropna()}  # fmt: skip
+    if kinds == {float} and column.dropna().abs().max() < 2**63:
+        return column.astype(float) if column.hasnans else column.infer_objects()
+    if kinds == {bool}:
+        return column.astype("boolean" if column.hasnans else bool)
+    return column if kinds <= {str} else column.map(_text, na_action="ignore")
+
+
 def in_words(name: str, options: Mapping[str, Any], apart: Set[str] = frozenset()) -> str:
     """A part by its name, and its options in brackets, but for those told `apart`: ``krum(f=1)``."""
     inner = ", ".join(f"{option}={shown(value)}" for option, value in _leaves("", options) if option not in apart)
@@ -72,3 +88,7 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Value]]:
             yield name, "none"
         case _:
             yield name, value
+
+
+def _text(value: Any) -> str:
+    return shown(value) if isinstance(value, bool | float) else str(value)

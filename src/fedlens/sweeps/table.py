@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fedlens.runs.flat import shown
+from fedlens.runs.flat import of_one_type
 from fedlens.runs.load import Run
 from fedlens.sweeps.cell import Cell
 
@@ -33,7 +33,7 @@ def rounds_of(runs: Sequence[tuple[Cell, Run]]) -> "pd.DataFrame":
         return pd.DataFrame(columns=["cell", *options, *ALWAYS, "target_index", "round"])
     table = pd.concat([frame.dropna(axis=1, how="all") for frame in frames], ignore_index=True)
     every = list(dict.fromkeys(column for frame in frames for column in frame.columns))
-    return table.reindex(columns=every).apply(_of_one_type)
+    return table.reindex(columns=every).apply(of_one_type)
 
 
 def _described(cell: Cell, run: Run, options: Sequence[str]) -> "pd.DataFrame":
@@ -45,20 +45,3 @@ def _described(cell: Cell, run: Run, options: Sequence[str]) -> "pd.DataFrame":
     for place, (name, value) in enumerate(head.items()):
         rounds.insert(place, name, [value] * len(rounds))
     return rounds
-
-
-def _of_one_type(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """The column, as text where its values are of several types, or of one that only Python has."""
-    if column.dtype != object:
-        return column
-    kinds = {float if isinstance(value, int) and not isinstance(value, bool) else type(value)
-             for value in column.dropna()}  # fmt: skip
-    if kinds == {float} and column.dropna().abs().max() < 2**63:
-        return column.astype(float) if column.hasnans else column.infer_objects()
-    if kinds == {bool}:
-        return column.astype("boolean" if column.hasnans else bool)
-    return column if kinds <= {str} else column.map(_text, na_action="ignore")
-
-
-def _text(value: Any) -> str:
-    return shown(value) if isinstance(value, bool | float) else str(value)
