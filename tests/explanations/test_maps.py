@@ -141,6 +141,11 @@ def test_a_map_that_is_none_is_refused(model: nn.Module, method: Method, message
         maps_of(model, torch.rand(3, 2), None, {"mine": method}, ignore)
 
 
+def test_a_square_that_covers_the_whole_input_is_refused(model: nn.Module) -> None:
+    with pytest.raises(ExplanationError, match="occlusion: size 2 covers the whole input; choose less than 2"):
+        maps_of(model, torch.rand(3, 2), None, {"occlusion": Occlusion(size=2)}, ignore)
+
+
 def test_a_model_that_diverged_is_refused(model: nn.Module) -> None:
     model.weight.data.fill_(float("nan"))
     with pytest.raises(ExplanationError, match="logits are not finite"):

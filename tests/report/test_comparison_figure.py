@@ -1,4 +1,5 @@
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,10 +118,18 @@ def test_twins_that_differ_have_a_line_each(tmp_path: Path) -> None:
     assert [twin.get_marker() for twin in twins] == [look(0)["marker"], look(1)["marker"]]
 
 
+def test_what_should_be_known_is_in_the_figure(tmp_path: Path) -> None:
+    collection = replace(
+        collect([sweep(tmp_path / "sweep", {"aggregation": ["mean", "median"]})]), remarks=("two have failed",)
+    )
+    assert comparison_figure(compare(collection), ["confidence"]).get_suptitle() == "Note: two have failed"
+
+
 def test_a_single_run_has_neither_band_nor_interval_but_flags(tmp_path: Path) -> None:
     figure = drawn(tmp_path, {"aggregation": ["mean"]}, seeds=1, targets=1, rounds=1)
     assert figure.get_suptitle().startswith("Red flag: one seed")
     assert "Red flag: one target" in figure.get_suptitle()
+    assert "Note:" not in figure.get_suptitle()
     assert np.isnan([line.get_xdata() for line in figure.axes[1].get_lines() if line.get_marker() == "|"]).all()
     assert save_figure(figure, tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 

@@ -36,6 +36,13 @@ def test_rounds_without_attack_are_empty(made: Made) -> None:
     assert malicious.get_xlim() == benign.get_xlim() == (0.5, 2.5)
 
 
+def test_an_update_of_zeros_is_told_from_none(made: Made) -> None:
+    run = made.histograms([ROUNDS[0], [*ROUNDS[1][:3], [0] * 4]])
+    benign, malicious, _ = histogram_evolution([run]).axes
+    assert [(text.get_position(), text.get_text()) for text in malicious.texts[:-1]] == [((2, 0), "all zero")]
+    assert len(benign.texts) == 1
+
+
 def test_runs_share_colours_and_values(checked: fedlens.Run, partial: fedlens.Run) -> None:
     figure = histogram_evolution([checked, partial])
     *panels, bar = figure.axes

@@ -53,6 +53,8 @@ def test_rounding_does_not_decide() -> None:
     assert validate(Part, PART | {"at_least": -0.01}).holds(0.87 - 0.88)
     assert validate(Part, PART | {"at_most": 0.1}).holds(0.3 - 0.2 + 1e-16)
     assert not validate(Part, PART | {"at_least": -0.01}).holds(-0.0100001)
+    assert not validate(Part, PART | {"above": 0.1}).holds(0.3 - 0.2 + 1e-16)
+    assert not validate(Part, PART | {"below": -0.01}).holds(0.87 - 0.88)
 
 
 def test_how_a_bound_is_printed() -> None:

@@ -15,6 +15,9 @@ from torch import Tensor
 
 from fedlens.detection.detector import Detector, Inspection, Validation, Verdict
 
+ROUNDING = 1e-12
+"""By so much more than the threshold is not more: 0.1705 − 0.0705 is not quite 0.1 to a computer."""
+
 
 def shortfall(validation: Validation) -> Tensor:
     """By how much each client's model is less accurate than the others', a fraction, shape ``[n]``, float64."""
@@ -39,6 +42,6 @@ class AccuracyCheck(Detector):
         """See `Detector.inspect`; the details are both accuracies."""
         assert seen.validation is not None, "the round did not measure accuracy on a validation set"
         scores = shortfall(seen.validation)
-        flagged = (scores > self.threshold) & (len(scores) > 1)
+        flagged = (scores > self.threshold + ROUNDING) & (len(scores) > 1)
         details = {"own": seen.validation.own.tolist(), "others": seen.validation.others.tolist()}
         return Verdict(scores, flagged, details)

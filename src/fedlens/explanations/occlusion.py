@@ -6,6 +6,7 @@ M. D. Zeiler and R. Fergus, *Visualizing and Understanding Convolutional Network
 from pydantic import PositiveInt
 from torch import Tensor, nn
 
+from fedlens.errors import ExplanationError
 from fedlens.explanations.method import Method
 
 
@@ -13,7 +14,7 @@ class Occlusion(Method):
     """How much the logit falls when a square of an image, all channels of it, or an entry of a record is covered.
 
     Attributes:
-        size: the square's side in pixels; by default 4 of an image, and a single entry of anything else.
+        size: the square's side in pixels, less than the image's; by default 4, and a single entry of anything else.
         stride: from one square to the next; by default its side. Where squares overlap, their values are averaged.
         baseline: the value that covers.
     """
@@ -29,7 +30,10 @@ class Occlusion(Method):
         image = inputs.dim() == 4
         size = self.size or (4 if image else 1)
         stride = min(self.stride or size, size)
-        sides = [min(size, side) for side in inputs.shape[2 if image else 1 :]]
+        whole = inputs.shape[2 if image else 1 :]
+        if self.size is not None and size >= max(whole):
+            raise ExplanationError(f"occlusion: size {size} covers the whole input; choose less than {max(whole)}")
+        sides = [min(size, side) for side in whole]
         steps = [min(stride, side) for side in sides]
         channels = (inputs.shape[1],) if image else ()
         shapes = ((*channels, *sides), (*channels, *steps))

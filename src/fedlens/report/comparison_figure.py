@@ -34,7 +34,7 @@ APART = 0.08
 """Numbers that are further apart than this share of the axis are marked on it each."""
 LETTERS = 28
 """How many letters of a group's name stand beside each other."""
-FLAG_LETTERS = 130
+LINE_LETTERS = 130
 
 
 def comparison_figure(comparison: Comparison, metrics: Sequence[str]) -> "Figure":
@@ -51,9 +51,11 @@ def comparison_figure(comparison: Comparison, metrics: Sequence[str]) -> "Figure
         left.set_ylabel(plain(metric))
         left.set_title("mean and 95 % interval over seeds and targets", fontsize="medium")
         right.set_title(str(comparison.at), fontsize="medium")
-    if comparison.flags:
-        words = "\n".join(fill(plain(f"Red flag: {flag}"), FLAG_LETTERS) for flag in comparison.flags)
-        figure.suptitle(words, x=0.01, ha="left", color="#B00000", fontsize="small")
+    words = [f"Red flag: {flag}" for flag in comparison.flags] + [f"Note: {remark}" for remark in comparison.remarks]
+    if words:
+        text = "\n".join(fill(plain(line), LINE_LETTERS) for line in words)
+        colour = "#B00000" if comparison.flags else "#404040"
+        figure.suptitle(text, x=0.01, ha="left", color=colour, fontsize="small")
     legend_below(figure, panels[::2])
     return figure
 

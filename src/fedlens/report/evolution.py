@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MAP = "viridis_r"
 """Uniform to the eye; few entries are light, so that none at all can be white."""
 
+ZEROS = "all zero"
+"""Stands in the column of an update without an entry to be counted."""
+
 Side = Mapping[int, Histogram]
 """One side of a row: a histogram by round, where there is one."""
 
@@ -73,6 +76,9 @@ def _draw(panel: "Axes", run: Run, side: Side, norm: "LogNorm") -> None:
         counts[:, rounds.index(round_)] = histogram.counts * histogram.exact
     borders = np.array([rounds[0] - 0.5, *(round_ + 0.5 for round_ in rounds)])
     panel.pcolormesh(borders, edges, np.ma.masked_less(counts, 1), norm=norm, cmap=MAP, rasterized=True)
+    for round_, histogram in side.items():
+        if not histogram.counts.any():
+            panel.text(round_, 0, ZEROS, rotation=90, ha="center", va="center", fontsize="small")
 
 
 def _outside(side: Side, half: float) -> str:

@@ -58,6 +58,8 @@ def distance_ranges(runs: Sequence[Run]) -> "Figure":
     """
     found = [ranges_of(run) for run in runs]
     figure, panels = wrapped(len(runs))
+    for panel in panels:
+        panel.use_sticky_edges = False  # the lowest band's edge would lie on the axis
     for panel, run, ranges in zip(panels, runs, found, strict=True):
         _draw(panel, run, ranges)
         rounds_axis(panel, run)

@@ -13,7 +13,7 @@ from fedlens.reproduce.explained import COMPARED
 from fedlens.reproduce.measures import MEASURES
 
 ROUNDING = 1e-12
-"""A number that is equal to its bound but for this much is within: 0.87 − 0.88 is not quite −0.01 to a computer."""
+"""A number that is equal to its bound but for this much is that bound: 0.87 − 0.88 is not quite −0.01 to a computer."""
 
 
 class Part(Config):
@@ -71,9 +71,9 @@ class Part(Config):
             case {"at_most": bound}:
                 return value <= bound + ROUNDING
             case {"above": bound}:
-                return value > bound
+                return value > bound + ROUNDING
             case {"below": bound}:
-                return value < bound
+                return value < bound - ROUNDING
         return True
 
     def bound(self) -> str:

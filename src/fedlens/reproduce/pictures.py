@@ -92,7 +92,8 @@ def together(evidence: Evidence) -> dict[str, list[str]]:
 
 
 def _compared(evidence: Evidence, names: list[str]) -> "Figure":
-    """Confidence and accuracy of these panels over all seeds and targets."""
+    """Confidence and accuracy of these panels over all seeds and targets, where one ends earlier after that round."""
+    from fedlens.report.choosing import At
     from fedlens.report.comparison import compare
     from fedlens.report.comparison_figure import comparison_figure
     from fedlens.runs.collect import Collection
@@ -100,4 +101,6 @@ def _compared(evidence: Evidence, names: list[str]) -> "Figure":
     metrics = ("confidence", "accuracy")
     table = evidence.table
     of_these = table[table["name"].isin(names)].reset_index(drop=True)
-    return comparison_figure(compare(Collection(of_these), ["name"], metrics), metrics)
+    ends = of_these.groupby("name")["round"].max()
+    at = At() if ends.nunique() == 1 else At("", (int(ends.min()),))
+    return comparison_figure(compare(Collection(of_these), ["name"], metrics, at), metrics)
