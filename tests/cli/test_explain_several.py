@@ -66,9 +66,9 @@ def test_without_the_weights_there_is_no_detector(beside: Explained, capsys: pyt
 
 def test_a_round_in_the_middle(beside: Explained, capsys: pytest.CaptureFixture[str]) -> None:
     found = []
-    for rounds in ([], ["--round", "4"], ["--round", "2"]):
+    for rounds, folder in (([], ""), (["--round", "4"], "round-4"), (["--round", "2"], "round-2")):
         assert call(capsys, *(run.path for run in beside.kept), *FEW, *rounds)[0] == 0
-        found.append(pd.read_csv("explanations/contrast.csv"))
+        found.append(pd.read_csv(Path("explanations", folder, "contrast.csv")))
     assert found[0].equals(found[1])
     assert not found[0].equals(found[2])
 
@@ -76,6 +76,7 @@ def test_a_round_in_the_middle(beside: Explained, capsys: pytest.CaptureFixture[
 def test_mistakes_are_answered_in_a_line(beside: Explained, capsys: pytest.CaptureFixture[str]) -> None:
     first, second, plain = *(run.path for run in beside.kept), beside.plain.path
     shutil.copytree(second, "unlike")
+    Path("unlike/summary.json").unlink()
     written = yaml.safe_load(Path("unlike/experiment.yaml").read_text())
     Path("unlike/experiment.yaml").write_text(yaml.safe_dump(written | {"clients": 5}))
     for arguments, words in [

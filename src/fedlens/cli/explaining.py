@@ -43,7 +43,9 @@ def explain(  # noqa: PLR0917 - typer passes them by name
     output: Annotated[
         Path | None,
         typer.Option(
-            "--out", help="Where pictures and numbers go; default RUN/explanations, of several runs explanations."
+            "--out",
+            help="Where pictures and numbers go, in place of those of an earlier call; default RUN/explanations, of "
+            "several runs explanations, and in there round-N of a --round.",
         ),
     ] = None,
     device: Device = "cpu",
@@ -58,13 +60,14 @@ def explain(  # noqa: PLR0917 - typer passes them by name
     from fedlens.explanations.maps import parse_methods
 
     parsed, words = parse_methods(methods), sample or ["target", "random:100"]
+    inside = Path("explanations", *([] if round_ is None else [f"round-{round_}"]))
     if len(paths) == 1:
-        folder = output or paths[0] / "explanations"
+        folder = output or paths[0] / inside
         explain_run(paths[0], control, words, parsed, round_=round_, folder=folder, device=device, data_dir=data_dir)
         return
     if control is not None:
         raise ConfigError("--control: of several runs each has its own benign twin; leave it out, or explain one run")
-    folder = output or Path("explanations")
+    folder = output or inside
     contrast_runs(paths, words, parsed, round_=round_, folder=folder, device=device, data_dir=data_dir)
 
 
@@ -109,6 +112,8 @@ def _save(pair: "Pair", setting: "Setting", folder: Path) -> None:
     from fedlens.runs.files import write_atomically, writing
 
     with writing(folder, "choose another --out"):
+        for picture in [*folder.glob("sample-*.png"), *folder.glob("sample-*.svg")]:
+            picture.unlink()  # its numbers are about to be replaced
         pair.likeness().to_csv(folder / "likeness.csv", index=False)
         maps = {
             f"{model}/{explained}/{method}": values.contiguous().cpu()

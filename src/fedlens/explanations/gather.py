@@ -1,7 +1,7 @@
 """What a study of explanations takes from runs: their models, the attackers' samples, and samples of nobody's."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -55,7 +55,8 @@ class Gathered:
         wants = dict(zip(self.run.target["index"], self.run.target["target"], strict=True))
         wanted = [wants.get(index, self.run.target["target"][0]) for index in indices]
         samples = self.setting.dataset.test.take(torch.tensor(indices))
-        return compare_pair(models, samples, indices, wanted=wanted, methods=methods, progress=progress)
+        found = compare_pair(models, samples, indices, wanted=wanted, methods=methods, progress=progress)
+        return replace(found, round=round_)
 
     def chosen(self, words: Sequence[str]) -> list[int]:
         """The test samples that `words` say; see `fedlens.explanations.samples.chosen`."""

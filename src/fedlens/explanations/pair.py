@@ -49,12 +49,14 @@ class Pair:
         samples: these samples.
         wanted: the class that the attack wants of each sample, which is explained beside the predicted one.
         found: by model and by whether the predicted or the target class is explained.
+        round: after which they are the models; ``None`` after the last.
     """
 
     indices: list[int]
     samples: Samples
     wanted: list[int]
     found: Mapping[tuple[str, str], Maps]
+    round: int | None = None
 
     def rows(self, place: int) -> list[Row]:
         """What there is to see of the sample at `place`: each model's reasons for both classes, or the one if equal."""

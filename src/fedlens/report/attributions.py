@@ -64,8 +64,9 @@ def row_words(row: Row, classes: Sequence[str]) -> str:
 
 
 def sample_words(pair: Pair, place: int, classes: Sequence[str]) -> str:
-    """Which sample this is, and of which class."""
-    return f"test sample {pair.indices[place]}: {plain(classes[int(pair.samples.y[place])])}"
+    """Which sample this is, of which class, and after which round if a round was asked for."""
+    when = "" if pair.round is None else f", after round {pair.round}"
+    return f"test sample {pair.indices[place]}: {plain(classes[int(pair.samples.y[place])])}{when}"
 
 
 def colour_of(row: Row) -> str:
