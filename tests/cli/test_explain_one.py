@@ -80,10 +80,13 @@ def test_the_maps_are_those_of_the_models_and_the_round(call: Call, beside: Expl
 
 def test_pictures_say_their_round_and_go_with_their_numbers(call: Call, beside: Explained) -> None:
     folder = beside.kept[0].path / "explanations"
+    folder.mkdir(exist_ok=True)
+    (folder / "sample-mine.png").touch()
     for sample in (3, 5):
         assert call(beside.kept[0].path, "--sample", sample, "--methods", "gradient")[0] == 0
     assert call(beside.kept[0].path, "--sample", 8, "--methods", "gradient", "--round", 1)[0] == 0
     assert sorted(file.name for file in folder.glob("*.svg")) == ["sample-5.svg"]
+    assert (folder / "sample-mine.png").exists()
     assert set(pd.read_csv(folder / "likeness.csv")["sample"]) == {5}
     assert "after round" not in (folder / "sample-5.svg").read_text()
     assert "after round 1" in (folder / "round-1/sample-8.svg").read_text()

@@ -382,7 +382,7 @@ def test_a_complete_run_is_not_read_where_a_file_has_changed(tmp_path: Path, nam
         fedlens.load_run(tmp_path / "run")
 
 
-@pytest.mark.parametrize("content", ["{", "{}", '{"checksums": []}'])
+@pytest.mark.parametrize("content", ["{", "{}", '{"checksums": []}', '{"checksums": {}}'])
 def test_a_damaged_summary_is_named(tmp_path: Path, content: str) -> None:
     run(small(rounds=1), tmp_path / "run")
     (tmp_path / "run/summary.json").write_text(content)

@@ -51,7 +51,7 @@ def test_a_sweep_without_a_complete_cell_has_an_empty_table() -> None:
         ([None, "a"], [None, "a"]),
     ],
 )
-def test_a_column_isof_one_type_and_fits_into_a_file(values: list[Any], expected: list[Any]) -> None:
+def test_a_column_is_of_one_type_and_fits_into_a_file(values: list[Any], expected: list[Any]) -> None:
     made = of_one_type(pd.Series(values, dtype=object))
     file = io.BytesIO()
     pd.DataFrame({"column": made}).to_parquet(file)

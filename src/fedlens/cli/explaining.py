@@ -1,5 +1,6 @@
 """``fedlens explain``: why the benign and the attacked model say what they say, in pictures and numbers."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -112,8 +113,9 @@ def _save(pair: "Pair", setting: "Setting", folder: Path) -> None:
     from fedlens.runs.files import write_atomically, writing
 
     with writing(folder, "choose another --out"):
-        for picture in [*folder.glob("sample-*.png"), *folder.glob("sample-*.svg")]:
-            picture.unlink()  # its numbers are about to be replaced
+        for file in folder.iterdir():
+            if re.fullmatch(r"sample-\d+\.(png|svg)", file.name):
+                file.unlink()  # its numbers are about to be replaced
         pair.likeness().to_csv(folder / "likeness.csv", index=False)
         maps = {
             f"{model}/{explained}/{method}": values.contiguous().cpu()

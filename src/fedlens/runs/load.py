@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-READ = {"experiment.yaml", "rounds.jsonl", "target.json"}
+READ = ("experiment.yaml", "rounds.jsonl", "target.json")
 """Files of a run that its tables are made from."""
 
 
@@ -166,12 +166,14 @@ def sound_summary(path: Path) -> dict[str, Any] | None:
         return None
     summary = read_json(file)
     try:
-        for name in summary["checksums"].keys() & READ:  # a twin has no target
-            if not (path / name).exists():
+        known = summary["checksums"]
+        for name in READ:
+            there = (path / name).exists()
+            if not there and name in known:  # a twin has no target
                 raise DamagedRunError(f"{path / name}: is missing, though the run was complete")
-            if checksum(path / name) != summary["checksums"][name]:
+            if there and checksum(path / name) != known[name]:
                 raise DamagedRunError(f"{path / name}: has changed since the run was complete")
-    except (OSError, LookupError, TypeError, AttributeError) as error:
+    except (OSError, KeyError, TypeError) as error:
         raise DamagedRunError(f"{file}: damaged ({error})") from error
     return summary
 
