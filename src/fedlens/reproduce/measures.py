@@ -5,12 +5,14 @@ checks ``statistics`` and ``distances``, which all panels have; a benign client'
 other clients.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from statistics import mean, median
 from typing import NamedTuple
 
+from fedlens.runs import stealth
 from fedlens.runs.load import Run
 from fedlens.runs.records import Record, acted, confidence, malicious_share
+from fedlens.runs.stealth import statistic
 
 TRAINING_SAMPLES = {"fashion-mnist": 60_000, "adult": 30_160}
 """In the whole training set, of which each client has an equal share."""
@@ -106,7 +108,7 @@ def highest_malicious_excess(run: Run) -> Measured | None:
 
 def malicious_deviation(run: Run) -> Measured | None:
     """How far the malicious model's accuracy is from the global model's after the round, median over rounds."""
-    found = [abs(record["malicious"]["accuracy"] - record["quality"]["accuracy"]) for record in _acted(run)]
+    found = [off for record in run.records if (off := stealth.malicious_deviation(record)) is not None]
     return Measured(median(found)) if found else None
 
 
@@ -143,13 +145,13 @@ def wasserstein(run: Run) -> Measured | None:
 
 def distance_gap(run: Run) -> Measured | None:
     """How far the update's L2 distance range is from the benign one, mean over rounds; negative where they overlap."""
-    found = list(_gaps(run))
+    found = _gaps(run)
     return Measured(mean(found)) if found else None
 
 
 def overlapping_rounds(run: Run) -> Measured | None:
     """The share of rounds in which the update's distance range overlaps the benign one."""
-    found = list(_gaps(run))
+    found = _gaps(run)
     return Measured(mean(gap <= 0 for gap in found)) if found else None
 
 
@@ -205,20 +207,15 @@ def _confidence(records: list[Record], over: Callable[[Iterable[float]], float])
     return Measured(float(over(ours)), float(over(beside)) if beside else None)
 
 
-def _statistic(run: Run, name: str, after: int = 0) -> Iterable[tuple[float, float]]:
+def _statistic(run: Run, name: str, after: int = 0) -> Iterator[tuple[float, float]]:
     """For each acted round after this one: the malicious update's statistic, and the median of the others'."""
-    for record in _acted(run):
-        found = record["checks"].get("statistics", {}).get(name)
+    for record in run.records:
+        found = statistic(run.experiment, record, name)
         if found is not None and record["round"] > after:
-            row = record["cohort"].index(run.experiment.malicious)
-            yield found[row], median([*found[:row], *found[row + 1 :]])
+            yield found
 
 
-def _gaps(run: Run) -> Iterable[float]:
+def _gaps(run: Run) -> list[float]:
     """For each acted round, how far the malicious client's distance range lies from the others'."""
-    for record in _acted(run):
-        check = record["checks"].get("distances")
-        row = record["cohort"].index(run.experiment.malicious)
-        if check is not None and check["range"][row] and check["others"][row]:
-            (least, greatest), (others_least, others_greatest) = check["range"][row], check["others"][row]
-            yield max(least - others_greatest, others_least - greatest)
+    gaps = (stealth.distance_gap(run.experiment, record) for record in run.records)
+    return [gap for gap in gaps if gap is not None]

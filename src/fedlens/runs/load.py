@@ -11,6 +11,7 @@ from torch import Tensor
 from fedlens.errors import DamagedRunError, RunError
 from fedlens.experiment import Experiment
 from fedlens.loading import load_experiment
+from fedlens.runs import stealth
 from fedlens.runs.files import checksum
 from fedlens.runs.flags import flags
 from fedlens.runs.reading import load_tables, read_json, read_lines
@@ -55,8 +56,10 @@ class Run:
 
         ``window`` tells the rounds that the attack is judged by (`fedlens.runs.window`). ``malicious_share`` is the
         weight that the rule gave the malicious client's update, missing where it was not chosen for the round or the
-        rule cannot tell. Where rounds were played after the window, every row has the run's `lifespans`, too. The
-        accuracy in each class has a column as in ``accuracy.sneaker``, missing for a class without test samples.
+        rule cannot tell. ``malicious_deviation``, ``distance_gap`` and ``wasserstein``, beside a benign client's, are
+        those of `fedlens.runs.stealth`. Where rounds were played after the window, every row has the run's `lifespans`,
+        too. The accuracy in each class has a column as in ``accuracy.sneaker``, missing for a class without test
+        samples.
         """
         import pandas as pd
 
@@ -185,6 +188,9 @@ def _row(experiment: Experiment, record: Record, classes: Sequence[str]) -> dict
     row |= _columns(record, classes)
     row |= {f"malicious_{name}": malicious.get(name) for name in ("accuracy", "loss")}
     row["malicious_share"] = malicious_share(experiment, record) if record["attacker"] else None
+    row["malicious_deviation"] = stealth.malicious_deviation(record)
+    row["distance_gap"] = stealth.distance_gap(experiment, record)
+    row["wasserstein"], row["benign_wasserstein"] = stealth.statistic(experiment, record, "wasserstein") or (None, None)
     row |= {f"control_{name}": value for name, value in _columns(record["control"] or {}, classes).items()}
     return row | {f"attack_{name}": value for name, value in attack.items() if name != "acted"}
 

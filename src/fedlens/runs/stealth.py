@@ -1,0 +1,36 @@
+"""How conspicuous the malicious client is in a recorded round, by what the server's checks measure of updates.
+
+A number is ``None`` where the client did not attack, or where no such check was made. Of checks there are the paper's
+``statistics`` and ``distances``; a benign client's figure is the median over the round's other clients.
+"""
+
+from statistics import median
+
+from fedlens.experiment import Experiment
+from fedlens.runs.records import Record, acted
+
+
+def malicious_deviation(record: Record) -> float | None:
+    """How far the malicious client's model is in accuracy from the global model after the round."""
+    return abs(record["malicious"]["accuracy"] - record["quality"]["accuracy"]) if acted(record) else None
+
+
+def distance_gap(experiment: Experiment, record: Record) -> float | None:
+    """How far its update's L2 distances to the others' lie from these among each other; negative where they overlap."""
+    check = record["checks"].get("distances")
+    if check is None or not acted(record):
+        return None
+    row = record["cohort"].index(experiment.malicious)
+    if not (check["range"][row] and check["others"][row]):
+        return None
+    (least, greatest), (others_least, others_greatest) = check["range"][row], check["others"][row]
+    return float(max(least - others_greatest, others_least - greatest))
+
+
+def statistic(experiment: Experiment, record: Record, name: str) -> tuple[float, float] | None:
+    """A statistic of its update (``sparsity``, ``spread``, ``wasserstein``), and a benign client's."""
+    found = record["checks"].get("statistics", {}).get(name)
+    if found is None or len(found) < 2 or not acted(record):
+        return None
+    row = record["cohort"].index(experiment.malicious)
+    return found[row], median([*found[:row], *found[row + 1 :]])
