@@ -94,3 +94,16 @@ def test_a_mistake_is_answered_in_a_line(capsys: pytest.CaptureFixture[str], arg
     assert code == 2
     assert words in err
     assert len(err.splitlines()) == 1
+
+
+def test_differences_from_a_group(capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = "grid --where attack.boost=5 --against krum(f=1) --at worst --from 2 --csv differences.csv"
+    code, out, _ = call(capsys, *arguments.split())
+    assert code == 0
+    assert "confidence, worst round from round 2 on, less krum(f=1)" in out
+    assert "Note: differences from krum(f=1), in pairs of the same seed and target" in out
+    assert pd.read_csv("differences.csv")[["aggregation", "less", "mean"]].to_numpy().tolist() == [
+        ["mean", "krum(f=1)", 0]
+    ]
+    code, _, err = call(capsys, "grid", "--by", "aggregation", "--against", "bulyan")
+    assert (code, "--against bulyan: no such group" in err) == (2, True)

@@ -120,3 +120,20 @@ def test_metrics_are_columns_of_numbers(grid: Collection, metric: str, words: st
     require_metrics(grid, ["confidence", "control_confidence", "attacker"])
     with pytest.raises(ConfigError, match=rf"--metric {metric}: .*{words}"):
         require_metrics(grid, [metric])
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "second"), [("last", 8, 1), ("best", 8, 1), ("worst", 2, 1), ("mean", 5, 1), ("median", 5, 1)]
+)
+def test_from_a_round_on(text: str, first: float, second: float) -> None:
+    assert At.parse(text, 3).of(ROUNDS, "confidence").tolist() == [first, second]
+    assert At.parse(text, 4).of(ROUNDS, "confidence").isna().tolist() == [False, True]
+    assert str(At.parse(text, 3)).endswith(" from round 3 on")
+
+
+def test_rounds_that_are_named_begin_nowhere(grid: Collection) -> None:
+    with pytest.raises(ConfigError, match="--from 3: goes with --at last, best, worst, mean, median"):
+        At.parse("4,5", 3)
+    At.parse("last", 3).require(grid)
+    with pytest.raises(ConfigError, match="--from 4: no run has this round; there are rounds 1 to 3"):
+        At.parse("last", 4).require(grid)

@@ -247,3 +247,83 @@ def test_the_runs_red_flags_are_counted_but_for_those_that_ask_for_repetition(ru
     flags[next(iter(flags))] = ["no control", "one seed: repeat it"]
     found = compare(replace(collection, flags=flags))
     assert found.flags == ("no control (1 of 8 runs)",)
+
+
+def paired(row: Mapping[str, Any]) -> dict[str, Any]:
+    """What seed and target do is far more than what the rule does: 0.05 · round, and 0.01 · target more."""
+    target = row["target.draw"]
+    more = {"mean": 0.0, "median": 0.05 * row["round"] + 0.01 * target}[row["aggregation"]]
+    common = 10.0 * row["seed"] + 3.0 * target
+    return {"confidence": common + more, "control_confidence": common - 1.0, "loss": -more}
+
+
+@pytest.fixture
+def pairs(tmp_path: Path) -> Path:
+    return sweep(tmp_path / "pairs", {"aggregation": ["mean", "median"]}, paired)
+
+
+def test_differences_are_in_pairs_of_the_same_seed_and_target(pairs: Path) -> None:
+    found = compare(collect([pairs]), against="mean")
+    assert labels(found) == ["median"]
+    ours = found.groups[0].metrics["confidence"]
+    assert (ours.runs, ours.seeds, ours.targets) == (4, 2, 4)
+    assert ours.interval == Interval(*map(pytest.approx, (0.155, 0.15, 0.16)))
+    np.testing.assert_allclose(ours.curve.mean, [0.055, 0.105, 0.155])
+    np.testing.assert_allclose(ours.curve.low, [0.05, 0.1, 0.15])
+    assert not found.groups[0].controls
+    assert found.title("confidence") == "confidence, last round, less mean"
+    assert found.remarks == ("differences from mean, in pairs of the same seed and target",)
+    (back,) = compare(collect([pairs]), against="median").groups
+    assert back.metrics["confidence"].interval == Interval(*map(pytest.approx, (-0.155, -0.16, -0.15)))
+
+
+def test_rounds_become_a_number_before_the_difference_is_taken(tmp_path: Path) -> None:
+    def crossing(row: Mapping[str, Any]) -> dict[str, Any]:
+        up = {"mean": [1.0, 5.0, 2.0], "median": [6.0, 2.0, 3.0]}[row["aggregation"]]
+        return {"confidence": up[row["round"] - 1]}
+
+    path = sweep(tmp_path / "crossing", {"aggregation": ["mean", "median"]}, crossing)
+    for text, first, difference in (("best", 1, 1.0), ("worst", 1, 1.0), ("best", 2, -2.0), ("mean", 1, 1.0)):
+        (group,) = compare(collect([path]), at=At.parse(text, first), against="mean").groups
+        assert group.metrics["confidence"].interval == Interval(*[pytest.approx(difference)] * 3)
+
+
+def test_a_run_without_its_counterpart_is_left_out_and_told(pairs: Path) -> None:
+    table = pd.read_parquet(pairs / "rounds.parquet")
+    table = table[~((table["aggregation"] == "mean") & (table["target_index"] == "100"))]
+    table.to_parquet(pairs / "rounds.parquet")
+    found = compare(collect([pairs]), against="mean")
+    ours = found.groups[0].metrics["confidence"]
+    assert (ours.runs, ours.seeds, ours.targets) == (3, 2, 3)
+    assert ours.interval is not None
+    assert ours.interval.value == pytest.approx(0.15 + 0.02 / 3)
+    assert found.remarks[1] == (
+        "1 of the runs have no finite confidence (last round), or none of their seed and target in mean, "
+        "and are left out of it"
+    )
+
+
+def test_differences_from_the_benign_twins(pairs: Path) -> None:
+    found = compare(collect([pairs]), against="control")
+    assert labels(found) == ["mean", "median"]
+    for group, more in zip(found.groups, (0.0, 0.155), strict=True):
+        interval = group.metrics["confidence"].interval
+        assert interval is not None
+        assert interval.value == pytest.approx(1 + more)
+    assert found.title("confidence").endswith("less the benign twin")
+    with pytest.raises(ConfigError, match="--against control: these runs have no benign twin with loss"):
+        compare(collect([pairs]), metrics=["confidence", "loss"], against="control")
+
+
+def test_a_group_is_known_by_its_label_and_by_its_values(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "boosts", {"attack.boost": [2.0, 5.0], "aggregation": ["mean", "median"]})
+    fields = ["attack.boost", "aggregation"]
+    for against in ("attack.boost=5, mean", "5, mean"):
+        found = compare(collect([path]), fields, against=against)
+        assert found.against == "attack.boost=5, mean"
+        assert [group.values for group in found.groups] == [(2, "mean"), (2, "median"), (5, "median")]
+    with pytest.raises(ConfigError, match=r"5, maen: no such group; there are attack.boost=2, mean; .*; control"):
+        compare(collect([path]), fields, against="5, maen")
+    one = narrowed(collect([path]), ["attack.boost=5", "aggregation=mean"])
+    with pytest.raises(ConfigError, match="--against 5, mean: there is no other group to compare with it"):
+        compare(one, fields, against="5, mean")

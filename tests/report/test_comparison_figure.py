@@ -155,3 +155,14 @@ def test_the_legend_is_not_wider_than_the_figure(lengths: tuple[int, ...]) -> No
     legend_below(figure, panels)
     figure.canvas.draw()
     assert figure.legends[0].get_window_extent().width <= figure.bbox.width
+
+
+def test_differences_are_drawn_around_zero(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "sweep", {"attack.boost": [2, 5]}, shift)
+    left, right = comparison_figure(compare(collect([path]), against="2"), ["confidence"]).axes
+    assert line(left, "attack.boost=5") == ([1, 2, 3], pytest.approx([0.3] * 3))
+    assert dots(right) == [(pytest.approx(0.3), 0)]
+    assert left.get_ylabel() == right.get_xlabel() == "difference in confidence"
+    assert any(list(drawn.get_ydata()) == [0, 0] for drawn in left.get_lines())
+    assert any(list(drawn.get_xdata()) == [0, 0] for drawn in right.get_lines())
+    assert left.get_ylim()[1] < 1

@@ -65,6 +65,21 @@ def test_the_tidy_table_has_all_numbers(tmp_path: Path) -> None:
     assert pd.isna(table["control_mean"][4])
 
 
+def test_differences_are_called_so(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "sweep", {"attack.boost": [5, 2]})
+    comparison = compare(collect([path]), against="5")
+    title, header, _, row = lines(comparison_table(comparison, "confidence"))
+    assert title == "confidence, last round, less attack.boost=5"
+    assert header.endswith("difference 95 % interval")
+    assert row == "2 4 2 4 0.000 0.000 to 0.000"
+    assert tidy(comparison).iloc[0].to_dict() | {"low": 0, "high": 0} == {
+        **{"metric": "confidence", "at": "last round", "less": "attack.boost=5", "attack.boost": 2},
+        **{"runs": 4, "seeds": 2, "targets": 4, "mean": 0, "low": 0, "high": 0},
+        **{"control_mean": pytest.approx(np.nan, nan_ok=True), "control_low": pytest.approx(np.nan, nan_ok=True)},
+        "control_high": pytest.approx(np.nan, nan_ok=True),
+    }
+
+
 @pytest.mark.parametrize(
     ("value", "words"),
     [

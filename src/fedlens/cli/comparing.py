@@ -26,6 +26,17 @@ def compare(  # noqa: PLR0917 - typer passes them by name
             "the largest, of a loss the smallest.",
         ),
     ] = "last",
+    from_: Annotated[
+        int, typer.Option("--from", metavar="ROUND", min=1, help="--at is of the rounds from this one on.")
+    ] = 1,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GROUP",
+            help="Differences from this group in place of means, in pairs of the same seed and target; control: from "
+            "each run's benign twin.",
+        ),
+    ] = None,
     where: Annotated[
         list[str] | None,
         typer.Option(metavar="FIELD=VALUE", help="Only runs with this value; the same option twice: with either."),
@@ -43,9 +54,9 @@ def compare(  # noqa: PLR0917 - typer passes them by name
     from fedlens.runs.files import writing
 
     fields = [field.strip() for field in by.split(",") if field.strip()] if by else []
-    metrics, conditions, when = list(dict.fromkeys(metric or ["confidence"])), where or [], At.parse(at)
+    metrics, conditions, when = list(dict.fromkeys(metric or ["confidence"])), where or [], At.parse(at, from_)
     collection = narrowed(collect(paths, {*fields, *parse_where(conditions)}), conditions)
-    comparison = compared(collection, fields, metrics, when)
+    comparison = compared(collection, fields, metrics, when, against)
     for name in metrics:
         out.print(comparison_table(comparison, name))
     out.print("mean and 95 % bootstrap interval over seeds and their targets", style="dim")

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from numbers import Number
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fedlens.config import nearest
 from fedlens.errors import ConfigError
 from fedlens.runs.collect import Collection, is_field
@@ -31,27 +33,31 @@ class At:
         word: ``last``, ``best``, ``worst``, ``mean`` or ``median`` of the rounds of the attack's window; the last is
             the last that has a value, the best the largest, but of a loss the smallest.
         rounds: the rounds to take the mean over, if any are named, in place of the word.
+        first: the round from which on the word counts.
     """
 
     word: str = "last"
     rounds: tuple[int, ...] = ()
+    first: int = 1
 
     @classmethod
-    def parse(cls, text: str) -> "At":
-        """What ``--at`` says: a word, a round, or several rounds with commas between them.
+    def parse(cls, text: str, first: int = 1) -> "At":
+        """What ``--at`` says: a word, a round, or several rounds with commas between them; and ``--from``.
 
         Raises:
-            ConfigError: it is none of these.
+            ConfigError: it is none of these, or it names rounds and `first` does, too.
         """
         if text in WORDS:
-            return cls(text)
+            return cls(text, first=first)
         if re.fullmatch(r"\d+(,\d+)*", text):
+            if first != 1:
+                raise ConfigError(f"--from {first}: goes with --at {', '.join(WORDS)}, not with rounds that are named")
             return cls("", tuple(dict.fromkeys(map(int, text.split(",")))))
         raise ConfigError(f"--at {text}: choose one of {', '.join(WORDS)}, or rounds as in 3 or 8,9,10")
 
     def __str__(self) -> str:
         if not self.rounds:
-            return WORDS[self.word]
+            return WORDS[self.word] + (f" from round {self.first} on" if self.first > 1 else "")
         return f"round{'s' * (len(self.rounds) > 1)} {', '.join(map(str, self.rounds))}"
 
     def require(self, collection: Collection) -> None:
@@ -63,11 +69,16 @@ class At:
         known = set(collection.table["round"])
         if unknown := sorted(set(self.rounds) - known):
             raise ConfigError(f"--at: no run has round {unknown[0]}; there are rounds {min(known)} to {max(known)}")
+        if self.first > max(known):
+            raise ConfigError(
+                f"--from {self.first}: no run has this round; there are rounds {min(known)} to {max(known)}"
+            )
 
     def of(self, matrix: "pd.DataFrame", metric: str) -> "pd.Series[float]":
         """A number for each row of `matrix`, which has a column a round; missing where a named round is."""
         if self.rounds:
             return matrix.reindex(columns=list(self.rounds)).mean(axis=1, skipna=False)
+        matrix = matrix.where(np.broadcast_to(matrix.columns.to_numpy() >= self.first, matrix.shape))
         if self.word == "last":
             return matrix.ffill(axis=1).iloc[:, -1]
         if self.word in {"mean", "median"}:

@@ -6,16 +6,20 @@ goes with the result.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from fedlens.errors import ConfigError
 from fedlens.report.choosing import At, chosen_fields, require_metrics
-from fedlens.report.measured import Measured, measured
+from fedlens.report.measured import Measured, Side, measured
 from fedlens.runs.collect import Collection
 from fedlens.runs.flags import common
 from fedlens.runs.flat import Value, plain_value, shown
 
 if TYPE_CHECKING:
     import pandas as pd
+
+CONTROL = "control"
+"""What the benign twins are called where differences from them are asked for."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +30,8 @@ class Group:
         values: the options' values.
         label: these in words.
         runs: how many runs there are.
-        metrics: each metric.
-        controls: each metric of the benign twins, where it is known.
+        metrics: each metric, or how much more it is than in the group that the comparison is `against`.
+        controls: each metric of the benign twins, where it is known; none if metrics are differences.
     """
 
     values: tuple[Value, ...]
@@ -47,6 +51,8 @@ class Comparison:
         groups: in the order of the numbers compared, else as the runs came.
         flags: reasons to doubt the runs and the intervals.
         remarks: what else should be known.
+        against: what the metrics are differences from, if they are: a group, which is not among `groups`, or the
+            benign twins.
     """
 
     by: tuple[str, ...]
@@ -54,10 +60,38 @@ class Comparison:
     groups: tuple[Group, ...]
     flags: tuple[str, ...]
     remarks: tuple[str, ...]
+    against: str | None = None
+
+    def title(self, metric: str) -> str:
+        """The metric in words: of which rounds, and less what."""
+        return f"{metric}, {self.at}" + (f", less {self.against}" if self.against else "")
+
+
+class _Part(NamedTuple):
+    """The rows of a group's runs, its values, and these in words."""
+
+    table: "pd.DataFrame"
+    values: tuple[Value, ...]
+    label: str
+
+
+class _Baseline(NamedTuple):
+    """What differences are taken from: a group, or each group's benign twins."""
+
+    label: str
+    part: _Part | None
+
+    def side(self, part: _Part, metric: str) -> Side:
+        """What `metric` of a group is compared with."""
+        return Side(part.table, f"control_{metric}") if self.part is None else Side(self.part.table, metric)
 
 
 def compare(
-    collection: Collection, by: Sequence[str] = (), metrics: Sequence[str] = ("confidence",), at: At | None = None
+    collection: Collection,
+    by: Sequence[str] = (),
+    metrics: Sequence[str] = ("confidence",),
+    at: At | None = None,
+    against: str | None = None,
 ) -> Comparison:
     """The runs, grouped and measured.
 
@@ -66,22 +100,33 @@ def compare(
         by: the options to compare by; by default the one that varies.
         metrics: columns of the runs' tables.
         at: how a run's rounds become one number; by default, the last one counts.
+        against: a group, by its label or its values; of all others, metrics are then differences from it, in pairs of
+            the same seed and target. ``control`` takes them from each run's benign twin.
 
     Raises:
-        ConfigError: several options vary and none is named, or there is no such metric or round.
+        ConfigError: several options vary and none is named, or there is no such metric, round or group.
     """
     fields, at = chosen_fields(collection, by), at or At()
     require_metrics(collection, metrics)
     at.require(collection)
-    parts = [(values, part.drop_duplicates(["cell", "round"])) for values, part in _parts(collection.table, fields)]
-    groups = tuple(_group(part, values, fields, metrics, at) for values, part in parts)
-    remarks = [*collection.remarks, *_pooled(collection, fields, [part for _, part in parts])]
-    remarks += _left_out(groups, metrics, at)
+    parts = [
+        _Part(rows.drop_duplicates(["cell", "round"]), values, _label(fields, values))
+        for values, rows in _parts(collection.table, fields)
+    ]
+    baseline = None if against is None else _baseline(against, parts, collection.table, metrics)
+    groups = tuple(
+        _group(part, metrics, at, baseline) for part in parts if baseline is None or part is not baseline.part
+    )
+    remarks = [f"differences from {baseline.label}, in pairs of the same seed and target"] if baseline else []
+    remarks += [*collection.remarks, *_pooled(collection, fields, [part.table for part in parts])]
+    remarks += _left_out(groups, metrics, at, baseline)
     if "window" in collection.table and not at.rounds and not collection.table["window"].dropna().all():
         remarks.append("numbers are of the rounds of each attack's window; --at ROUND has those of others")
     if (last := collection.table.groupby("cell")["round"].max()).nunique() > 1:
         remarks.append(f"runs end after {last.min()} to {last.max()} rounds; curves go on with those that are left")
-    return Comparison(fields, at, groups, tuple(_flags(collection, fields, groups)), tuple(remarks))
+    return Comparison(
+        fields, at, groups, tuple(_flags(collection, fields, groups)), tuple(remarks), baseline and baseline.label
+    )
 
 
 def _parts(table: "pd.DataFrame", fields: tuple[str, ...]) -> Iterator[tuple[tuple[Value, ...], "pd.DataFrame"]]:
@@ -102,23 +147,46 @@ def _parts(table: "pd.DataFrame", fields: tuple[str, ...]) -> Iterator[tuple[tup
         yield key, parts[key]
 
 
-def _group(
-    part: "pd.DataFrame", values: tuple[Value, ...], fields: tuple[str, ...], metrics: Sequence[str], at: At
-) -> Group:
+def _label(fields: tuple[str, ...], values: tuple[Value, ...]) -> str:
     words = (
         value if isinstance(value, str) else f"{field}={shown(value)}"
         for field, value in zip(fields, values, strict=True)
     )
-    controls = {metric: f"control_{metric}" for metric in metrics}
+    return ", ".join(words) or "all runs"
+
+
+def _baseline(against: str, parts: Sequence[_Part], table: "pd.DataFrame", metrics: Sequence[str]) -> _Baseline:
+    """What `against` says.
+
+    Raises:
+        ConfigError: there is no such group, no other one, or nothing is known of the benign twins.
+    """
+    if against == CONTROL:
+        for metric in metrics:
+            column = f"control_{metric}"
+            if column not in table or not table[column].notna().any():
+                raise ConfigError(f"--against {CONTROL}: these runs have no benign twin with {metric}")
+        return _Baseline("the benign twin", None)
+    for part in parts:
+        if against in {part.label, ", ".join(map(shown, part.values))}:
+            if len(parts) == 1:
+                raise ConfigError(f"--against {against}: there is no other group to compare with it")
+            return _Baseline(part.label, part)
+    known = "; ".join([*(part.label for part in parts), CONTROL])
+    raise ConfigError(f"--against {against}: no such group; there are {known}")
+
+
+def _group(part: _Part, metrics: Sequence[str], at: At, baseline: _Baseline | None) -> Group:
+    table, columns = part.table, {} if baseline else {metric: f"control_{metric}" for metric in metrics}
     return Group(
-        values=values,
-        label=", ".join(words) or "all runs",
-        runs=part["cell"].nunique(),
-        metrics={metric: measured(part, metric, at) for metric in metrics},
+        values=part.values,
+        label=part.label,
+        runs=table["cell"].nunique(),
+        metrics={m: measured(table, m, at, baseline.side(part, m) if baseline else None) for m in metrics},
         controls={
-            metric: measured(part, column, at)
-            for metric, column in controls.items()
-            if column in part and part[column].notna().any()
+            metric: measured(table, column, at)
+            for metric, column in columns.items()
+            if column in table and table[column].notna().any()
         },
     )
 
@@ -136,11 +204,12 @@ def _pooled(collection: Collection, fields: tuple[str, ...], parts: Sequence["pd
         yield f"means go over {words} too; choose one by --where, or compare by it with --by"
 
 
-def _left_out(groups: Sequence[Group], metrics: Sequence[str], at: At) -> Iterator[str]:
+def _left_out(groups: Sequence[Group], metrics: Sequence[str], at: At, baseline: _Baseline | None) -> Iterator[str]:
     """A remark on runs that have no number."""
+    lack = f", or none of their seed and target in {baseline.label}," if baseline else ""
     for metric in metrics:
         if missing := sum(group.runs - group.metrics[metric].runs for group in groups):
-            yield f"{missing} of the runs have no finite {metric} ({at}) and are left out of it"
+            yield f"{missing} of the runs have no finite {metric} ({at}){lack} and are left out of it"
 
 
 def _flags(collection: Collection, fields: tuple[str, ...], groups: Sequence[Group]) -> Iterator[str]:

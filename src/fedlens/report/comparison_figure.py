@@ -1,7 +1,8 @@
 """A comparison drawn: a metric over the rounds, a line a group, and beside it each group's mean with its interval.
 
 A row of panels a metric. On the left bands are the 95 % intervals round by round; on the right groups stand below each
-other, or, where they differ in a number alone, along an axis of it. The runs without attack are grey and dashed.
+other, or, where they differ in a number alone, along an axis of it. Grey and dashed are the runs without attack or,
+where differences are drawn, zero.
 """
 
 from collections.abc import Iterator, Sequence
@@ -35,6 +36,8 @@ APART = 0.08
 LETTERS = 28
 """How many letters of a group's name stand beside each other."""
 LINE_LETTERS = 130
+FEW = 5
+"""How many parts the axis of the narrow panel has, that long numbers have room."""
 
 
 def comparison_figure(comparison: Comparison, metrics: Sequence[str]) -> "Figure":
@@ -43,12 +46,21 @@ def comparison_figure(comparison: Comparison, metrics: Sequence[str]) -> "Figure
     height = 3.0 if numeric else max(3.0, 0.36 * len(comparison.groups) + 0.8)
     figure, panels = grid(len(metrics), 2, (4.8, height), widths=(3, 2))
     for metric, left, right in zip(metrics, panels[::2], panels[1::2], strict=True):
+        share = metric.endswith(FRACTIONS) and not comparison.against
+        named = f"difference in {metric}" if comparison.against else metric
         _draw_rounds(left, comparison, metric)
         (_draw_along if numeric else _draw_below)(right, comparison, metric)
-        if metric.endswith(FRACTIONS):
+        if not numeric:
+            right.set_xlabel(plain(named))
+        if comparison.against:
+            for line in (left.axhline, right.axhline if numeric else right.axvline):
+                line(0, **TWINS)
+        if share:
             left.set_ylim(-0.05, 1.05)
             (right.set_ylim if numeric else right.set_xlim)(-0.05, 1.05)
-        left.set_ylabel(plain(metric))
+        elif not numeric:
+            right.locator_params(axis="x", nbins=FEW)
+        left.set_ylabel(plain(named))
         left.set_title("mean and 95 % interval over seeds and targets", fontsize="medium")
         right.set_title(str(comparison.at), fontsize="medium")
     words = [f"Red flag: {flag}" for flag in comparison.flags] + [f"Note: {remark}" for remark in comparison.remarks]
@@ -123,7 +135,6 @@ def _draw_below(panel: "Axes", comparison: Comparison, metric: str) -> None:
     labels = [fill(plain(group.label), LETTERS) for group in comparison.groups]
     panel.set_yticks(range(len(labels)), labels, fontsize="small")
     panel.set_ylim(len(labels) - 0.5, -0.5)
-    panel.set_xlabel(plain(metric))
 
 
 def _draw_along(panel: "Axes", comparison: Comparison, metric: str) -> None:

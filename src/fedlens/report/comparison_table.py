@@ -22,7 +22,7 @@ HEAD = ("runs", "seeds", "targets", "mean", "95 % interval", "without attack")
 def comparison_table(comparison: Comparison, metric: str) -> Table:
     """A row a group: how many runs, seeds and targets, the metric's mean, its interval, and the mean without attack."""
     table = Table(
-        title=escape(f"{metric}, {comparison.at}"), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+        title=escape(comparison.title(metric)), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
     for field in comparison.by:
         numbers = all(not isinstance(group.values[comparison.by.index(field)], str) for group in comparison.groups)
@@ -31,7 +31,8 @@ def comparison_table(comparison: Comparison, metric: str) -> Table:
         )
     beside = any(metric in group.controls for group in comparison.groups)
     for name in HEAD if beside else HEAD[:-1]:
-        table.add_column(name.replace(" attack", "\nattack"), justify="right", no_wrap=True)
+        head = "difference" if name == "mean" and comparison.against else name
+        table.add_column(head.replace(" attack", "\nattack"), justify="right", no_wrap=True)
     for row in comparison_rows(comparison, metric):
         table.add_row(*map(escape, row[: len(table.columns)]))
     return table
@@ -56,6 +57,7 @@ def tidy(comparison: Comparison) -> "pd.DataFrame":
     for metric in dict.fromkeys(name for group in comparison.groups for name in group.metrics):
         for group in comparison.groups:
             row: dict[str, object] = {"metric": metric, "at": str(comparison.at)}
+            row |= {"less": comparison.against} if comparison.against else {}
             row |= dict(zip(comparison.by, group.values, strict=True))
             row |= _counts(group.metrics[metric])
             row |= _columns("", group.metrics[metric]) | _columns("control_", group.controls.get(metric))

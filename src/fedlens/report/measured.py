@@ -1,7 +1,8 @@
 """A metric of some runs: at one point of each run, and round by round, with an interval over seeds and targets.
 
 Where runs of the same seed and target differ in something else, they are averaged first, for they are no independent
-evidence.
+evidence. Of two groups the difference is measured in pairs of the same seed and target. It is often far surer than
+either's mean, for most of what makes runs differ is what both have in common; and intervals that overlap do not tell.
 """
 
 from dataclasses import dataclass
@@ -46,15 +47,38 @@ class Measured:
     curve: Curve
 
 
-def measured(part: "pd.DataFrame", column: str, at: At) -> Measured:
-    """What a column says of a group's runs."""
-    rows = part.assign(value=part[column].astype(float), window=part.get("window", True))
-    indexed = rows.set_index(["seed", "target_index", "cell", "round"])[["value", "window"]]
-    matrix = indexed["value"].unstack("round").sort_index(axis=1)
-    single = _finite(at.of(matrix if at.rounds else matrix.where(_judged(indexed["window"])), column))
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison: a column of some runs."""
+
+    part: "pd.DataFrame"
+    column: str
+
+    def numbers(self, at: At) -> tuple["pd.Series[Any]", "pd.DataFrame"]:
+        """A number a run, and a number a run and round, of seed, target and cell each."""
+        rows = self.part.assign(value=self.part[self.column].astype(float), window=self.part.get("window", True))
+        indexed = rows.set_index(["seed", "target_index", "cell", "round"])[["value", "window"]]
+        matrix = indexed["value"].unstack("round").sort_index(axis=1)
+        return at.of(matrix if at.rounds else matrix.where(_judged(indexed["window"])), self.column), matrix
+
+
+def measured(part: "pd.DataFrame", column: str, at: At, less: Side | None = None) -> Measured:
+    """What a column says of a group's runs, or how much more than `less` says of the same seeds and targets."""
+    single, matrix = Side(part, column).numbers(at)
+    if less is not None:
+        their_single, their_matrix = less.numbers(at)
+        single, matrix = single - _counterpart(their_single, single), matrix - _counterpart(their_matrix, matrix)
+    single = _finite(single)
     lines = np.array([ends(_interval(_finite(matrix[round_]))) for round_ in matrix.columns]).T
     seeds, targets = (single.index.get_level_values(name).nunique() for name in ("seed", "target_index"))
     return Measured(len(single), seeds, targets, _interval(single), Curve(matrix.columns.to_numpy(), *lines))
+
+
+def _counterpart(theirs: Any, ours: Any) -> Any:
+    """The mean of `theirs` of the same seed and target, for each row of `ours`; missing where there is none."""
+    found = theirs.groupby(level=["seed", "target_index"]).mean().reindex(ours.index.droplevel("cell"))
+    found.index = ours.index
+    return found
 
 
 def _judged(window: "pd.Series[Any]") -> "pd.DataFrame":
