@@ -101,7 +101,7 @@ def test_differences_from_a_group(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(capsys, *arguments.split())
     assert code == 0
     assert "confidence, worst round from round 2 on, less krum(f=1)" in out
-    assert "Note: differences from krum(f=1), in pairs of the same seed and target" in out
+    assert "Note: differences from krum(f=1), in pairs of runs that are alike in all else" in out
     assert pd.read_csv("differences.csv")[["aggregation", "less", "mean"]].to_numpy().tolist() == [
         ["mean", "krum(f=1)", 0]
     ]

@@ -272,7 +272,7 @@ def test_differences_are_in_pairs_of_the_same_seed_and_target(pairs: Path) -> No
     np.testing.assert_allclose(ours.curve.low, [0.05, 0.1, 0.15])
     assert not found.groups[0].controls
     assert found.title("confidence") == "confidence, last round, less mean"
-    assert found.remarks == ("differences from mean, in pairs of the same seed and target",)
+    assert found.remarks == ("differences from mean, in pairs of runs that are alike in all else",)
     (back,) = compare(collect([pairs]), against="median").groups
     assert back.metrics["confidence"].interval == Interval(*map(pytest.approx, (-0.155, -0.16, -0.15)))
 
@@ -298,8 +298,7 @@ def test_a_run_without_its_counterpart_is_left_out_and_told(pairs: Path) -> None
     assert ours.interval is not None
     assert ours.interval.value == pytest.approx(0.15 + 0.02 / 3)
     assert found.remarks[1] == (
-        "1 of the runs have no finite confidence (last round), or none of their seed and target in mean, "
-        "and are left out of it"
+        "1 of the runs have no finite confidence (last round), or no counterpart in mean, and are left out of it"
     )
 
 
@@ -318,12 +317,130 @@ def test_differences_from_the_benign_twins(pairs: Path) -> None:
 def test_a_group_is_known_by_its_label_and_by_its_values(tmp_path: Path) -> None:
     path = sweep(tmp_path / "boosts", {"attack.boost": [2.0, 5.0], "aggregation": ["mean", "median"]})
     fields = ["attack.boost", "aggregation"]
-    for against in ("attack.boost=5, mean", "5, mean"):
+    for against in ("attack.boost=5, mean", "5, mean", "attack.boost=5, aggregation=mean"):
         found = compare(collect([path]), fields, against=against)
         assert found.against == "attack.boost=5, mean"
         assert [group.values for group in found.groups] == [(2, "mean"), (2, "median"), (5, "median")]
     with pytest.raises(ConfigError, match=r"5, maen: no such group; there are attack.boost=2, mean; .*; control"):
         compare(collect([path]), fields, against="5, maen")
+    for against in ("5", "5.0", "attack.boost=5.0"):
+        assert compare(narrowed(collect([path]), ["aggregation=mean"]), against=against).against == "attack.boost=5"
     one = narrowed(collect([path]), ["attack.boost=5", "aggregation=mean"])
     with pytest.raises(ConfigError, match="--against 5, mean: there is no other group to compare with it"):
         compare(one, fields, against="5, mean")
+
+
+def boosted(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The same by both rules, but far from it by boosting factor and seed; the twin has 0.1 less."""
+    confidence = row["attack.boost"] / 10 + row["seed"] + 0.01 * row["round"]
+    return {"confidence": confidence, "control_confidence": confidence - 0.1}
+
+
+@pytest.fixture
+def pooled(tmp_path: Path) -> Path:
+    return sweep(tmp_path / "pooled", {"aggregation": ["mean", "median"], "attack.boost": [1, 5]}, boosted)
+
+
+def without(path: Path, rule: str, boost: int, columns: list[str] | None = None) -> Path:
+    """The sweep without some runs, or without their values in some columns."""
+    table = pd.read_parquet(path / "rounds.parquet")
+    gone = (table["aggregation"] == rule) & (table["attack.boost"] == boost)
+    if columns is None:
+        table = table[~gone]
+    else:
+        table.loc[gone, columns] = np.nan
+    table.to_parquet(path / "rounds.parquet")
+    return path
+
+
+def difference(path: Path, group: int = 0, **options: Any) -> tuple[int, float]:
+    """How many runs have a difference, and their mean."""
+    found = compare(collect([path]), ["aggregation"], **options).groups[group].metrics["confidence"]
+    assert found.interval is not None
+    assert found.interval.low == pytest.approx(found.interval.value)
+    return found.runs, found.interval.value
+
+
+@pytest.mark.parametrize("lacks", [["control_confidence"], ["confidence"]])
+def test_each_run_is_compared_with_its_own_twin(pooled: Path, lacks: list[str]) -> None:
+    assert difference(without(pooled, "mean", 5, lacks), against="control") == (4, pytest.approx(0.1))
+
+
+@pytest.mark.parametrize("lacks", [None, ["confidence"]])
+def test_a_pair_has_the_same_values_of_what_is_pooled(pooled: Path, lacks: list[str] | None) -> None:
+    assert difference(without(pooled, "mean", 5, lacks), against="mean") == (4, pytest.approx(0))
+
+
+def test_a_baseline_run_that_diverged_takes_its_pair_along_and_no_other(pooled: Path) -> None:
+    table = pd.read_parquet(pooled / "rounds.parquet")
+    table.loc[(table["aggregation"] == "mean") & (table["attack.boost"] == 5), "confidence"] = np.inf
+    table.to_parquet(pooled / "rounds.parquet")
+    assert difference(pooled, against="mean") == (4, pytest.approx(0))
+
+
+def test_baseline_runs_without_a_counterpart_are_told(pooled: Path) -> None:
+    found = compare(collect([without(pooled, "median", 1)]), ["aggregation"], against="mean")
+    assert "4 of the runs of mean have no counterpart in one of the other groups" in found.remarks
+
+
+def test_what_differs_between_groups_alone_makes_no_pair_impossible(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "panels", {"name": ["fig1", "fig3"]}, paired_by_name)
+    table = pd.read_parquet(path / "rounds.parquet")
+    table["attack.boost"] = table["name"].map({"fig1": 2, "fig3": 5})
+    table.to_parquet(path / "rounds.parquet")
+    (group,) = compare(collect([path]), ["name"], against="fig1").groups
+    assert group.metrics["confidence"].interval == Interval(*[pytest.approx(0.5)] * 3)
+
+
+def paired_by_name(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"confidence": row["seed"] + (0.5 if row["name"] == "fig3" else 0.0)}
+
+
+def test_options_of_what_is_compared_make_no_pair_impossible(tmp_path: Path) -> None:
+    """An attack has a boosting factor, another one has none."""
+    path = sweep(tmp_path / "attacks", {"attack": ["a", "b"], "attack.boost": [1.0, 5.0]}, boosted)
+    table = pd.read_parquet(path / "rounds.parquet")
+    table = table[(table["attack"] == "a") | (table["attack.boost"] == 1)]
+    table.loc[table["attack"] == "b", "attack.boost"] = np.nan
+    table.to_parquet(path / "rounds.parquet")
+    (group,) = compare(collect([path]), ["attack"], against="b").groups
+    found = group.metrics["confidence"]
+    assert (found.runs, found.targets) == (8, 4)
+    assert found.interval == Interval(*[pytest.approx(0.2)] * 3)
+
+
+def test_groups_without_any_pair_are_refused(pooled: Path) -> None:
+    for field in ("seed", "target.draw"):
+        with pytest.raises(ConfigError, match=r"--against .*=0: no other group has a run of the same seed, target"):
+            compare(collect([pooled]), [field], against="0")
+
+
+@pytest.mark.parametrize(("at", "expected"), [("mean", 2.5), ("worst", 2.0), ("best", 3.0), ("last", 3.0), ("1", 1.0)])
+def test_both_sides_are_judged_by_the_rounds_of_both_windows(tmp_path: Path, at: str, expected: float) -> None:
+    """Without attack all rounds are in the window, and with it rounds 2 and 3."""
+
+    def measure(row: Mapping[str, Any]) -> dict[str, Any]:
+        attacked, round_ = row["attack"] == "a", row["round"]
+        return {"confidence": (11.0 if attacked else 10.0) * round_, "window": not attacked or round_ in {2, 3}}
+
+    path = sweep(tmp_path / "windows", {"attack": ["none", "a"]}, measure, rounds=4)
+    for against, sign in (("none", 1), ("a", -1)):
+        (group,) = compare(collect([path]), at=At.parse(at), against=against).groups
+        interval = group.metrics["confidence"].interval
+        assert interval is not None
+        assert interval.value == pytest.approx(sign * expected)
+
+
+def test_runs_of_different_lengths_are_compared_in_the_rounds_of_both(tmp_path: Path) -> None:
+    paths = [
+        sweep(tmp_path / name, {"aggregation": [name]}, by_seed_and_round, rounds=rounds)
+        for name, rounds in (("a", 2), ("b", 4))
+    ]
+    for against in ("a", "b"):
+        found = compare(collect(paths), ["aggregation"], against=against)
+        assert found.groups[0].metrics["confidence"].interval == Interval(*[pytest.approx(0)] * 3)
+        assert "runs end after 2 to 4 rounds; differences are of rounds that both have" in found.remarks
+
+
+def by_seed_and_round(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"confidence": float(row["seed"] + row["round"])}

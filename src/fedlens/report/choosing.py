@@ -100,9 +100,9 @@ def narrowed(collection: Collection, where: Sequence[str]) -> Collection:
     table = collection.table
     for field, values in parse_where(where).items():
         present = {shown(plain_value(value)): value for value in collection.table[field].unique()}
-        if unknown := [value for value in values if _canonical(value) not in present]:
+        if unknown := [value for value in values if canonical(value) not in present]:
             raise ConfigError(f"--where {field}={unknown[0]}: no run has this; there are {', '.join(present)}")
-        wanted = {_canonical(value) for value in values}
+        wanted = {canonical(value) for value in values}
         table = table[table[field].map(lambda value, wanted=wanted: shown(plain_value(value)) in wanted)]
     if table.empty:
         raise ConfigError(f"--where: no run has all of {', '.join(where)}")
@@ -156,7 +156,7 @@ def _numeric(column: "pd.Series[Any]") -> bool:
     return bool(len(present)) and all(isinstance(value, Number) for value in present.unique().tolist())
 
 
-def _canonical(text: str) -> str:
+def canonical(text: str) -> str:
     """A value as it is shown: 5.0 as 5."""
     if text in {"null", "–"}:
         return "–"

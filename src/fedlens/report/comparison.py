@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from fedlens.errors import ConfigError
-from fedlens.report.choosing import At, chosen_fields, require_metrics
-from fedlens.report.measured import Measured, Side, measured
+from fedlens.report.choosing import At, canonical, chosen_fields, require_metrics
+from fedlens.report.measured import PAIRED, Measured, Side, measured
 from fedlens.runs.collect import Collection
 from fedlens.runs.flags import common
 from fedlens.runs.flat import Value, plain_value, shown
@@ -85,6 +85,22 @@ class _Baseline(NamedTuple):
         """What `metric` of a group is compared with."""
         return Side(part.table, f"control_{metric}") if self.part is None else Side(self.part.table, metric)
 
+    def unmatched(self, parts: Sequence[_Part]) -> int:
+        """How many of the baseline's runs have no counterpart in one of the other groups.
+
+        Raises:
+            ConfigError: no run of theirs has one.
+        """
+        if self.part is None:
+            return 0
+        own, *others = ({tuple(map(str, row)) for row in part.table[PAIRED].to_numpy()} for part in (self.part, *parts))
+        if not any(own & other for other in others):
+            raise ConfigError(
+                f"--against {self.label}: no other group has a run of the same seed, target, and values of what else "
+                f"differs; compare by that, too, or against {CONTROL}"
+            )
+        return sum(not all(run in other for other in others) for run in own)
+
 
 def compare(
     collection: Collection,
@@ -101,7 +117,8 @@ def compare(
         metrics: columns of the runs' tables.
         at: how a run's rounds become one number; by default, the last one counts.
         against: a group, by its label or its values; of all others, metrics are then differences from it, in pairs of
-            the same seed and target. ``control`` takes them from each run's benign twin.
+            the same seed, target, and values of what else differs within groups. ``control`` takes them from each run's
+            benign twin.
 
     Raises:
         ConfigError: several options vary and none is named, or there is no such metric, round or group.
@@ -109,21 +126,23 @@ def compare(
     fields, at = chosen_fields(collection, by), at or At()
     require_metrics(collection, metrics)
     at.require(collection)
-    parts = [
-        _Part(rows.drop_duplicates(["cell", "round"]), values, _label(fields, values))
-        for values, rows in _parts(collection.table, fields)
-    ]
-    baseline = None if against is None else _baseline(against, parts, collection.table, metrics)
-    groups = tuple(
-        _group(part, metrics, at, baseline) for part in parts if baseline is None or part is not baseline.part
-    )
-    remarks = [f"differences from {baseline.label}, in pairs of the same seed and target"] if baseline else []
-    remarks += [*collection.remarks, *_pooled(collection, fields, [part.table for part in parts])]
+    rows = [(values, part.drop_duplicates(["cell", "round"])) for values, part in _parts(collection.table, fields)]
+    mixed = _mixed(collection, fields, [part for _, part in rows])
+    alike = ["cell"] if against == CONTROL else [name for name in mixed if name.partition(".")[0] not in fields]
+    parts = [_Part(part.assign(pair=_joined(part, alike)), values, _label(fields, values)) for values, part in rows]
+    baseline = None if against is None else _baseline(against, fields, parts, collection.table, metrics)
+    others = [part for part in parts if baseline is None or part is not baseline.part]
+    groups = tuple(_group(part, metrics, at, baseline) for part in others)
+    remarks = [f"differences from {baseline.label}, in pairs of runs that are alike in all else"] if baseline else []
+    remarks += [*collection.remarks, *_pooled(collection, mixed)]
     remarks += _left_out(groups, metrics, at, baseline)
+    if baseline and (missing := baseline.unmatched(others)):
+        remarks.append(f"{missing} of the runs of {baseline.label} have no counterpart in one of the other groups")
     if "window" in collection.table and not at.rounds and not collection.table["window"].dropna().all():
         remarks.append("numbers are of the rounds of each attack's window; --at ROUND has those of others")
     if (last := collection.table.groupby("cell")["round"].max()).nunique() > 1:
-        remarks.append(f"runs end after {last.min()} to {last.max()} rounds; curves go on with those that are left")
+        then = "differences are of rounds that both have" if baseline else "curves go on with those that are left"
+        remarks.append(f"runs end after {last.min()} to {last.max()} rounds; {then}")
     return Comparison(
         fields, at, groups, tuple(_flags(collection, fields, groups)), tuple(remarks), baseline and baseline.label
     )
@@ -155,7 +174,14 @@ def _label(fields: tuple[str, ...], values: tuple[Value, ...]) -> str:
     return ", ".join(words) or "all runs"
 
 
-def _baseline(against: str, parts: Sequence[_Part], table: "pd.DataFrame", metrics: Sequence[str]) -> _Baseline:
+def _joined(table: "pd.DataFrame", columns: Sequence[str]) -> list[str]:
+    """The values of some columns as one text for each row."""
+    return ["; ".join(shown(plain_value(value)) for value in row) for row in table[[*columns]].itertuples(index=False)]
+
+
+def _baseline(
+    against: str, fields: tuple[str, ...], parts: Sequence[_Part], table: "pd.DataFrame", metrics: Sequence[str]
+) -> _Baseline:
     """What `against` says.
 
     Raises:
@@ -167,8 +193,11 @@ def _baseline(against: str, parts: Sequence[_Part], table: "pd.DataFrame", metri
             if column not in table or not table[column].notna().any():
                 raise ConfigError(f"--against {CONTROL}: these runs have no benign twin with {metric}")
         return _Baseline("the benign twin", None)
+    wanted = against if len(fields) != 1 else canonical(against.removeprefix(f"{fields[0]}="))
     for part in parts:
-        if against in {part.label, ", ".join(map(shown, part.values))}:
+        values = [shown(value) for value in part.values]
+        named = [f"{field}={value}" for field, value in zip(fields, values, strict=True)]
+        if {against, wanted} & {part.label, ", ".join(values), ", ".join(named)}:
             if len(parts) == 1:
                 raise ConfigError(f"--against {against}: there is no other group to compare with it")
             return _Baseline(part.label, part)
@@ -191,22 +220,25 @@ def _group(part: _Part, metrics: Sequence[str], at: At, baseline: _Baseline | No
     )
 
 
-def _pooled(collection: Collection, fields: tuple[str, ...], parts: Sequence["pd.DataFrame"]) -> Iterator[str]:
-    """A remark on what differs within a group and is not compared."""
+def _mixed(collection: Collection, fields: tuple[str, ...], parts: Sequence["pd.DataFrame"]) -> list[str]:
+    """The options that differ within a group, and are not compared."""
     others = [name for name in collection.varying if name not in fields]
-    mixed = {
-        name: ", ".join(shown(plain_value(value)) for value in collection.table[name].unique())
-        for name in others
-        if any(part[name].nunique(dropna=False) > 1 for part in parts)
-    }
+    return [name for name in others if any(part[name].nunique(dropna=False) > 1 for part in parts)]
+
+
+def _pooled(collection: Collection, mixed: Sequence[str]) -> Iterator[str]:
+    """A remark on what differs within a group."""
     if mixed:
-        words = " and ".join(f"{name} ({values})" for name, values in mixed.items())
+        values = {
+            name: ", ".join(shown(plain_value(value)) for value in collection.table[name].unique()) for name in mixed
+        }
+        words = " and ".join(f"{name} ({several})" for name, several in values.items())
         yield f"means go over {words} too; choose one by --where, or compare by it with --by"
 
 
 def _left_out(groups: Sequence[Group], metrics: Sequence[str], at: At, baseline: _Baseline | None) -> Iterator[str]:
     """A remark on runs that have no number."""
-    lack = f", or none of their seed and target in {baseline.label}," if baseline else ""
+    lack = f", or no counterpart in {baseline.label}," if baseline else ""
     for metric in metrics:
         if missing := sum(group.runs - group.metrics[metric].runs for group in groups):
             yield f"{missing} of the runs have no finite {metric} ({at}){lack} and are left out of it"

@@ -143,7 +143,8 @@ def _draw_along(panel: "Axes", comparison: Comparison, metric: str) -> None:
     controls = [group.controls[metric].interval if metric in group.controls else None for group in comparison.groups]
     found = [ends(group.metrics[metric].interval) for group in comparison.groups]
     panel.plot(numbers, [ends(control)[0] for control in controls], **TWINS)
-    panel.plot(numbers, [mean for mean, *_ in found], color=BLACK, linewidth=1.2, zorder=1.6)
+    if not comparison.against:  # a line would pass by the baseline, which has its number, too
+        panel.plot(numbers, [mean for mean, *_ in found], color=BLACK, linewidth=1.2, zorder=1.6)
     for place, (x, (mean, *reach)) in enumerate(zip(numbers, found, strict=True)):
         style = look(place)
         panel.plot([x], [mean], color=style["color"], marker=style["marker"], markersize=7)

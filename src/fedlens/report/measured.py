@@ -1,12 +1,13 @@
 """A metric of some runs: at one point of each run, and round by round, with an interval over seeds and targets.
 
 Where runs of the same seed and target differ in something else, they are averaged first, for they are no independent
-evidence. Of two groups the difference is measured in pairs of the same seed and target. It is often far surer than
-either's mean, for most of what makes runs differ is what both have in common; and intervals that overlap do not tell.
+evidence. Of two groups the difference is measured in pairs of runs that are alike in all else. It is often far surer
+than either's mean, for most of what makes runs differ is what both have in common; and intervals that overlap do not
+tell.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from fedlens.statistics import Interval, bootstrap
 
 if TYPE_CHECKING:
     import pandas as pd
+
+PAIRED = ["seed", "target_index", "pair"]
+"""What both runs of a pair have in common: ``pair`` is what else the comparison wants alike."""
 
 
 @dataclass(frozen=True)
@@ -47,45 +51,53 @@ class Measured:
     curve: Curve
 
 
-@dataclass(frozen=True)
-class Side:
-    """One side of a comparison: a column of some runs."""
+class Side(NamedTuple):
+    """One side of a difference: a column of some runs, which have what makes a pair in their column ``pair``."""
 
     part: "pd.DataFrame"
     column: str
 
-    def numbers(self, at: At) -> tuple["pd.Series[Any]", "pd.DataFrame"]:
-        """A number a run, and a number a run and round, of seed, target and cell each."""
-        rows = self.part.assign(value=self.part[self.column].astype(float), window=self.part.get("window", True))
-        indexed = rows.set_index(["seed", "target_index", "cell", "round"])[["value", "window"]]
-        matrix = indexed["value"].unstack("round").sort_index(axis=1)
-        return at.of(matrix if at.rounds else matrix.where(_judged(indexed["window"])), self.column), matrix
-
 
 def measured(part: "pd.DataFrame", column: str, at: At, less: Side | None = None) -> Measured:
-    """What a column says of a group's runs, or how much more than `less` says of the same seeds and targets."""
-    single, matrix = Side(part, column).numbers(at)
+    """What a column says of a group's runs, or how much more than `less` says in the rounds that both sides have."""
+    matrix, judged = _rounds(part, column)
+    single = _single(matrix, judged, at, column)
     if less is not None:
-        their_single, their_matrix = less.numbers(at)
-        single, matrix = single - _counterpart(their_single, single), matrix - _counterpart(their_matrix, matrix)
+        theirs, their_judged = _counterpart(less, matrix)
+        both = matrix.notna() & theirs.notna()
+        matrix, theirs = matrix.where(both), theirs.where(both)
+        single, other = (_single(side, judged & their_judged, at, column) for side in (matrix, theirs))
+        single, matrix = single - other, matrix - theirs
     single = _finite(single)
     lines = np.array([ends(_interval(_finite(matrix[round_]))) for round_ in matrix.columns]).T
     seeds, targets = (single.index.get_level_values(name).nunique() for name in ("seed", "target_index"))
     return Measured(len(single), seeds, targets, _interval(single), Curve(matrix.columns.to_numpy(), *lines))
 
 
-def _counterpart(theirs: Any, ours: Any) -> Any:
-    """The mean of `theirs` of the same seed and target, for each row of `ours`; missing where there is none."""
-    found = theirs.groupby(level=["seed", "target_index"]).mean().reindex(ours.index.droplevel("cell"))
-    found.index = ours.index
-    return found
+def _rounds(part: "pd.DataFrame", column: str) -> tuple["pd.DataFrame", "pd.DataFrame"]:
+    """A row for each run, of seed, target, pair and cell, and a column for each round; and which rounds are judged.
+
+    Those are the rounds of a run's window; where none was played, or none is known, all.
+    """
+    rows = part.assign(value=part[column].astype(float), window=part.get("window", True), pair=part.get("pair", ""))
+    indexed = rows.set_index([*PAIRED, "cell", "round"])[["value", "window"]]
+    matrix = indexed["value"].unstack("round").sort_index(axis=1)
+    window = indexed["window"].unstack("round").sort_index(axis=1).astype("boolean").fillna(False)
+    return matrix, window.where(window.any(axis=1), True).astype(bool)
 
 
-def _judged(window: "pd.Series[Any]") -> "pd.DataFrame":
-    """The rounds of each run's window, of its row in the matrix; where none was played, or none is known, all."""
-    found = window.unstack("round").sort_index(axis=1).astype("boolean").fillna(False)
-    judged: pd.DataFrame = found.where(found.any(axis=1), True)
-    return judged
+def _counterpart(less: Side, matrix: "pd.DataFrame") -> tuple["pd.DataFrame", "pd.DataFrame"]:
+    """The same of the other side, for each row and round of `matrix`; missing where it has no such run or round."""
+    theirs, judged = _rounds(less.part, less.column)
+    rows = matrix.reset_index("cell", drop=True).index
+    found = theirs.groupby(level=PAIRED).mean().reindex(index=rows, columns=matrix.columns)
+    chosen = judged.groupby(level=PAIRED).all().reindex(index=rows, columns=matrix.columns, fill_value=False)
+    return found.set_axis(matrix.index), chosen.set_axis(matrix.index)
+
+
+def _single(matrix: "pd.DataFrame", judged: "pd.DataFrame", at: At, column: str) -> "pd.Series[Any]":
+    """A number a run."""
+    return at.of(matrix if at.rounds else matrix.where(judged), column)
 
 
 def _finite(values: "pd.Series[Any]") -> "pd.Series[Any]":
