@@ -14,6 +14,7 @@ from torch.nn.utils import vector_to_parameters
 from fedlens.attacks import expected as module
 from fedlens.attacks.alternating import AlternatingMinimisation
 from fedlens.attacks.attack import Attack, View
+from fedlens.attacks.estimation import Observation
 from fedlens.attacks.expected import Expected
 from fedlens.errors import ConfigError
 from fedlens.federation.local import LocalTraining, batches
@@ -41,13 +42,13 @@ def test_the_expected_model_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """0.9 of the own benign update 2, 0.1 of the way 4 from a start that is 1 ahead of what was received."""
     idle(monkeypatch, own=2.0)
     view = look(weights=GLOBAL + 1, received=GLOBAL)
-    torch.testing.assert_close(Expected(view).weights(GLOBAL + 5), GLOBAL + 1.8 + 0.4)
+    torch.testing.assert_close(Expected(view, 0.9).weights(GLOBAL + 5), GLOBAL + 1.8 + 0.4)
     assert torch.equal(view.network.vector.detach(), GLOBAL + 1)
 
 
 def test_what_post_optimisation_correction_subtracts_is_expected_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     idle(monkeypatch, own=2.0)
-    expected = Expected(look(), torch.full_like(GLOBAL, -3.0))
+    expected = Expected(look(), 0.9, torch.full_like(GLOBAL, -3.0))
     torch.testing.assert_close(expected.weights(GLOBAL + 5), GLOBAL + 1.8 + 0.5 - 0.3)
 
 
@@ -84,7 +85,7 @@ def test_the_shortest_step_by_hand(monkeypatch: pytest.MonkeyPatch, weights_only
     """Loss ln 4, limit ln 2; the gradient is (1/2, -3/4, 1/4) at input 0 and at the biases, of squared length 7/4."""
     idle(monkeypatch)
     view = look(weights=HALF)
-    assert Expected(view).step(0.5, 10, weights_only=weights_only)
+    assert Expected(view, 0.5).step(10, weights_only=weights_only)
     change = -log(2) / 1.75 * torch.tensor([0.5, -0.75, 0.25])
     due = torch.zeros(15)
     due[[0, 4, 8]], due[12:] = 10 * change, change if weights_only else 10 * change
@@ -95,18 +96,17 @@ def test_no_step_where_the_expected_model_is_confident(monkeypatch: pytest.Monke
     """It is by 1/4; that the present weights are not plays no part."""
     idle(monkeypatch)
     view = look(weights=HALF)
-    expected = Expected(view)
-    assert not expected.step(0.24, 10, weights_only=False)
+    assert not Expected(view, 0.24).step(10, weights_only=False)
     assert torch.equal(view.network.vector.detach(), HALF)
-    assert expected.step(0.26, 10, weights_only=False)
+    assert Expected(view, 0.26).step(10, weights_only=False)
 
 
 def test_no_step_without_a_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     idle(monkeypatch)
     view = look(weights=HALF)
-    expected = Expected(view)
+    expected = Expected(view, 0.5)
     monkeypatch.setattr(view.network, "backward", lambda *_: (view.network.gradient.zero_(), torch.tensor(3.0))[1])
-    assert not expected.step(0.5, 10, weights_only=False)
+    assert not expected.step(10, weights_only=False)
 
 
 @pytest.mark.parametrize("change", ["alpha", "own"])
@@ -114,7 +114,7 @@ def test_the_gradient_is_that_at_the_expected_model(change: str) -> None:
     """It is autograd's through g, without the chain rule's α, and another one for another α or benign update."""
 
     def gradient(view: View) -> tuple[Tensor, Tensor]:
-        expected, present = Expected(view), view.weights + cloud(SIZE, seed=4)
+        expected, present = Expected(view, 0.9), view.weights + cloud(SIZE, seed=4)
         view.network.vector.data.copy_(present)
         expected.loss()
         weights = present.clone().requires_grad_()
@@ -139,10 +139,83 @@ def test_the_gradient_is_that_at_the_expected_model(change: str) -> None:
 def test_dropout_is_off_in_malicious_steps_and_on_again_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     idle(monkeypatch)
     view = look(weights=HALF, dropout=0.5)
-    expected = Expected(view)
+    expected = Expected(view, 0.9)
     with view.network.training(view.address):
         assert expected.loss() == pytest.approx(log(4))
         assert view.network.module.training
+
+
+# The aim
+
+
+def after(view: View, *, gap: int = 1, **log: float) -> View:
+    """The view of a client that logged this when it last took part, `gap` rounds ago."""
+    seen = Observation(view.round - gap, 0.1, view.received - 1, torch.ones_like(view.received), log)
+    return replace(view, history=(seen,))
+
+
+@pytest.mark.parametrize(
+    ("gap", "logged", "lead"),
+    [
+        (1, {"lead": 0.0, "expected_loss": log(2)}, log(3) / 2),  # odds of 1 were expected, 1/3 came of it
+        (1, {"lead": 1.0, "expected_loss": log(2)}, (1 + log(3)) / 2),
+        (1, {"lead": 0.0, "expected_loss": log(5)}, 0.0),  # it is better than expected
+        (1, {"lead": 4.0, "expected_loss": log(4)}, 2.0),  # just as expected
+        (1, {"lead": 9.0, "expected_loss": 0.0}, 10.0),
+        (2, {"lead": 1.0, "expected_loss": log(2)}, 1.0),  # what came of it was not seen
+        (1, {"loss": 1.0}, 0.0),  # it was honest then
+    ],
+)
+def test_the_lead_by_hand(monkeypatch: pytest.MonkeyPatch, gap: int, logged: dict[str, float], lead: float) -> None:
+    idle(monkeypatch)
+    view = after(look(weights=HALF, round=5), gap=gap, **logged)
+    assert Expected(view, 0.5).lead == pytest.approx(lead, rel=1e-6)
+    assert torch.equal(view.network.vector.detach(), HALF)
+
+
+def test_what_came_of_it_is_read_off_the_received_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which pre-optimisation correction does not begin from."""
+    idle(monkeypatch)
+    view = after(look(weights=GLOBAL, received=HALF, round=5), lead=0.0, expected_loss=log(2))
+    assert Expected(view, 0.5).lead == pytest.approx(log(3) / 2, rel=1e-6)
+    assert torch.equal(view.network.vector.detach(), GLOBAL)
+
+
+def test_the_lead_is_added_to_the_log_odds_that_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a lead of ln 3, even odds become 3 to 1: the loss ln 4 is ln 3 above the limit ln(4/3)."""
+    idle(monkeypatch)
+    view = after(look(weights=HALF, round=5), lead=2 * log(3), expected_loss=log(4))
+    assert Expected(view, 0.5).step(10, weights_only=False)
+    change = -log(3) / 1.75 * torch.tensor([0.5, -0.75, 0.25])
+    torch.testing.assert_close(view.network.vector.detach()[12:], HALF[12:] + 10 * change)
+
+
+@pytest.mark.parametrize("learns", [True, False])
+def test_others_who_undo_more_than_expected_are_met_by_a_lead(learns: bool) -> None:
+    """They add a step against the target in each of eight rounds; without memory the confidence stays too low."""
+    view = deep(local=LocalTraining(epochs=2, batch_size=6, learning_rate=0.002), alpha=0.05)
+    attack = AlternatingMinimisation(epochs=2, ls=1, evaluate_at="global", confidence=0.8, malicious_steps=30)
+    found = []
+    for round_ in range(1, 9):
+        view = changed(view, {"round": round_, "weights": view.received})
+        sent = attack.craft(view)
+        plain = Plain(view.received)
+        against = torch.autograd.grad(
+            plain.loss(view.auxiliary.x, view.auxiliary.target), list(plain.module.parameters())
+        )
+        undone = 0.5 * torch.cat([part.reshape(-1) for part in against])
+        others = (1 - view.alpha) * honest(view, view.local, view.address) + undone
+        seen = Observation(round_, view.alpha, view.received, sent, dict(view.log) if learns else {})
+        view = replace(view, received=after_the_round(view, sent, others), history=(seen,))
+        found.append(exp(-float(Plain(view.received).loss(view.auxiliary.x, view.auxiliary.target).detach())))
+    assert (found[-1] > 0.78) == learns
+    assert learns or max(found) < 0.75
+
+
+def test_it_remembers_its_last_round_and_the_papers_attack_does_not() -> None:
+    assert AlternatingMinimisation(evaluate_at="global").memory == 1
+    assert AlternatingMinimisation().memory == 0
+    assert AlternatingMinimisation(estimate="pre").memory == 1
 
 
 # The attack

@@ -129,14 +129,27 @@ def test_stop_at_ends_after_the_round_that_reaches_it() -> None:
     assert len(stopped) == expected + 1 < 8
 
 
-def test_going_on_from_a_state_gives_the_same_bits(tmp_path: object) -> None:
-    whole = play(small(rounds=4, attack=Remembers()))
-    file = f"{tmp_path}/state.safetensors"
+def goes_on_with_the_same_bits(experiment: Experiment, folder: object) -> list[RoundResult]:
+    """The rounds of a whole run, of which the last two are also played from the state after the second."""
+    whole = play(experiment)
+    file = f"{folder}/state.safetensors"
     with open(file, "wb") as handle:  # noqa: PTH123
         handle.write(whole[1].state.to_bytes())
-    rest = play(small(rounds=4, attack=Remembers()), FederationState.load(file))
+    rest = play(experiment, FederationState.load(file))
     assert [result.record for result in rest] == [result.record for result in whole[2:]]
     assert torch.equal(rest[-1].state.weights, whole[-1].state.weights)
+    return whole
+
+
+def test_going_on_from_a_state_gives_the_same_bits(tmp_path: object) -> None:
+    goes_on_with_the_same_bits(small(rounds=4, attack=Remembers()), tmp_path)
+
+
+def test_an_aim_that_depends_on_the_last_one_goes_on_too(tmp_path: object) -> None:
+    attack = {"name": "alternating-minimisation", "epochs": 2, "ls": 1, "evaluate_at": "global", "boost": 4}
+    resisted = small(rounds=4, attack=attack, aggregation={"name": "median"})  # so that what comes of it is lacking
+    whole = goes_on_with_the_same_bits(resisted, tmp_path)
+    assert len({result.record.attack["lead"] for result in whole if result.record.attack}) > 2
 
 
 class Remembers(Attack):

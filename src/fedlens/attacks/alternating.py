@@ -44,7 +44,7 @@ class AlternatingMinimisation(Attack):
         constraint: the distance constraint on the benign steps; none by default.
         evaluate_at: ``local``, as in the paper: malicious steps look at the client's own weights; ``global``, ours: at
             the global model expected of them, which the benign steps look at too.
-        confidence: the targets' at the expected global model that makes a ``global`` malicious step needless.
+        confidence: the targets' that ``global`` malicious steps aim at.
         weights_only: boost and constrain weights, not biases (the authors' ``wt_o``).
     """
 
@@ -69,6 +69,11 @@ class AlternatingMinimisation(Attack):
     def estimates(self) -> bool:
         """See `Attack.estimates`."""
         return super().estimates or (self.constraint is not None and self.constraint.reference == "others")
+
+    @property
+    def memory(self) -> int:
+        """See `Attack.memory`; where evaluated ``global``, it sees what came of its last aim."""
+        return max(super().memory, int(self.evaluate_at == "global"))
 
     def craft(self, view: View) -> Tensor:
         """The total displacement, shape ``[d]``; logs the steps of both kinds, the malicious loss reached and λ."""
@@ -103,7 +108,7 @@ class AlternatingMinimisation(Attack):
                     taken += turn()
         view.log.update(steps=steps, malicious_steps=taken, loss=goal.loss(), boost=factor)
         if expected is not None:
-            view.log["expected_loss"] = expected.loss()
+            view.log.update(expected_loss=expected.loss(), lead=expected.lead)
         return network.vector.detach() - view.weights
 
     def _turns(self, steps: int, per_epoch: int) -> range:
@@ -133,14 +138,11 @@ class AlternatingMinimisation(Attack):
         if self.evaluate_at == "local":
             return None
         estimate = view.estimate() if self.estimate == "post" else None
-        return Expected(view) if estimate is None else Expected(view, -factor * estimate)
+        return Expected(view, self.confidence, 0 if estimate is None else -factor * estimate)
 
     def _shortest_steps(self, expected: Expected, factor: float) -> int:
         """Boosted steps towards the expected global model's confidence; how many were due."""
-        steps = (
-            expected.step(self.confidence, factor, weights_only=self.weights_only) for _ in range(self.malicious_steps)
-        )
-        return sum(steps)
+        return sum(expected.step(factor, weights_only=self.weights_only) for _ in range(self.malicious_steps))
 
     def _constraint_term(self, view: View) -> Distance | None:
         """What the benign steps' loss gains, as a function of the weights, if there is a constraint."""

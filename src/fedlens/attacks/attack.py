@@ -101,7 +101,7 @@ class Attack(Config):
     """Whether it sees the other clients' updates, as `View.others`."""
 
     remembers: ClassVar[int] = 0
-    """How many of its own rounds it wants in `View.history`; an attack that `estimates` has one at least."""
+    """How many of its own rounds it wants in `View.history`."""
 
     client: NonNegativeInt | None = None
     delay: NonNegativeInt = 0
@@ -120,6 +120,11 @@ class Attack(Config):
     def estimates(self) -> bool:
         """Whether the attack uses `View.estimate`, whose error the simulator then records."""
         return self.estimate is not None
+
+    @property
+    def memory(self) -> int:
+        """How many of its own rounds are kept for it: one at least if it `estimates`."""
+        return max(self.remembers, int(self.estimates))
 
     def craft(self, view: View) -> Tensor:
         """The update to send, shape ``[d]``: a displacement from `view.weights`."""

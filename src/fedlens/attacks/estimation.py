@@ -9,7 +9,9 @@ Post-optimisation correction subtracts λ δ̂ from what is sent, so that it can
 from ŵ = w_G^t + δ̂ in place of w_G^t. Both are options of every attack: see `fedlens.attacks.attack.Attack.corrected`.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import Tensor
 
@@ -23,12 +25,14 @@ class Observation:
         alpha: weight α_m that was announced.
         weights: global weights w_G^{t'} that it received, shape ``[d]``.
         update: update δ_m that it sent, shape ``[d]``.
+        log: what the attack logged.
     """
 
     round: int
     alpha: float
     weights: Tensor
     update: Tensor
+    log: Mapping[str, Any] = field(default_factory=dict)
 
 
 def previous_step(seen: Observation, weights: Tensor, round_: int) -> Tensor:

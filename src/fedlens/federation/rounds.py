@@ -114,10 +114,11 @@ class Federation:
         history = state.history
         if log is not None:
             row = cohort.index(self.setting.experiment.malicious)
+            known = dict(log)
             log |= self._estimate_error(log, alpha, row, state)
             sent = self.arena.updates[row].clone()
             self.arena.models[MALICIOUS] = state.weights + sent
-            history = self._remembered((*history, Observation(round_, float(alpha[row]), state.weights, sent)))
+            history = self._remembered((*history, Observation(round_, float(alpha[row]), state.weights, sent, known)))
 
         trained = time.perf_counter()
         screening = screen(self.setting.experiment.detectors, round_, tuple(alpha.tolist()), self.engine)
@@ -201,7 +202,7 @@ class Federation:
     def _remembered(self, seen: tuple[Observation, ...]) -> tuple[Observation, ...]:
         """What of it the malicious client keeps, as far back as its attack remembers."""
         attack = self.setting.experiment.attack
-        kept = max(attack.remembers, int(attack.estimates)) if attack is not None else 0
+        kept = attack.memory if attack is not None else 0
         return seen[-kept:] if kept else ()
 
     def _estimate_error(

@@ -43,7 +43,7 @@ class FederationState:
         tensors |= {f"rule.{name}": tensor for name, tensor in self.rule.items()}
         for place, seen in enumerate(self.history):
             tensors |= {f"history.{place}.weights": seen.weights, f"history.{place}.update": seen.update}
-        plain = {"round": self.round, "history": [[seen.round, seen.alpha] for seen in self.history]}
+        plain = {"round": self.round, "history": [[seen.round, seen.alpha, seen.log] for seen in self.history]}
         tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
         return save(tensors, metadata={"state": json.dumps(plain)})  # one entry, for their order is not kept
 
@@ -59,8 +59,8 @@ class FederationState:
                 plain = json.loads((file.metadata() or {})["state"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
             history = tuple(
-                Observation(seen, alpha, tensors[f"history.{place}.weights"], tensors[f"history.{place}.update"])
-                for place, (seen, alpha) in enumerate(plain["history"])
+                Observation(seen, alpha, tensors[f"history.{place}.weights"], tensors[f"history.{place}.update"], log)
+                for place, (seen, alpha, log) in enumerate(plain["history"])
             )
             rule = {name.removeprefix("rule."): tensor for name, tensor in tensors.items() if name.startswith("rule.")}
             return cls(plain["round"], tensors["weights"], history, rule)
