@@ -444,3 +444,27 @@ def test_runs_of_different_lengths_are_compared_in_the_rounds_of_both(tmp_path: 
 
 def by_seed_and_round(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"confidence": float(row["seed"] + row["round"])}
+
+
+TARGETS_DIFFER = "runs of the same seed and draw have different targets, so groups may differ by these, too"
+
+
+def test_different_targets_of_a_seed_and_draw_are_told(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "sweep", {"aggregation": ["mean", "median"], "attack.boost": [2, 5]})
+    table = pd.read_parquet(path / "rounds.parquet")
+    table.loc[table["attack.boost"] == 2, "target_index"] += "7"
+    table.to_parquet(path / "rounds.parquet")
+    assert TARGETS_DIFFER in compare(collect([path]), ["aggregation"]).remarks
+    assert not compare(narrowed(collect([path]), ["attack.boost=5"])).remarks
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_single_runs_share_their_draws_and_sweeps_do_not(rules: Path, single: bool) -> None:
+    """In a table of two paths, of which each has one run, or two."""
+    collection = collect([rules])
+    table = collection.table[(collection.table["seed"] == 0) & (collection.table["target.draw"] == 0)]
+    first = table["aggregation"] == "mean"
+    two = table.assign(path=np.where(first, "a", "b"), target_index=np.where(first, "1", "2"))
+    more = two.assign(seed=1, cell=two["cell"] + "again")
+    table = two if single else pd.concat([two, more], ignore_index=True)
+    assert (TARGETS_DIFFER in compare(replace(collection, table=table)).remarks) == single

@@ -1,4 +1,3 @@
-import json
 import shutil
 from pathlib import Path
 
@@ -159,24 +158,6 @@ def test_what_is_missing_from_a_sweep_is_told(tmp_path: Path, runs: list[Path]) 
     (path / "failures.json").write_text("[")
     with pytest.raises(DamagedRunError, match=r"failures\.json: cannot be read .*; the same sweep makes it anew"):
         collect([path])
-
-
-def test_different_targets_of_a_seed_and_draw_are_told(tmp_path: Path) -> None:
-    path = sweep(tmp_path / "sweep", {"aggregation": ["mean", "median"]})
-    table = pd.read_parquet(path / "rounds.parquet")
-    table.loc[table["aggregation"] == "median", "target_index"] = "7"
-    table.to_parquet(path / "rounds.parquet")
-    assert "have different targets" in collect([path]).remarks[0]
-
-
-def test_different_targets_of_single_runs_are_told(runs: list[Path], tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    shutil.copytree(runs[0], other)
-    (other / "summary.json").unlink()
-    experiment = yaml.safe_load((other / "experiment.yaml").read_text())
-    (other / "experiment.yaml").write_text(yaml.safe_dump(experiment | {"rounds": 3}))
-    (other / "target.json").write_text(json.dumps(json.loads((other / "target.json").read_text()) | {"index": [7]}))
-    assert "have different targets" in collect([runs[0], other]).remarks[-1]
 
 
 def test_a_run_of_two_sweeps_counts_once_whatever_each_calls_it(tmp_path: Path) -> None:

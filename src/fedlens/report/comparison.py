@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fedlens.errors import ConfigError
 from fedlens.report.choosing import At, canonical, chosen_fields, require_metrics
 from fedlens.report.measured import PAIRED, Measured, Side, measured
-from fedlens.runs.collect import Collection
+from fedlens.runs.collect import PATH, Collection
 from fedlens.runs.flags import common
 from fedlens.runs.flat import Value, plain_value, shown
 
@@ -135,6 +135,8 @@ def compare(
     groups = tuple(_group(part, metrics, at, baseline) for part in others)
     remarks = [f"differences from {baseline.label}, in pairs of runs that are alike in all else"] if baseline else []
     remarks += [*collection.remarks, *_pooled(collection, mixed)]
+    if baseline is None and _unlike_targets(collection.table):
+        remarks.append("runs of the same seed and draw have different targets, so groups may differ by these, too")
     remarks += _left_out(groups, metrics, at, baseline)
     if baseline and (missing := baseline.unmatched(others)):
         remarks.append(f"{missing} of the runs of {baseline.label} have no counterpart in one of the other groups")
@@ -234,6 +236,12 @@ def _pooled(collection: Collection, mixed: Sequence[str]) -> Iterator[str]:
         }
         words = " and ".join(f"{name} ({several})" for name, several in values.items())
         yield f"means go over {words} too; choose one by --where, or compare by it with --by"
+
+
+def _unlike_targets(table: "pd.DataFrame") -> bool:
+    """Whether runs of a sweep, or single runs, have the same seed and draw, and yet not the same target."""
+    sweep = table[PATH].where(table.groupby(PATH)["cell"].transform("nunique") > 1, "")
+    return bool((table.groupby([sweep, "seed", "target.draw"])["target_index"].nunique() > 1).any())
 
 
 def _left_out(groups: Sequence[Group], metrics: Sequence[str], at: At, baseline: _Baseline | None) -> Iterator[str]:

@@ -124,9 +124,6 @@ def collect(paths: Sequence[Path], wanted: Set[str] = frozenset()) -> Collection
     table[options] = table[options].apply(of_one_type)  # numbers in one sweep may be text in another
     if again.any():
         remarks.append(f"{table['cell'][again].nunique()} of the runs are there more than once; each counts once")
-    together = table[PATH].where(~table[PATH].isin([str(source.path) for source in runs]), "")
-    if (table.groupby([together, "seed", "target.draw"])["target_index"].nunique() > 1).any():
-        remarks.append("runs of the same seed and draw have different targets, so groups may differ by these, too")
     flags = {cell: found for source in sources for cell, found in source.flags.items()}
     return Collection(table[~again].reset_index(drop=True), tuple(remarks), flags)
 
