@@ -178,7 +178,8 @@ def _label(fields: tuple[str, ...], values: tuple[Value, ...]) -> str:
 
 def _joined(table: "pd.DataFrame", columns: Sequence[str]) -> list[str]:
     """The values of some columns as one text for each row."""
-    return ["; ".join(shown(plain_value(value)) for value in row) for row in table[[*columns]].itertuples(index=False)]
+    rows = table[[*columns]].to_numpy(dtype=object)
+    return ["; ".join(shown(plain_value(value)) for value in row) for row in rows]
 
 
 def _baseline(
