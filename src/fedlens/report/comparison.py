@@ -241,8 +241,11 @@ def _pooled(collection: Collection, mixed: Sequence[str]) -> Iterator[str]:
 
 def _unlike_targets(table: "pd.DataFrame") -> bool:
     """Whether runs of a sweep, or single runs, have the same seed and draw, and yet not the same target."""
-    sweep = table[PATH].where(table.groupby(PATH)["cell"].transform("nunique") > 1, "")
-    return bool((table.groupby([sweep, "seed", "target.draw"])["target_index"].nunique() > 1).any())
+    draws = ["seed", "target.draw"]
+    if PATH in table:  # else all are of one sweep
+        several = table.groupby(PATH)["cell"].transform("nunique") > 1
+        return bool((table.groupby([table[PATH].where(several, ""), *draws])["target_index"].nunique() > 1).any())
+    return bool((table.groupby(draws)["target_index"].nunique() > 1).any())
 
 
 def _left_out(groups: Sequence[Group], metrics: Sequence[str], at: At, baseline: _Baseline | None) -> Iterator[str]:

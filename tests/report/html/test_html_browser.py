@@ -94,7 +94,9 @@ def test_a_run_is_drawn_and_answers_to_mouse_and_keys(page: Path, opened: Opened
     assert download.value.suggested_filename == "metrics.csv"
     assert [float(row[column]) for row in rows[1:]] == full.rounds["accuracy"].tolist()
     shown.locator("details[data-table=metrics] summary").click()
-    assert shown.locator("details[data-table=metrics] tbody tr").count() == len(full.records)
+    rows_shown = shown.locator("details[data-table=metrics] tbody tr")
+    rows_shown.first.wait_for()  # the table is made once the browser tells that it has been opened
+    assert rows_shown.count() == len(full.records)
 
     assert shown.pdf(format="A4", print_background=True).startswith(b"%PDF")
 
