@@ -152,6 +152,15 @@ def test_an_aim_that_depends_on_the_last_one_goes_on_too(tmp_path: object) -> No
     assert len({result.record.attack["lead"] for result in whole if result.record.attack}) > 2
 
 
+def test_the_client_remembers_what_it_logged_and_not_how_wrong_its_estimate_was() -> None:
+    attack = {"name": "alternating-minimisation", "epochs": 2, "ls": 1, "estimate": "pre"}
+    last = play(small(rounds=3, attack=attack, fraction=1.0))[-1]
+    (seen,) = last.state.history
+    assert last.record.attack is not None
+    assert seen.log["loss"] == last.record.attack["loss"]
+    assert {*last.record.attack} - {*seen.log} == {"estimate_error", "estimate_cosine"}
+
+
 class Remembers(Attack):
     """Logs what it remembers, and lets it matter."""
 

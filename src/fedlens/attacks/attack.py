@@ -78,6 +78,11 @@ class View:
         """The update ``[d]`` that an honest client in this place would send."""
         return train(self.network, self.weights, self.shard, self.local, self.address)
 
+    def wanted(self) -> Tensor:
+        """Log-probabilities of the target classes by the network as it is, shape ``[r]``, with dropout off."""
+        log_probabilities = self.network.log_probabilities(self.auxiliary.x)
+        return log_probabilities.gather(1, self.auxiliary.target[:, None])[:, 0]
+
     def estimate(self) -> Tensor | None:
         """The others' part of the next step, δ̂, shape ``[d]``, or ``None`` at the first selection."""
         return previous_step(self.history[-1], self.received, self.round) if self.history else None
@@ -151,9 +156,6 @@ class Attack(Config):
             return "delay"
         if self.until is not None and view.round >= self.until:
             return "until"
-        if self.hold_off is not None:
-            log_probabilities = view.network.log_probabilities(view.auxiliary.x)
-            wanted = log_probabilities.gather(1, view.auxiliary.target[:, None]).exp()
-            if bool(torch.all(wanted >= self.hold_off)):
-                return "hold-off"
+        if self.hold_off is not None and bool(torch.all(view.wanted().exp() >= self.hold_off)):
+            return "hold-off"
         return None

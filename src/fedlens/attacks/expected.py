@@ -111,8 +111,7 @@ class Expected:
         if seen.round < view.round - 1:  # what came of it was not seen
             return lead
         self._network.load(view.received)
-        log_probabilities = self._network.log_probabilities(self._samples.x)
-        real = -float(log_probabilities.gather(1, self._samples.target[:, None]).mean())
+        real = -float(view.wanted().mean())
         lacking = _log_odds(seen.log["expected_loss"]) - _log_odds(real)
         return min(max(0.0, (1 - WEIGHT) * lead + WEIGHT * lacking), MOST)
 

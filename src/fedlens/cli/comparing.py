@@ -33,8 +33,8 @@ def compare(  # noqa: PLR0917 - typer passes them by name
         str | None,
         typer.Option(
             metavar="GROUP",
-            help="Differences from this group in place of means, in pairs of the same seed and target; control: from "
-            "each run's benign twin.",
+            help="Differences from this group in place of means, in pairs of runs that are alike in all else; control: "
+            "from each run's benign twin.",
         ),
     ] = None,
     where: Annotated[

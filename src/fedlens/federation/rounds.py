@@ -114,11 +114,10 @@ class Federation:
         history = state.history
         if log is not None:
             row = cohort.index(self.setting.experiment.malicious)
-            known = dict(log)
-            log |= self._estimate_error(log, alpha, row, state)
             sent = self.arena.updates[row].clone()
             self.arena.models[MALICIOUS] = state.weights + sent
-            history = self._remembered((*history, Observation(round_, float(alpha[row]), state.weights, sent, known)))
+            history = self._remembered((*history, Observation(round_, float(alpha[row]), state.weights, sent, log)))
+            log = log | self._estimate_error(log, alpha, row, state)  # which the client does not know
 
         trained = time.perf_counter()
         screening = screen(self.setting.experiment.detectors, round_, tuple(alpha.tolist()), self.engine)

@@ -67,12 +67,11 @@ class At:
             ConfigError: with the rounds that there are.
         """
         known = set(collection.table["round"])
+        there = f"there are rounds {min(known)} to {max(known)}"
         if unknown := sorted(set(self.rounds) - known):
-            raise ConfigError(f"--at: no run has round {unknown[0]}; there are rounds {min(known)} to {max(known)}")
+            raise ConfigError(f"--at: no run has round {unknown[0]}; {there}")
         if self.first > max(known):
-            raise ConfigError(
-                f"--from {self.first}: no run has this round; there are rounds {min(known)} to {max(known)}"
-            )
+            raise ConfigError(f"--from {self.first}: no run has this round; {there}")
 
     def of(self, matrix: "pd.DataFrame", metric: str) -> "pd.Series[float]":
         """A number for each row of `matrix`, which has a column a round; missing where a named round is."""

@@ -6,7 +6,7 @@ goes with the result.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fedlens.errors import ConfigError
 from fedlens.report.choosing import At, canonical, chosen_fields, require_metrics
@@ -129,17 +129,19 @@ def compare(
     rows = [(values, part.drop_duplicates(["cell", "round"])) for values, part in _parts(collection.table, fields)]
     mixed = _mixed(collection, fields, [part for _, part in rows])
     alike = ["cell"] if against == CONTROL else [name for name in mixed if name.partition(".")[0] not in fields]
-    parts = [_Part(part.assign(pair=_joined(part, alike)), values, _label(fields, values)) for values, part in rows]
+    paired = [(values, part if against is None else part.assign(pair=_joined(part, alike))) for values, part in rows]
+    parts = [_Part(part, values, _label(fields, values)) for values, part in paired]
     baseline = None if against is None else _baseline(against, fields, parts, collection.table, metrics)
     others = [part for part in parts if baseline is None or part is not baseline.part]
+    unmatched = baseline.unmatched(others) if baseline else 0
     groups = tuple(_group(part, metrics, at, baseline) for part in others)
     remarks = [f"differences from {baseline.label}, in pairs of runs that are alike in all else"] if baseline else []
     remarks += [*collection.remarks, *_pooled(collection, mixed)]
     if baseline is None and _unlike_targets(collection.table):
         remarks.append("runs of the same seed and draw have different targets, so groups may differ by these, too")
     remarks += _left_out(groups, metrics, at, baseline)
-    if baseline and (missing := baseline.unmatched(others)):
-        remarks.append(f"{missing} of the runs of {baseline.label} have no counterpart in one of the other groups")
+    if baseline and unmatched:
+        remarks.append(f"{unmatched} of the runs of {baseline.label} have no counterpart in one of the other groups")
     if "window" in collection.table and not at.rounds and not collection.table["window"].dropna().all():
         remarks.append("numbers are of the rounds of each attack's window; --at ROUND has those of others")
     if (last := collection.table.groupby("cell")["round"].max()).nunique() > 1:
@@ -193,7 +195,7 @@ def _baseline(
     if against == CONTROL:
         for metric in metrics:
             column = f"control_{metric}"
-            if column not in table or not table[column].notna().any():
+            if not _known(table, column):
                 raise ConfigError(f"--against {CONTROL}: these runs have no benign twin with {metric}")
         return _Baseline("the benign twin", None)
     wanted = against if len(fields) != 1 else canonical(against.removeprefix(f"{fields[0]}="))
@@ -215,12 +217,13 @@ def _group(part: _Part, metrics: Sequence[str], at: At, baseline: _Baseline | No
         label=part.label,
         runs=table["cell"].nunique(),
         metrics={m: measured(table, m, at, baseline.side(part, m) if baseline else None) for m in metrics},
-        controls={
-            metric: measured(table, column, at)
-            for metric, column in columns.items()
-            if column in table and table[column].notna().any()
-        },
+        controls={metric: measured(table, column, at) for metric, column in columns.items() if _known(table, column)},
     )
+
+
+def _known(table: "pd.DataFrame", column: str) -> bool:
+    """Whether any run has a value there."""
+    return column in table and bool(table[column].notna().any())
 
 
 def _mixed(collection: Collection, fields: tuple[str, ...], parts: Sequence["pd.DataFrame"]) -> list[str]:
@@ -241,11 +244,10 @@ def _pooled(collection: Collection, mixed: Sequence[str]) -> Iterator[str]:
 
 def _unlike_targets(table: "pd.DataFrame") -> bool:
     """Whether runs of a sweep, or single runs, have the same seed and draw, and yet not the same target."""
-    draws = ["seed", "target.draw"]
+    alike: list[Any] = ["seed", "target.draw"]
     if PATH in table:  # else all are of one sweep
-        several = table.groupby(PATH)["cell"].transform("nunique") > 1
-        return bool((table.groupby([table[PATH].where(several, ""), *draws])["target_index"].nunique() > 1).any())
-    return bool((table.groupby(draws)["target_index"].nunique() > 1).any())
+        alike.append(table[PATH].where(table.groupby(PATH)["cell"].transform("nunique") > 1, ""))
+    return bool((table.groupby(alike)["target_index"].nunique() > 1).any())
 
 
 def _left_out(groups: Sequence[Group], metrics: Sequence[str], at: At, baseline: _Baseline | None) -> Iterator[str]:

@@ -61,13 +61,14 @@ class Side(NamedTuple):
 def measured(part: "pd.DataFrame", column: str, at: At, less: Side | None = None) -> Measured:
     """What a column says of a group's runs, or how much more than `less` says in the rounds that both sides have."""
     matrix, judged = _rounds(part, column)
-    single = _single(matrix, judged, at, column)
-    if less is not None:
+    if less is None:
+        single = _single(matrix, judged, at, column)
+    else:
         theirs, their_judged = _counterpart(less, matrix)
         both = matrix.notna() & theirs.notna()
         matrix, theirs = matrix.where(both), theirs.where(both)
-        single, other = (_single(side, judged & their_judged, at, column) for side in (matrix, theirs))
-        single, matrix = single - other, matrix - theirs
+        ours, other = (_single(side, judged & their_judged, at, column) for side in (matrix, theirs))
+        single, matrix = ours - other, matrix - theirs
     single = _finite(single)
     lines = np.array([ends(_interval(_finite(matrix[round_]))) for round_ in matrix.columns]).T
     seeds, targets = (single.index.get_level_values(name).nunique() for name in ("seed", "target_index"))

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from fedlens.runs import stealth
 from fedlens.runs.load import Run
 from fedlens.runs.records import Record, acted, confidence, malicious_share
-from fedlens.runs.stealth import statistic
 
 TRAINING_SAMPLES = {"fashion-mnist": 60_000, "adult": 30_160}
 """In the whole training set, of which each client has an equal share."""
@@ -210,7 +209,7 @@ def _confidence(records: list[Record], over: Callable[[Iterable[float]], float])
 def _statistic(run: Run, name: str, after: int = 0) -> Iterator[tuple[float, float]]:
     """For each acted round after this one: the malicious update's statistic, and the median of the others'."""
     for record in run.records:
-        found = statistic(run.experiment, record, name)
+        found = stealth.statistic(run.experiment, record, name)
         if found is not None and record["round"] > after:
             yield found
 

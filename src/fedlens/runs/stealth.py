@@ -7,7 +7,7 @@ A number is ``None`` where the client did not attack, or where no such check was
 from statistics import median
 
 from fedlens.experiment import Experiment
-from fedlens.runs.records import Record, acted
+from fedlens.runs.records import Record, acted, guilty_client
 
 
 def malicious_deviation(record: Record) -> float | None:
@@ -17,11 +17,8 @@ def malicious_deviation(record: Record) -> float | None:
 
 def distance_gap(experiment: Experiment, record: Record) -> float | None:
     """How far its update's L2 distances to the others' lie from these among each other; negative where they overlap."""
-    check = record["checks"].get("distances")
-    if check is None or not acted(record):
-        return None
-    row = record["cohort"].index(experiment.malicious)
-    if not (check["range"][row] and check["others"][row]):
+    check, row = record["checks"].get("distances"), _row(experiment, record)
+    if check is None or row is None or not (check["range"][row] and check["others"][row]):
         return None
     (least, greatest), (others_least, others_greatest) = check["range"][row], check["others"][row]
     return float(max(least - others_greatest, others_least - greatest))
@@ -29,8 +26,13 @@ def distance_gap(experiment: Experiment, record: Record) -> float | None:
 
 def statistic(experiment: Experiment, record: Record, name: str) -> tuple[float, float] | None:
     """A statistic of its update (``sparsity``, ``spread``, ``wasserstein``), and a benign client's."""
-    found = record["checks"].get("statistics", {}).get(name)
-    if found is None or len(found) < 2 or not acted(record):
+    found, row = record["checks"].get("statistics", {}).get(name), _row(experiment, record)
+    if found is None or row is None or len(found) < 2:
         return None
-    row = record["cohort"].index(experiment.malicious)
     return found[row], median([*found[:row], *found[row + 1 :]])
+
+
+def _row(experiment: Experiment, record: Record) -> int | None:
+    """Where the malicious client stands in the cohort, if it attacked."""
+    guilty = guilty_client(experiment, record)
+    return None if guilty is None else record["cohort"].index(guilty)
