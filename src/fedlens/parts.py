@@ -56,6 +56,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "simultaneous-training": "fedlens.attacks.simultaneous:SimultaneousTraining",
         "alternating-minimisation": "fedlens.attacks.alternating:AlternatingMinimisation",
         "data-poisoning": "fedlens.attacks.data_poisoning:DataPoisoning",
+        "honest": "fedlens.attacks.honest:Honest",
     },
     "method": {
         "gradient": "fedlens.explanations.gradients:Gradient",

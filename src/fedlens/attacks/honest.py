@@ -1,0 +1,32 @@
+"""No attack at all: the malicious client trains as every other client does.
+
+A run of it is its benign twin, bit for bit (up to rounding where clients are trained side by side), but is recorded
+like an attacked one. Whatever a measure says of it, it says of something that has no effect: a negative control
+(M. Lipsitch, E. Tchetgen Tchetgen and T. Cohen, *Negative Controls*, Epidemiology 21(3), 2010) for claims and checks.
+"""
+
+from typing import Literal
+
+from torch import Tensor
+
+from fedlens.attacks.attack import Attack, View
+
+
+class Honest(Attack):
+    """Train like an honest client, and send the update as it is.
+
+    Attributes:
+        boost: 1, for there is nothing to boost.
+
+    Example:
+        >>> from fedlens import Experiment
+        >>> Experiment(attack="honest").attack.boost
+        1
+    """
+
+    boost: Literal[1] = 1
+
+    def craft(self, view: View) -> Tensor:
+        """The update, shape ``[d]``, of an honest client in this place; logs its steps."""
+        view.log.update(steps=view.local.steps_for(len(view.shard)), boost=1)
+        return view.train()

@@ -1,0 +1,19 @@
+"""The attack that is none."""
+
+from pathlib import Path
+
+from small import small
+
+import fedlens
+
+
+def test_its_run_is_the_benign_twin_bit_for_bit_and_is_recorded_like_an_attack(tmp_path: Path) -> None:
+    run = fedlens.run(small(attack="honest", control=True), tmp_path / "honest", engine="serial")
+    for record in run.records:
+        assert record["attack"]["acted"]
+        assert record["attack"]["steps"] > 0
+        assert record["malicious"] is not None
+        assert record["quality"] == record["control"]["quality"]
+        assert record["target"] == record["control"]["target"]
+    benign = fedlens.run(small(attack=None), tmp_path / "benign", engine="serial")
+    assert (run.weights() == benign.weights()).all()
