@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from fedlens.control import Control, cached, find_control
+from fedlens.control import Control, cached, find_control, keep, key
 from fedlens.errors import ClientError
 from fedlens.experiment import Experiment
 from fedlens.federation.engines import choose_engine
@@ -21,7 +21,9 @@ from fedlens.runs.directory import RunDirectory
 from fedlens.runs.environment import describe_environment
 from fedlens.runs.load import Run, load_run
 from fedlens.runs.places import resumable, unused
+from fedlens.runs.reading import keeps_predictions
 from fedlens.runs.summary import summarise
+from fedlens.runs.twin import leaves_twin, twin_files
 
 
 def simulate(
@@ -105,13 +107,16 @@ def play(
     setting = _prepare(experiment, means)
     with means.cluster(experiment) as cluster:
         choice = choose_engine(means.engine, means.workers, setting, cluster)
-        with RunDirectory(path, keep_weights=keep_weights) as directory:
+        leaves = leaves_twin(experiment) and keeps_predictions(path)
+        with RunDirectory(path, keep_predictions=leaves, keep_weights=keep_weights) as directory:
             directory.begin(experiment, resume=resume)
             setting, control = _settle(setting, choice, observer, keep_weights=directory.keep_weights)
             assert setting.auxiliary is not None
             auxiliary = {name: getattr(setting.auxiliary, name).tolist() for name in ("index", "true", "target")}
             directory.note_target({**auxiliary, "classes": list(setting.dataset.classes)})
             _record(directory, setting, control, choice, observer)
+        if leaves:
+            _leave_twin(setting, choice.arithmetic, path)
 
 
 def _prepare(experiment: Experiment, means: Means) -> Setting:
@@ -142,7 +147,7 @@ def _control(setting: Setting, choice: Choice, observer: Observer, *, keep_weigh
     def make(path: Path) -> None:
         with RunDirectory(path, keep_predictions=True, keep_weights=keep_weights) as directory:
             directory.begin(twin.experiment, resume=False)
-            _record(directory, twin, None, choice, observer)
+            _record(directory, twin, None, choice, observer, twin=True)
 
     return find_control(setting, choice.arithmetic, make, observer, keep_weights=keep_weights)
 
@@ -163,8 +168,32 @@ def find_twin(experiment: Experiment, means: Means) -> Path | None:
     return cached(setting, choose_engine(means.engine, means.workers, setting).arithmetic)
 
 
+def _leave_twin(setting: Setting, arithmetic: str, run: Path) -> None:
+    """Put the benign twin that a complete run without attack is into the cache, unless it is there."""
+    if cached(setting, arithmetic) is None:
+        twin, dataset = setting.experiment.twin(), setting.dataset
+        keep(key(setting, arithmetic), twin_files(run, twin, dataset.paper_stop, dataset.classes), twin)
+
+
+def leave_twin(run: Run, means: Means) -> None:
+    """The same for a run that was made earlier, here or elsewhere; nothing if it has not kept its predictions.
+
+    Raises:
+        FedlensError: its files are damaged, or its data cannot be had.
+    """
+    if leaves_twin(run.experiment) and keeps_predictions(run.path):
+        setting = means.prepare(run.experiment)
+        _leave_twin(setting, choose_engine(means.engine, means.workers, setting).arithmetic, run.path)
+
+
 def _record(
-    directory: RunDirectory, setting: Setting, control: Control | None, choice: Choice, observer: Observer
+    directory: RunDirectory,
+    setting: Setting,
+    control: Control | None,
+    choice: Choice,
+    observer: Observer,
+    *,
+    twin: bool = False,
 ) -> None:
     """Play the rounds that `directory` lacks, and finish it."""
     experiment = setting.experiment
@@ -180,7 +209,7 @@ def _record(
             }
             if remark := directory.started(describe_environment(choice.arithmetic) | used):
                 observer.remark(remark)
-            observer.begin(experiment, len(records), twin=directory.keep_predictions)
+            observer.begin(experiment, len(records), twin=twin)
             try:
                 shares = state is None and (control is not None or directory.keep_predictions)
                 first = find_opening(setting, choice) if shares else None

@@ -45,3 +45,19 @@ def test_without_a_twin_nobody_waits() -> None:
     tasks = [task(control=False, target={"draw": draw, "select": "random"}) for draw in range(2)]
     waiting = Waiting(tasks)
     assert [waiting.take(), waiting.take()] == tasks
+
+
+def test_a_run_without_attack_makes_the_twin_of_others_until_it_is_complete() -> None:
+    benign, attacked, other = task(attack=None), task(), task(seed=1)
+    waiting = Waiting([benign, attacked, other])
+    assert [waiting.take(), waiting.take()] == [benign, other]
+    waiting.note(began(benign, twin=False))
+    assert waiting.take() is None
+    waiting.note(Event(benign.key, "finished"))
+    assert waiting.take() is attacked
+
+
+def test_a_run_that_may_end_early_makes_no_twin() -> None:
+    tasks = [task(attack=None, stop_at=0.5), task()]
+    waiting = Waiting(tasks)
+    assert [waiting.take(), waiting.take()] == tasks

@@ -11,7 +11,7 @@ error.txt                    the trace of the last failure of a client, if any
 checkpoint.safetensors       the state after the last round, for ``--resume``
 best, final.safetensors      the global weights of highest test accuracy, and the last ones
 weights/                     only with ``--keep-weights``: the global weights, a file a round
-predictions/                 only of a benign twin: its log-probabilities on the test set, a file a round
+predictions/                 only without attack: log-probabilities on the test set, a file a round
 summary.json                 written last: the result in a few numbers, and every file's checksum
 ===========================  ======================================================================
 
@@ -76,8 +76,7 @@ class RunDirectory:
                 raise RunError(f"{self.path}: this run was another experiment; it differs in {'; '.join(different)}")
         self._begin_weights()  # before there is a run to resume, so that none forgets that it keeps them
         if not begun:
-            text = yaml.safe_dump(experiment.describe(), sort_keys=False, allow_unicode=True, width=120)
-            write_atomically(file, text.encode())
+            write_atomically(file, described(experiment))
 
     def _begin_weights(self) -> None:
         if self.keep_weights and not keeps_weights(self.path):
@@ -92,7 +91,7 @@ class RunDirectory:
 
     def note(self, name: str, content: dict[str, Any]) -> None:
         """Write `content` to the JSON file `name`."""
-        write_atomically(self.path / name, json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n")
+        write_atomically(self.path / name, indented(content))
 
     def note_target(self, target: dict[str, Any]) -> None:
         """Write down the attacker's samples.
@@ -113,7 +112,7 @@ class RunDirectory:
     def started(self, environment: dict[str, Any]) -> str | None:
         """Add a line about this start; a remark, where bits may differ from those of the start before."""
         before = read_lines(self.path / "environment.jsonl")
-        append_line(self.path / "environment.jsonl", json.dumps(environment))
+        append_line(self.path / "environment.jsonl", line(environment))
         if not before or not (changed := differences(before[-1]["numerics"], environment["numerics"])):
             return None
         return f"resumed elsewhere, so bits may differ from an uninterrupted run: {'; '.join(changed)}"
@@ -179,8 +178,8 @@ class RunDirectory:
             write_atomically(tables_file(self.path, result.state.round), save(tables))
         if self.keep_weights:
             self._save_weights(weights_file(self.path, result.state.round), result.state)
-        append_line(self.path / "timings.jsonl", json.dumps({"round": result.state.round, **result.seconds}))
-        append_line(self.path / "rounds.jsonl", json.dumps(record))
+        append_line(self.path / "timings.jsonl", line({"round": result.state.round, **result.seconds}))
+        append_line(self.path / "rounds.jsonl", line(record))
         if (accuracy := result.record.quality.accuracy) > self._best:
             self._best = accuracy
             self._save_weights(self.path / "best.safetensors", result.state)
@@ -197,6 +196,21 @@ class RunDirectory:
         files = sorted(file for file in self.path.rglob("[!.]*") if file.is_file())
         sums = {str(file.relative_to(self.path)): checksum(file) for file in files if file.name != "summary.json"}
         self.note("summary.json", {**summary, "checksums": sums})
+
+
+def described(experiment: Experiment) -> bytes:
+    """The complete experiment as the content of a YAML file."""
+    return yaml.safe_dump(experiment.describe(), sort_keys=False, allow_unicode=True, width=120).encode()
+
+
+def indented(content: dict[str, Any]) -> bytes:
+    """The content of a JSON file for people."""
+    return json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def line(content: dict[str, Any]) -> bytes:
+    """A line of a file of JSON lines."""
+    return json.dumps(content).encode() + b"\n"
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], place: str = "") -> list[str]:

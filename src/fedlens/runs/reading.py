@@ -16,6 +16,12 @@ def predictions_file(run: Path, round_: int) -> Path:
     return run / "predictions" / f"{round_:05d}.safetensors"
 
 
+def keeps_predictions(run: Path) -> bool:
+    """Whether a run's directory has its predictions of every round played so far."""
+    begun = any((run / name).exists() for name in ("checkpoint.safetensors", "summary.json"))
+    return not begun or predictions_file(run, 1).parent.is_dir()
+
+
 def load_predictions(run: Path, round_: int) -> Tensor:
     """A benign twin's log-probabilities on the test set after this round, shape ``[samples, classes]``.
 

@@ -17,7 +17,8 @@ from fedlens.errors import RunError
 from fedlens.means import Means
 from fedlens.parts import describe
 from fedlens.runs.folder import files_of
-from fedlens.simulation import find_twin
+from fedlens.runs.load import load_run
+from fedlens.simulation import find_twin, leave_twin
 from fedlens.sweeps.errands import Made, Terms, play_twin
 from fedlens.sweeps.tasks import Task
 
@@ -77,6 +78,11 @@ class Cargo:
         with suppress(RunError, OSError):  # all that need it have it; the cache is for the next time
             keep(made.name, made.files, task.experiment.twin())
         return made.printed
+
+    def leave(self, task: Task) -> None:
+        """Put the benign twin that its complete run without attack is into this machine's cache."""
+        with suppress(RunError, OSError):  # as above
+            leave_twin(load_run(task.path), Means(**task.means, dataset=self._loaded(task)[0]))
 
     def forget(self, task: Task) -> None:
         """Let the cluster forget its twin, if it was the last task with that."""

@@ -122,6 +122,8 @@ class OnRay:
         try:
             if made.files:
                 lay_out(made.files, task.path)
+                if not reason:
+                    cargo.leave(task)
             self._note(printed)
         except RunError as error:
             reason = reason or str(error)
