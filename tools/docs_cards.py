@@ -8,13 +8,17 @@ from typing import Any
 import yaml
 from docs_markdown import code, fence, folded, table
 
-from fedlens.presets import Preset, presets
+from fedlens.presets import SCALES, Preset, presets
 from fedlens.report.catalogue import cost_words
 from fedlens.reproduce.claims import claims, drawings
 from fedlens.reproduce.rows import number
 
 REPRODUCTION = "reproduction"
-GROUPS = {"ICML": ("icml", "Figures of the ICML version"), "A": ("appendix", "Appendix")}
+GROUPS = {
+    "ICML": ("icml", "Figures of the ICML version"),
+    "A": ("appendix", "Appendix"),
+    "text": ("text", "The text's numbers"),
+}
 SIGNS = {"at_least": "≥", "at_most": "≤", "above": ">", "below": "<"}
 
 
@@ -28,7 +32,7 @@ def card_pages(docs: Path) -> dict[str, list[str]]:
     results = {one["claim"]: one for one in json.loads(found.read_text("utf-8"))["claims"]} if found.exists() else {}
     groups: dict[str, list[str]] = {}
     for name, preset in presets().items():
-        if preset.full:
+        if name == preset.scales.get("quick") and preset.negative is None:
             groups.setdefault(_page(preset)[0], []).append(name)
     pages = {"index": list(_index(groups))}
     for page, names in groups.items():
@@ -48,15 +52,16 @@ def _index(groups: Mapping[str, list[str]]) -> Iterator[str]:
     yield "# Presets"
     yield ""
     yield (
-        "An experiment that comes with the package is run by its name. Those of the paper's figures are there twice: "
-        "`NAME` takes minutes, `NAME-paper` has the paper's own model, K, E and T. Costs are for 2 cores and without "
-        "the benign twin, which is made once for each setting."
+        "An experiment that comes with the package is run by its name. Those of the paper's figures are there at "
+        "several scales: `NAME` takes minutes, `NAME-paper` has the paper's own model, K, E and T, and `NAME-paper-10` "
+        "the same for ten rounds. Costs are for 2 cores and without the benign twin, which is made once for each "
+        "setting."
     )
     yield ""
     others = {name: preset for name, preset in presets().items() if not preset.claims}
     yield from table(("preset", "what it is"), ([f"`{name}`", one.values["about"]] for name, one in others.items()))
     yield from table(
-        ("preset", "what it is", "claims", "cost", "`-paper`"),
+        ("preset", "what it is", "claims", "cost", *(f"`-{scale}`" for scale in SCALES[1:])),
         (
             [f"[`{name}`]({page}.md#{name})", one.values["about"], _claim_links(one), *_costs(one)]
             for page, names in groups.items()
@@ -71,23 +76,24 @@ def _claim_links(preset: Preset) -> str:
 
 
 def _costs(preset: Preset) -> list[str]:
-    assert preset.full is not None
-    return [cost_words(minutes) or "–" for minutes in (preset.minutes, presets()[preset.full].minutes)]
+    """What it costs at each scale."""
+    names = (preset.scales.get(scale) for scale in SCALES)
+    return [cost_words(presets()[name].minutes) if name else "–" for name in names]
 
 
 def _card(name: str, results: Mapping[str, Any]) -> Iterator[str]:
     """A preset: what it is, what the paper claims of it, what it costs, how to run it, what came of it."""
     preset = presets()[name]
-    quick, full = _costs(preset)
+    costs = {scale: cost for scale, cost in zip(SCALES, _costs(preset), strict=True) if scale in preset.scales}
     yield f"## {name} {{ #{name} }}"
     yield ""
     yield f"{preset.values['about']}."
     yield ""
     yield from (f"- Claim {_link(claim)}: {words}" for claim, words in preset.claims.items())
-    yield f"- Cost: {quick}; at the paper's scale {full}"
+    yield f"- Cost: {', '.join(f'{cost} ({scale})' for scale, cost in costs.items())}"
     yield ""
-    yield f"<!-- not run: takes {quick}, and {full} -->"
-    yield from fence("sh", f"fedlens run {name}\nfedlens run {preset.full}")
+    yield f"<!-- not run: takes {', '.join(costs.values())} -->"
+    yield from fence("sh", "\n".join(f"fedlens run {preset.scales[scale]}" for scale in costs))
     values = {key: value for key, value in preset.values.items() if key not in {"name", "about"}}
     yield from folded("The experiment", fence("yaml", yaml.safe_dump(values, sort_keys=False, default_flow_style=None)))
     for claim in preset.claims:

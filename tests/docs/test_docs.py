@@ -190,11 +190,11 @@ def test_every_preset_has_a_card_that_can_be_run() -> None:
     pages = card_pages(DOCS)
     text = "\n".join(line for lines in pages.values() for line in lines)
     for preset, described in presets().items():
-        if described.full:
+        if preset == described.scales.get("quick") and described.negative is None:
             assert text.count(f"\n## {preset} ") == 1
             assert all(claim in text for claim in described.claims.values())
     runnable = [words for lines in pages.values() for block in blocks("\n".join(lines)) for words in block.commands]
-    assert len(runnable) == sum(bool(preset.claims) for preset in presets().values())
+    assert len(runnable) == sum(bool(one.claims) and one.negative is None for one in presets().values())
     for words in runnable:
         require_possible(words)
 

@@ -13,11 +13,12 @@ PART = {"what": "a number", "measure": "final_confidence", "of": ["fig1-explicit
 
 
 def test_every_claim_is_there() -> None:
-    assert list(claims()) == [f"C{number}" for number in range(1, 18)]
+    assert list(claims()) == [f"C{number}" for number in range(1, 20)]
 
 
 def test_every_part_is_of_panels_that_exist() -> None:
-    panels = {name for name, preset in presets().items() if preset.full is not None}
+    quick = {name for name, preset in presets().items() if name == preset.scales.get("quick")}
+    panels = {name for name in quick if presets()[name].negative is None}
     measured = {name for claim in claims().values() for part in claim.parts for name in part.of}
     drawn = {name for drawing in drawings().values() for name in drawing.of}
     assert measured | drawn == panels
@@ -39,6 +40,7 @@ def test_a_claim_without_parts_says_why() -> None:
         ({"above": 0.5}, [0.6], [0.5, 0.4]),
         ({"below": 0.5}, [0.4], [0.5, 0.6]),
         ({"at_least": 0}, [0.0], [-0.1]),
+        ({"at_least": 2, "at_most": 6}, [2, 4, 6], [1, 7]),
         ({}, [-1.0, 1.0], []),
     ],
 )
@@ -59,6 +61,7 @@ def test_rounding_does_not_decide() -> None:
 
 def test_how_a_bound_is_printed() -> None:
     assert validate(Part, PART | {"at_least": 0.9}).bound() == "≥ 0.9"
+    assert validate(Part, PART | {"at_least": 2, "at_most": 6}).bound() == "≥ 2 ≤ 6"
     assert validate(Part, PART).bound() == ""
 
 
@@ -67,6 +70,8 @@ def test_how_a_bound_is_printed() -> None:
     [
         {"measure": "final_confidense"},
         {"at_least": 1, "below": 2},
+        {"at_least": 2, "at_most": 1},
+        {"only": ["tiny"]},
         {"of": []},
         {"of": ["fig1-explicit", "fig4-alternating", "fig7-explicit"]},
     ],

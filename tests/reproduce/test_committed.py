@@ -16,6 +16,7 @@ from fedlens.reproduce.judging import Judgement, judge
 from fedlens.reproduce.page import page
 from fedlens.reproduce.plain import as_json
 from fedlens.reproduce.records import FOLDER, restore
+from fedlens.reproduce.reproduction import others
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "reproduction"
 
@@ -67,6 +68,8 @@ def test_the_page_is_that_of_the_records(evidence: Evidence, judgements: list[Ju
         return [line for line in lines if line and not line.startswith("![")]
 
     committed = (COMMITTED / "README.md").read_text()
-    assert text(committed.splitlines()) == text(list(page(judgements, evidence, account(evidence), {})))
+    assert text(committed.splitlines()) == text(
+        list(page(judgements, evidence, account(evidence), {}, others(COMMITTED)))
+    )
     pictures = re.findall(r"^!\[.*\]\((.+)\)$", committed, re.MULTILINE)
     assert sorted(pictures) == sorted(f"figures/{file.name}" for file in (COMMITTED / "figures").iterdir())

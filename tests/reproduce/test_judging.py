@@ -11,7 +11,7 @@ from fedlens.reproduce.case import Case
 from fedlens.reproduce.claims import Claim
 from fedlens.reproduce.evidence import Evidence
 from fedlens.reproduce.judging import Judgement, judge
-from fedlens.reproduce.rows import red_flags, within
+from fedlens.reproduce.rows import no_effect, red_flags, within
 from fedlens.runs.load import Run
 
 
@@ -38,25 +38,78 @@ def judged(monkeypatch: pytest.MonkeyPatch, found: Evidence, *parts: dict[str, o
 CASES = {(0, 0): 0.2, (0, 1): 0.6, (1, 0): 0.7, (1, 1): 0.9, (2, 0): 0.8}
 
 
-def test_the_median_decides(monkeypatch: pytest.MonkeyPatch) -> None:
-    high, low = {"at_least": 0.7}, {"at_least": 0.71}
-    judgement = judged(monkeypatch, evidence(a=CASES), high)
+def test_the_median_over_seeds_medians_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seeds' medians are 0.4, 0.8 and 0.8; over all values it would be 0.7."""
+    judgement = judged(monkeypatch, evidence(a=CASES), {"at_least": 0.4})
+    (finding,) = judgement.findings
     assert judgement.verdict == "holds"
-    assert judgement.findings[0].median == 0.7
-    assert judgement.findings[0].holding == 3
-    assert judgement.findings[0].control == 0.1
+    assert finding.median == pytest.approx(0.8)
+    assert finding.holding == 4
+    assert finding.control == 0.1
     assert judgement.cases == {Case(*case) for case in CASES}
-    assert judged(monkeypatch, evidence(a=CASES), low).verdict == "does not hold"
-    assert judged(monkeypatch, evidence(a=CASES), high, low).verdict == "holds in part"
 
 
-def test_the_interval_is_around_the_median(monkeypatch: pytest.MonkeyPatch) -> None:
-    (finding,) = judged(monkeypatch, evidence(a=CASES), {}).findings
-    interval = finding.interval
-    assert interval is not None
-    assert interval.low is not None
-    assert interval.high is not None
-    assert 0.2 <= interval.low <= interval.value == 0.7 <= interval.high <= 0.9
+def test_a_number_whose_interval_has_the_bound_in_it_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    def outcome(*parts: dict[str, object]) -> tuple[str, ...]:
+        judgement = judged(monkeypatch, evidence(a=CASES), *parts)
+        return judgement.verdict, *(str(finding.outcome) for finding in judgement.findings)
+
+    low, middle, high = {"at_least": 0.39}, {"at_least": 0.75}, {"at_least": 0.81}
+    assert outcome(low) == ("holds", "within")
+    assert outcome(middle) == ("undecided", "undecided")
+    assert outcome({"at_most": 0.75}) == ("undecided", "undecided")
+    assert outcome(high) == ("does not hold", "outside")
+    assert outcome(low, high) == ("holds in part", "within", "outside")
+    assert outcome(low, middle, high) == ("holds in part", "within", "undecided", "outside")
+    assert outcome(low, middle) == ("undecided", "within", "undecided")
+    assert outcome(middle, high) == ("undecided", "undecided", "outside")
+    assert outcome({"at_least": 0.45, "at_most": 0.75}) == ("undecided", "undecided")
+    assert outcome({"at_least": 0.3, "at_most": 0.9}) == ("holds", "within")
+    assert outcome({"above": 0.4}) == ("undecided", "undecided")
+
+
+def test_one_seed_has_no_interval_and_its_median_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = evidence(a={(0, 0): 0.2, (0, 1): 0.6, (0, 2): 0.7})
+    assert judged(monkeypatch, one, {"at_least": 0.6}).verdict == "holds"
+    assert judged(monkeypatch, one, {"at_least": 0.61}).verdict == "does not hold"
+
+
+@pytest.mark.parametrize(
+    ("honest", "poisoning", "known"),
+    [
+        ({(0, 0): 0.1}, {(0, 0): 0.2}, {"honest": False, "poisoning": False}),
+        ({(0, 0): 0.1}, {(0, 0): 0.9}, {"honest": False, "poisoning": True}),
+        ({(0, 0): 0.1}, {}, {"honest": False}),
+        ({}, {}, {}),
+    ],
+)
+def test_bounds_are_put_to_what_has_no_effect(
+    monkeypatch: pytest.MonkeyPatch,
+    honest: dict[tuple[int, int], float],
+    poisoning: dict[tuple[int, int], float],
+    known: dict[str, bool],
+) -> None:
+    monkeypatch.setattr(judging, "negatives", lambda _: {"a": {"honest": "h", "poisoning": "p"}})
+    given = {"a": CASES, "b": {(0, 0): 0.0}, "h": honest, "p": poisoning}
+    found = evidence(**{name: cases for name, cases in given.items() if cases})
+    judgement = judged(monkeypatch, found, {"at_least": 0.4}, {"of": ["a", "b"], "above": 0})
+    assert judgement.negatives == known
+    assert ("holds for what has no effect, too: C1" in red_flags([judgement])) == (True in known.values())
+    kinds = {kind: judgement.findings[0].passes(kind) for kind in ("honest", "poisoning")}
+    assert kinds == {kind: known.get(kind) for kind in kinds}
+    if "poisoning" in known:
+        assert "poisoning" in no_effect(judgement.findings[0])
+        assert ("(within)" in no_effect(judgement.findings[0])) == known["poisoning"]
+        assert judgement.findings[1].negatives["poisoning"] == {Case(0, 0): pytest.approx(poisoning[0, 0])}
+
+
+def test_a_number_that_is_not_to_be_had_of_a_negative_control_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "negatives", lambda _: {"a": {"honest": "h"}})
+    found = evidence(a=CASES, h={(0, 0): 0.3})  # never there, so that nothing fades
+    judgement = judged(monkeypatch, found, {"measure": "confidence_without_excess", "below": 0})
+    assert judgement.negatives == {"honest": False}
+    partly = judged(monkeypatch, found, {"at_least": 0.1}, {"of": ["b"], "at_least": 0})
+    assert partly.negatives == {"honest": None}
 
 
 def test_two_panels_are_compared_within_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,11 +145,11 @@ def test_how_many_numbers_are_within_bounds(monkeypatch: pytest.MonkeyPatch) -> 
 def test_nothing_was_run(monkeypatch: pytest.MonkeyPatch) -> None:
     judgement = judged(monkeypatch, evidence(b=CASES), {"above": 0})
     assert judgement.verdict == "not tested at this scale"
-    assert judgement.findings[0].median is judgement.findings[0].interval is judgement.findings[0].holds is None
+    assert judgement.findings[0].median is judgement.findings[0].interval is judgement.findings[0].outcome is None
 
 
 def test_a_part_of_another_scale_is_not_tested(monkeypatch: pytest.MonkeyPatch) -> None:
-    elsewhere = {"above": 0, "only": "paper"}
+    elsewhere = {"above": 0, "only": ["paper-10", "paper"]}
     assert judged(monkeypatch, evidence(a=CASES), elsewhere).verdict == "not tested at this scale"
     assert judged(monkeypatch, evidence(a=CASES), elsewhere, {"above": 0}).verdict == "holds in part"
 

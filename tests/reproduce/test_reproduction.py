@@ -12,23 +12,31 @@ from tinypanels import PANELS, run
 
 from fedlens import loading
 from fedlens.errors import ConfigError
+from fedlens.presets import order
 from fedlens.presets import presets as real_presets
 from fedlens.report.comparison import compare
 from fedlens.reproduce import plan as planning
 from fedlens.reproduce.evidence import Case, gather
 from fedlens.reproduce.judging import judge
-from fedlens.reproduce.plan import cost, panels, plan
+from fedlens.reproduce.plan import cost, negatives, panels, plan
 from fedlens.reproduce.reproduction import publish
 from fedlens.runs.collect import collect
 
 
 def test_which_panels() -> None:
-    assert panels() == [name for name, preset in real_presets().items() if preset.full]
+    known = {name: preset for name, preset in real_presets().items() if name == preset.scales.get("quick")}
+    assert panels() == [name for name, preset in known.items() if preset.negative is None]
+    assert panels(["negative"]) == [name for name, preset in known.items() if preset.negative is not None]
+    assert panels(["honest-fig1-explicit"]) == ["honest-fig1-explicit"]
     assert panels(["fig8"]) == ["fig8-explicit", "fig8-alternating"]
     assert panels(["fig4-alternating", "C11"]) == ["fig4-alternating", "fig8-explicit", "fig8-alternating"]
     assert panels(["fig5"]) == panels(["C9"])
     assert {"fig1-explicit", "fig4-alternating"} <= set(panels(["C9"]))
     assert panels(["C16"]) == ["fig1-simultaneous", "fig7-simultaneous"]
+    assert set(panels(["C18"])) == {name for name in known if name.startswith("stealth-")}
+    assert panels(["fig3"], "paper-10") == panels(["fig3"])  # not of C18, which is about sections 3.3 to 3.6
+    with pytest.raises(ConfigError, match=r"C10: nothing of it is run at scale paper-10; try --scale quick"):
+        panels(["C10"], "paper-10")
     with pytest.raises(ConfigError, match=r"no figure, panel or claim 'fig77'; did you mean fig7\?"):
         panels(["fig77"])
 
@@ -44,6 +52,37 @@ def test_a_plan_goes_through_all_panels_before_the_next_seed_the_dearest_first()
     assert len({cell.key for cell in cells}) == 8
     assert all(cell.experiment is not None and cell.experiment.rounds == 20 for cell in cells)
     assert plan(["fig7-explicit"], "paper", [0], [0])[0].key != cells[0].key
+
+
+def test_a_plan_begins_with_the_run_without_attack_which_a_seed_has_once() -> None:
+    cells = plan(["fig7-alternating", "benign-census"], "quick", seeds=range(2), targets=range(2))
+    assert [tuple(cell.values.values()) for cell in cells] == [
+        ("benign-census", 0, 0),
+        ("fig7-alternating", 0, 0),
+        ("benign-census", 1, 0),
+        ("fig7-alternating", 1, 0),
+        ("fig7-alternating", 0, 1),
+        ("fig7-alternating", 1, 1),
+    ]
+
+
+def test_a_scale_with_an_order_of_its_own() -> None:
+    names = panels((), "paper-10")
+    cells = plan(names, "paper-10", [0], [0])
+    first = order("paper-10")
+    assert [cell.values["name"] for cell in cells[: len(first)]] == list(first)
+    assert {cell.values["name"] for cell in cells} == set(names)
+    assert plan(names, "paper-10", [1], [0])[0].values == {"name": "benign-fashion", "seed": 1, "target.draw": 0}
+
+
+def test_which_negative_controls_stand_for_a_panel() -> None:
+    found = negatives("quick")
+    assert found["fig4-alternating"] == {"honest": "honest-fig1-explicit", "poisoning": "poisoning-fig1-explicit"}
+    assert found["fig10-alternating-authors"]["honest"] == "honest-fig10-explicit-authors"
+    attacked = {name for name in panels() if real_presets()[name].values["attack"] != "none"}
+    assert found.keys() == attacked  # none is without
+    assert all(one.keys() == {"honest", "poisoning"} for one in found.values())
+    assert set(negatives("paper")) == attacked
 
 
 def test_what_is_alike_is_paid_for_once(tiny_panels: None) -> None:
@@ -81,6 +120,7 @@ def test_from_runs_to_the_page(tiny_panels: None, tmp_path: Path) -> None:
     compared = compare(collect([tmp_path]), ["name"])
     assert {group.label: group.runs for group in compared.groups} == {name: len(evidence.runs[name]) for name in PANELS}
     assert f"| [C10](#c10) | 7 | {expected.claim.claim} | **{expected.verdict}** |" in text
+    assert "At which scale" not in text
     assert "2 × 2" in text
     assert "**Red flag:** one seed: C16" not in text
     console = Console(width=150, file=StringIO())
@@ -92,8 +132,8 @@ def test_from_runs_to_the_page(tiny_panels: None, tmp_path: Path) -> None:
 def test_red_flags(tiny_panels: None, tmp_path: Path) -> None:
     run(tmp_path, ["fig7-explicit"], 1, 1)
     _, page, _ = publish(tmp_path, "quick")
-    assert "**Red flag:** one seed: C1, C10; more with --seeds." in page.read_text()
-    assert "**Red flag:** one target a seed: C1, C10; more with --targets." in page.read_text()
+    assert "**Red flag:** one seed: C10; more with --seeds." in page.read_text()
+    assert "**Red flag:** one target a seed: C10; more with --targets." in page.read_text()
 
 
 def test_a_damaged_run_is_left_out_and_said_to_be(tiny_panels: None, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from small import small
 
 from fedlens import loading
-from fedlens.presets import Preset
+from fedlens.presets import Preset, Scale
 from fedlens.reproduce import plan as planning
 from fedlens.reproduce.plan import plan
 from fedlens.reproduce.reproduction import grid_of
@@ -25,8 +25,9 @@ def use_tiny(patch: pytest.MonkeyPatch) -> None:
     found: dict[str, Preset] = {}
     for name in PANELS:
         values = alternating if "alternating" in name else quick
-        found[name] = Preset({**values, "name": name}, minutes=1, full=f"{name}-paper")
-        found[f"{name}-paper"] = Preset({**values, "rounds": 3}, minutes=60)
+        scales: dict[Scale, str] = {"quick": name, "paper": f"{name}-paper"}
+        found[name] = Preset({**values, "name": name}, minutes=1, scales=scales)
+        found[f"{name}-paper"] = Preset({**values, "rounds": 3}, minutes=60, scales=scales)
     patch.setattr(planning, "presets", lambda: found)
     patch.setattr(loading, "presets", lambda: found)
 

@@ -1,12 +1,13 @@
 """``fedlens reproduce``: run what the paper's claims need, judge them, draw its figures."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from fedlens.cli.interrupting import interruptible
-from fedlens.cli.shared import Address, DataDir, Jobs, MixedCpus, On, err, out
+from fedlens.cli.shared import Address, DataDir, Device, Jobs, MixedCpus, On, err, out
+from fedlens.presets import Scale
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -14,10 +15,14 @@ if TYPE_CHECKING:
 
 def reproduce(  # noqa: PLR0917 - typer passes them by name
     wanted: Annotated[
-        list[str] | None, typer.Argument(metavar="[FIGURE...]", help="fig4, C7 or fig4-alternating; default all.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[FIGURE...]", help="fig4, C7, fig4-alternating, or negative; default all but the last."
+        ),
     ] = None,
     scale: Annotated[
-        Literal["quick", "paper"], typer.Option(help="Small models and few epochs, or the paper's own.")
+        Scale,
+        typer.Option(help="Small models and few epochs; the paper's own for ten rounds; or for all of its rounds."),
     ] = "quick",
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 1,
     targets: Annotated[int, typer.Option(min=1, help="How many targets of each seed.")] = 1,
@@ -27,6 +32,7 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
         "reproduction"
     ),
     jobs: Jobs = None,
+    device: Device = "cpu",
     data_dir: DataDir = None,
     on: On = "local",
     address: Address = None,
@@ -34,15 +40,18 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     no_run: Annotated[bool, typer.Option("--no-run", help="Judge the runs that are there, and run nothing.")] = False,
 ) -> None:
     """Run what is needed for the paper's claims, judge each, and draw the paper's figures."""
+    from fedlens.means import Means
     from fedlens.report.sweep_progress import SweepTerminal
     from fedlens.reproduce.evidence import gather
+    from fedlens.reproduce.keeping import Keeping
     from fedlens.reproduce.plan import cost, panels, plan
     from fedlens.reproduce.records import restore
-    from fedlens.reproduce.reproduction import grid_of, publish, require_reproduction
+    from fedlens.reproduce.reproduction import benign, grid_of, publish, require_reproduction
+    from fedlens.simulation import leave_twin
     from fedlens.sweeps.means import SweepMeans
     from fedlens.sweeps.playing import Sweep, play
 
-    names = panels(wanted or [])
+    names = panels(wanted or [], scale)
     chosen = range(first_seed, first_seed + seeds), range(first_target, first_target + targets)
     cells = plan(names, scale, *chosen)
     grid = grid_of(names, scale)
@@ -55,10 +64,13 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     if restored := restore(out_dir):
         out.print(f"{restored} runs laid out from {out_dir / 'records'}, without their weights", markup=False)
     if not no_run:
-        means = SweepMeans(jobs, data_dir=data_dir, on=on, address=address, mixed_cpus=mixed_cpus)
+        means = SweepMeans(jobs, device=device, data_dir=data_dir, on=on, address=address, mixed_cpus=mixed_cpus)
         terminal = SweepTerminal(out, grid.name, lambda left: cost(left, scale))
         with interruptible(lambda: "the same command goes on from here, and --no-run judges what is there"):
-            failures = play(grid, cells, out_dir, means=means, observer=terminal, tabulate=tabulate).failures
+            for run in benign(out_dir, cells):  # perhaps of another machine, so that no twin is made here
+                leave_twin(run, Means(device=device, data_dir=data_dir))
+            observer = Keeping(terminal, out_dir, scale)
+            failures = play(grid, cells, out_dir, means=means, observer=observer, tabulate=tabulate).failures
     with out.status("judging"):
         published = publish(out_dir, scale, data_dir)
     out.print(published.table)

@@ -14,7 +14,7 @@ from fedlens.federation.local import LocalTraining
 from fedlens.federation.setting import Setting
 from fedlens.federation.target import Target
 from fedlens.parts import known, name_of, resolve
-from fedlens.presets import presets
+from fedlens.presets import SCALES, presets
 
 TITLES = {
     "attack": "Attacks: -o attack=NAME",
@@ -30,18 +30,18 @@ TITLES = {
 def catalogue() -> Iterator[Table]:
     """A table of presets, one of an experiment's options, and one for each kind of part."""
     table = Table(title="Presets: fedlens run NAME", title_justify="left", box=box.SIMPLE_HEAD)
-    for column in ("name", "what it is, and what the paper says of it", "cost", "NAME-paper"):
+    for column in ("name", "what it is, and what the paper says of it", "cost", "NAME-paper-10", "NAME-paper"):
         table.add_column(column, overflow="fold", no_wrap=column == "name")
     known_presets = presets()
-    in_full = {preset.full for preset in known_presets.values()}
     for name, preset in known_presets.items():
-        if name not in in_full:
+        if name == preset.scales.get("quick", name) and preset.negative is None:
             claims = [f"{number}: {claim}" for number, claim in preset.claims.items()]
-            full = cost_words(known_presets[preset.full].minutes) if preset.full else ""
-            table.add_row(name, escape("\n".join([preset.values["about"], *claims])), cost_words(preset.minutes), full)
+            of_scales = [known_presets[preset.scales[scale]] if scale in preset.scales else None for scale in SCALES]
+            costs = [cost_words(one and one.minutes) for one in of_scales]
+            table.add_row(name, escape("\n".join([preset.values["about"], *claims])), *costs)
     table.caption = (
-        "fig1 to fig10: the paper's figures; NAME-paper has the paper's own model, E and T. Costs are for 2 cores; "
-        "the benign twin, made once for each setting, is not in them."
+        "fig1 to fig10: the paper's figures; NAME-paper has the paper's own model, E and T, NAME-paper-10 the same "
+        "with T = 10. Costs are for 2 cores; the benign twin, made once for each setting, is not in them."
     )
     table.caption_justify = "left"
     yield table

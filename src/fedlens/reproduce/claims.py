@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from fedlens.config import Config, validate
 from fedlens.parsing import parse_yaml
-from fedlens.presets import Scale
+from fedlens.presets import SCALES, Scale
 from fedlens.report.figures import Kind
 from fedlens.reproduce.explained import COMPARED
 from fedlens.reproduce.measures import MEASURES
@@ -25,7 +25,7 @@ class Part(Config):
             `fedlens.reproduce.explained`.
         of: the panel whose run is measured; of two, the second's number is taken from the first's.
         paper: what the paper says.
-        only: the only scale at which it is tested.
+        only: the scales at which it is tested; by default all.
         at_least: the claim holds if the number is this or more.
         at_most: ... this or less.
         above: ... more than this.
@@ -36,7 +36,7 @@ class Part(Config):
     measure: str
     of: tuple[str, ...]
     paper: str
-    only: Scale | None = None
+    only: tuple[Scale, ...] = SCALES
     at_least: float | None = None
     at_most: float | None = None
     above: float | None = None
@@ -48,13 +48,17 @@ class Part(Config):
             raise ValueError(f"there is no measure {self.measure}")
         if self.measure in COMPARED and len(self.of) > 1:
             raise ValueError(f"{self.what}: {self.measure} is of one panel")
-        if len(self.bounds) > 1 or not 1 <= len(self.of) <= 2:
-            raise ValueError(f"{self.what}: one bound and one or two panels are needed")
+        if not 1 <= len(self.of) <= 2:
+            raise ValueError(f"{self.what}: one or two panels are needed")
+        if len(self.bounds) > 1 and not (
+            self.bounds.keys() == {"at_least", "at_most"} and self.holds(self.bounds["at_least"])
+        ):
+            raise ValueError(f"{self.what}: one bound is needed, or at_least and at_most with something between them")
         return self
 
     @property
     def bounds(self) -> dict[str, float]:
-        """The bound, if there is one, by its kind."""
+        """The bounds, if there are any, by their kinds."""
         named = {"at_least": self.at_least, "at_most": self.at_most, "above": self.above, "below": self.below}
         return {kind: value for kind, value in named.items() if value is not None}
 
@@ -64,20 +68,17 @@ class Part(Config):
         return bool(self.bounds)
 
     def holds(self, value: float) -> bool:
-        """Whether `value` is within the bound."""
-        match self.bounds:
-            case {"at_least": bound}:
-                return value >= bound - ROUNDING
-            case {"at_most": bound}:
-                return value <= bound + ROUNDING
-            case {"above": bound}:
-                return value > bound + ROUNDING
-            case {"below": bound}:
-                return value < bound - ROUNDING
-        return True
+        """Whether `value` is within the bounds."""
+        tests = {
+            "at_least": lambda bound: value >= bound - ROUNDING,
+            "at_most": lambda bound: value <= bound + ROUNDING,
+            "above": lambda bound: value > bound + ROUNDING,
+            "below": lambda bound: value < bound - ROUNDING,
+        }
+        return all(tests[kind](bound) for kind, bound in self.bounds.items())
 
     def bound(self) -> str:
-        """The bound as it is printed."""
+        """The bounds as they are printed."""
         signs = {"at_least": "≥", "at_most": "≤", "above": ">", "below": "<"}
         return " ".join(f"{signs[kind]} {value:g}" for kind, value in self.bounds.items())
 

@@ -14,7 +14,7 @@ from fedlens.experiment import Experiment
 from fedlens.loading import load_experiment
 from fedlens.presets import Scale
 from fedlens.reproduce.case import Case
-from fedlens.reproduce.plan import panels, preset_of
+from fedlens.reproduce.plan import every_panel, preset_of
 from fedlens.runs.load import Run, load_run
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.table import rounds_of
@@ -73,7 +73,8 @@ class Evidence:
 def gather(folder: Path, scale: Scale, data_dir: Path | None = None) -> Evidence:
     """The complete runs in the reproduction's directory `folder` that are of a panel at this scale."""
     by_identity: dict[str, list[str]] = {}
-    for name in panels():
+    names = every_panel(scale)
+    for name in names:
         by_identity.setdefault(_case_free(load_experiment(preset_of(name, scale))), []).append(name)
     runs: dict[str, dict[Case, Run]] = {}
     unreadable = []
@@ -87,7 +88,7 @@ def gather(folder: Path, scale: Scale, data_dir: Path | None = None) -> Evidence
             case = Case(run.experiment.seed, run.experiment.target.draw)
             called = run.experiment.model_copy(update={"name": name})  # panels that are alike share a run
             runs.setdefault(name, {})[case] = replace(run, experiment=called)
-    ordered = {name: dict(sorted(runs[name].items())) for name in panels() if name in runs}
+    ordered = {name: dict(sorted(runs[name].items())) for name in names if name in runs}
     return Evidence(folder, scale, ordered, unreadable, data_dir)
 
 

@@ -1,7 +1,12 @@
-"""From runs to verdicts: the median over seeds and targets decides, by the bounds in ``claims.yaml``."""
+"""From runs to verdicts: the median over seeds' medians decides, by the bounds in ``claims.yaml``.
+
+A number is undecided where its interval, or the range of the seeds' medians where no interval can be had, reaches
+beyond its bound. Every bound is put to what has no effect, too: to runs of the same panel whose malicious client trains
+honestly (``honest``), or poisons its data without boosting (``poisoning``). A claim that holds for these says nothing.
+"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import median
 from typing import Literal
@@ -10,11 +15,14 @@ from fedlens.reproduce.case import Case
 from fedlens.reproduce.claims import Claim, Part, claims
 from fedlens.reproduce.evidence import Evidence
 from fedlens.reproduce.explained import COMPARED
-from fedlens.reproduce.measures import MEASURES
+from fedlens.reproduce.measures import MEASURES, Measured
+from fedlens.reproduce.plan import negatives
 from fedlens.runs.flags import common
 from fedlens.statistics import Interval, bootstrap
 
-Verdict = Literal["holds", "holds in part", "does not hold", "not tested at this scale", "–"]
+Verdict = Literal["holds", "holds in part", "undecided", "does not hold", "not tested at this scale", "–"]
+
+Outcome = Literal["within", "undecided", "outside"]
 
 
 @dataclass(frozen=True)
@@ -25,40 +33,54 @@ class Finding:
         part: of which part.
         values: the number by case.
         controls: the benign twin's by case, where it has one.
+        negatives: by kind of negative control of which there are runs, the same of these by case.
     """
 
     part: Part
     values: Mapping[Case, float]
     controls: Mapping[Case, float]
+    negatives: Mapping[str, Mapping[Case, float]] = field(default_factory=dict)
 
     @property
     def median(self) -> float | None:
-        """The median over all cases; ``None`` where there is none."""
-        return median(self.values.values()) if self.values else None
+        """The median over the seeds' medians; ``None`` where there is none."""
+        return median_of_seeds(self.values)
 
     @cached_property
     def interval(self) -> Interval | None:
         """The median with its 95 % interval."""
-        return (
-            bootstrap(list(self.values.values()), [case.seed for case in self.values], "median")
-            if self.values
-            else None
-        )
+        medians = medians_by_seed(self.values)
+        return bootstrap(list(medians.values()), list(medians), "median") if medians else None
 
     @property
     def control(self) -> float | None:
         """The median of the controls."""
-        return median(self.controls.values()) if self.controls else None
+        return median_of_seeds(self.controls)
 
     @property
-    def holds(self) -> bool | None:
-        """Whether the median is within the part's bound; ``None`` where nothing was measured."""
-        return None if self.median is None else self.part.holds(self.median)
+    def outcome(self) -> Outcome | None:
+        """Whether the number is within the part's bounds; ``None`` where nothing was measured."""
+        interval = self.interval
+        if interval is None:
+            return None
+        holds = self.part.holds
+        if interval.low is not None and interval.high is not None:
+            beyond = any(interval.low < bound < interval.high for bound in self.part.bounds.values())
+            if beyond or holds(interval.low) != holds(interval.high):
+                return "undecided"
+        return "within" if holds(interval.value) else "outside"
 
     @property
     def holding(self) -> int:
-        """In how many cases the number by itself is within the bound."""
+        """In how many cases the number by itself is within the bounds."""
         return sum(map(self.part.holds, self.values.values()))
+
+    def passes(self, kind: str) -> bool | None:
+        """Whether a negative control is within the bounds, too; ``None`` where it was not run."""
+        if kind not in self.negatives:
+            return None
+        value = median_of_seeds(self.negatives[kind])
+        return value is not None and self.part.holds(value)
 
 
 @dataclass(frozen=True)
@@ -91,22 +113,51 @@ class Judgement:
     @property
     def verdict(self) -> Verdict:
         """Whether the claim holds; ``–`` where the paper's page sets no bound."""
-        tested = [finding.holds for finding in self.deciding if finding.holds is not None]
+        outcomes = [finding.outcome for finding in self.deciding]
+        tested = {outcome for outcome in outcomes if outcome is not None}
         if not self.deciding and self.cases:
             return "–"
         if not tested:
             return "not tested at this scale"
-        if all(tested) and len(tested) == len(self.deciding):
-            return "holds"
-        return "holds in part" if any(tested) else "does not hold"
+        if {"within", "outside"} <= tested or (tested == {"within"} and None in outcomes):
+            return "holds in part"
+        if "undecided" in tested:
+            return "undecided"
+        return "holds" if tested == {"within"} else "does not hold"
+
+    @property
+    def negatives(self) -> dict[str, bool | None]:
+        """By kind of negative control, whether the claim as a whole holds for it; ``None`` where that is not known."""
+        kinds = sorted({kind for finding in self.deciding for kind in finding.negatives})
+        return {kind: _all([finding.passes(kind) for finding in self.deciding]) for kind in kinds}
+
+
+def _all(known: list[bool | None]) -> bool | None:
+    """Whether all are true, where that is known."""
+    return False if False in known else None if None in known else True
 
 
 def judge(evidence: Evidence) -> list[Judgement]:
     """Every claim in the light of `evidence`."""
+    controls = negatives(evidence.scale)
     return [
-        Judgement(number, claim, [_find(part, evidence) for part in claim.parts], _flags(claim, evidence))
+        Judgement(number, claim, [_find(part, evidence, controls) for part in claim.parts], _flags(claim, evidence))
         for number, claim in claims().items()
     ]
+
+
+def median_of_seeds(values: Mapping[Case, float]) -> float | None:
+    """The median over seeds of the median over each one's targets, so that every seed counts alike."""
+    medians = medians_by_seed(values)
+    return median(medians.values()) if medians else None
+
+
+def medians_by_seed(values: Mapping[Case, float]) -> dict[int, float]:
+    """The median over each seed's targets."""
+    by_seed: dict[int, list[float]] = {}
+    for case, value in values.items():
+        by_seed.setdefault(case.seed, []).append(value)
+    return {seed: median(of_seed) for seed, of_seed in by_seed.items()}
 
 
 def _flags(claim: Claim, evidence: Evidence) -> list[str]:
@@ -116,27 +167,32 @@ def _flags(claim: Claim, evidence: Evidence) -> list[str]:
     return common(run.flags for run in runs)
 
 
-def _find(part: Part, evidence: Evidence) -> Finding:
-    """Measure a part in every case of which there are runs."""
-    values, controls = {}, {}
-    if part.only not in {None, evidence.scale}:
+def _find(part: Part, evidence: Evidence, controls: Mapping[str, Mapping[str, str]]) -> Finding:
+    """Measure a part in every case of which there are runs; `controls` are the panels of negative controls."""
+    if evidence.scale not in part.only:
         return Finding(part, {}, {})
+    found = _measured(part, part.of, evidence)
+    beside = {case: one.control for case, one in found.items() if one.control is not None}
+    first, *others = part.of
     if part.measure in COMPARED:
-        for case, measured in COMPARED[part.measure](evidence, part.of[0]).items():
-            values[case] = measured.value
-            if measured.control is not None:
-                controls[case] = measured.control
-        return Finding(part, values, controls)
-    measure = MEASURES[part.measure]
-    for case, runs in evidence.of(part.of):
-        found = [measure(run) for run in runs]
-        first = found[0]
-        if first is None or None in found:
+        negative = {"honest": beside} if beside else {}  # of the benign model itself
+    else:
+        there = {kind: panel for kind, panel in controls.get(first, {}).items() if panel in evidence.runs}
+        negative = {
+            kind: {case: one.value for case, one in _measured(part, (panel, *others), evidence).items()}
+            for kind, panel in there.items()
+        }
+    return Finding(part, {case: one.value for case, one in found.items()}, beside, negative)
+
+
+def _measured(part: Part, of: tuple[str, ...], evidence: Evidence) -> dict[Case, Measured]:
+    """The part's number of these panels, by case; the difference of two, which has no control."""
+    if part.measure in COMPARED:
+        return dict(COMPARED[part.measure](evidence, of[0]))
+    measure, values = MEASURES[part.measure], {}
+    for case, runs in evidence.of(of):
+        first, *others = map(measure, runs)
+        if first is None or None in others:
             continue
-        if len(found) == 1:
-            values[case] = first.value
-            if first.control is not None:
-                controls[case] = first.control
-        elif (second := found[1]) is not None:
-            values[case] = first.value - second.value
-    return Finding(part, values, controls)
+        values[case] = Measured(first.value - others[0].value) if others and others[0] is not None else first
+    return values

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from fedlens.reproduce.case import Case
 from fedlens.reproduce.evidence import Evidence
-from fedlens.reproduce.judging import Finding, Judgement
+from fedlens.reproduce.judging import Finding, Judgement, median_of_seeds
 from fedlens.reproduce.rows import red_flags
 
 
@@ -20,13 +21,20 @@ def as_json(judgements: list[Judgement], evidence: Evidence, spent: Mapping[str,
                 "figure": judgement.claim.figure,
                 "says": judgement.claim.claim,
                 "verdict": judgement.verdict,
+                "negative_controls": judgement.negatives,
                 "remark": judgement.claim.remark,
+                "cases": sorted(judgement.cases),
                 "red_flags": judgement.flags,
                 "parts": [_finding(finding) for finding in judgement.findings],
             }
             for judgement in judgements
         ],
     }
+
+
+def cases_of(claim: Mapping[str, Any]) -> set[Case]:
+    """The seeds and targets of a claim in what `as_json` gave."""
+    return {Case(*case) for case in claim["cases"]}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -40,7 +48,11 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "median": finding.median,
         "interval": None if interval is None or interval.low is None else [interval.low, interval.high],
         "control": finding.control,
-        "holds": finding.holds if part.decides else None,
+        "outcome": finding.outcome if part.decides else None,
+        "negative_controls": {
+            kind: {"median": median_of_seeds(values), "within": finding.passes(kind) if part.decides else None}
+            for kind, values in finding.negatives.items()
+        },
         "values": [
             {"seed": case.seed, "draw": case.draw, "value": value, "control": finding.controls.get(case)}
             for case, value in sorted(finding.values.items())

@@ -1,8 +1,10 @@
 """The runs of a reproduction without their weights: small enough to be kept beside its page, and handed on with it.
 
-``records/quick-seed-S-target-T.tar.xz`` has, for each complete run of a seed and a target, the files that claims are
-judged by, and, where its updates are drawn, what the histograms are drawn from. Cells that are missing are laid out
-from it. So a directory with nothing but its records can be judged, and gone on with, by anyone.
+``records/SCALE-seed-S-target-T.tar.xz`` has, for each complete run of a seed and a target, the files that claims are
+judged by, and, where its updates are drawn, what the histograms are drawn from. ``SCALE-seed-S-benign.tar.xz`` has those
+of the seed's runs without attack, and at the paper's scale their predictions, so that no twin need be made again.
+Cells that are missing are laid out from these. So a directory with nothing but its records can be judged, and gone on
+with, by anyone.
 """
 
 import io
@@ -13,7 +15,6 @@ from pathlib import Path, PurePosixPath
 
 from fedlens.errors import DamagedRunError
 from fedlens.presets import Scale
-from fedlens.reproduce.case import Case
 from fedlens.runs.files import write_atomically
 from fedlens.runs.folder import lay_out
 from fedlens.runs.load import Run
@@ -21,6 +22,7 @@ from fedlens.runs.load import Run
 FOLDER = "records"
 KEPT = ("experiment.yaml", "environment.jsonl", "target.json", "rounds.jsonl", "timings.jsonl", "summary.json")
 DRAWN = "checks"
+PREDICTED = "predictions"
 
 
 def keep(folder: Path, scale: Scale, runs: Iterable[Run], drawn: Collection[Path] = ()) -> None:
@@ -38,19 +40,27 @@ def keep(folder: Path, scale: Scale, runs: Iterable[Run], drawn: Collection[Path
         DamagedRunError: records that are there cannot be read.
         RunError: they cannot be written.
     """
-    by_case: dict[Case, list[Path]] = {}
+    by_archive: dict[str, list[Path]] = {}
     for run in runs:
-        by_case.setdefault(Case(run.experiment.seed, run.experiment.target.draw), []).append(run.path)
-    for case, paths in by_case.items():
+        by_archive.setdefault(_archive(scale, run), []).append(run.path)
+    for name, paths in by_archive.items():
         (folder / FOLDER).mkdir(exist_ok=True)
-        archive = folder / FOLDER / f"{scale}-seed-{case.seed}-target-{case.draw}.tar.xz"
+        archive = folder / FOLDER / name
         before = dict(_unpacked(archive)) if archive.exists() else {}
         cells = {path.name for path in paths}
         files = {name: content for name, content in before.items() if name.partition("/")[0] not in cells}
         for path in paths:
-            files |= {f"{path.name}/{name}": content for name, content in _files(path, tables=path in drawn)}
+            kept = [PREDICTED] * (scale != "quick") + [DRAWN] * (path in drawn)
+            files |= {f"{path.name}/{name}": content for name, content in _files(path, kept)}
         if files != before:
             write_atomically(archive, _packed(sorted(files.items())))
+
+
+def _archive(scale: Scale, run: Run) -> str:
+    """The name of the file that a run's records are in."""
+    experiment = run.experiment
+    what = "benign" if experiment.attack is None else f"target-{experiment.target.draw}"
+    return f"{scale}-seed-{experiment.seed}-{what}.tar.xz"
 
 
 def restore(folder: Path) -> int:
@@ -71,10 +81,10 @@ def restore(folder: Path) -> int:
     return len(found)
 
 
-def _files(path: Path, *, tables: bool) -> Iterable[tuple[str, bytes]]:
+def _files(path: Path, folders: Iterable[str]) -> Iterable[tuple[str, bytes]]:
     found = [file for name in KEPT if (file := path / name).exists()]
-    if tables:
-        found += (path / DRAWN).glob("*.safetensors")
+    for inside in folders:
+        found += (path / inside).glob("*.safetensors")
     return ((file.relative_to(path).as_posix(), file.read_bytes()) for file in found)
 
 
@@ -96,7 +106,7 @@ def _unpacked(file: Path) -> Iterable[tuple[str, bytes]]:
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             for member in archive:
                 cell, *inside = PurePosixPath(member.name).parts
-                expected = inside in [[name] for name in KEPT] or (len(inside) == 2 and inside[0] == DRAWN)
+                expected = inside in [[name] for name in KEPT] or (len(inside) == 2 and inside[0] in {DRAWN, PREDICTED})
                 opened = archive.extractfile(member) if member.isfile() else None
                 if opened is None or not expected or not cell.isalnum() or inside[-1].startswith("."):
                     raise DamagedRunError(f"{file}: {member.name!r} is no file of a run; get the archive anew")

@@ -1,13 +1,14 @@
 """A reproduction's directory: the runs as a sweep leaves them, and beside them what they say of the claims."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fedlens.errors import ConfigError, RunError
+from fedlens.errors import ConfigError, DamagedRunError, RunError
 from fedlens.parsing import parse_yaml
-from fedlens.presets import Scale
+from fedlens.presets import SCALES, Scale
 from fedlens.reproduce.account import account
 from fedlens.reproduce.evidence import gather
 from fedlens.reproduce.judging import judge
@@ -17,6 +18,9 @@ from fedlens.reproduce.plain import as_json
 from fedlens.reproduce.records import keep
 from fedlens.reproduce.rows import verdict_table
 from fedlens.runs.files import write_atomically
+from fedlens.runs.load import Run
+from fedlens.runs.reading import read_json
+from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.grid import Grid
 from fedlens.sweeps.place import FILE, SweepDirectory
 
@@ -70,6 +74,16 @@ def require_reproduction(folder: Path, scale: Scale, *, to_run: bool) -> None:
         raise RunError(f"{folder}: a reproduction at {found} scale is there already; choose another --out")
 
 
+def benign(folder: Path, cells: Iterable[Cell]) -> Iterator[Run]:
+    """The complete runs without attack among these cells of the reproduction in `folder`."""
+    directory = SweepDirectory(folder)
+    for cell in cells:
+        if cell.experiment is not None and cell.experiment.attack is None:
+            with suppress(DamagedRunError):  # it is told where cells are judged
+                if (run := directory.run(cell)) is not None:
+                    yield run
+
+
 def publish(folder: Path, scale: Scale, data_dir: Path | None = None) -> Published:
     """Judge all complete runs in `folder`, of this and of earlier calls, and write what they say.
 
@@ -88,6 +102,12 @@ def publish(folder: Path, scale: Scale, data_dir: Path | None = None) -> Publish
     judgements, spent = judge(evidence), account(evidence)
     text = json.dumps(as_json(judgements, evidence, spent), indent=1, ensure_ascii=False)
     write_atomically(folder / "claims.json", text.encode() + b"\n")
-    lines = "\n".join(page(judgements, evidence, spent, draw_all(evidence, folder))).rstrip() + "\n"
+    lines = "\n".join(page(judgements, evidence, spent, draw_all(evidence, folder), others(folder))).rstrip() + "\n"
     write_atomically(folder / "README.md", lines.encode())
     return Published(verdict_table(judgements), folder / "README.md", evidence.unreadable)
+
+
+def others(folder: Path) -> dict[Scale, dict[str, Any]]:
+    """The results of reproductions at other scales in the folders within this one that are called after these."""
+    files = {scale: folder / scale / "claims.json" for scale in SCALES}
+    return {scale: read_json(file) for scale, file in files.items() if file.exists()}

@@ -3,13 +3,14 @@
 from typing import TYPE_CHECKING
 
 from fedlens.reproduce.case import Case
-from fedlens.reproduce.judging import Finding, Judgement
+from fedlens.reproduce.judging import Finding, Judgement, median_of_seeds
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-COLUMNS = ("number", "paper", "holds if", "ours: median [95 %]", "within", "control", "seeds × targets")
-COLOURS = {"holds": "green", "holds in part": "yellow", "does not hold": "red"}
+COLUMNS = ("number", "paper", "holds if", "ours: median [95 %]", "within", "control", "no effect", "seeds × targets")
+COLOURS = {"holds": "green", "holds in part": "yellow", "undecided": "yellow", "does not hold": "red"}
+MARKS = {"outside": " ✗", "undecided": " ?", "within": ""}
 
 
 def verdict_table(judgements: list[Judgement]) -> "Table":
@@ -27,7 +28,7 @@ def verdict_table(judgements: list[Judgement]) -> "Table":
         verdict = f"[{colour}]{judgement.verdict.replace(' at this scale', '')}[/{colour}]"
         tested = [finding for finding in judgement.findings if finding.values]
         for place, finding in enumerate(tested):
-            what, paper, bound, found, _, control, cases = row(finding)
+            what, paper, bound, found, _, control, _, cases = row(finding)
             words = escape(f"{what} ({paper}; {bound})")
             table.add_row("" if place else judgement.number, words, found, control, cases, "" if place else verdict)
         if not tested:
@@ -42,20 +43,37 @@ def row(finding: Finding) -> list[str]:
         part.what,
         part.paper,
         part.bound() or "shown only",
-        ours(finding) + ("" if finding.holds is not False else " ✗"),
+        ours(finding) + (MARKS[finding.outcome] if finding.outcome else ""),
         f"{finding.holding} of {cases}" if cases and part.decides else "–",
         number(finding.control),
+        no_effect(finding),
         spread(set(finding.values)),
     ]
 
 
+def no_effect(finding: Finding) -> str:
+    """The medians of the negative controls, those within the bound marked: ``honest 0.10, poisoning 0.34 (within)``."""
+    words = []
+    for kind, values in finding.negatives.items():
+        within = " (within)" if finding.part.decides and finding.passes(kind) else ""
+        words.append(f"{kind} {number(median_of_seeds(values))}{within}")
+    return ", ".join(words) or "–"
+
+
 def within(judgement: Judgement) -> str:
-    """How many of a claim's numbers are within their bounds: ``2 of 3``; and how many were not tested."""
-    tested = [finding.holds for finding in judgement.deciding if finding.holds is not None]
+    """How many of a claim's numbers are within their bounds: ``2 of 3``; how many are undecided or were not tested."""
     if not judgement.deciding:
         return "–"
-    untested = len(judgement.deciding) - len(tested)
-    return f"{sum(tested)} of {len(tested)}" + (f", {untested} not tested" if untested else "")
+    outcomes = [finding.outcome for finding in judgement.deciding]
+    others = {"undecided": outcomes.count("undecided"), "not tested": outcomes.count(None)}
+    words = [f"{outcomes.count('within')} of {len(outcomes) - others['not tested']}"]
+    return ", ".join(words + [f"{count} {what}" for what, count in others.items() if count])
+
+
+def against_nothing(judgement: Judgement) -> str:
+    """Whether the claim as a whole fails for what has no effect, as it should: ``honest: fails``."""
+    words = {False: "fails", True: "HOLDS", None: "not known"}
+    return ", ".join(f"{kind}: {words[holds]}" for kind, holds in judgement.negatives.items()) or "–"
 
 
 def ours(finding: Finding) -> str:
@@ -89,7 +107,10 @@ def red_flags(judgements: list[Judgement]) -> list[str]:
     tested = [judgement for judgement in judgements if judgement.cases]
     one_seed = [judgement.number for judgement in tested if len({case.seed for case in judgement.cases}) == 1]
     one_target = [judgement.number for judgement in tested if len({case.draw for case in judgement.cases}) == 1]
+    empty = [judgement.number for judgement in tested if True in judgement.negatives.values()]
     found = []
+    if empty:
+        found.append(f"holds for what has no effect, too: {', '.join(empty)}")
     if one_seed:
         found.append(f"one seed: {', '.join(one_seed)}; more with --seeds")
     if one_target:

@@ -9,18 +9,28 @@ from statistics import median
 from fedlens.experiment import Experiment
 from fedlens.runs.records import Record, acted, guilty_client
 
+Ranges = tuple[list[float], list[float]]
+"""The least and the greatest distance, of two kinds."""
+
 
 def malicious_deviation(record: Record) -> float | None:
     """How far the malicious client's model is in accuracy from the global model after the round."""
     return abs(record["malicious"]["accuracy"] - record["quality"]["accuracy"]) if acted(record) else None
 
 
-def distance_gap(experiment: Experiment, record: Record) -> float | None:
-    """How far its update's L2 distances to the others' lie from these among each other; negative where they overlap."""
+def distance_ranges(experiment: Experiment, record: Record) -> Ranges | None:
+    """The least and the greatest L2 distance of its update from the others', and of these from each other."""
     check, row = record["checks"].get("distances"), _row(experiment, record)
     if check is None or row is None or not (check["range"][row] and check["others"][row]):
         return None
-    (least, greatest), (others_least, others_greatest) = check["range"][row], check["others"][row]
+    return check["range"][row], check["others"][row]
+
+
+def distance_gap(experiment: Experiment, record: Record) -> float | None:
+    """How far its update's L2 distances to the others' lie from these among each other; negative where they overlap."""
+    if (found := distance_ranges(experiment, record)) is None:
+        return None
+    (least, greatest), (others_least, others_greatest) = found
     return float(max(least - others_greatest, others_least - greatest))
 
 
