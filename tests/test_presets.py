@@ -107,6 +107,8 @@ def test_the_published_command_of_figure_4() -> None:
         "order": "benign-first",
         "ls": 10,
         "malicious_steps": 1,
+        "malicious_learning_rate": None,
+        "malicious_dropout": True,
         "constraint": {"reference": "self", "norm": "l2", "rho": 1e-4},
         "weights_only": True,
         "evaluate_at": "local",

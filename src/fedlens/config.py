@@ -6,9 +6,9 @@ entry point of another package (group ``fedlens.attack`` and so on), or ``module
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
@@ -35,6 +35,9 @@ class Config(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
 
+    later: ClassVar[frozenset[str]] = frozenset()
+    """Fields that came after results had been kept: an identity leaves them out at their defaults."""
+
     @field_validator("*", mode="before")
     @classmethod
     def _numbers_are_not_truths(cls, value: Any, info: ValidationInfo) -> Any:
@@ -43,6 +46,18 @@ class Config(BaseModel):
         if isinstance(value, bool) and bool not in {annotation, *get_args(annotation)}:
             raise ValueError(f"{str(value).lower()} is no value for this option")
         return value
+
+
+def identifying(config: Config, described: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a description belongs to its identity: all but the `later` fields that have their defaults.
+
+    Args:
+        config: the object.
+        described: its fields as plain values, by their names.
+    """
+    fields = type(config).model_fields
+    unsaid = {name for name in config.later if getattr(config, name) == fields[name].default}
+    return {name: value for name, value in described.items() if name not in unsaid}
 
 
 def nearest(word: str, known: Iterable[str], prefix: str = "") -> str:

@@ -11,7 +11,7 @@ from pydantic import Field, PositiveInt, model_validator
 from fedlens.aggregation.mean import Mean
 from fedlens.aggregation.rule import Rule
 from fedlens.attacks.attack import Attack
-from fedlens.config import Config
+from fedlens.config import Config, identifying
 from fedlens.data.adult import Adult
 from fedlens.data.dataset import Data
 from fedlens.data.partition import Iid, Partition
@@ -24,6 +24,9 @@ from fedlens.models.model import Model
 from fedlens.parts import name_of
 
 VALIDATION_SAMPLES = 2000
+
+NAMES = {"name", "about"}
+"""Options that are for people."""
 
 
 class Experiment(Config):
@@ -136,8 +139,12 @@ class Experiment(Config):
         return self.model_dump(mode="json")
 
     def relevant(self) -> dict[str, Any]:
-        """The part of the description that changes the result."""
-        return {key: value for key, value in self.describe().items() if key not in {"name", "about"}}
+        """The part of the description that changes the result, in the form that identities have always had."""
+        described = identifying(self, {key: value for key, value in self.describe().items() if key not in NAMES})
+        parts = {kind: part for kind, part in self.parts() if kind != "checks"}
+        described |= {kind: identifying(part, described[kind]) for kind, part in parts.items()}
+        checks = zip(self.checks, described["checks"], strict=True)
+        return described | {"checks": [identifying(check, values) for check, values in checks]}
 
     def identity(self) -> str:
         """A digest of everything that changes the result, and of nothing else."""

@@ -15,6 +15,7 @@ from fedlens.attacks.attack import Attack, View
 from fedlens.data.dataset import Samples
 from fedlens.errors import ClientError, ConfigError
 from fedlens.federation.local import LocalTraining, batches
+from fedlens.models.network import Network
 from fedlens.parts import build
 
 ORDERS = ["benign-first", "malicious-first"]
@@ -256,6 +257,41 @@ def test_dropout_is_on_and_draws_from_the_address() -> None:
     assert not torch.equal(attack.craft(look(dropout=0.5, address=look().address.at("other"))), update)
 
 
+def test_malicious_steps_have_a_learning_rate_of_their_own() -> None:
+    """A step of SGD is as long as its rate is high, so that a rate twice as high is as good as a boost twice as high."""
+    view = deep(local=local("sgd"))
+    faster = crafted(view, malicious_learning_rate=0.04, boost=3)
+    torch.testing.assert_close(faster, crafted(view, boost=6), rtol=1e-10, atol=1e-12)
+    assert not torch.equal(faster, crafted(view, boost=3))
+    assert torch.equal(crafted(view, malicious_learning_rate=0.02), crafted(view))
+
+
+@pytest.mark.parametrize("dropout", [True, False])
+def test_dropout_can_be_off_in_malicious_steps_alone(monkeypatch: pytest.MonkeyPatch, dropout: bool) -> None:
+    view, on = look(dropout=0.5), []
+    backward = Network.backward
+
+    def watched(network: Network, x: Tensor, *rest: Any) -> Tensor:
+        on.append(("malicious" if x is view.auxiliary.x else "benign", network.module.training))
+        return backward(network, x, *rest)
+
+    monkeypatch.setattr(Network, "backward", watched)
+    update = crafted(view, ls=1, malicious_dropout=dropout)
+    assert set(on) == {("benign", True), ("malicious", dropout)}
+    assert torch.equal(update, crafted(look(dropout=0.5), ls=1)) == dropout
+    assert not view.network.module.training
+
+
+def test_options_that_came_later_leave_the_identity_of_older_experiments_alone() -> None:
+    experiment = small(attack={"name": "alternating-minimisation"})
+    described = experiment.relevant()["attack"]
+    assert not {"malicious_learning_rate", "malicious_dropout"} & described.keys()
+    others = [{"malicious_learning_rate": 0.01}, {"malicious_dropout": False}]
+    changed_ones = [small(attack={"name": "alternating-minimisation", **other}) for other in others]
+    assert len({one.identity() for one in (experiment, *changed_ones)}) == 3
+    assert "malicious_dropout" in experiment.describe()["attack"]
+
+
 @pytest.mark.parametrize("kind", ["global", "self", "others"])
 def test_what_the_attacker_was_given_stays_as_it_is(kind: str) -> None:
     view, fresh = remembering(deep(), cloud(SIZE, seed=5)), remembering(deep(), cloud(SIZE, seed=5))
@@ -275,6 +311,9 @@ def test_what_the_attacker_was_given_stays_as_it_is(kind: str) -> None:
         ({"constraint": {"rho": -1}}, r"attack\.constraint\.rho"),
         ({"constraint": {"norm": "linf"}}, r"attack\.constraint\.norm"),
         ({"threshold": 1}, "unknown option"),
+        ({"malicious_learning_rate": 0}, r"attack\.malicious_learning_rate"),
+        ({"evaluate_at": "global", "malicious_learning_rate": 0.1}, "steps of its own length"),
+        ({"evaluate_at": "global", "malicious_dropout": False}, "leave out malicious_learning_rate and"),
     ],
 )
 def test_impossible_options_are_refused(options: dict[str, object], words: str) -> None:

@@ -16,8 +16,9 @@ makes it before each epoch, as in Algorithm 1. How many steps the algorithm's "m
 and the malicious step is as short as will do. See `fedlens.attacks.expected`.
 """
 
+from contextlib import nullcontext
 from math import ceil
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
@@ -28,7 +29,7 @@ from fedlens.attacks.boosting import boosted
 from fedlens.attacks.constraint import Constraint, Distance
 from fedlens.attacks.expected import Expected
 from fedlens.attacks.objective import GOALS, Goal, Objective, require_target
-from fedlens.federation.local import batches
+from fedlens.federation.local import LocalTraining, batches
 from fedlens.federation.optimizers import Optimizer
 
 
@@ -41,6 +42,8 @@ class AlternatingMinimisation(Attack):
         order: ``benign-first`` as in the authors' code, or ``malicious-first`` as in the paper's Algorithm 1.
         ls: benign batches before a malicious step, in the order of the authors' code.
         malicious_steps: steps on the malicious loss each time, boosted together; one by one where evaluated ``global``.
+        malicious_learning_rate: of these steps; by default that of the benign ones, as in the authors' code.
+        malicious_dropout: whether dropout is on in these steps, as in the authors' code.
         constraint: the distance constraint on the benign steps; none by default.
         evaluate_at: ``local``, as in the paper: malicious steps look at the client's own weights; ``global``, ours: at
             the global model expected of them, which the benign steps look at too.
@@ -48,11 +51,15 @@ class AlternatingMinimisation(Attack):
         weights_only: boost and constrain weights, not biases (the authors' ``wt_o``).
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"malicious_learning_rate", "malicious_dropout"})
+
     objective: Objective = "targeted"
     epochs: PositiveFloat = 10
     order: Literal["benign-first", "malicious-first"] = "benign-first"
     ls: PositiveInt = 10
     malicious_steps: PositiveInt = 1
+    malicious_learning_rate: PositiveFloat | None = None
+    malicious_dropout: bool = True
     constraint: Constraint | None = None
     evaluate_at: Literal["local", "global"] = "local"
     confidence: float = Field(default=0.9, gt=0, lt=1)
@@ -63,6 +70,12 @@ class AlternatingMinimisation(Attack):
         require_target(self.objective, self.hold_off)
         if self.evaluate_at == "global" and self.objective == "untargeted":
             raise ValueError("evaluate_at: global aims at a target, but an untargeted attack has none; use local")
+        own_steps = self.malicious_learning_rate is None and self.malicious_dropout
+        if self.evaluate_at == "global" and not own_steps:
+            raise ValueError(
+                "evaluate_at: global takes steps of its own length, with dropout off; leave out "
+                "malicious_learning_rate and malicious_dropout, or use local"
+            )
         return self
 
     @property
@@ -85,7 +98,7 @@ class AlternatingMinimisation(Attack):
         network.load(view.weights)
         expected = self._expected(view, factor)
         goal = GOALS[self.objective](view)
-        benign, malicious = view.local.new_optimizer(network), view.local.new_optimizer(network)
+        benign, malicious = view.local.new_optimizer(network), self._malicious_plan(view).new_optimizer(network)
         taken = 0
 
         def turn() -> int:
@@ -123,15 +136,21 @@ class AlternatingMinimisation(Attack):
         """Minimise the malicious loss, boost the displacement, add it; how many steps were due."""
         network, taken = view.network, 0
         before = network.vector.detach().clone()
-        for _ in range(self.malicious_steps):
-            if goal.backward():
-                optimizer.step()
-                taken += 1
+        with nullcontext() if self.malicious_dropout else network.without_dropout():
+            for _ in range(self.malicious_steps):
+                if goal.backward():
+                    optimizer.step()
+                    taken += 1
         if taken:
             displacement = network.vector.detach() - before
             boost = boosted(displacement, factor, network.layout, weights_only=self.weights_only)
             torch.add(before, boost, out=network.vector.data)
         return taken
+
+    def _malicious_plan(self, view: View) -> LocalTraining:
+        """How the malicious steps are taken."""
+        rate = self.malicious_learning_rate
+        return view.local if rate is None else view.local.model_copy(update={"learning_rate": rate})
 
     def _expected(self, view: View, factor: float) -> Expected | None:
         """The global model at which losses are taken, if they are; `corrected` sends less after ``estimate: post``."""

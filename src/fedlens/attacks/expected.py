@@ -93,12 +93,10 @@ class Expected:
 
     def loss(self) -> float:
         """The malicious loss at g with dropout off, in nats; its gradient is left in the network."""
-        network, training = self._network, self._network.module.training
-        present = network.vector.detach().clone()
+        network, present = self._network, self._network.vector.detach().clone()
         network.vector.data.copy_(self.weights(present))
-        network.module.eval()
-        loss = network.backward(self._samples.x, self._samples.target)
-        network.module.train(training)
+        with network.without_dropout():
+            loss = network.backward(self._samples.x, self._samples.target)
         network.vector.data.copy_(present)
         return float(loss)
 

@@ -99,6 +99,16 @@ class Network:
             for dropout in self.dropouts:
                 dropout.source = dropout.ready = None
 
+    @contextmanager
+    def without_dropout(self) -> Iterator[None]:
+        """Switch dropout off for a while, during training."""
+        training = self.module.training
+        self.module.eval()
+        try:
+            yield
+        finally:
+            self.module.train(training)
+
     def backward(self, x: Tensor, y: Tensor, factor: float = 1) -> Tensor:
         """The mean cross-entropy of classes `y` (``[n]``) at inputs `x` (``[n, ...]``).
 
