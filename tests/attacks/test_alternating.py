@@ -258,7 +258,7 @@ def test_dropout_is_on_and_draws_from_the_address() -> None:
 
 
 def test_malicious_steps_have_a_learning_rate_of_their_own() -> None:
-    """A step of SGD is as long as its rate is high, so that a rate twice as high is as good as a boost twice as high."""
+    """A step of SGD is as long as its rate is high, so that to double it is to double the boost."""
     view = deep(local=local("sgd"))
     faster = crafted(view, malicious_learning_rate=0.04, boost=3)
     torch.testing.assert_close(faster, crafted(view, boost=6), rtol=1e-10, atol=1e-12)

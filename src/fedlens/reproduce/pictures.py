@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 OF_TABLES = ("updates", "evolution")
 """These kinds of pictures show the histograms of updates, which not every run of earlier calls has."""
-EXPLAINED = ("fig4-constrained", "fig7-constrained")
-"""Of these panels' models explanations are drawn."""
+EXPLAINED = ("fig1-explicit", "fig4-constrained", "fig7-constrained")
+"""Of these panels' models explanations are drawn, of the first as the paper's figures 11 and 12."""
 SHOWN = ("target", "other")
 """Of these samples."""
 

@@ -1,8 +1,8 @@
 """The runs of a reproduction without their weights: small enough to be kept beside its page, and handed on with it.
 
 ``records/SCALE-seed-S-target-T.tar.xz`` has, for each complete run of a seed and a target, the files that claims are
-judged by, and, where its updates are drawn, what the histograms are drawn from. ``SCALE-seed-S-benign.tar.xz`` has those
-of the seed's runs without attack, and at the paper's scale their predictions, so that no twin need be made again.
+judged by, and, where its updates are drawn, what the histograms are drawn from. ``SCALE-seed-S-benign.tar.xz`` has
+those of the seed's runs without attack, and at the paper's scale their predictions, so that no twin need be made again.
 Cells that are missing are laid out from these. So a directory with nothing but its records can be judged, and gone on
 with, by anyone.
 """

@@ -1,0 +1,41 @@
+"""The same on a GPU, up to rounding; `pytest -m cuda`."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from small import Convolutions, small
+
+import fedlens
+from fedlens.experiment import Experiment
+
+pytestmark = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here"),
+]
+
+
+def accuracies(experiment: Experiment, path: Path, **by: str) -> list[float]:
+    return [record["quality"]["accuracy"] for record in fedlens.run(experiment, path, **by).records]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("model", [{}, {"model": Convolutions()}], ids=["dense", "convolutions"])
+@pytest.mark.parametrize("attack", ["explicit-boosting", {"name": "alternating-minimisation", "ls": 2}], ids=str)
+def test_a_run_is_that_of_the_cpu_up_to_rounding(model: dict[str, object], attack: object, tmp_path: Path) -> None:
+    experiment = small(
+        control=True, attack=attack, checks=["accuracy", "statistics", "distances"], validation=100, **model
+    )
+    cpu = accuracies(experiment, tmp_path / "cpu", engine="serial")
+    for engine in ("serial", "vectorised"):
+        gpu = accuracies(experiment, tmp_path / engine, engine=engine, device="cuda")
+        assert gpu == pytest.approx(cpu, abs=0.02)
+
+
+@pytest.mark.parametrize("rule", ["krum", "median", "trimmed-mean", "geometric-median", "bulyan", "norm-clipping"])
+def test_every_rule_aggregates_there(rule: str, tmp_path: Path) -> None:
+    aggregation = {"name": rule} | ({"f": 1} if rule in {"krum", "trimmed-mean", "bulyan"} else {})
+    if rule == "norm-clipping":
+        aggregation["max_norm"] = 1.0
+    experiment = small(clients=8, aggregation=aggregation, attack="data-poisoning")
+    cpu = accuracies(experiment, tmp_path / "cpu", engine="serial")
+    assert accuracies(experiment, tmp_path / "gpu", engine="serial", device="cuda") == pytest.approx(cpu, abs=0.02)
