@@ -47,6 +47,7 @@ ONLY_READ = {
         "fedlens run fig4-alternating-paper --device cuda",
         "fedlens run fig4-alternating-paper --device cuda:1 --engine vectorised",
         "fedlens sweep rules.yaml --device cuda --jobs 1",
+        "fedlens reproduce fig4 --scale paper --device cuda --jobs 1 --out paper",
     ],
     "how-to/ray.md": ["fedlens reproduce --on ray --address 10.0.0.1:6379"],  # takes hours
 }
