@@ -1,0 +1,39 @@
+"""Results do not change unless they are meant to: identities, and the bits of small runs."""
+
+import json
+from pathlib import Path
+
+import pinned
+import pytest
+
+from fedlens.loading import load_experiment
+from fedlens.parts import BUILT_IN
+
+KNOWN = json.loads(pinned.FILE.read_text())
+
+
+@pytest.mark.parametrize("name", pinned.RUNS)
+def test_a_small_run_gives_what_it_always_gave(name: str, tmp_path: Path) -> None:
+    """Bit for bit where versions and processor are those of then, else up to rounding in the first round."""
+    numerics, gave = pinned.played(name, tmp_path)
+    known = dict(KNOWN[name])
+    assert gave["identity"] == known["identity"]
+    assert gave["first"] == pytest.approx(known["first"], rel=0.05)
+    if numerics == known["numerics"]:
+        assert gave["digest"] == known["digest"]
+
+
+def test_these_runs_have_everything_between_them() -> None:
+    every = [pinned.experiment(name)[0].describe() for name in pinned.RUNS]
+    used = {kind: {one[kind]["name"] for one in every if one[kind] != "none"} for kind in ("attack", "aggregation")}
+    assert used == {kind: set(BUILT_IN[kind]) for kind in used}
+    assert {check["name"] for one in every for check in one["checks"]} == set(BUILT_IN["checks"])
+    assert {pinned.experiment(name)[1] for name in pinned.RUNS} == {"serial", "processes", "vectorised"}
+    assert {one["attack"]["estimate"] for one in every} == {None, "pre", "post"}
+
+
+def test_the_presets_keep_their_identities() -> None:
+    from fedlens.presets import presets
+
+    known = json.loads(Path(__file__).with_name("identities.json").read_text())
+    assert {name: load_experiment(name).identity() for name in presets()} == known
