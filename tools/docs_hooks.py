@@ -40,7 +40,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     docs = Path(config.docs_dir)
     cards = [f"presets/{name}.md" for name in card_pages(docs)]
     reproduction = sorted((docs / "reproduction").glob("*.md"), key=lambda path: path.name != "README.md")
-    found = {"Presets": cards, "Reproduction": [f"reproduction/{path.name}" for path in reproduction]}
+    reproduction += sorted((docs / "reproduction").glob("*/README.md"))  # of other scales
+    found = {"Presets": cards, "Reproduction": [path.relative_to(docs).as_posix() for path in reproduction]}
     found["Reproduction"].append("reproduction/grids/index.md")
     config.nav = [
         {title: found[title]} if pages == "generated" else {title: pages}
