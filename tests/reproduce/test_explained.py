@@ -55,6 +55,15 @@ def test_seeds_of_each_draw_are_compared(monkeypatch: pytest.MonkeyPatch) -> Non
     assert explained_others(Evidence(Path(), "quick", {}), "panel") == {}
 
 
+def test_models_that_are_not_poisoned_do_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    confidences = {0: 0.9, 1: 0.49, 2: 0.5}
+    runs = {Case(seed, 0): run_of(played(1, confidence=c), seed=seed) for seed, c in confidences.items()}
+    numbers = [explained.Measured(seed, 0.1) for seed in confidences]
+    monkeypatch.setattr(explained, "_of_draw", lambda *_: {"others": numbers})
+    evidence = Evidence(Path(), "quick", {"fig4-constrained": runs})
+    assert list(explained_others(evidence, "fig4-constrained")) == [Case(0, 0), Case(2, 0)]
+
+
 def experiment(seed: int) -> Experiment:
     attack, target = {"name": "explicit-boosting", "epochs": 1}, {"select": "random"}
     return Experiment(data="digits", model="census-mlp", clients=4, rounds=1, attack=attack, target=target, seed=seed)

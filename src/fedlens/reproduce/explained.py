@@ -3,6 +3,7 @@
 Of each attacked run: how alike its final model's maps and those of the other seeds' benign models are, over all methods
 and measures, less the lower end of the interval of benign models among themselves (`fedlens.explanations.study`). Not
 below 0, it is as alike as they are; the control is the same of the run's benign twin. The interval wants three seeds.
+Only runs whose attack succeeded count: that a model looks like a benign one says nothing where it is one.
 
 What was measured is kept beside the page, in ``explanations.json``, for it takes the models, which records are without.
 """
@@ -11,6 +12,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +26,11 @@ from fedlens.explanations.maps import parse_methods
 from fedlens.explanations.study import ALL, OTHERS, TARGETS, likeness
 from fedlens.reproduce.case import Case
 from fedlens.reproduce.measures import Measured
+from fedlens.reproduce.measures.backdoor import SUCCEEDED
 from fedlens.runs.files import write_atomically
 from fedlens.runs.load import Run
 from fedlens.runs.reading import read_json
+from fedlens.runs.records import confidence
 
 if TYPE_CHECKING:
     from fedlens.reproduce.evidence import Evidence
@@ -64,10 +68,17 @@ def _explained(evidence: "Evidence", panel: str, question: str) -> dict[Case, Me
         try:
             values = _of_draw([runs[case] for case in cases], evidence.folder / FILE, evidence.data_dir)[question]
         except RunError as error:  # a model may not be there any more
-            logging.getLogger(__name__).warning("explanations are not compared: %s", error)
+            _warn(f"explanations are not compared: {error}")
             continue
-        found |= dict(zip(cases, values, strict=True))
+        pairs = zip(cases, values, strict=True)
+        found |= {case: value for case, value in pairs if confidence(runs[case].records[-1]["target"]) >= SUCCEEDED}
     return found
+
+
+@cache
+def _warn(words: str) -> None:
+    """Log a warning, once."""
+    logging.getLogger(__name__).warning(words)
 
 
 def _of_draw(runs: Sequence[Run], file: Path, data_dir: Path | None) -> dict[str, list[Measured]]:

@@ -175,7 +175,7 @@ def _find(part: Part, evidence: Evidence, controls: Mapping[str, Mapping[str, st
     beside = {case: one.control for case, one in found.items() if one.control is not None}
     first, *others = part.of
     if part.measure in COMPARED:
-        negative = {"honest": beside} if beside else {}  # of the benign model itself
+        negative: dict[str, dict[Case, float]] = {"honest": {}} if beside else {}  # a benign model is not poisoned
     else:
         there = {kind: panel for kind, panel in controls.get(first, {}).items() if panel in evidence.runs}
         negative = {
