@@ -77,7 +77,7 @@ def sources(twin: Experiment) -> list[Path]:
     """The files whose code decides a twin's result: fedlens' own, and those that define parts from elsewhere."""
     package = Path(__file__).parent
     folders = ("data", "models", "federation", "detection", "aggregation")
-    ours = [package / f"{name}.py" for name in ("experiment", "pairwise", "random", "vector")]
+    ours = [package / f"{name}.py" for name in ("custom", "experiment", "pairwise", "random", "vector")]
     ours += [file for folder in folders for file in sorted((package / folder).rglob("*.py"))]
     modules = [sys.modules[type(part).__module__] for _, part in twin.parts()]
     return ours + [Path(module.__file__) for module in modules if module.__file__]

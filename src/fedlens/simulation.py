@@ -1,10 +1,12 @@
 """Running experiments: in memory (`simulate`) or into a directory (`run`)."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
 from fedlens.control import Control, cached, find_control, keep, key
+from fedlens.custom import copy_tensors, is_custom
 from fedlens.errors import ClientError
 from fedlens.experiment import Experiment
 from fedlens.federation.engines import choose_engine
@@ -39,7 +41,7 @@ def simulate(
     """Run `experiment` in memory, a round at a time; its benign twin, if it needs one, is kept in the cache.
 
     Yields:
-        A result a round, with the record and the global weights.
+        A result a round, with the record and a copy of the global weights.
 
     Raises:
         FedlensError: the experiment cannot be run as it is.
@@ -51,7 +53,7 @@ def simulate(
         setting, control = _settle(setting, choice, Silent())
         first = find_opening(setting, choice) if control is not None else None
         with choice.make() as workforce:
-            yield from federate(setting, workforce, first=first)
+            yield from map(copy_tensors, federate(setting, workforce, first=first))
 
 
 def run(
@@ -217,7 +219,7 @@ def _record(
                     auxiliary, state = setting.auxiliary, result.state
                     beside = control.beside(state.round, auxiliary) if control and auxiliary else None
                     records.append(directory.append(result, beside))
-                    observer.round(records[-1])
+                    observer.round(deepcopy(records[-1]) if is_custom(observer) else records[-1])
             except ClientError as error:
                 directory.failed(error)
                 raise

@@ -207,3 +207,40 @@ def test_an_unknown_method_is_refused_with_the_nearest_name() -> None:
 def test_something_else_than_logits_is_refused() -> None:
     with pytest.raises(ExplanationError, match=r"expected logits \[2, classes\], not \[2, 3, 1\]"):
         explain(nn.Unflatten(1, (3, 1)), torch.rand(2, 3), 0)
+
+
+class Prelude(nn.Module):
+    """Halves its input, in place or not."""
+
+    def __init__(self, private: bool) -> None:
+        super().__init__()
+        self.private = private
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.clone() if self.private else x).mul_(0.5)
+
+
+class Scribbles(Method):
+    """A method that writes into whatever it gets."""
+
+    def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
+        found = inputs.clone()
+        inputs.zero_()
+        classes.zero_()
+        return found
+
+
+@pytest.mark.parametrize("method", [*METHODS, Scribbles()], ids=str)
+def test_a_model_or_method_that_works_in_place_changes_no_input(method: str | Method) -> None:
+    layers = made("census")[0]
+    x, target = torch.rand(3, 9, dtype=torch.float64), torch.tensor([0, 1, 2])
+    before = x.clone(), target.clone()
+    maps = []
+    for private in (True, False):
+        try:
+            maps.append(explain(nn.Sequential(Prelude(private), *layers), x, target, method))
+        except ExplanationError as error:  # some methods take no layer that they do not know
+            maps.append(torch.tensor(len(str(error))))
+        assert torch.equal(x, before[0])
+        assert torch.equal(target, before[1])
+    assert torch.equal(*maps)

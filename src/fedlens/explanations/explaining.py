@@ -4,6 +4,7 @@ import copy
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +56,7 @@ def explain(
     def attribute(few: Tensor, their: Tensor) -> Tensor:
         mine = private.pop()
         try:
-            return chosen.attribute(mine, few.clone(), their).detach()
+            return chosen.attribute(mine, few.clone(), their.clone()).detach().clone()
         finally:
             private.append(mine)
 
@@ -72,6 +73,8 @@ def explain(
 def copied(model: nn.Module) -> nn.Module:
     """A copy for explaining, which methods may change: in evaluation mode, its parameters without gradient.
 
+    Whatever it is given, it works on a copy of that.
+
     Raises:
         ExplanationError: the model cannot be copied.
     """
@@ -79,7 +82,12 @@ def copied(model: nn.Module) -> nn.Module:
         private = copy.deepcopy(model)
     except Exception as error:
         raise ExplanationError(f"model: it cannot be copied ({type(error).__name__}: {error})") from error
+    private.register_forward_pre_hook(_copied_inputs)  # for it may work in place
     return private.eval().requires_grad_(False)
+
+
+def _copied_inputs(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(one.clone() if isinstance(one, Tensor) else one for one in inputs)
 
 
 def _classes(model: nn.Module, inputs: Tensor, target: Tensor | Sequence[int] | int | None) -> Tensor:

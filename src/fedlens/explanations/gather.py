@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from fedlens.data.loading import load
 from fedlens.errors import RunError
 from fedlens.explanations.maps import Progress
 from fedlens.explanations.method import Method
@@ -95,7 +96,7 @@ def gather(runs: Sequence[Run], device: str, data_dir: Path | None) -> list[Gath
                 f"{run.path}: differs from {runs[0].path} in more than seed and target: {'; '.join(different)}"
             )
     twins = [find_twin_of(run) for run in runs]
-    dataset = runs[0].experiment.data.load(data_dir)
+    dataset = load(runs[0].experiment.data, data_dir)
     settings = [prepare(run.experiment, device, dataset=dataset) for run in runs]
     return [Gathered(*one) for one in zip(runs, twins, settings, strict=True)]
 

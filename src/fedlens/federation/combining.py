@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from fedlens.aggregation.rule import Aggregate, Received, Rule
+from fedlens.custom import copy_tensors, is_custom
 from fedlens.detection.detector import Inspection
 from fedlens.errors import ClientError
 from fedlens.random import Address
@@ -32,7 +33,8 @@ class Combined:
 def combine(rule: Rule, seen: Inspection, kept: list[int], address: Address, state: Mapping[str, Tensor]) -> Combined:
     """Aggregate the rows `kept`, whose weights are renormalised; leave the model alone where the rule needs more.
 
-    The rows are moved together within the updates, which are not what they were afterwards.
+    The rows are moved together within the updates, which are not what they were afterwards. A custom rule gets copies,
+    and what it gives is copied: it may keep either.
 
     Raises:
         ClientError: the rule failed, or gave no finite update.
@@ -48,8 +50,9 @@ def combine(rule: Rule, seen: Inspection, kept: list[int], address: Address, sta
     if len(kept) < count:
         alpha = alpha[kept] / alpha[kept].sum()
     name = type(rule).__name__
+    received, custom = Received(updates, alpha, seen.layout, address, state), is_custom(rule)
     try:
-        aggregate = rule.aggregate(Received(updates, alpha, seen.layout, address, state))
+        aggregate = copy_tensors(rule.aggregate(copy_tensors(received))) if custom else rule.aggregate(received)
     except Exception as error:
         raise ClientError(f"rule {name} failed in round {seen.round}: {type(error).__name__}: {error}") from error
     if not isinstance(aggregate, Aggregate) or not _fits(aggregate.update, seen.weights):

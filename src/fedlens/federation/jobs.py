@@ -129,7 +129,7 @@ class MaliciousJob:
         view = View(
             round=self.round,
             weights=weights,
-            received=weights,
+            received=weights.clone(),
             alpha=self.alpha,
             shard=bench.shard(self.client),
             auxiliary=deepcopy(self.auxiliary),  # what the server evaluates is out of the attack's reach

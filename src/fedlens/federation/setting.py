@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from fedlens.attacks.attack import Auxiliary
+from fedlens.custom import copy_tensors, is_custom
 from fedlens.data.dataset import Dataset, Samples
-from fedlens.data.partition import Shards
+from fedlens.data.loading import load
+from fedlens.data.partition import Partition, Shards
 from fedlens.data.validation import set_apart
 from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
@@ -76,15 +78,22 @@ def prepare(
     """
     place = find_device(device)
     if dataset is None:
-        dataset = experiment.data.load(data_dir)
+        dataset = load(experiment.data, data_dir)
     root = Address.root(experiment.seed)
     validation = None
     if experiment.set_apart:
         train, validation = set_apart(dataset.train, experiment.set_apart, root.at("validation"))
         dataset, validation = replace(dataset, train=train), validation.to(place)
-    shards = experiment.partition.split(dataset.train.y, experiment.clients, root.at("partition"))
+    shards = _deal(experiment.partition, dataset.train.y, experiment.clients, root.at("partition"))
     dataset = replace(dataset, train=dataset.train.to(place), test=dataset.test.to(place))
     return Setting(experiment, dataset, shards, place, validation)
+
+
+def _deal(partition: Partition, labels: Tensor, clients: int, address: Address) -> Shards:
+    """Let `partition` deal the samples with these `labels` (shape ``[n]``); a custom one has a copy of them."""
+    if not is_custom(partition):
+        return partition.split(labels, clients, address)
+    return copy_tensors(partition.split(labels.clone(), clients, address))
 
 
 def find_device(name: str) -> torch.device:

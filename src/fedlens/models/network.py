@@ -112,15 +112,18 @@ class Network:
     def backward(self, x: Tensor, y: Tensor, factor: float = 1) -> Tensor:
         """The mean cross-entropy of classes `y` (``[n]``) at inputs `x` (``[n, ...]``).
 
-        It leaves `factor` times its gradient in `gradient`.
+        It leaves `factor` times its gradient in `gradient`. The module gets a copy of `x`, for it may work in place.
         """
         self.gradient.zero_()
-        loss = functional.cross_entropy(self.module(x), y)
+        loss = functional.cross_entropy(self.module(x.clone()), y)
         loss.backward(loss.new_tensor(factor))  # type: ignore[no-untyped-call]
         return loss.detach()
 
     def log_probabilities(self, x: Tensor) -> Tensor:
-        """Log-probabilities ``[n, classes]`` at inputs `x` (``[n, ...]``), with dropout off."""
+        """Log-probabilities ``[n, classes]`` at inputs `x` (``[n, ...]``), with dropout off.
+
+        The module gets a copy of `x`.
+        """
         self.module.eval()
         with torch.no_grad():
-            return functional.log_softmax(self.module(x), dim=1)
+            return functional.log_softmax(self.module(x.clone()), dim=1)

@@ -53,7 +53,7 @@ def _try_out(make: MakeStack, network: Network, drops: Sequence[Drop], shape: tu
     y = torch.zeros(2, 2, dtype=torch.long, device=weights.device)
     masks = [weights.new_ones(2, 2, *drop.shape) for drop in drops]
     stack = make(network, weights, 2)
-    stack.backward(rows, x, y, masks)
+    stack.backward(rows, x.clone(), y, masks)
     for copy in range(2):
         with network.training_with(mask[copy] for mask in scaled(masks, drops)):
             network.backward(x[copy], y[copy])

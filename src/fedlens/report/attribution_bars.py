@@ -28,7 +28,7 @@ def attribution_figure(pair: Pair, place: int, setting: Setting) -> "Figure":
         return attribution_grid(pair, place, classes)
     columns = pair.samples.x[place].numel()
     features = data.features() or tuple(f"entry {number}" for number in range(columns))
-    return attribution_bars(pair, place, classes, features, data.words(pair.samples.x[place].cpu()))
+    return attribution_bars(pair, place, classes, features, data.words(pair.samples.x[place].cpu().clone()))
 
 
 def attribution_bars(

@@ -12,6 +12,7 @@ from typing import Any
 
 from fedlens.control import keep
 from fedlens.data.dataset import Dataset
+from fedlens.data.loading import load
 from fedlens.data.packed import PackedDataset
 from fedlens.errors import RunError
 from fedlens.means import Means
@@ -100,7 +101,7 @@ class Cargo:
 
         name = json.dumps(describe("data", task.experiment.data), sort_keys=True)
         if name not in self._datasets:
-            dataset = task.experiment.data.load(task.means.get("data_dir"))
+            dataset = load(task.experiment.data, task.means.get("data_dir"))
             self._datasets[name] = dataset, ray.put(PackedDataset.of(dataset))
         return self._datasets[name]
 

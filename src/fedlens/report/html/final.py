@@ -70,6 +70,6 @@ def _matrix(model: nn.Module, setting: Setting) -> Tensor:
     test = setting.dataset.test
     model.eval()
     with torch.no_grad():
-        predicted = torch.cat([model(block).argmax(1) for block in torch.split(test.x, BLOCK)])
+        predicted = torch.cat([model(block.clone()).argmax(1) for block in torch.split(test.x, BLOCK)])
     every = range(len(setting.dataset.classes))
     return torch.from_numpy(confusion_matrix(test.y.cpu(), predicted.cpu(), labels=every))

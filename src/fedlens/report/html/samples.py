@@ -79,4 +79,4 @@ def data_address(png: bytes) -> str:
 
 
 def _words(data: Data, record: Tensor) -> dict[str, str]:
-    return {} if record.dim() != 1 else data.words(record)
+    return {} if record.dim() != 1 else data.words(record.clone())
