@@ -2,13 +2,12 @@
 
 A benign twin is an ordinary run, in the cache, that keeps its predictions on the whole test set after each round. So it
 can be asked about any target that is drawn later. Its key holds what its result depends on: the experiment less attack
-and target, the data and shards, the model's first weights, the code of its parts, and the versions.
+and target, the data and shards, the model's first weights, the code of fedlens and of the user's, and the versions.
 """
 
 import hashlib
 import json
 import shutil
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from filelock import FileLock, Timeout
 from torch import Tensor
 
 from fedlens.attacks.attack import Auxiliary
+from fedlens.code import digest as digest_code
 from fedlens.errors import ConfigError, DamagedRunError
 from fedlens.experiment import Experiment
 from fedlens.federation.evaluate import success
@@ -68,19 +68,18 @@ def key(setting: Setting, arithmetic: str) -> str:
     digest.update(setting.dataset.fingerprint().encode())
     for tensor in (setting.network().vector.detach().cpu(), setting.shards.order, setting.shards.offsets):
         digest.update(tensor.numpy().tobytes())
-    for source in sources(twin):
+    for source in sources():
         digest.update(source.read_bytes())
+    digest.update(digest_code(type(part) for _, part in twin.parts()).encode())
     return digest.hexdigest()
 
 
-def sources(twin: Experiment) -> list[Path]:
-    """The files whose code decides a twin's result: fedlens' own, and those that define parts from elsewhere."""
+def sources() -> list[Path]:
+    """The files of fedlens whose code decides a twin's result."""
     package = Path(__file__).parent
     folders = ("data", "models", "federation", "detection", "aggregation")
     ours = [package / f"{name}.py" for name in ("custom", "experiment", "pairwise", "random", "vector")]
-    ours += [file for folder in folders for file in sorted((package / folder).rglob("*.py"))]
-    modules = [sys.modules[type(part).__module__] for _, part in twin.parts()]
-    return ours + [Path(module.__file__) for module in modules if module.__file__]
+    return ours + [file for folder in folders for file in sorted((package / folder).rglob("*.py"))]
 
 
 def place(name: str) -> Path:

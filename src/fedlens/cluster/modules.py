@@ -1,12 +1,12 @@
 """The user's own modules, which a node of a cluster needs and does not have."""
 
 import sys
-import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import fedlens
+from fedlens.code import is_installed
 
 
 def modules_of(parts: Iterable[object], *, script: bool = False) -> list[Path]:
@@ -29,14 +29,14 @@ def modules_of(parts: Iterable[object], *, script: bool = False) -> list[Path]:
 def source() -> Path | None:
     """The folder from which fedlens was imported; ``None`` where it is installed."""
     package = Path(fedlens.__file__).parent
-    return None if _is_installed(package) else package.parent
+    return None if is_installed(package) else package.parent
 
 
 def _loaded() -> Iterator[tuple[str, Path]]:
     """Top-level modules that are neither installed nor ours, each with its file or its package's folder."""
     for name, module in list(sys.modules.items()):
         place = None if "." in name else _place(module)
-        if place is not None and place != Path(fedlens.__file__).parent and not _is_installed(place):
+        if place is not None and place != Path(fedlens.__file__).parent and not is_installed(place):
             yield name, place
 
 
@@ -46,11 +46,3 @@ def _place(module: ModuleType) -> Path | None:
         return None
     path = Path(file).resolve()
     return path.parent if path.name == "__init__.py" else path
-
-
-def _is_installed(place: Path) -> bool:
-    """Whether it lies where Python or pip puts things."""
-    paths = sysconfig.get_paths()
-    return any(
-        place.is_relative_to(Path(paths[key]).resolve()) for key in ("stdlib", "platstdlib", "purelib", "platlib")
-    )
