@@ -1,10 +1,14 @@
 import hashlib
+import random
+from collections.abc import Callable
 
 import numpy as np
+import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedlens.random import Address
+from fedlens.random import Address, global_states, seeded
 
 names = st.one_of(st.text(max_size=5), st.integers(-(2**40), 2**40))
 paths = st.lists(names, max_size=4)
@@ -101,3 +105,37 @@ def test_draws_of_siblings_are_uncorrelated() -> None:
 
 def test_numpys_integers_are_integers() -> None:
     assert Address.root(1).at(np.int64(3)) == Address.root(1).at(3)
+
+
+def drawn() -> list[float]:
+    """A number from each global generator."""
+    return [torch.rand(()).item(), np.random.rand(), random.random()]  # noqa: NPY002
+
+
+def test_seeded_draws_by_its_address_and_gives_all_generators_back() -> None:
+    before = global_states()
+    with seeded(Address.root(4)):
+        first = drawn()
+        assert global_states() != before
+    assert global_states() == before
+    with seeded(Address.root(4)):
+        assert drawn() == first
+    with seeded(Address.root(4).at("other")):
+        assert not set(drawn()) & set(first)
+    with pytest.raises(ZeroDivisionError), seeded(Address.root(4)):  # noqa: PT012
+        drawn()
+        raise ZeroDivisionError
+    assert global_states() == before
+
+
+def test_what_is_drawn_is_the_same_in_every_version_of_fedlens() -> None:
+    with seeded(Address.root(0)):
+        assert drawn() == pytest.approx([0.006285309791564941, 0.030251881804864933, 0.9096744701818096])
+
+
+@pytest.mark.parametrize("draw", [lambda: torch.randn(()), np.random.rand, random.random])
+def test_a_draw_is_seen_in_the_states(draw: Callable[[], object]) -> None:
+    before = global_states()
+    assert global_states() == before
+    draw()
+    assert global_states() != before

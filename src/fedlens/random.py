@@ -3,9 +3,15 @@
 A generator is derived from where it is used (``root.at("client", 3, 7)``), never taken from a sequence. What
 client 7 draws in round 3 therefore does not depend on the engine, the number of workers, the order of the work,
 or an interruption. Deriving goes one way: who holds an address can reach what lies below it, and nothing beside it.
+
+Custom code may draw from the global generators of PyTorch, NumPy and Python; it is called with these `seeded`.
 """
 
 import hashlib
+import pickle
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,3 +43,28 @@ class Address:
     def integer(self) -> int:
         """The address as a 64-bit number, for a library that wants a seed."""
         return int.from_bytes(self.key[:8], "little")
+
+
+@contextmanager
+def seeded(address: Address) -> Iterator[None]:
+    """Seed the global generators of PyTorch, NumPy and Python from `address`; their states come back afterwards."""
+    import torch
+
+    numpys, pythons = np.random.get_state(), random.getstate()  # noqa: NPY002 - which is what others use
+    with torch.random.fork_rng():
+        torch.manual_seed(address.integer())
+        np.random.seed(np.frombuffer(address.key, dtype="<u4"))  # noqa: NPY002
+        random.seed(address.key)
+        try:
+            yield
+        finally:
+            np.random.set_state(numpys)  # noqa: NPY002
+            random.setstate(pythons)
+
+
+def global_states() -> bytes:
+    """Digest the states of these generators; if two are equal, nothing was drawn in between."""
+    import torch
+
+    states = (torch.get_rng_state().numpy().tobytes(), np.random.get_state(), random.getstate())  # noqa: NPY002
+    return hashlib.blake2b(pickle.dumps(states), digest_size=16).digest()

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from fedlens.federation.local import LocalTraining
 from fedlens.models.dropout import Dropout
-from fedlens.models.network import Network, seeded
+from fedlens.models.network import Network
 from fedlens.random import Address
 from fedlens.vector import flatten
 
@@ -201,19 +201,3 @@ def test_two_layers_of_dropout_have_different_masks() -> None:
     network = Network(nn.Sequential(nn.Linear(1, 1), Dropout(0.5), Dropout(0.5)))
     with network.training(ADDRESS):
         assert not torch.equal(network.module[1](torch.ones(100)), network.module[2](torch.ones(100)))
-
-
-def test_seeded_draws_by_its_address_and_gives_the_generator_back() -> None:
-    torch.manual_seed(3)
-    before = torch.get_rng_state()
-    with seeded(ADDRESS):
-        first = torch.rand(4)
-    assert torch.equal(torch.get_rng_state(), before)
-    with seeded(ADDRESS):
-        assert torch.equal(torch.rand(4), first)
-    with seeded(ADDRESS.at("other")):
-        assert not torch.equal(torch.rand(4), first)
-    with pytest.raises(ZeroDivisionError), seeded(ADDRESS):  # noqa: PT012
-        torch.rand(4)
-        raise ZeroDivisionError
-    assert torch.equal(torch.get_rng_state(), before)

@@ -4,10 +4,13 @@ from pathlib import Path
 
 from fedlens.custom import copy_tensors, is_custom
 from fedlens.data.dataset import Data, Dataset
+from fedlens.random import Address, seeded
 
 
 def load(data: Data, directory: Path | None = None) -> Dataset:
     """Load the data; what a custom class gives is copied, for it may keep and change it.
+
+    If it draws from global generators, it draws the same every time, whatever the experiment's seed is.
 
     Args:
         data: their description.
@@ -16,5 +19,7 @@ def load(data: Data, directory: Path | None = None) -> Dataset:
     Raises:
         DataError: they are missing or corrupt.
     """
-    dataset = data.load(directory)
-    return copy_tensors(dataset) if is_custom(data) else dataset
+    if not is_custom(data):
+        return data.load(directory)
+    with seeded(Address.root(0).at("data")):
+        return copy_tensors(data.load(directory))

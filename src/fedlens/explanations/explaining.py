@@ -4,19 +4,23 @@ import copy
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from fedlens.custom import is_custom
 from fedlens.errors import ExplanationError
 from fedlens.explanations.method import Method
 from fedlens.federation.engines.engine import cores
 from fedlens.federation.threads import one_thread
 from fedlens.parts import build
+from fedlens.random import Address, global_states, seeded
 
 _AT_ONCE = 512
 """Inputs computed at once: as few as keep a CPU busy, so that their activations take little memory."""
+_ADDRESS = Address.root(0).at("explain")
 
 
 def explain(
@@ -39,7 +43,8 @@ def explain(
         target: the class to explain, one for all samples or ``[n]``; by default the one that the model predicts.
         method: a method, or the name of one with its defaults; `fedlens list` shows them.
         threads: how many work at a time, each with one of PyTorch's; by default one a core, and one on other devices.
-            The result does not depend on it.
+            The result does not depend on it. One where the method is the user's or the model draws random numbers,
+            which are the same every time.
         progress: is told of every few samples, how many they were.
 
     Raises:
@@ -51,23 +56,33 @@ def explain(
     size = max(1, _AT_ONCE // chosen.copies)
     work = list(zip(torch.split(inputs.detach(), size), torch.split(classes, size), strict=True))
     threads = threads or (cores() if inputs.device.type == "cpu" else 1)
-    private = [copied(model) for _ in range(min(threads, len(work)))]
+    seeding = is_custom(chosen) or _draws(copied(model), inputs[:1])
+    private = [copied(model) for _ in range(1 if seeding else min(threads, len(work)))]  # threads share generators
 
-    def attribute(few: Tensor, their: Tensor) -> Tensor:
+    def attribute(place: int, few: Tensor, their: Tensor) -> Tensor:
         mine = private.pop()
         try:
-            return chosen.attribute(mine, few.clone(), their.clone()).detach().clone()
+            with seeded(_ADDRESS.at(place)) if seeding else nullcontext():
+                return chosen.attribute(mine, few.clone(), their.clone()).detach().clone()
         finally:
             private.append(mine)
 
     with one_thread(), warnings.catch_warnings(), ThreadPoolExecutor(len(private)) as pool:
         warnings.simplefilter("ignore", UserWarning)  # captum's: it sets hooks, here on a copy
         parts = []
-        for part in pool.map(attribute, *zip(*work, strict=True)):
+        for part in pool.map(attribute, range(len(work)), *zip(*work, strict=True)):
             parts.append(part)
             if progress is not None:
                 progress(len(part))
     return torch.cat(parts)
+
+
+def _draws(model: nn.Module, inputs: Tensor) -> bool:
+    """Whether a model draws from the global generators."""
+    with torch.no_grad(), seeded(_ADDRESS):
+        before = global_states()
+        model(inputs)
+        return global_states() != before
 
 
 def copied(model: nn.Module) -> nn.Module:
@@ -120,7 +135,7 @@ def logits_of(model: nn.Module, inputs: Tensor) -> Tensor:
         ExplanationError: it takes no such inputs, or something else comes out.
     """
     try:
-        with torch.no_grad():
+        with torch.no_grad(), seeded(_ADDRESS):
             logits = torch.cat([model(few) for few in torch.split(inputs.detach(), _AT_ONCE)])
     except (RuntimeError, TypeError, ValueError) as error:
         raise ExplanationError(f"model: it does not take inputs of shape {list(inputs.shape)} ({error})") from error

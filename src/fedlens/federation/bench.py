@@ -5,6 +5,7 @@ only that a job can `run` and what to call it in an error.
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -18,7 +19,7 @@ from fedlens.errors import ClientError
 from fedlens.federation.local import LocalTraining
 from fedlens.models.network import Network
 from fedlens.models.stacking import MakeStack
-from fedlens.random import Address
+from fedlens.random import Address, seeded
 
 GLOBAL, MALICIOUS = 0, 1
 """Which of the arena's models a job evaluates."""
@@ -45,6 +46,7 @@ class Bench:
 
     Attributes:
         detectors: the server's checks by their names.
+        custom: whether the network is of a custom model, which may draw from the global generators.
         stack: stacks copies of the network, where clients train side by side.
     """
 
@@ -56,6 +58,7 @@ class Bench:
     arena: Arena
     validation: Samples | None = None
     detectors: Mapping[str, Detector] = field(default_factory=dict)
+    custom: bool = False
     stack: MakeStack | None = None
 
     def shard(self, client: int) -> Samples:
@@ -65,6 +68,14 @@ class Bench:
     def address(self, round_: int, client: int) -> Address:
         """Where the draws of `client` in this round begin."""
         return self.root.at("client", round_, client)
+
+    def log_probabilities(self, x: Tensor, address: Address) -> Tensor:
+        """The network's log-probabilities ``[n, classes]`` at `x` (``[n, ...]``).
+
+        What a custom model draws meanwhile, it draws at `address`.
+        """
+        with seeded(address) if self.custom else nullcontext():
+            return self.network.log_probabilities(x)
 
 
 class Job(Protocol):

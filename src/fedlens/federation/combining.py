@@ -10,7 +10,7 @@ from fedlens.aggregation.rule import Aggregate, Received, Rule
 from fedlens.custom import copy_tensors, is_custom
 from fedlens.detection.detector import Inspection
 from fedlens.errors import ClientError
-from fedlens.random import Address
+from fedlens.random import Address, seeded
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ def combine(rule: Rule, seen: Inspection, kept: list[int], address: Address, sta
     if len(kept) < count:
         alpha = alpha[kept] / alpha[kept].sum()
     name = type(rule).__name__
-    received, custom = Received(updates, alpha, seen.layout, address, state), is_custom(rule)
+    received = Received(updates, alpha, seen.layout, address, state)
     try:
-        aggregate = copy_tensors(rule.aggregate(copy_tensors(received))) if custom else rule.aggregate(received)
+        aggregate = _of_custom(rule, received) if is_custom(rule) else rule.aggregate(received)
     except Exception as error:
         raise ClientError(f"rule {name} failed in round {seen.round}: {type(error).__name__}: {error}") from error
     if not isinstance(aggregate, Aggregate) or not _fits(aggregate.update, seen.weights):
@@ -68,6 +68,12 @@ def combine(rule: Rule, seen: Inspection, kept: list[int], address: Address, sta
         for row, share in zip(kept, aggregate.shares.tolist(), strict=True):
             shares[row] = share
     return Combined(aggregate.update, shares, aggregate.state)
+
+
+def _of_custom(rule: Rule, received: Received) -> Aggregate:
+    """What a custom rule makes of a copy of what was received, with the global generators seeded."""
+    with seeded(received.address.at("global")):
+        return copy_tensors(rule.aggregate(copy_tensors(received)))
 
 
 def _fits(found: Tensor, model: Tensor, *, alike: bool = True) -> bool:

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from fedlens.attacks.attack import Auxiliary
+from fedlens.random import Address
 
 BLOCK = 500
 """Samples evaluated at once: fixed, so that results do not depend on who evaluates."""
@@ -22,6 +23,11 @@ def stretches(samples: int, workers: int) -> list[tuple[int, int]]:
     """Where to begin and end jobs of whole blocks: about four for each worker, so that none waits long for another."""
     span = BLOCK * ceil(samples / (BLOCK * 4 * workers))
     return [(start, min(start + span, samples)) for start in range(0, samples, span)]
+
+
+def draws(root: Address, round_: int, model: int, start: int) -> Address:
+    """Where the random draws of a model begin that evaluates the block from the sample `start` on, if it draws any."""
+    return root.at("evaluation", round_, model, start)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from fedlens.detection.detector import Detector, Inspection, Validation, Verdict
 from fedlens.errors import ClientError
 from fedlens.federation.bench import GLOBAL, Arena, Bench
 from fedlens.federation.evaluate import blocks, right
+from fedlens.random import seeded
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,10 @@ class ValidationJob:
             update = (alpha / alpha.sum().clamp(min=torch.finfo(alpha.dtype).tiny)).to(updates) @ updates
         bench.network.load(bench.arena.models[GLOBAL] + update)
         count = 0
+        draws = bench.root.at("validation", self.round, self.row, int(self.others))
         for block in blocks(0, len(samples)):
-            count += int(right(bench.network.log_probabilities(samples.x[block]), samples.y[block]).sum())
+            found = bench.log_probabilities(samples.x[block], draws.at(block.start))
+            count += int(right(found, samples.y[block]).sum())
         return {"accuracy": count / len(samples)}
 
 
@@ -90,7 +93,11 @@ class InspectionJob:
         weights, updates = bench.arena.models[GLOBAL], bench.arena.updates
         seen = Inspection(self.round, weights, updates, alpha, bench.network.layout, self.validation)
         detector = bench.detectors[self.check]
-        verdict = _verdict(self.check, detector, copy_tensors(seen) if is_custom(detector) else seen)
+        if is_custom(detector):
+            with seeded(bench.root.at("check", self.check, self.round)):
+                verdict = _verdict(self.check, detector, copy_tensors(seen))
+        else:
+            verdict = _verdict(self.check, detector, seen)
         # Copies, as a view would bring along what it is a view of.
         return {"check": self.check, "verdict": copy_tensors(verdict)}
 

@@ -10,10 +10,11 @@ from fedlens.attacks.attack import Attack, Auxiliary, View
 from fedlens.attacks.estimation import Observation
 from fedlens.errors import ClientError
 from fedlens.federation.bench import GLOBAL, Arena, Bench, accept, plain
-from fedlens.federation.evaluate import blocks
+from fedlens.federation.evaluate import blocks, draws
 from fedlens.federation.local import train
 from fedlens.federation.stacked import train_stacked
 from fedlens.models.network import Network
+from fedlens.random import seeded
 
 RESERVED = {"acted", "reason", "alpha", "estimate_error", "estimate_cosine"}
 """What the simulator says of an attack, which the attack itself therefore cannot log."""
@@ -141,8 +142,9 @@ class MaliciousJob:
         if self.attack.omniscient:
             others = [row for row in range(len(bench.arena.updates)) if row != self.row]
             view = replace(view, others=bench.arena.updates[others])
-        reason = self.attack.waits(view)
-        update = view.train() if reason else self.attack.corrected(view)
+        with seeded(view.address.at("global")):
+            reason = self.attack.waits(view)
+            update = view.train() if reason else self.attack.corrected(view)
         accept(update, bench.arena.updates[self.row], self.name)
         if taken := RESERVED & view.log.keys():
             raise ClientError(f"{self.name} logged {', '.join(sorted(taken))}, which the simulator says; rename it")
@@ -181,6 +183,7 @@ class EvaluationJob:
         """Fill in the log-probabilities of the blocks."""
         bench.network.load(bench.arena.models[self.model])
         for block in blocks(self.start, self.stop):
-            found = bench.network.log_probabilities(bench.dataset.test.x[block])
+            address = draws(bench.root, self.round, self.model, block.start)
+            found = bench.log_probabilities(bench.dataset.test.x[block], address)
             bench.arena.log_probabilities[self.model, block] = found
         return {}

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from fedlens.attacks.estimation import EstimateError, Observation, previous_step
+from fedlens.custom import is_custom
 from fedlens.detection.detector import Inspection
 from fedlens.federation.bench import GLOBAL, MALICIOUS, Arena, Bench, Job
 from fedlens.federation.combining import combine
@@ -99,8 +100,9 @@ class Federation:
             log_probabilities=allocate(2, len(setting.dataset.test), len(setting.dataset.classes)),
         )
         local, checks = setting.experiment.local, setting.experiment.detectors
+        validation, custom = setting.validation, is_custom(setting.experiment.model)
         engine.start(
-            Bench(setting.dataset, setting.shards, network, local, setting.root, arena, setting.validation, checks)
+            Bench(setting.dataset, setting.shards, network, local, setting.root, arena, validation, checks, custom)
         )
         return cls(setting, engine, arena, network.layout, progress, first), FederationState(0, weights)
 

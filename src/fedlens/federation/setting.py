@@ -16,7 +16,7 @@ from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
 from fedlens.federation.target import choose
 from fedlens.models.network import Network, build
-from fedlens.random import Address
+from fedlens.random import Address, seeded
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def _deal(partition: Partition, labels: Tensor, clients: int, address: Address) 
     """Let `partition` deal the samples with these `labels` (shape ``[n]``); a custom one has a copy of them."""
     if not is_custom(partition):
         return partition.split(labels, clients, address)
-    return copy_tensors(partition.split(labels.clone(), clients, address))
+    with seeded(address.at("global")):
+        return copy_tensors(partition.split(labels.clone(), clients, address))
 
 
 def find_device(name: str) -> torch.device:

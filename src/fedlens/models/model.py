@@ -12,8 +12,8 @@ class Model(Config):
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
         """A freshly initialised network from inputs ``[n, *shape]`` to logits ``[n, classes]``.
 
-        Random draws come from PyTorch's global generator, which the caller has seeded. The network must not have
-        buffers: only parameters travel between clients and server.
+        Random draws come from the global generators of PyTorch, NumPy or Python, which the caller has seeded. The
+        network must not have buffers: only parameters travel between clients and server.
 
         Raises:
             ConfigError: the model does not take inputs of this shape.

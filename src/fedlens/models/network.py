@@ -15,16 +15,8 @@ from torch.nn import functional
 from fedlens.errors import ConfigError
 from fedlens.models.dropout import Dropout
 from fedlens.models.model import Model
-from fedlens.random import Address
+from fedlens.random import Address, seeded
 from fedlens.vector import Layout, flatten
-
-
-@contextmanager
-def seeded(address: Address) -> Iterator[None]:
-    """Seed PyTorch's global generator, for code that draws from it; its state comes back afterwards."""
-    with torch.random.fork_rng():
-        torch.manual_seed(address.integer())
-        yield
 
 
 def build(model: Model, shape: tuple[int, ...], classes: int, address: Address) -> nn.Module:
@@ -74,7 +66,7 @@ class Network:
 
     @contextmanager
     def training(self, address: Address) -> Iterator[None]:
-        """Train with dropout on; its masks, and PyTorch's global generator, start at `address`."""
+        """Train with dropout on; its masks, and the global generators, start at `address`."""
         with self._training(source=address.at("dropout").generator()), seeded(address.at("torch")):
             yield
 

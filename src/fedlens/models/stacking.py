@@ -12,6 +12,7 @@ from fedlens.models.hooks import gradients_hooked
 from fedlens.models.mapped import MappedStack, find_drops, scaled
 from fedlens.models.network import Network
 from fedlens.models.stack import Drop, Stack
+from fedlens.random import Address, global_states, seeded
 
 MakeStack = Callable[[Network, Tensor, int], Stack]
 """Makes a stack from a network, the weights (shape ``[d]``) that every copy begins with, and their number."""
@@ -34,9 +35,13 @@ def find_stack(network: Network, shape: tuple[int, ...]) -> MakeStack:
         make: MakeStack = partial(DenseStack, layers)
         return make
     try:
-        drops = find_drops(network, shape)
-        make = partial(MappedStack, drops)
-        _try_out(make, network, drops, shape)
+        with seeded(Address.root(0)):
+            before = global_states()
+            drops = find_drops(network, shape)
+            if global_states() != before:
+                raise ValueError("it draws random numbers (for dropout, take fedlens.models.dropout.Dropout)")
+            make = partial(MappedStack, drops)
+            _try_out(make, network, drops, shape)
     except Exception as error:
         raise ValueError(str(error).splitlines()[0].partition(". ")[0] if str(error) else repr(error)) from error
     return make

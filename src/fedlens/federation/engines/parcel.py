@@ -24,6 +24,7 @@ class Parcel:
         local: how clients train.
         root: where the random draws begin.
         rows: number of clients in a cohort.
+        custom: whether the network is of a custom model.
     """
 
     dataset: PackedDataset
@@ -32,6 +33,7 @@ class Parcel:
     local: LocalTraining
     root: Address
     rows: int
+    custom: bool
 
 
 def pack(bench: Bench) -> Parcel:
@@ -43,6 +45,7 @@ def pack(bench: Bench) -> Parcel:
         local=bench.local,
         root=bench.root,
         rows=len(bench.arena.updates),
+        custom=bench.custom,
     )
 
 
@@ -55,7 +58,8 @@ def unpack(parcel: Parcel) -> Bench:
         updates=network.vector.new_zeros(1, size).expand(parcel.rows, size),
         log_probabilities=network.vector.new_zeros(2, len(dataset.test), len(dataset.classes)),
     )
-    return Bench(dataset, Shards(*map(seen, parcel.shards)), network, parcel.local, parcel.root, arena)
+    shards = Shards(*map(seen, parcel.shards))
+    return Bench(dataset, shards, network, parcel.local, parcel.root, arena, custom=parcel.custom)
 
 
 def _light(module: nn.Module) -> nn.Module:

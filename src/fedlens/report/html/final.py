@@ -8,8 +8,10 @@ from torch import Tensor, nn
 
 from fedlens.errors import FedlensError
 from fedlens.explanations.models import find_twin_of, load_model, load_models
-from fedlens.federation.evaluate import BLOCK
+from fedlens.federation.bench import GLOBAL
+from fedlens.federation.evaluate import blocks, draws
 from fedlens.federation.setting import Setting, prepare
+from fedlens.random import seeded
 from fedlens.report.html.chart import Chart
 from fedlens.report.html.classes import confusion_chart
 from fedlens.runs.load import Run
@@ -40,7 +42,7 @@ def look_at(run: Run, data_dir: Path | None = None) -> Final:
         return Final(why=[f"The data is not at hand, so its samples cannot be shown ({_first_line(error)})."])
     try:
         models, why = _models(run, setting)
-        matrices = {name: _matrix(model, setting) for name, model in models.items()}
+        matrices = {name: _matrix(model, setting, len(run.records)) for name, model in models.items()}
     except FedlensError as error:
         return Final(inputs, None, [f"The confusion matrix is left out ({_first_line(error)})."])
     return Final(inputs, confusion_chart(matrices, setting.dataset.classes), why)
@@ -63,13 +65,15 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
-def _matrix(model: nn.Module, setting: Setting) -> Tensor:
-    """How many samples of each class of the test set (rows) are taken for each (columns)."""
+def _matrix(model: nn.Module, setting: Setting, round_: int) -> Tensor:
+    """How many samples of each class of the test set (rows) are taken for each (columns), as after this round."""
     from sklearn.metrics import confusion_matrix
 
     test = setting.dataset.test
     model.eval()
-    with torch.no_grad():
-        predicted = torch.cat([model(block.clone()).argmax(1) for block in torch.split(test.x, BLOCK)])
+    predicted = torch.empty_like(test.y)
+    for block in blocks(0, len(test)):
+        with torch.no_grad(), seeded(draws(setting.root, round_, GLOBAL, block.start)):
+            predicted[block] = model(test.x[block].clone()).argmax(1)
     every = range(len(setting.dataset.classes))
     return torch.from_numpy(confusion_matrix(test.y.cpu(), predicted.cpu(), labels=every))
