@@ -55,6 +55,15 @@ def fashion_directory(data_directory: Path | None) -> Path:
     pytest.skip("needs the files of Fashion-MNIST: name their directory by FEDLENS_DATA")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What the tests begin is remembered in a folder of theirs."""
+    folder = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("FEDLENS_STATE", str(folder))
+        yield folder
+
+
 @pytest.fixture(autouse=True)
 def directories(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data_directory: Path | None) -> None:
     """No test touches the user's cache, and all find the data."""

@@ -1,5 +1,6 @@
 """Sweeps whose every value is known, because they were never played."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 from pathlib import Path
@@ -27,7 +28,8 @@ def sweep(
     rows = []
     for values in product(*fields.values(), range(seeds), range(targets)):
         head = dict(zip([*fields, "seed", "target.draw"], values, strict=True))
-        head = {"cell": f"{path.name} {values}", **head, "target_index": f"{100 * head['seed'] + head['target.draw']}"}
+        cell = hashlib.blake2b(f"{path.name} {values}".encode(), digest_size=16).hexdigest()
+        head = {"cell": cell, **head, "target_index": f"{100 * head['seed'] + head['target.draw']}"}
         for round_ in range(1, rounds + 1):
             row = {**head, "round": round_, "attacker": True, "attack_reason": None}
             rows.append(row | measure(row))

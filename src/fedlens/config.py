@@ -114,13 +114,13 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") ->
     return "\n".join(_message(details, place, owner) for place, (details, owner) in found.items())
 
 
-def validate(model: type[Described], values: dict[str, Any], prefix: str = "") -> Described:
-    """Build `model` from `values`.
+def validate(model: type[Described], values: dict[str, Any], prefix: str = "", source: object = None) -> Described:
+    """Build `model` from `values`, which come from this `source` (see `fedlens.fields`).
 
     Raises:
         ConfigError: a value is impossible or an option unknown; one line for each.
     """
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, context=source)
     except ValidationError as error:
         raise ConfigError(explain(error, model, prefix)) from None

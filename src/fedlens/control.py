@@ -19,11 +19,11 @@ from torch import Tensor
 
 from fedlens.attacks.attack import Auxiliary
 from fedlens.code import digest as digest_code
-from fedlens.errors import ConfigError, DamagedRunError
+from fedlens.errors import DamagedRunError
 from fedlens.experiment import Experiment
 from fedlens.federation.evaluate import success
 from fedlens.federation.setting import Setting
-from fedlens.loading import load_experiment
+from fedlens.loading import load_recorded
 from fedlens.numerics import numerics
 from fedlens.observer import Observer
 from fedlens.paths import cache_dir
@@ -167,11 +167,11 @@ def _is_complete(path: Path, twin: Experiment) -> bool:
     """
     experiment, summary = path / "experiment.yaml", path / "summary.json"
     try:
-        if experiment.exists() and load_experiment(str(experiment)).identity() != twin.identity():
+        if experiment.exists() and load_recorded(path, like=twin).identity() != twin.identity():
             raise DamagedRunError(f"{experiment}: is another experiment")
         sums = read_json(summary)["checksums"] if summary.exists() else {}
         changed = [name for name, known in sums.items() if checksum(path / name) != known]
-    except (OSError, KeyError, ConfigError) as error:
+    except (OSError, KeyError) as error:
         raise DamagedRunError(f"{path}: {error}") from error
     if changed:
         raise DamagedRunError(f"{path / changed[0]}: has changed")

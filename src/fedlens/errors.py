@@ -1,6 +1,12 @@
 """The errors that a user can put right; the command line prints them without a traceback."""
 
 
+def shortened(value: object, most: int = 80) -> str:
+    """A value as a message can quote it: on one line, and without its middle where it is long."""
+    text = repr(value)
+    return text if len(text) <= most else f"{text[: most * 2 // 3]} … {text[-most // 4 :]}"
+
+
 class FedlensError(Exception):
     """Something that the user can put right: the message names the place and the remedy."""
 

@@ -86,7 +86,8 @@ class Experiment(Config):
         if self.attack is not None:
             if self.malicious >= self.clients:
                 raise ValueError(f"attack.client: there is no client {self.malicious}; the last is {self.clients - 1}")
-            if self.attack.boost == "auto" and not self.aggregation.averages:
+            averages = getattr(self.aggregation, "averages", None)  # None of one whose code is not read
+            if self.attack.boost == "auto" and averages is not None and not averages:
                 raise ValueError(
                     "attack.boost: auto is 1/α_m, which only a rule that averages divides by; give a number"
                 )

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from fedlens.config import Config
 from fedlens.errors import ConfigError
-from fedlens.parts import build, describe
+from fedlens.parts import Description, Record, build, describe
+
+Source = Description | Record
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,12 @@ class Part:
         """Validate by `build`, serialise by `describe`."""
         base: type[Config] = self.optional or source
 
-        def make(value: object) -> Config | None:
+        def make(value: object, source: Source) -> Config | None:
             if self.optional and value in (None, "none", {"name": "none"}):
                 return None
             if self.optional and isinstance(value, Mapping) and value.get("name") == "none":
                 raise ConfigError(f"{self.kind}: none has no options; choose another {self.kind}, or leave them out")
-            return build(self.kind, value, base)
+            return build(self.kind, value, base, source)
 
         def dump(part: Config | None) -> dict[str, Any] | str:
             return "none" if part is None else describe(self.kind, part)
@@ -56,9 +58,9 @@ class Parts:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Validate each by `build`, serialise each by `describe`; one alone needs no list."""
 
-        def make(value: object) -> tuple[Config, ...]:
+        def make(value: object, source: Source) -> tuple[Config, ...]:
             values = value if isinstance(value, list | tuple) else () if value in (None, "none") else (value,)
-            return tuple(build(self.kind, one, self.base) for one in values)
+            return tuple(build(self.kind, one, self.base, source) for one in values)
 
         def dump(parts: tuple[Config, ...]) -> list[dict[str, Any]]:
             return [describe(self.kind, part) for part in parts]
@@ -66,15 +68,18 @@ class Parts:
         return _schema(make, dump)
 
 
-def _schema(make: Callable[[object], Any], dump: Callable[[Any], Any]) -> CoreSchema:
-    """Validate by `make`, whose `ConfigError` becomes pydantic's with the same text, and serialise by `dump`."""
+def _schema(make: Callable[[object, Source], Any], dump: Callable[[Any], Any]) -> CoreSchema:
+    """Validate by `make`, whose `ConfigError` becomes pydantic's with the same text, and serialise by `dump`.
 
-    def check(value: object) -> Any:
+    The context of a validation says where the description comes from; without, it is one to be run.
+    """
+
+    def check(value: object, info: ValidationInfo) -> Any:
         try:
-            return make(value)
+            return make(value, info.context or Description())
         except ConfigError as error:
             raise PydanticCustomError("part", "{text}", {"text": str(error)}) from error
 
-    return core_schema.no_info_plain_validator_function(
+    return core_schema.with_info_plain_validator_function(
         check, serialization=core_schema.plain_serializer_function_ser_schema(dump)
     )

@@ -1,31 +1,67 @@
 """Experiments from presets, YAML files and command-line overrides."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fedlens.config import nearest, validate
-from fedlens.errors import ConfigError
+from fedlens.errors import ConfigError, DamagedRunError
 from fedlens.experiment import Experiment
+from fedlens.importing import is_run_directory
 from fedlens.parsing import parse_yaml
-from fedlens.parts import BUILT_IN
+from fedlens.parts import BUILT_IN, Description, Record, name_of
 from fedlens.presets import presets
+from fedlens.runs.ownership import require_trusted
+from fedlens.runs.start import read_notes
 
 
-def read(source: str) -> dict[str, Any]:
-    """The values in a preset, a YAML file, or a run directory.
+def read(source: str, trust: bool = False) -> tuple[dict[str, Any], Description]:
+    """The values in a preset, a YAML file, or a run directory, and where the modules that they name are found.
+
+    Args:
+        source: which.
+        trust: whether code may be imported that somebody else's run names.
 
     Raises:
-        ConfigError: there is no such preset or file, or it holds no mapping.
+        ConfigError: there is no such preset or file, it holds no mapping, or it is somebody else's run.
     """
+    if (run := run_directory(source)) is not None:
+        return read_run(run, trust)
     path = Path(source)
-    bare = path.name == source and not path.suffix  # else it cannot be a preset, and none need be parsed
-    if bare and source in presets():
-        return presets()[source].values
-    if path.is_dir():
-        path /= "experiment.yaml"
+    if _may_be_preset(source) and source in presets():
+        return presets()[source].values, Description()
     if not path.is_file():
         raise ConfigError(f"there is no preset or file {source!r}; {nearest(source, presets())}")
+    return _read_file(path), Description(beside=(path.parent,))
+
+
+def run_directory(source: str) -> Path | None:
+    """The run directory that `source` is, or whose description it is; ``None`` for a preset or another file."""
+    path = Path(source)
+    if _may_be_preset(source) and source in presets():
+        return None
+    if path.is_dir():
+        return path
+    return path.parent if path.name == "experiment.yaml" and is_run_directory(path.parent) else None
+
+
+def _may_be_preset(source: str) -> bool:
+    """Whether it is a bare name; else none of the presets need be parsed."""
+    path = Path(source)
+    return path.name == source and not path.suffix
+
+
+def read_run(path: Path, trust: bool = False) -> tuple[dict[str, Any], Description]:
+    """As `read`, of the run in the directory `path`."""
+    file = path / "experiment.yaml"
+    if not file.is_file():
+        raise ConfigError(f"there is no preset or file {str(path)!r}; {nearest(str(path), presets())}")
+    values = _read_file(file)
+    require_trusted(file, values, trust)
+    return values, Description(within=path)
+
+
+def _read_file(path: Path) -> dict[str, Any]:
     try:
         values = parse_yaml(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
@@ -76,10 +112,52 @@ def put(values: Mapping[str, Any], option: str, value: Any, place: str) -> dict[
     return {**values, name: put(below or {}, rest, value, place)}
 
 
-def load_experiment(source: str, assignments: Iterable[str] = ()) -> Experiment:
-    """The experiment in `source` (a preset's name, a YAML file, or a run directory) with overrides.
+def load_experiment(source: str | Path, assignments: Iterable[str] = (), *, trust: bool = False) -> Experiment:
+    """The experiment in `source`, to be run, with overrides.
+
+    Args:
+        source: a preset's name, a YAML file, or a run directory; a `Path` is no preset.
+        assignments: each ``option=value``.
+        trust: import what a run of somebody else's names as ``module:Class``, too.
 
     Raises:
         ConfigError: it does not exist or cannot be run; the message names each place and what would be right.
     """
-    return validate(Experiment, override(read(source), assignments))
+    path = source if isinstance(source, Path) else None
+    values, description = read_run(path, trust) if path is not None and path.is_dir() else read(str(source), trust)
+    return validate(Experiment, override(values, assignments), source=description)
+
+
+def load_recorded(
+    path: Path,
+    like: Experiment | None = None,
+    *,
+    needed: Sequence[str] = (),
+    trust: bool = False,
+    assignments: Iterable[str] = (),
+) -> Experiment:
+    """The experiment of the run in the directory `path`, to be looked at: no code that it names is imported.
+
+    Args:
+        path: the directory.
+        like: an experiment whose parts' classes are at hand.
+        needed: kinds of parts whose classes are imported all the same.
+        trust: whether they may be even where somebody else began the run.
+        assignments: each ``option=value``.
+
+    Raises:
+        ConfigError: what is needed is somebody else's, and there is no `trust`.
+        DamagedRunError: what is there is no experiment.
+    """
+    file = path / "experiment.yaml"
+    classes = {(kind, name_of(kind, part)): type(part) for kind, part in like.parts()} if like is not None else {}
+    source = Record(read_notes(path), classes, {kind: Description(within=path) for kind in needed})
+    try:
+        values = _read_file(file)
+        require_trusted(file, {kind: values[kind] for kind in needed if kind in values}, trust)
+        return validate(Experiment, override(values, assignments), source=source)
+    except ConfigError as error:
+        if needed or assignments:
+            raise
+        where = "" if str(error).startswith(str(file)) else f"{file}: "
+        raise DamagedRunError(f"{where}{error}") from None

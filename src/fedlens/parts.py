@@ -1,12 +1,12 @@
 """From a part's name to its class and back: ours, another package's entry point, or ``module:Class``.
 
 An entry point belongs to the group ``fedlens.attack`` (``fedlens.aggregation``, ``fedlens.data``, ...); its name is the
-name that YAML uses. Nothing registers itself by being imported.
+name that YAML uses. Nothing registers itself by being imported, and nothing is imported to read what a run recorded.
 """
 
-import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from operator import attrgetter
@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 
 from fedlens.config import Config, nearest, validate
 from fedlens.errors import ConfigError
+from fedlens.importing import import_module
+from fedlens.recorded import Note, Recorded, recorded_part
 
 P = TypeVar("P", bound=Config)
 
@@ -75,6 +77,34 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
 }
 
 
+@dataclass(frozen=True)
+class Description:
+    """A description to be run, whose parts are imported.
+
+    Attributes:
+        beside: the folders of the files that name them, where their modules may be, too.
+        within: the run's directory that names them, where they must not be.
+    """
+
+    beside: tuple[Path, ...] = ()
+    within: Path | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """A description of what has been run; of its parts, only fedlens' own are imported.
+
+    Attributes:
+        notes: what was noted of the others, by kind and name.
+        classes: classes at hand all the same, by kind and name.
+        needed: how to find those that are imported all the same, by kind.
+    """
+
+    notes: Mapping[str, Mapping[str, Note]] = field(default_factory=dict)
+    classes: Mapping[tuple[str, str], type[Config]] = field(default_factory=dict)
+    needed: Mapping[str, Description] = field(default_factory=dict)
+
+
 @cache
 def known(kind: str) -> Mapping[str, str]:
     """Every name of this kind with the ``module:Class`` that it stands for."""
@@ -82,8 +112,8 @@ def known(kind: str) -> Mapping[str, str]:
     return {**others, **BUILT_IN[kind]}
 
 
-def resolve(kind: str, name: str) -> type[Config]:
-    """The class that `name` stands for.
+def resolve(kind: str, name: str, source: Description = Description()) -> type[Config]:
+    """The class that `name` stands for, in a description from this source.
 
     Raises:
         ConfigError: there is no such name, module or class, or the module cannot be imported.
@@ -93,7 +123,7 @@ def resolve(kind: str, name: str) -> type[Config]:
         raise ConfigError(f"{kind}: there is no {name!r}; {nearest(name, known(kind))} (or module:Class for your own)")
     module_name, _, class_name = path.partition(":")
     try:
-        module = _import(module_name)
+        module = _import(module_name, source)
     except Exception as error:
         raise ConfigError(f"{kind}: {module_name!r} cannot be imported: {type(error).__name__}: {error}") from error
     try:
@@ -105,13 +135,11 @@ def resolve(kind: str, name: str) -> type[Config]:
     return found
 
 
-def _import(name: str) -> Any:
+def _import(name: str, source: Description) -> Any:
     main = sys.modules.get("__main__")
     if main is not None and name == _main_name():
         return main
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)
-    return importlib.import_module(name)
+    return import_module(name, source.beside, source.within)
 
 
 def _main_name() -> str:
@@ -124,6 +152,8 @@ def _main_name() -> str:
 
 def name_of(kind: str, part: Config) -> str:
     """The shortest name that `resolve` turns into `part`'s class again."""
+    if isinstance(part, Recorded):
+        return part.recorded_name
     cls = type(part)
     module = _main_name() if cls.__module__ == "__main__" else cls.__module__
     path = f"{module}:{cls.__qualname__}"
@@ -145,8 +175,14 @@ def require_findable(kind: str, part: Config) -> None:
         raise ConfigError(f"{kind}: no record could name {name}; define the class at the top level of a module")
 
 
-def build(kind: str, value: object, base: type[P]) -> P:
+def build(kind: str, value: object, base: type[P], source: Description | Record = Description()) -> P:
     """A part from its name, from a mapping with its ``name`` and options, or from itself.
+
+    Args:
+        kind: of which kind.
+        value: what stands for it.
+        base: what it has to derive from.
+        source: where that comes from.
 
     Raises:
         ConfigError: there is no such part, or its options are wrong.
@@ -160,12 +196,44 @@ def build(kind: str, value: object, base: type[P]) -> P:
     name = values.get("name")
     if not isinstance(name, str):
         raise ConfigError(f"{kind}: {', '.join(map(str, options)) or 'it'} needs a name beside it, as {kind}.name")
-    cls = resolve(kind, name)
+    if isinstance(source, Record):
+        if (found := _class_at_hand(kind, name, source)) is None:
+            return recorded_part(kind, name, options, base, source.notes.get(kind, {}).get(name))
+        cls = found
+    else:
+        cls = resolve(kind, name, source)
     if not issubclass(cls, base):
         raise ConfigError(f"{kind}: {name} is a {cls.__name__}, which is no {base.__name__}")
     return validate(cls, options, kind)
 
 
+def _class_at_hand(kind: str, name: str, record: Record) -> type[Config] | None:
+    """The class of a part of ours, or one that is known already; ``None`` where a stranger's would be imported."""
+    ours = BUILT_IN[kind]
+    if kind in record.needed or name in ours or name in ours.values():
+        return resolve(kind, name, record.needed.get(kind, Description()))
+    return record.classes.get((kind, name))
+
+
+def is_built_in(kind: str, part: Config) -> bool:
+    """Whether a part is one of fedlens' own."""
+    return name_of(kind, part) in BUILT_IN[kind]
+
+
+def origins(parts: Iterable[tuple[str, Config]]) -> Iterator[str]:
+    """The modules that define those of these parts (by kind) that are not fedlens' own, each with its file."""
+    for kind, part in parts:
+        if not isinstance(part, Recorded) and not is_built_in(kind, part):
+            module = sys.modules[type(part).__module__]
+            yield f"{module.__name__} ({getattr(module, '__file__', None) or 'no file'})"
+
+
 def describe(kind: str, part: Config) -> dict[str, Any]:
     """The mapping from which `build` makes the part again."""
-    return {"name": name_of(kind, part), **part.model_dump(mode="json")}
+    values = part.recorded_values if isinstance(part, Recorded) else part.model_dump(mode="json")
+    return {"name": name_of(kind, part), **values}
+
+
+def unusual_values(part: Config) -> dict[str, Any]:
+    """Those of the part's options that are not at their defaults."""
+    return part.unusual_values if isinstance(part, Recorded) else part.model_dump(mode="json", exclude_defaults=True)

@@ -95,7 +95,7 @@ def run(
     path = resumable(experiment, out) if resume else unused(experiment, out)
     means = Means(engine, workers, device, data_dir, address, mixed_cpus)
     play(experiment, path, means, observer or Silent(), resume, keep_weights=keep_weights)
-    return load_run(path)
+    return replace(load_run(path), experiment=experiment)
 
 
 def play(
@@ -147,7 +147,7 @@ def _control(setting: Setting, choice: Choice, observer: Observer, *, keep_weigh
     twin = replace(setting, experiment=setting.experiment.twin())
 
     def make(path: Path) -> None:
-        with RunDirectory(path, keep_predictions=True, keep_weights=keep_weights) as directory:
+        with RunDirectory(path, keep_predictions=True, keep_weights=keep_weights, in_cache=True) as directory:
             directory.begin(twin.experiment, resume=False)
             _record(directory, twin, None, choice, observer, twin=True)
 

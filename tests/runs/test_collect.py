@@ -195,6 +195,14 @@ def test_red_flags_of_runs_are_read_from_their_summaries(tmp_path: Path, runs: l
     assert collect([path, runs[0]]).flags == {cells[0]: ["oracle f"], run.experiment.identity(): run.flags}
 
 
+@pytest.mark.parametrize("cell", ["../../x", "/etc", "..", ".", "", "a", "a/b", 7, "0" * 31 + "\n"])
+def test_a_cell_is_called_by_a_digest(tmp_path: Path, cell: object) -> None:
+    file = sweep(tmp_path / "made", {"clients": [3]}) / "rounds.parquet"
+    pd.read_parquet(file).assign(cell=cell).to_parquet(file)
+    with pytest.raises(DamagedRunError, match=r"rounds\.parquet: .* is no cell's name"):
+        collect([tmp_path / "made"])
+
+
 def test_an_option_of_any_cell_is_known(tmp_path: Path, runs: list[Path]) -> None:
     path = sweep(tmp_path / "sweep", {"attack.boost": [2, 5]}, seeds=1, targets=1)
     plain = fedlens.load_run(runs[0]).experiment.model_copy(update={"attack": None})

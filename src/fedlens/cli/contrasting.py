@@ -10,10 +10,11 @@ from fedlens.errors import ExplanationError
 if TYPE_CHECKING:
     from fedlens.explanations.gather import Gathered
     from fedlens.explanations.method import Method
+    from fedlens.runs.load import Run
 
 
 def contrast_runs(
-    paths: Sequence[Path],
+    runs: Sequence["Run"],
     words: Sequence[str],
     methods: Mapping[str, "Method"],
     *,
@@ -28,9 +29,8 @@ def contrast_runs(
     from fedlens.report.contrasts import contrast_figure, contrast_tables, contrast_words
     from fedlens.report.figures import save_figure
     from fedlens.runs.files import writing
-    from fedlens.runs.load import load_run
 
-    gathered = gather([load_run(path) for path in paths], device, data_dir)
+    gathered = gather(runs, device, data_dir)
     subjects, beside = [one.subject(round_) for one in gathered], others(gathered, words)
     if not len(beside):
         raise ExplanationError("--sample: several runs are compared on samples that are no attacker's; add random:100")

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedlens.cli.shared import DataDir, Device, make_folder, mapping, out
+from fedlens.cli.shared import DataDir, Device, Trust, make_folder, mapping, out, with_code
 from fedlens.errors import ConfigError
 
 if TYPE_CHECKING:
     from fedlens.explanations.method import Method
     from fedlens.explanations.pair import Pair
     from fedlens.federation.setting import Setting
+    from fedlens.runs.load import Run
 
 PICTURED = 4
 """So many samples are drawn; numbers are of all of them."""
@@ -51,6 +52,7 @@ def explain(  # noqa: PLR0917 - typer passes them by name
     ] = None,
     device: Device = "cpu",
     data_dir: DataDir = None,
+    trust: Trust = False,
 ) -> None:
     """Explain the benign and the attacked model of a run: what their answers rest on, and how alike that is.
 
@@ -59,21 +61,23 @@ def explain(  # noqa: PLR0917 - typer passes them by name
     """
     from fedlens.cli.contrasting import contrast_runs
     from fedlens.explanations.maps import parse_methods
+    from fedlens.runs.load import load_run
 
     parsed, words = parse_methods(methods), sample or ["target", "random:100"]
     inside = Path("explanations", *([] if round_ is None else [f"round-{round_}"]))
-    if len(paths) == 1:
-        folder = output or paths[0] / inside
-        explain_run(paths[0], control, words, parsed, round_=round_, folder=folder, device=device, data_dir=data_dir)
-        return
-    if control is not None:
+    if len(paths) > 1 and control is not None:
         raise ConfigError("--control: of several runs each has its own benign twin; leave it out, or explain one run")
+    runs = with_code([load_run(path) for path in paths], trust)
+    if len(runs) == 1:
+        folder = output or paths[0] / inside
+        explain_run(runs[0], control, words, parsed, round_=round_, folder=folder, device=device, data_dir=data_dir)
+        return
     folder = output or inside
-    contrast_runs(paths, words, parsed, round_=round_, folder=folder, device=device, data_dir=data_dir)
+    contrast_runs(runs, words, parsed, round_=round_, folder=folder, device=device, data_dir=data_dir)
 
 
 def explain_run(
-    path: Path,
+    run: "Run",
     control: Path | None,
     words: Sequence[str],
     methods: Mapping[str, "Method"],
@@ -88,9 +92,7 @@ def explain_run(
     from fedlens.explanations.models import find_twin_of
     from fedlens.federation.setting import prepare
     from fedlens.report.likeness import likeness_table, said_table
-    from fedlens.runs.load import load_run
 
-    run = load_run(path)
     twin = find_twin_of(run, control)
     setting = prepare(run.experiment, device=device, data_dir=data_dir)
     one, target = Gathered(run, twin, setting), run.target["index"]

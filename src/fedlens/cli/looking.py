@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from fedlens.cli.shared import SOURCE, DataDir, Options, out, print_flags
+from fedlens.cli.shared import SOURCE, DataDir, Options, Trust, out, print_flags, print_imported
 
 
 def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.")]) -> None:
@@ -61,10 +61,22 @@ def list_() -> None:
         out.print(table)
 
 
-def partition(source: Annotated[str, SOURCE], option: Options = None, data_dir: DataDir = None) -> None:
+def partition(
+    source: Annotated[str, SOURCE], option: Options = None, data_dir: DataDir = None, trust: Trust = False
+) -> None:
     """Print how many training samples of each class every client holds."""
     from fedlens.federation.setting import prepare
-    from fedlens.loading import load_experiment
+    from fedlens.loading import load_experiment, load_recorded, run_directory
     from fedlens.report.catalogue import partition_table
 
-    out.print(partition_table(prepare(load_experiment(source, option or []), data_dir=data_dir)))
+    if (run := run_directory(source)) is None:
+        experiment = load_experiment(source, option or [])
+    else:
+        kinds = ["data", "partition"]
+        experiment = load_recorded(run, needed=kinds, trust=trust, assignments=option or [])
+        unknown = any(getattr(check, "validates", None) is None for check in experiment.checks)
+        if experiment.validation is None and unknown:  # whether samples are set apart for the checks
+            kinds.append("checks")
+            experiment = load_recorded(run, needed=kinds, trust=trust, assignments=option or [])
+    print_imported([experiment])
+    out.print(partition_table(prepare(experiment, data_dir=data_dir)))

@@ -13,11 +13,14 @@ def report(
     output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file.")] = Path("report.html"),
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     data_dir: DataDir = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Import the modules that a run names, to show its samples and confusion.")
+    ] = False,
 ) -> None:
     """Write a report to look at in a browser: one file that needs nothing beside it, of a run, several, or a sweep."""
     from fedlens.report.html.page import write_report
 
-    size = write_report(paths, output, data_dir)
+    size = write_report(paths, output, data_dir, code=trust)
     out.print(f"Report: {output} ({size / 1e6:.1f} MB)", markup=False, soft_wrap=True)
     if open_:
         import webbrowser

@@ -14,8 +14,10 @@ from fedlens.cli.shared import (
     EngineOption,
     MixedCpus,
     Options,
+    Trust,
     out,
     print_flags,
+    print_imported,
 )
 from fedlens.errors import ConfigError
 
@@ -45,6 +47,7 @@ def run(  # noqa: PLR0917 - typer passes them by name
     ] = None,
     device: Device = "cpu",
     data_dir: DataDir = None,
+    trust: Trust = False,
 ) -> None:
     """Run an experiment, and its benign twin unless that is known already."""
     from fedlens import simulation
@@ -59,10 +62,11 @@ def run(  # noqa: PLR0917 - typer passes them by name
     assignments += ["control=false"] if no_control else []
     if resume:
         out_dir = out_dir or (Path(source) if source and Path(source).is_dir() else None)
-        source = str(places.written(out_dir)) if out_dir and source in {None, str(out_dir)} else source
-    if source is None:
+    begun = places.written(out_dir).parent if resume and out_dir and source in {None, str(out_dir)} else None
+    if source is None and begun is None:
         raise ConfigError("what shall be run? Name a preset or a file; `fedlens list` shows the presets")
-    experiment = load_experiment(source, assignments)
+    experiment = load_experiment(begun or source or "", assignments, trust=trust)
+    print_imported([experiment])
     path = places.resumable(experiment, out_dir) if resume else places.unused(experiment, out_dir)
     tracking = Tracking(Terminal(out), [(word, parse_tracker(word)) for word in track or []], path.name)
     shown: list[Path] = []
@@ -116,7 +120,7 @@ def _reported(path: Path, data_dir: Path | None) -> list[Path]:
     """The run's report, for those who look at it elsewhere."""
     from fedlens.report.html.page import write_report
 
-    write_report([path], path / "report.html", data_dir)
+    write_report([path], path / "report.html", data_dir, code=True)
     return [path / "report.html"]
 
 

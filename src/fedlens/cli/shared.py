@@ -1,6 +1,6 @@
 """What commands share: the terminal, and the arguments that several of them take."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 if TYPE_CHECKING:
+    from fedlens.experiment import Experiment
     from fedlens.explanations.maps import Progress
     from fedlens.runs.load import Run
 
@@ -34,6 +35,9 @@ On = Annotated[
     Literal["local", "ray"], typer.Option(help="Where runs are made: on this machine, or over a Ray cluster.")
 ]
 Jobs = Annotated[int | None, typer.Option(help="Runs made at a time; default one a core, of all of the cluster's.")]
+Trust = Annotated[
+    bool, typer.Option("--trust", help="Import the modules that a run or sweep names which you did not begin.")
+]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")]
 
 
@@ -46,6 +50,30 @@ def mapping(total: int) -> Iterator["Progress"]:
     with Progress(*columns, console=out, transient=True) as bar:
         task = bar.add_task("explaining", total=total)
         yield lambda count: bar.advance(task, count)
+
+
+def print_imported(experiments: "Iterable[Experiment]") -> None:
+    """Print which modules that are not fedlens' own were imported for these experiments, and from where."""
+    from fedlens.parts import origins
+
+    found = dict.fromkeys(origin for experiment in experiments for origin in origins(experiment.parts()))
+    if found:
+        out.print(f"Imported: {', '.join(found)}", style="dim", markup=False, soft_wrap=True)
+
+
+def with_code(runs: "Sequence[Run]", trust: bool) -> "list[Run]":
+    """The runs with the classes of their parts, some of which are imported for it.
+
+    Raises:
+        ConfigError: a run that somebody else began names modules, and there is no `trust`.
+    """
+    from dataclasses import replace
+
+    from fedlens.loading import load_experiment
+
+    found = [replace(run, experiment=load_experiment(run.path, trust=trust)) for run in runs]
+    print_imported(run.experiment for run in found)
+    return found
 
 
 def make_folder(folder: Path) -> None:

@@ -15,7 +15,9 @@ from fedlens.cli.shared import (
     MixedCpus,
     On,
     Options,
+    Trust,
     out,
+    print_imported,
 )
 from fedlens.errors import FedlensError
 
@@ -33,6 +35,7 @@ def sweep(  # noqa: PLR0917 - typer passes them by name
     on: On = "local",
     address: Address = None,
     mixed_cpus: MixedCpus = False,
+    trust: Trust = False,
 ) -> None:
     """Run every cell of a grid that has not been run yet; called again, it goes on."""
     from fedlens.report.sweep_progress import SweepTerminal
@@ -40,7 +43,8 @@ def sweep(  # noqa: PLR0917 - typer passes them by name
     from fedlens.sweeps.means import SweepMeans
     from fedlens.sweeps.playing import play
 
-    described = load_grid(grid, option)
+    described = load_grid(grid, option, trust=trust)
+    print_imported(cell.experiment for cell in described.cells() if cell.experiment is not None)
     path = out_dir or Path("sweeps") / described.name
     means = SweepMeans(jobs, engine, device=device, data_dir=data_dir, on=on, address=address, mixed_cpus=mixed_cpus)
     what = "all rounds so far" if on == "local" else "the cells that were done"

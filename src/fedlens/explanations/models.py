@@ -10,7 +10,7 @@ from torch import nn
 from fedlens.errors import FedlensError, RunError
 from fedlens.experiment import Experiment
 from fedlens.federation.setting import Setting
-from fedlens.loading import load_experiment
+from fedlens.loading import load_recorded
 from fedlens.parts import describe
 from fedlens.paths import cache_dir
 from fedlens.runs.load import Run
@@ -116,4 +116,4 @@ def _is(path: Path, twin: Experiment) -> bool:
 
 
 def _experiment(path: Path) -> Experiment:
-    return load_experiment(str(path / "experiment.yaml"))  # the directory alone may be called like a preset
+    return load_recorded(path)

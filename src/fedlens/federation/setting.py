@@ -17,6 +17,7 @@ from fedlens.experiment import Experiment
 from fedlens.federation.target import choose
 from fedlens.models.network import Network, build
 from fedlens.random import Address, seeded
+from fedlens.recorded import require_code
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,12 @@ class Setting:
         return Address.root(self.experiment.seed)
 
     def network(self) -> Network:
-        """A network with the initial weights."""
+        """A network with the initial weights.
+
+        Raises:
+            ConfigError: the model's code is not at hand.
+        """
+        require_code("model", self.experiment.model)
         classes = len(self.dataset.classes)
         module = build(self.experiment.model, self.dataset.shape, classes, self.root.at("model"))
         return Network(module.to(self.device))
@@ -73,10 +79,12 @@ def prepare(
     """Load the data, unless they are given as `dataset`, and deal them out.
 
     Raises:
-        ConfigError: the device does not exist.
+        ConfigError: the device does not exist, or the code of data or partition is not at hand.
         DataError: data is missing or corrupt, or too few samples for so many clients or for the validation set.
     """
     place = find_device(device)
+    for kind in ("data", "partition"):
+        require_code(kind, getattr(experiment, kind))
     if dataset is None:
         dataset = load(experiment.data, data_dir)
     root = Address.root(experiment.seed)

@@ -76,7 +76,7 @@ def selected_clients(runs: Sequence[Run]) -> "Figure":
 
 def all_alike(run: Run) -> bool:
     """Whether every update got its weight α_i in every round, so that there is nothing to see."""
-    return run.experiment.aggregation.averages and not any(record["rejected"] for record in run.records)
+    return bool(run.experiment.aggregation.averages) and not any(record["rejected"] for record in run.records)
 
 
 def shares_of(run: Run) -> list[Shares]:

@@ -7,6 +7,7 @@ each sweep but not the same in all.
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fedlens.config import nearest
-from fedlens.errors import ConfigError, DamagedRunError, RunError
+from fedlens.errors import ConfigError, DamagedRunError, RunError, shortened
 from fedlens.experiment import Experiment
-from fedlens.loading import load_experiment
+from fedlens.loading import load_recorded
 from fedlens.runs.flat import Value, flattened, of_one_type, value_of
 from fedlens.runs.load import load_run, sound_summary
 from fedlens.runs.reading import read_json
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 TABLE = "rounds.parquet"
 ANEW = "the same sweep makes it anew"
 PATH = "path"
+DIGEST = re.compile("[0-9a-f]{32}")
+"""What a cell is called: its experiment's identity, which is also the name of its directory."""
 ALWAYS = ("cell", "seed", "target.draw", "target_index", "round")
 """Columns that every sweep's table has."""
 
@@ -149,6 +152,8 @@ def _sweep(path: Path) -> tuple[_Source, list[str]]:
         raise DamagedRunError(f"{file}: lacks the columns {', '.join(missing)}; {ANEW}")
     if table.empty:
         raise RunError(f"{file}: no run of this sweep is complete yet")
+    if strange := [cell for cell in table["cell"].unique() if not DIGEST.fullmatch(str(cell))]:
+        raise DamagedRunError(f"{file}: {shortened(strange[0])} is no cell's name; {ANEW}")
     table.insert(1, PATH, str(path))
 
     @cache
@@ -161,7 +166,10 @@ def _sweep(path: Path) -> tuple[_Source, list[str]]:
             sound_summary(folder)
         except DamagedRunError as error:
             raise DamagedRunError(f"{error}; remove {folder}, and {ANEW}") from error
-        return load_experiment(str(described))
+        try:
+            return load_recorded(folder)
+        except DamagedRunError as error:
+            raise ConfigError(str(error)) from None
 
     cells = set(table["cell"])
     flags = {cell: found for cell in sorted(cells) if (found := _flags(path / "cells" / cell)) is not None}

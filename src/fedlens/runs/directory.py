@@ -2,6 +2,7 @@
 
 ===========================  ======================================================================
 experiment.yaml              the complete experiment; ``fedlens run`` on it makes the run again
+start.json                   an id, by which it is known whose the run is, and what was noted of the user's own classes
 environment.jsonl            a line for every start: versions, platform, commit, engine and why it was chosen
 target.json                  the attacker's samples
 rounds.jsonl                 a line a round, equal in every byte whenever the experiment is repeated
@@ -32,17 +33,22 @@ from fedlens.errors import ClientError, DamagedRunError, RunError
 from fedlens.experiment import Experiment
 from fedlens.federation.record import RoundResult
 from fedlens.federation.state import FederationState
-from fedlens.loading import load_experiment
+from fedlens.loading import load_recorded
 from fedlens.runs.files import RESUME, append_line, checksum, lock, write_atomically, writing
+from fedlens.runs.ownership import claim
 from fedlens.runs.reading import load_predictions, predictions_file, read_json, read_lines, tables_file
+from fedlens.runs.start import START, Start
 from fedlens.runs.weights import cut_weights, keeps_weights, weights_file
 
 
 class RunDirectory:
     """A directory that one process writes a run into."""
 
-    def __init__(self, path: Path, *, keep_predictions: bool = False, keep_weights: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, keep_predictions: bool = False, keep_weights: bool = False, in_cache: bool = False
+    ) -> None:
         self.path = path
+        self.in_cache = in_cache
         self.keep_predictions = keep_predictions
         self.keep_weights = keep_weights
         self._best = -1.0
@@ -71,12 +77,16 @@ class RunDirectory:
         file = self.path / "experiment.yaml"
         begun = file.exists() and (resume or read_lines(self.path / "rounds.jsonl"))
         if begun:
-            different = differences(load_experiment(str(file)).relevant(), experiment.relevant())
+            different = differences(load_recorded(self.path, like=experiment).relevant(), experiment.relevant())
             if different:
                 raise RunError(f"{self.path}: this run was another experiment; it differs in {'; '.join(different)}")
         self._begin_weights()  # before there is a run to resume, so that none forgets that it keeps them
         if not begun:
-            write_atomically(file, described(experiment))
+            text = described(experiment)
+            if not self.in_cache:  # which is ours
+                self.note(START, Start.of(experiment).content())
+                claim(self.path, text)
+            write_atomically(file, text)
 
     def _begin_weights(self) -> None:
         if self.keep_weights and not keeps_weights(self.path):

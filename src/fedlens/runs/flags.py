@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from fedlens.attacks.attack import Attack
 from fedlens.experiment import Experiment
 from fedlens.federation.target import RESISTANT_CONFIDENCE
 from fedlens.runs.records import Record, acted, targeted
@@ -22,7 +23,7 @@ def flags(experiment: Experiment, records: list[Record]) -> list[str]:
         _control(inside[-1]) or _control(records[-1]),
         _acting(records),
         _share(experiment),
-        "the attack is omniscient: it sees the other clients' updates" if experiment.attack.omniscient else None,
+        _sight(experiment.attack),
         _oracle(experiment),
         _repetition(experiment),
     )
@@ -67,6 +68,13 @@ def _share(experiment: Experiment) -> str | None:
     if share <= LARGE_SHARE:
         return None
     return f"one client in {experiment.clients} is malicious ({share:.0%}); above 10 % is rarely realistic"
+
+
+def _sight(attack: Attack) -> str | None:
+    """An attack that sees what no client sees; of one whose code is not read, that may not be known."""
+    if getattr(attack, "omniscient", None) is None:
+        return "it is not known whether the attack is omniscient: the run did not note it"
+    return "the attack is omniscient: it sees the other clients' updates" if attack.omniscient else None
 
 
 def _oracle(experiment: Experiment) -> str | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedlens.config import Config
 from fedlens.experiment import Experiment
-from fedlens.parts import BUILT_IN, name_of
+from fedlens.parts import BUILT_IN, name_of, unusual_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +73,7 @@ def in_words(name: str, options: Mapping[str, Any], apart: Set[str] = frozenset(
 def _word(kind: str, part: Config, apart: Set[str] = frozenset()) -> str:
     """A part in words, with those options that are not at their defaults."""
     beneath = {option.removeprefix(f"{kind}.") for option in apart if option.startswith(f"{kind}.")}
-    return in_words(name_of(kind, part), part.model_dump(mode="json", exclude_defaults=True), beneath)
+    return in_words(name_of(kind, part), unusual_values(part), beneath)
 
 
 def _leaves(name: str, value: Any) -> Iterator[tuple[str, Value]]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from fedlens.errors import DamagedRunError, RunError
 from fedlens.experiment import Experiment
-from fedlens.loading import load_experiment
+from fedlens.loading import load_recorded
 from fedlens.runs import stealth
 from fedlens.runs.files import checksum
 from fedlens.runs.flags import flags
@@ -33,7 +33,8 @@ class Run:
 
     Attributes:
         path: its directory.
-        experiment: what was run.
+        experiment: what was run; parts that are not fedlens' own are there by their recorded names and values alone
+            (`fedlens.recorded`), unless the run was just made.
         records: a mapping a round, as recorded.
         target: the attacker's samples (``index``, ``true``, ``target``) and the names of all ``classes``.
         summary: the result in a few numbers; ``None`` while rounds are missing.
@@ -149,7 +150,7 @@ def load_run(path: str | Path) -> Run:
     if not (path / "experiment.yaml").is_file():
         raise RunError(f"{path}: no run is there (it has no experiment.yaml)")
     summary = sound_summary(path)
-    experiment = load_experiment(str(path / "experiment.yaml"))
+    experiment = load_recorded(path)
     records = read_lines(path / "rounds.jsonl")
     if not records:
         raise RunError(f"{path}: this run has no rounds yet")

@@ -3,10 +3,11 @@
 import contextlib
 from pathlib import Path
 
-from fedlens.errors import ConfigError, RunError
+from fedlens.errors import DamagedRunError, RunError
 from fedlens.experiment import Experiment
-from fedlens.loading import load_experiment
+from fedlens.loading import load_recorded
 from fedlens.runs.reading import read_lines
+from fedlens.runs.start import START
 
 
 def unused(experiment: Experiment, out: str | Path | None) -> Path:
@@ -20,7 +21,7 @@ def unused(experiment: Experiment, out: str | Path | None) -> Path:
         if (path / "experiment.yaml").exists():
             played = len(read_lines(path / "rounds.jsonl"))
             raise RunError(f"{path}: a run is there already ({played} rounds); add --resume or choose another --out")
-        if path.exists() and not (path.is_dir() and {entry.name for entry in path.iterdir()} <= {".lock"}):
+        if path.exists() and not (path.is_dir() and {entry.name for entry in path.iterdir()} <= {".lock", START}):
             raise RunError(f"{path}: something else is there already; choose another --out")
         return path
     path, number = Path("runs") / experiment.name, 1
@@ -40,8 +41,8 @@ def resumable(experiment: Experiment, out: str | Path | None) -> Path:
         return written(Path(out)).parent
     found = sorted(Path("runs").glob("*/experiment.yaml"), key=lambda file: file.stat().st_mtime, reverse=True)
     for file in sorted(found, key=lambda file: (file.parent / "summary.json").exists()):  # unfinished ones first
-        with contextlib.suppress(ConfigError):  # another run's attack may be gone
-            if load_experiment(str(file)).identity() == experiment.identity():
+        with contextlib.suppress(DamagedRunError):  # another run's
+            if load_recorded(file.parent, like=experiment).identity() == experiment.identity():
                 return file.parent
     raise RunError("runs/: no run of this experiment to resume; name it by --out, or leave out --resume")
 

@@ -10,6 +10,7 @@ from fedlens.config import validate
 from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
 from fedlens.loading import put
+from fedlens.parts import Description
 from fedlens.runs.flat import in_words
 
 Values = dict[str, Any]
@@ -46,7 +47,7 @@ class Cell:
         return ", ".join(f"{option}={value}" for option, value in self.labels.items()) or "the only cell"
 
 
-def make_cell(base: Mapping[str, Any], shared: Values, values: Values) -> Cell:
+def make_cell(base: Mapping[str, Any], shared: Values, values: Values, source: Description = Description()) -> Cell:  # noqa: B008 - it is frozen
     """The cell with these values, impossible or not.
 
     An option beneath a part that is none in this cell (``attack.boost`` where ``attack`` is ``none``) does not apply,
@@ -56,6 +57,7 @@ def make_cell(base: Mapping[str, Any], shared: Values, values: Values) -> Cell:
         base: the experiment that all cells begin from.
         shared: options that all cells have.
         values: what sets this one apart.
+        source: where the modules that they name are found.
     """
     gone = tuple(f"{option}." for option, value in values.items() if label(value) == "none")
     values = {option: value for option, value in values.items() if not option.startswith(gone)}
@@ -65,7 +67,7 @@ def make_cell(base: Mapping[str, Any], shared: Values, values: Values) -> Cell:
     try:
         for option in sorted(places, key=lambda option: option.count(".")):  # a part first, then what lies beneath it
             described = put(described, option, {**shared, **values}[option], places[option])
-        return Cell(values, validate(Experiment, described))
+        return Cell(values, validate(Experiment, described, source=source))
     except ConfigError as error:
         return Cell(values, None, str(error))
 

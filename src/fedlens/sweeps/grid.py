@@ -18,19 +18,23 @@ exclude:                          # a cell that has all of these values is left 
 import math
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain, product
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from fedlens.config import Config, nearest, validate
 from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
+from fedlens.importing import is_sweep_directory
 from fedlens.loading import parse_assignment, read
 from fedlens.parsing import parse_yaml
+from fedlens.parts import Description
 from fedlens.presets import presets
+from fedlens.runs.ownership import require_trusted
 from fedlens.sweeps.cell import Cell, Values, label, make_cell, matches
 
 LARGEST = 100_000
@@ -80,6 +84,9 @@ class Grid(Config):
     product: Factor = Field(default_factory=dict)
     zipped: Annotated[tuple[Factor, ...], BeforeValidator(_as_list)] = ()
     exclude: Annotated[tuple[Values, ...], BeforeValidator(_as_list)] = ()
+
+    _beside: tuple[Path, ...] = PrivateAttr(default=())
+    _trust: bool = PrivateAttr(default=False)
 
     @model_validator(mode="after")
     def _sound(self) -> "Grid":
@@ -135,10 +142,13 @@ class Grid(Config):
 
     @cached_property
     def _cells(self) -> list[Cell]:
-        base = read(self.experiment) if isinstance(self.experiment, str) else self.experiment
+        base, source = self.experiment, Description()
+        if isinstance(base, str):
+            base, source = read(base, self._trust)
+        source = replace(source, beside=self._beside + source.beside)
         found: dict[str, Cell] = {}
         for values in self._combinations():
-            cell = make_cell(base, self.options, values)
+            cell = make_cell(base, self.options, values, source)
             if (same := found.setdefault(cell.key, cell)).labels != cell.labels:
                 raise ConfigError(f"these are the same experiment and would count twice: {same}; and {cell}")
         cells = list(found.values())
@@ -170,8 +180,13 @@ def _require_known(option: str, wanted: Any, varying: Mapping[str, list[Any]]) -
             raise ValueError(f"exclude: {option} is never {label(one)}; {known}")
 
 
-def load_grid(source: str | Path, assignments: list[str] | None = None) -> Grid:
+def load_grid(source: str | Path, assignments: list[str] | None = None, *, trust: bool = False) -> Grid:
     """The grid in a YAML file, with changes: ``product.seed=[0,1]``, or ``rounds=5`` for an option of all cells.
+
+    Args:
+        source: the file.
+        assignments: the changes.
+        trust: import what somebody else's run or sweep names as ``module:Class``, too.
 
     Raises:
         ConfigError: the file does not exist, or is no grid; the message names each place and what would be right.
@@ -197,6 +212,11 @@ def load_grid(source: str | Path, assignments: list[str] | None = None) -> Grid:
         _assign(values, assignment)
     try:
         grid = validate(Grid, values)
+        grid._trust = trust
+        if is_sweep_directory(path.parent):
+            require_trusted(path, values, trust)
+        else:
+            grid._beside = (path.parent,)
         grid.cells()
     except ConfigError as error:
         raise ConfigError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None

@@ -2,6 +2,7 @@
 
 =====================  =====================================================================
 sweep.yaml             the grid as of the last start
+start.json             an id, by which it is known whose the sweep is
 cells/IDENTITY/        a run's directory for each experiment, complete or to be gone on with
 failures.json          the cells that failed at the last start, each with its values and the reason
 rounds.parquet         every round of every complete cell, a row each
@@ -24,7 +25,9 @@ import yaml
 from fedlens.errors import DamagedRunError, RunError
 from fedlens.runs.files import lock, write_atomically, writing
 from fedlens.runs.load import Run, sound_summary
+from fedlens.runs.ownership import claim
 from fedlens.runs.reading import read_json, read_lines
+from fedlens.runs.start import START, Start, read_start
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.grid import Grid
 from fedlens.sweeps.tasks import remedy
@@ -52,20 +55,29 @@ class SweepDirectory:
         Raises:
             RunError: it cannot be written, or holds something else.
         """
-        file = self.path / FILE
         with writing(self.path, "choose another --out"):
             found = [entry.name for entry in self.path.iterdir()] if self.path.exists() else []
-        if FILE not in found and any(not name.startswith((".lock", f".{FILE}.")) for name in found):
+        if FILE not in found and any(not name.startswith((".lock", f".{FILE}.", START)) for name in found):
             raise RunError(f"{self.path}: something else is there already; choose another --out")
         held = lock(self.path, "sweep")
         try:
             text = yaml.safe_dump(grid.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
-            write_atomically(file, text.encode())
+            self._begin(text.encode())
             with writing(self.path):
                 (self.path / "cells").mkdir(exist_ok=True)
             yield
         finally:
             held.release()
+
+    def _begin(self, grid: bytes) -> None:
+        """Write down the grid, and that it is this user's."""
+        try:
+            start = read_start(self.path) or Start()
+        except DamagedRunError:
+            start = Start()
+        write_atomically(self.path / START, json.dumps(start.content()).encode() + b"\n")
+        claim(self.path, grid)
+        write_atomically(self.path / FILE, grid)
 
     def of(self, cell: Cell) -> Path:
         """The directory of a cell's run."""

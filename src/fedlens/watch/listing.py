@@ -9,7 +9,7 @@ from typing import Any
 
 from fedlens.errors import FedlensError
 from fedlens.experiment import Experiment
-from fedlens.loading import load_experiment
+from fedlens.loading import load_recorded
 from fedlens.report.words import attack_name
 from fedlens.runs.records import confidence
 
@@ -91,7 +91,7 @@ def _in_a_line(name: str, path: Path) -> Listed:
 
 @lru_cache(maxsize=4096)
 def _experiment(file: str, changed: int) -> Experiment:  # noqa: ARG001 - a file that has changed is read anew
-    return load_experiment(file)
+    return load_recorded(Path(file).parent)
 
 
 def _last(file: Path) -> dict[str, Any] | None:

@@ -1,11 +1,13 @@
 """From directories to the file: which page it is, and how it is put together."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedlens.loading import load_experiment
 from fedlens.report.html.one import run_page
 from fedlens.report.html.several import runs_page
 from fedlens.report.html.swept import sweep_page
@@ -22,13 +24,14 @@ POLICY = (
 """What a page may load: nothing that is not in it."""
 
 
-def write_report(paths: Sequence[Path], output: Path, data_dir: Path | None = None) -> int:
+def write_report(paths: Sequence[Path], output: Path, data_dir: Path | None = None, *, code: bool = False) -> int:
     """Write the report of one run, of several, or of sweeps, into the file `output`.
 
     Args:
         paths: directories of runs and of sweeps.
         output: the HTML file.
         data_dir: where data files are.
+        code: whether modules that a run names are imported, for what needs its data or model.
 
     Returns:
         The file's size in bytes.
@@ -36,7 +39,7 @@ def write_report(paths: Sequence[Path], output: Path, data_dir: Path | None = No
     Raises:
         RunError: nothing is in one of the paths, its files are damaged, or `output` cannot be written.
     """
-    page = described(paths, data_dir)
+    page = described(paths, data_dir, code=code)
     content = rendered(page).encode()
     with writing(output, "choose another file"):
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -44,7 +47,7 @@ def write_report(paths: Sequence[Path], output: Path, data_dir: Path | None = No
     return len(content)
 
 
-def described(paths: Sequence[Path], data_dir: Path | None = None) -> dict[str, Any]:
+def described(paths: Sequence[Path], data_dir: Path | None = None, *, code: bool = False) -> dict[str, Any]:
     """What the page's template shows, and which template that is.
 
     Raises:
@@ -54,7 +57,10 @@ def described(paths: Sequence[Path], data_dir: Path | None = None) -> dict[str, 
     if not all((path / "experiment.yaml").is_file() for path in paths) and not _nothing(paths):
         return sweep_page(paths)
     runs = [load_run(path) for path in paths]
-    return run_page(runs[0], data_dir) if len(runs) == 1 else runs_page(runs)
+    if len(runs) > 1:
+        return runs_page(runs)
+    run = replace(runs[0], experiment=load_experiment(runs[0].path, trust=True)) if code else runs[0]
+    return run_page(run, data_dir)
 
 
 def _nothing(paths: Sequence[Path]) -> bool:
