@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fedlens.control import Control, cached, find_control, keep, key
 from fedlens.custom import copy_tensors, is_custom
-from fedlens.errors import ClientError
+from fedlens.errors import ClientError, ConfigError
 from fedlens.experiment import Experiment
 from fedlens.federation.engines import choose_engine
 from fedlens.federation.engines.choice import Choice
@@ -19,11 +19,13 @@ from fedlens.means import Means
 from fedlens.observer import Observer, Silent
 from fedlens.opening import find_opening
 from fedlens.parts import require_findable
+from fedlens.recorded import require_code
 from fedlens.runs.directory import RunDirectory
 from fedlens.runs.environment import describe_environment
 from fedlens.runs.load import Run, load_run
 from fedlens.runs.places import resumable, unused
 from fedlens.runs.reading import keeps_predictions
+from fedlens.runs.records import destroyed, malformed
 from fedlens.runs.summary import summarise
 from fedlens.runs.twin import leaves_twin, twin_files
 
@@ -127,6 +129,7 @@ def _prepare(experiment: Experiment, means: Means) -> Setting:
     setting.network()
     setting.with_target(None)
     for kind, part in experiment.parts():
+        require_code(kind, part)
         require_findable(kind, part)
     return setting
 
@@ -140,7 +143,18 @@ def _settle(
         return setting.with_target(None), None
     control = _control(setting, choice, observer, keep_weights=keep_weights)
     drawn_from_all = experiment.target.index is not None or experiment.target.select == "random"
-    return setting.with_target(None if drawn_from_all else control.last), control
+    if (round_ := destroyed(control.records)) is not None and drawn_from_all:
+        observer.remark(f"benign twin: no control, for without attack the model is not finite after round {round_}")
+        return setting.with_target(None), None
+    try:
+        return setting.with_target(None if drawn_from_all else control.last), control
+    except ConfigError as error:
+        if round_ is None and not any(map(malformed, control.records)):
+            raise
+        raise ConfigError(
+            f"{error}; without attack, clients sent updates, or the model has weights, that are not finite: "
+            "try a lower local.learning_rate"
+        ) from None
 
 
 def _control(setting: Setting, choice: Choice, observer: Observer, *, keep_weights: bool = False) -> Control:
@@ -201,7 +215,7 @@ def _record(
     experiment = setting.experiment
     state, records = directory.resume()
     accuracy = records[-1]["quality"]["accuracy"] if records else None
-    if state is None or not experiment.is_over(state.round, accuracy):
+    if state is None or not (experiment.is_over(state.round, accuracy) or destroyed(records)):
         with choice.make() as engine:
             used = {
                 "engine": choice.name,

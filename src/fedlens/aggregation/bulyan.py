@@ -89,6 +89,8 @@ def nearest_to_median(ranks: Tensor, count: int) -> Tensor:
         What was kept of each column, in any order, shape ``[count, b]``.
     """
     middle = mean_of(ranks[(len(ranks) - 1) // 2 : len(ranks) // 2 + 1])
+    if ranks.dtype != torch.float64 and not bool((ranks[-1] - ranks[0]).isfinite().all()):
+        return nearest_to_median(ranks.double(), count).to(ranks)
     kept = ranks[:count].clone()
     for rank, higher in enumerate(ranks[count:]):
         nearer = higher - middle < middle - ranks[rank]

@@ -18,6 +18,7 @@ from pydantic import NonNegativeFloat, PositiveFloat
 from torch import Tensor
 
 from fedlens.aggregation.rule import Aggregate, Received, Rule
+from fedlens.aggregation.weighted import weighted_sum
 from fedlens.random import Address
 
 BLOCK_ENTRIES = 2**18
@@ -28,7 +29,10 @@ def norms(updates: Tensor) -> Tensor:
     squares = torch.zeros(len(updates), dtype=torch.float64, device=updates.device)
     for columns in torch.split(updates, max(BLOCK_ENTRIES // len(updates), 1), dim=1):
         squares += columns.double().square().sum(dim=1)
-    return squares.sqrt_()
+    if bool(squares.isfinite().all()):
+        return squares.sqrt_()
+    largest = updates.abs().amax(dim=1)  # of float64, whose squares may be out of its range
+    return norms(updates / largest.where(largest > 0, 1)[:, None]) * largest
 
 
 def clipping_factors(updates: Tensor, max_norm: float) -> Tensor:
@@ -60,7 +64,7 @@ class NormClipping(Rule):
         """See `Rule.aggregate`."""
         updates = received.updates
         shares = received.alpha * clipping_factors(updates, self.max_norm)
-        mean = shares.to(updates) @ updates
+        mean = weighted_sum(shares, updates)
         if self.noise > 0:
             add_noise(mean, self.noise, received.address.at("noise"))
         return Aggregate(mean, shares)

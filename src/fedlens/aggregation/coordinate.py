@@ -60,7 +60,13 @@ def mean_of(kept: Tensor) -> Tensor:
     """
     precision = torch.promote_types(kept.dtype, torch.float32)
     parts = torch.split(kept, max(GRAIN // len(kept), 1), dim=1)
-    return torch.cat([part.mean(dim=0, dtype=precision) for part in parts])
+    return torch.cat([_finite_mean(part, precision) for part in parts])
+
+
+def _finite_mean(part: Tensor, precision: torch.dtype) -> Tensor:
+    """The mean of each column of finite entries, which is finite even where their sum is not."""
+    found = part.mean(dim=0, dtype=precision)
+    return found if bool(found.isfinite().all()) else (part.double() / len(part)).sum(dim=0).to(precision)
 
 
 class Median(Rule):

@@ -28,7 +28,11 @@ from pydantic import PositiveFloat, PositiveInt
 from torch import Tensor
 
 from fedlens.aggregation.rule import Aggregate, Received, Rule
+from fedlens.aggregation.weighted import weighted_sum
 from fedlens.pairwise import alike, products, products_from, squared_distances
+
+FARTHEST = 1e140
+"""Distances beyond have squares that float64 does not hold."""
 
 _log = logging.getLogger("fedlens")
 
@@ -71,14 +75,18 @@ def geometric_median(
         steps: see `weiszfeld`.
 
     Returns:
-        The point, shape ``[d]``, the weights that it is made with, shape ``[n]``, adding up to 1, and whether the
-        tolerance was reached.
+        The point, shape ``[d]``, the weights that it is made with, shape ``[n]``, adding up to 1 unless an update is
+        farther away than `FARTHEST`, and whether the tolerance was reached.
     """
+    if updates.dtype == torch.float64 and float(updates.abs().max()) > FARTHEST:
+        within = (FARTHEST / updates.abs().amax(dim=1)).clamp(max=1)  # of updates from so far away, directions count
+        point, weights, reached = geometric_median(updates * within[:, None], alpha, smoothing, tolerance, steps)
+        return point, weights * within, reached
     squares = squared_distances(updates)
     origin = int((squares.sqrt() @ alpha).argmin())
     gram = products_from(squares, origin) if alike(squares) else products(updates, origin)
     weights, reached = weiszfeld(gram, alpha, smoothing, tolerance, steps)
-    return weights.to(updates) @ updates, weights, reached
+    return weighted_sum(weights, updates), weights, reached
 
 
 class GeometricMedian(Rule):

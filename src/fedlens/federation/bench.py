@@ -9,7 +9,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import torch
 from torch import Tensor, nn
 
 from fedlens.data.dataset import Dataset, Samples
@@ -118,16 +117,13 @@ def accept(update: Tensor, row: Tensor, sender: str) -> None:
     """Put an update into its `row` of the arena (both of shape ``[d]``).
 
     Raises:
-        ClientError: the update is no plain tensor, has another shape or type, or entries that are not finite.
+        ClientError: the update is no plain tensor, or has another shape or type. Whether it is finite, the server sees.
     """
     if type(update) not in {Tensor, nn.Parameter}:  # a subclass would be handed the row, and with it the whole arena
         raise ClientError(f"{sender} sent a {type(update).__name__}, expected a plain torch.Tensor")
     if update.shape != row.shape or update.dtype != row.dtype:
         found = f"{update.dtype} of shape {tuple(update.shape)}"
         raise ClientError(f"{sender} sent an update of {found}, expected {row.dtype} of shape {tuple(row.shape)}")
-    if not bool(torch.isfinite(update).all()):
-        remedy = "a lower local.learning_rate or attack.boost may help"
-        raise ClientError(f"{sender} sent an update that is not finite; {remedy}")
     row.copy_(update.detach())
 
 

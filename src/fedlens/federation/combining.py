@@ -10,6 +10,7 @@ from fedlens.aggregation.rule import Aggregate, Received, Rule
 from fedlens.custom import copy_tensors, is_custom
 from fedlens.detection.detector import Inspection
 from fedlens.errors import ClientError
+from fedlens.federation.receiving import gathered, renormalised
 from fedlens.random import Address, seeded
 
 
@@ -36,19 +37,16 @@ def combine(rule: Rule, seen: Inspection, kept: list[int], address: Address, sta
     The rows are moved together within the updates, which are not what they were afterwards. A custom rule gets copies,
     and what it gives is copied: it may keep either.
 
+    Of updates whose squares are out of range, what a rule gives may be so, too: the global model is destroyed then.
+
     Raises:
-        ClientError: the rule failed, or gave no finite update.
+        ClientError: the rule failed, or gave no update, or of shorter ones none that is finite.
     """
     count = len(seen.updates)
-    if len(kept) < rule.minimum:
+    if len(kept) < max(rule.minimum, 1):
         reason = f"{len(kept)} of {count} updates passed the checks, and the rule needs {rule.minimum}"
         return Combined(torch.zeros_like(seen.weights), [0.0] * count, state, reason)
-    for row, place in enumerate(kept):
-        if row != place:
-            seen.updates[row] = seen.updates[place]
-    updates, alpha = seen.updates[: len(kept)], seen.alpha
-    if len(kept) < count:
-        alpha = alpha[kept] / alpha[kept].sum()
+    updates, alpha = gathered(seen.updates, kept), renormalised(seen.alpha, kept)
     name = type(rule).__name__
     received = Received(updates, alpha, seen.layout, address, state)
     try:
@@ -57,13 +55,15 @@ def combine(rule: Rule, seen: Inspection, kept: list[int], address: Address, sta
         raise ClientError(f"rule {name} failed in round {seen.round}: {type(error).__name__}: {error}") from error
     if not isinstance(aggregate, Aggregate) or not _fits(aggregate.update, seen.weights):
         raise ClientError(
-            f"rule {name} gave no finite update of {seen.layout.size} entries of {seen.weights.dtype} "
-            f"in round {seen.round}"
+            f"rule {name} gave no update of {seen.layout.size} entries of {seen.weights.dtype} in round {seen.round}"
         )
     if aggregate.shares is not None and not _fits(aggregate.shares, alpha, alike=False):
-        raise ClientError(f"rule {name} gave no finite share for each of {len(kept)} updates in round {seen.round}")
+        raise ClientError(f"rule {name} gave no share for each of {len(kept)} updates in round {seen.round}")
+    finite = _is_finite(aggregate.update) and (aggregate.shares is None or _is_finite(aggregate.shares))
+    if not finite and not _may_overflow(updates):
+        raise ClientError(f"rule {name} gave no finite update, or no finite shares, in round {seen.round}")
     shares = None
-    if aggregate.shares is not None:
+    if aggregate.shares is not None and _is_finite(aggregate.shares):
         shares = [0.0] * count
         for row, share in zip(kept, aggregate.shares.tolist(), strict=True):
             shares[row] = share
@@ -77,7 +77,14 @@ def _of_custom(rule: Rule, received: Received) -> Aggregate:
 
 
 def _fits(found: Tensor, model: Tensor, *, alike: bool = True) -> bool:
-    """Whether a tensor is finite and shaped like `model`, and of its type where it has to be `alike`."""
-    if not isinstance(found, Tensor) or found.shape != model.shape or (alike and found.dtype != model.dtype):
-        return False
+    """Whether a tensor is shaped like `model`, and of its type where it has to be `alike`."""
+    return isinstance(found, Tensor) and found.shape == model.shape and (not alike or found.dtype == model.dtype)
+
+
+def _is_finite(found: Tensor) -> bool:
     return bool(torch.isfinite(found).all())
+
+
+def _may_overflow(updates: Tensor) -> bool:
+    """Whether updates (shape ``[n, d]``) are so long that no number may be right: their squares are out of range."""
+    return float(updates.abs().max()) >= torch.finfo(updates.dtype).max ** 0.5

@@ -16,7 +16,10 @@ from fedlens.random import seeded
 
 @dataclass(frozen=True)
 class ValidationJob:
-    """A client's own model, or that of all the others, on the server's validation set."""
+    """A client's own model, or that of all the others, on the server's validation set.
+
+    The updates that were received are the arena's first, as many as there are weights `alpha`.
+    """
 
     round: int
     row: int
@@ -42,7 +45,8 @@ class ValidationJob:
         """The accuracy, a fraction."""
         samples = bench.validation
         assert samples is not None, "no validation set"
-        updates, update = bench.arena.updates, bench.arena.updates[self.row]
+        updates = bench.arena.updates[: len(self.alpha)]
+        update = updates[self.row]
         if self.others:
             alpha = torch.tensor(self.alpha, dtype=torch.float64)
             alpha[self.row] = 0
@@ -63,7 +67,7 @@ class InspectionJob:
     Attributes:
         round: number of the round.
         check: the check's name.
-        alpha: the clients' weights α_i.
+        alpha: the weights α_i of the updates that were received, which are the arena's first.
         validation: the accuracies, for a check that wants them.
     """
 
@@ -90,7 +94,7 @@ class InspectionJob:
     def run(self, bench: Bench) -> dict[str, Any]:
         """The check's name and its verdict."""
         alpha = torch.tensor(self.alpha, dtype=torch.float64, device=bench.arena.updates.device)
-        weights, updates = bench.arena.models[GLOBAL], bench.arena.updates
+        weights, updates = bench.arena.models[GLOBAL], bench.arena.updates[: len(self.alpha)]
         seen = Inspection(self.round, weights, updates, alpha, bench.network.layout, self.validation)
         detector = bench.detectors[self.check]
         if is_custom(detector):

@@ -1,6 +1,6 @@
 """What is kept of a round."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -19,12 +19,15 @@ class RoundRecord:
         attacker: whether the malicious client was among them.
         shares: weight that each of the cohort's updates got, where the rule can tell; 0 for a rejected one.
         checks: what each of the server's checks made of the cohort, by its name.
-        rejected: clients whose updates did not reach the rule.
+        rejected: clients whose updates did not reach the rule, be it by a check or because they are `malformed`.
         skipped: why the global model stayed as it was, if it did.
         quality: the global model on the test set afterwards.
         target: what the global model makes of the attacker's samples.
         malicious: the malicious client's own model, w_G^t + δ_m, on the test set.
         attack: what the attack said of itself.
+        malformed: clients whose updates had entries that are no finite numbers; no check saw them, so that lists in
+            `checks` are of the cohort's other clients.
+        destroyed: whether the global model is not finite any more, or its answers are not.
     """
 
     round: int
@@ -38,6 +41,13 @@ class RoundRecord:
     target: Success | None
     malicious: Quality | None
     attack: dict[str, Any] | None
+    malformed: list[int] = field(default_factory=list)
+    destroyed: bool = False
+
+    def plain(self) -> dict[str, Any]:
+        """The record as a mapping; what hardly ever happens is left out where it did not."""
+        values = asdict(self)
+        return {name: value for name, value in values.items() if value or name not in {"malformed", "destroyed"}}
 
 
 @dataclass(frozen=True)

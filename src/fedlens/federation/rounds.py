@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any, Protocol
 
+import torch
 from torch import Tensor
 
 from fedlens.attacks.estimation import EstimateError, Observation, previous_step
@@ -20,6 +21,7 @@ from fedlens.federation.combining import combine
 from fedlens.federation.engines import Engine
 from fedlens.federation.evaluate import Quality, quality, stretches, success
 from fedlens.federation.jobs import EvaluationJob, HonestJob, MaliciousJob
+from fedlens.federation.receiving import Reception, receive
 from fedlens.federation.record import RoundRecord, RoundResult
 from fedlens.federation.screening import screen
 from fedlens.federation.setting import Setting
@@ -48,7 +50,7 @@ def federate(
     progress: Progress | None = None,
     first: FirstUpdates | None = None,
 ) -> Iterator[RoundResult]:
-    """Play the rounds that are left, from `state` or from the beginning.
+    """Play the rounds that are left, from `state` or from the beginning; one that destroys the model is the last.
 
     Args:
         setting: what is to be played.
@@ -69,6 +71,8 @@ def federate(
         with one_thread():
             result = federation.play(state)
         yield result
+        if result.record.destroyed:
+            return
         state, accuracy = result.state, result.record.quality.accuracy
 
 
@@ -119,14 +123,16 @@ class Federation:
             sent = self.arena.updates[row].clone()
             self.arena.models[MALICIOUS] = state.weights + sent
             history = self._remembered((*history, Observation(round_, float(alpha[row]), state.weights, sent, log)))
-            log = log | self._estimate_error(log, alpha, row, state)  # which the client does not know
+        received = receive(self.arena.updates, alpha)
+        if log is not None:  # which the client does not know
+            log = log | self._estimate_error(log, alpha[received.rows], received, cohort, state)
 
         trained = time.perf_counter()
-        screening = screen(self.setting.experiment.detectors, round_, tuple(alpha.tolist()), self.engine)
+        screening = screen(self.setting.experiment.detectors, round_, tuple(received.alpha.tolist()), self.engine)
 
         screened = time.perf_counter()
         address = self.setting.root.at("aggregation", round_)
-        seen = Inspection(round_, state.weights, self.arena.updates, alpha, self.layout)
+        seen = Inspection(round_, state.weights, received.updates, received.alpha, self.layout)
         combined = combine(self.setting.experiment.aggregation, seen, screening.kept, address, state.rule)
         after = FederationState(round_, state.weights + combined.update, history, combined.state)
         self.arena.models[GLOBAL] = after.weights
@@ -134,18 +140,21 @@ class Federation:
         aggregated = time.perf_counter()
         qualities = self._evaluate(round_, [GLOBAL] if log is None else [GLOBAL, MALICIOUS])
         predictions, auxiliary = self.arena.log_probabilities[GLOBAL].clone(), self.setting.auxiliary
+        kept = {received.rows[place] for place in screening.kept}
         record = RoundRecord(
             round=round_,
             cohort=cohort,
             attacker=log is not None,
-            shares=combined.shares,
+            shares=None if combined.shares is None else _spread(combined.shares, received.rows, len(cohort)),
             checks=screening.checks,
-            rejected=[client for row, client in enumerate(cohort) if row not in screening.kept],
+            rejected=[client for row, client in enumerate(cohort) if row not in kept],
             skipped=combined.skipped,
             quality=qualities[GLOBAL],
             target=None if auxiliary is None else success(predictions, auxiliary),
             malicious=None if log is None else qualities[MALICIOUS],
             attack=log,
+            malformed=[client for row, client in enumerate(cohort) if row not in received.rows],
+            destroyed=self._is_destroyed(state, after, predictions),
         )
         seconds = {
             "training": trained - began,
@@ -207,17 +216,30 @@ class Federation:
         return seen[-kept:] if kept else ()
 
     def _estimate_error(
-        self, log: dict[str, Any], alpha: Tensor, row: int, state: FederationState
+        self, log: dict[str, Any], alpha: Tensor, received: Reception, cohort: list[int], state: FederationState
     ) -> dict[str, float | None]:
         """How wrong the attack's estimate of Σ α_j δ_j over the others was, whatever checks and rule make of it."""
-        attack = self.setting.experiment.attack
-        if attack is None or not (attack.estimates and log["acted"] and state.history):
+        experiment = self.setting.experiment
+        if experiment.attack is None or not (experiment.attack.estimates and log["acted"] and state.history):
             return {}
-        weighted = alpha.clone()
-        weighted[row] = 0
+        others = torch.tensor([cohort[row] != experiment.malicious for row in received.rows], device=alpha.device)
+        weighted = torch.where(others, alpha, 0)
         estimate = previous_step(state.history[-1], state.weights, state.round + 1)
-        error = EstimateError.of(estimate, weighted.to(self.arena.updates) @ self.arena.updates)
+        error = EstimateError.of(estimate, weighted.to(received.updates) @ received.updates)
         return {"estimate_error": error.relative, "estimate_cosine": error.cosine}
+
+    def _is_destroyed(self, before: FederationState, after: FederationState, predictions: Tensor) -> bool:
+        """Whether the round has left no model: one with weights, or with answers, that are no numbers any more.
+
+        Answers (`predictions`) that were no numbers before either are the model's own affair.
+        """
+        if not bool(after.weights.isfinite().all()):
+            return True
+        if not bool(predictions.isnan().any()):
+            return False
+        self.arena.models[GLOBAL] = before.weights
+        self._evaluate(after.round, [GLOBAL])
+        return not bool(self.arena.log_probabilities[GLOBAL].isnan().any())
 
     def _evaluate(self, round_: int, models: list[int]) -> list[Quality]:
         """The quality of these models on the test set, whose predictions are left in the arena."""
@@ -226,3 +248,9 @@ class Federation:
         jobs = [EvaluationJob(round_, model, start, stop) for model in models for start, stop in parts]
         self.engine.run(jobs, lambda _: None)
         return [quality(self.arena.log_probabilities[model], labels) for model in models]
+
+
+def _spread(shares: list[float], rows: list[int], count: int) -> list[float]:
+    """The shares of these rows among all `count` of a cohort, where the others have none."""
+    found = dict(zip(rows, shares, strict=True))
+    return [found.get(row, 0.0) for row in range(count)]

@@ -34,12 +34,14 @@ def screen(detectors: Mapping[str, Detector], round_: int, alpha: tuple[float, .
     Args:
         detectors: the checks by their names.
         round_: number of the round.
-        alpha: the clients' weights α_i.
+        alpha: the weights α_i of the updates that were received; of none, nobody is suspected.
         engine: its workers validate and inspect what is in the arena.
 
     Raises:
         ClientError: a detector failed, or gave no verdict on every client.
     """
+    if not alpha:
+        return Screening([], {name: {"scores": [], "flagged": []} for name in detectors}, {})
     verdicts = inspect(detectors, round_, alpha, engine)
     kept = set(range(len(alpha)))
     checks: dict[str, dict[str, Any]] = {}

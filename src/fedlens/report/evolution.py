@@ -8,6 +8,7 @@ number of rounds.
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from fedlens.errors import ConfigError
 from fedlens.report.canvas import grid, rounds_axis, run_title
 from fedlens.report.histograms import Histogram, kept_histograms, window
 from fedlens.runs.load import Run
@@ -40,6 +41,8 @@ def histogram_evolution(runs: Sequence[Run]) -> "Figure":
 
     rows = [_sides(run) for run in runs]
     every = [histogram for row in rows for side in row for histogram in side.values()]
+    if not every:
+        raise ConfigError(f"{runs[0].path}: no update was finite, so there are no histograms")
     half, norm = window(every), LogNorm(1, max(10, *(int(histogram.counts.max()) for histogram in every)))
     figure, panels = grid(len(runs), 2, (4.6, 2.7), share_y="all")
     for place, (run, (benign, malicious)) in enumerate(zip(runs, rows, strict=True)):

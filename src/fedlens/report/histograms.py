@@ -8,7 +8,7 @@ from fedlens.errors import DamagedRunError
 from fedlens.report.kept import require_check
 from fedlens.runs.load import Run
 from fedlens.runs.reading import tables_file
-from fedlens.runs.records import guilty_client
+from fedlens.runs.records import guilt, inspected
 
 if TYPE_CHECKING:
     import numpy as np
@@ -99,6 +99,9 @@ def histograms_of(run: Run, record: dict[str, Any]) -> Histograms:
 
     check = run.experiment.detectors[CHECK]
     assert isinstance(check, StatisticsCheck)
+    seen, guilt_of = inspected(record), guilt(run.experiment, record)
+    if not seen:  # all updates were malformed
+        return Histograms(record["round"], None, None)
     try:
         table = run.tables(record["round"])[f"{CHECK}.histogram"].numpy()
     except KeyError:
@@ -107,14 +110,14 @@ def histograms_of(run: Run, record: dict[str, Any]) -> Histograms:
     def of(client: int) -> Histogram:
         import numpy as np
 
-        row = record["cohort"].index(client)
+        row = seen.index(client)
         numbers = record["checks"][CHECK]
         names = ("norm", "lowest", "highest", "sparsity", "wasserstein")
         edges = np.linspace(-check.limit, check.limit, check.bins + 1)
         return Histogram(client, table[row].astype(np.int64), edges, {name: numbers[name][row] for name in names})
 
-    guilty = guilty_client(run.experiment, record)
-    benign = next((client for client in record["cohort"] if client != guilty), None)
+    guilty = next((client for client, acted in zip(seen, guilt_of, strict=True) if acted), None)
+    benign = next((client for client in seen if client != guilty), None)
     return Histograms(record["round"], None if benign is None else of(benign), None if guilty is None else of(guilty))
 
 

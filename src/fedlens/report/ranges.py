@@ -21,7 +21,7 @@ from fedlens.report.canvas import (
 )
 from fedlens.report.kept import require_check
 from fedlens.runs.load import Run
-from fedlens.runs.records import guilty_client
+from fedlens.runs.records import guilty_row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +81,7 @@ def ranges_of(run: Run) -> list[Ranges]:
         ConfigError: the run kept no distances.
     """
     require_check(run, CHECK, "distances")
-    return [_of(record["round"], record, guilty_client(run.experiment, record)) for record in run.records]
+    return [_of(record["round"], record, guilty_row(run.experiment, record)) for record in run.records]
 
 
 def are_wide(ranges: Iterable[Ranges]) -> bool:
@@ -90,12 +90,11 @@ def are_wide(ranges: Iterable[Ranges]) -> bool:
     return bool(values) and max(values) > WIDE * min(values) > 0
 
 
-def _of(round_: int, record: dict[str, Any], guilty: int | None) -> Ranges:
+def _of(round_: int, record: dict[str, Any], row: int | None) -> Ranges:
     check = record["checks"][CHECK]
-    if guilty is not None:
-        row = record["cohort"].index(guilty)
+    if row is not None:
         return Ranges(round_, _range([check["others"][row]]), _range([check["range"][row]]))
-    return Ranges(round_, _range(check["range"]), None)
+    return Ranges(round_, _range(check.get("range", [])), None)
 
 
 def _range(parts: list[list[float]]) -> Range | None:

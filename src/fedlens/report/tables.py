@@ -1,6 +1,7 @@
 """A run as tables for the terminal."""
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 from rich import box
@@ -8,7 +9,7 @@ from rich.table import Table
 
 from fedlens.report.words import attack_name, percent, signed, span_words
 from fedlens.runs.load import Run
-from fedlens.runs.records import acted, confidence, mean
+from fedlens.runs.records import acted, confidence, malformed, mean
 from fedlens.runs.window import FADED
 
 
@@ -76,8 +77,8 @@ def summary_lines(run: Run) -> Iterator[tuple[str, str, str]]:
         which = "round" if whole else f"of {rounds}"
         yield f"malicious model's accuracy, first {which}", percent(malicious["first"]), ""
         yield f"malicious model's accuracy, last {which}", percent(malicious["last"]), ""
-    averages = run.experiment.aggregation.averages
-    yield from ((name, value, "") for name, value in _defence_lines(summary, averages))
+    found = chain(_accident_lines(summary), _defence_lines(summary, run.experiment.aggregation.averages))
+    yield from ((name, value, "") for name, value in found)
     if stop := summary["paper_stop"]:
         stops = (part.get("would_stop_at") for part in (summary, control))
         ours, beside = (f"in round {when}" if when else "never" for when in stops)
@@ -98,6 +99,15 @@ def _afterwards(summary: dict[str, Any], control: dict[str, Any]) -> Iterator[tu
     until_faded = both(lambda life: f"more than {life['observed']}" if life["censored"] else str(life["rounds"]))
     yield f"… rounds until it is below {FADED:g}", *until_faded
     yield "… area under it, in rounds", *both(lambda life: f"{life['area']:.2f} of {life['observed']}")
+
+
+def _accident_lines(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What was not finite, a name and a value each."""
+    if bad := summary.get("malformed"):
+        who = f"client{'s' * (len(bad['clients']) != 1)} {', '.join(map(str, bad['clients']))}"
+        yield "updates that were not finite, rejected", f"{bad['updates']} in {bad['rounds']} rounds, of {who}"
+    if (round_ := summary.get("destroyed")) is not None:
+        yield "model destroyed", f"in round {round_}"
 
 
 def _defence_lines(summary: dict[str, Any], averages: bool) -> Iterator[tuple[str, str]]:
@@ -153,4 +163,6 @@ def _part(record: dict[str, Any]) -> str:
 
 def _rejected(record: dict[str, Any]) -> str:
     """Which clients the checks rejected, and whether the rule had enough of the others."""
-    return ", ".join(map(str, record["rejected"])) + (" (too few left)" if record["skipped"] else "")
+    bad = malformed(record)
+    names = [f"{client} (not finite)" if client in bad else str(client) for client in record["rejected"]]
+    return ", ".join(names) + (" (too few left)" if record["skipped"] else "")

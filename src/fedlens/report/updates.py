@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fedlens.errors import ConfigError
-from fedlens.report.canvas import BENIGN, MALICIOUS, attacked_rounds, grid, run_title
+from fedlens.report.canvas import BENIGN, MALICIOUS, grid, run_title
 from fedlens.report.histograms import Histogram, histograms_of, require_histograms, window
 from fedlens.runs.load import Run
+from fedlens.runs.records import guilty_row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,7 +45,7 @@ def update_histograms(runs: Sequence[Run], round_: int | None = None) -> "Figure
 def _at(run: Run, round_: int | None) -> tuple[int, Histogram, Histogram]:
     """The round's number, the benign and the malicious client's histogram."""
     require_histograms(run)
-    attacked = attacked_rounds(run)
+    attacked = [record["round"] for record in run.records if guilty_row(run.experiment, record) is not None]
     if not attacked:
         raise ConfigError(f"{run.path}: nobody attacked in this run, so there are no updates to compare")
     chosen = attacked[-1] if round_ is None else round_

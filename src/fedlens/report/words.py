@@ -5,7 +5,7 @@ import re
 from fedlens.experiment import Experiment
 from fedlens.parts import name_of
 from fedlens.runs.load import Run
-from fedlens.runs.records import Record, confidence, targeted
+from fedlens.runs.records import Record, confidence, destroyed, targeted
 from fedlens.runs.window import FADED, attack_window, lifespan, split
 
 _GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "epsilon": "ε"}
@@ -75,10 +75,16 @@ def span_words(window: dict[str, int]) -> str:
 
 
 def verdict(run: Run) -> str:
-    """What the attack achieved, in plain words; empty for a run without attack.
+    """What the attack achieved, in plain words; empty for a run without attack, unless its model was destroyed.
 
     A backdoor is judged by the last round of the attack's window; what became of it afterwards is said apart.
     """
+    if (round_ := destroyed(run.records)) is not None:
+        cause = f"by what the rule {name_of('aggregation', run.experiment.aggregation)} made of the updates"
+        return (
+            f"Destroyed: in round {round_} the global model ceased to be finite, {cause}; "
+            f"{len(run.records) - 1} of {run.experiment.rounds} rounds had been played before."
+        )
     if run.experiment.attack is None:
         return ""
     inside, after = split(run.records, attack_window(run.experiment, run.records))

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from fedlens.detection.performance import Performance, performance
 from fedlens.experiment import Experiment
-from fedlens.runs.records import Record, guilt, malicious_share, mean
+from fedlens.runs.records import Record, guilt, malformed, malicious_share, mean
 
 
 def defence(experiment: Experiment, records: list[Record]) -> Record | None:
@@ -18,6 +18,11 @@ def defence(experiment: Experiment, records: list[Record]) -> Record | None:
     return {
         "rounds": len(present),
         "rejected": sum(experiment.malicious in record["rejected"] for record in present),
+        **(
+            {"malformed": sent}
+            if (sent := sum(experiment.malicious in malformed(record) for record in present))
+            else {}
+        ),
         "skipped": sum(record["skipped"] is not None for record in records),
         "chosen": sum(share == 1 for share in known) if single else None,
         "share": mean(known) if known else None,

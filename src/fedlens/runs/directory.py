@@ -20,9 +20,7 @@ After each round the record is appended first and the checkpoint replaced second
 least as far as the checkpoint. Resuming cuts them back to it and plays on.
 """
 
-import json
 import traceback
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -34,6 +32,7 @@ from fedlens.experiment import Experiment
 from fedlens.federation.record import RoundResult
 from fedlens.federation.state import FederationState
 from fedlens.loading import load_recorded
+from fedlens.runs.documents import dumps
 from fedlens.runs.files import RESUME, append_line, checksum, lock, write_atomically, writing
 from fedlens.runs.ownership import claim
 from fedlens.runs.reading import load_predictions, predictions_file, read_json, read_lines, tables_file
@@ -173,7 +172,7 @@ class RunDirectory:
         Raises:
             RunError: the disk is full, or the directory cannot be written any more.
         """
-        record = {**asdict(result.record), "control": control}
+        record = {**result.record.plain(), "control": control}
         if self.keep_predictions:
             folder = self.path / "predictions"
             with writing(folder):
@@ -215,12 +214,12 @@ def described(experiment: Experiment) -> bytes:
 
 def indented(content: dict[str, Any]) -> bytes:
     """The content of a JSON file for people."""
-    return json.dumps(content, indent=2, ensure_ascii=False).encode() + b"\n"
+    return dumps(content, indent=2).encode() + b"\n"
 
 
 def line(content: dict[str, Any]) -> bytes:
     """A line of a file of JSON lines."""
-    return json.dumps(content).encode() + b"\n"
+    return dumps(content).encode() + b"\n"
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], place: str = "") -> list[str]:

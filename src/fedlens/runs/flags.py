@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from fedlens.attacks.attack import Attack
 from fedlens.experiment import Experiment
 from fedlens.federation.target import RESISTANT_CONFIDENCE
-from fedlens.runs.records import Record, acted, targeted
+from fedlens.runs.records import Record, acted, destroyed, malformed, targeted
 from fedlens.runs.window import attack_window, split
 
 ALONE = "one seed"
@@ -15,12 +15,13 @@ LARGE_SHARE = 0.1
 
 
 def flags(experiment: Experiment, records: list[Record]) -> list[str]:
-    """The reasons to doubt the result of at least one round, the gravest first; none without attack."""
+    """The reasons to doubt the result of at least one round, the gravest first; few of them apply without attack."""
     if experiment.attack is None:
-        return []
+        return [flag] if (flag := _finite(experiment, records)) is not None else []
     inside, _ = split(records, attack_window(experiment, records))
     found = (
         _control(inside[-1]) or _control(records[-1]),
+        _finite(experiment, records),
         _acting(records),
         _share(experiment),
         _sight(experiment.attack),
@@ -60,6 +61,18 @@ def _acting(records: list[Record]) -> str | None:
     if not any(map(acted, records)):
         return "the malicious client never acted"
     return None
+
+
+def _finite(experiment: Experiment, records: list[Record]) -> str | None:
+    """A model, or honest updates, with entries that are no finite numbers."""
+    if (round_ := destroyed(records)) is not None:
+        return f"the model was destroyed in round {round_}: its weights or its answers are no finite numbers any more"
+    guilty = experiment.malicious if experiment.attack is not None else None
+    honest = [record for record in records if any(client != guilty for client in malformed(record))]
+    if not honest:
+        return None
+    rounds = "1 round" if len(honest) == 1 else f"{len(honest)} rounds"
+    return f"honest clients sent updates that are not finite in {rounds}; try a lower local.learning_rate"
 
 
 def _share(experiment: Experiment) -> str | None:

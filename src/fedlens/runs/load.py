@@ -12,10 +12,11 @@ from fedlens.errors import DamagedRunError, RunError
 from fedlens.experiment import Experiment
 from fedlens.loading import load_recorded
 from fedlens.runs import stealth
+from fedlens.runs.documents import revived
 from fedlens.runs.files import checksum
 from fedlens.runs.flags import flags
 from fedlens.runs.reading import load_tables, read_json, read_lines
-from fedlens.runs.records import Record, guilt, malicious_share, mean
+from fedlens.runs.records import Record, guilt, inspected, malicious_share, mean
 from fedlens.runs.weights import Which, weights_of
 from fedlens.runs.window import in_window, lifespans
 
@@ -99,7 +100,7 @@ class Run:
 
     @cached_property
     def checks(self) -> "pd.DataFrame":
-        """A row for each round, check and client of the cohort: score, decision, and whether the client was guilty.
+        """A row for each round, check and client that it saw: score, decision, and whether the client was guilty.
 
         Guilty is the malicious client in a round in which it attacked.
         """
@@ -112,7 +113,7 @@ class Run:
                 for record in self.records
                 for name, check in record["checks"].items()
                 for client, score, flagged, guilty in zip(
-                    record["cohort"], check["scores"], check["flagged"], guilt(self.experiment, record), strict=True
+                    inspected(record), check["scores"], check["flagged"], guilt(self.experiment, record), strict=True
                 )
             ],
             columns=["round", "check", "client", "score", "flagged", "guilty"],
@@ -168,7 +169,7 @@ def sound_summary(path: Path) -> dict[str, Any] | None:
     file = path / "summary.json"
     if not file.exists():
         return None
-    summary = read_json(file)
+    summary: dict[str, Any] = revived(read_json(file))
     try:
         known = summary["checksums"]
         for name in READ:

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from fedlens.errors import DamagedRunError
+from fedlens.runs.documents import revived
 
 
 def predictions_file(run: Path, round_: int) -> Path:
@@ -69,7 +70,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """
     try:
         lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
-        return [json.loads(line) for line in lines[:-1]]
+        return [revived(json.loads(line)) for line in lines[:-1]]
     except (OSError, ValueError) as error:
         raise DamagedRunError(f"{path}: cannot be read ({error})") from error
 

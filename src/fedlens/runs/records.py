@@ -38,7 +38,28 @@ def malicious_share(experiment: Experiment, record: Record) -> float | None:
     return None if shares is None else shares[record["cohort"].index(experiment.malicious)]
 
 
+def malformed(record: Record) -> list[int]:
+    """The clients whose updates were rejected for entries that are no finite numbers."""
+    return list(record.get("malformed", ()))
+
+
+def inspected(record: Record) -> list[int]:
+    """The clients whose updates the server's checks saw, which the lists in ``checks`` are of."""
+    return [client for client in record["cohort"] if client not in malformed(record)]
+
+
 def guilt(experiment: Experiment, record: Record) -> list[bool]:
-    """Which clients of the round's cohort attacked, in the cohort's order."""
+    """Which of the clients that checks saw attacked in the round."""
     guilty = guilty_client(experiment, record)
-    return [client == guilty for client in record["cohort"]]
+    return [client == guilty for client in inspected(record)]
+
+
+def guilty_row(experiment: Experiment, record: Record) -> int | None:
+    """Where the lists in ``checks`` have the client that attacked, if one did and was seen."""
+    seen = guilt(experiment, record)
+    return seen.index(True) if True in seen else None
+
+
+def destroyed(records: list[Record]) -> int | None:
+    """The round that left no model that is finite; it is a run's last."""
+    return next((record["round"] for record in records if record.get("destroyed")), None)

@@ -6,7 +6,7 @@ from itertools import dropwhile
 from fedlens.experiment import Experiment
 from fedlens.runs.defence import defence, performances
 from fedlens.runs.flags import flags
-from fedlens.runs.records import Record, acted, confidence, mean
+from fedlens.runs.records import Record, acted, confidence, destroyed, malformed, mean
 from fedlens.runs.window import attack_window, lifespan, split
 
 
@@ -30,6 +30,9 @@ def summarise(
 
         ``checks``, how well each of them did (`fedlens.detection.performance.Performance`); the twin's figures, over
         the same rounds, under ``control``; and ``flags``, the reasons for doubt.
+
+        Where it happened: ``malformed``, how many ``updates`` were rejected for entries that are no finite numbers, in
+        how many ``rounds``, of which ``clients``; ``destroyed``, the round after which the model was not finite.
     """
     last = records[-1]
     accuracies = [record["quality"]["accuracy"] for record in records]
@@ -53,6 +56,7 @@ def summarise(
         "checks": performances(experiment, records),
         "control": None,
         "flags": flags(experiment, records),
+        **_accidents(records),
     }
     if last["control"]:
         beside = [record["control"] for record in records]
@@ -73,6 +77,18 @@ def _hardest_hit(last: Record, classes: Sequence[str]) -> Record | None:
     differences = {name: 100 * (ours - twin) for name, ours, twin in pairs if ours is not None}
     name = min(differences, key=differences.__getitem__)
     return {"class": name, "points": differences[name]} if differences[name] < 0 else None
+
+
+def _accidents(records: list[Record]) -> Record:
+    """What became of updates and of a model that are not finite, where there were any."""
+    sent = [clients for record in records if (clients := malformed(record))]
+    every = sorted({client for clients in sent for client in clients})
+    found: Record = {}
+    if sent:
+        found["malformed"] = {"updates": sum(map(len, sent)), "rounds": len(sent), "clients": every}
+    if (round_ := destroyed(records)) is not None:
+        found["destroyed"] = round_
+    return found
 
 
 def _participation(records: list[Record]) -> Record | None:

@@ -8,7 +8,7 @@ from fedlens.parts import name_of
 from fedlens.report.html.suspicions import noticed_words
 from fedlens.report.words import attack_name, percent, signed, verdict
 from fedlens.runs.load import Run
-from fedlens.runs.records import confidence, targeted
+from fedlens.runs.records import confidence, destroyed, targeted
 from fedlens.runs.window import attack_window, split
 
 
@@ -65,7 +65,7 @@ def aim(run: Run) -> str:
 
 def outcome(run: Run) -> str:
     """What came of it, in sentences, after the rounds that there are."""
-    if run.experiment.attack is None:
+    if run.experiment.attack is None and destroyed(run.records) is None:
         said = f"Nobody attacked; test accuracy {percent(run.records[-1]['quality']['accuracy'])} after "
         words = said + f"round {run.records[-1]['round']}."
     else:
@@ -75,7 +75,7 @@ def outcome(run: Run) -> str:
 
 def succeeded(run: Run) -> bool | None:
     """Whether the attack met its target at the end of its window; ``None`` where that is not the question."""
-    if run.experiment.attack is None or not aim(run):
+    if run.experiment.attack is None or not aim(run) or destroyed(run.records) is not None:
         return None
     inside, _ = split(run.records, attack_window(run.experiment, run.records))
     return bool(inside[-1]["target"]["success"])
