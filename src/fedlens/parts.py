@@ -160,6 +160,19 @@ def name_of(kind: str, part: Config) -> str:
     return next((name for name, target in known(kind).items() if target == path), path)
 
 
+def require_code(kind: str, part: Config) -> None:
+    """Refuse to work with a part of which there is no more than its record.
+
+    Raises:
+        ConfigError: there is no more.
+    """
+    if isinstance(part, Recorded):
+        raise ConfigError(
+            f"{kind}: {part.recorded_name} is not fedlens' own, and its code is not imported to read a run; "
+            "where a command has --trust, that imports it"
+        )
+
+
 def require_findable(kind: str, part: Config) -> None:
     """Refuse a part that a record of the run could not name.
 

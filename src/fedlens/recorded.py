@@ -13,7 +13,6 @@ from typing import Any, TypeVar, cast
 from pydantic import ConfigDict, PrivateAttr
 
 from fedlens.config import Config, validate
-from fedlens.errors import ConfigError
 
 P = TypeVar("P", bound=Config)
 
@@ -69,19 +68,6 @@ def recorded_part(kind: str, name: str, options: dict[str, Any], base: type[P], 
     marked._name, marked._values = name, options
     marked._unusual = frozenset(note["unusual"]) if "unusual" in note else None
     return cast("P", part)
-
-
-def require_code(kind: str, part: Config) -> None:
-    """Refuse to work with a part of which there is no more than its record.
-
-    Raises:
-        ConfigError: there is no more.
-    """
-    if isinstance(part, Recorded):
-        raise ConfigError(
-            f"{kind}: {part.recorded_name} is not fedlens' own, and its code is not imported to read a run; "
-            "where a command has --trust, that imports it"
-        )
 
 
 def note_of(kind: str, part: Config) -> Note:

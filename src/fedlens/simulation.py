@@ -18,8 +18,7 @@ from fedlens.federation.setting import Setting
 from fedlens.means import Means
 from fedlens.observer import Observer, Silent
 from fedlens.opening import find_opening
-from fedlens.parts import require_findable
-from fedlens.recorded import require_code
+from fedlens.parts import require_code, require_findable
 from fedlens.runs.directory import RunDirectory
 from fedlens.runs.environment import describe_environment
 from fedlens.runs.load import Run, load_run

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedlens.cli.shared import make_folder, mapping, out
+from fedlens.cli.shared import make_folder, mapping, out, print_imported
 from fedlens.errors import ExplanationError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def contrast_runs(
     folder: Path,
     device: str,
     data_dir: Path | None,
+    trust: bool,
 ) -> None:
     """Compare attacked with benign models of several seeds; and the detector, where every round's weights were kept."""
     from fedlens.explanations.gather import gather, others
@@ -30,7 +31,8 @@ def contrast_runs(
     from fedlens.report.figures import save_figure
     from fedlens.runs.files import writing
 
-    gathered = gather(runs, device, data_dir)
+    gathered = gather(runs, device, data_dir, trust=trust)
+    print_imported(one.run.experiment for one in gathered)
     subjects, beside = [one.subject(round_) for one in gathered], others(gathered, words)
     if not len(beside):
         raise ExplanationError("--sample: several runs are compared on samples that are no attacker's; add random:100")

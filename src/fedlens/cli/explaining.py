@@ -3,11 +3,11 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedlens.cli.shared import DataDir, Device, Trust, make_folder, mapping, out, with_code
+from fedlens.cli.shared import DataDir, Device, Trust, make_folder, mapping, out, print_imported
 from fedlens.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -67,13 +67,12 @@ def explain(  # noqa: PLR0917 - typer passes them by name
     inside = Path("explanations", *([] if round_ is None else [f"round-{round_}"]))
     if len(paths) > 1 and control is not None:
         raise ConfigError("--control: of several runs each has its own benign twin; leave it out, or explain one run")
-    runs = with_code([load_run(path) for path in paths], trust)
+    runs = [load_run(path) for path in paths]
+    means: dict[str, Any] = {"round_": round_, "device": device, "data_dir": data_dir, "trust": trust}
     if len(runs) == 1:
-        folder = output or paths[0] / inside
-        explain_run(runs[0], control, words, parsed, round_=round_, folder=folder, device=device, data_dir=data_dir)
-        return
-    folder = output or inside
-    contrast_runs(runs, words, parsed, round_=round_, folder=folder, device=device, data_dir=data_dir)
+        explain_run(runs[0], control, words, parsed, folder=output or paths[0] / inside, **means)
+    else:
+        contrast_runs(runs, words, parsed, folder=output or inside, **means)
 
 
 def explain_run(
@@ -86,6 +85,7 @@ def explain_run(
     folder: Path,
     device: str,
     data_dir: Path | None,
+    trust: bool,
 ) -> None:
     """Explain one run's models: tables, pictures and numbers."""
     from fedlens.explanations.gather import Gathered
@@ -93,7 +93,9 @@ def explain_run(
     from fedlens.federation.setting import prepare
     from fedlens.report.likeness import likeness_table, said_table
 
+    run = run.with_code(trust)
     twin = find_twin_of(run, control)
+    print_imported([run.experiment])
     setting = prepare(run.experiment, device=device, data_dir=data_dir)
     one, target = Gathered(run, twin, setting), run.target["index"]
     indices = one.chosen(words)

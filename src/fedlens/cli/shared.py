@@ -1,6 +1,6 @@
 """What commands share: the terminal, and the arguments that several of them take."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -59,21 +59,6 @@ def print_imported(experiments: "Iterable[Experiment]") -> None:
     found = dict.fromkeys(origin for experiment in experiments for origin in origins(experiment.parts()))
     if found:
         out.print(f"Imported: {', '.join(found)}", style="dim", markup=False, soft_wrap=True)
-
-
-def with_code(runs: "Sequence[Run]", trust: bool) -> "list[Run]":
-    """The runs with the classes of their parts, some of which are imported for it.
-
-    Raises:
-        ConfigError: a run that somebody else began names modules, and there is no `trust`.
-    """
-    from dataclasses import replace
-
-    from fedlens.loading import load_experiment
-
-    found = [replace(run, experiment=load_experiment(run.path, trust=trust)) for run in runs]
-    print_imported(run.experiment for run in found)
-    return found
 
 
 def make_folder(folder: Path) -> None:

@@ -81,10 +81,17 @@ class Gathered:
         return [guilty_client(self.run.experiment, record) is not None for record in self.run.records]
 
 
-def gather(runs: Sequence[Run], device: str, data_dir: Path | None) -> list[Gathered]:
+def gather(runs: Sequence[Run], device: str, data_dir: Path | None, *, trust: bool = False) -> list[Gathered]:
     """Several runs, which differ in their seed and target only.
 
+    Args:
+        runs: which.
+        device: where their models are to be.
+        data_dir: where data files are.
+        trust: whether code may be imported that somebody else's run names.
+
     Raises:
+        ConfigError: there is such code, and no `trust`.
         RunError: two have the same seed, differ in something else, or have no twin.
     """
     seen: dict[int, Path] = {}
@@ -95,6 +102,7 @@ def gather(runs: Sequence[Run], device: str, data_dir: Path | None) -> list[Gath
             raise RunError(
                 f"{run.path}: differs from {runs[0].path} in more than seed and target: {'; '.join(different)}"
             )
+    runs = [run.with_code(trust) for run in runs]
     twins = [find_twin_of(run) for run in runs]
     dataset = load(runs[0].experiment.data, data_dir)
     settings = [prepare(run.experiment, device, dataset=dataset) for run in runs]

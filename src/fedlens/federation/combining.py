@@ -87,4 +87,4 @@ def _is_finite(found: Tensor) -> bool:
 
 def _may_overflow(updates: Tensor) -> bool:
     """Whether updates (shape ``[n, d]``) are so long that no number may be right: their squares are out of range."""
-    return float(updates.abs().max()) >= torch.finfo(updates.dtype).max ** 0.5
+    return bool(updates.abs().max() >= torch.finfo(updates.dtype).max ** 0.5)

@@ -16,8 +16,8 @@ from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
 from fedlens.federation.target import choose
 from fedlens.models.network import Network, build
+from fedlens.parts import require_code
 from fedlens.random import Address, seeded
-from fedlens.recorded import require_code
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Reading a run: its experiment, its rounds as tidy tables, its weights."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +10,8 @@ from torch import Tensor
 
 from fedlens.errors import DamagedRunError, RunError
 from fedlens.experiment import Experiment
-from fedlens.loading import load_recorded
+from fedlens.loading import load_experiment, load_recorded
+from fedlens.recorded import Recorded
 from fedlens.runs import stealth
 from fedlens.runs.documents import revived
 from fedlens.runs.files import checksum
@@ -46,6 +47,16 @@ class Run:
     records: list[dict[str, Any]]
     target: dict[str, Any]
     summary: dict[str, Any] | None
+
+    def with_code(self, trust: bool = False) -> "Run":
+        """The run with the classes of its parts, which are imported.
+
+        Raises:
+            ConfigError: somebody else began it, it names modules, and there is no `trust`; or one cannot be imported.
+        """
+        if not any(isinstance(part, Recorded) for _, part in self.experiment.parts()):
+            return self
+        return replace(self, experiment=load_experiment(self.path, trust=trust))
 
     @cached_property
     def flags(self) -> list[str]:

@@ -1,13 +1,11 @@
 """From directories to the file: which page it is, and how it is put together."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedlens.loading import load_experiment
 from fedlens.report.html.one import run_page
 from fedlens.report.html.several import runs_page
 from fedlens.report.html.swept import sweep_page
@@ -59,8 +57,7 @@ def described(paths: Sequence[Path], data_dir: Path | None = None, *, code: bool
     runs = [load_run(path) for path in paths]
     if len(runs) > 1:
         return runs_page(runs)
-    run = replace(runs[0], experiment=load_experiment(runs[0].path, trust=True)) if code else runs[0]
-    return run_page(run, data_dir)
+    return run_page(runs[0].with_code(trust=True) if code else runs[0], data_dir)
 
 
 def _nothing(paths: Sequence[Path]) -> bool:
