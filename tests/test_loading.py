@@ -1,3 +1,4 @@
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -138,6 +139,102 @@ def test_a_mistaken_value_in_a_file(write: Write) -> None:
         "clients: input should be greater than 0, not 0",
         "local.epoch: unknown option; did you mean local.epochs?",
     ]
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{name}: &{name} [{', '.join([f'*{before}'] * 10)}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+MERGED = "a: &a {x: 1, y: 2}\n" + "".join(
+    f"{name}: &{name}\n  <<: [{', '.join([f'*{before}'] * 30)}]\n" for before, name in zip("abcd", "bcde", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[" * 30_000, "more than 40 lists and mappings within each other"),
+        ("checks: " + "[" * 30_000 + "]" * 30_000, "more than 40 lists"),
+        ("{a: " * 30_000, "more than 40 lists"),
+        ("- " * 30_000 + "x", "more than 40 lists"),
+        ("\n".join(" " * depth + "a:" for depth in range(60)), "more than 40 lists"),
+        ("? " * 10_000, "more than 40 lists"),
+        (BOMB, "line 6: more than 250,000 values, those that aliases stand for included"),
+        (MERGED, "more than 250,000 values"),
+        ("a: &a [*a]", "'a' is part of itself"),
+        ("a: &a {b: {c: *a}}", "'a' is part of itself"),
+        ("about: [" + "1, " * 4_000_000 + "1]", "longer than 2,097,152 characters"),
+        ("about: [" + "1, " * 300_000 + "1]", "more than 250,000 values"),
+        ("clients: !!bool maybe", "line 1: 'maybe' is no bool"),
+        ("clients: !!int ''", "line 1: '' is no int"),
+        ("clients: !!float _", "line 1: '_' is no float"),
+        ("clients: !!timestamp x", "line 1: 'x' is no timestamp"),
+        ("rounds: 3\nclients: 1:1:1", "line 2: '1:1:1' is no number"),
+        ("stop_at: 1:30.5", "'1:30.5' is no number"),
+        ("clients: !!int 1:x", "'1:x' is no number"),
+        ("clients: !!int " + "9" * 5000, "4300 digits"),
+        ("a: \x00", "characters are not allowed"),
+    ],
+    ids=range(21),
+)
+def test_nobody_can_choke_on_a_file(write: Write, text: str, words: str) -> None:
+    began = time.monotonic()
+    told = refusal(write(text))
+    assert words in told
+    assert len(told) < 500
+    assert time.monotonic() - began < 60
+
+
+def test_aliases_are_welcome_as_long_as_they_are_few() -> None:
+    assert parse_yaml("a: &a [1, 2]\nb: [*a, *a]\nc: &c 3\nd: *c", "here") == {
+        "a": [1, 2],
+        "b": [[1, 2], [1, 2]],
+        "c": 3,
+        "d": 3,
+    }
+
+
+LONG = "q" * 100_000
+
+
+@pytest.mark.parametrize(
+    "assignment",
+    [
+        f"clients={LONG}",
+        f"attack={LONG}",
+        f"attack={LONG}:Attack",
+        f"attack=mine:{LONG}",
+        f"attack.boost={LONG}",
+        f"attack.{LONG}=1",
+        f"{LONG}=1",
+        f"{LONG}.x=1",
+        f"clients.{LONG}=1",
+        f"name=[{LONG}]",
+        f"data=[{','.join('1' * 50_000)}]",
+        f"partition={{name: iid, samples: {LONG}}}",
+        f"target.index=[{LONG}]",
+        f"about=*{LONG}",
+        f"about=!{LONG} x",
+        f"about={{{LONG}: 1, {LONG}: 2}}",
+        f"about={{{LONG}",
+        LONG,
+        "x" + ".x" * 20_000 + "=1",
+        "local" + ".x" * 20_000 + "=1",
+        "attack" + ".name" * 500 + "=1",
+    ],
+    ids=range(21),
+)
+def test_messages_are_short_whatever_was_given(assignment: str) -> None:
+    assert len(refusal("quickstart", assignment)) < 1000
+
+
+def test_no_message_is_longer_than_a_screen() -> None:
+    assert len(str(ConfigError("a" * 10**6))) < 2100
+    assert str(ConfigError("a" * 1500 + "\n" + "b" * 1500)) == "a" * 1500 + "\n" + "b" * 1500
+
+
+@pytest.mark.parametrize("source", [LONG, f"{LONG}.yaml", "x/" * 50_000])
+def test_a_long_name_of_a_file_is_no_preset(source: str) -> None:
+    assert len(refusal(source)) < 2000
 
 
 # Overrides

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 
-from fedlens.errors import ConfigError
+from fedlens.errors import ConfigError, cut, shortened
 
 PAPER_SYMBOLS = {
     "K": "clients",
@@ -26,6 +26,9 @@ PAPER_SYMBOLS = {
     "E_m": "attack.epochs",
 }
 
+
+LONGEST_WORD = 200
+"""No option or part has a longer name."""
 
 Described = TypeVar("Described", bound=BaseModel)
 
@@ -63,6 +66,8 @@ def identifying(config: Config, described: Mapping[str, Any]) -> dict[str, Any]:
 def nearest(word: str, known: Iterable[str], prefix: str = "") -> str:
     """A sentence that names what `word` may have meant, as it is called below `prefix`, or else all that is known."""
     known = sorted(known)
+    if len(word) > LONGEST_WORD:  # to compare it would take long, and in vain
+        return f"known: {', '.join(known)}" if known else "it has no options"
     if (symbol := PAPER_SYMBOLS.get(word)) is not None:
         return f"the paper's {word} is called {symbol} here"
     if close := difflib.get_close_matches(word, known, n=1, cutoff=0.6):
@@ -77,7 +82,7 @@ def _place(error: ErrorDetails, model: type[BaseModel]) -> tuple[str, type[BaseM
     for part in error["loc"]:
         if union and isinstance(part, str):
             continue
-        place.append(str(part))
+        place.append(cut(str(part)))
         if (found := owner.model_fields.get(str(part))) is not None:
             annotation = found.annotation
             members = get_args(annotation) if get_origin(annotation) in {Union, UnionType} else (annotation,)
@@ -91,7 +96,7 @@ def _message(errors: list[ErrorDetails], place: str, owner: type[BaseModel]) -> 
     error = errors[0]
     if error["type"] == "extra_forbidden":
         word = str(error["loc"][-1])
-        return f"{place}: unknown option; {nearest(word, owner.model_fields, place.removesuffix(word))}"
+        return f"{place}: unknown option; {nearest(word, owner.model_fields, place.removesuffix(cut(word)))}"
     text = error["msg"].removeprefix("Value error, ")
     if error["type"] == "part":
         return text
@@ -101,7 +106,7 @@ def _message(errors: list[ErrorDetails], place: str, owner: type[BaseModel]) -> 
         return f"{place}: {text}" if place else text
     wanted = " or ".join(other["msg"].removeprefix("Input should be ") for other in errors[1:])
     text = f"{text} or {wanted}" if wanted else text
-    return f"{place}: {text[0].lower()}{text[1:]}, not {error['input']!r}"
+    return f"{place}: {text[0].lower()}{text[1:]}, not {shortened(error['input'])}"
 
 
 def explain(error: ValidationError, model: type[BaseModel], prefix: str = "") -> str:

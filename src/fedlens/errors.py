@@ -1,14 +1,24 @@
 """The errors that a user can put right; the command line prints them without a traceback."""
 
+LONGEST_LINE = 2000
+"""So many characters of a message are on a line at most: what is longer was quoted from something that is wrong."""
+
 
 def shortened(value: object, most: int = 80) -> str:
     """A value as a message can quote it: on one line, and without its middle where it is long."""
-    text = repr(value)
-    return text if len(text) <= most else f"{text[: most * 2 // 3]} … {text[-most // 4 :]}"
+    return cut(repr(value), most)
+
+
+def cut(text: str, most: int = 80) -> str:
+    """A text without its middle where it is long."""
+    return text if len(text) <= most else f"{text[: most * 2 // 3]} … {text[-(most // 4) :]}"
 
 
 class FedlensError(Exception):
     """Something that the user can put right: the message names the place and the remedy."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__("\n".join(cut(line, LONGEST_LINE) for line in message.split("\n")))
 
 
 class ConfigError(FedlensError):

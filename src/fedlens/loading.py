@@ -1,14 +1,15 @@
 """Experiments from presets, YAML files and command-line overrides."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fedlens.config import nearest, validate
-from fedlens.errors import ConfigError, DamagedRunError
+from fedlens.errors import ConfigError, DamagedRunError, cut, shortened
 from fedlens.experiment import Experiment
 from fedlens.importing import is_run_directory
-from fedlens.parsing import parse_yaml
+from fedlens.parsing import DEEPEST, parse_yaml, read_yaml
 from fedlens.parts import BUILT_IN, Description, Record, name_of
 from fedlens.presets import presets
 from fedlens.runs.ownership import require_trusted
@@ -30,8 +31,8 @@ def read(source: str, trust: bool = False) -> tuple[dict[str, Any], Description]
     path = Path(source)
     if _may_be_preset(source) and source in presets():
         return presets()[source].values, Description()
-    if not path.is_file():
-        raise ConfigError(f"there is no preset or file {source!r}; {nearest(source, presets())}")
+    if not os.path.isfile(source):  # noqa: PTH113 - which says no to a name that cannot be one, too
+        raise ConfigError(f"there is no preset or file {shortened(source)}; {nearest(source, presets())}")
     return _read_file(path), Description(beside=(path.parent,))
 
 
@@ -40,9 +41,11 @@ def run_directory(source: str) -> Path | None:
     path = Path(source)
     if _may_be_preset(source) and source in presets():
         return None
-    if path.is_dir():
+    if os.path.isdir(source):  # noqa: PTH112 - likewise
         return path
-    return path.parent if path.name == "experiment.yaml" and is_run_directory(path.parent) else None
+    if path.name != "experiment.yaml" or not os.path.isfile(source):  # noqa: PTH113
+        return None
+    return path.parent if is_run_directory(path.parent) else None
 
 
 def _may_be_preset(source: str) -> bool:
@@ -55,17 +58,14 @@ def read_run(path: Path, trust: bool = False) -> tuple[dict[str, Any], Descripti
     """As `read`, of the run in the directory `path`."""
     file = path / "experiment.yaml"
     if not file.is_file():
-        raise ConfigError(f"there is no preset or file {str(path)!r}; {nearest(str(path), presets())}")
+        raise ConfigError(f"there is no preset or file {shortened(str(path))}; {nearest(str(path), presets())}")
     values = _read_file(file)
     require_trusted(file, values, trust)
     return values, Description(within=path)
 
 
 def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        values = parse_yaml(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    values = read_yaml(path)
     if not isinstance(values, dict):
         raise ConfigError(f"{path}: expected options and their values, found {type(values).__name__}")
     return values
@@ -79,7 +79,7 @@ def override(values: dict[str, Any], assignments: Iterable[str]) -> dict[str, An
     """
     for assignment in assignments:
         option, value = parse_assignment(assignment)
-        values = put(values, option, value, f"-o {assignment}")
+        values = put(values, option, value, f"-o {cut(assignment)}")
     return values
 
 
@@ -91,8 +91,8 @@ def parse_assignment(assignment: str) -> tuple[str, Any]:
     """
     option, equals, text = assignment.partition("=")
     if not equals or not all(option.strip().split(".")):
-        raise ConfigError(f"-o {assignment}: expected option=value, for example -o attack.boost=5")
-    return option.strip(), parse_yaml(text, f"-o {assignment}")
+        raise ConfigError(f"-o {cut(assignment)}: expected option=value, for example -o attack.boost=5")
+    return option.strip(), parse_yaml(text, f"-o {cut(assignment)}")
 
 
 def put(values: Mapping[str, Any], option: str, value: Any, place: str) -> dict[str, Any]:
@@ -101,6 +101,8 @@ def put(values: Mapping[str, Any], option: str, value: Any, place: str) -> dict[
     Raises:
         ConfigError: what stands above the option has no options; the message begins with `place`.
     """
+    if option.count(".") > DEEPEST:
+        raise ConfigError(f"{place}: no option lies so deep; known: attack.boost, local.epochs and the like")
     name, dot, rest = option.partition(".")
     if not dot:
         return {**values, name: value}
@@ -108,7 +110,7 @@ def put(values: Mapping[str, Any], option: str, value: Any, place: str) -> dict[
     if isinstance(below, str) and name in BUILT_IN:
         below = {"name": below}
     if below is not None and not isinstance(below, dict):
-        raise ConfigError(f"{place}: {name} is {below!r} and has no options")
+        raise ConfigError(f"{place}: {cut(name)} is {shortened(below)} and has no options")
     return {**values, name: put(below or {}, rest, value, place)}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fedlens.config import Config, nearest, validate
-from fedlens.errors import ConfigError
+from fedlens.errors import ConfigError, cut, shortened
 from fedlens.importing import import_module
 from fedlens.recorded import Note, Recorded, recorded_part
 
@@ -120,18 +120,22 @@ def resolve(kind: str, name: str, source: Description = Description()) -> type[C
     """
     path = name if ":" in name else known(kind).get(name)
     if path is None:
-        raise ConfigError(f"{kind}: there is no {name!r}; {nearest(name, known(kind))} (or module:Class for your own)")
+        raise ConfigError(
+            f"{kind}: there is no {shortened(name)}; {nearest(name, known(kind))} (or module:Class for your own)"
+        )
     module_name, _, class_name = path.partition(":")
     try:
         module = _import(module_name, source)
     except Exception as error:
-        raise ConfigError(f"{kind}: {module_name!r} cannot be imported: {type(error).__name__}: {error}") from error
+        raise ConfigError(
+            f"{kind}: {shortened(module_name)} cannot be imported: {type(error).__name__}: {cut(str(error), 400)}"
+        ) from error
     try:
         found = attrgetter(class_name)(module)
     except AttributeError:
-        raise ConfigError(f"{kind}: module {module_name!r} has no class {class_name!r}") from None
+        raise ConfigError(f"{kind}: module {shortened(module_name)} has no class {shortened(class_name)}") from None
     if not (isinstance(found, type) and issubclass(found, Config)):
-        raise ConfigError(f"{kind}: {path} is not a configuration class (it should derive from fedlens' own)")
+        raise ConfigError(f"{kind}: {cut(path)} is not a configuration class (it should derive from fedlens' own)")
     return found
 
 
@@ -204,11 +208,11 @@ def build(kind: str, value: object, base: type[P], source: Description | Record 
         return value
     values = {"name": value} if isinstance(value, str) else value
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{kind}: expected a name or a mapping with a name, not {value!r}")
+        raise ConfigError(f"{kind}: expected a name or a mapping with a name, not {shortened(value)}")
     options = {key: option for key, option in values.items() if key != "name"}
     name = values.get("name")
     if not isinstance(name, str):
-        raise ConfigError(f"{kind}: {', '.join(map(str, options)) or 'it'} needs a name beside it, as {kind}.name")
+        raise ConfigError(f"{kind}: {cut(', '.join(map(str, options))) or 'it'} needs a name beside it, as {kind}.name")
     if isinstance(source, Record):
         if (found := _class_at_hand(kind, name, source)) is None:
             return recorded_part(kind, name, options, base, source.notes.get(kind, {}).get(name))

@@ -22,7 +22,7 @@ from fedlens.cli.running import run
 from fedlens.cli.shared import err, out
 from fedlens.cli.sweeping import sweep
 from fedlens.cli.watching import watch
-from fedlens.errors import FedlensError
+from fedlens.errors import FedlensError, cut
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -63,5 +63,9 @@ def main() -> None:
             err.print(line, markup=False, soft_wrap=True)
         raise SystemExit(2) from None
     except OSError as error:
-        err.print(f"Error: {error.filename or ''}: {error.strerror or error}", markup=False, soft_wrap=True)
+        err.print(
+            f"Error: {cut(str(error.filename or ''), 400)}: {error.strerror or cut(str(error), 400)}",
+            markup=False,
+            soft_wrap=True,
+        )
         raise SystemExit(2) from None

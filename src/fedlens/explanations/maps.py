@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedlens.errors import ConfigError, ExplanationError
+from fedlens.errors import ConfigError, ExplanationError, cut, shortened
 from fedlens.explanations.explaining import copied, explain, logits_of
 from fedlens.explanations.method import Method
 from fedlens.parsing import parse_yaml
@@ -77,8 +77,10 @@ def _method(word: str) -> Method:
     for option in options:
         key, equals, value = option.partition("=")
         if not equals or key in values:
-            raise ConfigError(f"--methods {word}: expected OPTION=VALUE after the colon, each once, not {option!r}")
-        values[key] = parse_yaml(value, f"--methods {word}")
+            raise ConfigError(
+                f"--methods {cut(word)}: expected OPTION=VALUE after the colon, each once, not {shortened(option)}"
+            )
+        values[key] = parse_yaml(value, f"--methods {cut(word)}")
     return build("method", values, Method)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from fedlens.attacks.attack import Auxiliary
 from fedlens.config import Config
 from fedlens.data.dataset import Dataset
-from fedlens.errors import ConfigError
+from fedlens.errors import ConfigError, shortened
 from fedlens.random import Address
 
 RESISTANT_CONFIDENCE = 0.5
@@ -97,7 +97,7 @@ def class_number(value: int | str | None, dataset: Dataset, field: str) -> int |
     if isinstance(value, int) and value < len(dataset.classes):
         return value
     names = ", ".join(f"{number} {name}" for number, name in enumerate(dataset.classes))
-    raise ConfigError(f"target.{field}: there is no class {value!r}; the classes are {names}")
+    raise ConfigError(f"target.{field}: there is no class {shortened(value)}; the classes are {names}")
 
 
 def _index(

@@ -27,7 +27,7 @@ from typing import Any, Self
 import yaml
 from safetensors.torch import save
 
-from fedlens.errors import ClientError, DamagedRunError, RunError
+from fedlens.errors import ClientError, DamagedRunError, RunError, shortened
 from fedlens.experiment import Experiment
 from fedlens.federation.record import RoundResult
 from fedlens.federation.state import FederationState
@@ -230,5 +230,5 @@ def differences(old: dict[str, Any], new: dict[str, Any], place: str = "") -> li
         if isinstance(before, dict) and isinstance(after, dict):
             found += differences(before, after, f"{place}{key}.")
         elif before != after:
-            found.append(f"{place}{key}: {before!r}, now {after!r}")
+            found.append(f"{place}{key}: {shortened(before)}, now {shortened(after)}")
     return found

@@ -27,11 +27,11 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
 from fedlens.config import Config, nearest, validate
-from fedlens.errors import ConfigError
+from fedlens.errors import ConfigError, cut, shortened
 from fedlens.experiment import Experiment
 from fedlens.importing import is_sweep_directory
 from fedlens.loading import parse_assignment, read
-from fedlens.parsing import parse_yaml
+from fedlens.parsing import read_yaml
 from fedlens.parts import Description
 from fedlens.presets import presets
 from fedlens.runs.ownership import require_trusted
@@ -192,10 +192,7 @@ def load_grid(source: str | Path, assignments: list[str] | None = None, *, trust
         ConfigError: the file does not exist, or is no grid; the message names each place and what would be right.
     """
     path = Path(source)
-    try:
-        values = parse_yaml(path.read_text(encoding="utf-8"), str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: a grid cannot be read there: {getattr(error, 'strerror', None) or error}") from None
+    values = read_yaml(path)
     if not isinstance(values, dict):
         found = "an empty file" if values is None else type(values).__name__
         raise ConfigError(f"{path}: expected a grid (experiment, product ...), found {found}")
@@ -230,5 +227,5 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
     if field not in Grid.model_fields:
         field, option = "options", name
     if option and not isinstance(values.setdefault(field, {}), dict):
-        raise ConfigError(f"-o {assignment}: {field} is {values[field]!r} and has no options")
+        raise ConfigError(f"-o {cut(assignment)}: {field} is {shortened(values[field])} and has no options")
     values[field] = {**values[field], option: value} if option else value
