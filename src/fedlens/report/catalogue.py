@@ -37,7 +37,7 @@ def catalogue() -> Iterator[Table]:
         if name == preset.scales.get("quick", name) and preset.negative is None:
             claims = [f"{number}: {claim}" for number, claim in preset.claims.items()]
             of_scales = [known_presets[preset.scales[scale]] if scale in preset.scales else None for scale in SCALES]
-            costs = [cost_words(one and one.minutes) for one in of_scales]
+            costs = [cost_words(one.minutes if one else None) for one in of_scales]
             table.add_row(name, escape("\n".join([preset.values["about"], *claims])), *costs)
     table.caption = (
         "fig1 to fig10: the paper's figures; NAME-paper has the paper's own model, E and T, NAME-paper-10 the same "
