@@ -17,7 +17,7 @@ from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
 from fedlens.federation.local import LocalTraining
 from fedlens.federation.target import Target
-from fedlens.loading import parse_yaml
+from fedlens.loading import load_experiment, parse_yaml
 from fedlens.models.cnn import SmallCnn
 
 
@@ -74,6 +74,8 @@ OTHER: dict[str, Any] = {
 }
 """For each field that changes the result a value that is not the default."""
 
+UNLIKE_ITS_TWIN = {"attack", "target", "control", "stop_at"}
+
 EXPERIMENTS = [
     Experiment(),
     Experiment(
@@ -84,6 +86,7 @@ EXPERIMENTS = [
     Experiment(target=Target(select="resistant", source="5", target=3, r=4), data=Digits(), model=SmallCnn()),
     Experiment(aggregation=Pick(), attack=Silent(boost=1e-5), control=False),
     Experiment(**OTHER),
+    Experiment(absent=(3, 1), data=Digits()),
 ]
 
 
@@ -94,7 +97,7 @@ def refusal(**values: Any) -> str:
 
 
 def test_the_table_above_has_every_field() -> None:
-    assert set(OTHER) == set(Experiment.model_fields) - {"name", "about"}
+    assert set(OTHER) == set(Experiment.model_fields) - {"name", "about", "absent"}  # none is absent from an attack
 
 
 # What cannot be
@@ -192,6 +195,20 @@ def test_when_a_twin_is_needed() -> None:
     assert Experiment(target=Target(select="resistant")).needs_twin
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"absent": [10]}, "absent: there is no client 10; the last is 9"),
+        ({"absent": [1, 1]}, "absent: each client can be named once, not 1, 1"),
+        ({"absent": [1], "attack": Silent()}, "absent: goes without attack only; set attack to none"),
+        ({"absent": [0, 1, 2, 3, 4, 5]}, "absent: 4 of a cohort of 10 may be left, and the rule needs 5"),
+        ({"absent": [-1]}, "absent.0: input should be greater than or equal to 0"),
+    ],
+)
+def test_clients_that_cannot_be_absent(changes: dict[str, Any], words: str) -> None:
+    assert refusal(**{"aggregation": Needy(), **changes}).startswith(words)
+
+
 def test_epochs_or_steps() -> None:
     both = refusal(local={"epochs": 2, "steps": 3})
     neither = refusal(local={"epochs": None})
@@ -241,6 +258,33 @@ def test_identity_ignores_what_changes_no_result() -> None:
     assert "about" not in plain.relevant()
 
 
+@pytest.mark.parametrize(
+    ("preset", "own", "twin", "first"),
+    [
+        ("quickstart", "c323760aa94cf6a645d9ed6af006855c", "8a21fc300680aba69402dac174e68bd6",
+         "b9a7de0b2205f80ed210e8ca2d4e80fd"),
+        ("fig4-alternating", "af286cae7aa8e29e32054bc440439116", "555ba26e8c407533abaf718700361440",
+         "bdfc3271259a5268fe7ec2ab849dcf6c"),
+        ("fig7-explicit", "a4e7b4d6540cd068ee83883a70c8ef9e", "14951c968800b5571834f4896f547e58",
+         "4772af54a8a4a9d6582dec96eab2a729"),
+        ("fig10-explicit", "c6a7d7b315aea078972f995c35a890d3", "eb07bf87d64ca1c3de2001ac78c4bef0",
+         "64bdb2a73c9648f22fe8ec7a15b86f0b"),
+        ("fig9-explicit-paper", "59321866d2f1b1ed9a9c6f8f4c044521", "4de4d8f3c1c83b9f124ee06610b3e814",
+         "c1eb4d83ed515ad80908f3c3847c030f"),
+    ],
+)  # fmt: skip
+def test_identities_of_old_runs_are_what_they_were(preset: str, own: str, twin: str, first: str) -> None:
+    experiment = load_experiment(preset)
+    found = [one.identity() for one in (experiment, experiment.twin(), experiment.first_round())]
+    assert found == [own, twin, first]
+
+
+def test_what_came_later_is_told_only_where_it_is_unusual() -> None:
+    assert "absent" not in Experiment().relevant()
+    assert Experiment(absent=(2, 3)).relevant()["absent"] == [2, 3]
+    assert Experiment(absent=(2, 3)).identity() != Experiment().identity()
+
+
 @pytest.mark.parametrize("field", OTHER)
 def test_identity_changes_with_every_other_field(field: str) -> None:
     assert Experiment(**{field: OTHER[field]}).identity() != Experiment().identity()
@@ -280,7 +324,7 @@ def test_a_twin_leaves_out_the_attack_and_keeps_the_rest() -> None:
     experiment = Experiment(**OTHER)
     twin = experiment.twin()
     assert (twin.attack, twin.target, twin.control, twin.stop_at) == (None, Target(), False, None)
-    for field in set(OTHER) - {"attack", "target", "control", "stop_at"}:
+    for field in set(OTHER) - UNLIKE_ITS_TWIN:
         assert getattr(twin, field) == getattr(experiment, field) != getattr(Experiment(), field)
 
 
@@ -301,7 +345,7 @@ def test_different_attacks_have_the_same_twin() -> None:
     assert len({experiment.twin().identity() for experiment in attacked}) == 1
 
 
-@pytest.mark.parametrize("field", sorted(set(OTHER) - {"attack", "target", "control", "stop_at"}))
+@pytest.mark.parametrize("field", sorted(set(OTHER) - UNLIKE_ITS_TWIN))
 def test_another_federation_has_another_twin(field: str) -> None:
     assert Experiment(**{field: OTHER[field]}).twin().identity() != Experiment().twin().identity()
 

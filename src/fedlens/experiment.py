@@ -4,9 +4,9 @@ import hashlib
 import json
 from collections.abc import Iterator
 from math import floor
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from fedlens.aggregation.mean import Mean
 from fedlens.aggregation.rule import Rule
@@ -50,7 +50,10 @@ class Experiment(Config):
         attack: what the malicious client does, or ``none``.
         target: which test samples the attacker wants misclassified.
         control: run the benign twin too, and show the attack against it.
+        absent: clients that take part in no round; only without attack.
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"absent"})
 
     name: str = Field(default="experiment", pattern=r"^[\w][\w.+-]*$")
     about: str = ""
@@ -69,6 +72,7 @@ class Experiment(Config):
     attack: Annotated[Attack | None, Part("attack", Attack)] = None
     target: Target = Target()
     control: bool = True
+    absent: tuple[NonNegativeInt, ...] = ()
 
     @model_validator(mode="after")
     def _possible(self) -> "Experiment":
@@ -95,6 +99,24 @@ class Experiment(Config):
             raise ValueError("target.select: resistant needs the control; use random, or leave the control on")
         return self
 
+    @model_validator(mode="after")
+    def _present(self) -> "Experiment":
+        """Refuse absent clients that do not exist, or without whom too few may be left."""
+        if not self.absent:
+            return self
+        if self.attack is not None:
+            raise ValueError("absent: goes without attack only; set attack to none")
+        if max(self.absent) >= self.clients:
+            raise ValueError(f"absent: there is no client {max(self.absent)}; the last is {self.clients - 1}")
+        if len(set(self.absent)) < len(self.absent):
+            raise ValueError(f"absent: each client can be named once, not {', '.join(map(str, self.absent))}")
+        if not self.enough_updates:
+            raise ValueError(
+                f"absent: {self.fewest_updates} of a cohort of {self.cohort_size} may be left, and the rule needs "
+                f"{self.updates_needed}; name fewer clients, or raise clients or fraction"
+            )
+        return self
+
     @property
     def cohort_size(self) -> int:
         """Clients chosen in a round (k = C·K, rounded)."""
@@ -117,6 +139,21 @@ class Experiment(Config):
         """Index of the client that is malicious where there is an attack."""
         chosen = self.attack.client if self.attack is not None else None
         return self.clients - 1 if chosen is None else chosen
+
+    @property
+    def fewest_updates(self) -> int:
+        """The fewest updates that a round may have: every absent client may be among those chosen."""
+        return self.cohort_size - len(self.absent)
+
+    @property
+    def updates_needed(self) -> int:
+        """The fewest updates that the rule can work with; there has to be one."""
+        return max(1, self.aggregation.minimum)
+
+    @property
+    def enough_updates(self) -> bool:
+        """Whether the rule has enough updates in every round."""
+        return self.fewest_updates >= self.updates_needed
 
     @property
     def needs_twin(self) -> bool:
@@ -163,4 +200,4 @@ class Experiment(Config):
 
     def first_round(self) -> "Experiment":
         """What the honest updates of the first round depend on: one round of the twin, however it is aggregated."""
-        return self.twin().model_copy(update={"rounds": 1, "aggregation": Mean(), "checks": ()})
+        return self.twin().model_copy(update={"rounds": 1, "aggregation": Mean(), "checks": (), "absent": ()})

@@ -45,6 +45,37 @@ def test_a_round_adds_the_weighted_updates_of_the_cohort() -> None:
     assert result.record.cohort == [0, 1, 2]
 
 
+def test_the_weights_of_those_that_are_not_absent_add_up_to_one() -> None:
+    experiment = small(attack=None, rounds=1, clients=4, absent=[1], partition={"name": "dirichlet", "alpha": 0.3})
+    setting = prepare(experiment)
+    weights, sizes = setting.network().vector.detach().clone(), setting.shards.sizes
+    present = [0, 2, 3]
+    alpha = sizes[present] / sizes[present].sum()
+    expected = weights.clone()
+    for client, share in zip(present, alpha, strict=True):
+        expected += share * honest_update(setting, weights, 1, client)
+    (result,) = play(experiment)
+    torch.testing.assert_close(result.state.weights, expected, rtol=0, atol=1e-6)
+    assert result.record.shares == pytest.approx(alpha.tolist())
+    assert result.record.cohort == present
+
+
+def test_absence_changes_the_rounds_in_which_the_client_would_have_been_chosen() -> None:
+    experiment = small(attack=None, fraction=0.5, rounds=4, aggregation="median")
+    whole = play(experiment)
+    gone = min(set(range(4)) - set(whole[0].record.cohort))
+    without = play(experiment.model_copy(update={"absent": (gone,)}))
+    chosen = [gone in result.record.cohort for result in whole]
+    assert [result.record.cohort for result in without] == [
+        [client for client in result.record.cohort if client != gone] for result in whole
+    ]
+    first = chosen.index(True)
+    assert first > 0
+    for one, other in zip(whole[:first], without[:first], strict=True):
+        assert torch.equal(one.state.weights, other.state.weights)
+    assert not torch.equal(whole[first].state.weights, without[first].state.weights)
+
+
 def test_evaluation_is_that_of_the_new_global_model() -> None:
     experiment = small(rounds=1)
     (result,) = play(experiment)

@@ -30,7 +30,8 @@ class Arena:
 
     Attributes:
         models: the global model and the malicious client's own, shape ``[2, d]``.
-        updates: a row for each client of the cohort, shape ``[n, d]``.
+        updates: a row for each client of the cohort, shape ``[n, d]``; where clients are absent, the last ones are
+            of nobody.
         log_probabilities: of both models on the test set, shape ``[2, samples, classes]``.
     """
 

@@ -45,8 +45,7 @@ class ValidationJob:
         """The accuracy, a fraction."""
         samples = bench.validation
         assert samples is not None, "no validation set"
-        updates = bench.arena.updates[: len(self.alpha)]
-        update = updates[self.row]
+        updates, update = bench.arena.updates[: len(self.alpha)], bench.arena.updates[self.row]
         if self.others:
             alpha = torch.tensor(self.alpha, dtype=torch.float64)
             alpha[self.row] = 0

@@ -40,7 +40,7 @@ class FirstUpdates(Protocol):
         """All of the cohort's, shape ``[k, d]``, or ``None``."""
 
     def keep(self, updates: Tensor) -> None:
-        """Remember them, of a cohort that is honest as a whole."""
+        """Remember them, of a cohort that is complete and honest."""
 
 
 def federate(
@@ -123,7 +123,7 @@ class Federation:
             sent = self.arena.updates[row].clone()
             self.arena.models[MALICIOUS] = state.weights + sent
             history = self._remembered((*history, Observation(round_, float(alpha[row]), state.weights, sent, log)))
-        received = receive(self.arena.updates, alpha)
+        received = receive(self.arena.updates[: len(cohort)], alpha)
         if log is not None:  # which the client does not know
             log = log | self._estimate_error(log, alpha[received.rows], received, cohort, state)
 
@@ -177,7 +177,7 @@ class Federation:
             honest = self._unknown(honest)
         if experiment.attack is None or malicious not in cohort:
             self._run_counted([honest])
-            if round_ == 1 and self.first is not None and honest:
+            if round_ == 1 and self.first is not None and honest and not experiment.absent:
                 self.first.keep(self.arena.updates)
             return None
         assert self.setting.auxiliary is not None, "an attack needs its target"
@@ -193,8 +193,9 @@ class Federation:
         updates = None if self.first is None else self.first.load(tuple(self.arena.updates.shape))
         if updates is None:
             return first
-        rows = [job.row for job in first]  # in the attacker's place they have an honest update
-        self.arena.updates[rows] = updates[rows].to(self.arena.updates)
+        place = {client: row for row, client in enumerate(self.setting.chosen(1))}
+        rows = [job.row for job in first]  # all that were chosen have an honest update there, the attacker too
+        self.arena.updates[rows] = updates[[place[job.client] for job in first]].to(self.arena.updates)
         return []
 
     def _run_counted(self, stages: Sequence[Sequence[Job]]) -> list[tuple[Job, dict[str, Any]]]:

@@ -30,7 +30,7 @@ class Setting:
         shards: which training samples each client holds.
         device: where models are trained.
         validation: the server's own samples; ``None`` where no check needs any.
-        auxiliary: the attacker's samples; ``None`` in a benign twin, which serves any of them.
+        auxiliary: the attacker's samples; ``None`` in a control, which serves any of them.
     """
 
     experiment: Experiment
@@ -56,11 +56,15 @@ class Setting:
         module = build(self.experiment.model, self.dataset.shape, classes, self.root.at("model"))
         return Network(module.to(self.device))
 
-    def cohort(self, round_: int) -> list[int]:
+    def chosen(self, round_: int) -> list[int]:
         """The clients chosen in this round: uniformly, without replacement, in ascending order."""
         generator = self.root.at("cohort", round_).generator()
         chosen = generator.choice(self.experiment.clients, self.experiment.cohort_size, replace=False)
         return sorted(int(client) for client in chosen)
+
+    def cohort(self, round_: int) -> list[int]:
+        """Those of them that take part, for they are not absent."""
+        return [client for client in self.chosen(round_) if client not in self.experiment.absent]
 
     def alpha(self, cohort: list[int]) -> Tensor:
         """The weights α_i = n_i / Σ n_j of the cohort's clients, shape ``[n]``."""
