@@ -71,10 +71,11 @@ OTHER: dict[str, Any] = {
     "attack": Silent(),
     "target": Target(r=2),
     "control": False,
+    "placebo": False,
 }
 """For each field that changes the result a value that is not the default."""
 
-UNLIKE_ITS_TWIN = {"attack", "target", "control", "stop_at"}
+UNLIKE_ITS_TWIN = {"attack", "target", "control", "placebo", "stop_at"}
 
 EXPERIMENTS = [
     Experiment(),
@@ -86,7 +87,7 @@ EXPERIMENTS = [
     Experiment(target=Target(select="resistant", source="5", target=3, r=4), data=Digits(), model=SmallCnn()),
     Experiment(aggregation=Pick(), attack=Silent(boost=1e-5), control=False),
     Experiment(**OTHER),
-    Experiment(absent=(3, 1), data=Digits()),
+    Experiment(attack=Silent(client=3), data=Digits()).without_attacker(),
 ]
 
 
@@ -195,6 +196,64 @@ def test_when_a_twin_is_needed() -> None:
     assert Experiment(target=Target(select="resistant")).needs_twin
 
 
+# The placebo
+
+
+def wants(**changes: Any) -> Experiment:
+    """An experiment with a placebo, unless the changes are against it."""
+    return Experiment(**{"attack": Silent(boost=2), "aggregation": Pick()} | changes)
+
+
+def test_the_controls_of_an_attack_under_a_rule_that_does_not_average() -> None:
+    experiment = wants()
+    assert experiment.controls == {"control": experiment.twin(), "placebo": experiment.without_attacker()}
+    for without in (wants(placebo=False), wants(aggregation=Halve())):
+        assert without.controls == {"control": without.twin()}
+    for without in (wants(control=False), wants(attack=None)):
+        assert without.controls == {}
+
+
+def test_a_placebo_is_the_twin_without_the_malicious_client() -> None:
+    experiment = wants(attack=Silent(boost=2, client=4, delay=3), target=Target(r=3), stop_at=0.5, fraction=0.5)
+    placebo = experiment.without_attacker()
+    assert placebo.absent == (4,)
+    assert placebo.twin().identity() == placebo.identity()
+    assert placebo.model_copy(update={"absent": (), "name": "twin"}) == experiment.twin()
+    assert validate(Experiment, placebo.describe()) == placebo
+    assert placebo.controls == {}
+    assert placebo.first_round() == experiment.first_round()
+
+
+def test_attacks_of_the_same_client_share_it() -> None:
+    attacked = [wants(), wants(attack=ExplicitBoosting(boost=3, delay=2), target=Target(draw=1), name="b"),
+                wants(attack=Silent(boost=2, client=9))]  # fmt: skip
+    assert len({experiment.without_attacker().identity() for experiment in attacked}) == 1
+    assert wants(attack=Silent(boost=2, client=8)).without_attacker().identity() != attacked[0].twin().identity()
+    others = [wants(attack=Silent(boost=2, client=8)), wants(seed=1), wants(aggregation=Needier())]
+    found = {experiment.without_attacker().identity() for experiment in [wants(), *others]}
+    assert len(found) == 4
+
+
+class Needier(Rule):
+    """A rule that wants nine updates, and does not average."""
+
+    @property
+    def minimum(self) -> int:
+        return 9
+
+
+@pytest.mark.parametrize(("clients", "fraction", "available"), [(10, 1, True), (9, 1, False), (20, 0.5, True),
+                                                               (18, 0.5, False)])  # fmt: skip
+def test_without_the_client_the_rule_needs_enough(clients: int, fraction: float, available: bool) -> None:
+    experiment = wants(aggregation=Needier(), clients=clients, fraction=fraction)
+    assert experiment.wants_placebo
+    assert ("placebo" in experiment.controls) == available
+
+
+def test_one_client_alone_has_no_placebo() -> None:
+    assert "placebo" not in wants(clients=2, fraction=0.5).controls
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -280,7 +339,8 @@ def test_identities_of_old_runs_are_what_they_were(preset: str, own: str, twin: 
 
 
 def test_what_came_later_is_told_only_where_it_is_unusual() -> None:
-    assert "absent" not in Experiment().relevant()
+    assert not {"placebo", "absent"} & set(Experiment().relevant())
+    assert Experiment(placebo=False).relevant()["placebo"] is False
     assert Experiment(absent=(2, 3)).relevant()["absent"] == [2, 3]
     assert Experiment(absent=(2, 3)).identity() != Experiment().identity()
 
@@ -323,7 +383,7 @@ def test_identity_does_not_depend_on_how_a_value_is_written() -> None:
 def test_a_twin_leaves_out_the_attack_and_keeps_the_rest() -> None:
     experiment = Experiment(**OTHER)
     twin = experiment.twin()
-    assert (twin.attack, twin.target, twin.control, twin.stop_at) == (None, Target(), False, None)
+    assert (twin.attack, twin.target, twin.control, twin.placebo, twin.stop_at) == (None, Target(), False, True, None)
     for field in set(OTHER) - UNLIKE_ITS_TWIN:
         assert getattr(twin, field) == getattr(experiment, field) != getattr(Experiment(), field)
 

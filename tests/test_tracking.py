@@ -97,6 +97,7 @@ def test_the_numbers_of_a_round(tmp_path: Path) -> None:
     assert found["target/confidence"] == record["target"]["confidence"][0]
     assert found["checks/statistics/flagged"] == sum(record["checks"]["statistics"]["flagged"])
     assert metrics_of(record | {"control": record})["control/loss"] == record["quality"]["loss"]
+    assert metrics_of(record | {"placebo": record})["placebo/accuracy"] == record["quality"]["accuracy"]
 
 
 def test_a_dead_tracker_is_reported_once_and_the_others_go_on(tmp_path: Path) -> None:

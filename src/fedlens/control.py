@@ -1,8 +1,12 @@
-"""The control: the same experiment without attack, run once and shared by every attack.
+"""Controls: the same experiment without attack, run once and shared by every attack.
 
-A benign twin is an ordinary run, in the cache, that keeps its predictions on the whole test set after each round. So it
-can be asked about any target that is drawn later. Its key holds what its result depends on: the experiment less attack
-and target, the data and shards, the model's first weights, the code of fedlens and of the user's, and the versions.
+There are two. In the *benign twin* the malicious client is honest. In the *placebo*, for rules that do not average, it
+is absent: Krum without it takes another client's update, which may do what the attack seems to do.
+
+Each is an ordinary run, in the cache, that keeps its predictions on the whole test set after each round. So it can be
+asked about any target that is drawn later. Its key holds what its result depends on: the experiment less attack and
+target, who is absent, the data and shards, the model's first weights, the code of fedlens and of the user's, and the
+versions.
 """
 
 import hashlib
@@ -34,7 +38,7 @@ from fedlens.runs.weights import keeps_weights
 
 
 class Control:
-    """A complete benign twin.
+    """A complete benign twin, or a complete placebo.
 
     Attributes:
         path: its run directory.
@@ -55,27 +59,33 @@ class Control:
         return self.predictions(len(self.records))
 
     def beside(self, round_: int, auxiliary: Auxiliary) -> dict[str, Any]:
-        """What stands beside an attacked round: the twin's quality, and what it makes of the attacker's samples."""
+        """What stands beside an attacked round: the control's quality, and what it makes of the attacker's samples."""
         predictions = self.predictions(round_).to(auxiliary.index.device)
         return {"quality": self.records[round_ - 1]["quality"], "target": asdict(success(predictions, auxiliary))}
 
 
+def control_name(control: Experiment) -> str:
+    """What people call a control."""
+    if not control.absent:
+        return "benign twin"
+    return "client absent" if len(control.absent) == 1 else "clients absent"
+
+
 def key(setting: Setting, arithmetic: str) -> str:
-    """What a twin is cached by; `arithmetic` is what its rounding depends on beside the machine."""
-    twin = setting.experiment.twin()
-    described = [twin.identity(), setting.device.type, numerics(arithmetic)]
+    """What the control in this setting is cached by; its rounding depends on `arithmetic` beside the machine."""
+    described = [setting.experiment.identity(), setting.device.type, numerics(arithmetic)]
     digest = hashlib.blake2b(json.dumps(described).encode(), digest_size=12)
     digest.update(setting.dataset.fingerprint().encode())
     for tensor in (setting.network().vector.detach().cpu(), setting.shards.order, setting.shards.offsets):
         digest.update(tensor.numpy().tobytes())
     for source in sources():
         digest.update(source.read_bytes())
-    digest.update(digest_code(type(part) for _, part in twin.parts()).encode())
+    digest.update(digest_code(type(part) for _, part in setting.experiment.parts()).encode())
     return digest.hexdigest()
 
 
 def sources() -> list[Path]:
-    """The files of fedlens whose code decides a twin's result."""
+    """The files of fedlens whose code decides a control's result."""
     package = Path(__file__).parent
     folders = ("data", "models", "federation", "detection", "aggregation")
     ours = [package / f"{name}.py" for name in ("custom", "experiment", "pairwise", "random", "vector")]
@@ -83,25 +93,25 @@ def sources() -> list[Path]:
 
 
 def place(name: str) -> Path:
-    """Where in the cache the twin of this key is."""
+    """Where in the cache the control of this key is."""
     return cache_dir() / "controls" / name
 
 
 def cached(setting: Setting, arithmetic: str) -> Path | None:
-    """The twin of `setting`'s experiment, where it is complete and sound."""
+    """The control in this setting, where it is complete and sound."""
     path = place(key(setting, arithmetic))
     with suppress(DamagedRunError):
-        return path if _is_complete(path, setting.experiment.twin()) else None
+        return path if _is_complete(path, setting.experiment) else None
     return None
 
 
-def keep(name: str, files: Files, twin: Experiment) -> None:
-    """Put a complete twin that was made elsewhere into the cache, unless it is there or being made."""
+def keep(name: str, files: Files, control: Experiment) -> None:
+    """Put a complete control that was made elsewhere into the cache, unless it is there or being made."""
     path = place(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     with suppress(Timeout), FileLock(f"{path}.lock", timeout=0):
         with suppress(DamagedRunError):
-            if _is_complete(path, twin):
+            if _is_complete(path, control):
                 return
         lay_out(files, path)
 
@@ -109,16 +119,16 @@ def keep(name: str, files: Files, twin: Experiment) -> None:
 def find_control(
     setting: Setting, arithmetic: str, make: Callable[[Path], None], observer: Observer, *, keep_weights: bool = False
 ) -> Control:
-    """The twin of `setting`'s experiment: from the cache, or made now.
+    """The control in this setting: from the cache, or made now.
 
     Args:
-        setting: the attacked experiment.
+        setting: the control's own.
         arithmetic: as in `key`.
-        make: plays the twin into a directory, going on from what is there.
-        observer: is told where a twin was found, or found damaged.
+        make: plays the control into a directory, going on from what is there.
+        observer: is told where a control was found, or found damaged.
         keep_weights: whether it must have its weights after every round, as `make` keeps them then.
     """
-    path = place(key(setting, arithmetic))
+    path, name = place(key(setting, arithmetic)), control_name(setting.experiment)
     where = path
     lock = FileLock(f"{path}.lock")
     with writing(path.parent, "let FEDLENS_CACHE name a directory for the cache that can be written"):
@@ -126,20 +136,20 @@ def find_control(
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            observer.remark("benign twin: another process is training it; waiting for that")
+            observer.remark(f"{name}: another process is training it; waiting for that")
             lock.acquire()
     try:
         try:
-            complete = _is_complete(path, setting.experiment.twin())
+            complete = _is_complete(path, setting.experiment)
             if keep_weights and (path / "experiment.yaml").exists() and not keeps_weights(path):
-                observer.remark("benign twin: made anew, for the cached one did not keep its weights")
+                observer.remark(f"{name}: made anew, for the cached one did not keep its weights")
                 where, complete = path.with_name(f".{path.name}.anew"), False
             if complete:
-                observer.remark(f"benign twin: already in {path}")
+                observer.remark(f"{name}: already in {path}")
             else:
                 make(where)
         except DamagedRunError as error:
-            observer.remark(f"benign twin: made anew, for the cached one is damaged: {error}")
+            observer.remark(f"{name}: made anew, for the cached one is damaged: {error}")
             shutil.rmtree(where)
             make(where)
         if where != path:
@@ -150,7 +160,7 @@ def find_control(
 
 
 def _replace(path: Path, new: Path) -> None:
-    """Put the twin `new` in the place of `path`, at once, for other runs may be reading the old one."""
+    """Put the control `new` in the place of `path`, at once, for other runs may be reading the old one."""
     old = path.with_name(f".{path.name}.old")
     with writing(path):
         shutil.rmtree(old, ignore_errors=True)  # of one that was killed
@@ -159,15 +169,15 @@ def _replace(path: Path, new: Path) -> None:
         shutil.rmtree(old)
 
 
-def _is_complete(path: Path, twin: Experiment) -> bool:
-    """Whether the twin cached at `path` is complete, once it is known to be `twin`, with files as they were written.
+def _is_complete(path: Path, control: Experiment) -> bool:
+    """Whether what is cached at `path` is complete, once it is known to be `control`, with files as they were written.
 
     Raises:
         DamagedRunError: it is another experiment, or a file has changed or is missing.
     """
     experiment, summary = path / "experiment.yaml", path / "summary.json"
     try:
-        if experiment.exists() and load_recorded(path, like=twin).identity() != twin.identity():
+        if experiment.exists() and load_recorded(path, like=control).identity() != control.identity():
             raise DamagedRunError(f"{experiment}: is another experiment")
         sums = read_json(summary)["checksums"] if summary.exists() else {}
         changed = [name for name, known in sums.items() if checksum(path / name) != known]

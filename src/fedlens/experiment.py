@@ -50,10 +50,12 @@ class Experiment(Config):
         attack: what the malicious client does, or ``none``.
         target: which test samples the attacker wants misclassified.
         control: run the benign twin too, and show the attack against it.
-        absent: clients that take part in no round; only without attack.
+        placebo: under a rule that does not average, run the federation without the malicious client too; a success that
+            its absence gives as well does not count.
+        absent: clients that take part in no round, as in the placebo; only without attack.
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"absent"})
+    later: ClassVar[frozenset[str]] = frozenset({"placebo", "absent"})
 
     name: str = Field(default="experiment", pattern=r"^[\w][\w.+-]*$")
     about: str = ""
@@ -72,6 +74,7 @@ class Experiment(Config):
     attack: Annotated[Attack | None, Part("attack", Attack)] = None
     target: Target = Target()
     control: bool = True
+    placebo: bool = True
     absent: tuple[NonNegativeInt, ...] = ()
 
     @model_validator(mode="after")
@@ -105,7 +108,7 @@ class Experiment(Config):
         if not self.absent:
             return self
         if self.attack is not None:
-            raise ValueError("absent: goes without attack only; set attack to none")
+            raise ValueError("absent: goes without attack only; set attack to none (an attacked run has its placebo)")
         if max(self.absent) >= self.clients:
             raise ValueError(f"absent: there is no client {max(self.absent)}; the last is {self.clients - 1}")
         if len(set(self.absent)) < len(self.absent):
@@ -160,6 +163,19 @@ class Experiment(Config):
         """Whether the benign twin has to be known before the first round."""
         return (self.attack is not None and self.control) or self.target.select == "resistant"
 
+    @property
+    def wants_placebo(self) -> bool:
+        """Whether the placebo has to stand beside the run, if there can be one."""
+        return self.attack is not None and self.control and self.placebo and not self.aggregation.averages
+
+    @property
+    def controls(self) -> dict[str, "Experiment"]:
+        """What has to be known before the first round, by what records call it: ``control`` and ``placebo``."""
+        found = {"control": self.twin()} if self.needs_twin else {}
+        if self.wants_placebo and (without := self.without_attacker()).enough_updates:
+            found["placebo"] = without
+        return found
+
     def is_over(self, rounds: int, accuracy: float | None) -> bool:
         """Whether no round is left after `rounds`, the last of which gave this test accuracy."""
         stops = self.stop_at is not None and accuracy is not None and accuracy >= self.stop_at
@@ -196,7 +212,16 @@ class Experiment(Config):
         """
         unlike = {"name": "twin", "about": "", "attack": None, "target": Target(), "control": False, "stop_at": None}
         checks = tuple(check for check in self.checks if check.action == "reject")
-        return self.model_copy(update={**unlike, "checks": checks, "validation": self.set_apart or None})
+        return self.model_copy(
+            update={**unlike, "placebo": True, "checks": checks, "validation": self.set_apart or None}
+        )
+
+    def without_attacker(self) -> "Experiment":
+        """The placebo: the twin from every round of which the malicious client is absent, whenever it attacks.
+
+        So all attacks of the same client on the same experiment share it, as they share the twin.
+        """
+        return self.twin().model_copy(update={"name": "placebo", "absent": (self.malicious,)})
 
     def first_round(self) -> "Experiment":
         """What the honest updates of the first round depend on: one round of the twin, however it is aggregated."""

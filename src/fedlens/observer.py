@@ -9,7 +9,7 @@ class Observer(Protocol):
     """Is told of everything that happens; the default, `Silent`, keeps it to itself."""
 
     def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
-        """Rounds of `experiment`, a run or its benign twin, begin; `done` of them exist already."""
+        """Rounds of `experiment`, a run or one of its controls (`twin`), begin; `done` of them exist already."""
 
     def clients(self, done: int, total: int) -> None:
         """Of the current round's clients, this many have finished."""

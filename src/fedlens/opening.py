@@ -2,7 +2,7 @@
 
 Until the server has aggregated for the first time, nothing that an honest client does depends on the attack, the rule,
 the checks or the number of rounds. So a benign twin keeps the updates of its first round in the cache, and the attacked
-runs and other twins that begin from the same weights with the same shards take them from there, bit for bit.
+runs, placebos and other twins that begin from the same weights with the same shards take them from there, bit for bit.
 """
 
 import hashlib
@@ -61,7 +61,7 @@ class Opening:
 
 
 def find_opening(setting: Setting, choice: Choice) -> Opening | None:
-    """The opening of a run that has a benign twin, or of the twin itself.
+    """The opening of a run that has controls, or of one of these.
 
     There is none where clients are computed side by side, for the number of them can change the last bits.
     """

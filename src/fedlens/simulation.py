@@ -1,11 +1,11 @@
 """Running experiments: in memory (`simulate`) or into a directory (`run`)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
-from fedlens.control import Control, cached, find_control, keep, key
+from fedlens.control import Control, cached, control_name, find_control, keep, key
 from fedlens.custom import copy_tensors, is_custom
 from fedlens.errors import ClientError, ConfigError
 from fedlens.experiment import Experiment
@@ -51,8 +51,9 @@ def simulate(
     setting = _prepare(experiment, means)
     with means.cluster(experiment) as cluster:
         choice = choose_engine(means.engine, means.workers, setting, cluster)
-        setting, control = _settle(setting, choice, Silent())
-        first = find_opening(setting, choice) if control is not None else None
+        twin = _control(setting, experiment.twin(), choice, Silent()) if experiment.needs_twin else None
+        setting = _aimed(setting, twin)
+        first = find_opening(setting, choice) if twin is not None else None
         with choice.make() as workforce:
             yield from map(copy_tensors, federate(setting, workforce, first=first))
 
@@ -113,11 +114,15 @@ def play(
         leaves = leaves_twin(experiment) and keeps_predictions(path)
         with RunDirectory(path, keep_predictions=leaves, keep_weights=keep_weights) as directory:
             directory.begin(experiment, resume=resume)
-            setting, control = _settle(setting, choice, observer, keep_weights=directory.keep_weights)
+            controls = {}
+            for name, control in experiment.controls.items():
+                weights = directory.keep_weights and name == "control"
+                controls[name] = _control(setting, control, choice, observer, keep_weights=weights)
+            setting = _aimed(setting, controls.get("control"))
             assert setting.auxiliary is not None
             auxiliary = {name: getattr(setting.auxiliary, name).tolist() for name in ("index", "true", "target")}
             directory.note_target({**auxiliary, "classes": list(setting.dataset.classes)})
-            _record(directory, setting, control, choice, observer)
+            _record(directory, setting, _sound(controls, observer), choice, observer)
         if leaves:
             _leave_twin(setting, choice.arithmetic, path)
 
@@ -133,22 +138,15 @@ def _prepare(experiment: Experiment, means: Means) -> Setting:
     return setting
 
 
-def _settle(
-    setting: Setting, choice: Choice, observer: Observer, *, keep_weights: bool = False
-) -> tuple[Setting, Control | None]:
-    """The setting with its target chosen, and the benign twin, on the same engine, where there is one."""
-    experiment = setting.experiment
-    if not experiment.needs_twin:
-        return setting.with_target(None), None
-    control = _control(setting, choice, observer, keep_weights=keep_weights)
-    drawn_from_all = experiment.target.index is not None or experiment.target.select == "random"
-    if (round_ := destroyed(control.records)) is not None and drawn_from_all:
-        observer.remark(f"benign twin: no control, for without attack the model is not finite after round {round_}")
-        return setting.with_target(None), None
+def _aimed(setting: Setting, twin: Control | None) -> Setting:
+    """The setting with its target chosen; where there is a benign twin, among what that resists on unless told else."""
+    target = setting.experiment.target
+    if twin is None or target.index is not None or target.select == "random":
+        return setting.with_target(None)
     try:
-        return setting.with_target(None if drawn_from_all else control.last), control
+        return setting.with_target(twin.last)
     except ConfigError as error:
-        if round_ is None and not any(map(malformed, control.records)):
+        if destroyed(twin.records) is None and not any(map(malformed, twin.records)):
             raise
         raise ConfigError(
             f"{error}; without attack, clients sent updates, or the model has weights, that are not finite: "
@@ -156,38 +154,62 @@ def _settle(
         ) from None
 
 
-def _control(setting: Setting, choice: Choice, observer: Observer, *, keep_weights: bool = False) -> Control:
-    twin = replace(setting, experiment=setting.experiment.twin())
+def _sound(controls: Mapping[str, Control], observer: Observer) -> dict[str, Control]:
+    """Those of the controls whose models are finite to the end."""
+    sound = {}
+    for name, control in controls.items():
+        if (round_ := destroyed(control.records)) is None:
+            sound[name] = control
+        else:
+            what = "benign twin" if name == "control" else name
+            observer.remark(f"{what}: no control, for without attack the model is not finite after round {round_}")
+    return sound
+
+
+def _control(
+    setting: Setting, control: Experiment, choice: Choice, observer: Observer, *, keep_weights: bool = False
+) -> Control:
+    """The benign twin or the placebo `control` of the setting's experiment, on the same engine."""
+    own = replace(setting, experiment=control)
 
     def make(path: Path) -> None:
         with RunDirectory(path, keep_predictions=True, keep_weights=keep_weights, in_cache=True) as directory:
-            directory.begin(twin.experiment, resume=False)
-            _record(directory, twin, None, choice, observer, twin=True)
+            directory.begin(control, resume=False)
+            _record(directory, own, {}, choice, observer, twin=True)
 
-    return find_control(setting, choice.arithmetic, make, observer, keep_weights=keep_weights)
+    try:
+        return find_control(own, choice.arithmetic, make, observer, keep_weights=keep_weights)
+    except ClientError as error:
+        if not control.absent:
+            raise
+        said = ClientError(f"placebo ({control_name(control)}): {error}; a new run with -o placebo=false does without")
+        for note in getattr(error, "__notes__", []):
+            said.add_note(note)
+        raise said from error
 
 
-def make_twin(experiment: Experiment, means: Means, observer: Observer) -> Path:
-    """The benign twin of `experiment`, whatever its target is: its run directory, in the cache.
+def make_control(control: Experiment, means: Means, observer: Observer) -> Path:
+    """The run directory of a benign twin or placebo, in the cache, whatever the target is.
 
     Raises:
         FedlensError: it cannot be made.
     """
-    setting = means.prepare(experiment)
-    return _control(setting, choose_engine(means.engine, means.workers, setting), observer).path
+    setting = means.prepare(control)
+    return _control(setting, control, choose_engine(means.engine, means.workers, setting), observer).path
 
 
-def find_twin(experiment: Experiment, means: Means) -> Path | None:
+def cached_control(control: Experiment, means: Means) -> Path | None:
     """The same where it is complete already, else ``None``."""
-    setting = means.prepare(experiment)
+    setting = means.prepare(control)
     return cached(setting, choose_engine(means.engine, means.workers, setting).arithmetic)
 
 
 def _leave_twin(setting: Setting, arithmetic: str, run: Path) -> None:
     """Put the benign twin that a complete run without attack is into the cache, unless it is there."""
-    if cached(setting, arithmetic) is None:
-        twin, dataset = setting.experiment.twin(), setting.dataset
-        keep(key(setting, arithmetic), twin_files(run, twin, dataset.paper_stop, dataset.classes), twin)
+    twin, dataset = setting.experiment.twin(), setting.dataset
+    own = replace(setting, experiment=twin)
+    if cached(own, arithmetic) is None:
+        keep(key(own, arithmetic), twin_files(run, twin, dataset.paper_stop, dataset.classes), twin)
 
 
 def leave_twin(run: Run, means: Means) -> None:
@@ -204,13 +226,13 @@ def leave_twin(run: Run, means: Means) -> None:
 def _record(
     directory: RunDirectory,
     setting: Setting,
-    control: Control | None,
+    controls: Mapping[str, Control],
     choice: Choice,
     observer: Observer,
     *,
     twin: bool = False,
 ) -> None:
-    """Play the rounds that `directory` lacks, and finish it."""
+    """Play the rounds that `directory` lacks beside `controls`, by what records call them, and finish it."""
     experiment = setting.experiment
     state, records = directory.resume()
     accuracy = records[-1]["quality"]["accuracy"] if records else None
@@ -226,11 +248,13 @@ def _record(
                 observer.remark(remark)
             observer.begin(experiment, len(records), twin=twin)
             try:
-                shares = state is None and (control is not None or directory.keep_predictions)
+                shares = state is None and (bool(controls) or directory.keep_predictions)
                 first = find_opening(setting, choice) if shares else None
                 for result in federate(setting, engine, state, observer.clients, first):
                     auxiliary, state = setting.auxiliary, result.state
-                    beside = control.beside(state.round, auxiliary) if control and auxiliary else None
+                    beside = {
+                        name: control.beside(state.round, auxiliary) for name, control in controls.items() if auxiliary
+                    }
                     records.append(directory.append(result, beside))
                     observer.round(deepcopy(records[-1]) if is_custom(observer) else records[-1])
             except ClientError as error:

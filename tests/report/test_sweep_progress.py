@@ -21,9 +21,10 @@ def watched(*, terminal: bool) -> tuple[SweepTerminal, io.StringIO]:
 
 def play(shown: SweepTerminal) -> None:
     shown.begin([*CELLS, *IMPOSSIBLE], CELLS[:1], 2)
-    for twin in (True, False):
-        shown.event(Event(CELLS[1].key, "began", {"twin": twin, "done": 0, "rounds": 3}))
-        shown.event(Event(CELLS[1].key, "round", {"round": 1, "accuracy": 0.5, "confidence": None if twin else 0.25}))
+    for control in ("benign twin", "client absent", None):
+        shown.event(Event(CELLS[1].key, "began", {"control": control, "done": 0, "rounds": 3}))
+        confidence = None if control else 0.25
+        shown.event(Event(CELLS[1].key, "round", {"round": 1, "accuracy": 0.5, "confidence": confidence}))
     shown.event(Event(CELLS[1].key, "finished"))
     shown.event(Event(CELLS[2].key, "failed", {"reason": "[the] reason"}))
     shown.end()
@@ -46,20 +47,20 @@ def test_what_is_known_of_the_cost_is_of_what_is_left() -> None:
     shown.begin([*CELLS, *IMPOSSIBLE], CELLS[:1], 2)
     shown.begin(CELLS, CELLS, 2)
     first, *_, last = text.getvalue().splitlines()
-    assert first.endswith("1 of them done already, 2 at a time; about 1 h 20 min on 2 cores, benign twins aside")
+    assert first.endswith("1 of them done already, 2 at a time; about 1 h 20 min on 2 cores, controls aside")
     assert last.endswith("all that can be run is done already")
 
 
 def test_a_live_table_in_a_terminal() -> None:
     shown, text = watched(terminal=True)
     shown.begin([*CELLS, *IMPOSSIBLE], CELLS[:1], 2)
-    shown.event(Event(CELLS[1].key, "began", {"twin": True, "done": 1, "rounds": 3}))
-    shown.event(Event(CELLS[2].key, "began", {"twin": False, "done": 0, "rounds": 3}))
+    shown.event(Event(CELLS[1].key, "began", {"control": "client absent", "done": 1, "rounds": 3}))
+    shown.event(Event(CELLS[2].key, "began", {"control": None, "done": 0, "rounds": 3}))
     shown.event(Event(CELLS[2].key, "round", {"round": 2, "accuracy": 0.5, "confidence": 0.25}))
     shown.end()  # which draws it for the last time
     assert "1 of 5 done, 2 failed" in text.getvalue()
     rows = [line.split() for line in text.getvalue().splitlines() if "seed=" in line and "/3" in line]
-    assert rows[-2][:5] == ["benign", "twin", "of", "seed=1", "1/3"]
+    assert rows[-2][:4] == ["client", "absent:", "seed=1", "1/3"]
     assert rows[-1][:2] == ["seed=2", "2/3"]
     assert rows[-1][-2:] == ["confidence", "0.250"]
 

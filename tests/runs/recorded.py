@@ -29,7 +29,20 @@ def record(round_: int, cohort: list[int], confidence: float = 0.5, **changes: A
     return made | changes
 
 
-def control(confidence: float, true_confidence: float = 0.9, per_class: tuple[float | None, ...] = (0.8, 0.8)) -> Any:
-    """What the benign twin's round says, with one target."""
-    target = {"confidence": [confidence], "true_confidence": [true_confidence], "predicted": [1], "success": False}
+def control(
+    confidence: float,
+    true_confidence: float = 0.9,
+    per_class: tuple[float | None, ...] = (0.8, 0.8),
+    *,
+    success: bool = False,
+) -> Any:
+    """What a control's round says, with one target."""
+    target = {"confidence": [confidence], "true_confidence": [true_confidence], "predicted": [1], "success": success}
     return {"quality": {"accuracy": 0.9, "per_class": list(per_class)}, "target": target}
+
+
+def met(round_: int, placebo: Any, confidence: float = 0.9) -> dict[str, Any]:
+    """A round in which client 4 attacks and its target is met, beside its placebo."""
+    made = record(round_, [1, 4, 5], confidence, control=control(0.1), placebo=placebo)
+    made["target"]["success"] = True
+    return made

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from recorded import ATTACKED, control, record
+from recorded import ATTACKED, control, met, record
 
 from fedlens.aggregation.krum import Krum
 from fedlens.aggregation.mean import Mean
@@ -81,6 +81,59 @@ def test_a_rule_that_is_told_the_number_of_attackers() -> None:
 
     assert found(Krum(f=1)) == ["oracle f: the rule is told the true number of attackers, f = 1"]
     assert found(Krum(f=2)) == found(Mean()) == []
+
+
+MEDIAN = attacked(aggregation="median")
+ABSENCE = "the client's absence does it, too: without client 4 the target is met with confidence 0.72"
+
+
+def test_absence_that_gives_the_success_as_well() -> None:
+    assert flags(MEDIAN, [met(1, control(0.715, success=True))]) == [ABSENCE.replace("0.72", "0.71"), REPEAT]
+    assert flags(MEDIAN, [met(1, control(0.72, success=True))]) == [ABSENCE, REPEAT]
+    assert flags(MEDIAN, [met(1, control(0.72, success=False))]) == [REPEAT]
+    failed = record(1, [1, 4, 5], control=control(0.1), placebo=control(0.72, success=True))
+    assert flags(MEDIAN, [failed]) == [REPEAT]
+    several = control(0.1, success=True)
+    several["target"]["confidence"] = [0.5, 0.75]
+    both = met(1, several)
+    both["target"]["predicted"] = [0, 0]
+    (found, _) = flags(attacked(aggregation="median", target=Target(r=2)), [both])
+    assert found == "the client's absence does it, too: without client 4 all targets are met with confidence 0.62"
+
+
+def test_absence_is_asked_about_where_the_attack_is_judged() -> None:
+    records = [met(1, control(0.72, success=True)), met(2, control(0.1)), met(3, control(0.72, success=True))]
+    early = attacked(attack=ExplicitBoosting(boost=2, client=4, until=2), aggregation="median")
+    late = attacked(attack=ExplicitBoosting(boost=2, client=4, until=3), aggregation="median")
+    assert flags(early, records) == [ABSENCE, REPEAT]
+    assert flags(late, records) == [REPEAT]
+    assert flags(MEDIAN, records) == [ABSENCE, REPEAT]
+
+
+def test_absence_is_no_question_of_the_mean_nor_of_untargeted_attacks_nor_of_old_rounds() -> None:
+    absent = met(1, control(0.72, success=True))
+    untargeted = attacked(attack=ExplicitBoosting(boost=2, client=4, objective="untargeted"), aggregation="median")
+    for experiment in (ATTACKED, untargeted):
+        assert not [flag for flag in flags(experiment, [absent]) if "absence" in flag or "placebo" in flag]
+    old = {name: value for name, value in absent.items() if name != "placebo"}
+    assert flags(MEDIAN, [old]) == [REPEAT]
+
+
+def test_a_placebo_that_was_not_run() -> None:
+    without = met(1, None)
+    none = "no placebo: nobody knows whether the client's absence does it, too"
+    assert flags(attacked(aggregation="median", placebo=False), [without]) == [none, REPEAT]
+    few = attacked(aggregation=Krum(f=3), clients=9)
+    (words, *_) = [flag for flag in flags(few, [without]) if "placebo" in flag]
+    assert words == "the placebo is not available: 8 updates may be left without client 4, and the rule needs 9"
+    uncontrolled = attacked(aggregation="median", control=False)
+    found = flags(uncontrolled, [without | {"control": None}])
+    assert found == ["no control: nobody knows whether the clean model gets the target right", REPEAT]
+
+
+def test_absences_are_counted_together_whatever_their_numbers() -> None:
+    runs = [[ABSENCE], [ABSENCE.replace("0.72", "0.81")], []]
+    assert common(runs) == ["the client's absence does it, too (2 of 3 runs)"]
 
 
 class Omniscient(Attack):

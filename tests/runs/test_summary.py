@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from recorded import ATTACKED, control, record
+from recorded import ATTACKED, control, met, record
 
 from fedlens.attacks.explicit import ExplicitBoosting
 from fedlens.experiment import Experiment
@@ -61,6 +61,7 @@ def test_the_target_is_judged_over_the_window() -> None:
         "true_confidence": 0.25,
         "predicted": [3],
         "success": False,
+        "counts": False,
         "successful_rounds": 1,
         "final_confidence": 0.25,
     }
@@ -77,6 +78,32 @@ def test_the_control_is_judged_over_the_same_window() -> None:
     assert found["target"]["final_confidence"] == 0.625
     assert found["lifespan"] == {"rounds": 0, "censored": False, "area": 0.625, "observed": 1}
     assert found["window_accuracy"] == 0.9
+
+
+def test_the_placebo_is_judged_over_the_same_window() -> None:
+    records = five_rounds()
+    for record_, value in zip(records, (0.5, 0.125, 0.75, 0.25, 0.625), strict=True):
+        record_["placebo"] = control(value)
+    found = summary(records, windowed(2, 5))["placebo"]
+    assert found["target"]["confidence"] == {"last": 0.25, "best": 0.75, "mean": 0.375}
+    assert found["target"]["final_confidence"] == 0.625
+    assert found["lifespan"] == {"rounds": 0, "censored": False, "area": 0.625, "observed": 1}
+    assert (found["accuracy"], found["window_accuracy"]) == (0.9, 0.9)
+
+
+def test_a_success_counts_by_the_last_round_of_the_window() -> None:
+    does, does_not = control(0.7, success=True), control(0.2)
+    assert summary([met(1, does), met(2, does_not)])["target"]["counts"]
+    found = summary([met(1, does_not), met(2, does), met(3, does_not)], windowed(0, 3))["target"]
+    assert (found["success"], found["counts"], found["successful_rounds"]) == (True, False, 2)
+
+
+def test_a_placebo_of_some_rounds_only_has_no_figures() -> None:
+    assert summary([record(1, [1, 4, 5])])["placebo"] is None
+    begun_before = [record(1, [1, 4, 5], control=control(0.1)), met(2, control(0.7, success=True))]
+    found = summary(begun_before)
+    assert found["placebo"] is None
+    assert not found["target"]["counts"]
 
 
 def test_a_window_to_the_end_leaves_nothing_after_it() -> None:

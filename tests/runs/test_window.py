@@ -96,3 +96,5 @@ def test_the_life_of_a_backdoor_as_columns() -> None:
         "lifespan_area",
     }
     assert lifespans(experiment, records[:2]) == lifespans(ATTACKED, records) == {}
+    absent = lifespans(experiment, [found | {"placebo": control(0.25)} for found in records])
+    assert (absent["placebo_lifespan"], absent["placebo_lifespan_area"]) == (0, 0.5)

@@ -19,6 +19,7 @@ from smallgrid import Here, grid_of, swept, twins
 import fedlens
 from fedlens.cluster import Cluster, connected, modules_of
 from fedlens.errors import ConfigError
+from fedlens.loading import load_experiment
 from fedlens.sweeps.means import SweepMeans
 from fedlens.sweeps.on_ray import OnRay
 from fedlens.sweeps.playing import Sweep, play
@@ -92,7 +93,7 @@ class Listening(Unobserved):
         self.told.append(event)
 
     def made_twins(self) -> int:
-        return sum(event.kind == "began" and event.content["twin"] for event in self.told)
+        return sum(event.kind == "began" and bool(event.content["control"]) for event in self.told)
 
 
 @pytest.fixture(autouse=True)
@@ -148,7 +149,7 @@ def test_cells_come_back_with_the_bits_of_a_local_sweep(
         failed = near.place.of(cell), far.place.of(cell)
         assert [(path / "rounds.jsonl").read_text().count("\n") for path in failed] == [1, 1]
     for cell, _ in far.look()[0]:
-        told = [event for event in ears.told if event.key == cell.key and not event.content.get("twin")]
+        told = [event for event in ears.told if event.key == cell.key and not event.content.get("control")]
         kinds = [event.kind for event in told]
         assert kinds.count("round") >= 2
         assert kinds[-1] == "finished"
@@ -188,6 +189,19 @@ class TestOfOneConnection:
         while left() or ray.available_resources().get("CPU") != cluster.cpus:  # Ray tells of its resources late
             assert time.monotonic() < deadline, left()
             time.sleep(0.1)
+
+    def test_a_placebo_is_made_once_and_comes_back(self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+        boosting = {"name": "explicit-boosting", "step_cap": 5}
+        attacks = [{**boosting, "boost": boost} for boost in (2, 3)]
+        grid = grid_of({"attack": attacks}, control=True, aggregation="median", clients=5, attack=None)
+        ears, hire = Listening(), partial(OnRay, cluster)
+        far = play(grid, grid.cells(), Path("far"), means=SweepMeans(jobs=2), observer=ears, hire=hire)
+        assert far.failures == []
+        assert ears.made_twins() == 2
+        made = [(load_experiment(str(path)).absent, (path / "rounds.jsonl").read_bytes()) for path in twins()]
+        assert sorted(absent for absent, _ in made) == [(), (4,)]
+        require_same(locally(grid, monkeypatch), far, 2)
+        assert sorted((path / "rounds.jsonl").read_bytes() for path in twins()) == sorted(lines for _, lines in made)
 
     def test_a_machine_of_another_kind_ends_it(self, cluster: Cluster) -> None:
         hire = partial(OnRay, replace(cluster, kind={"cpu": "abacus"}))

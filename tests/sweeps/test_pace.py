@@ -17,8 +17,8 @@ def played(pace: Pace, clock: Clock, key: str, round_: int, seconds: float) -> N
     pace.note(Event(key, "round", {"round": round_}))
 
 
-def began(pace: Pace, key: str, done: int = 0, rounds: int = 10, *, twin: bool = False) -> None:
-    pace.note(Event(key, "began", {"twin": twin, "done": done, "rounds": rounds}))
+def began(pace: Pace, key: str, done: int = 0, rounds: int = 10, control: str | None = None) -> None:
+    pace.note(Event(key, "began", {"control": control, "done": done, "rounds": rounds}))
 
 
 def test_each_kind_has_its_own_pace_and_unknown_ones_the_mean() -> None:
@@ -32,7 +32,7 @@ def test_each_kind_has_its_own_pace_and_unknown_ones_the_mean() -> None:
     assert pace.seconds_left() is None
     began(pace, "slow")
     played(pace, clock, "slow", 1, 3)
-    assert pace.progress("slow") == (1, 10, False)
+    assert pace.progress("slow") == (1, 10, None)
     began(pace, "fast", done=8)
     played(pace, clock, "fast", 9, 1)
     assert pace.seconds_left() == pytest.approx(9 * 3 + 1 * 1 + 10 * 2)
@@ -55,7 +55,7 @@ def test_jobs_share_the_work_as_long_as_there_is_some_for_each() -> None:
 def test_a_twin_that_is_being_made_counts_before_its_run() -> None:
     clock = Clock()
     pace = Pace({"cell": small(rounds=10, control=True)}, 1, clock)
-    began(pace, "cell", twin=True)
+    began(pace, "cell", control="benign twin")
     played(pace, clock, "cell", 1, 2)
-    assert pace.progress("cell") == (1, 10, True)
+    assert pace.progress("cell") == (1, 10, "benign twin")
     assert pace.seconds_left() == pytest.approx(2 * (9 + 10))

@@ -40,6 +40,21 @@ def test_a_sweep_makes_the_runs_that_run_makes_shares_twins_and_never_repeats(he
     assert before["confidence"].notna().all()
 
 
+def test_attacks_share_the_placebo_which_is_made_once(here: Path) -> None:
+    boosting = {"name": "explicit-boosting", "boost": 2, "step_cap": 105}
+    attacks = [boosting, {**boosting, "boost": 3, "delay": 2}, "data-poisoning"]
+    grid = grid_of({"attack": attacks}, control=True, aggregation="median", clients=5, attack=None)
+    Path("grid.yaml").write_text(yaml.safe_dump(grid.model_dump(mode="json")))
+    sweep = fedlens.sweep("grid.yaml", "sweep", jobs=2)  # by worker processes
+    assert sweep.failures == []
+    assert sorted(fedlens.load_experiment(str(path)).absent for path in twins()) == [(), (4,)]
+    assert [starts(control) for control in twins()] == [1, 1]
+    placebos = sweep.rounds.pivot(index="round", columns="attack", values="placebo_accuracy")
+    assert placebos.shape == (2, 3)
+    assert placebos.nunique(axis=1).tolist() == [1, 1]
+    assert sweep.rounds["counts"].notna().all()
+
+
 def test_a_grid_may_grow_and_only_what_is_new_is_played() -> None:
     swept(grid_of({"seed": [0, 1]}))
     larger = swept(grid_of({"seed": [1, 2, 3]}))

@@ -12,8 +12,8 @@ def task(**changes: object) -> Task:
     return Task(experiment.identity(), experiment, Path("nowhere"))
 
 
-def began(task: Task, *, twin: bool) -> Event:
-    return Event(task.key, "began", {"twin": twin, "done": 0, "rounds": 3})
+def began(task: Task, control: str | None = None) -> Event:
+    return Event(task.key, "began", {"control": control, "done": 0, "rounds": 3})
 
 
 def test_one_makes_the_twin_while_the_others_wait() -> None:
@@ -21,10 +21,10 @@ def test_one_makes_the_twin_while_the_others_wait() -> None:
     waiting = Waiting([first, second, other])
     assert waiting.take() is first
     assert waiting.take() is other
-    waiting.note(began(first, twin=True))
+    waiting.note(began(first, "benign twin"))
     waiting.note(Event(first.key, "round", {"round": 1}))
     assert waiting.take() is None
-    waiting.note(began(first, twin=False))
+    waiting.note(began(first))
     assert waiting.take() is second
     assert waiting.take() is None
 
@@ -51,7 +51,7 @@ def test_a_run_without_attack_makes_the_twin_of_others_until_it_is_complete() ->
     benign, attacked, other = task(attack=None), task(), task(seed=1)
     waiting = Waiting([benign, attacked, other])
     assert [waiting.take(), waiting.take()] == [benign, other]
-    waiting.note(began(benign, twin=False))
+    waiting.note(began(benign))
     assert waiting.take() is None
     waiting.note(Event(benign.key, "finished"))
     assert waiting.take() is attacked
@@ -61,3 +61,54 @@ def test_a_run_that_may_end_early_makes_no_twin() -> None:
     tasks = [task(attack=None, stop_at=0.5), task()]
     waiting = Waiting(tasks)
     assert [waiting.take(), waiting.take()] == tasks
+
+
+def robust(**changes: object) -> Task:
+    """A task with a benign twin and a placebo."""
+    return task(**({"aggregation": "median", "clients": 5, "attack": {"name": "data-poisoning"}} | changes))
+
+
+def test_nobody_begins_while_another_makes_one_of_its_two_controls() -> None:
+    first, second = robust(), robust(target={"draw": 1, "select": "random"})
+    twin_only = robust(placebo=False)
+    other_client = robust(attack={"name": "data-poisoning", "client": 0})
+    waiting = Waiting([first, second, twin_only, other_client])
+    assert waiting.take() is first
+    assert waiting.take() is None
+    for control in ("benign twin", "client absent"):
+        waiting.note(began(first, control))
+        assert waiting.take() is None
+    waiting.note(began(first))
+    assert [waiting.take() for _ in range(3)] == [second, twin_only, other_client]
+
+
+def test_all_get_their_turn_and_no_control_is_made_by_two_at_once() -> None:
+    clients, draws = (0, 1), range(2)
+    tasks = [
+        robust(attack={"name": "data-poisoning", "client": client}, target={"draw": draw}, seed=seed)
+        for draw in draws for client in clients for seed in (0, 1)
+    ]  # fmt: skip
+    waiting, at_work, done = Waiting(tasks), list[Task](), list[Task]()
+    known = set[str]()
+    while len(done) < len(tasks):
+        while (taken := waiting.take()) is not None:
+            at_work.append(taken)
+        making = [{one.identity() for one in task.experiment.controls.values()} - known for task in at_work]
+        assert len(set[str]().union(*making)) == sum(map(len, making))
+        first = at_work.pop(0)  # there has to be one
+        waiting.note(began(first))
+        waiting.note(Event(first.key, "finished"))
+        known |= {one.identity() for one in first.experiment.controls.values()}
+        done.append(first)
+    assert {task.key for task in done} == {task.key for task in tasks}
+    assert len(known) == 2 + 4
+
+
+def test_a_failure_in_a_control_lets_the_next_one_make_both() -> None:
+    first, second, third = (robust(target={"draw": draw}) for draw in range(3))
+    waiting = Waiting([first, second, third])
+    waiting.take()
+    waiting.note(began(first, "client absent"))
+    waiting.note(Event(first.key, "failed", {"reason": ""}))
+    assert waiting.take() is second
+    assert waiting.take() is None

@@ -34,7 +34,9 @@ def run(  # noqa: PLR0917 - typer passes them by name
         bool, typer.Option("--keep-weights", help="Keep the global weights of every round, and the benign twin's.")
     ] = False,
     seed: Annotated[int | None, typer.Option(help="Where all randomness begins.")] = None,
-    no_control: Annotated[bool, typer.Option("--no-control", help="Do without the benign twin.")] = False,
+    no_control: Annotated[
+        bool, typer.Option("--no-control", help="Do without the benign twin, and the placebo.")
+    ] = False,
     engine: EngineOption = "auto",
     workers: Annotated[int | None, typer.Option(help="Worker processes; default one a core.")] = None,
     address: Address = None,

@@ -23,7 +23,7 @@ class Preset:
     Attributes:
         values: options and their values, as YAML has them.
         claims: what the paper says of it, by the claim's number.
-        minutes: what it costs on 2 cores, without its benign twin.
+        minutes: what it costs on 2 cores, without its controls.
         scales: of a panel of the paper's figures, the presets of the same at each scale that it has, itself included.
         negative: the panel in whose place it puts what has no effect, and by which attack; ``None`` for most.
     """

@@ -41,7 +41,7 @@ def catalogue() -> Iterator[Table]:
             table.add_row(name, escape("\n".join([preset.values["about"], *claims])), *costs)
     table.caption = (
         "fig1 to fig10: the paper's figures; NAME-paper has the paper's own model, E and T, NAME-paper-10 the same "
-        "with T = 10. Costs are for 2 cores; the benign twin, made once for each setting, is not in them."
+        "with T = 10. Costs are for 2 cores; the controls, made once for each setting, are not in them."
     )
     table.caption_justify = "left"
     yield table

@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from fedlens.control import control_name
 from fedlens.experiment import Experiment
 from fedlens.report.words import attack_name, headline, latest_words
 from fedlens.runs.records import confidence
@@ -23,7 +24,7 @@ class Terminal:
 
     def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
         """Show what begins."""
-        what = "benign twin" if twin else attack_name(experiment).replace("none", "no attack")
+        what = control_name(experiment) if twin else attack_name(experiment).replace("none", "no attack")
         self._console.print(f"[bold]{what}[/bold]: {headline(experiment)}", highlight=False)
         if done:
             self._console.print(f"going on after round {done}", highlight=False)

@@ -22,7 +22,7 @@ class SweepTerminal:
     Args:
         console: where to.
         name: the sweep's.
-        cost: what is known beforehand of the minutes that cells take on 2 cores, without their benign twins.
+        cost: what is known beforehand of the minutes that cells take on 2 cores, without their controls.
     """
 
     def __init__(self, console: Console, name: str, cost: Callable[[Sequence[Cell]], float] | None = None) -> None:
@@ -46,7 +46,7 @@ class SweepTerminal:
         todo = f"{len(done)} of them done already, {jobs} at a time" if left else "all that can be run is done already"
         if left and self._cost is not None:
             minutes = self._cost([cell for cell in cells if cell.key in left])
-            todo += f"; about {duration(60 * minutes)} on 2 cores, benign twins aside"
+            todo += f"; about {duration(60 * minutes)} on 2 cores, controls aside"
         self._console.print(f"[bold]{escape(self._name)}[/bold]: {len(cells)} {which}, {todo}", soft_wrap=True)
         for reason in dict.fromkeys(cell.error for cell in impossible):
             alike = [cell for cell in impossible if cell.error == reason]
@@ -96,9 +96,9 @@ class SweepTerminal:
         for name in ("cell", "rounds", "", "latest"):
             table.add_column(name, overflow="fold")
         for key, words in self._at_work.items():
-            played, rounds, twin = self._pace.progress(key)
+            played, rounds, control = self._pace.progress(key)
             bar = ProgressBar(total=rounds, completed=played, width=16)
-            what = f"benign twin of {self._cells[key]}" if twin else str(self._cells[key])
+            what = f"{control}: {self._cells[key]}" if control else str(self._cells[key])
             table.add_row(escape(what), f"{played}/{rounds}", bar, words)
         return Group(Text(self._counts()), table)
 

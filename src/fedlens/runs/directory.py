@@ -21,6 +21,7 @@ least as far as the checkpoint. Resuming cuts them back to it and plays on.
 """
 
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -166,13 +167,13 @@ class RunDirectory:
         if kept != content:
             write_atomically(path, kept)
 
-    def append(self, result: RoundResult, control: dict[str, Any] | None) -> dict[str, Any]:
-        """Record a round; returns the record as it was written.
+    def append(self, result: RoundResult, controls: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+        """Record a round beside the same one of its controls; returns the record as it was written.
 
         Raises:
             RunError: the disk is full, or the directory cannot be written any more.
         """
-        record = {**result.record.plain(), "control": control}
+        record = {**result.record.plain(), "control": None, "placebo": None, **controls}
         if self.keep_predictions:
             folder = self.path / "predictions"
             with writing(folder):

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from fedlens.attacks.attack import Attack
 from fedlens.experiment import Experiment
 from fedlens.federation.target import RESISTANT_CONFIDENCE
-from fedlens.runs.records import Record, acted, destroyed, malformed, targeted
+from fedlens.runs.records import Record, acted, confidence, counts, destroyed, malformed, targeted
 from fedlens.runs.window import attack_window, split
 
 ALONE = "one seed"
+ABSENCE = "the client's absence does it, too"
 LARGE_SHARE = 0.1
 """Above this share of malicious clients an attack is rarely realistic."""
 
@@ -21,6 +22,7 @@ def flags(experiment: Experiment, records: list[Record]) -> list[str]:
     inside, _ = split(records, attack_window(experiment, records))
     found = (
         _control(inside[-1]) or _control(records[-1]),
+        _placebo(experiment, inside[-1]),
         _finite(experiment, records),
         _acting(records),
         _share(experiment),
@@ -34,10 +36,12 @@ def flags(experiment: Experiment, records: list[Record]) -> list[str]:
 def common(every: Iterable[Sequence[str]]) -> list[str]:
     """The flags of several runs, each with how many of them have it, but for that of a run by itself.
 
-    What that one asks for, more seeds and targets, is what several runs are.
+    What that one asks for, more seeds and targets, is what several runs are. Numbers that each run has its own of are
+    left out.
     """
     runs = list(every)
-    found = Counter(flag for flags_ in runs for flag in flags_ if not flag.startswith(ALONE))
+    shared = [[ABSENCE if flag.startswith(ABSENCE) else flag for flag in flags_] for flags_ in runs]
+    found = Counter(flag for flags_ in shared for flag in flags_ if not flag.startswith(ALONE))
     return [f"{flag} ({count} of {len(runs)} runs)" for flag, count in found.items()]
 
 
@@ -52,6 +56,35 @@ def _control(last: Record) -> str | None:
     which = "the target" if len(target["predicted"]) == 1 else f"{wrong} of {len(target['predicted'])} targets"
     least = RESISTANT_CONFIDENCE
     return f"the control errs too: without attack {which} is not classified right with confidence {least}"
+
+
+def _placebo(experiment: Experiment, last: Record) -> str | None:
+    """A success that is none of the attack's, or nobody knows whether it is.
+
+    A round from before there were placebos says nothing, and without a control there is a flag already.
+    """
+    if experiment.aggregation.averages or last["control"] is None or "placebo" not in last:
+        return None
+    return _absence(experiment, last) if last["placebo"] else _unknown_absence(experiment)
+
+
+def _absence(experiment: Experiment, last: Record) -> str | None:
+    if not targeted(experiment) or not last["target"]["success"] or counts(last):
+        return None
+    met = "the target is met" if len(last["target"]["predicted"]) == 1 else "all targets are met"
+    found = confidence(last["placebo"]["target"])
+    return f"{ABSENCE}: without client {experiment.malicious} {met} with confidence {found:.2f}"
+
+
+def _unknown_absence(experiment: Experiment) -> str:
+    absent = experiment.without_attacker()
+    if not experiment.wants_placebo or absent.enough_updates:
+        return "no placebo: nobody knows whether the client's absence does it, too"
+    left = "1 update" if absent.fewest_updates == 1 else f"{absent.fewest_updates} updates"
+    return (
+        f"the placebo is not available: {left} may be left without client {experiment.malicious}, "
+        f"and the rule needs {absent.updates_needed}"
+    )
 
 
 def _acting(records: list[Record]) -> str | None:

@@ -17,7 +17,7 @@ from fedlens.runs.documents import revived
 from fedlens.runs.files import checksum
 from fedlens.runs.flags import flags
 from fedlens.runs.reading import load_tables, read_json, read_lines
-from fedlens.runs.records import Record, guilt, inspected, malicious_share, mean
+from fedlens.runs.records import Record, beside, counts, guilt, inspected, malicious_share, mean
 from fedlens.runs.weights import Which, weights_of
 from fedlens.runs.window import in_window, lifespans
 
@@ -67,6 +67,9 @@ class Run:
     def rounds(self) -> "pd.DataFrame":
         """A row a round; confidences are means over the r samples, ``control_`` columns are the benign twin's.
 
+        Where the federation without the malicious client was run, its columns begin with ``placebo_``. ``counts`` tells
+        the rounds with a success that the placebo does not have as well; runs from before there were placebos lack it.
+
         ``window`` tells the rounds that the attack is judged by (`fedlens.runs.window`). ``malicious_share`` is the
         weight that the rule gave the malicious client's update, missing where it was not chosen for the round or the
         rule cannot tell. ``malicious_deviation``, ``distance_gap`` and ``wasserstein``, beside a benign client's, are
@@ -89,7 +92,10 @@ class Run:
             for place, index in enumerate(self.target["index"]):
                 row = {"round": record["round"], "sample": place, "index": index}
                 row |= {name: self.target[name][place] for name in ("true", "target")}
-                for prefix, target in (("", record["target"]), ("control_", (record["control"] or {}).get("target"))):
+                sides = {"": record, "control_": beside(record, "control")}
+                sides |= {"placebo_": found} if (found := beside(record, "placebo")) else {}
+                for prefix, side in sides.items():
+                    target = side.get("target")
                     for name in ("confidence", "true_confidence", "predicted"):
                         row[prefix + name] = target[name][place] if target else None
                 rows.append(row)
@@ -167,7 +173,8 @@ def load_run(path: str | Path) -> Run:
     if not records:
         raise RunError(f"{path}: this run has no rounds yet")
     if not (path / "target.json").exists():
-        raise RunError(f"{path}: this is a benign twin, without a target; it is shown beside the attacked runs")
+        kind = "placebo" if experiment.absent else "benign twin"
+        raise RunError(f"{path}: this is a {kind}, without a target; it is shown beside the attacked runs")
     return Run(path, experiment, records, read_json(path / "target.json"), summary)
 
 
@@ -204,7 +211,11 @@ def _row(experiment: Experiment, record: Record, classes: Sequence[str]) -> dict
     row["malicious_deviation"] = stealth.malicious_deviation(record)
     row["distance_gap"] = stealth.distance_gap(experiment, record)
     row["wasserstein"], row["benign_wasserstein"] = stealth.statistic(experiment, record, "wasserstein") or (None, None)
-    row |= {f"control_{name}": value for name, value in _columns(record["control"] or {}, classes).items()}
+    row |= {f"control_{name}": value for name, value in _columns(beside(record, "control"), classes).items()}
+    if placebo := beside(record, "placebo"):
+        row |= {f"placebo_{name}": value for name, value in _columns(placebo, classes).items()}
+    if "placebo" in record:
+        row["counts"] = counts(record)
     return row | {f"attack_{name}": value for name, value in attack.items() if name != "acted"}
 
 

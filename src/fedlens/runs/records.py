@@ -17,6 +17,20 @@ def confidence(target: Record, field: str = "confidence") -> float:
     return mean(target[field])
 
 
+def beside(record: Record, name: str) -> Record:
+    """What a control (``control``, ``placebo``) is recorded to have had in this round; empty where it was not run.
+
+    Rounds from before there were placebos say nothing of them.
+    """
+    return record.get(name) or {}
+
+
+def counts(record: Record) -> bool:
+    """Whether the round's success is one that the malicious client's absence does not give as well."""
+    placebo = beside(record, "placebo")
+    return bool(record["target"]) and record["target"]["success"] and not (placebo and placebo["target"]["success"])
+
+
 def targeted(experiment: Experiment) -> bool:
     """Whether an attack wants the target classes; one without an `objective` does."""
     return getattr(experiment.attack, "objective", "targeted") == "targeted"

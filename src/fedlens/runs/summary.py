@@ -6,7 +6,7 @@ from itertools import dropwhile
 from fedlens.experiment import Experiment
 from fedlens.runs.defence import defence, performances
 from fedlens.runs.flags import flags
-from fedlens.runs.records import Record, acted, confidence, destroyed, malformed, mean
+from fedlens.runs.records import Record, acted, beside, confidence, counts, destroyed, malformed, mean
 from fedlens.runs.window import attack_window, lifespan, split
 
 
@@ -22,14 +22,16 @@ def summarise(
 
         ``window``, the rounds that the attack is judged by (`fedlens.runs.window.attack_window`), and over these:
         ``window_accuracy`` after the last one; for the target ``confidence`` (last, best, mean), ``true_confidence``,
-        ``predicted`` and ``success`` in the last one, ``successful_rounds``, and beside them ``final_confidence``,
-        that after the run's last round; ``malicious_accuracy``, the malicious model's in the first and the last one in
+        ``predicted`` and ``success`` in the last one, ``counts``, whether this is a success that the placebo does not
+        have as well, ``successful_rounds``, and beside them ``final_confidence``, that after the run's last round;
+        ``malicious_accuracy``, the malicious model's in the first and the last one in
         which it attacked; ``participation``, the mean confidence with the malicious client, and since then without it;
         and ``defence``, what became of its updates. ``lifespan`` is what becomes of the backdoor after the window
         (`fedlens.runs.window.lifespan`).
 
         ``checks``, how well each of them did (`fedlens.detection.performance.Performance`); the twin's figures, over
-        the same rounds, under ``control``; and ``flags``, the reasons for doubt.
+        the same rounds, under ``control``, and those of the federation without the malicious client under ``placebo``;
+        and ``flags``, the reasons for doubt.
 
         Where it happened: ``malformed``, how many ``updates`` were rejected for entries that are no finite numbers, in
         how many ``rounds``, of which ``clients``; ``destroyed``, the round after which the model was not finite.
@@ -54,19 +56,29 @@ def summarise(
         "participation": _participation(inside) if last["target"] else None,
         "defence": defence(experiment, inside),
         "checks": performances(experiment, records),
-        "control": None,
+        **{name: _control(name, records, inside, after, paper_stop) for name in ("control", "placebo")},
         "flags": flags(experiment, records),
         **_accidents(records),
     }
-    if last["control"]:
-        beside = [record["control"] for record in records]
-        summary["control"] = {
-            "accuracy": last["control"]["quality"]["accuracy"],
-            "would_stop_at": _first_reaching(paper_stop, [control["quality"]["accuracy"] for control in beside]),
-            "window_accuracy": inside[-1]["control"]["quality"]["accuracy"],
-            **_backdoor([record["control"] for record in inside], [record["control"] for record in after]),
-        }
+    if last["target"]:
+        summary["target"]["counts"] = counts(inside[-1])
     return summary
+
+
+def _control(
+    name: str, records: list[Record], inside: list[Record], after: list[Record], paper_stop: float | None
+) -> Record | None:
+    """The figures of a control, over the rounds of the run and of the attack's window, where it was run."""
+    every, judged, later = ([beside(record, name) for record in part] for part in (records, inside, after))
+    if not all(every):
+        return None
+    accuracies = [round_["quality"]["accuracy"] for round_ in every]
+    return {
+        "accuracy": accuracies[-1],
+        "would_stop_at": _first_reaching(paper_stop, accuracies),
+        "window_accuracy": judged[-1]["quality"]["accuracy"],
+        **_backdoor(judged, later),
+    }
 
 
 def _hardest_hit(last: Record, classes: Sequence[str]) -> Record | None:
@@ -110,7 +122,7 @@ def _first_reaching(threshold: float | None, accuracies: list[float]) -> int | N
 
 
 def _backdoor(inside: list[Record], after: list[Record]) -> Record:
-    """``target`` and ``lifespan`` of the run's rounds, or of the twin's, in the attack's window and after it."""
+    """``target`` and ``lifespan`` of the run's rounds, or of a control's, in the attack's window and after it."""
     targets, later = ([part["target"] for part in parts] for parts in (inside, after))
     confidences = [confidence(target) for target in targets]
     target = {

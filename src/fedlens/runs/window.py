@@ -7,7 +7,7 @@ attack does. So they are kept out of its figures, and what is left of the backdo
 from typing import Any
 
 from fedlens.experiment import Experiment
-from fedlens.runs.records import Record, confidence
+from fedlens.runs.records import Record, beside, confidence
 
 FADED = 0.5
 """A backdoor is dead once the mean confidence in the target classes is below this."""
@@ -63,14 +63,16 @@ def lifespan(inside: list[Record], after: list[Record]) -> Record | None:
 def lifespans(experiment: Experiment, records: list[Record]) -> dict[str, float]:
     """The life of a run's backdoor as columns of its table: ``lifespan`` in rounds, and ``lifespan_area``.
 
-    The benign twin's have ``control_`` before their names. A backdoor that is still there at the end counts as long as
-    it was observed, which is too short. There are none where no round was played after the window.
+    The benign twin's have ``control_`` before their names, the placebo's ``placebo_``. A backdoor that is still there
+    at the end counts as long as it was observed, which is too short. There are none where no round was played after
+    the window.
     """
     parts = split(records, attack_window(experiment, records))
     columns: dict[str, float] = {}
-    for prefix in ("", "control_"):
+    for name in ("", "control", "placebo"):
+        prefix = name and f"{name}_"
         targets: list[list[Any]] = [
-            [(record["control"] or {} if prefix else record).get("target") for record in part] for part in parts
+            [(beside(record, name) if name else record).get("target") for record in part] for part in parts
         ]
         if all(map(all, targets)) and (life := lifespan(*targets)) is not None:
             columns[f"{prefix}lifespan"] = life["observed"] if life["censored"] else life["rounds"]

@@ -1,7 +1,7 @@
-"""What a sweep's errands take along, as objects of Ray's: each data set once, each benign twin once.
+"""What a sweep's errands take along, as objects of Ray's: each data set once, each benign twin and placebo once.
 
-An object goes to a machine when a task there first needs it, and stays there for the next. A twin's is the value of a
-task, so that Ray lets its cells wait for it, and makes it again should it be lost with its machine.
+An object goes to a machine when a task there first needs it, and stays there for the next. A control's is the value of
+a task, so that Ray lets its cells wait for it, and makes it again should it be lost with its machine.
 """
 
 import json
@@ -15,12 +15,13 @@ from fedlens.data.dataset import Dataset
 from fedlens.data.loading import load
 from fedlens.data.packed import PackedDataset
 from fedlens.errors import RunError
+from fedlens.experiment import Experiment
 from fedlens.means import Means
 from fedlens.parts import describe
 from fedlens.runs.folder import files_of
 from fedlens.runs.load import load_run
-from fedlens.simulation import find_twin, leave_twin
-from fedlens.sweeps.errands import Made, Terms, play_twin
+from fedlens.simulation import cached_control, leave_twin
+from fedlens.sweeps.errands import Made, Terms, play_control
 from fedlens.sweeps.tasks import Task
 
 
@@ -30,18 +31,18 @@ class Cargo:
     Args:
         tasks: all that will need something.
         terms: see there.
-        retries: how often a twin is made again whose worker or machine was lost.
+        retries: how often a control is made again whose worker or machine was lost.
     """
 
     def __init__(self, tasks: Sequence[Task], terms: Terms, retries: int) -> None:
         import ray
 
-        self._make = ray.remote(num_cpus=1, max_retries=retries)(play_twin)
+        self._make = ray.remote(num_cpus=1, max_retries=retries)(play_control)
         self._terms = terms
         self._datasets: dict[str, tuple[Dataset, Any]] = {}
-        self._twins: dict[str, Any] = {}
+        self._controls: dict[str, Any] = {}
         self._kept: set[str] = set()
-        self._needed = Counter(_twin(task) for task in tasks)
+        self._needed = Counter(name for task in tasks for name in _controls(task))
 
     def dataset(self, task: Task) -> Any:
         """The object with its data, loaded when the first task needs them.
@@ -51,34 +52,35 @@ class Cargo:
         """
         return self._loaded(task)[1]
 
-    def twin(self, task: Task) -> Any:
-        """The object with its benign twin, which is made if need be; ``None`` where it needs none."""
+    def controls(self, task: Task) -> list[Any]:
+        """The objects with its controls, which are made if need be."""
         import ray
 
-        name = _twin(task)
-        if name is None:
-            return None
-        if name not in self._twins:
-            dataset, reference = self._loaded(task)
-            found = find_twin(task.experiment, Means(**task.means, dataset=dataset))
-            if found is not None:
-                self._twins[name] = ray.put(Made(files_of(found), found.name))
-                self._kept.add(name)
-            else:
-                self._twins[name] = self._make.remote(plain(task), reference, self._terms)
-        return self._twins[name]
+        for name, control in _controls(task).items():
+            if name not in self._controls:
+                dataset, reference = self._loaded(task)
+                found = cached_control(control, Means(**task.means, dataset=dataset))
+                if found is not None:
+                    self._controls[name] = ray.put(Made(files_of(found), found.name))
+                    self._kept.add(name)
+                else:
+                    described = control.describe()
+                    self._controls[name] = self._make.remote(plain(task), described, reference, self._terms)
+        return [self._controls[name] for name in _controls(task)]
 
     def keep(self, task: Task) -> str:
-        """Put its twin, which is made, into this machine's cache; returns what was printed when it was."""
+        """Put its controls, which are made, into this machine's cache; returns what was printed when they were."""
         import ray
 
-        if (name := _twin(task)) is None or name in self._kept:
-            return ""
-        self._kept.add(name)
-        made: Made = ray.get(self._twins[name])
-        with suppress(RunError, OSError):  # all that need it have it; the cache is for the next time
-            keep(made.name, made.files, task.experiment.twin())
-        return made.printed
+        printed = ""
+        for name, control in _controls(task).items():
+            if name not in self._kept:
+                self._kept.add(name)
+                made: Made = ray.get(self._controls[name])
+                with suppress(RunError, OSError):  # all that need it have it; the cache is for the next time
+                    keep(made.name, made.files, control)
+                printed += made.printed
+        return printed
 
     def leave(self, task: Task) -> None:
         """Put the benign twin that its complete run without attack is into this machine's cache."""
@@ -86,15 +88,15 @@ class Cargo:
             leave_twin(load_run(task.path), Means(**task.means, dataset=self._loaded(task)[0]))
 
     def forget(self, task: Task) -> None:
-        """Let the cluster forget its twin, if it was the last task with that."""
-        if (name := _twin(task)) is not None:
+        """Let the cluster forget its controls, where it was the last task with them."""
+        for name in _controls(task):
             self._needed[name] -= 1
             if not self._needed[name]:
-                self._twins.pop(name, None)
+                self._controls.pop(name, None)
 
-    def twins(self) -> list[Any]:
-        """The objects with twins, made or being made."""
-        return list(self._twins.values())
+    def references(self) -> list[Any]:
+        """The objects with controls, made or being made."""
+        return list(self._controls.values())
 
     def _loaded(self, task: Task) -> tuple[Dataset, Any]:
         import ray
@@ -112,5 +114,6 @@ def plain(task: Task) -> dict[str, Any]:
     return {**values, "means": {**values["means"], "data_dir": None}}
 
 
-def _twin(task: Task) -> str | None:
-    return task.experiment.twin().identity() if task.experiment.needs_twin else None
+def _controls(task: Task) -> dict[str, Experiment]:
+    """Its controls by their identities."""
+    return {control.identity(): control for control in task.experiment.controls.values()}

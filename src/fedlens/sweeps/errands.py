@@ -1,4 +1,4 @@
-"""What a sweep lets the machines of a Ray cluster do: play a cell, make a benign twin.
+"""What a sweep lets the machines of a Ray cluster do: play a cell, make a control.
 
 Each is a stateless task. All that it needs comes with it, and all that it makes goes back as the files of a run's
 directory. So it can be done anywhere, any number of times, and no file system has to be shared.
@@ -18,12 +18,12 @@ import torch
 
 from fedlens.cluster.kinds import Kind, kind
 from fedlens.config import validate
-from fedlens.control import place
+from fedlens.control import control_name, place
 from fedlens.data.packed import PackedDataset
 from fedlens.experiment import Experiment
 from fedlens.means import Means
 from fedlens.runs.folder import Files, files_of, lay_out
-from fedlens.simulation import make_twin
+from fedlens.simulation import make_control
 from fedlens.sweeps.mailbox import Post
 from fedlens.sweeps.tasks import Event, Reporter, perform, why
 
@@ -47,7 +47,7 @@ class Made:
 
     Attributes:
         files: of the run's directory, complete unless there is a `reason`.
-        name: a twin's place in the cache.
+        name: a control's place in the cache.
         reason: why it failed, if it did.
         printed: what was printed meanwhile, and where.
         foreign: of what kind the machine is, where it is another one than it has to be.
@@ -60,18 +60,19 @@ class Made:
     foreign: Kind | None = None
 
 
-def play_cell(task: Mapping[str, Any], begun: Files, dataset: PackedDataset, twin: Made | None, terms: Terms) -> Made:
+def play_cell(task: Mapping[str, Any], begun: Files, dataset: PackedDataset, terms: Terms, *controls: Made) -> Made:
     """Play a task.
 
     Args:
         task: as plain values; its path is where the run will be, which is not on this machine.
         begun: the run's files, if it has been begun.
         dataset: its data.
-        twin: its benign twin, if it needs one.
         terms: see there.
+        controls: its benign twin and its placebo, as far as it needs them.
     """
-    if twin is not None and (twin.reason or twin.foreign is not None):
-        return replace(twin, files={})
+    for control in controls:
+        if control.reason or control.foreign is not None:
+            return replace(control, files={})
     if terms.kind is not None and terms.kind != (here := kind()):
         return Made(foreign=here)
     ends: list[Event] = []
@@ -83,27 +84,28 @@ def play_cell(task: Mapping[str, Any], begun: Files, dataset: PackedDataset, twi
         run = folder / "run"
         if begun:
             lay_out(begun, run)
-        if twin is not None:
-            lay_out(twin.files, place(twin.name))
+        for control in controls:
+            lay_out(control.files, place(control.name))
         perform({**task, "path": str(run)}, tell, dataset.unpack())
         reason = ends[0].content.get("reason", "").replace(str(run), task["path"])
         return Made(files_of(run), reason=reason, printed=_headed(f"cell {task['key']}", printed))
 
 
-def play_twin(task: Mapping[str, Any], dataset: PackedDataset, terms: Terms) -> Made:
-    """Make the benign twin of a task's experiment; arguments as in `play_cell`."""
+def play_control(task: Mapping[str, Any], control: Mapping[str, Any], dataset: PackedDataset, terms: Terms) -> Made:
+    """Make a control of a task's, as plain values; other arguments as in `play_cell`."""
     if terms.kind is not None and terms.kind != (here := kind()):
         return Made(foreign=here)
-    name, files, reason = "", {}, ""
+    name, files, reason, called = "", {}, "", "control"
     with _workshop() as (_, printed):
         try:
-            experiment = validate(Experiment, task["experiment"])
+            experiment = validate(Experiment, dict(control))
+            called = control_name(experiment)
             means = Means(**task["means"], dataset=dataset.unpack())
-            path = make_twin(experiment, means, Reporter(task["key"], terms.post))
+            path = make_control(experiment, means, Reporter(task["key"], terms.post))
             name, files = path.name, files_of(path)
         except (Exception, SystemExit) as error:  # a user's own class may do anything
-            reason = f"benign twin: {why(error)}"
-        return Made(files, name, reason, _headed(f"benign twin of cell {task['key']}", printed))
+            reason = f"{called}: {why(error)}"
+        return Made(files, name, reason, _headed(f"{called} of cell {task['key']}", printed))
 
 
 @contextmanager

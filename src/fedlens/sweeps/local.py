@@ -48,7 +48,7 @@ class Local:
         self._log.close()
 
     def play(self, tasks: Sequence[Task], tell: Tell) -> None:
-        """See `Workforce.play`; of tasks with the same benign twin, one goes first and makes it."""
+        """See `Workforce.play`; of tasks with the same control, one goes first and makes it."""
         waiting = Waiting(tasks)
         while True:
             while (self._idle() or len(self._workers) < self.jobs) and (task := waiting.take()) is not None:

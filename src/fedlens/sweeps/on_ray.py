@@ -56,7 +56,7 @@ class OnRay:
         self._mailbox.close()
 
     def play(self, tasks: Sequence[Task], tell: Tell) -> None:
-        """See `Workforce.play`; of tasks with the same benign twin, the others follow when the first has it.
+        """See `Workforce.play`; of tasks with the same control, the others follow when the first has it.
 
         Raises:
             ConfigError: a machine of another kind has joined the cluster.
@@ -89,7 +89,7 @@ class OnRay:
                     note(self._receive(reference, at_work.pop(reference), cargo))
         finally:
             if at_work:  # something went wrong
-                _cancel([*at_work, *cargo.twins()])
+                _cancel([*at_work, *cargo.references()])
 
     def _send(self, task: Task, cargo: Cargo, terms: Terms) -> Any:
         """Ray's reference to what will come of the task."""
@@ -97,7 +97,7 @@ class OnRay:
 
         remote = ray.remote(num_cpus=1, max_retries=self._retries)(play_cell)
         begun = files_of(task.path) if (task.path / "experiment.yaml").exists() else {}
-        return remote.remote(plain(task), begun, cargo.dataset(task), cargo.twin(task), terms)
+        return remote.remote(plain(task), begun, cargo.dataset(task), terms, *cargo.controls(task))
 
     def _receive(self, reference: Any, task: Task, cargo: Cargo) -> Event:
         """How a task has ended, with what came of it put into its place.

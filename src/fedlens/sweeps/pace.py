@@ -1,8 +1,8 @@
 """How far the cells of a sweep are, and how long it will take.
 
 Rounds differ in cost between cells far more than within one. So the time of a round is kept for each kind of cell, and
-a kind of which nothing is known yet is taken for the mean of those that are. Of the benign twins, only those being made
-are counted: which others are in the cache already is known when their turn comes.
+a kind of which nothing is known yet is taken for the mean of those that are. Of the controls, only those being made are
+counted: which others are in the cache already is known when their turn comes.
 """
 
 import time
@@ -19,7 +19,7 @@ class _Progress:
     kind: Hashable
     played: int
     rounds: int
-    twin: bool
+    control: str | None
     since: float
 
 
@@ -45,9 +45,9 @@ class Pace:
         now = self._clock()
         match event.kind:
             case "began":
-                done, rounds, twin = (event.content[name] for name in ("done", "rounds", "twin"))
-                known = kind(self._left[event.key].twin()) if twin else self._kinds[event.key]
-                self._at_work[event.key] = _Progress(known, done, rounds, twin, now)
+                done, rounds, control = (event.content[name] for name in ("done", "rounds", "control"))
+                known = kind(self._left[event.key].twin()) if control else self._kinds[event.key]
+                self._at_work[event.key] = _Progress(known, done, rounds, control, now)
             case "round":
                 progress = self._at_work[event.key]
                 seconds, rounds = self._spent.get(progress.kind, (0.0, 0))
@@ -57,10 +57,10 @@ class Pace:
                 self._at_work.pop(event.key, None)
                 self._left.pop(event.key, None)
 
-    def progress(self, key: str) -> tuple[int, int, bool]:
-        """Rounds played and to be played of what the cell is at, and whether that is its benign twin."""
+    def progress(self, key: str) -> tuple[int, int, str | None]:
+        """Rounds played and to be played of what the cell is at, and what that is called if it is a control."""
         progress = self._at_work[key]
-        return progress.played, progress.rounds, progress.twin
+        return progress.played, progress.rounds, progress.control
 
     def seconds_left(self) -> float | None:
         """An estimate; ``None`` while no round has been played."""
@@ -73,7 +73,7 @@ class Pace:
             rounds = experiment.rounds
             if (progress := self._at_work.get(key)) is not None:
                 total += (progress.rounds - progress.played) * known.get(progress.kind, usual)
-                rounds = experiment.rounds if progress.twin else 0
+                rounds = experiment.rounds if progress.control else 0
             total += rounds * known.get(self._kinds[key], usual)
         return total / min(self._jobs, max(1, len(self._left)))
 

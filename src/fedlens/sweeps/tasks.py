@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fedlens.config import validate
+from fedlens.control import control_name
 from fedlens.data.dataset import Dataset
 from fedlens.errors import ClientError, DamagedRunError, FedlensError, RunError
 from fedlens.experiment import Experiment
@@ -69,9 +70,9 @@ class Event:
 
     Attributes:
         key: of which task.
-        kind: ``began`` (rounds of the run or its twin), ``round``, ``finished`` or ``failed``.
-        content: for ``began``: ``twin``, ``done`` and ``rounds``; for ``round``: ``round``, ``accuracy`` and
-            ``confidence``; for ``failed``: ``reason``.
+        kind: ``began`` (rounds of the run or of a control), ``round``, ``finished`` or ``failed``.
+        content: for ``began``: ``control`` (what it is called, if it is one), ``done`` and ``rounds``; for ``round``:
+            ``round``, ``accuracy`` and ``confidence``; for ``failed``: ``reason``.
     """
 
     key: str
@@ -115,7 +116,8 @@ class Reporter(Silent):
 
     def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
         """See `Observer`."""
-        self._tell(Event(self._key, "began", {"twin": twin, "done": done, "rounds": experiment.rounds}))
+        control = control_name(experiment) if twin else None
+        self._tell(Event(self._key, "began", {"control": control, "done": done, "rounds": experiment.rounds}))
 
     def round(self, record: dict[str, Any]) -> None:
         """See `Observer`."""

@@ -20,7 +20,7 @@ PATIENCE = 10.0
 
 
 class Tracking:
-    """An `Observer` that tells another one, and the trackers of attacked runs; benign twins go into their curves."""
+    """An `Observer` that tells another one, and the trackers of attacked runs; controls go into their curves."""
 
     def __init__(self, observer: Observer, trackers: Sequence[tuple[str, Tracker]], name: str) -> None:
         self._observer, self._name = observer, name

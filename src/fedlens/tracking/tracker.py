@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from fedlens.errors import ConfigError
 from fedlens.runs.flat import Value
-from fedlens.runs.records import Record, confidence
+from fedlens.runs.records import Record, beside, confidence
 
 
 class Tracker(Protocol):
@@ -48,8 +48,9 @@ def metrics_of(record: Record) -> dict[str, float]:
     found: dict[str, float] = _of_model("", record)
     if record["malicious"]:
         found |= {f"malicious/{name}": record["malicious"][name] for name in ("accuracy", "loss")}
-    if record["control"]:
-        found |= _of_model("control/", record["control"])
+    for name in ("control", "placebo"):
+        if found_beside := beside(record, name):
+            found |= _of_model(f"{name}/", found_beside)
     for name, check in record["checks"].items():
         found[f"checks/{name}/flagged"] = float(sum(check["flagged"]))
     return {name: value for name, value in found.items() if value is not None}
