@@ -16,6 +16,7 @@ from fedlens.attacks.attack import Attack, View
 from fedlens.control import Control
 from fedlens.errors import ClientError
 from fedlens.experiment import Experiment
+from fedlens.loading import load_recorded
 from fedlens.observer import Silent
 
 
@@ -91,7 +92,7 @@ def run(path: Path, **changes: Any) -> tuple[fedlens.Run, Ears]:
 def controls() -> dict[bool, Path]:
     """The controls in the cache, which are two: by whether a client is absent."""
     found = [path for path in Path(os.environ["FEDLENS_CACHE"], "controls").iterdir() if path.is_dir()]
-    by_absence = {bool(fedlens.load_experiment(str(path)).absent): path for path in found}
+    by_absence = {bool(load_recorded(path).absent): path for path in found}
     assert len(by_absence) == len(found)
     return by_absence
 
@@ -101,7 +102,7 @@ def target(tmp_path: Path) -> dict[str, int]:
     """A sample that the twin gets right, and that the federation without the last client takes for another class."""
     run(tmp_path / "to find a target")
     with_, without = (Control(controls()[absent]).last.exp() for absent in (False, True))
-    labels = fedlens.load_experiment(str(controls()[True])).data.load(None).test.y
+    labels = load_recorded(controls()[True]).data.load(None).test.y
     right = (with_.argmax(1) == labels) & (with_.max(1).values > 0.5) & (without.argmax(1) != labels)
     index = int(right.nonzero()[0])
     return {"index": index, "target": int(without[index].argmax())}

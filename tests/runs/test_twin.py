@@ -11,7 +11,7 @@ from small import small
 import fedlens
 from fedlens.means import Means
 from fedlens.observer import Silent
-from fedlens.simulation import leave_twin, make_twin
+from fedlens.simulation import leave_twin, make_control
 
 
 class Ears(Silent):
@@ -42,7 +42,7 @@ def files(path: Path) -> dict[str, bytes]:
 def test_it_is_the_twin_that_would_have_been_made(
     changes: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = make_twin(small(control=True, **changes), Means(), Silent())
+    made = make_control(small(control=True, **changes).twin(), Means(), Silent())
     monkeypatch.setenv("FEDLENS_CACHE", str(tmp_path / "other"))
     fedlens.run(small(**{**changes, "control": True, "attack": None}), tmp_path / "benign")
     left = tmp_path / "other" / "controls" / made.name
