@@ -26,8 +26,11 @@ def call(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 def test_a_table_and_nothing_written_unless_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(capsys, "grid", "--by", "aggregation,attack.boost")
     assert code == 0
-    assert re.search(r"mean +5 +4 +2 +4 +0\.305 +0\.300 to 0\.310 +0\.050", out)
+    assert re.search(r"mean +5 +4 +2 +4 +0\.305 +0\.050 +0\.305 +range 0\.300 to 0\.310", out)
     assert "Red flag" not in out
+    assert "median over seeds, of each seed's mean over its targets, with its 95 % interval" in out
+    assert "rate over seeds" not in out
+    assert "Note: too few seeds for a 95 % interval, which takes 5" in out
     assert [path.name for path in Path().iterdir()] == ["grid"]
 
 
@@ -39,7 +42,17 @@ def test_figure_and_numbers(capsys: pytest.CaptureFixture[str]) -> None:
     numbers = pd.read_csv("other/numbers.csv")
     assert numbers["metric"].tolist() == ["attacker"] * 2 + ["confidence"] * 2
     assert numbers["mean"].tolist() == pytest.approx([1, 1, 0.105, 0.105])
-    for word in ("attacker, round 1", "confidence, round 1", "Figure: new/figure.png", "Numbers: other/numbers.csv"):
+    assert numbers["statistic"].tolist() == ["rate"] * 2 + ["median"] * 2
+    assert numbers["seeds"].tolist() == [2] * 4
+    assert numbers["low"].notna().tolist() == [True] * 2 + [False] * 2
+    assert numbers["range_high"].tolist() == pytest.approx([1, 1, 0.11, 0.11])
+    for word in (
+        "rate over seeds, of each seed's share, with its 95 % interval",
+        "attacker, round 1",
+        "confidence, round 1",
+        "Figure: new/figure.png",
+        "Numbers: other/numbers.csv",
+    ):
         assert word in out
 
 
@@ -70,7 +83,9 @@ def test_accuracy_in_a_class_is_a_metric_as_any_other(capsys: pytest.CaptureFixt
     code, out, _ = call(capsys, "mine", "--metric", "accuracy.3")
     assert code == 0
     expected = run.classes[run.classes["class"] == "3"].iloc[0]
-    assert re.search(rf"{expected['accuracy']:.3f} +– +{expected['control_accuracy']:.3f}", out)
+    assert re.search(
+        rf"{expected['accuracy']:.3f} +{expected['control_accuracy']:.3f} +{expected['accuracy']:.3f} +–", out
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 from collections.abc import Iterator
-from math import isnan, sqrt
+from math import sqrt
 
 import pandas as pd
 import pytest
@@ -61,22 +61,29 @@ def test_areas_by_hand() -> None:
     (found,) = areas(pd.DataFrame(rows)).to_dict("records")
     assert (found["method"], found["measure"], found["seeds"]) == ("gradient", "cosine", 2)
     assert found["auc"] == pytest.approx((5 + 2.5) / 12)
-    assert found["mean"] == pytest.approx((1 + 0.5) / 2)
-    assert (found["low"], found["high"]) == (0.5, 1)
+    assert found["median"] == pytest.approx((1 + 0.5) / 2)
+    assert (found["median_range_low"], found["median_range_high"]) == (0.5, 1)
+    assert found["median_low"] is found["median_high"] is None
+
+
+def test_areas_of_five_seeds_have_an_interval() -> None:
+    rows = [row for seed, guilty in enumerate([3, 0, 5, 3, 1]) for row in scored(seed, [guilty], [1, 2, 4, 4])]
+    (found,) = areas(pd.DataFrame(rows)).to_dict("records")
+    names = ("median", "median_low", "median_high", "seeds")
+    assert [found[name] for name in names] == [0.5, 0, 1, 5]  # 0.5, 0, 1, 0.5 and 0.125
 
 
 def test_areas_of_one_seed_have_no_interval() -> None:
     (found,) = areas(pd.DataFrame(scored(4, [3], [1, 4]))).to_dict("records")
-    assert (found["auc"], found["mean"], found["seeds"]) == (0.5, 0.5, 1)
-    assert found["low"] is None
-    assert found["high"] is None
+    assert (found["auc"], found["median"], found["seeds"]) == (0.5, 0.5, 1)
+    assert found["median_low"] is found["median_high"] is None
 
 
 def test_without_guilty_rounds_there_is_no_area() -> None:
     (found,) = areas(pd.DataFrame([*scored(0, [], [1, 2]), *scored(1, [], [1])])).to_dict("records")
     assert found["seeds"] == 0
     assert found["auc"] is None
-    assert isnan(found["mean"])
+    assert found["median"] is None
 
 
 def test_areas_by_method_and_measure_in_their_order() -> None:

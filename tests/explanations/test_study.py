@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fedlens.explanations.contrast import contrast
 from fedlens.explanations.maps import parse_methods
-from fedlens.explanations.study import ALL, OTHERS, TARGETS, WANTED, Subject, study, work
+from fedlens.explanations.study import ALL, OTHERS, TARGETS, WANTED, Subject, likeness, study, work
 
 GRADIENT = parse_methods("gradient")
 NAMES = ("benign", "poisoned", "same_seed", "difference")
@@ -73,36 +73,38 @@ def random() -> tuple[list[NDArray[np.float64]], list[Subject], torch.Tensor]:
 @pytest.mark.parametrize("question", [OTHERS, TARGETS, WANTED])
 def test_targets_are_those_of_the_first_models_seed(random: tuple, question: str) -> None:
     weights, subjects, others = random
-    likeness = np.ones((2, 3, 2, 3))
+    expected_likeness = np.ones((2, 3, 2, 3))
     for kind, seed, kind2, seed2 in product((0, 1), range(3), (0, 1), range(3)):
         inputs = (others if question == OTHERS else subjects[seed].inputs).double().numpy()
         maps = []
         for model in (weights[seed][kind], weights[seed2][kind2]):
             predicted = (inputs @ model.T).argmax(1)
             maps.append(model[subjects[seed].wanted.numpy() if question == WANTED else predicted])
-        likeness[kind, seed, kind2, seed2] = np.mean([cosine(a, b) for a, b in zip(*maps, strict=True)])
-    expected, found = contrast(likeness), row(study(subjects, others, GRADIENT, ignore), question)
+        expected_likeness[kind, seed, kind2, seed2] = np.mean([cosine(a, b) for a, b in zip(*maps, strict=True)])
+    expected, found = contrast(expected_likeness), row(study(subjects, others, GRADIENT, ignore), question)
     for name in NAMES:
         interval = getattr(expected, name)
-        ends = [found[name], found[f"{name}_low"], found[f"{name}_high"]]
-        assert ends == pytest.approx([interval.value, interval.low, interval.high], abs=1e-6)
+        numbers = [found[name], found[f"{name}_range_low"], found[f"{name}_range_high"]]
+        assert numbers == pytest.approx([interval.value, *interval.range], abs=1e-6)
+        assert found[f"{name}_low"] is found[f"{name}_high"] is interval.low is None
     assert found["p"] == expected.p
 
 
 def test_all_are_means(random: tuple) -> None:
     _, subjects, others = random
-    found = study(subjects, others, parse_methods("gradient,input-times-gradient"), ignore)
+    methods = parse_methods("gradient,input-times-gradient")
+    found = study(subjects, others, methods, ignore)
     assert len(found) == 3 * (2 * (3 + 1) + 1)
-    columns = list(NAMES)
-    for question in (OTHERS, TARGETS, WANTED):
-        single = found[(found["question"] == question) & (found["measure"] != ALL)]
-        for method, rows in single.groupby("method"):
-            assert len(rows) == 3
-            np.testing.assert_allclose(
-                row(found, question, str(method), ALL)[columns].astype(float), rows[columns].astype(float).mean()
-            )
-        overall = row(found, question, ALL, ALL)
-        np.testing.assert_allclose(overall[columns].astype(float), single[columns].astype(float).mean())
+    for question, by_method in likeness(subjects, others, methods, ignore).items():
+        for method in methods:
+            several = [models for (name, measure), models in by_method.items() if name == method and measure != ALL]
+            assert len(several) == 3
+            np.testing.assert_allclose(by_method[method, ALL], np.mean(several, axis=0))
+        overall = np.mean([by_method[method, ALL] for method in methods], axis=0)
+        np.testing.assert_allclose(by_method[ALL, ALL], overall)
+        expected = contrast(overall).difference
+        assert expected is not None
+        assert row(found, question, ALL, ALL)["difference"] == pytest.approx(expected.value)
 
 
 def test_progress_sums_to_the_work(random: tuple) -> None:

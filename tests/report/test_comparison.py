@@ -14,7 +14,7 @@ from fedlens.errors import ConfigError
 from fedlens.report.choosing import At, narrowed
 from fedlens.report.comparison import Comparison, compare
 from fedlens.runs.collect import collect
-from fedlens.statistics import Interval
+from fedlens.statistics import Interval, rate
 
 
 def by_rule(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -32,39 +32,92 @@ def rules(tmp_path: Path) -> Path:
     return sweep(tmp_path / "rules", {"aggregation": ["mean", "krum(f=1)"]}, by_rule)
 
 
+def ranged(value: float, smallest: float, largest: float, seeds: int = 2) -> Interval:
+    """A median over seeds too few for an interval."""
+    return Interval(pytest.approx(value), None, None, (pytest.approx(smallest), pytest.approx(largest)), seeds, 5)
+
+
+RANGES = (
+    "too few seeds for a 95 % interval, which takes 5; their range is shown instead, from the smallest to the largest"
+)
+
+
+def others(comparison: Comparison) -> tuple[str, ...]:
+    """The remarks but for that on ranges, which sweeps of two seeds have."""
+    *remarks, last = comparison.remarks
+    assert RANGES in comparison.remarks
+    return tuple(remark for remark in [*remarks, last] if remark != RANGES)
+
+
 def labels(comparison: Comparison) -> list[str]:
     return [group.label for group in comparison.groups]
 
 
-def test_mean_and_interval_at_the_last_round(rules: Path) -> None:
+def test_median_and_range_at_the_last_round(rules: Path) -> None:
     found = compare(collect([rules]))
     assert found.by == ("aggregation",)
     assert labels(found) == ["mean", "krum(f=1)"]
     for group, more in zip(found.groups, (0.5, 0.2), strict=True):
         ours = group.metrics["confidence"]
         assert (group.runs, ours.runs, ours.seeds, ours.targets) == (4, 4, 2, 4)
-        # targets of a seed are alike, so the ends are those of drawing one seed twice
-        assert ours.interval == Interval(*map(pytest.approx, (0.155 + more, 0.15 + more, 0.16 + more)))
-        assert group.controls["confidence"].interval == Interval(*[pytest.approx(0.15)] * 3)
+        assert ours.interval == ranged(0.155 + more, 0.15 + more, 0.16 + more)
+        assert (ours.mean, ours.rate) == (pytest.approx(0.155 + more), False)
+        assert group.controls["confidence"].interval == ranged(0.15, 0.15, 0.15)
     assert not found.flags
+    assert found.remarks == (RANGES,)
+
+
+def test_five_seeds_have_an_interval_and_need_no_remark(tmp_path: Path) -> None:
+    def measure(row: Mapping[str, Any]) -> dict[str, Any]:
+        """Seeds 0, 1, 4, 9 and 16; targets half less and half more."""
+        return {"confidence": row["seed"] ** 2 + row["target.draw"] - 0.5}
+
+    found = compare(collect([sweep(tmp_path / "five", {"aggregation": ["mean"]}, measure, seeds=5)]))
+    (group,) = found.groups
+    ours = group.metrics["confidence"]
+    assert ours.interval == Interval(4, 0, 16, (0, 16), 5, 5)
+    assert ours.mean == 6
+    for ends, expected in ((ours.curve.value, 4), (ours.curve.low, 0), (ours.curve.high, 16)):
+        np.testing.assert_array_equal(ends, [expected] * 3)
     assert not found.remarks
+
+
+def test_a_seed_with_fewer_targets_counts_as_much(rules: Path) -> None:
+    table = pd.read_parquet(rules / "rounds.parquet")
+    table.loc[(table["seed"] == 1), "confidence"] = 0.9
+    table.loc[(table["seed"] == 0), "confidence"] = 0.3
+    table[table["target_index"] != "100"].to_parquet(rules / "rounds.parquet")
+    ours = compare(collect([rules])).groups[0].metrics["confidence"]
+    assert (ours.runs, ours.mean) == (3, pytest.approx(0.6))
+    assert ours.interval == ranged(0.6, 0.3, 0.9)
 
 
 def test_the_curve_is_the_same_round_by_round(rules: Path) -> None:
     group = compare(collect([rules])).groups[0]
     curve = group.metrics["confidence"].curve
     np.testing.assert_array_equal(curve.rounds, [1, 2, 3])
-    np.testing.assert_allclose(curve.mean, [0.555, 0.605, 0.655])
-    np.testing.assert_allclose(curve.low, [0.55, 0.6, 0.65])
-    np.testing.assert_allclose(curve.high, [0.56, 0.61, 0.66])
-    np.testing.assert_allclose(group.controls["confidence"].curve.mean, [0.05, 0.1, 0.15])
+    np.testing.assert_allclose(curve.value, [0.555, 0.605, 0.655])
+    np.testing.assert_allclose(curve.seeds, [[0.55, 0.56], [0.6, 0.61], [0.65, 0.66]])
+    assert np.isnan([curve.low, curve.high]).all()
+    np.testing.assert_allclose(group.controls["confidence"].curve.value, [0.05, 0.1, 0.15])
 
 
-def test_truths_count_as_0_and_1_and_need_no_control(rules: Path) -> None:
+def test_truths_are_a_rate_and_need_no_control(rules: Path) -> None:
     found = compare(collect([rules]), metrics=["success", "confidence"], at=At.parse("2"))
-    assert found.groups[0].metrics["success"].interval == Interval(0.5, 0.0, 1.0)
+    ours = found.groups[0].metrics["success"]
+    assert ours.interval == rate([0, 1], [0, 1])  # not of four runs, for targets of a seed share it
+    assert ours.interval.low is not None  # type: ignore[union-attr]
+    assert (ours.rate, ours.mean) == (True, 0.5)
+    assert (found.rate("success"), found.rate("confidence")) == (True, False)
+    np.testing.assert_array_equal(ours.curve.low, [ours.interval.low] * 3)  # type: ignore[union-attr]
     assert set(found.groups[0].controls) == {"confidence"}
-    assert found.groups[0].controls["confidence"].interval == Interval(*[pytest.approx(0.1)] * 3)
+    assert found.groups[0].controls["confidence"].interval == ranged(0.1, 0.1, 0.1)
+
+
+def test_a_difference_of_truths_is_no_rate(rules: Path) -> None:
+    found = compare(collect([rules]), metrics=["success"], against="mean")
+    assert found.groups[0].metrics["success"].interval == ranged(0, 0, 0)
+    assert not found.rate("success")
 
 
 def test_numbers_are_in_order_and_what_does_not_apply_is_last(tmp_path: Path) -> None:
@@ -87,21 +140,22 @@ def test_what_else_varies_is_averaged_and_told(tmp_path: Path) -> None:
     found = compare(collect([path]), ["aggregation"])
     ours = found.groups[0].metrics["confidence"]
     assert (ours.runs, ours.targets) == (8, 4)
-    # were the two boosting factors independent evidence, the ends would lie beyond 0.35 and 1.35
-    assert ours.interval == Interval(*map(pytest.approx, (0.85, 0.35, 1.35)))
-    (remark,) = found.remarks
+    # were the two boosting factors not averaged first, the range would be from 0.2 to 1.5
+    assert ours.interval == ranged(0.85, 0.35, 1.35)
+    (remark,) = others(found)
     assert remark.startswith("means go over attack.boost (2, 5) too")
     both = compare(collect([path]), ["aggregation", "attack.boost"])
-    assert not both.remarks
+    assert not others(both)
 
 
 @pytest.mark.parametrize(
     ("seeds", "targets", "interval", "words"),
     [
         (1, 1, False, ["one seed:", "one target:"]),
-        (1, 3, True, ["one seed:"]),
-        (3, 1, True, []),  # a target of its own for each seed
-        (2, 2, True, []),
+        (1, 3, False, ["one seed:"]),
+        (3, 1, False, []),  # a target of its own for each seed
+        (2, 2, False, []),
+        (5, 1, True, []),
     ],
 )
 def test_flags_of_few_seeds_and_targets(
@@ -135,8 +189,8 @@ def test_runs_without_a_number_are_left_out_and_told(rules: Path) -> None:
     found = compare(collect([rules]), at=At.parse("3"))
     ours = found.groups[1].metrics["confidence"]
     assert (found.groups[1].runs, ours.runs, ours.seeds, ours.targets) == (4, 1, 1, 1)
-    assert ours.interval == Interval(pytest.approx(0.36), None, None)
-    left_out, ends = found.remarks
+    assert ours.interval == ranged(0.36, 0.36, 0.36, seeds=1)
+    left_out, ends = others(found)
     assert left_out == "3 of the runs have no finite confidence (round 3) and are left out of it"
     assert ends.startswith("runs end after 1 to 3 rounds")
     assert found.flags[0].startswith("one seed (krum(f=1))")
@@ -149,7 +203,8 @@ def test_a_group_without_any_number_has_no_interval(rules: Path) -> None:
     found = compare(collect([rules]), metrics=["malicious_accuracy"])
     nothing = found.groups[1].metrics["malicious_accuracy"]
     assert (nothing.runs, nothing.interval) == (0, None)
-    assert np.isnan(nothing.curve.mean).all()
+    assert np.isnan(nothing.mean)
+    assert np.isnan(nothing.curve.value).all()
 
 
 def test_rounds_that_some_groups_lack(tmp_path: Path) -> None:
@@ -216,7 +271,7 @@ def test_figures_are_of_the_rounds_of_the_window_unless_a_round_is_named(
     for measured, expected in ((group.metrics["confidence"], ours), (group.controls["confidence"], control)):
         assert measured.interval is not None
         assert measured.interval.value == pytest.approx(expected)
-    np.testing.assert_allclose(group.metrics["confidence"].curve.mean, [0, 0.5, 0.7, 0.9])
+    np.testing.assert_allclose(group.metrics["confidence"].curve.value, [0, 0.5, 0.7, 0.9])
     told = [remark for remark in found.remarks if "window" in remark]
     assert len(told) == (at != "4")
 
@@ -225,7 +280,7 @@ def test_of_runs_whose_window_was_not_reached_or_is_not_known_all_rounds_count(t
     late = sweep(tmp_path / "late", {"attack.delay": [9]}, lambda row: {**by_seed(row), "window": False})
     old = sweep(tmp_path / "old", {"attack.delay": [1]}, by_seed)
     for group in compare(collect([late, old])).groups:
-        assert group.metrics["confidence"].interval == Interval(*map(pytest.approx, (0.5, 0.0, 1.0)))
+        assert group.metrics["confidence"].interval == ranged(0.5, 0.0, 1.0)
 
 
 def by_seed(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -267,14 +322,14 @@ def test_differences_are_in_pairs_of_the_same_seed_and_target(pairs: Path) -> No
     assert labels(found) == ["median"]
     ours = found.groups[0].metrics["confidence"]
     assert (ours.runs, ours.seeds, ours.targets) == (4, 2, 4)
-    assert ours.interval == Interval(*map(pytest.approx, (0.155, 0.15, 0.16)))
-    np.testing.assert_allclose(ours.curve.mean, [0.055, 0.105, 0.155])
-    np.testing.assert_allclose(ours.curve.low, [0.05, 0.1, 0.15])
+    assert ours.interval == ranged(0.155, 0.155, 0.155)  # 0.15 and 0.16 of the targets of either seed
+    np.testing.assert_allclose(ours.curve.value, [0.055, 0.105, 0.155])
+    np.testing.assert_allclose(ours.curve.seeds, [[0.055] * 2, [0.105] * 2, [0.155] * 2])
     assert not found.groups[0].controls
     assert found.title("confidence") == "confidence, last round, less mean"
-    assert found.remarks == ("differences from mean, in pairs of runs that are alike in all else",)
+    assert others(found) == ("differences from mean, in pairs of runs that are alike in all else",)
     (back,) = compare(collect([pairs]), against="median").groups
-    assert back.metrics["confidence"].interval == Interval(*map(pytest.approx, (-0.155, -0.16, -0.15)))
+    assert back.metrics["confidence"].interval == ranged(-0.155, -0.155, -0.155)
 
 
 def test_rounds_become_a_number_before_the_difference_is_taken(tmp_path: Path) -> None:
@@ -285,7 +340,7 @@ def test_rounds_become_a_number_before_the_difference_is_taken(tmp_path: Path) -
     path = sweep(tmp_path / "crossing", {"aggregation": ["mean", "median"]}, crossing)
     for text, first, difference in (("best", 1, 1.0), ("worst", 1, 1.0), ("best", 2, -2.0), ("mean", 1, 1.0)):
         (group,) = compare(collect([path]), at=At.parse(text, first), against="mean").groups
-        assert group.metrics["confidence"].interval == Interval(*[pytest.approx(difference)] * 3)
+        assert group.metrics["confidence"].interval == ranged(difference, difference, difference)
 
 
 def test_a_run_without_its_counterpart_is_left_out_and_told(pairs: Path) -> None:
@@ -296,7 +351,7 @@ def test_a_run_without_its_counterpart_is_left_out_and_told(pairs: Path) -> None
     ours = found.groups[0].metrics["confidence"]
     assert (ours.runs, ours.seeds, ours.targets) == (3, 2, 3)
     assert ours.interval is not None
-    assert ours.interval.value == pytest.approx(0.15 + 0.02 / 3)
+    assert ours.interval.value == pytest.approx((0.155 + 0.16) / 2)  # of two pairs of a seed, and of one
     assert found.remarks[1] == (
         "1 of the runs have no finite confidence (last round), or no counterpart in mean, and are left out of it"
     )
@@ -357,7 +412,7 @@ def difference(path: Path, group: int = 0, **options: Any) -> tuple[int, float]:
     """How many runs have a difference, and their mean."""
     found = compare(collect([path]), ["aggregation"], **options).groups[group].metrics["confidence"]
     assert found.interval is not None
-    assert found.interval.low == pytest.approx(found.interval.value)
+    assert found.interval.range == (pytest.approx(found.interval.value),) * 2
     return found.runs, found.interval.value
 
 
@@ -389,7 +444,7 @@ def test_what_differs_between_groups_alone_makes_no_pair_impossible(tmp_path: Pa
     table["attack.boost"] = table["name"].map({"fig1": 2, "fig3": 5})
     table.to_parquet(path / "rounds.parquet")
     (group,) = compare(collect([path]), ["name"], against="fig1").groups
-    assert group.metrics["confidence"].interval == Interval(*[pytest.approx(0.5)] * 3)
+    assert group.metrics["confidence"].interval == ranged(0.5, 0.5, 0.5)
 
 
 def paired_by_name(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -406,7 +461,7 @@ def test_options_of_what_is_compared_make_no_pair_impossible(tmp_path: Path) -> 
     (group,) = compare(collect([path]), ["attack"], against="b").groups
     found = group.metrics["confidence"]
     assert (found.runs, found.targets) == (8, 4)
-    assert found.interval == Interval(*[pytest.approx(0.2)] * 3)
+    assert found.interval == ranged(0.2, 0.2, 0.2)
 
 
 def test_groups_without_any_pair_are_refused(pooled: Path) -> None:
@@ -438,7 +493,7 @@ def test_runs_of_different_lengths_are_compared_in_the_rounds_of_both(tmp_path: 
     ]
     for against in ("a", "b"):
         found = compare(collect(paths), ["aggregation"], against=against)
-        assert found.groups[0].metrics["confidence"].interval == Interval(*[pytest.approx(0)] * 3)
+        assert found.groups[0].metrics["confidence"].interval == ranged(0, 0, 0)
         assert "runs end after 2 to 4 rounds; differences are of rounds that both have" in found.remarks
 
 
@@ -455,7 +510,7 @@ def test_different_targets_of_a_seed_and_draw_are_told(tmp_path: Path) -> None:
     table.loc[table["attack.boost"] == 2, "target_index"] += "7"
     table.to_parquet(path / "rounds.parquet")
     assert TARGETS_DIFFER in compare(collect([path]), ["aggregation"]).remarks
-    assert not compare(narrowed(collect([path]), ["attack.boost=5"])).remarks
+    assert not others(compare(narrowed(collect([path]), ["attack.boost=5"])))
 
 
 @pytest.mark.parametrize("single", [True, False])

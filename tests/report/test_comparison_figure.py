@@ -9,10 +9,11 @@ from made_sweeps import sweep
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from fedlens.report.canvas import grid, legend_below
 from fedlens.report.comparison import compare
-from fedlens.report.comparison_figure import TWIN, comparison_figure, look
+from fedlens.report.comparison_figure import SEEDS, THIN, TWIN, comparison_figure, look
 from fedlens.report.figures import save_figure
 from fedlens.runs.collect import collect
 
@@ -34,6 +35,11 @@ def dots(panel: Axes) -> list[tuple[float, float]]:
     return [(float(x[0]), float(y[0])) for x, y in points]
 
 
+def thin(panel: Axes) -> list[Line2D]:
+    """The lines of single seeds, or the ranges of these."""
+    return [line for line in panel.get_lines() if line.get_linewidth() == THIN["linewidth"]]
+
+
 def legend(figure: Figure) -> list[str]:
     return [text.get_text() for text in figure.legends[0].get_texts()]
 
@@ -44,25 +50,57 @@ def shift(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def test_lines_and_bands_of_each_group(tmp_path: Path) -> None:
-    figure = drawn(tmp_path, {"aggregation": ["mean", "krum(f=1)"]})
+    figure = drawn(tmp_path, {"aggregation": ["mean", "krum(f=1)"]}, seeds=5)
     left, right = figure.axes
-    rounds, means = line(left, "krum(f=1)")
+    rounds, medians = line(left, "krum(f=1)")
     assert rounds == [1, 2, 3]
-    np.testing.assert_allclose(means, [0.105, 0.205, 0.305])
+    np.testing.assert_allclose(medians, [0.12, 0.22, 0.32])
     bands = [band for band in left.collections if isinstance(band, PolyCollection)]
     assert len(bands) == 2
     ends = bands[0].get_paths()[0].get_extents()
-    np.testing.assert_allclose([ends.ymin, ends.ymax], [0.1, 0.31])
+    np.testing.assert_allclose([ends.ymin, ends.ymax], [0.1, 0.34])
     assert line(left, TWIN) == ([1, 2, 3], pytest.approx([0.05] * 3))
     assert legend(figure) == ["mean", "krum(f=1)", TWIN]
     assert (left.get_xlabel(), left.get_ylabel(), right.get_title()) == ("round", "confidence", "last round")
+    assert left.get_title() == "median and 95 % interval over 5 seeds"
+    assert not thin(left)
+    assert not thin(right)
+
+
+def test_too_few_seeds_are_drawn_singly_and_named(tmp_path: Path) -> None:
+    figure = drawn(tmp_path, {"aggregation": ["mean", "krum(f=1)"]})
+    left, right = figure.axes
+    singly = [list(line.get_ydata()) for line in thin(left)]
+    np.testing.assert_allclose(singly, [[0.1, 0.2, 0.3], [0.11, 0.21, 0.31]] * 2)
+    np.testing.assert_allclose([line.get_xdata() for line in thin(right)], [[0.3, 0.31]] * 2)
+    assert np.isnan([line.get_xdata() for line in right.get_lines() if line.get_marker() == "|"]).all()
+    assert not any(band.get_paths() for band in left.collections)
+    assert legend(figure) == ["mean", "krum(f=1)", SEEDS, TWIN]
+    assert left.get_title() == "median over 2 seeds"
+
+
+def test_the_number_of_seeds_may_differ(tmp_path: Path) -> None:
+    paths = [sweep(tmp_path / name, {"aggregation": [name]}, seeds=seeds) for name, seeds in (("a", 3), ("b", 6))]
+    left, _ = comparison_figure(compare(collect(paths), ["aggregation"]), ["confidence"]).axes
+    assert left.get_title() == "median and 95 % interval over 3 to 6 seeds"
+    assert len(thin(left)) == 3
+
+
+def test_a_rate_is_called_so(tmp_path: Path) -> None:
+    figure = drawn(
+        tmp_path, {"aggregation": ["mean"]}, ("success",), measure=lambda row: {"success": bool(row["seed"])}
+    )
+    left, right = figure.axes
+    assert left.get_title() == "rate and 95 % interval over 2 seeds"
+    assert dots(right) == [(0.5, 0)]
+    assert not thin(left)
 
 
 def test_groups_stand_below_each_other_with_dot_interval_and_twin(tmp_path: Path) -> None:
-    right = drawn(tmp_path, {"aggregation": ["mean", "krum(f=1)"]}).axes[1]
-    assert dots(right) == [(pytest.approx(0.305), 0), (pytest.approx(0.305), 1)]
+    right = drawn(tmp_path, {"aggregation": ["mean", "krum(f=1)"]}, seeds=5).axes[1]
+    assert dots(right) == [(pytest.approx(0.32), 0), (pytest.approx(0.32), 1)]
     reaches = [line.get_xdata() for line in right.get_lines() if line.get_marker() == "|"]
-    np.testing.assert_allclose(reaches, [[0.3, 0.31]] * 2)
+    np.testing.assert_allclose(reaches, [[0.3, 0.34]] * 2)
     twins = [line.get_xdata() for line in right.get_lines() if line.get_linestyle() == "--"]
     np.testing.assert_allclose(twins, [[0.05] * 2] * 2)
     assert [label.get_text() for label in right.get_yticklabels()] == ["mean", "krum(f=1)"]
@@ -105,7 +143,7 @@ def test_a_row_a_metric(tmp_path: Path) -> None:
     assert confidence.get_ylim() == (-0.05, 1.05)
     assert loss.get_ylim()[1] > 2100
     assert dots(dotted)[0][0] == 2100
-    assert legend(figure) == ["mean", "median"]
+    assert legend(figure) == ["mean", "median", SEEDS]
 
 
 def test_twins_that_differ_have_a_line_each(tmp_path: Path) -> None:
@@ -119,9 +157,8 @@ def test_twins_that_differ_have_a_line_each(tmp_path: Path) -> None:
 
 
 def test_what_should_be_known_is_in_the_figure(tmp_path: Path) -> None:
-    collection = replace(
-        collect([sweep(tmp_path / "sweep", {"aggregation": ["mean", "median"]})]), remarks=("two have failed",)
-    )
+    path = sweep(tmp_path / "sweep", {"aggregation": ["mean", "median"]}, seeds=5)
+    collection = replace(collect([path]), remarks=("two have failed",))
     assert comparison_figure(compare(collection), ["confidence"]).get_suptitle() == "Note: two have failed"
 
 
@@ -129,7 +166,8 @@ def test_a_single_run_has_neither_band_nor_interval_but_flags(tmp_path: Path) ->
     figure = drawn(tmp_path, {"aggregation": ["mean"]}, seeds=1, targets=1, rounds=1)
     assert figure.get_suptitle().startswith("Red flag: one seed")
     assert "Red flag: one target" in figure.get_suptitle()
-    assert "Note:" not in figure.get_suptitle()
+    assert "Note: too few seeds for a 95 % interval, which takes 5" in figure.get_suptitle()
+    assert not thin(figure.axes[0])
     assert np.isnan([line.get_xdata() for line in figure.axes[1].get_lines() if line.get_marker() == "|"]).all()
     assert save_figure(figure, tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
 

@@ -8,9 +8,9 @@ from rich.console import Console
 
 from fedlens.report.choosing import At
 from fedlens.report.comparison import compare
-from fedlens.report.comparison_table import comparison_table, interval_words, number, tidy
+from fedlens.report.comparison_table import comparison_table, number, tidy
 from fedlens.runs.collect import collect
-from fedlens.statistics import Interval
+from fedlens.statistics import rate
 
 
 def lines(table: object, width: int = 150) -> list[str]:
@@ -25,8 +25,25 @@ def test_a_row_a_group(tmp_path: Path) -> None:
     path = sweep(tmp_path / "sweep", {"aggregation": ["mean", "krum(f=1)"]})
     title, _, header, _, *rows = lines(comparison_table(compare(collect([path])), "confidence"))
     assert title == "confidence, last round"
-    assert header == "aggregation runs seeds targets mean 95 % interval attack"
-    assert rows == ["mean 4 2 4 0.305 0.300 to 0.310 0.050", "krum(f=1) 4 2 4 0.305 0.300 to 0.310 0.050"]
+    assert header == "aggregation runs seeds targets mean attack median 95 % interval"
+    row = "4 2 4 0.305 0.050 0.305 range 0.300 to 0.310"
+    assert rows == [f"mean {row}", f"krum(f=1) {row}"]
+
+
+def test_five_seeds_have_an_interval_and_their_mean_beside_the_median(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "sweep", {"aggregation": ["mean"]}, lambda row: {"confidence": row["seed"] ** 2}, seeds=5)
+    *_, row = lines(comparison_table(compare(collect([path])), "confidence"))
+    assert row == "all runs 10 5 10 6.000 4.000 0.000 to 16.000".removeprefix("all runs ")
+
+
+def test_a_rate_is_called_so_and_has_no_median(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "sweep", {"attack.boost": [2, 5]}, lambda row: {"success": bool(row["seed"])})
+    comparison = compare(collect([path]), metrics=["success"])
+    _, header, _, *rows = lines(comparison_table(comparison, "success"))
+    assert header == "attack.boost runs seeds targets rate 95 % interval"
+    found = rate([0, 1], [0, 1])
+    assert rows == [f"{boost} 4 2 4 0.500 {found.low:.3f} to {found.high:.3f}" for boost in (2, 5)]
+    assert tidy(comparison)["statistic"].tolist() == ["rate", "rate"]
 
 
 def test_without_an_interval_and_without_a_control(tmp_path: Path) -> None:
@@ -35,7 +52,7 @@ def test_without_an_interval_and_without_a_control(tmp_path: Path) -> None:
     title, header, _, *rows = lines(comparison_table(comparison, "loss"))
     assert title == "loss, best round"
     assert header.endswith("95 % interval")
-    assert rows == ["0.5 1 1 1 0.333 –", "2 1 1 1 0.333 –"]
+    assert rows == ["0.5 1 1 1 0.333 0.333 –", "2 1 1 1 0.333 0.333 –"]
 
 
 def test_brackets_of_a_name_are_no_markup(tmp_path: Path) -> None:
@@ -46,7 +63,7 @@ def test_brackets_of_a_name_are_no_markup(tmp_path: Path) -> None:
 def test_a_narrow_terminal_cuts_no_number(tmp_path: Path) -> None:
     path = sweep(tmp_path / "sweep", {"attack": ["mine.attacks:AVeryLongNameOfAnAttack(boost=10)"]})
     row = lines(comparison_table(compare(collect([path]), ["attack"]), "confidence"), 80)[4]
-    assert row.endswith("4 2 4 0.305 0.300 to 0.310 0.050")
+    assert row.endswith("4 2 4 0.305 0.050 0.305 range 0.300 to 0.310")
 
 
 def test_the_tidy_table_has_all_numbers(tmp_path: Path) -> None:
@@ -54,14 +71,18 @@ def test_the_tidy_table_has_all_numbers(tmp_path: Path) -> None:
     comparison = compare(collect([path]), ["aggregation", "attack.boost"], ["confidence", "attacker"], At.parse("1"))
     table = tidy(comparison)
     assert list(table.columns) == [
-        *("metric", "at", "aggregation", "attack.boost", "runs", "seeds", "targets"),
-        *("mean", "low", "high", "control_mean", "control_low", "control_high"),
+        *("metric", "at", "aggregation", "attack.boost", "runs", "seeds", "targets", "statistic"),
+        *("mean", "value", "low", "high", "range_low", "range_high"),
+        *("control_mean", "control_value", "control_low", "control_high", "control_range_low", "control_range_high"),
     ]
     assert table["metric"].tolist() == ["confidence"] * 4 + ["attacker"] * 4
     assert table["attack.boost"].tolist() == [2, 5] * 4
     row = table.iloc[1]
     assert (row["at"], row["aggregation"], row["runs"]) == ("round 1", "mean", 4)
-    np.testing.assert_allclose(row[["mean", "low", "high", "control_mean"]].astype(float), [0.105, 0.1, 0.11, 0.05])
+    numbers = row[["mean", "value", "range_low", "range_high", "control_mean"]].astype(float)
+    np.testing.assert_allclose(numbers, [0.105, 0.105, 0.1, 0.11, 0.05])
+    assert table["statistic"].tolist() == ["median"] * 4 + ["rate"] * 4
+    assert table[["low", "high"]].isna().all(axis=1).tolist() == [True] * 4 + [False] * 4
     assert pd.isna(table["control_mean"][4])
 
 
@@ -70,14 +91,11 @@ def test_differences_are_called_so(tmp_path: Path) -> None:
     comparison = compare(collect([path]), against="5")
     title, header, _, row = lines(comparison_table(comparison, "confidence"))
     assert title == "confidence, last round, less attack.boost=5"
-    assert header.endswith("difference 95 % interval")
-    assert row == "2 4 2 4 0.000 0.000 to 0.000"
-    assert tidy(comparison).iloc[0].to_dict() | {"low": 0, "high": 0} == {
-        **{"metric": "confidence", "at": "last round", "less": "attack.boost=5", "attack.boost": 2},
-        **{"runs": 4, "seeds": 2, "targets": 4, "mean": 0, "low": 0, "high": 0},
-        **{"control_mean": pytest.approx(np.nan, nan_ok=True), "control_low": pytest.approx(np.nan, nan_ok=True)},
-        "control_high": pytest.approx(np.nan, nan_ok=True),
-    }
+    assert header.endswith("difference median 95 % interval")
+    assert row == "2 4 2 4 0.000 0.000 range 0.000 to 0.000"
+    found = tidy(comparison).iloc[0]
+    assert (found["less"], found["attack.boost"], found["mean"], found["value"]) == ("attack.boost=5", 2, 0, 0)
+    assert found.filter(like="control_").isna().all()
 
 
 @pytest.mark.parametrize(
@@ -93,4 +111,7 @@ def test_differences_are_called_so(tmp_path: Path) -> None:
 )
 def test_numbers_in_words(value: float, words: str) -> None:
     assert number(value) == words
-    assert interval_words(Interval(value, value, 1)) == f"{words} to 1.000"
+
+
+def test_no_number_is_a_dash() -> None:
+    assert number(float("nan")) == "–"

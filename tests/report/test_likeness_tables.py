@@ -9,9 +9,7 @@ from rich.table import Table
 from fedlens.data.dataset import Samples
 from fedlens.explanations.maps import Maps
 from fedlens.explanations.pair import Pair
-from fedlens.report.likeness import interval_words, likeness_table, said_table
-from fedlens.report.words import method_words
-from fedlens.statistics import Interval
+from fedlens.report.likeness import likeness_table, said_table
 
 
 def cells(table: Table) -> list[list[str]]:
@@ -66,26 +64,3 @@ def test_a_table_only_of_what_there_is(target: tuple[int, ...], word: str) -> No
     (table,) = likeness_table(three(), target)
     assert word in str(table.title)
     assert "(3 samples)" in str(table.title)
-
-
-def test_intervals_in_words() -> None:
-    assert interval_words(None) == "–"
-    assert interval_words(Interval(0.526, None, None)) == "0.53"
-    assert interval_words(Interval(0.526, 0.48, 0.57)) == "0.53 [0.48, 0.57]"
-
-
-@pytest.mark.parametrize(
-    ("method", "words"),
-    [
-        ("gradient", "gradient"),
-        ("input-times-gradient", "input times gradient"),
-        ("lrp-z", "LRP z"),
-        ("lrp-epsilon:epsilon=0.5", "LRP ε epsilon=0.5"),
-        ("lrp-gamma", "LRP γ"),
-        ("lrp-alpha1-beta0", "LRP α1 β0"),
-        ("mine:Method:share=0.5", "mine:Method share=0.5"),
-        ("occlusion:baseline=-1", "occlusion baseline=-1"),
-    ],
-)
-def test_names_of_methods_in_figures(method: str, words: str) -> None:
-    assert method_words(method) == words

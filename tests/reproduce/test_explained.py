@@ -3,39 +3,27 @@
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 from scripted import played, run_of
 
 from fedlens import Experiment, run
-from fedlens.explanations.contrast import contrast
 from fedlens.explanations.maps import parse_methods
 from fedlens.reproduce import explained
 from fedlens.reproduce.case import Case
 from fedlens.reproduce.evidence import Evidence
-from fedlens.reproduce.explained import _beside_interval, explained_others, explained_targets
+from fedlens.reproduce.explained import _beside_least, explained_others, explained_targets
+from fedlens.reproduce.measures import Measured
 from fedlens.runs.load import Run
 
 
-def likeness(seeds: int, attacked: float) -> np.ndarray:
-    """Benign models are alike by 0.8 and a little more or less, attacked ones and they by `attacked`."""
-    models = np.full((2, seeds, 2, seeds), attacked)
-    some = np.random.default_rng(0).normal(0.8, 0.02, (seeds, seeds))
-    models[0, :, 0] = (some + some.T) / 2
-    for kind in (0, 1):
-        models[kind, range(seeds), kind, range(seeds)] = 1
-    return models
-
-
-def test_the_number_is_how_far_a_model_is_above_the_lower_end_of_the_benign_interval() -> None:
-    models = likeness(4, 0.5)
-    interval = contrast(models).benign
-    assert interval is not None
-    assert interval.low is not None
-    found = _beside_interval(models)
-    assert [measured.value for measured in found] == pytest.approx([0.5 - interval.low] * 4)
-    controls = [measured.control for measured in found]
-    assert controls == pytest.approx([(models[0, s, 0].sum() - 1) / 3 - interval.low for s in range(4)])
+def test_the_number_is_how_far_a_model_is_above_the_least_alike_benign_one() -> None:
+    found = _beside_least([(0.5, 0.8), (0.75, 0.7), (0.65, 0.75)])
+    assert [measured.value for measured in found] == pytest.approx([-0.2, 0.05, -0.05])
+    assert [measured.control for measured in found] == pytest.approx([0.1, 0.0, 0.05])
+    # which is the same of what earlier versions have kept, less the lower end of an interval
+    assert _beside_least([(-0.2, 0.1), (0.05, 0.0), (-0.05, 0.05)]) == [
+        Measured(pytest.approx(one.value), pytest.approx(one.control)) for one in found
+    ]
 
 
 def test_seeds_of_each_draw_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,13 +32,13 @@ def test_seeds_of_each_draw_are_compared(monkeypatch: pytest.MonkeyPatch) -> Non
     runs: dict[Case, Run] = {case: run_of(played(1), seed=case.seed, draw=case.draw) for case in cases}
     asked: list[list[Run]] = []
 
-    def of_draw(runs: list[Run], *_: Path | None) -> dict[str, list[explained.Measured]]:
+    def of_draw(runs: list[Run], *_: Path | None) -> dict[str, list[tuple[float, float]]]:
         asked.append(runs)
-        return {"others": [explained.Measured(number) for number in range(len(runs))]}
+        return {"others": [(number, 1 - number) for number in range(len(runs))]}
 
     monkeypatch.setattr(explained, "_of_draw", of_draw)
     found = explained_others(Evidence(Path(), "quick", {"panel": runs}), "panel")
-    assert {case: measured.value for case, measured in found.items()} == {Case(0, 0): 0, Case(1, 0): 1, Case(2, 0): 2}
+    assert found == {Case(0, 0): Measured(1, 2), Case(1, 0): Measured(2, 1), Case(2, 0): Measured(3, 0)}
     assert asked == [[runs[Case(seed, 0)] for seed in range(3)]]
     assert explained_others(Evidence(Path(), "quick", {}), "panel") == {}
 
@@ -80,7 +68,8 @@ def test_real_runs_are_measured_once_and_without_their_models_left_out(
     found = {compared: compared(evidence, "panel") for compared in (explained_others, explained_targets)}
     for measured in found.values():
         assert list(measured) == list(three)
-        assert all(-2 < one.value < 1 and one.control is not None for one in measured.values())
+        assert all(-2 < one.value < 2 for one in measured.values())
+        assert min(one.control for one in measured.values() if one.control is not None) == 0
     assert found[explained_others] != found[explained_targets]
 
     monkeypatch.setenv("FEDLENS_CACHE", str(tmp_path / "elsewhere"))  # the models are gone, what they gave is known

@@ -13,6 +13,7 @@ from fedlens.reproduce.evidence import Evidence
 from fedlens.reproduce.judging import Judgement, judge
 from fedlens.reproduce.rows import no_effect, red_flags, within
 from fedlens.runs.load import Run
+from fedlens.statistics import Interval, estimate
 
 
 def evidence(**confidences: dict[tuple[int, int], float]) -> Evidence:
@@ -110,6 +111,15 @@ def test_a_number_that_is_not_to_be_had_of_a_negative_control_fails(monkeypatch:
     assert judgement.negatives == {"honest": False}
     partly = judged(monkeypatch, found, {"at_least": 0.1}, {"of": ["b"], "at_least": 0})
     assert partly.negatives == {"honest": None}
+
+
+def test_the_interval_is_around_the_median(monkeypatch: pytest.MonkeyPatch) -> None:
+    (finding,) = judged(monkeypatch, evidence(a=CASES), {}).findings
+    interval = finding.interval
+    assert interval == estimate([0.4, 0.8, 0.8], [0, 1, 2])
+    five = {**CASES, (3, 0): 0.3, (4, 0): 0.1}
+    (finding,) = judged(monkeypatch, evidence(a=five), {}).findings
+    assert finding.interval == Interval(0.4, 0.1, 0.8, (0.1, 0.8), 5, 5)
 
 
 def test_two_panels_are_compared_within_a_case(monkeypatch: pytest.MonkeyPatch) -> None:

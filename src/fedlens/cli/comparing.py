@@ -33,8 +33,8 @@ def compare(  # noqa: PLR0917 - typer passes them by name
         str | None,
         typer.Option(
             metavar="GROUP",
-            help="Differences from this group in place of means, in pairs of runs that are alike in all else; control: "
-            "from each run's benign twin.",
+            help="Differences from this group, in pairs of runs that are alike in all else; control: from each run's "
+            "benign twin.",
         ),
     ] = None,
     where: Annotated[
@@ -44,7 +44,7 @@ def compare(  # noqa: PLR0917 - typer passes them by name
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Draw it: .png, .svg or .pdf.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the numbers, a row a metric and group.")] = None,
 ) -> None:
-    """Compare sweeps and runs: means and 95 % intervals over seeds and targets, beside the runs without attack."""
+    """Compare sweeps and runs: means, and medians over seeds with 95 % intervals, beside the runs without attack."""
     from fedlens.report.choosing import At, narrowed, parse_where
     from fedlens.report.comparison import compare as compared
     from fedlens.report.comparison_figure import comparison_figure
@@ -59,7 +59,10 @@ def compare(  # noqa: PLR0917 - typer passes them by name
     comparison = compared(collection, fields, metrics, when, against)
     for name in metrics:
         out.print(comparison_table(comparison, name))
-    out.print("mean and 95 % bootstrap interval over seeds and their targets", style="dim")
+    if any(not comparison.rate(name) for name in metrics):
+        out.print("median over seeds, of each seed's mean over its targets, with its 95 % interval", style="dim")
+    if any(comparison.rate(name) for name in metrics):
+        out.print("rate over seeds, of each seed's share, with its 95 % interval", style="dim")
     for flag in comparison.flags:
         out.print(f"Red flag: {flag}", style="bold red", markup=False, soft_wrap=True)
     for remark in comparison.remarks:

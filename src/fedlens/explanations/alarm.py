@@ -7,7 +7,6 @@ other one, and every round of the benign twin, innocent. It needs the weights of
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
-from math import nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,8 +16,8 @@ from fedlens.detection.performance import performance
 from fedlens.explanations.maps import Progress, maps_of
 from fedlens.explanations.method import Method
 from fedlens.explanations.similarity import measures_for
-from fedlens.explanations.study import ALL
-from fedlens.statistics import Interval, bootstrap
+from fedlens.explanations.study import ALL, columns
+from fedlens.statistics import estimate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +56,7 @@ def changes(
 
 
 def areas(rounds: "pd.DataFrame") -> "pd.DataFrame":
-    """The area under the ROC curve by method and measure: over all rounds, and its mean over seeds with an interval.
+    """The area under the ROC curve by method and measure: over all rounds, and its median over seeds with an interval.
 
     Args:
         rounds: a row for each score, with ``seed``, ``method``, ``measure``, ``score`` and ``guilty``.
@@ -68,9 +67,7 @@ def areas(rounds: "pd.DataFrame") -> "pd.DataFrame":
     for (method, measure), some in rounds.groupby(["method", "measure"], sort=False):
         known = [area for _, part in some.groupby("seed") if (area := _area(part)) is not None]
         row = {"method": method, "measure": measure, "auc": _area(some), "seeds": len(known)}
-        interval = bootstrap(known, range(len(known))) if known else Interval(nan, None, None)
-        row |= {"mean": interval.value, "low": interval.low, "high": interval.high}
-        rows.append(row)
+        rows.append(row | columns("median", estimate(known, range(len(known))) if known else None))
     return pd.DataFrame(rows)
 
 

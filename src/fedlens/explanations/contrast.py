@@ -4,31 +4,36 @@ Two benign models of different seeds explain the same samples differently alread
 can tell a poisoned model only if it is less like the benign models of other seeds than those are like one another. The
 models are the units, not their pairs: all pairs of a model share its peculiarities.
 
-- Intervals resample seeds with replacement and keep the pairs of those drawn (T. A. B. Snijders and S. P. Borgatti,
-  *Non-parametric standard errors and tests for network statistics*, Connections 22(2), 1999), from the 2.5th to the
-  97.5th percentile. A seed drawn several times would be paired with itself; there they put pairs drawn at random, here
-  such pairs are left out, and with them resamples of one seed only. With few seeds such intervals are too narrow.
+- The difference is estimated by the median over seeds: of each, how alike its benign model is to the other seeds'
+  benign ones on average, less how alike its poisoned model is to these. What is peculiar to the others drops out, so
+  the seeds are almost independent. Because they are not quite, the interval is the one that would cover 98 % if they
+  were, which takes seven of them.
+- Of the similarities themselves there is a range and no interval: each seed's model is in the pairs of all others, and
+  no interval that was tried covers where some models are odd (``tools/interval_coverage.py``).
 - The test is a randomisation test. If poisoning changed nothing, the two models of a seed could change places, so all
   2^S swaps within seeds are equally likely; p is the share of them whose difference is at least the observed one's.
   Beyond 12 seeds swaps are drawn, and what was observed counts as one of them (B. Phipson and G. K. Smyth,
   *Permutation P-values Should Never Be Zero*, 2010).
 
-If p is small, poisoning changed something; if it is not, that need not mean the contrary. To swap all seeds is to
-compare the poisoned models with each other, and where an attack makes these at least as alike as the benign ones are,
-that difference is as large as the observed one: p is 2 / 2^S at best, which five seeds do not bring below 0.05. Where
-it makes them more alike by far, so are differences after swapping most seeds, and p stays larger for many seeds.
+If p is small, poisoning changed something, be it that poisoned models are less like each other. So a defender is said
+to tell them only if the difference is above 0 as well: its interval or, of five and six seeds, their range. If p is not
+small, that need not mean the contrary. To swap all seeds is to compare the poisoned models with each other, and where
+an attack makes these at least as alike as the benign ones are, that difference is as large as the observed one: p is
+2 / 2^S at best, which five seeds do not bring below 0.05. Where it makes them more alike by far, so are differences
+after swapping most seeds, and p stays larger for many seeds.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fedlens.random import Address
-from fedlens.statistics import RESAMPLES, Interval, bootstrap
+from fedlens.statistics import Interval, estimate
 
+COVERAGE_OF_PAIRS = 0.98
+"""What the interval of the difference would cover at least if seeds were independent; it may lose five points."""
 ALPHA = 0.05
 LEAST_SEEDS = 5  # with fewer, 1 / 2^S is above that
 EXACT_SEEDS = 12
@@ -41,10 +46,10 @@ class Contrast:
     """How alike explanations of models are, without and with an attack.
 
     Attributes:
-        benign: the mean similarity of two benign models of different seeds; ``None`` where there is but one seed.
-        poisoned: the mean similarity of a poisoned and a benign model of different seeds; likewise.
-        same_seed: the mean similarity of a poisoned model and the benign one of its seed.
-        difference: `benign` less `poisoned`: above 0 where poisoned models stand out.
+        benign: the mean similarity of a benign model and those of the other seeds; ``None`` if there is but one seed.
+        poisoned: the mean similarity of a poisoned model and the benign ones of the other seeds; likewise.
+        same_seed: the similarity of a poisoned model and the benign one of its seed.
+        difference: how much less alike a seed's poisoned model is than its benign one: above 0 where it stands out.
         p: how probable at least this difference is if poisoning changes nothing; ``None`` where there is but one seed.
         seeds: the number of seeds.
     """
@@ -58,16 +63,17 @@ class Contrast:
 
     @property
     def verdict(self) -> Literal["can tell", "cannot tell", "too few seeds to tell"]:
-        """Whether a defender can tell poisoned models by this similarity: the interval is above 0, and p below 0.05."""
-        if self.seeds < LEAST_SEEDS or self.difference is None or self.difference.low is None or self.p is None:
+        """Whether a defender can tell poisoned models: p is below 0.05, and the interval, or the range, above 0."""
+        if self.seeds < LEAST_SEEDS or self.difference is None or self.p is None:
             return "too few seeds to tell"
-        return "can tell" if self.difference.low > 0 and self.p < ALPHA else "cannot tell"
+        least = self.difference.range[0] if self.difference.low is None else self.difference.low
+        return "can tell" if least > 0 and self.p < ALPHA else "cannot tell"
 
 
 def contrast(likeness: ArrayLike) -> Contrast:
     """Compare poisoned and benign models' similarity with that of benign models among themselves.
 
-    The same similarities give the same result. Intervals need three seeds.
+    The same similarities give the same result, in whatever order the seeds are. The difference's interval takes seven.
 
     Args:
         likeness: the mean similarity of every two models' explanations, shape ``[2, S, 2, S]``: first 0 for the benign
@@ -83,37 +89,19 @@ def contrast(likeness: ArrayLike) -> Contrast:
         raise ValueError(f"expected similarities of models, [2, S, 2, S], not {models.shape}")
     if not np.isfinite(models).all():
         raise ValueError("likeness: all similarities must be finite")
-    pairs, twins = models[:, :, 0], np.diagonal(models[1, :, 0])
-    same_seed = bootstrap(twins, np.arange(seeds)) if seeds > 2 else Interval(float(np.mean(twins)), None, None)
+    pairs, same_seed = models[:, :, 0], estimate(np.diagonal(models[1, :, 0]), range(seeds))
     if seeds == 1:
         return Contrast(None, None, same_seed, None, None, seeds)
-    benign, poisoned, difference = (_between(some) for some in (pairs[0], pairs[1], pairs[0] - pairs[1]))
+    means = by_seed(pairs)
+    benign, poisoned = (estimate(some, range(seeds), coverage=None) for some in means)
+    difference = estimate(means[0] - means[1], range(seeds), coverage=COVERAGE_OF_PAIRS)
     return Contrast(benign, poisoned, same_seed, difference, _p(models), seeds)
 
 
-def _between(pairs: NDArray[Any]) -> Interval:
-    """The mean over pairs of different seeds, of a matrix of all pairs; and its interval."""
-    seeds = len(pairs)
-    mean = float(_weighted(pairs, np.ones((1, seeds)))[0])
-    if seeds == 2:
-        return Interval(mean, None, None)
-    return Interval.of(mean, _weighted(pairs, _counts(seeds)))
-
-
-@lru_cache(maxsize=16)
-def _counts(seeds: int) -> NDArray[Any]:
-    """How often each resample has each seed, a row for each that has more than one."""
-    generator = Address.root(0).at("contrast", "bootstrap").generator()
-    drawn = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=RESAMPLES)
-    counts: NDArray[Any] = drawn[drawn.max(axis=1) < seeds].astype(np.float64)
-    counts.setflags(write=False)
-    return counts
-
-
-def _weighted(pairs: NDArray[Any], counts: NDArray[Any]) -> NDArray[Any]:
-    """The mean over pairs of different seeds if each seed is there so many times, for each row of counts."""
-    apart = 1 - np.eye(len(pairs))
-    means: NDArray[Any] = ((counts @ (pairs * apart)) * counts).sum(axis=1) / ((counts @ apart) * counts).sum(axis=1)
+def by_seed(pairs: NDArray[Any]) -> NDArray[Any]:
+    """Average each seed's similarities (a row) with the other seeds, from ``[..., S, S]`` to ``[..., S]``."""
+    seeds = pairs.shape[-1]
+    means: NDArray[Any] = (pairs * (1 - np.eye(seeds))).sum(axis=-1) / (seeds - 1)
     return means
 
 

@@ -56,7 +56,7 @@ class Subject:
 def study(
     subjects: Sequence[Subject], others: Tensor, methods: Mapping[str, Method], progress: Progress
 ) -> "pd.DataFrame":
-    """A row for each question, method and measure: similarities with their intervals, p and the verdict.
+    """A row for each question, method and measure: similarities over seeds (`columns`), p and the verdict.
 
     Args:
         subjects: of one seed each.
@@ -75,7 +75,7 @@ def study(
             found = contrast(models)
             row: dict[str, Any] = {"question": question, "method": method, "measure": measure}
             for name in ("benign", "poisoned", "same_seed", "difference"):
-                row |= _columns(name, getattr(found, name))
+                row |= columns(name, getattr(found, name))
             rows.append(row | {"p": found.p, "seeds": found.seeds, "verdict": found.verdict})
     return pd.DataFrame(rows)
 
@@ -109,10 +109,12 @@ def _with_means(by_method: Likeness) -> Likeness:
     return {**by_method, **of_methods, (ALL, ALL): np.mean(list(by_method.values()), axis=0)}
 
 
-def _columns(name: str, interval: Interval | None) -> dict[str, float | None]:
+def columns(name: str, interval: Interval | None) -> dict[str, float | None]:
+    """An interval as columns of a table: its value, where it begins and ends, and the range of the seeds."""
+    names = (name, *(f"{name}_{end}" for end in ("low", "high", "range_low", "range_high")))
     if interval is None:
-        return {name: None, f"{name}_low": None, f"{name}_high": None}
-    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+        return dict.fromkeys(names)
+    return dict(zip(names, (interval.value, interval.low, interval.high, *interval.range), strict=True))
 
 
 def _maps(

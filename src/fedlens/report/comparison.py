@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fedlens.errors import ConfigError
 from fedlens.report.choosing import At, canonical, chosen_fields, require_metrics
+from fedlens.report.intervals import lacking
 from fedlens.report.measured import PAIRED, Measured, Side, measured
 from fedlens.runs.collect import PATH, Collection
 from fedlens.runs.flags import common
@@ -61,6 +62,11 @@ class Comparison:
     flags: tuple[str, ...]
     remarks: tuple[str, ...]
     against: str | None = None
+
+    def rate(self, metric: str) -> bool:
+        """Whether the metric is a rate in every group that has it, not a median over seeds."""
+        found = [group.metrics[metric] for group in self.groups]
+        return all(measured.rate for measured in found if measured.runs) and any(measured.rate for measured in found)
 
     def title(self, metric: str) -> str:
         """The metric in words: of which rounds, and less what."""
@@ -140,6 +146,7 @@ def compare(
     if baseline is None and _unlike_targets(collection.table):
         remarks.append("runs of the same seed and draw have different targets, so groups may differ by these, too")
     remarks += _left_out(groups, metrics, at, baseline)
+    remarks += _ranges(groups)
     if baseline and unmatched:
         remarks.append(f"{unmatched} of the runs of {baseline.label} have no counterpart in one of the other groups")
     if "window" in collection.table and not at.rounds and not collection.table["window"].dropna().all():
@@ -256,6 +263,12 @@ def _left_out(groups: Sequence[Group], metrics: Sequence[str], at: At, baseline:
     for metric in metrics:
         if missing := sum(group.runs - group.metrics[metric].runs for group in groups):
             yield f"{missing} of the runs have no finite {metric} ({at}){lack} and are left out of it"
+
+
+def _ranges(groups: Sequence[Group]) -> Iterator[str]:
+    """A remark on ranges that there are in place of intervals."""
+    if words := lacking(measured.interval for group in groups for measured in group.metrics.values()):
+        yield words
 
 
 def _flags(collection: Collection, fields: tuple[str, ...], groups: Sequence[Group]) -> Iterator[str]:

@@ -1,11 +1,11 @@
-"""A comparison drawn: a metric over the rounds, a line a group, and beside it each group's mean with its interval.
+"""A comparison drawn: a metric over the rounds, a line a group, and beside it each group's median with its interval.
 
 A row of panels a metric. On the left bands are the 95 % intervals round by round; on the right groups stand below each
-other, or, where they differ in a number alone, along an axis of it. Grey and dashed are the runs without attack or,
-where differences are drawn, zero.
+other, or, where they differ in a number alone, along an axis of it. Where no interval covers, thin lines are the single
+seeds and their range. Grey and dashed are the runs without attack or, where differences are drawn, zero.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from fedlens.report.canvas import BLACK, BLUE, GREEN, VERMILION, grid, legend_be
 from fedlens.report.comparison import Comparison
 from fedlens.report.measured import Curve, ends
 from fedlens.runs.flat import shown
+from fedlens.statistics import Interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,6 +29,9 @@ LINES: tuple[Any, ...] = ("-", (0, (6, 1.5)), (0, (6, 1.5, 1.5, 1.5)), (0, (1.5,
 """Seven colours, eight markers and four lines: a look recurs after 56 groups."""
 TWIN = "without attack (benign twin)"
 TWINS: dict[str, Any] = {"color": "#808080", "linestyle": "--", "linewidth": 1.2, "zorder": 1.5}
+SEEDS = "thin: single seeds, and their range"
+"""What is drawn in place of a band and of an interval."""
+THIN: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.6, "zorder": 1.4}
 WIDE = 30
 """Numbers whose largest is more than so many times the smallest have a logarithmic axis."""
 FRACTIONS = ("accuracy", "confidence", "success", "acted", "attacker")
@@ -61,15 +65,25 @@ def comparison_figure(comparison: Comparison, metrics: Sequence[str]) -> "Figure
         elif not numeric:
             right.locator_params(axis="x", nbins=FEW)
         left.set_ylabel(plain(named))
-        left.set_title("mean and 95 % interval over seeds and targets", fontsize="medium")
+        left.set_title(_estimated(comparison, metric), fontsize="medium")
         right.set_title(str(comparison.at), fontsize="medium")
     words = [f"Red flag: {flag}" for flag in comparison.flags] + [f"Note: {remark}" for remark in comparison.remarks]
     if words:
         text = "\n".join(fill(plain(line), LINE_LETTERS) for line in words)
         colour = "#B00000" if comparison.flags else "#404040"
         figure.suptitle(text, x=0.01, ha="left", color=colour, fontsize="small")
-    legend_below(figure, panels[::2])
+    legend_below(figure, [*panels[::2], *panels[1::2]])
     return figure
+
+
+def _estimated(comparison: Comparison, metric: str) -> str:
+    """What is drawn, and over how many seeds: ``median and 95 % interval over 5 seeds``."""
+    counts = sorted({group.metrics[metric].seeds for group in comparison.groups})
+    number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    intervals = [group.metrics[metric].interval for group in comparison.groups]
+    known = any(interval is not None and interval.low is not None for interval in intervals)
+    statistic = "rate" if comparison.rate(metric) else "median"
+    return f"{statistic}{' and 95 % interval' * known} over {number} seed{'s' * (counts[-1] != 1)}"
 
 
 def look(place: int) -> dict[str, Any]:
@@ -88,19 +102,30 @@ def _numeric(comparison: Comparison) -> bool:
 
 
 def _draw_rounds(panel: "Axes", comparison: Comparison, metric: str) -> None:
-    """A line a group with its band, and what the benign twins have in grey; these marked where they differ."""
+    """A line a group with its band or its seeds, and the benign twins in grey, which are marked where they differ."""
     band = 0.15 if len(comparison.groups) <= 6 else 0.07
     for place, group in enumerate(comparison.groups):
         curve, style = group.metrics[metric].curve, look(place)
         panel.fill_between(curve.rounds, curve.low, curve.high, color=style["color"], alpha=band, linewidth=0)
         style |= _marked(curve, style["marker"])
-        panel.plot(curve.rounds, curve.mean, **style, label=plain(group.label), linewidth=1.6)
+        panel.plot(curve.rounds, curve.value, **style, label=plain(group.label), linewidth=1.6)
+    for place, group in enumerate(comparison.groups):
+        _draw_seeds(panel, group.metrics[metric].curve, look(place))
     controls = dict(_controls(comparison, metric))
     for place, curve in controls.items():
         marker = look(place)["marker"] if len(controls) > 1 else "_" if len(curve.rounds) == 1 else ""
-        panel.plot(curve.rounds, curve.mean, **TWINS, **_marked(curve, marker), label=TWIN)
+        panel.plot(curve.rounds, curve.value, **TWINS, **_marked(curve, marker), label=TWIN)
     every = np.concatenate([group.metrics[metric].curve.rounds for group in comparison.groups])
     whole_rounds(panel, int(every.min()), int(every.max()))
+
+
+def _draw_seeds(panel: "Axes", curve: Curve, style: Mapping[str, Any]) -> None:
+    """A thin line for each of several seeds, over the rounds without an interval; dots if there is but one round."""
+    single = np.where(np.isnan(curve.low)[:, None], curve.seeds, np.nan)
+    if single.shape[1] > 1 and np.isfinite(single).any():
+        marker = "." if len(curve.rounds) == 1 else ""
+        labels = [SEEDS, *[None] * (single.shape[1] - 1)]
+        panel.plot(curve.rounds, single, color=style["color"], marker=marker, label=labels, **THIN)
 
 
 def _marked(curve: Curve, marker: str) -> dict[str, Any]:
@@ -120,16 +145,18 @@ def _controls(comparison: Comparison, metric: str) -> Iterator[tuple[int, Curve]
 
 def _equal(first: Curve, second: Curve) -> bool:
     same = np.array_equal(first.rounds, second.rounds)
-    return same and np.allclose(first.mean, second.mean, rtol=0, atol=1e-9, equal_nan=True)
+    return same and np.allclose(first.value, second.value, rtol=0, atol=1e-9, equal_nan=True)
 
 
 def _draw_below(panel: "Axes", comparison: Comparison, metric: str) -> None:
     """A dot with its interval for each group, the first on top."""
     for place, group in enumerate(comparison.groups):
         style = look(place)
-        mean, *reach = ends(group.metrics[metric].interval)
-        panel.plot([mean], [place], color=style["color"], marker=style["marker"], markersize=7)
+        value, *reach = ends(group.metrics[metric].interval)
+        panel.plot([value], [place], color=style["color"], marker=style["marker"], markersize=7)
         panel.plot(reach, [place] * 2, color=style["color"], marker="|", linewidth=1.6)
+        if seeds := _ranged(group.metrics[metric].interval):
+            panel.plot(seeds, [place] * 2, color=style["color"], label=SEEDS, **THIN)
         if metric in group.controls and (twin := group.controls[metric].interval) is not None:
             panel.plot([twin.value] * 2, [place - 0.3, place + 0.3], **TWINS)
     labels = [fill(plain(group.label), LETTERS) for group in comparison.groups]
@@ -144,16 +171,23 @@ def _draw_along(panel: "Axes", comparison: Comparison, metric: str) -> None:
     found = [ends(group.metrics[metric].interval) for group in comparison.groups]
     panel.plot(numbers, [ends(control)[0] for control in controls], **TWINS)
     if not comparison.against:  # a line would pass by the baseline, which has its number, too
-        panel.plot(numbers, [mean for mean, *_ in found], color=BLACK, linewidth=1.2, zorder=1.6)
-    for place, (x, (mean, *reach)) in enumerate(zip(numbers, found, strict=True)):
+        panel.plot(numbers, [value for value, *_ in found], color=BLACK, linewidth=1.2, zorder=1.6)
+    for place, (x, (value, *reach)) in enumerate(zip(numbers, found, strict=True)):
         style = look(place)
-        panel.plot([x], [mean], color=style["color"], marker=style["marker"], markersize=7)
+        panel.plot([x], [value], color=style["color"], marker=style["marker"], markersize=7)
         panel.plot([x] * 2, reach, color=style["color"], marker="_", linewidth=1.6)
+        if seeds := _ranged(comparison.groups[place].metrics[metric].interval):
+            panel.plot([x] * 2, seeds, color=style["color"], label=SEEDS, **THIN)
     along = _scaled(panel, numbers)
     if np.diff(along).min() > APART * np.ptp(along):
         panel.set_xticks(numbers, [shown(value) for value in numbers.tolist()])
         panel.minorticks_off()
     panel.set_xlabel(plain(comparison.by[0]))
+
+
+def _ranged(interval: Interval | None) -> tuple[float, float] | None:
+    """The range of the seeds, if there are several and no interval."""
+    return None if interval is None or interval.low is not None or interval.seeds == 1 else interval.range
 
 
 def _scaled(panel: "Axes", numbers: NDArray[Any]) -> NDArray[Any]:

@@ -1,5 +1,6 @@
 """A comparison as tables for the terminal, and as one tidy table for a file."""
 
+from math import isnan, nan
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -7,20 +8,22 @@ from rich.markup import escape
 from rich.table import Table
 
 from fedlens.report.comparison import Comparison
+from fedlens.report.intervals import NONE, ends_words
 from fedlens.report.measured import Measured, ends
 from fedlens.runs.flat import shown
-from fedlens.statistics import Interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NONE = "–"
-HEAD = ("runs", "seeds", "targets", "mean", "95 % interval", "without attack")
-"""What is said of a group, beside its options."""
+COUNTS = ("runs", "seeds", "targets")
+WITHOUT = "without attack"
 
 
 def comparison_table(comparison: Comparison, metric: str) -> Table:
-    """A row a group: how many runs, seeds and targets, the metric's mean, its interval, and the mean without attack."""
+    """A row a group: how many runs, seeds and targets; the metric's mean, also without attack; its median over seeds.
+
+    A rate is its own mean, and has no median.
+    """
     table = Table(
         title=escape(comparison.title(metric)), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
@@ -29,28 +32,46 @@ def comparison_table(comparison: Comparison, metric: str) -> Table:
         table.add_column(
             escape(field), justify="right" if numbers else "left", overflow="fold", min_width=min(len(field), 16)
         )
-    beside = any(metric in group.controls for group in comparison.groups)
-    for name in HEAD if beside else HEAD[:-1]:
-        head = "difference" if name == "mean" and comparison.against else name
-        table.add_column(head.replace(" attack", "\nattack"), justify="right", no_wrap=True)
+    for name in comparison_head(comparison, metric):
+        table.add_column(name.replace(" attack", "\nattack"), justify="right", no_wrap=True)
     for row in comparison_rows(comparison, metric):
-        table.add_row(*map(escape, row[: len(table.columns)]))
+        table.add_row(*map(escape, row))
     return table
 
 
+def comparison_head(comparison: Comparison, metric: str) -> list[str]:
+    """What is said of each group, beside its options."""
+    rate = comparison.rate(metric)
+    first = "difference" if comparison.against else "rate" if rate else "mean"
+    control = [WITHOUT] if _controlled(comparison, metric) else []
+    return [*COUNTS, first, *control, *([] if rate else ["median"]), "95 % interval"]
+
+
 def comparison_rows(comparison: Comparison, metric: str) -> list[list[str]]:
-    """For each group the values of the options compared, and what `HEAD` names."""
+    """For each group the values of the options compared, and what `comparison_head` names."""
     rows = []
     for group in comparison.groups:
-        sides = (side.get(metric) for side in (group.metrics, group.controls))
-        ours, control = (side.interval if side else None for side in sides)
-        counts = map(str, _counts(group.metrics[metric]).values())
-        rows.append([*map(shown, group.values), *counts, _value(ours), interval_words(ours), _value(control)])
+        ours, control = group.metrics[metric], group.controls.get(metric)
+        found = [*map(str, _counts(ours).values()), number(ours.mean)]
+        if _controlled(comparison, metric):
+            found.append(NONE if control is None else number(control.mean))
+        if not comparison.rate(metric):
+            found.append(NONE if ours.interval is None else number(ours.interval.value))
+        rows.append([*map(shown, group.values), *found, ends_words(ours.interval, number)])
     return rows
 
 
+def _controlled(comparison: Comparison, metric: str) -> bool:
+    """Whether the metric is known of any benign twin."""
+    return any(metric in group.controls for group in comparison.groups)
+
+
 def tidy(comparison: Comparison) -> "pd.DataFrame":
-    """A row for each metric and group: the options compared, and all numbers, of the benign twins too."""
+    """A row for each metric and group: the options compared, and all numbers, of the benign twins too.
+
+    ``value`` is the ``statistic``, median over seeds or rate. Its interval goes from ``low`` to ``high``, where one
+    covers, and the seeds' values go from ``range_low`` to ``range_high``.
+    """
     import pandas as pd
 
     rows = []
@@ -59,32 +80,25 @@ def tidy(comparison: Comparison) -> "pd.DataFrame":
             row: dict[str, object] = {"metric": metric, "at": str(comparison.at)}
             row |= {"less": comparison.against} if comparison.against else {}
             row |= dict(zip(comparison.by, group.values, strict=True))
-            row |= _counts(group.metrics[metric])
+            row |= _counts(group.metrics[metric]) | {"statistic": "rate" if comparison.rate(metric) else "median"}
             row |= _columns("", group.metrics[metric]) | _columns("control_", group.controls.get(metric))
             rows.append(row)
     return pd.DataFrame(rows)
 
 
 def _counts(measured: Measured) -> dict[str, int]:
-    return {name: getattr(measured, name) for name in ("runs", "seeds", "targets")}
+    return {name: getattr(measured, name) for name in COUNTS}
 
 
 def _columns(prefix: str, measured: Measured | None) -> dict[str, float]:
-    found = ends(measured.interval if measured else None)
-    return {f"{prefix}{name}": value for name, value in zip(("mean", "low", "high"), found, strict=True)}
-
-
-def _value(interval: Interval | None) -> str:
-    return NONE if interval is None else number(interval.value)
+    interval = measured.interval if measured else None
+    numbers = [measured.mean if measured else nan, *ends(interval), *(interval.range if interval else (nan, nan))]
+    names = ("mean", "value", "low", "high", "range_low", "range_high")
+    return {f"{prefix}{name}": value for name, value in zip(names, numbers, strict=True)}
 
 
 def number(value: float) -> str:
-    """A number to three decimals, or as many digits where these would say little."""
-    return f"{value:.3f}" if value == 0 or 0.001 <= abs(value) < 100 else f"{value:.3g}"
-
-
-def interval_words(interval: Interval | None) -> str:
-    """``0.123 to 0.456``."""
-    if interval is None or interval.low is None or interval.high is None:
+    """A number to three decimals, or as many digits where these would say little; a dash where there is none."""
+    if isnan(value):
         return NONE
-    return f"{number(interval.low)} to {number(interval.high)}"
+    return f"{value:.3f}" if value == 0 or 0.001 <= abs(value) < 100 else f"{value:.3g}"

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
+from fedlens.explanations.contrast import COVERAGE_OF_PAIRS
 from fedlens.explanations.similarity import NAMES
 from fedlens.explanations.study import ALL, OTHERS, TARGETS, WANTED
 from fedlens.report.canvas import BENIGN, MALICIOUS, grid, legend_below, plain
-from fedlens.report.likeness import interval_words
+from fedlens.report.comparison_figure import THIN
+from fedlens.report.intervals import interval_words, lacking
 from fedlens.report.words import method_words
-from fedlens.statistics import Interval
+from fedlens.statistics import COVERAGE, Interval, seeds_needed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,11 +25,12 @@ QUESTIONS = {
     TARGETS: "the attack's targets, reasons for the class predicted",
     WANTED: "the attack's targets, reasons for the class wanted",
 }
+RANGES = "thin: range of the seeds"
 _PAIRS = {
     "benign": "benign, benign",
     "poisoned": "benign, attacked",
     "same_seed": "twin, attacked",
-    "difference": "first less second",
+    "difference": "difference",
 }
 
 
@@ -35,19 +38,33 @@ def contrast_tables(study: "pd.DataFrame") -> Iterator[Table]:
     """A table for each question: a row for each method, over all measures."""
     for question, words in QUESTIONS.items():
         rows = study[(study["question"] == question) & (study["measure"] == ALL)]
-        table = Table(title=f"How alike are models' maps? {words[0].upper()}{words[1:]}", title_justify="left")
+        title = f"How alike are models' maps? {words[0].upper()}{words[1:]}; {_over(rows)}"
+        table = Table(title=title, title_justify="left")
         for name in ("method", *_PAIRS.values(), "p"):
             table.add_column(name, justify="left" if name == "method" else "right")
         for row in rows.to_dict("records"):
-            means = [_number(row[name]) for name in _PAIRS if name != "difference"]
-            table.add_row(escape(row["method"]), *means, interval_words(interval(row, "difference")), _p(row["p"]))
+            numbers = [_number(row[name]) for name in _PAIRS if name != "difference"]
+            table.add_row(escape(row["method"]), *numbers, interval_words(_difference(row)), _p(row["p"]))
         yield table
 
 
-def interval(row: Mapping[Any, Any], name: str) -> Interval | None:
-    """One of the intervals in a row of the study."""
-    mean, low, high = (_known(row[key]) for key in (name, f"{name}_low", f"{name}_high"))
-    return None if mean is None else Interval(mean, low, high)
+def _over(rows: "pd.DataFrame") -> str:
+    """``median over 6 seeds``."""
+    counts = sorted({int(rows["seeds"].min()), int(rows["seeds"].max())})
+    return f"median over {' to '.join(map(str, counts))} seed{'s' * (counts[-1] != 1)}"
+
+
+def interval(row: Mapping[Any, Any], name: str, needed: int | None = None) -> Interval | None:
+    """One of the intervals in a row of the study, or of the detector's areas, which takes so many seeds."""
+    value, *ends = (_known(row[f"{name}{of}"]) for of in ("", "_low", "_high", "_range_low", "_range_high"))
+    low, high, smallest, largest = ends
+    if value is None or smallest is None or largest is None:
+        return None
+    return Interval(value, low, high, (smallest, largest), int(row["seeds"]), needed)
+
+
+def _difference(row: Mapping[Any, Any]) -> Interval | None:
+    return interval(row, "difference", seeds_needed(COVERAGE_OF_PAIRS))
 
 
 def _known(value: float | None) -> float | None:
@@ -64,18 +81,22 @@ def _p(value: float | None) -> str:
 
 
 def contrast_words(study: "pd.DataFrame") -> Iterator[str]:
-    """An answer to each question, from the mean over all methods and measures."""
+    """An answer to each question, from the mean over all methods and measures; and why there is no interval."""
+    differences = []
     for question, words in QUESTIONS.items():
         (row,) = study[(study["question"] == question) & (study["method"] == ALL)].to_dict("records")
-        difference = interval_words(interval(row, "difference"))
+        differences.append(_difference(row))
+        difference = interval_words(differences[-1])
         yield (
             f"Can a defender tell from {words}? {row['verdict'].capitalize()}: the similarity of two benign models "
             f"less that of an attacked and a benign one is {difference} (p = {_p(row['p'])}, {row['seeds']} seeds)."
         )
+    if why := lacking(differences):
+        yield f"{why[0].upper()}{why[1:]}."
 
 
 def contrast_figure(study: "pd.DataFrame") -> "Figure":
-    """A panel for each question: for each method both similarities, over all measures, with their intervals."""
+    """A panel for each question: for each method both similarities, over all measures, with the ranges of the seeds."""
     methods = list(dict.fromkeys(study["method"]))
     figure, panels = grid(1, len(QUESTIONS), (4.6, 0.9 + 0.34 * len(methods)), share_y="all")
     for panel, (question, words) in zip(panels, QUESTIONS.items(), strict=True):
@@ -86,10 +107,11 @@ def contrast_figure(study: "pd.DataFrame") -> "Figure":
                     continue
                 label = _PAIRS[name] if place == 0 else None
                 panel.plot([found.value], [place + off], color=colour, marker=marker, linestyle="", label=label)
-                if found.low is not None and found.high is not None:
-                    panel.plot([found.low, found.high], [place + off] * 2, color=colour, marker="|", linewidth=1.6)
+                if found.seeds > 1:
+                    label = RANGES if name == "benign" else None
+                    panel.plot(found.range, [place + off] * 2, color=colour, label=label, **THIN)
         panel.set_title(words.replace(", ", ",\n"), fontsize="medium")
-        panel.set_xlabel("similarity, mean of all measures")
+        panel.set_xlabel(f"similarity by all measures, {_over(study)}")
         panel.locator_params(axis="x", nbins=6)
     panels[0].set_yticks(range(len(methods)), [plain(method_words(method)) for method in methods], fontsize="small")
     panels[0].set_ylim(len(methods) - 0.5, -0.5)
@@ -98,20 +120,21 @@ def contrast_figure(study: "pd.DataFrame") -> "Figure":
 
 
 def alarm_table(areas: "pd.DataFrame", own: bool) -> Table:
-    """The detector's area under the ROC curve, a mean over seeds: a row for each method, a column for each measure."""
+    """The detector's area under the ROC curve by seed: a row for each method, a column for each measure."""
     where = "the server's own samples" if own else "test samples, in place of the server's own"
-    table = Table(title=f"Detector: do maps of {where} change more in attacked rounds? ROC AUC", title_justify="left")
+    table = Table(title=f"Detector: do maps of {where} change more in attacked rounds? ROC AUC")
+    table.title_justify, table.caption_justify = "left", "left"
     measures = list(dict.fromkeys(areas["measure"]))
     table.add_column("method")
     for measure in measures:
         table.add_column(NAMES.get(measure, measure), justify="right")
     for method, rows in areas.groupby("method", sort=False):
         by_measure = {row["measure"]: row for row in rows.to_dict("records")}
-        table.add_row(escape(str(method)), *(_auc(by_measure.get(measure)) for measure in measures))
+        found = [_area(by_measure.get(measure)) for measure in measures]
+        table.add_row(escape(str(method)), *map(interval_words, found))
+    table.caption = "; ".join(filter(None, [_over(areas), lacking(map(_area, areas.to_dict("records")))]))
     return table
 
 
-def _auc(row: Mapping[Any, Any] | None) -> str:
-    if row is None or (mean := _known(row["mean"])) is None:
-        return "–"
-    return interval_words(Interval(mean, _known(row["low"]), _known(row["high"])))
+def _area(row: Mapping[Any, Any] | None) -> Interval | None:
+    return None if row is None else interval(row, "median", seeds_needed(COVERAGE))

@@ -9,7 +9,6 @@ from rich.table import Table
 from fedlens.explanations.pair import MODELS, PREDICTED, TARGET, Pair
 from fedlens.explanations.similarity import NAMES
 from fedlens.report.words import percent
-from fedlens.statistics import Interval
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,12 +56,3 @@ def _table(rows: "pd.DataFrame", title: str) -> Table:
         values = (of_method[of_method["measure"] == measure]["value"] for measure in measures)
         table.add_row(escape(str(method)), *(f"{value.mean():.2f}" for value in values))
     return table
-
-
-def interval_words(interval: Interval | None) -> str:
-    """A mean with its interval, such as ``0.53 [0.48, 0.57]``."""
-    if interval is None:
-        return "–"
-    if interval.low is None or interval.high is None:
-        return f"{interval.value:.2f}"
-    return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"

@@ -1,9 +1,10 @@
-"""A metric of some runs: at one point of each run, and round by round, with an interval over seeds and targets.
+"""A metric of some runs: at one point of each run, and round by round, with an interval over seeds.
 
 Where runs of the same seed and target differ in something else, they are averaged first, for they are no independent
-evidence. Of two groups the difference is measured in pairs of runs that are alike in all else. It is often far surer
-than either's mean, for most of what makes runs differ is what both have in common; and intervals that overlap do not
-tell.
+evidence. What is true or false of a run is a rate; of numbers there is the median over seeds, of each one's mean over
+its targets (`fedlens.statistics`). Of two groups the difference is measured in pairs of runs that are alike in all
+else. It is often far surer than either's median, for most of what makes runs differ is what both have in common; and
+intervals that overlap do not tell.
 """
 
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedlens.report.choosing import At
-from fedlens.statistics import Interval, bootstrap
+from fedlens.statistics import Interval, estimate, rate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,12 +25,21 @@ PAIRED = ["seed", "target_index", "pair"]
 
 @dataclass(frozen=True)
 class Curve:
-    """A metric over the rounds, shape ``[rounds]`` each; `low` and `high` are NaN where there is no interval."""
+    """A metric over the rounds, shape ``[rounds]`` each.
+
+    Attributes:
+        rounds: their numbers.
+        value: the median over seeds, or the rate; NaN where no run has the metric.
+        low: where its interval begins; NaN where there is none.
+        high: where it ends; likewise.
+        seeds: the value of each seed, ``[rounds, seeds]``; NaN where it has none.
+    """
 
     rounds: NDArray[Any]
-    mean: NDArray[Any]
+    value: NDArray[Any]
     low: NDArray[Any]
     high: NDArray[Any]
+    seeds: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -40,13 +50,17 @@ class Measured:
         runs: how many runs have it.
         seeds: how many seeds these have.
         targets: how many targets, that is, test samples or sets of these.
-        interval: its mean with the interval; ``None`` where no run has it.
+        rate: whether it is true or false of a run, so that it is a rate in place of a median.
+        mean: the mean over seeds, of each one's mean; NaN where no run has it.
+        interval: its median over seeds, or rate, with the interval; ``None`` where no run has it.
         curve: the same round by round.
     """
 
     runs: int
     seeds: int
     targets: int
+    rate: bool
+    mean: float
     interval: Interval | None
     curve: Curve
 
@@ -60,6 +74,8 @@ class Side(NamedTuple):
 
 def measured(part: "pd.DataFrame", column: str, at: At, less: Side | None = None) -> Measured:
     """What a column says of a group's runs, or how much more than `less` says in the rounds that both sides have."""
+    from pandas.api.types import is_bool_dtype
+
     matrix, judged = _rounds(part, column)
     if less is None:
         single = _single(matrix, judged, at, column)
@@ -69,10 +85,19 @@ def measured(part: "pd.DataFrame", column: str, at: At, less: Side | None = None
         matrix, theirs = matrix.where(both), theirs.where(both)
         ours, other = (_single(side, judged & their_judged, at, column) for side in (matrix, theirs))
         single, matrix = ours - other, matrix - theirs
+    truths = less is None and is_bool_dtype(part[column].dropna().infer_objects())
     single = _finite(single)
-    lines = np.array([ends(_interval(_finite(matrix[round_]))) for round_ in matrix.columns]).T
-    seeds, targets = (single.index.get_level_values(name).nunique() for name in ("seed", "target_index"))
-    return Measured(len(single), seeds, targets, _interval(single), Curve(matrix.columns.to_numpy(), *lines))
+    at_once, over_rounds = _by_seed(single), _by_seed(matrix.where(np.isfinite(matrix)))
+    value, low, high = np.array([ends(_interval(over_rounds[r].dropna(), truths)) for r in matrix.columns]).T
+    return Measured(
+        runs=len(single),
+        seeds=len(at_once),
+        targets=single.index.get_level_values("target_index").nunique(),
+        rate=truths,
+        mean=float(at_once.mean()),
+        interval=_interval(at_once, truths),
+        curve=Curve(matrix.columns.to_numpy(), value, low, high, over_rounds.to_numpy().T),
+    )
 
 
 def _rounds(part: "pd.DataFrame", column: str) -> tuple["pd.DataFrame", "pd.DataFrame"]:
@@ -106,15 +131,19 @@ def _finite(values: "pd.Series[Any]") -> "pd.Series[Any]":
     return found
 
 
-def _interval(values: "pd.Series[float]") -> Interval | None:
-    """The interval of values that are indexed by seed and target, over these."""
-    if values.empty:
+def _by_seed(values: Any) -> Any:
+    """The mean over each seed's targets, of a series or of each column; runs of the same target are averaged first."""
+    return values.groupby(level=["seed", "target_index"]).mean().groupby(level="seed").mean()
+
+
+def _interval(of_seeds: "pd.Series[float]", truths: bool) -> Interval | None:
+    """The interval of a value for each seed."""
+    if of_seeds.empty:
         return None
-    units = values.groupby(level=["seed", "target_index"]).mean()
-    return bootstrap(units.to_numpy(), units.index.get_level_values("seed").to_numpy())
+    return (rate if truths else estimate)(of_seeds.to_numpy(), of_seeds.index.to_numpy())
 
 
 def ends(interval: Interval | None) -> list[float]:
-    """Mean, low and high, NaN where there is none."""
+    """Value, low and high, NaN where there is none."""
     found = (None, None, None) if interval is None else (interval.value, interval.low, interval.high)
     return [float("nan") if value is None else value for value in found]

@@ -1,11 +1,12 @@
 """Do explanations of attacked models look like those of benign models? What is measured for claim C14.
 
 Of each attacked run: how alike its final model's maps and those of the other seeds' benign models are, over all methods
-and measures, less the lower end of the interval of benign models among themselves (`fedlens.explanations.study`). Not
-below 0, it is as alike as they are; the control is the same of the run's benign twin. The interval wants three seeds.
+and measures, less the same of that benign model which is least like the others (`fedlens.explanations.study`). Not
+below 0, it is as alike as they are; the control is the same of the run's benign twin. It takes three seeds.
 Only runs whose attack succeeded count: that a model looks like a benign one says nothing where it is one.
 
-What was measured is kept beside the page, in ``explanations.json``, for it takes the models, which records are without.
+The similarities are kept beside the page, in ``explanations.json``, for they take the models, which records are
+without. Files of earlier versions have them less a constant, which makes no difference here.
 """
 
 import hashlib
@@ -16,11 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fedlens.errors import DamagedRunError, RunError
-from fedlens.explanations.contrast import contrast
+from fedlens.explanations.contrast import by_seed
 from fedlens.explanations.gather import gather, others
 from fedlens.explanations.maps import parse_methods
 from fedlens.explanations.study import ALL, OTHERS, TARGETS, likeness
@@ -70,7 +68,7 @@ def _explained(evidence: "Evidence", panel: str, question: str) -> dict[Case, Me
         except RunError as error:  # a model may not be there any more
             _warn(f"explanations are not compared: {error}")
             continue
-        pairs = zip(cases, values, strict=True)
+        pairs = zip(cases, _beside_least(values), strict=True)
         found |= {case: value for case, value in pairs if confidence(runs[case].records[-1]["target"]) >= SUCCEEDED}
     return found
 
@@ -81,8 +79,14 @@ def _warn(words: str) -> None:
     logging.getLogger(__name__).warning(words)
 
 
-def _of_draw(runs: Sequence[Run], file: Path, data_dir: Path | None) -> dict[str, list[Measured]]:
-    """By question, a number for each of these runs, which are of a seed each; remembered in `file`."""
+def _beside_least(similarities: Sequence[tuple[float, float]]) -> list[Measured]:
+    """Less that of the least alike benign model; of each run there are the attacked model's and the benign one's."""
+    least = min(benign for _, benign in similarities)
+    return [Measured(attacked - least, benign - least) for attacked, benign in similarities]
+
+
+def _of_draw(runs: Sequence[Run], file: Path, data_dir: Path | None) -> dict[str, list[tuple[float, float]]]:
+    """By question, the similarities of each of these runs, which are of a seed each; remembered in `file`."""
     known = _remembered(file)
     key, cells = _key(runs), [run.path.name for run in runs]
     if key not in known:
@@ -90,7 +94,7 @@ def _of_draw(runs: Sequence[Run], file: Path, data_dir: Path | None) -> dict[str
         kept = {old: entry for old, entry in known.items() if not set(entry["cells"]) <= set(cells)}
         known = {**kept, key: {"cells": cells, **measured}}
         write_atomically(file, json.dumps(known, indent=1).encode() + b"\n")
-    return {question: [Measured(*one) for one in known[key][question]] for question in (OTHERS, TARGETS)}
+    return {question: [(one[0], one[1]) for one in known[key][question]] for question in (OTHERS, TARGETS)}
 
 
 def _remembered(file: Path) -> dict[str, Any]:
@@ -112,19 +116,10 @@ def _key(runs: Sequence[Run]) -> str:
     return hashlib.blake2b(json.dumps(described).encode(), digest_size=16).hexdigest()
 
 
-def _measure(runs: Sequence[Run], data_dir: Path | None) -> dict[str, list[Measured]]:
+def _measure(runs: Sequence[Run], data_dir: Path | None) -> dict[str, list[tuple[float, float]]]:
+    """By question, how alike the attacked model and the benign one of each run are to the other seeds' benign ones."""
     gathered = gather(runs, "cpu", data_dir)
     subjects, beside = [one.subject(None) for one in gathered], others(gathered, [SAMPLES])
     found = likeness(subjects, beside, parse_methods("all"), lambda _: None)
-    return {question: _beside_interval(models[ALL, ALL]) for question, models in found.items()}
-
-
-def _beside_interval(models: NDArray[np.float64]) -> list[Measured]:
-    """Mean similarities with the other seeds' benign models, less the lower end of the interval of these."""
-    interval = contrast(models).benign
-    assert interval is not None
-    assert interval.low is not None
-    seeds = models.shape[1]
-    means = (models[:, :, 0].sum(axis=2) - np.diagonal(models[:, :, 0], axis1=1, axis2=2)) / (seeds - 1)
-    below = means - interval.low
-    return [Measured(float(attacked), float(benign)) for benign, attacked in below.T]
+    similarities = {question: by_seed(models[ALL, ALL][:, :, 0]) for question, models in found.items()}
+    return {question: list(zip(*means[::-1].tolist(), strict=True)) for question, means in similarities.items()}

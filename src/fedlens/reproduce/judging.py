@@ -8,7 +8,6 @@ honestly (``honest``), or poisons its data without boosting (``poisoning``). A c
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from statistics import median
 from typing import Literal
 
 from fedlens.reproduce.case import Case
@@ -18,7 +17,7 @@ from fedlens.reproduce.explained import COMPARED
 from fedlens.reproduce.measures import MEASURES, Measured
 from fedlens.reproduce.plan import negatives
 from fedlens.runs.flags import common
-from fedlens.statistics import Interval, bootstrap
+from fedlens.statistics import COVERAGE, Interval, estimate
 
 Verdict = Literal["holds", "holds in part", "undecided", "does not hold", "not tested at this scale", "–"]
 
@@ -43,14 +42,16 @@ class Finding:
 
     @property
     def median(self) -> float | None:
-        """The median over the seeds' medians; ``None`` where there is none."""
-        return median_of_seeds(self.values)
+        """The median over seeds, of each one's median over its targets; ``None`` where nothing was measured."""
+        return None if self.interval is None else self.interval.value
 
     @cached_property
     def interval(self) -> Interval | None:
-        """The median with its 95 % interval."""
-        medians = medians_by_seed(self.values)
-        return bootstrap(list(medians.values()), list(medians), "median") if medians else None
+        """The median with its 95 % interval; the numbers of runs that are measured together depend on each other."""
+        if not self.values:
+            return None
+        coverage = None if self.part.measure in COMPARED else COVERAGE
+        return estimate(list(self.values.values()), [case.seed for case in self.values], "median", coverage)
 
     @property
     def control(self) -> float | None:
@@ -63,11 +64,11 @@ class Finding:
         interval = self.interval
         if interval is None:
             return None
-        holds = self.part.holds
+        holds, (low, high) = self.part.holds, interval.range
         if interval.low is not None and interval.high is not None:
-            beyond = any(interval.low < bound < interval.high for bound in self.part.bounds.values())
-            if beyond or holds(interval.low) != holds(interval.high):
-                return "undecided"
+            low, high = interval.low, interval.high
+        if any(low < bound < high for bound in self.part.bounds.values()) or holds(low) != holds(high):
+            return "undecided"
         return "within" if holds(interval.value) else "outside"
 
     @property
@@ -148,16 +149,9 @@ def judge(evidence: Evidence) -> list[Judgement]:
 
 def median_of_seeds(values: Mapping[Case, float]) -> float | None:
     """The median over seeds of the median over each one's targets, so that every seed counts alike."""
-    medians = medians_by_seed(values)
-    return median(medians.values()) if medians else None
-
-
-def medians_by_seed(values: Mapping[Case, float]) -> dict[int, float]:
-    """The median over each seed's targets."""
-    by_seed: dict[int, list[float]] = {}
-    for case, value in values.items():
-        by_seed.setdefault(case.seed, []).append(value)
-    return {seed: median(of_seed) for seed, of_seed in by_seed.items()}
+    if not values:
+        return None
+    return estimate(list(values.values()), [case.seed for case in values], "median").value
 
 
 def _flags(claim: Claim, evidence: Evidence) -> list[str]:

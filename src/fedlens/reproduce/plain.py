@@ -47,6 +47,8 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "holds_if": part.bounds,
         "median": finding.median,
         "interval": None if interval is None or interval.low is None else [interval.low, interval.high],
+        "range": None if interval is None else list(interval.range),
+        "seeds": 0 if interval is None else interval.seeds,
         "control": finding.control,
         "outcome": finding.outcome if part.decides else None,
         "negative_controls": {

@@ -2,8 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from fedlens.report.intervals import interval_words, lacking
 from fedlens.reproduce.case import Case
 from fedlens.reproduce.judging import Finding, Judgement, median_of_seeds
+from fedlens.statistics import rate
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,7 +21,8 @@ def verdict_table(judgements: list[Judgement]) -> "Table":
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), caption_justify="left")
+    table.caption = lacking(finding.interval for judgement in judgements for finding in judgement.findings)
     for name in ("claim", "number (the paper's; holds if)", "ours: median [95 %]", "control", "seeds × targets"):
         table.add_column(name, overflow="fold")
     table.add_column("verdict", no_wrap=True)
@@ -38,13 +41,13 @@ def verdict_table(judgements: list[Judgement]) -> "Table":
 
 def row(finding: Finding) -> list[str]:
     """A part of a claim as the cells of a table."""
-    part, cases = finding.part, len(finding.values)
+    part = finding.part
     return [
         part.what,
         part.paper,
         part.bound() or "shown only",
         ours(finding) + (MARKS[finding.outcome] if finding.outcome else ""),
-        f"{finding.holding} of {cases}" if cases and part.decides else "–",
+        holding(finding),
         number(finding.control),
         no_effect(finding),
         spread(set(finding.values)),
@@ -77,13 +80,19 @@ def against_nothing(judgement: Judgement) -> str:
 
 
 def ours(finding: Finding) -> str:
-    """The median with its interval."""
-    interval = finding.interval
-    if interval is None:
+    """The median with its interval or, where none covers, the range of the seeds."""
+    return interval_words(finding.interval, number)
+
+
+def holding(finding: Finding) -> str:
+    """In how many cases the number by itself is within the bound; of several independent seeds, the rate's interval."""
+    if finding.interval is None or not finding.part.decides:
         return "–"
-    if interval.low is None:
-        return number(interval.value)
-    return f"{number(interval.value)} [{number(interval.low)}, {number(interval.high)}]"
+    words = f"{finding.holding} of {len(finding.values)}"
+    if finding.interval.seeds == 1 or finding.interval.needed is None:
+        return words
+    holds = [finding.part.holds(value) for value in finding.values.values()]
+    return f"{words}, {interval_words(rate(holds, [case.seed for case in finding.values]))}"
 
 
 def number(value: float | None) -> str:

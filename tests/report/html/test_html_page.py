@@ -211,18 +211,36 @@ def test_the_page_of_a_sweep(tmp_path: Path) -> None:
     assert f"no {EVIL}" in found.text
     assert f"platform {EVIL}" in found.text
     columns = found.charts["confidence-by-option"]["columns"]
-    assert len(columns["mean"]) == 15
-    assert columns["mean"][0] == pytest.approx(0.305)
-    assert columns["control_mean"][0] == pytest.approx(0.05)
-    assert columns["low"][0] <= columns["mean"][0] <= columns["high"][0]
-    assert len(found.charts["accuracy-by-round"]["columns"]["round"]) == 15 * 3
+    assert len(columns["median"]) == 15
+    assert columns["median"][0] == pytest.approx(0.305)
+    assert columns["control_median"][0] == pytest.approx(0.05)
+    assert (columns["low"][0], columns["high"][0], columns["seeds"][0]) == (None, None, 2)
+    assert (columns["range_low"][0], columns["range_high"][0]) == pytest.approx((0.3, 0.31))
+    by_round = found.charts["accuracy-by-round"]["columns"]
+    assert len(by_round["round"]) == 15 * 3
+    assert by_round["seeds"] == [2] * 15 * 3
+    assert by_round["range_low"] == by_round["median"] == by_round["range_high"] == [0.5] * 15 * 3
+    assert "range 0.300 to 0.310" in found.text
+    assert "too few seeds for a 95 % interval, which takes 5" in found.text
     assert found.text.count(str(path)) >= 30
 
 
 def test_a_sweep_in_which_only_words_vary_has_a_dot_a_group(tmp_path: Path) -> None:
     path = made_sweeps.sweep(tmp_path / "rules", {"aggregation": ["mean", "median"]})
-    page = sweep_page([path])
-    assert page["charts"][0].panels[0].traces[0]["y"] == ["mean", "median"]
+    ranges, runs, _ = sweep_page([path])["charts"][0].panels[0].traces
+    assert (ranges["name"], ranges["y"]) == ("range of the seeds", ["mean", "mean", None, "median", "median", None])
+    assert ranges["x"] == [pytest.approx(0.3), pytest.approx(0.31), None] * 2
+    assert runs["y"] == ["mean", "median"]
+    assert runs["error_x"]["array"] == [None, None]
+
+
+def test_five_seeds_have_bars_in_place_of_their_range(tmp_path: Path) -> None:
+    path = made_sweeps.sweep(tmp_path / "rules", {"aggregation": ["mean"]}, seeds=5)
+    runs, _ = sweep_page([path])["charts"][0].panels[0].traces
+    assert runs["error_x"]["array"] == [pytest.approx(0.02)]
+    path = made_sweeps.sweep(tmp_path / "boosts", {"attack.boost": [1, 2, 3]}, seeds=4)
+    _, ranges, _ = sweep_page([path])["charts"][0].panels[0].traces
+    assert ranges["x"] == [1, 1, None, 2, 2, None, 3, 3, None]
 
 
 def test_a_reproduction_has_its_claims(tmp_path: Path) -> None:

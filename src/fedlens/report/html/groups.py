@@ -1,7 +1,11 @@
 """Groups of runs in charts: a metric by the options that vary, with intervals, and round by round."""
 
 from collections.abc import Mapping, Sequence
+from math import isnan, nan
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from fedlens.report.canvas import BLACK
 from fedlens.report.comparison import Comparison, Group
@@ -9,8 +13,9 @@ from fedlens.report.comparison_figure import FRACTIONS, WIDE
 from fedlens.report.comparison_table import number
 from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, evenly, lettered, plain, rounds_axis
 from fedlens.report.html.looks import TWIN, look
-from fedlens.report.measured import ends
+from fedlens.report.measured import Curve, ends
 from fedlens.runs.flat import Value, shown
+from fedlens.statistics import Interval
 
 TITLES = {
     "confidence": "Confidence in the target class",
@@ -18,6 +23,9 @@ TITLES = {
     "accuracy": "Test accuracy",
 }
 GREY = "#808080"
+ENDS = ("low", "high", "range_low", "range_high")
+"""Where the interval begins and ends, and the range of the seeds."""
+RANGE = "range of the seeds"
 LARGEST = 3_000
 """About so many rounds of all groups are in a chart."""
 SAID = 12
@@ -36,28 +44,38 @@ def along(comparison: Comparison) -> int | None:
 
 def option_chart(comparison: Comparison, metric: str) -> Chart:
     """A metric by options: along an axis of numbers if one of these is a number, else a dot for each group."""
+    statistic = _statistic(comparison, metric)
     columns: dict[str, list[Any]] = {"group": [group.label for group in comparison.groups]}
     for place, field in enumerate(comparison.by):
         columns[field] = [_cell(group.values[place]) for group in comparison.groups]
-    columns["runs"] = [group.metrics[metric].runs for group in comparison.groups]
+    for name in ("runs", "seeds"):
+        columns[name] = [getattr(group.metrics[metric], name) for group in comparison.groups]
     for prefix, found in _numbers(comparison.groups, metric).items():
-        for name, values in zip(("mean", "low", "high"), found, strict=True):
+        for name, values in zip((statistic, *ENDS), found, strict=True):
             columns[f"{prefix}{name}"] = list(values)
     axis = along(comparison)
     panel = _dots(comparison, metric) if axis is None else _axis(comparison, metric, axis)
-    caption = f"Mean and 95 % interval over seeds and targets, {comparison.at}. Grey: benign twins."
+    caption = f"{statistic.capitalize()} over seeds with its 95 % interval, {comparison.at}. Grey: benign twins."
     if axis is not None and any(group.values[axis] is None for group in comparison.groups):
         caption += f" Runs that have no {comparison.by[axis]} are in the table only."
     return Chart(f"{metric}-by-option", f"{TITLES.get(metric, metric)} by option", caption, columns, [panel])
 
 
 def _numbers(groups: Sequence[Group], metric: str) -> dict[str, list[tuple[float, ...]]]:
-    """Mean, low and high of each group, and of the twins if they are known."""
-    found = {"": list(zip(*(ends(group.metrics[metric].interval) for group in groups), strict=True))}
+    """The value of each group and then its `ENDS`; and of the twins if they are known."""
+    found = {"": list(zip(*(_all_ends(group.metrics[metric].interval) for group in groups), strict=True))}
     controls = [group.controls[metric].interval if metric in group.controls else None for group in groups]
     if any(controls):
-        found["control_"] = list(zip(*map(ends, controls), strict=True))
+        found["control_"] = list(zip(*map(_all_ends, controls), strict=True))
     return found
+
+
+def _all_ends(interval: Interval | None) -> tuple[float, ...]:
+    return (*ends(interval), *(interval.range if interval else (nan, nan)))
+
+
+def _statistic(comparison: Comparison, metric: str) -> str:
+    return "rate" if comparison.rate(metric) else "median"
 
 
 def _dots(comparison: Comparison, metric: str) -> Panel:
@@ -65,9 +83,9 @@ def _dots(comparison: Comparison, metric: str) -> Panel:
     groups = comparison.groups
     labels = [lettered(group.label) for group in groups]
     traces = []
-    for prefix, (mean, low, high) in _numbers(groups, metric).items():
+    for prefix, (value, *reach) in _numbers(groups, metric).items():
         trace: Trace = {
-            "x": list(map(plain, mean)),
+            "x": list(map(plain, value)),
             "y": labels,
             "mode": "markers",
             "name": "benign twins" if prefix else "runs",
@@ -78,7 +96,8 @@ def _dots(comparison: Comparison, metric: str) -> Panel:
         else:
             marker = {"size": 10, "color": [look(place).colour for place in range(len(groups))]}
             marker["symbol"] = [look(place).symbol for place in range(len(groups))]
-            trace["error_x"] = _bars(mean, low, high)
+            trace["error_x"] = _bars(value, reach[0], reach[1])
+            traces += _thin(reach, labels, "x", "y")
         traces.append({**trace, "marker": marker})
     layout = {
         "xaxis": {"title": {"text": TITLES.get(metric, metric)}, **_fraction(metric)},
@@ -99,13 +118,13 @@ def _axis(comparison: Comparison, metric: str, place: int) -> Panel:
     for number_, (values, groups) in enumerate(lines.items()):
         style = look(number_)
         x = [group.values[place] for group in groups]
-        mean, low, high = _numbers(groups, metric)[""]
+        value, *reach = _numbers(groups, metric)[""]
         words = (v if isinstance(v, str) else f"{name}={shown(v)}" for name, v in zip(others, values, strict=True))
         traces.append(
             {
                 "x": x,
-                "y": list(map(plain, mean)),
-                "error_y": _bars(mean, low, high, style.colour),
+                "y": list(map(plain, value)),
+                "error_y": _bars(value, reach[0], reach[1], style.colour),
                 "name": ", ".join(words) or "runs",
                 "mode": "lines+markers",
                 "line": {"color": style.colour, "dash": style.dash},
@@ -113,6 +132,7 @@ def _axis(comparison: Comparison, metric: str, place: int) -> Panel:
                 "hovertemplate": "%{x}: %{y:.4g}",
             }
         )
+        traces += _thin(reach, x, "y", "x")
         if (twins := _numbers(groups, metric).get("control_")) is not None:
             look_ = {"color": GREY, "dash": TWIN, "width": 1}
             traces.append({"x": x, "y": list(map(plain, twins[0])), "mode": "lines", "line": look_})
@@ -129,7 +149,8 @@ def _axis(comparison: Comparison, metric: str, place: int) -> Panel:
 
 def curves_chart(comparison: Comparison, metric: str) -> Chart:
     """A line a group over the rounds, which the page's checkboxes show and hide."""
-    names = ("group", "round", "mean", "low", "high")
+    statistic = _statistic(comparison, metric)
+    names = ("group", "round", "seeds", statistic, *ENDS)
     columns: dict[str, list[Any]] = {name: [] for name in names}
     traces: list[Trace] = []
     curves = [group.metrics[metric].curve for group in comparison.groups]
@@ -137,13 +158,13 @@ def curves_chart(comparison: Comparison, metric: str) -> Chart:
     kept, remark = evenly(every, sum(len(curve.rounds) for curve in curves), LARGEST)
     for place, (group, curve) in enumerate(zip(comparison.groups, curves, strict=True)):
         style, shown_ = look(place), [int(round_) in kept for round_ in curve.rounds]
-        rows = [values[shown_] for values in (curve.rounds, curve.mean, curve.low, curve.high)]
+        rows = [values[shown_] for values in (curve.rounds, *_over_rounds(curve))]
         columns["group"] += [group.label] * sum(shown_)
         for name, values in zip(names[1:], rows, strict=True):
             columns[name] += values.tolist()
         traces.append(
             {
-                "from": {"x": "round", "y": "mean"},
+                "from": {"x": "round", "y": statistic},
                 "where": {"group": group.label},
                 "name": group.label,
                 "meta": {"toggle": place, "twin": False},
@@ -160,25 +181,47 @@ def curves_chart(comparison: Comparison, metric: str) -> Chart:
         "hovermode": "closest",
     }
     words = f"{TITLES.get(metric, metric)} round by round, a line for each of {len(comparison.groups)} groups of runs."
-    caption = "Means over seeds and targets; the table has their 95 % intervals." + remark
+    caption = f"{statistic.capitalize()} over seeds; the table has the 95 % intervals and the seeds' ranges." + remark
     panel = Panel(words, traces, layout, height=380)
     return Chart(
         f"{metric}-by-round", f"{TITLES.get(metric, metric)} by round", caption, columns, [panel], toggled=True
     )
 
 
+def _over_rounds(curve: Curve) -> tuple[NDArray[Any], ...]:
+    """How many seeds there are, the value and its `ENDS`, a number for each round."""
+    known = np.isfinite(curve.seeds)
+    smallest, largest = (np.where(known, curve.seeds, far) for far in (np.inf, -np.inf))
+    ranges = (np.where(known.any(axis=1), end, np.nan) for end in (smallest.min(axis=1), largest.max(axis=1)))
+    return known.sum(axis=1), curve.value, curve.low, curve.high, *ranges
+
+
 def _said(comparison: Comparison, metric: str) -> str:
     found = [(group.label, group.metrics[metric].interval) for group in comparison.groups]
     said = [f"{name} {number(interval.value)}" for name, interval in found if interval is not None]
     words = "; ".join(said[:SAID]) + (f"; and {len(said) - SAID} more in the table" if len(said) > SAID else "")
-    return f"{TITLES.get(metric, metric)}, mean of each group: {words}."
+    return f"{TITLES.get(metric, metric)}, {_statistic(comparison, metric)} of each group: {words}."
 
 
-def _bars(mean: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str = BLACK) -> Mapping[str, Any]:
+def _bars(
+    value: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str = BLACK
+) -> Mapping[str, Any]:
     """Error bars, as far as there are intervals."""
-    up = [plain(end - middle) for middle, end in zip(mean, high, strict=True)]
-    down = [plain(middle - end) for middle, end in zip(mean, low, strict=True)]
+    up = [plain(end - middle) for middle, end in zip(value, high, strict=True)]
+    down = [plain(middle - end) for middle, end in zip(value, low, strict=True)]
     return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1.3, "color": colour}
+
+
+def _thin(reach: Sequence[Sequence[float]], places: Sequence[Any], along: str, across: str) -> list[Trace]:
+    """Thin lines from the smallest to the largest seed, of groups without an interval; `reach` is as `ENDS`."""
+    drawn: Trace = {along: [], across: []}
+    for place, low, _, smallest, largest in zip(places, *reach, strict=True):
+        if isnan(low) and smallest < largest:
+            drawn[along] += [smallest, largest, None]
+            drawn[across] += [place, place, None]
+    if not drawn[along]:
+        return []
+    return [drawn | {"mode": "lines", "line": {"color": GREY, "width": 1}, "name": RANGE, "hoverinfo": "skip"}]
 
 
 def _fraction(metric: str) -> dict[str, Any]:

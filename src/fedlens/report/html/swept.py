@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedlens.errors import DamagedRunError
 from fedlens.report.comparison import Comparison, compare
-from fedlens.report.comparison_table import HEAD, comparison_rows, number
+from fedlens.report.comparison_table import comparison_head, comparison_rows, number
 from fedlens.report.html import again
 from fedlens.report.html.groups import TITLES, curves_chart, option_chart
 from fedlens.report.html.looks import look
@@ -78,8 +78,9 @@ def _count(count: int, what: str) -> str:
 
 def _outcome(comparison: Comparison, metric: str) -> str:
     """The least and the most that the metric ends at, in a sentence."""
-    found = [(group.metrics[metric].interval, group.label) for group in comparison.groups]
-    means = sorted((interval.value, label) for interval, label in found if interval is not None)
+    means = sorted(
+        (group.metrics[metric].mean, group.label) for group in comparison.groups if group.metrics[metric].runs
+    )
     if not means:
         return ""
     (least, lowest), (most, highest) = means[0], means[-1]
@@ -93,7 +94,7 @@ def _table(comparison: Comparison, metric: str) -> dict[str, Any]:
     """A comparison as words: a row a group."""
     title, head, rows = (
         f"{TITLES[metric]}, {comparison.at}",
-        [*comparison.by, *HEAD],
+        [*comparison.by, *comparison_head(comparison, metric)],
         comparison_rows(comparison, metric),
     )
     return {"title": title, "head": head, "rows": rows, "options": len(comparison.by)}
