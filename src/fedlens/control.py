@@ -73,11 +73,8 @@ def control_name(control: Experiment) -> str:
 
 def key(setting: Setting, arithmetic: str) -> str:
     """What the control in this setting is cached by; its rounding depends on `arithmetic` beside the machine."""
-    described = [setting.experiment.identity(), setting.device.type, numerics(arithmetic)]
+    described = [setting.experiment.identity(), setting.device.type, numerics(arithmetic), setting.digests()]
     digest = hashlib.blake2b(json.dumps(described).encode(), digest_size=12)
-    digest.update(setting.dataset.fingerprint().encode())
-    for tensor in (setting.network().vector.detach().cpu(), setting.shards.order, setting.shards.offsets):
-        digest.update(tensor.numpy().tobytes())
     for source in sources():
         digest.update(source.read_bytes())
     digest.update(digest_code(type(part) for _, part in setting.experiment.parts()).encode())

@@ -5,6 +5,7 @@ from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
+from fedlens.code import digest
 from fedlens.control import Control, cached, control_name, find_control, keep, key
 from fedlens.custom import copy_tensors, is_custom
 from fedlens.errors import ClientError, ConfigError
@@ -114,6 +115,9 @@ def play(
         leaves = leaves_twin(experiment) and keeps_predictions(path)
         with RunDirectory(path, keep_predictions=leaves, keep_weights=keep_weights) as directory:
             directory.begin(experiment, resume=resume)
+            code = digest(type(part) for _, part in experiment.parts())
+            if remark := directory.compare({**setting.digests(), "code": code}):
+                observer.remark(remark)
             controls = {}
             for name, control in experiment.controls.items():
                 weights = directory.keep_weights and name == "control"

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -56,8 +57,12 @@ class Dataset:
         return tuple(self.train.x.shape[1:])
 
     def fingerprint(self) -> str:
-        """A digest of every sample, so that a cached result is never used for other data."""
-        digest = hashlib.blake2b(digest_size=16)
+        """A digest of every sample and the classes' names, so that no result is taken for one on other data."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        digest = hashlib.blake2b(repr(self.classes).encode(), digest_size=16)
         for part in (self.train, self.test):
             for tensor in (part.x, part.y):
                 digest.update(repr((tensor.dtype, tuple(tensor.shape))).encode())

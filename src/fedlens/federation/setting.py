@@ -1,5 +1,6 @@
 """Everything about an experiment that is fixed before its first round."""
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class Setting:
         device: where models are trained.
         validation: the server's own samples; ``None`` where no check needs any.
         auxiliary: the attacker's samples; ``None`` in a control, which serves any of them.
+        fingerprint: of the data before samples were set apart for validation, if some were.
     """
 
     experiment: Experiment
@@ -39,6 +41,7 @@ class Setting:
     device: torch.device
     validation: Samples | None = None
     auxiliary: Auxiliary | None = None
+    fingerprint: str | None = None
 
     @property
     def root(self) -> Address:
@@ -55,6 +58,19 @@ class Setting:
         classes = len(self.dataset.classes)
         module = build(self.experiment.model, self.dataset.shape, classes, self.root.at("model"))
         return Network(module.to(self.device))
+
+    def digests(self) -> dict[str, str]:
+        """What the experiment begins with, so that it is noticed when that has changed.
+
+        Returns:
+            Digests of the ``data``, the ``shards`` and the first ``weights``.
+        """
+        order, offsets = self.shards.order.cpu(), self.shards.offsets.cpu()
+        return {
+            "data": self.fingerprint or self.dataset.fingerprint(),
+            "shards": _digest(order, offsets),
+            "weights": _digest(self.network().vector.detach().cpu()),
+        }
 
     def chosen(self, round_: int) -> list[int]:
         """The clients chosen in this round: uniformly, without replacement, in ascending order."""
@@ -92,13 +108,14 @@ def prepare(
     if dataset is None:
         dataset = load(experiment.data, data_dir)
     root = Address.root(experiment.seed)
-    validation = None
+    validation = fingerprint = None
     if experiment.set_apart:
+        fingerprint = dataset.fingerprint()
         train, validation = set_apart(dataset.train, experiment.set_apart, root.at("validation"))
         dataset, validation = replace(dataset, train=train), validation.to(place)
     shards = _deal(experiment.partition, dataset.train.y, experiment.clients, root.at("partition"))
     dataset = replace(dataset, train=dataset.train.to(place), test=dataset.test.to(place))
-    return Setting(experiment, dataset, shards, place, validation)
+    return Setting(experiment, dataset, shards, place, validation, fingerprint=fingerprint)
 
 
 def _deal(partition: Partition, labels: Tensor, clients: int, address: Address) -> Shards:
@@ -107,6 +124,13 @@ def _deal(partition: Partition, labels: Tensor, clients: int, address: Address) 
         return partition.split(labels, clients, address)
     with seeded(address.at("global")):
         return copy_tensors(partition.split(labels.clone(), clients, address))
+
+
+def _digest(*tensors: Tensor) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for tensor in tensors:
+        digest.update(tensor.contiguous().numpy().data)
+    return digest.hexdigest()
 
 
 def find_device(name: str) -> torch.device:

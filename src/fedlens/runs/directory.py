@@ -3,6 +3,7 @@
 ===========================  ======================================================================
 experiment.yaml              the complete experiment; ``fedlens run`` on it makes the run again
 start.json                   an id, by which it is known whose the run is, and what was noted of the user's own classes
+digests.json                 of data, shards, first weights and the user's code, to be compared when it is resumed
 environment.jsonl            a line for every start: versions, platform, commit, engine and why it was chosen
 target.json                  the attacker's samples
 rounds.jsonl                 a line a round, equal in every byte whenever the experiment is repeated
@@ -39,6 +40,13 @@ from fedlens.runs.ownership import claim
 from fedlens.runs.reading import load_predictions, predictions_file, read_json, read_lines, tables_file
 from fedlens.runs.start import START, Start
 from fedlens.runs.weights import cut_weights, keeps_weights, weights_file
+
+DIGESTS = "digests.json"
+BEGUN_WITH = {
+    "data": "the data are not those that this run was begun with: a file has changed, or they are drawn anew each time",
+    "shards": "the partition deals the samples otherwise than when this run was begun",
+    "weights": "the model does not begin with the weights that this run was begun with",
+}
 
 
 class RunDirectory:
@@ -98,6 +106,32 @@ class RunDirectory:
             with writing(self.path):
                 (self.path / "weights").mkdir()
         self.keep_weights = keeps_weights(self.path)
+
+    def compare(self, digests: dict[str, str]) -> str | None:
+        """Note what the run begins with, or compare it with what rounds of it were played with.
+
+        Args:
+            digests: of `fedlens.federation.setting.Setting.digests`, and of the user's ``code``.
+
+        Returns:
+            A remark where it cannot be compared, or where code has changed.
+
+        Raises:
+            RunError: it was something else than now.
+        """
+        file, played = self.path / DIGESTS, (self.path / "checkpoint.safetensors").exists()
+        before, remark = read_json(file) if file.exists() and played else {}, None
+        for name, what in BEGUN_WITH.items():
+            if before and before.get(name) != digests[name]:
+                remedy = f"resume with what it was begun with, or remove {self.path} to make it anew"
+                raise RunError(f"{self.path}: {what}; {remedy}")
+        if played and not before:
+            remark = "begun by an earlier version, which did not note the data, so they cannot be compared"
+        elif before and before.get("code") != digests["code"]:
+            remark = "your code has changed since the rounds there were played"
+        if before != digests:
+            self.note(file.name, digests)
+        return f"{self.path}: {remark}" if remark else None
 
     def note(self, name: str, content: dict[str, Any]) -> None:
         """Write `content` to the JSON file `name`."""

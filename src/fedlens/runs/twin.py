@@ -16,7 +16,7 @@ from fedlens.runs.reading import read_lines
 from fedlens.runs.summary import summarise
 
 REPLACED = {"experiment.yaml", "rounds.jsonl", "summary.json"}
-LEFT_OUT = {"start.json", "target.json", "checks"}
+LEFT_OUT = {"start.json", "digests.json", "target.json", "checks"}
 
 
 def leaves_twin(experiment: Experiment) -> bool:

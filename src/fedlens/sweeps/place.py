@@ -16,13 +16,14 @@ both is not repeated.
 import io
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
 from fedlens.errors import DamagedRunError, RunError
+from fedlens.runs.directory import DIGESTS
 from fedlens.runs.files import lock, write_atomically, writing
 from fedlens.runs.load import Run, sound_summary
 from fedlens.runs.ownership import claim
@@ -97,6 +98,13 @@ class SweepDirectory:
             return Run(path, cell.experiment, records, target, summary)
         except DamagedRunError as error:
             raise DamagedRunError(f"{error}; {remedy(path)}") from error
+
+    def fingerprint(self, cell: Cell) -> str | None:
+        """The digest of a complete cell's data; ``None`` if it is not complete, or did not note it."""
+        path = self.of(cell)
+        with suppress(DamagedRunError, OSError, KeyError):
+            return str(read_json(path / DIGESTS)["data"]) if (path / "summary.json").exists() else None
+        return None
 
     def note_failures(self, failures: Sequence[tuple[Cell, str]]) -> None:
         """Write down which cells failed, and why."""

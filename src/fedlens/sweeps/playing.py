@@ -1,7 +1,7 @@
 """Playing a sweep: what is done already, what is left, and what came of it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ from fedlens.config import validate
 from fedlens.errors import DamagedRunError
 from fedlens.federation.engines.engine import EngineName
 from fedlens.runs.load import Run
+from fedlens.sweeps.alike import on_other_data, present_data
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.grid import Grid, load_grid
 from fedlens.sweeps.means import Hire, On, SweepMeans
@@ -29,18 +30,23 @@ class Sweep:
         place: its directory.
         cells: all of its cells.
         failures: those that failed, with the reason.
+        present: the fingerprints of data as they are now, where that is known.
     """
 
     place: SweepDirectory
     cells: list[Cell]
     failures: list[tuple[Cell, str]]
+    present: Mapping[str, str] = field(default_factory=dict)
 
     def look(self) -> tuple[list[tuple[Cell, Run]], list[tuple[Cell, str]]]:
-        """The complete cells with their runs, and those whose runs are damaged, with what to do."""
+        """The complete cells with their runs, and those whose runs are damaged or on other data, with what to do."""
         complete, damaged = [], []
+        unlike = on_other_data(self.place, self.cells, self.present)
         for cell in self.cells:
             try:
-                if (run := self.place.run(cell)) is not None:
+                if cell.key in unlike:
+                    damaged.append((cell, unlike[cell.key]))
+                elif (run := self.place.run(cell)) is not None:
                     complete.append((cell, run))
             except DamagedRunError as error:
                 damaged.append((cell, str(error)))
@@ -85,7 +91,8 @@ def play(
     with sweep.place.begun(grid):
         by_key = {cell.key: cell for cell in cells}
         once = list(by_key.values())
-        complete, damaged = Sweep(sweep.place, once, []).look()
+        sweep = replace(sweep, present=present_data(sweep.place, once, means.data_dir))
+        complete, damaged = replace(sweep, cells=once).look()
         known = {cell.key for cell, _ in [*complete, *damaged]}
         left = [(cell, cell.experiment) for cell in once if cell.experiment is not None and cell.key not in known]
         sweep.failures.extend((cell, cell.error) for cell in once if cell.experiment is None)
@@ -105,6 +112,10 @@ def play(
                 if tasks:
                     with (hire or hire_crew)(jobs, sweep.place.path / "workers.log") as workforce:
                         workforce.play(tasks, tell)
+                    told = {cell.key for cell, _ in damaged}
+                    for key, reason in on_other_data(sweep.place, once, sweep.present).items():
+                        if key not in told:
+                            tell(Event(key, "failed", {"reason": reason}))
             finally:
                 observer.end()
                 sweep.place.note_failures(sweep.failures)
