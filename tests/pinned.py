@@ -13,7 +13,7 @@ from small import Convolutions, small
 
 import fedlens
 from fedlens.experiment import Experiment
-from fedlens.runs.reading import read_lines
+from fedlens.runs.reading import read_starts
 
 FILE = Path(__file__).with_name("pinned.json")
 
@@ -103,7 +103,7 @@ def played(name: str, folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
     first = run.records[0]
     numbers = {"accuracy": first["quality"]["accuracy"], "loss": first["quality"]["loss"]}
     gave = {"identity": made.identity(), "digest": digest.hexdigest()[:32], "first": numbers}
-    return read_lines(run.path / "environment.jsonl")[-1]["numerics"], gave
+    return read_starts(run.path)[-1]["numerics"], gave
 
 
 def main() -> None:

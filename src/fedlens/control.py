@@ -33,7 +33,7 @@ from fedlens.observer import Observer
 from fedlens.paths import cache_dir
 from fedlens.runs.files import checksum, writing
 from fedlens.runs.folder import Files, lay_out
-from fedlens.runs.reading import load_predictions, read_json, read_lines
+from fedlens.runs.reading import load_predictions, read_rounds, read_summary
 from fedlens.runs.weights import keeps_weights
 
 
@@ -47,7 +47,7 @@ class Control:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.records = read_lines(path / "rounds.jsonl")
+        self.records = read_rounds(path)
 
     def predictions(self, round_: int) -> Tensor:
         """Log-probabilities ``[samples, classes]`` of its global model on the test set after this round."""
@@ -176,7 +176,7 @@ def _is_complete(path: Path, control: Experiment) -> bool:
     try:
         if experiment.exists() and load_recorded(path, like=control).identity() != control.identity():
             raise DamagedRunError(f"{experiment}: is another experiment")
-        sums = read_json(summary)["checksums"] if summary.exists() else {}
+        sums = read_summary(path)["checksums"] if summary.exists() else {}
         changed = [name for name, known in sums.items() if checksum(path / name) != known]
     except (OSError, KeyError) as error:
         raise DamagedRunError(f"{path}: {error}") from error

@@ -65,16 +65,17 @@ class _EachKeyOnce(yaml.constructor.SafeConstructor):
         return super().construct_mapping(node, deep=deep)
 
 
-for _tag in ("int", "float"):
-    _EachKeyOnce.add_constructor(f"tag:yaml.org,2002:{_tag}", _EachKeyOnce.construct_number)
-
-
 class _Telling(_EachKeyOnce, yaml.SafeLoader):
     """Pure-Python loader: 8 times slower, but says better what is wrong."""
 
 
 class _Quick(_EachKeyOnce, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """For texts in which nothing is wrong."""
+
+
+for _loader in (_Telling, _Quick):
+    for _tag in ("int", "float"):
+        _loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _loader.construct_number)
 
 
 def parse_yaml(text: str, place: str) -> Any:
@@ -136,7 +137,7 @@ def _require_small(text: str, loader: Any) -> None:
         if isinstance(event, yaml.AliasEvent):
             if any(anchor == event.anchor for anchor, _ in around):
                 raise _found(event, f"{shortened(event.anchor)} is part of itself")
-            values += anchored.get(event.anchor, 1)
+            values += anchored.get(str(event.anchor), 1)
         elif isinstance(event, yaml.NodeEvent):
             values += 1
             if isinstance(event, yaml.CollectionStartEvent):
@@ -150,4 +151,4 @@ def _require_small(text: str, loader: Any) -> None:
 
 
 def _found(event: yaml.Event, problem: str) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ import fedlens
 from fedlens.numerics import numerics
 from fedlens.reproduce.evidence import gather
 from fedlens.reproduce.records import FOLDER, restore
-from fedlens.runs.reading import read_lines
+from fedlens.runs.reading import read_starts
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "reproduction"
 
@@ -22,7 +22,7 @@ def test_three_cells_drawn_at_random_are_run_again_and_agree(tmp_path: Path, fas
     shutil.copytree(COMMITTED / FOLDER, tmp_path / FOLDER)
     restore(tmp_path)
     for place, kept in enumerate(random.SystemRandom().sample(gather(tmp_path, "quick").every, 3)):
-        started = read_lines(kept.path / "environment.jsonl")[-1]
+        started = read_starts(kept.path)[-1]
         name = f"{kept.experiment.name}, seed {kept.experiment.seed}, draw {kept.experiment.target.draw}"
         again = fedlens.run(
             kept.experiment, tmp_path / str(place), engine=started["engine"], data_dir=fashion_directory

@@ -14,7 +14,7 @@ from fedlens.loading import load_recorded
 from fedlens.parts import describe
 from fedlens.paths import cache_dir
 from fedlens.runs.load import Run
-from fedlens.runs.reading import read_lines
+from fedlens.runs.reading import read_rounds
 from fedlens.runs.weights import Which, kept_rounds, weights_of
 
 
@@ -99,7 +99,7 @@ def _require_comparable(run: Run, control: Path) -> None:
 def _was_beside(path: Path, run: Run) -> bool:
     """Whether these are the rounds that the run recorded as its control's."""
     with suppress(FedlensError):
-        theirs = read_lines(path / "rounds.jsonl")[: len(run.records)]
+        theirs = read_rounds(path)[: len(run.records)]
         return [_quality(record) for record in theirs] == [_quality(record["control"]) for record in run.records]
     return False
 

@@ -53,17 +53,15 @@ def combine(rule: Rule, seen: Inspection, kept: list[int], address: Address, sta
         aggregate = _of_custom(rule, received) if is_custom(rule) else rule.aggregate(received)
     except Exception as error:
         raise ClientError(f"rule {name} failed in round {seen.round}: {type(error).__name__}: {error}") from error
-    if not isinstance(aggregate, Aggregate) or not _fits(aggregate.update, seen.weights):
+    if not isinstance(aggregate, Aggregate) or not _fits(aggregate.update, seen.weights, updates):
         raise ClientError(
-            f"rule {name} gave no update of {seen.layout.size} entries of {seen.weights.dtype} in round {seen.round}"
+            f"rule {name} gave no finite update of {seen.layout.size} entries of {seen.weights.dtype} "
+            f"in round {seen.round}"
         )
-    if aggregate.shares is not None and not _fits(aggregate.shares, alpha, alike=False):
-        raise ClientError(f"rule {name} gave no share for each of {len(kept)} updates in round {seen.round}")
-    finite = _is_finite(aggregate.update) and (aggregate.shares is None or _is_finite(aggregate.shares))
-    if not finite and not _may_overflow(updates):
-        raise ClientError(f"rule {name} gave no finite update, or no finite shares, in round {seen.round}")
+    if aggregate.shares is not None and not _fits(aggregate.shares, alpha, updates, alike=False):
+        raise ClientError(f"rule {name} gave no finite share for each of {len(kept)} updates in round {seen.round}")
     shares = None
-    if aggregate.shares is not None and _is_finite(aggregate.shares):
+    if aggregate.shares is not None and bool(torch.isfinite(aggregate.shares).all()):
         shares = [0.0] * count
         for row, share in zip(kept, aggregate.shares.tolist(), strict=True):
             shares[row] = share
@@ -76,15 +74,14 @@ def _of_custom(rule: Rule, received: Received) -> Aggregate:
         return copy_tensors(rule.aggregate(copy_tensors(received)))
 
 
-def _fits(found: Tensor, model: Tensor, *, alike: bool = True) -> bool:
-    """Whether a tensor is shaped like `model`, and of its type where it has to be `alike`."""
-    return isinstance(found, Tensor) and found.shape == model.shape and (not alike or found.dtype == model.dtype)
+def _fits(found: Tensor, model: Tensor, updates: Tensor, *, alike: bool = True) -> bool:
+    """Whether a tensor is shaped like `model`, of its type where it has to be `alike`, and finite.
 
-
-def _is_finite(found: Tensor) -> bool:
-    return bool(torch.isfinite(found).all())
-
-
-def _may_overflow(updates: Tensor) -> bool:
-    """Whether updates (shape ``[n, d]``) are so long that no number may be right: their squares are out of range."""
-    return bool(updates.abs().max() >= torch.finfo(updates.dtype).max ** 0.5)
+    It need not be where the `updates` that it was made of are so long that their squares are out of range.
+    """
+    if not isinstance(found, Tensor) or found.shape != model.shape or (alike and found.dtype != model.dtype):
+        return False
+    if bool(torch.isfinite(found).all()):
+        return True
+    lowest, highest = updates.aminmax()
+    return bool(max(-float(lowest), float(highest)) >= torch.finfo(updates.dtype).max ** 0.5)

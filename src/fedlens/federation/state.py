@@ -63,8 +63,10 @@ class FederationState:
                 for place, (seen, alpha, log) in enumerate(plain["history"])
             )
             rule = {name.removeprefix("rule."): tensor for name, tensor in tensors.items() if name.startswith("rule.")}
+            if not isinstance(plain["round"], int) or plain["round"] < 1 or tensors["weights"].dim() != 1:
+                raise ValueError("no weights after a round")
             return cls(plain["round"], tensors["weights"], history, rule)
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
+        except (OSError, SafetensorError, LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise DamagedRunError(
                 f"{path}: this checkpoint is missing or damaged ({error}); start the run anew"
             ) from error

@@ -102,10 +102,13 @@ def histograms_of(run: Run, record: dict[str, Any]) -> Histograms:
     seen, guilt_of = inspected(record), guilt(run.experiment, record)
     if not seen:  # all updates were malformed
         return Histograms(record["round"], None, None)
-    try:
-        table = run.tables(record["round"])[f"{CHECK}.histogram"].numpy()
-    except KeyError:
-        raise DamagedRunError(f"{tables_file(run.path, record['round'])}: the histograms are missing") from None
+    file = tables_file(run.path, record["round"])
+    counts = run.tables(record["round"]).get(f"{CHECK}.histogram")
+    if counts is None:
+        raise DamagedRunError(f"{file}: the histograms are missing")
+    if counts.shape != (len(seen), check.bins) or counts.is_floating_point() or bool((counts < 0).any()):
+        raise DamagedRunError(f"{file}: damaged (no counts of {check.bins} bins for each of {len(seen)} clients)")
+    table = counts.numpy()
 
     def of(client: int) -> Histogram:
         import numpy as np

@@ -64,15 +64,7 @@ def summary_lines(run: Run) -> Iterator[tuple[str, str, str]]:
         yield f"predicted class{at_end}", *both(lambda target: str(classes[target["predicted"][0]]))
     yield f"{rounds} in which every target is met", *both(lambda target: f"{target['successful_rounds']} of {played}")
     yield from _afterwards(summary, control)
-    attacks = [record["attack"] for record in run.records if acted(record)]
-    if attacks:
-        yield "α_m (assumed to be announced)", f"{attacks[-1]['alpha']:.4g}", ""
-    if attacks and "boost" in attacks[-1]:
-        yield "boosting factor λ", f"{attacks[-1]['boost']:.4g}", ""
-    estimates = [attack for attack in attacks if attack.get("estimate_cosine") is not None]
-    if estimates:
-        error, cosine = (mean([attack[name] for attack in estimates]) for name in ("estimate_error", "estimate_cosine"))
-        yield "estimate of the others: relative error, cosine", f"{error:.2f}, {cosine:.2f}", ""
+    yield from ((name, value, "") for name, value in _attack_lines(run))
     if malicious := summary["malicious_accuracy"]:
         which = "round" if whole else f"of {rounds}"
         yield f"malicious model's accuracy, first {which}", percent(malicious["first"]), ""
@@ -99,6 +91,20 @@ def _afterwards(summary: dict[str, Any], control: dict[str, Any]) -> Iterator[tu
     until_faded = both(lambda life: f"more than {life['observed']}" if life["censored"] else str(life["rounds"]))
     yield f"… rounds until it is below {FADED:g}", *until_faded
     yield "… area under it, in rounds", *both(lambda life: f"{life['area']:.2f} of {life['observed']}")
+
+
+def _attack_lines(run: Run) -> Iterator[tuple[str, str]]:
+    """What the attack said of itself, a name and a value each."""
+    attacks = [record["attack"] for record in run.records if acted(record)]
+    if attacks:
+        yield "α_m (assumed to be announced)", f"{attacks[-1]['alpha']:.4g}"
+    if attacks and isinstance(boost := attacks[-1].get("boost"), int | float):  # an attack may log anything
+        yield "boosting factor λ", f"{boost:.4g}"
+    known = ("estimate_error", "estimate_cosine")
+    estimates = [attack for attack in attacks if all(attack.get(name) is not None for name in known)]
+    if estimates:
+        error, cosine = (mean([attack[name] for attack in estimates]) for name in known)
+        yield "estimate of the others: relative error, cosine", f"{error:.2f}, {cosine:.2f}"
 
 
 def _accident_lines(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:

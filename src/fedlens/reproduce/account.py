@@ -3,7 +3,7 @@
 from typing import Any
 
 from fedlens.reproduce.evidence import Evidence
-from fedlens.runs.reading import read_lines
+from fedlens.runs.reading import read_starts, read_timings
 
 STAGES = ("training", "checks", "aggregation", "evaluation")
 
@@ -15,8 +15,8 @@ def account(evidence: Evidence) -> dict[str, Any]:
     """
     hours, machines, versions = 0.0, set(), set()
     for run in evidence.every:
-        hours += sum(timing[stage] for timing in read_lines(run.path / "timings.jsonl") for stage in STAGES) / 3600
-        for start in read_lines(run.path / "environment.jsonl"):
+        hours += sum(timing[stage] for timing in read_timings(run.path) for stage in STAGES) / 3600
+        for start in read_starts(run.path):
             machines.add(f"{start['platform']} ({start['numerics']['cpu']})")
             packages = start["packages"]
             versions.add(f"fedlens {packages['fedlens']}, torch {packages['torch']}, Python {start['python']}")

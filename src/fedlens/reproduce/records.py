@@ -9,11 +9,12 @@ with, by anyone.
 
 import io
 import lzma
+import re
 import tarfile
 from collections.abc import Collection, Iterable
 from pathlib import Path, PurePosixPath
 
-from fedlens.errors import DamagedRunError
+from fedlens.errors import DamagedRunError, shortened
 from fedlens.presets import Scale
 from fedlens.runs.files import write_atomically
 from fedlens.runs.folder import lay_out
@@ -23,6 +24,10 @@ FOLDER = "records"
 KEPT = ("experiment.yaml", "environment.jsonl", "target.json", "rounds.jsonl", "timings.jsonl", "summary.json")
 DRAWN = "checks"
 PREDICTED = "predictions"
+LARGEST = 2**28
+"""So many bytes an archive has at most; one of all panels has a hundredth of them."""
+_CELL = re.compile("[0-9a-z]+")
+_NAME = re.compile(r"[a-z0-9][a-z0-9.]*")
 
 
 def keep(folder: Path, scale: Scale, runs: Iterable[Run], drawn: Collection[Path] = ()) -> None:
@@ -102,14 +107,30 @@ def _packed(files: Iterable[tuple[str, bytes]]) -> bytes:
 def _unpacked(file: Path) -> Iterable[tuple[str, bytes]]:
     """The archive's files, each of which is of a cell."""
     try:
-        content = lzma.decompress(file.read_bytes())  # all of it first, for its checksum stands at its end
+        content = _decompressed(file.read_bytes())  # all of it first, for its checksum stands at its end
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             for member in archive:
-                cell, *inside = PurePosixPath(member.name).parts
+                cell, *inside = PurePosixPath(member.name).parts or ("",)
                 expected = inside in [[name] for name in KEPT] or (len(inside) == 2 and inside[0] in {DRAWN, PREDICTED})
                 opened = archive.extractfile(member) if member.isfile() else None
-                if opened is None or not expected or not cell.isalnum() or inside[-1].startswith("."):
-                    raise DamagedRunError(f"{file}: {member.name!r} is no file of a run; get the archive anew")
-                yield member.name, opened.read()
-    except (OSError, EOFError, tarfile.TarError, lzma.LZMAError) as error:
+                if opened is None or not expected or not _CELL.fullmatch(cell) or not _NAME.fullmatch(inside[-1]):
+                    raise DamagedRunError(f"{file}: {shortened(member.name)} is no file of a run; get the archive anew")
+                yield f"{cell}/{'/'.join(inside)}", opened.read()
+    except (OSError, EOFError, ValueError, tarfile.TarError, lzma.LZMAError) as error:
         raise DamagedRunError(f"{file}: damaged ({error}); get it anew, or delete it to run its cells again") from error
+
+
+def _decompressed(content: bytes) -> bytes:
+    """What the content of an xz file decompresses to, which may be a bomb.
+
+    Raises:
+        ValueError: it is larger than any archive of ours.
+        LZMAError: it is damaged.
+    """
+    decompressor = lzma.LZMADecompressor(memlimit=LARGEST)
+    found = decompressor.decompress(content, max_length=LARGEST + 1)
+    if len(found) > LARGEST:
+        raise ValueError(f"it has more than {LARGEST / 1e6:.0f} MB")
+    if not decompressor.eof:
+        raise EOFError("it ends too early")
+    return found

@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fedlens.config import nearest
-from fedlens.errors import ConfigError, DamagedRunError, RunError, shortened
+from fedlens.errors import ConfigError, DamagedRunError, RunError, cut, shortened
 from fedlens.experiment import Experiment
 from fedlens.loading import load_recorded
 from fedlens.runs.flat import Value, flattened, of_one_type, value_of
 from fedlens.runs.load import load_run, sound_summary
-from fedlens.runs.reading import read_json
+from fedlens.runs.reading import TROUBLE, read_json
+from fedlens.runs.tables import oddity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -146,12 +147,14 @@ def _sweep(path: Path) -> tuple[_Source, list[str]]:
         raise RunError(f"{path}: {why}")
     try:
         table = pd.read_parquet(file)
-    except (OSError, ValueError) as error:
-        raise DamagedRunError(f"{file}: cannot be read ({error}); {ANEW}") from error
+    except (*TROUBLE, ArithmeticError, MemoryError, NotImplementedError) as error:
+        raise DamagedRunError(f"{file}: cannot be read ({cut(str(error), 200)}); {ANEW}") from error
     if missing := [name for name in ALWAYS if name not in table.columns]:
         raise DamagedRunError(f"{file}: lacks the columns {', '.join(missing)}; {ANEW}")
     if table.empty:
         raise RunError(f"{file}: no run of this sweep is complete yet")
+    if (wrong := oddity(table)) is not None:
+        raise DamagedRunError(f"{file}: cannot be read ({wrong}); {ANEW}")
     if strange := [cell for cell in table["cell"].unique() if not DIGEST.fullmatch(str(cell))]:
         raise DamagedRunError(f"{file}: {shortened(strange[0])} is no cell's name; {ANEW}")
     table.insert(1, PATH, str(path))
@@ -180,7 +183,7 @@ def _flags(run: Path) -> list[str] | None:
     """The flags in a complete run's summary; ``None`` where there is no such, for rounds can be compared without."""
     try:
         return list(map(str, read_json(run / "summary.json")["flags"]))
-    except (OSError, DamagedRunError, KeyError, TypeError):
+    except (DamagedRunError, KeyError, TypeError):
         return None
 
 
@@ -194,7 +197,7 @@ def failures_of(path: Path) -> list[Failure]:
     try:
         found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
         return [Failure(str(one["cell"]), dict(one["values"]), str(one["reason"])) for one in found]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
         raise DamagedRunError(f"{file}: cannot be read ({error}); {ANEW}") from error
 
 

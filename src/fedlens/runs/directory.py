@@ -37,7 +37,15 @@ from fedlens.loading import load_recorded
 from fedlens.runs.documents import dumps
 from fedlens.runs.files import RESUME, append_line, checksum, lock, write_atomically, writing
 from fedlens.runs.ownership import claim
-from fedlens.runs.reading import load_predictions, predictions_file, read_json, read_lines, tables_file
+from fedlens.runs.reading import (
+    count_rounds,
+    load_predictions,
+    predictions_file,
+    read_json,
+    read_rounds,
+    read_starts,
+    tables_file,
+)
 from fedlens.runs.start import START, Start
 from fedlens.runs.weights import cut_weights, keeps_weights, weights_file
 
@@ -83,7 +91,7 @@ class RunDirectory:
             RunError: the directory holds another experiment, or rounds whose weights were not kept but should be.
         """
         file = self.path / "experiment.yaml"
-        begun = file.exists() and (resume or read_lines(self.path / "rounds.jsonl"))
+        begun = file.exists() and (resume or count_rounds(self.path) > 0)
         if begun:
             different = differences(load_recorded(self.path, like=experiment).relevant(), experiment.relevant())
             if different:
@@ -144,7 +152,7 @@ class RunDirectory:
             RunError: rounds have been played with others, as a benign twin under other versions may choose them.
         """
         file = self.path / "target.json"
-        if file.exists() and read_lines(self.path / "rounds.jsonl"):
+        if file.exists() and count_rounds(self.path):
             before = read_json(file)
             if before != target:
                 raise RunError(
@@ -155,7 +163,7 @@ class RunDirectory:
 
     def started(self, environment: dict[str, Any]) -> str | None:
         """Add a line about this start; a remark, where bits may differ from those of the start before."""
-        before = read_lines(self.path / "environment.jsonl")
+        before = read_starts(self.path)
         append_line(self.path / "environment.jsonl", line(environment))
         if not before or not (changed := differences(before[-1]["numerics"], environment["numerics"])):
             return None
@@ -182,7 +190,7 @@ class RunDirectory:
             (self.path / "summary.json").unlink(missing_ok=True)  # of a run without its weights, which is made again
         for name, lines in (("rounds.jsonl", rounds), ("timings.jsonl", rounds), ("environment.jsonl", None)):
             self._cut(self.path / name, lines)
-        records = read_lines(self.path / "rounds.jsonl")
+        records = read_rounds(self.path)
         if [record["round"] for record in records] != list(range(1, rounds + 1)):
             raise DamagedRunError(f"{self.path / 'rounds.jsonl'}: rounds 1 to {rounds} are not all there; start anew")
         if self.keep_predictions:

@@ -13,10 +13,10 @@ from fedlens.experiment import Experiment
 from fedlens.loading import load_experiment, load_recorded
 from fedlens.recorded import Recorded
 from fedlens.runs import stealth
-from fedlens.runs.documents import revived
+from fedlens.runs.consistency import misfits, summary_misfit
 from fedlens.runs.files import checksum
 from fedlens.runs.flags import flags
-from fedlens.runs.reading import load_tables, read_json, read_lines
+from fedlens.runs.reading import ANEW, load_tables, read_rounds, read_summary, read_target
 from fedlens.runs.records import Record, beside, counts, guilt, inspected, malicious_share, mean
 from fedlens.runs.weights import Which, weights_of
 from fedlens.runs.window import in_window, lifespans
@@ -167,15 +167,28 @@ def load_run(path: str | Path) -> Run:
     path = Path(path)
     if not (path / "experiment.yaml").is_file():
         raise RunError(f"{path}: no run is there (it has no experiment.yaml)")
-    summary = sound_summary(path)
-    experiment = load_recorded(path)
-    records = read_lines(path / "rounds.jsonl")
+    return read_run(path, load_recorded(path), sound_summary(path))
+
+
+def read_run(path: Path, experiment: Experiment, summary: dict[str, Any] | None) -> Run:
+    """The run of this experiment in the directory `path`, whose summary has been read.
+
+    Raises:
+        DamagedRunError: its files are damaged, or contradict each other.
+        RunError: there is none that can be looked at by itself.
+    """
+    records = read_rounds(path)
     if not records:
         raise RunError(f"{path}: this run has no rounds yet")
     if not (path / "target.json").exists():
         kind = "placebo" if experiment.absent else "benign twin"
         raise RunError(f"{path}: this is a {kind}, without a target; it is shown beside the attacked runs")
-    return Run(path, experiment, records, read_json(path / "target.json"), summary)
+    target = read_target(path)
+    for place, wrong in misfits(experiment, records, target):
+        raise DamagedRunError(f"{path / 'rounds.jsonl'}, line {place + 1}: damaged ({wrong}); {ANEW}")
+    if summary is not None and (wrong_there := summary_misfit(summary, records, target)) is not None:
+        raise DamagedRunError(f"{path / 'summary.json'}: damaged ({wrong_there}); {ANEW}")
+    return Run(path, experiment, records, target, summary)
 
 
 def sound_summary(path: Path) -> dict[str, Any] | None:
@@ -187,7 +200,7 @@ def sound_summary(path: Path) -> dict[str, Any] | None:
     file = path / "summary.json"
     if not file.exists():
         return None
-    summary: dict[str, Any] = revived(read_json(file))
+    summary = read_summary(path)
     try:
         known = summary["checksums"]
         for name in READ:
@@ -196,8 +209,8 @@ def sound_summary(path: Path) -> dict[str, Any] | None:
                 raise DamagedRunError(f"{path / name}: is missing, though the run was complete")
             if there and checksum(path / name) != known[name]:
                 raise DamagedRunError(f"{path / name}: has changed since the run was complete")
-    except (OSError, KeyError, TypeError) as error:
-        raise DamagedRunError(f"{file}: damaged ({error})") from error
+    except (OSError, KeyError) as error:
+        raise DamagedRunError(f"{file}: damaged ({error}); {ANEW}") from error
     return summary
 
 

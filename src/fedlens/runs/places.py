@@ -6,7 +6,7 @@ from pathlib import Path
 from fedlens.errors import DamagedRunError, RunError
 from fedlens.experiment import Experiment
 from fedlens.loading import load_recorded
-from fedlens.runs.reading import read_lines
+from fedlens.runs.reading import count_rounds
 from fedlens.runs.start import START
 
 
@@ -19,7 +19,7 @@ def unused(experiment: Experiment, out: str | Path | None) -> Path:
     if out is not None:
         path = Path(out)
         if (path / "experiment.yaml").exists():
-            played = len(read_lines(path / "rounds.jsonl"))
+            played = count_rounds(path)
             raise RunError(f"{path}: a run is there already ({played} rounds); add --resume or choose another --out")
         if path.exists() and not (path.is_dir() and {entry.name for entry in path.iterdir()} <= {".lock", START}):
             raise RunError(f"{path}: something else is there already; choose another --out")

@@ -4,12 +4,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from fedlens.errors import DamagedRunError
-from fedlens.runs.documents import revived
+from fedlens.runs.consistency import misfit
+from fedlens.runs.schema import ROUND, SAMPLES, START, SUMMARY, TIMING, parsed
+
+TROUBLE = (OSError, SafetensorError, LookupError, ValueError, TypeError, RuntimeError, AttributeError, RecursionError)
+"""What safetensors, PyTorch and pandas may say to a file that is damaged, or that somebody has made up."""
+
+ANEW = "get the run anew, or make it again into another --out"
 
 
 def predictions_file(run: Path, round_: int) -> Path:
@@ -46,7 +53,7 @@ def load_tables(run: Path, round_: int) -> dict[str, Tensor]:
     path = tables_file(run, round_)
     try:
         return load_file(path) if path.exists() else {}
-    except (OSError, SafetensorError) as error:
+    except TROUBLE as error:
         raise DamagedRunError(f"{path}: damaged ({error})") from error
 
 
@@ -58,21 +65,62 @@ def load_tensor(path: Path, name: str, remark: str = "") -> Tensor:
     """
     try:
         return load_file(path)[name]
-    except (OSError, SafetensorError, KeyError) as error:
+    except TROUBLE as error:
         raise DamagedRunError(f"{path}: missing or damaged ({error}){remark}") from error
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
-    """The objects in a file of JSON lines; none where there is no file. A line still being written does not count.
+def read_rounds(run: Path, count: int | None = None) -> list[dict[str, Any]]:
+    """The records of the run in a directory: of all rounds, or of the first `count`; none where there is no file.
 
     Raises:
-        DamagedRunError: a line is damaged.
+        DamagedRunError: one is damaged.
     """
-    try:
-        lines = path.read_bytes().split(b"\n") if path.exists() else [b""]
-        return [revived(json.loads(line)) for line in lines[:-1]]
-    except (OSError, ValueError) as error:
-        raise DamagedRunError(f"{path}: cannot be read ({error})") from error
+    return _lines(run / "rounds.jsonl", ROUND, count)
+
+
+def count_rounds(run: Path) -> int:
+    """How many rounds of the run in a directory have been recorded, be the records sound or not."""
+    return len(_whole_lines(run / "rounds.jsonl"))
+
+
+def read_starts(run: Path) -> list[dict[str, Any]]:
+    """In what environments the run in a directory was started.
+
+    Raises:
+        DamagedRunError: the file is damaged.
+    """
+    return _lines(run / "environment.jsonl", START)
+
+
+def read_timings(run: Path) -> list[dict[str, Any]]:
+    """How long the stages of each round took.
+
+    Raises:
+        DamagedRunError: the file is damaged.
+    """
+    return _lines(run / "timings.jsonl", TIMING)
+
+
+def read_target(run: Path) -> dict[str, Any]:
+    """The attacker's samples, and the names of all classes.
+
+    Raises:
+        DamagedRunError: the file is damaged.
+    """
+    file = run / "target.json"
+    target = _whole(file, SAMPLES)
+    if (wrong := misfit(target)) is not None:
+        raise DamagedRunError(f"{file}: damaged ({wrong}); {ANEW}")
+    return target
+
+
+def read_summary(run: Path) -> dict[str, Any]:
+    """The result of a complete run.
+
+    Raises:
+        DamagedRunError: the file is damaged.
+    """
+    return _whole(run / "summary.json", SUMMARY)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -83,8 +131,47 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DamagedRunError(f"{path}: cannot be read ({error})") from error
     if not isinstance(content, dict):
         raise DamagedRunError(f"{path}: cannot be read (it holds no object)")
     return content
+
+
+def parsed_record(file: Path, line: bytes) -> dict[str, Any]:
+    """The record of a round in a line of the file.
+
+    Raises:
+        DamagedRunError: it is damaged.
+    """
+    try:
+        return parsed(ROUND, line)
+    except ValueError as error:
+        raise DamagedRunError(f"{file}: damaged ({error}); {ANEW}") from None
+
+
+def _lines(path: Path, shape: TypeAdapter[Any], count: int | None = None) -> list[dict[str, Any]]:
+    found = []
+    for place, line in enumerate(_whole_lines(path)[:count], 1):
+        try:
+            found.append(parsed(shape, line))
+        except ValueError as error:
+            raise DamagedRunError(f"{path}, line {place}: damaged ({error}); {ANEW}") from None
+    return found
+
+
+def _whole_lines(path: Path) -> list[bytes]:
+    """The lines of a file; none where there is no file. A line still being written does not count."""
+    try:
+        return path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    except OSError as error:
+        raise DamagedRunError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+def _whole(path: Path, shape: TypeAdapter[Any]) -> dict[str, Any]:
+    try:
+        return parsed(shape, path.read_bytes())
+    except OSError as error:
+        raise DamagedRunError(f"{path}: cannot be read ({error.strerror or error})") from error
+    except ValueError as error:
+        raise DamagedRunError(f"{path}: damaged ({error}); {ANEW}") from None

@@ -12,7 +12,7 @@ from typing import Any
 from fedlens.experiment import Experiment
 from fedlens.runs.directory import described, indented, line
 from fedlens.runs.folder import files_of
-from fedlens.runs.reading import read_lines
+from fedlens.runs.reading import read_rounds
 from fedlens.runs.summary import summarise
 
 REPLACED = {"experiment.yaml", "rounds.jsonl", "summary.json"}
@@ -36,7 +36,7 @@ def twin_files(run: Path, twin: Experiment, paper_stop: float | None, classes: S
     Raises:
         DamagedRunError: its records cannot be read.
     """
-    records = [_of_twin(record, twin) for record in read_lines(run / "rounds.jsonl")]
+    records = [_of_twin(record, twin) for record in read_rounds(run)]
     every = files_of(run).items()
     files = {name: content for name, content in every if not {name, name.partition("/")[0]} & (REPLACED | LEFT_OUT)}
     files |= {"experiment.yaml": described(twin), "rounds.jsonl": b"".join(map(line, records))}

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Literal
 
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from torch import Tensor
 
 from fedlens.errors import DamagedRunError, RunError
 from fedlens.federation.state import FederationState
-from fedlens.runs.reading import load_tensor, read_lines
+from fedlens.runs.reading import TROUBLE, count_rounds, load_tensor
 
 Which = Literal["final", "best", "last"] | int
 """The weights at the end, those of the best test accuracy, those after the last round recorded so far, or a round's."""
@@ -56,7 +56,7 @@ def weights_of(run: Path, which: Which = "final") -> Tensor:
         return FederationState.load(str(run / "checkpoint.safetensors")).weights
     if isinstance(which, str):
         return load_tensor(run / f"{which}.safetensors", "weights", UNFINISHED)
-    rounds = len(read_lines(run / "rounds.jsonl"))
+    rounds = count_rounds(run)
     if not 1 <= which <= rounds:
         raise RunError(f"{run}: there is no round {which}; the last one recorded is {rounds}")
     if (kept := weights_file(run, which)).exists():
@@ -83,5 +83,5 @@ def _round_of(file: Path) -> int:
     try:
         with safe_open(str(file), framework="pt") as content:
             return int((content.metadata() or {})["round"])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except TROUBLE as error:
         raise DamagedRunError(f"{file}: damaged ({error})") from error

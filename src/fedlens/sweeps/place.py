@@ -25,9 +25,9 @@ import yaml
 from fedlens.errors import DamagedRunError, RunError
 from fedlens.runs.directory import DIGESTS
 from fedlens.runs.files import lock, write_atomically, writing
-from fedlens.runs.load import Run, sound_summary
+from fedlens.runs.load import Run, read_run, sound_summary
 from fedlens.runs.ownership import claim
-from fedlens.runs.reading import read_json, read_lines
+from fedlens.runs.reading import read_json
 from fedlens.runs.start import START, Start, read_start
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.grid import Grid
@@ -94,8 +94,7 @@ class SweepDirectory:
         try:
             if cell.experiment is None or (summary := sound_summary(path)) is None:
                 return None
-            records, target = read_lines(path / "rounds.jsonl"), read_json(path / "target.json")
-            return Run(path, cell.experiment, records, target, summary)
+            return read_run(path, cell.experiment, summary)
         except DamagedRunError as error:
             raise DamagedRunError(f"{error}; {remedy(path)}") from error
 

@@ -1,6 +1,5 @@
 """The runs below a folder, told from their last lines: quick for many, and not troubled by one that is half written."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -11,6 +10,7 @@ from fedlens.errors import FedlensError
 from fedlens.experiment import Experiment
 from fedlens.loading import load_recorded
 from fedlens.report.words import attack_name
+from fedlens.runs.reading import parsed_record
 from fedlens.runs.records import confidence
 
 _PATTERNS = ("experiment.yaml", "*/experiment.yaml", "*/*/experiment.yaml", "*/cells/*/experiment.yaml")
@@ -67,7 +67,7 @@ def _listed(found: dict[str, Path]) -> Iterator[Listed]:
         except OSError:  # it was deleted meanwhile
             continue
         except FedlensError as error:
-            yield Listed(name, trouble=str(error).splitlines()[0])
+            yield Listed(name, trouble=f"cannot be read: {str(error).splitlines()[0]}")
 
 
 def _in_a_line(name: str, path: Path) -> Listed:
@@ -95,16 +95,14 @@ def _experiment(file: str, changed: int) -> Experiment:  # noqa: ARG001 - a file
 
 
 def _last(file: Path) -> dict[str, Any] | None:
-    """The last whole line of a file of records."""
+    """The record in the last whole line of a file of them.
+
+    Raises:
+        DamagedRunError: it is damaged.
+    """
     with file.open("rb") as content:
         size = content.seek(0, 2)
         content.seek(max(0, size - _TAIL))
         lines = content.read().splitlines(keepends=True)
-    for line in reversed(lines):
-        if line.endswith(b"\n"):
-            try:
-                record: dict[str, Any] = json.loads(line)
-            except ValueError:
-                return None
-            return record
-    return None
+    whole = next((line for line in reversed(lines) if line.endswith(b"\n")), None)
+    return None if whole is None else parsed_record(file, whole)

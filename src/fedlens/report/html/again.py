@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from fedlens.runs.load import Run
-from fedlens.runs.reading import read_lines
+from fedlens.runs.reading import read_starts
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ def starts(run: Path) -> list[Start]:
     Raises:
         DamagedRunError: the file that says so is damaged.
     """
-    return [_start(line) for line in read_lines(run / "environment.jsonl")]
+    return [_start(line) for line in read_starts(run)]
 
 
 def _start(line: dict[str, Any]) -> Start:

@@ -1,0 +1,105 @@
+"""Whether what a run's files say fits together: lists that belong to each other, rounds that follow each other."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fedlens.experiment import Experiment
+from fedlens.runs.records import Record, inspected, malformed
+
+RANGES = "distances"
+
+
+def misfit(target: dict[str, Any]) -> str | None:
+    """What is wrong with the attacker's samples, if something is."""
+    count, classes = len(target["index"]), len(target["classes"])
+    if any(len(target[name]) != count for name in ("true", "target")):
+        return "index, true and target are not of the same length"
+    if any(number >= classes for name in ("true", "target") for number in target[name]):
+        return f"a class above the {classes} that have names"
+    return None
+
+
+def misfits(experiment: Experiment, records: list[Record], target: dict[str, Any]) -> Iterator[tuple[int, str]]:
+    """Where a record does not fit the experiment, the samples, or itself, and what is wrong."""
+    compared = records[-1]["control"] is not None
+    for place, record in enumerate(records):
+        if record["round"] != place + 1:
+            yield place, f"round {record['round']} where round {place + 1} is expected"
+        elif (wrong := _wrong(experiment, record, target)) is not None:
+            yield place, wrong
+        elif compared and record["control"] is None:
+            yield place, "control: missing, though the last round has one"
+
+
+def summary_misfit(summary: dict[str, Any], records: list[Record], target: dict[str, Any]) -> str | None:
+    """What is wrong with a summary of these records, if something is."""
+    if summary["rounds"] != len(records):
+        return f"rounds: {summary['rounds']}, but {len(records)} are recorded"
+    for place, part in (("", summary), ("control.", summary["control"] or {})):
+        backdoor = part.get("target")
+        if backdoor is None:
+            if part.get("lifespan") is not None:
+                return f"{place}target: missing"
+        elif any(number is not None and number >= len(target["classes"]) for number in backdoor["predicted"]):
+            return f"{place}target.predicted: a class without a name"
+    window = summary["window"]
+    if window is not None and not window["first"] <= window["last"] <= len(records):
+        return "window: not among the rounds"
+    return None
+
+
+def _wrong(experiment: Experiment, record: Record, target: dict[str, Any]) -> str | None:
+    cohort = record["cohort"]
+    attacks = record["attacker"]
+    if attacks != (record["attack"] is not None) or attacks != (record["malicious"] is not None):
+        return "attacker, attack and malicious contradict each other"
+    if attacks and (experiment.attack is None or experiment.malicious not in cohort):
+        return "attacker: the experiment's malicious client is not in the cohort"
+    if record["shares"] is not None and len(record["shares"]) != len(cohort):
+        return f"shares: {len(record['shares'])} of {len(cohort)} clients"
+    if set(record["rejected"]) - set(cohort) or set(malformed(record)) - set(cohort):
+        return "rejected, malformed: clients that are not in the cohort"
+    return _wrong_checks(experiment, record) or _wrong_models(record, target)
+
+
+def _wrong_checks(experiment: Experiment, record: Record) -> str | None:
+    if record["checks"].keys() != experiment.detectors.keys():
+        return f"checks: {', '.join(record['checks']) or 'none'}, not those of the experiment"
+    count = len(inspected(record))
+    for name, check in record["checks"].items():
+        if any(len(entries) != count for entries in check.values()):
+            return f"checks.{name}: not an entry for each of {count} clients"
+        needed = {
+            "distances": ("range", "others"),
+            "statistics": ("norm", "lowest", "highest", "sparsity", "wasserstein"),
+        }
+        if count and (missing := [entry for entry in needed.get(name, ()) if entry not in check]):
+            return f"checks.{name}.{missing[0]}: missing"
+        if name == RANGES and any(
+            len(pair) not in {0, 2} for side in ("range", "others") for pair in check.get(side, ())
+        ):
+            return f"checks.{name}: a range has two ends"
+        if name == "statistics" and any(
+            isinstance(entry, list) for part in needed[name] for entry in check.get(part, ())
+        ):
+            return f"checks.{name}: lists where numbers are expected"
+    return None
+
+
+def _wrong_models(record: Record, target: dict[str, Any]) -> str | None:
+    count, classes = len(target["index"]), len(target["classes"])
+    control = record["control"] or {}
+    for place, quality in (("quality", record["quality"]), ("malicious", record["malicious"]),
+                           ("control.quality", control.get("quality"))):  # fmt: skip
+        if quality is not None and len(quality["per_class"]) != classes:
+            return f"{place}.per_class: {len(quality['per_class'])} of {classes} classes"
+    if record["target"] is None:
+        return "target: missing"
+    for place, found in (("target", record["target"]), ("control.target", control.get("target"))):
+        if found is None:
+            continue
+        if any(len(found[name]) != count for name in ("confidence", "true_confidence", "predicted")):
+            return f"{place}: not an entry for each of {count} samples"
+        if any(number is not None and number >= classes for number in found["predicted"]):
+            return f"{place}.predicted: a class above the {classes} that have names"
+    return None

@@ -1,0 +1,266 @@
+"""The shape of what stands in a run's files: what is read is checked against it once, and then relied upon.
+
+Options that a later version adds to a record are allowed everywhere. A number that JSON does not have stands there as a
+word (`fedlens.runs.documents`), or in older files as it is.
+"""
+
+# mypy: disable-error-code="call-arg"
+# It does not know PEP 728's `extra_items` yet, by which pydantic goes.
+
+from typing import Annotated, Any, NotRequired, TypeVar
+
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
+from typing_extensions import TypedDict  # that of Python knows no `extra_items` yet
+
+from fedlens.errors import shortened
+from fedlens.runs.documents import revived
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Numbers = list[float]
+Details = Numbers | list[Numbers]
+Logged = Annotated[str | bool | int | float | None, BeforeValidator(revived)]
+
+
+class Quality(TypedDict, extra_items=Any):
+    """See `fedlens.federation.evaluate.Quality`."""
+
+    accuracy: Finite
+    loss: float
+    per_class: list[Finite | None]
+
+
+class Target(TypedDict, extra_items=Any):
+    """See `fedlens.federation.evaluate.Success`."""
+
+    confidence: Annotated[Numbers, Field(min_length=1)]
+    true_confidence: Numbers
+    predicted: list[NonNegativeInt | None]
+    met: NonNegativeInt
+    success: bool
+
+
+class Beside(TypedDict, extra_items=Any):
+    """What the benign twin made of the same round."""
+
+    quality: Quality
+    target: Target
+
+
+class Check(TypedDict, extra_items=Details):
+    """A check's verdict on the clients that it saw; further lists are its details."""
+
+    scores: list[Finite]
+    flagged: list[bool]
+
+
+class Attack(TypedDict, extra_items=Logged):
+    """What the simulator and the attack say of a round; the attack may log any number and word."""
+
+    acted: bool
+    reason: str | None
+    alpha: Finite
+    estimate_error: NotRequired[float | None]
+    estimate_cosine: NotRequired[float | None]
+
+
+class Round(TypedDict, extra_items=Any):
+    """A line of ``rounds.jsonl``: see `fedlens.federation.record.RoundRecord`."""
+
+    round: PositiveInt
+    cohort: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    attacker: bool
+    shares: list[Finite] | None
+    checks: dict[str, Check]
+    rejected: list[NonNegativeInt]
+    skipped: str | None
+    quality: Quality
+    target: Target | None
+    malicious: Quality | None
+    attack: Attack | None
+    control: Beside | None
+    placebo: NotRequired[Beside | None]
+    malformed: NotRequired[list[NonNegativeInt]]
+    destroyed: NotRequired[bool]
+
+
+class Samples(TypedDict, extra_items=Any):
+    """``target.json``: the attacker's samples, and the names of all classes."""
+
+    index: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    true: list[NonNegativeInt]
+    target: list[NonNegativeInt]
+    classes: list[str]
+
+
+class Numerics(TypedDict, extra_items=str):
+    """See `fedlens.numerics`."""
+
+    cpu: str
+
+
+class Packages(TypedDict, extra_items=str):
+    """Versions of what fedlens computes with."""
+
+    fedlens: str
+    torch: str
+
+
+class Start(TypedDict, extra_items=Any):
+    """A line of ``environment.jsonl``: see `fedlens.runs.environment`."""
+
+    numerics: Numerics
+    packages: Packages
+    platform: str
+    python: str
+
+
+class Timing(TypedDict, extra_items=float):
+    """A line of ``timings.jsonl``: seconds of each stage."""
+
+    round: PositiveInt
+    training: float
+    checks: float
+    aggregation: float
+    evaluation: float
+
+
+class Span(TypedDict):
+    """Rounds, the first and the last."""
+
+    first: PositiveInt
+    last: PositiveInt
+
+
+class Confidences(TypedDict):
+    """In the target class: after the window, the highest, and over all of its rounds."""
+
+    last: float
+    best: float
+    mean: float
+
+
+class FirstAndLast(TypedDict):
+    """In the first and the last round."""
+
+    first: float
+    last: float
+
+
+Sides = TypedDict("Sides", {"with": float, "without": float})
+Loss = TypedDict("Loss", {"class": str, "points": float})
+
+
+class Backdoor(TypedDict, extra_items=Any):
+    """The target over the rounds of the attack's window."""
+
+    confidence: Confidences
+    true_confidence: float
+    predicted: Annotated[list[NonNegativeInt | None], Field(min_length=1)]
+    success: bool
+    successful_rounds: NonNegativeInt
+    final_confidence: float
+
+
+class Lifespan(TypedDict, extra_items=Any):
+    """See `fedlens.runs.window.lifespan`."""
+
+    rounds: NonNegativeInt | None
+    censored: bool
+    area: float
+    observed: PositiveInt
+
+
+class Defence(TypedDict, extra_items=Any):
+    """See `fedlens.runs.defence.defence`."""
+
+    rounds: PositiveInt
+    rejected: NonNegativeInt
+    skipped: NonNegativeInt
+    chosen: NonNegativeInt | None
+    share: float | None
+
+
+class Performance(TypedDict, extra_items=Any):
+    """See `fedlens.detection.performance.Performance`."""
+
+    guilty: NonNegativeInt
+    innocent: NonNegativeInt
+    caught: NonNegativeInt
+    false_alarms: NonNegativeInt
+    precision: float | None
+    recall: float | None
+    false_positive_rate: float | None
+    roc_auc: float | None
+
+
+class Malformed(TypedDict):
+    """Updates that were rejected because they were not finite."""
+
+    updates: PositiveInt
+    rounds: PositiveInt
+    clients: list[NonNegativeInt]
+
+
+class Compared(TypedDict, extra_items=Any):
+    """What a summary says of the benign twin."""
+
+    accuracy: float
+    would_stop_at: PositiveInt | None
+    window_accuracy: float
+    target: Backdoor
+    lifespan: Lifespan | None
+
+
+class Summary(TypedDict, extra_items=Any):
+    """``summary.json``: see `fedlens.runs.summary.summarise`."""
+
+    rounds: PositiveInt
+    accuracy: float
+    best_accuracy: float
+    best_round: PositiveInt
+    hardest_hit: Loss | None
+    paper_stop: float | None
+    would_stop_at: PositiveInt | None
+    window: Span | None
+    window_accuracy: float
+    target: Backdoor | None
+    lifespan: Lifespan | None
+    malicious_accuracy: FirstAndLast | None
+    participation: Sides | None
+    defence: Defence | None
+    checks: dict[str, Performance]
+    control: Compared | None
+    flags: list[str]
+    malformed: NotRequired[Malformed]
+    destroyed: NotRequired[PositiveInt]
+    checksums: dict[str, str]
+
+
+ROUND, SAMPLES, START = TypeAdapter(Round), TypeAdapter(Samples), TypeAdapter(Start)
+TIMING, SUMMARY = TypeAdapter(Timing), TypeAdapter(Summary)
+
+T = TypeVar("T")
+
+
+def parsed(shape: TypeAdapter[T], text: bytes) -> dict[str, Any]:
+    """What JSON of this shape says.
+
+    Raises:
+        ValueError: it is no JSON, or of another shape; the message says where.
+    """
+    try:
+        found = shape.validate_json(text)
+    except ValidationError as error:
+        raise ValueError(fault(error)) from None
+    assert isinstance(found, dict)
+    return found
+
+
+def fault(error: ValidationError) -> str:
+    """What is wrong first, in words that name the place."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("list[", "function-")))
+    message = f"{first['msg'][0].lower()}{first['msg'][1:]}"
+    if first["type"] in {"json_invalid", "missing"}:
+        return f"{place}: {message}" if place else message
+    return f"{place or 'it'}: {message}, not {shortened(first['input'], 40)}"

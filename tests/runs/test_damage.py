@@ -1,0 +1,344 @@
+"""Files of a run that are damaged, or that somebody has made up: a clear error, never a traceback."""
+
+import copy
+import json
+import lzma
+import shutil
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from calling import called
+from made_sweeps import sweep
+from small import small
+
+import fedlens
+from fedlens.errors import DamagedRunError
+from fedlens.reproduce.records import restore
+from fedlens.runs.collect import collect
+from fedlens.runs.files import checksum
+
+Place = tuple[str | int, ...]
+DEEP: Any = []
+for _ in range(80):
+    DEEP = [DEEP]
+WRONG: list[Any] = [None, 7, -1, 1.5, True, "word", [], [[]], {}, {"a": 1}, DEEP, "NaN", [None]]
+READERS = [
+    ["show"],
+    ["report"],
+    ["compare"],
+    *(["plot", "--kind", kind] for kind in ("metrics", "updates", "evolution", "distances", "selection", "checks")),
+]
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete run in which much is recorded."""
+    folder = tmp_path_factory.mktemp("sound")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FEDLENS_CACHE", str(folder / "cache"))
+        checks = ["distances", "statistics", "accuracy"]
+        attack = {"name": "explicit-boosting", "step_cap": 5, "delay": 2, "until": 3, "estimate": "post"}
+        experiment = small(
+            control=True, checks=checks, validation=50, attack=attack, clients=5, target={"r": 2, "select": "random"}
+        )
+        fedlens.run(experiment, folder / "run", engine="serial")
+    return folder / "run"
+
+
+@pytest.fixture
+def run(sound: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it."""
+    monkeypatch.chdir(tmp_path)
+    return shutil.copytree(sound, tmp_path / "run")
+
+
+def places(value: Any, at: Place = ()) -> Iterator[Place]:
+    """Every place in a document, of long lists the first entries alone."""
+    yield at
+    if isinstance(value, dict):
+        for name, below in value.items():
+            yield from places(below, (*at, name))
+    elif isinstance(value, list):
+        for number, below in enumerate(value[:2]):
+            yield from places(below, (*at, number))
+
+
+def replaced(document: Any, place: Place, value: Any) -> Any:
+    """The document with another value there; with ``...``, without what was there."""
+    if not place:
+        return value
+    changed = copy.copy(document)
+    if len(place) == 1 and value is ...:
+        del changed[place[0]]
+    else:
+        changed[place[0]] = replaced(document[place[0]], place[1:], value)
+    return changed
+
+
+def rewrite(run: Path, name: str, text: str) -> None:
+    """Change a file as somebody does who knows of checksums."""
+    (run / name).write_text(text)
+    if name != "summary.json" and (run / "summary.json").exists():
+        summary = json.loads((run / "summary.json").read_text())
+        summary["checksums"][name] = checksum(run / name)
+        (run / "summary.json").write_text(json.dumps(summary))
+
+
+def look(capsys: pytest.CaptureFixture[str], run: Path) -> list[tuple[int, str]]:
+    """What every reader says of it; an exception of any other kind is a failure of the test."""
+    return [called(capsys, command[0], run, *command[1:])[::2] for command in READERS]
+
+
+def damaged(run: Path) -> str | None:
+    try:
+        fedlens.load_run(run)
+    except DamagedRunError as error:
+        return str(error)
+    return None
+
+
+def check_all(run: Path, name: str, document: Any, written: Callable[[Any], str], named: str) -> Iterator[None]:
+    """Put every wrong value in every place of a document, which is refused by its place or else can be looked at.
+
+    Yields:
+        Once for each value that may stand somewhere, when it stands wherever it may.
+    """
+    refused = 0
+    for value in [*WRONG, ...]:
+        everywhere, accepted = document, 0
+        for place in places(document):
+            if "checksums" in place or (value is ... and not place):
+                continue
+            rewrite(run, name, written(replaced(document, place, value)))
+            message = damaged(run)
+            if message is None:
+                with suppress(TypeError, KeyError, IndexError):  # above it, something has been replaced already
+                    both = replaced(everywhere, place, value)
+                    rewrite(run, name, written(both))
+                    if damaged(run) is None:
+                        everywhere, accepted = both, accepted + 1
+            else:
+                refused += 1
+                assert named in message, message
+                assert len(message) < 600
+        if accepted:
+            rewrite(run, name, written(everywhere))
+            yield
+    assert refused > 100
+
+
+@pytest.mark.timeout(1200)
+def test_every_wrong_value_in_a_record(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = (run / "rounds.jsonl").read_text().splitlines()
+
+    def written(record: Any) -> str:
+        return "\n".join([lines[0], json.dumps(record), *lines[2:], ""])
+
+    for _ in check_all(run, "rounds.jsonl", json.loads(lines[1]), written, "rounds.jsonl, line 2: damaged ("):
+        for code, err in look(capsys, run):
+            assert code == 0 or (code == 2 and err.startswith("Error: ")), err
+
+
+@pytest.mark.parametrize("name", ["target.json", "summary.json"])
+def test_every_wrong_value_in_a_document(run: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    for _ in check_all(run, name, json.loads((run / name).read_text()), json.dumps, ".json"):
+        for command in (["show"], ["report"]):
+            code, _, err = called(capsys, *command, run)
+            assert code == 0 or (code == 2 and err.startswith("Error: ")), err
+
+
+@pytest.mark.parametrize(
+    "line", ["", "null", "[]", "7", '"x"', "{", "{}", "[" * 100_000, '{"a":' * 100_000, "\x00", "nan", '{"round": 1}']
+)
+@pytest.mark.parametrize("name", ["rounds.jsonl", "target.json", "summary.json", "environment.jsonl", "start.json"])
+def test_something_else_in_place_of_a_file(run: Path, capsys: pytest.CaptureFixture[str], name: str, line: str) -> None:
+    rewrite(run, name, f"{line}\n")
+    for command in (["show"], ["report"], ["compare"]):
+        code, _, err = called(capsys, *command, run)
+        assert code in {0, 2}
+        assert code == 0 or name in err or "summary.json" in err
+    if name not in {"environment.jsonl", "start.json"}:
+        assert damaged(run) is not None
+
+
+@pytest.mark.parametrize("text", ["", "null", "[]", "x", "[" * 30_000, "clients: -1", "attack: [1]", "name: [x]"])
+def test_an_experiment_that_is_none(run: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
+    rewrite(run, "experiment.yaml", text)
+    for command in (["show"], ["report"], ["compare"], ["plot"]):
+        code, _, err = called(capsys, *command, run)
+        assert code == 2
+        assert "experiment.yaml" in err
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"\x08\x00\x00\x00\x00\x00\x00\x00{}      ", b"{}"])
+@pytest.mark.parametrize("name", ["final.safetensors", "checks/00002.safetensors", "checkpoint.safetensors"])
+def test_tensors_that_are_none(run: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes) -> None:
+    (run / name).write_bytes(content)
+    for command in (["show"], ["report"], ["plot", "--kind", "evolution"]):
+        code, _, err = called(capsys, *command, run)
+        assert code == 0 or name in err
+
+
+def test_histograms_of_another_shape(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    for table in (torch.zeros(2, 500), torch.zeros(5, 3, dtype=torch.int32), torch.tensor(1)):
+        save_file({"statistics.histogram": table}, run / "checks/00002.safetensors")
+        code, _, err = called(capsys, "plot", run, "--kind", "evolution")
+        assert code == 2
+        assert "00002.safetensors: damaged" in err
+
+
+def test_records_that_contradict_each_other(run: Path) -> None:
+    lines = (run / "rounds.jsonl").read_text().splitlines()
+    first = json.loads(lines[0])
+    for change, words in [
+        ({"round": 2}, "line 1: damaged (round 2 where round 1 is expected)"),
+        ({"shares": [1.0]}, "shares: 1 of 5 clients"),
+        ({"rejected": [77]}, "clients that are not in the cohort"),
+        ({"checks": {}}, "checks: none, not those of the experiment"),
+        ({"cohort": [0, 1]}, "malicious client is not in the cohort"),
+        ({"attacker": False}, "contradict each other"),
+        ({"control": None}, "control: missing"),
+        ({"malformed": [0]}, "checks.distances: not an entry for each of 4 clients"),
+        ({"quality": {**first["quality"], "per_class": []}}, "quality.per_class: 0 of 10 classes"),
+        ({"target": {**first["target"], "confidence": [0.5]}}, "target: not an entry for each of 2 samples"),
+        ({"target": {**first["target"], "predicted": [0, 10]}}, "a class above the 10 that have names"),
+        ({"target": None}, "target: missing"),
+    ]:
+        rewrite(run, "rounds.jsonl", "\n".join([json.dumps(first | change), *lines[1:], ""]))
+        message = damaged(run)
+        assert message is not None
+        assert words in message
+
+
+def test_a_damaged_run_is_a_row_of_the_list(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("starlette")
+    from fedlens.watch.listing import listed
+
+    for place, (name, text) in enumerate(
+        [
+            ("rounds.jsonl", "null\n"),
+            ("rounds.jsonl", "7\n"),
+            ("rounds.jsonl", '{"round": 1}\n'),
+            ("rounds.jsonl", "[" * 100_000 + "\n"),
+            ("experiment.yaml", "[" * 30_000),
+            ("experiment.yaml", "clients: x"),
+            ("start.json", "null"),
+        ]
+    ):
+        copied = shutil.copytree(run, tmp_path / f"damaged{place}")
+        (copied / name).write_text(text)
+    rows = {row.name: row.trouble for row in listed(tmp_path)}
+    assert rows.pop("run") == ""
+    assert len(rows) == 7
+    assert all(trouble.startswith("cannot be read: ") for trouble in rows.values())
+
+
+# Sweeps' tables, and archives
+
+
+def odd_columns() -> Iterator[tuple[str, Any]]:
+    rows = 12
+    yield "confidence", pa.array([[0.5]] * rows)
+    yield "confidence", pa.array([{"a": 1}] * rows)
+    yield "confidence", pa.array([b"x"] * rows)
+    yield "confidence", pa.array([pd.Timestamp("2026-01-01")] * rows)
+    yield "accuracy", pa.array([[["x"]]] * rows)
+    yield "seed", pa.array(["0"] * rows)
+    yield "seed", pa.array([0.5] * rows)
+    yield "seed", pa.array([None] * rows, pa.int64())
+    yield "round", pa.array([[1]] * rows)
+    yield "round", pa.array([True] * rows)
+    yield "target.draw", pa.array([b"0"] * rows)
+    yield "clients", pa.array([{"a": 1}] * rows)
+    yield "clients", pa.array(["x"] * rows).dictionary_encode()
+    yield "cell", pa.array([{"a": 1}] * rows)
+    yield "cell", pa.array([None] * rows, pa.string())
+
+
+@pytest.mark.parametrize(("name", "column"), list(odd_columns()), ids=lambda value: str(getattr(value, "type", value)))
+def test_a_table_of_odd_types(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str, column: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = sweep(tmp_path / "made", {"clients": [3]}) / "rounds.parquet"
+    table = pq.read_table(file)
+    table = table.drop_columns([name]) if name in table.column_names else table
+    pq.write_table(table.append_column(name, column).replace_schema_metadata(None), file)
+    for arguments in (["compare", "made"], ["compare", "made", "--by", "clients"], ["report", "made"]):
+        code, _, err = called(capsys, *arguments)
+        assert code == 0 or (code == 2 and "rounds.parquet" in err), err
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" + b"\x00" * 100 + b"PAR1", b"x" * 1000])
+def test_a_table_that_is_none(tmp_path: Path, content: bytes) -> None:
+    (sweep(tmp_path / "made", {"clients": [3]}) / "rounds.parquet").write_bytes(content)
+    with pytest.raises(DamagedRunError, match=r"rounds\.parquet: cannot be read"):
+        collect([tmp_path / "made"])
+
+
+def archive(folder: Path, content: bytes) -> None:
+    (folder / "records").mkdir(parents=True)
+    (folder / "records/quick-seed-0-target-0.tar.xz").write_bytes(content)
+
+
+def packed(*names: str, kind: bytes = tarfile.REGTYPE) -> bytes:
+    buffer = BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:xz") as tar:
+        for name in names:
+            member = tarfile.TarInfo(name)
+            member.type = kind
+            member.linkname = "/etc/passwd"
+            tar.addfile(member)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        packed("."),
+        packed(""),
+        packed("/"),
+        packed(".."),
+        packed("../summary.json"),
+        packed("abc"),
+        packed("abc/../summary.json"),
+        packed("abc/checks/../../x"),
+        packed("abc/checks/.hidden"),
+        packed("abc/weights/1"),
+        packed("abc\n/summary.json"),
+        packed("é/summary.json"),
+        packed("abc/summary.json", kind=tarfile.SYMTYPE),
+        packed("abc/summary.json", kind=tarfile.DIRTYPE),
+        packed("abc/summary.json")[:-20],
+        b"",
+        b"x" * 100,
+        lzma.compress(b"x" * 100),
+    ],
+    ids=range(18),
+)
+def test_an_archive_of_something_else(tmp_path: Path, content: bytes) -> None:
+    archive(tmp_path, content)
+    with pytest.raises(DamagedRunError, match=r"quick-seed-0-target-0\.tar\.xz"):
+        restore(tmp_path)
+    assert not (tmp_path / "cells").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {"records"}
+
+
+def test_an_archive_that_never_ends(tmp_path: Path) -> None:
+    compressor = lzma.LZMACompressor()
+    zeros = bytes(2**20)
+    bomb = b"".join(compressor.compress(zeros) for _ in range(300)) + compressor.flush()
+    archive(tmp_path, bomb)
+    with pytest.raises(DamagedRunError, match="it has more than 268 MB"):
+        restore(tmp_path)
