@@ -210,6 +210,72 @@ def test_a_torn_or_premature_record_is_cut_off(tmp_path: Path, two_of_four: Path
     assert not list(two_of_four.glob(".checkpoint*"))
 
 
+def everything(path: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("checkpoint.safetensors", b"x"),
+        ("checkpoint.safetensors", b""),
+        ("rounds.jsonl", b""),
+        ("rounds.jsonl", b"null\nnull\n"),
+        ("rounds.jsonl", b'{"round": 1}\n{"round": 2}\n{"round": 3}\n'),
+        ("weights/00001.safetensors", b"x"),
+        ("experiment.yaml", b"clients: 0"),
+        ("target.json", b"{}"),
+    ],
+)
+def test_what_cannot_be_gone_on_with_is_left_as_it_is(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / "run"
+    run(small(rounds=2), path, keep_weights=True)
+    (path / "summary.json").unlink()
+    (path / "experiment.yaml").write_text((path / "experiment.yaml").read_text().replace("rounds: 2", "rounds: 4"))
+    (path / name).write_bytes(content)
+    with (path / "timings.jsonl").open("ab") as file:
+        file.write(b'{"round": 3}\n{"rou')
+    before = everything(path)
+    with pytest.raises(RunError):
+        run(small(rounds=4), path, resume=True)
+    assert everything(path) == before
+
+
+def test_what_is_cut_is_kept(tmp_path: Path, two_of_four: Path) -> None:
+    with (two_of_four / "rounds.jsonl").open("ab") as file:
+        file.write(b'{"round": 3}\n{"rou')
+    run(small(rounds=4), two_of_four, resume=True)
+    assert (two_of_four / "cut/rounds.jsonl").read_bytes() == b'{"round": 3}\n{"rou'
+    run(small(rounds=4), tmp_path / "whole")
+    same_bytes(tmp_path / "whole", two_of_four)
+
+
+def test_records_without_a_checkpoint_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    run(small(rounds=2), path, keep_weights=True)
+    before = everything(path)
+    (path / "checkpoint.safetensors").unlink()
+    run(small(rounds=2), path, resume=True)
+    after = everything(path)
+    for name in ("rounds.jsonl", "timings.jsonl", "summary.json", "weights/00001.safetensors"):
+        assert after[f"cut/{name}"] == before[name]
+    assert after["rounds.jsonl"] == before["rounds.jsonl"]
+
+
+def test_what_is_not_ours_is_left_alone(two_of_four: Path) -> None:
+    theirs = [".notes.txt", ".git/config.txt", ".a.b.c", "checks/.mine.txt", ".rounds.txt", ".experiment.yml.swp"]
+    for name in theirs:
+        (two_of_four / name).parent.mkdir(exist_ok=True)
+        (two_of_four / name).write_text("mine")
+    (two_of_four / ".hidden.folder").mkdir()
+    ours = [".checkpoint.safetensors.abc", ".rounds.jsonl.x1_y2z3a", ".00003.safetensors.abcdefgh"]
+    for name in ours:
+        (two_of_four / name).write_bytes(b"half")
+    run(small(rounds=4), two_of_four, resume=True)
+    assert all((two_of_four / name).read_text() == "mine" for name in theirs)
+    assert not any((two_of_four / name).exists() for name in ours)
+
+
 def test_a_damaged_checkpoint_is_refused(two_of_four: Path) -> None:
     file = two_of_four / "checkpoint.safetensors"
     file.write_bytes(file.read_bytes()[:-1000])

@@ -161,7 +161,7 @@ def test_two_processes_cannot_play_one_sweep() -> None:
 def test_a_full_disk_is_a_reason_and_the_cell_goes_on_later(monkeypatch: pytest.MonkeyPatch) -> None:
     from fedlens.runs import directory
 
-    grid, append = grid_of({"seed": [0]}), directory.append_line
+    grid, append = grid_of({"seed": [0]}), directory.append_bytes
 
     def full(path: Path, line: str) -> None:
         if path.name == "rounds.jsonl" and '"round": 2' in line:
@@ -170,7 +170,7 @@ def test_a_full_disk_is_a_reason_and_the_cell_goes_on_later(monkeypatch: pytest.
         append(path, line)
 
     with monkeypatch.context() as patched:
-        patched.setattr(directory, "append_line", full)
+        patched.setattr(directory, "append_bytes", full)
         ((cell, reason),) = swept(grid).failures
     assert "No space left" in reason
     assert "a sweep does without" in reason  # without --resume

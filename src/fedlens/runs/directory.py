@@ -15,6 +15,7 @@ best, final.safetensors      the global weights of highest test accuracy, and th
 weights/                     only with ``--keep-weights``: the global weights, a file a round
 predictions/                 only without attack: log-probabilities on the test set, a file a round
 summary.json                 written last: the result in a few numbers, and every file's checksum
+cut/                         what was recorded beyond the checkpoint of a run that was gone on with
 ===========================  ======================================================================
 
 After each round the record is appended first and the checkpoint replaced second, so that the records always reach at
@@ -34,8 +35,9 @@ from fedlens.experiment import Experiment
 from fedlens.federation.record import RoundResult
 from fedlens.federation.state import FederationState
 from fedlens.loading import load_recorded
+from fedlens.runs.cutting import cut_lines, leftovers, put_aside
 from fedlens.runs.documents import dumps
-from fedlens.runs.files import RESUME, append_line, checksum, lock, write_atomically, writing
+from fedlens.runs.files import RESUME, append_bytes, checksum, lock, write_atomically, writing
 from fedlens.runs.ownership import claim
 from fedlens.runs.reading import (
     count_rounds,
@@ -47,7 +49,7 @@ from fedlens.runs.reading import (
     tables_file,
 )
 from fedlens.runs.start import START, Start
-from fedlens.runs.weights import cut_weights, keeps_weights, weights_file
+from fedlens.runs.weights import cut_weights, keeps_weights, require_weights, weights_file
 
 DIGESTS = "digests.json"
 BEGUN_WITH = {
@@ -164,7 +166,7 @@ class RunDirectory:
     def started(self, environment: dict[str, Any]) -> str | None:
         """Add a line about this start; a remark, where bits may differ from those of the start before."""
         before = read_starts(self.path)
-        append_line(self.path / "environment.jsonl", line(environment))
+        append_bytes(self.path / "environment.jsonl", line(environment))
         if not before or not (changed := differences(before[-1]["numerics"], environment["numerics"])):
             return None
         return f"resumed elsewhere, so bits may differ from an uninterrupted run: {'; '.join(changed)}"
@@ -178,36 +180,38 @@ class RunDirectory:
     def resume(self) -> tuple[FederationState | None, list[dict[str, Any]]]:
         """The state to go on from (``None`` for the beginning) and the records up to there.
 
+        Nothing is changed before all of it has been found sound. Records and weights beyond the checkpoint are played
+        again; they are kept, in the folder ``cut``.
+
         Raises:
             DamagedRunError: the checkpoint, the records, the predictions or the kept weights up to there are not sound.
         """
-        for leftover in self.path.rglob(".*.*"):
-            leftover.unlink()
         checkpoint = self.path / "checkpoint.safetensors"
         state = FederationState.load(str(checkpoint)) if checkpoint.exists() else None
         rounds = state.round if state is not None else 0
-        if state is None:
-            (self.path / "summary.json").unlink(missing_ok=True)  # of a run without its weights, which is made again
-        for name, lines in (("rounds.jsonl", rounds), ("timings.jsonl", rounds), ("environment.jsonl", None)):
-            self._cut(self.path / name, lines)
-        records = read_rounds(self.path)
+        records = read_rounds(self.path, rounds)
         if [record["round"] for record in records] != list(range(1, rounds + 1)):
             raise DamagedRunError(f"{self.path / 'rounds.jsonl'}: rounds 1 to {rounds} are not all there; start anew")
         if self.keep_predictions:
             for round_ in range(1, rounds + 1):
                 load_predictions(self.path, round_)
         if self.keep_weights:
-            cut_weights(self.path, rounds)
+            require_weights(self.path, rounds)
+        self._cut_back(rounds)
         self._best = max((record["quality"]["accuracy"] for record in records), default=-1.0)
         return state, records
 
-    @staticmethod
-    def _cut(path: Path, lines: int | None) -> None:
-        """Leave the first `lines`, or all, less one that was torn when the machine failed."""
-        content = path.read_bytes() if path.exists() else b""
-        kept = b"".join(line for line in content.splitlines(keepends=True)[:lines] if line.endswith(b"\n"))
-        if kept != content:
-            write_atomically(path, kept)
+    def _cut_back(self, rounds: int) -> None:
+        """Leave what belongs to the first `rounds`, and keep the rest beside it."""
+        for leftover in leftovers(self.path):
+            leftover.unlink()
+        summary = self.path / "summary.json"
+        if not rounds and summary.exists():  # of a run without its weights, which is made again
+            put_aside(self.path, summary)
+        for name, lines in (("rounds.jsonl", rounds), ("timings.jsonl", rounds), ("environment.jsonl", None)):
+            cut_lines(self.path, name, lines)
+        if self.keep_weights:
+            cut_weights(self.path, rounds)
 
     def append(self, result: RoundResult, controls: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
         """Record a round beside the same one of its controls; returns the record as it was written.
@@ -230,8 +234,8 @@ class RunDirectory:
             write_atomically(tables_file(self.path, result.state.round), save(tables))
         if self.keep_weights:
             self._save_weights(weights_file(self.path, result.state.round), result.state)
-        append_line(self.path / "timings.jsonl", line({"round": result.state.round, **result.seconds}))
-        append_line(self.path / "rounds.jsonl", line(record))
+        append_bytes(self.path / "timings.jsonl", line({"round": result.state.round, **result.seconds}))
+        append_bytes(self.path / "rounds.jsonl", line(record))
         if (accuracy := result.record.quality.accuracy) > self._best:
             self._best = accuracy
             self._save_weights(self.path / "best.safetensors", result.state)

@@ -63,14 +63,14 @@ def write_atomically(path: Path, content: bytes) -> None:
             raise
 
 
-def append_line(path: Path, line: bytes) -> None:
-    """Add a line, which ends as one, to `path` and see that it reaches the disk.
+def append_bytes(path: Path, content: bytes) -> None:
+    """Add `content` to `path` and see that it reaches the disk.
 
     Raises:
         RunError: the file cannot be written.
     """
     with writing(path), path.open("ab") as file:
-        file.write(line)
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
 

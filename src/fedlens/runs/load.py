@@ -167,7 +167,8 @@ def load_run(path: str | Path) -> Run:
     path = Path(path)
     if not (path / "experiment.yaml").is_file():
         raise RunError(f"{path}: no run is there (it has no experiment.yaml)")
-    return read_run(path, load_recorded(path), sound_summary(path))
+    summary = sound_summary(path)  # which tells whether the experiment is as it was
+    return read_run(path, load_recorded(path), summary)
 
 
 def read_run(path: Path, experiment: Experiment, summary: dict[str, Any] | None) -> Run:

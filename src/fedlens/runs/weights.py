@@ -8,6 +8,7 @@ from torch import Tensor
 
 from fedlens.errors import DamagedRunError, RunError
 from fedlens.federation.state import FederationState
+from fedlens.runs.cutting import put_aside
 from fedlens.runs.reading import TROUBLE, count_rounds, load_tensor
 
 Which = Literal["final", "best", "last"] | int
@@ -31,8 +32,8 @@ def kept_rounds(run: Path) -> list[int]:
     return sorted(int(file.stem) for file in (run / "weights").glob("*.safetensors") if file.stem.isdigit())
 
 
-def cut_weights(run: Path, rounds: int) -> None:
-    """Leave the kept weights of the first `rounds` rounds only.
+def require_weights(run: Path, rounds: int) -> None:
+    """Refuse a run that lacks kept weights of its first `rounds` rounds.
 
     Raises:
         DamagedRunError: they are not all there and sound.
@@ -40,9 +41,13 @@ def cut_weights(run: Path, rounds: int) -> None:
     remedy = f"; start anew with another --out, or remove {run / 'weights'} to go on without every round's weights"
     for round_ in range(1, rounds + 1):
         load_tensor(weights_file(run, round_), "weights", remedy)
+
+
+def cut_weights(run: Path, rounds: int) -> None:
+    """Put the kept weights of later rounds than the first `rounds` aside."""
     for round_ in kept_rounds(run):
         if round_ > rounds:
-            weights_file(run, round_).unlink()
+            put_aside(run, weights_file(run, round_))
 
 
 def weights_of(run: Path, which: Which = "final") -> Tensor:
