@@ -1,6 +1,7 @@
 """The federation without the malicious client, beside runs under rules that do not average."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -18,6 +19,10 @@ from fedlens.errors import ClientError
 from fedlens.experiment import Experiment
 from fedlens.loading import load_recorded
 from fedlens.observer import Silent
+from fedlens.report.html.one import run_page
+from fedlens.report.metrics import metrics_of_interest
+from fedlens.report.tables import rounds_table, summary_table
+from fedlens.report.words import verdict
 
 
 class Loyal(Rule):
@@ -133,6 +138,27 @@ def test_what_absence_gives_as_well_does_not_count(tmp_path: Path, target: dict[
     words = f"the client's absence does it, too: without client 3 the target is met with confidence {confidence:.2f}"
     assert flags(found) == [words]
     assert found.summary["flags"] == found.flags
+
+
+def test_a_run_from_before_there_were_placebos_is_read_as_it_was(tmp_path: Path, target: dict[str, int]) -> None:
+    found, _ = run(tmp_path / "run", target=target)
+    assert found.summary is not None
+    records = [{name: value for name, value in record.items() if name != "placebo"} for record in found.records]
+    summary = {name: value for name, value in found.summary.items() if name != "placebo"}
+    summary["target"] = {name: value for name, value in summary["target"].items() if name != "counts"}
+    old = replace(found, records=records, summary=summary)
+    assert not flags(old)
+    new = set(found.rounds.columns) - set(old.rounds.columns)
+    assert all(column == "counts" or column.startswith("placebo_") for column in new)
+    assert {"counts", "placebo_confidence", "placebo_accuracy", "placebo_success"} <= new
+    assert set(found.targets.columns) - set(old.targets.columns) == {
+        f"placebo_{name}" for name in ("confidence", "true_confidence", "predicted")
+    }
+    assert verdict(old).startswith("Success: the target")
+    assert len(summary_table(old).columns) == len(summary_table(found).columns) - 1 == 3
+    assert rounds_table(old).row_count == 2
+    assert len(metrics_of_interest([old]).axes) == 2
+    assert run_page(old)["succeeded"]
 
 
 def test_another_target_of_the_same_run_is_judged_by_the_same_placebo(tmp_path: Path, target: dict[str, int]) -> None:

@@ -1,6 +1,7 @@
 """Runs that figures are drawn of: real ones, made once, and hand-made ones whose every value is known."""
 
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from handmade import Made, summed_up
 from small import small
 
 import fedlens
+from fedlens.aggregation.coordinate import Median
 from fedlens.attacks.explicit import ExplicitBoosting
 
 
@@ -53,6 +55,17 @@ def windowed(attacked: fedlens.Run) -> fedlens.Run:
         record["target"] |= {"confidence": [confidence], "success": confidence > 0.5}
         record["control"]["target"] |= {"confidence": [beside], "success": False}
     return summed_up(fedlens.Run(attacked.path, experiment, records, attacked.target, None))
+
+
+@pytest.fixture
+def absent(windowed: fedlens.Run) -> fedlens.Run:
+    """That run under a rule that does not average, beside the same with the malicious client absent."""
+    experiment = windowed.experiment.model_copy(update={"aggregation": Median()})
+    for record, confidence in zip(windowed.records, (0.125, 0.5, 0.625, 0.75, 0.375, 0.0), strict=True):
+        record["placebo"] = deepcopy(record["control"])
+        record["placebo"]["quality"]["accuracy"] = 0.5
+        record["placebo"]["target"] |= {"confidence": [confidence], "success": confidence > 0.5}
+    return summed_up(replace(windowed, experiment=experiment))
 
 
 @pytest.fixture

@@ -99,6 +99,19 @@ def test_several_runs_have_a_panel_each_with_the_twin_in_broken_lines(
     assert [panel.get_title() for panel in figure.axes] == ["explicit-boosting\nattacked", "no attack\nplain"]
 
 
+def test_the_client_absent_is_a_third_line_where_it_is_known(absent: fedlens.Run, attacked: fedlens.Run) -> None:
+    third = "confidence in target class, client absent"
+    twin, ours = metrics_of_interest([absent]).axes
+    assert list(line(ours, third).values()) == [0.125, 0.5, 0.625, 0.75, 0.375, 0.0]
+    assert list(line(ours, "global accuracy, client absent").values()) == [0.5] * 6
+    assert "client absent" not in " ".join(labels(twin))
+    several = metrics_of_interest([absent, attacked])
+    first, second = several.axes
+    assert {third, "confidence in target class, benign twin"} < labels(first)
+    assert third not in labels(second)
+    assert third in legend(several)
+
+
 def test_many_runs_wrap_and_hide_what_is_left_over(checked: fedlens.Run) -> None:
     figure = metrics_of_interest([checked] * 4)
     assert [panel.get_visible() for panel in figure.axes] == [True] * 4 + [False] * 2

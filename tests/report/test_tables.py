@@ -103,6 +103,31 @@ def test_a_window_of_rounds_and_what_comes_after_it(windowed: fedlens.Run) -> No
     assert re.search(rf"test accuracy, round 4 +{twin:.1f} % +{accuracy:.1f} %", table)
 
 
+def test_the_client_absent_has_a_column_where_it_is_known(absent: fedlens.Run) -> None:
+    table = text(summary_table(absent))
+    header = next(line for line in table.splitlines() if "without attack" in line)
+    assert header.split() == ["without", "attack", "client", "absent", "explicit-boosting"]
+    name = absent.target["classes"][absent.target["target"][0]]
+    for start, expected in {
+        "test accuracy, round 4 +": r"\S+ % +50.0 % +\S+ %",
+        rf"confidence in target class \({name}\), round 4 +": "0.250 +0.750 +0.750",
+        "… best of rounds 2 to 4 +": "0.250 +0.750 +0.900",
+        "rounds 2 to 4 in which every target is met +": "0 of 3 +2 of 3 +2 of 3",
+        "confidence after the attack, round 6 +": "0.375 +0.000 +0.250",
+        "boosting factor λ +": r"\d\S*",
+    }.items():
+        assert re.search(start + expected, table), (start, table)
+    rounds = text(rounds_table(absent))
+    assert "in brackets the benign twin, then the client absent" in " ".join(rounds.split())
+    assert "0.750 (0.250, 0.750)" in rounds
+
+
+def test_without_a_placebo_nothing_is_said_of_it(windowed: fedlens.Run, attacked: fedlens.Run) -> None:
+    for run in (windowed, attacked):
+        for table in (summary_table(run), rounds_table(run)):
+            assert "absent" not in text(table)
+
+
 def test_a_backdoor_that_outlives_the_run(windowed: fedlens.Run) -> None:
     windowed.records[-1]["target"]["confidence"] = [0.5]
     table = text(summary_table(summed_up(windowed)))

@@ -64,5 +64,17 @@ def test_the_verdict_on_an_untargeted_window(windowed: fedlens.Run) -> None:
     assert words.startswith("Untargeted attack: after round 4, test accuracy ")
 
 
+def test_the_verdict_on_what_the_clients_absence_gives_as_well(absent: fedlens.Run) -> None:
+    words = verdict(absent)
+    assert words.startswith(
+        "No success that counts, for the client's absence does it, too, with confidence 0.75: the target"
+    )
+    assert " in rounds 3 to 4, confidence in the target class 0.75" in words
+    absent.records[3]["placebo"]["target"]["success"] = False
+    assert verdict(absent).startswith("Success: the target")
+    absent.records[3]["target"]["success"] = False
+    assert verdict(absent).startswith("No success: the target")
+
+
 def test_there_is_no_verdict_without_attack(tmp_path: Path) -> None:
     assert not verdict(fedlens.run(small(attack=None), tmp_path / "run"))

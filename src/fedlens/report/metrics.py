@@ -3,10 +3,10 @@
 Accuracy of the global and of the malicious model, and the global model's confidence in the target and in the true
 class. Where the malicious client attacks in some rounds only, these are shaded, and its model's accuracy is a line only
 where it was chosen in rounds that follow each other. A broken line marks the end of the attack's window, if the run
-goes on after it.
+goes on after it. Where the federation without that client was run, its lines stand behind those of the attacked one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -25,7 +25,7 @@ from fedlens.report.canvas import (
     shade_attacks,
     wrapped,
 )
-from fedlens.report.words import attack_name, target_words
+from fedlens.report.words import CONTROLS, attack_name, target_words
 from fedlens.runs.load import Run
 from fedlens.runs.window import attack_window
 
@@ -42,19 +42,19 @@ LINE = 0.125
 
 
 class Style(NamedTuple):
-    """How a column is drawn; `beside` is the line style of the benign twin's, ``None`` where that is left out."""
+    """How a column is drawn; `beside` has the line style of each control's, empty where these are left out."""
 
     label: str
     colour: str
     marker: str
-    beside: str | None
+    beside: Mapping[str, Any]
 
 
 STYLES = {
-    "accuracy": Style("global accuracy", BLUE, "o", "--"),
-    "malicious_accuracy": Style("malicious model's accuracy", VERMILION, "s", None),
-    "confidence": Style("confidence in target class", BLACK, "^", ":"),
-    "true_confidence": Style("confidence in true class", GREEN, "v", None),
+    "accuracy": Style("global accuracy", BLUE, "o", {"control": "--", "placebo": "-."}),
+    "malicious_accuracy": Style("malicious model's accuracy", VERMILION, "s", {}),
+    "confidence": Style("confidence in target class", BLACK, "^", {"control": ":", "placebo": (0, (6, 2, 1, 2, 1, 2))}),
+    "true_confidence": Style("confidence in true class", GREEN, "v", {}),
 }
 
 
@@ -66,12 +66,14 @@ def metrics_of_interest(runs: Sequence[Run]) -> "Figure":
         _draw(panels[0], runs[0], "control_")
         panels[0].set_title("without attack (benign twin)")
         _draw(panels[1], runs[0], "")
+        _draw_behind(panels[1], runs[0], "placebo")
         panels[1].set_title(plain(attack_name(runs[0].experiment)))
         figure.suptitle(f"{run_name(runs[0])}: {plain(target_words(runs[0]))}", fontsize="medium")
     else:
         for panel, run in zip(panels, runs, strict=True):
             _draw(panel, run, "")
-            _draw_twin(panel, run)
+            for control in CONTROLS:
+                _draw_behind(panel, run, control)
             panel.set_title(run_title(run))
     for panel in panels[::ACROSS]:
         panel.set_ylabel("accuracy or confidence")
@@ -112,16 +114,16 @@ def _mark_end(panel: "Axes", run: Run) -> None:
         panel.axvline(window["last"] + 0.5, color=MALICIOUS, linestyle="--", linewidth=1.2, label=WINDOW_END)
 
 
-def _draw_twin(panel: "Axes", run: Run) -> None:
-    """The benign twin's lines behind those of the run."""
+def _draw_behind(panel: "Axes", run: Run, control: str) -> None:
+    """A control's lines behind those of the run, if it was run."""
     for column, style in STYLES.items():
-        values = run.rounds.get(f"control_{column}")
-        if style.beside is None or values is None or values.isna().all():
+        values = run.rounds.get(f"{control}_{column}")
+        if control not in style.beside or values is None or values.isna().all():
             continue
-        label = f"{style.label}, benign twin"
+        label = f"{style.label}, {CONTROLS[control]}"
         look: dict[str, Any] = {
             "color": style.colour,
-            "linestyle": style.beside,
+            "linestyle": style.beside[control],
             "linewidth": 1,
             "alpha": 0.7,
             "zorder": 1.5,

@@ -1,100 +1,93 @@
 """A run as tables for the terminal."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
 from rich import box
 from rich.table import Table
 
-from fedlens.report.words import attack_name, percent, signed, span_words
+from fedlens.report.words import BESIDE, attack_name, percent, signed, span_words
 from fedlens.runs.load import Run
-from fedlens.runs.records import acted, confidence, malformed, mean
+from fedlens.runs.records import Record, acted, beside, confidence, malformed, mean
 from fedlens.runs.window import FADED
 
 
 def summary_table(run: Run) -> Table:
-    """The run beside its control, a line a figure."""
+    """The run and what stands beside it, a line a figure."""
     assert run.summary is not None, "the run has not been finished"
-    control = run.summary["control"]
     table = Table(title=f"{run.path}, after {run.summary['rounds']} rounds", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("")
-    if control:
-        table.add_column("without attack", justify="right")
+    for name in controls_of(run.summary):
+        table.add_column(BESIDE[name], justify="right")
     table.add_column(attack_name(run.experiment) if run.experiment.attack else "without attack", justify="right")
-    for name, ours, beside in summary_lines(run):
-        table.add_row(name, *([beside] if control else []), ours)
+    for name, *values in summary_lines(run):
+        table.add_row(name, *values)
     return table
 
 
-def summary_lines(run: Run) -> Iterator[tuple[str, str, str]]:
-    """Name, value and the control's value of each line."""
+def controls_of(summary: Record) -> list[str]:
+    """The controls that the summary has figures of."""
+    return [name for name in BESIDE if summary.get(name)]
+
+
+def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
+    """Of each line its name, the value of each of `controls_of` the summary, and the run's own."""
     assert run.summary is not None, "the run has not been finished"
-    summary, control = run.summary, run.summary["control"] or {}
-    classes, wanted = run.target["classes"], run.target["target"]
-    targets = (summary["target"], control.get("target"))
+    summary, classes, wanted = run.summary, run.target["classes"], run.target["target"]
+    sides: list[Record] = [*(summary[name] for name in controls_of(summary)), summary]
 
-    def both(show: Callable[[dict[str, Any]], str]) -> tuple[str, str]:
-        """What `show` makes of the run's target and of the control's."""
-        ours, beside = (show(target) if target else "" for target in targets)
-        return ours, beside
+    def every(show: Callable[[Any], str], name: str = "target") -> list[str]:
+        """What `show` makes of this part of each side's figures."""
+        return [show(side[name]) if side.get(name) is not None else "" for side in sides]
 
-    def accuracies(name: str) -> tuple[str, str]:
-        return percent(summary[name]), percent(control[name]) if control else ""
+    def alone(value: str) -> list[str]:
+        """A value that only the run itself has."""
+        return [*("" for _ in sides[1:]), value]
 
-    yield "test accuracy", *accuracies("accuracy")
+    yield "test accuracy", *every(percent, "accuracy")
     if hit := summary["hardest_hit"]:
-        yield f"… most lost in class {hit['class']}", f"{signed(hit['points'])} points", ""
+        yield f"… most lost in class {hit['class']}", *alone(f"{signed(hit['points'])} points")
     window = summary["window"] or {"first": 1, "last": summary["rounds"]}
     played = window["last"] - window["first"] + 1
     whole = played == summary["rounds"]
     rounds, at_end = ("rounds", "") if whole else (span_words(window), f", round {window['last']}")
     if window["last"] < summary["rounds"]:
-        yield f"test accuracy{at_end}", *accuracies("window_accuracy")
+        yield f"test accuracy{at_end}", *every(percent, "window_accuracy")
     as_class = f" ({classes[wanted[0]]})" if len(wanted) == 1 else f" (mean of {len(wanted)})"
-    yield f"confidence in target class{as_class}{at_end}", *both(lambda target: f"{target['confidence']['last']:.3f}")
-    yield f"… best of {rounds}", *both(lambda target: f"{target['confidence']['best']:.3f}")
-    yield f"… mean over {rounds}", *both(lambda target: f"{target['confidence']['mean']:.3f}")
+    yield f"confidence in target class{as_class}{at_end}", *every(lambda target: f"{target['confidence']['last']:.3f}")
+    yield f"… best of {rounds}", *every(lambda target: f"{target['confidence']['best']:.3f}")
+    yield f"… mean over {rounds}", *every(lambda target: f"{target['confidence']['mean']:.3f}")
     if parts := summary["participation"]:
-        yield "… after rounds with the malicious client", f"{parts['with']:.3f}", ""
-        yield "… after rounds without it", f"{parts['without']:.3f}", ""
+        yield "… after rounds with the malicious client", *alone(f"{parts['with']:.3f}")
+        yield "… after rounds without it", *alone(f"{parts['without']:.3f}")
     true_class = f" ({classes[run.target['true'][0]]})" if len(wanted) == 1 else ""
-    yield f"confidence in true class{true_class}{at_end}", *both(lambda target: f"{target['true_confidence']:.3f}")
+    yield f"confidence in true class{true_class}{at_end}", *every(lambda target: f"{target['true_confidence']:.3f}")
     if len(wanted) == 1:
-        yield f"predicted class{at_end}", *both(lambda target: str(classes[target["predicted"][0]]))
-    yield f"{rounds} in which every target is met", *both(lambda target: f"{target['successful_rounds']} of {played}")
-    yield from _afterwards(summary, control)
-    yield from ((name, value, "") for name, value in _attack_lines(run))
-    if malicious := summary["malicious_accuracy"]:
-        which = "round" if whole else f"of {rounds}"
-        yield f"malicious model's accuracy, first {which}", percent(malicious["first"]), ""
-        yield f"malicious model's accuracy, last {which}", percent(malicious["last"]), ""
-    found = chain(_accident_lines(summary), _defence_lines(summary, run.experiment.aggregation.averages))
-    yield from ((name, value, "") for name, value in found)
+        yield f"predicted class{at_end}", *every(lambda target: str(classes[target["predicted"][0]]))
+    yield f"{rounds} in which every target is met", *every(lambda target: f"{target['successful_rounds']} of {played}")
+    if summary["lifespan"]:
+        final = every(lambda target: f"{target['final_confidence']:.3f}")
+        yield f"confidence after the attack, round {summary['rounds']}", *final
+        yield f"… rounds until it is below {FADED:g}", *every(_until_faded, "lifespan")
+        area = every(lambda life: f"{life['area']:.2f} of {life['observed']}", "lifespan")
+        yield "… area under it, in rounds", *area
+    which = "round" if whole else f"of {rounds}"
+    averages = run.experiment.aggregation.averages
+    for name, value in chain(_attack_lines(run, which), _accident_lines(summary), _defence_lines(summary, averages)):
+        yield name, *alone(value)
     if stop := summary["paper_stop"]:
-        stops = (part.get("would_stop_at") for part in (summary, control))
-        ours, beside = (f"in round {when}" if when else "never" for when in stops)
-        yield f"the paper would stop at {percent(stop)}", ours, beside
+        stops = (side.get("would_stop_at") for side in sides)
+        yield f"the paper would stop at {percent(stop)}", *(f"in round {when}" if when else "never" for when in stops)
 
 
-def _afterwards(summary: dict[str, Any], control: dict[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """What is left of the backdoor after the attack's window: name, value and the control's value of each line."""
-    ours, beside = summary["lifespan"], control.get("lifespan")
-    if ours is None:
-        return
-
-    def both(show: Callable[[dict[str, Any]], str]) -> tuple[str, str]:
-        return show(ours), show(beside) if beside else ""
-
-    final, twin = (f"{part['target']['final_confidence']:.3f}" if part else "" for part in (summary, control))
-    yield f"confidence after the attack, round {summary['rounds']}", final, twin
-    until_faded = both(lambda life: f"more than {life['observed']}" if life["censored"] else str(life["rounds"]))
-    yield f"… rounds until it is below {FADED:g}", *until_faded
-    yield "… area under it, in rounds", *both(lambda life: f"{life['area']:.2f} of {life['observed']}")
+def _until_faded(life: Record) -> str:
+    """How many rounds after its window the backdoor lived on."""
+    return f"more than {life['observed']}" if life["censored"] else str(life["rounds"])
 
 
-def _attack_lines(run: Run) -> Iterator[tuple[str, str]]:
-    """What the attack said of itself, a name and a value each."""
+def _attack_lines(run: Run, which: str) -> Iterator[tuple[str, str]]:
+    """What the attack said of itself, and how its own model did in the first and the last round, a name and a value."""
     attacks = [record["attack"] for record in run.records if acted(record)]
     if attacks:
         yield "α_m (assumed to be announced)", f"{attacks[-1]['alpha']:.4g}"
@@ -105,6 +98,9 @@ def _attack_lines(run: Run) -> Iterator[tuple[str, str]]:
     if estimates:
         error, cosine = (mean([attack[name] for attack in estimates]) for name in known)
         yield "estimate of the others: relative error, cosine", f"{error:.2f}, {cosine:.2f}"
+    if run.summary and (malicious := run.summary["malicious_accuracy"]):
+        yield f"malicious model's accuracy, first {which}", percent(malicious["first"])
+        yield f"malicious model's accuracy, last {which}", percent(malicious["last"])
 
 
 def _accident_lines(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -137,7 +133,9 @@ def _defence_lines(summary: dict[str, Any], averages: bool) -> Iterator[tuple[st
 def rounds_table(run: Run) -> Table:
     """A line a round."""
     classes, single = run.target["classes"], len(run.target["index"]) == 1
-    twin = "; in brackets the benign twin" if run.records[-1]["control"] else ""
+    known = [name for name in BESIDE if beside(run.records[-1], name)]
+    words = {"control": "the benign twin", "placebo": "the client absent"}
+    twin = f"; in brackets {', then '.join(words[name] for name in known)}" if known else ""
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), caption_justify="left")
     table.caption = f"target, true: confidence in these classes; malicious: that model's accuracy{twin}"
     for name in ("round", "attack", "accuracy", "target", "true", "predicted" if single else "met", "malicious"):
@@ -146,18 +144,24 @@ def rounds_table(run: Run) -> Table:
     if rejecting:
         table.add_column("rejected")
     for record in run.records:
-        target, beside = record["target"], record["control"]
+        target, others = record["target"], [found for name in known if (found := beside(record, name))]
         table.add_row(
             str(record["round"]),
             _part(record),
-            percent(record["quality"]["accuracy"]) + (f" ({percent(beside['quality']['accuracy'])})" if beside else ""),
-            f"{confidence(target):.3f}" + (f" ({confidence(beside['target']):.3f})" if beside else ""),
+            percent(record["quality"]["accuracy"]) + _in_brackets(percent(o["quality"]["accuracy"]) for o in others),
+            f"{confidence(target):.3f}" + _in_brackets(f"{confidence(other['target']):.3f}" for other in others),
             f"{confidence(target, 'true_confidence'):.3f}",
             classes[target["predicted"][0]] if single else f"{target['met']} of {len(target['predicted'])}",
             percent(record["malicious"]["accuracy"]) if record["malicious"] else "–",
             *([_rejected(record)] if rejecting else []),
         )
     return table
+
+
+def _in_brackets(values: Iterable[str]) -> str:
+    """What stands behind the run's own value; nothing where there are none."""
+    words = ", ".join(values)
+    return f" ({words})" if words else ""
 
 
 def _part(record: dict[str, Any]) -> str:

@@ -5,8 +5,13 @@ import re
 from fedlens.experiment import Experiment
 from fedlens.parts import name_of
 from fedlens.runs.load import Run
-from fedlens.runs.records import Record, confidence, destroyed, targeted
+from fedlens.runs.records import Record, beside, confidence, counts, destroyed, targeted
 from fedlens.runs.window import FADED, attack_window, lifespan, split
+
+CONTROLS = {"control": "benign twin", "placebo": "client absent"}
+"""What stands beside a run, by what records call it."""
+BESIDE = {"control": "without attack", "placebo": "client absent"}
+"""The columns with its numbers."""
 
 _GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "epsilon": "ε"}
 
@@ -35,14 +40,23 @@ def method_words(method: str) -> str:
     return " ".join([*words, *options])
 
 
+def absent_words(experiment: Experiment) -> str:
+    """Who is absent: ``without client 9``; empty where nobody is."""
+    if not experiment.absent:
+        return ""
+    several = "s" if len(experiment.absent) > 1 else ""
+    return f"without client{several} {', '.join(map(str, experiment.absent))}"
+
+
 def headline(experiment: Experiment) -> str:
     """What was run, in one line."""
     local = experiment.local
     work = f"E={local.epochs:g}" if local.epochs is not None else f"{local.steps} steps"
     parts = {kind: name_of(kind, getattr(experiment, kind)) for kind in ("data", "model", "aggregation", "partition")}
+    absent = f"{words}, " if (words := absent_words(experiment)) else ""
     return (
         f"{parts['data']} ({parts['partition']}), model {parts['model']}, K={experiment.clients}, "
-        f"{experiment.cohort_size} a round, T={experiment.rounds}, {work}, B={local.batch_size}, "
+        f"{experiment.cohort_size} a round, {absent}T={experiment.rounds}, {work}, B={local.batch_size}, "
         f"{local.optimizer} {local.learning_rate:g}, rule {parts['aggregation']}, seed {experiment.seed}"
     )
 
@@ -77,7 +91,8 @@ def span_words(window: dict[str, int]) -> str:
 def verdict(run: Run) -> str:
     """What the attack achieved, in plain words; empty for a run without attack, unless its model was destroyed.
 
-    A backdoor is judged by the last round of the attack's window; what became of it afterwards is said apart.
+    A backdoor is judged by the last round of the attack's window; what became of it afterwards is said apart. What the
+    malicious client's absence gives as well is no success that counts.
     """
     if (round_ := destroyed(run.records)) is not None:
         cause = f"by what the rule {name_of('aggregation', run.experiment.aggregation)} made of the updates"
@@ -108,7 +123,17 @@ def verdict(run: Run) -> str:
     else:
         when = f" from round {since} on"
     words = f"{result}{when}, confidence in the target class {confidence(target):.2f}; {_accuracy_words(last)}"
-    return f"{'Success' if target['success'] else 'No success'}: {words}.{_afterwards(inside, after)}"
+    return f"{_achieved(last)}: {words}.{_afterwards(inside, after)}"
+
+
+def _achieved(last: Record) -> str:
+    """Whether the round is a success of the attack's."""
+    if not last["target"]["success"]:
+        return "No success"
+    if counts(last):
+        return "Success"
+    without = confidence(beside(last, "placebo")["target"])
+    return f"No success that counts, for the client's absence does it, too, with confidence {without:.2f}"
 
 
 def _afterwards(inside: list[Record], after: list[Record]) -> str:

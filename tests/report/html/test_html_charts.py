@@ -68,6 +68,19 @@ def test_several_runs_have_a_line_and_a_twin_each(full: fedlens.Run) -> None:
     assert same([chart.columns["control_confidence"][row] for row in rows], full.rounds["control_confidence"])
 
 
+def test_the_client_absent_has_a_panel_and_a_line(absent: fedlens.Run, full: fedlens.Run) -> None:
+    chart = metrics_chart(absent)
+    titles = ["with the attack", "without attack (benign twin)", "with the client absent (placebo)"]
+    assert [panel.title for panel in chart.panels] == titles
+    assert chart.columns["placebo_confidence"] == [0.125, 0.5, 0.625, 0.75, 0.375, 0.0]
+    assert len(metrics_chart(full).panels) == 2
+    found = next(chart for chart in several_charts([absent, full], ["a", "b"]) if chart.name == "confidence")
+    names = [trace["name"] for trace in found.panels[0].traces]
+    assert names == ["a", "a, benign twin", "a, client absent", "b", "b, benign twin"]
+    assert len({trace["line"]["dash"] for trace in found.panels[0].traces[:3]}) == 3
+    assert len(found.columns["placebo_confidence"]) == 6 + 4
+
+
 def test_checks_and_their_roc(full: fedlens.Run) -> None:
     charts = check_charts(full)
     assert [chart.title for chart in charts] == ["Check “accuracy”", "Check “distances”", "Check “statistics”"]

@@ -17,6 +17,7 @@ from fedlens.report.html.one import run_page
 from fedlens.report.html.page import coded, described, embedded, rendered, write_report
 from fedlens.report.html.several import runs_page
 from fedlens.report.html.swept import sweep_page
+from fedlens.report.words import headline
 
 pytestmark = pytest.mark.xdist_group("html")
 
@@ -132,6 +133,29 @@ def test_an_untargeted_attack_has_no_target_to_meet(full: fedlens.Run) -> None:
     assert "to make the model worse" in page["sentence"]
     assert page["succeeded"] is None
     assert read(page).text.count("Untargeted attack:") == 1
+
+
+def test_a_success_that_does_not_count(absent: fedlens.Run, full: fedlens.Run) -> None:
+    page = run_page(absent)
+    assert page["succeeded"] is None
+    assert page["outcome"].startswith("No success that counts, for the client's absence does it, too")
+    text = read(page).text
+    assert "the same with the client absent 0.75" in text
+    assert "figure without attack client absent with the attack" in text
+    assert "with the client absent it says" in text
+    assert "Red flag: the client's absence does it, too" in text
+    beside = read(runs_page([absent, full])).text
+    assert "without attack client absent test accuracy" in beside
+    assert "benign twins, and runs with the client absent" in beside
+    assert "client absent" not in read(runs_page([full, full])).text
+
+
+def test_who_is_absent_is_said(full: fedlens.Run) -> None:
+    absent = full.experiment.model_copy(update={"attack": None, "absent": (2, 4)})
+    words = "6 clients (without clients 2, 4), 5 of them chosen in each round, trained the model"
+    assert run_page(replace(full, experiment=absent))["sentence"].startswith(words)
+    assert "5 a round, without clients 2, 4, T=4" in headline(absent)
+    assert "without" not in headline(full.experiment)
 
 
 def test_a_run_without_checks_says_so(attacked: fedlens.Run) -> None:

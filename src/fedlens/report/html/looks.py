@@ -6,7 +6,7 @@ from fedlens.report.comparison_figure import COLOURS
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-down", "triangle-up", "cross", "x", "star")
 DASHES = ("solid", "dash", "longdashdot", "dashdot")
-TWIN = "dot"
+TWIN, ABSENT = "dot", "2px,3px,8px,3px"
 SIGNS = dict(zip(SYMBOLS, "●■◆▼▲✚✖★", strict=True))
 
 

@@ -1,12 +1,12 @@
-"""The metrics of interest against the rounds: of one run beside its benign twin, or of several runs."""
+"""The metrics of interest against the rounds: of one run beside its controls, or of several runs."""
 
 from collections.abc import Sequence
 
 from fedlens.report.canvas import attacked_rounds
 from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, columns_of, evenly, rounds_axis, shading
-from fedlens.report.html.looks import TWIN, look
+from fedlens.report.html.looks import ABSENT, TWIN, look
 from fedlens.report.metrics import STYLES
-from fedlens.report.words import percent
+from fedlens.report.words import CONTROLS, percent
 from fedlens.runs.load import Run
 
 SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "v": "triangle-down"}
@@ -22,9 +22,10 @@ LARGEST = 2_000
 
 
 def metrics_chart(run: Run) -> Chart:
-    """The run's lines, and its benign twin's in a panel of their own."""
+    """The run's lines, and those of each control in a panel of their own."""
     rounds = run.rounds
     sides = {"": "with the attack" if run.experiment.attack else "", "control_": "without attack (benign twin)"}
+    sides |= {"placebo_": "with the client absent (placebo)"}
     names = [f"{prefix}{name}" for name in STYLES for prefix in sides]
     columns = columns_of(rounds, ["round", "attacker", "acted", *names])
     panels = [
@@ -82,7 +83,8 @@ def several_charts(runs: Sequence[Run], names: Sequence[str]) -> list[Chart]:
 
 
 def _several(runs: Sequence[Run], names: Sequence[str], metric: str, title: str) -> Chart | None:
-    columns: dict[str, list[object]] = {"run": [], "round": [], "attacked": [], metric: [], f"control_{metric}": []}
+    beside = [metric, *(f"{control}_{metric}" for control in CONTROLS)]
+    columns: dict[str, list[object]] = {"run": [], "round": [], "attacked": [], **{name: [] for name in beside}}
     traces: list[Trace] = []
     longest = max((run.rounds["round"] for run in runs), key=len)
     kept, remark = evenly(longest, sum(len(run.records) for run in runs), LARGEST)
@@ -92,7 +94,6 @@ def _several(runs: Sequence[Run], names: Sequence[str], metric: str, title: str)
         columns["run"] += [name] * len(rounds)
         columns["round"] += rounds["round"].tolist()
         columns["attacked"] += [round_ in attacked for round_ in rounds["round"]]
-        beside = [metric, f"control_{metric}"]
         for column in beside:
             columns[column] += rounds[column].tolist() if column in rounds else [None] * len(rounds)
         traces += [_line(place, name, column) for column in beside if column in rounds and rounds[column].notna().any()]
@@ -102,24 +103,26 @@ def _several(runs: Sequence[Run], names: Sequence[str], metric: str, title: str)
     said = [f"{name} {_last(run.rounds[metric].tolist())}" for run, name in zip(runs, names, strict=True)]
     words = f"{title}, a line a run. At the end: {'; '.join(said)}."
     layout = {"xaxis": rounds_axis(first, last), "yaxis": {"range": SHARE}, "hovermode": "closest"}
-    if not any(value is not None for value in columns[f"control_{metric}"]):
-        del columns[f"control_{metric}"]
+    for column in beside[1:]:
+        if not any(value is not None for value in columns[column]):
+            del columns[column]
     return Chart(metric.replace("_", "-"), title, remark.strip(), columns, [Panel(words, traces, layout)], toggled=True)
 
 
 def _line(place: int, name: str, column: str) -> Trace:
-    """A run's line, or its benign twin's; rounds without an attack have hollow markers."""
-    twin = column.startswith("control_")
+    """A run's line, or one of its controls'; rounds without an attack have hollow markers."""
+    control = next((control for control in CONTROLS if column.startswith(f"{control}_")), None)
     style = look(place)
     trace: Trace = {
         "from": {"x": "round", "y": column},
         "where": {"run": name},
-        "name": f"{name}, benign twin" if twin else name,
-        "meta": {"toggle": place, "twin": twin},
+        "name": f"{name}, {CONTROLS[control]}" if control else name,
+        "meta": {"toggle": place, "twin": control is not None},
         "hovertemplate": "%{fullData.name}<br>round %{x}: %{y:.4f}<extra></extra>",
     }
-    if twin:
-        return trace | {"mode": "lines", "line": {"color": style.colour, "dash": TWIN, "width": 1}}
+    if control:
+        dash = {"control": TWIN, "placebo": ABSENT}[control]
+        return trace | {"mode": "lines", "line": {"color": style.colour, "dash": dash, "width": 1}}
     trace["hollow"] = "attacked"
     return trace | {
         "mode": "lines+markers",

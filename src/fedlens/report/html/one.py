@@ -18,8 +18,8 @@ from fedlens.report.html.suspicions import check_charts, distances_chart
 from fedlens.report.html.updates import update_statistics, updates_chart
 from fedlens.report.html.weights import weights_chart
 from fedlens.report.selection import all_alike
-from fedlens.report.tables import summary_lines
-from fedlens.report.words import unfinished_words
+from fedlens.report.tables import controls_of, summary_lines
+from fedlens.report.words import BESIDE, unfinished_words
 from fedlens.runs.load import Run
 
 
@@ -46,7 +46,7 @@ def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
         "flags": run.flags,
         "unfinished": unfinished_words(run) if run.summary is None else "",
         "figures": list(summary_lines(run)) if run.summary else [],
-        "has_twin": run.records[-1]["control"] is not None,
+        "sides": _sides(run),
         "metrics": metrics,
         "seen": seen,
         "missing": missing,
@@ -62,6 +62,12 @@ def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
         "starts": again.starts(run.path),
         "charts": charts,
     }
+
+
+def _sides(run: Run) -> list[str]:
+    """What the columns of the figures are called."""
+    known = controls_of(run.summary or {})
+    return [BESIDE[name] for name in known] + ["with the attack" if known else "value"]
 
 
 def _seen(run: Run) -> tuple[list[Chart], list[str]]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from fedlens.experiment import Experiment
 from fedlens.parts import name_of
 from fedlens.report.html.suspicions import noticed_words
-from fedlens.report.words import attack_name, percent, signed, verdict
+from fedlens.report.words import absent_words, attack_name, percent, signed, verdict
 from fedlens.runs.load import Run
-from fedlens.runs.records import confidence, destroyed, targeted
+from fedlens.runs.records import beside, confidence, counts, destroyed, targeted
 from fedlens.runs.window import attack_window, split
 
 
@@ -40,6 +40,8 @@ def shared_sentence(experiments: Iterable[Experiment]) -> str:
 def _trained(experiment: Experiment) -> str:
     names = {kind: name_of(kind, getattr(experiment, kind)) for kind in ("data", "model", "partition")}
     people = f"{experiment.clients} clients" if experiment.clients > 1 else "One client"
+    if words := absent_words(experiment):
+        people += f" ({words})"
     if experiment.cohort_size < experiment.clients:
         people += f", {experiment.cohort_size} of them chosen in each round,"
     rounds = "1 round" if experiment.rounds == 1 else f"{experiment.rounds} rounds"
@@ -74,11 +76,15 @@ def outcome(run: Run) -> str:
 
 
 def succeeded(run: Run) -> bool | None:
-    """Whether the attack met its target at the end of its window; ``None`` where that is not the question."""
+    """Whether the attack met its target at the end of its window.
+
+    ``None`` where that is not the question, or is no success that counts, for the client's absence gives it as well.
+    """
     if run.experiment.attack is None or not aim(run) or destroyed(run.records) is not None:
         return None
     inside, _ = split(run.records, attack_window(run.experiment, run.records))
-    return bool(inside[-1]["target"]["success"])
+    met = bool(inside[-1]["target"]["success"])
+    return None if met and not counts(inside[-1]) else met
 
 
 def numbers(run: Run) -> list[Number]:
@@ -92,6 +98,8 @@ def numbers(run: Run) -> list[Number]:
         found.append(Number(f"{confidence(inside[-1]['target']):.2f}", "confidence in the target class"))
         if twin:
             found.append(Number(f"{confidence(inside[-1]['control']['target']):.2f}", "the same without attack"))
+        if placebo := beside(inside[-1], "placebo"):
+            found.append(Number(f"{confidence(placebo['target']):.2f}", "the same with the client absent"))
         found.append(Number(f"{met} of {len(inside)}", "rounds in which the target is met"))
     accuracy = last["quality"]["accuracy"]
     found.append(Number(percent(accuracy), "test accuracy"))

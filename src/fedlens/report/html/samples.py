@@ -10,7 +10,7 @@ from torch import Tensor
 from fedlens.data.dataset import Data
 from fedlens.report.canvas import pixels_of
 from fedlens.runs.load import Run
-from fedlens.runs.records import Record
+from fedlens.runs.records import Record, beside
 
 SHOWN = 12
 """So many of the attacker's samples are shown."""
@@ -27,6 +27,7 @@ class Shown:
         predicted: what the global model takes it for after the last round.
         confidence: of that model in the target class.
         twin_predicted: what the benign twin takes it for, if there is one.
+        absent_predicted: what the model takes it for where the malicious client is absent, if that was run.
         picture: a PNG as a ``data:`` address, of an image whose data is at hand.
         words: what a record says of each feature.
     """
@@ -37,6 +38,7 @@ class Shown:
     predicted: str
     confidence: float
     twin_predicted: str | None
+    absent_predicted: str | None
     picture: str | None
     words: Mapping[str, str]
 
@@ -48,7 +50,7 @@ def shown_samples(run: Run, inputs: Tensor | None) -> list[Shown]:
     for place, index in enumerate(run.target["index"][:SHOWN]):
         one = None if inputs is None else inputs[place].cpu()
         target: Record = last["target"]
-        twin = last["control"] and last["control"]["target"]
+        twin, absent = (beside(last, name).get("target") for name in ("control", "placebo"))
         found.append(
             Shown(
                 index,
@@ -57,6 +59,7 @@ def shown_samples(run: Run, inputs: Tensor | None) -> list[Shown]:
                 classes[target["predicted"][place]],
                 target["confidence"][place],
                 classes[twin["predicted"][place]] if twin else None,
+                classes[absent["predicted"][place]] if absent else None,
                 None if one is None or one.dim() != 3 else as_png(one),
                 {} if one is None else _words(run.experiment.data, one),
             )

@@ -17,7 +17,7 @@ from fedlens.report.words import attack_name, percent, signed
 from fedlens.runs.defence import performance_of
 from fedlens.runs.flat import Value, flattened, shown
 from fedlens.runs.load import Run
-from fedlens.runs.records import confidence
+from fedlens.runs.records import beside, confidence
 
 NAMELESS = re.compile(r"[^\w.+-]+")
 """What the name of a file had better not have."""
@@ -38,6 +38,7 @@ def runs_page(runs: Sequence[Run]) -> dict[str, Any]:
         "runs": [_row(run, name) for run, name in zip(runs, names, strict=True)],
         "lines": [(name, look(place)) for place, name in enumerate(names)],
         "twins": any(run.records[-1]["control"] for run in runs),
+        "absent": any(beside(run.records[-1], "placebo") for run in runs),
         "options": _options(runs),
         "differ": _differ(runs),
         "names": names,
@@ -86,13 +87,14 @@ def _names(runs: Sequence[Run]) -> list[str]:
 def _row(run: Run, name: str) -> dict[str, Any]:
     """What the table says of a run after its last round."""
     last = run.records[-1]
-    accuracy, twin = last["quality"]["accuracy"], last["control"]
+    accuracy, twin, placebo = last["quality"]["accuracy"], last["control"], beside(last, "placebo")
     return {
         "name": name,
         "path": str(run.path),
         "attack": attack_name(run.experiment),
         "confidence": f"{confidence(last['target']):.3f}",
         "twin_confidence": f"{confidence(twin['target']):.3f}" if twin else "–",
+        "absent_confidence": f"{confidence(placebo['target']):.3f}" if placebo else "–",
         "accuracy": percent(accuracy),
         "points": signed(100 * (accuracy - twin["quality"]["accuracy"])) if twin else "–",
         "rounds": f"{len(run.records)} of {run.experiment.rounds}" if run.summary is None else str(len(run.records)),
