@@ -34,6 +34,7 @@ from fedlens.paths import cache_dir
 from fedlens.runs.files import checksum, writing
 from fedlens.runs.folder import Files, lay_out
 from fedlens.runs.reading import load_predictions, read_rounds, read_summary
+from fedlens.runs.records import answers
 from fedlens.runs.weights import keeps_weights
 
 
@@ -57,6 +58,11 @@ class Control:
     def last(self) -> Tensor:
         """The predictions of its last model."""
         return self.predictions(len(self.records))
+
+    @property
+    def silent(self) -> int | None:
+        """The first round after which its answers are no numbers; such a twin is no control."""
+        return next((record["round"] for record in self.records if not answers(record)), None)
 
     def beside(self, round_: int, auxiliary: Auxiliary) -> dict[str, Any]:
         """What stands beside an attacked round: the control's quality, and what it makes of the attacker's samples."""

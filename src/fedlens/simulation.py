@@ -147,6 +147,8 @@ def _aimed(setting: Setting, twin: Control | None) -> Setting:
     target = setting.experiment.target
     if twin is None or target.index is not None or target.select == "random":
         return setting.with_target(None)
+    if target.select is None and twin.silent is not None and destroyed(twin.records) is None:
+        return setting.with_target(None)  # a model that answers NaN by its nature resists on nothing
     try:
         return setting.with_target(twin.last)
     except ConfigError as error:
@@ -159,14 +161,16 @@ def _aimed(setting: Setting, twin: Control | None) -> Setting:
 
 
 def _sound(controls: Mapping[str, Control], observer: Observer) -> dict[str, Control]:
-    """Those of the controls whose models are finite to the end."""
+    """Those of the controls whose models are finite, and answer with numbers, to the end."""
     sound = {}
     for name, control in controls.items():
-        if (round_ := destroyed(control.records)) is None:
-            sound[name] = control
-        else:
-            what = "benign twin" if name == "control" else name
+        what = "benign twin" if name == "control" else name
+        if (round_ := destroyed(control.records)) is not None:
             observer.remark(f"{what}: no control, for without attack the model is not finite after round {round_}")
+        elif (silent := control.silent) is not None:
+            observer.remark(f"{what}: no control, for its answers are no numbers (NaN) after round {silent}")
+        else:
+            sound[name] = control
     return sound
 
 

@@ -84,6 +84,7 @@ def test_what_is_not_a_number_is_no_prediction() -> None:
     wanted = Auxiliary(torch.zeros(1, 1), torch.tensor([1]), torch.tensor([0]), torch.tensor([1]))
     found = success(predictions, wanted)
     assert (found.confidence, found.true_confidence, found.met, found.success) == ([0], [0], 0, False)
+    assert found.predicted == [None]
 
 
 @pytest.mark.parametrize(

@@ -157,3 +157,16 @@ def test_an_omniscient_attack() -> None:
 )
 def test_one_seed_and_one_target(changes: dict[str, Any], what: str) -> None:
     assert flags(attacked(**changes), SOUND) == [f"{what}: repeat it with `fedlens sweep`"]
+
+
+def test_answers_that_are_no_numbers() -> None:
+    numbers = {"accuracy": 0.8, "per_class": [0.8, 0.8], "loss": 0.4}
+    spoilt = numbers | {"loss": float("nan")}
+    words = "answers that are no numbers (NaN): the global model gives such to test samples in"
+    records = [record(place, [1, 2, 3], quality=found) for place, found in enumerate([numbers, spoilt, numbers], 1)]
+    assert flags(Experiment(), records[:1]) == []
+    assert flags(Experiment(), records) == [f"{words} round 2"]
+    records.append(record(4, [1, 2, 3], quality=numbers | {"loss": None}))  # as strict JSON has it
+    assert flags(Experiment(), records) == [f"{words} 2 rounds, first in round 2"]
+    target = SOUND[0]["target"] | {"predicted": [None]}
+    assert flags(ATTACKED, [SOUND[0] | {"target": target}])[0] == f"{words} round 1"

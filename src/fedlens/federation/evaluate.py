@@ -52,14 +52,14 @@ class Success:
     Attributes:
         confidence: probability of the target class.
         true_confidence: probability of the true class.
-        predicted: class of the highest probability.
+        predicted: class of the highest probability; ``None`` where the answer is no number.
         met: how many of the r samples are predicted as their target.
         success: whether all of them are.
     """
 
     confidence: list[float]
     true_confidence: list[float]
-    predicted: list[int]
+    predicted: list[int | None]
     met: int
     success: bool
 
@@ -84,13 +84,14 @@ def quality(log_probabilities: Tensor, labels: Tensor) -> Quality:
 def success(log_probabilities: Tensor, auxiliary: Auxiliary) -> Success:
     """What test-set predictions ``[n, classes]`` say about the attacker's samples."""
     rows = log_probabilities[auxiliary.index].double()
-    predicted = rows.argmax(dim=1)
+    silent = rows.isnan().any(dim=1).tolist()
+    predicted = [None if none else number for number, none in zip(rows.argmax(dim=1).tolist(), silent, strict=True)]
     met = int(right(rows, auxiliary.target).sum())
     probabilities = rows.exp().nan_to_num(nan=0)
     return Success(
         confidence=probabilities.gather(1, auxiliary.target[:, None]).squeeze(1).tolist(),
         true_confidence=probabilities.gather(1, auxiliary.true[:, None]).squeeze(1).tolist(),
-        predicted=predicted.tolist(),
+        predicted=predicted,
         met=met,
         success=met == len(predicted),
     )

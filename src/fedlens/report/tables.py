@@ -9,7 +9,7 @@ from rich.table import Table
 
 from fedlens.report.words import BESIDE, attack_name, percent, signed, span_words
 from fedlens.runs.load import Run
-from fedlens.runs.records import Record, acted, beside, confidence, malformed, mean
+from fedlens.runs.records import Record, acted, beside, class_name, confidence, malformed, mean
 from fedlens.runs.window import FADED
 
 
@@ -64,7 +64,7 @@ def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
     true_class = f" ({classes[run.target['true'][0]]})" if len(wanted) == 1 else ""
     yield f"confidence in true class{true_class}{at_end}", *every(lambda target: f"{target['true_confidence']:.3f}")
     if len(wanted) == 1:
-        yield f"predicted class{at_end}", *every(lambda target: str(classes[target["predicted"][0]]))
+        yield f"predicted class{at_end}", *every(lambda target: class_name(classes, target["predicted"][0]))
     yield f"{rounds} in which every target is met", *every(lambda target: f"{target['successful_rounds']} of {played}")
     if summary["lifespan"]:
         final = every(lambda target: f"{target['final_confidence']:.3f}")
@@ -151,7 +151,7 @@ def rounds_table(run: Run) -> Table:
             percent(record["quality"]["accuracy"]) + _in_brackets(percent(o["quality"]["accuracy"]) for o in others),
             f"{confidence(target):.3f}" + _in_brackets(f"{confidence(other['target']):.3f}" for other in others),
             f"{confidence(target, 'true_confidence'):.3f}",
-            classes[target["predicted"][0]] if single else f"{target['met']} of {len(target['predicted'])}",
+            class_name(classes, target["predicted"][0]) if single else f"{target['met']} of {len(target['predicted'])}",
             percent(record["malicious"]["accuracy"]) if record["malicious"] else "–",
             *([_rejected(record)] if rejecting else []),
         )

@@ -5,7 +5,7 @@ import re
 from fedlens.experiment import Experiment
 from fedlens.parts import name_of
 from fedlens.runs.load import Run
-from fedlens.runs.records import Record, beside, confidence, counts, destroyed, targeted
+from fedlens.runs.records import Record, answers, beside, class_name, confidence, counts, destroyed, targeted
 from fedlens.runs.window import FADED, attack_window, lifespan, split
 
 CONTROLS = {"control": "benign twin", "placebo": "client absent"}
@@ -104,6 +104,8 @@ def verdict(run: Run) -> str:
         return ""
     inside, after = split(run.records, attack_window(run.experiment, run.records))
     last = inside[-1]
+    if not answers(last):
+        return f"Cannot be judged: after round {last['round']}, the global model's answers are no numbers (NaN)."
     if not targeted(run.experiment):
         when = f"after round {last['round']}, " if after else ""
         return (
@@ -112,7 +114,7 @@ def verdict(run: Run) -> str:
     target = last["target"]
     since = _since(inside)
     if len(run.target["index"]) == 1:
-        seen_as = run.target["classes"][target["predicted"][0]]
+        seen_as = class_name(run.target["classes"], target["predicted"][0])
         result = f"the target ({target_words(run)}) is classified as {seen_as}"
     else:
         result = f"{target['met']} of {len(run.target['index'])} targets are met"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from fedlens.attacks.attack import Attack
 from fedlens.experiment import Experiment
 from fedlens.federation.target import RESISTANT_CONFIDENCE
-from fedlens.runs.records import Record, acted, confidence, counts, destroyed, malformed, targeted
+from fedlens.runs.records import Record, acted, answers, confidence, counts, destroyed, malformed, targeted
 from fedlens.runs.window import attack_window, split
 
 ALONE = "one seed"
@@ -18,9 +18,10 @@ LARGE_SHARE = 0.1
 def flags(experiment: Experiment, records: list[Record]) -> list[str]:
     """The reasons to doubt the result of at least one round, the gravest first; few of them apply without attack."""
     if experiment.attack is None:
-        return [flag] if (flag := _finite(experiment, records)) is not None else []
+        return [flag for flag in (_answering(records), _finite(experiment, records)) if flag is not None]
     inside, _ = split(records, attack_window(experiment, records))
     found = (
+        _answering(records),
         _control(inside[-1]) or _control(records[-1]),
         _placebo(experiment, inside[-1]),
         _finite(experiment, records),
@@ -43,6 +44,15 @@ def common(every: Iterable[Sequence[str]]) -> list[str]:
     shared = [[ABSENCE if flag.startswith(ABSENCE) else flag for flag in flags_] for flags_ in runs]
     found = Counter(flag for flags_ in shared for flag in flags_ if not flag.startswith(ALONE))
     return [f"{flag} ({count} of {len(runs)} runs)" for flag, count in found.items()]
+
+
+def _answering(records: list[Record]) -> str | None:
+    """Answers from which nothing can be read."""
+    silent = [record["round"] for record in records if not answers(record)]
+    if not silent:
+        return None
+    rounds = f"round {silent[0]}" if len(silent) == 1 else f"{len(silent)} rounds, first in round {silent[0]}"
+    return f"answers that are no numbers (NaN): the global model gives such to test samples in {rounds}"
 
 
 def _control(last: Record) -> str | None:

@@ -75,7 +75,7 @@ class Run:
         rule cannot tell. ``malicious_deviation``, ``distance_gap`` and ``wasserstein``, beside a benign client's, are
         those of `fedlens.runs.stealth`. Where rounds were played after the window, every row has the run's `lifespans`,
         too. The accuracy in each class has a column as in ``accuracy.sneaker``, missing for a class without test
-        samples.
+        samples. What an attack achieved is missing where the model's answer for a target is no number.
         """
         import pandas as pd
 
@@ -239,5 +239,7 @@ def _columns(part: Record, classes: Sequence[str]) -> dict[str, Any]:
     columns = {name: quality.get(name) for name in ("accuracy", "loss")}
     accuracies = quality.get("per_class") or [None] * len(classes)
     columns |= {f"accuracy.{name}": accuracy for name, accuracy in zip(classes, accuracies, strict=True)}
+    if None in target.get("predicted", []):  # no answer is neither a success nor a failure
+        target = {}
     columns |= {name: mean(target[name]) if target else None for name in ("confidence", "true_confidence")}
     return columns | {name: target.get(name) for name in ("met", "success")}

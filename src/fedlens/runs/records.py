@@ -1,5 +1,7 @@
 """What is read off a recorded round: means over the r samples, and who attacked."""
 
+from collections.abc import Sequence
+from math import isnan
 from typing import Any
 
 from fedlens.experiment import Experiment
@@ -29,6 +31,17 @@ def counts(record: Record) -> bool:
     """Whether the round's success is one that the malicious client's absence does not give as well."""
     placebo = beside(record, "placebo")
     return bool(record["target"]) and record["target"]["success"] and not (placebo and placebo["target"]["success"])
+
+
+def answers(part: Record) -> bool:
+    """Tell whether a model answers with numbers; `part` is a recorded round, or what it says of the benign twin."""
+    loss, target = part["quality"].get("loss", 0.0), part.get("target")
+    return loss is not None and not isnan(loss) and not (target and None in target["predicted"])
+
+
+def class_name(classes: Sequence[str], number: int | None) -> str:
+    """The class that a model predicts, in words: ``none`` where its answer is no number."""
+    return "none" if number is None else classes[number]
 
 
 def targeted(experiment: Experiment) -> bool:

@@ -42,9 +42,15 @@ def look_at(run: Run, data_dir: Path | None = None) -> Final:
         return Final(why=[f"The data is not at hand, so its samples cannot be shown ({_first_line(error)})."])
     try:
         models, why = _models(run, setting)
-        matrices = {name: _matrix(model, setting, len(run.records)) for name, model in models.items()}
+        predictions = {name: _predicted(model, setting, len(run.records)) for name, model in models.items()}
     except FedlensError as error:
         return Final(inputs, None, [f"The confusion matrix is left out ({_first_line(error)})."])
+    matrices = {name: _matrix(predicted, setting) for name, predicted in predictions.items()}
+    for name, predicted in predictions.items():
+        if silent := int((predicted < 0).sum()):
+            why.append(
+                f"The {name} model's answers to {silent} test samples are no numbers; its matrix is without them."
+            )
     return Final(inputs, confusion_chart(matrices, setting.dataset.classes), why)
 
 
@@ -65,15 +71,21 @@ def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0]
 
 
-def _matrix(model: nn.Module, setting: Setting, round_: int) -> Tensor:
-    """How many samples of each class of the test set (rows) are taken for each (columns), as after this round."""
-    from sklearn.metrics import confusion_matrix
-
+def _predicted(model: nn.Module, setting: Setting, round_: int) -> Tensor:
+    """The class that the model of this round predicts for each sample of the test set; -1 for answers without one."""
     test = setting.dataset.test
     model.eval()
     predicted = torch.empty_like(test.y)
     for block in blocks(0, len(test)):
         with torch.no_grad(), seeded(draws(setting.root, round_, GLOBAL, block.start)):
-            predicted[block] = model(test.x[block].clone()).argmax(1)
+            logits = model(test.x[block].clone())
+            predicted[block] = logits.argmax(1).masked_fill(logits.log_softmax(1).isnan().any(1), -1)
+    return predicted
+
+
+def _matrix(predicted: Tensor, setting: Setting) -> Tensor:
+    """How many samples of each class of the test set (rows) are taken for each (columns)."""
+    from sklearn.metrics import confusion_matrix
+
     every = range(len(setting.dataset.classes))
-    return torch.from_numpy(confusion_matrix(test.y.cpu(), predicted.cpu(), labels=every))
+    return torch.from_numpy(confusion_matrix(setting.dataset.test.y.cpu(), predicted.cpu(), labels=every))

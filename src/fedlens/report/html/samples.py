@@ -10,7 +10,7 @@ from torch import Tensor
 from fedlens.data.dataset import Data
 from fedlens.report.canvas import pixels_of
 from fedlens.runs.load import Run
-from fedlens.runs.records import Record, beside
+from fedlens.runs.records import Record, beside, class_name
 
 SHOWN = 12
 """So many of the attacker's samples are shown."""
@@ -56,10 +56,10 @@ def shown_samples(run: Run, inputs: Tensor | None) -> list[Shown]:
                 index,
                 classes[run.target["true"][place]],
                 classes[run.target["target"][place]],
-                classes[target["predicted"][place]],
+                class_name(classes, target["predicted"][place]),
                 target["confidence"][place],
-                classes[twin["predicted"][place]] if twin else None,
-                classes[absent["predicted"][place]] if absent else None,
+                class_name(classes, twin["predicted"][place]) if twin else None,
+                class_name(classes, absent["predicted"][place]) if absent else None,
                 None if one is None or one.dim() != 3 else as_png(one),
                 {} if one is None else _words(run.experiment.data, one),
             )
