@@ -3,12 +3,14 @@
 from pathlib import Path
 
 from fedlens.custom import copy_tensors, is_custom
+from fedlens.data.checking import checked_dataset
 from fedlens.data.dataset import Data, Dataset
+from fedlens.parts import name_of
 from fedlens.random import Address, seeded
 
 
 def load(data: Data, directory: Path | None = None) -> Dataset:
-    """Load the data; what a custom class gives is copied, for it may keep and change it.
+    """Load the data; what a custom class gives is checked, and copied, for the class may keep and change it.
 
     If it draws from global generators, it draws the same every time, whatever the experiment's seed is.
 
@@ -17,9 +19,9 @@ def load(data: Data, directory: Path | None = None) -> Dataset:
         directory: where the user keeps data files.
 
     Raises:
-        DataError: they are missing or corrupt.
+        DataError: they are missing or corrupt, or not what data have to be.
     """
     if not is_custom(data):
         return data.load(directory)
     with seeded(Address.root(0).at("data")):
-        return copy_tensors(data.load(directory))
+        return copy_tensors(checked_dataset(data.load(directory), name_of("data", data)))

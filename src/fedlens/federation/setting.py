@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fedlens.attacks.attack import Auxiliary
 from fedlens.custom import copy_tensors, is_custom
+from fedlens.data.checking import checked_shards
 from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.loading import load
 from fedlens.data.partition import Partition, Shards
@@ -17,7 +18,7 @@ from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
 from fedlens.federation.target import choose
 from fedlens.models.network import Network, build
-from fedlens.parts import require_code
+from fedlens.parts import name_of, require_code
 from fedlens.random import Address, seeded
 
 
@@ -119,11 +120,18 @@ def prepare(
 
 
 def _deal(partition: Partition, labels: Tensor, clients: int, address: Address) -> Shards:
-    """Let `partition` deal the samples with these `labels` (shape ``[n]``); a custom one has a copy of them."""
+    """Let `partition` deal the samples with these `labels` (shape ``[n]``).
+
+    A custom one has a copy of them, and what it gives is checked.
+
+    Raises:
+        DataError: there are too few samples, or a custom one does not deal them as it should.
+    """
     if not is_custom(partition):
         return partition.split(labels, clients, address)
     with seeded(address.at("global")):
-        return copy_tensors(partition.split(labels.clone(), clients, address))
+        shards = partition.split(labels.clone(), clients, address)
+    return copy_tensors(checked_shards(shards, clients, len(labels), name_of("partition", partition)))
 
 
 def _digest(*tensors: Tensor) -> str:
