@@ -75,7 +75,7 @@ class _Quick(_EachKeyOnce, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # ty
 
 for _loader in (_Telling, _Quick):
     for _tag in ("int", "float"):
-        _loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _loader.construct_number)  # type: ignore[type-var]  # type: ignore[type-var]
+        _loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _loader.construct_number)  # type: ignore[type-var]
 
 
 def parse_yaml(text: str, place: str) -> Any:
