@@ -11,7 +11,7 @@ from docs_markdown import code, fence, folded, table
 from fedlens.presets import SCALES, Preset, presets
 from fedlens.report.catalogue import cost_words
 from fedlens.reproduce.claims import claims, drawings
-from fedlens.reproduce.rows import number
+from fedlens.reproduce.rows import MARKS, number
 
 REPRODUCTION = "reproduction"
 GROUPS = {
@@ -118,10 +118,13 @@ def _result(name: str, claim: str, result: Mapping[str, Any] | None) -> Iterator
 
 def _part_row(part: Mapping[str, Any]) -> list[str]:
     bound = " ".join(f"{SIGNS[kind]} {value:g}" for kind, value in part["holds_if"].items()) or "shown only"
-    interval = part["interval"]
-    ours = number(part["median"]) + (f" [{number(interval[0])}, {number(interval[1])}]" if interval else "")
-    ours += " ✗" if part["holds"] is False else ""
-    seeds = len({case["seed"] for case in part["values"]})
+    seeds = part["seeds"]
+    ours = number(part["median"])
+    if part["interval"]:
+        ours += " [{}, {}]".format(*map(number, part["interval"]))
+    elif seeds > 1:
+        ours += ", range {} to {}".format(*map(number, part["range"]))
+    ours += MARKS.get(part["outcome"], "")
     runs = f"{len(part['values'])}, of {seeds} seed{'s' * (seeds > 1)}"
     what = part["what"] + (f" ({code(part['of'], ' less ')})" if len(part["of"]) > 1 else "")
     return [what, part["paper"], bound, ours, number(part["control"]), runs]
