@@ -1,8 +1,9 @@
 """By what means an experiment is run: engine, device, data, cluster."""
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args
 
 from fedlens.cluster import Cluster, connected, modules_of
 from fedlens.data.dataset import Dataset
@@ -10,6 +11,8 @@ from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
 from fedlens.federation.engines.engine import EngineName
 from fedlens.federation.setting import Setting, prepare
+from fedlens.runs.reading import read_starts
+from fedlens.runs.start import read_start
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,18 @@ class Means:
     address: str | None = None
     mixed_cpus: bool = False
     dataset: Dataset | None = None
+
+    def as_begun(self, path: Path) -> "Means":
+        """These means for going on with the run in the directory `path`, which has the say where they have none."""
+        if self.engine != "auto":
+            return self
+        if (start := read_start(path)) is None:  # begun by a version that did not write it
+            starts = read_starts(path)
+            engine = starts[-1].get("engine") if starts else None
+            return replace(self, engine=engine) if engine in get_args(EngineName) else self
+        workers = self.workers if self.workers is not None else start.workers
+        mixed = self.mixed_cpus or (start.mixed_cpus and start.engine == "ray")
+        return replace(self, engine=start.engine, workers=workers, mixed_cpus=mixed)
 
     def prepare(self, experiment: Experiment) -> Setting:
         """As `fedlens.federation.setting.prepare`, with these data on this device."""

@@ -11,7 +11,7 @@ from fedlens.custom import copy_tensors, is_custom
 from fedlens.errors import ClientError, ConfigError
 from fedlens.experiment import Experiment
 from fedlens.federation.engines import choose_engine
-from fedlens.federation.engines.choice import Choice
+from fedlens.federation.engines.choice import SIDE_BY_SIDE, Choice
 from fedlens.federation.engines.engine import EngineName
 from fedlens.federation.record import RoundResult
 from fedlens.federation.rounds import federate
@@ -23,9 +23,11 @@ from fedlens.parts import require_code, require_findable
 from fedlens.runs.directory import RunDirectory
 from fedlens.runs.environment import describe_environment
 from fedlens.runs.load import Run, load_run
+from fedlens.runs.ownership import is_ours
 from fedlens.runs.places import resumable, unused
 from fedlens.runs.reading import keeps_predictions
 from fedlens.runs.records import destroyed, malformed
+from fedlens.runs.start import Start, read_start
 from fedlens.runs.summary import summarise
 from fedlens.runs.twin import leaves_twin, twin_files
 
@@ -67,7 +69,7 @@ def run(
     keep_weights: bool = False,
     engine: EngineName = "auto",
     workers: int | None = None,
-    device: str = "cpu",
+    device: str | None = None,
     data_dir: Path | None = None,
     address: str | None = None,
     mixed_cpus: bool = False,
@@ -78,12 +80,13 @@ def run(
     Args:
         experiment: what to run.
         out: the directory; by default the first free one of ``runs/NAME``, ``runs/NAME-2``, ...
-        resume: go on with the run in `out` (by default the latest of this experiment) from where it was interrupted.
+        resume: go on with the run in `out` (by default the latest of this experiment) from where it was interrupted, by
+            the engine, on the device and with the data files that it was begun with, where no others are named.
         keep_weights: keep the global weights of every round (`Run.weights`), and the benign twin's; a run that was
             begun so goes on so.
         engine: who does the work: ``serial``, ``processes``, ``vectorised``, ``ray``, or ``auto``.
         workers: number of worker processes; one a core by default.
-        device: where PyTorch computes.
+        device: where PyTorch computes; the CPU by default.
         data_dir: where the user keeps data files.
         address: of the Ray cluster for engine ``ray``; see `fedlens.cluster.connected`.
         mixed_cpus: whether the processors of that cluster may differ.
@@ -96,7 +99,11 @@ def run(
         FedlensError: the experiment cannot be run as it is, or a client failed; all rounds recorded so far are intact.
     """
     path = resumable(experiment, out) if resume else unused(experiment, out)
-    means = Means(engine, workers, device, data_dir, address, mixed_cpus)
+    if resume and (start := read_start(path)) is not None:
+        device = device or start.device
+        if data_dir is None and start.data_dir is not None and is_ours(path / "experiment.yaml"):
+            data_dir = Path(start.data_dir)
+    means = Means(engine, workers, device or "cpu", data_dir, address, mixed_cpus)
     play(experiment, path, means, observer or Silent(), resume, keep_weights=keep_weights)
     return replace(load_run(path), experiment=experiment)
 
@@ -109,12 +116,13 @@ def play(
     Raises:
         FedlensError: as `run`.
     """
+    means = means.as_begun(path) if resume else means
     setting = _prepare(experiment, means)
     with means.cluster(experiment) as cluster:
         choice = choose_engine(means.engine, means.workers, setting, cluster)
         leaves = leaves_twin(experiment) and keeps_predictions(path)
         with RunDirectory(path, keep_predictions=leaves, keep_weights=keep_weights) as directory:
-            directory.begin(experiment, resume=resume)
+            directory.begin(experiment, resume=resume, start=_start(experiment, means, choice))
             code = digest(type(part) for _, part in experiment.parts())
             if remark := directory.compare({**setting.digests(), "code": code}):
                 observer.remark(remark)
@@ -129,6 +137,19 @@ def play(
             _record(directory, setting, _sound(controls, observer), choice, observer)
         if leaves:
             _leave_twin(setting, choice.arithmetic, path)
+
+
+def _start(experiment: Experiment, means: Means, choice: Choice) -> Start:
+    """What is noted of the means by which a run begins, so that it is gone on with by the same."""
+    depends = choice.stack is not None and choice.arithmetic != SIDE_BY_SIDE
+    return Start.of(
+        experiment,
+        engine=choice.name,
+        workers=choice.workers if depends else means.workers,
+        device=None if means.device == "cpu" else means.device,
+        data_dir=None if means.data_dir is None else str(means.data_dir.resolve()),
+        mixed_cpus=means.mixed_cpus,
+    )
 
 
 def _prepare(experiment: Experiment, means: Means) -> Setting:
@@ -181,7 +202,7 @@ def _control(
     own = replace(setting, experiment=control)
 
     def make(path: Path) -> None:
-        with RunDirectory(path, keep_predictions=True, keep_weights=keep_weights, in_cache=True) as directory:
+        with RunDirectory(path, keep_predictions=True, keep_weights=keep_weights) as directory:
             directory.begin(control, resume=False)
             _record(directory, own, {}, choice, observer, twin=True)
 

@@ -9,12 +9,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
+from calling import called
 from filelock import FileLock
 from small import small
 
 import fedlens
 from fedlens.errors import DamagedRunError, RunError
 from fedlens.experiment import Experiment
+from fedlens.federation.setting import prepare
 from fedlens.loading import load_experiment
 from fedlens.runs.directory import RunDirectory
 
@@ -169,12 +171,12 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path, experiment_file
 
 def test_an_interruption_ends_cleanly_and_says_how_to_go_on(tmp_path: Path, experiment_file: Path) -> None:
     path = tmp_path / "run"
-    process = start("run", experiment_file, "--out", path)
+    process = start("run", experiment_file, "--out", path, "--engine", "processes", "--workers", 2)
     wait_for(path / "rounds.jsonl", 1, process)
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert f"fedlens run --resume --out {path}" in output.decode()
+    assert f"fedlens run --resume --out {path} --engine processes --workers 2" in output.decode()
     assert "Traceback" not in output.decode()
 
 
@@ -208,6 +210,48 @@ def test_a_torn_or_premature_record_is_cut_off(tmp_path: Path, two_of_four: Path
     run(small(rounds=4), tmp_path / "whole")
     same_bytes(tmp_path / "whole", two_of_four)
     assert not list(two_of_four.glob(".checkpoint*"))
+
+
+@pytest.mark.parametrize("engine", ["serial", "processes", "vectorised"])
+def test_a_run_is_gone_on_with_as_it_was_begun(tmp_path: Path, engine: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a dense network, `auto` would take `vectorised`, whose bits are others."""
+    run(small(rounds=4), tmp_path / "whole", engine=engine)
+    path = tmp_path / "run"
+    run(small(rounds=2), path, engine=engine)
+    (path / "summary.json").unlink()
+    text = (path / "experiment.yaml").read_text()
+    (path / "experiment.yaml").write_text(text.replace("rounds: 2", "rounds: 4"))
+    code, printed, err = called(capsys, "run", "--resume", "--out", path)
+    assert code == 0, err
+    assert "bits may differ" not in printed
+    starts = [json.loads(line) for line in (path / "environment.jsonl").read_text().splitlines()]
+    assert [start["engine"] for start in starts] == [engine, engine]
+    same_bytes(tmp_path / "whole", path)
+
+
+def test_a_run_of_an_earlier_version_is_gone_on_with_by_its_engine(two_of_four: Path) -> None:
+    (two_of_four / "start.json").unlink()
+    run(small(rounds=4), two_of_four, resume=True)
+    starts = [json.loads(line) for line in (two_of_four / "environment.jsonl").read_text().splitlines()]
+    assert starts[0]["engine"] == starts[1]["engine"]
+    assert (two_of_four / "start.json").exists()
+
+
+def test_another_engine_can_be_asked_for(two_of_four: Path) -> None:
+    run(small(rounds=4), two_of_four, resume=True, engine="serial")
+    assert json.loads((two_of_four / "environment.jsonl").read_text().splitlines()[-1])["engine"] == "serial"
+
+
+def test_data_are_looked_for_where_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
+    run(small(rounds=2), Path("run"), data_dir=Path("data"))
+    Path("run/summary.json").unlink()
+    Path("data").rmdir()
+    seen: list[object] = []
+    monkeypatch.setattr("fedlens.means.prepare", lambda *given: seen.append(given[2]) or prepare(*given))
+    run(small(rounds=2), Path("run"), resume=True)
+    assert seen == [tmp_path / "data"]
 
 
 def everything(path: Path) -> dict[str, bytes]:

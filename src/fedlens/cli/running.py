@@ -1,6 +1,7 @@
 """``fedlens run``: play an experiment, print what came of it, draw it."""
 
 from pathlib import Path
+from shlex import join
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +11,6 @@ from fedlens.cli.shared import (
     SOURCE,
     Address,
     DataDir,
-    Device,
     EngineOption,
     MixedCpus,
     Options,
@@ -47,7 +47,7 @@ def run(  # noqa: PLR0917 - typer passes them by name
             metavar="WHERE", help="Report the run there too: mlflow, mlflow:URI, tensorboard:DIR; may be repeated."
         ),
     ] = None,
-    device: Device = "cpu",
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ... [cpu]")] = None,
     data_dir: DataDir = None,
     trust: Trust = False,
 ) -> None:
@@ -76,9 +76,11 @@ def run(  # noqa: PLR0917 - typer passes them by name
     def kept() -> str:
         if not (path / "experiment.yaml").exists():
             return "nothing had been recorded yet"
-        means = f" --device {device}" if device != "cpu" else ""
-        means += f" --data-dir {data_dir}" if data_dir else ""
-        return f"go on with: fedlens run --resume --out {path}{means}"
+        means = {"engine": engine, "workers": workers, "address": address, "device": device, "data-dir": data_dir}
+        given = {name: value for name, value in means.items() if value not in {None, "auto"}}
+        words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
+        words += ["--mixed-cpus"] * mixed_cpus + [word for where in track or [] for word in ("--track", where)]
+        return f"go on with: {join(['fedlens', 'run', '--resume', '--out', str(path), *words])}"
 
     try:
         with interruptible(kept):

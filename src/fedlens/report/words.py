@@ -1,6 +1,7 @@
 """A run in words: its head line, its verdict, the names of its parts."""
 
 import re
+from shlex import quote
 
 from fedlens.experiment import Experiment
 from fedlens.parts import name_of
@@ -73,7 +74,7 @@ def target_words(run: Run) -> str:
 def unfinished_words(run: Run) -> str:
     """How far a run that was interrupted has come, and the command that goes on."""
     played, wanted = len(run.records), run.experiment.rounds
-    return f"Not finished: {played} of {wanted} rounds. Go on with: fedlens run --resume --out {run.path}"
+    return f"Not finished: {played} of {wanted} rounds. Go on with: fedlens run --resume --out {quote(str(run.path))}"
 
 
 def latest_words(accuracy: float, confidence: float | None) -> str:

@@ -38,7 +38,7 @@ from fedlens.loading import load_recorded
 from fedlens.runs.cutting import cut_lines, leftovers, put_aside
 from fedlens.runs.documents import dumps
 from fedlens.runs.files import RESUME, append_bytes, checksum, lock, write_atomically, writing
-from fedlens.runs.ownership import claim
+from fedlens.runs.ownership import claim, is_ours
 from fedlens.runs.reading import (
     count_rounds,
     load_predictions,
@@ -62,11 +62,8 @@ BEGUN_WITH = {
 class RunDirectory:
     """A directory that one process writes a run into."""
 
-    def __init__(
-        self, path: Path, *, keep_predictions: bool = False, keep_weights: bool = False, in_cache: bool = False
-    ) -> None:
+    def __init__(self, path: Path, *, keep_predictions: bool = False, keep_weights: bool = False) -> None:
         self.path = path
-        self.in_cache = in_cache
         self.keep_predictions = keep_predictions
         self.keep_weights = keep_weights
         self._best = -1.0
@@ -84,10 +81,10 @@ class RunDirectory:
         """Let others write."""
         self._lock.release()
 
-    def begin(self, experiment: Experiment, *, resume: bool) -> None:
+    def begin(self, experiment: Experiment, *, resume: bool, start: Start | None = None) -> None:
         """Write down the experiment, unless it is to be resumed or rounds of it are there already.
 
-        A run that was begun with ``keep_weights`` goes on keeping them.
+        With it goes what else is known at the `start`. A run that was begun with ``keep_weights`` goes on keeping them.
 
         Raises:
             RunError: the directory holds another experiment, or rounds whose weights were not kept but should be.
@@ -101,10 +98,14 @@ class RunDirectory:
         self._begin_weights()  # before there is a run to resume, so that none forgets that it keeps them
         if not begun:
             text = described(experiment)
-            if not self.in_cache:  # which is ours
-                self.note(START, Start.of(experiment).content())
+            if start is not None:  # there is none of a control, which is in the cache, which is ours
+                self.note(START, start.content())
                 claim(self.path, text)
             write_atomically(file, text)
+        elif start is not None and not is_ours(file):  # whoever goes on with it, makes it theirs
+            if not (self.path / START).exists():
+                self.note(START, start.content())
+            claim(self.path, file.read_bytes())
 
     def _begin_weights(self) -> None:
         if self.keep_weights and not keeps_weights(self.path):

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from fedlens.errors import DamagedRunError
 from fedlens.experiment import Experiment
+from fedlens.federation.engines.engine import EngineName
 from fedlens.parts import is_built_in, name_of
 from fedlens.recorded import note_of
 from fedlens.runs.reading import read_json
@@ -21,22 +22,32 @@ class Start(BaseModel):
 
     Attributes:
         id: by which `fedlens.runs.ownership` tells whose the directory is.
+        engine: who did the work of a run; of one that was begun by ``auto``, the engine that was chosen.
+        workers: how many, where somebody asked for so many or the bits depend on it.
+        device: where PyTorch computed, if not on the CPU.
+        data_dir: where the user's data files were.
+        mixed_cpus: whether a Ray cluster's processors were allowed to differ.
         parts: what was noted of classes that are not fedlens' own, by kind and name (`fedlens.recorded.note_of`).
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: str = Field(default_factory=lambda: secrets.token_hex(16))
+    engine: EngineName = "auto"
+    workers: PositiveInt | None = None
+    device: str | None = None
+    data_dir: str | None = None
+    mixed_cpus: bool = False
     parts: dict[str, dict[str, dict[str, bool | int | str | list[str]]]] = Field(default_factory=dict)
 
     @classmethod
-    def of(cls, experiment: Experiment) -> "Start":
-        """What there is to say of a run of `experiment`."""
+    def of(cls, experiment: Experiment, **means: Any) -> "Start":
+        """What there is to say of a run of `experiment` by these means."""
         parts: dict[str, dict[str, Any]] = {}
         for kind, part in experiment.parts():
             if not is_built_in(kind, part):
                 parts.setdefault(kind, {})[name_of(kind, part)] = note_of(kind, part)
-        return cls(parts=parts)
+        return cls(parts=parts, **means)
 
     def content(self) -> dict[str, Any]:
         """As it stands in the file."""

@@ -15,6 +15,9 @@ from fedlens.models.dense import dense_layers
 from fedlens.models.network import Network
 from fedlens.models.stacking import MakeStack, find_stack
 
+SIDE_BY_SIDE = "clients side by side"
+"""What the rounding of clients in stacks depends on, where it does not depend on their number, too."""
+
 LARGEST_STACK = 8
 """Clients trained side by side on a CPU at most; more gain nothing and take memory."""
 
@@ -120,7 +123,7 @@ def _vectorised(setting: Setting, network: Network, count: int, reason: str) -> 
         raise ConfigError(
             f"engine vectorised: the model cannot be stacked: {error}; use --engine processes or serial"
         ) from error
-    arithmetic = "clients side by side"
+    arithmetic = SIDE_BY_SIDE
     if dense_layers(network.module, shape) is None:
         arithmetic += f", spread over {count}"  # PyTorch chooses its products' kernels by how many there are
     largest = LARGEST_STACK if setting.device.type == "cpu" else setting.experiment.cohort_size
