@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import shutil
+import signal
 import socket
 import sys
 from collections.abc import Callable, Iterator
@@ -28,8 +29,11 @@ settings.load_profile("fedlens")
 def pytest_configure() -> None:
     """Let Ray clusters of the tests ask for a token of their own; Ray takes note of that when it is first used.
 
-    And let a test say how wide its terminal is: xdist's workers say 80, which the command line would keep to.
+    And let a test say how wide its terminal is: xdist's workers say 80, which the command line would keep to. And heed
+    Ctrl-C even where the suite was started with it ignored, as shells start what they put into the background.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.pop("COLUMNS", None)
     os.environ.setdefault("RAY_AUTH_MODE", "token")
     os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))

@@ -23,11 +23,15 @@ from fedlens.federation.local import LocalTraining
 from fedlens.models.dropout import Dropout
 from fedlens.models.mlp import CensusMlp
 from fedlens.models.network import Network
+from fedlens.parts import BUILT_IN
 from fedlens.random import Address
 from fedlens.vector import Layout
 
 CLIENTS, MALICIOUS, ROW = 4, 2, 2
 """A small federation's clients, the malicious one among them, and its row in the arena."""
+
+EFFECTIVE = [name for name in BUILT_IN["attack"] if name != "honest"]
+"""Attacks that have an effect, and so something to boost."""
 
 BRIEF: dict[str, dict[str, Any]] = {
     "explicit-boosting": {"step_cap": 30},

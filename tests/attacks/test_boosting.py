@@ -1,6 +1,6 @@
 import pytest
 import torch
-from attacker import BRIEF, deep
+from attacker import BRIEF, EFFECTIVE, deep
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -46,7 +46,7 @@ def crafted(name: str, **options: object) -> torch.Tensor:
     return attack.craft(deep(local=LocalTraining(epochs=2, batch_size=6, learning_rate=0.1)))
 
 
-@pytest.mark.parametrize("name", BUILT_IN["attack"])
+@pytest.mark.parametrize("name", EFFECTIVE)
 def test_the_boosting_factor_changes_what_every_attack_sends(name: str) -> None:
     small, large = crafted(name, boost=2), crafted(name, boost=6)
     assert not torch.allclose(small, large, rtol=0.1)
@@ -58,7 +58,7 @@ def test_a_boost_of_the_whole_update_multiplies_it(name: str) -> None:
     torch.testing.assert_close(crafted(name, boost=6), 3 * crafted(name, boost=2))
 
 
-@pytest.mark.parametrize("name", BUILT_IN["attack"])
+@pytest.mark.parametrize("name", EFFECTIVE)
 def test_the_boosting_factor_is_one_over_alpha_but_for_data_poisoning(name: str) -> None:
     alpha = deep().alpha
     assert torch.equal(crafted(name), crafted(name, boost=1 if name == "data-poisoning" else 1 / alpha))

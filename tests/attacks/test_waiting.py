@@ -2,7 +2,7 @@ from math import log
 
 import pytest
 import torch
-from attacker import BRIEF, MALICIOUS, ROW, look
+from attacker import BRIEF, EFFECTIVE, MALICIOUS, ROW, look
 from pydantic import ValidationError
 from torch import Tensor
 
@@ -93,7 +93,7 @@ def test_whoever_waits_sends_what_an_honest_client_would(
     assert sent.any()
 
 
-@pytest.mark.parametrize("name", BUILT_IN["attack"])
+@pytest.mark.parametrize("name", EFFECTIVE)
 def test_every_attack_acts_from_the_round_of_its_delay(bench: Bench, setting: Setting, name: str) -> None:
     HonestJob(3, MALICIOUS, ROW, 1).run(bench)
     honest = bench.arena.updates[ROW].clone()

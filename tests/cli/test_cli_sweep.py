@@ -124,7 +124,7 @@ def test_where_every_cell_failed_there_is_no_table_to_look_at(capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nowhere.yaml"], "nowhere.yaml: a grid cannot be read there"),
+        (["nowhere.yaml"], "nowhere.yaml: cannot be read: No such file"),
         (["small.yaml"], "fedlens run plays it"),
         (["grid.yaml", "-o", "product.seed=1"], "expected a list"),
         (["grid.yaml", "-o", "prodct.seed=[1]"], "prodct: unknown option"),
@@ -134,7 +134,7 @@ def test_where_every_cell_failed_there_is_no_table_to_look_at(capsys: pytest.Cap
         (["grid.yaml", "--out", "."], "something else is there"),
         (["grid.yaml", "--device", "foo"], "--device foo: not usable here"),
         (["grid.yaml", "-o", "experiment=nowhere.yaml"], "grid.yaml: "),
-        (["a:x:b.yaml"], "a:x:b.yaml: a grid cannot be read there"),
+        (["a:x:b.yaml"], "a:x:b.yaml: cannot be read: No such file"),
     ],
 )
 def test_a_mistake_is_answered_in_a_line(capsys: pytest.CaptureFixture[str], arguments: list[str], words: str) -> None:

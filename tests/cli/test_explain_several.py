@@ -78,10 +78,10 @@ def test_mistakes_are_answered_in_a_line(beside: Explained, capsys: pytest.Captu
     shutil.copytree(second, "unlike")
     Path("unlike/summary.json").unlink()
     written = yaml.safe_load(Path("unlike/experiment.yaml").read_text())
-    Path("unlike/experiment.yaml").write_text(yaml.safe_dump(written | {"clients": 5}))
+    Path("unlike/experiment.yaml").write_text(yaml.safe_dump(written | {"stop_at": 0.99}))
     for arguments, words in [
         ((first, first), "kept0; name one run of each seed"),
-        ((first, "unlike"), "in more than seed and target: clients: 4, now 5"),
+        ((first, "unlike"), "in more than seed and target: stop_at: None, now 0.99"),
         ((first, second, "--control", beside.honest.path), "--control: of several runs each has its own benign twin"),
         (
             (first, second, "--sample", "target"),

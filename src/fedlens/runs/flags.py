@@ -47,9 +47,9 @@ def common(every: Iterable[Sequence[str]]) -> list[str]:
 
 
 def _answering(records: list[Record]) -> str | None:
-    """Answers from which nothing can be read."""
+    """Answers from which nothing can be read, other than those of a model that was destroyed."""
     silent = [record["round"] for record in records if not answers(record)]
-    if not silent:
+    if not silent or destroyed(records) is not None:
         return None
     rounds = f"round {silent[0]}" if len(silent) == 1 else f"{len(silent)} rounds, first in round {silent[0]}"
     return f"answers that are no numbers (NaN): the global model gives such to test samples in {rounds}"
