@@ -11,7 +11,7 @@ from fedlens.experiment import Experiment
 from fedlens.importing import is_run_directory
 from fedlens.parsing import DEEPEST, parse_yaml, read_yaml
 from fedlens.parts import BUILT_IN, Description, Record, name_of
-from fedlens.presets import presets
+from fedlens.presets import listed, presets
 from fedlens.runs.ownership import require_trusted
 from fedlens.runs.start import read_notes
 
@@ -32,7 +32,7 @@ def read(source: str, trust: bool = False) -> tuple[dict[str, Any], Description]
     if _may_be_preset(source) and source in presets():
         return presets()[source].values, Description()
     if not os.path.isfile(source):  # noqa: PTH113 - which says no to a name that cannot be one, too
-        raise ConfigError(f"there is no preset or file {shortened(source)}; {nearest(source, presets())}")
+        raise ConfigError(f"there is no preset or file {shortened(source)}; {nearest(source, listed())}")
     return _read_file(path), Description(beside=(path.parent,))
 
 
@@ -58,7 +58,7 @@ def read_run(path: Path, trust: bool = False) -> tuple[dict[str, Any], Descripti
     """As `read`, of the run in the directory `path`."""
     file = path / "experiment.yaml"
     if not file.is_file():
-        raise ConfigError(f"there is no preset or file {shortened(str(path))}; {nearest(str(path), presets())}")
+        raise ConfigError(f"there is no preset or file {shortened(str(path))}; {nearest(str(path), listed())}")
     values = _read_file(file)
     require_trusted(file, values, trust)
     return values, Description(within=path)

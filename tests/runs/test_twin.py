@@ -56,13 +56,18 @@ def test_it_is_the_twin_that_would_have_been_made(
 
 
 def test_a_run_that_may_end_early_is_no_twin(tmp_path: Path) -> None:
-    fedlens.run(small(attack=None, stop_at=0.01), tmp_path / "benign")
+    fedlens.run(small(attack=None, control=True, stop_at=0.01), tmp_path / "benign")
     assert not (tmp_path / "benign" / "predictions").exists()
     assert not Path(os.environ["FEDLENS_CACHE"], "controls").exists()
 
 
+def test_a_run_that_does_without_a_control_leaves_none(tmp_path: Path) -> None:
+    fedlens.run(small(attack=None, control=False), tmp_path / "benign")
+    assert not (tmp_path / "benign" / "predictions").exists()
+
+
 def test_a_run_that_was_begun_without_predictions_goes_on_without(tmp_path: Path) -> None:
-    experiment = small(attack=None)
+    experiment = small(attack=None, control=True)
     fedlens.run(experiment, tmp_path / "benign")
     shutil.rmtree(tmp_path / "benign" / "predictions")
     cache = Path(os.environ["FEDLENS_CACHE"])

@@ -163,8 +163,8 @@ def test_a_full_disk_is_a_reason_and_the_cell_goes_on_later(monkeypatch: pytest.
 
     grid, append = grid_of({"seed": [0]}), directory.append_bytes
 
-    def full(path: Path, line: str) -> None:
-        if path.name == "rounds.jsonl" and '"round": 2' in line:
+    def full(path: Path, line: bytes) -> None:
+        if path.name == "rounds.jsonl" and b'"round": 2' in line:
             with directory.writing(path):
                 raise OSError(28, "No space left on device")
         append(path, line)

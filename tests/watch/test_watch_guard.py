@@ -26,7 +26,10 @@ EVIL = "<script>alert(1)</script>"
 
 def record(round_: int, confidence: float = 0.75) -> str:
     target = {"confidence": [confidence], "true_confidence": [0.1], "predicted": [1], "met": 1, "success": True}
-    return json.dumps({"round": round_, "quality": {"accuracy": 0.5, "loss": 1.0}, "target": target}) + "\n"
+    quality = {"accuracy": 0.5, "loss": 1.0, "per_class": [0.5]}
+    made = {"round": round_, "cohort": [0, 1, 2, 3], "attacker": False, "shares": None, "checks": {}, "rejected": []}
+    made |= {"skipped": None, "quality": quality, "target": target, "malicious": None, "attack": None, "control": None}
+    return json.dumps(made) + "\n"
 
 
 def made(path: Path, rounds: int, **changes: object) -> Path:

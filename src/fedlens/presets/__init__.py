@@ -53,6 +53,12 @@ def presets() -> dict[str, Preset]:
     return found
 
 
+def listed() -> list[str]:
+    """The names that a list of presets has: not those of other scales, nor of negative controls."""
+    every = presets().items()
+    return [name for name, preset in every if name == preset.scales.get("quick", name) and preset.negative is None]
+
+
 @cache
 def order(scale: Scale) -> tuple[str, ...]:
     """The panels that come first at a scale whose runs take long, in this order; none where the dearest come first."""

@@ -14,7 +14,7 @@ from fedlens.federation.local import LocalTraining
 from fedlens.federation.setting import Setting
 from fedlens.federation.target import Target
 from fedlens.parts import known, name_of, resolve
-from fedlens.presets import SCALES, presets
+from fedlens.presets import SCALES, listed, presets
 
 TITLES = {
     "attack": "Attacks: -o attack=NAME",
@@ -33,12 +33,12 @@ def catalogue() -> Iterator[Table]:
     for column in ("name", "what it is, and what the paper says of it", "cost", "NAME-paper-10", "NAME-paper"):
         table.add_column(column, overflow="fold", no_wrap=column == "name")
     known_presets = presets()
-    for name, preset in known_presets.items():
-        if name == preset.scales.get("quick", name) and preset.negative is None:
-            claims = [f"{number}: {claim}" for number, claim in preset.claims.items()]
-            of_scales = [known_presets[preset.scales[scale]] if scale in preset.scales else None for scale in SCALES]
-            costs = [cost_words(one.minutes if one else None) for one in of_scales]
-            table.add_row(name, escape("\n".join([preset.values["about"], *claims])), *costs)
+    for name in listed():
+        preset = known_presets[name]
+        claims = [f"{number}: {claim}" for number, claim in preset.claims.items()]
+        of_scales = [known_presets[preset.scales[scale]] if scale in preset.scales else None for scale in SCALES]
+        costs = [cost_words(one.minutes if one else None) for one in of_scales]
+        table.add_row(name, escape("\n".join([preset.values["about"], *claims])), *costs)
     table.caption = (
         "fig1 to fig10: the paper's figures; NAME-paper has the paper's own model, E and T, NAME-paper-10 the same "
         "with T = 10. Costs are for 2 cores; the controls, made once for each setting, are not in them."

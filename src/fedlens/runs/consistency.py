@@ -35,7 +35,8 @@ def summary_misfit(summary: dict[str, Any], records: list[Record], target: dict[
     """What is wrong with a summary of these records, if something is."""
     if summary["rounds"] != len(records):
         return f"rounds: {summary['rounds']}, but {len(records)} are recorded"
-    for place, part in (("", summary), ("control.", summary["control"] or {})):
+    sides = {f"{name}.": summary.get(name) or {} for name in ("control", "placebo")}
+    for place, part in {"": summary, **sides}.items():
         backdoor = part.get("target")
         if backdoor is None:
             if part.get("lifespan") is not None:
@@ -88,14 +89,18 @@ def _wrong_checks(experiment: Experiment, record: Record) -> str | None:
 
 def _wrong_models(record: Record, target: dict[str, Any]) -> str | None:
     count, classes = len(target["index"]), len(target["classes"])
-    control = record["control"] or {}
-    for place, quality in (("quality", record["quality"]), ("malicious", record["malicious"]),
-                           ("control.quality", control.get("quality"))):  # fmt: skip
+    sides = {name: record.get(name) or {} for name in ("control", "placebo")}
+    qualities = {"quality": record["quality"], "malicious": record["malicious"]}
+    qualities |= {f"{name}.quality": side.get("quality") for name, side in sides.items()}
+    for place, quality in qualities.items():
         if quality is not None and len(quality["per_class"]) != classes:
             return f"{place}.per_class: {len(quality['per_class'])} of {classes} classes"
     if record["target"] is None:
         return "target: missing"
-    for place, found in (("target", record["target"]), ("control.target", control.get("target"))):
+    for place, found in {
+        "target": record["target"],
+        **{f"{at}.target": side.get("target") for at, side in sides.items()},
+    }.items():
         if found is None:
             continue
         if any(len(found[name]) != count for name in ("confidence", "true_confidence", "predicted")):

@@ -159,6 +159,7 @@ class Backdoor(TypedDict, extra_items=Any):
     success: bool
     successful_rounds: NonNegativeInt
     final_confidence: float
+    counts: NotRequired[bool]
 
 
 class Lifespan(TypedDict, extra_items=Any):
@@ -230,6 +231,7 @@ class Summary(TypedDict, extra_items=Any):
     defence: Defence | None
     checks: dict[str, Performance]
     control: Compared | None
+    placebo: NotRequired[Compared | None]
     flags: list[str]
     malformed: NotRequired[Malformed]
     destroyed: NotRequired[PositiveInt]

@@ -20,8 +20,8 @@ LEFT_OUT = {"start.json", "digests.json", "target.json", "checks"}
 
 
 def leaves_twin(experiment: Experiment) -> bool:
-    """Whether a run of it goes through all the rounds of its benign twin."""
-    return experiment.attack is None and experiment.stop_at is None
+    """Whether a run of it goes through all the rounds of its benign twin, and it is not told to do without."""
+    return experiment.attack is None and experiment.stop_at is None and experiment.control
 
 
 def twin_files(run: Path, twin: Experiment, paper_stop: float | None, classes: Sequence[str]) -> dict[str, bytes]:

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from fedlens.control import keep
@@ -20,6 +21,7 @@ from fedlens.means import Means
 from fedlens.parts import describe
 from fedlens.runs.folder import files_of
 from fedlens.runs.load import load_run
+from fedlens.runs.twin import leaves_twin
 from fedlens.simulation import cached_control, leave_twin
 from fedlens.sweeps.errands import Made, Terms, play_control
 from fedlens.sweeps.tasks import Task
@@ -84,8 +86,10 @@ class Cargo:
 
     def leave(self, task: Task) -> None:
         """Put the benign twin that its complete run without attack is into this machine's cache."""
-        with suppress(RunError, OSError):  # as above
-            leave_twin(load_run(task.path), Means(**task.means, dataset=self._loaded(task)[0]))
+        if leaves_twin(task.experiment):
+            with suppress(RunError, OSError):  # as above
+                run = replace(load_run(task.path), experiment=task.experiment)
+                leave_twin(run, Means(**task.means, dataset=self._loaded(task)[0]))
 
     def forget(self, task: Task) -> None:
         """Let the cluster forget its controls, where it was the last task with them."""

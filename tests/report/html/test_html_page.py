@@ -225,7 +225,9 @@ def test_the_page_of_a_sweep(tmp_path: Path) -> None:
     (path / "failures.json").write_text(json.dumps(failures))
     (path / "sweep.yaml").write_text(f"name: {EVIL}")
     (path / "cells" / "a").mkdir(parents=True)
-    (path / "cells" / "a" / "environment.jsonl").write_text(json.dumps({"command": ["x"], "platform": EVIL}) + "\n")
+    start = {"command": ["x"], "platform": EVIL, "python": "3", "numerics": {"cpu": EVIL}}
+    start["packages"] = {"fedlens": "1", "torch": "2"}
+    (path / "cells" / "a" / "environment.jsonl").write_text(json.dumps(start) + "\n")
     file = tmp_path / "report.html"
     assert write_report([path], file) < 6_000_000
     found = Reader(file.read_text())
