@@ -133,7 +133,7 @@ def test_cells_come_back_with_the_bits_of_a_local_sweep(
         far = play(grid, cells, Path("far"), means=SweepMeans(jobs=2), observer=ears, hire=hire)
     assert (here / "loads").read_text() == "loaded "
     assert (here / "exits").read_text() == "exit exit "
-    assert ears.made_twins() == 1
+    assert ears.made_twins() == 0  # the run without attack leaves that of seed 1
     assert len(twins()) == 2
     assert [event.content["done"] for event in ears.told if event.key == begun[0].key and event.kind == "began"] == [1]
     reasons = {cell.key: reason for cell, reason in far.failures}
