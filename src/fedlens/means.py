@@ -44,8 +44,8 @@ class Means:
             return self
         if (start := read_start(path)) is None:  # begun by a version that did not write it
             starts = read_starts(path)
-            engine = starts[-1].get("engine") if starts else None
-            return replace(self, engine=engine) if engine in get_args(EngineName) else self
+            engines = [name for name in get_args(EngineName) if starts and starts[-1].get("engine") == name]
+            return replace(self, engine=engines[0]) if engines else self
         workers = self.workers if self.workers is not None else start.workers
         mixed = self.mixed_cpus or (start.mixed_cpus and start.engine == "ray")
         return replace(self, engine=start.engine, workers=workers, mixed_cpus=mixed)
