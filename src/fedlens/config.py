@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, fie
 from pydantic_core import ErrorDetails
 
 from fedlens.errors import ConfigError, cut, shortened
+from fedlens.staying import staying
 
 PAPER_SYMBOLS = {
     "K": "clients",
@@ -126,6 +127,7 @@ def validate(model: type[Described], values: dict[str, Any], prefix: str = "", s
         ConfigError: a value is impossible or an option unknown; one line for each.
     """
     try:
-        return model.model_validate(values, context=source)
+        with staying(f"{prefix or 'the configuration'}, being validated,", ConfigError):
+            return model.model_validate(values, context=source)
     except ValidationError as error:
         raise ConfigError(explain(error, model, prefix)) from None

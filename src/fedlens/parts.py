@@ -17,6 +17,7 @@ from fedlens.config import Config, nearest, validate
 from fedlens.errors import ConfigError, cut, shortened
 from fedlens.importing import import_module
 from fedlens.recorded import Note, Recorded, recorded_part
+from fedlens.staying import staying
 
 P = TypeVar("P", bound=Config)
 
@@ -125,7 +126,10 @@ def resolve(kind: str, name: str, source: Description = Description()) -> type[C
         )
     module_name, _, class_name = path.partition(":")
     try:
-        module = _import(module_name, source)
+        with staying(f"{kind}: importing {shortened(module_name)}", ConfigError):
+            module = _import(module_name, source)
+    except ConfigError:
+        raise
     except Exception as error:
         raise ConfigError(
             f"{kind}: {shortened(module_name)} cannot be imported: {type(error).__name__}: {cut(str(error), 400)}"

@@ -30,6 +30,7 @@ from fedlens.runs.records import destroyed, malformed
 from fedlens.runs.start import Start, read_start
 from fedlens.runs.summary import summarise
 from fedlens.runs.twin import leaves_twin, twin_files
+from fedlens.staying import staying
 
 
 def simulate(
@@ -117,6 +118,13 @@ def play(
         FedlensError: as `run`.
     """
     means = means.as_begun(path) if resume else means
+    with staying("the run"):
+        _play(experiment, path, means, observer, resume=resume, keep_weights=keep_weights)
+
+
+def _play(
+    experiment: Experiment, path: Path, means: Means, observer: Observer, *, resume: bool, keep_weights: bool
+) -> None:
     setting = _prepare(experiment, means)
     with means.cluster(experiment) as cluster:
         choice = choose_engine(means.engine, means.workers, setting, cluster)

@@ -6,9 +6,11 @@ command that needs them.
 """
 
 import logging
+from collections.abc import Callable
+from functools import wraps
 from importlib.metadata import version
 from platform import python_version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,6 +25,7 @@ from fedlens.cli.shared import err, out
 from fedlens.cli.sweeping import sweep
 from fedlens.cli.watching import watch
 from fedlens.errors import FedlensError, cut
+from fedlens.staying import staying_unless_failed
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,10 +33,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+def _to_the_end(command: Callable[..., None]) -> Callable[..., None]:
+    """The command, which is done when it returns, whatever code it imports tries."""
+
+    @wraps(command)
+    def whole(*arguments: Any, **options: Any) -> None:
+        with staying_unless_failed():
+            command(*arguments, **options)
+
+    return whole
+
+
 for command in (run, show, plot, explain, report, watch, sweep, compare, reproduce):
-    app.command()(command)
-app.command("list")(list_)
-app.command()(partition)
+    app.command()(_to_the_end(command))
+app.command("list")(_to_the_end(list_))
+app.command()(_to_the_end(partition))
 
 
 def _version(wanted: bool) -> None:

@@ -5,13 +5,13 @@ later says so (`interruptible`). While modules are imported no such exception ma
 one, other libraries swallow it.
 """
 
-import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from fedlens.cli.shared import err
+from fedlens.staying import leave
 
 EXIT_CODE = 130
 """128 and the signal's number, as shells say it."""
@@ -43,6 +43,6 @@ def _handle(number: signal.Signals, handler: Callable[[int, FrameType | None], N
 def _interrupt(_: int, frame: FrameType | None) -> None:
     while frame is not None:
         if frame.f_globals.get("__name__") == "importlib._bootstrap":
-            os._exit(EXIT_CODE)
+            leave(EXIT_CODE)
         frame = frame.f_back
     raise KeyboardInterrupt

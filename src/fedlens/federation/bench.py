@@ -19,6 +19,7 @@ from fedlens.federation.local import LocalTraining
 from fedlens.models.network import Network
 from fedlens.models.stacking import MakeStack
 from fedlens.random import Address, seeded
+from fedlens.staying import staying
 
 GLOBAL, MALICIOUS = 0, 1
 """Which of the arena's models a job evaluates."""
@@ -107,7 +108,8 @@ def perform(job: Job, bench: Bench) -> dict[str, Any]:
         ClientError: the job failed.
     """
     try:
-        return job.run(bench)
+        with staying(job.name):
+            return job.run(bench)
     except ClientError:
         raise
     except Exception as error:

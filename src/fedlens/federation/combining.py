@@ -12,6 +12,7 @@ from fedlens.detection.detector import Inspection
 from fedlens.errors import ClientError
 from fedlens.federation.receiving import gathered, renormalised
 from fedlens.random import Address, seeded
+from fedlens.staying import staying
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,10 @@ def combine(rule: Rule, seen: Inspection, kept: list[int], address: Address, sta
     name = type(rule).__name__
     received = Received(updates, alpha, seen.layout, address, state)
     try:
-        aggregate = _of_custom(rule, received) if is_custom(rule) else rule.aggregate(received)
+        with staying(f"rule {name}, in round {seen.round},"):
+            aggregate = _of_custom(rule, received) if is_custom(rule) else rule.aggregate(received)
+    except ClientError:
+        raise
     except Exception as error:
         raise ClientError(f"rule {name} failed in round {seen.round}: {type(error).__name__}: {error}") from error
     if not isinstance(aggregate, Aggregate) or not _fits(aggregate.update, seen.weights, updates):

@@ -12,6 +12,7 @@ from fedlens.errors import ClientError
 from fedlens.federation.bench import GLOBAL, Arena, Bench
 from fedlens.federation.evaluate import blocks, right
 from fedlens.random import seeded
+from fedlens.staying import staying
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,10 @@ class InspectionJob:
 
 def _verdict(name: str, detector: Detector, seen: Inspection) -> Verdict:
     try:
-        verdict = detector.inspect(seen)
+        with staying(f"check {name}, in round {seen.round},"):
+            verdict = detector.inspect(seen)
+    except ClientError:
+        raise
     except Exception as error:
         raise ClientError(f"check {name} failed in round {seen.round}: {type(error).__name__}: {error}") from error
     if not _sound(verdict, len(seen.updates)):

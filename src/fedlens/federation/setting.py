@@ -14,12 +14,13 @@ from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.loading import load
 from fedlens.data.partition import Partition, Shards
 from fedlens.data.validation import set_apart
-from fedlens.errors import ConfigError
+from fedlens.errors import ConfigError, DataError
 from fedlens.experiment import Experiment
 from fedlens.federation.target import choose
 from fedlens.models.network import Network, build
 from fedlens.parts import name_of, require_code
 from fedlens.random import Address, seeded
+from fedlens.staying import staying
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Setting:
         """
         require_code("model", self.experiment.model)
         classes = len(self.dataset.classes)
-        module = build(self.experiment.model, self.dataset.shape, classes, self.root.at("model"))
+        with staying("model", ConfigError):
+            module = build(self.experiment.model, self.dataset.shape, classes, self.root.at("model"))
         return Network(module.to(self.device))
 
     def digests(self) -> dict[str, str]:
@@ -107,14 +109,16 @@ def prepare(
     for kind in ("data", "partition"):
         require_code(kind, getattr(experiment, kind))
     if dataset is None:
-        dataset = load(experiment.data, data_dir)
+        with staying("data", DataError):
+            dataset = load(experiment.data, data_dir)
     root = Address.root(experiment.seed)
     validation = fingerprint = None
     if experiment.set_apart:
         fingerprint = dataset.fingerprint()
         train, validation = set_apart(dataset.train, experiment.set_apart, root.at("validation"))
         dataset, validation = replace(dataset, train=train), validation.to(place)
-    shards = _deal(experiment.partition, dataset.train.y, experiment.clients, root.at("partition"))
+    with staying("partition", ConfigError):
+        shards = _deal(experiment.partition, dataset.train.y, experiment.clients, root.at("partition"))
     dataset = replace(dataset, train=dataset.train.to(place), test=dataset.test.to(place))
     return Setting(experiment, dataset, shards, place, validation, fingerprint=fingerprint)
 

@@ -14,6 +14,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, NoReturn
 
+from fedlens.staying import leave
 from fedlens.sweeps.tasks import Event, perform
 
 
@@ -50,7 +51,7 @@ def _end() -> NoReturn:
     """End this process, and those that a run has forked from it, which are in its group."""
     if os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
-    os._exit(1)
+    leave(1)
 
 
 if __name__ == "__main__":
