@@ -6,9 +6,11 @@ command that needs them.
 """
 
 import logging
+import sys
 from collections.abc import Callable
 from functools import wraps
 from importlib.metadata import version
+from io import TextIOWrapper
 from platform import python_version
 from typing import Annotated, Any
 
@@ -25,6 +27,7 @@ from fedlens.cli.shared import err, out
 from fedlens.cli.sweeping import sweep
 from fedlens.cli.watching import watch
 from fedlens.errors import FedlensError, cut
+from fedlens.report.terminal import visible
 from fedlens.staying import staying_unless_failed
 
 app = typer.Typer(
@@ -66,10 +69,20 @@ def _options(
     """Adversarial testing of federated learning: poison a model with one client, see what shows."""
 
 
+class _Plain(logging.Formatter):
+    """Formats messages so that they tell the terminal nothing."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return visible(super().format(record))
+
+
 def main() -> None:
     """Run the command line, and turn what users can put right into messages."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # that cannot hold every letter must not end what has been computed
+            stream.reconfigure(errors="replace")
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    handler.setFormatter(_Plain("%(levelname)s: %(message)s"))
     logging.getLogger("fedlens").addHandler(handler)
     leave_imports()
     try:

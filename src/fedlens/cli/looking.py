@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+from rich.text import Text
 
 from fedlens.cli.shared import SOURCE, DataDir, Options, Trust, out, print_flags, print_imported
 
@@ -16,7 +17,8 @@ def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's direc
     from fedlens.runs.load import load_run
 
     found = load_run(path)
-    out.print(f"[bold]{attack_name(found.experiment)}[/bold]: {headline(found.experiment)}", soft_wrap=True)
+    said = Text.assemble((attack_name(found.experiment), "bold"), f": {headline(found.experiment)}")
+    out.print(said, soft_wrap=True)
     out.print(f"target: {target_words(found)}", markup=False, soft_wrap=True)
     out.print(rounds_table(found))
     out.print(classes_table(found))

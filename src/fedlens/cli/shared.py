@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
+from rich.text import Text
+
+from fedlens.report.terminal import PlainConsole
 
 if TYPE_CHECKING:
     from fedlens.experiment import Experiment
     from fedlens.explanations.maps import Progress
     from fedlens.runs.load import Run
 
-out = Console(highlight=False, emoji=False)
-err = Console(stderr=True, highlight=False, emoji=False)
+out = PlainConsole(highlight=False, emoji=False)
+err = PlainConsole(stderr=True, highlight=False, emoji=False)
 
 SOURCE = typer.Argument(help="A preset (see `fedlens list`), a YAML file, or a run's directory.")
 Options = Annotated[
@@ -76,4 +78,4 @@ def make_folder(folder: Path) -> None:
 def print_flags(result: "Run") -> None:
     """Print the reasons to doubt a run."""
     for flag in result.flags:
-        out.print(f"[bold red]Red flag:[/bold red] {flag}", soft_wrap=True)
+        out.print(Text.assemble(("Red flag:", "bold red"), f" {flag}"), soft_wrap=True)

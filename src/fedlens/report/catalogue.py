@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import get_args
 
 from rich import box
-from rich.markup import escape
 from rich.table import Table
 
 from fedlens.config import Config
@@ -15,6 +14,7 @@ from fedlens.federation.setting import Setting
 from fedlens.federation.target import Target
 from fedlens.parts import known, name_of, resolve
 from fedlens.presets import SCALES, listed, presets
+from fedlens.report.terminal import PlainTable
 
 TITLES = {
     "attack": "Attacks: -o attack=NAME",
@@ -29,7 +29,7 @@ TITLES = {
 
 def catalogue() -> Iterator[Table]:
     """A table of presets, one of an experiment's options, and one for each kind of part."""
-    table = Table(title="Presets: fedlens run NAME", title_justify="left", box=box.SIMPLE_HEAD)
+    table = PlainTable(title="Presets: fedlens run NAME", title_justify="left", box=box.SIMPLE_HEAD)
     for column in ("name", "what it is, and what the paper says of it", "cost", "NAME-paper-10", "NAME-paper"):
         table.add_column(column, overflow="fold", no_wrap=column == "name")
     known_presets = presets()
@@ -38,14 +38,14 @@ def catalogue() -> Iterator[Table]:
         claims = [f"{number}: {claim}" for number, claim in preset.claims.items()]
         of_scales = [known_presets[preset.scales[scale]] if scale in preset.scales else None for scale in SCALES]
         costs = [cost_words(one.minutes if one else None) for one in of_scales]
-        table.add_row(name, escape("\n".join([preset.values["about"], *claims])), *costs)
+        table.add_row(name, "\n".join([preset.values["about"], *claims]), *costs)
     table.caption = (
         "fig1 to fig10: the paper's figures; NAME-paper has the paper's own model, E and T, NAME-paper-10 the same "
         "with T = 10. Costs are for 2 cores; the controls, made once for each setting, are not in them."
     )
     table.caption_justify = "left"
     yield table
-    table = Table(title="Options of every experiment: -o NAME=VALUE", title_justify="left", box=box.SIMPLE_HEAD)
+    table = PlainTable(title="Options of every experiment: -o NAME=VALUE", title_justify="left", box=box.SIMPLE_HEAD)
     for column in ("name", "default", "meaning"):
         table.add_column(column, overflow="fold")
     for prefix, config in (("", Experiment), ("local.", LocalTraining), ("target.", Target)):
@@ -53,7 +53,7 @@ def catalogue() -> Iterator[Table]:
         for name, field in config.model_fields.items():
             if prefix or name not in {"local", "target"}:
                 default = _name(name, field.default)
-                table.add_row(f"{prefix}{name}", escape(default), escape(meanings[name]))
+                table.add_row(f"{prefix}{name}", default, meanings[name])
     yield table
     yield from map(_parts, TITLES)
 
@@ -98,7 +98,7 @@ def _own_attributes(config: type[Config]) -> dict[str, str]:
 
 def _parts(kind: str) -> Table:
     """A kind's parts, with the first line of their documentation and their options."""
-    table = Table(title=TITLES[kind], title_justify="left", box=box.SIMPLE_HEAD)
+    table = PlainTable(title=TITLES[kind], title_justify="left", box=box.SIMPLE_HEAD)
     for column in ("name", "what it is", "options and defaults"):
         table.add_column(column, overflow="fold")
     if kind == "attack":
@@ -106,7 +106,7 @@ def _parts(kind: str) -> Table:
     for name in known(kind):
         part = resolve(kind, name)
         about = (part.__doc__ or "").strip().partition("\n")[0]
-        table.add_row(name, escape(about), escape(", ".join(_options(part))))
+        table.add_row(name, about, ", ".join(_options(part)))
     return table
 
 
@@ -124,7 +124,7 @@ def _yaml(value: object) -> str:
 
 def partition_table(setting: Setting) -> Table:
     """How many training samples of each class every client holds."""
-    table = Table(title="Training samples per client", title_justify="left", box=box.SIMPLE_HEAD)
+    table = PlainTable(title="Training samples per client", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("client", justify="right")
     for name in ("all", *setting.dataset.classes):
         table.add_column(name, justify="right")

@@ -3,6 +3,7 @@
 from rich import box
 from rich.table import Table
 
+from fedlens.report.terminal import PlainTable
 from fedlens.report.words import attack_name, percent, signed
 from fedlens.runs.load import Run
 
@@ -16,7 +17,7 @@ def classes_table(run: Run) -> Table:
     Of more than `SHOWN` classes those are shown that lost most against the control, or without one do worst.
     """
     last = run.records[-1]
-    table = Table(title=f"after round {last['round']}", title_justify="left", box=box.SIMPLE_HEAD)
+    table = PlainTable(title=f"after round {last['round']}", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("accuracy in class")
     ours = dict(zip(run.target["classes"], last["quality"]["per_class"], strict=True))
     shown = {name: accuracy for name, accuracy in ours.items() if accuracy is not None}

@@ -4,12 +4,12 @@ from math import isnan, nan
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.markup import escape
 from rich.table import Table
 
 from fedlens.report.comparison import Comparison
 from fedlens.report.intervals import NONE, ends_words
 from fedlens.report.measured import Measured, ends
+from fedlens.report.terminal import PlainTable
 from fedlens.runs.flat import shown
 
 if TYPE_CHECKING:
@@ -24,18 +24,14 @@ def comparison_table(comparison: Comparison, metric: str) -> Table:
 
     A rate is its own mean, and has no median.
     """
-    table = Table(
-        title=escape(comparison.title(metric)), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
+    table = PlainTable(title=comparison.title(metric), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for field in comparison.by:
         numbers = all(not isinstance(group.values[comparison.by.index(field)], str) for group in comparison.groups)
-        table.add_column(
-            escape(field), justify="right" if numbers else "left", overflow="fold", min_width=min(len(field), 16)
-        )
+        table.add_column(field, justify="right" if numbers else "left", overflow="fold", min_width=min(len(field), 16))
     for name in comparison_head(comparison, metric):
         table.add_column(name.replace(" attack", "\nattack"), justify="right", no_wrap=True)
     for row in comparison_rows(comparison, metric):
-        table.add_row(*map(escape, row))
+        table.add_row(*row)
     return table
 
 

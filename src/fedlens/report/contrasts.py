@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from math import isnan
 from typing import TYPE_CHECKING, Any
 
-from rich.markup import escape
 from rich.table import Table
 
 from fedlens.explanations.contrast import COVERAGE_OF_PAIRS
@@ -13,6 +12,7 @@ from fedlens.explanations.study import ALL, OTHERS, TARGETS, WANTED
 from fedlens.report.canvas import BENIGN, MALICIOUS, grid, legend_below, plain
 from fedlens.report.comparison_figure import THIN
 from fedlens.report.intervals import interval_words, lacking
+from fedlens.report.terminal import PlainTable
 from fedlens.report.words import method_words
 from fedlens.statistics import COVERAGE, Interval, seeds_needed
 
@@ -39,12 +39,12 @@ def contrast_tables(study: "pd.DataFrame") -> Iterator[Table]:
     for question, words in QUESTIONS.items():
         rows = study[(study["question"] == question) & (study["measure"] == ALL)]
         title = f"How alike are models' maps? {words[0].upper()}{words[1:]}; {_over(rows)}"
-        table = Table(title=title, title_justify="left")
+        table = PlainTable(title=title, title_justify="left")
         for name in ("method", *_PAIRS.values(), "p"):
             table.add_column(name, justify="left" if name == "method" else "right")
         for row in rows.to_dict("records"):
             numbers = [_number(row[name]) for name in _PAIRS if name != "difference"]
-            table.add_row(escape(row["method"]), *numbers, interval_words(_difference(row)), _p(row["p"]))
+            table.add_row(row["method"], *numbers, interval_words(_difference(row)), _p(row["p"]))
         yield table
 
 
@@ -122,7 +122,7 @@ def contrast_figure(study: "pd.DataFrame") -> "Figure":
 def alarm_table(areas: "pd.DataFrame", own: bool) -> Table:
     """The detector's area under the ROC curve by seed: a row for each method, a column for each measure."""
     where = "the server's own samples" if own else "test samples, in place of the server's own"
-    table = Table(title=f"Detector: do maps of {where} change more in attacked rounds? ROC AUC")
+    table = PlainTable(title=f"Detector: do maps of {where} change more in attacked rounds? ROC AUC")
     table.title_justify, table.caption_justify = "left", "left"
     measures = list(dict.fromkeys(areas["measure"]))
     table.add_column("method")
@@ -131,7 +131,7 @@ def alarm_table(areas: "pd.DataFrame", own: bool) -> Table:
     for method, rows in areas.groupby("method", sort=False):
         by_measure = {row["measure"]: row for row in rows.to_dict("records")}
         found = [_area(by_measure.get(measure)) for measure in measures]
-        table.add_row(escape(str(method)), *map(interval_words, found))
+        table.add_row(str(method), *map(interval_words, found))
     table.caption = "; ".join(filter(None, [_over(areas), lacking(map(_area, areas.to_dict("records")))]))
     return table
 

@@ -3,11 +3,11 @@
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from rich.markup import escape
 from rich.table import Table
 
 from fedlens.explanations.pair import MODELS, PREDICTED, TARGET, Pair
 from fedlens.explanations.similarity import NAMES
+from fedlens.report.terminal import PlainTable
 from fedlens.report.words import percent
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def said_table(pair: Pair, classes: Sequence[str], target: Collection[int], count: int) -> Table:
     """What both models say of the first `count` samples, of which some are the attacker's `target`."""
-    table = Table(title="What the models say", title_justify="left")
+    table = PlainTable(title="What the models say", title_justify="left")
     for name in ("test sample", "class", *(f"{model} model says" for model in MODELS), "wanted by the attack"):
         table.add_column(name)
     for place, index in enumerate(pair.indices[:count]):
@@ -28,7 +28,7 @@ def said_table(pair: Pair, classes: Sequence[str], target: Collection[int], coun
             wanted.append(percent(float(probabilities[pair.wanted[place]])))
         number = f"{index} (target)" if index in target else str(index)
         words = (classes[int(pair.samples.y[place])], *said, f"{classes[pair.wanted[place]]}: {', then '.join(wanted)}")
-        table.add_row(number, *map(escape, words))
+        table.add_row(number, *words)
     return table
 
 
@@ -46,7 +46,7 @@ def likeness_table(pair: Pair, target: Collection[int]) -> Iterator[Table]:
 
 def _table(rows: "pd.DataFrame", title: str) -> Table:
     count = rows["sample"].nunique()
-    table = Table(title=f"How alike the models' maps are: {title} ({count} sample{'s'[: count != 1]})")
+    table = PlainTable(title=f"How alike the models' maps are: {title} ({count} sample{'s'[: count != 1]})")
     table.title_justify = "left"
     table.add_column("method")
     measures = list(dict.fromkeys(rows["measure"]))
@@ -54,5 +54,5 @@ def _table(rows: "pd.DataFrame", title: str) -> Table:
         table.add_column(NAMES[measure], justify="right")
     for method, of_method in rows.groupby("method", sort=False):
         values = (of_method[of_method["measure"] == measure]["value"] for measure in measures)
-        table.add_row(escape(str(method)), *(f"{value.mean():.2f}" for value in values))
+        table.add_row(str(method), *(f"{value.mean():.2f}" for value in values))
     return table

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from fedlens.control import control_name
 from fedlens.experiment import Experiment
@@ -25,7 +26,7 @@ class Terminal:
     def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
         """Show what begins."""
         what = control_name(experiment) if twin else attack_name(experiment).replace("none", "no attack")
-        self._console.print(f"[bold]{what}[/bold]: {headline(experiment)}", highlight=False)
+        self._console.print(Text.assemble((what, "bold"), f": {headline(experiment)}"), highlight=False)
         if done:
             self._console.print(f"going on after round {done}", highlight=False)
         self._rounds, self._done, self._first, self._began = experiment.rounds, done, done, time.monotonic()

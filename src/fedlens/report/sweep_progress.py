@@ -7,9 +7,9 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
+from fedlens.report.terminal import PlainTable
 from fedlens.report.words import latest_words
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.pace import Pace
@@ -92,14 +92,14 @@ class SweepTerminal:
 
     def _table(self) -> Group:
         """The cells at work."""
-        table = Table(box=box.SIMPLE_HEAD)
+        table = PlainTable(box=box.SIMPLE_HEAD)
         for name in ("cell", "rounds", "", "latest"):
             table.add_column(name, overflow="fold")
         for key, words in self._at_work.items():
             played, rounds, control = self._pace.progress(key)
             bar = ProgressBar(total=rounds, completed=played, width=16)
             what = f"{control}: {self._cells[key]}" if control else str(self._cells[key])
-            table.add_row(escape(what), f"{played}/{rounds}", bar, words)
+            table.add_row(what, f"{played}/{rounds}", bar, words)
         return Group(Text(self._counts()), table)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from fedlens.report.terminal import PlainTable
 from fedlens.report.words import BESIDE, attack_name, percent, signed, span_words
 from fedlens.runs.load import Run
 from fedlens.runs.records import Record, acted, beside, class_name, confidence, malformed, mean
@@ -16,7 +17,9 @@ from fedlens.runs.window import FADED
 def summary_table(run: Run) -> Table:
     """The run and what stands beside it, a line a figure."""
     assert run.summary is not None, "the run has not been finished"
-    table = Table(title=f"{run.path}, after {run.summary['rounds']} rounds", title_justify="left", box=box.SIMPLE_HEAD)
+    table = PlainTable(
+        title=f"{run.path}, after {run.summary['rounds']} rounds", title_justify="left", box=box.SIMPLE_HEAD
+    )
     table.add_column("")
     for name in controls_of(run.summary):
         table.add_column(BESIDE[name], justify="right")
@@ -136,7 +139,7 @@ def rounds_table(run: Run) -> Table:
     known = [name for name in BESIDE if beside(run.records[-1], name)]
     words = {"control": "the benign twin", "placebo": "the client absent"}
     twin = f"; in brackets {', then '.join(words[name] for name in known)}" if known else ""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), caption_justify="left")
+    table = PlainTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), caption_justify="left")
     table.caption = f"target, true: confidence in these classes; malicious: that model's accuracy{twin}"
     for name in ("round", "attack", "accuracy", "target", "true", "predicted" if single else "met", "malicious"):
         table.add_column(name, justify="left" if name in {"attack", "predicted"} else "right")

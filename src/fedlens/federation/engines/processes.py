@@ -12,6 +12,7 @@ import mmap
 import multiprocessing
 import pickle
 import signal
+import sys
 import warnings
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
@@ -50,6 +51,8 @@ class Processes:
     def start(self, bench: Bench) -> None:
         """See `Engine.start`."""
         context = multiprocessing.get_context("fork")
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()  # what waits there must not be written by every worker, too
         gc.freeze()  # keeps the collector from touching, and so copying, pages that workers share
         for _ in range(self.workers):
             ours, theirs = context.Pipe()
@@ -126,6 +129,9 @@ def _serve(connection: Connection, bench: Bench) -> None:
             inherited.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interruption means
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for name in ("stdout", "stderr"):  # a bar of rich's would be drawn anew around what a worker prints, as it was then
+        stream = getattr(sys, name)
+        setattr(sys, name, getattr(stream, "rich_proxied_file", stream))
     torch.set_num_threads(1)
     keep_memory()
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
