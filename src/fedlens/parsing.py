@@ -98,8 +98,8 @@ def parse_yaml(text: str, place: str) -> Any:
         raise ConfigError(f"{place}: {cut(str(error), 300)}") from None
 
 
-def read_yaml(path: Path) -> Any:
-    """The value that the file `path` holds.
+def read_yaml(path: Path, trouble: str = "cannot be read") -> Any:
+    """The value that the file `path` holds; `trouble` says what is the matter where it does not open.
 
     Raises:
         ConfigError: it cannot be read, or is not YAML.
@@ -108,7 +108,7 @@ def read_yaml(path: Path) -> Any:
         with path.open(encoding="utf-8") as file:
             text = file.read(LONGEST + 1)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise ConfigError(f"{path}: {trouble}: {getattr(error, 'strerror', None) or error}") from None
     return parse_yaml(text, str(path))
 
 

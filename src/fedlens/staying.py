@@ -61,8 +61,8 @@ def _without_exit() -> Iterator[None]:
             leave(status)
         sys.exit(status)
 
-    os._exit = refuse  # type: ignore[assignment]
+    os._exit = refuse
     try:
         yield
     finally:
-        os._exit = before  # type: ignore[assignment]
+        os._exit = before

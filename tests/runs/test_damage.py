@@ -206,7 +206,7 @@ def test_records_that_contradict_each_other(run: Path) -> None:
         ({"shares": [1.0]}, "shares: 1 of 5 clients"),
         ({"rejected": [77]}, "clients that are not in the cohort"),
         ({"checks": {}}, "checks: none, not those of the experiment"),
-        ({"cohort": [0, 1]}, "malicious client is not in the cohort"),
+        ({"cohort": [0, 1]}, "shares: 5 of 2 clients"),
         ({"attacker": False}, "contradict each other"),
         ({"control": None}, "control: missing"),
         ({"malformed": [0]}, "checks.distances: not an entry for each of 4 clients"),

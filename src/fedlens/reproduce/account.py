@@ -17,9 +17,9 @@ def account(evidence: Evidence) -> dict[str, Any]:
     for run in evidence.every:
         hours += sum(timing[stage] for timing in read_timings(run.path) for stage in STAGES) / 3600
         for start in read_starts(run.path):
-            machines.add(f"{start['platform']} ({start['numerics']['cpu']})")
-            packages = start["packages"]
-            versions.add(f"fedlens {packages['fedlens']}, torch {packages['torch']}, Python {start['python']}")
+            machines.add(f"{start.get('platform')} ({start.get('numerics', {}).get('cpu')})")
+            fedlens, torch = (start.get("packages", {}).get(name) for name in ("fedlens", "torch"))
+            versions.add(f"fedlens {fedlens}, torch {torch}, Python {start.get('python')}")
     return {
         "runs": len(evidence.every),
         "rounds": sum(len(run.records) for run in evidence.every),

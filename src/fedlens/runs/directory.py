@@ -168,7 +168,7 @@ class RunDirectory:
         """Add a line about this start; a remark, where bits may differ from those of the start before."""
         before = read_starts(self.path)
         append_bytes(self.path / "environment.jsonl", line(environment))
-        if not before or not (changed := differences(before[-1]["numerics"], environment["numerics"])):
+        if not before or not (changed := differences(before[-1].get("numerics", {}), environment["numerics"])):
             return None
         return f"resumed elsewhere, so bits may differ from an uninterrupted run: {'; '.join(changed)}"
 

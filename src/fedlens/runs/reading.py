@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fedlens.errors import DamagedRunError
 from fedlens.runs.consistency import misfit
-from fedlens.runs.schema import ROUND, SAMPLES, START, SUMMARY, TIMING, parsed
+from fedlens.runs.schema import LATEST, ROUND, SAMPLES, START, SUMMARY, TIMING, parsed
 
 TROUBLE = (OSError, SafetensorError, LookupError, ValueError, TypeError, RuntimeError, AttributeError, RecursionError)
 """What safetensors, PyTorch and pandas may say to a file that is damaged, or that somebody has made up."""
@@ -138,14 +138,14 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def parsed_record(file: Path, line: bytes) -> dict[str, Any]:
-    """The record of a round in a line of the file.
+def read_latest(file: Path, line: bytes) -> dict[str, Any]:
+    """What a list of runs tells of a round's record, from its line in the file.
 
     Raises:
         DamagedRunError: it is damaged.
     """
     try:
-        return parsed(ROUND, line)
+        return parsed(LATEST, line)
     except ValueError as error:
         raise DamagedRunError(f"{file}: damaged ({error}); {ANEW}") from None
 

@@ -62,7 +62,10 @@ def guilty_client(experiment: Experiment, record: Record) -> int | None:
 def malicious_share(experiment: Experiment, record: Record) -> float | None:
     """The weight that the rule gave to the malicious client's update, in a round that it takes part in, if known."""
     shares = record["shares"]
-    return None if shares is None else shares[record["cohort"].index(experiment.malicious)]
+    if shares is None or experiment.malicious not in record["cohort"]:
+        return None
+    share: float = shares[record["cohort"].index(experiment.malicious)]
+    return share
 
 
 def malformed(record: Record) -> list[int]:

@@ -92,26 +92,31 @@ class Samples(TypedDict, extra_items=Any):
     classes: list[str]
 
 
-class Numerics(TypedDict, extra_items=str):
-    """See `fedlens.numerics`."""
+class LatestQuality(TypedDict, extra_items=Any):
+    """See `Quality`."""
 
-    cpu: str
+    accuracy: Finite
 
 
-class Packages(TypedDict, extra_items=str):
-    """Versions of what fedlens computes with."""
+class LatestTarget(TypedDict, extra_items=Any):
+    """See `Target`."""
 
-    fedlens: str
-    torch: str
+    confidence: Annotated[Numbers, Field(min_length=1)]
+
+
+class Latest(TypedDict, extra_items=Any):
+    """What a list of runs tells of a line of ``rounds.jsonl``."""
+
+    round: PositiveInt
+    quality: LatestQuality
+    target: LatestTarget | None
 
 
 class Start(TypedDict, extra_items=Any):
     """A line of ``environment.jsonl``: see `fedlens.runs.environment`."""
 
-    numerics: Numerics
-    packages: Packages
-    platform: str
-    python: str
+    numerics: NotRequired[dict[str, str]]
+    packages: NotRequired[dict[str, str]]
 
 
 class Timing(TypedDict, extra_items=float):
@@ -238,7 +243,7 @@ class Summary(TypedDict, extra_items=Any):
     checksums: dict[str, str]
 
 
-ROUND, SAMPLES, START = TypeAdapter(Round), TypeAdapter(Samples), TypeAdapter(Start)
+ROUND, LATEST, SAMPLES, START = TypeAdapter(Round), TypeAdapter(Latest), TypeAdapter(Samples), TypeAdapter(Start)
 TIMING, SUMMARY = TypeAdapter(Timing), TypeAdapter(Summary)
 
 T = TypeVar("T")

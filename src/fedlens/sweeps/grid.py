@@ -192,7 +192,7 @@ def load_grid(source: str | Path, assignments: list[str] | None = None, *, trust
         ConfigError: the file does not exist, or is no grid; the message names each place and what would be right.
     """
     path = Path(source)
-    values = read_yaml(path)
+    values = read_yaml(path, "a grid cannot be read there")
     if not isinstance(values, dict):
         found = "an empty file" if values is None else type(values).__name__
         raise ConfigError(f"{path}: expected a grid (experiment, product ...), found {found}")

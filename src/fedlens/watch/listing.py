@@ -10,7 +10,7 @@ from fedlens.errors import FedlensError
 from fedlens.experiment import Experiment
 from fedlens.loading import load_recorded
 from fedlens.report.words import attack_name
-from fedlens.runs.reading import parsed_record
+from fedlens.runs.reading import read_latest
 from fedlens.runs.records import confidence
 
 _PATTERNS = ("experiment.yaml", "*/experiment.yaml", "*/*/experiment.yaml", "*/cells/*/experiment.yaml")
@@ -105,4 +105,4 @@ def _last(file: Path) -> dict[str, Any] | None:
         content.seek(max(0, size - _TAIL))
         lines = content.read().splitlines(keepends=True)
     whole = next((line for line in reversed(lines) if line.endswith(b"\n")), None)
-    return None if whole is None else parsed_record(file, whole)
+    return None if whole is None else read_latest(file, whole)
