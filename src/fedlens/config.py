@@ -49,6 +49,8 @@ class Config(BaseModel):
         annotation = cls.model_fields[info.field_name or ""].annotation
         if isinstance(value, bool) and bool not in {annotation, *get_args(annotation)}:
             raise ValueError(f"{str(value).lower()} is no value for this option")
+        if isinstance(value, str) and not value.isascii() and value != value.encode(errors="replace").decode():
+            raise ValueError(f"{shortened(value)} has half a character in it")
         return value
 
 

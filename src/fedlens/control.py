@@ -30,7 +30,7 @@ from fedlens.federation.setting import Setting
 from fedlens.loading import load_recorded
 from fedlens.numerics import numerics
 from fedlens.observer import Observer
-from fedlens.paths import cache_dir
+from fedlens.paths import REMEDY, is_ours, private_cache
 from fedlens.runs.files import checksum, writing
 from fedlens.runs.folder import Files, lay_out
 from fedlens.runs.reading import load_predictions, read_rounds, read_summary
@@ -97,7 +97,7 @@ def sources() -> list[Path]:
 
 def place(name: str) -> Path:
     """Where in the cache the control of this key is."""
-    return cache_dir() / "controls" / name
+    return private_cache("controls") / name
 
 
 def cached(setting: Setting, arithmetic: str) -> Path | None:
@@ -111,7 +111,6 @@ def cached(setting: Setting, arithmetic: str) -> Path | None:
 def keep(name: str, files: Files, control: Experiment) -> None:
     """Put a complete control that was made elsewhere into the cache, unless it is there or being made."""
     path = place(name)
-    path.parent.mkdir(parents=True, exist_ok=True)
     with suppress(Timeout), FileLock(f"{path}.lock", timeout=0):
         with suppress(DamagedRunError):
             if _is_complete(path, control):
@@ -134,8 +133,7 @@ def find_control(
     path, name = place(key(setting, arithmetic)), control_name(setting.experiment)
     where = path
     lock = FileLock(f"{path}.lock")
-    with writing(path.parent, "let FEDLENS_CACHE name a directory for the cache that can be written"):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path.parent, REMEDY):
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -180,6 +178,8 @@ def _is_complete(path: Path, control: Experiment) -> bool:
     """
     experiment, summary = path / "experiment.yaml", path / "summary.json"
     try:
+        if path.exists() and not is_ours(path):
+            raise DamagedRunError(f"{path}: belongs to another user")
         if experiment.exists() and load_recorded(path, like=control).identity() != control.identity():
             raise DamagedRunError(f"{experiment}: is another experiment")
         sums = read_summary(path)["checksums"] if summary.exists() else {}

@@ -18,7 +18,7 @@ from fedlens.control import key
 from fedlens.errors import RunError
 from fedlens.federation.engines.choice import Choice
 from fedlens.federation.setting import Setting
-from fedlens.paths import cache_dir
+from fedlens.paths import private_cache
 from fedlens.runs.files import write_atomically
 
 LARGEST = 2**28
@@ -55,7 +55,6 @@ class Opening:
             return
         content = save({"updates": updates.cpu().contiguous()})
         with suppress(RunError, OSError):  # it saves time alone
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self.path, hashlib.sha256(content).digest() + content)
             _prune(self.path.parent)
 
@@ -68,7 +67,7 @@ def find_opening(setting: Setting, choice: Choice) -> Opening | None:
     if choice.stack is not None:
         return None
     first = replace(setting, experiment=setting.experiment.first_round())
-    return Opening(cache_dir() / "openings" / key(first, choice.arithmetic))
+    return Opening(private_cache("openings") / key(first, choice.arithmetic))
 
 
 def _prune(folder: Path) -> None:

@@ -35,7 +35,13 @@ class _EachKeyOnce(yaml.constructor.SafeConstructor):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """As PyYAML does it, with the place where a value is not what its tag says."""
         try:
-            return super().construct_object(node, deep)
+            found = super().construct_object(node, deep)
+            if isinstance(found, str):
+                found.encode()
+            return found
+        except UnicodeEncodeError:
+            problem = f"{shortened(node.value)} has half a character in it"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
         except (LookupError, AttributeError, TypeError):  # what PyYAML's constructors fall over
             problem = f"{shortened(node.value)} is no {node.tag.rpartition(':')[2]}"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None

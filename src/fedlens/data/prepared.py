@@ -12,7 +12,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from fedlens.paths import cache_dir
+from fedlens.errors import RunError
+from fedlens.paths import private_cache
 
 
 def prepared(
@@ -25,7 +26,10 @@ def prepared(
     key = hashlib.blake2b(digest_size=12)
     for part in (*sources, *(f"{package} {version(package)}\n".encode() for package in packages)):
         key.update(len(part).to_bytes(8, "little") + part)
-    path = cache_dir() / "prepared" / f"{name}-{key.hexdigest()}.safetensors"
+    try:
+        path = private_cache("prepared") / f"{name}-{key.hexdigest()}.safetensors"
+    except RunError:
+        return make()
     if (found := _read(path)) is not None:
         return found
     tensors = make()
@@ -47,7 +51,6 @@ def _read(path: Path) -> dict[str, Tensor] | None:
 
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write the tensors, so that nobody ever reads half of them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
     os.close(handle)
     try:

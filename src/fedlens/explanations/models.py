@@ -12,7 +12,7 @@ from fedlens.experiment import Experiment
 from fedlens.federation.setting import Setting
 from fedlens.loading import load_recorded
 from fedlens.parts import describe
-from fedlens.paths import cache_dir
+from fedlens.paths import cache_dir, private_cache
 from fedlens.runs.load import Run
 from fedlens.runs.reading import read_rounds
 from fedlens.runs.weights import Which, kept_rounds, weights_of
@@ -40,7 +40,7 @@ def find_twin_of(run: Run, control: Path | None = None) -> Path:
             "or run the experiment again with control=true and another --out"
         )
     twin = run.experiment.twin()
-    paths = (summary.parent for summary in sorted((cache_dir() / "controls").glob("[!.]*/summary.json")))
+    paths = (summary.parent for summary in sorted(private_cache("controls").glob("[!.]*/summary.json")))
     found = [path for path in paths if _was_beside(path, run) and _is(path, twin)]
     if not found:
         raise RunError(

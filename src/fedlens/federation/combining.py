@@ -64,12 +64,32 @@ def combine(rule: Rule, seen: Inspection, kept: list[int], address: Address, sta
         )
     if aggregate.shares is not None and not _fits(aggregate.shares, alpha, updates, alike=False):
         raise ClientError(f"rule {name} gave no finite share for each of {len(kept)} updates in round {seen.round}")
+    kept_state = _kept(aggregate.state, name, seen.round)
     shares = None
     if aggregate.shares is not None and bool(torch.isfinite(aggregate.shares).all()):
         shares = [0.0] * count
         for row, share in zip(kept, aggregate.shares.tolist(), strict=True):
             shares[row] = share
-    return Combined(aggregate.update, shares, aggregate.state)
+    return Combined(aggregate.update, shares, kept_state)
+
+
+def _kept(state: object, name: str, round_: int) -> Mapping[str, Tensor]:
+    """Copies of what a rule wants to keep, so that a checkpoint can hold it.
+
+    Raises:
+        ClientError: it is nothing that one could hold.
+    """
+    sound = isinstance(state, Mapping) and all(
+        isinstance(word, str)
+        and isinstance(tensor, Tensor)
+        and tensor.layout == torch.strided
+        and not tensor.is_complex()
+        for word, tensor in state.items()
+    )
+    if not sound:
+        raise ClientError(f"rule {name} wants to keep something else than tensors by their names in round {round_}")
+    assert isinstance(state, Mapping)
+    return {word: tensor.detach().clone() for word, tensor in state.items()}
 
 
 def _of_custom(rule: Rule, received: Received) -> Aggregate:

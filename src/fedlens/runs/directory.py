@@ -175,7 +175,7 @@ class RunDirectory:
     def failed(self, error: ClientError) -> None:
         """Keep the trace of a client's failure, and tell where."""
         trace = self.path / "error.txt"
-        write_atomically(trace, "".join(traceback.format_exception(error)).encode())
+        write_atomically(trace, "".join(traceback.format_exception(error)).encode(errors="replace"))
         error.add_note(f"The trace is in {trace}; {RESUME}.")
 
     def resume(self) -> tuple[FederationState | None, list[dict[str, Any]]]:

@@ -1,18 +1,30 @@
 """JSON as it is written into a run's files: numbers that JSON does not have (NaN, infinities) are words there."""
 
 import json
+import re
 from math import isfinite, isnan
 from typing import Any
 
 WORDS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
+_HALF = re.compile(r"[\ud800-\udfff]|\\ud[89a-f]", re.IGNORECASE)
+"""A surrogate, or in ASCII what may be one."""
+
 
 def dumps(value: Any, indent: int | None = None) -> str:
-    """`value` as JSON; every other program can read it, too."""
+    """`value` as JSON; every other program can read it, too.
+
+    Halves of characters (surrogates), which are in no text, become question marks.
+    """
     try:
-        return _encoded(value, indent)
+        text = _encoded(value, indent)
     except ValueError:
-        return _encoded(_in_words(value), indent)
+        value = _in_words(value)
+        text = _encoded(value, indent)
+    if not _HALF.search(text):
+        return text
+    whole = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False).encode(errors="replace").decode()
+    return whole if indent is not None else json.dumps(json.loads(whole), allow_nan=False)
 
 
 def revived(value: Any) -> Any:

@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from fedlens.numerics import numerics
+from fedlens.redaction import redacted
 
 PACKAGES = ("fedlens", "torch", "numpy", "scikit-learn", "pydantic", "safetensors")
 
 
 def describe_environment(arithmetic: str) -> dict[str, Any]:
-    """Versions, platform, the source's commit where it is a checkout, the command, and the time."""
+    """Versions, platform, the source's commit where it is a checkout, the command without secrets, the time."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": sys.argv,
+        "command": [redacted(word) for word in sys.argv],
         "python": platform.python_version(),
         "packages": {name: version(name) for name in PACKAGES},
         "platform": platform.platform(),

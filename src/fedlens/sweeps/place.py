@@ -24,6 +24,7 @@ import yaml
 
 from fedlens.errors import DamagedRunError, RunError
 from fedlens.runs.directory import DIGESTS
+from fedlens.runs.documents import dumps
 from fedlens.runs.files import lock, write_atomically, writing
 from fedlens.runs.load import Run, read_run, sound_summary
 from fedlens.runs.ownership import claim
@@ -76,7 +77,7 @@ class SweepDirectory:
             start = read_start(self.path) or Start()
         except DamagedRunError:
             start = Start()
-        write_atomically(self.path / START, json.dumps(start.content()).encode() + b"\n")
+        write_atomically(self.path / START, dumps(start.content()).encode() + b"\n")
         claim(self.path, grid)
         write_atomically(self.path / FILE, grid)
 
@@ -108,7 +109,7 @@ class SweepDirectory:
     def note_failures(self, failures: Sequence[tuple[Cell, str]]) -> None:
         """Write down which cells failed, and why."""
         found = [{"cell": cell.key, "values": cell.values, "reason": reason} for cell, reason in failures]
-        text = json.dumps(found, indent=2, ensure_ascii=False, default=str)
+        text = dumps(json.loads(json.dumps(found, default=str)), indent=2)
         write_atomically(self.path / "failures.json", text.encode() + b"\n")
 
     def write_table(self, table: "pd.DataFrame") -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from fedlens.experiment import Experiment
 from fedlens.observer import Observer
+from fedlens.redaction import redacted
 from fedlens.runs.flat import flattened
 from fedlens.tracking.tracker import Tracker, metrics_of
 
@@ -83,9 +84,8 @@ class _Line:
         self._waiting.put(None)
         self._thread.join(PATIENCE)
         if self._thread.is_alive():
-            self._remark(
-                f"--track {self._word}: no answer within {PATIENCE:.0f} s; what it does not have is in the run"
-            )
+            word = redacted(self._word)
+            self._remark(f"--track {word}: no answer within {PATIENCE:.0f} s; what it does not have is in the run")
 
     def _work(self) -> None:
         while (news := self._waiting.get()) is not None:
@@ -93,5 +93,6 @@ class _Line:
                 news(self._tracker)
             except Exception as error:
                 reason = str(error).splitlines()[0] if str(error) else ""
-                self._remark(f"--track {self._word}: failed ({type(error).__name__}: {reason[:200]}); the run goes on")
+                words = redacted(f"--track {self._word}: failed ({type(error).__name__}: {reason[:200]})")
+                self._remark(f"{words}; the run goes on")
                 return

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fedlens.errors import ConfigError
+from fedlens.redaction import redacted
 from fedlens.runs.flat import Value
 from fedlens.runs.records import Record, beside, confidence
 
@@ -39,8 +40,10 @@ def parse_tracker(word: str) -> Tracker:
 
             return TensorboardTracker(Path(place))
     except ImportError as error:
-        raise ConfigError(f"--track {word}: {error.name} is not installed; pip install 'fedlens[tracking]'") from error
-    raise ConfigError(f"--track {word}: expected mlflow, mlflow:URI or tensorboard:DIR")
+        raise ConfigError(
+            f"--track {redacted(word)}: {error.name} is not installed; pip install 'fedlens[tracking]'"
+        ) from error
+    raise ConfigError(f"--track {redacted(word)}: expected mlflow, mlflow:URI or tensorboard:DIR")
 
 
 def metrics_of(record: Record) -> dict[str, float]:

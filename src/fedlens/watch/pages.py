@@ -20,7 +20,8 @@ def trouble_page(reason: str) -> str:
 
 
 def _rendered(template: str, title: str, **shown: Any) -> str:
-    return environment("fedlens.watch").get_template(template).render(title=title, live=True, **shown)
+    text = environment("fedlens.watch").get_template(template).render(title=title, live=True, **shown)
+    return text.encode(errors="replace").decode()
 
 
 def _ago(moment: float) -> str:

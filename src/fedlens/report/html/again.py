@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from fedlens.redaction import redacted
 from fedlens.runs.load import Run
 from fedlens.runs.reading import read_starts
 
@@ -40,8 +41,9 @@ def starts(run: Path) -> list[Start]:
 
 def _start(line: dict[str, Any]) -> Start:
     words = line.get("command")
-    facts = [(name, value) for name, value in _flat("", line) if not name.startswith("command")]
-    return Start(join(map(str, words)) if isinstance(words, list) else str(words or ""), facts)
+    facts = [(name, redacted(value)) for name, value in _flat("", line) if not name.startswith("command")]
+    command = join(map(str, words)) if isinstance(words, list) else str(words or "")
+    return Start(redacted(command), facts)  # for earlier versions wrote down all of it
 
 
 def _flat(name: str, value: Any) -> list[tuple[str, str]]:

@@ -80,7 +80,8 @@ def rendered(page: dict[str, Any], *, live: bool = False, library: bool = True) 
     made.globals |= {"live": live, "library": Markup(get_plotlyjs() if library else "")}
     made.globals |= {} if live else {"policy": POLICY}
     charts = {chart.name: chart.embedded() for chart in page["charts"]}
-    return made.get_template(page["template"]).render(page, embedded=embedded({"charts": charts}))
+    text = made.get_template(page["template"]).render(page, embedded=embedded({"charts": charts}))
+    return text.encode(errors="replace").decode()  # a name of a file may have bytes that are no text
 
 
 def environment(package: str) -> "Environment":
