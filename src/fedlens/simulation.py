@@ -8,7 +8,7 @@ from pathlib import Path
 from fedlens.code import digest
 from fedlens.control import Control, cached, control_name, find_control, keep, key
 from fedlens.custom import copy_tensors, is_custom
-from fedlens.errors import ClientError, ConfigError
+from fedlens.errors import ClientError, ConfigError, DataError
 from fedlens.experiment import Experiment
 from fedlens.federation.engines import choose_engine
 from fedlens.federation.engines.choice import SIDE_BY_SIDE, Choice
@@ -135,10 +135,14 @@ def _play(
             if remark := directory.compare({**setting.digests(), "code": code}):
                 observer.remark(remark)
             controls = {}
-            for name, control in experiment.controls.items():
-                weights = directory.keep_weights and name == "control"
-                controls[name] = _control(setting, control, choice, observer, keep_weights=weights)
-            setting = _aimed(setting, controls.get("control"))
+            try:
+                for name, control in experiment.controls.items():
+                    weights = directory.keep_weights and name == "control"
+                    controls[name] = _control(setting, control, choice, observer, keep_weights=weights)
+                setting = _aimed(setting, controls.get("control"))
+            except (ConfigError, DataError):  # it will never begin
+                directory.abandon()
+                raise
             assert setting.auxiliary is not None
             auxiliary = {name: getattr(setting.auxiliary, name).tolist() for name in ("index", "true", "target")}
             directory.note_target({**auxiliary, "classes": list(setting.dataset.classes)})

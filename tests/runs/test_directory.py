@@ -4,7 +4,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -14,10 +16,11 @@ from filelock import FileLock
 from small import small
 
 import fedlens
-from fedlens.errors import DamagedRunError, RunError
+from fedlens.errors import ConfigError, DamagedRunError, RunError
 from fedlens.experiment import Experiment
 from fedlens.federation.setting import prepare
 from fedlens.loading import load_experiment
+from fedlens.observer import Silent
 from fedlens.runs.directory import RunDirectory
 
 SAME = ("rounds.jsonl", "final.safetensors", "best.safetensors", "checkpoint.safetensors", "target.json")
@@ -252,6 +255,76 @@ def test_data_are_looked_for_where_they_were(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("fedlens.means.prepare", lambda *given: seen.append(given[2]) or prepare(*given))
     run(small(rounds=2), Path("run"), resume=True)
     assert seen == [tmp_path / "data"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"target": {"r": 5000}}, "target.r: 5000 asked for"),
+        ({"target": {"index": [10**6]}}, "there is no test sample"),
+        ({"control": True, "target": {"r": 35, "source": 8, "target": 2}}, "that the benign twin gets right"),
+    ],
+)
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_start_that_was_refused_leaves_nothing_behind(
+    tmp_path: Path, changes: dict[str, object], words: str, keep: bool
+) -> None:
+    (tmp_path / "theirs").mkdir()
+    for path in (tmp_path / "new", tmp_path / "theirs"):
+        for _ in range(2):
+            with pytest.raises(ConfigError, match=words):
+                run(small(**changes), path, keep_weights=keep)
+    assert not (tmp_path / "new").exists()
+    assert list((tmp_path / "theirs").iterdir()) == []
+    assert len(run(small(rounds=1), tmp_path / "new").records) == 1
+
+
+def test_a_start_that_was_killed_before_its_first_round_can_be_made_again(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    run(small(rounds=1), path)
+    for file in path.iterdir():
+        if file.is_file() and file.name not in {"experiment.yaml", "start.json", ".lock", "target.json"}:
+            file.unlink()
+    with pytest.raises(RunError, match=r"a run is there already \(0 rounds\)"):
+        run(small(rounds=2), path)
+    assert len(run(small(rounds=1), path).records) == 1
+
+
+class Meddles(Silent):
+    """Does something to the run's files after its second round."""
+
+    def __init__(self, meddle: Callable[[], object]) -> None:
+        self.meddle = meddle
+
+    def round(self, record: dict[str, Any]) -> None:
+        if record["round"] == 2:
+            self.meddle()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "rounds.jsonl",
+        "timings.jsonl",
+        "target.json",
+        "experiment.yaml",
+        "environment.jsonl",
+        "weights/00001.safetensors",
+    ],
+)
+def test_a_file_that_is_removed_while_a_run_goes_on_is_missed(tmp_path: Path, name: str) -> None:
+    with pytest.raises(RunError, match=f"{name}: has been removed while the run was going on"):
+        run(small(), tmp_path / "run", keep_weights=True, observer=Meddles((tmp_path / "run" / name).unlink))
+    assert not (tmp_path / "run/summary.json").exists()
+
+
+@pytest.mark.parametrize("name", ["rounds.jsonl", "timings.jsonl"])
+def test_a_file_that_is_changed_while_a_run_goes_on_is_noticed(tmp_path: Path, name: str) -> None:
+    def meddle() -> None:
+        (tmp_path / "run" / name).write_text("")
+
+    with pytest.raises(RunError, match=f"{name}: has been changed while the run was going on"):
+        run(small(), tmp_path / "run", observer=Meddles(meddle))
 
 
 def everything(path: Path) -> dict[str, bytes]:

@@ -24,6 +24,7 @@ least as far as the checkpoint. Resuming cuts them back to it and plays on.
 
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -67,6 +68,8 @@ class RunDirectory:
         self.keep_predictions = keep_predictions
         self.keep_weights = keep_weights
         self._best = -1.0
+        self._sizes: dict[Path, int] = {}
+        self._made = self._begun = self._abandoned = False
 
     def __enter__(self) -> Self:
         """Make the directory and keep others from writing into it.
@@ -74,12 +77,27 @@ class RunDirectory:
         Raises:
             RunError: it cannot be written, or another process writes into it.
         """
+        self._made = not self.path.exists()
         self._lock = lock(self.path, "run")
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let others write."""
+        """Let others write; of a run that was abandoned, nothing stays."""
         self._lock.release()
+        if self._abandoned:
+            (self.path / ".lock").unlink(missing_ok=True)
+            if self._made:
+                with suppress(OSError):  # somebody has put something there
+                    self.path.rmdir()
+
+    def abandon(self) -> None:
+        """Remove what `begin` has written of a run that it began, and that is refused before its first round."""
+        if self._begun:
+            for name in ("experiment.yaml", START, DIGESTS):
+                (self.path / name).unlink(missing_ok=True)
+            with suppress(OSError):  # there is no such folder, or something is in it
+                (self.path / "weights").rmdir()
+            self._abandoned = True
 
     def begin(self, experiment: Experiment, *, resume: bool, start: Start | None = None) -> None:
         """Write down the experiment, unless it is to be resumed or rounds of it are there already.
@@ -95,6 +113,7 @@ class RunDirectory:
             different = differences(load_recorded(self.path, like=experiment).relevant(), experiment.relevant())
             if different:
                 raise RunError(f"{self.path}: this run was another experiment; it differs in {'; '.join(different)}")
+        self._begun = not begun
         self._begin_weights()  # before there is a run to resume, so that none forgets that it keeps them
         if not begun:
             text = described(experiment)
@@ -235,20 +254,52 @@ class RunDirectory:
             write_atomically(tables_file(self.path, result.state.round), save(tables))
         if self.keep_weights:
             self._save_weights(weights_file(self.path, result.state.round), result.state)
-        append_bytes(self.path / "timings.jsonl", line({"round": result.state.round, **result.seconds}))
-        append_bytes(self.path / "rounds.jsonl", line(record))
+        self._append("timings.jsonl", {"round": result.state.round, **result.seconds})
+        self._append("rounds.jsonl", record)
         if (accuracy := result.record.quality.accuracy) > self._best:
             self._best = accuracy
             self._save_weights(self.path / "best.safetensors", result.state)
         write_atomically(self.path / "checkpoint.safetensors", result.state.to_bytes())
         return record
 
+    def _append(self, name: str, record: dict[str, Any]) -> None:
+        file = self.path / name
+        self._require_untouched(file)
+        append_bytes(file, line(record))
+        self._sizes[file] = file.stat().st_size
+
+    def _require_untouched(self, file: Path) -> None:
+        """Refuse to go on where somebody else has changed or removed a file of records.
+
+        Raises:
+            RunError: somebody has.
+        """
+        size = file.stat().st_size if file.exists() else 0
+        if size != self._sizes.setdefault(file, size):
+            what = "has been changed" if file.exists() else "has been removed"
+            raise RunError(f"{file}: {what} while the run was going on; start it anew, with another --out")
+
+    def _written(self, rounds: int) -> list[str]:
+        """What has to be there after so many rounds."""
+        names = ["experiment.yaml", "rounds.jsonl", "timings.jsonl", "environment.jsonl"]
+        names += ["checkpoint.safetensors", "best.safetensors"]
+        names += _names("predictions", rounds) if self.keep_predictions else ["target.json"]
+        return names + (_names("weights", rounds) if self.keep_weights else [])
+
     @staticmethod
     def _save_weights(file: Path, state: FederationState) -> None:
         write_atomically(file, save({"weights": state.weights.cpu()}, metadata={"round": str(state.round)}))
 
     def finish(self, state: FederationState, summary: dict[str, Any]) -> None:
-        """Write the final weights and the summary; with it the run is complete."""
+        """Write the final weights and the summary; with it the run is complete.
+
+        Raises:
+            RunError: something that was written has been removed or changed since.
+        """
+        for file in self._sizes:
+            self._require_untouched(file)
+        if missing := [name for name in self._written(state.round) if not (self.path / name).exists()]:
+            raise RunError(f"{self.path / missing[0]}: has been removed while the run was going on; start it anew")
         self._save_weights(self.path / "final.safetensors", state)
         files = sorted(file for file in self.path.rglob("[!.]*") if file.is_file())
         sums = {str(file.relative_to(self.path)): checksum(file) for file in files if file.name != "summary.json"}
@@ -268,6 +319,10 @@ def indented(content: dict[str, Any]) -> bytes:
 def line(content: dict[str, Any]) -> bytes:
     """A line of a file of JSON lines."""
     return dumps(content).encode() + b"\n"
+
+
+def _names(folder: str, rounds: int) -> list[str]:
+    return [f"{folder}/{round_:05d}.safetensors" for round_ in range(1, rounds + 1)]
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], place: str = "") -> list[str]:

@@ -20,6 +20,8 @@ def unused(experiment: Experiment, out: str | Path | None) -> Path:
         path = Path(out)
         if (path / "experiment.yaml").exists():
             played = count_rounds(path)
+            if not played and _is_same(path, experiment):  # killed, or failed, before its first round
+                return path
             raise RunError(f"{path}: a run is there already ({played} rounds); add --resume or choose another --out")
         if path.exists() and not (path.is_dir() and {entry.name for entry in path.iterdir()} <= {".lock", START}):
             raise RunError(f"{path}: something else is there already; choose another --out")
@@ -29,6 +31,12 @@ def unused(experiment: Experiment, out: str | Path | None) -> Path:
         number += 1
         path = Path("runs") / f"{experiment.name}-{number}"
     return path
+
+
+def _is_same(path: Path, experiment: Experiment) -> bool:
+    with contextlib.suppress(DamagedRunError):
+        return load_recorded(path, like=experiment).identity() == experiment.identity()
+    return False
 
 
 def resumable(experiment: Experiment, out: str | Path | None) -> Path:
@@ -41,9 +49,8 @@ def resumable(experiment: Experiment, out: str | Path | None) -> Path:
         return written(Path(out)).parent
     found = sorted(Path("runs").glob("*/experiment.yaml"), key=lambda file: file.stat().st_mtime, reverse=True)
     for file in sorted(found, key=lambda file: (file.parent / "summary.json").exists()):  # unfinished ones first
-        with contextlib.suppress(DamagedRunError):  # another run's
-            if load_recorded(file.parent, like=experiment).identity() == experiment.identity():
-                return file.parent
+        if _is_same(file.parent, experiment):
+            return file.parent
     raise RunError("runs/: no run of this experiment to resume; name it by --out, or leave out --resume")
 
 

@@ -15,7 +15,6 @@ from threading import Thread
 from typing import Any, NoReturn
 
 from fedlens.staying import leave
-from fedlens.sweeps.tasks import Event, perform
 
 
 def main() -> None:
@@ -28,6 +27,7 @@ def main() -> None:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     tasks: SimpleQueue[dict[str, Any]] = SimpleQueue()
     Thread(target=_receive, args=(received, tasks), daemon=True).start()
+    from fedlens.sweeps.tasks import Event, perform  # takes seconds, in which the other end may be closed
 
     def tell(event: Event) -> None:
         try:

@@ -1,8 +1,6 @@
 """The pages: a list of the runs of a folder, and the report of those that are ticked, both of which follow the disk."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -12,7 +10,7 @@ from starlette.routing import Route
 
 from fedlens.errors import FedlensError
 from fedlens.report.html.page import described, rendered
-from fedlens.watch.changes import State, events, state_of
+from fedlens.watch.changes import Watcher, state_of
 from fedlens.watch.guard import HEADERS, Guard
 from fedlens.watch.listing import directories, listed
 from fedlens.watch.pages import list_page, trouble_page
@@ -42,25 +40,19 @@ def watch_app(folder: Path, data_dir: Path | None, token: str, port: int) -> Sta
         part = request.headers.get("x-part") == "1"
         return HTMLResponse(rendered(page, live=True, library=not part), headers=HEADERS)
 
+    watcher = Watcher(lambda: state_of(directories(folder)))
+
     async def changes(request: Request) -> Response:
-        wanted = request.query_params.getlist("run")
-        look = _looking(folder, wanted)
-        stream = events(look, request.is_disconnected)
+        stream = watcher.events(request.query_params.getlist("run"), request.is_disconnected)
         return StreamingResponse(stream, media_type="text/event-stream", headers=HEADERS)
 
     routes = [Route("/", index), Route("/report", report), Route("/events", changes)]
-    return Starlette(routes=routes, middleware=[Middleware(Guard, token=token, port=port)])
+    app = Starlette(routes=routes, middleware=[Middleware(Guard, token=token, port=port)])
+    app.router.redirect_slashes = False
+    return app
 
 
 def _chosen(folder: Path, request: Request) -> dict[str, Path]:
     """The runs that the address names, of those that are there."""
     found = directories(folder)
     return {name: found[name] for name in request.query_params.getlist("run") if name in found}
-
-
-def _looking(folder: Path, wanted: list[str]) -> Callable[[], State]:
-    def look() -> State:
-        found: dict[str, Any] = directories(folder)
-        return state_of({name: path for name, path in found.items() if not wanted or name in wanted})
-
-    return look

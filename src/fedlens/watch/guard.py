@@ -6,12 +6,15 @@ other page, and carry the token, which the address that is printed has, and a co
 """
 
 from secrets import compare_digest
+from urllib.parse import urlencode
 
 from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+PLACES = ("/", "/report")
+"""Where an address with the token may lead."""
 COOKIE = "fedlens-token"
 HEADERS = {
     "Cache-Control": "no-store",
@@ -47,7 +50,9 @@ class Guard:
             return _refused("the token is missing or another one; open the address that `fedlens watch` printed")
         if token is None:
             return None
-        answer = RedirectResponse(scope["path"], 303, HEADERS)
+        rest = [(key, value) for key, value in request.query_params.multi_items() if key != "token"]
+        place = scope["path"] if scope["path"] in PLACES else "/"  # a path like //elsewhere would lead there
+        answer = RedirectResponse(f"{place}?{urlencode(rest)}" if rest else place, 303, HEADERS)
         answer.set_cookie(name, self._token, httponly=True, samesite="strict")
         return answer
 

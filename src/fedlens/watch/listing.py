@@ -1,6 +1,8 @@
 """The runs below a folder, told from their last lines: quick for many, and not troubled by one that is half written."""
 
+import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -48,11 +50,26 @@ class Listed:
 
 
 def directories(folder: Path) -> dict[str, Path]:
-    """The runs' directories by name: those in the folder, in folders of it, and the cells of sweeps."""
+    """The runs' directories by name: those in the folder, in folders of it, and the cells of sweeps.
+
+    A link that leads out of the folder is not followed, be it to a run or from one.
+    """
+    root = folder.resolve()
     found = {file.parent for pattern in _PATTERNS for file in folder.glob(pattern)}
     return {
-        str(path.relative_to(folder)): path for path in sorted(found) if not path.name.startswith(".") or path == folder
+        str(path.relative_to(folder)): path
+        for path in sorted(found)
+        if (not path.name.startswith(".") or path == folder) and not _leads_out(path, root)
     }
+
+
+def _leads_out(run: Path, root: Path) -> bool:
+    """Whether the directory of a run, or something that a page shows of it, is elsewhere."""
+    places = [run]
+    for folder in (run, run / "explanations", run / "checks"):
+        with suppress(OSError), os.scandir(folder) as entries:
+            places += [Path(entry.path) for entry in entries if entry.is_symlink()]
+    return not all(place.resolve().is_relative_to(root) for place in places)
 
 
 def listed(folder: Path) -> list[Listed]:

@@ -8,6 +8,9 @@ from pathlib import Path
 from fedlens.errors import ConfigError
 from fedlens.watch.app import watch_app
 
+MOST = 200
+"""Connections at a time; a browser has a few for each page."""
+
 
 def serve(folder: Path, data_dir: Path | None, port: int, ready: Callable[[str], None]) -> None:
     """Serve the runs of `folder` until Ctrl-C.
@@ -23,6 +26,8 @@ def serve(folder: Path, data_dir: Path | None, port: int, ready: Callable[[str],
     """
     import uvicorn
 
+    from fedlens.watch.patience import Impatient
+
     with socket.socket() as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -32,6 +37,13 @@ def serve(folder: Path, data_dir: Path | None, port: int, ready: Callable[[str],
             raise ConfigError(f"--port {port}: cannot be listened on ({error.strerror}); leave it out") from error
         port, token = listening.getsockname()[1], secrets.token_urlsafe(16)
         app = watch_app(folder, data_dir, token, port)
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            app,
+            http=Impatient,
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=1,
+            limit_concurrency=MOST,
+        )
         ready(f"http://127.0.0.1:{port}/?token={token}")
         uvicorn.Server(config).run(sockets=[listening])
