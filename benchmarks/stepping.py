@@ -16,8 +16,9 @@ from typing import IO
 from plain import make_task
 
 from fedlens.federation.setting import Setting
+from fedlens.quiet import SILENT
 
-QUIET = {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0", "PYTHONWARNINGS": "ignore"}
+QUIET = {**SILENT, "PYTHONWARNINGS": "ignore"}
 """Environment variables that keep contenders off the network and their warnings out of the table."""
 
 PATIENCE = 60

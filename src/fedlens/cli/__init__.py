@@ -27,6 +27,7 @@ from fedlens.cli.shared import err, out
 from fedlens.cli.sweeping import sweep
 from fedlens.cli.watching import watch
 from fedlens.errors import FedlensError, cut
+from fedlens.quiet import be_quiet
 from fedlens.report.terminal import visible
 from fedlens.staying import staying_unless_failed
 
@@ -78,6 +79,7 @@ class _Plain(logging.Formatter):
 
 def main() -> None:
     """Run the command line, and turn what users can put right into messages."""
+    be_quiet()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # that cannot hold every letter must not end what has been computed
             stream.reconfigure(errors="replace")

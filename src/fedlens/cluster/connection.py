@@ -13,6 +13,7 @@ from typing import Any
 from fedlens.cluster.kinds import Kind, kind, kinds_of_nodes, require_one_kind
 from fedlens.cluster.modules import source
 from fedlens.errors import ConfigError
+from fedlens.quiet import be_quiet
 
 REACH = 5
 """Seconds within which a cluster's address has to answer; Ray itself would try for minutes."""
@@ -51,6 +52,7 @@ def connected(
     Raises:
         ConfigError: Ray is not installed, the cluster cannot be reached, or its nodes differ.
     """
+    be_quiet()
     try:
         import ray
     except ImportError:
@@ -82,7 +84,7 @@ def _connect(address: str, workers: int | None, modules: Sequence[Path]) -> None
         environment["py_modules"] = [str(path) for path in modules]
     if (folder := source()) is not None:  # a checkout: nodes on this machine find the same one
         environment["env_vars"] = {"PYTHONPATH": f"{folder}{os.pathsep}${{PYTHONPATH}}"}
-    with _as_before():
+    with _as_before(), _without_reporter():
         try:
             ray.init(
                 address,
@@ -114,15 +116,28 @@ def _require_answer(address: str) -> None:
 
 
 @contextmanager
-def _as_before() -> Iterator[None]:
-    """Undo what ``ray.init`` does to this process beside connecting it: it takes SIGTERM, and it reports usage."""
-    handler, name = signal.getsignal(signal.SIGTERM), "RAY_USAGE_STATS_ENABLED"
-    usage = os.environ.get(name)
-    os.environ[name] = usage or "0"
+def _without_reporter() -> Iterator[None]:
+    """Let Ray start no process for its dashboard: even without one, that asks cloud providers' servers where it is."""
+    from ray._private.node import Node
+
+    before = Node.start_api_server
+
+    def start_none(node: Any, **_: Any) -> None:
+        node._webui_url = ""
+
+    Node.start_api_server = start_none
     try:
         yield
     finally:
-        if usage is None:
-            del os.environ[name]
+        Node.start_api_server = before
+
+
+@contextmanager
+def _as_before() -> Iterator[None]:
+    """Undo what ``ray.init`` does to this process beside connecting it: it takes SIGTERM."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
         if signal.getsignal(signal.SIGTERM) is not handler:  # only where this is the main thread
             signal.signal(signal.SIGTERM, handler)

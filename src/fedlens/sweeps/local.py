@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from fedlens.quiet import SILENT
 from fedlens.runs.files import writing
 from fedlens.sweeps.tasks import Event, Task, Tell
 from fedlens.sweeps.waiting import Waiting
@@ -97,7 +98,13 @@ class _Worker:
         places = {"PYTHONPATH": os.pathsep.join(place or str(Path.cwd()) for place in sys.path)}
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
-            command, stdin=pipe, stdout=pipe, stderr=log, env={**os.environ, **places}, process_group=0, bufsize=0
+            command,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=log,
+            env={**SILENT, **os.environ, **places},
+            process_group=0,
+            bufsize=0,
         )
         assert self.process.stdout is not None
         self.answers = self.process.stdout

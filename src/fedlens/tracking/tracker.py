@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fedlens.errors import ConfigError
+from fedlens.quiet import be_quiet
 from fedlens.redaction import redacted
 from fedlens.runs.flat import Value
 from fedlens.runs.records import Record, beside, confidence
@@ -30,6 +31,7 @@ def parse_tracker(word: str) -> Tracker:
         ConfigError: it is none of these, or its package is not installed.
     """
     kind, _, place = word.partition(":")
+    be_quiet()  # before MLflow is imported
     try:
         if kind == "mlflow":
             from fedlens.tracking.mlflow import MlflowTracker
