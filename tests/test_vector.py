@@ -1,6 +1,6 @@
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fedlens.vector import Layout, Slice, flatten
 
@@ -22,7 +22,7 @@ class Bare(nn.Module):
 def test_layout_by_hand() -> None:
     assert Layout.of(small()) == Layout(
         (
-            Slice("0.weight", "0", "weight", 0, 8, (2, 1, 2, 2)),
+            Slice("0.weight", "0", "weight", 0, 8, (2, 1, 2, 2), channels_last=True),
             Slice("0.bias", "0", "bias", 8, 10, (2,)),
             Slice("3.weight", "3", "weight", 10, 16, (3, 2)),
             Slice("3.bias", "3", "bias", 16, 19, (3,)),
@@ -45,6 +45,53 @@ def test_layout_of_unusual_modules() -> None:
 def test_biases_of_recurrent_layers_are_biases() -> None:
     kinds = {part.name: part.kind for part in Layout.of(nn.RNN(1, 1)).slices}
     assert kinds == {"weight_ih_l0": "weight", "weight_hh_l0": "weight", "bias_ih_l0": "bias", "bias_hh_l0": "bias"}
+
+
+def test_biases_are_told_by_a_word_of_their_name() -> None:
+    attention = {part.name: part.kind for part in Layout.of(nn.MultiheadAttention(4, 2, add_bias_kv=True)).slices}
+    weights = {"in_proj_weight", "out_proj.weight"}
+    assert {name for name, kind in attention.items() if kind == "weight"} == weights
+    assert attention.keys() - weights == {"in_proj_bias", "bias_k", "bias_v", "out_proj.bias"}
+    own = nn.ParameterDict({name: torch.zeros(1) for name in ("bias1", "qkv_biases", "debiased", "unbiased_scale")})
+    kinds = {part.name: part.kind for part in Layout.of(own).slices}
+    assert kinds == {"bias1": "bias", "qkv_biases": "bias", "debiased": "weight", "unbiased_scale": "weight"}
+
+
+class Standardised(nn.Conv2d):
+    """A convolution that takes a view of its kernel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        means = self.weight.view(len(self.weight), -1).mean(1)
+        return self._conv_forward(x, self.weight - means[:, None, None, None], self.bias)
+
+
+class Patches(nn.Module):
+    """Weights of four dimensions that are no kernel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.arange(24.0).view(2, 3, 2, 2))
+
+
+def test_only_kernels_of_convolutions_are_laid_out_channels_last() -> None:
+    shared = nn.Conv2d(1, 2, 2)
+    other = Patches()
+    other.weight = shared.weight
+    layers = {
+        "kernel": nn.Conv2d(3, 2, 2),
+        "derived": Standardised(3, 2, 2),
+        "transposed": nn.ConvTranspose2d(3, 2, 2),
+        "own": Patches(),
+        "shared": nn.Sequential(shared, other),
+        "volume": nn.Conv3d(1, 2, 2),
+    }
+    for name, layer in layers.items():
+        layout = Layout.of(layer)
+        assert any(part.channels_last for part in layout.slices) == (name == "kernel"), name
+        parts = layout.split(flatten(layer))
+        for key, parameter in layer.named_parameters():
+            assert torch.equal(parts[key], parameter)
+            assert parts[key].is_contiguous() != (name == "kernel" and key == "weight")
 
 
 def test_mask_by_hand() -> None:

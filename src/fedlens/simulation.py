@@ -167,7 +167,7 @@ def _start(experiment: Experiment, means: Means, choice: Choice) -> Start:
 def _prepare(experiment: Experiment, means: Means) -> Setting:
     """The setting, known to be possible with its model and target before any work is done."""
     setting = means.prepare(experiment)
-    setting.network()
+    setting.try_model()
     setting.with_target(None)
     for kind, part in experiment.parts():
         require_code(kind, part)
@@ -236,6 +236,7 @@ def make_control(control: Experiment, means: Means, observer: Observer) -> Path:
         FedlensError: it cannot be made.
     """
     setting = means.prepare(control)
+    setting.try_model()
     return _control(setting, control, choose_engine(means.engine, means.workers, setting), observer).path
 
 

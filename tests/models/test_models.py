@@ -1,4 +1,4 @@
-from math import prod, sqrt
+from math import sqrt
 
 import pytest
 import torch
@@ -16,13 +16,6 @@ from fedlens.vector import flatten
 
 ROOT = Address.root(11)
 FASHION, DIGITS, ADULT = (1, 28, 28), (1, 8, 8), (104,)
-
-
-class Normalised(Model):
-    """A model with running statistics."""
-
-    def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
-        return nn.Sequential(nn.Linear(prod(shape), 4), nn.BatchNorm1d(4), nn.Linear(4, classes))
 
 
 def layers(module: nn.Module) -> list[str]:
@@ -196,14 +189,6 @@ def test_building_does_not_read_the_global_generator() -> None:
     first = flatten(build(TinyCnn(), FASHION, 10, ROOT))
     torch.manual_seed(2)
     assert torch.equal(first, flatten(build(TinyCnn(), FASHION, 10, ROOT)))
-
-
-def test_running_statistics_are_refused() -> None:
-    with pytest.raises(ConfigError) as caught:
-        build(Normalised(), ADULT, 2, ROOT)
-    text = str(caught.value)
-    assert text.startswith("model: Normalised has buffers (1.running_mean, 1.running_var, 1.num_batches_tracked)")
-    assert "GroupNorm" in text
 
 
 def test_dropout_of_the_papers_models_is_addressed() -> None:

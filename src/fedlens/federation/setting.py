@@ -18,6 +18,7 @@ from fedlens.errors import ConfigError, DataError
 from fedlens.experiment import Experiment
 from fedlens.federation.target import choose
 from fedlens.models.network import Network, build
+from fedlens.models.trial import try_out
 from fedlens.parts import name_of, require_code
 from fedlens.random import Address, seeded
 from fedlens.staying import staying
@@ -62,17 +63,30 @@ class Setting:
             module = build(self.experiment.model, self.dataset.shape, classes, self.root.at("model"))
         return Network(module.to(self.device))
 
+    def try_model(self) -> None:
+        """See that the model fits the data, before anything runs.
+
+        Raises:
+            ConfigError: it does not, or is none that clients could train.
+        """
+        model, two = self.experiment.model, self.dataset.train.take(torch.arange(2) % len(self.dataset.train))
+        if is_custom(model):
+            name = name_of("model", model)
+            try_out(self.network, two, len(self.dataset.classes), name, self.root.at("trial"))
+        else:
+            self.network()
+
     def digests(self) -> dict[str, str]:
         """What the experiment begins with, so that it is noticed when that has changed.
 
         Returns:
             Digests of the ``data``, the ``shards`` and the first ``weights``.
         """
-        order, offsets = self.shards.order.cpu(), self.shards.offsets.cpu()
+        order, offsets, network = self.shards.order.cpu(), self.shards.offsets.cpu(), self.network()
         return {
             "data": self.fingerprint or self.dataset.fingerprint(),
             "shards": _digest(order, offsets),
-            "weights": _digest(self.network().vector.detach().cpu()),
+            "weights": _digest(*(tensor.detach().cpu() for tensor in (network.vector, *network.module.buffers()))),
         }
 
     def chosen(self, round_: int) -> list[int]:
@@ -141,7 +155,7 @@ def _deal(partition: Partition, labels: Tensor, clients: int, address: Address) 
 def _digest(*tensors: Tensor) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for tensor in tensors:
-        digest.update(tensor.contiguous().numpy().data)
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

@@ -139,7 +139,7 @@ class DenseStack:
         for layer in self._layers:
             for height in (layer.inputs, 1):
                 stop = start + height * layer.outputs
-                yield stacked[:, start:stop].view(-1, height, layer.outputs)
+                yield stacked[:, start:stop].view(len(stacked), height, layer.outputs)
                 start = stop
 
 

@@ -13,7 +13,8 @@ class Model(Config):
         """A freshly initialised network from inputs ``[n, *shape]`` to logits ``[n, classes]``.
 
         Random draws come from the global generators of PyTorch, NumPy or Python, which the caller has seeded. The
-        network must not have buffers: only parameters travel between clients and server.
+        network keeps no state: only parameters travel between clients and server, so that training may not change a
+        buffer.
 
         Raises:
             ConfigError: the model does not take inputs of this shape.

@@ -11,10 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.parameter import is_lazy
 
 from fedlens.errors import ConfigError
 from fedlens.models.dropout import Dropout
 from fedlens.models.model import Model
+from fedlens.parts import name_of
 from fedlens.random import Address, seeded
 from fedlens.vector import Layout, flatten
 
@@ -23,17 +25,24 @@ def build(model: Model, shape: tuple[int, ...], classes: int, address: Address) 
     """The module that `model` describes, initialised from `address`.
 
     Raises:
-        ConfigError: the model does not fit the data, has no parameters, or has buffers, which no client could send.
+        ConfigError: the model does not fit the data, or what it builds is no module whose parameters have values, of
+            one type.
     """
     with seeded(address):
         module = model.build(shape, classes)
-    if next(module.parameters(), None) is None:
-        raise ConfigError(f"model: {type(model).__name__} has no parameters to train")
-    if names := [name for name, _ in module.named_buffers()]:
-        raise ConfigError(
-            f"model: {type(model).__name__} has buffers ({', '.join(names[:3])}), which an update does not carry; "
-            "use layers without running statistics, such as GroupNorm"
-        )
+    name = name_of("model", model)
+    if not isinstance(module, nn.Module):
+        raise ConfigError(f"model: {name}: build gave a {type(module).__name__}; return a torch.nn.Module")
+    parameters = dict(module.named_parameters())
+    if without := [key for key, one in parameters.items() if is_lazy(one) or one.is_meta]:
+        remedy = "give layers their sizes, in place of those called Lazy, and build on the CPU"
+        raise ConfigError(f"model: {name} has parameters without values ({', '.join(without[:3])}); {remedy}")
+    if not any(one.numel() for one in parameters.values()):
+        raise ConfigError(f"model: {name} has no parameters to train")
+    types = {str(one.dtype): key for key, one in parameters.items()}
+    if len(types) > 1 or not all(one.is_floating_point() for one in parameters.values()):
+        found = ", ".join(f"{key} is {kind}" for kind, key in types.items())
+        raise ConfigError(f"model: {name}: parameters are of one type of floating point; {found}; try .float()")
     return module
 
 

@@ -1,0 +1,119 @@
+"""A custom model tried on two samples before anything runs.
+
+What is wrong with it would show in the middle of a run otherwise, or not at all: what it keeps beside its weights does
+not travel between clients and server, so that results would depend on who trained which client.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+
+from fedlens.data.dataset import Samples
+from fedlens.errors import ConfigError
+from fedlens.models.network import Network
+from fedlens.random import Address, seeded
+
+
+def try_out(make: Callable[[], Network], samples: Samples, classes: int, name: str, address: Address) -> None:
+    """Let a model answer, learn and answer again, and see that only its weights change by that.
+
+    Args:
+        make: gives a network with its initial weights, the same ones every time.
+        samples: two of them, on the network's device.
+        classes: how many there are.
+        name: what to call the model in messages.
+        address: where random draws begin.
+
+    Raises:
+        ConfigError: the model cannot be trained or evaluated, or keeps something beside its weights.
+    """
+    network = make()
+    _require_the_same(network, make(), name)
+    buffers = {key: buffer.clone() for key, buffer in network.module.named_buffers()}
+    for training in (True, False):
+        with _explained(network, samples, name):
+            first, again = (_answer(network, samples.x, address, training=training) for _ in range(2))
+        when = "in training" if training else "in evaluation"
+        for answer in (first, again):
+            _require_logits(answer, [len(samples), classes], f"{name}: {when}")
+        if not torch.allclose(first, again, rtol=1e-4, atol=1e-5, equal_nan=True):
+            _refuse(
+                f"{name}: {when}, its answer to the same inputs is another one the second time",
+                "keep no state, and draw from the global generators of PyTorch, NumPy or Python, which are seeded",
+            )
+    with _explained(network, samples, name), network.training(address):
+        network.backward(samples.x, samples.y)
+    if moved := [key for key, buffer in network.module.named_buffers() if not _equal(buffer, buffers.get(key))]:
+        _refuse(
+            f"{name} has buffers that training changes ({', '.join(moved[:3])}), which an update does not carry",
+            "use layers without running statistics, such as GroupNorm",
+        )
+    _require_bound(network, name)
+
+
+def _answer(network: Network, x: Tensor, address: Address, *, training: bool) -> Any:
+    weights = network.vector.detach().clone()
+    try:
+        if training:
+            with network.training(address):
+                return network.module(x.clone())
+        with torch.no_grad(), seeded(address):
+            return network.module(x.clone())
+    finally:
+        network.load(weights)
+
+
+@contextmanager
+def _explained(network: Network, samples: Samples, name: str) -> Iterator[None]:
+    """Turn whatever goes wrong in the model into a message that says on what it does."""
+    try:
+        yield
+    except Exception as error:
+        x, kind = samples.x, network.vector.dtype
+        remedy = f"build is told the shape of an input, {tuple(x.shape[1:])}"
+        if x.is_floating_point() and x.dtype != kind:
+            remedy = f"inputs are {x.dtype} and the model's parameters {kind}, so make them alike, as by .float()"
+        reason = " ".join(str(error).split()) or "no message"
+        what = f"inputs of shape {list(x.shape)}, {x.dtype}"
+        raise ConfigError(f"model: {name} fails on {what}: {type(error).__name__}: {reason}; {remedy}") from error
+
+
+def _require_the_same(network: Network, again: Network, name: str) -> None:
+    """Refuse a model that does not begin with the same weights every time, or with none."""
+    pairs = zip(network.layout.slices, again.layout.slices, strict=False)
+    unlike = [part.name for part, other in pairs if part != other]
+    if unlike or network.layout.size != again.layout.size:
+        _refuse(f"{name}: build gives other layers the second time", "let it depend on its arguments and options alone")
+    for part, one in network.layout.split(network.vector.detach()).items():
+        other = again.layout.split(again.vector.detach())[part]
+        if not one.isfinite().all() or not torch.equal(one, other):
+            what = "is not finite" if torch.equal(one.nan_to_num(), other.nan_to_num()) else "is another one each time"
+            remedy = "give it values (torch.empty has none), drawn from PyTorch's, NumPy's or Python's global generator"
+            _refuse(f"{name}: the initial {part} {what}", remedy)
+
+
+def _require_logits(found: object, shape: list[int], place: str) -> None:
+    if not isinstance(found, Tensor):
+        _refuse(f"{place}, it gives a {type(found).__name__}", f"logits are right, a tensor of shape {shape}")
+    if list(found.shape) != shape or not found.is_floating_point():
+        right = f"logits of shape {shape} are right, one for each sample and class"
+        _refuse(f"{place}, it gives {found.dtype} of shape {list(found.shape)}", right)
+
+
+def _require_bound(network: Network, name: str) -> None:
+    """Refuse a module that has put other tensors in the place of its parameters."""
+    weights = network.layout.split(network.vector.data)
+    for key, parameter in network.module.named_parameters():
+        if key not in weights or parameter.data_ptr() != weights[key].data_ptr():
+            _refuse(f"{name}: forward puts another tensor in the place of {key}", "leave its change to the optimizer")
+
+
+def _equal(buffer: Tensor, before: Tensor | None) -> bool:
+    return before is not None and buffer.shape == before.shape and torch.equal(buffer, before)
+
+
+def _refuse(wrong: str, remedy: str) -> NoReturn:
+    raise ConfigError(f"model: {wrong}; {remedy}")
