@@ -1,20 +1,24 @@
 """The user's code that decides what a part does: the modules that define it, and what these import, at any depth.
 
 Imports are read off the files, those within functions as well, and nothing is run for it. What is installed (Python's
-own library, site-packages) and fedlens itself are left out, but for an installed package that defines the part.
+own library, site-packages) and fedlens itself are left out, but for an installed package that defines the part. Code
+without a file, as a notebook's, counts by its bytecode (`fedlens.bytecode`).
 """
 
 import ast
 import hashlib
 import sys
 import sysconfig
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cache, lru_cache
 from importlib.machinery import PathFinder
 from importlib.util import resolve_name
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
+
+from fedlens.bytecode import has_file, told
 
 _OURS = Path(__file__).parent.resolve()
 
@@ -25,7 +29,8 @@ def digest(classes: Iterable[type]) -> str:
     A module whose file has changed since this was first asked for counts with both contents, for what was loaded is the
     old one.
     """
-    contents = set()
+    classes = list(classes)
+    contents = {" ".join(_told(cls, {})).encode() for cls in classes}
     for name, file in files_behind(classes).items():
         contents.add(file.read_bytes())
         if name in sys.modules:
@@ -47,7 +52,7 @@ def files_behind(classes: Iterable[type]) -> dict[str, Path]:
     """
     classes = list(classes)
     packages = {_top(cls.__module__) for cls in classes}
-    waiting = {base.__module__ for cls in classes for base in cls.__mro__}
+    waiting = {base.__module__ for cls in classes for base in cls.__mro__} | _referred(classes)
     found: dict[str, Path] = {}
     seen: set[str] = set()
     while waiting:
@@ -57,6 +62,21 @@ def files_behind(classes: Iterable[type]) -> dict[str, Path]:
             found[name] = file
             waiting |= ({*_imports(file.read_bytes(), _package(name, file))} | _held(name)) - seen
     return dict(sorted(found.items()))
+
+
+def _told(cls: type, seen: dict[int, object]) -> Iterator[str]:
+    """What a class does, if it has no file or derives from one that has none."""
+    return iter(()) if all(has_file(base.__module__) for base in cls.__mro__) else told(cls, seen)
+
+
+def _referred(classes: Iterable[type]) -> set[str]:
+    """The modules, and what may be some, that classes without a file refer to."""
+    seen: dict[int, object] = {}
+    for cls in classes:
+        deque(_told(cls, seen), maxlen=0)
+    names = {value.__name__ for value in seen.values() if isinstance(value, ModuleType)}
+    names |= {value.__module__ for value in seen.values() if isinstance(value, type | FunctionType)}
+    return names.union(*(value.co_names for value in seen.values() if isinstance(value, CodeType)))
 
 
 def is_installed(place: Path) -> bool:

@@ -11,6 +11,8 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from fedlens.aggregation.mean import Mean
 from fedlens.aggregation.rule import Rule
 from fedlens.attacks.attack import Attack
+from fedlens.bytecode import has_file
+from fedlens.code import digest
 from fedlens.config import Config, identifying
 from fedlens.data.adult import Adult
 from fedlens.data.dataset import Data
@@ -201,8 +203,13 @@ class Experiment(Config):
         return described | {"checks": [identifying(check, values) for check, values in checks]}
 
     def identity(self) -> str:
-        """A digest of everything that changes the result, and of nothing else."""
+        """A digest of everything that changes the result, and of nothing else.
+
+        A part without a file, as of a notebook, counts by what it does, for its name is soon another's.
+        """
         text = json.dumps(self.relevant(), sort_keys=True, ensure_ascii=False)
+        if without := [type(part) for _, part in self.parts() if not has_file(type(part).__module__)]:
+            text += digest(without)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def twin(self) -> "Experiment":

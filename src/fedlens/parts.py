@@ -4,6 +4,7 @@ An entry point belongs to the group ``fedlens.attack`` (``fedlens.aggregation``,
 name that YAML uses. Nothing registers itself by being imported, and nothing is imported to read what a run recorded.
 """
 
+import logging
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from fedlens.recorded import Note, Recorded, recorded_part
 from fedlens.staying import staying
 
 P = TypeVar("P", bound=Config)
+_log = logging.getLogger("fedlens")
 
 BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "data": {
@@ -137,7 +139,10 @@ def resolve(kind: str, name: str, source: Description = Description()) -> type[C
     try:
         found = attrgetter(class_name)(module)
     except AttributeError:
-        raise ConfigError(f"{kind}: module {shortened(module_name)} has no class {shortened(class_name)}") from None
+        why = "; it was defined in a notebook, REPL or standard input, which alone has it" * (module_name == "__main__")
+        raise ConfigError(
+            f"{kind}: module {shortened(module_name)} has no class {shortened(class_name)}{why}"
+        ) from None
     if not (isinstance(found, type) and issubclass(found, Config)):
         raise ConfigError(f"{kind}: {cut(path)} is not a configuration class (it should derive from fedlens' own)")
     return found
@@ -151,11 +156,17 @@ def _import(name: str, source: Description) -> Any:
 
 
 def _main_name() -> str:
-    """The name under which the running script could be imported, so that a record can say it."""
+    """The name under which the running script could be imported, so that a record can say it.
+
+    There is none of a notebook, a REPL or standard input, nor of a script whose name has a dot in it.
+    """
     main = sys.modules["__main__"]
     file = getattr(main, "__file__", None)
     spec = getattr(main, "__spec__", None)
-    return spec.name if spec is not None else Path(file).stem if file else "__main__"
+    if spec is not None:
+        return str(spec.name)
+    stem = Path(file).stem if file and Path(file).is_file() else ""
+    return stem if stem and "." not in stem else "__main__"
 
 
 def name_of(kind: str, part: Config) -> str:
@@ -192,8 +203,27 @@ def require_findable(kind: str, part: Config) -> None:
         found = resolve(kind, name)
     except ConfigError:
         found = None
-    if found is not type(part):
-        raise ConfigError(f"{kind}: no record could name {name}; define the class at the top level of a module")
+    if found is type(part):
+        return
+    if found is not None and found.__qualname__ == type(part).__qualname__:
+        raise ConfigError(f"{kind}: {name} has been defined anew since this part was made; make the part again")
+    raise ConfigError(f"{kind}: no record could name {name}; define the class at the top level of a module")
+
+
+def of_session(parts: Iterable[tuple[str, Config]]) -> list[str]:
+    """The names of those parts whose class no other process could import, as one that is defined in a notebook."""
+    names = dict.fromkeys(name_of(kind, part) for kind, part in parts)
+    return [name for name in names if name.startswith("__main__:")]
+
+
+def warn_of_session(parts: Iterable[tuple[str, Config]]) -> None:
+    """Say so where a run of these parts could not be read again by another process."""
+    if names := of_session(parts):
+        _log.warning(
+            "only this session can read what is recorded now again, for no other could import %s; to keep it, define "
+            "such classes in a file, mine.py, and import them from there",
+            ", ".join(names),
+        )
 
 
 def build(kind: str, value: object, base: type[P], source: Description | Record = Description()) -> P:

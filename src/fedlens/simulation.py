@@ -19,7 +19,7 @@ from fedlens.federation.setting import Setting
 from fedlens.means import Means
 from fedlens.observer import Observer, Silent
 from fedlens.opening import find_opening
-from fedlens.parts import require_code, require_findable
+from fedlens.parts import require_code, require_findable, warn_of_session
 from fedlens.runs.directory import RunDirectory
 from fedlens.runs.environment import describe_environment
 from fedlens.runs.load import Run, load_run
@@ -105,6 +105,7 @@ def run(
         if data_dir is None and start.data_dir is not None and is_ours(path / "experiment.yaml"):
             data_dir = Path(start.data_dir)
     means = Means(engine, workers, device or "cpu", data_dir, address, mixed_cpus)
+    warn_of_session(experiment.parts())
     play(experiment, path, means, observer or Silent(), resume, keep_weights=keep_weights)
     return replace(load_run(path), experiment=experiment)
 

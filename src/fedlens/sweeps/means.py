@@ -12,6 +12,8 @@ from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
 from fedlens.federation.engines.engine import EngineName, cores
 from fedlens.federation.setting import find_device
+from fedlens.parts import of_session, warn_of_session
+from fedlens.sweeps.here import Here
 from fedlens.sweeps.local import Local
 from fedlens.sweeps.on_ray import OnRay
 from fedlens.sweeps.tasks import Workforce
@@ -80,9 +82,16 @@ class SweepMeans:
         Raises:
             ConfigError: the cluster cannot be had.
         """
+        parts = [found for experiment in left for found in experiment.parts()]
+        if (names := of_session(parts)) and self.on == "local":
+            warn_of_session(parts)
+            yield 1, Here
+            return
         if self.on == "local" or not left:
             yield cores() if self.jobs is None else self.jobs, Local
             return
-        modules = modules_of((part for experiment in left for _, part in experiment.parts()), script=True)
+        if names:
+            raise ConfigError(f"--on ray: no machine could import {', '.join(names)}; define such classes in a file")
+        modules = modules_of((part for _, part in parts), script=True)
         with connected(self.address, modules=modules, mixed=self.mixed_cpus) as cluster:
             yield cluster.cpus if self.jobs is None else self.jobs, partial(OnRay, cluster)
