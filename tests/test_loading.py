@@ -1,5 +1,6 @@
 import time
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from fedlens.attacks.explicit import ExplicitBoosting
 from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
 from fedlens.loading import load_experiment, override, parse_assignment, parse_yaml, put
+from fedlens.parsing import dump_yaml
 from fedlens.parts import describe
 from fedlens.presets import listed, presets
 
@@ -127,9 +129,55 @@ def test_a_mistake_in_the_yaml_names_file_and_line(write: Write, text: str, line
     assert problem in told
 
 
-def test_an_impossible_date_names_the_file(write: Write) -> None:
-    path = write("about: 2020-13-45")
-    assert refusal(path) == f"{path}: month must be in 1..12"
+NUMBERS = {
+    "1e-3": 0.001, "1E3": 1000.0, "-2.5e+1": -25.0, ".5": 0.5, "1.": 1.0, "-7": -7, "+5": 5, "0": 0, "1_000": 1000,
+    "0x1F": 31, "0b101": 5, "0o17": 15, ".inf": inf, "-.INF": -inf, "010.5": 10.5,
+}  # fmt: skip
+TEXTS = [
+    "010",
+    "-007",
+    "12:30",
+    "1:1:1",
+    "2026-11-26",
+    "2020-13-45",
+    "1.2.3",
+    "1e",
+    "e3",
+    "+",
+    ".",
+    "_1",
+    "0x",
+    "1e-3x",
+]
+
+
+@pytest.mark.parametrize("text", NUMBERS)
+def test_what_looks_like_a_number_is_one(text: str) -> None:
+    found = parse_yaml(f"- {text}", "here")[0]
+    assert (found, type(found)) == (NUMBERS[text], type(NUMBERS[text]))
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_what_does_not_look_like_the_number_that_it_was_is_text(text: str) -> None:
+    assert parse_yaml(f"a: {text}", "here") == {"a": text}
+
+
+@pytest.mark.parametrize("text", [*NUMBERS, *TEXTS, "true", "no", "null", "~", "none", "a b", "ä", "", " ", "1_"])
+def test_what_is_dumped_is_read_as_it_was_by_any_reader(text: str) -> None:
+    dumped = dump_yaml({"a": [text], "b": parse_yaml(f"[{text}]", "here") if text.strip() else 0.001})
+    assert parse_yaml(dumped, "here")["a"] == [text]
+    assert yaml.safe_load(dumped)["a"] == [text]
+    assert dump_yaml(parse_yaml(dumped, "here")) == dumped
+
+
+def test_numbers_are_validated_as_people_mean_them(write: Write) -> None:
+    experiment = load_experiment(write("clients: 010\nrounds: 1e1\nlocal: {learning_rate: 1e-3}\nname: 2026-11-26"))
+    assert (experiment.clients, experiment.rounds, experiment.local.learning_rate) == (10, 10, 0.001)
+    assert experiment.name == "2026-11-26"
+    assert refusal(write("rounds: 12:30")) == (
+        "rounds: input should be a valid integer, unable to parse string as an integer, not '12:30'"
+    )
+    assert "local.learning_rate: input should be a valid number" in refusal(write("local: {learning_rate: 1:30}"))
 
 
 def test_merged_mappings() -> None:

@@ -90,7 +90,7 @@ def test_parts_without_a_file_work(tmp_path: Path, way: str) -> None:
     assert (same, name) == (True, "__main__:Push")
     assert len(records) == 2
     assert (reasons, rows) == ([], 4)
-    assert "only this session can read what is recorded now again" in aside
+    assert "only this session can go on with it" in aside
     assert "could import __main__:Net, __main__:Half, __main__:Push; to keep it" in aside
 
 

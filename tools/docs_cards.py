@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from docs_markdown import code, fence, folded, table
 
+from fedlens.parsing import dump_yaml
 from fedlens.presets import SCALES, Preset, presets
 from fedlens.report.catalogue import cost_words
 from fedlens.reproduce.claims import claims, drawings
@@ -95,7 +95,7 @@ def _card(name: str, results: Mapping[str, Any]) -> Iterator[str]:
     yield f"<!-- not run: takes {', '.join(costs.values())} -->"
     yield from fence("sh", "\n".join(f"fedlens run {preset.scales[scale]}" for scale in costs))
     values = {key: value for key, value in preset.values.items() if key not in {"name", "about"}}
-    yield from folded("The experiment", fence("yaml", yaml.safe_dump(values, sort_keys=False, default_flow_style=None)))
+    yield from folded("The experiment", fence("yaml", dump_yaml(values, width=80, default_flow_style=None)))
     for claim in preset.claims:
         yield from _result(name, claim, results.get(claim))
 

@@ -3,8 +3,12 @@
 A text is looked through as a stream of events before anything is built from it: PyYAML builds by recursion, in C
 without a limit, so that deep nesting ends the process, and a few aliases of aliases stand for more values than memory
 holds.
+
+Numbers are what people take for numbers, as in YAML 1.2: ``1e-3`` is one. What YAML 1.1 reads otherwise than it looks,
+``010`` (as 8), ``12:30`` (as 750) and ``2026-11-26`` (as a date), is text.
 """
 
+import re
 from collections.abc import Hashable
 from contextlib import suppress
 from pathlib import Path
@@ -71,17 +75,51 @@ class _EachKeyOnce(yaml.constructor.SafeConstructor):
         return super().construct_mapping(node, deep=deep)
 
 
-class _Telling(_EachKeyOnce, yaml.SafeLoader):
+_NUMBERS = {
+    "tag:yaml.org,2002:int": r"[-+]?(?:0|[1-9][0-9_]*)|[-+]?0(?:b[01_]+|o[0-7_]+|x[0-9a-fA-F_]+)",
+    "tag:yaml.org,2002:float": r"[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)"
+    r"|[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+}
+_OF_1_1 = {*_NUMBERS, "tag:yaml.org,2002:timestamp"}
+
+
+class _Resolver(yaml.resolver.Resolver):
+    """Tells numbers from text as the module says."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - the library's
+        first: [(tag, pattern) for tag, pattern in found if tag not in _OF_1_1]
+        for first, found in yaml.resolver.Resolver.yaml_implicit_resolvers.items()
+    }
+
+
+for _tag, _pattern in _NUMBERS.items():
+    _Resolver.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), list("-+.0123456789"))
+
+
+class _Telling(_Resolver, _EachKeyOnce, yaml.SafeLoader):
     """Pure-Python loader: 8 times slower, but says better what is wrong."""
 
 
-class _Quick(_EachKeyOnce, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class _Quick(_Resolver, _EachKeyOnce, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """For texts in which nothing is wrong."""
 
 
 for _loader in (_Telling, _Quick):
     for _tag in ("int", "float"):
         _loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _loader.construct_number)  # type: ignore[type-var]
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts into quotes what any reader would take for something else than text."""
+
+
+for _tag, _pattern in _NUMBERS.items():
+    _Dumper.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), list("-+.0123456789"))
+
+
+def dump_yaml(value: object, width: int = 120, **options: Any) -> str:
+    """The text from which `parse_yaml` makes the value again, keys in their order."""
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width, **options))
 
 
 def parse_yaml(text: str, place: str) -> Any:

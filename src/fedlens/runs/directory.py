@@ -28,7 +28,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
 from safetensors.torch import save
 
 from fedlens.errors import ClientError, DamagedRunError, RunError, shortened
@@ -36,6 +35,7 @@ from fedlens.experiment import Experiment
 from fedlens.federation.record import RoundResult
 from fedlens.federation.state import FederationState
 from fedlens.loading import load_recorded
+from fedlens.parsing import dump_yaml
 from fedlens.runs.cutting import cut_lines, leftovers, put_aside
 from fedlens.runs.documents import dumps
 from fedlens.runs.files import RESUME, append_bytes, checksum, lock, write_atomically, writing
@@ -308,7 +308,7 @@ class RunDirectory:
 
 def described(experiment: Experiment) -> bytes:
     """The complete experiment as the content of a YAML file."""
-    return yaml.safe_dump(experiment.describe(), sort_keys=False, allow_unicode=True, width=120).encode()
+    return dump_yaml(experiment.describe()).encode()
 
 
 def indented(content: dict[str, Any]) -> bytes:

@@ -11,7 +11,7 @@ from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
 from fedlens.loading import put
 from fedlens.parts import Description
-from fedlens.runs.flat import in_words
+from fedlens.runs.flat import in_words, shown
 
 Values = dict[str, Any]
 """Options by their dotted names, with a value each."""
@@ -40,11 +40,14 @@ class Cell:
 
     @cached_property
     def labels(self) -> dict[str, str | float | bool]:
-        """Its values as a table can hold them."""
-        return {option: label(value) for option, value in self.values.items()}
+        """Its values as they were understood, in the form that a table can hold: ``"1e-3"`` is 0.001."""
+        if self.experiment is None:
+            return {option: label(value) for option, value in self.values.items()}
+        described = self.experiment.describe()
+        return {option: label(understood(value, _at(described, option))) for option, value in self.values.items()}
 
     def __str__(self) -> str:
-        return ", ".join(f"{option}={value}" for option, value in self.labels.items()) or "the only cell"
+        return ", ".join(f"{option}={shown(value)}" for option, value in self.labels.items()) or "the only cell"
 
 
 def make_cell(base: Mapping[str, Any], shared: Values, values: Values, source: Description = Description()) -> Cell:  # noqa: B008 - it is frozen
@@ -86,10 +89,46 @@ def label(value: Any) -> str | float | bool:
     return str(value)
 
 
+def understood(typed: Any, described: Any) -> Any:
+    """A value as it was validated, as far as it was `typed`: options at their defaults, that nobody gave, are left out.
+
+    Args:
+        typed: what somebody wrote.
+        described: what stands in the experiment's description in its place.
+    """
+    match typed, described:
+        case Mapping(), Mapping():
+            return {key: understood(value, described.get(key, value)) for key, value in typed.items()}
+        case list() | tuple(), list() if len(typed) == len(described):
+            return [understood(*pair) for pair in zip(typed, described, strict=True)]
+        case _, [only]:  # of several things one alone needs no list
+            return understood(typed, only)
+        case _, Mapping():  # a part's name alone
+            return described.get("name", typed)
+    return described
+
+
+def _at(described: Mapping[str, Any], option: str) -> Any:
+    """What stands in a description at the option of this dotted name; a part without options has none of them."""
+    found: Any = described
+    for name in option.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found
+
+
 def matches(value: Any, wanted: Any) -> bool:
     """Whether a cell's value is the one, or among those, that `wanted` names; a part's name stands for it."""
-    if label(value) == label(wanted) and isinstance(value, bool) == isinstance(wanted, bool):
+    words = label(value), label(wanted)
+    if isinstance(value, bool) == isinstance(wanted, bool) and (words[0] == words[1] or _equal(*words)):
         return True
     if isinstance(wanted, list):
         return any(matches(value, one) for one in wanted)
     return isinstance(value, dict) and isinstance(wanted, str) and value.get("name") == wanted
+
+
+def _equal(value: str | float, wanted: str | float) -> bool:
+    """Whether both are the same number, written as one or not."""
+    try:
+        return float(value) == float(wanted)
+    except ValueError:
+        return False

@@ -20,9 +20,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from fedlens.errors import DamagedRunError, RunError
+from fedlens.parsing import dump_yaml
 from fedlens.runs.directory import DIGESTS
 from fedlens.runs.documents import dumps
 from fedlens.runs.files import lock, write_atomically, writing
@@ -63,8 +62,7 @@ class SweepDirectory:
             raise RunError(f"{self.path}: something else is there already; choose another --out")
         held = lock(self.path, "sweep")
         try:
-            text = yaml.safe_dump(grid.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120)
-            self._begin(text.encode())
+            self._begin(dump_yaml(grid.model_dump(mode="json")).encode())
             with writing(self.path):
                 (self.path / "cells").mkdir(exist_ok=True)
             yield

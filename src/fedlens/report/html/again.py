@@ -5,8 +5,7 @@ from pathlib import Path
 from shlex import join
 from typing import Any
 
-import yaml
-
+from fedlens.parsing import dump_yaml
 from fedlens.redaction import redacted
 from fedlens.runs.load import Run
 from fedlens.runs.reading import read_starts
@@ -22,7 +21,7 @@ class Start:
 
 def experiment_yaml(run: Run) -> str:
     """The whole experiment, as `fedlens run` reads it."""
-    return yaml.safe_dump(run.experiment.describe(), sort_keys=False, allow_unicode=True, width=100)
+    return dump_yaml(run.experiment.describe(), width=100)
 
 
 def command(run: Path) -> str:
