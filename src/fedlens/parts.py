@@ -220,8 +220,8 @@ def warn_of_session(parts: Iterable[tuple[str, Config]]) -> None:
     """Say so where a run of these parts could not be read again by another process."""
     if names := of_session(parts):
         _log.warning(
-            "what is recorded now can be shown anywhere, but only this session can go on with it or explain its model, for "
-            "no other could import %s; to keep it, define such classes in a file, mine.py, and import them from there",
+            "what is recorded now can be shown anywhere, but only this session can go on with it or explain its model, "
+            "for no other could import %s; to keep it, define such classes in a file, mine.py, and import them from it",
             ", ".join(names),
         )
 
