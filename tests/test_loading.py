@@ -219,8 +219,14 @@ MERGED = "a: &a {x: 1, y: 2}\n" + "".join(
         ("clients: !!int ''", "line 1: '' is no int"),
         ("clients: !!float _", "line 1: '_' is no float"),
         ("clients: !!timestamp x", "line 1: 'x' is no timestamp"),
-        ("rounds: 3\nclients: 1:1:1", "line 2: '1:1:1' is no number"),
-        ("stop_at: 1:30.5", "'1:30.5' is no number"),
+        (
+            "rounds: 3\nclients: 1:1:1",
+            "clients: input should be a valid integer, unable to parse string",
+        ),
+        (
+            "stop_at: 1:30.5",
+            "stop_at: input should be a valid number, unable to parse string",
+        ),
         ("clients: !!int 1:x", "'1:x' is no number"),
         ("clients: !!int " + "9" * 5000, "4300 digits"),
         ("a: \x00", "characters are not allowed"),

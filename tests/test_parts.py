@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated
 
@@ -162,8 +163,9 @@ def test_an_entry_point_cannot_take_a_name_of_ours(entry_points: list[EntryPoint
     assert resolve("attack", "explicit-boosting") is ExplicitBoosting
 
 
-def test_a_part_of_the_running_script_is_named_by_its_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    script = SimpleNamespace(__file__="/somewhere/study.py", __spec__=None, Mine=type("Mine", (Attack,), {}))
+def test_a_part_of_the_running_script_is_named_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (file := tmp_path / "study.py").touch()
+    script = SimpleNamespace(__file__=str(file), __spec__=None, Mine=type("Mine", (Attack,), {}))
     script.Mine.__module__ = "__main__"
     monkeypatch.setitem(parts.sys.modules, "__main__", script)  # type: ignore[arg-type]
     assert name_of("attack", script.Mine()) == "study:Mine"

@@ -39,7 +39,7 @@ CELLS = [
     "ran = run(experiment, 'runs/nb', observer=ears, engine=os.environ.get('ENGINE', 'auto'))",
     "again = load_run('runs/nb').experiment",
     "swept = sweep({'experiment': experiment.describe(), 'product': {'attack.push': [7, 9]}}, 'sweeps/s')",
-    "same, name = again.identity() == experiment.identity(), again.describe()['attack']['name']",
+    "same, name = again.describe() == experiment.describe(), again.describe()['attack']['name']",
     "reasons, rows = [reason for _, reason in swept.failures], len(swept.rounds)",
     "found = [experiment.identity(), same, name, ran.records, ears.heard, reasons, rows]",
     "print('FOUND' + json.dumps(found))",
@@ -109,9 +109,14 @@ def test_workers_know_them(tmp_path: Path) -> None:
     assert found[0][3] == found[1][3]
 
 
-def test_another_session_is_told_why_it_cannot_read_them(tmp_path: Path) -> None:
+def test_another_session_shows_what_they_did_and_is_told_why_it_cannot_explain_it(tmp_path: Path) -> None:
     called(tmp_path, "-", given=SESSION)
-    _, aside = called(tmp_path, "-c", "from fedlens.cli import main; main()", "show", "runs/nb")
+    shown, explained = (
+        called(tmp_path, "-c", "from fedlens.cli import main; main()", command, "runs/nb", PLAIN=command)[1]
+        for command in ("show", "explain")
+    )
+    assert shown == ""
+    aside = explained
     assert aside.startswith("Error: ")
     assert "defined in a notebook, REPL or standard input, which alone has it" in aside
 

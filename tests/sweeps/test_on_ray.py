@@ -58,7 +58,7 @@ class Exiting(Attack):
     def craft(self, view):
         with Path(self.folder, "exits").open("a") as file:
             file.write("exit ")
-        os._exit(3)
+        os.kill(os.getpid(), 9)
 
     folder: Path
 

@@ -77,6 +77,6 @@ def test_the_grid_that_is_kept_is_read_as_it_was(base: None) -> None:
     grid = load_grid("grid.yaml")
     with SweepDirectory(Path("sweep")).begun(grid):
         again = load_grid("sweep/sweep.yaml")
-    assert again == grid.model_copy(update={"name": again.name})
+    assert again.model_dump() == grid.model_dump() | {"name": again.name}
     assert [cell.key for cell in again.cells()] == [cell.key for cell in grid.cells()]
     assert [cell.labels for cell in again.cells()] == [{"rounds": 10, "seed": 7}, {"rounds": 1, "seed": 7}]
