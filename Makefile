@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+LOCKED := $(PIP) --no-deps --require-hashes --requirement
 BENCH_VENV := .venv-bench
 BENCH_PIP := $(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint benchmarks/constraints.txt
 QUICK ?=
 
-.PHONY: help demo test acceptance docs lint check format bench clean
+.PHONY: help demo test acceptance docs lint check format lock bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -18,6 +19,7 @@ help:
 	@echo "make lint        format check, lint, types, and the documentation's site"
 	@echo "make check       the same and the tests (what pre-commit runs)"
 	@echo "make format      format the code"
+	@echo "make lock        write the locks anew, after pyproject.toml or constraints.txt have changed"
 	@echo "make bench       time fedlens against a bare PyTorch loop, Flower and ByzFL (QUICK=1: only to see that it works)"
 	@echo "make clean       remove $(VENV), $(BENCH_VENV) and caches"
 
@@ -27,20 +29,22 @@ $(VENV)/bin/python:
 	@echo "Creating the virtual environment $(VENV)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
-$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+# PyTorch by its version, for its build depends on the machine; the rest by hashes; and fedlens itself from here.
+$(VENV)/.installed: pyproject.toml constraints.txt locks/run.txt | $(VENV)/bin/python
 	@echo "Installing fedlens into $(VENV) (PyTorch is large; this takes some minutes the first time)"
-	@$(PIP) --editable .
+	@$(PIP) --constraint constraints.txt torch
+	@$(LOCKED) locks/run.txt
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.installed-test: $(VENV)/.installed
+$(VENV)/.installed-test: $(VENV)/.installed locks/test.txt
 	@echo "Installing what the tests need"
-	@$(PIP) --editable '.[test,tracking,ui]'
-	@$(PIP) --no-deps byzfl
+	@$(LOCKED) locks/test.txt
 	@touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed-test
+$(VENV)/.installed-dev: $(VENV)/.installed-test locks/dev.txt
 	@echo "Installing the developers' tools"
-	@$(PIP) --editable '.[dev]'
+	@$(LOCKED) locks/dev.txt
 	@touch $@
 
 demo: $(VENV)/.installed
@@ -69,6 +73,9 @@ check: lint
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+lock: $(VENV)/.installed-dev
+	$(BIN)/python tools/lock.py
 
 # Flower wants older versions of some packages than fedlens is tested with, and so has an environment of its own.
 $(BENCH_VENV)/.installed: pyproject.toml benchmarks/constraints.txt
