@@ -7,6 +7,7 @@ from typing import get_args
 
 from fedlens.cluster import Cluster, connected, modules_of
 from fedlens.data.dataset import Dataset
+from fedlens.deadline import checked_timeout
 from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
 from fedlens.federation.engines.engine import EngineName
@@ -27,6 +28,7 @@ class Means:
         data_dir: where the user keeps data files.
         address: of the Ray cluster, as in `fedlens.cluster.connected`.
         mixed_cpus: whether the processors of that cluster may differ.
+        client_timeout: seconds that a client, a check, the rule or other custom code may take (`fedlens.deadline`).
         dataset: the experiment's data, where they are in memory already.
     """
 
@@ -36,6 +38,7 @@ class Means:
     data_dir: Path | None = None
     address: str | None = None
     mixed_cpus: bool = False
+    client_timeout: float | None = None
     dataset: Dataset | None = None
 
     def as_begun(self, path: Path) -> "Means":
@@ -52,7 +55,7 @@ class Means:
 
     def prepare(self, experiment: Experiment) -> Setting:
         """As `fedlens.federation.setting.prepare`, with these data on this device."""
-        return prepare(experiment, self.device, self.data_dir, self.dataset)
+        return prepare(experiment, self.device, self.data_dir, self.dataset, checked_timeout(self.client_timeout))
 
     def cluster(self, experiment: Experiment) -> AbstractContextManager[Cluster | None]:
         """The cluster to be connected to, with the modules of `experiment` on it; ``None`` for the other engines.

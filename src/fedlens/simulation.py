@@ -42,6 +42,7 @@ def simulate(
     data_dir: Path | None = None,
     address: str | None = None,
     mixed_cpus: bool = False,
+    client_timeout: float | None = None,
 ) -> Iterator[RoundResult]:
     """Run `experiment` in memory, a round at a time; its benign twin, if it needs one, is kept in the cache.
 
@@ -51,7 +52,7 @@ def simulate(
     Raises:
         FedlensError: the experiment cannot be run as it is.
     """
-    means = Means(engine, workers, device, data_dir, address, mixed_cpus)
+    means = Means(engine, workers, device, data_dir, address, mixed_cpus, client_timeout)
     setting = _prepare(experiment, means)
     with means.cluster(experiment) as cluster:
         choice = choose_engine(means.engine, means.workers, setting, cluster)
@@ -74,6 +75,7 @@ def run(
     data_dir: Path | None = None,
     address: str | None = None,
     mixed_cpus: bool = False,
+    client_timeout: float | None = None,
     observer: Observer | None = None,
 ) -> Run:
     """Run `experiment` into a directory.
@@ -91,6 +93,8 @@ def run(
         data_dir: where the user keeps data files.
         address: of the Ray cluster for engine ``ray``; see `fedlens.cluster.connected`.
         mixed_cpus: whether the processors of that cluster may differ.
+        client_timeout: seconds that a client, a check, the rule or other custom code may take; then the run fails, and
+            can be gone on with. All the time that it wants by default.
         observer: is told what happens.
 
     Returns:
@@ -104,7 +108,7 @@ def run(
         device = device or start.device
         if data_dir is None and start.data_dir is not None and is_ours(path / "experiment.yaml"):
             data_dir = Path(start.data_dir)
-    means = Means(engine, workers, device or "cpu", data_dir, address, mixed_cpus)
+    means = Means(engine, workers, device or "cpu", data_dir, address, mixed_cpus, client_timeout)
     warn_of_session(experiment.parts())
     play(experiment, path, means, observer or Silent(), resume, keep_weights=keep_weights)
     return replace(load_run(path), experiment=experiment)

@@ -10,6 +10,7 @@ from fedlens.cli.interrupting import interruptible
 from fedlens.cli.shared import (
     SOURCE,
     Address,
+    ClientTimeout,
     DataDir,
     EngineOption,
     MixedCpus,
@@ -41,6 +42,7 @@ def run(  # noqa: PLR0917 - typer passes them by name
     workers: Annotated[int | None, typer.Option(help="Worker processes; default one a core.")] = None,
     address: Address = None,
     mixed_cpus: MixedCpus = False,
+    client_timeout: ClientTimeout = None,
     track: Annotated[
         list[str] | None,
         typer.Option(
@@ -76,7 +78,8 @@ def run(  # noqa: PLR0917 - typer passes them by name
     def kept() -> str:
         if not (path / "experiment.yaml").exists():
             return "nothing had been recorded yet"
-        means = {"engine": engine, "workers": workers, "address": address, "device": device, "data-dir": data_dir}
+        means: dict[str, object] = {"engine": engine, "workers": workers, "address": address, "device": device}
+        means |= {"data-dir": data_dir, "client-timeout": client_timeout}
         given = {name: value for name, value in means.items() if value not in {None, "auto"}}
         words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
         words += ["--mixed-cpus"] * mixed_cpus + [word for where in track or [] for word in ("--track", where)]
@@ -95,6 +98,7 @@ def run(  # noqa: PLR0917 - typer passes them by name
                 data_dir=data_dir,
                 address=address,
                 mixed_cpus=mixed_cpus,
+                client_timeout=client_timeout,
                 observer=tracking,
             )
             _print_result(result)

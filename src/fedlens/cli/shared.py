@@ -33,6 +33,10 @@ Address = Annotated[
 MixedCpus = Annotated[
     bool, typer.Option("--mixed-cpus", help="Let the Ray cluster's processors differ, and the last bits with them.")
 ]
+ClientTimeout = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="How long a client, check, rule or other custom code may take. [no limit]"),
+]
 On = Annotated[
     Literal["local", "ray"], typer.Option(help="Where runs are made: on this machine, or over a Ray cluster.")
 ]

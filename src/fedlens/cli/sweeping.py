@@ -8,6 +8,7 @@ import typer
 from fedlens.cli.interrupting import interruptible
 from fedlens.cli.shared import (
     Address,
+    ClientTimeout,
     DataDir,
     Device,
     EngineOption,
@@ -35,6 +36,7 @@ def sweep(  # noqa: PLR0917 - typer passes them by name
     on: On = "local",
     address: Address = None,
     mixed_cpus: MixedCpus = False,
+    client_timeout: ClientTimeout = None,
     trust: Trust = False,
 ) -> None:
     """Run every cell of a grid that has not been run yet; called again, it goes on."""
@@ -46,7 +48,7 @@ def sweep(  # noqa: PLR0917 - typer passes them by name
     described = load_grid(grid, option, trust=trust)
     print_imported(cell.experiment for cell in described.cells() if cell.experiment is not None)
     path = out_dir or Path("sweeps") / described.name
-    means = SweepMeans(jobs, engine, device=device, data_dir=data_dir, on=on, address=address, mixed_cpus=mixed_cpus)
+    means = SweepMeans(jobs, engine, device, data_dir, on, address, mixed_cpus, client_timeout)
     what = "all rounds so far" if on == "local" else "the cells that were done"
     with interruptible(lambda: f"{what} are kept in {path}; the same command goes on from there"):
         result = play(described, described.cells(), path, means=means, observer=SweepTerminal(out, described.name))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.partition import Shards
+from fedlens.deadline import within
 from fedlens.detection.detector import Detector
 from fedlens.errors import ClientError
 from fedlens.federation.local import LocalTraining
@@ -49,6 +50,7 @@ class Bench:
         detectors: the server's checks by their names.
         custom: whether the network is of a custom model, which may draw from the global generators.
         stack: stacks copies of the network, where clients train side by side.
+        timeout: seconds that a job may take (`fedlens.deadline`).
     """
 
     dataset: Dataset
@@ -61,6 +63,7 @@ class Bench:
     detectors: Mapping[str, Detector] = field(default_factory=dict)
     custom: bool = False
     stack: MakeStack | None = None
+    timeout: float | None = None
 
     def shard(self, client: int) -> Samples:
         """Copies of the samples that `client` holds."""
@@ -105,10 +108,10 @@ def perform(job: Job, bench: Bench) -> dict[str, Any]:
     """Run `job`, and name it where it fails.
 
     Raises:
-        ClientError: the job failed.
+        ClientError: the job failed, or took too long.
     """
     try:
-        with staying(job.name):
+        with staying(job.name), within(bench.timeout, job.name):
             return job.run(bench)
     except ClientError:
         raise

@@ -6,7 +6,7 @@ evaluate.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any, Protocol
 
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fedlens.attacks.estimation import EstimateError, Observation, previous_step
 from fedlens.custom import is_custom
+from fedlens.deadline import within
 from fedlens.detection.detector import Inspection
 from fedlens.federation.bench import GLOBAL, MALICIOUS, Arena, Bench, Job
 from fedlens.federation.combining import combine
@@ -105,9 +106,8 @@ class Federation:
         )
         local, checks = setting.experiment.local, setting.experiment.detectors
         validation, custom = setting.validation, is_custom(setting.experiment.model)
-        engine.start(
-            Bench(setting.dataset, setting.shards, network, local, setting.root, arena, validation, checks, custom)
-        )
+        bench = Bench(setting.dataset, setting.shards, network, local, setting.root, arena, validation, checks, custom)
+        engine.start(replace(bench, timeout=setting.timeout))
         return cls(setting, engine, arena, network.layout, progress, first), FederationState(0, weights)
 
     def play(self, state: FederationState) -> RoundResult:
@@ -133,7 +133,9 @@ class Federation:
         screened = time.perf_counter()
         address = self.setting.root.at("aggregation", round_)
         seen = Inspection(round_, state.weights, received.updates, received.alpha, self.layout)
-        combined = combine(self.setting.experiment.aggregation, seen, screening.kept, address, state.rule)
+        rule = self.setting.experiment.aggregation
+        with within(self.setting.timeout, f"rule {type(rule).__name__}, in round {round_},"):
+            combined = combine(rule, seen, screening.kept, address, state.rule)
         after = FederationState(round_, state.weights + combined.update, history, combined.state)
         self.arena.models[GLOBAL] = after.weights
 

@@ -14,6 +14,7 @@ from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.loading import load
 from fedlens.data.partition import Partition, Shards
 from fedlens.data.validation import set_apart
+from fedlens.deadline import within
 from fedlens.errors import ConfigError, DataError
 from fedlens.experiment import Experiment
 from fedlens.federation.target import choose
@@ -36,6 +37,7 @@ class Setting:
         validation: the server's own samples; ``None`` where no check needs any.
         auxiliary: the attacker's samples; ``None`` in a control, which serves any of them.
         fingerprint: of the data before samples were set apart for validation, if some were.
+        timeout: seconds that a piece of work may take (`fedlens.deadline`).
     """
 
     experiment: Experiment
@@ -45,6 +47,7 @@ class Setting:
     validation: Samples | None = None
     auxiliary: Auxiliary | None = None
     fingerprint: str | None = None
+    timeout: float | None = None
 
     @property
     def root(self) -> Address:
@@ -59,7 +62,7 @@ class Setting:
         """
         require_code("model", self.experiment.model)
         classes = len(self.dataset.classes)
-        with staying("model", ConfigError):
+        with staying("model", ConfigError), within(self.timeout, "building the model"):
             module = build(self.experiment.model, self.dataset.shape, classes, self.root.at("model"))
         return Network(module.to(self.device))
 
@@ -111,9 +114,13 @@ class Setting:
 
 
 def prepare(
-    experiment: Experiment, device: str = "cpu", data_dir: Path | None = None, dataset: Dataset | None = None
+    experiment: Experiment,
+    device: str = "cpu",
+    data_dir: Path | None = None,
+    dataset: Dataset | None = None,
+    timeout: float | None = None,
 ) -> Setting:
-    """Load the data, unless they are given as `dataset`, and deal them out.
+    """Load the data, unless they are given as `dataset`, and deal them out; custom code may take `timeout` seconds.
 
     Raises:
         ConfigError: the device does not exist, or the code of data or partition is not at hand.
@@ -123,7 +130,7 @@ def prepare(
     for kind in ("data", "partition"):
         require_code(kind, getattr(experiment, kind))
     if dataset is None:
-        with staying("data", DataError):
+        with staying("data", DataError), within(timeout if is_custom(experiment.data) else None, "loading the data"):
             dataset = load(experiment.data, data_dir)
     root = Address.root(experiment.seed)
     validation = fingerprint = None
@@ -131,10 +138,10 @@ def prepare(
         fingerprint = dataset.fingerprint()
         train, validation = set_apart(dataset.train, experiment.set_apart, root.at("validation"))
         dataset, validation = replace(dataset, train=train), validation.to(place)
-    with staying("partition", ConfigError):
+    with staying("partition", ConfigError), within(timeout, "dealing out the data"):
         shards = _deal(experiment.partition, dataset.train.y, experiment.clients, root.at("partition"))
     dataset = replace(dataset, train=dataset.train.to(place), test=dataset.test.to(place))
-    return Setting(experiment, dataset, shards, place, validation, fingerprint=fingerprint)
+    return Setting(experiment, dataset, shards, place, validation, fingerprint=fingerprint, timeout=timeout)
 
 
 def _deal(partition: Partition, labels: Tensor, clients: int, address: Address) -> Shards:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fedlens.cluster import connected, modules_of
+from fedlens.deadline import checked_timeout
 from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
 from fedlens.federation.engines.engine import EngineName, cores
@@ -36,6 +37,7 @@ class SweepMeans:
         on: ``local`` for this machine, ``ray`` for a Ray cluster, of which each cell takes a CPU.
         address: of that cluster, as in `fedlens.cluster.connected`.
         mixed_cpus: whether its processors may differ.
+        client_timeout: seconds that a client, a check, the rule or other custom code may take.
     """
 
     jobs: int | None = None
@@ -45,6 +47,7 @@ class SweepMeans:
     on: On = "local"
     address: str | None = None
     mixed_cpus: bool = False
+    client_timeout: float | None = None
 
     def require_possible(self) -> None:
         """Refuse means that contradict each other, or that this machine does not have.
@@ -54,6 +57,7 @@ class SweepMeans:
         """
         if self.jobs is not None and self.jobs < 1:
             raise ConfigError(f"--jobs {self.jobs}: at least one is needed")
+        checked_timeout(self.client_timeout)
         if self.on == "local":
             find_device(self.device)
             if self.address is not None or self.mixed_cpus:
@@ -73,7 +77,13 @@ class SweepMeans:
         if self.engine != "serial" and self.device == "cpu":
             workers = 1 if self.on == "ray" else max(1, cores() // jobs)
         data_dir = self.data_dir.resolve() if self.data_dir is not None else None
-        return {"engine": self.engine, "workers": workers, "device": self.device, "data_dir": data_dir}
+        return {
+            "engine": self.engine,
+            "workers": workers,
+            "device": self.device,
+            "data_dir": data_dir,
+            "client_timeout": self.client_timeout,
+        }
 
     @contextmanager
     def crew(self, left: Sequence[Experiment]) -> Iterator[tuple[int, Hire]]:

@@ -134,6 +134,7 @@ def sweep(
     on: On = "local",
     address: str | None = None,
     mixed_cpus: bool = False,
+    client_timeout: float | None = None,
     observer: SweepObserver | None = None,
 ) -> Sweep:
     """Run every cell of a grid that has not been run yet.
@@ -148,6 +149,7 @@ def sweep(
         on: ``local`` for this machine, ``ray`` for the machines of a Ray cluster.
         address: of that cluster; see `fedlens.cluster.connected`.
         mixed_cpus: whether its processors may differ.
+        client_timeout: seconds that a client, a check, the rule or other custom code may take before its cell fails.
         observer: is told what happens.
 
     Returns:
@@ -160,6 +162,6 @@ def sweep(
         grid = load_grid(grid)
     elif not isinstance(grid, Grid):
         grid = validate(Grid, dict(grid))
-    means = SweepMeans(jobs, engine, device=device, data_dir=data_dir, on=on, address=address, mixed_cpus=mixed_cpus)
+    means = SweepMeans(jobs, engine, device, data_dir, on, address, mixed_cpus, client_timeout)
     path = Path("sweeps") / grid.name if out is None else Path(out)
     return play(grid, grid.cells(), path, means=means, observer=observer)

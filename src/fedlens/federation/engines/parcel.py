@@ -25,6 +25,7 @@ class Parcel:
         root: where the random draws begin.
         rows: number of clients in a cohort.
         custom: whether the network is of a custom model.
+        timeout: seconds that a job may take.
     """
 
     dataset: PackedDataset
@@ -34,6 +35,7 @@ class Parcel:
     root: Address
     rows: int
     custom: bool
+    timeout: float | None
 
 
 def pack(bench: Bench) -> Parcel:
@@ -46,6 +48,7 @@ def pack(bench: Bench) -> Parcel:
         root=bench.root,
         rows=len(bench.arena.updates),
         custom=bench.custom,
+        timeout=bench.timeout,
     )
 
 
@@ -59,7 +62,9 @@ def unpack(parcel: Parcel) -> Bench:
         log_probabilities=network.vector.new_zeros(2, len(dataset.test), len(dataset.classes)),
     )
     shards = Shards(*map(seen, parcel.shards))
-    return Bench(dataset, shards, network, parcel.local, parcel.root, arena, custom=parcel.custom)
+    return Bench(
+        dataset, shards, network, parcel.local, parcel.root, arena, custom=parcel.custom, timeout=parcel.timeout
+    )
 
 
 def _light(module: nn.Module) -> nn.Module:
