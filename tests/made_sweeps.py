@@ -16,6 +16,12 @@ def confidence(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"confidence": 0.1 * row["round"] + 0.01 * row["seed"], "control_confidence": 0.05}
 
 
+def beside_both(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, and 0.02 · round with the client absent, but not under the mean."""
+    placebo = None if row.get("aggregation") == "mean" else 0.02 * row["round"]
+    return confidence(row) | {"placebo_confidence": placebo}
+
+
 def sweep(
     path: Path,
     fields: Mapping[str, Iterable[Any]],

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_sweeps import sweep
+from made_sweeps import beside_both, sweep
 
 from fedlens.errors import ConfigError
 from fedlens.report.choosing import At, narrowed
@@ -367,6 +367,31 @@ def test_differences_from_the_benign_twins(pairs: Path) -> None:
     assert found.title("confidence").endswith("less the benign twin")
     with pytest.raises(ConfigError, match="--against control: these runs have no benign twin with loss"):
         compare(collect([pairs]), metrics=["confidence", "loss"], against="control")
+
+
+def test_placebos_are_measured_where_they_are_known(tmp_path: Path) -> None:
+    found = compare(collect([sweep(tmp_path / "both", {"aggregation": ["mean", "median"]}, beside_both)]))
+    assert not found.groups[0].placebos
+    median = found.groups[1].placebos["confidence"]
+    assert median.interval == ranged(0.06, 0.06, 0.06, seeds=2)
+    np.testing.assert_allclose(median.curve.value, [0.02, 0.04, 0.06])
+    assert [group.beside("placebo") for group in found.groups] == [group.placebos for group in found.groups]
+    assert [group.beside("control") for group in found.groups] == [group.controls for group in found.groups]
+
+
+def test_differences_from_the_placebos(tmp_path: Path, pairs: Path) -> None:
+    both = sweep(tmp_path / "both", {"aggregation": ["mean", "median"]}, beside_both)
+    found = compare(collect([both]), against="placebo")
+    mean, median = (group.metrics["confidence"].interval for group in found.groups)
+    assert mean is None
+    assert median == ranged(0.245, 0.24, 0.25, seeds=2)
+    assert found.title("confidence").endswith("less the placebo")
+    assert not found.groups[1].placebos
+    assert "4 of the runs have no finite confidence (last round), or no counterpart in the placebo, and" in " ".join(
+        found.remarks
+    )
+    with pytest.raises(ConfigError, match="--against placebo: these runs have no placebo with confidence"):
+        compare(collect([pairs]), against="placebo")
 
 
 def test_a_group_is_known_by_its_label_and_by_its_values(tmp_path: Path) -> None:

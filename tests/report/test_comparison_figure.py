@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_sweeps import sweep
+from made_sweeps import beside_both, sweep
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
@@ -144,6 +144,17 @@ def test_a_row_a_metric(tmp_path: Path) -> None:
     assert loss.get_ylim()[1] > 2100
     assert dots(dotted)[0][0] == 2100
     assert legend(figure) == ["mean", "median", SEEDS]
+
+
+@pytest.mark.parametrize("boosts", [[1, 2, 3], [1, 2]])
+def test_the_client_absent_has_a_look_of_its_own(tmp_path: Path, boosts: list[int]) -> None:
+    fields = {"attack.boost": boosts}
+    left, right = drawn(tmp_path, fields, measure=beside_both).axes
+    assert line(left, "client absent (placebo)") == ([1, 2, 3], pytest.approx([0.02, 0.04, 0.06]))
+    dotted = [found for found in right.get_lines() if found.get_linestyle() == ":"]
+    values = np.concatenate([found.get_ydata() if len(boosts) == 3 else found.get_xdata() for found in dotted])
+    np.testing.assert_allclose(values, [0.06] * len(values))
+    assert len(dotted) == (1 if len(boosts) == 3 else 2)
 
 
 def test_twins_that_differ_have_a_line_each(tmp_path: Path) -> None:

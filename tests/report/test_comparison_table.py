@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_sweeps import sweep
+from made_sweeps import beside_both, sweep
 from rich.console import Console
 
 from fedlens.report.choosing import At
@@ -44,6 +44,18 @@ def test_a_rate_is_called_so_and_has_no_median(tmp_path: Path) -> None:
     found = rate([0, 1], [0, 1])
     assert rows == [f"{boost} 4 2 4 0.500 {found.low:.3f} to {found.high:.3f}" for boost in (2, 5)]
     assert tidy(comparison)["statistic"].tolist() == ["rate", "rate"]
+
+
+def test_a_column_for_the_client_absent_where_it_is_known(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "sweep", {"aggregation": ["mean", "median"]}, beside_both, seeds=5)
+    comparison = compare(collect([path]))
+    _, first, second, _, *rows = lines(comparison_table(comparison, "confidence"))
+    assert first == "without client"
+    assert second == "aggregation runs seeds targets mean attack absent median 95 % interval"
+    ours = "0.320 0.300 to 0.340"
+    assert rows == [f"mean 10 5 10 0.320 0.050 – {ours}", f"median 10 5 10 0.320 0.050 0.060 {ours}"]
+    names = [f"placebo_{name}" for name in ("mean", "value", "low", "high", "range_low", "range_high")]
+    np.testing.assert_allclose(tidy(comparison)[names], [[np.nan] * 6, [0.06] * 6])
 
 
 def test_without_an_interval_and_without_a_control(tmp_path: Path) -> None:

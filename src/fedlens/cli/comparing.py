@@ -34,7 +34,7 @@ def compare(  # noqa: PLR0917 - typer passes them by name
         typer.Option(
             metavar="GROUP",
             help="Differences from this group, in pairs of runs that are alike in all else; control: from each run's "
-            "benign twin.",
+            "benign twin, placebo: from the same with the malicious client absent.",
         ),
     ] = None,
     where: Annotated[

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CONTROL = "control"
-"""What the benign twins are called where differences from them are asked for."""
+OWN = {CONTROL: "the benign twin", "placebo": "the placebo"}
+"""What each run has beside itself, by what it is called where differences from it are asked for."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Group:
         runs: how many runs there are.
         metrics: each metric, or how much more it is than in the group that the comparison is `against`.
         controls: each metric of the benign twins, where it is known; none if metrics are differences.
+        placebos: the same of the runs with the malicious client absent.
     """
 
     values: tuple[Value, ...]
@@ -40,6 +42,11 @@ class Group:
     runs: int
     metrics: Mapping[str, Measured]
     controls: Mapping[str, Measured]
+    placebos: Mapping[str, Measured]
+
+    def beside(self, control: str) -> Mapping[str, Measured]:
+        """What is known of ``control`` or ``placebo``."""
+        return self.controls if control == CONTROL else self.placebos
 
 
 @dataclass(frozen=True)
@@ -52,8 +59,8 @@ class Comparison:
         groups: in the order of the numbers compared, else as the runs came.
         flags: reasons to doubt the runs and the intervals.
         remarks: what else should be known.
-        against: what the metrics are differences from, if they are: a group, which is not among `groups`, or the
-            benign twins.
+        against: what the metrics are differences from, if they are: a group, which is not among `groups`, or what
+            each run has beside itself.
     """
 
     by: tuple[str, ...]
@@ -82,14 +89,15 @@ class _Part(NamedTuple):
 
 
 class _Baseline(NamedTuple):
-    """What differences are taken from: a group, or each group's benign twins."""
+    """What differences are taken from: a group, or what each run has beside itself."""
 
     label: str
-    part: _Part | None
+    part: _Part | None = None
+    own: str = ""
 
     def side(self, part: _Part, metric: str) -> Side:
         """What `metric` of a group is compared with."""
-        return Side(part.table, f"control_{metric}") if self.part is None else Side(self.part.table, metric)
+        return Side(part.table, f"{self.own}_{metric}") if self.part is None else Side(self.part.table, metric)
 
     def unmatched(self, parts: Sequence[_Part]) -> int:
         """How many of the baseline's runs have no counterpart in one of the other groups.
@@ -124,7 +132,7 @@ def compare(
         at: how a run's rounds become one number; by default, the last one counts.
         against: a group, by its label or its values; of all others, metrics are then differences from it, in pairs of
             the same seed, target, and values of what else differs within groups. ``control`` takes them from each run's
-            benign twin.
+            benign twin, ``placebo`` from the same run with the malicious client absent.
 
     Raises:
         ConfigError: several options vary and none is named, or there is no such metric, round or group.
@@ -134,7 +142,7 @@ def compare(
     at.require(collection)
     rows = [(values, part.drop_duplicates(["cell", "round"])) for values, part in _parts(collection.table, fields)]
     mixed = _mixed(collection, fields, [part for _, part in rows])
-    alike = ["cell"] if against == CONTROL else [name for name in mixed if name.partition(".")[0] not in fields]
+    alike = ["cell"] if against in OWN else [name for name in mixed if name.partition(".")[0] not in fields]
     paired = [(values, part if against is None else part.assign(pair=_joined(part, alike))) for values, part in rows]
     parts = [_Part(part, values, _label(fields, values)) for values, part in paired]
     baseline = None if against is None else _baseline(against, fields, parts, collection.table, metrics)
@@ -197,14 +205,13 @@ def _baseline(
     """What `against` says.
 
     Raises:
-        ConfigError: there is no such group, no other one, or nothing is known of the benign twins.
+        ConfigError: there is no such group, no other one, or nothing is known of what runs have beside themselves.
     """
-    if against == CONTROL:
+    if against in OWN:
         for metric in metrics:
-            column = f"control_{metric}"
-            if not _known(table, column):
-                raise ConfigError(f"--against {CONTROL}: these runs have no benign twin with {metric}")
-        return _Baseline("the benign twin", None)
+            if not _known(table, f"{against}_{metric}"):
+                raise ConfigError(f"--against {against}: these runs have no {OWN[against][4:]} with {metric}")
+        return _Baseline(OWN[against], own=against)
     wanted = against if len(fields) != 1 else canonical(against.removeprefix(f"{fields[0]}="))
     for part in parts:
         values = [shown(value) for value in part.values]
@@ -213,18 +220,24 @@ def _baseline(
             if len(parts) == 1:
                 raise ConfigError(f"--against {against}: there is no other group to compare with it")
             return _Baseline(part.label, part)
-    known = "; ".join([*(part.label for part in parts), CONTROL])
+    known = "; ".join([*(part.label for part in parts), *OWN])
     raise ConfigError(f"--against {against}: no such group; there are {known}")
 
 
 def _group(part: _Part, metrics: Sequence[str], at: At, baseline: _Baseline | None) -> Group:
-    table, columns = part.table, {} if baseline else {metric: f"control_{metric}" for metric in metrics}
+    table = part.table
+
+    def beside(control: str) -> dict[str, Measured]:
+        columns = {} if baseline else {metric: f"{control}_{metric}" for metric in metrics}
+        return {metric: measured(table, column, at) for metric, column in columns.items() if _known(table, column)}
+
     return Group(
         values=part.values,
         label=part.label,
         runs=table["cell"].nunique(),
         metrics={m: measured(table, m, at, baseline.side(part, m) if baseline else None) for m in metrics},
-        controls={metric: measured(table, column, at) for metric, column in columns.items() if _known(table, column)},
+        controls=beside(CONTROL),
+        placebos=beside("placebo"),
     )
 
 

@@ -2,7 +2,8 @@
 
 A row of panels a metric. On the left bands are the 95 % intervals round by round; on the right groups stand below each
 other, or, where they differ in a number alone, along an axis of it. Where no interval covers, thin lines are the single
-seeds and their range. Grey and dashed are the runs without attack or, where differences are drawn, zero.
+seeds and their range. Grey and dashed are the runs without attack or, where differences are drawn, zero; grey and
+dotted those with the malicious client absent.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,12 +30,14 @@ LINES: tuple[Any, ...] = ("-", (0, (6, 1.5)), (0, (6, 1.5, 1.5, 1.5)), (0, (1.5,
 """Seven colours, eight markers and four lines: a look recurs after 56 groups."""
 TWIN = "without attack (benign twin)"
 TWINS: dict[str, Any] = {"color": "#808080", "linestyle": "--", "linewidth": 1.2, "zorder": 1.5}
+BESIDE = {"control": (TWIN, TWINS), "placebo": ("client absent (placebo)", TWINS | {"linestyle": ":"})}
+"""How what stands beside the groups is called, and drawn."""
 SEEDS = "thin: single seeds, and their range"
 """What is drawn in place of a band and of an interval."""
 THIN: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.6, "zorder": 1.4}
 WIDE = 30
 """Numbers whose largest is more than so many times the smallest have a logarithmic axis."""
-FRACTIONS = ("accuracy", "confidence", "success", "acted", "attacker")
+FRACTIONS = ("accuracy", "confidence", "success", "counts", "acted", "attacker")
 APART = 0.08
 """Numbers that are further apart than this share of the axis are marked on it each."""
 LETTERS = 28
@@ -102,7 +105,7 @@ def _numeric(comparison: Comparison) -> bool:
 
 
 def _draw_rounds(panel: "Axes", comparison: Comparison, metric: str) -> None:
-    """A line a group with its band or its seeds, and the benign twins in grey, which are marked where they differ."""
+    """A line a group with its band or its seeds, and what stands beside them in grey, marked where it differs."""
     band = 0.15 if len(comparison.groups) <= 6 else 0.07
     for place, group in enumerate(comparison.groups):
         curve, style = group.metrics[metric].curve, look(place)
@@ -111,10 +114,11 @@ def _draw_rounds(panel: "Axes", comparison: Comparison, metric: str) -> None:
         panel.plot(curve.rounds, curve.value, **style, label=plain(group.label), linewidth=1.6)
     for place, group in enumerate(comparison.groups):
         _draw_seeds(panel, group.metrics[metric].curve, look(place))
-    controls = dict(_controls(comparison, metric))
-    for place, curve in controls.items():
-        marker = look(place)["marker"] if len(controls) > 1 else "_" if len(curve.rounds) == 1 else ""
-        panel.plot(curve.rounds, curve.value, **TWINS, **_marked(curve, marker), label=TWIN)
+    for name, (label, look_beside) in BESIDE.items():
+        curves = dict(_controls(comparison, metric, name))
+        for place, curve in curves.items():
+            marker = look(place)["marker"] if len(curves) > 1 else "_" if len(curve.rounds) == 1 else ""
+            panel.plot(curve.rounds, curve.value, **look_beside, **_marked(curve, marker), label=label)
     every = np.concatenate([group.metrics[metric].curve.rounds for group in comparison.groups])
     whole_rounds(panel, int(every.min()), int(every.max()))
 
@@ -132,12 +136,12 @@ def _marked(curve: Curve, marker: str) -> dict[str, Any]:
     return {"marker": marker, "markersize": 4, "markevery": max(1, len(curve.rounds) // 20)}
 
 
-def _controls(comparison: Comparison, metric: str) -> Iterator[tuple[int, Curve]]:
-    """The benign twins' curves with the first group's place that has it, for many attacks share their twins."""
+def _controls(comparison: Comparison, metric: str, name: str) -> Iterator[tuple[int, Curve]]:
+    """The controls' curves with the first group's place that has it, for many attacks share their controls."""
     seen: list[Curve] = []
     for place, group in enumerate(comparison.groups):
-        if metric in group.controls:
-            curve = group.controls[metric].curve
+        if metric in group.beside(name):
+            curve = group.beside(name)[metric].curve
             if not any(_equal(curve, other) for other in seen):
                 seen.append(curve)
                 yield place, curve
@@ -157,8 +161,9 @@ def _draw_below(panel: "Axes", comparison: Comparison, metric: str) -> None:
         panel.plot(reach, [place] * 2, color=style["color"], marker="|", linewidth=1.6)
         if seeds := _ranged(group.metrics[metric].interval):
             panel.plot(seeds, [place] * 2, color=style["color"], label=SEEDS, **THIN)
-        if metric in group.controls and (twin := group.controls[metric].interval) is not None:
-            panel.plot([twin.value] * 2, [place - 0.3, place + 0.3], **TWINS)
+        for name, (_, look_beside) in BESIDE.items():
+            if metric in group.beside(name) and (control := group.beside(name)[metric].interval) is not None:
+                panel.plot([control.value] * 2, [place - 0.3, place + 0.3], **look_beside)
     labels = [fill(plain(group.label), LETTERS) for group in comparison.groups]
     panel.set_yticks(range(len(labels)), labels, fontsize="small")
     panel.set_ylim(len(labels) - 0.5, -0.5)
@@ -167,9 +172,11 @@ def _draw_below(panel: "Axes", comparison: Comparison, metric: str) -> None:
 def _draw_along(panel: "Axes", comparison: Comparison, metric: str) -> None:
     """A line through the groups along an axis of the number that they differ in."""
     numbers = np.array([group.values[0] for group in comparison.groups], dtype=float)
-    controls = [group.controls[metric].interval if metric in group.controls else None for group in comparison.groups]
     found = [ends(group.metrics[metric].interval) for group in comparison.groups]
-    panel.plot(numbers, [ends(control)[0] for control in controls], **TWINS)
+    for name, (_, look_beside) in BESIDE.items():
+        known = [group.beside(name).get(metric) for group in comparison.groups]
+        if any(known):
+            panel.plot(numbers, [ends(control.interval if control else None)[0] for control in known], **look_beside)
     if not comparison.against:  # a line would pass by the baseline, which has its number, too
         panel.plot(numbers, [value for value, *_ in found], color=BLACK, linewidth=1.2, zorder=1.6)
     for place, (x, (value, *reach)) in enumerate(zip(numbers, found, strict=True)):

@@ -10,17 +10,22 @@ from fedlens.report.comparison import Comparison
 from fedlens.report.intervals import NONE, ends_words
 from fedlens.report.measured import Measured, ends
 from fedlens.report.terminal import PlainTable
+from fedlens.report.words import BESIDE
 from fedlens.runs.flat import shown
 
 if TYPE_CHECKING:
     import pandas as pd
 
 COUNTS = ("runs", "seeds", "targets")
-WITHOUT = "without attack"
+
+
+def known_beside(comparison: Comparison, metric: str) -> list[str]:
+    """What is known of the metric beside the groups' own runs: ``control``, ``placebo``."""
+    return [name for name in BESIDE if any(metric in group.beside(name) for group in comparison.groups)]
 
 
 def comparison_table(comparison: Comparison, metric: str) -> Table:
-    """A row a group: how many runs, seeds and targets; the metric's mean, also without attack; its median over seeds.
+    """A row a group: how many runs, seeds and targets; the metric's mean, also of twins and placebos; its median.
 
     A rate is its own mean, and has no median.
     """
@@ -29,7 +34,8 @@ def comparison_table(comparison: Comparison, metric: str) -> Table:
         numbers = all(not isinstance(group.values[comparison.by.index(field)], str) for group in comparison.groups)
         table.add_column(field, justify="right" if numbers else "left", overflow="fold", min_width=min(len(field), 16))
     for name in comparison_head(comparison, metric):
-        table.add_column(name.replace(" attack", "\nattack"), justify="right", no_wrap=True)
+        words = name.replace(" ", "\n") if name in BESIDE.values() else name
+        table.add_column(words, justify="right", no_wrap=True)
     for row in comparison_rows(comparison, metric):
         table.add_row(*row)
     return table
@@ -39,38 +45,33 @@ def comparison_head(comparison: Comparison, metric: str) -> list[str]:
     """What is said of each group, beside its options."""
     rate = comparison.rate(metric)
     first = "difference" if comparison.against else "rate" if rate else "mean"
-    control = [WITHOUT] if _controlled(comparison, metric) else []
-    return [*COUNTS, first, *control, *([] if rate else ["median"]), "95 % interval"]
+    beside = (BESIDE[name] for name in known_beside(comparison, metric))
+    return [*COUNTS, first, *beside, *([] if rate else ["median"]), "95 % interval"]
 
 
 def comparison_rows(comparison: Comparison, metric: str) -> list[list[str]]:
     """For each group the values of the options compared, and what `comparison_head` names."""
-    rows = []
+    rows, known = [], known_beside(comparison, metric)
     for group in comparison.groups:
-        ours, control = group.metrics[metric], group.controls.get(metric)
+        ours = group.metrics[metric]
         found = [*map(str, _counts(ours).values()), number(ours.mean)]
-        if _controlled(comparison, metric):
-            found.append(NONE if control is None else number(control.mean))
+        controls = (group.beside(name).get(metric) for name in known)
+        found += [NONE if control is None else number(control.mean) for control in controls]
         if not comparison.rate(metric):
             found.append(NONE if ours.interval is None else number(ours.interval.value))
         rows.append([*map(shown, group.values), *found, ends_words(ours.interval, number)])
     return rows
 
 
-def _controlled(comparison: Comparison, metric: str) -> bool:
-    """Whether the metric is known of any benign twin."""
-    return any(metric in group.controls for group in comparison.groups)
-
-
 def tidy(comparison: Comparison) -> "pd.DataFrame":
-    """A row for each metric and group: the options compared, and all numbers, of the benign twins too.
+    """A row for each metric and group: the options compared, and all numbers, of twins and placebos too.
 
     ``value`` is the ``statistic``, median over seeds or rate. Its interval goes from ``low`` to ``high``, where one
     covers, and the seeds' values go from ``range_low`` to ``range_high``.
     """
     import pandas as pd
 
-    rows = []
+    rows, absent = [], any(group.placebos for group in comparison.groups)
     for metric in dict.fromkeys(name for group in comparison.groups for name in group.metrics):
         for group in comparison.groups:
             row: dict[str, object] = {"metric": metric, "at": str(comparison.at)}
@@ -78,6 +79,7 @@ def tidy(comparison: Comparison) -> "pd.DataFrame":
             row |= dict(zip(comparison.by, group.values, strict=True))
             row |= _counts(group.metrics[metric]) | {"statistic": "rate" if comparison.rate(metric) else "median"}
             row |= _columns("", group.metrics[metric]) | _columns("control_", group.controls.get(metric))
+            row |= _columns("placebo_", group.placebos.get(metric)) if absent else {}
             rows.append(row)
     return pd.DataFrame(rows)
 

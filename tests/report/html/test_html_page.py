@@ -217,7 +217,7 @@ def test_runs_of_the_same_name_are_told_apart(full: fedlens.Run, tmp_path: Path)
 
 def test_the_page_of_a_sweep(tmp_path: Path) -> None:
     def measure(row: dict[str, object]) -> dict[str, object]:
-        return made_sweeps.confidence(row) | {"accuracy": 0.5}
+        return made_sweeps.beside_both(row) | {"accuracy": 0.5}
 
     fields = {"attack.boost": [2, 5, 10, 20, 40], "aggregation": ["mean", "krum(f=1)", EVIL]}
     path = made_sweeps.sweep(tmp_path / "rules", fields, measure, targets=1)
@@ -240,6 +240,9 @@ def test_the_page_of_a_sweep(tmp_path: Path) -> None:
     assert len(columns["median"]) == 15
     assert columns["median"][0] == pytest.approx(0.305)
     assert columns["control_median"][0] == pytest.approx(0.05)
+    assert columns["placebo_median"][:2] == [None, pytest.approx(0.06)]  # under the mean there is none
+    assert "Grey: benign twins, with the client absent." in found.text
+    assert "client absent" in found.text
     assert (columns["low"][0], columns["high"][0], columns["seeds"][0]) == (None, None, 2)
     assert (columns["range_low"][0], columns["range_high"][0]) == pytest.approx((0.3, 0.31))
     by_round = found.charts["accuracy-by-round"]["columns"]

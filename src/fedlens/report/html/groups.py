@@ -12,7 +12,7 @@ from fedlens.report.comparison import Comparison, Group
 from fedlens.report.comparison_figure import FRACTIONS, WIDE
 from fedlens.report.comparison_table import number
 from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, evenly, lettered, plain, rounds_axis
-from fedlens.report.html.looks import TWIN, look
+from fedlens.report.html.looks import ABSENT, TWIN, look
 from fedlens.report.measured import Curve, ends
 from fedlens.runs.flat import Value, shown
 from fedlens.statistics import Interval
@@ -23,6 +23,8 @@ TITLES = {
     "accuracy": "Test accuracy",
 }
 GREY = "#808080"
+BESIDE = {"control": ("benign twins", TWIN), "placebo": ("with the client absent", ABSENT)}
+"""What stands beside the groups: what it is called, and its line."""
 ENDS = ("low", "high", "range_low", "range_high")
 """Where the interval begins and ends, and the range of the seeds."""
 RANGE = "range of the seeds"
@@ -50,23 +52,28 @@ def option_chart(comparison: Comparison, metric: str) -> Chart:
         columns[field] = [_cell(group.values[place]) for group in comparison.groups]
     for name in ("runs", "seeds"):
         columns[name] = [getattr(group.metrics[metric], name) for group in comparison.groups]
-    for prefix, found in _numbers(comparison.groups, metric).items():
+    numbers = _numbers(comparison.groups, metric)
+    for side, found in numbers.items():
         for name, values in zip((statistic, *ENDS), found, strict=True):
-            columns[f"{prefix}{name}"] = list(values)
+            columns[f"{side}_{name}" if side else name] = list(values)
     axis = along(comparison)
     panel = _dots(comparison, metric) if axis is None else _axis(comparison, metric, axis)
-    caption = f"{statistic.capitalize()} over seeds with its 95 % interval, {comparison.at}. Grey: benign twins."
+    known = [called for side, (called, _) in BESIDE.items() if side in numbers]
+    caption = f"{statistic.capitalize()} over seeds with its 95 % interval, {comparison.at}."
+    caption += f" Grey: {', '.join(known)}." if known else ""
     if axis is not None and any(group.values[axis] is None for group in comparison.groups):
         caption += f" Runs that have no {comparison.by[axis]} are in the table only."
     return Chart(f"{metric}-by-option", f"{TITLES.get(metric, metric)} by option", caption, columns, [panel])
 
 
 def _numbers(groups: Sequence[Group], metric: str) -> dict[str, list[tuple[float, ...]]]:
-    """The value of each group and then its `ENDS`; and of the twins if they are known."""
+    """The value of each group and then its `ENDS`; and of its twins and placebos as far as they are known."""
     found = {"": list(zip(*(_all_ends(group.metrics[metric].interval) for group in groups), strict=True))}
-    controls = [group.controls[metric].interval if metric in group.controls else None for group in groups]
-    if any(controls):
-        found["control_"] = list(zip(*map(_all_ends, controls), strict=True))
+    for side in BESIDE:
+        known = [group.beside(side).get(metric) for group in groups]
+        intervals = [control.interval if control else None for control in known]
+        if any(intervals):
+            found[side] = list(zip(*map(_all_ends, intervals), strict=True))
     return found
 
 
@@ -83,16 +90,17 @@ def _dots(comparison: Comparison, metric: str) -> Panel:
     groups = comparison.groups
     labels = [lettered(group.label) for group in groups]
     traces = []
-    for prefix, (value, *reach) in _numbers(groups, metric).items():
+    for side, (value, *reach) in _numbers(groups, metric).items():
         trace: Trace = {
             "x": list(map(plain, value)),
             "y": labels,
             "mode": "markers",
-            "name": "benign twins" if prefix else "runs",
+            "name": BESIDE[side][0] if side else "runs",
             "hovertemplate": "%{y}: %{x:.4g}<extra></extra>",
         }
-        if prefix:
-            marker = {"symbol": "line-ns-open", "size": 14, "color": GREY, "line": {"width": 2}}
+        if side:
+            symbol = {"control": "line-ns-open", "placebo": "x-thin-open"}[side]
+            marker = {"symbol": symbol, "size": 14, "color": GREY, "line": {"width": 2}}
         else:
             marker = {"size": 10, "color": [look(place).colour for place in range(len(groups))]}
             marker["symbol"] = [look(place).symbol for place in range(len(groups))]
@@ -133,10 +141,11 @@ def _axis(comparison: Comparison, metric: str, place: int) -> Panel:
             }
         )
         traces += _thin(reach, x, "y", "x")
-        if (twins := _numbers(groups, metric).get("control_")) is not None:
-            look_ = {"color": GREY, "dash": TWIN, "width": 1}
-            traces.append({"x": x, "y": list(map(plain, twins[0])), "mode": "lines", "line": look_})
-            traces[-1] |= {"name": "benign twins", "hoverinfo": "skip"}
+        for side, (called, dash) in BESIDE.items():
+            if (beside := _numbers(groups, metric).get(side)) is not None:
+                look_ = {"color": GREY, "dash": dash, "width": 1}
+                traces.append({"x": x, "y": list(map(plain, beside[0])), "mode": "lines", "line": look_})
+                traces[-1] |= {"name": called, "hoverinfo": "skip"}
     numbers = [float(group.values[place] or 0) for group in comparison.groups if group.values[place] is not None]
     far = min(numbers) > 0 and max(numbers) > WIDE * min(numbers)
     layout = {
