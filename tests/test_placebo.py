@@ -138,6 +138,10 @@ def test_what_absence_gives_as_well_does_not_count(tmp_path: Path, target: dict[
     words = f"the client's absence does it, too: without client 3 the target is met with confidence {confidence:.2f}"
     assert flags(found) == [words]
     assert found.summary["flags"] == found.flags
+    never = "the malicious update was never taken: the server gave it no weight in each of 2 rounds, and yet the target"
+    assert found.flags[:2] == [f"{never} is met", words]
+    assert verdict(found).startswith("No success that counts, for the server took no malicious update: the target")
+    assert found.rounds["counts"].tolist() == [False, False]
 
 
 def test_a_run_from_before_there_were_placebos_is_read_as_it_was(tmp_path: Path, target: dict[str, int]) -> None:
@@ -146,8 +150,13 @@ def test_a_run_from_before_there_were_placebos_is_read_as_it_was(tmp_path: Path,
     records = [{name: value for name, value in record.items() if name != "placebo"} for record in found.records]
     summary = {name: value for name, value in found.summary.items() if name != "placebo"}
     summary["target"] = {name: value for name, value in summary["target"].items() if name != "counts"}
-    old = replace(found, records=records, summary=summary)
+    known = replace(found, records=records, summary=summary)
+    assert not flags(known)
+    assert verdict(known).startswith("No success that counts, for the server took no malicious update: the target")
+    assert run_page(known)["succeeded"] is None
+    old = replace(known, records=[record | {"shares": None} for record in records])
     assert not flags(old)
+    assert not [flag for flag in old.flags if "taken" in flag]
     new = set(found.rounds.columns) - set(old.rounds.columns)
     assert all(column == "counts" or column.startswith("placebo_") for column in new)
     assert {"counts", "placebo_confidence", "placebo_accuracy", "placebo_success"} <= new

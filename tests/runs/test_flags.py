@@ -136,6 +136,34 @@ def test_absences_are_counted_together_whatever_their_numbers() -> None:
     assert common(runs) == ["the client's absence does it, too (2 of 3 runs)"]
 
 
+UNTAKEN = "the malicious update was never taken: the server gave it no weight in"
+
+
+def test_an_update_that_was_never_taken() -> None:
+    def untaken(number: int, **changes: Any) -> dict[str, Any]:
+        return met(number, control(0.2)) | {"shares": [1, 0, 0]} | changes
+
+    assert flags(MEDIAN, [untaken(1)]) == [f"{UNTAKEN} 1 round, and yet the target is met", REPEAT]
+    several = [untaken(1), record(2, [1, 2, 3]), untaken(3), untaken(4, shares=None, skipped="none left")]
+    each = f"{UNTAKEN} each of 3 rounds, and yet the target is met"
+    assert flags(MEDIAN, several) == flags(attacked(), several) == [each, REPEAT]
+    both = untaken(1, placebo=control(0.72, success=True))
+    assert flags(MEDIAN, [both]) == [f"{UNTAKEN} 1 round, and yet the target is met", ABSENCE, REPEAT]
+    for sound in (
+        [untaken(1), met(2, control(0.2))],
+        [untaken(1, shares=None)],
+        [untaken(1, target=SOUND[0]["target"])],
+    ):
+        assert flags(MEDIAN, sound) == [REPEAT]
+    untargeted = attacked(attack=ExplicitBoosting(boost=2, client=4, objective="untargeted"), aggregation="median")
+    assert not [flag for flag in flags(untargeted, [untaken(1)]) if "taken" in flag]
+    never = untaken(1, attack={"acted": False})
+    assert flags(MEDIAN, [never]) == ["the malicious client never acted", REPEAT]
+    assert common([[each], [flags(MEDIAN, [untaken(1)])[0]], []]) == [
+        "the malicious update was never taken (2 of 3 runs)"
+    ]
+
+
 class Omniscient(Attack):
     omniscient = True
 

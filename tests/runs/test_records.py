@@ -1,6 +1,10 @@
+from typing import Any
+
+import pytest
 from recorded import ATTACKED, control, met, record
 
-from fedlens.runs.records import beside, confidence, counts, guilt, guilty_client
+from fedlens.experiment import Experiment
+from fedlens.runs.records import beside, confidence, counts, guilt, guilty_client, taken
 
 
 def test_confidence_is_the_mean_over_the_samples() -> None:
@@ -21,15 +25,43 @@ def test_guilt_stands_in_the_order_of_the_cohort() -> None:
 
 
 def test_a_success_counts_unless_the_placebo_has_it_as_well() -> None:
-    assert not counts(record(1, [1, 4, 5]))
-    assert counts(met(1, None))
-    assert counts(met(1, control(0.4)))
-    assert not counts(met(1, control(0.4, success=True)))
-    assert not counts(record(1, [1, 4, 5], placebo=control(0.4, success=True)))
+    assert not counts(ATTACKED, [record(1, [1, 4, 5])])
+    assert counts(ATTACKED, [met(1, None)])
+    assert counts(ATTACKED, [met(1, control(0.4))])
+    assert not counts(ATTACKED, [met(1, control(0.4, success=True))])
+    assert counts(ATTACKED, [met(1, control(0.4, success=True)), met(2, control(0.4))])
+    assert not counts(ATTACKED, [record(1, [1, 4, 5], placebo=control(0.4, success=True))])
+
+
+TAKES_ANOTHER: dict[str, Any] = {"shares": [1, 0, 0]}
+CANNOT_TELL: dict[str, Any] = {"shares": None}
+SKIPPED: dict[str, Any] = {"shares": [0, 0, 0], "skipped": "too few"}
+
+
+@pytest.mark.parametrize(
+    ("rounds", "found"),
+    [
+        ([TAKES_ANOTHER, TAKES_ANOTHER], False),
+        ([{"shares": [0.5, 0.5, 0]}], True),
+        ([{"shares": [0.5, -0.5, 1]}], True),  # a rule may take an update's opposite
+        ([{"shares": [0, 1, 0]}, TAKES_ANOTHER], True),  # whose effect may last
+        ([TAKES_ANOTHER, CANNOT_TELL], None),
+        ([CANNOT_TELL, {"shares": [0, 1, 0]}], True),
+        ([SKIPPED], False),
+        ([CANNOT_TELL | {"skipped": "too few"}], False),
+        ([{"shares": [0, 1, 0], "attack": {"acted": False}}], False),  # the update was honest
+        ([{"shares": [0, 0, 1], "cohort": [1, 2, 5], "attack": None}], False),
+    ],
+)
+def test_an_update_is_taken_if_it_has_weight(rounds: list[dict[str, Any]], found: bool | None) -> None:
+    records = [met(number, None) | changes for number, changes in enumerate(rounds, 1)]
+    assert taken(ATTACKED, records) is found
+    assert counts(ATTACKED, records) == (found is not False)
+    assert counts(Experiment(), records)
 
 
 def test_rounds_from_before_there_were_placebos_say_nothing_of_them() -> None:
     old = record(1, [1, 4, 5])
     assert "placebo" not in old
     assert beside(old, "placebo") == beside(met(1, None), "placebo") == {}
-    assert not counts(old)
+    assert not counts(ATTACKED, [old])

@@ -96,6 +96,10 @@ def test_a_success_counts_by_the_last_round_of_the_window() -> None:
     assert summary([met(1, does), met(2, does_not)])["target"]["counts"]
     found = summary([met(1, does_not), met(2, does), met(3, does_not)], windowed(0, 3))["target"]
     assert (found["success"], found["counts"], found["successful_rounds"]) == (True, False, 2)
+    untaken = [met(number, does_not) | {"shares": [0.5, 0, 0.5]} for number in (1, 2)]
+    assert not summary(untaken)["target"]["counts"]
+    assert summary([met(1, does_not), untaken[1]])["target"]["counts"]
+    assert not summary([*untaken, met(3, does_not)], windowed(0, 2))["target"]["counts"]  # judged before it was taken
 
 
 def test_a_placebo_of_some_rounds_only_has_no_figures() -> None:

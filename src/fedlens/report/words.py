@@ -6,7 +6,7 @@ from shlex import quote
 from fedlens.experiment import Experiment
 from fedlens.parts import name_of
 from fedlens.runs.load import Run
-from fedlens.runs.records import Record, answers, beside, class_name, confidence, counts, destroyed, targeted
+from fedlens.runs.records import Record, answers, beside, class_name, confidence, counts, destroyed, taken, targeted
 from fedlens.runs.window import FADED, attack_window, lifespan, split
 
 CONTROLS = {"control": "benign twin", "placebo": "client absent"}
@@ -92,8 +92,8 @@ def span_words(window: dict[str, int]) -> str:
 def verdict(run: Run) -> str:
     """What the attack achieved, in plain words; empty for a run without attack, unless its model was destroyed.
 
-    A backdoor is judged by the last round of the attack's window; what became of it afterwards is said apart. What the
-    malicious client's absence gives as well is no success that counts.
+    A backdoor is judged by the last round of the attack's window; what became of it afterwards is said apart. What is
+    none of the attack's is no success that counts (`fedlens.runs.records.counts`).
     """
     if (round_ := destroyed(run.records)) is not None:
         cause = f"by what the rule {name_of('aggregation', run.experiment.aggregation)} made of the updates"
@@ -126,16 +126,18 @@ def verdict(run: Run) -> str:
     else:
         when = f" from round {since} on"
     words = f"{result}{when}, confidence in the target class {confidence(target):.2f}; {_accuracy_words(last)}"
-    return f"{_achieved(last)}: {words}.{_afterwards(inside, after)}"
+    return f"{_achieved(run.experiment, inside)}: {words}.{_afterwards(inside, after)}"
 
 
-def _achieved(last: Record) -> str:
-    """Whether the round is a success of the attack's."""
-    if not last["target"]["success"]:
+def _achieved(experiment: Experiment, records: list[Record]) -> str:
+    """Whether the last of the rounds is a success of the attack's."""
+    if not records[-1]["target"]["success"]:
         return "No success"
-    if counts(last):
+    if counts(experiment, records):
         return "Success"
-    without = confidence(beside(last, "placebo")["target"])
+    if taken(experiment, records) is False:
+        return "No success that counts, for the server took no malicious update"
+    without = confidence(beside(records[-1], "placebo")["target"])
     return f"No success that counts, for the client's absence does it, too, with confidence {without:.2f}"
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from fedlens.attacks.attack import Attack
 from fedlens.experiment import Experiment
 from fedlens.federation.target import RESISTANT_CONFIDENCE
-from fedlens.runs.records import Record, acted, answers, confidence, counts, destroyed, malformed, targeted
+from fedlens.runs.records import Record, acted, answers, confidence, destroyed, malformed, taken, targeted
 from fedlens.runs.window import attack_window, split
 
 ALONE = "one seed"
 ABSENCE = "the client's absence does it, too"
+UNTAKEN = "the malicious update was never taken"
 LARGE_SHARE = 0.1
 """Above this share of malicious clients an attack is rarely realistic."""
 
@@ -23,6 +24,7 @@ def flags(experiment: Experiment, records: list[Record]) -> list[str]:
     found = (
         _answering(records),
         _control(inside[-1]) or _control(records[-1]),
+        _taking(experiment, inside),
         _placebo(experiment, inside[-1]),
         _finite(experiment, records),
         _acting(records),
@@ -41,9 +43,13 @@ def common(every: Iterable[Sequence[str]]) -> list[str]:
     left out.
     """
     runs = list(every)
-    shared = [[ABSENCE if flag.startswith(ABSENCE) else flag for flag in flags_] for flags_ in runs]
+    shared = [[_without_numbers(flag) for flag in flags_] for flags_ in runs]
     found = Counter(flag for flags_ in shared for flag in flags_ if not flag.startswith(ALONE))
     return [f"{flag} ({count} of {len(runs)} runs)" for flag, count in found.items()]
+
+
+def _without_numbers(flag: str) -> str:
+    return next((words for words in (ABSENCE, UNTAKEN) if flag.startswith(words)), flag)
 
 
 def _answering(records: list[Record]) -> str | None:
@@ -79,11 +85,26 @@ def _placebo(experiment: Experiment, last: Record) -> str | None:
 
 
 def _absence(experiment: Experiment, last: Record) -> str | None:
-    if not targeted(experiment) or not last["target"]["success"] or counts(last):
+    if not _met(experiment, last) or not last["placebo"]["target"]["success"]:
         return None
-    met = "the target is met" if len(last["target"]["predicted"]) == 1 else "all targets are met"
     found = confidence(last["placebo"]["target"])
-    return f"{ABSENCE}: without client {experiment.malicious} {met} with confidence {found:.2f}"
+    return f"{ABSENCE}: without client {experiment.malicious} {_met(experiment, last)} with confidence {found:.2f}"
+
+
+def _taking(experiment: Experiment, records: list[Record]) -> str | None:
+    """A success of which nothing is the attack's: the rule always chose other updates, or checks rejected it."""
+    attacked = sum(map(acted, records))
+    if not attacked or not _met(experiment, records[-1]) or taken(experiment, records) is not False:
+        return None
+    rounds = "1 round" if attacked == 1 else f"each of {attacked} rounds"
+    return f"{UNTAKEN}: the server gave it no weight in {rounds}, and yet {_met(experiment, records[-1])}"
+
+
+def _met(experiment: Experiment, last: Record) -> str:
+    """The attack's success in words; empty where there is none."""
+    if not targeted(experiment) or not last["target"]["success"]:
+        return ""
+    return "the target is met" if len(last["target"]["predicted"]) == 1 else "all targets are met"
 
 
 def _unknown_absence(experiment: Experiment) -> str:

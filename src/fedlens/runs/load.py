@@ -68,7 +68,8 @@ class Run:
         """A row a round; confidences are means over the r samples, ``control_`` columns are the benign twin's.
 
         Where the federation without the malicious client was run, its columns begin with ``placebo_``. ``counts`` tells
-        the rounds with a success that the placebo does not have as well; runs from before there were placebos lack it.
+        the rounds with a success of the attack's own, which the placebo does not have as well and before or at which a
+        malicious update was taken; runs from before there were placebos lack it.
 
         ``window`` tells the rounds that the attack is judged by (`fedlens.runs.window`). ``malicious_share`` is the
         weight that the rule gave the malicious client's update, missing where it was not chosen for the round or the
@@ -80,7 +81,8 @@ class Run:
         import pandas as pd
 
         lives, classes = lifespans(self.experiment, self.records), self.target["classes"]
-        return pd.DataFrame([_row(self.experiment, record, classes) | lives for record in self.records])
+        rows = (_row(self.experiment, self.records[:place], classes) for place in range(1, len(self.records) + 1))
+        return pd.DataFrame([row | lives for row in rows])
 
     @cached_property
     def targets(self) -> "pd.DataFrame":
@@ -215,7 +217,9 @@ def sound_summary(path: Path) -> dict[str, Any] | None:
     return summary
 
 
-def _row(experiment: Experiment, record: Record, classes: Sequence[str]) -> dict[str, Any]:
+def _row(experiment: Experiment, records: list[Record], classes: Sequence[str]) -> dict[str, Any]:
+    """The columns of the last of the rounds from the first one on."""
+    record = records[-1]
     malicious, attack = record["malicious"] or {}, record["attack"] or {}
     row = {"round": record["round"], "attacker": record["attacker"], "acted": attack.get("acted", False)}
     row["window"] = in_window(experiment, record["round"])
@@ -229,7 +233,7 @@ def _row(experiment: Experiment, record: Record, classes: Sequence[str]) -> dict
     if placebo := beside(record, "placebo"):
         row |= {f"placebo_{name}": value for name, value in _columns(placebo, classes).items()}
     if "placebo" in record:
-        row["counts"] = counts(record)
+        row["counts"] = counts(experiment, records)
     return row | {f"attack_{name}": value for name, value in attack.items() if name != "acted"}
 
 

@@ -27,10 +27,23 @@ def beside(record: Record, name: str) -> Record:
     return record.get(name) or {}
 
 
-def counts(record: Record) -> bool:
-    """Whether the round's success is one that the malicious client's absence does not give as well."""
-    placebo = beside(record, "placebo")
-    return bool(record["target"]) and record["target"]["success"] and not (placebo and placebo["target"]["success"])
+def counts(experiment: Experiment, records: list[Record]) -> bool:
+    """Tell whether the last of the rounds from the first one on has a success that is the attack's own.
+
+    It is none of its own where the malicious client's absence gives it as well, or no malicious update was ever taken.
+    """
+    last = records[-1]
+    placebo = beside(last, "placebo")
+    if not last["target"] or not last["target"]["success"] or (placebo and placebo["target"]["success"]):
+        return False
+    return experiment.attack is None or taken(experiment, records) is not False
+
+
+def taken(experiment: Experiment, records: list[Record]) -> bool | None:
+    """Tell whether the attack's update had weight in any of these rounds; ``None`` where the rule does not tell."""
+    attacked = [record for record in records if acted(record)]
+    shares = [0.0 if record["skipped"] is not None else malicious_share(experiment, record) for record in attacked]
+    return True if any(shares) else None if None in shares else False
 
 
 def answers(part: Record) -> bool:

@@ -22,10 +22,10 @@ def summarise(
 
         ``window``, the rounds that the attack is judged by (`fedlens.runs.window.attack_window`), and over these:
         ``window_accuracy`` after the last one; for the target ``confidence`` (last, best, mean), ``true_confidence``,
-        ``predicted`` and ``success`` in the last one, ``counts``, whether this is a success that the placebo does not
-        have as well, ``successful_rounds``, and beside them ``final_confidence``, that after the run's last round;
-        ``malicious_accuracy``, the malicious model's in the first and the last one in
-        which it attacked; ``participation``, the mean confidence with the malicious client, and since then without it;
+        ``predicted`` and ``success`` in the last one, ``counts``, whether this is a success of the attack's own
+        (`fedlens.runs.records.counts`), ``successful_rounds``, and beside them ``final_confidence``, that after the
+        run's last round; ``malicious_accuracy``, the malicious model's in the first and the last one in which it
+        attacked; ``participation``, the mean confidence with the malicious client, and since then without it;
         and ``defence``, what became of its updates. ``lifespan`` is what becomes of the backdoor after the window
         (`fedlens.runs.window.lifespan`).
 
@@ -61,7 +61,7 @@ def summarise(
         **_accidents(records),
     }
     if last["target"]:
-        summary["target"]["counts"] = counts(inside[-1])
+        summary["target"]["counts"] = counts(experiment, inside)
     return summary
 
 

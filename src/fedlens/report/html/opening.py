@@ -78,13 +78,13 @@ def outcome(run: Run) -> str:
 def succeeded(run: Run) -> bool | None:
     """Whether the attack met its target at the end of its window.
 
-    ``None`` where that is not the question, or is no success that counts, for the client's absence gives it as well.
+    ``None`` where that is not the question, or is a success that does not count, for it is none of the attack's.
     """
     if run.experiment.attack is None or not aim(run) or destroyed(run.records) is not None:
         return None
     inside, _ = split(run.records, attack_window(run.experiment, run.records))
     met = bool(inside[-1]["target"]["success"])
-    return None if met and not counts(inside[-1]) else met
+    return None if met and not counts(run.experiment, inside) else met
 
 
 def numbers(run: Run) -> list[Number]:
