@@ -90,7 +90,7 @@ def test_no_class_is_predicted_and_the_attack_cannot_be_judged(
     code, out, err = called(capsys, "show", tmp_path / "run")
     assert code == 0, err
     assert "Cannot be judged: after round 2, the global model's answers are no numbers (NaN)." in " ".join(out.split())
-    assert "No success" not in out
+    assert "Attack failed" not in out
     assert out.split("predicted class")[1].split()[0] == "none"
     assert json.loads((tmp_path / "run/summary.json").read_text())["target"]["predicted"] == [None]
 

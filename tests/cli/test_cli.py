@@ -48,7 +48,7 @@ def test_run_without_attack_suggests_one(capsys: pytest.CaptureFixture[str]) -> 
     code, out, _ = called(capsys, "run", "small.yaml", "-o", "attack=none")
     assert code == 0
     assert "attack=explicit-boosting" in out
-    assert "Success" not in out
+    assert "Attack succeeded" not in out
 
 
 def test_show_and_plot(capsys: pytest.CaptureFixture[str]) -> None:

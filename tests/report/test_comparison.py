@@ -12,9 +12,9 @@ from made_sweeps import beside_both, sweep
 
 from fedlens.errors import ConfigError
 from fedlens.report.choosing import At, narrowed
-from fedlens.report.comparison import Comparison, compare
+from fedlens.report.comparison import FEW, FEW_MEANS, Comparison, compare
 from fedlens.runs.collect import collect
-from fedlens.statistics import Interval, rate
+from fedlens.statistics import COVERAGE, Interval, rate, seeds_needed
 
 
 def by_rule(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -37,16 +37,7 @@ def ranged(value: float, smallest: float, largest: float, seeds: int = 2) -> Int
     return Interval(pytest.approx(value), None, None, (pytest.approx(smallest), pytest.approx(largest)), seeds, 5)
 
 
-RANGES = (
-    "too few seeds for a 95 % interval, which takes 5; their range is shown instead, from the smallest to the largest"
-)
-
-
-def others(comparison: Comparison) -> tuple[str, ...]:
-    """The remarks but for that on ranges, which sweeps of two seeds have."""
-    *remarks, last = comparison.remarks
-    assert RANGES in comparison.remarks
-    return tuple(remark for remark in [*remarks, last] if remark != RANGES)
+FEW_SEEDS = f"fewer than 5 seeds: others may well give something else, and {FEW_MEANS}"
 
 
 def labels(comparison: Comparison) -> list[str]:
@@ -63,8 +54,8 @@ def test_median_and_range_at_the_last_round(rules: Path) -> None:
         assert ours.interval == ranged(0.155 + more, 0.15 + more, 0.16 + more)
         assert (ours.mean, ours.rate) == (pytest.approx(0.155 + more), False)
         assert group.controls["confidence"].interval == ranged(0.15, 0.15, 0.15)
-    assert not found.flags
-    assert found.remarks == (RANGES,)
+    assert found.flags == (FEW_SEEDS,)
+    assert not found.remarks
 
 
 def test_five_seeds_have_an_interval_and_need_no_remark(tmp_path: Path) -> None:
@@ -142,10 +133,10 @@ def test_what_else_varies_is_averaged_and_told(tmp_path: Path) -> None:
     assert (ours.runs, ours.targets) == (8, 4)
     # were the two boosting factors not averaged first, the range would be from 0.2 to 1.5
     assert ours.interval == ranged(0.85, 0.35, 1.35)
-    (remark,) = others(found)
+    (remark,) = found.remarks
     assert remark.startswith("means go over attack.boost (2, 5) too")
     both = compare(collect([path]), ["aggregation", "attack.boost"])
-    assert not others(both)
+    assert not both.remarks
 
 
 @pytest.mark.parametrize(
@@ -153,8 +144,9 @@ def test_what_else_varies_is_averaged_and_told(tmp_path: Path) -> None:
     [
         (1, 1, False, ["one seed:", "one target:"]),
         (1, 3, False, ["one seed:"]),
-        (3, 1, False, []),  # a target of its own for each seed
-        (2, 2, False, []),
+        (3, 1, False, ["fewer than 5 seeds:"]),  # a target of its own for each seed
+        (2, 2, False, ["fewer than 5 seeds:"]),
+        (4, 2, False, ["fewer than 5 seeds:"]),
         (5, 1, True, []),
     ],
 )
@@ -175,7 +167,11 @@ def test_a_flag_names_its_groups_unless_it_is_about_all(rules: Path) -> None:
     table.loc[table["aggregation"] == "mean", "target_index"] = "7"
     table[(table["aggregation"] == "mean") | (table["seed"] == 0)].to_parquet(rules / "rounds.parquet")
     found = compare(collect([rules]))
-    assert [flag.partition(":")[0] for flag in found.flags] == ["one seed (krum(f=1))", "one target (mean)"]
+    assert [flag.partition(":")[0] for flag in found.flags] == [
+        "one seed (krum(f=1))",
+        "one target (mean)",
+        "fewer than 5 seeds (mean)",
+    ]
     by_seed = compare(collect([rules]), ["seed"])
     assert not any(flag.startswith("one seed") for flag in by_seed.flags)
 
@@ -190,7 +186,7 @@ def test_runs_without_a_number_are_left_out_and_told(rules: Path) -> None:
     ours = found.groups[1].metrics["confidence"]
     assert (found.groups[1].runs, ours.runs, ours.seeds, ours.targets) == (4, 1, 1, 1)
     assert ours.interval == ranged(0.36, 0.36, 0.36, seeds=1)
-    left_out, ends = others(found)
+    left_out, ends = found.remarks
     assert left_out == "3 of the runs have no finite confidence (round 3) and are left out of it"
     assert ends.startswith("runs end after 1 to 3 rounds")
     assert found.flags[0].startswith("one seed (krum(f=1))")
@@ -301,7 +297,7 @@ def test_the_runs_red_flags_are_counted_but_for_those_that_ask_for_repetition(ru
     flags = {cell: ["one seed: repeat it"] for cell in collection.table["cell"]}
     flags[next(iter(flags))] = ["no control", "one seed: repeat it"]
     found = compare(replace(collection, flags=flags))
-    assert found.flags == ("no control (1 of 8 runs)",)
+    assert found.flags == ("no control (1 of 8 runs)", FEW_SEEDS)
 
 
 def paired(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -327,7 +323,7 @@ def test_differences_are_in_pairs_of_the_same_seed_and_target(pairs: Path) -> No
     np.testing.assert_allclose(ours.curve.seeds, [[0.055] * 2, [0.105] * 2, [0.155] * 2])
     assert not found.groups[0].controls
     assert found.title("confidence") == "confidence, last round, less mean"
-    assert others(found) == ("differences from mean, in pairs of runs that are alike in all else",)
+    assert found.remarks == ("differences from mean, in pairs of runs that are alike in all else",)
     (back,) = compare(collect([pairs]), against="median").groups
     assert back.metrics["confidence"].interval == ranged(-0.155, -0.155, -0.155)
 
@@ -535,7 +531,7 @@ def test_different_targets_of_a_seed_and_draw_are_told(tmp_path: Path) -> None:
     table.loc[table["attack.boost"] == 2, "target_index"] += "7"
     table.to_parquet(path / "rounds.parquet")
     assert TARGETS_DIFFER in compare(collect([path]), ["aggregation"]).remarks
-    assert not others(compare(narrowed(collect([path]), ["attack.boost=5"])))
+    assert not compare(narrowed(collect([path]), ["attack.boost=5"])).remarks
 
 
 @pytest.mark.parametrize("single", [True, False])
@@ -548,3 +544,7 @@ def test_single_runs_share_their_draws_and_sweeps_do_not(rules: Path, single: bo
     more = two.assign(seed=1, cell=two["cell"] + "again")
     table = two if single else pd.concat([two, more], ignore_index=True)
     assert (TARGETS_DIFFER in compare(replace(collection, table=table)).remarks) == single
+
+
+def test_few_seeds_are_those_that_no_interval_of_a_median_covers() -> None:
+    assert seeds_needed(COVERAGE) == FEW

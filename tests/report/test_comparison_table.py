@@ -104,7 +104,7 @@ def test_differences_are_called_so(tmp_path: Path) -> None:
     title, header, _, row = lines(comparison_table(comparison, "confidence"))
     assert title == "confidence, last round, less attack.boost=5"
     assert header.endswith("difference median 95 % interval")
-    assert row == "2 4 2 4 0.000 0.000 range 0.000 to 0.000"
+    assert row == "2 4 2 4 0.000 0.000 each of 2 seeds"
     found = tidy(comparison).iloc[0]
     assert (found["less"], found["attack.boost"], found["mean"], found["value"]) == ("attack.boost=5", 2, 0, 0)
     assert found.filter(like="control_").isna().all()

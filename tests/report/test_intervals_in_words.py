@@ -6,6 +6,7 @@ from fedlens.statistics import Interval
 COVERS = Interval(0.526, 0.48, 0.57, (0.4, 0.6), 9, 5)
 FEW = Interval(0.526, None, None, (0.4, 0.6), 4, 5)
 DEPENDENT = Interval(0.526, None, None, (0.4, 0.6), 9, None)
+SAME = Interval(0.0, None, None, (0.0, 0.0), 2, 5)
 ONE = Interval(0.526, None, None, (0.526, 0.526), 1, 5)
 
 
@@ -17,6 +18,7 @@ ONE = Interval(0.526, None, None, (0.526, 0.526), 1, 5)
         (FEW, "0.53, range 0.40 to 0.60", "range 0.40 to 0.60"),
         (DEPENDENT, "0.53, range 0.40 to 0.60", "range 0.40 to 0.60"),
         (ONE, "0.53", "–"),
+        (SAME, "0.00, each of 2 seeds", "each of 2 seeds"),
     ],
 )
 def test_a_value_with_its_interval_or_the_range_of_the_seeds(interval: Interval | None, words: str, ends: str) -> None:

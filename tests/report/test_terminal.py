@@ -6,6 +6,7 @@ import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -127,6 +128,6 @@ def test_what_a_worker_prints_does_not_draw_the_bar_anew() -> None:
     with Progress(console=Console(file=StringIO(), force_terminal=True)):
         assert type(sys.stdout).__name__ == "FileProxy"
         with Processes(1) as engine:
-            engine.start([])  # type: ignore[arg-type]
+            engine.start(SimpleNamespace(timeout=None))  # type: ignore[arg-type]
             (found,) = engine.run([Streams()], lambda _: None)  # type: ignore[list-item]
     assert "FileProxy" not in found.values()

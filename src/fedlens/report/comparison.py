@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fedlens.errors import ConfigError
 from fedlens.report.choosing import At, canonical, chosen_fields, require_metrics
-from fedlens.report.intervals import lacking
 from fedlens.report.measured import PAIRED, Measured, Side, measured
 from fedlens.runs.collect import PATH, Collection
 from fedlens.runs.flags import common
@@ -22,6 +21,12 @@ if TYPE_CHECKING:
 CONTROL = "control"
 OWN = {CONTROL: "the benign twin", "placebo": "the placebo"}
 """What each run has beside itself, by what it is called where differences from it are asked for."""
+
+
+FEW = 5
+"""With fewer seeds, there is no interval of a median (`fedlens.statistics.seeds_needed`)."""
+
+FEW_MEANS = "no interval of a median covers, so that the seeds' range is shown"
 
 
 @dataclass(frozen=True)
@@ -154,7 +159,6 @@ def compare(
     if baseline is None and _unlike_targets(collection.table):
         remarks.append("runs of the same seed and draw have different targets, so groups may differ by these, too")
     remarks += _left_out(groups, metrics, at, baseline)
-    remarks += _ranges(groups)
     if baseline and unmatched:
         remarks.append(f"{unmatched} of the runs of {baseline.label} have no counterpart in one of the other groups")
     if "window" in collection.table and not at.rounds and not collection.table["window"].dropna().all():
@@ -278,12 +282,6 @@ def _left_out(groups: Sequence[Group], metrics: Sequence[str], at: At, baseline:
             yield f"{missing} of the runs have no finite {metric} ({at}){lack} and are left out of it"
 
 
-def _ranges(groups: Sequence[Group]) -> Iterator[str]:
-    """A remark on ranges that there are in place of intervals."""
-    if words := lacking(measured.interval for group in groups for measured in group.metrics.values()):
-        yield words
-
-
 def _flags(collection: Collection, fields: tuple[str, ...], groups: Sequence[Group]) -> Iterator[str]:
     """Reasons to doubt the runs, then the intervals, each with the groups concerned unless all are."""
     yield from common(collection.flags[cell] for cell in collection.table["cell"].unique() if cell in collection.flags)
@@ -298,5 +296,11 @@ def _flags(collection: Collection, fields: tuple[str, ...], groups: Sequence[Gro
     }
     for what, labels in single.items():
         if labels:
-            where = "" if len(labels) == len(groups) else f" ({'; '.join(labels)})"
-            yield f"one {what}{where}: {means[what]}"
+            yield f"one {what}{_where(labels, groups)}: {means[what]}"
+    if few := [g.label for g in groups if any(1 < measured.seeds < FEW for measured in g.metrics.values())]:
+        yield f"fewer than {FEW} seeds{_where(few, groups)}: others may well give something else, and {FEW_MEANS}"
+
+
+def _where(labels: Sequence[str], groups: Sequence[Group]) -> str:
+    """The groups concerned, unless all are."""
+    return "" if len(labels) == len(groups) else f" ({'; '.join(labels)})"

@@ -25,9 +25,9 @@ def ends_words(interval: Interval | None, number: Callable[[float], str]) -> str
 
 
 def range_words(interval: Interval, number: Callable[[float], str]) -> str:
-    """``range 0.48 to 0.57``."""
+    """``range 0.48 to 0.57``, or where all seeds agree to the digits shown, ``each of 2 seeds``."""
     low, high = map(number, interval.range)
-    return f"range {low} to {high}"
+    return f"range {low} to {high}" if low != high else f"each of {interval.seeds} seeds"
 
 
 def lacking(intervals: Iterable[Interval | None]) -> str | None:

@@ -132,13 +132,13 @@ def verdict(run: Run) -> str:
 def _achieved(experiment: Experiment, records: list[Record]) -> str:
     """Whether the last of the rounds is a success of the attack's."""
     if not records[-1]["target"]["success"]:
-        return "No success"
+        return "Attack failed"
     if counts(experiment, records):
-        return "Success"
+        return "Attack succeeded"
     if taken(experiment, records) is False:
-        return "No success that counts, for the server took no malicious update"
+        return "Attack failed, for the server never took the malicious update"
     without = confidence(beside(records[-1], "placebo")["target"])
-    return f"No success that counts, for the client's absence does it, too, with confidence {without:.2f}"
+    return f"Attack failed, for the client's absence does as much, with confidence {without:.2f}"
 
 
 def _afterwards(inside: list[Record], after: list[Record]) -> str:
