@@ -162,6 +162,25 @@ def test_samples_are_set_apart_where_a_check_validates() -> None:
     assert Experiment(validation=300).set_apart == 300
 
 
+@pytest.mark.parametrize(
+    ("samples", "count"), [(3, 1), (600, 60), (1_437, 143), (19_999, 1_999), (20_000, 2000), (60_000, 2000)]
+)
+def test_by_default_at_most_a_tenth_of_the_samples_is_set_apart(samples: int, count: int) -> None:
+    checked = Experiment(checks=(Validate(),))
+    settled = checked.settled(samples)
+    assert settled.set_apart == settled.twin().set_apart == settled.without_attacker().set_apart == count
+    assert settled.twin() == Experiment(checks=(Validate(),), validation=count).twin()
+    assert Experiment(checks=(Validate(),), validation=700).settled(samples).set_apart == 700
+    assert Experiment(checks=(Suspect(),)).settled(samples) == Experiment(checks=(Suspect(),))
+
+
+def test_where_2000_fit_nothing_has_changed_its_identity() -> None:
+    checked = Experiment(checks=(Validate(),))
+    assert checked.relevant()["validation"] is None
+    assert checked.settled(26_048).twin().identity() == checked.twin().identity()
+    assert checked.twin().relevant()["validation"] == 2000
+
+
 def test_a_twin_leaves_out_what_only_observes_but_not_the_samples_set_apart() -> None:
     plain = Experiment().twin()
     assert Experiment(checks=(Suspect(),)).twin() == plain

@@ -25,7 +25,8 @@ from fedlens.models.mlp import CensusMlp
 from fedlens.models.model import Model
 from fedlens.parts import name_of
 
-VALIDATION_SAMPLES = 2000
+VALIDATION_SAMPLES, VALIDATION_SHARE = 2000, 10
+"""How many training samples are set apart where nothing is said, and at most one of how many."""
 
 NAMES = {"name", "about"}
 """Options that are for people."""
@@ -47,7 +48,8 @@ class Experiment(Config):
         stop_at: end after the round in which test accuracy reaches this fraction; off by default.
         local: how honest clients train (E, B, optimizer).
         checks: what the server inspects updates by, before it aggregates.
-        validation: training samples set apart for the server's checks; by default 2,000 where one needs them, or none.
+        validation: training samples set apart for the server's checks; by default none, or 2,000 where a check needs
+            them, but at most a tenth.
         aggregation: the server's rule.
         attack: what the malicious client does, or ``none``.
         target: which test samples the attacker wants misclassified.
@@ -134,10 +136,20 @@ class Experiment(Config):
 
     @property
     def set_apart(self) -> int:
-        """How many training samples no client gets, because the server validates with them."""
+        """How many training samples no client gets, because the server validates with them; see `settled`."""
         if self.validation is not None:
             return self.validation
         return VALIDATION_SAMPLES if any(check.validates for check in self.checks) else 0
+
+    def settled(self, samples: int) -> "Experiment":
+        """The same where there are so many training samples, with the number that is then set apart.
+
+        Its identity is another one: it is only for whoever has the data, and for the twin, which has no check to tell.
+        """
+        if self.validation is not None or not self.set_apart:
+            return self
+        count = min(VALIDATION_SAMPLES, max(samples // VALIDATION_SHARE, 1))
+        return self.model_copy(update={"validation": count})
 
     @property
     def malicious(self) -> int:

@@ -56,7 +56,7 @@ def simulate(
     setting = _prepare(experiment, means)
     with means.cluster(experiment) as cluster:
         choice = choose_engine(means.engine, means.workers, setting, cluster)
-        twin = _control(setting, experiment.twin(), choice, Silent()) if experiment.needs_twin else None
+        twin = _control(setting, setting.experiment.twin(), choice, Silent()) if experiment.needs_twin else None
         setting = _aimed(setting, twin)
         first = find_opening(setting, choice) if twin is not None else None
         with choice.make() as workforce:
@@ -141,7 +141,7 @@ def _play(
                 observer.remark(remark)
             controls = {}
             try:
-                for name, control in experiment.controls.items():
+                for name, control in setting.experiment.controls.items():
                     weights = directory.keep_weights and name == "control"
                     controls[name] = _control(setting, control, choice, observer, keep_weights=weights)
                 setting = _aimed(setting, controls.get("control"))

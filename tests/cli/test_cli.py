@@ -44,6 +44,18 @@ def test_the_twin_stands_in_table_and_progress(capsys: pytest.CaptureFixture[str
     assert "benign twin: already in" in called(capsys, "run", "small.yaml", "-o", "control=true")[1]
 
 
+def test_the_quickstart_runs_on_few_samples_and_its_twin_is_found_again(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["-o", "data=digits", "-o", "rounds=2", "-o", "local.batch_size=20", "-o", "name=digits"]
+    code, out, _ = called(capsys, "run", "quickstart", *options, "--engine", "serial")
+    assert code == 0
+    assert "the benign twin" in out
+    assert "benign twin: already in" in called(capsys, "run", "runs/digits", "--engine", "serial")[1]
+    explain = ["explain", "runs/digits", "--sample", "target", "--methods", "gradient"]
+    assert called(capsys, *explain)[0] == 0
+    written = yaml.safe_load(Path("runs/digits/experiment.yaml").read_text())
+    assert written["validation"] is None
+
+
 def test_run_without_attack_suggests_one(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = called(capsys, "run", "small.yaml", "-o", "attack=none")
     assert code == 0

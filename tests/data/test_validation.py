@@ -44,5 +44,7 @@ def test_the_draw_depends_on_its_address_alone() -> None:
 
 @pytest.mark.parametrize("count", [60, 100, 1])
 def test_what_cannot_be_set_apart_is_told(count: int) -> None:
-    with pytest.raises(DataError, match=rf"^validation: {count} of 60 training samples cannot .* -o validation=200$"):
+    with pytest.raises(DataError, match=rf"^validation: {count} of 60 training samples cannot .* -o validation=6$"):
         set_apart(numbered([30, 30]), count, ADDRESS)
+    with pytest.raises(DataError, match=r"-o validation=4$"):  # one of each class
+        set_apart(numbered([5, 5, 5, 5]), 2, ADDRESS)

@@ -29,8 +29,9 @@ def set_apart(samples: Samples, count: int, address: Address) -> tuple[Samples, 
             np.arange(len(samples)), test_size=count, stratify=samples.y.numpy(), random_state=address.integer() % 2**32
         )
     except ValueError as error:
+        least = max(len(samples) // 10, len(set(samples.y.tolist())))
         raise DataError(
             f"validation: {count:,} of {len(samples):,} training samples cannot be set apart ({error}); set another "
-            "number, for example -o validation=200"
+            f"number, for example -o validation={least}"
         ) from None
     return samples.take(torch.from_numpy(np.sort(rest))), samples.take(torch.from_numpy(np.sort(taken)))

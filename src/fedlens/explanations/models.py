@@ -39,9 +39,8 @@ def find_twin_of(run: Run, control: Path | None = None) -> Path:
             f"{run.path}: this run has no benign twin; name a run without attack by --control DIR, "
             "or run the experiment again with control=true and another --out"
         )
-    twin = run.experiment.twin()
     paths = (summary.parent for summary in sorted(private_cache("controls").glob("[!.]*/summary.json")))
-    found = [path for path in paths if _was_beside(path, run) and _is(path, twin)]
+    found = [path for path in paths if _was_beside(path, run) and _is_twin(path, run.experiment)]
     if not found:
         raise RunError(
             f"{run.path}: its benign twin is not in the cache any more ({cache_dir() / 'controls'}); "
@@ -109,9 +108,13 @@ def _quality(record: dict[str, Any]) -> str:
     return json.dumps(record.get("quality"), sort_keys=True)
 
 
-def _is(path: Path, twin: Experiment) -> bool:
+def _is_twin(path: Path, experiment: Experiment) -> bool:
+    """Whether it is this experiment's twin, which says how many samples were set apart, be they so by default."""
     with suppress(FedlensError):
-        return _experiment(path).identity() == twin.identity()
+        found = _experiment(path)
+        if experiment.validation is None and experiment.set_apart and found.validation is not None:
+            experiment = experiment.model_copy(update={"validation": found.validation})
+        return found.identity() == experiment.twin().identity()
     return False
 
 

@@ -30,7 +30,7 @@ class Setting:
     """An experiment with its data in memory.
 
     Attributes:
-        experiment: the description.
+        experiment: the description, settled.
         dataset: the data, on the device where models are trained.
         shards: which training samples each client holds.
         device: where models are trained.
@@ -132,6 +132,7 @@ def prepare(
     if dataset is None:
         with staying("data", DataError), within(timeout if is_custom(experiment.data) else None, "loading the data"):
             dataset = load(experiment.data, data_dir)
+    experiment = experiment.settled(len(dataset.train))
     root = Address.root(experiment.seed)
     validation = fingerprint = None
     if experiment.set_apart:

@@ -44,7 +44,7 @@ class Cargo:
         self._datasets: dict[str, tuple[Dataset, Any]] = {}
         self._controls: dict[str, Any] = {}
         self._kept: set[str] = set()
-        self._needed = Counter(name for task in tasks for name in _controls(task))
+        self._needed = Counter(name for task in tasks for name in _names(task))
 
     def dataset(self, task: Task) -> Any:
         """The object with its data, loaded when the first task needs them.
@@ -58,7 +58,8 @@ class Cargo:
         """The objects with its controls, which are made if need be."""
         import ray
 
-        for name, control in _controls(task).items():
+        settled = self._settled(task)
+        for name, control in settled.items():
             if name not in self._controls:
                 dataset, reference = self._loaded(task)
                 found = cached_control(control, Means(**task.means, dataset=dataset))
@@ -68,14 +69,14 @@ class Cargo:
                 else:
                     described = control.describe()
                     self._controls[name] = self._make.remote(plain(task), described, reference, self._terms)
-        return [self._controls[name] for name in _controls(task)]
+        return [self._controls[name] for name in settled]
 
     def keep(self, task: Task) -> str:
         """Put its controls, which are made, into this machine's cache; returns what was printed when they were."""
         import ray
 
         printed = ""
-        for name, control in _controls(task).items():
+        for name, control in self._settled(task).items():
             if name not in self._kept:
                 self._kept.add(name)
                 made: Made = ray.get(self._controls[name])
@@ -93,7 +94,7 @@ class Cargo:
 
     def forget(self, task: Task) -> None:
         """Let the cluster forget its controls, where it was the last task with them."""
-        for name in _controls(task):
+        for name in _names(task):
             self._needed[name] -= 1
             if not self._needed[name]:
                 self._controls.pop(name, None)
@@ -101,6 +102,11 @@ class Cargo:
     def references(self) -> list[Any]:
         """The objects with controls, made or being made."""
         return list(self._controls.values())
+
+    def _settled(self, task: Task) -> dict[str, Experiment]:
+        """The controls of a task by their names, with as many samples set apart as its data allow."""
+        settled = task.experiment.settled(len(self._loaded(task)[0].train))
+        return dict(zip(_names(task), settled.controls.values(), strict=True))
 
     def _loaded(self, task: Task) -> tuple[Dataset, Any]:
         import ray
@@ -118,6 +124,7 @@ def plain(task: Task) -> dict[str, Any]:
     return {**values, "means": {**values["means"], "data_dir": None}}
 
 
-def _controls(task: Task) -> dict[str, Experiment]:
-    """Its controls by their identities."""
-    return {control.identity(): control for control in task.experiment.controls.values()}
+def _names(task: Task) -> list[str]:
+    """What its controls are called here, before its data say how many samples are set apart where nothing else does."""
+    given = task.experiment.validation
+    return [f"{control.identity()} {given}" for control in task.experiment.controls.values()]

@@ -28,7 +28,8 @@ def step_ratio(run: Run) -> Measured | None:
     data = experiment.describe()["data"]["name"]
     if steps is None or data not in TRAINING_SAMPLES:
         return None
-    share = (TRAINING_SAMPLES[data] - experiment.set_apart) // experiment.clients
+    samples = TRAINING_SAMPLES[data]
+    share = (samples - experiment.settled(samples).set_apart) // experiment.clients
     return Measured(steps.value / experiment.local.steps_for(share), 1.0)
 
 
