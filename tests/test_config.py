@@ -1,12 +1,15 @@
 import math
+import shlex
 from typing import Any
 
 import pytest
 from pydantic import Field, ValidationError, model_validator
 
-from fedlens.config import PAPER_SYMBOLS, Config, nearest, validate
+from fedlens.config import Config, validate
 from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
+from fedlens.loading import override
+from fedlens.suggest import PAPER_SYMBOLS, likeliest, nearest
 
 BOOSTING = "explicit-boosting"
 
@@ -86,6 +89,26 @@ def test_nearest() -> None:
     assert nearest("colour", ["color", "flavour"], "cake.") == "did you mean cake.color?"
     assert nearest("qqq", ["b", "a"]) == "known: a, b"
     assert nearest("qqq", []) == "it has no options"
+    assert nearest("qqq", ["b", "a"], listing="`fedlens list`") == "`fedlens list` has all that are known"
+    assert nearest("zz", [f"a{number:02}" for number in range(30)]).endswith("a23 and 6 more")
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("acc", "accuracy"),
+        ("Accuracy", "accuracy"),
+        ("boost", "attack.boost"),
+        ("bost", "attack.boost"),
+        ("share", "malicious_share"),
+        ("attack.boots", "attack.boost"),
+        ("x", None),
+        ("zebra", None),
+    ],
+)
+def test_a_word_may_be_the_beginning_the_end_or_a_part_of_what_was_meant(word: str, meant: str | None) -> None:
+    known = ["accuracy", "accuracy.>50K", "attack.boost", "control_accuracy", "malicious_share", "rounds"]
+    assert likeliest(word, known) == meant
 
 
 @pytest.mark.parametrize(
@@ -140,8 +163,11 @@ def test_an_impossible_value_names_its_place_and_what_would_be_right(
         value = value[int(part) if part.isdigit() else part]
     assert text.startswith(f"{place}: ")
     assert right in text
-    assert text.endswith(f"not {value!r}")
+    assert f"not {value!r}; e.g. -o " in text
     assert "\n" not in text
+    words = shlex.split(text.partition("; e.g. ")[2])
+    assert words[0] == "-o"
+    validate(Experiment, override(values, words[1:]))  # what is suggested is right
 
 
 def test_every_mistake_has_a_line() -> None:
@@ -156,7 +182,7 @@ def test_keys_are_text() -> None:
 def test_a_prefix_stands_before_the_place() -> None:
     assert message({"width": 5, "oven": {"degres": 3}}, Kitchen, "house").startswith("house.oven.degres: unknown")
     assert message({"width": 5, "widht": 5}, Kitchen, "house").endswith("did you mean house.width?")
-    assert message({}, Kitchen, "house") == "house.width: needs a value, for it has no default"
+    assert message({}, Kitchen, "house") == "house.width is required, e.g. -o house.width=1"
     assert message({"width": 1}, Kitchen, "house") == "house: too narrow"
     assert message({"width": 1}, Kitchen) == "too narrow"
 
@@ -164,7 +190,7 @@ def test_a_prefix_stands_before_the_place() -> None:
 def test_the_branches_of_a_union_are_one_line() -> None:
     text = message({"width": 5, "depth": 2.5}, Kitchen)
     assert text.startswith("depth: input should be a valid integer")
-    assert text.endswith("or a valid string, not 2.5")
+    assert text.endswith("or a valid string, not 2.5; e.g. -o depth=3")
 
 
 def test_a_default_is_validated_too() -> None:

@@ -107,7 +107,8 @@ def test_the_table_above_has_every_field() -> None:
 @pytest.mark.parametrize(("clients", "fraction"), [(3, 0.1), (1, 0.49), (100, 0.004)])
 def test_a_cohort_has_a_client(clients: int, fraction: float) -> None:
     text = refusal(clients=clients, fraction=fraction)
-    assert text == f"fraction: {fraction} of {clients} clients is {fraction * clients:g}, less than one client"
+    assert text.startswith(f"fraction: {fraction} of {clients} clients is {fraction * clients:g}, less than one client")
+    assert text.endswith("; e.g. -o fraction=1")
 
 
 @pytest.mark.parametrize(
@@ -136,13 +137,13 @@ def test_the_malicious_client_is_the_last_one_unless_it_is_named() -> None:
 
 def test_there_is_no_such_malicious_client() -> None:
     text = refusal(clients=7, attack={"name": "explicit-boosting", "client": 7})
-    assert text == "attack.client: there is no client 7; the last is 6"
+    assert text == "attack.client: there is no client 7; the last is 6, -o attack.client=6"
 
 
 def test_a_cohort_is_enough_for_the_rule() -> None:
     text = refusal(clients=8, fraction=0.5, aggregation=Needy())
     assert "needs 5 updates a round, but the cohort has 4" in text
-    assert "raise clients or fraction" in text
+    assert text.endswith("raise clients or fraction, e.g. -o clients=10")
     assert Experiment(clients=10, fraction=0.5, aggregation=Needy()).cohort_size == 5
 
 
@@ -194,7 +195,7 @@ def test_boosting_by_auto_wants_a_rule_that_averages() -> None:
     text = refusal(aggregation=Pick(), attack="explicit-boosting")
     assert text.startswith("attack.boost: auto")
     assert "a rule that averages" in text
-    assert "give a number" in text
+    assert text.endswith("give a number, e.g. -o attack.boost=10")
     assert validate(Experiment, {"aggregation": Halve(), "attack": "explicit-boosting"}).attack == ExplicitBoosting()
     assert Experiment(aggregation=Pick(), attack=ExplicitBoosting(boost=2)).attack == ExplicitBoosting(boost=2)
     assert Experiment(aggregation=Pick()).attack is None
@@ -290,7 +291,8 @@ def test_clients_that_cannot_be_absent(changes: dict[str, Any], words: str) -> N
 def test_epochs_or_steps() -> None:
     both = refusal(local={"epochs": 2, "steps": 3})
     neither = refusal(local={"epochs": None})
-    assert both == neither == "local: give either epochs or steps and set the other to null"
+    words = "local: give either epochs or steps and set the other to null; e.g. -o local.epochs="
+    assert (both, neither) == (f"{words}null", f"{words}5")
 
 
 # Description

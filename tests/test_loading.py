@@ -13,7 +13,6 @@ from fedlens.experiment import Experiment
 from fedlens.loading import load_experiment, override, parse_assignment, parse_yaml, put
 from fedlens.parsing import dump_yaml
 from fedlens.parts import describe
-from fedlens.presets import listed, presets
 
 Write = Callable[..., str]
 
@@ -87,16 +86,36 @@ def test_an_unknown_preset_names_the_nearest(name: str) -> None:
     assert refusal(name) == f"there is no preset or file {name!r}; did you mean quickstart?"
 
 
-def test_a_name_like_no_preset_lists_them() -> None:
-    words = refusal("zzzzz")
-    assert ", ".join(sorted(listed())[:5]) in words
-    assert not any(f"{name}," in words for name in presets() if "paper" in name or "honest" in name)
+def test_a_name_like_no_preset_says_where_they_are_listed() -> None:
+    assert refusal("zzzzz") == "there is no preset or file 'zzzzz'; `fedlens list presets` has all that are known"
+
+
+@pytest.mark.parametrize(
+    ("source", "remedy"),
+    [
+        ("quikstart.yaml", "did you mean quickstart?"),
+        ("study.yml", "did you mean study.yaml?"),
+        ("nowhere/study.yaml", "give its path, or take a preset, e.g. quickstart"),
+        ("zzzzz.yaml", "give its path, or take a preset, e.g. quickstart"),
+    ],
+)
+def test_a_file_that_is_not_there_is_not_taken_for_a_preset(here: Path, source: str, remedy: str) -> None:
+    (here / "study.yaml").touch()
+    assert refusal(source) == f"{source}: there is no such file; {remedy}"
+
+
+def test_what_is_missing_and_what_would_be_refused_next_are_told_at_once() -> None:
+    told = refusal("quickstart", "aggregation=krum").splitlines()
+    assert told[0] == "aggregation.f is required, e.g. -o aggregation.f=1"
+    assert told[1].endswith("e.g. -o attack.boost=10")
+    remedies = [word.partition(" ")[0] for line in told for word in line.split("-o ")[1:]]
+    assert load_experiment("quickstart", ["aggregation=krum", *remedies]).attack == ExplicitBoosting(boost=10)
 
 
 @pytest.mark.parametrize(("text", "found"), [("", "NoneType"), ("- clients", "list"), ("clients", "str"), ("7", "int")])
 def test_a_file_must_hold_options(write: Write, text: str, found: str) -> None:
     path = write(text)
-    assert refusal(path) == f"{path}: expected options and their values, found {found}"
+    assert refusal(path).startswith(f"{path}: expected options and their values, found {found}; e.g. ")
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
@@ -187,7 +206,7 @@ def test_merged_mappings() -> None:
 
 def test_a_mistaken_value_in_a_file(write: Write) -> None:
     assert refusal(write("clients: 0\nlocal: {epoch: 3}")).splitlines() == [
-        "clients: input should be greater than 0, not 0",
+        "clients: input should be greater than 0, not 0; e.g. -o clients=10",
         "local.epoch: unknown option; did you mean local.epochs?",
     ]
 
@@ -327,7 +346,9 @@ def test_an_option_of_a_part_that_is_given_by_its_name() -> None:
 
 
 def test_an_option_of_a_part_that_is_not_named() -> None:
-    assert refusal("quickstart", "partition.alpha=1") == "partition: alpha needs a name beside it, as partition.name"
+    assert refusal("quickstart", "partition.alpha=1") == (
+        "partition: alpha needs a name beside it, as partition.name; e.g. -o partition.name=dirichlet"
+    )
 
 
 def test_no_attack() -> None:
@@ -391,12 +412,22 @@ def test_a_class_that_is_no_attack(here: Path) -> None:
 
 def test_a_class_that_is_not_there(here: Path) -> None:
     (here / "own_missing.py").write_text(OWN_ATTACK)
-    assert refusal("quickstart", "attack=own_missing:Flop") == "attack: module 'own_missing' has no class 'Flop'"
+    told = refusal("quickstart", "attack=own_missing:Flop")
+    assert told == "attack: module 'own_missing' has no class 'Flop'; did you mean own_missing:Flip?"
 
 
 def test_a_module_that_is_not_there(here: Path) -> None:
     text = refusal("quickstart", "attack=own_absent:Flip")
-    assert text == "attack: 'own_absent' cannot be imported: ModuleNotFoundError: No module named 'own_absent'"
+    reason = "attack: 'own_absent' cannot be imported: ModuleNotFoundError: No module named 'own_absent'"
+    assert text == f"{reason}; start fedlens in the folder where own_absent.py is"
+    assert refusal("quickstart", "attack=own/absent.py:Flip").endswith("; e.g. -o attack=own.absent:Flip")
+
+
+def test_a_file_of_data_names_the_page_that_helps() -> None:
+    assert refusal("quickstart", "data=x.csv") == (
+        "data: there is no 'x.csv'; a file is read by a class of yours: `fedlens new data`, "
+        "and docs/how-to/data-and-model.md"
+    )
 
 
 @pytest.mark.parametrize(

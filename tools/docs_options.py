@@ -9,13 +9,14 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from docs_markdown import code, folded, table
 from pydantic.fields import FieldInfo
 
-from fedlens.config import PAPER_SYMBOLS, Config
+from fedlens.config import Config
 from fedlens.experiment import Experiment
 from fedlens.federation.local import LocalTraining
 from fedlens.federation.target import Target
 from fedlens.fields import Part, Parts
 from fedlens.parts import known, name_of, resolve
 from fedlens.report.catalogue import described
+from fedlens.suggest import PAPER_SYMBOLS
 
 KINDS = {
     "attack": ("attacks", "Attacks", "`-o attack=NAME`, or `attack: {name: NAME, OPTION: VALUE}` in YAML"),

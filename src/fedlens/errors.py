@@ -1,5 +1,8 @@
 """The errors that a user can put right; the command line prints them without a traceback."""
 
+from collections.abc import Mapping
+from typing import Any
+
 LONGEST_LINE = 2000
 """So many characters of a message are on a line at most: what is longer was quoted from something that is wrong."""
 
@@ -22,7 +25,15 @@ class FedlensError(Exception):
 
 
 class ConfigError(FedlensError):
-    """An experiment that cannot be run as it is written."""
+    """An experiment that cannot be run as it is written.
+
+    Attributes:
+        missing: required options that were not given, by their dotted names, each with a value that would do.
+    """
+
+    def __init__(self, message: str, missing: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.missing = dict(missing or {})
 
 
 class DataError(FedlensError):

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from math import floor
+from math import ceil, floor
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
@@ -83,27 +83,37 @@ class Experiment(Config):
 
     @model_validator(mode="after")
     def _possible(self) -> "Experiment":
+        rule = name_of("aggregation", self.aggregation)
         if self.cohort_size < 1:
             chosen = self.fraction * self.clients
-            raise ValueError(f"fraction: {self.fraction} of {self.clients} clients is {chosen:g}, less than one client")
+            given = f"{self.fraction} of {self.clients} clients is {chosen:g}"
+            raise ValueError(f"fraction: {given}, less than one client; e.g. -o fraction=1")
         if self.cohort_size < self.aggregation.minimum:
             raise ValueError(
-                f"aggregation: {name_of('aggregation', self.aggregation)} needs {self.aggregation.minimum} updates a "
-                f"round, but the cohort has {self.cohort_size}; lower its f, or raise clients or fraction"
+                f"aggregation: {rule} needs {self.aggregation.minimum} updates a round, but the cohort has "
+                f"{self.cohort_size}; lower its f, or raise clients or fraction, "
+                f"e.g. -o clients={ceil(self.aggregation.minimum / self.fraction)}"
             )
         names = [name_of("checks", check) for check in self.checks]
         if len(set(names)) < len(names):
-            raise ValueError(f"checks: each can be given once, not {', '.join(names)}")
+            once = ", ".join(dict.fromkeys(names))
+            raise ValueError(f"checks: each can be given once, not {', '.join(names)}; e.g. -o 'checks=[{once}]'")
         if self.attack is not None:
             if self.malicious >= self.clients:
-                raise ValueError(f"attack.client: there is no client {self.malicious}; the last is {self.clients - 1}")
+                last = self.clients - 1
+                raise ValueError(
+                    f"attack.client: there is no client {self.malicious}; the last is {last}, -o attack.client={last}"
+                )
             averages = getattr(self.aggregation, "averages", None)  # None of one whose code is not read
             if self.attack.boost == "auto" and averages is not None and not averages:
                 raise ValueError(
-                    "attack.boost: auto is 1/α_m, which only a rule that averages divides by; give a number"
+                    "attack.boost: auto is 1/α_m, which only a rule that averages divides by; give a number, "
+                    f"e.g. -o attack.boost={self.cohort_size}"
                 )
         if self.target.select == "resistant" and not self.control:
-            raise ValueError("target.select: resistant needs the control; use random, or leave the control on")
+            raise ValueError(
+                "target.select: resistant needs the control; e.g. -o target.select=random, or -o control=true"
+            )
         return self
 
     @model_validator(mode="after")

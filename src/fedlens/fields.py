@@ -9,7 +9,7 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from fedlens.config import Config
 from fedlens.errors import ConfigError
-from fedlens.parts import Description, Record, build, describe
+from fedlens.parts import BUILT_IN, Description, Record, build, describe
 
 Source = Description | Record
 
@@ -34,7 +34,8 @@ class Part:
             if self.optional and value in (None, "none", {"name": "none"}):
                 return None
             if self.optional and isinstance(value, Mapping) and value.get("name") == "none":
-                raise ConfigError(f"{self.kind}: none has no options; choose another {self.kind}, or leave them out")
+                some = next(iter(BUILT_IN[self.kind]))
+                raise ConfigError(f"{self.kind}: none has no options; leave them out, or add -o {self.kind}={some}")
             return build(self.kind, value, base, source)
 
         def dump(part: Config | None) -> dict[str, Any] | str:
@@ -78,7 +79,8 @@ def _schema(make: Callable[[object, Source], Any], dump: Callable[[Any], Any]) -
         try:
             return make(value, info.context or Description())
         except ConfigError as error:
-            raise PydanticCustomError("part", "{text}", {"text": str(error)}) from error
+            context = {"text": str(error), "missing": error.missing, "cause": error.__cause__}
+            raise PydanticCustomError("part", "{text}", context) from error
 
     return core_schema.with_info_plain_validator_function(
         check, serialization=core_schema.plain_serializer_function_ser_schema(dump)

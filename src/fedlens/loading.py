@@ -5,15 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fedlens.config import nearest, validate
+from fedlens.config import validate
 from fedlens.errors import ConfigError, DamagedRunError, cut, shortened
 from fedlens.experiment import Experiment
+from fedlens.fields import Source
 from fedlens.importing import is_run_directory
 from fedlens.parsing import DEEPEST, parse_yaml, read_yaml
 from fedlens.parts import BUILT_IN, Description, Record, name_of
-from fedlens.presets import listed, presets
+from fedlens.presets import presets
 from fedlens.runs.ownership import require_trusted
 from fedlens.runs.start import read_notes
+from fedlens.suggest import TYPED, likeliest, likeliest_file, nearest, pasted
 
 
 def read(source: str, trust: bool = False) -> tuple[dict[str, Any], Description]:
@@ -32,7 +34,7 @@ def read(source: str, trust: bool = False) -> tuple[dict[str, Any], Description]
     if _may_be_preset(source) and source in presets():
         return presets()[source].values, Description()
     if not os.path.isfile(source):  # noqa: PTH113 - which says no to a name that cannot be one, too
-        raise ConfigError(f"there is no preset or file {shortened(source)}; {nearest(source, listed())}")
+        raise ConfigError(_missing(source))
     return _read_file(path), Description(beside=(path.parent,))
 
 
@@ -58,7 +60,7 @@ def read_run(path: Path, trust: bool = False) -> tuple[dict[str, Any], Descripti
     """As `read`, of the run in the directory `path`."""
     file = path / "experiment.yaml"
     if not file.is_file():
-        raise ConfigError(f"there is no preset or file {shortened(str(path))}; {nearest(str(path), listed())}")
+        raise ConfigError(_missing(str(path)))
     values = _read_file(file)
     require_trusted(file, values, trust)
     return values, Description(within=path)
@@ -67,8 +69,22 @@ def read_run(path: Path, trust: bool = False) -> tuple[dict[str, Any], Descripti
 def _read_file(path: Path) -> dict[str, Any]:
     values = read_yaml(path)
     if not isinstance(values, dict):
-        raise ConfigError(f"{path}: expected options and their values, found {type(values).__name__}")
+        raise ConfigError(
+            f"{path}: expected options and their values, found {type(values).__name__}; e.g. the line attack: none"
+        )
     return values
+
+
+def _missing(source: str) -> str:
+    """What to say where neither a preset nor a file is: which of the two was meant, and what may have been."""
+    path, said = Path(source), f"there is no preset or file {shortened(source)}"
+    if os.path.isdir(source):  # noqa: PTH112 - which says no to a name that cannot be one, too
+        return f"{said}; the folder has no experiment.yaml, as a run's has; take a preset, e.g. quickstart"
+    if path.name == source and path.suffix not in {".yaml", ".yml"}:
+        return f"{said}; {nearest(source, presets(), listing='`fedlens list presets`')}"
+    meant = likeliest_file(path) or likeliest(path.stem, sorted(presets()))
+    remedy = f"did you mean {meant}?" if meant else "give its path, or take a preset, e.g. quickstart"
+    return f"{cut(source, 400)}: there is no such file; {remedy}"
 
 
 def override(values: dict[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
@@ -110,7 +126,8 @@ def put(values: Mapping[str, Any], option: str, value: Any, place: str) -> dict[
     if isinstance(below, str) and name in BUILT_IN:
         below = {"name": below}
     if below is not None and not isinstance(below, dict):
-        raise ConfigError(f"{place}: {cut(name)} is {shortened(below)} and has no options")
+        remedy = cut(pasted(TYPED, name, below))
+        raise ConfigError(f"{place}: {cut(name)} is {shortened(below)} and has no options; e.g. {remedy}")
     return {**values, name: put(below or {}, rest, value, place)}
 
 
@@ -127,7 +144,34 @@ def load_experiment(source: str | Path, assignments: Iterable[str] = (), *, trus
     """
     path = source if isinstance(source, Path) else None
     values, description = read_run(path, trust) if path is not None and path.is_dir() else read(str(source), trust)
-    return validate(Experiment, override(values, assignments), source=description)
+    return experiment_of(override(values, assignments), description)
+
+
+def experiment_of(values: dict[str, Any], source: Source | None = None) -> Experiment:
+    """The experiment with these values, which come from this `source`, or else are to be run.
+
+    Raises:
+        ConfigError: it cannot be run; where options are missing, what else would be refused then is told, too.
+    """
+    try:
+        return validate(Experiment, values, source=source)
+    except ConfigError as error:
+        lines = [*str(error).splitlines(), *_afterwards(values, source, error.missing)]
+        raise ConfigError("\n".join(dict.fromkeys(lines))) from error.__cause__
+
+
+def _afterwards(values: dict[str, Any], source: Source | None, missing: Mapping[str, Any]) -> list[str]:
+    """What would be refused next, were the `missing` options given the values that stand there."""
+    try:
+        for option, value in missing.items():
+            values = put(values, option, value, option)
+    except ConfigError:  # it is in a list
+        return []
+    try:
+        validate(Experiment, values, source=source)
+    except ConfigError as error:
+        return str(error).splitlines()
+    return []
 
 
 def load_recorded(

@@ -67,5 +67,5 @@ class Means:
             modules = modules_of(part for _, part in experiment.parts())
             return connected(self.address, self.workers, modules, self.mixed_cpus)
         if self.address is not None or self.mixed_cpus:
-            raise ConfigError("--address and --mixed-cpus are for --engine ray")
+            raise ConfigError("--address and --mixed-cpus are for --engine ray; add it, or leave them out")
         return nullcontext()

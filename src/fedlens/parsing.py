@@ -152,7 +152,8 @@ def read_yaml(path: Path, trouble: str = "cannot be read") -> Any:
         with path.open(encoding="utf-8") as file:
             text = file.read(LONGEST + 1)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {trouble}: {getattr(error, 'strerror', None) or error}") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{path}: {trouble}: {reason}; it should be text in UTF-8 that you may read") from None
     return parse_yaml(text, str(path))
 
 

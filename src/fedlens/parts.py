@@ -10,15 +10,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
+from inspect import isfunction, signature
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fedlens.config import Config, nearest, validate
+from fedlens.config import Config, validate
 from fedlens.errors import ConfigError, cut, shortened
 from fedlens.importing import import_module
+from fedlens.origin import at, told
 from fedlens.recorded import Note, Recorded, recorded_part
 from fedlens.staying import staying
+from fedlens.suggest import likeliest, nearest, typed
 
 P = TypeVar("P", bound=Config)
 _log = logging.getLogger("fedlens")
@@ -79,6 +82,28 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
 }
 
+BASES: Mapping[str, str] = {
+    "data": "fedlens.data.dataset:Data",
+    "partition": "fedlens.data.partition:Partition",
+    "model": "fedlens.models.model:Model",
+    "aggregation": "fedlens.aggregation.rule:Rule",
+    "checks": "fedlens.detection.detector:Detector",
+    "attack": "fedlens.attacks.attack:Attack",
+    "method": "fedlens.explanations.method:Method",
+}
+"""What each kind's parts derive from."""
+
+METHODS: Mapping[str, str] = {
+    "data": "load",
+    "partition": "split",
+    "model": "build",
+    "aggregation": "aggregate",
+    "checks": "inspect",
+    "attack": "craft",
+    "method": "attribute",
+}
+"""What each kind's parts have to define."""
+
 
 @dataclass(frozen=True)
 class Description:
@@ -123,9 +148,19 @@ def resolve(kind: str, name: str, source: Description = Description()) -> type[C
     """
     path = name if ":" in name else known(kind).get(name)
     if path is None:
-        raise ConfigError(
-            f"{kind}: there is no {shortened(name)}; {nearest(name, known(kind))} (or module:Class for your own)"
-        )
+        remedy = f"{nearest(name, known(kind))} (or module:Class for your own; `fedlens list {kind}` shows ours)"
+        if kind == "data" and Path(name).suffix:
+            remedy = "a file is read by a class of yours: `fedlens new data`, and docs/how-to/data-and-model.md"
+        raise ConfigError(f"{kind}: there is no {shortened(name)}; {remedy}")
+    return class_at(path, kind, source)
+
+
+def class_at(path: str, kind: str = "part", source: Description = Description()) -> type[Config]:
+    """The configuration class at ``module:Class``; `kind` begins what is said against it.
+
+    Raises:
+        ConfigError: there is no such module or class, or the module cannot be imported.
+    """
     module_name, _, class_name = path.partition(":")
     try:
         with staying(f"{kind}: importing {shortened(module_name)}", ConfigError):
@@ -133,18 +168,25 @@ def resolve(kind: str, name: str, source: Description = Description()) -> type[C
     except ConfigError:
         raise
     except Exception as error:
-        raise ConfigError(
-            f"{kind}: {shortened(module_name)} cannot be imported: {type(error).__name__}: {cut(str(error), 400)}"
-        ) from error
+        top, remedy = module_name.partition(".")[0], ""
+        if module_name.endswith(".py"):
+            remedy = f"; e.g. -o {kind}={module_name.removesuffix('.py').replace('/', '.')}:{class_name}"
+        elif isinstance(error, ModuleNotFoundError) and error.name == top:
+            remedy = f"; start fedlens in the folder where {top}.py is"
+        raise ConfigError(f"{kind}: {shortened(module_name)} cannot be imported: {told(error)}{cut(remedy)}") from error
     try:
         found = attrgetter(class_name)(module)
     except AttributeError:
-        why = "; it was defined in a notebook, REPL or standard input, which alone has it" * (module_name == "__main__")
+        classes = [name for name, cls in vars(module).items() if isinstance(cls, type) and issubclass(cls, Config)]
+        remedy = nearest(class_name, classes, f"{module_name}:")
+        if module_name == "__main__":
+            remedy = "it was defined in a notebook, REPL or standard input, which alone has it"
         raise ConfigError(
-            f"{kind}: module {shortened(module_name)} has no class {shortened(class_name)}{why}"
+            f"{kind}: module {shortened(module_name)} has no class {shortened(class_name)}; {remedy}"
         ) from None
     if not (isinstance(found, type) and issubclass(found, Config)):
-        raise ConfigError(f"{kind}: {cut(path)} is not a configuration class (it should derive from fedlens' own)")
+        remedy = f"let it derive from fedlens' own: class {class_name}({BASES.get(kind, 'Attack').rpartition(':')[2]})"
+        raise ConfigError(f"{kind}: {cut(path)} is not a configuration class; {remedy}")
     return found
 
 
@@ -242,11 +284,16 @@ def build(kind: str, value: object, base: type[P], source: Description | Record 
         return value
     values = {"name": value} if isinstance(value, str) else value
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{kind}: expected a name or a mapping with a name, not {shortened(value)}")
+        some = next(iter(BUILT_IN[kind]))
+        raise ConfigError(
+            f"{kind}: expected a name or a mapping with a name, not {shortened(value)}; e.g. -o {kind}={some}"
+        )
     options = {key: option for key, option in values.items() if key != "name"}
     name = values.get("name")
     if not isinstance(name, str):
-        raise ConfigError(f"{kind}: {cut(', '.join(map(str, options))) or 'it'} needs a name beside it, as {kind}.name")
+        having = (one for one in BUILT_IN[kind] if options.keys() <= resolve(kind, one).model_fields.keys())
+        remedy = f"as {kind}.name; e.g. -o {kind}.name={next(having, next(iter(BUILT_IN[kind])))}"
+        raise ConfigError(f"{kind}: {cut(', '.join(map(str, options))) or 'it'} needs a name beside it, {remedy}")
     if isinstance(source, Record):
         if (found := _class_at_hand(kind, name, source)) is None:
             return recorded_part(kind, name, options, base, source.notes.get(kind, {}).get(name))
@@ -254,8 +301,28 @@ def build(kind: str, value: object, base: type[P], source: Description | Record 
     else:
         cls = resolve(kind, name, source)
     if not issubclass(cls, base):
-        raise ConfigError(f"{kind}: {name} is a {cls.__name__}, which is no {base.__name__}")
-    return validate(cls, options, kind)
+        some = next(iter(BUILT_IN[kind]))
+        raise ConfigError(f"{kind}: {name} is a {cls.__name__}, which is no {base.__name__}; e.g. -o {kind}={some}")
+    return validate(cls, options, kind, typed(kind, name))
+
+
+def require_complete(kind: str, part: Config) -> None:
+    """Refuse a part whose class does not define what its kind has to.
+
+    Raises:
+        ConfigError: it does not; the message names the class's file and line.
+    """
+    if isinstance(part, Recorded):  # its class is not looked at
+        return
+    cls, method = type(part), METHODS[kind]
+    if getattr(cls, method) is not getattr(class_at(BASES[kind]), method):
+        return
+    lacking = f"{kind}: {name_of(kind, part)}{at(cls)} has no method {method}"
+    own = {key: found for key, found in vars(cls).items() if isfunction(found)}
+    if (meant := likeliest(method, sorted(own))) is not None:
+        raise ConfigError(f"{lacking}; is {meant} meant to be it{at(own[meant])}? Rename it")
+    arguments = ", ".join(signature(getattr(cls, method)).parameters)
+    raise ConfigError(f"{lacking}; write one: def {method}({arguments})")
 
 
 def _class_at_hand(kind: str, name: str, record: Record) -> type[Config] | None:

@@ -142,7 +142,7 @@ def test_rules_refuse_one_update_less_than_they_need(rule: Rule) -> None:
 
 @pytest.mark.parametrize("name", ["krum", "krum-authors", "multi-krum", "trimmed-mean", "bulyan"])
 def test_f_has_to_be_told(name: str) -> None:
-    with pytest.raises(ValueError, match=r"aggregation\.f: needs a value"):
+    with pytest.raises(ValueError, match=r"aggregation\.f is required"):
         Experiment.model_validate({"aggregation": name})
 
 

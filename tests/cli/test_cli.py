@@ -190,6 +190,9 @@ MISTAKES = {
     "resistance without control": (["-o", "target.select=resistant"], "needs the control"),
 }
 
+REMEDY = r"-o \S+=\S|--[a-z]|fedlens [a-z]|did you mean|is called|known:"
+"""Something to paste, or to type in place of what was typed."""
+
 
 @pytest.mark.parametrize(("arguments", "words"), MISTAKES.values(), ids=MISTAKES.keys())
 def test_a_mistake_is_answered_in_a_line_or_two(
@@ -200,6 +203,7 @@ def test_a_mistake_is_answered_in_a_line_or_two(
     assert re.search(words, err), err
     assert "Traceback" not in err
     assert len(err.strip().splitlines()) <= 2
+    assert re.search(REMEDY, err), err
     assert not Path("runs").exists()
 
 
@@ -207,6 +211,9 @@ def test_a_mistake_is_answered_in_a_line_or_two(
     ("arguments", "words"),
     [
         (["run"], "fedlens list"),
+        (["run", "quikstart.yml"], "quikstart.yml: there is no such file; did you mean quickstart?"),
+        (["run", "smal.yaml"], "did you mean small.yaml?"),
+        (["show", "runs/smal"], "no run is there"),
         (["run", "quikstart"], "did you mean quickstart?"),
         (["show", "nowhere"], "no run is there"),
         (["plot", "nowhere"], "no run is there"),
@@ -237,7 +244,8 @@ def test_a_refusal_of_the_system_is_told_without_a_traceback(
     monkeypatch.setattr("fedlens.runs.places.unused", refuse)
     code, _, err = called(capsys, "run", "small.yaml")
     assert code == 2
-    assert err.strip() == "Error: locked/run: Permission denied"
+    assert err.startswith("Error: locked/run: Permission denied")
+    assert "Traceback" not in err
 
 
 def test_a_figure_of_an_unknown_format_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

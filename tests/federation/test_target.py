@@ -1,3 +1,4 @@
+import re
 from math import log
 
 import numpy as np
@@ -93,12 +94,16 @@ def test_classes_that_are_called_by_numbers() -> None:
 @pytest.mark.parametrize("field", ["source", "target"])
 def test_an_unknown_class_lists_the_classes(field: str, value: int | str) -> None:
     target = validate(Target, {field: value})
-    assert refusal(target) == f"target.{field}: there is no class {value!r}; the classes are 0 cat, 1 dog, 2 bird"
+    told, _, remedy = refusal(target).partition("; e.g. ")
+    assert told == f"target.{field}: there is no class {value!r}; the classes are 0 cat, 1 dog, 2 bird"
+    meant = "cat" if value == "Cat" else {"source": 0, "target": 2}[field]
+    assert remedy == f"-o target.{field}={meant}"
 
 
 def test_source_and_target_must_differ() -> None:
     text = refusal(Target(source="dog", target=1))
-    assert text == "target.target: the sample is of class 1 (dog) already; choose another class"
+    remedy = "choose another class, e.g. -o target.target=0"
+    assert text == f"target.target: the sample is of class 1 (dog) already; {remedy}"
 
 
 # Several samples
@@ -165,7 +170,10 @@ def test_several_samples_wanted_as_one_class_are_drawn_from_the_others() -> None
     ],
 )
 def test_more_samples_than_there_are(target: Target, words: str) -> None:
-    assert refusal(target) == f"target.r: {words}"
+    told, _, remedy = refusal(target).partition("; e.g. ")
+    assert told == f"target.r: {words}"
+    assert re.fullmatch(r"-o target\.r=\d+", remedy)
+    assert refusal(Target(r=3, draw=5)).endswith("e.g. -o target.draw=0")
 
 
 # Samples by index
@@ -210,7 +218,8 @@ def test_an_index_that_cannot_be(values: dict[str, object], words: str) -> None:
 
 
 def test_an_index_beyond_the_test_set() -> None:
-    assert refusal(Target(index=(3, 12))) == "target.index: there is no test sample 12; the last one is 11"
+    told = refusal(Target(index=(3, 12)))
+    assert told == "target.index: there is no test sample 12; the last one is 11; e.g. -o target.index=11"
     assert chosen(Target(index=(11,), target=0)) == [11]
 
 
@@ -238,7 +247,7 @@ def test_right_but_with_less_than_half_of_the_confidence_does_not_count() -> Non
     text = refusal(Target(), twin)
     assert text == (
         "target.r: 1 asked for, but there are only 0 test samples of class cat "
-        "that the benign twin gets right with confidence ≥ 0.5"
+        "that the benign twin gets right with confidence ≥ 0.5; e.g. -o target.select=random"
     )
 
 

@@ -144,7 +144,7 @@ def test_a_grid_in_a_file_is_named_after_it_and_can_be_changed(tmp_path: Path) -
         (b"product: [\n", "line 2"),
         (b"experiment: quickstart\nproduct: {seed: 1}\n", r"grid\.yaml: product: seed: expected a list"),
         (b"\xff\xfe\x00", "cannot be read"),
-        (b"product: {seed: [1]}\n", "experiment: needs a value"),
+        (b"product: {seed: [1]}\n", "experiment is required, e.g. -o experiment=quickstart"),
         (b"experiment: quikstart\n", r"grid\.yaml: .*did you mean quickstart\?"),
     ],
 )
@@ -157,8 +157,11 @@ def test_a_file_that_is_no_grid(tmp_path: Path, content: bytes, words: str) -> N
 
 
 def test_no_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="No such file"):
+    with pytest.raises(ConfigError, match=r"grid\.yaml: .*No such file; its lines may be: experiment: "):
         load_grid(tmp_path / "grid.yaml")
+    (tmp_path / "grids.yaml").touch()
+    with pytest.raises(ConfigError, match=r"did you mean \S+/grids\.yaml\?"):
+        load_grid(tmp_path / "grid.yml")
     with pytest.raises(ConfigError, match="directory"):
         load_grid(tmp_path)
 

@@ -144,7 +144,7 @@ def test_cells_come_back_with_the_bits_of_a_local_sweep(
     near = locally(grid, monkeypatch)
     require_same(near, far, 6)
     for cell, reason in near.failures:
-        assert reasons[cell.key] == reason.replace("/sweep/", "/far/")
+        assert reasons[cell.key].replace(f"{here}/mine.py", "mine.py") == reason.replace("/sweep/", "/far/")
         assert "error.txt" in reason
         failed = near.place.of(cell), far.place.of(cell)
         assert [(path / "rounds.jsonl").read_text().count("\n") for path in failed] == [1, 1]

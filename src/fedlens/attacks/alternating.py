@@ -69,12 +69,14 @@ class AlternatingMinimisation(Attack):
     def _possible(self) -> "AlternatingMinimisation":
         require_target(self.objective, self.hold_off)
         if self.evaluate_at == "global" and self.objective == "untargeted":
-            raise ValueError("evaluate_at: global aims at a target, but an untargeted attack has none; use local")
+            raise ValueError(
+                "evaluate_at: global aims at a target, an untargeted attack has none; e.g. -o attack.evaluate_at=local"
+            )
         own_steps = self.malicious_learning_rate is None and self.malicious_dropout
         if self.evaluate_at == "global" and not own_steps:
             raise ValueError(
                 "evaluate_at: global takes steps of its own length, with dropout off; leave out "
-                "malicious_learning_rate and malicious_dropout, or use local"
+                "malicious_learning_rate and malicious_dropout, or take -o attack.evaluate_at=local"
             )
         return self
 
@@ -129,7 +131,10 @@ class AlternatingMinimisation(Attack):
         if self.order == "malicious-first":
             return range(0, steps, per_epoch)
         if steps < self.ls:
-            raise ValueError(f"attack.ls: the shard gives {steps} batches in all, fewer than ls = {self.ls}; lower it")
+            raise ValueError(
+                f"attack.ls: the shard gives {steps} batches in all, fewer than ls = {self.ls}; "
+                f"lower it, e.g. -o attack.ls={steps}"
+            )
         return range(self.ls - 1, steps, self.ls)
 
     def _malicious_step(self, view: View, goal: Goal, optimizer: Optimizer, factor: float) -> int:

@@ -118,7 +118,10 @@ class Attack(Config):
     @model_validator(mode="after")
     def _window(self) -> "Attack":
         if self.until is not None and self.until <= max(self.delay, 1):
-            raise ValueError(f"until: no round is before {self.until} and not before delay = {self.delay}")
+            raise ValueError(
+                f"until: no round is before {self.until} and not before delay = {self.delay}; "
+                f"e.g. -o attack.until={max(self.delay, 1) + 1}"
+            )
         return self
 
     @property

@@ -91,4 +91,6 @@ def require_target(objective: Objective, hold_off: float | None) -> None:
         ValueError: `hold_off` is given for an untargeted attack.
     """
     if objective == "untargeted" and hold_off is not None:
-        raise ValueError("hold_off: waits for a target's confidence, but an untargeted attack has no target; drop it")
+        raise ValueError(
+            "hold_off: waits for a target's confidence, but an untargeted attack has no target; -o attack.hold_off=null"
+        )

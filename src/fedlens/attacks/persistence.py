@@ -58,4 +58,6 @@ def require_room(patience: Patience) -> None:
     """
     cap, epochs = patience.step_cap, patience.epochs
     if epochs > cap:
-        raise ValueError(f"step_cap: {cap} is less than the {epochs} epochs, each of which is a step")
+        raise ValueError(
+            f"step_cap: {cap} is less than the {epochs} epochs, a step each; e.g. -o attack.step_cap={epochs}"
+        )

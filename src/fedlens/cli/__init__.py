@@ -16,6 +16,7 @@ from typing import Annotated, Any
 
 import typer
 
+from fedlens.cli.command import Command, tracing
 from fedlens.cli.comparing import compare
 from fedlens.cli.explaining import explain
 from fedlens.cli.interrupting import leave_imports
@@ -27,6 +28,7 @@ from fedlens.cli.shared import err, out
 from fedlens.cli.sweeping import sweep
 from fedlens.cli.watching import watch
 from fedlens.errors import FedlensError, cut
+from fedlens.origin import place_of, told
 from fedlens.quiet import be_quiet
 from fedlens.report.terminal import visible
 from fedlens.staying import staying_unless_failed
@@ -50,10 +52,8 @@ def _to_the_end(command: Callable[..., None]) -> Callable[..., None]:
     return whole
 
 
-for command in (run, show, plot, explain, report, watch, sweep, compare, reproduce):
-    app.command()(_to_the_end(command))
-app.command("list")(_to_the_end(list_))
-app.command()(_to_the_end(partition))
+for command in (run, show, plot, explain, report, watch, sweep, compare, reproduce, list_, partition):
+    app.command(command.__name__.rstrip("_"), cls=Command)(tracing(_to_the_end(command)))
 
 
 def _version(wanted: bool) -> None:
@@ -88,15 +88,22 @@ def main() -> None:
     logging.getLogger("fedlens").addHandler(handler)
     leave_imports()
     try:
-        app()
-    except FedlensError as error:
-        for line in [f"Error: {error}", *getattr(error, "__notes__", [])[-1:]]:
+        app(prog_name="fedlens")
+    except Exception as error:
+        lines = _words(error)
+        if not lines:
+            raise
+        for line in lines:
             err.print(line, markup=False, soft_wrap=True)
         raise SystemExit(2) from None
-    except OSError as error:
-        err.print(
-            f"Error: {cut(str(error.filename or ''), 400)}: {error.strerror or cut(str(error), 400)}",
-            markup=False,
-            soft_wrap=True,
-        )
-        raise SystemExit(2) from None
+
+
+def _words(error: Exception) -> list[str]:
+    """What to say of an error that the user can put right; nothing where it is a fault of ours."""
+    place = place_of(error)
+    if isinstance(error, FedlensError):
+        return [f"Error: {error}", *getattr(error, "__notes__", [])[-1:]]
+    if isinstance(error, OSError):
+        reason = f"{cut(str(error.filename or ''), 400)}: {error.strerror or cut(str(error), 400)}"
+        return [f"Error: {reason}" + (f" ({place})" if place else "")]
+    return [f"Error: {told(error)}; --traceback shows every frame"] if place else []

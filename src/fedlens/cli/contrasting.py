@@ -35,7 +35,9 @@ def contrast_runs(
     print_imported(one.run.experiment for one in gathered)
     subjects, beside = [one.subject(round_) for one in gathered], others(gathered, words)
     if not len(beside):
-        raise ExplanationError("--sample: several runs are compared on samples that are no attacker's; add random:100")
+        raise ExplanationError(
+            "--sample: several runs are compared on samples that are no attacker's; add --sample random:100"
+        )
     make_folder(folder)
     with mapping(work(subjects, beside, methods)) as progress:
         found = study(subjects, beside, methods, progress)

@@ -66,7 +66,9 @@ def explain(  # noqa: PLR0917 - typer passes them by name
     parsed, words = parse_methods(methods), sample or ["target", "random:100"]
     inside = Path("explanations", *([] if round_ is None else [f"round-{round_}"]))
     if len(paths) > 1 and control is not None:
-        raise ConfigError("--control: of several runs each has its own benign twin; leave it out, or explain one run")
+        raise ConfigError(
+            "--control: of several runs each has its own benign twin; leave out --control, or explain one run"
+        )
     runs = [load_run(path) for path in paths]
     means: dict[str, Any] = {"round_": round_, "device": device, "data_dir": data_dir, "trust": trust}
     if len(runs) == 1:

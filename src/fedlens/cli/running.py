@@ -68,7 +68,7 @@ def run(  # noqa: PLR0917 - typer passes them by name
         out_dir = out_dir or (Path(source) if source and Path(source).is_dir() else None)
     begun = places.written(out_dir).parent if resume and out_dir and source in {None, str(out_dir)} else None
     if source is None and begun is None:
-        raise ConfigError("what shall be run? Name a preset or a file; `fedlens list` shows the presets")
+        raise ConfigError("what shall be run? e.g. fedlens run quickstart; `fedlens list presets` names others")
     experiment = load_experiment(begun or source or "", assignments, trust=trust)
     print_imported([experiment])
     path = places.resumable(experiment, out_dir) if resume else places.unused(experiment, out_dir)

@@ -21,7 +21,7 @@ def watch(
     except ImportError as error:
         raise ConfigError(f"watch: {error.name} is not installed; pip install 'fedlens[ui]'") from error
     if not folder.is_dir():
-        raise RunError(f"{folder}: no such folder; name one with runs in it")
+        raise RunError(f"{folder}: no such folder; name one with runs in it, or make one: fedlens run quickstart")
 
     def ready(address: str) -> None:
         out.print(f"Watching {folder}: {address}", markup=False, soft_wrap=True)

@@ -59,7 +59,9 @@ def connected(
         raise ConfigError("Ray is not installed here; install it by: pip install 'fedlens[ray]'") from None
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     if workers is not None and address != "local":
-        raise ConfigError(f"--workers is for a cluster that is started here; the one at {address} has its own number")
+        raise ConfigError(
+            f"--workers is for a cluster that is started here; the one at {address} has its own; leave --workers out"
+        )
     ours = not ray.is_initialized()
     if ours:
         _connect(address, workers, modules)
@@ -68,7 +70,9 @@ def connected(
         differ = require_one_kind(kinds, mixed)
         cpus = int(ray.cluster_resources().get("CPU", 0))
         if cpus < 1:
-            raise ConfigError(f"the cluster at {address} has no CPU to work with; start a node with --num-cpus")
+            raise ConfigError(
+                f"the cluster at {address} has no CPU to work with; start a node: ray start --address {address}"
+            )
         yield Cluster(len(kinds) - 1, cpus, None if differ else kind())
     finally:
         if ours:
@@ -104,7 +108,7 @@ def _require_answer(address: str) -> None:
     """Refuse an address at which nobody listens."""
     host, _, port = address.rpartition(":")
     if address.startswith("ray://"):
-        raise ConfigError(f"--address {address}: run fedlens on a node of the cluster, and give HOST:PORT or auto")
+        raise ConfigError(f"--address {address}: run fedlens on a node of the cluster, with --address auto")
     if not (host and port.isdecimal()):
         return
     try:

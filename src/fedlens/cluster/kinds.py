@@ -59,7 +59,8 @@ def kinds_of_nodes() -> dict[str, Kind]:
             found[name] = ray.get(answer)
         except ray.exceptions.RayError as error:
             if name in _alive():  # one that was lost meanwhile will do no work
-                raise ConfigError(f"node {name} cannot work: {str(error).strip().splitlines()[-1]}") from None
+                reason = str(error).strip().splitlines()[-1]
+                raise ConfigError(f"node {name} cannot work: {reason}; take it out: `ray stop` there") from None
     return found
 
 
@@ -97,7 +98,8 @@ def require_one_kind(kinds: Mapping[str, Kind], mixed: bool) -> bool:
         name: ", ".join(f"{key} {value}" for key, value in it.items() if key != "cpu") for name, it in kinds.items()
     }
     if len(set(versions.values())) > 1:
-        raise ConfigError(f"the nodes have different versions: {_listed(versions)}; install the same on all")
+        remedy = "install the same on all: pip install -c constraints.txt '.[ray]'"
+        raise ConfigError(f"the nodes have different versions: {_listed(versions)}; {remedy}")
     processors = {name: it["cpu"] for name, it in kinds.items()}
     if len(set(processors.values())) == 1:
         return False

@@ -123,7 +123,9 @@ def columns() -> list[Column]:
 
 
 def _damaged(what: str) -> DataError:
-    return DataError(f"adult: {what}; the installation of fedlens is damaged: install it again")
+    return DataError(
+        f"adult: {what}; the installation of fedlens is damaged: install it again by pip --force-reinstall"
+    )
 
 
 def _packaged(name: str) -> bytes:

@@ -69,7 +69,8 @@ def _user_directory(directory: Path | None) -> Path | None:
         origin, directory = "FEDLENS_DATA", Path(named)
     directory = directory.expanduser()
     if not directory.is_dir():
-        raise DataError(f"data directory {directory} ({origin}): there is no such directory")
+        remedy = "leave it out" if origin == "--data-dir" else f"unset {origin}"
+        raise DataError(f"data directory {directory} ({origin}): there is no such directory; name another, or {remedy}")
     return directory
 
 

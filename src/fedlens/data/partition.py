@@ -98,7 +98,10 @@ class Iid(Partition):
         """Deal the samples; see `Partition.split`."""
         samples = len(labels) if self.samples is None else self.samples
         if samples > len(labels):
-            raise DataError(f"partition.samples: {samples:,} asked for, but there are only {len(labels):,}")
+            raise DataError(
+                f"partition.samples: {samples:,} asked for, but there are only {len(labels):,}; "
+                f"e.g. -o partition.samples={len(labels)}"
+            )
         _check(samples, clients)
         order = address.at("iid").generator().permutation(len(labels))[:samples]
         offsets = np.arange(clients + 1, dtype=np.int64) * samples // clients
@@ -126,7 +129,8 @@ class Dirichlet(Partition):
                 return Shards(torch.from_numpy(owners.argsort(kind="stable")), torch.from_numpy(offsets))
         raise DataError(
             f"partition: a Dirichlet split with alpha {self.alpha:g} of {len(labels):,} samples over {clients:,} "
-            f"clients left a client without samples in each of {_ATTEMPTS} draws; use a larger alpha or fewer clients"
+            f"clients left a client without samples in each of {_ATTEMPTS} draws; use a larger alpha or fewer clients, "
+            f"e.g. -o partition.alpha={min(10 * self.alpha, 1e6):g}"
         )
 
 
@@ -155,9 +159,11 @@ def skewed_owners(
 
 def _check(samples: int, clients: int) -> None:
     if clients < 1:
-        raise DataError(f"partition: {clients} clients cannot share {samples:,} samples; use 1 client or more")
+        raise DataError(
+            f"partition: {clients} clients cannot share {samples:,} samples; use 1 client or more: -o clients=1"
+        )
     if clients > samples:
         raise DataError(
             f"partition: {clients:,} clients cannot share {samples:,} samples, at least one each; "
-            f"use at most {samples:,} clients or more samples"
+            f"use at most {samples:,} clients or more samples, e.g. -o clients={samples}"
         )

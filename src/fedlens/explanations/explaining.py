@@ -96,7 +96,8 @@ def copied(model: nn.Module) -> nn.Module:
     try:
         private = copy.deepcopy(model)
     except Exception as error:
-        raise ExplanationError(f"model: it cannot be copied ({type(error).__name__}: {error})") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise ExplanationError(f"model: it cannot be copied ({reason}); give one that copy.deepcopy takes") from error
     private.register_forward_pre_hook(_copied_inputs)  # for it may work in place
     return private.eval().requires_grad_(False)
 
@@ -113,14 +114,18 @@ def _classes(model: nn.Module, inputs: Tensor, target: Tensor | Sequence[int] | 
     """
     if inputs.dim() < 2 or not len(inputs) or not inputs.is_floating_point():
         shape = f"{inputs.dtype} of shape {list(inputs.shape)}"
-        raise ExplanationError(f"inputs: expected numbers of floating point, [n, ...] with n ≥ 1, not {shape}")
+        raise ExplanationError(
+            f"inputs: expected numbers of floating point, [n, ...] with n ≥ 1, not {shape}; e.g. x.float()"
+        )
     logits = logits_of(model, inputs)
     if target is None:
         return logits.argmax(1)
     classes = torch.as_tensor(target, device=logits.device)
     if classes.is_floating_point() or classes.shape not in {(), (len(inputs),)}:
         shape = f"{classes.dtype} of shape {list(classes.shape)}"
-        raise ExplanationError(f"target: expected the number of a class, or {len(inputs)} of them, not {shape}")
+        raise ExplanationError(
+            f"target: expected the number of a class, or {len(inputs)} of them, not {shape}; e.g. target=0"
+        )
     classes = classes.long().expand(len(inputs))
     if classes.min() < 0 or classes.max() >= logits.shape[1]:
         wrong = int(classes.min() if classes.min() < 0 else classes.max())
@@ -138,9 +143,14 @@ def logits_of(model: nn.Module, inputs: Tensor) -> Tensor:
         with torch.no_grad(), seeded(_ADDRESS):
             logits = torch.cat([model(few) for few in torch.split(inputs.detach(), _AT_ONCE)])
     except (RuntimeError, TypeError, ValueError) as error:
-        raise ExplanationError(f"model: it does not take inputs of shape {list(inputs.shape)} ({error})") from error
+        shape = list(inputs.shape)
+        raise ExplanationError(f"model: it does not take inputs of shape {shape} ({error}); give others") from error
     if logits.dim() != 2 or len(logits) != len(inputs):
-        raise ExplanationError(f"model: expected logits [{len(inputs)}, classes], not {list(logits.shape)}")
+        raise ExplanationError(
+            f"model: expected logits [{len(inputs)}, classes], not {list(logits.shape)}; let it end in a layer so wide"
+        )
     if not logits.isfinite().all():
-        raise ExplanationError("model: its logits are not finite, so there is nothing to explain")
+        raise ExplanationError(
+            "model: its logits are not finite, so there is nothing to explain; take an earlier round, e.g. --round 1"
+        )
     return logits

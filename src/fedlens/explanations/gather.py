@@ -100,7 +100,8 @@ def gather(runs: Sequence[Run], device: str, data_dir: Path | None, *, trust: bo
             raise RunError(f"{run.path}: has the seed of {other}; name one run of each seed")
         if different := differences(_common(runs[0]), _common(run)):
             raise RunError(
-                f"{run.path}: differs from {runs[0].path} in more than seed and target: {'; '.join(different)}"
+                f"{run.path}: differs from {runs[0].path} in more than seed and target: {'; '.join(different)}; "
+                f"make it anew: fedlens run {runs[0].path} --seed {run.experiment.seed} --keep-weights"
             )
     runs = [run.with_code(trust) for run in runs]
     twins = [find_twin_of(run) for run in runs]

@@ -10,7 +10,7 @@ from fedlens.errors import ConfigError, ExplanationError, cut, shortened
 from fedlens.explanations.explaining import copied, explain, logits_of
 from fedlens.explanations.method import Method
 from fedlens.parsing import parse_yaml
-from fedlens.parts import BUILT_IN, build, known
+from fedlens.parts import BUILT_IN, build, known, require_complete
 
 Progress = Callable[[int], None]
 
@@ -53,9 +53,11 @@ def maps_of(
     maps = {name: explain(model, inputs, classes, method, progress=progress) for name, method in methods.items()}
     for name, found in maps.items():
         if found.shape != inputs.shape:
-            raise ExplanationError(f"{name}: expected maps {list(inputs.shape)}, not {list(found.shape)}")
+            raise ExplanationError(
+                f"{name}: expected maps {list(inputs.shape)}, not {list(found.shape)}; let the method return such"
+            )
         if not found.isfinite().all():
-            raise ExplanationError(f"{name}: a map of this model is not finite; leave the method out of --methods")
+            raise ExplanationError(f"{name}: a map is not finite; leave the method out, e.g. --methods gradient")
     return Maps(classes, predicted, functional.softmax(logits, dim=1), maps)
 
 
@@ -67,7 +69,9 @@ def parse_methods(words: str) -> dict[str, Method]:
     """
     names = list(BUILT_IN["method"]) if words == "all" else [word.strip() for word in words.split(",") if word.strip()]
     if not names:
-        raise ConfigError("--methods: expected names with commas between them, or all")
+        raise ConfigError(
+            "--methods: expected names with commas between them, or all; e.g. --methods gradient,occlusion"
+        )
     return {name: _method(name) for name in names}
 
 
@@ -77,11 +81,15 @@ def _method(word: str) -> Method:
     for option in options:
         key, equals, value = option.partition("=")
         if not equals or key in values:
+            remedy = "e.g. --methods lrp-epsilon:epsilon=0.1"
             raise ConfigError(
-                f"--methods {cut(word)}: expected OPTION=VALUE after the colon, each once, not {shortened(option)}"
+                f"--methods {cut(word)}: expected OPTION=VALUE after the colon, each once, not {shortened(option)}; "
+                f"{remedy}"
             )
         values[key] = parse_yaml(value, f"--methods {cut(word)}")
-    return build("method", values, Method)
+    method = build("method", values, Method)
+    require_complete("method", method)
+    return method
 
 
 def _divided(word: str) -> Sequence[str]:

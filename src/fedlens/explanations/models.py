@@ -30,14 +30,16 @@ def find_twin_of(run: Run, control: Path | None = None) -> Path:
         RunError: `run` is not attacked, `control` will not do, or its own twin is not in the cache, or it had none.
     """
     if run.experiment.attack is None:
-        raise RunError(f"{run.path}: this is a run without attack; name an attacked one, and this one by --control")
+        raise RunError(
+            f"{run.path}: this is a run without attack; name an attacked one: fedlens explain RUN --control {run.path}"
+        )
     if control is not None:
         _require_comparable(run, control)
         return control
     if run.records[0]["control"] is None:
         raise RunError(
             f"{run.path}: this run has no benign twin; name a run without attack by --control DIR, "
-            "or run the experiment again with control=true and another --out"
+            f"or run it again: fedlens run {run.path} -o control=true --out {run.path}-2"
         )
     paths = (summary.parent for summary in sorted(private_cache("controls").glob("[!.]*/summary.json")))
     found = [path for path in paths if _was_beside(path, run) and _is_twin(path, run.experiment)]
@@ -85,14 +87,18 @@ def load_model(path: Path, which: Which, setting: Setting) -> nn.Module:
 def _require_comparable(run: Run, control: Path) -> None:
     """Refuse a control that is attacked itself, or whose inputs or outputs mean something else than the run's."""
     if not (control / "experiment.yaml").is_file():
-        raise RunError(f"--control {control}: no run is there (it has no experiment.yaml)")
+        raise RunError(f"--control {control}: no run is there (it has no experiment.yaml); leave --control out")
     theirs, ours = _experiment(control), run.experiment
     if theirs.attack is not None:
-        raise RunError(f"--control {control}: this run is attacked itself; name one with attack=none")
+        raise RunError(
+            f"--control {control}: this run is attacked itself; make one: fedlens run {run.path} -o attack=none"
+        )
     pairs = [("data", theirs.data, ours.data), ("model", theirs.model, ours.model)]
     described = [(kind, describe(kind, one), describe(kind, other)) for kind, one, other in pairs]
     if different := [f"{kind} {one}, not {other}" for kind, one, other in described if one != other]:
-        raise RunError(f"--control {control}: cannot stand beside {run.path}, for it has {'; '.join(different)}")
+        raise RunError(
+            f"--control {control}: cannot stand beside {run.path}: it has {'; '.join(different)}; leave --control out"
+        )
 
 
 def _was_beside(path: Path, run: Run) -> bool:

@@ -125,7 +125,9 @@ def weighted(model: nn.Module, inputs: Tensor) -> list[nn.Module]:
         for handle in handles:
             handle.remove()
     if not called:
-        raise ExplanationError("model: it has no linear or convolutional layer to propagate relevance through")
+        raise ExplanationError(
+            "model: it has no linear or convolutional layer to propagate relevance through; e.g. --methods gradient"
+        )
     return list(dict.fromkeys(called))
 
 

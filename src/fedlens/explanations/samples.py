@@ -29,12 +29,15 @@ def chosen(words: Sequence[str], target: Sequence[int], count: int, address: Add
         elif (drawn := re.fullmatch(r"random:([1-9]\d*)", word)) is not None:
             others = [index for index in address.generator().permutation(count).tolist() if index not in attackers]
             if int(drawn[1]) > len(others):
-                raise ExplanationError(f"--sample {word}: there are only {len(others)} samples beside the target's")
+                there = f"there are only {len(others)} samples beside the target's"
+                raise ExplanationError(f"--sample {word}: {there}; e.g. --sample random:{len(others)}")
             found += others[: int(drawn[1])]
         elif re.fullmatch(r"\d+", word):
             if int(word) >= count:
                 raise ExplanationError(f"--sample {word}: there is no such test sample; the last one is {count - 1}")
             found.append(int(word))
         else:
-            raise ExplanationError(f"--sample {word}: expected target, the number of a test sample, or random:N")
+            raise ExplanationError(
+                f"--sample {word}: expected target, the number of a test sample, or random:N; e.g. --sample random:100"
+            )
     return list(dict.fromkeys(found))

@@ -19,6 +19,7 @@ from fedlens.errors import ClientError
 from fedlens.federation.local import LocalTraining
 from fedlens.models.network import Network
 from fedlens.models.stacking import MakeStack
+from fedlens.origin import told
 from fedlens.random import Address, seeded
 from fedlens.staying import staying
 
@@ -116,7 +117,7 @@ def perform(job: Job, bench: Bench) -> dict[str, Any]:
     except ClientError:
         raise
     except Exception as error:
-        raise ClientError(f"{job.name} failed: {type(error).__name__}: {error}") from error
+        raise ClientError(f"{job.name} failed: {told(error)}") from error
 
 
 def accept(update: Tensor, row: Tensor, sender: str) -> None:
@@ -126,10 +127,14 @@ def accept(update: Tensor, row: Tensor, sender: str) -> None:
         ClientError: the update is no plain tensor, or has another shape or type. Whether it is finite, the server sees.
     """
     if type(update) not in {Tensor, nn.Parameter}:  # a subclass would be handed the row, and with it the whole arena
-        raise ClientError(f"{sender} sent a {type(update).__name__}, expected a plain torch.Tensor")
+        raise ClientError(
+            f"{sender} sent a {type(update).__name__}, expected a plain torch.Tensor; return one, e.g. view.train()"
+        )
     if update.shape != row.shape or update.dtype != row.dtype:
         found = f"{update.dtype} of shape {tuple(update.shape)}"
-        raise ClientError(f"{sender} sent an update of {found}, expected {row.dtype} of shape {tuple(row.shape)}")
+        raise ClientError(
+            f"{sender} sent an update of {found}, expected {row.dtype} of shape {tuple(row.shape)}, as view.train() has"
+        )
     row.copy_(update.detach())
 
 

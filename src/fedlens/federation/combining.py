@@ -11,6 +11,7 @@ from fedlens.custom import copy_tensors, is_custom
 from fedlens.detection.detector import Inspection
 from fedlens.errors import ClientError
 from fedlens.federation.receiving import gathered, renormalised
+from fedlens.origin import at, told
 from fedlens.random import Address, seeded
 from fedlens.staying import staying
 
@@ -56,14 +57,17 @@ def combine(rule: Rule, seen: Inspection, kept: list[int], address: Address, sta
     except ClientError:
         raise
     except Exception as error:
-        raise ClientError(f"rule {name} failed in round {seen.round}: {type(error).__name__}: {error}") from error
+        raise ClientError(f"rule {name} failed in round {seen.round}: {told(error)}") from error
     if not isinstance(aggregate, Aggregate) or not _fits(aggregate.update, seen.weights, updates):
         raise ClientError(
             f"rule {name} gave no finite update of {seen.layout.size} entries of {seen.weights.dtype} "
-            f"in round {seen.round}"
+            f"in round {seen.round}; let aggregate{at(rule.aggregate)} return Aggregate(update, shares)"
         )
     if aggregate.shares is not None and not _fits(aggregate.shares, alpha, updates, alike=False):
-        raise ClientError(f"rule {name} gave no finite share for each of {len(kept)} updates in round {seen.round}")
+        raise ClientError(
+            f"rule {name} gave no finite share for each of {len(kept)} updates in round {seen.round}; "
+            f"where there are none, let aggregate{at(rule.aggregate)} return Aggregate(update)"
+        )
     kept_state = _kept(aggregate.state, name, seen.round)
     shares = None
     if aggregate.shares is not None and bool(torch.isfinite(aggregate.shares).all()):

@@ -11,6 +11,7 @@ from fedlens.detection.detector import Detector, Inspection, Validation, Verdict
 from fedlens.errors import ClientError
 from fedlens.federation.bench import GLOBAL, Arena, Bench
 from fedlens.federation.evaluate import blocks, right
+from fedlens.origin import at, told
 from fedlens.random import seeded
 from fedlens.staying import staying
 
@@ -113,11 +114,11 @@ def _verdict(name: str, detector: Detector, seen: Inspection) -> Verdict:
     except ClientError:
         raise
     except Exception as error:
-        raise ClientError(f"check {name} failed in round {seen.round}: {type(error).__name__}: {error}") from error
+        raise ClientError(f"check {name} failed in round {seen.round}: {told(error)}") from error
     if not _sound(verdict, len(seen.updates)):
         raise ClientError(
             f"check {name} gave no finite score, decision and details for each of {len(seen.updates)} clients "
-            f"in round {seen.round}"
+            f"in round {seen.round}; let inspect{at(detector.inspect)} return Verdict(scores, flagged, details)"
         )
     return verdict
 

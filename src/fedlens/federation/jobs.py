@@ -14,6 +14,7 @@ from fedlens.federation.evaluate import blocks, draws
 from fedlens.federation.local import train
 from fedlens.federation.stacked import train_stacked
 from fedlens.models.network import Network
+from fedlens.origin import at
 from fedlens.random import seeded
 
 RESERVED = {"acted", "reason", "alpha", "estimate_error", "estimate_cosine"}
@@ -145,10 +146,13 @@ class MaliciousJob:
         with seeded(view.address.at("global")):
             reason = self.attack.waits(view)
             update = view.train() if reason else self.attack.corrected(view)
-        accept(update, bench.arena.updates[self.row], self.name)
-        if taken := RESERVED & view.log.keys():
-            raise ClientError(f"{self.name} logged {', '.join(sorted(taken))}, which the simulator says; rename it")
-        return {"acted": reason is None, "reason": reason, "alpha": self.alpha, **plain(view.log, self.name)}
+        try:
+            accept(update, bench.arena.updates[self.row], self.name)
+            if taken := RESERVED & view.log.keys():
+                raise ClientError(f"{self.name} logged {', '.join(sorted(taken))}, which the simulator says; rename it")
+            return {"acted": reason is None, "reason": reason, "alpha": self.alpha, **plain(view.log, self.name)}
+        except ClientError as error:
+            raise ClientError(f"{error}{at(self.attack.craft)}") from None
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,8 @@ class LocalTraining(Config):
     @model_validator(mode="after")
     def _one_of_epochs_and_steps(self) -> "LocalTraining":
         if (self.epochs is None) == (self.steps is None):
-            raise ValueError("give either epochs or steps and set the other to null")
+            remedy = "-o local.epochs=5" if self.steps is None else "-o local.epochs=null"
+            raise ValueError(f"give either epochs or steps and set the other to null; e.g. {remedy}")
         return self
 
     def steps_for(self, samples: int) -> int:

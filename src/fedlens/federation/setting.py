@@ -20,7 +20,7 @@ from fedlens.experiment import Experiment
 from fedlens.federation.target import choose
 from fedlens.models.network import Network, build
 from fedlens.models.trial import try_out
-from fedlens.parts import name_of, require_code
+from fedlens.parts import name_of, require_code, require_complete
 from fedlens.random import Address, seeded
 from fedlens.staying import staying
 
@@ -123,12 +123,14 @@ def prepare(
     """Load the data, unless they are given as `dataset`, and deal them out; custom code may take `timeout` seconds.
 
     Raises:
-        ConfigError: the device does not exist, or the code of data or partition is not at hand.
+        ConfigError: the device does not exist, or a part of the user's own is not complete or its code not at hand.
         DataError: data is missing or corrupt, or too few samples for so many clients or for the validation set.
     """
     place = find_device(device)
     for kind in ("data", "partition"):
         require_code(kind, getattr(experiment, kind))
+    for kind, part in experiment.parts():
+        require_complete(kind, part)
     if dataset is None:
         with staying("data", DataError), within(timeout if is_custom(experiment.data) else None, "loading the data"):
             dataset = load(experiment.data, data_dir)

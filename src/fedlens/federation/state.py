@@ -68,5 +68,5 @@ class FederationState:
             return cls(plain["round"], tensors["weights"], history, rule)
         except (OSError, SafetensorError, LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise DamagedRunError(
-                f"{path}: this checkpoint is missing or damaged ({error}); start the run anew"
+                f"{path}: this checkpoint is missing or damaged ({error}); start the run anew with another --out"
             ) from error

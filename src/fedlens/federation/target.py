@@ -18,6 +18,7 @@ from fedlens.config import Config
 from fedlens.data.dataset import Dataset
 from fedlens.errors import ConfigError, shortened
 from fedlens.random import Address
+from fedlens.suggest import TYPED, likeliest, pasted
 
 RESISTANT_CONFIDENCE = 0.5
 
@@ -55,9 +56,15 @@ class Target(Config):
     def _index_excludes_a_draw(self) -> "Target":
         if self.index is not None:
             if self.select is not None or self.source is not None or self.draw:
-                raise ValueError("an index leaves nothing to select; drop select, source and draw, or the index")
+                raise ValueError(
+                    "an index leaves nothing to select; drop select, source and draw, or -o target.index=null"
+                )
             if len(set(self.index)) != len(self.index) or len(self.index) != self.r:
-                raise ValueError(f"r is {self.r}, so index must hold that many different numbers, not {self.index}")
+                once = list(dict.fromkeys(self.index))
+                raise ValueError(
+                    f"r is {self.r}, so index must hold that many different numbers, not {self.index}; "
+                    f"e.g. -o target.r={len(once)} -o 'target.index={once}'"
+                )
         return self
 
 
@@ -97,7 +104,9 @@ def class_number(value: int | str | None, dataset: Dataset, field: str) -> int |
     if isinstance(value, int) and value < len(dataset.classes):
         return value
     names = ", ".join(f"{number} {name}" for number, name in enumerate(dataset.classes))
-    raise ConfigError(f"target.{field}: there is no class {shortened(value)}; the classes are {names}")
+    meant = likeliest(str(value), sorted(dataset.classes)) or getattr(dataset, field)
+    remedy = pasted(TYPED, f"target.{field}", meant)
+    raise ConfigError(f"target.{field}: there is no class {shortened(value)}; the classes are {names}; e.g. {remedy}")
 
 
 def _index(
@@ -105,7 +114,9 @@ def _index(
 ) -> NDArray[np.int64]:
     if target.index is not None:
         if (largest := max(target.index)) >= len(labels):
-            raise ConfigError(f"target.index: there is no test sample {largest}; the last one is {len(labels) - 1}")
+            last = len(labels) - 1
+            remedy = f"e.g. -o target.index={last}"
+            raise ConfigError(f"target.index: there is no test sample {largest}; the last one is {last}; {remedy}")
         return np.array(target.index, dtype=np.int64)
     source = class_number(target.source, dataset, "source")
     if source is None and target.r == 1:
@@ -120,8 +131,17 @@ def _index(
     pool = order[fits[order]]  # so that a random draw that resists is also the resistant draw
     if len(pool) < (target.draw + 1) * target.r:
         asked = f"{target.r} asked for" + (f" after {target.draw} draws of as many" if target.draw else "")
-        raise ConfigError(f"target.r: {asked}, but there are only {len(pool)} {which}")
+        raise ConfigError(f"target.r: {asked}, but there are only {len(pool)} {which}; {_fewer(target, len(pool))}")
     return np.asarray(pool[target.draw * target.r :][: target.r], dtype=np.int64)
+
+
+def _fewer(target: Target, count: int) -> str:
+    """What to ask for where there are no more than `count` samples to draw from."""
+    if count >= target.r:
+        return "e.g. -o target.draw=0"
+    if count:
+        return "e.g. " + "-o target.draw=0 " * (target.draw > 0) + f"-o target.r={count}"
+    return "e.g. -o target.select=random" if target.source is None else "e.g. -o target.source=null"
 
 
 def _wanted(
@@ -134,6 +154,7 @@ def _wanted(
         drawn = generator.integers(1, len(dataset.classes), size=(target.draw + 1) * len(true))
         return (true + drawn[-len(true) :]) % len(dataset.classes)
     if wanted in true:
-        name = dataset.classes[wanted]
-        raise ConfigError(f"target.target: the sample is of class {wanted} ({name}) already; choose another class")
+        name, others = dataset.classes[wanted], [number for number in range(len(dataset.classes)) if number not in true]
+        remedy = f"choose another class, e.g. -o target.target={others[0]}" if others else "e.g. -o target.r=1"
+        raise ConfigError(f"target.target: the sample is of class {wanted} ({name}) already; {remedy}")
     return np.full(len(true), wanted, dtype=np.int64)

@@ -43,4 +43,6 @@ def require_images(name: str, shape: tuple[int, ...], smallest: int) -> None:
     """
     if len(shape) != 3 or min(shape[1:]) < smallest:
         wanted = f"images of at least {smallest} × {smallest} pixels"
-        raise ConfigError(f"model: {name} wants {wanted}, this data has inputs of shape {shape}; try model=census-mlp")
+        raise ConfigError(
+            f"model: {name} wants {wanted}, this data has inputs of shape {shape}; e.g. -o model=census-mlp"
+        )

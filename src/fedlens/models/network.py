@@ -38,7 +38,7 @@ def build(model: Model, shape: tuple[int, ...], classes: int, address: Address) 
         remedy = "give layers their sizes, in place of those called Lazy, and build on the CPU"
         raise ConfigError(f"model: {name} has parameters without values ({', '.join(without[:3])}); {remedy}")
     if not any(one.numel() for one in parameters.values()):
-        raise ConfigError(f"model: {name} has no parameters to train")
+        raise ConfigError(f"model: {name} has no parameters to train; e.g. -o model=census-mlp")
     types = {str(one.dtype): key for key, one in parameters.items()}
     if len(types) > 1 or not all(one.is_floating_point() for one in parameters.values()):
         found = ", ".join(f"{key} is {kind}" for kind, key in types.items())

@@ -1,6 +1,7 @@
 """What of many runs is compared: which runs, by which options, which metrics, and at which rounds."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from numbers import Number
@@ -8,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fedlens.config import nearest
 from fedlens.errors import ConfigError
 from fedlens.runs.collect import Collection, is_field
 from fedlens.runs.flat import plain_value, shown
+from fedlens.suggest import likeliest, nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,9 +52,14 @@ class At:
             return cls(text, first=first)
         if re.fullmatch(r"\d+(,\d+)*", text):
             if first != 1:
-                raise ConfigError(f"--from {first}: goes with --at {', '.join(WORDS)}, not with rounds that are named")
+                raise ConfigError(
+                    f"--from {first}: goes with --at {', '.join(WORDS)}, not with named rounds; leave --from out"
+                )
             return cls("", tuple(dict.fromkeys(map(int, text.split(",")))))
-        raise ConfigError(f"--at {text}: choose one of {', '.join(WORDS)}, or rounds as in 3 or 8,9,10")
+        meant = likeliest(text, sorted(WORDS)) or "8,9,10"
+        raise ConfigError(
+            f"--at {text}: choose one of {', '.join(WORDS)}, or rounds as in 3 or 8,9,10; e.g. --at {meant}"
+        )
 
     def __str__(self) -> str:
         if not self.rounds:
@@ -69,9 +75,9 @@ class At:
         known = set(collection.table["round"])
         there = f"there are rounds {min(known)} to {max(known)}"
         if unknown := sorted(set(self.rounds) - known):
-            raise ConfigError(f"--at: no run has round {unknown[0]}; {there}")
+            raise ConfigError(f"--at: no run has round {unknown[0]}; {there}, e.g. --at {max(known)}")
         if self.first > max(known):
-            raise ConfigError(f"--from {self.first}: no run has this round; {there}")
+            raise ConfigError(f"--from {self.first}: no run has this round; {there}, e.g. --from {min(known)}")
 
     def of(self, matrix: "pd.DataFrame", metric: str) -> "pd.Series[float]":
         """A number for each row of `matrix`, which has a column a round; missing where a named round is."""
@@ -100,11 +106,15 @@ def narrowed(collection: Collection, where: Sequence[str]) -> Collection:
     for field, values in parse_where(where).items():
         present = {shown(plain_value(value)): value for value in collection.table[field].unique()}
         if unknown := [value for value in values if canonical(value) not in present]:
-            raise ConfigError(f"--where {field}={unknown[0]}: no run has this; there are {', '.join(present)}")
+            meant = likeliest(unknown[0], sorted(present)) or next(iter(present))
+            remedy = f"e.g. --where {shlex.quote(f'{field}={meant}')}"
+            raise ConfigError(
+                f"--where {field}={unknown[0]}: no run has this; there are {', '.join(present)}; {remedy}"
+            )
         wanted = {canonical(value) for value in values}
         table = table[table[field].map(lambda value, wanted=wanted: shown(plain_value(value)) in wanted)]
     if table.empty:
-        raise ConfigError(f"--where: no run has all of {', '.join(where)}")
+        raise ConfigError(f"--where: no run has all of {', '.join(where)}; e.g. --where {where[0]} alone")
     return replace(collection, table=table)
 
 
@@ -131,7 +141,9 @@ def chosen_fields(collection: Collection, by: Sequence[str]) -> tuple[str, ...]:
     """
     varying = collection.varying
     if not by and len(varying) > 1:
-        raise ConfigError(f"--by: by which of these shall the runs be compared? {', '.join(varying)}")
+        raise ConfigError(
+            f"--by: by which of these shall the runs be compared? {', '.join(varying)}; e.g. --by {varying[0]}"
+        )
     return tuple(dict.fromkeys(by or varying))
 
 

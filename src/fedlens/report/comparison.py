@@ -4,6 +4,7 @@ A group's runs differ in seed and target, and its interval is over these (`fedle
 goes with the result.
 """
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,6 +15,7 @@ from fedlens.report.measured import PAIRED, Measured, Side, measured
 from fedlens.runs.collect import PATH, Collection
 from fedlens.runs.flags import common
 from fedlens.runs.flat import Value, plain_value, shown
+from fedlens.suggest import likeliest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -214,7 +216,9 @@ def _baseline(
     if against in OWN:
         for metric in metrics:
             if not _known(table, f"{against}_{metric}"):
-                raise ConfigError(f"--against {against}: these runs have no {OWN[against][4:]} with {metric}")
+                raise ConfigError(
+                    f"--against {against}: these runs have no {OWN[against][4:]} with {metric}; leave --against out"
+                )
         return _Baseline(OWN[against], own=against)
     wanted = against if len(fields) != 1 else canonical(against.removeprefix(f"{fields[0]}="))
     for part in parts:
@@ -222,10 +226,14 @@ def _baseline(
         named = [f"{field}={value}" for field, value in zip(fields, values, strict=True)]
         if {against, wanted} & {part.label, ", ".join(values), ", ".join(named)}:
             if len(parts) == 1:
-                raise ConfigError(f"--against {against}: there is no other group to compare with it")
+                raise ConfigError(
+                    f"--against {against}: there is no other group to compare with it; leave --against out"
+                )
             return _Baseline(part.label, part)
-    known = "; ".join([*(part.label for part in parts), *OWN])
-    raise ConfigError(f"--against {against}: no such group; there are {known}")
+    known = [*(part.label for part in parts), *OWN]
+    meant = likeliest(against, known) or CONTROL
+    remedy = f"e.g. --against {shlex.quote(meant)}"
+    raise ConfigError(f"--against {against}: no such group; there are {'; '.join(known)}; {remedy}")
 
 
 def _group(part: _Part, metrics: Sequence[str], at: At, baseline: _Baseline | None) -> Group:

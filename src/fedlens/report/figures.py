@@ -45,7 +45,7 @@ def draw(kind: Kind, runs: Sequence[Run], round_: int | None = None) -> "Figure"
     if kind == "updates":
         return update_histograms(runs, round_)
     if round_ is not None:
-        raise ConfigError(f"--round: {kind} shows every round; leave it out, or choose --kind updates")
+        raise ConfigError(f"--round: {kind} shows every round; leave --round out, or add --kind updates")
     return KINDS[kind](runs)
 
 
@@ -73,7 +73,7 @@ def save_figure(figure: "Figure", path: Path) -> Path:
         RunError: the file cannot be written.
     """
     if path.suffix.lower() not in FORMATS:
-        raise ConfigError(f"{path}: a figure's name ends in {', '.join(FORMATS)}")
+        raise ConfigError(f"{path}: a figure's name ends in {', '.join(FORMATS)}; e.g. -o {path.stem or 'figure'}.png")
     with writing(path, "choose another file"):
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=160)

@@ -105,7 +105,8 @@ def histograms_of(run: Run, record: dict[str, Any]) -> Histograms:
     file = tables_file(run.path, record["round"])
     counts = run.tables(record["round"]).get(f"{CHECK}.histogram")
     if counts is None:
-        raise DamagedRunError(f"{file}: the histograms are missing")
+        anew = f"make them anew: fedlens run {run.path} --out {run.path}-2"
+        raise DamagedRunError(f"{file}: the histograms are missing; {anew}")
     fits = counts.dim() == 2 and len(counts) >= len(seen) and counts.shape[1] == check.bins
     if not fits or counts.is_floating_point() or bool((counts < 0).any()):
         raise DamagedRunError(f"{file}: damaged (no counts of {check.bins} bins for each of {len(seen)} clients)")

@@ -88,7 +88,7 @@ def shares_of(run: Run) -> list[Shares]:
     rounds = [record for record in run.records if record["shares"] is not None and record["skipped"] is None]
     if not rounds:
         rule = name_of("aggregation", run.experiment.aggregation)
-        raise ConfigError(f"{run.path}: the rule {rule} does not tell what each update weighed; choose another --kind")
+        raise ConfigError(f"{run.path}: the rule {rule} does not tell what each update weighed; e.g. --kind metrics")
     found = []
     for record in rounds:
         shares = dict(zip(record["cohort"], record["shares"], strict=True))

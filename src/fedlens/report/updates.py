@@ -47,15 +47,20 @@ def _at(run: Run, round_: int | None) -> tuple[int, Histogram, Histogram]:
     require_histograms(run)
     attacked = [record["round"] for record in run.records if guilty_row(run.experiment, record) is not None]
     if not attacked:
-        raise ConfigError(f"{run.path}: nobody attacked in this run, so there are no updates to compare")
+        raise ConfigError(
+            f"{run.path}: nobody attacked in this run, so there are no updates to compare; e.g. --kind metrics"
+        )
     chosen = attacked[-1] if round_ is None else round_
     if chosen not in attacked:
         rounds = ", ".join(map(str, attacked)) if len(attacked) <= 20 else f"{attacked[0]} to {attacked[-1]}"
-        raise ConfigError(f"{run.path}: nobody attacked in round {chosen}; choose one of {rounds}")
+        raise ConfigError(
+            f"{run.path}: nobody attacked in round {chosen}; choose one of {rounds}, e.g. --round {attacked[-1]}"
+        )
     found = histograms_of(run, next(record for record in run.records if record["round"] == chosen))
     assert found.malicious is not None
     if found.benign is None:
-        raise ConfigError(f"{run.path}: the malicious client was alone in round {chosen}; there is nothing beside it")
+        alone = f"the malicious client was alone in round {chosen}; there is nothing beside it"
+        raise ConfigError(f"{run.path}: {alone}; e.g. --kind metrics")
     return chosen, found.benign, found.malicious
 
 

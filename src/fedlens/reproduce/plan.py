@@ -4,11 +4,11 @@ import re
 from collections.abc import Iterable, Sequence
 from itertools import product
 
-from fedlens.config import nearest
 from fedlens.errors import ConfigError
 from fedlens.loading import load_experiment
 from fedlens.presets import SCALES, Scale, order, presets
 from fedlens.reproduce.claims import claims
+from fedlens.suggest import nearest
 from fedlens.sweeps.cell import Cell
 
 NEGATIVE = "negative"
@@ -36,7 +36,8 @@ def panels(wanted: Sequence[str] = (), scale: Scale = "quick") -> list[str]:
     found = set() if wanted else {name for name in there if presets()[name].negative is None}
     for word in wanted:
         if word not in needed:
-            raise ConfigError(f"there is no figure, panel or claim {word!r}; {nearest(word, needed)}")
+            remedy = nearest(word, needed, listing="`fedlens list presets`")
+            raise ConfigError(f"there is no figure, panel or claim {word!r}; {remedy}")
         if not needed[word] & set(there):
             others = [other for other in SCALES if any(other in presets()[name].scales for name in needed[word])]
             raise ConfigError(f"{word}: nothing of it is run at scale {scale}; try --scale {others[0]}")

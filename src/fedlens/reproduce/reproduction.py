@@ -68,10 +68,14 @@ def require_reproduction(folder: Path, scale: Scale, *, to_run: bool) -> None:
         return
     described = parse_yaml(file.read_text(encoding="utf-8"), str(file))
     if not isinstance(described, dict) or described.get("experiment"):
-        raise RunError(f"{folder}: a sweep of other experiments is there already; choose another --out")
+        raise RunError(
+            f"{folder}: a sweep of other experiments is there already; choose another --out, e.g. {folder}-2"
+        )
     found, about, _ = str(described.get("about")).partition(_ABOUT)
     if about and found != scale:
-        raise RunError(f"{folder}: a reproduction at {found} scale is there already; choose another --out")
+        raise RunError(
+            f"{folder}: a reproduction at {found} scale is there already; choose another --out, or --scale {found}"
+        )
 
 
 def benign(folder: Path, cells: Iterable[Cell]) -> Iterator[Run]:

@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fedlens.config import nearest
 from fedlens.errors import ConfigError, DamagedRunError, RunError, cut, shortened
 from fedlens.experiment import Experiment
 from fedlens.loading import load_recorded
@@ -23,6 +22,7 @@ from fedlens.runs.flat import Value, flattened, of_one_type, value_of
 from fedlens.runs.load import load_run, sound_summary
 from fedlens.runs.reading import TROUBLE, read_json
 from fedlens.runs.tables import oddity
+from fedlens.suggest import nearest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,7 +142,7 @@ def _sweep(path: Path) -> tuple[_Source, list[str]]:
         why = (
             f"this sweep has no {TABLE} yet; the same sweep goes on, and writes it"
             if unfinished
-            else f"neither a run nor a sweep is there ({TABLE})"
+            else f"neither a run nor a sweep is there ({TABLE}); make one, e.g. fedlens run quickstart --out {path}"
         )
         raise RunError(f"{path}: {why}")
     try:
@@ -152,7 +152,7 @@ def _sweep(path: Path) -> tuple[_Source, list[str]]:
     if missing := [name for name in ALWAYS if name not in table.columns]:
         raise DamagedRunError(f"{file}: lacks the columns {', '.join(missing)}; {ANEW}")
     if table.empty:
-        raise RunError(f"{file}: no run of this sweep is complete yet")
+        raise RunError(f"{file}: no run of this sweep is complete yet; the same sweep goes on")
     if (wrong := oddity(table)) is not None:
         raise DamagedRunError(f"{file}: cannot be read ({wrong}); {ANEW}")
     if strange := [cell for cell in table["cell"].unique() if not DIGEST.fullmatch(str(cell))]:

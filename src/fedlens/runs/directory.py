@@ -112,7 +112,10 @@ class RunDirectory:
         if begun:
             different = differences(load_recorded(self.path, like=experiment).relevant(), experiment.relevant())
             if different:
-                raise RunError(f"{self.path}: this run was another experiment; it differs in {'; '.join(different)}")
+                raise RunError(
+                    f"{self.path}: this run was another experiment; it differs in {'; '.join(different)}; "
+                    f"go on with it: fedlens run --resume --out {self.path}, or begin another: --out {self.path}-2"
+                )
         self._begun = not begun
         self._begin_weights()  # before there is a run to resume, so that none forgets that it keeps them
         if not begun:
@@ -131,7 +134,8 @@ class RunDirectory:
             if (self.path / "checkpoint.safetensors").exists():
                 raise RunError(
                     f"{self.path}: this run was begun without --keep-weights, and the weights of its rounds are gone; "
-                    "leave out --keep-weights, or start anew with it and another --out"
+                    "leave out --keep-weights, or start anew with it and another --out: "
+                    f"fedlens run {self.path} --keep-weights --out {self.path}-2"
                 )
             with writing(self.path):
                 (self.path / "weights").mkdir()

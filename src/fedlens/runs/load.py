@@ -20,6 +20,7 @@ from fedlens.runs.reading import ANEW, load_tables, read_rounds, read_summary, r
 from fedlens.runs.records import Record, beside, counts, guilt, inspected, malicious_share, mean
 from fedlens.runs.weights import Which, weights_of
 from fedlens.runs.window import in_window, lifespans
+from fedlens.suggest import likeliest_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -168,9 +169,18 @@ def load_run(path: str | Path) -> Run:
     """
     path = Path(path)
     if not (path / "experiment.yaml").is_file():
-        raise RunError(f"{path}: no run is there (it has no experiment.yaml)")
-    summary = sound_summary(path)  # which tells whether the experiment is as it was
-    return read_run(path, load_recorded(path), summary)
+        runs = (file.parent for folder in (path.parent, Path("runs")) for file in folder.glob("*/experiment.yaml"))
+        meant = likeliest_path(path, runs)
+        remedy = f"did you mean {meant}?" if meant else "make one, e.g. fedlens run quickstart"
+        raise RunError(f"{path}: no run is there (it has no experiment.yaml); {remedy}")
+    try:
+        summary = sound_summary(path)  # which tells whether the experiment is as it was
+        return read_run(path, load_recorded(path), summary)
+    except DamagedRunError as error:
+        if str(error).startswith(str(path / "experiment.yaml")):  # from which it could be made anew
+            raise
+        said = str(error).removesuffix(f"; {ANEW}")
+        raise DamagedRunError(f"{said}; make it anew: fedlens run {path} --out {path}-2") from error
 
 
 def read_run(path: Path, experiment: Experiment, summary: dict[str, Any] | None) -> Run:
@@ -182,7 +192,7 @@ def read_run(path: Path, experiment: Experiment, summary: dict[str, Any] | None)
     """
     records = read_rounds(path)
     if not records:
-        raise RunError(f"{path}: this run has no rounds yet")
+        raise RunError(f"{path}: this run has no rounds yet; go on with it: fedlens run --resume --out {path}")
     if not (path / "target.json").exists():
         kind = "placebo" if experiment.absent else "benign twin"
         raise RunError(f"{path}: this is a {kind}, without a target; it is shown beside the attacked runs")

@@ -22,9 +22,11 @@ def unused(experiment: Experiment, out: str | Path | None) -> Path:
             played = count_rounds(path)
             if not played and _is_same(path, experiment):  # killed, or failed, before its first round
                 return path
-            raise RunError(f"{path}: a run is there already ({played} rounds); add --resume or choose another --out")
+            raise RunError(
+                f"{path}: a run is there already ({played} rounds); add --resume or choose another --out, e.g. {path}-2"
+            )
         if path.exists() and not (path.is_dir() and {entry.name for entry in path.iterdir()} <= {".lock", START}):
-            raise RunError(f"{path}: something else is there already; choose another --out")
+            raise RunError(f"{path}: something else is there already; choose another --out, e.g. --out {path}-2")
         return path
     path, number = Path("runs") / experiment.name, 1
     while path.exists():

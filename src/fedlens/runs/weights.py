@@ -63,7 +63,7 @@ def weights_of(run: Path, which: Which = "final") -> Tensor:
         return load_tensor(run / f"{which}.safetensors", "weights", UNFINISHED)
     rounds = count_rounds(run)
     if not 1 <= which <= rounds:
-        raise RunError(f"{run}: there is no round {which}; the last one recorded is {rounds}")
+        raise RunError(f"{run}: there is no round {which}; the last one recorded is {rounds}; e.g. --round {rounds}")
     if (kept := weights_file(run, which)).exists():
         return load_tensor(kept, "weights")
     others = _others(run)
@@ -71,7 +71,7 @@ def weights_of(run: Path, which: Which = "final") -> Tensor:
         known = ", ".join(map(str, sorted(others.keys() | kept_rounds(run)))) or "none"
         raise RunError(
             f"{run}: the weights after round {which} were not kept (there are those after: {known}); "
-            "`fedlens run ... --keep-weights`, into another --out, keeps those of every round, and the benign twin's"
+            f"keep those of every round, and the benign twin's: fedlens run {run} --keep-weights --out {run}-2"
         )
     return load_tensor(others[which], "weights")
 

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from fedlens.config import validate
 from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
-from fedlens.loading import put
+from fedlens.loading import experiment_of, put
 from fedlens.parts import Description
 from fedlens.runs.flat import in_words, shown
 
@@ -70,7 +69,7 @@ def make_cell(base: Mapping[str, Any], shared: Values, values: Values, source: D
     try:
         for option in sorted(places, key=lambda option: option.count(".")):  # a part first, then what lies beneath it
             described = put(described, option, {**shared, **values}[option], places[option])
-        return Cell(values, validate(Experiment, described, source=source))
+        return Cell(values, experiment_of(described, source))
     except ConfigError as error:
         return Cell(values, None, str(error))
 

@@ -16,6 +16,7 @@ exclude:                          # a cell that has all of these values is left 
 """
 
 import math
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -26,7 +27,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
-from fedlens.config import Config, nearest, validate
+from fedlens.config import Config, validate
 from fedlens.errors import ConfigError, cut, shortened
 from fedlens.experiment import Experiment
 from fedlens.importing import is_sweep_directory
@@ -35,6 +36,7 @@ from fedlens.parsing import read_yaml
 from fedlens.parts import Description
 from fedlens.presets import presets
 from fedlens.runs.ownership import require_trusted
+from fedlens.suggest import TYPED, likeliest_file, nearest, pasted
 from fedlens.sweeps.cell import Cell, Values, label, make_cell, matches
 
 LARGEST = 100_000
@@ -44,7 +46,7 @@ LARGEST = 100_000
 def _with_lists(values: Any) -> Any:
     """Refuse an option that has something else than a list of values, or nothing in which there could be one."""
     if values is None:
-        raise ValueError("is empty; name options with a list of values each, or leave it out")
+        raise ValueError("is empty; name options with a list of values each, e.g. {seed: [0, 1]}, or leave it out")
     for option, found in values.items() if isinstance(values, Mapping) else ():
         if isinstance(found, Mapping):
             first = next(iter(found), "option")
@@ -52,7 +54,7 @@ def _with_lists(values: Any) -> Any:
         if not isinstance(found, list):
             raise ValueError(f"{option}: expected a list of values, [{found}]; what does not vary belongs in options")
         if not found:
-            raise ValueError(f"{option}: has no values")
+            raise ValueError(f"{option}: has no values; give some, e.g. {option}: [0, 1], or leave it out")
     return values
 
 
@@ -79,7 +81,7 @@ class Grid(Config):
 
     name: str = Field(default="sweep", pattern=r"^[\w][\w.+-]*$")
     about: str = ""
-    experiment: str | Values
+    experiment: str | Values = Field(examples=["quickstart"])
     options: Values = Field(default_factory=dict)
     product: Factor = Field(default_factory=dict)
     zipped: Annotated[tuple[Factor, ...], BeforeValidator(_as_list)] = ()
@@ -101,11 +103,12 @@ class Grid(Config):
                 f"on the command line, -o 'product.{twice[0]}=[...]' changes what varies"
             )
         if (count := math.prod(len(factor) for factor in self._factors)) > LARGEST:
-            raise ValueError(f"product, zipped: they make {count:,} cells, and more than {LARGEST:,} are too many")
+            most = f"more than {LARGEST:,} are too many"
+            raise ValueError(f"product, zipped: they make {count:,} cells, and {most}; e.g. -o 'product.seed=[0]'")
         varying = {option: values for group in self._groups for option, values in group.items()}
         for exclusion in self.exclude:
             if not exclusion:
-                raise ValueError("exclude: an exclusion names at least one option and its value")
+                raise ValueError("exclude: an exclusion names at least one option and its value; e.g. {seed: 0}")
             for option, wanted in exclusion.items():
                 _require_known(option, wanted, varying)
         return self
@@ -153,7 +156,7 @@ class Grid(Config):
                 raise ConfigError(f"these are the same experiment and would count twice: {same}; and {cell}")
         cells = list(found.values())
         if not cells:
-            raise ConfigError("exclude: no cell is left")
+            raise ConfigError("exclude: no cell is left; e.g. -o 'exclude=[]'")
         if all(cell.experiment is None for cell in cells):
             raise ConfigError(f"no cell of the grid can be run; the first, {cells[0]}: {cells[0].error}")
         return cells
@@ -192,10 +195,17 @@ def load_grid(source: str | Path, assignments: list[str] | None = None, *, trust
         ConfigError: the file does not exist, or is no grid; the message names each place and what would be right.
     """
     path = Path(source)
+    if not os.path.exists(path):  # noqa: PTH110 - which says no to a name that cannot be one, too
+        lines = "its lines may be: experiment: quickstart, product: {seed: [0, 1]}"
+        meant = likeliest_file(path)
+        remedy = f"did you mean {meant}?" if meant else lines
+        raise ConfigError(f"{cut(str(path), 400)}: cannot be read: No such file; {remedy}")
     values = read_yaml(path, "a grid cannot be read there")
     if not isinstance(values, dict):
         found = "an empty file" if values is None else type(values).__name__
-        raise ConfigError(f"{path}: expected a grid (experiment, product ...), found {found}")
+        raise ConfigError(
+            f"{path}: expected a grid, found {found}; e.g. experiment: quickstart, and product: {{seed: [0, 1]}}"
+        )
     if "experiment" not in values and (own := set(values) & set(Experiment.model_fields) - set(Grid.model_fields)):
         raise ConfigError(
             f"{path}: this is an experiment (it has {min(own)}), not a grid: fedlens run plays it, "
@@ -227,5 +237,8 @@ def _assign(values: dict[str, Any], assignment: str) -> None:
     if field not in Grid.model_fields:
         field, option = "options", name
     if option and not isinstance(values.setdefault(field, {}), dict):
-        raise ConfigError(f"-o {cut(assignment)}: {field} is {shortened(values[field])} and has no options")
+        remedy = cut(pasted(TYPED, field, values[field]))
+        raise ConfigError(
+            f"-o {cut(assignment)}: {field} is {shortened(values[field])} and has no options; e.g. {remedy}"
+        )
     values[field] = {**values[field], option: value} if option else value

@@ -56,18 +56,16 @@ class SweepMeans:
             ConfigError: they do, or the device does not exist.
         """
         if self.jobs is not None and self.jobs < 1:
-            raise ConfigError(f"--jobs {self.jobs}: at least one is needed")
+            raise ConfigError(f"--jobs {self.jobs}: at least one is needed; e.g. --jobs 1")
         checked_timeout(self.client_timeout)
         if self.on == "local":
             find_device(self.device)
             if self.address is not None or self.mixed_cpus:
-                raise ConfigError("--address and --mixed-cpus are for --on ray")
+                raise ConfigError("--address and --mixed-cpus are for --on ray; add it, or leave them out")
         elif self.on != "ray":
-            raise ConfigError(f"on: {self.on!r} is neither local nor ray")
+            raise ConfigError(f"on: {self.on!r} is neither local nor ray; e.g. --on local")
         elif self.engine in {"processes", "ray"}:
-            raise ConfigError(
-                f"--engine {self.engine}: with --on ray a run has one CPU; use auto, serial or vectorised"
-            )
+            raise ConfigError(f"--engine {self.engine}: with --on ray a run has one CPU; e.g. --engine auto")
         elif self.device != "cpu":
             raise ConfigError(f"--device {self.device}: --on ray works on the CPU only; leave --device out")
 

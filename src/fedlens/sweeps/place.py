@@ -59,7 +59,7 @@ class SweepDirectory:
         with writing(self.path, "choose another --out"):
             found = [entry.name for entry in self.path.iterdir()] if self.path.exists() else []
         if FILE not in found and any(not name.startswith((".lock", f".{FILE}.", START)) for name in found):
-            raise RunError(f"{self.path}: something else is there already; choose another --out")
+            raise RunError(f"{self.path}: something else is there already; choose another --out, e.g. {self.path}-2")
         held = lock(self.path, "sweep")
         try:
             self._begin(dump_yaml(grid.model_dump(mode="json")).encode())

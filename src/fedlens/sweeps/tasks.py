@@ -13,6 +13,7 @@ from fedlens.errors import ClientError, DamagedRunError, FedlensError, RunError
 from fedlens.experiment import Experiment
 from fedlens.means import Means
 from fedlens.observer import Observer, Silent
+from fedlens.origin import told
 from fedlens.runs.places import unused
 from fedlens.runs.records import confidence
 from fedlens.simulation import play
@@ -147,4 +148,4 @@ def why(error: BaseException) -> str:
         notes = getattr(error, "__notes__", [])[-1:] if isinstance(error, ClientError) else []
         return ". ".join([str(error), *notes])
     traceback.print_exception(error)
-    return f"{type(error).__name__}: {error}"
+    return told(error)

@@ -45,7 +45,7 @@ def parse_tracker(word: str) -> Tracker:
         raise ConfigError(
             f"--track {redacted(word)}: {error.name} is not installed; pip install 'fedlens[tracking]'"
         ) from error
-    raise ConfigError(f"--track {redacted(word)}: expected mlflow, mlflow:URI or tensorboard:DIR")
+    raise ConfigError(f"--track {redacted(word)}: expected mlflow, mlflow:URI or tensorboard:DIR; e.g. --track mlflow")
 
 
 def metrics_of(record: Record) -> dict[str, float]:

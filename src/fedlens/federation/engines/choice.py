@@ -65,7 +65,7 @@ def choose_engine(name: EngineName, workers: int | None, setting: Setting, clust
         ConfigError: the engine cannot work here.
     """
     if workers is not None and workers < 1:
-        raise ConfigError(f"--workers {workers}: at least one is needed")
+        raise ConfigError(f"--workers {workers}: at least one is needed; e.g. --workers 1")
     if name == "ray":
         return _ray(setting, cluster)
     can_fork = sys.platform == "linux" and setting.device.type == "cpu"

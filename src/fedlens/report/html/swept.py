@@ -11,7 +11,7 @@ from fedlens.report.comparison_table import comparison_head, comparison_rows, nu
 from fedlens.report.html import again
 from fedlens.report.html.groups import TITLES, curves_chart, option_chart
 from fedlens.report.html.looks import look
-from fedlens.runs.collect import PATH, Collection, collect, failures_of
+from fedlens.runs.collect import ANEW, PATH, Collection, collect, failures_of
 from fedlens.runs.flat import plain_value, shown
 from fedlens.runs.reading import read_json
 
@@ -137,7 +137,7 @@ def _claims(path: Path) -> Iterator[dict[str, str]]:
         for claim in read_json(file)["claims"]:
             yield {name: str(claim[name]) for name in ("claim", "says", "verdict")}
     except (KeyError, TypeError) as error:
-        raise DamagedRunError(f"{file}: cannot be read ({error})") from error
+        raise DamagedRunError(f"{file}: cannot be read ({error}); {ANEW}") from error
 
 
 def _text(file: Path) -> str:

@@ -1,0 +1,82 @@
+"""What a refusal says to paste is right: with it in place the experiment can be run."""
+
+import re
+import shlex
+
+import pytest
+from small import BASE
+
+from fedlens.config import validate
+from fedlens.errors import FedlensError
+from fedlens.experiment import Experiment
+from fedlens.loading import experiment_of, override
+from fedlens.means import Means
+from fedlens.simulation import _prepare
+
+PASTED = re.compile(r"-o ('[^']+'|[^\s;]+[^\s;,.])")
+VALUES = BASE.describe()
+
+
+def tried(options: list[str]) -> str:
+    """What is said against the small experiment with these options; nothing if it can be run."""
+    try:
+        _prepare(experiment_of(override(VALUES, options)), Means())
+    except FedlensError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["aggregation=trimmed-mean"],
+        ["aggregation=krum", "clients=6"],
+        ["aggregation=multi-krum", "clients=9", "attack.boost=3"],
+        ["aggregation=median"],
+        ["aggregation={name: bulyan, f: 1}", "attack.boost=2"],
+        ["aggregation={name: norm-clipping, max_norm: 0}"],
+        ["fraction=0.05"],
+        ["clients=0"],
+        ["clients=2000"],
+        ["rounds=many"],
+        ["local.steps=3", "local.epochs=2"],
+        ["local.optimizer=sdg"],
+        ["local=7"],
+        ["attack.objective=untargted"],
+        ["attack.boost=-1"],
+        ["attack.client=4"],
+        ["attack.until=2", "attack.delay=5"],
+        ["attack.step_cap=2"],
+        ["attack={name: alternating-minimisation, objective: untargeted, evaluate_at: global}"],
+        ["attack.objective=untargeted", "attack.hold_off=0.5"],
+        ["checks=[distances, distances]"],
+        ["checks={name: distances, action: rejct}"],
+        ["checks={name: statistics, bins: 0}"],
+        ["partition={name: dirichlet, alpha: 0}"],
+        ["partition={name: iid, samples: 9999}"],
+        ["model=paper-cnn"],
+        ["target.source=11"],
+        ["target.target=nine"],
+        ["target.index=360", "target.select=null", "target.target=3"],
+        ["target.index=[3, 3]", "target.select=null"],
+        ["target.index=5"],
+        ["target.source=7"],
+        ["target.r=400", "target.source=null"],
+        ["target.draw=900"],
+        ["target.select=resistant"],
+        ["stop_at=3"],
+        ["validation=5"],
+        ["name=a b"],
+    ],
+    ids=" ".join,
+)
+def test_what_a_refusal_says_to_paste_is_accepted(options: list[str]) -> None:
+    told = tried(options)
+    remedies = [word for found in PASTED.findall(told) for word in shlex.split(found)]
+    assert remedies, told
+    assert not tried([*options, *remedies]), told
+
+
+def test_the_small_experiment_is_accepted() -> None:
+    assert not tried([])
+    assert validate(Experiment, VALUES) == BASE
