@@ -21,25 +21,33 @@ def commands_page() -> Iterator[str]:
     """Every command with its arguments and options."""
     yield "# Command line"
     yield ""
-    yield "A mistake is answered in a line or two that name the remedy, with exit code 2. `--help` shows what "
-    yield "is here, `--version` which versions of fedlens, PyTorch and Python there are."
+    yield "A mistake is answered in a line or two that name the remedy, with exit code 2. `-h` shows what is here, "
+    yield "`--version` which versions of fedlens, PyTorch and Python there are, and `--install-completion` lets your "
+    yield "shell complete commands and options."
     yield ""
     for name, command in commands().items():
         yield f"## fedlens {name} {{ #{name} }}"
         yield ""
-        yield from inspect.cleandoc(command.help or "").splitlines()
-        yield ""
-        arguments = [part for part in command.params if part.param_type_name == "argument"]
-        options = [part for part in command.params if part.param_type_name == "option"]
-        usage = [part.metavar or part.name.upper() for part in arguments]
-        usage = [
-            word if part.required else f"[{word.strip('[]')}]" for word, part in zip(usage, arguments, strict=True)
-        ]
-        yield from fence("text", " ".join(["fedlens", name, *usage, *(["[OPTIONS]"] if options else [])]))
-        rows = [[f"`{word.strip('[]')}`", "", part.help or ""] for word, part in zip(usage, arguments, strict=True)]
-        rows += [[_names(part), _default(part), part.help or ""] for part in options if not part.hidden]
-        if rows:
-            yield from table(("argument or option", "default", "meaning"), rows)
+        yield from _section(name, command)
+        for beneath, other in getattr(command, "commands", {}).items():
+            yield f"### fedlens {name} {beneath} {{ #{name}-{beneath} }}"
+            yield ""
+            yield from _section(f"{name} {beneath}", other)
+
+
+def _section(name: str, command: Any) -> Iterator[str]:
+    """What a command does, its arguments and options."""
+    yield from inspect.cleandoc(command.help or "").splitlines()
+    yield ""
+    arguments = [part for part in command.params if part.param_type_name == "argument"]
+    options = [part for part in command.params if part.param_type_name == "option"]
+    usage = [part.metavar or part.name.upper() for part in arguments]
+    usage = [word if part.required else f"[{word.strip('[]')}]" for word, part in zip(usage, arguments, strict=True)]
+    yield from fence("text", " ".join(["fedlens", name, *usage, *(["[OPTIONS]"] if options else [])]))
+    rows = [[f"`{word.strip('[]')}`", "", part.help or ""] for word, part in zip(usage, arguments, strict=True)]
+    rows += [[_names(part), _default(part), part.help or ""] for part in options if not part.hidden]
+    if rows:
+        yield from table(("argument or option", "default", "meaning"), rows)
 
 
 def _names(option: Any) -> str:

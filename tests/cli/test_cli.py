@@ -1,3 +1,4 @@
+import os
 import re
 import subprocess
 import sys
@@ -8,8 +9,6 @@ import pytest
 import yaml
 from calling import called
 from small import small
-
-from fedlens.parts import known
 
 
 @pytest.fixture(autouse=True)
@@ -115,25 +114,6 @@ def test_seed_and_no_control(capsys: pytest.CaptureFixture[str]) -> None:
     assert written["control"] is False
 
 
-def test_list_names_everything_with_options_and_defaults(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = called(capsys, "list")
-    assert code == 0
-    for word in ("quickstart", "none", "explicit-boosting", "mean", "adult", "fashion-mnist", "digits", "iid",
-                 "dirichlet", "paper-cnn", "small", "tiny", "census-mlp", "boost=auto", "alpha=0.5",
-                 "threshold=1e-06", "weights_only=false"):  # fmt: skip
-        assert word in out, word
-    for name in known("method"):
-        assert re.search(rf"^ *{name}  ", out, re.MULTILINE), name
-    assert "Methods of explanation: fedlens explain RUN --methods" in out
-    assert re.search(
-        r"smoothgrad +The mean gradient at copies of the input with Gaussian noise\. +samples=25, noise=", out
-    )
-    assert "``" not in out
-    assert re.search(r"target\.target +null +class wanted by the attacker", out)
-    assert re.search(r"attack +none +what the malicious client does", out)
-    assert re.search(r"local\.learning_rate +0\.001 +", out)
-
-
 def test_partition_prints_class_counts(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = called(capsys, "partition", "small.yaml", "-o", "partition=dirichlet", "-o", "clients=3")
     assert code == 0
@@ -205,6 +185,48 @@ def test_a_mistake_is_answered_in_a_line_or_two(
     assert len(err.strip().splitlines()) <= 2
     assert re.search(REMEDY, err), err
     assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["rum"], "run"),
+        (["show", "x", "--tracebak"], "--traceback"),
+        (["compare", "x", "--metrc", "loss"], "--metric"),
+        (["plot", "x", "--kind", "metric"], "metrics"),
+        (["run", "quickstart", "--engine", "serail"], "serial"),
+        (["sweep", "x.yaml", "--on", "rya"], "ray"),
+        (["reproduce", "--scale", "papr"], "paper"),
+        (["reproduce", "fig4-alternatng"], "fig4-alternating"),
+        (["cache", "clear", "contrl"], "controls"),
+    ],
+    ids=" ".join,
+)
+def test_a_misspelt_word_names_the_nearest(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], meant: str
+) -> None:
+    code, _, err = called(capsys, *arguments)
+    assert code == 2
+    assert re.search(rf"(?i)(did you mean|possible options:) '?{meant}\b", err), err
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["list"], ["cache"], ["cache", "clear"], ["new"]], ids=" ".join)
+def test_help_is_at_h(capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    short, long = called(capsys, *command, "-h"), called(capsys, *command, "--help")
+    assert short == long
+    assert short[0] == 0
+    assert "Usage: fedlens" in short[1]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_completes_commands_and_options(shell: str) -> None:
+    fedlens = Path(sys.executable).parent / "fedlens"
+    environment = {**os.environ, "_FEDLENS_COMPLETE": f"complete_{shell}"}
+    environment |= {"COMP_WORDS": "fedlens rep", "COMP_CWORD": "1"} if shell == "bash" else {}
+    environment |= {"_TYPER_COMPLETE_ARGS": "fedlens rep", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}
+    done = subprocess.run([fedlens], capture_output=True, text=True, env=environment, check=False)
+    assert {"report", "reproduce"} <= set(re.findall(r"\w+", done.stdout)), done
+    assert "sweep" not in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from typing import Annotated, Any
 
 import typer
 
+from fedlens.cli.beginning import new
+from fedlens.cli.caching import cache
 from fedlens.cli.command import Command, tracing
 from fedlens.cli.comparing import compare
 from fedlens.cli.explaining import explain
@@ -35,7 +37,7 @@ from fedlens.staying import staying_unless_failed
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -52,8 +54,9 @@ def _to_the_end(command: Callable[..., None]) -> Callable[..., None]:
     return whole
 
 
-for command in (run, show, plot, explain, report, watch, sweep, compare, reproduce, list_, partition):
+for command in (run, show, plot, explain, report, watch, sweep, compare, reproduce, list_, partition, new):
     app.command(command.__name__.rstrip("_"), cls=Command)(tracing(_to_the_end(command)))
+app.add_typer(cache, name="cache")
 
 
 def _version(wanted: bool) -> None:

@@ -55,12 +55,22 @@ def plot(
     out.print(str(save_figure(figure, output or Path(f"{kind}.png"))), markup=False, soft_wrap=True)
 
 
-def list_() -> None:
-    """Print what there is to choose from: presets, attacks, rules, data, models, methods; with options and defaults."""
-    from fedlens.report.catalogue import catalogue
+def list_(
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="TOPIC|NAME",
+            help="presets, attacks, checks, rules, data, partitions, models, methods, options; or one of them; default "
+            "an index.",
+        ),
+    ] = None,
+    search: Annotated[str | None, typer.Option(metavar="WORD", help="Everything in which this word occurs.")] = None,
+) -> None:
+    """Print what there is to choose from: an index, a topic, or one attack, rule, preset ... with its options."""
+    from fedlens.report.listing import listing
 
-    for table in catalogue():
-        out.print(table)
+    for part in listing(what, search):
+        out.print(part, soft_wrap=isinstance(part, str))
 
 
 def partition(
@@ -69,7 +79,7 @@ def partition(
     """Print how many training samples of each class every client holds."""
     from fedlens.federation.setting import prepare
     from fedlens.loading import load_experiment, load_recorded, run_directory
-    from fedlens.report.catalogue import partition_table
+    from fedlens.report.listing import partition_table
 
     if (run := run_directory(source)) is None:
         experiment = load_experiment(source, option or [])

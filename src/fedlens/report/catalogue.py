@@ -1,61 +1,117 @@
-"""What there is to choose from: presets, parts and options, and how a partitioner deals out data."""
+"""What there is to choose from: topics, what is in each, and what each preset, part and option is."""
 
 import inspect
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import get_args
-
-from rich import box
-from rich.table import Table
 
 from fedlens.config import Config
 from fedlens.experiment import Experiment
 from fedlens.federation.local import LocalTraining
-from fedlens.federation.setting import Setting
 from fedlens.federation.target import Target
-from fedlens.parts import known, name_of, resolve
-from fedlens.presets import SCALES, listed, presets
-from fedlens.report.terminal import PlainTable
+from fedlens.parts import BASES, class_at, known, name_of, resolve
+from fedlens.presets import listed, presets
+from fedlens.suggest import plain
 
-TITLES = {
-    "attack": "Attacks: -o attack=NAME",
-    "checks": "Server-side checks: -o checks=NAME",
-    "aggregation": "Aggregation rules: -o aggregation=NAME",
-    "data": "Data sets: -o data=NAME",
-    "partition": "Partitioners: -o partition=NAME",
-    "model": "Models: -o model=NAME",
-    "method": "Methods of explanation: fedlens explain RUN --methods NAME,NAME:OPTION=VALUE",
-}
+SECTIONS: tuple[tuple[str, type[Config]], ...] = (("", Experiment), ("local.", LocalTraining), ("target.", Target))
+"""Of what is not chosen by name: what stands before an option, and where it is described."""
 
 
-def catalogue() -> Iterator[Table]:
-    """A table of presets, one of an experiment's options, and one for each kind of part."""
-    table = PlainTable(title="Presets: fedlens run NAME", title_justify="left", box=box.SIMPLE_HEAD)
-    for column in ("name", "what it is, and what the paper says of it", "cost", "NAME-paper-10", "NAME-paper"):
-        table.add_column(column, overflow="fold", no_wrap=column == "name")
-    known_presets = presets()
-    for name in listed():
-        preset = known_presets[name]
-        claims = [f"{number}: {claim}" for number, claim in preset.claims.items()]
-        of_scales = [known_presets[preset.scales[scale]] if scale in preset.scales else None for scale in SCALES]
-        costs = [cost_words(one.minutes if one else None) for one in of_scales]
-        table.add_row(name, "\n".join([preset.values["about"], *claims]), *costs)
-    table.caption = (
-        "fig1 to fig10: the paper's figures; NAME-paper has the paper's own model, E and T, NAME-paper-10 the same "
-        "with T = 10. Costs are for 2 cores; the controls, made once for each setting, are not in them."
-    )
-    table.caption_justify = "left"
-    yield table
-    table = PlainTable(title="Options of every experiment: -o NAME=VALUE", title_justify="left", box=box.SIMPLE_HEAD)
-    for column in ("name", "default", "meaning"):
-        table.add_column(column, overflow="fold")
-    for prefix, config in (("", Experiment), ("local.", LocalTraining), ("target.", Target)):
-        meanings = attributes(config)
-        for name, field in config.model_fields.items():
-            if prefix or name not in {"local", "target"}:
-                default = _name(name, field.default)
-                table.add_row(f"{prefix}{name}", default, meanings[name])
-    yield table
-    yield from map(_parts, TITLES)
+@dataclass(frozen=True)
+class Topic:
+    """What there is of one kind.
+
+    Attributes:
+        name: what to call it, in the plural.
+        use: how one of it is chosen.
+        kind: of parts, if they are.
+    """
+
+    name: str
+    use: str
+    kind: str = ""
+
+
+TOPICS = (
+    Topic("presets", "fedlens run NAME"),
+    Topic("attacks", "-o attack=NAME", "attack"),
+    Topic("checks", "-o checks=NAME", "checks"),
+    Topic("rules", "-o aggregation=NAME", "aggregation"),
+    Topic("data", "-o data=NAME", "data"),
+    Topic("partitions", "-o partition=NAME", "partition"),
+    Topic("models", "-o model=NAME", "model"),
+    Topic("methods", "fedlens explain RUN --methods NAME,NAME:OPTION=VALUE", "method"),
+    Topic("options", "-o NAME=VALUE"),
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing to choose.
+
+    Attributes:
+        topic: what it belongs to.
+        name: what to call it.
+        about: what it is, in a sentence.
+        rest: what else can be said of it: claims, or options and defaults.
+    """
+
+    topic: Topic
+    name: str
+    about: str
+    rest: str = ""
+
+
+def topic_of(word: str) -> Topic | None:
+    """The topic called so, in the singular or the plural, or by the option that chooses one of it."""
+    return next((topic for topic in TOPICS if word in {topic.name, topic.name.removesuffix("s"), topic.kind}), None)
+
+
+def entries(topic: Topic) -> Iterator[Entry]:
+    """Everything of a topic; of presets neither the larger scales of a panel nor the negative controls."""
+    if topic.kind == "attack":
+        yield Entry(topic, "none", "Every client is honest.")
+    for name in known(topic.kind) if topic.kind else ():
+        part = resolve(topic.kind, name)
+        yield Entry(topic, name, first_line(part), ", ".join(_words(part)))
+    if topic.name == "presets":
+        for name in listed():
+            preset = presets()[name]
+            claims = "\n".join(f"{number}: {claim}" for number, claim in preset.claims.items())
+            yield Entry(topic, name, preset.values["about"], claims)
+    if topic.name == "options":
+        for prefix, config in SECTIONS:
+            meanings = attributes(config)
+            for name, field in config.model_fields.items():
+                if prefix or name not in {"local", "target"}:
+                    yield Entry(topic, f"{prefix}{name}", meanings[name], default_of(name, field.default))
+
+
+def names(topic: Topic) -> list[str]:
+    """The names of a topic's entries, for which no part need be imported."""
+    if topic.kind:
+        return [*(["none"] if topic.kind == "attack" else []), *known(topic.kind)]
+    return sorted((entry.name for entry in entries(topic)), key=lambda name: name != "quickstart")  # it comes first
+
+
+def search(word: str) -> list[Entry]:
+    """Every entry in which the word occurs, in capitals or not."""
+    wanted = word.lower()
+    every = (entry for topic in TOPICS for entry in entries(topic))
+    return [entry for entry in every if wanted in f"{entry.name}\n{entry.about}\n{entry.rest}".lower()]
+
+
+def parts_called(name: str) -> list[tuple[Topic, type[Config]]]:
+    """The parts of this name, ours or ``module:Class``, with their topics.
+
+    Raises:
+        ConfigError: ``module:Class`` is not there.
+    """
+    kinds = [topic for topic in TOPICS if topic.kind]
+    if ":" not in name:
+        return [(topic, resolve(topic.kind, name)) for topic in kinds if name in known(topic.kind)]
+    part = class_at(name)
+    return [(topic, part) for topic in kinds if issubclass(part, class_at(BASES[topic.kind]))]
 
 
 def cost_words(minutes: float | None) -> str:
@@ -63,11 +119,16 @@ def cost_words(minutes: float | None) -> str:
     return "" if minutes is None else f"{minutes:g} min" if minutes < 100 else f"{minutes / 60:.0f} h"
 
 
-def _name(option: str, default: object) -> str:
+def default_of(option: str, default: object) -> str:
     """How YAML would write an option's default."""
     if option == "attack":
         return "none"
-    return name_of(option, default) if isinstance(default, Config) else _yaml(default)
+    return name_of(option, default) if isinstance(default, Config) else plain(default)
+
+
+def first_line(part: type[Config]) -> str:
+    """What a part is, in a sentence."""
+    return (inspect.getdoc(part) or "").partition("\n")[0]
 
 
 def attributes(config: type[Config]) -> dict[str, str]:
@@ -83,7 +144,7 @@ def described(config: type[Config]) -> dict[str, str]:
 
 def _own_attributes(config: type[Config]) -> dict[str, str]:
     """The section "Attributes" of a docstring."""
-    lines = (inspect.getdoc(config) or "").partition("Attributes:\n")[2].splitlines()
+    lines = (inspect.getdoc(config) or "").partition("Attributes:\n")[2].partition("\n\n")[0].splitlines()
     found: dict[str, str] = {}
     name = ""
     for line in map(str.strip, lines):
@@ -96,39 +157,10 @@ def _own_attributes(config: type[Config]) -> dict[str, str]:
     return found
 
 
-def _parts(kind: str) -> Table:
-    """A kind's parts, with the first line of their documentation and their options."""
-    table = PlainTable(title=TITLES[kind], title_justify="left", box=box.SIMPLE_HEAD)
-    for column in ("name", "what it is", "options and defaults"):
-        table.add_column(column, overflow="fold")
-    if kind == "attack":
-        table.add_row("none", "Every client is honest.", "")
-    for name in known(kind):
-        part = resolve(kind, name)
-        about = (part.__doc__ or "").strip().partition("\n")[0]
-        table.add_row(name, about, ", ".join(_options(part)))
-    return table
-
-
-def _options(part: type[Config]) -> Iterator[str]:
+def _words(part: type[Config]) -> Iterator[str]:
+    """A part's options with their defaults."""
     for name, field in part.model_fields.items():
-        yield f"{name} (required)" if field.is_required() else f"{name}={_yaml(field.default)}"
+        yield f"{name} (required)" if field.is_required() else f"{name}={plain(field.default)}"
         for inner in get_args(field.annotation):
             if isinstance(inner, type) and issubclass(inner, Config):
-                yield from (f"{name}.{option}" for option in _options(inner))
-
-
-def _yaml(value: object) -> str:
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def partition_table(setting: Setting) -> Table:
-    """How many training samples of each class every client holds."""
-    table = PlainTable(title="Training samples per client", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("client", justify="right")
-    for name in ("all", *setting.dataset.classes):
-        table.add_column(name, justify="right")
-    counts = setting.shards.class_counts(setting.dataset.train.y.cpu(), len(setting.dataset.classes))
-    for client, row in enumerate(counts.tolist()):
-        table.add_row(str(client), str(sum(row)), *map(str, row))
-    return table
+                yield from (f"{name}.{option}" for option in _words(inner))

@@ -1,0 +1,48 @@
+"""``fedlens cache``: what is in the cache, and how to clear it."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from fedlens.cli.command import Command
+from fedlens.cli.shared import out
+
+cache = typer.Typer(invoke_without_command=True, rich_markup_mode=None, add_completion=False)
+
+
+@cache.callback()
+def show(context: typer.Context) -> None:
+    """Print what is in the cache, and how large it is."""
+    if context.invoked_subcommand is not None:
+        return
+    from rich import box
+
+    from fedlens.cache import KINDS, size
+    from fedlens.paths import cache_dir
+    from fedlens.report.terminal import PlainTable
+
+    table = PlainTable(title=f"Cache: {cache_dir()}", title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("kind")
+    table.add_column("what it is")
+    table.add_column("number", justify="right")
+    table.add_column("MB", justify="right")
+    for kind in KINDS:
+        items = kind.items()
+        table.add_row(kind.name, kind.about, str(len(items)), f"{sum(map(size, items)) / 1e6:.1f}")
+    out.print(table)
+    out.print("fedlens cache clear [KIND] removes it; what is needed again is computed or fetched anew.", markup=False)
+
+
+@cache.command(cls=Command)
+def clear(
+    kind: Annotated[
+        Literal["controls", "openings", "data", "prepared"] | None,
+        typer.Argument(metavar="KIND", help="controls, openings, data or prepared; default all of them."),
+    ] = None,
+) -> None:
+    """Remove what is in the cache, or one kind of it."""
+    from fedlens.cache import KINDS
+    from fedlens.cache import clear as cleared
+
+    removed = [size for one in KINDS if kind in {None, one.name} for size in cleared(one)]
+    out.print(f"{len(removed)} removed, {sum(removed) / 1e6:.1f} MB")

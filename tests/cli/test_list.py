@@ -1,0 +1,134 @@
+"""``fedlens list``: an index, topics, single parts and presets, search."""
+
+import re
+
+import pytest
+from calling import called
+
+from fedlens.parts import BUILT_IN, known
+from fedlens.presets import presets
+from fedlens.report.catalogue import TOPICS, entries, names
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def listed(capsys: Capture, *words: str) -> str:
+    code, out, err = called(capsys, "list", *words)
+    assert (code, err) == (0, "")
+    assert "``" not in out
+    return out
+
+
+def test_the_index_fits_on_a_screen(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out = listed(capsys)
+    assert len(out.splitlines()) <= 36
+    for topic in TOPICS:
+        assert re.search(rf"^  {topic.name} ", out, re.MULTILINE)
+    assert "47 in all" in out
+    assert "quickstart" in out
+
+
+@pytest.mark.parametrize("topic", TOPICS, ids=lambda topic: topic.name)
+def test_a_topic_has_each_of_its_names(capsys: Capture, topic: object) -> None:
+    found = next(one for one in TOPICS if one is topic)
+    words = {found.name, found.name.removesuffix("s"), found.kind} - {""}
+    (out,) = {listed(capsys, word) for word in words}
+    assert names(found)
+    for name in names(found):
+        assert re.search(rf"^  {re.escape(name)} ", out, re.MULTILINE), name
+
+
+def test_topics_are_all_kinds_of_parts() -> None:
+    assert {topic.kind for topic in TOPICS if topic.kind} == set(BUILT_IN)
+    for topic in TOPICS:
+        assert sorted(names(topic)) == sorted(entry.name for entry in entries(topic))
+
+
+def test_options_and_defaults_are_written_as_yaml_has_them(capsys: Capture) -> None:
+    attacks = listed(capsys, "attacks")
+    for word in ("boost=auto", "threshold=1e-06", "weights_only=false", "none"):
+        assert word in attacks
+    methods = listed(capsys, "methods")
+    assert re.search(
+        r"smoothgrad +The mean gradient at copies of the input with Gaussian noise\. +samples=25, noise=", methods
+    )
+    options = listed(capsys, "options")
+    assert re.search(r"target\.target +null +class wanted by the attacker", options)
+    assert re.search(r"attack +none +what the malicious client does", options)
+    assert re.search(r"local\.learning_rate +0\.001 +", options)
+
+
+def test_negative_controls_are_counted_and_not_listed_one_by_one(capsys: Capture) -> None:
+    out = listed(capsys, "presets")
+    negative = [name for name, preset in presets().items() if preset.negative is not None]
+    assert f"{len(negative)} negative controls" in out
+    assert not any(re.search(rf"^ *{name} ", out, re.MULTILINE) for name in negative)
+    assert "fig4-alternating" in out
+    assert "fig4-alternating-paper " not in out
+    assert negative[0] in listed(capsys, negative[0])
+
+
+def test_a_part_has_what_it_is_and_its_options_as_they_are_typed(capsys: Capture) -> None:
+    out = listed(capsys, "krum")
+    assert "apply the one update that is closest" in out
+    assert "Chosen by -o aggregation=krum -o aggregation.f=1" in out
+    assert re.search(r"aggregation\.f +required +number of Byzantine clients", out)
+    assert re.search(r"aggregation\.squared +true ", out)
+    assert re.search(r"attack\.constraint\.rho +0\.0001 ", listed(capsys, "alternating-minimisation"))
+    assert "It has no options." in listed(capsys, "mean")
+    assert "Example" not in listed(capsys, "honest")
+
+
+def test_a_part_of_ones_own_is_shown_like_one_of_ours(capsys: Capture) -> None:
+    out = listed(capsys, "fedlens.templates.rule:MyRule")
+    assert re.search(r"aggregation\.keep +3 +how many updates to average", out)
+
+
+def test_an_option_is_shown_by_its_name_with_who_has_it(capsys: Capture) -> None:
+    assert re.search(r"local\.batch_size +100 ", listed(capsys, "batch_size"))
+    out = listed(capsys, "attack.boost")
+    assert re.search(r"attack\.boost +auto +boosting factor .*explicit-boosting", out)
+    assert re.search(r"attack\.boost +1 .*\(data-poisoning\)", out)
+
+
+def test_a_preset_has_its_claim_and_values(capsys: Capture) -> None:
+    out = listed(capsys, "fig4-alternating")
+    assert "C7: the target is met early" in out
+    assert "attack: {name: alternating-minimisation, epochs: 5}" in out
+
+
+def test_what_is_searched_for_is_found_in_names_and_meanings(capsys: Capture) -> None:
+    out = listed(capsys, "--search", "Median")
+    for name in ("median", "geometric-median", "bulyan", "median-explicit"):
+        assert re.search(rf"^  {name} ", out, re.MULTILINE), name
+    assert "trimmed-mean" not in out
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["krm"], "did you mean krum?"),
+        (["rulez"], "did you mean rules?"),
+        (["batchsize"], "did you mean local.batch_size?"),
+        (["zzzzz"], "`fedlens list` has all that are known (or fedlens list --search zzzzz)"),
+        (["--search", "qqqqq"], "it occurs nowhere"),
+        (["nowhere:Part"], "'nowhere' cannot be imported"),
+    ],
+)
+def test_what_is_nowhere_is_said_so(capsys: Capture, words: list[str], told: str) -> None:
+    code, _, err = called(capsys, "list", *words)
+    assert code == 2
+    assert told in err
+    assert len(err.splitlines()) <= 2
+
+
+def test_every_name_of_a_part_is_found(capsys: Capture) -> None:
+    for kind in BUILT_IN:
+        for name in known(kind):
+            assert name in listed(capsys, name)
