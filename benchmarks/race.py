@@ -11,8 +11,8 @@ from plain import has_images
 from stepping import stepped
 from turns import in_turns, ratio
 
+from fedlens.federation.engine_name import EngineName
 from fedlens.federation.engines import choose_engine
-from fedlens.federation.engines.engine import EngineName
 from fedlens.federation.rounds import federate
 from fedlens.federation.setting import Setting
 

@@ -10,7 +10,7 @@ from fedlens.data.dataset import Dataset
 from fedlens.deadline import checked_timeout
 from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
-from fedlens.federation.engines.engine import EngineName
+from fedlens.federation.engine_name import EngineName
 from fedlens.federation.setting import Setting, prepare
 from fedlens.runs.reading import read_starts
 from fedlens.runs.start import read_start

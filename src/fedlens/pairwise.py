@@ -14,10 +14,15 @@ Only blocks are ever copied: the memory beyond the input is a few MiB and some m
 which is symmetric, strips of rows are computed from their diagonal on.
 """
 
-from collections.abc import Callable, Iterator
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from fedlens.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 CLOSE = 0.01
 BLOCK_ENTRIES = 2**18

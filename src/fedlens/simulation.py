@@ -10,9 +10,9 @@ from fedlens.control import Control, cached, control_name, find_control, keep, k
 from fedlens.custom import copy_tensors, is_custom
 from fedlens.errors import ClientError, ConfigError, DataError
 from fedlens.experiment import Experiment
+from fedlens.federation.engine_name import EngineName
 from fedlens.federation.engines import choose_engine
 from fedlens.federation.engines.choice import SIDE_BY_SIDE, Choice
-from fedlens.federation.engines.engine import EngineName
 from fedlens.federation.record import RoundResult
 from fedlens.federation.rounds import federate
 from fedlens.federation.setting import Setting

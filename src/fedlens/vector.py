@@ -8,12 +8,16 @@ The kernels of PyTorch's own `Conv2d` lie in the order ``[out, height, width, in
 parameters are contiguous, for a module may take a ``view`` of its own.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor, nn
+from fedlens.lazy import nn, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Kind = Literal["weight", "bias"]
 
@@ -49,7 +53,7 @@ class Layout:
     slices: tuple[Slice, ...]
 
     @classmethod
-    def of(cls, module: nn.Module) -> "Layout":
+    def of(cls, module: nn.Module) -> Layout:
         """The layout of `module`'s parameters, in the order of ``named_parameters``."""
         slices, start, kernels = [], 0, _kernels(module)
         for name, parameter in module.named_parameters():

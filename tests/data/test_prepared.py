@@ -91,7 +91,7 @@ def test_a_full_disk_does_no_harm(make: Maker, monkeypatch: pytest.MonkeyPatch) 
     def refuse(*_: object, **__: object) -> None:
         raise SafetensorError("I/O error: No space left on device")
 
-    monkeypatch.setattr("fedlens.data.prepared.save_file", refuse)
+    monkeypatch.setattr("safetensors.torch.save_file", refuse)
     ask(make)
     assert list((cache_dir() / "prepared").iterdir()) == []
 

@@ -10,16 +10,20 @@ copy the rows that it has nothing to do with; or stays, with its smaller entries
 copied back. It does what copies less. The first stage reads the updates themselves.
 """
 
+from __future__ import annotations
+
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from fedlens.aggregation.network import UNWANTED, Comparator, network
+from fedlens.lazy import torch
 from fedlens.pairwise import block_columns
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 SOURCE = 0
 """The plane that is the updates, which are not written to; 1 and 2 are the block's."""
@@ -31,10 +35,10 @@ GRAIN = 2**15
 """PyTorch leaves so many entries to one thread. Calls are on no more where there are others: threads that wait for each
 other at each of a thousand calls are slower than one, and on a busy machine many times slower."""
 
-Operation = Callable[..., Tensor]
+Operation = Callable[..., "Tensor"]
 """``torch.minimum`` or ``torch.maximum``; of equal arguments, either of them copies."""
 
-Call = tuple[Operation, Tensor, Tensor, Tensor]
+Call = tuple[Operation, "Tensor", "Tensor", "Tensor"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,16 +17,22 @@ A client's share is the fraction of coordinates in which its entry was averaged,
 parts in it.
 """
 
-import torch
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pydantic import NonNegativeInt
-from torch import Tensor
 
 from fedlens.aggregation.arrange import arranged
 from fedlens.aggregation.coordinate import mean_of
 from fedlens.aggregation.credit import Credit
 from fedlens.aggregation.krum import to_others
 from fedlens.aggregation.rule import Aggregate, Received, Rule, require_enough
+from fedlens.lazy import torch
 from fedlens.pairwise import squared_distances
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def bulyan(updates: Tensor, f: int) -> tuple[Tensor, Tensor]:

@@ -11,15 +11,19 @@ aggregate, and so is ours; it adds up to no privacy guarantee.
 A client's share is α_i · min(1, M / ‖δ_i‖), so that shares add up to less than 1 where something was clipped.
 """
 
-from typing import ClassVar
+from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, ClassVar
+
 from pydantic import NonNegativeFloat, PositiveFloat
-from torch import Tensor
 
 from fedlens.aggregation.rule import Aggregate, Received, Rule
 from fedlens.aggregation.weighted import weighted_sum
+from fedlens.lazy import torch
 from fedlens.random import Address
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLOCK_ENTRIES = 2**18
 

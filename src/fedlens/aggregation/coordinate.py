@@ -14,14 +14,20 @@ A client's share is the fraction of coordinates in which its entry was kept, div
 entries that straddle the border of what is kept have equal parts in it.
 """
 
-import torch
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pydantic import NonNegativeInt
-from torch import Tensor
 
 from fedlens.aggregation.arrange import GRAIN, arranged
 from fedlens.aggregation.credit import Credit
 from fedlens.aggregation.network import UNWANTED
 from fedlens.aggregation.rule import Aggregate, Received, Rule, require_enough
+from fedlens.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def trimmed_mean(updates: Tensor, trimmed: int) -> tuple[Tensor, Tensor]:

@@ -7,12 +7,16 @@ many of them as were kept, and so have those that are equal to h.
 Such ties are rare, and a block of b columns that has any shows it: more than b·k of its entries lie between the bounds.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from fedlens.aggregation.arrange import GRAIN
+from fedlens.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Credit:

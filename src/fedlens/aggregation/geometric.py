@@ -21,15 +21,20 @@ Deviations from the source:
   from the distances that found that update; otherwise, from the updates once more.
 """
 
-import logging
+from __future__ import annotations
 
-import torch
+import logging
+from typing import TYPE_CHECKING
+
 from pydantic import PositiveFloat, PositiveInt
-from torch import Tensor
 
 from fedlens.aggregation.rule import Aggregate, Received, Rule
 from fedlens.aggregation.weighted import weighted_sum
+from fedlens.lazy import torch
 from fedlens.pairwise import alike, products, products_from, squared_distances
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FARTHEST = 1e140
 """Distances beyond have squares that float64 does not hold."""

@@ -24,14 +24,18 @@ The paper allows every m from 1 (Krum) to n (the plain mean). The default here i
 taken to be honest, as in ByzFL; the paper's guarantee is about m = 1.
 """
 
-from typing import Literal
+from __future__ import annotations
 
-import torch
+from typing import TYPE_CHECKING, Literal
+
 from pydantic import NonNegativeInt, PositiveInt
-from torch import Tensor
 
 from fedlens.aggregation.rule import Aggregate, Received, Rule, require_enough
+from fedlens.lazy import torch
 from fedlens.pairwise import squared_distances
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Neighbours = Literal["n-f-2", "n-f-1"]
 

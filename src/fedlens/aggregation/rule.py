@@ -1,14 +1,17 @@
 """What an aggregation rule is: it sees a round's updates and says what becomes of the global model."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
-
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar
 
 from fedlens.config import Config
 from fedlens.random import Address
 from fedlens.vector import Layout
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

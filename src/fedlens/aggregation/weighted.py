@@ -1,7 +1,13 @@
 """Sums of updates with weights, of which those of updates that are very long may be very small."""
 
-import torch
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fedlens.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def weighted_sum(weights: Tensor, updates: Tensor) -> Tensor:

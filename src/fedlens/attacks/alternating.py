@@ -16,13 +16,13 @@ makes it before each epoch, as in Algorithm 1. How many steps the algorithm's "m
 and the malicious step is as short as will do. See `fedlens.attacks.expected`.
 """
 
+from __future__ import annotations
+
 from contextlib import nullcontext
 from math import ceil
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-import torch
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
-from torch import Tensor
 
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.boosting import boosted
@@ -31,6 +31,10 @@ from fedlens.attacks.expected import Expected
 from fedlens.attacks.objective import GOALS, Goal, Objective, require_target
 from fedlens.federation.local import LocalTraining, batches
 from fedlens.federation.optimizers import Optimizer
+from fedlens.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class AlternatingMinimisation(Attack):
@@ -66,7 +70,7 @@ class AlternatingMinimisation(Attack):
     weights_only: bool = False
 
     @model_validator(mode="after")
-    def _possible(self) -> "AlternatingMinimisation":
+    def _possible(self) -> AlternatingMinimisation:
         require_target(self.objective, self.hold_off)
         if self.evaluate_at == "global" and self.objective == "untargeted":
             raise ValueError(

@@ -7,19 +7,23 @@ itself `omniscient`, and every result of it says so. This is about what an attac
 code that sets out to can guess a small seed from its address.
 """
 
-from dataclasses import dataclass, field, replace
-from typing import Annotated, ClassVar, Literal
+from __future__ import annotations
 
-import torch
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
-from torch import Tensor
 
 from fedlens.attacks.estimation import Observation, previous_step
 from fedlens.config import Config
 from fedlens.data.dataset import Samples
 from fedlens.federation.local import LocalTraining, train
+from fedlens.lazy import torch
 from fedlens.models.network import Network
 from fedlens.random import Address
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Boost = Literal["auto"] | Annotated[float, Field(gt=0)]
 
@@ -116,7 +120,7 @@ class Attack(Config):
     estimate: Literal["pre", "post"] | None = None
 
     @model_validator(mode="after")
-    def _window(self) -> "Attack":
+    def _window(self) -> Attack:
         if self.until is not None and self.until <= max(self.delay, 1):
             raise ValueError(
                 f"until: no round is before {self.until} and not before delay = {self.delay}; "

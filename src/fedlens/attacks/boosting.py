@@ -1,9 +1,14 @@
 """Boosting: an update multiplied by λ, so that the average cannot shrink it away."""
 
-import torch
-from torch import Tensor
+from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from fedlens.lazy import torch
 from fedlens.vector import Layout
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def boosted(update: Tensor, factor: float, layout: Layout, *, weights_only: bool) -> Tensor:

@@ -17,25 +17,28 @@ makes the Wasserstein term the slowest, about 0.2 s a step for the paper's CNN. 
 entry that the loss leaves alone is pulled at the full learning rate however small its pull is.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Mapping
 from math import ceil
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import Tensor
-from torch.nn import functional
 
 from fedlens.attacks.attack import View
 from fedlens.config import Config
 from fedlens.federation.local import train
+from fedlens.lazy import functional, torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BINS, LIMIT = 500, 0.2
 SMOOTHING = 5.0
 
 
-Distance = Callable[[Tensor], Tensor]
+Distance = Callable[["Tensor"], "Tensor"]
 """How far a vector ``[m]`` is from a reference, whose part in it was worked out once."""
 
 

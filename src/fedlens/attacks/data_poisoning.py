@@ -5,12 +5,18 @@ model poisoning succeeds: the average takes away most of what the malicious clie
 ``data_rep`` = 10, is the authors' configuration. A ``boost`` above 1 is for trying what boosting alone adds.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pydantic import PositiveInt
-from torch import Tensor
 
 from fedlens.attacks.attack import Attack, Boost, View
 from fedlens.attacks.simultaneous import with_targets
 from fedlens.federation.local import train
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class DataPoisoning(Attack):

@@ -9,11 +9,14 @@ Post-optimisation correction subtracts λ δ̂ from what is sent, so that it can
 from ŵ = w_G^t + δ̂ in place of w_G^t. Both are options of every attack: see `fedlens.attacks.attack.Attack.corrected`.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class EstimateError:
     cosine: float | None
 
     @classmethod
-    def of(cls, estimate: Tensor, truth: Tensor) -> "EstimateError":
+    def of(cls, estimate: Tensor, truth: Tensor) -> EstimateError:
         """The error of an estimate of `truth`, both of shape ``[d]``."""
         estimate, truth = estimate.double(), truth.double()
         length, product = float(truth.norm()), float(truth.norm() * estimate.norm())

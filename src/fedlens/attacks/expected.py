@@ -24,15 +24,19 @@ The benign steps minimise the shard's loss at w and at g. Those at w alone repai
 model, but not what is left of them in the average, which lost several points of accuracy.
 """
 
-from math import exp, expm1, log, log1p
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from math import exp, expm1, log, log1p
+from typing import TYPE_CHECKING
 
 from fedlens.attacks.attack import View
 from fedlens.attacks.boosting import boosted
 from fedlens.data.dataset import Samples
 from fedlens.federation.local import train
+from fedlens.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 WEIGHT = 0.5
 """Of what the last round lacked, in the mean over rounds."""

@@ -8,13 +8,19 @@ threshold, tested every 100 steps; a step is skipped where the training loss is 
 samples are one batch, so that an epoch over them is one step.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pydantic import Field, PositiveInt, model_validator
-from torch import Tensor
 
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.boosting import boosted
 from fedlens.attacks.objective import GOALS, Objective, require_target
 from fedlens.attacks.persistence import persist, require_room
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class ExplicitBoosting(Attack):
@@ -38,7 +44,7 @@ class ExplicitBoosting(Attack):
     weights_only: bool = False
 
     @model_validator(mode="after")
-    def _possible(self) -> "ExplicitBoosting":
+    def _possible(self) -> ExplicitBoosting:
         require_room(self)
         require_target(self.objective, self.hold_off)
         return self

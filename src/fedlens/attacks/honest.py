@@ -5,11 +5,14 @@ like an attacked one. Whatever a measure says of it, it says of something that h
 (M. Lipsitch, E. Tchetgen Tchetgen and T. Cohen, *Negative Controls*, Epidemiology 21(3), 2010) for claims and checks.
 """
 
-from typing import Literal
+from __future__ import annotations
 
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal
 
 from fedlens.attacks.attack import Attack, View
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Honest(Attack):

@@ -9,15 +9,20 @@ for explicit boosting. How long the optimizer goes on is as for explicit boostin
 the gradient's scale, such as Adam, needs about λ times the steps.
 """
 
-from dataclasses import dataclass
+from __future__ import annotations
 
-import torch
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 from pydantic import Field, PositiveInt, model_validator
-from torch import Tensor
 
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.objective import Targeted
 from fedlens.attacks.persistence import persist, require_room
+from fedlens.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class ImplicitBoosting(Attack):
     step_cap: PositiveInt = 1000
 
     @model_validator(mode="after")
-    def _possible(self) -> "ImplicitBoosting":
+    def _possible(self) -> ImplicitBoosting:
         require_room(self)
         return self
 

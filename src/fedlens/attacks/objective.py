@@ -8,14 +8,15 @@ a batch after the other. Cross-entropy has no upper bound, so (our choice) a ste
 above `CEILING`.
 """
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
 
-from torch.nn import functional
-
 from fedlens.attacks.attack import View
 from fedlens.federation.local import batches
+from fedlens.lazy import functional
 
 Objective = Literal["targeted", "untargeted"]
 

@@ -6,14 +6,20 @@ samples with their target classes to every batch of the shard, train for E_m epo
 Deviation: the authors' public code for this strategy boosts separate malicious steps and concatenates nothing.
 """
 
-import torch
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pydantic import PositiveFloat
-from torch import Tensor
 
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.boosting import boosted
 from fedlens.data.dataset import Samples
 from fedlens.federation.local import batches
+from fedlens.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class SimultaneousTraining(Attack):

@@ -77,7 +77,6 @@ def partition(
     source: Annotated[str, SOURCE], option: Options = None, data_dir: DataDir = None, trust: Trust = False
 ) -> None:
     """Print how many training samples of each class every client holds."""
-    from fedlens.federation.setting import prepare
     from fedlens.loading import load_experiment, load_recorded, run_directory
     from fedlens.report.listing import partition_table
 
@@ -91,4 +90,6 @@ def partition(
             kinds.append("checks")
             experiment = load_recorded(run, needed=kinds, trust=trust, assignments=option or [])
     print_imported([experiment])
+    from fedlens.federation.setting import prepare  # after what may be refused, for it takes seconds
+
     out.print(partition_table(prepare(experiment, data_dir=data_dir)))

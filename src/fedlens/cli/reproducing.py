@@ -40,18 +40,19 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     no_run: Annotated[bool, typer.Option("--no-run", help="Judge the runs that are there, and run nothing.")] = False,
 ) -> None:
     """Run what is needed for the paper's claims, judge each, and draw the paper's figures."""
-    from fedlens.means import Means
+    from fedlens.reproduce.plan import cost, panels, plan
+
+    names = panels(wanted or [], scale)
+    from fedlens.means import Means  # after what may be refused, for it takes seconds
     from fedlens.report.sweep_progress import SweepTerminal
     from fedlens.reproduce.evidence import gather
     from fedlens.reproduce.keeping import Keeping
-    from fedlens.reproduce.plan import cost, panels, plan
     from fedlens.reproduce.records import restore
     from fedlens.reproduce.reproduction import benign, grid_of, publish, require_reproduction
     from fedlens.simulation import leave_twin
     from fedlens.sweeps.means import SweepMeans
     from fedlens.sweeps.playing import Sweep, play
 
-    names = panels(wanted or [], scale)
     chosen = range(first_seed, first_seed + seeds), range(first_target, first_target + targets)
     cells = plan(names, scale, *chosen)
     grid = grid_of(names, scale)

@@ -54,12 +54,8 @@ def run(  # noqa: PLR0917 - typer passes them by name
     trust: Trust = False,
 ) -> None:
     """Run an experiment, and its benign twin unless that is known already."""
-    from fedlens import simulation
     from fedlens.loading import load_experiment
-    from fedlens.report.progress import Terminal
     from fedlens.runs import places
-    from fedlens.tracking.observer import Tracking
-    from fedlens.tracking.tracker import parse_tracker
 
     assignments = list(option or [])
     assignments += [f"seed={seed}"] if seed is not None else []
@@ -72,6 +68,11 @@ def run(  # noqa: PLR0917 - typer passes them by name
     experiment = load_experiment(begun or source or "", assignments, trust=trust)
     print_imported([experiment])
     path = places.resumable(experiment, out_dir) if resume else places.unused(experiment, out_dir)
+    from fedlens import simulation  # after what may be refused, for it takes seconds
+    from fedlens.report.progress import Terminal
+    from fedlens.tracking.observer import Tracking
+    from fedlens.tracking.tracker import parse_tracker
+
     tracking = Tracking(Terminal(out), [(word, parse_tracker(word)) for word in track or []], path.name)
     shown: list[Path] = []
 

@@ -40,13 +40,14 @@ def sweep(  # noqa: PLR0917 - typer passes them by name
     trust: Trust = False,
 ) -> None:
     """Run every cell of a grid that has not been run yet; called again, it goes on."""
-    from fedlens.report.sweep_progress import SweepTerminal
     from fedlens.sweeps.grid import load_grid
-    from fedlens.sweeps.means import SweepMeans
-    from fedlens.sweeps.playing import play
 
     described = load_grid(grid, option, trust=trust)
     print_imported(cell.experiment for cell in described.cells() if cell.experiment is not None)
+    from fedlens.report.sweep_progress import SweepTerminal  # after what may be refused, for it takes seconds
+    from fedlens.sweeps.means import SweepMeans
+    from fedlens.sweeps.playing import play
+
     path = out_dir or Path("sweeps") / described.name
     means = SweepMeans(jobs, engine, device, data_dir, on, address, mixed_cpus, client_timeout)
     what = "all rounds so far" if on == "local" else "the cells that were done"

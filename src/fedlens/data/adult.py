@@ -11,6 +11,8 @@ slightly outside the training range, and stay there. Every category of the test 
 unknown one is an error. Class 0 is the income above 50K, as the paper's target (0, wanted as 1) requires.
 """
 
+from __future__ import annotations
+
 import zlib
 from importlib.resources import files
 from io import BytesIO
@@ -18,15 +20,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.data.prepared import prepared
 from fedlens.errors import DataError
+from fedlens.lazy import torch
 
 if TYPE_CHECKING:
     from pandas import DataFrame
+    from torch import Tensor
 
 CLASSES = (">50K", "<=50K")
 NUMERIC = ("age", "fnlwgt", "education-num", "capital-gain", "capital-loss", "hours-per-week")
@@ -144,11 +146,11 @@ def _prepare() -> dict[str, Tensor]:
     return {f"{name}.{part}": getattr(samples, part) for name, samples in encoded.items() for part in ("x", "y")}
 
 
-def _train() -> "DataFrame":
+def _train() -> DataFrame:
     return _read("adult.data.gz", _TRAIN).iloc[:_TRAIN_KEPT]
 
 
-def _read(name: str, rows: int) -> "DataFrame":
+def _read(name: str, rows: int) -> DataFrame:
     """The complete rows of a packaged file, with the income as 0 or 1."""
     import pandas as pd
 
@@ -174,7 +176,7 @@ def _read(name: str, rows: int) -> "DataFrame":
     return frame
 
 
-def _fit(train: "DataFrame") -> tuple[Any, Any]:
+def _fit(train: DataFrame) -> tuple[Any, Any]:
     from sklearn.preprocessing import MinMaxScaler, OneHotEncoder
 
     scaler = MinMaxScaler().fit(train[list(NUMERIC)].to_numpy(np.float64))
@@ -184,7 +186,7 @@ def _fit(train: "DataFrame") -> tuple[Any, Any]:
     return scaler, encoder
 
 
-def _encode(frame: "DataFrame", scaler: Any, encoder: Any) -> Samples:
+def _encode(frame: DataFrame, scaler: Any, encoder: Any) -> Samples:
     numbers = scaler.transform(frame[list(NUMERIC)].to_numpy(np.float64))
     try:
         one_hot = encoder.transform(frame[list(CATEGORICAL)].to_numpy(object))

@@ -1,14 +1,18 @@
 """What a data set gives to an experiment: samples, the names of the classes, and the paper's attack on it."""
 
+from __future__ import annotations
+
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from fedlens.config import Config
+from fedlens.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -21,12 +25,12 @@ class Samples:
     def __len__(self) -> int:
         return len(self.y)
 
-    def take(self, indices: Tensor) -> "Samples":
+    def take(self, indices: Tensor) -> Samples:
         """Copies of the samples at `indices` (``[m]``); they share no memory with these."""
         where = indices.to(self.x.device)
         return Samples(self.x.index_select(0, where), self.y.index_select(0, where))
 
-    def to(self, device: torch.device) -> "Samples":
+    def to(self, device: torch.device) -> Samples:
         """The samples on `device`."""
         return Samples(self.x.to(device), self.y.to(device))
 

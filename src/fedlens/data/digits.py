@@ -5,13 +5,15 @@ doi 10.24432/C50P49 (its test set). The split into training and test samples is 
 paper does not use these data; the target is the pair of classes of its Fashion-MNIST target, 5 wanted as 7.
 """
 
+from __future__ import annotations
+
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from fedlens.data.dataset import Data, Dataset, Samples
+from fedlens.lazy import torch
 from fedlens.random import Address
 
 _TRAIN = 1_437

@@ -6,18 +6,23 @@ they are looked for. The target (a sandal, wanted as a sneaker) and the stopping
 (arXiv 1811.12470), as is the scaling: pixels / 255.
 """
 
+from __future__ import annotations
+
 import gzip
 import math
 import struct
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from fedlens.data.cache import RemoteFiles, locate
 from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.errors import DataError
+from fedlens.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FILES = RemoteFiles(
     title="Fashion-MNIST",

@@ -9,17 +9,22 @@ T.-M. H. Hsu et al., *Measuring the Effects of Non-Identical Data Distribution f
 al. draw again until each client has ten samples; one is enough here.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
-from torch import Tensor
 
 from fedlens.config import Config
 from fedlens.errors import DataError
+from fedlens.lazy import torch
 from fedlens.random import Address
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _ATTEMPTS = 100
 

@@ -1,5 +1,7 @@
 """Tensors that take long to prepare, kept in the cache for the next time."""
 
+from __future__ import annotations
+
 import hashlib
 import os
 import tempfile
@@ -7,13 +9,15 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
 
 from fedlens.errors import RunError
 from fedlens.paths import private_cache
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def prepared(
@@ -51,6 +55,8 @@ def _read(path: Path) -> dict[str, Tensor] | None:
 
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:
     """Write the tensors, so that nobody ever reads half of them."""
+    from safetensors.torch import save_file
+
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
     os.close(handle)
     try:

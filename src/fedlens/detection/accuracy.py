@@ -8,12 +8,16 @@ the validation accuracy of w_G^t + δ_i with that of w_G^t + Σ_{j≠i} α_j δ_
 The paper gives no threshold; 0.1 is ours.
 """
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
-from torch import Tensor
 
 from fedlens.detection.detector import Detector, Inspection, Validation, Verdict
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 ROUNDING = 1e-12
 """By so much more than the threshold is not more: 0.1705 − 0.0705 is not quite 0.1 to a computer."""

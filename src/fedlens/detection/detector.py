@@ -1,13 +1,16 @@
 """What a server-side check is: it sees a round's updates, scores every client, and decides whom it suspects."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
-
-from torch import Tensor
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from fedlens.config import Config
 from fedlens.vector import Layout
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,19 @@ about 55 % of rounds with n = 5, 32 % with 6, 12 % with 8, 5 % with 10 and 0.3 %
 Deviation: fewer than five clients are therefore not judged.
 """
 
-from math import inf
+from __future__ import annotations
 
-import torch
+from math import inf
+from typing import TYPE_CHECKING
+
 from pydantic import Field
-from torch import Tensor
 
 from fedlens.detection.detector import Detector, Inspection, Verdict
+from fedlens.lazy import torch
 from fedlens.pairwise import squared_distances
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FEWEST = 5
 

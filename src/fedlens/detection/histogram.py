@@ -9,8 +9,14 @@ that of the entries, clipped to ±limit, to within a bin's width. All entries of
 out as zeros: it stands for a unit mass at 0.
 """
 
-import torch
-from torch import Tensor
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fedlens.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 TINY = 1e-7
 """Entries of smaller absolute value are left out."""

@@ -19,16 +19,20 @@ In honest rounds of ten clients (census and digits, full and partial participati
 about one of a hundred.
 """
 
-from math import log10
-from typing import NamedTuple
+from __future__ import annotations
 
-import torch
+from math import log10
+from typing import TYPE_CHECKING, NamedTuple
+
 from pydantic import Field, PositiveInt
-from torch import Tensor
 
 from fedlens.detection.detector import Detector, Inspection, Verdict
 from fedlens.detection.histogram import TINY, centres, histogram, shares, wasserstein
 from fedlens.detection.outliers import deleted_residuals, rarity
+from fedlens.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 RESOLUTION = 0.01
 

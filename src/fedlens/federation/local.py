@@ -5,20 +5,24 @@ of mini-batches of `B` over the client's own shard, with a fresh optimizer every
 epoch is trained on like the others.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from itertools import cycle, islice
 from math import ceil, floor
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
-from torch import Tensor
 
 from fedlens.config import Config
 from fedlens.data.dataset import Samples
 from fedlens.federation.optimizers import OPTIMIZERS, Optimizer, Variable
+from fedlens.lazy import torch
 from fedlens.models.network import Network
 from fedlens.random import Address
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class LocalTraining(Config):
@@ -49,7 +53,7 @@ class LocalTraining(Config):
         return values
 
     @model_validator(mode="after")
-    def _one_of_epochs_and_steps(self) -> "LocalTraining":
+    def _one_of_epochs_and_steps(self) -> LocalTraining:
         if (self.epochs is None) == (self.steps is None):
             remedy = "-o local.epochs=5" if self.steps is None else "-o local.epochs=null"
             raise ValueError(f"give either epochs or steps and set the other to null; e.g. {remedy}")
@@ -76,7 +80,7 @@ class LocalTraining(Config):
         each_pass = [self.batch_size] * whole + [rest] * (rest > 0)
         return list(islice(cycle(each_pass), self.steps_for(samples)))
 
-    def over(self, epochs: float) -> "LocalTraining":
+    def over(self, epochs: float) -> LocalTraining:
         """The same training for another number of passes over the shard."""
         return self.model_copy(update={"epochs": epochs, "steps": None})
 

@@ -4,12 +4,15 @@ The mathematics is PyTorch's, by its functional interface: the optimizer classes
 them is made, which takes a worker more than a second, and a step costs them twice the time on a small network.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torch.optim.adam import adam
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from fedlens.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 class Variable(Protocol):
@@ -46,6 +49,8 @@ class Adam:
 
     def step(self) -> None:
         """See `Optimizer.step`."""
+        from torch.optim.adam import adam
+
         count = len(self._variable.gradient)
         if count < len(self._mean):
             self._mean, self._square = self._mean[:count], self._square[:count]

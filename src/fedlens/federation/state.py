@@ -1,16 +1,20 @@
 """Everything that one round hands to the next."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
-from torch import Tensor
 
 from fedlens.attacks.estimation import Observation
 from fedlens.errors import DamagedRunError
+from fedlens.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,7 @@ class FederationState:
     history: tuple[Observation, ...] = ()
     rule: Mapping[str, Tensor] = field(default_factory=dict)
 
-    def to(self, device: torch.device) -> "FederationState":
+    def to(self, device: torch.device) -> FederationState:
         """The state on `device`."""
         history = tuple(
             replace(seen, weights=seen.weights.to(device), update=seen.update.to(device)) for seen in self.history
@@ -45,10 +49,12 @@ class FederationState:
             tensors |= {f"history.{place}.weights": seen.weights, f"history.{place}.update": seen.update}
         plain = {"round": self.round, "history": [[seen.round, seen.alpha, seen.log] for seen in self.history]}
         tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+        from safetensors.torch import save
+
         return save(tensors, metadata={"state": json.dumps(plain)})  # one entry, for their order is not kept
 
     @classmethod
-    def load(cls, path: str) -> "FederationState":
+    def load(cls, path: str) -> FederationState:
         """The state that was saved to `path`.
 
         Raises:

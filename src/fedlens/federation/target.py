@@ -4,21 +4,25 @@ The paper draws a test sample of one class at random. But a result means nothing
 anyway, so by default only samples count that the benign twin's last model gets right with confidence ≥ 0.5.
 """
 
+from __future__ import annotations
+
 from math import log
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
-from torch import Tensor
 
 from fedlens.attacks.attack import Auxiliary
 from fedlens.config import Config
 from fedlens.data.dataset import Dataset
 from fedlens.errors import ConfigError, shortened
+from fedlens.lazy import torch
 from fedlens.random import Address
 from fedlens.suggest import TYPED, likeliest, pasted
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 RESISTANT_CONFIDENCE = 0.5
 
@@ -53,7 +57,7 @@ class Target(Config):
         return {"r": len(index) if isinstance(index, list | tuple) else 1, **values, "index": index}
 
     @model_validator(mode="after")
-    def _index_excludes_a_draw(self) -> "Target":
+    def _index_excludes_a_draw(self) -> Target:
         if self.index is not None:
             if self.select is not None or self.source is not None or self.draw:
                 raise ValueError(

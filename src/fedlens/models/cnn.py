@@ -3,11 +3,10 @@
 `PaperCnn` has no pooling and valid padding, as in the authors' configuration; `SmallCnn` and `TinyCnn` are ours.
 """
 
-from torch import nn
+from __future__ import annotations
 
-from fedlens.models.dropout import Dropout
+from fedlens.lazy import nn
 from fedlens.models.model import Model, glorot_uniform, require_images
-from fedlens.models.sequence import Sequence
 
 
 class PaperCnn(Model):
@@ -15,6 +14,9 @@ class PaperCnn(Model):
 
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
         """See `Model.build`."""
+        from fedlens.models.dropout import Dropout
+        from fedlens.models.sequence import Sequence
+
         require_images("paper-cnn", shape, 9)
         channels, height, width = shape
         return glorot_uniform(
@@ -38,6 +40,8 @@ class SmallCnn(Model):
 
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
         """See `Model.build`."""
+        from fedlens.models.sequence import Sequence
+
         require_images("small", shape, 16)
         channels, height, width = shape
         rows, columns = (((side - 4) // 2 - 4) // 2 for side in (height, width))
@@ -62,6 +66,8 @@ class TinyCnn(Model):
 
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
         """See `Model.build`."""
+        from fedlens.models.sequence import Sequence
+
         require_images("tiny", shape, 9)
         channels, height, width = shape
         rows, columns = ((((side - 5) // 2 + 1) - 3) // 2 + 1 for side in (height, width))

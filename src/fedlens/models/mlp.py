@@ -1,10 +1,10 @@
 """The paper's network for the Adult census data; it takes any input, flattened."""
 
+from __future__ import annotations
+
 from math import prod
 
-from torch import nn
-
-from fedlens.models.dropout import Dropout
+from fedlens.lazy import nn
 from fedlens.models.model import Model, glorot_uniform
 
 
@@ -16,6 +16,8 @@ class CensusMlp(Model):
 
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
         """See `Model.build`."""
+        from fedlens.models.dropout import Dropout
+
         return glorot_uniform(
             nn.Sequential(
                 nn.Flatten(),

@@ -1,9 +1,10 @@
 """A model's description, and the initialisation that the paper's models share."""
 
-from torch import nn
+from __future__ import annotations
 
 from fedlens.config import Config
 from fedlens.errors import ConfigError
+from fedlens.lazy import nn
 
 
 class Model(Config):

@@ -4,21 +4,23 @@ Loading a model is one copy, an update is one subtraction, and an optimizer sees
 treat every entry alike (SGD, Adam) that is the same mathematics as a parameter a layer.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn import functional
-from torch.nn.parameter import is_lazy
 
 from fedlens.errors import ConfigError
-from fedlens.models.dropout import Dropout
+from fedlens.lazy import functional, nn, torch
 from fedlens.models.model import Model
 from fedlens.parts import name_of
 from fedlens.random import Address, seeded
 from fedlens.vector import Layout, flatten
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def build(model: Model, shape: tuple[int, ...], classes: int, address: Address) -> nn.Module:
@@ -34,7 +36,7 @@ def build(model: Model, shape: tuple[int, ...], classes: int, address: Address) 
     if not isinstance(module, nn.Module):
         raise ConfigError(f"model: {name}: build gave a {type(module).__name__}; return a torch.nn.Module")
     parameters = dict(module.named_parameters())
-    if without := [key for key, one in parameters.items() if is_lazy(one) or one.is_meta]:
+    if without := [key for key, one in parameters.items() if nn.parameter.is_lazy(one) or one.is_meta]:
         remedy = "give layers their sizes, in place of those called Lazy, and build on the CPU"
         raise ConfigError(f"model: {name} has parameters without values ({', '.join(without[:3])}); {remedy}")
     if not any(one.numel() for one in parameters.values()):
@@ -66,6 +68,8 @@ class Network:
         weights, gradients = self.layout.split(self.vector.data), self.layout.split(self.gradient)
         for name, parameter in parameters.items():
             parameter.data, parameter.grad = weights[name], gradients[name]
+        from fedlens.models.dropout import Dropout
+
         self.dropouts = [layer for layer in module.modules() if isinstance(layer, Dropout)]
 
     def load(self, weights: Tensor) -> None:

@@ -4,6 +4,8 @@ Colours are Okabe and Ito's, which colour-blind people can tell apart; a line ha
 The malicious client is vermilion everywhere.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from textwrap import fill
@@ -11,7 +13,6 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from fedlens.report.words import attack_name
 from fedlens.runs.load import Run
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from torch import Tensor
 
 BLACK, BLUE, GREEN, VERMILION = "#000000", "#0072B2", "#009E73", "#D55E00"
 BENIGN, MALICIOUS = BLUE, VERMILION
@@ -33,7 +35,7 @@ LETTERS = 42
 Sharing = Literal["none", "all", "row", "col"]
 
 
-def wrapped(count: int, share_y: Sharing = "all") -> tuple["Figure", list["Axes"]]:
+def wrapped(count: int, share_y: Sharing = "all") -> tuple[Figure, list[Axes]]:
     """A figure with `count` panels, `ACROSS` beside each other at most; what is left over of the last row is hidden."""
     across = min(count, ACROSS)
     down = -(-count // across)
@@ -51,7 +53,7 @@ def grid(
     share_x: Sharing = "none",
     share_y: Sharing = "none",
     widths: Sequence[float] | None = None,
-) -> tuple["Figure", list["Axes"]]:
+) -> tuple[Figure, list[Axes]]:
     """A figure of `down` × `across` panels of about `size` inches, row by row; columns are as wide as `widths` say."""
     from matplotlib.figure import Figure
 
@@ -66,12 +68,12 @@ def grid(
     return figure, panels
 
 
-def rounds_axis(panel: "Axes", run: Run) -> None:
+def rounds_axis(panel: Axes, run: Run) -> None:
     """Let the x axis be the run's rounds, each half a round wide to either side."""
     whole_rounds(panel, run.records[0]["round"], run.records[-1]["round"])
 
 
-def whole_rounds(panel: "Axes", first: int, last: int) -> None:
+def whole_rounds(panel: Axes, first: int, last: int) -> None:
     """Let the x axis be rounds from the `first` to the `last`, each half a round wide to either side."""
     from matplotlib.ticker import MaxNLocator
 
@@ -111,7 +113,7 @@ def pixels_of(image: Tensor) -> NDArray[np.float64]:
     return found.transpose(1, 2, 0) if len(found) == 3 else found.mean(0)
 
 
-def title_figure(figure: "Figure", words: str) -> None:
+def title_figure(figure: Figure, words: str) -> None:
     """Put `words` above all panels, in as many lines as the figure's width asks for."""
     figure.suptitle(fill(words, max(24, int(11 * figure.get_figwidth()))), fontsize="medium")
 
@@ -121,7 +123,7 @@ def attacked_rounds(run: Run) -> list[int]:
     return [record["round"] for record in run.records if guilty_client(run.experiment, record) is not None]
 
 
-def shade_attacks(panel: "Axes", run: Run) -> None:
+def shade_attacks(panel: Axes, run: Run) -> None:
     """Shade the rounds in which the malicious client attacked, where there are others beside them."""
     attacked = attacked_rounds(run)
     if len(attacked) == len(run.records):
@@ -141,7 +143,7 @@ def stretches(rounds: Sequence[int]) -> Iterator[tuple[int, int]]:
             first = None
 
 
-def legend_below(figure: "Figure", panels: Iterable["Axes"]) -> None:
+def legend_below(figure: Figure, panels: Iterable[Axes]) -> None:
     """One legend for all `panels`, below them in room of its own; equal labels count once."""
     shown: dict[str, Artist] = {}
     for panel in panels:

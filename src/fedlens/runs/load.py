@@ -1,12 +1,12 @@
 """Reading a run: its experiment, its rounds as tidy tables, its weights."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from torch import Tensor
 
 from fedlens.errors import DamagedRunError, RunError
 from fedlens.experiment import Experiment
@@ -24,6 +24,7 @@ from fedlens.suggest import likeliest_path
 
 if TYPE_CHECKING:
     import pandas as pd
+    from torch import Tensor
 
 
 READ = ("experiment.yaml", "rounds.jsonl", "target.json")
@@ -49,7 +50,7 @@ class Run:
     target: dict[str, Any]
     summary: dict[str, Any] | None
 
-    def with_code(self, trust: bool = False) -> "Run":
+    def with_code(self, trust: bool = False) -> Run:
         """The run with the classes of its parts, which are imported.
 
         Raises:
@@ -65,7 +66,7 @@ class Run:
         return flags(self.experiment, self.records)
 
     @cached_property
-    def rounds(self) -> "pd.DataFrame":
+    def rounds(self) -> pd.DataFrame:
         """A row a round; confidences are means over the r samples, ``control_`` columns are the benign twin's.
 
         Where the federation without the malicious client was run, its columns begin with ``placebo_``. ``counts`` tells
@@ -86,7 +87,7 @@ class Run:
         return pd.DataFrame([row | lives for row in rows])
 
     @cached_property
-    def targets(self) -> "pd.DataFrame":
+    def targets(self) -> pd.DataFrame:
         """A row for each round and each of the attacker's samples."""
         import pandas as pd
 
@@ -105,7 +106,7 @@ class Run:
         return pd.DataFrame(rows)
 
     @cached_property
-    def classes(self) -> "pd.DataFrame":
+    def classes(self) -> pd.DataFrame:
         """A row for each round and class: the global model's accuracy in it, and the benign twin's."""
         import pandas as pd
 
@@ -119,7 +120,7 @@ class Run:
         return pd.DataFrame(rows)
 
     @cached_property
-    def checks(self) -> "pd.DataFrame":
+    def checks(self) -> pd.DataFrame:
         """A row for each round, check and client that it saw: score, decision, and whether the client was guilty.
 
         Guilty is the malicious client in a round in which it attacked.

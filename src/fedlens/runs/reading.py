@@ -1,13 +1,13 @@
 """Reading the files of a run directory, which may be damaged."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter
 from safetensors import SafetensorError
-from safetensors.torch import load_file
-from torch import Tensor
 
 from fedlens.errors import DamagedRunError
 from fedlens.runs.consistency import misfit
@@ -17,6 +17,9 @@ TROUBLE = (OSError, SafetensorError, LookupError, ValueError, TypeError, Runtime
 """What safetensors, PyTorch and pandas may say to a file that is damaged, or that somebody has made up."""
 
 ANEW = "get the run anew, or make it again into another --out"
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def predictions_file(run: Path, round_: int) -> Path:
@@ -50,6 +53,8 @@ def load_tables(run: Path, round_: int) -> dict[str, Tensor]:
     Raises:
         DamagedRunError: they are damaged.
     """
+    from safetensors.torch import load_file
+
     path = tables_file(run, round_)
     try:
         return load_file(path) if path.exists() else {}
@@ -63,6 +68,8 @@ def load_tensor(path: Path, name: str, remark: str = "") -> Tensor:
     Raises:
         DamagedRunError: it is missing or damaged; `remark` ends the message.
     """
+    from safetensors.torch import load_file
+
     try:
         return load_file(path)[name]
     except TROUBLE as error:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
 from fedlens.errors import DamagedRunError
 from fedlens.experiment import Experiment
-from fedlens.federation.engines.engine import EngineName
+from fedlens.federation.engine_name import EngineName
 from fedlens.parts import is_built_in, name_of
 from fedlens.recorded import note_of
 from fedlens.runs.reading import read_json

@@ -1,15 +1,19 @@
 """The global weights in a run's directory, which may be a benign twin's: of the end, of the best round, of any kept."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from safetensors import safe_open
-from torch import Tensor
 
 from fedlens.errors import DamagedRunError, RunError
 from fedlens.federation.state import FederationState
 from fedlens.runs.cutting import put_aside
 from fedlens.runs.reading import TROUBLE, count_rounds, load_tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Which = Literal["final", "best", "last"] | int
 """The weights at the end, those of the best test accuracy, those after the last round recorded so far, or a round's."""

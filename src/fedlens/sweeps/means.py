@@ -11,7 +11,8 @@ from fedlens.cluster import connected, modules_of
 from fedlens.deadline import checked_timeout
 from fedlens.errors import ConfigError
 from fedlens.experiment import Experiment
-from fedlens.federation.engines.engine import EngineName, cores
+from fedlens.federation.engine_name import EngineName
+from fedlens.federation.engines.engine import cores
 from fedlens.federation.setting import find_device
 from fedlens.parts import of_session, warn_of_session
 from fedlens.sweeps.here import Here

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedlens.config import validate
 from fedlens.errors import DamagedRunError
-from fedlens.federation.engines.engine import EngineName
+from fedlens.federation.engine_name import EngineName
 from fedlens.runs.load import Run
 from fedlens.sweeps.alike import on_other_data, present_data
 from fedlens.sweeps.cell import Cell

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from fedlens.cluster.connection import Cluster
 from fedlens.errors import ConfigError
-from fedlens.federation.engines.engine import Engine, EngineName, cores
+from fedlens.federation.engine_name import EngineName
+from fedlens.federation.engines.engine import Engine, cores
 from fedlens.federation.engines.processes import Processes
 from fedlens.federation.engines.ray import Ray
 from fedlens.federation.engines.serial import Serial

@@ -3,14 +3,12 @@
 import os
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
 
 from fedlens.federation.bench import Bench, Job
-
-EngineName = Literal["auto", "serial", "processes", "vectorised", "ray"]
 
 
 class Engine(Protocol):
