@@ -70,9 +70,10 @@ def test_an_attacker_that_was_never_chosen_gives_no_number() -> None:
     assert MEASURES["confidence_without_excess"](run_of(played(1))) is None
 
 
-def test_met_rounds() -> None:
-    run = run_of(*(played(place, confidence=0.6 if place in {2, 5, 11, 12} else 0.1) for place in range(1, 13)))
-    assert MEASURES["met_rounds_of_ten"](run) == Measured(2, 0)
+@pytest.mark.parametrize(("met", "counted"), [({2, 5, 12}, 2), ({2, 10}, 2), ({2, 11}, 1), (set(range(1, 13)), 10)])
+def test_met_rounds_are_those_of_the_first_ten(met: set[int], counted: int) -> None:
+    run = run_of(*(played(place, confidence=0.6 if place in met else 0.1) for place in range(1, 13)))
+    assert MEASURES["met_rounds_of_ten"](run) == Measured(counted, 0)
 
 
 def test_accuracies() -> None:
