@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from waiting import eventually
+
 
 @contextmanager
 def doomed_node(machines: Any, folder: Path) -> Iterator[Path]:
@@ -30,7 +32,9 @@ def doomed_node(machines: Any, folder: Path) -> Iterator[Path]:
         reached.touch()
         killer.join()
         (folder / "doomed").unlink()
-        deadline = time.monotonic() + 60
-        while any(found["NodeID"] == node.node_id and found["Alive"] for found in machines.global_state.node_table()):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+
+        def alive() -> bool:
+            nodes = machines.global_state.node_table()
+            return any(found["NodeID"] == node.node_id and found["Alive"] for found in nodes)
+
+        assert eventually(lambda: not alive(), pause=0.1)

@@ -91,7 +91,6 @@ def test_running_and_reporting_resolve_no_name(tmp_path: Path, spied: dict[str, 
     assert attempts(tmp_path) == []
 
 
-@pytest.mark.timeout(900)
 @pytest.mark.xdist_group("ray")
 @pytest.mark.parametrize("on", ["local", "ray"])
 def test_a_sweep_resolves_no_name(tmp_path: Path, spied: dict[str, str], on: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from calling import called
+from waiting import PATIENCE
 
 from fedlens.errors import ClientError
 from fedlens.staying import staying, staying_unless_failed
@@ -128,7 +129,7 @@ def test_a_module_that_ends_it_when_imported(
 def test_a_process_of_its_own_says_so_too(work: Path, engine: str) -> None:
     write(work, "os._exit(0)", attack="Ends")
     command = [sys.executable, "-c", "from fedlens.cli import main; main()", "run", "mine.yaml", "--engine", engine]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=250)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 2, done.stdout
     assert "malicious client 3 in round 1 ended the program" in done.stderr
 

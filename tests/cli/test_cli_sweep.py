@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +13,7 @@ import pytest
 import yaml
 from calling import called
 from small import small
+from waiting import PATIENCE, eventually
 
 import fedlens
 from fedlens.loading import load_experiment
@@ -46,9 +46,8 @@ def played(process: subprocess.Popen[str], more: int) -> list[psutil.Process]:
         files = [*Path("sweeps/tiny").glob("cells/*/rounds.jsonl"), *cache.glob("*/rounds.jsonl")]
         return sum(file.read_bytes().count(b"\n") for file in files)
 
-    before, deadline = rounds(), time.monotonic() + 60
-    while rounds() < before + more and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.01)
+    before = rounds()
+    assert eventually(lambda: rounds() >= before + more or process.poll() is not None)
     return psutil.Process(process.pid).children(recursive=True)
 
 
@@ -57,10 +56,10 @@ def test_a_sweep_stopped_in_every_way_ends_with_the_same_bits() -> None:
         process = start()
         others = played(process, more)
         process.send_signal(stop)
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == code, output
         assert len(others) >= 2  # the workers, and what their engines have forked at the moment
-        assert psutil.wait_procs(others, timeout=15)[1] == []
+        assert psutil.wait_procs(others, timeout=PATIENCE)[1] == []
         assert "Traceback" not in output
         if code == 130:
             assert "the same command goes on" in output
@@ -69,12 +68,12 @@ def test_a_sweep_stopped_in_every_way_ends_with_the_same_bits() -> None:
     others = played(process, 3)
     victim = next(other for other in others if "fedlens.sweeps.worker" in other.cmdline())
     victim.kill()
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 2
     assert "signal SIGKILL" in output
     assert "1 of 4 cells failed" in output
     process = start()
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, output
     cells = sorted(Path("sweeps/tiny/cells").iterdir())
     assert len(cells) == 4

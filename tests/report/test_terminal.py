@@ -15,6 +15,7 @@ from calling import called
 from rich.console import Console
 from rich.progress import Progress
 from small import small
+from waiting import PATIENCE
 
 import fedlens
 from fedlens.data.dataset import Data, Dataset, Samples
@@ -93,7 +94,7 @@ def test_a_stream_that_cannot_hold_every_letter_ends_no_run(tmp_path: Path, enco
     command = [sys.executable, "-c", "from fedlens.cli import main; main()"]
     run = subprocess.run(
         [*command, "run", "größe.yaml", "--engine", "serial"],
-        cwd=tmp_path, env=environment, capture_output=True, check=False, timeout=250,
+        cwd=tmp_path, env=environment, capture_output=True, check=False, timeout=PATIENCE,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr
     assert b"_m (assumed to be announced)" in run.stdout

@@ -14,6 +14,7 @@ import yaml
 from calling import called
 from filelock import FileLock
 from small import small
+from waiting import PATIENCE, eventually
 
 import fedlens
 from fedlens.errors import ConfigError, DamagedRunError, RunError
@@ -111,9 +112,7 @@ def lines(path: Path) -> int:
 
 
 def wait_for(path: Path, rounds: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while lines(path) < rounds and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)
+    assert eventually(lambda: lines(path) >= rounds or process.poll() is not None, pause=0.002)
 
 
 @pytest.fixture
@@ -152,7 +151,7 @@ def test_a_run_killed_again_and_again_ends_with_the_same_bits(tmp_path: Path, ex
         process.communicate()
     assert kills >= 4
     finished = start("run", "--resume", "--out", killed)
-    output, _ = finished.communicate(timeout=120)
+    output, _ = finished.communicate(timeout=PATIENCE)
     assert finished.returncode == 0, output.decode()
     same_bytes(whole, killed)
     assert (twin / "rounds.jsonl").read_bytes() == expected
@@ -162,13 +161,16 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path, experiment_file
     import psutil
 
     process = start("run", experiment_file, "--out", tmp_path / "run", "--workers", 2)
-    deadline = time.monotonic() + 60
-    while not (children := psutil.Process(process.pid).children()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert children
+    children: list[psutil.Process] = []
+
+    def at_work() -> bool:
+        children[:] = psutil.Process(process.pid).children()
+        return len(children) == 2
+
+    assert eventually(at_work)
     process.kill()
     process.communicate()
-    _, alive = psutil.wait_procs(children, timeout=20)
+    _, alive = psutil.wait_procs(children, timeout=PATIENCE)
     assert not alive
 
 
@@ -177,7 +179,7 @@ def test_an_interruption_ends_cleanly_and_says_how_to_go_on(tmp_path: Path, expe
     process = start("run", experiment_file, "--out", path, "--engine", "processes", "--workers", 2)
     wait_for(path / "rounds.jsonl", 1, process)
     os.killpg(process.pid, signal.SIGINT)
-    output, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert f"fedlens run --resume --out {path} --engine processes --workers 2" in output.decode()
     assert "Traceback" not in output.decode()
@@ -546,7 +548,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path, experiment_file: Path) -> Non
     padded = small(rounds=700, clients=2, local={"steps": 1}, attack=None)
     experiment_file.write_text(yaml.safe_dump(padded.describe()))
     command = [sys.executable, "-c", limited, "run", str(experiment_file), "--out", str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert done.returncode == 2, done.stderr
     assert "cannot write" in done.stderr
     assert "--resume" in done.stderr

@@ -10,6 +10,7 @@ import psutil
 import pytest
 from small import small
 from smallgrid import grid_of, swept
+from waiting import PATIENCE
 
 from fedlens.sweeps.local import Local
 from fedlens.sweeps.tasks import Event, Task
@@ -98,7 +99,7 @@ def test_a_killed_worker_fails_its_cell_and_what_it_forked_goes_with_it() -> Non
     assert "died (signal SIGKILL)" in ended["500"].content["reason"]
     assert ended["1"].kind == "finished"
     assert len(forked) == 2
-    assert psutil.wait_procs(forked, timeout=10)[1] == []
+    assert psutil.wait_procs(forked, timeout=PATIENCE)[1] == []
     assert not at_work()
 
 
@@ -130,4 +131,4 @@ def test_a_worker_ends_in_the_middle_of_a_task_when_nobody_is_left(here: Path, g
         for _ in range(2):
             assert b'"round"' in it.stdout.readline()
         it.stdin.close()
-        it.wait(timeout=10)  # of a run of hours
+        it.wait(timeout=PATIENCE)  # of a run of more hours than that

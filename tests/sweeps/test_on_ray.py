@@ -2,7 +2,6 @@
 
 import contextlib
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
@@ -15,6 +14,7 @@ import yaml
 from calling import called
 from doomed import doomed_node
 from smallgrid import Here, grid_of, swept, twins
+from waiting import eventually
 
 import fedlens
 from fedlens.cluster import Cluster, connected, modules_of
@@ -185,10 +185,10 @@ class TestOfOneConnection:
                     found += [file] if "rounds: 100000" in file.read_text() else []
             return found
 
-        deadline = time.monotonic() + 60
-        while left() or ray.available_resources().get("CPU") != cluster.cpus:  # Ray tells of its resources late
-            assert time.monotonic() < deadline, left()
-            time.sleep(0.1)
+        def idle() -> bool:
+            return not left() and ray.available_resources().get("CPU") == cluster.cpus  # which Ray tells late
+
+        assert eventually(idle, pause=0.1), left()
 
     def test_a_placebo_is_made_once_and_comes_back(self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
         boosting = {"name": "explicit-boosting", "step_cap": 5}

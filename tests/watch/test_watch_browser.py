@@ -2,13 +2,13 @@
 
 import shutil
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from small import small
+from waiting import PATIENCE, eventually
 
 import fedlens
 
@@ -58,26 +58,18 @@ def address(folder: Path) -> Iterator[str]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
-    while not server.started:
-        time.sleep(0.05)
+    assert eventually(lambda: server.started)
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
-    thread.join(10)
+    thread.join(PATIENCE)
     listening.close()
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait for it; the page's own policy forbids what the browser's driver would wait with."""
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.1)
 
 
 def test_a_run_is_followed_and_runs_are_compared(
     browser: "Browser", address: str, folder: Path, finished: Path
 ) -> None:
     context = browser.new_context()
+    context.set_default_timeout(1000 * PATIENCE)
     page = context.new_page()
     troubles: list[str] = []
     page.on("pageerror", lambda error: troubles.append(str(error)))
@@ -88,26 +80,26 @@ def test_a_run_is_followed_and_runs_are_compared(
     page.goto(f"{address}/?token=secret")
     assert "token" not in page.url
     page.get_by_role("link", name="live").click()
-    page.wait_for_selector("html[data-drawn=true]", timeout=60_000)
-    eventually(lambda: page.locator("#live").inner_text() == "Following.")
+    page.wait_for_selector("html[data-drawn=true]")
+    assert eventually(lambda: page.locator("#live").inner_text() == "Following.")
     count = "document.querySelector('figure[data-chart=metrics] .plot').data[0].x.length"
     assert page.evaluate(count) == 2
     box = page.locator("figure[data-chart=metrics] .legend input").first
     box.uncheck()
     cut(folder / "live", finished, 3)
-    eventually(lambda: page.evaluate(count) == 3)
+    assert eventually(lambda: page.evaluate(count) == 3)
     assert not page.locator("figure[data-chart=metrics] .legend input").first.is_checked()
     shutil.rmtree(folder / "live")
-    eventually(lambda: "None of these runs" in page.locator("main").inner_text())
+    assert eventually(lambda: "None of these runs" in page.locator("main").inner_text())
     assert all("404" in trouble for trouble in troubles), troubles
     troubles.clear()
     shutil.copytree(finished, folder / "live")
-    page.wait_for_selector("figure[data-chart=metrics]", timeout=30_000)
+    page.wait_for_selector("figure[data-chart=metrics]")
     page.get_by_role("link", name="fedlens watch").click()
     for name in ("done", "live"):
         page.get_by_label(f"Compare {name}").check()
     page.get_by_role("button", name="Show what is ticked").click()
-    page.wait_for_selector("html[data-drawn=true]", timeout=60_000)
+    page.wait_for_selector("html[data-drawn=true]")
     assert "2 runs" in page.locator("h1").inner_text()
     assert troubles == []
     context.close()

@@ -1,7 +1,7 @@
 """The page in a real browser.
 
 The browser is the one that FEDLENS_CHROMIUM names, else a Chromium on PATH; where there is none the tests are skipped.
-FEDLENS_AXE names the directory that ``npm install axe-core`` filled; where it is not set, that test is skipped.
+FEDLENS_AXE names the DIR that ``npm install --prefix DIR axe-core`` filled; where it is not set, that test is skipped.
 """
 
 import os
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import made_sweeps
 import pytest
+from waiting import PATIENCE
 
 import fedlens
 from fedlens.report.html.page import write_report
@@ -33,6 +34,7 @@ def opened(browser: "Browser") -> Iterator[Opened]:
 
     def open_(file: Path, width: int = 1200) -> "Page":
         context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme="light")
+        context.set_default_timeout(1000 * PATIENCE)
         contexts.append(context)
         page = context.new_page()
         page.on("console", lambda message: troubles.append(message.text))
@@ -40,7 +42,7 @@ def opened(browser: "Browser") -> Iterator[Opened]:
         local = (file.as_uri(), "data:", "blob:")
         page.on("request", lambda asked: troubles.extend([asked.url] * (not asked.url.startswith(local))))
         page.goto(file.as_uri())
-        page.wait_for_selector("html[data-drawn=true]", timeout=60_000)
+        page.wait_for_selector("html[data-drawn=true]")
         return page
 
     yield open_
@@ -151,7 +153,7 @@ def test_nobody_is_shut_out(which: str, opened: Opened, request: pytest.FixtureR
     shown = opened(request.getfixturevalue(which), width=360)
     assert shown.evaluate("document.documentElement.scrollWidth") <= 360
     if not (folder := os.environ.get("FEDLENS_AXE")):
-        pytest.skip("needs axe-core: name the directory that it was installed into by FEDLENS_AXE")
+        pytest.skip("needs axe-core: npm install --prefix DIR axe-core, and name DIR by FEDLENS_AXE")
     shown.evaluate("document.querySelectorAll(':not(.numbers) > details').forEach(one => { one.open = true; })")
     shown.locator(".numbers summary").last.click()
     shown.evaluate((Path(folder) / "node_modules" / "axe-core" / "axe.min.js").read_text())

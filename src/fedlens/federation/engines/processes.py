@@ -29,6 +29,9 @@ from fedlens.federation.bench import Bench, Job
 from fedlens.federation.engines.memory import keep_memory
 from fedlens.federation.engines.outcome import Failure, attempt
 
+GRACE = 10.0
+"""Seconds that a worker has to end by itself; then it is killed."""
+
 _LIVING: "WeakSet[Processes]" = WeakSet()
 """Every engine of this process: a forked worker has to close the ends of their pipes that it inherits."""
 
@@ -90,7 +93,7 @@ class Processes:
             outcome = pickle.loads(self._connections[worker].recv_bytes())
         except (EOFError, ConnectionResetError):
             process = self._processes[worker]
-            process.join(timeout=5)
+            process.join(timeout=GRACE)
             code = process.exitcode
             cause = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
             raise ClientError(
@@ -115,7 +118,7 @@ class Processes:
         for process in self._processes:
             if kind is not None:
                 process.terminate()
-            process.join(timeout=10)
+            process.join(timeout=GRACE)
             if process.is_alive():
                 process.kill()
                 process.join()
