@@ -7,11 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 
 @pytest.mark.parametrize("module", ["torch", "numpy", "pydantic"])
 def test_a_worker_whose_sweep_was_killed_while_it_imports_ends(tmp_path: Path, module: str) -> None:
-    (tmp_path / f"{module}.py").write_text("import time\ntime.sleep(600)\n")
+    (tmp_path / f"{module}.py").write_text("import time\ntime.sleep(1e6)\n")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
     command = [sys.executable, "-P", "-m", "fedlens.sweeps.worker"]
     pipe = subprocess.PIPE
@@ -20,4 +21,4 @@ def test_a_worker_whose_sweep_was_killed_while_it_imports_ends(tmp_path: Path, m
         assert worker.poll() is None
         assert worker.stdin is not None
         worker.stdin.close()  # as the system does when the other end is killed
-        assert worker.wait(120) != 0
+        assert worker.wait(PATIENCE) != 0
