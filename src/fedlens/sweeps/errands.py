@@ -11,7 +11,6 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
 from io import StringIO
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -26,6 +25,7 @@ from fedlens.runs.folder import Files, files_of, lay_out
 from fedlens.simulation import make_control
 from fedlens.sweeps.mailbox import Post
 from fedlens.sweeps.tasks import Event, Reporter, perform, why
+from fedlens.sweeps.workshop import workshop
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def play_cell(task: Mapping[str, Any], begun: Files, dataset: PackedDataset, ter
     def tell(event: Event) -> None:
         (ends.append if event.last else terms.post)(event)
 
-    with _workshop() as (folder, printed):
+    with _at_work() as (folder, printed):
         run = folder / "run"
         if begun:
             lay_out(begun, run)
@@ -96,7 +96,7 @@ def play_control(task: Mapping[str, Any], control: Mapping[str, Any], dataset: P
     if terms.kind is not None and terms.kind != (here := kind()):
         return Made(foreign=here)
     name, files, reason, called = "", {}, "", "control"
-    with _workshop() as (_, printed):
+    with _at_work() as (_, printed):
         try:
             experiment = validate(Experiment, dict(control))
             called = control_name(experiment)
@@ -109,15 +109,15 @@ def play_control(task: Mapping[str, Any], control: Mapping[str, Any], dataset: P
 
 
 @contextmanager
-def _workshop() -> Iterator[tuple[Path, StringIO]]:
+def _at_work() -> Iterator[tuple[Path, StringIO]]:
     """A folder that is removed afterwards, with a cache in it, and what is printed meanwhile."""
     torch.set_num_threads(1)
     printed, before = StringIO(), os.environ.get("FEDLENS_CACHE")
-    with TemporaryDirectory(prefix="fedlens-", ignore_cleanup_errors=True) as folder:
-        os.environ["FEDLENS_CACHE"] = str(Path(folder, "cache"))
+    with workshop() as folder:
+        os.environ["FEDLENS_CACHE"] = str(folder / "cache")
         try:
             with redirect_stdout(printed), redirect_stderr(printed):
-                yield Path(folder), printed
+                yield folder, printed
         finally:
             del os.environ["FEDLENS_CACHE"]
             if before is not None:
