@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -65,6 +66,21 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("FEDLENS_STATE", str(folder))
+        yield folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Tests and what they start have temporary files of their own, so that they find nothing which is left of others.
+
+    Ray's stay where they are: the names of its sockets, which may have about 100 characters, are long as it is.
+    """
+    folder = tmp_path_factory.mktemp("t", numbered=False)
+    with pytest.MonkeyPatch.context() as environment:
+        if sys.platform == "linux":
+            environment.setenv("RAY_TMPDIR", os.environ.get("RAY_TMPDIR", tempfile.gettempdir()))
+        environment.setenv("TMPDIR", str(folder))
+        environment.setattr(tempfile, "tempdir", str(folder))
         yield folder
 
 

@@ -167,10 +167,19 @@ class TestOfOneConnection:
     def test_an_interruption_leaves_nothing_at_work_and_keeps_what_has_come(self, cluster: Cluster) -> None:
         import ray
 
+        def at_work() -> list[Path]:
+            found = []
+            for file in Path(tempfile.gettempdir()).glob("fedlens-*/run/experiment.yaml"):
+                with contextlib.suppress(FileNotFoundError):  # another cell's, gone meanwhile
+                    found += [file] if "rounds: 100000" in file.read_text() else []
+            return found
+
         class Interrupting(Listening):
             def event(self, event: Event) -> None:
                 super().event(event)
-                if {"finished", "round"} <= {event.kind for event in self.told}:
+                played = max((event.content["round"] for event in self.told if event.kind == "round"), default=0)
+                if played > 1 and any(event.kind == "finished" for event in self.told):
+                    assert at_work()
                     raise KeyboardInterrupt
 
         grid, hire = grid_of({"rounds": [1, 100_000]}), partial(OnRay, cluster)
@@ -178,17 +187,10 @@ class TestOfOneConnection:
             play(grid, grid.cells(), Path("far"), means=SweepMeans(jobs=2), observer=Interrupting(), hire=hire)
         assert len(pd.read_parquet("far/rounds.parquet")) == 1
 
-        def left() -> list[Path]:
-            found = []
-            for file in Path(tempfile.gettempdir()).glob("fedlens-*/run/experiment.yaml"):
-                with contextlib.suppress(FileNotFoundError):  # another cell's, gone meanwhile
-                    found += [file] if "rounds: 100000" in file.read_text() else []
-            return found
-
         def idle() -> bool:
-            return not left() and ray.available_resources().get("CPU") == cluster.cpus  # which Ray tells late
+            return not at_work() and ray.available_resources().get("CPU") == cluster.cpus  # which Ray tells late
 
-        assert eventually(idle, pause=0.1), left()
+        assert eventually(idle, pause=0.1), at_work()
 
     def test_a_placebo_is_made_once_and_comes_back(self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
         boosting = {"name": "explicit-boosting", "step_cap": 5}
