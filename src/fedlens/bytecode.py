@@ -11,8 +11,6 @@ from pathlib import Path
 from types import CodeType, EllipsisType, FunctionType, ModuleType
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
 _WITHIN = ("__func__", "__wrapped__", "wrapped", "func", "args", "keywords", "fget", "fset", "fdel")
 """Where wrappers keep what they wrap: methods of classes, partial functions, properties, pydantic's validators."""
@@ -49,6 +47,9 @@ def _name(value: object) -> str:
 
 def _parts(value: object) -> Iterable[object]:
     """What else has to be told of a value."""
+    import torch
+    from torch import Tensor, nn
+
     parts: Iterable[object]
     match value:
         case CodeType():
