@@ -22,25 +22,50 @@ from fedlens.reproduce.reproduction import others
 COMMITTED = Path(__file__).parents[2] / "docs" / "reproduction"
 
 
-@pytest.fixture(scope="module")
-def evidence(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
-    """The runs that the committed records lay out."""
-    folder = tmp_path_factory.mktemp("reproduction")
-    shutil.copytree(COMMITTED / FOLDER, folder / FOLDER)
-    shutil.copy(COMMITTED / FILE, folder / FILE)
-    assert restore(folder) > 0
-    return gather(folder, "quick")
+PAGES = {"quick": COMMITTED, "paper-10": COMMITTED / "paper-10"}
+"""Where the evidence of each scale is."""
 
 
 @pytest.fixture(scope="module")
-def judgements(evidence: Evidence) -> list[Judgement]:
+def everything(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Evidence]:
+    """The runs that the committed records lay out, by scale."""
+    found = {}
+    for scale, committed in PAGES.items():
+        folder = tmp_path_factory.mktemp(scale)
+        shutil.copytree(committed / FOLDER, folder / FOLDER)
+        if (committed / FILE).exists():
+            shutil.copy(committed / FILE, folder / FILE)
+        assert restore(folder) > 0
+        found[scale] = gather(folder, scale)
+    return found
+
+
+@pytest.fixture(scope="module")
+def verdicts(everything: dict[str, Evidence]) -> dict[str, list[Judgement]]:
     """What they say of the claims."""
-    return judge(evidence)
+    return {scale: judge(evidence) for scale, evidence in everything.items()}
 
 
-def test_every_record_is_a_run_of_a_panel(evidence: Evidence) -> None:
+@pytest.fixture
+def evidence(everything: dict[str, Evidence]) -> Evidence:
+    """That of the scale quick."""
+    return everything["quick"]
+
+
+@pytest.fixture
+def judgements(verdicts: dict[str, list[Judgement]]) -> list[Judgement]:
+    """The verdicts of the scale quick."""
+    return verdicts["quick"]
+
+
+@pytest.mark.parametrize("scale", PAGES)
+def test_every_record_is_a_run_of_a_panel(everything: dict[str, Evidence], scale: str) -> None:
+    evidence = everything[scale]
     assert evidence.unreadable == []
     assert len(evidence.every) == len(list((evidence.folder / "cells").iterdir()))
+
+
+def test_explanations_are_remembered(evidence: Evidence) -> None:
     assert len(explained_others(evidence, "fig4-constrained")) >= 6  # as remembered: the models are not there
 
 
@@ -55,25 +80,34 @@ def close(one: Any, other: Any) -> bool:
     return type(one) is type(other) and bool(one == other)
 
 
-def test_the_verdicts_are_those_of_the_records(evidence: Evidence, judgements: list[Judgement]) -> None:
-    found = json.loads(json.dumps(as_json(judgements, evidence, account(evidence))))
-    assert close(found, json.loads((COMMITTED / "claims.json").read_text()))
+@pytest.mark.parametrize("scale", PAGES)
+def test_the_verdicts_are_those_of_the_records(
+    everything: dict[str, Evidence], verdicts: dict[str, list[Judgement]], scale: str
+) -> None:
+    evidence = everything[scale]
+    found = json.loads(json.dumps(as_json(verdicts[scale], evidence, account(evidence))))
+    assert close(found, json.loads((PAGES[scale] / "claims.json").read_text()))
 
 
-def test_every_round_is_that_of_the_records(evidence: Evidence) -> None:
-    pd.testing.assert_frame_equal(evidence.table, pd.read_parquet(COMMITTED / "rounds.parquet"))
+@pytest.mark.parametrize("scale", PAGES)
+def test_every_round_is_that_of_the_records(everything: dict[str, Evidence], scale: str) -> None:
+    pd.testing.assert_frame_equal(everything[scale].table, pd.read_parquet(PAGES[scale] / "rounds.parquet"))
 
 
-def test_the_page_is_that_of_the_records(evidence: Evidence, judgements: list[Judgement]) -> None:
+@pytest.mark.parametrize("scale", PAGES)
+def test_the_page_is_that_of_the_records(
+    everything: dict[str, Evidence], verdicts: dict[str, list[Judgement]], scale: str
+) -> None:
+    folder, evidence = PAGES[scale], everything[scale]
+
     def text(lines: list[str]) -> list[str]:
         return [line for line in lines if line and not line.startswith("![")]
 
-    committed = (COMMITTED / "README.md").read_text()
-    assert text(committed.splitlines()) == text(
-        list(page(judgements, evidence, account(evidence), {}, others(COMMITTED)))
-    )
+    committed = (folder / "README.md").read_text()
+    found = page(verdicts[scale], evidence, account(evidence), {}, others(folder))
+    assert text(committed.splitlines()) == text(list(found))
     pictures = re.findall(r"^!\[.*\]\((.+)\)$", committed, re.MULTILINE)
-    assert sorted(pictures) == sorted(f"figures/{file.name}" for file in (COMMITTED / "figures").iterdir())
+    assert sorted(pictures) == sorted(f"figures/{file.name}" for file in (folder / "figures").iterdir())
 
 
 ACCURACY, DEVIATION = "final accuracy less the twin's", "malicious model's accuracy off the global one's, median round"

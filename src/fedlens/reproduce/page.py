@@ -45,7 +45,8 @@ def page(
         "paper's, which are drawn among all."
     )
     yield ""
-    yield f"{spent['runs']} runs, {spent['rounds']} rounds, which took {spent['hours']:.1f} hours if added up."
+    runs = "1 run" if spent["runs"] == 1 else f"{spent['runs']} runs"
+    yield f"{runs}, {spent['rounds']} rounds, which took {spent['hours']:.1f} hours if added up."
     yield f"Machine: {'; '.join(spent['machines'])}. Versions: {'; '.join(spent['versions'])}."
     yield ""
     for flag in red_flags(judgements):
