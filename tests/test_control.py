@@ -72,8 +72,11 @@ def test_another_experiment_has_another_twin(change: dict[str, object]) -> None:
 def test_a_twins_key_has_all_code_that_decides_its_result() -> None:
     beside = {
         "attacks",
+        "bytecode",
         "cluster",
+        "code",
         "config",
+        "deadline",
         "errors",
         "fields",
         "lazy",
@@ -81,7 +84,7 @@ def test_a_twins_key_has_all_code_that_decides_its_result() -> None:
         "parts",
         "paths",
         "suggest",
-    }  # who attacks, where, what is refused and how, when PyTorch is imported
+    }  # who attacks, where, what is refused and how, when PyTorch is imported, what code counts, how long it may take
     package = Path(fedlens.__file__).parent
     found = {".".join(file.relative_to(package).with_suffix("").parts) for file in sources()}
     for file in sources():

@@ -193,7 +193,7 @@ def test_numbers_are_validated_as_people_mean_them(write: Write) -> None:
     assert (experiment.clients, experiment.rounds, experiment.local.learning_rate) == (10, 10, 0.001)
     assert experiment.name == "2026-11-26"
     assert refusal(write("rounds: 12:30")) == (
-        "rounds: input should be a valid integer, unable to parse string as an integer, not '12:30'"
+        "rounds: input should be a valid integer, unable to parse string as an integer, not '12:30'; e.g. -o rounds=10"
     )
     assert "local.learning_rate: input should be a valid number" in refusal(write("local: {learning_rate: 1:30}"))
 

@@ -131,6 +131,7 @@ def test_a_damaged_opening_is_made_again(tmp_path: Path) -> None:
 
 def test_those_not_used_for_longest_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     updates = torch.ones(4, 1000)
+    (tmp_path / "openings").mkdir()
     made = [opening.Opening(tmp_path / "openings" / name) for name in "abcd"]
     for age, one in enumerate(made[:3]):
         one.keep(updates)
@@ -148,6 +149,7 @@ def test_a_large_one_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_one_of_another_shape_is_not_taken(tmp_path: Path) -> None:
+    (tmp_path / "openings").mkdir()
     one = opening.Opening(tmp_path / "openings" / "a")
     one.keep(torch.ones(4, 10))
     assert one.load((4, 11)) is None

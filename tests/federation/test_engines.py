@@ -4,6 +4,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from math import prod
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -247,14 +248,14 @@ class Note:
     cost: float
 
     def run(self, bench: Any) -> dict[str, Any]:
-        bench.append(self.name)
-        return {"name": self.name, "order": len(bench)}
+        bench.notes.append(self.name)
+        return {"name": self.name, "order": len(bench.notes)}
 
 
 def test_the_longest_job_starts_first_and_results_keep_the_order_of_the_jobs() -> None:
     done = []
     with Processes(1) as engine:
-        engine.start([])  # type: ignore[arg-type]
+        engine.start(SimpleNamespace(timeout=None, notes=[]))  # type: ignore[arg-type]
         jobs = [Note("short", 1), Note("long", 3), Note("middle", 2)]
         results = engine.run(jobs, lambda job: done.append(job.name))
     assert [result["name"] for result in results] == ["short", "long", "middle"]
@@ -268,7 +269,7 @@ def test_shared_memory_is_seen_by_workers_and_zero_at_first() -> None:
         assert tensor.shape == (2, 3)
         assert tensor.dtype == torch.float64
         assert torch.count_nonzero(tensor) == 0
-        engine.start(tensor)  # type: ignore[arg-type]
+        engine.start(SimpleNamespace(timeout=None, tensor=tensor))  # type: ignore[arg-type]
         engine.run([Fill("a", 1)], lambda _: None)
     assert torch.equal(tensor, torch.full((2, 3), 7.0, dtype=torch.float64))
 
@@ -279,7 +280,7 @@ class Fill:
     cost: float
 
     def run(self, bench: Any) -> dict[str, Any]:
-        bench.fill_(7)
+        bench.tensor.fill_(7)
         return {}
 
 

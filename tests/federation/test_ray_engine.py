@@ -62,7 +62,7 @@ class Breaks(Attack):
     def craft(self, view: View) -> Tensor:
         if view.round == 2:
             if self.how == "die":
-                os._exit(3)
+                os.kill(os.getpid(), 9)
             raise ZeroDivisionError("by nought")
         return view.train()
 

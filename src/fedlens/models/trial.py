@@ -14,6 +14,7 @@ from torch import Tensor
 from fedlens.data.dataset import Samples
 from fedlens.errors import ConfigError
 from fedlens.models.network import Network
+from fedlens.origin import told
 from fedlens.random import Address, seeded
 
 
@@ -76,9 +77,8 @@ def _explained(network: Network, samples: Samples, name: str) -> Iterator[None]:
         remedy = f"build is told the shape of an input, {tuple(x.shape[1:])}"
         if x.is_floating_point() and x.dtype != kind:
             remedy = f"inputs are {x.dtype} and the model's parameters {kind}, so make them alike, as by .float()"
-        reason = " ".join(str(error).split()) or "no message"
         what = f"inputs of shape {list(x.shape)}, {x.dtype}"
-        raise ConfigError(f"model: {name} fails on {what}: {type(error).__name__}: {reason}; {remedy}") from error
+        raise ConfigError(f"model: {name} fails on {what}: {told(error)}; {remedy}") from error
 
 
 def _require_the_same(network: Network, again: Network, name: str) -> None:
