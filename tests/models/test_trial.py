@@ -189,7 +189,7 @@ WORDS = {
     "a generator of its own": r"in training, its answer to the same inputs is another one the second time",
     "a parameter replaced": r"forward puts another tensor in the place of layer.weight",
     "frozen": r"fails on inputs of shape .*does not require grad",
-    "an error": r"fails on inputs of shape [2, 1, 8, 8], torch.float32: KeyError: 'missing' (.*; build is told the shape",
+    "an error": r"fails on inputs of shape [2, 1, 8, 8], torch.float32: KeyError: 'missing' (.*; build is told the",
 }
 
 
