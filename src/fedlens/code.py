@@ -30,7 +30,7 @@ def digest(classes: Iterable[type]) -> str:
     old one.
     """
     classes = list(classes)
-    contents = {" ".join(_told(cls, {})).encode() for cls in classes}
+    contents = {words.encode() for cls in classes if (words := " ".join(_told(cls, {})))}
     for name, file in files_behind(classes).items():
         contents.add(file.read_bytes())
         if name in sys.modules:
