@@ -35,7 +35,7 @@ def cache(tmp_path: Path) -> Path:
 
 def rows(out: str) -> dict[str, tuple[int, float]]:
     """Number and megabytes of each kind."""
-    found = re.findall(r"^  (\w+)  .* (\d+) +([\d.]+) *$", out, re.MULTILINE)
+    found = re.findall(r"^ +(\w+)  .* (\d+) +([\d.]+) *$", out, re.MULTILINE)
     return {name: (int(count), float(megabytes)) for name, count, megabytes in found}
 
 

@@ -74,7 +74,7 @@ def test_show_and_plot(capsys: pytest.CaptureFixture[str]) -> None:
     assert "accuracy in class" in out
     assert "Red flag: one seed: repeat it with `fedlens sweep`" in out
     for name in ("two.png", "two.svg", "two.pdf"):
-        assert called(capsys, "plot", "runs/small", "runs/small-2", "-o", name)[0] == 0
+        assert called(capsys, "plot", "runs/small", "runs/small-2", "--output", name)[0] == 0
         assert Path(name).stat().st_size > 1000
 
 
@@ -272,9 +272,32 @@ def test_a_refusal_of_the_system_is_told_without_a_traceback(
 
 def test_a_figure_of_an_unknown_format_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     called(capsys, "run", "small.yaml")
-    code, _, err = called(capsys, "plot", "runs/small", "-o", "figure.gif")
+    code, _, err = called(capsys, "plot", "runs/small", "--output", "figure.gif")
     assert code == 2
     assert ".png, .svg, .pdf" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "remedy"),
+    [
+        (["plot", "run", "-o", "both.png"], "write --output both.png"),
+        (["plot", "-oboth.png", "run"], "write --output both.png"),
+        (["compare", "run", "-o", "a file.svg"], "write --output 'a file.svg'"),
+        (["report", "run", "-o"], "write --output FILE"),
+        (["explain", "run", "-o", "maps"], "write --out maps"),
+        (["show", "run", "-o", "rounds=3"], "fedlens show has no such option"),
+    ],
+)
+def test_a_file_is_named_by_output_and_not_by_o(
+    capsys: pytest.CaptureFixture[str], words: list[str], remedy: str
+) -> None:
+    code, _, err = called(capsys, *words)
+    assert code == 2
+    assert err == f"Error: -o sets an option of an experiment, as in fedlens run; {remedy}\n"
+
+
+def test_what_comes_after_two_dashes_is_no_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "-oddly: no run is there" in called(capsys, "show", "--", "-oddly")[2]
 
 
 def test_a_failing_client_is_named_and_what_was_recorded_stays(capsys: pytest.CaptureFixture[str]) -> None:

@@ -35,7 +35,7 @@ def test_a_table_and_nothing_written_unless_asked_for(capsys: pytest.CaptureFixt
 
 
 def test_figure_and_numbers(capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = "grid --where attack.boost=5 --metric attacker --metric confidence --at 1 -o new/figure.png"
+    arguments = "grid --where attack.boost=5 --metric attacker --metric confidence --at 1 --output new/figure.png"
     code, out, _ = call(capsys, *arguments.split(), "--csv", "other/numbers.csv")
     assert code == 0
     assert Path("new/figure.png").read_bytes().startswith(b"\x89PNG")
@@ -99,7 +99,7 @@ def test_accuracy_in_a_class_is_a_metric_as_any_other(capsys: pytest.CaptureFixt
         ("grid --where aggregation", "expected FIELD=VALUE"),
         ("grid --where attack.boost=7", "there are 2, 5"),
         ("grid --where agregation=mean", "did you mean aggregation?"),
-        ("grid --by aggregation -o figure.gif", ".png, .svg, .pdf"),
+        ("grid --by aggregation --output figure.gif", ".png, .svg, .pdf"),
         ("grid --by aggregation --csv /proc/nowhere/numbers.csv", "cannot write /proc/nowhere"),
         ("nowhere", "neither a run nor a sweep is there"),
     ],

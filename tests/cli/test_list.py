@@ -29,7 +29,7 @@ def test_the_index_fits_on_a_screen(capsys: Capture, monkeypatch: pytest.MonkeyP
     out = listed(capsys)
     assert len(out.splitlines()) <= 36
     for topic in TOPICS:
-        assert re.search(rf"^  {topic.name} ", out, re.MULTILINE)
+        assert re.search(rf"^ +{topic.name} ", out, re.MULTILINE)
     assert "47 in all" in out
     assert "quickstart" in out
 
@@ -41,7 +41,7 @@ def test_a_topic_has_each_of_its_names(capsys: Capture, topic: object) -> None:
     (out,) = {listed(capsys, word) for word in words}
     assert names(found)
     for name in names(found):
-        assert re.search(rf"^  {re.escape(name)} ", out, re.MULTILINE), name
+        assert re.search(rf"^ +{re.escape(name)} ", out, re.MULTILINE), name
 
 
 def test_topics_are_all_kinds_of_parts() -> None:
@@ -106,7 +106,7 @@ def test_a_preset_has_its_claim_and_values(capsys: Capture) -> None:
 def test_what_is_searched_for_is_found_in_names_and_meanings(capsys: Capture) -> None:
     out = listed(capsys, "--search", "Median")
     for name in ("median", "geometric-median", "bulyan", "median-explicit"):
-        assert re.search(rf"^  {name} ", out, re.MULTILINE), name
+        assert re.search(rf"^ +{name} ", out, re.MULTILINE), name
     assert "trimmed-mean" not in out
 
 

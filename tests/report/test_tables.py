@@ -13,7 +13,7 @@ import fedlens
 from fedlens.aggregation.krum import Krum
 from fedlens.attacks.explicit import ExplicitBoosting
 from fedlens.detection.distances import DistanceCheck
-from fedlens.report.tables import rounds_table, summary_table
+from fedlens.report.tables import checks_table, rounds_table, summary_table
 from fedlens.report.words import verdict
 
 
@@ -41,11 +41,24 @@ def test_a_check_that_rejects(tmp_path: Path) -> None:
     assert any(rejected)
     assert line(run, "malicious update rejected") == f"in {sum(rejected)} of 3 rounds"
     done = run.summary["checks"]["distances"]
-    words = f"caught {done['caught']} of 3, {done['false_alarms']} of 15 falsely, ROC AUC {done['roc_auc']:.2f}"
-    assert line(run, "check distances") == words
+    found = checks_table(run)
+    assert found is not None
+    assert [next(iter(column.cells)) for column in found.columns] == [
+        "distances", f"{done['caught']} of 3", f"{done['false_alarms']} of 15", f"{done['roc_auc']:.2f}",
+    ]  # fmt: skip
+    assert "distances" not in text(summary_table(run))
     table = text(rounds_table(run))
     assert "rejected" in table
     assert "too few left" not in table
+
+
+def test_without_checks_there_is_nothing_to_say_of_them(attacked: fedlens.Run) -> None:
+    attacked.summary["checks"] = {}  # type: ignore[index]
+    assert checks_table(attacked) is None
+    honest = {"guilty": 0, "caught": 0, "innocent": 4, "false_alarms": 1, "roc_auc": None}
+    attacked.summary["checks"] = {"accuracy": honest}  # type: ignore[index]
+    found = text(checks_table(attacked))
+    assert re.search(r"accuracy +nobody to catch +1 of 4 +–", found)
 
 
 def test_the_rule_had_too_few(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from calling import called
+from narrow import require_whole
 from tinypanels import run, use_tiny
 
 from fedlens.errors import DamagedRunError
@@ -198,6 +199,20 @@ def test_the_command_goes_on_from_records(
     assert code == 0, err
     assert "laid out" not in out
     assert "all that can be run is done already" in out
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_the_table_of_claims_fits_a_narrow_terminal(
+    reproduction: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    found = []
+    for columns in (400, width):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        code, out, err = called(capsys, "reproduce", "--no-run", "--out", reproduction)
+        assert code == 0, err
+        found.append(out)
+    assert "C15" in found[1]
+    require_whole(*found, width)
 
 
 def lose_a_round(cell: Path) -> None:

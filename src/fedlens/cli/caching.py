@@ -15,13 +15,11 @@ def show(context: typer.Context) -> None:
     """Print what is in the cache, and how large it is."""
     if context.invoked_subcommand is not None:
         return
-    from rich import box
-
     from fedlens.cache import KINDS, size
     from fedlens.paths import cache_dir
     from fedlens.report.terminal import PlainTable
 
-    table = PlainTable(title=f"Cache: {cache_dir()}", title_justify="left", box=box.SIMPLE_HEAD)
+    table = PlainTable(title=f"Cache: {cache_dir()}")
     table.add_column("kind")
     table.add_column("what it is")
     table.add_column("number", justify="right")

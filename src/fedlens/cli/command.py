@@ -4,12 +4,14 @@ import re
 from collections.abc import Callable
 from functools import wraps
 from inspect import Parameter, signature
+from shlex import quote
 from traceback import print_exception
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
+from fedlens.errors import ConfigError
 from fedlens.suggest import likeliest
 
 Traceback = Annotated[bool, typer.Option("--traceback", help="Show where an error arose, frame by frame.")]
@@ -34,15 +36,34 @@ def tracing(command: Callable[..., None]) -> Callable[..., None]:
 
 
 class Command(TyperCommand):
-    """A command that, where a choice is misspelt, names the nearest one."""
+    """A command that names the nearest choice to a misspelt one, and the right option where ``-o`` is not meant."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Read the arguments."""
+        """Read the arguments.
+
+        Raises:
+            ConfigError: a file is given by ``-o``, which is an experiment's option.
+        """
+        names = {name for parameter in self.params for name in parameter.opts}
+        if "-o" not in names and (wrong := _short_output(args)) is not None:
+            name = next((name for name in ("--output", "--out") if name in names), None)
+            remedy = f"write {name} {wrong}" if name else f"fedlens {self.name} has no such option"
+            raise ConfigError(f"-o sets an option of an experiment, as in fedlens run; {remedy}")
         try:
             return super().parse_args(ctx, args)
         except typer.BadParameter as error:
             error.message = _with_nearest(error.message)
             raise
+
+
+def _short_output(args: list[str]) -> str | None:
+    """What follows ``-o``, quoted for the shell; FILE where nothing does, None without ``-o``."""
+    for place, word in enumerate(args):
+        if word == "--":
+            break
+        if word.startswith("-o"):
+            return quote(word[2:].removeprefix("=") or next(iter(args[place + 1 :]), "FILE"))
+    return None
 
 
 def _with_nearest(message: str) -> str:

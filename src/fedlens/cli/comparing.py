@@ -41,7 +41,9 @@ def compare(  # noqa: PLR0917 - typer passes them by name
         list[str] | None,
         typer.Option(metavar="FIELD=VALUE", help="Only runs with this value; the same option twice: with either."),
     ] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Draw it: .png, .svg or .pdf.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Draw it: .png, .svg or .pdf.")
+    ] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the numbers, a row a metric and group.")] = None,
 ) -> None:
     """Compare sweeps and runs: means, and medians over seeds with 95 % intervals, beside the runs without attack."""

@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
-from fedlens.cli.shared import SOURCE, DataDir, Options, Trust, out, print_flags, print_imported
+from fedlens.cli.shared import SOURCE, DataDir, Options, Trust, out, print_flags, print_imported, print_summary
 
 
 def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.")]) -> None:
     """Print a run: what it was, every round, the result."""
     from fedlens.report.classes import classes_table
-    from fedlens.report.tables import rounds_table, summary_table
-    from fedlens.report.words import attack_name, headline, target_words, unfinished_words, verdict
+    from fedlens.report.tables import rounds_table
+    from fedlens.report.words import attack_name, headline, target_words, unfinished_words
     from fedlens.runs.load import load_run
 
     found = load_run(path)
@@ -26,9 +26,7 @@ def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's direc
     if found.summary is None:
         out.print(unfinished_words(found), markup=False, soft_wrap=True)
         return
-    out.print(summary_table(found))
-    if words := verdict(found):
-        out.print(words, markup=False)
+    print_summary(found)
 
 
 def plot(
@@ -44,7 +42,7 @@ def plot(
         int | None, typer.Option("--round", help="For updates: which round; default the last with an attack.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The figure: .png, .svg or .pdf; default KIND.png.")
+        Path | None, typer.Option("--output", metavar="FILE", help="The figure: .png, .svg or .pdf; default KIND.png.")
     ] = None,
 ) -> None:
     """Draw one run, or several to be compared."""

@@ -10,7 +10,7 @@ from fedlens.cli.shared import DataDir, out
 
 def report(
     paths: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs, or of sweeps.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The HTML file.")] = Path("report.html"),
+    output: Annotated[Path, typer.Option("--output", metavar="FILE", help="The HTML file.")] = Path("report.html"),
     open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
     data_dir: DataDir = None,
     trust: Annotated[

@@ -19,6 +19,7 @@ from fedlens.cli.shared import (
     out,
     print_flags,
     print_imported,
+    print_summary,
 )
 from fedlens.errors import ConfigError
 
@@ -111,15 +112,9 @@ def run(  # noqa: PLR0917 - typer passes them by name
 
 def _print_result(result: "Run") -> None:
     from fedlens.report.figures import figures_of, save_figure
-    from fedlens.report.tables import summary_table
-    from fedlens.report.words import verdict
 
-    assert result.summary is not None
     out.print()
-    out.print(summary_table(result))
-    out.print()
-    if words := verdict(result):
-        out.print(words, markup=False)
+    print_summary(result)
     print_flags(result)
     for kind, figure in figures_of(result):
         out.print(f"Figure: {save_figure(figure, result.path / f'{kind}.png')}", markup=False, soft_wrap=True)

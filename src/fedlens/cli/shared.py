@@ -79,6 +79,19 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
+def print_summary(result: "Run") -> None:
+    """Print the result of a finished run: the summary, how good the checks were, and the verdict."""
+    from fedlens.report.fitting import wrapped
+    from fedlens.report.tables import checks_table, summary_table
+    from fedlens.report.words import verdict
+
+    out.print(summary_table(result))
+    if (table := checks_table(result)) is not None:
+        out.print(table)
+    if words := verdict(result):
+        out.print(wrapped(words, out.width), markup=False, soft_wrap=True)
+
+
 def print_flags(result: "Run") -> None:
     """Print the reasons to doubt a run."""
     for flag in result.flags:

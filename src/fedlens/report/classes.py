@@ -1,6 +1,5 @@
 """The last model's accuracy in each class beside its control's: what the accuracy over all classes hides."""
 
-from rich import box
 from rich.table import Table
 
 from fedlens.report.terminal import PlainTable
@@ -17,7 +16,7 @@ def classes_table(run: Run) -> Table:
     Of more than `SHOWN` classes those are shown that lost most against the control, or without one do worst.
     """
     last = run.records[-1]
-    table = PlainTable(title=f"after round {last['round']}", title_justify="left", box=box.SIMPLE_HEAD)
+    table = PlainTable(title=f"after round {last['round']}")
     table.add_column("accuracy in class")
     ours = dict(zip(run.target["classes"], last["quality"]["per_class"], strict=True))
     shown = {name: accuracy for name, accuracy in ours.items() if accuracy is not None}

@@ -3,7 +3,6 @@
 from math import isnan, nan
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.table import Table
 
 from fedlens.report.comparison import Comparison
@@ -29,13 +28,13 @@ def comparison_table(comparison: Comparison, metric: str) -> Table:
 
     A rate is its own mean, and has no median.
     """
-    table = PlainTable(title=comparison.title(metric), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = PlainTable(title=comparison.title(metric), keys=len(comparison.by))
     for field in comparison.by:
         numbers = all(not isinstance(group.values[comparison.by.index(field)], str) for group in comparison.groups)
-        table.add_column(field, justify="right" if numbers else "left", overflow="fold", min_width=min(len(field), 16))
+        table.add_column(field, justify="right" if numbers else "left")
     for name in comparison_head(comparison, metric):
         words = name.replace(" ", "\n") if name in BESIDE.values() else name
-        table.add_column(words, justify="right", no_wrap=True)
+        table.add_column(words, justify="right")
     for row in comparison_rows(comparison, metric):
         table.add_row(*row)
     return table

@@ -39,7 +39,7 @@ def contrast_tables(study: "pd.DataFrame") -> Iterator[Table]:
     for question, words in QUESTIONS.items():
         rows = study[(study["question"] == question) & (study["measure"] == ALL)]
         title = f"How alike are models' maps? {words[0].upper()}{words[1:]}; {_over(rows)}"
-        table = PlainTable(title=title, title_justify="left")
+        table = PlainTable(title=title)
         for name in ("method", *_PAIRS.values(), "p"):
             table.add_column(name, justify="left" if name == "method" else "right")
         for row in rows.to_dict("records"):
@@ -123,7 +123,6 @@ def alarm_table(areas: "pd.DataFrame", own: bool) -> Table:
     """The detector's area under the ROC curve by seed: a row for each method, a column for each measure."""
     where = "the server's own samples" if own else "test samples, in place of the server's own"
     table = PlainTable(title=f"Detector: do maps of {where} change more in attacked rounds? ROC AUC")
-    table.title_justify, table.caption_justify = "left", "left"
     measures = list(dict.fromkeys(areas["measure"]))
     table.add_column("method")
     for measure in measures:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def said_table(pair: Pair, classes: Sequence[str], target: Collection[int], count: int) -> Table:
     """What both models say of the first `count` samples, of which some are the attacker's `target`."""
-    table = PlainTable(title="What the models say", title_justify="left")
+    table = PlainTable(title="What the models say")
     for name in ("test sample", "class", *(f"{model} model says" for model in MODELS), "wanted by the attack"):
         table.add_column(name)
     for place, index in enumerate(pair.indices[:count]):
@@ -47,7 +47,6 @@ def likeness_table(pair: Pair, target: Collection[int]) -> Iterator[Table]:
 def _table(rows: "pd.DataFrame", title: str) -> Table:
     count = rows["sample"].nunique()
     table = PlainTable(title=f"How alike the models' maps are: {title} ({count} sample{'s'[: count != 1]})")
-    table.title_justify = "left"
     table.add_column("method")
     measures = list(dict.fromkeys(rows["measure"]))
     for measure in measures:

@@ -4,7 +4,6 @@ import inspect
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, get_args
 
-from rich import box
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -58,9 +57,9 @@ def listing(word: str | None = None, wanted: str | None = None) -> Iterator[Rend
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = PlainTable(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for place, column in enumerate(columns):
-        table.add_column(column, overflow="fold", no_wrap=place == 0)
+    table = PlainTable(title=title)
+    for column in columns:
+        table.add_column(column)
     return table
 
 
@@ -74,7 +73,6 @@ def _index() -> Table:
         "fedlens list NAME shows one of them with its options, fedlens list --search WORD all with a word in them. "
         "One of your own is module:Class; fedlens new attack (rule, check, data, model) writes one to begin with."
     )
-    table.caption_justify = "left"
     return table
 
 
@@ -93,7 +91,7 @@ def _presets(topic: Topic) -> Table:
     known = presets()
     table = _table(f"Presets: {topic.use}", "name", "what it is, and what the paper says of it", "cost")
     for scale in SCALES[1:]:
-        table.add_column(f"NAME-{scale}", overflow="fold")
+        table.add_column(f"NAME-{scale}")
     for entry in entries(topic):
         scales = known[entry.name].scales
         costs = [cost_words(known[scales[scale]].minutes) if scale in scales else "" for scale in SCALES[1:]]
@@ -105,7 +103,6 @@ def _presets(topic: Topic) -> Table:
         "with T = 10. Costs are for 2 cores; the controls, made once for each setting, are not in them. There are "
         f"{len(negative)} negative controls, too, attacks without effect in these panels: fedlens reproduce negative."
     )
-    table.caption_justify = "left"
     return table
 
 
@@ -204,7 +201,7 @@ def _every_name() -> set[str]:
 
 def partition_table(setting: "Setting") -> Table:
     """How many training samples of each class every client holds."""
-    table = PlainTable(title="Training samples per client", title_justify="left", box=box.SIMPLE_HEAD)
+    table = PlainTable(title="Training samples per client")
     table.add_column("client", justify="right")
     for name in ("all", *setting.dataset.classes):
         table.add_column(name, justify="right")

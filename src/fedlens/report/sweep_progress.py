@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 
-from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
@@ -92,9 +91,9 @@ class SweepTerminal:
 
     def _table(self) -> Group:
         """The cells at work."""
-        table = PlainTable(box=box.SIMPLE_HEAD)
+        table = PlainTable()
         for name in ("cell", "rounds", "", "latest"):
-            table.add_column(name, overflow="fold")
+            table.add_column(name)
         for key, words in self._at_work.items():
             played, rounds, control = self._pace.progress(key)
             bar = ProgressBar(total=rounds, completed=played, width=16)

@@ -4,9 +4,6 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from rich import box
-from rich.table import Table
-
 from fedlens.report.terminal import PlainTable
 from fedlens.report.words import BESIDE, attack_name, percent, signed, span_words
 from fedlens.runs.load import Run
@@ -14,12 +11,10 @@ from fedlens.runs.records import Record, acted, beside, class_name, confidence, 
 from fedlens.runs.window import FADED
 
 
-def summary_table(run: Run) -> Table:
+def summary_table(run: Run) -> PlainTable:
     """The run and what stands beside it, a line a figure."""
     assert run.summary is not None, "the run has not been finished"
-    table = PlainTable(
-        title=f"{run.path}, after {run.summary['rounds']} rounds", title_justify="left", box=box.SIMPLE_HEAD
-    )
+    table = PlainTable(title=f"{run.path}, after {run.summary['rounds']} rounds")
     table.add_column("")
     for name in controls_of(run.summary):
         table.add_column(BESIDE[name], justify="right")
@@ -116,7 +111,7 @@ def _accident_lines(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _defence_lines(summary: dict[str, Any], averages: bool) -> Iterator[tuple[str, str]]:
-    """What the rule and the checks made of the malicious client, a name and a value each."""
+    """What the rule made of the malicious client, and how often a check kept it out, a name and a value each."""
     if defence := summary["defence"]:
         rounds = defence["rounds"]
         if defence["chosen"] is not None:
@@ -127,19 +122,30 @@ def _defence_lines(summary: dict[str, Any], averages: bool) -> Iterator[tuple[st
             yield "malicious update rejected", f"in {defence['rejected']} of {rounds} rounds"
         if defence["skipped"]:
             yield "global model left as it was", f"in {defence['skipped']} rounds"
-    for name, done in summary["checks"].items():
-        caught = f"caught {done['caught']} of {done['guilty']}" if done["guilty"] else "nobody to catch"
-        area = f", ROC AUC {done['roc_auc']:.2f}" if done["roc_auc"] is not None else ""
-        yield f"check {name}", f"{caught}, {done['false_alarms']} of {done['innocent']} falsely{area}"
 
 
-def rounds_table(run: Run) -> Table:
+def checks_table(run: Run) -> PlainTable | None:
+    """How good each check was, a line each; nothing without checks."""
+    assert run.summary is not None, "the run has not been finished"
+    if not run.summary["checks"]:
+        return None
+    table = PlainTable("check")
+    for name in ("malicious flagged", "honest flagged", "ROC AUC"):
+        table.add_column(name, justify="right")
+    for name, done in run.summary["checks"].items():
+        caught = f"{done['caught']} of {done['guilty']}" if done["guilty"] else "nobody to catch"
+        area = f"{done['roc_auc']:.2f}" if done["roc_auc"] is not None else "–"
+        table.add_row(name, caught, f"{done['false_alarms']} of {done['innocent']}", area)
+    return table
+
+
+def rounds_table(run: Run) -> PlainTable:
     """A line a round."""
     classes, single = run.target["classes"], len(run.target["index"]) == 1
     known = [name for name in BESIDE if beside(run.records[-1], name)]
     words = {"control": "the benign twin", "placebo": "the client absent"}
     twin = f"; in brackets {', then '.join(words[name] for name in known)}" if known else ""
-    table = PlainTable(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), caption_justify="left")
+    table = PlainTable()
     table.caption = f"target, true: confidence in these classes; malicious: that model's accuracy{twin}"
     for name in ("round", "attack", "accuracy", "target", "true", "predicted" if single else "met", "malicious"):
         table.add_column(name, justify="left" if name in {"attack", "predicted"} else "right")

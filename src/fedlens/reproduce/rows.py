@@ -17,22 +17,22 @@ MARKS = {"outside": " ✗", "undecided": " ?", "within": ""}
 
 def verdict_table(judgements: list[Judgement]) -> "Table":
     """Claim, number, paper's value, ours with interval, control, seeds and targets, verdict; what was tested of it."""
-    from rich import box
-    from rich.markup import escape
-    from rich.table import Table
+    from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), caption_justify="left")
+    from fedlens.report.terminal import PlainTable
+
+    table = PlainTable()
     table.caption = lacking(finding.interval for judgement in judgements for finding in judgement.findings)
     for name in ("claim", "number (the paper's; holds if)", "ours: median [95 %]", "control", "seeds × targets"):
-        table.add_column(name, overflow="fold")
-    table.add_column("verdict", no_wrap=True)
+        table.add_column(name)
+    table.add_column("verdict")
     for judgement in judgements:
         colour = COLOURS.get(judgement.verdict, "dim")
-        verdict = f"[{colour}]{judgement.verdict.replace(' at this scale', '')}[/{colour}]"
+        verdict = Text(judgement.verdict.replace(" at this scale", ""), colour)
         tested = [finding for finding in judgement.findings if finding.values]
         for place, finding in enumerate(tested):
             what, paper, bound, found, _, control, _, cases = row(finding)
-            words = escape(f"{what} ({paper}; {bound})")
+            words = f"{what} ({paper}; {bound})"
             table.add_row("" if place else judgement.number, words, found, control, cases, "" if place else verdict)
         if not tested:
             table.add_row(judgement.number, "", "", "", "", verdict)

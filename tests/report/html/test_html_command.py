@@ -23,7 +23,7 @@ def test_it_writes_the_file_and_opens_it(
     opened: list[str] = []
     monkeypatch.setattr("webbrowser.open", opened.append)
     file = tmp_path / "deep" / "mine.html"
-    code, out, _ = call(capsys, str(full.path), "-o", str(file), "--open")
+    code, out, _ = call(capsys, str(full.path), "--output", str(file), "--open")
     assert code == 0
     assert f"Report: {file} (" in out
     assert opened == [file.as_uri()]
@@ -34,8 +34,8 @@ def test_mistakes_are_answered_in_a_line(full: fedlens.Run, tmp_path: Path, caps
     (tmp_path / "file").write_text("")
     for arguments, said in (
         ([str(tmp_path / "nowhere")], "no run is there"),
-        ([str(full.path), "-o", str(tmp_path / "file" / "r.html")], "cannot write"),
-        ([str(full.path), "-o", str(tmp_path)], "cannot write"),
+        ([str(full.path), "--output", str(tmp_path / "file" / "r.html")], "cannot write"),
+        ([str(full.path), "--output", str(tmp_path)], "cannot write"),
     ):
         code, _, err = call(capsys, *arguments)
         assert code == 2

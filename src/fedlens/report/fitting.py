@@ -1,0 +1,77 @@
+"""Text and columns that fit a terminal: lines end between words, and what has no room beside goes below."""
+
+import re
+from collections.abc import Sequence
+
+from rich.cells import cell_len, chop_cells
+
+_WORD = re.compile(r"\S+(?: %\S*)*")
+"""A word; a percent sign belongs to the number before it."""
+
+
+def longest(text: str) -> int:
+    """The cells that the longest word of a text takes."""
+    return max(map(cell_len, _WORD.findall(text)), default=0)
+
+
+def wrapped(text: str, width: int) -> str:
+    r"""The text in lines of at most so many cells, broken between words; a longer word is cut.
+
+    Example:
+        >>> wrapped("test accuracy 83.7 %, in short", 18)
+        'test accuracy\n83.7 %, in short'
+    """
+    return "\n".join(line for given in text.split("\n") for line in _lines(given, width))
+
+
+def _lines(given: str, width: int) -> list[str]:
+    if cell_len(given) <= width:
+        return [given]
+    lines = [""]
+    for word in _WORD.findall(given):
+        for piece in chop_cells(word, max(width, 1)):
+            joined = f"{lines[-1]} {piece}" if lines[-1] else piece
+            if cell_len(joined) <= width:
+                lines[-1] = joined
+            else:
+                lines.append(piece)
+    return lines
+
+
+def bands(least: Sequence[int], keys: int, room: int, between: int) -> list[list[int]]:
+    """Which columns stand side by side: all of them if they fit, else one band below the other.
+
+    Args:
+        least: the cells that each column takes at least.
+        keys: so many of the first columns name a row, and are repeated in each band.
+        room: the cells that there are for a band.
+        between: the cells from one column to the next.
+
+    Example:
+        >>> bands([5, 4, 4, 4], keys=1, room=14, between=1)
+        [[0, 1, 2], [0, 3]]
+    """
+    named = list(range(min(keys, len(least))))
+    found = [list(named)]
+    for column in range(len(named), len(least)):
+        needed = sum(least[other] + between for other in found[-1]) + least[column]
+        if needed > room and len(found[-1]) > len(named):
+            found.append(list(named))
+        found[-1].append(column)
+    return found
+
+
+def shrunk(natural: Sequence[int], least: Sequence[int], room: int) -> list[int]:
+    """The columns' widths in so much room: the widest give way, none beyond what it takes at least.
+
+    Example:
+        >>> shrunk([10, 4, 6], [5, 4, 6], 16)
+        [6, 4, 6]
+    """
+    widths = list(natural)
+    while sum(widths) > room:
+        able = [(width, place) for place, width in enumerate(widths) if width > least[place]]
+        if not able:
+            break
+        widths[max(able)[1]] -= 1
+    return widths
