@@ -9,6 +9,7 @@ from docs_markdown import code, fence, table
 from typer.main import get_command
 
 from fedlens.cli import app
+from fedlens.cli.examples import examples
 
 
 def commands() -> dict[str, Any]:
@@ -48,6 +49,7 @@ def _section(name: str, command: Any) -> Iterator[str]:
     rows += [[_names(part), _default(part), part.help or ""] for part in options if not part.hidden]
     if rows:
         yield from table(("argument or option", "default", "meaning"), rows)
+    yield from fence("sh", "\n".join(examples(name.rpartition(" ")[2])))
 
 
 def _names(option: Any) -> str:

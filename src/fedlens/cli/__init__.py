@@ -18,8 +18,9 @@ import typer
 
 from fedlens.cli.beginning import new
 from fedlens.cli.caching import cache
-from fedlens.cli.command import Command, tracing
+from fedlens.cli.command import tracing
 from fedlens.cli.comparing import compare
+from fedlens.cli.examples import ExampledCommand
 from fedlens.cli.explaining import explain
 from fedlens.cli.interrupting import leave_imports
 from fedlens.cli.looking import list_, partition, plot, show
@@ -55,7 +56,7 @@ def _to_the_end(command: Callable[..., None]) -> Callable[..., None]:
 
 
 for command in (run, show, plot, explain, report, watch, sweep, compare, reproduce, list_, partition, new):
-    app.command(command.__name__.rstrip("_"), cls=Command)(tracing(_to_the_end(command)))
+    app.command(command.__name__.rstrip("_"), cls=ExampledCommand)(tracing(_to_the_end(command)))
 app.add_typer(cache, name="cache")
 
 

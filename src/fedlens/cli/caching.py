@@ -4,10 +4,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from fedlens.cli.command import Command
+from fedlens.cli.examples import ExampledCommand, ExampledGroup
 from fedlens.cli.shared import out
 
-cache = typer.Typer(invoke_without_command=True, rich_markup_mode=None, add_completion=False)
+cache = typer.Typer(cls=ExampledGroup, invoke_without_command=True, rich_markup_mode=None, add_completion=False)
 
 
 @cache.callback()
@@ -31,7 +31,7 @@ def show(context: typer.Context) -> None:
     out.print("fedlens cache clear [KIND] removes it; what is needed again is computed or fetched anew.", markup=False)
 
 
-@cache.command(cls=Command)
+@cache.command(cls=ExampledCommand)
 def clear(
     kind: Annotated[
         Literal["controls", "openings", "data", "prepared"] | None,

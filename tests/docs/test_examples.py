@@ -1,0 +1,74 @@
+"""The examples in the commands' help run as they are written."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+from calling import called
+from docs_commands import commands_page
+from pages import require_possible
+
+from fedlens.cli.examples import EXAMPLES, examples
+
+Capture = pytest.CaptureFixture[str]
+SMALLER = "-o data=digits -o local.batch_size=20 -o rounds=2 --engine serial"
+ENDLESS = ("watch", "reproduce")
+"""They serve until they are stopped, or take hours; the others are run."""
+GRID = """
+experiment: {data: digits, model: census-mlp, clients: 4, rounds: 1, control: false}
+options: {local.batch_size: 50, attack: {name: explicit-boosting, boost: 2, step_cap: 10}}
+product: {aggregation: [mean, median], seed: [0]}
+"""
+
+
+def helped(capsys: Capture, name: str) -> str:
+    """What ``-h`` prints of a command."""
+    words = ["cache", "clear"] if name == "clear" else [name]
+    code, out, _ = called(capsys, *words, "-h")
+    assert code == 0
+    return out
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_help_ends_with_examples(capsys: Capture, name: str) -> None:
+    found = examples(name)
+    assert len(found) >= 2
+    assert helped(capsys, name).endswith("Examples:\n" + "".join(f"  {line}\n" for line in found))
+
+
+def test_every_command_has_examples_and_the_reference_shows_them() -> None:
+    page = "\n".join(commands_page())
+    sections = page.split("\n```sh\n")[1:]
+    assert len(sections) == len(EXAMPLES)
+    for name, section in zip(EXAMPLES, sections, strict=True):
+        assert section.startswith("\n".join(examples(name)) + "\n```")
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_can_be_meant(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rules.yaml").write_text(GRID)
+    for line in examples(name):
+        if name != "clear":
+            require_possible(shlex.split(line))
+
+
+def test_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("webbrowser.open", lambda _: True)
+    Path("rules.yaml").write_text(GRID)
+    done = 0
+    for name in ("run", "sweep", *(name for name in EXAMPLES if name not in {"run", "sweep"})):
+        for line in examples(name) if name not in ENDLESS else []:
+            words = shlex.split(line)[1:]
+            if name == "run" and "--resume" in words:
+                Path("runs/quickstart/summary.json").unlink()
+            elif name == "run":
+                words += shlex.split(SMALLER)
+            elif name == "new":
+                for file in Path().glob("my_*.py"):
+                    file.unlink()
+            code, _, err = called(capsys, *words)
+            assert code == 0, (line, err)
+            done += 1
+    assert done > 2 * (len(EXAMPLES) - len(ENDLESS))
