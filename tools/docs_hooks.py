@@ -12,6 +12,7 @@ from typing import Any
 
 from docs_cards import card_pages
 from docs_commands import commands_page
+from docs_home import REPORT, make_report
 from docs_loads import loads_of
 from docs_markdown import fence
 from docs_options import KINDS, experiment_page, kind_page
@@ -52,9 +53,11 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the generated pages."""
+    """Add the generated pages, and the report that the home page links to."""
     for name, text in generated(Path(config.docs_dir)).items():
         files.append(File.generated(config, name, content=text))
+    page = (Path(config.docs_dir) / "index.md").read_text("utf-8")
+    files.append(File.generated(config, REPORT, content=make_report(page)))
     return files
 
 
@@ -79,7 +82,7 @@ def on_post_build(config: MkDocsConfig) -> None:
     Raises:
         PluginError: a page or style sheet loads from elsewhere.
     """
-    if found := loads_of(Path(config.site_dir)):
+    if found := loads_of(Path(config.site_dir), without={REPORT}):
         raise PluginError("the site would load from elsewhere:\n" + "\n".join(found))
 
 
