@@ -2,8 +2,10 @@
 
 from torch import nn
 
+from fedlens.aggregation.krum import Krum
 from fedlens.attacks.explicit import ExplicitBoosting
 from fedlens.data.digits import Digits
+from fedlens.data.partition import Dirichlet
 from fedlens.experiment import Experiment
 from fedlens.federation.local import LocalTraining
 from fedlens.federation.target import Target
@@ -35,3 +37,15 @@ def small(**changes: object) -> Experiment:
     """The small experiment with some fields changed, validated again."""
     values = {name: getattr(BASE, name) for name in Experiment.model_fields}
     return Experiment(**(values | changes))  # type: ignore[arg-type]
+
+
+def lopsided(**changes: object) -> Experiment:
+    """Clients of one class each, more or less, and a rule that takes one of them: no model ever learns all classes."""
+    attack = ExplicitBoosting(step_cap=105, boost=2)
+    local = LocalTraining(epochs=6, batch_size=50)
+    fixed = {"clients": 5, "partition": Dirichlet(alpha=0.1), "aggregation": Krum(f=1), "local": local}
+    return small(**(fixed | {"attack": attack, "control": True, "target": UNLEARNT} | changes))
+
+
+UNLEARNT, LEARNT = Target(source=0, target=2), Target(source=1, target=2)
+"""A class that the lopsided model does not learn in three rounds from seed 0, and one that it does."""

@@ -110,7 +110,7 @@ def test_a_run_without_attack_is_flagged_too(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_a_target_that_shall_be_resistant_is_not_drawn_where_nothing_is_answered(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="only 0 test samples"):
+    with pytest.raises(ConfigError, match="cannot be judged: without attack, the model gets 0 of "):
         fedlens.run(controlled("all", target={"select": "resistant"}), tmp_path / "run")
 
 

@@ -1,6 +1,6 @@
 """The errors that a user can put right; the command line prints them without a traceback."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 LONGEST_LINE = 2000
@@ -34,6 +34,20 @@ class ConfigError(FedlensError):
     def __init__(self, message: str, missing: Mapping[str, Any] | None = None) -> None:
         super().__init__(message)
         self.missing = dict(missing or {})
+
+
+class UnjudgedError(ConfigError):
+    """An experiment of which nothing can be told, whatever the attack does: a result, and no fault of anybody's.
+
+    Attributes:
+        reason: why, in a clause.
+        remedies: what to do about it, each with the option to type.
+    """
+
+    def __init__(self, reason: str, remedies: Sequence[str]) -> None:
+        super().__init__(f"cannot be judged: {reason}; {', or '.join(remedies)}")
+        self.reason = reason
+        self.remedies = tuple(remedies)
 
 
 class DataError(FedlensError):

@@ -8,7 +8,7 @@ from pathlib import Path
 from fedlens.code import digest
 from fedlens.control import Control, cached, control_name, find_control, keep, key
 from fedlens.custom import copy_tensors, is_custom
-from fedlens.errors import ClientError, ConfigError, DataError
+from fedlens.errors import ClientError, ConfigError, DataError, UnjudgedError
 from fedlens.experiment import Experiment
 from fedlens.federation.engine_name import EngineName
 from fedlens.federation.engines import choose_engine
@@ -189,13 +189,20 @@ def _aimed(setting: Setting, twin: Control | None) -> Setting:
         return setting.with_target(None)  # a model that answers NaN by its nature resists on nothing
     try:
         return setting.with_target(twin.last)
-    except ConfigError as error:
-        if destroyed(twin.records) is None and not any(map(malformed, twin.records)):
-            raise
-        raise ConfigError(
-            f"{error}; without attack, clients sent updates, or the model has weights, that are not finite: "
-            "try a lower local.learning_rate"
-        ) from None
+    except UnjudgedError as error:
+        raise _unjudged(setting.experiment, twin, error) from None
+
+
+def _unjudged(experiment: Experiment, twin: Control, error: UnjudgedError) -> UnjudgedError:
+    """What cannot be judged, with all there is to do about it."""
+    if destroyed(twin.records) is not None or any(map(malformed, twin.records)):
+        reason = "without attack, clients sent updates, or the model has weights, that are not finite"
+        rate = experiment.local.learning_rate / 10
+        return UnjudgedError(f"{error.reason}: {reason}", [f"learn more slowly, e.g. -o local.learning_rate={rate:g}"])
+    longer = f"train for longer, e.g. -o rounds={2 * experiment.rounds}"
+    return UnjudgedError(
+        error.reason, [longer, f"take another seed, e.g. -o seed={experiment.seed + 1}", *error.remedies]
+    )
 
 
 def _sound(controls: Mapping[str, Control], observer: Observer) -> dict[str, Control]:

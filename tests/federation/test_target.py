@@ -11,7 +11,7 @@ from torch import Tensor
 from fedlens.attacks.attack import Auxiliary
 from fedlens.config import validate
 from fedlens.data.dataset import Dataset, Samples
-from fedlens.errors import ConfigError
+from fedlens.errors import ConfigError, UnjudgedError
 from fedlens.federation.target import Target, choose, class_number
 from fedlens.random import Address
 
@@ -235,6 +235,12 @@ def test_an_index_is_not_filtered() -> None:
 # Samples on which the twin resists
 
 
+def unjudged(target: Target, twin: torch.Tensor) -> UnjudgedError:
+    with pytest.raises(UnjudgedError) as caught:
+        choose(target, dataset(), ADDRESS, twin)
+    return caught.value
+
+
 def test_only_samples_count_that_the_twin_gets_right() -> None:
     twin = predictions({0: 0.9, 3: 0.2, 6: 0.6, 9: 0.1, 1: 0.99})
     assert {chosen(Target(), address, twin)[0] for address in ROOTS} == {0, 6}
@@ -244,10 +250,9 @@ def test_only_samples_count_that_the_twin_gets_right() -> None:
 def test_right_but_with_less_than_half_of_the_confidence_does_not_count() -> None:
     twin = predictions({3: 0.4})  # the other two classes have 0.3 each
     assert int(twin[3].argmax()) == 0
-    text = refusal(Target(), twin)
-    assert text == (
-        "target.r: 1 asked for, but there are only 0 test samples of class cat "
-        "that the benign twin gets right with confidence ≥ 0.5; e.g. -o target.select=random"
+    assert refusal(Target(), twin) == (
+        "cannot be judged: without attack, the model gets 0 of 4 test samples of class cat right with "
+        "confidence ≥ 0.5, and 1 is needed; take any samples, right or not: -o target.select=random"
     )
 
 
@@ -271,8 +276,33 @@ def test_half_of_the_confidence_in_a_class_that_is_not_predicted_is_not_enough()
 
 
 def test_too_few_samples_resist() -> None:
-    text = refusal(Target(r=2), predictions({0: 0.9}))
-    assert text.startswith("target.r: 2 asked for, but there are only 1 samples of the test set that the benign twin")
+    told = unjudged(Target(r=2), predictions({0: 0.9}))
+    assert "1 of 12 samples of the test set right" in told.reason
+    assert told.reason.endswith("and 2 are needed")
+    assert told.remedies[0] == "take fewer samples, e.g. -o target.r=1"
+
+
+@pytest.mark.parametrize(
+    ("target", "remedies"),
+    [
+        (
+            Target(source="cat", target="dog"),
+            ["-o target.source=bird, of which it gets 1 right"],
+        ),  # not the wanted dogs
+        (Target(source="cat", target="bird"), ["-o target.source=dog, of which it gets 2 right"]),
+        (Target(source="cat", target="bird", draw=1), ["-o target.source=dog, of which it gets 2 right"]),
+        (Target(source="bird", target="cat", draw=1), ["-o target.draw=0", "-o target.source=dog, of which"]),
+        (Target(source="cat", r=3), []),
+        (Target(source="dog", r=2, draw=1), ["-o target.draw=0"]),
+    ],
+)
+def test_where_too_few_resist_the_samples_that_would_do_are_named(target: Target, remedies: list[str]) -> None:
+    told = unjudged(target, predictions({1: 0.9, 4: 0.9, 2: 0.9}))
+    *others, last = told.remedies
+    assert last == "take any samples, right or not: -o target.select=random"
+    assert len(others) == len(remedies)
+    assert all(remedy in other for remedy, other in zip(remedies, others, strict=True))
+    assert str(told) == f"cannot be judged: {told.reason}; {', or '.join(told.remedies)}"
 
 
 @given(st.integers(0, 2**32), st.integers(1, 3), st.sets(st.integers(0, 11), min_size=1))

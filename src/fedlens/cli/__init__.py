@@ -30,7 +30,7 @@ from fedlens.cli.running import run
 from fedlens.cli.shared import err, out
 from fedlens.cli.sweeping import sweep
 from fedlens.cli.watching import watch
-from fedlens.errors import FedlensError, cut
+from fedlens.errors import FedlensError, UnjudgedError, cut
 from fedlens.origin import place_of, told
 from fedlens.quiet import be_quiet
 from fedlens.report.terminal import visible
@@ -105,6 +105,8 @@ def main() -> None:
 def _words(error: Exception) -> list[str]:
     """What to say of an error that the user can put right; nothing where it is a fault of ours."""
     place = place_of(error)
+    if isinstance(error, UnjudgedError):
+        return [f"C{str(error)[1:]}."]
     if isinstance(error, FedlensError):
         return [f"Error: {error}", *getattr(error, "__notes__", [])[-1:]]
     if isinstance(error, OSError):

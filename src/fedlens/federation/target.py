@@ -6,6 +6,7 @@ anyway, so by default only samples count that the benign twin's last model gets 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import log
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,7 +17,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 from fedlens.attacks.attack import Auxiliary
 from fedlens.config import Config
 from fedlens.data.dataset import Dataset
-from fedlens.errors import ConfigError, shortened
+from fedlens.errors import ConfigError, UnjudgedError, shortened
 from fedlens.lazy import torch
 from fedlens.random import Address
 from fedlens.suggest import TYPED, likeliest, pasted
@@ -84,6 +85,7 @@ def choose(target: Target, dataset: Dataset, address: Address, twin: Tensor | No
 
     Raises:
         ConfigError: a class or index that does not exist, or too few samples to draw from.
+        UnjudgedError: the twin resists on too few of them.
     """
     labels = dataset.test.y.cpu().numpy()
     index = _index(target, dataset, labels, address, None if twin is None else twin.cpu().numpy())
@@ -127,15 +129,19 @@ def _index(
         source = dataset.source
     fits = labels != class_number(target.target, dataset, "target") if source is None else labels == source
     which = "samples of the test set" if source is None else f"test samples of class {dataset.classes[source]}"
-    if twin is not None:
-        right = twin[np.arange(len(labels)), labels]
-        fits &= (twin.argmax(axis=1) == labels) & (right >= log(RESISTANT_CONFIDENCE))
-        which += f" that the benign twin gets right with confidence ≥ {RESISTANT_CONFIDENCE}"
     order = address.at("sample").generator().permutation(len(labels))
-    pool = order[fits[order]]  # so that a random draw that resists is also the resistant draw
-    if len(pool) < (target.draw + 1) * target.r:
+    needed = (target.draw + 1) * target.r
+    if (count := int(fits.sum())) < needed:
         asked = f"{target.r} asked for" + (f" after {target.draw} draws of as many" if target.draw else "")
-        raise ConfigError(f"target.r: {asked}, but there are only {len(pool)} {which}; {_fewer(target, len(pool))}")
+        raise ConfigError(f"target.r: {asked}, but there are only {count} {which}; {_fewer(target, count)}")
+    if twin is not None:
+        resists = (twin.argmax(axis=1) == labels) & (twin[np.arange(len(labels)), labels] >= log(RESISTANT_CONFIDENCE))
+        if (right := int((fits & resists).sum())) < needed:
+            reason = f"without attack, the model gets {right} of {count} {which} right with confidence ≥ "
+            reason += f"{RESISTANT_CONFIDENCE}, and {needed} {'is' if needed == 1 else 'are'} needed"
+            raise UnjudgedError(reason, list(_others(target, dataset, source, labels[resists], right)))
+        fits &= resists
+    pool = order[fits[order]]  # so that a random draw that resists is also the resistant draw
     return np.asarray(pool[target.draw * target.r :][: target.r], dtype=np.int64)
 
 
@@ -145,15 +151,41 @@ def _fewer(target: Target, count: int) -> str:
         return "e.g. -o target.draw=0"
     if count:
         return "e.g. " + "-o target.draw=0 " * (target.draw > 0) + f"-o target.r={count}"
-    return "e.g. -o target.select=random" if target.source is None else "e.g. -o target.source=null"
+    return "e.g. -o target.source=null"
+
+
+def _others(
+    target: Target, dataset: Dataset, source: int | None, right: NDArray[np.int64], count: int
+) -> Iterator[str]:
+    """Other samples to attack, where the benign twin resists on `count` alone; `right` are the labels of all it does.
+
+    Of classes there is that of which it gets most right, unless the attacker wants it or there are too few.
+    """
+    if count >= target.r:
+        yield "take an earlier draw, e.g. -o target.draw=0"
+    elif count:
+        yield f"take fewer samples, e.g. {'-o target.draw=0 ' * (target.draw > 0)}-o target.r={count}"
+    if source is not None:
+        counts = np.bincount(right, minlength=len(dataset.classes))
+        if (wanted := _one_wanted(target, dataset)) is not None:
+            counts[wanted] = 0
+        if counts.max() >= (target.draw + 1) * target.r:
+            name = dataset.classes[most := int(counts.argmax())]
+            remedy = pasted(TYPED, "target.source", most if name.isdecimal() else name)
+            yield f"take another class, e.g. {remedy}, of which it gets {counts.max()} right"
+    yield "take any samples, right or not: -o target.select=random"
+
+
+def _one_wanted(target: Target, dataset: Dataset) -> int | None:
+    """The class that the attacker wants of every sample; ``None`` where each has its own."""
+    wanted = class_number(target.target, dataset, "target")
+    return dataset.target if wanted is None and target.r == 1 else wanted
 
 
 def _wanted(
     target: Target, dataset: Dataset, true: NDArray[np.int64], generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    wanted = class_number(target.target, dataset, "target")
-    if wanted is None and target.r == 1:
-        wanted = dataset.target
+    wanted = _one_wanted(target, dataset)
     if wanted is None:
         drawn = generator.integers(1, len(dataset.classes), size=(target.draw + 1) * len(true))
         return (true + drawn[-len(true) :]) % len(dataset.classes)
