@@ -81,8 +81,7 @@ def key(setting: Setting, arithmetic: str) -> str:
     """What the control in this setting is cached by; its rounding depends on `arithmetic` beside the machine."""
     described = [setting.experiment.identity(), setting.device.type, numerics(arithmetic), setting.digests()]
     digest = hashlib.blake2b(json.dumps(described).encode(), digest_size=12)
-    for source in sources():
-        digest.update(source.read_bytes())
+    digest.update(own_code().encode())
     digest.update(digest_code(type(part) for _, part in setting.experiment.parts()).encode())
     return digest.hexdigest()
 
@@ -93,6 +92,14 @@ def sources() -> list[Path]:
     folders = ("data", "models", "federation", "detection", "aggregation")
     ours = [package / f"{name}.py" for name in ("custom", "experiment", "pairwise", "random", "staying", "vector")]
     return ours + [file for folder in folders for file in sorted((package / folder).rglob("*.py"))]
+
+
+def own_code() -> str:
+    """The digest of these files."""
+    digest = hashlib.blake2b(digest_size=12)
+    for source in sources():
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
 
 
 def place(name: str) -> Path:

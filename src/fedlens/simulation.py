@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fedlens.code import digest
-from fedlens.control import Control, cached, control_name, find_control, keep, key
+from fedlens.control import Control, cached, control_name, find_control, keep, key, own_code
 from fedlens.custom import copy_tensors, is_custom
 from fedlens.errors import ClientError, ConfigError, DataError, UnjudgedError
 from fedlens.experiment import Experiment
@@ -30,6 +30,8 @@ from fedlens.runs.records import destroyed, malformed
 from fedlens.runs.start import Start, read_start
 from fedlens.runs.summary import summarise
 from fedlens.runs.twin import leaves_twin, twin_files
+from fedlens.runs.unjudged import FILE as UNJUDGED
+from fedlens.runs.unjudged import content_of
 from fedlens.staying import staying
 
 
@@ -115,20 +117,36 @@ def run(
 
 
 def play(
-    experiment: Experiment, path: Path, means: Means, observer: Observer, resume: bool, *, keep_weights: bool = False
+    experiment: Experiment,
+    path: Path,
+    means: Means,
+    observer: Observer,
+    resume: bool,
+    *,
+    keep_weights: bool = False,
+    note_unjudged: bool = False,
 ) -> None:
     """Play what is left of `experiment` into the directory `path`.
+
+    Of what cannot be judged nothing stays there, unless a note shall (`note_unjudged`, see `fedlens.runs.unjudged`).
 
     Raises:
         FedlensError: as `run`.
     """
     means = means.as_begun(path) if resume else means
     with staying("the run"):
-        _play(experiment, path, means, observer, resume=resume, keep_weights=keep_weights)
+        _play(experiment, path, means, observer, resume=resume, keep_weights=keep_weights, note_unjudged=note_unjudged)
 
 
 def _play(
-    experiment: Experiment, path: Path, means: Means, observer: Observer, *, resume: bool, keep_weights: bool
+    experiment: Experiment,
+    path: Path,
+    means: Means,
+    observer: Observer,
+    *,
+    resume: bool,
+    keep_weights: bool,
+    note_unjudged: bool,
 ) -> None:
     setting = _prepare(experiment, means)
     with means.cluster(experiment) as cluster:
@@ -145,7 +163,10 @@ def _play(
                     weights = directory.keep_weights and name == "control"
                     controls[name] = _control(setting, control, choice, observer, keep_weights=weights)
                 setting = _aimed(setting, controls.get("control"))
-            except (ConfigError, DataError):  # it will never begin
+            except (ConfigError, DataError) as error:  # it will never begin
+                if note_unjudged and isinstance(error, UnjudgedError):
+                    directory.note(UNJUDGED, content_of(error, own_code()))
+                    raise
                 directory.abandon()
                 raise
             assert setting.auxiliary is not None

@@ -13,13 +13,17 @@ import pytest
 import yaml
 from calling import called
 from doomed import doomed_node
+from small import lopsided
 from smallgrid import Here, grid_of, swept, twins
 from waiting import eventually
 
 import fedlens
 from fedlens.cluster import Cluster, connected, modules_of
+from fedlens.config import validate
 from fedlens.errors import ConfigError
 from fedlens.loading import load_experiment
+from fedlens.runs.folder import files_of
+from fedlens.sweeps.grid import Grid
 from fedlens.sweeps.means import SweepMeans
 from fedlens.sweeps.on_ray import OnRay
 from fedlens.sweeps.playing import Sweep, play
@@ -163,6 +167,18 @@ def cluster(machines: Any) -> Iterator[Cluster]:
 
 class TestOfOneConnection:
     """What a sweep does that ends before its end."""
+
+    def test_a_cell_that_cannot_be_judged_is_noted_as_in_a_local_sweep(
+        self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        grid = validate(Grid, {"experiment": lopsided().describe(), "product": {"seed": [0]}})
+        far = play(grid, grid.cells(), Path("far"), means=SweepMeans(jobs=1), hire=partial(OnRay, cluster, retries=1))
+        near = locally(grid, monkeypatch)
+        ((cell, error),) = far.unjudged
+        assert far.failures == []
+        assert [(one.key, str(why)) for one, why in near.unjudged] == [(cell.key, str(error))]
+        assert files_of(far.place.of(cell)).keys() == files_of(near.place.of(cell)).keys()
+        assert Path("far/unjudged.json").read_text() == Path("sweep/unjudged.json").read_text()
 
     def test_an_interruption_leaves_nothing_at_work_and_keeps_what_has_come(self, cluster: Cluster) -> None:
         import ray

@@ -56,7 +56,7 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     chosen = range(first_seed, first_seed + seeds), range(first_target, first_target + targets)
     cells = plan(names, scale, *chosen)
     grid = grid_of(names, scale)
-    failures = []
+    failures, unjudged = [], 0
 
     def tabulate(_: Sweep) -> "pd.DataFrame":
         return gather(out_dir, scale, data_dir).table  # of earlier calls, too
@@ -71,13 +71,17 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
             for run in benign(out_dir, cells):  # perhaps of another machine, so that no twin is made here
                 leave_twin(run, Means(device=device, data_dir=data_dir))
             observer = Keeping(terminal, out_dir, scale)
-            failures = play(grid, cells, out_dir, means=means, observer=observer, tabulate=tabulate).failures
+            played = play(grid, cells, out_dir, means=means, observer=observer, tabulate=tabulate)
+        failures, unjudged = played.failures, len(played.unjudged)
     with out.status("judging"):
         published = publish(out_dir, scale, data_dir)
     out.print(published.table)
     for trouble in published.left_out:
         err.print(f"Left out: {trouble}", markup=False, soft_wrap=True)
     out.print(f"The page: {published.page}", markup=False, soft_wrap=True)
+    if unjudged:
+        file = out_dir / "unjudged.json"
+        out.print(f"{unjudged} runs cannot be judged and speak for no claim: see {file}", markup=False, soft_wrap=True)
     if failures:
         err.print(f"{len(failures)} runs failed; the same command tries them again.")
         raise SystemExit(1)

@@ -47,13 +47,16 @@ def sweep(  # noqa: PLR0917 - typer passes them by name
     from fedlens.report.sweep_progress import SweepTerminal  # after what may be refused, for it takes seconds
     from fedlens.sweeps.means import SweepMeans
     from fedlens.sweeps.playing import play
+    from fedlens.sweeps.unjudged import unjudged_words
 
     path = out_dir or Path("sweeps") / described.name
     means = SweepMeans(jobs, engine, device, data_dir, on, address, mixed_cpus, client_timeout)
     what = "all rounds so far" if on == "local" else "the cells that were done"
     with interruptible(lambda: f"{what} are kept in {path}; the same command goes on from there"):
         result = play(described, described.cells(), path, means=means, observer=SweepTerminal(out, described.name))
-    if len(result.failures) < len(result.cells):
+    for line in unjudged_words(result.unjudged, len(result.cells), grid):
+        out.print(line, markup=False, soft_wrap=True)
+    if len(result.failures) + len(result.unjudged) < len(result.cells):
         table = result.place.path / "rounds.parquet"
         out.print(f"Every round of every complete cell: {table}", markup=False, soft_wrap=True)
         varying = dict.fromkeys(name for cell in result.cells for name in cell.values)

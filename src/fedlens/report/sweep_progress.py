@@ -67,6 +67,12 @@ class SweepTerminal:
                 words = self._at_work.pop(event.key, "")
                 if self._live is None:
                     self._console.print(f"{self._counts()}: {cell}: {words}", markup=False, soft_wrap=True)
+            case "unjudged":
+                self._done += 1
+                self._at_work.pop(event.key, None)
+                self._console.print(
+                    f"Cannot be judged: {cell}: {event.content['reason']}", markup=False, soft_wrap=True
+                )
             case "failed":
                 self._failed += 1
                 self._at_work.pop(event.key, None)

@@ -14,6 +14,7 @@ checkpoint.safetensors       the state after the last round, for ``--resume``
 best, final.safetensors      the global weights of highest test accuracy, and the last ones
 weights/                     only with ``--keep-weights``: the global weights, a file a round
 predictions/                 only without attack: log-probabilities on the test set, a file a round
+unjudged.json                why the experiment cannot be judged, and what to do, where that is so in a sweep
 summary.json                 written last: the result in a few numbers, and every file's checksum
 cut/                         what was recorded beyond the checkpoint of a run that was gone on with
 ===========================  ======================================================================
@@ -50,6 +51,7 @@ from fedlens.runs.reading import (
     tables_file,
 )
 from fedlens.runs.start import START, Start
+from fedlens.runs.unjudged import FILE as UNJUDGED
 from fedlens.runs.weights import cut_weights, keeps_weights, require_weights, weights_file
 
 DIGESTS = "digests.json"
@@ -185,6 +187,7 @@ class RunDirectory:
                     f"{file}: the rounds there had test samples {before.get('index')} as targets, now they would be "
                     f"{target['index']}; resume where the run began, with its versions and data, or start anew"
                 )
+        (self.path / UNJUDGED).unlink(missing_ok=True)
         self.note("target.json", target)
 
     def started(self, environment: dict[str, Any]) -> str | None:

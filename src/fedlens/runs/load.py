@@ -18,6 +18,7 @@ from fedlens.runs.files import checksum
 from fedlens.runs.flags import flags
 from fedlens.runs.reading import ANEW, load_tables, read_rounds, read_summary, read_target
 from fedlens.runs.records import Record, beside, counts, guilt, inspected, malicious_share, mean
+from fedlens.runs.unjudged import read_unjudged
 from fedlens.runs.weights import Which, weights_of
 from fedlens.runs.window import in_window, lifespans
 from fedlens.suggest import likeliest_path
@@ -193,6 +194,8 @@ def read_run(path: Path, experiment: Experiment, summary: dict[str, Any] | None)
     """
     records = read_rounds(path)
     if not records:
+        if (unjudged := read_unjudged(path)) is not None:
+            raise RunError(f"{path}: {unjudged[0]}")
         raise RunError(f"{path}: this run has no rounds yet; go on with it: fedlens run --resume --out {path}")
     if not (path / "target.json").exists():
         kind = "placebo" if experiment.absent else "benign twin"

@@ -14,6 +14,7 @@ from fedlens.custom import is_custom
 from fedlens.data.loading import load
 from fedlens.experiment import Experiment
 from fedlens.parts import describe
+from fedlens.runs.unjudged import FILE as UNJUDGED
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.place import SweepDirectory
 from fedlens.sweeps.tasks import remedy
@@ -22,6 +23,8 @@ from fedlens.sweeps.tasks import remedy
 def present_data(place: SweepDirectory, cells: Iterable[Cell], data_dir: Path | None) -> dict[str, str]:
     """Fingerprint custom data as they are now, where some cells on them are complete and others are not.
 
+    A cell that could not be judged is both, for other data may change that.
+
     Returns:
         The fingerprints by the data's description; none of data that cannot be loaded, which those cells will tell.
     """
@@ -29,10 +32,13 @@ def present_data(place: SweepDirectory, cells: Iterable[Cell], data_dir: Path | 
     complete: set[str] = set()
     for cell in cells:
         if cell.experiment is not None and is_custom(cell.experiment.data):
-            if place.fingerprint(cell) is None:
-                waiting.setdefault(_data(cell.experiment), cell.experiment)
+            if (place.of(cell) / UNJUDGED).exists():
+                complete.add(data_of(cell.experiment))
+                waiting.setdefault(data_of(cell.experiment), cell.experiment)
+            elif place.fingerprint(cell) is None:
+                waiting.setdefault(data_of(cell.experiment), cell.experiment)
             else:
-                complete.add(_data(cell.experiment))
+                complete.add(data_of(cell.experiment))
     found = {}
     for name in waiting.keys() & complete:
         with suppress(Exception):  # of the user's class
@@ -49,7 +55,7 @@ def on_other_data(place: SweepDirectory, cells: Iterable[Cell], present: Mapping
     found: dict[str, dict[str, tuple[str, Path]]] = {}
     for cell in cells:
         if cell.experiment is not None and (fingerprint := place.fingerprint(cell)) is not None:
-            found.setdefault(_data(cell.experiment), {})[cell.key] = fingerprint, place.of(cell)
+            found.setdefault(data_of(cell.experiment), {})[cell.key] = fingerprint, place.of(cell)
     reasons = {}
     for name, made in found.items():
         usual, _ = Counter(fingerprint for fingerprint, _ in made.values()).most_common(1)[0]
@@ -61,5 +67,6 @@ def on_other_data(place: SweepDirectory, cells: Iterable[Cell], present: Mapping
     return reasons
 
 
-def _data(experiment: Experiment) -> str:
+def data_of(experiment: Experiment) -> str:
+    """The description of its data, by which fingerprints are told apart."""
     return json.dumps(describe("data", experiment.data), sort_keys=True)

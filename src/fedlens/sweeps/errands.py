@@ -48,7 +48,8 @@ class Made:
     Attributes:
         files: of the run's directory, complete unless there is a `reason`.
         name: a control's place in the cache.
-        reason: why it failed, if it did.
+        reason: why it failed, or cannot be judged, if so.
+        remedies: what to do where it cannot be judged.
         printed: what was printed meanwhile, and where.
         foreign: of what kind the machine is, where it is another one than it has to be.
     """
@@ -56,6 +57,7 @@ class Made:
     files: Files = field(default_factory=dict)
     name: str = ""
     reason: str = ""
+    remedies: tuple[str, ...] = ()
     printed: str = ""
     foreign: Kind | None = None
 
@@ -87,8 +89,9 @@ def play_cell(task: Mapping[str, Any], begun: Files, dataset: PackedDataset, ter
         for control in controls:
             lay_out(control.files, place(control.name))
         perform({**task, "path": str(run)}, tell, dataset.unpack())
-        reason = ends[0].content.get("reason", "").replace(str(run), task["path"])
-        return Made(files_of(run), reason=reason, printed=_headed(f"cell {task['key']}", printed))
+        end = ends[0].content
+        reason, remedies = end.get("reason", "").replace(str(run), task["path"]), tuple(end.get("remedies", ()))
+        return Made(files_of(run), reason=reason, remedies=remedies, printed=_headed(f"cell {task['key']}", printed))
 
 
 def play_control(task: Mapping[str, Any], control: Mapping[str, Any], dataset: PackedDataset, terms: Terms) -> Made:

@@ -127,6 +127,8 @@ class OnRay:
             self._note(printed)
         except RunError as error:
             reason = reason or str(error)
+        if reason == made.reason and made.remedies:
+            return Event(task.key, "unjudged", {"reason": reason, "remedies": list(made.remedies)})
         return Event(task.key, "failed", {"reason": reason}) if reason else Event(task.key, "finished")
 
     def _note(self, printed: str) -> None:

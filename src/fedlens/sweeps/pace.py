@@ -53,7 +53,7 @@ class Pace:
                 seconds, rounds = self._spent.get(progress.kind, (0.0, 0))
                 self._spent[progress.kind] = seconds + now - progress.since, rounds + 1
                 progress.played, progress.since = event.content["round"], now
-            case "finished" | "failed":
+            case "finished" | "unjudged" | "failed":
                 self._at_work.pop(event.key, None)
                 self._left.pop(event.key, None)
 

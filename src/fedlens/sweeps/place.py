@@ -5,6 +5,7 @@ sweep.yaml             the grid as of the last start
 start.json             an id, by which it is known whose the sweep is
 cells/IDENTITY/        a run's directory for each experiment, complete or to be gone on with
 failures.json          the cells that failed at the last start, each with its values and the reason
+unjudged.json          the cells that cannot be judged, likewise, each with what to do
 rounds.parquet         every round of every complete cell, a row each
 workers.log            what the workers printed
 =====================  =====================================================================
@@ -20,7 +21,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedlens.errors import DamagedRunError, RunError
+from fedlens.code import digest
+from fedlens.control import own_code
+from fedlens.errors import DamagedRunError, RunError, UnjudgedError
 from fedlens.parsing import dump_yaml
 from fedlens.runs.directory import DIGESTS
 from fedlens.runs.documents import dumps
@@ -29,6 +32,8 @@ from fedlens.runs.load import Run, read_run, sound_summary
 from fedlens.runs.ownership import claim
 from fedlens.runs.reading import read_json
 from fedlens.runs.start import START, Start, read_start
+from fedlens.runs.unjudged import FILE as UNJUDGED
+from fedlens.runs.unjudged import read_unjudged
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.grid import Grid
 from fedlens.sweeps.tasks import remedy
@@ -97,6 +102,21 @@ class SweepDirectory:
         except DamagedRunError as error:
             raise DamagedRunError(f"{error}; {remedy(path)}") from error
 
+    def unjudged(self, cell: Cell, present: str | None) -> UnjudgedError | None:
+        """Why a cell cannot be judged; ``None`` where nothing was noted, or something has changed since.
+
+        Args:
+            cell: the cell.
+            present: the fingerprint of its data as they are now, where that is known.
+        """
+        path, experiment = self.of(cell), cell.experiment
+        with suppress(DamagedRunError, OSError):
+            if experiment is not None and (found := read_unjudged(path)) is not None:
+                before, code = read_json(path / DIGESTS), digest(type(part) for _, part in experiment.parts())
+                same = before.get("code") == code and present in {None, before.get("data")}
+                return found[0] if same and found[1] == own_code() else None
+        return None
+
     def fingerprint(self, cell: Cell) -> str | None:
         """The digest of a complete cell's data; ``None`` if it is not complete, or did not note it."""
         path = self.of(cell)
@@ -109,6 +129,19 @@ class SweepDirectory:
         found = [{"cell": cell.key, "values": cell.values, "reason": reason} for cell, reason in failures]
         text = dumps(json.loads(json.dumps(found, default=str)), indent=2)
         write_atomically(self.path / "failures.json", text.encode() + b"\n")
+
+    def note_unjudged(self, unjudged: Sequence[tuple[Cell, UnjudgedError]]) -> None:
+        """Write down which cells cannot be judged, why, and what to do."""
+        found = [
+            {
+                "cell": cell.key,
+                "values": {**cell.labels, "seed": cell.experiment.seed} if cell.experiment else cell.labels,
+                "reason": error.reason,
+                "remedies": error.remedies,
+            }
+            for cell, error in unjudged
+        ]
+        write_atomically(self.path / UNJUDGED, dumps(found, indent=2).encode() + b"\n")
 
     def write_table(self, table: "pd.DataFrame") -> None:
         """Write the rounds of all complete cells."""

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedlens.config import validate
-from fedlens.errors import DamagedRunError
+from fedlens.errors import DamagedRunError, UnjudgedError
 from fedlens.federation.engine_name import EngineName
 from fedlens.runs.load import Run
-from fedlens.sweeps.alike import on_other_data, present_data
+from fedlens.sweeps.alike import data_of, on_other_data, present_data
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.grid import Grid, load_grid
 from fedlens.sweeps.means import Hire, On, SweepMeans
@@ -30,12 +30,14 @@ class Sweep:
         place: its directory.
         cells: all of its cells.
         failures: those that failed, with the reason.
+        unjudged: those that cannot be judged, with the reason and what to do.
         present: the fingerprints of data as they are now, where that is known.
     """
 
     place: SweepDirectory
     cells: list[Cell]
     failures: list[tuple[Cell, str]]
+    unjudged: list[tuple[Cell, UnjudgedError]] = field(default_factory=list)
     present: Mapping[str, str] = field(default_factory=dict)
 
     def look(self) -> tuple[list[tuple[Cell, Run]], list[tuple[Cell, str]]]:
@@ -80,7 +82,8 @@ def play(
         tabulate: makes the table of rounds in the directory; by default those of `cells`.
 
     Returns:
-        The sweep; cells that failed are in its `failures`, and are tried again when it is played again.
+        The sweep; cells that failed are in its `failures`, and are tried again when it is played again. Those in
+        `unjudged` are tried again if the data or the code have changed.
 
     Raises:
         ConfigError: there is no way to play it.
@@ -93,19 +96,26 @@ def play(
         once = list(by_key.values())
         sweep = replace(sweep, present=present_data(sweep.place, once, means.data_dir))
         complete, damaged = replace(sweep, cells=once).look()
-        known = {cell.key for cell, _ in [*complete, *damaged]}
+        for cell in once:
+            found = sweep.present.get(data_of(cell.experiment)) if cell.experiment is not None else None
+            if (error := sweep.place.unjudged(cell, found)) is not None:
+                sweep.unjudged.append((cell, error))
+        done = [cell for cell, _ in [*complete, *sweep.unjudged]]
+        known = {cell.key for cell in [*done, *(cell for cell, _ in damaged)]}
         left = [(cell, cell.experiment) for cell in once if cell.experiment is not None and cell.key not in known]
         sweep.failures.extend((cell, cell.error) for cell in once if cell.experiment is None)
 
         def tell(event: Event) -> None:
             if event.kind == "failed":
                 sweep.failures.append((by_key[event.key], event.content["reason"]))
+            elif event.kind == "unjudged":
+                sweep.unjudged.append((by_key[event.key], UnjudgedError(**event.content)))
             observer.event(event)
 
         with means.crew([experiment for _, experiment in left]) as (most, hire_crew):
             jobs = max(1, min(most, len(left)))
             tasks = [Task(cell.key, found, sweep.place.of(cell), means.of_a_run(jobs)) for cell, found in left]
-            observer.begin(once, [cell for cell, _ in complete], jobs)
+            observer.begin(once, done, jobs)
             try:
                 for cell, reason in damaged:
                     tell(Event(cell.key, "failed", {"reason": reason}))
@@ -119,6 +129,7 @@ def play(
             finally:
                 observer.end()
                 sweep.place.note_failures(sweep.failures)
+                sweep.place.note_unjudged(sweep.unjudged)
                 sweep.place.write_table(tabulate(sweep))
     return sweep
 
@@ -153,7 +164,8 @@ def sweep(
         observer: is told what happens.
 
     Returns:
-        The sweep, with all rounds as one table; cells that failed are in its `failures`, with the reason.
+        The sweep, with all rounds as one table; cells that failed are in its `failures`, with the reason, and those
+        that cannot be judged in `unjudged`.
 
     Raises:
         FedlensError: there is no such grid, it is none, or the directory cannot be used.

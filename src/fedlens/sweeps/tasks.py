@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from fedlens.config import validate
 from fedlens.control import control_name
 from fedlens.data.dataset import Dataset
-from fedlens.errors import ClientError, DamagedRunError, FedlensError, RunError
+from fedlens.errors import ClientError, DamagedRunError, FedlensError, RunError, UnjudgedError
 from fedlens.experiment import Experiment
 from fedlens.means import Means
 from fedlens.observer import Observer, Silent
@@ -47,7 +47,7 @@ class Task:
                 leftover.unlink()
         try:
             path = self.path if resume else unused(self.experiment, self.path)
-            play(self.experiment, path, Means(**self.means, dataset=dataset), observer, resume)
+            play(self.experiment, path, Means(**self.means, dataset=dataset), observer, resume, note_unjudged=True)
         except DamagedRunError as error:
             raise RunError(f"{error}; {remedy(self.path)}") from error
 
@@ -71,9 +71,10 @@ class Event:
 
     Attributes:
         key: of which task.
-        kind: ``began`` (rounds of the run or of a control), ``round``, ``finished`` or ``failed``.
+        kind: ``began`` (rounds of the run or of a control), ``round``, ``finished``, ``unjudged`` or ``failed``.
         content: for ``began``: ``control`` (what it is called, if it is one), ``done`` and ``rounds``; for ``round``:
-            ``round``, ``accuracy`` and ``confidence``; for ``failed``: ``reason``.
+            ``round``, ``accuracy`` and ``confidence``; for ``failed``: ``reason``; for ``unjudged``: ``reason`` and
+            ``remedies``, as of `fedlens.errors.UnjudgedError`.
     """
 
     key: str
@@ -83,7 +84,7 @@ class Event:
     @property
     def last(self) -> bool:
         """Whether nothing more will happen to the task."""
-        return self.kind in {"finished", "failed"}
+        return self.kind in {"finished", "unjudged", "failed"}
 
 
 def remedy(path: Path) -> str:
@@ -100,7 +101,7 @@ class Workforce(Protocol):
     def play(self, tasks: Sequence[Task], tell: Tell) -> None:
         """Play all tasks, several at a time; one that fails does not keep the others from being played.
 
-        Every task ends in an event of kind ``finished`` or ``failed``, and the call returns after the last.
+        Every task ends in an event of kind ``finished``, ``unjudged`` or ``failed``; the call returns after the last.
 
         Args:
             tasks: what to do; the first ones are begun first.
@@ -136,6 +137,8 @@ def perform(task: Mapping[str, Any], tell: Tell, dataset: Dataset | None = None)
     key = task["key"]
     try:
         Task.from_plain(task).play(Reporter(key, tell), dataset)
+    except UnjudgedError as error:
+        tell(Event(key, "unjudged", {"reason": error.reason, "remedies": list(error.remedies)}))
     except (Exception, SystemExit) as error:  # whatever a user's own class does, the other cells go on
         tell(Event(key, "failed", {"reason": why(error)}))
     else:

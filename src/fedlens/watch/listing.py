@@ -14,6 +14,7 @@ from fedlens.loading import load_recorded
 from fedlens.report.words import attack_name
 from fedlens.runs.reading import read_latest
 from fedlens.runs.records import confidence
+from fedlens.runs.unjudged import read_unjudged
 
 _PATTERNS = ("experiment.yaml", "*/experiment.yaml", "*/*/experiment.yaml", "*/cells/*/experiment.yaml")
 _TAIL = 1 << 20
@@ -90,6 +91,8 @@ def _listed(found: dict[str, Path]) -> Iterator[Listed]:
 def _in_a_line(name: str, path: Path) -> Listed:
     file = path / "experiment.yaml"
     experiment = _experiment(str(file), file.stat().st_mtime_ns)
+    if (unjudged := read_unjudged(path)) is not None:
+        return Listed(name, changed=file.stat().st_mtime, trouble=str(unjudged[0]))
     rounds = path / "rounds.jsonl"
     last = _last(rounds) if rounds.exists() else None
     changed = (rounds if rounds.exists() else file).stat().st_mtime
