@@ -1,6 +1,7 @@
 """Sweeps whose every value is known, because they were never played."""
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Mapping
 from itertools import product
 from pathlib import Path
@@ -42,3 +43,20 @@ def sweep(
     path.mkdir()
     pd.DataFrame(rows).to_parquet(path / "rounds.parquet", index=False)
     return path
+
+
+REASON, REMEDY = "without attack, nothing is right", "take any samples, right or not: -o target.select=random"
+
+
+def leave_unjudged(path: Path, cells: Iterable[Mapping[str, Any]], reason: str = REASON) -> None:
+    """Note that the sweep in `path` has cells with these values, too, that cannot be judged."""
+    found = [
+        {
+            "cell": hashlib.blake2b(f"{path.name} {values}".encode(), digest_size=16).hexdigest(),
+            "values": values,
+            "reason": reason,
+            "remedies": [REMEDY],
+        }
+        for values in cells
+    ]
+    (path / "unjudged.json").write_text(json.dumps(found))

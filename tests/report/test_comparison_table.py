@@ -86,7 +86,7 @@ def test_the_tidy_table_has_all_numbers(tmp_path: Path) -> None:
     comparison = compare(collect([path]), ["aggregation", "attack.boost"], ["confidence", "attacker"], At.parse("1"))
     table = tidy(comparison)
     assert list(table.columns) == [
-        *("metric", "at", "aggregation", "attack.boost", "runs", "seeds", "targets", "statistic"),
+        *("metric", "at", "aggregation", "attack.boost", "runs", "seeds", "targets", "unjudged", "statistic"),
         *("mean", "value", "low", "high", "range_low", "range_high"),
         *("control_mean", "control_value", "control_low", "control_high", "control_range_low", "control_range_high"),
     ]

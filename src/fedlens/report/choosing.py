@@ -12,6 +12,7 @@ import numpy as np
 from fedlens.errors import ConfigError
 from fedlens.runs.collect import Collection, is_field
 from fedlens.runs.flat import plain_value, shown
+from fedlens.runs.missing import reasons_of
 from fedlens.suggest import likeliest, nearest
 
 if TYPE_CHECKING:
@@ -102,9 +103,9 @@ def narrowed(collection: Collection, where: Sequence[str]) -> Collection:
     Raises:
         ConfigError: one is not of that form, or no run has it.
     """
-    table = collection.table
+    table, unjudged = collection.table, list(collection.unjudged)
     for field, values in parse_where(where).items():
-        present = {shown(plain_value(value)): value for value in collection.table[field].unique()}
+        present = list(map(shown, collection.values_of(field)))
         if unknown := [value for value in values if canonical(value) not in present]:
             meant = likeliest(unknown[0], sorted(present)) or next(iter(present))
             remedy = f"e.g. --where {shlex.quote(f'{field}={meant}')}"
@@ -113,9 +114,13 @@ def narrowed(collection: Collection, where: Sequence[str]) -> Collection:
             )
         wanted = {canonical(value) for value in values}
         table = table[table[field].map(lambda value, wanted=wanted: shown(plain_value(value)) in wanted)]
+        unjudged = [one for one in unjudged if shown(one.values.get(field)) in wanted]
+    if table.empty and unjudged:
+        why = f"none of the {len(unjudged)} runs can be judged: {reasons_of(unjudged)}"
+        raise ConfigError(f"--where {', '.join(where)}: {why}; {', or '.join(unjudged[0].remedies)}")
     if table.empty:
         raise ConfigError(f"--where: no run has all of {', '.join(where)}; e.g. --where {where[0]} alone")
-    return replace(collection, table=table)
+    return replace(collection, table=table, unjudged=tuple(unjudged))
 
 
 def parse_where(where: Sequence[str]) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ goes with the result.
 """
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +15,7 @@ from fedlens.report.measured import PAIRED, Measured, Side, measured
 from fedlens.runs.collect import PATH, Collection
 from fedlens.runs.flags import common
 from fedlens.runs.flat import Value, plain_value, shown
+from fedlens.runs.missing import Unjudged, reasons_of
 from fedlens.suggest import likeliest
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Group:
         values: the options' values.
         label: these in words.
         runs: how many runs there are.
+        unjudged: the cells that cannot be judged, beside these.
         metrics: each metric, or how much more it is than in the group that the comparison is `against`.
         controls: each metric of the benign twins, where it is known; none if metrics are differences.
         placebos: the same of the runs with the malicious client absent.
@@ -50,6 +52,7 @@ class Group:
     metrics: Mapping[str, Measured]
     controls: Mapping[str, Measured]
     placebos: Mapping[str, Measured]
+    unjudged: Sequence[Unjudged] = ()
 
     def beside(self, control: str) -> Mapping[str, Measured]:
         """What is known of ``control`` or ``placebo``."""
@@ -147,7 +150,9 @@ def compare(
     fields, at = chosen_fields(collection, by), at or At()
     require_metrics(collection, metrics)
     at.require(collection)
-    rows = [(values, part.drop_duplicates(["cell", "round"])) for values, part in _parts(collection.table, fields)]
+    apart = _apart(collection, fields)
+    found = _parts(collection.table, fields, apart)
+    rows = [(values, part.drop_duplicates(["cell", "round"])) for values, part in found]
     mixed = _mixed(collection, fields, [part for _, part in rows])
     alike = ["cell"] if against in OWN else [name for name in mixed if name.partition(".")[0] not in fields]
     paired = [(values, part if against is None else part.assign(pair=_joined(part, alike))) for values, part in rows]
@@ -155,7 +160,7 @@ def compare(
     baseline = None if against is None else _baseline(against, fields, parts, collection.table, metrics)
     others = [part for part in parts if baseline is None or part is not baseline.part]
     unmatched = baseline.unmatched(others) if baseline else 0
-    groups = tuple(_group(part, metrics, at, baseline) for part in others)
+    groups = tuple(_group(part, metrics, at, baseline, apart.get(part.values, ())) for part in others)
     remarks = [f"differences from {baseline.label}, in pairs of runs that are alike in all else"] if baseline else []
     remarks += [*collection.remarks, *_pooled(collection, mixed)]
     if baseline is None and _unlike_targets(collection.table):
@@ -173,14 +178,25 @@ def compare(
     )
 
 
-def _parts(table: "pd.DataFrame", fields: tuple[str, ...]) -> Iterator[tuple[tuple[Value, ...], "pd.DataFrame"]]:
-    """The rows of each group with its values, numbers in order."""
+def _apart(collection: Collection, fields: tuple[str, ...]) -> dict[tuple[Value, ...], list[Unjudged]]:
+    """The cells that cannot be judged, by the values of the group that each belongs to."""
+    found: dict[tuple[Value, ...], list[Unjudged]] = {}
+    for one in collection.unjudged:
+        found.setdefault(tuple(one.values.get(field) for field in fields), []).append(one)
+    return found
+
+
+def _parts(
+    table: "pd.DataFrame", fields: tuple[str, ...], more: Iterable[tuple[Value, ...]]
+) -> Iterator[tuple[tuple[Value, ...], "pd.DataFrame"]]:
+    """The rows of each group with its values, numbers in order; those of `more` groups may be none."""
     if not fields:
         yield (), table
         return
     parts = {
         tuple(map(plain_value, values)): part for values, part in table.groupby(list(fields), sort=False, dropna=False)
     }
+    parts |= {values: table.iloc[:0] for values in more if values not in parts}
     ranks: list[dict[Value, int]] = []
     for values in zip(*parts, strict=True):
         distinct = list(dict.fromkeys(value for value in values if value is not None))
@@ -236,7 +252,9 @@ def _baseline(
     raise ConfigError(f"--against {against}: no such group; there are {'; '.join(known)}; {remedy}")
 
 
-def _group(part: _Part, metrics: Sequence[str], at: At, baseline: _Baseline | None) -> Group:
+def _group(
+    part: _Part, metrics: Sequence[str], at: At, baseline: _Baseline | None, unjudged: Sequence[Unjudged]
+) -> Group:
     table = part.table
 
     def beside(control: str) -> dict[str, Measured]:
@@ -250,6 +268,7 @@ def _group(part: _Part, metrics: Sequence[str], at: At, baseline: _Baseline | No
         metrics={m: measured(table, m, at, baseline.side(part, m) if baseline else None) for m in metrics},
         controls=beside(CONTROL),
         placebos=beside("placebo"),
+        unjudged=unjudged,
     )
 
 
@@ -292,6 +311,12 @@ def _left_out(groups: Sequence[Group], metrics: Sequence[str], at: At, baseline:
 
 def _flags(collection: Collection, fields: tuple[str, ...], groups: Sequence[Group]) -> Iterator[str]:
     """Reasons to doubt the runs, then the intervals, each with the groups concerned unless all are."""
+    for group in groups:
+        if group.unjudged:
+            count, total = len(group.unjudged), group.runs + len(group.unjudged)
+            where = f" ({group.label})" if len(groups) > 1 else ""
+            rest = "; what is shown is of the others alone" if group.runs else ""
+            yield f"{count} of {total} could not be judged{where}: {reasons_of(group.unjudged)}{rest}"
     yield from common(collection.flags[cell] for cell in collection.table["cell"].unique() if cell in collection.flags)
     single = {
         what: [g.label for g in groups if any(getattr(m, f"{what}s") == 1 for m in g.metrics.values())]

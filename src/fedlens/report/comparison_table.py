@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from fedlens.report.comparison import Comparison
+from fedlens.report.comparison import Comparison, Group
 from fedlens.report.intervals import NONE, ends_words
 from fedlens.report.measured import Measured, ends
 from fedlens.report.terminal import PlainTable
@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COUNTS = ("runs", "seeds", "targets")
+UNJUDGED = "not judged"
+
+
+def any_unjudged(comparison: Comparison) -> bool:
+    """Whether a group has cells that cannot be judged."""
+    return any(group.unjudged for group in comparison.groups)
+
+
+def unjudged_of(group: Group) -> str:
+    """How many of a group's cells cannot be judged, in words."""
+    return f"{len(group.unjudged)} of {group.runs + len(group.unjudged)}"
 
 
 def known_beside(comparison: Comparison, metric: str) -> list[str]:
@@ -33,7 +44,7 @@ def comparison_table(comparison: Comparison, metric: str) -> Table:
         numbers = all(not isinstance(group.values[comparison.by.index(field)], str) for group in comparison.groups)
         table.add_column(field, justify="right" if numbers else "left")
     for name in comparison_head(comparison, metric):
-        words = name.replace(" ", "\n") if name in BESIDE.values() else name
+        words = name.replace(" ", "\n") if name in {*BESIDE.values(), UNJUDGED} else name
         table.add_column(words, justify="right")
     for row in comparison_rows(comparison, metric):
         table.add_row(*row)
@@ -45,7 +56,14 @@ def comparison_head(comparison: Comparison, metric: str) -> list[str]:
     rate = comparison.rate(metric)
     first = "difference" if comparison.against else "rate" if rate else "mean"
     beside = (BESIDE[name] for name in known_beside(comparison, metric))
-    return [*COUNTS, first, *beside, *([] if rate else ["median"]), "95 % interval"]
+    return [
+        *COUNTS,
+        *([UNJUDGED] if any_unjudged(comparison) else []),
+        first,
+        *beside,
+        *([] if rate else ["median"]),
+        "95 % interval",
+    ]
 
 
 def comparison_rows(comparison: Comparison, metric: str) -> list[list[str]]:
@@ -53,7 +71,9 @@ def comparison_rows(comparison: Comparison, metric: str) -> list[list[str]]:
     rows, known = [], known_beside(comparison, metric)
     for group in comparison.groups:
         ours = group.metrics[metric]
-        found = [*map(str, _counts(ours).values()), number(ours.mean)]
+        found = [*map(str, _counts(ours).values())]
+        found += [unjudged_of(group)] if any_unjudged(comparison) else []
+        found.append(number(ours.mean))
         controls = (group.beside(name).get(metric) for name in known)
         found += [NONE if control is None else number(control.mean) for control in controls]
         if not comparison.rate(metric):
@@ -66,7 +86,8 @@ def tidy(comparison: Comparison) -> "pd.DataFrame":
     """A row for each metric and group: the options compared, and all numbers, of twins and placebos too.
 
     ``value`` is the ``statistic``, median over seeds or rate. Its interval goes from ``low`` to ``high``, where one
-    covers, and the seeds' values go from ``range_low`` to ``range_high``.
+    covers, and the seeds' values go from ``range_low`` to ``range_high``. ``unjudged`` is the number of cells that cannot
+    be judged, and of which no number tells.
     """
     import pandas as pd
 
@@ -76,7 +97,8 @@ def tidy(comparison: Comparison) -> "pd.DataFrame":
             row: dict[str, object] = {"metric": metric, "at": str(comparison.at)}
             row |= {"less": comparison.against} if comparison.against else {}
             row |= dict(zip(comparison.by, group.values, strict=True))
-            row |= _counts(group.metrics[metric]) | {"statistic": "rate" if comparison.rate(metric) else "median"}
+            row |= _counts(group.metrics[metric]) | {"unjudged": len(group.unjudged)}
+            row |= {"statistic": "rate" if comparison.rate(metric) else "median"}
             row |= _columns("", group.metrics[metric]) | _columns("control_", group.controls.get(metric))
             row |= _columns("placebo_", group.placebos.get(metric)) if absent else {}
             rows.append(row)

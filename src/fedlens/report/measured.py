@@ -8,6 +8,7 @@ intervals that overlap do not tell.
 """
 
 from dataclasses import dataclass
+from math import nan
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -76,6 +77,9 @@ def measured(part: "pd.DataFrame", column: str, at: At, less: Side | None = None
     """What a column says of a group's runs, or how much more than `less` says in the rounds that both sides have."""
     from pandas.api.types import is_bool_dtype
 
+    if part.empty:  # of cells that cannot be judged
+        nothing = np.empty(0)
+        return Measured(0, 0, 0, False, nan, None, Curve(nothing, nothing, nothing, nothing, np.empty((0, 0))))
     matrix, judged = _rounds(part, column)
     if less is None:
         single = _single(matrix, judged, at, column)

@@ -6,32 +6,29 @@ is looked up in its experiments, so that sweeps over different options can be co
 each sweep but not the same in all.
 """
 
-import json
-import re
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from fedlens.errors import ConfigError, DamagedRunError, RunError, cut, shortened
 from fedlens.experiment import Experiment
 from fedlens.loading import load_recorded
-from fedlens.runs.flat import Value, flattened, of_one_type, value_of
+from fedlens.runs.flat import Value, flattened, of_one_type, plain_value, shown, value_of
 from fedlens.runs.load import load_run, sound_summary
+from fedlens.runs.missing import ANEW, DIGEST, Unjudged, failures_of, reasons_of, unjudged_of
 from fedlens.runs.reading import TROUBLE, read_json
 from fedlens.runs.tables import oddity
+from fedlens.runs.unjudged import FILE as UNJUDGED
 from fedlens.suggest import nearest
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TABLE = "rounds.parquet"
-ANEW = "the same sweep makes it anew"
 PATH = "path"
-DIGEST = re.compile("[0-9a-f]{32}")
-"""What a cell is called: its experiment's identity, which is also the name of its directory."""
 ALWAYS = ("cell", "seed", "target.draw", "target_index", "round")
 """Columns that every sweep's table has."""
 
@@ -45,11 +42,15 @@ class Collection:
             ``seed``, ``target_index``, and the columns of `fedlens.runs.load.Run.rounds`.
         remarks: what should be known about it, in sentences.
         flags: reasons to doubt a run's result, by its ``cell``, of those runs of which they are known.
+        unjudged: cells that cannot be judged, which are not in the table, with their values of its options.
+        experiments: gives the experiment of a cell, judged or not.
     """
 
     table: "pd.DataFrame"
     remarks: tuple[str, ...] = ()
     flags: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unjudged: tuple[Unjudged, ...] = ()
+    experiments: Mapping[str, Callable[[str], Experiment]] = field(default_factory=dict)
 
     @property
     def fields(self) -> list[str]:
@@ -60,15 +61,12 @@ class Collection:
     def varying(self) -> list[str]:
         """The options that vary, but for the seed and the target, over which means are taken."""
         repeated = {PATH, "seed", "target_index", "target.draw", "target.index"}
-        return [name for name in self.fields if name not in repeated and self.table[name].nunique(dropna=False) > 1]
+        return [name for name in self.fields if name not in repeated and len(self.values_of(name)) > 1]
 
-
-class Failure(NamedTuple):
-    """A cell of a sweep that failed: which, with which values of what varies, and why."""
-
-    cell: str
-    values: dict[str, Any]
-    reason: str
+    def values_of(self, name: str) -> list[Value]:
+        """The values that runs have of an option, and cells that cannot be judged."""
+        found = [*map(plain_value, self.table[name].unique()), *(one.values.get(name) for one in self.unjudged)]
+        return list(dict.fromkeys(found))
 
 
 def is_field(column: str) -> bool:
@@ -84,6 +82,7 @@ class _Source:
     table: "pd.DataFrame"
     experiment: Callable[[str], Experiment]
     flags: Mapping[str, Sequence[str]]
+    unjudged: Sequence[Unjudged] = ()
 
 
 def collect(paths: Sequence[Path], wanted: Set[str] = frozenset()) -> Collection:
@@ -129,7 +128,28 @@ def collect(paths: Sequence[Path], wanted: Set[str] = frozenset()) -> Collection
     if again.any():
         remarks.append(f"{table['cell'][again].nunique()} of the runs are there more than once; each counts once")
     flags = {cell: found for source in sources for cell, found in source.flags.items()}
-    return Collection(table[~again].reset_index(drop=True), tuple(remarks), flags)
+    table = table[~again].reset_index(drop=True)
+    experiments = {cell: source.experiment for source in sources[::-1] for cell in _cells(source)}
+    return Collection(table, tuple(remarks), flags, tuple(_unjudged(sources, options, table)), experiments)
+
+
+def _unjudged(sources: Sequence[_Source], options: Sequence[str], table: "pd.DataFrame") -> Iterator[Unjudged]:
+    """The cells that cannot be judged, each once, with their values of these `options` in the form that `table` has."""
+    judged = set(table["cell"])
+    texts = {name for name in options if table[name].dropna().map(lambda value: isinstance(value, str)).all()}
+    for source in sources:
+        for found in source.unjudged:
+            if found.cell in judged:
+                continue
+            judged.add(found.cell)
+            values = {PATH: str(source.path), **found.values}
+            for name in set(options) - values.keys() - {"target_index"}:
+                with suppress(ConfigError):  # nothing is known of it
+                    values[name] = value_of(source.experiment(found.cell), name, set(options))
+            known = {name: value for name, value in values.items() if value is not None}
+            yield found._replace(
+                values={name: shown(value) if name in texts else value for name, value in known.items()}
+            )
 
 
 def _sweep(path: Path) -> tuple[_Source, list[str]]:
@@ -151,6 +171,9 @@ def _sweep(path: Path) -> tuple[_Source, list[str]]:
         raise DamagedRunError(f"{file}: cannot be read ({cut(str(error), 200)}); {ANEW}") from error
     if missing := [name for name in ALWAYS if name not in table.columns]:
         raise DamagedRunError(f"{file}: lacks the columns {', '.join(missing)}; {ANEW}")
+    if (unjudged := unjudged_of(path)) and table.empty:
+        why = f"none of the {len(unjudged)} cells of this sweep can be judged: {reasons_of(unjudged)}"
+        raise RunError(f"{path}: {why}; {', or '.join(unjudged[0].remedies)}")
     if table.empty:
         raise RunError(f"{file}: no run of this sweep is complete yet; the same sweep goes on")
     if (wrong := oddity(table)) is not None:
@@ -176,7 +199,8 @@ def _sweep(path: Path) -> tuple[_Source, list[str]]:
 
     cells = set(table["cell"])
     flags = {cell: found for cell in sorted(cells) if (found := _flags(path / "cells" / cell)) is not None}
-    return _Source(path, table, experiment, flags), _left_out(path, cells)
+    unjudged = [one for one in unjudged if one.cell not in cells]
+    return _Source(path, table, experiment, flags, unjudged), _left_out(path, cells)
 
 
 def _flags(run: Path) -> list[str] | None:
@@ -187,25 +211,12 @@ def _flags(run: Path) -> list[str] | None:
         return None
 
 
-def failures_of(path: Path) -> list[Failure]:
-    """The cells of the sweep in `path` that failed at its last start.
-
-    Raises:
-        DamagedRunError: they cannot be read.
-    """
-    file = path / "failures.json"
-    try:
-        found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-        return [Failure(str(one["cell"]), dict(one["values"]), str(one["reason"])) for one in found]
-    except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
-        raise DamagedRunError(f"{file}: cannot be read ({error}); {ANEW}") from error
-
-
 def _left_out(path: Path, complete: Set[str]) -> list[str]:
     """A remark if a sweep has runs that are not in its table, which would otherwise be missed by nobody."""
     failed = {failure.cell for failure in failures_of(path)}
+    unjudged = {file.parent.name for file in path.glob(f"cells/*/{UNJUDGED}")}
     begun = {file.parent.name for file in path.glob("cells/*/experiment.yaml")}
-    others = begun - complete - failed
+    others = begun - complete - failed - unjudged
     unfinished = {cell for cell in others if not (path / "cells" / cell / "summary.json").exists()}
     remarks = []
     if failed:

@@ -11,8 +11,9 @@ from fedlens.report.comparison_table import comparison_head, comparison_rows, nu
 from fedlens.report.html import again
 from fedlens.report.html.groups import TITLES, curves_chart, option_chart
 from fedlens.report.html.looks import look
-from fedlens.runs.collect import ANEW, PATH, Collection, collect, failures_of
+from fedlens.runs.collect import PATH, Collection, collect
 from fedlens.runs.flat import plain_value, shown
+from fedlens.runs.missing import ANEW, failures_of
 from fedlens.runs.reading import read_json
 
 if TYPE_CHECKING:
