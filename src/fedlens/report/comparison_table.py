@@ -86,8 +86,8 @@ def tidy(comparison: Comparison) -> "pd.DataFrame":
     """A row for each metric and group: the options compared, and all numbers, of twins and placebos too.
 
     ``value`` is the ``statistic``, median over seeds or rate. Its interval goes from ``low`` to ``high``, where one
-    covers, and the seeds' values go from ``range_low`` to ``range_high``. ``unjudged`` is the number of cells that cannot
-    be judged, and of which no number tells.
+    covers, and the seeds' values go from ``range_low`` to ``range_high``. ``unjudged`` is the number of cells that
+    cannot be judged, and of which no number tells.
     """
     import pandas as pd
 

@@ -108,7 +108,7 @@ def play_control(task: Mapping[str, Any], control: Mapping[str, Any], dataset: P
             name, files = path.name, files_of(path)
         except (Exception, SystemExit) as error:  # a user's own class may do anything
             reason = f"{called}: {why(error)}"
-        return Made(files, name, reason, _headed(f"{called} of cell {task['key']}", printed))
+        return Made(files, name, reason, printed=_headed(f"{called} of cell {task['key']}", printed))
 
 
 @contextmanager
