@@ -103,6 +103,15 @@ def test_a_run_is_drawn_and_answers_to_mouse_and_keys(page: Path, opened: Opened
     assert shown.pdf(format="A4", print_background=True).startswith(b"%PDF")
 
 
+def test_groups_of_too_few_seeds_have_their_ranges(tmp_path: Path, opened: Opened) -> None:
+    path = made_sweeps.sweep(tmp_path / "rules", {"aggregation": ["mean", "median"]})
+    write_report([path], tmp_path / "report.html")
+    shown = opened(tmp_path / "report.html")
+    chart = shown.locator("figure[data-chart=confidence-by-option]")
+    assert chart.locator(".scatterlayer .trace").count() == 3  # ranges, groups, twins
+    assert chart.locator(".ytick text").all_text_contents() == ["mean", "median"]
+
+
 def test_boxes_show_and_hide_the_runs(compared: Path, opened: Opened) -> None:
     shown = opened(compared)
     lines = shown.locator("figure[data-chart=confidence] .scatterlayer .trace")

@@ -82,7 +82,7 @@ const start = () => {
     };
     if (labelled) { // names of groups are long; on a narrow page they are cut
       const letters = Math.max(14, Math.floor(width / 20));
-      const names = traces[0].y;
+      const names = [...new Set(traces.flatMap((trace) => trace.y))].filter((name) => name !== null); // between lines
       layout.yaxis.tickvals = names;
       layout.yaxis.ticktext = names.map((name) => (name.length > letters ? `${name.slice(0, letters - 1)}…` : name));
       layout.yaxis.tickfont = { size: 11 };
