@@ -25,7 +25,7 @@ def test_a_run_that_cannot_be_judged_names_remedies_that_work(capsys: pytest.Cap
         assert re.match(
             r"Cannot be judged: without attack, the model gets 0 of 34 test samples of class 0 right with "
             r"confidence ≥ 0\.5, and 1 is needed; train for longer, e\.g\. -o rounds=6, or take another seed, "
-            r"e\.g\. -o seed=1, or take another class, e\.g\. -o target\.source=\d, of which it gets \d+ right, or ",
+            r"e\.g\. -o seed=1, or take a class of which it gets \d+ right, e\.g\. -o target\.source=\d, or ",
             err,
         )
         assert not Path("run").exists()

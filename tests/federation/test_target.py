@@ -287,11 +287,11 @@ def test_too_few_samples_resist() -> None:
     [
         (
             Target(source="cat", target="dog"),
-            ["-o target.source=bird, of which it gets 1 right"],
+            ["of which it gets 1 right, e.g. -o target.source=bird"],
         ),  # not the wanted dogs
-        (Target(source="cat", target="bird"), ["-o target.source=dog, of which it gets 2 right"]),
-        (Target(source="cat", target="bird", draw=1), ["-o target.source=dog, of which it gets 2 right"]),
-        (Target(source="bird", target="cat", draw=1), ["-o target.draw=0", "-o target.source=dog, of which"]),
+        (Target(source="cat", target="bird"), ["of which it gets 2 right, e.g. -o target.source=dog"]),
+        (Target(source="cat", target="bird", draw=1), ["of which it gets 2 right, e.g. -o target.source=dog"]),
+        (Target(source="bird", target="cat", draw=1), ["-o target.draw=0", "e.g. -o target.source=dog"]),
         (Target(source="cat", r=3), []),
         (Target(source="dog", r=2, draw=1), ["-o target.draw=0"]),
     ],

@@ -11,7 +11,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fedlens.report.canvas import grid, legend_below
+from fedlens.report.canvas import GREY, grid, legend_below
 from fedlens.report.comparison import compare
 from fedlens.report.comparison_figure import SEEDS, THIN, TWIN, comparison_figure, look
 from fedlens.report.figures import save_figure
@@ -170,13 +170,15 @@ def test_twins_that_differ_have_a_line_each(tmp_path: Path) -> None:
 def test_what_should_be_known_is_in_the_figure(tmp_path: Path) -> None:
     path = sweep(tmp_path / "sweep", {"aggregation": ["mean", "median"]}, seeds=5)
     collection = replace(collect([path]), remarks=("two have failed",))
-    assert comparison_figure(compare(collection), ["confidence"]).get_suptitle() == "Note: two have failed"
+    assert comparison_figure(compare(collection), ["confidence"]).texts[-1].get_text() == "Note: two have failed"
 
 
 def test_a_single_run_has_neither_band_nor_interval_but_flags(tmp_path: Path) -> None:
     figure = drawn(tmp_path, {"aggregation": ["mean"]}, seeds=1, targets=1, rounds=1)
-    assert figure.get_suptitle().startswith("Red flag: one seed")
-    assert "Red flag: one target" in figure.get_suptitle()
+    (words,) = figure.texts
+    assert words.get_text().startswith("Red flag: one seed")
+    assert "Red flag: one target" in words.get_text()
+    assert words.get_color() == GREY
     assert not thin(figure.axes[0])
     assert np.isnan([line.get_xdata() for line in figure.axes[1].get_lines() if line.get_marker() == "|"]).all()
     assert save_figure(figure, tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")

@@ -2,12 +2,13 @@ from dataclasses import replace
 from math import isnan
 from pathlib import Path
 
+import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from small import small
 
 import fedlens
-from fedlens.report.canvas import SHADING
+from fedlens.report.canvas import GREY, SHADING
 from fedlens.report.metrics import WINDOW_END, metrics_of_interest
 
 
@@ -120,18 +121,22 @@ def test_many_runs_wrap_and_hide_what_is_left_over(checked: fedlens.Run) -> None
 
 def test_red_flags_stand_in_the_figure(attacked: fedlens.Run, checked: fedlens.Run) -> None:
     for runs in ([checked], [attacked, checked]):
-        written = [text.get_text() for panel in metrics_of_interest(runs).axes for text in panel.texts]
-        assert any("no control" in text for text in written)
+        assert any("no control" in text.get_text() for text in metrics_of_interest(runs).texts)
+    (words,) = metrics_of_interest([attacked, checked]).texts
+    assert any(line.endswith("(1. attacked)") for line in words.get_text().splitlines())  # one of four clients
 
 
-def test_red_flags_stand_below_their_panels_and_above_the_legend(attacked: fedlens.Run, checked: fedlens.Run) -> None:
-    figure = metrics_of_interest([attacked, checked, attacked, checked])
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_red_flags_stand_in_grey_below_the_legend_which_is_below_the_panels(
+    attacked: fedlens.Run, checked: fedlens.Run, count: int
+) -> None:
+    figure = metrics_of_interest([attacked, checked, attacked, checked][:count])
     figure.draw_without_rendering()
-    legend_top = figure.legends[0].get_window_extent().y1
-    for panel, below in zip(figure.axes[:4], [figure.axes[3], None, None, None], strict=True):
-        (words,) = panel.texts
-        assert words.get_text().startswith("Red flag: ")
-        box = words.get_window_extent()
-        assert box.y1 < panel.xaxis.label.get_window_extent().y0
-        assert box.x1 <= panel.get_window_extent().x1
-        assert box.y0 > (legend_top if below is None else below.title.get_window_extent().y1)
+    (words,) = figure.texts[-1:]
+    assert words.get_text().startswith("Red flag: ")
+    assert words.get_color() == GREY
+    box, legend = words.get_window_extent(), figure.legends[0].get_window_extent()
+    assert 0 <= box.y0 < box.y1 < legend.y0
+    assert 0 <= box.x0 < box.x1 < figure.bbox.width
+    lowest = min(panel.xaxis.label.get_window_extent().y0 for panel in figure.axes if panel.get_visible())
+    assert legend.y1 < lowest

@@ -5,8 +5,9 @@ from handmade import Made
 from matplotlib.axes import Axes
 
 import fedlens
+from fedlens.detection.distances import DistanceCheck
 from fedlens.errors import ConfigError
-from fedlens.report.suspicions import server_checks
+from fedlens.report.suspicions import THRESHOLD, server_checks
 
 
 def scores(*values: float, flagged: tuple[int, ...] = ()) -> dict[str, Any]:
@@ -34,7 +35,24 @@ def test_every_score_is_a_dot_and_the_flagged_are_ringed(made: Made) -> None:
         "benign client",
         "malicious client",
         "flagged",
+        THRESHOLD,
     ]
+
+
+def test_whoever_is_above_the_line_is_flagged_and_nobody_else(checked: fedlens.Run) -> None:
+    panels = server_checks([checked]).axes
+    for panel, name in zip(panels, checked.experiment.detectors, strict=True):
+        (line,) = (line for line in panel.get_lines() if line.get_label() == THRESHOLD)
+        scores = checked.checks[checked.checks["check"] == name]
+        assert scores["flagged"].tolist() == (scores["score"] > line.get_ydata()[0]).tolist()
+        assert checked.experiment.detectors[name].boundary == line.get_ydata()[0]
+    assert [panel.get_lines()[-1].get_ydata()[0] for panel in panels] == pytest.approx([0.1, 0, 2])
+
+
+def test_a_check_whose_threshold_is_not_known_has_no_line(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(DistanceCheck, "boundary")
+    (panel,) = server_checks([made([{"checks": {"distances": scores(0.1, 0.2, 0.3, 0.4)}}], checks=["distances"])]).axes
+    assert THRESHOLD not in [line.get_label() for line in panel.get_lines()]
 
 
 def test_an_enormous_score_does_not_flatten_the_others(made: Made) -> None:

@@ -42,6 +42,11 @@ class AccuracyCheck(Detector):
 
     threshold: float = Field(default=0.1, ge=0, le=1)
 
+    @property
+    def boundary(self) -> float:
+        """See `Detector.boundary`."""
+        return self.threshold
+
     def inspect(self, seen: Inspection) -> Verdict:
         """See `Detector.inspect`; the details are both accuracies."""
         assert seen.validation is not None, "the round did not measure accuracy on a validation set"

@@ -79,6 +79,11 @@ class Detector(Config):
 
     action: Literal["observe", "reject"] = "observe"
 
+    @property
+    def boundary(self) -> float | None:
+        """The score above which a client is flagged; ``None`` where no one number decides."""
+        return None
+
     def inspect(self, seen: Inspection) -> Verdict:
         """Scores and decisions."""
         raise NotImplementedError

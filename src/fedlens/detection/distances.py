@@ -92,12 +92,17 @@ class DistanceCheck(Detector):
 
     margin: float = Field(default=0.0, ge=0, lt=1)
 
+    @property
+    def boundary(self) -> float:
+        """See `Detector.boundary`."""
+        return self.margin
+
     def inspect(self, seen: Inspection) -> Verdict:
         """See `Detector.inspect`; the details are both ranges, empty where there is no pair."""
         distances = squared_distances(seen.updates).sqrt()
         own, others = own_ranges(distances), others_ranges(distances)
         scores = gaps(own, others) if len(distances) >= FEWEST else torch.zeros_like(own[:, 0])
-        return Verdict(scores, scores > self.margin, {"range": _plain(own), "others": _plain(others)})
+        return Verdict(scores, scores > self.boundary, {"range": _plain(own), "others": _plain(others)})
 
 
 def _plain(ranges: Tensor) -> list[list[float]]:

@@ -115,6 +115,11 @@ class StatisticsCheck(Detector):
     limit: float = Field(default=0.2, gt=0)
     false_alarms: float = Field(default=0.01, gt=0, le=1)
 
+    @property
+    def boundary(self) -> float:
+        """See `Detector.boundary`."""
+        return -log10(self.false_alarms)
+
     def inspect(self, seen: Inspection) -> Verdict:
         """See `Detector.inspect`; the details are the statistics and how many standard errors each is off."""
         found = measure(seen.updates, self.bins, self.limit)
@@ -123,5 +128,4 @@ class StatisticsCheck(Detector):
         names = ("norm", "lowest", "highest", "spread", "sparsity", "wasserstein")
         details: dict[str, list[float] | list[list[float]]] = {name: getattr(found, name).tolist() for name in names}
         details["residuals"] = residuals.tolist()
-        flagged = scores > -log10(self.false_alarms)
-        return Verdict(scores, flagged, details, {"histogram": found.histograms.to(torch.int32)})
+        return Verdict(scores, scores > self.boundary, details, {"histogram": found.histograms.to(torch.int32)})

@@ -172,7 +172,7 @@ def _others(
         if counts.max() >= (target.draw + 1) * target.r:
             name = dataset.classes[most := int(counts.argmax())]
             remedy = pasted(TYPED, "target.source", most if name.isdecimal() else name)
-            yield f"take another class, e.g. {remedy}, of which it gets {counts.max()} right"
+            yield f"take a class of which it gets {counts.max()} right, e.g. {remedy}"
     yield "take any samples, right or not: -o target.select=random"
 
 

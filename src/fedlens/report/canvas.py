@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from textwrap import fill
-from typing import TYPE_CHECKING, Literal
+from textwrap import fill, wrap
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +26,14 @@ if TYPE_CHECKING:
 
 BLACK, BLUE, GREEN, VERMILION = "#000000", "#0072B2", "#009E73", "#D55E00"
 BENIGN, MALICIOUS = BLUE, VERMILION
+GREY = "#606060"
 SHADING = "attack in this round"
 ACROSS = 3
 """How many panels stand beside each other."""
 LETTERS = 42
 """How many letters of a title stand beside each other above a panel."""
+NOTE_LETTERS, NOTE_LINE = 14.5, 0.155
+"""How many letters of a note an inch of a figure's width has room for, and the height of a line in inches."""
 
 Sharing = Literal["none", "all", "row", "col"]
 
@@ -143,18 +146,31 @@ def stretches(rounds: Sequence[int]) -> Iterator[tuple[int, int]]:
             first = None
 
 
-def legend_below(figure: Figure, panels: Iterable[Axes]) -> None:
-    """One legend for all `panels`, below them in room of its own; equal labels count once."""
+def legend_below(figure: Figure, panels: Iterable[Axes], notes: Sequence[str] = ()) -> None:
+    """One legend for all `panels`, below them, and `notes` in grey below it, in room of their own.
+
+    Equal labels count once.
+    """
     shown: dict[str, Artist] = {}
     for panel in panels:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             shown.setdefault(label, handle)
-    if not shown:
-        return
-    labels = list(shown)
-    columns = next(columns for columns in (3, 2, 1) if columns == 1 or _fits(labels, columns, figure.get_figwidth()))
-    figure.set_figheight(figure.get_figheight() + 0.25 + 0.22 * -(-len(labels) // columns))
-    figure.legend(list(shown.values()), labels, loc="outside lower center", ncols=columns, frameon=False)
+    labels, width = list(shown), figure.get_figwidth()
+    columns = next(columns for columns in (3, 2, 1) if columns == 1 or _fits(labels, columns, width))
+    letters = int(NOTE_LETTERS * width)
+    lines = [line for note in notes for line in wrap(plain(note), letters, subsequent_indent="    ")]
+    below = NOTE_LINE * len(lines) + 0.1 if lines else 0.0
+    room = 0.25 + 0.22 * -(-len(labels) // columns) if labels else 0.0
+    height = figure.get_figheight() + room + below
+    figure.set_figheight(height)
+    if labels:
+        look: dict[str, Any] = {"ncols": columns, "frameon": False, "loc": "outside lower center"}
+        if lines:  # room for both is made below
+            look |= {"loc": "lower center", "bbox_to_anchor": (0.5, below / height), "borderaxespad": 0.3}
+        figure.legend(list(shown.values()), labels, **look)
+    if lines and (engine := figure.get_layout_engine()) is not None:
+        engine.set(rect=(0, (0.9 * room + below) / height, 1, 1 - (0.9 * room + below) / height))
+        figure.text(0.06 / width, 0.05 / height, "\n".join(lines), color=GREY, fontsize=8, va="bottom")
 
 
 def _fits(labels: list[str], columns: int, width: float) -> bool:

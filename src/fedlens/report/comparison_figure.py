@@ -42,7 +42,6 @@ APART = 0.08
 """Numbers that are further apart than this share of the axis are marked on it each."""
 LETTERS = 28
 """How many letters of a group's name stand beside each other."""
-LINE_LETTERS = 130
 FEW = 5
 """How many parts the axis of the narrow panel has, that long numbers have room."""
 
@@ -71,11 +70,7 @@ def comparison_figure(comparison: Comparison, metrics: Sequence[str]) -> "Figure
         left.set_title(_estimated(comparison, metric), fontsize="medium")
         right.set_title(str(comparison.at), fontsize="medium")
     words = [f"Red flag: {flag}" for flag in comparison.flags] + [f"Note: {remark}" for remark in comparison.remarks]
-    if words:
-        text = "\n".join(fill(plain(line), LINE_LETTERS) for line in words)
-        colour = "#B00000" if comparison.flags else "#404040"
-        figure.suptitle(text, x=0.01, ha="left", color=colour, fontsize="small")
-    legend_below(figure, [*panels[::2], *panels[1::2]])
+    legend_below(figure, [*panels[::2], *panels[1::2]], words)
     return figure
 
 

@@ -7,7 +7,6 @@ goes on after it. Where the federation without that client was run, its lines st
 """
 
 from collections.abc import Mapping, Sequence
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fedlens.report.canvas import (
@@ -25,7 +24,7 @@ from fedlens.report.canvas import (
     shade_attacks,
     wrapped,
 )
-from fedlens.report.words import CONTROLS, attack_name, target_words
+from fedlens.report.words import CONTROLS, attack_name, flags_of_all, target_words
 from fedlens.runs.load import Run
 from fedlens.runs.window import attack_window
 
@@ -35,10 +34,6 @@ if TYPE_CHECKING:
 
 
 WINDOW_END = "end of the attack's window"
-LETTERS = 78
-"""How many letters of a red flag stand beside each other below a panel."""
-LINE = 0.125
-"""The height of such a line, in inches."""
 
 
 class Style(NamedTuple):
@@ -77,8 +72,8 @@ def metrics_of_interest(runs: Sequence[Run]) -> "Figure":
             panel.set_title(run_title(run))
     for panel in panels[::ACROSS]:
         panel.set_ylabel("accuracy or confidence")
-    _warn(figure, panels[-1:] if alone else panels, runs)
-    legend_below(figure, panels)
+    named = {run_name(run) if len(runs) == 1 else f"{place}. {run_name(run)}": run for place, run in enumerate(runs, 1)}
+    legend_below(figure, panels, [f"Red flag: {flag}" for flag in flags_of_all(named)])
     return figure
 
 
@@ -129,14 +124,3 @@ def _draw_behind(panel: "Axes", run: Run, control: str) -> None:
             "zorder": 1.5,
         }
         panel.plot(run.rounds["round"], values, label=label, **look)
-
-
-def _warn(figure: "Figure", panels: Sequence["Axes"], runs: Sequence[Run]) -> None:
-    """Write the reasons for doubt below each panel, where they hide no line, and make room for them."""
-    found = [[line for flag in run.flags for line in wrap(f"Red flag: {flag}", LETTERS)] for run in runs]
-    for panel, lines in zip(panels, found, strict=True):
-        place: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "annotation_clip": False}
-        look: dict[str, Any] = {"color": "#B00000", "fontsize": 7, "va": "top"}
-        panel.annotate("\n".join(lines), (0, 0), (0, -34), **place, **look)
-    rows = [max(map(len, found[start : start + ACROSS])) for start in range(0, len(found), ACROSS)]
-    figure.set_figheight(figure.get_figheight() + LINE * sum(rows))

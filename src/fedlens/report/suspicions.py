@@ -1,4 +1,7 @@
-"""What the server's checks made of the clients, round by round: every score, and whose updates were suspected."""
+"""What the server's checks made of the clients, round by round: every score, and whose updates were suspected.
+
+A broken line is the threshold above which a check suspects a client, where one number decides.
+"""
 
 from collections.abc import Sequence
 from textwrap import fill
@@ -8,6 +11,7 @@ from fedlens.errors import ConfigError
 from fedlens.report.canvas import (
     BENIGN,
     BLACK,
+    GREY,
     MALICIOUS,
     grid,
     legend_below,
@@ -23,12 +27,13 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+THRESHOLD = "threshold of the check"
 WIDE = 50
 """How many times the usual score the greatest has to be for an axis that is logarithmic above the usual."""
 
 
 def server_checks(runs: Sequence[Run]) -> "Figure":
-    """A row a check with one axis of scores, a column a run; flagged clients are ringed.
+    """A row a check with one axis of scores and its threshold, a column a run; flagged clients are ringed.
 
     Raises:
         ConfigError: a run had no checks.
@@ -46,6 +51,8 @@ def server_checks(runs: Sequence[Run]) -> "Figure":
         beside = panels[row * len(runs) : (row + 1) * len(runs)]
         for panel, run, scores in zip(beside, runs, found, strict=True):
             _draw(panel, run, scores)
+            if (check := run.experiment.detectors.get(name)) is not None and check.boundary is not None:
+                panel.axhline(check.boundary, color=GREY, linestyle="--", linewidth=1.2, zorder=1.5, label=THRESHOLD)
         _scale(beside[0], pd.concat(found))
         beside[0].set_ylabel(f"{plain(fill(name, 24))}\nscore")
     for top, bottom, run in zip(panels, panels[-len(runs) :], runs, strict=False):

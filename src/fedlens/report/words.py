@@ -1,6 +1,7 @@
 """A run in words: its head line, its verdict, the names of its parts."""
 
 import re
+from collections.abc import Mapping
 from shlex import quote
 
 from fedlens.experiment import Experiment
@@ -15,6 +16,15 @@ BESIDE = {"control": "without attack", "placebo": "client absent"}
 """The columns with its numbers."""
 
 _GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "epsilon": "ε"}
+
+
+def flags_of_all(runs: Mapping[str, Run]) -> list[str]:
+    """The red flags of runs, given by their names; those that only some have say which."""
+    found: dict[str, list[str]] = {}
+    for name, run in runs.items():
+        for flag in run.flags:
+            found.setdefault(flag, []).append(name)
+    return [flag if len(names) == len(runs) else f"{flag} ({', '.join(names)})" for flag, names in found.items()]
 
 
 def percent(share: float) -> str:

@@ -13,7 +13,7 @@ from fedlens.report.html.looks import look
 from fedlens.report.html.metrics import several_charts
 from fedlens.report.html.roc import roc_beside
 from fedlens.report.html.updates import updates_beside
-from fedlens.report.words import attack_name, percent, signed
+from fedlens.report.words import attack_name, flags_of_all, percent, signed
 from fedlens.runs.defence import performance_of
 from fedlens.runs.flat import Value, flattened, shown
 from fedlens.runs.load import Run
@@ -34,7 +34,7 @@ def runs_page(runs: Sequence[Run]) -> dict[str, Any]:
         "template": "runs.html",
         "title": f"{len(runs)} runs compared",
         "sentence": opening.shared_sentence(run.experiment for run in runs),
-        "flags": _flags(dict(zip(names, runs, strict=True))),
+        "flags": flags_of_all(dict(zip(names, runs, strict=True))),
         "runs": [_row(run, name) for run, name in zip(runs, names, strict=True)],
         "lines": [(name, look(place)) for place, name in enumerate(names)],
         "twins": any(run.records[-1]["control"] for run in runs),
@@ -63,15 +63,6 @@ def _seen(runs: Mapping[str, Run], beside: Sequence[Chart]) -> tuple[list[Chart]
     tell = [chart for chart in [roc_beside(runs)] if chart is not None]
     updates = updates_beside(kept, room_beside([*beside, *tell]))
     return ([updates] if updates is not None else []) + tell, missing
-
-
-def _flags(runs: Mapping[str, Run]) -> list[str]:
-    """The red flags of all runs; those that only some have say which."""
-    found: dict[str, list[str]] = {}
-    for name, run in runs.items():
-        for flag in run.flags:
-            found.setdefault(flag, []).append(name)
-    return [flag if len(names) == len(runs) else f"{flag} ({', '.join(names)})" for flag, names in found.items()]
 
 
 def _names(runs: Sequence[Run]) -> list[str]:

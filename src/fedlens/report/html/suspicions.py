@@ -10,6 +10,7 @@ from fedlens.report.suspicions import WIDE as FAR
 from fedlens.runs.defence import performance_of
 from fedlens.runs.load import Run
 
+GREY = "#808080"
 LARGEST = 2_500
 """About so many scores of a check are in the page."""
 
@@ -78,15 +79,26 @@ def check_charts(run: Run) -> list[Chart]:
             )
             | {"hoverinfo": "skip", "hovertemplate": None},
         ]
+        if (threshold := run.experiment.detectors[name].boundary) is not None:
+            traces.append(_line(run, threshold))
         usual = table["score"][~table["guilty"].astype(bool)].abs().quantile(0.9)
         wide = bool(usual > 0 and table["score"].abs().max() > FAR * usual and table["score"].min() > 0)
+        wide = wide and (threshold is None or threshold > 0)
         axis = {"title": {"text": "score"}, **({"type": "log"} if wide else {})}
         layout = {"xaxis": _axis(run), "yaxis": axis, "hovermode": "closest"}
         words = f"Scores of the check {name}, a dot for each client and round. {caught_words(done)}"
         panel = Panel(words, traces, layout)
-        caption = f"{caught_words(done)} The higher a score, the more suspicious the client.{remark}"
+        above = "" if threshold is None else f" Above {threshold:.4g}, the broken line, it is flagged."
+        caption = f"{caught_words(done)} The higher a score, the more suspicious the client.{above}{remark}"
         charts.append(Chart(f"check-{place + 1}", f"Check “{name}”", caption, columns, [panel], narrow=True))
     return charts
+
+
+def _line(run: Run, threshold: float) -> Trace:
+    """A broken line at the score above which clients are flagged."""
+    ends = [run.records[0]["round"] - 0.5, run.records[-1]["round"] + 0.5]
+    look = {"mode": "lines", "line": {"color": GREY, "dash": "dash", "width": 1.2}}
+    return {"x": ends, "y": [threshold] * 2, "name": "threshold", "hoverinfo": "skip", **look}
 
 
 def _dots(where: dict[str, bool], label: str, marker: dict[str, Any]) -> Trace:
