@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from fedlens.errors import ConfigError
 from fedlens.report.evolution import histogram_evolution
 from fedlens.report.metrics import metrics_of_interest
+from fedlens.report.order import PANELS, in_order
 from fedlens.report.ranges import distance_ranges
 from fedlens.report.selection import all_alike, selected_clients
 from fedlens.report.suspicions import server_checks
@@ -21,14 +22,17 @@ FORMATS = (".png", ".svg", ".pdf")
 
 Kind = Literal["metrics", "updates", "evolution", "distances", "selection", "checks"]
 
-KINDS: Mapping[Kind, Callable[[Sequence[Run]], "Figure"]] = {
-    "metrics": metrics_of_interest,
-    "updates": update_histograms,
-    "evolution": histogram_evolution,
-    "distances": distance_ranges,
-    "selection": selected_clients,
-    "checks": server_checks,
-}
+KINDS: Mapping[Kind, Callable[[Sequence[Run]], "Figure"]] = in_order(
+    {
+        "metrics": metrics_of_interest,
+        "updates": update_histograms,
+        "evolution": histogram_evolution,
+        "distances": distance_ranges,
+        "selection": selected_clients,
+        "checks": server_checks,
+    },
+    PANELS,
+)
 
 
 def draw(kind: Kind, runs: Sequence[Run], round_: int | None = None) -> "Figure":

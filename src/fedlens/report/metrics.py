@@ -24,6 +24,7 @@ from fedlens.report.canvas import (
     shade_attacks,
     wrapped,
 )
+from fedlens.report.order import METRICS, in_order
 from fedlens.report.words import CONTROLS, attack_name, flags_of_all, target_words
 from fedlens.runs.load import Run
 from fedlens.runs.window import attack_window
@@ -45,12 +46,17 @@ class Style(NamedTuple):
     beside: Mapping[str, Any]
 
 
-STYLES = {
-    "accuracy": Style("global accuracy", BLUE, "o", {"control": "--", "placebo": "-."}),
-    "malicious_accuracy": Style("malicious model's accuracy", VERMILION, "s", {}),
-    "confidence": Style("confidence in target class", BLACK, "^", {"control": ":", "placebo": (0, (6, 2, 1, 2, 1, 2))}),
-    "true_confidence": Style("confidence in true class", GREEN, "v", {}),
-}
+STYLES = in_order(
+    {
+        "accuracy": Style("global accuracy", BLUE, "o", {"control": "--", "placebo": "-."}),
+        "malicious_accuracy": Style("malicious model's accuracy", VERMILION, "s", {}),
+        "confidence": Style(
+            "confidence in target class", BLACK, "^", {"control": ":", "placebo": (0, (6, 2, 1, 2, 1, 2))}
+        ),
+        "true_confidence": Style("confidence in true class", GREEN, "v", {}),
+    },
+    METRICS,
+)
 
 
 def metrics_of_interest(runs: Sequence[Run]) -> "Figure":

@@ -38,6 +38,11 @@ class Reader(HTMLParser):
         return " ".join(" ".join(self.words).split())
 
     @property
+    def placed(self) -> list[str]:
+        """The charts by name, in the order of the page."""
+        return [str(attributes["data-chart"]) for _, attributes in self.elements if "data-chart" in attributes]
+
+    @property
     def charts(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.scripts[0])["charts"]
         return found

@@ -51,11 +51,11 @@ def test_rounds_with_the_attacker_are_shaded_where_there_are_others(full: fedlen
     chart = metrics_chart(full)
     shaded = {
         round_
-        for shape in chart.panels[0].layout["shapes"]
+        for shape in chart.panels[-1].layout["shapes"]
         for round_ in range(int(shape["x0"] + 0.5), int(shape["x1"] + 0.5))
     }
     assert shaded == attacked
-    assert not chart.panels[1].layout["shapes"]
+    assert not chart.panels[0].layout["shapes"]
     assert f"{len(attacked)} of 4 rounds" in chart.caption
 
 
@@ -70,7 +70,7 @@ def test_several_runs_have_a_line_and_a_twin_each(full: fedlens.Run) -> None:
 
 def test_the_client_absent_has_a_panel_and_a_line(absent: fedlens.Run, full: fedlens.Run) -> None:
     chart = metrics_chart(absent)
-    titles = ["with the attack", "without attack (benign twin)", "with the client absent (placebo)"]
+    titles = ["without attack (benign twin)", "with the client absent (placebo)", "with the attack"]
     assert [panel.title for panel in chart.panels] == titles
     assert chart.columns["placebo_confidence"] == [0.125, 0.5, 0.625, 0.75, 0.375, 0.0]
     assert len(metrics_chart(full).panels) == 2

@@ -14,14 +14,18 @@ from fedlens.report.comparison_table import number
 from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, evenly, lettered, plain, rounds_axis
 from fedlens.report.html.looks import ABSENT, TWIN, look
 from fedlens.report.measured import Curve, ends
+from fedlens.report.order import METRICS, in_order
 from fedlens.runs.flat import Value, shown
 from fedlens.statistics import Interval
 
-TITLES = {
-    "confidence": "Confidence in the target class",
-    "true_confidence": "Confidence in the true class",
-    "accuracy": "Test accuracy",
-}
+TITLES = in_order(
+    {
+        "confidence": "Confidence in the target class",
+        "true_confidence": "Confidence in the true class",
+        "accuracy": "Test accuracy",
+    },
+    METRICS,
+)
 GREY = "#808080"
 BESIDE = {"control": ("benign twins", TWIN), "placebo": ("with the client absent", ABSENT)}
 """What stands beside the groups: what it is called, and its line."""

@@ -6,17 +6,21 @@ from fedlens.report.canvas import attacked_rounds
 from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, columns_of, evenly, rounds_axis, shading
 from fedlens.report.html.looks import ABSENT, TWIN, look
 from fedlens.report.metrics import STYLES
+from fedlens.report.order import METRICS, SIDES, in_order
 from fedlens.report.words import CONTROLS, percent
 from fedlens.runs.load import Run
 
 SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "v": "triangle-down"}
 """matplotlib's markers as plotly.js calls them."""
-CURVES = {
-    "confidence": "Confidence in the target class",
-    "accuracy": "Test accuracy of the global model",
-    "true_confidence": "Confidence in the true class",
-    "malicious_accuracy": "Test accuracy of the malicious model",
-}
+CURVES = in_order(
+    {
+        "confidence": "Confidence in the target class",
+        "accuracy": "Test accuracy of the global model",
+        "true_confidence": "Confidence in the true class",
+        "malicious_accuracy": "Test accuracy of the malicious model",
+    },
+    METRICS,
+)
 LARGEST = 2_000
 """About so many rounds of all runs are in a chart of several."""
 
@@ -24,8 +28,9 @@ LARGEST = 2_000
 def metrics_chart(run: Run) -> Chart:
     """The run's lines, and those of each control in a panel of their own."""
     rounds = run.rounds
-    sides = {"": "with the attack" if run.experiment.attack else "", "control_": "without attack (benign twin)"}
-    sides |= {"placebo_": "with the client absent (placebo)"}
+    titles = {"": "with the attack" if run.experiment.attack else "", "control": "without attack (benign twin)"}
+    titles |= {"placebo": "with the client absent (placebo)"}
+    sides = {side and f"{side}_": title for side, title in in_order(titles, SIDES).items()}
     names = [f"{prefix}{name}" for name in STYLES for prefix in sides]
     columns = columns_of(rounds, ["round", "attacker", "acted", *names])
     panels = [

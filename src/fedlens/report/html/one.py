@@ -17,6 +17,7 @@ from fedlens.report.html.samples import shown_samples
 from fedlens.report.html.suspicions import check_charts, distances_chart
 from fedlens.report.html.updates import update_statistics, updates_chart
 from fedlens.report.html.weights import weights_chart
+from fedlens.report.order import PANELS, in_order
 from fedlens.report.selection import all_alike
 from fedlens.report.tables import controls_of, summary_lines
 from fedlens.report.words import BESIDE, unfinished_words
@@ -72,22 +73,21 @@ def _sides(run: Run) -> list[str]:
 
 def _seen(run: Run) -> tuple[list[Chart], list[str]]:
     """What the server sees, and why some of it is left out, in sentences."""
-    makers: list[Callable[[Run], Chart | None]] = [updates_chart, distances_chart]
-    if not all_alike(run):
-        makers.append(weights_chart)
+    makers: dict[str, Callable[[Run], Chart | list[Chart] | None]] = {
+        "updates": updates_chart,
+        "distances": distances_chart,
+    }
+    makers |= {} if all_alike(run) else {"selection": weights_chart}
+    makers |= {"checks": check_charts, "roc": roc_chart} if run.experiment.checks else {}
     found: list[Chart] = []
     missing: list[str] = []
-    for make in makers:
+    for make in in_order(makers, PANELS).values():
         try:
-            chart = make(run)
+            made = make(run)
         except ConfigError as error:
             missing.append(f"{str(error).removeprefix(f'{run.path}: ')}.")
         else:
-            found += [chart] if chart is not None else []
-    if run.experiment.checks:
-        found += check_charts(run)
-        roc = roc_chart(run)
-        found += [roc] if roc is not None else []
+            found += made if isinstance(made, list) else [made] if made is not None else []
     return found, missing
 
 
