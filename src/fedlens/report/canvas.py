@@ -151,6 +151,8 @@ def legend_below(figure: Figure, panels: Iterable[Axes], notes: Sequence[str] = 
 
     Equal labels count once.
     """
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
     shown: dict[str, Artist] = {}
     for panel in panels:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
@@ -168,7 +170,7 @@ def legend_below(figure: Figure, panels: Iterable[Axes], notes: Sequence[str] = 
         if lines:  # room for both is made below
             look |= {"loc": "lower center", "bbox_to_anchor": (0.5, below / height), "borderaxespad": 0.3}
         figure.legend(list(shown.values()), labels, **look)
-    if lines and (engine := figure.get_layout_engine()) is not None:
+    if lines and isinstance(engine := figure.get_layout_engine(), ConstrainedLayoutEngine):
         engine.set(rect=(0, (0.9 * room + below) / height, 1, 1 - (0.9 * room + below) / height))
         figure.text(0.06 / width, 0.05 / height, "\n".join(lines), color=GREY, fontsize=8, va="bottom")
 
