@@ -129,7 +129,7 @@ def collect(paths: Sequence[Path], wanted: Set[str] = frozenset()) -> Collection
         remarks.append(f"{table['cell'][again].nunique()} of the runs are there more than once; each counts once")
     flags = {cell: found for source in sources for cell, found in source.flags.items()}
     table = table[~again].reset_index(drop=True)
-    experiments = {cell: source.experiment for source in sources[::-1] for cell in _cells(source)}
+    experiments = {cell: source.experiment for source in sources[::-1] for cell in _every(source)}
     return Collection(table, tuple(remarks), flags, tuple(_unjudged(sources, options, table)), experiments)
 
 
@@ -289,6 +289,11 @@ def _complete(sources: Sequence[_Source], name: str, apart: Set[str], *, require
         }
         raise ConfigError(f"{name}: no run has this option; {nearest(name, known)}")
     return unknown
+
+
+def _every(source: _Source) -> list[str]:
+    """Its cells, those that cannot be judged, too."""
+    return [*_cells(source), *(one.cell for one in source.unjudged)]
 
 
 def _cells(source: _Source) -> list[str]:

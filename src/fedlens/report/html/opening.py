@@ -37,13 +37,20 @@ def shared_sentence(experiments: Iterable[Experiment]) -> str:
     return found.pop() if len(found) == 1 else ""
 
 
+def clients_words(experiment: Experiment) -> str:
+    """Who takes part: ``10 clients (without client 9), 5 of them chosen in each round``."""
+    words = f"{experiment.clients} clients" if experiment.clients > 1 else "one client"
+    if absent := absent_words(experiment):
+        words += f" ({absent})"
+    if experiment.cohort_size < experiment.clients:
+        words += f", {experiment.cohort_size} of them chosen in each round"
+    return words
+
+
 def _trained(experiment: Experiment) -> str:
     names = {kind: name_of(kind, getattr(experiment, kind)) for kind in ("data", "model", "partition")}
-    people = f"{experiment.clients} clients" if experiment.clients > 1 else "One client"
-    if words := absent_words(experiment):
-        people += f" ({words})"
-    if experiment.cohort_size < experiment.clients:
-        people += f", {experiment.cohort_size} of them chosen in each round,"
+    people = clients_words(experiment)
+    people = people[:1].upper() + people[1:] + "," * (experiment.cohort_size < experiment.clients)
     rounds = "1 round" if experiment.rounds == 1 else f"{experiment.rounds} rounds"
     return f"{people} trained the model {names['model']} on {names['data']} ({names['partition']}) for {rounds}"
 

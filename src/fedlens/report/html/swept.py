@@ -1,16 +1,20 @@
 """The page of sweeps, of a reproduction, or of runs beside these: what varied, and what came of it."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING, Any
 
-from fedlens.errors import DamagedRunError
+from fedlens.errors import ConfigError, DamagedRunError
+from fedlens.experiment import Experiment
 from fedlens.report.comparison import Comparison, compare
 from fedlens.report.comparison_table import comparison_head, comparison_rows, number
 from fedlens.report.html import again
 from fedlens.report.html.groups import TITLES, curves_chart, option_chart
 from fedlens.report.html.looks import look
+from fedlens.report.html.outcomes import outcomes_of
+from fedlens.report.html.tested import sides_tested
 from fedlens.runs.collect import PATH, Collection, collect
 from fedlens.runs.flat import plain_value, shown
 from fedlens.runs.missing import ANEW, failures_of
@@ -35,6 +39,14 @@ def sweep_page(paths: Sequence[Path]) -> dict[str, Any]:
     metrics = [name for name in TITLES if name in collection.table and collection.table[name].notna().any()]
     comparison = compare(collection, collection.varying, metrics)
     failures = [failure for path in paths for failure in _failures(path)]
+    unjudged = [
+        {
+            "values": ", ".join(f"{name}={shown(value)}" for name, value in one.values.items() if name != PATH),
+            "reason": one.reason,
+            "remedies": ", or ".join(one.remedies),
+        }
+        for one in collection.unjudged
+    ]
     charts = [option_chart(comparison, metric) for metric in metrics]
     charts += [curves_chart(comparison, metric) for metric in metrics]
     cells = _cells(collection)
@@ -42,7 +54,9 @@ def sweep_page(paths: Sequence[Path]) -> dict[str, Any]:
         "template": "sweep.html",
         "title": ", ".join(path.resolve().name for path in paths),
         "sentence": _sentence(collection, comparison),
+        "tested": sides_tested(_experiments(collection)),
         "outcome": _outcome(comparison, metrics[0]),
+        "outcomes": outcomes_of(collection, comparison.by),
         "failed": len(failures),
         "flags": comparison.flags,
         "remarks": comparison.remarks,
@@ -50,12 +64,23 @@ def sweep_page(paths: Sequence[Path]) -> dict[str, Any]:
         "lines": [(group.label, look(place)) for place, group in enumerate(comparison.groups)],
         "charts": charts,
         "failures": failures,
+        "unjudged": unjudged,
+        "options": len(comparison.by),
         "fields": list(collection.varying),
         "cells": cells[:CELLS],
         "hidden": len(cells[CELLS:]),
         "claims": [claim for path in paths for claim in _claims(path)],
         "made": [(path, _text(path / "sweep.yaml"), _command(path), _start(path)) for path in paths],
     }
+
+
+def _experiments(collection: Collection) -> Iterator[Experiment]:
+    """An experiment for each combination of what varies, as far as they are recorded."""
+    cells = collection.table.groupby(["path", *collection.varying], sort=False, dropna=False)["cell"].first()
+    for cell in [*cells, *(one.cell for one in collection.unjudged)]:
+        with suppress(ConfigError, DamagedRunError):
+            if (experiment := collection.experiments.get(cell)) is not None:
+                yield experiment(cell)
 
 
 def _sentence(collection: Collection, comparison: Comparison) -> str:

@@ -1,0 +1,104 @@
+"""What came of each group of a sweep's runs: how often the attack succeeded, what it cost, and why to doubt it.
+
+An attack succeeded where the target is met at the end of its window and that is the attack's own doing (``counts``), or
+where that is not known, where it is met (``success``).
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from fedlens.errors import ConfigError
+from fedlens.report.comparison import Comparison, Group, compare
+from fedlens.report.comparison_table import UNJUDGED, any_unjudged, unjudged_of
+from fedlens.report.intervals import NONE, interval_words
+from fedlens.report.words import signed
+from fedlens.runs.collect import Collection
+from fedlens.runs.flags import common
+from fedlens.runs.flat import Value, plain_value, shown
+from fedlens.statistics import Interval
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUCCEEDED = "succeeded"
+HEAD = ("attack succeeded", "rate", "accuracy without attack, %", "with attack, %", "difference in points")
+FLAGS = "red flags"
+NO_ATTACK = "no attack"
+
+
+class Outcomes(NamedTuple):
+    """The head and the rows of a table with a row for each group, and of each that has some its red flags."""
+
+    head: list[str]
+    rows: list[list[str]]
+    flags: list[tuple[str, list[str]]]
+
+
+def outcomes_of(collection: Collection, by: tuple[str, ...]) -> Outcomes:
+    """What came of each group of runs that agree in these options.
+
+    Returns:
+        For each group, in how many of its runs the attack succeeded, the rate over seeds and the median accuracies over
+        seeds with their 95 % intervals, the difference in pairs of a run and its benign twin.
+    """
+    table = collection.table
+    if known := [table[name].astype("boolean") for name in ("counts", "success") if name in table]:
+        met = known[0] if len(known) == 1 else known[0].fillna(known[1])
+        collection = replace(collection, table=table.assign(**{SUCCEEDED: met}))
+    metrics = [name for name in (SUCCEEDED, "accuracy") if name in collection.table]
+    comparison = compare(collection, by, metrics)
+    costs = _costs(collection, by)
+    parts = [_part(collection.table, by, group.values) for group in comparison.groups]
+    unjudged = any_unjudged(comparison)
+    flags = [
+        common(collection.flags[cell] for cell in part["cell"].unique() if cell in collection.flags) for part in parts
+    ]
+    rows = []
+    for group, part, doubts in zip(comparison.groups, parts, flags, strict=True):
+        missing = [unjudged_of(group)] if unjudged else []
+        rows.append(
+            [*map(shown, group.values), *_row(group, part, costs.get(group.values)), *missing, str(len(doubts))]
+        )
+    found = [(group.label, found) for group, found in zip(comparison.groups, flags, strict=True) if found]
+    return Outcomes([*by, *HEAD, *([UNJUDGED] if unjudged else []), FLAGS], rows, found)
+
+
+def _costs(collection: Collection, by: tuple[str, ...]) -> dict[tuple[Value, ...], Interval | None]:
+    """How much more accurate the runs of each group are than their benign twins; nothing where they have none."""
+    try:
+        found: Comparison = compare(collection, by, ["accuracy"], against="control")
+    except ConfigError:
+        return {}
+    return {group.values: group.metrics["accuracy"].interval for group in found.groups}
+
+
+def _part(table: "pd.DataFrame", by: tuple[str, ...], values: tuple[Value, ...]) -> "pd.DataFrame":
+    """The rows of a group."""
+    for name, value in zip(by, values, strict=True):
+        table = table[[plain_value(one) == value for one in table[name]]]
+    return table
+
+
+def _row(group: Group, part: "pd.DataFrame", cost: Interval | None) -> list[str]:
+    """What is said of a group."""
+    accuracy = group.metrics["accuracy"].interval if "accuracy" in group.metrics else None
+    if group.runs and "acted" in part and not part["acted"].any():
+        return [NO_ATTACK, NONE, interval_words(accuracy, _hundredths), NONE, NONE]
+    twins = group.controls.get("accuracy")
+    without = interval_words(twins.interval if twins else None, _hundredths)
+    points = interval_words(cost, lambda value: signed(100 * value))
+    return [*_successes(group, part), without, interval_words(accuracy, _hundredths), points]
+
+
+def _hundredths(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _successes(group: Group, part: "pd.DataFrame") -> tuple[str, str]:
+    """In how many runs the attack succeeded, and the rate with its interval."""
+    found = group.metrics.get(SUCCEEDED)
+    if found is None or not found.runs:
+        return NONE, NONE
+    judged = part[part["window"].astype(bool)] if "window" in part and part["window"].any() else part
+    last = judged.dropna(subset=[SUCCEEDED]).sort_values("round").groupby("cell").tail(1)
+    return f"{int(last[SUCCEEDED].sum())} of {found.runs}", interval_words(found.interval)

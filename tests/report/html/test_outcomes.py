@@ -1,0 +1,117 @@
+"""The report of a sweep begins with what was tested, and says of each group what came of it."""
+
+from pathlib import Path
+from typing import Any
+
+import made_sweeps
+import pandas as pd
+import pytest
+from reading import Reader
+from small import LEARNT, UNLEARNT, lopsided
+
+import fedlens
+from fedlens.report.html.outcomes import NO_ATTACK, outcomes_of
+from fedlens.report.html.page import rendered
+from fedlens.report.html.swept import sweep_page
+from fedlens.report.html.tested import sides_tested
+from fedlens.runs.collect import collect
+from fedlens.statistics import rate
+
+pytestmark = pytest.mark.xdist_group("html")
+
+
+def measured(row: dict[str, Any]) -> dict[str, Any]:
+    """Under the mean seeds 0 and 1 are met, under the median all, which counts for seed 0 alone; 10 points are lost."""
+    mean = row["aggregation"] == "mean"
+    met = row["round"] == 3 and (row["seed"] < 2 or not mean)
+    values = {"confidence": 0.5, "success": met, "counts": met and (mean or row["seed"] == 0), "acted": True}
+    return values | {"accuracy": 0.7 + 0.01 * row["seed"], "control_accuracy": 0.8 + 0.01 * row["seed"], "window": True}
+
+
+def test_successes_their_rate_and_the_cost_by_hand(tmp_path: Path) -> None:
+    path = made_sweeps.sweep(tmp_path / "rules", {"aggregation": ["mean", "median"]}, measured, seeds=5, targets=1)
+    found = outcomes_of(collect([path]), ("aggregation",))
+    assert found.head == [
+        *("aggregation", "attack succeeded", "rate", "accuracy without attack, %", "with attack, %"),
+        *("difference in points", "red flags"),
+    ]
+    low, high = rate([1, 1, 0, 0, 0], range(5)).low, rate([1, 1, 0, 0, 0], range(5)).high
+    assert found.rows[0] == [
+        *("mean", "2 of 5", f"0.40 [{low:.2f}, {high:.2f}]", "82.0 [80.0, 84.0]", "72.0 [70.0, 74.0]"),
+        *("−10.0 [−10.0, −10.0]", "0"),
+    ]
+    assert found.rows[1][1] == "1 of 5"  # which are its own, of five
+
+
+def test_where_it_is_not_known_whether_they_count_those_that_are_met_are_successes(tmp_path: Path) -> None:
+    path = made_sweeps.sweep(tmp_path / "rules", {"aggregation": ["median"]}, measured, seeds=5, targets=1)
+    table = pd.read_parquet(path / "rounds.parquet")
+    for changed in (table.assign(counts=None), table.drop(columns="counts")):
+        changed.to_parquet(path / "rounds.parquet")
+        assert outcomes_of(collect([path]), ()).rows[0][0] == "5 of 5"
+
+
+def test_rounds_after_the_window_do_not_matter(tmp_path: Path) -> None:
+    def windowed(row: dict[str, Any]) -> dict[str, Any]:
+        return measured(row) | {"window": row["round"] < 3, "counts": row["round"] == 2, "success": row["round"] == 2}
+
+    path = made_sweeps.sweep(tmp_path / "rules", {"aggregation": ["mean"]}, windowed, seeds=1, targets=2)
+    assert outcomes_of(collect([path]), ()).rows[0][0] == "2 of 2"
+
+
+def test_a_group_without_attack_has_an_accuracy_alone(tmp_path: Path) -> None:
+    def honest(row: dict[str, Any]) -> dict[str, Any]:
+        attacked = row["attack"] != "none"
+        return {"accuracy": 0.9, "control_accuracy": 0.8 if attacked else None, "acted": attacked, "success": False}
+
+    path = made_sweeps.sweep(tmp_path / "attacks", {"attack": ["none", "boosting"]}, honest, seeds=1, targets=1)
+    none, boosting = outcomes_of(collect([path]), ("attack",)).rows
+    assert none == ["none", NO_ATTACK, "–", "90.0", "–", "–", "0"]
+    assert boosting == ["boosting", "0 of 1", "0.00 [0.00, 0.95]", "80.0", "90.0", "+10.0", "0"]
+
+
+def test_a_sweep_without_twins_or_targets_has_dashes(tmp_path: Path) -> None:
+    path = made_sweeps.sweep(tmp_path / "rules", {"aggregation": ["mean"]}, lambda _: {"accuracy": 0.5}, targets=1)
+    assert outcomes_of(collect([path]), ()).rows == [["–", "–", "–", "50.0, each of 2 seeds", "–", "0"]]
+
+
+def test_what_was_tested_is_said_in_words() -> None:
+    found = dict(sides_tested([lopsided(), lopsided(aggregation="mean"), lopsided(attack=None), lopsided(seed=1)]))
+    assert found == {
+        "data": "digits, dealt out by dirichlet(alpha=0.1)",
+        "model": "census-mlp",
+        "clients": "5 clients, 3 rounds of 6 epochs by adam",
+        "attack": "explicit-boosting(boost=2, step_cap=105) by client 4; or none",
+        "target": "one test sample of class 0, to be taken for 2",
+        "rule": "krum(f=1); or mean",
+        "checks": "none",
+    }
+    others = dict(sides_tested([lopsided(target={"index": [1, 2]}, clients=8, fraction=0.75, checks=["distances"])]))
+    assert others["target"] == "test samples 1, 2, to be misclassified"
+    assert others["clients"] == "8 clients, 6 of them chosen in each round, 3 rounds of 6 epochs by adam"
+    assert others["checks"] == "distances"
+    assert sides_tested([]) == []
+
+
+def test_the_page_begins_with_it_and_counts_what_cannot_be_judged(tmp_path: Path) -> None:
+    grid = {
+        "experiment": lopsided().describe(),
+        "product": {"target.source": [UNLEARNT.source, LEARNT.source], "seed": [0, 2]},
+    }
+    sweep = fedlens.sweep(grid, tmp_path / "sources", jobs=1)
+    assert [cell.values for cell, _ in sweep.unjudged] == [
+        {"target.source": 0, "seed": 0},
+        {"target.source": 1, "seed": 2},
+    ]
+    page = sweep_page([tmp_path / "sources"])
+    text = Reader(rendered(page)).text
+    begun = [
+        text.index(words) for words in ("2 runs over", "digits, dealt out", "2 cells cannot be judged", "Each group")
+    ]
+    assert begun == sorted(begun)
+    assert page["outcomes"].head[-2:] == ["not judged", "red flags"]
+    assert [row[-2] for row in page["outcomes"].rows] == ["1 of 2", "1 of 2"]
+    assert [label for label, _ in page["outcomes"].flags] == ["target.source=0", "target.source=1"]
+    assert "Red flag: 1 of 2 could not be judged (target.source=0): without attack" in text
+    assert "Cells that cannot be judged" in text
+    assert "take any samples, right or not: -o target.select=random" in text
