@@ -40,7 +40,7 @@ def test_pictures_numbers_and_maps(call: Call, beside: Explained) -> None:
     code, out, _ = call(run.path, "--methods", "gradient,lrp-z", "--sample", "target", "--sample", "random:5")
     folder, target = run.path / "explanations", run.target["index"][0]
     assert code == 0
-    assert re.search(rf"{target} \(target\) │ 5 ", out)
+    assert re.search(rf"{target} \(target\) +5 ", out)
     assert "the target, reasons for the class wanted by the attack (1 sample)" in " ".join(out.split())
     assert "other samples, reasons for the class predicted (5 samples)" in " ".join(out.split())
     numbers = pd.read_csv(folder / "likeness.csv")
@@ -97,7 +97,7 @@ def test_each_target_is_explained_as_its_own_class(call: Call, beside: Explained
     code, out, _ = call(run.path, "--sample", "target", "--methods", "gradient", "--out", "maps")
     assert code == 0
     for index, wanted in zip(run.target["index"], run.target["target"], strict=True):
-        assert re.search(rf"{index} \(target\) .*│ {wanted}: [\d.]+ %, then", out)
+        assert re.search(rf"{index} \(target\) .* {wanted}: [\d.]+ %, then", out)
     setting = fedlens.federation.setting.prepare(run.experiment)
     network = setting.network()
     network.load(run.weights())

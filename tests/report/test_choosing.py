@@ -77,6 +77,25 @@ def test_only_runs_with_the_values_wanted(grid: Collection) -> None:
 
 
 @pytest.mark.parametrize(
+    "where",
+    [
+        *(
+            "aggregation=krum(f=1)",
+            "aggregation=krum",
+            "aggregation={name: krum, f: 1}",
+            "aggregation={f: 0x1, name: krum}",
+        ),
+        *("attack.boost=0x5", "attack.boost=5.", "attack.boost=0b101", "attack.boost=+5e0"),
+        *("local.replacement=yes", "local.replacement=on", "local.replacement=True"),
+    ],
+)
+def test_a_value_is_found_however_it_is_typed(grid: Collection, where: str) -> None:
+    field, _, _ = where.partition("=")
+    expected = {"aggregation": "krum(f=1)", "attack.boost": 5, "local.replacement": True}[field]
+    assert set(narrowed(grid, [where]).table[field]) == {expected}
+
+
+@pytest.mark.parametrize(
     ("where", "words"),
     [
         (["attack.boost=7"], r"attack\.boost=7: no run has this; there are 2, 5, –"),

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fedlens.errors import ConfigError
+from fedlens.parsing import parse_yaml
 from fedlens.runs.collect import Collection, is_field
-from fedlens.runs.flat import plain_value, shown
+from fedlens.runs.flat import in_words, plain_value, shown
 from fedlens.runs.missing import reasons_of
 from fedlens.suggest import likeliest, nearest
 
@@ -106,13 +107,14 @@ def narrowed(collection: Collection, where: Sequence[str]) -> Collection:
     table, unjudged = collection.table, list(collection.unjudged)
     for field, values in parse_where(where).items():
         present = list(map(shown, collection.values_of(field)))
-        if unknown := [value for value in values if canonical(value) not in present]:
+        found = {value: named(value, present) for value in values}
+        if unknown := [value for value, meant in found.items() if not meant]:
             meant = likeliest(unknown[0], sorted(present)) or next(iter(present))
             remedy = f"e.g. --where {shlex.quote(f'{field}={meant}')}"
             raise ConfigError(
                 f"--where {field}={unknown[0]}: no run has this; there are {', '.join(present)}; {remedy}"
             )
-        wanted = {canonical(value) for value in values}
+        wanted = {one for meant in found.values() for one in meant}
         table = table[table[field].map(lambda value, wanted=wanted: shown(plain_value(value)) in wanted)]
         unjudged = [one for one in unjudged if shown(one.values.get(field)) in wanted]
     if table.empty and unjudged:
@@ -172,11 +174,25 @@ def _numeric(column: "pd.Series[Any]") -> bool:
     return bool(len(present)) and all(isinstance(value, Number) for value in present.unique().tolist())
 
 
+def named(text: str, present: Sequence[str]) -> list[str]:
+    """Those of the values shown that `text` names; a part's name alone names it whatever options it has."""
+    for value in (text, canonical(text)):
+        if value in present:
+            return [value]
+    return [one for one in present if one.startswith(f"{text}(")]
+
+
 def canonical(text: str) -> str:
-    """A value as it is shown: 5.0 as 5."""
+    """A value as it is shown, however it is typed: 5.0 and 0x5 as 5, yes as true, {name: krum, f: 1} as krum(f=1)."""
     if text in {"null", "–"}:
         return "–"
     try:
-        return shown(float(text))
-    except ValueError:
+        value = parse_yaml(text, "value")
+    except ConfigError:  # such as a reason in brackets
         return text
+    match value:
+        case bool() | int() | float():
+            return shown(value)
+        case {"name": str(name), **options}:
+            return in_words(name, options)
+    return text
