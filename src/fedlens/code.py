@@ -1,12 +1,14 @@
 """The user's code that decides what a part does: the modules that define it, and what these import, at any depth.
 
 Imports are read off the files, those within functions as well, and nothing is run for it. What is installed (Python's
-own library, site-packages) and fedlens itself are left out, but for an installed package that defines the part. Code
-without a file, as a notebook's, counts by its bytecode (`fedlens.bytecode`).
+own library, site-packages) and fedlens itself are left out, but for an installed package that defines the part. Modules
+and files whose names stand as texts in that code count, too; those whose names are put together only when it runs do
+not. Code without a file, as a notebook's, counts by its bytecode (`fedlens.bytecode`).
 """
 
 import ast
 import hashlib
+import re
 import sys
 import sysconfig
 from collections import deque
@@ -22,6 +24,12 @@ from fedlens.bytecode import has_file, told
 
 _OURS = Path(__file__).parent.resolve()
 
+LARGEST = 2**26
+"""Of a larger file that code names, by its name, size and time count, and not every byte: it is data."""
+
+_DOTTED = re.compile(r"\.{0,9}[^\W\d]\w*(\.[^\W\d]\w*)*", re.ASCII)
+"""What may be the name of a module; it counts wherever it stands, for it may be imported by way of a variable."""
+
 
 def digest(classes: Iterable[type]) -> str:
     """Digest the user's code behind these classes, by content.
@@ -31,7 +39,10 @@ def digest(classes: Iterable[type]) -> str:
     """
     classes = list(classes)
     contents = {words.encode() for cls in classes if (words := " ".join(_told(cls, {})))}
-    for name, file in files_behind(classes).items():
+    behind = files_behind(classes)
+    for file in {named for module in behind.values() for named in _files(module)}:
+        contents.add(file.read_bytes() if file.stat().st_size <= LARGEST else repr(file.stat()).encode())
+    for name, file in behind.items():
         contents.add(file.read_bytes())
         if name in sys.modules:
             contents.add(_first_content(sys.modules[name], file))
@@ -134,7 +145,7 @@ def _imports(content: bytes, package: str) -> frozenset[str]:
 
 
 def _named(node: ast.AST, package: str) -> Iterator[str]:
-    """What a statement names that imports, or a call such as ``import_module("name")``."""
+    """What a statement names that imports, or a text that may be meant for ``import_module``."""
     with suppress(ImportError):  # beyond the top-level package
         match node:
             case ast.Import(names=names):
@@ -143,11 +154,28 @@ def _named(node: ast.AST, package: str) -> Iterator[str]:
                 base = resolve_name("." * level + (module or ""), package)
                 yield base
                 yield from (f"{base}.{one.name}" for one in names if one.name != "*")
-            case ast.Call(
-                func=ast.Name(id=called) | ast.Attribute(attr=called), args=[ast.Constant(value=str(name)), *_]
-            ):
-                if called in {"import_module", "__import__"}:
-                    yield resolve_name(name, package)
+            case ast.Constant(value=str(name)) if len(name) <= 200 and _DOTTED.fullmatch(name):
+                yield resolve_name(name, package)
+
+
+def _files(module: Path) -> Iterator[Path]:
+    """The files that a module's code names, in its own folder or in the working one, such as one of thresholds."""
+    for name in _texts(module.read_bytes()):
+        for folder in (module.parent, Path.cwd()):
+            with suppress(OSError, ValueError):
+                if (file := folder / name).is_file():
+                    yield file.resolve()
+
+
+@lru_cache(maxsize=1024)
+def _texts(content: bytes) -> frozenset[str]:
+    """The texts in code that may name a file."""
+    try:
+        nodes = ast.walk(ast.parse(content))
+        found = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    except (SyntaxError, ValueError):
+        return frozenset()
+    return frozenset(name for name in found if "." in name and len(name) <= 200 and "\n" not in name)
 
 
 def _held(name: str) -> set[str]:
