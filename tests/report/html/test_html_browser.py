@@ -158,6 +158,19 @@ def test_a_slider_moves_the_histograms_of_every_run(compared: Path, opened: Open
 
 
 @pytest.mark.parametrize("which", ["page", "compared", "swept"])
+def test_on_paper_nothing_is_so_tall_that_it_leaves_a_page_half_empty(
+    which: str, opened: Opened, request: pytest.FixtureRequest
+) -> None:
+    width, height = 688, 1017  # of A4, less its margins, in CSS pixels
+    shown = opened(request.getfixturevalue(which), width=width)
+    shown.emulate_media(media="print")
+    shown.evaluate("dispatchEvent(new Event('beforeprint'))")
+    heights = "[...document.querySelectorAll('.chart, .sample, .tiles, .code, tr')].map(one => one.offsetHeight)"
+    assert 0 < max(shown.evaluate(heights)) < 0.45 * height
+    assert shown.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("which", ["page", "compared", "swept"])
 def test_nobody_is_shut_out(which: str, opened: Opened, request: pytest.FixtureRequest) -> None:
     shown = opened(request.getfixturevalue(which), width=360)
     assert shown.evaluate("document.documentElement.scrollWidth") <= 360

@@ -70,6 +70,11 @@ class Chart:
     toggled: bool = False
     narrow: bool = False
 
+    @property
+    def wide(self) -> bool:
+        """Whether it takes the width of a page, for long names stand at its side."""
+        return any(panel.layout.get("yaxis", {}).get("wide") for panel in self.panels)
+
     def steps(self) -> list[Any]:
         """The values that the slider goes through."""
         return list(dict.fromkeys(self.columns[self.slider])) if self.slider else []
@@ -79,7 +84,8 @@ class Chart:
         return {
             "columns": {name: [plain(value) for value in values] for name, values in self.columns.items()},
             "panels": [
-                {"traces": panel.traces, "layout": panel.layout, "toggle": panel.toggle} for panel in self.panels
+                {"traces": panel.traces, "layout": panel.layout, "toggle": panel.toggle, "height": panel.height}
+                for panel in self.panels
             ],
             "slider": self.slider,
             "steps": self.steps(),

@@ -113,10 +113,15 @@ def _dots(comparison: Comparison, metric: str) -> Panel:
         traces.append({**trace, "marker": marker})
     layout = {
         "xaxis": {"title": {"text": TITLES.get(metric, metric)}, **_fraction(metric)},
-        "yaxis": {"type": "category", "autorange": "reversed", "wide": True},
+        "yaxis": {"type": "category", "autorange": "reversed", "wide": True, **_categories(labels)},
         "hovermode": "closest",
     }
     return Panel(_said(comparison, metric), traces, layout, height=110 + 30 * len(groups))
+
+
+def _categories(labels: Sequence[str]) -> dict[str, Any]:
+    """The order of the groups, which plotly.js would else take from the trace that is drawn first."""
+    return {"categoryorder": "array", "categoryarray": list(labels)}
 
 
 def _axis(comparison: Comparison, metric: str, place: int) -> Panel:

@@ -10,7 +10,8 @@ const start = () => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   // Okabe and Ito's colours that a dark page would swallow, and what stands for them there.
   const onDark = { "#000000": "#f0f0f0", "#0072B2": "#56B4E9", "#56B4E9": "#3D8FD1", "#808080": "#a8b0b9" };
-  const PRINT_WIDTH = 640;
+  const PRINT_WIDTH = 680; // of A4, less its margins
+  const PRINT_HEIGHT = 230; // at most, but of lists of groups or classes
   let printing = false;
 
   const isDark = () => dark.matches && !printing;
@@ -75,16 +76,17 @@ const start = () => {
     const layout = {
       width, height: plot.clientHeight, autosize: false, dragmode: false, showlegend: false,
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-      font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: ink },
+      font: { family: getComputedStyle(document.body).fontFamily, size: printing ? 10 : 12, color: ink },
       margin: { l: 48, r: 12, t: 12, b: 40 },
       hoverlabel: { bgcolor: paper, font: { color: ink }, namelength: -1 },
       ...given, xaxis: axis(given.xaxis), yaxis: axis(given.yaxis),
     };
     if (labelled) { // names of groups are long; on a narrow page they are cut
-      const letters = Math.max(14, Math.floor(width / 20));
+      const letters = Math.max(14, Math.floor(width / 16));
       const names = [...new Set(traces.flatMap((trace) => trace.y))].filter((name) => name !== null); // between lines
       layout.yaxis.tickvals = names;
-      layout.yaxis.ticktext = names.map((name) => (name.length > letters ? `${name.slice(0, letters - 1)}…` : name));
+      layout.yaxis.ticktext = names.map((name) => (name.length > letters
+        ? `${name.slice(0, letters / 2)}…${name.slice(1 - letters / 2)}` : name)); // what tells groups apart is at either end
       layout.yaxis.tickfont = { size: 11 };
     }
     return layout;
@@ -216,8 +218,18 @@ const start = () => {
     printing = now;
     for (const figure of figures) {
       const plots = [...figure.querySelectorAll(".plot")];
-      const each = plots.length > 1 ? PRINT_WIDTH / 2 - 8 : PRINT_WIDTH;
-      for (const plot of plots) plot.style.width = now ? `${each}px` : "";
+      const beside = figure.matches(".pairs .chart:not(.wide)") ? 2 : 1; // charts, each with so many plots beside each other
+      const across = beside === 2 ? 1 : plots.length === 4 ? 2 : Math.min(3, plots.length);
+      const low = plots.length > across ? 0.65 * PRINT_HEIGHT : PRINT_HEIGHT;
+      figure.style.setProperty("--across", across);
+      const { panels } = charts[figure.dataset.chart];
+      for (const plot of plots) {
+        const { height, layout } = panels[Number(plot.dataset.panel)];
+        const listed = layout.yaxis?.type === "category" || layout.yaxis?.scaleanchor;
+        plot.style.width = now ? `${PRINT_WIDTH / (beside * across) - 12}px` : "";
+        const lower = listed ? 0.75 * height : Math.min(height, low);
+        plot.style.height = `${now ? lower : height}px`;
+      }
     }
     themed();
   };
