@@ -103,3 +103,20 @@ def test_a_run_is_followed_and_runs_are_compared(
     assert "2 runs" in page.locator("h1").inner_text()
     assert troubles == []
     context.close()
+
+
+def test_the_list_of_runs_fits_a_phone(browser: "Browser", address: str, folder: Path) -> None:
+    (folder / "live" / "experiment.yaml").rename(folder / "live" / "gone")
+    (folder / "live" / "experiment.yaml").write_text("no experiment")
+    context = browser.new_context(viewport={"width": 360, "height": 740})
+    page = context.new_page()
+    page.goto(f"{address}/?token=secret")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    cells = page.locator("table.runs tbody td")
+    assert cells.count() == 8 + 3
+    assert all(box["x"] + box["width"] <= 360 for box in [cell.bounding_box() for cell in cells.all()] if box)
+    assert "cannot be read" in page.locator(".trouble").inner_text()
+    label = "getComputedStyle(document.querySelector('[data-label=accuracy]'), '::before').content"
+    assert page.evaluate(label).startswith('"accuracy')
+    page.get_by_label("Compare done").check()
+    context.close()

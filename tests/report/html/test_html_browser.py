@@ -174,6 +174,9 @@ def test_on_paper_nothing_is_so_tall_that_it_leaves_a_page_half_empty(
 def test_nobody_is_shut_out(which: str, opened: Opened, request: pytest.FixtureRequest) -> None:
     shown = opened(request.getfixturevalue(which), width=360)
     assert shown.evaluate("document.documentElement.scrollWidth") <= 360
+    links = [link.bounding_box() for link in shown.locator("nav a").all()]
+    assert len(links) >= 4
+    assert all(box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 360 for box in links)
     if not (folder := os.environ.get("FEDLENS_AXE")):
         pytest.skip("needs axe-core: npm install --prefix DIR axe-core, and name DIR by FEDLENS_AXE")
     shown.evaluate("document.querySelectorAll(':not(.numbers) > details').forEach(one => { one.open = true; })")
