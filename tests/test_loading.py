@@ -1,6 +1,8 @@
 from collections.abc import Callable
+from functools import partial
 from math import inf
 from pathlib import Path
+from time import perf_counter
 
 import pytest
 import yaml
@@ -246,7 +248,7 @@ MERGED = "a: &a {x: 1, y: 2}\n" + "".join(
             "stop_at: input should be a valid number, unable to parse string",
         ),
         ("clients: !!int 1:x", "'1:x' is no number"),
-        ("clients: !!int " + "9" * 5000, "4300 digits"),
+        ("clients: !!int " + "9" * 5000, "is a number of 5,000 characters"),
         ("a: \x00", "characters are not allowed"),
     ],
     ids=range(21),
@@ -255,6 +257,40 @@ def test_nobody_can_choke_on_a_file(write: Write, text: str, words: str) -> None
     told = refusal(write(text))
     assert words in told
     assert len(told) < 500
+
+
+def seconds(call: Callable[[str], object], text: str) -> float:
+    """How long a call takes, at best."""
+    found = []
+    for _ in range(3):
+        begun = perf_counter()
+        call(text)
+        found.append(perf_counter() - begun)
+    return min(found)
+
+
+SHAPES = ["1", "1_", "1.", ".1", "_", "1e", "1e1", "0", "01", "0b1", "0xf", "1:", "-", "+1", "1-1", ".", ".inf"]
+
+
+@pytest.mark.parametrize("call", [partial(parse_yaml, place="here"), dump_yaml])
+@pytest.mark.parametrize("before", ["", "1.", ".1", "1e", "0x", "-1", "12:", "2026-11-"])
+def test_a_long_word_is_told_from_a_number_in_time_that_grows_with_its_length(
+    call: Callable[[str], object], before: str
+) -> None:
+    short, long = ([before + shape * (size // len(shape)) + "x" for shape in SHAPES] for size in (1_000, 16_000))
+    assert sum(seconds(call, text) for text in long) < 80 * sum(seconds(call, text) for text in short)  # 256 if squared
+
+
+@pytest.mark.parametrize("digits", ["1" * 5000, "0x" + "f" * 5000, "1." + "1" * 5000, "!!int {=: " + "1" * 5000 + "}"])
+def test_a_number_of_thousands_of_digits_is_refused(digits: str) -> None:
+    with pytest.raises(ConfigError, match=r"^-o seed=.*: .* is a number of 5,00\d characters; no option takes one"):
+        parse_assignment(f"seed={digits}")
+
+
+@pytest.mark.parametrize("value", ["!!map [1]", "!!map ab", "!!set [1]", "{!!map [1]: 2}", "!!map"])
+def test_what_is_tagged_as_a_mapping_must_be_one(value: str) -> None:
+    with pytest.raises(ConfigError, match="line 2: this is tagged as a mapping, but none"):
+        parse_yaml(f"a: 1\nb: {value}", "here")
 
 
 def test_aliases_are_welcome_as_long_as_they_are_few() -> None:

@@ -30,6 +30,9 @@ DEEPEST = 40
 MOST = 250_000
 """So many values there are at most, those that aliases stand for included."""
 
+LONGEST_NUMBER = 1000
+"""So many characters a number has at most."""
+
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -52,14 +55,21 @@ class _EachKeyOnce(yaml.constructor.SafeConstructor):
 
     def construct_number(self, node: yaml.ScalarNode) -> float:
         """A number, but none that is meant as a time or a ratio: YAML 1.1 would read 12:30 in base 60."""
-        if ":" in node.value:
-            problem = f"{shortened(node.value)} is no number; write it in quotes if it is a word"
+        text = str(self.construct_scalar(node))
+        if ":" in text:
+            problem = f"{shortened(text)} is no number; write it in quotes if it is a word"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        if len(text) > LONGEST_NUMBER:
+            problem = f"{shortened(text)} is a number of {len(text):,} characters; no option takes one so long"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
         whole = node.tag.endswith(":int")
         found: float = self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
         return found
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        if not isinstance(node, yaml.MappingNode):  # which its tag says, but not how it is written
+            problem = "this is tagged as a mapping, but none; write options and their values, as in {name: value}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
         seen: set[Hashable] = set()
         for key_node, _ in node.value:
             if key_node.tag == _MERGE:
@@ -77,9 +87,10 @@ class _EachKeyOnce(yaml.constructor.SafeConstructor):
 
 _NUMBERS = {
     "tag:yaml.org,2002:int": r"[-+]?(?:0|[1-9][0-9_]*)|[-+]?0(?:b[01_]+|o[0-7_]+|x[0-9a-fA-F_]+)",
-    "tag:yaml.org,2002:float": r"[-+]?(?:[0-9][0-9_]*\.?[0-9_]*|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9]+)"
+    "tag:yaml.org,2002:float": r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)[eE][-+]?[0-9]+"
     r"|[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
 }
+"""What is a number. No two repetitions that share characters adjoin: a long word would take forever to refuse."""
 _OF_1_1 = {*_NUMBERS, "tag:yaml.org,2002:timestamp"}
 
 
