@@ -13,6 +13,7 @@ from fedlens.importing import is_run_directory
 from fedlens.parsing import DEEPEST, parse_yaml, read_yaml
 from fedlens.parts import BUILT_IN, Description, Record, name_of
 from fedlens.presets import presets
+from fedlens.regular import regular
 from fedlens.runs.ownership import require_trusted
 from fedlens.runs.start import read_notes
 from fedlens.suggest import TYPED, likeliest, likeliest_file, nearest, pasted
@@ -198,6 +199,8 @@ def load_recorded(
     file = path / "experiment.yaml"
     classes = {(kind, name_of(kind, part)): type(part) for kind, part in like.parts()} if like is not None else {}
     source = Record(read_notes(path), classes, {kind: Description(within=path) for kind in needed})
+    if file.exists():
+        regular(file)
     try:
         values = _read_file(file)
         require_trusted(file, {kind: values[kind] for kind in needed if kind in values}, trust)

@@ -3,6 +3,7 @@
 import copy
 import json
 import lzma
+import os
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
@@ -241,6 +242,92 @@ def test_a_damaged_run_is_a_row_of_the_list(run: Path, tmp_path: Path) -> None:
     rows = {row.name: row.trouble for row in listed(tmp_path)}
     assert rows.pop("run") == ""
     assert len(rows) == 7
+    assert all(trouble.startswith("cannot be read: ") for trouble in rows.values())
+
+
+def pipe(file: Path) -> None:
+    os.mkfifo(file)
+
+
+def endless(file: Path) -> None:
+    file.symlink_to("/dev/zero")
+
+
+def folder(file: Path) -> None:
+    file.mkdir()
+
+
+def huge(file: Path) -> None:
+    file.touch()
+    os.truncate(file, 2**36)  # which takes no room on the disk
+
+
+FILES = ["experiment.yaml", "start.json", "target.json", "rounds.jsonl", "environment.jsonl", "summary.json"]
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("make", [pipe, endless, folder, huge])
+def test_what_has_no_end_is_not_read(
+    run: Path, capsys: pytest.CaptureFixture[str], make: Callable[[Path], None]
+) -> None:
+    for name in [*FILES, "final.safetensors", "checks/00001.safetensors", "unjudged.json"]:
+        file, aside = run / name, run / "aside"
+        if file.exists():
+            file.rename(aside)
+        make(file)
+        for code, err in look(capsys, run) if make is pipe else []:
+            assert code == 0 or name in err or "no run" in err or "neither a run" in err
+        if name in {"start.json", "rounds.jsonl", "summary.json", "target.json"}:
+            assert named_in(damaged(run), file)
+        file.rmdir() if make is folder else file.unlink()
+        if aside.exists():
+            aside.rename(file)
+
+
+def named_in(message: str | None, file: Path) -> bool:
+    """Whether the message names the file, what is the matter with it, and what to do."""
+    if message is None or not message.startswith(f"{file}: "):
+        return False
+    return ("is no regular file" in message or "are the most" in message) and "make it anew: fedlens run" in message
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", ["checkpoint.safetensors", "best.safetensors", "final.safetensors"])
+@pytest.mark.parametrize("make", [pipe, endless, folder])
+def test_weights_that_have_no_end_are_not_read(run: Path, name: str, make: Callable[[Path], None]) -> None:
+    from fedlens.runs.weights import weights_of
+
+    (run / name).unlink()
+    make(run / name)
+    for which in ("final", "best", "last", 3):
+        with suppress(DamagedRunError):
+            weights_of(run, which)
+    with pytest.raises(DamagedRunError, match=rf"{name}: is no regular file; get the run anew"):
+        weights_of(run, {"checkpoint": "last", "best": "best", "final": "final"}[name.partition(".")[0]])
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", [*FILES, "timings.jsonl", "digests.json", "checkpoint.safetensors", "error.txt"])
+def test_a_run_with_a_pipe_in_it_is_not_resumed(run: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    (run / name).unlink(missing_ok=True)
+    pipe(run / name)
+    code, _, err = called(capsys, "run", "--resume", "--out", run, "--engine", "serial")
+    assert code == 0 if name in {"summary.json", "error.txt"} else (code == 2 and name in err)
+
+
+@pytest.mark.timeout(120)
+def test_a_run_with_a_pipe_in_it_is_a_row_of_the_list(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("starlette")
+    from fedlens.watch.listing import listed
+
+    for name in ("rounds.jsonl", "experiment.yaml", "start.json", "unjudged.json"):
+        copied = shutil.copytree(run, tmp_path / name.partition(".")[0])
+        (copied / name).unlink(missing_ok=True)
+        pipe(copied / name)
+    rows = {row.name: row.trouble for row in listed(tmp_path)}
+    assert rows.pop("run") == ""
+    assert "is no regular file" in rows["rounds"]
+    assert len(rows) == (4 if "experiment" in rows else 3)
     assert all(trouble.startswith("cannot be read: ") for trouble in rows.values())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
@@ -12,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from fedlens.attacks.estimation import Observation
 from fedlens.errors import DamagedRunError
 from fedlens.lazy import torch
+from fedlens.regular import regular
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,7 +63,7 @@ class FederationState:
             DamagedRunError: the file is missing or damaged.
         """
         try:
-            with safe_open(path, framework="pt") as file:
+            with safe_open(str(regular(Path(path), None)), framework="pt") as file:
                 plain = json.loads((file.metadata() or {})["state"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
             history = tuple(

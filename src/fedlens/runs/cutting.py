@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from fedlens.regular import regular
 from fedlens.runs.files import append_bytes, write_atomically, writing
 
 CUT = "cut"
@@ -42,7 +43,7 @@ def cut_lines(run: Path, name: str, lines: int | None) -> None:
         RunError: they cannot be written.
     """
     file = run / name
-    content = file.read_bytes() if file.exists() else b""
+    content = regular(file).read_bytes() if file.exists() else b""
     kept = b"".join(line for line in content.splitlines(keepends=True)[:lines] if line.endswith(b"\n"))
     if kept != content:
         append_bytes(_aside(run, file), content.removeprefix(kept))

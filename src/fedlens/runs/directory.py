@@ -37,6 +37,7 @@ from fedlens.federation.record import RoundResult
 from fedlens.federation.state import FederationState
 from fedlens.loading import load_recorded
 from fedlens.parsing import dump_yaml
+from fedlens.regular import regular
 from fedlens.runs.cutting import cut_lines, leftovers, put_aside
 from fedlens.runs.documents import dumps
 from fedlens.runs.files import RESUME, append_bytes, checksum, lock, write_atomically, writing
@@ -129,7 +130,7 @@ class RunDirectory:
         elif start is not None and not is_ours(file):  # whoever goes on with it, makes it theirs
             if not (self.path / START).exists():
                 self.note(START, start.content())
-            claim(self.path, file.read_bytes())
+            claim(self.path, regular(file).read_bytes())
 
     def _begin_weights(self) -> None:
         if self.keep_weights and not keeps_weights(self.path):

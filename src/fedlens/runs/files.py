@@ -10,6 +10,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from fedlens.errors import RunError
+from fedlens.regular import regular
 
 RESUME = "once that is mended, --resume goes on (a sweep does without); nothing recorded so far is lost"
 
@@ -68,10 +69,13 @@ def append_bytes(path: Path, content: bytes) -> None:
     Raises:
         RunError: the file cannot be written.
     """
-    with writing(path), path.open("ab") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    with writing(path):
+        if path.exists():
+            regular(path, None)
+        with path.open("ab") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 def checksum(path: Path) -> str:

@@ -12,11 +12,12 @@ from fedlens.errors import DamagedRunError, RunError
 from fedlens.experiment import Experiment
 from fedlens.loading import load_experiment, load_recorded
 from fedlens.recorded import Recorded
+from fedlens.regular import ANEW, regular
 from fedlens.runs import stealth
 from fedlens.runs.consistency import misfits, summary_misfit
 from fedlens.runs.files import checksum
 from fedlens.runs.flags import flags
-from fedlens.runs.reading import ANEW, load_tables, read_rounds, read_summary, read_target
+from fedlens.runs.reading import load_tables, read_rounds, read_summary, read_target
 from fedlens.runs.records import Record, beside, counts, guilt, inspected, malicious_share, mean
 from fedlens.runs.unjudged import read_unjudged
 from fedlens.runs.weights import Which, weights_of
@@ -224,7 +225,7 @@ def sound_summary(path: Path) -> dict[str, Any] | None:
             there = (path / name).exists()
             if not there and name in known:  # a twin has no target
                 raise DamagedRunError(f"{path / name}: is missing, though the run was complete")
-            if there and checksum(path / name) != known[name]:
+            if there and checksum(regular(path / name)) != known[name]:
                 raise DamagedRunError(f"{path / name}: has changed since the run was complete")
     except (OSError, KeyError) as error:
         raise DamagedRunError(f"{file}: damaged ({error}); {ANEW}") from error

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from fedlens.errors import DamagedRunError, shortened
+from fedlens.regular import regular
 from fedlens.runs.unjudged import FILE as UNJUDGED
 
 ANEW = "the same sweep makes it anew"
@@ -71,7 +72,7 @@ def reasons_of(unjudged: Sequence[Unjudged]) -> str:
 def _listed(file: Path, names: Sequence[str]) -> list[tuple[Any, ...]]:
     """These parts of all entries in a file of cells; their ``values`` are mappings."""
     try:
-        found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
+        found = json.loads(regular(file).read_text(encoding="utf-8")) if file.exists() else []
         return [tuple(dict(one[name]) if name == "values" else one[name] for name in names) for one in found]
     except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
         raise DamagedRunError(f"{file}: cannot be read ({error}); {ANEW}") from error

@@ -16,6 +16,7 @@ from typing import Any
 from fedlens.errors import ConfigError, DamagedRunError
 from fedlens.parts import BUILT_IN
 from fedlens.paths import state_dir
+from fedlens.regular import regular
 from fedlens.runs.start import read_start
 
 
@@ -39,7 +40,7 @@ def is_ours(file: Path) -> bool:
     try:
         if (start := read_start(file.parent)) is None:
             return False
-        wanted = _line(start.id, file.read_bytes())
+        wanted = _line(start.id, regular(file).read_bytes())
         with (state_dir() / "runs").open("rb") as known:
             status = os.fstat(known.fileno())
             if status.st_uid != os.geteuid() or status.st_mode & 0o022:  # others could have written it

@@ -10,13 +10,12 @@ from pydantic import TypeAdapter
 from safetensors import SafetensorError
 
 from fedlens.errors import DamagedRunError
+from fedlens.regular import ANEW, regular
 from fedlens.runs.consistency import misfit
 from fedlens.runs.schema import LATEST, ROUND, SAMPLES, START, SUMMARY, TIMING, parsed
 
 TROUBLE = (OSError, SafetensorError, LookupError, ValueError, TypeError, RuntimeError, AttributeError, RecursionError)
 """What safetensors, PyTorch and pandas may say to a file that is damaged, or that somebody has made up."""
-
-ANEW = "get the run anew, or make it again into another --out"
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,7 +56,7 @@ def load_tables(run: Path, round_: int) -> dict[str, Tensor]:
 
     path = tables_file(run, round_)
     try:
-        return load_file(path) if path.exists() else {}
+        return load_file(regular(path, None)) if path.exists() else {}
     except TROUBLE as error:
         raise DamagedRunError(f"{path}: damaged ({error})") from error
 
@@ -71,7 +70,7 @@ def load_tensor(path: Path, name: str, remark: str = "") -> Tensor:
     from safetensors.torch import load_file
 
     try:
-        return load_file(path)[name]
+        return load_file(regular(path, None))[name]
     except TROUBLE as error:
         raise DamagedRunError(f"{path}: missing or damaged ({error}){remark}") from error
 
@@ -137,7 +136,7 @@ def read_json(path: Path) -> dict[str, Any]:
         DamagedRunError: it cannot be read.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(regular(path).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise DamagedRunError(f"{path}: cannot be read ({error})") from error
     if not isinstance(content, dict):
@@ -170,14 +169,14 @@ def _lines(path: Path, shape: TypeAdapter[Any], count: int | None = None) -> lis
 def _whole_lines(path: Path) -> list[bytes]:
     """The lines of a file; none where there is no file. A line still being written does not count."""
     try:
-        return path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+        return regular(path).read_bytes().split(b"\n")[:-1] if path.exists() else []
     except OSError as error:
         raise DamagedRunError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def _whole(path: Path, shape: TypeAdapter[Any]) -> dict[str, Any]:
     try:
-        return parsed(shape, path.read_bytes())
+        return parsed(shape, regular(path).read_bytes())
     except OSError as error:
         raise DamagedRunError(f"{path}: cannot be read ({error.strerror or error})") from error
     except ValueError as error:

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from fedlens.errors import DamagedRunError, UnjudgedError
-from fedlens.runs.reading import ANEW, read_json
+from fedlens.regular import ANEW
+from fedlens.runs.reading import read_json
 
 FILE = "unjudged.json"
 

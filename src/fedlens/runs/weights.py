@@ -9,6 +9,7 @@ from safetensors import safe_open
 
 from fedlens.errors import DamagedRunError, RunError
 from fedlens.federation.state import FederationState
+from fedlens.regular import regular
 from fedlens.runs.cutting import put_aside
 from fedlens.runs.reading import TROUBLE, count_rounds, load_tensor
 
@@ -90,7 +91,7 @@ def _round_of(file: Path) -> int:
     if file.stem == "checkpoint":
         return FederationState.load(str(file)).round
     try:
-        with safe_open(str(file), framework="pt") as content:
+        with safe_open(str(regular(file, None)), framework="pt") as content:
             return int((content.metadata() or {})["round"])
     except TROUBLE as error:
         raise DamagedRunError(f"{file}: damaged ({error})") from error

@@ -11,6 +11,7 @@ from typing import Any
 from fedlens.errors import FedlensError
 from fedlens.experiment import Experiment
 from fedlens.loading import load_recorded
+from fedlens.regular import regular
 from fedlens.report.words import attack_name
 from fedlens.runs.reading import read_latest
 from fedlens.runs.records import confidence
@@ -120,7 +121,7 @@ def _last(file: Path) -> dict[str, Any] | None:
     Raises:
         DamagedRunError: it is damaged.
     """
-    with file.open("rb") as content:
+    with regular(file, None).open("rb") as content:
         size = content.seek(0, 2)
         content.seek(max(0, size - _TAIL))
         lines = content.read().splitlines(keepends=True)

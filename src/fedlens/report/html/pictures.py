@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
+from fedlens.errors import DamagedRunError
+from fedlens.regular import regular
 from fedlens.report.html.samples import data_address
 from fedlens.runs.load import Run
 
@@ -30,7 +32,12 @@ def explained(run: Run, room: int) -> tuple[list[Picture], list[str]]:
     for file in sorted((run.path / "explanations").glob("*.png"), key=lambda file: _order(run, file)):
         try:
             content, size = _small(file)
-        except (OSError, ValueError, SyntaxError) as error:  # what Pillow says of files that are no pictures
+        except (
+            DamagedRunError,
+            OSError,
+            ValueError,
+            SyntaxError,
+        ) as error:  # what Pillow says of files that are no pictures
             why.append(f"{file} cannot be read ({error}).")
             continue
         address = data_address(content)
@@ -67,7 +74,7 @@ def _small(file: Path) -> tuple[bytes, tuple[int, int]]:
     """The picture with 256 colours, in which figures look as before, and its size in pixels."""
     from PIL import Image
 
-    with Image.open(file) as image:
+    with Image.open(regular(file)) as image:
         reduced = image.convert("RGB").quantize(256, dither=Image.Dither.NONE)
     buffer = BytesIO()
     reduced.save(buffer, format="PNG", optimize=True)
