@@ -16,6 +16,7 @@ from fedlens.staying import staying, staying_unless_failed
 CODE = """
 import os, sys
 import torch
+from pydantic import field_validator
 from torch import nn
 from fedlens import Aggregate, Attack, Data, Detector, Model, Partition, Rule, Verdict
 from fedlens.data.digits import Digits
@@ -26,6 +27,12 @@ def end():
 
 class Ends(Attack):
     def craft(self, view):
+        end()
+
+class EndsValidated(Ends):
+    @field_validator("delay")
+    @classmethod
+    def _refuse(cls, value):
         end()
 
 class EndsRule(Rule):
@@ -67,7 +74,20 @@ class EndsForward(Model):
     def build(self, shape, classes):
         return Layer(classes)
 """
-ENDS = ["sys.exit()", "sys.exit(0)", "raise SystemExit", "os._exit(0)", "exit(0)"]
+ENDS = [
+    "sys.exit()",
+    "sys.exit(0)",
+    "raise SystemExit",
+    "os._exit(0)",
+    "os._exit(status=0)",
+    "exit(0)",
+    "from posix import _exit; _exit(0)",
+    "os.execv('/bin/true', ['true'])",
+    "os.execlp('true', 'true')",
+    "import posix; posix.execve('/bin/true', ['true'], {})",
+]
+FAILS = ["import typer; raise typer.Exit(0)", "raise EOFError('empty')", "raise BrokenPipeError(32, 'gone')"]
+FAILS += ["raise GeneratorExit", "raise type('Stop', (BaseException,), {})", "import typer; raise typer.Abort"]
 PARTS = {
     "attack": "Ends",
     "aggregation": "EndsRule",
@@ -110,6 +130,36 @@ def test_whatever_it_ends_it_by(work: Path, capsys: pytest.CaptureFixture[str], 
     code, _, err = called(capsys, "run", "mine.yaml", "--engine", "serial")
     assert code == 2
     assert "malicious client 3 in round 1 ended the program" in err
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "end"),
+    [(*part, end) for part in [*PARTS.items(), ("aggregation", "EndsAsked")] for end in (FAILS[0], FAILS[4])]
+    + [(*part, end) for part in [("data", "EndsData"), ("model", "EndsForward")] for end in FAILS[1:4]],
+)
+def test_what_python_or_typer_would_take_for_theirs_is_a_failure_with_its_place(
+    work: Path, capsys: pytest.CaptureFixture[str], kind: str, name: str, end: str
+) -> None:
+    write(work, end, **{kind: name})
+    code, _, err = called(capsys, "run", "mine.yaml", "--engine", "serial")
+    assert code == 2
+    assert "(ends.py:11)" in err
+    assert err.startswith("Error: ")
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("end", FAILS)
+def test_so_it_is_in_a_validator(work: Path, capsys: pytest.CaptureFixture[str], end: str) -> None:
+    write(work, end, attack="EndsValidated")
+    code, _, err = called(capsys, "run", "mine.yaml")
+    assert code == 2
+    assert "attack, being validated, failed: " in err
+    assert "(ends.py:11)" in err
+
+
+def test_ctrl_c_is_no_failure() -> None:
+    with pytest.raises(KeyboardInterrupt), staying_unless_failed(), staying("mine"):
+        raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("end", ["import sys; sys.exit(0)", "import os; os._exit(0)", "raise SystemExit"])

@@ -13,7 +13,7 @@ AGAIN = 1.0
 """Seconds after which code that has caught the alarm, or was busy outside of Python, hears it again."""
 
 
-class _Late(BaseException):
+class Late(BaseException):
     """Raised in the middle of what takes too long; custom code that catches every `Exception` does not catch it."""
 
 
@@ -36,13 +36,13 @@ def within(seconds: float | None, what: str) -> Iterator[None]:
         return
 
     def late(_: int, __: FrameType | None) -> None:
-        raise _Late
+        raise Late
 
     before, began = signal.signal(signal.SIGALRM, late), time.monotonic()
     remaining, interval = signal.setitimer(signal.ITIMER_REAL, seconds, AGAIN)
     try:
         yield
-    except _Late:
+    except Late:
         raise ClientError(f"{what} took longer than {seconds:g} s, which is all that --client-timeout gives") from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
