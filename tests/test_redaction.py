@@ -116,13 +116,21 @@ class Keeps(Rule):
             "none": None,
             "sparse": {"a": torch.zeros(2).to_sparse()},
             "complex": {"a": torch.zeros(2, dtype=torch.complex64)},
+            "meta": {"a": torch.zeros(2, device="meta")},
+            "nested": {"a": torch.nested.nested_tensor([torch.zeros(2)])},
+            "quantised": {"a": torch.quantize_per_tensor(torch.zeros(2), 0.1, 0, torch.quint8)},
+            "half a character": {"\ud800": torch.zeros(1)},
             "graph": {"a": torch.zeros(2, requires_grad=True) + 1},
             "view": {"a": mean[:2]},
         }[self.what]
         return Aggregate(mean, None, kept)
 
 
-@pytest.mark.parametrize("what", ["number", "list", "key", "none", "sparse", "complex"])
+KEPT = ["number", "list", "key", "none", "sparse", "complex", "meta", "nested", "quantised", "half a character"]
+
+
+@pytest.mark.parametrize("what", KEPT)
+@pytest.mark.filterwarnings("ignore:.*(nested|quantiz).*")
 def test_a_rule_keeps_tensors_by_their_names(tmp_path: Path, what: str) -> None:
     with pytest.raises(ClientError, match="rule Keeps wants to keep something else than tensors"):
         fedlens.run(small(aggregation=Keeps(what=what), attack=None), tmp_path / "run", engine="serial")

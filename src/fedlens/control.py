@@ -90,7 +90,9 @@ def sources() -> list[Path]:
     """The files of fedlens whose code decides a control's result."""
     package = Path(__file__).parent
     folders = ("data", "models", "federation", "detection", "aggregation")
-    ours = [package / f"{name}.py" for name in ("custom", "experiment", "pairwise", "random", "staying", "vector")]
+    ours = [
+        package / f"{name}.py" for name in ("custom", "experiment", "given", "pairwise", "random", "staying", "vector")
+    ]
     return ours + [file for folder in folders for file in sorted((package / folder).rglob("*.py"))]
 
 

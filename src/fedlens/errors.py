@@ -9,7 +9,10 @@ LONGEST_LINE = 2000
 
 def shortened(value: object, most: int = 80) -> str:
     """A value as a message can quote it: on one line, and without its middle where it is long."""
-    return cut(repr(value), most)
+    try:
+        return cut(repr(value), most)
+    except Exception:  # Python writes out no integer of thousands of digits, and a user's own class may do anything
+        return f"<{type(value).__name__}>"
 
 
 def cut(text: str, most: int = 80) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from fedlens.aggregation.mean import Mean
-from fedlens.aggregation.rule import Rule
+from fedlens.aggregation.rule import Rule, least_updates
 from fedlens.attacks.attack import Attack
 from fedlens.bytecode import has_file
 from fedlens.code import digest
@@ -88,11 +88,11 @@ class Experiment(Config):
             chosen = self.fraction * self.clients
             given = f"{self.fraction} of {self.clients} clients is {chosen:g}"
             raise ValueError(f"fraction: {given}, less than one client; e.g. -o fraction=1")
-        if self.cohort_size < self.aggregation.minimum:
+        if self.cohort_size < (least := least_updates(self.aggregation)):
             raise ValueError(
-                f"aggregation: {rule} needs {self.aggregation.minimum} updates a round, but the cohort has "
+                f"aggregation: {rule} needs {least} updates a round, but the cohort has "
                 f"{self.cohort_size}; lower its f, or raise clients or fraction, "
-                f"e.g. -o clients={ceil(self.aggregation.minimum / self.fraction)}"
+                f"e.g. -o clients={ceil(least / self.fraction)}"
             )
         names = [name_of("checks", check) for check in self.checks]
         if len(set(names)) < len(names):
@@ -175,7 +175,7 @@ class Experiment(Config):
     @property
     def updates_needed(self) -> int:
         """The fewest updates that the rule can work with; there has to be one."""
-        return max(1, self.aggregation.minimum)
+        return max(1, least_updates(self.aggregation))
 
     @property
     def enough_updates(self) -> bool:

@@ -83,6 +83,19 @@ class Nothing(Rule):  # 69
     averages = True
     def combine(self, received):
         return received.updates[0]
+
+class Tells(Attack):
+    what: int
+    def craft(self, view):  # 76
+        odd = [(("a",), 1), ("\\ud800", 1), ("a", 10**5000), ("a", view.weights)]
+        view.log.update([odd[self.what]])
+        return view.train()
+
+class Sends(Attack):
+    what: int
+    def craft(self, view):  # 83
+        update = view.train()
+        return [update.to_sparse(), update.to("meta"), update + 0j][self.what]
 """
 TOLD = {
     "attack=mine:Divides": "malicious client 3 in round 1 failed: TypeError: .* (mine.py:9)",
@@ -100,6 +113,13 @@ TOLD = {
     "checks=mine:Six": "check mine:Six gave no finite score.* let inspect (mine.py:62) return",
     "attack=mine:Crafts": "mine:Crafts (mine.py:65) has no method craft; is crafts meant to be it (mine.py:66)?",
     "aggregation=mine:Nothing": "(mine.py:69) has no method aggregate; write one: def aggregate(self, received)",
+    "attack={name: 'mine:Tells', what: 0}": "logged something as ('a',); log it .* (mine.py:76)",
+    "attack={name: 'mine:Tells', what: 1}": "logged something as '\\ud800'; log it .* (mine.py:76)",
+    "attack={name: 'mine:Tells', what: 2}": "logged 'a' as an integer of .*; log float(...) (mine.py:76)",
+    "attack={name: 'mine:Tells', what: 3}": "logged 'a' as Tensor; log numbers or words (mine.py:76)",
+    "attack={name: 'mine:Sends', what: 0}": "sent an update that is torch.sparse_coo; a dense one .* (mine.py:83)",
+    "attack={name: 'mine:Sends', what: 1}": "sent an update that is on meta; a dense one .* (mine.py:83)",
+    "attack={name: 'mine:Sends', what: 2}": "sent an update that is torch.complex64; a dense one .* (mine.py:83)",
     "attack=syntax:Push": "'syntax' cannot be imported: SyntaxError: .* (syntax.py:2)",
     "attack=divides:Push": "'divides' cannot be imported: ZeroDivisionError: division by zero (divides.py:3)",
     "attack=above:Push": "'above' cannot be imported: ZeroDivisionError: division by zero (divides.py:3)",

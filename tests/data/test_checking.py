@@ -1,5 +1,6 @@
 """Every way in which a user's data may be wrong ends in one message that names the array, the row and the remedy."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -54,6 +55,18 @@ def changed(tensor: Tensor, place: Any, value: float) -> Tensor:
     return tensor
 
 
+def nested() -> Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # PyTorch's, that nested tensors are young
+        return torch.nested.nested_tensor([torch.zeros(2)] * 30)
+
+
+def quantised() -> Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's, that this will go
+        return torch.quantize_per_tensor(X, 0.1, 0, torch.quint8)
+
+
 def with_(**changes: Any) -> Dataset:
     return replace(SOUND, **changes)
 
@@ -99,6 +112,8 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "no columns": (lambda: train(x=X[:, :0]), r"train\.x: has the shape \[30, 0\]"),
     "sparse inputs": (lambda: train(x=X.to_sparse()), r"train\.x: is torch.sparse_coo on cpu; dense and on the CPU"),
     "inputs elsewhere": (lambda: train(x=X.to("meta")), r"train\.x: is torch.strided on meta; dense and on the CPU"),
+    "nested inputs": (lambda: train(x=nested()), r"train\.x: is a nested tensor; rows of one shape .*to_padded_tensor"),
+    "quantised inputs": (lambda: train(x=quantised()), r"train\.x: is torch.quint8; float32 .*dequantize"),
     "other columns in the test set": (lambda: held_out(x=X[:12, :3]), r"test\.x: is .*\[12, 3\] beside .*\[30, 4\]"),
     "another type in the test set": (lambda: held_out(x=X[:12].double()), r"test\.x: is torch.float64 .* beside "),
     "a percentage to stop at": (lambda: with_(paper_stop=91), r"paper_stop: is 91; give a fraction"),

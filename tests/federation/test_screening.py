@@ -1,7 +1,9 @@
 """Checks within a round: what they see, what they record, and what a rejection changes."""
 
+import math
+import warnings
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -11,7 +13,7 @@ from torch import Tensor
 from fedlens.aggregation.clipping import NormClipping
 from fedlens.aggregation.rule import Aggregate, Received, Rule
 from fedlens.detection.detector import Detector, Inspection, Verdict
-from fedlens.errors import ClientError
+from fedlens.errors import ClientError, ConfigError
 from fedlens.experiment import Experiment
 from fedlens.federation.combining import combine
 from fedlens.federation.engines import Engine
@@ -233,6 +235,12 @@ def test_a_check_that_fails_is_named(how: str, message: str, engine: Callable[[]
         play(small(checks=(Broken(how=how),)), engine)
 
 
+def nested() -> Tensor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # PyTorch's, that nested tensors are young
+        return torch.nested.nested_tensor([torch.zeros(2)] * 4)
+
+
 class Odd(Detector):
     """Gives verdicts as strangers' code might."""
 
@@ -249,11 +257,34 @@ class Odd(Detector):
             "tensor": Verdict(scores, flagged, {"size": list(scores)}),  # type: ignore[dict-item]
             "name": Verdict(scores, flagged, {"flagged": [1.0] * count}),
             "table": Verdict(scores, flagged, {}, {"all": [1] * count}),  # type: ignore[dict-item]
+            "complex": Verdict(scores.to(torch.complex64), flagged),
+            "meta": Verdict(scores.to("meta"), flagged),
+            "key": Verdict(scores, flagged, {1: [1.0] * count}),  # type: ignore[dict-item]
+            "half a character": Verdict(scores, flagged, {}, {"\ud800": scores}),
+            "list": Verdict(scores, flagged, [1.0] * count),  # type: ignore[arg-type]
+            "digits": Verdict(scores, flagged, {"size": [10**5000] * count}),
+            "sparse": Verdict(scores, flagged, {}, {"all": torch.eye(count).to_sparse()}),
+            "nested": Verdict(scores, flagged, {}, {"all": nested()}),
         }[self.how]  # type: ignore[return-value]
 
 
-@pytest.mark.parametrize("how", ["column", "nothing", "numbers", "detail", "tensor", "name", "table"])
-@pytest.mark.parametrize("engine", [Serial, lambda: Processes(2)])
+ODD = [
+    "column",
+    "nothing",
+    "numbers",
+    "detail",
+    "tensor",
+    "name",
+    "table",
+    "complex",
+    "meta",
+    "key",
+    "half a character",
+]
+ODD += ["list", "digits", "sparse", "nested"]
+
+
+@pytest.mark.parametrize(("how", "engine"), [*((how, Serial) for how in ODD), ("table", lambda: Processes(2))])
 def test_an_odd_verdict_is_refused(how: str, engine: Callable[[], Engine]) -> None:
     with pytest.raises(ClientError, match="Odd gave no finite score, decision and details"):
         play(small(rounds=1, checks=(Odd(how=how, action="reject"),)), engine)
@@ -273,6 +304,11 @@ class Vague(Rule):
             "double": Aggregate(update.double()),
             "short": Aggregate(update, received.alpha[:-1]),
             "nan": Aggregate(update, received.alpha * torch.nan),
+            "sparse": Aggregate(update.to_sparse()),
+            "meta": Aggregate(update.to("meta")),
+            "sparse shares": Aggregate(update, received.alpha.to_sparse()),
+            "complex shares": Aggregate(update, received.alpha.to(torch.complex64)),
+            "nested shares": Aggregate(update, nested()),
         }[self.how]  # type: ignore[return-value]
 
 
@@ -283,11 +319,35 @@ class Vague(Rule):
         ("double", "no finite update of .* entries of torch.float32"),
         ("short", "no finite share for each of 4 updates"),
         ("nan", "no finite share for each of 4 updates"),
+        ("sparse", "no finite update of .* entries of torch.float32, dense and on cpu"),
+        ("meta", "no finite update of .* entries of torch.float32, dense and on cpu"),
+        ("sparse shares", "no finite share for each of 4 updates .* a dense tensor of real numbers"),
+        ("complex shares", "no finite share for each of 4 updates .* a dense tensor of real numbers"),
+        ("nested shares", "no finite share for each of 4 updates .* a dense tensor of real numbers"),
     ],
 )
 def test_an_odd_aggregate_is_refused(how: str, message: str) -> None:
     with pytest.raises(ClientError, match=f"rule Vague gave {message}"):
         play(small(rounds=1, aggregation=Vague(how=how)))
+
+
+class Least(Rule):
+    """Needs whatever a test says."""
+
+    least: Any = None
+
+    @property
+    def minimum(self) -> int:
+        return self.least  # type: ignore[no-any-return]
+
+    def aggregate(self, received: Received) -> Aggregate:
+        return Aggregate(received.updates.mean(0))
+
+
+@pytest.mark.parametrize("least", [None, "3", math.nan, 1.5, True, -1, 10**5000], ids=type)
+def test_an_odd_minimum_is_refused(least: Any) -> None:
+    with pytest.raises(ConfigError, match=r"aggregation: minimum of Least .*is .*; a whole number of updates is right"):
+        small(aggregation=Least.model_construct(least=least))
 
 
 def test_noise_is_another_in_every_round() -> None:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import TYPE_CHECKING, ClassVar
 
 from fedlens.config import Config
+from fedlens.errors import ConfigError, shortened
+from fedlens.origin import at
 from fedlens.random import Address
+from fedlens.staying import staying
 from fedlens.vector import Layout
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+MOST = 10**9
+"""No rule needs so many updates."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +69,23 @@ class Rule(Config):
     def aggregate(self, received: Received) -> Aggregate:
         """The change of the global weights."""
         raise NotImplementedError
+
+
+def least_updates(rule: Rule) -> int:
+    """The rule's `minimum`.
+
+    Raises:
+        ConfigError: a custom rule gave no number of updates, or failed.
+    """
+    name = type(rule).__name__
+    with staying(f"aggregation: minimum of {name}", ConfigError):
+        found: object = rule.minimum
+    if not isinstance(found, Integral) or isinstance(found, bool) or not 0 <= found < MOST:
+        raise ConfigError(
+            f"aggregation: minimum of {name}{at(type(rule))} is {shortened(found)}; "
+            "a whole number of updates is right, 1 where any will do"
+        )
+    return int(found)
 
 
 def require_enough(rule: str, formula: str, f: int, least: int, count: int) -> None:

@@ -102,6 +102,10 @@ def _classes(found: object, name: str) -> tuple[str, ...]:
 def _check_plain(tensor: object, place: str, name: str) -> None:
     if not isinstance(tensor, Tensor):
         _refuse(name, place, f"is {_kind(tensor)}", "make it a tensor: torch.as_tensor(...)")
+    if tensor.is_nested:
+        _refuse(name, place, "is a nested tensor", "rows of one shape are right: torch.nested.to_padded_tensor(..., 0)")
+    if tensor.is_quantized:
+        _refuse(name, place, f"is {tensor.dtype}", "float32 is right: .dequantize()")
     if tensor.layout != torch.strided or tensor.device.type != "cpu":
         _refuse(
             name, place, f"is {tensor.layout} on {tensor.device}", "dense and on the CPU is right: .to_dense().cpu()"

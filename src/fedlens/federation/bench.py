@@ -9,14 +9,16 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import numpy as np
 from torch import Tensor, nn
 
 from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.partition import Shards
 from fedlens.deadline import within
 from fedlens.detection.detector import Detector
-from fedlens.errors import ClientError
+from fedlens.errors import ClientError, shortened
 from fedlens.federation.local import LocalTraining
+from fedlens.given import is_dense, is_number, is_word, oddity
 from fedlens.models.network import Network
 from fedlens.models.stacking import MakeStack
 from fedlens.origin import told
@@ -130,6 +132,8 @@ def accept(update: Tensor, row: Tensor, sender: str) -> None:
         raise ClientError(
             f"{sender} sent a {type(update).__name__}, expected a plain torch.Tensor; return one, e.g. view.train()"
         )
+    if odd := oddity(update):
+        raise ClientError(f"{sender} sent an update that is {odd}; a dense one is right, as view.train() gives")
     if update.shape != row.shape or update.dtype != row.dtype:
         found = f"{update.dtype} of shape {tuple(update.shape)}"
         raise ClientError(
@@ -144,8 +148,19 @@ def plain(log: dict[str, Any], sender: str) -> dict[str, Any]:
     Raises:
         ClientError: a value is none that a record can hold.
     """
-    values = {name: value.item() if hasattr(value, "item") else value for name, value in log.items()}
+    values = {name: value.item() if _is_one(value) else value for name, value in log.items()}
     for name, value in values.items():
-        if not isinstance(value, str | int | float | None):
+        if not is_word(name):
+            raise ClientError(f"{sender} logged something as {shortened(name)}; log it by a name that is a word")
+        if isinstance(value, int) and not is_number(value):
+            raise ClientError(f"{sender} logged {name!r} as an integer of more than 64 bits; log float(...)")
+        if not (value is None or isinstance(value, str) or is_number(value)):
             raise ClientError(f"{sender} logged {name!r} as {type(value).__name__}; log numbers or words")
     return values
+
+
+def _is_one(value: object) -> bool:
+    """Whether a value is a tensor or an array of one number."""
+    if isinstance(value, Tensor):
+        return is_dense(value) and value.numel() == 1
+    return isinstance(value, np.ndarray | np.generic) and value.size == 1

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fedlens.aggregation.rule import Aggregate, Received, Rule
+from fedlens.aggregation.rule import Aggregate, Received, Rule, least_updates
 from fedlens.custom import copy_tensors, is_custom
 from fedlens.detection.detector import Inspection
-from fedlens.errors import ClientError
+from fedlens.errors import ClientError, shortened
 from fedlens.federation.receiving import gathered, renormalised
+from fedlens.given import is_dense, is_word, oddity
 from fedlens.origin import at, told
 from fedlens.random import Address, seeded
 from fedlens.staying import staying
@@ -44,9 +45,9 @@ def combine(rule: Rule, seen: Inspection, kept: list[int], address: Address, sta
     Raises:
         ClientError: the rule failed, or gave no update, or of shorter ones none that is finite.
     """
-    count = len(seen.updates)
-    if len(kept) < max(rule.minimum, 1):
-        reason = f"{len(kept)} of {count} updates passed the checks, and the rule needs {rule.minimum}"
+    count, least = len(seen.updates), least_updates(rule)
+    if len(kept) < max(least, 1):
+        reason = f"{len(kept)} of {count} updates passed the checks, and the rule needs {least}"
         return Combined(torch.zeros_like(seen.weights), [0.0] * count, state, reason)
     updates, alpha = gathered(seen.updates, kept), renormalised(seen.alpha, kept)
     name = type(rule).__name__
@@ -59,13 +60,15 @@ def combine(rule: Rule, seen: Inspection, kept: list[int], address: Address, sta
     except Exception as error:
         raise ClientError(f"rule {name} failed in round {seen.round}: {told(error)}") from error
     if not isinstance(aggregate, Aggregate) or not _fits(aggregate.update, seen.weights, updates):
+        wanted = f"{seen.layout.size} entries of {seen.weights.dtype}, dense and on {seen.weights.device},"
         raise ClientError(
-            f"rule {name} gave no finite update of {seen.layout.size} entries of {seen.weights.dtype} "
-            f"in round {seen.round}; let aggregate{at(rule.aggregate)} return Aggregate(update, shares)"
+            f"rule {name} gave no finite update of {wanted} in round {seen.round}; "
+            f"let aggregate{at(rule.aggregate)} return Aggregate(update, shares)"
         )
     if aggregate.shares is not None and not _fits(aggregate.shares, alpha, updates, alike=False):
         raise ClientError(
-            f"rule {name} gave no finite share for each of {len(kept)} updates in round {seen.round}; "
+            f"rule {name} gave no finite share for each of {len(kept)} updates in round {seen.round}, "
+            "as a dense tensor of real numbers; "
             f"where there are none, let aggregate{at(rule.aggregate)} return Aggregate(update)"
         )
     kept_state = _kept(aggregate.state, name, seen.round)
@@ -83,16 +86,14 @@ def _kept(state: object, name: str, round_: int) -> Mapping[str, Tensor]:
     Raises:
         ClientError: it is nothing that one could hold.
     """
-    sound = isinstance(state, Mapping) and all(
-        isinstance(word, str)
-        and isinstance(tensor, Tensor)
-        and tensor.layout == torch.strided
-        and not tensor.is_complex()
-        for word, tensor in state.items()
-    )
-    if not sound:
-        raise ClientError(f"rule {name} wants to keep something else than tensors by their names in round {round_}")
-    assert isinstance(state, Mapping)
+    wrong = f"rule {name} wants to keep something else than tensors by their names in round {round_}"
+    if not isinstance(state, Mapping):
+        raise ClientError(f"{wrong}: a {type(state).__name__}; a dict of them is right")
+    for word, tensor in state.items():
+        if not is_word(word):
+            raise ClientError(f"{wrong}: the name {shortened(word)}; words are right")
+        if odd := oddity(tensor):
+            raise ClientError(f"{wrong}: {shortened(word)} is {odd}; dense tensors of real numbers are right")
     return {word: tensor.detach().clone() for word, tensor in state.items()}
 
 
@@ -102,12 +103,14 @@ def _of_custom(rule: Rule, received: Received) -> Aggregate:
         return copy_tensors(rule.aggregate(copy_tensors(received)))
 
 
-def _fits(found: Tensor, model: Tensor, updates: Tensor, *, alike: bool = True) -> bool:
-    """Whether a tensor is shaped like `model`, of its type where it has to be `alike`, and finite.
+def _fits(found: object, model: Tensor, updates: Tensor, *, alike: bool = True) -> bool:
+    """Whether what was found is a finite, dense tensor shaped like `model`; if `alike`, of its type and on its device.
 
     It need not be where the `updates` that it was made of are so long that their squares are out of range.
     """
-    if not isinstance(found, Tensor) or found.shape != model.shape or (alike and found.dtype != model.dtype):
+    if not is_dense(found, model.device if alike else None) or found.shape != model.shape:
+        return False
+    if alike and found.dtype != model.dtype:
         return False
     if bool(torch.isfinite(found).all()):
         return True

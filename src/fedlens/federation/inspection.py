@@ -1,5 +1,6 @@
 """A check at work on a round's updates: what it may want to know of each, and what its verdict has to be."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from fedlens.detection.detector import Detector, Inspection, Validation, Verdict
 from fedlens.errors import ClientError
 from fedlens.federation.bench import GLOBAL, Arena, Bench
 from fedlens.federation.evaluate import blocks, right
+from fedlens.given import is_dense, is_number, is_word
 from fedlens.origin import at, told
 from fedlens.random import seeded
 from fedlens.staying import staying
@@ -118,7 +120,8 @@ def _verdict(name: str, detector: Detector, seen: Inspection) -> Verdict:
     if not _sound(verdict, len(seen.updates)):
         raise ClientError(
             f"check {name} gave no finite score, decision and details for each of {len(seen.updates)} clients "
-            f"in round {seen.round}; let inspect{at(detector.inspect)} return Verdict(scores, flagged, details)"
+            f"in round {seen.round}; let inspect{at(detector.inspect)} return Verdict(scores, flagged, details), "
+            "dense tensors of real numbers, flagged of torch.bool, and numbers in details, all by names that are words"
         )
     return verdict
 
@@ -127,8 +130,10 @@ def _sound(verdict: object, count: int) -> bool:
     """Whether a verdict, perhaps of a stranger's check, is what it should be."""
     if not isinstance(verdict, Verdict):
         return False
+    if not all(isinstance(named, Mapping) and all(map(is_word, named)) for named in (verdict.details, verdict.tables)):
+        return False
     tensors = (verdict.scores, verdict.flagged, *verdict.tables.values())
-    if not all(isinstance(tensor, Tensor) and tensor.shape[:1] == (count,) for tensor in tensors):
+    if not all(is_dense(tensor) and tensor.shape[:1] == (count,) for tensor in tensors):
         return False
     details = verdict.details.values()
     return (
@@ -137,7 +142,7 @@ def _sound(verdict: object, count: int) -> bool:
         and bool(torch.isfinite(verdict.scores).all())
         and all(isinstance(detail, list) and len(detail) == count for detail in details)
         and not {"scores", "flagged"} & verdict.details.keys()
-        and all(isinstance(number, int | float) for detail in details for entry in detail for number in _numbers(entry))
+        and all(is_number(number) for detail in details for entry in detail for number in _numbers(entry))
     )
 
 
