@@ -52,10 +52,10 @@ def _index(groups: Mapping[str, list[str]]) -> Iterator[str]:
     yield "# Presets"
     yield ""
     yield (
-        "An experiment that comes with the package is run by its name. Those of the paper's figures are there at "
-        "several scales: `NAME` takes minutes, `NAME-paper` has the paper's own model, K, E and T, and `NAME-paper-10` "
-        "the same for ten rounds. Costs are for 2 cores and without the benign twin and the "
-        "placebo, which are made once for each setting."
+        "Presets are experiments that come with the package; run them by name. Those for the paper's figures exist at "
+        "several scales: `NAME` takes minutes, `NAME-paper` uses the paper's own model, K, E and T, and "
+        "`NAME-paper-10` the same for ten rounds. Costs are for 2 cores, without the benign twin and the placebo, "
+        "which are run once for each setting."
     )
     yield ""
     others = {name: preset for name, preset in presets().items() if not preset.claims}

@@ -22,9 +22,9 @@ def commands_page() -> Iterator[str]:
     """Every command with its arguments and options."""
     yield "# Command line"
     yield ""
-    yield "A mistake is answered in a line or two that name the remedy, with exit code 2. `-h` shows what is here, "
-    yield "`--version` which versions of fedlens, PyTorch and Python there are, and `--install-completion` lets your "
-    yield "shell complete commands and options."
+    yield "If you make a mistake, fedlens explains in a line or two how to fix it, and exits with code 2. `-h` shows "
+    yield "what is on this page, `--version` prints the versions of fedlens, PyTorch and Python, and "
+    yield "`--install-completion` sets up shell completion."
     yield ""
     for name, command in commands().items():
         yield f"## fedlens {name} {{ #{name} }}"

@@ -111,7 +111,7 @@ def _grids_page(docs: Path) -> Iterator[str]:
     """The sweeps behind the explanations of what does not hold."""
     yield "# Grids"
     yield ""
-    yield "Sweeps that the pages beside this one are about; `fedlens sweep FILE` runs one."
+    yield "The sweeps discussed on the other pages; `fedlens sweep FILE` runs one."
     yield ""
     for path in sorted((docs / "reproduction" / "grids").glob("*.yaml")):
         yield f"## {path.name}"

@@ -43,8 +43,8 @@ def experiment_page() -> Iterator[str]:
     yield "# Options of an experiment"
     yield ""
     yield (
-        "Every option stands in YAML under its name, nested at the dots, and `-o NAME=VALUE` changes it on the command "
-        "line. A name that does not exist is an error."
+        "Write options in YAML under their names, nested at the dots, or set them on the command line with "
+        "`-o NAME=VALUE`. An unknown name is an error."
     )
     yield ""
     yield from table(HEAD, _rows(Experiment))
@@ -62,7 +62,7 @@ def kind_page(kind: str) -> Iterator[str]:
     _, title, use = KINDS[kind]
     yield f"# {title}"
     yield ""
-    yield f"Chosen by {use}. One of your own is named `module:Class`."
+    yield f"Chosen by {use}. Name your own as `module:Class`."
     yield ""
     parts = {name: resolve(kind, name) for name in known(kind)}
     yield from table(("name", "what it is"), ([f"[`{name}`](#{name})", _first(part)] for name, part in parts.items()))

@@ -36,26 +36,26 @@ class Experiment(Config):
     """A federated-learning experiment with at most one malicious client.
 
     Attributes:
-        name: what to call it; does not change the result.
-        about: a sentence for people; does not change the result.
-        seed: where all randomness begins.
+        name: the experiment's name; does not affect the result.
+        about: a description for people; does not affect the result.
+        seed: the seed of all random draws.
         data: the data set.
-        partition: how its training samples are dealt to the clients.
+        partition: how the training samples are distributed among the clients.
         model: the network.
         clients: number of clients (K).
         fraction: share of the clients chosen in a round (C).
         rounds: number of rounds (T).
         stop_at: end after the round in which test accuracy reaches this fraction; off by default.
         local: how honest clients train (E, B, optimizer).
-        checks: what the server inspects updates by, before it aggregates.
-        validation: training samples set apart for the server's checks; by default none, or 2,000 where a check needs
+        checks: the checks that the server applies to updates before it aggregates them.
+        validation: training samples set aside for the server's checks; by default none, or 2,000 if a check needs
             them, but at most a tenth.
-        aggregation: the server's rule.
+        aggregation: the server's aggregation rule.
         attack: what the malicious client does, or ``none``.
         target: which test samples the attacker wants misclassified.
-        control: run the benign twin too, and show the attack against it.
-        placebo: under a rule that does not average, run the federation without the malicious client too; a success that
-            its absence gives as well does not count.
+        control: also run the benign twin, and compare the attack with it.
+        placebo: under a rule that does not average, also run the federation without the malicious client; a success
+            that occurs there as well does not count.
         absent: clients that take part in no round, as in the placebo; only without attack.
     """
 

@@ -108,7 +108,7 @@ class Bulyan(Rule):
     """Bulyan: iterated Krum, then each coordinate's mean around the median.
 
     Attributes:
-        f: number of Byzantine clients that the rule is told of.
+        f: number of Byzantine clients that the rule assumes.
     """
 
     f: NonNegativeInt

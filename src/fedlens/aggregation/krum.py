@@ -87,7 +87,7 @@ class Krum(Rule):
     """Krum: apply the one update that is closest to its nearest neighbours.
 
     Attributes:
-        f: number of Byzantine clients that the rule is told of.
+        f: number of Byzantine clients that the rule assumes.
         squared: whether to square the distances, as the paper does.
         neighbours: how many other updates count in a score; ``n-f-2`` is the paper's number.
         include_biases: whether the distances are over biases, too, as in the paper.
@@ -116,7 +116,7 @@ class KrumAuthors(Rule):
     """Krum as in the code of Bhagoji et al.: plain distances, without biases.
 
     Attributes:
-        f: number of Byzantine clients that the rule is told of.
+        f: number of Byzantine clients that the rule assumes.
     """
 
     f: NonNegativeInt
@@ -139,7 +139,7 @@ class MultiKrum(Rule):
     """Multi-Krum: apply the mean of the m updates that are closest to their nearest neighbours.
 
     Attributes:
-        f: number of Byzantine clients that the rule is told of.
+        f: number of Byzantine clients that the rule assumes.
         m: how many updates to average; unless it is given, n - f.
         squared: whether to square the distances, as the paper does.
         neighbours: how many other updates count in a score; ``n-f-2`` is the paper's number.

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class AlternatingMinimisation(Attack):
-    """Take boosted malicious steps and benign steps in turn, near a reference if asked to.
+    """Take boosted malicious steps and benign steps in turn, optionally close to a reference.
 
     Attributes:
         objective: ``targeted``, or ``untargeted``, which raises the loss on the malicious client's shard.
@@ -46,12 +46,12 @@ class AlternatingMinimisation(Attack):
         order: ``benign-first`` as in the authors' code, or ``malicious-first`` as in the paper's Algorithm 1.
         ls: benign batches before a malicious step, in the order of the authors' code.
         malicious_steps: steps on the malicious loss each time, boosted together; one by one where evaluated ``global``.
-        malicious_learning_rate: of these steps; by default that of the benign ones, as in the authors' code.
+        malicious_learning_rate: of these steps; by default that of the benign steps, as in the authors' code.
         malicious_dropout: whether dropout is on in these steps, as in the authors' code.
         constraint: the distance constraint on the benign steps; none by default.
         evaluate_at: ``local``, as in the paper: malicious steps look at the client's own weights; ``global``, ours: at
             the global model expected of them, which the benign steps look at too.
-        confidence: the targets' that ``global`` malicious steps aim at.
+        confidence: in the target class, at which ``global`` malicious steps stop.
         weights_only: boost and constrain weights, not biases (the authors' ``wt_o``).
     """
 

@@ -29,8 +29,8 @@ class ExplicitBoosting(Attack):
     Attributes:
         objective: ``targeted``, or ``untargeted``, which raises the loss on the malicious client's shard.
         epochs: steps E_m over the auxiliary samples before the loss is tested.
-        threshold: go on until the loss is below this (untargeted: until it is above 10 nats, whatever the threshold);
-            ``null`` stops after `epochs`.
+        threshold: continue until the loss is below this (untargeted: until it is above 10 nats, whatever the
+            threshold); ``null`` stops after `epochs`.
         check_every: steps between two tests.
         step_cap: give up after this many steps.
         weights_only: boost weights, send biases unboosted (the authors' ``wt_o``).

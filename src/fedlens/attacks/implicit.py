@@ -43,7 +43,7 @@ class ImplicitBoosting(Attack):
 
     Attributes:
         epochs: steps E_m over the auxiliary samples before the loss is tested.
-        threshold: go on until the loss is below this; ``null`` stops after `epochs`.
+        threshold: continue until the loss is below this; ``null`` stops after `epochs`.
         check_every: steps between two tests.
         step_cap: give up after this many steps.
     """

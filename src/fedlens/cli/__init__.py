@@ -71,7 +71,7 @@ def _version(wanted: bool) -> None:
 def _options(
     _: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version, help="Print versions.")] = False,
 ) -> None:
-    """Adversarial testing of federated learning: poison a model with one client, see what shows."""
+    """Adversarial testing of federated learning: poison a model with one client, and see who notices."""
 
 
 class _Plain(logging.Formatter):

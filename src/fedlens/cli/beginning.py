@@ -23,10 +23,10 @@ USED = {
 
 
 def new(
-    kind: Annotated[Literal["attack", "rule", "check", "data", "model"], typer.Argument(help="What to begin.")],
-    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="Where to write it; default my_KIND.py.")] = None,
+    kind: Annotated[Literal["attack", "rule", "check", "data", "model"], typer.Argument(help="What to write.")],
+    file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The file to write; default my_KIND.py.")] = None,
 ) -> None:
-    """Write a file with a part of your own that runs as it is, and say how."""
+    """Write a file with your own attack, rule, check, data or model that runs as it is."""
     from fedlens.runs.files import writing
 
     path = file or Path(f"my_{kind}.py")

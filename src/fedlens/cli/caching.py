@@ -12,7 +12,7 @@ cache = typer.Typer(cls=ExampledGroup, invoke_without_command=True, rich_markup_
 
 @cache.callback()
 def show(context: typer.Context) -> None:
-    """Print what is in the cache, and how large it is."""
+    """Show what is in the cache and how large it is."""
     if context.invoked_subcommand is not None:
         return
     from fedlens.cache import KINDS, size
@@ -28,17 +28,19 @@ def show(context: typer.Context) -> None:
         items = kind.items()
         table.add_row(kind.name, kind.about, str(len(items)), f"{sum(map(size, items)) / 1e6:.1f}")
     out.print(table)
-    out.print("fedlens cache clear [KIND] removes it; what is needed again is computed or fetched anew.", markup=False)
+    out.print(
+        "fedlens cache clear [KIND] empties it; whatever is needed later is computed or fetched again.", markup=False
+    )
 
 
 @cache.command(cls=ExampledCommand)
 def clear(
     kind: Annotated[
         Literal["controls", "openings", "data", "prepared"] | None,
-        typer.Argument(metavar="KIND", help="controls, openings, data or prepared; default all of them."),
+        typer.Argument(metavar="KIND", help="controls, openings, data or prepared; default all."),
     ] = None,
 ) -> None:
-    """Remove what is in the cache, or one kind of it."""
+    """Empty the cache, or remove one kind of content."""
     from fedlens.cache import KINDS
     from fedlens.cache import clear as cleared
 

@@ -14,7 +14,7 @@ from typer.core import TyperCommand
 from fedlens.errors import ConfigError
 from fedlens.suggest import likeliest
 
-Traceback = Annotated[bool, typer.Option("--traceback", help="Show where an error arose, frame by frame.")]
+Traceback = Annotated[bool, typer.Option("--traceback", help="Show the full traceback of an error.")]
 
 
 def tracing(command: Callable[..., None]) -> Callable[..., None]:

@@ -12,41 +12,45 @@ def compare(  # noqa: PLR0917 - typer passes them by name
     paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Directories of sweeps and of runs.")],
     by: Annotated[
         str | None,
-        typer.Option(metavar="FIELD[,FIELD]", help="Options to compare by; default the one that varies, if one does."),
+        typer.Option(
+            metavar="FIELD[,FIELD]", help="Options to compare by; default the one that varies, if there is only one."
+        ),
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN", help="A column of the runs' tables; several by several --metric. [confidence]"),
+        typer.Option(metavar="COLUMN", help="A column of the runs' tables; may be repeated. [confidence]"),
     ] = None,
     at: Annotated[
         str,
         typer.Option(
             metavar="ROUNDS",
-            help="last, best, worst, mean or median of a run's rounds, or which (3, or the mean over 8,9,10); best is "
-            "the largest, of a loss the smallest.",
+            help="last, best, worst, mean or median over a run's rounds, or a round (3), or the mean of some (8,9,10); "
+            "best is the largest, or the smallest loss.",
         ),
     ] = "last",
     from_: Annotated[
-        int, typer.Option("--from", metavar="ROUND", min=1, help="--at is of the rounds from this one on.")
+        int, typer.Option("--from", metavar="ROUND", min=1, help="Ignore the rounds before this one.")
     ] = 1,
     against: Annotated[
         str | None,
         typer.Option(
             metavar="GROUP",
-            help="Differences from this group, in pairs of runs that are alike in all else; control: from each run's "
-            "benign twin, placebo: from the same with the malicious client absent.",
+            help="Differences from this group, between pairs of runs that agree in everything else; control: from each "
+            "run's benign twin; placebo: from the run without the malicious client.",
         ),
     ] = None,
     where: Annotated[
         list[str] | None,
-        typer.Option(metavar="FIELD=VALUE", help="Only runs with this value; the same option twice: with either."),
+        typer.Option(
+            metavar="FIELD=VALUE", help="Only runs with this value; repeat an option to allow several values."
+        ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("--output", metavar="FILE", help="Draw it: .png, .svg or .pdf.")
+        Path | None, typer.Option("--output", metavar="FILE", help="Draw a figure: .png, .svg or .pdf.")
     ] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write the numbers, a row a metric and group.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the numbers, one row per metric and group.")] = None,
 ) -> None:
-    """Compare sweeps and runs: means, and medians over seeds with 95 % intervals, beside the runs without attack."""
+    """Compare sweeps and runs: means, medians over seeds with 95 % intervals, and the runs without attack."""
     from fedlens.report.choosing import At, narrowed, parse_where
     from fedlens.report.comparison import compare as compared
     from fedlens.report.comparison_figure import comparison_figure

@@ -22,42 +22,45 @@ PICTURED = 4
 
 def explain(  # noqa: PLR0917 - typer passes them by name
     paths: Annotated[
-        list[Path], typer.Argument(metavar="RUN...", help="The attacked run's directory; or several, of a seed each.")
+        list[Path],
+        typer.Argument(metavar="RUN...", help="The attacked run's directory, or several with different seeds."),
     ],
     control: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="A run without attack, in place of the benign twin in the cache.")
+        Path | None, typer.Option(metavar="RUN", help="A run without attack, instead of the cached benign twin.")
     ] = None,
     round_: Annotated[
         int | None,
-        typer.Option("--round", min=1, help="After which round; default each run's last. See run --keep-weights."),
+        typer.Option(
+            "--round", min=1, help="Explain the models after this round; default the last. Needs run --keep-weights."
+        ),
     ] = None,
     sample: Annotated[
         list[str] | None,
         typer.Option(
             metavar="target|INDEX|random:N",
-            help="Which test samples; several by several --sample. The first four are drawn. [target, random:100]",
+            help="Test samples to explain; may be repeated. The first four are drawn. [target, random:100]",
         ),
     ] = None,
     methods: Annotated[
         str,
-        typer.Option(metavar="NAMES", help="With commas between them, options after colons: lrp-epsilon:epsilon=0.5."),
+        typer.Option(metavar="NAMES", help="Separated by commas, with options after colons: lrp-epsilon:epsilon=0.5."),
     ] = "all",
     output: Annotated[
         Path | None,
         typer.Option(
             "--out",
-            help="Where pictures and numbers go, in place of those of an earlier call; default RUN/explanations, of "
-            "several runs explanations, and in there round-N of a --round.",
+            help="Directory for pictures and numbers, replacing earlier ones; default RUN/explanations, or "
+            "explanations for several runs, with a folder round-N inside for --round.",
         ),
     ] = None,
     device: Device = "cpu",
     data_dir: DataDir = None,
     trust: Trust = False,
 ) -> None:
-    """Explain the benign and the attacked model of a run: what their answers rest on, and how alike that is.
+    """Show which inputs drive a run's benign and attacked model, and how similar their explanations are.
 
-    With runs of several seeds: do the attacked models' explanations differ more from benign ones than those of benign
-    models do from each other?
+    With runs of several seeds: do explanations of attacked models differ more from benign ones than these do from each
+    other?
     """
     from fedlens.cli.contrasting import contrast_runs
     from fedlens.explanations.maps import parse_methods

@@ -10,7 +10,7 @@ from fedlens.cli.shared import SOURCE, DataDir, Options, Trust, out, print_flags
 
 
 def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.")]) -> None:
-    """Print a run: what it was, every round, the result."""
+    """Print a run: its setup, every round, and the result."""
     from fedlens.report.classes import classes_table
     from fedlens.report.tables import rounds_table
     from fedlens.report.words import attack_name, headline, target_words, unfinished_words
@@ -34,18 +34,18 @@ def plot(
     kind: Annotated[
         Literal["metrics", "updates", "evolution", "distances", "selection", "checks"],
         typer.Option(
-            help="The metrics of interest, a round's updates as histograms, these over all rounds, ranges of the "
-            "updates' distances, whose update the rule selected, or the scores of the server's checks."
+            help="Accuracy and confidence, histograms of a round's updates, these over all rounds, ranges of the "
+            "updates' distances, the weight the rule gave to each update, or the scores of the server's checks."
         ),
     ] = "metrics",
     round_: Annotated[
-        int | None, typer.Option("--round", help="For updates: which round; default the last with an attack.")
+        int | None, typer.Option("--round", help="The round to show, for updates; default the last with an attack.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", metavar="FILE", help="The figure: .png, .svg or .pdf; default KIND.png.")
     ] = None,
 ) -> None:
-    """Draw one run, or several to be compared."""
+    """Draw one run, or several side by side."""
     from fedlens.report.figures import draw, save_figure
     from fedlens.runs.load import load_run
 
@@ -58,13 +58,13 @@ def list_(
         str | None,
         typer.Argument(
             metavar="TOPIC|NAME",
-            help="presets, attacks, checks, rules, data, partitions, models, methods, options; or one of them; default "
-            "an index.",
+            help="presets, attacks, checks, rules, data, partitions, models, methods or options, or the name of one; "
+            "default an index.",
         ),
     ] = None,
-    search: Annotated[str | None, typer.Option(metavar="WORD", help="Everything in which this word occurs.")] = None,
+    search: Annotated[str | None, typer.Option(metavar="WORD", help="Show everything that mentions this word.")] = None,
 ) -> None:
-    """Print what there is to choose from: an index, a topic, or one attack, rule, preset ... with its options."""
+    """List what you can choose from: an index, a topic, or one attack, rule, preset ... with its options."""
     from fedlens.report.listing import listing
 
     for part in listing(what, search):

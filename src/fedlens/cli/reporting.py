@@ -11,13 +11,14 @@ from fedlens.cli.shared import DataDir, out
 def report(
     paths: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs, or of sweeps.")],
     output: Annotated[Path, typer.Option("--output", metavar="FILE", help="The HTML file.")] = Path("report.html"),
-    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     data_dir: DataDir = None,
     trust: Annotated[
-        bool, typer.Option("--trust", help="Import the modules that a run names, to show its samples and confusion.")
+        bool,
+        typer.Option("--trust", help="Import the modules that a run names, to show its samples and confusion matrix."),
     ] = False,
 ) -> None:
-    """Write a report to look at in a browser: one file that needs nothing beside it, of a run, several, or a sweep."""
+    """Write one self-contained HTML file about a run, several runs, or a sweep."""
     from fedlens.report.html.page import write_report
 
     size = write_report(paths, output, data_dir, code=trust)

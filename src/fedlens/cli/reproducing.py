@@ -17,29 +17,31 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     wanted: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[FIGURE...]", help="fig4, C7, fig4-alternating, or negative; default all but the last."
+            metavar="[FIGURE...]", help="fig4, C7, fig4-alternating, or negative; default all except negative."
         ),
     ] = None,
     scale: Annotated[
         Scale,
-        typer.Option(help="Small models and few epochs; the paper's own for ten rounds; or for all of its rounds."),
+        typer.Option(
+            help="quick: small models, few epochs; paper-10: the paper's for ten rounds; paper: for all rounds."
+        ),
     ] = "quick",
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds.")] = 1,
-    targets: Annotated[int, typer.Option(min=1, help="How many targets of each seed.")] = 1,
-    first_seed: Annotated[int, typer.Option(min=0, help="The first of the seeds.")] = 0,
-    first_target: Annotated[int, typer.Option(min=0, help="The first of each seed's targets, as target.draw.")] = 0,
-    out_dir: Annotated[Path, typer.Option("--out", help="Where runs and results go; one begun before goes on.")] = Path(
-        "reproduction"
-    ),
+    targets: Annotated[int, typer.Option(min=1, help="How many targets per seed.")] = 1,
+    first_seed: Annotated[int, typer.Option(min=0, help="The first seed.")] = 0,
+    first_target: Annotated[int, typer.Option(min=0, help="The first target of each seed, as target.draw.")] = 0,
+    out_dir: Annotated[
+        Path, typer.Option("--out", help="Directory for runs and results, new or to be resumed.")
+    ] = Path("reproduction"),
     jobs: Jobs = None,
     device: Device = "cpu",
     data_dir: DataDir = None,
     on: On = "local",
     address: Address = None,
     mixed_cpus: MixedCpus = False,
-    no_run: Annotated[bool, typer.Option("--no-run", help="Judge the runs that are there, and run nothing.")] = False,
+    no_run: Annotated[bool, typer.Option("--no-run", help="Only judge existing runs.")] = False,
 ) -> None:
-    """Run what is needed for the paper's claims, judge each, and draw the paper's figures."""
+    """Run the experiments behind the paper's claims, judge each claim, and draw the paper's figures."""
     from fedlens.reproduce.plan import cost, panels, plan
 
     names = panels(wanted or [], scale)

@@ -31,30 +31,28 @@ def run(  # noqa: PLR0917 - typer passes them by name
     source: Annotated[str | None, SOURCE] = None,
     option: Options = None,
     out_dir: Annotated[Path | None, typer.Option("--out", help="The run's directory; default runs/NAME.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
     keep_weights: Annotated[
         bool, typer.Option("--keep-weights", help="Keep the global weights of every round, and the benign twin's.")
     ] = False,
-    seed: Annotated[int | None, typer.Option(help="Where all randomness begins.")] = None,
-    no_control: Annotated[
-        bool, typer.Option("--no-control", help="Do without the benign twin, and the placebo.")
-    ] = False,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random draws.")] = None,
+    no_control: Annotated[bool, typer.Option("--no-control", help="Skip the benign twin and the placebo.")] = False,
     engine: EngineOption = "auto",
-    workers: Annotated[int | None, typer.Option(help="Worker processes; default one a core.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes; default one per core.")] = None,
     address: Address = None,
     mixed_cpus: MixedCpus = False,
     client_timeout: ClientTimeout = None,
     track: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="WHERE", help="Report the run there too: mlflow, mlflow:URI, tensorboard:DIR; may be repeated."
+            metavar="WHERE", help="Also report the run to mlflow, mlflow:URI or tensorboard:DIR; may be repeated."
         ),
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ... [cpu]")] = None,
     data_dir: DataDir = None,
     trust: Trust = False,
 ) -> None:
-    """Run an experiment, and its benign twin unless that is known already."""
+    """Run an experiment, and its benign twin unless that is already in the cache."""
     from fedlens.loading import load_experiment
     from fedlens.runs import places
 
@@ -65,7 +63,7 @@ def run(  # noqa: PLR0917 - typer passes them by name
         out_dir = out_dir or (Path(source) if source and Path(source).is_dir() else None)
     begun = places.written(out_dir).parent if resume and out_dir and source in {None, str(out_dir)} else None
     if source is None and begun is None:
-        raise ConfigError("what shall be run? e.g. fedlens run quickstart; `fedlens list presets` names others")
+        raise ConfigError("what should be run? e.g. fedlens run quickstart; `fedlens list presets` names others")
     experiment = load_experiment(begun or source or "", assignments, trust=trust)
     print_imported([experiment])
     path = places.resumable(experiment, out_dir) if resume else places.unused(experiment, out_dir)

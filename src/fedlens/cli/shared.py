@@ -20,29 +20,33 @@ err = PlainConsole(stderr=True, highlight=False, emoji=False)
 
 SOURCE = typer.Argument(help="A preset (see `fedlens list`), a YAML file, or a run's directory.")
 Options = Annotated[
-    list[str] | None, typer.Option("-o", "--option", metavar="NAME=VALUE", help="Change a value: -o attack.boost=5.")
+    list[str] | None,
+    typer.Option("-o", "--option", metavar="NAME=VALUE", help="Set an option of the experiment: -o attack.boost=5."),
 ]
-DataDir = Annotated[Path | None, typer.Option(help="Where data files are; else FEDLENS_DATA, else the user's cache.")]
+DataDir = Annotated[
+    Path | None, typer.Option(help="Where to find data files; default FEDLENS_DATA, or else the user's cache.")
+]
 EngineOption = Annotated[
     Literal["auto", "serial", "processes", "vectorised", "ray"],
-    typer.Option(help="Who does the work; results are the same, by vectorised up to rounding."),
+    typer.Option(help="Execution engine; results identical (vectorised: up to rounding)."),
 ]
 Address = Annotated[
-    str | None, typer.Option(help="Of the Ray cluster: HOST:PORT, auto; else RAY_ADDRESS, else one is started.")
+    str | None, typer.Option(help="The Ray cluster: HOST:PORT or auto; default RAY_ADDRESS, or else a new cluster.")
 ]
 MixedCpus = Annotated[
-    bool, typer.Option("--mixed-cpus", help="Let the Ray cluster's processors differ, and the last bits with them.")
+    bool,
+    typer.Option("--mixed-cpus", help="Allow different processors in the Ray cluster; the last bits may then differ."),
 ]
 ClientTimeout = Annotated[
     float | None,
-    typer.Option(metavar="SECONDS", help="How long a client, check, rule or other custom code may take. [no limit]"),
+    typer.Option(metavar="SECONDS", help="Time limit for a client, check, rule or other custom code. [none]"),
 ]
-On = Annotated[
-    Literal["local", "ray"], typer.Option(help="Where runs are made: on this machine, or over a Ray cluster.")
+On = Annotated[Literal["local", "ray"], typer.Option(help="Where to run: on this machine, or on a Ray cluster.")]
+Jobs = Annotated[
+    int | None, typer.Option(help="How many runs at a time; default one per core, of the whole cluster with --on ray.")
 ]
-Jobs = Annotated[int | None, typer.Option(help="Runs made at a time; default one a core, of all of the cluster's.")]
 Trust = Annotated[
-    bool, typer.Option("--trust", help="Import the modules that a run or sweep names which you did not begin.")
+    bool, typer.Option("--trust", help="Import modules named by a run or sweep that you did not begin yourself.")
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")]
 

@@ -24,10 +24,10 @@ from fedlens.errors import FedlensError
 
 
 def sweep(  # noqa: PLR0917 - typer passes them by name
-    grid: Annotated[Path, typer.Argument(metavar="GRID.yaml", help="What varies: see the README.")],
+    grid: Annotated[Path, typer.Argument(metavar="GRID.yaml", help="The grid of experiments; see the README.")],
     option: Options = None,
     out_dir: Annotated[
-        Path | None, typer.Option("--out", help="The sweep's directory, new or begun; default sweeps/NAME.")
+        Path | None, typer.Option("--out", help="The sweep's directory, new or to be resumed; default sweeps/NAME.")
     ] = None,
     jobs: Jobs = None,
     engine: EngineOption = "auto",
@@ -39,7 +39,7 @@ def sweep(  # noqa: PLR0917 - typer passes them by name
     client_timeout: ClientTimeout = None,
     trust: Trust = False,
 ) -> None:
-    """Run every cell of a grid that has not been run yet; called again, it goes on."""
+    """Run every cell of a grid that has not been run yet; repeat the command to resume."""
     from fedlens.sweeps.grid import load_grid
 
     described = load_grid(grid, option, trust=trust)

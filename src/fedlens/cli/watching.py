@@ -11,11 +11,11 @@ from fedlens.errors import ConfigError, RunError
 
 def watch(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A folder of runs, or a run.")] = Path("runs"),
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Where to listen on 127.0.0.1; default any free.")] = 0,
-    open_: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; default any free one.")] = 0,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Show the runs of a folder in the browser, and follow those that are going on; on this machine only."""
+    """Show the runs of a folder in the browser, on this machine only, and follow those still going on."""
     try:
         from fedlens.watch.serving import serve
     except ImportError as error:
@@ -25,7 +25,7 @@ def watch(
 
     def ready(address: str) -> None:
         out.print(f"Watching {folder}: {address}", markup=False, soft_wrap=True)
-        out.print("Ctrl-C ends it.")
+        out.print("Press Ctrl-C to stop.")
         if open_:
             import webbrowser
 

@@ -29,7 +29,7 @@ def shortfall(validation: Validation) -> Tensor:
 
 
 class AccuracyCheck(Detector):
-    """Whose own model is less accurate than the others' together, on a validation set.
+    """Flags clients whose own model is less accurate than that of all others, on a validation set.
 
     A client that is alone is measured against w_G^t itself and never flagged: there are no others to differ from, and
     without its update the round would have none.

@@ -82,7 +82,7 @@ def gaps(own: Tensor, others: Tensor) -> Tensor:
 
 
 class DistanceCheck(Detector):
-    """Whose distances from the others lie outside the others' distances from each other.
+    """Flags updates whose distances to the others lie outside the others' distances to each other.
 
     Fewer than five clients all get the score 0, and none is flagged; see the module.
 

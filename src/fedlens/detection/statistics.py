@@ -101,7 +101,7 @@ def comparable(found: Statistics) -> Tensor:
 
 
 class StatisticsCheck(Detector):
-    """Whose update differs from the others' in norm, spread, sparsity or the histogram of its entries.
+    """Flags updates that differ from the others in norm, spread, sparsity or the histogram of its entries.
 
     Fewer than three clients have no spread to be compared with, and none is flagged.
 

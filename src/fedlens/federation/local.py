@@ -29,13 +29,13 @@ class LocalTraining(Config):
     """How a client trains.
 
     Attributes:
-        epochs: passes over the shard (E); a fraction stands for that share of the batches, at least one.
-        steps: a fixed number of batches in place of `epochs`.
-        batch_size: samples in a batch (B); 100 is the paper's for Fashion-MNIST, and the presets of the census have 50.
-        replacement: draw the samples of every batch independently, with replacement, in place of going through a
+        epochs: passes over the shard (E); a fraction means that share of the batches, at least one.
+        steps: a fixed number of batches instead of `epochs`.
+        batch_size: samples in a batch (B); 100 is the paper's for Fashion-MNIST; the census presets use 50.
+        replacement: draw the samples of every batch independently, with replacement, instead of going through a
             permutation of the shard; every batch is then full, however few samples a client has.
         optimizer: ``adam`` or ``sgd``.
-        learning_rate: the optimizer's.
+        learning_rate: the optimizer's learning rate.
     """
 
     epochs: PositiveFloat | None = 5

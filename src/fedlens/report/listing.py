@@ -64,14 +64,14 @@ def _table(title: str, *columns: str) -> Table:
 
 
 def _index() -> Table:
-    table = _table("What there is: fedlens list TOPIC", "topic", "names", "chosen by")
+    table = _table("Topics: fedlens list TOPIC", "topic", "names", "chosen by")
     for topic in TOPICS:
         every = names(topic)
         more = f" … {len(every)} in all" if len(every) > SHOWN else ""
         table.add_row(topic.name, ", ".join(every[:SHOWN]) + more, topic.use)
     table.caption = (
-        "fedlens list NAME shows one of them with its options, fedlens list --search WORD all with a word in them. "
-        "One of your own is module:Class; fedlens new attack (rule, check, data, model) writes one to begin with."
+        "fedlens list NAME shows one of them with its options; fedlens list --search WORD searches all of them. Name "
+        "your own parts as module:Class; fedlens new attack (rule, check, data, model) writes one to start from."
     )
     return table
 
