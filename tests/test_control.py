@@ -83,6 +83,7 @@ def test_a_twins_key_has_all_code_that_decides_its_result() -> None:
         "origin",
         "parts",
         "paths",
+        "regular",
         "suggest",
     }  # who attacks, where, what is refused and how, when PyTorch is imported, what code counts, how long it may take
     package = Path(fedlens.__file__).parent

@@ -105,6 +105,7 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "NaN": (lambda: train(x=changed(X, (5, 2), np.nan)), r"train\.x: row 5 is not finite \(NaN or infinity\); mend"),
     "infinity": (lambda: held_out(x=changed(X[:12], (11, 0), -np.inf)), r"test\.x: row 11 is not finite"),
     "complex inputs": (lambda: train(x=X.to(torch.complex64)), r"train\.x: is torch.complex64; float32 is right"),
+    "bytes as inputs": (lambda: train(x=(255 * X).byte()), r"train\.x: is torch.uint8; float32 is right: \.float\(\)"),
     "truths as inputs": (lambda: train(x=X > 0.5), r"train\.x: is torch.bool; float32 is right: \.float\(\)"),
     "a column of inputs": (lambda: train(x=X[:, 0]), r"train\.x: has the shape \[30\]; a row for each sample"),
     "no training sample": (lambda: train(x=X[:0], y=Y[:0]), r"train\.x: has the shape \[0, 4\]; .*n and all else ≥ 1"),

@@ -80,7 +80,7 @@ def least_updates(rule: Rule) -> int:
     name = type(rule).__name__
     with staying(f"aggregation: minimum of {name}", ConfigError):
         found: object = rule.minimum
-    if not isinstance(found, Integral) or isinstance(found, bool) or not 0 <= found < MOST:
+    if not isinstance(found, Integral) or isinstance(found, bool) or not 0 <= int(found) < MOST:
         raise ConfigError(
             f"aggregation: minimum of {name}{at(type(rule))} is {shortened(found)}; "
             "a whole number of updates is right, 1 where any will do"

@@ -114,7 +114,7 @@ def _check_plain(tensor: object, place: str, name: str) -> None:
 
 def _check_inputs(x: Tensor, place: str, name: str) -> None:
     _check_plain(x, place, name)
-    if x.dtype == torch.bool or x.is_complex():
+    if x.dtype in {torch.bool, torch.uint8} or x.is_complex():  # raw images are bytes, words have larger numbers
         _refuse(name, place, f"is {x.dtype}", "float32 is right: .float()")
     if x.dim() < 2 or not x.numel():
         _refuse(

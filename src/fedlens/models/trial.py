@@ -75,7 +75,9 @@ def _explained(network: Network, samples: Samples, name: str) -> Iterator[None]:
     except Exception as error:
         x, kind = samples.x, network.vector.dtype
         remedy = f"build is told the shape of an input, {tuple(x.shape[1:])}"
-        if x.is_floating_point() and x.dtype != kind:
+        if not x.is_floating_point():
+            remedy = f"inputs are {x.dtype}; unless the model embeds them, float32 is right: .float()"
+        elif x.dtype != kind:
             remedy = f"inputs are {x.dtype} and the model's parameters {kind}, so make them alike, as by .float()"
         what = f"inputs of shape {list(x.shape)}, {x.dtype}"
         raise ConfigError(f"model: {name} fails on {what}: {told(error)}; {remedy}") from error

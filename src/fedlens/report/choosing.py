@@ -194,5 +194,5 @@ def canonical(text: str) -> str:
         case bool() | int() | float():
             return shown(value)
         case {"name": str(name), **options}:
-            return in_words(name, options)
+            return in_words(name, {str(option): one for option, one in options.items()})
     return text
