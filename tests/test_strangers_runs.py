@@ -13,11 +13,12 @@ from calling import called
 from test_own_parts import CODE, EXPERIMENT
 
 import fedlens
-from fedlens.errors import ConfigError
+from fedlens.errors import ConfigError, DamagedRunError
 from fedlens.loading import load_experiment
 from fedlens.recorded import Recorded
 from fedlens.runs.files import checksum
 from fedlens.runs.load import load_run
+from fedlens.runs.start import read_start
 
 PARTS = {"data": "Blobs", "partition": "Stripes", "model": "Linear", "aggregation": "First", "attack": "Push"}
 
@@ -279,3 +280,10 @@ def test_a_state_that_cannot_be_written_does_not_keep_anybody_from_running(
     from small import small
 
     assert len(fedlens.run(small(rounds=1), tmp_path / "run", engine="serial").records) == 1
+
+
+@pytest.mark.parametrize("identity", ["\ud800", "", "x" * 32, "0" * 33, "0" * 32 + "\n" + "1" * 32])
+def test_an_id_that_is_none_is_refused(tmp_path: Path, identity: str) -> None:
+    (tmp_path / "start.json").write_text(json.dumps({"id": identity}))
+    with pytest.raises(DamagedRunError, match=r"start\.json: damaged \(id: .*\); get the run anew"):
+        read_start(tmp_path)

@@ -37,6 +37,11 @@ BY_KIND: Mapping[str, str] = {
 """How options of the parts are typed that are no plain value beneath a name."""
 
 
+def another(path: Path) -> Path:
+    """A directory to write into in place of `path`: beside it, or within where it is the one that one is in."""
+    return path.with_name(f"{path.name}-2") if path.name not in {"", ".."} else path / "another"
+
+
 def nearest(word: str, known: Iterable[str], prefix: str = "", listing: str = "") -> str:
     """A sentence that names what `word` may have meant, or else what is known.
 

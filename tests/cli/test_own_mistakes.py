@@ -1,6 +1,8 @@
 """A mistake in the user's own class ends in one message with their file and line; --traceback shows the frames."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -205,3 +207,25 @@ def test_what_is_ours_installed_or_python_s_own_is_nobodys() -> None:
     assert told(ValueError("one\ntwo")) == "ValueError: one"
     assert at(Config) == at(torch.nn.Linear) == at(json.dumps) == at(len) == ""
     assert at(like).endswith(f"test_own_mistakes.py:{like.__code__.co_firstlineno})")
+
+
+def test_an_output_that_takes_nothing_is_named() -> None:
+    with Path("/dev/full").open("wb") as full:
+        call = [sys.executable, "-c", "from fedlens.cli import main; main()", "list"]
+        done = subprocess.run(call, stdout=full, stderr=subprocess.PIPE, text=True, timeout=300, check=False)
+    assert (done.returncode, done.stderr) == (2, "Error: standard output, or a file: No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    ("out", "other"), [("", "another"), (".", "another"), ("..", "../another"), ("here", "here-2")]
+)
+def test_the_other_directory_that_is_suggested_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], out: str, other: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    for folder in (tmp_path, tmp_path / "here"):
+        (folder / "something").touch()
+    monkeypatch.chdir(tmp_path / "here" if out == ".." else tmp_path)
+    code, _, err = called(capsys, "run", "quickstart", "--out", out)
+    assert code == 2
+    assert err.endswith(f"something else is there already; choose another --out, e.g. --out {other}\n")

@@ -110,6 +110,7 @@ def _words(error: Exception) -> list[str]:
     if isinstance(error, FedlensError):
         return [f"Error: {error}", *getattr(error, "__notes__", [])[-1:]]
     if isinstance(error, OSError):
-        reason = f"{cut(str(error.filename or ''), 400)}: {error.strerror or cut(str(error), 400)}"
+        where = cut(str(error.filename), 400) if error.filename else "standard output, or a file"
+        reason = f"{where}: {error.strerror or cut(str(error), 400)}"
         return [f"Error: {reason}" + (f" ({place})" if place else "")]
     return [f"Error: {told(error)}; --traceback shows every frame"] if place else []

@@ -11,7 +11,10 @@ from torch import Tensor
 
 from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.partition import Shards
-from fedlens.errors import DataError
+from fedlens.errors import DataError, cut, shortened
+
+LONGEST_NAME = 200
+"""So many characters the name of a class has at most."""
 
 
 def checked_dataset(found: object, name: str) -> Dataset:
@@ -93,9 +96,19 @@ def _classes(found: object, name: str) -> tuple[str, ...]:
     if not isinstance(found, tuple | list):
         _refuse(name, "classes", f"is {_kind(found)}", 'give a tuple of names, as in ("cat", "dog")')
     if (wrong := next((one for one in found if not (isinstance(one, str) and one.strip())), None)) is not None:
-        _refuse(name, "classes", f"has {wrong!r}", "names are words: tuple(map(str, classes))")
+        _refuse(name, "classes", f"has {shortened(wrong)}", "names are words: tuple(map(str, classes))")
+    if (
+        wrong := next((one for one in found if len(one) > LONGEST_NAME or len(one.splitlines()) > 1), None)
+    ) is not None:
+        remedy = f"a name is on one line, and of {LONGEST_NAME} characters at most"
+        _refuse(name, "classes", f"has {shortened(wrong)}", remedy)
     if len(set(found)) < max(2, len(found)):
-        _refuse(name, "classes", f"are {', '.join(map(repr, found)) or 'none'}", "give two at least, all different")
+        _refuse(
+            name,
+            "classes",
+            f"are {cut(', '.join(map(shortened, found)), 400) or 'none'}",
+            "give two at least, all different",
+        )
     return tuple(found)
 
 

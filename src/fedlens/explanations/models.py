@@ -16,6 +16,7 @@ from fedlens.paths import cache_dir, private_cache
 from fedlens.runs.load import Run
 from fedlens.runs.reading import read_rounds
 from fedlens.runs.weights import Which, kept_rounds, weights_of
+from fedlens.suggest import another
 
 
 def find_twin_of(run: Run, control: Path | None = None) -> Path:
@@ -39,7 +40,7 @@ def find_twin_of(run: Run, control: Path | None = None) -> Path:
     if run.records[0]["control"] is None:
         raise RunError(
             f"{run.path}: this run has no benign twin; name a run without attack by --control DIR, "
-            f"or run it again: fedlens run {run.path} -o control=true --out {run.path}-2"
+            f"or run it again: fedlens run {run.path} -o control=true --out {another(run.path)}"
         )
     paths = (summary.parent for summary in sorted(private_cache("controls").glob("[!.]*/summary.json")))
     found = [path for path in paths if _was_beside(path, run) and _is_twin(path, run.experiment)]

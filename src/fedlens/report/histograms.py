@@ -9,6 +9,7 @@ from fedlens.report.kept import require_check
 from fedlens.runs.load import Run
 from fedlens.runs.reading import tables_file
 from fedlens.runs.records import guilt, inspected
+from fedlens.suggest import another
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,7 +106,7 @@ def histograms_of(run: Run, record: dict[str, Any]) -> Histograms:
     file = tables_file(run.path, record["round"])
     counts = run.tables(record["round"]).get(f"{CHECK}.histogram")
     if counts is None:
-        anew = f"make them anew: fedlens run {run.path} --out {run.path}-2"
+        anew = f"make them anew: fedlens run {run.path} --out {another(run.path)}"
         raise DamagedRunError(f"{file}: the histograms are missing; {anew}")
     fits = counts.dim() == 2 and len(counts) >= len(seen) and counts.shape[1] == check.bins
     if not fits or counts.is_floating_point() or bool((counts < 0).any()):

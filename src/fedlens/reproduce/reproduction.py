@@ -20,6 +20,7 @@ from fedlens.reproduce.rows import verdict_table
 from fedlens.runs.files import write_atomically
 from fedlens.runs.load import Run
 from fedlens.runs.reading import read_json
+from fedlens.suggest import another
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.grid import Grid
 from fedlens.sweeps.place import FILE, SweepDirectory
@@ -69,7 +70,7 @@ def require_reproduction(folder: Path, scale: Scale, *, to_run: bool) -> None:
     described = parse_yaml(file.read_text(encoding="utf-8"), str(file))
     if not isinstance(described, dict) or described.get("experiment"):
         raise RunError(
-            f"{folder}: a sweep of other experiments is there already; choose another --out, e.g. {folder}-2"
+            f"{folder}: a sweep of other experiments is there already; choose another --out, e.g. {another(folder)}"
         )
     found, about, _ = str(described.get("about")).partition(_ABOUT)
     if about and found != scale:

@@ -22,7 +22,7 @@ from fedlens.runs.records import Record, beside, counts, guilt, inspected, malic
 from fedlens.runs.unjudged import read_unjudged
 from fedlens.runs.weights import Which, weights_of
 from fedlens.runs.window import in_window, lifespans
-from fedlens.suggest import likeliest_path
+from fedlens.suggest import another, likeliest_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,7 +183,7 @@ def load_run(path: str | Path) -> Run:
         if str(error).startswith(str(path / "experiment.yaml")):  # from which it could be made anew
             raise
         said = str(error).removesuffix(f"; {ANEW}")
-        raise DamagedRunError(f"{said}; make it anew: fedlens run {path} --out {path}-2") from error
+        raise DamagedRunError(f"{said}; make it anew: fedlens run {path} --out {another(path)}") from error
 
 
 def read_run(path: Path, experiment: Experiment, summary: dict[str, Any] | None) -> Run:

@@ -8,6 +8,7 @@ from fedlens.experiment import Experiment
 from fedlens.loading import load_recorded
 from fedlens.runs.reading import count_rounds
 from fedlens.runs.start import START
+from fedlens.suggest import another
 
 
 def unused(experiment: Experiment, out: str | Path | None) -> Path:
@@ -23,10 +24,11 @@ def unused(experiment: Experiment, out: str | Path | None) -> Path:
             if not played and _is_same(path, experiment):  # killed, or failed, before its first round
                 return path
             raise RunError(
-                f"{path}: a run is there already ({played} rounds); add --resume or choose another --out, e.g. {path}-2"
+                f"{path}: a run is there already ({played} rounds); add --resume or choose another --out, "
+                f"e.g. {another(path)}"
             )
         if path.exists() and not (path.is_dir() and {entry.name for entry in path.iterdir()} <= {".lock", START}):
-            raise RunError(f"{path}: something else is there already; choose another --out, e.g. --out {path}-2")
+            raise RunError(f"{path}: something else is there already; choose another --out, e.g. --out {another(path)}")
         return path
     path, number = Path("runs") / experiment.name, 1
     while path.exists():

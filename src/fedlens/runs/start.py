@@ -7,11 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from fedlens.errors import DamagedRunError
+from fedlens.errors import DamagedRunError, cut
 from fedlens.experiment import Experiment
 from fedlens.federation.engine_name import EngineName
 from fedlens.parts import is_built_in, name_of
 from fedlens.recorded import note_of
+from fedlens.regular import ANEW
 from fedlens.runs.reading import read_json
 
 START = "start.json"
@@ -32,7 +33,7 @@ class Start(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    id: str = Field(default_factory=lambda: secrets.token_hex(16))
+    id: str = Field(default_factory=lambda: secrets.token_hex(16), pattern="^[0-9a-f]{32}$")
     engine: EngineName = "auto"
     workers: PositiveInt | None = None
     device: str | None = None
@@ -66,7 +67,12 @@ def read_start(path: Path) -> Start | None:
     try:
         return Start.model_validate(read_json(file))
     except ValidationError as error:
-        raise DamagedRunError(f"{file}: damaged ({error.errors()[0]['msg']})") from None
+        raise DamagedRunError(f"{file}: damaged ({_told(error)}); {ANEW}") from None
+
+
+def _told(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{cut('.'.join(map(str, first['loc'])))}: {cut(first['msg'], 200)}"
 
 
 def read_notes(path: Path) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:

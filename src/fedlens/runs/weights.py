@@ -12,6 +12,7 @@ from fedlens.federation.state import FederationState
 from fedlens.regular import regular
 from fedlens.runs.cutting import put_aside
 from fedlens.runs.reading import TROUBLE, count_rounds, load_tensor
+from fedlens.suggest import another
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,7 +77,7 @@ def weights_of(run: Path, which: Which = "final") -> Tensor:
         known = ", ".join(map(str, sorted(others.keys() | kept_rounds(run)))) or "none"
         raise RunError(
             f"{run}: the weights after round {which} were not kept (there are those after: {known}); "
-            f"keep those of every round, and the benign twin's: fedlens run {run} --keep-weights --out {run}-2"
+            f"keep those of every round, and the benign twin's: fedlens run {run} --keep-weights --out {another(run)}"
         )
     return load_tensor(others[which], "weights")
 

@@ -34,6 +34,7 @@ from fedlens.runs.reading import read_json
 from fedlens.runs.start import START, Start, read_start
 from fedlens.runs.unjudged import FILE as UNJUDGED
 from fedlens.runs.unjudged import read_unjudged
+from fedlens.suggest import another
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.grid import Grid
 from fedlens.sweeps.tasks import remedy
@@ -64,7 +65,8 @@ class SweepDirectory:
         with writing(self.path, "choose another --out"):
             found = [entry.name for entry in self.path.iterdir()] if self.path.exists() else []
         if FILE not in found and any(not name.startswith((".lock", f".{FILE}.", START)) for name in found):
-            raise RunError(f"{self.path}: something else is there already; choose another --out, e.g. {self.path}-2")
+            remedy = f"choose another --out, e.g. {another(self.path)}"
+            raise RunError(f"{self.path}: something else is there already; {remedy}")
         held = lock(self.path, "sweep")
         try:
             self._begin(dump_yaml(grid.model_dump(mode="json")).encode())
