@@ -309,7 +309,7 @@ def _record(
 ) -> None:
     """Play the rounds that `directory` lacks beside `controls`, by what records call them, and finish it."""
     experiment = setting.experiment
-    state, records = directory.resume()
+    state, records = directory.resume(lambda: setting.network().vector)
     accuracy = records[-1]["quality"]["accuracy"] if records else None
     if state is None or not (experiment.is_over(state.round, accuracy) or destroyed(records)):
         with choice.make() as engine:

@@ -10,9 +10,12 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 from calling import called
 from filelock import FileLock
+from safetensors import safe_open
+from safetensors.torch import save
 from small import small
 from waiting import PATIENCE, eventually
 
@@ -210,7 +213,7 @@ def two_of_four(tmp_path: Path) -> Path:
 def test_a_torn_or_premature_record_is_cut_off(tmp_path: Path, two_of_four: Path, left: bytes) -> None:
     with (two_of_four / "rounds.jsonl").open("ab") as file:
         file.write(left)
-    (two_of_four / ".checkpoint.safetensors.abc").write_bytes(b"half")
+    (two_of_four / ".checkpoint.safetensors.0123abcd").write_bytes(b"half")
     run(small(rounds=4), two_of_four, resume=True)
     run(small(rounds=4), tmp_path / "whole")
     same_bytes(tmp_path / "whole", two_of_four)
@@ -386,11 +389,12 @@ def test_records_without_a_checkpoint_are_kept(tmp_path: Path) -> None:
 
 def test_what_is_not_ours_is_left_alone(two_of_four: Path) -> None:
     theirs = [".notes.txt", ".git/config.txt", ".a.b.c", "checks/.mine.txt", ".rounds.txt", ".experiment.yml.swp"]
+    theirs += [".rounds.jsonl.swp", ".rounds.jsonl.0123abc", ".rounds.jsonl.0123abcg", ".rounds.jsonl.0123ABCD"]
     for name in theirs:
         (two_of_four / name).parent.mkdir(exist_ok=True)
         (two_of_four / name).write_text("mine")
     (two_of_four / ".hidden.folder").mkdir()
-    ours = [".checkpoint.safetensors.abc", ".rounds.jsonl.x1_y2z3a", ".00003.safetensors.abcdefgh"]
+    ours = [".checkpoint.safetensors.0123abcd", ".rounds.jsonl.ffffffff", ".00003.safetensors.a1b2c3d4"]
     for name in ours:
         (two_of_four / name).write_bytes(b"half")
     run(small(rounds=4), two_of_four, resume=True)
@@ -403,6 +407,54 @@ def test_a_damaged_checkpoint_is_refused(two_of_four: Path) -> None:
     file.write_bytes(file.read_bytes()[:-1000])
     with pytest.raises(DamagedRunError, match=r"checkpoint\.safetensors.*damaged"):
         run(small(rounds=4), two_of_four, resume=True)
+
+
+def weights_of_another_length(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor[:5].clone()
+
+
+def weights_of_another_type(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.double()
+
+
+def weights_that_are_no_numbers(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.where(torch.arange(len(tensor)) != 7, torch.nan)
+
+
+CHANGES = {
+    weights_of_another_length: r"of shape \[5\], where the model has \d+ weights",
+    weights_of_another_type: r"of type torch.float64, where the model's weights are torch.float32",
+    weights_that_are_no_numbers: "not all finite, though no round is recorded that destroyed the model",
+}
+
+
+@pytest.mark.parametrize("name", ["weights", "history.0.weights", "history.0.update"])
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("rounds", [2, 4])
+def test_a_checkpoint_that_does_not_fit_the_model_is_refused(
+    two_of_four: Path, name: str, change: Callable[[torch.Tensor], torch.Tensor], rounds: int
+) -> None:
+    file = two_of_four / "checkpoint.safetensors"
+    if rounds == 4:  # and so there is nothing left to play
+        run(small(rounds=4), two_of_four, resume=True)
+    with safe_open(str(file), framework="pt") as content:
+        weights, state = content.get_tensor("weights"), json.loads(content.metadata()["state"])
+    state["history"] = [[1, 0.2, {}]]
+    tensors = {"weights": weights, "history.0.weights": weights.clone(), "history.0.update": weights.clone()}
+    file.write_bytes(save({**tensors, name: change(weights)}, metadata={"state": json.dumps(state)}))
+    if name.endswith("update") and change is weights_that_are_no_numbers:  # which an attack may send
+        run(small(rounds=4), two_of_four, resume=True)
+        return
+    before = everything(two_of_four)
+    words = (
+        rf"checkpoint\.safetensors: does not fit \({name}: {CHANGES[change]}\); make the run anew: fedlens run .*-2$"
+    )
+    with pytest.raises(DamagedRunError, match=words):
+        run(small(rounds=4), two_of_four, resume=True)
+    after = everything(two_of_four)
+    assert {key: after[key] for key in before if key != "start.json"} == {
+        key: content for key, content in before.items() if key != "start.json"
+    }
 
 
 def test_missing_records_are_refused(two_of_four: Path) -> None:

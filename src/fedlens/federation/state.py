@@ -43,6 +43,27 @@ class FederationState:
         rule = {name: tensor.to(device) for name, tensor in self.rule.items()}
         return FederationState(self.round, self.weights.to(device), history, rule)
 
+    def misfit(self, first: Tensor, *, finite: bool) -> str | None:
+        """Why this cannot be the state of a federation whose model began with the weights `first`, if it cannot.
+
+        Args:
+            first: shape ``[d]``.
+            finite: whether the model should be so still; what the malicious client sent need never be.
+        """
+        received = {
+            "weights": self.weights,
+            **{f"history.{at}.weights": s.weights for at, s in enumerate(self.history)},
+        }
+        sent = {f"history.{at}.update": seen.update for at, seen in enumerate(self.history)}
+        for name, tensor in {**received, **sent}.items():
+            if tensor.shape != first.shape:
+                return f"{name}: of shape {list(tensor.shape)}, where the model has {first.numel()} weights"
+            if tensor.dtype != first.dtype:
+                return f"{name}: of type {tensor.dtype}, where the model's weights are {first.dtype}"
+            if finite and name in received and not bool(tensor.isfinite().all()):
+                return f"{name}: not all finite, though no round is recorded that destroyed the model"
+        return None
+
     def to_bytes(self) -> bytes:
         """The state in safetensors form."""
         tensors = {"weights": self.weights}

@@ -14,7 +14,7 @@ _OURS = (
     r"(experiment\.yaml|(environment|rounds|timings)\.jsonl|(target|start|summary)\.json|error\.txt"
     r"|(checkpoint|best|final|\d{5})\.safetensors)"
 )
-_LEFT = re.compile(rf"\.{_OURS}\.\w+")
+_LEFT = re.compile(rf"\.{_OURS}\.[0-9a-f]{{8}}")  # as `fedlens.runs.files.write_atomically` calls them
 _FOLDERS = ("", "checks", "weights", "predictions")
 
 

@@ -24,12 +24,13 @@ least as far as the checkpoint. Resuming cuts them back to it and plays on.
 """
 
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 from safetensors.torch import save
+from torch import Tensor
 
 from fedlens.errors import ClientError, DamagedRunError, RunError, shortened
 from fedlens.experiment import Experiment
@@ -51,9 +52,11 @@ from fedlens.runs.reading import (
     read_starts,
     tables_file,
 )
+from fedlens.runs.records import destroyed
 from fedlens.runs.start import START, Start
 from fedlens.runs.unjudged import FILE as UNJUDGED
 from fedlens.runs.weights import cut_weights, keeps_weights, require_weights, weights_file
+from fedlens.suggest import another
 
 DIGESTS = "digests.json"
 BEGUN_WITH = {
@@ -117,7 +120,8 @@ class RunDirectory:
             if different:
                 raise RunError(
                     f"{self.path}: this run was another experiment; it differs in {'; '.join(different)}; "
-                    f"go on with it: fedlens run --resume --out {self.path}, or begin another: --out {self.path}-2"
+                    f"go on with it: fedlens run --resume --out {self.path}, "
+                    f"or begin another: --out {another(self.path)}"
                 )
         self._begun = not begun
         self._begin_weights()  # before there is a run to resume, so that none forgets that it keeps them
@@ -138,7 +142,7 @@ class RunDirectory:
                 raise RunError(
                     f"{self.path}: this run was begun without --keep-weights, and the weights of its rounds are gone; "
                     "leave out --keep-weights, or start anew with it and another --out: "
-                    f"fedlens run {self.path} --keep-weights --out {self.path}-2"
+                    f"fedlens run {self.path} --keep-weights --out {another(self.path)}"
                 )
             with writing(self.path):
                 (self.path / "weights").mkdir()
@@ -205,11 +209,15 @@ class RunDirectory:
         write_atomically(trace, "".join(traceback.format_exception(error)).encode(errors="replace"))
         error.add_note(f"The trace is in {trace}; {RESUME}.")
 
-    def resume(self) -> tuple[FederationState | None, list[dict[str, Any]]]:
+    def resume(self, begin: Callable[[], Tensor] | None = None) -> tuple[FederationState | None, list[dict[str, Any]]]:
         """The state to go on from (``None`` for the beginning) and the records up to there.
 
         Nothing is changed before all of it has been found sound. Records and weights beyond the checkpoint are played
         again; they are kept, in the folder ``cut``.
+
+        Args:
+            begin: gives the weights that the model begins with, shape ``[d]``; without it, those that there are may
+                be any model's.
 
         Raises:
             DamagedRunError: the checkpoint, the records, the predictions or the kept weights up to there are not sound.
@@ -220,6 +228,11 @@ class RunDirectory:
         records = read_rounds(self.path, rounds)
         if [record["round"] for record in records] != list(range(1, rounds + 1)):
             raise DamagedRunError(f"{self.path / 'rounds.jsonl'}: rounds 1 to {rounds} are not all there; start anew")
+        if state is not None and begin is not None:
+            wrong = state.misfit(begin(), finite=destroyed(records) is None)
+            if wrong is not None:
+                remedy = f"make the run anew: fedlens run {self.path} --out {another(self.path)}"
+                raise DamagedRunError(f"{checkpoint}: does not fit ({wrong}); {remedy}")
         if self.keep_predictions:
             for round_ in range(1, rounds + 1):
                 load_predictions(self.path, round_)
