@@ -152,7 +152,7 @@ def test_weights_that_were_written_before_a_kill_do_no_harm(tmp_path: Path) -> N
     path = begin(tmp_path / "run", keep_weights=True)
     for round_ in (3, 4):
         weights_file(path, round_).write_bytes(b"of a round whose checkpoint was not written any more")
-    (path / "weights/.00003.safetensors.abc").write_bytes(b"half")
+    (path / "weights/.00003.safetensors.0123abcd").write_bytes(b"half")
     found = fedlens.run(small(), path, resume=True)
     assert {file.name for file in (path / "weights").iterdir()} == {f"0000{round_}.safetensors" for round_ in (1, 2, 3)}
     assert torch.equal(found.weights(3), found.weights())
