@@ -2,6 +2,7 @@
 
 import random
 import re
+import threading
 import warnings
 from collections.abc import Callable
 from itertools import count
@@ -47,6 +48,14 @@ class Wrapped(nn.Module):
     def forward(self, x: Tensor) -> Any:
         self.calls += 1
         return self.then(self, self.layer(x.flatten(1)))
+
+
+class Holding(Wrapped):
+    """A dense layer beside something that cannot be copied."""
+
+    def __init__(self, hold: Callable[[nn.Linear], object]) -> None:
+        super().__init__(lambda _, logits: logits)
+        self.held = hold(self.layer)
 
 
 class Empty(nn.Module):
@@ -149,6 +158,9 @@ MODELS: dict[str, Callable[[], Any]] = {
     "a generator of its own": lambda: Wrapped(lambda _, logits: logits + float(GENERATOR.normal())),
     "a parameter replaced": lambda: Wrapped(replaced),
     "frozen": lambda: dense().requires_grad_(False),
+    "a lock": lambda: Holding(lambda _: threading.Lock()),
+    "a kept iterator": lambda: Holding(lambda _: (one for one in "abc")),
+    "a view of a parameter": lambda: Holding(lambda layer: layer.weight.view(-1)),
     "an error": lambda: Wrapped(lambda module, logits: {}["missing"]),
     # to be used
     "constants": lambda: Wrapped(lambda module, logits: logits + module.mask, mask=torch.arange(10.0)),
@@ -189,6 +201,9 @@ WORDS = {
     "a generator of its own": r"in training, its answer to the same inputs is another one the second time",
     "a parameter replaced": r"forward puts another tensor in the place of layer.weight",
     "frozen": r"fails on inputs of shape .*does not require grad",
+    "a lock": r"cannot be copied: TypeError: cannot pickle '_thread.lock' object; keep locks, generators",
+    "a kept iterator": r"cannot be copied: TypeError: cannot pickle 'generator' object; keep locks, generators",
+    "a view of a parameter": r"cannot be copied: RuntimeError: Only Tensors created explicitly .*; keep locks",
     "an error": r"fails on inputs of shape [2, 1, 8, 8], torch.float32: KeyError: 'missing' (.*; build is told the",
 }
 

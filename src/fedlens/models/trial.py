@@ -6,6 +6,7 @@ not travel between clients and server, so that results would depend on who train
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any, NoReturn
 
 import torch
@@ -29,10 +30,11 @@ def try_out(make: Callable[[], Network], samples: Samples, classes: int, name: s
         address: where random draws begin.
 
     Raises:
-        ConfigError: the model cannot be trained or evaluated, or keeps something beside its weights.
+        ConfigError: the model cannot be copied, trained or evaluated, or keeps something beside its weights.
     """
     network = make()
-    _require_the_same(network, make(), name)
+    _require_the_same(network, again := make(), name)
+    _require_copied(again, name)
     buffers = {key: buffer.clone() for key, buffer in network.module.named_buffers()}
     for training in (True, False):
         with _explained(network, samples, name):
@@ -115,6 +117,16 @@ def _require_bound(network: Network, name: str) -> None:
 
 def _equal(buffer: Tensor, before: Tensor | None) -> bool:
     return before is not None and buffer.shape == before.shape and torch.equal(buffer, before)
+
+
+def _require_copied(network: Network, name: str) -> None:
+    """Refuse a model that cannot be copied, as it is for the malicious client and for explanations."""
+    try:
+        deepcopy(network.module)
+    except Exception as error:
+        wrong = f"{name} cannot be copied: {told(error)}"
+        remedy = "keep locks, generators, open files and views of parameters out of it; make them in forward"
+        raise ConfigError(f"model: {wrong}; {remedy}") from error
 
 
 def _refuse(wrong: str, remedy: str) -> NoReturn:
