@@ -1,6 +1,8 @@
 """What cannot be judged is counted in its group, and nobody averages over the rest without saying so."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -101,3 +103,21 @@ def test_the_command_shows_it(path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert code == 0
     assert f"Red flag: 2 of 6 could not be judged (krum(f=1)): {REASON}" in out
     assert "2 of 6" in out.partition("Red flag")[0]
+
+
+def test_runs_whose_answers_are_no_numbers_are_counted_likewise(tmp_path: Path) -> None:
+    def measured(row: Mapping[str, Any]) -> dict[str, Any]:
+        return {"confidence": None if row["aggregation"] == "krum(f=1)" and row["seed"] else 0.5, "loss": 0.5}
+
+    path = sweep(tmp_path / "rules", {"aggregation": ["mean", "krum(f=1)"]}, measured, seeds=5, targets=1)
+    comparison = compare(collect([path]), metrics=["confidence", "loss"])
+    assert comparison.flags[0] == (
+        "4 of 5 could not be judged (krum(f=1)): the model's answers for the target are no numbers; "
+        "what is shown is of the others alone"
+    )
+    assert not any("left out" in remark for remark in comparison.remarks)
+    leave_unjudged(path, KRUM)
+    assert [flag.partition(":")[0] for flag in compare(collect([path])).flags[:2]] == [
+        "2 of 7 could not be judged (krum(f=1))",
+        "4 of 5 could not be judged (krum(f=1))",
+    ]

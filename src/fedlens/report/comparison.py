@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fedlens.errors import ConfigError
 from fedlens.report.choosing import At, canonical, chosen_fields, require_metrics
 from fedlens.report.measured import PAIRED, Measured, Side, measured
+from fedlens.report.unjudged import ANSWERS, by_group, silent_flags, unjudged_flags
 from fedlens.runs.collect import PATH, Collection
 from fedlens.runs.flags import common
 from fedlens.runs.flat import Value, plain_value, shown
-from fedlens.runs.missing import Unjudged, reasons_of
+from fedlens.runs.missing import Unjudged
 from fedlens.suggest import likeliest
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def compare(
     fields, at = chosen_fields(collection, by), at or At()
     require_metrics(collection, metrics)
     at.require(collection)
-    apart = _apart(collection, fields)
+    apart = by_group(collection, fields)
     found = _parts(collection.table, fields, apart)
     rows = [(values, part.drop_duplicates(["cell", "round"])) for values, part in found]
     mixed = _mixed(collection, fields, [part for _, part in rows])
@@ -165,7 +166,8 @@ def compare(
     remarks += [*collection.remarks, *_pooled(collection, mixed)]
     if baseline is None and _unlike_targets(collection.table):
         remarks.append("runs of the same seed and draw have different targets, so groups may differ by these, too")
-    remarks += _left_out(groups, metrics, at, baseline)
+    answers = [] if baseline or at.rounds else [metric for metric in metrics if metric in ANSWERS]
+    remarks += _left_out(groups, [metric for metric in metrics if metric not in answers], at, baseline)
     if baseline and unmatched:
         remarks.append(f"{unmatched} of the runs of {baseline.label} have no counterpart in one of the other groups")
     if "window" in collection.table and not at.rounds and not collection.table["window"].dropna().all():
@@ -174,16 +176,13 @@ def compare(
         then = "differences are of rounds that both have" if baseline else "curves go on with those that are left"
         remarks.append(f"runs end after {last.min()} to {last.max()} rounds; {then}")
     return Comparison(
-        fields, at, groups, tuple(_flags(collection, fields, groups)), tuple(remarks), baseline and baseline.label
+        fields,
+        at,
+        groups,
+        (*unjudged_flags(groups), *silent_flags(groups, answers), *_flags(collection, fields, groups)),
+        tuple(remarks),
+        baseline and baseline.label,
     )
-
-
-def _apart(collection: Collection, fields: tuple[str, ...]) -> dict[tuple[Value, ...], list[Unjudged]]:
-    """The cells that cannot be judged, by the values of the group that each belongs to."""
-    found: dict[tuple[Value, ...], list[Unjudged]] = {}
-    for one in collection.unjudged:
-        found.setdefault(tuple(one.values.get(field) for field in fields), []).append(one)
-    return found
 
 
 def _parts(
@@ -311,12 +310,6 @@ def _left_out(groups: Sequence[Group], metrics: Sequence[str], at: At, baseline:
 
 def _flags(collection: Collection, fields: tuple[str, ...], groups: Sequence[Group]) -> Iterator[str]:
     """Reasons to doubt the runs, then the intervals, each with the groups concerned unless all are."""
-    for group in groups:
-        if group.unjudged:
-            count, total = len(group.unjudged), group.runs + len(group.unjudged)
-            where = f" ({group.label})" if len(groups) > 1 else ""
-            rest = "; what is shown is of the others alone" if group.runs else ""
-            yield f"{count} of {total} could not be judged{where}: {reasons_of(group.unjudged)}{rest}"
     yield from common(collection.flags[cell] for cell in collection.table["cell"].unique() if cell in collection.flags)
     single = {
         what: [g.label for g in groups if any(getattr(m, f"{what}s") == 1 for m in g.metrics.values())]
