@@ -62,6 +62,7 @@ def blocks(text: str) -> Iterator[Block]:
     """The blocks of a page in their order."""
     before, lines = "", iter(text.splitlines())
     for line in lines:
+        assert "<!-- not run" not in line or NOT_RUN.match(line), f"write the whole mark in one line: {line}"
         if fence := FENCE.match(line):
             mark = NOT_RUN.match(before)
             indent, inside = len(fence["indent"]), []

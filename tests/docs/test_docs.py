@@ -150,6 +150,8 @@ def test_a_wrong_page_is_noticed(elsewhere: None, capsys: pytest.CaptureFixture[
     assert (second.not_run, second.title, second.text, second.only_read) == (False, "a.yaml", "1\n", [])
     with pytest.raises(AssertionError, match="fedlens"):
         follow(list(blocks("```sh\nrm -r /\n```")), capsys)
+    with pytest.raises(AssertionError, match="in one line"):
+        list(blocks("<!-- not run: takes a day; in its place: fedlens list -o\n a -->\n```sh\nfedlens run a\n```"))
     with pytest.raises(AssertionError, match="not printed"):
         follow(list(blocks("```python\nprint('one')\n```\n```text\ntwo\n```")), capsys)
 
