@@ -2,8 +2,8 @@
 
 Imports are read off the files, those within functions as well, and nothing is run for it. What is installed (Python's
 own library, site-packages) and fedlens itself are left out, but for an installed package that defines the part. Modules
-and files whose names stand as texts in that code count, too; those whose names are put together only when it runs do
-not. Code without a file, as a notebook's, counts by its bytecode (`fedlens.bytecode`).
+whose names stand as texts in that code count, too; those whose names are put together only when it runs, and files that
+it reads, do not. Code without a file, as a notebook's, counts by its bytecode (`fedlens.bytecode`).
 """
 
 import ast
@@ -24,9 +24,6 @@ from fedlens.bytecode import has_file, told
 
 _OURS = Path(__file__).parent.resolve()
 
-LARGEST = 2**26
-"""Of a larger file that code names, by its name, size and time count, and not every byte: it is data."""
-
 _DOTTED = re.compile(r"\.{0,9}[^\W\d]\w*(\.[^\W\d]\w*)*", re.ASCII)
 """What may be the name of a module; it counts wherever it stands, for it may be imported by way of a variable."""
 
@@ -39,10 +36,7 @@ def digest(classes: Iterable[type]) -> str:
     """
     classes = list(classes)
     contents = {words.encode() for cls in classes if (words := " ".join(_told(cls, {})))}
-    behind = files_behind(classes)
-    for file in {named for module in behind.values() for named in _files(module)}:
-        contents.add(file.read_bytes() if file.stat().st_size <= LARGEST else repr(file.stat()).encode())
-    for name, file in behind.items():
+    for name, file in files_behind(classes).items():
         contents.add(file.read_bytes())
         if name in sys.modules:
             contents.add(_first_content(sys.modules[name], file))
@@ -156,26 +150,6 @@ def _named(node: ast.AST, package: str) -> Iterator[str]:
                 yield from (f"{base}.{one.name}" for one in names if one.name != "*")
             case ast.Constant(value=str(name)) if len(name) <= 200 and _DOTTED.fullmatch(name):
                 yield resolve_name(name, package)
-
-
-def _files(module: Path) -> Iterator[Path]:
-    """The files that a module's code names, in its own folder or in the working one, such as one of thresholds."""
-    for name in _texts(module.read_bytes()):
-        for folder in (module.parent, Path.cwd()):
-            with suppress(OSError, ValueError):
-                if (file := folder / name).is_file():
-                    yield file.resolve()
-
-
-@lru_cache(maxsize=1024)
-def _texts(content: bytes) -> frozenset[str]:
-    """The texts in code that may name a file."""
-    try:
-        nodes = ast.walk(ast.parse(content))
-        found = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    except (SyntaxError, ValueError):
-        return frozenset()
-    return frozenset(name for name in found if "." in name and len(name) <= 200 and "\n" not in name)
 
 
 def _held(name: str) -> set[str]:

@@ -136,7 +136,7 @@ def collect(paths: Sequence[Path], wanted: Set[str] = frozenset()) -> Collection
 def _unjudged(sources: Sequence[_Source], options: Sequence[str], table: "pd.DataFrame") -> Iterator[Unjudged]:
     """The cells that cannot be judged, each once, with their values of these `options` in the form that `table` has."""
     judged = set(table["cell"])
-    texts = {name for name in options if table[name].dropna().map(lambda value: isinstance(value, str)).all()}
+    texts = {name for name in options if all(isinstance(value, str) for value in table[name].dropna())}
     for source in sources:
         for found in source.unjudged:
             if found.cell in judged:
