@@ -53,22 +53,31 @@ def test_examples_can_be_meant(name: str, tmp_path: Path, monkeypatch: pytest.Mo
             require_possible(shlex.split(line))
 
 
-def test_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with a grid."""
+    found = tmp_path_factory.mktemp("examples")
+    (found / "rules.yaml").write_text(GRID)
+    return found
+
+
+RUN = ["run", "sweep", *(name for name in EXAMPLES if name not in {"run", "sweep", *ENDLESS})]
+"""Those that the others need come first."""
+
+
+@pytest.mark.xdist_group("examples")
+@pytest.mark.parametrize("name", RUN)
+def test_examples_run(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("FEDLENS_CACHE", str(folder / "cache"))
     monkeypatch.setattr("webbrowser.open", lambda _: True)
-    Path("rules.yaml").write_text(GRID)
-    done = 0
-    for name in ("run", "sweep", *(name for name in EXAMPLES if name not in {"run", "sweep"})):
-        for line in examples(name) if name not in ENDLESS else []:
-            words = shlex.split(line)[1:]
-            if name == "run" and "--resume" in words:
-                Path("runs/quickstart/summary.json").unlink()
-            elif name == "run":
-                words += shlex.split(SMALLER)
-            elif name == "new":
-                for file in Path().glob("my_*.py"):
-                    file.unlink()
-            code, _, err = called(capsys, *words)
-            assert code == 0, (line, err)
-            done += 1
-    assert done > 2 * (len(EXAMPLES) - len(ENDLESS))
+    for line in examples(name):
+        words = shlex.split(line)[1:]
+        if "--resume" in words:
+            Path("runs/quickstart/summary.json").unlink()
+        elif name == "run":
+            words += shlex.split(SMALLER)
+        elif name == "explain" and "--methods" not in words:
+            words += ["--methods", "gradient"]
+        code, _, err = called(capsys, *words)
+        assert code == 0, (line, err)
