@@ -30,9 +30,6 @@ PROJECT = {
                 importlib.import_module("by_name")
                 __import__("by_dunder")
                 importlib.import_module(".relative", __package__)
-                importlib.import_module(name="by_keyword")
-                module = "by_variable"
-                runpy.run_path("script.py")
         """,
     "mine/sibling.py": "",
     "mine/deep/__init__.py": "",
@@ -52,9 +49,6 @@ PROJECT = {
     "lazy.py": "this is no Python",
     "by_name.py": "",
     "by_dunder.py": "",
-    "by_keyword.py": "",
-    "by_variable.py": "",
-    "script.py": "",
 }
 ASIDE = {"unrelated.py": "", "mine/unrelated.py": "", "late.py": ""}
 
@@ -62,7 +56,6 @@ ASIDE = {"unrelated.py": "", "mine/unrelated.py": "", "late.py": ""}
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.chdir(tmp_path)
     for name, code in (PROJECT | ASIDE).items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(code.replace("\n        ", "\n"))

@@ -1,14 +1,12 @@
 """The user's code that decides what a part does: the modules that define it, and what these import, at any depth.
 
 Imports are read off the files, those within functions as well, and nothing is run for it. What is installed (Python's
-own library, site-packages) and fedlens itself are left out, but for an installed package that defines the part. Modules
-whose names stand as texts in that code count, too; those whose names are put together only when it runs, and files that
-it reads, do not. Code without a file, as a notebook's, counts by its bytecode (`fedlens.bytecode`).
+own library, site-packages) and fedlens itself are left out, but for an installed package that defines the part. Code
+without a file, as a notebook's, counts by its bytecode (`fedlens.bytecode`).
 """
 
 import ast
 import hashlib
-import re
 import sys
 import sysconfig
 from collections import deque
@@ -23,9 +21,6 @@ from types import CodeType, FunctionType, ModuleType
 from fedlens.bytecode import has_file, told
 
 _OURS = Path(__file__).parent.resolve()
-
-_DOTTED = re.compile(r"\.{0,9}[^\W\d]\w*(\.[^\W\d]\w*)*", re.ASCII)
-"""What may be the name of a module; it counts wherever it stands, for it may be imported by way of a variable."""
 
 
 def digest(classes: Iterable[type]) -> str:
@@ -139,7 +134,7 @@ def _imports(content: bytes, package: str) -> frozenset[str]:
 
 
 def _named(node: ast.AST, package: str) -> Iterator[str]:
-    """What a statement names that imports, or a text that may be meant for ``import_module``."""
+    """What a statement names that imports, or a call such as ``import_module("name")``."""
     with suppress(ImportError):  # beyond the top-level package
         match node:
             case ast.Import(names=names):
@@ -148,8 +143,11 @@ def _named(node: ast.AST, package: str) -> Iterator[str]:
                 base = resolve_name("." * level + (module or ""), package)
                 yield base
                 yield from (f"{base}.{one.name}" for one in names if one.name != "*")
-            case ast.Constant(value=str(name)) if len(name) <= 200 and _DOTTED.fullmatch(name):
-                yield resolve_name(name, package)
+            case ast.Call(
+                func=ast.Name(id=called) | ast.Attribute(attr=called), args=[ast.Constant(value=str(name)), *_]
+            ):
+                if called in {"import_module", "__import__"}:
+                    yield resolve_name(name, package)
 
 
 def _held(name: str) -> set[str]:
