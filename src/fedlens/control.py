@@ -30,7 +30,7 @@ from fedlens.federation.setting import Setting
 from fedlens.loading import load_recorded
 from fedlens.numerics import numerics
 from fedlens.observer import Observer
-from fedlens.paths import REMEDY, is_ours, private_cache
+from fedlens.paths import REMEDY, is_users, private_cache
 from fedlens.runs.files import checksum, writing
 from fedlens.runs.folder import Files, lay_out
 from fedlens.runs.reading import load_predictions, read_rounds, read_summary
@@ -187,7 +187,7 @@ def _is_complete(path: Path, control: Experiment) -> bool:
     """
     experiment, summary = path / "experiment.yaml", path / "summary.json"
     try:
-        if path.exists() and not is_ours(path):
+        if path.exists() and not is_users(path):
             raise DamagedRunError(f"{path}: belongs to another user")
         if experiment.exists() and load_recorded(path, like=control).identity() != control.identity():
             raise DamagedRunError(f"{experiment}: is another experiment")

@@ -4,14 +4,12 @@ Frames of fedlens, of installed packages and of Python itself are nobody's to me
 """
 
 import inspect
-import sysconfig
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+from fedlens.code import is_installed
 from fedlens.errors import cut
-
-INSTALLED = {"site-packages", "dist-packages"}
 
 LONGEST = 400
 """So many characters of what an exception says are told at most."""
@@ -48,6 +46,5 @@ def _shown(file: str, line: int) -> str:
 
 
 def _is_theirs(file: str) -> bool:
-    path = Path(file)
-    ours = (Path(__file__).parent, *(Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")))
-    return path.suffix == ".py" and not INSTALLED & set(path.parts) and not any(map(path.is_relative_to, ours))
+    path = Path(file).resolve()
+    return path.suffix == ".py" and not path.is_relative_to(Path(__file__).resolve().parent) and not is_installed(path)

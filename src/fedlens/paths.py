@@ -43,7 +43,7 @@ def private_cache(name: str) -> Path:
         for place in (root, folder):
             if (
                 place.stat().st_mode & 0o022
-                and is_ours(place)
+                and is_users(place)
                 and (place == folder or "FEDLENS_CACHE" not in os.environ)
             ):
                 place.chmod(0o700)  # made under a umask that lets a group write
@@ -53,7 +53,7 @@ def private_cache(name: str) -> Path:
     return folder
 
 
-def is_ours(path: Path) -> bool:
+def is_users(path: Path) -> bool:
     """Whether a file or folder belongs to this user."""
     return path.stat().st_uid == os.geteuid()
 

@@ -116,6 +116,7 @@ def run(
     return replace(load_run(path), experiment=experiment)
 
 
+@staying("the run")
 def play(
     experiment: Experiment,
     path: Path,
@@ -134,20 +135,6 @@ def play(
         FedlensError: as `run`.
     """
     means = means.as_begun(path) if resume else means
-    with staying("the run"):
-        _play(experiment, path, means, observer, resume=resume, keep_weights=keep_weights, note_unjudged=note_unjudged)
-
-
-def _play(
-    experiment: Experiment,
-    path: Path,
-    means: Means,
-    observer: Observer,
-    *,
-    resume: bool,
-    keep_weights: bool,
-    note_unjudged: bool,
-) -> None:
     setting = _prepare(experiment, means)
     with means.cluster(experiment) as cluster:
         choice = choose_engine(means.engine, means.workers, setting, cluster)
@@ -166,8 +153,8 @@ def _play(
             except (ConfigError, DataError) as error:  # it will never begin
                 if note_unjudged and isinstance(error, UnjudgedError):
                     directory.note(UNJUDGED, content_of(error, own_code()))
-                    raise
-                directory.abandon()
+                else:
+                    directory.abandon()
                 raise
             assert setting.auxiliary is not None
             auxiliary = {name: getattr(setting.auxiliary, name).tolist() for name in ("index", "true", "target")}

@@ -34,15 +34,11 @@ def staying(what: str, refusal: type[FedlensError] = ClientError) -> Iterator[No
     Raises:
         FedlensError: something tried to, or ended with an exception that a caller would not take for a failure.
     """
-    with _without_exit():
+    with _without_exit(), _failing(what, refusal):
         try:
             yield
         except SystemExit as error:
             raise refusal(f"{what} ended the program: SystemExit({error.code!r}); let it return instead") from error
-        except BaseException as error:
-            if not _is_mistaken(error):
-                raise
-            raise refusal(f"{what} failed: {told(error)}") from error
 
 
 @contextmanager
@@ -52,7 +48,7 @@ def staying_unless_failed() -> Iterator[None]:
     Raises:
         ClientError: something tried to, or ended with an exception that a caller would not take for a failure.
     """
-    with _without_exit():
+    with _without_exit(), _failing("code that was imported", ClientError):
         try:
             yield
         except SystemExit as error:
@@ -61,10 +57,17 @@ def staying_unless_failed() -> Iterator[None]:
             raise ClientError(
                 "code that was imported ended the program before it was done: SystemExit(0); let it return instead"
             ) from error
-        except BaseException as error:
-            if not _is_mistaken(error):
-                raise
-            raise ClientError(f"code that was imported failed: {told(error)}") from error
+
+
+@contextmanager
+def _failing(what: str, refusal: type[FedlensError]) -> Iterator[None]:
+    """Turn what a caller would not take for a failure into one."""
+    try:
+        yield
+    except BaseException as error:
+        if not _is_mistaken(error):
+            raise
+        raise refusal(f"{what} failed: {told(error)}") from error
 
 
 def _is_mistaken(error: BaseException) -> bool:
@@ -75,7 +78,7 @@ def _is_mistaken(error: BaseException) -> bool:
     if isinstance(error, GeneratorExit) or (isinstance(error, OSError) and error.errno == EPIPE):
         return bool(place_of(error))
     if not isinstance(error, Exception):
-        return not isinstance(error, KeyboardInterrupt | Late)
+        return not isinstance(error, KeyboardInterrupt | Late | SystemExit)
     return isinstance(error, EOFError) or type(error).__module__.partition(".")[0] in {"typer", "click"}
 
 

@@ -7,12 +7,10 @@ command that needs them.
 
 import logging
 import sys
-from collections.abc import Callable
-from functools import wraps
 from importlib.metadata import version
 from io import TextIOWrapper
 from platform import python_version
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -42,21 +40,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-
-def _to_the_end(command: Callable[..., None]) -> Callable[..., None]:
-    """The command, which is done when it returns, whatever code it imports tries."""
-
-    @wraps(command)
-    def whole(*arguments: Any, **options: Any) -> None:
-        with staying_unless_failed():
-            command(*arguments, **options)
-
-    return whole
-
-
 for command in (run, show, plot, explain, report, watch, sweep, compare, reproduce, list_, partition, new):
-    app.command(command.__name__.rstrip("_"), cls=ExampledCommand)(tracing(_to_the_end(command)))
+    app.command(command.__name__.rstrip("_"), cls=ExampledCommand)(tracing(staying_unless_failed()(command)))
 app.add_typer(cache, name="cache")
 
 

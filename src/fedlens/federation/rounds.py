@@ -6,7 +6,7 @@ evaluate.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import inf
 from typing import Any, Protocol
 
@@ -106,8 +106,11 @@ class Federation:
         )
         local, checks = setting.experiment.local, setting.experiment.detectors
         validation, custom = setting.validation, is_custom(setting.experiment.model)
-        bench = Bench(setting.dataset, setting.shards, network, local, setting.root, arena, validation, checks, custom)
-        engine.start(replace(bench, timeout=setting.timeout))
+        bench = Bench(
+            setting.dataset, setting.shards, network, local, setting.root, arena, validation, checks, custom,
+            timeout=setting.timeout,
+        )  # fmt: skip
+        engine.start(bench)
         return cls(setting, engine, arena, network.layout, progress, first), FederationState(0, weights)
 
     def play(self, state: FederationState) -> RoundResult:

@@ -33,8 +33,8 @@ def try_out(make: Callable[[], Network], samples: Samples, classes: int, name: s
         ConfigError: the model cannot be copied, trained or evaluated, or keeps something beside its weights.
     """
     network = make()
-    _require_the_same(network, again := make(), name)
-    _require_copied(again, name)
+    _require_the_same(network, make(), name)
+    _require_copied(network, name)
     buffers = {key: buffer.clone() for key, buffer in network.module.named_buffers()}
     for training in (True, False):
         with _explained(network, samples, name):

@@ -300,12 +300,14 @@ class RunDirectory:
             what = "has been changed" if file.exists() else "has been removed"
             raise RunError(f"{file}: {what} while the run was going on; start it anew, with another --out")
 
-    def _written(self, rounds: int) -> list[str]:
+    def _written(self, rounds: int) -> list[Path]:
         """What has to be there after so many rounds."""
         names = ["experiment.yaml", "rounds.jsonl", "timings.jsonl", "environment.jsonl"]
         names += ["checkpoint.safetensors", "best.safetensors"]
-        names += _names("predictions", rounds) if self.keep_predictions else ["target.json"]
-        return names + (_names("weights", rounds) if self.keep_weights else [])
+        files = [self.path / name for name in (names if self.keep_predictions else [*names, "target.json"])]
+        for keep, file_of in ((self.keep_predictions, predictions_file), (self.keep_weights, weights_file)):
+            files += [file_of(self.path, round_) for round_ in range(1, rounds + 1)] if keep else []
+        return files
 
     @staticmethod
     def _save_weights(file: Path, state: FederationState) -> None:
@@ -319,8 +321,8 @@ class RunDirectory:
         """
         for file in self._sizes:
             self._require_untouched(file)
-        if missing := [name for name in self._written(state.round) if not (self.path / name).exists()]:
-            raise RunError(f"{self.path / missing[0]}: has been removed while the run was going on; start it anew")
+        if missing := [file for file in self._written(state.round) if not file.exists()]:
+            raise RunError(f"{missing[0]}: has been removed while the run was going on; start it anew")
         self._save_weights(self.path / "final.safetensors", state)
         files = sorted(file for file in self.path.rglob("[!.]*") if file.is_file())
         sums = {str(file.relative_to(self.path)): checksum(file) for file in files if file.name != "summary.json"}
@@ -340,10 +342,6 @@ def indented(content: dict[str, Any]) -> bytes:
 def line(content: dict[str, Any]) -> bytes:
     """A line of a file of JSON lines."""
     return dumps(content).encode() + b"\n"
-
-
-def _names(folder: str, rounds: int) -> list[str]:
-    return [f"{folder}/{round_:05d}.safetensors" for round_ in range(1, rounds + 1)]
 
 
 def differences(old: dict[str, Any], new: dict[str, Any], place: str = "") -> list[str]:

@@ -26,8 +26,8 @@ def unjudged_words(unjudged: Sequence[tuple[Cell, UnjudgedError]], cells: int, g
     yield f"{len(unjudged)} of {cells} cells cannot be judged:"
     for reason, count in reasons.most_common(LISTED):
         yield f"  {reason}" + (f" ({count} cells)" if count > 1 else "")
-    if more := len(reasons) - LISTED:
-        yield from [f"  and for {more} more reasons"] * (more > 0)
+    if (more := len(reasons) - LISTED) > 0:
+        yield f"  and for {more} more reasons"
     varying = {option for cell, _ in unjudged for option in cell.values}
     found = dict.fromkeys(remedy for _, error in unjudged for remedy in error.remedies)
     for remedy in [remedy for remedy in found if not _options(remedy) & varying][:LISTED]:
