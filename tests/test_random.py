@@ -133,6 +133,26 @@ def test_what_is_drawn_is_the_same_in_every_version_of_fedlens() -> None:
         assert drawn() == pytest.approx([0.006285309791564941, 0.030251881804864933, 0.9096744701818096])
 
 
+def test_new_generators_without_a_seed_are_seeded_until_the_block_is_left() -> None:
+    makers = (np.random.default_rng, np.random.RandomState, random.Random, lambda: random.Random(None))
+    before = global_states(), random.Random.seed
+
+    def first() -> list[float]:
+        return [float(make().random()) for make in (*makers, *makers)]
+
+    with seeded(Address.root(1)):
+        drawn = first()
+        seeds = [np.random.default_rng(5).random(), random.Random(5).random(), random.Random("a").random()]
+    with seeded(Address.root(1)):
+        assert first() == drawn
+    with seeded(Address.root(2)):
+        assert not set(first()) & set(drawn)
+    assert len(set(drawn)) == 8, "each has a seed of its own"
+    assert seeds == [np.random.default_rng(5).random(), random.Random(5).random(), random.Random("a").random()]
+    assert (global_states(), random.Random.seed) == before
+    assert not set(first()) & set(first()), "outside, the operating system gives them"
+
+
 @pytest.mark.parametrize("draw", [lambda: torch.randn(()), np.random.rand, random.random])
 def test_a_draw_is_seen_in_the_states(draw: Callable[[], object]) -> None:
     before = global_states()

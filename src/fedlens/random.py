@@ -4,7 +4,8 @@ A generator is derived from where it is used (``root.at("client", 3, 7)``), neve
 client 7 draws in round 3 therefore does not depend on the engine, the number of workers, the order of the work,
 or an interruption. Deriving goes one way: who holds an address can reach what lies below it, and nothing beside it.
 
-Custom code may draw from the global generators of PyTorch, NumPy and Python; it is called with these `seeded`.
+Custom code may draw from the global generators of PyTorch, NumPy and Python, or make some of its own; it is called with
+all of them `seeded`.
 """
 
 import hashlib
@@ -13,8 +14,10 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.random import bit_generator
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,11 @@ class Address:
 
 @contextmanager
 def seeded(address: Address) -> Iterator[None]:
-    """Seed the global generators of PyTorch, NumPy and Python from `address`; their states come back afterwards."""
+    """Seed the global generators of PyTorch, NumPy and Python from `address`; their states come back afterwards.
+
+    Generators that are made meanwhile without a seed, by ``numpy.random.default_rng()`` or ``random.Random()``, draw
+    one from Python's global generator. What asks the operating system itself (``secrets``) is not seeded.
+    """
     import torch
 
     numpys, pythons = np.random.get_state(), random.getstate()  # noqa: NPY002 - which is what others use
@@ -56,10 +63,26 @@ def seeded(address: Address) -> Iterator[None]:
         np.random.seed(np.frombuffer(address.key, dtype="<u4"))  # noqa: NPY002
         random.seed(address.key)
         try:
-            yield
+            with _seeding_new():
+                yield
         finally:
             np.random.set_state(numpys)  # noqa: NPY002
             random.setstate(pythons)
+
+
+@contextmanager
+def _seeding_new() -> Iterator[None]:
+    """Draw the seeds of new generators from Python's global one, and not from the operating system."""
+    numpys, pythons = bit_generator.randbits, random.Random.seed
+
+    def seed(self: random.Random, a: Any = None, version: int = 2) -> None:
+        pythons(self, random.getrandbits(128) if a is None else a, version)
+
+    bit_generator.randbits, random.Random.seed = random.getrandbits, seed
+    try:
+        yield
+    finally:
+        bit_generator.randbits, random.Random.seed = numpys, pythons
 
 
 def global_states() -> bytes:

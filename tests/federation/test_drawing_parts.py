@@ -1,4 +1,4 @@
-"""Custom parts that draw from a global generator: the same every time, on every engine, another in every round."""
+"""Custom parts that draw, from global or new generators: the same always, on every engine, another in every round."""
 
 import random
 from collections.abc import Callable
@@ -38,7 +38,13 @@ DRAWS: dict[str, Callable[[int], Tensor]] = {
     "torch": torch.randn,
     "numpy": lambda count: torch.from_numpy(np.random.randn(count)).float(),  # noqa: NPY002
     "python": lambda count: torch.tensor([random.gauss(0, 1) for _ in range(count)]),
+    "new numpy": lambda count: torch.from_numpy(np.random.default_rng().standard_normal(count)).float(),
+    "new python": lambda count: _gauss(random.Random(), count),
 }
+
+
+def _gauss(generator: random.Random, count: int) -> Tensor:
+    return torch.tensor([generator.gauss(0, 1) for _ in range(count)])
 
 
 def play(experiment: Experiment, engine: Engine | None = None) -> list[RoundResult]:
