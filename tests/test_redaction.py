@@ -33,7 +33,10 @@ SECRET = "hunter2"
         ("https://host/#hunter2", "https://host/#***"),
         ("postgresql+psycopg2://me:hunter2@db/mlflow", "postgresql+psycopg2://***@db/mlflow"),
         ("failed (https://a:hunter2@b: no answer)", "failed (https://***@b: no answer)"),
+        ("me:hunter2@host:6379", "***@host:6379"),
+        ("--address=me:hunter2@host", "--address=***@host"),
         ("https://host/x", "https://host/x"),
+        ("mine.py:21, as me@host said: x@y", "mine.py:21, as me@host said: x@y"),
         ("runs/quickstart", "runs/quickstart"),
         ("target.index=[1]", "target.index=[1]"),
     ],
@@ -58,6 +61,17 @@ def test_secrets_reach_no_file_and_no_page(
         assert SECRET not in text
     code, _, err = called(capsys, "run", "quickstart", "--track", f"nowhere:https://user:{SECRET}@host")
     assert code == 2
+    assert SECRET not in err
+
+
+@pytest.mark.parametrize(
+    "address", [f"ray://me:{SECRET}@127.0.0.1:1", f"me:{SECRET}@127.0.0.1:1", f"me:{SECRET}@nowhere"]
+)
+def test_a_clusters_password_is_in_no_message(address: str, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("ray", reason="needs fedlens[ray]")
+    code, _, err = called(capsys, "run", "quickstart", "--engine", "ray", "--address", address)
+    assert code == 2
+    assert "***@" in err
     assert SECRET not in err
 
 

@@ -14,6 +14,7 @@ from fedlens.cluster.kinds import Kind, kind, kinds_of_nodes, require_one_kind
 from fedlens.cluster.modules import source
 from fedlens.errors import ConfigError
 from fedlens.quiet import be_quiet
+from fedlens.redaction import redacted
 
 REACH = 5
 """Seconds within which a cluster's address has to answer; Ray itself would try for minutes."""
@@ -60,7 +61,8 @@ def connected(
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     if workers is not None and address != "local":
         raise ConfigError(
-            f"--workers is for a cluster that is started here; the one at {address} has its own; leave --workers out"
+            f"--workers is for a cluster that is started here; the one at {redacted(address)} has its own; "
+            "leave --workers out"
         )
     ours = not ray.is_initialized()
     if ours:
@@ -108,7 +110,9 @@ def _require_answer(address: str) -> None:
     """Refuse an address at which nobody listens."""
     host, _, port = address.rpartition(":")
     if address.startswith("ray://"):
-        raise ConfigError(f"--address {address}: run fedlens on a node of the cluster, with --address auto")
+        raise ConfigError(f"--address {redacted(address)}: run fedlens on a node of the cluster, with --address auto")
+    if "@" in address:
+        raise ConfigError(f"--address {redacted(address)}: Ray knows no users; expected HOST:PORT or auto")
     if not (host and port.isdecimal()):
         return
     try:
