@@ -14,7 +14,7 @@ import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.random import bit_generator
@@ -73,16 +73,17 @@ def seeded(address: Address) -> Iterator[None]:
 @contextmanager
 def _seeding_new() -> Iterator[None]:
     """Draw the seeds of new generators from Python's global one, and not from the operating system."""
-    numpys, pythons = bit_generator.randbits, random.Random.seed
+    numpys, pythons = cast("Any", bit_generator), cast("Any", random.Random)
+    randbits, reseed = numpys.randbits, pythons.seed
 
     def seed(self: random.Random, a: Any = None, version: int = 2) -> None:
-        pythons(self, random.getrandbits(128) if a is None else a, version)
+        reseed(self, random.getrandbits(128) if a is None else a, version)
 
-    bit_generator.randbits, random.Random.seed = random.getrandbits, seed
+    numpys.randbits, pythons.seed = random.getrandbits, seed
     try:
         yield
     finally:
-        bit_generator.randbits, random.Random.seed = numpys, pythons
+        numpys.randbits, pythons.seed = randbits, reseed
 
 
 def global_states() -> bytes:
