@@ -76,7 +76,7 @@ def test_a_twin_of_somebody_else_is_made_anew(tmp_path: Path, monkeypatch: pytes
 
     fedlens.run(small(control=True, rounds=1), tmp_path / "one", engine="serial")
     (twin,) = [path for path in (cache_dir() / "controls").iterdir() if path.is_dir()]
-    monkeypatch.setattr("fedlens.control.is_ours", lambda path: path != twin or bool(Ears.heard))
+    monkeypatch.setattr("fedlens.control.is_users", lambda path: path != twin or bool(Ears.heard))
     fedlens.run(small(control=True, rounds=1), tmp_path / "two", engine="serial", observer=Ears())
     assert any("made anew" in text and "belongs to another user" in text for text in Ears.heard)
 
