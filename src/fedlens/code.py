@@ -8,7 +8,6 @@ without a file, as a notebook's, counts by its bytecode (`fedlens.bytecode`).
 import ast
 import hashlib
 import sys
-import sysconfig
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -19,6 +18,7 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
 from fedlens.bytecode import has_file, told
+from fedlens.installed import is_installed
 
 _OURS = Path(__file__).parent.resolve()
 
@@ -77,17 +77,6 @@ def _referred(classes: Iterable[type]) -> set[str]:
     names = {value.__name__ for value in seen.values() if isinstance(value, ModuleType)}
     names |= {value.__module__ for value in seen.values() if isinstance(value, type | FunctionType)}
     return names.union(*(value.co_names for value in seen.values() if isinstance(value, CodeType)))
-
-
-def is_installed(place: Path) -> bool:
-    """Tell whether a file or folder lies where Python or pip puts things."""
-    return bool({"site-packages", "dist-packages"} & set(place.parts)) or any(map(place.is_relative_to, _libraries()))
-
-
-@cache
-def _libraries() -> list[Path]:
-    paths = sysconfig.get_paths()
-    return [Path(paths[key]).resolve() for key in ("stdlib", "platstdlib", "purelib", "platlib")]
 
 
 def _top(name: str) -> str:

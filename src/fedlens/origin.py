@@ -8,8 +8,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-from fedlens.code import is_installed
 from fedlens.errors import cut
+from fedlens.installed import is_installed
 
 LONGEST = 400
 """So many characters of what an exception says are told at most."""

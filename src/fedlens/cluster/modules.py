@@ -6,7 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 import fedlens
-from fedlens.code import is_installed
+from fedlens.installed import is_installed
 
 
 def modules_of(parts: Iterable[object], *, script: bool = False) -> list[Path]:

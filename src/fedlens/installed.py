@@ -1,0 +1,16 @@
+"""What Python or pip has installed, which is nobody's own code."""
+
+import sysconfig
+from functools import cache
+from pathlib import Path
+
+
+def is_installed(place: Path) -> bool:
+    """Tell whether a file or folder lies where Python or pip puts things."""
+    return bool({"site-packages", "dist-packages"} & set(place.parts)) or any(map(place.is_relative_to, _libraries()))
+
+
+@cache
+def _libraries() -> list[Path]:
+    paths = sysconfig.get_paths()
+    return [Path(paths[key]).resolve() for key in ("stdlib", "platstdlib", "purelib", "platlib")]
