@@ -1,3 +1,4 @@
+import secrets
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -238,7 +239,7 @@ class Draws(nn.Module):
     """Draws from a generator that `torch.func` does not know of."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * torch.from_numpy(np.random.default_rng().random(x.shape[-1]))
+        return x * torch.from_numpy(np.random.default_rng(secrets.randbits(64)).random(x.shape[-1]))
 
 
 class Pairs(nn.Module):

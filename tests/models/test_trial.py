@@ -2,6 +2,7 @@
 
 import random
 import re
+import secrets
 import threading
 import warnings
 from collections.abc import Callable
@@ -102,7 +103,9 @@ def dense(*layers: nn.Module) -> nn.Module:
 
 def unlike() -> nn.Module:
     module = dense()
-    module[1].weight = nn.Parameter(torch.from_numpy(np.random.default_rng().normal(size=(10, 64))).float())
+    module[1].weight = nn.Parameter(
+        torch.from_numpy(np.random.default_rng(secrets.randbits(64)).normal(size=(10, 64))).float()
+    )
     return module
 
 

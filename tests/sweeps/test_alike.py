@@ -1,6 +1,7 @@
 """Cells of a sweep on other data than the rest are found, however that came about."""
 
 import os
+import secrets
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ class Unseeded(Data):
     """Points that are others whenever they are loaded."""
 
     def load(self, directory: Path | None = None) -> Dataset:
-        x = torch.from_numpy(np.random.default_rng().normal(size=(120, 5)).astype(np.float32))
+        x = torch.from_numpy(np.random.default_rng(secrets.randbits(64)).normal(size=(120, 5)).astype(np.float32))
         y = torch.arange(120) % 3
         return Dataset(Samples(x[:90], y[:90]), Samples(x[90:], y[90:]), ("a", "b", "c"), source=0, target=1)
 
