@@ -24,16 +24,16 @@ from output import describe_machine, in_words, new_console, write_json
 from torch import Tensor
 from turns import in_turns
 
-from fedlens.aggregation.bulyan import Bulyan
-from fedlens.aggregation.clipping import NormClipping
-from fedlens.aggregation.coordinate import Median, TrimmedMean
-from fedlens.aggregation.geometric import GeometricMedian
-from fedlens.aggregation.krum import Krum, KrumAuthors, MultiKrum
-from fedlens.aggregation.mean import Mean
-from fedlens.aggregation.rule import Received, Rule
-from fedlens.pairwise import BLOCK_ENTRIES
-from fedlens.random import Address
-from fedlens.vector import Layout, Slice
+from fedlens.core.layout import Layout, Slice
+from fedlens.core.random import Address
+from fedlens.defences.bulyan import Bulyan
+from fedlens.defences.coordinate_wise import Median, TrimmedMean
+from fedlens.defences.geometric_median import GeometricMedian
+from fedlens.defences.krum import Krum, KrumAuthors, MultiKrum
+from fedlens.defences.mean import Mean
+from fedlens.defences.norm_clipping import NormClipping
+from fedlens.defences.rule import Received, Rule
+from fedlens.kernels.pairwise import BLOCK_ENTRIES
 
 SIZES = ((10, 3_382_346), (100, 1_000_000), (100, 3_382_346))
 TINY = ((10, 2000), (100, 1000))

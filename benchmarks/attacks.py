@@ -22,14 +22,14 @@ from torch import Tensor
 from turns import in_turns
 from workloads import WORKLOADS
 
-from fedlens.errors import DataError
-from fedlens.experiment import Experiment
-from fedlens.federation.bench import GLOBAL, Arena, Bench
-from fedlens.federation.engines.memory import keep_memory
-from fedlens.federation.jobs import HonestJob, MaliciousJob
-from fedlens.federation.local import batches
-from fedlens.federation.setting import Setting, prepare
+from fedlens.core.errors import DataError
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.setting import Setting, prepare
 from fedlens.models.network import Network
+from fedlens.simulation.engines.context import GLOBAL, Arena, Bench
+from fedlens.simulation.engines.jobs import HonestJob, MaliciousJob
+from fedlens.simulation.engines.memory import keep_memory
+from fedlens.training.local import batches
 
 ALTERNATING = "alternating-minimisation"
 ATTACKS: Mapping[str, Any] = {name: name for name in (

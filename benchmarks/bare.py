@@ -23,7 +23,7 @@ from plain import in_layout, make_task
 from task import Pairs, Task, count_right, train
 from torch import Tensor, nn
 
-from fedlens.federation.setting import Setting
+from fedlens.experiment.setting import Setting
 
 Layout = Literal["channels-last", "default"]
 

@@ -24,7 +24,7 @@ from report import RATIO, as_table, as_values
 from rich.console import Console
 from workloads import WORKLOADS
 
-from fedlens.errors import ConfigError, DataError
+from fedlens.core.errors import ConfigError, DataError
 
 Results = dict[str, Any]
 """By the name of a workload, what the tables and the JSON file say of it."""

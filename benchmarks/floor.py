@@ -5,7 +5,7 @@ import time
 import torch
 from torch import Tensor, nn
 
-from fedlens.federation.setting import Setting
+from fedlens.experiment.setting import Setting
 from fedlens.models.network import build
 
 SIDE = 768

@@ -18,9 +18,9 @@ from bare import bare
 from plain import make_task
 from task import Task
 
-from fedlens.experiment import Experiment
-from fedlens.federation.setting import prepare
-from fedlens.loading import load_experiment
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.setting import prepare
+from fedlens.runs.loading import load_experiment
 
 Done = Callable[[float | None], None]
 """Called with ``None`` before the first round, and with the test accuracy after each."""

@@ -14,7 +14,7 @@ from stepping import QUIET
 from watching import watch
 from workloads import WORKLOADS
 
-from fedlens.experiment import Experiment
+from fedlens.experiment.experiment import Experiment
 
 ROUNDS: Mapping[str, int] = {"census-10": 10, "census-100": 20, "fashion-small": 2}
 """How many rounds a job on each of these workloads plays."""

@@ -4,7 +4,7 @@ import torch
 from task import Task, cut
 from torch import nn
 
-from fedlens.federation.setting import Setting
+from fedlens.experiment.setting import Setting
 from fedlens.models.dropout import Dropout
 from fedlens.models.network import build
 

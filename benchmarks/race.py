@@ -11,10 +11,10 @@ from plain import has_images
 from stepping import stepped
 from turns import in_turns, ratio
 
-from fedlens.federation.engine_name import EngineName
-from fedlens.federation.engines import choose_engine
-from fedlens.federation.rounds import federate
-from fedlens.federation.setting import Setting
+from fedlens.core.engine_name import EngineName
+from fedlens.experiment.setting import Setting
+from fedlens.simulation.engines import choose_engine
+from fedlens.simulation.rounds import federate
 
 YARDSTICK = "bare ×2"
 

@@ -15,11 +15,11 @@ from output import describe_machine, in_words, new_console, write_json
 from rich.table import Table
 from turns import in_turns, median_and_range, ratio, spread
 
-from fedlens.experiment import Experiment
-from fedlens.federation.engines import choose_engine
-from fedlens.federation.local import LocalTraining
-from fedlens.federation.rounds import federate
-from fedlens.federation.setting import prepare
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.setting import prepare
+from fedlens.simulation.engines import choose_engine
+from fedlens.simulation.rounds import federate
+from fedlens.training.local import LocalTraining
 
 COHORT = 10
 CLIENTS = (100, 10_000)

@@ -15,8 +15,8 @@ from typing import IO
 
 from plain import make_task
 
-from fedlens.federation.setting import Setting
-from fedlens.quiet import SILENT
+from fedlens.core.quiet import SILENT
+from fedlens.experiment.setting import Setting
 
 QUIET = {**SILENT, "PYTHONWARNINGS": "ignore"}
 """Environment variables that keep contenders off the network and their warnings out of the table."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from fedlens.data.adult import Adult
 from fedlens.data.dataset import Data, Samples
 from fedlens.data.fashion_mnist import FashionMnist
-from fedlens.experiment import Experiment
-from fedlens.federation.local import LocalTraining
-from fedlens.federation.setting import Setting, prepare
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.setting import Setting, prepare
 from fedlens.models.cnn import PaperCnn, SmallCnn
 from fedlens.models.mlp import CensusMlp
 from fedlens.models.model import Model
+from fedlens.training.local import LocalTraining
 
 QUICK_SHARD = 10
 QUICK_TEST = 200

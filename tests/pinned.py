@@ -1,6 +1,7 @@
 """Small runs that have every attack, rule, check, engine and estimate between them, and what they gave.
 
-``python tests/pinned.py`` writes `FILE` anew; do that only where numbers are meant to change, and say so.
+``python tests/pinned.py`` writes `FILE` anew; do that only where numbers are meant to change, raise
+`fedlens.core.numerics.BITS` with them, and say so in the changelog.
 """
 
 import hashlib
@@ -12,7 +13,8 @@ from typing import Any
 from small import Convolutions, small
 
 import fedlens
-from fedlens.experiment import Experiment
+from fedlens.core.numerics import BITS
+from fedlens.experiment.experiment import Experiment
 from fedlens.runs.reading import read_starts
 
 FILE = Path(__file__).with_name("pinned.json")
@@ -110,7 +112,8 @@ def main() -> None:
     """Write the file."""
     with tempfile.TemporaryDirectory() as folder:
         found = {name: played(name, Path(folder)) for name in RUNS}
-    content = {name: {"numerics": numerics, **gave} for name, (numerics, gave) in found.items()}
+    content: dict[str, Any] = {name: {"numerics": numerics, **gave} for name, (numerics, gave) in found.items()}
+    content["bits"] = BITS
     FILE.write_text(json.dumps(content, indent=1) + "\n")
 
 

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from fedlens.aggregation.rule import Aggregate, Received, Rule
-from fedlens.random import Address
-from fedlens.vector import Layout, Slice
+from fedlens.core.layout import Layout, Slice
+from fedlens.core.random import Address
+from fedlens.defences.rule import Aggregate, Received, Rule
 
 
 def equal(count: int) -> Tensor:

@@ -2,14 +2,14 @@
 
 from torch import nn
 
-from fedlens.aggregation.krum import Krum
-from fedlens.attacks.explicit import ExplicitBoosting
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.data.digits import Digits
 from fedlens.data.partition import Dirichlet
-from fedlens.experiment import Experiment
-from fedlens.federation.local import LocalTraining
-from fedlens.federation.target import Target
+from fedlens.defences.krum import Krum
+from fedlens.experiment.experiment import Experiment
+from fedlens.goals.target_samples import Target
 from fedlens.models.model import Model
+from fedlens.training.local import LocalTraining
 
 
 class Convolutions(Model):

@@ -8,8 +8,8 @@ from types import ModuleType
 
 import pytest
 
-from fedlens.bytecode import has_file, told
-from fedlens.code import digest, files_behind
+from fedlens.core.bytecode import has_file, told
+from fedlens.core.code import digest, files_behind
 
 CODE = """
 import functools, math, json
@@ -124,7 +124,7 @@ def test_nothing_else_does(same: str) -> None:
 
 
 def test_it_is_the_same_in_every_process() -> None:
-    script = "from test_bytecode import part\nfrom fedlens.code import digest\nprint(digest([part()]))"
+    script = "from test_bytecode import part\nfrom fedlens.core.code import digest\nprint(digest([part()]))"
     found = set()
     for seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -10,8 +10,8 @@ from types import ModuleType
 
 import pytest
 
-from fedlens.aggregation.mean import Mean
-from fedlens.code import digest, files_behind
+from fedlens.core.code import digest, files_behind
+from fedlens.defences.mean import Mean
 
 PROJECT = {
     "mine/__init__.py": "VALUE = 1",

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from pydantic import Field, ValidationError, model_validator
 
-from fedlens.config import Config, validate
-from fedlens.errors import ConfigError
-from fedlens.experiment import Experiment
-from fedlens.loading import override
-from fedlens.suggest import PAPER_SYMBOLS, likeliest, nearest
+from fedlens.core.config import Config, validate
+from fedlens.core.errors import ConfigError
+from fedlens.core.suggest import PAPER_SYMBOLS, likeliest, nearest
+from fedlens.experiment.experiment import Experiment
+from fedlens.runs.loading import override
 
 BOOSTING = "explicit-boosting"
 

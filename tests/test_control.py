@@ -1,4 +1,3 @@
-import ast
 import json
 import os
 import shutil
@@ -11,12 +10,13 @@ from filelock import FileLock
 from small import small
 
 import fedlens
-from fedlens.control import Control, key, sources
-from fedlens.experiment import Experiment
-from fedlens.federation.setting import prepare
-from fedlens.federation.target import Target
-from fedlens.observer import Silent
-from fedlens.runs.files import write_atomically
+from fedlens.core.files import write_atomically
+from fedlens.core.numerics import BITS
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.setting import prepare
+from fedlens.goals.target_samples import Target
+from fedlens.simulation.callback import Silent
+from fedlens.simulation.twin import Control, key
 
 
 class Ears(Silent):
@@ -69,35 +69,16 @@ def test_another_experiment_has_another_twin(change: dict[str, object]) -> None:
     assert key(prepare(small(**change)), "same") != key(prepare(small()), "same")
 
 
-def test_a_twins_key_has_all_code_that_decides_its_result() -> None:
-    beside = {
-        "attacks",
-        "bytecode",
-        "cluster",
-        "code",
-        "config",
-        "deadline",
-        "errors",
-        "fields",
-        "lazy",
-        "origin",
-        "parts",
-        "paths",
-        "regular",
-        "suggest",
-    }  # who attacks, where, what is refused and how, when PyTorch is imported, what code counts, how long it may take
-    package = Path(fedlens.__file__).parent
-    found = {".".join(file.relative_to(package).with_suffix("").parts) for file in sources()}
-    for file in sources():
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fedlens."):
-                module = str(node.module).removeprefix("fedlens.")
-                assert module.partition(".")[0] in beside or {module, f"{module}.__init__"} & found, (file, module)
-
-
 def test_other_arithmetic_has_another_twin() -> None:
     setting = prepare(small())
     assert key(setting, "same") != key(setting, "other")
+
+
+def test_a_change_of_bits_makes_other_twins(monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = prepare(small())
+    before = key(setting, "same")
+    monkeypatch.setattr("fedlens.simulation.twin.BITS", BITS + 1)
+    assert key(setting, "same") != before
 
 
 def test_other_data_or_first_weights_have_another_twin() -> None:

@@ -7,7 +7,7 @@ import torch
 from small import Convolutions, small
 
 import fedlens
-from fedlens.experiment import Experiment
+from fedlens.experiment.experiment import Experiment
 
 pytestmark = [
     pytest.mark.cuda,

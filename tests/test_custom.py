@@ -3,9 +3,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from fedlens.aggregation.mean import Mean
-from fedlens.aggregation.rule import Rule
-from fedlens.custom import copy_tensors, is_custom
+from fedlens.core.custom import copy_tensors, is_custom
+from fedlens.defences.mean import Mean
+from fedlens.defences.rule import Rule
 
 
 class Mine(Mean):

@@ -14,13 +14,13 @@ from small import small
 from torch import Tensor
 
 import fedlens
-from fedlens.aggregation.rule import Aggregate, Received, Rule
 from fedlens.attacks.attack import Attack, View
+from fedlens.core.deadline import within
+from fedlens.core.errors import ClientError, ConfigError
+from fedlens.core.random import Address
 from fedlens.data.partition import Partition, Shards
-from fedlens.deadline import within
-from fedlens.detection.detector import Detector, Inspection, Verdict
-from fedlens.errors import ClientError, ConfigError
-from fedlens.random import Address
+from fedlens.defences.detector import Detector, Inspection, Verdict
+from fedlens.defences.rule import Aggregate, Received, Rule
 
 FOREVER = 600.0
 LONG_ENOUGH = 5.0  # for honest clients of a small experiment on a machine that is busy

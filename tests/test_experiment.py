@@ -6,19 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from fedlens.aggregation.rule import Rule
 from fedlens.attacks.attack import Attack
-from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.config import validate
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
+from fedlens.core.config import validate
+from fedlens.core.errors import ConfigError
 from fedlens.data.digits import Digits
 from fedlens.data.partition import Dirichlet
-from fedlens.detection.detector import Detector
-from fedlens.errors import ConfigError
-from fedlens.experiment import Experiment
-from fedlens.federation.local import LocalTraining
-from fedlens.federation.target import Target
-from fedlens.loading import load_experiment, parse_yaml
+from fedlens.defences.detector import Detector
+from fedlens.defences.rule import Rule
+from fedlens.experiment.experiment import Experiment
+from fedlens.goals.target_samples import Target
 from fedlens.models.cnn import SmallCnn
+from fedlens.runs.loading import load_experiment, parse_yaml
+from fedlens.training.local import LocalTraining
 
 
 class Pick(Rule):

@@ -7,8 +7,8 @@ import scipy.stats
 from hypothesis import given
 from hypothesis import strategies as st
 
-import fedlens.statistics
-from fedlens.statistics import COVERAGE, Interval, estimate, left_out, rate, seeds_needed
+import fedlens.analysis.intervals
+from fedlens.analysis.intervals import COVERAGE, Interval, estimate, left_out, rate, seeds_needed
 
 NUMBER = st.floats(-100, 100)
 ROWS = st.lists(st.tuples(NUMBER, st.integers(0, 9)), min_size=1, max_size=30)
@@ -166,5 +166,5 @@ def test_what_is_no_share_has_no_rate(share: float) -> None:
 
 
 def test_the_examples_say_what_comes_out() -> None:
-    assert doctest.testmod(fedlens.statistics).failed == 0
-    assert doctest.testmod(fedlens.statistics).attempted >= 4
+    assert doctest.testmod(fedlens.analysis.intervals).failed == 0
+    assert doctest.testmod(fedlens.analysis.intervals).attempted >= 4

@@ -7,13 +7,13 @@ from time import perf_counter
 import pytest
 import yaml
 
-from fedlens import parsing
-from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.errors import ConfigError
-from fedlens.experiment import Experiment
-from fedlens.loading import load_experiment, override, parse_assignment, parse_yaml, put
-from fedlens.parsing import dump_yaml
-from fedlens.parts import describe
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
+from fedlens.core import parsing
+from fedlens.core.errors import ConfigError
+from fedlens.core.parsing import dump_yaml
+from fedlens.core.registry import describe
+from fedlens.experiment.experiment import Experiment
+from fedlens.runs.loading import load_experiment, override, parse_assignment, parse_yaml, put
 
 Write = Callable[..., str]
 
@@ -440,7 +440,7 @@ def test_a_misspelt_option_of_ones_own_attack(here: Path) -> None:
 def test_a_class_that_is_no_attack(here: Path) -> None:
     (here / "own_other.py").write_text(OWN_ATTACK)
     assert "own_other:NoAttack is not a configuration class" in refusal("quickstart", "attack=own_other:NoAttack")
-    assert "is a Mean, which is no Attack" in refusal("quickstart", "attack=fedlens.aggregation.mean:Mean")
+    assert "is a Mean, which is no Attack" in refusal("quickstart", "attack=fedlens.defences.mean:Mean")
 
 
 def test_a_class_that_is_not_there(here: Path) -> None:

@@ -10,12 +10,12 @@ from small import small
 from torch import Tensor, nn
 
 import fedlens
-from fedlens.errors import ConfigError
+from fedlens.analysis.collect import collect
+from fedlens.core.errors import ConfigError
 from fedlens.models.model import Model
-from fedlens.observer import Silent
 from fedlens.report.html.final import look_at
 from fedlens.report.html.page import write_report
-from fedlens.runs.collect import collect
+from fedlens.simulation.callback import Silent
 
 
 class Answer(nn.Module):

@@ -8,13 +8,13 @@ from small import Convolutions, small
 from torch import Tensor
 
 import fedlens
-from fedlens import opening
-from fedlens.aggregation.coordinate import Median
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.data_poisoning import DataPoisoning
-from fedlens.detection.distances import DistanceCheck
-from fedlens.experiment import Experiment
-from fedlens.observer import Silent
+from fedlens.defences.coordinate_wise import Median
+from fedlens.defences.distance_ranges import DistanceCheck
+from fedlens.experiment.experiment import Experiment
+from fedlens.simulation import opening
+from fedlens.simulation.callback import Silent
 
 
 class Counting(Silent):
@@ -107,7 +107,7 @@ def test_a_run_is_the_same_to_the_bit(changes: dict[str, Any], engine: Any, monk
     experiment = controlled(**changes)
     shared = list(fedlens.simulate(experiment, engine=engine))
     assert len(openings()) == 1
-    monkeypatch.setattr("fedlens.simulation.find_opening", lambda *_: Unknown())
+    monkeypatch.setattr("fedlens.simulation.simulation.find_opening", lambda *_: Unknown())
     alone = list(fedlens.simulate(experiment, engine=engine))
     for mine, its in zip(shared, alone, strict=True):
         assert torch.equal(mine.state.weights, its.state.weights)

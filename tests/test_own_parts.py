@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 import yaml
 
-from fedlens.runs.load import load_run
+from fedlens.analysis.run_results import load_run
 
 CODE = '''
 import torch

@@ -6,21 +6,21 @@ from typing import Annotated
 
 import pytest
 
-from fedlens import parts
-from fedlens.aggregation.mean import Mean
-from fedlens.aggregation.rule import Rule
 from fedlens.attacks.attack import Attack
-from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.config import Config, validate
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
+from fedlens.core import registry as parts
+from fedlens.core.config import Config, validate
+from fedlens.core.errors import ConfigError
+from fedlens.core.registry import BUILT_IN, build, describe, name_of, resolve
 from fedlens.data.adult import Adult
 from fedlens.data.dataset import Data
 from fedlens.data.partition import Dirichlet, Partition
-from fedlens.detection.detector import Detector
-from fedlens.errors import ConfigError
-from fedlens.explanations.method import Method
-from fedlens.fields import Part
+from fedlens.defences.detector import Detector
+from fedlens.defences.mean import Mean
+from fedlens.defences.rule import Rule
+from fedlens.experiment.fields import Part
+from fedlens.explanations.methods.method import Method
 from fedlens.models.model import Model
-from fedlens.parts import BUILT_IN, build, describe, name_of, resolve
 
 BASES = {
     "data": Data,
@@ -118,7 +118,7 @@ def test_an_unknown_name_names_the_nearest() -> None:
         ({"name": 5, "alpha": 2}, "alpha needs a name beside it"),
         ({"name": "dirichlet", "alpha": 0}, "partition.alpha: input should be greater than or equal to 0.001, not 0"),
         ({"name": "iid", "alpha": 1}, "partition.alpha: unknown option; known: samples"),
-        ("fedlens.aggregation.mean:Mean", "is a Mean, which is no Partition"),
+        ("fedlens.defences.mean:Mean", "is a Mean, which is no Partition"),
         (Mean(), "expected a name"),
     ],
 )
@@ -132,12 +132,15 @@ def test_what_is_no_part_is_refused(value: object, words: str) -> None:
     ("path", "words"),
     [
         ("no_such_module_at_all:Attack", "'no_such_module_at_all' cannot be imported: ModuleNotFoundError"),
-        ("fedlens.attacks.explicit:Missing", "module 'fedlens.attacks.explicit' has no class 'Missing'"),
-        ("fedlens.attacks.explicit:", "has no class ''"),
+        (
+            "fedlens.attacks.explicit_boosting:Missing",
+            "module 'fedlens.attacks.explicit_boosting' has no class 'Missing'",
+        ),
+        ("fedlens.attacks.explicit_boosting:", "has no class ''"),
         (":Attack", "cannot be imported"),
-        ("fedlens.vector:Layout", "is not a configuration class"),
-        ("fedlens.vector:flatten", "is not a configuration class"),
-        ("fedlens.aggregation.mean:Mean", "is a Mean, which is no Attack"),
+        ("fedlens.core.layout:Layout", "is not a configuration class"),
+        ("fedlens.core.layout:flatten", "is not a configuration class"),
+        ("fedlens.defences.mean:Mean", "is a Mean, which is no Attack"),
     ],
 )
 def test_a_path_that_leads_nowhere(path: str, words: str) -> None:

@@ -8,8 +8,8 @@ import pytest
 from small import small
 
 import fedlens
-from fedlens.errors import RunError
-from fedlens.paths import cache_dir, private_cache, state_dir
+from fedlens.core.errors import RunError
+from fedlens.core.paths import cache_dir, private_cache, state_dir
 
 
 def mode(path: Path) -> int:
@@ -66,7 +66,7 @@ def test_nor_is_one_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_twin_of_somebody_else_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fedlens.observer import Silent
+    from fedlens.simulation.callback import Silent
 
     class Ears(Silent):
         heard: list[str] = []  # noqa: RUF012 - one test, one object
@@ -76,7 +76,7 @@ def test_a_twin_of_somebody_else_is_made_anew(tmp_path: Path, monkeypatch: pytes
 
     fedlens.run(small(control=True, rounds=1), tmp_path / "one", engine="serial")
     (twin,) = [path for path in (cache_dir() / "controls").iterdir() if path.is_dir()]
-    monkeypatch.setattr("fedlens.control.is_users", lambda path: path != twin or bool(Ears.heard))
+    monkeypatch.setattr("fedlens.simulation.twin.is_users", lambda path: path != twin or bool(Ears.heard))
     fedlens.run(small(control=True, rounds=1), tmp_path / "two", engine="serial", observer=Ears())
     assert any("made anew" in text and "belongs to another user" in text for text in Ears.heard)
 

@@ -6,8 +6,9 @@ from pathlib import Path
 import pinned
 import pytest
 
-from fedlens.loading import load_experiment
-from fedlens.parts import BUILT_IN
+from fedlens.core.numerics import BITS
+from fedlens.core.registry import BUILT_IN
+from fedlens.runs.loading import load_experiment
 
 KNOWN = json.loads(pinned.FILE.read_text())
 
@@ -20,7 +21,11 @@ def test_a_small_run_gives_what_it_always_gave(name: str, tmp_path: Path) -> Non
     assert gave["identity"] == known["identity"]
     assert gave["first"] == pytest.approx(known["first"], rel=0.05)
     if numerics == known["numerics"]:
-        assert gave["digest"] == known["digest"]
+        assert gave["digest"] == known["digest"], "raise fedlens.core.numerics.BITS, and run tests/pinned.py"
+
+
+def test_the_number_of_the_bits_is_that_of_what_is_pinned() -> None:
+    assert KNOWN["bits"] == BITS
 
 
 def test_these_runs_have_everything_between_them() -> None:
@@ -33,7 +38,7 @@ def test_these_runs_have_everything_between_them() -> None:
 
 
 def test_the_presets_keep_their_identities() -> None:
-    from fedlens.presets import presets
+    from fedlens.experiment.presets import presets
 
     known = json.loads(Path(__file__).with_name("identities.json").read_text())
     assert {name: load_experiment(name).identity() for name in presets()} == known

@@ -11,18 +11,18 @@ from small import Convolutions, small
 from torch import Tensor
 
 import fedlens
-from fedlens.aggregation.krum import Krum
-from fedlens.aggregation.rule import Aggregate, Received, Rule
 from fedlens.attacks.attack import Attack, View
-from fedlens.control import Control
-from fedlens.errors import ClientError
-from fedlens.experiment import Experiment
-from fedlens.loading import load_recorded
-from fedlens.observer import Silent
+from fedlens.core.errors import ClientError
+from fedlens.defences.krum import Krum
+from fedlens.defences.rule import Aggregate, Received, Rule
+from fedlens.experiment.experiment import Experiment
+from fedlens.report.figures.metrics import metrics_of_interest
 from fedlens.report.html.one import run_page
-from fedlens.report.metrics import metrics_of_interest
-from fedlens.report.tables import rounds_table, summary_table
+from fedlens.report.terminal.tables import rounds_table, summary_table
 from fedlens.report.words import verdict
+from fedlens.runs.loading import load_recorded
+from fedlens.simulation.callback import Silent
+from fedlens.simulation.twin import Control
 
 
 class Loyal(Rule):

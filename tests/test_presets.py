@@ -2,10 +2,10 @@ import pytest
 
 from fedlens.attacks.data_poisoning import DataPoisoning
 from fedlens.attacks.honest import Honest
-from fedlens.loading import load_experiment
+from fedlens.experiment.presets import merged, order, presets
 from fedlens.models.cnn import PaperCnn
 from fedlens.models.mlp import CensusMlp
-from fedlens.presets import merged, order, presets
+from fedlens.runs.loading import load_experiment
 
 FIGURES = [name for name, preset in presets().items() if preset.claims]
 

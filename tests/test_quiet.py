@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fedlens.quiet import SILENT, be_quiet
+from fedlens.core.quiet import SILENT, be_quiet
 
 SPY = """
 import os, socket, sys

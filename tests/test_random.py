@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedlens.random import Address, global_states, seeded
+from fedlens.core.random import Address, global_states, seeded
 
 names = st.one_of(st.text(max_size=5), st.integers(-(2**40), 2**40))
 paths = st.lists(names, max_size=4)

@@ -12,13 +12,13 @@ from small import small
 from torch import Tensor
 
 import fedlens
-from fedlens.aggregation.rule import Aggregate, Received, Rule
 from fedlens.attacks.attack import Attack, View
-from fedlens.errors import ClientError, ConfigError
-from fedlens.loading import load_experiment
-from fedlens.redaction import redacted
-from fedlens.runs.documents import dumps
+from fedlens.core.documents import dumps
+from fedlens.core.errors import ClientError, ConfigError
+from fedlens.core.redaction import redacted
+from fedlens.defences.rule import Aggregate, Received, Rule
 from fedlens.runs.environment import describe_environment
+from fedlens.runs.loading import load_experiment
 
 SECRET = "hunter2"
 

@@ -6,12 +6,12 @@ import shlex
 import pytest
 from small import BASE
 
-from fedlens.config import validate
-from fedlens.errors import FedlensError
-from fedlens.experiment import Experiment
-from fedlens.loading import experiment_of, override
-from fedlens.means import Means
-from fedlens.simulation import _prepare
+from fedlens.core.config import validate
+from fedlens.core.errors import FedlensError
+from fedlens.experiment.experiment import Experiment
+from fedlens.runs.loading import experiment_of, override
+from fedlens.simulation.runtime import Means
+from fedlens.simulation.simulation import _prepare
 
 PASTED = re.compile(r"-o ('[^']+'|[^\s;]+[^\s;,.])")
 VALUES = BASE.describe()

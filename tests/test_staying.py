@@ -10,8 +10,8 @@ import yaml
 from calling import called
 from waiting import PATIENCE
 
-from fedlens.errors import ClientError
-from fedlens.staying import staying, staying_unless_failed
+from fedlens.core.errors import ClientError
+from fedlens.core.staying import staying, staying_unless_failed
 
 CODE = """
 import os, sys

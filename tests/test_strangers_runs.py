@@ -13,11 +13,11 @@ from calling import called
 from test_own_parts import CODE, EXPERIMENT
 
 import fedlens
-from fedlens.errors import ConfigError, DamagedRunError
-from fedlens.loading import load_experiment
-from fedlens.recorded import Recorded
-from fedlens.runs.files import checksum
-from fedlens.runs.load import load_run
+from fedlens.analysis.run_results import load_run
+from fedlens.core.errors import ConfigError, DamagedRunError
+from fedlens.core.files import checksum
+from fedlens.core.recorded import Recorded
+from fedlens.runs.loading import load_experiment
 from fedlens.runs.start import read_start
 
 PARTS = {"data": "Blobs", "partition": "Stripes", "model": "Linear", "aggregation": "First", "attack": "Push"}

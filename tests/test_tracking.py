@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from fedlens import Experiment, run
-from fedlens.errors import ConfigError
-from fedlens.observer import Silent
-from fedlens.runs.flat import Value
+from fedlens.core.errors import ConfigError
+from fedlens.experiment.flat import Value
+from fedlens.simulation.callback import Silent
 from fedlens.tracking import observer as tracking_observer
 from fedlens.tracking.observer import Tracking
 from fedlens.tracking.tracker import Tracker, metrics_of, parse_tracker

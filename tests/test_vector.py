@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from fedlens.vector import Layout, Slice, flatten
+from fedlens.core.layout import Layout, Slice, flatten
 
 
 def small() -> nn.Module:

@@ -7,11 +7,11 @@ from typing import Any
 
 from docs_markdown import code, fence, folded, table
 
-from fedlens.parsing import dump_yaml
-from fedlens.presets import SCALES, Preset, presets
+from fedlens.core.parsing import dump_yaml
+from fedlens.experiment.presets import SCALES, Preset, presets
 from fedlens.report.catalogue import cost_words
-from fedlens.reproduce.claims import claims, drawings
-from fedlens.reproduce.rows import MARKS, number
+from fedlens.studies.paper.claims import claims, drawings
+from fedlens.studies.paper.rows import MARKS, number
 
 REPRODUCTION = "reproduction"
 GROUPS = {

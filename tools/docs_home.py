@@ -14,9 +14,9 @@ from shutil import copy
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from fedlens.report.figures import draw, save_figure
-from fedlens.reproduce.records import restore
-from fedlens.runs.load import Run, load_run
+from fedlens.analysis.run_results import Run, load_run
+from fedlens.report.figures.figures import draw, save_figure
+from fedlens.studies.paper.records import restore
 
 Seen = TypeVar("Seen")
 DOCS = Path(__file__).parents[1] / "docs"

@@ -9,14 +9,14 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from docs_markdown import code, folded, table
 from pydantic.fields import FieldInfo
 
-from fedlens.config import Config
-from fedlens.experiment import Experiment
-from fedlens.federation.local import LocalTraining
-from fedlens.federation.target import Target
-from fedlens.fields import Part, Parts
-from fedlens.parts import known, name_of, resolve
+from fedlens.core.config import Config
+from fedlens.core.registry import known, name_of, resolve
+from fedlens.core.suggest import PAPER_SYMBOLS
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.fields import Part, Parts
+from fedlens.goals.target_samples import Target
 from fedlens.report.catalogue import described
-from fedlens.suggest import PAPER_SYMBOLS
+from fedlens.training.local import LocalTraining
 
 KINDS = {
     "attack": ("attacks", "Attacks", "`-o attack=NAME`, or `attack: {name: NAME, OPTION: VALUE}` in YAML"),

@@ -19,8 +19,8 @@ from interval_models import KINDS, MODELS, SHARES
 from interval_pairs import PAIRS
 from numpy.typing import NDArray
 
+from fedlens.analysis.intervals import score_bound
 from fedlens.explanations.contrast import COVERAGE_OF_PAIRS, by_seed
-from fedlens.statistics import score_bound
 
 Array = NDArray[Any]
 Rows = Iterator[Sequence[str]]

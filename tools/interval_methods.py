@@ -16,7 +16,7 @@ import numpy as np
 import scipy.stats
 from numpy.typing import NDArray
 
-from fedlens.statistics import COVERAGE, left_out, score_bound
+from fedlens.analysis.intervals import COVERAGE, left_out, score_bound
 
 Array = NDArray[Any]
 Ends = tuple[Array, Array]
@@ -104,7 +104,7 @@ def bootstrapped_median(numbers: Array, generator: np.random.Generator) -> Ends:
 
 
 def ordered(numbers: Array, coverage: float = COVERAGE) -> Ends | None:
-    """Give order statistics of a number for each seed, as `fedlens.statistics.estimate` does."""
+    """Give order statistics of a number for each seed, as `fedlens.analysis.intervals.estimate` does."""
     outside = left_out(numbers.shape[1], coverage)
     if outside is None:
         return None

@@ -9,46 +9,47 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from fedlens.aggregation.rule import Aggregate, Received, Rule
-    from fedlens.attacks.attack import Attack, Auxiliary, View
+    from fedlens.analysis.run_results import Run, load_run
+    from fedlens.attacks.attack import Attack, View
+    from fedlens.core.errors import FedlensError
     from fedlens.data.dataset import Data, Dataset, Samples
     from fedlens.data.partition import Partition
-    from fedlens.detection.detector import Detector, Inspection, Verdict
-    from fedlens.errors import FedlensError
-    from fedlens.experiment import Experiment
+    from fedlens.defences.detector import Detector, Inspection, Verdict
+    from fedlens.defences.rule import Aggregate, Received, Rule
+    from fedlens.experiment.experiment import Experiment
     from fedlens.explanations.explaining import explain
-    from fedlens.explanations.method import Method
-    from fedlens.loading import load_experiment
+    from fedlens.explanations.methods.method import Method
+    from fedlens.goals.success import Auxiliary
     from fedlens.models.model import Model
-    from fedlens.runs.load import Run, load_run
-    from fedlens.simulation import run, simulate
+    from fedlens.runs.loading import load_experiment
+    from fedlens.simulation.simulation import run, simulate
     from fedlens.sweeps.playing import Sweep, sweep
 
 _HOMES = {
-    "Aggregate": "fedlens.aggregation.rule",
+    "Aggregate": "fedlens.defences.rule",
     "Attack": "fedlens.attacks.attack",
-    "Auxiliary": "fedlens.attacks.attack",
+    "Auxiliary": "fedlens.goals.success",
     "Data": "fedlens.data.dataset",
     "Dataset": "fedlens.data.dataset",
-    "Detector": "fedlens.detection.detector",
-    "Experiment": "fedlens.experiment",
-    "FedlensError": "fedlens.errors",
-    "Inspection": "fedlens.detection.detector",
-    "Method": "fedlens.explanations.method",
+    "Detector": "fedlens.defences.detector",
+    "Experiment": "fedlens.experiment.experiment",
+    "FedlensError": "fedlens.core.errors",
+    "Inspection": "fedlens.defences.detector",
+    "Method": "fedlens.explanations.methods.method",
     "Model": "fedlens.models.model",
     "Partition": "fedlens.data.partition",
-    "Received": "fedlens.aggregation.rule",
-    "Rule": "fedlens.aggregation.rule",
-    "Run": "fedlens.runs.load",
+    "Received": "fedlens.defences.rule",
+    "Rule": "fedlens.defences.rule",
+    "Run": "fedlens.analysis.run_results",
     "Samples": "fedlens.data.dataset",
     "Sweep": "fedlens.sweeps.playing",
-    "Verdict": "fedlens.detection.detector",
+    "Verdict": "fedlens.defences.detector",
     "View": "fedlens.attacks.attack",
     "explain": "fedlens.explanations.explaining",
-    "load_experiment": "fedlens.loading",
-    "load_run": "fedlens.runs.load",
-    "run": "fedlens.simulation",
-    "simulate": "fedlens.simulation",
+    "load_experiment": "fedlens.runs.loading",
+    "load_run": "fedlens.analysis.run_results",
+    "run": "fedlens.simulation.simulation",
+    "simulate": "fedlens.simulation.simulation",
     "sweep": "fedlens.sweeps.playing",
 }
 

@@ -8,7 +8,7 @@ import pytest
 from doomed import doomed_node
 
 from fedlens import sweep
-from fedlens.config import validate
+from fedlens.core.config import validate
 from fedlens.sweeps.grid import Grid
 from fedlens.sweeps.playing import Sweep
 from fedlens.sweeps.tasks import Event

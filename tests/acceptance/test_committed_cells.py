@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import fedlens
-from fedlens.numerics import numerics
-from fedlens.reproduce.evidence import gather
-from fedlens.reproduce.records import FOLDER, restore
+from fedlens.core.numerics import numerics
 from fedlens.runs.reading import read_starts
+from fedlens.studies.paper.evidence import gather
+from fedlens.studies.paper.records import FOLDER, restore
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "reproduction"
 

@@ -9,7 +9,7 @@ import psutil
 import pytest
 import yaml
 
-from fedlens.experiment import Experiment
+from fedlens.experiment.experiment import Experiment
 
 pytestmark = pytest.mark.acceptance
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import psutil
 import torch
 
-from fedlens.aggregation.rule import Received, Rule
-from fedlens.parts import BUILT_IN, build
-from fedlens.random import Address
-from fedlens.vector import Layout, Slice
+from fedlens.core.layout import Layout, Slice
+from fedlens.core.random import Address
+from fedlens.core.registry import BUILT_IN, build
+from fedlens.defences.rule import Received, Rule
 
 CLIENTS, WEIGHTS, BIASES = 100, 300_000, 1_000
 OPTIONS = {

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from received import apply, column, normal, shares
 
-from fedlens.aggregation.bulyan import Bulyan, iterated_krum, nearest_to_median
-from fedlens.pairwise import squared_distances
+from fedlens.defences.bulyan import Bulyan, iterated_krum, nearest_to_median
+from fedlens.kernels.pairwise import squared_distances
 
 LINE = column(0, 10, 12, 13, 15, 40, 100)
 

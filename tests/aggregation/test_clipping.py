@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from received import apply, equal, normal, received
 
-from fedlens.aggregation import clipping
-from fedlens.aggregation.clipping import NormClipping, clipping_factors, norms
-from fedlens.aggregation.mean import Mean
+from fedlens.defences import norm_clipping as clipping
+from fedlens.defences.mean import Mean
+from fedlens.defences.norm_clipping import NormClipping, clipping_factors, norms
 
 
 def test_by_hand() -> None:

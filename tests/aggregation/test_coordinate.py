@@ -7,7 +7,7 @@ from received import apply, column, normal, shares
 from scipy import stats
 from torch import Tensor
 
-from fedlens.aggregation.coordinate import Median, TrimmedMean, median, trimmed_mean
+from fedlens.defences.coordinate_wise import Median, TrimmedMean, median, trimmed_mean
 
 
 def shares_by_hand(updates: Tensor, trimmed: int) -> list[float]:

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 from received import column, normal
 from torch import Tensor
 
-from fedlens import pairwise
-from fedlens.aggregation import arrange
-from fedlens.aggregation import credit as module
-from fedlens.aggregation.coordinate import median, trimmed_mean
-from fedlens.aggregation.credit import Credit
+from fedlens.defences import effective_weights as module
+from fedlens.defences.coordinate_wise import median, trimmed_mean
+from fedlens.defences.effective_weights import Credit
+from fedlens.kernels import order_statistics as arrange
+from fedlens.kernels import pairwise
 
 DTYPES = [torch.float16, torch.bfloat16, torch.float32, torch.float64]
 

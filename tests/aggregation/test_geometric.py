@@ -10,8 +10,8 @@ from received import apply, column, equal, normal, shares
 from scipy.optimize import minimize
 from torch import Tensor
 
-from fedlens.aggregation import geometric
-from fedlens.aggregation.geometric import GeometricMedian
+from fedlens.defences import geometric_median as geometric
+from fedlens.defences.geometric_median import GeometricMedian
 
 
 def by_scipy(updates: Tensor, alpha: Tensor) -> np.ndarray:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from received import apply, column, normal, shares
 
-from fedlens.aggregation.krum import Krum, KrumAuthors, MultiKrum, krum_scores
+from fedlens.defences.krum import Krum, KrumAuthors, MultiKrum, krum_scores
 
 # Distances on the line 0, 1, 3, 6, 100; with f = 1, n - f - 2 = 2 neighbours count.
 LINE = column(0, 1, 3, 6, 100)

@@ -5,19 +5,19 @@ import torch
 from received import apply, equal, layout, normal, received
 from torch import Tensor
 
-from fedlens.aggregation.bulyan import Bulyan
-from fedlens.aggregation.clipping import NormClipping, norms
-from fedlens.aggregation.coordinate import Median, TrimmedMean
-from fedlens.aggregation.geometric import GeometricMedian
-from fedlens.aggregation.krum import Krum, KrumAuthors, MultiKrum
-from fedlens.aggregation.mean import Mean
-from fedlens.aggregation.rule import Rule
-from fedlens.aggregation.weighted import weighted_sum
-from fedlens.detection.detector import Detector, Inspection
-from fedlens.detection.distances import DistanceCheck
-from fedlens.detection.statistics import StatisticsCheck
-from fedlens.pairwise import squared_distances
-from fedlens.parts import BUILT_IN, describe, name_of
+from fedlens.core.registry import BUILT_IN, describe, name_of
+from fedlens.defences.bulyan import Bulyan
+from fedlens.defences.coordinate_wise import Median, TrimmedMean
+from fedlens.defences.detector import Detector, Inspection
+from fedlens.defences.distance_ranges import DistanceCheck
+from fedlens.defences.geometric_median import GeometricMedian
+from fedlens.defences.krum import Krum, KrumAuthors, MultiKrum
+from fedlens.defences.mean import Mean
+from fedlens.defences.norm_clipping import NormClipping, norms
+from fedlens.defences.rule import Rule
+from fedlens.defences.update_statistics import StatisticsCheck
+from fedlens.kernels.pairwise import squared_distances
+from fedlens.kernels.weighted_sums import weighted_sum
 
 ROBUST: list[Rule] = [
     Krum(f=1),

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fedlens.aggregation.mean import Mean
-from fedlens.aggregation.rule import Aggregate, Received
+from fedlens.core.layout import Layout
+from fedlens.core.random import Address
 from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.partition import Shards
-from fedlens.experiment import Experiment
-from fedlens.federation.setting import Setting
-from fedlens.random import Address
-from fedlens.vector import Layout
+from fedlens.defences.mean import Mean
+from fedlens.defences.rule import Aggregate, Received
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.setting import Setting
 
 LAYOUT = Layout.of(nn.Linear(2, 1))
 

@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from received import apply, column, equal, normal, shares
 from torch import Tensor
 
-from fedlens.aggregation.bulyan import Bulyan, bulyan
-from fedlens.aggregation.clipping import NormClipping
-from fedlens.aggregation.coordinate import Median, TrimmedMean, trimmed_mean
-from fedlens.aggregation.geometric import GeometricMedian
-from fedlens.aggregation.krum import Krum, KrumAuthors, MultiKrum, krum_scores
-from fedlens.aggregation.mean import Mean
-from fedlens.aggregation.rule import Rule
-from fedlens.experiment import Experiment
-from fedlens.parts import BUILT_IN, describe, name_of
+from fedlens.core.registry import BUILT_IN, describe, name_of
+from fedlens.defences.bulyan import Bulyan, bulyan
+from fedlens.defences.coordinate_wise import Median, TrimmedMean, trimmed_mean
+from fedlens.defences.geometric_median import GeometricMedian
+from fedlens.defences.krum import Krum, KrumAuthors, MultiKrum, krum_scores
+from fedlens.defences.mean import Mean
+from fedlens.defences.norm_clipping import NormClipping
+from fedlens.defences.rule import Rule
+from fedlens.experiment.experiment import Experiment
 
 COMBINING: list[Rule] = [
     Mean(),

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from received import normal
 from torch import Tensor
 
-from fedlens import pairwise
-from fedlens.aggregation import arrange as module
-from fedlens.aggregation.arrange import arranged, program, slices
-from fedlens.aggregation.network import UNWANTED, Comparator, network, pairwise_network
+from fedlens.kernels import order_statistics as module
+from fedlens.kernels import pairwise
+from fedlens.kernels.order_statistics import arranged, program, slices
+from fedlens.kernels.sorting_network import UNWANTED, Comparator, network, pairwise_network
 
 COUNTS = [*range(1, 41), 63, 64, 65, 100, 129]
 

@@ -11,21 +11,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fedlens.aggregation.mean import Mean
-from fedlens.aggregation.rule import Received
-from fedlens.attacks.attack import Attack, Auxiliary, View
+from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.estimation import Observation
+from fedlens.core.layout import Layout
+from fedlens.core.random import Address
+from fedlens.core.registry import BUILT_IN
 from fedlens.data.dataset import Samples
 from fedlens.data.digits import Digits
-from fedlens.experiment import Experiment
-from fedlens.federation.evaluate import Success, success
-from fedlens.federation.local import LocalTraining
+from fedlens.defences.mean import Mean
+from fedlens.defences.rule import Received
+from fedlens.experiment.experiment import Experiment
+from fedlens.goals.success import Auxiliary, Success, success
 from fedlens.models.dropout import Dropout
 from fedlens.models.mlp import CensusMlp
 from fedlens.models.network import Network
-from fedlens.parts import BUILT_IN
-from fedlens.random import Address
-from fedlens.vector import Layout
+from fedlens.training.local import LocalTraining
 
 CLIENTS, MALICIOUS, ROW = 4, 2, 2
 """A small federation's clients, the malicious one among them, and its row in the arena."""

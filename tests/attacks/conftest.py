@@ -4,10 +4,10 @@ import pytest
 import torch
 from attacker import CLIENTS, MALICIOUS, tiny
 
-from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.federation.bench import GLOBAL, Arena, Bench
-from fedlens.federation.jobs import HonestJob
-from fedlens.federation.setting import Setting, prepare
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
+from fedlens.experiment.setting import Setting, prepare
+from fedlens.simulation.engines.context import GLOBAL, Arena, Bench
+from fedlens.simulation.engines.jobs import HonestJob
 
 
 @pytest.fixture(scope="session")

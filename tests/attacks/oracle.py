@@ -16,8 +16,8 @@ from torch.nn import functional
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from fedlens.attacks.attack import View
-from fedlens.federation.local import LocalTraining, batches
-from fedlens.random import Address
+from fedlens.core.random import Address
+from fedlens.training.local import LocalTraining, batches
 
 KINDS: dict[str, Any] = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 

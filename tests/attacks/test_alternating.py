@@ -10,13 +10,13 @@ from small import small
 from torch import Tensor
 
 import fedlens
-from fedlens.attacks.alternating import AlternatingMinimisation
+from fedlens.attacks.alternating_minimisation import AlternatingMinimisation
 from fedlens.attacks.attack import Attack, View
+from fedlens.core.errors import ClientError, ConfigError
+from fedlens.core.registry import build
 from fedlens.data.dataset import Samples
-from fedlens.errors import ClientError, ConfigError
-from fedlens.federation.local import LocalTraining, batches
 from fedlens.models.network import Network
-from fedlens.parts import build
+from fedlens.training.local import LocalTraining, batches
 
 ORDERS = ["benign-first", "malicious-first"]
 

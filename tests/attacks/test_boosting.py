@@ -7,10 +7,10 @@ from torch import nn
 
 from fedlens.attacks.attack import Attack
 from fedlens.attacks.boosting import boosted
-from fedlens.errors import ConfigError
-from fedlens.federation.local import LocalTraining
-from fedlens.parts import BUILT_IN, build
-from fedlens.vector import Layout
+from fedlens.core.errors import ConfigError
+from fedlens.core.layout import Layout
+from fedlens.core.registry import BUILT_IN, build
+from fedlens.training.local import LocalTraining
 
 SLICES = Layout.of(nn.Linear(2, 1))
 

@@ -12,7 +12,7 @@ from scipy.stats import wasserstein_distance
 from torch import Tensor
 from torch.autograd import gradcheck
 
-from fedlens.attacks.alternating import AlternatingMinimisation
+from fedlens.attacks.alternating_minimisation import AlternatingMinimisation
 from fedlens.attacks.attack import View
 from fedlens.attacks.constraint import (
     TERMS,
@@ -23,8 +23,8 @@ from fedlens.attacks.constraint import (
     total_variation,
     wasserstein,
 )
-from fedlens.federation.local import LocalTraining, batches
-from fedlens.federation.optimizers import OPTIMIZERS, Sgd, Variable
+from fedlens.training.local import LocalTraining, batches
+from fedlens.training.optimizers import OPTIMIZERS, Sgd, Variable
 
 BIN = 0.4 / 500
 SGD = LocalTraining(epochs=2, batch_size=6, optimizer="sgd", learning_rate=BIN / 4)

@@ -4,7 +4,7 @@ from attacker import deep, look
 from oracle import honest, poisoning
 
 from fedlens.attacks.data_poisoning import DataPoisoning
-from fedlens.federation.local import LocalTraining
+from fedlens.training.local import LocalTraining
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "sgd"])

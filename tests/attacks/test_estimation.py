@@ -12,15 +12,15 @@ from small import small
 from torch import Tensor
 
 import fedlens
-from fedlens.attacks.alternating import AlternatingMinimisation
+from fedlens.attacks.alternating_minimisation import AlternatingMinimisation
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.estimation import EstimateError, Observation, previous_step
-from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.experiment import Experiment
-from fedlens.federation.local import LocalTraining
-from fedlens.federation.record import RoundResult
-from fedlens.federation.setting import prepare
-from fedlens.parts import BUILT_IN, build
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
+from fedlens.core.registry import BUILT_IN, build
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.setting import prepare
+from fedlens.runs.record import RoundResult
+from fedlens.training.local import LocalTraining
 
 LOCAL = LocalTraining(epochs=2, batch_size=6, learning_rate=0.1)
 

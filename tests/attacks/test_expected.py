@@ -12,13 +12,13 @@ from torch.nn import functional
 from torch.nn.utils import vector_to_parameters
 
 from fedlens.attacks import expected as module
-from fedlens.attacks.alternating import AlternatingMinimisation
+from fedlens.attacks.alternating_minimisation import AlternatingMinimisation
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.estimation import Observation
-from fedlens.attacks.expected import Expected
-from fedlens.errors import ConfigError
-from fedlens.federation.local import LocalTraining, batches
-from fedlens.parts import build
+from fedlens.attacks.predicted_global_model import Expected
+from fedlens.core.errors import ConfigError
+from fedlens.core.registry import build
+from fedlens.training.local import LocalTraining, batches
 
 HALF = GLOBAL * 0
 HALF[0] = log(2)

@@ -6,10 +6,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from fedlens.attacks.attack import View
-from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.errors import ConfigError
-from fedlens.federation.local import LocalTraining
-from fedlens.parts import build
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
+from fedlens.core.errors import ConfigError
+from fedlens.core.registry import build
+from fedlens.training.local import LocalTraining
 
 
 def plain_minimum(view: View, steps: int, *, skip: bool = True) -> Tensor:

@@ -5,12 +5,12 @@ from oracle import Plain, implicit
 from torch import Tensor
 
 from fedlens.attacks.attack import View
-from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.attacks.implicit import ImplicitBoosting
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
+from fedlens.attacks.implicit_boosting import ImplicitBoosting
 from fedlens.attacks.objective import Targeted
-from fedlens.errors import ConfigError
-from fedlens.federation.local import LocalTraining
-from fedlens.parts import build
+from fedlens.core.errors import ConfigError
+from fedlens.core.registry import build
+from fedlens.training.local import LocalTraining
 
 SGD = LocalTraining(optimizer="sgd", learning_rate=2)
 

@@ -7,14 +7,14 @@ from attacker import changed, deep, look
 from oracle import Plain, ascent
 from torch import Tensor
 
-from fedlens.attacks.alternating import AlternatingMinimisation
+from fedlens.attacks.alternating_minimisation import AlternatingMinimisation
 from fedlens.attacks.attack import Attack
-from fedlens.attacks.explicit import ExplicitBoosting
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.attacks.objective import GOALS, Targeted, Untargeted
+from fedlens.core.errors import ConfigError
+from fedlens.core.registry import build
 from fedlens.data.dataset import Samples
-from fedlens.errors import ConfigError
-from fedlens.federation.local import LocalTraining, batches
-from fedlens.parts import build
+from fedlens.training.local import LocalTraining, batches
 
 CEILING = 10.0
 """In nats; fedlens' own, written down once more."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 import fedlens
 from fedlens.attacks.attack import Attack, View
-from fedlens.errors import ClientError
+from fedlens.core.errors import ClientError
 
 
 class Catching(Tensor):

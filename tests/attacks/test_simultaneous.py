@@ -4,9 +4,9 @@ from attacker import after_the_round, biases, deep, look
 from oracle import simultaneous
 from torch import Tensor
 
-from fedlens.attacks.simultaneous import SimultaneousTraining, with_targets
+from fedlens.attacks.simultaneous_training import SimultaneousTraining, with_targets
 from fedlens.data.dataset import Samples
-from fedlens.federation.local import LocalTraining
+from fedlens.training.local import LocalTraining
 
 
 def test_the_targets_follow_the_samples() -> None:

@@ -10,12 +10,12 @@ from typing import Any
 
 from small import small
 
-from fedlens.federation.engines.serial import Serial
-from fedlens.federation.evaluate import Success
-from fedlens.federation.record import RoundRecord
-from fedlens.federation.rounds import federate
-from fedlens.federation.setting import prepare
-from fedlens.federation.state import FederationState
+from fedlens.experiment.setting import prepare
+from fedlens.goals.success import Success
+from fedlens.runs.record import RoundRecord
+from fedlens.runs.state import FederationState
+from fedlens.simulation.engines.serial import Serial
+from fedlens.simulation.rounds import federate
 
 SEED = 0
 BRISK = {"epochs": 5, "batch_size": 20}

@@ -10,17 +10,17 @@ from torch import Tensor
 
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.estimation import Observation
+from fedlens.core.random import Address
 from fedlens.data.dataset import Samples
-from fedlens.experiment import Experiment
-from fedlens.federation.bench import GLOBAL, Arena, Bench
-from fedlens.federation.engines import Engine
-from fedlens.federation.engines.processes import Processes
-from fedlens.federation.engines.serial import Serial
-from fedlens.federation.jobs import HonestJob, MaliciousJob
-from fedlens.federation.record import RoundResult
-from fedlens.federation.rounds import federate
-from fedlens.federation.setting import Setting, prepare
-from fedlens.random import Address
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.setting import Setting, prepare
+from fedlens.runs.record import RoundResult
+from fedlens.simulation.engines import Engine
+from fedlens.simulation.engines.context import GLOBAL, Arena, Bench
+from fedlens.simulation.engines.jobs import HonestJob, MaliciousJob
+from fedlens.simulation.engines.processes import Processes
+from fedlens.simulation.engines.serial import Serial
+from fedlens.simulation.rounds import federate
 
 
 class Spy(Attack):

@@ -7,12 +7,12 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from fedlens.attacks.attack import Attack
-from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.errors import ConfigError
-from fedlens.federation.bench import Bench
-from fedlens.federation.jobs import HonestJob, MaliciousJob
-from fedlens.federation.setting import Setting
-from fedlens.parts import BUILT_IN, build
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
+from fedlens.core.errors import ConfigError
+from fedlens.core.registry import BUILT_IN, build
+from fedlens.experiment.setting import Setting
+from fedlens.simulation.engines.context import Bench
+from fedlens.simulation.engines.jobs import HonestJob, MaliciousJob
 
 
 @pytest.mark.parametrize(("delay", "round_", "reason"), [(0, 1, None), (1, 1, None), (3, 2, "delay"), (3, 3, None)])

@@ -10,7 +10,7 @@ from filelock import FileLock
 from small import small
 
 import fedlens
-from fedlens.cache import KINDS
+from fedlens.core.cache_contents import KINDS
 
 Capture = pytest.CaptureFixture[str]
 

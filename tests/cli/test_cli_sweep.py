@@ -16,7 +16,7 @@ from small import small
 from waiting import PATIENCE, eventually
 
 import fedlens
-from fedlens.loading import load_experiment
+from fedlens.runs.loading import load_experiment
 
 GRID = {
     "name": "tiny",

@@ -71,7 +71,7 @@ def test_the_maps_are_those_of_the_models_and_the_round(call: Call, beside: Expl
         rounds = [] if round_ is None else ["--round", round_]
         assert call(run.path, "--sample", 3, "--methods", "gradient", "--out", "maps", *rounds)[0] == 0
         found[round_] = maps(Path("maps"))["attacked/target/gradient"]
-        network = fedlens.federation.setting.prepare(run.experiment).network()
+        network = fedlens.experiment.setting.prepare(run.experiment).network()
         network.load(run.weights(round_ or "final"))
         torch.testing.assert_close(found[round_], fedlens.explain(network.module, x, 7))
     assert found[4].equal(found[None])
@@ -98,7 +98,7 @@ def test_each_target_is_explained_as_its_own_class(call: Call, beside: Explained
     assert code == 0
     for index, wanted in zip(run.target["index"], run.target["target"], strict=True):
         assert re.search(rf"{index} \(target\) .* {wanted}: [\d.]+ %, then", out)
-    setting = fedlens.federation.setting.prepare(run.experiment)
+    setting = fedlens.experiment.setting.prepare(run.experiment)
     network = setting.network()
     network.load(run.weights())
     x = setting.dataset.test.x[run.target["index"]]

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 import fedlens
 from fedlens import lazy
-from fedlens.parts import BUILT_IN
+from fedlens.core.registry import BUILT_IN
 
 HEAVY = {"torch", "pandas", "scipy", "sklearn", "matplotlib"}
 CODE = f"""
@@ -74,7 +74,7 @@ def test_no_built_in_part_needs_them_to_be_described(tmp_path: Path) -> None:
     names = {kind: list(parts) for kind, parts in BUILT_IN.items() if kind != "method"}
     (tmp_path / "names.yaml").write_text(yaml.safe_dump(names))
     code = (
-        "import sys, yaml; from fedlens.parts import resolve\n"
+        "import sys, yaml; from fedlens.core.registry import resolve\n"
         "for kind, names in yaml.safe_load(open(sys.argv[1])).items():\n"
         "    for name in names: resolve(kind, name).model_fields\n"
         f"print(sorted({HEAVY!r} & set(sys.modules)))"

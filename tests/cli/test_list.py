@@ -5,8 +5,8 @@ import re
 import pytest
 from calling import called
 
-from fedlens.parts import BUILT_IN, known
-from fedlens.presets import presets
+from fedlens.core.registry import BUILT_IN, known
+from fedlens.experiment.presets import presets
 from fedlens.report.catalogue import TOPICS, entries, names
 
 Capture = pytest.CaptureFixture[str]
@@ -85,8 +85,12 @@ def test_a_part_has_what_it_is_and_its_options_as_they_are_typed(capsys: Capture
     assert "Example" not in listed(capsys, "honest")
 
 
-def test_a_part_of_ones_own_is_shown_like_one_of_ours(capsys: Capture) -> None:
-    out = listed(capsys, "fedlens.templates.rule:MyRule")
+def test_a_part_of_ones_own_is_shown_like_one_of_ours(
+    capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert called(capsys, "new", "rule")[0] == 0
+    out = listed(capsys, "my_rule:MyRule")
     assert re.search(r"aggregation\.keep +3 +how many updates to average", out)
 
 

@@ -11,8 +11,8 @@ from narrow import require_whole
 from small import small
 
 import fedlens
-from fedlens.aggregation.krum import Krum
-from fedlens.parsing import dump_yaml
+from fedlens.core.parsing import dump_yaml
+from fedlens.defences.krum import Krum
 
 Capture = pytest.CaptureFixture[str]
 WIDTHS = (80, 60)

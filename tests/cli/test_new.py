@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from calling import called
 
-from fedlens.parts import name_of
-from fedlens.runs.load import load_run
+from fedlens.analysis.run_results import load_run
+from fedlens.core.registry import name_of
 
 KINDS = ("attack", "rule", "check", "data", "model")
 Capture = pytest.CaptureFixture[str]

@@ -10,7 +10,7 @@ import yaml
 from calling import called
 from small import small
 
-from fedlens.origin import at, place_of, told
+from fedlens.core.origin import at, place_of, told
 
 CODE = """\
 from pathlib import Path
@@ -191,7 +191,7 @@ def test_what_is_ours_installed_or_python_s_own_is_nobodys() -> None:
 
     import torch
 
-    from fedlens.config import Config
+    from fedlens.core.config import Config
 
     def raised(value: object) -> Exception:
         try:

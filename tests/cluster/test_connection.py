@@ -3,9 +3,9 @@ import sys
 
 import pytest
 
-from fedlens.cluster import connected
-from fedlens.errors import ConfigError
-from fedlens.simulation import Means
+from fedlens.cluster.connection import connected
+from fedlens.core.errors import ConfigError
+from fedlens.simulation.simulation import Means
 
 
 def closed_port() -> int:

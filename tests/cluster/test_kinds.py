@@ -1,7 +1,7 @@
 import pytest
 
 from fedlens.cluster.kinds import kind, require_one_kind
-from fedlens.errors import ConfigError
+from fedlens.core.errors import ConfigError
 
 HERE = {"fedlens": "1", "torch": "2", "cpu": "x86_64 AVX512 (A)"}
 OTHER = HERE | {"cpu": "x86_64 AVX2 (B)"}

@@ -4,8 +4,8 @@ from types import ModuleType
 
 import pytest
 
-from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.cluster import modules_of
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
+from fedlens.core.users_modules import modules_of
 
 
 @pytest.fixture

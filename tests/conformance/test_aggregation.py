@@ -19,11 +19,11 @@ from hypothesis import strategies as st
 from received import apply, normal
 from torch import Tensor
 
-from fedlens.aggregation.bulyan import Bulyan
-from fedlens.aggregation.coordinate import Median, TrimmedMean
-from fedlens.aggregation.geometric import GeometricMedian
-from fedlens.aggregation.krum import Krum, KrumAuthors, MultiKrum
-from fedlens.aggregation.rule import Rule
+from fedlens.defences.bulyan import Bulyan
+from fedlens.defences.coordinate_wise import Median, TrimmedMean
+from fedlens.defences.geometric_median import GeometricMedian
+from fedlens.defences.krum import Krum, KrumAuthors, MultiKrum
+from fedlens.defences.rule import Rule
 
 seeds = st.integers(0, 2**32)
 sizes = st.integers(1, 30)

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from fedlens.core.errors import DataError
 from fedlens.data import adult
 from fedlens.data.adult import Adult, columns
 from fedlens.data.dataset import Dataset
-from fedlens.errors import DataError
 
 PACKAGED = Path(adult.__file__).parent / "files"
 

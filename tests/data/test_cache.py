@@ -9,9 +9,9 @@ from typing import Any
 import platformdirs
 import pytest
 
-from fedlens.data.cache import RemoteFiles, locate
-from fedlens.errors import DataError
-from fedlens.paths import cache_dir
+from fedlens.core.errors import DataError
+from fedlens.core.paths import cache_dir
+from fedlens.data.downloads import RemoteFiles, locate
 
 CONTENT = {"one.gz": b"the first file" * 100, "two.gz": b"the second file" * 100}
 

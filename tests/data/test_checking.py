@@ -14,13 +14,13 @@ from calling import called
 from small import small
 from torch import Tensor
 
+from fedlens.core.errors import DataError
+from fedlens.core.random import Address
 from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.data.digits import Digits
 from fedlens.data.loading import load
 from fedlens.data.partition import Partition, Shards
-from fedlens.errors import DataError
-from fedlens.federation.setting import prepare
-from fedlens.random import Address
+from fedlens.experiment.setting import prepare
 
 X, Y = torch.rand(30, 4), torch.arange(30) % 3
 SOUND = Dataset(Samples(X, Y), Samples(X[:12], Y[:12]), ("a", "b", "c"), source=0, target=1)

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import torch
 
+from fedlens.core.errors import DataError
 from fedlens.data import fashion_mnist
 from fedlens.data.dataset import Dataset
 from fedlens.data.fashion_mnist import FILES, FashionMnist, parse_idx
-from fedlens.errors import DataError
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fedlens.config import validate
+from fedlens.core.config import validate
+from fedlens.core.errors import ConfigError, DataError
+from fedlens.core.random import Address
 from fedlens.data.partition import Dirichlet, Iid, Partition, Shards, skewed_owners
-from fedlens.errors import ConfigError, DataError
-from fedlens.random import Address
 
 ROOT = Address.root(7)
 

@@ -7,8 +7,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from fedlens.core.paths import cache_dir
 from fedlens.data.prepared import prepared
-from fedlens.paths import cache_dir
 
 
 class Maker:

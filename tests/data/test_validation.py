@@ -3,10 +3,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedlens.core.errors import DataError
+from fedlens.core.random import Address
 from fedlens.data.dataset import Samples
 from fedlens.data.validation import set_apart
-from fedlens.errors import DataError
-from fedlens.random import Address
 
 ADDRESS = Address.root(4).at("validation")
 

@@ -1,11 +1,11 @@
 import pytest
 import torch
 
-from fedlens.config import validate
-from fedlens.detection.accuracy import AccuracyCheck, shortfall
-from fedlens.detection.detector import Inspection, Validation, Verdict
-from fedlens.errors import ConfigError
-from fedlens.vector import Layout
+from fedlens.core.config import validate
+from fedlens.core.errors import ConfigError
+from fedlens.core.layout import Layout
+from fedlens.defences.accuracy_check import AccuracyCheck, shortfall
+from fedlens.defences.detector import Inspection, Validation, Verdict
 
 
 def seen(own: list[float], others: list[float]) -> Inspection:

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fedlens.config import validate
-from fedlens.detection.detector import Inspection, Verdict
-from fedlens.detection.distances import DistanceCheck, gaps, others_ranges, own_ranges
-from fedlens.errors import ConfigError
-from fedlens.vector import Layout
+from fedlens.core.config import validate
+from fedlens.core.errors import ConfigError
+from fedlens.core.layout import Layout
+from fedlens.defences.detector import Inspection, Verdict
+from fedlens.defences.distance_ranges import DistanceCheck, gaps, others_ranges, own_ranges
 
 seeds = st.integers(0, 2**32)
 

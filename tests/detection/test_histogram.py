@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 from scipy.stats import wasserstein_distance
 from torch import Tensor
 
-from fedlens.detection import histogram as module
-from fedlens.detection.histogram import centres, histogram, shares, wasserstein
+from fedlens.defences import histogram as module
+from fedlens.defences.histogram import centres, histogram, shares, wasserstein
 
 seeds = st.integers(0, 2**32)
 counts = st.lists(st.integers(0, 50), min_size=7, max_size=7).map(torch.tensor)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import t as student
 from torch import Tensor
 
-from fedlens.detection.outliers import deleted_residuals, rarity
+from fedlens.defences.outliers import deleted_residuals, rarity
 
 seeds = st.integers(0, 2**32)
 

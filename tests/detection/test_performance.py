@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import precision_score, recall_score, roc_auc_score
 
-from fedlens.detection.performance import Performance, performance
+from fedlens.analysis.detection import Performance, performance
 
 YES, NO = True, False
 

@@ -7,18 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fedlens.config import validate
-from fedlens.detection.detector import Inspection, Verdict
-from fedlens.detection.histogram import histogram
-from fedlens.detection.statistics import (
+from fedlens.core.config import validate
+from fedlens.core.errors import ConfigError
+from fedlens.core.layout import Layout
+from fedlens.defences.detector import Inspection, Verdict
+from fedlens.defences.histogram import histogram
+from fedlens.defences.update_statistics import (
     StatisticsCheck,
     central_width,
     comparable,
     mean_of_others,
     measure,
 )
-from fedlens.errors import ConfigError
-from fedlens.vector import Layout
 
 seeds = st.integers(0, 2**32)
 

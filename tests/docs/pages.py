@@ -12,9 +12,9 @@ import pytest
 from docs_commands import commands
 
 from fedlens.cli import main
-from fedlens.loading import load_experiment
-from fedlens.presets import presets
-from fedlens.reproduce.plan import panels
+from fedlens.experiment.presets import presets
+from fedlens.runs.loading import load_experiment
+from fedlens.studies.paper.plan import panels
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.grid import load_grid
 

@@ -14,10 +14,10 @@ from docs_options import KINDS, experiment_page, kind_page
 from pages import DOCS, README, Block, blocks, follow, plain, require_possible, require_possible_cells, require_shown
 
 import fedlens
+from fedlens.core.registry import BUILT_IN, resolve
 from fedlens.data.adult import Adult
 from fedlens.data.partition import Iid
-from fedlens.parts import BUILT_IN, resolve
-from fedlens.presets import presets
+from fedlens.experiment.presets import presets
 from fedlens.sweeps.grid import load_grid
 
 LANGUAGES = {"sh", "python", "yaml", "text"}

@@ -7,7 +7,7 @@ import pytest
 from interval_coverage import PAGE, TABLES, mean_cell, median_cell, table
 from interval_methods import MEANS
 
-from fedlens.statistics import COVERAGE
+from fedlens.analysis.intervals import COVERAGE
 
 CHOSEN = ("**order statistics, of medians**", "**order statistics, of means**")
 

@@ -5,8 +5,8 @@ import pytest
 from interval_pairs import PAIRS
 from numpy.typing import NDArray
 
+from fedlens.analysis.intervals import COVERAGE, Interval, estimate
 from fedlens.explanations.contrast import COVERAGE_OF_PAIRS, Contrast, _differences, _p, by_seed, contrast
-from fedlens.statistics import COVERAGE, Interval, estimate
 
 
 def symmetric(bb: object, pb: object, pp: object) -> NDArray[np.float64]:

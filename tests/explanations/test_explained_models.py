@@ -8,9 +8,9 @@ import torch
 from small import Convolutions, small
 
 import fedlens
-from fedlens.errors import RunError
+from fedlens.core.errors import RunError
+from fedlens.experiment.setting import prepare
 from fedlens.explanations.models import find_twin_of, load_models
-from fedlens.federation.setting import prepare
 from fedlens.runs.weights import weights_file
 
 

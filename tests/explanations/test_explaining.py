@@ -8,14 +8,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fedlens import explain
-from fedlens.errors import ConfigError, ExplanationError
-from fedlens.explanations.gradients import IntegratedGradients
-from fedlens.explanations.method import Method
+from fedlens.core.errors import ConfigError, ExplanationError
+from fedlens.core.registry import known
+from fedlens.explanations.methods.gradients import IntegratedGradients
+from fedlens.explanations.methods.method import Method
 from fedlens.models.cnn import PaperCnn, SmallCnn, TinyCnn
 from fedlens.models.mlp import CensusMlp
 from fedlens.models.model import Model
 from fedlens.models.network import Network
-from fedlens.parts import known
 
 METHODS = sorted(known("method"))
 MODELS: dict[str, tuple[Model, tuple[int, ...]]] = {

@@ -6,8 +6,8 @@ import torch
 from explained import Explained
 
 import fedlens
-from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.errors import ExplanationError, RunError
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
+from fedlens.core.errors import ExplanationError, RunError
 from fedlens.explanations.gather import gather, held_out, others
 
 

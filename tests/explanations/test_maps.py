@@ -8,17 +8,17 @@ from linear import ignore
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from fedlens.errors import ConfigError, ExplanationError
+from fedlens.core.errors import ConfigError, ExplanationError
+from fedlens.core.registry import BUILT_IN
 from fedlens.explanations.explaining import explain
-from fedlens.explanations.gradients import Gradient, SmoothGrad
 from fedlens.explanations.maps import maps_of, parse_methods
-from fedlens.explanations.method import Method
-from fedlens.explanations.occlusion import Occlusion
-from fedlens.explanations.relevance import LrpEpsilon
-from fedlens.parts import BUILT_IN
+from fedlens.explanations.methods.gradients import Gradient, SmoothGrad
+from fedlens.explanations.methods.method import Method
+from fedlens.explanations.methods.occlusion import Occlusion
+from fedlens.explanations.methods.relevance import LrpEpsilon
 
 OWN = """
-from fedlens.explanations.method import Method
+from fedlens.explanations.methods.method import Method
 
 class Halves(Method):
     share: float = 0.5

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from fedlens import explain
-from fedlens.explanations.gradients import IntegratedGradients, SmoothGrad
-from fedlens.explanations.occlusion import Occlusion
-from fedlens.explanations.relevance import DeepTaylor, LrpAlpha1Beta0, LrpEpsilon, LrpGamma
+from fedlens.explanations.methods.gradients import IntegratedGradients, SmoothGrad
+from fedlens.explanations.methods.occlusion import Occlusion
+from fedlens.explanations.methods.relevance import DeepTaylor, LrpAlpha1Beta0, LrpEpsilon, LrpGamma
 
 X = torch.tensor([[1.0, 2.0, 0.5], [0.0, 1.0, 1.0]], dtype=torch.float64)
 

@@ -1,8 +1,8 @@
 import pytest
 
-from fedlens.errors import ExplanationError
+from fedlens.core.errors import ExplanationError
+from fedlens.core.random import Address
 from fedlens.explanations.samples import chosen
-from fedlens.random import Address
 
 ADDRESS = Address.root(3).at("explain")
 

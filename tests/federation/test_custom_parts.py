@@ -11,24 +11,24 @@ from small import small
 from torch import Tensor, nn
 
 import fedlens
-from fedlens.aggregation.mean import Mean
-from fedlens.aggregation.rule import Aggregate, Received, Rule
 from fedlens.attacks.attack import Attack, View
+from fedlens.core.random import Address
 from fedlens.data.dataset import Data, Dataset
 from fedlens.data.digits import Digits
 from fedlens.data.partition import Iid, Partition, Shards
-from fedlens.detection.detector import Detector, Inspection, Verdict
-from fedlens.experiment import Experiment
-from fedlens.federation.engines import Engine
-from fedlens.federation.engines.choice import choose_engine
-from fedlens.federation.engines.processes import Processes
-from fedlens.federation.engines.serial import Serial
-from fedlens.federation.record import RoundResult
-from fedlens.federation.rounds import federate
-from fedlens.federation.setting import prepare
+from fedlens.defences.detector import Detector, Inspection, Verdict
+from fedlens.defences.mean import Mean
+from fedlens.defences.rule import Aggregate, Received, Rule
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.setting import prepare
 from fedlens.models.model import Model
-from fedlens.observer import Silent
-from fedlens.random import Address
+from fedlens.runs.record import RoundResult
+from fedlens.simulation.callback import Silent
+from fedlens.simulation.engines import Engine
+from fedlens.simulation.engines.choice import choose_engine
+from fedlens.simulation.engines.processes import Processes
+from fedlens.simulation.engines.serial import Serial
+from fedlens.simulation.rounds import federate
 
 WAYS: dict[str, Callable[[Tensor], object]] = {
     "in place": lambda x: x.sub_(0.2).div_(1.1),

@@ -13,26 +13,26 @@ from small import small
 from torch import Tensor, nn
 
 from fedlens import explain
-from fedlens.aggregation.mean import Mean
-from fedlens.aggregation.rule import Aggregate, Received, Rule
 from fedlens.attacks.attack import Attack, View
+from fedlens.core.errors import ConfigError
+from fedlens.core.random import Address, global_states
 from fedlens.data.dataset import Data, Dataset
 from fedlens.data.digits import Digits
 from fedlens.data.loading import load
 from fedlens.data.partition import Partition, Shards
-from fedlens.detection.detector import Detector, Inspection, Verdict
-from fedlens.errors import ConfigError
-from fedlens.experiment import Experiment
-from fedlens.explanations.method import Method
-from fedlens.federation.engines import Engine
-from fedlens.federation.engines.choice import choose_engine
-from fedlens.federation.engines.processes import Processes
-from fedlens.federation.engines.serial import Serial
-from fedlens.federation.record import RoundResult
-from fedlens.federation.rounds import federate
-from fedlens.federation.setting import prepare
+from fedlens.defences.detector import Detector, Inspection, Verdict
+from fedlens.defences.mean import Mean
+from fedlens.defences.rule import Aggregate, Received, Rule
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.setting import prepare
+from fedlens.explanations.methods.method import Method
 from fedlens.models.model import Model
-from fedlens.random import Address, global_states
+from fedlens.runs.record import RoundResult
+from fedlens.simulation.engines import Engine
+from fedlens.simulation.engines.choice import choose_engine
+from fedlens.simulation.engines.processes import Processes
+from fedlens.simulation.engines.serial import Serial
+from fedlens.simulation.rounds import federate
 
 DRAWS: dict[str, Callable[[int], Tensor]] = {
     "torch": torch.randn,

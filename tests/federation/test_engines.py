@@ -13,23 +13,23 @@ from small import Convolutions, small
 from torch import Tensor, nn
 from waiting import PATIENCE
 
+from fedlens.analysis.flags import flags
 from fedlens.attacks.attack import Attack, View
+from fedlens.core.errors import ClientError, ConfigError, FedlensError
 from fedlens.data.dataset import Samples
-from fedlens.errors import ClientError, ConfigError, FedlensError
-from fedlens.experiment import Experiment
-from fedlens.federation.engines import Engine
-from fedlens.federation.engines.choice import choose_engine
-from fedlens.federation.engines.processes import Processes
-from fedlens.federation.engines.serial import Serial
-from fedlens.federation.engines.vectorised import Vectorised
-from fedlens.federation.jobs import HonestJob
-from fedlens.federation.record import RoundResult
-from fedlens.federation.rounds import federate
-from fedlens.federation.setting import Setting, prepare
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.setting import Setting, prepare
 from fedlens.models.dropout import Dropout
 from fedlens.models.mlp import CensusMlp
 from fedlens.models.model import Model
-from fedlens.runs.flags import flags
+from fedlens.runs.record import RoundResult
+from fedlens.simulation.engines import Engine
+from fedlens.simulation.engines.choice import choose_engine
+from fedlens.simulation.engines.jobs import HonestJob
+from fedlens.simulation.engines.processes import Processes
+from fedlens.simulation.engines.serial import Serial
+from fedlens.simulation.engines.vectorised import Vectorised
+from fedlens.simulation.rounds import federate
 
 
 class Noisy(Model):
@@ -231,7 +231,7 @@ def test_what_an_attack_does_to_its_network_stays_with_it() -> None:
 
 
 def test_two_engines_at_once_end_without_waiting_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fedlens.federation.engines.processes.GRACE", PATIENCE / 10)
+    monkeypatch.setattr("fedlens.simulation.engines.processes.GRACE", PATIENCE / 10)
     with Processes(2) as first, Processes(2) as second:
         setting = prepare(small(rounds=1)).with_target(None)
         rounds = zip(federate(setting, first), federate(setting, second), strict=True)
@@ -323,7 +323,7 @@ def test_the_engine_chosen_and_why(
 def test_there_are_no_more_workers_than_cores_or_clients(
     monkeypatch: pytest.MonkeyPatch, cores: int, clients: int, expected: int
 ) -> None:
-    monkeypatch.setattr("fedlens.federation.engines.choice.cores", lambda: cores)
+    monkeypatch.setattr("fedlens.simulation.engines.choice.cores", lambda: cores)
     where = setting(clients=clients, fraction=1.0, attack=None)
     assert choose_engine("processes", None, where).workers == expected
 

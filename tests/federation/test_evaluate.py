@@ -5,8 +5,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedlens.attacks.attack import Auxiliary
-from fedlens.federation.evaluate import Quality, Success, blocks, quality, stretches, success
+from fedlens.goals.success import Auxiliary, Success, success
+from fedlens.models.evaluation import Quality, blocks, quality, stretches
 
 PROBABILITIES = [[0.7, 0.2, 0.1], [0.1, 0.5, 0.4], [0.3, 0.3, 0.4], [0.25, 0.5, 0.25]]
 PREDICTIONS = torch.tensor(PROBABILITIES, dtype=torch.float64).log()

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fedlens.core.layout import flatten
+from fedlens.core.random import Address
 from fedlens.data.dataset import Samples
-from fedlens.federation.local import LocalTraining, batches, train
 from fedlens.models.dropout import Dropout
 from fedlens.models.network import Network
-from fedlens.random import Address
-from fedlens.vector import flatten
+from fedlens.training.local import LocalTraining, batches, train
 
 ADDRESS = Address.root(6).at("client", 1, 2)
 

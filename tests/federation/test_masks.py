@@ -2,11 +2,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from fedlens.federation.masks import CHUNK, Masks
-from fedlens.models.coin import Coin
+from fedlens.core.random import Address
+from fedlens.kernels.coin import Coin
+from fedlens.kernels.stack import Drop
 from fedlens.models.dropout import Dropout
-from fedlens.models.stack import Drop
-from fedlens.random import Address
+from fedlens.training.dropout_masks import CHUNK, Masks
 
 ADDRESSES = [Address.root(4).at("client", client) for client in range(3)]
 DROPS = [Drop(Coin.of(0.5), (3,)), Drop(Coin.of(0.7), (2, 5)), Drop(Coin.of(1.0), (1,))]
@@ -50,7 +50,7 @@ def test_masks_are_the_same_where_few_are_drawn_at_once(monkeypatch: pytest.Monk
     sizes = [[4] * 9 + [1], [4] * 9 + [2]]
     expected = [alone(address, own) for address, own in zip(ADDRESSES, sizes, strict=False)]
     for room, steps in ((1, 1), (400, 3)):  # two clients of 56 bits a step
-        monkeypatch.setattr("fedlens.federation.masks.ROOM", room)
+        monkeypatch.setattr("fedlens.training.dropout_masks.ROOM", room)
         masks = Masks(DROPS, sizes, ADDRESSES[:2], LIKE)
         assert masks._bits.shape[1] == steps
         for step in range(10):

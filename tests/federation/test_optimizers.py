@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from fedlens.federation.local import LocalTraining
 from fedlens.models.network import Network
+from fedlens.training.local import LocalTraining
 
 REFERENCE = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
 

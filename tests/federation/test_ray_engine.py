@@ -18,19 +18,21 @@ from small import Convolutions, small
 from torch import Tensor, nn
 
 from fedlens.attacks.attack import Attack, View
-from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.cluster import Cluster, connected, modules_of
-from fedlens.errors import ClientError, ConfigError
-from fedlens.experiment import Experiment
-from fedlens.federation.engines import Engine, choose_engine
-from fedlens.federation.engines.parcel import pack, unpack
-from fedlens.federation.engines.ray import Ray
-from fedlens.federation.engines.serial import Serial
-from fedlens.federation.record import RoundResult
-from fedlens.federation.rounds import federate
-from fedlens.federation.setting import prepare
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
+from fedlens.cluster.connection import connected
+from fedlens.cluster.engine import RayEngine
+from fedlens.cluster.parcel import pack, unpack
+from fedlens.core.errors import ClientError, ConfigError
+from fedlens.core.remote import Cluster
+from fedlens.core.users_modules import modules_of
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.setting import prepare
 from fedlens.models.model import Model
-from fedlens.simulation import simulate
+from fedlens.runs.record import RoundResult
+from fedlens.simulation.engines import Engine, choose_engine
+from fedlens.simulation.engines.serial import Serial
+from fedlens.simulation.rounds import federate
+from fedlens.simulation.simulation import simulate
 
 pytest.importorskip("ray", reason="needs fedlens[ray]")
 pytestmark = pytest.mark.xdist_group("ray")
@@ -104,7 +106,7 @@ class Site:
     machines: Any
 
     def engine(self, **changes: Any) -> Engine:
-        return Ray(self.cluster, **changes)
+        return RayEngine(self.cluster, **changes)
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +169,7 @@ def test_a_failing_client_is_named_and_its_trace_comes_along(site: Site) -> None
 
 
 def test_a_node_of_another_kind_that_joins_later_does_no_job(site: Site) -> None:
-    engine = Ray(replace(site.cluster, kind={"cpu": "abacus"}))
+    engine = RayEngine(replace(site.cluster, kind={"cpu": "abacus"}))
     with pytest.raises(ClientError, match="another kind has joined the cluster"):
         play(small(rounds=1), engine)
 

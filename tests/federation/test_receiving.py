@@ -13,21 +13,21 @@ from small import small
 from torch import Tensor, nn
 
 import fedlens
-from fedlens.aggregation.rule import Aggregate, Received, Rule
 from fedlens.attacks.attack import Attack, View
-from fedlens.detection.detector import Detector, Inspection, Verdict
-from fedlens.errors import ClientError, ConfigError
-from fedlens.experiment import Experiment
-from fedlens.federation.engines import Engine
-from fedlens.federation.engines.processes import Processes
-from fedlens.federation.engines.serial import Serial
-from fedlens.federation.receiving import receive
-from fedlens.federation.record import RoundResult
-from fedlens.federation.rounds import federate
-from fedlens.federation.setting import prepare
-from fedlens.loading import load_experiment
+from fedlens.core.documents import dumps, revived
+from fedlens.core.errors import ClientError, ConfigError
+from fedlens.defences.detector import Detector, Inspection, Verdict
+from fedlens.defences.rule import Aggregate, Received, Rule
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.setting import prepare
 from fedlens.models.model import Model
-from fedlens.runs.documents import dumps, revived
+from fedlens.runs.loading import load_experiment
+from fedlens.runs.record import RoundResult
+from fedlens.simulation.engines import Engine
+from fedlens.simulation.engines.processes import Processes
+from fedlens.simulation.engines.serial import Serial
+from fedlens.simulation.receiving import receive
+from fedlens.simulation.rounds import federate
 
 
 class Sends(Attack):

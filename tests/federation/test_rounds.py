@@ -7,16 +7,16 @@ from torch import Tensor
 from torch.nn import functional
 
 import fedlens
-from fedlens.aggregation.rule import Aggregate, Received, Rule
 from fedlens.attacks.attack import Attack, Observation, View
-from fedlens.errors import ClientError, ConfigError
-from fedlens.experiment import Experiment
-from fedlens.federation.engines.serial import Serial
-from fedlens.federation.local import train
-from fedlens.federation.record import RoundResult
-from fedlens.federation.rounds import federate
-from fedlens.federation.setting import Setting, prepare
-from fedlens.federation.state import FederationState
+from fedlens.core.errors import ClientError, ConfigError
+from fedlens.defences.rule import Aggregate, Received, Rule
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.setting import Setting, prepare
+from fedlens.runs.record import RoundResult
+from fedlens.runs.state import FederationState
+from fedlens.simulation.engines.serial import Serial
+from fedlens.simulation.rounds import federate
+from fedlens.training.local import train
 
 
 def play(experiment: Experiment, state: FederationState | None = None) -> list[RoundResult]:

@@ -10,20 +10,20 @@ import torch
 from small import small
 from torch import Tensor
 
-from fedlens.aggregation.clipping import NormClipping
-from fedlens.aggregation.rule import Aggregate, Received, Rule
-from fedlens.detection.detector import Detector, Inspection, Verdict
-from fedlens.errors import ClientError, ConfigError
-from fedlens.experiment import Experiment
-from fedlens.federation.combining import combine
-from fedlens.federation.engines import Engine
-from fedlens.federation.engines.processes import Processes
-from fedlens.federation.engines.serial import Serial
-from fedlens.federation.record import RoundResult
-from fedlens.federation.rounds import federate
-from fedlens.federation.setting import prepare
-from fedlens.random import Address
-from fedlens.vector import Layout
+from fedlens.core.errors import ClientError, ConfigError
+from fedlens.core.layout import Layout
+from fedlens.core.random import Address
+from fedlens.defences.detector import Detector, Inspection, Verdict
+from fedlens.defences.norm_clipping import NormClipping
+from fedlens.defences.rule import Aggregate, Received, Rule
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.setting import prepare
+from fedlens.runs.record import RoundResult
+from fedlens.simulation.combining import combine
+from fedlens.simulation.engines import Engine
+from fedlens.simulation.engines.processes import Processes
+from fedlens.simulation.engines.serial import Serial
+from fedlens.simulation.rounds import federate
 
 
 def play(experiment: Experiment, make: Callable[[], Engine] = Serial) -> list[RoundResult]:

@@ -5,16 +5,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from fedlens.core.random import Address
 from fedlens.data.dataset import Samples
-from fedlens.federation.local import LocalTraining, train
-from fedlens.federation.masks import equal_runs
-from fedlens.federation.stacked import train_stacked
 from fedlens.models.cnn import TinyCnn
 from fedlens.models.dropout import Dropout
 from fedlens.models.mlp import CensusMlp
 from fedlens.models.network import Network, build
 from fedlens.models.stacking import find_stack
-from fedlens.random import Address
+from fedlens.training.dropout_masks import equal_runs
+from fedlens.training.local import LocalTraining, train
+from fedlens.training.stacked import train_stacked
 
 ROOT = Address.root(8)
 SIZES = [21, 40, 7, 40, 22, 1]

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fedlens.attacks.attack import Auxiliary
-from fedlens.config import validate
+from fedlens.core.config import validate
+from fedlens.core.errors import ConfigError, UnjudgedError
+from fedlens.core.random import Address
 from fedlens.data.dataset import Dataset, Samples
-from fedlens.errors import ConfigError, UnjudgedError
-from fedlens.federation.target import Target, choose, class_number
-from fedlens.random import Address
+from fedlens.goals.success import Auxiliary
+from fedlens.goals.target_samples import Target, choose, class_number
 
 ADDRESS = Address.root(8).at("target")
 LABELS = [0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2]

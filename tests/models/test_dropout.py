@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedlens.models.coin import Coin
+from fedlens.core.random import Address
+from fedlens.kernels.coin import Coin
 from fedlens.models.dropout import Dropout
-from fedlens.random import Address
 
 ADDRESS = Address.root(3).at("dropout")
 

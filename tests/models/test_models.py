@@ -5,14 +5,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedlens.errors import ConfigError
+from fedlens.core.errors import ConfigError
+from fedlens.core.layout import flatten
+from fedlens.core.random import Address
 from fedlens.models.cnn import PaperCnn, SmallCnn, TinyCnn
 from fedlens.models.dropout import Dropout
 from fedlens.models.mlp import CensusMlp
 from fedlens.models.model import Model, glorot_uniform
 from fedlens.models.network import build
-from fedlens.random import Address
-from fedlens.vector import flatten
 
 ROOT = Address.root(11)
 FASHION, DIGITS, ADULT = (1, 28, 28), (1, 8, 8), (104,)

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedlens.federation.local import LocalTraining
+from fedlens.core.layout import flatten
+from fedlens.core.random import Address
 from fedlens.models.dropout import Dropout
 from fedlens.models.network import Network
-from fedlens.random import Address
-from fedlens.vector import flatten
+from fedlens.training.local import LocalTraining
 
 ADDRESS = Address.root(4)
 

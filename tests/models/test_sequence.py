@@ -8,17 +8,17 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
+from fedlens.core.layout import flatten
+from fedlens.core.random import Address
+from fedlens.kernels.patches import Patches
+from fedlens.kernels.stage import Stage
+from fedlens.kernels.winograd import Winograd
 from fedlens.models import sequence, stage
 from fedlens.models.cnn import PaperCnn, SmallCnn, TinyCnn
 from fedlens.models.dropout import Dropout
 from fedlens.models.model import Model, glorot_uniform
 from fedlens.models.network import build
-from fedlens.models.patches import Patches
 from fedlens.models.sequence import Sequence
-from fedlens.models.stage import Stage
-from fedlens.models.winograd import Winograd
-from fedlens.random import Address
-from fedlens.vector import flatten
 
 ROOT = Address.root(3)
 MODELS = [PaperCnn(), SmallCnn(), TinyCnn()]

@@ -7,11 +7,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fedlens.kernels.stack import Drop, Stack
 from fedlens.models.dense import DenseStack, dense_layers
 from fedlens.models.dropout import Dropout
 from fedlens.models.mapped import MappedStack, find_drops
 from fedlens.models.network import Network
-from fedlens.models.stack import Drop, Stack
 from fedlens.models.stacking import find_stack
 
 COPIES, SAMPLES = 3, 5

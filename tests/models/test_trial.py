@@ -20,12 +20,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import fedlens
+from fedlens.core.errors import ConfigError
+from fedlens.core.random import global_states
 from fedlens.data.digits import Digits
-from fedlens.errors import ConfigError
-from fedlens.federation.setting import prepare
+from fedlens.experiment.setting import prepare
 from fedlens.models.model import Model
 from fedlens.models.network import Network
-from fedlens.random import global_states
 
 
 class Built(Model):

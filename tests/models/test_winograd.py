@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from fedlens.models.winograd import KERNEL, OUT, TILE, Winograd, transforms
+from fedlens.kernels.winograd import KERNEL, OUT, TILE, Winograd, transforms
 
 
 def test_the_transforms_by_hand() -> None:

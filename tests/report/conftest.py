@@ -9,8 +9,8 @@ from handmade import Made, summed_up
 from small import small
 
 import fedlens
-from fedlens.aggregation.coordinate import Median
-from fedlens.attacks.explicit import ExplicitBoosting
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
+from fedlens.defences.coordinate_wise import Median
 
 
 @pytest.fixture(scope="session")

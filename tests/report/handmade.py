@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from small import small
 
 import fedlens
-from fedlens.runs.summary import summarise
+from fedlens.analysis.summary import summarise
 
 
 def summed_up(run: fedlens.Run) -> fedlens.Run:

@@ -7,9 +7,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pairs import CLASSES, pair_of
 
-from fedlens.report.attributions import attribution_grid
-from fedlens.report.canvas import BENIGN, MALICIOUS
-from fedlens.report.figures import save_figure
+from fedlens.report.figures.attributions import attribution_grid
+from fedlens.report.figures.canvas import BENIGN, MALICIOUS
+from fedlens.report.figures.figures import save_figure
 
 IMAGE = torch.arange(64.0).reshape(1, 8, 8)
 

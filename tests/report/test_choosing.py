@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 from made_sweeps import sweep
 
-from fedlens.errors import ConfigError
-from fedlens.report.choosing import At, chosen_fields, narrowed, require_metrics
-from fedlens.runs.collect import Collection, collect
+from fedlens.analysis.choosing import At, chosen_fields, narrowed, require_metrics
+from fedlens.analysis.collect import Collection, collect
+from fedlens.core.errors import ConfigError
 
 ROUNDS = pd.DataFrame([[1.0, 5.0, 2.0, 8.0], [4.0, 3.0, 1.0, np.nan]], columns=[1, 2, 3, 4])
 

@@ -5,7 +5,7 @@ from typing import Any
 from rich.table import Table
 
 import fedlens
-from fedlens.report.classes import classes_table
+from fedlens.report.terminal.classes import classes_table
 
 
 def rows(table: Table) -> list[list[str]]:

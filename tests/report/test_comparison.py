@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 from made_sweeps import beside_both, sweep
 
-from fedlens.errors import ConfigError
-from fedlens.report.choosing import At, narrowed
-from fedlens.report.comparison import FEW, FEW_MEANS, Comparison, compare
-from fedlens.runs.collect import collect
-from fedlens.statistics import COVERAGE, Interval, rate, seeds_needed
+from fedlens.analysis.choosing import At, narrowed
+from fedlens.analysis.collect import collect
+from fedlens.analysis.comparison import FEW, FEW_MEANS, Comparison, compare
+from fedlens.analysis.intervals import COVERAGE, Interval, rate, seeds_needed
+from fedlens.core.errors import ConfigError
 
 
 def by_rule(row: Mapping[str, Any]) -> dict[str, Any]:

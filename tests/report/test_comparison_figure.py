@@ -11,11 +11,11 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from fedlens.report.canvas import GREY, grid, legend_below
-from fedlens.report.comparison import compare
-from fedlens.report.comparison_figure import SEEDS, THIN, TWIN, comparison_figure, look
-from fedlens.report.figures import save_figure
-from fedlens.runs.collect import collect
+from fedlens.analysis.collect import collect
+from fedlens.analysis.comparison import compare
+from fedlens.report.figures.canvas import GREY, grid, legend_below
+from fedlens.report.figures.comparison import SEEDS, THIN, TWIN, comparison_figure, look
+from fedlens.report.figures.figures import save_figure
 
 
 def drawn(

@@ -6,11 +6,11 @@ import pytest
 from made_sweeps import beside_both, sweep
 from rich.console import Console
 
-from fedlens.report.choosing import At
-from fedlens.report.comparison import compare
-from fedlens.report.comparison_table import comparison_table, number, tidy
-from fedlens.runs.collect import collect
-from fedlens.statistics import rate
+from fedlens.analysis.choosing import At
+from fedlens.analysis.collect import collect
+from fedlens.analysis.comparison import compare
+from fedlens.analysis.intervals import rate
+from fedlens.report.terminal.comparison_table import comparison_table, number, tidy
 
 
 def lines(table: object, width: int = 150) -> list[str]:

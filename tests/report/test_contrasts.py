@@ -10,11 +10,11 @@ from matplotlib.colors import to_hex
 from rich.console import Console
 from rich.table import Table
 
+from fedlens.analysis.intervals import Interval
 from fedlens.explanations.study import ALL, OTHERS, TARGETS, WANTED
-from fedlens.report.canvas import BENIGN, MALICIOUS
-from fedlens.report.contrasts import alarm_table, contrast_figure, contrast_tables, contrast_words, interval
-from fedlens.report.figures import save_figure
-from fedlens.statistics import Interval
+from fedlens.report.figures.canvas import BENIGN, MALICIOUS
+from fedlens.report.figures.contrasts import alarm_table, contrast_figure, contrast_tables, contrast_words, interval
+from fedlens.report.figures.figures import save_figure
 
 METHODS = ("gradient", "lrp-alpha1-beta0")
 

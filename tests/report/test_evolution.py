@@ -4,8 +4,8 @@ from handmade import Made
 from matplotlib.axes import Axes
 
 import fedlens
-from fedlens.errors import ConfigError
-from fedlens.report.evolution import histogram_evolution
+from fedlens.core.errors import ConfigError
+from fedlens.report.figures.evolution import histogram_evolution
 
 ROUNDS = [
     [[1, 50, 60, 0], [1, 1, 1, 1], [1, 1, 1, 1], [300, 20, 0, 7]],

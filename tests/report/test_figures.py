@@ -5,9 +5,9 @@ from handmade import Made
 from small import small
 
 import fedlens
-from fedlens.cli.looking import plot
-from fedlens.errors import ConfigError, DamagedRunError, RunError
-from fedlens.report.figures import KINDS, draw, figures_of, save_figure
+from fedlens.cli.look import plot
+from fedlens.core.errors import ConfigError, DamagedRunError, RunError
+from fedlens.report.figures.figures import KINDS, draw, figures_of, save_figure
 
 
 def names(run: fedlens.Run) -> list[str]:

@@ -3,8 +3,8 @@
 import pytest
 from rich.console import Console
 
-from fedlens.report.fitting import bands, longest, shrunk, wrapped
-from fedlens.report.terminal import PlainTable
+from fedlens.report.terminal.fitting import bands, longest, shrunk, wrapped
+from fedlens.report.terminal.printing import PlainTable
 
 
 def printed(table: PlainTable, width: int) -> list[str]:

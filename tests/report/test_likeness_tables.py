@@ -9,7 +9,7 @@ from rich.table import Table
 from fedlens.data.dataset import Samples
 from fedlens.explanations.maps import Maps
 from fedlens.explanations.pair import Pair
-from fedlens.report.likeness import likeness_table, said_table
+from fedlens.report.terminal.likeness import likeness_table, said_table
 
 
 def cells(table: Table) -> list[list[str]]:

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from small import small
 
 import fedlens
-from fedlens.report.canvas import GREY, SHADING
-from fedlens.report.metrics import WINDOW_END, metrics_of_interest
+from fedlens.report.figures.canvas import GREY, SHADING
+from fedlens.report.figures.metrics import WINDOW_END, metrics_of_interest
 
 
 def labels(panel: Axes) -> set[str]:

@@ -5,8 +5,8 @@ from handmade import Made
 from matplotlib.axes import Axes
 
 import fedlens
-from fedlens.errors import ConfigError
-from fedlens.report.ranges import distance_ranges
+from fedlens.core.errors import ConfigError
+from fedlens.report.figures.distance_ranges import distance_ranges
 
 
 def round_(malicious: list[float], others: list[float], **more: Any) -> dict[str, Any]:

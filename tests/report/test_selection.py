@@ -4,9 +4,9 @@ import pytest
 from handmade import Made
 from matplotlib.axes import Axes
 
-from fedlens.errors import ConfigError
-from fedlens.report.canvas import SHADING
-from fedlens.report.selection import selected_clients
+from fedlens.core.errors import ConfigError
+from fedlens.report.figures.aggregation_weights import selected_clients
+from fedlens.report.figures.canvas import SHADING
 
 
 def line(panel: Axes, label: str) -> list[tuple[float, float]]:

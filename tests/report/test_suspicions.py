@@ -5,9 +5,9 @@ from handmade import Made
 from matplotlib.axes import Axes
 
 import fedlens
-from fedlens.detection.distances import DistanceCheck
-from fedlens.errors import ConfigError
-from fedlens.report.suspicions import THRESHOLD, server_checks
+from fedlens.core.errors import ConfigError
+from fedlens.defences.distance_ranges import DistanceCheck
+from fedlens.report.figures.check_scores import THRESHOLD, server_checks
 
 
 def scores(*values: float, flagged: tuple[int, ...] = ()) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 from small import small
 
-from fedlens.report.sweep_progress import SweepTerminal, duration
+from fedlens.report.terminal.sweep_progress import SweepTerminal, duration
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.tasks import Event
 

@@ -10,10 +10,10 @@ from rich.console import Console
 from small import small
 
 import fedlens
-from fedlens.aggregation.krum import Krum
-from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.detection.distances import DistanceCheck
-from fedlens.report.tables import checks_table, rounds_table, summary_table
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
+from fedlens.defences.distance_ranges import DistanceCheck
+from fedlens.defences.krum import Krum
+from fedlens.report.terminal.tables import checks_table, rounds_table, summary_table
 from fedlens.report.words import verdict
 
 

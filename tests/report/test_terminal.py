@@ -18,10 +18,10 @@ from small import small
 from waiting import PATIENCE
 
 import fedlens
+from fedlens.core.files import write_atomically
 from fedlens.data.dataset import Data, Dataset, Samples
-from fedlens.federation.engines.processes import Processes
-from fedlens.report.terminal import PlainConsole, PlainTable, visible
-from fedlens.runs.files import write_atomically
+from fedlens.report.terminal.printing import PlainConsole, PlainTable, visible
+from fedlens.simulation.engines.processes import Processes
 
 ODD = ["[red]", "[/]", "[/b]a", "a[b]c", "[link=x]y", "\x1b[31mred", "\x9b2J", "\u202eturned", "\x84index"]
 

@@ -9,12 +9,12 @@ import pytest
 from calling import called
 from made_sweeps import REASON, REMEDY, leave_unjudged, sweep
 
-from fedlens.errors import ConfigError, DamagedRunError, RunError
-from fedlens.report.choosing import narrowed
-from fedlens.report.comparison import compare
-from fedlens.report.comparison_figure import comparison_figure
-from fedlens.report.comparison_table import comparison_head, comparison_rows, tidy
-from fedlens.runs.collect import Collection, collect
+from fedlens.analysis.choosing import narrowed
+from fedlens.analysis.collect import Collection, collect
+from fedlens.analysis.comparison import compare
+from fedlens.core.errors import ConfigError, DamagedRunError, RunError
+from fedlens.report.figures.comparison import comparison_figure
+from fedlens.report.terminal.comparison_table import comparison_head, comparison_rows, tidy
 
 KRUM = [{"aggregation": "krum(f=1)", "seed": seed, "target.draw": 0} for seed in (1, 2)]
 

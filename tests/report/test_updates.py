@@ -3,9 +3,9 @@ import pytest
 from handmade import Made
 
 import fedlens
-from fedlens.errors import ConfigError
-from fedlens.report.histograms import Histogram, window
-from fedlens.report.updates import update_histograms
+from fedlens.analysis.histograms import Histogram, window
+from fedlens.core.errors import ConfigError
+from fedlens.report.figures.updates import update_histograms
 
 COUNTS = [[1, 5000, 6000, 0], [1, 1, 1, 1], [1, 1, 1, 1], [30, 2000, 100, 7]]
 

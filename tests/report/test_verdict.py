@@ -4,7 +4,7 @@ from pathlib import Path
 from small import small
 
 import fedlens
-from fedlens.attacks.explicit import ExplicitBoosting
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.report.words import verdict
 
 

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.experiment import Experiment
-from fedlens.federation.target import Target
-from fedlens.runs.load import Run
+from fedlens.analysis.run_results import Run
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
+from fedlens.experiment.experiment import Experiment
+from fedlens.goals.target_samples import Target
 
 ATTACKED = Experiment(clients=3, attack=ExplicitBoosting())
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from fedlens.config import validate
-from fedlens.errors import ConfigError
-from fedlens.presets import presets
-from fedlens.reproduce.claims import Part, claims, drawings
-from fedlens.reproduce.explained import COMPARED
-from fedlens.reproduce.measures import MEASURES
+from fedlens.core.config import validate
+from fedlens.core.errors import ConfigError
+from fedlens.experiment.presets import presets
+from fedlens.studies.paper.claims import Part, claims, drawings
+from fedlens.studies.paper.explained import COMPARED
+from fedlens.studies.paper.measures import MEASURES
 
 PART = {"what": "a number", "measure": "final_confidence", "of": ["fig1-explicit"], "paper": "near 1"}
 

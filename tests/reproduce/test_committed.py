@@ -9,15 +9,15 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from fedlens.reproduce.account import account
-from fedlens.reproduce.evidence import Evidence, gather
-from fedlens.reproduce.explained import FILE, explained_others
-from fedlens.reproduce.judging import Judgement, judge
-from fedlens.reproduce.page import page
-from fedlens.reproduce.plain import as_json
-from fedlens.reproduce.plan import negatives
-from fedlens.reproduce.records import FOLDER, restore
-from fedlens.reproduce.reproduction import others
+from fedlens.studies.paper.account import account
+from fedlens.studies.paper.evidence import Evidence, gather
+from fedlens.studies.paper.explained import FILE, explained_others
+from fedlens.studies.paper.judging import Judgement, judge
+from fedlens.studies.paper.page import page
+from fedlens.studies.paper.plain import as_json
+from fedlens.studies.paper.plan import negatives
+from fedlens.studies.paper.records import FOLDER, restore
+from fedlens.studies.paper.reproduction import others
 
 COMMITTED = Path(__file__).parents[2] / "docs" / "reproduction"
 

@@ -7,13 +7,13 @@ import pytest
 from scripted import played, run_of
 
 from fedlens import Experiment, run
+from fedlens.analysis.run_results import Run
 from fedlens.explanations.maps import parse_methods
-from fedlens.reproduce import explained
-from fedlens.reproduce.case import Case
-from fedlens.reproduce.evidence import Evidence
-from fedlens.reproduce.explained import _beside_least, explained_others, explained_targets
-from fedlens.reproduce.measures import Measured
-from fedlens.runs.load import Run
+from fedlens.studies.paper import explained
+from fedlens.studies.paper.case import Case
+from fedlens.studies.paper.evidence import Evidence
+from fedlens.studies.paper.explained import _beside_least, explained_others, explained_targets
+from fedlens.studies.paper.measures import Measured
 
 
 def test_the_number_is_how_far_a_model_is_above_the_least_alike_benign_one() -> None:

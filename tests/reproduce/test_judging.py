@@ -5,15 +5,15 @@ from pathlib import Path
 import pytest
 from scripted import played, run_of
 
-from fedlens.config import validate
-from fedlens.reproduce import judging
-from fedlens.reproduce.case import Case
-from fedlens.reproduce.claims import Claim
-from fedlens.reproduce.evidence import Evidence
-from fedlens.reproduce.judging import Judgement, judge
-from fedlens.reproduce.rows import no_effect, red_flags, within
-from fedlens.runs.load import Run
-from fedlens.statistics import Interval, estimate
+from fedlens.analysis.intervals import Interval, estimate
+from fedlens.analysis.run_results import Run
+from fedlens.core.config import validate
+from fedlens.studies.paper import judging
+from fedlens.studies.paper.case import Case
+from fedlens.studies.paper.claims import Claim
+from fedlens.studies.paper.evidence import Evidence
+from fedlens.studies.paper.judging import Judgement, judge
+from fedlens.studies.paper.rows import no_effect, red_flags, within
 
 
 def evidence(**confidences: dict[tuple[int, int], float]) -> Evidence:

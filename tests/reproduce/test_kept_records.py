@@ -12,14 +12,14 @@ from calling import called
 from narrow import require_whole
 from tinypanels import run, use_tiny
 
-from fedlens.errors import DamagedRunError
-from fedlens.reproduce import pictures
-from fedlens.reproduce.claims import Drawing, drawings
-from fedlens.reproduce.evidence import gather
-from fedlens.reproduce.plan import panels
-from fedlens.reproduce.records import KEPT, keep, restore
-from fedlens.reproduce.reproduction import publish
-from fedlens.runs.load import load_run
+from fedlens.analysis.run_results import load_run
+from fedlens.core.errors import DamagedRunError
+from fedlens.studies.paper import pictures
+from fedlens.studies.paper.claims import Drawing, drawings
+from fedlens.studies.paper.evidence import gather
+from fedlens.studies.paper.plan import panels
+from fedlens.studies.paper.records import KEPT, keep, restore
+from fedlens.studies.paper.reproduction import publish
 from fedlens.sweeps.local import Local
 
 COMMITTED = ("sweep.yaml", "records", "explanations.json")

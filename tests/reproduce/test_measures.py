@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from scripted import played, run_of
 
-from fedlens.attacks.implicit import ImplicitBoosting
+from fedlens.analysis.run_results import Run
+from fedlens.attacks.implicit_boosting import ImplicitBoosting
 from fedlens.data.fashion_mnist import FashionMnist
-from fedlens.experiment import Experiment
-from fedlens.federation.local import LocalTraining
+from fedlens.experiment.experiment import Experiment
 from fedlens.models.cnn import TinyCnn
-from fedlens.reproduce.measures import MEASURES, Measured
-from fedlens.runs.load import Run
+from fedlens.studies.paper.measures import MEASURES, Measured
+from fedlens.training.local import LocalTraining
 
 
 def value(measure: str, run: Run) -> float:

@@ -10,17 +10,17 @@ import pytest
 from rich.console import Console
 from tinypanels import PANELS, run
 
-from fedlens import loading
-from fedlens.errors import ConfigError
-from fedlens.presets import order
-from fedlens.presets import presets as real_presets
-from fedlens.report.comparison import compare
-from fedlens.reproduce import plan as planning
-from fedlens.reproduce.evidence import Case, gather
-from fedlens.reproduce.judging import judge
-from fedlens.reproduce.plan import cost, negatives, panels, plan
-from fedlens.reproduce.reproduction import publish
-from fedlens.runs.collect import collect
+from fedlens.analysis.collect import collect
+from fedlens.analysis.comparison import compare
+from fedlens.core.errors import ConfigError
+from fedlens.experiment.presets import order
+from fedlens.experiment.presets import presets as real_presets
+from fedlens.runs import loading
+from fedlens.studies.paper import plan as planning
+from fedlens.studies.paper.evidence import Case, gather
+from fedlens.studies.paper.judging import judge
+from fedlens.studies.paper.plan import cost, negatives, panels, plan
+from fedlens.studies.paper.reproduction import publish
 
 
 def test_which_panels() -> None:

@@ -2,12 +2,12 @@
 
 import pytest
 
-from fedlens.config import validate
-from fedlens.reproduce.case import Case
-from fedlens.reproduce.claims import Claim, Part
-from fedlens.reproduce.judging import Finding, Judgement
-from fedlens.reproduce.plain import _finding
-from fedlens.reproduce.rows import holding, ours, row, verdict_table
+from fedlens.core.config import validate
+from fedlens.studies.paper.case import Case
+from fedlens.studies.paper.claims import Claim, Part
+from fedlens.studies.paper.judging import Finding, Judgement
+from fedlens.studies.paper.plain import _finding
+from fedlens.studies.paper.rows import holding, ours, row, verdict_table
 
 PART = {"what": "it", "measure": "final_confidence", "of": ["a"], "paper": "high", "at_least": 0.5}
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 from small import small
 
-from fedlens import loading
-from fedlens.presets import Preset, Scale
-from fedlens.reproduce import plan as planning
-from fedlens.reproduce.plan import plan
-from fedlens.reproduce.reproduction import grid_of
-from fedlens.sweeps.means import SweepMeans
+from fedlens.experiment.presets import Preset, Scale
+from fedlens.runs import loading
+from fedlens.studies.paper import plan as planning
+from fedlens.studies.paper.plan import plan
+from fedlens.studies.paper.reproduction import grid_of
 from fedlens.sweeps.playing import Sweep, play
+from fedlens.sweeps.runtime import SweepMeans
 
 PANELS = ("fig7-explicit", "fig9-explicit", "fig7-alternating")
 

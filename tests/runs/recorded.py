@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.experiment import Experiment
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
+from fedlens.experiment.experiment import Experiment
 
 ATTACKED = Experiment(clients=10, fraction=0.3, attack=ExplicitBoosting(client=4))
 

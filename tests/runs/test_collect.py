@@ -8,8 +8,8 @@ from made_sweeps import sweep
 from small import small
 
 import fedlens
-from fedlens.errors import ConfigError, DamagedRunError, RunError
-from fedlens.runs.collect import collect
+from fedlens.analysis.collect import collect
+from fedlens.core.errors import ConfigError, DamagedRunError, RunError
 
 
 @pytest.fixture(scope="session")

@@ -21,10 +21,10 @@ from made_sweeps import sweep
 from small import small
 
 import fedlens
-from fedlens.errors import DamagedRunError
-from fedlens.reproduce.records import restore
-from fedlens.runs.collect import collect
-from fedlens.runs.files import checksum
+from fedlens.analysis.collect import collect
+from fedlens.core.errors import DamagedRunError
+from fedlens.core.files import checksum
+from fedlens.studies.paper.records import restore
 
 Place = tuple[str | int, ...]
 DEEP: Any = []

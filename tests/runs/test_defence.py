@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from recorded import ATTACKED, record
 
-from fedlens.runs.defence import defence, performances
+from fedlens.analysis.defence import defence, performances
 
 
 def test_what_became_of_the_malicious_updates() -> None:

@@ -13,16 +13,16 @@ from small import small
 from torch import Tensor, nn
 
 import fedlens
-from fedlens.control import key
+from fedlens.core.errors import RunError
+from fedlens.core.random import Address
 from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.data.partition import Partition, Shards
-from fedlens.errors import RunError
-from fedlens.experiment import Experiment
-from fedlens.federation.setting import prepare
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.setting import prepare
 from fedlens.models.model import Model
-from fedlens.observer import Silent
-from fedlens.random import Address
 from fedlens.runs.reading import read_json
+from fedlens.simulation.callback import Silent
+from fedlens.simulation.twin import key
 
 
 class FromFile(Data):

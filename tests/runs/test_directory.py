@@ -20,12 +20,12 @@ from small import small
 from waiting import PATIENCE, eventually
 
 import fedlens
-from fedlens.errors import ConfigError, DamagedRunError, RunError
-from fedlens.experiment import Experiment
-from fedlens.federation.setting import prepare
-from fedlens.loading import load_experiment
-from fedlens.observer import Silent
+from fedlens.core.errors import ConfigError, DamagedRunError, RunError
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.setting import prepare
 from fedlens.runs.directory import RunDirectory
+from fedlens.runs.loading import load_experiment
+from fedlens.simulation.callback import Silent
 
 SAME = ("rounds.jsonl", "final.safetensors", "best.safetensors", "checkpoint.safetensors", "target.json")
 
@@ -257,7 +257,7 @@ def test_data_are_looked_for_where_they_were(tmp_path: Path, monkeypatch: pytest
     Path("run/summary.json").unlink()
     Path("data").rmdir()
     seen: list[object] = []
-    monkeypatch.setattr("fedlens.means.prepare", lambda *given: seen.append(given[2]) or prepare(*given))
+    monkeypatch.setattr("fedlens.simulation.runtime.prepare", lambda *given: seen.append(given[2]) or prepare(*given))
     run(small(rounds=2), Path("run"), resume=True)
     assert seen == [tmp_path / "data"]
 
@@ -559,7 +559,7 @@ def test_a_stopped_run_does_not_play_on_when_resumed(tmp_path: Path) -> None:
 
 
 def test_resuming_under_other_versions_is_remarked(two_of_four: Path) -> None:
-    from fedlens.observer import Silent
+    from fedlens.simulation.callback import Silent
 
     class Ears(Silent):
         heard: list[str] = []  # noqa: RUF012 - one test, one object

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from recorded import ATTACKED, control, met, record
 
-from fedlens.aggregation.krum import Krum
-from fedlens.aggregation.mean import Mean
+from fedlens.analysis.flags import common, flags
 from fedlens.attacks.attack import Attack
-from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.experiment import Experiment
-from fedlens.federation.target import Target
-from fedlens.runs.flags import common, flags
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
+from fedlens.defences.krum import Krum
+from fedlens.defences.mean import Mean
+from fedlens.experiment.experiment import Experiment
+from fedlens.goals.target_samples import Target
 
 SOUND = [record(1, [1, 4, 5], control=control(0.1))]
 REPEAT = "one seed and one target: repeat it with `fedlens sweep`"

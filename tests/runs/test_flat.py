@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from small import small
 
-from fedlens.aggregation.krum import Krum
-from fedlens.runs.flat import Value, flattened, plain_value, shown, value_of
+from fedlens.defences.krum import Krum
+from fedlens.experiment.flat import Value, flattened, plain_value, shown, value_of
 
 ALTERNATING = {"name": "alternating-minimisation", "boost": 2, "constraint": {"rho": 2}}
 

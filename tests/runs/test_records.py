@@ -3,8 +3,8 @@ from typing import Any
 import pytest
 from recorded import ATTACKED, control, met, record
 
-from fedlens.experiment import Experiment
-from fedlens.runs.records import beside, confidence, counts, guilt, guilty_client, taken
+from fedlens.experiment.experiment import Experiment
+from fedlens.runs.record_values import beside, confidence, counts, guilt, guilty_client, taken
 
 
 def test_confidence_is_the_mean_over_the_samples() -> None:

@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 from recorded import ATTACKED, record
 
-from fedlens.runs.load import Run
-from fedlens.runs.stealth import distance_gap, malicious_deviation, statistic
+from fedlens.analysis.run_results import Run
+from fedlens.analysis.stealth import distance_gap, malicious_deviation, statistic
 
 COHORT = [1, 4, 5]
 MALICIOUS = {"accuracy": 0.55, "loss": 1.0, "per_class": [0.5, 0.6]}

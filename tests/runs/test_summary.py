@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from recorded import ATTACKED, control, met, record
 
-from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.experiment import Experiment
-from fedlens.runs.summary import summarise
+from fedlens.analysis.summary import summarise
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
+from fedlens.experiment.experiment import Experiment
 
 CLASSES = ["cat", "dog"]
 

@@ -9,9 +9,9 @@ import pytest
 from small import small
 
 import fedlens
-from fedlens.means import Means
-from fedlens.observer import Silent
-from fedlens.simulation import leave_twin, make_control
+from fedlens.simulation.callback import Silent
+from fedlens.simulation.runtime import Means
+from fedlens.simulation.simulation import leave_twin, make_control
 
 
 class Ears(Silent):

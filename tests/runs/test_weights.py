@@ -7,10 +7,10 @@ import torch
 from small import small
 
 import fedlens
-from fedlens.errors import DamagedRunError, RunError
-from fedlens.experiment import Experiment
-from fedlens.observer import Silent
+from fedlens.core.errors import DamagedRunError, RunError
+from fedlens.experiment.experiment import Experiment
 from fedlens.runs.weights import kept_rounds, weights_file, weights_of
+from fedlens.simulation.callback import Silent
 
 
 class Ears(Silent):

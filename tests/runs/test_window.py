@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from recorded import ATTACKED, control, record
 
-from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.experiment import Experiment
-from fedlens.runs.window import attack_window, lifespan, lifespans, split
+from fedlens.analysis.window import attack_window, lifespan, lifespans, split
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
+from fedlens.experiment.experiment import Experiment
 
 SIX = [record(number, [1, 4, 5]) for number in range(1, 7)]
 

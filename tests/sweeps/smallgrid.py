@@ -7,10 +7,10 @@ from typing import Any, Self
 
 from small import small
 
-from fedlens.config import validate
+from fedlens.core.config import validate
 from fedlens.sweeps.grid import Grid
-from fedlens.sweeps.means import SweepMeans
 from fedlens.sweeps.playing import Sweep, play
+from fedlens.sweeps.runtime import SweepMeans
 from fedlens.sweeps.tasks import Task, Tell, perform
 
 

@@ -60,7 +60,7 @@ TYPED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     ),
     "words": ({"attack.boost": "auto", "target.select": "random"}, {"attack.boost": "auto", "target.select": "random"}),
     "a part by name": ({"data": "digits"}, {"data": "digits"}),
-    "a part by its long name": ({"aggregation": "fedlens.aggregation.mean:Mean"}, {"aggregation": "mean"}),
+    "a part by its long name": ({"aggregation": "fedlens.defences.mean:Mean"}, {"aggregation": "mean"}),
     "a part with options": (
         {"aggregation": {"name": "krum", "f": "1"}, "attack.boost": 5},
         {"aggregation": "krum(f=1)", "attack.boost": 5.0},

@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from fedlens.config import validate
-from fedlens.errors import ConfigError
+from fedlens.core.config import validate
+from fedlens.core.errors import ConfigError
 from fedlens.sweeps.grid import Grid, load_grid
 
 

@@ -18,15 +18,17 @@ from smallgrid import Here, grid_of, swept, twins
 from waiting import eventually
 
 import fedlens
-from fedlens.cluster import Cluster, connected, modules_of
-from fedlens.config import validate
-from fedlens.errors import ConfigError
-from fedlens.loading import load_experiment
+from fedlens.cluster.connection import connected
+from fedlens.cluster.executor import RayExecutor
+from fedlens.core.config import validate
+from fedlens.core.errors import ConfigError
+from fedlens.core.remote import Cluster
+from fedlens.core.users_modules import modules_of
 from fedlens.runs.folder import files_of
+from fedlens.runs.loading import load_experiment
 from fedlens.sweeps.grid import Grid
-from fedlens.sweeps.means import SweepMeans
-from fedlens.sweeps.on_ray import OnRay
 from fedlens.sweeps.playing import Sweep, play
+from fedlens.sweeps.runtime import SweepMeans
 from fedlens.sweeps.tasks import Event
 from fedlens.sweeps.watching import Unobserved
 
@@ -132,7 +134,7 @@ def test_cells_come_back_with_the_bits_of_a_local_sweep(
     ears = Listening()
     modules = modules_of(part for _, part in dying[0].experiment.parts())
     with connected(machines.address, modules=modules) as cluster:
-        hire = partial(OnRay, cluster, retries=1)
+        hire = partial(RayExecutor, cluster, retries=1)
         cells = [*dying, *grid.cells()]
         far = play(grid, cells, Path("far"), means=SweepMeans(jobs=2), observer=ears, hire=hire)
     assert (here / "loads").read_text() == "loaded "
@@ -172,7 +174,9 @@ class TestOfOneConnection:
         self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         grid = validate(Grid, {"experiment": lopsided().describe(), "product": {"seed": [0]}})
-        far = play(grid, grid.cells(), Path("far"), means=SweepMeans(jobs=1), hire=partial(OnRay, cluster, retries=1))
+        far = play(
+            grid, grid.cells(), Path("far"), means=SweepMeans(jobs=1), hire=partial(RayExecutor, cluster, retries=1)
+        )
         near = locally(grid, monkeypatch)
         ((cell, error),) = far.unjudged
         assert far.failures == []
@@ -198,7 +202,7 @@ class TestOfOneConnection:
                     assert at_work()
                     raise KeyboardInterrupt
 
-        grid, hire = grid_of({"rounds": [1, 100_000]}), partial(OnRay, cluster)
+        grid, hire = grid_of({"rounds": [1, 100_000]}), partial(RayExecutor, cluster)
         with pytest.raises(KeyboardInterrupt):
             play(grid, grid.cells(), Path("far"), means=SweepMeans(jobs=2), observer=Interrupting(), hire=hire)
         assert len(pd.read_parquet("far/rounds.parquet")) == 1
@@ -212,7 +216,7 @@ class TestOfOneConnection:
         boosting = {"name": "explicit-boosting", "step_cap": 5}
         attacks = [{**boosting, "boost": boost} for boost in (2, 3)]
         grid = grid_of({"attack": attacks}, control=True, aggregation="median", clients=5, attack=None)
-        ears, hire = Listening(), partial(OnRay, cluster)
+        ears, hire = Listening(), partial(RayExecutor, cluster)
         far = play(grid, grid.cells(), Path("far"), means=SweepMeans(jobs=2), observer=ears, hire=hire)
         assert far.failures == []
         assert ears.made_twins() == 2
@@ -222,7 +226,7 @@ class TestOfOneConnection:
         assert sorted((path / "rounds.jsonl").read_bytes() for path in twins()) == sorted(lines for _, lines in made)
 
     def test_a_machine_of_another_kind_ends_it(self, cluster: Cluster) -> None:
-        hire = partial(OnRay, replace(cluster, kind={"cpu": "abacus"}))
+        hire = partial(RayExecutor, replace(cluster, kind={"cpu": "abacus"}))
         with pytest.raises(ConfigError, match=r"another kind has joined.*the same command goes on"):
             swept(grid_of({"seed": [0, 1]}, control=True), hire)
         assert not list(Path("sweep/cells").iterdir())

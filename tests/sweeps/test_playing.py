@@ -11,7 +11,7 @@ from small import small
 from smallgrid import Here, grid_of, nobody, swept, twins
 
 import fedlens
-from fedlens.errors import ConfigError, RunError
+from fedlens.core.errors import ConfigError, RunError
 from fedlens.sweeps.grid import Grid
 
 
@@ -63,7 +63,7 @@ def test_a_grid_may_grow_and_only_what_is_new_is_played() -> None:
 
 
 def test_no_more_jobs_than_cells_and_each_has_its_share_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fedlens.sweeps.means.cores", lambda: 6)
+    monkeypatch.setattr("fedlens.sweeps.runtime.cores", lambda: 6)
     given: list[Any] = []
 
     class Looking(Here):

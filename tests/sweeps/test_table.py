@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from smallgrid import grid_of, swept
 
-from fedlens.runs.flat import of_one_type
+from fedlens.experiment.flat import of_one_type
 
 
 def test_a_column_for_each_option_that_varies_missing_where_it_does_not_apply() -> None:

@@ -10,7 +10,7 @@ from calling import called
 from small import small
 from smallgrid import swept
 
-from fedlens.config import validate
+from fedlens.core.config import validate
 from fedlens.sweeps.grid import Grid, load_grid
 from fedlens.sweeps.place import SweepDirectory
 

@@ -11,10 +11,10 @@ from small import LEARNT, UNLEARNT, lopsided, small
 from smallgrid import Here, nobody, swept
 
 import fedlens
-from fedlens.config import validate
+from fedlens.core.config import validate
+from fedlens.core.errors import RunError
 from fedlens.data.dataset import Data, Dataset
 from fedlens.data.digits import Digits
-from fedlens.errors import RunError
 from fedlens.sweeps.grid import Grid
 from fedlens.watch.listing import listed
 
@@ -47,8 +47,8 @@ def test_a_cell_that_cannot_be_judged_is_noted_and_not_tried_again() -> None:
 
 def test_it_is_tried_again_once_code_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     ((cell, _),) = swept(grid_of()).unjudged
-    for where in ("fedlens.simulation.own_code", "fedlens.sweeps.place.own_code"):
-        monkeypatch.setattr(where, lambda: "another version")
+    for where in ("fedlens.simulation.simulation.BITS", "fedlens.sweeps.place.BITS"):
+        monkeypatch.setattr(where, 0)
     ((same, _),) = swept(grid_of()).unjudged
     assert Here.played == [same.key] == [cell.key]
     swept(grid_of(), nobody)
@@ -78,10 +78,10 @@ def test_it_is_tried_again_on_other_data() -> None:
 
 def test_one_that_can_be_judged_now_is_a_run_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr("fedlens.federation.target.RESISTANT_CONFIDENCE", 1.0)
+        patched.setattr("fedlens.goals.target_samples.RESISTANT_CONFIDENCE", 1.0)
         ((cell, _),) = swept(grid_of({"seed": [0]}, target=LEARNT)).unjudged
-        patched.setattr("fedlens.sweeps.place.own_code", lambda: "of the real threshold")
-    monkeypatch.setattr("fedlens.sweeps.place.own_code", lambda: "of the real threshold")
+        patched.setattr("fedlens.sweeps.place.BITS", 0)
+    monkeypatch.setattr("fedlens.sweeps.place.BITS", 0)
     sweep = swept(grid_of({"seed": [0]}, target=LEARNT))
     assert sweep.unjudged == sweep.failures == []
     assert not (sweep.place.of(cell) / "unjudged.json").exists()

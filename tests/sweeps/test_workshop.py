@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from fedlens.sweeps.workshop import LOCK, PREFIX, workshop
+from fedlens.cluster.workshop import LOCK, PREFIX, workshop
 
 WORKS = """
 import time
-from fedlens.sweeps.workshop import workshop
+from fedlens.cluster.workshop import workshop
 
 with workshop() as folder:
     (folder / "run").mkdir()

@@ -15,34 +15,18 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from fedlens.attacks.estimation import Observation, previous_step
-from fedlens.config import Config
+from fedlens.core.config import Config
+from fedlens.core.lazy import torch
+from fedlens.core.random import Address
 from fedlens.data.dataset import Samples
-from fedlens.federation.local import LocalTraining, train
-from fedlens.lazy import torch
+from fedlens.goals.success import Auxiliary
 from fedlens.models.network import Network
-from fedlens.random import Address
+from fedlens.training.local import LocalTraining, train
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 Boost = Literal["auto"] | Annotated[float, Field(gt=0)]
-
-
-@dataclass(frozen=True)
-class Auxiliary:
-    """The samples that the attacker wants misclassified.
-
-    Attributes:
-        x: inputs, shape ``[r, ...]``.
-        true: their true classes, shape ``[r]``.
-        target: the classes wanted by the attacker, shape ``[r]``.
-        index: where the samples stand in the test set, shape ``[r]``.
-    """
-
-    x: Tensor
-    true: Tensor
-    target: Tensor
-    index: Tensor
 
 
 @dataclass(frozen=True)

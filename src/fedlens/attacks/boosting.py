@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fedlens.lazy import torch
-from fedlens.vector import Layout
+from fedlens.core.layout import Layout
+from fedlens.core.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -27,9 +27,9 @@ import numpy as np
 from pydantic import Field
 
 from fedlens.attacks.attack import View
-from fedlens.config import Config
-from fedlens.federation.local import train
-from fedlens.lazy import functional, torch
+from fedlens.core.config import Config
+from fedlens.core.lazy import functional, torch
+from fedlens.training.local import train
 
 if TYPE_CHECKING:
     from torch import Tensor

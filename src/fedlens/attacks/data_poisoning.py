@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from pydantic import PositiveInt
 
 from fedlens.attacks.attack import Attack, Boost, View
-from fedlens.attacks.simultaneous import with_targets
-from fedlens.federation.local import train
+from fedlens.attacks.simultaneous_training import with_targets
+from fedlens.training.local import train
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -15,8 +15,8 @@ from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
 
 from fedlens.attacks.attack import View
-from fedlens.federation.local import batches
-from fedlens.lazy import functional
+from fedlens.core.lazy import functional
+from fedlens.training.local import batches
 
 Objective = Literal["targeted", "untargeted"]
 

@@ -14,25 +14,25 @@ from typing import Annotated
 
 import typer
 
-from fedlens.cli.beginning import new
-from fedlens.cli.caching import cache
+from fedlens.cli.cache import cache
 from fedlens.cli.command import tracing
-from fedlens.cli.comparing import compare
+from fedlens.cli.compare import compare
 from fedlens.cli.examples import ExampledCommand
-from fedlens.cli.explaining import explain
+from fedlens.cli.explain import explain
 from fedlens.cli.interrupting import leave_imports
-from fedlens.cli.looking import list_, partition, plot, show
-from fedlens.cli.reporting import report
-from fedlens.cli.reproducing import reproduce
-from fedlens.cli.running import run
+from fedlens.cli.look import list_, partition, plot, show
+from fedlens.cli.new import new
+from fedlens.cli.report import report
+from fedlens.cli.reproduce import reproduce
+from fedlens.cli.run import run
 from fedlens.cli.shared import err, out
-from fedlens.cli.sweeping import sweep
-from fedlens.cli.watching import watch
-from fedlens.errors import FedlensError, UnjudgedError, cut
-from fedlens.origin import place_of, told
-from fedlens.quiet import be_quiet
-from fedlens.report.terminal import visible
-from fedlens.staying import staying_unless_failed
+from fedlens.cli.sweep import sweep
+from fedlens.cli.watch import watch
+from fedlens.core.errors import FedlensError, UnjudgedError, cut
+from fedlens.core.origin import place_of, told
+from fedlens.core.quiet import be_quiet
+from fedlens.core.staying import staying_unless_failed
+from fedlens.report.terminal.printing import visible
 
 app = typer.Typer(
     no_args_is_help=True,

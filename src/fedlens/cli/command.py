@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from fedlens.errors import ConfigError
-from fedlens.suggest import likeliest
+from fedlens.core.errors import ConfigError
+from fedlens.core.suggest import likeliest
 
 Traceback = Annotated[bool, typer.Option("--traceback", help="Show the full traceback of an error.")]
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from fedlens.cli.shared import err
-from fedlens.staying import leave
+from fedlens.core.staying import leave
 
 EXIT_CODE = 130
 """128 and the signal's number, as shells say it."""

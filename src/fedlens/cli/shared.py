@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.text import Text
 
-from fedlens.report.terminal import PlainConsole
+from fedlens.report.terminal.printing import PlainConsole
 
 if TYPE_CHECKING:
-    from fedlens.experiment import Experiment
+    from fedlens.analysis.run_results import Run
+    from fedlens.experiment.experiment import Experiment
     from fedlens.explanations.maps import Progress
-    from fedlens.runs.load import Run
 
 out = PlainConsole(highlight=False, emoji=False)
 err = PlainConsole(stderr=True, highlight=False, emoji=False)
@@ -64,7 +64,7 @@ def mapping(total: int) -> Iterator["Progress"]:
 
 def print_imported(experiments: "Iterable[Experiment]") -> None:
     """Print which modules that are not fedlens' own were imported for these experiments, and from where."""
-    from fedlens.parts import origins
+    from fedlens.core.registry import origins
 
     found = dict.fromkeys(origin for experiment in experiments for origin in origins(experiment.parts()))
     if found:
@@ -77,7 +77,7 @@ def make_folder(folder: Path) -> None:
     Raises:
         RunError: it cannot be made.
     """
-    from fedlens.runs.files import writing
+    from fedlens.core.files import writing
 
     with writing(folder, "choose another --out"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,8 +85,8 @@ def make_folder(folder: Path) -> None:
 
 def print_summary(result: "Run") -> None:
     """Print the result of a finished run: the summary, how good the checks were, and the verdict."""
-    from fedlens.report.fitting import wrapped
-    from fedlens.report.tables import checks_table, summary_table
+    from fedlens.report.terminal.fitting import wrapped
+    from fedlens.report.terminal.tables import checks_table, summary_table
     from fedlens.report.words import verdict
 
     out.print(summary_table(result))

@@ -6,33 +6,18 @@ import signal
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fedlens.cluster.kinds import Kind, kind, kinds_of_nodes, require_one_kind
-from fedlens.cluster.modules import source
-from fedlens.errors import ConfigError
-from fedlens.quiet import be_quiet
-from fedlens.redaction import redacted
+from fedlens.cluster.kinds import kind, kinds_of_nodes, require_one_kind
+from fedlens.core.errors import ConfigError
+from fedlens.core.quiet import be_quiet
+from fedlens.core.redaction import redacted
+from fedlens.core.remote import Cluster
+from fedlens.core.users_modules import source
 
 REACH = 5
 """Seconds within which a cluster's address has to answer; Ray itself would try for minutes."""
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A cluster that this process is connected to.
-
-    Attributes:
-        nodes: how many machines it has.
-        cpus: how many tasks of one thread it does at once.
-        kind: of what kind every node is; ``None`` where they differ.
-    """
-
-    nodes: int
-    cpus: int
-    kind: Kind | None
 
 
 @contextmanager

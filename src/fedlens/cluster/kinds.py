@@ -9,14 +9,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from fedlens.errors import ConfigError
-from fedlens.numerics import numerics
+from fedlens.core.errors import ConfigError
+from fedlens.core.numerics import numerics
+from fedlens.core.remote import Kind
 
 PATIENCE = 120
 """Seconds within which every node has to say what it is; starting Python and importing PyTorch takes some."""
-
-Kind = Mapping[str, str]
-"""Versions, and the processor as ``cpu``."""
 
 
 def kind() -> Kind:

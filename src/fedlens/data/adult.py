@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fedlens.core.errors import DataError
+from fedlens.core.lazy import torch
 from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.data.prepared import prepared
-from fedlens.errors import DataError
-from fedlens.lazy import torch
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -9,9 +9,9 @@ from typing import NoReturn
 import torch
 from torch import Tensor
 
+from fedlens.core.errors import DataError, cut, shortened
 from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.partition import Shards
-from fedlens.errors import DataError, cut, shortened
 
 LONGEST_NAME = 200
 """So many characters the name of a class has at most."""

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedlens.config import Config
-from fedlens.lazy import torch
+from fedlens.core.config import Config
+from fedlens.core.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor

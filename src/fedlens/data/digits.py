@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from fedlens.core.lazy import torch
+from fedlens.core.random import Address
 from fedlens.data.dataset import Data, Dataset, Samples
-from fedlens.lazy import torch
-from fedlens.random import Address
 
 _TRAIN = 1_437
 

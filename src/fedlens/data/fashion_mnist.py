@@ -1,9 +1,9 @@
 """Fashion-MNIST: 28×28 grey images of ten kinds of clothing, 60,000 for training and 10,000 for testing.
 
 H. Xiao, K. Rasul and R. Vollgraf, *Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms*,
-2017 (arXiv 1708.07747), MIT licence. The four official files are read as they are; see `fedlens.data.cache` for where
-they are looked for. The target (a sandal, wanted as a sneaker) and the stopping accuracy are those of Bhagoji et al.
-(arXiv 1811.12470), as is the scaling: pixels / 255.
+2017 (arXiv 1708.07747), MIT licence. The four official files are read as they are; see `fedlens.data.downloads` for
+where they are looked for. The target (a sandal, wanted as a sneaker) and the stopping accuracy are those of Bhagoji et
+al. (arXiv 1811.12470), as is the scaling: pixels / 255.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fedlens.data.cache import RemoteFiles, locate
+from fedlens.core.errors import DataError
+from fedlens.core.lazy import torch
 from fedlens.data.dataset import Data, Dataset, Samples
-from fedlens.errors import DataError
-from fedlens.lazy import torch
+from fedlens.data.downloads import RemoteFiles, locate
 
 if TYPE_CHECKING:
     from torch import Tensor

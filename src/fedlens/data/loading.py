@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from fedlens.custom import copy_tensors, is_custom
+from fedlens.core.custom import copy_tensors, is_custom
+from fedlens.core.random import Address, seeded
+from fedlens.core.registry import name_of
 from fedlens.data.checking import checked_dataset
 from fedlens.data.dataset import Data, Dataset
-from fedlens.parts import name_of
-from fedlens.random import Address, seeded
 
 
 def load(data: Data, directory: Path | None = None) -> Dataset:

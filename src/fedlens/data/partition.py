@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 
-from fedlens.config import Config
-from fedlens.errors import DataError
-from fedlens.lazy import torch
-from fedlens.random import Address
+from fedlens.core.config import Config
+from fedlens.core.errors import DataError
+from fedlens.core.lazy import torch
+from fedlens.core.random import Address
 
 if TYPE_CHECKING:
     from torch import Tensor

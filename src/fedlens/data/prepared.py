@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError, safe_open
 
-from fedlens.errors import RunError
-from fedlens.paths import private_cache
+from fedlens.core.errors import RunError
+from fedlens.core.paths import private_cache
 
 if TYPE_CHECKING:
     from torch import Tensor

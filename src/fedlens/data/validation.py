@@ -6,9 +6,9 @@ A class-stratified draw, taken out before the samples are dealt to the clients. 
 import numpy as np
 import torch
 
+from fedlens.core.errors import DataError
+from fedlens.core.random import Address
 from fedlens.data.dataset import Samples
-from fedlens.errors import DataError
-from fedlens.random import Address
 
 
 def set_apart(samples: Samples, count: int, address: Address) -> tuple[Samples, Samples]:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor, nn
 
-from fedlens.detection.performance import performance
+from fedlens.analysis.detection import performance
+from fedlens.analysis.intervals import estimate
 from fedlens.explanations.maps import Progress, maps_of
-from fedlens.explanations.method import Method
+from fedlens.explanations.methods.method import Method
 from fedlens.explanations.similarity import measures_for
 from fedlens.explanations.study import ALL, columns
-from fedlens.statistics import estimate
 
 if TYPE_CHECKING:
     import pandas as pd

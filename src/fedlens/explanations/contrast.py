@@ -29,8 +29,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fedlens.random import Address
-from fedlens.statistics import Interval, estimate
+from fedlens.analysis.intervals import Interval, estimate
+from fedlens.core.random import Address
 
 COVERAGE_OF_PAIRS = 0.98
 """What the interval of the difference would cover at least if seeds were independent; it may lose five points."""

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from fedlens.custom import is_custom
-from fedlens.errors import ExplanationError
-from fedlens.explanations.method import Method
-from fedlens.federation.engines.engine import cores
-from fedlens.federation.threads import one_thread
-from fedlens.parts import build
-from fedlens.random import Address, global_states, seeded
+from fedlens.core.custom import is_custom
+from fedlens.core.errors import ExplanationError
+from fedlens.core.random import Address, global_states, seeded
+from fedlens.core.registry import build
+from fedlens.core.threads import one_thread
+from fedlens.explanations.methods.method import Method
+from fedlens.simulation.engines.engine import cores
 
 _AT_ONCE = 512
 """Inputs computed at once: as few as keep a CPU busy, so that their activations take little memory."""

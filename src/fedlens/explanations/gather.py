@@ -7,19 +7,19 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from fedlens.analysis.run_results import Run
+from fedlens.core.errors import RunError
+from fedlens.core.random import Address
 from fedlens.data.loading import load
-from fedlens.errors import RunError
+from fedlens.experiment.setting import Setting, prepare
 from fedlens.explanations.maps import Progress
-from fedlens.explanations.method import Method
+from fedlens.explanations.methods.method import Method
 from fedlens.explanations.models import find_twin_of, load_models
 from fedlens.explanations.pair import Pair, compare_pair
 from fedlens.explanations.samples import chosen
 from fedlens.explanations.study import Subject
-from fedlens.federation.setting import Setting, prepare
-from fedlens.random import Address
 from fedlens.runs.directory import differences
-from fedlens.runs.load import Run
-from fedlens.runs.records import guilty_client
+from fedlens.runs.record_values import guilty_client
 from fedlens.runs.weights import keeps_weights, weights_of
 
 _OF_A_SEED = ("seed", "target", "name")

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedlens.errors import ConfigError, ExplanationError, cut, shortened
+from fedlens.core.errors import ConfigError, ExplanationError, cut, shortened
+from fedlens.core.parsing import parse_yaml
+from fedlens.core.registry import BUILT_IN, build, known, require_complete
 from fedlens.explanations.explaining import copied, explain, logits_of
-from fedlens.explanations.method import Method
-from fedlens.parsing import parse_yaml
-from fedlens.parts import BUILT_IN, build, known, require_complete
+from fedlens.explanations.methods.method import Method
 
 Progress = Callable[[int], None]
 

@@ -7,16 +7,16 @@ from typing import Any
 
 from torch import nn
 
-from fedlens.errors import FedlensError, RunError
-from fedlens.experiment import Experiment
-from fedlens.federation.setting import Setting
-from fedlens.loading import load_recorded
-from fedlens.parts import describe
-from fedlens.paths import cache_dir, private_cache
-from fedlens.runs.load import Run
+from fedlens.analysis.run_results import Run
+from fedlens.core.errors import FedlensError, RunError
+from fedlens.core.paths import cache_dir, private_cache
+from fedlens.core.registry import describe
+from fedlens.core.suggest import another
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.setting import Setting
+from fedlens.runs.loading import load_recorded
 from fedlens.runs.reading import read_rounds
 from fedlens.runs.weights import Which, kept_rounds, weights_of
-from fedlens.suggest import another
 
 
 def find_twin_of(run: Run, control: Path | None = None) -> Path:

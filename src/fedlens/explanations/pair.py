@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from fedlens.data.dataset import Samples
 from fedlens.explanations.maps import Maps, Progress, maps_of
-from fedlens.explanations.method import Method
+from fedlens.explanations.methods.method import Method
 from fedlens.explanations.similarity import measures_for
 
 if TYPE_CHECKING:

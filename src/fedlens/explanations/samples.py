@@ -3,8 +3,8 @@
 import re
 from collections.abc import Sequence
 
-from fedlens.errors import ExplanationError
-from fedlens.random import Address
+from fedlens.core.errors import ExplanationError
+from fedlens.core.random import Address
 
 TARGET = "target"
 

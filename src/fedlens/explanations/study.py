@@ -23,11 +23,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fedlens.analysis.intervals import Interval
 from fedlens.explanations.contrast import contrast
 from fedlens.explanations.maps import Progress, maps_of
-from fedlens.explanations.method import Method
+from fedlens.explanations.methods.method import Method
 from fedlens.explanations.similarity import Measure, measures_for
-from fedlens.statistics import Interval
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from fedlens.lazy import nn
+from fedlens.core.lazy import nn
 from fedlens.models.model import Model, glorot_uniform, require_images
 
 

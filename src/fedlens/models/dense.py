@@ -17,12 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedlens.models.coin import Coin
+from fedlens.core.layout import Layout
+from fedlens.kernels.coin import Coin
+from fedlens.kernels.stack import Drop
 from fedlens.models.dropout import Dropout
 from fedlens.models.hooks import hooked
 from fedlens.models.network import Network
-from fedlens.models.stack import Drop
-from fedlens.vector import Layout
 
 ALIGNED = 16
 """A copy's numbers begin at a multiple of so many entries, as rounding may depend on where in a cache line the operands

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fedlens.models.coin import DIGITS, Coin
+from fedlens.kernels.coin import DIGITS, Coin
 
 
 class Dropout(nn.Module):

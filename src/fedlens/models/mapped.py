@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional
 
+from fedlens.kernels.stack import Drop
 from fedlens.models.dropout import Dropout
 from fedlens.models.network import Network
-from fedlens.models.stack import Drop
 
 
 class MappedStack:

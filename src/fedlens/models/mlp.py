@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from fedlens.lazy import nn
+from fedlens.core.lazy import nn
 from fedlens.models.model import Model, glorot_uniform
 
 

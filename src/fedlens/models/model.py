@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fedlens.config import Config
-from fedlens.errors import ConfigError
-from fedlens.lazy import nn
+from fedlens.core.config import Config
+from fedlens.core.errors import ConfigError
+from fedlens.core.lazy import nn
 
 
 class Model(Config):

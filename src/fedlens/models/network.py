@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fedlens.errors import ConfigError
-from fedlens.lazy import functional, nn, torch
+from fedlens.core.errors import ConfigError
+from fedlens.core.layout import Layout, flatten
+from fedlens.core.lazy import functional, nn, torch
+from fedlens.core.random import Address, seeded
+from fedlens.core.registry import name_of
 from fedlens.models.model import Model
-from fedlens.parts import name_of
-from fedlens.random import Address, seeded
-from fedlens.vector import Layout, flatten
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -18,10 +18,10 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
+from fedlens.kernels.patches import Patches
+from fedlens.kernels.stage import MakeKernel, Stage
+from fedlens.kernels.winograd import KERNEL, Winograd
 from fedlens.models.hooks import hooked
-from fedlens.models.patches import Patches
-from fedlens.models.stage import MakeKernel, Stage
-from fedlens.models.winograd import KERNEL, Winograd
 
 _FEW = 3
 """Up to so many input channels, patches are the fastest."""

@@ -7,12 +7,12 @@ from math import prod
 import torch
 from torch import Tensor
 
+from fedlens.core.random import Address, global_states, seeded
+from fedlens.kernels.stack import Drop, Stack
 from fedlens.models.dense import DenseStack, dense_layers
 from fedlens.models.hooks import gradients_hooked
 from fedlens.models.mapped import MappedStack, find_drops, scaled
 from fedlens.models.network import Network
-from fedlens.models.stack import Drop, Stack
-from fedlens.random import Address, global_states, seeded
 
 MakeStack = Callable[[Network, Tensor, int], Stack]
 """Makes a stack from a network, the weights (shape ``[d]``) that every copy begins with, and their number."""

@@ -12,11 +12,11 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
+from fedlens.core.errors import ConfigError
+from fedlens.core.origin import told
+from fedlens.core.random import Address, seeded
 from fedlens.data.dataset import Samples
-from fedlens.errors import ConfigError
 from fedlens.models.network import Network
-from fedlens.origin import told
-from fedlens.random import Address, seeded
 
 
 def try_out(make: Callable[[], Network], samples: Samples, classes: int, name: str, address: Address) -> None:

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import get_args
 
-from fedlens.config import Config
-from fedlens.experiment import Experiment
-from fedlens.federation.local import LocalTraining
-from fedlens.federation.target import Target
-from fedlens.parts import BASES, class_at, known, name_of, resolve
-from fedlens.presets import listed, presets
-from fedlens.suggest import plain
+from fedlens.core.config import Config
+from fedlens.core.registry import BASES, class_at, known, name_of, resolve
+from fedlens.core.suggest import plain
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.presets import listed, presets
+from fedlens.goals.target_samples import Target
+from fedlens.training.local import LocalTraining
 
 SECTIONS: tuple[tuple[str, type[Config]], ...] = (("", Experiment), ("local.", LocalTraining), ("target.", Target))
 """Of what is not chosen by name: what stands before an option, and where it is described."""

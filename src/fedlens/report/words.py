@@ -4,11 +4,21 @@ import re
 from collections.abc import Mapping
 from shlex import quote
 
-from fedlens.experiment import Experiment
-from fedlens.parts import name_of
-from fedlens.runs.load import Run
-from fedlens.runs.records import Record, answers, beside, class_name, confidence, counts, destroyed, taken, targeted
-from fedlens.runs.window import FADED, attack_window, lifespan, split
+from fedlens.analysis.run_results import Run
+from fedlens.analysis.window import FADED, attack_window, lifespan, split
+from fedlens.core.registry import name_of
+from fedlens.experiment.experiment import Experiment
+from fedlens.runs.record_values import (
+    Record,
+    answers,
+    beside,
+    class_name,
+    confidence,
+    counts,
+    destroyed,
+    taken,
+    targeted,
+)
 
 CONTROLS = {"control": "benign twin", "placebo": "client absent"}
 """What stands beside a run, by what records call it."""
@@ -103,7 +113,7 @@ def verdict(run: Run) -> str:
     """What the attack achieved, in plain words; empty for a run without attack, unless its model was destroyed.
 
     A backdoor is judged by the last round of the attack's window; what became of it afterwards is said apart. What is
-    none of the attack's is no success that counts (`fedlens.runs.records.counts`).
+    none of the attack's is no success that counts (`fedlens.runs.record_values.counts`).
     """
     if (round_ := destroyed(run.records)) is not None:
         cause = f"by what the rule {name_of('aggregation', run.experiment.aggregation)} made of the updates"

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from fedlens.experiment import Experiment
-from fedlens.runs.records import Record, inspected, malformed
+from fedlens.experiment.experiment import Experiment
+from fedlens.runs.record_values import Record, inspected, malformed
 
 RANGES = "distances"
 

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fedlens.regular import regular
-from fedlens.runs.files import append_bytes, write_atomically, writing
+from fedlens.core.files import append_bytes, write_atomically, writing
+from fedlens.core.regular import regular
 
 CUT = "cut"
 """The folder of what was cut."""
@@ -14,7 +14,7 @@ _OURS = (
     r"(experiment\.yaml|(environment|rounds|timings)\.jsonl|(target|start|summary)\.json|error\.txt"
     r"|(checkpoint|best|final|\d{5})\.safetensors)"
 )
-_LEFT = re.compile(rf"\.{_OURS}\.[0-9a-f]{{8}}")  # as `fedlens.runs.files.write_atomically` calls them
+_LEFT = re.compile(rf"\.{_OURS}\.[0-9a-f]{{8}}")  # as `fedlens.core.files.write_atomically` calls them
 _FOLDERS = ("", "checks", "weights", "predictions")
 
 

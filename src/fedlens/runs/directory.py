@@ -32,16 +32,15 @@ from typing import Any, Self
 from safetensors.torch import save
 from torch import Tensor
 
-from fedlens.errors import ClientError, DamagedRunError, RunError, shortened
-from fedlens.experiment import Experiment
-from fedlens.federation.record import RoundResult
-from fedlens.federation.state import FederationState
-from fedlens.loading import load_recorded
-from fedlens.parsing import dump_yaml
-from fedlens.regular import regular
+from fedlens.core.documents import dumps
+from fedlens.core.errors import ClientError, DamagedRunError, RunError, shortened
+from fedlens.core.files import RESUME, append_bytes, checksum, lock, write_atomically, writing
+from fedlens.core.parsing import dump_yaml
+from fedlens.core.regular import regular
+from fedlens.core.suggest import another
+from fedlens.experiment.experiment import Experiment
 from fedlens.runs.cutting import cut_lines, leftovers, put_aside
-from fedlens.runs.documents import dumps
-from fedlens.runs.files import RESUME, append_bytes, checksum, lock, write_atomically, writing
+from fedlens.runs.loading import load_recorded
 from fedlens.runs.ownership import claim, is_ours
 from fedlens.runs.reading import (
     count_rounds,
@@ -52,11 +51,12 @@ from fedlens.runs.reading import (
     read_starts,
     tables_file,
 )
-from fedlens.runs.records import destroyed
+from fedlens.runs.record import RoundResult
+from fedlens.runs.record_values import destroyed
 from fedlens.runs.start import START, Start
+from fedlens.runs.state import FederationState
 from fedlens.runs.unjudged import FILE as UNJUDGED
 from fedlens.runs.weights import cut_weights, keeps_weights, require_weights, weights_file
-from fedlens.suggest import another
 
 DIGESTS = "digests.json"
 BEGUN_WITH = {
@@ -152,7 +152,7 @@ class RunDirectory:
         """Note what the run begins with, or compare it with what rounds of it were played with.
 
         Args:
-            digests: of `fedlens.federation.setting.Setting.digests`, and of the user's ``code``.
+            digests: of `fedlens.experiment.setting.Setting.digests`, and of the user's ``code``.
 
         Returns:
             A remark where it cannot be compared, or where code has changed.

@@ -8,8 +8,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from fedlens.numerics import numerics
-from fedlens.redaction import redacted
+from fedlens.core.numerics import numerics
+from fedlens.core.redaction import redacted
 
 PACKAGES = ("fedlens", "torch", "numpy", "scikit-learn", "pydantic", "safetensors")
 

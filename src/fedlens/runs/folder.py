@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from fedlens.runs.files import write_atomically, writing
+from fedlens.core.files import write_atomically, writing
 
 Files = Mapping[str, bytes]
 """Contents by their paths within the directory."""

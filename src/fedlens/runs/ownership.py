@@ -13,10 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from fedlens.errors import ConfigError, DamagedRunError
-from fedlens.parts import BUILT_IN
-from fedlens.paths import state_dir
-from fedlens.regular import regular
+from fedlens.core.errors import ConfigError, DamagedRunError
+from fedlens.core.paths import state_dir
+from fedlens.core.registry import BUILT_IN
+from fedlens.core.regular import regular
 from fedlens.runs.start import read_start
 
 

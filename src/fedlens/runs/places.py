@@ -3,12 +3,12 @@
 import contextlib
 from pathlib import Path
 
-from fedlens.errors import DamagedRunError, RunError
-from fedlens.experiment import Experiment
-from fedlens.loading import load_recorded
+from fedlens.core.errors import DamagedRunError, RunError
+from fedlens.core.suggest import another
+from fedlens.experiment.experiment import Experiment
+from fedlens.runs.loading import load_recorded
 from fedlens.runs.reading import count_rounds
 from fedlens.runs.start import START
-from fedlens.suggest import another
 
 
 def unused(experiment: Experiment, out: str | Path | None) -> Path:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 from safetensors import SafetensorError
 
-from fedlens.errors import DamagedRunError
-from fedlens.regular import ANEW, regular
+from fedlens.core.errors import DamagedRunError
+from fedlens.core.regular import ANEW, regular
 from fedlens.runs.consistency import misfit
 from fedlens.runs.schema import LATEST, ROUND, SAMPLES, START, SUMMARY, TIMING, parsed
 

@@ -1,7 +1,7 @@
 """The shape of what stands in a run's files: what is read is checked against it once, and then relied upon.
 
 Options that a later version adds to a record are allowed everywhere. A number that JSON does not have stands there as a
-word (`fedlens.runs.documents`), or in older files as it is.
+word (`fedlens.core.documents`), or in older files as it is.
 """
 
 # mypy: disable-error-code="call-arg"
@@ -12,8 +12,8 @@ from typing import Annotated, Any, NotRequired, TypeVar
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # that of Python knows no `extra_items` yet
 
-from fedlens.errors import shortened
-from fedlens.runs.documents import revived
+from fedlens.core.documents import revived
+from fedlens.core.errors import shortened
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Numbers = list[float]
@@ -22,7 +22,7 @@ Logged = Annotated[str | bool | int | float | None, BeforeValidator(revived)]
 
 
 class Quality(TypedDict, extra_items=Any):
-    """See `fedlens.federation.evaluate.Quality`."""
+    """See `fedlens.models.evaluation.Quality`."""
 
     accuracy: Finite
     loss: float
@@ -30,7 +30,7 @@ class Quality(TypedDict, extra_items=Any):
 
 
 class Target(TypedDict, extra_items=Any):
-    """See `fedlens.federation.evaluate.Success`."""
+    """See `fedlens.models.evaluation.Success`."""
 
     confidence: Annotated[Numbers, Field(min_length=1)]
     true_confidence: Numbers
@@ -64,7 +64,7 @@ class Attack(TypedDict, extra_items=Logged):
 
 
 class Round(TypedDict, extra_items=Any):
-    """A line of ``rounds.jsonl``: see `fedlens.federation.record.RoundRecord`."""
+    """A line of ``rounds.jsonl``: see `fedlens.runs.record.RoundRecord`."""
 
     round: PositiveInt
     cohort: Annotated[list[NonNegativeInt], Field(min_length=1)]
@@ -168,7 +168,7 @@ class Backdoor(TypedDict, extra_items=Any):
 
 
 class Lifespan(TypedDict, extra_items=Any):
-    """See `fedlens.runs.window.lifespan`."""
+    """See `fedlens.analysis.window.lifespan`."""
 
     rounds: NonNegativeInt | None
     censored: bool
@@ -177,7 +177,7 @@ class Lifespan(TypedDict, extra_items=Any):
 
 
 class Defence(TypedDict, extra_items=Any):
-    """See `fedlens.runs.defence.defence`."""
+    """See `fedlens.analysis.defence.defence`."""
 
     rounds: PositiveInt
     rejected: NonNegativeInt
@@ -187,7 +187,7 @@ class Defence(TypedDict, extra_items=Any):
 
 
 class Performance(TypedDict, extra_items=Any):
-    """See `fedlens.detection.performance.Performance`."""
+    """See `fedlens.analysis.detection.Performance`."""
 
     guilty: NonNegativeInt
     innocent: NonNegativeInt
@@ -218,7 +218,7 @@ class Compared(TypedDict, extra_items=Any):
 
 
 class Summary(TypedDict, extra_items=Any):
-    """``summary.json``: see `fedlens.runs.summary.summarise`."""
+    """``summary.json``: see `fedlens.analysis.summary.summarise`."""
 
     rounds: PositiveInt
     accuracy: float

@@ -7,12 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError
 
-from fedlens.errors import DamagedRunError, cut
-from fedlens.experiment import Experiment
-from fedlens.federation.engine_name import EngineName
-from fedlens.parts import is_built_in, name_of
-from fedlens.recorded import note_of
-from fedlens.regular import ANEW
+from fedlens.core.engine_name import EngineName
+from fedlens.core.errors import DamagedRunError, cut
+from fedlens.core.recorded import note_of
+from fedlens.core.registry import is_built_in, name_of
+from fedlens.core.regular import ANEW
+from fedlens.experiment.experiment import Experiment
 from fedlens.runs.reading import read_json
 
 START = "start.json"
@@ -28,7 +28,7 @@ class Start(BaseModel):
         device: where PyTorch computed, if not on the CPU.
         data_dir: where the user's data files were.
         mixed_cpus: whether a Ray cluster's processors were allowed to differ.
-        parts: what was noted of classes that are not fedlens' own, by kind and name (`fedlens.recorded.note_of`).
+        parts: what was noted of classes that are not fedlens' own, by kind and name (`fedlens.core.recorded.note_of`).
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from fedlens.errors import DamagedRunError, UnjudgedError
-from fedlens.regular import ANEW
+from fedlens.core.errors import DamagedRunError, UnjudgedError
+from fedlens.core.regular import ANEW
 from fedlens.runs.reading import read_json
 
 FILE = "unjudged.json"

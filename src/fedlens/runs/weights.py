@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Literal
 
 from safetensors import safe_open
 
-from fedlens.errors import DamagedRunError, RunError
-from fedlens.federation.state import FederationState
-from fedlens.regular import regular
+from fedlens.core.errors import DamagedRunError, RunError
+from fedlens.core.regular import regular
+from fedlens.core.suggest import another
 from fedlens.runs.cutting import put_aside
 from fedlens.runs.reading import TROUBLE, count_rounds, load_tensor
-from fedlens.suggest import another
+from fedlens.runs.state import FederationState
 
 if TYPE_CHECKING:
     from torch import Tensor

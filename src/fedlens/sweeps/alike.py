@@ -10,10 +10,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from fedlens.custom import is_custom
+from fedlens.core.custom import is_custom
+from fedlens.core.registry import describe
 from fedlens.data.loading import load
-from fedlens.experiment import Experiment
-from fedlens.parts import describe
+from fedlens.experiment.experiment import Experiment
 from fedlens.runs.unjudged import FILE as UNJUDGED
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.place import SweepDirectory

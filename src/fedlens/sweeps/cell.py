@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from fedlens.errors import ConfigError
-from fedlens.experiment import Experiment
-from fedlens.loading import experiment_of, put
-from fedlens.parts import Description
-from fedlens.runs.flat import in_words, shown
+from fedlens.core.errors import ConfigError
+from fedlens.core.registry import Description
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.flat import in_words, shown
+from fedlens.runs.loading import experiment_of, put
 
 Values = dict[str, Any]
 """Options by their dotted names, with a value each."""

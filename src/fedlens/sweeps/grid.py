@@ -27,16 +27,16 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PrivateAttr, model_validator
 
-from fedlens.config import Config, validate
-from fedlens.errors import ConfigError, cut, shortened
-from fedlens.experiment import Experiment
-from fedlens.importing import is_sweep_directory
-from fedlens.loading import parse_assignment, read
-from fedlens.parsing import read_yaml
-from fedlens.parts import Description
-from fedlens.presets import presets
+from fedlens.core.config import Config, validate
+from fedlens.core.errors import ConfigError, cut, shortened
+from fedlens.core.importing import is_sweep_directory
+from fedlens.core.parsing import read_yaml
+from fedlens.core.registry import Description
+from fedlens.core.suggest import TYPED, likeliest_file, nearest, pasted
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.presets import presets
+from fedlens.runs.loading import parse_assignment, read
 from fedlens.runs.ownership import require_trusted
-from fedlens.suggest import TYPED, likeliest_file, nearest, pasted
 from fedlens.sweeps.cell import Cell, Values, label, make_cell, matches
 
 LARGEST = 100_000

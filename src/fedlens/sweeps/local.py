@@ -12,8 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from fedlens.quiet import SILENT
-from fedlens.runs.files import writing
+from fedlens.core.files import writing
+from fedlens.core.quiet import SILENT
 from fedlens.sweeps.tasks import Event, Task, Tell
 from fedlens.sweeps.waiting import Waiting
 

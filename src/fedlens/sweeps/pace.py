@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
-from fedlens.experiment import Experiment
-from fedlens.parts import name_of
+from fedlens.core.registry import name_of
+from fedlens.experiment.experiment import Experiment
 from fedlens.sweeps.tasks import Event
 
 

@@ -21,20 +21,20 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedlens.code import digest
-from fedlens.control import own_code
-from fedlens.errors import DamagedRunError, RunError, UnjudgedError
-from fedlens.parsing import dump_yaml
+from fedlens.analysis.run_results import Run, read_run, sound_summary
+from fedlens.core.code import digest
+from fedlens.core.documents import dumps
+from fedlens.core.errors import DamagedRunError, RunError, UnjudgedError
+from fedlens.core.files import lock, write_atomically, writing
+from fedlens.core.numerics import BITS
+from fedlens.core.parsing import dump_yaml
+from fedlens.core.suggest import another
 from fedlens.runs.directory import DIGESTS
-from fedlens.runs.documents import dumps
-from fedlens.runs.files import lock, write_atomically, writing
-from fedlens.runs.load import Run, read_run, sound_summary
 from fedlens.runs.ownership import claim
 from fedlens.runs.reading import read_json
 from fedlens.runs.start import START, Start, read_start
 from fedlens.runs.unjudged import FILE as UNJUDGED
 from fedlens.runs.unjudged import read_unjudged
-from fedlens.suggest import another
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.grid import Grid
 from fedlens.sweeps.tasks import remedy
@@ -116,7 +116,7 @@ class SweepDirectory:
             if experiment is not None and (found := read_unjudged(path)) is not None:
                 before, code = read_json(path / DIGESTS), digest(type(part) for _, part in experiment.parts())
                 same = before.get("code") == code and present in {None, before.get("data")}
-                return found[0] if same and found[1] == own_code() else None
+                return found[0] if same and found[1] == str(BITS) else None
         return None
 
     def fingerprint(self, cell: Cell) -> str | None:

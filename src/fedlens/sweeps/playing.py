@@ -5,15 +5,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedlens.config import validate
-from fedlens.errors import DamagedRunError, UnjudgedError
-from fedlens.federation.engine_name import EngineName
-from fedlens.runs.load import Run
+from fedlens.analysis.run_results import Run
+from fedlens.core.config import validate
+from fedlens.core.engine_name import EngineName
+from fedlens.core.errors import DamagedRunError, UnjudgedError
 from fedlens.sweeps.alike import data_of, on_other_data, present_data
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.grid import Grid, load_grid
-from fedlens.sweeps.means import Hire, On, SweepMeans
 from fedlens.sweeps.place import SweepDirectory
+from fedlens.sweeps.runtime import Hire, On, SweepMeans
 from fedlens.sweeps.table import rounds_of
 from fedlens.sweeps.tasks import Event, Task
 from fedlens.sweeps.watching import SweepObserver, Unobserved
@@ -158,7 +158,7 @@ def sweep(
         device: where PyTorch computes.
         data_dir: where the user keeps data files.
         on: ``local`` for this machine, ``ray`` for the machines of a Ray cluster.
-        address: of that cluster; see `fedlens.cluster.connected`.
+        address: of that cluster; see `fedlens.cluster.connection.connected`.
         mixed_cpus: whether its processors may differ.
         client_timeout: seconds that a client, a check, the rule or other custom code may take before its cell fails.
         observer: is told what happens.

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fedlens.runs.flat import of_one_type
-from fedlens.runs.load import Run
+from fedlens.analysis.run_results import Run
+from fedlens.experiment.flat import of_one_type
 from fedlens.sweeps.cell import Cell
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def rounds_of(runs: Sequence[tuple[Cell, Run]]) -> "pd.DataFrame":
     Returns:
         ``cell`` (its identity), a column for each option that varies (dotted name; parts as ``krum(f=1)``; missing
         where an option does not apply to a cell), ``seed``, ``target.draw`` and ``target_index`` in any case, and the
-        columns of `fedlens.runs.load.Run.rounds`.
+        columns of `fedlens.analysis.run_results.Run.rounds`.
     """
     import pandas as pd
 

@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from fedlens.config import validate
-from fedlens.control import control_name
+from fedlens.core.config import validate
+from fedlens.core.errors import ClientError, DamagedRunError, FedlensError, RunError, UnjudgedError
+from fedlens.core.origin import told
 from fedlens.data.dataset import Dataset
-from fedlens.errors import ClientError, DamagedRunError, FedlensError, RunError, UnjudgedError
-from fedlens.experiment import Experiment
-from fedlens.means import Means
-from fedlens.observer import Observer, Silent
-from fedlens.origin import told
+from fedlens.experiment.experiment import Experiment
 from fedlens.runs.places import unused
-from fedlens.runs.records import confidence
-from fedlens.simulation import play
+from fedlens.runs.record_values import confidence
+from fedlens.simulation.callback import Observer, Silent
+from fedlens.simulation.runtime import Means
+from fedlens.simulation.simulation import play
+from fedlens.simulation.twin import control_name
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Event:
         kind: ``began`` (rounds of the run or of a control), ``round``, ``finished``, ``unjudged`` or ``failed``.
         content: for ``began``: ``control`` (what it is called, if it is one), ``done`` and ``rounds``; for ``round``:
             ``round``, ``accuracy`` and ``confidence``; for ``failed``: ``reason``; for ``unjudged``: ``reason`` and
-            ``remedies``, as of `fedlens.errors.UnjudgedError`.
+            ``remedies``, as of `fedlens.core.errors.UnjudgedError`.
     """
 
     key: str

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from fedlens.errors import UnjudgedError
+from fedlens.core.errors import UnjudgedError
 from fedlens.sweeps.cell import Cell
 
 LISTED = 3

@@ -7,8 +7,8 @@ complete.
 
 from collections.abc import Sequence
 
-from fedlens.experiment import Experiment
-from fedlens.runs.twin import leaves_twin
+from fedlens.experiment.experiment import Experiment
+from fedlens.simulation.leaving import leaves_twin
 from fedlens.sweeps.tasks import Event, Task
 
 

@@ -14,7 +14,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, NoReturn
 
-from fedlens.staying import leave
+from fedlens.core.staying import leave
 
 
 def main() -> None:

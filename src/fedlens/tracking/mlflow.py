@@ -12,7 +12,7 @@ from pathlib import Path
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
 
-from fedlens.runs.flat import Value, shown
+from fedlens.experiment.flat import Value, shown
 
 _AT_ONCE = 100
 """So many parameters MLflow takes at a time."""

@@ -10,10 +10,10 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
-from fedlens.experiment import Experiment
-from fedlens.observer import Observer
-from fedlens.redaction import redacted
-from fedlens.runs.flat import flattened
+from fedlens.core.redaction import redacted
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.flat import flattened
+from fedlens.simulation.callback import Observer
 from fedlens.tracking.tracker import Tracker, metrics_of
 
 PATIENCE = 10.0

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.image import imread
 from torch.utils.tensorboard import SummaryWriter
 
-from fedlens.runs.flat import Value, shown
+from fedlens.experiment.flat import Value, shown
 
 
 class TensorboardTracker:

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from fedlens.errors import ConfigError
-from fedlens.quiet import be_quiet
-from fedlens.redaction import redacted
-from fedlens.runs.flat import Value
-from fedlens.runs.records import Record, beside, confidence
+from fedlens.core.errors import ConfigError
+from fedlens.core.quiet import be_quiet
+from fedlens.core.redaction import redacted
+from fedlens.experiment.flat import Value
+from fedlens.runs.record_values import Record, beside, confidence
 
 
 class Tracker(Protocol):

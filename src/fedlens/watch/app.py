@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from fedlens.errors import FedlensError
+from fedlens.core.errors import FedlensError
 from fedlens.report.html.page import described, rendered
 from fedlens.watch.changes import Watcher, state_of
 from fedlens.watch.guard import HEADERS, Guard

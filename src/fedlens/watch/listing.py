@@ -8,13 +8,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from fedlens.errors import FedlensError
-from fedlens.experiment import Experiment
-from fedlens.loading import load_recorded
-from fedlens.regular import regular
+from fedlens.core.errors import FedlensError
+from fedlens.core.regular import regular
+from fedlens.experiment.experiment import Experiment
 from fedlens.report.words import attack_name
+from fedlens.runs.loading import load_recorded
 from fedlens.runs.reading import read_latest
-from fedlens.runs.records import confidence
+from fedlens.runs.record_values import confidence
 from fedlens.runs.unjudged import read_unjudged
 
 _PATTERNS = ("experiment.yaml", "*/experiment.yaml", "*/*/experiment.yaml", "*/cells/*/experiment.yaml")

@@ -5,7 +5,7 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
-from fedlens.errors import ConfigError
+from fedlens.core.errors import ConfigError
 from fedlens.watch.app import watch_app
 
 MOST = 200

@@ -10,15 +10,15 @@ from handmade import Made
 from small import Convolutions, small
 
 import fedlens
-from fedlens.errors import ConfigError
+from fedlens.core.errors import ConfigError
+from fedlens.report.html.aggregation_weights import weights_chart
 from fedlens.report.html.chart import Chart, plain
+from fedlens.report.html.check_scores import check_charts, distances_chart, noticed_words
 from fedlens.report.html.classes import classes_chart
 from fedlens.report.html.final import look_at
 from fedlens.report.html.metrics import metrics_chart, several_charts
 from fedlens.report.html.roc import roc_beside, roc_chart
-from fedlens.report.html.suspicions import check_charts, distances_chart, noticed_words
 from fedlens.report.html.updates import updates_beside, updates_chart
-from fedlens.report.html.weights import weights_chart
 
 pytestmark = pytest.mark.xdist_group("html")
 

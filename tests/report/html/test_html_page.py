@@ -11,8 +11,8 @@ import pytest
 from reading import Reader
 
 import fedlens
-from fedlens.attacks.explicit import ExplicitBoosting
-from fedlens.errors import DamagedRunError, DataError, RunError
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
+from fedlens.core.errors import DamagedRunError, DataError, RunError
 from fedlens.report.html.one import run_page
 from fedlens.report.html.page import coded, described, embedded, rendered, write_report
 from fedlens.report.html.several import runs_page

@@ -7,12 +7,12 @@ import pytest
 from reading import Reader
 
 import fedlens
-from fedlens.report.figures import KINDS
+from fedlens.analysis.order import METRICS, PANELS, in_order
+from fedlens.report.figures.figures import KINDS
+from fedlens.report.figures.metrics import metrics_of_interest
 from fedlens.report.html.metrics import metrics_chart, several_charts
 from fedlens.report.html.swept import sweep_page
-from fedlens.report.metrics import metrics_of_interest
-from fedlens.report.order import METRICS, PANELS, in_order
-from fedlens.report.tables import summary_table
+from fedlens.report.terminal.tables import summary_table
 
 pytestmark = pytest.mark.xdist_group("html")
 

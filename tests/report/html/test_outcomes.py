@@ -10,12 +10,12 @@ from reading import Reader
 from small import LEARNT, UNLEARNT, lopsided
 
 import fedlens
+from fedlens.analysis.collect import collect
+from fedlens.analysis.intervals import rate
 from fedlens.report.html.outcomes import NO_ATTACK, outcomes_of
 from fedlens.report.html.page import rendered
 from fedlens.report.html.swept import sweep_page
 from fedlens.report.html.tested import sides_tested
-from fedlens.runs.collect import collect
-from fedlens.statistics import rate
 
 pytestmark = pytest.mark.xdist_group("html")
 

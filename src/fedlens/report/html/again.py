@@ -5,9 +5,9 @@ from pathlib import Path
 from shlex import join
 from typing import Any
 
-from fedlens.parsing import dump_yaml
-from fedlens.redaction import redacted
-from fedlens.runs.load import Run
+from fedlens.analysis.run_results import Run
+from fedlens.core.parsing import dump_yaml
+from fedlens.core.redaction import redacted
 from fedlens.runs.reading import read_starts
 
 

@@ -11,8 +11,8 @@ from html import escape
 from math import isfinite
 from typing import Any
 
-from fedlens.report.canvas import stretches
-from fedlens.runs.flat import Value, plain_value
+from fedlens.experiment.flat import Value, plain_value
+from fedlens.report.figures.canvas import stretches
 
 Trace = dict[str, Any]
 """A trace of plotly.js; ``from`` maps its attributes to columns, ``where`` columns to a value each."""

@@ -4,10 +4,10 @@ from typing import Any
 
 from torch import Tensor
 
-from fedlens.report.canvas import BENIGN, MALICIOUS
+from fedlens.analysis.run_results import Run
+from fedlens.report.figures.canvas import BENIGN, MALICIOUS
 from fedlens.report.html.chart import Chart, Panel, Trace, evenly, lettered
 from fedlens.report.words import percent
-from fedlens.runs.load import Run
 
 LARGEST = 2_000
 """About so many rows of rounds and classes are in the page."""

@@ -6,15 +6,15 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from fedlens.errors import FedlensError
+from fedlens.analysis.run_results import Run
+from fedlens.core.errors import FedlensError
+from fedlens.core.random import seeded
+from fedlens.experiment.setting import Setting, prepare
 from fedlens.explanations.models import find_twin_of, load_model, load_models
-from fedlens.federation.bench import GLOBAL
-from fedlens.federation.evaluate import blocks, draws
-from fedlens.federation.setting import Setting, prepare
-from fedlens.random import seeded
+from fedlens.models.evaluation import blocks, draws
 from fedlens.report.html.chart import Chart
 from fedlens.report.html.classes import confusion_chart
-from fedlens.runs.load import Run
+from fedlens.simulation.engines.context import GLOBAL
 
 
 @dataclass(frozen=True)

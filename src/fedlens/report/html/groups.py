@@ -7,16 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fedlens.report.canvas import BLACK
-from fedlens.report.comparison import Comparison, Group
-from fedlens.report.comparison_figure import FRACTIONS, WIDE
-from fedlens.report.comparison_table import number
+from fedlens.analysis.comparison import Comparison
+from fedlens.analysis.group import Group
+from fedlens.analysis.intervals import Interval
+from fedlens.analysis.measured import Curve, ends
+from fedlens.analysis.order import METRICS, in_order
+from fedlens.experiment.flat import Value, shown
+from fedlens.report.figures.canvas import BLACK
+from fedlens.report.figures.comparison import FRACTIONS, WIDE
 from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, evenly, lettered, plain, rounds_axis
 from fedlens.report.html.looks import ABSENT, TWIN, look
-from fedlens.report.measured import Curve, ends
-from fedlens.report.order import METRICS, in_order
-from fedlens.runs.flat import Value, shown
-from fedlens.statistics import Interval
+from fedlens.report.terminal.comparison_table import number
 
 TITLES = in_order(
     {

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from fedlens.report.comparison_figure import COLOURS
+from fedlens.report.figures.comparison import COLOURS
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-down", "triangle-up", "cross", "x", "star")
 DASHES = ("solid", "dash", "longdashdot", "dashdot")

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from fedlens.report.canvas import attacked_rounds
+from fedlens.analysis.order import METRICS, SIDES, in_order
+from fedlens.analysis.run_results import Run
+from fedlens.report.figures.canvas import attacked_rounds
+from fedlens.report.figures.metrics import STYLES
 from fedlens.report.html.chart import SHARE, Chart, Panel, Trace, columns_of, evenly, rounds_axis, shading
 from fedlens.report.html.looks import ABSENT, TWIN, look
-from fedlens.report.metrics import STYLES
-from fedlens.report.order import METRICS, SIDES, in_order
 from fedlens.report.words import CONTROLS, percent
-from fedlens.runs.load import Run
 
 SYMBOLS = {"o": "circle", "s": "square", "^": "triangle-up", "v": "triangle-down"}
 """matplotlib's markers as plotly.js calls them."""

@@ -4,24 +4,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fedlens.errors import ConfigError
-from fedlens.report.canvas import run_name
+from fedlens.analysis.order import PANELS, in_order
+from fedlens.analysis.run_results import Run
+from fedlens.core.errors import ConfigError
+from fedlens.report.figures.aggregation_weights import all_alike
+from fedlens.report.figures.canvas import run_name
 from fedlens.report.html import again, opening
+from fedlens.report.html.aggregation_weights import weights_chart
 from fedlens.report.html.chart import Chart, room_beside
+from fedlens.report.html.check_scores import check_charts, distances_chart
 from fedlens.report.html.classes import classes_chart
 from fedlens.report.html.final import look_at
 from fedlens.report.html.metrics import metrics_chart
 from fedlens.report.html.pictures import explained
 from fedlens.report.html.roc import roc_chart
 from fedlens.report.html.samples import shown_samples
-from fedlens.report.html.suspicions import check_charts, distances_chart
 from fedlens.report.html.updates import update_statistics, updates_chart
-from fedlens.report.html.weights import weights_chart
-from fedlens.report.order import PANELS, in_order
-from fedlens.report.selection import all_alike
-from fedlens.report.tables import controls_of, summary_lines
+from fedlens.report.terminal.tables import controls_of, summary_lines
 from fedlens.report.words import BESIDE, unfinished_words
-from fedlens.runs.load import Run
 
 
 def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from fedlens.experiment import Experiment
-from fedlens.parts import name_of
-from fedlens.report.html.suspicions import noticed_words
+from fedlens.analysis.run_results import Run
+from fedlens.analysis.window import attack_window, split
+from fedlens.core.registry import name_of
+from fedlens.experiment.experiment import Experiment
+from fedlens.report.html.check_scores import noticed_words
 from fedlens.report.words import absent_words, attack_name, percent, signed, verdict
-from fedlens.runs.load import Run
-from fedlens.runs.records import beside, confidence, counts, destroyed, targeted
-from fedlens.runs.window import attack_window, split
+from fedlens.runs.record_values import beside, confidence, counts, destroyed, targeted
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,16 @@ where that is not known, where it is met (``success``).
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from fedlens.errors import ConfigError
-from fedlens.report.comparison import Comparison, Group, compare
-from fedlens.report.comparison_table import UNJUDGED, any_unjudged, unjudged_of
-from fedlens.report.intervals import NONE, interval_words
+from fedlens.analysis.collect import Collection
+from fedlens.analysis.comparison import Comparison, compare
+from fedlens.analysis.flags import common
+from fedlens.analysis.group import Group
+from fedlens.analysis.intervals import Interval
+from fedlens.core.errors import ConfigError
+from fedlens.experiment.flat import Value, plain_value, shown
+from fedlens.report.interval_words import NONE, interval_words
+from fedlens.report.terminal.comparison_table import UNJUDGED, any_unjudged, unjudged_of
 from fedlens.report.words import signed
-from fedlens.runs.collect import Collection
-from fedlens.runs.flags import common
-from fedlens.runs.flat import Value, plain_value, shown
-from fedlens.statistics import Interval
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,11 +6,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedlens.analysis.run_results import load_run
+from fedlens.core.files import writing
 from fedlens.report.html.one import run_page
 from fedlens.report.html.several import runs_page
 from fedlens.report.html.swept import sweep_page
-from fedlens.runs.files import writing
-from fedlens.runs.load import load_run
 
 if TYPE_CHECKING:
     from jinja2 import Environment

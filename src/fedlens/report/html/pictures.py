@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from fedlens.errors import DamagedRunError
-from fedlens.regular import regular
+from fedlens.analysis.run_results import Run
+from fedlens.core.errors import DamagedRunError
+from fedlens.core.regular import regular
 from fedlens.report.html.samples import data_address
-from fedlens.runs.load import Run
 
 
 @dataclass(frozen=True)

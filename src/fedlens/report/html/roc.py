@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from fedlens.detection.performance import Performance
+from fedlens.analysis.defence import performance_of
+from fedlens.analysis.detection import Performance
+from fedlens.analysis.run_results import Run
 from fedlens.report.html.chart import SHARE, Chart, Panel, Trace
 from fedlens.report.html.looks import Look, look
-from fedlens.runs.defence import performance_of
-from fedlens.runs.load import Run
 
 LARGEST = 1_500
 """About so many points of all curves are in the page."""

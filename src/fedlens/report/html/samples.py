@@ -7,10 +7,10 @@ from io import BytesIO
 
 from torch import Tensor
 
+from fedlens.analysis.run_results import Run
 from fedlens.data.dataset import Data
-from fedlens.report.canvas import pixels_of
-from fedlens.runs.load import Run
-from fedlens.runs.records import Record, beside, class_name
+from fedlens.report.figures.canvas import pixels_of
+from fedlens.runs.record_values import Record, beside, class_name
 
 SHOWN = 12
 """So many of the attacker's samples are shown."""

@@ -4,9 +4,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from fedlens.errors import ConfigError
-from fedlens.report.canvas import run_name
-from fedlens.report.histograms import require_histograms
+from fedlens.analysis.defence import performance_of
+from fedlens.analysis.histograms import require_histograms
+from fedlens.analysis.run_results import Run
+from fedlens.core.errors import ConfigError
+from fedlens.experiment.flat import Value, flattened, shown
+from fedlens.report.figures.canvas import run_name
 from fedlens.report.html import again, opening
 from fedlens.report.html.chart import Chart, room_beside
 from fedlens.report.html.looks import look
@@ -14,10 +17,7 @@ from fedlens.report.html.metrics import several_charts
 from fedlens.report.html.roc import roc_beside
 from fedlens.report.html.updates import updates_beside
 from fedlens.report.words import attack_name, flags_of_all, percent, signed
-from fedlens.runs.defence import performance_of
-from fedlens.runs.flat import Value, flattened, shown
-from fedlens.runs.load import Run
-from fedlens.runs.records import beside, confidence
+from fedlens.runs.record_values import beside, confidence
 
 NAMELESS = re.compile(r"[^\w.+-]+")
 """What the name of a file had better not have."""

@@ -6,18 +6,18 @@ from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING, Any
 
-from fedlens.errors import ConfigError, DamagedRunError
-from fedlens.experiment import Experiment
-from fedlens.report.comparison import Comparison, compare
-from fedlens.report.comparison_table import comparison_head, comparison_rows, number
+from fedlens.analysis.collect import PATH, Collection, collect
+from fedlens.analysis.comparison import Comparison, compare
+from fedlens.analysis.missing import ANEW, failures_of
+from fedlens.core.errors import ConfigError, DamagedRunError
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.flat import plain_value, shown
 from fedlens.report.html import again
 from fedlens.report.html.groups import TITLES, curves_chart, option_chart
 from fedlens.report.html.looks import look
 from fedlens.report.html.outcomes import outcomes_of
 from fedlens.report.html.tested import sides_tested
-from fedlens.runs.collect import PATH, Collection, collect
-from fedlens.runs.flat import plain_value, shown
-from fedlens.runs.missing import ANEW, failures_of
+from fedlens.report.terminal.comparison_table import comparison_head, comparison_rows, number
 from fedlens.runs.reading import read_json
 
 if TYPE_CHECKING:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterable
 
-from fedlens.experiment import Experiment
-from fedlens.parts import name_of
+from fedlens.core.registry import name_of
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.flat import value_of
 from fedlens.report.html.opening import clients_words
 from fedlens.report.words import attack_name
-from fedlens.runs.flat import value_of
-from fedlens.runs.records import targeted
+from fedlens.runs.record_values import targeted
 
 LISTED = 6
 """So many things are named where cells differ."""

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from fedlens.report.canvas import BENIGN, MALICIOUS
-from fedlens.report.histograms import Histogram, Histograms, kept_histograms, window
+from fedlens.analysis.histograms import Histogram, Histograms, kept_histograms, window
+from fedlens.analysis.run_results import Run
+from fedlens.report.figures.canvas import BENIGN, MALICIOUS
 from fedlens.report.html.chart import Chart, Panel, Trace, evenly
-from fedlens.runs.load import Run
 
 LARGEST = 10_000
 """About so many bins of all rounds are in the page."""

@@ -1,0 +1,1 @@
+"""Numbers from recorded runs: windows, outcomes, red flags, comparisons, intervals."""

@@ -1,0 +1,300 @@
+"""Many runs as one tidy table: sweeps' tables and single runs side by side, a row for each run and round.
+
+A sweep's ``rounds.parquet`` has columns for the options that vary in it. Single runs get columns for the options that
+differ between them, called as in YAML (``aggregation``, ``attack.boost``). An option that a source has no column for
+is looked up in its experiments, so that sweeps over different options can be compared; and so is what is constant in
+each sweep but not the same in all.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fedlens.analysis.missing import ANEW, DIGEST, Unjudged, failures_of, reasons_of, unjudged_of
+from fedlens.analysis.run_results import load_run, sound_summary
+from fedlens.analysis.tables import oddity
+from fedlens.core.errors import ConfigError, DamagedRunError, RunError, cut, shortened
+from fedlens.core.suggest import nearest
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.flat import Value, flattened, of_one_type, plain_value, shown, value_of
+from fedlens.runs.loading import load_recorded
+from fedlens.runs.reading import TROUBLE, read_json
+from fedlens.runs.unjudged import FILE as UNJUDGED
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLE = "rounds.parquet"
+PATH = "path"
+ALWAYS = ("cell", "seed", "target.draw", "target_index", "round")
+"""Columns that every sweep's table has."""
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Runs to be compared.
+
+    Attributes:
+        table: a row for each run and round: ``cell`` (the run), ``path`` (where it was found), the options in `fields`,
+            ``seed``, ``target_index``, and the columns of `fedlens.analysis.run_results.Run.rounds`.
+        remarks: what should be known about it, in sentences.
+        flags: reasons to doubt a run's result, by its ``cell``, of those runs of which they are known.
+        unjudged: cells that cannot be judged, which are not in the table, with their values of its options.
+        experiments: gives the experiment of a cell, judged or not.
+    """
+
+    table: "pd.DataFrame"
+    remarks: tuple[str, ...] = ()
+    flags: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    unjudged: tuple[Unjudged, ...] = ()
+    experiments: Mapping[str, Callable[[str], Experiment]] = field(default_factory=dict)
+
+    @property
+    def fields(self) -> list[str]:
+        """The columns that say what was run, not what came of it."""
+        return [column for column in self.table.columns if is_field(column)]
+
+    @property
+    def varying(self) -> list[str]:
+        """The options that vary, but for the seed and the target, over which means are taken."""
+        repeated = {PATH, "seed", "target_index", "target.draw", "target.index"}
+        return [name for name in self.fields if name not in repeated and len(self.values_of(name)) > 1]
+
+    def values_of(self, name: str) -> list[Value]:
+        """The values that runs have of an option, and cells that cannot be judged."""
+        found = [*map(plain_value, self.table[name].unique()), *(one.values.get(name) for one in self.unjudged)]
+        return list(dict.fromkeys(found))
+
+
+def is_field(column: str) -> bool:
+    """Whether a column says what was run: an option by its dotted name, the target's samples, or the path."""
+    return column.partition(".")[0] in Experiment.model_fields or column in {PATH, "target_index"}
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A sweep or a run: its table, the experiment of each of its cells, and the flags of its cells."""
+
+    path: Path
+    table: "pd.DataFrame"
+    experiment: Callable[[str], Experiment]
+    flags: Mapping[str, Sequence[str]]
+    unjudged: Sequence[Unjudged] = ()
+
+
+def collect(paths: Sequence[Path], wanted: Set[str] = frozenset()) -> Collection:
+    """The runs and the sweeps in `paths`, each run once.
+
+    Args:
+        paths: directories of runs and of sweeps.
+        wanted: options that there shall be columns for in any case.
+
+    Raises:
+        ConfigError: an option that is wanted does not exist.
+        RunError: nothing is in one of the paths, or its files are damaged.
+    """
+    import pandas as pd
+
+    sweeps, runs, remarks = [], [], []
+    for path in paths:
+        if (path / "experiment.yaml").is_file():
+            source, remark = _run(path)
+            runs.append(source)
+            remarks += remark
+        else:
+            source, remark = _sweep(path)
+            sweeps.append(source)
+            remarks += remark
+    varied = {name: None for source in sweeps for name in source.table.columns if is_field(name)}
+    fields = varied | dict.fromkeys(_differing([*sweeps, *runs]))
+    fields |= dict.fromkeys(name for name in wanted if name not in {PATH, "target_index"})
+    unknown: dict[Path, list[str]] = {}
+    for name in fields:
+        for path in _complete([*sweeps, *runs], name, varied.keys(), required=name in wanted):
+            unknown.setdefault(path, []).append(name)
+    remarks += [f"{path}: nothing is recorded there of {', '.join(names)}" for path, names in unknown.items()]
+    sources = [source for path in paths for source in (*sweeps, *runs) if source.path == path]
+    tables = [source.table.dropna(axis=1, how="all") for source in sources]
+    table = pd.concat(tables, ignore_index=True)
+    place = pd.Series([place for place, found in enumerate(tables) for _ in range(len(found))])
+    again = place != place.groupby([table["cell"], table["round"]]).transform("first")
+    names = dict.fromkeys(name for source in sources for name in source.table.columns)
+    table = table.reindex(columns=["cell", PATH, *(name for name in names if name not in {"cell", PATH})])
+    options = [name for name in table.columns if is_field(name)]
+    table[options] = table[options].apply(of_one_type)  # numbers in one sweep may be text in another
+    if again.any():
+        remarks.append(f"{table['cell'][again].nunique()} of the runs are there more than once; each counts once")
+    flags = {cell: found for source in sources for cell, found in source.flags.items()}
+    table = table[~again].reset_index(drop=True)
+    experiments = {cell: source.experiment for source in sources[::-1] for cell in _every(source)}
+    return Collection(table, tuple(remarks), flags, tuple(_unjudged(sources, options, table)), experiments)
+
+
+def _unjudged(sources: Sequence[_Source], options: Sequence[str], table: "pd.DataFrame") -> Iterator[Unjudged]:
+    """The cells that cannot be judged, each once, with their values of these `options` in the form that `table` has."""
+    judged = set(table["cell"])
+    texts = {name for name in options if all(isinstance(value, str) for value in table[name].dropna())}
+    for source in sources:
+        for found in source.unjudged:
+            if found.cell in judged:
+                continue
+            judged.add(found.cell)
+            values = {PATH: str(source.path), **found.values}
+            for name in set(options) - values.keys() - {"target_index"}:
+                with suppress(ConfigError):  # nothing is known of it
+                    values[name] = value_of(source.experiment(found.cell), name, set(options))
+            known = {name: value for name, value in values.items() if value is not None}
+            yield found._replace(
+                values={name: shown(value) if name in texts else value for name, value in known.items()}
+            )
+
+
+def _sweep(path: Path) -> tuple[_Source, list[str]]:
+    """The sweep in a directory, and what should be known about it."""
+    import pandas as pd
+
+    file = path / TABLE
+    if not file.is_file():
+        unfinished = (path / "sweep.yaml").is_file()
+        why = (
+            f"this sweep has no {TABLE} yet; the same sweep goes on, and writes it"
+            if unfinished
+            else f"neither a run nor a sweep is there ({TABLE}); make one, e.g. fedlens run quickstart --out {path}"
+        )
+        raise RunError(f"{path}: {why}")
+    try:
+        table = pd.read_parquet(file)
+    except (*TROUBLE, ArithmeticError, MemoryError, NotImplementedError) as error:
+        raise DamagedRunError(f"{file}: cannot be read ({cut(str(error), 200)}); {ANEW}") from error
+    if missing := [name for name in ALWAYS if name not in table.columns]:
+        raise DamagedRunError(f"{file}: lacks the columns {', '.join(missing)}; {ANEW}")
+    if (unjudged := unjudged_of(path)) and table.empty:
+        why = f"none of the {len(unjudged)} cells of this sweep can be judged: {reasons_of(unjudged)}"
+        raise RunError(f"{path}: {why}; {', or '.join(unjudged[0].remedies)}")
+    if table.empty:
+        raise RunError(f"{file}: no run of this sweep is complete yet; the same sweep goes on")
+    if (wrong := oddity(table)) is not None:
+        raise DamagedRunError(f"{file}: cannot be read ({wrong}); {ANEW}")
+    if strange := [cell for cell in table["cell"].unique() if not DIGEST.fullmatch(str(cell))]:
+        raise DamagedRunError(f"{file}: {shortened(strange[0])} is no cell's name; {ANEW}")
+    table.insert(1, PATH, str(path))
+
+    @cache
+    def experiment(cell: str) -> Experiment:
+        folder = path / "cells" / cell
+        described = folder / "experiment.yaml"
+        if not described.is_file():
+            raise ConfigError(f"{described} is missing, which would tell")
+        try:
+            sound_summary(folder)
+        except DamagedRunError as error:
+            raise DamagedRunError(f"{error}; remove {folder}, and {ANEW}") from error
+        try:
+            return load_recorded(folder)
+        except DamagedRunError as error:
+            raise ConfigError(str(error)) from None
+
+    cells = set(table["cell"])
+    flags = {cell: found for cell in sorted(cells) if (found := _flags(path / "cells" / cell)) is not None}
+    unjudged = [one for one in unjudged if one.cell not in cells]
+    return _Source(path, table, experiment, flags, unjudged), _left_out(path, cells)
+
+
+def _flags(run: Path) -> list[str] | None:
+    """The flags in a complete run's summary; ``None`` where there is no such, for rounds can be compared without."""
+    try:
+        return list(map(str, read_json(run / "summary.json")["flags"]))
+    except (DamagedRunError, KeyError, TypeError):
+        return None
+
+
+def _left_out(path: Path, complete: Set[str]) -> list[str]:
+    """A remark if a sweep has runs that are not in its table, which would otherwise be missed by nobody."""
+    failed = {failure.cell for failure in failures_of(path)}
+    unjudged = {file.parent.name for file in path.glob(f"cells/*/{UNJUDGED}")}
+    begun = {file.parent.name for file in path.glob("cells/*/experiment.yaml")}
+    others = begun - complete - failed - unjudged
+    unfinished = {cell for cell in others if not (path / "cells" / cell / "summary.json").exists()}
+    remarks = []
+    if failed:
+        remarks.append(f"{path}: {len(failed)} of its runs failed and are left out; failures.json has the reasons")
+    if unfinished:
+        remarks.append(
+            f"{path}: {len(unfinished)} of its runs are not complete and are left out; the same sweep goes on with "
+            "those that are not of an earlier grid"
+        )
+    if beside := others - unfinished:
+        remarks.append(
+            f"{path}: {len(beside)} complete runs are of an earlier grid, or newer than {TABLE}, and are left out; "
+            "the same sweep brings in the newer ones"
+        )
+    return remarks
+
+
+def _run(path: Path) -> tuple[_Source, list[str]]:
+    """The run in a directory, and what should be known about it."""
+    run = load_run(path)
+    table, experiment = run.rounds.copy(), run.experiment
+    head: dict[str, Value] = {"cell": experiment.identity(), PATH: str(path), "seed": experiment.seed}
+    head |= {"target.draw": experiment.target.draw, "target_index": " ".join(map(str, run.target["index"]))}
+    for place, (name, value) in enumerate(head.items()):
+        table.insert(place, name, value)
+    played = f"{path} is not finished: {len(run.records)} of {experiment.rounds} rounds"
+    flags = {experiment.identity(): run.flags}
+    return _Source(path, table, lambda _: experiment, flags), [] if run.summary else [played]
+
+
+def _differing(sources: Sequence[_Source]) -> list[str]:
+    """The options of which sources have different values; one that only some of them have is no such."""
+    if len(sources) == 1:
+        return []
+    found: dict[str, set[frozenset[Value]]] = {}
+    for source in sources:
+        values: dict[str, set[Value]] = {}
+        with suppress(ConfigError):  # without its experiments, nothing is known
+            for cell in _cells(source):
+                for name, value in flattened(source.experiment(cell)).items():
+                    values.setdefault(name, set()).add(value)
+        for name, every in values.items():
+            found.setdefault(name, set()).add(frozenset(every))
+    return [name for name, several in found.items() if len(several) > 1]
+
+
+def _complete(sources: Sequence[_Source], name: str, apart: Set[str], *, required: bool) -> list[Path]:
+    """Give each of `sources` the column `name`; those where that is impossible, unless it is `required`.
+
+    A part is described without those of its options that are told `apart` in columns of their own.
+    """
+    unknown, somewhere = [], False
+    for source in sources:
+        if name in source.table.columns:
+            somewhere = True
+            continue
+        try:
+            values = {cell: value_of(source.experiment(cell), name, apart) for cell in _cells(source)}
+        except ConfigError as error:
+            if required:
+                known = set(filter(is_field, source.table.columns))
+                raise ConfigError(f"{name}: no such column; {nearest(name, known)} ({error})") from None
+            unknown.append(source.path)
+            continue
+        somewhere |= any(value is not None for value in values.values())
+        source.table[name] = source.table["cell"].map(values.get).astype(object)
+    if required and not somewhere:
+        known = {
+            option for source in sources for cell in _cells(source) for option in flattened(source.experiment(cell))
+        }
+        raise ConfigError(f"{name}: no run has this option; {nearest(name, known)}")
+    return unknown
+
+
+def _every(source: _Source) -> list[str]:
+    """Its cells, those that cannot be judged, too."""
+    return [*_cells(source), *(one.cell for one in source.unjudged)]
+
+
+def _cells(source: _Source) -> list[str]:
+    return list(source.table["cell"].unique())

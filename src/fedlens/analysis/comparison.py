@@ -1,0 +1,301 @@
+"""Runs compared by options: of each group of runs, what a metric is and how sure that is.
+
+A group's runs differ in seed and target, and its interval is over these (`fedlens.analysis.intervals`). What makes it
+doubtful goes with the result.
+"""
+
+import shlex
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fedlens.analysis.choosing import At, canonical, chosen_fields, require_metrics
+from fedlens.analysis.collect import PATH, Collection
+from fedlens.analysis.flags import common
+from fedlens.analysis.group import CONTROL, OWN, Group
+from fedlens.analysis.measured import PAIRED, Measured, Side, measured
+from fedlens.analysis.missing import Unjudged
+from fedlens.analysis.unjudged import ANSWERS, by_group, silent_flags, unjudged_flags
+from fedlens.core.errors import ConfigError
+from fedlens.core.suggest import likeliest
+from fedlens.experiment.flat import Value, plain_value, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEW = 5
+"""With fewer seeds, there is no interval of a median (`fedlens.analysis.intervals.seeds_needed`)."""
+
+FEW_MEANS = "no interval of a median covers, so that the seeds' range is shown"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Groups of runs side by side.
+
+    Attributes:
+        by: the options that are compared.
+        at: how a run's rounds become one number.
+        groups: in the order of the numbers compared, else as the runs came.
+        flags: reasons to doubt the runs and the intervals.
+        remarks: what else should be known.
+        against: what the metrics are differences from, if they are: a group, which is not among `groups`, or what
+            each run has beside itself.
+    """
+
+    by: tuple[str, ...]
+    at: At
+    groups: tuple[Group, ...]
+    flags: tuple[str, ...]
+    remarks: tuple[str, ...]
+    against: str | None = None
+
+    def rate(self, metric: str) -> bool:
+        """Whether the metric is a rate in every group that has it, not a median over seeds."""
+        found = [group.metrics[metric] for group in self.groups]
+        return all(measured.rate for measured in found if measured.runs) and any(measured.rate for measured in found)
+
+    def title(self, metric: str) -> str:
+        """The metric in words: of which rounds, and less what."""
+        return f"{metric}, {self.at}" + (f", less {self.against}" if self.against else "")
+
+
+class _Part(NamedTuple):
+    """The rows of a group's runs, its values, and these in words."""
+
+    table: "pd.DataFrame"
+    values: tuple[Value, ...]
+    label: str
+
+
+class _Baseline(NamedTuple):
+    """What differences are taken from: a group, or what each run has beside itself."""
+
+    label: str
+    part: _Part | None = None
+    own: str = ""
+
+    def side(self, part: _Part, metric: str) -> Side:
+        """What `metric` of a group is compared with."""
+        return Side(part.table, f"{self.own}_{metric}") if self.part is None else Side(self.part.table, metric)
+
+    def unmatched(self, parts: Sequence[_Part]) -> int:
+        """How many of the baseline's runs have no counterpart in one of the other groups.
+
+        Raises:
+            ConfigError: no run of theirs has one.
+        """
+        if self.part is None:
+            return 0
+        own, *others = ({tuple(map(str, row)) for row in part.table[PAIRED].to_numpy()} for part in (self.part, *parts))
+        if not any(own & other for other in others):
+            raise ConfigError(
+                f"--against {self.label}: no other group has a run of the same seed, target, and values of what else "
+                f"differs; compare by that, too, or against {CONTROL}"
+            )
+        return sum(not all(run in other for other in others) for run in own)
+
+
+def compare(
+    collection: Collection,
+    by: Sequence[str] = (),
+    metrics: Sequence[str] = ("confidence",),
+    at: At | None = None,
+    against: str | None = None,
+) -> Comparison:
+    """The runs, grouped and measured.
+
+    Args:
+        collection: the runs.
+        by: the options to compare by; by default the one that varies.
+        metrics: columns of the runs' tables.
+        at: how a run's rounds become one number; by default, the last one counts.
+        against: a group, by its label or its values; of all others, metrics are then differences from it, in pairs of
+            the same seed, target, and values of what else differs within groups. ``control`` takes them from each run's
+            benign twin, ``placebo`` from the same run with the malicious client absent.
+
+    Raises:
+        ConfigError: several options vary and none is named, or there is no such metric, round or group.
+    """
+    fields, at = chosen_fields(collection, by), at or At()
+    require_metrics(collection, metrics)
+    at.require(collection)
+    apart = by_group(collection, fields)
+    found = _parts(collection.table, fields, apart)
+    rows = [(values, part.drop_duplicates(["cell", "round"])) for values, part in found]
+    mixed = _mixed(collection, fields, [part for _, part in rows])
+    alike = ["cell"] if against in OWN else [name for name in mixed if name.partition(".")[0] not in fields]
+    paired = [(values, part if against is None else part.assign(pair=_joined(part, alike))) for values, part in rows]
+    parts = [_Part(part, values, _label(fields, values)) for values, part in paired]
+    baseline = None if against is None else _baseline(against, fields, parts, collection.table, metrics)
+    others = [part for part in parts if baseline is None or part is not baseline.part]
+    unmatched = baseline.unmatched(others) if baseline else 0
+    groups = tuple(_group(part, metrics, at, baseline, apart.get(part.values, ())) for part in others)
+    remarks = [f"differences from {baseline.label}, in pairs of runs that are alike in all else"] if baseline else []
+    remarks += [*collection.remarks, *_pooled(collection, mixed)]
+    if baseline is None and _unlike_targets(collection.table):
+        remarks.append("runs of the same seed and draw have different targets, so groups may differ by these, too")
+    answers = [] if baseline or at.rounds else [metric for metric in metrics if metric in ANSWERS]
+    remarks += _left_out(groups, [metric for metric in metrics if metric not in answers], at, baseline)
+    if baseline and unmatched:
+        remarks.append(f"{unmatched} of the runs of {baseline.label} have no counterpart in one of the other groups")
+    if "window" in collection.table and not at.rounds and not collection.table["window"].dropna().all():
+        remarks.append("numbers are of the rounds of each attack's window; --at ROUND has those of others")
+    if (last := collection.table.groupby("cell")["round"].max()).nunique() > 1:
+        then = "differences are of rounds that both have" if baseline else "curves go on with those that are left"
+        remarks.append(f"runs end after {last.min()} to {last.max()} rounds; {then}")
+    return Comparison(
+        fields,
+        at,
+        groups,
+        (*unjudged_flags(groups), *silent_flags(groups, answers), *_flags(collection, fields, groups)),
+        tuple(remarks),
+        baseline and baseline.label,
+    )
+
+
+def _parts(
+    table: "pd.DataFrame", fields: tuple[str, ...], more: Iterable[tuple[Value, ...]]
+) -> Iterator[tuple[tuple[Value, ...], "pd.DataFrame"]]:
+    """The rows of each group with its values, numbers in order; those of `more` groups may be none."""
+    if not fields:
+        yield (), table
+        return
+    parts = {
+        tuple(map(plain_value, values)): part for values, part in table.groupby(list(fields), sort=False, dropna=False)
+    }
+    parts |= {values: table.iloc[:0] for values in more if values not in parts}
+    ranks: list[dict[Value, int]] = []
+    for values in zip(*parts, strict=True):
+        distinct = list(dict.fromkeys(value for value in values if value is not None))
+        if all(isinstance(value, int | float) for value in distinct):
+            distinct.sort()
+        ranks.append({value: place for place, value in enumerate([*distinct, None])})
+    for key in sorted(parts, key=lambda key: [rank[value] for rank, value in zip(ranks, key, strict=True)]):
+        yield key, parts[key]
+
+
+def _label(fields: tuple[str, ...], values: tuple[Value, ...]) -> str:
+    words = (
+        value if isinstance(value, str) else f"{field}={shown(value)}"
+        for field, value in zip(fields, values, strict=True)
+    )
+    return ", ".join(words) or "all runs"
+
+
+def _joined(table: "pd.DataFrame", columns: Sequence[str]) -> list[str]:
+    """The values of some columns as one text for each row."""
+    rows = table[[*columns]].to_numpy(dtype=object)
+    return ["; ".join(shown(plain_value(value)) for value in row) for row in rows]
+
+
+def _baseline(
+    against: str, fields: tuple[str, ...], parts: Sequence[_Part], table: "pd.DataFrame", metrics: Sequence[str]
+) -> _Baseline:
+    """What `against` says.
+
+    Raises:
+        ConfigError: there is no such group, no other one, or nothing is known of what runs have beside themselves.
+    """
+    if against in OWN:
+        for metric in metrics:
+            if not _known(table, f"{against}_{metric}"):
+                raise ConfigError(
+                    f"--against {against}: these runs have no {OWN[against][4:]} with {metric}; leave --against out"
+                )
+        return _Baseline(OWN[against], own=against)
+    wanted = against if len(fields) != 1 else canonical(against.removeprefix(f"{fields[0]}="))
+    for part in parts:
+        values = [shown(value) for value in part.values]
+        named = [f"{field}={value}" for field, value in zip(fields, values, strict=True)]
+        if {against, wanted} & {part.label, ", ".join(values), ", ".join(named)}:
+            if len(parts) == 1:
+                raise ConfigError(
+                    f"--against {against}: there is no other group to compare with it; leave --against out"
+                )
+            return _Baseline(part.label, part)
+    known = [*(part.label for part in parts), *OWN]
+    meant = likeliest(against, known) or CONTROL
+    remedy = f"e.g. --against {shlex.quote(meant)}"
+    raise ConfigError(f"--against {against}: no such group; there are {'; '.join(known)}; {remedy}")
+
+
+def _group(
+    part: _Part, metrics: Sequence[str], at: At, baseline: _Baseline | None, unjudged: Sequence[Unjudged]
+) -> Group:
+    table = part.table
+
+    def beside(control: str) -> dict[str, Measured]:
+        columns = {} if baseline else {metric: f"{control}_{metric}" for metric in metrics}
+        return {metric: measured(table, column, at) for metric, column in columns.items() if _known(table, column)}
+
+    return Group(
+        values=part.values,
+        label=part.label,
+        runs=table["cell"].nunique(),
+        metrics={m: measured(table, m, at, baseline.side(part, m) if baseline else None) for m in metrics},
+        controls=beside(CONTROL),
+        placebos=beside("placebo"),
+        unjudged=unjudged,
+    )
+
+
+def _known(table: "pd.DataFrame", column: str) -> bool:
+    """Whether any run has a value there."""
+    return column in table and bool(table[column].notna().any())
+
+
+def _mixed(collection: Collection, fields: tuple[str, ...], parts: Sequence["pd.DataFrame"]) -> list[str]:
+    """The options that differ within a group, and are not compared."""
+    others = [name for name in collection.varying if name not in fields]
+    return [name for name in others if any(part[name].nunique(dropna=False) > 1 for part in parts)]
+
+
+def _pooled(collection: Collection, mixed: Sequence[str]) -> Iterator[str]:
+    """A remark on what differs within a group."""
+    if mixed:
+        values = {
+            name: ", ".join(shown(plain_value(value)) for value in collection.table[name].unique()) for name in mixed
+        }
+        words = " and ".join(f"{name} ({several})" for name, several in values.items())
+        yield f"means go over {words} too; choose one by --where, or compare by it with --by"
+
+
+def _unlike_targets(table: "pd.DataFrame") -> bool:
+    """Whether runs of a sweep, or single runs, have the same seed and draw, and yet not the same target."""
+    alike: list[Any] = ["seed", "target.draw"]
+    if PATH in table:  # else all are of one sweep
+        alike.append(table[PATH].where(table.groupby(PATH)["cell"].transform("nunique") > 1, ""))
+    return bool((table.groupby(alike)["target_index"].nunique() > 1).any())
+
+
+def _left_out(groups: Sequence[Group], metrics: Sequence[str], at: At, baseline: _Baseline | None) -> Iterator[str]:
+    """A remark on runs that have no number."""
+    lack = f", or no counterpart in {baseline.label}," if baseline else ""
+    for metric in metrics:
+        if missing := sum(group.runs - group.metrics[metric].runs for group in groups):
+            yield f"{missing} of the runs have no finite {metric} ({at}){lack} and are left out of it"
+
+
+def _flags(collection: Collection, fields: tuple[str, ...], groups: Sequence[Group]) -> Iterator[str]:
+    """Reasons to doubt the runs, then the intervals, each with the groups concerned unless all are."""
+    yield from common(collection.flags[cell] for cell in collection.table["cell"].unique() if cell in collection.flags)
+    single = {
+        what: [g.label for g in groups if any(getattr(m, f"{what}s") == 1 for m in g.metrics.values())]
+        for what, compared in {"seed": {"seed"}, "target": {"target.draw", "target_index"}}.items()
+        if not compared & {*fields}
+    }
+    means = {
+        "seed": "what chance does to data, initial model and training is not in the interval",
+        "target": "another one may be easier or harder to attack",
+    }
+    for what, labels in single.items():
+        if labels:
+            yield f"one {what}{_where(labels, groups)}: {means[what]}"
+    if few := [g.label for g in groups if any(1 < measured.seeds < FEW for measured in g.metrics.values())]:
+        yield f"fewer than {FEW} seeds{_where(few, groups)}: others may well give something else, and {FEW_MEANS}"
+
+
+def _where(labels: Sequence[str], groups: Sequence[Group]) -> str:
+    """The groups concerned, unless all are."""
+    return "" if len(labels) == len(groups) else f" ({'; '.join(labels)})"

@@ -1,0 +1,166 @@
+"""Red flags: why the result of an attack may mean less than it seems."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from fedlens.analysis.window import attack_window, split
+from fedlens.attacks.attack import Attack
+from fedlens.experiment.experiment import Experiment
+from fedlens.goals.target_samples import RESISTANT_CONFIDENCE
+from fedlens.runs.record_values import Record, acted, answers, confidence, destroyed, malformed, taken, targeted
+
+ALONE = "one seed"
+ABSENCE = "the client's absence does it, too"
+UNTAKEN = "the malicious update was never taken"
+LARGE_SHARE = 0.1
+"""Above this share of malicious clients an attack is rarely realistic."""
+
+
+def flags(experiment: Experiment, records: list[Record]) -> list[str]:
+    """The reasons to doubt the result of at least one round, the gravest first; few of them apply without attack."""
+    if experiment.attack is None:
+        return [flag for flag in (_answering(records), _finite(experiment, records)) if flag is not None]
+    inside, _ = split(records, attack_window(experiment, records))
+    found = (
+        _answering(records),
+        _control(inside[-1]) or _control(records[-1]),
+        _taking(experiment, inside),
+        _placebo(experiment, inside[-1]),
+        _finite(experiment, records),
+        _acting(records),
+        _share(experiment),
+        _sight(experiment.attack),
+        _oracle(experiment),
+        _repetition(experiment),
+    )
+    return [flag for flag in found if flag is not None]
+
+
+def common(every: Iterable[Sequence[str]]) -> list[str]:
+    """The flags of several runs, each with how many of them have it, but for that of a run by itself.
+
+    What that one asks for, more seeds and targets, is what several runs are. Numbers that each run has its own of are
+    left out.
+    """
+    runs = list(every)
+    shared = [[_without_numbers(flag) for flag in flags_] for flags_ in runs]
+    found = Counter(flag for flags_ in shared for flag in flags_ if not flag.startswith(ALONE))
+    return [f"{flag} ({count} of {len(runs)} runs)" for flag, count in found.items()]
+
+
+def _without_numbers(flag: str) -> str:
+    return next((words for words in (ABSENCE, UNTAKEN) if flag.startswith(words)), flag)
+
+
+def _answering(records: list[Record]) -> str | None:
+    """Answers from which nothing can be read, other than those of a model that was destroyed."""
+    silent = [record["round"] for record in records if not answers(record)]
+    if not silent or destroyed(records) is not None:
+        return None
+    rounds = f"round {silent[0]}" if len(silent) == 1 else f"{len(silent)} rounds, first in round {silent[0]}"
+    return f"answers that are no numbers (NaN): the global model gives such to test samples in {rounds}"
+
+
+def _control(last: Record) -> str | None:
+    """No control, or one that errs; where the attack is judged, or at the end."""
+    if last["control"] is None:
+        return "no control: nobody knows whether the clean model gets the target right"
+    target = last["control"]["target"]
+    wrong = sum(value < RESISTANT_CONFIDENCE for value in target["true_confidence"])
+    if not wrong:
+        return None
+    which = "the target" if len(target["predicted"]) == 1 else f"{wrong} of {len(target['predicted'])} targets"
+    least = RESISTANT_CONFIDENCE
+    return f"the control errs too: without attack {which} is not classified right with confidence {least}"
+
+
+def _placebo(experiment: Experiment, last: Record) -> str | None:
+    """A success that is none of the attack's, or nobody knows whether it is.
+
+    A round from before there were placebos says nothing, and without a control there is a flag already.
+    """
+    if experiment.aggregation.averages or last["control"] is None or "placebo" not in last:
+        return None
+    return _absence(experiment, last) if last["placebo"] else _unknown_absence(experiment)
+
+
+def _absence(experiment: Experiment, last: Record) -> str | None:
+    if not _met(experiment, last) or not last["placebo"]["target"]["success"]:
+        return None
+    found = confidence(last["placebo"]["target"])
+    return f"{ABSENCE}: without client {experiment.malicious} {_met(experiment, last)} with confidence {found:.2f}"
+
+
+def _taking(experiment: Experiment, records: list[Record]) -> str | None:
+    """A success of which nothing is the attack's: the rule always chose other updates, or checks rejected it."""
+    attacked = sum(map(acted, records))
+    if not attacked or not _met(experiment, records[-1]) or taken(experiment, records) is not False:
+        return None
+    rounds = "1 round" if attacked == 1 else f"each of {attacked} rounds"
+    return f"{UNTAKEN}: the server gave it no weight in {rounds}, and yet {_met(experiment, records[-1])}"
+
+
+def _met(experiment: Experiment, last: Record) -> str:
+    """The attack's success in words; empty where there is none."""
+    if not targeted(experiment) or not last["target"]["success"]:
+        return ""
+    return "the target is met" if len(last["target"]["predicted"]) == 1 else "all targets are met"
+
+
+def _unknown_absence(experiment: Experiment) -> str:
+    absent = experiment.without_attacker()
+    if not experiment.wants_placebo or absent.enough_updates:
+        return "no placebo: nobody knows whether the client's absence does it, too"
+    left = "1 update" if absent.fewest_updates == 1 else f"{absent.fewest_updates} updates"
+    return (
+        f"the placebo is not available: {left} may be left without client {experiment.malicious}, "
+        f"and the rule needs {absent.updates_needed}"
+    )
+
+
+def _acting(records: list[Record]) -> str | None:
+    """No attack, in spite of the description."""
+    if not any(record["attacker"] for record in records):
+        return "the malicious client was never chosen"
+    if not any(map(acted, records)):
+        return "the malicious client never acted"
+    return None
+
+
+def _finite(experiment: Experiment, records: list[Record]) -> str | None:
+    """A model, or honest updates, with entries that are no finite numbers."""
+    if (round_ := destroyed(records)) is not None:
+        return f"the model was destroyed in round {round_}: its weights or its answers are no finite numbers any more"
+    guilty = experiment.malicious if experiment.attack is not None else None
+    honest = [record for record in records if any(client != guilty for client in malformed(record))]
+    if not honest:
+        return None
+    rounds = "1 round" if len(honest) == 1 else f"{len(honest)} rounds"
+    return f"honest clients sent updates that are not finite in {rounds}; try a lower local.learning_rate"
+
+
+def _share(experiment: Experiment) -> str | None:
+    """Few clients, so that one is many."""
+    share = 1 / experiment.clients
+    if share <= LARGE_SHARE:
+        return None
+    return f"one client in {experiment.clients} is malicious ({share:.0%}); above 10 % is rarely realistic"
+
+
+def _sight(attack: Attack) -> str | None:
+    """An attack that sees what no client sees; of one whose code is not read, that may not be known."""
+    if getattr(attack, "omniscient", None) is None:
+        return "it is not known whether the attack is omniscient: the run did not note it"
+    return "the attack is omniscient: it sees the other clients' updates" if attack.omniscient else None
+
+
+def _oracle(experiment: Experiment) -> str | None:
+    """A rule that knows what no server knows."""
+    told = getattr(experiment.aggregation, "f", None) == 1
+    return "oracle f: the rule is told the true number of attackers, f = 1" if told else None
+
+
+def _repetition(experiment: Experiment) -> str:
+    """A run has one seed always, and often one target; an untargeted attack has none to repeat."""
+    what = f"{ALONE} and one target" if targeted(experiment) and experiment.target.r == 1 else ALONE
+    return f"{what}: repeat it with `fedlens sweep`"

@@ -1,0 +1,141 @@
+"""The histograms of updates that a run's server kept, and the window of values in which their mass lies."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fedlens.analysis.kept import require_check
+from fedlens.analysis.run_results import Run
+from fedlens.core.errors import DamagedRunError
+from fedlens.core.suggest import another
+from fedlens.runs.reading import tables_file
+from fedlens.runs.record_values import guilt, inspected
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+CHECK = "statistics"
+SHOWN = 0.999
+"""The share of a histogram's entries that a window shows at least."""
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """The entries of one client's update in one round.
+
+    Attributes:
+        client: its number.
+        counts: entries in each bin, shape ``[bins]``; those beyond the edges are counted in the end bins.
+        edges: of the bins, shape ``[bins + 1]``.
+        statistics: what the check says of the update: norm, lowest, highest, sparsity and so on.
+    """
+
+    client: int
+    counts: "NDArray[np.int64]"
+    edges: "NDArray[np.float64]"
+    statistics: dict[str, float]
+
+    @property
+    def exact(self) -> "NDArray[np.bool_]":
+        """Which bins count nothing but entries between their own edges: all but overflowing end bins."""
+        import numpy as np
+
+        exact = np.ones(len(self.counts), dtype=bool)
+        exact[0] = self.statistics["lowest"] >= self.edges[0]
+        exact[-1] &= self.statistics["highest"] <= self.edges[-1]
+        return exact
+
+    def outside(self, half: float) -> tuple[int, int]:
+        """How many entries the bins outside ±`half` and the overflowing end bins count, below and above."""
+        import numpy as np
+
+        middles = (self.edges[:-1] + self.edges[1:]) / 2
+        unseen = ~self.exact | (np.abs(middles) > half)
+        return int(self.counts[unseen & (middles < 0)].sum()), int(self.counts[unseen & (middles > 0)].sum())
+
+
+@dataclass(frozen=True)
+class Histograms:
+    """The histograms of a round's cohort that are looked at side by side.
+
+    Attributes:
+        round: the round's number.
+        benign: of the cohort's first client that did not attack, if there is one.
+        malicious: of the malicious client, if it attacked.
+    """
+
+    round: int
+    benign: Histogram | None
+    malicious: Histogram | None
+
+
+def kept_histograms(run: Run) -> Iterator[Histograms]:
+    """The histograms of every round.
+
+    Raises:
+        ConfigError: the run's server kept none.
+        DamagedRunError: a file is missing or damaged.
+    """
+    require_histograms(run)
+    return (histograms_of(run, record) for record in run.records)
+
+
+def require_histograms(run: Run) -> None:
+    """Refuse a run whose server kept no histograms.
+
+    Raises:
+        ConfigError: it kept none.
+    """
+    require_check(run, CHECK, "histograms")
+
+
+def histograms_of(run: Run, record: dict[str, Any]) -> Histograms:
+    """The histograms of the round of `record`.
+
+    Raises:
+        DamagedRunError: the file is missing or damaged.
+    """
+    from fedlens.defences.update_statistics import StatisticsCheck
+
+    check = run.experiment.detectors[CHECK]
+    assert isinstance(check, StatisticsCheck)
+    seen, guilt_of = inspected(record), guilt(run.experiment, record)
+    if not seen:  # all updates were malformed
+        return Histograms(record["round"], None, None)
+    file = tables_file(run.path, record["round"])
+    counts = run.tables(record["round"]).get(f"{CHECK}.histogram")
+    if counts is None:
+        anew = f"make them anew: fedlens run {run.path} --out {another(run.path)}"
+        raise DamagedRunError(f"{file}: the histograms are missing; {anew}")
+    fits = counts.dim() == 2 and len(counts) >= len(seen) and counts.shape[1] == check.bins
+    if not fits or counts.is_floating_point() or bool((counts < 0).any()):
+        raise DamagedRunError(f"{file}: damaged (no counts of {check.bins} bins for each of {len(seen)} clients)")
+    table = counts.numpy()
+
+    def of(client: int) -> Histogram:
+        import numpy as np
+
+        row = seen.index(client)
+        numbers = record["checks"][CHECK]
+        names = ("norm", "lowest", "highest", "sparsity", "wasserstein")
+        edges = np.linspace(-check.limit, check.limit, check.bins + 1)
+        return Histogram(client, table[row].astype(np.int64), edges, {name: numbers[name][row] for name in names})
+
+    guilty = next((client for client, acted in zip(seen, guilt_of, strict=True) if acted), None)
+    benign = next((client for client in seen if client != guilty), None)
+    return Histograms(record["round"], None if benign is None else of(benign), None if guilty is None else of(guilty))
+
+
+def window(histograms: Iterable[Histogram]) -> float:
+    """The half width of a window around 0 that shows 99.9 % of each histogram's entries, and a little more."""
+    import numpy as np
+
+    halves = []
+    for histogram in histograms:
+        reach = np.maximum(np.abs(histogram.edges[:-1]), np.abs(histogram.edges[1:]))
+        order = np.argsort(reach, kind="stable")
+        within = histogram.counts[order].cumsum()
+        needed = reach[order][np.searchsorted(within, SHOWN * within[-1])]
+        halves.append(min(1.1 * needed, histogram.edges[-1]))
+    return float(max(halves))

@@ -1,0 +1,264 @@
+"""Reading a run: its experiment, its rounds as tidy tables, its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from fedlens.analysis.flags import flags
+from fedlens.analysis.window import in_window, lifespans
+from fedlens.core.errors import DamagedRunError, RunError
+from fedlens.core.files import checksum
+from fedlens.core.recorded import Recorded
+from fedlens.core.regular import ANEW, regular
+from fedlens.core.suggest import another, likeliest_path
+from fedlens.experiment.experiment import Experiment
+from fedlens.runs import stealth
+from fedlens.runs.consistency import misfits, summary_misfit
+from fedlens.runs.loading import load_experiment, load_recorded
+from fedlens.runs.reading import load_tables, read_rounds, read_summary, read_target
+from fedlens.runs.record_values import Record, beside, counts, guilt, inspected, malicious_share, mean
+from fedlens.runs.unjudged import read_unjudged
+from fedlens.runs.weights import Which, weights_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor
+
+
+READ = ("experiment.yaml", "rounds.jsonl", "target.json")
+"""Files of a run that its tables are made from."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that has been made, or is being made.
+
+    Attributes:
+        path: its directory.
+        experiment: what was run; parts that are not fedlens' own are there by their recorded names and values alone
+            (`fedlens.core.recorded`), unless the run was just made.
+        records: a mapping a round, as recorded.
+        target: the attacker's samples (``index``, ``true``, ``target``) and the names of all ``classes``.
+        summary: the result in a few numbers; ``None`` while rounds are missing.
+    """
+
+    path: Path
+    experiment: Experiment
+    records: list[dict[str, Any]]
+    target: dict[str, Any]
+    summary: dict[str, Any] | None
+
+    def with_code(self, trust: bool = False) -> Run:
+        """The run with the classes of its parts, which are imported.
+
+        Raises:
+            ConfigError: somebody else began it, it names modules, and there is no `trust`; or one cannot be imported.
+        """
+        if not any(isinstance(part, Recorded) for _, part in self.experiment.parts()):
+            return self
+        return replace(self, experiment=load_experiment(self.path, trust=trust))
+
+    @cached_property
+    def flags(self) -> list[str]:
+        """The reasons to doubt the result."""
+        return flags(self.experiment, self.records)
+
+    @cached_property
+    def rounds(self) -> pd.DataFrame:
+        """A row a round; confidences are means over the r samples, ``control_`` columns are the benign twin's.
+
+        Where the federation without the malicious client was run, its columns begin with ``placebo_``. ``counts`` tells
+        the rounds with a success of the attack's own, which the placebo does not have as well and before or at which a
+        malicious update was taken; runs from before there were placebos lack it.
+
+        ``window`` tells the rounds that the attack is judged by (`fedlens.analysis.window`). ``malicious_share`` is the
+        weight that the rule gave the malicious client's update, missing where it was not chosen for the round or the
+        rule cannot tell. ``malicious_deviation``, ``distance_gap`` and ``wasserstein``, beside a benign client's, are
+        those of `fedlens.analysis.stealth`. Where rounds were played after the window, every row has the run's
+        `lifespans`, too. The accuracy in each class has a column as in ``accuracy.sneaker``, missing for a class
+        without test samples. What an attack achieved is missing where the model's answer for a target is no number.
+        """
+        import pandas as pd
+
+        lives, classes = lifespans(self.experiment, self.records), self.target["classes"]
+        rows = (_row(self.experiment, self.records[:place], classes) for place in range(1, len(self.records) + 1))
+        return pd.DataFrame([row | lives for row in rows])
+
+    @cached_property
+    def targets(self) -> pd.DataFrame:
+        """A row for each round and each of the attacker's samples."""
+        import pandas as pd
+
+        rows = []
+        for record in self.records:
+            for place, index in enumerate(self.target["index"]):
+                row = {"round": record["round"], "sample": place, "index": index}
+                row |= {name: self.target[name][place] for name in ("true", "target")}
+                sides = {"": record, "control_": beside(record, "control")}
+                sides |= {"placebo_": found} if (found := beside(record, "placebo")) else {}
+                for prefix, side in sides.items():
+                    target = side.get("target")
+                    for name in ("confidence", "true_confidence", "predicted"):
+                        row[prefix + name] = target[name][place] if target else None
+                rows.append(row)
+        return pd.DataFrame(rows)
+
+    @cached_property
+    def classes(self) -> pd.DataFrame:
+        """A row for each round and class: the global model's accuracy in it, and the benign twin's."""
+        import pandas as pd
+
+        rows = []
+        for record in self.records:
+            control = record["control"]
+            for number, name in enumerate(self.target["classes"]):
+                beside = control["quality"]["per_class"][number] if control else None
+                accuracy = record["quality"]["per_class"][number]
+                rows.append({"round": record["round"], "class": name, "accuracy": accuracy, "control_accuracy": beside})
+        return pd.DataFrame(rows)
+
+    @cached_property
+    def checks(self) -> pd.DataFrame:
+        """A row for each round, check and client that it saw: score, decision, and whether the client was guilty.
+
+        Guilty is the malicious client in a round in which it attacked.
+        """
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                {"round": record["round"], "check": name, "client": client}
+                | {"score": score, "flagged": flagged, "guilty": guilty}
+                for record in self.records
+                for name, check in record["checks"].items()
+                for client, score, flagged, guilty in zip(
+                    inspected(record), check["scores"], check["flagged"], guilt(self.experiment, record), strict=True
+                )
+            ],
+            columns=["round", "check", "client", "score", "flagged", "guilty"],
+        )
+
+    def tables(self, round_: int) -> dict[str, Tensor]:
+        """What checks keep of a round beside its record, by ``check.table``, a row for each client of the cohort.
+
+        Raises:
+            DamagedRunError: the file is damaged.
+        """
+        return load_tables(self.path, round_)
+
+    def weights(self, which: Which = "final") -> Tensor:
+        """Global weights, shape ``[d]``: ``final``, of the best test accuracy, or after a round.
+
+        ``last`` is the last round recorded so far. Other rounds can be had by their numbers where the run was told to
+        keep their weights (``--keep-weights``).
+
+        Raises:
+            DamagedRunError: the file is missing or damaged.
+            RunError: there is no such round, or its weights were not kept.
+        """
+        return weights_of(self.path, which)
+
+
+def load_run(path: str | Path) -> Run:
+    """The run in the directory `path`, finished or not.
+
+    Raises:
+        DamagedRunError: its files are damaged.
+        RunError: there is no run, or none that can be looked at by itself.
+    """
+    path = Path(path)
+    if not (path / "experiment.yaml").is_file():
+        runs = (file.parent for folder in (path.parent, Path("runs")) for file in folder.glob("*/experiment.yaml"))
+        meant = likeliest_path(path, runs)
+        remedy = f"did you mean {meant}?" if meant else "make one, e.g. fedlens run quickstart"
+        raise RunError(f"{path}: no run is there (it has no experiment.yaml); {remedy}")
+    try:
+        summary = sound_summary(path)  # which tells whether the experiment is as it was
+        return read_run(path, load_recorded(path), summary)
+    except DamagedRunError as error:
+        if str(error).startswith(str(path / "experiment.yaml")):  # from which it could be made anew
+            raise
+        said = str(error).removesuffix(f"; {ANEW}")
+        raise DamagedRunError(f"{said}; make it anew: fedlens run {path} --out {another(path)}") from error
+
+
+def read_run(path: Path, experiment: Experiment, summary: dict[str, Any] | None) -> Run:
+    """The run of this experiment in the directory `path`, whose summary has been read.
+
+    Raises:
+        DamagedRunError: its files are damaged, or contradict each other.
+        RunError: there is none that can be looked at by itself.
+    """
+    records = read_rounds(path)
+    if not records:
+        if (unjudged := read_unjudged(path)) is not None:
+            raise RunError(f"{path}: {unjudged[0]}")
+        raise RunError(f"{path}: this run has no rounds yet; go on with it: fedlens run --resume --out {path}")
+    if not (path / "target.json").exists():
+        kind = "placebo" if experiment.absent else "benign twin"
+        raise RunError(f"{path}: this is a {kind}, without a target; it is shown beside the attacked runs")
+    target = read_target(path)
+    for place, wrong in misfits(experiment, records, target):
+        raise DamagedRunError(f"{path / 'rounds.jsonl'}, line {place + 1}: damaged ({wrong}); {ANEW}")
+    if summary is not None and (wrong_there := summary_misfit(summary, records, target)) is not None:
+        raise DamagedRunError(f"{path / 'summary.json'}: damaged ({wrong_there}); {ANEW}")
+    return Run(path, experiment, records, target, summary)
+
+
+def sound_summary(path: Path) -> dict[str, Any] | None:
+    """The summary of the run in the directory `path`; ``None`` while rounds are missing.
+
+    Raises:
+        DamagedRunError: it cannot be read, or files that tables are made from are not as they were when it was written.
+    """
+    file = path / "summary.json"
+    if not file.exists():
+        return None
+    summary = read_summary(path)
+    try:
+        known = summary["checksums"]
+        for name in READ:
+            there = (path / name).exists()
+            if not there and name in known:  # a twin has no target
+                raise DamagedRunError(f"{path / name}: is missing, though the run was complete")
+            if there and checksum(regular(path / name)) != known[name]:
+                raise DamagedRunError(f"{path / name}: has changed since the run was complete")
+    except (OSError, KeyError) as error:
+        raise DamagedRunError(f"{file}: damaged ({error}); {ANEW}") from error
+    return summary
+
+
+def _row(experiment: Experiment, records: list[Record], classes: Sequence[str]) -> dict[str, Any]:
+    """The columns of the last of the rounds from the first one on."""
+    record = records[-1]
+    malicious, attack = record["malicious"] or {}, record["attack"] or {}
+    row = {"round": record["round"], "attacker": record["attacker"], "acted": attack.get("acted", False)}
+    row["window"] = in_window(experiment, record["round"])
+    row |= _columns(record, classes)
+    row |= {f"malicious_{name}": malicious.get(name) for name in ("accuracy", "loss")}
+    row["malicious_share"] = malicious_share(experiment, record) if record["attacker"] else None
+    row["malicious_deviation"] = stealth.malicious_deviation(record)
+    row["distance_gap"] = stealth.distance_gap(experiment, record)
+    row["wasserstein"], row["benign_wasserstein"] = stealth.statistic(experiment, record, "wasserstein") or (None, None)
+    row |= {f"control_{name}": value for name, value in _columns(beside(record, "control"), classes).items()}
+    if placebo := beside(record, "placebo"):
+        row |= {f"placebo_{name}": value for name, value in _columns(placebo, classes).items()}
+    if "placebo" in record:
+        row["counts"] = counts(experiment, records)
+    return row | {f"attack_{name}": value for name, value in attack.items() if name != "acted"}
+
+
+def _columns(part: Record, classes: Sequence[str]) -> dict[str, Any]:
+    """The columns that a round and its control have in common."""
+    quality, target = part.get("quality") or {}, part.get("target") or {}
+    columns = {name: quality.get(name) for name in ("accuracy", "loss")}
+    accuracies = quality.get("per_class") or [None] * len(classes)
+    columns |= {f"accuracy.{name}": accuracy for name, accuracy in zip(classes, accuracies, strict=True)}
+    if None in target.get("predicted", []):  # no answer is neither a success nor a failure
+        target = {}
+    columns |= {name: mean(target[name]) if target else None for name in ("confidence", "true_confidence")}
+    return columns | {name: target.get(name) for name in ("met", "success")}

@@ -1,0 +1,124 @@
+"""The global model to be expected of the malicious client's present weights, and how to bend it; ours.
+
+Bhagoji et al. (ICML 2019) minimise the malicious loss of alternating minimisation at the client's own weights. A
+boosted step soon satisfies it there, while the average gets only α_m of what is sent. Here losses are taken at
+
+    g(w) = w_G^t + (1 − α_m) δ̃_m + α_m (w − start),
+
+the global model that is to result if the others do what the client would do honestly: δ̃_m is its own benign update. The
+paper's estimate, the others' last step, is not used: it contains how they undid the last attack, not how they will undo
+this one, and made the confidence swing from round to round.
+
+What results is less than what was expected, for a client's own update is that of its shard, and the steps fit the model
+that it makes up; the more so, the longer clients train. So a round aims at log-odds that lead those wanted by what was
+lacking in the rounds before, where the client saw what came of them (an exponential mean, of weight 1/2).
+
+The malicious step is the shortest one that brings the loss at g, linearised, down to the limit ℓ (B. T. Polyak's step
+size, *Introduction to Optimization*, 1987):
+
+    Δg = −(L(g) − ℓ) ∇L(g) / ‖∇L(g)‖²,    Δw = λ Δg.
+
+It has no learning rate and, boosted by 1/α_m, cannot overshoot a convex loss. Dropout is off, as it is in use.
+
+The benign steps minimise the shard's loss at w and at g. Those at w alone repair what boosted steps did to the client's
+model, but not what is left of them in the average, which lost several points of accuracy.
+"""
+
+from __future__ import annotations
+
+from math import exp, expm1, log, log1p
+from typing import TYPE_CHECKING
+
+from fedlens.attacks.attack import View
+from fedlens.attacks.boosting import boosted
+from fedlens.core.lazy import torch
+from fedlens.data.dataset import Samples
+from fedlens.training.local import train
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+WEIGHT = 0.5
+"""Of what the last round lacked, in the mean over rounds."""
+MOST = 10.0
+"""The greatest lead in log-odds, for a server that takes nothing of the update leaves all lacking."""
+
+
+class Expected:
+    """The global model that is to be expected, as a function of the weights in a view's network."""
+
+    def __init__(self, view: View, confidence: float, correction: Tensor | float = 0) -> None:
+        """Train honestly to know what the others will do; the network is loaded with the view's weights again.
+
+        Args:
+            view: what the attack sees.
+            confidence: the targets' (their geometric mean) that is wanted.
+            correction: what will be added to the displacement from `view.weights` before it is sent, shape ``[d]``.
+        """
+        self._network, self._samples, self._alpha = view.network, view.auxiliary, view.alpha
+        own = train(view.network, view.received, view.shard, view.local, view.address)
+        self._rest = view.received + (1 - view.alpha) * own + view.alpha * (correction - view.weights)
+        self.lead = self._found_lacking(view)
+        self._limit = log1p(exp(-(log(confidence / (1 - confidence)) + self.lead)))
+        view.network.load(view.weights)
+
+    def weights(self, present: Tensor) -> Tensor:
+        """The expected model, given the `present` weights, both of shape ``[d]``."""
+        return self._rest + self._alpha * present
+
+    def backward(self, batch: Samples) -> None:
+        """Leave the gradient of the loss on `batch` at w plus that at g in the network.
+
+        With the first alone the malicious client's model recovers from the malicious steps, but not the global one.
+        """
+        network, present = self._network, self._network.vector.detach().clone()
+        network.vector.data.copy_(self.weights(present))
+        network.backward(batch.x, batch.y)
+        gradient = network.gradient.clone()
+        network.vector.data.copy_(present)
+        network.backward(batch.x, batch.y)
+        network.gradient.add_(gradient)
+
+    def step(self, factor: float, *, weights_only: bool) -> bool:
+        """Take the malicious step, boosted by `factor`, unless g has the confidence aimed at; whether it was due.
+
+        Args:
+            factor: λ.
+            weights_only: do not boost biases.
+        """
+        network = self._network
+        excess = self.loss() - self._limit
+        squared = float(network.gradient.square().sum())
+        due = excess > 0 and squared > 0
+        if due:
+            shortest = network.gradient * (-excess / squared)
+            network.vector.data.add_(boosted(shortest, factor, network.layout, weights_only=weights_only))
+        return due
+
+    def loss(self) -> float:
+        """The malicious loss at g with dropout off, in nats; its gradient is left in the network."""
+        network, present = self._network, self._network.vector.detach().clone()
+        network.vector.data.copy_(self.weights(present))
+        with network.without_dropout():
+            loss = network.backward(self._samples.x, self._samples.target)
+        network.vector.data.copy_(present)
+        return float(loss)
+
+    def _found_lacking(self, view: View) -> float:
+        """What the round's aim leads by, in log-odds: how much earlier rounds fell short of theirs, not less than 0."""
+        seen = view.history[-1] if view.history else None
+        if seen is None or "lead" not in seen.log:
+            return 0.0
+        lead = float(seen.log["lead"])
+        if seen.round < view.round - 1:  # what came of it was not seen
+            return lead
+        self._network.load(view.received)
+        real = -float(view.wanted().mean())
+        lacking = _log_odds(seen.log["expected_loss"]) - _log_odds(real)
+        return min(max(0.0, (1 - WEIGHT) * lead + WEIGHT * lacking), MOST)
+
+
+def _log_odds(loss: float) -> float:
+    """The log-odds log(p / (1 − p)) of a confidence p with −log p = `loss`."""
+    loss = max(loss, torch.finfo(torch.float32).tiny)
+    return -loss - log(-expm1(-loss))

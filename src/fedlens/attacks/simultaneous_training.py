@@ -1,0 +1,53 @@
+"""Simultaneous training, which the authors call concatenated: both objectives in every batch.
+
+Bhagoji et al., *Analyzing Federated Learning through an Adversarial Lens* (ICML 2019), section 3: append the auxiliary
+samples with their target classes to every batch of the shard, train for E_m epochs, and boost the whole update by λ.
+
+Deviation: the authors' public code for this strategy boosts separate malicious steps and concatenates nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import PositiveFloat
+
+from fedlens.attacks.attack import Attack, View
+from fedlens.attacks.boosting import boosted
+from fedlens.core.lazy import torch
+from fedlens.data.dataset import Samples
+from fedlens.training.local import batches
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class SimultaneousTraining(Attack):
+    """Train on the shard with the targets in every batch, and boost the whole update.
+
+    Attributes:
+        epochs: passes E_m over the shard.
+        weights_only: boost weights, send biases unboosted (the authors' ``wt_o``).
+    """
+
+    epochs: PositiveFloat = 5
+    weights_only: bool = False
+
+    def craft(self, view: View) -> Tensor:
+        """The boosted update, shape ``[d]``; logs the steps taken and λ."""
+        network, optimizer = view.network, view.local.new_optimizer(view.network)
+        plan = view.local.over(self.epochs)
+        with network.training(view.address):
+            for batch in batches(view.shard, plan, view.address):
+                both = with_targets(batch, view)
+                network.backward(both.x, both.y)
+                optimizer.step()
+        factor = self.factor(view.alpha)
+        view.log.update(steps=plan.steps_for(len(view.shard)), boost=factor)
+        return boosted(network.vector.detach() - view.weights, factor, network.layout, weights_only=self.weights_only)
+
+
+def with_targets(samples: Samples, view: View, copies: int = 1) -> Samples:
+    """`samples` followed by so many copies of the auxiliary samples, labelled as their target classes."""
+    wanted = view.auxiliary
+    return Samples(torch.cat([samples.x, *[wanted.x] * copies]), torch.cat([samples.y, *[wanted.target] * copies]))

@@ -1,0 +1,142 @@
+"""``fedlens explain``: why the benign and the attacked model say what they say, in pictures and numbers."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fedlens.cli.shared import DataDir, Device, Trust, make_folder, mapping, out, print_imported
+from fedlens.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fedlens.analysis.run_results import Run
+    from fedlens.experiment.setting import Setting
+    from fedlens.explanations.methods.method import Method
+    from fedlens.explanations.pair import Pair
+
+PICTURED = 4
+"""So many samples are drawn; numbers are of all of them."""
+
+
+def explain(  # noqa: PLR0917 - typer passes them by name
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="The attacked run's directory, or several with different seeds."),
+    ],
+    control: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="A run without attack, instead of the cached benign twin.")
+    ] = None,
+    round_: Annotated[
+        int | None,
+        typer.Option(
+            "--round", min=1, help="Explain the models after this round; default the last. Needs run --keep-weights."
+        ),
+    ] = None,
+    sample: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="target|INDEX|random:N",
+            help="Test samples to explain; may be repeated. The first four are drawn. [target, random:100]",
+        ),
+    ] = None,
+    methods: Annotated[
+        str,
+        typer.Option(metavar="NAMES", help="Separated by commas, with options after colons: lrp-epsilon:epsilon=0.5."),
+    ] = "all",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Directory for pictures and numbers, replacing earlier ones; default RUN/explanations, or "
+            "explanations for several runs, with a folder round-N inside for --round.",
+        ),
+    ] = None,
+    device: Device = "cpu",
+    data_dir: DataDir = None,
+    trust: Trust = False,
+) -> None:
+    """Show which inputs drive a run's benign and attacked model, and how similar their explanations are.
+
+    With runs of several seeds: do explanations of attacked models differ more from benign ones than these do from each
+    other?
+    """
+    from fedlens.analysis.run_results import load_run
+    from fedlens.cli.explain_study import contrast_runs
+    from fedlens.explanations.maps import parse_methods
+
+    parsed, words = parse_methods(methods), sample or ["target", "random:100"]
+    inside = Path("explanations", *([] if round_ is None else [f"round-{round_}"]))
+    if len(paths) > 1 and control is not None:
+        raise ConfigError(
+            "--control: of several runs each has its own benign twin; leave out --control, or explain one run"
+        )
+    runs = [load_run(path) for path in paths]
+    means: dict[str, Any] = {"round_": round_, "device": device, "data_dir": data_dir, "trust": trust}
+    if len(runs) == 1:
+        explain_run(runs[0], control, words, parsed, folder=output or paths[0] / inside, **means)
+    else:
+        contrast_runs(runs, words, parsed, folder=output or inside, **means)
+
+
+def explain_run(
+    run: "Run",
+    control: Path | None,
+    words: Sequence[str],
+    methods: Mapping[str, "Method"],
+    *,
+    round_: int | None,
+    folder: Path,
+    device: str,
+    data_dir: Path | None,
+    trust: bool,
+) -> None:
+    """Explain one run's models: tables, pictures and numbers."""
+    from fedlens.experiment.setting import prepare
+    from fedlens.explanations.gather import Gathered
+    from fedlens.explanations.models import find_twin_of
+    from fedlens.report.terminal.likeness import likeness_table, said_table
+
+    run = run.with_code(trust)
+    twin = find_twin_of(run, control)
+    print_imported([run.experiment])
+    setting = prepare(run.experiment, device=device, data_dir=data_dir)
+    one, target = Gathered(run, twin, setting), run.target["index"]
+    indices = one.chosen(words)
+    make_folder(folder)
+    with mapping(4 * len(methods) * len(indices)) as progress:
+        pair = one.pair(indices, methods, progress, round_)
+    out.print(said_table(pair, setting.dataset.classes, target, PICTURED))
+    for table in likeness_table(pair, target):
+        out.print(table)
+    _save(pair, setting, folder)
+
+
+def _save(pair: "Pair", setting: "Setting", folder: Path) -> None:
+    """Write a picture of each of the first samples, and the numbers and maps of all."""
+    from safetensors.torch import save
+
+    from fedlens.core.files import write_atomically, writing
+    from fedlens.report.figures.attribution_bars import attribution_figure
+    from fedlens.report.figures.figures import save_figure
+
+    with writing(folder, "choose another --out"):
+        for file in folder.iterdir():
+            if re.fullmatch(r"sample-\d+\.(png|svg)", file.name):
+                file.unlink()  # its numbers are about to be replaced
+        pair.likeness().to_csv(folder / "likeness.csv", index=False)
+        maps = {
+            f"{model}/{explained}/{method}": values.contiguous().cpu()
+            for (model, explained), found in pair.found.items()
+            for method, values in found.maps.items()
+        }
+        write_atomically(folder / "maps.safetensors", save(maps, {"samples": " ".join(map(str, pair.indices))}))
+    out.print(f"Numbers: {folder / 'likeness.csv'}", markup=False, soft_wrap=True)
+    out.print(f"Maps: {folder / 'maps.safetensors'}", markup=False, soft_wrap=True)
+    for place, index in enumerate(pair.indices[:PICTURED]):
+        figure = attribution_figure(pair, place, setting)
+        for ending in ("png", "svg"):
+            written = save_figure(figure, folder / f"sample-{index}.{ending}")
+            if ending == "png":
+                out.print(f"Figure: {written} (and .svg)", markup=False, soft_wrap=True)

@@ -1,0 +1,132 @@
+"""``fedlens run``: play an experiment, print what came of it, draw it."""
+
+from pathlib import Path
+from shlex import join
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fedlens.cli.interrupting import interruptible
+from fedlens.cli.shared import (
+    SOURCE,
+    Address,
+    ClientTimeout,
+    DataDir,
+    EngineOption,
+    MixedCpus,
+    Options,
+    Trust,
+    out,
+    print_flags,
+    print_imported,
+    print_summary,
+)
+from fedlens.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fedlens.analysis.run_results import Run
+
+
+def run(  # noqa: PLR0917 - typer passes them by name
+    source: Annotated[str | None, SOURCE] = None,
+    option: Options = None,
+    out_dir: Annotated[Path | None, typer.Option("--out", help="The run's directory; default runs/NAME.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume an interrupted run.")] = False,
+    keep_weights: Annotated[
+        bool, typer.Option("--keep-weights", help="Keep the global weights of every round, and the benign twin's.")
+    ] = False,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random draws.")] = None,
+    no_control: Annotated[bool, typer.Option("--no-control", help="Skip the benign twin and the placebo.")] = False,
+    engine: EngineOption = "auto",
+    workers: Annotated[int | None, typer.Option(help="Worker processes; default one per core.")] = None,
+    address: Address = None,
+    mixed_cpus: MixedCpus = False,
+    client_timeout: ClientTimeout = None,
+    track: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHERE", help="Also report the run to mlflow, mlflow:URI or tensorboard:DIR; may be repeated."
+        ),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ... [cpu]")] = None,
+    data_dir: DataDir = None,
+    trust: Trust = False,
+) -> None:
+    """Run an experiment, and its benign twin unless that is already in the cache."""
+    from fedlens.runs import places
+    from fedlens.runs.loading import load_experiment
+
+    assignments = list(option or [])
+    assignments += [f"seed={seed}"] if seed is not None else []
+    assignments += ["control=false"] if no_control else []
+    if resume:
+        out_dir = out_dir or (Path(source) if source and Path(source).is_dir() else None)
+    begun = places.written(out_dir).parent if resume and out_dir and source in {None, str(out_dir)} else None
+    if source is None and begun is None:
+        raise ConfigError("what should be run? e.g. fedlens run quickstart; `fedlens list presets` names others")
+    experiment = load_experiment(begun or source or "", assignments, trust=trust)
+    print_imported([experiment])
+    path = places.resumable(experiment, out_dir) if resume else places.unused(experiment, out_dir)
+    from fedlens.report.terminal.progress import Terminal
+    from fedlens.simulation import simulation  # after what may be refused, for it takes seconds
+    from fedlens.tracking.observer import Tracking
+    from fedlens.tracking.tracker import parse_tracker
+
+    tracking = Tracking(Terminal(out), [(word, parse_tracker(word)) for word in track or []], path.name)
+    shown: list[Path] = []
+
+    def kept() -> str:
+        if not (path / "experiment.yaml").exists():
+            return "nothing had been recorded yet"
+        means: dict[str, object] = {"engine": engine, "workers": workers, "address": address, "device": device}
+        means |= {"data-dir": data_dir, "client-timeout": client_timeout}
+        given = {name: value for name, value in means.items() if value not in {None, "auto"}}
+        words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
+        words += ["--mixed-cpus"] * mixed_cpus + [word for where in track or [] for word in ("--track", where)]
+        return f"go on with: {join(['fedlens', 'run', '--resume', '--out', str(path), *words])}"
+
+    try:
+        with interruptible(kept):
+            result = simulation.run(
+                experiment,
+                path,
+                resume=resume,
+                keep_weights=keep_weights,
+                engine=engine,
+                workers=workers,
+                device=device,
+                data_dir=data_dir,
+                address=address,
+                mixed_cpus=mixed_cpus,
+                client_timeout=client_timeout,
+                observer=tracking,
+            )
+            _print_result(result)
+            shown = [*sorted(path.glob("*.png")), *(_reported(path, data_dir) if track else [])]
+    finally:
+        tracking.finish(shown)
+    _print_suggestions(result)
+
+
+def _print_result(result: "Run") -> None:
+    from fedlens.report.figures.figures import figures_of, save_figure
+
+    out.print()
+    print_summary(result)
+    print_flags(result)
+    for kind, figure in figures_of(result):
+        out.print(f"Figure: {save_figure(figure, result.path / f'{kind}.png')}", markup=False, soft_wrap=True)
+
+
+def _reported(path: Path, data_dir: Path | None) -> list[Path]:
+    """The run's report, for those who look at it elsewhere."""
+    from fedlens.report.html.page import write_report
+
+    write_report([path], path / "report.html", data_dir, code=True)
+    return [path / "report.html"]
+
+
+def _print_suggestions(result: "Run") -> None:
+    change = "attack.boost=2" if result.experiment.attack else "attack=explicit-boosting"
+    for line in ("\nNext:", f"  fedlens show {result.path}", f"  fedlens run {result.path} -o {change}"):
+        out.print(line, markup=False, soft_wrap=True)

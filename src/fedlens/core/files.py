@@ -1,0 +1,84 @@
+"""Writing files so that a reader, or a machine that fails, never finds half of one."""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from fedlens.core.errors import RunError
+from fedlens.core.regular import regular
+
+RESUME = "once that is mended, --resume goes on (a sweep does without); nothing recorded so far is lost"
+
+
+@contextmanager
+def writing(path: Path, remedy: str = RESUME) -> Iterator[None]:
+    """Turn the system's refusal to write at `path` into an error that says what to do.
+
+    Raises:
+        RunError: in place of any `OSError`.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
+
+
+def lock(path: Path, what: str) -> FileLock:
+    """Make the directory `path` and keep other processes from writing into it, until the lock is released.
+
+    Raises:
+        RunError: it cannot be written, or another process writes this `what` into it.
+    """
+    found = FileLock(path / ".lock")
+    with writing(path, "choose another --out"):
+        path.mkdir(parents=True, exist_ok=True)
+        try:
+            found.acquire(timeout=0)
+        except Timeout:
+            raise RunError(f"{path}: another process is writing this {what}; wait for it") from None
+    return found
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace `path` by `content` at once.
+
+    Raises:
+        RunError: the file cannot be written; the old one is as it was.
+    """
+    with writing(path):
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+        try:
+            with temporary.open("xb") as file:  # who may read it, the user's umask says
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def append_bytes(path: Path, content: bytes) -> None:
+    """Add `content` to `path` and see that it reaches the disk.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    with writing(path):
+        if path.exists():
+            regular(path, None)
+        with path.open("ab") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def checksum(path: Path) -> str:
+    """The file's sha256, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,210 @@
+"""YAML in which a key given twice is an error, whose errors say where, and which nobody can choke on.
+
+A text is looked through as a stream of events before anything is built from it: PyYAML builds by recursion, in C
+without a limit, so that deep nesting ends the process, and a few aliases of aliases stand for more values than memory
+holds.
+
+Numbers are what people take for numbers, as in YAML 1.2: ``1e-3`` is one. What YAML 1.1 reads otherwise than it looks,
+``010`` (as 8), ``12:30`` (as 750) and ``2026-11-26`` (as a date), is text.
+"""
+
+import re
+from collections.abc import Hashable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from fedlens.core.errors import ConfigError, cut, shortened
+
+LONGEST = 2**21
+"""So many characters a text has at most; a grid of the most cells, each with a value of its own, has half as many."""
+
+TOLD = 2**16
+"""What is wrong with a text of so many characters is told in the better words, which take longer to find."""
+
+DEEPEST = 40
+"""So many lists and mappings lie within each other at most, and so many names are in a dotted one."""
+
+MOST = 250_000
+"""So many values there are at most, those that aliases stand for included."""
+
+LONGEST_NUMBER = 1000
+"""So many characters a number has at most."""
+
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+class _EachKeyOnce(yaml.constructor.SafeConstructor):
+    """YAML in which a key given twice is an error, and not the last one's victory."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """As PyYAML does it, with the place where a value is not what its tag says."""
+        try:
+            found = super().construct_object(node, deep)
+            if isinstance(found, str):
+                found.encode()
+            return found
+        except UnicodeEncodeError:
+            problem = f"{shortened(node.value)} has half a character in it"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
+        except (LookupError, AttributeError, TypeError):  # what PyYAML's constructors fall over
+            problem = f"{shortened(node.value)} is no {node.tag.rpartition(':')[2]}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
+
+    def construct_number(self, node: yaml.ScalarNode) -> float:
+        """A number, but none that is meant as a time or a ratio: YAML 1.1 would read 12:30 in base 60."""
+        text = str(self.construct_scalar(node))
+        if ":" in text:
+            problem = f"{shortened(text)} is no number; write it in quotes if it is a word"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        if len(text) > LONGEST_NUMBER:
+            problem = f"{shortened(text)} is a number of {len(text):,} characters; no option takes one so long"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        whole = node.tag.endswith(":int")
+        found: float = self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
+        return found
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        if not isinstance(node, yaml.MappingNode):  # which its tag says, but not how it is written
+            problem = "this is tagged as a mapping, but none; write options and their values, as in {name: value}"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            if key_node.tag == _MERGE:
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.MarkedYAMLError(
+                    problem=f"{shortened(key)} cannot be a key", problem_mark=key_node.start_mark
+                )
+            if key in seen:
+                raise yaml.MarkedYAMLError(problem=f"{shortened(key)} is given twice", problem_mark=key_node.start_mark)
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+_NUMBERS = {
+    "tag:yaml.org,2002:int": r"[-+]?(?:0|[1-9][0-9_]*)|[-+]?0(?:b[01_]+|o[0-7_]+|x[0-9a-fA-F_]+)",
+    "tag:yaml.org,2002:float": r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)[eE][-+]?[0-9]+"
+    r"|[-+]?(?:[0-9][0-9_]*\.[0-9_]*|\.[0-9][0-9_]*)|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+}
+"""What is a number. No two repetitions that share characters adjoin: a long word would take forever to refuse."""
+_OF_1_1 = {*_NUMBERS, "tag:yaml.org,2002:timestamp"}
+
+
+class _Resolver(yaml.resolver.Resolver):
+    """Tells numbers from text as the module says."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - the library's
+        first: [(tag, pattern) for tag, pattern in found if tag not in _OF_1_1]
+        for first, found in yaml.resolver.Resolver.yaml_implicit_resolvers.items()
+    }
+
+
+for _tag, _pattern in _NUMBERS.items():
+    _Resolver.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), list("-+.0123456789"))
+
+
+class _Telling(_Resolver, _EachKeyOnce, yaml.SafeLoader):
+    """Pure-Python loader: 8 times slower, but says better what is wrong."""
+
+
+class _Quick(_Resolver, _EachKeyOnce, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """For texts in which nothing is wrong."""
+
+
+for _loader in (_Telling, _Quick):
+    for _tag in ("int", "float"):
+        _loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _loader.construct_number)  # type: ignore[type-var]
+
+
+class _Dumper(yaml.SafeDumper):
+    """Puts into quotes what any reader would take for something else than text."""
+
+
+for _tag, _pattern in _NUMBERS.items():
+    _Dumper.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), list("-+.0123456789"))
+
+
+def dump_yaml(value: object, width: int = 120, **options: Any) -> str:
+    """The text from which `parse_yaml` makes the value again, keys in their order."""
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width, **options))
+
+
+def parse_yaml(text: str, place: str) -> Any:
+    """The value that `text` stands for.
+
+    Raises:
+        ConfigError: the text is not YAML, or too large; the message names `place` and the line.
+    """
+    try:
+        if len(text) <= TOLD:
+            with suppress(yaml.YAMLError, ValueError):
+                return _loaded(text, _Quick)
+            return _loaded(text, _Telling)
+        return _loaded(text, _Quick)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark is not None else ""
+        raise ConfigError(f"{place}{line}: {cut(getattr(error, 'problem', None) or str(error), 300)}") from None
+    except ValueError as error:  # such as a date in the 13th month
+        raise ConfigError(f"{place}: {cut(str(error), 300)}") from None
+
+
+def read_yaml(path: Path, trouble: str = "cannot be read") -> Any:
+    """The value that the file `path` holds; `trouble` says what is the matter where it does not open.
+
+    Raises:
+        ConfigError: it cannot be read, or is not YAML.
+    """
+    try:
+        with path.open(encoding="utf-8") as file:
+            text = file.read(LONGEST + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{path}: {trouble}: {reason}; it should be text in UTF-8 that you may read") from None
+    return parse_yaml(text, str(path))
+
+
+def _loaded(text: str, loader: Any) -> Any:
+    _require_small(text, loader)
+    return yaml.load(text, Loader=loader)
+
+
+def _require_small(text: str, loader: Any) -> None:
+    """Refuse a text that is long, deep, or stands for very many values.
+
+    Raises:
+        YAMLError: it is; or it is no YAML.
+    """
+    if len(text) > LONGEST:
+        raise yaml.MarkedYAMLError(problem=f"longer than {LONGEST:,} characters, which no experiment is")
+    anchored: dict[str, int] = {}
+    around: list[tuple[str | None, int]] = []  # the collections that are open: anchor, and values until they began
+    values = 0
+    for event in yaml.parse(text, Loader=loader):
+        if isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = around.pop()
+            if anchor is not None:
+                anchored[anchor] = values - before
+            continue
+        if isinstance(event, yaml.AliasEvent):
+            if any(anchor == event.anchor for anchor, _ in around):
+                raise _found(event, f"{shortened(event.anchor)} is part of itself")
+            values += anchored.get(str(event.anchor), 1)
+        elif isinstance(event, yaml.NodeEvent):
+            values += 1
+            if isinstance(event, yaml.CollectionStartEvent):
+                around.append((event.anchor, values - 1))
+                if len(around) > DEEPEST:
+                    raise _found(event, f"more than {DEEPEST} lists and mappings within each other")
+            elif event.anchor is not None:
+                anchored[event.anchor] = 1
+        if values > MOST:
+            raise _found(event, f"more than {MOST:,} values, those that aliases stand for included")
+
+
+def _found(event: yaml.Event, problem: str) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)  # type: ignore[arg-type]

@@ -1,0 +1,66 @@
+"""Where fedlens keeps what it can fetch or compute again, and what it must remember.
+
+What was computed is believed when it is found again, so it lies in folders that nobody else can write into. Downloaded
+files need none: each is checked against its digest.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+from platformdirs import user_cache_path, user_state_path
+
+from fedlens.core.errors import RunError
+
+REMEDY = "let FEDLENS_CACHE name a directory of your own for the cache, which can be written"
+
+
+def cache_dir() -> Path:
+    """The cache: ``FEDLENS_CACHE`` if set, else the platform's place for a user's caches; it need not exist yet."""
+    if chosen := os.environ.get("FEDLENS_CACHE"):
+        return Path(chosen).expanduser()
+    return user_cache_path("fedlens")
+
+
+def state_dir() -> Path:
+    """The state: ``FEDLENS_STATE`` if set, else the platform's place for what an application remembers of its user."""
+    if chosen := os.environ.get("FEDLENS_STATE"):
+        return Path(chosen).expanduser()
+    return user_state_path("fedlens")
+
+
+def private_cache(name: str) -> Path:
+    """A folder of the cache for what is believed when it is found again; made if need be, for this user alone.
+
+    Raises:
+        RunError: it cannot be made, or others could have written into it.
+    """
+    root = cache_dir()
+    folder = root / name
+    try:
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for place in (root, folder):
+            if (
+                place.stat().st_mode & 0o022
+                and is_users(place)
+                and (place == folder or "FEDLENS_CACHE" not in os.environ)
+            ):
+                place.chmod(0o700)  # made under a umask that lets a group write
+            _require_private(place)
+    except OSError as error:
+        raise RunError(f"cannot write {folder}: {error.strerror or error}; {REMEDY}") from error
+    return folder
+
+
+def is_users(path: Path) -> bool:
+    """Whether a file or folder belongs to this user."""
+    return path.stat().st_uid == os.geteuid()
+
+
+def _require_private(folder: Path) -> None:
+    status = folder.stat()
+    theirs = status.st_uid not in {os.geteuid(), 0}
+    if theirs or (status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX):
+        why = "belongs to another user" if theirs else "can be written by others"
+        raise RunError(f"{folder} {why}, so what is found there cannot be believed; chmod go-w it, or {REMEDY}")

@@ -1,0 +1,357 @@
+"""From a part's name to its class and back: ours, another package's entry point, or ``module:Class``.
+
+An entry point belongs to the group ``fedlens.attack`` (``fedlens.aggregation``, ``fedlens.data``, ...); its name is the
+name that YAML uses. Nothing registers itself by being imported, and nothing is imported to read what a run recorded.
+"""
+
+import logging
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from inspect import isfunction, signature
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fedlens.core.config import Config, validate
+from fedlens.core.errors import ConfigError, cut, shortened
+from fedlens.core.importing import import_module
+from fedlens.core.origin import at, told
+from fedlens.core.recorded import Note, Recorded, recorded_part
+from fedlens.core.staying import staying
+from fedlens.core.suggest import likeliest, nearest, typed
+
+P = TypeVar("P", bound=Config)
+_log = logging.getLogger("fedlens")
+
+BUILT_IN: Mapping[str, Mapping[str, str]] = {
+    "data": {
+        "adult": "fedlens.data.adult:Adult",
+        "fashion-mnist": "fedlens.data.fashion_mnist:FashionMnist",
+        "digits": "fedlens.data.digits:Digits",
+    },
+    "partition": {
+        "iid": "fedlens.data.partition:Iid",
+        "dirichlet": "fedlens.data.partition:Dirichlet",
+    },
+    "model": {
+        "paper-cnn": "fedlens.models.cnn:PaperCnn",
+        "small": "fedlens.models.cnn:SmallCnn",
+        "tiny": "fedlens.models.cnn:TinyCnn",
+        "census-mlp": "fedlens.models.mlp:CensusMlp",
+    },
+    "aggregation": {
+        "mean": "fedlens.defences.mean:Mean",
+        "krum": "fedlens.defences.krum:Krum",
+        "krum-authors": "fedlens.defences.krum:KrumAuthors",
+        "multi-krum": "fedlens.defences.krum:MultiKrum",
+        "median": "fedlens.defences.coordinate_wise:Median",
+        "trimmed-mean": "fedlens.defences.coordinate_wise:TrimmedMean",
+        "geometric-median": "fedlens.defences.geometric_median:GeometricMedian",
+        "bulyan": "fedlens.defences.bulyan:Bulyan",
+        "norm-clipping": "fedlens.defences.norm_clipping:NormClipping",
+    },
+    "checks": {
+        "accuracy": "fedlens.defences.accuracy_check:AccuracyCheck",
+        "distances": "fedlens.defences.distance_ranges:DistanceCheck",
+        "statistics": "fedlens.defences.update_statistics:StatisticsCheck",
+    },
+    "attack": {
+        "explicit-boosting": "fedlens.attacks.explicit_boosting:ExplicitBoosting",
+        "implicit-boosting": "fedlens.attacks.implicit_boosting:ImplicitBoosting",
+        "simultaneous-training": "fedlens.attacks.simultaneous_training:SimultaneousTraining",
+        "alternating-minimisation": "fedlens.attacks.alternating_minimisation:AlternatingMinimisation",
+        "data-poisoning": "fedlens.attacks.data_poisoning:DataPoisoning",
+        "honest": "fedlens.attacks.honest:Honest",
+    },
+    "method": {
+        "gradient": "fedlens.explanations.methods.gradients:Gradient",
+        "input-times-gradient": "fedlens.explanations.methods.gradients:InputTimesGradient",
+        "smoothgrad": "fedlens.explanations.methods.gradients:SmoothGrad",
+        "integrated-gradients": "fedlens.explanations.methods.gradients:IntegratedGradients",
+        "deconvnet": "fedlens.explanations.methods.rectified:Deconvnet",
+        "guided-backprop": "fedlens.explanations.methods.rectified:GuidedBackprop",
+        "lrp-z": "fedlens.explanations.methods.relevance:LrpZ",
+        "lrp-epsilon": "fedlens.explanations.methods.relevance:LrpEpsilon",
+        "lrp-gamma": "fedlens.explanations.methods.relevance:LrpGamma",
+        "lrp-alpha1-beta0": "fedlens.explanations.methods.relevance:LrpAlpha1Beta0",
+        "deep-taylor": "fedlens.explanations.methods.relevance:DeepTaylor",
+        "occlusion": "fedlens.explanations.methods.occlusion:Occlusion",
+    },
+}
+
+BASES: Mapping[str, str] = {
+    "data": "fedlens.data.dataset:Data",
+    "partition": "fedlens.data.partition:Partition",
+    "model": "fedlens.models.model:Model",
+    "aggregation": "fedlens.defences.rule:Rule",
+    "checks": "fedlens.defences.detector:Detector",
+    "attack": "fedlens.attacks.attack:Attack",
+    "method": "fedlens.explanations.methods.method:Method",
+}
+"""What each kind's parts derive from."""
+
+METHODS: Mapping[str, str] = {
+    "data": "load",
+    "partition": "split",
+    "model": "build",
+    "aggregation": "aggregate",
+    "checks": "inspect",
+    "attack": "craft",
+    "method": "attribute",
+}
+"""What each kind's parts have to define."""
+
+
+@dataclass(frozen=True)
+class Description:
+    """A description to be run, whose parts are imported.
+
+    Attributes:
+        beside: the folders of the files that name them, where their modules may be, too.
+        within: the run's directory that names them, where they must not be.
+    """
+
+    beside: tuple[Path, ...] = ()
+    within: Path | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """A description of what has been run; of its parts, only fedlens' own are imported.
+
+    Attributes:
+        notes: what was noted of the others, by kind and name.
+        classes: classes at hand all the same, by kind and name.
+        needed: how to find those that are imported all the same, by kind.
+    """
+
+    notes: Mapping[str, Mapping[str, Note]] = field(default_factory=dict)
+    classes: Mapping[tuple[str, str], type[Config]] = field(default_factory=dict)
+    needed: Mapping[str, Description] = field(default_factory=dict)
+
+
+@cache
+def known(kind: str) -> Mapping[str, str]:
+    """Every name of this kind with the ``module:Class`` that it stands for."""
+    others = {point.name: point.value for point in entry_points(group=f"fedlens.{kind}")}
+    return {**others, **BUILT_IN[kind]}
+
+
+def resolve(kind: str, name: str, source: Description = Description()) -> type[Config]:
+    """The class that `name` stands for, in a description from this source.
+
+    Raises:
+        ConfigError: there is no such name, module or class, or the module cannot be imported.
+    """
+    path = name if ":" in name else known(kind).get(name)
+    if path is None:
+        remedy = f"{nearest(name, known(kind))} (or module:Class for your own; `fedlens list {kind}` shows ours)"
+        if kind == "data" and Path(name).suffix:
+            remedy = "a file is read by a class of yours: `fedlens new data`, and docs/how-to/data-and-model.md"
+        raise ConfigError(f"{kind}: there is no {shortened(name)}; {remedy}")
+    return class_at(path, kind, source)
+
+
+def class_at(path: str, kind: str = "part", source: Description = Description()) -> type[Config]:
+    """The configuration class at ``module:Class``; `kind` begins what is said against it.
+
+    Raises:
+        ConfigError: there is no such module or class, or the module cannot be imported.
+    """
+    module_name, _, class_name = path.partition(":")
+    try:
+        with staying(f"{kind}: importing {shortened(module_name)}", ConfigError):
+            module = _import(module_name, source)
+    except ConfigError:
+        raise
+    except Exception as error:
+        top, remedy = module_name.partition(".")[0], ""
+        if module_name.endswith(".py"):
+            remedy = f"; e.g. -o {kind}={module_name.removesuffix('.py').replace('/', '.')}:{class_name}"
+        elif isinstance(error, ModuleNotFoundError) and error.name == top:
+            remedy = f"; start fedlens in the folder where {top}.py is"
+        raise ConfigError(f"{kind}: {shortened(module_name)} cannot be imported: {told(error)}{cut(remedy)}") from error
+    try:
+        found = attrgetter(class_name)(module)
+    except AttributeError:
+        classes = [name for name, cls in vars(module).items() if isinstance(cls, type) and issubclass(cls, Config)]
+        remedy = nearest(class_name, classes, f"{module_name}:")
+        if module_name == "__main__":
+            remedy = "it was defined in a notebook, REPL or standard input, which alone has it"
+        raise ConfigError(
+            f"{kind}: module {shortened(module_name)} has no class {shortened(class_name)}; {remedy}"
+        ) from None
+    if not (isinstance(found, type) and issubclass(found, Config)):
+        remedy = f"let it derive from fedlens' own: class {class_name}({BASES.get(kind, 'Attack').rpartition(':')[2]})"
+        raise ConfigError(f"{kind}: {cut(path)} is not a configuration class; {remedy}")
+    return found
+
+
+def _import(name: str, source: Description) -> Any:
+    main = sys.modules.get("__main__")
+    if main is not None and name == _main_name():
+        return main
+    return import_module(name, source.beside, source.within)
+
+
+def _main_name() -> str:
+    """The name under which the running script could be imported, so that a record can say it.
+
+    There is none of a notebook, a REPL or standard input, nor of a script whose name has a dot in it.
+    """
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return str(spec.name)
+    stem = Path(file).stem if file and Path(file).is_file() else ""
+    return stem if stem and "." not in stem else "__main__"
+
+
+def name_of(kind: str, part: Config) -> str:
+    """The shortest name that `resolve` turns into `part`'s class again."""
+    if isinstance(part, Recorded):
+        return part.recorded_name
+    cls = type(part)
+    module = _main_name() if cls.__module__ == "__main__" else cls.__module__
+    path = f"{module}:{cls.__qualname__}"
+    return next((name for name, target in known(kind).items() if target == path), path)
+
+
+def require_code(kind: str, part: Config) -> None:
+    """Refuse to work with a part of which there is no more than its record.
+
+    Raises:
+        ConfigError: there is no more.
+    """
+    if isinstance(part, Recorded):
+        raise ConfigError(
+            f"{kind}: {part.recorded_name} is not fedlens' own, and its code is not imported to read a run; "
+            "where a command has --trust, that imports it"
+        )
+
+
+def require_findable(kind: str, part: Config) -> None:
+    """Refuse a part that a record of the run could not name.
+
+    Raises:
+        ConfigError: its class cannot be found again by its name.
+    """
+    name = name_of(kind, part)
+    try:
+        found = resolve(kind, name)
+    except ConfigError:
+        found = None
+    if found is type(part):
+        return
+    if found is not None and found.__qualname__ == type(part).__qualname__:
+        raise ConfigError(f"{kind}: {name} has been defined anew since this part was made; make the part again")
+    raise ConfigError(f"{kind}: no record could name {name}; define the class at the top level of a module")
+
+
+def of_session(parts: Iterable[tuple[str, Config]]) -> list[str]:
+    """The names of those parts whose class no other process could import, as one that is defined in a notebook."""
+    names = dict.fromkeys(name_of(kind, part) for kind, part in parts)
+    return [name for name in names if name.startswith("__main__:")]
+
+
+def warn_of_session(parts: Iterable[tuple[str, Config]]) -> None:
+    """Say so where a run of these parts could not be read again by another process."""
+    if names := of_session(parts):
+        _log.warning(
+            "what is recorded now can be shown anywhere, but only this session can go on with it or explain its model, "
+            "for no other could import %s; to keep it, define such classes in a file, mine.py, and import them from it",
+            ", ".join(names),
+        )
+
+
+def build(kind: str, value: object, base: type[P], source: Description | Record = Description()) -> P:
+    """A part from its name, from a mapping with its ``name`` and options, or from itself.
+
+    Args:
+        kind: of which kind.
+        value: what stands for it.
+        base: what it has to derive from.
+        source: where that comes from.
+
+    Raises:
+        ConfigError: there is no such part, or its options are wrong.
+    """
+    if isinstance(value, base):
+        return value
+    values = {"name": value} if isinstance(value, str) else value
+    if not isinstance(values, Mapping):
+        some = next(iter(BUILT_IN[kind]))
+        raise ConfigError(
+            f"{kind}: expected a name or a mapping with a name, not {shortened(value)}; e.g. -o {kind}={some}"
+        )
+    options = {key: option for key, option in values.items() if key != "name"}
+    name = values.get("name")
+    if not isinstance(name, str):
+        having = (one for one in BUILT_IN[kind] if options.keys() <= resolve(kind, one).model_fields.keys())
+        remedy = f"as {kind}.name; e.g. -o {kind}.name={next(having, next(iter(BUILT_IN[kind])))}"
+        raise ConfigError(f"{kind}: {cut(', '.join(map(str, options))) or 'it'} needs a name beside it, {remedy}")
+    if isinstance(source, Record):
+        if (found := _class_at_hand(kind, name, source)) is None:
+            return recorded_part(kind, name, options, base, source.notes.get(kind, {}).get(name))
+        cls = found
+    else:
+        cls = resolve(kind, name, source)
+    if not issubclass(cls, base):
+        some = next(iter(BUILT_IN[kind]))
+        raise ConfigError(f"{kind}: {name} is a {cls.__name__}, which is no {base.__name__}; e.g. -o {kind}={some}")
+    return validate(cls, options, kind, typed(kind, name))
+
+
+def require_complete(kind: str, part: Config) -> None:
+    """Refuse a part whose class does not define what its kind has to.
+
+    Raises:
+        ConfigError: it does not; the message names the class's file and line.
+    """
+    if isinstance(part, Recorded):  # its class is not looked at
+        return
+    cls, method = type(part), METHODS[kind]
+    if getattr(cls, method) is not getattr(class_at(BASES[kind]), method):
+        return
+    lacking = f"{kind}: {name_of(kind, part)}{at(cls)} has no method {method}"
+    own = {key: found for key, found in vars(cls).items() if isfunction(found)}
+    if (meant := likeliest(method, sorted(own))) is not None:
+        raise ConfigError(f"{lacking}; is {meant} meant to be it{at(own[meant])}? Rename it")
+    arguments = ", ".join(signature(getattr(cls, method)).parameters)
+    raise ConfigError(f"{lacking}; write one: def {method}({arguments})")
+
+
+def _class_at_hand(kind: str, name: str, record: Record) -> type[Config] | None:
+    """The class of a part of ours, or one that is known already; ``None`` where a stranger's would be imported."""
+    ours = BUILT_IN[kind]
+    if kind in record.needed or name in ours or name in ours.values():
+        return resolve(kind, name, record.needed.get(kind, Description()))
+    return record.classes.get((kind, name))
+
+
+def is_built_in(kind: str, part: Config) -> bool:
+    """Whether a part is one of fedlens' own."""
+    return name_of(kind, part) in BUILT_IN[kind]
+
+
+def origins(parts: Iterable[tuple[str, Config]]) -> Iterator[str]:
+    """The modules that define those of these parts (by kind) that are not fedlens' own, each with its file."""
+    for kind, part in parts:
+        if not isinstance(part, Recorded) and not is_built_in(kind, part):
+            module = sys.modules[type(part).__module__]
+            yield f"{module.__name__} ({getattr(module, '__file__', None) or 'no file'})"
+
+
+def describe(kind: str, part: Config) -> dict[str, Any]:
+    """The mapping from which `build` makes the part again."""
+    values = part.recorded_values if isinstance(part, Recorded) else part.model_dump(mode="json")
+    return {"name": name_of(kind, part), **values}
+
+
+def unusual_values(part: Config) -> dict[str, Any]:
+    """Those of the part's options that are not at their defaults."""
+    return part.unusual_values if isinstance(part, Recorded) else part.model_dump(mode="json", exclude_defaults=True)

@@ -1,0 +1,1 @@
+"""What a server does with the updates it receives, one file each: checks and aggregation rules."""

@@ -1,0 +1,56 @@
+"""Accuracy checking: does the model lose accuracy by a client's update?
+
+Bhagoji et al., *Analyzing Federated Learning through an Adversarial Lens* (ICML 2019), section 3: the server compares
+the validation accuracy of w_G^t + δ_i with that of w_G^t + Σ_{j≠i} α_j δ_j / Σ_{j≠i} α_j, the model without client i:
+
+    score_i = accuracy of the others' model − accuracy of w_G^t + δ_i
+
+The paper gives no threshold; 0.1 is ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from fedlens.defences.detector import Detector, Inspection, Validation, Verdict
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ROUNDING = 1e-12
+"""By so much more than the threshold is not more: 0.1705 − 0.0705 is not quite 0.1 to a computer."""
+
+
+def shortfall(validation: Validation) -> Tensor:
+    """By how much each client's model is less accurate than the others', a fraction, shape ``[n]``, float64."""
+    return validation.others - validation.own
+
+
+class AccuracyCheck(Detector):
+    """Flags clients whose own model is less accurate than that of all others, on a validation set.
+
+    A client that is alone is measured against w_G^t itself and never flagged: there are no others to differ from, and
+    without its update the round would have none.
+
+    Attributes:
+        threshold: flag a client whose model is less accurate by more than this fraction.
+    """
+
+    validates: ClassVar[bool] = True
+
+    threshold: float = Field(default=0.1, ge=0, le=1)
+
+    @property
+    def boundary(self) -> float:
+        """See `Detector.boundary`."""
+        return self.threshold
+
+    def inspect(self, seen: Inspection) -> Verdict:
+        """See `Detector.inspect`; the details are both accuracies."""
+        assert seen.validation is not None, "the round did not measure accuracy on a validation set"
+        scores = shortfall(seen.validation)
+        flagged = (scores > self.threshold + ROUNDING) & (len(scores) > 1)
+        details = {"own": seen.validation.own.tolist(), "others": seen.validation.others.tolist()}
+        return Verdict(scores, flagged, details)

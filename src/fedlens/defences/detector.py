@@ -1,0 +1,89 @@
+"""What a server-side check is: it sees a round's updates, scores every client, and decides whom it suspects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from fedlens.core.config import Config
+from fedlens.core.layout import Layout
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Accuracy on the server's validation set of two models for each client.
+
+    Attributes:
+        own: of w_G^t + δ_i, a fraction, shape ``[n]``, float64.
+        others: of w_G^t and the weighted mean of all the others' updates, shape ``[n]``, float64; that of w_G^t itself
+            for a client that is alone.
+    """
+
+    own: Tensor
+    others: Tensor
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a server can look at in a round, before it aggregates.
+
+    Attributes:
+        round: number of the round, from 1.
+        weights: global weights w_G^t, shape ``[d]``.
+        updates: a row for each client, shape ``[n, d]``.
+        alpha: the clients' weights α_i, shape ``[n]``, float64, adding up to 1.
+        layout: what each of the d entries is.
+        validation: accuracies on the validation set, for a detector that declares that it `validates`.
+    """
+
+    round: int
+    weights: Tensor
+    updates: Tensor
+    alpha: Tensor
+    layout: Layout
+    validation: Validation | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a detector makes of a round; every tensor and list has an entry for each of the n clients.
+
+    Attributes:
+        scores: the higher, the more suspicious; on a scale that is the same in every round, shape ``[n]``.
+        flagged: whom the detector suspects, shape ``[n]``, bool.
+        details: numbers for the round's record, by name.
+        tables: tensors that are too large for the record, ``[n, ...]``, by name.
+    """
+
+    scores: Tensor
+    flagged: Tensor
+    details: Mapping[str, list[float] | list[list[float]]] = field(default_factory=dict)
+    tables: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Detector(Config):
+    """A check's description; derive from it to bring your own and write `inspect`.
+
+    `inspect` is called in whichever worker process is free: it has to follow from what is seen, and keep nothing.
+
+    Attributes:
+        action: ``observe`` records scores and decisions; ``reject`` keeps flagged updates from the aggregation rule.
+    """
+
+    validates: ClassVar[bool] = False
+    """Whether it needs accuracies on a validation set, which is then set apart from the training samples."""
+
+    action: Literal["observe", "reject"] = "observe"
+
+    @property
+    def boundary(self) -> float | None:
+        """The score above which a client is flagged; ``None`` where no one number decides."""
+        return None
+
+    def inspect(self, seen: Inspection) -> Verdict:
+        """Scores and decisions."""
+        raise NotImplementedError

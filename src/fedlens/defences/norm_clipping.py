@@ -1,0 +1,74 @@
+"""Norm clipping with optional noise ("weak differential privacy").
+
+Z. Sun, P. Kairouz, A. T. Suresh, H. B. McMahan, *Can You Really Backdoor Federated Learning?* (2019, arXiv 1911.07963),
+section 4: with M the largest norm that an update may have,
+
+    Δ = Σ α_i δ_i · min(1, M / ‖δ_i‖₂) + N(0, σ² I).
+
+The paper writes δ_i / max(1, ‖δ_i‖ / M), which is the same. Its σ is the standard deviation of each entry of the
+aggregate, and so is ours; it adds up to no privacy guarantee.
+
+A client's share is α_i · min(1, M / ‖δ_i‖), so that shares add up to less than 1 where something was clipped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import NonNegativeFloat, PositiveFloat
+
+from fedlens.core.lazy import torch
+from fedlens.core.random import Address
+from fedlens.defences.rule import Aggregate, Received, Rule
+from fedlens.kernels.weighted_sums import weighted_sum
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+BLOCK_ENTRIES = 2**18
+
+
+def norms(updates: Tensor) -> Tensor:
+    """The L2 norm of each row of `updates` (shape ``[n, d]``), as float64 of shape ``[n]``."""
+    squares = torch.zeros(len(updates), dtype=torch.float64, device=updates.device)
+    for columns in torch.split(updates, max(BLOCK_ENTRIES // len(updates), 1), dim=1):
+        squares += columns.double().square().sum(dim=1)
+    if bool(squares.isfinite().all()):
+        return squares.sqrt_()
+    largest = updates.abs().amax(dim=1)  # of float64, whose squares may be out of its range
+    return norms(updates / largest.where(largest > 0, 1)[:, None]) * largest
+
+
+def clipping_factors(updates: Tensor, max_norm: float) -> Tensor:
+    """What to multiply each row of `updates` (shape ``[n, d]``) by, for no norm above `max_norm`; float64, ``[n]``."""
+    return max_norm / norms(updates).clamp_(min=max_norm)
+
+
+def add_noise(update: Tensor, deviation: float, address: Address) -> None:
+    """Add independent draws of N(0, `deviation`²) to the entries of `update` (shape ``[d]``), in place."""
+    generator = address.generator()
+    for part in torch.split(update, BLOCK_ENTRIES):
+        part.add_(torch.from_numpy(generator.standard_normal(len(part))).mul_(deviation).to(part))
+
+
+class NormClipping(Rule):
+    """The weighted mean of updates whose L2 norm is clipped, plus optional Gaussian noise.
+
+    Attributes:
+        max_norm: the largest L2 norm that an update may have (M).
+        noise: standard deviation of the noise that is added to each entry of the mean (σ).
+    """
+
+    averages: ClassVar[bool] = True
+
+    max_norm: PositiveFloat
+    noise: NonNegativeFloat = 0.0
+
+    def aggregate(self, received: Received) -> Aggregate:
+        """See `Rule.aggregate`."""
+        updates = received.updates
+        shares = received.alpha * clipping_factors(updates, self.max_norm)
+        mean = weighted_sum(shares, updates)
+        if self.noise > 0:
+            add_noise(mean, self.noise, received.address.at("noise"))
+        return Aggregate(mean, shares)

@@ -1,0 +1,131 @@
+"""Weight-update statistics: is the distribution of an update's entries unlike the others'?
+
+Bhagoji et al., *Analyzing Federated Learning through an Adversarial Lens* (ICML 2019), section 3: a server may look at
+the histogram of each update's entries and at their range. The paper compares by eye; the decision here is ours. Each
+client has four numbers:
+
+- the logarithm of the update's L2 norm,
+- the logarithm of its spread, the width of the central 99.9 % of its entries,
+- log(σ + 0.01), σ the share of its entries below 1e-7 in absolute value,
+- log(W + 0.01), W the Wasserstein-1 distance from its histogram to the mean of the others', as a share of the mean
+  absolute entry in the latter,
+
+so that each difference is a relative one, small shares being told apart to 0.01 (the "started" logarithm of
+J. W. Tukey, *Exploratory Data Analysis*, 1977). `fedlens.defences.outliers` says how unusual they are among the
+round's clients; a standard deviation below 0.01 is taken for 0.01. The score is -log10 of the number of values as
+extreme that are expected in a round of honest clients.
+
+In honest rounds of ten clients (census and digits, full and partial participation), the default accuses somebody in
+about one of a hundred.
+"""
+
+from __future__ import annotations
+
+from math import log10
+from typing import TYPE_CHECKING, NamedTuple
+
+from pydantic import Field, PositiveInt
+
+from fedlens.core.lazy import torch
+from fedlens.defences.detector import Detector, Inspection, Verdict
+from fedlens.defences.histogram import TINY, centres, histogram, shares, wasserstein
+from fedlens.defences.outliers import deleted_residuals, rarity
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+RESOLUTION = 0.01
+
+
+class Statistics(NamedTuple):
+    """What is counted and measured of each update; float64 on the CPU, shape ``[n]`` but for the histograms.
+
+    Attributes:
+        histograms: counts, shape ``[n, bins]``, int64.
+        norm: L2 norm.
+        lowest: the lowest entry.
+        highest: the highest entry.
+        spread: width of the central 99.9 % range of the entries.
+        sparsity: share of the entries below 1e-7 in absolute value.
+        wasserstein: distance from the histogram to the mean of the others', in units of the entries; 0 without others.
+        typical: the mean absolute entry in the mean of the others' histograms, at least half a bin's width.
+    """
+
+    histograms: Tensor
+    norm: Tensor
+    lowest: Tensor
+    highest: Tensor
+    spread: Tensor
+    sparsity: Tensor
+    wasserstein: Tensor
+    typical: Tensor
+
+
+def measure(updates: Tensor, bins: int, limit: float) -> Statistics:
+    """The statistics of updates (shape ``[n, d]``), one row after the other to save memory."""
+    histograms, rows = [], []
+    for update in updates:
+        counts, left_out = histogram(update, bins, limit)
+        histograms.append(counts.cpu())
+        rows.append([*_extent(update), left_out / len(update)])
+    counts = torch.stack(histograms)
+    others = mean_of_others(shares(counts))
+    typical = (others @ centres(bins, limit).abs()).clamp_min(limit / bins)
+    norm, lowest, highest, spread, sparsity = torch.tensor(rows, dtype=torch.float64).unbind(1)
+    return Statistics(counts, norm, lowest, highest, spread, sparsity, wasserstein(counts, others, limit), typical)
+
+
+def _extent(update: Tensor) -> list[float]:
+    """Norm, lowest and highest entry, and spread of an update (shape ``[d]``)."""
+    lowest, highest = update.aminmax()
+    norm = torch.linalg.vector_norm(update, dtype=torch.float64)
+    return [float(norm), float(lowest), float(highest), central_width(update)]
+
+
+def central_width(update: Tensor) -> float:
+    """Width of the central 99.9 % range of the entries: without the ⌊d / 2000⌋ lowest and as many of the highest."""
+    dropped = len(update) // 2000
+    return float(update.kthvalue(len(update) - dropped).values) - float(update.kthvalue(dropped + 1).values)
+
+
+def mean_of_others(rows: Tensor) -> Tensor:
+    """The mean of all the other rows for each row of ``[n, ...]``; a row that is alone is its own."""
+    return (rows.sum(0) - rows) / (len(rows) - 1) if len(rows) > 1 else rows
+
+
+def comparable(found: Statistics) -> Tensor:
+    """The four numbers by which clients are compared, shape ``[n, 4]``."""
+    relative = found.wasserstein / found.typical
+    sizes = torch.stack([found.norm, found.spread]).clamp_min(TINY)
+    return torch.cat([sizes, torch.stack([found.sparsity, relative]) + RESOLUTION]).log().T
+
+
+class StatisticsCheck(Detector):
+    """Flags updates that differ from the others in norm, spread, sparsity or the histogram of its entries.
+
+    Fewer than three clients have no spread to be compared with, and none is flagged.
+
+    Attributes:
+        bins: number of the histogram's bins.
+        limit: the histogram's bins lie between minus and plus this; entries beyond are counted in the end bins.
+        false_alarms: flag what is so unusual that a round of honest clients would show fewer such values than this.
+    """
+
+    bins: PositiveInt = 500
+    limit: float = Field(default=0.2, gt=0)
+    false_alarms: float = Field(default=0.01, gt=0, le=1)
+
+    @property
+    def boundary(self) -> float:
+        """See `Detector.boundary`."""
+        return -log10(self.false_alarms)
+
+    def inspect(self, seen: Inspection) -> Verdict:
+        """See `Detector.inspect`; the details are the statistics and how many standard errors each is off."""
+        found = measure(seen.updates, self.bins, self.limit)
+        residuals = deleted_residuals(comparable(found), RESOLUTION)
+        scores = rarity(residuals).to(seen.updates.device)
+        names = ("norm", "lowest", "highest", "spread", "sparsity", "wasserstein")
+        details: dict[str, list[float] | list[list[float]]] = {name: getattr(found, name).tolist() for name in names}
+        details["residuals"] = residuals.tolist()
+        return Verdict(scores, scores > self.boundary, details, {"histogram": found.histograms.to(torch.int32)})

@@ -1,1 +1,0 @@
-"""Checks by which a server could notice an attack, one file each."""

@@ -1,0 +1,257 @@
+"""`Experiment`: the one description of a run, and the identity by which results are told apart."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from math import ceil, floor
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from fedlens.attacks.attack import Attack
+from fedlens.core.bytecode import has_file
+from fedlens.core.code import digest
+from fedlens.core.config import Config, identifying
+from fedlens.core.registry import name_of
+from fedlens.data.adult import Adult
+from fedlens.data.dataset import Data
+from fedlens.data.partition import Iid, Partition
+from fedlens.defences.detector import Detector
+from fedlens.defences.mean import Mean
+from fedlens.defences.rule import Rule, least_updates
+from fedlens.experiment.fields import Part, Parts
+from fedlens.goals.target_samples import Target
+from fedlens.models.mlp import CensusMlp
+from fedlens.models.model import Model
+from fedlens.training.local import LocalTraining
+
+VALIDATION_SAMPLES, VALIDATION_SHARE = 2000, 10
+"""How many training samples are set apart where nothing is said, and at most one of how many."""
+
+NAMES = {"name", "about"}
+"""Options that are for people."""
+
+
+class Experiment(Config):
+    """A federated-learning experiment with at most one malicious client.
+
+    Attributes:
+        name: the experiment's name; does not affect the result.
+        about: a description for people; does not affect the result.
+        seed: the seed of all random draws.
+        data: the data set.
+        partition: how the training samples are distributed among the clients.
+        model: the network.
+        clients: number of clients (K).
+        fraction: share of the clients chosen in a round (C).
+        rounds: number of rounds (T).
+        stop_at: end after the round in which test accuracy reaches this fraction; off by default.
+        local: how honest clients train (E, B, optimizer).
+        checks: the checks that the server applies to updates before it aggregates them.
+        validation: training samples set aside for the server's checks; by default none, or 2,000 if a check needs
+            them, but at most a tenth.
+        aggregation: the server's aggregation rule.
+        attack: what the malicious client does, or ``none``.
+        target: which test samples the attacker wants misclassified.
+        control: also run the benign twin, and compare the attack with it.
+        placebo: under a rule that does not average, also run the federation without the malicious client; a success
+            that occurs there as well does not count.
+        absent: clients that take part in no round, as in the placebo; only without attack.
+    """
+
+    later: ClassVar[frozenset[str]] = frozenset({"placebo", "absent"})
+
+    name: str = Field(default="experiment", pattern=r"^[\w][\w.+-]*$")
+    about: str = ""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    data: Annotated[Data, Part("data")] = Adult()
+    partition: Annotated[Partition, Part("partition")] = Iid()
+    model: Annotated[Model, Part("model")] = CensusMlp()
+    clients: PositiveInt = 10
+    fraction: float = Field(default=1.0, gt=0, le=1)
+    rounds: PositiveInt = 10
+    stop_at: float | None = Field(default=None, gt=0, le=1)
+    local: LocalTraining = LocalTraining()
+    checks: Annotated[tuple[Detector, ...], Parts("checks", Detector)] = ()
+    validation: PositiveInt | None = None
+    aggregation: Annotated[Rule, Part("aggregation")] = Mean()
+    attack: Annotated[Attack | None, Part("attack", Attack)] = None
+    target: Target = Target()
+    control: bool = True
+    placebo: bool = True
+    absent: tuple[NonNegativeInt, ...] = ()
+
+    @model_validator(mode="after")
+    def _possible(self) -> "Experiment":
+        rule = name_of("aggregation", self.aggregation)
+        if self.cohort_size < 1:
+            chosen = self.fraction * self.clients
+            given = f"{self.fraction} of {self.clients} clients is {chosen:g}"
+            raise ValueError(f"fraction: {given}, less than one client; e.g. -o fraction=1")
+        if self.cohort_size < (least := least_updates(self.aggregation)):
+            raise ValueError(
+                f"aggregation: {rule} needs {least} updates a round, but the cohort has "
+                f"{self.cohort_size}; lower its f, or raise clients or fraction, "
+                f"e.g. -o clients={ceil(least / self.fraction)}"
+            )
+        names = [name_of("checks", check) for check in self.checks]
+        if len(set(names)) < len(names):
+            once = ", ".join(dict.fromkeys(names))
+            raise ValueError(f"checks: each can be given once, not {', '.join(names)}; e.g. -o 'checks=[{once}]'")
+        if self.attack is not None:
+            if self.malicious >= self.clients:
+                last = self.clients - 1
+                raise ValueError(
+                    f"attack.client: there is no client {self.malicious}; the last is {last}, -o attack.client={last}"
+                )
+            averages = getattr(self.aggregation, "averages", None)  # None of one whose code is not read
+            if self.attack.boost == "auto" and averages is not None and not averages:
+                raise ValueError(
+                    "attack.boost: auto is 1/α_m, which only a rule that averages divides by; give a number, "
+                    f"e.g. -o attack.boost={self.cohort_size}"
+                )
+        if self.target.select == "resistant" and not self.control:
+            raise ValueError(
+                "target.select: resistant needs the control; e.g. -o target.select=random, or -o control=true"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _present(self) -> "Experiment":
+        """Refuse absent clients that do not exist, or without whom too few may be left."""
+        if not self.absent:
+            return self
+        if self.attack is not None:
+            raise ValueError("absent: goes without attack only; set attack to none (an attacked run has its placebo)")
+        if max(self.absent) >= self.clients:
+            raise ValueError(f"absent: there is no client {max(self.absent)}; the last is {self.clients - 1}")
+        if len(set(self.absent)) < len(self.absent):
+            raise ValueError(f"absent: each client can be named once, not {', '.join(map(str, self.absent))}")
+        if not self.enough_updates:
+            raise ValueError(
+                f"absent: {self.fewest_updates} of a cohort of {self.cohort_size} may be left, and the rule needs "
+                f"{self.updates_needed}; name fewer clients, or raise clients or fraction"
+            )
+        return self
+
+    @property
+    def cohort_size(self) -> int:
+        """Clients chosen in a round (k = C·K, rounded)."""
+        return floor(self.fraction * self.clients + 0.5)
+
+    @property
+    def detectors(self) -> dict[str, Detector]:
+        """The server's checks by their names."""
+        return {name_of("checks", check): check for check in self.checks}
+
+    @property
+    def set_apart(self) -> int:
+        """How many training samples no client gets, because the server validates with them; see `settled`."""
+        if self.validation is not None:
+            return self.validation
+        return VALIDATION_SAMPLES if any(check.validates for check in self.checks) else 0
+
+    def settled(self, samples: int) -> "Experiment":
+        """The same where there are so many training samples, with the number that is then set apart.
+
+        Its identity is another one: it is only for whoever has the data, and for the twin, which has no check to tell.
+        """
+        if self.validation is not None or not self.set_apart:
+            return self
+        count = min(VALIDATION_SAMPLES, max(samples // VALIDATION_SHARE, 1))
+        return self.model_copy(update={"validation": count})
+
+    @property
+    def malicious(self) -> int:
+        """Index of the client that is malicious where there is an attack."""
+        chosen = self.attack.client if self.attack is not None else None
+        return self.clients - 1 if chosen is None else chosen
+
+    @property
+    def fewest_updates(self) -> int:
+        """The fewest updates that a round may have: every absent client may be among those chosen."""
+        return self.cohort_size - len(self.absent)
+
+    @property
+    def updates_needed(self) -> int:
+        """The fewest updates that the rule can work with; there has to be one."""
+        return max(1, least_updates(self.aggregation))
+
+    @property
+    def enough_updates(self) -> bool:
+        """Whether the rule has enough updates in every round."""
+        return self.fewest_updates >= self.updates_needed
+
+    @property
+    def needs_twin(self) -> bool:
+        """Whether the benign twin has to be known before the first round."""
+        return (self.attack is not None and self.control) or self.target.select == "resistant"
+
+    @property
+    def wants_placebo(self) -> bool:
+        """Whether the placebo has to stand beside the run, if there can be one."""
+        return self.attack is not None and self.control and self.placebo and not self.aggregation.averages
+
+    @property
+    def controls(self) -> dict[str, "Experiment"]:
+        """What has to be known before the first round, by what records call it: ``control`` and ``placebo``."""
+        found = {"control": self.twin()} if self.needs_twin else {}
+        if self.wants_placebo and (without := self.without_attacker()).enough_updates:
+            found["placebo"] = without
+        return found
+
+    def is_over(self, rounds: int, accuracy: float | None) -> bool:
+        """Whether no round is left after `rounds`, the last of which gave this test accuracy."""
+        stops = self.stop_at is not None and accuracy is not None and accuracy >= self.stop_at
+        return stops or rounds >= self.rounds
+
+    def parts(self) -> Iterator[tuple[str, Config]]:
+        """The parts with their kinds."""
+        for kind in ("data", "partition", "model", "aggregation", "attack"):
+            if (part := getattr(self, kind)) is not None:
+                yield kind, part
+        yield from (("checks", check) for check in self.checks)
+
+    def describe(self) -> dict[str, Any]:
+        """The complete description as plain values, from which the experiment can be made again."""
+        return self.model_dump(mode="json")
+
+    def relevant(self) -> dict[str, Any]:
+        """The part of the description that changes the result, in the form that identities have always had."""
+        described = identifying(self, {key: value for key, value in self.describe().items() if key not in NAMES})
+        parts = {kind: part for kind, part in self.parts() if kind != "checks"}
+        described |= {kind: identifying(part, described[kind]) for kind, part in parts.items()}
+        checks = zip(self.checks, described["checks"], strict=True)
+        return described | {"checks": [identifying(check, values) for check, values in checks]}
+
+    def identity(self) -> str:
+        """A digest of everything that changes the result, and of nothing else.
+
+        A part without a file, as of a notebook, counts by what it does, for its name is soon another's.
+        """
+        text = json.dumps(self.relevant(), sort_keys=True, ensure_ascii=False)
+        if without := [type(part) for _, part in self.parts() if not has_file(type(part).__module__)]:
+            text += digest(without)
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+    def twin(self) -> "Experiment":
+        """The same experiment without attack: the malicious client trains honestly, cohorts and rounds are the same.
+
+        Checks that only observe are left out, but not the samples that are set apart for them.
+        """
+        unlike = {"name": "twin", "about": "", "attack": None, "target": Target(), "control": False, "stop_at": None}
+        checks = tuple(check for check in self.checks if check.action == "reject")
+        return self.model_copy(
+            update={**unlike, "placebo": True, "checks": checks, "validation": self.set_apart or None}
+        )
+
+    def without_attacker(self) -> "Experiment":
+        """The placebo: the twin from every round of which the malicious client is absent, whenever it attacks.
+
+        So all attacks of the same client on the same experiment share it, as they share the twin.
+        """
+        return self.twin().model_copy(update={"name": "placebo", "absent": (self.malicious,)})
+
+    def first_round(self) -> "Experiment":
+        """What the honest updates of the first round depend on: one round of the twin, however it is aggregated."""
+        return self.twin().model_copy(update={"rounds": 1, "aggregation": Mean(), "checks": (), "absent": ()})

@@ -1,0 +1,184 @@
+"""Everything about an experiment that is fixed before its first round."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fedlens.core.custom import copy_tensors, is_custom
+from fedlens.core.deadline import within
+from fedlens.core.errors import ConfigError, DataError
+from fedlens.core.random import Address, seeded
+from fedlens.core.registry import name_of, require_code, require_complete
+from fedlens.core.staying import staying
+from fedlens.data.checking import checked_shards
+from fedlens.data.dataset import Dataset, Samples
+from fedlens.data.loading import load
+from fedlens.data.partition import Partition, Shards
+from fedlens.data.validation import set_apart
+from fedlens.experiment.experiment import Experiment
+from fedlens.goals.success import Auxiliary
+from fedlens.goals.target_samples import choose
+from fedlens.models.network import Network, build
+from fedlens.models.trial import try_out
+
+
+@dataclass(frozen=True)
+class Setting:
+    """An experiment with its data in memory.
+
+    Attributes:
+        experiment: the description, settled.
+        dataset: the data, on the device where models are trained.
+        shards: which training samples each client holds.
+        device: where models are trained.
+        validation: the server's own samples; ``None`` where no check needs any.
+        auxiliary: the attacker's samples; ``None`` in a control, which serves any of them.
+        fingerprint: of the data before samples were set apart for validation, if some were.
+        timeout: seconds that a piece of work may take (`fedlens.core.deadline`).
+    """
+
+    experiment: Experiment
+    dataset: Dataset
+    shards: Shards
+    device: torch.device
+    validation: Samples | None = None
+    auxiliary: Auxiliary | None = None
+    fingerprint: str | None = None
+    timeout: float | None = None
+
+    @property
+    def root(self) -> Address:
+        """Where the experiment's random draws begin."""
+        return Address.root(self.experiment.seed)
+
+    def network(self) -> Network:
+        """A network with the initial weights.
+
+        Raises:
+            ConfigError: the model's code is not at hand.
+        """
+        require_code("model", self.experiment.model)
+        classes = len(self.dataset.classes)
+        with staying("model", ConfigError), within(self.timeout, "building the model"):
+            module = build(self.experiment.model, self.dataset.shape, classes, self.root.at("model"))
+        return Network(module.to(self.device))
+
+    def try_model(self) -> None:
+        """See that the model fits the data, before anything runs.
+
+        Raises:
+            ConfigError: it does not, or is none that clients could train.
+        """
+        model, two = self.experiment.model, self.dataset.train.take(torch.arange(2) % len(self.dataset.train))
+        if is_custom(model):
+            name = name_of("model", model)
+            try_out(self.network, two, len(self.dataset.classes), name, self.root.at("trial"))
+        else:
+            self.network()
+
+    def digests(self) -> dict[str, str]:
+        """What the experiment begins with, so that it is noticed when that has changed.
+
+        Returns:
+            Digests of the ``data``, the ``shards`` and the first ``weights``.
+        """
+        order, offsets, network = self.shards.order.cpu(), self.shards.offsets.cpu(), self.network()
+        return {
+            "data": self.fingerprint or self.dataset.fingerprint(),
+            "shards": _digest(order, offsets),
+            "weights": _digest(*(tensor.detach().cpu() for tensor in (network.vector, *network.module.buffers()))),
+        }
+
+    def chosen(self, round_: int) -> list[int]:
+        """The clients chosen in this round: uniformly, without replacement, in ascending order."""
+        generator = self.root.at("cohort", round_).generator()
+        chosen = generator.choice(self.experiment.clients, self.experiment.cohort_size, replace=False)
+        return sorted(int(client) for client in chosen)
+
+    def cohort(self, round_: int) -> list[int]:
+        """Those of them that take part, for they are not absent."""
+        return [client for client in self.chosen(round_) if client not in self.experiment.absent]
+
+    def alpha(self, cohort: list[int]) -> Tensor:
+        """The weights α_i = n_i / Σ n_j of the cohort's clients, shape ``[n]``."""
+        sizes = self.shards.sizes[torch.tensor(cohort)].double()
+        return (sizes / sizes.sum()).to(self.device)
+
+    def with_target(self, twin: Tensor | None) -> "Setting":
+        """The setting with the attacker's samples chosen; `twin` as in `fedlens.goals.target_samples.choose`."""
+        auxiliary = choose(self.experiment.target, self.dataset, self.root.at("target"), twin)
+        return replace(self, auxiliary=auxiliary)
+
+
+def prepare(
+    experiment: Experiment,
+    device: str = "cpu",
+    data_dir: Path | None = None,
+    dataset: Dataset | None = None,
+    timeout: float | None = None,
+) -> Setting:
+    """Load the data, unless they are given as `dataset`, and deal them out; custom code may take `timeout` seconds.
+
+    Raises:
+        ConfigError: the device does not exist, or a part of the user's own is not complete or its code not at hand.
+        DataError: data is missing or corrupt, or too few samples for so many clients or for the validation set.
+    """
+    place = find_device(device)
+    for kind in ("data", "partition"):
+        require_code(kind, getattr(experiment, kind))
+    for kind, part in experiment.parts():
+        require_complete(kind, part)
+    if dataset is None:
+        with staying("data", DataError), within(timeout if is_custom(experiment.data) else None, "loading the data"):
+            dataset = load(experiment.data, data_dir)
+    experiment = experiment.settled(len(dataset.train))
+    root = Address.root(experiment.seed)
+    validation = fingerprint = None
+    if experiment.set_apart:
+        fingerprint = dataset.fingerprint()
+        train, validation = set_apart(dataset.train, experiment.set_apart, root.at("validation"))
+        dataset, validation = replace(dataset, train=train), validation.to(place)
+    with staying("partition", ConfigError), within(timeout, "dealing out the data"):
+        shards = _deal(experiment.partition, dataset.train.y, experiment.clients, root.at("partition"))
+    dataset = replace(dataset, train=dataset.train.to(place), test=dataset.test.to(place))
+    return Setting(experiment, dataset, shards, place, validation, fingerprint=fingerprint, timeout=timeout)
+
+
+def _deal(partition: Partition, labels: Tensor, clients: int, address: Address) -> Shards:
+    """Let `partition` deal the samples with these `labels` (shape ``[n]``).
+
+    A custom one has a copy of them, and what it gives is checked.
+
+    Raises:
+        DataError: there are too few samples, or a custom one does not deal them as it should.
+    """
+    if not is_custom(partition):
+        return partition.split(labels, clients, address)
+    with seeded(address.at("global")):
+        shards = partition.split(labels.clone(), clients, address)
+    return copy_tensors(checked_shards(shards, clients, len(labels), name_of("partition", partition)))
+
+
+def _digest(*tensors: Tensor) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for tensor in tensors:
+        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def find_device(name: str) -> torch.device:
+    """The device called `name`.
+
+    Raises:
+        ConfigError: PyTorch knows no such device, or has none here.
+    """
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device).tolist()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"--device {name}: not usable here ({reason}); try --device cpu") from None
+    return device

@@ -1,0 +1,161 @@
+"""Layer-wise relevance propagation: a logit is handed back, layer by layer, to the inputs that it came from.
+
+- `LrpZ`, `LrpEpsilon`: S. Bach et al., *On Pixel-Wise Explanations for Non-Linear Classifier Decisions by Layer-Wise
+  Relevance Propagation*, PLOS ONE 10(7) (2015): R_i = Σ_j x_i w_ij / (z_j + ε sign z_j) · R_j;
+  z is the rule of ε = 0 (here 10⁻⁹).
+- `LrpGamma`: G. Montavon et al., *Layer-Wise Relevance Propagation: An Overview*, 2019: with w + γ w⁺ for w.
+- `LrpAlpha1Beta0`: Bach et al. with α = 1, β = 0: with w⁺ for w.
+- `DeepTaylor`: G. Montavon et al., *Explaining nonlinear classification decisions with deep Taylor decomposition*,
+  Pattern Recognition 65 (2017): the same in all layers but the first, which has the rule for bounded inputs.
+
+A layer's bias takes its part of the relevance with it, except where the rule has positive weights only: there it is
+left out, as a negative bias would bring the denominator to any value. Without biases relevances add up to the logit, up
+to ε. α = 1, β = 0 and deep Taylor suppose inputs that are not negative; a negative logit gives them negative maps.
+
+captum propagates; `fedlens.explanations.methods.relevance_rules` has what it lacks. Max pooling hands relevance to
+the maximum.
+"""
+
+import torch
+from pydantic import NonNegativeFloat, model_validator
+from torch import Tensor, nn
+
+from fedlens.core.errors import ExplanationError
+from fedlens.explanations.methods.method import Method
+from fedlens.models.dropout import Dropout
+
+_WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_POOLING = (nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d)
+_THROUGH = (nn.Flatten, nn.Unflatten, nn.Identity, Dropout)
+
+
+class LrpZ(Method):
+    """Relevance in proportion to x_i w_ij."""
+
+    def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
+        """See `Method.attribute`."""
+        from captum.attr._utils.lrp_rules import EpsilonRule
+
+        return propagate(model, inputs, classes, [EpsilonRule() for _ in weighted(model, inputs)])
+
+
+class LrpEpsilon(Method):
+    """Relevance in proportion to x_i w_ij, of which ε absorbs some.
+
+    Attributes:
+        epsilon: what is added to the denominators; the authors' is 1.
+    """
+
+    epsilon: NonNegativeFloat = 1.0
+
+    def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
+        """See `Method.attribute`."""
+        from captum.attr._utils.lrp_rules import EpsilonRule
+
+        stable = max(self.epsilon, EpsilonRule().STABILITY_FACTOR)
+        return propagate(model, inputs, classes, [EpsilonRule(stable) for _ in weighted(model, inputs)])
+
+
+class LrpGamma(Method):
+    """Relevance that prefers positive weights.
+
+    Attributes:
+        gamma: by how much.
+    """
+
+    gamma: NonNegativeFloat = 0.25
+
+    def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
+        """See `Method.attribute`."""
+        from captum.attr._utils.lrp_rules import GammaRule
+
+        return propagate(model, inputs, classes, [GammaRule(self.gamma) for _ in weighted(model, inputs)])
+
+
+class LrpAlpha1Beta0(Method):
+    """Relevance by positive weights only."""
+
+    def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
+        """See `Method.attribute`."""
+        from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule
+
+        rules = [Alpha1_Beta0_Rule(set_bias_to_zero=True) for _ in weighted(model, inputs)]
+        return propagate(model, inputs, classes, rules)
+
+
+class DeepTaylor(Method):
+    """Deep Taylor decomposition.
+
+    Attributes:
+        low: the least value of an input's entries.
+        high: the greatest.
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+
+    @model_validator(mode="after")
+    def _bounds(self) -> "DeepTaylor":
+        if self.low >= self.high:
+            raise ValueError(f"low must be below high, not {self.low} and {self.high}")
+        return self
+
+    def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
+        """See `Method.attribute`."""
+        from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule
+
+        from fedlens.explanations.methods.relevance_rules import BoundedInput
+
+        others = [Alpha1_Beta0_Rule(set_bias_to_zero=True) for _ in weighted(model, inputs)[1:]]
+        return propagate(model, inputs, classes, [BoundedInput(self.low, self.high), *others])
+
+
+def weighted(model: nn.Module, inputs: Tensor) -> list[nn.Module]:
+    """The layers with weights that captum has rules for, in the order in which the model calls them.
+
+    Raises:
+        ExplanationError: there is none.
+    """
+    called: list[nn.Module] = []
+    layers = [layer for layer in model.modules() if isinstance(layer, _WEIGHTED)]
+    handles = [layer.register_forward_pre_hook(lambda layer, _: called.append(layer)) for layer in layers]
+    try:
+        with torch.no_grad():
+            model(inputs[:1])
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not called:
+        raise ExplanationError(
+            "model: it has no linear or convolutional layer to propagate relevance through; e.g. --methods gradient"
+        )
+    return list(dict.fromkeys(called))
+
+
+def propagate(model: nn.Module, inputs: Tensor, classes: Tensor, rules: list[object]) -> Tensor:
+    """Relevances of the logits of `classes`, by a rule for each of the layers that are `weighted`.
+
+    Raises:
+        ExplanationError: captum cannot propagate relevance through the model.
+    """
+    from captum.attr import LRP
+    from captum.attr._utils.lrp_rules import EpsilonRule
+
+    from fedlens.explanations.methods.relevance_rules import Through
+
+    chosen: dict[nn.Module, object] = dict(zip(weighted(model, inputs), rules, strict=True))
+    for layer in model.modules():
+        if layer in chosen:
+            layer.rule = chosen[layer]  # type: ignore[assignment]
+        elif isinstance(layer, _POOLING):
+            layer.rule = EpsilonRule()
+        elif isinstance(layer, _THROUGH):
+            layer.rule = Through()
+    try:
+        return LRP(model).attribute(inputs, target=classes)  # type: ignore[no-any-return]
+    except (TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())
+        raise ExplanationError(
+            f"model: relevance cannot be propagated through it ({reason}); choose a method that takes any model, such "
+            "as integrated-gradients or occlusion"
+        ) from error

@@ -1,6 +1,0 @@
-"""Who does a round's jobs: this process, or several, a client after another or side by side."""
-
-from fedlens.federation.engines.choice import choose_engine
-from fedlens.federation.engines.engine import Engine
-
-__all__ = ["Engine", "choose_engine"]

@@ -1,0 +1,1 @@
+"""What an attacker wants, and how its success is measured."""

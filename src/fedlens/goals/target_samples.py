@@ -1,0 +1,196 @@
+"""Which samples the attacker wants misclassified, and as what.
+
+The paper draws a test sample of one class at random. But a result means nothing if the clean model errs on that sample
+anyway, so by default only samples count that the benign twin's last model gets right with confidence ≥ 0.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import log
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from fedlens.core.config import Config
+from fedlens.core.errors import ConfigError, UnjudgedError, shortened
+from fedlens.core.lazy import torch
+from fedlens.core.random import Address
+from fedlens.core.suggest import TYPED, likeliest, pasted
+from fedlens.data.dataset import Dataset
+from fedlens.goals.success import Auxiliary
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+RESISTANT_CONFIDENCE = 0.5
+
+
+class Target(Config):
+    """How the auxiliary samples are chosen from the test set.
+
+    Attributes:
+        select: ``random`` as in the paper, or ``resistant``: drawn from the samples that the benign twin gets right
+            with confidence ≥ 0.5. By default resistant if there is a twin, else random.
+        source: true class (number or name) to draw from; by default the paper's for r = 1, any class for more.
+        target: class wanted by the attacker; by default the paper's for r = 1, a random wrong one each for more.
+        r: number of samples.
+        draw: the number of the draw from the same seed, from 0; no two draws share a sample.
+        index: indices of test samples to use instead of a draw.
+    """
+
+    select: Literal["random", "resistant"] | None = None
+    source: NonNegativeInt | str | None = None
+    target: NonNegativeInt | str | None = None
+    r: PositiveInt = 1
+    draw: int = Field(default=0, ge=0, lt=2**63)
+    index: tuple[NonNegativeInt, ...] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _index_gives_r(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("index") is None:
+            return values
+        index = values["index"]
+        index = (index,) if isinstance(index, int) else index
+        return {"r": len(index) if isinstance(index, list | tuple) else 1, **values, "index": index}
+
+    @model_validator(mode="after")
+    def _index_excludes_a_draw(self) -> Target:
+        if self.index is not None:
+            if self.select is not None or self.source is not None or self.draw:
+                raise ValueError(
+                    "an index leaves nothing to select; drop select, source and draw, or -o target.index=null"
+                )
+            if len(set(self.index)) != len(self.index) or len(self.index) != self.r:
+                once = list(dict.fromkeys(self.index))
+                raise ValueError(
+                    f"r is {self.r}, so index must hold that many different numbers, not {self.index}; "
+                    f"e.g. -o target.r={len(once)} -o 'target.index={once}'"
+                )
+        return self
+
+
+def choose(target: Target, dataset: Dataset, address: Address, twin: Tensor | None) -> Auxiliary:
+    """The auxiliary samples.
+
+    Args:
+        target: how to choose.
+        dataset: the data, whose test set they come from.
+        address: where the draw begins.
+        twin: log-probabilities ``[samples, classes]`` of the benign twin's last model on the test set; given, only
+            samples that it resists on are drawn.
+
+    Raises:
+        ConfigError: a class or index that does not exist, or too few samples to draw from.
+        UnjudgedError: the twin resists on too few of them.
+    """
+    labels = dataset.test.y.cpu().numpy()
+    index = _index(target, dataset, labels, address, None if twin is None else twin.cpu().numpy())
+    true = labels[index]
+    wanted = _wanted(target, dataset, true, address.at("class").generator())
+    device = dataset.test.x.device
+    places = torch.from_numpy(index).to(device)
+    samples = dataset.test.take(places)
+    return Auxiliary(samples.x, samples.y, torch.from_numpy(wanted).to(device), places)
+
+
+def class_number(value: int | str | None, dataset: Dataset, field: str) -> int | None:
+    """The number of a class given by number or name.
+
+    Raises:
+        ConfigError: there is no such class.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str) and value in dataset.classes:
+        return dataset.classes.index(value)
+    if isinstance(value, int) and value < len(dataset.classes):
+        return value
+    names = ", ".join(f"{number} {name}" for number, name in enumerate(dataset.classes))
+    meant = likeliest(str(value), sorted(dataset.classes)) or getattr(dataset, field)
+    remedy = pasted(TYPED, f"target.{field}", meant)
+    raise ConfigError(f"target.{field}: there is no class {shortened(value)}; the classes are {names}; e.g. {remedy}")
+
+
+def _index(
+    target: Target, dataset: Dataset, labels: NDArray[np.int64], address: Address, twin: NDArray[np.float32] | None
+) -> NDArray[np.int64]:
+    if target.index is not None:
+        if (largest := max(target.index)) >= len(labels):
+            last = len(labels) - 1
+            remedy = f"e.g. -o target.index={last}"
+            raise ConfigError(f"target.index: there is no test sample {largest}; the last one is {last}; {remedy}")
+        return np.array(target.index, dtype=np.int64)
+    source = class_number(target.source, dataset, "source")
+    if source is None and target.r == 1:
+        source = dataset.source
+    fits = labels != class_number(target.target, dataset, "target") if source is None else labels == source
+    which = "samples of the test set" if source is None else f"test samples of class {dataset.classes[source]}"
+    order = address.at("sample").generator().permutation(len(labels))
+    needed = (target.draw + 1) * target.r
+    if (count := int(fits.sum())) < needed:
+        asked = f"{target.r} asked for" + (f" after {target.draw} draws of as many" if target.draw else "")
+        raise ConfigError(f"target.r: {asked}, but there are only {count} {which}; {_fewer(target, count)}")
+    if twin is not None:
+        resists = (twin.argmax(axis=1) == labels) & (twin[np.arange(len(labels)), labels] >= log(RESISTANT_CONFIDENCE))
+        if (right := int((fits & resists).sum())) < needed:
+            reason = f"without attack, the model gets {right} of {count} {which} right with confidence ≥ "
+            reason += f"{RESISTANT_CONFIDENCE}, and {needed} {'is' if needed == 1 else 'are'} needed"
+            raise UnjudgedError(reason, list(_others(target, dataset, source, labels[resists], right)))
+        fits &= resists
+    pool = order[fits[order]]  # so that a random draw that resists is also the resistant draw
+    return np.asarray(pool[target.draw * target.r :][: target.r], dtype=np.int64)
+
+
+def _fewer(target: Target, count: int) -> str:
+    """What to ask for where there are no more than `count` samples to draw from."""
+    if count >= target.r:
+        return "e.g. -o target.draw=0"
+    if count:
+        return "e.g. " + "-o target.draw=0 " * (target.draw > 0) + f"-o target.r={count}"
+    return "e.g. -o target.source=null"
+
+
+def _others(
+    target: Target, dataset: Dataset, source: int | None, right: NDArray[np.int64], count: int
+) -> Iterator[str]:
+    """Other samples to attack, where the benign twin resists on `count` alone; `right` are the labels of all it does.
+
+    Of classes there is that of which it gets most right, unless the attacker wants it or there are too few.
+    """
+    if count >= target.r:
+        yield "take an earlier draw, e.g. -o target.draw=0"
+    elif count:
+        yield f"take fewer samples, e.g. {'-o target.draw=0 ' * (target.draw > 0)}-o target.r={count}"
+    if source is not None:
+        counts = np.bincount(right, minlength=len(dataset.classes))
+        if (wanted := _one_wanted(target, dataset)) is not None:
+            counts[wanted] = 0
+        if counts.max() >= (target.draw + 1) * target.r:
+            name = dataset.classes[most := int(counts.argmax())]
+            remedy = pasted(TYPED, "target.source", most if name.isdecimal() else name)
+            yield f"take a class of which it gets {counts.max()} right, e.g. {remedy}"
+    yield "take any samples, right or not: -o target.select=random"
+
+
+def _one_wanted(target: Target, dataset: Dataset) -> int | None:
+    """The class that the attacker wants of every sample; ``None`` where each has its own."""
+    wanted = class_number(target.target, dataset, "target")
+    return dataset.target if wanted is None and target.r == 1 else wanted
+
+
+def _wanted(
+    target: Target, dataset: Dataset, true: NDArray[np.int64], generator: np.random.Generator
+) -> NDArray[np.int64]:
+    wanted = _one_wanted(target, dataset)
+    if wanted is None:
+        drawn = generator.integers(1, len(dataset.classes), size=(target.draw + 1) * len(true))
+        return (true + drawn[-len(true) :]) % len(dataset.classes)
+    if wanted in true:
+        name, others = dataset.classes[wanted], [number for number in range(len(dataset.classes)) if number not in true]
+        remedy = f"choose another class, e.g. -o target.target={others[0]}" if others else "e.g. -o target.r=1"
+        raise ConfigError(f"target.target: the sample is of class {wanted} ({name}) already; {remedy}")
+    return np.full(len(true), wanted, dtype=np.int64)

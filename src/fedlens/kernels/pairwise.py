@@ -1,0 +1,172 @@
+"""Squared distances between updates, ‖x_i − x_j‖² = ‖x_i‖² + ‖x_j‖² − 2⟨x_i, x_j⟩, from one matrix product.
+
+The product (the Gram matrix) is fast but cancels: where two updates are close together and far from the origin, the
+three terms are large and their sum is small. Three measures keep that from mattering.
+
+- Distances do not depend on the origin, so every block of columns is centred on its mean row first. The first row is
+  subtracted before the mean is taken: that is exact for updates which share a large offset, and for duplicates.
+- Products of a block are computed in the updates' precision (half precision: in float32) and added up in float64.
+- Pairs that are still close for their distance from the centre, ‖x_i − x_j‖² < (‖x_i‖² + ‖x_j‖²) / 100, are not
+  trusted. Updates that such pairs connect are taken by themselves, centred on their own mean, and so on in turn; where
+  they are all the updates at hand, the pairs' differences are taken entry by entry, in float64.
+
+Only blocks are ever copied: the memory beyond the input is a few MiB and some matrices ``[n, n]``. Of a block's matrix,
+which is symmetric, strips of rows are computed from their diagonal on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from fedlens.core.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+CLOSE = 0.01
+BLOCK_ENTRIES = 2**18
+LEAST_COLUMNS = 1024
+STRIP_ROWS = 48
+LINE = 16
+
+
+def squared_distances(updates: Tensor, mask: Tensor | None = None) -> Tensor:
+    """The squared L2 distance of every two updates.
+
+    Args:
+        updates: a row for each client, shape ``[n, d]``; finite, of any floating-point type.
+        mask: which of the d entries count, bool, shape ``[d]``; all of them unless it is given.
+
+    Returns:
+        A symmetric matrix of float64, shape ``[n, n]``, without negative entries and with zeros on its diagonal.
+    """
+    count = len(updates)
+    squares = torch.zeros(count, count, dtype=torch.float64, device=updates.device)
+    pending = [torch.arange(count, device=updates.device)]
+    while pending:
+        rows = pending.pop()
+        found, close = _measured(updates, rows, mask)
+        squares[rows[:, None], rows] = found
+        for members in _components(close):
+            if len(members) < len(rows):
+                pending.append(rows[members])
+            else:
+                left, right = (rows[side] for side in close.triu().nonzero(as_tuple=True))
+                squares[left, right] = squares[right, left] = _differences(updates, left, right, mask)
+    return squares
+
+
+def products(updates: Tensor, origin: int) -> Tensor:
+    """The inner products ⟨x_i − x_o, x_j − x_o⟩ of updates (shape ``[n, d]``) seen from one of them, x_o.
+
+    Returns:
+        A symmetric matrix of float64, shape ``[n, n]``, with zeros in the row and the column of `origin`.
+    """
+    return _gram(updates, None, len(updates), lambda block, room: torch.sub(block, block[origin], out=room))
+
+
+def products_from(squares: Tensor, origin: int) -> Tensor:
+    """The same inner products from squared distances (shape ``[n, n]``), by the law of cosines.
+
+    Its terms cancel where distances are very different: an update's square is then as exact as before, but a product
+    has the errors of the larger distances. See `alike`.
+    """
+    return (squares[origin][:, None] + squares[origin] - squares) / 2
+
+
+def alike(squares: Tensor) -> bool:
+    """Whether any two updates are within a factor of 4 as far apart as any others (squared distances, ``[n, n]``)."""
+    others = squares.clone().fill_diagonal_(torch.inf)
+    return bool(squares.max() <= 16 * others.min())
+
+
+def block_columns(entries: int, rows: int) -> int:
+    """How many columns a block of so many `rows` has that should have about so many `entries`.
+
+    An odd number of cache lines, so that rows begin with a line, and not all in the same few sets of a cache, as rows
+    do whose length is a power of two.
+    """
+    return (max(entries // rows, LEAST_COLUMNS) // LINE | 1) * LINE
+
+
+def _measured(updates: Tensor, rows: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Squared distances among `rows` by the Gram matrix, and which of them it is too coarse for."""
+    subset = len(rows) < len(updates)
+    gram = _gram(
+        updates, mask, len(rows), lambda block, room: _centred(block.index_select(0, rows) if subset else block, room)
+    )
+    norms = gram.diagonal()
+    sums = norms[:, None] + norms
+    found = (sums - 2 * gram).clamp_(min=0).fill_diagonal_(0)
+    return found, (~(found >= CLOSE * sums)).fill_diagonal_(False)
+
+
+def _centred(block: Tensor, room: Tensor) -> Tensor:
+    """The rows of `block` less their mean, in `room`."""
+    torch.sub(block, block[0], out=room)
+    room -= room.mean(dim=0)
+    return room
+
+
+def _gram(updates: Tensor, mask: Tensor | None, count: int, place: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """The inner products of the `count` rows that `place` makes of each block; in float64 where float32 overflows.
+
+    Args:
+        updates: a row for each client, shape ``[n, d]``.
+        mask: see `squared_distances`.
+        count: how many rows `place` makes.
+        place: called with a block, shape ``[n, b]``, and where to put what it makes of it, shape ``[count, b]``.
+    """
+    for precision in (torch.promote_types(updates.dtype, torch.float32), torch.float64):
+        gram = torch.zeros(count, count, dtype=torch.float64, device=updates.device)
+        room = gram.new_empty(0, dtype=precision)
+        for block in _blocks(updates, mask):
+            if room.shape[1:] != block.shape[1:]:
+                room = room.new_empty(count, block.shape[1])
+            _add_products(gram, place(block.to(precision), room))
+        if bool(gram.isfinite().all()):
+            break
+    return gram.tril() + gram.tril(-1).T
+
+
+def _add_products(gram: Tensor, rows: Tensor) -> None:
+    """Add the inner products of `rows` to the lower triangle of `gram`; above it there is some of it, which is moot."""
+    for start in range(0, len(rows), STRIP_ROWS):
+        strip = rows[start : start + STRIP_ROWS]
+        gram[start:, start : start + STRIP_ROWS] += rows[start:] @ strip.T
+
+
+def _blocks(updates: Tensor, mask: Tensor | None) -> Iterator[Tensor]:
+    """The columns that count, in blocks that fit into a processor's cache."""
+    columns = block_columns(BLOCK_ENTRIES, len(updates))
+    for start in range(0, updates.shape[1], columns):
+        block = updates[:, start : start + columns]
+        if mask is not None and not bool((kept := mask[start : start + columns].to(updates.device)).all()):
+            block = block[:, kept]
+        yield block
+
+
+def _components(close: Tensor) -> Iterator[Tensor]:
+    """The sets of two or more rows that `close` (symmetric, shape ``[n, n]``) connects, as indices."""
+    count = len(close)
+    if not bool(close.any()):
+        return
+    own = torch.arange(count, device=close.device)
+    labels, before = own, None
+    while before is None or not torch.equal(labels, before):
+        before = labels
+        labels = torch.where(close, labels, count).amin(dim=1).minimum(labels)
+    for label in own[(labels == own) & close.any(dim=1)]:
+        yield own[labels == label]
+
+
+def _differences(updates: Tensor, left: Tensor, right: Tensor, mask: Tensor | None) -> Tensor:
+    """The squared distance of each row of `left` from that of `right`, entry by entry, shape ``[pairs]``."""
+    squares = torch.zeros(len(left), dtype=torch.float64, device=updates.device)
+    for block in _blocks(updates, mask):
+        for start in range(0, len(left), len(updates)):
+            some = slice(start, start + len(updates))
+            difference = block[left[some]].double() - block[right[some]].double()
+            squares[some] += difference.square_().sum(dim=1)
+    return squares

@@ -1,0 +1,25 @@
+"""Sums of updates with weights, of which those of updates that are very long may be very small."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fedlens.core.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def weighted_sum(weights: Tensor, updates: Tensor) -> Tensor:
+    """The sum Σ w_i δ_i of updates (shape ``[n, d]``) in their precision, with weights of float64, shape ``[n]``.
+
+    Weights that the updates' type would round to less than its precision are multiplied in float64: one of 1e-40 is no
+    less important than one of 1 where its update is 1e40 times as long.
+    """
+    sizes = weights[weights != 0].abs()
+    if not len(sizes) or float(sizes.min()) >= torch.finfo(updates.dtype).tiny:
+        return weights.to(updates) @ updates
+    total = torch.zeros(updates.shape[1], dtype=torch.float64, device=updates.device)
+    for weight, update in zip(weights.tolist(), updates, strict=True):
+        total.add_(update.double(), alpha=weight)
+    return total.to(updates)

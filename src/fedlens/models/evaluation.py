@@ -1,0 +1,61 @@
+"""What a model's predictions on the test set say about it."""
+
+from dataclasses import dataclass
+from math import ceil
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fedlens.core.random import Address
+
+BLOCK = 500
+"""Samples evaluated at once: fixed, so that results do not depend on who evaluates."""
+
+
+def blocks(start: int, stop: int) -> list[slice]:
+    """The samples from `start` to `stop` as blocks, the last of which may be smaller."""
+    return [slice(at, min(at + BLOCK, stop)) for at in range(start, stop, BLOCK)]
+
+
+def stretches(samples: int, workers: int) -> list[tuple[int, int]]:
+    """Where to begin and end jobs of whole blocks: about four for each worker, so that none waits long for another."""
+    span = BLOCK * ceil(samples / (BLOCK * 4 * workers))
+    return [(start, min(start + span, samples)) for start in range(0, samples, span)]
+
+
+def draws(root: Address, round_: int, model: int, start: int) -> Address:
+    """Where the random draws of a model begin that evaluates the block from the sample `start` on, if it draws any."""
+    return root.at("evaluation", round_, model, start)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How well a model does on the test set.
+
+    Attributes:
+        accuracy: share of samples predicted right.
+        loss: mean cross-entropy, in nats.
+        per_class: accuracy among the samples of each class; ``None`` for a class without samples.
+    """
+
+    accuracy: float
+    loss: float
+    per_class: list[float | None]
+
+
+def right(log_probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Which of the predictions ``[n, classes]`` are `labels` (``[n]``); no prediction is one that is not a number."""
+    return (log_probabilities.argmax(dim=1) == labels) & ~log_probabilities.isnan().any(dim=1)
+
+
+def quality(log_probabilities: Tensor, labels: Tensor) -> Quality:
+    """The quality of predictions ``[n, classes]`` for samples of classes `labels` (``[n]``)."""
+    classes = log_probabilities.shape[1]
+    hits = torch.bincount(labels[right(log_probabilities, labels)], minlength=classes).tolist()
+    counts = torch.bincount(labels, minlength=classes).tolist()
+    return Quality(
+        accuracy=sum(hits) / len(labels),
+        loss=float(functional.nll_loss(log_probabilities.double(), labels)),
+        per_class=[hit / count if count else None for hit, count in zip(hits, counts, strict=True)],
+    )

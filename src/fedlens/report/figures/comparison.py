@@ -1,0 +1,203 @@
+"""A comparison drawn: a metric over the rounds, a line a group, and beside it each group's median with its interval.
+
+A row of panels a metric. On the left bands are the 95 % intervals round by round; on the right groups stand below each
+other, or, where they differ in a number alone, along an axis of it. Where no interval covers, thin lines are the single
+seeds and their range. Grey and dashed are the runs without attack or, where differences are drawn, zero; grey and
+dotted those with the malicious client absent.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from textwrap import fill
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fedlens.analysis.comparison import Comparison
+from fedlens.analysis.intervals import Interval
+from fedlens.analysis.measured import Curve, ends
+from fedlens.experiment.flat import shown
+from fedlens.report.figures.canvas import BLACK, BLUE, GREEN, VERMILION, grid, legend_below, plain, whole_rounds
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+PURPLE, ORANGE, SKY = "#CC79A7", "#E69F00", "#56B4E9"
+COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
+MARKERS = "osD^vPX*"
+LINES: tuple[Any, ...] = ("-", (0, (6, 1.5)), (0, (6, 1.5, 1.5, 1.5)), (0, (1.5, 1)))
+"""Seven colours, eight markers and four lines: a look recurs after 56 groups."""
+TWIN = "without attack (benign twin)"
+TWINS: dict[str, Any] = {"color": "#808080", "linestyle": "--", "linewidth": 1.2, "zorder": 1.5}
+BESIDE = {"control": (TWIN, TWINS), "placebo": ("client absent (placebo)", TWINS | {"linestyle": ":"})}
+"""How what stands beside the groups is called, and drawn."""
+SEEDS = "thin: single seeds, and their range"
+"""What is drawn in place of a band and of an interval."""
+THIN: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.6, "zorder": 1.4}
+WIDE = 30
+"""Numbers whose largest is more than so many times the smallest have a logarithmic axis."""
+FRACTIONS = ("accuracy", "confidence", "success", "counts", "acted", "attacker")
+APART = 0.08
+"""Numbers that are further apart than this share of the axis are marked on it each."""
+LETTERS = 28
+"""How many letters of a group's name stand beside each other."""
+FEW = 5
+"""How many parts the axis of the narrow panel has, that long numbers have room."""
+
+
+def comparison_figure(comparison: Comparison, metrics: Sequence[str]) -> "Figure":
+    """A row of two panels for each of `metrics`."""
+    numeric = _numeric(comparison)
+    height = 3.0 if numeric else max(3.0, 0.36 * len(comparison.groups) + 0.8)
+    figure, panels = grid(len(metrics), 2, (4.8, height), widths=(3, 2))
+    for metric, left, right in zip(metrics, panels[::2], panels[1::2], strict=True):
+        share = metric.endswith(FRACTIONS) and not comparison.against
+        named = f"difference in {metric}" if comparison.against else metric
+        _draw_rounds(left, comparison, metric)
+        (_draw_along if numeric else _draw_below)(right, comparison, metric)
+        if not numeric:
+            right.set_xlabel(plain(named))
+        if comparison.against:
+            for line in (left.axhline, right.axhline if numeric else right.axvline):
+                line(0, **TWINS)
+        if share:
+            left.set_ylim(-0.05, 1.05)
+            (right.set_ylim if numeric else right.set_xlim)(-0.05, 1.05)
+        elif not numeric:
+            right.locator_params(axis="x", nbins=FEW)
+        left.set_ylabel(plain(named))
+        left.set_title(_estimated(comparison, metric), fontsize="medium")
+        right.set_title(str(comparison.at), fontsize="medium")
+    words = [f"Red flag: {flag}" for flag in comparison.flags] + [f"Note: {remark}" for remark in comparison.remarks]
+    legend_below(figure, [*panels[::2], *panels[1::2]], words)
+    return figure
+
+
+def _estimated(comparison: Comparison, metric: str) -> str:
+    """What is drawn, and over how many seeds: ``median and 95 % interval over 5 seeds``."""
+    counts = sorted({group.metrics[metric].seeds for group in comparison.groups})
+    number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    intervals = [group.metrics[metric].interval for group in comparison.groups]
+    known = any(interval is not None and interval.low is not None for interval in intervals)
+    statistic = "rate" if comparison.rate(metric) else "median"
+    return f"{statistic}{' and 95 % interval' * known} over {number} seed{'s' * (counts[-1] != 1)}"
+
+
+def look(place: int) -> dict[str, Any]:
+    """Colour, marker and line of the group at `place`."""
+    return {
+        "color": COLOURS[place % len(COLOURS)],
+        "marker": MARKERS[place % len(MARKERS)],
+        "linestyle": LINES[place % len(LINES)],
+    }
+
+
+def _numeric(comparison: Comparison) -> bool:
+    """Whether groups differ in a number alone that has three values at least."""
+    values = [group.values[0] for group in comparison.groups] if len(comparison.by) == 1 else []
+    return len(values) >= 3 and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+
+
+def _draw_rounds(panel: "Axes", comparison: Comparison, metric: str) -> None:
+    """A line a group with its band or its seeds, and what stands beside them in grey, marked where it differs."""
+    band = 0.15 if len(comparison.groups) <= 6 else 0.07
+    for place, group in enumerate(comparison.groups):
+        curve, style = group.metrics[metric].curve, look(place)
+        panel.fill_between(curve.rounds, curve.low, curve.high, color=style["color"], alpha=band, linewidth=0)
+        style |= _marked(curve, style["marker"])
+        panel.plot(curve.rounds, curve.value, **style, label=plain(group.label), linewidth=1.6)
+    for place, group in enumerate(comparison.groups):
+        _draw_seeds(panel, group.metrics[metric].curve, look(place))
+    for name, (label, look_beside) in BESIDE.items():
+        curves = dict(_controls(comparison, metric, name))
+        for place, curve in curves.items():
+            marker = look(place)["marker"] if len(curves) > 1 else "_" if len(curve.rounds) == 1 else ""
+            panel.plot(curve.rounds, curve.value, **look_beside, **_marked(curve, marker), label=label)
+    every = np.concatenate([group.metrics[metric].curve.rounds for group in comparison.groups])
+    whole_rounds(panel, int(every.min()), int(every.max()))
+
+
+def _draw_seeds(panel: "Axes", curve: Curve, style: Mapping[str, Any]) -> None:
+    """A thin line for each of several seeds, over the rounds without an interval; dots if there is but one round."""
+    single = np.where(np.isnan(curve.low)[:, None], curve.seeds, np.nan)
+    if single.shape[1] > 1 and np.isfinite(single).any():
+        marker = "." if len(curve.rounds) == 1 else ""
+        labels = [SEEDS, *[None] * (single.shape[1] - 1)]
+        panel.plot(curve.rounds, single, color=style["color"], marker=marker, label=labels, **THIN)
+
+
+def _marked(curve: Curve, marker: str) -> dict[str, Any]:
+    return {"marker": marker, "markersize": 4, "markevery": max(1, len(curve.rounds) // 20)}
+
+
+def _controls(comparison: Comparison, metric: str, name: str) -> Iterator[tuple[int, Curve]]:
+    """The controls' curves with the first group's place that has it, for many attacks share their controls."""
+    seen: list[Curve] = []
+    for place, group in enumerate(comparison.groups):
+        if metric in group.beside(name):
+            curve = group.beside(name)[metric].curve
+            if not any(_equal(curve, other) for other in seen):
+                seen.append(curve)
+                yield place, curve
+
+
+def _equal(first: Curve, second: Curve) -> bool:
+    same = np.array_equal(first.rounds, second.rounds)
+    return same and np.allclose(first.value, second.value, rtol=0, atol=1e-9, equal_nan=True)
+
+
+def _draw_below(panel: "Axes", comparison: Comparison, metric: str) -> None:
+    """A dot with its interval for each group, the first on top."""
+    for place, group in enumerate(comparison.groups):
+        style = look(place)
+        value, *reach = ends(group.metrics[metric].interval)
+        panel.plot([value], [place], color=style["color"], marker=style["marker"], markersize=7)
+        panel.plot(reach, [place] * 2, color=style["color"], marker="|", linewidth=1.6)
+        if seeds := _ranged(group.metrics[metric].interval):
+            panel.plot(seeds, [place] * 2, color=style["color"], label=SEEDS, **THIN)
+        for name, (_, look_beside) in BESIDE.items():
+            if metric in group.beside(name) and (control := group.beside(name)[metric].interval) is not None:
+                panel.plot([control.value] * 2, [place - 0.3, place + 0.3], **look_beside)
+    labels = [fill(plain(group.label), LETTERS) for group in comparison.groups]
+    panel.set_yticks(range(len(labels)), labels, fontsize="small")
+    panel.set_ylim(len(labels) - 0.5, -0.5)
+
+
+def _draw_along(panel: "Axes", comparison: Comparison, metric: str) -> None:
+    """A line through the groups along an axis of the number that they differ in."""
+    numbers = np.array([group.values[0] for group in comparison.groups], dtype=float)
+    found = [ends(group.metrics[metric].interval) for group in comparison.groups]
+    for name, (_, look_beside) in BESIDE.items():
+        known = [group.beside(name).get(metric) for group in comparison.groups]
+        if any(known):
+            panel.plot(numbers, [ends(control.interval if control else None)[0] for control in known], **look_beside)
+    if not comparison.against:  # a line would pass by the baseline, which has its number, too
+        panel.plot(numbers, [value for value, *_ in found], color=BLACK, linewidth=1.2, zorder=1.6)
+    for place, (x, (value, *reach)) in enumerate(zip(numbers, found, strict=True)):
+        style = look(place)
+        panel.plot([x], [value], color=style["color"], marker=style["marker"], markersize=7)
+        panel.plot([x] * 2, reach, color=style["color"], marker="_", linewidth=1.6)
+        if seeds := _ranged(comparison.groups[place].metrics[metric].interval):
+            panel.plot([x] * 2, seeds, color=style["color"], label=SEEDS, **THIN)
+    along = _scaled(panel, numbers)
+    if np.diff(along).min() > APART * np.ptp(along):
+        panel.set_xticks(numbers, [shown(value) for value in numbers.tolist()])
+        panel.minorticks_off()
+    panel.set_xlabel(plain(comparison.by[0]))
+
+
+def _ranged(interval: Interval | None) -> tuple[float, float] | None:
+    """The range of the seeds, if there are several and no interval."""
+    return None if interval is None or interval.low is not None or interval.seeds == 1 else interval.range
+
+
+def _scaled(panel: "Axes", numbers: NDArray[Any]) -> NDArray[Any]:
+    """Choose the x axis for `numbers`; returns where they are on it. A 0 stands a decade below the next number."""
+    positive = numbers[numbers > 0]
+    if numbers.min() < 0 or positive.max() <= WIDE * positive.min():
+        return numbers
+    least = positive.min()
+    panel.set_xscale("symlog" if numbers.min() == 0 else "log", **({"linthresh": least} if numbers.min() == 0 else {}))
+    decades: NDArray[Any] = np.where(numbers > 0, np.log10(np.maximum(numbers, least) / least), -1.0)
+    return decades

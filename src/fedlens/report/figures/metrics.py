@@ -1,0 +1,132 @@
+"""The paper's "metrics of interest" (Bhagoji et al. 2019, figures 1a, 2a, 4a, 7, 8): how the models do, round by round.
+
+Accuracy of the global and of the malicious model, and the global model's confidence in the target and in the true
+class. Where the malicious client attacks in some rounds only, these are shaded, and its model's accuracy is a line only
+where it was chosen in rounds that follow each other. A broken line marks the end of the attack's window, if the run
+goes on after it. Where the federation without that client was run, its lines stand behind those of the attacked one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fedlens.analysis.order import METRICS, in_order
+from fedlens.analysis.run_results import Run
+from fedlens.analysis.window import attack_window
+from fedlens.report.figures.canvas import (
+    ACROSS,
+    BLACK,
+    BLUE,
+    GREEN,
+    MALICIOUS,
+    VERMILION,
+    legend_below,
+    plain,
+    rounds_axis,
+    run_name,
+    run_title,
+    shade_attacks,
+    wrapped,
+)
+from fedlens.report.words import CONTROLS, attack_name, flags_of_all, target_words
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+WINDOW_END = "end of the attack's window"
+
+
+class Style(NamedTuple):
+    """How a column is drawn; `beside` has the line style of each control's, empty where these are left out."""
+
+    label: str
+    colour: str
+    marker: str
+    beside: Mapping[str, Any]
+
+
+STYLES = in_order(
+    {
+        "accuracy": Style("global accuracy", BLUE, "o", {"control": "--", "placebo": "-."}),
+        "malicious_accuracy": Style("malicious model's accuracy", VERMILION, "s", {}),
+        "confidence": Style(
+            "confidence in target class", BLACK, "^", {"control": ":", "placebo": (0, (6, 2, 1, 2, 1, 2))}
+        ),
+        "true_confidence": Style("confidence in true class", GREEN, "v", {}),
+    },
+    METRICS,
+)
+
+
+def metrics_of_interest(runs: Sequence[Run]) -> "Figure":
+    """A panel a run; a single run's benign twin has a panel of its own, and else broken lines."""
+    alone = len(runs) == 1 and runs[0].records[-1]["control"] is not None
+    figure, panels = wrapped(2 if alone else len(runs))
+    if alone:
+        _draw(panels[0], runs[0], "control_")
+        panels[0].set_title("without attack (benign twin)")
+        _draw(panels[1], runs[0], "")
+        _draw_behind(panels[1], runs[0], "placebo")
+        panels[1].set_title(plain(attack_name(runs[0].experiment)))
+        figure.suptitle(f"{run_name(runs[0])}: {plain(target_words(runs[0]))}", fontsize="medium")
+    else:
+        for panel, run in zip(panels, runs, strict=True):
+            _draw(panel, run, "")
+            for control in CONTROLS:
+                _draw_behind(panel, run, control)
+            panel.set_title(run_title(run))
+    for panel in panels[::ACROSS]:
+        panel.set_ylabel("accuracy or confidence")
+    named = {run_name(run) if len(runs) == 1 else f"{place}. {run_name(run)}": run for place, run in enumerate(runs, 1)}
+    legend_below(figure, panels, [f"Red flag: {flag}" for flag in flags_of_all(named)])
+    return figure
+
+
+def _draw(panel: "Axes", run: Run, prefix: str) -> None:
+    """The lines of a run (`prefix` empty) or of its benign twin (``control_``)."""
+    rounds = run.rounds
+    for column, style in STYLES.items():
+        values = rounds.get(f"{prefix}{column}")
+        if values is None or values.isna().all():
+            continue
+        gaps = bool(values.isna().any())
+        panel.plot(
+            rounds["round"],
+            values.astype(float),
+            color=style.colour,
+            marker=style.marker,
+            markersize=4,
+            markevery=1 if gaps else max(1, len(rounds) // 20),
+            linewidth=1.6,
+            label=style.label,
+        )
+    if not prefix and run.experiment.attack is not None:
+        shade_attacks(panel, run)
+        _mark_end(panel, run)
+    panel.set_ylim(-0.05, 1.05)
+    rounds_axis(panel, run)
+
+
+def _mark_end(panel: "Axes", run: Run) -> None:
+    """Mark where the attack's window ends before the run does; the last shaded round may come earlier."""
+    window = attack_window(run.experiment, run.records)
+    if window is not None and window["last"] < run.records[-1]["round"]:
+        panel.axvline(window["last"] + 0.5, color=MALICIOUS, linestyle="--", linewidth=1.2, label=WINDOW_END)
+
+
+def _draw_behind(panel: "Axes", run: Run, control: str) -> None:
+    """A control's lines behind those of the run, if it was run."""
+    for column, style in STYLES.items():
+        values = run.rounds.get(f"{control}_{column}")
+        if control not in style.beside or values is None or values.isna().all():
+            continue
+        label = f"{style.label}, {CONTROLS[control]}"
+        look: dict[str, Any] = {
+            "color": style.colour,
+            "linestyle": style.beside[control],
+            "linewidth": 1,
+            "alpha": 0.7,
+            "zorder": 1.5,
+        }
+        panel.plot(run.rounds["round"], values, label=label, **look)

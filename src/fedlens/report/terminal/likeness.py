@@ -1,0 +1,57 @@
+"""How alike two models' explanations are, as tables for the terminal."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from fedlens.explanations.pair import MODELS, PREDICTED, TARGET, Pair
+from fedlens.explanations.similarity import NAMES
+from fedlens.report.terminal.printing import PlainTable
+from fedlens.report.words import percent
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def said_table(pair: Pair, classes: Sequence[str], target: Collection[int], count: int) -> Table:
+    """What both models say of the first `count` samples, of which some are the attacker's `target`."""
+    table = PlainTable(title="What the models say")
+    for name in ("test sample", "class", *(f"{model} model says" for model in MODELS), "wanted by the attack"):
+        table.add_column(name)
+    for place, index in enumerate(pair.indices[:count]):
+        said, wanted = [], []
+        for model in MODELS:
+            found = pair.found[model, TARGET]
+            probabilities, predicted = found.probabilities[place], int(found.predicted[place])
+            said.append(f"{classes[predicted]}, {percent(float(probabilities[predicted]))}")
+            wanted.append(percent(float(probabilities[pair.wanted[place]])))
+        number = f"{index} (target)" if index in target else str(index)
+        words = (classes[int(pair.samples.y[place])], *said, f"{classes[pair.wanted[place]]}: {', then '.join(wanted)}")
+        table.add_row(number, *words)
+    return table
+
+
+def likeness_table(pair: Pair, target: Collection[int]) -> Iterator[Table]:
+    """A table for the attacker's samples and one for the others: means for each method by each measure."""
+    numbers = pair.likeness()
+    attacked = numbers["sample"].isin(list(target))
+    for rows, explained, title in (
+        (numbers[attacked], TARGET, "the target, reasons for the class wanted by the attack"),
+        (numbers[~attacked], PREDICTED, "other samples, reasons for the class predicted"),
+    ):
+        if len(rows):
+            yield _table(rows[rows["explained"] == explained], title)
+
+
+def _table(rows: "pd.DataFrame", title: str) -> Table:
+    count = rows["sample"].nunique()
+    table = PlainTable(title=f"How alike the models' maps are: {title} ({count} sample{'s'[: count != 1]})")
+    table.add_column("method")
+    measures = list(dict.fromkeys(rows["measure"]))
+    for measure in measures:
+        table.add_column(NAMES[measure], justify="right")
+    for method, of_method in rows.groupby("method", sort=False):
+        values = (of_method[of_method["measure"] == measure]["value"] for measure in measures)
+        table.add_row(str(method), *(f"{value.mean():.2f}" for value in values))
+    return table

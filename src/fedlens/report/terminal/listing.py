@@ -1,0 +1,211 @@
+"""The catalogue in the terminal: an index, a topic, one preset or part, what was searched for, how data are dealt."""
+
+import inspect
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, get_args
+
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from fedlens.core.config import Config
+from fedlens.core.errors import ConfigError
+from fedlens.core.parsing import dump_yaml
+from fedlens.core.suggest import example, nearest, pasted, typed
+from fedlens.experiment.presets import SCALES, Preset, presets
+from fedlens.report.catalogue import (
+    TOPICS,
+    Entry,
+    Topic,
+    cost_words,
+    default_of,
+    described,
+    entries,
+    first_line,
+    names,
+    parts_called,
+    search,
+    topic_of,
+)
+from fedlens.report.terminal.printing import PlainTable
+
+if TYPE_CHECKING:
+    from fedlens.experiment.setting import Setting
+
+SHOWN = 4
+"""So many names of a topic stand in the index."""
+
+
+def listing(word: str | None = None, wanted: str | None = None) -> Iterator[RenderableType]:
+    """What ``fedlens list`` prints: the index, a topic, what is called `word`, or where `wanted` occurs.
+
+    Raises:
+        ConfigError: nothing is called so, or it occurs nowhere.
+    """
+    if wanted is not None:
+        yield _found(wanted)
+    elif word is None:
+        yield _index()
+    elif (topic := topic_of(word)) is not None:
+        yield _presets(topic) if topic.name == "presets" else _topic(topic)
+    elif word == "none":
+        yield "-o attack=none: every client is honest. -o checks=none: the server accepts every update."
+    elif word in presets():
+        yield from _preset(word, presets()[word])
+    else:
+        yield from _called(word)
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = PlainTable(title=title)
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _index() -> Table:
+    table = _table("Topics: fedlens list TOPIC", "topic", "names", "chosen by")
+    for topic in TOPICS:
+        every = names(topic)
+        more = f" … {len(every)} in all" if len(every) > SHOWN else ""
+        table.add_row(topic.name, ", ".join(every[:SHOWN]) + more, topic.use)
+    table.caption = (
+        "fedlens list NAME shows one of them with its options; fedlens list --search WORD searches all of them. Name "
+        "your own parts as module:Class; fedlens new attack (rule, check, data, model) writes one to start from."
+    )
+    return table
+
+
+def _topic(topic: Topic) -> Table:
+    title = f"{topic.name.capitalize()}: {topic.use}"
+    if not topic.kind:
+        return _entries(title, entries(topic), "default")
+    table = _table(title, "name", "what it is", "options and defaults")
+    for entry in entries(topic):
+        table.add_row(entry.name, entry.about, entry.rest)
+    return table
+
+
+def _presets(topic: Topic) -> Table:
+    """Presets with their claims, and their costs at each scale."""
+    known = presets()
+    table = _table(f"Presets: {topic.use}", "name", "what it is, and what the paper says of it", "cost")
+    for scale in SCALES[1:]:
+        table.add_column(f"NAME-{scale}")
+    for entry in entries(topic):
+        scales = known[entry.name].scales
+        costs = [cost_words(known[scales[scale]].minutes) if scale in scales else "" for scale in SCALES[1:]]
+        about = "\n".join(filter(None, (entry.about, entry.rest)))
+        table.add_row(entry.name, about, cost_words(known[entry.name].minutes), *costs)
+    negative = [preset for preset in known.values() if preset.negative is not None]
+    table.caption = (
+        "fig1 to fig10: the paper's figures; NAME-paper has the paper's own model, E and T, NAME-paper-10 the same "
+        "with T = 10. Costs are for 2 cores; the controls, made once for each setting, are not in them. There are "
+        f"{len(negative)} negative controls, too, attacks without effect in these panels: fedlens reproduce negative."
+    )
+    return table
+
+
+def _preset(name: str, preset: Preset) -> Iterator[RenderableType]:
+    """What a preset is, says, costs and has for values."""
+    yield f"[bold]{name}[/bold]: {escape(preset.values['about'])}"
+    yield from (escape(f"{number}: {claim}") for number, claim in preset.claims.items())
+    yield f"fedlens run {name}" + (f", {cost_words(preset.minutes)} on 2 cores" if preset.minutes else "")
+    values = {option: value for option, value in preset.values.items() if option not in {"name", "about"}}
+    yield escape("\n" + dump_yaml(values, width=100, default_flow_style=None))
+
+
+def _called(word: str) -> Iterator[RenderableType]:
+    """The parts, or else the options, of this name."""
+    for topic, part in (found := parts_called(word)):
+        yield f"[bold]{escape(word)}[/bold] ({topic.name}): {escape(first_line(part))}"
+        yield escape(_prose(part))
+        yield _options(topic, part, word)
+    if not found:
+        options = [entry for entry in entries(TOPICS[-1]) if word in {entry.name, entry.name.rpartition(".")[2]}]
+        options += _options_of_parts(word)
+        if not options:
+            raise ConfigError(_unknown(word))
+        yield _entries(f"Options: {TOPICS[-1].use}", options, "default")
+
+
+def _prose(part: type[Config]) -> str:
+    """What else a part's docstring says of it."""
+    text = (inspect.getdoc(part) or "").partition("\n")[2]
+    return text.partition("Attributes:\n")[0].partition("Example:\n")[0].replace("``", "").strip()
+
+
+def _options(topic: Topic, part: type[Config], name: str) -> Table:
+    """A part's options; those of a configuration within it come after it."""
+    needed = {option: example(field) for option, field in part.model_fields.items() if field.is_required()}
+    form = typed(topic.kind, name)
+    words = [topic.use.replace("NAME", name, 1).partition(",NAME")[0]]
+    words += [pasted(form, f"{topic.kind}.{option}", value) for option, value in needed.items() if value is not None]
+    table = _table(f"Chosen by {' '.join(words)}", "option", "default", "meaning")
+    prefix = "" if topic.kind in {"checks", "method"} else f"{topic.kind}."
+    for option, default, meaning in _rows(part, prefix):
+        table.add_row(option, default, meaning)
+    if not table.row_count:
+        table.caption = "It has no options."
+    return table
+
+
+def _rows(part: type[Config], prefix: str) -> Iterator[tuple[str, str, str]]:
+    meanings = described(part)
+    for name, field in part.model_fields.items():
+        default = "required" if field.is_required() else default_of(name, field.default)
+        yield f"{prefix}{name}", default, meanings.get(name, "").replace("``", "")
+        for inner in get_args(field.annotation):
+            if isinstance(inner, type) and issubclass(inner, Config):
+                yield from _rows(inner, f"{prefix}{name}.")
+
+
+def _options_of_parts(word: str) -> Iterator[Entry]:
+    """Options of parts that are called `word`, as in ``attack.boost`` or ``boost``, each once with who has it."""
+    for topic in TOPICS:
+        having: dict[tuple[str, str, str], list[str]] = {}
+        for name in names(topic) if topic.kind else ():
+            for _, part in parts_called(name) if name != "none" else ():
+                for row in _rows(part, f"{topic.kind}."):
+                    if word in {row[0], row[0].rpartition(".")[2]} and name not in having.setdefault(row, []):
+                        having[row].append(name)
+        for (option, default, meaning), owners in having.items():
+            yield Entry(topic, option, f"{meaning} ({', '.join(owners)})", default)
+
+
+def _found(word: str) -> Table:
+    """Where a word occurs."""
+    if not (found := search(word)):
+        raise ConfigError(f"--search {word}: it occurs nowhere; {nearest(word, _every_name())}")
+    table = _table(f"“{word}”: fedlens list NAME shows one", "name", "topic", "what it is")
+    for entry in found:
+        table.add_row(entry.name, entry.topic.name, entry.about)
+    return table
+
+
+def _entries(title: str, rows: Iterable[Entry], rest: str) -> Table:
+    table = _table(title, "name", rest, "meaning")
+    for entry in rows:
+        table.add_row(entry.name, entry.rest, entry.about)
+    return table
+
+
+def _unknown(word: str) -> str:
+    remedy = nearest(word, _every_name(), listing="`fedlens list`")
+    return f"there is no topic, preset, part or option {word!r}; {remedy} (or fedlens list --search {word})"
+
+
+def _every_name() -> set[str]:
+    return {name for topic in TOPICS for name in (topic.name, *names(topic))}
+
+
+def partition_table(setting: "Setting") -> Table:
+    """How many training samples of each class every client holds."""
+    table = PlainTable(title="Training samples per client")
+    table.add_column("client", justify="right")
+    for name in ("all", *setting.dataset.classes):
+        table.add_column(name, justify="right")
+    counts = setting.shards.class_counts(setting.dataset.train.y.cpu(), len(setting.dataset.classes))
+    for client, row in enumerate(counts.tolist()):
+        table.add_row(str(client), str(sum(row)), *map(str, row))
+    return table

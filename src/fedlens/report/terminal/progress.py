@@ -1,0 +1,64 @@
+"""Live progress of runs in the terminal; a line a round where the output is no terminal."""
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from fedlens.experiment.experiment import Experiment
+from fedlens.report.words import attack_name, headline, latest_words
+from fedlens.runs.record_values import confidence
+from fedlens.simulation.twin import control_name
+
+
+class Terminal:
+    """The `Observer` of the command line."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._rounds = self._done = self._first = 0
+        self._began = 0.0
+
+    def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
+        """Show what begins."""
+        what = control_name(experiment) if twin else attack_name(experiment).replace("none", "no attack")
+        self._console.print(Text.assemble((what, "bold"), f": {headline(experiment)}"), highlight=False)
+        if done:
+            self._console.print(f"going on after round {done}", highlight=False)
+        self._rounds, self._done, self._first, self._began = experiment.rounds, done, done, time.monotonic()
+        if self._console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, TextColumn("{task.fields[latest]}"), console=self._console)
+            self._task = self._bar.add_task("rounds", total=self._rounds, completed=done, latest="")
+            self._bar.start()
+
+    def clients(self, done: int, total: int) -> None:
+        """Move the bar by a client's share of the round."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._done + done / total, refresh=False)
+
+    def round(self, record: dict[str, Any]) -> None:
+        """Show a round's result."""
+        self._done = record["round"]
+        target = record["target"]
+        latest = latest_words(record["quality"]["accuracy"], confidence(target) if target else None)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=self._done, latest=latest)
+            return
+        pace = (time.monotonic() - self._began) / (self._done - self._first)
+        eta = f"{pace * (self._rounds - self._done):.0f} s left" if self._done < self._rounds else "done"
+        self._console.print(f"round {self._done}/{self._rounds}: {latest}, {eta}", highlight=False)
+
+    def end(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def remark(self, text: str) -> None:
+        """Print a line."""
+        self._console.print(text, style="dim", highlight=False, markup=False)

@@ -1,0 +1,131 @@
+"""Which engine a run gets, and why."""
+
+import sys
+from dataclasses import dataclass
+
+from fedlens.core.engine_name import EngineName
+from fedlens.core.errors import ConfigError
+from fedlens.core.remote import Cluster, remote
+from fedlens.experiment.setting import Setting
+from fedlens.models.dense import dense_layers
+from fedlens.models.network import Network
+from fedlens.models.stacking import MakeStack, find_stack
+from fedlens.simulation.engines.engine import Engine, cores
+from fedlens.simulation.engines.processes import Processes
+from fedlens.simulation.engines.serial import Serial
+from fedlens.simulation.engines.vectorised import Vectorised
+
+SIDE_BY_SIDE = "clients side by side"
+"""What the rounding of clients in stacks depends on, where it does not depend on their number, too."""
+
+LARGEST_STACK = 8
+"""Clients trained side by side on a CPU at most; more gain nothing and take memory."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An engine to be made.
+
+    Attributes:
+        name: what it is called.
+        workers: how many processes work; with one it is this process.
+        reason: why it was chosen.
+        arithmetic: what its rounding depends on: engines that agree in this give the same bits.
+        stack: what stacks clients, if they are.
+        largest: how many clients a stack has at most.
+        cluster: the Ray cluster whose machines work, if one does.
+    """
+
+    name: EngineName
+    workers: int
+    reason: str
+    arithmetic: str = "a client at a time"
+    stack: MakeStack | None = None
+    largest: int = LARGEST_STACK
+    cluster: Cluster | None = None
+
+    def make(self) -> Engine:
+        """The engine."""
+        if self.cluster is not None:
+            engine: Engine = remote("RayEngine")(self.cluster)
+            return engine
+        hands = Serial() if self.workers == 1 and self.name != "processes" else Processes(self.workers)
+        return hands if self.stack is None else Vectorised(hands, self.stack, self.largest)
+
+
+def choose_engine(name: EngineName, workers: int | None, setting: Setting, cluster: Cluster | None = None) -> Choice:
+    """The engine called `name`, or with ``auto`` the one that is likely to be the fastest.
+
+    Args:
+        name: which engine.
+        workers: number of worker processes; ``None`` for one a core, and no more than a round has clients.
+        setting: what is to be run.
+        cluster: the Ray cluster that engine ``ray`` works on.
+
+    Raises:
+        ConfigError: the engine cannot work here.
+    """
+    if workers is not None and workers < 1:
+        raise ConfigError(f"--workers {workers}: at least one is needed; e.g. --workers 1")
+    if name == "ray":
+        return _ray(setting, cluster)
+    can_fork = sys.platform == "linux" and setting.device.type == "cpu"
+    if workers is not None and workers > 1 and not can_fork:
+        raise ConfigError("several workers can be had on Linux and on the CPU only; leave --workers out")
+    cohort = setting.experiment.cohort_size
+    count = (workers or min(cores(), cohort)) if can_fork else 1
+    match name:
+        case "serial":
+            if workers is not None and workers > 1:
+                raise ConfigError(f"engine serial has one worker, not {workers}; use --engine processes")
+            return Choice("serial", 1, "asked for")
+        case "processes":
+            if not can_fork:
+                raise ConfigError("engine processes works on Linux and on the CPU only; use --engine serial")
+            return Choice("processes", count, "asked for")
+        case "vectorised":
+            return _vectorised(setting, setting.network(), count, "asked for")
+    return _fastest(setting, count)
+
+
+def _ray(setting: Setting, cluster: Cluster | None) -> Choice:
+    if setting.device.type != "cpu":
+        raise ConfigError("engine ray works on the CPU only; leave --device out, or use --engine serial")
+    assert cluster is not None, "connect to a cluster first"
+    kind = "of kinds that differ" if cluster.kind is None else f"of the kind {cluster.kind['cpu']}"
+    arithmetic = "a client at a time" + (", on processors that differ" if cluster.kind is None else "")
+    reason = f"asked for; nodes: {cluster.nodes}, {kind}"
+    return Choice("ray", cluster.cpus, reason, arithmetic, cluster=cluster)
+
+
+def _fastest(setting: Setting, count: int) -> Choice:
+    """What is likely to be the fastest with so many workers."""
+    reason = "a CPU trains such a network faster one client at a time"
+    on_cpu = setting.device.type == "cpu"
+    network = setting.network()
+    if not on_cpu or dense_layers(network.module, setting.dataset.shape) is not None:
+        gain = (
+            "a dense network, whose clients train faster side by side"
+            if on_cpu
+            else "a device for many clients at once"
+        )
+        try:
+            return _vectorised(setting, network, count, gain)
+        except ConfigError as error:
+            reason = str(error)
+    return Choice("processes", count, reason) if count > 1 else Choice("serial", 1, f"{reason}; one worker")
+
+
+def _vectorised(setting: Setting, network: Network, count: int, reason: str) -> Choice:
+    shape = setting.dataset.shape
+    try:
+        stack = find_stack(network, shape)
+    except ValueError as error:
+        raise ConfigError(
+            f"engine vectorised: the model cannot be stacked: {error}; use --engine processes or serial"
+        ) from error
+    arithmetic = SIDE_BY_SIDE
+    if dense_layers(network.module, shape) is None:
+        arithmetic += f", spread over {count}"  # PyTorch chooses its products' kernels by how many there are
+    largest = LARGEST_STACK if setting.device.type == "cpu" else setting.experiment.cohort_size
+    return Choice("vectorised", count, reason, arithmetic, stack, largest)

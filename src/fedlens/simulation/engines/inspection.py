@@ -1,0 +1,151 @@
+"""A check at work on a round's updates: what it may want to know of each, and what its verdict has to be."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fedlens.core.custom import copy_tensors, is_custom
+from fedlens.core.errors import ClientError
+from fedlens.core.given import is_dense, is_number, is_word
+from fedlens.core.origin import at, told
+from fedlens.core.random import seeded
+from fedlens.core.staying import staying
+from fedlens.defences.detector import Detector, Inspection, Validation, Verdict
+from fedlens.models.evaluation import blocks, right
+from fedlens.simulation.engines.context import GLOBAL, Arena, Bench
+
+
+@dataclass(frozen=True)
+class ValidationJob:
+    """A client's own model, or that of all the others, on the server's validation set.
+
+    The updates that were received are the arena's first, as many as there are weights `alpha`.
+    """
+
+    round: int
+    row: int
+    alpha: tuple[float, ...]
+    others: bool
+    cost: float = 1
+
+    @property
+    def name(self) -> str:
+        """See `Job.name`."""
+        return f"validation of update {self.row} in round {self.round}"
+
+    @property
+    def reads(self) -> int | None:
+        """See `Job.reads`."""
+        return None
+
+    def fills(self, arena: Arena) -> list[Tensor]:  # noqa: ARG002
+        """See `Job.fills`."""
+        return []
+
+    def run(self, bench: Bench) -> dict[str, Any]:
+        """The accuracy, a fraction."""
+        samples = bench.validation
+        assert samples is not None, "no validation set"
+        updates, update = bench.arena.updates[: len(self.alpha)], bench.arena.updates[self.row]
+        if self.others:
+            alpha = torch.tensor(self.alpha, dtype=torch.float64)
+            alpha[self.row] = 0
+            update = (alpha / alpha.sum().clamp(min=torch.finfo(alpha.dtype).tiny)).to(updates) @ updates
+        bench.network.load(bench.arena.models[GLOBAL] + update)
+        count = 0
+        draws = bench.root.at("validation", self.round, self.row, int(self.others))
+        for block in blocks(0, len(samples)):
+            found = bench.log_probabilities(samples.x[block], draws.at(block.start))
+            count += int(right(found, samples.y[block]).sum())
+        return {"accuracy": count / len(samples)}
+
+
+@dataclass(frozen=True)
+class InspectionJob:
+    """A check's look at all updates of a round.
+
+    Attributes:
+        round: number of the round.
+        check: the check's name.
+        alpha: the weights α_i of the updates that were received, which are the arena's first.
+        validation: the accuracies, for a check that wants them.
+    """
+
+    round: int
+    check: str
+    alpha: tuple[float, ...]
+    validation: Validation | None = None
+    cost: float = 2
+
+    @property
+    def name(self) -> str:
+        """See `Job.name`."""
+        return f"check {self.check} in round {self.round}"
+
+    @property
+    def reads(self) -> int | None:
+        """See `Job.reads`."""
+        return None
+
+    def fills(self, arena: Arena) -> list[Tensor]:  # noqa: ARG002
+        """See `Job.fills`."""
+        return []
+
+    def run(self, bench: Bench) -> dict[str, Any]:
+        """The check's name and its verdict."""
+        alpha = torch.tensor(self.alpha, dtype=torch.float64, device=bench.arena.updates.device)
+        weights, updates = bench.arena.models[GLOBAL], bench.arena.updates[: len(self.alpha)]
+        seen = Inspection(self.round, weights, updates, alpha, bench.network.layout, self.validation)
+        detector = bench.detectors[self.check]
+        if is_custom(detector):
+            with seeded(bench.root.at("check", self.check, self.round)):
+                verdict = _verdict(self.check, detector, copy_tensors(seen))
+        else:
+            verdict = _verdict(self.check, detector, seen)
+        # Copies, as a view would bring along what it is a view of.
+        return {"check": self.check, "verdict": copy_tensors(verdict)}
+
+
+def _verdict(name: str, detector: Detector, seen: Inspection) -> Verdict:
+    try:
+        with staying(f"check {name}, in round {seen.round},"):
+            verdict = detector.inspect(seen)
+    except ClientError:
+        raise
+    except Exception as error:
+        raise ClientError(f"check {name} failed in round {seen.round}: {told(error)}") from error
+    if not _sound(verdict, len(seen.updates)):
+        raise ClientError(
+            f"check {name} gave no finite score, decision and details for each of {len(seen.updates)} clients "
+            f"in round {seen.round}; let inspect{at(detector.inspect)} return Verdict(scores, flagged, details), "
+            "dense tensors of real numbers, flagged of torch.bool, and numbers in details, all by names that are words"
+        )
+    return verdict
+
+
+def _sound(verdict: object, count: int) -> bool:
+    """Whether a verdict, perhaps of a stranger's check, is what it should be."""
+    if not isinstance(verdict, Verdict):
+        return False
+    if not all(isinstance(named, Mapping) and all(map(is_word, named)) for named in (verdict.details, verdict.tables)):
+        return False
+    tensors = (verdict.scores, verdict.flagged, *verdict.tables.values())
+    if not all(is_dense(tensor) and tensor.shape[:1] == (count,) for tensor in tensors):
+        return False
+    details = verdict.details.values()
+    return (
+        verdict.scores.shape == verdict.flagged.shape == (count,)
+        and verdict.flagged.dtype == torch.bool
+        and bool(torch.isfinite(verdict.scores).all())
+        and all(isinstance(detail, list) and len(detail) == count for detail in details)
+        and not {"scores", "flagged"} & verdict.details.keys()
+        and all(is_number(number) for detail in details for entry in detail for number in _numbers(entry))
+    )
+
+
+def _numbers(entry: object) -> list[object]:
+    """The numbers of a detail's entry, which is one or a list of some."""
+    return entry if isinstance(entry, list) else [entry]

@@ -1,0 +1,194 @@
+"""The jobs of a round: an honest client's training, the malicious client's turn, evaluation."""
+
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from fedlens.attacks.attack import Attack, View
+from fedlens.attacks.estimation import Observation
+from fedlens.core.errors import ClientError
+from fedlens.core.origin import at
+from fedlens.core.random import seeded
+from fedlens.goals.success import Auxiliary
+from fedlens.models.evaluation import blocks, draws
+from fedlens.models.network import Network
+from fedlens.simulation.engines.context import GLOBAL, Arena, Bench, accept, plain
+from fedlens.training.local import train
+from fedlens.training.stacked import train_stacked
+
+RESERVED = {"acted", "reason", "alpha", "estimate_error", "estimate_cosine"}
+"""What the simulator says of an attack, which the attack itself therefore cannot log."""
+
+
+@dataclass(frozen=True)
+class HonestJob:
+    """An honest client's local training."""
+
+    round: int
+    client: int
+    row: int
+    cost: float
+
+    @property
+    def name(self) -> str:
+        """See `Job.name`."""
+        return f"client {self.client} in round {self.round}"
+
+    @property
+    def reads(self) -> int | None:
+        """See `Job.reads`."""
+        return GLOBAL
+
+    def fills(self, arena: Arena) -> list[Tensor]:
+        """See `Job.fills`."""
+        return [arena.updates[self.row]]
+
+    def run(self, bench: Bench) -> dict[str, Any]:
+        """Train on the client's shard."""
+        update = train(
+            bench.network,
+            bench.arena.models[GLOBAL],
+            bench.dataset.train,
+            bench.local,
+            bench.address(self.round, self.client),
+            members=bench.shards.indices(self.client),
+        )
+        accept(update, bench.arena.updates[self.row], self.name)
+        return {}
+
+
+@dataclass(frozen=True)
+class StackedJob:
+    """The local training of several honest clients, side by side."""
+
+    parts: tuple[HonestJob, ...]
+
+    @property
+    def name(self) -> str:
+        """See `Job.name`."""
+        clients = ", ".join(str(part.client) for part in self.parts)
+        return f"training of clients {clients} in round {self.parts[0].round}"
+
+    @property
+    def cost(self) -> float:
+        """See `Job.cost`."""
+        return sum(part.cost for part in self.parts)
+
+    @property
+    def reads(self) -> int | None:
+        """See `Job.reads`."""
+        return GLOBAL
+
+    def fills(self, arena: Arena) -> list[Tensor]:
+        """See `Job.fills`."""
+        return [arena.updates[part.row] for part in self.parts]
+
+    def run(self, bench: Bench) -> dict[str, Any]:
+        """Train all of them, and hand in each one's update."""
+        assert bench.stack is not None, "no stack to train on"
+        weights = bench.arena.models[GLOBAL]
+        stack = bench.stack(bench.network, weights, len(self.parts))
+        clients = [(bench.address(part.round, part.client), bench.shards.indices(part.client)) for part in self.parts]
+        updates = train_stacked(stack, weights, bench.dataset.train, bench.local, clients)
+        for part, update in zip(self.parts, updates, strict=True):
+            accept(update, bench.arena.updates[part.row], part.name)
+        return {}
+
+
+@dataclass(frozen=True)
+class MaliciousJob:
+    """The malicious client's turn, whether it attacks or behaves."""
+
+    round: int
+    client: int
+    row: int
+    cost: float
+    attack: Attack
+    alpha: float
+    auxiliary: Auxiliary
+    history: tuple[Observation, ...]
+
+    @property
+    def name(self) -> str:
+        """See `Job.name`."""
+        return f"malicious client {self.client} in round {self.round}"
+
+    @property
+    def reads(self) -> int | None:
+        """See `Job.reads`."""
+        return None if self.attack.omniscient else GLOBAL
+
+    def fills(self, arena: Arena) -> list[Tensor]:
+        """See `Job.fills`."""
+        return [arena.updates[self.row]]
+
+    def run(self, bench: Bench) -> dict[str, Any]:
+        """Let the attack craft its update from what it may see."""
+        weights = bench.arena.models[GLOBAL].clone()
+        network = Network(deepcopy(bench.network.module))  # the worker's own serves other clients, and evaluation
+        network.load(weights)
+        view = View(
+            round=self.round,
+            weights=weights,
+            received=weights.clone(),
+            alpha=self.alpha,
+            shard=bench.shard(self.client),
+            auxiliary=deepcopy(self.auxiliary),  # what the server evaluates is out of the attack's reach
+            local=bench.local,
+            network=network,
+            address=bench.address(self.round, self.client),
+            history=deepcopy(self.history),
+        )
+        if self.attack.omniscient:
+            others = [row for row in range(len(bench.arena.updates)) if row != self.row]
+            view = replace(view, others=bench.arena.updates[others])
+        with seeded(view.address.at("global")):
+            reason = self.attack.waits(view)
+            update = view.train() if reason else self.attack.corrected(view)
+        try:
+            accept(update, bench.arena.updates[self.row], self.name)
+            if taken := RESERVED & view.log.keys():
+                raise ClientError(f"{self.name} logged {', '.join(sorted(taken))}, which the simulator says; rename it")
+            return {"acted": reason is None, "reason": reason, "alpha": self.alpha, **plain(view.log, self.name)}
+        except ClientError as error:
+            raise ClientError(f"{error}{at(self.attack.craft)}") from None
+
+
+@dataclass(frozen=True)
+class EvaluationJob:
+    """One of the arena's models on some blocks of the test set, from sample `start` to `stop`."""
+
+    round: int
+    model: int
+    start: int
+    stop: int
+
+    @property
+    def name(self) -> str:
+        """See `Job.name`."""
+        return f"evaluation of test samples {self.start} to {self.stop} in round {self.round}"
+
+    @property
+    def cost(self) -> float:
+        """See `Job.cost`."""
+        return self.stop - self.start
+
+    @property
+    def reads(self) -> int | None:
+        """See `Job.reads`."""
+        return self.model
+
+    def fills(self, arena: Arena) -> list[Tensor]:
+        """See `Job.fills`."""
+        return [arena.log_probabilities[self.model, self.start : self.stop]]
+
+    def run(self, bench: Bench) -> dict[str, Any]:
+        """Fill in the log-probabilities of the blocks."""
+        bench.network.load(bench.arena.models[self.model])
+        for block in blocks(self.start, self.stop):
+            address = draws(bench.root, self.round, self.model, block.start)
+            found = bench.log_probabilities(bench.dataset.test.x[block], address)
+            bench.arena.log_probabilities[self.model, block] = found
+        return {}

@@ -1,0 +1,143 @@
+"""Jobs spread over worker processes that live as long as the run.
+
+Workers are forked, so they share the data, the code and whatever the caller defined, at no cost in memory or start-up.
+The arena is anonymous shared memory; only jobs and their numbers go through pipes. Each worker computes with one
+thread, which trains faster than one process with many, and gives the same bits however many workers there are.
+"""
+
+import contextlib
+import gc
+import math
+import mmap
+import multiprocessing
+import pickle
+import signal
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
+from types import TracebackType
+from typing import Any, Self
+from weakref import WeakSet
+
+import torch
+from torch import Tensor
+
+from fedlens.core.errors import ClientError
+from fedlens.simulation.engines.context import Bench, Job
+from fedlens.simulation.engines.memory import keep_memory
+from fedlens.simulation.engines.outcome import Failure, attempt
+
+GRACE = 10.0
+"""Seconds that a worker has to end by itself; then it is killed."""
+
+_LIVING: "WeakSet[Processes]" = WeakSet()
+"""Every engine of this process: a forked worker has to close the ends of their pipes that it inherits."""
+
+
+class Processes:
+    """See the module."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._connections: list[Connection] = []
+        self._processes: list[ForkProcess] = []
+        _LIVING.add(self)
+
+    def allocate(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+        """See `Engine.allocate`."""
+        assert device.type == "cpu"
+        memory = mmap.mmap(-1, max(1, math.prod(shape) * dtype.itemsize))
+        return torch.frombuffer(memory, dtype=dtype, count=math.prod(shape)).view(shape)
+
+    def start(self, bench: Bench) -> None:
+        """See `Engine.start`."""
+        context = multiprocessing.get_context("fork")
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()  # what waits there must not be written by every worker, too
+        gc.freeze()  # keeps the collector from touching, and so copying, pages that workers share
+        for _ in range(self.workers):
+            ours, theirs = context.Pipe()
+            self._connections.append(ours)
+            process = context.Process(target=_serve, args=(theirs, bench), daemon=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of threads; ours hold no lock
+                process.start()
+            theirs.close()
+            self._processes.append(process)
+        gc.unfreeze()
+
+    def run(self, jobs: Sequence[Job], done: Callable[[Job], None]) -> list[dict[str, Any]]:
+        """See `Engine.run`."""
+        waiting = sorted(range(len(jobs)), key=lambda place: jobs[place].cost)
+        idle = list(range(self.workers))
+        busy: dict[Connection, tuple[int, int]] = {}
+        results: list[dict[str, Any]] = [{} for _ in jobs]
+        while waiting or busy:
+            while waiting and idle:
+                worker, place = idle.pop(0), waiting.pop()
+                with contextlib.suppress(BrokenPipeError):  # a dead worker is noticed below, where its job is known
+                    self._connections[worker].send_bytes(pickle.dumps(jobs[place]))
+                busy[self._connections[worker]] = worker, place
+            for ready in wait(list(busy)):
+                assert isinstance(ready, Connection)
+                worker, place = busy.pop(ready)
+                results[place] = self._receive(worker, jobs[place])
+                idle.append(worker)
+                done(jobs[place])
+        return results
+
+    def _receive(self, worker: int, job: Job) -> dict[str, Any]:
+        try:
+            outcome = pickle.loads(self._connections[worker].recv_bytes())
+        except (EOFError, ConnectionResetError):
+            process = self._processes[worker]
+            process.join(timeout=GRACE)
+            code = process.exitcode
+            cause = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
+            raise ClientError(
+                f"the worker process died ({cause}) at {job.name}; if memory ran out, "
+                "use fewer workers (of a sweep: --jobs)"
+            ) from None
+        if isinstance(outcome, Failure):
+            raise outcome.error()
+        assert isinstance(outcome, dict)
+        return outcome
+
+    def __enter__(self) -> Self:
+        """See `Engine`."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the workers, in the middle of a job where something went wrong."""
+        for connection in self._connections:
+            connection.close()
+        for process in self._processes:
+            if kind is not None:
+                process.terminate()
+            process.join(timeout=GRACE)
+            if process.is_alive():
+                process.kill()
+                process.join()
+        self._connections, self._processes = [], []
+
+
+def _serve(connection: Connection, bench: Bench) -> None:
+    """A worker's life: jobs in, numbers out, until the other end closes."""
+    for engine in _LIVING:
+        for inherited in engine._connections:
+            inherited.close()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interruption means
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for name in ("stdout", "stderr"):  # a bar of rich's would be drawn anew around what a worker prints, as it was then
+        stream = getattr(sys, name)
+        setattr(sys, name, getattr(stream, "rich_proxied_file", stream))
+    torch.set_num_threads(1)
+    keep_memory()
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
+        while True:
+            job: Job = pickle.loads(connection.recv_bytes())
+            connection.send_bytes(pickle.dumps(attempt(job, bench)))

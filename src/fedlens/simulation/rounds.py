@@ -1,0 +1,263 @@
+"""The federation: one round from top to bottom.
+
+Bhagoji et al. (ICML 2019), section 2, after McMahan et al. (AISTATS 2017): choose a cohort, train locally, aggregate,
+evaluate.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from fedlens.attacks.estimation import EstimateError, Observation, previous_step
+from fedlens.core.custom import is_custom
+from fedlens.core.deadline import within
+from fedlens.core.layout import Layout
+from fedlens.core.threads import one_thread
+from fedlens.defences.detector import Inspection
+from fedlens.experiment.setting import Setting
+from fedlens.goals.success import success
+from fedlens.models.evaluation import Quality, quality, stretches
+from fedlens.runs.record import RoundRecord, RoundResult
+from fedlens.runs.state import FederationState
+from fedlens.simulation.combining import combine
+from fedlens.simulation.engines import Engine
+from fedlens.simulation.engines.context import GLOBAL, MALICIOUS, Arena, Bench, Job
+from fedlens.simulation.engines.jobs import EvaluationJob, HonestJob, MaliciousJob
+from fedlens.simulation.receiving import Reception, receive
+from fedlens.simulation.screening import screen
+
+Progress = Callable[[int, int], None]
+"""Called with the number of clients done and to do in the round."""
+
+
+class FirstUpdates(Protocol):
+    """Where the honest updates of the first round may be known from another run."""
+
+    def load(self, shape: tuple[int, ...]) -> Tensor | None:
+        """All of the cohort's, shape ``[k, d]``, or ``None``."""
+
+    def keep(self, updates: Tensor) -> None:
+        """Remember them, of a cohort that is complete and honest."""
+
+
+def federate(
+    setting: Setting,
+    engine: Engine,
+    state: FederationState | None = None,
+    progress: Progress | None = None,
+    first: FirstUpdates | None = None,
+) -> Iterator[RoundResult]:
+    """Play the rounds that are left, from `state` or from the beginning; one that destroys the model is the last.
+
+    Args:
+        setting: what is to be played.
+        engine: does the work.
+        state: where to go on.
+        progress: is told how far a round's training is.
+        first: spares the first round's honest training, or learns its updates.
+
+    Raises:
+        ClientError: a client's job failed; the rounds before have been yielded.
+    """
+    experiment = setting.experiment
+    with one_thread():
+        federation, start = Federation.set_up(setting, engine, progress or (lambda *_: None), first)
+        state = start if state is None else state.to(setting.device)
+    accuracy = None
+    while not experiment.is_over(state.round, accuracy):
+        with one_thread():
+            result = federation.play(state)
+        yield result
+        if result.record.destroyed:
+            return
+        state, accuracy = result.state, result.record.quality.accuracy
+
+
+@dataclass(frozen=True)
+class Federation:
+    """A setting whose engine has been started; it plays rounds and keeps nothing between them."""
+
+    setting: Setting
+    engine: Engine
+    arena: Arena
+    layout: Layout
+    progress: Progress
+    first: FirstUpdates | None
+
+    @classmethod
+    def set_up(
+        cls, setting: Setting, engine: Engine, progress: Progress, first: FirstUpdates | None
+    ) -> tuple["Federation", FederationState]:
+        """The federation before its first round, and its initial state."""
+        network = setting.network()
+        weights = network.vector.detach().clone()
+
+        def allocate(*shape: int) -> Tensor:
+            return engine.allocate(shape, weights.dtype, setting.device)
+
+        arena = Arena(
+            models=allocate(2, len(weights)),
+            updates=allocate(setting.experiment.cohort_size, len(weights)),
+            log_probabilities=allocate(2, len(setting.dataset.test), len(setting.dataset.classes)),
+        )
+        local, checks = setting.experiment.local, setting.experiment.detectors
+        validation, custom = setting.validation, is_custom(setting.experiment.model)
+        bench = Bench(
+            setting.dataset, setting.shards, network, local, setting.root, arena, validation, checks, custom,
+            timeout=setting.timeout,
+        )  # fmt: skip
+        engine.start(bench)
+        return cls(setting, engine, arena, network.layout, progress, first), FederationState(0, weights)
+
+    def play(self, state: FederationState) -> RoundResult:
+        """The round after `state`."""
+        began, round_ = time.perf_counter(), state.round + 1
+        cohort = self.setting.cohort(round_)
+        alpha = self.setting.alpha(cohort)
+        self.arena.models[GLOBAL] = state.weights
+        log = self._train(round_, cohort, alpha, state)
+        history = state.history
+        if log is not None:
+            row = cohort.index(self.setting.experiment.malicious)
+            sent = self.arena.updates[row].clone()
+            self.arena.models[MALICIOUS] = state.weights + sent
+            history = self._remembered((*history, Observation(round_, float(alpha[row]), state.weights, sent, log)))
+        received = receive(self.arena.updates[: len(cohort)], alpha)
+        if log is not None:  # which the client does not know
+            log = log | self._estimate_error(log, alpha[received.rows], received, cohort, state)
+
+        trained = time.perf_counter()
+        screening = screen(self.setting.experiment.detectors, round_, tuple(received.alpha.tolist()), self.engine)
+
+        screened = time.perf_counter()
+        address = self.setting.root.at("aggregation", round_)
+        seen = Inspection(round_, state.weights, received.updates, received.alpha, self.layout)
+        rule = self.setting.experiment.aggregation
+        with within(self.setting.timeout, f"rule {type(rule).__name__}, in round {round_},"):
+            combined = combine(rule, seen, screening.kept, address, state.rule)
+        after = FederationState(round_, state.weights + combined.update, history, combined.state)
+        self.arena.models[GLOBAL] = after.weights
+
+        aggregated = time.perf_counter()
+        qualities = self._evaluate(round_, [GLOBAL] if log is None else [GLOBAL, MALICIOUS])
+        predictions, auxiliary = self.arena.log_probabilities[GLOBAL].clone(), self.setting.auxiliary
+        kept = {received.rows[place] for place in screening.kept}
+        record = RoundRecord(
+            round=round_,
+            cohort=cohort,
+            attacker=log is not None,
+            shares=None if combined.shares is None else _spread(combined.shares, received.rows, len(cohort)),
+            checks=screening.checks,
+            rejected=[client for row, client in enumerate(cohort) if row not in kept],
+            skipped=combined.skipped,
+            quality=qualities[GLOBAL],
+            target=None if auxiliary is None else success(predictions, auxiliary),
+            malicious=None if log is None else qualities[MALICIOUS],
+            attack=log,
+            malformed=[client for row, client in enumerate(cohort) if row not in received.rows],
+            destroyed=self._is_destroyed(state, after, predictions),
+        )
+        seconds = {
+            "training": trained - began,
+            "checks": screened - trained,
+            "aggregation": aggregated - screened,
+            "evaluation": time.perf_counter() - aggregated,
+        }
+        return RoundResult(record, after, predictions, seconds, screening.tables)
+
+    def _train(self, round_: int, cohort: list[int], alpha: Tensor, state: FederationState) -> dict[str, Any] | None:
+        """Fill the arena's updates; what the attack logged, or ``None`` where the malicious client was not chosen."""
+        experiment, sizes = self.setting.experiment, self.setting.shards.sizes
+        malicious = experiment.malicious if experiment.attack is not None else None
+        honest = [
+            HonestJob(round_, client, row, cost=experiment.local.steps_for(int(sizes[client])))
+            for row, client in enumerate(cohort)
+            if client != malicious
+        ]
+        if round_ == 1:
+            honest = self._unknown(honest)
+        if experiment.attack is None or malicious not in cohort:
+            self._run_counted([honest])
+            if round_ == 1 and self.first is not None and honest and not experiment.absent:
+                self.first.keep(self.arena.updates)
+            return None
+        assert self.setting.auxiliary is not None, "an attack needs its target"
+        row = cohort.index(malicious)
+        attack = MaliciousJob(
+            round_, malicious, row, inf, experiment.attack, float(alpha[row]), self.setting.auxiliary, state.history
+        )
+        stages: list[Sequence[Job]] = [honest, [attack]] if attack.attack.omniscient else [[attack, *honest]]
+        return next(log for job, log in self._run_counted(stages) if job is attack)
+
+    def _unknown(self, first: list[HonestJob]) -> list[HonestJob]:
+        """Those of the first round's jobs whose updates no other run has left; the others' are in the arena then."""
+        updates = None if self.first is None else self.first.load(tuple(self.arena.updates.shape))
+        if updates is None:
+            return first
+        place = {client: row for row, client in enumerate(self.setting.chosen(1))}
+        rows = [job.row for job in first]  # all that were chosen have an honest update there, the attacker too
+        self.arena.updates[rows] = updates[[place[job.client] for job in first]].to(self.arena.updates)
+        return []
+
+    def _run_counted(self, stages: Sequence[Sequence[Job]]) -> list[tuple[Job, dict[str, Any]]]:
+        """Run one stage of jobs after the other, telling how many are done."""
+        done, total = 0, sum(map(len, stages))
+
+        def count(_: Job) -> None:
+            nonlocal done
+            done += 1
+            self.progress(done, total)
+
+        self.progress(done, total)
+        return [pair for jobs in stages for pair in zip(jobs, self.engine.run(jobs, count), strict=True)]
+
+    def _remembered(self, seen: tuple[Observation, ...]) -> tuple[Observation, ...]:
+        """What of it the malicious client keeps, as far back as its attack remembers."""
+        attack = self.setting.experiment.attack
+        kept = attack.memory if attack is not None else 0
+        return seen[-kept:] if kept else ()
+
+    def _estimate_error(
+        self, log: dict[str, Any], alpha: Tensor, received: Reception, cohort: list[int], state: FederationState
+    ) -> dict[str, float | None]:
+        """How wrong the attack's estimate of Σ α_j δ_j over the others was, whatever checks and rule make of it."""
+        experiment = self.setting.experiment
+        if experiment.attack is None or not (experiment.attack.estimates and log["acted"] and state.history):
+            return {}
+        others = torch.tensor([cohort[row] != experiment.malicious for row in received.rows], device=alpha.device)
+        weighted = torch.where(others, alpha, 0)
+        estimate = previous_step(state.history[-1], state.weights, state.round + 1)
+        error = EstimateError.of(estimate, weighted.to(received.updates) @ received.updates)
+        return {"estimate_error": error.relative, "estimate_cosine": error.cosine}
+
+    def _is_destroyed(self, before: FederationState, after: FederationState, predictions: Tensor) -> bool:
+        """Whether the round has left no model: one with weights, or with answers, that are no numbers any more.
+
+        Answers (`predictions`) that were no numbers before either are the model's own affair.
+        """
+        if not bool(after.weights.isfinite().all()):
+            return True
+        if not bool(predictions.isnan().any()):
+            return False
+        self.arena.models[GLOBAL] = before.weights
+        self._evaluate(after.round, [GLOBAL])
+        return not bool(self.arena.log_probabilities[GLOBAL].isnan().any())
+
+    def _evaluate(self, round_: int, models: list[int]) -> list[Quality]:
+        """The quality of these models on the test set, whose predictions are left in the arena."""
+        labels = self.setting.dataset.test.y
+        parts = stretches(len(labels), self.engine.workers)
+        jobs = [EvaluationJob(round_, model, start, stop) for model in models for start, stop in parts]
+        self.engine.run(jobs, lambda _: None)
+        return [quality(self.arena.log_probabilities[model], labels) for model in models]
+
+
+def _spread(shares: list[float], rows: list[int], count: int) -> list[float]:
+    """The shares of these rows among all `count` of a cohort, where the others have none."""
+    found = dict(zip(rows, shares, strict=True))
+    return [found.get(row, 0.0) for row in range(count)]

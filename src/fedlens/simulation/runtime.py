@@ -1,0 +1,75 @@
+"""By what means an experiment is run: engine, device, data, cluster."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import get_args
+
+from fedlens.core.deadline import checked_timeout
+from fedlens.core.engine_name import EngineName
+from fedlens.core.errors import ConfigError
+from fedlens.core.remote import Cluster, remote
+from fedlens.core.users_modules import modules_of
+from fedlens.data.dataset import Dataset
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.setting import Setting, prepare
+from fedlens.runs.reading import read_starts
+from fedlens.runs.start import read_start
+
+
+@dataclass(frozen=True)
+class Means:
+    """By what means to run; none of it changes the result, beyond rounding on another device or by ``vectorised``.
+
+    Attributes:
+        engine: ``serial``, ``processes``, ``vectorised``, ``ray``, or ``auto``, which takes the one of the first three
+            that is likely to be the fastest.
+        workers: worker processes; one a core by default.
+        device: where PyTorch computes.
+        data_dir: where the user keeps data files.
+        address: of the Ray cluster, as in `fedlens.cluster.connection.connected`.
+        mixed_cpus: whether the processors of that cluster may differ.
+        client_timeout: seconds that a client, a check, the rule or other custom code may take
+            (`fedlens.core.deadline`).
+        dataset: the experiment's data, where they are in memory already.
+    """
+
+    engine: EngineName = "auto"
+    workers: int | None = None
+    device: str = "cpu"
+    data_dir: Path | None = None
+    address: str | None = None
+    mixed_cpus: bool = False
+    client_timeout: float | None = None
+    dataset: Dataset | None = None
+
+    def as_begun(self, path: Path) -> "Means":
+        """These means for going on with the run in the directory `path`, which has the say where they have none."""
+        if self.engine != "auto":
+            return self
+        if (start := read_start(path)) is None:  # begun by a version that did not write it
+            starts = read_starts(path)
+            engines = [name for name in get_args(EngineName) if starts and starts[-1].get("engine") == name]
+            return replace(self, engine=engines[0]) if engines else self
+        workers = self.workers if self.workers is not None else start.workers
+        mixed = self.mixed_cpus or (start.mixed_cpus and start.engine == "ray")
+        return replace(self, engine=start.engine, workers=workers, mixed_cpus=mixed)
+
+    def prepare(self, experiment: Experiment) -> Setting:
+        """As `fedlens.experiment.setting.prepare`, with these data on this device."""
+        return prepare(experiment, self.device, self.data_dir, self.dataset, checked_timeout(self.client_timeout))
+
+    def cluster(self, experiment: Experiment) -> AbstractContextManager[Cluster | None]:
+        """The cluster to be connected to, with the modules of `experiment` on it; ``None`` for the other engines.
+
+        Raises:
+            ConfigError: there is a cluster's option without a cluster, or it cannot be had.
+        """
+        if self.engine == "ray":
+            modules = modules_of(part for _, part in experiment.parts())
+            connected: Callable[..., AbstractContextManager[Cluster]] = remote("connected")
+            return connected(self.address, self.workers, modules, self.mixed_cpus)
+        if self.address is not None or self.mixed_cpus:
+            raise ConfigError("--address and --mixed-cpus are for --engine ray; add it, or leave them out")
+        return nullcontext()

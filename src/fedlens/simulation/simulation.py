@@ -1,0 +1,329 @@
+"""Running experiments: in memory (`simulate`) or into a directory (`run`)."""
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import replace
+from pathlib import Path
+
+from fedlens.analysis.run_results import Run, load_run
+from fedlens.analysis.summary import summarise
+from fedlens.core.code import digest
+from fedlens.core.custom import copy_tensors, is_custom
+from fedlens.core.engine_name import EngineName
+from fedlens.core.errors import ClientError, ConfigError, DataError, UnjudgedError
+from fedlens.core.numerics import BITS
+from fedlens.core.registry import require_code, require_findable, warn_of_session
+from fedlens.core.staying import staying
+from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.setting import Setting
+from fedlens.runs.directory import RunDirectory
+from fedlens.runs.environment import describe_environment
+from fedlens.runs.ownership import is_ours
+from fedlens.runs.places import resumable, unused
+from fedlens.runs.reading import keeps_predictions
+from fedlens.runs.record import RoundResult
+from fedlens.runs.record_values import destroyed, malformed
+from fedlens.runs.start import Start, read_start
+from fedlens.runs.unjudged import FILE as UNJUDGED
+from fedlens.runs.unjudged import content_of
+from fedlens.simulation.callback import Observer, Silent
+from fedlens.simulation.engines import choose_engine
+from fedlens.simulation.engines.choice import SIDE_BY_SIDE, Choice
+from fedlens.simulation.leaving import leaves_twin, twin_files
+from fedlens.simulation.opening import find_opening
+from fedlens.simulation.rounds import federate
+from fedlens.simulation.runtime import Means
+from fedlens.simulation.twin import Control, cached, control_name, find_control, keep, key
+
+
+def simulate(
+    experiment: Experiment,
+    *,
+    engine: EngineName = "auto",
+    workers: int | None = None,
+    device: str = "cpu",
+    data_dir: Path | None = None,
+    address: str | None = None,
+    mixed_cpus: bool = False,
+    client_timeout: float | None = None,
+) -> Iterator[RoundResult]:
+    """Run `experiment` in memory, a round at a time; its benign twin, if it needs one, is kept in the cache.
+
+    Yields:
+        A result a round, with the record and a copy of the global weights.
+
+    Raises:
+        FedlensError: the experiment cannot be run as it is.
+    """
+    means = Means(engine, workers, device, data_dir, address, mixed_cpus, client_timeout)
+    setting = _prepare(experiment, means)
+    with means.cluster(experiment) as cluster:
+        choice = choose_engine(means.engine, means.workers, setting, cluster)
+        twin = _control(setting, setting.experiment.twin(), choice, Silent()) if experiment.needs_twin else None
+        setting = _aimed(setting, twin)
+        first = find_opening(setting, choice) if twin is not None else None
+        with choice.make() as workforce:
+            yield from map(copy_tensors, federate(setting, workforce, first=first))
+
+
+def run(
+    experiment: Experiment,
+    out: str | Path | None = None,
+    *,
+    resume: bool = False,
+    keep_weights: bool = False,
+    engine: EngineName = "auto",
+    workers: int | None = None,
+    device: str | None = None,
+    data_dir: Path | None = None,
+    address: str | None = None,
+    mixed_cpus: bool = False,
+    client_timeout: float | None = None,
+    observer: Observer | None = None,
+) -> Run:
+    """Run `experiment` into a directory.
+
+    Args:
+        experiment: what to run.
+        out: the directory; by default the first free one of ``runs/NAME``, ``runs/NAME-2``, ...
+        resume: go on with the run in `out` (by default the latest of this experiment) from where it was interrupted, by
+            the engine, on the device and with the data files that it was begun with, where no others are named.
+        keep_weights: keep the global weights of every round (`Run.weights`), and the benign twin's; a run that was
+            begun so goes on so.
+        engine: who does the work: ``serial``, ``processes``, ``vectorised``, ``ray``, or ``auto``.
+        workers: number of worker processes; one a core by default.
+        device: where PyTorch computes; the CPU by default.
+        data_dir: where the user keeps data files.
+        address: of the Ray cluster for engine ``ray``; see `fedlens.cluster.connection.connected`.
+        mixed_cpus: whether the processors of that cluster may differ.
+        client_timeout: seconds that a client, a check, the rule or other custom code may take; then the run fails, and
+            can be gone on with. All the time that it wants by default.
+        observer: is told what happens.
+
+    Returns:
+        The run, as `load_run` gives it.
+
+    Raises:
+        FedlensError: the experiment cannot be run as it is, or a client failed; all rounds recorded so far are intact.
+    """
+    path = resumable(experiment, out) if resume else unused(experiment, out)
+    if resume and (start := read_start(path)) is not None:
+        device = device or start.device
+        if data_dir is None and start.data_dir is not None and is_ours(path / "experiment.yaml"):
+            data_dir = Path(start.data_dir)
+    means = Means(engine, workers, device or "cpu", data_dir, address, mixed_cpus, client_timeout)
+    warn_of_session(experiment.parts())
+    play(experiment, path, means, observer or Silent(), resume, keep_weights=keep_weights)
+    return replace(load_run(path), experiment=experiment)
+
+
+@staying("the run")
+def play(
+    experiment: Experiment,
+    path: Path,
+    means: Means,
+    observer: Observer,
+    resume: bool,
+    *,
+    keep_weights: bool = False,
+    note_unjudged: bool = False,
+) -> None:
+    """Play what is left of `experiment` into the directory `path`.
+
+    Of what cannot be judged nothing stays there, unless a note shall (`note_unjudged`, see `fedlens.runs.unjudged`).
+
+    Raises:
+        FedlensError: as `run`.
+    """
+    means = means.as_begun(path) if resume else means
+    setting = _prepare(experiment, means)
+    with means.cluster(experiment) as cluster:
+        choice = choose_engine(means.engine, means.workers, setting, cluster)
+        leaves = leaves_twin(experiment) and keeps_predictions(path)
+        with RunDirectory(path, keep_predictions=leaves, keep_weights=keep_weights) as directory:
+            directory.begin(experiment, resume=resume, start=_start(experiment, means, choice))
+            code = digest(type(part) for _, part in experiment.parts())
+            if remark := directory.compare({**setting.digests(), "code": code}):
+                observer.remark(remark)
+            controls = {}
+            try:
+                for name, control in setting.experiment.controls.items():
+                    weights = directory.keep_weights and name == "control"
+                    controls[name] = _control(setting, control, choice, observer, keep_weights=weights)
+                setting = _aimed(setting, controls.get("control"))
+            except (ConfigError, DataError) as error:  # it will never begin
+                if note_unjudged and isinstance(error, UnjudgedError):
+                    directory.note(UNJUDGED, content_of(error, str(BITS)))
+                else:
+                    directory.abandon()
+                raise
+            assert setting.auxiliary is not None
+            auxiliary = {name: getattr(setting.auxiliary, name).tolist() for name in ("index", "true", "target")}
+            directory.note_target({**auxiliary, "classes": list(setting.dataset.classes)})
+            _record(directory, setting, _sound(controls, observer), choice, observer)
+        if leaves:
+            _leave_twin(setting, choice.arithmetic, path)
+
+
+def _start(experiment: Experiment, means: Means, choice: Choice) -> Start:
+    """What is noted of the means by which a run begins, so that it is gone on with by the same."""
+    depends = choice.stack is not None and choice.arithmetic != SIDE_BY_SIDE
+    return Start.of(
+        experiment,
+        engine=choice.name,
+        workers=choice.workers if depends else means.workers,
+        device=None if means.device == "cpu" else means.device,
+        data_dir=None if means.data_dir is None else str(means.data_dir.resolve()),
+        mixed_cpus=means.mixed_cpus,
+    )
+
+
+def _prepare(experiment: Experiment, means: Means) -> Setting:
+    """The setting, known to be possible with its model and target before any work is done."""
+    setting = means.prepare(experiment)
+    setting.try_model()
+    setting.with_target(None)
+    for kind, part in experiment.parts():
+        require_code(kind, part)
+        require_findable(kind, part)
+    return setting
+
+
+def _aimed(setting: Setting, twin: Control | None) -> Setting:
+    """The setting with its target chosen; where there is a benign twin, among what that resists on unless told else."""
+    target = setting.experiment.target
+    if twin is None or target.index is not None or target.select == "random":
+        return setting.with_target(None)
+    if target.select is None and twin.silent is not None and destroyed(twin.records) is None:
+        return setting.with_target(None)  # a model that answers NaN by its nature resists on nothing
+    try:
+        return setting.with_target(twin.last)
+    except UnjudgedError as error:
+        raise _unjudged(setting.experiment, twin, error) from None
+
+
+def _unjudged(experiment: Experiment, twin: Control, error: UnjudgedError) -> UnjudgedError:
+    """What cannot be judged, with all there is to do about it."""
+    if destroyed(twin.records) is not None or any(map(malformed, twin.records)):
+        reason = "without attack, clients sent updates, or the model has weights, that are not finite"
+        rate = experiment.local.learning_rate / 10
+        return UnjudgedError(f"{error.reason}: {reason}", [f"learn more slowly, e.g. -o local.learning_rate={rate:g}"])
+    longer = f"train for longer, e.g. -o rounds={2 * experiment.rounds}"
+    return UnjudgedError(
+        error.reason, [longer, f"take another seed, e.g. -o seed={experiment.seed + 1}", *error.remedies]
+    )
+
+
+def _sound(controls: Mapping[str, Control], observer: Observer) -> dict[str, Control]:
+    """Those of the controls whose models are finite, and answer with numbers, to the end."""
+    sound = {}
+    for name, control in controls.items():
+        what = "benign twin" if name == "control" else name
+        if (round_ := destroyed(control.records)) is not None:
+            observer.remark(f"{what}: no control, for without attack the model is not finite after round {round_}")
+        elif (silent := control.silent) is not None:
+            observer.remark(f"{what}: no control, for its answers are no numbers (NaN) after round {silent}")
+        else:
+            sound[name] = control
+    return sound
+
+
+def _control(
+    setting: Setting, control: Experiment, choice: Choice, observer: Observer, *, keep_weights: bool = False
+) -> Control:
+    """The benign twin or the placebo `control` of the setting's experiment, on the same engine."""
+    own = replace(setting, experiment=control)
+
+    def make(path: Path) -> None:
+        with RunDirectory(path, keep_predictions=True, keep_weights=keep_weights) as directory:
+            directory.begin(control, resume=False)
+            _record(directory, own, {}, choice, observer, twin=True)
+
+    try:
+        return find_control(own, choice.arithmetic, make, observer, keep_weights=keep_weights)
+    except ClientError as error:
+        if not control.absent:
+            raise
+        said = ClientError(f"placebo ({control_name(control)}): {error}; a new run with -o placebo=false does without")
+        for note in getattr(error, "__notes__", []):
+            said.add_note(note)
+        raise said from error
+
+
+def make_control(control: Experiment, means: Means, observer: Observer) -> Path:
+    """The run directory of a benign twin or placebo, in the cache, whatever the target is.
+
+    Raises:
+        FedlensError: it cannot be made.
+    """
+    setting = means.prepare(control)
+    setting.try_model()
+    return _control(setting, control, choose_engine(means.engine, means.workers, setting), observer).path
+
+
+def cached_control(control: Experiment, means: Means) -> Path | None:
+    """The same where it is complete already, else ``None``."""
+    setting = means.prepare(control)
+    return cached(setting, choose_engine(means.engine, means.workers, setting).arithmetic)
+
+
+def _leave_twin(setting: Setting, arithmetic: str, run: Path) -> None:
+    """Put the benign twin that a complete run without attack is into the cache, unless it is there."""
+    twin, dataset = setting.experiment.twin(), setting.dataset
+    own = replace(setting, experiment=twin)
+    if cached(own, arithmetic) is None:
+        keep(key(own, arithmetic), twin_files(run, twin, dataset.paper_stop, dataset.classes), twin)
+
+
+def leave_twin(run: Run, means: Means) -> None:
+    """The same for a run that was made earlier, here or elsewhere; nothing if it has not kept its predictions.
+
+    Raises:
+        FedlensError: its files are damaged, or its data cannot be had.
+    """
+    if leaves_twin(run.experiment) and keeps_predictions(run.path):
+        setting = means.prepare(run.experiment)
+        _leave_twin(setting, choose_engine(means.engine, means.workers, setting).arithmetic, run.path)
+
+
+def _record(
+    directory: RunDirectory,
+    setting: Setting,
+    controls: Mapping[str, Control],
+    choice: Choice,
+    observer: Observer,
+    *,
+    twin: bool = False,
+) -> None:
+    """Play the rounds that `directory` lacks beside `controls`, by what records call them, and finish it."""
+    experiment = setting.experiment
+    state, records = directory.resume(lambda: setting.network().vector)
+    accuracy = records[-1]["quality"]["accuracy"] if records else None
+    if state is None or not (experiment.is_over(state.round, accuracy) or destroyed(records)):
+        with choice.make() as engine:
+            used = {
+                "engine": choice.name,
+                "reason": choice.reason,
+                "workers": choice.workers,
+                "device": str(setting.device),
+            }
+            if remark := directory.started(describe_environment(choice.arithmetic) | used):
+                observer.remark(remark)
+            observer.begin(experiment, len(records), twin=twin)
+            try:
+                shares = state is None and (bool(controls) or directory.keep_predictions)
+                first = find_opening(setting, choice) if shares else None
+                for result in federate(setting, engine, state, observer.clients, first):
+                    auxiliary, state = setting.auxiliary, result.state
+                    beside = {
+                        name: control.beside(state.round, auxiliary) for name, control in controls.items() if auxiliary
+                    }
+                    records.append(directory.append(result, beside))
+                    observer.round(deepcopy(records[-1]) if is_custom(observer) else records[-1])
+            except ClientError as error:
+                directory.failed(error)
+                raise
+            finally:
+                observer.end()
+    assert state is not None
+    directory.finish(state, summarise(experiment, records, setting.dataset.paper_stop, setting.dataset.classes))

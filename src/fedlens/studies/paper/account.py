@@ -1,0 +1,29 @@
+"""What a reproduction's runs cost, and where they were made."""
+
+from typing import Any
+
+from fedlens.runs.reading import read_starts, read_timings
+from fedlens.studies.paper.evidence import Evidence
+
+STAGES = ("training", "checks", "aggregation", "evaluation")
+
+
+def account(evidence: Evidence) -> dict[str, Any]:
+    """How many ``runs`` and ``rounds``, how many ``hours`` they took one by one, on what ``machines`` and ``versions``.
+
+    Benign twins are not counted in.
+    """
+    hours, machines, versions = 0.0, set(), set()
+    for run in evidence.every:
+        hours += sum(timing[stage] for timing in read_timings(run.path) for stage in STAGES) / 3600
+        for start in read_starts(run.path):
+            machines.add(f"{start.get('platform')} ({start.get('numerics', {}).get('cpu')})")
+            fedlens, torch = (start.get("packages", {}).get(name) for name in ("fedlens", "torch"))
+            versions.add(f"fedlens {fedlens}, torch {torch}, Python {start.get('python')}")
+    return {
+        "runs": len(evidence.every),
+        "rounds": sum(len(run.records) for run in evidence.every),
+        "hours": round(hours, 2),
+        "machines": sorted(machines),
+        "versions": sorted(versions),
+    }

@@ -1,0 +1,72 @@
+"""How firmly the global model believes in the target class."""
+
+from collections.abc import Callable, Iterable
+from statistics import mean
+
+from fedlens.analysis.run_results import Run
+from fedlens.runs.record_values import Record, confidence
+from fedlens.studies.paper.measured import Measured, chosen_rounds_of
+
+SUCCEEDED = 0.5
+"""From this confidence in the target class on there is a backdoor."""
+
+
+def early_confidence(run: Run) -> Measured | None:
+    """The best confidence in the target class by round 3."""
+    return _confidence(run.records[:3], max)
+
+
+def final_confidence(run: Run) -> Measured | None:
+    """The confidence in the target class after the last round."""
+    return _confidence(run.records[-1:], max)
+
+
+def second_confidence(run: Run) -> Measured | None:
+    """The mean confidence in the target class in rounds 2 and 3."""
+    return _confidence(run.records[1:3], mean)
+
+
+def lasting_confidence(run: Run) -> Measured | None:
+    """The least confidence in the target class from round 3 on: "for all time steps", with two rounds to get there."""
+    return _confidence(run.records[2:], min)
+
+
+def confidence_with(run: Run) -> Measured | None:
+    """The mean confidence in the target class after rounds with the malicious client."""
+    return _confidence([record for record in run.records if record["attacker"]], mean)
+
+
+def confidence_without_excess(run: Run) -> Measured | None:
+    """The mean confidence after rounds without the malicious client, once it has been there, less that with it.
+
+    ``None`` where that with it is below `SUCCEEDED`: what was never there cannot fade.
+    """
+    present = [record for record in run.records if record["attacker"]]
+    if not present:
+        return None
+    absent = [record for record in run.records if not record["attacker"] and record["round"] > present[0]["round"]]
+    without, with_ = _confidence(absent, mean), _confidence(present, mean)
+    if without is None or with_ is None or with_.value < SUCCEEDED:
+        return None
+    return Measured(without.value - with_.value)
+
+
+def met_rounds_of_ten(run: Run) -> Measured | None:
+    """In how many of the first ten rounds every target is met."""
+    records = run.records[:10]
+    beside = [record["control"]["target"]["success"] for record in records if record["control"]]
+    return Measured(sum(record["target"]["success"] for record in records), sum(beside) if beside else None)
+
+
+def chosen_confidence(run: Run) -> Measured | None:
+    """The mean confidence in the target class after the rounds in which the rule took the malicious update alone."""
+    return _confidence(chosen_rounds_of(run), mean)
+
+
+def _confidence(records: list[Record], over: Callable[[Iterable[float]], float]) -> Measured | None:
+    """The confidence in the target class over some rounds, and the benign twin's."""
+    if not records:
+        return None
+    beside = [confidence(record["control"]["target"]) for record in records if record["control"]]
+    ours = [confidence(record["target"]) for record in records]
+    return Measured(float(over(ours)), float(over(beside)) if beside else None)

@@ -1,0 +1,135 @@
+"""The reproduction's page: a table of verdicts, and a section for each claim with its numbers and pictures."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from fedlens.experiment.presets import Scale
+from fedlens.studies.paper.case import Case
+from fedlens.studies.paper.evidence import Evidence
+from fedlens.studies.paper.judging import Judgement
+from fedlens.studies.paper.plain import cases_of
+from fedlens.studies.paper.rows import COLUMNS, against_nothing, red_flags, row, spread, within
+
+PICTURES = {"C1": "benign", "C14": "fig6", "C15": "median", "C17": "appendix", "C18": "stealth", "C19": "algorithm"}
+"""The pictures of claims that are not about a numbered figure."""
+
+
+def page(
+    judgements: list[Judgement],
+    evidence: Evidence,
+    spent: Mapping[str, Any],
+    figures: Mapping[str, Sequence[str]],
+    others: Mapping[Scale, Mapping[str, Any]],
+) -> Iterator[str]:
+    """The lines of the Markdown page.
+
+    Args:
+        judgements: every claim.
+        evidence: the runs.
+        spent: what they cost, as of `account`.
+        figures: files of pictures, relative to the page, by the paper's figure (``fig4``).
+        others: the results at other scales, as of `plain.as_json`, whose pages are in folders of these names.
+    """
+    yield f"# The paper's claims, {evidence.scale} scale"
+    yield ""
+    yield (
+        "Made by `fedlens reproduce`. Every number is a median over seeds, of each seed's median over its targets, "
+        "with its 95 % interval; with fewer than five seeds no interval covers, and there is their range. Thresholds "
+        "were fixed in advance. ✗: outside the bound; ?: undecided, for the interval or the range has the bound in it. "
+        "*Within*: in how many cases the number by itself is within the bound, and this rate over seeds with its 95 % "
+        "interval. *Control*: the same of the benign twin or, where a client's update, steps or chance of being chosen "
+        "are meant, of a benign client. *No effect*: the same of attacks that have none, a client that trains honestly "
+        "and one that poisons its data; what is within the bound there, too, is marked, and no claim may hold for them "
+        "as a whole. *Seeds × targets*, for a claim, are those of the number that has the fewest. Targets are drawn "
+        "among the samples that the benign twin gets right with a confidence of 0.5 or more: harder ones than the "
+        "paper's, which are drawn among all."
+    )
+    yield ""
+    runs = "1 run" if spent["runs"] == 1 else f"{spent['runs']} runs"
+    yield f"{runs}, {spent['rounds']} rounds, which took {spent['hours']:.1f} hours if added up."
+    yield f"Machine: {'; '.join(spent['machines'])}. Versions: {'; '.join(spent['versions'])}."
+    yield ""
+    for flag in red_flags(judgements):
+        yield f"**Red flag:** {flag}."
+        yield ""
+    yield from _markdown(
+        ["claim", "figure", "what the paper says", "verdict", "within bounds", "without effect", "seeds × targets"],
+        [
+            [
+                f"[{judgement.number}](#{judgement.number.lower()})",
+                str(judgement.claim.figure),
+                judgement.claim.claim,
+                f"**{judgement.verdict}**",
+                within(judgement),
+                against_nothing(judgement),
+                spread(judgement.cases),
+            ]
+            for judgement in judgements
+        ],
+    )
+    if others:
+        yield from _scales(judgements, evidence.scale, others)
+    left = dict(figures)
+    for judgement in judgements:
+        yield from _section(judgement, left.pop(PICTURES.get(judgement.number, f"fig{judgement.claim.figure}"), []))
+    for trouble in evidence.unreadable:
+        yield f"Left out: {trouble}"
+
+
+def _scales(judgements: list[Judgement], scale: Scale, others: Mapping[Scale, Mapping[str, Any]]) -> Iterator[str]:
+    """A table of each claim's verdict at every scale at which there are results."""
+    known = {other: {claim["claim"]: claim for claim in result["claims"]} for other, result in others.items()}
+    yield "## At which scale each claim was tested"
+    yield ""
+    yield (
+        "quick: small models and few epochs. paper-10: the paper's model, data, K and E for ten rounds. paper: for as "
+        "many as the paper's."
+    )
+    yield ""
+    yield from _markdown(
+        ["claim", f"{scale} (this page)", *(f"[{other}]({other}/README.md)" for other in others)],
+        [
+            [
+                judgement.number,
+                _tested(judgement.verdict, judgement.cases),
+                *(
+                    _tested(claim["verdict"], cases_of(claim))
+                    for claims in known.values()
+                    if (claim := claims.get(judgement.number))
+                ),
+            ]
+            for judgement in judgements
+        ],
+    )
+
+
+def _tested(verdict: str, cases: set[Case]) -> str:
+    """A verdict, and of how many seeds and targets it is."""
+    return f"**{verdict}**, {spread(cases)}" if cases else verdict.removesuffix(" at this scale")
+
+
+def _section(judgement: Judgement, files: Sequence[str]) -> Iterator[str]:
+    yield f"## {judgement.number}"
+    yield ""
+    yield f"{judgement.claim.claim[0].upper()}{judgement.claim.claim[1:]}. **{judgement.verdict}**"
+    yield ""
+    if judgement.claim.remark:
+        yield f"{judgement.claim.remark[0].upper()}{judgement.claim.remark[1:]}."
+        yield ""
+    if judgement.findings:
+        yield from _markdown(list(COLUMNS), [row(finding) for finding in judgement.findings])
+    for flag in judgement.flags:
+        yield f"**Red flag:** {flag}."
+        yield ""
+    for file in files:
+        yield f"![{file}]({file})"
+        yield ""
+
+
+def _markdown(head: list[str], rows: list[list[str]]) -> Iterator[str]:
+    """A table."""
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for cells in rows:
+        yield f"| {' | '.join(cell.replace('|', '∣') for cell in cells)} |"
+    yield ""

@@ -1,0 +1,143 @@
+"""Local training: what an honest client does with the global model.
+
+McMahan et al., *Communication-Efficient Learning of Deep Networks from Decentralized Data* (AISTATS 2017): `E` epochs
+of mini-batches of `B` over the client's own shard, with a fresh optimizer every round. The last, short batch of an
+epoch is trained on like the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import cycle, islice
+from math import ceil, floor
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+
+from fedlens.core.config import Config
+from fedlens.core.lazy import torch
+from fedlens.core.random import Address
+from fedlens.data.dataset import Samples
+from fedlens.models.network import Network
+from fedlens.training.optimizers import OPTIMIZERS, Optimizer, Variable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class LocalTraining(Config):
+    """How a client trains.
+
+    Attributes:
+        epochs: passes over the shard (E); a fraction means that share of the batches, at least one.
+        steps: a fixed number of batches instead of `epochs`.
+        batch_size: samples in a batch (B); 100 is the paper's for Fashion-MNIST; the census presets use 50.
+        replacement: draw the samples of every batch independently, with replacement, instead of going through a
+            permutation of the shard; every batch is then full, however few samples a client has.
+        optimizer: ``adam`` or ``sgd``.
+        learning_rate: the optimizer's learning rate.
+    """
+
+    epochs: PositiveFloat | None = 5
+    steps: PositiveInt | None = None
+    batch_size: PositiveInt = 100
+    replacement: bool = False
+    optimizer: Literal["adam", "sgd"] = "adam"
+    learning_rate: float = Field(default=1e-3, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _steps_replace_default_epochs(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("steps") is not None and "epochs" not in values:
+            return {**values, "epochs": None}
+        return values
+
+    @model_validator(mode="after")
+    def _one_of_epochs_and_steps(self) -> LocalTraining:
+        if (self.epochs is None) == (self.steps is None):
+            remedy = "-o local.epochs=5" if self.steps is None else "-o local.epochs=null"
+            raise ValueError(f"give either epochs or steps and set the other to null; e.g. {remedy}")
+        return self
+
+    def steps_for(self, samples: int) -> int:
+        """Number of batches that a client with this many samples trains on in a round.
+
+        Raises:
+            ValueError: there are no samples.
+        """
+        if samples == 0:
+            raise ValueError("a client without samples cannot train")
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None
+        return max(1, floor(self.epochs * ceil(samples / self.batch_size) + 0.5))
+
+    def sizes_for(self, samples: int) -> list[int]:
+        """Sizes of the batches that a client with this many samples trains on in a round."""
+        whole, rest = divmod(samples, self.batch_size)
+        if self.replacement:
+            return [self.batch_size] * self.steps_for(samples)
+        each_pass = [self.batch_size] * whole + [rest] * (rest > 0)
+        return list(islice(cycle(each_pass), self.steps_for(samples)))
+
+    def over(self, epochs: float) -> LocalTraining:
+        """The same training for another number of passes over the shard."""
+        return self.model_copy(update={"epochs": epochs, "steps": None})
+
+    def new_optimizer(self, variable: Variable) -> Optimizer:
+        """An optimizer of `variable`, such as a network, without memory of earlier rounds."""
+        return OPTIMIZERS[self.optimizer](variable, self.learning_rate)
+
+
+def draws(members: Tensor, plan: LocalTraining, address: Address) -> Iterator[Tensor]:
+    """Which samples are in each batch of a round: `members` permuted, again and again, or drawn with replacement.
+
+    Args:
+        members: indices of the client's samples, shape ``[m]``, int64.
+        plan: how many batches, of how many samples, drawn in which way.
+        address: where the client's draws of this round begin.
+
+    Yields:
+        Indices, shape ``[b]``; b is the batch size, or less in the last batch of a permutation.
+    """
+    generator = address.at("shuffle").generator()
+    left, size, count = plan.steps_for(len(members)), plan.batch_size, len(members)
+    while left > 0:
+        if plan.replacement:
+            places = generator.integers(count, size=ceil(count / size) * size)
+        else:
+            places = generator.permutation(count)
+        for batch in torch.split(members[torch.from_numpy(places)], size)[:left]:
+            yield batch
+            left -= 1
+
+
+def batches(
+    samples: Samples, plan: LocalTraining, address: Address, members: Tensor | None = None
+) -> Iterator[Samples]:
+    """The batches of a round, as `draws` chooses them from `members` of `samples`, or from all of these."""
+    everyone = torch.arange(len(samples)) if members is None else members
+    return map(samples.take, draws(everyone, plan, address))
+
+
+def train(
+    network: Network,
+    weights: Tensor,
+    samples: Samples,
+    plan: LocalTraining,
+    address: Address,
+    *,
+    members: Tensor | None = None,
+) -> Tensor:
+    """Train from `weights` (shape ``[d]``) on `samples`, or on the `members` of them.
+
+    Returns:
+        The update δ = w − `weights`, shape ``[d]``.
+    """
+    network.load(weights)
+    optimizer = plan.new_optimizer(network)
+    with network.training(address):
+        for batch in batches(samples, plan, address, members):
+            network.backward(batch.x, batch.y)
+            optimizer.step()
+    return network.vector.detach() - weights
