@@ -6,24 +6,6 @@
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from fedlens.analysis.run_results import Run, load_run
-    from fedlens.attacks.attack import Attack, View
-    from fedlens.core.errors import FedlensError
-    from fedlens.data.dataset import Data, Dataset, Samples
-    from fedlens.data.partition import Partition
-    from fedlens.defences.detector import Detector, Inspection, Verdict
-    from fedlens.defences.rule import Aggregate, Received, Rule
-    from fedlens.experiment.experiment import Experiment
-    from fedlens.explanations.explaining import explain
-    from fedlens.explanations.methods.method import Method
-    from fedlens.goals.success import Auxiliary
-    from fedlens.models.model import Model
-    from fedlens.runs.loading import load_experiment
-    from fedlens.simulation.simulation import run, simulate
-    from fedlens.sweeps.playing import Sweep, sweep
 
 _HOMES = {
     "Aggregate": "fedlens.defences.rule",

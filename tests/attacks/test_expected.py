@@ -11,7 +11,7 @@ from torch.func import functional_call
 from torch.nn import functional
 from torch.nn.utils import vector_to_parameters
 
-from fedlens.attacks import expected as module
+from fedlens.attacks import predicted_global_model as module
 from fedlens.attacks.alternating_minimisation import AlternatingMinimisation
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.estimation import Observation

@@ -1,6 +1,7 @@
 """``fedlens list``: an index, topics, single parts and presets, search."""
 
 import re
+from pathlib import Path
 
 import pytest
 from calling import called

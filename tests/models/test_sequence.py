@@ -10,10 +10,11 @@ from torch.nn import functional
 
 from fedlens.core.layout import flatten
 from fedlens.core.random import Address
+from fedlens.kernels import stage
 from fedlens.kernels.patches import Patches
 from fedlens.kernels.stage import Stage
 from fedlens.kernels.winograd import Winograd
-from fedlens.models import sequence, stage
+from fedlens.models import sequence
 from fedlens.models.cnn import PaperCnn, SmallCnn, TinyCnn
 from fedlens.models.dropout import Dropout
 from fedlens.models.model import Model, glorot_uniform

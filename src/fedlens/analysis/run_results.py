@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedlens.analysis import stealth
 from fedlens.analysis.flags import flags
 from fedlens.analysis.window import in_window, lifespans
 from fedlens.core.errors import DamagedRunError, RunError
@@ -16,7 +17,6 @@ from fedlens.core.recorded import Recorded
 from fedlens.core.regular import ANEW, regular
 from fedlens.core.suggest import another, likeliest_path
 from fedlens.experiment.experiment import Experiment
-from fedlens.runs import stealth
 from fedlens.runs.consistency import misfits, summary_misfit
 from fedlens.runs.loading import load_experiment, load_recorded
 from fedlens.runs.reading import load_tables, read_rounds, read_summary, read_target

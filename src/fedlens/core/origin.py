@@ -47,4 +47,6 @@ def _shown(file: str, line: int) -> str:
 
 def _is_theirs(file: str) -> bool:
     path = Path(file).resolve()
-    return path.suffix == ".py" and not path.is_relative_to(Path(__file__).resolve().parents[1]) and not is_installed(path)
+    return (
+        path.suffix == ".py" and not path.is_relative_to(Path(__file__).resolve().parents[1]) and not is_installed(path)
+    )

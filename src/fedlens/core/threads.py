@@ -1,9 +1,10 @@
-"""How many threads a round computes with."""
+"""How many cores there are, and how many threads compute."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
+from fedlens.core.lazy import torch
 
 
 @contextmanager
@@ -15,3 +16,8 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+def cores() -> int:
+    """Number of processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -14,9 +14,8 @@ from fedlens.core.custom import is_custom
 from fedlens.core.errors import ExplanationError
 from fedlens.core.random import Address, global_states, seeded
 from fedlens.core.registry import build
-from fedlens.core.threads import one_thread
+from fedlens.core.threads import cores, one_thread
 from fedlens.explanations.methods.method import Method
-from fedlens.simulation.engines.engine import cores
 
 _AT_ONCE = 512
 """Inputs computed at once: as few as keep a CPU busy, so that their activations take little memory."""

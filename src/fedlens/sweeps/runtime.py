@@ -12,10 +12,10 @@ from fedlens.core.engine_name import EngineName
 from fedlens.core.errors import ConfigError
 from fedlens.core.registry import of_session, warn_of_session
 from fedlens.core.remote import remote
+from fedlens.core.threads import cores
 from fedlens.core.users_modules import modules_of
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import find_device
-from fedlens.simulation.engines.engine import cores
 from fedlens.sweeps.here import Here
 from fedlens.sweeps.local import Local
 from fedlens.sweeps.tasks import Workforce

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from fedlens.core.engine_name import EngineName
 from fedlens.core.errors import ConfigError
 from fedlens.core.remote import Cluster, remote
+from fedlens.core.threads import cores
 from fedlens.experiment.setting import Setting
 from fedlens.models.dense import dense_layers
 from fedlens.models.network import Network
 from fedlens.models.stacking import MakeStack, find_stack
-from fedlens.simulation.engines.engine import Engine, cores
+from fedlens.simulation.engines.engine import Engine
 from fedlens.simulation.engines.processes import Processes
 from fedlens.simulation.engines.serial import Serial
 from fedlens.simulation.engines.vectorised import Vectorised

@@ -2,8 +2,8 @@
 
 from statistics import mean, median
 
+from fedlens.analysis import stealth
 from fedlens.analysis.run_results import Run
-from fedlens.runs import stealth
 from fedlens.runs.record_values import Record
 from fedlens.studies.paper.measured import Measured, acted_rounds, chosen_rounds_of
 

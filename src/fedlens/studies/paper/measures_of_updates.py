@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from math import log
 from statistics import linear_regression, mean
 
+from fedlens.analysis import stealth
 from fedlens.analysis.run_results import Run
-from fedlens.runs import stealth
 from fedlens.studies.paper.measured import Measured, acted_rounds
 
 TRAINING_SAMPLES = {"fashion-mnist": 60_000, "adult": 30_160}
