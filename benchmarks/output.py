@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from fedlens.simulation.engines.engine import cores
+from fedlens.core.threads import cores
 
 
 def new_console() -> Console:

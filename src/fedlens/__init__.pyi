@@ -23,3 +23,5 @@ from fedlens.simulation.simulation import run as run
 from fedlens.simulation.simulation import simulate as simulate
 from fedlens.sweeps.playing import Sweep as Sweep
 from fedlens.sweeps.playing import sweep as sweep
+
+__all__: list[str]

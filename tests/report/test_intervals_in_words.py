@@ -1,7 +1,7 @@
 import pytest
 
+from fedlens.analysis.interval_words import ends_words, interval_words, lacking
 from fedlens.analysis.intervals import Interval
-from fedlens.report.interval_words import ends_words, interval_words, lacking
 
 COVERS = Interval(0.526, 0.48, 0.57, (0.4, 0.6), 9, 5)
 FEW = Interval(0.526, None, None, (0.4, 0.6), 4, 5)

@@ -21,11 +21,11 @@ from fedlens.cluster.packed_data import PackedDataset
 from fedlens.cluster.workshop import workshop
 from fedlens.core.config import validate
 from fedlens.core.remote import Kind
-from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.runs.folder import Files, files_of, lay_out
 from fedlens.simulation.runtime import Means
 from fedlens.simulation.simulation import make_control
-from fedlens.simulation.twin import control_name, place
+from fedlens.simulation.twin import place
 from fedlens.sweeps.tasks import Event, Reporter, perform, why
 
 

@@ -255,3 +255,10 @@ class Experiment(Config):
     def first_round(self) -> "Experiment":
         """What the honest updates of the first round depend on: one round of the twin, however it is aggregated."""
         return self.twin().model_copy(update={"rounds": 1, "aggregation": Mean(), "checks": (), "absent": ()})
+
+
+def control_name(control: Experiment) -> str:
+    """What people call a control."""
+    if not control.absent:
+        return "benign twin"
+    return "client absent" if len(control.absent) == 1 else "clients absent"

@@ -10,10 +10,11 @@ from fedlens.core.registry import BASES, class_at, known, name_of, resolve
 from fedlens.core.suggest import plain
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.presets import listed, presets
-from fedlens.goals.target_samples import Target
-from fedlens.training.local import LocalTraining
 
-SECTIONS: tuple[tuple[str, type[Config]], ...] = (("", Experiment), ("local.", LocalTraining), ("target.", Target))
+SECTIONS: tuple[tuple[str, type[Config]], ...] = (
+    ("", Experiment),
+    *((f"{name}.", type(Experiment.model_fields[name].default)) for name in ("local", "target")),
+)
 """Of what is not chosen by name: what stands before an option, and where it is described."""
 
 

@@ -14,7 +14,7 @@ from fedlens.core.errors import ClientError, ConfigError, DataError, UnjudgedErr
 from fedlens.core.numerics import BITS
 from fedlens.core.registry import require_code, require_findable, warn_of_session
 from fedlens.core.staying import staying
-from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.experiment.setting import Setting
 from fedlens.runs.directory import RunDirectory
 from fedlens.runs.environment import describe_environment
@@ -33,7 +33,7 @@ from fedlens.simulation.leaving import leaves_twin, twin_files
 from fedlens.simulation.opening import find_opening
 from fedlens.simulation.rounds import federate
 from fedlens.simulation.runtime import Means
-from fedlens.simulation.twin import Control, cached, control_name, find_control, keep, key
+from fedlens.simulation.twin import Control, cached, find_control, keep, key
 
 
 def simulate(

@@ -26,7 +26,7 @@ from fedlens.core.errors import DamagedRunError
 from fedlens.core.files import checksum, writing
 from fedlens.core.numerics import BITS, numerics
 from fedlens.core.paths import REMEDY, is_users, private_cache
-from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.experiment.setting import Setting
 from fedlens.goals.success import Auxiliary, success
 from fedlens.runs.folder import Files, lay_out
@@ -67,13 +67,6 @@ class Control:
         """What stands beside an attacked round: the control's quality, and what it makes of the attacker's samples."""
         predictions = self.predictions(round_).to(auxiliary.index.device)
         return {"quality": self.records[round_ - 1]["quality"], "target": asdict(success(predictions, auxiliary))}
-
-
-def control_name(control: Experiment) -> str:
-    """What people call a control."""
-    if not control.absent:
-        return "benign twin"
-    return "client absent" if len(control.absent) == 1 else "clients absent"
 
 
 def key(setting: Setting, arithmetic: str) -> str:

@@ -10,13 +10,12 @@ from fedlens.core.config import validate
 from fedlens.core.errors import ClientError, DamagedRunError, FedlensError, RunError, UnjudgedError
 from fedlens.core.origin import told
 from fedlens.data.dataset import Dataset
-from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.runs.places import unused
 from fedlens.runs.record_values import confidence
 from fedlens.simulation.callback import Observer, Silent
 from fedlens.simulation.runtime import Means
 from fedlens.simulation.simulation import play
-from fedlens.simulation.twin import control_name
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from fedlens.analysis.interval_words import interval_words, lacking
 from fedlens.analysis.intervals import COVERAGE, Interval, seeds_needed
 from fedlens.explanations.contrast import COVERAGE_OF_PAIRS
 from fedlens.explanations.similarity import NAMES
 from fedlens.explanations.study import ALL, OTHERS, TARGETS, WANTED
 from fedlens.report.figures.canvas import BENIGN, MALICIOUS, grid, legend_below, plain
 from fedlens.report.figures.comparison import THIN
-from fedlens.report.interval_words import interval_words, lacking
 from fedlens.report.terminal.printing import PlainTable
 from fedlens.report.words import method_words
 

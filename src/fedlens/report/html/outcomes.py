@@ -11,10 +11,10 @@ from fedlens.analysis.collect import Collection
 from fedlens.analysis.comparison import Comparison, compare
 from fedlens.analysis.flags import common
 from fedlens.analysis.group import Group
+from fedlens.analysis.interval_words import NONE, interval_words
 from fedlens.analysis.intervals import Interval
 from fedlens.core.errors import ConfigError
 from fedlens.experiment.flat import Value, plain_value, shown
-from fedlens.report.interval_words import NONE, interval_words
 from fedlens.report.terminal.comparison_table import UNJUDGED, any_unjudged, unjudged_of
 from fedlens.report.words import signed
 

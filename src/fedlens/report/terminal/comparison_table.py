@@ -7,9 +7,9 @@ from rich.table import Table
 
 from fedlens.analysis.comparison import Comparison
 from fedlens.analysis.group import Group
+from fedlens.analysis.interval_words import NONE, ends_words
 from fedlens.analysis.measured import Measured, ends
 from fedlens.experiment.flat import shown
-from fedlens.report.interval_words import NONE, ends_words
 from fedlens.report.terminal.printing import PlainTable
 from fedlens.report.words import BESIDE
 

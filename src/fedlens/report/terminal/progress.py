@@ -7,10 +7,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.report.words import attack_name, headline, latest_words
 from fedlens.runs.record_values import confidence
-from fedlens.simulation.twin import control_name
 
 
 class Terminal:

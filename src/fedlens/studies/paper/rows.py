@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from fedlens.analysis.interval_words import interval_words, lacking
 from fedlens.analysis.intervals import rate
-from fedlens.report.interval_words import interval_words, lacking
 from fedlens.studies.paper.case import Case
 from fedlens.studies.paper.judging import Finding, Judgement, median_of_seeds
 
