@@ -49,7 +49,7 @@ def test_but_in_a_folder_like_tmp_nobody_can_take_the_place_of_another(tmp_path:
     assert mode(private_cache("controls")) == 0o700
 
 
-@pytest.mark.parametrize("name", ["", "controls", "openings"])
+@pytest.mark.parametrize("name", ["", "controls"])
 def test_nor_is_one_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     (cache_dir() / name).mkdir(parents=True)
     os_stat = Path.stat

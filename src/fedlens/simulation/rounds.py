@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,22 +35,11 @@ Progress = Callable[[int, int], None]
 """Called with the number of clients done and to do in the round."""
 
 
-class FirstUpdates(Protocol):
-    """Where the honest updates of the first round may be known from another run."""
-
-    def load(self, shape: tuple[int, ...]) -> Tensor | None:
-        """All of the cohort's, shape ``[k, d]``, or ``None``."""
-
-    def keep(self, updates: Tensor) -> None:
-        """Remember them, of a cohort that is complete and honest."""
-
-
 def federate(
     setting: Setting,
     engine: Engine,
     state: FederationState | None = None,
     progress: Progress | None = None,
-    first: FirstUpdates | None = None,
 ) -> Iterator[RoundResult]:
     """Play the rounds that are left, from `state` or from the beginning; one that destroys the model is the last.
 
@@ -59,14 +48,13 @@ def federate(
         engine: does the work.
         state: where to go on.
         progress: is told how far a round's training is.
-        first: spares the first round's honest training, or learns its updates.
 
     Raises:
         ClientError: a client's job failed; the rounds before have been yielded.
     """
     experiment = setting.experiment
     with one_thread():
-        federation, start = Federation.set_up(setting, engine, progress or (lambda *_: None), first)
+        federation, start = Federation.set_up(setting, engine, progress or (lambda *_: None))
         state = start if state is None else state.to(setting.device)
     accuracy = None
     while not experiment.is_over(state.round, accuracy):
@@ -87,12 +75,9 @@ class Federation:
     arena: Arena
     layout: Layout
     progress: Progress
-    first: FirstUpdates | None
 
     @classmethod
-    def set_up(
-        cls, setting: Setting, engine: Engine, progress: Progress, first: FirstUpdates | None
-    ) -> tuple["Federation", FederationState]:
+    def set_up(cls, setting: Setting, engine: Engine, progress: Progress) -> tuple["Federation", FederationState]:
         """The federation before its first round, and its initial state."""
         network = setting.network()
         weights = network.vector.detach().clone()
@@ -112,7 +97,7 @@ class Federation:
             timeout=setting.timeout,
         )  # fmt: skip
         engine.start(bench)
-        return cls(setting, engine, arena, network.layout, progress, first), FederationState(0, weights)
+        return cls(setting, engine, arena, network.layout, progress), FederationState(0, weights)
 
     def play(self, state: FederationState) -> RoundResult:
         """The round after `state`."""
@@ -179,12 +164,8 @@ class Federation:
             for row, client in enumerate(cohort)
             if client != malicious
         ]
-        if round_ == 1:
-            honest = self._unknown(honest)
         if experiment.attack is None or malicious not in cohort:
             self._run_counted([honest])
-            if round_ == 1 and self.first is not None and honest and not experiment.absent:
-                self.first.keep(self.arena.updates)
             return None
         assert self.setting.auxiliary is not None, "an attack needs its target"
         row = cohort.index(malicious)
@@ -193,16 +174,6 @@ class Federation:
         )
         stages: list[Sequence[Job]] = [honest, [attack]] if attack.attack.omniscient else [[attack, *honest]]
         return next(log for job, log in self._run_counted(stages) if job is attack)
-
-    def _unknown(self, first: list[HonestJob]) -> list[HonestJob]:
-        """Those of the first round's jobs whose updates no other run has left; the others' are in the arena then."""
-        updates = None if self.first is None else self.first.load(tuple(self.arena.updates.shape))
-        if updates is None:
-            return first
-        place = {client: row for row, client in enumerate(self.setting.chosen(1))}
-        rows = [job.row for job in first]  # all that were chosen have an honest update there, the attacker too
-        self.arena.updates[rows] = updates[[place[job.client] for job in first]].to(self.arena.updates)
-        return []
 
     def _run_counted(self, stages: Sequence[Sequence[Job]]) -> list[tuple[Job, dict[str, Any]]]:
         """Run one stage of jobs after the other, telling how many are done."""

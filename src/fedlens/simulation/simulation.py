@@ -30,7 +30,6 @@ from fedlens.simulation.callback import Observer, Silent
 from fedlens.simulation.engines import choose_engine
 from fedlens.simulation.engines.choice import SIDE_BY_SIDE, Choice
 from fedlens.simulation.leaving import leaves_twin, twin_files
-from fedlens.simulation.opening import find_opening
 from fedlens.simulation.rounds import federate
 from fedlens.simulation.runtime import Means
 from fedlens.simulation.twin import Control, cached, find_control, keep, key
@@ -61,9 +60,8 @@ def simulate(
         choice = choose_engine(means.engine, means.workers, setting, cluster)
         twin = _control(setting, setting.experiment.twin(), choice, Silent()) if experiment.needs_twin else None
         setting = _aimed(setting, twin)
-        first = find_opening(setting, choice) if twin is not None else None
         with choice.make() as workforce:
-            yield from map(copy_tensors, federate(setting, workforce, first=first))
+            yield from map(copy_tensors, federate(setting, workforce))
 
 
 def run(
@@ -311,9 +309,7 @@ def _record(
                 observer.remark(remark)
             observer.begin(experiment, len(records), twin=twin)
             try:
-                shares = state is None and (bool(controls) or directory.keep_predictions)
-                first = find_opening(setting, choice) if shares else None
-                for result in federate(setting, engine, state, observer.clients, first):
+                for result in federate(setting, engine, state, observer.clients):
                     auxiliary, state = setting.auxiliary, result.state
                     beside = {
                         name: control.beside(state.round, auxiliary) for name, control in controls.items() if auxiliary
