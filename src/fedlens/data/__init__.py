@@ -1,1 +1,5 @@
 """Data sets, and how their samples are dealt to the clients."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,10 @@
+from .alternating_minimisation import AlternatingMinimisation as AlternatingMinimisation
+from .attack import Attack as Attack
+from .attack import View as View
+from .constraint import Constraint as Constraint
+from .data_poisoning import DataPoisoning as DataPoisoning
+from .estimation import Observation as Observation
+from .explicit_boosting import ExplicitBoosting as ExplicitBoosting
+from .honest import Honest as Honest
+from .implicit_boosting import ImplicitBoosting as ImplicitBoosting
+from .simultaneous_training import SimultaneousTraining as SimultaneousTraining

@@ -1,0 +1,10 @@
+from .adult import Adult as Adult
+from .dataset import Data as Data
+from .dataset import Dataset as Dataset
+from .dataset import Samples as Samples
+from .digits import Digits as Digits
+from .fashion_mnist import FashionMnist as FashionMnist
+from .partition import Dirichlet as Dirichlet
+from .partition import Iid as Iid
+from .partition import Partition as Partition
+from .partition import Shards as Shards

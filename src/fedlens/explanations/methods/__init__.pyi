@@ -1,0 +1,13 @@
+from .gradients import Gradient as Gradient
+from .gradients import InputTimesGradient as InputTimesGradient
+from .gradients import IntegratedGradients as IntegratedGradients
+from .gradients import SmoothGrad as SmoothGrad
+from .method import Method as Method
+from .occlusion import Occlusion as Occlusion
+from .rectified import Deconvnet as Deconvnet
+from .rectified import GuidedBackprop as GuidedBackprop
+from .relevance import DeepTaylor as DeepTaylor
+from .relevance import LrpAlpha1Beta0 as LrpAlpha1Beta0
+from .relevance import LrpEpsilon as LrpEpsilon
+from .relevance import LrpGamma as LrpGamma
+from .relevance import LrpZ as LrpZ
