@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 from rich.text import Text
 
+from fedlens.cli import completion
 from fedlens.cli.shared import SOURCE, DataDir, Options, Trust, out, print_flags, print_imported, print_summary
 
 
@@ -60,6 +61,7 @@ def list_(
             metavar="TOPIC|NAME",
             help="presets, attacks, checks, rules, data, partitions, models, methods or options, or the name of one; "
             "default an index.",
+            autocompletion=completion.names,
         ),
     ] = None,
     search: Annotated[str | None, typer.Option(metavar="WORD", help="Show everything that mentions this word.")] = None,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 from rich.text import Text
 
+from fedlens.cli import completion
 from fedlens.report.terminal.printing import PlainConsole
 
 if TYPE_CHECKING:
@@ -18,10 +19,18 @@ if TYPE_CHECKING:
 out = PlainConsole(highlight=False, emoji=False)
 err = PlainConsole(stderr=True, highlight=False, emoji=False)
 
-SOURCE = typer.Argument(help="A preset (see `fedlens list`), a YAML file, or a run's directory.")
+SOURCE = typer.Argument(
+    help="A preset (see `fedlens list`), a YAML file, or a run's directory.", autocompletion=completion.sources
+)
 Options = Annotated[
     list[str] | None,
-    typer.Option("-o", "--option", metavar="NAME=VALUE", help="Set an option of the experiment: -o attack.boost=5."),
+    typer.Option(
+        "-o",
+        "--option",
+        metavar="NAME=VALUE",
+        help="Set an option of the experiment: -o attack.boost=5.",
+        autocompletion=completion.assignments,
+    ),
 ]
 DataDir = Annotated[
     Path | None, typer.Option(help="Where to find data files; default FEDLENS_DATA, or else the user's cache.")
