@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from received import normal
 from torch import Tensor
 
-from fedlens import pairwise
+from fedlens.kernels import pairwise
 from fedlens.kernels.pairwise import alike, block_columns, products, products_from, squared_distances
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 3e-5, torch.float16: 3e-5, torch.bfloat16: 3e-5}

@@ -11,7 +11,7 @@ from small import small
 from torch.nn import functional
 
 import fedlens
-from fedlens import lazy
+from fedlens.core import lazy
 from fedlens.core.registry import BUILT_IN
 
 HEAVY = {"torch", "pandas", "scipy", "sklearn", "matplotlib"}

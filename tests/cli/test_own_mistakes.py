@@ -159,7 +159,7 @@ def test_all_frames_are_shown_where_asked_for(option: str, capsys: Capture) -> N
     assert code == 2
     assert "Traceback (most recent call last)" in err
     assert re.search(r'File ".*(mine|divides)\.py", line (9|30|3)\b', err)
-    assert re.search(r'File ".*fedlens/cli/running\.py", line', err)
+    assert re.search(r'File ".*fedlens/cli/run\.py", line', err)
     assert re.search(r"^Error: .*\.py:(9|30|3)\)", err, re.MULTILINE)
 
 

@@ -1,13 +1,16 @@
 """What a model's predictions on the test set say about it."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from math import ceil
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-from torch.nn import functional
-
+from fedlens.core.lazy import torch
 from fedlens.core.random import Address
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLOCK = 500
 """Samples evaluated at once: fixed, so that results do not depend on who evaluates."""
@@ -56,6 +59,6 @@ def quality(log_probabilities: Tensor, labels: Tensor) -> Quality:
     counts = torch.bincount(labels, minlength=classes).tolist()
     return Quality(
         accuracy=sum(hits) / len(labels),
-        loss=float(functional.nll_loss(log_probabilities.double(), labels)),
+        loss=float(torch.nn.functional.nll_loss(log_probabilities.double(), labels)),
         per_class=[hit / count if count else None for hit, count in zip(hits, counts, strict=True)],
     )
