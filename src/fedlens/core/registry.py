@@ -20,6 +20,7 @@ from fedlens.core.errors import ConfigError, cut, shortened
 from fedlens.core.importing import import_module
 from fedlens.core.origin import at, told
 from fedlens.core.recorded import Note, Recorded, recorded_part
+from fedlens.core.signatures import misfits
 from fedlens.core.staying import staying
 from fedlens.core.suggest import likeliest, nearest, typed
 
@@ -307,15 +308,17 @@ def build(kind: str, value: object, base: type[P], source: Description | Record 
 
 
 def require_complete(kind: str, part: Config) -> None:
-    """Refuse a part whose class does not define what its kind has to.
+    """Refuse a part whose class does not define what its kind has to, or whose methods take something else.
 
     Raises:
-        ConfigError: it does not; the message names the class's file and line.
+        ConfigError: so it is; the message names the class's or the method's file and line.
     """
-    if isinstance(part, Recorded):  # its class is not looked at
+    if isinstance(part, Recorded) or is_built_in(kind, part):  # the class of a record is not looked at
         return
-    cls, method = type(part), METHODS[kind]
-    if getattr(cls, method) is not getattr(class_at(BASES[kind]), method):
+    cls, base, method = type(part), class_at(BASES[kind]), METHODS[kind]
+    if wrong := next(misfits(part, base), None):
+        raise ConfigError(f"{kind}: {name_of(kind, part)}: {wrong}")
+    if getattr(cls, method) is not getattr(base, method):
         return
     lacking = f"{kind}: {name_of(kind, part)}{at(cls)} has no method {method}"
     own = {key: found for key, found in vars(cls).items() if isfunction(found)}

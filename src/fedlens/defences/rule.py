@@ -81,6 +81,8 @@ def least_updates(rule: Rule) -> int:
     with staying(f"aggregation: minimum of {name}", ConfigError):
         found: object = rule.minimum
     if not isinstance(found, Integral) or isinstance(found, bool) or not 0 <= int(found) < MOST:
+        if callable(found):
+            raise ConfigError(f"aggregation: {name}: minimum{at(found)} is a method; write @property on the line above")
         raise ConfigError(
             f"aggregation: minimum of {name}{at(type(rule))} is {shortened(found)}; "
             "a whole number of updates is right, 1 where any will do"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from fedlens.core.custom import is_custom
 from fedlens.core.errors import ExplanationError
 from fedlens.core.random import Address, global_states, seeded
-from fedlens.core.registry import build
+from fedlens.core.registry import build, require_complete
 from fedlens.core.threads import cores, one_thread
 from fedlens.explanations.methods.method import Method
 
@@ -48,9 +48,10 @@ def explain(
 
     Raises:
         ExplanationError: the inputs or classes do not fit the model, or the method does not suit it.
-        ConfigError: there is no such method.
+        ConfigError: there is no such method, or one of the user's own is not complete.
     """
     chosen = build("method", method, Method)
+    require_complete("method", chosen)
     classes = _classes(copied(model), inputs, target)
     size = max(1, _AT_ONCE // chosen.copies)
     work = list(zip(torch.split(inputs.detach(), size), torch.split(classes, size), strict=True))
