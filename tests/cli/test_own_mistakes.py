@@ -98,6 +98,16 @@ class Sends(Attack):
     def craft(self, view):  # 83
         update = view.train()
         return [update.to_sparse(), update.to("meta"), update + 0j][self.what]
+
+class Waits(Attack):
+    def craft(self, view):
+        return view.train()
+    def waits(self, view):  # 90
+        return True
+
+class Builds(Model):
+    def build(self, shape, classes):  # 94
+        return shape
 """
 TOLD = {
     "attack=mine:Divides": "malicious client 3 in round 1 failed: TypeError: .* (mine.py:9)",
@@ -110,9 +120,9 @@ TOLD = {
     "model=mine:Wide": "TypeError: .* (mine.py:38)",
     "model=mine:Forward": "AttributeError: .* (mine.py:44)",
     "aggregation=mine:Misspelt": "rule Misspelt failed in round 1: AttributeError: .* (mine.py:50)",
-    "aggregation=mine:Five": "rule Five gave no finite update .* let aggregate (mine.py:54) return",
+    "aggregation=mine:Five": "rule Five, in round 1, returned 5, not an Aggregate: let aggregate (mine.py:54) return",
     "checks=mine:Blind": "check mine:Blind failed in round 1: RuntimeError: nothing (mine.py:59)",
-    "checks=mine:Six": "check mine:Six gave no finite score.* let inspect (mine.py:62) return",
+    "checks=mine:Six": "check mine:Six, in round 1, returned 6, not a Verdict: let inspect (mine.py:62) return",
     "attack=mine:Crafts": "mine:Crafts (mine.py:65) has no method craft; is crafts meant to be it (mine.py:66)?",
     "aggregation=mine:Nothing": "(mine.py:69) has no method aggregate; write one: def aggregate(self, received)",
     "attack={name: 'mine:Tells', what: 0}": "logged something as ('a',); log it .* (mine.py:76)",
@@ -122,6 +132,8 @@ TOLD = {
     "attack={name: 'mine:Sends', what: 0}": "sent an update that is torch.sparse_coo; a dense one .* (mine.py:83)",
     "attack={name: 'mine:Sends', what: 1}": "sent an update that is on meta; a dense one .* (mine.py:83)",
     "attack={name: 'mine:Sends', what: 2}": "sent an update that is torch.complex64; a dense one .* (mine.py:83)",
+    "attack=mine:Waits": "in round 1: waits (mine.py:90) returned True; return None where it attacks",
+    "model=mine:Builds": "mine:Builds: build (mine.py:94) gave a tuple; return a torch.nn.Module",
     "attack=syntax:Push": "'syntax' cannot be imported: SyntaxError: .* (syntax.py:2)",
     "attack=divides:Push": "'divides' cannot be imported: ZeroDivisionError: division by zero (divides.py:3)",
     "attack=above:Push": "'above' cannot be imported: ZeroDivisionError: division by zero (divides.py:3)",

@@ -165,7 +165,7 @@ def test_a_model_that_is_destroyed_ends_the_run_in_that_round(round_: int) -> No
 
 
 def test_a_rule_that_makes_nonsense_of_short_updates_is_to_blame_itself() -> None:
-    with pytest.raises(ClientError, match="rule Nothing gave no finite update"):
+    with pytest.raises(ClientError, match="rule Nothing, in round 1, returned an update whose entry 0 is"):
         play(small(aggregation=Nothing(), attack=None))
 
 

@@ -224,14 +224,14 @@ def test_engines_agree_on_checks() -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("raises", "failed in round 1: ZeroDivisionError: no"),
-        ("short", "gave no finite score, decision and details for each of 4 clients in round 1"),
-        ("nan", "gave no finite score, decision and details for each of 4 clients in round 1"),
+        ("raises", " failed in round 1: ZeroDivisionError: no"),
+        ("short", r", in round 1, returned scores of shape \[3\]; \[4\] is right: let inspect .* return Verdict"),
+        ("nan", ", in round 1, returned scores whose entry 0 is NaN; finite numbers are right"),
     ],
 )
 @pytest.mark.parametrize("engine", [Serial, lambda: Processes(2)])
 def test_a_check_that_fails_is_named(how: str, message: str, engine: Callable[[], Engine]) -> None:
-    with pytest.raises(ClientError, match=f"Broken {message}"):
+    with pytest.raises(ClientError, match=f"Broken{message}"):
         play(small(checks=(Broken(how=how),)), engine)
 
 
@@ -265,29 +265,41 @@ class Odd(Detector):
             "digits": Verdict(scores, flagged, {"size": [10**5000] * count}),
             "sparse": Verdict(scores, flagged, {}, {"all": torch.eye(count).to_sparse()}),
             "nested": Verdict(scores, flagged, {}, {"all": nested()}),
+            "few": Verdict(scores, flagged, {"size": [1.0] * 3}),
+            "true": True,
+            "scores": scores,
         }[self.how]  # type: ignore[return-value]
 
 
-ODD = [
-    "column",
-    "nothing",
-    "numbers",
-    "detail",
-    "tensor",
-    "name",
-    "table",
-    "complex",
-    "meta",
-    "key",
-    "half a character",
-]
-ODD += ["list", "digits", "sparse", "nested"]
+ODD = {
+    "column": "flagged of shape [4, 1]; [4] is right",
+    "nothing": "None, not a Verdict",
+    "numbers": "flagged of torch.int64; torch.bool is right",
+    "detail": "the detail size of type float; a list of 4 numbers is right, as by .tolist()",
+    "tensor": "the detail size whose entry 0 is a Tensor; numbers are right, as by .tolist()",
+    "name": "a detail called flagged, as the verdict's own; another name is right",
+    "table": "the table all of type list; a tensor of shape [4] is right",
+    "complex": "scores (torch.complex64); a dense tensor of real numbers is right",
+    "meta": "scores (on meta); a dense tensor of real numbers is right",
+    "key": "details with the name 1; names are words",
+    "half a character": r"tables with the name '\ud800'; names are words",
+    "list": "details of type list; a dict by names is right",
+    "digits": "the detail size whose entry 0 is <int>; numbers are right, as by .tolist()",
+    "sparse": "the table all (torch.sparse_coo); a dense tensor of real numbers is right",
+    "nested": "the table all (nested); a dense tensor of real numbers is right",
+    "few": "the detail size of 3 entries; 4 are right, one for each client",
+    "true": "True, not a Verdict",
+    "scores": "a Tensor, not a Verdict",
+}
 
 
 @pytest.mark.parametrize(("how", "engine"), [*((how, Serial) for how in ODD), ("table", lambda: Processes(2))])
 def test_an_odd_verdict_is_refused(how: str, engine: Callable[[], Engine]) -> None:
-    with pytest.raises(ClientError, match="Odd gave no finite score, decision and details"):
+    with pytest.raises(ClientError) as caught:
         play(small(rounds=1, checks=(Odd(how=how, action="reject"),)), engine)
+    said = str(caught.value)
+    assert f"Odd, in round 1, returned {ODD[how]}: let inspect (" in said
+    assert said.endswith("return Verdict(scores, flagged, details)")
 
 
 class Vague(Rule):
@@ -301,6 +313,11 @@ class Vague(Rule):
         return {
             "fine": Aggregate(update),
             "nothing": None,
+            "bare": update,
+            "row": Aggregate(update[:8]),
+            "hole": Aggregate(update.index_fill(0, torch.tensor([17]), torch.nan)),
+            "list": Aggregate(update.tolist()),  # type: ignore[arg-type]
+            "list of shares": Aggregate(update, [1.0]),  # type: ignore[arg-type]
             "double": Aggregate(update.double()),
             "short": Aggregate(update, received.alpha[:-1]),
             "nan": Aggregate(update, received.alpha * torch.nan),
@@ -315,20 +332,30 @@ class Vague(Rule):
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ("nothing", "no finite update"),
-        ("double", "no finite update of .* entries of torch.float32"),
-        ("short", "no finite share for each of 4 updates"),
-        ("nan", "no finite share for each of 4 updates"),
-        ("sparse", "no finite update of .* entries of torch.float32, dense and on cpu"),
-        ("meta", "no finite update of .* entries of torch.float32, dense and on cpu"),
-        ("sparse shares", "no finite share for each of 4 updates .* a dense tensor of real numbers"),
-        ("complex shares", "no finite share for each of 4 updates .* a dense tensor of real numbers"),
-        ("nested shares", "no finite share for each of 4 updates .* a dense tensor of real numbers"),
+        ("nothing", "None, not an Aggregate"),
+        ("bare", "a Tensor, not an Aggregate"),
+        ("row", "an update of shape [8]; [D] is right"),
+        ("hole", "an update whose entry 17 is NaN; finite numbers are right"),
+        ("list", "an update of type list; a tensor of shape [D] is right"),
+        ("double", "an update of torch.float64; torch.float32 is right"),
+        ("sparse", "an update (torch.sparse_coo); a dense tensor of real numbers is right"),
+        ("meta", "an update (on meta); a dense tensor of real numbers is right"),
+        ("list of shares", "shares of type list; a tensor of shape [4] is right"),
+        ("short", "shares of shape [3]; [4] is right"),
+        ("nan", "shares whose entry 0 is NaN; finite numbers are right"),
+        ("sparse shares", "shares (torch.sparse_coo); a dense tensor of real numbers is right"),
+        ("complex shares", "shares (torch.complex64); a dense tensor of real numbers is right"),
+        ("nested shares", "shares (nested); a dense tensor of real numbers is right"),
     ],
 )
 def test_an_odd_aggregate_is_refused(how: str, message: str) -> None:
-    with pytest.raises(ClientError, match=f"rule Vague gave {message}"):
-        play(small(rounds=1, aggregation=Vague(how=how)))
+    experiment = small(rounds=1, aggregation=Vague(how=how))
+    size = prepare(experiment).network().layout.size
+    with pytest.raises(ClientError) as caught:
+        play(experiment)
+    said = str(caught.value)
+    assert f"rule Vague, in round 1, returned {message.replace('[D]', f'[{size}]')}: let aggregate (" in said
+    assert "return Aggregate(update" in said
 
 
 class Least(Rule):

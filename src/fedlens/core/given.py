@@ -5,6 +5,8 @@ from typing import TypeGuard
 import torch
 from torch import Tensor
 
+from fedlens.core.errors import shortened
+
 LARGEST = 2**63
 """An integer below this can be recorded."""
 
@@ -35,3 +37,48 @@ def is_word(value: object) -> TypeGuard[str]:
 def is_number(value: object) -> TypeGuard[int | float]:
     """Whether a value is a number that a record can hold."""
     return isinstance(value, float) or (isinstance(value, int) and -LARGEST <= value < LARGEST)
+
+
+def named(value: object) -> str:
+    """What a value is, as it goes on after "returned": ``5``, ``None``, ``a Tensor``."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return shortened(value, 40)
+    name = type(value).__name__
+    return f"a{'n' * (name[0] in 'AEIOUaeiou')} {name}"
+
+
+def misfit(
+    value: object, shape: tuple[int, ...], dtype: torch.dtype | None = None, place: str = "", *, finite: bool = True
+) -> str:
+    """What is wrong with what should be a tensor of real numbers, as it goes on after "returned scores".
+
+    Args:
+        value: what came.
+        shape: what is right.
+        dtype: the type that it has to be of; ``None`` if any real one will do.
+        place: the device that it has to be on; empty if any will do.
+        finite: whether its numbers have to be.
+
+    Returns:
+        That, with what is right; empty if it fits.
+    """
+    if not isinstance(value, Tensor):
+        return f"of type {type(value).__name__}; a tensor of shape {list(shape)} is right"
+    if odd := oddity(value):
+        return f"({odd}); a dense tensor of real numbers is right"
+    if value.shape != shape:
+        return f"of shape {list(value.shape)}; {list(shape)} is right"
+    for word, has, right in (("of", value.dtype, dtype), ("on", value.device, place)):
+        if right and str(has) != str(right):
+            return f"{word} {has}; {right} is right"
+    return _infinite(value) if finite else ""
+
+
+def _infinite(value: Tensor) -> str:
+    """The same of the first entry that is not finite; empty if all are."""
+    flat = value.detach().flatten()
+    if bool(flat.isfinite().all()):
+        return ""
+    entry = int((~flat.isfinite()).nonzero()[0])
+    number = str(float(flat[entry])).replace("nan", "NaN")
+    return f"whose entry {entry} is {number}; finite numbers are right"

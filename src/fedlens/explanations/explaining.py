@@ -11,7 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from fedlens.core.custom import is_custom
-from fedlens.core.errors import ExplanationError
+from fedlens.core.errors import ExplanationError, FedlensError
+from fedlens.core.given import misfit
+from fedlens.core.origin import at, told
 from fedlens.core.random import Address, global_states, seeded
 from fedlens.core.registry import build, require_complete
 from fedlens.core.threads import cores, one_thread
@@ -63,7 +65,7 @@ def explain(
         mine = private.pop()
         try:
             with seeded(_ADDRESS.at(place)) if seeding else nullcontext():
-                return chosen.attribute(mine, few.clone(), their.clone()).detach().clone()
+                return _attributions(chosen, mine, few.clone(), their.clone())
         finally:
             private.append(mine)
 
@@ -75,6 +77,28 @@ def explain(
             if progress is not None:
                 progress(len(part))
     return torch.cat(parts)
+
+
+def _attributions(method: Method, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
+    """What the method gives, of the inputs' shape.
+
+    Raises:
+        ExplanationError: the user's own failed, or gave something else.
+    """
+    if not is_custom(method):
+        return method.attribute(model, inputs, classes).detach().clone()
+    name, shape = type(method).__name__, inputs.shape
+    try:
+        found: object = method.attribute(model, inputs, classes)
+    except FedlensError:
+        raise
+    except Exception as error:
+        raise ExplanationError(f"method {name} failed: {told(error)}") from error
+    if wrong := misfit(found, shape, finite=False):
+        remedy = f"let attribute{at(method.attribute)} return a number for each entry of the inputs"
+        raise ExplanationError(f"method {name} returned attributions {wrong}: {remedy}")
+    assert isinstance(found, Tensor)
+    return found.detach().clone()
 
 
 def _draws(model: nn.Module, inputs: Tensor) -> bool:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fedlens.core.errors import ConfigError
+from fedlens.core.given import named
 from fedlens.core.layout import Layout, flatten
 from fedlens.core.lazy import functional, nn, torch
+from fedlens.core.origin import at
 from fedlens.core.random import Address, seeded
 from fedlens.core.registry import name_of
 from fedlens.models.model import Model
@@ -34,7 +36,7 @@ def build(model: Model, shape: tuple[int, ...], classes: int, address: Address) 
         module = model.build(shape, classes)
     name = name_of("model", model)
     if not isinstance(module, nn.Module):
-        raise ConfigError(f"model: {name}: build gave a {type(module).__name__}; return a torch.nn.Module")
+        raise ConfigError(f"model: {name}: build{at(model.build)} gave {named(module)}; return a torch.nn.Module")
     parameters = dict(module.named_parameters())
     if without := [key for key, one in parameters.items() if nn.parameter.is_lazy(one) or one.is_meta]:
         remedy = "give layers their sizes, in place of those called Lazy, and build on the CPU"

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from fedlens.core.custom import copy_tensors, is_custom
 from fedlens.core.errors import ClientError, shortened
-from fedlens.core.given import is_dense, is_word, oddity
+from fedlens.core.given import is_dense, is_word, misfit, named, oddity
 from fedlens.core.origin import at, told
 from fedlens.core.random import Address, seeded
 from fedlens.core.staying import staying
@@ -59,18 +59,10 @@ def combine(rule: Rule, seen: Inspection, kept: list[int], address: Address, sta
         raise
     except Exception as error:
         raise ClientError(f"rule {name} failed in round {seen.round}: {told(error)}") from error
-    if not isinstance(aggregate, Aggregate) or not _fits(aggregate.update, seen.weights, updates):
-        wanted = f"{seen.layout.size} entries of {seen.weights.dtype}, dense and on {seen.weights.device},"
-        raise ClientError(
-            f"rule {name} gave no finite update of {wanted} in round {seen.round}; "
-            f"let aggregate{at(rule.aggregate)} return Aggregate(update, shares)"
-        )
-    if aggregate.shares is not None and not _fits(aggregate.shares, alpha, updates, alike=False):
-        raise ClientError(
-            f"rule {name} gave no finite share for each of {len(kept)} updates in round {seen.round}, "
-            "as a dense tensor of real numbers; "
-            f"where there are none, let aggregate{at(rule.aggregate)} return Aggregate(update)"
-        )
+    if wrong := _wrong(aggregate, seen, received):
+        result, remedy = wrong
+        let = f"let aggregate{at(rule.aggregate)} return {remedy}"
+        raise ClientError(f"rule {name}, in round {seen.round}, returned {result}: {let}")
     kept_state = _kept(aggregate.state, name, seen.round)
     shares = None
     if aggregate.shares is not None and bool(torch.isfinite(aggregate.shares).all()):
@@ -103,16 +95,23 @@ def _of_custom(rule: Rule, received: Received) -> Aggregate:
         return copy_tensors(rule.aggregate(copy_tensors(received)))
 
 
-def _fits(found: object, model: Tensor, updates: Tensor, *, alike: bool = True) -> bool:
-    """Whether what was found is a finite, dense tensor shaped like `model`; if `alike`, of its type and on its device.
+def _wrong(found: object, seen: Inspection, received: Received) -> tuple[str, str] | None:
+    """What is wrong with what a rule returned, and what to return instead; ``None`` if it is as it should be."""
+    if not isinstance(found, Aggregate):
+        return f"{named(found)}, not an Aggregate", "Aggregate(update, shares)"
+    finite = not _out_of_range(found, received.updates)
+    shape, dtype, place = seen.weights.shape, seen.weights.dtype, str(seen.weights.device)
+    if wrong := misfit(found.update, shape, dtype, place, finite=finite):
+        return f"an update {wrong}", "Aggregate(update, shares)"
+    if found.shares is not None and (wrong := misfit(found.shares, received.alpha.shape, finite=finite)):
+        return f"shares {wrong}", "Aggregate(update, shares), or Aggregate(update) where there are none"
+    return None
 
-    It need not be where the `updates` that it was made of are so long that their squares are out of range.
-    """
-    if not is_dense(found, model.device if alike else None) or found.shape != model.shape:
+
+def _out_of_range(found: Aggregate, updates: Tensor) -> bool:
+    """Whether what was found is not finite, but need not be: the squares of what it was made of are out of range."""
+    both = [one for one in (found.update, found.shares) if is_dense(one)]
+    if all(bool(one.isfinite().all()) for one in both):
         return False
-    if alike and found.dtype != model.dtype:
-        return False
-    if bool(torch.isfinite(found).all()):
-        return True
     lowest, highest = updates.aminmax()
     return bool(max(-float(lowest), float(highest)) >= torch.finfo(updates.dtype).max ** 0.5)

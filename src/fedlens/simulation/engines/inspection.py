@@ -1,6 +1,5 @@
-"""A check at work on a round's updates: what it may want to know of each, and what its verdict has to be."""
+"""A check at work on a round's updates, and what it may want to know of each."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,13 +8,13 @@ from torch import Tensor
 
 from fedlens.core.custom import copy_tensors, is_custom
 from fedlens.core.errors import ClientError
-from fedlens.core.given import is_dense, is_number, is_word
 from fedlens.core.origin import at, told
 from fedlens.core.random import seeded
 from fedlens.core.staying import staying
 from fedlens.defences.detector import Detector, Inspection, Validation, Verdict
 from fedlens.models.evaluation import blocks, right
 from fedlens.simulation.engines.context import GLOBAL, Arena, Bench
+from fedlens.simulation.engines.verdicts import fault
 
 
 @dataclass(frozen=True)
@@ -117,35 +116,9 @@ def _verdict(name: str, detector: Detector, seen: Inspection) -> Verdict:
         raise
     except Exception as error:
         raise ClientError(f"check {name} failed in round {seen.round}: {told(error)}") from error
-    if not _sound(verdict, len(seen.updates)):
+    if wrong := fault(verdict, len(seen.updates)):
         raise ClientError(
-            f"check {name} gave no finite score, decision and details for each of {len(seen.updates)} clients "
-            f"in round {seen.round}; let inspect{at(detector.inspect)} return Verdict(scores, flagged, details), "
-            "dense tensors of real numbers, flagged of torch.bool, and numbers in details, all by names that are words"
+            f"check {name}, in round {seen.round}, returned {wrong}: "
+            f"let inspect{at(detector.inspect)} return Verdict(scores, flagged, details)"
         )
     return verdict
-
-
-def _sound(verdict: object, count: int) -> bool:
-    """Whether a verdict, perhaps of a stranger's check, is what it should be."""
-    if not isinstance(verdict, Verdict):
-        return False
-    if not all(isinstance(named, Mapping) and all(map(is_word, named)) for named in (verdict.details, verdict.tables)):
-        return False
-    tensors = (verdict.scores, verdict.flagged, *verdict.tables.values())
-    if not all(is_dense(tensor) and tensor.shape[:1] == (count,) for tensor in tensors):
-        return False
-    details = verdict.details.values()
-    return (
-        verdict.scores.shape == verdict.flagged.shape == (count,)
-        and verdict.flagged.dtype == torch.bool
-        and bool(torch.isfinite(verdict.scores).all())
-        and all(isinstance(detail, list) and len(detail) == count for detail in details)
-        and not {"scores", "flagged"} & verdict.details.keys()
-        and all(is_number(number) for detail in details for entry in detail for number in _numbers(entry))
-    )
-
-
-def _numbers(entry: object) -> list[object]:
-    """The numbers of a detail's entry, which is one or a list of some."""
-    return entry if isinstance(entry, list) else [entry]

@@ -9,6 +9,7 @@ from torch import Tensor
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.estimation import Observation
 from fedlens.core.errors import ClientError
+from fedlens.core.given import is_word, named
 from fedlens.core.origin import at
 from fedlens.core.random import seeded
 from fedlens.goals.success import Auxiliary
@@ -145,7 +146,7 @@ class MaliciousJob:
             others = [row for row in range(len(bench.arena.updates)) if row != self.row]
             view = replace(view, others=bench.arena.updates[others])
         with seeded(view.address.at("global")):
-            reason = self.attack.waits(view)
+            reason = _reason(self.attack, view, self.name)
             update = view.train() if reason else self.attack.corrected(view)
         try:
             accept(update, bench.arena.updates[self.row], self.name)
@@ -154,6 +155,19 @@ class MaliciousJob:
             return {"acted": reason is None, "reason": reason, "alpha": self.alpha, **plain(view.log, self.name)}
         except ClientError as error:
             raise ClientError(f"{error}{at(self.attack.craft)}") from None
+
+
+def _reason(attack: Attack, view: View, sender: str) -> str | None:
+    """Why the attack waits, if it does.
+
+    Raises:
+        ClientError: a stranger's says something else than a word.
+    """
+    reason: object = attack.waits(view)
+    if reason is None or (is_word(reason) and reason):
+        return reason
+    said = f"{sender}: waits{at(attack.waits)} returned {named(reason)}"
+    raise ClientError(f"{said}; return None where it attacks, else why not, as in 'early'")
 
 
 @dataclass(frozen=True)
