@@ -10,6 +10,7 @@ from torch import Tensor
 from fedlens.core.custom import copy_tensors, is_custom
 from fedlens.core.deadline import within
 from fedlens.core.errors import ConfigError, DataError
+from fedlens.core.origin import at
 from fedlens.core.random import Address, seeded
 from fedlens.core.registry import name_of, require_code, require_complete
 from fedlens.core.staying import staying
@@ -74,7 +75,7 @@ class Setting:
         """
         model, two = self.experiment.model, self.dataset.train.take(torch.arange(2) % len(self.dataset.train))
         if is_custom(model):
-            name = name_of("model", model)
+            name = f"{name_of('model', model)}{at(model.build)}"
             try_out(self.network, two, len(self.dataset.classes), name, self.root.at("trial"))
         else:
             self.network()

@@ -34,9 +34,9 @@ def build(model: Model, shape: tuple[int, ...], classes: int, address: Address) 
     """
     with seeded(address):
         module = model.build(shape, classes)
-    name = name_of("model", model)
+    name = f"{name_of('model', model)}{at(model.build)}"
     if not isinstance(module, nn.Module):
-        raise ConfigError(f"model: {name}: build{at(model.build)} gave {named(module)}; return a torch.nn.Module")
+        raise ConfigError(f"model: {name}: build gave {named(module)}; return a torch.nn.Module")
     parameters = dict(module.named_parameters())
     if without := [key for key, one in parameters.items() if nn.parameter.is_lazy(one) or one.is_meta]:
         remedy = "give layers their sizes, in place of those called Lazy, and build on the CPU"

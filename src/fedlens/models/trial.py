@@ -26,7 +26,7 @@ def try_out(make: Callable[[], Network], samples: Samples, classes: int, name: s
         make: gives a network with its initial weights, the same ones every time.
         samples: two of them, on the network's device.
         classes: how many there are.
-        name: what to call the model in messages.
+        name: what to call the model in messages, with its file and line.
         address: where random draws begin.
 
     Raises:
@@ -76,7 +76,7 @@ def _explained(network: Network, samples: Samples, name: str) -> Iterator[None]:
         yield
     except Exception as error:
         x, kind = samples.x, network.vector.dtype
-        remedy = f"build is told the shape of an input, {tuple(x.shape[1:])}"
+        remedy = f"build(shape, classes) receives shape={tuple(x.shape[1:])}"
         if not x.is_floating_point():
             remedy = f"inputs are {x.dtype}; unless the model embeds them, float32 is right: .float()"
         elif x.dtype != kind:
