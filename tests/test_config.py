@@ -3,7 +3,7 @@ import shlex
 from typing import Any
 
 import pytest
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from fedlens.core.config import Config, validate
 from fedlens.core.errors import ConfigError
@@ -116,8 +116,8 @@ def test_a_word_may_be_the_beginning_the_end_or_a_part_of_what_was_meant(word: s
     [
         ({"clients": 0}, "clients", "greater than 0"),
         ({"clients": -3}, "clients", "greater than 0"),
-        ({"clients": 2.5}, "clients", "integer"),
-        ({"clients": "ten"}, "clients", "integer"),
+        ({"clients": 2.5}, "clients", "a whole number is needed"),
+        ({"clients": "ten"}, "clients", "a whole number is needed"),
         ({"fraction": 0}, "fraction", "greater than 0"),
         ({"fraction": 1.01}, "fraction", "less than or equal to 1"),
         ({"fraction": math.nan}, "fraction", "finite"),
@@ -128,7 +128,7 @@ def test_a_word_may_be_the_beginning_the_end_or_a_part_of_what_was_meant(word: s
         ({"stop_at": 1.5}, "stop_at", "less than or equal to 1"),
         ({"stop_at": 0}, "stop_at", "greater than 0"),
         ({"stop_at": math.nan}, "stop_at", "finite"),
-        ({"control": "maybe"}, "control", "boolean"),
+        ({"control": "maybe"}, "control", "true or false is needed"),
         ({"name": "a/b"}, "name", "pattern"),
         ({"name": ""}, "name", "pattern"),
         ({"local": {"learning_rate": 0}}, "local.learning_rate", "greater than 0"),
@@ -139,14 +139,13 @@ def test_a_word_may_be_the_beginning_the_end_or_a_part_of_what_was_meant(word: s
         ({"local": {"steps": 0}}, "local.steps", "greater than 0"),
         ({"local": {"batch_size": 0}}, "local.batch_size", "greater than 0"),
         ({"local": {"optimizer": "adagrad"}}, "local.optimizer", "'adam' or 'sgd'"),
-        ({"local": 5}, "local", "dictionary"),
         ({"target": {"r": 0}}, "target.r", "greater than 0"),
         ({"target": {"select": "resistent"}}, "target.select", "'random' or 'resistant'"),
         ({"target": {"index": [3, -1]}}, "target.index.1", "greater than or equal to 0"),
-        ({"attack": {"name": BOOSTING, "boost": 0}}, "attack.boost", "'auto' or greater than 0"),
-        ({"attack": {"name": BOOSTING, "boost": -2}}, "attack.boost", "'auto' or greater than 0"),
+        ({"attack": {"name": BOOSTING, "boost": 0}}, "attack.boost", "'auto' or a number greater than 0 is needed"),
+        ({"attack": {"name": BOOSTING, "boost": -2}}, "attack.boost", "'auto' or a number greater than 0 is needed"),
         ({"attack": {"name": BOOSTING, "boost": math.nan}}, "attack.boost", "'auto' or a finite number"),
-        ({"attack": {"name": BOOSTING, "boost": "atuo"}}, "attack.boost", "'auto' or a valid number"),
+        ({"attack": {"name": BOOSTING, "boost": "atuo"}}, "attack.boost", "'auto' or a number is needed"),
         ({"attack": {"name": BOOSTING, "client": -1}}, "attack.client", "greater than or equal to 0"),
         ({"attack": {"name": BOOSTING, "delay": -1}}, "attack.delay", "greater than or equal to 0"),
         ({"attack": {"name": BOOSTING, "hold_off": 1.1}}, "attack.hold_off", "less than or equal to 1"),
@@ -189,8 +188,7 @@ def test_a_prefix_stands_before_the_place() -> None:
 
 def test_the_branches_of_a_union_are_one_line() -> None:
     text = message({"width": 5, "depth": 2.5}, Kitchen)
-    assert text.startswith("depth: input should be a valid integer")
-    assert text.endswith("or a valid string, not 2.5; e.g. -o depth=3")
+    assert text == "depth: a whole number or a word is needed, not 2.5; e.g. -o depth=3"
 
 
 def test_a_default_is_validated_too() -> None:
@@ -202,7 +200,7 @@ def test_a_default_is_validated_too() -> None:
 
 def test_a_description_is_frozen() -> None:
     oven = Oven()
-    with pytest.raises(ValidationError, match="frozen"):
+    with pytest.raises(AttributeError, match=r"^degrees cannot be set, for Oven is frozen; compute it"):
         oven.degrees = 100  # type: ignore[misc]
 
 

@@ -194,10 +194,8 @@ def test_numbers_are_validated_as_people_mean_them(write: Write) -> None:
     experiment = load_experiment(write("clients: 010\nrounds: 1e1\nlocal: {learning_rate: 1e-3}\nname: 2026-11-26"))
     assert (experiment.clients, experiment.rounds, experiment.local.learning_rate) == (10, 10, 0.001)
     assert experiment.name == "2026-11-26"
-    assert refusal(write("rounds: 12:30")) == (
-        "rounds: input should be a valid integer, unable to parse string as an integer, not '12:30'; e.g. -o rounds=10"
-    )
-    assert "local.learning_rate: input should be a valid number" in refusal(write("local: {learning_rate: 1:30}"))
+    assert refusal(write("rounds: 12:30")) == ("rounds: a whole number is needed, not '12:30'; e.g. -o rounds=10")
+    assert "local.learning_rate: a number is needed" in refusal(write("local: {learning_rate: 1:30}"))
 
 
 def test_merged_mappings() -> None:
@@ -207,7 +205,7 @@ def test_merged_mappings() -> None:
 
 def test_a_mistaken_value_in_a_file(write: Write) -> None:
     assert refusal(write("clients: 0\nlocal: {epoch: 3}")).splitlines() == [
-        "clients: input should be greater than 0, not 0; e.g. -o clients=10",
+        "clients: a number greater than 0 is needed, not 0; e.g. -o clients=10",
         "local.epoch: unknown option; did you mean local.epochs?",
     ]
 
@@ -241,11 +239,11 @@ MERGED = "a: &a {x: 1, y: 2}\n" + "".join(
         ("clients: !!timestamp x", "line 1: 'x' is no timestamp"),
         (
             "rounds: 3\nclients: 1:1:1",
-            "clients: input should be a valid integer, unable to parse string",
+            "clients: a whole number is needed",
         ),
         (
             "stop_at: 1:30.5",
-            "stop_at: input should be a valid number, unable to parse string",
+            "stop_at: a number is needed",
         ),
         ("clients: !!int 1:x", "'1:x' is no number"),
         ("clients: !!int " + "9" * 5000, "is a number of 5,000 characters"),

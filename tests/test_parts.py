@@ -116,7 +116,10 @@ def test_an_unknown_name_names_the_nearest() -> None:
         ({}, "it needs a name beside it, as partition.name"),
         ({"alpha": 2}, "alpha needs a name beside it, as partition.name"),
         ({"name": 5, "alpha": 2}, "alpha needs a name beside it"),
-        ({"name": "dirichlet", "alpha": 0}, "partition.alpha: input should be greater than or equal to 0.001, not 0"),
+        (
+            {"name": "dirichlet", "alpha": 0},
+            "partition.alpha: a number greater than or equal to 0.001 is needed, not 0",
+        ),
         ({"name": "iid", "alpha": 1}, "partition.alpha: unknown option; known: samples"),
         ("fedlens.defences.mean:Mean", "is a Mean, which is no Partition"),
         (Mean(), "expected a name"),

@@ -96,6 +96,8 @@ class Attack(Config):
     remembers: ClassVar[int] = 0
     """How many of its own rounds it wants in `View.history`."""
 
+    keeping: ClassVar[str] = "let remembers say how many rounds it looks back on, and find them in view.history"
+
     client: NonNegativeInt | None = None
     delay: NonNegativeInt = 0
     until: PositiveInt | None = None

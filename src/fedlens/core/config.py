@@ -1,33 +1,91 @@
-"""Typed configuration: what every part of an experiment is described by, and how its mistakes are told.
+"""Typed configuration: what every part of an experiment is described by.
 
 An attack, a rule, a data set, a partitioner and a model are each a frozen configuration object whose fields are its
 hyper-parameters. In YAML a part is its name, or a mapping with its ``name`` and its fields. A name is one of ours, an
 entry point of another package (group ``fedlens.attack`` and so on), or ``module:Class``: see `fedlens.core.registry`.
 """
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from types import NoneType, UnionType
-from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_args
 
-from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
-from pydantic.fields import FieldInfo
-from pydantic_core import ErrorDetails
+from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, ValidationInfo, field_validator
 
-from fedlens.core.errors import ConfigError, cut, shortened
+from fedlens.core.errors import ConfigError, FedlensError, shortened
+from fedlens.core.origin import at, place_of, told
+from fedlens.core.refusals import CALLED, explain
 from fedlens.core.staying import staying
-from fedlens.core.suggest import TYPED, example, nearest, pasted, plain
+from fedlens.core.suggest import TYPED, plain
+
+if TYPE_CHECKING:
+    from pydantic._internal._model_construction import ModelMetaclass
+else:
+    ModelMetaclass = type(BaseModel)
 
 Described = TypeVar("Described", bound=BaseModel)
 
 
-class Config(BaseModel):
+class _Described(ModelMetaclass):
+    """Says in our words what is wrong with a class of the user's, or with what it is called with."""
+
+    def __new__(mcs, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **rest: Any) -> type:
+        """Make the class.
+
+        Raises:
+            TypeError: one of its fields is none that could be described.
+        """
+        try:
+            return super().__new__(mcs, name, bases, namespace, **rest)
+        except PydanticUserError as error:
+            raise TypeError(f"{name}: {_in_our_words(error, namespace)}") from None
+
+    if not TYPE_CHECKING:  # a class is called with its fields, which a type checker knows
+
+        def __call__(cls, *values, **named):
+            """Make a description.
+
+            Raises:
+                ConfigError: a value is impossible or a field unknown; one line for each.
+            """
+            try:
+                return super().__call__(*values, **named)
+            except ValidationError as error:
+                raise explain(error, cls, form=CALLED) from None
+
+
+def _in_our_words(error: PydanticUserError, namespace: Mapping[str, Any]) -> str:
+    """What is wrong with a class's fields, and what to write."""
+    message = str(error.message)
+    if error.code in {"model-field-missing-annotation", "model-field-overridden"}:
+        found = re.search(r"`(\w+) = |[Ff]ield '(\w+)'", message)
+        field = next(filter(None, found.groups())) if found else "field"
+        value = namespace.get(field)
+        plainly = isinstance(value, bool | int | float | str)
+        kind = type(value).__name__ if plainly else "ClassVar"
+        return f"{field} has no type; annotate it: {field}: {kind} = {shortened(value) if plainly else '...'}"
+    if error.code == "schema-for-unknown-type":
+        kind = next(iter(re.findall(r"for <class '([^']+)'>", message)), "an unknown type")
+        return f"{kind} is no type of an option; take numbers, words, true or false, or lists of these"
+    return message.partition("\n")[0]
+
+
+class Config(BaseModel, metaclass=_Described):
     """A frozen, validated description; an unknown field is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
 
     later: ClassVar[frozenset[str]] = frozenset()
     """Fields that came after results had been kept: an identity leaves them out at their defaults."""
+
+    keeping: ClassVar[str] = "compute it in the method that needs it"
+    """What to do in place of setting an attribute."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Refuse it, but for an attribute of the user's own that begins with an underscore."""
+        try:
+            super().__setattr__(name, value)
+        except ValidationError:
+            raise AttributeError(f"{name} cannot be set, for {type(self).__name__} is frozen; {self.keeping}") from None
 
     @field_validator("*", mode="before")
     @classmethod
@@ -53,98 +111,6 @@ def identifying(config: Config, described: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in described.items() if name not in unsaid}
 
 
-@dataclass
-class _Place:
-    """Where an error is.
-
-    Attributes:
-        name: without pydantic's names for a union's branches.
-        owner: the model that it is in.
-        option: the option that it is at or beneath, if any.
-        field: what that option takes.
-        details: pydantic's errors there; the branches of a union have one each.
-    """
-
-    name: str
-    owner: type[BaseModel]
-    option: str
-    field: FieldInfo | None
-    details: list[ErrorDetails]
-
-
-def _place(error: ErrorDetails, model: type[BaseModel], prefix: str) -> _Place:
-    place: list[str] = [prefix] if prefix else []
-    option, owner, union = "", model, False
-    field: FieldInfo | None = None
-    for part in error["loc"]:
-        if union and isinstance(part, str):
-            continue
-        place.append(cut(str(part)))
-        if (found := owner.model_fields.get(str(part))) is not None:
-            option, field, annotation = ".".join(place), found, found.annotation
-            members = get_args(annotation) if get_origin(annotation) in {Union, UnionType} else (annotation,)
-            union = len(set(members) - {NoneType}) > 1
-            owner = next((cls for cls in members if isinstance(cls, type) and issubclass(cls, BaseModel)), owner)
-    return _Place(".".join(place), owner, option, field, [error])
-
-
-def _message(place: _Place, form: str) -> str:
-    """What is wrong at a place, and what to type."""
-    error, name = place.details[0], place.name
-    if error["type"] == "extra_forbidden":
-        word = str(error["loc"][-1])
-        return f"{name}: unknown option; {nearest(word, place.owner.model_fields, name.removesuffix(cut(word)))}"
-    text = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "part":
-        return text
-    remedy = _remedy(place, form)
-    if error["type"] == "missing":
-        return f"{name} is required{remedy.replace(';', ',')}"
-    if error["type"] == "value_error":
-        text = f"{name}: {text}" if name else text
-        return text if " -o " in text else text + remedy
-    wanted = " or ".join(other["msg"].removeprefix("Input should be ") for other in place.details[1:])
-    text = f"{text} or {wanted}" if wanted else text
-    return f"{name}: {text[0].lower()}{text[1:]}, not {shortened(error['input'])}{remedy}"
-
-
-def _remedy(place: _Place, form: str) -> str:
-    """What to type in place of what was refused, where that is known."""
-    if place.field is None or not form:
-        return ""
-    value = example(place.field, place.details[0]["input"])
-    if isinstance(default := place.field.default, Config):
-        name = next(iter(type(default).model_fields))
-        value = f"{{{name}: {plain(getattr(default, name))}}}"
-    return "" if value is None else f"; e.g. {pasted(form, place.option, value)}"
-
-
-def explain(error: ValidationError, model: type[BaseModel], prefix: str = "", form: str = TYPED) -> ConfigError:
-    """A pydantic error in lines that name each place, what would be right there, and what to type.
-
-    Args:
-        error: pydantic's.
-        model: what was to be built.
-        prefix: what stands before each place.
-        form: how an option is typed, as `fedlens.core.suggest.typed` has it; empty where there is nothing to type.
-    """
-    found: dict[str, _Place] = {}
-    missing: dict[str, Any] = {}
-    causes: list[BaseException] = []
-    for detail in error.errors():
-        place = _place(detail, model, prefix)
-        if (known := found.setdefault(place.name, place)) is not place:
-            known.details.append(detail)
-        context = detail.get("ctx", {})
-        missing |= context.get("missing", {})
-        causes += [cause] if (cause := context.get("cause")) is not None else []
-        if detail["type"] == "missing" and place.field is not None:
-            missing[place.option] = example(place.field)
-    refusal = ConfigError("\n".join(_message(place, form) for place in found.values()), missing)
-    refusal.__cause__ = next(iter(causes), None)
-    return refusal
-
-
 def validate(
     model: type[Described], values: dict[str, Any], prefix: str = "", form: str = TYPED, source: object = None
 ) -> Described:
@@ -166,3 +132,11 @@ def validate(
     except ValidationError as error:
         refusal = explain(error, model, prefix, form)
         raise refusal from refusal.__cause__  # such as what an import of the user's own module ended with
+    except FedlensError:
+        raise
+    except Exception as error:
+        place = "" if place_of(error) else at(model.__init__) or at(model)
+        if not (place or place_of(error)):
+            raise
+        where = f"{prefix}: " if prefix else ""
+        raise ConfigError(f"{where}{model.__name__} cannot be made: {told(error)}{place}") from error

@@ -179,16 +179,20 @@ def class_at(path: str, kind: str = "part", source: Description = Description())
         found = attrgetter(class_name)(module)
     except AttributeError:
         classes = [name for name, cls in vars(module).items() if isinstance(cls, type) and issubclass(cls, Config)]
-        remedy = nearest(class_name, classes, f"{module_name}:")
+        remedy = nearest(class_name, classes, f"{module_name}:") if classes else _derived(kind, class_name)
         if module_name == "__main__":
             remedy = "it was defined in a notebook, REPL or standard input, which alone has it"
         raise ConfigError(
             f"{kind}: module {shortened(module_name)} has no class {shortened(class_name)}; {remedy}"
         ) from None
     if not (isinstance(found, type) and issubclass(found, Config)):
-        remedy = f"let it derive from fedlens' own: class {class_name}({BASES.get(kind, 'Attack').rpartition(':')[2]})"
-        raise ConfigError(f"{kind}: {cut(path)} is not a configuration class; {remedy}")
+        raise ConfigError(f"{kind}: {cut(path)} is not a configuration class; {_derived(kind, class_name)}")
     return found
+
+
+def _derived(kind: str, name: str) -> str:
+    """How the user's own class of this kind begins."""
+    return f"let it derive from fedlens' own: class {cut(name)}({BASES.get(kind, 'Attack').rpartition(':')[2]})"
 
 
 def _import(name: str, source: Description) -> Any:

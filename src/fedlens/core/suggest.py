@@ -110,13 +110,14 @@ def plain(value: object) -> str:
 
 
 def example(field: FieldInfo, said: object = None) -> Any:
-    """A value that `field` takes: the word most like the one `said`, its example, the default, or else what fits."""
+    """A value that `field` takes in place of what was `said`: a word like it, its example, default, or what fits."""
     words = [word for word in _fitting(field.annotation, field.metadata) if isinstance(word, str)]
     if isinstance(said, str) and (meant := likeliest(said, words)) is not None:
         return meant
     if field.examples:
         return field.examples[0]
-    if isinstance(field.default, bool | int | float) or (isinstance(field.default, str) and field.default):
+    refused = isinstance(said, bool | int | float | str) and field.default == said
+    if isinstance(field.default, bool | int | float | str) and field.default != "" and not refused:
         return field.default
     return next(_fitting(field.annotation, field.metadata), None)
 

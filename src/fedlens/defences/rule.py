@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from fedlens.core.config import Config
 from fedlens.core.errors import ConfigError, shortened
 from fedlens.core.layout import Layout
-from fedlens.core.origin import at
+from fedlens.core.origin import at, told
 from fedlens.core.random import Address
 from fedlens.core.staying import staying
 
@@ -61,6 +61,8 @@ class Rule(Config):
     averages: ClassVar[bool] = False
     """Whether an update's effect is α_i times the update, so that an attacker can boost by 1/α_m."""
 
+    keeping: ClassVar[str] = "return what it keeps, Aggregate(update, shares, state), and find it in received.state"
+
     @property
     def minimum(self) -> int:
         """The least number n of updates that the rule can work with."""
@@ -78,8 +80,13 @@ def least_updates(rule: Rule) -> int:
         ConfigError: a custom rule gave no number of updates, or failed.
     """
     name = type(rule).__name__
-    with staying(f"aggregation: minimum of {name}", ConfigError):
-        found: object = rule.minimum
+    try:
+        with staying(f"aggregation: minimum of {name}", ConfigError):
+            found: object = rule.minimum
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"aggregation: minimum of {name} failed: {told(error)}") from error
     if not isinstance(found, Integral) or isinstance(found, bool) or not 0 <= int(found) < MOST:
         if callable(found):
             raise ConfigError(f"aggregation: {name}: minimum{at(found)} is a method; write @property on the line above")

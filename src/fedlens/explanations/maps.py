@@ -45,17 +45,13 @@ def maps_of(
         progress: is told of every few maps, how many they were.
 
     Raises:
-        ExplanationError: as `explain`, or a map is not of the samples' shape, or not finite.
+        ExplanationError: as `explain`, or a map is not finite.
     """
     logits = logits_of(copied(model), inputs)
     predicted = logits.argmax(1)
     classes = predicted if classes is None else classes
     maps = {name: explain(model, inputs, classes, method, progress=progress) for name, method in methods.items()}
     for name, found in maps.items():
-        if found.shape != inputs.shape:
-            raise ExplanationError(
-                f"{name}: expected maps {list(inputs.shape)}, not {list(found.shape)}; let the method return such"
-            )
         if not found.isfinite().all():
             raise ExplanationError(f"{name}: a map is not finite; leave the method out, e.g. --methods gradient")
     return Maps(classes, predicted, functional.softmax(logits, dim=1), maps)

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from fedlens.core.config import validate
+from fedlens.core.config import Config, validate
 from fedlens.core.errors import ConfigError, DamagedRunError, cut, shortened
 from fedlens.core.importing import is_run_directory
 from fedlens.core.parsing import DEEPEST, parse_yaml, read_yaml
 from fedlens.core.registry import BUILT_IN, Description, Record, name_of
 from fedlens.core.regular import regular
-from fedlens.core.suggest import TYPED, likeliest, likeliest_file, nearest, pasted
+from fedlens.core.suggest import TYPED, likeliest, likeliest_file, nearest, pasted, plain
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.fields import Source
 from fedlens.experiment.presets import presets
@@ -127,7 +127,8 @@ def put(values: Mapping[str, Any], option: str, value: Any, place: str) -> dict[
     if isinstance(below, str) and name in BUILT_IN:
         below = {"name": below}
     if below is not None and not isinstance(below, dict):
-        remedy = cut(pasted(TYPED, name, below))
+        own = isinstance(Experiment.model_fields[name].default, Config) if name in Experiment.model_fields else False
+        remedy = cut(pasted(TYPED, name, f"{{{rest}: {plain(value)}}}" if own else below))
         raise ConfigError(f"{place}: {cut(name)} is {shortened(below)} and has no options; e.g. {remedy}")
     return {**values, name: put(below or {}, rest, value, place)}
 

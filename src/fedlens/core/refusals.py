@@ -1,0 +1,151 @@
+"""Pydantic's errors in our words: what is wrong at each place, what would be right there, and what to type."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from fedlens.core.errors import ConfigError, cut, shortened
+from fedlens.core.origin import at
+from fedlens.core.suggest import TYPED, example, nearest, pasted
+
+CALLED = "{option}={value}"
+"""The form of an option that a class is called with in Python."""
+
+NEEDED: Mapping[str, str] = {
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    **dict.fromkeys(("list_type", "tuple_type"), "a list"),
+    "finite_number": "a finite number",
+    "string_type": "a word",
+    "literal_error": "{expected}",
+    **dict.fromkeys(("greater_than", "greater_than_equal", "less_than", "less_than_equal"), "a number {bound}"),
+}
+"""What is needed where pydantic finds an error of this type."""
+
+
+@dataclass
+class _Place:
+    """Where an error is.
+
+    Attributes:
+        name: without pydantic's names for a union's branches.
+        owner: the model that it is in.
+        option: the option that it is at or beneath, if any.
+        field: what that option takes.
+        details: pydantic's errors there; the branches of a union have one each.
+    """
+
+    name: str
+    owner: type[BaseModel]
+    option: str
+    field: FieldInfo | None
+    details: list[ErrorDetails]
+
+
+def _place(error: ErrorDetails, model: type[BaseModel], prefix: str) -> _Place:
+    place: list[str] = [prefix] if prefix else []
+    option, owner, union = "", model, False
+    field: FieldInfo | None = None
+    for part in error["loc"]:
+        if union and isinstance(part, str):
+            continue
+        place.append(cut(str(part)))
+        if (found := owner.model_fields.get(str(part))) is not None:
+            option, field, annotation = ".".join(place), found, found.annotation
+            members = get_args(annotation) if get_origin(annotation) in {Union, UnionType} else (annotation,)
+            union = len(set(members) - {NoneType}) > 1
+            owner = next((cls for cls in members if isinstance(cls, type) and issubclass(cls, BaseModel)), owner)
+    return _Place(".".join(place), owner, option, field, [error])
+
+
+def _message(place: _Place, form: str) -> str:
+    """What is wrong at a place, and what to type."""
+    error, name = place.details[0], place.name
+    if error["type"] == "extra_forbidden":
+        word = str(error["loc"][-1])
+        return f"{name}: unknown option; {nearest(word, place.owner.model_fields, name.removesuffix(cut(word)))}"
+    text = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "part":
+        return text
+    if error["type"] == "model_type" and form and (option := _option_of(place, form)):
+        return f"{name} has options of its own, {option}"
+    remedy = _remedy(place, form)
+    if error["type"] == "missing":
+        return f"{name} is required{remedy.replace(';', ',')}"
+    if error["type"] == "value_error":
+        text = f"{name}: {text}" if name else text
+        return text if " -o " in text else text + remedy
+    return f"{name}: {_wanted(place.details)}, not {shortened(error['input'])}{_if_default(place)}{remedy}"
+
+
+def _wanted(details: list[ErrorDetails]) -> str:
+    """What would be right, by pydantic's errors of one place."""
+    bounds = [one["msg"].removeprefix("Input should be ") for one in details]
+    words = [
+        NEEDED.get(one["type"], "").format(**{"bound": bound, **one.get("ctx", {})})
+        for one, bound in zip(details, bounds, strict=True)
+    ]
+    if all(words):
+        return f"{' or '.join(dict.fromkeys(words))} is needed"
+    wanted = " or ".join([details[0]["msg"], *bounds[1:]])
+    return f"{wanted[0].lower()}{wanted[1:]}"
+
+
+def _if_default(place: _Place) -> str:
+    """Whose default it is that was refused, if it is one."""
+    if place.field is None or place.details[0]["input"] is not place.field.default:
+        return ""
+    return f", its default in {place.owner.__name__}{at(place.owner)}"
+
+
+def _option_of(place: _Place, form: str) -> str:
+    """How to type an option of what is no plain value, as in ``e.g. -o local.epochs=1``."""
+    for name, field in place.owner.model_fields.items():
+        if (value := example(field)) is not None:
+            return f"e.g. {_given(form, f'{place.option}.{name}', value)}"
+    return ""
+
+
+def _given(form: str, place: str, value: object) -> str:
+    """What to type, or to write in Python."""
+    return f"{place.rpartition('.')[2]}={value!r}" if form == CALLED else pasted(form, place, value)
+
+
+def _remedy(place: _Place, form: str) -> str:
+    """What to type in place of what was refused, where that is known."""
+    if place.field is None or not form:
+        return ""
+    value = example(place.field, place.details[0]["input"])
+    return "" if value is None else f"; e.g. {_given(form, place.option, value)}"
+
+
+def explain(error: ValidationError, model: type[BaseModel], prefix: str = "", form: str = TYPED) -> ConfigError:
+    """A pydantic error in lines that name each place, what would be right there, and what to type.
+
+    Args:
+        error: pydantic's.
+        model: what was to be built.
+        prefix: what stands before each place.
+        form: how an option is typed, as `fedlens.core.suggest.typed` has it; empty where there is nothing to type.
+    """
+    found: dict[str, _Place] = {}
+    missing: dict[str, Any] = {}
+    causes: list[BaseException] = []
+    for detail in error.errors():
+        place = _place(detail, model, prefix)
+        if (known := found.setdefault(place.name, place)) is not place:
+            known.details.append(detail)
+        context = detail.get("ctx", {})
+        missing |= context.get("missing", {})
+        causes += [cause] if (cause := context.get("cause")) is not None else []
+        if detail["type"] == "missing" and place.field is not None:
+            missing[place.option] = example(place.field)
+    refusal = ConfigError("\n".join(_message(place, form) for place in found.values()), missing)
+    refusal.__cause__ = next(iter(causes), None)
+    return refusal
