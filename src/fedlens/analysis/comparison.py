@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fedlens.analysis.choosing import At, canonical, chosen_fields, require_metrics
 from fedlens.analysis.collect import PATH, Collection
+from fedlens.analysis.confounding import confounded
 from fedlens.analysis.flags import common
 from fedlens.analysis.group import CONTROL, OWN, Group
 from fedlens.analysis.measured import PAIRED, Measured, Side, measured
@@ -148,7 +149,12 @@ def compare(
         fields,
         at,
         groups,
-        (*unjudged_flags(groups), *silent_flags(groups, answers), *_flags(collection, fields, groups)),
+        (
+            *unjudged_flags(groups),
+            *silent_flags(groups, answers),
+            *confounded(collection, fields, [part for _, part in rows], alike if baseline and baseline.part else ()),
+            *_flags(collection, fields, groups),
+        ),
         tuple(remarks),
         baseline and baseline.label,
     )

@@ -9,7 +9,7 @@ from fedlens.cli.command import Command
 EXAMPLES = {
     "run": """
         fedlens run quickstart
-        fedlens run quickstart -o attack.boost=2 -o rounds=20
+        fedlens run quickstart -o attack.boost=2
         fedlens run quickstart -o aggregation=krum -o aggregation.f=1 -o attack.boost=2
         fedlens run --resume --out runs/quickstart
     """,
