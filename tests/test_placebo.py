@@ -140,7 +140,7 @@ def test_what_absence_gives_as_well_does_not_count(tmp_path: Path, target: dict[
     assert found.summary["flags"] == found.flags
     never = "the malicious update was never taken: the server gave it no weight in each of 2 rounds, and yet the target"
     assert found.flags[:2] == [f"{never} is met", words]
-    assert verdict(found).startswith("Attack failed, for the server never took the malicious update: the target")
+    assert verdict(found).startswith("Attack failed, for the server never took the malicious update: test sample ")
     assert found.rounds["counts"].tolist() == [False, False]
 
 
@@ -152,7 +152,7 @@ def test_a_run_from_before_there_were_placebos_is_read_as_it_was(tmp_path: Path,
     summary["target"] = {name: value for name, value in summary["target"].items() if name != "counts"}
     known = replace(found, records=records, summary=summary)
     assert not flags(known)
-    assert verdict(known).startswith("Attack failed, for the server never took the malicious update: the target")
+    assert verdict(known).startswith("Attack failed, for the server never took the malicious update: test sample ")
     assert run_page(known)["succeeded"] is None
     old = replace(known, records=[record | {"shares": None} for record in records])
     assert not flags(old)
@@ -163,7 +163,7 @@ def test_a_run_from_before_there_were_placebos_is_read_as_it_was(tmp_path: Path,
     assert set(found.targets.columns) - set(old.targets.columns) == {
         f"placebo_{name}" for name in ("confidence", "true_confidence", "predicted")
     }
-    assert verdict(old).startswith("Attack succeeded: the target")
+    assert verdict(old).startswith("Attack succeeded: test sample ")
     assert len(summary_table(old).columns) == len(summary_table(found).columns) - 1 == 3
     assert rounds_table(old).row_count == 2
     assert len(metrics_of_interest([old]).axes) == 2

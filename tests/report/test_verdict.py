@@ -19,7 +19,7 @@ def test_the_verdict_says_since_when_and_at_what_cost(tmp_path: Path) -> None:
         for record, success in zip(found.records, [True, False, True], strict=True)
     ]
     later = fedlens.Run(found.path, found.experiment, changed, found.target, found.summary)
-    assert verdict(later).startswith("Attack succeeded: the target")
+    assert verdict(later).startswith("Attack succeeded: test sample ")
     assert "classified as 7 from round 3 on" in verdict(later)
     last = changed[-1]
     beside = {
@@ -35,7 +35,7 @@ def test_the_verdict_says_since_when_and_at_what_cost(tmp_path: Path) -> None:
 def test_the_verdict_on_a_window_is_that_of_its_last_round(windowed: fedlens.Run) -> None:
     accuracy = 100 * windowed.records[3]["quality"]["accuracy"]
     words = verdict(windowed)
-    assert words.startswith("Attack succeeded: the target")
+    assert words.startswith("Attack succeeded: test sample ")
     assert f" in rounds 3 to 4, confidence in the target class 0.75; test accuracy {accuracy:.1f} %" in words
     assert words.endswith(" benign twin. 2 rounds after the attack, the confidence is below 0.5.")
 
@@ -53,7 +53,7 @@ def test_the_verdict_on_a_backdoor_that_outlives_the_run(windowed: fedlens.Run) 
 def test_the_verdict_on_a_window_without_success(windowed: fedlens.Run) -> None:
     windowed.records[3]["target"] |= {"success": False, "confidence": [0.25]}
     words = verdict(windowed)
-    assert words.startswith("Attack failed: the target")
+    assert words.startswith("Attack failed: test sample ")
     assert " after round 4, confidence in the target class 0.25" in words
     assert "after the attack" not in words
 
@@ -66,13 +66,31 @@ def test_the_verdict_on_an_untargeted_window(windowed: fedlens.Run) -> None:
 
 def test_the_verdict_on_what_the_clients_absence_gives_as_well(absent: fedlens.Run) -> None:
     words = verdict(absent)
-    assert words.startswith("Attack failed, for the client's absence does as much, with confidence 0.75: the target")
+    assert words.startswith(
+        "Attack failed: the target is misclassified even without the malicious client (confidence 0.75); "
+    )
     assert " in rounds 3 to 4, confidence in the target class 0.75" in words
     absent.records[3]["placebo"]["target"]["success"] = False
-    assert verdict(absent).startswith("Attack succeeded: the target")
+    assert verdict(absent).startswith("Attack succeeded: test sample ")
     absent.records[3]["target"]["success"] = False
-    assert verdict(absent).startswith("Attack failed: the target")
+    assert verdict(absent).startswith("Attack failed: test sample ")
 
 
 def test_there_is_no_verdict_without_attack(tmp_path: Path) -> None:
     assert not verdict(fedlens.run(small(attack=None), tmp_path / "run"))
+
+
+def test_the_verdict_on_a_last_round_unlike_most(windowed: fedlens.Run) -> None:
+    """The attack begins in round 2 of 6."""
+    every = replace(windowed, experiment=small(rounds=6, attack=ExplicitBoosting(delay=2)))
+    for record, success in zip(every.records[1:], [True, True, True, False, False], strict=True):
+        record["target"]["success"] = success
+    assert verdict(every).startswith(
+        "Attack failed in the last round, though the target was met in 3 of 5: test sample "
+    )
+    for record, success in zip(every.records[1:], [False, True, False, False, True], strict=True):
+        record["target"]["success"] = success
+    words = verdict(every)
+    assert words.startswith(
+        "Attack succeeded in the last round, though the target was met in only 2 of 5: test sample "
+    )

@@ -75,11 +75,11 @@ def test_a_share_of_attackers_above_ten_per_cent(clients: int, words: str | None
     assert found == ([] if words is None else [f"{words}; above 10 % is rarely realistic"])
 
 
-def test_a_rule_that_is_told_the_number_of_attackers() -> None:
+def test_a_rule_that_knows_the_number_of_attackers() -> None:
     def found(rule: Any) -> list[str]:
         return [flag for flag in flags(attacked(aggregation=rule), SOUND) if "oracle" in flag]
 
-    assert found(Krum(f=1)) == ["oracle f: the rule is told the true number of attackers, f = 1"]
+    assert found(Krum(f=1)) == ["oracle f: the rule knows the true number of attackers, f = 1"]
     assert found(Krum(f=2)) == found(Mean()) == []
 
 
@@ -198,3 +198,40 @@ def test_answers_that_are_no_numbers() -> None:
     assert flags(Experiment(), records) == [f"{words} 2 rounds, first in round 2"]
     target = SOUND[0]["target"] | {"predicted": [None]}
     assert flags(ATTACKED, [SOUND[0] | {"target": target}])[0] == f"{words} round 1"
+
+
+def rounds(*successes: bool) -> list[dict[str, Any]]:
+    """A round for each, in which the target is met or not."""
+    made = [record(number, [1, 4, 5], control=control(0.1)) for number, _ in enumerate(successes, 1)]
+    for one, success in zip(made, successes, strict=True):
+        one["target"]["success"] = success
+    return made
+
+
+UNUSUAL = "the last round disagrees with most rounds: the target"
+
+
+@pytest.mark.parametrize(
+    ("successes", "words"),
+    [
+        ([True] * 5 + [False], "is not met there, but in 5 of 6 rounds"),
+        ([False] * 3 + [True] * 2, "is met there, but in 2 of 5 rounds"),
+        ([False, False, True, True], None),
+        ([True, True, False, False], None),
+        ([True], None),
+        ([False], None),
+    ],
+)
+def test_a_last_round_unlike_most(successes: list[bool], words: str | None) -> None:
+    assert flags(ATTACKED, rounds(*successes)) == ([REPEAT] if words is None else [f"{UNUSUAL} {words}", REPEAT])
+
+
+def test_only_rounds_of_the_window_say_what_is_usual() -> None:
+    early = attacked(attack=ExplicitBoosting(client=4, until=4))
+    assert (
+        flags(early, rounds(True, True, False, False, False, False))[0]
+        == f"{UNUSUAL} is not met there, but in 2 of 3 rounds"
+    )
+    assert flags(early, rounds(True, True, True, False, False, False, False)) == [REPEAT]
+    untargeted = attacked(attack=ExplicitBoosting(client=4, objective="untargeted"))
+    assert not [flag for flag in flags(untargeted, rounds(True, True, False)) if flag.startswith(UNUSUAL)]

@@ -3,15 +3,28 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from fedlens.analysis.useless import useless
 from fedlens.analysis.window import attack_window, split
 from fedlens.attacks.attack import Attack
 from fedlens.experiment.experiment import Experiment
 from fedlens.goals.target_samples import RESISTANT_CONFIDENCE
-from fedlens.runs.record_values import Record, acted, answers, confidence, destroyed, malformed, taken, targeted
+from fedlens.runs.record_values import (
+    Record,
+    acted,
+    answers,
+    confidence,
+    destroyed,
+    malformed,
+    met_rounds,
+    taken,
+    targeted,
+)
 
 ALONE = "one seed"
 ABSENCE = "the client's absence does it, too"
 UNTAKEN = "the malicious update was never taken"
+USELESS = "the model is useless"
+UNUSUAL = "the last round disagrees with most rounds"
 LARGE_SHARE = 0.1
 """Above this share of malicious clients an attack is rarely realistic."""
 
@@ -24,6 +37,8 @@ def flags(experiment: Experiment, records: list[Record]) -> list[str]:
     found = (
         _answering(records),
         _control(inside[-1]) or _control(records[-1]),
+        _use(experiment, inside[-1]),
+        _steadiness(experiment, inside),
         _taking(experiment, inside),
         _placebo(experiment, inside[-1]),
         _finite(experiment, records),
@@ -49,7 +64,7 @@ def common(every: Iterable[Sequence[str]]) -> list[str]:
 
 
 def _without_numbers(flag: str) -> str:
-    return next((words for words in (ABSENCE, UNTAKEN) if flag.startswith(words)), flag)
+    return next((words for words in (ABSENCE, UNTAKEN, USELESS, UNUSUAL) if flag.startswith(words)), flag)
 
 
 def _answering(records: list[Record]) -> str | None:
@@ -72,6 +87,23 @@ def _control(last: Record) -> str | None:
     which = "the target" if len(target["predicted"]) == 1 else f"{wrong} of {len(target['predicted'])} targets"
     least = RESISTANT_CONFIDENCE
     return f"the control errs too: without attack {which} is not classified right with confidence {least}"
+
+
+def _use(experiment: Experiment, last: Record) -> str | None:
+    """A model that misclassifies the target as it does nearly everything; an untargeted attack wants just that."""
+    if not targeted(experiment) or last.get("destroyed") or (why := useless(last)) is None:
+        return None
+    return f"{USELESS}: {why}, so that a met target says little"
+
+
+def _steadiness(experiment: Experiment, inside: list[Record]) -> str | None:
+    """A last round, by which the attack is judged, that is not like most others."""
+    if not targeted(experiment):
+        return None
+    met, ended = met_rounds(inside), bool(inside[-1]["target"]["success"])
+    if 2 * (met if ended else len(inside) - met) >= len(inside):
+        return None
+    return f"{UNUSUAL}: the target {'is' if ended else 'is not'} met there, but in {met} of {len(inside)} rounds"
 
 
 def _placebo(experiment: Experiment, last: Record) -> str | None:
@@ -157,7 +189,7 @@ def _sight(attack: Attack) -> str | None:
 def _oracle(experiment: Experiment) -> str | None:
     """A rule that knows what no server knows."""
     told = getattr(experiment.aggregation, "f", None) == 1
-    return "oracle f: the rule is told the true number of attackers, f = 1" if told else None
+    return "oracle f: the rule knows the true number of attackers, f = 1" if told else None
 
 
 def _repetition(experiment: Experiment) -> str:

@@ -16,6 +16,7 @@ from fedlens.runs.record_values import (
     confidence,
     counts,
     destroyed,
+    met_rounds,
     taken,
     targeted,
 )
@@ -83,12 +84,12 @@ def headline(experiment: Experiment) -> str:
 
 
 def target_words(run: Run) -> str:
-    """The attacker's samples: ``test sample 7, ankle boot, as sneaker``, or how many there are."""
+    """The attacker's samples: ``test sample 7 (true class 9, target class 5)``, or how many there are."""
     index, classes = run.target["index"], run.target["classes"]
     if len(index) > 1:
         return f"{len(index)} test samples"
     true, target = classes[run.target["true"][0]], classes[run.target["target"][0]]
-    return f"test sample {index[0]}, which is {true}, as {target}"
+    return f"test sample {index[0]} (true class {true}, target class {target})"
 
 
 def unfinished_words(run: Run) -> str:
@@ -136,7 +137,7 @@ def verdict(run: Run) -> str:
     since = _since(inside)
     if len(run.target["index"]) == 1:
         seen_as = class_name(run.target["classes"], target["predicted"][0])
-        result = f"the target ({target_words(run)}) is classified as {seen_as}"
+        result = f"{target_words(run)} is classified as {seen_as}"
     else:
         result = f"{target['met']} of {len(run.target['index'])} targets are met"
     if since is None:
@@ -146,19 +147,24 @@ def verdict(run: Run) -> str:
     else:
         when = f" from round {since} on"
     words = f"{result}{when}, confidence in the target class {confidence(target):.2f}; {_accuracy_words(last)}"
-    return f"{_achieved(run.experiment, inside)}: {words}.{_afterwards(inside, after)}"
+    return f"{_achieved(run.experiment, inside)} {words}.{_afterwards(inside, after)}"
 
 
 def _achieved(experiment: Experiment, records: list[Record]) -> str:
-    """Whether the last of the rounds is a success of the attack's."""
+    """Whether the last of the rounds is a success of the attack's, and whether most are unlike it; ends a clause."""
+    met = met_rounds(records)
     if not records[-1]["target"]["success"]:
-        return "Attack failed"
+        most = 2 * met > len(records)
+        though = f" in the last round, though the target was met in {met} of {len(records)}" if most else ""
+        return f"Attack failed{though}:"
     if counts(experiment, records):
-        return "Attack succeeded"
+        few = 2 * met < len(records)
+        though = f" in the last round, though the target was met in only {met} of {len(records)}" if few else ""
+        return f"Attack succeeded{though}:"
     if taken(experiment, records) is False:
-        return "Attack failed, for the server never took the malicious update"
+        return "Attack failed, for the server never took the malicious update:"
     without = confidence(beside(records[-1], "placebo")["target"])
-    return f"Attack failed, for the client's absence does as much, with confidence {without:.2f}"
+    return f"Attack failed: the target is misclassified even without the malicious client (confidence {without:.2f});"
 
 
 def _afterwards(inside: list[Record], after: list[Record]) -> str:

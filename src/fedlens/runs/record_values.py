@@ -39,6 +39,11 @@ def counts(experiment: Experiment, records: list[Record]) -> bool:
     return experiment.attack is None or taken(experiment, records) is not False
 
 
+def met_rounds(records: list[Record]) -> int:
+    """In how many of these rounds every target is met."""
+    return sum(bool(record["target"]["success"]) for record in records)
+
+
 def taken(experiment: Experiment, records: list[Record]) -> bool | None:
     """Tell whether the attack's update had weight in any of these rounds; ``None`` where the rule does not tell."""
     attacked = [record for record in records if acted(record)]

@@ -138,7 +138,7 @@ def test_an_untargeted_attack_has_no_target_to_meet(full: fedlens.Run) -> None:
 def test_a_success_that_does_not_count(absent: fedlens.Run, full: fedlens.Run) -> None:
     page = run_page(absent)
     assert page["succeeded"] is None
-    assert page["outcome"].startswith("Attack failed, for the client's absence does as much")
+    assert page["outcome"].startswith("Attack failed: the target is misclassified even without the malicious client")
     text = read(page).text
     assert "the same with the client absent 0.75" in text
     assert "figure without attack client absent with the attack" in text

@@ -1,0 +1,32 @@
+"""A model that has become useless: it tells a target's misclassification no better than any other."""
+
+from fedlens.runs.record_values import Record, mean
+
+LOST = 0.5
+"""A model with less than this share of the benign twin's accuracy is useless."""
+ABOVE_CHANCE = 0.05
+"""So is one whose accuracy, averaged over classes, is at most this far above chance, or half of chance if that is less.
+
+Averaged over classes, whoever always says the same is right in one of k classes, however frequent that is. With ten
+classes, 15 % are the bound, 1.5 times chance; with two they are 55 %, for 75 % would condemn sound models.
+"""
+
+
+def useless(record: Record) -> str | None:
+    """Say why a round's model is useless, in words; ``None`` where it is not."""
+    quality, control = record["quality"], record["control"]
+    against = f" against {_percent(control['quality']['accuracy'])} without attack" if control else ""
+    if control and quality["accuracy"] < LOST * control["quality"]["accuracy"]:
+        return f"accuracy {_percent(quality['accuracy'])}{against}"
+    classes = [accuracy for accuracy in quality["per_class"] if accuracy is not None]
+    if len(classes) < 2:
+        return None
+    chance = 1 / len(classes)
+    if mean(classes) > chance + min(ABOVE_CHANCE, chance / 2):
+        return None
+    average = f"{_percent(mean(classes))} averaged over the classes, where chance is {_percent(chance)}"
+    return f"accuracy {_percent(quality['accuracy'])}{against}, and {average}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
