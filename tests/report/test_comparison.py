@@ -12,7 +12,7 @@ from made_sweeps import beside_both, sweep
 
 from fedlens.analysis.choosing import At, narrowed
 from fedlens.analysis.collect import collect
-from fedlens.analysis.comparison import FEW, FEW_MEANS, Comparison, compare
+from fedlens.analysis.comparison import FEW, FEW_MEANS, RANGES, Comparison, compare
 from fedlens.analysis.intervals import COVERAGE, Interval, rate, seeds_needed
 from fedlens.core.errors import ConfigError
 
@@ -37,7 +37,7 @@ def ranged(value: float, smallest: float, largest: float, seeds: int = 2) -> Int
     return Interval(pytest.approx(value), None, None, (pytest.approx(smallest), pytest.approx(largest)), seeds, 5)
 
 
-FEW_SEEDS = f"fewer than 5 seeds: others may well give something else, and {FEW_MEANS}"
+FEW_SEEDS = f"fewer than 5 seeds: {FEW_MEANS}; {RANGES}"
 
 
 def labels(comparison: Comparison) -> list[str]:
@@ -297,7 +297,7 @@ def test_the_runs_red_flags_are_counted_but_for_those_that_ask_for_repetition(ru
     flags = {cell: ["one seed: repeat it"] for cell in collection.table["cell"]}
     flags[next(iter(flags))] = ["no control", "one seed: repeat it"]
     found = compare(replace(collection, flags=flags))
-    assert found.flags == ("no control (1 of 8 runs)", FEW_SEEDS)
+    assert found.flags == ("no control (1 of 8 runs; mean: 1 of 4)", FEW_SEEDS)
 
 
 def paired(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -548,3 +548,9 @@ def test_single_runs_share_their_draws_and_sweeps_do_not(rules: Path, single: bo
 
 def test_few_seeds_are_those_that_no_interval_of_a_median_covers() -> None:
     assert seeds_needed(COVERAGE) == FEW
+
+
+def test_of_rates_alone_no_range_is_shown_so_that_the_flag_does_not_speak_of_one(rules: Path) -> None:
+    (flag,) = compare(collect([rules]), metrics=["success"]).flags
+    assert flag == f"fewer than 5 seeds: {FEW_MEANS}"
+    assert compare(collect([rules]), metrics=["success", "confidence"]).flags == (FEW_SEEDS,)

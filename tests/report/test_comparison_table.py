@@ -1,4 +1,6 @@
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ from fedlens.analysis.choosing import At
 from fedlens.analysis.collect import collect
 from fedlens.analysis.comparison import compare
 from fedlens.analysis.intervals import rate
+from fedlens.analysis.success import usual_metrics
 from fedlens.report.terminal.comparison_table import comparison_table, number, tidy
 
 
@@ -25,24 +28,24 @@ def test_a_row_a_group(tmp_path: Path) -> None:
     path = sweep(tmp_path / "sweep", {"aggregation": ["mean", "krum(f=1)"]})
     title, _, header, _, *rows = lines(comparison_table(compare(collect([path])), "confidence"))
     assert title == "confidence, last round"
-    assert header == "aggregation runs seeds targets mean attack median 95 % interval"
-    row = "4 2 4 0.305 0.050 0.305 range 0.300 to 0.310"
+    assert header == "aggregation runs seeds targets mean attack median, range of the seeds"
+    row = "4 2 4 0.305 0.050 0.305, range 0.300 to 0.310"
     assert rows == [f"mean {row}", f"krum(f=1) {row}"]
 
 
 def test_five_seeds_have_an_interval_and_their_mean_beside_the_median(tmp_path: Path) -> None:
     path = sweep(tmp_path / "sweep", {"aggregation": ["mean"]}, lambda row: {"confidence": row["seed"] ** 2}, seeds=5)
     *_, row = lines(comparison_table(compare(collect([path])), "confidence"))
-    assert row == "all runs 10 5 10 6.000 4.000 0.000 to 16.000".removeprefix("all runs ")
+    assert row == "all runs 10 5 10 6.000 4.000 [0.000, 16.000]".removeprefix("all runs ")
 
 
 def test_a_rate_is_called_so_and_has_no_median(tmp_path: Path) -> None:
     path = sweep(tmp_path / "sweep", {"attack.boost": [2, 5]}, lambda row: {"success": bool(row["seed"])})
     comparison = compare(collect([path]), metrics=["success"])
     _, header, _, *rows = lines(comparison_table(comparison, "success"))
-    assert header == "attack.boost runs seeds targets rate 95 % interval"
+    assert header == "attack.boost runs seeds targets rate [95 % interval]"
     found = rate([0, 1], [0, 1])
-    assert rows == [f"{boost} 4 2 4 0.500 {found.low:.3f} to {found.high:.3f}" for boost in (2, 5)]
+    assert rows == [f"{boost} 4 2 4 0.500 [{found.low:.3f}, {found.high:.3f}]" for boost in (2, 5)]
     assert tidy(comparison)["statistic"].tolist() == ["rate", "rate"]
 
 
@@ -51,8 +54,8 @@ def test_a_column_for_the_client_absent_where_it_is_known(tmp_path: Path) -> Non
     comparison = compare(collect([path]))
     _, first, second, _, *rows = lines(comparison_table(comparison, "confidence"))
     assert first == "without client"
-    assert second == "aggregation runs seeds targets mean attack absent median 95 % interval"
-    ours = "0.320 0.300 to 0.340"
+    assert second == "aggregation runs seeds targets mean attack absent median [95 % interval]"
+    ours = "0.320 [0.300, 0.340]"
     assert rows == [f"mean 10 5 10 0.320 0.050 – {ours}", f"median 10 5 10 0.320 0.050 0.060 {ours}"]
     names = [f"placebo_{name}" for name in ("mean", "value", "low", "high", "range_low", "range_high")]
     np.testing.assert_allclose(tidy(comparison)[names], [[np.nan] * 6, [0.06] * 6])
@@ -63,8 +66,8 @@ def test_without_an_interval_and_without_a_control(tmp_path: Path) -> None:
     comparison = compare(collect([path]), metrics=["loss"], at=At.parse("best"))
     title, header, _, *rows = lines(comparison_table(comparison, "loss"))
     assert title == "loss, best round"
-    assert header.endswith("95 % interval")
-    assert rows == ["0.5 1 1 1 0.333 0.333 –", "2 1 1 1 0.333 0.333 –"]
+    assert header.endswith("mean median")
+    assert rows == ["0.5 1 1 1 0.333 0.333", "2 1 1 1 0.333 0.333"]
 
 
 def test_brackets_of_a_name_are_no_markup(tmp_path: Path) -> None:
@@ -78,7 +81,29 @@ def test_a_narrow_terminal_cuts_neither_numbers_nor_names(tmp_path: Path) -> Non
     found = lines(comparison_table(compare(collect([path]), ["attack"]), "confidence"), 80)
     assert found[1] == "attack runs seeds targets mean"
     assert found[3] == f"{name} 4 2 4 0.305"
-    assert found[-2:] == [f"{name} 0.050 0.305 range 0.300", "to 0.310"]
+    assert found[-2:] == [f"{name} 0.050 0.305, range 0.300 to", "0.310"]
+
+
+def test_at_80_columns_value_and_interval_stand_in_one_line(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "sweep", {"aggregation": ["mean", "krum(f=1)"]}, seeds=5)
+    found = lines(comparison_table(compare(collect([path])), "confidence"), 80)
+    assert found[-2:] == [f"{name} 10 5 10 0.320 0.050 0.320 [0.300, 0.340]" for name in ("mean", "krum(f=1)")]
+
+
+def test_a_group_without_attack_has_no_rate_of_success(tmp_path: Path) -> None:
+    def measure(row: Mapping[str, Any]) -> dict[str, Any]:
+        attacked = row["attack"] != "none"
+        return {"confidence": 0.5, "acted": attacked, "success": attacked}
+
+    path = sweep(tmp_path / "sweep", {"attack": ["none", "boosting"]}, measure, seeds=5, targets=1)
+    assert usual_metrics(collect([path]).table) == ["confidence", "success"]
+    comparison = compare(collect([path]), metrics=["confidence", "success"])
+    assert comparison.title("success") == "attack succeeded (success), last round"
+    none, boosting = lines(comparison_table(comparison, "success"))[-2:]
+    assert none == "none 0 0 0 no attack"
+    assert boosting.startswith("boosting 5 5 5 1.000 [0.4")
+    assert comparison.groups[0].metrics["confidence"].runs == 5
+    assert not [words for words in (*comparison.flags, *comparison.remarks) if "left out" in words or "judged" in words]
 
 
 def test_the_tidy_table_has_all_numbers(tmp_path: Path) -> None:
@@ -106,8 +131,8 @@ def test_differences_are_called_so(tmp_path: Path) -> None:
     comparison = compare(collect([path]), against="5")
     title, header, _, row = lines(comparison_table(comparison, "confidence"))
     assert title == "confidence, last round, less attack.boost=5"
-    assert header.endswith("difference median 95 % interval")
-    assert row == "2 4 2 4 0.000 0.000 each of 2 seeds"
+    assert header.endswith("difference median, range of the seeds")
+    assert row == "2 4 2 4 0.000 0.000, each of 2 seeds"
     found = tidy(comparison).iloc[0]
     assert (found["less"], found["attack.boost"], found["mean"], found["value"]) == ("attack.boost=5", 2, 0, 0)
     assert found.filter(like="control_").isna().all()

@@ -1,6 +1,6 @@
 import pytest
 
-from fedlens.analysis.interval_words import ends_words, interval_words, lacking
+from fedlens.analysis.interval_words import headed, interval_words, lacking
 from fedlens.analysis.intervals import Interval
 
 COVERS = Interval(0.526, 0.48, 0.57, (0.4, 0.6), 9, 5)
@@ -11,19 +11,23 @@ ONE = Interval(0.526, None, None, (0.526, 0.526), 1, 5)
 
 
 @pytest.mark.parametrize(
-    ("interval", "words", "ends"),
+    ("interval", "words", "head"),
     [
-        (None, "–", "–"),
-        (COVERS, "0.53 [0.48, 0.57]", "0.48 to 0.57"),
-        (FEW, "0.53, range 0.40 to 0.60", "range 0.40 to 0.60"),
-        (DEPENDENT, "0.53, range 0.40 to 0.60", "range 0.40 to 0.60"),
-        (ONE, "0.53", "–"),
-        (SAME, "0.00, each of 2 seeds", "each of 2 seeds"),
+        (None, "–", "median"),
+        (COVERS, "0.53 [0.48, 0.57]", "median [95 % interval]"),
+        (FEW, "0.53, range 0.40 to 0.60", "median, range of the seeds"),
+        (DEPENDENT, "0.53, range 0.40 to 0.60", "median, range of the seeds"),
+        (ONE, "0.53", "median"),
+        (SAME, "0.00, each of 2 seeds", "median, range of the seeds"),
     ],
 )
-def test_a_value_with_its_interval_or_the_range_of_the_seeds(interval: Interval | None, words: str, ends: str) -> None:
+def test_a_value_with_its_interval_or_the_range_of_the_seeds(interval: Interval | None, words: str, head: str) -> None:
     assert interval_words(interval) == words
-    assert ends_words(interval, "{:.2f}".format) == ends
+    assert headed("median", [interval, None]) == head
+
+
+def test_a_column_of_intervals_and_ranges_is_called_both() -> None:
+    assert headed("median", [COVERS, FEW]) == "median [95 % interval] or range of the seeds"
 
 
 def test_numbers_are_written_as_asked() -> None:

@@ -56,7 +56,7 @@ def test_a_group_of_nothing_else_is_there_all_the_same(path: Path) -> None:
         ("krum(f=1)", 0, 2),
     ]
     assert f"2 of 2 could not be judged (krum(f=1)): {REASON}" in comparison.flags
-    assert comparison_rows(comparison, "confidence")[1] == ["krum(f=1)", "0", "0", "0", "2 of 2", *["–"] * 4]
+    assert comparison_rows(comparison, "confidence")[1] == ["krum(f=1)", "0", "0", "0", "2 of 2", *["–"] * 3]
     comparison_figure(comparison, ["confidence"]).canvas.draw()
 
 

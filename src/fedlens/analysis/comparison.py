@@ -6,16 +6,17 @@ doubtful goes with the result.
 
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fedlens.analysis.choosing import At, canonical, chosen_fields, require_metrics
 from fedlens.analysis.collect import PATH, Collection
 from fedlens.analysis.confounding import confounded
-from fedlens.analysis.flags import common
+from fedlens.analysis.flags import common_by_group
 from fedlens.analysis.group import CONTROL, OWN, Group
 from fedlens.analysis.measured import PAIRED, Measured, Side, measured
 from fedlens.analysis.missing import Unjudged
+from fedlens.analysis.success import SUCCESSES, attacked, of_attacks
 from fedlens.analysis.unjudged import ANSWERS, by_group, silent_flags, unjudged_flags
 from fedlens.core.errors import ConfigError
 from fedlens.core.suggest import likeliest
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 FEW = 5
 """With fewer seeds, there is no interval of a median (`fedlens.analysis.intervals.seeds_needed`)."""
 
-FEW_MEANS = "no interval of a median covers, so that the seeds' range is shown"
+FEW_MEANS = "results may differ with other seeds"
+RANGES = "too few for a 95 % interval, so the range is shown"
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class Comparison:
 
     def title(self, metric: str) -> str:
         """The metric in words: of which rounds, and less what."""
-        return f"{metric}, {self.at}" + (f", less {self.against}" if self.against else "")
+        name = f"attack succeeded ({metric})" if metric in SUCCESSES else metric
+        return f"{name}, {self.at}" + (f", less {self.against}" if self.against else "")
 
 
 class _Part(NamedTuple):
@@ -121,6 +124,8 @@ def compare(
     fields, at = chosen_fields(collection, by), at or At()
     require_metrics(collection, metrics)
     at.require(collection)
+    if against is None:
+        collection = replace(collection, table=of_attacks(collection.table))
     apart = by_group(collection, fields)
     found = _parts(collection.table, fields, apart)
     rows = [(values, part.drop_duplicates(["cell", "round"])) for values, part in found]
@@ -153,7 +158,8 @@ def compare(
             *unjudged_flags(groups),
             *silent_flags(groups, answers),
             *confounded(collection, fields, [part for _, part in rows], alike if baseline and baseline.part else ()),
-            *_flags(collection, fields, groups),
+            *_of_runs(collection, [(part.label, part.table) for part in others]),
+            *repetition_flags(fields, groups),
         ),
         tuple(remarks),
         baseline and baseline.label,
@@ -243,6 +249,7 @@ def _group(
         controls=beside(CONTROL),
         placebos=beside("placebo"),
         unjudged=unjudged,
+        attacked=table["cell"][attacked(table)].nunique(),
     )
 
 
@@ -279,15 +286,24 @@ def _left_out(groups: Sequence[Group], metrics: Sequence[str], at: At, baseline:
     """A remark on runs that have no number."""
     lack = f", or no counterpart in {baseline.label}," if baseline else ""
     for metric in metrics:
-        if missing := sum(group.runs - group.metrics[metric].runs for group in groups):
+        if missing := sum(group.missing(metric) for group in groups):
             yield f"{missing} of the runs have no finite {metric} ({at}){lack} and are left out of it"
 
 
-def _flags(collection: Collection, fields: tuple[str, ...], groups: Sequence[Group]) -> Iterator[str]:
-    """Reasons to doubt the runs, then the intervals, each with the groups concerned unless all are."""
-    yield from common(collection.flags[cell] for cell in collection.table["cell"].unique() if cell in collection.flags)
+def _of_runs(collection: Collection, parts: Iterable[tuple[str, "pd.DataFrame"]]) -> list[str]:
+    """The runs' own flags, with how many of each group have them."""
+    return common_by_group(
+        {
+            label: {cell: collection.flags[cell] for cell in part["cell"].unique() if cell in collection.flags}
+            for label, part in parts
+        }
+    )
+
+
+def repetition_flags(fields: tuple[str, ...], groups: Sequence[Group]) -> Iterator[str]:
+    """Reasons to doubt the intervals, each with the groups concerned unless all are."""
     single = {
-        what: [g.label for g in groups if any(getattr(m, f"{what}s") == 1 for m in g.metrics.values())]
+        what: [g.label for g in groups if _single(g, what)]
         for what, compared in {"seed": {"seed"}, "target": {"target.draw", "target_index"}}.items()
         if not compared & {*fields}
     }
@@ -299,7 +315,15 @@ def _flags(collection: Collection, fields: tuple[str, ...], groups: Sequence[Gro
         if labels:
             yield f"one {what}{_where(labels, groups)}: {means[what]}"
     if few := [g.label for g in groups if any(1 < measured.seeds < FEW for measured in g.metrics.values())]:
-        yield f"fewer than {FEW} seeds{_where(few, groups)}: others may well give something else, and {FEW_MEANS}"
+        medians = [m for g in groups for m in g.metrics.values() if 1 < m.seeds < FEW and not m.rate]
+        yield f"fewer than {FEW} seeds{_where(few, groups)}: {FEW_MEANS}" + (f"; {RANGES}" if medians else "")
+
+
+def _single(group: Group, what: str) -> bool:
+    """Whether a metric is of one ``seed`` or ``target`` only; without attack there is no target."""
+    if what == "target" and not group.attacked:
+        return False
+    return any(getattr(measured, f"{what}s") == 1 for measured in group.metrics.values())
 
 
 def _where(labels: Sequence[str], groups: Sequence[Group]) -> str:

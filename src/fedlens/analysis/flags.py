@@ -1,7 +1,7 @@
 """Red flags: why the result of an attack may mean less than it seems."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from fedlens.analysis.useless import useless
 from fedlens.analysis.window import attack_window, split
@@ -27,6 +27,8 @@ USELESS = "the model is useless"
 UNUSUAL = "the last round disagrees with most rounds"
 LARGE_SHARE = 0.1
 """Above this share of malicious clients an attack is rarely realistic."""
+GROUPS = 6
+"""At most this many groups are named with how many of their runs have a flag."""
 
 
 def flags(experiment: Experiment, records: list[Record]) -> list[str]:
@@ -61,6 +63,29 @@ def common(every: Iterable[Sequence[str]]) -> list[str]:
     shared = [[_without_numbers(flag) for flag in flags_] for flags_ in runs]
     found = Counter(flag for flags_ in shared for flag in flags_ if not flag.startswith(ALONE))
     return [f"{flag} ({count} of {len(runs)} runs)" for flag, count in found.items()]
+
+
+def common_by_group(groups: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
+    """The same, of which some groups have more than others: ``(3 of 4 runs; mean: 1 of 2, median: 2 of 2)``.
+
+    Args:
+        groups: of each group by its label, the flags of its runs by their names; groups may share runs.
+    """
+    of_each = {label: common(runs.values()) for label, runs in groups.items()}
+    every = {name: flags_ for runs in groups.values() for name, flags_ in runs.items()}
+    found = []
+    for flag in common(every.values()):
+        words, _, count = flag.rpartition(" (")
+        where = [
+            f"{label}: {one.rpartition(' (')[2].removesuffix(' runs)')}"
+            for label, flags_ in of_each.items()
+            for one in flags_
+            if one.rpartition(" (")[0] == words
+        ]
+        all_have_it = count == f"{len(every)} of {len(every)} runs)"
+        several = len(groups) > 1 and not all_have_it and len(where) <= GROUPS
+        found.append(f"{words} ({count.removesuffix(')')}; {', '.join(where)})" if several else flag)
+    return found
 
 
 def _without_numbers(flag: str) -> str:

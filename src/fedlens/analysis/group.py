@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from fedlens.analysis.measured import Measured
 from fedlens.analysis.missing import Unjudged
+from fedlens.analysis.success import SUCCESSES
 from fedlens.experiment.flat import Value
 
 CONTROL = "control"
@@ -20,6 +21,7 @@ class Group:
         values: the options' values.
         label: these in words.
         runs: how many runs there are.
+        attacked: how many of these have an attack.
         unjudged: the cells that cannot be judged, beside these.
         metrics: each metric, or how much more it is than in the group that the comparison is `against`.
         controls: each metric of the benign twins, where it is known; none if metrics are differences.
@@ -33,6 +35,15 @@ class Group:
     controls: Mapping[str, Measured]
     placebos: Mapping[str, Measured]
     unjudged: Sequence[Unjudged] = ()
+    attacked: int = 0
+
+    def missing(self, metric: str) -> int:
+        """How many of the runs lack a metric; a run without attack lacks no success."""
+        return (self.attacked if metric in SUCCESSES else self.runs) - self.metrics[metric].runs
+
+    def no_attack(self, metric: str) -> bool:
+        """Whether the metric is the success of an attack, and no run has one."""
+        return metric in SUCCESSES and self.runs > 0 and not self.attacked
 
     def beside(self, control: str) -> Mapping[str, Measured]:
         """What is known of ``control`` or ``placebo``."""

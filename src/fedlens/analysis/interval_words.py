@@ -17,11 +17,20 @@ def interval_words(interval: Interval | None, number: Callable[[float], str] = "
     return value if interval.seeds == 1 else f"{value}, {range_words(interval, number)}"
 
 
-def ends_words(interval: Interval | None, number: Callable[[float], str]) -> str:
-    """The same without the value: ``0.48 to 0.57``, ``range 0.48 to 0.57``, or of one seed a dash."""
-    if interval is not None and interval.low is not None and interval.high is not None:
-        return f"{number(interval.low)} to {number(interval.high)}"
-    return NONE if interval is None or interval.seeds == 1 else range_words(interval, number)
+def reach_words(intervals: Iterable[Interval | None]) -> str:
+    """What stands beside values: ``95 % interval``, ``range of the seeds``, one or the other, or nothing."""
+    known = [interval for interval in intervals if interval is not None]
+    found = ["95 % interval"] if any(interval.low is not None for interval in known) else []
+    found += ["range of the seeds"] if any(one.low is None and one.seeds > 1 for one in known) else []
+    return " or ".join(found)
+
+
+def headed(statistic: str, intervals: Iterable[Interval | None]) -> str:
+    """The head of a column of `interval_words`: ``median [95 % interval]``, ``median, range of the seeds``."""
+    reach = reach_words(intervals)
+    if not reach.startswith("95 %"):
+        return f"{statistic}, {reach}" if reach else statistic
+    return f"{statistic} [{reach.replace(' or', '] or', 1)}" + ("" if " or" in reach else "]")
 
 
 def range_words(interval: Interval, number: Callable[[float], str]) -> str:

@@ -32,7 +32,7 @@ def unjudged_flags(groups: Sequence[Group]) -> Iterator[str]:
 def silent_flags(groups: Sequence[Group], metrics: Sequence[str]) -> Iterator[str]:
     """How many runs of a group could not be judged, for they have none of these metrics of answers at the end."""
     for group in groups:
-        if count := max((group.runs - group.metrics[metric].runs for metric in metrics), default=0):
+        if count := max(map(group.missing, metrics), default=0):
             reason = "the model's answers for the target are no numbers"
             yield _not_judged(group, groups, count, group.runs, reason)
 

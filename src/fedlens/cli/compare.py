@@ -18,7 +18,10 @@ def compare(  # noqa: PLR0917 - typer passes them by name
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option(metavar="COLUMN", help="A column of the runs' tables; may be repeated. [confidence]"),
+        typer.Option(
+            metavar="COLUMN",
+            help="A column of the runs' tables; may be repeated; see `fedlens list metrics`. [confidence, counts]",
+        ),
     ] = None,
     at: Annotated[
         str,
@@ -54,19 +57,21 @@ def compare(  # noqa: PLR0917 - typer passes them by name
     from fedlens.analysis.choosing import At, narrowed, parse_where
     from fedlens.analysis.collect import collect
     from fedlens.analysis.comparison import compare as compared
+    from fedlens.analysis.success import usual_metrics
     from fedlens.core.files import writing
     from fedlens.report.figures.comparison import comparison_figure
     from fedlens.report.figures.figures import save_figure
     from fedlens.report.terminal.comparison_table import comparison_table, tidy
 
     fields = [field.strip() for field in by.split(",") if field.strip()] if by else []
-    metrics, conditions, when = list(dict.fromkeys(metric or ["confidence"])), where or [], At.parse(at, from_)
+    conditions, when = where or [], At.parse(at, from_)
     collection = narrowed(collect(paths, {*fields, *parse_where(conditions)}), conditions)
+    metrics = list(dict.fromkeys(metric or (usual_metrics(collection.table) if against is None else ["confidence"])))
     comparison = compared(collection, fields, metrics, when, against)
     for name in metrics:
         out.print(comparison_table(comparison, name))
     if any(not comparison.rate(name) for name in metrics):
-        out.print("median over seeds, of each seed's mean over its targets, with its 95 % interval", style="dim")
+        out.print("median over seeds, of each seed's mean over its targets", style="dim")
     if any(comparison.rate(name) for name in metrics):
         out.print("rate over seeds, of each seed's share, with its 95 % interval", style="dim")
     for flag in comparison.flags:

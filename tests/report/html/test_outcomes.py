@@ -1,5 +1,6 @@
 """The report of a sweep begins with what was tested, and says of each group what came of it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,48 @@ def test_successes_their_rate_and_the_cost_by_hand(tmp_path: Path) -> None:
     assert found.rows[1][1] == "1 of 5"  # which are its own, of five
 
 
+def test_the_answer_is_how_often_the_attack_succeeded(tmp_path: Path) -> None:
+    path = made_sweeps.sweep(tmp_path / "rules", {"aggregation": ["mean", "median"]}, measured, seeds=5, targets=1)
+    collection = collect([path])
+    table = collection.table
+    one = replace(collection, table=table[table["aggregation"] == "median"])
+    assert outcomes_of(one, ()).answer == (
+        "The attack succeeded with 1 of 5 seeds; 95 % interval of the rate 1 % to 70 %. "
+        "5 seeds do not show that the rule holds."
+    )
+    assert outcomes_of(collection, ("aggregation",)).answer == (
+        "The attack succeeded (95 % interval of the rate in brackets): mean: with 2 of 5 seeds (7 % to 83 %); "
+        "median: with 1 of 5 seeds (1 % to 70 %). 5 seeds do not show that the rule holds."
+    )
+    assert sweep_page([path])["outcome"].startswith("The attack succeeded (95 %")
+
+
+@pytest.mark.parametrize(
+    ("met", "seeds", "targets", "words"),
+    [
+        (True, 3, 1, "with 3 of 3 seeds; {} 31 % to 100 %. 3 seeds do not show that the attack always succeeds."),
+        (False, 20, 1, "with 0 of 20 seeds; {} 0 % to 20 %."),
+        (True, 20, 2, "at a rate of 100 % over 20 seeds; {} 80 % to 100 %."),
+    ],
+)
+def test_what_the_answer_leaves_open(tmp_path: Path, met: bool, seeds: int, targets: int, words: str) -> None:
+    def measure(_: Any) -> dict[str, Any]:
+        return {"confidence": 0.5, "acted": True, "counts": met}
+
+    path = made_sweeps.sweep(tmp_path / "one", {"aggregation": ["mean"]}, measure, seeds, targets)
+    expected = f"The attack succeeded {words.format('95 % interval of the rate')}"
+    assert outcomes_of(collect([path]), ()).answer == expected
+
+
+def test_without_attack_there_is_no_answer_and_few_seeds_are_a_red_flag(tmp_path: Path) -> None:
+    honest = {"accuracy": 0.9, "acted": False, "success": False}
+    path = made_sweeps.sweep(tmp_path / "honest", {"aggregation": ["mean"]}, lambda _: honest, seeds=3, targets=1)
+    found = outcomes_of(collect([path]), ())
+    assert found.answer == "No attack."
+    assert found.rows[0][-1] == "1"
+    assert found.flags[0][1][0].startswith("fewer than 5 seeds: results may differ with other seeds")
+
+
 def test_where_it_is_not_known_whether_they_count_those_that_are_met_are_successes(tmp_path: Path) -> None:
     path = made_sweeps.sweep(tmp_path / "rules", {"aggregation": ["median"]}, measured, seeds=5, targets=1)
     table = pd.read_parquet(path / "rounds.parquet")
@@ -66,13 +109,13 @@ def test_a_group_without_attack_has_an_accuracy_alone(tmp_path: Path) -> None:
 
     path = made_sweeps.sweep(tmp_path / "attacks", {"attack": ["none", "boosting"]}, honest, seeds=1, targets=1)
     none, boosting = outcomes_of(collect([path]), ("attack",)).rows
-    assert none == ["none", NO_ATTACK, "–", "90.0", "–", "–", "0"]
-    assert boosting == ["boosting", "0 of 1", "0.00 [0.00, 0.95]", "80.0", "90.0", "+10.0", "0"]
+    assert none == ["none", NO_ATTACK, "–", "90.0", "–", "–", "1"]
+    assert boosting == ["boosting", "0 of 1", "0.00 [0.00, 0.95]", "80.0", "90.0", "+10.0", "2"]
 
 
 def test_a_sweep_without_twins_or_targets_has_dashes(tmp_path: Path) -> None:
     path = made_sweeps.sweep(tmp_path / "rules", {"aggregation": ["mean"]}, lambda _: {"accuracy": 0.5}, targets=1)
-    assert outcomes_of(collect([path]), ()).rows == [["–", "–", "–", "50.0, each of 2 seeds", "–", "0"]]
+    assert outcomes_of(collect([path]), ()).rows == [["–", "–", "–", "50.0, each of 2 seeds", "–", "1"]]  # few seeds
 
 
 def test_what_was_tested_is_said_in_words() -> None:

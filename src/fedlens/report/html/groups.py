@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fedlens.analysis.comparison import Comparison
 from fedlens.analysis.group import Group
+from fedlens.analysis.interval_words import reach_words
 from fedlens.analysis.intervals import Interval
 from fedlens.analysis.measured import Curve, ends
 from fedlens.analysis.order import METRICS, in_order
@@ -64,7 +65,8 @@ def option_chart(comparison: Comparison, metric: str) -> Chart:
     axis = along(comparison)
     panel = _dots(comparison, metric) if axis is None else _axis(comparison, metric, axis)
     known = [called for side, (called, _) in BESIDE.items() if side in numbers]
-    caption = f"{statistic.capitalize()} over seeds with its 95 % interval, {comparison.at}."
+    reach = reach_words(group.metrics[metric].interval for group in comparison.groups)
+    caption = f"{statistic.capitalize()} over seeds{f' with {reach}' if reach else ''}, {comparison.at}."
     caption += f" Grey: {', '.join(known)}." if known else ""
     if axis is not None and any(group.values[axis] is None for group in comparison.groups):
         caption += f" Runs that have no {comparison.by[axis]} are in the table only."
@@ -200,7 +202,7 @@ def curves_chart(comparison: Comparison, metric: str) -> Chart:
         "hovermode": "closest",
     }
     words = f"{TITLES.get(metric, metric)} round by round, a line for each of {len(comparison.groups)} groups of runs."
-    caption = f"{statistic.capitalize()} over seeds; the table has the 95 % intervals and the seeds' ranges." + remark
+    caption = f"{statistic.capitalize()} over seeds; the table has the {_reaches(curves)}." + remark
     panel = Panel(words, traces, layout, height=380)
     return Chart(
         f"{metric}-by-round", f"{TITLES.get(metric, metric)} by round", caption, columns, [panel], toggled=True
@@ -213,6 +215,12 @@ def _over_rounds(curve: Curve) -> tuple[NDArray[Any], ...]:
     smallest, largest = (np.where(known, curve.seeds, far) for far in (np.inf, -np.inf))
     ranges = (np.where(known.any(axis=1), end, np.nan) for end in (smallest.min(axis=1), largest.max(axis=1)))
     return known.sum(axis=1), curve.value, curve.low, curve.high, *ranges
+
+
+def _reaches(curves: Sequence[Curve]) -> str:
+    """What the table has beside values."""
+    known = any(np.isfinite(curve.low).any() for curve in curves)
+    return "95 % intervals and the ranges of the seeds" if known else "ranges of the seeds"
 
 
 def _said(comparison: Comparison, metric: str) -> str:

@@ -8,27 +8,36 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from fedlens.analysis.collect import Collection
-from fedlens.analysis.comparison import Comparison, compare
+from fedlens.analysis.comparison import Comparison, compare, repetition_flags
 from fedlens.analysis.flags import common
 from fedlens.analysis.group import Group
 from fedlens.analysis.interval_words import NONE, interval_words
 from fedlens.analysis.intervals import Interval
+from fedlens.analysis.success import SUCCEEDED, of_attacks
 from fedlens.core.errors import ConfigError
 from fedlens.experiment.flat import Value, plain_value, shown
-from fedlens.report.terminal.comparison_table import UNJUDGED, any_unjudged, unjudged_of
+from fedlens.report.html.answer import answer
+from fedlens.report.terminal.comparison_table import NO_ATTACK, UNJUDGED, any_unjudged, unjudged_of
 from fedlens.report.words import signed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SUCCEEDED = "succeeded"
 HEAD = ("attack succeeded", "rate", "accuracy without attack, %", "with attack, %", "difference in points")
 FLAGS = "red flags"
-NO_ATTACK = "no attack"
 
 
 class Outcomes(NamedTuple):
-    """The head and the rows of a table with a row for each group, and of each that has some its red flags."""
+    """What came of groups of runs.
+
+    Attributes:
+        answer: how often the attack succeeded, in sentences.
+        head: of a table.
+        rows: of it, one for each group.
+        flags: the red flags of each group that has some.
+    """
+
+    answer: str
 
     head: list[str]
     rows: list[list[str]]
@@ -49,10 +58,15 @@ def outcomes_of(collection: Collection, by: tuple[str, ...]) -> Outcomes:
     metrics = [name for name in (SUCCEEDED, "accuracy") if name in collection.table]
     comparison = compare(collection, by, metrics)
     costs = _costs(collection, by)
-    parts = [_part(collection.table, by, group.values) for group in comparison.groups]
+    table = of_attacks(collection.table)
+    parts = [_part(table, by, group.values) for group in comparison.groups]
     unjudged = any_unjudged(comparison)
     flags = [
-        common(collection.flags[cell] for cell in part["cell"].unique() if cell in collection.flags) for part in parts
+        [
+            *common(collection.flags[cell] for cell in part["cell"].unique() if cell in collection.flags),
+            *repetition_flags(by, [group]),
+        ]
+        for group, part in zip(comparison.groups, parts, strict=True)
     ]
     rows = []
     for group, part, doubts in zip(comparison.groups, parts, flags, strict=True):
@@ -61,7 +75,7 @@ def outcomes_of(collection: Collection, by: tuple[str, ...]) -> Outcomes:
             [*map(shown, group.values), *_row(group, part, costs.get(group.values)), *missing, str(len(doubts))]
         )
     found = [(group.label, found) for group, found in zip(comparison.groups, flags, strict=True) if found]
-    return Outcomes([*by, *HEAD, *([UNJUDGED] if unjudged else []), FLAGS], rows, found)
+    return Outcomes(answer(comparison.groups), [*by, *HEAD, *([UNJUDGED] if unjudged else []), FLAGS], rows, found)
 
 
 def _costs(collection: Collection, by: tuple[str, ...]) -> dict[tuple[Value, ...], Interval | None]:
@@ -83,7 +97,7 @@ def _part(table: "pd.DataFrame", by: tuple[str, ...], values: tuple[Value, ...])
 def _row(group: Group, part: "pd.DataFrame", cost: Interval | None) -> list[str]:
     """What is said of a group."""
     accuracy = group.metrics["accuracy"].interval if "accuracy" in group.metrics else None
-    if group.runs and "acted" in part and not part["acted"].any():
+    if group.no_attack(SUCCEEDED):
         return [NO_ATTACK, NONE, interval_words(accuracy, _hundredths), NONE, NONE]
     twins = group.controls.get("accuracy")
     without = interval_words(twins.interval if twins else None, _hundredths)

@@ -50,13 +50,14 @@ def sweep_page(paths: Sequence[Path]) -> dict[str, Any]:
     charts = [option_chart(comparison, metric) for metric in metrics]
     charts += [curves_chart(comparison, metric) for metric in metrics]
     cells = _cells(collection)
+    outcomes = outcomes_of(collection, comparison.by)
     return {
         "template": "sweep.html",
         "title": ", ".join(path.resolve().name for path in paths),
         "sentence": _sentence(collection, comparison),
         "tested": sides_tested(_experiments(collection)),
-        "outcome": _outcome(comparison, metrics[0]),
-        "outcomes": outcomes_of(collection, comparison.by),
+        "outcome": " ".join(filter(None, [outcomes.answer, _outcome(comparison, metrics[0])])),
+        "outcomes": outcomes,
         "failed": len(failures),
         "flags": comparison.flags,
         "remarks": comparison.remarks,

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from fedlens.analysis.comparison import Comparison
 from fedlens.analysis.group import Group
-from fedlens.analysis.interval_words import NONE, ends_words
+from fedlens.analysis.interval_words import NONE, headed, interval_words
 from fedlens.analysis.measured import Measured, ends
 from fedlens.experiment.flat import shown
 from fedlens.report.terminal.printing import PlainTable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COUNTS = ("runs", "seeds", "targets")
 UNJUDGED = "not judged"
+NO_ATTACK = "no attack"
 
 
 def any_unjudged(comparison: Comparison) -> bool:
@@ -38,7 +39,7 @@ def known_beside(comparison: Comparison, metric: str) -> list[str]:
 def comparison_table(comparison: Comparison, metric: str) -> Table:
     """A row a group: how many runs, seeds and targets; the metric's mean, also of twins and placebos; its median.
 
-    A rate is its own mean, and has no median.
+    A rate is its own mean, and has no median. Its interval stands in the same cell as the median or the rate.
     """
     table = PlainTable(title=comparison.title(metric), keys=len(comparison.by))
     for field in comparison.by:
@@ -54,17 +55,12 @@ def comparison_table(comparison: Comparison, metric: str) -> Table:
 
 def comparison_head(comparison: Comparison, metric: str) -> list[str]:
     """What is said of each group, beside its options."""
-    rate = comparison.rate(metric)
-    first = "difference" if comparison.against else "rate" if rate else "mean"
-    beside = (BESIDE[name] for name in known_beside(comparison, metric))
-    return [
-        *COUNTS,
-        *([UNJUDGED] if any_unjudged(comparison) else []),
-        first,
-        *beside,
-        *([] if rate else ["median"]),
-        "95 % interval",
-    ]
+    beside = [BESIDE[name] for name in known_beside(comparison, metric)]
+    head = [*COUNTS, *([UNJUDGED] if any_unjudged(comparison) else [])]
+    intervals = [group.metrics[metric].interval for group in comparison.groups]
+    if comparison.rate(metric):
+        return [*head, headed("rate", intervals), *beside]
+    return [*head, "difference" if comparison.against else "mean", *beside, headed("median", intervals)]
 
 
 def comparison_rows(comparison: Comparison, metric: str) -> list[list[str]]:
@@ -74,12 +70,14 @@ def comparison_rows(comparison: Comparison, metric: str) -> list[list[str]]:
         ours = group.metrics[metric]
         found = [*map(str, _counts(ours).values())]
         found += [unjudged_of(group)] if any_unjudged(comparison) else []
-        found.append(number(ours.mean))
+        estimated = NO_ATTACK if group.no_attack(metric) else interval_words(ours.interval, number)
         controls = (group.beside(name).get(metric) for name in known)
-        found += [NONE if control is None else number(control.mean) for control in controls]
-        if not comparison.rate(metric):
-            found.append(NONE if ours.interval is None else number(ours.interval.value))
-        rows.append([*map(shown, group.values), *found, ends_words(ours.interval, number)])
+        beside = [NONE if control is None else number(control.mean) for control in controls]
+        if comparison.rate(metric):
+            found += [estimated, *beside]
+        else:
+            found += [number(ours.mean), *beside, estimated]
+        rows.append([*map(shown, group.values), *found])
     return rows
 
 

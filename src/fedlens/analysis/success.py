@@ -1,0 +1,36 @@
+"""Whether attacks succeeded, as columns of tables: of runs without attack they say nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SUCCEEDED = "succeeded"
+SUCCESSES = ("counts", "success", SUCCEEDED)
+"""Columns that tell whether an attack succeeded, the strictest first."""
+
+
+def attacked(table: pd.DataFrame) -> pd.Series[bool]:
+    """Whether each row is of a run with an attack; where nothing tells, it is."""
+    if "attack" in table and table["attack"].notna().all():
+        return table["attack"] != "none"
+    if "acted" not in table:
+        return table["cell"].notna()
+    acted = table["acted"].astype("boolean").fillna(False)
+    return acted.groupby(table["cell"]).transform("any").astype(bool)
+
+
+def of_attacks(table: pd.DataFrame) -> pd.DataFrame:
+    """The table without what it says of successes of runs that have no attack."""
+    there = attacked(table)
+    if there.all():
+        return table
+    return table.assign(**{name: table[name].where(there) for name in SUCCESSES if name in table})
+
+
+def usual_metrics(table: pd.DataFrame) -> list[str]:
+    """What is shown unless something else is asked for: the confidence, and how often the attack succeeded."""
+    known = [name for name in SUCCESSES if name in table and of_attacks(table)[name].notna().any()]
+    return ["confidence", *known[:1]]
