@@ -1,6 +1,7 @@
 """What the tables say of checks, rules and estimates, on small runs."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import fedlens
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.defences.distance_ranges import DistanceCheck
 from fedlens.defences.krum import Krum
-from fedlens.report.terminal.tables import checks_table, rounds_table, summary_table
+from fedlens.report.terminal.tables import checks_table, rounds_table, summary_lines, summary_table
 from fedlens.report.words import verdict
 
 
@@ -179,3 +180,11 @@ def test_the_verdict_on_an_untargeted_attack_is_about_accuracy(tmp_path: Path) -
 def test_shares_are_told_where_a_rule_does_not_average(tmp_path: Path, rule: str) -> None:
     run = played(tmp_path, aggregation=rule, attack=ExplicitBoosting(boost=2, step_cap=105))
     assert ("mean share" in text(summary_table(run))) == (rule == "median")
+
+
+def test_a_stopping_accuracy_that_is_not_reached_does_not_look_as_if_it_were(attacked: fedlens.Run) -> None:
+    assert attacked.summary is not None
+    summary = {**attacked.summary, "rounds": 1, "paper_stop": 0.84, "would_stop_at": None, "accuracy": 0.8397}
+    found = {name: values[-1] for name, *values in summary_lines(replace(attacked, summary=summary))}
+    assert found["stopping accuracy of the paper, 84.00 %"] == "not reached"
+    assert str(summary_table(replace(attacked, summary=summary)).title).endswith(", after 1 round")

@@ -152,8 +152,7 @@ def test_what_is_missing_from_a_sweep_is_told(tmp_path: Path, runs: list[Path]) 
         f"{path}: 1 of its runs failed and are left out; failures.json has the reasons",
         f"{path}: 1 of its runs are not complete and are left out; the same sweep goes on with those "
         "that are not of an earlier grid",
-        f"{path}: 1 complete runs are of an earlier grid, or newer than rounds.parquet, and are left out; "
-        "the same sweep brings in the newer ones",
+        f"{path}: 1 complete run is left out: not part of the current grid; run the sweep again to refresh",
     )
     (path / "failures.json").write_text("[")
     with pytest.raises(DamagedRunError, match=r"failures\.json: cannot be read .*; the same sweep makes it anew"):

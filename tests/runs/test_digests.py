@@ -108,7 +108,7 @@ CHANGES: dict[str, tuple[str, Callable[[Path, pytest.MonkeyPatch], None]]] = {
     "a training label": ("the data are not those", lambda file, _: exchanged(file, 50)),
     "a test label": ("the data are not those", lambda file, _: exchanged(file, 100)),
     "a class's name": ("the data are not those", lambda _, patch: patch.setenv("CLASSES", "a b d")),
-    "the shards": ("the partition deals the samples otherwise", lambda _, patch: patch.setenv("SHIFT", "1")),
+    "the shards": ("the partition assigns samples differently", lambda _, patch: patch.setenv("SHIFT", "1")),
     "the first weights": ("does not begin with the weights", lambda _, patch: patch.setenv("SCALE", "2")),
 }
 

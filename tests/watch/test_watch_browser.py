@@ -98,7 +98,7 @@ def test_a_run_is_followed_and_runs_are_compared(
     page.get_by_role("link", name="fedlens watch").click()
     for name in ("done", "live"):
         page.get_by_label(f"Compare {name}").check()
-    page.get_by_role("button", name="Show what is ticked").click()
+    page.get_by_role("button", name="Compare selected").click()
     page.wait_for_selector("html[data-drawn=true]")
     assert "2 runs" in page.locator("h1").inner_text()
     assert troubles == []

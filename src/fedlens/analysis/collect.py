@@ -228,10 +228,14 @@ def _left_out(path: Path, complete: Set[str]) -> list[str]:
         )
     if beside := others - unfinished:
         remarks.append(
-            f"{path}: {len(beside)} complete runs are of an earlier grid, or newer than {TABLE}, and are left out; "
-            "the same sweep brings in the newer ones"
+            f"{path}: {_complete_runs(len(beside))} left out: not part of the current grid; run the sweep again to "
+            "refresh"
         )
     return remarks
+
+
+def _complete_runs(count: int) -> str:
+    return "1 complete run is" if count == 1 else f"{count} complete runs are"
 
 
 def _run(path: Path) -> tuple[_Source, list[str]]:

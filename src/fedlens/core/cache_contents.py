@@ -48,7 +48,7 @@ KINDS = (
     ),
     Kind("openings", "honest updates of first rounds, which fedlens 0.1 kept", "openings", r"[0-9a-f]{24}"),
     Kind("data", "downloaded data files", "data", r"fashion-mnist/[\w-]+\.gz"),
-    Kind("prepared", "data in the form in which they are trained on", "prepared", r"[\w-]+-[0-9a-f]{24}\.safetensors"),
+    Kind("prepared", "preprocessed data", "prepared", r"[\w-]+-[0-9a-f]{24}\.safetensors"),
 )
 
 

@@ -97,9 +97,8 @@ def _require_comparable(run: Run, control: Path) -> None:
     pairs = [("data", theirs.data, ours.data), ("model", theirs.model, ours.model)]
     described = [(kind, describe(kind, one), describe(kind, other)) for kind, one, other in pairs]
     if different := [f"{kind} {one}, not {other}" for kind, one, other in described if one != other]:
-        raise RunError(
-            f"--control {control}: cannot stand beside {run.path}: it has {'; '.join(different)}; leave --control out"
-        )
+        why = f"it has {'; '.join(different)}; leave --control out"
+        raise RunError(f"--control {control}: cannot be compared with {run.path}: {why}")
 
 
 def _was_beside(path: Path, run: Run) -> bool:

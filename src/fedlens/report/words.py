@@ -173,11 +173,12 @@ def _afterwards(inside: list[Record], after: list[Record]) -> str:
     if life is None or life["rounds"] == 0:
         return ""
     if life["censored"]:
-        return f" {_rounds(life['observed'])} after the attack, the confidence has not yet been below {FADED:g}."
-    return f" {_rounds(life['rounds'])} after the attack, the confidence is below {FADED:g}."
+        return f" {round_count(life['observed'])} after the attack, the confidence has not yet been below {FADED:g}."
+    return f" {round_count(life['rounds'])} after the attack, the confidence is below {FADED:g}."
 
 
-def _rounds(count: int) -> str:
+def round_count(count: int) -> str:
+    """``1 round``, ``3 rounds``."""
     return "1 round" if count == 1 else f"{count} rounds"
 
 

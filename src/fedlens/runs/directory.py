@@ -61,7 +61,7 @@ from fedlens.runs.weights import cut_weights, keeps_weights, require_weights, we
 DIGESTS = "digests.json"
 BEGUN_WITH = {
     "data": "the data are not those that this run was begun with: a file has changed, or they are drawn anew each time",
-    "shards": "the partition deals the samples otherwise than when this run was begun",
+    "shards": "the partition assigns samples differently than when the run began",
     "weights": "the model does not begin with the weights that this run was begun with",
 }
 

@@ -40,9 +40,7 @@ def distances_chart(run: Run) -> Chart:
     axis = {"title": {"text": "L2 distance of two updates"}, **scale}
     layout = {"xaxis": _axis(run), "yaxis": axis, "hovermode": "closest"}
     caption = (
-        f"{words} Where they overlap, whoever compares updates by their distances sees nothing."
-        if attacked
-        else "Nobody attacked."
+        f"{words} Where the ranges overlap, distances do not reveal the attacker." if attacked else "Nobody attacked."
     )
     return Chart("distances", "Distances between updates", caption, columns, [Panel(words, traces, layout)])
 

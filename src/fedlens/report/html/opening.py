@@ -112,7 +112,7 @@ def numbers(run: Run) -> list[Number]:
     found.append(Number(percent(accuracy), "test accuracy"))
     if twin:
         points = signed(100 * (accuracy - twin["quality"]["accuracy"]))
-        found.append(Number(points, "percentage points to the benign twin"))
+        found.append(Number(points, "percentage points vs. the benign twin"))
     return found
 
 

@@ -40,7 +40,7 @@ def roc_chart(run: Run) -> Chart | None:
         traces += _traces(curve, {"check": curve.check}, curve.check, look(place))
     columns = _columns([((curve.check,), curve) for curve in curves], ["check"])
     panel = _panel([(curve.check, curve) for curve in curves], traces)
-    return Chart("roc", "How well the checks tell", MARK, columns, [panel], narrow=True)
+    return Chart("roc", "How well the checks detect the attack", MARK, columns, [panel], narrow=True)
 
 
 def roc_beside(runs: Mapping[str, Run]) -> Chart | None:
@@ -59,7 +59,7 @@ def roc_beside(runs: Mapping[str, Run]) -> Chart | None:
     columns = _columns([((name, curve.check), curve) for name, _, curve in found], ["run", "check"])
     return Chart(
         "roc",
-        "How well the checks tell",
+        "How well the checks detect the attack",
         f"{MARK} A line a run; where they coincide, the last one is seen.",
         columns,
         panels,

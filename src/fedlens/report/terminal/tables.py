@@ -7,14 +7,14 @@ from typing import Any
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.window import FADED
 from fedlens.report.terminal.printing import PlainTable
-from fedlens.report.words import BESIDE, attack_name, percent, signed, span_words
+from fedlens.report.words import BESIDE, attack_name, percent, round_count, signed, span_words
 from fedlens.runs.record_values import Record, acted, beside, class_name, confidence, malformed, mean
 
 
 def summary_table(run: Run) -> PlainTable:
     """The run and what stands beside it, a line a figure."""
     assert run.summary is not None, "the run has not been finished"
-    table = PlainTable(title=f"{run.path}, after {run.summary['rounds']} rounds")
+    table = PlainTable(title=f"{run.path}, after {round_count(run.summary['rounds'])}")
     table.add_column("")
     for name in controls_of(run.summary):
         table.add_column(BESIDE[name], justify="right")
@@ -76,7 +76,8 @@ def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
         yield name, *alone(value)
     if stop := summary["paper_stop"]:
         stops = (side.get("would_stop_at") for side in sides)
-        yield f"the paper would stop at {percent(stop)}", *(f"in round {when}" if when else "never" for when in stops)
+        reached = (f"in round {when}" if when else "not reached" for when in stops)
+        yield f"stopping accuracy of the paper, {100 * stop:.2f} %", *reached
 
 
 def _until_faded(life: Record) -> str:
