@@ -129,3 +129,30 @@ def test_an_option_beneath_a_value_names_both(tmp_path: Path, capsys: pytest.Cap
     code, _, err = called(capsys, "run", file, "-o", "local.epochs=1")
     assert code == 2
     assert err == "Error: -o local.epochs=1: local is 5 and has no options; e.g. -o 'local={epochs: 1}'\n"
+
+
+@pytest.mark.parametrize(
+    ("fields", "lower"),
+    [("", ""), ("keep: int = 15", "lower its keep = 15, or "), ("f: int = 15", "lower its f, or ")],
+)
+def test_a_rule_that_needs_more_updates_names_what_it_has(
+    fields: str, lower: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name = f"trims_{fields[:1]}"
+    own = f"class Trim(Rule):\n    {fields or 'pass'}\n    @property\n    def minimum(self):\n        return 15\n"
+    Path(f"{name}.py").write_text(TOP + own + MEAN)
+    code, _, err = called(capsys, "run", "quickstart", "-o", f"aggregation={name}:Trim", "-o", "attack=none")
+    assert code == 2
+    assert err == (
+        f"Error: aggregation: {name}:Trim needs 15 updates a round, but the cohort has 10; "
+        f"{lower}raise clients or fraction, e.g. -o clients=15\n"
+    )
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", "tpu"])
+def test_a_device_that_there_is_not_names_some(device: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = called(capsys, "run", "quickstart", "--device", device)
+    assert code == 2
+    words = "not usable here (devices are called cpu, cuda, cuda:1 and so on); try --device cpu"
+    assert err == f"Error: --device {device}: {words}\n"

@@ -24,7 +24,7 @@ def test_a_run_that_cannot_be_judged_names_remedies_that_work(capsys: pytest.Cap
         assert code == 2
         assert re.match(
             r"Cannot be judged: without attack, the model gets 0 of 34 test samples of class 0 right with "
-            r"confidence ≥ 0\.5, and 1 is needed; train for longer, e\.g\. -o rounds=6, or take another seed, "
+            r"confidence ≥ 0\.5, and 1 is needed; train for longer, e\.g\. -o rounds=8, or take another seed, "
             r"e\.g\. -o seed=1, or take a class of which it gets \d+ right, e\.g\. -o target\.source=\d, or ",
             err,
         )
@@ -34,3 +34,14 @@ def test_a_run_that_cannot_be_judged_names_remedies_that_work(capsys: pytest.Cap
     for number, remedy in enumerate(remedies):
         option = shlex.split(remedy.rstrip(",.;"))
         assert called(capsys, "run", "mine.yaml", "--out", f"run-{number}", *option)[0] == 0
+
+
+def test_to_a_model_that_has_learnt_nothing_no_seed_is_suggested_but_rounds_that_help(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = ["run", "quickstart", "-o", "data=digits"]
+    code, _, err = called(capsys, *command, "-o", "rounds=1", "--out", "run")
+    assert code == 2
+    assert re.search(r"train for longer, e\.g\. -o rounds=6, or take any samples", err), err
+    assert "seed" not in err
+    assert called(capsys, *command, "-o", "rounds=6", "--out", "longer")[0] == 0

@@ -100,7 +100,7 @@ def test_the_command_counts_them_says_why_and_what_to_type_and_ends_well(
     assert "Cannot be judged: seed=0, target.source=0: without attack" in out
     assert "3 of 4 cells cannot be judged:" in out
     assert "0 of 34 test samples of class 0 right with confidence ≥ 0.5, and 1 is needed (2 cells)" in out
-    assert "fedlens sweep grid.yaml -o options.rounds=6" in out
+    assert "fedlens sweep grid.yaml -o options.rounds=8" in out
     assert "options.seed" not in out  # which varies
     code, out, _ = called(capsys, "sweep", "grid.yaml", "--out", "sweep")
     assert code == 0

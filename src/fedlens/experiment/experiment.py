@@ -91,7 +91,7 @@ class Experiment(Config):
         if self.cohort_size < (least := least_updates(self.aggregation)):
             raise ValueError(
                 f"aggregation: {rule} needs {least} updates a round, but the cohort has "
-                f"{self.cohort_size}; lower its f, or raise clients or fraction, "
+                f"{self.cohort_size}; {_lower(self.aggregation)}raise clients or fraction, "
                 f"e.g. -o clients={ceil(least / self.fraction)}"
             )
         names = [name_of("checks", check) for check in self.checks]
@@ -255,6 +255,14 @@ class Experiment(Config):
     def first_round(self) -> "Experiment":
         """What the honest updates of the first round depend on: one round of the twin, however it is aggregated."""
         return self.twin().model_copy(update={"rounds": 1, "aggregation": Mean(), "checks": (), "absent": ()})
+
+
+def _lower(rule: Rule) -> str:
+    """Which of a rule's options may make it need fewer updates; empty where it has none."""
+    numbers = {name: value for name, value in rule if type(value) in {int, float}}
+    if "f" in numbers:
+        return "lower its f, or "
+    return f"lower its {' or '.join(f'{name} = {value}' for name, value in numbers.items())}, or " if numbers else ""
 
 
 def control_name(control: Experiment) -> str:

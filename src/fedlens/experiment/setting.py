@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fedlens.core.custom import copy_tensors, is_custom
 from fedlens.core.deadline import within
-from fedlens.core.errors import ConfigError, DataError
+from fedlens.core.errors import ConfigError, DataError, cut
 from fedlens.core.origin import at
 from fedlens.core.random import Address, seeded
 from fedlens.core.registry import name_of, require_code, require_complete
@@ -178,8 +178,12 @@ def find_device(name: str) -> torch.device:
     """
     try:
         device = torch.device(name)
+    except RuntimeError:
+        reason = "devices are called cpu, cuda, cuda:1 and so on"
+        raise ConfigError(f"--device {cut(name)}: not usable here ({reason}); try --device cpu") from None
+    try:
         torch.zeros(1, device=device).tolist()
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        reason = cut(str(error).splitlines()[0], 200)
         raise ConfigError(f"--device {name}: not usable here ({reason}); try --device cpu") from None
     return device

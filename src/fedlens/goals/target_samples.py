@@ -135,7 +135,7 @@ def _index(
         asked = f"{target.r} asked for" + (f" after {target.draw} draws of as many" if target.draw else "")
         raise ConfigError(f"target.r: {asked}, but there are only {count} {which}; {_fewer(target, count)}")
     if twin is not None:
-        resists = (twin.argmax(axis=1) == labels) & (twin[np.arange(len(labels)), labels] >= log(RESISTANT_CONFIDENCE))
+        resists = _resists(twin, labels)
         if (right := int((fits & resists).sum())) < needed:
             reason = f"without attack, the model gets {right} of {count} {which} right with confidence ≥ "
             reason += f"{RESISTANT_CONFIDENCE}, and {needed} {'is' if needed == 1 else 'are'} needed"
@@ -143,6 +143,18 @@ def _index(
         fits &= resists
     pool = order[fits[order]]  # so that a random draw that resists is also the resistant draw
     return np.asarray(pool[target.draw * target.r :][: target.r], dtype=np.int64)
+
+
+def _resists(twin: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which samples the model with these log-probabilities gets right, with enough confidence."""
+    confident = twin[np.arange(len(labels)), labels] >= log(RESISTANT_CONFIDENCE)
+    return np.asarray((twin.argmax(axis=1) == labels) & confident)
+
+
+def has_learnt(twin: Tensor, dataset: Dataset) -> bool:
+    """Whether the model with these log-probabilities resists on more test samples than there are of any one class."""
+    labels = dataset.test.y.cpu().numpy()
+    return int(_resists(twin.cpu().numpy(), labels).sum()) > int(np.bincount(labels).max())
 
 
 def _fewer(target: Target, count: int) -> str:

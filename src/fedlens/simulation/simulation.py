@@ -16,6 +16,7 @@ from fedlens.core.registry import require_code, require_findable, warn_of_sessio
 from fedlens.core.staying import staying
 from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.experiment.setting import Setting
+from fedlens.goals.target_samples import has_learnt
 from fedlens.runs.directory import RunDirectory
 from fedlens.runs.environment import describe_environment
 from fedlens.runs.ownership import is_ours
@@ -197,19 +198,21 @@ def _aimed(setting: Setting, twin: Control | None) -> Setting:
     try:
         return setting.with_target(twin.last)
     except UnjudgedError as error:
-        raise _unjudged(setting.experiment, twin, error) from None
+        raise _unjudged(setting, twin, error) from None
 
 
-def _unjudged(experiment: Experiment, twin: Control, error: UnjudgedError) -> UnjudgedError:
-    """What cannot be judged, with all there is to do about it."""
+def _unjudged(setting: Setting, twin: Control, error: UnjudgedError) -> UnjudgedError:
+    """What cannot be judged, with all that may help: another seed does not where nothing has been learnt yet."""
+    experiment = setting.experiment
     if destroyed(twin.records) is not None or any(map(malformed, twin.records)):
         reason = "without attack, clients sent updates, or the model has weights, that are not finite"
         rate = experiment.local.learning_rate / 10
         return UnjudgedError(f"{error.reason}: {reason}", [f"learn more slowly, e.g. -o local.learning_rate={rate:g}"])
-    longer = f"train for longer, e.g. -o rounds={2 * experiment.rounds}"
-    return UnjudgedError(
-        error.reason, [longer, f"take another seed, e.g. -o seed={experiment.seed + 1}", *error.remedies]
-    )
+    rounds = max(2 * experiment.rounds, experiment.rounds + 5)
+    remedies = [f"train for longer, e.g. -o rounds={rounds}"]
+    if has_learnt(twin.last, setting.dataset):
+        remedies.append(f"take another seed, e.g. -o seed={experiment.seed + 1}")
+    return UnjudgedError(error.reason, [*remedies, *error.remedies])
 
 
 def _sound(controls: Mapping[str, Control], observer: Observer) -> dict[str, Control]:
