@@ -192,6 +192,20 @@ def test_a_cell_of_a_sweep_fails_with_its_place(capsys: Capture) -> None:
     assert "(mine.py:34)" in Path("sweeps/grid/failures.json").read_text()
 
 
+def test_a_failure_in_the_twin_says_how_to_go_on_in_a_run_and_in_a_sweep(capsys: Capture) -> None:
+    values = {**yaml.safe_load(Path("small.yaml").read_text()), "aggregation": "mine:Misspelt", "control": True}
+    Path("small.yaml").write_text(yaml.safe_dump(values))
+    code, _, err = called(capsys, "run", "small.yaml", "--engine", "serial")
+    assert code == 2
+    assert "rule Misspelt failed in round 1" in err
+    assert err.endswith("error.txt. Fix it, then repeat the command with --resume. Recorded rounds are kept.\n")
+    Path("grid.yaml").write_text("experiment: small.yaml\nproduct: {seed: [0]}\n")
+    code, out, err = called(capsys, "sweep", "grid.yaml", "--jobs", "1", "--engine", "serial")
+    assert code == 2
+    assert "Fix it, then repeat the same command. Recorded rounds are kept." in " ".join((out + err).split())
+    assert "--resume" not in out + err
+
+
 def test_a_fault_of_ours_is_no_mistake_of_theirs(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fedlens.runs.places.unused", None)
     with pytest.raises(TypeError):

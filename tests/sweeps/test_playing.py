@@ -173,7 +173,7 @@ def test_a_full_disk_is_a_reason_and_the_cell_goes_on_later(monkeypatch: pytest.
         patched.setattr(directory, "append_bytes", full)
         ((cell, reason),) = swept(grid).failures
     assert "No space left" in reason
-    assert "a sweep does without" in reason  # without --resume
+    assert "fix it, then repeat the same command. Recorded rounds are kept" in reason  # without --resume
     sweep = swept(grid)
     assert sweep.failures == []
     fedlens.run(small(rounds=2), "whole")

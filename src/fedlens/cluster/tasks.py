@@ -20,6 +20,7 @@ from fedlens.cluster.mailbox import Post
 from fedlens.cluster.packed_data import PackedDataset
 from fedlens.cluster.workshop import workshop
 from fedlens.core.config import validate
+from fedlens.core.files import in_a_sweep
 from fedlens.core.remote import Kind
 from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.runs.folder import Files, files_of, lay_out
@@ -95,6 +96,7 @@ def play_cell(task: Mapping[str, Any], begun: Files, dataset: PackedDataset, ter
         return Made(files_of(run), reason=reason, remedies=remedies, printed=_headed(f"cell {task['key']}", printed))
 
 
+@in_a_sweep()
 def play_control(task: Mapping[str, Any], control: Mapping[str, Any], dataset: PackedDataset, terms: Terms) -> Made:
     """Make a control of a task's, as plain values; other arguments as in `play_cell`."""
     if terms.kind is not None and terms.kind != (here := kind()):

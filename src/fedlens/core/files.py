@@ -5,6 +5,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -12,12 +13,27 @@ from filelock import FileLock, Timeout
 from fedlens.core.errors import RunError
 from fedlens.core.regular import regular
 
-RESUME = "once that is mended, --resume goes on (a sweep does without); nothing recorded so far is lost"
+_RESUMING: ContextVar[str] = ContextVar("resuming", default="the command with --resume")
+
+
+def resuming() -> str:
+    """What to do where a run, or a sweep, has stopped in the middle."""
+    return f"fix it, then repeat {_RESUMING.get()}. Recorded rounds are kept"
 
 
 @contextmanager
-def writing(path: Path, remedy: str = RESUME) -> Iterator[None]:
-    """Turn the system's refusal to write at `path` into an error that says what to do.
+def in_a_sweep() -> Iterator[None]:
+    """Let `resuming` say what to do about a sweep, which needs no option to go on."""
+    before = _RESUMING.set("the same command")
+    try:
+        yield
+    finally:
+        _RESUMING.reset(before)
+
+
+@contextmanager
+def writing(path: Path, remedy: str = "") -> Iterator[None]:
+    """Turn the system's refusal to write at `path` into an error that says what to do, by default `resuming`.
 
     Raises:
         RunError: in place of any `OSError`.
@@ -25,7 +41,7 @@ def writing(path: Path, remedy: str = RESUME) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror or error}; {remedy}") from error
+        raise RunError(f"cannot write {path}: {error.strerror or error}; {remedy or resuming()}") from error
 
 
 def lock(path: Path, what: str) -> FileLock:

@@ -34,7 +34,7 @@ from torch import Tensor
 
 from fedlens.core.documents import dumps
 from fedlens.core.errors import ClientError, DamagedRunError, RunError, shortened
-from fedlens.core.files import RESUME, append_bytes, checksum, lock, write_atomically, writing
+from fedlens.core.files import append_bytes, checksum, lock, resuming, write_atomically, writing
 from fedlens.core.parsing import dump_yaml
 from fedlens.core.regular import regular
 from fedlens.core.suggest import another
@@ -207,7 +207,8 @@ class RunDirectory:
         """Keep the trace of a client's failure, and tell where."""
         trace = self.path / "error.txt"
         write_atomically(trace, "".join(traceback.format_exception(error)).encode(errors="replace"))
-        error.add_note(f"The trace is in {trace}; {RESUME}.")
+        what = resuming()
+        error.add_note(f"The trace is in {trace}. {what[0].upper()}{what[1:]}.")
 
     def resume(self, begin: Callable[[], Tensor] | None = None) -> tuple[FederationState | None, list[dict[str, Any]]]:
         """The state to go on from (``None`` for the beginning) and the records up to there.

@@ -9,6 +9,7 @@ from fedlens.analysis.run_results import Run
 from fedlens.core.config import validate
 from fedlens.core.engine_name import EngineName
 from fedlens.core.errors import DamagedRunError, UnjudgedError
+from fedlens.core.files import in_a_sweep
 from fedlens.sweeps.alike import data_of, on_other_data, present_data
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.grid import Grid, load_grid
@@ -60,6 +61,7 @@ class Sweep:
         return rounds_of(self.look()[0])
 
 
+@in_a_sweep()
 def play(
     grid: Grid,
     cells: Sequence[Cell],

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from fedlens.core.config import validate
 from fedlens.core.errors import ClientError, DamagedRunError, FedlensError, RunError, UnjudgedError
+from fedlens.core.files import in_a_sweep
 from fedlens.core.origin import told
 from fedlens.data.dataset import Dataset
 from fedlens.experiment.experiment import Experiment, control_name
@@ -34,6 +35,7 @@ class Task:
     path: Path
     means: Mapping[str, Any] = field(default_factory=dict)
 
+    @in_a_sweep()
     def play(self, observer: Observer, dataset: Dataset | None = None) -> None:
         """Run it, from where it was interrupted if it was, with its data where they are in memory already.
 
