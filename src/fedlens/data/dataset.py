@@ -81,7 +81,8 @@ class Data(Config):
         """The data.
 
         Args:
-            directory: where the user keeps data files; a data set that ships its own ignores it.
+            directory: where the user keeps data files, by ``--data-dir`` or else ``FEDLENS_DATA``; a data set that
+                ships its own ignores it.
 
         Raises:
             DataError: a file is missing or corrupt.

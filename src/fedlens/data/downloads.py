@@ -61,12 +61,16 @@ def locate(files: RemoteFiles, directory: Path | None = None) -> dict[str, Path]
     return found
 
 
+def named_directory(directory: Path | None = None) -> Path | None:
+    """Where the user keeps data files: `directory`, or else what ``FEDLENS_DATA`` names; ``None`` if nothing does."""
+    named = os.environ.get("FEDLENS_DATA")
+    return Path(named).expanduser() if directory is None and named else directory
+
+
 def _user_directory(directory: Path | None) -> Path | None:
-    origin = "--data-dir"
-    if directory is None:
-        if not (named := os.environ.get("FEDLENS_DATA")):
-            return None
-        origin, directory = "FEDLENS_DATA", Path(named)
+    origin = "FEDLENS_DATA" if directory is None else "--data-dir"
+    if (directory := named_directory(directory)) is None:
+        return None
     directory = directory.expanduser()
     if not directory.is_dir():
         remedy = "leave it out" if origin == "--data-dir" else f"unset {origin}"
