@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 from calling import called
+from small import small
 
+import fedlens
+from fedlens.analysis.metric_names import METRICS
+from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.core.registry import BUILT_IN, known
 from fedlens.experiment.presets import presets
 from fedlens.report.catalogue import TOPICS, entries, names
@@ -84,6 +88,47 @@ def test_a_part_has_what_it_is_and_its_options_as_they_are_typed(capsys: Capture
     assert re.search(r"attack\.constraint\.rho +0\.0001 ", listed(capsys, "alternating-minimisation"))
     assert "It has no options." in listed(capsys, "mean")
     assert "Example" not in listed(capsys, "honest")
+
+
+@pytest.mark.parametrize("name", ["mean", "census-mlp", "gradient"])
+def test_without_options_there_is_no_table(capsys: Capture, name: str) -> None:
+    out = listed(capsys, name)
+    assert out.endswith("It has no options.\n")
+    assert "meaning" not in out
+
+
+def test_presets_take_two_lines_each_at_most(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    out = listed(capsys, "presets")
+    assert len(out.splitlines()) < 2 * 47 + 40
+    assert re.search(r"^ +fig4-constrained +5 min +alternating minimisation near its own", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("group", ["local", "target"])
+def test_a_group_of_options_is_shown_whole(capsys: Capture, group: str) -> None:
+    (topic,) = [topic for topic in TOPICS if topic.name == "options"]
+    out = listed(capsys, group)
+    wanted = [name for name in names(topic) if name.startswith(f"{group}.")]
+    assert len(wanted) > 3
+    assert all(re.search(rf"^ +{re.escape(name)} ", out, re.MULTILINE) for name in wanted)
+
+
+def test_a_check_says_how_its_options_are_set(capsys: Capture) -> None:
+    out = listed(capsys, "distances")
+    (pasted,) = re.findall(r"-o 'checks=(.*?)'", out)
+    assert pasted == "[{name: distances, margin: 0}]"
+
+
+def test_metrics_are_those_of_a_runs_table(capsys: Capture, tmp_path: Path) -> None:
+    run = fedlens.run(small(rounds=2, attack=ExplicitBoosting(until=2), checks=["distances"]), tmp_path / "run")
+    known = [name for name in METRICS if name != "accuracy.CLASS"]
+    columns = [name for name in run.rounds if not name.startswith(("control_", "placebo_", "attack_", "accuracy."))]
+    assert {*columns} - {"round", "window"} <= {*known}
+    assert {*known} - {*columns} <= {"counts"}
+    out = listed(capsys, "metrics")
+    assert all(re.search(rf"^ +{re.escape(name)} +\S", out, re.MULTILINE) for name in METRICS)
+    assert re.search(r"^ +counts +rate of success", listed(capsys, "counts"), re.MULTILINE)
+    assert "fedlens list metrics" in called(capsys, "compare", "-h")[1]
 
 
 def test_a_part_of_ones_own_is_shown_like_one_of_ours(

@@ -25,7 +25,7 @@ from fedlens.cli.new import new
 from fedlens.cli.report import report
 from fedlens.cli.reproduce import reproduce
 from fedlens.cli.run import run
-from fedlens.cli.shared import err, out
+from fedlens.cli.shared import err, out, say
 from fedlens.cli.sweep import sweep
 from fedlens.cli.watch import watch
 from fedlens.core.errors import FedlensError, UnjudgedError, cut
@@ -83,7 +83,7 @@ def main() -> None:
         if not lines:
             raise
         for line in lines:
-            err.print(line, markup=False, soft_wrap=True)
+            say(line, console=err)
         raise SystemExit(2) from None
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from fedlens.cli.shared import out
+from fedlens.cli.shared import out, say
 
 
 def compare(  # noqa: PLR0917 - typer passes them by name
@@ -53,7 +53,11 @@ def compare(  # noqa: PLR0917 - typer passes them by name
     ] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the numbers, one row per metric and group.")] = None,
 ) -> None:
-    """Compare sweeps and runs: means, medians over seeds with 95 % intervals, and the runs without attack."""
+    """Compare runs and sweeps by any option, with 95 % intervals.
+
+    Shown are means, medians over seeds, and the runs
+    without attack; `fedlens list metrics` names what can be compared.
+    """
     from fedlens.analysis.choosing import At, narrowed, parse_where
     from fedlens.analysis.collect import collect
     from fedlens.analysis.comparison import compare as compared
@@ -75,9 +79,9 @@ def compare(  # noqa: PLR0917 - typer passes them by name
     if any(comparison.rate(name) for name in metrics):
         out.print("rate over seeds, of each seed's share, with its 95 % interval", style="dim")
     for flag in comparison.flags:
-        out.print(f"Red flag: {flag}", style="bold red", markup=False, soft_wrap=True)
+        say(f"Red flag: {flag}", "bold red")
     for remark in comparison.remarks:
-        out.print(f"Note: {remark}", markup=False, soft_wrap=True)
+        say(f"Note: {remark}")
     if csv is not None:
         with writing(csv, "choose another file"):
             csv.parent.mkdir(parents=True, exist_ok=True)

@@ -57,7 +57,7 @@ def explain(  # noqa: PLR0917 - typer passes them by name
     data_dir: DataDir = None,
     trust: Trust = False,
 ) -> None:
-    """Show which inputs drive a run's benign and attacked model, and how similar their explanations are.
+    """Show which inputs drive the benign and the attacked model.
 
     With runs of several seeds: do explanations of attacked models differ more from benign ones than these do from each
     other?

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedlens.cli.shared import make_folder, mapping, out, print_imported
+from fedlens.cli.shared import make_folder, mapping, out, print_imported, say
 from fedlens.core.errors import ExplanationError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def contrast_runs(
     for table in contrast_tables(found):
         out.print(table)
     for sentence in contrast_words(found):
-        out.print(sentence, markup=False, soft_wrap=True)
+        say(sentence)
     with writing(folder, "choose another --out"):
         found.to_csv(folder / "contrast.csv", index=False)
     out.print(f"Numbers: {folder / 'contrast.csv'}", markup=False, soft_wrap=True)

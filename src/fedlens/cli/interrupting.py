@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from fedlens.cli.shared import err
+from fedlens.cli.shared import err, say
 from fedlens.core.staying import leave
 
 EXIT_CODE = 130
@@ -30,7 +30,7 @@ def interruptible(kept: Callable[[], str]) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        err.print(f"Interrupted; {kept()}", markup=False, soft_wrap=True)
+        say(f"Interrupted; {kept()}", console=err)
         raise SystemExit(EXIT_CODE) from None
 
 

@@ -7,7 +7,7 @@ import typer
 from rich.text import Text
 
 from fedlens.cli import completion
-from fedlens.cli.shared import SOURCE, DataDir, Options, Trust, out, print_flags, print_imported, print_summary
+from fedlens.cli.shared import SOURCE, DataDir, Options, Trust, out, print_flags, print_imported, print_summary, say
 
 
 def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.")]) -> None:
@@ -18,14 +18,14 @@ def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's direc
     from fedlens.report.words import attack_name, headline, target_words, unfinished_words
 
     found = load_run(path)
-    said = Text.assemble((attack_name(found.experiment), "bold"), f": {headline(found.experiment)}")
-    out.print(said, soft_wrap=True)
-    out.print(f"target: {target_words(found)}", markup=False, soft_wrap=True)
+    name = attack_name(found.experiment)
+    say(f"{name}: {headline(found.experiment)}", "bold", lead=len(name))
+    say(f"target: {target_words(found)}")
     out.print(rounds_table(found))
     out.print(classes_table(found))
     print_flags(found)
     if found.summary is None:
-        out.print(unfinished_words(found), markup=False, soft_wrap=True)
+        say(unfinished_words(found))
         return
     print_summary(found)
 
@@ -66,17 +66,21 @@ def list_(
     ] = None,
     search: Annotated[str | None, typer.Option(metavar="WORD", help="Show everything that mentions this word.")] = None,
 ) -> None:
-    """List what you can choose from: an index, a topic, or one attack, rule, preset ... with its options."""
+    """List what you can choose from. That is an index, a topic, or one attack, rule, preset ... with its options."""
     from fedlens.report.terminal.listing import listing
 
     for part in listing(what, search):
-        out.print(part, soft_wrap=isinstance(part, str))
+        if isinstance(part, str):
+            words = Text.from_markup(part)
+            say(words.plain, "bold" if words.spans else "", lead=words.spans[0].end if words.spans else 0)
+        else:
+            out.print(part)
 
 
 def partition(
     source: Annotated[str, SOURCE], option: Options = None, data_dir: DataDir = None, trust: Trust = False
 ) -> None:
-    """Print how many training samples of each class every client holds."""
+    """Print how many samples of each class every client holds."""
     from fedlens.report.terminal.listing import partition_table
     from fedlens.runs.loading import load_experiment, load_recorded, run_directory
 

@@ -18,7 +18,7 @@ def report(
         typer.Option("--trust", help="Import the modules that a run names, to show its samples and confusion matrix."),
     ] = False,
 ) -> None:
-    """Write one self-contained HTML file about a run, several runs, or a sweep."""
+    """Write one HTML file about a run, several runs, or a sweep."""
     from fedlens.report.html.page import write_report
 
     size = write_report(paths, output, data_dir, code=trust)

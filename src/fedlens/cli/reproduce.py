@@ -41,7 +41,7 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     mixed_cpus: MixedCpus = False,
     no_run: Annotated[bool, typer.Option("--no-run", help="Only judge existing runs.")] = False,
 ) -> None:
-    """Run the experiments behind the paper's claims, judge each claim, and draw the paper's figures."""
+    """Rerun the paper's experiments and judge its claims. The figures are drawn, too."""
     from fedlens.studies.paper.plan import cost, panels, plan
 
     names = panels(wanted or [], scale)

@@ -52,7 +52,7 @@ def run(  # noqa: PLR0917 - typer passes them by name
     data_dir: DataDir = None,
     trust: Trust = False,
 ) -> None:
-    """Run an experiment, and its benign twin unless that is already in the cache."""
+    """Run an experiment and its benign twin. A twin in the cache is not run again."""
     from fedlens.runs import places
     from fedlens.runs.loading import load_experiment
 

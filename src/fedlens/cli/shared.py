@@ -60,6 +60,22 @@ Trust = Annotated[
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:1 ...")]
 
 
+def say(text: str, style: str = "", *, lead: int = 0, console: PlainConsole = out) -> None:
+    """Print sentences, on a terminal in lines that fit it; elsewhere a line stays one, for whoever searches it.
+
+    Args:
+        text: the sentences.
+        style: of the whole, or of the first `lead` letters.
+        lead: see `style`.
+        console: where to print.
+    """
+    from fedlens.report.terminal.fitting import sentences
+
+    words = Text(sentences(text, console.width) if console.is_terminal else text)
+    words.stylize(style, 0, lead or None)
+    console.print(words, soft_wrap=True)
+
+
 @contextmanager
 def mapping(total: int) -> Iterator["Progress"]:
     """A bar of so many maps of explanations, and comparisons of maps."""
@@ -108,4 +124,4 @@ def print_summary(result: "Run") -> None:
 def print_flags(result: "Run") -> None:
     """Print the reasons to doubt a run."""
     for flag in result.flags:
-        out.print(Text.assemble(("Red flag:", "bold red"), f" {flag}"), soft_wrap=True)
+        say(f"Red flag: {flag}", "bold red", lead=len("Red flag:"))

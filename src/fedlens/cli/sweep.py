@@ -19,6 +19,7 @@ from fedlens.cli.shared import (
     Trust,
     out,
     print_imported,
+    say,
 )
 from fedlens.core.errors import FedlensError
 
@@ -39,7 +40,7 @@ def sweep(  # noqa: PLR0917 - typer passes them by name
     client_timeout: ClientTimeout = None,
     trust: Trust = False,
 ) -> None:
-    """Run every cell of a grid that has not been run yet; repeat the command to resume."""
+    """Run an experiment for every combination of values. Repeat the command to resume; finished cells are kept."""
     from fedlens.sweeps.grid import load_grid
 
     described = load_grid(grid, option, trust=trust)
@@ -55,7 +56,7 @@ def sweep(  # noqa: PLR0917 - typer passes them by name
     with interruptible(lambda: f"{what} are kept in {path}; the same command goes on from there"):
         result = play(described, described.cells(), path, means=means, observer=SweepTerminal(out, described.name))
     for line in unjudged_words(result.unjudged, len(result.cells), grid):
-        out.print(line, markup=False, soft_wrap=True)
+        say(line)
     if len(result.failures) + len(result.unjudged) < len(result.cells):
         table = result.place.path / "rounds.parquet"
         out.print(f"Every round of every complete cell: {table}", markup=False, soft_wrap=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import get_args
 
+from fedlens.analysis.metric_names import BESIDE, METRICS
 from fedlens.core.config import Config
 from fedlens.core.registry import BASES, class_at, known, name_of, resolve
 from fedlens.core.suggest import plain
@@ -42,6 +43,7 @@ TOPICS = (
     Topic("partitions", "-o partition=NAME", "partition"),
     Topic("models", "-o model=NAME", "model"),
     Topic("methods", "fedlens explain RUN --methods NAME,NAME:OPTION=VALUE", "method"),
+    Topic("metrics", "fedlens compare PATH --metric NAME"),
     Topic("options", "-o NAME=VALUE"),
 )
 
@@ -80,6 +82,8 @@ def entries(topic: Topic) -> Iterator[Entry]:
             preset = presets()[name]
             claims = "\n".join(f"{number}: {claim}" for number, claim in preset.claims.items())
             yield Entry(topic, name, preset.values["about"], claims)
+    if topic.name == "metrics":
+        yield from (Entry(topic, name, about) for name, about in {**METRICS, **BESIDE}.items())
     if topic.name == "options":
         for prefix, config in SECTIONS:
             meanings = attributes(config)

@@ -77,7 +77,9 @@ def save_figure(figure: "Figure", path: Path) -> Path:
         RunError: the file cannot be written.
     """
     if path.suffix.lower() not in FORMATS:
-        raise ConfigError(f"{path}: a figure's name ends in {', '.join(FORMATS)}; e.g. -o {path.stem or 'figure'}.png")
+        raise ConfigError(
+            f"{path}: a figure's name ends in {', '.join(FORMATS)}; e.g. --output {path.stem or 'figure'}.png"
+        )
     with writing(path, "choose another file"):
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=160)

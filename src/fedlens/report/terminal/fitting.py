@@ -8,6 +8,13 @@ from rich.cells import cell_len, chop_cells
 _WORD = re.compile(r"\S+(?: %\S*)*")
 """A word; a percent sign belongs to the number before it."""
 
+_COMMANDS = "run|show|plot|explain|report|watch|sweep|compare|reproduce|list|partition|new|cache"
+_PASTED = re.compile(
+    rf"\(?`[^`]*`\S*|\(?fedlens (?:{_COMMANDS})\b(?:(?!,\s|;|\)|`).)*\S*"
+    rf"|\(?-{{1,2}}[\w-]+ (?:'[^']*'\S*|\S+)|{_WORD.pattern}"
+)
+"""A word, or what is pasted as a whole: a command, or an option with its value."""
+
 
 def longest(text: str) -> int:
     """The cells that the longest word of a text takes."""
@@ -22,6 +29,28 @@ def wrapped(text: str, width: int) -> str:
         'test accuracy\n83.7 %, in short'
     """
     return "\n".join(line for given in text.split("\n") for line in _lines(given, width))
+
+
+def sentences(text: str, width: int) -> str:
+    r"""Sentences in lines of at most so many cells, broken between words but never within a command to paste.
+
+    What is longer than a line has one of its own, whole, which the terminal breaks without changing what is pasted.
+
+    Example:
+        >>> sentences("one seed: repeat it with `fedlens sweep`", 30)
+        'one seed: repeat it with\n`fedlens sweep`'
+    """
+    return "\n".join(line for given in text.split("\n") for line in _whole(given, width))
+
+
+def _whole(given: str, width: int) -> list[str]:
+    lines: list[str] = []
+    for piece in _PASTED.findall(given) if cell_len(given) > width else [given]:
+        if lines and cell_len(f"{lines[-1]} {piece}") <= width:
+            lines[-1] += f" {piece}"
+        else:
+            lines.append(piece)
+    return lines or [""]
 
 
 def _lines(given: str, width: int) -> list[str]:

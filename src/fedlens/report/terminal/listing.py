@@ -2,17 +2,19 @@
 
 import inspect
 from collections.abc import Iterable, Iterator
+from textwrap import shorten
 from typing import TYPE_CHECKING, get_args
 
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from fedlens.core.config import Config
 from fedlens.core.errors import ConfigError
 from fedlens.core.parsing import dump_yaml
-from fedlens.core.suggest import example, nearest, pasted, typed
-from fedlens.experiment.presets import SCALES, Preset, presets
+from fedlens.core.suggest import example, nearest, pasted, plain, typed
+from fedlens.experiment.presets import Preset, presets
 from fedlens.report.catalogue import (
     TOPICS,
     Entry,
@@ -32,6 +34,8 @@ from fedlens.report.terminal.printing import PlainTable
 if TYPE_CHECKING:
     from fedlens.experiment.setting import Setting
 
+ABOUT = 72
+"""So many letters of what a preset is fit two lines of a narrow terminal."""
 SHOWN = 4
 """So many names of a topic stand in the index."""
 
@@ -47,7 +51,7 @@ def listing(word: str | None = None, wanted: str | None = None) -> Iterator[Rend
     elif word is None:
         yield _index()
     elif (topic := topic_of(word)) is not None:
-        yield _presets(topic) if topic.name == "presets" else _topic(topic)
+        yield from _presets(topic) if topic.name == "presets" else [_topic(topic)]
     elif word == "none":
         yield "-o attack=none: every client is honest. -o checks=none: the server accepts every update."
     elif word in presets():
@@ -79,31 +83,32 @@ def _index() -> Table:
 def _topic(topic: Topic) -> Table:
     title = f"{topic.name.capitalize()}: {topic.use}"
     if not topic.kind:
-        return _entries(title, entries(topic), "default")
+        return _entries(title, entries(topic), "default" if topic.name == "options" else "")
     table = _table(title, "name", "what it is", "options and defaults")
     for entry in entries(topic):
         table.add_row(entry.name, entry.about, entry.rest)
     return table
 
 
-def _presets(topic: Topic) -> Table:
-    """Presets with their claims, and their costs at each scale."""
+def _presets(topic: Topic) -> Iterator[RenderableType]:
+    """Presets in a line or two each, a table for each setting."""
     known = presets()
-    table = _table(f"Presets: {topic.use}", "name", "what it is, and what the paper says of it", "cost")
-    for scale in SCALES[1:]:
-        table.add_column(f"NAME-{scale}")
+    settings: dict[str, list[tuple[str, str]]] = {}
     for entry in entries(topic):
-        scales = known[entry.name].scales
-        costs = [cost_words(known[scales[scale]].minutes) if scale in scales else "" for scale in SCALES[1:]]
-        about = "\n".join(filter(None, (entry.about, entry.rest)))
-        table.add_row(entry.name, about, cost_words(known[entry.name].minutes), *costs)
+        setting, colon, about = entry.about.partition(": ")
+        settings.setdefault(setting if colon else "", []).append((entry.name, about if colon else entry.about))
+    yield f"Presets: {topic.use}; fedlens list NAME shows what the paper says of one, and its values"
+    for setting, rows in settings.items():
+        table = _table(setting, "name", "cost", "what it is")
+        for name, about in rows:
+            table.add_row(name, cost_words(known[name].minutes), shorten(about, ABOUT, placeholder=" …"))
+        yield table
     negative = [preset for preset in known.values() if preset.negative is not None]
-    table.caption = (
+    yield (
         "fig1 to fig10: the paper's figures; NAME-paper has the paper's own model, E and T, NAME-paper-10 the same "
         "with T = 10. Costs are for 2 cores; the controls, made once for each setting, are not in them. There are "
         f"{len(negative)} negative controls, too, attacks without effect in these panels: fedlens reproduce negative."
     )
-    return table
 
 
 def _preset(name: str, preset: Preset) -> Iterator[RenderableType]:
@@ -112,17 +117,23 @@ def _preset(name: str, preset: Preset) -> Iterator[RenderableType]:
     yield from (escape(f"{number}: {claim}") for number, claim in preset.claims.items())
     yield f"fedlens run {name}" + (f", {cost_words(preset.minutes)} on 2 cores" if preset.minutes else "")
     values = {option: value for option, value in preset.values.items() if option not in {"name", "about"}}
-    yield escape("\n" + dump_yaml(values, width=100, default_flow_style=None))
+    yield Text("\n" + dump_yaml(values, width=100, default_flow_style=None), no_wrap=True, overflow="ignore")
 
 
 def _called(word: str) -> Iterator[RenderableType]:
     """The parts, or else the options, of this name."""
     for topic, part in (found := parts_called(word)):
         yield f"[bold]{escape(word)}[/bold] ({topic.name}): {escape(first_line(part))}"
-        yield escape(_prose(part))
-        yield _options(topic, part, word)
+        if prose := _prose(part):
+            yield escape(prose)
+        yield from _options(topic, part, word)
     if not found:
-        options = [entry for entry in entries(TOPICS[-1]) if word in {entry.name, entry.name.rpartition(".")[2]}]
+        metrics = next(topic for topic in TOPICS if topic.name == "metrics")
+        if of_that_name := [entry for entry in entries(metrics) if entry.name == word]:
+            yield _entries(f"Metrics: {metrics.use}", of_that_name, "")
+            return
+        options = [entry for entry in entries(TOPICS[-1]) if entry.name.startswith(f"{word}.")]  # a whole group
+        options = options or [e for e in entries(TOPICS[-1]) if word in {e.name, e.name.rpartition(".")[2]}]
         options += _options_of_parts(word)
         if not options:
             raise ConfigError(_unknown(word))
@@ -135,19 +146,26 @@ def _prose(part: type[Config]) -> str:
     return text.partition("Attributes:\n")[0].partition("Example:\n")[0].replace("``", "").strip()
 
 
-def _options(topic: Topic, part: type[Config], name: str) -> Table:
+def _options(topic: Topic, part: type[Config], name: str) -> Iterator[RenderableType]:
     """A part's options; those of a configuration within it come after it."""
     needed = {option: example(field) for option, field in part.model_fields.items() if field.is_required()}
     form = typed(topic.kind, name)
     words = [topic.use.replace("NAME", name, 1).partition(",NAME")[0]]
     words += [pasted(form, f"{topic.kind}.{option}", value) for option, value in needed.items() if value is not None]
-    table = _table(f"Chosen by {' '.join(words)}", "option", "default", "meaning")
+    chosen = f"Chosen by {' '.join(words)}"
     prefix = "" if topic.kind in {"checks", "method"} else f"{topic.kind}."
-    for option, default, meaning in _rows(part, prefix):
-        table.add_row(option, default, meaning)
-    if not table.row_count:
-        table.caption = "It has no options."
-    return table
+    rows = list(_rows(part, prefix))
+    if not rows:
+        yield f"{chosen}. It has no options."
+        return
+    if topic.kind == "checks":
+        own = next((option for option in part.model_fields if option != "action"), "action")
+        chosen += f"; with an option, -o 'checks=[{{name: {name}, {own}: {plain(part.model_fields[own].default)}}}]'"
+    table = _table("", "option", "default", "meaning")
+    for row in rows:
+        table.add_row(*row)
+    yield chosen
+    yield table
 
 
 def _rows(part: type[Config], prefix: str) -> Iterator[tuple[str, str, str]]:
@@ -184,9 +202,9 @@ def _found(word: str) -> Table:
 
 
 def _entries(title: str, rows: Iterable[Entry], rest: str) -> Table:
-    table = _table(title, "name", rest, "meaning")
+    table = _table(title, *filter(None, ("name", rest, "meaning")))
     for entry in rows:
-        table.add_row(entry.name, entry.rest, entry.about)
+        table.add_row(entry.name, *([entry.rest] if rest else []), entry.about)
     return table
 
 

@@ -1,0 +1,29 @@
+"""What can be compared of runs: the columns of their tables that hold numbers, and what each means."""
+
+METRICS = {
+    "confidence": "confidence in the target class, mean over the target's samples",
+    "counts": "rate of success of the attack's own: the target is met, and would not be without the malicious update",
+    "success": "rate at which every sample of the target is classified as wanted",
+    "met": "how many of the target's samples are classified as wanted",
+    "true_confidence": "confidence in the true class, mean over the target's samples",
+    "accuracy": "test accuracy of the global model",
+    "accuracy.CLASS": "its accuracy in one class, as in accuracy.sneaker",
+    "loss": "its mean cross-entropy on the test samples, in nats",
+    "malicious_accuracy": "test accuracy of the malicious client's own model",
+    "malicious_loss": "its mean cross-entropy, in nats",
+    "malicious_share": "the weight that the rule gave the malicious update",
+    "malicious_deviation": "how far the malicious model's accuracy is from the others', as the accuracy check sees it",
+    "distance_gap": "how far the malicious update's distances lie outside the others', as the distances check sees it",
+    "wasserstein": "distance of the malicious update's histogram from the others' mean",
+    "benign_wasserstein": "the same of a benign update",
+    "lifespan": "rounds after the attack until the confidence is below 0.5",
+    "lifespan_area": "area under the confidence after the attack, in rounds",
+    "attacker": "rate at which the malicious client is chosen for the round",
+    "acted": "rate at which it attacks",
+}
+BESIDE = {
+    "control_METRIC": "the same of the benign twin; shown beside the metric, and subtracted by --against control",
+    "placebo_METRIC": "the same with the malicious client absent",
+    "attack_NAME": "a number that the attack notes of a round, as attack_boost",
+}
+"""Columns that are called after others."""
