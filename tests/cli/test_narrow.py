@@ -11,8 +11,11 @@ from narrow import require_whole
 from small import small
 
 import fedlens
+from fedlens.cli.shared import say
 from fedlens.core.parsing import dump_yaml
 from fedlens.defences.krum import Krum
+from fedlens.report.terminal.fitting import sentences
+from fedlens.report.terminal.printing import PlainConsole
 
 Capture = pytest.CaptureFixture[str]
 WIDTHS = (80, 60)
@@ -94,3 +97,35 @@ def test_checks_have_a_table_of_their_own(at_width: Callable[[int, list[str]], s
     assert lines[head].split() == ["check", "malicious", "flagged", "honest", "flagged", "ROC", "AUC"]
     for check, line in zip(("accuracy", "distances", "statistics"), lines[head + 2 :], strict=False):
         assert re.fullmatch(rf" {check} +\d of 2 +\d+ of 10 +[01]\.\d\d ", line)
+
+
+def test_sentences_are_broken_between_words_but_not_within_commands() -> None:
+    flag = "one seed and one target of all that there are to choose from here: repeat it with `fedlens sweep grid.yaml`"
+    assert sentences(flag, 80).splitlines() == [
+        "one seed and one target of all that there are to choose from here: repeat it",
+        "with `fedlens sweep grid.yaml`",
+    ]
+    remedy = (
+        "Error: checks: unknown; e.g. -o 'checks=[{name: distances, margin: 1}]', or fedlens run --resume --out a-path"
+    )
+    assert sentences(remedy, 40).splitlines() == [
+        "Error: checks: unknown; e.g.",
+        "-o 'checks=[{name: distances, margin: 1}]',",
+        "or fedlens run --resume --out a-path",
+    ]
+    assert sentences("fedlens says what is wrong, in 95 % of all cases", 20).splitlines() == [
+        *("fedlens says what is", "wrong, in 95 % of", "all cases"),
+    ]
+
+
+def test_terminals_get_lines_that_fit_and_pipes_get_whole_ones(capsys: Capture) -> None:
+    for terminal, lines in ((True, 2), (False, 1)):
+        say("Note: word " + "word " * 10, console=PlainConsole(width=40, force_terminal=terminal))
+        assert len(capsys.readouterr().out.splitlines()) == lines
+
+
+def test_descriptions_of_commands_are_whole(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = called(capsys, "-h")
+    assert code == 0
+    assert "..." not in out.partition("Commands:")[2]

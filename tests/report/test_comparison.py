@@ -362,7 +362,13 @@ def test_differences_from_the_benign_twins(pairs: Path) -> None:
         assert interval.value == pytest.approx(1 + more)
     assert found.title("confidence").endswith("less the benign twin")
     with pytest.raises(ConfigError, match="--against control: these runs have no benign twin with loss"):
-        compare(collect([pairs]), metrics=["confidence", "loss"], against="control")
+        compare(collect([pairs]), metrics=["loss"], against="control")
+
+
+def test_a_metric_that_twins_lack_is_left_out_with_a_note(pairs: Path) -> None:
+    found = compare(collect([pairs]), metrics=["confidence", "loss"], against="control")
+    assert found.metrics == ["confidence"]
+    assert "loss has no benign twin" in found.remarks
 
 
 def test_placebos_are_measured_where_they_are_known(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"nowhere: neither a run nor a sweep is there"):
         collect([tmp_path / "nowhere"])
     (tmp_path / "sweep.yaml").touch()
-    with pytest.raises(RunError, match=r"this sweep has no rounds.parquet yet; the same sweep goes on"):
+    with pytest.raises(RunError, match="0 cells are done; if the sweep is not running any more, repeat: fedlens sweep"):
         collect([tmp_path])
 
 

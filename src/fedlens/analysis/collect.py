@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from fedlens.analysis.missing import ANEW, DIGEST, Unjudged, failures_of, reasons_of, unjudged_of
 from fedlens.analysis.run_results import load_run, sound_summary
+from fedlens.analysis.sweep_progress import GRID, progress_words
 from fedlens.analysis.tables import oddity
 from fedlens.core.errors import ConfigError, DamagedRunError, RunError, cut, shortened
 from fedlens.core.suggest import nearest
@@ -158,10 +159,9 @@ def _sweep(path: Path) -> tuple[_Source, list[str]]:
 
     file = path / TABLE
     if not file.is_file():
-        unfinished = (path / "sweep.yaml").is_file()
         why = (
-            f"this sweep has no {TABLE} yet; the same sweep goes on, and writes it"
-            if unfinished
+            progress_words(path)
+            if (path / GRID).is_file()
             else f"neither a run nor a sweep is there ({TABLE}); make one, e.g. fedlens run quickstart --out {path}"
         )
         raise RunError(f"{path}: {why}")
@@ -175,7 +175,8 @@ def _sweep(path: Path) -> tuple[_Source, list[str]]:
         why = f"none of the {len(unjudged)} cells of this sweep can be judged: {reasons_of(unjudged)}"
         raise RunError(f"{path}: {why}; {', or '.join(unjudged[0].remedies)}")
     if table.empty:
-        raise RunError(f"{file}: no run of this sweep is complete yet; the same sweep goes on")
+        words = progress_words(path) if (path / GRID).is_file() else "no run of this sweep is complete yet"
+        raise RunError(f"{path}: {words}")
     if (wrong := oddity(table)) is not None:
         raise DamagedRunError(f"{file}: cannot be read ({wrong}); {ANEW}")
     if strange := [cell for cell in table["cell"].unique() if not DIGEST.fullmatch(str(cell))]:

@@ -58,6 +58,11 @@ class Comparison:
         found = [group.metrics[metric] for group in self.groups]
         return all(measured.rate for measured in found if measured.runs) and any(measured.rate for measured in found)
 
+    @property
+    def metrics(self) -> list[str]:
+        """What is compared; a metric that is not known of what the others are differences from is left out."""
+        return list(dict.fromkeys(metric for group in self.groups for metric in group.metrics))
+
     def title(self, metric: str) -> str:
         """The metric in words: of which rounds, and less what."""
         name = f"attack succeeded ({metric})" if metric in SUCCESSES else metric
@@ -124,6 +129,7 @@ def compare(
     fields, at = chosen_fields(collection, by), at or At()
     require_metrics(collection, metrics)
     at.require(collection)
+    metrics, unknown = _known_beside(collection.table, metrics, against)
     if against is None:
         collection = replace(collection, table=of_attacks(collection.table))
     apart = by_group(collection, fields)
@@ -133,11 +139,12 @@ def compare(
     alike = ["cell"] if against in OWN else [name for name in mixed if name.partition(".")[0] not in fields]
     paired = [(values, part if against is None else part.assign(pair=_joined(part, alike))) for values, part in rows]
     parts = [_Part(part, values, _label(fields, values)) for values, part in paired]
-    baseline = None if against is None else _baseline(against, fields, parts, collection.table, metrics)
+    baseline = None if against is None else _baseline(against, fields, parts)
     others = [part for part in parts if baseline is None or part is not baseline.part]
     unmatched = baseline.unmatched(others) if baseline else 0
     groups = tuple(_group(part, metrics, at, baseline, apart.get(part.values, ())) for part in others)
     remarks = [f"differences from {baseline.label}, in pairs of runs that are alike in all else"] if baseline else []
+    remarks += unknown
     remarks += [*collection.remarks, *_pooled(collection, mixed)]
     if baseline is None and _unlike_targets(collection.table):
         remarks.append("runs of the same seed and draw have different targets, so groups may differ by these, too")
@@ -201,20 +208,36 @@ def _joined(table: "pd.DataFrame", columns: Sequence[str]) -> list[str]:
     return ["; ".join(shown(plain_value(value)) for value in row) for row in rows]
 
 
-def _baseline(
-    against: str, fields: tuple[str, ...], parts: Sequence[_Part], table: "pd.DataFrame", metrics: Sequence[str]
-) -> _Baseline:
+def _known_beside(
+    table: "pd.DataFrame", metrics: Sequence[str], against: str | None
+) -> tuple[Sequence[str], list[str]]:
+    """The metrics that are known of what runs have beside themselves, if that is what they are compared with.
+
+    Returns:
+        The metrics, and a remark on those that are left out.
+
+    Raises:
+        ConfigError: none is known.
+    """
+    if against not in OWN:
+        return metrics, []
+    known = [metric for metric in metrics if _known(table, f"{against}_{metric}")]
+    what = OWN[against][4:]
+    if not known:
+        raise ConfigError(
+            f"--against {against}: these runs have no {what} with {', '.join(metrics)}; leave --against out"
+        )
+    without = [metric for metric in metrics if metric not in known]
+    return known, [f"{', '.join(without)} {'has' if len(without) == 1 else 'have'} no {what}"] if without else []
+
+
+def _baseline(against: str, fields: tuple[str, ...], parts: Sequence[_Part]) -> _Baseline:
     """What `against` says.
 
     Raises:
-        ConfigError: there is no such group, no other one, or nothing is known of what runs have beside themselves.
+        ConfigError: there is no such group, or no other one.
     """
     if against in OWN:
-        for metric in metrics:
-            if not _known(table, f"{against}_{metric}"):
-                raise ConfigError(
-                    f"--against {against}: these runs have no {OWN[against][4:]} with {metric}; leave --against out"
-                )
         return _Baseline(OWN[against], own=against)
     wanted = against if len(fields) != 1 else canonical(against.removeprefix(f"{fields[0]}="))
     for part in parts:

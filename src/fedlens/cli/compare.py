@@ -72,6 +72,7 @@ def compare(  # noqa: PLR0917 - typer passes them by name
     collection = narrowed(collect(paths, {*fields, *parse_where(conditions)}), conditions)
     metrics = list(dict.fromkeys(metric or (usual_metrics(collection.table) if against is None else ["confidence"])))
     comparison = compared(collection, fields, metrics, when, against)
+    metrics = comparison.metrics
     for name in metrics:
         out.print(comparison_table(comparison, name))
     if any(not comparison.rate(name) for name in metrics):

@@ -26,7 +26,7 @@ def new(
     kind: Annotated[Literal["attack", "rule", "check", "data", "model"], typer.Argument(help="What to write.")],
     file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The file to write; default my_KIND.py.")] = None,
 ) -> None:
-    """Write a file with an attack, rule, check, data or model. It runs as it is, and is yours to edit."""
+    """Write an attack, rule, check, data or model to start from. It runs as it is, and is yours to edit."""
     from fedlens.core.files import writing
 
     path = file or Path(f"my_{kind}.py")

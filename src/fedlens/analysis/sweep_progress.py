@@ -1,0 +1,39 @@
+"""How far a sweep has come that cannot be compared yet."""
+
+from math import prod
+from pathlib import Path
+from shlex import join
+from typing import Any
+
+from fedlens.core.errors import FedlensError
+from fedlens.core.parsing import parse_yaml
+
+GRID = "sweep.yaml"
+
+
+def progress_words(path: Path) -> str:
+    """``4 of 5 cells are done; if the sweep is not running any more, repeat: fedlens sweep ...``."""
+    done = len(list(path.glob("cells/*/summary.json")))
+    total = _combinations(path / GRID)
+    of = f" of {total}" if total else ""
+    repeat = join(["fedlens", "sweep", str(path / GRID), "--out", str(path)])
+    cells = "cell is" if (done, total) == (1, "") else "cells are"
+    return f"{done}{of} {cells} done; if the sweep is not running any more, repeat: {repeat}"
+
+
+def _combinations(grid: Path) -> str:
+    """How many cells the grid has, in words; some options may not apply everywhere, which makes them fewer."""
+    try:
+        values = parse_yaml(grid.read_text(encoding="utf-8"), str(grid))
+    except (OSError, UnicodeDecodeError, FedlensError):
+        return ""
+    if not isinstance(values, dict) or not isinstance(product := values.get("product") or {}, dict):
+        return ""
+    zipped = [next(iter(group.values()), []) for group in values.get("zipped") or [] if isinstance(group, dict)]
+    total = prod(map(_length, [*product.values(), *zipped]))
+    nested = any(name.partition(".")[0] in {*product} - {name} for name in product)
+    return f"at most {total}" if nested or values.get("exclude") else str(total)
+
+
+def _length(values: Any) -> int:
+    return len(values) if isinstance(values, list) else 1
