@@ -26,7 +26,7 @@ from fedlens.core.errors import DataError
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import Setting, prepare
 from fedlens.models.network import Network
-from fedlens.simulation.engines.context import GLOBAL, Arena, Bench
+from fedlens.simulation.engines.context import GLOBAL, SharedTensors, WorkerContext
 from fedlens.simulation.engines.jobs import HonestJob, MaliciousJob
 from fedlens.simulation.engines.memory import keep_memory
 from fedlens.training.local import batches
@@ -78,8 +78,8 @@ def measure(workload: str, turns: int) -> dict[str, dict[str, float]]:
         values = experiment.describe() | {"attack": attack, "control": False, "target": {"select": "random"}}
         place = Place.of(prepare(Experiment.model_validate(values)).with_target(None))
         contenders: dict[str, Callable[[], object]] = {
-            "honest": partial(place.honest.run, place.bench),
-            "attack": partial(place.malicious.run, place.bench),
+            "honest": partial(place.honest.run, place.context),
+            "attack": partial(place.malicious.run, place.context),
             "steps": partial(place.step, place.watch()),
         }
         print(f"{workload}: {name}", file=sys.stderr, flush=True)
@@ -90,10 +90,10 @@ def measure(workload: str, turns: int) -> dict[str, dict[str, float]]:
 
 @dataclass(frozen=True)
 class Place:
-    """A bench with an honest and a malicious client."""
+    """A context with an honest and a malicious client."""
 
     setting: Setting
-    bench: Bench
+    context: WorkerContext
     honest: HonestJob
     malicious: MaliciousJob
 
@@ -102,14 +102,14 @@ class Place:
         """The first round of this setting."""
         network, experiment = setting.network(), setting.experiment
         size, client = len(network.vector), experiment.malicious
-        arena = Arena(torch.zeros(2, size), torch.zeros(experiment.cohort_size, size), torch.zeros(2, 1, 1))
-        arena.models[GLOBAL] = network.vector.detach()
+        shared = SharedTensors(torch.zeros(2, size), torch.zeros(experiment.cohort_size, size), torch.zeros(2, 1, 1))
+        shared.models[GLOBAL] = network.vector.detach()
         assert experiment.attack is not None
         assert setting.auxiliary is not None
         alpha = 1 / experiment.cohort_size
         attack = MaliciousJob(1, client, client, 1, experiment.attack, alpha, setting.auxiliary, ())
-        bench = Bench(setting.dataset, setting.shards, network, experiment.local, setting.root, arena)
-        return cls(setting, bench, HonestJob(1, 0, 0, 1), attack)
+        context = WorkerContext(setting.dataset, setting.shards, network, experiment.local, setting.root, shared)
+        return cls(setting, context, HonestJob(1, 0, 0, 1), attack)
 
     def watch(self) -> Counter[int]:
         """How many passes of how many samples the attack makes."""
@@ -122,22 +122,22 @@ class Place:
 
         Network.backward = counting  # type: ignore[method-assign,assignment]
         try:
-            self.malicious.run(self.bench)
+            self.malicious.run(self.context)
         finally:
             Network.backward = plain  # type: ignore[method-assign]
         return sizes
 
     def step(self, sizes: Counter[int]) -> None:
         """As many steps of these sizes, and nothing else."""
-        bench, address = self.bench, self.bench.address(1, self.malicious.client)
-        bench.network.load(bench.arena.models[GLOBAL])
-        optimizer = bench.local.new_optimizer(bench.network)
-        members = bench.shards.indices(self.malicious.client)
-        with bench.network.training(address):
+        context, address = self.context, self.context.address(1, self.malicious.client)
+        context.network.load(context.shared.models[GLOBAL])
+        optimizer = context.local.new_optimizer(context.network)
+        members = context.shards.indices(self.malicious.client)
+        with context.network.training(address):
             for size, count in sizes.items():
-                plan = bench.local.model_copy(update={"epochs": None, "steps": count, "batch_size": size})
-                for batch in batches(bench.dataset.train, plan, address, members):
-                    bench.network.backward(batch.x, batch.y)
+                plan = context.local.model_copy(update={"epochs": None, "steps": count, "batch_size": size})
+                for batch in batches(context.dataset.train, plan, address, members):
+                    context.network.backward(batch.x, batch.y)
                     optimizer.step()
 
 

@@ -5,12 +5,12 @@
 `Attack`, `Rule`, `Detector`, `Data`, `Partition`, `Model` and `Method` are what you derive from to bring your own.
 """
 
+import warnings
 from importlib import import_module
 
 _HOMES = {
     "Aggregate": "fedlens.defences.rule",
     "Attack": "fedlens.attacks.attack",
-    "Auxiliary": "fedlens.goals.success",
     "Data": "fedlens.data.dataset",
     "Dataset": "fedlens.data.dataset",
     "Detector": "fedlens.defences.detector",
@@ -25,6 +25,7 @@ _HOMES = {
     "Run": "fedlens.analysis.run_results",
     "Samples": "fedlens.data.dataset",
     "Sweep": "fedlens.sweeps.playing",
+    "TargetSamples": "fedlens.goals.success",
     "Verdict": "fedlens.defences.detector",
     "View": "fedlens.attacks.attack",
     "explain": "fedlens.explanations.explaining",
@@ -35,10 +36,12 @@ _HOMES = {
     "sweep": "fedlens.sweeps.playing",
 }
 
+_RENAMED = {"Auxiliary": "TargetSamples"}
+"""Public names of earlier versions, which still work, and their new names."""
+
 __all__ = [
     "Aggregate",
     "Attack",
-    "Auxiliary",
     "Data",
     "Dataset",
     "Detector",
@@ -53,6 +56,7 @@ __all__ = [
     "Run",
     "Samples",
     "Sweep",
+    "TargetSamples",
     "Verdict",
     "View",
     "explain",
@@ -66,6 +70,10 @@ __all__ = [
 
 def __getattr__(name: str) -> object:
     """Import a public name when it is first used, so that importing the package costs nothing."""
+    if name in _RENAMED:
+        old, name = name, _RENAMED[name]
+        message = f"fedlens.{old} is now fedlens.{name}; the old name will be removed"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
     if name not in _HOMES:
         raise AttributeError(f"module 'fedlens' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

@@ -16,7 +16,7 @@ from fedlens.defences.rule import Rule as Rule
 from fedlens.experiment.experiment import Experiment as Experiment
 from fedlens.explanations.explaining import explain as explain
 from fedlens.explanations.methods.method import Method as Method
-from fedlens.goals.success import Auxiliary as Auxiliary
+from fedlens.goals.success import TargetSamples as TargetSamples
 from fedlens.models.model import Model as Model
 from fedlens.runs.loading import load_experiment as load_experiment
 from fedlens.simulation.simulation import run as run
@@ -24,4 +24,5 @@ from fedlens.simulation.simulation import simulate as simulate
 from fedlens.sweeps.playing import Sweep as Sweep
 from fedlens.sweeps.playing import sweep as sweep
 
+Auxiliary = TargetSamples
 __all__: list[str]

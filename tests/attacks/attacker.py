@@ -21,14 +21,14 @@ from fedlens.data.digits import Digits
 from fedlens.defences.mean import Mean
 from fedlens.defences.rule import Received
 from fedlens.experiment.experiment import Experiment
-from fedlens.goals.success import Auxiliary, Success, success
+from fedlens.goals.success import Success, TargetSamples, success
 from fedlens.models.dropout import Dropout
 from fedlens.models.mlp import CensusMlp
 from fedlens.models.network import Network
 from fedlens.training.local import LocalTraining
 
 CLIENTS, MALICIOUS, ROW = 4, 2, 2
-"""A small federation's clients, the malicious one among them, and its row in the arena."""
+"""A small federation's clients, the malicious one among them, and its row in the shared tensors."""
 
 EFFECTIVE = [name for name in BUILT_IN["attack"] if name != "honest"]
 """Attacks that have an effect, and so something to boost."""
@@ -72,7 +72,7 @@ def look(wanted: Mapping[int, int] | None = None, *, dropout: float = 0.0, **cha
         received=GLOBAL.clone(),
         alpha=0.1,
         shard=Samples(torch.eye(4)[:3], torch.arange(3)),
-        auxiliary=Auxiliary(torch.eye(4)[true], true, torch.tensor(list(wanted.values())), true),
+        auxiliary=TargetSamples(torch.eye(4)[true], true, torch.tensor(list(wanted.values())), true),
         local=LocalTraining(learning_rate=0.1),
         network=Network(nn.Sequential(Dropout(dropout), linear())),
         address=ADDRESS,
@@ -89,7 +89,7 @@ def deep(**changes: Any) -> View:
         received=weights.clone(),
         alpha=0.2,
         shard=Samples(cloud(20, 4, seed=2), torch.arange(20) % 3),
-        auxiliary=Auxiliary(cloud(2, 4, seed=3), torch.tensor([0, 2]), torch.tensor([1, 0]), torch.tensor([7, 3])),
+        auxiliary=TargetSamples(cloud(2, 4, seed=3), torch.tensor([0, 2]), torch.tensor([1, 0]), torch.tensor([7, 3])),
         local=LocalTraining(epochs=2, batch_size=6, learning_rate=0.02),
         network=Network(two_layers()),
         address=ADDRESS,

@@ -6,7 +6,7 @@ from attacker import CLIENTS, MALICIOUS, tiny
 
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.experiment.setting import Setting, prepare
-from fedlens.simulation.engines.context import GLOBAL, Arena, Bench
+from fedlens.simulation.engines.context import GLOBAL, SharedTensors, WorkerContext
 from fedlens.simulation.engines.jobs import HonestJob
 
 
@@ -16,12 +16,12 @@ def setting() -> Setting:
 
 
 @pytest.fixture
-def bench(setting: Setting) -> Bench:
+def context(setting: Setting) -> WorkerContext:
     network = setting.network()
     weights = network.vector.detach().clone()
-    arena = Arena(torch.zeros(2, len(weights)), torch.zeros(CLIENTS, len(weights)), torch.zeros(2, 360, 10))
-    arena.models[GLOBAL] = weights
-    bench = Bench(setting.dataset, setting.shards, network, setting.experiment.local, setting.root, arena)
+    shared = SharedTensors(torch.zeros(2, len(weights)), torch.zeros(CLIENTS, len(weights)), torch.zeros(2, 360, 10))
+    shared.models[GLOBAL] = weights
+    context = WorkerContext(setting.dataset, setting.shards, network, setting.experiment.local, setting.root, shared)
     for client in set(range(CLIENTS)) - {MALICIOUS}:
-        HonestJob(3, client, row=client, cost=1).run(bench)
-    return bench
+        HonestJob(3, client, row=client, cost=1).run(context)
+    return context

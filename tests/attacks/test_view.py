@@ -16,7 +16,7 @@ from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import Setting, prepare
 from fedlens.runs.record import RoundResult
 from fedlens.simulation.engines import Engine
-from fedlens.simulation.engines.context import GLOBAL, Arena, Bench
+from fedlens.simulation.engines.context import GLOBAL, SharedTensors, WorkerContext
 from fedlens.simulation.engines.jobs import HonestJob, MaliciousJob
 from fedlens.simulation.engines.processes import Processes
 from fedlens.simulation.engines.serial import Serial
@@ -68,18 +68,24 @@ def forget() -> Iterator[None]:
     Spy.networks.clear()
 
 
-def look(bench: Bench, setting: Setting, attack: Attack, history: tuple[Observation, ...] = ()) -> View:
-    """What the attack sees at the bench in round 3."""
+def look(context: WorkerContext, setting: Setting, attack: Attack, history: tuple[Observation, ...] = ()) -> View:
+    """What the attack sees in round 3."""
     assert setting.auxiliary is not None
-    MaliciousJob(3, MALICIOUS, ROW, 1, attack, 0.25, setting.auxiliary, history).run(bench)
+    MaliciousJob(3, MALICIOUS, ROW, 1, attack, 0.25, setting.auxiliary, history).run(context)
     return Spy.views[-1]
 
 
-def shared(view: View, bench: Bench) -> list[Tensor]:
-    """Tensors that can be reached from `view` and share memory with the data, the shards or the arena."""
-    data, arena = bench.dataset, bench.arena
-    others = [data.train.x, data.train.y, data.test.x, data.test.y, bench.shards.order, bench.shards.offsets]
-    others += [arena.models, arena.updates, arena.log_probabilities, bench.network.vector, bench.network.gradient]
+def shared(view: View, context: WorkerContext) -> list[Tensor]:
+    """Tensors that can be reached from `view` and share memory with what the worker holds."""
+    data, tensors = context.dataset, context.shared
+    others = [data.train.x, data.train.y, data.test.x, data.test.y, context.shards.order, context.shards.offsets]
+    others += [
+        tensors.models,
+        tensors.updates,
+        tensors.log_probabilities,
+        context.network.vector,
+        context.network.gradient,
+    ]
     return overlap(view, others)
 
 
@@ -90,40 +96,40 @@ def images(samples: Samples) -> set[bytes]:
 # The walk finds it
 
 
-def test_the_walk_finds_what_a_view_should_not_have(bench: Bench, setting: Setting) -> None:
-    view = look(bench, setting, Spy())
-    assert not shared(view, bench)
-    leak = bench.arena.updates[1]
+def test_the_walk_finds_what_a_view_should_not_have(context: WorkerContext, setting: Setting) -> None:
+    view = look(context, setting, Spy())
+    assert not shared(view, context)
+    leak = context.shared.updates[1]
     module = setting.network().module
     module.hidden = lambda: leak
     network = setting.network()
     network.module.extra = module
-    assert shared(replace(view, network=network), bench)
-    assert shared(replace(view, shard=Samples(bench.dataset.train.x[:3], bench.dataset.train.y[:3])), bench)
-    assert shared(replace(view, others=bench.arena.updates[:2]), bench)
-    assert shared(replace(view, received=bench.arena.models[GLOBAL]), bench)
-    assert shared(replace(view, history=(Observation(1, 0.25, view.weights, leak[:5]),)), bench)
+    assert shared(replace(view, network=network), context)
+    assert shared(replace(view, shard=Samples(context.dataset.train.x[:3], context.dataset.train.y[:3])), context)
+    assert shared(replace(view, others=context.shared.updates[:2]), context)
+    assert shared(replace(view, received=context.shared.models[GLOBAL]), context)
+    assert shared(replace(view, history=(Observation(1, 0.25, view.weights, leak[:5]),)), context)
 
 
 # What is seen
 
 
 @pytest.mark.parametrize("attack", [Spy(), KnowsAll()])
-def test_a_view_shares_no_memory_with_anyone(bench: Bench, setting: Setting, attack: Attack) -> None:
-    view = look(bench, setting, attack)
+def test_a_view_shares_no_memory_with_anyone(context: WorkerContext, setting: Setting, attack: Attack) -> None:
+    view = look(context, setting, attack)
     assert len(tensors(view)) >= 12  # weights, shard, auxiliary samples, the network's vector, gradient, parameters
-    assert not shared(view, bench)
+    assert not shared(view, context)
 
 
-def test_a_view_shares_no_memory_with_what_the_server_evaluates(bench: Bench, setting: Setting) -> None:
-    view = look(bench, setting, Spy())
+def test_a_view_shares_no_memory_with_what_the_server_evaluates(context: WorkerContext, setting: Setting) -> None:
+    view = look(context, setting, Spy())
     for name, tensor in vars(setting.auxiliary).items():
         assert torch.equal(getattr(view.auxiliary, name), tensor)
         assert all(span(tensor) != span(seen) for seen in tensors(view))
 
 
-def test_a_view_holds_no_one_elses_samples(bench: Bench, setting: Setting) -> None:
-    view = look(bench, setting, Spy())
+def test_a_view_holds_no_one_elses_samples(context: WorkerContext, setting: Setting) -> None:
+    view = look(context, setting, Spy())
     own = setting.dataset.train.take(setting.shards.indices(MALICIOUS))
     assert torch.equal(view.shard.x, own.x)
     assert torch.equal(view.shard.y, own.y)
@@ -135,12 +141,12 @@ def test_a_view_holds_no_one_elses_samples(bench: Bench, setting: Setting) -> No
     assert set().union(*(images(Samples(tensor, tensor)) for tensor in seen)) == allowed
 
 
-def test_a_view_holds_no_one_elses_update(bench: Bench, setting: Setting) -> None:
-    view = look(bench, setting, Spy())
+def test_a_view_holds_no_one_elses_update(context: WorkerContext, setting: Setting) -> None:
+    view = look(context, setting, Spy())
     assert view.others is None
-    before = bench.arena.models[GLOBAL]
+    before = context.shared.models[GLOBAL]
     for client in set(range(CLIENTS)) - {MALICIOUS}:
-        update = bench.arena.updates[client]
+        update = context.shared.updates[client]
         assert update.any()
         for tensor in tensors(view):
             if tensor.numel() == update.numel():
@@ -148,79 +154,79 @@ def test_a_view_holds_no_one_elses_update(bench: Bench, setting: Setting) -> Non
                 assert not torch.equal(tensor.detach(), before + update)
 
 
-def test_a_view_has_one_address_which_is_the_clients(bench: Bench, setting: Setting) -> None:
-    view = look(bench, setting, Spy())
+def test_a_view_has_one_address_which_is_the_clients(context: WorkerContext, setting: Setting) -> None:
+    view = look(context, setting, Spy())
     addresses = [item for item in reachable(view) if isinstance(item, Address)]
     assert addresses == [setting.root.at("client", 3, MALICIOUS)]
-    assert not any(isinstance(item, Bench | Arena | Setting | Experiment) for item in reachable(view))
+    assert not any(isinstance(item, WorkerContext | SharedTensors | Setting | Experiment) for item in reachable(view))
 
 
-def test_the_rest_of_the_view(bench: Bench, setting: Setting) -> None:
-    view = look(bench, setting, Spy())
+def test_the_rest_of_the_view(context: WorkerContext, setting: Setting) -> None:
+    view = look(context, setting, Spy())
     assert (view.round, view.alpha, view.history, view.log) == (3, 0.25, (), {})
-    assert torch.equal(view.weights, bench.arena.models[GLOBAL])
-    assert torch.equal(view.received, bench.arena.models[GLOBAL])
+    assert torch.equal(view.weights, context.shared.models[GLOBAL])
+    assert torch.equal(view.received, context.shared.models[GLOBAL])
     assert view.local == setting.experiment.local
 
 
 @pytest.mark.parametrize("attack", [Spy(), KnowsAll()])
 def test_the_network_holds_the_global_model_after_another_clients_job(
-    bench: Bench, setting: Setting, attack: Attack
+    context: WorkerContext, setting: Setting, attack: Attack
 ) -> None:
-    assert bench.network.gradient.any()
-    assert not torch.equal(bench.network.vector.detach(), bench.arena.models[GLOBAL])
-    look(bench, setting, attack)
+    assert context.network.gradient.any()
+    assert not torch.equal(context.network.vector.detach(), context.shared.models[GLOBAL])
+    look(context, setting, attack)
     vector, gradient = Spy.networks[-1]
-    assert torch.equal(vector, bench.arena.models[GLOBAL])
+    assert torch.equal(vector, context.shared.models[GLOBAL])
     assert not gradient.any()
 
 
-def test_what_is_remembered_is_the_clients_own_copy(bench: Bench, setting: Setting) -> None:
-    size = bench.arena.updates.shape[1]
+def test_what_is_remembered_is_the_clients_own_copy(context: WorkerContext, setting: Setting) -> None:
+    size = context.shared.updates.shape[1]
     kept = Observation(1, 0.25, torch.ones(size), torch.full((size,), 2.0))
-    view = look(bench, setting, Spy(), (kept,))
+    view = look(context, setting, Spy(), (kept,))
     (seen,) = view.history
     assert (seen.round, seen.alpha) == (1, 0.25)
     assert torch.equal(seen.weights, kept.weights)
     assert torch.equal(seen.update, kept.update)
     assert not overlap(view, [kept.weights, kept.update])
-    assert not shared(view, bench)
+    assert not shared(view, context)
 
 
-def test_under_pre_correction_the_start_is_ahead_of_what_was_received(bench: Bench, setting: Setting) -> None:
-    before = bench.arena.models[GLOBAL]
+def test_under_pre_correction_the_start_is_ahead_of_what_was_received(context: WorkerContext, setting: Setting) -> None:
+    before = context.shared.models[GLOBAL]
     kept = Observation(2, 0.25, before - 1, torch.full_like(before, 2.0))  # the others moved it by ½
-    view = look(bench, setting, Spy(estimate="pre"), (kept,))
+    view = look(context, setting, Spy(estimate="pre"), (kept,))
     assert torch.equal(view.received, before)
     torch.testing.assert_close(view.weights, before + 0.5, rtol=0, atol=1e-6)
     vector, gradient = Spy.networks[-1]
     assert torch.equal(vector, view.weights)
     assert not gradient.any()
-    assert not shared(view, bench)
+    assert not shared(view, context)
 
 
-def test_an_omniscient_attack_sees_the_others_updates(bench: Bench, setting: Setting) -> None:
-    others = look(bench, setting, KnowsAll()).others
+def test_an_omniscient_attack_sees_the_others_updates(context: WorkerContext, setting: Setting) -> None:
+    others = look(context, setting, KnowsAll()).others
     assert others is not None
-    assert torch.equal(others, bench.arena.updates[[0, 1, 3]])
+    assert torch.equal(others, context.shared.updates[[0, 1, 3]])
     assert others.any(dim=1).all()
 
 
-def test_an_attacker_who_waits_trains_as_an_honest_client_would(bench: Bench, setting: Setting) -> None:
+def test_an_attacker_who_waits_trains_as_an_honest_client_would(context: WorkerContext, setting: Setting) -> None:
     assert setting.auxiliary is not None
-    told = MaliciousJob(3, MALICIOUS, ROW, 1, Spy(delay=9), 0.25, setting.auxiliary, ()).run(bench)
+    told = MaliciousJob(3, MALICIOUS, ROW, 1, Spy(delay=9), 0.25, setting.auxiliary, ()).run(context)
     assert told == {"acted": False, "reason": "delay", "alpha": 0.25}
     assert not Spy.views
-    sent = bench.arena.updates[ROW].clone()
-    HonestJob(3, MALICIOUS, ROW, 1).run(bench)
-    assert torch.equal(bench.arena.updates[ROW], sent)
+    sent = context.shared.updates[ROW].clone()
+    HonestJob(3, MALICIOUS, ROW, 1).run(context)
+    assert torch.equal(context.shared.updates[ROW], sent)
     assert sent.any()
 
 
-def test_what_the_view_trains_is_the_honest_update(bench: Bench, setting: Setting) -> None:
-    update = look(bench, setting, Spy()).train()
-    HonestJob(3, MALICIOUS, ROW, 1).run(bench)
-    assert torch.equal(bench.arena.updates[ROW], update)
+def test_what_the_view_trains_is_the_honest_update(context: WorkerContext, setting: Setting) -> None:
+    update = look(context, setting, Spy()).train()
+    HonestJob(3, MALICIOUS, ROW, 1).run(context)
+    assert torch.equal(context.shared.updates[ROW], update)
 
 
 # Memory
@@ -271,16 +277,16 @@ class Searches(Attack):
     remembers: ClassVar[int] = 2
 
     def craft(self, view: View) -> Tensor:
-        bench = Watched.bench
-        own = bench.shard(MALICIOUS)
-        others = {image for client in range(CLIENTS) if client != MALICIOUS for image in images(bench.shard(client))}
+        context = Watched.context
+        own = context.shard(MALICIOUS)
+        others = {image for client in range(CLIENTS) if client != MALICIOUS for image in images(context.shard(client))}
         found = tensors(view)
         pictures = [tensor for tensor in found if tensor.shape[1:] == (1, 8, 8)]
-        rows = [row for place, row in enumerate(bench.arena.updates) if place != ROW and row.any()]
+        rows = [row for place, row in enumerate(context.shared.updates) if place != ROW and row.any()]
         forbidden = [known for row in rows for known in (row, view.received + row, view.weights + row)]
         vectors = [tensor.detach() for tensor in found if tensor.numel() == len(view.weights)]
         view.log.update(
-            shared=len(shared(view, bench)),
+            shared=len(shared(view, context)),
             tensors=len(found),
             history=len(view.history),
             samples=len(
@@ -288,23 +294,23 @@ class Searches(Attack):
             ),
             updates=sum(bool(torch.equal(vector.view(-1), known)) for vector in vectors for known in forbidden),
             known=len(rows),
-            control=len(shared(replace(view, others=bench.arena.updates[:1]), bench)),
+            control=len(shared(replace(view, others=context.shared.updates[:1]), context)),
         )
         return view.train()
 
 
 class Watched:
-    """An engine that notes the bench of its workers, for an attack that searches."""
+    """An engine that notes the context of its workers, for an attack that searches."""
 
-    bench: ClassVar[Bench]
+    context: ClassVar[WorkerContext]
 
     @classmethod
     def note(cls, engine: Engine) -> Engine:
         start = engine.start
 
-        def noting(bench: Bench) -> None:
-            cls.bench = bench
-            start(bench)
+        def noting(context: WorkerContext) -> None:
+            cls.context = context
+            start(context)
 
         engine.start = noting  # type: ignore[method-assign]
         return engine

@@ -10,7 +10,7 @@ from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.core.errors import ConfigError
 from fedlens.core.registry import BUILT_IN, build
 from fedlens.experiment.setting import Setting
-from fedlens.simulation.engines.context import Bench
+from fedlens.simulation.engines.context import WorkerContext
 from fedlens.simulation.engines.jobs import HonestJob, MaliciousJob
 
 
@@ -71,32 +71,34 @@ def test_whether_it_waits_does_not_change_what_it_sends() -> None:
 # Every attack
 
 
-def turn(bench: Bench, setting: Setting, round_: int, options: dict[str, object]) -> tuple[dict[str, object], Tensor]:
+def turn(
+    context: WorkerContext, setting: Setting, round_: int, options: dict[str, object]
+) -> tuple[dict[str, object], Tensor]:
     """What the malicious client tells and sends in a round."""
     attack, auxiliary = build("attack", options, Attack), setting.auxiliary
     assert isinstance(attack, Attack)
     assert auxiliary is not None
-    told = MaliciousJob(round_, MALICIOUS, ROW, 1, attack, 0.25, auxiliary, ()).run(bench)
-    return told, bench.arena.updates[ROW].clone()
+    told = MaliciousJob(round_, MALICIOUS, ROW, 1, attack, 0.25, auxiliary, ()).run(context)
+    return told, context.shared.updates[ROW].clone()
 
 
 @pytest.mark.parametrize("name", BUILT_IN["attack"])
 @pytest.mark.parametrize(("reason", "wait"), [("delay", {"delay": 3}), ("hold-off", {"hold_off": 1e-9})])
 def test_whoever_waits_sends_what_an_honest_client_would(
-    bench: Bench, setting: Setting, name: str, reason: str, wait: dict[str, float]
+    context: WorkerContext, setting: Setting, name: str, reason: str, wait: dict[str, float]
 ) -> None:
-    told, sent = turn(bench, setting, 2, {"name": name, **wait})
+    told, sent = turn(context, setting, 2, {"name": name, **wait})
     assert told == {"acted": False, "reason": reason, "alpha": 0.25}
-    HonestJob(2, MALICIOUS, ROW, 1).run(bench)
-    assert torch.equal(sent, bench.arena.updates[ROW])
+    HonestJob(2, MALICIOUS, ROW, 1).run(context)
+    assert torch.equal(sent, context.shared.updates[ROW])
     assert sent.any()
 
 
 @pytest.mark.parametrize("name", EFFECTIVE)
-def test_every_attack_acts_from_the_round_of_its_delay(bench: Bench, setting: Setting, name: str) -> None:
-    HonestJob(3, MALICIOUS, ROW, 1).run(bench)
-    honest = bench.arena.updates[ROW].clone()
-    told, sent = turn(bench, setting, 3, {"name": name, **BRIEF.get(name, {}), "delay": 3, "hold_off": 1})
+def test_every_attack_acts_from_the_round_of_its_delay(context: WorkerContext, setting: Setting, name: str) -> None:
+    HonestJob(3, MALICIOUS, ROW, 1).run(context)
+    honest = context.shared.updates[ROW].clone()
+    told, sent = turn(context, setting, 3, {"name": name, **BRIEF.get(name, {}), "delay": 3, "hold_off": 1})
     assert (told["acted"], told["reason"]) == (True, None)
     assert told["boost"] == (1 if name == "data-poisoning" else 4)
     assert not torch.allclose(sent, honest, atol=1e-4)

@@ -247,9 +247,9 @@ class Note:
     name: str
     cost: float
 
-    def run(self, bench: Any) -> dict[str, Any]:
-        bench.notes.append(self.name)
-        return {"name": self.name, "order": len(bench.notes)}
+    def run(self, context: Any) -> dict[str, Any]:
+        context.notes.append(self.name)
+        return {"name": self.name, "order": len(context.notes)}
 
 
 def test_the_longest_job_starts_first_and_results_keep_the_order_of_the_jobs() -> None:
@@ -279,8 +279,8 @@ class Fill:
     name: str
     cost: float
 
-    def run(self, bench: Any) -> dict[str, Any]:
-        bench.tensor.fill_(7)
+    def run(self, context: Any) -> dict[str, Any]:
+        context.tensor.fill_(7)
         return {}
 
 

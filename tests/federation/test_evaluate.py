@@ -5,15 +5,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedlens.goals.success import Auxiliary, Success, success
+from fedlens.goals.success import Success, TargetSamples, success
 from fedlens.models.evaluation import Quality, blocks, quality, stretches
 
 PROBABILITIES = [[0.7, 0.2, 0.1], [0.1, 0.5, 0.4], [0.3, 0.3, 0.4], [0.25, 0.5, 0.25]]
 PREDICTIONS = torch.tensor(PROBABILITIES, dtype=torch.float64).log()
 
 
-def auxiliary(index: list[int], true: list[int], target: list[int]) -> Auxiliary:
-    return Auxiliary(torch.zeros(len(index), 1), torch.tensor(true), torch.tensor(target), torch.tensor(index))
+def auxiliary(index: list[int], true: list[int], target: list[int]) -> TargetSamples:
+    return TargetSamples(torch.zeros(len(index), 1), torch.tensor(true), torch.tensor(target), torch.tensor(index))
 
 
 def test_quality_by_hand() -> None:
@@ -81,7 +81,7 @@ def test_what_is_not_a_number_is_no_prediction() -> None:
     predictions = torch.tensor([[0.9, 0.1], [torch.nan, torch.nan]]).log()
     labels = torch.tensor([0, 0])
     assert quality(predictions, labels).accuracy == 0.5
-    wanted = Auxiliary(torch.zeros(1, 1), torch.tensor([1]), torch.tensor([0]), torch.tensor([1]))
+    wanted = TargetSamples(torch.zeros(1, 1), torch.tensor([1]), torch.tensor([0]), torch.tensor([1]))
     found = success(predictions, wanted)
     assert (found.confidence, found.true_confidence, found.met, found.success) == ([0], [0], 0, False)
     assert found.predicted == [None]

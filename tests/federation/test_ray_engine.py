@@ -174,25 +174,25 @@ def test_a_node_of_another_kind_that_joins_later_does_no_job(site: Site) -> None
         play(small(rounds=1), engine)
 
 
-def test_what_is_sent_is_the_bench_and_little_more() -> None:
+def test_what_is_sent_is_the_context_and_little_more() -> None:
     class Watched(Serial):
-        def start(self, bench: Any) -> None:
-            super().start(bench)
-            self.bench = bench
+        def start(self, context: Any) -> None:
+            super().start(context)
+            self.context = context
 
     engine = Watched()
     [result] = play(small(rounds=1, attack=None, model="census-mlp"), engine)
-    bench, parcel = engine.bench, pack(engine.bench)
+    context, parcel = engine.context, pack(engine.context)
     size = len(result.state.weights)
     assert len(pickle.dumps(parcel.module)) < 4 * size + 20_000  # each parameter is a view of all weights
     there = unpack(parcel)
-    assert torch.equal(there.network.vector, bench.network.vector)
-    assert torch.equal(there.shard(2).x, bench.shard(2).x)
-    assert there.dataset.train.x.data_ptr() == bench.dataset.train.x.data_ptr()
-    assert there.dataset.test.x.data_ptr() != bench.dataset.test.x.data_ptr()
-    assert torch.equal(there.dataset.test.x, bench.dataset.test.x)
-    assert there.arena.updates.shape == bench.arena.updates.shape
-    assert there.arena.updates.untyped_storage().nbytes() == 4 * size
+    assert torch.equal(there.network.vector, context.network.vector)
+    assert torch.equal(there.shard(2).x, context.shard(2).x)
+    assert there.dataset.train.x.data_ptr() == context.dataset.train.x.data_ptr()
+    assert there.dataset.test.x.data_ptr() != context.dataset.test.x.data_ptr()
+    assert torch.equal(there.dataset.test.x, context.dataset.test.x)
+    assert there.shared.updates.shape == context.shared.updates.shape
+    assert there.shared.updates.untyped_storage().nbytes() == 4 * size
 
 
 OWN = """

@@ -12,7 +12,7 @@ from fedlens.core.config import validate
 from fedlens.core.errors import ConfigError, UnjudgedError
 from fedlens.core.random import Address
 from fedlens.data.dataset import Dataset, Samples
-from fedlens.goals.success import Auxiliary
+from fedlens.goals.success import TargetSamples
 from fedlens.goals.target_samples import Target, choose, class_number
 
 ADDRESS = Address.root(8).at("target")
@@ -316,5 +316,5 @@ def test_a_random_draw_that_resists_is_the_resistant_draw(seed: int, r: int, res
         assert set(chosen(target, address, twin)) <= resists
 
 
-def same(one: Auxiliary, other: Auxiliary) -> bool:
+def same(one: TargetSamples, other: TargetSamples) -> bool:
     return all(torch.equal(getattr(one, name), getattr(other, name)) for name in ("x", "true", "target", "index"))

@@ -19,7 +19,7 @@ from fedlens.core.config import Config
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
 from fedlens.data.dataset import Samples
-from fedlens.goals.success import Auxiliary
+from fedlens.goals.success import TargetSamples
 from fedlens.models.network import Network
 from fedlens.training.local import LocalTraining, train
 
@@ -54,7 +54,7 @@ class View:
     received: Tensor
     alpha: float
     shard: Samples
-    auxiliary: Auxiliary
+    auxiliary: TargetSamples
     local: LocalTraining
     network: Network
     address: Address

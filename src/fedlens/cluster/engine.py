@@ -5,7 +5,7 @@ once, and its workers read them in place. Each task computes with one thread. So
 engine, where all machines are of one kind.
 
 Scheduling, moving data and doing a lost machine's work again are Ray's: a task can be done anywhere, any number of
-times, with the same result, and this process writes it into its arena. Jobs that read the updates of a round (the
+times, with the same result, and this process writes it into its own memory. Jobs that read the updates of a round (the
 server's checks, validation, an omniscient attack) are done in this process, where these are.
 """
 
@@ -24,7 +24,7 @@ from fedlens.cluster.packed_data import seen
 from fedlens.cluster.parcel import pack, unpack
 from fedlens.core.errors import ClientError
 from fedlens.core.remote import Cluster, Kind
-from fedlens.simulation.engines.context import Bench, Job
+from fedlens.simulation.engines.context import Job, WorkerContext
 from fedlens.simulation.engines.memory import keep_memory
 from fedlens.simulation.engines.outcome import Failure, attempt
 from fedlens.simulation.engines.serial import Serial
@@ -46,7 +46,7 @@ class RayEngine:
         self._kind = cluster.kind
         self._retries = retries
         self._home = Serial()
-        self._bench: Bench | None = None
+        self._context: WorkerContext | None = None
         self._parcel: Any = None
         self._sent: dict[int, tuple[Tensor, Any]] = {}
 
@@ -54,13 +54,13 @@ class RayEngine:
         """See `Engine.allocate`."""
         return self._home.allocate(shape, dtype, device)
 
-    def start(self, bench: Bench) -> None:
+    def start(self, context: WorkerContext) -> None:
         """See `Engine.start`."""
         import ray
 
-        self._home.start(bench)
-        self._bench = bench
-        self._parcel = ray.put(pack(bench))
+        self._home.start(context)
+        self._context = context
+        self._parcel = ray.put(pack(context))
 
     def run(self, jobs: Sequence[Job], done: Callable[[Job], None]) -> list[dict[str, Any]]:
         """See `Engine.run`."""
@@ -91,18 +91,18 @@ class RayEngine:
         """Ray's reference to the model that `job` reads; it is sent anew only where its weights have changed."""
         import ray
 
-        assert self._bench is not None, "the engine has not been started"
+        assert self._context is not None, "the engine has not been started"
         assert job.reads is not None
-        weights = self._bench.arena.models[job.reads]
+        weights = self._context.shared.models[job.reads]
         if job.reads not in self._sent or not torch.equal(self._sent[job.reads][0], weights):
             self._sent[job.reads] = (weights.clone(), ray.put(weights.numpy()))
         return self._sent[job.reads][1]
 
     def _receive(self, reference: Any, job: Job) -> dict[str, Any]:
-        """A job's numbers, with what it filled put into the arena."""
+        """A job's numbers, with what it filled put into the shared tensors."""
         import ray
 
-        assert self._bench is not None
+        assert self._context is not None
         try:
             outcome, filled = ray.get(reference)
         except ray.exceptions.RayError as error:
@@ -112,7 +112,7 @@ class RayEngine:
             raise failed from None
         if isinstance(outcome, Failure):
             raise outcome.error()
-        for part, found in zip(job.fills(self._bench.arena), filled, strict=True):
+        for part, found in zip(job.fills(self._context.shared), filled, strict=True):
             part.copy_(seen(found))
         assert isinstance(outcome, dict)
         return outcome
@@ -130,7 +130,7 @@ class RayEngine:
 
 @dataclass(frozen=True)
 class Ticket:
-    """What entitles a worker to its bench.
+    """What entitles a worker to its context.
 
     Attributes:
         parcel: Ray's reference to it; inside of an object, Ray leaves it to the worker when to fetch it.
@@ -145,16 +145,16 @@ def work(job: Job, ticket: Ticket, weights: NDArray[Any]) -> tuple[dict[str, Any
     """A task: do `job` with a model's weights (shape ``[d]``); its numbers and what it filled."""
     if ticket.kind is not None and ticket.kind != (here := kind()):
         return Failure(f"{job.name}: a machine of another kind has joined the cluster: {dict(here)}", ""), []
-    bench = _bench(ticket.parcel)
+    context = _context(ticket.parcel)
     assert job.reads is not None
-    bench.arena.models[job.reads] = seen(weights)
-    outcome = attempt(job, bench)
-    return outcome, [] if isinstance(outcome, Failure) else [part.numpy() for part in job.fills(bench.arena)]
+    context.shared.models[job.reads] = seen(weights)
+    outcome = attempt(job, context)
+    return outcome, [] if isinstance(outcome, Failure) else [part.numpy() for part in job.fills(context.shared)]
 
 
 @lru_cache(maxsize=1)
-def _bench(parcel: Any) -> Bench:
-    """This worker's bench, built when its first job comes."""
+def _context(parcel: Any) -> WorkerContext:
+    """This worker's context, built when its first job comes."""
     import ray
 
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""A bench on its way to another machine: packed once, sent to each machine once, unpacked once by each worker."""
+"""A worker's context on its way to another machine: packed once, sent once to each machine."""
 
 from copy import deepcopy
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from fedlens.cluster.packed_data import Arrays, PackedDataset, seen
 from fedlens.core.random import Address
 from fedlens.data.partition import Shards
 from fedlens.models.network import Network
-from fedlens.simulation.engines.context import Arena, Bench
+from fedlens.simulation.engines.context import SharedTensors, WorkerContext
 from fedlens.training.local import LocalTraining
 
 
 @dataclass(frozen=True)
 class Parcel:
-    """What a worker builds its bench from.
+    """What a worker builds its context from.
 
     Attributes:
         dataset: the data.
@@ -38,32 +38,32 @@ class Parcel:
     timeout: float | None
 
 
-def pack(bench: Bench) -> Parcel:
-    """What of `bench` jobs need that read one model and no updates."""
+def pack(context: WorkerContext) -> Parcel:
+    """What of `context` jobs need that read one model and no updates."""
     return Parcel(
-        dataset=PackedDataset.of(bench.dataset),
-        shards=(bench.shards.order.numpy(), bench.shards.offsets.numpy()),
-        module=_light(bench.network.module),
-        local=bench.local,
-        root=bench.root,
-        rows=len(bench.arena.updates),
-        custom=bench.custom,
-        timeout=bench.timeout,
+        dataset=PackedDataset.of(context.dataset),
+        shards=(context.shards.order.numpy(), context.shards.offsets.numpy()),
+        module=_light(context.network.module),
+        local=context.local,
+        root=context.root,
+        rows=len(context.shared.updates),
+        custom=context.custom,
+        timeout=context.timeout,
     )
 
 
-def unpack(parcel: Parcel) -> Bench:
-    """A worker's bench; all rows of its arena's updates are one and the same memory, as a job fills one only."""
+def unpack(parcel: Parcel) -> WorkerContext:
+    """A worker's context; all rows of its updates are one and the same memory, as a job fills one only."""
     dataset, network = parcel.dataset.unpack(), Network(deepcopy(parcel.module))
     size = len(network.vector)
-    arena = Arena(
+    shared = SharedTensors(
         models=network.vector.new_zeros(2, size),
         updates=network.vector.new_zeros(1, size).expand(parcel.rows, size),
         log_probabilities=network.vector.new_zeros(2, len(dataset.test), len(dataset.classes)),
     )
     shards = Shards(*map(seen, parcel.shards))
-    return Bench(
-        dataset, shards, network, parcel.local, parcel.root, arena, custom=parcel.custom, timeout=parcel.timeout
+    return WorkerContext(
+        dataset, shards, network, parcel.local, parcel.root, shared, custom=parcel.custom, timeout=parcel.timeout
     )
 
 

@@ -20,7 +20,7 @@ from fedlens.data.loading import load
 from fedlens.data.partition import Partition, Shards
 from fedlens.data.validation import set_apart
 from fedlens.experiment.experiment import Experiment
-from fedlens.goals.success import Auxiliary
+from fedlens.goals.success import TargetSamples
 from fedlens.goals.target_samples import choose
 from fedlens.models.network import Network, build
 from fedlens.models.trial import try_out
@@ -46,7 +46,7 @@ class Setting:
     shards: Shards
     device: torch.device
     validation: Samples | None = None
-    auxiliary: Auxiliary | None = None
+    auxiliary: TargetSamples | None = None
     fingerprint: str | None = None
     timeout: float | None = None
 

@@ -1,4 +1,4 @@
-"""What a model makes of the samples that the attacker wants misclassified."""
+"""What the attacker wants misclassified, and how far a model does so."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Auxiliary:
-    """The samples that the attacker wants misclassified.
+class TargetSamples:
+    """Test samples that the attacker wants misclassified, each as a class of its choice.
 
     Attributes:
         x: inputs, shape ``[r, ...]``.
         true: their true classes, shape ``[r]``.
         target: the classes wanted by the attacker, shape ``[r]``.
-        index: where the samples stand in the test set, shape ``[r]``.
+        index: their indices in the test set, shape ``[r]``.
     """
 
     x: Tensor
@@ -30,14 +30,14 @@ class Auxiliary:
 
 @dataclass(frozen=True)
 class Success:
-    """What a model makes of the attacker's samples; lists have an entry for each of the r samples.
+    """A model's answers to the r target samples; each list has an entry per sample.
 
     Attributes:
         confidence: probability of the target class.
         true_confidence: probability of the true class.
-        predicted: class of the highest probability; ``None`` where the answer is no number.
-        met: how many of the r samples are predicted as their target.
-        success: whether all of them are.
+        predicted: class of the highest probability; ``None`` where the answer is NaN.
+        met: number of samples predicted as their target class.
+        success: True if all of them are.
     """
 
     confidence: list[float]
@@ -47,16 +47,16 @@ class Success:
     success: bool
 
 
-def success(log_probabilities: Tensor, auxiliary: Auxiliary) -> Success:
-    """What test-set predictions ``[n, classes]`` say about the attacker's samples."""
-    rows = log_probabilities[auxiliary.index].double()
+def success(log_probabilities: Tensor, target_samples: TargetSamples) -> Success:
+    """Judge the attack by a model's log-probabilities on the test set, shape ``[n, classes]``."""
+    rows = log_probabilities[target_samples.index].double()
     silent = rows.isnan().any(dim=1).tolist()
     predicted = [None if none else number for number, none in zip(rows.argmax(dim=1).tolist(), silent, strict=True)]
-    met = int(right(rows, auxiliary.target).sum())
+    met = int(right(rows, target_samples.target).sum())
     probabilities = rows.exp().nan_to_num(nan=0)
     return Success(
-        confidence=probabilities.gather(1, auxiliary.target[:, None]).squeeze(1).tolist(),
-        true_confidence=probabilities.gather(1, auxiliary.true[:, None]).squeeze(1).tolist(),
+        confidence=probabilities.gather(1, target_samples.target[:, None]).squeeze(1).tolist(),
+        true_confidence=probabilities.gather(1, target_samples.true[:, None]).squeeze(1).tolist(),
         predicted=predicted,
         met=met,
         success=met == len(predicted),

@@ -1,4 +1,4 @@
-"""Which samples the attacker wants misclassified, and as what.
+"""The choice of target samples: which test samples the attacker wants misclassified, and as what.
 
 The paper draws a test sample of one class at random. But a result means nothing if the clean model errs on that sample
 anyway, so by default only samples count that the benign twin's last model gets right with confidence ≥ 0.5.
@@ -20,7 +20,7 @@ from fedlens.core.lazy import torch
 from fedlens.core.random import Address
 from fedlens.core.suggest import TYPED, likeliest, pasted
 from fedlens.data.dataset import Dataset
-from fedlens.goals.success import Auxiliary
+from fedlens.goals.success import TargetSamples
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -29,13 +29,13 @@ RESISTANT_CONFIDENCE = 0.5
 
 
 class Target(Config):
-    """How the auxiliary samples are chosen from the test set.
+    """Choice of target samples from the test set.
 
     Attributes:
         select: ``random`` as in the paper, or ``resistant``: drawn from the samples that the benign twin gets right
             with confidence ≥ 0.5. By default resistant if there is a twin, else random.
         source: true class (number or name) to draw from; by default the paper's for r = 1, any class for more.
-        target: class wanted by the attacker; by default the paper's for r = 1, a random wrong one each for more.
+        target: the target class; by default the paper's for r = 1, a random wrong one each for more.
         r: number of samples.
         draw: the number of the draw from the same seed, from 0; no two draws share a sample.
         index: indices of test samples to use instead of a draw.
@@ -73,32 +73,32 @@ class Target(Config):
         return self
 
 
-def choose(target: Target, dataset: Dataset, address: Address, twin: Tensor | None) -> Auxiliary:
-    """The auxiliary samples.
+def choose(target: Target, dataset: Dataset, address: Address, twin: Tensor | None) -> TargetSamples:
+    """Choose the target samples.
 
     Args:
         target: how to choose.
         dataset: the data, whose test set they come from.
         address: where the draw begins.
-        twin: log-probabilities ``[samples, classes]`` of the benign twin's last model on the test set; given, only
-            samples that it resists on are drawn.
+        twin: log-probabilities ``[samples, classes]`` of the benign twin's last model on the test set; if given, only
+            samples that it gets right are drawn.
 
     Raises:
         ConfigError: a class or index that does not exist, or too few samples to draw from.
-        UnjudgedError: the twin resists on too few of them.
+        UnjudgedError: the twin gets too few of them right.
     """
     labels = dataset.test.y.cpu().numpy()
     index = _index(target, dataset, labels, address, None if twin is None else twin.cpu().numpy())
     true = labels[index]
-    wanted = _wanted(target, dataset, true, address.at("class").generator())
+    target_classes = _target_classes(target, dataset, true, address.at("class").generator())
     device = dataset.test.x.device
-    places = torch.from_numpy(index).to(device)
-    samples = dataset.test.take(places)
-    return Auxiliary(samples.x, samples.y, torch.from_numpy(wanted).to(device), places)
+    rows = torch.from_numpy(index).to(device)
+    samples = dataset.test.take(rows)
+    return TargetSamples(samples.x, samples.y, torch.from_numpy(target_classes).to(device), rows)
 
 
 def class_number(value: int | str | None, dataset: Dataset, field: str) -> int | None:
-    """The number of a class given by number or name.
+    """Return the number of a class given by number or name.
 
     Raises:
         ConfigError: there is no such class.
@@ -158,7 +158,7 @@ def has_learnt(twin: Tensor, dataset: Dataset) -> bool:
 
 
 def _fewer(target: Target, count: int) -> str:
-    """What to ask for where there are no more than `count` samples to draw from."""
+    """Suggest an option for when there are only `count` samples to draw from."""
     if count >= target.r:
         return "e.g. -o target.draw=0"
     if count:
@@ -169,9 +169,9 @@ def _fewer(target: Target, count: int) -> str:
 def _others(
     target: Target, dataset: Dataset, source: int | None, right: NDArray[np.int64], count: int
 ) -> Iterator[str]:
-    """Other samples to attack, where the benign twin resists on `count` alone; `right` are the labels of all it does.
+    """Yield remedies for when the benign twin gets only `count` samples right; `right` are the labels of all it does.
 
-    Of classes there is that of which it gets most right, unless the attacker wants it or there are too few.
+    The class suggested is the one it gets most samples of right, unless that is the target class or has too few.
     """
     if count >= target.r:
         yield "take an earlier draw, e.g. -o target.draw=0"
@@ -179,8 +179,8 @@ def _others(
         yield f"take fewer samples, e.g. {'-o target.draw=0 ' * (target.draw > 0)}-o target.r={count}"
     if source is not None:
         counts = np.bincount(right, minlength=len(dataset.classes))
-        if (wanted := _one_wanted(target, dataset)) is not None:
-            counts[wanted] = 0
+        if (target_class := _shared_class(target, dataset)) is not None:
+            counts[target_class] = 0
         if counts.max() >= (target.draw + 1) * target.r:
             name = dataset.classes[most := int(counts.argmax())]
             remedy = pasted(TYPED, "target.source", most if name.isdecimal() else name)
@@ -188,21 +188,23 @@ def _others(
     yield "take any samples, right or not: -o target.select=random"
 
 
-def _one_wanted(target: Target, dataset: Dataset) -> int | None:
-    """The class that the attacker wants of every sample; ``None`` where each has its own."""
-    wanted = class_number(target.target, dataset, "target")
-    return dataset.target if wanted is None and target.r == 1 else wanted
+def _shared_class(target: Target, dataset: Dataset) -> int | None:
+    """Return the target class shared by all samples; ``None`` if each has its own."""
+    target_class = class_number(target.target, dataset, "target")
+    return dataset.target if target_class is None and target.r == 1 else target_class
 
 
-def _wanted(
+def _target_classes(
     target: Target, dataset: Dataset, true: NDArray[np.int64], generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    wanted = _one_wanted(target, dataset)
-    if wanted is None:
+    shared = _shared_class(target, dataset)
+    if shared is None:
         drawn = generator.integers(1, len(dataset.classes), size=(target.draw + 1) * len(true))
         return (true + drawn[-len(true) :]) % len(dataset.classes)
-    if wanted in true:
-        name, others = dataset.classes[wanted], [number for number in range(len(dataset.classes)) if number not in true]
+    if shared in true:
+        others = [number for number in range(len(dataset.classes)) if number not in true]
         remedy = f"choose another class, e.g. -o target.target={others[0]}" if others else "e.g. -o target.r=1"
-        raise ConfigError(f"target.target: the sample is of class {wanted} ({name}) already; {remedy}")
-    return np.full(len(true), wanted, dtype=np.int64)
+        raise ConfigError(
+            f"target.target: the sample is of class {shared} ({dataset.classes[shared]}) already; {remedy}"
+        )
+    return np.full(len(true), shared, dtype=np.int64)

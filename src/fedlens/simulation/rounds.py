@@ -26,7 +26,7 @@ from fedlens.runs.record import RoundRecord, RoundResult
 from fedlens.runs.state import FederationState
 from fedlens.simulation.combining import combine
 from fedlens.simulation.engines import Engine
-from fedlens.simulation.engines.context import GLOBAL, MALICIOUS, Arena, Bench, Job
+from fedlens.simulation.engines.context import GLOBAL, MALICIOUS, Job, SharedTensors, WorkerContext
 from fedlens.simulation.engines.jobs import EvaluationJob, HonestJob, MaliciousJob
 from fedlens.simulation.receiving import Reception, receive
 from fedlens.simulation.screening import screen
@@ -72,7 +72,7 @@ class Federation:
 
     setting: Setting
     engine: Engine
-    arena: Arena
+    shared: SharedTensors
     layout: Layout
     progress: Progress
 
@@ -85,34 +85,34 @@ class Federation:
         def allocate(*shape: int) -> Tensor:
             return engine.allocate(shape, weights.dtype, setting.device)
 
-        arena = Arena(
+        shared = SharedTensors(
             models=allocate(2, len(weights)),
             updates=allocate(setting.experiment.cohort_size, len(weights)),
             log_probabilities=allocate(2, len(setting.dataset.test), len(setting.dataset.classes)),
         )
         local, checks = setting.experiment.local, setting.experiment.detectors
         validation, custom = setting.validation, is_custom(setting.experiment.model)
-        bench = Bench(
-            setting.dataset, setting.shards, network, local, setting.root, arena, validation, checks, custom,
+        context = WorkerContext(
+            setting.dataset, setting.shards, network, local, setting.root, shared, validation, checks, custom,
             timeout=setting.timeout,
         )  # fmt: skip
-        engine.start(bench)
-        return cls(setting, engine, arena, network.layout, progress), FederationState(0, weights)
+        engine.start(context)
+        return cls(setting, engine, shared, network.layout, progress), FederationState(0, weights)
 
     def play(self, state: FederationState) -> RoundResult:
         """The round after `state`."""
         began, round_ = time.perf_counter(), state.round + 1
         cohort = self.setting.cohort(round_)
         alpha = self.setting.alpha(cohort)
-        self.arena.models[GLOBAL] = state.weights
+        self.shared.models[GLOBAL] = state.weights
         log = self._train(round_, cohort, alpha, state)
         history = state.history
         if log is not None:
             row = cohort.index(self.setting.experiment.malicious)
-            sent = self.arena.updates[row].clone()
-            self.arena.models[MALICIOUS] = state.weights + sent
+            sent = self.shared.updates[row].clone()
+            self.shared.models[MALICIOUS] = state.weights + sent
             history = self._remembered((*history, Observation(round_, float(alpha[row]), state.weights, sent, log)))
-        received = receive(self.arena.updates[: len(cohort)], alpha)
+        received = receive(self.shared.updates[: len(cohort)], alpha)
         if log is not None:  # which the client does not know
             log = log | self._estimate_error(log, alpha[received.rows], received, cohort, state)
 
@@ -126,11 +126,11 @@ class Federation:
         with within(self.setting.timeout, f"rule {type(rule).__name__}, in round {round_},"):
             combined = combine(rule, seen, screening.kept, address, state.rule)
         after = FederationState(round_, state.weights + combined.update, history, combined.state)
-        self.arena.models[GLOBAL] = after.weights
+        self.shared.models[GLOBAL] = after.weights
 
         aggregated = time.perf_counter()
         qualities = self._evaluate(round_, [GLOBAL] if log is None else [GLOBAL, MALICIOUS])
-        predictions, auxiliary = self.arena.log_probabilities[GLOBAL].clone(), self.setting.auxiliary
+        predictions, auxiliary = self.shared.log_probabilities[GLOBAL].clone(), self.setting.auxiliary
         kept = {received.rows[place] for place in screening.kept}
         record = RoundRecord(
             round=round_,
@@ -156,7 +156,7 @@ class Federation:
         return RoundResult(record, after, predictions, seconds, screening.tables)
 
     def _train(self, round_: int, cohort: list[int], alpha: Tensor, state: FederationState) -> dict[str, Any] | None:
-        """Fill the arena's updates; what the attack logged, or ``None`` where the malicious client was not chosen."""
+        """Fill the shared updates; what the attack logged, or ``None`` where the malicious client was not chosen."""
         experiment, sizes = self.setting.experiment, self.setting.shards.sizes
         malicious = experiment.malicious if experiment.attack is not None else None
         honest = [
@@ -215,17 +215,17 @@ class Federation:
             return True
         if not bool(predictions.isnan().any()):
             return False
-        self.arena.models[GLOBAL] = before.weights
+        self.shared.models[GLOBAL] = before.weights
         self._evaluate(after.round, [GLOBAL])
-        return not bool(self.arena.log_probabilities[GLOBAL].isnan().any())
+        return not bool(self.shared.log_probabilities[GLOBAL].isnan().any())
 
     def _evaluate(self, round_: int, models: list[int]) -> list[Quality]:
-        """The quality of these models on the test set, whose predictions are left in the arena."""
+        """The quality of these models on the test set, whose predictions are left in the shared tensors."""
         labels = self.setting.dataset.test.y
         parts = stretches(len(labels), self.engine.workers)
         jobs = [EvaluationJob(round_, model, start, stop) for model in models for start, stop in parts]
         self.engine.run(jobs, lambda _: None)
-        return [quality(self.arena.log_probabilities[model], labels) for model in models]
+        return [quality(self.shared.log_probabilities[model], labels) for model in models]
 
 
 def _spread(shares: list[float], rows: list[int], count: int) -> list[float]:

@@ -35,7 +35,7 @@ def screen(detectors: Mapping[str, Detector], round_: int, alpha: tuple[float, .
         detectors: the checks by their names.
         round_: number of the round.
         alpha: the weights α_i of the updates that were received; of none, nobody is suspected.
-        engine: its workers validate and inspect what is in the arena.
+        engine: its workers validate and inspect what is in the shared tensors.
 
     Raises:
         ClientError: a detector failed, or gave no verdict on every client.

@@ -28,7 +28,7 @@ from fedlens.core.numerics import BITS, numerics
 from fedlens.core.paths import REMEDY, is_users, private_cache
 from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.experiment.setting import Setting
-from fedlens.goals.success import Auxiliary, success
+from fedlens.goals.success import TargetSamples, success
 from fedlens.runs.folder import Files, lay_out
 from fedlens.runs.loading import load_recorded
 from fedlens.runs.reading import load_predictions, read_rounds, read_summary
@@ -63,7 +63,7 @@ class Control:
         """The first round after which its answers are no numbers; such a twin is no control."""
         return next((record["round"] for record in self.records if not answers(record)), None)
 
-    def beside(self, round_: int, auxiliary: Auxiliary) -> dict[str, Any]:
+    def beside(self, round_: int, auxiliary: TargetSamples) -> dict[str, Any]:
         """What stands beside an attacked round: the control's quality, and what it makes of the attacker's samples."""
         predictions = self.predictions(round_).to(auxiliary.index.device)
         return {"quality": self.records[round_ - 1]["quality"], "target": asdict(success(predictions, auxiliary))}

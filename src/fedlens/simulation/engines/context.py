@@ -1,7 +1,7 @@
 """What a worker has at hand, and what a job is.
 
-Jobs are small values; the tensors that they read and fill lie in the `Arena`, which every worker sees. An engine knows
-only that a job can `run` and what to call it in an error.
+Jobs are small values; the tensors that they read and fill are the `SharedTensors`, which every worker sees.
+An engine knows only that a job can `run` and what to call it in an error.
 """
 
 from collections.abc import Mapping
@@ -26,11 +26,11 @@ from fedlens.models.stacking import MakeStack
 from fedlens.training.local import LocalTraining
 
 GLOBAL, MALICIOUS = 0, 1
-"""Which of the arena's models a job evaluates."""
+"""Which of the shared models a job evaluates."""
 
 
 @dataclass(frozen=True)
-class Arena:
+class SharedTensors:
     """The tensors that jobs share.
 
     Attributes:
@@ -46,8 +46,8 @@ class Arena:
 
 
 @dataclass(frozen=True)
-class Bench:
-    """A worker's place: data, a network of its own, and the arena.
+class WorkerContext:
+    """A worker's place: data, a network of its own, and the shared tensors.
 
     Attributes:
         detectors: the server's checks by their names.
@@ -61,7 +61,7 @@ class Bench:
     network: Network
     local: LocalTraining
     root: Address
-    arena: Arena
+    shared: SharedTensors
     validation: Samples | None = None
     detectors: Mapping[str, Detector] = field(default_factory=dict)
     custom: bool = False
@@ -98,24 +98,24 @@ class Job(Protocol):
 
     @property
     def reads(self) -> int | None:
-        """The one of the arena's models that is all it reads there; ``None`` where it reads updates."""
+        """The one of the shared models that is all it reads there; ``None`` where it reads updates."""
 
-    def fills(self, arena: Arena) -> list[Tensor]:
-        """Those parts of the arena that it fills, as views."""
+    def fills(self, shared: SharedTensors) -> list[Tensor]:
+        """Those parts of the shared tensors that it fills, as views."""
 
-    def run(self, bench: Bench) -> dict[str, Any]:
+    def run(self, context: WorkerContext) -> dict[str, Any]:
         """Do the work; the numbers returned go into the round's record."""
 
 
-def perform(job: Job, bench: Bench) -> dict[str, Any]:
+def perform(job: Job, context: WorkerContext) -> dict[str, Any]:
     """Run `job`, and name it where it fails.
 
     Raises:
         ClientError: the job failed, or took too long.
     """
     try:
-        with staying(job.name), within(bench.timeout, job.name):
-            return job.run(bench)
+        with staying(job.name), within(context.timeout, job.name):
+            return job.run(context)
     except ClientError:
         raise
     except Exception as error:
@@ -123,12 +123,12 @@ def perform(job: Job, bench: Bench) -> dict[str, Any]:
 
 
 def accept(update: Tensor, row: Tensor, sender: str) -> None:
-    """Put an update into its `row` of the arena (both of shape ``[d]``).
+    """Put an update into its `row` of the shared tensors (both of shape ``[d]``).
 
     Raises:
         ClientError: the update is no plain tensor, or has another shape or type. Whether it is finite, the server sees.
     """
-    if type(update) not in {Tensor, nn.Parameter}:  # a subclass would be handed the row, and with it the whole arena
+    if type(update) not in {Tensor, nn.Parameter}:  # a subclass would be handed the row, and with it all shared memory
         raise ClientError(
             f"{sender} sent a {type(update).__name__}, expected a plain torch.Tensor; return one, e.g. view.train()"
         )

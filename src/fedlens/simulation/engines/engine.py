@@ -7,7 +7,7 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor
 
-from fedlens.simulation.engines.context import Bench, Job
+from fedlens.simulation.engines.context import Job, WorkerContext
 
 
 class Engine(Protocol):
@@ -18,8 +18,8 @@ class Engine(Protocol):
     def allocate(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
         """Memory that every job of this engine can see, to be asked for before `start`."""
 
-    def start(self, bench: Bench) -> None:
-        """Take up the bench at which jobs will be done."""
+    def start(self, context: WorkerContext) -> None:
+        """Give every worker the context in which it will do jobs."""
 
     def run(self, jobs: Sequence[Job], done: Callable[[Job], None]) -> list[dict[str, Any]]:
         """The jobs' results, in the order of `jobs`; calls `done` with each that is done.

@@ -13,7 +13,7 @@ from fedlens.core.random import seeded
 from fedlens.core.staying import staying
 from fedlens.defences.detector import Detector, Inspection, Validation, Verdict
 from fedlens.models.evaluation import blocks, right
-from fedlens.simulation.engines.context import GLOBAL, Arena, Bench
+from fedlens.simulation.engines.context import GLOBAL, SharedTensors, WorkerContext
 from fedlens.simulation.engines.verdicts import fault
 
 
@@ -21,7 +21,7 @@ from fedlens.simulation.engines.verdicts import fault
 class ValidationJob:
     """A client's own model, or that of all the others, on the server's validation set.
 
-    The updates that were received are the arena's first, as many as there are weights `alpha`.
+    The updates that were received are the first shared ones, as many as there are weights `alpha`.
     """
 
     round: int
@@ -40,24 +40,24 @@ class ValidationJob:
         """See `Job.reads`."""
         return None
 
-    def fills(self, arena: Arena) -> list[Tensor]:  # noqa: ARG002
+    def fills(self, shared: SharedTensors) -> list[Tensor]:  # noqa: ARG002
         """See `Job.fills`."""
         return []
 
-    def run(self, bench: Bench) -> dict[str, Any]:
+    def run(self, context: WorkerContext) -> dict[str, Any]:
         """The accuracy, a fraction."""
-        samples = bench.validation
+        samples = context.validation
         assert samples is not None, "no validation set"
-        updates, update = bench.arena.updates[: len(self.alpha)], bench.arena.updates[self.row]
+        updates, update = context.shared.updates[: len(self.alpha)], context.shared.updates[self.row]
         if self.others:
             alpha = torch.tensor(self.alpha, dtype=torch.float64)
             alpha[self.row] = 0
             update = (alpha / alpha.sum().clamp(min=torch.finfo(alpha.dtype).tiny)).to(updates) @ updates
-        bench.network.load(bench.arena.models[GLOBAL] + update)
+        context.network.load(context.shared.models[GLOBAL] + update)
         count = 0
-        draws = bench.root.at("validation", self.round, self.row, int(self.others))
+        draws = context.root.at("validation", self.round, self.row, int(self.others))
         for block in blocks(0, len(samples)):
-            found = bench.log_probabilities(samples.x[block], draws.at(block.start))
+            found = context.log_probabilities(samples.x[block], draws.at(block.start))
             count += int(right(found, samples.y[block]).sum())
         return {"accuracy": count / len(samples)}
 
@@ -69,7 +69,7 @@ class InspectionJob:
     Attributes:
         round: number of the round.
         check: the check's name.
-        alpha: the weights α_i of the updates that were received, which are the arena's first.
+        alpha: the weights α_i of the updates that were received, which are the first shared rows.
         validation: the accuracies, for a check that wants them.
     """
 
@@ -89,18 +89,18 @@ class InspectionJob:
         """See `Job.reads`."""
         return None
 
-    def fills(self, arena: Arena) -> list[Tensor]:  # noqa: ARG002
+    def fills(self, shared: SharedTensors) -> list[Tensor]:  # noqa: ARG002
         """See `Job.fills`."""
         return []
 
-    def run(self, bench: Bench) -> dict[str, Any]:
+    def run(self, context: WorkerContext) -> dict[str, Any]:
         """The check's name and its verdict."""
-        alpha = torch.tensor(self.alpha, dtype=torch.float64, device=bench.arena.updates.device)
-        weights, updates = bench.arena.models[GLOBAL], bench.arena.updates[: len(self.alpha)]
-        seen = Inspection(self.round, weights, updates, alpha, bench.network.layout, self.validation)
-        detector = bench.detectors[self.check]
+        alpha = torch.tensor(self.alpha, dtype=torch.float64, device=context.shared.updates.device)
+        weights, updates = context.shared.models[GLOBAL], context.shared.updates[: len(self.alpha)]
+        seen = Inspection(self.round, weights, updates, alpha, context.network.layout, self.validation)
+        detector = context.detectors[self.check]
         if is_custom(detector):
-            with seeded(bench.root.at("check", self.check, self.round)):
+            with seeded(context.root.at("check", self.check, self.round)):
                 verdict = _verdict(self.check, detector, copy_tensors(seen))
         else:
             verdict = _verdict(self.check, detector, seen)

@@ -12,10 +12,10 @@ from fedlens.core.errors import ClientError
 from fedlens.core.given import is_word, named
 from fedlens.core.origin import at
 from fedlens.core.random import seeded
-from fedlens.goals.success import Auxiliary
+from fedlens.goals.success import TargetSamples
 from fedlens.models.evaluation import blocks, draws
 from fedlens.models.network import Network
-from fedlens.simulation.engines.context import GLOBAL, Arena, Bench, accept, plain
+from fedlens.simulation.engines.context import GLOBAL, SharedTensors, WorkerContext, accept, plain
 from fedlens.training.local import train
 from fedlens.training.stacked import train_stacked
 
@@ -42,21 +42,21 @@ class HonestJob:
         """See `Job.reads`."""
         return GLOBAL
 
-    def fills(self, arena: Arena) -> list[Tensor]:
+    def fills(self, shared: SharedTensors) -> list[Tensor]:
         """See `Job.fills`."""
-        return [arena.updates[self.row]]
+        return [shared.updates[self.row]]
 
-    def run(self, bench: Bench) -> dict[str, Any]:
+    def run(self, context: WorkerContext) -> dict[str, Any]:
         """Train on the client's shard."""
         update = train(
-            bench.network,
-            bench.arena.models[GLOBAL],
-            bench.dataset.train,
-            bench.local,
-            bench.address(self.round, self.client),
-            members=bench.shards.indices(self.client),
+            context.network,
+            context.shared.models[GLOBAL],
+            context.dataset.train,
+            context.local,
+            context.address(self.round, self.client),
+            members=context.shards.indices(self.client),
         )
-        accept(update, bench.arena.updates[self.row], self.name)
+        accept(update, context.shared.updates[self.row], self.name)
         return {}
 
 
@@ -82,19 +82,21 @@ class StackedJob:
         """See `Job.reads`."""
         return GLOBAL
 
-    def fills(self, arena: Arena) -> list[Tensor]:
+    def fills(self, shared: SharedTensors) -> list[Tensor]:
         """See `Job.fills`."""
-        return [arena.updates[part.row] for part in self.parts]
+        return [shared.updates[part.row] for part in self.parts]
 
-    def run(self, bench: Bench) -> dict[str, Any]:
+    def run(self, context: WorkerContext) -> dict[str, Any]:
         """Train all of them, and hand in each one's update."""
-        assert bench.stack is not None, "no stack to train on"
-        weights = bench.arena.models[GLOBAL]
-        stack = bench.stack(bench.network, weights, len(self.parts))
-        clients = [(bench.address(part.round, part.client), bench.shards.indices(part.client)) for part in self.parts]
-        updates = train_stacked(stack, weights, bench.dataset.train, bench.local, clients)
+        assert context.stack is not None, "no stack to train on"
+        weights = context.shared.models[GLOBAL]
+        stack = context.stack(context.network, weights, len(self.parts))
+        clients = [
+            (context.address(part.round, part.client), context.shards.indices(part.client)) for part in self.parts
+        ]
+        updates = train_stacked(stack, weights, context.dataset.train, context.local, clients)
         for part, update in zip(self.parts, updates, strict=True):
-            accept(update, bench.arena.updates[part.row], part.name)
+            accept(update, context.shared.updates[part.row], part.name)
         return {}
 
 
@@ -108,7 +110,7 @@ class MaliciousJob:
     cost: float
     attack: Attack
     alpha: float
-    auxiliary: Auxiliary
+    auxiliary: TargetSamples
     history: tuple[Observation, ...]
 
     @property
@@ -121,35 +123,35 @@ class MaliciousJob:
         """See `Job.reads`."""
         return None if self.attack.omniscient else GLOBAL
 
-    def fills(self, arena: Arena) -> list[Tensor]:
+    def fills(self, shared: SharedTensors) -> list[Tensor]:
         """See `Job.fills`."""
-        return [arena.updates[self.row]]
+        return [shared.updates[self.row]]
 
-    def run(self, bench: Bench) -> dict[str, Any]:
+    def run(self, context: WorkerContext) -> dict[str, Any]:
         """Let the attack craft its update from what it may see."""
-        weights = bench.arena.models[GLOBAL].clone()
-        network = Network(deepcopy(bench.network.module))  # the worker's own serves other clients, and evaluation
+        weights = context.shared.models[GLOBAL].clone()
+        network = Network(deepcopy(context.network.module))  # the worker's own serves other clients, and evaluation
         network.load(weights)
         view = View(
             round=self.round,
             weights=weights,
             received=weights.clone(),
             alpha=self.alpha,
-            shard=bench.shard(self.client),
+            shard=context.shard(self.client),
             auxiliary=deepcopy(self.auxiliary),  # what the server evaluates is out of the attack's reach
-            local=bench.local,
+            local=context.local,
             network=network,
-            address=bench.address(self.round, self.client),
+            address=context.address(self.round, self.client),
             history=deepcopy(self.history),
         )
         if self.attack.omniscient:
-            others = [row for row in range(len(bench.arena.updates)) if row != self.row]
-            view = replace(view, others=bench.arena.updates[others])
+            others = [row for row in range(len(context.shared.updates)) if row != self.row]
+            view = replace(view, others=context.shared.updates[others])
         with seeded(view.address.at("global")):
             reason = _reason(self.attack, view, self.name)
             update = view.train() if reason else self.attack.corrected(view)
         try:
-            accept(update, bench.arena.updates[self.row], self.name)
+            accept(update, context.shared.updates[self.row], self.name)
             if taken := RESERVED & view.log.keys():
                 raise ClientError(f"{self.name} logged {', '.join(sorted(taken))}, which the simulator says; rename it")
             return {"acted": reason is None, "reason": reason, "alpha": self.alpha, **plain(view.log, self.name)}
@@ -172,7 +174,7 @@ def _reason(attack: Attack, view: View, sender: str) -> str | None:
 
 @dataclass(frozen=True)
 class EvaluationJob:
-    """One of the arena's models on some blocks of the test set, from sample `start` to `stop`."""
+    """One of the shared models on some blocks of the test set, from sample `start` to `stop`."""
 
     round: int
     model: int
@@ -194,15 +196,15 @@ class EvaluationJob:
         """See `Job.reads`."""
         return self.model
 
-    def fills(self, arena: Arena) -> list[Tensor]:
+    def fills(self, shared: SharedTensors) -> list[Tensor]:
         """See `Job.fills`."""
-        return [arena.log_probabilities[self.model, self.start : self.stop]]
+        return [shared.log_probabilities[self.model, self.start : self.stop]]
 
-    def run(self, bench: Bench) -> dict[str, Any]:
+    def run(self, context: WorkerContext) -> dict[str, Any]:
         """Fill in the log-probabilities of the blocks."""
-        bench.network.load(bench.arena.models[self.model])
+        context.network.load(context.shared.models[self.model])
         for block in blocks(self.start, self.stop):
-            address = draws(bench.root, self.round, self.model, block.start)
-            found = bench.log_probabilities(bench.dataset.test.x[block], address)
-            bench.arena.log_probabilities[self.model, block] = found
+            address = draws(context.root, self.round, self.model, block.start)
+            found = context.log_probabilities(context.dataset.test.x[block], address)
+            context.shared.log_probabilities[self.model, block] = found
         return {}

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedlens.core.errors import ClientError
-from fedlens.simulation.engines.context import Bench, Job, perform
+from fedlens.simulation.engines.context import Job, WorkerContext, perform
 
 
 @dataclass(frozen=True)
@@ -27,9 +27,9 @@ class Failure:
         return error
 
 
-def attempt(job: Job, bench: Bench) -> dict[str, Any] | Failure:
+def attempt(job: Job, context: WorkerContext) -> dict[str, Any] | Failure:
     """Run `job`, and catch what goes wrong."""
     try:
-        return perform(job, bench)
+        return perform(job, context)
     except ClientError as error:
         return Failure(str(error), traceback.format_exc())

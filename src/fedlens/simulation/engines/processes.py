@@ -1,7 +1,7 @@
 """Jobs spread over worker processes that live as long as the run.
 
 Workers are forked, so they share the data, the code and whatever the caller defined, at no cost in memory or start-up.
-The arena is anonymous shared memory; only jobs and their numbers go through pipes. Each worker computes with one
+The shared tensors lie in anonymous memory; only jobs and their numbers go through pipes. Each worker computes with one
 thread, which trains faster than one process with many, and gives the same bits however many workers there are.
 """
 
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from fedlens.core.errors import ClientError
-from fedlens.simulation.engines.context import Bench, Job
+from fedlens.simulation.engines.context import Job, WorkerContext
 from fedlens.simulation.engines.memory import keep_memory
 from fedlens.simulation.engines.outcome import Failure, attempt
 
@@ -51,16 +51,16 @@ class Processes:
         memory = mmap.mmap(-1, max(1, math.prod(shape) * dtype.itemsize))
         return torch.frombuffer(memory, dtype=dtype, count=math.prod(shape)).view(shape)
 
-    def start(self, bench: Bench) -> None:
+    def start(self, context: WorkerContext) -> None:
         """See `Engine.start`."""
-        context = multiprocessing.get_context("fork")
+        fork = multiprocessing.get_context("fork")
         for stream in (sys.stdout, sys.stderr):
             stream.flush()  # what waits there must not be written by every worker, too
         gc.freeze()  # keeps the collector from touching, and so copying, pages that workers share
         for _ in range(self.workers):
-            ours, theirs = context.Pipe()
+            ours, theirs = fork.Pipe()
             self._connections.append(ours)
-            process = context.Process(target=_serve, args=(theirs, bench), daemon=True)
+            process = fork.Process(target=_serve, args=(theirs, context), daemon=True)
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of threads; ours hold no lock
                 process.start()
@@ -125,7 +125,7 @@ class Processes:
         self._connections, self._processes = [], []
 
 
-def _serve(connection: Connection, bench: Bench) -> None:
+def _serve(connection: Connection, context: WorkerContext) -> None:
     """A worker's life: jobs in, numbers out, until the other end closes."""
     for engine in _LIVING:
         for inherited in engine._connections:
@@ -140,4 +140,4 @@ def _serve(connection: Connection, bench: Bench) -> None:
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             job: Job = pickle.loads(connection.recv_bytes())
-            connection.send_bytes(pickle.dumps(attempt(job, bench)))
+            connection.send_bytes(pickle.dumps(attempt(job, context)))

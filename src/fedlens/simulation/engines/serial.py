@@ -7,7 +7,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from fedlens.simulation.engines.context import Bench, Job, perform
+from fedlens.simulation.engines.context import Job, WorkerContext, perform
 
 
 class Serial:
@@ -16,22 +16,22 @@ class Serial:
     workers = 1
 
     def __init__(self) -> None:
-        self._bench: Bench | None = None
+        self._context: WorkerContext | None = None
 
     def allocate(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
         """See `Engine.allocate`."""
         return torch.zeros(shape, dtype=dtype, device=device)
 
-    def start(self, bench: Bench) -> None:
+    def start(self, context: WorkerContext) -> None:
         """See `Engine.start`."""
-        self._bench = bench
+        self._context = context
 
     def run(self, jobs: Sequence[Job], done: Callable[[Job], None]) -> list[dict[str, Any]]:
         """See `Engine.run`."""
-        assert self._bench is not None, "the engine has not been started"
+        assert self._context is not None, "the engine has not been started"
         results = []
         for job in jobs:
-            results.append(perform(job, self._bench))
+            results.append(perform(job, self._context))
             done(job)
         return results
 

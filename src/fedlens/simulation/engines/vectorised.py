@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from fedlens.models.stacking import MakeStack
-from fedlens.simulation.engines.context import Bench, Job
+from fedlens.simulation.engines.context import Job, WorkerContext
 from fedlens.simulation.engines.engine import Engine
 from fedlens.simulation.engines.jobs import HonestJob, StackedJob
 
@@ -34,9 +34,9 @@ class Vectorised:
         """See `Engine.allocate`."""
         return self._hands.allocate(shape, dtype, device)
 
-    def start(self, bench: Bench) -> None:
+    def start(self, context: WorkerContext) -> None:
         """See `Engine.start`."""
-        self._hands.start(replace(bench, stack=self._stack))
+        self._hands.start(replace(context, stack=self._stack))
 
     def run(self, jobs: Sequence[Job], done: Callable[[Job], None]) -> list[dict[str, Any]]:
         """See `Engine.run`."""
