@@ -3,12 +3,12 @@
 B. Becker and R. Kohavi, *Adult*, UCI Machine Learning Repository, 1996, doi 10.24432/C5XW20 (CC BY 4.0).
 
 Preparation follows Bhagoji et al., *Analyzing Federated Learning through an Adversarial Lens* (arXiv 1811.12470), and
-their published configuration: rows with a missing value are dropped, of the 30,162 training rows that remain the first
-30,160 are kept (ten equal shards), categories become one-hot columns, numbers are scaled to [0, 1], 104 columns.
+their published configuration: rows with a missing value are dropped, the first 30,160 of the 30,162 remaining training
+rows are used (ten equal shards), categories become one-hot columns, numbers are scaled to [0, 1], 104 columns.
 
 Scaling and categories are fitted on the training rows alone. Test values are not clipped: two final weights lie
-slightly outside the training range, and stay there. Every category of the test rows occurs in the training rows, so an
-unknown one is an error. Class 0 is the income above 50K, as the paper's target (0, wanted as 1) requires.
+slightly outside the training range, and are left there. Every category of the test rows occurs in the training rows, so
+an unknown one is an error. Class 0 is the income above 50K, as the paper's target (0, to become 1) requires.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from typing_extensions import override
 
 from fedlens.core.errors import DataError
 from fedlens.core.lazy import torch
@@ -60,7 +61,7 @@ _FIELDS = (
     "income",
 )
 _WIDTH = 104
-_TRAIN, _TRAIN_KEPT, _TEST = 30_162, 30_160, 15_060
+_TRAIN, _TRAIN_USED, _TEST = 30_162, 30_160, 15_060
 
 
 class Column(NamedTuple):
@@ -80,7 +81,7 @@ class Adult(Data):
     """
 
     def load(self, directory: Path | None = None) -> Dataset:  # noqa: ARG002 - the files ship with the package
-        """The data: 30,160 training and 15,060 test samples.
+        """Load 30,160 training and 15,060 test samples.
 
         Args:
             directory: ignored.
@@ -99,22 +100,22 @@ class Adult(Data):
             paper_stop=0.84,
         )
 
+    @override
     def features(self) -> tuple[str, ...]:
-        """See `Data.features`."""
         return tuple(column.feature for column in columns())
 
+    @override
     def words(self, record: Tensor) -> dict[str, str]:
-        """See `Data.words`."""
         scaler, _ = _fit(_train())
         numbers = scaler.inverse_transform(record[None, : len(NUMERIC)].double().numpy())[0]
-        found = {name: f"{value:.0f}" for name, value in zip(NUMERIC, numbers, strict=True)}
+        values = {name: f"{value:.0f}" for name, value in zip(NUMERIC, numbers, strict=True)}
         names = columns()[len(NUMERIC) :]
-        held = zip(names, record[len(NUMERIC) :].tolist(), strict=True)
-        return found | {column.feature: str(column.category) for column, value in held if value > 0.5}
+        flags = zip(names, record[len(NUMERIC) :].tolist(), strict=True)
+        return values | {column.feature: str(column.category) for column, flag in flags if flag > 0.5}
 
 
 def columns() -> list[Column]:
-    """What the 104 columns of ``x`` are, in their order; columns with the same ``feature`` belong together.
+    """Describe the 104 columns of ``x``, in order; the columns of one feature share its name.
 
     Raises:
         DataError: the installed package is damaged.
@@ -124,14 +125,14 @@ def columns() -> list[Column]:
     return [Column(name) for name in NUMERIC] + [Column(name, value) for name, values in one_hot for value in values]
 
 
-def _damaged(what: str) -> DataError:
+def _damaged(fault: str) -> DataError:
     return DataError(
-        f"adult: {what}; the installation of fedlens is damaged: install it again by pip --force-reinstall"
+        f"adult: {fault}; the installation of fedlens is damaged: install it again by pip --force-reinstall"
     )
 
 
 def _packaged(name: str) -> bytes:
-    """The content of a file of the package."""
+    """Return the content of a packaged file."""
     try:
         return files("fedlens.data").joinpath("files", name).read_bytes()
     except OSError as error:
@@ -139,7 +140,7 @@ def _packaged(name: str) -> bytes:
 
 
 def _prepare() -> dict[str, Tensor]:
-    """The encoded samples, read from the packaged files."""
+    """Encode the samples of the packaged files."""
     train, test = _train(), _read("adult.test.gz", _TEST)
     scaler, encoder = _fit(train)
     encoded = {"train": _encode(train, scaler, encoder), "test": _encode(test, scaler, encoder)}
@@ -147,11 +148,11 @@ def _prepare() -> dict[str, Tensor]:
 
 
 def _train() -> DataFrame:
-    return _read("adult.data.gz", _TRAIN).iloc[:_TRAIN_KEPT]
+    return _read("adult.data.gz", _TRAIN).iloc[:_TRAIN_USED]
 
 
 def _read(name: str, rows: int) -> DataFrame:
-    """The complete rows of a packaged file, with the income as 0 or 1."""
+    """Read the complete rows of a packaged file, with income as 0 or 1."""
     import pandas as pd
 
     types = {**dict.fromkeys(_FIELDS, "object"), **dict.fromkeys(NUMERIC, "int64")}
@@ -164,7 +165,7 @@ def _read(name: str, rows: int) -> DataFrame:
             na_values="?",
             keep_default_na=False,
             skipinitialspace=True,
-            comment="|",  # the first line of the test file is a remark
+            comment="|",  # the test file begins with a comment
         )
         # Labels of the test file end in a full stop.
         income = frame["income"].str.removesuffix(".").map({label: index for index, label in enumerate(CLASSES)})

@@ -1,6 +1,6 @@
-"""What a custom data set and a custom partition give, looked at before anything is computed from it.
+"""Checks of what custom data sets and partitions return, before anything is computed from it.
 
-Every message names the array, the row where there is one, and what would be right.
+Every message names the array, the row if there is one, and what to do.
 """
 
 from numbers import Integral, Real
@@ -14,52 +14,58 @@ from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.partition import Shards
 
 LONGEST_NAME = 200
-"""So many characters the name of a class has at most."""
+"""Maximum length of a class name, in characters."""
 
 
-def checked_dataset(found: object, name: str) -> Dataset:
-    """Check what the data set called `name` has loaded.
+def checked_dataset(dataset: object, name: str) -> Dataset:
+    """Check the return value of `load` of the data set called `name`.
 
     Returns:
-        It, with the classes' names as a tuple and the target's classes as plain numbers.
+        The same data, with a tuple of class names and plain integers for source and target.
 
     Raises:
-        DataError: it is none, or its parts do not fit each other.
+        DataError: `dataset` is not a `Dataset`, or its parts do not fit together.
     """
-    if not isinstance(found, Dataset):
-        _refuse(name, "load", f"gave {_kind(found)}", "return fedlens.Dataset(train, test, classes, source, target)")
-    classes = _classes(found.classes, name)
-    for part, samples in (("train", found.train), ("test", found.test)):
+    if not isinstance(dataset, Dataset):
+        _refuse(name, "load", f"gave {_kind(dataset)}", "return fedlens.Dataset(train, test, classes, source, target)")
+    classes = _classes(dataset.classes, name)
+    for part, samples in (("train", dataset.train), ("test", dataset.test)):
         if not isinstance(samples, Samples):
             _refuse(name, part, f"is {_kind(samples)}", "make it fedlens.Samples(x, y)")
         _check_inputs(samples.x, f"{part}.x", name)
         _check_labels(samples, part, len(classes), name)
-    train, test = found.train.x, found.test.x
+    train, test = dataset.train.x, dataset.test.x
     if train.shape[1:] != test.shape[1:] or train.dtype != test.dtype:
         like = f"{test.dtype} of shape {_shape(test)} beside train.x of {train.dtype} and {_shape(train)}"
         _refuse(name, "test.x", f"is {like}", "prepare both alike")
-    source, target = (_class_number(getattr(found, end), end, len(classes), name) for end in ("source", "target"))
+    source, target = (_class_number(getattr(dataset, end), end, len(classes), name) for end in ("source", "target"))
     if source == target:
         _refuse(name, "target", f"is the same class as source, {source}", "choose two")
-    stop = found.paper_stop
+    stop = dataset.paper_stop
     if stop is not None and not (isinstance(stop, Real) and 0 < stop <= 1):
         _refuse(name, "paper_stop", f"is {stop!r}", "give a fraction, or leave it out")
-    return Dataset(found.train, found.test, classes, source, target, None if stop is None else float(stop))
+    return Dataset(dataset.train, dataset.test, classes, source, target, None if stop is None else float(stop))
 
 
-def checked_shards(found: object, clients: int, samples: int, name: str) -> Shards:
-    """Check how the partition called `name` has dealt so many samples to so many clients.
+def checked_shards(shards: object, clients: int, samples: int, name: str) -> Shards:
+    """Check the return value of `split` of the partition called `name`.
+
+    Args:
+        shards: the return value.
+        clients: number of clients.
+        samples: number of training samples.
+        name: name of the partition, for messages.
 
     Raises:
-        DataError: not every client has a sample, or one is dealt twice, or does not exist.
+        DataError: a client has no sample, or a sample is dealt twice or does not exist.
     """
-    if not isinstance(found, Shards):
-        _refuse(name, "split", f"gave {_kind(found)}", "return fedlens.data.partition.Shards(order, offsets)")
-    for part, tensor in (("order", found.order), ("offsets", found.offsets)):
+    if not isinstance(shards, Shards):
+        _refuse(name, "split", f"gave {_kind(shards)}", "return fedlens.data.partition.Shards(order, offsets)")
+    for part, tensor in (("order", shards.order), ("offsets", shards.offsets)):
         _check_plain(tensor, part, name)
         if tensor.dtype != torch.int64 or tensor.dim() != 1:
             _refuse(name, part, f"is {tensor.dtype} of shape {_shape(tensor)}", "int64 of one dimension is right")
-    order, offsets = found.order, found.offsets
+    order, offsets = shards.order, shards.offsets
     if len(offsets) != clients + 1 or offsets[0] != 0 or offsets[-1] != len(order):
         right = f"{clients + 1} numbers from 0 to the length of order, {len(order)}, are right"
         _refuse(
@@ -71,15 +77,15 @@ def checked_shards(found: object, clients: int, samples: int, name: str) -> Shar
         _refuse(name, "order", f"row {row} is {int(order[row])}", f"samples are 0 to {samples - 1}")
     if (sample := _first(torch.bincount(order, minlength=1) > 1)) is not None:
         _refuse(name, "order", f"has sample {sample} more than once", "deal each to one client at most")
-    return found
+    return shards
 
 
-def _refuse(name: str, place: str, wrong: str, remedy: str) -> NoReturn:
-    raise DataError(f"{name}: {place}: {wrong}; {remedy}")
+def _refuse(name: str, field: str, fault: str, remedy: str) -> NoReturn:
+    raise DataError(f"{name}: {field}: {fault}; {remedy}")
 
 
 def _kind(value: object) -> str:
-    """What a value is, in words."""
+    """Describe the type of a value for a message."""
     return "nothing" if value is None else f"a {type(value).__module__}.{type(value).__name__}".replace("builtins.", "")
 
 
@@ -87,72 +93,72 @@ def _shape(tensor: Tensor) -> list[int]:
     return list(tensor.shape)
 
 
-def _first(wrong: Tensor) -> int | None:
-    """The first place of ``[n]`` that is true."""
-    return int(wrong.nonzero()[0]) if bool(wrong.any()) else None
+def _first(mask: Tensor) -> int | None:
+    """Return the index of the first true entry of `mask` ``[n]``; ``None`` if there is none."""
+    return int(mask.nonzero()[0]) if bool(mask.any()) else None
 
 
-def _classes(found: object, name: str) -> tuple[str, ...]:
-    if not isinstance(found, tuple | list):
-        _refuse(name, "classes", f"is {_kind(found)}", 'give a tuple of names, as in ("cat", "dog")')
-    if (wrong := next((one for one in found if not (isinstance(one, str) and one.strip())), None)) is not None:
-        _refuse(name, "classes", f"has {shortened(wrong)}", "names are words: tuple(map(str, classes))")
+def _classes(names: object, dataset: str) -> tuple[str, ...]:
+    if not isinstance(names, tuple | list):
+        _refuse(dataset, "classes", f"is {_kind(names)}", 'give a tuple of names, as in ("cat", "dog")')
+    if (bad := next((name for name in names if not (isinstance(name, str) and name.strip())), None)) is not None:
+        _refuse(dataset, "classes", f"has {shortened(bad)}", "names are words: tuple(map(str, classes))")
     if (
-        wrong := next((one for one in found if len(one) > LONGEST_NAME or len(one.splitlines()) > 1), None)
+        bad := next((name for name in names if len(name) > LONGEST_NAME or len(name.splitlines()) > 1), None)
     ) is not None:
         remedy = f"a name is on one line, and of {LONGEST_NAME} characters at most"
-        _refuse(name, "classes", f"has {shortened(wrong)}", remedy)
-    if len(set(found)) < max(2, len(found)):
+        _refuse(dataset, "classes", f"has {shortened(bad)}", remedy)
+    if len(set(names)) < max(2, len(names)):
         _refuse(
-            name,
+            dataset,
             "classes",
-            f"are {cut(', '.join(map(shortened, found)), 400) or 'none'}",
+            f"are {cut(', '.join(map(shortened, names)), 400) or 'none'}",
             "give two at least, all different",
         )
-    return tuple(found)
+    return tuple(names)
 
 
-def _check_plain(tensor: object, place: str, name: str) -> None:
+def _check_plain(tensor: object, field: str, name: str) -> None:
     if not isinstance(tensor, Tensor):
-        _refuse(name, place, f"is {_kind(tensor)}", "make it a tensor: torch.as_tensor(...)")
+        _refuse(name, field, f"is {_kind(tensor)}", "make it a tensor: torch.as_tensor(...)")
     if tensor.is_nested:
-        _refuse(name, place, "is a nested tensor", "rows of one shape are right: torch.nested.to_padded_tensor(..., 0)")
+        _refuse(name, field, "is a nested tensor", "rows of one shape are right: torch.nested.to_padded_tensor(..., 0)")
     if tensor.is_quantized:
-        _refuse(name, place, f"is {tensor.dtype}", "float32 is right: .dequantize()")
+        _refuse(name, field, f"is {tensor.dtype}", "float32 is right: .dequantize()")
     if tensor.layout != torch.strided or tensor.device.type != "cpu":
         _refuse(
-            name, place, f"is {tensor.layout} on {tensor.device}", "dense and on the CPU is right: .to_dense().cpu()"
+            name, field, f"is {tensor.layout} on {tensor.device}", "dense and on the CPU is right: .to_dense().cpu()"
         )
 
 
-def _check_inputs(x: Tensor, place: str, name: str) -> None:
-    _check_plain(x, place, name)
+def _check_inputs(x: Tensor, field: str, name: str) -> None:
+    _check_plain(x, field, name)
     if x.dtype in {torch.bool, torch.uint8} or x.is_complex():  # raw images are bytes, words have larger numbers
-        _refuse(name, place, f"is {x.dtype}", "float32 is right: .float()")
+        _refuse(name, field, f"is {x.dtype}", "float32 is right: .float()")
     if x.dim() < 2 or not x.numel():
         _refuse(
             name,
-            place,
+            field,
             f"has the shape {_shape(x)}",
             "a row for each sample is right, [n, ...], with n and all else ≥ 1",
         )
     if x.is_floating_point() and (row := _first(~x.flatten(1).isfinite().all(1))) is not None:
-        _refuse(name, place, f"row {row} is not finite (NaN or infinity)", "mend or drop it")
+        _refuse(name, field, f"row {row} is not finite (NaN or infinity)", "mend or drop it")
 
 
 def _check_labels(samples: Samples, part: str, classes: int, name: str) -> None:
-    y, place = samples.y, f"{part}.y"
-    _check_plain(y, place, name)
+    y, field = samples.y, f"{part}.y"
+    _check_plain(y, field, name)
     if y.dim() != 1:
         _refuse(
-            name, place, f"has the shape {_shape(y)}", "one number for each sample is right: .flatten(), or .argmax(1)"
+            name, field, f"has the shape {_shape(y)}", "one number for each sample is right: .flatten(), or .argmax(1)"
         )
     if y.dtype != torch.int64:
-        _refuse(name, place, f"is {y.dtype}", "int64 is right: .long()")
+        _refuse(name, field, f"is {y.dtype}", "int64 is right: .long()")
     if len(y) != len(samples.x):
         _refuse(name, part, f"has {len(samples.x)} rows of x beside {len(y)} of y", "give a label for each input")
     if (row := _first((y < 0) | (y >= classes))) is not None:
-        _refuse(name, place, f"row {row} is {int(y[row])}", f"there are {classes} classes, 0 to {classes - 1}")
+        _refuse(name, field, f"row {row} is {int(y[row])}", f"there are {classes} classes, 0 to {classes - 1}")
 
 
 def _class_number(value: object, end: str, classes: int, name: str) -> int:

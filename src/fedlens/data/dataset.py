@@ -1,4 +1,4 @@
-"""What a data set gives to an experiment: samples, the names of the classes, and the paper's attack on it."""
+"""Data sets: samples, the names of the classes, and the paper's attack on them."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Samples:
         return len(self.y)
 
     def take(self, indices: Tensor) -> Samples:
-        """Copies of the samples at `indices` (``[m]``); they share no memory with these."""
-        where = indices.to(self.x.device)
-        return Samples(self.x.index_select(0, where), self.y.index_select(0, where))
+        """Copy the samples at `indices` (``[m]``)."""
+        rows = indices.to(self.x.device)
+        return Samples(self.x.index_select(0, rows), self.y.index_select(0, rows))
 
     def to(self, device: torch.device) -> Samples:
-        """The samples on `device`."""
+        """Move the samples to `device`."""
         return Samples(self.x.to(device), self.y.to(device))
 
 
@@ -44,7 +44,7 @@ class Dataset:
         test: samples for evaluation, and from which targets are drawn.
         classes: the classes' names; class i is ``classes[i]``.
         source: true class of the paper's target.
-        target: class as which the paper's attack wants it classified.
+        target: the paper's target class.
         paper_stop: test accuracy (a fraction) at which the paper stops training.
     """
 
@@ -61,7 +61,7 @@ class Dataset:
         return tuple(self.train.x.shape[1:])
 
     def fingerprint(self) -> str:
-        """A digest of every sample and the classes' names, so that no result is taken for one on other data."""
+        """Return a digest of all samples and class names, which tells results on other data apart."""
         return self._fingerprint
 
     @cached_property
@@ -78,7 +78,7 @@ class Data(Config):
     """A data set's description; derive from it to bring your own."""
 
     def load(self, directory: Path | None = None) -> Dataset:
-        """The data.
+        """Load the data.
 
         Args:
             directory: where the user keeps data files, by ``--data-dir`` or else ``FEDLENS_DATA``; a data set that
@@ -90,9 +90,12 @@ class Data(Config):
         raise NotImplementedError
 
     def features(self) -> tuple[str, ...] | None:
-        """The feature that each entry of an input belongs to; ``None`` where inputs are no records."""
+        """Return the feature that each entry of an input belongs to; ``None`` if inputs are not records."""
         return None
 
-    def words(self, record: Tensor) -> dict[str, str]:  # noqa: ARG002 - others have use for it
-        """What a record (an input, shape ``[columns]``) says of each feature; empty where inputs are no records."""
+    def words(self, record: Tensor) -> dict[str, str]:  # noqa: ARG002 - derived classes use it
+        """Return the value of each feature of a record (an input, shape ``[columns]``), in words.
+
+        Empty if inputs are not records.
+        """
         return {}

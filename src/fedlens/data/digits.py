@@ -2,7 +2,7 @@
 
 E. Alpaydin and C. Kaynak, *Optical Recognition of Handwritten Digits*, UCI Machine Learning Repository, 1998,
 doi 10.24432/C50P49 (its test set). The split into training and test samples is ours, and the same for every seed. The
-paper does not use these data; the target is the pair of classes of its Fashion-MNIST target, 5 wanted as 7.
+paper does not use these data; the target is the pair of classes of its Fashion-MNIST target, 5 to be classified as 7.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ class Digits(Data):
     """
 
     def load(self, directory: Path | None = None) -> Dataset:  # noqa: ARG002 - the file ships with scikit-learn
-        """The data: 1,437 training and 360 test samples.
+        """Load 1,437 training and 360 test samples.
 
         Args:
             directory: ignored.
         """
-        scikit_learn = find_spec("sklearn")  # not imported, for that takes longer than all the rest of a short run
+        scikit_learn = find_spec("sklearn")  # importing it would take longer than the rest of a short run
         assert scikit_learn is not None
         assert scikit_learn.origin is not None
         table = np.loadtxt(Path(scikit_learn.origin).parent / "datasets" / "data" / "digits.csv.gz", delimiter=",")

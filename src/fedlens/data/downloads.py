@@ -1,8 +1,8 @@
-"""Files that do not ship with the package: found in the user's directory or the cache, or fetched into the cache.
+"""Files that do not ship with the package: located in the user's directory or the cache, or downloaded to the cache.
 
-A file counts only if its sha256 is right. One that is corrupt or truncated is named in a warning and not used. In the
-cache the fetched copy replaces it; in the user's own directory, which may be read-only, it is left as it is. A file is
-downloaded under a temporary name and renamed once its digest is right, so an interruption leaves no half of one.
+A file is used only if its sha256 is right; a warning names one that is corrupt or truncated. In the cache the download
+replaces it; in the user's own directory, which may be read-only, it stays. A file is downloaded under a temporary name
+and renamed once its digest is right, so an interruption leaves no partial file.
 """
 
 import hashlib
@@ -37,28 +37,28 @@ class RemoteFiles:
 
 
 def locate(files: RemoteFiles, directory: Path | None = None) -> dict[str, Path]:
-    """Paths of intact copies of all `files`, by name; those that are nowhere on this machine are downloaded.
+    """Return paths of intact copies of all `files`, by name; download those that are not on this machine.
 
-    Each is looked for in the user's directory (`directory`, or else ``FEDLENS_DATA``), there first in the folder of the
-    data set, and then in the cache.
+    Each is looked for in the data set's folder in the user's directory (`directory`, or else ``FEDLENS_DATA``), then in
+    that directory itself, then in the cache.
 
     Raises:
-        DataError: the user's directory does not exist, or a file is neither here nor to be had.
+        DataError: the user's directory does not exist, or a file can be neither located nor downloaded.
     """
     cache = cache_dir() / "data" / files.folder
     user = _user_directory(directory)
-    places = [cache] if user is None else [user / files.folder, user, cache]
+    folders = [cache] if user is None else [user / files.folder, user, cache]
     refused: list[Path] = []
-    found: dict[str, Path] = {}
+    paths: dict[str, Path] = {}
     for name in files.sha256:
-        if (path := _find(name, files.sha256[name], places, refused)) is not None:
-            found[name] = path
-    missing = [name for name in files.sha256 if name not in found]
+        if (path := _find(name, files.sha256[name], folders, refused)) is not None:
+            paths[name] = path
+    missing = [name for name in files.sha256 if name not in paths]
     for position, name in enumerate(missing):
         if reasons := _download(files, name, cache):
             raise DataError(_advice(files, missing[position:], refused, reasons, cache))
-        found[name] = cache / name
-    return found
+        paths[name] = cache / name
+    return paths
 
 
 def named_directory(directory: Path | None = None) -> Path | None:
@@ -78,10 +78,10 @@ def _user_directory(directory: Path | None) -> Path | None:
     return directory
 
 
-def _find(name: str, digest: str, places: Sequence[Path], refused: list[Path]) -> Path | None:
-    """The first good copy; those that are no good are warned of and added to `refused`."""
-    for place in places:
-        path = place / name
+def _find(name: str, digest: str, folders: Sequence[Path], refused: list[Path]) -> Path | None:
+    """Return the first intact copy; warn of the others and add them to `refused`."""
+    for folder in folders:
+        path = folder / name
         try:
             fault = _fault(path, digest)
         except FileNotFoundError:
@@ -109,7 +109,7 @@ def _download(files: RemoteFiles, name: str, cache: Path) -> list[str]:
     """Fetch a file into the cache.
 
     Returns:
-        Why each mirror failed; nothing once the file is there.
+        Why each mirror failed; empty if the download succeeded.
     """
     import pooch
 
@@ -129,7 +129,7 @@ def _download(files: RemoteFiles, name: str, cache: Path) -> list[str]:
 
 
 def _reason(error: OSError | ValueError) -> str:
-    if getattr(error, "response", error) is None:  # an error of requests; its text then is the innards of the library
+    if getattr(error, "response", error) is None:  # an error of requests; its text would be internals of the library
         return f"no answer ({type(error).__name__})"
     return textwrap.shorten(f"{type(error).__name__}: {error}", 160)
 

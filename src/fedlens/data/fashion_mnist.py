@@ -2,7 +2,7 @@
 
 H. Xiao, K. Rasul and R. Vollgraf, *Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms*,
 2017 (arXiv 1708.07747), MIT licence. The four official files are read as they are; see `fedlens.data.downloads` for
-where they are looked for. The target (a sandal, wanted as a sneaker) and the stopping accuracy are those of Bhagoji et
+where. The target (a sandal, to be classified as a sneaker) and the stopping accuracy are those of Bhagoji et
 al. (arXiv 1811.12470), as is the scaling: pixels / 255.
 """
 
@@ -60,7 +60,7 @@ class FashionMnist(Data):
     """
 
     def load(self, directory: Path | None = None) -> Dataset:
-        """The data: 60,000 training and 10,000 test samples.
+        """Load 60,000 training and 10,000 test samples.
 
         Args:
             directory: where to look for the four files before the cache and the network.
@@ -87,7 +87,7 @@ def _samples(paths: dict[str, Path], part: str, count: int) -> Samples:
 
 
 def parse_idx(content: bytes, shape: tuple[int, ...], name: str) -> Tensor:
-    """An array of unsigned bytes in the IDX format.
+    """Parse an array of unsigned bytes in the IDX format.
 
     The format (Y. LeCun, C. Cortes and C. Burges, *The MNIST database*): two zero bytes, one for the type (8: unsigned
     byte), one for the number of dimensions; each dimension as a big-endian 32-bit number; the values, last index
@@ -102,7 +102,7 @@ def parse_idx(content: bytes, shape: tuple[int, ...], name: str) -> Tensor:
         A uint8 tensor of this shape; it shares no memory with `content`.
 
     Raises:
-        DataError: `content` is no such array, or of another shape or length.
+        DataError: `content` is not in this format, or of another shape or length.
     """
     header = 4 + 4 * len(shape)
     magic = bytes((0, 0, 8, len(shape)))

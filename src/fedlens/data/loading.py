@@ -1,4 +1,4 @@
-"""Loading an experiment's data, which a class of the user's may give."""
+"""Loading an experiment's data, built in or custom."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from fedlens.data.downloads import named_directory
 
 
 def load(data: Data, directory: Path | None = None) -> Dataset:
-    """Load the data; what a custom class gives is checked, and copied, for the class may keep and change it.
+    """Load the data; check and copy those of a custom class, which might keep and change them.
 
     If it draws from global generators, it draws the same every time, whatever the experiment's seed is.
 
@@ -20,7 +20,7 @@ def load(data: Data, directory: Path | None = None) -> Dataset:
         directory: where the user keeps data files; by default the one that ``FEDLENS_DATA`` names, if it is set.
 
     Raises:
-        DataError: they are missing or corrupt, or not what data have to be.
+        DataError: they are missing, corrupt or malformed.
     """
     if not is_custom(data):
         return data.load(directory)

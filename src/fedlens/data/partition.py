@@ -1,4 +1,4 @@
-"""How the training samples are dealt to the clients: every sample to one at most, at least one to each.
+"""Partitions of the training samples among the clients: a sample has at most one owner, a client at least one sample.
 
 `Iid` is the paper's setting (Bhagoji et al., arXiv 1811.12470). `Dirichlet` skews the labels: for each class c the
 clients' shares are drawn as q_c ~ Dir(α·1_K), and the samples of c are dealt in these shares. This variant is that of
@@ -31,7 +31,7 @@ _ATTEMPTS = 100
 
 @dataclass(frozen=True, eq=False)
 class Shards:
-    """Which samples each client holds: client i has ``order[offsets[i]:offsets[i + 1]]``.
+    """The samples of each client: client i has ``order[offsets[i]:offsets[i + 1]]``.
 
     Attributes:
         order: indices of the samples that are dealt, each once, ``[n]``, int64.
@@ -46,11 +46,11 @@ class Shards:
 
     @property
     def sizes(self) -> Tensor:
-        """How many samples each client has, ``[K]``, int64."""
+        """Number of samples of each client, ``[K]``, int64."""
         return self.offsets.diff()
 
     def indices(self, client: int) -> Tensor:
-        """The client's samples: a view of `order`, int64.
+        """Return the client's samples: a view of `order`, int64.
 
         Raises:
             IndexError: there is no such client.
@@ -60,7 +60,7 @@ class Shards:
         return self.order[int(self.offsets[client]) : int(self.offsets[client + 1])]
 
     def class_counts(self, labels: Tensor, classes: int) -> Tensor:
-        """How many samples of each class each client has, ``[K, classes]``, int64.
+        """Count each client's samples of each class, ``[K, classes]``, int64.
 
         Args:
             labels: the class of every sample, ``[n]``, int64, below `classes`.
@@ -72,7 +72,7 @@ class Shards:
 
 
 class Partition(Config):
-    """How the samples are dealt; derive from it to bring your own."""
+    """A way to deal the samples to clients; derive from it to bring your own."""
 
     def split(self, labels: Tensor, clients: int, address: Address) -> Shards:
         """Deal the samples.
@@ -80,7 +80,7 @@ class Partition(Config):
         Args:
             labels: the class of every sample, ``[n]``, int64.
             clients: the number K of clients.
-            address: where the random draws come from; the result depends on nothing else.
+            address: of the random draws; the result depends on nothing else.
 
         Raises:
             DataError: not every client can have a sample.
@@ -91,10 +91,10 @@ class Partition(Config):
 class Iid(Partition):
     """Every client gets a uniform sample; sizes differ by at most one.
 
-    The samples are shuffled and cut, and nothing is left over unless fewer are asked for.
+    The samples are shuffled and cut; none is left over unless `samples` is given.
 
     Attributes:
-        samples: how many samples are dealt in all, so that shards can be made smaller; by default every one.
+        samples: total number of samples to deal, to make shards smaller; by default all.
     """
 
     samples: PositiveInt | None = None
@@ -123,7 +123,7 @@ class Dirichlet(Partition):
     alpha: float = Field(default=0.5, ge=1e-3, le=1e6)
 
     def split(self, labels: Tensor, clients: int, address: Address) -> Shards:
-        """Deal the samples, drawing anew while a client has none; see `Partition.split`."""
+        """Deal the samples, drawing again while a client has none; see `Partition.split`."""
         _check(len(labels), clients)
         classes = labels.cpu().numpy()
         for attempt in range(_ATTEMPTS):
@@ -142,7 +142,7 @@ class Dirichlet(Partition):
 def skewed_owners(
     labels: NDArray[np.int64], clients: int, alpha: float, generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    """Each sample's client, ``[n]``, where each class is dealt in shares drawn from Dir(α·1_K).
+    """Return each sample's client, ``[n]``: each class is dealt in shares drawn from Dir(α·1_K).
 
     The samples of a class are shuffled and cut at the cumulated shares, rounded down: a client's count is within one of
     its share.

@@ -1,4 +1,4 @@
-"""Tensors that take long to prepare, kept in the cache for the next time."""
+"""A cache of tensors that take long to prepare."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 def prepared(
     name: str, sources: Iterable[bytes], packages: Iterable[str], make: Callable[[], dict[str, Tensor]]
 ) -> dict[str, Tensor]:
-    """What `make` makes, or made before of the same `sources` by the same versions of these `packages`.
+    """Return what `make` makes, or made earlier from the same `sources` with the same versions of these `packages`.
 
-    A cache that cannot be written, or whose file is damaged, only means that it is made again.
+    If the cache cannot be written, or its file is damaged, `make` is called again.
     """
     key = hashlib.blake2b(digest_size=12)
     for part in (*sources, *(f"{package} {version(package)}\n".encode() for package in packages)):
@@ -34,8 +34,8 @@ def prepared(
         path = private_cache("prepared") / f"{name}-{key.hexdigest()}.safetensors"
     except RunError:
         return make()
-    if (found := _read(path)) is not None:
-        return found
+    if (cached := _read(path)) is not None:
+        return cached
     tensors = make()
     with suppress(OSError, SafetensorError):
         _write(path, tensors)
@@ -43,10 +43,10 @@ def prepared(
 
 
 def _read(path: Path) -> dict[str, Tensor] | None:
-    """The tensors in this file, or ``None`` if it is missing or not what was written."""
+    """Read the tensors from this file; ``None`` if it is missing or damaged."""
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
             sound = (file.metadata() or {}).get("digest") == _digest(tensors)
     except (OSError, SafetensorError):
         return None
@@ -54,7 +54,7 @@ def _read(path: Path) -> dict[str, Tensor] | None:
 
 
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write the tensors, so that nobody ever reads half of them."""
+    """Write the tensors atomically."""
     from safetensors.torch import save_file
 
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
@@ -67,7 +67,7 @@ def _write(path: Path, tensors: dict[str, Tensor]) -> None:
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:
-    """A digest of names, types, shapes and entries."""
+    """Return a digest of names, types, shapes and entries."""
     digest = hashlib.blake2b(digest_size=16)
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()

@@ -12,15 +12,15 @@ from fedlens.data.dataset import Samples
 
 
 def set_apart(samples: Samples, count: int, address: Address) -> tuple[Samples, Samples]:
-    """Divide `samples` into those that are left and `count` for validation, with the classes in the same proportions.
+    """Take `count` samples out for validation, with the classes in the same proportions; return the others and these.
 
     Args:
-        samples: what there is, on the CPU.
-        count: samples to take out.
+        samples: the training samples, on the CPU.
+        count: number of samples to take out.
         address: where the draw begins.
 
     Raises:
-        DataError: so many cannot be taken out, or not of every class.
+        DataError: `count` is too large or too small for a draw from every class.
     """
     from sklearn.model_selection import train_test_split
 
