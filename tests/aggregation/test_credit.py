@@ -9,7 +9,7 @@ from torch import Tensor
 
 from fedlens.defences import effective_weights as module
 from fedlens.defences.coordinate_wise import median, trimmed_mean
-from fedlens.defences.effective_weights import Credit
+from fedlens.defences.effective_weights import EffectiveWeights
 from fedlens.kernels import order_statistics as arrange
 from fedlens.kernels import pairwise
 
@@ -27,19 +27,19 @@ def by_hand(block: Tensor, low: int, count: int) -> list[float]:
 
 
 def credited(block: Tensor, low: int, count: int) -> list[float]:
-    credit = Credit(len(block), block)
-    credit.add(block, block.sort(dim=0).values[low : low + count].flip(0))
-    assert credit.total.dtype == torch.float64
-    return credit.total.tolist()
+    weights = EffectiveWeights(len(block), block)
+    weights.add(block, block.sort(dim=0).values[low : low + count].flip(0))
+    assert weights.total.dtype == torch.float64
+    return weights.total.tolist()
 
 
 class Dealt:
     """Counts the blocks whose ties were dealt out."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.function = module.dealt_out
+        self.function = module.count_with_ties
         self.blocks = 0
-        monkeypatch.setattr(module, "dealt_out", self)
+        monkeypatch.setattr(module, "count_with_ties", self)
 
     def __call__(self, *arguments: Tensor) -> Tensor:
         self.blocks += 1

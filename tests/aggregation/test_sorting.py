@@ -9,8 +9,8 @@ from torch import Tensor
 
 from fedlens.kernels import order_statistics as module
 from fedlens.kernels import pairwise
-from fedlens.kernels.order_statistics import arranged, program, slices
-from fedlens.kernels.sorting_network import UNWANTED, Comparator, network, pairwise_network
+from fedlens.kernels.order_statistics import grouped_columns, program, slices
+from fedlens.kernels.sorting_network import UNUSED, Comparator, network, pairwise_network
 
 COUNTS = [*range(1, 41), 63, 64, 65, 100, 129]
 
@@ -22,7 +22,7 @@ def cases(count: int) -> Tensor:
 
 
 def arrange(updates: Tensor, groups: list[int], rows: list[int] | None = None) -> Tensor:
-    return torch.cat([ranks.clone() for _, _, ranks in arranged(updates, groups, rows)], dim=1)
+    return torch.cat([ranks.clone() for _, _, ranks in grouped_columns(updates, groups, rows)], dim=1)
 
 
 @pytest.fixture(autouse=True)
@@ -35,10 +35,10 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_three_rows_by_hand() -> None:
     assert list(pairwise_network(3)) == [(0, 1), (0, 2), (1, 2)]
     smallest = Comparator(0, 1, True, False), Comparator(0, 2, True, False)
-    assert network((0, UNWANTED, UNWANTED)) == smallest
+    assert network((0, UNUSED, UNUSED)) == smallest
     middle = Comparator(0, 1, True, True), Comparator(0, 2, False, True), Comparator(1, 2, True, False)
-    assert network((UNWANTED, 0, UNWANTED)) == middle
-    assert network((0, 0, 0)) == network((UNWANTED,)) == ()
+    assert network((UNUSED, 0, UNUSED)) == middle
+    assert network((0, 0, 0)) == network((UNUSED,)) == ()
 
 
 def test_four_rows_as_the_paper_has_them() -> None:
@@ -71,7 +71,7 @@ def test_wanted_ranks_are_where_they_belong(count: int) -> None:
     expected = updates.sort(dim=0).values
     for trimmed in {0, 1, count // 4, (count - 1) // 2} - {count}:
         wanted = range(trimmed, count - trimmed)
-        groups = [0 if rank in wanted else UNWANTED for rank in range(count)]
+        groups = [0 if rank in wanted else UNUSED for rank in range(count)]
         found = arrange(updates, groups)[wanted]
         assert torch.equal(found.sort(dim=0).values, expected[wanted])
 
@@ -80,7 +80,7 @@ def test_wanted_ranks_are_where_they_belong(count: int) -> None:
 def test_any_groups(seed: int, groups: list[int]) -> None:
     updates = normal(seed, len(groups), 5)
     expected, found = updates.sort(dim=0).values, arrange(updates, groups)
-    for group in set(groups) - {UNWANTED}:
+    for group in set(groups) - {UNUSED}:
         members = [rank for rank, own in enumerate(groups) if own == group]
         assert torch.equal(found[members].sort(dim=0).values, expected[members])
 
@@ -89,7 +89,7 @@ def test_chosen_rows_take_part() -> None:
     updates = normal(0, 9, 120)
     rows = [7, 0, 3, 4]
     assert torch.equal(arrange(updates, [0, 1, 2, 3], rows), updates[rows].sort(dim=0).values)
-    entries = [block.clone() for _, block, _ in arranged(updates, [0, 1, 2, 3], rows)]
+    entries = [block.clone() for _, block, _ in grouped_columns(updates, [0, 1, 2, 3], rows)]
     assert torch.equal(torch.cat(entries, dim=1), updates[rows])
 
 
@@ -97,7 +97,9 @@ def test_chosen_rows_take_part() -> None:
 def test_blocks_follow_each_other(size: int) -> None:
     updates = normal(0, 3, size)
     edges = [*range(0, size, 48), size]
-    blocks = [(columns, torch.equal(block, updates[:, columns])) for columns, block, _ in arranged(updates, [0, 1, 2])]
+    blocks = [
+        (columns, torch.equal(block, updates[:, columns])) for columns, block, _ in grouped_columns(updates, [0, 1, 2])
+    ]
     assert blocks == [(slice(low, high), True) for low, high in itertools.pairwise(edges)]
     assert torch.equal(arrange(updates, [0, 1, 2]), updates.sort(dim=0).values)
 
@@ -115,7 +117,7 @@ def test_infinities_of_any_type(dtype: torch.dtype) -> None:
 def test_no_step_writes_over_a_part_of_what_it_reads(count: int, spread: int) -> None:
     """A step may take the place of what it reads, but not of a part of it; and nobody writes to the updates."""
     trimmed = min(spread, (count - 1) // 2)
-    steps, _ = program(tuple([UNWANTED] * trimmed + [0] * (count - 2 * trimmed) + [UNWANTED] * trimmed), count)
+    steps, _ = program(tuple([UNUSED] * trimmed + [0] * (count - 2 * trimmed) + [UNUSED] * trimmed), count)
     for step in steps:
         assert step.to.plane != module.SOURCE
         for read in (step.left, step.right):
@@ -142,7 +144,7 @@ def test_the_median_needs_fewer_steps_than_sorting() -> None:
     def halves(groups: list[int]) -> int:
         return sum(comparator.lower + comparator.upper for comparator in network(tuple(groups)))
 
-    median = [UNWANTED] * 49 + [0, 0] + [UNWANTED] * 49
+    median = [UNUSED] * 49 + [0, 0] + [UNUSED] * 49
     assert halves(median) == 1452
     assert halves(list(range(100))) == 2154
     steps, _ = program(tuple(median), 100)

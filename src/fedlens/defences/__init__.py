@@ -1,4 +1,4 @@
-"""What a server does with the updates it receives, one file each: checks and aggregation rules."""
+"""Checks and aggregation rules that a server applies to the updates it receives."""
 
 import lazy_loader
 

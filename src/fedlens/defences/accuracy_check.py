@@ -1,4 +1,4 @@
-"""Accuracy checking: does the model lose accuracy by a client's update?
+"""Accuracy check: does a client's update cost the model accuracy?
 
 Bhagoji et al., *Analyzing Federated Learning through an Adversarial Lens* (ICML 2019), section 3: the server compares
 the validation accuracy of w_G^t + δ_i with that of w_G^t + Σ_{j≠i} α_j δ_j / Σ_{j≠i} α_j, the model without client i:
@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
+from typing_extensions import override
 
 from fedlens.defences.detector import Detector, Inspection, Validation, Verdict
 
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ROUNDING = 1e-12
-"""By so much more than the threshold is not more: 0.1705 − 0.0705 is not quite 0.1 to a computer."""
+"""Tolerance above the threshold: 0.1705 − 0.0705 is not quite 0.1 to a computer."""
 
 
 def shortfall(validation: Validation) -> Tensor:
-    """By how much each client's model is less accurate than the others', a fraction, shape ``[n]``, float64."""
+    """Return how much less accurate each client's model is than the others', a fraction, shape ``[n]``, float64."""
     return validation.others - validation.own
 
 
@@ -43,12 +44,13 @@ class AccuracyCheck(Detector):
     threshold: float = Field(default=0.1, ge=0, le=1)
 
     @property
+    @override
     def boundary(self) -> float:
-        """See `Detector.boundary`."""
         return self.threshold
 
+    @override
     def inspect(self, seen: Inspection) -> Verdict:
-        """See `Detector.inspect`; the details are both accuracies."""
+        """Score by the shortfall; the details are both accuracies."""
         assert seen.validation is not None, "the round did not measure accuracy on a validation set"
         scores = shortfall(seen.validation)
         flagged = (scores > self.threshold + ROUNDING) & (len(scores) > 1)

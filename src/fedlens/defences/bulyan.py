@@ -3,18 +3,18 @@
 E. M. El Mhamdi, R. Guerraoui, S. Rouault, *The Hidden Vulnerability of Distributed Learning in Byzantium* (ICML 2018),
 section 4. With f Byzantine clients of n ≥ 4f + 3:
 
-1. θ = n − 2f times, the update that Krum would choose among those that are left is taken out and kept;
-2. of each coordinate of the θ kept updates, the β = θ − 2f entries nearest to their median are averaged.
+1. θ = n − 2f times, the update that Krum would choose among those left is taken out and selected;
+2. of each coordinate of the θ selected updates, the β = θ − 2f entries nearest to their median are averaged.
 
 Krum among m updates counts m − f − 2 neighbours, which is below 1 for the last ones, so that all scores would be 0. At
-least one neighbour is counted here. Where one counts, the nearest two updates have the same score: among equal scores
-the distances to further neighbours decide, lest the clients' order should, which comes last.
+least one neighbour is counted here. With one, the nearest two updates have the same score: distances to further
+neighbours break ties, and only then the clients' order.
 
 Of an even number, the median is the mean of the middle two; of entries that are equally near to it, the smaller is
-taken. The clients' weights α_i are not looked at.
+taken. The clients' weights α_i are ignored.
 
-A client's share is the fraction of coordinates in which its entry was averaged, divided by β. Equal entries have equal
-parts in it.
+A client's share is the fraction of coordinates in which its entry was averaged, divided by β. Equal entries share
+equally.
 """
 
 from __future__ import annotations
@@ -22,13 +22,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pydantic import NonNegativeInt
+from typing_extensions import override
 
 from fedlens.core.lazy import torch
 from fedlens.defences.coordinate_wise import mean_of
-from fedlens.defences.effective_weights import Credit
+from fedlens.defences.effective_weights import EffectiveWeights
 from fedlens.defences.krum import to_others
 from fedlens.defences.rule import Aggregate, Received, Rule, require_enough
-from fedlens.kernels.order_statistics import arranged
+from fedlens.kernels.order_statistics import grouped_columns
 from fedlens.kernels.pairwise import squared_distances
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def bulyan(updates: Tensor, f: int) -> tuple[Tensor, Tensor]:
-    """The mean of each column's entries nearest to the median, of the updates that iterated Krum chooses.
+    """Average each column's entries nearest to the median, of the updates that iterated Krum chooses.
 
     Args:
         updates: a row for each client, shape ``[n, d]``.
@@ -51,13 +52,13 @@ def bulyan(updates: Tensor, f: int) -> tuple[Tensor, Tensor]:
     count, size = updates.shape
     require_enough("bulyan", "4f + 3", f, 4 * f + 3, count)
     rows = iterated_krum(squared_distances(updates), f, count - 2 * f)
-    mean, credit = updates.new_empty(size), Credit(len(rows), updates)
-    for columns, block, ranks in arranged(updates, range(len(rows)), rows):
-        kept = nearest_to_median(ranks, len(rows) - 2 * f)
-        mean[columns] = mean_of(kept)
-        credit.add(block, kept)
+    mean, entries_averaged = updates.new_empty(size), EffectiveWeights(len(rows), updates)
+    for columns, block, ranks in grouped_columns(updates, range(len(rows)), rows):
+        nearest = nearest_to_median(ranks, len(rows) - 2 * f)
+        mean[columns] = mean_of(nearest)
+        entries_averaged.add(block, nearest)
     shares = torch.zeros(count, dtype=torch.float64, device=updates.device)
-    shares[rows] = credit.total / size
+    shares[rows] = entries_averaged.total / size
     return mean, shares
 
 
@@ -67,7 +68,7 @@ def iterated_krum(squares: Tensor, f: int, count: int) -> list[int]:
     Args:
         squares: squared distances between the updates, shape ``[n, n]``.
         f: number of Byzantine clients.
-        count: how many to choose; at most n.
+        count: number to choose; at most n.
 
     Returns:
         Their indices, in the order in which they were chosen.
@@ -77,31 +78,31 @@ def iterated_krum(squares: Tensor, f: int, count: int) -> list[int]:
         others = to_others(squares[left][:, left])
         scores = others[:, : max(len(left) - f - 2, 1)].sum(dim=1)
         best = (scores == scores.min()).nonzero()[:, 0].tolist()
-        chosen.append(left.pop(min(best, key=lambda place: others[place].tolist())))
+        chosen.append(left.pop(min(best, key=lambda row: others[row].tolist())))
     return chosen
 
 
 def nearest_to_median(ranks: Tensor, count: int) -> Tensor:
-    """The `count` entries of each column that are nearest to its median.
+    """Return the `count` entries of each column that are nearest to its median.
 
-    They are neighbours in order: from the smallest ones on, an entry makes room for the one `count` ranks above it as
-    long as that one is nearer.
+    They are consecutive ranks: from the smallest on, an entry is replaced by the one `count` ranks above as long as
+    that is nearer.
 
     Args:
         ranks: the columns' entries in order, a row for each rank, shape ``[n, b]``.
-        count: how many to keep.
+        count: number of entries to return.
 
     Returns:
-        What was kept of each column, in any order, shape ``[count, b]``.
+        The nearest entries of each column, in any order, shape ``[count, b]``.
     """
     middle = mean_of(ranks[(len(ranks) - 1) // 2 : len(ranks) // 2 + 1])
     if ranks.dtype != torch.float64 and not bool((ranks[-1] - ranks[0]).isfinite().all()):
         return nearest_to_median(ranks.double(), count).to(ranks)
-    kept = ranks[:count].clone()
+    nearest = ranks[:count].clone()
     for rank, higher in enumerate(ranks[count:]):
         nearer = higher - middle < middle - ranks[rank]
-        kept[rank % count] = torch.where(nearer, higher, kept[rank % count])
-    return kept
+        nearest[rank % count] = torch.where(nearer, higher, nearest[rank % count])
+    return nearest
 
 
 class Bulyan(Rule):
@@ -118,8 +119,9 @@ class Bulyan(Rule):
         """The paper's 4f + 3."""
         return 4 * self.f + 3
 
+    @override
     def aggregate(self, received: Received) -> Aggregate:
-        """See `Rule.aggregate`.
+        """Apply `bulyan`.
 
         Raises:
             ValueError: there are fewer than `minimum` updates.

@@ -1,4 +1,4 @@
-"""What a server-side check is: it sees a round's updates, scores every client, and decides whom it suspects."""
+"""Server-side checks: they see a round's updates, score every client, and flag some."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Validation:
     Attributes:
         own: of w_G^t + δ_i, a fraction, shape ``[n]``, float64.
         others: of w_G^t and the weighted mean of all the others' updates, shape ``[n]``, float64; that of w_G^t itself
-            for a client that is alone.
+            for a single client.
     """
 
     own: Tensor
@@ -29,14 +29,14 @@ class Validation:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What a server can look at in a round, before it aggregates.
+    """A server's view of a round before it aggregates.
 
     Attributes:
         round: number of the round, from 1.
         weights: global weights w_G^t, shape ``[d]``.
         updates: a row for each client, shape ``[n, d]``.
         alpha: the clients' weights α_i, shape ``[n]``, float64, adding up to 1.
-        layout: what each of the d entries is.
+        layout: the parameter that each of the d entries belongs to.
         validation: accuracies on the validation set, for a detector that declares that it `validates`.
     """
 
@@ -50,11 +50,11 @@ class Inspection:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a detector makes of a round; every tensor and list has an entry for each of the n clients.
+    """A detector's judgement of a round; every tensor and list has an entry for each of the n clients.
 
     Attributes:
         scores: the higher, the more suspicious; on a scale that is the same in every round, shape ``[n]``.
-        flagged: whom the detector suspects, shape ``[n]``, bool.
+        flagged: True for suspects, shape ``[n]``, bool.
         details: numbers for the round's record, by name.
         tables: tensors that are too large for the record, ``[n, ...]``, by name.
     """
@@ -68,22 +68,23 @@ class Verdict:
 class Detector(Config):
     """A check's description; derive from it to bring your own and write `inspect`.
 
-    `inspect` is called in whichever worker process is free: it has to follow from what is seen, and keep nothing.
+    `inspect` is called in any worker process: its result must depend on its argument alone, and it must keep no state.
 
     Attributes:
-        action: ``observe`` records scores and decisions; ``reject`` keeps flagged updates from the aggregation rule.
+        action: ``observe`` records scores and decisions; ``reject`` withholds flagged updates from the aggregation
+        rule.
     """
 
     validates: ClassVar[bool] = False
-    """Whether it needs accuracies on a validation set, which is then set apart from the training samples."""
+    """True if it needs accuracies on a validation set, which is then taken out of the training samples."""
 
     action: Literal["observe", "reject"] = "observe"
 
     @property
     def boundary(self) -> float | None:
-        """The score above which a client is flagged; ``None`` where no one number decides."""
+        """The score above which a client is flagged; ``None`` if no single number decides."""
         return None
 
     def inspect(self, seen: Inspection) -> Verdict:
-        """Scores and decisions."""
+        """Score and flag the clients of a round."""
         raise NotImplementedError

@@ -2,11 +2,11 @@
 
 Bhagoji et al., *Analyzing Federated Learning through an Adversarial Lens* (ICML 2019), section 3 and figure 3: with
 d_ij = ‖δ_i − δ_j‖ (L2), client i has the range [min_j d_ij, max_j d_ij], the others have the range of d_jk over all
-pairs j, k ≠ i; client i is anomalous where the two are disjoint. Where i is the malicious client, the others' range is
+pairs j, k ≠ i; client i is anomalous if the two are disjoint. If i is the malicious client, the others' range is
 that of the pairwise distances among benign updates, and the two are the paper's figure.
 
 The score is the gap between the ranges (below 0 where they overlap) as a share of the greatest distance of the round,
-so that updates may shrink over the rounds. It is ours; the paper says only whether there is a gap.
+so that updates may shrink over the rounds. It is ours; the paper only tells whether there is a gap.
 
 How often the paper's criterion accuses an honest client depends on their number n. In many dimensions d_ij² is close
 to s_i + s_j with independent s_i; then two of three clients are always anomalous, one of four, and there is one in
@@ -20,6 +20,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from pydantic import Field
+from typing_extensions import override
 
 from fedlens.core.lazy import torch
 from fedlens.defences.detector import Detector, Inspection, Verdict
@@ -32,49 +33,51 @@ FEWEST = 5
 
 
 def own_ranges(distances: Tensor) -> Tensor:
-    """The least and the greatest distance of each client from another one.
+    """Return the least and the greatest distance of each client from another one.
 
     Args:
         distances: of every two clients, symmetric, shape ``[n, n]``.
 
     Returns:
-        Shape ``[n, 2]``; infinite for a client that is alone.
+        Shape ``[n, 2]``; infinite for a single client.
     """
-    itself = torch.eye(len(distances), dtype=torch.bool, device=distances.device)
-    return torch.stack([distances.masked_fill(itself, inf).amin(1), distances.masked_fill(itself, -inf).amax(1)], dim=1)
+    diagonal = torch.eye(len(distances), dtype=torch.bool, device=distances.device)
+    return torch.stack(
+        [distances.masked_fill(diagonal, inf).amin(1), distances.masked_fill(diagonal, -inf).amax(1)], dim=1
+    )
 
 
 def others_ranges(distances: Tensor) -> Tensor:
-    """The least and the greatest distance among all clients but one, for each client that is left out.
+    """Return the least and the greatest distance among all clients but one, for each client left out.
 
     Args:
         distances: of every two clients, symmetric, shape ``[n, n]``.
 
     Returns:
-        Shape ``[n, 2]``; infinite where the others are not a pair.
+        Shape ``[n, 2]``; infinite if there are fewer than two others.
     """
     return torch.stack([-_greatest_without(-distances), _greatest_without(distances)], dim=1)
 
 
 def _greatest_without(values: Tensor) -> Tensor:
-    """The greatest off-diagonal value of ``[n, n]`` outside row and column i, for each i, in O(n²)."""
+    """Return the greatest off-diagonal value of ``[n, n]`` outside row and column i, for each i, in O(n²)."""
     count = len(values)
     pairs = values.clone().fill_diagonal_(-inf)
-    top, place = pairs.topk(min(2, count), dim=1)
-    is_top = place[:, :1] == torch.arange(count, device=values.device)
+    top, columns = pairs.topk(min(2, count), dim=1)
+    is_top = columns[:, :1] == torch.arange(count, device=values.device)
     without_column = torch.where(is_top, top[:, -1:], top[:, :1])
     return without_column.fill_diagonal_(-inf).amax(0)
 
 
 def gaps(own: Tensor, others: Tensor) -> Tensor:
-    """How far apart two ranges are, as a share of the greatest distance; positive exactly where they are disjoint.
+    """Return the gap between two ranges as a share of the greatest distance; positive exactly if they are disjoint.
 
     Args:
         own: of `own_ranges`, shape ``[n, 2]``, finite.
         others: of `others_ranges`, shape ``[n, 2]``, finite.
 
     Returns:
-        Shape ``[n]``, in [-1, 1]; 0 where all updates are equal.
+        Shape ``[n]``, in [-1, 1]; 0 if all updates are equal.
     """
     apart = torch.maximum(own[:, 0] - others[:, 1], others[:, 0] - own[:, 1])
     greatest = own[:, 1].max()
@@ -93,12 +96,13 @@ class DistanceCheck(Detector):
     margin: float = Field(default=0.0, ge=0, lt=1)
 
     @property
+    @override
     def boundary(self) -> float:
-        """See `Detector.boundary`."""
         return self.margin
 
+    @override
     def inspect(self, seen: Inspection) -> Verdict:
-        """See `Detector.inspect`; the details are both ranges, empty where there is no pair."""
+        """Score by the gap; the details are both ranges, empty if there is no pair."""
         distances = squared_distances(seen.updates).sqrt()
         own, others = own_ranges(distances), others_ranges(distances)
         scores = gaps(own, others) if len(distances) >= FEWEST else torch.zeros_like(own[:, 0])
@@ -106,5 +110,5 @@ class DistanceCheck(Detector):
 
 
 def _plain(ranges: Tensor) -> list[list[float]]:
-    """Ranges (shape ``[n, 2]``) as a record can hold them."""
+    """Convert ranges (shape ``[n, 2]``) for the record; infinite ones become empty."""
     return [row.tolist() if bool(row.isfinite().all()) else [] for row in ranges]

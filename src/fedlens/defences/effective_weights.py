@@ -1,8 +1,8 @@
-"""Whose entries were kept: the clients' shares under rules that keep k neighbours of each column's sorted entries.
+"""Effective weights of clients under rules that average k consecutive ranks of each column's entries.
 
-With l the smallest and h the largest entry that was kept of a column, a client's share in their mean is 1/k where
-l ≤ x ≤ h, and 0 elsewhere, unless more than k entries are there. Then those that are equal to l have equal parts in as
-many of them as were kept, and so have those that are equal to h.
+With l the smallest and h the largest entry averaged in a column, a client's weight in their mean is 1/k if l ≤ x ≤ h,
+and 0 otherwise, unless more than k entries are in that range. Then the entries equal to l share equally in the weight
+of those that were averaged, and so do those equal to h.
 
 Such ties are rare, and a block of b columns that has any shows it: more than b·k of its entries lie between the bounds.
 """
@@ -19,66 +19,67 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Credit:
-    """Adds up shares, a block of columns at a time.
+class EffectiveWeights:
+    """A sum of clients' weights over columns, a block at a time.
 
     Attributes:
-        total: each row's share in a column's mean, added up over the columns so far, shape ``[n]``, float64.
+        total: each row's weight in a column's mean, summed over the columns so far, shape ``[n]``, float64.
     """
 
     total: Tensor
 
     def __init__(self, count: int, like: Tensor) -> None:
         self.total = torch.zeros(count, dtype=torch.float64, device=like.device)
-        self._room = like.new_empty(0, dtype=torch.promote_types(like.dtype, torch.float32))
+        self._buffer = like.new_empty(0, dtype=torch.promote_types(like.dtype, torch.float32))
 
-    def add(self, block: Tensor, kept: Tensor) -> None:
-        """Add the shares in the means of a block's columns.
+    def add(self, block: Tensor, averaged: Tensor) -> None:
+        """Add the weights in the means of a block's columns.
 
         Args:
             block: the entries, shape ``[n, b]``.
-            kept: what was kept of each column, in any order, shape ``[k, b]``: k neighbours of the sorted entries.
+            averaged: the entries averaged in each column, in any order, shape ``[k, b]``: k consecutive ranks.
         """
         few = max(GRAIN // len(block), 1)
-        parts = self._summed(between, block, kept, block.shape[1] if torch.get_num_threads() == 1 else few)
-        if float(parts.sum()) > kept.numel():
-            parts = self._summed(dealt_out, block, kept, few)
-        self.total += parts / len(kept)
+        parts = self._summed(count_between, block, averaged, block.shape[1] if torch.get_num_threads() == 1 else few)
+        if float(parts.sum()) > averaged.numel():
+            parts = self._summed(count_with_ties, block, averaged, few)
+        self.total += parts / len(averaged)
 
-    def _summed(self, count: Callable[..., Tensor], block: Tensor, kept: Tensor, columns: int) -> Tensor:
-        """What `count` makes of so many columns at a time, added up.
+    def _summed(self, count: Callable[..., Tensor], block: Tensor, averaged: Tensor, columns: int) -> Tensor:
+        """Sum `count` over parts of `columns` columns.
 
-        What is not exact has to be added up in the same way however many threads there are.
+        Inexact counts must be summed in the same order for any number of threads.
         """
-        if len(self._room) < len(block) * columns:
-            self._room = self._room.new_empty(len(block) * columns)
+        if len(self._buffer) < len(block) * columns:
+            self._buffer = self._buffer.new_empty(len(block) * columns)
         total = torch.zeros_like(self.total)
-        for some, some_kept in zip(torch.split(block, columns, dim=1), torch.split(kept, columns, dim=1), strict=True):
-            total += count(some, some_kept, self._room[: some.numel()].view(some.shape))
+        parts = zip(torch.split(block, columns, dim=1), torch.split(averaged, columns, dim=1), strict=True)
+        for part, part_averaged in parts:
+            total += count(part, part_averaged, self._buffer[: part.numel()].view(part.shape))
         return total
 
 
-def between(block: Tensor, kept: Tensor, room: Tensor) -> Tensor:
-    """How many entries of each row are between the smallest and the largest that were kept of their column, ``[n]``."""
-    reaching = torch.ge(block, kept.amin(dim=0), out=room).sum(dim=1)
-    return reaching - torch.gt(block, kept.amax(dim=0), out=room).sum(dim=1)
+def count_between(block: Tensor, averaged: Tensor, out: Tensor) -> Tensor:
+    """Count each row's entries between the smallest and the largest averaged in their column, ``[n]``."""
+    reaching = torch.ge(block, averaged.amin(dim=0), out=out).sum(dim=1)
+    return reaching - torch.gt(block, averaged.amax(dim=0), out=out).sum(dim=1)
 
 
-def dealt_out(block: Tensor, kept: Tensor, room: Tensor) -> Tensor:
-    """How many entries of each row were kept, where equal ones have equal parts, shape ``[n]``."""
-    low, high = kept.amin(dim=0), kept.amax(dim=0)
-    parts = _equal_parts(block, kept, low, room)
-    if len(kept) > 1:
-        apart = (high > low).to(room)
-        parts += _equal_parts(block, kept, high, room, apart)
-    if len(kept) > 2:
-        parts += torch.gt(block, low, out=room).mul_(apart).sum(dim=1)
-        parts -= torch.ge(block, high, out=room).mul_(apart).sum(dim=1)
+def count_with_ties(block: Tensor, averaged: Tensor, out: Tensor) -> Tensor:
+    """Count each row's averaged entries; equal entries share equally, shape ``[n]``."""
+    low, high = averaged.amin(dim=0), averaged.amax(dim=0)
+    parts = _equal_parts(block, averaged, low, out)
+    if len(averaged) > 1:
+        apart = (high > low).to(out)
+        parts += _equal_parts(block, averaged, high, out, apart)
+    if len(averaged) > 2:
+        parts += torch.gt(block, low, out=out).mul_(apart).sum(dim=1)
+        parts -= torch.ge(block, high, out=out).mul_(apart).sum(dim=1)
     return parts
 
 
-def _equal_parts(block: Tensor, kept: Tensor, value: Tensor, room: Tensor, wanted: Tensor | float = 1) -> Tensor:
-    """How many entries equal to `value` were kept, dealt out equally to the rows that have it, in `wanted` columns."""
-    number = torch.eq(kept, value, out=room[: len(kept)]).sum(dim=0)
-    equal = torch.eq(block, value, out=room)
-    return equal.mul_(number / equal.sum(dim=0) * wanted).sum(dim=1)
+def _equal_parts(block: Tensor, averaged: Tensor, value: Tensor, out: Tensor, columns: Tensor | float = 1) -> Tensor:
+    """Count averaged entries equal to `value`, shared equally by the rows that have it, in `columns` (0 or 1)."""
+    number = torch.eq(averaged, value, out=out[: len(averaged)]).sum(dim=0)
+    equal = torch.eq(block, value, out=out)
+    return equal.mul_(number / equal.sum(dim=0) * columns).sum(dim=1)

@@ -5,20 +5,20 @@ Processing 2022; RFA), algorithm 2, the smoothed Weiszfeld algorithm: with z the
 
     β_i = 1 / max(ν, ‖δ_i − z‖),    z ← Σ β_i δ_i / Σ β_i,
 
-begun at the mean. Smoothing keeps a step defined where z meets an update; in the sum that is minimised, it replaces a
+begun at the mean. Smoothing defines the step where z meets an update; in the sum that is minimised, it replaces a
 distance r below ν by r²/(2ν) + ν/2.
 
 Deviations from the source:
 
 - The clients count equally, where RFA weighs them by their numbers of samples: a client that could choose its α_i would
   be a majority by itself. ``weighted=True`` is RFA's.
-- RFA is content with a few steps, as each takes a round of messages. Here z is only the weights w with z = Σ w_i δ_i,
+- RFA stops after a few steps, as each takes a round of messages. Here z is only the weights w with z = Σ w_i δ_i,
   and distances come from the updates' inner products, ‖δ_i − z‖² = G_ii − 2 (Gw)_i + wᵀGw. Steps are cheap, and go on
   until the gradient of the mean distance is shorter than `tolerance`. Its length is at most 1 whatever the updates'
   scale, and no outlier can make it small, as it can the relative change of the sum.
 - G is taken about the update with the least sum of distances to the others, from which the result is not far away.
-  About the mean, an outlier's own length would drown the distances between the others. Where there is none, G comes
-  from the distances that found that update; otherwise, from the updates once more.
+  About the mean, an outlier's own length would drown the distances between the others. Without outliers, G comes from
+  the distances computed to choose that update; otherwise, from the updates again.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from pydantic import PositiveFloat, PositiveInt
+from typing_extensions import override
 
 from fedlens.core.lazy import torch
 from fedlens.defences.rule import Aggregate, Received, Rule
@@ -37,20 +38,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FARTHEST = 1e140
-"""Distances beyond have squares that float64 does not hold."""
+"""The squares of longer distances overflow float64."""
 
 _log = logging.getLogger("fedlens")
 
 
 def weiszfeld(gram: Tensor, alpha: Tensor, smoothing: float, tolerance: float, steps: int) -> tuple[Tensor, bool]:
-    """The weights that make the geometric median of points.
+    """Compute the weights of the geometric median of points.
 
     Args:
         gram: the points' inner products about any origin, shape ``[n, n]``, float64.
         alpha: how much each point counts, shape ``[n]``, float64, adding up to 1.
         smoothing: distances below this are smoothed (ν).
         tolerance: stop once the gradient of the mean distance is no longer than this.
-        steps: stop after so many steps in any case.
+        steps: maximum number of steps.
 
     Returns:
         The weights, shape ``[n]``, adding up to 1, and whether the tolerance was reached.
@@ -70,7 +71,7 @@ def weiszfeld(gram: Tensor, alpha: Tensor, smoothing: float, tolerance: float, s
 def geometric_median(
     updates: Tensor, alpha: Tensor, smoothing: float, tolerance: float, steps: int
 ) -> tuple[Tensor, Tensor, bool]:
-    """The point with the least weighted sum of distances to the rows of `updates`.
+    """Compute the point with the least weighted sum of distances to the rows of `updates`.
 
     Args:
         updates: a row for each client, shape ``[n, d]``.
@@ -84,7 +85,7 @@ def geometric_median(
         farther away than `FARTHEST`, and whether the tolerance was reached.
     """
     if updates.dtype == torch.float64 and float(updates.abs().max()) > FARTHEST:
-        within = (FARTHEST / updates.abs().amax(dim=1)).clamp(max=1)  # of updates from so far away, directions count
+        within = (FARTHEST / updates.abs().amax(dim=1)).clamp(max=1)  # of more distant updates, only directions count
         point, weights, reached = geometric_median(updates * within[:, None], alpha, smoothing, tolerance, steps)
         return point, weights * within, reached
     squares = squared_distances(updates)
@@ -98,10 +99,10 @@ class GeometricMedian(Rule):
     """The geometric median: the point with the least sum of distances to the updates.
 
     Attributes:
-        weighted: whether a client counts by its number of samples; otherwise all count equally.
+        weighted: True if a client counts by its number of samples, False if all count equally.
         smoothing: the distance below which a client's pull no longer grows (ν).
         tolerance: stop once the gradient of the mean distance, of length 1 at most, is no longer than this.
-        steps: stop after so many steps in any case; a warning says so.
+        steps: maximum number of steps; a warning tells when it is reached.
     """
 
     weighted: bool = False
@@ -109,8 +110,8 @@ class GeometricMedian(Rule):
     tolerance: PositiveFloat = 1e-8
     steps: PositiveInt = 1000
 
+    @override
     def aggregate(self, received: Received) -> Aggregate:
-        """See `Rule.aggregate`."""
         alpha = received.alpha if self.weighted else torch.full_like(received.alpha, 1 / len(received.alpha))
         update, weights, reached = geometric_median(received.updates, alpha, self.smoothing, self.tolerance, self.steps)
         if not reached:

@@ -1,12 +1,12 @@
-"""Histograms of an update's entries, and how far apart two of them are.
+"""Histograms of an update's entries, and the distance between two of them.
 
 Bhagoji et al., *Analyzing Federated Learning through an Adversarial Lens* (ICML 2019), section 3 and figures 2, 4 and
 9. From the authors' configuration: 500 bins over ±0.2; entries of absolute value below 1e-7 are left out.
 
 Ours: entries beyond ±limit are counted in the end bins, so that nothing else is left out, and the distance is the
 Wasserstein-1 distance W = ∫ |F_a − F_b| of the histograms scaled to 1, each bin's share lying in its middle. It is
-that of the entries, clipped to ±limit, to within a bin's width. All entries of a histogram that counts none were left
-out as zeros: it stands for a unit mass at 0.
+that of the entries, clipped to ±limit, to within a bin's width. If a histogram is empty, all entries were left out as
+zeros: it stands for a unit mass at 0.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ _BLOCK = 2**18
 def histogram(update: Tensor, bins: int, limit: float) -> tuple[Tensor, int]:
     """Count the entries of an update (shape ``[d]``) in bins of equal width over [-limit, limit].
 
-    A bin includes its lower edge. The first and the last bin include what lies beyond.
+    A bin includes its lower edge. The first and the last bin include entries beyond.
 
     Returns:
-        Counts, shape ``[bins]``, int64, and how many entries were left out.
+        Counts, shape ``[bins]``, int64, and the number of entries left out.
     """
     counts = torch.zeros(bins + 1, dtype=torch.int64, device=update.device)
     for block in torch.split(update, _BLOCK):
         scaled = (block.double() + limit).mul_(bins / (2 * limit)).floor_().clamp_(0, bins - 1)
-        place = scaled.to(torch.int64).masked_fill_(block.abs() < TINY, bins)
-        counts += torch.bincount(place, minlength=bins + 1)
+        indices = scaled.to(torch.int64).masked_fill_(block.abs() < TINY, bins)
+        counts += torch.bincount(indices, minlength=bins + 1)
     return counts[:bins], int(counts[bins])
 
 
 def shares(counts: Tensor) -> Tensor:
-    """Histograms (shape ``[..., bins]``) scaled to 1, float64; an empty one becomes a unit mass at 0."""
+    """Scale histograms (shape ``[..., bins]``) to 1, float64; an empty one becomes a unit mass at 0."""
     bins = counts.shape[-1]
     zero = torch.zeros(bins, dtype=torch.float64, device=counts.device)
     zero[(bins - 1) // 2] += 0.5
@@ -51,12 +51,12 @@ def shares(counts: Tensor) -> Tensor:
 
 
 def centres(bins: int, limit: float) -> Tensor:
-    """The middle of each bin, shape ``[bins]``, float64."""
+    """Return the middle of each bin, shape ``[bins]``, float64."""
     return (torch.arange(bins, dtype=torch.float64) + 0.5) * (2 * limit / bins) - limit
 
 
 def wasserstein(counts_a: Tensor, counts_b: Tensor, limit: float) -> Tensor:
-    """The Wasserstein-1 distance of histograms over ±limit, in units of an update's entries.
+    """Compute the Wasserstein-1 distance of histograms over ±limit, in units of an update's entries.
 
     Args:
         counts_a: counts or shares, shape ``[..., bins]``.

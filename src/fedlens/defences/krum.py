@@ -6,19 +6,19 @@ Descent* (NeurIPS 2017), section 4. With f Byzantine clients of n ≥ 2f + 3, th
     s(i) = Σ_{j → i} ‖δ_i − δ_j‖²,
 
 summed over the n − f − 2 other updates j that are nearest to δ_i. Krum applies the update of the lowest score alone,
-Multi-Krum the mean of the m lowest. Equal scores are decided for the lowest index, as the paper does for Krum. Neither
-looks at the clients' weights α_i.
+Multi-Krum the mean of the m lowest. Ties go to the lowest index, as in the paper's Krum. Neither
+uses the clients' weights α_i.
 
-Four rules go by this name. The defaults are the paper's; the others can be had by options:
+Four rules go by this name. The defaults are the paper's; options give the others:
 
 - plain distances where the paper squares them (``squared=False``);
 - one neighbour more, n − f − 1 (``neighbours="n-f-1"``), as in ByzFL, which sorts a client's distances with its own
-  zero among them and keeps n − f;
+  zero among them and takes n − f;
 - biases left out of the distances (``include_biases=False``).
 
 The code of Bhagoji et al., *Analyzing Federated Learning through an Adversarial Lens* (ICML 2019) takes plain distances
 without biases to n − f − 2 neighbours. `KrumAuthors` is that, except that the code drops the biases of the chosen
-update, too, which leaves the global model's as they are for good: here it is applied whole.
+update, too, so that the global model's never change: here it is applied whole.
 
 The paper allows every m from 1 (Krum) to n (the plain mean). The default here is n − f, the number of clients that are
 taken to be honest, as in ByzFL; the paper's guarantee is about m = 1.
@@ -29,6 +29,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
+from typing_extensions import override
 
 from fedlens.core.lazy import torch
 from fedlens.defences.rule import Aggregate, Received, Rule, require_enough
@@ -41,21 +42,21 @@ Neighbours = Literal["n-f-2", "n-f-1"]
 
 
 def fewest(f: int) -> int:
-    """The paper's least number of updates, 2f + 3, of which f are Byzantine."""
+    """Return the paper's least number of updates, 2f + 3, of which f are Byzantine."""
     return 2 * f + 3
 
 
 def krum_scores(
     updates: Tensor, f: int, *, squared: bool = True, neighbours: Neighbours = "n-f-2", mask: Tensor | None = None
 ) -> Tensor:
-    """Each update's sum of distances to its nearest others.
+    """Sum each update's distances to its nearest others.
 
     Args:
         updates: a row for each client, shape ``[n, d]``.
         f: number of Byzantine clients.
         squared: whether to square the distances.
-        neighbours: how many others count.
-        mask: which of the d entries count in the distances, bool, shape ``[d]``; all of them unless it is given.
+        neighbours: number of others that count.
+        mask: the entries that count in the distances, bool, shape ``[d]``; all by default.
 
     Returns:
         The scores, shape ``[n]``, float64.
@@ -71,12 +72,12 @@ def krum_scores(
 
 
 def to_others(distances: Tensor) -> Tensor:
-    """The distances from each update to the others (shape ``[n, n]``), each row in order; infinity comes last."""
+    """Sort each update's distances to the others (shape ``[n, n]``); its own, infinity, comes last."""
     return distances.clone().fill_diagonal_(torch.inf).sort(dim=1).values
 
 
 def choose(updates: Tensor, scores: Tensor, count: int) -> Aggregate:
-    """The mean of the `count` updates (rows of shape ``[n, d]``) whose scores (shape ``[n]``) are the lowest."""
+    """Average the `count` updates (rows of shape ``[n, d]``) with the lowest scores (shape ``[n]``)."""
     chosen = scores.argsort(stable=True)[:count]
     shares = torch.zeros_like(scores)
     shares[chosen] = 1 / count
@@ -89,8 +90,8 @@ class Krum(Rule):
     Attributes:
         f: number of Byzantine clients that the rule assumes.
         squared: whether to square the distances, as the paper does.
-        neighbours: how many other updates count in a score; ``n-f-2`` is the paper's number.
-        include_biases: whether the distances are over biases, too, as in the paper.
+        neighbours: number of other updates that count in a score; ``n-f-2`` is the paper's number.
+        include_biases: whether distances include biases, as in the paper.
     """
 
     f: NonNegativeInt
@@ -103,8 +104,9 @@ class Krum(Rule):
         """The paper's 2f + 3."""
         return fewest(self.f)
 
+    @override
     def aggregate(self, received: Received) -> Aggregate:
-        """See `Rule.aggregate`.
+        """Choose by `krum_scores`.
 
         Raises:
             ValueError: there are fewer than `minimum` updates.
@@ -126,8 +128,9 @@ class KrumAuthors(Rule):
         """The paper's 2f + 3."""
         return fewest(self.f)
 
+    @override
     def aggregate(self, received: Received) -> Aggregate:
-        """See `Rule.aggregate`.
+        """Choose by `krum_scores`.
 
         Raises:
             ValueError: there are fewer than `minimum` updates.
@@ -140,10 +143,10 @@ class MultiKrum(Rule):
 
     Attributes:
         f: number of Byzantine clients that the rule assumes.
-        m: how many updates to average; unless it is given, n - f.
+        m: number of updates to average; n - f by default.
         squared: whether to square the distances, as the paper does.
-        neighbours: how many other updates count in a score; ``n-f-2`` is the paper's number.
-        include_biases: whether the distances are over biases, too, as in the paper.
+        neighbours: number of other updates that count in a score; ``n-f-2`` is the paper's number.
+        include_biases: whether distances include biases, as in the paper.
     """
 
     f: NonNegativeInt
@@ -157,8 +160,9 @@ class MultiKrum(Rule):
         """The paper's 2f + 3, or m."""
         return max(fewest(self.f), self.m or 0)
 
+    @override
     def aggregate(self, received: Received) -> Aggregate:
-        """See `Rule.aggregate`.
+        """Choose by `krum_scores`.
 
         Raises:
             ValueError: there are fewer than `minimum` updates.
@@ -170,6 +174,6 @@ class MultiKrum(Rule):
 
 
 def _scores(rule: Krum | MultiKrum, received: Received) -> Tensor:
-    """The scores (shape ``[n]``) by the rule's options."""
+    """Compute the scores (shape ``[n]``) with the rule's options."""
     mask = None if rule.include_biases else received.layout.mask({"weight"})
     return krum_scores(received.updates, rule.f, squared=rule.squared, neighbours=rule.neighbours, mask=mask)

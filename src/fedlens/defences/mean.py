@@ -6,6 +6,8 @@ w_G^{t+1} = w_G^t + Σ α_i δ_i with α_i = n_i / Σ n_j over the round's cohor
 
 from typing import ClassVar
 
+from typing_extensions import override
+
 from fedlens.defences.rule import Aggregate, Received, Rule
 
 
@@ -14,6 +16,6 @@ class Mean(Rule):
 
     averages: ClassVar[bool] = True
 
+    @override
     def aggregate(self, received: Received) -> Aggregate:
-        """See `Rule.aggregate`."""
         return Aggregate(received.alpha.to(received.updates) @ received.updates, received.alpha)

@@ -8,7 +8,7 @@ section 4: with M the largest norm that an update may have,
 The paper writes δ_i / max(1, ‖δ_i‖ / M), which is the same. Its σ is the standard deviation of each entry of the
 aggregate, and so is ours; it adds up to no privacy guarantee.
 
-A client's share is α_i · min(1, M / ‖δ_i‖), so that shares add up to less than 1 where something was clipped.
+A client's share is α_i · min(1, M / ‖δ_i‖), so shares add up to less than 1 if an update was clipped.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import NonNegativeFloat, PositiveFloat
+from typing_extensions import override
 
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
@@ -29,7 +30,7 @@ BLOCK_ENTRIES = 2**18
 
 
 def norms(updates: Tensor) -> Tensor:
-    """The L2 norm of each row of `updates` (shape ``[n, d]``), as float64 of shape ``[n]``."""
+    """Return the L2 norm of each row of `updates` (shape ``[n, d]``), as float64 of shape ``[n]``."""
     squares = torch.zeros(len(updates), dtype=torch.float64, device=updates.device)
     for columns in torch.split(updates, max(BLOCK_ENTRIES // len(updates), 1), dim=1):
         squares += columns.double().square().sum(dim=1)
@@ -40,7 +41,7 @@ def norms(updates: Tensor) -> Tensor:
 
 
 def clipping_factors(updates: Tensor, max_norm: float) -> Tensor:
-    """What to multiply each row of `updates` (shape ``[n, d]``) by, for no norm above `max_norm`; float64, ``[n]``."""
+    """Return factors of the rows of `updates` (shape ``[n, d]``) that limit norms to `max_norm`; float64, ``[n]``."""
     return max_norm / norms(updates).clamp_(min=max_norm)
 
 
@@ -64,8 +65,8 @@ class NormClipping(Rule):
     max_norm: PositiveFloat
     noise: NonNegativeFloat = 0.0
 
+    @override
     def aggregate(self, received: Received) -> Aggregate:
-        """See `Rule.aggregate`."""
         updates = received.updates
         shares = received.alpha * clipping_factors(updates, self.max_norm)
         mean = weighted_sum(shares, updates)

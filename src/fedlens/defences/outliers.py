@@ -1,12 +1,12 @@
-"""How unusual one of a round's clients is, measured by the spread of the others.
+"""Outliers among a round's clients, measured by the spread of the others.
 
 F. E. Grubbs, *Procedures for Detecting Outlying Observations in Samples*, Technometrics 11 (1969): a single outlier
-among n normal values is told by its deleted residual (R. D. Cook and S. Weisberg, *Residuals and Influence in
+among n normal values is detected by its deleted residual (R. D. Cook and S. Weisberg, *Residuals and Influence in
 Regression*, 1982)
 
     t_i = (x_i − mean of the others) / (s √(1 + 1/(n − 1))),    s the others' standard deviation,
 
-which follows Student's t with ν = n − 2 degrees of freedom where client i is like the others. Over k statistics of n
+which follows Student's t with ν = n − 2 degrees of freedom if client i is like the others. Over k statistics of n
 clients, k n P(|t| ≥ |t_i|) values as extreme are expected in a round of honest clients: the number of false alarms of
 A. Desolneux, L. Moisan and J.-M. Morel, *Meaningful Alignments*, International Journal of Computer Vision 40 (2000).
 
@@ -36,11 +36,11 @@ if TYPE_CHECKING:
 
 
 def deleted_residuals(values: Tensor, resolution: float) -> Tensor:
-    """How many standard errors each client lies from the others.
+    """Return each client's distance from the others in standard errors.
 
     Args:
         values: statistics of each client, shape ``[n, k]``, float64.
-        resolution: the least standard deviation that is believed.
+        resolution: minimum for the standard deviation.
 
     Returns:
         Shape ``[n, k]``; 0 for fewer than three clients, whose others have no spread.
@@ -56,14 +56,14 @@ def deleted_residuals(values: Tensor, resolution: float) -> Tensor:
 
 
 def rarity(residuals: Tensor) -> Tensor:
-    """The number of false alarms of each client's most extreme residual, as -log10 of it.
+    """Return the number of false alarms of each client's most extreme residual, as -log10 of it.
 
     Args:
         residuals: of `deleted_residuals`, shape ``[n, k]``, float64.
 
     Returns:
-        Shape ``[n]``; 0 where a round of honest clients would show one value as extreme, 2 where a hundred rounds
-        would; at least -log10(k n), which it is for fewer than three clients.
+        Shape ``[n]``; 0 if one value as extreme is expected in a round of honest clients, 2 if in a hundred rounds; the
+        minimum, for fewer than three clients, is -log10(k n).
     """
     freedom = max(len(residuals) - 2, 1)
     extreme = residuals.abs().amax(1)

@@ -1,4 +1,4 @@
-"""What an aggregation rule is: it sees a round's updates and says what becomes of the global model."""
+"""Aggregation rules: they combine a round's updates into one change of the global model."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from fedlens.core.staying import staying
 if TYPE_CHECKING:
     from torch import Tensor
 
-MOST = 10**9
-"""No rule needs so many updates."""
+LARGEST_MINIMUM = 10**9
+"""No rule needs this many updates."""
 
 
 @dataclass(frozen=True)
 class Received:
-    """What reached the server in a round.
+    """The updates that reached the server in a round.
 
     Attributes:
         updates: a row for each client, shape ``[n, d]``.
         alpha: the clients' weights α_i, shape ``[n]``, float64, adding up to 1.
-        layout: what each of the d entries is.
+        layout: the parameter that each of the d entries belongs to.
         address: where the rule's random draws begin, if it makes any.
-        state: what the rule kept from the round before.
+        state: the rule's state after the round before.
     """
 
     updates: Tensor
@@ -42,12 +42,12 @@ class Received:
 
 @dataclass(frozen=True)
 class Aggregate:
-    """What a rule made of a round.
+    """The outcome of a rule in a round.
 
     Attributes:
-        update: what is added to the global weights, shape ``[d]``.
-        shares: how much weight each client's update got, shape ``[n]``; ``None`` where no such number exists.
-        state: what the rule wants to keep for the next round.
+        update: change of the global weights, shape ``[d]``.
+        shares: effective weight of each client's update, shape ``[n]``; ``None`` if there is no such number.
+        state: the rule's state for the next round.
     """
 
     update: Tensor
@@ -59,7 +59,7 @@ class Rule(Config):
     """An aggregation rule's description; derive from it to bring your own and write `aggregate`."""
 
     averages: ClassVar[bool] = False
-    """Whether an update's effect is α_i times the update, so that an attacker can boost by 1/α_m."""
+    """True if an update's effect is α_i times the update, so that an attacker can boost by 1/α_m."""
 
     keeping: ClassVar[str] = "return what it keeps, Aggregate(update, shares, state), and find it in received.state"
 
@@ -69,36 +69,36 @@ class Rule(Config):
         return 1
 
     def aggregate(self, received: Received) -> Aggregate:
-        """The change of the global weights."""
+        """Return the change of the global weights."""
         raise NotImplementedError
 
 
 def least_updates(rule: Rule) -> int:
-    """The rule's `minimum`.
+    """Return the rule's `minimum`.
 
     Raises:
-        ConfigError: a custom rule gave no number of updates, or failed.
+        ConfigError: a custom rule's `minimum` is not a number of updates, or failed.
     """
     name = type(rule).__name__
     try:
         with staying(f"aggregation: minimum of {name}", ConfigError):
-            found: object = rule.minimum
+            least: object = rule.minimum
     except ConfigError:
         raise
     except Exception as error:
         raise ConfigError(f"aggregation: minimum of {name} failed: {told(error)}") from error
-    if not isinstance(found, Integral) or isinstance(found, bool) or not 0 <= int(found) < MOST:
-        if callable(found):
-            raise ConfigError(f"aggregation: {name}: minimum{at(found)} is a method; write @property on the line above")
+    if not isinstance(least, Integral) or isinstance(least, bool) or not 0 <= int(least) < LARGEST_MINIMUM:
+        if callable(least):
+            raise ConfigError(f"aggregation: {name}: minimum{at(least)} is a method; write @property on the line above")
         raise ConfigError(
-            f"aggregation: minimum of {name}{at(type(rule))} is {shortened(found)}; "
+            f"aggregation: minimum of {name}{at(type(rule))} is {shortened(least)}; "
             "a whole number of updates is right, 1 where any will do"
         )
-    return int(found)
+    return int(least)
 
 
 def require_enough(rule: str, formula: str, f: int, least: int, count: int) -> None:
-    """Refuse `count` updates where `rule` needs `least` of them, by this `formula` of `f`.
+    """Check that `count` updates are enough for `rule`, which needs `least` by this `formula` of `f`.
 
     Raises:
         ValueError: there are not enough updates.

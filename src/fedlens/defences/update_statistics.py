@@ -10,7 +10,7 @@ client has four numbers:
 - log(W + 0.01), W the Wasserstein-1 distance from its histogram to the mean of the others', as a share of the mean
   absolute entry in the latter,
 
-so that each difference is a relative one, small shares being told apart to 0.01 (the "started" logarithm of
+so that differences are relative, and small shares are resolved to 0.01 (the "started" logarithm of
 J. W. Tukey, *Exploratory Data Analysis*, 1977). `fedlens.defences.outliers` says how unusual they are among the
 round's clients; a standard deviation below 0.01 is taken for 0.01. The score is -log10 of the number of values as
 extreme that are expected in a round of honest clients.
@@ -25,6 +25,7 @@ from math import log10
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import Field, PositiveInt
+from typing_extensions import override
 
 from fedlens.core.lazy import torch
 from fedlens.defences.detector import Detector, Inspection, Verdict
@@ -38,7 +39,7 @@ RESOLUTION = 0.01
 
 
 class Statistics(NamedTuple):
-    """What is counted and measured of each update; float64 on the CPU, shape ``[n]`` but for the histograms.
+    """Statistics of each update; float64 on the CPU, shape ``[n]`` except for the histograms.
 
     Attributes:
         histograms: counts, shape ``[n, bins]``, int64.
@@ -62,7 +63,7 @@ class Statistics(NamedTuple):
 
 
 def measure(updates: Tensor, bins: int, limit: float) -> Statistics:
-    """The statistics of updates (shape ``[n, d]``), one row after the other to save memory."""
+    """Measure updates (shape ``[n, d]``), one row at a time to save memory."""
     histograms, rows = [], []
     for update in updates:
         counts, left_out = histogram(update, bins, limit)
@@ -76,39 +77,39 @@ def measure(updates: Tensor, bins: int, limit: float) -> Statistics:
 
 
 def _extent(update: Tensor) -> list[float]:
-    """Norm, lowest and highest entry, and spread of an update (shape ``[d]``)."""
+    """Measure norm, lowest and highest entry, and spread of an update (shape ``[d]``)."""
     lowest, highest = update.aminmax()
     norm = torch.linalg.vector_norm(update, dtype=torch.float64)
     return [float(norm), float(lowest), float(highest), central_width(update)]
 
 
 def central_width(update: Tensor) -> float:
-    """Width of the central 99.9 % range of the entries: without the ⌊d / 2000⌋ lowest and as many of the highest."""
+    """Measure the width of the entries' central 99.9 % range, without the ⌊d / 2000⌋ lowest and as many highest."""
     dropped = len(update) // 2000
     return float(update.kthvalue(len(update) - dropped).values) - float(update.kthvalue(dropped + 1).values)
 
 
 def mean_of_others(rows: Tensor) -> Tensor:
-    """The mean of all the other rows for each row of ``[n, ...]``; a row that is alone is its own."""
+    """Return the mean of all other rows for each row of ``[n, ...]``; a single row is its own."""
     return (rows.sum(0) - rows) / (len(rows) - 1) if len(rows) > 1 else rows
 
 
-def comparable(found: Statistics) -> Tensor:
-    """The four numbers by which clients are compared, shape ``[n, 4]``."""
-    relative = found.wasserstein / found.typical
-    sizes = torch.stack([found.norm, found.spread]).clamp_min(TINY)
-    return torch.cat([sizes, torch.stack([found.sparsity, relative]) + RESOLUTION]).log().T
+def comparable(statistics: Statistics) -> Tensor:
+    """Return the four numbers by which clients are compared, shape ``[n, 4]``."""
+    relative = statistics.wasserstein / statistics.typical
+    sizes = torch.stack([statistics.norm, statistics.spread]).clamp_min(TINY)
+    return torch.cat([sizes, torch.stack([statistics.sparsity, relative]) + RESOLUTION]).log().T
 
 
 class StatisticsCheck(Detector):
     """Flags updates that differ from the others in norm, spread, sparsity or the histogram of its entries.
 
-    Fewer than three clients have no spread to be compared with, and none is flagged.
+    Of fewer than three clients, none is flagged: their others have no spread.
 
     Attributes:
         bins: number of the histogram's bins.
         limit: the histogram's bins lie between minus and plus this; entries beyond are counted in the end bins.
-        false_alarms: flag what is so unusual that a round of honest clients would show fewer such values than this.
+        false_alarms: flag a client if a round of honest clients would show fewer values as unusual than this.
     """
 
     bins: PositiveInt = 500
@@ -116,16 +117,19 @@ class StatisticsCheck(Detector):
     false_alarms: float = Field(default=0.01, gt=0, le=1)
 
     @property
+    @override
     def boundary(self) -> float:
-        """See `Detector.boundary`."""
         return -log10(self.false_alarms)
 
+    @override
     def inspect(self, seen: Inspection) -> Verdict:
-        """See `Detector.inspect`; the details are the statistics and how many standard errors each is off."""
-        found = measure(seen.updates, self.bins, self.limit)
-        residuals = deleted_residuals(comparable(found), RESOLUTION)
+        """Score by rarity; the details are the statistics and their residuals in standard errors."""
+        statistics = measure(seen.updates, self.bins, self.limit)
+        residuals = deleted_residuals(comparable(statistics), RESOLUTION)
         scores = rarity(residuals).to(seen.updates.device)
         names = ("norm", "lowest", "highest", "spread", "sparsity", "wasserstein")
-        details: dict[str, list[float] | list[list[float]]] = {name: getattr(found, name).tolist() for name in names}
+        details: dict[str, list[float] | list[list[float]]] = {
+            name: getattr(statistics, name).tolist() for name in names
+        }
         details["residuals"] = residuals.tolist()
-        return Verdict(scores, scores > self.boundary, details, {"histogram": found.histograms.to(torch.int32)})
+        return Verdict(scores, scores > self.boundary, details, {"histogram": statistics.histograms.to(torch.int32)})

@@ -1,1 +1,1 @@
-"""Fast tensor code that nobody has to read to understand fedlens; each file names its plain version."""
+"""Fast tensor code that you need not read to understand fedlens; each file names its plain version."""

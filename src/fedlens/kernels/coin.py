@@ -15,14 +15,14 @@ DIGITS = 16
 
 @dataclass(frozen=True)
 class Coin:
-    """A coin that shows 1 with probability ``numerator / 2**digits``; without digits it shows `numerator` for sure."""
+    """A coin that shows 1 with probability ``numerator / 2**digits``; without digits it always shows `numerator`."""
 
     numerator: int
     digits: int
 
     @classmethod
     def of(cls, probability: float) -> "Coin":
-        """The coin whose probability is nearest to this one, with at most 16 binary digits."""
+        """Return the coin whose probability is nearest, with at most 16 binary digits."""
         numerator, digits = round(probability * 2**DIGITS), DIGITS
         while digits > 0 and numerator % 2 == 0:
             numerator, digits = numerator // 2, digits - 1
@@ -34,19 +34,19 @@ class Coin:
         return self.numerator / (1 << self.digits)
 
     def words(self, count: int) -> int:
-        """How many words of 64 fair bits `count` tosses take."""
+        """Return the number of 64-bit words of fair bits that `count` tosses take."""
         return self.digits * -(-count // 64)
 
     def toss(self, generator: np.random.Generator, count: int) -> NDArray[np.uint8]:
-        """The results of `count` tosses, zeros and ones, shape ``[count]``."""
+        """Toss `count` times; zeros and ones, shape ``[count]``."""
         return self.read(generator.bit_generator.random_raw(self.words(count)), count)
 
     def read(self, raw: NDArray[np.uint64], count: int) -> NDArray[np.uint8]:
-        """The results of `count` tosses, shape ``[..., count]``, from their fair words, shape ``[..., words]``."""
+        """Read `count` tosses, shape ``[..., count]``, from fair words of shape ``[..., words]``."""
         if self.digits == 0:
             return np.full((*raw.shape[:-1], count), self.numerator, dtype=np.uint8)
         planes = raw.reshape(*raw.shape[:-1], self.digits, -1)
-        mask = planes[..., 0, :]  # the last digit is a one, and begins with 0: r | 0
+        mask = planes[..., 0, :]  # the last digit is a one: r | 0
         for digit in range(1, self.digits):
             plane = planes[..., digit, :]
             mask = plane | mask if self.numerator >> digit & 1 else plane & mask

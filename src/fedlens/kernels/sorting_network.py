@@ -1,28 +1,28 @@
-"""Which rows to compare to find order statistics: a sorting network without what nobody wants.
+"""Comparators for order statistics: a sorting network without the parts that are not needed.
 
 I. Parberry, *The Pairwise Sorting Network* (Parallel Processing Letters 2, 1992). A comparator puts the smaller of two
 rows' entries into the one row and the larger into the other, column by column. As many of them sort n rows as in
 Batcher's networks, about n (log₂ n)² / 4.
 
 Most rules do not want all rows in order. They name a group for each rank, and the network leaves out what no group
-needs: comparators within a group, and the half of a comparator whose result nobody wants. Of Parberry's network that
+needs: comparators within a group, and the half of a comparator whose result is unused. Of Parberry's network that
 leaves less than of Batcher's: for the median of 100 rows 1452 halves in place of 1678.
 
-A network for a power of two sorts fewer rows without the comparators of those that are missing: they may be thought of
-as infinite, and at the end, where none of the comparators moves them.
+A network for a power of two sorts fewer rows without the comparators of those that are missing: think of them as
+infinite and at the end, where no comparator moves them.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-UNWANTED = -1
-"""The group of the ranks that nobody wants."""
+UNUSED = -1
+"""Marks ranks whose values are not needed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparator:
-    """Sorts rows `low` < `high`; `lower` and `upper` say whether the smaller and the larger entries are wanted."""
+    """Sorts rows `low` < `high`; `lower` and `upper` say whether the smaller and the larger entries are needed."""
 
     low: int
     high: int
@@ -31,7 +31,7 @@ class Comparator:
 
 
 def pairwise_network(count: int) -> Iterator[tuple[int, int]]:
-    """The pairs of rows that Parberry's network compares in turn to sort `count` of them."""
+    """Yield the pairs of rows that Parberry's network compares in turn to sort `count` rows."""
     rounds = max(count - 1, 0).bit_length()
     for step in (1 << level for level in range(rounds)):
         yield from ((row, row + step) for row in range(count - step) if not row & step)
@@ -43,10 +43,10 @@ def pairwise_network(count: int) -> Iterator[tuple[int, int]]:
 
 @lru_cache(maxsize=32)
 def network(groups: tuple[int, ...]) -> tuple[Comparator, ...]:
-    """The comparators that bring every rank into its group.
+    """Return the comparators that bring every rank into its group.
 
     Args:
-        groups: for each rank, from the smallest entry to the largest, the group in which it is wanted, or `UNWANTED`.
+        groups: for each rank, from the smallest entry to the largest, its group, or `UNUSED`.
             Within a group the entries end in any order; a group for each rank sorts.
     """
     ends: list[int | None] = list(groups)
@@ -54,6 +54,6 @@ def network(groups: tuple[int, ...]) -> tuple[Comparator, ...]:
     for low, high in reversed(list(pairwise_network(len(groups)))):
         if ends[low] is not None and ends[low] == ends[high]:
             continue
-        needed.append(Comparator(low, high, ends[low] != UNWANTED, ends[high] != UNWANTED))
+        needed.append(Comparator(low, high, ends[low] != UNUSED, ends[high] != UNUSED))
         ends[low] = ends[high] = None
     return tuple(reversed(needed))

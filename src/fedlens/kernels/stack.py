@@ -1,7 +1,7 @@
 """Copies of a network that train side by side, as stacked tensors.
 
 A client's training is the same mathematics as its neighbour's, on other data: n clients are n rows. One operation for
-all rows costs less than n operations, where an operation is so small that calling it takes longer than doing it.
+all rows costs less than n operations, where calling an operation takes longer than doing it.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ class Drop:
     """A call of dropout within a network.
 
     Attributes:
-        coin: decides what is kept.
+        coin: decides which entries are kept.
         shape: of what comes in for one sample.
     """
 
@@ -43,14 +43,14 @@ class Stack(Protocol):
         """Let only the first `count` copies go on."""
 
     def backward(self, rows: slice, x: Tensor, y: Tensor, masks: Sequence[Tensor]) -> None:
-        """Leave the gradients of some copies' mean cross-entropies in `gradient`.
+        """Leave the gradients of k copies' mean cross-entropies in `gradient`.
 
         Args:
-            rows: which copies, k of them.
+            rows: the k copies.
             x: their inputs, shape ``[k, b, ...]``.
             y: the classes, shape ``[k, b]``.
             masks: zeros and ones for each of the `drops`, shape ``[k, b, *shape]``, of the inputs' type.
         """
 
     def trained(self) -> Tensor:
-        """The weights of all copies, those that are done included, shape ``[n, d]``, in the order of the layout."""
+        """Return the weights of all copies, finished ones included, shape ``[n, d]``, in the layout's order."""

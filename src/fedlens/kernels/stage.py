@@ -2,7 +2,7 @@
 
 A batch's activations are larger than a CPU's caches, and three layers after one another fetch them from memory three
 times, forwards and backwards. Here a few samples at a time pass through all of them, and only what comes out is
-written: the maxima, where each came from, and what the convolution needs for its gradient.
+written: the maxima, the index of each, and what the convolution needs for its gradient.
 
 ReLU comes after the maximum, where there is less to do. Both are monotone, so the values are the same; and so are the
 gradients: where the maximum is positive, ReLU changes none of the values that equal it, so that the first of them gets
@@ -31,24 +31,26 @@ class Kernel(Protocol):
         """Size of the largest intermediate result for one sample of an input of this shape."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """The convolution, and what `backward` needs of its computation."""
+        """Compute the convolution, and the intermediate result that `backward` needs."""
 
     def zeros(self) -> tuple[Tensor, ...]:
-        """No gradient yet, in the kernel's own form."""
+        """Return a zero gradient in the kernel's own form."""
 
-    def backward(self, grad: Tensor, x: Tensor, kept: Tensor, total: tuple[Tensor, ...], wanted: bool) -> Tensor | None:
-        """Add the parameters' gradient to `total`; the gradient with respect to `x`, if that is wanted.
+    def backward(
+        self, grad: Tensor, x: Tensor, saved: Tensor, total: tuple[Tensor, ...], need_x: bool
+    ) -> Tensor | None:
+        """Add the parameters' gradient to `total`; return the gradient with respect to `x` if needed.
 
         Args:
             grad: the gradient with respect to the convolution's value.
             x: as in `forward`.
-            kept: what `forward` told.
+            saved: intermediate result of `forward`.
             total: begins as `zeros`.
-            wanted: whether the gradient with respect to `x` is.
+            need_x: whether to return the gradient with respect to `x`.
         """
 
     def gradients(self, total: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        """The gradients with respect to weight and bias from their `total`."""
+        """Return the gradients with respect to weight and bias from their `total`."""
 
 
 MakeKernel = Callable[[Tensor, Tensor], Kernel]
@@ -63,7 +65,7 @@ class Stage:
     pool: bool
 
     def __call__(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """The value at `x` (``[n, in, height, width]``, not empty)."""
+        """Compute the value at `x` (``[n, in, height, width]``, not empty)."""
         if torch.is_grad_enabled() and (x.requires_grad or weight.requires_grad or bias.requires_grad):
             return _Stage.apply(self, x, weight, bias)  # type: ignore[no-any-return, no-untyped-call]
         kernel = self.make(weight, bias)
@@ -72,27 +74,27 @@ class Stage:
         return _collect((_maxima(y) if self.pool else y for y in blocks), parts, len(x))
 
     def plain(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """The same by PyTorch's operations."""
+        """Compute the same by PyTorch's operations."""
         y = functional.conv2d(x, weight, bias).relu()
         return functional.max_pool2d(y, POOL) if self.pool else y
 
 
 def parts_of(x: Tensor, kernel: Kernel) -> list[slice]:
-    """As few parts of the batch as have their intermediate results in the cache, of about equal sizes."""
+    """Divide the batch into the fewest parts of about equal size whose intermediate results fit into the cache."""
     count = len(x)
     parts = -(-count // max(1, _ENTRIES // kernel.entries(tuple(x.shape))))
     return [slice(start, stop) for start, stop in pairwise(count * part // parts for part in range(parts + 1))]
 
 
 def _maxima(y: Tensor) -> Tensor:
-    """What `functional.max_pool2d` computes, without the maxima's places."""
+    """Compute `functional.max_pool2d`, without the maxima's indices."""
     height, width = (side // POOL * POOL for side in y.shape[2:])
     y = torch.maximum(y[:, :, :height:2, :width], y[:, :, 1:height:2, :width])
     return torch.maximum(y[..., ::2], y[..., 1::2])
 
 
 def _collect(blocks: Iterator[Tensor], parts: list[slice], count: int) -> Tensor:
-    """ReLU of all blocks as one tensor, channels last."""
+    """Apply ReLU to all blocks and collect them in one tensor, channels last."""
     out: Tensor | None = None
     for part, block in zip(parts, blocks, strict=True):
         if out is None:
@@ -110,17 +112,17 @@ class _Stage(Function):
     def forward(ctx: Any, stage: Stage, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         kernel = stage.make(weight, bias)
         parts = parts_of(x, kernel)
-        kept: list[tuple[Tensor, Tensor | None, tuple[int, ...]]] = []
+        saved: list[tuple[Tensor, Tensor | None, tuple[int, ...]]] = []
 
         def blocks() -> Iterator[Tensor]:
             for part in parts:
                 y, values = kernel.forward(x[part])
-                z, places = torch.ops.aten.max_pool2d_with_indices(y, [POOL, POOL]) if stage.pool else (y, None)
-                kept.append((values, places, tuple(y.shape)))
+                z, indices = torch.ops.aten.max_pool2d_with_indices(y, [POOL, POOL]) if stage.pool else (y, None)
+                saved.append((values, indices, tuple(y.shape)))
                 yield z
 
         out = _collect(blocks(), parts, len(x))
-        ctx.stage, ctx.kernel, ctx.parts, ctx.kept = stage, kernel, parts, kept
+        ctx.stage, ctx.kernel, ctx.parts, ctx.saved_results = stage, kernel, parts, saved
         ctx.save_for_backward(x, weight, bias, out)
         return out
 
@@ -129,30 +131,30 @@ class _Stage(Function):
         x, weight, bias, out = ctx.saved_tensors
         if torch.is_grad_enabled():  # the gradient's own gradient is asked for
             return (None, *_differentiable(ctx.stage, (x, weight, bias), grad))
-        kernel, wanted = ctx.kernel, ctx.needs_input_grad[1]
+        kernel, need_x = ctx.kernel, ctx.needs_input_grad[1]
         total = kernel.zeros()
-        to_x = torch.empty_like(x) if wanted else None
-        for part, (values, places, shape) in zip(ctx.parts, ctx.kept, strict=True):
+        to_x = torch.empty_like(x) if need_x else None
+        for part, (values, indices, shape) in zip(ctx.parts, ctx.saved_results, strict=True):
             block = torch.ops.aten.threshold_backward(grad[part], out[part], 0)
-            if places is not None:
-                block = _unpool(block, places, shape)
-            to_part = kernel.backward(block, x[part], values, total, wanted)
+            if indices is not None:
+                block = _unpool(block, indices, shape)
+            to_part = kernel.backward(block, x[part], values, total, need_x)
             if to_x is not None:
                 to_x[part] = to_part
         return None, to_x, *kernel.gradients(total)
 
 
-def _unpool(grad: Tensor, places: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """The gradient with respect to what was pooled, of this shape, channels last."""
+def _unpool(grad: Tensor, indices: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Compute the gradient with respect to the input of pooling, of this shape, channels last."""
     count, channels, height, width = shape
-    pooled = grad.new_empty(count, height, width, channels).permute(0, 3, 1, 2)  # only its form is looked at
+    pooled = grad.new_empty(count, height, width, channels).permute(0, 3, 1, 2)  # only its shape and strides are used
     twice = [POOL, POOL]
     backward = torch.ops.aten.max_pool2d_with_indices_backward
-    return backward(grad, pooled, twice, twice, [0, 0], [1, 1], False, places)  # type: ignore[no-any-return]
+    return backward(grad, pooled, twice, twice, [0, 0], [1, 1], False, indices)  # type: ignore[no-any-return]
 
 
 def _differentiable(stage: Stage, inputs: tuple[Tensor, ...], grad: Tensor) -> list[Tensor | None]:
-    """The gradients with respect to those of the inputs that need one, as functions of inputs and `grad`."""
+    """Compute the gradients of the inputs that need one, as functions of inputs and `grad`."""
     value = stage.plain(*inputs)
     gradients = iter(torch.autograd.grad(value, [x for x in inputs if x.requires_grad], grad, create_graph=True))
     return [next(gradients) if x.requires_grad else None for x in inputs]

@@ -1,4 +1,4 @@
-"""Sums of updates with weights, of which those of updates that are very long may be very small."""
+"""Weighted sums of updates, also where very small weights multiply very long updates."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def weighted_sum(weights: Tensor, updates: Tensor) -> Tensor:
-    """The sum Σ w_i δ_i of updates (shape ``[n, d]``) in their precision, with weights of float64, shape ``[n]``.
+    """Compute Σ w_i δ_i of updates (shape ``[n, d]``) in their precision, with weights of float64, shape ``[n]``.
 
-    Weights that the updates' type would round to less than its precision are multiplied in float64: one of 1e-40 is no
-    less important than one of 1 where its update is 1e40 times as long.
+    Weights that the updates' type would round to less than its precision are multiplied in float64: one of 1e-40 is
+    as important as one of 1 if its update is 1e40 times as long.
     """
     sizes = weights[weights != 0].abs()
     if not len(sizes) or float(sizes.min()) >= torch.finfo(updates.dtype).tiny:

@@ -22,6 +22,9 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 from torch.nn import functional
+from typing_extensions import override
+
+from fedlens.kernels.stage import Kernel
 
 OUT, KERNEL = 4, 5
 TILE = OUT + KERNEL - 1
@@ -31,7 +34,7 @@ _ONE = TILE + 1
 
 
 def transforms() -> tuple[Tensor, Tensor, Tensor]:
-    """Aᵀ ``[4, 8]``, G ``[8, 5]`` and Bᵀ ``[8, 8]`` in float64, for one dimension.
+    """Return Aᵀ ``[4, 8]``, G ``[8, 5]`` and Bᵀ ``[8, 8]`` in float64, for one dimension.
 
     With ∞ as the last point: Aᵀ evaluates at the points (transposed), G divides the kernel's values by the
     denominators of Lagrange's polynomials, and the rows of Bᵀ are those polynomials' numerators.
@@ -48,7 +51,7 @@ def transforms() -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _value(roots: list[Fraction], x: Fraction) -> Fraction:
-    """The monic polynomial with these roots at `x`."""
+    """Evaluate the monic polynomial with these roots at `x`."""
     product = Fraction(1)
     for root in roots:
         product *= x - root
@@ -56,7 +59,7 @@ def _value(roots: list[Fraction], x: Fraction) -> Fraction:
 
 
 def _coefficients(roots: list[Fraction] | tuple[Fraction, ...]) -> list[Fraction]:
-    """The coefficients of the monic polynomial with these roots, from the constant one upwards."""
+    """Return the coefficients of the monic polynomial with these roots, from the constant one upwards."""
     coefficients = [Fraction(1)]
     for root in roots:
         shifted, scaled = [Fraction(0), *coefficients], [*coefficients, Fraction(0)]
@@ -66,15 +69,15 @@ def _coefficients(roots: list[Fraction] | tuple[Fraction, ...]) -> list[Fraction
 
 @lru_cache(maxsize=8)
 def _squares(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-    """The Kronecker squares of `transforms`: for both dimensions of an image at once."""
+    """Return the Kronecker squares of `transforms`: for both dimensions of an image at once."""
     at, g, bt = (torch.kron(matrix, matrix).to(device=device, dtype=dtype) for matrix in transforms())
     return at, g, bt
 
 
-class Winograd:
-    """A convolution by `weight` (``[out, in, 5, 5]``) and `bias`, stride 1, without padding; see `stage.Kernel`.
+class Winograd(Kernel):
+    """A convolution by `weight` (``[out, in, 5, 5]``) and `bias`, stride 1, without padding.
 
-    What it keeps of a forward pass is BᵀdB for all tiles, ``[64, tiles, in]``.
+    `forward` saves BᵀdB for all tiles, ``[64, tiles, in]``.
     """
 
     def __init__(self, weight: Tensor, bias: Tensor) -> None:
@@ -85,13 +88,13 @@ class Winograd:
         self._points = (self._g @ flat).view(TILE**2, self._in, self._out)
         self._adjoint = self._points.transpose(1, 2).contiguous()
 
+    @override
     def entries(self, shape: tuple[int, ...]) -> int:
-        """See `stage.Kernel`."""
         down, across = (-(-(side - KERNEL + 1) // OUT) for side in shape[2:])
         return TILE**2 * down * across * self._out
 
+    @override
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """See `stage.Kernel`."""
         rows, columns = (side - KERNEL + 1 for side in x.shape[2:])
         x = functional.pad(x, (0, -columns % OUT, 0, -rows % OUT)) if rows % OUT or columns % OUT else x
         tiles = x.permute(0, 2, 3, 1).unfold(1, TILE, OUT).unfold(2, TILE, OUT)
@@ -104,12 +107,14 @@ class Winograd:
         y = y.view(count, down * OUT, across * OUT, -1).permute(0, 3, 1, 2)
         return y[:, :, :rows, :columns], values
 
+    @override
     def zeros(self) -> tuple[Tensor, Tensor]:
-        """See `stage.Kernel`."""
         return torch.zeros_like(self._points), torch.zeros_like(self._bias)
 
-    def backward(self, grad: Tensor, x: Tensor, kept: Tensor, total: tuple[Tensor, ...], wanted: bool) -> Tensor | None:
-        """See `stage.Kernel`."""
+    @override
+    def backward(
+        self, grad: Tensor, x: Tensor, saved: Tensor, total: tuple[Tensor, ...], need_x: bool
+    ) -> Tensor | None:
         rows, columns = grad.shape[2:]
         grad = functional.pad(grad, (0, -columns % OUT, 0, -rows % OUT)) if rows % OUT or columns % OUT else grad
         count, out, height, width = grad.shape
@@ -117,22 +122,22 @@ class Winograd:
             grad.permute(0, 2, 3, 1).view(count, height // OUT, OUT, width // OUT, OUT, out).permute(2, 4, 0, 1, 3, 5)
         )
         product = (self._at.t() @ tiles.reshape(OUT**2, -1)).view(TILE**2, -1, out)
-        total[0].baddbmm_(kept.transpose(1, 2), product)
+        total[0].baddbmm_(saved.transpose(1, 2), product)
         total[1].add_(product[_ONE].sum(0))
-        if not wanted:
+        if not need_x:
             return None
         values = self._bt.t() @ torch.bmm(product, self._adjoint).view(TILE**2, -1)
         overlapping = values.view(TILE, TILE, *tiles.shape[2:5], self._in)
         return _add_up(overlapping)[:, :, : x.shape[2], : x.shape[3]]
 
+    @override
     def gradients(self, total: tuple[Tensor, ...]) -> tuple[Tensor, Tensor]:
-        """See `stage.Kernel`."""
         flat = self._g.t() @ total[0].view(TILE**2, -1)
         return flat.view(KERNEL, KERNEL, self._in, self._out).permute(3, 2, 0, 1), total[1]
 
 
 def _add_up(tiles: Tensor) -> Tensor:
-    """The images ``[n, channels, height, width]`` from ``[8, 8, n, down, across, channels]``, overlaps added."""
+    """Add overlapping tiles ``[8, 8, n, down, across, channels]`` up to images ``[n, channels, height, width]``."""
     _, _, count, down, across, channels = tiles.shape
     halves = tiles.view(2, OUT, 2, OUT, count, down, across, channels)
     images = tiles.new_zeros(count, down + 1, OUT, across + 1, OUT, channels)

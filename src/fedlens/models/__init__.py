@@ -1,4 +1,4 @@
-"""The paper's networks, smaller ones for CPUs, and what turns a module into a flat vector."""
+"""The paper's networks, smaller ones for CPUs, and modules as flat vectors."""
 
 import lazy_loader
 

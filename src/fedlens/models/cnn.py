@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing_extensions import override
+
 from fedlens.core.lazy import nn
 from fedlens.models.model import Model, glorot_uniform, require_images
 
@@ -12,8 +14,8 @@ from fedlens.models.model import Model, glorot_uniform, require_images
 class PaperCnn(Model):
     """Conv 64@5×5, conv 64@5×5, dropout ¼, dense 128, dropout ½, dense; 3,382,346 parameters on 28 × 28 pixels."""
 
+    @override
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
-        """See `Model.build`."""
         from fedlens.models.dropout import Dropout
         from fedlens.models.sequence import Sequence
 
@@ -38,8 +40,8 @@ class PaperCnn(Model):
 class SmallCnn(Model):
     """Conv 32@5×5, pool, conv 64@5×5, pool, dense 512, dense; 582,026 parameters on 28 × 28 pixels."""
 
+    @override
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
-        """See `Model.build`."""
         from fedlens.models.sequence import Sequence
 
         require_images("small", shape, 16)
@@ -64,8 +66,8 @@ class SmallCnn(Model):
 class TinyCnn(Model):
     """Conv 16@5×5 stride 2, conv 32@3×3 stride 2, dense 64, dense; 56,970 parameters on 28 × 28 pixels."""
 
+    @override
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
-        """See `Model.build`."""
         from fedlens.models.sequence import Sequence
 
         require_images("tiny", shape, 9)

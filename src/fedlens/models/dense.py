@@ -6,8 +6,9 @@ The derivatives are written out, as there are few kinds of layers:
     ∂z_L = (softmax(z_L) − y) / b,   ∂W_l = h_{l−1}ᵀ ∂z_l,   ∂b_l = Σ ∂z_l,   ∂z_{l−1} = [h_{l−1} > 0] · (∂z_l W_lᵀ) / p
 
 Why this is fast: nothing is recorded for a later backward pass, and an operation serves all copies. What dropout
-divides by, p, is a factor of the next matrix product; its mask is not applied again on the way back, as h is zero where
-the mask is. Weights are kept as ``[in, out]``, because the forward product takes longer with a transposed operand.
+divides by, p, becomes a factor of the next matrix product; its mask is not applied again on the way back, as h is zero
+where the mask is. Weights are kept as ``[in, out]``, because the forward product takes longer with a transposed
+operand.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,20 +17,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from typing_extensions import override
 
 from fedlens.core.layout import Layout
 from fedlens.kernels.coin import Coin
-from fedlens.kernels.stack import Drop
+from fedlens.kernels.stack import Drop, Stack
 from fedlens.models.dropout import Dropout
 from fedlens.models.hooks import hooked
 from fedlens.models.network import Network
 
 ALIGNED = 16
-"""A copy's numbers begin at a multiple of so many entries, as rounding may depend on where in a cache line the operands
-of a product begin; with AVX2 it does."""
+"""Each copy's numbers begin at a multiple of this many entries: rounding may depend on where in a cache line the
+operands of a product begin; with AVX2 it does."""
 
 View = tuple[Tensor, Tensor, Tensor, Tensor]
-"""A layer's weights ``[k, in, out]`` and biases ``[k, 1, out]`` in some copies, and the gradients of both."""
+"""A layer's weights ``[k, in, out]`` and biases ``[k, 1, out]`` in k copies, and the gradients of both."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Dense:
         inputs: number of inputs.
         outputs: number of outputs.
         rectified: whether ReLU follows.
-        coin: decides what dropout keeps, if there is any.
+        coin: decides which entries dropout keeps; ``None`` without dropout.
     """
 
     inputs: int
@@ -50,7 +52,7 @@ class Dense:
 
 
 def dense_layers(module: nn.Module, shape: tuple[int, ...]) -> list[Dense] | None:
-    """The layers of a dense network on samples of this shape, or ``None`` if `module` is anything else, or hooked."""
+    """Return the layers of a dense network on samples of this shape; ``None`` for any other or hooked module."""
     if type(module) is not nn.Sequential or hooked(module.modules()):
         return None
     layers = list(module)
@@ -58,7 +60,7 @@ def dense_layers(module: nn.Module, shape: tuple[int, ...]) -> list[Dense] | Non
         layers.pop(0)
     elif len(shape) != 1:
         return None
-    found = []
+    dense = []
     while layers:
         linear = layers.pop(0)
         if type(linear) is not nn.Linear or linear.bias is None:
@@ -68,65 +70,65 @@ def dense_layers(module: nn.Module, shape: tuple[int, ...]) -> list[Dense] | Non
             layers.pop(0)
         dropout = layers.pop(0) if rectified and layers and type(layers[0]) is Dropout else None
         coin = dropout.coin if isinstance(dropout, Dropout) and dropout.p > 0 else None
-        found.append(Dense(linear.in_features, linear.out_features, rectified, coin))
-    whole = sum(layer.outputs * (layer.inputs + 1) for layer in found) == Layout.of(module).size  # no layer twice
-    return found if found and whole and not found[-1].rectified else None
+        dense.append(Dense(linear.in_features, linear.out_features, rectified, coin))
+    whole = sum(layer.outputs * (layer.inputs + 1) for layer in dense) == Layout.of(module).size  # no layer twice
+    return dense if dense and whole and not dense[-1].rectified else None
 
 
-class DenseStack:
-    """See the module."""
+class DenseStack(Stack):
+    """A stack of dense networks; see the module for the mathematics."""
 
     def __init__(self, layers: Sequence[Dense], network: Network, weights: Tensor, count: int) -> None:
         self.drops: Sequence[Drop] = [Drop(layer.coin, (layer.outputs,)) for layer in layers if layer.coin is not None]
         self._layers = layers
         self._layout = network.layout
-        own = torch.cat([part.t().reshape(-1) for part in self._layout.split(weights).values()])
-        self._weights = functional.pad(own, (0, -len(own) % ALIGNED)).repeat(count, 1)
+        weights_of_one = torch.cat([part.t().reshape(-1) for part in self._layout.split(weights).values()])
+        self._weights = functional.pad(weights_of_one, (0, -len(weights_of_one) % ALIGNED)).repeat(count, 1)
         self._gradients = torch.zeros_like(self._weights)
         self._classes = torch.eye(layers[-1].outputs, dtype=weights.dtype, device=weights.device)
         self.narrow(count)
 
+    @override
     def narrow(self, count: int) -> None:
-        """See `Stack.narrow`."""
         self.vector, self.gradient = self._weights[:count], self._gradients[:count]
         self._views: dict[tuple[int, int], list[View]] = {}
 
+    @override
     def backward(self, rows: slice, x: Tensor, y: Tensor, masks: Sequence[Tensor]) -> None:
-        """See `Stack.backward`."""
-        views = self._of(rows)
-        hidden, factor, left = _aligned(x.flatten(2)), 1.0, iter(masks)
+        views = self._views_of(rows)
+        hidden, factor, unused_masks = _aligned(x.flatten(2)), 1.0, iter(masks)
         inputs = []
         for layer, (weight, bias, _, _) in zip(self._layers, views, strict=True):
             inputs.append((hidden, factor))
-            out = _room(hidden, layer.outputs)
+            out = _empty_aligned(hidden, layer.outputs)
             hidden, factor = torch.baddbmm(bias, hidden, weight, alpha=factor, out=out), 1.0
             if layer.rectified:
                 hidden.relu_()
             if layer.coin is not None:
-                hidden.mul_(next(left))
+                hidden.mul_(next(unused_masks))
                 factor = 1 / layer.coin.probability
-        wanted = self._classes.index_select(0, y.reshape(-1)).view_as(hidden)
-        gradient = _aligned(hidden.softmax(dim=2).sub_(wanted).div_(y.shape[1]))
-        for place in reversed(range(len(views))):
-            weight, _, of_weight, of_bias = views[place]
-            hidden, factor = inputs[place]
+        one_hot = self._classes.index_select(0, y.reshape(-1)).view_as(hidden)
+        gradient = _aligned(hidden.softmax(dim=2).sub_(one_hot).div_(y.shape[1]))
+        for index in reversed(range(len(views))):
+            weight, _, of_weight, of_bias = views[index]
+            hidden, factor = inputs[index]
             torch.baddbmm(of_weight, hidden.transpose(1, 2), gradient, beta=0, alpha=factor, out=of_weight)
             torch.sum(gradient, dim=1, keepdim=True, out=of_bias)
-            if place > 0:
-                out = _room(hidden, hidden.shape[2])
+            if index > 0:
+                out = _empty_aligned(hidden, hidden.shape[2])
                 gradient = torch.baddbmm(hidden, gradient, weight.transpose(1, 2), beta=0, alpha=factor, out=out)
-                if self._layers[place - 1].rectified:
+                if self._layers[index - 1].rectified:
                     torch.ops.aten.threshold_backward.grad_input(gradient, hidden, 0, grad_input=gradient)
 
+    @override
     def trained(self) -> Tensor:
-        """See `Stack.trained`."""
         parts = []
         for part, stacked in zip(self._layout.slices, self._parts(self._weights), strict=True):
             parts.append((stacked.transpose(1, 2) if part.kind == "weight" else stacked).flatten(1))
         return torch.cat(parts, dim=1)
 
-    def _of(self, rows: slice) -> list[View]:
-        """What belongs to these copies, a layer after the other."""
+    def _views_of(self, rows: slice) -> list[View]:
+        """Return each layer's view of these copies."""
         key = rows.start, rows.stop
         if key not in self._views:
             values, gradients = (list(self._parts(stacked[rows])) for stacked in (self._weights, self._gradients))
@@ -143,15 +145,15 @@ class DenseStack:
                 start = stop
 
 
-def _room(like: Tensor, width: int) -> Tensor:
-    """Room for ``[k, b, width]`` numbers, with k and b of `like`, in which each copy's begin aligned."""
+def _empty_aligned(like: Tensor, width: int) -> Tensor:
+    """Allocate ``[k, b, width]`` numbers, with k and b of `like`; each copy's begin aligned."""
     copies, batch, _ = like.shape
     size = batch * width
     return like.new_empty(copies, size + -size % ALIGNED)[:, :size].view(copies, batch, width)
 
 
 def _aligned(values: Tensor) -> Tensor:
-    """The same ``[k, b, n]`` with each copy's numbers aligned."""
+    """Return `values` ``[k, b, n]`` with each copy's numbers aligned."""
     if values[0].numel() % ALIGNED == 0:
         return values
-    return _room(values, values.shape[2]).copy_(values)
+    return _empty_aligned(values, values.shape[2]).copy_(values)

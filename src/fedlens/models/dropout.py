@@ -18,8 +18,8 @@ class Dropout(nn.Module):
     """Zero each entry with probability `p` while training.
 
     Attributes:
-        source: where masks come from; with ``None`` it is PyTorch's own dropout.
-        ready: masks that were drawn before, for the calls to come, in place of those from `source`.
+        source: generator of the masks; with ``None``, PyTorch's own dropout is used.
+        ready: masks drawn in advance for the next calls, used instead of `source`.
     """
 
     def __init__(self, p: float) -> None:
@@ -32,11 +32,11 @@ class Dropout(nn.Module):
 
     @property
     def coin(self) -> Coin:
-        """What decides whether an entry is kept."""
+        """The coin that decides whether to keep an entry."""
         return Coin.of(1 - self.p)
 
     def forward(self, x: Tensor) -> Tensor:
-        """`x` of any shape; the same shape comes out."""
+        """Drop entries of `x`, of any shape, while training."""
         if not self.training or self.p == 0:
             return x
         if self.ready is not None:
@@ -49,5 +49,5 @@ class Dropout(nn.Module):
         return x * mask.mul_(1 / coin.probability)
 
     def extra_repr(self) -> str:
-        """The probability, for ``print(model)``."""
+        """Return the probability, for ``print(model)``."""
         return f"p={self.p}"

@@ -1,4 +1,4 @@
-"""What a model's predictions on the test set say about it."""
+"""The quality of a model's predictions on the test set."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BLOCK = 500
-"""Samples evaluated at once: fixed, so that results do not depend on who evaluates."""
+"""Samples evaluated at once: fixed, so that results do not depend on which worker evaluates."""
 
 
 def blocks(start: int, stop: int) -> list[slice]:
-    """The samples from `start` to `stop` as blocks, the last of which may be smaller."""
-    return [slice(at, min(at + BLOCK, stop)) for at in range(start, stop, BLOCK)]
+    """Divide the samples from `start` to `stop` into blocks; the last may be smaller."""
+    return [slice(first, min(first + BLOCK, stop)) for first in range(start, stop, BLOCK)]
 
 
 def stretches(samples: int, workers: int) -> list[tuple[int, int]]:
-    """Where to begin and end jobs of whole blocks: about four for each worker, so that none waits long for another."""
+    """Divide the samples into jobs of whole blocks, about four per worker, so that none waits long for another."""
     span = BLOCK * ceil(samples / (BLOCK * 4 * workers))
     return [(start, min(start + span, samples)) for start in range(0, samples, span)]
 
 
 def draws(root: Address, round_: int, model: int, start: int) -> Address:
-    """Where the random draws of a model begin that evaluates the block from the sample `start` on, if it draws any."""
+    """Return the address of a model's random draws when it evaluates the block that begins at sample `start`."""
     return root.at("evaluation", round_, model, start)
 
 
@@ -37,7 +37,7 @@ class Quality:
     """How well a model does on the test set.
 
     Attributes:
-        accuracy: share of samples predicted right.
+        accuracy: share of samples predicted correctly.
         loss: mean cross-entropy, in nats.
         per_class: accuracy among the samples of each class; ``None`` for a class without samples.
     """
@@ -48,12 +48,12 @@ class Quality:
 
 
 def right(log_probabilities: Tensor, labels: Tensor) -> Tensor:
-    """Which of the predictions ``[n, classes]`` are `labels` (``[n]``); no prediction is one that is not a number."""
+    """Tell which predictions ``[n, classes]`` equal `labels` (``[n]``); a prediction with a NaN never does."""
     return (log_probabilities.argmax(dim=1) == labels) & ~log_probabilities.isnan().any(dim=1)
 
 
 def quality(log_probabilities: Tensor, labels: Tensor) -> Quality:
-    """The quality of predictions ``[n, classes]`` for samples of classes `labels` (``[n]``)."""
+    """Measure log-probabilities ``[n, classes]`` for samples of classes `labels` (``[n]``)."""
     classes = log_probabilities.shape[1]
     hits = torch.bincount(labels[right(log_probabilities, labels)], minlength=classes).tolist()
     counts = torch.bincount(labels, minlength=classes).tolist()

@@ -7,14 +7,15 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn import functional
+from typing_extensions import override
 
-from fedlens.kernels.stack import Drop
+from fedlens.kernels.stack import Drop, Stack
 from fedlens.models.dropout import Dropout
 from fedlens.models.network import Network
 
 
-class MappedStack:
-    """See the module; the gradients are PyTorch's own."""
+class MappedStack(Stack):
+    """A stack whose gradients are PyTorch's own."""
 
     def __init__(self, drops: Sequence[Drop], network: Network, weights: Tensor, count: int) -> None:
         self.drops = drops
@@ -23,16 +24,16 @@ class MappedStack:
         self._gradients = torch.empty_like(self._weights)
         self.narrow(count)
 
+    @override
     def narrow(self, count: int) -> None:
-        """See `Stack.narrow`."""
         self.vector, self.gradient = self._weights[:count], self._gradients[:count]
 
+    @override
     def backward(self, rows: slice, x: Tensor, y: Tensor, masks: Sequence[Tensor]) -> None:
-        """See `Stack.backward`."""
         self._gradients[rows] = vmap(grad(self._loss))(self._weights[rows], x, y, scaled(masks, self.drops))
 
+    @override
     def trained(self) -> Tensor:
-        """See `Stack.trained`."""
         return self._weights
 
     def _loss(self, weights: Tensor, x: Tensor, y: Tensor, masks: tuple[Tensor, ...]) -> Tensor:
@@ -43,17 +44,17 @@ class MappedStack:
 
 
 def scaled(masks: Sequence[Tensor], drops: Sequence[Drop]) -> tuple[Tensor, ...]:
-    """Masks of zeros and ones as dropout applies them: divided by the probability of keeping."""
+    """Divide masks of zeros and ones by the probability of keeping, as dropout does."""
     return tuple(mask / drop.coin.probability for mask, drop in zip(masks, drops, strict=True))
 
 
 def find_drops(network: Network, shape: tuple[int, ...]) -> list[Drop]:
-    """The calls of dropout when `network` trains on samples of this shape, in their order.
+    """Return the calls of dropout when `network` trains on samples of this shape, in order.
 
     Raises:
-        ValueError: a call's input is not a sample a row.
+        ValueError: a call's input does not have one row per sample.
     """
-    found: list[Drop] = []
+    drops: list[Drop] = []
     samples = 3
 
     def note(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -62,7 +63,7 @@ def find_drops(network: Network, shape: tuple[int, ...]) -> list[Drop]:
         if rows != samples:
             raise ValueError(f"dropout gets {rows} rows where there are {samples} samples")
         if layer.p > 0:
-            found.append(Drop(layer.coin, tuple(rest)))
+            drops.append(Drop(layer.coin, tuple(rest)))
 
     hooks = [layer.register_forward_pre_hook(note) for layer in network.dropouts]
     try:
@@ -71,4 +72,4 @@ def find_drops(network: Network, shape: tuple[int, ...]) -> list[Drop]:
     finally:
         for hook in hooks:
             hook.remove()
-    return found
+    return drops

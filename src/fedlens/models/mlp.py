@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import prod
 
+from typing_extensions import override
+
 from fedlens.core.lazy import nn
 from fedlens.models.model import Model, glorot_uniform
 
@@ -14,8 +16,8 @@ class CensusMlp(Model):
     The second hidden layer reads the first one, as the paper says; in the authors' code it reads the input.
     """
 
+    @override
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
-        """See `Model.build`."""
         from fedlens.models.dropout import Dropout
 
         return glorot_uniform(

@@ -11,10 +11,10 @@ class Model(Config):
     """A model's description; derive from it to bring your own."""
 
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
-        """A freshly initialised network from inputs ``[n, *shape]`` to logits ``[n, classes]``.
+        """Build a freshly initialised network from inputs ``[n, *shape]`` to logits ``[n, classes]``.
 
         Random draws come from the global generators of PyTorch, NumPy or Python, which the caller has seeded. The
-        network keeps no state: only parameters travel between clients and server, so that training may not change a
+        network keeps no state: only parameters travel between clients and server, so training must not change a
         buffer.
 
         Raises:
@@ -24,7 +24,7 @@ class Model(Config):
 
 
 def glorot_uniform(module: nn.Module) -> nn.Module:
-    """Initialise every linear and convolutional layer as Glorot and Bengio (AISTATS 2010): uniform, zero bias.
+    """Initialise linear and convolutional layers as Glorot and Bengio (AISTATS 2010): uniform weights, zero biases.
 
     These are the defaults of Keras, with which the authors worked.
     """
@@ -37,13 +37,13 @@ def glorot_uniform(module: nn.Module) -> nn.Module:
 
 
 def require_images(name: str, shape: tuple[int, ...], smallest: int) -> None:
-    """Refuse inputs that are no images, or too small for the layers of model `name`.
+    """Check that inputs are images large enough for the layers of model `name`.
 
     Raises:
-        ConfigError: with the remedy.
+        ConfigError: they are not.
     """
     if len(shape) != 3 or min(shape[1:]) < smallest:
-        wanted = f"images of at least {smallest} × {smallest} pixels"
+        minimum = f"images of at least {smallest} × {smallest} pixels"
         raise ConfigError(
-            f"model: {name} wants {wanted}, this data has inputs of shape {shape}; e.g. -o model=census-mlp"
+            f"model: {name} wants {minimum}, this data has inputs of shape {shape}; e.g. -o model=census-mlp"
         )

@@ -1,7 +1,7 @@
 """A module bound to one flat vector: its parameters and gradients are views of two tensors of d entries.
 
 Loading a model is one copy, an update is one subtraction, and an optimizer sees a single parameter. For optimizers that
-treat every entry alike (SGD, Adam) that is the same mathematics as a parameter a layer.
+treat every entry alike (SGD, Adam) the mathematics is the same as with one parameter per layer.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 def build(model: Model, shape: tuple[int, ...], classes: int, address: Address) -> nn.Module:
-    """The module that `model` describes, initialised from `address`.
+    """Build the module that `model` describes, initialised from `address`.
 
     Raises:
-        ConfigError: the model does not fit the data, or what it builds is no module whose parameters have values, of
-            one type.
+        ConfigError: the model does not fit the data, or does not build a module whose parameters have values of one
+            floating-point type.
     """
     with seeded(address):
         module = model.build(shape, classes)
@@ -38,15 +38,15 @@ def build(model: Model, shape: tuple[int, ...], classes: int, address: Address) 
     if not isinstance(module, nn.Module):
         raise ConfigError(f"model: {name}: build gave {named(module)}; return a torch.nn.Module")
     parameters = dict(module.named_parameters())
-    if without := [key for key, one in parameters.items() if nn.parameter.is_lazy(one) or one.is_meta]:
+    if without := [key for key, value in parameters.items() if nn.parameter.is_lazy(value) or value.is_meta]:
         remedy = "give layers their sizes, in place of those called Lazy, and build on the CPU"
         raise ConfigError(f"model: {name} has parameters without values ({', '.join(without[:3])}); {remedy}")
-    if not any(one.numel() for one in parameters.values()):
+    if not any(value.numel() for value in parameters.values()):
         raise ConfigError(f"model: {name} has no parameters to train; e.g. -o model=census-mlp")
-    types = {str(one.dtype): key for key, one in parameters.items()}
-    if len(types) > 1 or not all(one.is_floating_point() for one in parameters.values()):
-        found = ", ".join(f"{key} is {kind}" for kind, key in types.items())
-        raise ConfigError(f"model: {name}: parameters are of one type of floating point; {found}; try .float()")
+    types = {str(value.dtype): key for key, value in parameters.items()}
+    if len(types) > 1 or not all(value.is_floating_point() for value in parameters.values()):
+        names = ", ".join(f"{key} is {kind}" for kind, key in types.items())
+        raise ConfigError(f"model: {name}: parameters are of one type of floating point; {names}; try .float()")
     return module
 
 
@@ -56,7 +56,7 @@ class Network:
     Attributes:
         vector: the weights, shape ``[d]``; a leaf that an optimizer can step.
         gradient: their gradient after `backward`, shape ``[d]``.
-        layout: what each entry is.
+        layout: the parameter that each entry belongs to.
         dropouts: its layers of dropout.
     """
 
@@ -75,7 +75,7 @@ class Network:
         self.dropouts = [layer for layer in module.modules() if isinstance(layer, Dropout)]
 
     def load(self, weights: Tensor) -> None:
-        """Take on `weights` (shape ``[d]``) and forget the last gradient."""
+        """Load `weights` (shape ``[d]``) and forget the last gradient."""
         self.vector.data.copy_(weights)
         self.gradient.zero_()
 
@@ -87,7 +87,7 @@ class Network:
 
     @contextmanager
     def training_with(self, masks: Iterator[Tensor]) -> Iterator[None]:
-        """Train with `masks` that were drawn before, one for each call of dropout."""
+        """Train with `masks` drawn in advance, one for each call of dropout."""
         with self._training(ready=masks):
             yield
 
@@ -95,7 +95,7 @@ class Network:
     def _training(
         self, source: np.random.Generator | None = None, ready: Iterator[Tensor] | None = None
     ) -> Iterator[None]:
-        """Train with masks from there: see `Dropout`."""
+        """Train with masks from `source` or `ready`; see `Dropout`."""
         for dropout in self.dropouts:
             dropout.source, dropout.ready = source, ready
         self.module.train()
@@ -108,7 +108,7 @@ class Network:
 
     @contextmanager
     def without_dropout(self) -> Iterator[None]:
-        """Switch dropout off for a while, during training."""
+        """Switch dropout off within the block."""
         training = self.module.training
         self.module.eval()
         try:
@@ -117,9 +117,9 @@ class Network:
             self.module.train(training)
 
     def backward(self, x: Tensor, y: Tensor, factor: float = 1) -> Tensor:
-        """The mean cross-entropy of classes `y` (``[n]``) at inputs `x` (``[n, ...]``).
+        """Return the mean cross-entropy of classes `y` (``[n]``) at inputs `x` (``[n, ...]``).
 
-        It leaves `factor` times its gradient in `gradient`. The module gets a copy of `x`, for it may work in place.
+        `factor` times its gradient is left in `gradient`. The module gets a copy of `x`, as it may work in place.
         """
         self.gradient.zero_()
         loss = functional.cross_entropy(self.module(x.clone()), y)
@@ -127,7 +127,7 @@ class Network:
         return loss.detach()
 
     def log_probabilities(self, x: Tensor) -> Tensor:
-        """Log-probabilities ``[n, classes]`` at inputs `x` (``[n, ...]``), with dropout off.
+        """Return log-probabilities ``[n, classes]`` at inputs `x` (``[n, ...]``), with dropout off.
 
         The module gets a copy of `x`.
         """

@@ -1,4 +1,4 @@
-"""Which stack a network gets."""
+"""The choice of a stack for a network."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,15 +19,15 @@ MakeStack = Callable[[Network, Tensor, int], Stack]
 
 
 def find_stack(network: Network, shape: tuple[int, ...]) -> MakeStack:
-    """What stacks copies of `network`, which takes samples of this shape; it is tried out.
+    """Return a function that stacks copies of `network`, which takes samples of this shape; try it out.
 
     Raises:
-        ValueError: it cannot be stacked; the message says why.
+        ValueError: the network cannot be stacked; the message says why.
     """
     if not all(parameter.requires_grad for parameter in network.module.parameters()):
         raise ValueError("some of its parameters are frozen")
-    trained = [layer for _, layer in network.module.named_modules(remove_duplicate=False) if layer._parameters]
-    if len(trained) > len(set(trained)):
+    trainable = [layer for _, layer in network.module.named_modules(remove_duplicate=False) if layer._parameters]
+    if len(trainable) > len(set(trainable)):
         raise ValueError("a layer is used twice, and torch.func would not give it back its own parameters")
     if gradients_hooked(network.module):
         raise ValueError("its parameters have hooks, which a stack would not call")
