@@ -15,7 +15,7 @@ from fedlens.attacks import predicted_global_model as module
 from fedlens.attacks.alternating_minimisation import AlternatingMinimisation
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.estimation import Observation
-from fedlens.attacks.predicted_global_model import Expected
+from fedlens.attacks.predicted_global_model import PredictedGlobalModel
 from fedlens.core.errors import ConfigError
 from fedlens.core.registry import build
 from fedlens.training.local import LocalTraining, batches
@@ -42,13 +42,13 @@ def test_the_expected_model_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """0.9 of the own benign update 2, 0.1 of the way 4 from a start that is 1 ahead of what was received."""
     idle(monkeypatch, own=2.0)
     view = look(weights=GLOBAL + 1, received=GLOBAL)
-    torch.testing.assert_close(Expected(view, 0.9).weights(GLOBAL + 5), GLOBAL + 1.8 + 0.4)
+    torch.testing.assert_close(PredictedGlobalModel(view, 0.9).weights(GLOBAL + 5), GLOBAL + 1.8 + 0.4)
     assert torch.equal(view.network.vector.detach(), GLOBAL + 1)
 
 
 def test_what_post_optimisation_correction_subtracts_is_expected_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     idle(monkeypatch, own=2.0)
-    expected = Expected(look(), 0.9, torch.full_like(GLOBAL, -3.0))
+    expected = PredictedGlobalModel(look(), 0.9, torch.full_like(GLOBAL, -3.0))
     torch.testing.assert_close(expected.weights(GLOBAL + 5), GLOBAL + 1.8 + 0.5 - 0.3)
 
 
@@ -85,7 +85,7 @@ def test_the_shortest_step_by_hand(monkeypatch: pytest.MonkeyPatch, weights_only
     """Loss ln 4, limit ln 2; the gradient is (1/2, -3/4, 1/4) at input 0 and at the biases, of squared length 7/4."""
     idle(monkeypatch)
     view = look(weights=HALF)
-    assert Expected(view, 0.5).step(10, weights_only=weights_only)
+    assert PredictedGlobalModel(view, 0.5).step(10, weights_only=weights_only)
     change = -log(2) / 1.75 * torch.tensor([0.5, -0.75, 0.25])
     due = torch.zeros(15)
     due[[0, 4, 8]], due[12:] = 10 * change, change if weights_only else 10 * change
@@ -96,15 +96,15 @@ def test_no_step_where_the_expected_model_is_confident(monkeypatch: pytest.Monke
     """It is by 1/4; that the present weights are not plays no part."""
     idle(monkeypatch)
     view = look(weights=HALF)
-    assert not Expected(view, 0.24).step(10, weights_only=False)
+    assert not PredictedGlobalModel(view, 0.24).step(10, weights_only=False)
     assert torch.equal(view.network.vector.detach(), HALF)
-    assert Expected(view, 0.26).step(10, weights_only=False)
+    assert PredictedGlobalModel(view, 0.26).step(10, weights_only=False)
 
 
 def test_no_step_without_a_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     idle(monkeypatch)
     view = look(weights=HALF)
-    expected = Expected(view, 0.5)
+    expected = PredictedGlobalModel(view, 0.5)
     monkeypatch.setattr(view.network, "backward", lambda *_: (view.network.gradient.zero_(), torch.tensor(3.0))[1])
     assert not expected.step(10, weights_only=False)
 
@@ -114,7 +114,7 @@ def test_the_gradient_is_that_at_the_expected_model(change: str) -> None:
     """It is autograd's through g, without the chain rule's α, and another one for another α or benign update."""
 
     def gradient(view: View) -> tuple[Tensor, Tensor]:
-        expected, present = Expected(view, 0.9), view.weights + cloud(SIZE, seed=4)
+        expected, present = PredictedGlobalModel(view, 0.9), view.weights + cloud(SIZE, seed=4)
         view.network.vector.data.copy_(present)
         expected.loss()
         weights = present.clone().requires_grad_()
@@ -139,7 +139,7 @@ def test_the_gradient_is_that_at_the_expected_model(change: str) -> None:
 def test_dropout_is_off_in_malicious_steps_and_on_again_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
     idle(monkeypatch)
     view = look(weights=HALF, dropout=0.5)
-    expected = Expected(view, 0.9)
+    expected = PredictedGlobalModel(view, 0.9)
     with view.network.training(view.address):
         assert expected.loss() == pytest.approx(log(4))
         assert view.network.module.training
@@ -169,7 +169,7 @@ def after(view: View, *, gap: int = 1, **log: float) -> View:
 def test_the_lead_by_hand(monkeypatch: pytest.MonkeyPatch, gap: int, logged: dict[str, float], lead: float) -> None:
     idle(monkeypatch)
     view = after(look(weights=HALF, round=5), gap=gap, **logged)
-    assert Expected(view, 0.5).lead == pytest.approx(lead, rel=1e-6)
+    assert PredictedGlobalModel(view, 0.5).lead == pytest.approx(lead, rel=1e-6)
     assert torch.equal(view.network.vector.detach(), HALF)
 
 
@@ -177,7 +177,7 @@ def test_what_came_of_it_is_read_off_the_received_weights(monkeypatch: pytest.Mo
     """Which pre-optimisation correction does not begin from."""
     idle(monkeypatch)
     view = after(look(weights=GLOBAL, received=HALF, round=5), lead=0.0, expected_loss=log(2))
-    assert Expected(view, 0.5).lead == pytest.approx(log(3) / 2, rel=1e-6)
+    assert PredictedGlobalModel(view, 0.5).lead == pytest.approx(log(3) / 2, rel=1e-6)
     assert torch.equal(view.network.vector.detach(), GLOBAL)
 
 
@@ -185,7 +185,7 @@ def test_the_lead_is_added_to_the_log_odds_that_are_wanted(monkeypatch: pytest.M
     """With a lead of ln 3, even odds become 3 to 1: the loss ln 4 is ln 3 above the limit ln(4/3)."""
     idle(monkeypatch)
     view = after(look(weights=HALF, round=5), lead=2 * log(3), expected_loss=log(4))
-    assert Expected(view, 0.5).step(10, weights_only=False)
+    assert PredictedGlobalModel(view, 0.5).step(10, weights_only=False)
     change = -log(3) / 1.75 * torch.tensor([0.5, -0.75, 0.25])
     torch.testing.assert_close(view.network.vector.detach()[12:], HALF[12:] + 10 * change)
 

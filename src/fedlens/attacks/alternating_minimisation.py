@@ -9,11 +9,11 @@ the global weights, for E_m epochs over the shard:
 The total displacement is sent, unboosted. Both optimizers keep their state across the epochs.
 
 ``order``: the authors' code, our default, makes a malicious step after every ``ls`` benign batches; ``malicious-first``
-makes it before each epoch, as in Algorithm 1. How many steps the algorithm's "minimise" stands for is
+makes it before each epoch, as in Algorithm 1. The number of steps of the algorithm's "minimise" is
 ``malicious_steps``, 1 in the authors' code.
 
-``evaluate_at: global`` is ours, not the paper's: both losses look at the global model that is to be expected as well,
-and the malicious step is as short as will do. See `fedlens.attacks.predicted_global_model`.
+``evaluate_at: global`` is ours, not the paper's: both losses are also taken at the predicted global model, and the
+malicious step is as short as possible. See `fedlens.attacks.predicted_global_model`.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from math import ceil
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+from typing_extensions import override
 
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.boosting import boosted
 from fedlens.attacks.constraint import Constraint, Distance
 from fedlens.attacks.objective import GOALS, Goal, Objective, require_target
-from fedlens.attacks.predicted_global_model import Expected
+from fedlens.attacks.predicted_global_model import PredictedGlobalModel
 from fedlens.core.lazy import torch
 from fedlens.training.local import LocalTraining, batches
 from fedlens.training.optimizers import Optimizer
@@ -41,17 +42,16 @@ class AlternatingMinimisation(Attack):
     """Take boosted malicious steps and benign steps in turn, optionally close to a reference.
 
     Attributes:
-        objective: ``targeted``, or ``untargeted``, which raises the loss on the malicious client's shard.
-        epochs: passes E_m over the shard.
-        order: ``benign-first`` as in the authors' code, or ``malicious-first`` as in the paper's Algorithm 1.
-        ls: benign batches before a malicious step, in the order of the authors' code.
-        malicious_steps: steps on the malicious loss each time, boosted together; one by one where evaluated ``global``.
-        malicious_learning_rate: of these steps; by default that of the benign steps, as in the authors' code.
-        malicious_dropout: whether dropout is on in these steps, as in the authors' code.
-        constraint: the distance constraint on the benign steps; none by default.
-        evaluate_at: ``local``, as in the paper: malicious steps look at the client's own weights; ``global``, ours: at
-            the global model expected of them, which the benign steps look at too.
-        confidence: in the target class, at which ``global`` malicious steps stop.
+        objective: ``targeted``, or ``untargeted``, which raises the loss on the malicious client's shard. epochs:
+        passes E_m over the shard. order: ``benign-first`` as in the authors' code, or ``malicious-first`` as in the
+        paper's Algorithm 1. ls: benign batches before a malicious step, in the order of the authors' code.
+        malicious_steps: steps on the malicious loss each time, boosted together; one by one with ``global``.
+        malicious_learning_rate: learning rate of these steps; by default that of the benign steps, as in the authors'
+        code. malicious_dropout: whether dropout is on in these steps, as in the authors' code. constraint: the distance
+        constraint on the benign steps; none by default. evaluate_at: ``local``, as in the paper: malicious losses are
+        taken at the client's own weights;
+            ``global``, ours: at the predicted global model, and benign losses there, too.
+        confidence: in the target class; ``global`` malicious steps stop there.
         weights_only: boost and constrain weights, not biases (the authors' ``wt_o``).
     """
 
@@ -76,8 +76,8 @@ class AlternatingMinimisation(Attack):
             raise ValueError(
                 "evaluate_at: global aims at a target, an untargeted attack has none; e.g. -o attack.evaluate_at=local"
             )
-        own_steps = self.malicious_learning_rate is None and self.malicious_dropout
-        if self.evaluate_at == "global" and not own_steps:
+        default_steps = self.malicious_learning_rate is None and self.malicious_dropout
+        if self.evaluate_at == "global" and not default_steps:
             raise ValueError(
                 "evaluate_at: global takes steps of its own length, with dropout off; leave out "
                 "malicious_learning_rate and malicious_dropout, or take -o attack.evaluate_at=local"
@@ -85,53 +85,54 @@ class AlternatingMinimisation(Attack):
         return self
 
     @property
+    @override
     def estimates(self) -> bool:
-        """See `Attack.estimates`."""
         return super().estimates or (self.constraint is not None and self.constraint.reference == "others")
 
     @property
+    @override
     def memory(self) -> int:
-        """See `Attack.memory`; where evaluated ``global``, it sees what came of its last aim."""
+        # with `global`, an attack also sees how far it missed its last aim
         return max(super().memory, int(self.evaluate_at == "global"))
 
     def craft(self, view: View) -> Tensor:
-        """The total displacement, shape ``[d]``; logs the steps of both kinds, the malicious loss reached and λ."""
+        """Return the total displacement, shape ``[d]``; log both numbers of steps, the malicious loss reached and λ."""
         network, factor = view.network, self.factor(view.alpha)
         plan = view.local.over(self.epochs)
         steps = plan.steps_for(len(view.shard))
         turns = self._turns(steps, ceil(len(view.shard) / plan.batch_size))
         term = self._constraint_term(view)
         network.load(view.weights)
-        expected = self._expected(view, factor)
+        predicted = self._predicted_global_model(view, factor)
         goal = GOALS[self.objective](view)
         benign, malicious = view.local.new_optimizer(network), self._malicious_plan(view).new_optimizer(network)
         taken = 0
 
         def turn() -> int:
-            if expected is None:
+            if predicted is None:
                 return self._malicious_step(view, goal, malicious, factor)
-            return self._shortest_steps(expected, factor)
+            return self._shortest_steps(predicted, factor)
 
         with network.training(view.address):
-            for place, batch in enumerate(batches(view.shard, plan, view.address)):
-                if self.order == "malicious-first" and place in turns:
+            for index, batch in enumerate(batches(view.shard, plan, view.address)):
+                if self.order == "malicious-first" and index in turns:
                     taken += turn()
-                if expected is None:
+                if predicted is None:
                     network.backward(batch.x, batch.y)
                 else:
-                    expected.backward(batch)
+                    predicted.backward(batch)
                 if term is not None:
                     term(network.vector).backward()  # type: ignore[no-untyped-call]
                 benign.step()
-                if self.order == "benign-first" and place in turns:
+                if self.order == "benign-first" and index in turns:
                     taken += turn()
         view.log.update(steps=steps, malicious_steps=taken, loss=goal.loss(), boost=factor)
-        if expected is not None:
-            view.log.update(expected_loss=expected.loss(), lead=expected.lead)
+        if predicted is not None:
+            view.log.update(expected_loss=predicted.loss(), lead=predicted.lead)
         return network.vector.detach() - view.weights
 
     def _turns(self, steps: int, per_epoch: int) -> range:
-        """The benign steps, from 0, beside which there is a malicious one."""
+        """Return the benign steps, from 0, that a malicious one accompanies."""
         if self.order == "malicious-first":
             return range(0, steps, per_epoch)
         if steps < self.ls:
@@ -142,7 +143,7 @@ class AlternatingMinimisation(Attack):
         return range(self.ls - 1, steps, self.ls)
 
     def _malicious_step(self, view: View, goal: Goal, optimizer: Optimizer, factor: float) -> int:
-        """Minimise the malicious loss, boost the displacement, add it; how many steps were due."""
+        """Minimise the malicious loss, boost the displacement, add it; return the number of steps due."""
         network, taken = view.network, 0
         before = network.vector.detach().clone()
         with nullcontext() if self.malicious_dropout else network.without_dropout():
@@ -157,23 +158,23 @@ class AlternatingMinimisation(Attack):
         return taken
 
     def _malicious_plan(self, view: View) -> LocalTraining:
-        """How the malicious steps are taken."""
+        """Return the plan of the malicious steps."""
         rate = self.malicious_learning_rate
         return view.local if rate is None else view.local.model_copy(update={"learning_rate": rate})
 
-    def _expected(self, view: View, factor: float) -> Expected | None:
-        """The global model at which losses are taken, if they are; `corrected` sends less after ``estimate: post``."""
+    def _predicted_global_model(self, view: View, factor: float) -> PredictedGlobalModel | None:
+        """Return the model that ``evaluate_at: global`` predicts, less what ``estimate: post`` will subtract."""
         if self.evaluate_at == "local":
             return None
         estimate = view.estimate() if self.estimate == "post" else None
-        return Expected(view, self.confidence, 0 if estimate is None else -factor * estimate)
+        return PredictedGlobalModel(view, self.confidence, 0 if estimate is None else -factor * estimate)
 
-    def _shortest_steps(self, expected: Expected, factor: float) -> int:
-        """Boosted steps towards the expected global model's confidence; how many were due."""
-        return sum(expected.step(factor, weights_only=self.weights_only) for _ in range(self.malicious_steps))
+    def _shortest_steps(self, predicted: PredictedGlobalModel, factor: float) -> int:
+        """Take boosted steps towards the predicted model's confidence; return the number due."""
+        return sum(predicted.step(factor, weights_only=self.weights_only) for _ in range(self.malicious_steps))
 
     def _constraint_term(self, view: View) -> Distance | None:
-        """What the benign steps' loss gains, as a function of the weights, if there is a constraint."""
+        """Return the constraint's term of the benign loss, as a function of the weights."""
         if self.constraint is None:
             return None
         weights = [part for part in view.network.layout.slices if part.kind == "weight"]

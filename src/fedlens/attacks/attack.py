@@ -1,10 +1,10 @@
-"""What an attack is, and what it may know.
+"""Attacks, and what they may know.
 
 A malicious client does not collude. It sees its own shard, its auxiliary samples, the global weights of the rounds in
 which it was chosen, the weight α_m that the server announces, and what it sent itself. `View` holds that and nothing
 else: no seed, no other client's data, no other client's update. An attack that needs the others' updates must declare
-itself `omniscient`, and every result of it says so. This is about what an attack is given: a run is no sandbox, and
-code that sets out to can guess a small seed from its address.
+itself `omniscient`, and every result of it says so. This restricts what an attack is given; a run is no sandbox,
+and code that sets out to can guess a small seed from its address.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ Boost = Literal["auto"] | Annotated[float, Field(gt=0)]
 
 @dataclass(frozen=True)
 class View:
-    """What the malicious client sees when it is chosen.
+    """The knowledge of the malicious client in a round in which it is chosen.
 
     Attributes:
-        round: number of the round, from 1.
-        weights: where to begin, shape ``[d]``, and what the update is the displacement from: the global weights, or
+        round: number of the round, from 1. weights: where to begin, shape ``[d]``; the update is the displacement from
+        here. These are the global weights, or
             with pre-optimisation correction the estimate ŵ of where the others will take them.
         received: the global weights w_G^t, shape ``[d]``.
         alpha: weight α_m that its update will have in the average, as announced.
         shard: its own samples.
-        auxiliary: the samples that it wants misclassified.
+        auxiliary: the target samples, which it wants misclassified.
         local: how honest clients train.
         network: a working copy of the model, loaded with `weights`.
         address: where its random draws begin.
-        history: earlier rounds in which it took part, as many as the attack `remembers`, the latest last.
+        history: earlier rounds in which it took part, as many as the attack `remembers`, latest last.
         others: the other clients' updates, shape ``[n - 1, d]``, for an attack that declares itself omniscient.
-        log: numbers that the attack wants in the round's record.
+        log: numbers that the attack adds to the round's record.
     """
 
     round: int
@@ -63,16 +63,16 @@ class View:
     log: dict[str, float] = field(default_factory=dict)
 
     def train(self) -> Tensor:
-        """The update ``[d]`` that an honest client in this place would send."""
+        """Train honestly; return the update ``[d]`` that an honest client would send."""
         return train(self.network, self.weights, self.shard, self.local, self.address)
 
     def wanted(self) -> Tensor:
-        """Log-probabilities of the target classes by the network as it is, shape ``[r]``, with dropout off."""
+        """Return the network's present log-probabilities of the target classes, shape ``[r]``, without dropout."""
         log_probabilities = self.network.log_probabilities(self.auxiliary.x)
         return log_probabilities.gather(1, self.auxiliary.target[:, None])[:, 0]
 
     def estimate(self) -> Tensor | None:
-        """The others' part of the next step, δ̂, shape ``[d]``, or ``None`` at the first selection."""
+        """Return the others' part of the next step, δ̂, shape ``[d]``, or ``None`` at the first selection."""
         return previous_step(self.history[-1], self.received, self.round) if self.history else None
 
 
@@ -84,17 +84,17 @@ class Attack(Config):
         delay: behave honestly before this round (the first round is 1).
         until: behave honestly from this round on, so that the rounds of the attack are [delay, until).
         hold_off: behave honestly while the global model gives every target at least this confidence. The paper's 1 is
-            reached only where rounding makes it so; 0.999 holds off more readily.
+            reached only by rounding; 0.999 holds off more readily.
         boost: boosting factor λ; ``auto`` is 1/α_m, which cancels the averaging.
         estimate: correct for the others by the previous step: ``pre`` starts from the estimate ŵ, ``post`` subtracts λ
             times the estimated update from what is sent.
     """
 
     omniscient: ClassVar[bool] = False
-    """Whether it sees the other clients' updates, as `View.others`."""
+    """True if the attack sees the other clients' updates, as `View.others`."""
 
     remembers: ClassVar[int] = 0
-    """How many of its own rounds it wants in `View.history`."""
+    """Number of earlier rounds in `View.history`."""
 
     keeping: ClassVar[str] = "let remembers say how many rounds it looks back on, and find them in view.history"
 
@@ -116,24 +116,24 @@ class Attack(Config):
 
     @property
     def estimates(self) -> bool:
-        """Whether the attack uses `View.estimate`, whose error the simulator then records."""
+        """True if the attack uses `View.estimate`, whose error the simulator then records."""
         return self.estimate is not None
 
     @property
     def memory(self) -> int:
-        """How many of its own rounds are kept for it: one at least if it `estimates`."""
+        """Number of its rounds that the simulator stores: at least one if it `estimates`."""
         return max(self.remembers, int(self.estimates))
 
     def craft(self, view: View) -> Tensor:
-        """The update to send, shape ``[d]``: a displacement from `view.weights`."""
+        """Return the update to send, shape ``[d]``: a displacement from `view.weights`."""
         raise NotImplementedError
 
     def factor(self, alpha: float) -> float:
-        """The boosting factor λ for an announced weight α_m."""
+        """Return the boosting factor λ for an announced weight α_m."""
         return 1 / alpha if self.boost == "auto" else self.boost
 
     def corrected(self, view: View) -> Tensor:
-        """What `craft` makes of `view`, shape ``[d]``, corrected by the estimate of the others if there is one."""
+        """Return the update of `craft`, shape ``[d]``, corrected by the estimate of the others if there is one."""
         estimate = view.estimate() if self.estimate else None
         if estimate is None:
             return self.craft(view)
@@ -144,7 +144,7 @@ class Attack(Config):
         return self.craft(replace(view, weights=start))
 
     def waits(self, view: View) -> str | None:
-        """Why the attack behaves honestly in this round, or ``None`` where it acts."""
+        """Return why the attack behaves honestly in this round; ``None`` if it acts."""
         if view.round < self.delay:
             return "delay"
         if self.until is not None and view.round >= self.until:

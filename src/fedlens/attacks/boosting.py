@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def boosted(update: Tensor, factor: float, layout: Layout, *, weights_only: bool) -> Tensor:
-    """`update` (shape ``[d]``) times `factor`; with `weights_only`, its biases as they are."""
+    """Multiply `update` (shape ``[d]``) by `factor`; with `weights_only`, leave biases as they are."""
     if not weights_only:
         return update * factor
     return torch.where(layout.mask({"weight"}).to(update.device), update * factor, update)

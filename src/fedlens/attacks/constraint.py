@@ -1,4 +1,4 @@
-"""The distance constraint: what keeps a stealthy update near a reference.
+"""The distance constraint, which keeps a stealthy update near a reference.
 
 Bhagoji et al., *Analyzing Federated Learning through an Adversarial Lens* (ICML 2019), section 3.3, add to the loss of
 the benign steps a term that grows with the distance from w_ref; here
@@ -12,9 +12,9 @@ the benign steps a term that grows with the distance from w_ref; here
   histograms are smoothed by a Gaussian of `SMOOTHING` centres: an entry is pulled by what is missing within about
   three times that.
 
-The paper names the last two without giving them. The factor d makes them sums over entries, as the L2 term is; sorting
-makes the Wasserstein term the slowest, about 0.2 s a step for the paper's CNN. Under Adam, ρ is no fine control: an
-entry that the loss leaves alone is pulled at the full learning rate however small its pull is.
+The paper names the last two without defining them. The factor d makes them sums over entries, as the L2 term is;
+sorting makes the Wasserstein term the slowest, about 0.2 s a step for the paper's CNN. Under Adam, ρ is no fine
+control: an entry that the loss leaves alone is pulled at the full learning rate however small its pull is.
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ SMOOTHING = 5.0
 
 
 Distance = Callable[["Tensor"], "Tensor"]
-"""How far a vector ``[m]`` is from a reference, whose part in it was worked out once."""
+"""Distance of a vector ``[m]`` from a fixed reference."""
 
 
 def half_squared_l2(reference: Tensor) -> Distance:
-    """½ ‖update − reference‖² of vectors ``[m]``."""
+    """Return ½ ‖update − reference‖² as a function of `update`, shape ``[m]``."""
     return lambda update: (update - reference).square().sum() / 2
 
 
 def wasserstein(reference: Tensor) -> Distance:
-    """Wasserstein-1 distance between the distributions of the entries of vectors ``[m]``."""
+    """Return the Wasserstein-1 distance between the distributions of entries, as a function of the update ``[m]``."""
     ranked = reference.sort().values
     return lambda update: (update.index_select(0, ranking(update)) - ranked).abs().mean()
 
 
 def ranking(entries: Tensor) -> Tensor:
-    """The order of `entries` (``[m]``) from the least to the greatest, int64."""
-    if entries.device.type == "cpu":  # where NumPy's sort is several times faster than PyTorch's
+    """Return the indices that sort `entries` (``[m]``), int64."""
+    if entries.device.type == "cpu":  # NumPy's sort is several times faster than PyTorch's
         return torch.from_numpy(np.argsort(entries.detach().numpy()))
     return entries.argsort()
 
@@ -67,12 +67,12 @@ def total_variation(reference: Tensor) -> Distance:
 
 
 def summed(distance: Distance) -> Distance:
-    """A distance per entry as one over all entries."""
+    """Turn a distance per entry into one summed over all entries."""
     return lambda update: len(update) * distance(update)
 
 
 def smoothed(shares: Tensor) -> Tensor:
-    """A histogram (shape ``[k]``) convolved with a Gaussian, over a longer stretch, so that nothing is lost."""
+    """Convolve a histogram (shape ``[k]``) with a Gaussian; the result is longer, so that nothing is lost."""
     reach = ceil(4 * SMOOTHING)
     distances = torch.arange(-reach, reach + 1, dtype=shares.dtype, device=shares.device)
     kernel = torch.exp(-((distances / SMOOTHING) ** 2) / 2)
@@ -80,10 +80,10 @@ def smoothed(shares: Tensor) -> Tensor:
 
 
 def soft_histogram(entries: Tensor) -> Tensor:
-    """The share of `entries` (``[m]``) at each of ``BINS + 1`` equidistant centres; the shares add up to 1."""
-    place = (entries.clamp(-LIMIT, LIMIT) + LIMIT) * (BINS / (2 * LIMIT))
-    left = place.detach().floor().clamp(max=BINS - 1)
-    right_share = place - left
+    """Compute the share of `entries` (``[m]``) at each of ``BINS + 1`` equidistant centres; the shares add up to 1."""
+    position = (entries.clamp(-LIMIT, LIMIT) + LIMIT) * (BINS / (2 * LIMIT))
+    left = position.detach().floor().clamp(max=BINS - 1)
+    right_share = position - left
     shares = torch.zeros(BINS + 1, dtype=entries.dtype, device=entries.device)
     shares = shares.index_add(0, left.long(), 1 - right_share).index_add(0, left.long() + 1, right_share)
     return shares / len(entries)
@@ -99,7 +99,7 @@ TERMS: Mapping[Norm, Callable[[Tensor], Distance]] = {
 
 
 class Constraint(Config):
-    """What the benign steps' loss gains.
+    """A term added to the benign steps' loss, which grows with the distance from a reference.
 
     Attributes:
         reference: ``global``: w_G^t; ``self``: where benign training of max(E, E_m) epochs leads; ``others``: w_G^t
@@ -113,7 +113,7 @@ class Constraint(Config):
     rho: float = Field(default=1e-4, gt=0)
 
     def find_reference(self, view: View, epochs: float) -> Tensor:
-        """The weights w_ref, shape ``[d]``; training for ``self`` goes through the view's network.
+        """Return the weights w_ref, shape ``[d]``; ``self`` trains the view's network.
 
         Args:
             view: what the attack sees.
@@ -124,17 +124,17 @@ class Constraint(Config):
         if self.reference == "others":
             estimate = view.estimate()
             return view.received if estimate is None else view.received + estimate
-        own = view.local.over(epochs)
-        plan = max(view.local, own, key=lambda plan: plan.steps_for(len(view.shard)))
+        malicious = view.local.over(epochs)
+        plan = max(view.local, malicious, key=lambda plan: plan.steps_for(len(view.shard)))
         return view.weights + train(view.network, view.weights, view.shard, plan, view.address.at("reference"))
 
     def term(self, reference: Tensor, received: Tensor, entries: Callable[[Tensor], Tensor]) -> Distance:
-        """What the loss gains, as a function of the present weights w (shape ``[d]``) through which gradients flow.
+        """Return the term, as a differentiable function of the present weights w (shape ``[d]``).
 
         Args:
             reference: w_ref, shape ``[d]``.
             received: w_G^t, shape ``[d]``.
-            entries: picks those that the constraint touches, ``[d]`` to ``[m]``.
+            entries: selects the constrained entries, ``[d]`` to ``[m]``.
         """
         distance = TERMS[self.norm](entries(reference - received))
         return lambda weights: self.rho * distance(entries(weights - received))

@@ -23,14 +23,14 @@ class DataPoisoning(Attack):
     """Train like an honest client on a shard with mislabelled copies of the targets.
 
     Attributes:
-        data_rep: copies of each auxiliary sample.
+        data_rep: copies of each target sample.
     """
 
     boost: Boost = 1
     data_rep: PositiveInt = 10
 
     def craft(self, view: View) -> Tensor:
-        """The update, shape ``[d]``; logs the steps taken and λ."""
+        """Return the update, shape ``[d]``; log the steps taken and λ."""
         poisoned = with_targets(view.shard, view, self.data_rep)
         update = train(view.network, view.weights, poisoned, view.local, view.address)
         factor = self.factor(view.alpha)

@@ -1,4 +1,4 @@
-"""Estimating what the other clients will send.
+"""Estimates of what the other clients will send.
 
 Bhagoji et al. (ICML 2019), section 4.3: chosen now at t and last at t' < t, the malicious client knows w_G^{t'}, what
 it sent then, and w_G^t. The rest of the way between the two is the others' doing, in t − t' steps:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Observation:
-    """What the malicious client keeps of a round in which it took part.
+    """The malicious client's memory of a round in which it took part.
 
     Attributes:
         round: its number t', from 1.
@@ -38,24 +38,24 @@ class Observation:
     log: Mapping[str, Any] = field(default_factory=dict)
 
 
-def previous_step(seen: Observation, weights: Tensor, round_: int) -> Tensor:
-    """The others' part of the next step, δ̂, shape ``[d]``; exact where they repeat themselves.
+def previous_step(last: Observation, weights: Tensor, round_: int) -> Tensor:
+    """Estimate the others' part of the next step, δ̂, shape ``[d]``; exact if they repeat themselves.
 
     Args:
-        seen: the last round t' in which the client took part.
+        last: the last round t' in which the client took part.
         weights: global weights w_G^t, shape ``[d]``.
         round_: the present round t.
     """
-    return (weights - seen.weights - seen.alpha * seen.update) / (round_ - seen.round)
+    return (weights - last.weights - last.alpha * last.update) / (round_ - last.round)
 
 
 @dataclass(frozen=True)
 class EstimateError:
-    """How far an estimate was from what the others did send.
+    """The distance of an estimate from what the others really sent.
 
     Attributes:
-        relative: ‖δ̂ − δ‖ / ‖δ‖; ``None`` where δ is zero.
-        cosine: of the angle between δ̂ and δ; ``None`` where one of them is zero.
+        relative: ‖δ̂ − δ‖ / ‖δ‖; ``None`` if δ is zero.
+        cosine: of the angle between δ̂ and δ; ``None`` if either is zero.
     """
 
     relative: float | None
@@ -63,7 +63,7 @@ class EstimateError:
 
     @classmethod
     def of(cls, estimate: Tensor, truth: Tensor) -> EstimateError:
-        """The error of an estimate of `truth`, both of shape ``[d]``."""
+        """Measure the error of an estimate of `truth`, both of shape ``[d]``."""
         estimate, truth = estimate.double(), truth.double()
         length, product = float(truth.norm()), float(truth.norm() * estimate.norm())
         return cls(

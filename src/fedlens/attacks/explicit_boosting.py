@@ -4,8 +4,8 @@ Bhagoji et al., *Analyzing Federated Learning through an Adversarial Lens* (ICML
 on the targeted loss L({x, τ}) from w_G^t, giving δ̃_m, and send λ δ̃_m. With λ = 1/α_m the average contains δ̃_m whole.
 
 From the authors' configuration: after E_m steps the optimizer goes on until the loss, with dropout off, is below a
-threshold, tested every 100 steps; a step is skipped where the training loss is exactly 0. Deviation: all r auxiliary
-samples are one batch, so that an epoch over them is one step.
+threshold, tested every 100 steps; a step is skipped if the training loss is exactly 0. Deviation: all r target
+samples are one batch, so an epoch over them is one step.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class ExplicitBoosting(Attack):
 
     Attributes:
         objective: ``targeted``, or ``untargeted``, which raises the loss on the malicious client's shard.
-        epochs: steps E_m over the auxiliary samples before the loss is tested.
+        epochs: steps E_m over the target samples before the loss is tested.
         threshold: continue until the loss is below this (untargeted: until it is above 10 nats, whatever the
             threshold); ``null`` stops after `epochs`.
         check_every: steps between two tests.
@@ -50,7 +50,7 @@ class ExplicitBoosting(Attack):
         return self
 
     def craft(self, view: View) -> Tensor:
-        """The boosted update, shape ``[d]``; logs the steps taken, the loss reached and λ."""
+        """Return the boosted update, shape ``[d]``; log the steps taken, the loss reached and λ."""
         goal, optimizer = GOALS[self.objective](view), view.local.new_optimizer(view.network)
 
         def step() -> None:

@@ -1,7 +1,7 @@
-"""No attack at all: the malicious client trains as every other client does.
+"""No attack at all: the malicious client trains like every other client.
 
 A run of it is its benign twin, bit for bit (up to rounding where clients are trained side by side), but is recorded
-like an attacked one. Whatever a measure says of it, it says of something that has no effect: a negative control
+like an attacked one. Whatever a measure reports here, it reports for no effect at all: a negative control
 (M. Lipsitch, E. Tchetgen Tchetgen and T. Cohen, *Negative Controls*, Epidemiology 21(3), 2010) for claims and checks.
 """
 
@@ -19,7 +19,7 @@ class Honest(Attack):
     """Train like an honest client, and send the update as it is.
 
     Attributes:
-        boost: 1, for there is nothing to boost.
+        boost: 1, as there is nothing to boost.
 
     Example:
         >>> from fedlens import Experiment
@@ -30,6 +30,6 @@ class Honest(Attack):
     boost: Literal[1] = 1
 
     def craft(self, view: View) -> Tensor:
-        """The update, shape ``[d]``, of an honest client in this place; logs its steps."""
+        """Return the update, shape ``[d]``, of an honest client; log its steps."""
         view.log.update(steps=view.local.steps_for(len(view.shard)), boost=1)
         return view.train()

@@ -1,7 +1,7 @@
-"""Implicit boosting: the averaging is part of what is optimised.
+"""Implicit boosting: the averaging is part of the loss.
 
 Bhagoji et al., *Analyzing Federated Learning through an Adversarial Lens* (ICML 2019), section 3: the update δ itself
-is the variable. Minimise L({x, τ}; w_G^t + α_m δ) over δ; by the chain rule the gradient is α_m ∇_w L. What is found is
+is the variable. Minimise L({x, τ}; w_G^t + α_m δ) over δ; by the chain rule the gradient is α_m ∇_w L. The minimiser is
 sent as it is, and if the others send zero, the global model is w_G^t + α_m δ, where the loss is small.
 
 In general the loss is evaluated at w_G^t + δ / λ, so that a boosting factor other than 1/α_m means here what it means
@@ -31,7 +31,7 @@ class Update:
 
     Attributes:
         vector: the update δ, shape ``[d]``: added up by itself, as w + δ / λ would round its steps away for a large λ.
-        gradient: that with respect to δ, shape ``[d]``.
+        gradient: gradient with respect to δ, shape ``[d]``.
     """
 
     vector: Tensor
@@ -42,7 +42,7 @@ class ImplicitBoosting(Attack):
     """Optimise the update itself, through the averaging that will shrink it.
 
     Attributes:
-        epochs: steps E_m over the auxiliary samples before the loss is tested.
+        epochs: steps E_m over the target samples before the loss is tested.
         threshold: continue until the loss is below this; ``null`` stops after `epochs`.
         check_every: steps between two tests.
         step_cap: give up after this many steps.
@@ -59,7 +59,7 @@ class ImplicitBoosting(Attack):
         return self
 
     def craft(self, view: View) -> Tensor:
-        """The update δ, shape ``[d]``; logs the steps taken, the loss at w + δ / λ, and λ."""
+        """Return the update δ, shape ``[d]``; log the steps taken, the loss at w + δ / λ, and λ."""
         network, factor = view.network, self.factor(view.alpha)
         update = Update(torch.zeros_like(view.weights), network.gradient)
         goal, optimizer = Targeted(view), view.local.new_optimizer(update)

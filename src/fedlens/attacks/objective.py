@@ -1,7 +1,7 @@
-"""What the malicious steps of an attack pursue.
+"""Objectives of an attack's malicious steps.
 
-Targeted, the subject of Bhagoji et al. (ICML 2019): minimise L({x, τ}), the mean cross-entropy of the r auxiliary
-samples with their target classes. They are one batch. A step is skipped where the loss is exactly 0, as by the authors.
+Targeted, the subject of Bhagoji et al. (ICML 2019): minimise L({x, τ}), the mean cross-entropy of the r target
+samples with their target classes. They are one batch. A step is skipped if the loss is exactly 0, as by the authors.
 
 Untargeted, which their threat model names: maximise L over a subset of the data, here the malicious client's own shard,
 a batch after the other. Cross-entropy has no upper bound, so (our choice) a step is skipped once a batch's loss is
@@ -13,6 +13,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from typing import Literal, Protocol
+
+from typing_extensions import override
 
 from fedlens.attacks.attack import View
 from fedlens.core.lazy import functional
@@ -28,37 +30,38 @@ class Goal(Protocol):
     """An objective, pursued with a view's network."""
 
     def backward(self) -> bool:
-        """Leave the gradient of what is to be minimised in the network; whether a step is due."""
+        """Leave the gradient of the loss to minimise in the network; tell whether a step is due."""
 
     def loss(self) -> float:
-        """The present cross-entropy with dropout off, in nats."""
+        """Return the present cross-entropy with dropout off, in nats."""
 
     def reached(self, loss: float, threshold: float) -> bool:
-        """Whether nothing is left to do at this `loss`."""
+        """Tell whether this `loss` achieves the goal."""
 
 
-class Targeted:
-    """Have the auxiliary samples classified as their targets."""
+class Targeted(Goal):
+    """The goal of having the target samples classified as their target classes."""
 
     def __init__(self, view: View) -> None:
         self._network = view.network
         self._samples = view.auxiliary
 
+    @override
     def backward(self, factor: float = 1) -> bool:
-        """See `Goal.backward`; the gradient is multiplied by `factor`."""
+        """Leave `factor` times the gradient in the network; tell whether a step is due."""
         return bool(self._network.backward(self._samples.x, self._samples.target, factor) > 0)
 
+    @override
     def loss(self) -> float:
-        """See `Goal.loss`."""
         return float(functional.nll_loss(self._network.log_probabilities(self._samples.x), self._samples.target))
 
+    @override
     def reached(self, loss: float, threshold: float) -> bool:
-        """See `Goal.reached`."""
         return loss < threshold
 
 
-class Untargeted:
-    """Raise the loss on the shard."""
+class Untargeted(Goal):
+    """The goal of raising the loss on the shard."""
 
     def __init__(self, view: View) -> None:
         self._network = view.network
@@ -66,19 +69,20 @@ class Untargeted:
         self._batches = batches(view.shard, endless, view.address.at("untargeted"))
         self._batch = view.shard
 
+    @override
     def backward(self) -> bool:
-        """See `Goal.backward`."""
         self._batch = next(self._batches)
         loss = self._network.backward(self._batch.x, self._batch.y)
         self._network.gradient.neg_()
         return bool(loss < CEILING)
 
+    @override
     def loss(self) -> float:
-        """See `Goal.loss`; of the last batch, or of the shard before the first."""
+        """Return the cross-entropy of the last batch, or of the shard before the first."""
         return float(functional.nll_loss(self._network.log_probabilities(self._batch.x), self._batch.y))
 
-    def reached(self, loss: float, threshold: float) -> bool:  # noqa: ARG002 - the threshold is a targeted attacker's
-        """See `Goal.reached`."""
+    @override
+    def reached(self, loss: float, threshold: float) -> bool:
         return loss >= CEILING
 
 
@@ -86,7 +90,7 @@ GOALS: Mapping[Objective, Callable[[View], Goal]] = {"targeted": Targeted, "unta
 
 
 def require_target(objective: Objective, hold_off: float | None) -> None:
-    """Refuse to hold off for a target's confidence where there is no target.
+    """Check that an attack which holds off for a target's confidence has a target.
 
     Raises:
         ValueError: `hold_off` is given for an untargeted attack.

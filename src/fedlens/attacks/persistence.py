@@ -1,4 +1,4 @@
-"""Going on until the malicious loss is small, as the authors' code does."""
+"""Training until the malicious loss is small, as the authors' code does."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -8,7 +8,7 @@ from fedlens.attacks.objective import Goal
 
 
 class Patience(Protocol):
-    """How long an attack goes on."""
+    """Options that say how long an attack trains."""
 
     @property
     def epochs(self) -> int:
@@ -24,17 +24,17 @@ class Patience(Protocol):
 
     @property
     def step_cap(self) -> int:
-        """The most steps."""
+        """Maximum number of steps."""
 
 
 def persist(view: View, goal: Goal, step: Callable[[], None], patience: Patience) -> tuple[int, float]:
-    """Take `epochs` steps, and then `check_every` more at a time until the loss, with dropout off, is small enough.
+    """Take `epochs` steps, then `check_every` more at a time until the loss, without dropout, is small enough.
 
     Args:
         view: what the attack sees; its network is trained.
-        goal: says what the loss is, and whether it is small enough.
+        goal: computes the loss, and tells whether it is small enough.
         step: takes a step, in training mode.
-        patience: how long to go on.
+        patience: how long to train.
 
     Returns:
         The steps taken and the loss at the end.
@@ -51,10 +51,10 @@ def persist(view: View, goal: Goal, step: Callable[[], None], patience: Patience
 
 
 def require_room(patience: Patience) -> None:
-    """Refuse a cap below the steps that are taken in any case.
+    """Check that the cap allows the first `epochs` steps.
 
     Raises:
-        ValueError: it is.
+        ValueError: it does not.
     """
     cap, epochs = patience.step_cap, patience.epochs
     if epochs > cap:

@@ -1,17 +1,17 @@
-"""The global model to be expected of the malicious client's present weights, and how to bend it; ours.
+"""The global model predicted from the malicious client's present weights, and malicious steps on it; ours.
 
 Bhagoji et al. (ICML 2019) minimise the malicious loss of alternating minimisation at the client's own weights. A
 boosted step soon satisfies it there, while the average gets only α_m of what is sent. Here losses are taken at
 
     g(w) = w_G^t + (1 − α_m) δ̃_m + α_m (w − start),
 
-the global model that is to result if the others do what the client would do honestly: δ̃_m is its own benign update. The
+the global model that results if the others do what the client would do honestly: δ̃_m is its own benign update. The
 paper's estimate, the others' last step, is not used: it contains how they undid the last attack, not how they will undo
 this one, and made the confidence swing from round to round.
 
-What results is less than what was expected, for a client's own update is that of its shard, and the steps fit the model
-that it makes up; the more so, the longer clients train. So a round aims at log-odds that lead those wanted by what was
-lacking in the rounds before, where the client saw what came of them (an exponential mean, of weight 1/2).
+The real model has less confidence than the predicted one, since a client's own update is that of its shard, and the
+steps fit the prediction; the more so, the longer clients train. So a round aims at log-odds above the desired ones, by
+the shortfall of earlier rounds whose outcome the client saw (an exponential mean, of weight 1/2).
 
 The malicious step is the shortest one that brings the loss at g, linearised, down to the limit ℓ (B. T. Polyak's step
 size, *Introduction to Optimization*, 1987):
@@ -39,31 +39,31 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WEIGHT = 0.5
-"""Of what the last round lacked, in the mean over rounds."""
-MOST = 10.0
-"""The greatest lead in log-odds, for a server that takes nothing of the update leaves all lacking."""
+"""Weight of the last round's shortfall in the mean over rounds."""
+LARGEST_LEAD = 10.0
+"""Maximum lead in log-odds: with a server that rejects the update, the shortfall would grow without bound."""
 
 
-class Expected:
-    """The global model that is to be expected, as a function of the weights in a view's network."""
+class PredictedGlobalModel:
+    """The predicted global model, as a function of the weights in a view's network."""
 
     def __init__(self, view: View, confidence: float, correction: Tensor | float = 0) -> None:
-        """Train honestly to know what the others will do; the network is loaded with the view's weights again.
+        """Train honestly to predict what the others will do, then load the view's weights again.
 
         Args:
             view: what the attack sees.
-            confidence: the targets' (their geometric mean) that is wanted.
-            correction: what will be added to the displacement from `view.weights` before it is sent, shape ``[d]``.
+            confidence: confidence to reach in the target classes (geometric mean).
+            correction: vector that will be added to the displacement from `view.weights` before sending, shape ``[d]``.
         """
         self._network, self._samples, self._alpha = view.network, view.auxiliary, view.alpha
-        own = train(view.network, view.received, view.shard, view.local, view.address)
-        self._rest = view.received + (1 - view.alpha) * own + view.alpha * (correction - view.weights)
-        self.lead = self._found_lacking(view)
+        benign = train(view.network, view.received, view.shard, view.local, view.address)
+        self._rest = view.received + (1 - view.alpha) * benign + view.alpha * (correction - view.weights)
+        self.lead = self._needed_lead(view)
         self._limit = log1p(exp(-(log(confidence / (1 - confidence)) + self.lead)))
         view.network.load(view.weights)
 
     def weights(self, present: Tensor) -> Tensor:
-        """The expected model, given the `present` weights, both of shape ``[d]``."""
+        """Predict the global model, given the `present` weights, both of shape ``[d]``."""
         return self._rest + self._alpha * present
 
     def backward(self, batch: Samples) -> None:
@@ -80,7 +80,7 @@ class Expected:
         network.gradient.add_(gradient)
 
     def step(self, factor: float, *, weights_only: bool) -> bool:
-        """Take the malicious step, boosted by `factor`, unless g has the confidence aimed at; whether it was due.
+        """Take the malicious step, boosted by `factor`, unless g has the confidence aimed at; tell whether it was due.
 
         Args:
             factor: λ.
@@ -96,7 +96,7 @@ class Expected:
         return due
 
     def loss(self) -> float:
-        """The malicious loss at g with dropout off, in nats; its gradient is left in the network."""
+        """Return the malicious loss at g without dropout, in nats; leave its gradient in the network."""
         network, present = self._network, self._network.vector.detach().clone()
         network.vector.data.copy_(self.weights(present))
         with network.without_dropout():
@@ -104,21 +104,21 @@ class Expected:
         network.vector.data.copy_(present)
         return float(loss)
 
-    def _found_lacking(self, view: View) -> float:
-        """What the round's aim leads by, in log-odds: how much earlier rounds fell short of theirs, not less than 0."""
-        seen = view.history[-1] if view.history else None
-        if seen is None or "lead" not in seen.log:
+    def _needed_lead(self, view: View) -> float:
+        """Return the lead of the round's aim, in log-odds: how far earlier rounds fell short of theirs, at least 0."""
+        last = view.history[-1] if view.history else None
+        if last is None or "lead" not in last.log:
             return 0.0
-        lead = float(seen.log["lead"])
-        if seen.round < view.round - 1:  # what came of it was not seen
+        lead = float(last.log["lead"])
+        if last.round < view.round - 1:  # the client did not see its outcome
             return lead
         self._network.load(view.received)
         real = -float(view.wanted().mean())
-        lacking = _log_odds(seen.log["expected_loss"]) - _log_odds(real)
-        return min(max(0.0, (1 - WEIGHT) * lead + WEIGHT * lacking), MOST)
+        shortfall = _log_odds(last.log["expected_loss"]) - _log_odds(real)
+        return min(max(0.0, (1 - WEIGHT) * lead + WEIGHT * shortfall), LARGEST_LEAD)
 
 
 def _log_odds(loss: float) -> float:
-    """The log-odds log(p / (1 − p)) of a confidence p with −log p = `loss`."""
+    """Compute the log-odds log(p / (1 − p)) of a confidence p with −log p = `loss`."""
     loss = max(loss, torch.finfo(torch.float32).tiny)
     return -loss - log(-expm1(-loss))

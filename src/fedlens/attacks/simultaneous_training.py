@@ -1,6 +1,6 @@
 """Simultaneous training, which the authors call concatenated: both objectives in every batch.
 
-Bhagoji et al., *Analyzing Federated Learning through an Adversarial Lens* (ICML 2019), section 3: append the auxiliary
+Bhagoji et al., *Analyzing Federated Learning through an Adversarial Lens* (ICML 2019), section 3: append the target
 samples with their target classes to every batch of the shard, train for E_m epochs, and boost the whole update by λ.
 
 Deviation: the authors' public code for this strategy boosts separate malicious steps and concatenates nothing.
@@ -34,7 +34,7 @@ class SimultaneousTraining(Attack):
     weights_only: bool = False
 
     def craft(self, view: View) -> Tensor:
-        """The boosted update, shape ``[d]``; logs the steps taken and λ."""
+        """Return the boosted update, shape ``[d]``; log the steps taken and λ."""
         network, optimizer = view.network, view.local.new_optimizer(view.network)
         plan = view.local.over(self.epochs)
         with network.training(view.address):
@@ -48,6 +48,6 @@ class SimultaneousTraining(Attack):
 
 
 def with_targets(samples: Samples, view: View, copies: int = 1) -> Samples:
-    """`samples` followed by so many copies of the auxiliary samples, labelled as their target classes."""
-    wanted = view.auxiliary
-    return Samples(torch.cat([samples.x, *[wanted.x] * copies]), torch.cat([samples.y, *[wanted.target] * copies]))
+    """Append `copies` of the target samples to `samples`, labelled as their target classes."""
+    targets = view.auxiliary
+    return Samples(torch.cat([samples.x, *[targets.x] * copies]), torch.cat([samples.y, *[targets.target] * copies]))
