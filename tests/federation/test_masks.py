@@ -50,7 +50,7 @@ def test_masks_are_the_same_where_few_are_drawn_at_once(monkeypatch: pytest.Monk
     sizes = [[4] * 9 + [1], [4] * 9 + [2]]
     expected = [alone(address, own) for address, own in zip(ADDRESSES, sizes, strict=False)]
     for room, steps in ((1, 1), (400, 3)):  # two clients of 56 bits a step
-        monkeypatch.setattr("fedlens.training.dropout_masks.ROOM", room)
+        monkeypatch.setattr("fedlens.training.dropout_masks.MAX_BYTES", room)
         masks = Masks(DROPS, sizes, ADDRESSES[:2], LIKE)
         assert masks._bits.shape[1] == steps
         for step in range(10):

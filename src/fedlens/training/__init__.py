@@ -1,1 +1,1 @@
-"""Local training of honest clients: optimizers, one client at a time or several side by side."""
+"""Local training of honest clients: optimizers, one client at a time or several in a stack."""

@@ -1,4 +1,4 @@
-"""Local training: what an honest client does with the global model.
+"""Local training of an honest client.
 
 McMahan et al., *Communication-Efficient Learning of Deep Networks from Decentralized Data* (AISTATS 2017): `E` epochs
 of mini-batches of `B` over the client's own shard, with a fresh optimizer every round. The last, short batch of an
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class LocalTraining(Config):
-    """How a client trains.
+    """A plan of local training.
 
     Attributes:
         epochs: passes over the shard (E); a fraction means that share of the batches, at least one.
@@ -60,7 +60,7 @@ class LocalTraining(Config):
         return self
 
     def steps_for(self, samples: int) -> int:
-        """Number of batches that a client with this many samples trains on in a round.
+        """Return number of batches that a client with this many samples trains on in a round.
 
         Raises:
             ValueError: there are no samples.
@@ -73,7 +73,7 @@ class LocalTraining(Config):
         return max(1, floor(self.epochs * ceil(samples / self.batch_size) + 0.5))
 
     def sizes_for(self, samples: int) -> list[int]:
-        """Sizes of the batches that a client with this many samples trains on in a round."""
+        """Return sizes of the batches that a client with this many samples trains on in a round."""
         whole, rest = divmod(samples, self.batch_size)
         if self.replacement:
             return [self.batch_size] * self.steps_for(samples)
@@ -81,21 +81,21 @@ class LocalTraining(Config):
         return list(islice(cycle(each_pass), self.steps_for(samples)))
 
     def over(self, epochs: float) -> LocalTraining:
-        """The same training for another number of passes over the shard."""
+        """Return the same training for another number of passes over the shard."""
         return self.model_copy(update={"epochs": epochs, "steps": None})
 
     def new_optimizer(self, variable: Variable) -> Optimizer:
-        """An optimizer of `variable`, such as a network, without memory of earlier rounds."""
+        """Create an optimizer of `variable`, such as a network, without memory of earlier rounds."""
         return OPTIMIZERS[self.optimizer](variable, self.learning_rate)
 
 
 def draws(members: Tensor, plan: LocalTraining, address: Address) -> Iterator[Tensor]:
-    """Which samples are in each batch of a round: `members` permuted, again and again, or drawn with replacement.
+    """Yield which samples are in each batch of a round: `members` permuted, again and again, or drawn with replacement.
 
     Args:
         members: indices of the client's samples, shape ``[m]``, int64.
         plan: how many batches, of how many samples, drawn in which way.
-        address: where the client's draws of this round begin.
+        address: the address of the client's draws in this round.
 
     Yields:
         Indices, shape ``[b]``; b is the batch size, or less in the last batch of a permutation.
@@ -104,10 +104,10 @@ def draws(members: Tensor, plan: LocalTraining, address: Address) -> Iterator[Te
     left, size, count = plan.steps_for(len(members)), plan.batch_size, len(members)
     while left > 0:
         if plan.replacement:
-            places = generator.integers(count, size=ceil(count / size) * size)
+            positions = generator.integers(count, size=ceil(count / size) * size)
         else:
-            places = generator.permutation(count)
-        for batch in torch.split(members[torch.from_numpy(places)], size)[:left]:
+            positions = generator.permutation(count)
+        for batch in torch.split(members[torch.from_numpy(positions)], size)[:left]:
             yield batch
             left -= 1
 
@@ -115,9 +115,9 @@ def draws(members: Tensor, plan: LocalTraining, address: Address) -> Iterator[Te
 def batches(
     samples: Samples, plan: LocalTraining, address: Address, members: Tensor | None = None
 ) -> Iterator[Samples]:
-    """The batches of a round, as `draws` chooses them from `members` of `samples`, or from all of these."""
-    everyone = torch.arange(len(samples)) if members is None else members
-    return map(samples.take, draws(everyone, plan, address))
+    """Return the batches of a round that `draws` chooses from `members` of `samples`, by default all."""
+    chosen = torch.arange(len(samples)) if members is None else members
+    return map(samples.take, draws(chosen, plan, address))
 
 
 def train(
@@ -129,7 +129,7 @@ def train(
     *,
     members: Tensor | None = None,
 ) -> Tensor:
-    """Train from `weights` (shape ``[d]``) on `samples`, or on the `members` of them.
+    """Train from `weights` (shape ``[d]``) on `samples`, or on its `members`.
 
     Returns:
         The update δ = w − `weights`, shape ``[d]``.

@@ -1,13 +1,15 @@
 """Optimizers of a flat vector.
 
-The mathematics is PyTorch's, by its functional interface: the optimizer classes import a compiler when the first of
-them is made, which takes a worker more than a second, and a step costs them twice the time on a small network.
+The mathematics is PyTorch's, by its functional interface: the optimizer classes import a compiler on first
+use, which takes a worker more than a second, and their steps take twice as long on a small network.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
+
+from typing_extensions import override
 
 from fedlens.core.lazy import torch
 
@@ -16,14 +18,14 @@ if TYPE_CHECKING:
 
 
 class Variable(Protocol):
-    """What is optimised, such as a network; both of shape ``[d]``, or ``[n, d]`` for n of them.
+    """A vector to optimise, such as a network's; shape ``[d]``, or ``[n, d]`` for n networks.
 
-    Of n, the last may be given up between two steps.
+    Of n, the last ones may be dropped between two steps.
     """
 
     @property
     def vector(self) -> Tensor:
-        """Its value, which a step changes in place."""
+        """The value, which a step changes in place."""
 
     @property
     def gradient(self) -> Tensor:
@@ -31,13 +33,13 @@ class Variable(Protocol):
 
 
 class Optimizer(Protocol):
-    """Steps a variable's `vector` by its `gradient`."""
+    """An optimizer, which steps a variable's `vector` by its `gradient`."""
 
     def step(self) -> None:
         """Take one step."""
 
 
-class Adam:
+class Adam(Optimizer):
     """Kingma and Ba, *Adam: A Method for Stochastic Optimization* (ICLR 2015); β = 0.9, 0.999 and ε = 1e-8."""
 
     def __init__(self, variable: Variable, learning_rate: float) -> None:
@@ -47,8 +49,8 @@ class Adam:
         self._square = torch.zeros_like(variable.gradient)
         self._steps = torch.zeros((), device=variable.gradient.device)
 
+    @override
     def step(self) -> None:
-        """See `Optimizer.step`."""
         from torch.optim.adam import adam
 
         count = len(self._variable.gradient)
@@ -73,15 +75,15 @@ class Adam:
             )
 
 
-class Sgd:
+class Sgd(Optimizer):
     """Plain gradient descent."""
 
     def __init__(self, variable: Variable, learning_rate: float) -> None:
         self._variable = variable
         self._learning_rate = learning_rate
 
+    @override
     def step(self) -> None:
-        """See `Optimizer.step`."""
         self._variable.vector.data.add_(self._variable.gradient, alpha=-self._learning_rate)
 
 
