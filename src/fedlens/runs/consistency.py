@@ -1,4 +1,4 @@
-"""Whether what a run's files say fits together: lists that belong to each other, rounds that follow each other."""
+"""Consistency of a run's files: lists of the same length, consecutive rounds, known clients."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ RANGES = "distances"
 
 
 def misfit(target: dict[str, Any]) -> str | None:
-    """What is wrong with the attacker's samples, if something is."""
+    """Describe what is wrong with the target samples; ``None`` if nothing is."""
     count, classes = len(target["index"]), len(target["classes"])
     if any(len(target[name]) != count for name in ("true", "target")):
         return "index, true and target are not of the same length"
@@ -20,36 +20,36 @@ def misfit(target: dict[str, Any]) -> str | None:
 
 
 def misfits(experiment: Experiment, records: list[Record], target: dict[str, Any]) -> Iterator[tuple[int, str]]:
-    """Where a record does not fit the experiment, the samples, or itself, and what is wrong."""
+    """Yield the index and fault of each record that contradicts the experiment, the samples, or itself."""
     compared = records[-1]["control"] is not None
-    for place, record in enumerate(records):
-        if record["round"] != place + 1:
-            yield place, f"round {record['round']} where round {place + 1} is expected"
-        elif (wrong := _wrong(experiment, record, target)) is not None:
-            yield place, wrong
+    for index, record in enumerate(records):
+        if record["round"] != index + 1:
+            yield index, f"round {record['round']} where round {index + 1} is expected"
+        elif (fault := _fault(experiment, record, target)) is not None:
+            yield index, fault
         elif compared and record["control"] is None:
-            yield place, "control: missing, though the last round has one"
+            yield index, "control: missing, though the last round has one"
 
 
 def summary_misfit(summary: dict[str, Any], records: list[Record], target: dict[str, Any]) -> str | None:
-    """What is wrong with a summary of these records, if something is."""
+    """Describe what is wrong with a summary of these records; ``None`` if nothing is."""
     if summary["rounds"] != len(records):
         return f"rounds: {summary['rounds']}, but {len(records)} are recorded"
     sides = {f"{name}.": summary.get(name) or {} for name in ("control", "placebo")}
-    for place, part in {"": summary, **sides}.items():
+    for prefix, part in {"": summary, **sides}.items():
         backdoor = part.get("target")
         if backdoor is None:
             if part.get("lifespan") is not None:
-                return f"{place}target: missing"
+                return f"{prefix}target: missing"
         elif any(number is not None and number >= len(target["classes"]) for number in backdoor["predicted"]):
-            return f"{place}target.predicted: a class without a name"
+            return f"{prefix}target.predicted: a class without a name"
     window = summary["window"]
     if window is not None and not window["first"] <= window["last"] <= len(records):
         return "window: not among the rounds"
     return None
 
 
-def _wrong(experiment: Experiment, record: Record, target: dict[str, Any]) -> str | None:
+def _fault(experiment: Experiment, record: Record, target: dict[str, Any]) -> str | None:
     cohort = record["cohort"]
     attacks = record["attacker"]
     if attacks != (record["attack"] is not None) or attacks != (record["malicious"] is not None):
@@ -60,10 +60,10 @@ def _wrong(experiment: Experiment, record: Record, target: dict[str, Any]) -> st
         return f"shares: {len(record['shares'])} of {len(cohort)} clients"
     if set(record["rejected"]) - set(cohort) or set(malformed(record)) - set(cohort):
         return "rejected, malformed: clients that are not in the cohort"
-    return _wrong_checks(experiment, record) or _wrong_models(record, target)
+    return _checks_fault(experiment, record) or _models_fault(record, target)
 
 
-def _wrong_checks(experiment: Experiment, record: Record) -> str | None:
+def _checks_fault(experiment: Experiment, record: Record) -> str | None:
     if record["checks"].keys() != experiment.detectors.keys():
         return f"checks: {', '.join(record['checks']) or 'none'}, not those of the experiment"
     count = len(inspected(record))
@@ -87,24 +87,23 @@ def _wrong_checks(experiment: Experiment, record: Record) -> str | None:
     return None
 
 
-def _wrong_models(record: Record, target: dict[str, Any]) -> str | None:
+def _models_fault(record: Record, target: dict[str, Any]) -> str | None:
     count, classes = len(target["index"]), len(target["classes"])
     sides = {name: record.get(name) or {} for name in ("control", "placebo")}
     qualities = {"quality": record["quality"], "malicious": record["malicious"]}
     qualities |= {f"{name}.quality": side.get("quality") for name, side in sides.items()}
-    for place, quality in qualities.items():
+    for name, quality in qualities.items():
         if quality is not None and len(quality["per_class"]) != classes:
-            return f"{place}.per_class: {len(quality['per_class'])} of {classes} classes"
+            return f"{name}.per_class: {len(quality['per_class'])} of {classes} classes"
     if record["target"] is None:
         return "target: missing"
-    for place, found in {
-        "target": record["target"],
-        **{f"{at}.target": side.get("target") for at, side in sides.items()},
-    }.items():
-        if found is None:
+    outcomes = {"target": record["target"]}
+    outcomes |= {f"{name}.target": side.get("target") for name, side in sides.items()}
+    for name, outcome in outcomes.items():
+        if outcome is None:
             continue
-        if any(len(found[name]) != count for name in ("confidence", "true_confidence", "predicted")):
-            return f"{place}: not an entry for each of {count} samples"
-        if any(number is not None and number >= classes for number in found["predicted"]):
-            return f"{place}.predicted: a class above the {classes} that have names"
+        if any(len(outcome[key]) != count for key in ("confidence", "true_confidence", "predicted")):
+            return f"{name}: not an entry for each of {count} samples"
+        if any(number is not None and number >= classes for number in outcome["predicted"]):
+            return f"{name}.predicted: a class above the {classes} that have names"
     return None

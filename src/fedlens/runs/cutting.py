@@ -1,4 +1,4 @@
-"""Cutting a run's files back to its checkpoint: what is cut is kept, and what is not ours is left alone."""
+"""Cutting a run's files back to its checkpoint; the rest moves to a folder, and files of others stay."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from fedlens.core.files import append_bytes, write_atomically, writing
 from fedlens.core.regular import regular
 
 CUT = "cut"
-"""The folder of what was cut."""
+"""Folder for records and files beyond the checkpoint."""
 
 _OURS = (
     r"(experiment\.yaml|(environment|rounds|timings)\.jsonl|(target|start|summary)\.json|error\.txt"
@@ -19,7 +19,7 @@ _FOLDERS = ("", "checks", "weights", "predictions")
 
 
 def leftovers(run: Path) -> Iterator[Path]:
-    """What a kill has left half-written in a run's directory; hidden files of anybody else's are no such."""
+    """Yield files that a killed process left half-written in a run's directory; not hidden files of others."""
     for folder in _FOLDERS:
         for file in (run / folder).glob(".*.*"):
             if _LEFT.fullmatch(file.name) and file.is_file():
@@ -27,31 +27,31 @@ def leftovers(run: Path) -> Iterator[Path]:
 
 
 def put_aside(run: Path, file: Path) -> None:
-    """Move a file of the run in a directory to what was cut.
+    """Move a file of the run directory `run` into its folder `CUT`.
 
     Raises:
-        RunError: it cannot be moved.
+        RunError: the file cannot be moved.
     """
     with writing(file):
         file.replace(_aside(run, file))
 
 
 def cut_lines(run: Path, name: str, lines: int | None) -> None:
-    """Leave the first `lines` of a file, or all, less one that was torn when the machine failed; keep the rest.
+    """Cut a file after its first `lines`, or before an incomplete last line; append the rest to its copy in `CUT`.
 
     Raises:
-        RunError: they cannot be written.
+        RunError: a file cannot be written.
     """
     file = run / name
     content = regular(file).read_bytes() if file.exists() else b""
-    kept = b"".join(line for line in content.splitlines(keepends=True)[:lines] if line.endswith(b"\n"))
-    if kept != content:
-        append_bytes(_aside(run, file), content.removeprefix(kept))
-        write_atomically(file, kept)
+    complete = b"".join(line for line in content.splitlines(keepends=True)[:lines] if line.endswith(b"\n"))
+    if complete != content:
+        append_bytes(_aside(run, file), content.removeprefix(complete))
+        write_atomically(file, complete)
 
 
 def _aside(run: Path, file: Path) -> Path:
-    place = run / CUT / file.relative_to(run)
-    with writing(place):
-        place.parent.mkdir(parents=True, exist_ok=True)
-    return place
+    path = run / CUT / file.relative_to(run)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return path

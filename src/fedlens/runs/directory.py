@@ -2,25 +2,25 @@
 
 ===========================  ======================================================================
 experiment.yaml              the complete experiment; ``fedlens run`` on it makes the run again
-start.json                   an id, by which it is known whose the run is, and what was noted of the user's own classes
-digests.json                 of data, shards, first weights and the user's code, to be compared when it is resumed
-environment.jsonl            a line for every start: versions, platform, commit, engine and why it was chosen
+start.json                   an id, which tells whose run it is, and notes on the user's own classes
+digests.json                 of data, shards, first weights and the user's code, to compare on resuming
+environment.jsonl            a line per start: versions, platform, commit, engine and the reason for it
 target.json                  the attacker's samples
-rounds.jsonl                 a line a round, equal in every byte whenever the experiment is repeated
-timings.jsonl                a line a round: seconds of each stage
-checks/                      what checks tell that is too large for a record, a file a round
+rounds.jsonl                 a line per round, equal in every byte whenever the experiment is repeated
+timings.jsonl                a line per round: seconds of each stage
+checks/                      tables of checks, too large for a record, a file per round
 error.txt                    the trace of the last failure of a client, if any
 checkpoint.safetensors       the state after the last round, for ``--resume``
-best, final.safetensors      the global weights of highest test accuracy, and the last ones
-weights/                     only with ``--keep-weights``: the global weights, a file a round
-predictions/                 only without attack: log-probabilities on the test set, a file a round
-unjudged.json                why the experiment cannot be judged, and what to do, where that is so in a sweep
+best, final.safetensors      the global weights of highest test accuracy, and the last
+weights/                     only with ``--keep-weights``: the global weights, a file per round
+predictions/                 only without attack: log-probabilities on the test set, a file per round
+unjudged.json                why an experiment of a sweep cannot be judged, and what to do
 summary.json                 written last: the result in a few numbers, and every file's checksum
-cut/                         what was recorded beyond the checkpoint of a run that was gone on with
+cut/                         records beyond the checkpoint of a resumed run
 ===========================  ======================================================================
 
 After each round the record is appended first and the checkpoint replaced second, so that the records always reach at
-least as far as the checkpoint. Resuming cuts them back to it and plays on.
+least as far as the checkpoint. Resuming cuts them back to it and continues.
 """
 
 import traceback
@@ -67,7 +67,7 @@ BEGUN_WITH = {
 
 
 class RunDirectory:
-    """A directory that one process writes a run into."""
+    """A run directory that a single process writes."""
 
     def __init__(self, path: Path, *, keep_predictions: bool = False, keep_weights: bool = False) -> None:
         self.path = path
@@ -78,7 +78,7 @@ class RunDirectory:
         self._made = self._begun = self._abandoned = False
 
     def __enter__(self) -> Self:
-        """Make the directory and keep others from writing into it.
+        """Create and lock the directory.
 
         Raises:
             RunError: it cannot be written, or another process writes into it.
@@ -88,27 +88,27 @@ class RunDirectory:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let others write; of a run that was abandoned, nothing stays."""
+        """Unlock the directory; remove it if the run was abandoned."""
         self._lock.release()
         if self._abandoned:
             (self.path / ".lock").unlink(missing_ok=True)
             if self._made:
-                with suppress(OSError):  # somebody has put something there
+                with suppress(OSError):  # somebody put a file there
                     self.path.rmdir()
 
     def abandon(self) -> None:
-        """Remove what `begin` has written of a run that it began, and that is refused before its first round."""
+        """Remove what `begin` wrote of a new run that is refused before its first round."""
         if self._begun:
             for name in ("experiment.yaml", START, DIGESTS):
                 (self.path / name).unlink(missing_ok=True)
-            with suppress(OSError):  # there is no such folder, or something is in it
+            with suppress(OSError):  # no such folder, or not empty
                 (self.path / "weights").rmdir()
             self._abandoned = True
 
     def begin(self, experiment: Experiment, *, resume: bool, start: Start | None = None) -> None:
-        """Write down the experiment, unless it is to be resumed or rounds of it are there already.
+        """Write down the experiment and `start`, unless the run is resumed or has rounds already.
 
-        With it goes what else is known at the `start`. A run that was begun with ``keep_weights`` goes on keeping them.
+        A run that was begun with ``keep_weights`` continues to keep them.
 
         Raises:
             RunError: the directory holds another experiment, or rounds whose weights were not kept but should be.
@@ -124,14 +124,14 @@ class RunDirectory:
                     f"or begin another: --out {another(self.path)}"
                 )
         self._begun = not begun
-        self._begin_weights()  # before there is a run to resume, so that none forgets that it keeps them
+        self._begin_weights()  # before there is a run to resume, so that it remembers to keep them
         if not begun:
             text = described(experiment)
-            if start is not None:  # there is none of a control, which is in the cache, which is ours
+            if start is not None:  # controls have none: they are in the user's own cache
                 self.note(START, start.content())
                 claim(self.path, text)
             write_atomically(file, text)
-        elif start is not None and not is_ours(file):  # whoever goes on with it, makes it theirs
+        elif start is not None and not is_ours(file):  # whoever resumes a run takes it over
             if not (self.path / START).exists():
                 self.note(START, start.content())
             claim(self.path, regular(file).read_bytes())
@@ -149,23 +149,23 @@ class RunDirectory:
         self.keep_weights = keeps_weights(self.path)
 
     def compare(self, digests: dict[str, str]) -> str | None:
-        """Note what the run begins with, or compare it with what rounds of it were played with.
+        """Write the digests of a new run, or compare them with those of its rounds.
 
         Args:
             digests: of `fedlens.experiment.setting.Setting.digests`, and of the user's ``code``.
 
         Returns:
-            A remark where it cannot be compared, or where code has changed.
+            A remark if they cannot be compared, or code has changed.
 
         Raises:
-            RunError: it was something else than now.
+            RunError: data, shards or first weights differ.
         """
         file, played = self.path / DIGESTS, (self.path / "checkpoint.safetensors").exists()
         before, remark = read_json(file) if file.exists() and played else {}, None
-        for name, what in BEGUN_WITH.items():
+        for name, message in BEGUN_WITH.items():
             if before and before.get(name) != digests[name]:
                 remedy = f"resume with what it was begun with, or remove {self.path} to make it anew"
-                raise RunError(f"{self.path}: {what}; {remedy}")
+                raise RunError(f"{self.path}: {message}; {remedy}")
         if played and not before:
             remark = "begun by an earlier version, which did not note the data, so they cannot be compared"
         elif before and before.get("code") != digests["code"]:
@@ -179,10 +179,10 @@ class RunDirectory:
         write_atomically(self.path / name, indented(content))
 
     def note_target(self, target: dict[str, Any]) -> None:
-        """Write down the attacker's samples.
+        """Write the target samples.
 
         Raises:
-            RunError: rounds have been played with others, as a benign twin under other versions may choose them.
+            RunError: earlier rounds had others, e.g. since a benign twin under other versions chose them.
         """
         file = self.path / "target.json"
         if file.exists() and count_rounds(self.path):
@@ -196,7 +196,7 @@ class RunDirectory:
         self.note("target.json", target)
 
     def started(self, environment: dict[str, Any]) -> str | None:
-        """Add a line about this start; a remark, where bits may differ from those of the start before."""
+        """Add a line about this start; return a remark if bits may differ from those of the start before."""
         before = read_starts(self.path)
         append_bytes(self.path / "environment.jsonl", line(environment))
         if not before or not (changed := differences(before[-1].get("numerics", {}), environment["numerics"])):
@@ -204,24 +204,24 @@ class RunDirectory:
         return f"resumed elsewhere, so bits may differ from an uninterrupted run: {'; '.join(changed)}"
 
     def failed(self, error: ClientError) -> None:
-        """Keep the trace of a client's failure, and tell where."""
+        """Write the trace of a client's failure, and add its path to the error."""
         trace = self.path / "error.txt"
         write_atomically(trace, "".join(traceback.format_exception(error)).encode(errors="replace"))
         what = resuming()
         error.add_note(f"The trace is in {trace}. {what[0].upper()}{what[1:]}.")
 
     def resume(self, begin: Callable[[], Tensor] | None = None) -> tuple[FederationState | None, list[dict[str, Any]]]:
-        """The state to go on from (``None`` for the beginning) and the records up to there.
+        """Return the state to continue from (``None`` for the beginning) and the records up to there.
 
-        Nothing is changed before all of it has been found sound. Records and weights beyond the checkpoint are played
-        again; they are kept, in the folder ``cut``.
+        Everything is checked before anything is changed. Rounds beyond the checkpoint are repeated; their records and
+        weights move to the folder ``cut``.
 
         Args:
-            begin: gives the weights that the model begins with, shape ``[d]``; without it, those that there are may
-                be any model's.
+            begin: returns the model's first weights, shape ``[d]``; without it, the weights are not compared with the
+                model.
 
         Raises:
-            DamagedRunError: the checkpoint, the records, the predictions or the kept weights up to there are not sound.
+            DamagedRunError: the checkpoint, or records, predictions or weights up to there, are damaged.
         """
         checkpoint = self.path / "checkpoint.safetensors"
         state = FederationState.load(str(checkpoint)) if checkpoint.exists() else None
@@ -230,10 +230,10 @@ class RunDirectory:
         if [record["round"] for record in records] != list(range(1, rounds + 1)):
             raise DamagedRunError(f"{self.path / 'rounds.jsonl'}: rounds 1 to {rounds} are not all there; start anew")
         if state is not None and begin is not None:
-            wrong = state.misfit(begin(), finite=destroyed(records) is None)
-            if wrong is not None:
+            fault = state.misfit(begin(), finite=destroyed(records) is None)
+            if fault is not None:
                 remedy = f"make the run anew: fedlens run {self.path} --out {another(self.path)}"
-                raise DamagedRunError(f"{checkpoint}: does not fit ({wrong}); {remedy}")
+                raise DamagedRunError(f"{checkpoint}: does not fit ({fault}); {remedy}")
         if self.keep_predictions:
             for round_ in range(1, rounds + 1):
                 load_predictions(self.path, round_)
@@ -244,11 +244,11 @@ class RunDirectory:
         return state, records
 
     def _cut_back(self, rounds: int) -> None:
-        """Leave what belongs to the first `rounds`, and keep the rest beside it."""
+        """Cut files back to the first `rounds`; the rest moves to ``cut``."""
         for leftover in leftovers(self.path):
             leftover.unlink()
         summary = self.path / "summary.json"
-        if not rounds and summary.exists():  # of a run without its weights, which is made again
+        if not rounds and summary.exists():  # a run without its weights is repeated from the start
             put_aside(self.path, summary)
         for name, lines in (("rounds.jsonl", rounds), ("timings.jsonl", rounds), ("environment.jsonl", None)):
             cut_lines(self.path, name, lines)
@@ -256,7 +256,7 @@ class RunDirectory:
             cut_weights(self.path, rounds)
 
     def append(self, result: RoundResult, controls: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-        """Record a round beside the same one of its controls; returns the record as it was written.
+        """Record a round with the same round of its controls; return the record as written.
 
         Raises:
             RunError: the disk is full, or the directory cannot be written any more.
@@ -291,18 +291,18 @@ class RunDirectory:
         self._sizes[file] = file.stat().st_size
 
     def _require_untouched(self, file: Path) -> None:
-        """Refuse to go on where somebody else has changed or removed a file of records.
+        """Check that nobody else has changed or removed a file of records.
 
         Raises:
             RunError: somebody has.
         """
         size = file.stat().st_size if file.exists() else 0
         if size != self._sizes.setdefault(file, size):
-            what = "has been changed" if file.exists() else "has been removed"
-            raise RunError(f"{file}: {what} while the run was going on; start it anew, with another --out")
+            change = "has been changed" if file.exists() else "has been removed"
+            raise RunError(f"{file}: {change} while the run was going on; start it anew, with another --out")
 
     def _written(self, rounds: int) -> list[Path]:
-        """What has to be there after so many rounds."""
+        """Return the files that a run of this many rounds must have."""
         names = ["experiment.yaml", "rounds.jsonl", "timings.jsonl", "environment.jsonl"]
         names += ["checkpoint.safetensors", "best.safetensors"]
         files = [self.path / name for name in (names if self.keep_predictions else [*names, "target.json"])]
@@ -318,7 +318,7 @@ class RunDirectory:
         """Write the final weights and the summary; with it the run is complete.
 
         Raises:
-            RunError: something that was written has been removed or changed since.
+            RunError: a file has been removed or changed since it was written.
         """
         for file in self._sizes:
             self._require_untouched(file)
@@ -331,27 +331,27 @@ class RunDirectory:
 
 
 def described(experiment: Experiment) -> bytes:
-    """The complete experiment as the content of a YAML file."""
+    """Return the content of a YAML file with the complete experiment."""
     return dump_yaml(experiment.describe()).encode()
 
 
 def indented(content: dict[str, Any]) -> bytes:
-    """The content of a JSON file for people."""
+    """Return the content of an indented JSON file."""
     return dumps(content, indent=2).encode() + b"\n"
 
 
 def line(content: dict[str, Any]) -> bytes:
-    """A line of a file of JSON lines."""
+    """Return a line of a file of JSON lines."""
     return dumps(content).encode() + b"\n"
 
 
-def differences(old: dict[str, Any], new: dict[str, Any], place: str = "") -> list[str]:
-    """What differs between two descriptions, as ``option: old, now new``."""
-    found = []
+def differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
+    """List the options in which two descriptions differ, as ``option: old, now new``."""
+    changes = []
     for key in sorted(old.keys() | new.keys()):
         before, after = old.get(key), new.get(key)
         if isinstance(before, dict) and isinstance(after, dict):
-            found += differences(before, after, f"{place}{key}.")
+            changes += differences(before, after, f"{prefix}{key}.")
         elif before != after:
-            found.append(f"{place}{key}: {shortened(before)}, now {shortened(after)}")
-    return found
+            changes.append(f"{prefix}{key}: {shortened(before)}, now {shortened(after)}")
+    return changes

@@ -1,4 +1,4 @@
-"""Where a run was made: versions, platform, commit."""
+"""The environment of a run: versions, platform, commit."""
 
 import platform
 import subprocess
@@ -15,7 +15,7 @@ PACKAGES = ("fedlens", "torch", "numpy", "scikit-learn", "pydantic", "safetensor
 
 
 def describe_environment(arithmetic: str) -> dict[str, Any]:
-    """Versions, platform, the source's commit where it is a checkout, the command without secrets, the time."""
+    """Describe versions, platform, the commit of a source checkout, the command without secrets, and the time."""
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": [redacted(word) for word in sys.argv],
@@ -29,7 +29,7 @@ def describe_environment(arithmetic: str) -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """The commit of the source this code was loaded from, with ``+`` where files differ from it."""
+    """Return the commit of this source, with ``+`` if files differ from it; ``None`` without a checkout."""
     source = Path(__file__).parent
     try:
         shown = _git(source, "rev-parse", "--short=12", "HEAD")

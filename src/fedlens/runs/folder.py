@@ -1,4 +1,4 @@
-"""A directory's files as bytes, to be sent to another machine and laid out there."""
+"""A directory's files as bytes, to send to another machine and write there."""
 
 import shutil
 from collections.abc import Mapping
@@ -11,22 +11,22 @@ Files = Mapping[str, bytes]
 
 
 def files_of(path: Path) -> dict[str, bytes]:
-    """All files beneath `path` but hidden ones, which are locks and what a kill left half-written."""
-    found = sorted(file for file in path.rglob("[!.]*") if file.is_file())
-    return {file.relative_to(path).as_posix(): file.read_bytes() for file in found}
+    """Read all files below `path` except hidden ones, which are locks and half-written files of killed processes."""
+    files = sorted(file for file in path.rglob("[!.]*") if file.is_file())
+    return {file.relative_to(path).as_posix(): file.read_bytes() for file in files}
 
 
 def lay_out(files: Files, path: Path) -> None:
-    """Make these files the directory `path`, in place of whatever is there.
+    """Write these files as the directory `path`, and replace any that exists.
 
-    They are written beside it first, so that a directory that is there is never half of one.
+    They are first written next to it, so that the directory is never incomplete.
 
     Raises:
-        RunError: they cannot be written; the old directory is as it was.
+        RunError: they cannot be written; the old directory is unchanged.
     """
     aside = path.with_name(f".{path.name}.arriving")
     with writing(path):
-        shutil.rmtree(aside, ignore_errors=True)  # of one that was killed
+        shutil.rmtree(aside, ignore_errors=True)  # left by a killed process
         aside.mkdir(parents=True)
         for name, content in files.items():
             (aside / name).parent.mkdir(parents=True, exist_ok=True)

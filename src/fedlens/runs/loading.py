@@ -20,27 +20,27 @@ from fedlens.runs.start import read_notes
 
 
 def read(source: str, trust: bool = False) -> tuple[dict[str, Any], Description]:
-    """The values in a preset, a YAML file, or a run directory, and where the modules that they name are found.
+    """Read the values of a preset, YAML file or run directory; return them and the source of their modules.
 
     Args:
-        source: which.
-        trust: whether code may be imported that somebody else's run names.
+        source: the preset's name, or the path.
+        trust: whether to import code that somebody else's run names.
 
     Raises:
-        ConfigError: there is no such preset or file, it holds no mapping, or it is somebody else's run.
+        ConfigError: there is no such preset or file, it is not a mapping, or it is somebody else's run.
     """
     if (run := run_directory(source)) is not None:
         return read_run(run, trust)
     path = Path(source)
     if _may_be_preset(source) and source in presets():
         return presets()[source].values, Description()
-    if not os.path.isfile(source):  # noqa: PTH113 - which says no to a name that cannot be one, too
+    if not os.path.isfile(source):  # noqa: PTH113 - False also for an impossible name
         raise ConfigError(_missing(source))
     return _read_file(path), Description(beside=(path.parent,))
 
 
 def run_directory(source: str) -> Path | None:
-    """The run directory that `source` is, or whose description it is; ``None`` for a preset or another file."""
+    """Return the run directory that `source` names, or whose description it is; ``None`` for anything else."""
     path = Path(source)
     if _may_be_preset(source) and source in presets():
         return None
@@ -52,13 +52,13 @@ def run_directory(source: str) -> Path | None:
 
 
 def _may_be_preset(source: str) -> bool:
-    """Whether it is a bare name; else none of the presets need be parsed."""
+    """Tell whether `source` is a bare name; otherwise presets need not be parsed."""
     path = Path(source)
     return path.name == source and not path.suffix
 
 
 def read_run(path: Path, trust: bool = False) -> tuple[dict[str, Any], Description]:
-    """As `read`, of the run in the directory `path`."""
+    """Read the run in the directory `path`; see `read`."""
     file = path / "experiment.yaml"
     if not file.is_file():
         raise ConfigError(_missing(str(path)))
@@ -77,19 +77,19 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 
 def _missing(source: str) -> str:
-    """What to say where neither a preset nor a file is: which of the two was meant, and what may have been."""
-    path, said = Path(source), f"there is no preset or file {shortened(source)}"
-    if os.path.isdir(source):  # noqa: PTH112 - which says no to a name that cannot be one, too
-        return f"{said}; the folder has no experiment.yaml, as a run's has; take a preset, e.g. quickstart"
+    """Describe a missing preset or file, with a suggestion."""
+    path, message = Path(source), f"there is no preset or file {shortened(source)}"
+    if os.path.isdir(source):  # noqa: PTH112 - False also for an impossible name
+        return f"{message}; the folder has no experiment.yaml, as a run's has; take a preset, e.g. quickstart"
     if path.name == source and path.suffix not in {".yaml", ".yml"}:
-        return f"{said}; {nearest(source, presets(), listing='`fedlens list presets`')}"
+        return f"{message}; {nearest(source, presets(), listing='`fedlens list presets`')}"
     meant = likeliest_file(path) or likeliest(path.stem, sorted(presets()))
     remedy = f"did you mean {meant}?" if meant else "give its path, or take a preset, e.g. quickstart"
     return f"{cut(source, 400)}: there is no such file; {remedy}"
 
 
 def override(values: dict[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
-    """`values` with each ``option=value`` (``attack.boost=5``) put in its place.
+    """Return `values` with each ``option=value`` (``attack.boost=5``) set.
 
     Raises:
         ConfigError: an assignment is not of that form.
@@ -101,7 +101,7 @@ def override(values: dict[str, Any], assignments: Iterable[str]) -> dict[str, An
 
 
 def parse_assignment(assignment: str) -> tuple[str, Any]:
-    """The option's dotted name and the value in ``option=value``.
+    """Split ``option=value`` into the option's dotted name and its value.
 
     Raises:
         ConfigError: the assignment is not of that form.
@@ -112,14 +112,14 @@ def parse_assignment(assignment: str) -> tuple[str, Any]:
     return option.strip(), parse_yaml(text, f"-o {cut(assignment)}")
 
 
-def put(values: Mapping[str, Any], option: str, value: Any, place: str) -> dict[str, Any]:
-    """`values` with `value` as the `option` of this dotted name.
+def put(values: Mapping[str, Any], option: str, value: Any, origin: str) -> dict[str, Any]:
+    """Return `values` with `value` as the `option` of this dotted name.
 
     Raises:
-        ConfigError: what stands above the option has no options; the message begins with `place`.
+        ConfigError: a part of the name has no options; the message begins with `origin`.
     """
     if option.count(".") > DEEPEST:
-        raise ConfigError(f"{place}: no option lies so deep; known: attack.boost, local.epochs and the like")
+        raise ConfigError(f"{origin}: no option lies so deep; known: attack.boost, local.epochs and the like")
     name, dot, rest = option.partition(".")
     if not dot:
         return {**values, name: value}
@@ -129,20 +129,20 @@ def put(values: Mapping[str, Any], option: str, value: Any, place: str) -> dict[
     if below is not None and not isinstance(below, dict):
         own = isinstance(Experiment.model_fields[name].default, Config) if name in Experiment.model_fields else False
         remedy = cut(pasted(TYPED, name, f"{{{rest}: {plain(value)}}}" if own else below))
-        raise ConfigError(f"{place}: {cut(name)} is {shortened(below)} and has no options; e.g. {remedy}")
-    return {**values, name: put(below or {}, rest, value, place)}
+        raise ConfigError(f"{origin}: {cut(name)} is {shortened(below)} and has no options; e.g. {remedy}")
+    return {**values, name: put(below or {}, rest, value, origin)}
 
 
 def load_experiment(source: str | Path, assignments: Iterable[str] = (), *, trust: bool = False) -> Experiment:
-    """The experiment in `source`, to be run, with overrides.
+    """Load the experiment in `source`, with overrides, to run it.
 
     Args:
-        source: a preset's name, a YAML file, or a run directory; a `Path` is no preset.
+        source: a preset's name, a YAML file, or a run directory; a `Path` is never a preset.
         assignments: each ``option=value``.
-        trust: import what a run of somebody else's names as ``module:Class``, too.
+        trust: also import ``module:Class`` that somebody else's run names.
 
     Raises:
-        ConfigError: it does not exist or cannot be run; the message names each place and what would be right.
+        ConfigError: it does not exist or cannot be run; the message names each option and a remedy.
     """
     path = source if isinstance(source, Path) else None
     values, description = read_run(path, trust) if path is not None and path.is_dir() else read(str(source), trust)
@@ -150,10 +150,10 @@ def load_experiment(source: str | Path, assignments: Iterable[str] = (), *, trus
 
 
 def experiment_of(values: dict[str, Any], source: Source | None = None) -> Experiment:
-    """The experiment with these values, which come from this `source`, or else are to be run.
+    """Build the experiment with these values, from `source` or to run.
 
     Raises:
-        ConfigError: it cannot be run; where options are missing, what else would be refused then is told, too.
+        ConfigError: it cannot be run; if options are missing, the message also tells what would be refused next.
     """
     try:
         return validate(Experiment, values, source=source)
@@ -163,11 +163,11 @@ def experiment_of(values: dict[str, Any], source: Source | None = None) -> Exper
 
 
 def _afterwards(values: dict[str, Any], source: Source | None, missing: Mapping[str, Any]) -> list[str]:
-    """What would be refused next, were the `missing` options given the values that stand there."""
+    """List the errors that would remain if the `missing` options had these values."""
     try:
         for option, value in missing.items():
             values = put(values, option, value, option)
-    except ConfigError:  # it is in a list
+    except ConfigError:  # the option is in a list
         return []
     try:
         validate(Experiment, values, source=source)
@@ -184,18 +184,18 @@ def load_recorded(
     trust: bool = False,
     assignments: Iterable[str] = (),
 ) -> Experiment:
-    """The experiment of the run in the directory `path`, to be looked at: no code that it names is imported.
+    """Load the experiment of the run in the directory `path` for display: import no code that it names.
 
     Args:
         path: the directory.
-        like: an experiment whose parts' classes are at hand.
-        needed: kinds of parts whose classes are imported all the same.
-        trust: whether they may be even where somebody else began the run.
+        like: an experiment whose parts' classes to use.
+        needed: kinds of parts whose classes to import nevertheless.
+        trust: whether to import them even if somebody else began the run.
         assignments: each ``option=value``.
 
     Raises:
-        ConfigError: what is needed is somebody else's, and there is no `trust`.
-        DamagedRunError: what is there is no experiment.
+        ConfigError: the run is somebody else's, and `trust` is not given.
+        DamagedRunError: the file does not describe an experiment.
     """
     file = path / "experiment.yaml"
     classes = {(kind, name_of(kind, part)): type(part) for kind, part in like.parts()} if like is not None else {}
@@ -209,5 +209,5 @@ def load_recorded(
     except ConfigError as error:
         if needed or assignments:
             raise
-        where = "" if str(error).startswith(str(file)) else f"{file}: "
-        raise DamagedRunError(f"{where}{error}") from None
+        prefix = "" if str(error).startswith(str(file)) else f"{file}: "
+        raise DamagedRunError(f"{prefix}{error}") from None

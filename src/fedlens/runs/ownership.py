@@ -1,9 +1,9 @@
-"""Whose a run or a sweep is: this user's, who began it, or somebody else's.
+"""Ownership of runs and sweeps: this user's, who began it, or somebody else's.
 
-What a run of one's own names as ``module:Class`` may be imported to run it again; what somebody else's names may not,
-until the user says so. When a run begins, its directory gets an id, and a file of the user's, which nobody else can
-write, has that id with a digest of the description. Copied or moved, a directory keeps its id; with another
-description, be it that it went to somebody and came back, it is a stranger's.
+To run it again, a ``module:Class`` that the user's own run names is imported; one that somebody else's names is not,
+until the user says so. When a run begins, its directory gets an id, and a file that only this user can write gets that
+id with a digest of the description. A copied or moved directory has the same id; if its description changed, e.g. on
+somebody else's machine, it is a stranger's.
 """
 
 import hashlib
@@ -21,9 +21,9 @@ from fedlens.runs.start import read_start
 
 
 def claim(path: Path, description: bytes) -> None:
-    """Note that this user begins the run or the sweep in `path`, which has its id, with this description.
+    """Record that this user begins the run or sweep in `path`, which has its id, with this description.
 
-    Where that cannot be noted, the directory will be foreign, which is no harm unless it names modules.
+    If that fails, the directory will count as foreign, which matters only if it names modules.
     """
     start = read_start(path)
     assert start is not None, "it has not begun"
@@ -36,30 +36,30 @@ def claim(path: Path, description: bytes) -> None:
 
 
 def is_ours(file: Path) -> bool:
-    """Whether this user began what the description `file` (of a run or a sweep) says, in the directory around it."""
+    """Tell whether this user began the run or sweep that `file` describes, in the directory of `file`."""
     try:
         if (start := read_start(file.parent)) is None:
             return False
-        wanted = _line(start.id, regular(file).read_bytes())
-        with (state_dir() / "runs").open("rb") as known:
-            status = os.fstat(known.fileno())
+        claimed = _line(start.id, regular(file).read_bytes())
+        with (state_dir() / "runs").open("rb") as claims:
+            status = os.fstat(claims.fileno())
             if status.st_uid != os.geteuid() or status.st_mode & 0o022:  # others could have written it
                 return False
-            return wanted in known.read().decode().splitlines()
+            return claimed in claims.read().decode().splitlines()
     except (OSError, DamagedRunError, UnicodeDecodeError):
         return False
 
 
 def require_trusted(file: Path, values: Mapping[str, Any], trust: bool) -> None:
-    """Refuse to run what somebody else's description names, unless the user trusts it.
+    """Check that code named by somebody else's description may be run.
 
     Args:
         file: the description, in the directory of a run or a sweep.
-        values: what of it is about to be run.
-        trust: whether the user said so.
+        values: the part of it that is about to be run.
+        trust: whether the user trusts it.
 
     Raises:
-        ConfigError: it names modules, it is not this user's, and nobody trusts it.
+        ConfigError: it names modules, is not this user's, and is not trusted.
     """
     names = code_named(values)
     if not names or trust or is_ours(file):
@@ -72,22 +72,22 @@ def require_trusted(file: Path, values: Mapping[str, Any], trust: bool) -> None:
 
 
 def code_named(values: Mapping[str, Any]) -> list[str]:
-    """Each ``module:Class`` that a description of an experiment, or of a grid of them, names as a part."""
-    found: dict[str, None] = {}
+    """List each ``module:Class`` that the description of an experiment or a grid names as a part."""
+    names: dict[str, None] = {}
 
     def visit(option: str, value: Any) -> None:
         match value:
             case str() if ":" in value and option in BUILT_IN:
-                found[value] = None
+                names[value] = None
             case Mapping():
                 for key, below in value.items():
                     visit(option if key == "name" else str(key).removesuffix(".name"), below)
             case list() | tuple():
-                for one in value:
-                    visit(option, one)
+                for entry in value:
+                    visit(option, entry)
 
     visit("", values)
-    return list(found)
+    return list(names)
 
 
 def _line(identity: str, description: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Which directory a run goes into."""
+"""The choice of a directory for a run."""
 
 import contextlib
 from pathlib import Path
@@ -12,10 +12,10 @@ from fedlens.runs.start import START
 
 
 def unused(experiment: Experiment, out: str | Path | None) -> Path:
-    """A directory for a new run.
+    """Return a directory for a new run.
 
     Raises:
-        RunError: `out` holds something already.
+        RunError: `out` is not empty.
     """
     if out is not None:
         path = Path(out)
@@ -44,25 +44,25 @@ def _is_same(path: Path, experiment: Experiment) -> bool:
 
 
 def resumable(experiment: Experiment, out: str | Path | None) -> Path:
-    """The directory of the run to go on with.
+    """Return the directory of the run to resume.
 
     Raises:
         RunError: there is none.
     """
     if out is not None:
         return written(Path(out)).parent
-    found = sorted(Path("runs").glob("*/experiment.yaml"), key=lambda file: file.stat().st_mtime, reverse=True)
-    for file in sorted(found, key=lambda file: (file.parent / "summary.json").exists()):  # unfinished ones first
+    candidates = sorted(Path("runs").glob("*/experiment.yaml"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for file in sorted(candidates, key=lambda file: (file.parent / "summary.json").exists()):  # unfinished ones first
         if _is_same(file.parent, experiment):
             return file.parent
     raise RunError("runs/: no run of this experiment to resume; name it by --out, or leave out --resume")
 
 
 def written(path: Path) -> Path:
-    """The file with the experiment of the run in the directory `path`.
+    """Return the file with the experiment of the run in the directory `path`.
 
     Raises:
-        RunError: no run is there.
+        RunError: there is no run.
     """
     file = path / "experiment.yaml"
     if not file.exists():

@@ -15,25 +15,25 @@ from fedlens.runs.consistency import misfit
 from fedlens.runs.schema import LATEST, ROUND, SAMPLES, START, SUMMARY, TIMING, parsed
 
 TROUBLE = (OSError, SafetensorError, LookupError, ValueError, TypeError, RuntimeError, AttributeError, RecursionError)
-"""What safetensors, PyTorch and pandas may say to a file that is damaged, or that somebody has made up."""
+"""Errors that safetensors, PyTorch and pandas may raise on a damaged or forged file."""
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
 def predictions_file(run: Path, round_: int) -> Path:
-    """Where a benign twin's predictions after this round are."""
+    """Return the path of a benign twin's predictions after this round."""
     return run / "predictions" / f"{round_:05d}.safetensors"
 
 
 def keeps_predictions(run: Path) -> bool:
-    """Whether a run's directory has its predictions of every round played so far."""
+    """Tell whether a run directory has the predictions of every round so far."""
     begun = any((run / name).exists() for name in ("checkpoint.safetensors", "summary.json"))
     return not begun or predictions_file(run, 1).parent.is_dir()
 
 
 def load_predictions(run: Path, round_: int) -> Tensor:
-    """A benign twin's log-probabilities on the test set after this round, shape ``[samples, classes]``.
+    """Load a benign twin's log-probabilities on the test set after this round, shape ``[samples, classes]``.
 
     Raises:
         DamagedRunError: they are missing or damaged.
@@ -42,12 +42,12 @@ def load_predictions(run: Path, round_: int) -> Tensor:
 
 
 def tables_file(run: Path, round_: int) -> Path:
-    """Where the checks' tables of this round are."""
+    """Return the path of the checks' tables of this round."""
     return run / "checks" / f"{round_:05d}.safetensors"
 
 
 def load_tables(run: Path, round_: int) -> dict[str, Tensor]:
-    """The checks' tables of this round, by ``check.table``; none where no check made one.
+    """Load the checks' tables of this round, by ``check.table``; empty if there are none.
 
     Raises:
         DamagedRunError: they are damaged.
@@ -62,7 +62,7 @@ def load_tables(run: Path, round_: int) -> dict[str, Tensor]:
 
 
 def load_tensor(path: Path, name: str, remark: str = "") -> Tensor:
-    """The tensor called `name` in a safetensors file.
+    """Load the tensor called `name` in a safetensors file.
 
     Raises:
         DamagedRunError: it is missing or damaged; `remark` ends the message.
@@ -76,7 +76,7 @@ def load_tensor(path: Path, name: str, remark: str = "") -> Tensor:
 
 
 def read_rounds(run: Path, count: int | None = None) -> list[dict[str, Any]]:
-    """The records of the run in a directory: of all rounds, or of the first `count`; none where there is no file.
+    """Read a run's records, of all rounds or the first `count`; empty if there is no file.
 
     Raises:
         DamagedRunError: one is damaged.
@@ -85,12 +85,12 @@ def read_rounds(run: Path, count: int | None = None) -> list[dict[str, Any]]:
 
 
 def count_rounds(run: Path) -> int:
-    """How many rounds of the run in a directory have been recorded, be the records sound or not."""
+    """Count the recorded rounds of a run, damaged or not."""
     return len(_whole_lines(run / "rounds.jsonl"))
 
 
 def read_starts(run: Path) -> list[dict[str, Any]]:
-    """In what environments the run in a directory was started.
+    """Read the environments in which a run was started.
 
     Raises:
         DamagedRunError: the file is damaged.
@@ -99,7 +99,7 @@ def read_starts(run: Path) -> list[dict[str, Any]]:
 
 
 def read_timings(run: Path) -> list[dict[str, Any]]:
-    """How long the stages of each round took.
+    """Read the seconds of each round's stages.
 
     Raises:
         DamagedRunError: the file is damaged.
@@ -108,20 +108,20 @@ def read_timings(run: Path) -> list[dict[str, Any]]:
 
 
 def read_target(run: Path) -> dict[str, Any]:
-    """The attacker's samples, and the names of all classes.
+    """Read the target samples, and the names of all classes.
 
     Raises:
         DamagedRunError: the file is damaged.
     """
     file = run / "target.json"
     target = _whole(file, SAMPLES)
-    if (wrong := misfit(target)) is not None:
-        raise DamagedRunError(f"{file}: damaged ({wrong}); {ANEW}")
+    if (fault := misfit(target)) is not None:
+        raise DamagedRunError(f"{file}: damaged ({fault}); {ANEW}")
     return target
 
 
 def read_summary(run: Path) -> dict[str, Any]:
-    """The result of a complete run.
+    """Read the summary of a complete run.
 
     Raises:
         DamagedRunError: the file is damaged.
@@ -130,7 +130,7 @@ def read_summary(run: Path) -> dict[str, Any]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file.
+    """Read the object in a JSON file.
 
     Raises:
         DamagedRunError: it cannot be read.
@@ -145,7 +145,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def read_latest(file: Path, line: bytes) -> dict[str, Any]:
-    """What a list of runs tells of a round's record, from its line in the file.
+    """Parse a record's line in the file to what a list of runs shows.
 
     Raises:
         DamagedRunError: it is damaged.
@@ -157,17 +157,17 @@ def read_latest(file: Path, line: bytes) -> dict[str, Any]:
 
 
 def _lines(path: Path, shape: TypeAdapter[Any], count: int | None = None) -> list[dict[str, Any]]:
-    found = []
-    for place, line in enumerate(_whole_lines(path)[:count], 1):
+    values = []
+    for number, line in enumerate(_whole_lines(path)[:count], 1):
         try:
-            found.append(parsed(shape, line))
+            values.append(parsed(shape, line))
         except ValueError as error:
-            raise DamagedRunError(f"{path}, line {place}: damaged ({error}); {ANEW}") from None
-    return found
+            raise DamagedRunError(f"{path}, line {number}: damaged ({error}); {ANEW}") from None
+    return values
 
 
 def _whole_lines(path: Path) -> list[bytes]:
-    """The lines of a file; none where there is no file. A line still being written does not count."""
+    """Read a file's complete lines; empty if there is no file."""
     try:
         return regular(path).read_bytes().split(b"\n")[:-1] if path.exists() else []
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What is kept of a round."""
+"""The record of a round."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -12,23 +12,23 @@ from fedlens.runs.state import FederationState
 
 @dataclass(frozen=True)
 class RoundRecord:
-    """What a round did, in plain values that are the same whenever the experiment is repeated.
+    """A round in plain values, which are the same whenever the experiment is repeated.
 
     Attributes:
         round: its number, from 1.
         cohort: clients that took part.
-        attacker: whether the malicious client was among them.
-        shares: weight that each of the cohort's updates got, where the rule can tell; 0 for a rejected one.
-        checks: what each of the server's checks made of the cohort, by its name.
-        rejected: clients whose updates did not reach the rule, be it by a check or because they are `malformed`.
-        skipped: why the global model stayed as it was, if it did.
+        attacker: True if the malicious client was among them.
+        shares: effective weight of each of the cohort's updates, 0 if rejected; ``None`` if the rule cannot tell.
+        checks: verdicts of the server's checks, by name.
+        rejected: clients whose updates did not reach the rule: a check rejected them, or they are `malformed`.
+        skipped: why the global model did not change, if so.
         quality: the global model on the test set afterwards.
-        target: what the global model makes of the attacker's samples.
+        target: the global model's answers to the target samples.
         malicious: the malicious client's own model, w_G^t + δ_m, on the test set.
-        attack: what the attack said of itself.
-        malformed: clients whose updates had entries that are no finite numbers; no check saw them, so that lists in
-            `checks` are of the cohort's other clients.
-        destroyed: whether the global model is not finite any more, or its answers are not.
+        attack: the attack's own log.
+        malformed: clients whose updates had entries that are not finite; no check saw them, so lists in `checks` are of
+            the cohort's other clients.
+        destroyed: True if the global model, or its answers, are no longer finite.
     """
 
     round: int
@@ -46,21 +46,21 @@ class RoundRecord:
     destroyed: bool = False
 
     def plain(self) -> dict[str, Any]:
-        """The record as a mapping; what hardly ever happens is left out where it did not."""
+        """Return the record as a mapping, without `malformed` and `destroyed` if empty."""
         values = asdict(self)
         return {name: value for name, value in values.items() if value or name not in {"malformed", "destroyed"}}
 
 
 @dataclass(frozen=True)
 class RoundResult:
-    """A round's record, the state after it, and what need not be repeatable.
+    """A round's record, the state after it, and values that need not be repeatable.
 
     Attributes:
-        record: what happened.
+        record: the record.
         state: the federation afterwards, with the global weights.
-        log_probabilities: of the global model on the test set, shape ``[samples, classes]``.
+        log_probabilities: the global model's, on the test set, shape ``[samples, classes]``.
         seconds: wall time of each stage.
-        tables: what checks tell that is too large for the record, by ``check.table``.
+        tables: tables of checks, too large for the record, by ``check.table``.
     """
 
     record: RoundRecord

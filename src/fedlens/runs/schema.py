@@ -1,16 +1,16 @@
-"""The shape of what stands in a run's files: what is read is checked against it once, and then relied upon.
+"""The schema of a run's files: files are validated once, when they are read.
 
-Options that a later version adds to a record are allowed everywhere. A number that JSON does not have stands there as a
+Extra keys are allowed everywhere, as a later version may add some. A number that JSON does not have is written as a
 word (`fedlens.core.documents`), or in older files as it is.
 """
 
 # mypy: disable-error-code="call-arg"
-# It does not know PEP 728's `extra_items` yet, by which pydantic goes.
+# It does not know PEP 728's `extra_items` yet, which pydantic uses.
 
 from typing import Annotated, Any, NotRequired, TypeVar
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
-from typing_extensions import TypedDict  # that of Python knows no `extra_items` yet
+from typing_extensions import TypedDict  # Python's does not have `extra_items` yet
 
 from fedlens.core.documents import revived
 from fedlens.core.errors import shortened
@@ -22,7 +22,7 @@ Logged = Annotated[str | bool | int | float | None, BeforeValidator(revived)]
 
 
 class Quality(TypedDict, extra_items=Any):
-    """See `fedlens.models.evaluation.Quality`."""
+    """Quality of a model: see `fedlens.models.evaluation.Quality`."""
 
     accuracy: Finite
     loss: float
@@ -30,7 +30,7 @@ class Quality(TypedDict, extra_items=Any):
 
 
 class Target(TypedDict, extra_items=Any):
-    """See `fedlens.models.evaluation.Success`."""
+    """Answers to the target samples: see `fedlens.models.evaluation.Success`."""
 
     confidence: Annotated[Numbers, Field(min_length=1)]
     true_confidence: Numbers
@@ -40,7 +40,7 @@ class Target(TypedDict, extra_items=Any):
 
 
 class Beside(TypedDict, extra_items=Any):
-    """What the benign twin made of the same round."""
+    """A control's values of the same round."""
 
     quality: Quality
     target: Target
@@ -54,7 +54,7 @@ class Check(TypedDict, extra_items=Details):
 
 
 class Attack(TypedDict, extra_items=Logged):
-    """What the simulator and the attack say of a round; the attack may log any number and word."""
+    """Log of the simulator and the attack in a round; the attack may log any number or word."""
 
     acted: bool
     reason: str | None
@@ -84,7 +84,7 @@ class Round(TypedDict, extra_items=Any):
 
 
 class Samples(TypedDict, extra_items=Any):
-    """``target.json``: the attacker's samples, and the names of all classes."""
+    """``target.json``: the target samples, and the names of all classes."""
 
     index: Annotated[list[NonNegativeInt], Field(min_length=1)]
     true: list[NonNegativeInt]
@@ -93,19 +93,19 @@ class Samples(TypedDict, extra_items=Any):
 
 
 class LatestQuality(TypedDict, extra_items=Any):
-    """See `Quality`."""
+    """Part of `Quality`."""
 
     accuracy: Finite
 
 
 class LatestTarget(TypedDict, extra_items=Any):
-    """See `Target`."""
+    """Part of `Target`."""
 
     confidence: Annotated[Numbers, Field(min_length=1)]
 
 
 class Latest(TypedDict, extra_items=Any):
-    """What a list of runs tells of a line of ``rounds.jsonl``."""
+    """The part of a line of ``rounds.jsonl`` that a list of runs shows."""
 
     round: PositiveInt
     quality: LatestQuality
@@ -130,14 +130,14 @@ class Timing(TypedDict, extra_items=float):
 
 
 class Span(TypedDict):
-    """Rounds, the first and the last."""
+    """The first and the last of consecutive rounds."""
 
     first: PositiveInt
     last: PositiveInt
 
 
 class Confidences(TypedDict):
-    """In the target class: after the window, the highest, and over all of its rounds."""
+    """Confidences in the target class over the window: last, highest and mean."""
 
     last: float
     best: float
@@ -145,7 +145,7 @@ class Confidences(TypedDict):
 
 
 class FirstAndLast(TypedDict):
-    """In the first and the last round."""
+    """Values in the first and the last round."""
 
     first: float
     last: float
@@ -156,7 +156,7 @@ Loss = TypedDict("Loss", {"class": str, "points": float})
 
 
 class Backdoor(TypedDict, extra_items=Any):
-    """The target over the rounds of the attack's window."""
+    """Success over the rounds of the attack's window."""
 
     confidence: Confidences
     true_confidence: float
@@ -168,7 +168,7 @@ class Backdoor(TypedDict, extra_items=Any):
 
 
 class Lifespan(TypedDict, extra_items=Any):
-    """See `fedlens.analysis.window.lifespan`."""
+    """Lifespan of a backdoor: see `fedlens.analysis.window.lifespan`."""
 
     rounds: NonNegativeInt | None
     censored: bool
@@ -177,7 +177,7 @@ class Lifespan(TypedDict, extra_items=Any):
 
 
 class Defence(TypedDict, extra_items=Any):
-    """See `fedlens.analysis.defence.defence`."""
+    """Effect of the defence: see `fedlens.analysis.defence.defence`."""
 
     rounds: PositiveInt
     rejected: NonNegativeInt
@@ -187,7 +187,7 @@ class Defence(TypedDict, extra_items=Any):
 
 
 class Performance(TypedDict, extra_items=Any):
-    """See `fedlens.analysis.detection.Performance`."""
+    """Performance of a check: see `fedlens.analysis.detection.Performance`."""
 
     guilty: NonNegativeInt
     innocent: NonNegativeInt
@@ -208,7 +208,7 @@ class Malformed(TypedDict):
 
 
 class Compared(TypedDict, extra_items=Any):
-    """What a summary says of the benign twin."""
+    """The part of a summary about a control."""
 
     accuracy: float
     would_stop_at: PositiveInt | None
@@ -250,24 +250,24 @@ T = TypeVar("T")
 
 
 def parsed(shape: TypeAdapter[T], text: bytes) -> dict[str, Any]:
-    """What JSON of this shape says.
+    """Parse JSON and validate it against `shape`.
 
     Raises:
-        ValueError: it is no JSON, or of another shape; the message says where.
+        ValueError: it is not valid JSON, or has another shape; the message says where.
     """
     try:
-        found = shape.validate_json(text)
+        values = shape.validate_json(text)
     except ValidationError as error:
         raise ValueError(fault(error)) from None
-    assert isinstance(found, dict)
-    return found
+    assert isinstance(values, dict)
+    return values
 
 
 def fault(error: ValidationError) -> str:
-    """What is wrong first, in words that name the place."""
+    """Describe the first fault, with its path in the document."""
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("list[", "function-")))
+    path = ".".join(str(part) for part in first["loc"] if not str(part).startswith(("list[", "function-")))
     message = f"{first['msg'][0].lower()}{first['msg'][1:]}"
     if first["type"] in {"json_invalid", "missing"}:
-        return f"{place}: {message}" if place else message
-    return f"{place or 'it'}: {message}, not {shortened(first['input'], 40)}"
+        return f"{path}: {message}" if path else message
+    return f"{path or 'it'}: {message}, not {shortened(first['input'], 40)}"

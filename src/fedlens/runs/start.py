@@ -1,4 +1,4 @@
-"""What is known when a run or a sweep begins and its description does not say: ``start.json`` in its directory."""
+"""Facts about the start of a run or sweep that its description lacks: ``start.json`` in its directory."""
 
 import secrets
 from collections.abc import Mapping
@@ -19,16 +19,16 @@ START = "start.json"
 
 
 class Start(BaseModel):
-    """See the module.
+    """The content of ``start.json``.
 
     Attributes:
-        id: by which `fedlens.runs.ownership` tells whose the directory is.
-        engine: who did the work of a run; of one that was begun by ``auto``, the engine that was chosen.
-        workers: how many, where somebody asked for so many or the bits depend on it.
-        device: where PyTorch computed, if not on the CPU.
-        data_dir: where the user's data files were.
-        mixed_cpus: whether a Ray cluster's processors were allowed to differ.
-        parts: what was noted of classes that are not fedlens' own, by kind and name (`fedlens.core.recorded.note_of`).
+        id: tells `fedlens.runs.ownership` whose the directory is.
+        engine: the run's engine; with ``auto``, the one chosen.
+        workers: their number, if the user set it or bits depend on it.
+        device: PyTorch's device, if not the CPU.
+        data_dir: directory of the user's data files.
+        mixed_cpus: True if a Ray cluster's processors may differ.
+        parts: notes on custom classes, by kind and name (`fedlens.core.recorded.note_of`).
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -42,21 +42,21 @@ class Start(BaseModel):
     parts: dict[str, dict[str, dict[str, bool | int | str | list[str]]]] = Field(default_factory=dict)
 
     @classmethod
-    def of(cls, experiment: Experiment, **means: Any) -> "Start":
-        """What there is to say of a run of `experiment` by these means."""
+    def of(cls, experiment: Experiment, **runtime: Any) -> "Start":
+        """Describe the start of a run of `experiment` on this runtime."""
         parts: dict[str, dict[str, Any]] = {}
         for kind, part in experiment.parts():
             if not is_built_in(kind, part):
                 parts.setdefault(kind, {})[name_of(kind, part)] = note_of(kind, part)
-        return cls(parts=parts, **means)
+        return cls(parts=parts, **runtime)
 
     def content(self) -> dict[str, Any]:
-        """As it stands in the file."""
+        """Return the content of the file."""
         return self.model_dump(mode="json", exclude_defaults=True) | {"id": self.id}
 
 
 def read_start(path: Path) -> Start | None:
-    """What was known when the run or the sweep in the directory `path` began; ``None`` where nothing was written down.
+    """Read the start of the run or sweep in the directory `path`; ``None`` if there is no file.
 
     Raises:
         DamagedRunError: the file is damaged.
@@ -67,15 +67,15 @@ def read_start(path: Path) -> Start | None:
     try:
         return Start.model_validate(read_json(file))
     except ValidationError as error:
-        raise DamagedRunError(f"{file}: damaged ({_told(error)}); {ANEW}") from None
+        raise DamagedRunError(f"{file}: damaged ({_described(error)}); {ANEW}") from None
 
 
-def _told(error: ValidationError) -> str:
+def _described(error: ValidationError) -> str:
     first = error.errors()[0]
     return f"{cut('.'.join(map(str, first['loc'])))}: {cut(first['msg'], 200)}"
 
 
 def read_notes(path: Path) -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
-    """What the run in the directory `path` noted of its parts' classes."""
+    """Read the notes on the custom classes of the run in the directory `path`."""
     start = read_start(path)
     return start.parts if start is not None else {}

@@ -1,4 +1,4 @@
-"""Everything that one round hands to the next."""
+"""The state that one round hands to the next."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class FederationState:
     Attributes:
         round: rounds played so far.
         weights: global weights, shape ``[d]``.
-        history: what the malicious client remembers.
-        rule: what the aggregation rule keeps.
+        history: the malicious client's memory.
+        rule: the aggregation rule's state.
     """
 
     round: int
@@ -36,25 +36,25 @@ class FederationState:
     rule: Mapping[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device) -> FederationState:
-        """The state on `device`."""
+        """Move the state to `device`."""
         history = tuple(
-            replace(seen, weights=seen.weights.to(device), update=seen.update.to(device)) for seen in self.history
+            replace(past, weights=past.weights.to(device), update=past.update.to(device)) for past in self.history
         )
         rule = {name: tensor.to(device) for name, tensor in self.rule.items()}
         return FederationState(self.round, self.weights.to(device), history, rule)
 
     def misfit(self, first: Tensor, *, finite: bool) -> str | None:
-        """Why this cannot be the state of a federation whose model began with the weights `first`, if it cannot.
+        """Tell why this cannot be the state of a federation with these first weights; ``None`` if it can.
 
         Args:
             first: shape ``[d]``.
-            finite: whether the model should be so still; what the malicious client sent need never be.
+            finite: whether weights must be finite; the malicious client's updates need never be.
         """
         received = {
             "weights": self.weights,
-            **{f"history.{at}.weights": s.weights for at, s in enumerate(self.history)},
+            **{f"history.{index}.weights": past.weights for index, past in enumerate(self.history)},
         }
-        sent = {f"history.{at}.update": seen.update for at, seen in enumerate(self.history)}
+        sent = {f"history.{index}.update": past.update for index, past in enumerate(self.history)}
         for name, tensor in {**received, **sent}.items():
             if tensor.shape != first.shape:
                 return f"{name}: of shape {list(tensor.shape)}, where the model has {first.numel()} weights"
@@ -65,20 +65,22 @@ class FederationState:
         return None
 
     def to_bytes(self) -> bytes:
-        """The state in safetensors form."""
+        """Serialise the state as safetensors."""
         tensors = {"weights": self.weights}
         tensors |= {f"rule.{name}": tensor for name, tensor in self.rule.items()}
-        for place, seen in enumerate(self.history):
-            tensors |= {f"history.{place}.weights": seen.weights, f"history.{place}.update": seen.update}
-        plain = {"round": self.round, "history": [[seen.round, seen.alpha, seen.log] for seen in self.history]}
+        for index, past in enumerate(self.history):
+            tensors |= {f"history.{index}.weights": past.weights, f"history.{index}.update": past.update}
+        plain = {"round": self.round, "history": [[past.round, past.alpha, past.log] for past in self.history]}
         tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
         from safetensors.torch import save
 
-        return save(tensors, metadata={"state": json.dumps(plain)})  # one entry, for their order is not kept
+        return save(
+            tensors, metadata={"state": json.dumps(plain)}
+        )  # one entry, as safetensors does not preserve their order
 
     @classmethod
     def load(cls, path: str) -> FederationState:
-        """The state that was saved to `path`.
+        """Load the state saved to `path`.
 
         Raises:
             DamagedRunError: the file is missing or damaged.
@@ -88,8 +90,8 @@ class FederationState:
                 plain = json.loads((file.metadata() or {})["state"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
             history = tuple(
-                Observation(seen, alpha, tensors[f"history.{place}.weights"], tensors[f"history.{place}.update"], log)
-                for place, (seen, alpha, log) in enumerate(plain["history"])
+                Observation(round_, alpha, tensors[f"history.{index}.weights"], tensors[f"history.{index}.update"], log)
+                for index, (round_, alpha, log) in enumerate(plain["history"])
             )
             rule = {name.removeprefix("rule."): tensor for name, tensor in tensors.items() if name.startswith("rule.")}
             if not isinstance(plain["round"], int) or plain["round"] < 1 or tensors["weights"].dim() != 1:

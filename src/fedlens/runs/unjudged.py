@@ -1,4 +1,4 @@
-"""What is left of an experiment that cannot be judged: why, and what to do, in its directory."""
+"""Notes on an experiment that cannot be judged, in its directory: why, and what to do."""
 
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ FILE = "unjudged.json"
 
 
 def content_of(error: UnjudgedError, code: str) -> dict[str, Any]:
-    """What is noted of it; `code` is the digest of the code by which it was found."""
+    """Return the content of the file; `code` is the digest of the code that raised `error`."""
     return {"reason": error.reason, "remedies": list(error.remedies), "fedlens": code}
 
 
 def read_unjudged(path: Path) -> tuple[UnjudgedError, str] | None:
-    """What was noted in the directory `path`, and the digest of the code; ``None`` where nothing was.
+    """Read the note in the directory `path`, and the digest of the code; ``None`` if there is none.
 
     Raises:
         DamagedRunError: it cannot be read.
@@ -25,7 +25,7 @@ def read_unjudged(path: Path) -> tuple[UnjudgedError, str] | None:
     if not file.exists():
         return None
     try:
-        found = read_json(file)
-        return UnjudgedError(str(found["reason"]), list(map(str, found["remedies"]))), str(found["fedlens"])
+        note = read_json(file)
+        return UnjudgedError(str(note["reason"]), list(map(str, note["remedies"]))), str(note["fedlens"])
     except (KeyError, TypeError) as error:
         raise DamagedRunError(f"{file}: damaged ({error}); {ANEW}") from error

@@ -1,4 +1,4 @@
-"""The global weights in a run's directory, which may be a benign twin's: of the end, of the best round, of any kept."""
+"""The global weights in a run directory: final, best, last, or of any round whose weights were kept."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ UNFINISHED = "; is the run finished? If so, only its records were kept, and `fed
 
 
 def weights_file(run: Path, round_: int) -> Path:
-    """Where the weights after this round are, if the run keeps them."""
+    """Return the path of the weights after this round, if the run keeps them."""
     return run / "weights" / f"{round_:05d}.safetensors"
 
 
 def keeps_weights(run: Path) -> bool:
-    """Whether the run keeps the weights of every round."""
+    """Tell whether the run keeps the weights of every round."""
     return (run / "weights").is_dir()
 
 
 def kept_rounds(run: Path) -> list[int]:
-    """The rounds whose weights were kept, in order; none where the run was not told to."""
+    """List the rounds whose weights were kept, in order."""
     return sorted(int(file.stem) for file in (run / "weights").glob("*.safetensors") if file.stem.isdigit())
 
 
 def require_weights(run: Path, rounds: int) -> None:
-    """Refuse a run that lacks kept weights of its first `rounds` rounds.
+    """Check that the weights of the first `rounds` rounds are there.
 
     Raises:
-        DamagedRunError: they are not all there and sound.
+        DamagedRunError: some are missing or damaged.
     """
     remedy = f"; start anew with another --out, or remove {run / 'weights'} to go on without every round's weights"
     for round_ in range(1, rounds + 1):
@@ -50,14 +50,14 @@ def require_weights(run: Path, rounds: int) -> None:
 
 
 def cut_weights(run: Path, rounds: int) -> None:
-    """Put the kept weights of later rounds than the first `rounds` aside."""
+    """Move the weights of rounds after the first `rounds` to the folder ``cut``."""
     for round_ in kept_rounds(run):
         if round_ > rounds:
             put_aside(run, weights_file(run, round_))
 
 
 def weights_of(run: Path, which: Which = "final") -> Tensor:
-    """Global weights, shape ``[d]``; a round's are found wherever the run has them.
+    """Load global weights, shape ``[d]``; a round's from any file that has them.
 
     Raises:
         DamagedRunError: the file is missing or damaged.
@@ -70,20 +70,20 @@ def weights_of(run: Path, which: Which = "final") -> Tensor:
     rounds = count_rounds(run)
     if not 1 <= which <= rounds:
         raise RunError(f"{run}: there is no round {which}; the last one recorded is {rounds}; e.g. --round {rounds}")
-    if (kept := weights_file(run, which)).exists():
-        return load_tensor(kept, "weights")
+    if (path := weights_file(run, which)).exists():
+        return load_tensor(path, "weights")
     others = _others(run)
     if which not in others:
-        known = ", ".join(map(str, sorted(others.keys() | kept_rounds(run)))) or "none"
+        available = ", ".join(map(str, sorted(others.keys() | kept_rounds(run)))) or "none"
         raise RunError(
-            f"{run}: the weights after round {which} were not kept (there are those after: {known}); "
+            f"{run}: the weights after round {which} were not kept (there are those after: {available}); "
             f"keep those of every round, and the benign twin's: fedlens run {run} --keep-weights --out {another(run)}"
         )
     return load_tensor(others[which], "weights")
 
 
 def _others(run: Path) -> dict[int, Path]:
-    """The files that every run has weights in, by the round after which they were the global model's."""
+    """Return the weight files that every run has, by the round of their weights."""
     files = [run / f"{name}.safetensors" for name in ("checkpoint", "best", "final")]
     return {_round_of(file): file for file in files if file.exists()}
 
