@@ -24,7 +24,7 @@ _HOMES = {
     "Rule": "fedlens.defences.rule",
     "Run": "fedlens.analysis.run_results",
     "Samples": "fedlens.data.dataset",
-    "Sweep": "fedlens.sweeps.playing",
+    "Sweep": "fedlens.sweeps.sweep",
     "TargetSamples": "fedlens.goals.success",
     "Verdict": "fedlens.defences.detector",
     "View": "fedlens.attacks.attack",
@@ -33,7 +33,7 @@ _HOMES = {
     "load_run": "fedlens.analysis.run_results",
     "run": "fedlens.simulation.simulation",
     "simulate": "fedlens.simulation.simulation",
-    "sweep": "fedlens.sweeps.playing",
+    "sweep": "fedlens.sweeps.sweep",
 }
 
 _RENAMED = {"Auxiliary": "TargetSamples"}

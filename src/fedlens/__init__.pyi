@@ -21,8 +21,8 @@ from fedlens.models.model import Model as Model
 from fedlens.runs.loading import load_experiment as load_experiment
 from fedlens.simulation.simulation import run as run
 from fedlens.simulation.simulation import simulate as simulate
-from fedlens.sweeps.playing import Sweep as Sweep
-from fedlens.sweeps.playing import sweep as sweep
+from fedlens.sweeps.sweep import Sweep as Sweep
+from fedlens.sweeps.sweep import sweep as sweep
 
 Auxiliary = TargetSamples
 __all__: list[str]

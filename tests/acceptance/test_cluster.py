@@ -10,9 +10,9 @@ from doomed import doomed_node
 from fedlens import sweep
 from fedlens.core.config import validate
 from fedlens.sweeps.grid import Grid
-from fedlens.sweeps.playing import Sweep
+from fedlens.sweeps.sweep import Sweep
+from fedlens.sweeps.sweep_observer import Unobserved
 from fedlens.sweeps.tasks import Event
-from fedlens.sweeps.watching import Unobserved
 
 pytest.importorskip("ray", reason="needs fedlens[ray]")
 pytestmark = pytest.mark.acceptance

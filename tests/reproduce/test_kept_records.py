@@ -20,7 +20,7 @@ from fedlens.studies.paper.evidence import gather
 from fedlens.studies.paper.plan import panels
 from fedlens.studies.paper.records import KEPT, keep, restore
 from fedlens.studies.paper.reproduction import publish
-from fedlens.sweeps.local import Local
+from fedlens.sweeps.local_executor import LocalExecutor
 
 COMMITTED = ("sweep.yaml", "records", "explanations.json")
 
@@ -250,7 +250,7 @@ def test_an_interrupted_call_keeps_what_is_there_in_the_table(
 
     before = pd.read_parquet(reproduction / "rounds.parquet")
     assert len(before)
-    monkeypatch.setattr(Local, "play", interrupted)
+    monkeypatch.setattr(LocalExecutor, "run", interrupted)
     code, out, err = called(capsys, "reproduce", "fig7-alternating", "--first-seed", 9, "--out", reproduction)
     assert code == 130
     assert "1 cell, 0 of them done already, 1 at a time; about 60 s on 2 cores" in out

@@ -10,8 +10,8 @@ from fedlens.runs import loading
 from fedlens.studies.paper import plan as planning
 from fedlens.studies.paper.plan import plan
 from fedlens.studies.paper.reproduction import grid_of
-from fedlens.sweeps.playing import Sweep, play
-from fedlens.sweeps.runtime import SweepMeans
+from fedlens.sweeps.runtime import SweepRuntime
+from fedlens.sweeps.sweep import Sweep, run_cells
 
 PANELS = ("fig7-explicit", "fig9-explicit", "fig7-alternating")
 
@@ -34,6 +34,9 @@ def use_tiny(patch: pytest.MonkeyPatch) -> None:
 
 def run(folder: Path, names: list[str], seeds: int, targets: int) -> Sweep:
     """Make the runs of these panels that are not in the reproduction's directory yet."""
-    return play(
-        grid_of(names, "quick"), plan(names, "quick", range(seeds), range(targets)), folder, means=SweepMeans(jobs=2)
+    return run_cells(
+        grid_of(names, "quick"),
+        plan(names, "quick", range(seeds), range(targets)),
+        folder,
+        runtime=SweepRuntime(jobs=2),
     )

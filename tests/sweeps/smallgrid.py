@@ -1,4 +1,4 @@
-"""Small grids, and a workforce that needs no processes."""
+"""Small grids, and a executor that needs no processes."""
 
 import os
 from collections.abc import Sequence
@@ -9,19 +9,19 @@ from small import small
 
 from fedlens.core.config import validate
 from fedlens.sweeps.grid import Grid
-from fedlens.sweeps.playing import Sweep, play
-from fedlens.sweeps.runtime import SweepMeans
-from fedlens.sweeps.tasks import Task, Tell, perform
+from fedlens.sweeps.runtime import SweepRuntime
+from fedlens.sweeps.sweep import Sweep, run_cells
+from fedlens.sweeps.tasks import Notify, Task, perform
 
 
-class Here:
+class InProcess:
     """Plays tasks in this process, one after another."""
 
     jobs: int
-    played: list[str]
+    keys: list[str]
 
     def __init__(self, jobs: int, log: Path) -> None:
-        type(self).jobs, type(self).played = jobs, []
+        type(self).jobs, type(self).keys = jobs, []
 
     def __enter__(self) -> Self:
         return self
@@ -29,10 +29,10 @@ class Here:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def play(self, tasks: Sequence[Task], tell: Tell) -> None:
+    def run(self, tasks: Sequence[Task], notify: Notify) -> None:
         for task in tasks:
-            self.played.append(task.key)
-            perform(task.plain(), tell)
+            self.keys.append(task.key)
+            perform(task.plain(), notify)
 
 
 def grid_of(product: dict[str, Any], **changes: Any) -> Grid:
@@ -40,13 +40,15 @@ def grid_of(product: dict[str, Any], **changes: Any) -> Grid:
     return validate(Grid, {"experiment": small(**({"rounds": 2} | changes)).describe(), "product": product})
 
 
-def swept(grid: Grid, hire: Any = Here, jobs: int | None = 2, **means: Any) -> Sweep:
+def swept(grid: Grid, make_executor: Any = InProcess, jobs: int | None = 2, **options: Any) -> Sweep:
     """The grid played into the directory ``sweep``."""
-    return play(grid, grid.cells(), Path("sweep"), means=SweepMeans(jobs=jobs, **means), hire=hire)
+    return run_cells(
+        grid, grid.cells(), Path("sweep"), runtime=SweepRuntime(jobs=jobs, **options), make_executor=make_executor
+    )
 
 
 def nobody(jobs: int, log: Path) -> Any:
-    """A workforce that must not be hired."""
+    """A executor that must not be made."""
     raise AssertionError("nothing was left to do")
 
 

@@ -12,7 +12,7 @@ from small import small
 from smallgrid import grid_of, swept
 from waiting import PATIENCE
 
-from fedlens.sweeps.local import Local
+from fedlens.sweeps.local_executor import LocalExecutor
 from fedlens.sweeps.tasks import Event, Task
 
 MINE = """
@@ -53,7 +53,7 @@ def test_whatever_a_users_attack_does_the_other_cells_go_on(here: Path) -> None:
     (here / "mine.py").write_text(MINE)
     (here / "random.py").write_text("raise RuntimeError('a file of the user, and not the module that Python has')")
     attacks = [f"mine:{name}" for name in ("Raising", "Exiting", "Leaving", "Killed", "Reading", "Printing")]
-    sweep = swept(grid_of({"attack": attacks}), Local, jobs=1, engine="serial")
+    sweep = swept(grid_of({"attack": attacks}), LocalExecutor, jobs=1, engine="serial")
     reasons = {cell.values["attack"]: reason for cell, reason in sweep.failures}
     assert set(reasons) == set(attacks[:4])
     assert "in round 2 failed: ValueError: too late" in reasons["mine:Raising"]
@@ -66,9 +66,9 @@ def test_whatever_a_users_attack_does_the_other_cells_go_on(here: Path) -> None:
     assert log.count("printed") == log.count("written") == 2
     # once the cause is mended, a cell goes on from its last round
     (here / "mine.py").write_text(MINE.replace("raise ValueError", "print"))
-    again = swept(grid_of({"attack": attacks[:1]}), Local, jobs=1, engine="serial")
+    again = swept(grid_of({"attack": attacks[:1]}), LocalExecutor, jobs=1, engine="serial")
     assert again.failures == []
-    path = again.place.of(again.cells[0])
+    path = again.directory.path_of(again.cells[0])
     assert list(again.rounds["round"]) == [1, 2]
     assert (path / "environment.jsonl").read_text().count("\n") == 2
     assert (path / "timings.jsonl").read_text().count('"round": 1') == 1
@@ -85,7 +85,7 @@ def test_a_killed_worker_fails_its_cell_and_what_it_forked_goes_with_it() -> Non
     told: list[Event] = []
     forked: list[psutil.Process] = []
 
-    def tell(event: Event) -> None:
+    def notify(event: Event) -> None:
         told.append(event)
         if event.kind == "round" and event.key == "500" and not forked:
             (worker,) = at_work()
@@ -93,8 +93,8 @@ def test_a_killed_worker_fails_its_cell_and_what_it_forked_goes_with_it() -> Non
             forked[0].suspend()  # one that does not see that its parent is gone
             worker.kill()
 
-    with Local(1, Path("workers.log")) as workforce:
-        workforce.play(tasks, tell)
+    with LocalExecutor(1, Path("workers.log")) as executor:
+        executor.run(tasks, notify)
     ended = {event.key: event for event in told if event.last}
     assert "died (signal SIGKILL)" in ended["500"].content["reason"]
     assert ended["1"].kind == "finished"
@@ -104,13 +104,13 @@ def test_a_killed_worker_fails_its_cell_and_what_it_forked_goes_with_it() -> Non
 
 
 def test_what_goes_wrong_where_events_are_told_ends_all_workers_at_once() -> None:
-    def tell(event: Event) -> None:
+    def notify(event: Event) -> None:
         if event.kind == "round":
             raise OSError("the terminal is gone")
 
     tasks = [Task(str(seed), small(rounds=500, seed=seed), Path(str(seed)), {"workers": 1}) for seed in range(3)]
-    with pytest.raises(OSError, match="terminal"), Local(2, Path("workers.log")) as workforce:
-        workforce.play(tasks, tell)
+    with pytest.raises(OSError, match="terminal"), LocalExecutor(2, Path("workers.log")) as executor:
+        executor.run(tasks, notify)
     assert not at_work()
     assert list(Path().glob("[01]/rounds.jsonl"))
     assert not Path("2").exists()

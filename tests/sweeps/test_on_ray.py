@@ -14,7 +14,7 @@ import yaml
 from calling import called
 from doomed import doomed_node
 from small import lopsided
-from smallgrid import Here, grid_of, swept, twins
+from smallgrid import InProcess, grid_of, swept, twins
 from waiting import eventually
 
 import fedlens
@@ -27,10 +27,10 @@ from fedlens.core.users_modules import modules_of
 from fedlens.runs.folder import files_of
 from fedlens.runs.loading import load_experiment
 from fedlens.sweeps.grid import Grid
-from fedlens.sweeps.playing import Sweep, play
-from fedlens.sweeps.runtime import SweepMeans
+from fedlens.sweeps.runtime import SweepRuntime
+from fedlens.sweeps.sweep import Sweep, run_cells
+from fedlens.sweeps.sweep_observer import Unobserved
 from fedlens.sweeps.tasks import Event
-from fedlens.sweeps.watching import Unobserved
 
 pytest.importorskip("ray", reason="needs fedlens[ray]")
 pytestmark = pytest.mark.xdist_group("ray")
@@ -110,7 +110,7 @@ def mine(here: Path) -> None:
 def locally(grid: Any, monkeypatch: pytest.MonkeyPatch) -> Sweep:
     """The same in this process, with a cache of its own, in ``sweep``."""
     monkeypatch.setenv("FEDLENS_CACHE", str(Path("other-cache").resolve()))
-    return swept(grid, Here)
+    return swept(grid, InProcess)
 
 
 def require_same(near: Sweep, far: Sweep, count: int) -> None:
@@ -118,7 +118,7 @@ def require_same(near: Sweep, far: Sweep, count: int) -> None:
     assert len(complete) == count
     for cell, run in complete:
         for name in ("rounds.jsonl", "target.json", "final.safetensors", "checkpoint.safetensors"):
-            assert (run.path / name).read_bytes() == (near.place.of(cell) / name).read_bytes()
+            assert (run.path / name).read_bytes() == (near.directory.path_of(cell) / name).read_bytes()
 
 
 def test_cells_come_back_with_the_bits_of_a_local_sweep(
@@ -129,14 +129,18 @@ def test_cells_come_back_with_the_bits_of_a_local_sweep(
     grid = grid_of({"attack": attacks, "seed": [0, 1]}, control=True, data=data)
     dying = grid_of({"attack": [{"name": "mine:Exiting", "folder": str(here)}]}, data=data).cells()
     begun = grid.cells()[-2:-1]
-    play(grid, begun, Path("far"), means=SweepMeans(), hire=Here)  # fails, and has the twin of seed 0 made
+    run_cells(
+        grid, begun, Path("far"), runtime=SweepRuntime(), make_executor=InProcess
+    )  # fails, and has the twin of seed 0 made
     (here / "loads").unlink()
     ears = Listening()
     modules = modules_of(part for _, part in dying[0].experiment.parts())
     with connected(machines.address, modules=modules) as cluster:
-        hire = partial(RayExecutor, cluster, retries=1)
+        make_executor = partial(RayExecutor, cluster, retries=1)
         cells = [*dying, *grid.cells()]
-        far = play(grid, cells, Path("far"), means=SweepMeans(jobs=2), observer=ears, hire=hire)
+        far = run_cells(
+            grid, cells, Path("far"), runtime=SweepRuntime(jobs=2), observer=ears, make_executor=make_executor
+        )
     assert (here / "loads").read_text() == "loaded "
     assert (here / "exits").read_text() == "exit exit "
     assert ears.made_twins() == 0  # the run without attack leaves that of seed 1
@@ -152,7 +156,7 @@ def test_cells_come_back_with_the_bits_of_a_local_sweep(
     for cell, reason in near.failures:
         assert reasons[cell.key].replace(f"{here}/mine.py", "mine.py") == reason.replace("/sweep/", "/far/")
         assert "error.txt" in reason
-        failed = near.place.of(cell), far.place.of(cell)
+        failed = near.directory.path_of(cell), far.directory.path_of(cell)
         assert [(path / "rounds.jsonl").read_text().count("\n") for path in failed] == [1, 1]
     for cell, _ in far.look()[0]:
         told = [event for event in ears.told if event.key == cell.key and not event.content.get("control")]
@@ -174,14 +178,18 @@ class TestOfOneConnection:
         self, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         grid = validate(Grid, {"experiment": lopsided().describe(), "product": {"seed": [0]}})
-        far = play(
-            grid, grid.cells(), Path("far"), means=SweepMeans(jobs=1), hire=partial(RayExecutor, cluster, retries=1)
+        far = run_cells(
+            grid,
+            grid.cells(),
+            Path("far"),
+            runtime=SweepRuntime(jobs=1),
+            make_executor=partial(RayExecutor, cluster, retries=1),
         )
         near = locally(grid, monkeypatch)
         ((cell, error),) = far.unjudged
         assert far.failures == []
         assert [(one.key, str(why)) for one, why in near.unjudged] == [(cell.key, str(error))]
-        assert files_of(far.place.of(cell)).keys() == files_of(near.place.of(cell)).keys()
+        assert files_of(far.directory.path_of(cell)).keys() == files_of(near.directory.path_of(cell)).keys()
         assert Path("far/unjudged.json").read_text() == Path("sweep/unjudged.json").read_text()
 
     def test_an_interruption_leaves_nothing_at_work_and_keeps_what_has_come(self, cluster: Cluster) -> None:
@@ -202,9 +210,16 @@ class TestOfOneConnection:
                     assert at_work()
                     raise KeyboardInterrupt
 
-        grid, hire = grid_of({"rounds": [1, 100_000]}), partial(RayExecutor, cluster)
+        grid, make_executor = grid_of({"rounds": [1, 100_000]}), partial(RayExecutor, cluster)
         with pytest.raises(KeyboardInterrupt):
-            play(grid, grid.cells(), Path("far"), means=SweepMeans(jobs=2), observer=Interrupting(), hire=hire)
+            run_cells(
+                grid,
+                grid.cells(),
+                Path("far"),
+                runtime=SweepRuntime(jobs=2),
+                observer=Interrupting(),
+                make_executor=make_executor,
+            )
         assert len(pd.read_parquet("far/rounds.parquet")) == 1
 
         def idle() -> bool:
@@ -216,8 +231,10 @@ class TestOfOneConnection:
         boosting = {"name": "explicit-boosting", "step_cap": 5}
         attacks = [{**boosting, "boost": boost} for boost in (2, 3)]
         grid = grid_of({"attack": attacks}, control=True, aggregation="median", clients=5, attack=None)
-        ears, hire = Listening(), partial(RayExecutor, cluster)
-        far = play(grid, grid.cells(), Path("far"), means=SweepMeans(jobs=2), observer=ears, hire=hire)
+        ears, make_executor = Listening(), partial(RayExecutor, cluster)
+        far = run_cells(
+            grid, grid.cells(), Path("far"), runtime=SweepRuntime(jobs=2), observer=ears, make_executor=make_executor
+        )
         assert far.failures == []
         assert ears.made_twins() == 2
         made = [(load_experiment(str(path)).absent, (path / "rounds.jsonl").read_bytes()) for path in twins()]
@@ -226,9 +243,9 @@ class TestOfOneConnection:
         assert sorted((path / "rounds.jsonl").read_bytes() for path in twins()) == sorted(lines for _, lines in made)
 
     def test_a_machine_of_another_kind_ends_it(self, cluster: Cluster) -> None:
-        hire = partial(RayExecutor, replace(cluster, kind={"cpu": "abacus"}))
+        make_executor = partial(RayExecutor, replace(cluster, kind={"cpu": "abacus"}))
         with pytest.raises(ConfigError, match=r"another kind has joined.*the same command goes on"):
-            swept(grid_of({"seed": [0, 1]}, control=True), hire)
+            swept(grid_of({"seed": [0, 1]}, control=True), make_executor)
         assert not list(Path("sweep/cells").iterdir())
 
 
@@ -249,7 +266,7 @@ def test_a_node_killed_in_the_middle_changes_nothing(
 
 
 @pytest.mark.parametrize(
-    ("means", "words"),
+    ("options", "words"),
     [
         ({"on": "ray", "address": "127.0.0.1:1"}, "nobody answers there"),
         ({"address": "auto"}, "for --on ray"),
@@ -258,6 +275,6 @@ def test_a_node_killed_in_the_middle_changes_nothing(
         ({"on": "slurm"}, "neither local nor ray"),
     ],
 )
-def test_means_that_cannot_be(means: dict[str, Any], words: str) -> None:
+def test_options_that_cannot_be(options: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        fedlens.sweep(grid_of({"seed": [0]}), "far", **means)
+        fedlens.sweep(grid_of({"seed": [0]}), "far", **options)

@@ -31,7 +31,7 @@ def test_a_sweep_without_a_complete_cell_has_an_empty_table() -> None:
         def __exit__(self, *_: object) -> None:
             pass
 
-        def play(self, *_: object) -> None:
+        def run(self, *_: object) -> None:
             pass
 
     assert swept(grid_of({"seed": [0]}), Idle).rounds.empty

@@ -12,7 +12,7 @@ from smallgrid import swept
 
 from fedlens.core.config import validate
 from fedlens.sweeps.grid import Grid, load_grid
-from fedlens.sweeps.place import SweepDirectory
+from fedlens.sweeps.sweep_directory import SweepDirectory
 
 TEXT = """
 experiment: base.yaml

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from calling import called
 from small import LEARNT, UNLEARNT, lopsided, small
-from smallgrid import Here, nobody, swept
+from smallgrid import InProcess, nobody, swept
 
 import fedlens
 from fedlens.core.config import validate
@@ -39,7 +39,7 @@ def test_a_cell_that_cannot_be_judged_is_noted_and_not_tried_again() -> None:
         "reason": error.reason,
         "remedies": list(error.remedies),
     }
-    assert {file.name for file in sweep.place.of(cell).glob("[!.]*")} == FILES
+    assert {file.name for file in sweep.directory.path_of(cell).glob("[!.]*")} == FILES
     assert set(sweep.rounds["target.source"]) == {1}
     again = swept(grid_of(), nobody)
     assert [(one.key, str(why)) for one, why in again.unjudged] == [(cell.key, str(error))]
@@ -47,10 +47,10 @@ def test_a_cell_that_cannot_be_judged_is_noted_and_not_tried_again() -> None:
 
 def test_it_is_tried_again_once_code_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     ((cell, _),) = swept(grid_of()).unjudged
-    for where in ("fedlens.simulation.simulation.BITS", "fedlens.sweeps.place.BITS"):
+    for where in ("fedlens.simulation.simulation.BITS", "fedlens.sweeps.sweep_directory.BITS"):
         monkeypatch.setattr(where, 0)
     ((same, _),) = swept(grid_of()).unjudged
-    assert Here.played == [same.key] == [cell.key]
+    assert InProcess.keys == [same.key] == [cell.key]
     swept(grid_of(), nobody)
 
 
@@ -73,21 +73,21 @@ def test_it_is_tried_again_on_other_data() -> None:
     swept(grid, nobody)
     Path("changed").touch()
     ((cell, _),) = swept(grid).unjudged
-    assert Here.played == [cell.key]
+    assert InProcess.keys == [cell.key]
 
 
 def test_one_that_can_be_judged_now_is_a_run_like_any_other(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr("fedlens.goals.target_samples.RESISTANT_CONFIDENCE", 1.0)
         ((cell, _),) = swept(grid_of({"seed": [0]}, target=LEARNT)).unjudged
-        patched.setattr("fedlens.sweeps.place.BITS", 0)
-    monkeypatch.setattr("fedlens.sweeps.place.BITS", 0)
+        patched.setattr("fedlens.sweeps.sweep_directory.BITS", 0)
+    monkeypatch.setattr("fedlens.sweeps.sweep_directory.BITS", 0)
     sweep = swept(grid_of({"seed": [0]}, target=LEARNT))
     assert sweep.unjudged == sweep.failures == []
-    assert not (sweep.place.of(cell) / "unjudged.json").exists()
+    assert not (sweep.directory.path_of(cell) / "unjudged.json").exists()
     assert json.loads(Path("sweep/unjudged.json").read_text()) == []
     fedlens.run(lopsided(target=LEARNT), "alone")
-    assert (sweep.place.of(cell) / "rounds.jsonl").read_bytes() == Path("alone/rounds.jsonl").read_bytes()
+    assert (sweep.directory.path_of(cell) / "rounds.jsonl").read_bytes() == Path("alone/rounds.jsonl").read_bytes()
 
 
 def test_the_command_counts_them_says_why_and_what_to_type_and_ends_well(
@@ -117,8 +117,8 @@ def test_who_looks_at_such_a_cell_is_told_the_same() -> None:
     sweep = swept(grid_of({"seed": [0]}))
     ((cell, error),) = sweep.unjudged
     with pytest.raises(RunError) as caught:
-        fedlens.load_run(sweep.place.of(cell))
-    assert str(caught.value) == f"{sweep.place.of(cell)}: {error}"
+        fedlens.load_run(sweep.directory.path_of(cell))
+    assert str(caught.value) == f"{sweep.directory.path_of(cell)}: {error}"
     (row,) = listed(Path("sweep"))
     assert row.trouble == str(error)
 

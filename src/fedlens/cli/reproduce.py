@@ -52,8 +52,8 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     from fedlens.studies.paper.keeping import Keeping
     from fedlens.studies.paper.records import restore
     from fedlens.studies.paper.reproduction import benign, grid_of, publish, require_reproduction
-    from fedlens.sweeps.playing import Sweep, play
-    from fedlens.sweeps.runtime import SweepMeans
+    from fedlens.sweeps.runtime import SweepRuntime
+    from fedlens.sweeps.sweep import Sweep, run_cells
 
     chosen = range(first_seed, first_seed + seeds), range(first_target, first_target + targets)
     cells = plan(names, scale, *chosen)
@@ -67,14 +67,14 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     if restored := restore(out_dir):
         out.print(f"{restored} runs laid out from {out_dir / 'records'}, without their weights", markup=False)
     if not no_run:
-        means = SweepMeans(jobs, device=device, data_dir=data_dir, on=on, address=address, mixed_cpus=mixed_cpus)
+        runtime = SweepRuntime(jobs, device=device, data_dir=data_dir, on=on, address=address, mixed_cpus=mixed_cpus)
         terminal = SweepTerminal(out, grid.name, lambda left: cost(left, scale))
         with interruptible(lambda: "the same command goes on from here, and --no-run judges what is there"):
             for run in benign(out_dir, cells):  # perhaps of another machine, so that no twin is made here
                 leave_twin(run, Means(device=device, data_dir=data_dir))
             observer = Keeping(terminal, out_dir, scale)
-            played = play(grid, cells, out_dir, means=means, observer=observer, tabulate=tabulate)
-        failures, unjudged = played.failures, len(played.unjudged)
+            sweep = run_cells(grid, cells, out_dir, runtime=runtime, observer=observer, tabulate=tabulate)
+        failures, unjudged = sweep.failures, len(sweep.unjudged)
     with out.status("judging"):
         published = publish(out_dir, scale, data_dir)
     out.print(published.table)

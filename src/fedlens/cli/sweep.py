@@ -46,19 +46,21 @@ def sweep(  # noqa: PLR0917 - typer passes them by name
     described = load_grid(grid, option, trust=trust)
     print_imported(cell.experiment for cell in described.cells() if cell.experiment is not None)
     from fedlens.report.terminal.sweep_progress import SweepTerminal  # after what may be refused, for it takes seconds
-    from fedlens.sweeps.playing import play
-    from fedlens.sweeps.runtime import SweepMeans
+    from fedlens.sweeps.runtime import SweepRuntime
+    from fedlens.sweeps.sweep import run_cells
     from fedlens.sweeps.unjudged import unjudged_words
 
     path = out_dir or Path("sweeps") / described.name
-    means = SweepMeans(jobs, engine, device, data_dir, on, address, mixed_cpus, client_timeout)
+    runtime = SweepRuntime(jobs, engine, device, data_dir, on, address, mixed_cpus, client_timeout)
     what = "all rounds so far" if on == "local" else "the cells that were done"
     with interruptible(lambda: f"{what} are kept in {path}; the same command goes on from there"):
-        result = play(described, described.cells(), path, means=means, observer=SweepTerminal(out, described.name))
+        result = run_cells(
+            described, described.cells(), path, runtime=runtime, observer=SweepTerminal(out, described.name)
+        )
     for line in unjudged_words(result.unjudged, len(result.cells), grid):
         say(line)
     if len(result.failures) + len(result.unjudged) < len(result.cells):
-        table = result.place.path / "rounds.parquet"
+        table = result.directory.path / "rounds.parquet"
         out.print(f"Every round of every complete cell: {table}", markup=False, soft_wrap=True)
         varying = dict.fromkeys(name for cell in result.cells for name in cell.values)
         if by := next((name for name in varying if name not in {"seed", "target.draw"}), None):
@@ -66,5 +68,5 @@ def sweep(  # noqa: PLR0917 - typer passes them by name
     if result.failures:
         raise FedlensError(
             f"{len(result.failures)} of {len(result.cells)} cells failed; the reasons are above and in "
-            f"{result.place.path / 'failures.json'}; the same command tries them again"
+            f"{result.directory.path / 'failures.json'}; the same command tries them again"
         )

@@ -62,7 +62,7 @@ class Cargo:
         for name, control in settled.items():
             if name not in self._controls:
                 dataset, reference = self._loaded(task)
-                found = cached_control(control, Means(**task.means, dataset=dataset))
+                found = cached_control(control, Means(**task.options, dataset=dataset))
                 if found is not None:
                     self._controls[name] = ray.put(Made(files_of(found), found.name))
                     self._kept.add(name)
@@ -90,7 +90,7 @@ class Cargo:
         if leaves_twin(task.experiment):
             with suppress(RunError, OSError):  # as above
                 run = replace(load_run(task.path), experiment=task.experiment)
-                leave_twin(run, Means(**task.means, dataset=self._loaded(task)[0]))
+                leave_twin(run, Means(**task.options, dataset=self._loaded(task)[0]))
 
     def forget(self, task: Task) -> None:
         """Let the cluster forget its controls, where it was the last task with them."""
@@ -113,7 +113,7 @@ class Cargo:
 
         name = json.dumps(describe("data", task.experiment.data), sort_keys=True)
         if name not in self._datasets:
-            dataset = load(task.experiment.data, task.means.get("data_dir"))
+            dataset = load(task.experiment.data, task.options.get("data_dir"))
             self._datasets[name] = dataset, ray.put(PackedDataset.of(dataset))
         return self._datasets[name]
 
@@ -121,7 +121,7 @@ class Cargo:
 def plain(task: Task) -> dict[str, Any]:
     """The task for another machine, where this one's data files are not."""
     values = task.plain()
-    return {**values, "means": {**values["means"], "data_dir": None}}
+    return {**values, "options": {**values["options"], "data_dir": None}}
 
 
 def _names(task: Task) -> list[str]:

@@ -18,8 +18,8 @@ from fedlens.core.errors import ConfigError, RunError
 from fedlens.core.files import writing
 from fedlens.core.remote import Cluster
 from fedlens.runs.folder import files_of, lay_out
-from fedlens.sweeps.tasks import Event, Task, Tell, why
-from fedlens.sweeps.waiting import Waiting
+from fedlens.sweeps.task_queue import TaskQueue
+from fedlens.sweeps.tasks import Event, Notify, Task, why
 
 GLANCE = 0.5
 """Seconds after which the mailbox is looked into."""
@@ -55,8 +55,8 @@ class RayExecutor:
         """Close the mailbox."""
         self._mailbox.close()
 
-    def play(self, tasks: Sequence[Task], tell: Tell) -> None:
-        """See `Workforce.play`; of tasks with the same control, the others follow when the first has it.
+    def run(self, tasks: Sequence[Task], notify: Notify) -> None:
+        """See `Executor.run`; of tasks with the same control, the others follow when the first has it.
 
         Raises:
             ConfigError: a machine of another kind has joined the cluster.
@@ -64,12 +64,12 @@ class RayExecutor:
         import ray
 
         terms = Terms(self._mailbox.post, self._kind)
-        cargo, waiting = Cargo(tasks, terms, self._retries), Waiting(tasks)
+        cargo, waiting = Cargo(tasks, terms, self._retries), TaskQueue(tasks)
         at_work: dict[Any, Task] = {}
 
         def note(event: Event) -> None:
             waiting.note(event)
-            tell(event)
+            notify(event)
 
         try:
             while True:

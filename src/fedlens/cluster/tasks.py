@@ -81,7 +81,7 @@ def play_cell(task: Mapping[str, Any], begun: Files, dataset: PackedDataset, ter
         return Made(foreign=here)
     ends: list[Event] = []
 
-    def tell(event: Event) -> None:
+    def notify(event: Event) -> None:
         (ends.append if event.last else terms.post)(event)
 
     with _at_work() as (folder, printed):
@@ -90,7 +90,7 @@ def play_cell(task: Mapping[str, Any], begun: Files, dataset: PackedDataset, ter
             lay_out(begun, run)
         for control in controls:
             lay_out(control.files, place(control.name))
-        perform({**task, "path": str(run)}, tell, dataset.unpack())
+        perform({**task, "path": str(run)}, notify, dataset.unpack())
         end = ends[0].content
         reason, remedies = end.get("reason", "").replace(str(run), task["path"]), tuple(end.get("remedies", ()))
         return Made(files_of(run), reason=reason, remedies=remedies, printed=_headed(f"cell {task['key']}", printed))
@@ -106,7 +106,7 @@ def play_control(task: Mapping[str, Any], control: Mapping[str, Any], dataset: P
         try:
             experiment = validate(Experiment, dict(control))
             called = control_name(experiment)
-            means = Means(**task["means"], dataset=dataset.unpack())
+            means = Means(**task["options"], dataset=dataset.unpack())
             path = make_control(experiment, means, Reporter(task["key"], terms.post))
             name, files = path.name, files_of(path)
         except (Exception, SystemExit) as error:  # a user's own class may do anything

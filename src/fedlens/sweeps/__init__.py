@@ -1,1 +1,1 @@
-"""Sweeps: many experiments from one description, each played once, on this machine or on several."""
+"""Sweeps: many experiments from one description, each run once, on this machine or on several."""

@@ -1,4 +1,4 @@
-"""A cell of a grid: the values that set it apart, and the experiment that they make."""
+"""A cell of a grid: the values that set it apart, and the experiment that they describe."""
 
 import hashlib
 from collections.abc import Mapping
@@ -32,50 +32,50 @@ class Cell:
 
     @cached_property
     def key(self) -> str:
-        """The experiment's identity; of an impossible one, a digest of its values."""
+        """Return the experiment's identity; for an impossible one, a digest of its values."""
         if self.experiment is not None:
             return self.experiment.identity()
         return hashlib.blake2b(repr(self.values).encode(), digest_size=16).hexdigest()
 
     @cached_property
     def labels(self) -> dict[str, str | float | bool]:
-        """Its values as they were understood, in the form that a table can hold: ``"1e-3"`` is 0.001."""
+        """Return its values as understood, in a form that a table can hold: ``"1e-3"`` is 0.001."""
         if self.experiment is None:
             return {option: label(value) for option, value in self.values.items()}
         described = self.experiment.describe()
-        return {option: label(understood(value, _at(described, option))) for option, value in self.values.items()}
+        return {option: label(understood(value, _lookup(described, option))) for option, value in self.values.items()}
 
     def __str__(self) -> str:
         return ", ".join(f"{option}={shown(value)}" for option, value in self.labels.items()) or "the only cell"
 
 
 def make_cell(base: Mapping[str, Any], shared: Values, values: Values, source: Description = Description()) -> Cell:  # noqa: B008 - it is frozen
-    """The cell with these values, impossible or not.
+    """Return the cell with these values, whether or not its experiment is possible.
 
-    An option beneath a part that is none in this cell (``attack.boost`` where ``attack`` is ``none``) does not apply,
-    and is left out.
+    An option of a component that is ``none`` in this cell (``attack.boost`` where ``attack`` is ``none``) does not
+    apply, and is left out.
 
     Args:
         base: the experiment that all cells begin from.
         shared: options that all cells have.
         values: what sets this one apart.
-        source: where the modules that they name are found.
+        source: where to look for the modules that they name.
     """
-    gone = tuple(f"{option}." for option, value in values.items() if label(value) == "none")
-    values = {option: value for option, value in values.items() if not option.startswith(gone)}
+    not_applicable = tuple(f"{option}." for option, value in values.items() if label(value) == "none")
+    values = {option: value for option, value in values.items() if not option.startswith(not_applicable)}
     described = dict(base)
-    places = {option: f"options.{option}" for option in shared if not option.startswith(gone)}
-    places |= {option: option for option in values}
+    names_in_errors = {option: f"options.{option}" for option in shared if not option.startswith(not_applicable)}
+    names_in_errors |= {option: option for option in values}
     try:
-        for option in sorted(places, key=lambda option: option.count(".")):  # a part first, then what lies beneath it
-            described = put(described, option, {**shared, **values}[option], places[option])
+        for option in sorted(names_in_errors, key=lambda option: option.count(".")):  # a component before its options
+            described = put(described, option, {**shared, **values}[option], names_in_errors[option])
         return Cell(values, experiment_of(described, source))
     except ConfigError as error:
         return Cell(values, None, str(error))
 
 
 def label(value: Any) -> str | float | bool:
-    """A value as one word: ``krum(f=1)`` for ``{name: krum, f: 1}``; numbers and truths are left alone."""
+    """Return a value as one word: ``krum(f=1)`` for ``{name: krum, f: 1}``; numbers and booleans are left alone."""
     match value:
         case dict():
             return in_words(str(value.get("name", "")), {key: value[key] for key in value if key != "name"}) or "()"
@@ -89,44 +89,44 @@ def label(value: Any) -> str | float | bool:
 
 
 def understood(typed: Any, described: Any) -> Any:
-    """A value as it was validated, as far as it was `typed`: options at their defaults, that nobody gave, are left out.
+    """Return a value as validated, without the defaults that nobody `typed`.
 
     Args:
-        typed: what somebody wrote.
-        described: what stands in the experiment's description in its place.
+        typed: what the user wrote.
+        described: the corresponding value in the experiment's description.
     """
     match typed, described:
         case Mapping(), Mapping():
             return {key: understood(value, described.get(key, value)) for key, value in typed.items()}
         case list() | tuple(), list() if len(typed) == len(described):
             return [understood(*pair) for pair in zip(typed, described, strict=True)]
-        case _, [only]:  # of several things one alone needs no list
+        case _, [only]:  # a list of one may be typed without brackets
             return understood(typed, only)
-        case _, Mapping():  # a part's name alone
+        case _, Mapping():  # a component's name alone
             return described.get("name", typed)
     return described
 
 
-def _at(described: Mapping[str, Any], option: str) -> Any:
-    """What stands in a description at the option of this dotted name; a part without options has none of them."""
-    found: Any = described
+def _lookup(described: Mapping[str, Any], option: str) -> Any:
+    """Return a description's value for the option of this dotted name; ``None`` where a component has no options."""
+    value: Any = described
     for name in option.split("."):
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return found
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
 
 
 def matches(value: Any, wanted: Any) -> bool:
-    """Whether a cell's value is the one, or among those, that `wanted` names; a part's name stands for it."""
+    """Tell whether a cell's value is `wanted`, or one of them; a component's name alone matches any of its options."""
     words = label(value), label(wanted)
     if isinstance(value, bool) == isinstance(wanted, bool) and (words[0] == words[1] or _equal(*words)):
         return True
     if isinstance(wanted, list):
-        return any(matches(value, one) for one in wanted)
+        return any(matches(value, choice) for choice in wanted)
     return isinstance(value, dict) and isinstance(wanted, str) and value.get("name") == wanted
 
 
 def _equal(value: str | float, wanted: str | float) -> bool:
-    """Whether both are the same number, written as one or not."""
+    """Tell whether both are the same number, whether typed as a number or as text."""
     try:
         return float(value) == float(wanted)
     except ValueError:

@@ -2,7 +2,7 @@
 
 ```yaml
 name: rules
-experiment: quickstart            # a preset, a file, or options and their values; what every cell has in common
+experiment: quickstart            # a preset, a file, or options and their values; shared by all cells
 options: {rounds: 20}             # the same for all cells
 product:                          # every combination of these
   aggregation: [mean, {name: krum, f: 1}, median]
@@ -40,26 +40,26 @@ from fedlens.runs.ownership import require_trusted
 from fedlens.sweeps.cell import Cell, Values, label, make_cell, matches
 
 LARGEST = 100_000
-"""Cells of a grid at most; a mistyped product soon has more than can ever be run."""
+"""The most cells that a grid may have; a mistyped product soon has more than can ever be run."""
 
 
 def _with_lists(values: Any) -> Any:
-    """Refuse an option that has something else than a list of values, or nothing in which there could be one."""
+    """Refuse a mapping that is empty, or an option in it that has no list of values."""
     if values is None:
         raise ValueError("is empty; name options with a list of values each, e.g. {seed: [0, 1]}, or leave it out")
-    for option, found in values.items() if isinstance(values, Mapping) else ():
-        if isinstance(found, Mapping):
-            first = next(iter(found), "option")
+    for option, choices in values.items() if isinstance(values, Mapping) else ():
+        if isinstance(choices, Mapping):
+            first = next(iter(choices), "option")
             raise ValueError(f"{option}: expected a list of values; what varies beneath it is {option}.{first}: [...]")
-        if not isinstance(found, list):
-            raise ValueError(f"{option}: expected a list of values, [{found}]; what does not vary belongs in options")
-        if not found:
+        if not isinstance(choices, list):
+            raise ValueError(f"{option}: expected a list of values, [{choices}]; what does not vary belongs in options")
+        if not choices:
             raise ValueError(f"{option}: has no values; give some, e.g. {option}: [0, 1], or leave it out")
     return values
 
 
 def _as_list(value: Any) -> Any:
-    """One group or exclusion needs no list around it."""
+    """Put a single group or exclusion into a list."""
     return [value] if isinstance(value, Mapping) else value
 
 
@@ -67,16 +67,16 @@ Factor = Annotated[dict[str, list[Any]], BeforeValidator(_with_lists)]
 
 
 class Grid(Config):
-    """See the module.
+    """A grid of experiments, as its YAML file describes it.
 
     Attributes:
         name: what to call the sweep.
-        about: a sentence for people.
+        about: what the sweep is for, in a sentence.
         experiment: a preset, a file, a run's directory, or options and their values.
         options: options by their dotted names that all cells have.
         product: values of each option; every combination is a cell.
-        zipped: groups of options with equally many values, of which the first belong together, the second, and so on.
-        exclude: cells that have all of these values, or one of several given, are left out.
+        zipped: groups of options that vary together: first values with first values, second with second.
+        exclude: combinations of values (or lists of values) whose cells are left out.
     """
 
     name: str = Field(default="sweep", pattern=r"^[\w][\w.+-]*$")
@@ -87,7 +87,7 @@ class Grid(Config):
     zipped: Annotated[tuple[Factor, ...], BeforeValidator(_as_list)] = ()
     exclude: Annotated[tuple[Values, ...], BeforeValidator(_as_list)] = ()
 
-    _beside: tuple[Path, ...] = PrivateAttr(default=())
+    _folders: tuple[Path, ...] = PrivateAttr(default=())
     _trust: bool = PrivateAttr(default=False)
 
     @model_validator(mode="after")
@@ -95,12 +95,12 @@ class Grid(Config):
         for group in self.zipped:
             lengths = {name: len(values) for name, values in group.items()}
             if len(set(lengths.values())) != 1:
-                found = ", ".join(f"{name} has {count}" for name, count in lengths.items()) or "a group has no options"
-                raise ValueError(f"zipped: options that change together need equally many values; {found}")
-        if twice := self._twice():
+                counts = ", ".join(f"{name} has {count}" for name, count in lengths.items()) or "a group has no options"
+                raise ValueError(f"zipped: options that change together need equally many values; {counts}")
+        if repeated := self._repeated_options():
             raise ValueError(
-                f"{', '.join(twice)}: given more than once in options, product and zipped; "
-                f"on the command line, -o 'product.{twice[0]}=[...]' changes what varies"
+                f"{', '.join(repeated)}: given more than once in options, product and zipped; "
+                f"on the command line, -o 'product.{repeated[0]}=[...]' changes what varies"
             )
         if (count := math.prod(len(factor) for factor in self._factors)) > LARGEST:
             most = f"more than {LARGEST:,} are too many"
@@ -110,7 +110,7 @@ class Grid(Config):
             if not exclusion:
                 raise ValueError("exclude: an exclusion names at least one option and its value; e.g. {seed: 0}")
             for option, wanted in exclusion.items():
-                _require_known(option, wanted, varying)
+                _require_varying(option, wanted, varying)
         return self
 
     @cached_property
@@ -123,8 +123,8 @@ class Grid(Config):
             [dict(zip(group, row, strict=True)) for row in zip(*group.values(), strict=True)] for group in self._groups
         ]
 
-    def _twice(self) -> list[str]:
-        """Options with more than one source of values, be it that one stands within a part's own description."""
+    def _repeated_options(self) -> list[str]:
+        """Return options with more than one source of values, one of which may be a component's own description."""
         given = {name: [value] for name, value in self.options.items()}
         names = list(chain(given, *self._groups))
         for group in self._groups:
@@ -136,7 +136,7 @@ class Grid(Config):
         return sorted({name for name in names if names.count(name) > 1} | (within & set(names)))
 
     def cells(self) -> list[Cell]:
-        """Every cell that is not excluded, the last option changing fastest.
+        """Return every cell that is not excluded, the last option changing fastest.
 
         Raises:
             ConfigError: the experiment does not exist, no cell is left, all are impossible, or two are the same.
@@ -148,13 +148,13 @@ class Grid(Config):
         base, source = self.experiment, Description()
         if isinstance(base, str):
             base, source = read(base, self._trust)
-        source = replace(source, beside=self._beside + source.beside)
-        found: dict[str, Cell] = {}
+        source = replace(source, beside=self._folders + source.beside)
+        by_key: dict[str, Cell] = {}
         for values in self._combinations():
             cell = make_cell(base, self.options, values, source)
-            if (same := found.setdefault(cell.key, cell)).labels != cell.labels:
+            if (same := by_key.setdefault(cell.key, cell)).labels != cell.labels:
                 raise ConfigError(f"these are the same experiment and would count twice: {same}; and {cell}")
-        cells = list(found.values())
+        cells = list(by_key.values())
         if not cells:
             raise ConfigError("exclude: no cell is left; e.g. -o 'exclude=[]'")
         if all(cell.experiment is None for cell in cells):
@@ -170,51 +170,51 @@ class Grid(Config):
                 yield values
 
 
-def _require_known(option: str, wanted: Any, varying: Mapping[str, list[Any]]) -> None:
-    """Refuse an exclusion by an option, or a value, that no cell has: it would silently exclude nothing."""
+def _require_varying(option: str, wanted: Any, varying: Mapping[str, list[Any]]) -> None:
+    """Refuse an exclusion by an option or a value that no cell has; it would silently exclude nothing."""
     if option not in varying:
         raise ValueError(f"exclude: {option} does not vary; {nearest(option, varying)}")
     values = varying[option]
     if any(matches(value, wanted) and not isinstance(wanted, list) for value in values) or wanted in values:
         return
-    for one in wanted if isinstance(wanted, list) else [wanted]:
-        if not any(matches(value, one) for value in values):
-            known = nearest(str(label(one)), (str(label(value)) for value in values))
-            raise ValueError(f"exclude: {option} is never {label(one)}; {known}")
+    for excluded in wanted if isinstance(wanted, list) else [wanted]:
+        if not any(matches(value, excluded) for value in values):
+            suggestion = nearest(str(label(excluded)), (str(label(value)) for value in values))
+            raise ValueError(f"exclude: {option} is never {label(excluded)}; {suggestion}")
 
 
 def load_grid(source: str | Path, assignments: list[str] | None = None, *, trust: bool = False) -> Grid:
-    """The grid in a YAML file, with changes: ``product.seed=[0,1]``, or ``rounds=5`` for an option of all cells.
+    """Load a grid from a YAML file, with changes: ``product.seed=[0,1]``, or ``rounds=5`` for an option of all cells.
 
     Args:
         source: the file.
         assignments: the changes.
-        trust: import what somebody else's run or sweep names as ``module:Class``, too.
+        trust: whether to import what somebody else's run or sweep names as ``module:Class``.
 
     Raises:
-        ConfigError: the file does not exist, or is no grid; the message names each place and what would be right.
+        ConfigError: the file does not exist, or is no grid; the message says where it is wrong and how to mend it.
     """
     path = Path(source)
-    if not os.path.exists(path):  # noqa: PTH110 - which says no to a name that cannot be one, too
+    if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises on a name that no file can have
         lines = "its lines may be: experiment: quickstart, product: {seed: [0, 1]}"
         meant = likeliest_file(path)
         remedy = f"did you mean {meant}?" if meant else lines
         raise ConfigError(f"{cut(str(path), 400)}: cannot be read: No such file; {remedy}")
     values = read_yaml(path, "a grid cannot be read there")
     if not isinstance(values, dict):
-        found = "an empty file" if values is None else type(values).__name__
+        content = "an empty file" if values is None else type(values).__name__
         raise ConfigError(
-            f"{path}: expected a grid, found {found}; e.g. experiment: quickstart, and product: {{seed: [0, 1]}}"
+            f"{path}: expected a grid, found {content}; e.g. experiment: quickstart, and product: {{seed: [0, 1]}}"
         )
-    if "experiment" not in values and (own := set(values) & set(Experiment.model_fields) - set(Grid.model_fields)):
+    if "experiment" not in values and (fields := set(values) & set(Experiment.model_fields) - set(Grid.model_fields)):
         raise ConfigError(
-            f"{path}: this is an experiment (it has {min(own)}), not a grid: fedlens run plays it, "
+            f"{path}: this is an experiment (it has {min(fields)}), not a grid: fedlens run plays it, "
             f"and a grid has experiment: {path}, and beneath product what varies"
         )
     values = {"name": re.sub(r"[^\w.+-]|^[^\w]", "_", path.stem), **values}
-    based_on, beside = values.get("experiment"), path.parent / str(values.get("experiment"))
-    if isinstance(based_on, str) and based_on not in presets() and not Path(based_on).exists() and beside.exists():
-        values["experiment"] = str(beside)
+    based_on, neighbour = values.get("experiment"), path.parent / str(values.get("experiment"))
+    if isinstance(based_on, str) and based_on not in presets() and not Path(based_on).exists() and neighbour.exists():
+        values["experiment"] = str(neighbour)
     for assignment in assignments or []:
         _assign(values, assignment)
     try:
@@ -223,7 +223,7 @@ def load_grid(source: str | Path, assignments: list[str] | None = None, *, trust
         if is_sweep_directory(path.parent):
             require_trusted(path, values, trust)
         else:
-            grid._beside = (path.parent,)
+            grid._folders = (path.parent,)
         grid.cells()
     except ConfigError as error:
         raise ConfigError("\n".join(f"{path}: {line}" for line in str(error).splitlines())) from None

@@ -1,4 +1,4 @@
-"""By what means a sweep is played: here or on a cluster, how many cells at a time, and how each is run."""
+"""Where and how a sweep runs: on this machine or on a cluster, how many cells at once, and how each is run."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -16,26 +16,26 @@ from fedlens.core.threads import cores
 from fedlens.core.users_modules import modules_of
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import find_device
-from fedlens.sweeps.here import Here
-from fedlens.sweeps.local import Local
-from fedlens.sweeps.tasks import Workforce
+from fedlens.sweeps.in_process import InProcessExecutor
+from fedlens.sweeps.local_executor import LocalExecutor
+from fedlens.sweeps.tasks import Executor
 
-Hire = Callable[[int, Path], AbstractContextManager[Workforce]]
-"""Hires a workforce of so many workers, with a file for what they print."""
+MakeExecutor = Callable[[int, Path], AbstractContextManager[Executor]]
+"""Makes an executor, given the number of jobs and a file for what the workers print."""
 
 On = Literal["local", "ray"]
 
 
 @dataclass(frozen=True)
-class SweepMeans:
-    """By what means a sweep is played; none of it changes a result.
+class SweepRuntime:
+    """Where and how a sweep runs; none of it changes a result.
 
     Attributes:
-        jobs: cells played at a time; by default one a core, of this machine or of the cluster.
-        engine: who does the work of a run.
+        jobs: cells run at once; by default one a core, of this machine or of the cluster.
+        engine: the engine of each run.
         device: where PyTorch computes.
         data_dir: where the user keeps data files.
-        on: ``local`` for this machine, ``ray`` for a Ray cluster, of which each cell takes a CPU.
+        on: ``local`` for this machine, ``ray`` for a Ray cluster, where each cell takes one CPU.
         address: of that cluster, as in `fedlens.cluster.connection.connected`.
         mixed_cpus: whether its processors may differ.
         client_timeout: seconds that a client, a check, the rule or other custom code may take.
@@ -51,10 +51,10 @@ class SweepMeans:
     client_timeout: float | None = None
 
     def require_possible(self) -> None:
-        """Refuse means that contradict each other, or that this machine does not have.
+        """Refuse options that contradict each other, or that this machine cannot fulfil.
 
         Raises:
-            ConfigError: they do, or the device does not exist.
+            ConfigError: options contradict each other, or the device does not exist.
         """
         if self.jobs is not None and self.jobs < 1:
             raise ConfigError(f"--jobs {self.jobs}: at least one is needed; e.g. --jobs 1")
@@ -70,8 +70,8 @@ class SweepMeans:
         elif self.device != "cpu":
             raise ConfigError(f"--device {self.device}: --on ray works on the CPU only; leave --device out")
 
-    def of_a_run(self, jobs: int) -> dict[str, Any]:
-        """The keyword arguments of `fedlens.run` where so many runs go on at a time."""
+    def run_options(self, jobs: int) -> dict[str, Any]:
+        """Return the keyword arguments of `fedlens.run` for each of `jobs` runs at once."""
         workers = None
         if self.engine != "serial" and self.device == "cpu":
             workers = 1 if self.on == "ray" else max(1, cores() // jobs)
@@ -85,22 +85,22 @@ class SweepMeans:
         }
 
     @contextmanager
-    def crew(self, left: Sequence[Experiment]) -> Iterator[tuple[int, Hire]]:
-        """How many of these experiments can be played at a time, and what hires those who do.
+    def executor_for(self, left: Sequence[Experiment]) -> Iterator[tuple[int, MakeExecutor]]:
+        """Yield how many of these experiments can run at once, and what makes an executor for them.
 
         Raises:
-            ConfigError: the cluster cannot be had.
+            ConfigError: the cluster cannot be reached.
         """
-        parts = [found for experiment in left for found in experiment.parts()]
-        if (names := of_session(parts)) and self.on == "local":
-            warn_of_session(parts)
-            yield 1, Here
+        components = [component for experiment in left for component in experiment.parts()]
+        if (names := of_session(components)) and self.on == "local":
+            warn_of_session(components)
+            yield 1, InProcessExecutor
             return
         if self.on == "local" or not left:
-            yield cores() if self.jobs is None else self.jobs, Local
+            yield cores() if self.jobs is None else self.jobs, LocalExecutor
             return
         if names:
             raise ConfigError(f"--on ray: no machine could import {', '.join(names)}; define such classes in a file")
-        modules = modules_of((part for _, part in parts), script=True)
+        modules = modules_of((component for _, component in components), script=True)
         with remote("connected")(self.address, modules=modules, mixed=self.mixed_cpus) as cluster:
             yield cluster.cpus if self.jobs is None else self.jobs, partial(remote("RayExecutor"), cluster)

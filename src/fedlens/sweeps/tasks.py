@@ -1,10 +1,12 @@
-"""What a sweep has to do, and what it is told meanwhile, whoever does it."""
+"""A sweep's tasks, the events that report their progress, and what an executor is."""
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+from typing_extensions import override
 
 from fedlens.core.config import validate
 from fedlens.core.errors import ClientError, DamagedRunError, FedlensError, RunError, UnjudgedError
@@ -21,49 +23,53 @@ from fedlens.simulation.simulation import play
 
 @dataclass(frozen=True)
 class Task:
-    """A cell's run to be made, or gone on with.
+    """A run to be made or resumed by an executor.
 
     Attributes:
         key: the experiment's identity.
         experiment: what to run.
         path: the run's directory.
-        means: by what means: the keyword arguments of `fedlens.run` that do not change the result.
+        options: keyword arguments of `fedlens.run` that do not change the result.
     """
 
     key: str
     experiment: Experiment
     path: Path
-    means: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @in_a_sweep()
-    def play(self, observer: Observer, dataset: Dataset | None = None) -> None:
-        """Run it, from where it was interrupted if it was, with its data where they are in memory already.
+    def run(self, observer: Observer, dataset: Dataset | None = None) -> None:
+        """Run the experiment, or resume it where it was interrupted.
+
+        Args:
+            observer: watches the run.
+            dataset: its data, if they are in memory already.
 
         Raises:
             FedlensError: it cannot be run.
         """
         resume = (self.path / "experiment.yaml").exists()
-        if not resume:  # killed while it wrote its first file, it has left that half-written
+        if not resume:  # a kill during the first write leaves a half-written file
             for leftover in self.path.glob(".experiment.yaml.*"):
                 leftover.unlink()
         try:
             path = self.path if resume else unused(self.experiment, self.path)
-            play(self.experiment, path, Means(**self.means, dataset=dataset), observer, resume, note_unjudged=True)
+            play(self.experiment, path, Means(**self.options, dataset=dataset), observer, resume, note_unjudged=True)
         except DamagedRunError as error:
             raise RunError(f"{error}; {remedy(self.path)}") from error
 
     def plain(self) -> dict[str, Any]:
-        """The task as plain values, for another process."""
-        means = {name: str(value) if isinstance(value, Path) else value for name, value in self.means.items()}
-        return {"key": self.key, "experiment": self.experiment.describe(), "path": str(self.path), "means": means}
+        """Return the task as plain values, for another process."""
+        options = {name: str(value) if isinstance(value, Path) else value for name, value in self.options.items()}
+        return {"key": self.key, "experiment": self.experiment.describe(), "path": str(self.path), "options": options}
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> "Task":
-        """The task that `plain` described."""
-        means = dict(values["means"])
-        if means.get("data_dir"):
-            means["data_dir"] = Path(means["data_dir"])
-        return cls(values["key"], validate(Experiment, values["experiment"]), Path(values["path"]), means)
+        """Return the task that `plain` described."""
+        options = dict(values["options"])
+        if options.get("data_dir"):
+            options["data_dir"] = Path(options["data_dir"])
+        return cls(values["key"], validate(Experiment, values["experiment"]), Path(values["path"]), options)
 
 
 @dataclass(frozen=True)
@@ -84,70 +90,71 @@ class Event:
 
     @property
     def last(self) -> bool:
-        """Whether nothing more will happen to the task."""
+        """Tell whether it is the task's last event."""
         return self.kind in {"finished", "unjudged", "failed"}
 
 
 def remedy(path: Path) -> str:
-    """What to do about a run that is damaged."""
+    """Return the advice for a run that is damaged."""
     return f"remove {path}, and the same sweep makes it anew"
 
 
-Tell = Callable[[Event], None]
+Notify = Callable[[Event], None]
 
 
-class Workforce(Protocol):
-    """Plays tasks, on this machine or elsewhere."""
+class Executor(Protocol):
+    """Runs tasks, on this machine or elsewhere."""
 
-    def play(self, tasks: Sequence[Task], tell: Tell) -> None:
-        """Play all tasks, several at a time; one that fails does not keep the others from being played.
+    def run(self, tasks: Sequence[Task], notify: Notify) -> None:
+        """Run all tasks, several at once; the failure of one does not stop the others.
 
-        Every task ends in an event of kind ``finished``, ``unjudged`` or ``failed``; the call returns after the last.
+        Every task ends with an event of kind ``finished``, ``unjudged`` or ``failed``; the call returns after the last.
+        A control that several tasks need is made by the first of them; the others begin when it is there.
 
         Args:
-            tasks: what to do; the first ones are begun first.
-            tell: is called with every event, one at a time.
+            tasks: the first ones begin first.
+            notify: called with every event, one at a time.
         """
 
 
 class Reporter(Silent):
-    """The observer of a task's run, which turns what it sees into events."""
+    """An observer of a task's run that turns what it sees into events."""
 
-    def __init__(self, key: str, tell: Tell) -> None:
+    def __init__(self, key: str, notify: Notify) -> None:
         self._key = key
-        self._tell = tell
+        self._notify = notify
 
+    @override
     def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
-        """See `Observer`."""
         control = control_name(experiment) if twin else None
-        self._tell(Event(self._key, "began", {"control": control, "done": done, "rounds": experiment.rounds}))
+        self._notify(Event(self._key, "began", {"control": control, "done": done, "rounds": experiment.rounds}))
 
+    @override
     def round(self, record: dict[str, Any]) -> None:
-        """See `Observer`."""
         target = record["target"]
         content = {
             "round": record["round"],
             "accuracy": record["quality"]["accuracy"],
             "confidence": confidence(target) if target else None,
         }
-        self._tell(Event(self._key, "round", content))
+        self._notify(Event(self._key, "round", content))
 
 
-def perform(task: Mapping[str, Any], tell: Tell, dataset: Dataset | None = None) -> None:
-    """Play here a task that has come as plain values, and tell how it goes and ends."""
+def perform(task: Mapping[str, Any], notify: Notify, dataset: Dataset | None = None) -> None:
+    """Run, in this process, a task given as plain values, and send its events to `notify`."""
     key = task["key"]
     try:
-        Task.from_plain(task).play(Reporter(key, tell), dataset)
+        Task.from_plain(task).run(Reporter(key, notify), dataset)
     except UnjudgedError as error:
-        tell(Event(key, "unjudged", {"reason": error.reason, "remedies": list(error.remedies)}))
-    except (Exception, SystemExit) as error:  # whatever a user's own class does, the other cells go on
-        tell(Event(key, "failed", {"reason": why(error)}))
+        notify(Event(key, "unjudged", {"reason": error.reason, "remedies": list(error.remedies)}))
+    except (Exception, SystemExit) as error:  # whatever users' code does, the other cells go on
+        notify(Event(key, "failed", {"reason": why(error)}))
     else:
-        tell(Event(key, "finished"))
+        notify(Event(key, "finished"))
 
 
 def why(error: BaseException) -> str:
-    """The reason for a failure; the trace of one that no run expects is printed."""
+    """Return the reason for a failure; print the traceback unless it is an error of fedlens' own."""
     if isinstance(error, FedlensError):
         notes = getattr(error, "__notes__", [])[-1:] if isinstance(error, ClientError) else []
         return ". ".join([str(error), *notes])

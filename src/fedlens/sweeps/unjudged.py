@@ -1,4 +1,4 @@
-"""What to say of a sweep's cells that cannot be judged."""
+"""Messages about a sweep's cells that cannot be judged."""
 
 import re
 from collections import Counter
@@ -9,15 +9,15 @@ from fedlens.core.errors import UnjudgedError
 from fedlens.sweeps.cell import Cell
 
 LISTED = 3
-"""So many reasons are listed."""
+"""The most reasons, and the most remedies, that are listed."""
 
 
 def unjudged_words(unjudged: Sequence[tuple[Cell, UnjudgedError]], cells: int, grid: Path) -> Iterator[str]:
-    """Say how many of a sweep's `cells` cannot be judged, why, and what to type instead.
+    """Yield lines that say how many of a sweep's `cells` cannot be judged, why, and what to type instead.
 
     Args:
-        unjudged: those cells, with the reason of each and what to do about a run of it.
-        cells: how many there are in all.
+        unjudged: those cells, each with the reason and what to do about a run of it.
+        cells: number of cells in all.
         grid: the file that describes them.
     """
     if not unjudged:
@@ -29,12 +29,12 @@ def unjudged_words(unjudged: Sequence[tuple[Cell, UnjudgedError]], cells: int, g
     if (more := len(reasons) - LISTED) > 0:
         yield f"  and for {more} more reasons"
     varying = {option for cell, _ in unjudged for option in cell.values}
-    found = dict.fromkeys(remedy for _, error in unjudged for remedy in error.remedies)
-    for remedy in [remedy for remedy in found if not _options(remedy) & varying][:LISTED]:
-        what, _, typed = remedy.partition("-o ")
-        yield f"  {what}fedlens sweep {grid} -o options.{typed}"
+    remedies = dict.fromkeys(remedy for _, error in unjudged for remedy in error.remedies)
+    for remedy in [remedy for remedy in remedies if not _options(remedy) & varying][:LISTED]:
+        advice, _, typed = remedy.partition("-o ")
+        yield f"  {advice}fedlens sweep {grid} -o options.{typed}"
 
 
 def _options(remedy: str) -> set[str]:
-    """The options that a remedy changes."""
+    """Return the options that a remedy changes."""
     return set(re.findall(r"-o '?([\w.]+)=", remedy))

@@ -6,9 +6,9 @@ from pathlib import Path
 from fedlens.experiment.presets import Scale
 from fedlens.studies.paper.records import keep
 from fedlens.sweeps.cell import Cell
-from fedlens.sweeps.place import SweepDirectory
+from fedlens.sweeps.sweep_directory import SweepDirectory
+from fedlens.sweeps.sweep_observer import SweepObserver
 from fedlens.sweeps.tasks import Event
-from fedlens.sweeps.watching import SweepObserver
 
 
 class Keeping:

@@ -23,7 +23,7 @@ from fedlens.studies.paper.records import keep
 from fedlens.studies.paper.rows import verdict_table
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.grid import Grid
-from fedlens.sweeps.place import FILE, SweepDirectory
+from fedlens.sweeps.sweep_directory import FILE, SweepDirectory
 
 if TYPE_CHECKING:
     from rich.table import Table

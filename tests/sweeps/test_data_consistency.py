@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from small import small
-from smallgrid import Here, grid_of, nobody, swept
+from smallgrid import InProcess, grid_of, nobody, swept
 
 from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.models.mlp import CensusMlp
@@ -54,8 +54,8 @@ def test_complete_cells_on_data_of_then_are_not_brought_together_with_new_ones(n
     assert [cell.values["seed"] for cell, _ in sweep.failures] == [0, 1]
     for cell, reason in sweep.failures:
         assert "its data are not those that there are now: a file has changed" in reason
-        assert f"remove {sweep.place.of(cell)}" in reason
-    assert Here.played == [sweep.cells[2].key]
+        assert f"remove {sweep.directory.path_of(cell)}" in reason
+    assert InProcess.keys == [sweep.cells[2].key]
     assert pd.read_parquet("sweep/rounds.parquet")["seed"].tolist() == [2]
     noise.write_text("0.1")
     sweep = swept(grid(0, 1, 2, 3))
@@ -65,7 +65,7 @@ def test_complete_cells_on_data_of_then_are_not_brought_together_with_new_ones(n
 
 def test_a_cell_is_not_gone_on_with_on_other_data(noise: Path) -> None:
     sweep = swept(grid(0, 1))
-    begun = sweep.place.of(sweep.cells[0])
+    begun = sweep.directory.path_of(sweep.cells[0])
     (begun / "summary.json").unlink()
     noise.write_text("0.2")
     sweep = swept(grid(0, 1))
@@ -91,7 +91,7 @@ def test_where_nothing_is_left_to_do_nothing_is_loaded(noise: Path) -> None:
 def test_cells_of_an_earlier_version_are_taken_as_they_are(noise: Path) -> None:
     sweep = swept(grid(0, 1))
     for cell in sweep.cells:
-        (sweep.place.of(cell) / "digests.json").unlink()
+        (sweep.directory.path_of(cell) / "digests.json").unlink()
     noise.write_text("0.2")
     assert not swept(grid(0, 1, 2)).failures
 

@@ -1,4 +1,4 @@
-"""Tasks played by worker processes of this machine, as many at a time as there are cores to be had."""
+"""An executor that runs tasks in worker processes of this machine."""
 
 import contextlib
 import json
@@ -12,21 +12,23 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from typing_extensions import override
+
 from fedlens.core.files import writing
 from fedlens.core.quiet import SILENT
-from fedlens.sweeps.tasks import Event, Task, Tell
-from fedlens.sweeps.waiting import Waiting
+from fedlens.sweeps.task_queue import TaskQueue
+from fedlens.sweeps.tasks import Event, Executor, Notify, Task
 
 GLANCE = 0.5
-"""Seconds after which a silent worker is looked at: what it has forked may keep its pipe open when it is dead."""
+"""Seconds after which silent workers are polled: a dead worker's own child processes may keep its pipe open."""
 
 
-class Local:
-    """The workforce of this machine.
+class LocalExecutor(Executor):
+    """An executor with worker processes of this machine.
 
     Args:
-        jobs: worker processes.
-        log: a file for what the workers print.
+        jobs: number of worker processes.
+        log: file for what the workers print.
     """
 
     def __init__(self, jobs: int, log: Path) -> None:
@@ -48,22 +50,22 @@ class Local:
             worker.end()
         self._log.close()
 
-    def play(self, tasks: Sequence[Task], tell: Tell) -> None:
-        """See `Workforce.play`; of tasks with the same control, one goes first and makes it."""
-        waiting = Waiting(tasks)
+    @override
+    def run(self, tasks: Sequence[Task], notify: Notify) -> None:
+        queue = TaskQueue(tasks)
         while True:
-            while (self._idle() or len(self._workers) < self.jobs) and (task := waiting.take()) is not None:
+            while (self._idle() or len(self._workers) < self.jobs) and (task := queue.take()) is not None:
                 if not self._idle():
                     self._workers.append(_Worker(self._log))
                 self._idle()[0].begin(task)
             if all(worker.task is None for worker in self._workers):
                 return
             for event in self._events():
-                waiting.note(event)
-                tell(event)
+                queue.note(event)
+                notify(event)
 
     def _idle(self) -> "list[_Worker]":
-        """The workers without a task; those that have died meanwhile are forgotten."""
+        """Return the workers without a task, and drop those that have died meanwhile."""
         for worker in list(self._workers):
             if worker.task is None and worker.process.poll() is not None:
                 worker.end()
@@ -71,7 +73,7 @@ class Local:
         return [worker for worker in self._workers if worker.task is None]
 
     def _events(self) -> Iterator[Event]:
-        """What has happened since; waits a moment for something to happen."""
+        """Yield what has happened since the last call; wait a moment if nothing has."""
         busy = [worker for worker in self._workers if worker.task is not None]
         with selectors.DefaultSelector() as selector:
             for worker in busy:
@@ -90,19 +92,19 @@ class Local:
 
 
 class _Worker:
-    """A process that plays a task at a time; it and all that it forks are a group of processes."""
+    """A process that runs one task at a time; it leads a process group, which includes all that it forks."""
 
     def __init__(self, log: IO[bytes]) -> None:
-        # -P: files beside the user must not be taken for Python's own; then the path of this process, for theirs
+        # -P: files in the working directory must not shadow Python's modules; sys.path below lets users' own be found
         command = [sys.executable, "-P", "-m", "fedlens.sweeps.worker"]
-        places = {"PYTHONPATH": os.pathsep.join(place or str(Path.cwd()) for place in sys.path)}
+        search_path = {"PYTHONPATH": os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path)}
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(
             command,
             stdin=pipe,
             stdout=pipe,
             stderr=log,
-            env={**SILENT, **os.environ, **places},
+            env={**SILENT, **os.environ, **search_path},
             process_group=0,
             bufsize=0,
         )
@@ -110,22 +112,22 @@ class _Worker:
         self.answers = self.process.stdout
         self.task: Task | None = None
         self.closed = False
-        self._torn = b""
+        self._incomplete_line = b""
 
     def begin(self, task: Task) -> None:
         """Send it a task."""
         assert self.process.stdin is not None
         self.task = task
         message = memoryview(json.dumps(task.plain()).encode() + b"\n")
-        with contextlib.suppress(BrokenPipeError):  # a dead worker is noticed when it is listened to
+        with contextlib.suppress(BrokenPipeError):  # a dead worker is noticed when its answers are read
             while message:
                 message = message[self.process.stdin.write(message) :]
 
     def read(self) -> Iterator[Event]:
-        """What it has said of its task."""
+        """Yield the events that it has sent of its task."""
         content = os.read(self.answers.fileno(), 1 << 16)
         self.closed = not content
-        *lines, self._torn = (self._torn + content).split(b"\n")
+        *lines, self._incomplete_line = (self._incomplete_line + content).split(b"\n")
         for line in lines:
             event = Event(**json.loads(line))
             if event.last:
@@ -133,7 +135,7 @@ class _Worker:
             yield event
 
     def end(self) -> str:
-        """End it and what it has forked, at once: runs can be gone on with; returns how it had ended before, if so."""
+        """Kill the worker and all that it forked, as runs can be resumed; return how it had ended by itself, if so."""
         self.task = None
         if self.closed:
             with contextlib.suppress(subprocess.TimeoutExpired):  # its pipe closes a moment before it has ended

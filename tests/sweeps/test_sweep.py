@@ -8,7 +8,7 @@ import pytest
 import yaml
 from filelock import FileLock
 from small import small
-from smallgrid import Here, grid_of, nobody, swept, twins
+from smallgrid import InProcess, grid_of, nobody, swept, twins
 
 import fedlens
 from fedlens.core.errors import ConfigError, RunError
@@ -29,8 +29,8 @@ def test_a_sweep_makes_the_runs_that_run_makes_shares_twins_and_never_repeats(he
         assert cell.experiment is not None
         fedlens.run(cell.experiment, str(number))
         for name in ("rounds.jsonl", "final.safetensors", "target.json"):
-            assert (sweep.place.of(cell) / name).read_bytes() == Path(str(number), name).read_bytes()
-        assert starts(sweep.place.of(cell)) == 1
+            assert (sweep.directory.path_of(cell) / name).read_bytes() == Path(str(number), name).read_bytes()
+        assert starts(sweep.directory.path_of(cell)) == 1
     before = pd.read_parquet("sweep/rounds.parquet")
     again = swept(grid, nobody)
     pd.testing.assert_frame_equal(pd.read_parquet("sweep/rounds.parquet"), before)
@@ -58,7 +58,7 @@ def test_attacks_share_the_placebo_which_is_made_once(here: Path) -> None:
 def test_a_grid_may_grow_and_only_what_is_new_is_played() -> None:
     swept(grid_of({"seed": [0, 1]}))
     larger = swept(grid_of({"seed": [1, 2, 3]}))
-    assert Here.played == [cell.key for cell in larger.cells[1:]]
+    assert InProcess.keys == [cell.key for cell in larger.cells[1:]]
     assert sorted(set(larger.rounds["seed"])) == [1, 2, 3]
 
 
@@ -66,9 +66,9 @@ def test_no_more_jobs_than_cells_and_each_has_its_share_of_the_cores(monkeypatch
     monkeypatch.setattr("fedlens.sweeps.runtime.cores", lambda: 6)
     given: list[Any] = []
 
-    class Looking(Here):
-        def play(self, tasks: Any, tell: Any) -> None:
-            given.extend(task.means["workers"] for task in tasks)
+    class Looking(InProcess):
+        def run(self, tasks: Any, notify: Any) -> None:
+            given.extend(task.options["workers"] for task in tasks)
 
     swept(grid_of({"seed": [0, 1]}), Looking, jobs=50)
     assert (Looking.jobs, given) == (2, [3, 3])
@@ -113,7 +113,7 @@ def test_a_complete_run_that_is_damaged_is_told_with_the_remedy() -> None:
 
 def test_an_unfinished_run_that_is_damaged_is_told_with_the_remedy() -> None:
     grid = grid_of({"seed": [0]})
-    path = swept(grid).place.of(grid.cells()[0])
+    path = swept(grid).directory.path_of(grid.cells()[0])
     (path / "summary.json").unlink()
     (path / "checkpoint.safetensors").write_bytes(b"half")
     ((_, reason),) = swept(grid).failures
@@ -177,14 +177,14 @@ def test_a_full_disk_is_a_reason_and_the_cell_goes_on_later(monkeypatch: pytest.
     sweep = swept(grid)
     assert sweep.failures == []
     fedlens.run(small(rounds=2), "whole")
-    assert (sweep.place.of(cell) / "rounds.jsonl").read_bytes() == Path("whole/rounds.jsonl").read_bytes()
-    assert starts(sweep.place.of(cell)) == 2
+    assert (sweep.directory.path_of(cell) / "rounds.jsonl").read_bytes() == Path("whole/rounds.jsonl").read_bytes()
+    assert starts(sweep.directory.path_of(cell)) == 2
 
 
 def test_what_was_played_is_in_the_table_when_a_sweep_is_interrupted() -> None:
-    class Interrupted(Here):
-        def play(self, tasks: Any, tell: Any) -> None:
-            super().play(tasks[:1], tell)
+    class Interrupted(InProcess):
+        def run(self, tasks: Any, notify: Any) -> None:
+            super().run(tasks[:1], notify)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -195,7 +195,7 @@ def test_what_was_played_is_in_the_table_when_a_sweep_is_interrupted() -> None:
 def test_a_grid_from_python_and_its_default_place() -> None:
     described = {"name": "mine", "experiment": small(rounds=1).describe(), "product": {"rounds": [1, -1]}}
     sweep = fedlens.sweep(described, jobs=1)
-    assert sweep.place.path == Path("sweeps/mine").resolve()
+    assert sweep.directory.path == Path("sweeps/mine").resolve()
     assert len(sweep.rounds) == len(sweep.failures) == 1
     assert isinstance(Grid.model_validate(yaml.safe_load(Path("sweeps/mine/sweep.yaml").read_text())), Grid)
     with pytest.raises(ConfigError, match="did you mean product"):

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 from small import small
 
+from fedlens.sweeps.task_queue import TaskQueue
 from fedlens.sweeps.tasks import Event, Task
-from fedlens.sweeps.waiting import Waiting
 
 
 def task(**changes: object) -> Task:
@@ -18,49 +18,49 @@ def began(task: Task, control: str | None = None) -> Event:
 
 def test_one_makes_the_twin_while_the_others_wait() -> None:
     first, second, other = task(target={"draw": 0}), task(target={"draw": 1}), task(seed=1)
-    waiting = Waiting([first, second, other])
-    assert waiting.take() is first
-    assert waiting.take() is other
-    waiting.note(began(first, "benign twin"))
-    waiting.note(Event(first.key, "round", {"round": 1}))
-    assert waiting.take() is None
-    waiting.note(began(first))
-    assert waiting.take() is second
-    assert waiting.take() is None
+    queue = TaskQueue([first, second, other])
+    assert queue.take() is first
+    assert queue.take() is other
+    queue.note(began(first, "benign twin"))
+    queue.note(Event(first.key, "round", {"round": 1}))
+    assert queue.take() is None
+    queue.note(began(first))
+    assert queue.take() is second
+    assert queue.take() is None
 
 
 @pytest.mark.parametrize("end", ["finished", "failed"])
 def test_the_next_one_goes_when_the_first_is_over(end: str) -> None:
     tasks = [task(target={"draw": draw}) for draw in range(3)]
-    waiting = Waiting(tasks)
-    first = waiting.take()
+    queue = TaskQueue(tasks)
+    first = queue.take()
     assert first is not None
-    waiting.note(Event(first.key, end, {"reason": ""}))
-    assert waiting.take() is tasks[1]
+    queue.note(Event(first.key, end, {"reason": ""}))
+    assert queue.take() is tasks[1]
     # after a failure the twin is still to be made
-    assert (waiting.take() is None) == (end == "failed")
+    assert (queue.take() is None) == (end == "failed")
 
 
 def test_without_a_twin_nobody_waits() -> None:
     tasks = [task(control=False, target={"draw": draw, "select": "random"}) for draw in range(2)]
-    waiting = Waiting(tasks)
-    assert [waiting.take(), waiting.take()] == tasks
+    queue = TaskQueue(tasks)
+    assert [queue.take(), queue.take()] == tasks
 
 
 def test_a_run_without_attack_makes_the_twin_of_others_until_it_is_complete() -> None:
     benign, attacked, other = task(attack=None), task(), task(seed=1)
-    waiting = Waiting([benign, attacked, other])
-    assert [waiting.take(), waiting.take()] == [benign, other]
-    waiting.note(began(benign))
-    assert waiting.take() is None
-    waiting.note(Event(benign.key, "finished"))
-    assert waiting.take() is attacked
+    queue = TaskQueue([benign, attacked, other])
+    assert [queue.take(), queue.take()] == [benign, other]
+    queue.note(began(benign))
+    assert queue.take() is None
+    queue.note(Event(benign.key, "finished"))
+    assert queue.take() is attacked
 
 
 def test_a_run_that_may_end_early_makes_no_twin() -> None:
     tasks = [task(attack=None, stop_at=0.5), task()]
-    waiting = Waiting(tasks)
-    assert [waiting.take(), waiting.take()] == tasks
+    queue = TaskQueue(tasks)
+    assert [queue.take(), queue.take()] == tasks
 
 
 def robust(**changes: object) -> Task:
@@ -72,14 +72,14 @@ def test_nobody_begins_while_another_makes_one_of_its_two_controls() -> None:
     first, second = robust(), robust(target={"draw": 1, "select": "random"})
     twin_only = robust(placebo=False)
     other_client = robust(attack={"name": "data-poisoning", "client": 0})
-    waiting = Waiting([first, second, twin_only, other_client])
-    assert waiting.take() is first
-    assert waiting.take() is None
+    queue = TaskQueue([first, second, twin_only, other_client])
+    assert queue.take() is first
+    assert queue.take() is None
     for control in ("benign twin", "client absent"):
-        waiting.note(began(first, control))
-        assert waiting.take() is None
-    waiting.note(began(first))
-    assert [waiting.take() for _ in range(3)] == [second, twin_only, other_client]
+        queue.note(began(first, control))
+        assert queue.take() is None
+    queue.note(began(first))
+    assert [queue.take() for _ in range(3)] == [second, twin_only, other_client]
 
 
 def test_all_get_their_turn_and_no_control_is_made_by_two_at_once() -> None:
@@ -88,16 +88,16 @@ def test_all_get_their_turn_and_no_control_is_made_by_two_at_once() -> None:
         robust(attack={"name": "data-poisoning", "client": client}, target={"draw": draw}, seed=seed)
         for draw in draws for client in clients for seed in (0, 1)
     ]  # fmt: skip
-    waiting, at_work, done = Waiting(tasks), list[Task](), list[Task]()
+    queue, at_work, done = TaskQueue(tasks), list[Task](), list[Task]()
     known = set[str]()
     while len(done) < len(tasks):
-        while (taken := waiting.take()) is not None:
+        while (taken := queue.take()) is not None:
             at_work.append(taken)
         making = [{one.identity() for one in task.experiment.controls.values()} - known for task in at_work]
         assert len(set[str]().union(*making)) == sum(map(len, making))
         first = at_work.pop(0)  # there has to be one
-        waiting.note(began(first))
-        waiting.note(Event(first.key, "finished"))
+        queue.note(began(first))
+        queue.note(Event(first.key, "finished"))
         known |= {one.identity() for one in first.experiment.controls.values()}
         done.append(first)
     assert {task.key for task in done} == {task.key for task in tasks}
@@ -106,9 +106,9 @@ def test_all_get_their_turn_and_no_control_is_made_by_two_at_once() -> None:
 
 def test_a_failure_in_a_control_lets_the_next_one_make_both() -> None:
     first, second, third = (robust(target={"draw": draw}) for draw in range(3))
-    waiting = Waiting([first, second, third])
-    waiting.take()
-    waiting.note(began(first, "client absent"))
-    waiting.note(Event(first.key, "failed", {"reason": ""}))
-    assert waiting.take() is second
-    assert waiting.take() is None
+    queue = TaskQueue([first, second, third])
+    queue.take()
+    queue.note(began(first, "client absent"))
+    queue.note(Event(first.key, "failed", {"reason": ""}))
+    assert queue.take() is second
+    assert queue.take() is None

@@ -1,4 +1,4 @@
-"""Playing a sweep: what is done already, what is left, and what came of it."""
+"""Running a sweep: which cells are done, which are left, and their results."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,14 +10,14 @@ from fedlens.core.config import validate
 from fedlens.core.engine_name import EngineName
 from fedlens.core.errors import DamagedRunError, UnjudgedError
 from fedlens.core.files import in_a_sweep
-from fedlens.sweeps.alike import data_of, on_other_data, present_data
 from fedlens.sweeps.cell import Cell
+from fedlens.sweeps.data_consistency import data_of, on_other_data, present_data
 from fedlens.sweeps.grid import Grid, load_grid
-from fedlens.sweeps.place import SweepDirectory
-from fedlens.sweeps.runtime import Hire, On, SweepMeans
+from fedlens.sweeps.runtime import MakeExecutor, On, SweepRuntime
+from fedlens.sweeps.sweep_directory import SweepDirectory
+from fedlens.sweeps.sweep_observer import SweepObserver, Unobserved
 from fedlens.sweeps.table import rounds_of
 from fedlens.sweeps.tasks import Event, Task
-from fedlens.sweeps.watching import SweepObserver, Unobserved
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,31 +25,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A sweep that has been played.
+    """A sweep that has been run.
 
     Attributes:
-        place: its directory.
+        directory: where it is.
         cells: all of its cells.
         failures: those that failed, with the reason.
         unjudged: those that cannot be judged, with the reason and what to do.
-        present: the fingerprints of data as they are now, where that is known.
+        present: the fingerprints of data as they are now, where known.
     """
 
-    place: SweepDirectory
+    directory: SweepDirectory
     cells: list[Cell]
     failures: list[tuple[Cell, str]]
     unjudged: list[tuple[Cell, UnjudgedError]] = field(default_factory=list)
     present: Mapping[str, str] = field(default_factory=dict)
 
     def look(self) -> tuple[list[tuple[Cell, Run]], list[tuple[Cell, str]]]:
-        """The complete cells with their runs, and those whose runs are damaged or on other data, with what to do."""
+        """Return complete cells with their runs, and cells whose runs are damaged or on other data, with advice."""
         complete, damaged = [], []
-        unlike = on_other_data(self.place, self.cells, self.present)
+        on_others = on_other_data(self.directory, self.cells, self.present)
         for cell in self.cells:
             try:
-                if cell.key in unlike:
-                    damaged.append((cell, unlike[cell.key]))
-                elif (run := self.place.run(cell)) is not None:
+                if cell.key in on_others:
+                    damaged.append((cell, on_others[cell.key]))
+                elif (run := self.directory.run(cell)) is not None:
                     complete.append((cell, run))
             except DamagedRunError as error:
                 damaged.append((cell, str(error)))
@@ -57,82 +57,83 @@ class Sweep:
 
     @property
     def rounds(self) -> "pd.DataFrame":
-        """See `fedlens.sweeps.table.rounds_of`."""
+        """Return all rounds of all complete cells; see `fedlens.sweeps.table.rounds_of`."""
         return rounds_of(self.look()[0])
 
 
 @in_a_sweep()
-def play(
+def run_cells(
     grid: Grid,
     cells: Sequence[Cell],
     path: Path,
     *,
-    means: SweepMeans,
+    runtime: SweepRuntime,
     observer: SweepObserver | None = None,
-    hire: Hire | None = None,
+    make_executor: MakeExecutor | None = None,
     tabulate: "Callable[[Sweep], pd.DataFrame]" = lambda sweep: sweep.rounds,
 ) -> Sweep:
-    """Play those of the cells that are not done.
+    """Run those of the cells that are not done.
 
     Args:
-        grid: what the sweep is called, and kept with it.
-        cells: its cells; two of the same experiment are played once.
+        grid: is written into the sweep's directory.
+        cells: its cells; an experiment that two of them share is run once.
         path: the sweep's directory, new or of an earlier start.
-        means: how many at a time, and by what means.
-        observer: is told what happens.
-        hire: what hires a workforce in place of the one of these means.
-        tabulate: makes the table of rounds in the directory; by default those of `cells`.
+        runtime: where and how the sweep runs.
+        observer: watches the sweep.
+        make_executor: makes an executor to use instead of the runtime's.
+        tabulate: makes the table of rounds that is written into the directory; by default those of `cells`.
 
     Returns:
-        The sweep; cells that failed are in its `failures`, and are tried again when it is played again. Those in
-        `unjudged` are tried again if the data or the code have changed.
+        The sweep; cells that failed are in its `failures`, and are tried again at the next start. Those in `unjudged`
+        are tried again if the data or the code have changed.
 
     Raises:
-        ConfigError: there is no way to play it.
+        ConfigError: options of `runtime` contradict each other or cannot be fulfilled.
         RunError: the directory cannot be used.
     """
-    means.require_possible()
+    runtime.require_possible()
     sweep, observer = Sweep(SweepDirectory(path.resolve()), list(cells), []), observer or Unobserved()
-    with sweep.place.begun(grid):
+    with sweep.directory.begun(grid):
         by_key = {cell.key: cell for cell in cells}
         once = list(by_key.values())
-        sweep = replace(sweep, present=present_data(sweep.place, once, means.data_dir))
+        sweep = replace(sweep, present=present_data(sweep.directory, once, runtime.data_dir))
         complete, damaged = replace(sweep, cells=once).look()
         for cell in once:
-            found = sweep.present.get(data_of(cell.experiment)) if cell.experiment is not None else None
-            if (error := sweep.place.unjudged(cell, found)) is not None:
+            fingerprint = sweep.present.get(data_of(cell.experiment)) if cell.experiment is not None else None
+            if (error := sweep.directory.unjudged(cell, fingerprint)) is not None:
                 sweep.unjudged.append((cell, error))
         done = [cell for cell, _ in [*complete, *sweep.unjudged]]
-        known = {cell.key for cell in [*done, *(cell for cell, _ in damaged)]}
-        left = [(cell, cell.experiment) for cell in once if cell.experiment is not None and cell.key not in known]
+        settled = {cell.key for cell in [*done, *(cell for cell, _ in damaged)]}
+        left = [(cell, cell.experiment) for cell in once if cell.experiment is not None and cell.key not in settled]
         sweep.failures.extend((cell, cell.error) for cell in once if cell.experiment is None)
 
-        def tell(event: Event) -> None:
+        def notify(event: Event) -> None:
             if event.kind == "failed":
                 sweep.failures.append((by_key[event.key], event.content["reason"]))
             elif event.kind == "unjudged":
                 sweep.unjudged.append((by_key[event.key], UnjudgedError(**event.content)))
             observer.event(event)
 
-        with means.crew([experiment for _, experiment in left]) as (most, hire_crew):
+        with runtime.executor_for([experiment for _, experiment in left]) as (most, make_default):
             jobs = max(1, min(most, len(left)))
-            tasks = [Task(cell.key, found, sweep.place.of(cell), means.of_a_run(jobs)) for cell, found in left]
+            options = runtime.run_options(jobs)
+            tasks = [Task(cell.key, experiment, sweep.directory.path_of(cell), options) for cell, experiment in left]
             observer.begin(once, done, jobs)
             try:
                 for cell, reason in damaged:
-                    tell(Event(cell.key, "failed", {"reason": reason}))
+                    notify(Event(cell.key, "failed", {"reason": reason}))
                 if tasks:
-                    with (hire or hire_crew)(jobs, sweep.place.path / "workers.log") as workforce:
-                        workforce.play(tasks, tell)
-                    told = {cell.key for cell, _ in damaged}
-                    for key, reason in on_other_data(sweep.place, once, sweep.present).items():
-                        if key not in told:
-                            tell(Event(key, "failed", {"reason": reason}))
+                    with (make_executor or make_default)(jobs, sweep.directory.path / "workers.log") as executor:
+                        executor.run(tasks, notify)
+                    reported = {cell.key for cell, _ in damaged}
+                    for key, reason in on_other_data(sweep.directory, once, sweep.present).items():
+                        if key not in reported:
+                            notify(Event(key, "failed", {"reason": reason}))
             finally:
                 observer.end()
-                sweep.place.note_failures(sweep.failures)
-                sweep.place.note_unjudged(sweep.unjudged)
-                sweep.place.write_table(tabulate(sweep))
+                sweep.directory.note_failures(sweep.failures)
+                sweep.directory.note_unjudged(sweep.unjudged)
+                sweep.directory.write_table(tabulate(sweep))
     return sweep
 
 
@@ -153,17 +154,17 @@ def sweep(
     """Run every cell of a grid that has not been run yet.
 
     Args:
-        grid: a YAML file, or what would stand in it.
+        grid: a YAML file, or its content.
         out: the sweep's directory, new or of an earlier start; by default ``sweeps/NAME``.
-        jobs: cells played at a time, each by a process of its own; by default one a core.
-        engine: who does the work of a run.
+        jobs: cells run at once, each by a process of its own; by default one a core.
+        engine: the engine of each run.
         device: where PyTorch computes.
         data_dir: where the user keeps data files.
         on: ``local`` for this machine, ``ray`` for the machines of a Ray cluster.
         address: of that cluster; see `fedlens.cluster.connection.connected`.
         mixed_cpus: whether its processors may differ.
         client_timeout: seconds that a client, a check, the rule or other custom code may take before its cell fails.
-        observer: is told what happens.
+        observer: watches the sweep.
 
     Returns:
         The sweep, with all rounds as one table; cells that failed are in its `failures`, with the reason, and those
@@ -176,6 +177,6 @@ def sweep(
         grid = load_grid(grid)
     elif not isinstance(grid, Grid):
         grid = validate(Grid, dict(grid))
-    means = SweepMeans(jobs, engine, device, data_dir, on, address, mixed_cpus, client_timeout)
+    runtime = SweepRuntime(jobs, engine, device, data_dir, on, address, mixed_cpus, client_timeout)
     path = Path("sweeps") / grid.name if out is None else Path(out)
-    return play(grid, grid.cells(), path, means=means, observer=observer)
+    return run_cells(grid, grid.cells(), path, runtime=runtime, observer=observer)

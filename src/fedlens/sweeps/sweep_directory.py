@@ -2,16 +2,16 @@
 
 =====================  =====================================================================
 sweep.yaml             the grid as of the last start
-start.json             an id, by which it is known whose the sweep is
-cells/IDENTITY/        a run's directory for each experiment, complete or to be gone on with
+start.json             an id that shows whose sweep it is
+cells/IDENTITY/        a run directory for each experiment, complete or to be resumed
 failures.json          the cells that failed at the last start, each with its values and the reason
 unjudged.json          the cells that cannot be judged, likewise, each with what to do
 rounds.parquet         every round of every complete cell, a row each
 workers.log            what the workers printed
 =====================  =====================================================================
 
-A cell's place depends on its experiment alone. So a grid may grow or shrink between two starts, and what is common to
-both is not repeated.
+A cell's path depends on its experiment alone. So a grid may grow or shrink between two starts, and what both have in
+common is not run again.
 """
 
 import io
@@ -46,7 +46,7 @@ FILE = "sweep.yaml"
 
 
 class SweepDirectory:
-    """See the module.
+    """A sweep's directory, with the run directories of its cells.
 
     Args:
         path: the directory, which need not exist.
@@ -57,27 +57,27 @@ class SweepDirectory:
 
     @contextmanager
     def begun(self, grid: Grid) -> Iterator[None]:
-        """Make the directory, keep others from writing into it, and write down the grid.
+        """Create the directory and lock it for the block; write the grid into it.
 
         Raises:
-            RunError: it cannot be written, or holds something else.
+            RunError: it cannot be written, or has something else in it.
         """
         with writing(self.path, "choose another --out"):
-            found = [entry.name for entry in self.path.iterdir()] if self.path.exists() else []
-        if FILE not in found and any(not name.startswith((".lock", f".{FILE}.", START)) for name in found):
+            names = [entry.name for entry in self.path.iterdir()] if self.path.exists() else []
+        if FILE not in names and any(not name.startswith((".lock", f".{FILE}.", START)) for name in names):
             remedy = f"choose another --out, e.g. {another(self.path)}"
             raise RunError(f"{self.path}: something else is there already; {remedy}")
-        held = lock(self.path, "sweep")
+        sweep_lock = lock(self.path, "sweep")
         try:
             self._begin(dump_yaml(grid.model_dump(mode="json")).encode())
             with writing(self.path):
                 (self.path / "cells").mkdir(exist_ok=True)
             yield
         finally:
-            held.release()
+            sweep_lock.release()
 
     def _begin(self, grid: bytes) -> None:
-        """Write down the grid, and that it is this user's."""
+        """Write the grid, and mark the sweep as this user's."""
         try:
             start = read_start(self.path) or Start()
         except DamagedRunError:
@@ -86,17 +86,17 @@ class SweepDirectory:
         claim(self.path, grid)
         write_atomically(self.path / FILE, grid)
 
-    def of(self, cell: Cell) -> Path:
-        """The directory of a cell's run."""
+    def path_of(self, cell: Cell) -> Path:
+        """Return the run directory of a cell."""
         return self.path / "cells" / cell.key
 
     def run(self, cell: Cell) -> Run | None:
-        """A cell's run; ``None`` if it is not complete.
+        """Load a cell's run; ``None`` if it is not complete.
 
         Raises:
-            DamagedRunError: files have changed since it was; the message says what to do.
+            DamagedRunError: files have changed since it was completed; the message says what to do.
         """
-        path = self.of(cell)
+        path = self.path_of(cell)
         try:
             if cell.experiment is None or (summary := sound_summary(path)) is None:
                 return None
@@ -105,36 +105,37 @@ class SweepDirectory:
             raise DamagedRunError(f"{error}; {remedy(path)}") from error
 
     def unjudged(self, cell: Cell, present: str | None) -> UnjudgedError | None:
-        """Why a cell cannot be judged; ``None`` where nothing was noted, or something has changed since.
+        """Return why a cell cannot be judged; ``None`` if no reason was noted, or data or code have changed since.
 
         Args:
             cell: the cell.
-            present: the fingerprint of its data as they are now, where that is known.
+            present: the fingerprint of its data as they are now, if known.
         """
-        path, experiment = self.of(cell), cell.experiment
+        path, experiment = self.path_of(cell), cell.experiment
         with suppress(DamagedRunError, OSError):
-            if experiment is not None and (found := read_unjudged(path)) is not None:
+            if experiment is not None and (note := read_unjudged(path)) is not None:
+                error, bits = note
                 before, code = read_json(path / DIGESTS), digest(type(part) for _, part in experiment.parts())
-                same = before.get("code") == code and present in {None, before.get("data")}
-                return found[0] if same and found[1] == str(BITS) else None
+                unchanged = before.get("code") == code and present in {None, before.get("data")}
+                return error if unchanged and bits == str(BITS) else None
         return None
 
     def fingerprint(self, cell: Cell) -> str | None:
-        """The digest of a complete cell's data; ``None`` if it is not complete, or did not note it."""
-        path = self.of(cell)
+        """Return the digest of a complete cell's data; ``None`` if it is not complete, or the digest is missing."""
+        path = self.path_of(cell)
         with suppress(DamagedRunError, OSError, KeyError):
             return str(read_json(path / DIGESTS)["data"]) if (path / "summary.json").exists() else None
         return None
 
     def note_failures(self, failures: Sequence[tuple[Cell, str]]) -> None:
-        """Write down which cells failed, and why."""
-        found = [{"cell": cell.key, "values": cell.values, "reason": reason} for cell, reason in failures]
-        text = dumps(json.loads(json.dumps(found, default=str)), indent=2)
+        """Write which cells failed, and why."""
+        entries = [{"cell": cell.key, "values": cell.values, "reason": reason} for cell, reason in failures]
+        text = dumps(json.loads(json.dumps(entries, default=str)), indent=2)
         write_atomically(self.path / "failures.json", text.encode() + b"\n")
 
     def note_unjudged(self, unjudged: Sequence[tuple[Cell, UnjudgedError]]) -> None:
-        """Write down which cells cannot be judged, why, and what to do."""
-        found = [
+        """Write which cells cannot be judged, why, and what to do."""
+        entries = [
             {
                 "cell": cell.key,
                 "values": {**cell.labels, "seed": cell.experiment.seed} if cell.experiment else cell.labels,
@@ -143,7 +144,7 @@ class SweepDirectory:
             }
             for cell, error in unjudged
         ]
-        write_atomically(self.path / UNJUDGED, dumps(found, indent=2).encode() + b"\n")
+        write_atomically(self.path / UNJUDGED, dumps(entries, indent=2).encode() + b"\n")
 
     def write_table(self, table: "pd.DataFrame") -> None:
         """Write the rounds of all complete cells."""
