@@ -21,7 +21,7 @@ from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.cluster.connection import connected
 from fedlens.cluster.engine import RayEngine
-from fedlens.cluster.parcel import pack, unpack
+from fedlens.cluster.packed_context import pack, unpack
 from fedlens.core.errors import ClientError, ConfigError
 from fedlens.core.remote import Cluster
 from fedlens.core.users_modules import modules_of
@@ -182,17 +182,17 @@ def test_what_is_sent_is_the_context_and_little_more() -> None:
 
     engine = Watched()
     [result] = play(small(rounds=1, attack=None, model="census-mlp"), engine)
-    context, parcel = engine.context, pack(engine.context)
+    context, packed = engine.context, pack(engine.context)
     size = len(result.state.weights)
-    assert len(pickle.dumps(parcel.module)) < 4 * size + 20_000  # each parameter is a view of all weights
-    there = unpack(parcel)
-    assert torch.equal(there.network.vector, context.network.vector)
-    assert torch.equal(there.shard(2).x, context.shard(2).x)
-    assert there.dataset.train.x.data_ptr() == context.dataset.train.x.data_ptr()
-    assert there.dataset.test.x.data_ptr() != context.dataset.test.x.data_ptr()
-    assert torch.equal(there.dataset.test.x, context.dataset.test.x)
-    assert there.shared.updates.shape == context.shared.updates.shape
-    assert there.shared.updates.untyped_storage().nbytes() == 4 * size
+    assert len(pickle.dumps(packed.module)) < 4 * size + 20_000  # each parameter is a view of all weights
+    unpacked = unpack(packed)
+    assert torch.equal(unpacked.network.vector, context.network.vector)
+    assert torch.equal(unpacked.shard(2).x, context.shard(2).x)
+    assert unpacked.dataset.train.x.data_ptr() == context.dataset.train.x.data_ptr()
+    assert unpacked.dataset.test.x.data_ptr() != context.dataset.test.x.data_ptr()
+    assert torch.equal(unpacked.dataset.test.x, context.dataset.test.x)
+    assert unpacked.shared.updates.shape == context.shared.updates.shape
+    assert unpacked.shared.updates.untyped_storage().nbytes() == 4 * size
 
 
 OWN = """

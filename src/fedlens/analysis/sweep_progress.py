@@ -29,7 +29,9 @@ def _combinations(grid: Path) -> str:
         return ""
     if not isinstance(values, dict) or not isinstance(product := values.get("product") or {}, dict):
         return ""
-    zipped = [next(iter(group.values()), []) for group in values.get("zipped") or [] if isinstance(group, dict)]
+    zipped: list[object] = [
+        next(iter(group.values()), []) for group in values.get("zipped") or [] if isinstance(group, dict)
+    ]
     total = prod(map(_length, [*product.values(), *zipped]))
     nested = any(name.partition(".")[0] in {*product} - {name} for name in product)
     return f"at most {total}" if nested or values.get("exclude") else str(total)

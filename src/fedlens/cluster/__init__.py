@@ -1,1 +1,1 @@
-"""Working on a Ray cluster: connecting to it, an engine and an executor for it, and what they send."""
+"""Ray clusters: connecting to one, an engine and an executor for it, and the objects that they send."""

@@ -1,4 +1,4 @@
-"""Connecting to a Ray cluster, or starting one on this machine, for as long as it is needed."""
+"""Connections to a Ray cluster, which is started on this machine if need be, for as long as they are needed."""
 
 import logging
 import os
@@ -17,22 +17,22 @@ from fedlens.core.remote import Cluster
 from fedlens.core.users_modules import source
 
 REACH = 5
-"""Seconds within which a cluster's address has to answer; Ray itself would try for minutes."""
+"""Seconds to wait for a cluster's address to answer; Ray itself would try for minutes."""
 
 
 @contextmanager
 def connected(
     address: str | None = None, workers: int | None = None, modules: Sequence[Path] = (), mixed: bool = False
 ) -> Iterator[Cluster]:
-    """The cluster at `address`, or one that is started on this machine, until the block is left.
+    """Connect to the cluster at `address`, or start one on this machine, until the block is left.
 
-    Where the program has connected itself to a cluster (``ray.init``), that one is used as it is, and stays connected.
+    A program that is connected to a cluster already (``ray.init``) uses that one as it is, and stays connected.
 
     Args:
-        address: ``HOST:PORT`` of the head, or ``auto`` for a cluster that this machine is in; by default what
-            RAY_ADDRESS names, or else one is started here.
-        workers: how many processes a cluster that is started here has; one a core by default.
-        modules: files and packages that go to every node.
+        address: ``HOST:PORT`` of the head, or ``auto`` for a cluster that this machine is in; by default the value of
+            RAY_ADDRESS, or else a cluster is started here.
+        workers: number of processes of a cluster that is started here; by default one a core.
+        modules: files and packages to send to every node.
         mixed: whether the nodes' processors may differ.
 
     Raises:
@@ -49,8 +49,8 @@ def connected(
             f"--workers is for a cluster that is started here; the one at {redacted(address)} has its own; "
             "leave --workers out"
         )
-    ours = not ray.is_initialized()
-    if ours:
+    connects_itself = not ray.is_initialized()
+    if connects_itself:
         _connect(address, workers, modules)
     try:
         kinds = kinds_of_nodes()
@@ -62,7 +62,7 @@ def connected(
             )
         yield Cluster(len(kinds) - 1, cpus, None if differ else kind())
     finally:
-        if ours:
+        if connects_itself:
             ray.shutdown()
 
 
@@ -71,11 +71,11 @@ def _connect(address: str, workers: int | None, modules: Sequence[Path]) -> None
 
     _require_answer(address)
     environment: dict[str, Any] = {}
-    if modules:  # an empty list is what a node cannot set up
+    if modules:  # a node cannot set up an empty list
         environment["py_modules"] = [str(path) for path in modules]
     if (folder := source()) is not None:  # a checkout: nodes on this machine find the same one
         environment["env_vars"] = {"PYTHONPATH": f"{folder}{os.pathsep}${{PYTHONPATH}}"}
-    with _as_before(), _without_reporter():
+    with _keeping_sigterm(), _without_api_server():
         try:
             ray.init(
                 address,
@@ -92,7 +92,7 @@ def _connect(address: str, workers: int | None, modules: Sequence[Path]) -> None
 
 
 def _require_answer(address: str) -> None:
-    """Refuse an address at which nobody listens."""
+    """Refuse an address where nobody listens."""
     host, _, port = address.rpartition(":")
     if address.startswith("ray://"):
         raise ConfigError(f"--address {redacted(address)}: run fedlens on a node of the cluster, with --address auto")
@@ -109,8 +109,8 @@ def _require_answer(address: str) -> None:
 
 
 @contextmanager
-def _without_reporter() -> Iterator[None]:
-    """Let Ray start no process for its dashboard: even without one, that asks cloud providers' servers where it is."""
+def _without_api_server() -> Iterator[None]:
+    """Keep Ray from starting its API server, which asks cloud providers where it is, even without a dashboard."""
     from ray._private.node import Node
 
     before = Node.start_api_server
@@ -126,8 +126,8 @@ def _without_reporter() -> Iterator[None]:
 
 
 @contextmanager
-def _as_before() -> Iterator[None]:
-    """Undo what ``ray.init`` does to this process beside connecting it: it takes SIGTERM."""
+def _keeping_sigterm() -> Iterator[None]:
+    """Restore the handler of SIGTERM, which ``ray.init`` replaces."""
     handler = signal.getsignal(signal.SIGTERM)
     try:
         yield

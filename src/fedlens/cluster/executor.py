@@ -1,8 +1,8 @@
-"""Tasks spread over the machines of a Ray cluster.
+"""An executor that spreads tasks over the machines of a Ray cluster.
 
-Scheduling, moving data and doing a lost machine's work again are Ray's: a task's run comes back whole, from whichever
-machine, or not at all, and this process puts it where a local sweep would have. See `fedlens.cluster.tasks` for what
-is done there.
+Scheduling, moving data and repeating a lost machine's work are left to Ray: a task's run comes back whole, from
+whichever machine, or not at all, and this process writes it where a local sweep would have. `fedlens.cluster.tasks` has
+the functions that run there.
 """
 
 from collections.abc import Sequence
@@ -10,32 +10,34 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from fedlens.cluster.cargo import Cargo, plain
+from typing_extensions import override
+
 from fedlens.cluster.engine import RETRIES
-from fedlens.cluster.mailbox import Mailbox
-from fedlens.cluster.tasks import Made, Terms, play_cell
+from fedlens.cluster.event_queue import EventQueue
+from fedlens.cluster.shared_inputs import SharedInputs, plain
+from fedlens.cluster.tasks import SharedOptions, TaskResult, run_cell
 from fedlens.core.errors import ConfigError, RunError
 from fedlens.core.files import writing
 from fedlens.core.remote import Cluster
 from fedlens.runs.folder import files_of, lay_out
 from fedlens.sweeps.task_queue import TaskQueue
-from fedlens.sweeps.tasks import Event, Notify, Task, why
+from fedlens.sweeps.tasks import Event, Executor, Notify, Task, why
 
 GLANCE = 0.5
-"""Seconds after which the mailbox is looked into."""
+"""Seconds between two looks into the queue of events."""
 
 GRACE = 3
-"""Seconds that a cell has to clear up where the sweep is interrupted."""
+"""Seconds that a cell has to clean up when the sweep is interrupted."""
 
 
-class RayExecutor:
-    """The workforce of a cluster.
+class RayExecutor(Executor):
+    """An executor with the workers of a Ray cluster.
 
     Args:
-        cluster: what this process is connected to, and stays connected to while the workforce works.
-        jobs: cells at a time.
-        log: a file for what the workers print.
-        retries: how often a cell is played again whose worker or machine was lost.
+        cluster: the cluster that this process is, and stays, connected to.
+        jobs: number of tasks at once.
+        log: file for what the workers print.
+        retries: how often to repeat a task if its worker or machine is lost.
     """
 
     def __init__(self, cluster: Cluster, jobs: int, log: Path, retries: int = RETRIES) -> None:
@@ -45,103 +47,104 @@ class RayExecutor:
         self._retries = retries
 
     def __enter__(self) -> Self:
-        """Have a mailbox."""
-        self._mailbox = Mailbox()
+        """Open the queue of events."""
+        self._events = EventQueue()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the mailbox."""
-        self._mailbox.close()
+        """Close the queue of events."""
+        self._events.close()
 
+    @override
     def run(self, tasks: Sequence[Task], notify: Notify) -> None:
-        """See `Executor.run`; of tasks with the same control, the others follow when the first has it.
+        """Run all tasks on the cluster; arguments as of `Executor.run`.
 
         Raises:
             ConfigError: a machine of another kind has joined the cluster.
         """
         import ray
 
-        terms = Terms(self._mailbox.post, self._kind)
-        cargo, waiting = Cargo(tasks, terms, self._retries), TaskQueue(tasks)
+        shared = SharedOptions(self._events.sender, self._kind)
+        inputs, queue = SharedInputs(tasks, shared, self._retries), TaskQueue(tasks)
         at_work: dict[Any, Task] = {}
 
         def note(event: Event) -> None:
-            waiting.note(event)
+            queue.note(event)
             notify(event)
 
         try:
             while True:
-                while len(at_work) < self._jobs and (task := waiting.take()) is not None:
+                while len(at_work) < self._jobs and (task := queue.take()) is not None:
                     try:
-                        at_work[self._send(task, cargo, terms)] = task
-                    except (Exception, SystemExit) as error:  # of its data, or of a user's own class
+                        at_work[self._send(task, inputs, shared)] = task
+                    except (Exception, SystemExit) as error:  # raised by its data or by users' code
                         note(Event(task.key, "failed", {"reason": why(error)}))
                 if not at_work:
                     return
                 ready, _ = ray.wait(list(at_work), timeout=GLANCE)
                 busy = {task.key for task in at_work.values()}
-                for event in self._mailbox.read():  # before they end, and nothing of those that have ended
+                for event in self._events.read():  # before the final events, and none of a task that has ended
                     if event.key in busy:
                         note(event)
                 for reference in ready:
-                    note(self._receive(reference, at_work.pop(reference), cargo))
+                    note(self._receive(reference, at_work.pop(reference), inputs))
         finally:
             if at_work:  # something went wrong
-                _cancel([*at_work, *cargo.references()])
+                _cancel([*at_work, *inputs.references()])
 
-    def _send(self, task: Task, cargo: Cargo, terms: Terms) -> Any:
-        """Ray's reference to what will come of the task."""
+    def _send(self, task: Task, inputs: SharedInputs, shared: SharedOptions) -> Any:
+        """Send a task to the cluster; return Ray's reference to its result."""
         import ray
 
-        remote = ray.remote(num_cpus=1, max_retries=self._retries)(play_cell)
+        remote = ray.remote(num_cpus=1, max_retries=self._retries)(run_cell)
         begun = files_of(task.path) if (task.path / "experiment.yaml").exists() else {}
-        return remote.remote(plain(task), begun, cargo.dataset(task), terms, *cargo.controls(task))
+        return remote.remote(plain(task), begun, inputs.dataset(task), shared, *inputs.controls(task))
 
-    def _receive(self, reference: Any, task: Task, cargo: Cargo) -> Event:
-        """How a task has ended, with what came of it put into its place.
+    def _receive(self, reference: Any, task: Task, inputs: SharedInputs) -> Event:
+        """Write a task's result into its run directory; return its final event.
 
         Raises:
-            ConfigError: it got to a machine of another kind.
+            ConfigError: the task got to a machine of another kind.
         """
         import ray
 
         printed = ""
         try:
-            made: Made = ray.get(reference)
-            if made.foreign is not None:
+            result: TaskResult = ray.get(reference)
+            if result.foreign is not None:
                 remedy = "take it out, and the same command goes on, or allow a mix by --mixed-cpus"
-                raise ConfigError(f"a machine of another kind has joined the cluster: {dict(made.foreign)}; {remedy}")
-            printed = made.printed if made.reason else cargo.keep(task) + made.printed
+                raise ConfigError(f"a machine of another kind has joined the cluster: {dict(result.foreign)}; {remedy}")
+            printed = result.printed if result.reason else inputs.cache_controls(task) + result.printed
         except ray.exceptions.RayError as error:
             lines = str(error).strip().splitlines()
-            made = Made(reason=f"could not be done by Ray: {type(error).__name__}: {lines[-1]}")
-        cargo.forget(task)
-        reason = made.reason
+            result = TaskResult(reason=f"could not be done by Ray: {type(error).__name__}: {lines[-1]}")
+        inputs.release(task)
+        reason = result.reason
         try:
-            if made.files:
-                lay_out(made.files, task.path)
+            if result.files:
+                lay_out(result.files, task.path)
                 if not reason:
-                    cargo.leave(task)
+                    inputs.cache_twin(task)
             self._note(printed)
         except RunError as error:
             reason = reason or str(error)
-        if reason == made.reason and made.remedies:
-            return Event(task.key, "unjudged", {"reason": reason, "remedies": list(made.remedies)})
+        if reason == result.reason and result.remedies:
+            return Event(task.key, "unjudged", {"reason": reason, "remedies": list(result.remedies)})
         return Event(task.key, "failed", {"reason": reason}) if reason else Event(task.key, "finished")
 
     def _note(self, printed: str) -> None:
-        """Add to the log what the workers printed."""
+        """Append what the workers printed to the log."""
         if printed:
             with writing(self._log), self._log.open("a", encoding="utf-8") as file:
                 file.write(printed)
 
 
 def _cancel(references: Sequence[Any]) -> None:
-    """End these tasks, by an exception within each; one that goes on all the same ends with the connection.
+    """Cancel these Ray tasks by an exception in each; one that goes on nevertheless ends with the connection.
 
-    To force what has just been asked, Ray 2.60 may answer by ending this process.
+    They are not cancelled by force, since Ray 2.60 may then end this process.
     """
     import ray
 

@@ -1,7 +1,7 @@
-"""Of what kind the nodes of a cluster are: bits are the same only where processor and versions are.
+"""Kinds of nodes in a cluster: bits are the same only if processor and versions are.
 
-PyTorch, and the libraries it calls, choose their kernels by the processor's instructions and caches, and a sum that is
-formed in another order is rounded otherwise.
+PyTorch, and the libraries it calls, choose their kernels by the processor's instructions and caches, and a sum in
+another order is rounded differently.
 """
 
 import platform
@@ -14,17 +14,17 @@ from fedlens.core.numerics import numerics
 from fedlens.core.remote import Kind
 
 PATIENCE = 120
-"""Seconds within which every node has to say what it is; starting Python and importing PyTorch takes some."""
+"""Seconds to wait for every node's answer; starting Python and importing PyTorch takes some."""
 
 
 def kind() -> Kind:
-    """Of what kind this machine is."""
-    found = {name: value for name, value in numerics("").items() if name != "arithmetic"}
-    return found | {"cpu": f"{found['cpu']} ({_processor()})"}
+    """Return the kind of this machine."""
+    versions = {name: value for name, value in numerics("").items() if name != "arithmetic"}
+    return versions | {"cpu": f"{versions['cpu']} ({_processor()})"}
 
 
 def _processor() -> str:
-    """The processor's model, where the system says it."""
+    """Return the processor's model, as far as the system says it."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -34,7 +34,7 @@ def _processor() -> str:
 
 
 def kinds_of_nodes() -> dict[str, Kind]:
-    """The kind of every living node of the cluster that this process is connected to, and of this process.
+    """Return the kinds of all living nodes of the connected cluster, and of this process, by name.
 
     Raises:
         ConfigError: a node does not answer.
@@ -43,27 +43,27 @@ def kinds_of_nodes() -> dict[str, Kind]:
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     task = ray.remote(_probe())
-    asked = {}
+    answers = {}
     for name, node in _alive().items():
-        there = NodeAffinitySchedulingStrategy(node, soft=False)
-        asked[name] = task.options(scheduling_strategy=there, num_cpus=0).remote()
-    _, silent = ray.wait(list(asked.values()), num_returns=len(asked), timeout=PATIENCE)
+        on_node = NodeAffinitySchedulingStrategy(node, soft=False)
+        answers[name] = task.options(scheduling_strategy=on_node, num_cpus=0).remote()
+    _, silent = ray.wait(list(answers.values()), num_returns=len(answers), timeout=PATIENCE)
     if silent:
-        names = ", ".join(name for name, answer in asked.items() if answer in silent)
+        names = ", ".join(name for name, answer in answers.items() if answer in silent)
         raise ConfigError(f"no answer within {PATIENCE} s from {names}; `ray status` may say why")
-    found: dict[str, Kind] = {"this process": kind()}
-    for name, answer in asked.items():
+    kinds: dict[str, Kind] = {"this process": kind()}
+    for name, answer in answers.items():
         try:
-            found[name] = ray.get(answer)
+            kinds[name] = ray.get(answer)
         except ray.exceptions.RayError as error:
-            if name in _alive():  # one that was lost meanwhile will do no work
+            if name in _alive():  # a node that was lost meanwhile will do no work
                 reason = str(error).strip().splitlines()[-1]
                 raise ConfigError(f"node {name} cannot work: {reason}; take it out: `ray stop` there") from None
-    return found
+    return kinds
 
 
 def _alive() -> dict[str, str]:
-    """The identities of the living nodes, by what to call them."""
+    """Return the ids of the living nodes, by readable names."""
     import ray
 
     return {
@@ -74,31 +74,31 @@ def _alive() -> dict[str, str]:
 
 
 def _probe() -> Callable[[], Kind]:
-    """What a node is asked: a function that Ray sends by value, so that a node without fedlens can answer, too."""
+    """Return a function that tells a node's kind; Ray sends it by value, so that a node without fedlens can answer."""
 
     def probe() -> dict[str, Any]:
         try:
-            from fedlens.cluster.kinds import kind as kind_there
+            from fedlens.cluster.kinds import kind as kind_of_node
         except ImportError as error:
             return {"fedlens": f"not to be imported ({error})"}
-        return dict(kind_there())
+        return dict(kind_of_node())
 
     return probe
 
 
 def require_one_kind(kinds: Mapping[str, Kind], mixed: bool) -> bool:
-    """Whether the processors differ, where that is allowed (`mixed`).
+    """Tell whether the processors differ, and refuse that unless it is allowed (`mixed`).
 
     Raises:
-        ConfigError: the versions differ, or the processors do and must not.
+        ConfigError: the versions differ, or the processors differ and must not.
     """
     versions = {
-        name: ", ".join(f"{key} {value}" for key, value in it.items() if key != "cpu") for name, it in kinds.items()
+        name: ", ".join(f"{key} {value}" for key, value in node.items() if key != "cpu") for name, node in kinds.items()
     }
     if len(set(versions.values())) > 1:
         remedy = "install the same on all: pip install -c constraints.txt '.[ray]'"
         raise ConfigError(f"the nodes have different versions: {_listed(versions)}; {remedy}")
-    processors = {name: it["cpu"] for name, it in kinds.items()}
+    processors = {name: node["cpu"] for name, node in kinds.items()}
     if len(set(processors.values())) == 1:
         return False
     if not mixed:
@@ -110,7 +110,7 @@ def require_one_kind(kinds: Mapping[str, Kind], mixed: bool) -> bool:
 
 
 def _listed(kinds: Mapping[str, str]) -> str:
-    """Who has what."""
+    """Return which nodes have which value, in words."""
     owners: dict[str, list[str]] = {}
     for name, value in kinds.items():
         owners.setdefault(value, []).append(name)

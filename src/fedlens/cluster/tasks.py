@@ -1,7 +1,7 @@
-"""What a sweep lets the machines of a Ray cluster do: play a cell, make a control.
+"""Tasks of a sweep on the machines of a Ray cluster: run a cell, make a control.
 
-Each is a stateless task. All that it needs comes with it, and all that it makes goes back as the files of a run's
-directory. So it can be done anywhere, any number of times, and no file system has to be shared.
+Each is stateless: all inputs come with it, and all results go back as the files of a run directory. So it can be done
+anywhere, any number of times, and no file system has to be shared.
 """
 
 import os
@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 
+from fedlens.cluster.event_queue import EventSender
 from fedlens.cluster.kinds import kind
-from fedlens.cluster.mailbox import Post
 from fedlens.cluster.packed_data import PackedDataset
-from fedlens.cluster.workshop import workshop
+from fedlens.cluster.task_folder import task_folder
 from fedlens.core.config import validate
 from fedlens.core.files import in_a_sweep
 from fedlens.core.remote import Kind
@@ -31,29 +31,29 @@ from fedlens.sweeps.tasks import Event, Reporter, perform, why
 
 
 @dataclass(frozen=True)
-class Terms:
-    """What all errands of a sweep are done by.
+class SharedOptions:
+    """Options shared by all tasks of a sweep.
 
     Attributes:
-        post: is told how they go.
-        kind: of what kind the machine has to be; ``None`` for any.
+        send: sends events to the sweep.
+        kind: the kind that the machine must be of; ``None`` for any.
     """
 
-    post: Post
+    send: EventSender
     kind: Kind | None
 
 
 @dataclass(frozen=True)
-class Made:
-    """What an errand brings back.
+class TaskResult:
+    """The result of a task.
 
     Attributes:
-        files: of the run's directory, complete unless there is a `reason`.
-        name: a control's place in the cache.
-        reason: why it failed, or cannot be judged, if so.
-        remedies: what to do where it cannot be judged.
-        printed: what was printed meanwhile, and where.
-        foreign: of what kind the machine is, where it is another one than it has to be.
+        files: files of the run directory; complete unless there is a `reason`.
+        name: a control's key in the cache.
+        reason: why the task failed or cannot be judged, if so.
+        remedies: what to do if it cannot be judged.
+        printed: what was printed meanwhile, and by which machine.
+        foreign: the kind of the machine if it is not the required one.
     """
 
     files: Files = field(default_factory=dict)
@@ -64,27 +64,29 @@ class Made:
     foreign: Kind | None = None
 
 
-def play_cell(task: Mapping[str, Any], begun: Files, dataset: PackedDataset, terms: Terms, *controls: Made) -> Made:
-    """Play a task.
+def run_cell(
+    task: Mapping[str, Any], begun: Files, dataset: PackedDataset, shared: SharedOptions, *controls: TaskResult
+) -> TaskResult:
+    """Run a task.
 
     Args:
-        task: as plain values; its path is where the run will be, which is not on this machine.
-        begun: the run's files, if it has been begun.
+        task: as plain values; its path is that of the run directory on the sweep's machine, not on this one.
+        begun: the run's files, if it has begun.
         dataset: its data.
-        terms: see there.
-        controls: its benign twin and its placebo, as far as it needs them.
+        shared: options that all tasks have in common.
+        controls: its benign twin and its placebo, if it needs them.
     """
     for control in controls:
         if control.reason or control.foreign is not None:
             return replace(control, files={})
-    if terms.kind is not None and terms.kind != (here := kind()):
-        return Made(foreign=here)
+    if shared.kind is not None and shared.kind != (this_kind := kind()):
+        return TaskResult(foreign=this_kind)
     ends: list[Event] = []
 
     def notify(event: Event) -> None:
-        (ends.append if event.last else terms.post)(event)
+        (ends.append if event.last else shared.send)(event)
 
-    with _at_work() as (folder, printed):
+    with _workspace() as (folder, printed):
         run = folder / "run"
         if begun:
             lay_out(begun, run)
@@ -93,33 +95,37 @@ def play_cell(task: Mapping[str, Any], begun: Files, dataset: PackedDataset, ter
         perform({**task, "path": str(run)}, notify, dataset.unpack())
         end = ends[0].content
         reason, remedies = end.get("reason", "").replace(str(run), task["path"]), tuple(end.get("remedies", ()))
-        return Made(files_of(run), reason=reason, remedies=remedies, printed=_headed(f"cell {task['key']}", printed))
+        return TaskResult(
+            files_of(run), reason=reason, remedies=remedies, printed=_headed(f"cell {task['key']}", printed)
+        )
 
 
 @in_a_sweep()
-def play_control(task: Mapping[str, Any], control: Mapping[str, Any], dataset: PackedDataset, terms: Terms) -> Made:
-    """Make a control of a task's, as plain values; other arguments as in `play_cell`."""
-    if terms.kind is not None and terms.kind != (here := kind()):
-        return Made(foreign=here)
-    name, files, reason, called = "", {}, "", "control"
-    with _at_work() as (_, printed):
+def run_control(
+    task: Mapping[str, Any], control: Mapping[str, Any], dataset: PackedDataset, shared: SharedOptions
+) -> TaskResult:
+    """Make a task's control, given as plain values; other arguments as in `run_cell`."""
+    if shared.kind is not None and shared.kind != (this_kind := kind()):
+        return TaskResult(foreign=this_kind)
+    name, files, reason, role = "", {}, "", "control"
+    with _workspace() as (_, printed):
         try:
             experiment = validate(Experiment, dict(control))
-            called = control_name(experiment)
-            means = Means(**task["options"], dataset=dataset.unpack())
-            path = make_control(experiment, means, Reporter(task["key"], terms.post))
+            role = control_name(experiment)
+            runtime = Means(**task["options"], dataset=dataset.unpack())
+            path = make_control(experiment, runtime, Reporter(task["key"], shared.send))
             name, files = path.name, files_of(path)
-        except (Exception, SystemExit) as error:  # a user's own class may do anything
-            reason = f"{called}: {why(error)}"
-        return Made(files, name, reason, printed=_headed(f"{called} of cell {task['key']}", printed))
+        except (Exception, SystemExit) as error:  # users' code may raise anything
+            reason = f"{role}: {why(error)}"
+        return TaskResult(files, name, reason, printed=_headed(f"{role} of cell {task['key']}", printed))
 
 
 @contextmanager
-def _at_work() -> Iterator[tuple[Path, StringIO]]:
-    """A folder that is removed afterwards, with a cache in it, and what is printed meanwhile."""
+def _workspace() -> Iterator[tuple[Path, StringIO]]:
+    """Yield a temporary folder, with fedlens' cache in it, and what is printed meanwhile."""
     torch.set_num_threads(1)
     printed, before = StringIO(), os.environ.get("FEDLENS_CACHE")
-    with workshop() as folder:
+    with task_folder() as folder:
         os.environ["FEDLENS_CACHE"] = str(folder / "cache")
         try:
             with redirect_stdout(printed), redirect_stderr(printed):
@@ -130,7 +136,7 @@ def _at_work() -> Iterator[tuple[Path, StringIO]]:
                 os.environ["FEDLENS_CACHE"] = before
 
 
-def _headed(what: str, printed: StringIO) -> str:
-    """What was printed, below a line that says by whom."""
+def _headed(source: str, printed: StringIO) -> str:
+    """Return what was printed, below a line that says by what, and on which machine."""
     text = printed.getvalue()
-    return f"{what} on {platform.node()}:\n{text}" if text else ""
+    return f"{source} on {platform.node()}:\n{text}" if text else ""

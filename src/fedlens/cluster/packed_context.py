@@ -1,11 +1,11 @@
-"""A worker's context on its way to another machine: packed once, sent once to each machine."""
+"""Worker contexts packed for other machines: packed once, sent to each machine once, unpacked once by each worker."""
 
 from copy import deepcopy
 from dataclasses import dataclass
 
 from torch import nn
 
-from fedlens.cluster.packed_data import Arrays, PackedDataset, seen
+from fedlens.cluster.packed_data import Arrays, PackedDataset, as_tensor
 from fedlens.core.random import Address
 from fedlens.data.partition import Shards
 from fedlens.models.network import Network
@@ -14,17 +14,17 @@ from fedlens.training.local import LocalTraining
 
 
 @dataclass(frozen=True)
-class Parcel:
-    """What a worker builds its context from.
+class PackedContext:
+    """A worker context without its shared tensors.
 
     Attributes:
         dataset: the data.
         shards: order and offsets of `Shards`.
         module: the network.
         local: how clients train.
-        root: where the random draws begin.
+        root: the random stream that all draws derive from.
         rows: number of clients in a cohort.
-        custom: whether the network is of a custom model.
+        custom: whether the network is that of a custom model.
         timeout: seconds that a job may take.
     """
 
@@ -38,12 +38,12 @@ class Parcel:
     timeout: float | None
 
 
-def pack(context: WorkerContext) -> Parcel:
-    """What of `context` jobs need that read one model and no updates."""
-    return Parcel(
+def pack(context: WorkerContext) -> PackedContext:
+    """Pack what jobs need that read one model and no updates."""
+    return PackedContext(
         dataset=PackedDataset.of(context.dataset),
         shards=(context.shards.order.numpy(), context.shards.offsets.numpy()),
-        module=_light(context.network.module),
+        module=_without_shared_memory(context.network.module),
         local=context.local,
         root=context.root,
         rows=len(context.shared.updates),
@@ -52,23 +52,23 @@ def pack(context: WorkerContext) -> Parcel:
     )
 
 
-def unpack(parcel: Parcel) -> WorkerContext:
-    """A worker's context; all rows of its updates are one and the same memory, as a job fills one only."""
-    dataset, network = parcel.dataset.unpack(), Network(deepcopy(parcel.module))
+def unpack(packed: PackedContext) -> WorkerContext:
+    """Return a worker's context; all rows of its updates share their memory, as a job fills only one."""
+    dataset, network = packed.dataset.unpack(), Network(deepcopy(packed.module))
     size = len(network.vector)
-    shared = SharedTensors(
+    tensors = SharedTensors(
         models=network.vector.new_zeros(2, size),
-        updates=network.vector.new_zeros(1, size).expand(parcel.rows, size),
+        updates=network.vector.new_zeros(1, size).expand(packed.rows, size),
         log_probabilities=network.vector.new_zeros(2, len(dataset.test), len(dataset.classes)),
     )
-    shards = Shards(*map(seen, parcel.shards))
+    shards = Shards(*map(as_tensor, packed.shards))
     return WorkerContext(
-        dataset, shards, network, parcel.local, parcel.root, shared, custom=parcel.custom, timeout=parcel.timeout
+        dataset, shards, network, packed.local, packed.root, tensors, custom=packed.custom, timeout=packed.timeout
     )
 
 
-def _light(module: nn.Module) -> nn.Module:
-    """A copy whose parameters have memory of their own: as views of one vector, each would bring all of it along."""
+def _without_shared_memory(module: nn.Module) -> nn.Module:
+    """Return a copy whose parameters have memory of their own; views of one vector would each carry all of it along."""
     copy = deepcopy(module)
     for parameter in copy.parameters():
         parameter.data, parameter.grad = parameter.data.clone(), None

@@ -1,4 +1,4 @@
-"""Folders of errands: gone afterwards, and those of killed processes when the next one is made."""
+"""Folders of tasks: gone afterwards, and those of killed processes when the next one is made."""
 
 import subprocess
 import sys
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from fedlens.cluster.workshop import LOCK, PREFIX, workshop
+from fedlens.cluster.task_folder import LOCK, PREFIX, task_folder
 
 WORKS = """
 import time
-from fedlens.cluster.workshop import workshop
+from fedlens.cluster.task_folder import task_folder
 
-with workshop() as folder:
+with task_folder() as folder:
     (folder / "run").mkdir()
     (folder / "run/rounds.jsonl").write_text("{}")
     print(folder, flush=True)
@@ -44,12 +44,12 @@ def killed(process: subprocess.Popen[str]) -> None:
 
 
 def test_it_is_new_and_gone_afterwards(temporary: Path) -> None:
-    with workshop() as one, workshop() as other:
+    with task_folder() as one, task_folder() as other:
         assert one.parent == other.parent == temporary
         assert one != other
         assert [file.name for file in one.iterdir()] == [LOCK]
         (one / "file").touch()
-    with pytest.raises(KeyboardInterrupt), workshop():
+    with pytest.raises(KeyboardInterrupt), task_folder():
         raise KeyboardInterrupt
     assert list(temporary.iterdir()) == []
 
@@ -60,13 +60,13 @@ def test_who_makes_one_removes_that_of_a_killed_process_and_no_other(temporary: 
     try:
         killed(dead)
         assert (left / "run/rounds.jsonl").exists()
-        with workshop():
+        with task_folder():
             assert not left.exists()
             assert (kept / "run/rounds.jsonl").exists()
     finally:
         killed(alive)
     assert kept.exists()
-    with workshop():
+    with task_folder():
         assert not kept.exists()
 
 
@@ -80,7 +80,7 @@ def test_what_is_no_such_folder_stays(temporary: Path) -> None:
     (temporary / f"elsewhere/{LOCK}").touch()
     (temporary / f"{PREFIX}link").symlink_to(temporary / "elsewhere")
     before = sorted(temporary.rglob("*"))
-    with workshop():
+    with task_folder():
         pass
     assert sorted(temporary.rglob("*")) == before
 
@@ -91,7 +91,7 @@ def test_somebody_elses_stays(temporary: Path, monkeypatch: pytest.MonkeyPatch) 
     ours = left.stat().st_uid
     with monkeypatch.context() as patch:
         patch.setattr("os.geteuid", lambda: ours + 1)
-        with workshop():
+        with task_folder():
             assert left.exists()
-    with workshop():
+    with task_folder():
         assert not left.exists()

@@ -1,7 +1,7 @@
-"""A folder for an errand to work in, which goes with it.
+"""Temporary folders of tasks, which are removed with them.
 
-A process that is killed leaves its folder behind, with whole runs in it, on a machine that the user may never see. So a
-folder is locked for as long as somebody works there, and whoever makes another one removes those that nobody holds.
+A killed process leaves its folder behind, with whole runs in it, on a machine that the user may never see. So a folder
+stays locked while a task works in it, and whoever creates another one removes those that nobody has locked.
 """
 
 import os
@@ -16,22 +16,22 @@ from filelock import FileLock, Timeout
 
 PREFIX = "fedlens-errand-"
 LOCK = "errand.lock"
-"""Lies in each; an ordinary run's ``.lock`` tells of no folder that may be removed."""
+"""A file in each of these folders; the name differs from an ordinary run's ``.lock``, whose folder must not go."""
 
 
 @contextmanager
-def workshop() -> Iterator[Path]:
-    """A new folder among the machine's temporary files, which is removed afterwards, as are those left by the dead."""
-    _clear_away()
+def task_folder() -> Iterator[Path]:
+    """Create a temporary folder for the block, and remove those that killed processes have left."""
+    _remove_abandoned()
     with tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with FileLock(folder / "new"):
-            (folder / "new").rename(folder / LOCK)  # so that whoever finds it finds it locked
+            (folder / "new").rename(folder / LOCK)  # locked before anybody can see the lock
             yield folder
 
 
-def _clear_away() -> None:
-    """Remove this user's folders that no process holds."""
+def _remove_abandoned() -> None:
+    """Remove this user's folders that no process has locked."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         with suppress(OSError, Timeout):  # gone meanwhile, or in use
             if _is_ours(folder) and (folder / LOCK).exists():
@@ -40,6 +40,6 @@ def _clear_away() -> None:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Whether it is a directory of this user's, and no link to one."""
+    """Tell whether it is a directory of this user's, and not a link to one."""
     status = folder.lstat()
     return S_ISDIR(status.st_mode) and status.st_uid == os.geteuid()

@@ -1,6 +1,6 @@
-"""What cells on other machines tell while they are at work: a queue of Ray's, on the machine of the sweep.
+"""Events of tasks on other machines: a Ray queue on the machine of the sweep.
 
-It only serves those who watch. Whoever cannot reach it goes on without.
+It only serves those who watch. A task that cannot reach it goes on without.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from typing import Any
 from fedlens.sweeps.tasks import Event
 
 
-class Post:
-    """The end of the mailbox that travels.
+class EventSender:
+    """The sending end of an `EventQueue`, which travels to other machines.
 
     Args:
         queue: Ray's.
@@ -21,27 +21,31 @@ class Post:
         self._queue = queue
 
     def __call__(self, event: Event) -> None:
-        """Put an event in."""
+        """Send an event; drop it where the queue cannot be reached."""
         import ray
 
         with suppress(ray.exceptions.RayError):
             self._queue.put(event, block=False)
 
 
-class Mailbox:
-    """The end that stays; it takes no CPU from the cells."""
+class EventQueue:
+    """A queue of events; it takes no CPU from the tasks.
+
+    Attributes:
+        sender: the end to send from.
+    """
 
     def __init__(self) -> None:
         import ray
         from ray.util.queue import Queue
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-        self._queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": here})
-        self.post = Post(self._queue)
+        this_node = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self._queue = Queue(actor_options={"num_cpus": 0, "scheduling_strategy": this_node})
+        self.sender = EventSender(self._queue)
 
     def read(self) -> Sequence[Event]:
-        """What has come since the last time."""
+        """Remove and return the events that have arrived."""
         import ray
 
         with suppress(ray.exceptions.RayError):
@@ -50,7 +54,7 @@ class Mailbox:
         return []
 
     def close(self) -> None:
-        """End it."""
+        """Shut the queue down."""
         import ray
 
         with suppress(ray.exceptions.RayError):
