@@ -20,7 +20,7 @@ from interval_pairs import PAIRS
 from numpy.typing import NDArray
 
 from fedlens.analysis.intervals import score_bound
-from fedlens.explanations.contrast import COVERAGE_OF_PAIRS, by_seed
+from fedlens.explanations.permutation_test import COVERAGE_OF_PAIRS, by_seed
 
 Array = NDArray[Any]
 Rows = Iterator[Sequence[str]]

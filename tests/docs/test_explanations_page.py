@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from pages import DOCS
 
-from fedlens.explanations.alarm import areas
+from fedlens.explanations.round_detector import areas
 
 REPRODUCTION = DOCS / "reproduction"
 METHODS = {

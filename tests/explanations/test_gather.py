@@ -18,7 +18,7 @@ def test_runs_their_twins_and_their_targets(beside: Explained) -> None:
         assert one.twin.parent == beside.cache / "controls"
         test = one.setting.dataset.test
         assert subject.inputs.equal(test.x[run.target["index"]])
-        assert subject.wanted.tolist() == [7]
+        assert subject.target_classes.tolist() == [7]
         for model, quality in zip(
             subject.models, (run.records[-1]["control"]["quality"], run.records[-1]["quality"]), strict=True
         ):
@@ -30,7 +30,7 @@ def test_several_targets_have_their_own_classes(beside: Explained) -> None:
     (one,) = gather([beside.several], "cpu", None)
     subject = one.subject(None)
     assert subject.inputs.shape == (3, 1, 8, 8)
-    assert subject.wanted.tolist() == beside.several.target["target"]
+    assert subject.target_classes.tolist() == beside.several.target["target"]
 
 
 def test_which_weights_were_kept(beside: Explained) -> None:
@@ -55,9 +55,9 @@ def test_rounds_are_those_of_the_run_and_of_its_twin(beside: Explained) -> None:
 
 def test_guilty_are_the_rounds_in_which_the_attack_acted(beside: Explained) -> None:
     for run, one in zip(beside.kept, gather(beside.kept, "cpu", None), strict=True):
-        assert one.guilty() == [3 in record["cohort"] for record in run.records]
-        assert True in one.guilty()
-    assert any(False in one.guilty() for one in gather(beside.kept, "cpu", None))
+        assert one.attack_acted() == [3 in record["cohort"] for record in run.records]
+        assert True in one.attack_acted()
+    assert any(False in one.attack_acted() for one in gather(beside.kept, "cpu", None))
 
 
 def test_runs_of_one_seed_are_refused(beside: Explained) -> None:

@@ -2,13 +2,13 @@ import pytest
 
 from fedlens.core.errors import ExplanationError
 from fedlens.core.random import Address
-from fedlens.explanations.samples import chosen
+from fedlens.explanations.samples import choose_samples
 
 ADDRESS = Address.root(3).at("explain")
 
 
 def of(*words: str, target: tuple[int, ...] = (4, 7), count: int = 10, address: Address = ADDRESS) -> list[int]:
-    return chosen(words, target, count, address)
+    return choose_samples(words, target, count, address)
 
 
 def test_targets_and_numbers_in_the_order_of_the_words() -> None:

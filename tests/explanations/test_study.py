@@ -7,8 +7,8 @@ import torch
 from linear import ignore, linear
 from numpy.typing import NDArray
 
-from fedlens.explanations.contrast import contrast
 from fedlens.explanations.maps import parse_methods
+from fedlens.explanations.permutation_test import permutation_test
 from fedlens.explanations.study import ALL, OTHERS, TARGETS, WANTED, Subject, likeness, study, work
 
 GRADIENT = parse_methods("gradient")
@@ -79,9 +79,9 @@ def test_targets_are_those_of_the_first_models_seed(random: tuple, question: str
         maps = []
         for model in (weights[seed][kind], weights[seed2][kind2]):
             predicted = (inputs @ model.T).argmax(1)
-            maps.append(model[subjects[seed].wanted.numpy() if question == WANTED else predicted])
+            maps.append(model[subjects[seed].target_classes.numpy() if question == WANTED else predicted])
         expected_likeness[kind, seed, kind2, seed2] = np.mean([cosine(a, b) for a, b in zip(*maps, strict=True)])
-    expected, found = contrast(expected_likeness), row(study(subjects, others, GRADIENT, ignore), question)
+    expected, found = permutation_test(expected_likeness), row(study(subjects, others, GRADIENT, ignore), question)
     for name in NAMES:
         interval = getattr(expected, name)
         numbers = [found[name], found[f"{name}_range_low"], found[f"{name}_range_high"]]
@@ -102,7 +102,7 @@ def test_all_are_means(random: tuple) -> None:
             np.testing.assert_allclose(by_method[method, ALL], np.mean(several, axis=0))
         overall = np.mean([by_method[method, ALL] for method in methods], axis=0)
         np.testing.assert_allclose(by_method[ALL, ALL], overall)
-        expected = contrast(overall).difference
+        expected = permutation_test(overall).difference
         assert expected is not None
         assert row(found, question, ALL, ALL)["difference"] == pytest.approx(expected.value)
 

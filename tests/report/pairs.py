@@ -7,7 +7,7 @@ from torch import Tensor
 
 from fedlens.data.dataset import Samples
 from fedlens.explanations.maps import Maps
-from fedlens.explanations.pair import Pair
+from fedlens.explanations.model_pair import ModelPair
 
 KEYS = [("benign", "predicted"), ("benign", "target"), ("attacked", "predicted"), ("attacked", "target")]
 CLASSES = ("sandal", "coat", "$5 to $10")
@@ -17,7 +17,7 @@ def pair_of(
     x: Tensor,
     maps: Mapping[str, Sequence[Tensor]],
     probabilities: Sequence[Sequence[float]] = ((0.75, 0.05, 0.2), (0.1, 0.3, 0.6)),
-) -> Pair:
+) -> ModelPair:
     """Of one sample, number 7, of class 0 and wanted as 2.
 
     Args:
@@ -32,4 +32,4 @@ def pair_of(
         classes = predicted if explained == "predicted" else torch.tensor([2])
         some = {method: every[place % len(every)][None] for method, every in maps.items()}
         found[model, explained] = Maps(classes, predicted, shares, some)
-    return Pair([7], Samples(x[None], torch.tensor([0])), [2], found)
+    return ModelPair([7], Samples(x[None], torch.tensor([0])), [2], found)

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from fedlens.data.dataset import Samples
 from fedlens.explanations.maps import Maps
-from fedlens.explanations.pair import Pair
+from fedlens.explanations.model_pair import ModelPair
 from fedlens.report.terminal.likeness import likeness_table, said_table
 
 
@@ -16,7 +16,7 @@ def cells(table: Table) -> list[list[str]]:
     return [list(row) for row in zip(*(column.cells for column in table.columns), strict=True)]
 
 
-def three() -> Pair:
+def three() -> ModelPair:
     """Samples 7, 2 and 5, whose maps are equal, opposite and of no likeness, but for the class wanted all equal."""
     shares = torch.tensor([[0.7, 0.1, 0.2], [0.2, 0.5, 0.3], [0.25, 0.15, 0.6]])
     predicted, wanted = shares.argmax(1), torch.tensor([2, 0, 1])
@@ -28,7 +28,7 @@ def three() -> Pair:
         ("benign", "target"): Maps(wanted, predicted, shares, {"gradient": first}),
         ("attacked", "target"): Maps(wanted, predicted, shares, {"gradient": first}),
     }
-    return Pair([7, 2, 5], Samples(first, torch.tensor([0, 1, 1])), [2, 0, 1], found)
+    return ModelPair([7, 2, 5], Samples(first, torch.tensor([0, 1, 1])), [2, 0, 1], found)
 
 
 def test_what_the_models_say() -> None:

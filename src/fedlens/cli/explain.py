@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from fedlens.analysis.run_results import Run
     from fedlens.experiment.setting import Setting
     from fedlens.explanations.methods.method import Method
-    from fedlens.explanations.pair import Pair
+    from fedlens.explanations.model_pair import ModelPair
 
 PICTURED = 4
 """So many samples are drawn; numbers are of all of them."""
@@ -103,7 +103,7 @@ def explain_run(
     print_imported([run.experiment])
     setting = prepare(run.experiment, device=device, data_dir=data_dir)
     one, target = Gathered(run, twin, setting), run.target["index"]
-    indices = one.chosen(words)
+    indices = one.sample_indices(words)
     make_folder(folder)
     with mapping(4 * len(methods) * len(indices)) as progress:
         pair = one.pair(indices, methods, progress, round_)
@@ -113,7 +113,7 @@ def explain_run(
     _save(pair, setting, folder)
 
 
-def _save(pair: "Pair", setting: "Setting", folder: Path) -> None:
+def _save(pair: "ModelPair", setting: "Setting", folder: Path) -> None:
     """Write a picture of each of the first samples, and the numbers and maps of all."""
     from safetensors.torch import save
 
@@ -128,7 +128,7 @@ def _save(pair: "Pair", setting: "Setting", folder: Path) -> None:
         pair.likeness().to_csv(folder / "likeness.csv", index=False)
         maps = {
             f"{model}/{explained}/{method}": values.contiguous().cpu()
-            for (model, explained), found in pair.found.items()
+            for (model, explained), found in pair.maps.items()
             for method, values in found.maps.items()
         }
         write_atomically(folder / "maps.safetensors", save(maps, {"samples": " ".join(map(str, pair.indices))}))

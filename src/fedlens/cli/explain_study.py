@@ -64,8 +64,8 @@ def _detect(gathered: Sequence["Gathered"], count: int, methods: Mapping[str, "M
     """Judge the detector over all runs and their twins."""
     import pandas as pd
 
-    from fedlens.explanations.alarm import areas, changes
     from fedlens.explanations.gather import held_out
+    from fedlens.explanations.round_detector import areas, changes
     from fedlens.report.figures.contrasts import alarm_table
 
     rows: list[dict[str, object]] = []
@@ -73,7 +73,7 @@ def _detect(gathered: Sequence["Gathered"], count: int, methods: Mapping[str, "M
     total = 2 * sum(len(one.run.records) * len(found) for one, (found, _) in zip(gathered, beside, strict=True))
     with mapping(total * len(methods)) as progress:
         for one, (samples, _) in zip(gathered, beside, strict=True):
-            for attacked, guilty in ((True, one.guilty()), (False, [False] * len(one.run.records))):
+            for attacked, guilty in ((True, one.attack_acted()), (False, [False] * len(one.run.records))):
                 scores = changes(one.rounds(attacked=attacked), samples, methods, progress)
                 rows += [
                     {"seed": one.run.experiment.seed, "attacked": attacked, "round": record["round"], "guilty": acted}

@@ -1,1 +1,1 @@
-"""Explanations of models: attributions, how alike they are, and whether they betray an attack."""
+"""Explanations of models: attributions, their similarity, and whether they betray an attack."""

@@ -1,4 +1,4 @@
-"""One verb for every method, any model."""
+"""`explain`: attributions by any method, of any model."""
 
 import copy
 import warnings
@@ -20,7 +20,7 @@ from fedlens.core.threads import cores, one_thread
 from fedlens.explanations.methods.method import Method
 
 _AT_ONCE = 512
-"""Inputs computed at once: as few as keep a CPU busy, so that their activations take little memory."""
+"""Inputs computed at once: just enough to keep a CPU busy, so that their activations take little memory."""
 _ADDRESS = Address.root(0).at("explain")
 
 
@@ -33,20 +33,23 @@ def explain(
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Tensor:
-    """How much each entry of each input counts for a class, of the inputs' shape.
+    """Attribute the logit of a class to the entries of each input.
 
-    The model is looked at as it is in evaluation mode, and not changed: neither its parameters and their gradients, nor
-    its mode, nor its hooks.
+    The model is explained in evaluation mode and not changed: neither its parameters and their gradients, nor its mode,
+    nor its hooks.
 
     Args:
         model: any module from inputs to logits ``[n, classes]``.
         inputs: samples, floating point, shape ``[n, ...]``, on the model's device.
-        target: the class to explain, one for all samples or ``[n]``; by default the one that the model predicts.
+        target: the class to explain, one for all samples or ``[n]``; by default the predicted one.
         method: a method, or the name of one with its defaults; `fedlens list` shows them.
-        threads: how many work at a time, each with one of PyTorch's; by default one a core, and one on other devices.
-            The result does not depend on it. One where the method is the user's or the model draws random numbers,
+        threads: number of threads, each with one of PyTorch's; by default one a core, and one on other devices. The
+            result does not depend on it. It is one if the method is a custom one or the model draws random numbers,
             which are the same every time.
-        progress: is told of every few samples, how many they were.
+        progress: called after every few samples, with their number.
+
+    Returns:
+        How much each entry counts for the class, of the inputs' shape.
 
     Raises:
         ExplanationError: the inputs or classes do not fit the model, or the method does not suit it.
@@ -59,24 +62,24 @@ def explain(
     work = list(zip(torch.split(inputs.detach(), size), torch.split(classes, size), strict=True))
     threads = threads or (cores() if inputs.device.type == "cpu" else 1)
     seeding = is_custom(chosen) or _draws(copied(model), inputs[:1])
-    private = [copied(model) for _ in range(1 if seeding else min(threads, len(work)))]  # threads share generators
+    idle_copies = [copied(model) for _ in range(1 if seeding else min(threads, len(work)))]  # threads share generators
 
-    def attribute(place: int, few: Tensor, their: Tensor) -> Tensor:
-        mine = private.pop()
+    def attribute(index: int, samples: Tensor, labels: Tensor) -> Tensor:
+        private = idle_copies.pop()
         try:
-            with seeded(_ADDRESS.at(place)) if seeding else nullcontext():
-                return _attributions(chosen, mine, few.clone(), their.clone())
+            with seeded(_ADDRESS.at(index)) if seeding else nullcontext():
+                return _attributions(chosen, private, samples.clone(), labels.clone())
         finally:
-            private.append(mine)
+            idle_copies.append(private)
 
-    with one_thread(), warnings.catch_warnings(), ThreadPoolExecutor(len(private)) as pool:
+    with one_thread(), warnings.catch_warnings(), ThreadPoolExecutor(len(idle_copies)) as pool:
         warnings.simplefilter("ignore", UserWarning)  # captum's: it sets hooks, here on a copy
-        parts = []
+        maps = []
         for part in pool.map(attribute, range(len(work)), *zip(*work, strict=True)):
-            parts.append(part)
+            maps.append(part)
             if progress is not None:
                 progress(len(part))
-    return torch.cat(parts)
+    return torch.cat(maps)
 
 
 def _attributions(method: Method, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
@@ -102,7 +105,7 @@ def _attributions(method: Method, model: nn.Module, inputs: Tensor, classes: Ten
 
 
 def _draws(model: nn.Module, inputs: Tensor) -> bool:
-    """Whether a model draws from the global generators."""
+    """Tell whether a model draws from the global generators."""
     with torch.no_grad(), seeded(_ADDRESS):
         before = global_states()
         model(inputs)
@@ -110,9 +113,9 @@ def _draws(model: nn.Module, inputs: Tensor) -> bool:
 
 
 def copied(model: nn.Module) -> nn.Module:
-    """A copy for explaining, which methods may change: in evaluation mode, its parameters without gradient.
+    """Return a copy that methods may change: in evaluation mode, with parameters that take no gradient.
 
-    Whatever it is given, it works on a copy of that.
+    It computes on copies of its inputs.
 
     Raises:
         ExplanationError: the model cannot be copied.
@@ -122,16 +125,16 @@ def copied(model: nn.Module) -> nn.Module:
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise ExplanationError(f"model: it cannot be copied ({reason}); give one that copy.deepcopy takes") from error
-    private.register_forward_pre_hook(_copied_inputs)  # for it may work in place
+    private.register_forward_pre_hook(_copied_inputs)  # a model may work in place
     return private.eval().requires_grad_(False)
 
 
 def _copied_inputs(_: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(one.clone() if isinstance(one, Tensor) else one for one in inputs)
+    return tuple(value.clone() if isinstance(value, Tensor) else value for value in inputs)
 
 
 def _classes(model: nn.Module, inputs: Tensor, target: Tensor | Sequence[int] | int | None) -> Tensor:
-    """The class to explain for each input, ``[n]``.
+    """Return the class to explain for each input, ``[n]``.
 
     Raises:
         ExplanationError: inputs and classes do not fit the model.
@@ -158,14 +161,14 @@ def _classes(model: nn.Module, inputs: Tensor, target: Tensor | Sequence[int] | 
 
 
 def logits_of(model: nn.Module, inputs: Tensor) -> Tensor:
-    """What the model makes of the inputs, ``[n, classes]``; a few at a time.
+    """Compute the model's logits for the inputs, ``[n, classes]``, a few inputs at a time.
 
     Raises:
-        ExplanationError: it takes no such inputs, or something else comes out.
+        ExplanationError: the model does not take such inputs, or returns something else than finite logits.
     """
     try:
         with torch.no_grad(), seeded(_ADDRESS):
-            logits = torch.cat([model(few) for few in torch.split(inputs.detach(), _AT_ONCE)])
+            logits = torch.cat([model(samples) for samples in torch.split(inputs.detach(), _AT_ONCE)])
     except (RuntimeError, TypeError, ValueError) as error:
         shape = list(inputs.shape)
         raise ExplanationError(f"model: it does not take inputs of shape {shape} ({error}); give others") from error

@@ -1,4 +1,4 @@
-"""Many maps: of several models, by several methods, of the same samples."""
+"""Attribution maps of samples by several methods, and the parser for names of methods."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Maps:
-    """What a model makes of samples, and why.
+    """A model's predictions for samples, and their explanations.
 
     Attributes:
-        classes: the class that is explained, ``[n]``.
-        predicted: the class that the model predicts, ``[n]``.
+        classes: the explained classes, ``[n]``.
+        predicted: the predicted classes, ``[n]``.
         probabilities: the model's, ``[n, classes]``.
         maps: by method, of the samples' shape ``[n, ...]``.
     """
@@ -41,8 +41,8 @@ def maps_of(
         model: from inputs to logits.
         inputs: the samples.
         classes: which class to explain for each, ``[n]``; ``None`` for those that the model predicts.
-        methods: by the names under which their maps are wanted.
-        progress: is told of every few maps, how many they were.
+        methods: by names, which become those of their maps.
+        progress: called after every few maps, with their number.
 
     Raises:
         ExplanationError: as `explain`, or a map is not finite.
@@ -51,14 +51,14 @@ def maps_of(
     predicted = logits.argmax(1)
     classes = predicted if classes is None else classes
     maps = {name: explain(model, inputs, classes, method, progress=progress) for name, method in methods.items()}
-    for name, found in maps.items():
-        if not found.isfinite().all():
+    for name, map_ in maps.items():
+        if not map_.isfinite().all():
             raise ExplanationError(f"{name}: a map is not finite; leave the method out, e.g. --methods gradient")
     return Maps(classes, predicted, functional.softmax(logits, dim=1), maps)
 
 
 def parse_methods(words: str) -> dict[str, Method]:
-    """Methods by name, from ``all`` or from ``lrp-epsilon:epsilon=0.5,occlusion:size=2:stride=1``.
+    """Parse ``all``, or names and options like ``lrp-epsilon:epsilon=0.5,occlusion:size=2:stride=1``, into methods.
 
     Raises:
         ConfigError: there is no such method or option.
@@ -72,7 +72,7 @@ def parse_methods(words: str) -> dict[str, Method]:
 
 
 def _method(word: str) -> Method:
-    name, *options = _divided(word)
+    name, *options = _split(word)
     values: dict[str, object] = {"name": name}
     for option in options:
         key, equals, value = option.partition("=")
@@ -88,8 +88,8 @@ def _method(word: str) -> Method:
     return method
 
 
-def _divided(word: str) -> Sequence[str]:
-    """A method's name and its options; a name that is not known may be ``module:Class``."""
+def _split(word: str) -> Sequence[str]:
+    """Return a method's name and its options; a name that is not registered may be ``module:Class``."""
     parts = word.split(":")
-    named = 1 if parts[0] in known("method") or "=" in "".join(parts[1:2]) else 2
-    return [":".join(parts[:named]), *parts[named:]]
+    name_parts = 1 if parts[0] in known("method") or "=" in "".join(parts[1:2]) else 2
+    return [":".join(parts[:name_parts]), *parts[name_parts:]]

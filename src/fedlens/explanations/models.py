@@ -1,4 +1,4 @@
-"""The two models that an explanation compares: the attacked one, and the benign one beside it."""
+"""The two models that an explanation compares: the attacked one and its benign twin."""
 
 import json
 from contextlib import suppress
@@ -20,15 +20,16 @@ from fedlens.runs.weights import Which, kept_rounds, weights_of
 
 
 def find_twin_of(run: Run, control: Path | None = None) -> Path:
-    """The directory of the benign model beside `run`.
+    """Find the directory of the benign twin of `run`.
 
     Args:
         run: the attacked run.
-        control: a benign twin or a run without attack, on the same data with the same model, to stand in for the
-            run's own twin; by default that one is looked for in the cache.
+        control: a benign twin or a run without attack, on the same data with the same model, to use instead of the
+            run's own twin, which is in the cache.
 
     Raises:
-        RunError: `run` is not attacked, `control` will not do, or its own twin is not in the cache, or it had none.
+        RunError: `run` is not attacked, `control` is not comparable, or the run's twin is not in the cache, or it had
+            none.
     """
     if run.experiment.attack is None:
         raise RunError(
@@ -43,24 +44,24 @@ def find_twin_of(run: Run, control: Path | None = None) -> Path:
             f"or run it again: fedlens run {run.path} -o control=true --out {another(run.path)}"
         )
     paths = (summary.parent for summary in sorted(private_cache("controls").glob("[!.]*/summary.json")))
-    found = [path for path in paths if _was_beside(path, run) and _is_twin(path, run.experiment)]
-    if not found:
+    twins = [path for path in paths if _has_recorded_rounds(path, run) and _is_twin(path, run.experiment)]
+    if not twins:
         raise RunError(
             f"{run.path}: its benign twin is not in the cache any more ({cache_dir() / 'controls'}); "
             f"`fedlens run {run.path} --out DIR` runs the experiment again and its twin with it, "
             "or name a run without attack by --control DIR"
         )
-    return max(found, key=lambda path: len(kept_rounds(path)))  # they are equal but for the weights they kept
+    return max(twins, key=lambda path: len(kept_rounds(path)))  # they differ only in the weights that they kept
 
 
 def load_models(run: Run, twin: Path, setting: Setting, round_: int | None = None) -> tuple[nn.Module, nn.Module]:
-    """The benign model and the attacked one, on the setting's device, as they are evaluated.
+    """Load the benign model and the attacked one, on the setting's device, in evaluation mode.
 
     Args:
         run: the attacked run.
-        twin: the directory that `find_twin_of` found.
+        twin: the twin's directory, as of `find_twin_of`.
         setting: of the run's experiment.
-        round_: after which round, in both; by default each after its last.
+        round_: the round after which to take both; by default each after its last.
 
     Raises:
         RunError: one of them has no such round, did not keep its weights, or is not finished; or they do not fit the
@@ -71,7 +72,7 @@ def load_models(run: Run, twin: Path, setting: Setting, round_: int | None = Non
 
 
 def load_model(path: Path, which: Which, setting: Setting) -> nn.Module:
-    """The global model of the run in `path` after the round `which`, on the setting's device, as it is evaluated.
+    """Load the global model of the run in `path` after the round `which`, on the setting's device, in evaluation mode.
 
     Raises:
         RunError: the run has no such round, did not keep its weights, or is not finished; or they do not fit the model.
@@ -86,23 +87,23 @@ def load_model(path: Path, which: Which, setting: Setting) -> nn.Module:
 
 
 def _require_comparable(run: Run, control: Path) -> None:
-    """Refuse a control that is attacked itself, or whose inputs or outputs mean something else than the run's."""
+    """Refuse a control that is attacked itself, or whose data or model differ from the run's."""
     if not (control / "experiment.yaml").is_file():
         raise RunError(f"--control {control}: no run is there (it has no experiment.yaml); leave --control out")
-    theirs, ours = _experiment(control), run.experiment
+    theirs, ours = load_recorded(control), run.experiment
     if theirs.attack is not None:
         raise RunError(
             f"--control {control}: this run is attacked itself; make one: fedlens run {run.path} -o attack=none"
         )
     pairs = [("data", theirs.data, ours.data), ("model", theirs.model, ours.model)]
-    described = [(kind, describe(kind, one), describe(kind, other)) for kind, one, other in pairs]
-    if different := [f"{kind} {one}, not {other}" for kind, one, other in described if one != other]:
+    described = [(kind, describe(kind, their), describe(kind, our)) for kind, their, our in pairs]
+    if different := [f"{kind} {their}, not {our}" for kind, their, our in described if their != our]:
         why = f"it has {'; '.join(different)}; leave --control out"
         raise RunError(f"--control {control}: cannot be compared with {run.path}: {why}")
 
 
-def _was_beside(path: Path, run: Run) -> bool:
-    """Whether these are the rounds that the run recorded as its control's."""
+def _has_recorded_rounds(path: Path, run: Run) -> bool:
+    """Tell whether the rounds in `path` are those that the run recorded as its control's."""
     with suppress(FedlensError):
         theirs = read_rounds(path)[: len(run.records)]
         return [_quality(record) for record in theirs] == [_quality(record["control"]) for record in run.records]
@@ -110,19 +111,15 @@ def _was_beside(path: Path, run: Run) -> bool:
 
 
 def _quality(record: dict[str, Any]) -> str:
-    """As text, for the loss of a model that diverged is no number, and so is not equal to itself."""
+    """Return a record's quality as text, since the loss of a diverged model may be NaN, which does not equal itself."""
     return json.dumps(record.get("quality"), sort_keys=True)
 
 
 def _is_twin(path: Path, experiment: Experiment) -> bool:
-    """Whether it is this experiment's twin, which says how many samples were set apart, be they so by default."""
+    """Tell whether the run in `path` is this experiment's twin; it says how many samples were set apart by default."""
     with suppress(FedlensError):
-        found = _experiment(path)
-        if experiment.validation is None and experiment.set_apart and found.validation is not None:
-            experiment = experiment.model_copy(update={"validation": found.validation})
-        return found.identity() == experiment.twin().identity()
+        recorded = load_recorded(path)
+        if experiment.validation is None and experiment.set_apart and recorded.validation is not None:
+            experiment = experiment.model_copy(update={"validation": recorded.validation})
+        return recorded.identity() == experiment.twin().identity()
     return False
-
-
-def _experiment(path: Path) -> Experiment:
-    return load_recorded(path)

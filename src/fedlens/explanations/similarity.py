@@ -1,13 +1,13 @@
-"""How alike two models' attribution maps are.
+"""Measures of the similarity of two models' attribution maps.
 
 Explanations of models are compared by the rank correlation and the structural similarity of their maps (J. Adebayo,
 J. Gilmer, M. Muelly, I. Goodfellow, M. Hardt and B. Kim, *Sanity Checks for Saliency Maps*, 2018) and by how many of
 their greatest entries they share (A. Ghorbani, A. Abid and J. Zou, *Interpretation of Neural Networks is Fragile*,
 2019). Two models' maps differ in their unit, so every measure here is invariant under positive scaling of either map;
-structural similarity, which is not by itself, is taken of maps divided by their own greatest absolute value.
+structural similarity, which is not by itself, is computed on maps divided by their own greatest absolute value.
 
-A map without what a measure looks at (every entry zero; for ranks: every entry the same) has no direction, no order
-and no unit. By convention two such maps are as alike as can be, 1, and one of them is not like any other map, 0.
+A map of zeros (for ranks: of equal entries) has no direction, no order and no unit. By convention the similarity of two
+such maps is 1, and that of one of them to any other map is 0.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ DATA_RANGE = 2
 
 
 def cosine(a: Tensor, b: Tensor) -> Tensor:
-    """The cosine of the angle between each two maps, from −1 to 1; 1 if both are all zero, 0 if one is.
+    """Return the cosine of the angle between each two maps, from −1 to 1; 1 if both are all zero, 0 if one is.
 
     Args:
         a: one model's maps, shape ``[n, ...]``; finite.
@@ -40,35 +40,35 @@ def cosine(a: Tensor, b: Tensor) -> Tensor:
 
 
 def spearman(a: Tensor, b: Tensor) -> Tensor:
-    """Spearman's rank correlation of each two maps' entries, from −1 to 1, where equal entries share their mean rank.
+    """Return Spearman's rank correlation of each two maps' entries, from −1 to 1; equal entries share their mean rank.
 
     It is 1 if both maps are constant, 0 if one is. Arguments, result and errors are those of `cosine`.
     """
     from scipy.stats import rankdata
 
-    # measured from the mean rank, ranks are multiples of a half: exact, and exactly zero for constant maps
+    # less the mean rank, ranks are multiples of a half: exact, and exactly zero for constant maps
     return _cosine(*(torch.from_numpy(rankdata(x, axis=1) - (x.shape[1] + 1) / 2) for x in _rows(a, b)))
 
 
 def top_intersection(a: Tensor, b: Tensor, share: float = 0.1) -> Tensor:
-    """How many of the entries with the greatest absolute value two maps have in common, from 0 to 1.
+    """Return the share of entries with the greatest absolute values that two maps have in common, from 0 to 1.
 
-    Of maps with enough entries and without ties it is |top_k(a) ∩ top_k(b)| / k. Two things are settled so that
-    neither the order of the entries nor chance decides:
+    For maps with enough entries and without ties it is |top_k(a) ∩ top_k(b)| / k. Two rules keep it independent of the
+    order of the entries and of chance:
 
-    - An entry of zero is in no top, for an attribution of zero points at nothing: disjoint sparse maps get 0, not the
+    - An entry of zero is in no top, since an attribution of zero points at nothing: disjoint sparse maps get 0, not the
       overlap of the zeros that would fill up their tops. The top of a map with fewer than k other entries is smaller.
-    - Entries that tie for the last places share them: each is in the top by the fraction that is left for it. Tops are
-      thus fuzzy sets; in their intersection an entry counts by the smaller of its two fractions, and the intersection
-      is divided by the size of the larger top. A map is like itself by 1; a constant one is like one without ties by
-      k / size, as two tops that have nothing to do with each other are on average.
+    - Entries that tie for the last ranks of the top share them: each is in the top by an equal fraction. Tops are thus
+      fuzzy sets; in their intersection an entry counts by the smaller of its two fractions, and the intersection is
+      divided by the size of the larger top. A map's similarity to itself is 1; that of a constant map to one without
+      ties is k / size, the mean for two unrelated tops.
 
     It is 1 if both maps are all zero, 0 if one is. Arguments, result and errors are those of `cosine`.
 
     Args:
         a: one model's maps.
         b: the other's.
-        share: of how many entries the top is: k = max(1, round(share · size)).
+        share: share of the entries that are in the top: k = max(1, round(share · size)).
 
     Raises:
         ValueError: as `cosine`, or the share is not above 0 and at most 1.
@@ -76,23 +76,23 @@ def top_intersection(a: Tensor, b: Tensor, share: float = 0.1) -> Tensor:
     if not 0 < share <= 1:
         raise ValueError(f"share: expected a number above 0 and at most 1, not {share}")
     rows = _rows(a, b)
-    places = max(1, round(share * rows[0].shape[1]))
-    tops = [_top(row, places) for row in rows]
+    k = max(1, round(share * rows[0].shape[1]))
+    tops = [_top(row, k) for row in rows]
     common = torch.minimum(*tops).sum(dim=1)
     larger = torch.maximum(*(top.sum(dim=1) for top in tops))
-    return _agreed(common / larger.clamp(min=1), *rows).clamp(0, 1)
+    return _with_conventions(common / larger.clamp(min=1), *rows).clamp(0, 1)
 
 
 def ssim(a: Tensor, b: Tensor) -> Tensor:
-    """The structural similarity of each two image maps, from −1 to 1.
+    """Return the structural similarity of each two image maps, from −1 to 1.
 
     Z. Wang, A. C. Bovik, H. R. Sheikh and E. P. Simoncelli, *Image Quality Assessment: From Error Visibility to
     Structural Similarity*, 2004, with a uniform window of 7 × 7, sample covariances, K1 = 0.01, K2 = 0.03 and the range
-    2, for maps divided by their greatest absolute value lie in [−1, 1]; the mean over all windows inside the image and
-    over channels. A map has one greatest value for all of its channels, whose proportions are part of it.
+    2, as maps divided by their greatest absolute value lie in [−1, 1]; the mean over all windows inside the image and
+    over channels. The greatest value is taken over all channels of a map, whose proportions are part of it.
 
-    It is 1 if both maps are all zero. If one is, it is 0 by convention: there is no unit to compare in, and the formula
-    would find such a map all but equal to any map of few entries.
+    It is 1 if both maps are all zero. If one is, it is 0 by convention: there is no unit to compare in, and by the
+    formula such a map would be all but equal to any map of few entries.
 
     Args:
         a: one model's maps, shape ``[n, channels, h, w]``; finite.
@@ -115,7 +115,7 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     c1, c2 = (K1 * DATA_RANGE) ** 2, (K2 * DATA_RANGE) ** 2
     luminance = (2 * mean_x * mean_y + c1) / (mean_x**2 + mean_y**2 + c1)
     structure = (2 * covariance + c2) / (variances + c2)
-    return _agreed((luminance * structure).mean(dim=(1, 2, 3)), *rows).clamp(-1, 1)
+    return _with_conventions((luminance * structure).mean(dim=(1, 2, 3)), *rows).clamp(-1, 1)
 
 
 MEASURES: Mapping[str, Measure] = {"spearman": spearman, "ssim": ssim, "cosine": cosine, "top": top_intersection}
@@ -123,7 +123,7 @@ NAMES: Mapping[str, str] = {"spearman": "rank correlation", "ssim": "SSIM", "cos
 
 
 def measures_for(shape: Sequence[int]) -> dict[str, Measure]:
-    """The measures that maps of one sample's shape allow: all, but `ssim` only of images ``[c, h, w]`` from 7 × 7."""
+    """Return the measures for maps of one sample's shape: all, but `ssim` only for images ``[c, h, w]`` from 7 × 7."""
     return {key: measure for key, measure in MEASURES.items() if key != "ssim" or _is_image(shape)}
 
 
@@ -132,7 +132,7 @@ def _is_image(shape: Sequence[int]) -> bool:
 
 
 def _rows(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-    """Both models' maps as float64, a row for each sample."""
+    """Return both models' maps as float64, a row for each sample."""
     if a.shape != b.shape:
         raise ValueError(f"maps of different shapes cannot be compared: {tuple(a.shape)} and {tuple(b.shape)}")
     if a.dim() < 2 or not a.shape[1:].numel():
@@ -144,29 +144,29 @@ def _rows(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _scaled(rows: Tensor) -> Tensor:
-    """Each row divided by its greatest absolute value; zeros stay zeros."""
+    """Divide each row by its greatest absolute value; zeros stay zeros."""
     greatest = rows.abs().amax(dim=1, keepdim=True)
     return rows / greatest.where(greatest > 0, 1)
 
 
 def _cosine(a: Tensor, b: Tensor) -> Tensor:
-    x, y = _scaled(a), _scaled(b)  # the squares of what is very large or small would not be finite, or zero
+    x, y = _scaled(a), _scaled(b)  # squares of very large values would overflow, and of very small ones vanish
     lengths = (x.square().sum(dim=1) * y.square().sum(dim=1)).sqrt()
-    return _agreed((x * y).sum(dim=1) / lengths.clamp(min=1), a, b).clamp(-1, 1)
+    return _with_conventions((x * y).sum(dim=1) / lengths.clamp(min=1), a, b).clamp(-1, 1)
 
 
-def _agreed(values: Tensor, a: Tensor, b: Tensor) -> Tensor:
-    """The values, but 1 where both rows are all zero and 0 where one is."""
-    some_a, some_b = a.any(dim=1), b.any(dim=1)
-    return values.where(some_a & some_b, (some_a == some_b).double())
+def _with_conventions(values: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    """Return the values, but 1 where both rows are all zero and 0 where one is."""
+    nonzero_a, nonzero_b = a.any(dim=1), b.any(dim=1)
+    return values.where(nonzero_a & nonzero_b, (nonzero_a == nonzero_b).double())
 
 
-def _top(rows: Tensor, places: int) -> Tensor:
-    """By which fraction, from 0 to 1, each entry is among its row's so many greatest in absolute value."""
+def _top(rows: Tensor, k: int) -> Tensor:
+    """Return the fraction, from 0 to 1, by which each entry is among its row's `k` greatest in absolute value."""
     size = rows.abs()
-    last = size.kthvalue(size.shape[1] - places + 1, dim=1, keepdim=True).values
+    last = size.kthvalue(size.shape[1] - k + 1, dim=1, keepdim=True).values
     above, tied = size > last, size == last
-    left = (places - above.sum(dim=1, keepdim=True)) / tied.sum(dim=1, keepdim=True)
+    left = (k - above.sum(dim=1, keepdim=True)) / tied.sum(dim=1, keepdim=True)
     return torch.where(tied, left.double(), above.double()).where(size > 0, 0)
 
 

@@ -1,16 +1,17 @@
-"""Whether explanations betray an attack: attacked models of several seeds, each beside its benign twin.
+"""A study of whether explanations betray an attack: attacked models of several seeds, each with its benign twin.
 
-What differs between a benign and an attacked model means little by itself, for two benign models of different seeds
-differ too. They are the control that the paper (section 6) lacks: `fedlens.explanations.contrast` compares the two.
+A difference between a benign and an attacked model means little by itself, since two benign models of different seeds
+differ, too. They are the control that the paper (section 6) lacks; `fedlens.explanations.permutation_test` compares
+the two differences.
 
 A defender can look at any samples but does not know the attack's. So there are three questions:
 
-- `OTHERS`: of samples that are no attacker's, each model explains the class that it predicts;
-- `TARGETS`: of an attacked model's own target samples, it and the other model do so (the paper's pictures);
-- `WANTED`: of these, both explain the class that the attack wants, which the benign model does not predict.
+- `OTHERS`: for samples that are no attacker's, each model explains the class that it predicts;
+- `TARGETS`: for the target samples of an attacked model, it and the other model do so (the paper's pictures);
+- `WANTED`: for these, both explain the target class, which the benign model does not predict.
 
-Similarities by several methods and measures are also averaged into one, named ``all``, so that there is one test of
-each question and not as many as there are methods. Measures are averaged into ``all`` for each method, too.
+Similarities by several methods and measures are also averaged into one, named ``all``, so that each question gets a
+single test, not one for each method. Measures are averaged into ``all`` for each method, too.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,9 +25,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fedlens.analysis.intervals import Interval
-from fedlens.explanations.contrast import contrast
 from fedlens.explanations.maps import Progress, maps_of
 from fedlens.explanations.methods.method import Method
+from fedlens.explanations.permutation_test import permutation_test
 from fedlens.explanations.similarity import Measure, measures_for
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 OTHERS, TARGETS, WANTED, ALL = "others", "targets", "wanted", "all"
 _Models = tuple[int, int, int, int]
 Likeness = dict[tuple[str, str], NDArray[np.float64]]
-"""By method and measure: the mean similarity of every two models, as `contrast` takes it."""
+"""By method and measure: the mean similarity of every two models, as `permutation_test` takes it."""
 
 
 @dataclass(frozen=True)
@@ -44,25 +45,25 @@ class Subject:
 
     Attributes:
         models: the benign and the attacked one, from inputs to logits.
-        inputs: the attacker's samples, ``[r, ...]``.
-        wanted: the classes that the attack wants them to have, ``[r]``.
+        inputs: the target samples, ``[r, ...]``.
+        target_classes: of these samples, ``[r]``.
     """
 
     models: tuple[nn.Module, nn.Module]
     inputs: Tensor
-    wanted: Tensor
+    target_classes: Tensor
 
 
 def study(
     subjects: Sequence[Subject], others: Tensor, methods: Mapping[str, Method], progress: Progress
 ) -> "pd.DataFrame":
-    """A row for each question, method and measure: similarities over seeds (`columns`), p and the verdict.
+    """Return a row for each question, method and measure: similarities over seeds (`columns`), p and the verdict.
 
     Args:
-        subjects: of one seed each.
-        others: samples beside the attackers', ``[n, ...]``.
+        subjects: one for each seed.
+        others: samples that are no attacker's, ``[n, ...]``.
         methods: by name.
-        progress: is told of every few maps, how many they were, and of every comparison; of `work` altogether.
+        progress: called after every few maps, with their number, and after every comparison, with 1; `work` in all.
 
     Raises:
         ExplanationError: as `explain`.
@@ -72,35 +73,35 @@ def study(
     rows = []
     for question, by_method in likeness(subjects, others, methods, progress).items():
         for (method, measure), models in by_method.items():
-            found = contrast(models)
+            test = permutation_test(models)
             row: dict[str, Any] = {"question": question, "method": method, "measure": measure}
             for name in ("benign", "poisoned", "same_seed", "difference"):
-                row |= columns(name, getattr(found, name))
-            rows.append(row | {"p": found.p, "seeds": found.seeds, "verdict": found.verdict})
+                row |= columns(name, getattr(test, name))
+            rows.append(row | {"p": test.p, "seeds": test.seeds, "verdict": test.verdict})
     return pd.DataFrame(rows)
 
 
 def likeness(
     subjects: Sequence[Subject], others: Tensor, methods: Mapping[str, Method], progress: Progress
 ) -> dict[str, Likeness]:
-    """By question, how alike every two models' maps are; arguments and errors as `study`."""
-    found = {
+    """Return, by question, the similarity of every two models' maps; arguments and errors as `study`."""
+    by_question = {
         OTHERS: _of_others(subjects, others, methods, progress),
-        TARGETS: _of_targets(subjects, methods, progress, wanted=False),
-        WANTED: _of_targets(subjects, methods, progress, wanted=True),
+        TARGETS: _of_targets(subjects, methods, progress, target_class=False),
+        WANTED: _of_targets(subjects, methods, progress, target_class=True),
     }
-    return {question: _with_means(by_method) for question, by_method in found.items()}
+    return {question: _with_means(by_method) for question, by_method in by_question.items()}
 
 
 def work(subjects: Sequence[Subject], others: Tensor, methods: Mapping[str, Method]) -> int:
-    """How many maps a study makes, and how often it compares two models' maps by a method."""
+    """Return the number of maps that a study makes and of its comparisons of two models' maps by a method, added up."""
     targets, models = sum(len(subject.inputs) for subject in subjects), 2 * len(subjects)
     maps, pairs = models * (len(others) + 2 * targets), models * (models - 1)
     return len(methods) * (maps + pairs // 2 + 2 * pairs)
 
 
 def _with_means(by_method: Likeness) -> Likeness:
-    """The same, and the means over measures, and over all."""
+    """Return the similarities with their means over measures, and over methods and measures."""
     methods = dict.fromkeys(method for method, _ in by_method)
     of_methods = {
         (method, ALL): np.mean([models for (name, _), models in by_method.items() if name == method], axis=0)
@@ -110,7 +111,7 @@ def _with_means(by_method: Likeness) -> Likeness:
 
 
 def columns(name: str, interval: Interval | None) -> dict[str, float | None]:
-    """An interval as columns of a table: its value, where it begins and ends, and the range of the seeds."""
+    """Return an interval as columns of a table: its value, its ends, and the range of the seeds."""
     names = (name, *(f"{name}_{end}" for end in ("low", "high", "range_low", "range_high")))
     if interval is None:
         return dict.fromkeys(names)
@@ -124,7 +125,7 @@ def _maps(
     methods: Mapping[str, Method],
     progress: Progress,
 ) -> dict[tuple[int, int], Mapping[str, Tensor]]:
-    """The maps of every model, by its kind (0 for the benign one) and seed; arguments as `maps_of`."""
+    """Return the maps of every model, by its kind (0 for the benign one) and seed; arguments as `maps_of`."""
     return {
         (kind, seed): maps_of(model, inputs, classes, methods, progress).maps
         for seed, subject in enumerate(subjects)
@@ -135,60 +136,64 @@ def _maps(
 def _of_others(
     subjects: Sequence[Subject], others: Tensor, methods: Mapping[str, Method], progress: Progress
 ) -> Likeness:
-    """Similarities on samples that no attacker chose, of the reasons for what each model predicts."""
+    """Return similarities on samples that are no attacker's, of explanations of the predicted class."""
     maps = _maps(subjects, others, None, methods, progress)
 
-    def both(models: _Models, method: str) -> tuple[Tensor, Tensor]:
+    def maps_of_both(models: _Models, method: str) -> tuple[Tensor, Tensor]:
         return maps[models[:2]][method], maps[models[2:]][method]
 
-    return _likeness(len(subjects), methods, measures_for(tuple(others.shape[1:])), both, progress, symmetric=True)
+    return _likeness(
+        len(subjects), methods, measures_for(tuple(others.shape[1:])), maps_of_both, progress, symmetric=True
+    )
 
 
 def _of_targets(
-    subjects: Sequence[Subject], methods: Mapping[str, Method], progress: Progress, *, wanted: bool
+    subjects: Sequence[Subject], methods: Mapping[str, Method], progress: Progress, *, target_class: bool
 ) -> Likeness:
-    """Similarities on the attackers' samples, those of the first model's seed, for the class wanted or predicted."""
+    """Return similarities on the target samples of the first model's seed, for the target or the predicted class."""
     inputs = torch.cat([subject.inputs for subject in subjects])
-    classes = torch.cat([subject.wanted for subject in subjects]) if wanted else None
+    classes = torch.cat([subject.target_classes for subject in subjects]) if target_class else None
     bounds = np.cumsum([0, *(len(subject.inputs) for subject in subjects)])
     maps = _maps(subjects, inputs, classes, methods, progress)
 
-    def both(models: _Models, method: str) -> tuple[Tensor, Tensor]:
-        own = slice(bounds[models[1]], bounds[models[1] + 1])
-        return maps[models[:2]][method][own], maps[models[2:]][method][own]
+    def maps_of_both(models: _Models, method: str) -> tuple[Tensor, Tensor]:
+        of_seed = slice(bounds[models[1]], bounds[models[1] + 1])
+        return maps[models[:2]][method][of_seed], maps[models[2:]][method][of_seed]
 
-    return _likeness(len(subjects), methods, measures_for(tuple(inputs.shape[1:])), both, progress, symmetric=False)
+    return _likeness(
+        len(subjects), methods, measures_for(tuple(inputs.shape[1:])), maps_of_both, progress, symmetric=False
+    )
 
 
 def _likeness(
     seeds: int,
     methods: Mapping[str, Method],
     measures: Mapping[str, Measure],
-    both: Callable[[_Models, str], tuple[Tensor, Tensor]],
+    maps_of_both: Callable[[_Models, str], tuple[Tensor, Tensor]],
     progress: Progress,
     *,
     symmetric: bool,
 ) -> Likeness:
-    """Mean similarities of every two models by every method and measure.
+    """Return the mean similarities of every two models by every method and measure.
 
     Args:
-        seeds: how many there are.
+        seeds: number of seeds.
         methods: by name.
         measures: by name.
-        both: gives two models' maps by a method.
-        progress: is told of every comparison.
-        symmetric: whether these are of the same samples in either order.
+        maps_of_both: returns two models' maps by a method.
+        progress: called after every comparison, with 1.
+        symmetric: whether it returns maps of the same samples in either order.
     """
-    found = {key: np.ones((2, seeds, 2, seeds)) for key in product(methods, measures)}
+    similarities = {key: np.ones((2, seeds, 2, seeds)) for key in product(methods, measures)}
     for models in product((0, 1), range(seeds), (0, 1), range(seeds)):
         first, second = models[:2], models[2:]
         if first == second or (symmetric and first > second):
             continue
         for method in methods:
-            maps = both(models, method)
+            maps = maps_of_both(models, method)
             for measure, function in measures.items():
-                found[method, measure][models] = likeness = function(*maps).mean().item()
+                similarities[method, measure][models] = likeness = function(*maps).mean().item()
                 if symmetric:
-                    found[method, measure][second + first] = likeness
+                    similarities[method, measure][second + first] = likeness
             progress(1)
-    return found
+    return similarities

@@ -1,4 +1,4 @@
-"""Methods of explanation, one file each."""
+"""Methods of explanation, one file for each family."""
 
 import lazy_loader
 

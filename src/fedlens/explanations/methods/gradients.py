@@ -7,7 +7,7 @@
   of the input, not squared. Every sample gets the same noise, so that two models, or a sample alone and in a batch, are
   explained with equal draws: those which captum's noise tunnel makes of one sample after ``torch.manual_seed(seed)``.
 - `IntegratedGradients`: M. Sundararajan, A. Taly and Q. Yan, *Axiomatic Attribution for Deep Networks*, ICML 2017: the
-  integral along the line from a baseline, by Gauss and Legendre's rule. Its entries add up to the difference of the
+  integral along the line from a baseline, by Gauss-Legendre quadrature. Its entries add up to the difference of the
   logits.
 
 The gradients are captum's (N. Kokhlikyan et al., *Captum*, 2020).
@@ -16,6 +16,7 @@ The gradients are captum's (N. Kokhlikyan et al., *Captum*, 2020).
 import torch
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor, nn
+from typing_extensions import override
 
 from fedlens.explanations.methods.method import Method
 
@@ -23,10 +24,10 @@ _MOST_STEPS = 4096
 
 
 class Gradient(Method):
-    """The gradient itself: by how much the logit changes with each entry."""
+    """The gradient: how much the logit changes with each entry."""
 
+    @override
     def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
-        """See `Method.attribute`."""
         from captum.attr import Saliency
 
         return Saliency(model).attribute(inputs, target=classes, abs=False)  # type: ignore[no-any-return]
@@ -35,8 +36,8 @@ class Gradient(Method):
 class InputTimesGradient(Method):
     """Input times gradient."""
 
+    @override
     def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
-        """See `Method.attribute`."""
         from captum.attr import InputXGradient
 
         return InputXGradient(model).attribute(inputs, target=classes)  # type: ignore[no-any-return]
@@ -55,8 +56,8 @@ class SmoothGrad(Method):
     noise: NonNegativeFloat = 0.1
     seed: NonNegativeInt = 0
 
+    @override
     def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
-        """See `Method.attribute`."""
         source = torch.Generator().manual_seed(self.seed)
         noise = torch.randn(self.samples, *inputs.shape[1:], dtype=inputs.dtype, generator=source).to(inputs.device)
         noisy = (inputs[:, None] + self.noise * noise).flatten(0, 1)
@@ -64,13 +65,13 @@ class SmoothGrad(Method):
         return gradients.view(len(inputs), self.samples, *inputs.shape[1:]).mean(1)
 
     @property
+    @override
     def copies(self) -> int:
-        """See `Method.copies`."""
         return self.samples
 
 
 class IntegratedGradients(Method):
-    """The gradient's integral along the line from a baseline to the input, times the way.
+    """The gradient's integral along the line from a baseline to the input, times their difference.
 
     Attributes:
         steps: points of the line at which the gradient is taken.
@@ -83,16 +84,16 @@ class IntegratedGradients(Method):
     baseline: float = 0.0
     tolerance: PositiveFloat | None = None
 
+    @override
     def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
-        """See `Method.attribute`."""
         steps, maps = self.steps, self._integrate(model, inputs, classes, self.steps)
         while self.tolerance is not None and steps < _MOST_STEPS:
             off = (incompleteness(model, inputs, classes, maps, self.baseline) > self.tolerance).nonzero()[:, 0]
             if not len(off):
                 break
             steps *= 2
-            for few in torch.split(off, max(1, len(inputs) * self.steps // steps)):
-                maps[few] = self._integrate(model, inputs[few], classes[few], steps)
+            for indices in torch.split(off, max(1, len(inputs) * self.steps // steps)):
+                maps[indices] = self._integrate(model, inputs[indices], classes[indices], steps)
         return maps
 
     def _integrate(self, model: nn.Module, inputs: Tensor, classes: Tensor, steps: int) -> Tensor:
@@ -101,13 +102,13 @@ class IntegratedGradients(Method):
         return Integrated(model).attribute(inputs, self.baseline, target=classes, n_steps=steps)  # type: ignore[no-any-return]
 
     @property
+    @override
     def copies(self) -> int:
-        """See `Method.copies`."""
         return self.steps
 
 
 def incompleteness(model: nn.Module, inputs: Tensor, classes: Tensor, maps: Tensor, baseline: float = 0.0) -> Tensor:
-    """How far the entries of each map are from adding up to the difference of the logits, as a share of it; ``[n]``.
+    """Return how far each map's sum is from the difference of the logits, as a share of it; ``[n]``.
 
     Args:
         model: from inputs to logits, in evaluation mode.
@@ -118,6 +119,6 @@ def incompleteness(model: nn.Module, inputs: Tensor, classes: Tensor, maps: Tens
     """
     with torch.no_grad():
         difference = model(inputs) - model(torch.full_like(inputs[:1], baseline))
-    wanted: Tensor = difference.gather(1, classes[:, None])[:, 0]
-    off = (maps.flatten(1).sum(1) - wanted).abs()
-    return off / wanted.abs().clamp_min(torch.finfo(wanted.dtype).tiny)
+    of_class: Tensor = difference.gather(1, classes[:, None])[:, 0]
+    off = (maps.flatten(1).sum(1) - of_class).abs()
+    return off / of_class.abs().clamp_min(torch.finfo(of_class.dtype).tiny)

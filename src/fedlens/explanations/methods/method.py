@@ -1,4 +1,4 @@
-"""What a method of explanation is: it says how much each entry of an input counts for the logit of a class."""
+"""The interface of explanation methods, which attribute the logit of a class to the entries of an input."""
 
 from torch import Tensor, nn
 
@@ -6,17 +6,17 @@ from fedlens.core.config import Config
 
 
 class Method(Config):
-    """A method's description; derive from it to bring your own."""
+    """A method of explanation; derive from it to add your own."""
 
     def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
-        """Attributions to the logits of `classes` (``[n]``, int64) at `inputs` (``[n, ...]``); of the inputs' shape.
+        """Attribute the logits of `classes` (``[n]``, int64) to the entries of `inputs`; of the inputs' shape.
 
-        A sample's attribution does not depend on what else is in the batch.
+        A sample's attribution must not depend on what else is in the batch.
 
         Args:
-            model: from inputs to logits ``[n, classes]``; a copy that nobody else has, in evaluation mode, whose
-                parameters want no gradient. Layers of it may be changed.
-            inputs: a few samples.
+            model: from inputs to logits ``[n, classes]``; a private copy in evaluation mode, whose parameters take no
+                gradient. Its layers may be changed.
+            inputs: a few samples, ``[n, ...]``.
             classes: the class of each.
 
         Raises:
@@ -26,5 +26,5 @@ class Method(Config):
 
     @property
     def copies(self) -> int:
-        """How many inputs it computes at once for one; this many times fewer samples are given to it at once."""
+        """Return how many inputs the method computes for one; batches are smaller by this factor."""
         return 1

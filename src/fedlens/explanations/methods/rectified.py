@@ -1,12 +1,12 @@
-"""Explanations by a gradient that ReLU lets through in its own way.
+"""Explanations by a gradient with another rule for ReLU.
 
 - `Deconvnet`: M. D. Zeiler and R. Fergus, *Visualizing and Understanding Convolutional Networks*, ECCV 2014: only what
   is positive passes backwards, whatever the layer's value was.
 - `GuidedBackprop`: J. T. Springenberg et al., *Striving for Simplicity*, ICLR workshop 2015: what is positive, where
   the layer's value was too.
 
-captum, which computes them, sees the layers of type `torch.nn.ReLU` only. A ReLU that a model calls as a function, or a
-layer that it uses twice, would silently make another explanation of it; such a model is refused.
+captum, which computes them, only handles layers of type `torch.nn.ReLU`. A ReLU that a model calls as a function, or a
+layer that it uses twice, would silently give a different explanation; such a model is refused.
 """
 
 from collections import Counter
@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
+from typing_extensions import override
 
 from fedlens.core.errors import ExplanationError
 from fedlens.explanations.methods.method import Method
@@ -23,8 +24,8 @@ from fedlens.explanations.methods.method import Method
 class Deconvnet(Method):
     """The deconvolutional network's map."""
 
+    @override
     def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
-        """See `Method.attribute`."""
         from captum.attr import Deconvolution
 
         require_relu_layers(model, inputs[:1])
@@ -34,8 +35,8 @@ class Deconvnet(Method):
 class GuidedBackprop(Method):
     """Guided backpropagation's map."""
 
+    @override
     def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
-        """See `Method.attribute`."""
         from captum.attr import GuidedBackprop as Guided
 
         require_relu_layers(model, inputs[:1])
@@ -43,7 +44,7 @@ class GuidedBackprop(Method):
 
 
 class _Rectifications(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts how often ReLU is computed, by whomever."""
+    """A counter of all computations of ReLU."""
 
     _RELU = (torch.ops.aten.relu.default, torch.ops.aten.relu_.default)
 
@@ -66,13 +67,13 @@ def require_relu_layers(model: nn.Module, inputs: Tensor) -> None:
     layers = [layer for layer in model.modules() if type(layer) is nn.ReLU]
     handles = [layer.register_forward_pre_hook(lambda layer, _: calls.update([layer])) for layer in layers]
     try:
-        with torch.no_grad(), _Rectifications() as seen:
+        with torch.no_grad(), _Rectifications() as relu:
             model(inputs)
     finally:
         for handle in handles:
             handle.remove()
-    if not layers or seen.count != len(calls) or max(calls.values(), default=0) > 1:
+    if not layers or relu.count != len(calls) or max(calls.values(), default=0) > 1:
         raise ExplanationError(
-            f"model: it computes ReLU {seen.count} times and has {len(layers)} layers of type torch.nn.ReLU; this "
+            f"model: it computes ReLU {relu.count} times and has {len(layers)} layers of type torch.nn.ReLU; this "
             "method wants a layer for each, used once. Write the model so, or choose another method, such as gradient"
         )

@@ -1,4 +1,4 @@
-"""Layer-wise relevance propagation: a logit is handed back, layer by layer, to the inputs that it came from.
+"""Layer-wise relevance propagation: a logit is distributed backwards, layer by layer, to the inputs.
 
 - `LrpZ`, `LrpEpsilon`: S. Bach et al., *On Pixel-Wise Explanations for Non-Linear Classifier Decisions by Layer-Wise
   Relevance Propagation*, PLOS ONE 10(7) (2015): R_i = Σ_j x_i w_ij / (z_j + ε sign z_j) · R_j;
@@ -8,17 +8,18 @@
 - `DeepTaylor`: G. Montavon et al., *Explaining nonlinear classification decisions with deep Taylor decomposition*,
   Pattern Recognition 65 (2017): the same in all layers but the first, which has the rule for bounded inputs.
 
-A layer's bias takes its part of the relevance with it, except where the rule has positive weights only: there it is
-left out, as a negative bias would bring the denominator to any value. Without biases relevances add up to the logit, up
-to ε. α = 1, β = 0 and deep Taylor suppose inputs that are not negative; a negative logit gives them negative maps.
+A layer's bias absorbs its part of the relevance, except under rules with positive weights only: these leave it out, as
+a negative bias could bring the denominator to any value. Without biases relevances add up to the logit, up to ε. α = 1,
+β = 0 and deep Taylor assume inputs that are not negative; their maps of a negative logit are negative.
 
-captum propagates; `fedlens.explanations.methods.relevance_rules` has what it lacks. Max pooling hands relevance to
-the maximum.
+captum propagates; `fedlens.explanations.methods.relevance_rules` adds the rules that it lacks. Max pooling passes
+relevance to the maximum.
 """
 
 import torch
 from pydantic import NonNegativeFloat, model_validator
 from torch import Tensor, nn
+from typing_extensions import override
 
 from fedlens.core.errors import ExplanationError
 from fedlens.explanations.methods.method import Method
@@ -32,15 +33,15 @@ _THROUGH = (nn.Flatten, nn.Unflatten, nn.Identity, Dropout)
 class LrpZ(Method):
     """Relevance in proportion to x_i w_ij."""
 
+    @override
     def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
-        """See `Method.attribute`."""
         from captum.attr._utils.lrp_rules import EpsilonRule
 
         return propagate(model, inputs, classes, [EpsilonRule() for _ in weighted(model, inputs)])
 
 
 class LrpEpsilon(Method):
-    """Relevance in proportion to x_i w_ij, of which ε absorbs some.
+    """Relevance in proportion to x_i w_ij, part of which ε absorbs.
 
     Attributes:
         epsilon: what is added to the denominators; the authors' is 1.
@@ -48,8 +49,8 @@ class LrpEpsilon(Method):
 
     epsilon: NonNegativeFloat = 1.0
 
+    @override
     def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
-        """See `Method.attribute`."""
         from captum.attr._utils.lrp_rules import EpsilonRule
 
         stable = max(self.epsilon, EpsilonRule().STABILITY_FACTOR)
@@ -65,8 +66,8 @@ class LrpGamma(Method):
 
     gamma: NonNegativeFloat = 0.25
 
+    @override
     def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
-        """See `Method.attribute`."""
         from captum.attr._utils.lrp_rules import GammaRule
 
         return propagate(model, inputs, classes, [GammaRule(self.gamma) for _ in weighted(model, inputs)])
@@ -75,8 +76,8 @@ class LrpGamma(Method):
 class LrpAlpha1Beta0(Method):
     """Relevance by positive weights only."""
 
+    @override
     def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
-        """See `Method.attribute`."""
         from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule
 
         rules = [Alpha1_Beta0_Rule(set_bias_to_zero=True) for _ in weighted(model, inputs)]
@@ -100,8 +101,8 @@ class DeepTaylor(Method):
             raise ValueError(f"low must be below high, not {self.low} and {self.high}")
         return self
 
+    @override
     def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
-        """See `Method.attribute`."""
         from captum.attr._utils.lrp_rules import Alpha1_Beta0_Rule
 
         from fedlens.explanations.methods.relevance_rules import BoundedInput
@@ -111,7 +112,7 @@ class DeepTaylor(Method):
 
 
 def weighted(model: nn.Module, inputs: Tensor) -> list[nn.Module]:
-    """The layers with weights that captum has rules for, in the order in which the model calls them.
+    """Return the layers with weights that captum has rules for, in the order in which the model calls them.
 
     Raises:
         ExplanationError: there is none.
@@ -133,7 +134,7 @@ def weighted(model: nn.Module, inputs: Tensor) -> list[nn.Module]:
 
 
 def propagate(model: nn.Module, inputs: Tensor, classes: Tensor, rules: list[object]) -> Tensor:
-    """Relevances of the logits of `classes`, by a rule for each of the layers that are `weighted`.
+    """Return relevances of the logits of `classes`, by a rule for each of the `weighted` layers.
 
     Raises:
         ExplanationError: captum cannot propagate relevance through the model.

@@ -1,4 +1,4 @@
-"""Rules of layer-wise relevance propagation that captum lacks; they go with captum's own, a rule a layer."""
+"""Rules of layer-wise relevance propagation that captum lacks; each layer has one of these or of captum's."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,18 +11,18 @@ Weighted = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 
 
 class Through(PropagationRule):  # type: ignore[misc]
-    """Relevance goes with its entries, for layers that only arrange them in another way."""
+    """A rule for layers that only rearrange entries: relevance stays with them."""
 
     def forward_hook(self, module: nn.Module, inputs: Any, outputs: Tensor) -> Tensor:  # noqa: ARG002 - captum's
-        """Leave the gradient, by which captum carries relevance, alone."""
+        """Leave the gradient, by which captum propagates relevance, unchanged."""
         return outputs
 
     def _manipulate_weights(self, module: nn.Module, inputs: Any, outputs: Any) -> None:
-        """There are none."""
+        """Do nothing; there are no weights."""
 
 
 class BoundedInput(PropagationRule):  # type: ignore[misc]
-    """The z^B-rule, for a first layer whose inputs lie between `low` and `high`.
+    """The z^B-rule, for a first layer whose inputs are between `low` and `high`.
 
     G. Montavon et al., *Explaining nonlinear classification decisions with deep Taylor decomposition*, Pattern
     Recognition 65 (2017): R_i = Σ_j (x_i w_ij − l w⁺_ij − h w⁻_ij) / (Σ_k x_k w_kj − l w⁺_kj − h w⁻_kj) · R_j. Unlike
@@ -33,7 +33,7 @@ class BoundedInput(PropagationRule):  # type: ignore[misc]
         self.low, self.high = low, high
 
     def forward_hook(self, module: Weighted, inputs: tuple[Tensor, ...], outputs: Tensor) -> Tensor:
-        """Put the rule in place of the gradient, at the layer's output and at its input."""
+        """Replace the gradient by the rule, at the layer's output and at its input."""
         (x,) = inputs
         bounds = (torch.full_like(x, self.low), torch.full_like(x, self.high))
         points = [point.requires_grad_() for point in (x.detach().clone(), *bounds)]
@@ -44,7 +44,7 @@ class BoundedInput(PropagationRule):  # type: ignore[misc]
             z = at_input - at_low - at_high
 
         def at_output(relevance: Tensor) -> Tensor:
-            """Divide relevance among the inputs here, and pass nothing on through the layer itself."""
+            """Distribute relevance among the inputs here, and pass nothing on through the layer itself."""
             ratio = relevance / (z + torch.where(z < 0, -1, 1) * self.STABILITY_FACTOR).detach()
             gradients = torch.autograd.grad(z, points, ratio)
             self._divided = torch.stack([p.detach() * g for p, g in zip(points, gradients, strict=True)]).sum(0)
@@ -59,11 +59,11 @@ class BoundedInput(PropagationRule):  # type: ignore[misc]
         return self._divided
 
     def _manipulate_weights(self, module: nn.Module, inputs: Any, outputs: Any) -> None:
-        """They stay: the rule has use for all three parts."""
+        """Do nothing; the rule needs all three parts of the weights."""
 
 
 def _apply(module: Weighted, x: Tensor, weight: Tensor) -> Tensor:
-    """What the layer makes of `x` with these weights and without bias."""
+    """Apply the layer to `x` with these weights and without bias."""
     if isinstance(module, nn.Linear):
         return nn.functional.linear(x, weight)
     function: Callable[..., Tensor] = module._conv_forward

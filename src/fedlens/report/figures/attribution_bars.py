@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from fedlens.experiment.setting import Setting
-from fedlens.explanations.pair import Pair
+from fedlens.explanations.model_pair import ModelPair
 from fedlens.report.figures.attributions import attribution_grid, colour_of, row_words, sample_words
 from fedlens.report.figures.canvas import legend_below, plain, title_figure
 from fedlens.report.words import method_words
@@ -21,7 +21,7 @@ MOST = 30
 """So many features are drawn at most."""
 
 
-def attribution_figure(pair: Pair, place: int, setting: Setting) -> "Figure":
+def attribution_figure(pair: ModelPair, place: int, setting: Setting) -> "Figure":
     """The maps of the sample at `place`, drawn as its data wants: on the image, or as bars by feature."""
     data, classes = setting.experiment.data, setting.dataset.classes
     if len(setting.dataset.shape) == 3:
@@ -32,7 +32,7 @@ def attribution_figure(pair: Pair, place: int, setting: Setting) -> "Figure":
 
 
 def attribution_bars(
-    pair: Pair, place: int, classes: Sequence[str], features: Sequence[str], words: Mapping[str, str]
+    pair: ModelPair, place: int, classes: Sequence[str], features: Sequence[str], words: Mapping[str, str]
 ) -> "Figure":
     """The attributions of the record at `place`: a panel for each method, a bar for each feature, model and class.
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fedlens.explanations.pair import Pair, Row
+from fedlens.explanations.model_pair import ModelPair, Row
 from fedlens.report.figures.canvas import BENIGN, MALICIOUS, pixels_of, plain, title_figure
 from fedlens.report.words import method_words, percent
 
@@ -28,7 +28,7 @@ _FAINT = 0.5
 """Maps whose own scale is below this share of their method's are marked."""
 
 
-def attribution_grid(pair: Pair, place: int, classes: Sequence[str]) -> "Figure":
+def attribution_grid(pair: ModelPair, place: int, classes: Sequence[str]) -> "Figure":
     """The maps of the image at `place`, beside the image.
 
     Args:
@@ -63,7 +63,7 @@ def row_words(row: Row, classes: Sequence[str]) -> str:
     return f"{said}\nreasons for\n{plain(classes[row.explained])}, {percent(row.probability)}"
 
 
-def sample_words(pair: Pair, place: int, classes: Sequence[str]) -> str:
+def sample_words(pair: ModelPair, place: int, classes: Sequence[str]) -> str:
     """Which sample this is, of which class, and after which round if a round was asked for."""
     when = "" if pair.round is None else f", after round {pair.round}"
     return f"test sample {pair.indices[place]}: {plain(classes[int(pair.samples.y[place])])}{when}"

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from fedlens.analysis.interval_words import interval_words, lacking
 from fedlens.analysis.intervals import COVERAGE, Interval, seeds_needed
-from fedlens.explanations.contrast import COVERAGE_OF_PAIRS
+from fedlens.explanations.permutation_test import COVERAGE_OF_PAIRS
 from fedlens.explanations.similarity import NAMES
 from fedlens.explanations.study import ALL, OTHERS, TARGETS, WANTED
 from fedlens.report.figures.canvas import BENIGN, MALICIOUS, grid, legend_below, plain

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from fedlens.explanations.pair import MODELS, PREDICTED, TARGET, Pair
+from fedlens.explanations.model_pair import MODELS, PREDICTED, TARGET, ModelPair
 from fedlens.explanations.similarity import NAMES
 from fedlens.report.terminal.printing import PlainTable
 from fedlens.report.words import percent
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def said_table(pair: Pair, classes: Sequence[str], target: Collection[int], count: int) -> Table:
+def said_table(pair: ModelPair, classes: Sequence[str], target: Collection[int], count: int) -> Table:
     """What both models say of the first `count` samples, of which some are the attacker's `target`."""
     table = PlainTable(title="What the models say")
     for name in ("test sample", "class", *(f"{model} model says" for model in MODELS), "wanted by the attack"):
@@ -22,17 +22,21 @@ def said_table(pair: Pair, classes: Sequence[str], target: Collection[int], coun
     for place, index in enumerate(pair.indices[:count]):
         said, wanted = [], []
         for model in MODELS:
-            found = pair.found[model, TARGET]
+            found = pair.maps[model, TARGET]
             probabilities, predicted = found.probabilities[place], int(found.predicted[place])
             said.append(f"{classes[predicted]}, {percent(float(probabilities[predicted]))}")
-            wanted.append(percent(float(probabilities[pair.wanted[place]])))
+            wanted.append(percent(float(probabilities[pair.target_classes[place]])))
         number = f"{index} (target)" if index in target else str(index)
-        words = (classes[int(pair.samples.y[place])], *said, f"{classes[pair.wanted[place]]}: {', then '.join(wanted)}")
+        words = (
+            classes[int(pair.samples.y[place])],
+            *said,
+            f"{classes[pair.target_classes[place]]}: {', then '.join(wanted)}",
+        )
         table.add_row(number, *words)
     return table
 
 
-def likeness_table(pair: Pair, target: Collection[int]) -> Iterator[Table]:
+def likeness_table(pair: ModelPair, target: Collection[int]) -> Iterator[Table]:
     """A table for the attacker's samples and one for the others: means for each method by each measure."""
     numbers = pair.likeness()
     attacked = numbers["sample"].isin(list(target))

@@ -20,9 +20,9 @@ from typing import Any
 from fedlens.analysis.run_results import Run
 from fedlens.core.errors import DamagedRunError, RunError
 from fedlens.core.files import write_atomically
-from fedlens.explanations.contrast import by_seed
 from fedlens.explanations.gather import gather, others
 from fedlens.explanations.maps import parse_methods
+from fedlens.explanations.permutation_test import by_seed
 from fedlens.explanations.study import ALL, OTHERS, TARGETS, likeness
 from fedlens.runs.reading import read_json
 from fedlens.runs.record_values import confidence

@@ -55,7 +55,7 @@ def _explained(run: Run, data_dir: Path | None) -> "Iterator[tuple[str, Figure]]
 
     try:
         (one,) = gather([run], "cpu", data_dir)
-        indices = [run.target["index"][0], *one.chosen(["random:1"])]
+        indices = [run.target["index"][0], *one.sample_indices(["random:1"])]
         pair = one.pair(indices, parse_methods("all"), lambda _: None)
     except RunError:  # one of the models is not there any more
         return

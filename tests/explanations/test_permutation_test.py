@@ -6,7 +6,14 @@ from interval_pairs import PAIRS
 from numpy.typing import NDArray
 
 from fedlens.analysis.intervals import COVERAGE, Interval, estimate
-from fedlens.explanations.contrast import COVERAGE_OF_PAIRS, Contrast, _differences, _p, by_seed, contrast
+from fedlens.explanations.permutation_test import (
+    COVERAGE_OF_PAIRS,
+    PermutationTest,
+    _differences,
+    _p,
+    by_seed,
+    permutation_test,
+)
 
 
 def symmetric(bb: object, pb: object, pp: object) -> NDArray[np.float64]:
@@ -44,7 +51,7 @@ THREE = symmetric(
 
 def test_medians_by_hand() -> None:
     # of each seed the mean with the other two's benign models; the benign ones 0.7, 0.75, 0.65
-    found = contrast(THREE)
+    found = permutation_test(THREE)
     assert by_seed(THREE[:, :, 0]) == pytest.approx(np.array([[0.7, 0.75, 0.65], [0.25, 0.25, 0.4]]))
     assert found.benign == Interval(
         pytest.approx(0.7), None, None, (pytest.approx(0.65), pytest.approx(0.75)), 3, needed=None
@@ -60,14 +67,14 @@ def test_medians_by_hand() -> None:
 
 def test_of_seven_seeds_the_difference_has_an_interval_but_the_similarities_do_not() -> None:
     likeness = simulated(np.random.default_rng(1), 7)
-    found, (benign, poisoned) = contrast(likeness), by_seed(likeness[:, :, 0])
+    found, (benign, poisoned) = permutation_test(likeness), by_seed(likeness[:, :, 0])
     assert (found.benign, found.poisoned) == tuple(
         estimate(some, range(7), coverage=None) for some in (benign, poisoned)
     )
     assert found.difference == estimate(benign - poisoned, range(7), coverage=COVERAGE_OF_PAIRS)
     assert found.difference is not None
     assert (found.difference.low, found.difference.high) == ((benign - poisoned).min(), (benign - poisoned).max())
-    assert contrast(simulated(np.random.default_rng(1), 6)).difference.low is None  # type: ignore[union-attr]
+    assert permutation_test(simulated(np.random.default_rng(1), 6)).difference.low is None  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("seeds", [7, 8, 12])
@@ -86,8 +93,8 @@ def test_swaps_by_hand() -> None:
     # swapped: what counts as benign, less the mean of either poisoned with the other benign
     expected = [0.8 - 0.2, 0.3 - (0.8 + 0.2) / 2, 0.1 - (0.2 + 0.8) / 2, 0.2 - (0.1 + 0.3) / 2]
     assert _differences(two, swaps) == pytest.approx(expected)
-    found = contrast(two)
-    assert found == Contrast(
+    found = permutation_test(two)
+    assert found == PermutationTest(
         Interval(0.8, None, None, (0.8, 0.8), 2, None),
         Interval(pytest.approx(0.2), None, None, (0.1, 0.3), 2, None),
         Interval(9, None, None, (9, 9), 2, 5),
@@ -109,22 +116,22 @@ def test_swaps_are_what_exchanged_models_would_show(seeds: int) -> None:
 
 
 def test_one_seed_has_but_its_own_pair() -> None:
-    found = contrast([[[[1.0], [0.4]]], [[[0.4], [1.0]]]])
-    assert found == Contrast(None, None, Interval(0.4, None, None, (0.4, 0.4), 1, 5), None, None, 1)
+    found = permutation_test([[[[1.0], [0.4]]], [[[0.4], [1.0]]]])
+    assert found == PermutationTest(None, None, Interval(0.4, None, None, (0.4, 0.4), 1, 5), None, None, 1)
     assert found.verdict == "too few seeds to tell"
 
 
 def test_models_all_equally_alike_show_nothing() -> None:
-    found = contrast(np.full((2, 6, 2, 6), 0.1) * 3)
+    found = permutation_test(np.full((2, 6, 2, 6), 0.1) * 3)
     assert found.p == 1
     assert found.verdict == "cannot tell"
-    nothing = contrast(np.zeros((2, 7, 2, 7)))
+    nothing = permutation_test(np.zeros((2, 7, 2, 7)))
     assert (nothing.p, nothing.difference) == (1, Interval(0, 0, 0, (0, 0), 7, 7))
 
 
 @pytest.mark.parametrize(("seeds", "least"), [(5, 1 / 32), (8, 1 / 256), (20, 1 / 4096)])
 def test_a_planted_difference_is_found(seeds: int, least: float) -> None:
-    found = contrast(simulated(np.random.default_rng(1), seeds, shift=2.0, size=400))
+    found = permutation_test(simulated(np.random.default_rng(1), seeds, shift=2.0, size=400))
     assert found.difference is not None
     assert found.difference.range[0] > 0
     assert found.p == least
@@ -133,7 +140,7 @@ def test_a_planted_difference_is_found(seeds: int, least: float) -> None:
 
 @pytest.mark.parametrize(("seeds", "verdict"), [(5, "cannot tell"), (6, "can tell")])
 def test_poisoned_models_alike_among_themselves_need_six_seeds(seeds: int, verdict: str) -> None:
-    found = contrast(blocks(seeds, bb=0.8, pb=0.1, pp=0.8))
+    found = permutation_test(blocks(seeds, bb=0.8, pb=0.1, pp=0.8))
     assert found.p == 2 / 2**seeds
     assert found.verdict == verdict
 
@@ -152,20 +159,20 @@ def test_poisoned_models_much_more_alike_need_more_seeds() -> None:
     ]
     assert _differences(likeness, swaps) == pytest.approx(expected)
     assert [m for m in range(7) if expected[m] > 0.2 - 1e-12] == [0, 5, 6]
-    assert contrast(likeness).p == (1 + 6 + 1) / 64
-    assert contrast(likeness).verdict == "cannot tell"
-    assert contrast(blocks(9, bb=0.3, pb=0.2, pp=0.4)).verdict == "can tell"
+    assert permutation_test(likeness).p == (1 + 6 + 1) / 64
+    assert permutation_test(likeness).verdict == "cannot tell"
+    assert permutation_test(blocks(9, bb=0.3, pb=0.2, pp=0.4)).verdict == "can tell"
 
 
 def test_fewer_than_five_seeds_are_too_few() -> None:
-    found = contrast(simulated(np.random.default_rng(1), 4, shift=2.0))
+    found = permutation_test(simulated(np.random.default_rng(1), 4, shift=2.0))
     assert found.p == 1 / 16
     assert found.verdict == "too few seeds to tell"
 
 
 def test_poisoned_models_that_are_more_alike_do_not_stand_out() -> None:
     likeness = simulated(np.random.default_rng(1), 8, shift=2.0)[::-1, :, ::-1]
-    found = contrast(likeness)
+    found = permutation_test(likeness)
     assert found.p is not None
     assert found.p > 0.5
     assert found.verdict == "cannot tell"
@@ -181,9 +188,9 @@ def test_under_the_null_hypothesis_p_is_uniform(seeds: int, expected: float) -> 
 
 def test_drawn_swaps_agree_with_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
     likeness = simulated(np.random.default_rng(5), 10, shift=0.3)
-    exact = contrast(likeness).p
-    monkeypatch.setattr("fedlens.explanations.contrast.EXACT_SEEDS", 9)
-    assert contrast(likeness).p == pytest.approx(exact, abs=0.03)
+    exact = permutation_test(likeness).p
+    monkeypatch.setattr("fedlens.explanations.permutation_test.EXACT_SEEDS", 9)
+    assert permutation_test(likeness).p == pytest.approx(exact, abs=0.03)
 
 
 @pytest.mark.parametrize("seeds", [6, 7])
@@ -192,7 +199,7 @@ def test_an_interval_or_a_range_that_reaches_zero_does_not_tell(seeds: int) -> N
     likeness = simulated(np.random.default_rng(1), seeds, shift=2.0, size=400)
     likeness[1, 3, 0, :] = likeness[0, 3, 0, :] + 0.01  # more like the benign ones than its twin
     likeness[0, :, 1, 3] = likeness[1, 3, 0, :]
-    found = contrast(likeness)
+    found = permutation_test(likeness)
     assert found.p is not None
     assert found.p < 0.05
     assert found.difference is not None
@@ -204,7 +211,7 @@ def test_an_interval_or_a_range_that_reaches_zero_does_not_tell(seeds: int) -> N
 def test_the_order_of_seeds_does_not_matter() -> None:
     likeness = simulated(np.random.default_rng(3), 7, shift=0.5)
     order = np.random.default_rng(4).permutation(7)
-    before, after = contrast(likeness), contrast(likeness[:, order][:, :, :, order])
+    before, after = permutation_test(likeness), permutation_test(likeness[:, order][:, :, :, order])
     assert after.p == before.p
     for name in ("benign", "poisoned", "same_seed", "difference"):
         ours, theirs = getattr(before, name), getattr(after, name)
@@ -214,7 +221,7 @@ def test_the_order_of_seeds_does_not_matter() -> None:
 @pytest.mark.parametrize("shape", [(2, 3, 2, 4), (3, 3, 3, 3), (2, 3, 3), (2, 0, 2, 0), (2, 3, 2, 3, 1), ()])
 def test_another_shape_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="S"):
-        contrast(np.zeros(shape))
+        permutation_test(np.zeros(shape))
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -222,7 +229,7 @@ def test_what_is_not_finite_is_refused(value: float) -> None:
     likeness = THREE.copy()
     likeness[0, 1, 0, 2] = likeness[0, 2, 0, 1] = value
     with pytest.raises(ValueError, match="finite"):
-        contrast(likeness)
+        permutation_test(likeness)
 
 
 def test_likeness_may_be_measured_on_samples_of_the_first_models_seed() -> None:

@@ -1,4 +1,4 @@
-"""A benign and an attacked model beside each other: what each makes of samples, why, and how alike the reasons are."""
+"""A benign and an attacked model compared: their predictions for samples, the explanations, and how alike these are."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,14 +21,14 @@ MODELS = ("benign", "attacked")
 
 @dataclass(frozen=True)
 class Row:
-    """One model's reasons for one class, at one sample.
+    """One model's explanations of one class for one sample.
 
     Attributes:
         model: which of `MODELS`.
-        explained: the class.
-        predicted: the class that the model predicts.
-        probability: that the model gives to the class explained.
-        confidence: that it gives to the class predicted.
+        explained: the explained class.
+        predicted: the predicted class.
+        probability: the model's probability of the explained class.
+        confidence: the model's probability of the predicted class.
         maps: by method, of the sample's shape.
     """
 
@@ -41,44 +41,44 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Pair:
+class ModelPair:
     """Two models' maps of the same samples.
 
     Attributes:
         indices: of the samples in the test set.
         samples: these samples.
-        wanted: the class that the attack wants of each sample, which is explained beside the predicted one.
-        found: by model and by whether the predicted or the target class is explained.
-        round: after which they are the models; ``None`` after the last.
+        target_classes: the target class of each sample, which is explained in addition to the predicted one.
+        maps: by model, and by whether the predicted or the target class is explained.
+        round: the round after which the models were taken; ``None`` for the last.
     """
 
     indices: list[int]
     samples: Samples
-    wanted: list[int]
-    found: Mapping[tuple[str, str], Maps]
+    target_classes: list[int]
+    maps: Mapping[tuple[str, str], Maps]
     round: int | None = None
 
-    def rows(self, place: int) -> list[Row]:
-        """What there is to see of the sample at `place`: each model's reasons for both classes, or the one if equal."""
+    def rows(self, index: int) -> list[Row]:
+        """Return each model's explanations of both classes, or of the one if they are equal, for the sample `index`."""
         rows: dict[tuple[str, int], Row] = {}
-        for (model, _), maps in self.found.items():
-            explained, predicted = int(maps.classes[place]), int(maps.predicted[place])
-            probabilities = maps.probabilities[place]
-            shown = {method: every[place] for method, every in maps.maps.items()}
+        for (model, _), maps in self.maps.items():
+            explained, predicted = int(maps.classes[index]), int(maps.predicted[index])
+            probabilities = maps.probabilities[index]
+            of_sample = {method: of_all[index] for method, of_all in maps.maps.items()}
             row = Row(
-                model, explained, predicted, float(probabilities[explained]), float(probabilities[predicted]), shown
+                model, explained, predicted, float(probabilities[explained]), float(probabilities[predicted]), of_sample
             )
             rows.setdefault((model, explained), row)
         return sorted(rows.values(), key=lambda row: MODELS.index(row.model))
 
     def likeness(self) -> "pd.DataFrame":
-        """How alike the models' maps are: a row for each sample, class explained, method and measure."""
+        """Return the similarity of the models' maps: a row for each sample, class explained, method and measure."""
         import pandas as pd
 
         measures = measures_for(tuple(self.samples.x.shape[1:]))
         tables = []
         for explained in (PREDICTED, TARGET):
-            first, second = (self.found[model, explained].maps for model in MODELS)
+            first, second = (self.maps[model, explained].maps for model in MODELS)
             for method in first:
                 for measure, function in measures.items():
                     values = function(first[method], second[method]).tolist()
@@ -92,27 +92,27 @@ def compare_pair(
     samples: Samples,
     indices: list[int],
     *,
-    wanted: list[int],
+    target_classes: list[int],
     methods: Mapping[str, Method],
     progress: Progress,
-) -> Pair:
+) -> ModelPair:
     """Explain `samples` by both models, the benign one first.
 
     Args:
         models: from inputs to logits.
         samples: ``[n, ...]``.
-        indices: where these are in the test set.
-        wanted: the class that the attack wants of each sample.
+        indices: of these samples in the test set.
+        target_classes: the target class of each sample.
         methods: by name.
-        progress: is told of every few maps, how many they were.
+        progress: called after every few maps, with their number.
 
     Raises:
         ExplanationError: as `explain`.
     """
-    target = torch.tensor(wanted, device=samples.y.device)
-    found = {
+    target = torch.tensor(target_classes, device=samples.y.device)
+    maps = {
         (name, explained): maps_of(model, samples.x, classes, methods, progress)
         for name, model in zip(MODELS, models, strict=True)
         for explained, classes in ((PREDICTED, None), (TARGET, target))
     }
-    return Pair(indices, samples, wanted, found)
+    return ModelPair(indices, samples, target_classes, maps)

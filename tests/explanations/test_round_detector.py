@@ -7,8 +7,8 @@ import torch
 from linear import ignore, linear
 from torch import nn
 
-from fedlens.explanations.alarm import ALL, areas, changes
 from fedlens.explanations.maps import parse_methods
+from fedlens.explanations.round_detector import ALL, areas, changes
 
 GRADIENT = parse_methods("gradient")
 SAMPLES = torch.tensor([[1.0, 0.1], [0.1, 1]])
