@@ -1,1 +1,1 @@
-"""Runs reported to where teams already look: MLflow servers and TensorBoard's event files."""
+"""Trackers, which report runs to MLflow servers and to TensorBoard event files."""

@@ -1,7 +1,7 @@
 """Runs in MLflow: options as parameters, a metric for each curve, figures as artifacts.
 
-The server is the one given, or the one that MLflow's own settings name (``MLFLOW_TRACKING_URI``). Runs belong to the
-experiment ``fedlens`` unless ``MLFLOW_EXPERIMENT_NAME`` names another.
+The server is given by its URI, or by MLflow's own settings (``MLFLOW_TRACKING_URI``). Runs belong to the experiment
+``fedlens`` unless ``MLFLOW_EXPERIMENT_NAME`` names another.
 """
 
 import os
@@ -11,21 +11,23 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param
+from typing_extensions import override
 
 from fedlens.experiment.flat import Value, shown
+from fedlens.tracking.tracker import Tracker
 
 _AT_ONCE = 100
-"""So many parameters MLflow takes at a time."""
+"""The most parameters that MLflow takes at once."""
 _SETTINGS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
-"""MLflow's own settings would try a dead server for minutes, and print the run's address amid what the run prints."""
+"""By its defaults, MLflow would try a dead server for minutes, and print the run's address amid the run's output."""
 
 
-class MlflowTracker:
-    """A `Tracker` for an MLflow server."""
+class MlflowTracker(Tracker):
+    """A tracker that reports to an MLflow server."""
 
     def __init__(self, uri: str | None) -> None:
         for name, value in _SETTINGS.items():
@@ -33,25 +35,25 @@ class MlflowTracker:
         self._uri = uri
         self._run = ""
 
+    @override
     def begin(self, name: str, options: Mapping[str, Value]) -> None:
-        """See `Tracker`."""
         self._client = MlflowClient(tracking_uri=self._uri)
-        wanted = os.environ.get("MLFLOW_EXPERIMENT_NAME", "fedlens")
-        known = self._client.get_experiment_by_name(wanted)
-        experiment = known.experiment_id if known is not None else self._client.create_experiment(wanted)
+        experiment_name = os.environ.get("MLFLOW_EXPERIMENT_NAME", "fedlens")
+        existing = self._client.get_experiment_by_name(experiment_name)
+        experiment = existing.experiment_id if existing is not None else self._client.create_experiment(experiment_name)
         self._run = self._client.create_run(experiment, run_name=name).info.run_id
         parameters = [Param(option, shown(value)) for option, value in options.items()]
         for start in range(0, len(parameters), _AT_ONCE):
             self._client.log_batch(self._run, params=parameters[start : start + _AT_ONCE])
 
+    @override
     def round(self, number: int, metrics: Mapping[str, float]) -> None:
-        """See `Tracker`."""
         now = int(time.time() * 1000)
         self._client.log_batch(self._run, [Metric(name, value, now, number) for name, value in metrics.items()])
 
+    @override
     def finish(self, files: list[Path]) -> None:
-        """See `Tracker`."""
-        if not self._run:  # there was no round left to play
+        if not self._run:  # the run was complete already
             return
         for file in files:
             self._client.log_artifact(self._run, str(file))

@@ -1,7 +1,7 @@
-"""Tracking that never stops or slows a run: trackers work in a thread of their own.
+"""An observer that feeds trackers, each in a thread of its own, so that tracking never stops or slows a run.
 
-Whatever goes wrong there is said once, and the run goes on without that tracker. At the end it has a few seconds to
-catch up; then it is left behind.
+A tracker's error is reported once, and the run goes on without that tracker. After the run, a tracker has a few seconds
+to catch up; then it is abandoned.
 """
 
 from collections.abc import Callable, Sequence
@@ -10,6 +10,8 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any
 
+from typing_extensions import override
+
 from fedlens.core.redaction import redacted
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.flat import flattened
@@ -17,80 +19,80 @@ from fedlens.simulation.callback import Observer
 from fedlens.tracking.tracker import Tracker, metrics_of
 
 PATIENCE = 10.0
-"""Seconds that a tracker has after the run's end."""
+"""Seconds that a tracker has to catch up after the run's end."""
 
 
-class Tracking:
-    """An `Observer` that tells another one, and the trackers of attacked runs; controls go into their curves."""
+class Tracking(Observer):
+    """An observer that passes everything on to another one, and runs to trackers; controls go into the runs' curves."""
 
     def __init__(self, observer: Observer, trackers: Sequence[tuple[str, Tracker]], name: str) -> None:
         self._observer, self._name = observer, name
-        self._lines = [_Line(word, tracker, observer.remark) for word, tracker in trackers]
+        self._feeds = [_Feed(word, tracker, observer.remark) for word, tracker in trackers]
         self._tracked = False
 
+    @override
     def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
-        """See `Observer`."""
         self._observer.begin(experiment, done, twin=twin)
         self._tracked = not twin
         if self._tracked:
             options = {"name": experiment.name, **flattened(experiment)}
-            self._tell(lambda tracker: tracker.begin(self._name, options))
+            self._send(lambda tracker: tracker.begin(self._name, options))
 
+    @override
     def clients(self, done: int, total: int) -> None:
-        """See `Observer`."""
         self._observer.clients(done, total)
 
+    @override
     def round(self, record: dict[str, Any]) -> None:
-        """See `Observer`."""
         self._observer.round(record)
         if self._tracked:
             metrics = metrics_of(record)
-            self._tell(lambda tracker: tracker.round(record["round"], metrics))
+            self._send(lambda tracker: tracker.round(record["round"], metrics))
 
+    @override
     def end(self) -> None:
-        """See `Observer`."""
         self._observer.end()
 
+    @override
     def remark(self, text: str) -> None:
-        """See `Observer`."""
         self._observer.remark(text)
 
     def finish(self, files: list[Path]) -> None:
-        """The run is over, with these files to show; give trackers a little time."""
-        self._tell(lambda tracker: tracker.finish(files))
-        for line in self._lines:
-            line.close()
+        """Pass on that the run is over and which files to show, and wait a little for the trackers."""
+        self._send(lambda tracker: tracker.finish(files))
+        for feed in self._feeds:
+            feed.close()
 
-    def _tell(self, news: Callable[[Tracker], None]) -> None:
-        for line in self._lines:
-            line.send(news)
+    def _send(self, call: Callable[[Tracker], None]) -> None:
+        for feed in self._feeds:
+            feed.send(call)
 
 
-class _Line:
-    """The way to one tracker."""
+class _Feed:
+    """A thread that makes the calls of one tracker."""
 
     def __init__(self, word: str, tracker: Tracker, remark: Callable[[str], None]) -> None:
         self._word, self._tracker, self._remark = word, tracker, remark
-        self._waiting: SimpleQueue[Callable[[Tracker], None] | None] = SimpleQueue()
+        self._calls: SimpleQueue[Callable[[Tracker], None] | None] = SimpleQueue()
         self._thread = Thread(target=self._work, daemon=True, name=f"tracking by {word}")
         self._thread.start()
 
-    def send(self, news: Callable[[Tracker], None]) -> None:
-        """Put `news` behind all that waits."""
-        self._waiting.put(news)
+    def send(self, call: Callable[[Tracker], None]) -> None:
+        """Put a call into the queue."""
+        self._calls.put(call)
 
     def close(self) -> None:
-        """Wait until all is told, for so long as there is patience."""
-        self._waiting.put(None)
+        """Wait until all calls are made, but no longer than `PATIENCE`."""
+        self._calls.put(None)
         self._thread.join(PATIENCE)
         if self._thread.is_alive():
             word = redacted(self._word)
             self._remark(f"--track {word}: no answer within {PATIENCE:.0f} s; what it does not have is in the run")
 
     def _work(self) -> None:
-        while (news := self._waiting.get()) is not None:
+        while (call := self._calls.get()) is not None:
             try:
-                news(self._tracker)
+                call(self._tracker)
             except Exception as error:
                 reason = str(error).splitlines()[0] if str(error) else ""
                 words = redacted(f"--track {self._word}: failed ({type(error).__name__}: {reason[:200]})")

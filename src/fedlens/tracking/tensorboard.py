@@ -1,4 +1,4 @@
-"""Runs as TensorBoard's event files: a scalar for each curve, the options as text, figures as images."""
+"""Runs as TensorBoard event files: a scalar for each curve, the options as text, figures as images."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -6,34 +6,36 @@ from pathlib import Path
 import numpy as np
 from matplotlib.image import imread
 from torch.utils.tensorboard import SummaryWriter
+from typing_extensions import override
 
 from fedlens.experiment.flat import Value, shown
+from fedlens.tracking.tracker import Tracker
 
 
-class TensorboardTracker:
-    """A `Tracker` that writes into a folder of its own below `folder`, named as the run."""
+class TensorboardTracker(Tracker):
+    """A tracker that writes event files into a folder below `folder`, named as the run."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._writer: SummaryWriter | None = None
 
+    @override
     def begin(self, name: str, options: Mapping[str, Value]) -> None:
-        """See `Tracker`."""
         self._writer = SummaryWriter(str(self._folder / name))
         rows = [f"| {option} | {shown(value).replace('|', '∣')} |" for option, value in options.items()]
         table = "\n".join(["| option | value |", "|---|---|", *rows])
         self._writer.add_text("experiment", table)
 
+    @override
     def round(self, number: int, metrics: Mapping[str, float]) -> None:
-        """See `Tracker`."""
         assert self._writer is not None
         for name, value in metrics.items():
             self._writer.add_scalar(name, value, number)
         self._writer.flush()
 
+    @override
     def finish(self, files: list[Path]) -> None:
-        """See `Tracker`."""
-        if self._writer is None:  # there was no round left to play
+        if self._writer is None:  # the run was complete already
             return
         for file in files:
             if file.suffix == ".png":

@@ -1,4 +1,4 @@
-"""What a tracker is: it is told of a run and hands it on; and what there is to tell."""
+"""The interface of trackers, and the metrics that they report."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,35 +12,35 @@ from fedlens.runs.record_values import Record, beside, confidence
 
 
 class Tracker(Protocol):
-    """Hands a run on. It may raise anything and take its time: nobody waits for it."""
+    """Reports a run to another service. It may raise anything and take its time: nobody waits for it."""
 
     def begin(self, name: str, options: Mapping[str, Value]) -> None:
-        """A run begins, or goes on."""
+        """Report that a run begins or is resumed."""
 
     def round(self, number: int, metrics: Mapping[str, float]) -> None:
-        """A round has been recorded."""
+        """Report the metrics of a round."""
 
     def finish(self, files: list[Path]) -> None:
-        """The run is over; these are its figures and other files worth looking at. Without any, it was cut short."""
+        """Report that the run is over, with its figures and other files worth looking at; none if it was cut short."""
 
 
 def parse_tracker(word: str) -> Tracker:
-    """The tracker that ``mlflow``, ``mlflow:URI`` or ``tensorboard:DIR`` stands for.
+    """Create the tracker that ``mlflow``, ``mlflow:URI`` or ``tensorboard:DIR`` names.
 
     Raises:
         ConfigError: it is none of these, or its package is not installed.
     """
-    kind, _, place = word.partition(":")
+    kind, _, destination = word.partition(":")
     be_quiet()  # before MLflow is imported
     try:
         if kind == "mlflow":
             from fedlens.tracking.mlflow import MlflowTracker
 
-            return MlflowTracker(place or None)
-        if kind == "tensorboard" and place:
+            return MlflowTracker(destination or None)
+        if kind == "tensorboard" and destination:
             from fedlens.tracking.tensorboard import TensorboardTracker
 
-            return TensorboardTracker(Path(place))
+            return TensorboardTracker(Path(destination))
     except ImportError as error:
         raise ConfigError(
             f"--track {redacted(word)}: {error.name} is not installed; pip install 'fedlens[tracking]'"
@@ -49,21 +49,22 @@ def parse_tracker(word: str) -> Tracker:
 
 
 def metrics_of(record: Record) -> dict[str, float]:
-    """The numbers of a round's record that are worth a curve, by name."""
-    found: dict[str, float] = _of_model("", record)
+    """Return the numbers of a round's record that are worth a curve, by name."""
+    metrics: dict[str, float] = _of_model("", record)
     if record["malicious"]:
-        found |= {f"malicious/{name}": record["malicious"][name] for name in ("accuracy", "loss")}
+        metrics |= {f"malicious/{name}": record["malicious"][name] for name in ("accuracy", "loss")}
     for name in ("control", "placebo"):
-        if found_beside := beside(record, name):
-            found |= _of_model(f"{name}/", found_beside)
+        if control := beside(record, name):
+            metrics |= _of_model(f"{name}/", control)
     for name, check in record["checks"].items():
-        found[f"checks/{name}/flagged"] = float(sum(check["flagged"]))
-    return {name: value for name, value in found.items() if value is not None}
+        metrics[f"checks/{name}/flagged"] = float(sum(check["flagged"]))
+    return {name: value for name, value in metrics.items() if value is not None}
 
 
 def _of_model(prefix: str, part: dict[str, Any]) -> dict[str, float]:
-    found = {f"{prefix}{name}": part["quality"][name] for name in ("accuracy", "loss")}
+    """Return a model's metrics from its `part` of the record, the round's own or a control's."""
+    metrics = {f"{prefix}{name}": part["quality"][name] for name in ("accuracy", "loss")}
     if part["target"]:
-        found[f"{prefix}target/confidence"] = confidence(part["target"])
-        found[f"{prefix}target/true_confidence"] = confidence(part["target"], "true_confidence")
-    return found
+        metrics[f"{prefix}target/confidence"] = confidence(part["target"])
+        metrics[f"{prefix}target/true_confidence"] = confidence(part["target"], "true_confidence")
+    return metrics
