@@ -119,10 +119,10 @@ def test_reading_inside_the_directory_runs_nothing(
 
 def test_the_list_of_runs_runs_nothing(send: Send, tmp_path: Path) -> None:
     pytest.importorskip("starlette")
-    from fedlens.watch.listing import listed
+    from fedlens.watch.listing import list_runs
 
     send("runs.strange.payload")
-    (run,) = listed(tmp_path / "runs")
+    (run,) = list_runs(tmp_path / "runs")
     assert (run.name, run.attack, run.trouble) == ("strange", "runs.strange.payload:Push", "")
     assert not ran(tmp_path)
 

@@ -224,7 +224,7 @@ def test_records_that_contradict_each_other(run: Path) -> None:
 
 def test_a_damaged_run_is_a_row_of_the_list(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("starlette")
-    from fedlens.watch.listing import listed
+    from fedlens.watch.listing import list_runs
 
     for place, (name, text) in enumerate(
         [
@@ -239,7 +239,7 @@ def test_a_damaged_run_is_a_row_of_the_list(run: Path, tmp_path: Path) -> None:
     ):
         copied = shutil.copytree(run, tmp_path / f"damaged{place}")
         (copied / name).write_text(text)
-    rows = {row.name: row.trouble for row in listed(tmp_path)}
+    rows = {row.name: row.trouble for row in list_runs(tmp_path)}
     assert rows.pop("run") == ""
     assert len(rows) == 7
     assert all(trouble.startswith("cannot be read: ") for trouble in rows.values())
@@ -318,13 +318,13 @@ def test_a_run_with_a_pipe_in_it_is_not_resumed(run: Path, capsys: pytest.Captur
 @pytest.mark.timeout(120)
 def test_a_run_with_a_pipe_in_it_is_a_row_of_the_list(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("starlette")
-    from fedlens.watch.listing import listed
+    from fedlens.watch.listing import list_runs
 
     for name in ("rounds.jsonl", "experiment.yaml", "start.json", "unjudged.json"):
         copied = shutil.copytree(run, tmp_path / name.partition(".")[0])
         (copied / name).unlink(missing_ok=True)
         pipe(copied / name)
-    rows = {row.name: row.trouble for row in listed(tmp_path)}
+    rows = {row.name: row.trouble for row in list_runs(tmp_path)}
     assert rows.pop("run") == ""
     assert "is no regular file" in rows["rounds"]
     assert len(rows) == (4 if "experiment" in rows else 3)

@@ -16,7 +16,7 @@ from fedlens.core.errors import RunError
 from fedlens.data.dataset import Data, Dataset
 from fedlens.data.digits import Digits
 from fedlens.sweeps.grid import Grid
-from fedlens.watch.listing import listed
+from fedlens.watch.listing import list_runs
 
 SOURCES = {"target.source": [UNLEARNT.source, LEARNT.source]}
 FILES = {"digests.json", "experiment.yaml", "start.json", "unjudged.json"}
@@ -119,7 +119,7 @@ def test_who_looks_at_such_a_cell_is_told_the_same() -> None:
     with pytest.raises(RunError) as caught:
         fedlens.load_run(sweep.directory.path_of(cell))
     assert str(caught.value) == f"{sweep.directory.path_of(cell)}: {error}"
-    (row,) = listed(Path("sweep"))
+    (row,) = list_runs(Path("sweep"))
     assert row.trouble == str(error)
 
 

@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from fedlens.watch.app import watch_app
 from fedlens.watch.changes import state_of
-from fedlens.watch.listing import directories, listed
+from fedlens.watch.listing import directories, list_runs
 from fedlens.watch.serving import serve
 
 PORT = 8123
@@ -100,10 +100,10 @@ def test_the_pages_own_requests_are_answered(client: TestClient) -> None:
 
 
 def test_the_list_has_every_run_and_how_far_it_is(client: TestClient, folder: Path) -> None:
-    (one, other) = sorted(listed(folder), key=lambda run: run.name)
-    assert (one.name, one.seed, one.played, one.rounds, one.finished) == ("one", 7, 2, 3, False)
+    (one, other) = sorted(list_runs(folder), key=lambda run: run.name)
+    assert (one.name, one.seed, one.rounds_done, one.rounds, one.finished) == ("one", 7, 2, 3, False)
     assert (one.accuracy, one.confidence, one.attack) == (0.5, 0.75, "explicit-boosting")
-    assert (other.name, other.played) == ("sweep/cells/abc", 3)
+    assert (other.name, other.rounds_done) == ("sweep/cells/abc", 3)
     page = client.get("/").text
     assert "2 of 3" in page
     assert 'value="sweep/cells/abc"' in page
@@ -114,10 +114,10 @@ def test_the_list_has_every_run_and_how_far_it_is(client: TestClient, folder: Pa
 def test_what_is_half_written_or_deleted_is_survived(client: TestClient, folder: Path) -> None:
     with (folder / "one" / "rounds.jsonl").open("a") as file:
         file.write(record(3)[:40])
-    assert {run.name: run.played for run in listed(folder)}["one"] == 2
+    assert {run.name: run.rounds_done for run in list_runs(folder)}["one"] == 2
     (folder / "new").mkdir()
     (folder / "new" / "experiment.yaml").write_text("name: [")
-    troubles = {run.name: run.trouble for run in listed(folder)}
+    troubles = {run.name: run.trouble for run in list_runs(folder)}
     assert "experiment.yaml" in troubles["new"]
     assert client.get("/").status_code == 200
     assert "has no rounds yet" in client.get("/report", params={"run": _empty(folder)}).text

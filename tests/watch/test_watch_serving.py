@@ -19,7 +19,7 @@ from starlette.testclient import TestClient
 from test_watch_guard import AT, PORT, made, record
 from waiting import PATIENCE, eventually
 
-from fedlens.watch import patience
+from fedlens.watch import timeouts
 from fedlens.watch.app import watch_app
 from fedlens.watch.changes import State, Watcher, state_of
 from fedlens.watch.listing import directories
@@ -126,14 +126,14 @@ def test_links_that_lead_out_are_not_followed(folder: Path) -> None:
 @pytest.fixture
 def address(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, int]]:
     """A server that has little patience."""
-    monkeypatch.setattr(patience, "ASKING", 1.0)
-    monkeypatch.setattr(patience, "TAKING", 1.0)
+    monkeypatch.setattr(timeouts, "REQUEST_TIMEOUT", 1.0)
+    monkeypatch.setattr(timeouts, "WRITE_TIMEOUT", 1.0)
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen()
         port = listening.getsockname()[1]
         app = watch_app(folder, None, "secret", port)
-        server = uvicorn.Server(uvicorn.Config(app, http=patience.Impatient, log_level="error"))
+        server = uvicorn.Server(uvicorn.Config(app, http=timeouts.TimeoutProtocol, log_level="error"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         yield "127.0.0.1", port

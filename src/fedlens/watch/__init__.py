@@ -1,1 +1,1 @@
-"""Runs looked at in a browser while they are being made: ``fedlens watch``."""
+"""``fedlens watch``: runs in a browser, updated while they go on."""

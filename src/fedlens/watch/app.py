@@ -1,4 +1,4 @@
-"""The pages: a list of the runs of a folder, and the report of those that are ticked, both of which follow the disk."""
+"""The web application: a list of a folder's runs, and the report of selected ones; both follow changes on disk."""
 
 from pathlib import Path
 
@@ -12,33 +12,33 @@ from fedlens.core.errors import FedlensError
 from fedlens.report.html.page import described, rendered
 from fedlens.watch.changes import Watcher, state_of
 from fedlens.watch.guard import HEADERS, Guard
-from fedlens.watch.listing import directories, listed
+from fedlens.watch.listing import directories, list_runs
 from fedlens.watch.pages import list_page, trouble_page
 
 
 def watch_app(folder: Path, data_dir: Path | None, token: str, port: int) -> Starlette:
-    """The application.
+    """Create the application.
 
     Args:
-        folder: whose runs are shown; or a run's own directory.
+        folder: a folder of runs, or a run directory.
         data_dir: where data files are.
-        token: what a browser must know.
+        token: the secret that a browser must present.
         port: where the application is served, on 127.0.0.1.
     """
 
     def index(_: Request) -> Response:
-        return HTMLResponse(list_page(folder, listed(folder)), headers=HEADERS)
+        return HTMLResponse(list_page(folder, list_runs(folder)), headers=HEADERS)
 
     def report(request: Request) -> Response:
-        chosen = _chosen(folder, request)
-        if not chosen:
+        selected = _selected(folder, request)
+        if not selected:
             return HTMLResponse(trouble_page("None of these runs is there any more."), 404, HEADERS)
         try:
-            page = described(list(chosen.values()), data_dir)
+            page = described(list(selected.values()), data_dir)
         except (FedlensError, OSError) as error:
             return HTMLResponse(trouble_page(str(error)), headers=HEADERS)
-        part = request.headers.get("x-part") == "1"
-        return HTMLResponse(rendered(page, live=True, library=not part), headers=HEADERS)
+        only_content = request.headers.get("x-part") == "1"
+        return HTMLResponse(rendered(page, live=True, library=not only_content), headers=HEADERS)
 
     watcher = Watcher(lambda: state_of(directories(folder)))
 
@@ -52,7 +52,7 @@ def watch_app(folder: Path, data_dir: Path | None, token: str, port: int) -> Sta
     return app
 
 
-def _chosen(folder: Path, request: Request) -> dict[str, Path]:
-    """The runs that the address names, of those that are there."""
-    found = directories(folder)
-    return {name: found[name] for name in request.query_params.getlist("run") if name in found}
+def _selected(folder: Path, request: Request) -> dict[str, Path]:
+    """Return the existing runs that the request's address names."""
+    paths = directories(folder)
+    return {name: paths[name] for name in request.query_params.getlist("run") if name in paths}

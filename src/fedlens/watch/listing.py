@@ -1,4 +1,4 @@
-"""The runs below a folder, told from their last lines: quick for many, and not troubled by one that is half written."""
+"""The list of runs below a folder, from the last line of each: fast for many, and robust to half-written lines."""
 
 import os
 from collections.abc import Iterator
@@ -19,30 +19,30 @@ from fedlens.runs.unjudged import read_unjudged
 
 _PATTERNS = ("experiment.yaml", "*/experiment.yaml", "*/*/experiment.yaml", "*/cells/*/experiment.yaml")
 _TAIL = 1 << 20
-"""More bytes than a round's line has, unless it is of thousands of clients."""
+"""Bytes to read from the end; more than a round's line has, unless there are thousands of clients."""
 
 
 @dataclass(frozen=True)
-class Listed:
-    """A run in a line.
+class ListedRun:
+    """A line of the list of runs.
 
     Attributes:
         name: its directory, relative to the folder; ``.`` for the folder itself.
         attack: the attack's name.
-        seed: where its randomness begins.
-        played: rounds recorded.
-        rounds: rounds wanted.
-        finished: whether it is complete.
-        accuracy: the global model's after the last round, if there was one.
+        seed: the experiment's seed.
+        rounds_done: number of rounds recorded.
+        rounds: number of rounds in all.
+        finished: whether the run is complete.
+        accuracy: of the global model after the last round recorded, if any.
         confidence: in the target class, likewise.
-        changed: when something was last recorded, in seconds since 1970.
-        trouble: why nothing more can be told.
+        changed: time of the last change, in seconds since 1970.
+        trouble: why there are no numbers.
     """
 
     name: str
     attack: str = ""
     seed: int = 0
-    played: int = 0
+    rounds_done: int = 0
     rounds: int = 0
     finished: bool = False
     accuracy: float | None = None
@@ -52,52 +52,52 @@ class Listed:
 
 
 def directories(folder: Path) -> dict[str, Path]:
-    """The runs' directories by name: those in the folder, in folders of it, and the cells of sweeps.
+    """Return the run directories by name: those in the folder, in its subfolders, and the cells of sweeps.
 
-    A link that leads out of the folder is not followed, be it to a run or from one.
+    Links that lead out of the folder are not followed, neither to a run nor from one.
     """
     root = folder.resolve()
-    found = {file.parent for pattern in _PATTERNS for file in folder.glob(pattern)}
+    paths = {file.parent for pattern in _PATTERNS for file in folder.glob(pattern)}
     return {
         str(path.relative_to(folder)): path
-        for path in sorted(found)
+        for path in sorted(paths)
         if (not path.name.startswith(".") or path == folder) and not _leads_out(path, root)
     }
 
 
 def _leads_out(run: Path, root: Path) -> bool:
-    """Whether the directory of a run, or something that a page shows of it, is elsewhere."""
-    places = [run]
+    """Tell whether a run directory, or something in it that a page shows, is a link to elsewhere."""
+    paths = [run]
     for folder in (run, run / "explanations", run / "checks"):
         with suppress(OSError), os.scandir(folder) as entries:
-            places += [Path(entry.path) for entry in entries if entry.is_symlink()]
-    return not all(place.resolve().is_relative_to(root) for place in places)
+            paths += [Path(entry.path) for entry in entries if entry.is_symlink()]
+    return not all(path.resolve().is_relative_to(root) for path in paths)
 
 
-def listed(folder: Path) -> list[Listed]:
-    """Every run below `folder`, the one that changed last first."""
-    return sorted(_listed(directories(folder)), key=lambda run: -run.changed)
+def list_runs(folder: Path) -> list[ListedRun]:
+    """List every run below `folder`, the latest change first."""
+    return sorted(_read_runs(directories(folder)), key=lambda run: -run.changed)
 
 
-def _listed(found: dict[str, Path]) -> Iterator[Listed]:
-    for name, path in found.items():
+def _read_runs(paths: dict[str, Path]) -> Iterator[ListedRun]:
+    for name, path in paths.items():
         try:
-            yield _in_a_line(name, path)
-        except OSError:  # it was deleted meanwhile
+            yield _read_run(name, path)
+        except OSError:  # the run was deleted meanwhile
             continue
         except FedlensError as error:
-            yield Listed(name, trouble=f"cannot be read: {str(error).splitlines()[0]}")
+            yield ListedRun(name, trouble=f"cannot be read: {str(error).splitlines()[0]}")
 
 
-def _in_a_line(name: str, path: Path) -> Listed:
+def _read_run(name: str, path: Path) -> ListedRun:
     file = path / "experiment.yaml"
     experiment = _experiment(str(file), file.stat().st_mtime_ns)
     if (unjudged := read_unjudged(path)) is not None:
-        return Listed(name, changed=file.stat().st_mtime, trouble=str(unjudged[0]))
+        return ListedRun(name, changed=file.stat().st_mtime, trouble=str(unjudged[0]))
     rounds = path / "rounds.jsonl"
-    last = _last(rounds) if rounds.exists() else None
+    last = _last_record(rounds) if rounds.exists() else None
     changed = (rounds if rounds.exists() else file).stat().st_mtime
-    return Listed(
+    return ListedRun(
         name,
         attack_name(experiment),
         experiment.seed,
@@ -111,19 +111,19 @@ def _in_a_line(name: str, path: Path) -> Listed:
 
 
 @lru_cache(maxsize=4096)
-def _experiment(file: str, changed: int) -> Experiment:  # noqa: ARG001 - a file that has changed is read anew
+def _experiment(file: str, changed: int) -> Experiment:  # noqa: ARG001 - part of the cache's key
     return load_recorded(Path(file).parent)
 
 
-def _last(file: Path) -> dict[str, Any] | None:
-    """The record in the last whole line of a file of them.
+def _last_record(file: Path) -> dict[str, Any] | None:
+    """Return the record in the last complete line of a file of records; ``None`` if there is none.
 
     Raises:
-        DamagedRunError: it is damaged.
+        DamagedRunError: the line is damaged.
     """
     with regular(file, None).open("rb") as content:
         size = content.seek(0, 2)
         content.seek(max(0, size - _TAIL))
         lines = content.read().splitlines(keepends=True)
-    whole = next((line for line in reversed(lines) if line.endswith(b"\n")), None)
-    return None if whole is None else read_latest(file, whole)
+    complete = next((line for line in reversed(lines) if line.endswith(b"\n")), None)
+    return None if complete is None else read_latest(file, complete)
