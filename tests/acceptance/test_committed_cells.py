@@ -21,7 +21,7 @@ def test_three_cells_drawn_at_random_are_run_again_and_agree(tmp_path: Path, fas
     """To the bit where versions and processor are those of then; else rounding makes runs part after a few rounds."""
     shutil.copytree(COMMITTED / FOLDER, tmp_path / FOLDER)
     restore(tmp_path)
-    for place, kept in enumerate(random.SystemRandom().sample(gather(tmp_path, "quick").every, 3)):
+    for place, kept in enumerate(random.SystemRandom().sample(gather(tmp_path, "quick").all_runs, 3)):
         started = read_starts(kept.path)[-1]
         name = f"{kept.experiment.name}, seed {kept.experiment.seed}, draw {kept.experiment.target.draw}"
         again = fedlens.run(

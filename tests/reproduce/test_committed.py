@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from fedlens.studies.paper.account import account
+from fedlens.studies.paper.claims_json import claims_json
 from fedlens.studies.paper.evidence import Evidence, gather
 from fedlens.studies.paper.explained import FILE, explained_others
 from fedlens.studies.paper.judging import Judgement, judge
 from fedlens.studies.paper.page import page
-from fedlens.studies.paper.plain import as_json
 from fedlens.studies.paper.plan import negatives
 from fedlens.studies.paper.records import FOLDER, restore
 from fedlens.studies.paper.reproduction import others
@@ -62,7 +62,7 @@ def judgements(verdicts: dict[str, list[Judgement]]) -> list[Judgement]:
 def test_every_record_is_a_run_of_a_panel(everything: dict[str, Evidence], scale: str) -> None:
     evidence = everything[scale]
     assert evidence.unreadable == []
-    assert len(evidence.every) == len(list((evidence.folder / "cells").iterdir()))
+    assert len(evidence.all_runs) == len(list((evidence.folder / "cells").iterdir()))
 
 
 def test_explanations_are_remembered(evidence: Evidence) -> None:
@@ -85,7 +85,7 @@ def test_the_verdicts_are_those_of_the_records(
     everything: dict[str, Evidence], verdicts: dict[str, list[Judgement]], scale: str
 ) -> None:
     evidence = everything[scale]
-    found = json.loads(json.dumps(as_json(verdicts[scale], evidence, account(evidence))))
+    found = json.loads(json.dumps(claims_json(verdicts[scale], evidence, account(evidence))))
     assert close(found, json.loads((PAGES[scale] / "claims.json").read_text()))
 
 

@@ -12,16 +12,16 @@ from fedlens.explanations.maps import parse_methods
 from fedlens.studies.paper import explained
 from fedlens.studies.paper.case import Case
 from fedlens.studies.paper.evidence import Evidence
-from fedlens.studies.paper.explained import _beside_least, explained_others, explained_targets
+from fedlens.studies.paper.explained import _less_least_benign, explained_others, explained_targets
 from fedlens.studies.paper.measures import Measured
 
 
 def test_the_number_is_how_far_a_model_is_above_the_least_alike_benign_one() -> None:
-    found = _beside_least([(0.5, 0.8), (0.75, 0.7), (0.65, 0.75)])
+    found = _less_least_benign([(0.5, 0.8), (0.75, 0.7), (0.65, 0.75)])
     assert [measured.value for measured in found] == pytest.approx([-0.2, 0.05, -0.05])
     assert [measured.control for measured in found] == pytest.approx([0.1, 0.0, 0.05])
     # which is the same of what earlier versions have kept, less the lower end of an interval
-    assert _beside_least([(-0.2, 0.1), (0.05, 0.0), (-0.05, 0.05)]) == [
+    assert _less_least_benign([(-0.2, 0.1), (0.05, 0.0), (-0.05, 0.05)]) == [
         Measured(pytest.approx(one.value), pytest.approx(one.control)) for one in found
     ]
 
@@ -36,7 +36,7 @@ def test_seeds_of_each_draw_are_compared(monkeypatch: pytest.MonkeyPatch) -> Non
         asked.append(runs)
         return {"others": [(number, 1 - number) for number in range(len(runs))]}
 
-    monkeypatch.setattr(explained, "_of_draw", of_draw)
+    monkeypatch.setattr(explained, "_similarities_of_draw", of_draw)
     found = explained_others(Evidence(Path(), "quick", {"panel": runs}), "panel")
     assert found == {Case(0, 0): Measured(1, 2), Case(1, 0): Measured(2, 1), Case(2, 0): Measured(3, 0)}
     assert asked == [[runs[Case(seed, 0)] for seed in range(3)]]
@@ -47,7 +47,7 @@ def test_models_that_are_not_poisoned_do_not_count(monkeypatch: pytest.MonkeyPat
     confidences = {0: 0.9, 1: 0.49, 2: 0.5}
     runs = {Case(seed, 0): run_of(played(1, confidence=c), seed=seed) for seed, c in confidences.items()}
     numbers = [explained.Measured(seed, 0.1) for seed in confidences]
-    monkeypatch.setattr(explained, "_of_draw", lambda *_: {"others": numbers})
+    monkeypatch.setattr(explained, "_similarities_of_draw", lambda *_: {"others": numbers})
     evidence = Evidence(Path(), "quick", {"fig4-constrained": runs})
     assert list(explained_others(evidence, "fig4-constrained")) == [Case(0, 0), Case(2, 0)]
 

@@ -178,7 +178,7 @@ def test_a_run_that_gives_no_number_is_left_out(monkeypatch: pytest.MonkeyPatch)
 
 def test_every_run_counts_once() -> None:
     run = run_of(played(1))
-    assert Evidence(Path(), "quick", {"a": {Case(0, 0): run}, "b": {Case(0, 0): run}}).every == [run]
+    assert Evidence(Path(), "quick", {"a": {Case(0, 0): run}, "b": {Case(0, 0): run}}).all_runs == [run]
     assert run.path == Path("scripted-0-0")
 
 

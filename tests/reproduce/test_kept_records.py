@@ -116,7 +116,7 @@ def test_a_reproduction_goes_on_from_its_records(reproduction: Path, tmp_path: P
     assert played.failures == []
     new = [cell.key for cell in played.cells if (again / "cells" / cell.key / "final.safetensors").exists()]
     assert len(set(new)) == 4  # those of the second targets
-    assert len(gather(again, "quick").every) == 8
+    assert len(gather(again, "quick").all_runs) == 8
 
 
 def test_cells_that_are_there_are_left_alone(reproduction: Path) -> None:
@@ -131,7 +131,7 @@ def test_cells_that_are_there_are_left_alone(reproduction: Path) -> None:
 def test_weights_that_were_not_kept_are_said_to_be_missing(reproduction: Path, tmp_path: Path) -> None:
     again = without_cells(reproduction, tmp_path / "again")
     restore(again)
-    run_ = next(iter(gather(again, "quick").every))
+    run_ = next(iter(gather(again, "quick").all_runs))
     with pytest.raises(DamagedRunError, match="only its records were kept, and `fedlens run --resume"):
         run_.weights()
 

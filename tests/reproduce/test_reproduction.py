@@ -102,8 +102,8 @@ def test_from_runs_to_the_page(tiny_panels: None, tmp_path: Path) -> None:
         "fig9-explicit": every,
         "fig7-alternating": {Case(0, 0)},
     }
-    assert len(evidence.every) == 5
-    assert gather(tmp_path, "paper").every == []
+    assert len(evidence.all_runs) == 5
+    assert gather(tmp_path, "paper").all_runs == []
 
     table, page, _ = publish(tmp_path, "quick")
     written = json.loads((tmp_path / "claims.json").read_text())
@@ -141,7 +141,7 @@ def test_a_damaged_run_is_left_out_and_said_to_be(tiny_panels: None, tmp_path: P
     (broken, _) = sorted((tmp_path / "cells").iterdir())
     (broken / "rounds.jsonl").write_text("{\n")
     evidence = gather(tmp_path, "quick")
-    assert len(evidence.every) == 1
+    assert len(evidence.all_runs) == 1
     assert str(broken) in evidence.unreadable[0]
     _, page, left_out = publish(tmp_path, "quick")
     assert f"Left out: {broken}" in page.read_text()
@@ -161,4 +161,4 @@ def test_other_values_are_another_experiment(
         name: replace(preset, values={**preset.values, "rounds": 7}) for name, preset in planning.presets().items()
     }
     monkeypatch.setattr(loading, "presets", lambda: changed)
-    assert gather(tmp_path, "quick").every == []
+    assert gather(tmp_path, "quick").all_runs == []

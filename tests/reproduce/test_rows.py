@@ -5,8 +5,8 @@ import pytest
 from fedlens.core.config import validate
 from fedlens.studies.paper.case import Case
 from fedlens.studies.paper.claims import Claim, Part
+from fedlens.studies.paper.claims_json import _finding
 from fedlens.studies.paper.judging import Finding, Judgement
-from fedlens.studies.paper.plain import _finding
 from fedlens.studies.paper.rows import holding, ours, row, verdict_table
 
 PART = {"what": "it", "measure": "final_confidence", "of": ["a"], "paper": "high", "at_least": 0.5}

@@ -49,7 +49,7 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     from fedlens.simulation.runtime import Means  # after what may be refused, for it takes seconds
     from fedlens.simulation.simulation import leave_twin
     from fedlens.studies.paper.evidence import gather
-    from fedlens.studies.paper.keeping import Keeping
+    from fedlens.studies.paper.record_keeper import RecordKeeper
     from fedlens.studies.paper.records import restore
     from fedlens.studies.paper.reproduction import benign, grid_of, publish, require_reproduction
     from fedlens.sweeps.runtime import SweepRuntime
@@ -72,7 +72,7 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
         with interruptible(lambda: "the same command goes on from here, and --no-run judges what is there"):
             for run in benign(out_dir, cells):  # perhaps of another machine, so that no twin is made here
                 leave_twin(run, Means(device=device, data_dir=data_dir))
-            observer = Keeping(terminal, out_dir, scale)
+            observer = RecordKeeper(terminal, out_dir, scale)
             sweep = run_cells(grid, cells, out_dir, runtime=runtime, observer=observer, tabulate=tabulate)
         failures, unjudged = sweep.failures, len(sweep.unjudged)
     with out.status("judging"):

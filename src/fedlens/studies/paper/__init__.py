@@ -1,1 +1,1 @@
-"""The paper's claims, run and judged one by one."""
+"""The paper's claims: the runs that they need, and the verdict on each."""

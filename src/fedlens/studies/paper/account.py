@@ -1,4 +1,4 @@
-"""What a reproduction's runs cost, and where they were made."""
+"""The cost of a reproduction's runs, and the machines and versions that made them."""
 
 from typing import Any
 
@@ -9,20 +9,20 @@ STAGES = ("training", "checks", "aggregation", "evaluation")
 
 
 def account(evidence: Evidence) -> dict[str, Any]:
-    """How many ``runs`` and ``rounds``, how many ``hours`` they took one by one, on what ``machines`` and ``versions``.
+    """Return the numbers of ``runs`` and ``rounds``, their ``hours`` added up, and ``machines`` and ``versions``.
 
-    Benign twins are not counted in.
+    Benign twins are not included.
     """
     hours, machines, versions = 0.0, set(), set()
-    for run in evidence.every:
+    for run in evidence.all_runs:
         hours += sum(timing[stage] for timing in read_timings(run.path) for stage in STAGES) / 3600
         for start in read_starts(run.path):
             machines.add(f"{start.get('platform')} ({start.get('numerics', {}).get('cpu')})")
             fedlens, torch = (start.get("packages", {}).get(name) for name in ("fedlens", "torch"))
             versions.add(f"fedlens {fedlens}, torch {torch}, Python {start.get('python')}")
     return {
-        "runs": len(evidence.every),
-        "rounds": sum(len(run.records) for run in evidence.every),
+        "runs": len(evidence.all_runs),
+        "rounds": sum(len(run.records) for run in evidence.all_runs),
         "hours": round(hours, 2),
         "machines": sorted(machines),
         "versions": sorted(versions),

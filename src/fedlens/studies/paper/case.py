@@ -1,10 +1,10 @@
-"""What a claim is tested with: a seed, and a target of it."""
+"""A case in which a claim is tested: a seed and one of its targets."""
 
 from typing import NamedTuple
 
 
 class Case(NamedTuple):
-    """A seed, and which of its draws of a target."""
+    """A seed, and the number of a draw of targets from it."""
 
     seed: int
     draw: int

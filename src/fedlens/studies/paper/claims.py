@@ -1,4 +1,4 @@
-"""The paper's claims with the bounds by which they are judged, as ``claims.yaml`` has them."""
+"""The paper's claims and the bounds by which they are judged, from ``claims.yaml``."""
 
 from functools import cache
 from importlib.resources import files
@@ -12,7 +12,7 @@ from fedlens.report.figures.figures import Kind
 from fedlens.studies.paper.measures import MEASURES, OF_EXPLANATIONS
 
 ROUNDING = 1e-12
-"""A number that is equal to its bound but for this much is that bound: 0.87 − 0.88 is not quite −0.01 to a computer."""
+"""Numbers this close to a bound count as equal to it: 0.87 − 0.88 is not quite −0.01 in floating point."""
 
 
 class Part(Config):
@@ -20,11 +20,11 @@ class Part(Config):
 
     Attributes:
         what: the number in words.
-        measure: what is measured of a run: a function of `fedlens.studies.paper.measures`, or one of
+        measure: the measure of a run: a function of `fedlens.studies.paper.measures`, or one of
             `fedlens.studies.paper.explained`.
-        of: the panel whose run is measured; of two, the second's number is taken from the first's.
+        of: the panel whose run is measured; of two, the second's number is subtracted from the first's.
         paper: what the paper says.
-        only: the scales at which it is tested; by default all.
+        only: the scales to test it at; by default all.
         at_least: the claim holds if the number is this or more.
         at_most: ... this or less.
         above: ... more than this.
@@ -57,17 +57,17 @@ class Part(Config):
 
     @property
     def bounds(self) -> dict[str, float]:
-        """The bounds, if there are any, by their kinds."""
-        named = {"at_least": self.at_least, "at_most": self.at_most, "above": self.above, "below": self.below}
-        return {kind: value for kind, value in named.items() if value is not None}
+        """Return the bounds, if there are any, by their kinds."""
+        by_kind = {"at_least": self.at_least, "at_most": self.at_most, "above": self.above, "below": self.below}
+        return {kind: value for kind, value in by_kind.items() if value is not None}
 
     @property
     def decides(self) -> bool:
-        """Whether the verdict depends on it."""
+        """Tell whether the verdict depends on this number."""
         return bool(self.bounds)
 
     def holds(self, value: float) -> bool:
-        """Whether `value` is within the bounds."""
+        """Tell whether `value` is within the bounds."""
         tests = {
             "at_least": lambda bound: value >= bound - ROUNDING,
             "at_most": lambda bound: value <= bound + ROUNDING,
@@ -77,7 +77,7 @@ class Part(Config):
         return all(tests[kind](bound) for kind, bound in self.bounds.items())
 
     def bound(self) -> str:
-        """The bounds as they are printed."""
+        """Return the bounds in print: ``≥ 0.5``."""
         signs = {"at_least": "≥", "at_most": "≤", "above": ">", "below": "<"}
         return " ".join(f"{signs[kind]} {value:g}" for kind, value in self.bounds.items())
 
@@ -102,8 +102,8 @@ class Drawing(Config):
     """A picture of a figure of the paper.
 
     Attributes:
-        kind: a kind of figure, as ``fedlens plot --kind`` has it.
-        of: the panels that are drawn beside each other.
+        kind: a kind of figure, as for ``fedlens plot --kind``.
+        of: the panels that are drawn side by side.
     """
 
     kind: Kind
@@ -112,13 +112,13 @@ class Drawing(Config):
 
 @cache
 def claims() -> dict[str, Claim]:
-    """Every claim by its number."""
+    """Return every claim by its number."""
     described = parse_yaml((files(__package__) / "claims.yaml").read_text("utf-8"), "claims.yaml")
     return {number: validate(Claim, values, number) for number, values in described.items()}
 
 
 @cache
 def drawings() -> dict[str, Drawing]:
-    """What is drawn, by the file's name."""
+    """Return every drawing by the name of its file."""
     described = parse_yaml((files(__package__) / "drawings.yaml").read_text("utf-8"), "drawings.yaml")
     return {name: validate(Drawing, values, name) for name, values in described.items()}

@@ -1,6 +1,7 @@
-"""The runs that speak for or against the claims: complete cells of a sweep's directory, by panel, seed and target.
+"""The evidence for or against the claims: complete runs of a sweep's directory, by panel, seed and target.
 
-A cell is recognised by its experiment, so that runs of earlier calls, with other figures, seeds or targets, count too.
+A run is assigned to panels by its experiment, so that runs of earlier calls, with other figures, seeds or targets,
+count too.
 """
 
 from collections.abc import Iterator, Mapping
@@ -29,9 +30,9 @@ class Evidence:
 
     Attributes:
         folder: the reproduction's directory.
-        scale: whose model, E and T they have.
+        scale: the scale, which determines their model, E and T.
         runs: by panel and case.
-        unreadable: runs that are damaged, why, and what to do.
+        unreadable: messages about damaged runs, with what to do.
         data_dir: where the user keeps data files.
     """
 
@@ -41,21 +42,21 @@ class Evidence:
     unreadable: list[str] = field(default_factory=list)
     data_dir: Path | None = None
 
-    def of(self, names: tuple[str, ...]) -> Iterator[tuple[Case, list[Run]]]:
-        """The cases of which there is a run of each of these panels, with the runs.
+    def cases_with(self, panels: tuple[str, ...]) -> Iterator[tuple[Case, list[Run]]]:
+        """Yield the cases for which there is a run of each of these panels, with the runs.
 
-        Runs of unequal length may have drawn different targets, since the twin's last model has a say in it; such runs
-        are no pair.
+        Runs of unequal length may have drawn different targets, since the draw depends on the twin's last model; cases
+        with such runs are left out.
         """
-        found = [self.runs.get(name, {}) for name in names]
-        for case in sorted(set.intersection(*map(set, found))):
-            runs = [each[case] for each in found]
+        by_panel = [self.runs.get(panel, {}) for panel in panels]
+        for case in sorted(set.intersection(*map(set, by_panel))):
+            runs = [of_panel[case] for of_panel in by_panel]
             if all(run.target["index"] == runs[0].target["index"] for run in runs):
                 yield case, runs
 
     @cached_property
     def table(self) -> "pd.DataFrame":
-        """Every round of every run, by panel (``name``), ``seed`` and ``target.draw``; see `sweeps.table.rounds_of`."""
+        """Return every round of every run, with its panel as ``name``; see `fedlens.sweeps.table.rounds_of`."""
         return rounds_of(
             [
                 (Cell({"name": name, "seed": case.seed, "target.draw": case.draw}, run.experiment), run)
@@ -65,17 +66,17 @@ class Evidence:
         )
 
     @cached_property
-    def every(self) -> list[Run]:
-        """Every run once."""
+    def all_runs(self) -> list[Run]:
+        """Return every run once."""
         return list({run.path: run for runs in self.runs.values() for run in runs.values()}.values())
 
 
 def gather(folder: Path, scale: Scale, data_dir: Path | None = None) -> Evidence:
-    """The complete runs in the reproduction's directory `folder` that are of a panel at this scale."""
+    """Load the complete runs in the reproduction's directory `folder` that belong to a panel at this scale."""
     by_identity: dict[str, list[str]] = {}
     names = every_panel(scale)
     for name in names:
-        by_identity.setdefault(_case_free(load_experiment(preset_of(name, scale))), []).append(name)
+        by_identity.setdefault(_identity_without_case(load_experiment(preset_of(name, scale))), []).append(name)
     runs: dict[str, dict[Case, Run]] = {}
     unreadable = []
     for summary in sorted(folder.glob("cells/[!.]*/summary.json")):
@@ -84,15 +85,15 @@ def gather(folder: Path, scale: Scale, data_dir: Path | None = None) -> Evidence
         except FedlensError as error:
             unreadable.append(f"{error}; remove {summary.parent}, and the same command makes it anew")
             continue
-        for name in by_identity.get(_case_free(run.experiment), []):
+        for name in by_identity.get(_identity_without_case(run.experiment), []):
             case = Case(run.experiment.seed, run.experiment.target.draw)
-            called = run.experiment.model_copy(update={"name": name})  # panels that are alike share a run
-            runs.setdefault(name, {})[case] = replace(run, experiment=called)
+            renamed = run.experiment.model_copy(update={"name": name})  # equal panels share a run
+            runs.setdefault(name, {})[case] = replace(run, experiment=renamed)
     ordered = {name: dict(sorted(runs[name].items())) for name in names if name in runs}
     return Evidence(folder, scale, ordered, unreadable, data_dir)
 
 
-def _case_free(experiment: Experiment) -> str:
-    """The experiment's identity but for seed and draw."""
+def _identity_without_case(experiment: Experiment) -> str:
+    """Return the experiment's identity regardless of seed and draw."""
     target = experiment.target.model_copy(update={"draw": 0})
     return experiment.model_copy(update={"seed": 0, "target": target}).identity()

@@ -1,12 +1,12 @@
-"""Do explanations of attacked models look like those of benign models? What is measured for claim C14.
+"""Measures for claim C14: do explanations of attacked models look like those of benign models?
 
-Of each attacked run: how alike its final model's maps and those of the other seeds' benign models are, over all methods
-and measures, less the same of that benign model which is least like the others (`fedlens.explanations.study`). Not
-below 0, it is as alike as they are; the control is the same of the run's benign twin. It takes three seeds.
-Only runs whose attack succeeded count: that a model looks like a benign one says nothing where it is one.
+For each attacked run: the similarity of its final model's maps to those of the other seeds' benign models, over all
+methods and measures, less that of the benign model that is least like the others (`fedlens.explanations.study`). At 0
+or above, the attacked model is as similar as benign ones are; the control is the same number of the run's benign twin.
+At least three seeds are needed. Only runs whose attack succeeded count, since otherwise the model is a benign one.
 
-The similarities are kept beside the page, in ``explanations.json``, for they take the models, which records are
-without. Files of earlier versions have them less a constant, which makes no difference here.
+The similarities are saved next to the page, in ``explanations.json``, since they need the models, which records lack.
+Files of earlier versions have them less a constant, which makes no difference here.
 """
 
 import hashlib
@@ -40,12 +40,12 @@ Compared = Callable[[Evidence, str], Mapping[Case, Measured]]
 
 
 def explained_others(evidence: Evidence, panel: str) -> Mapping[Case, Measured]:
-    """Of test samples that are no attacker's."""
+    """Measure a panel's runs on test samples that are no attacker's."""
     return _explained(evidence, panel, OTHERS)
 
 
 def explained_targets(evidence: Evidence, panel: str) -> Mapping[Case, Measured]:
-    """Of the attack's targets."""
+    """Measure a panel's runs on the target samples."""
     return _explained(evidence, panel, TARGETS)
 
 
@@ -53,22 +53,24 @@ COMPARED: Mapping[str, Compared] = dict(zip(OF_EXPLANATIONS, (explained_others, 
 
 
 def _explained(evidence: Evidence, panel: str, question: str) -> dict[Case, Measured]:
-    """By case, of each draw for which there are seeds enough."""
+    """Return the measured numbers by case, for each draw that has enough seeds."""
     runs = evidence.runs.get(panel, {})
-    found: dict[Case, Measured] = {}
-    _remembered(evidence.folder / FILE)  # if it is damaged, that is not to be taken for models that are missing
+    measured: dict[Case, Measured] = {}
+    _read_saved(evidence.folder / FILE)  # raise outside of the loop, where an error means missing models
     for draw in sorted({case.draw for case in runs}):
         cases = [case for case in runs if case.draw == draw]
         if len(cases) < LEAST_SEEDS:
             continue
         try:
-            values = _of_draw([runs[case] for case in cases], evidence.folder / FILE, evidence.data_dir)[question]
-        except RunError as error:  # a model may not be there any more
+            similarities = _similarities_of_draw(
+                [runs[case] for case in cases], evidence.folder / FILE, evidence.data_dir
+            )[question]
+        except RunError as error:  # a model may be gone
             _warn(f"explanations are not compared: {error}")
             continue
-        pairs = zip(cases, _beside_least(values), strict=True)
-        found |= {case: value for case, value in pairs if confidence(runs[case].records[-1]["target"]) >= SUCCEEDED}
-    return found
+        pairs = zip(cases, _less_least_benign(similarities), strict=True)
+        measured |= {case: value for case, value in pairs if confidence(runs[case].records[-1]["target"]) >= SUCCEEDED}
+    return measured
 
 
 @cache
@@ -77,29 +79,33 @@ def _warn(words: str) -> None:
     logging.getLogger(__name__).warning(words)
 
 
-def _beside_least(similarities: Sequence[tuple[float, float]]) -> list[Measured]:
-    """Less that of the least alike benign model; of each run there are the attacked model's and the benign one's."""
+def _less_least_benign(similarities: Sequence[tuple[float, float]]) -> list[Measured]:
+    """Subtract the least benign similarity from those of each run's attacked and benign model."""
     least = min(benign for _, benign in similarities)
     return [Measured(attacked - least, benign - least) for attacked, benign in similarities]
 
 
-def _of_draw(runs: Sequence[Run], file: Path, data_dir: Path | None) -> dict[str, list[tuple[float, float]]]:
-    """By question, the similarities of each of these runs, which are of a seed each; remembered in `file`."""
-    known = _remembered(file)
+def _similarities_of_draw(
+    runs: Sequence[Run], file: Path, data_dir: Path | None
+) -> dict[str, list[tuple[float, float]]]:
+    """Return, by question, the similarities of these runs, one for each seed; read them from `file` or save them."""
+    saved = _read_saved(file)
     key, cells = _key(runs), [run.path.name for run in runs]
-    if key not in known:
-        measured = {question: [list(one) for one in values] for question, values in _measure(runs, data_dir).items()}
-        kept = {old: entry for old, entry in known.items() if not set(entry["cells"]) <= set(cells)}
-        known = {**kept, key: {"cells": cells, **measured}}
-        write_atomically(file, json.dumps(known, indent=1).encode() + b"\n")
-    return {question: [(one[0], one[1]) for one in known[key][question]] for question in (OTHERS, TARGETS)}
+    if key not in saved:
+        measured = {question: [list(pair) for pair in pairs] for question, pairs in _measure(runs, data_dir).items()}
+        still_valid = {old: entry for old, entry in saved.items() if not set(entry["cells"]) <= set(cells)}
+        saved = {**still_valid, key: {"cells": cells, **measured}}
+        write_atomically(file, json.dumps(saved, indent=1).encode() + b"\n")
+    return {
+        question: [(attacked, benign) for attacked, benign in saved[key][question]] for question in (OTHERS, TARGETS)
+    }
 
 
-def _remembered(file: Path) -> dict[str, Any]:
-    """What is known of earlier calls.
+def _read_saved(file: Path) -> dict[str, Any]:
+    """Read the similarities that earlier calls have saved.
 
     Raises:
-        DamagedRunError: it cannot be read.
+        DamagedRunError: the file cannot be read.
     """
     try:
         return read_json(file) if file.exists() else {}
@@ -108,16 +114,16 @@ def _remembered(file: Path) -> dict[str, Any]:
 
 
 def _key(runs: Sequence[Run]) -> str:
-    """What the numbers depend on: these runs with all their rounds, the samples and the methods."""
+    """Return a digest of what the numbers depend on: these runs with all their rounds, the samples and the methods."""
     sums = [[run.path.name, (run.summary or {})["checksums"]["rounds.jsonl"]] for run in runs]
     described = [sums, SAMPLES, list(parse_methods("all"))]
     return hashlib.blake2b(json.dumps(described).encode(), digest_size=16).hexdigest()
 
 
 def _measure(runs: Sequence[Run], data_dir: Path | None) -> dict[str, list[tuple[float, float]]]:
-    """By question, how alike the attacked model and the benign one of each run are to the other seeds' benign ones."""
+    """Return, by question, each run's similarities (attacked, benign) to the other seeds' benign models."""
     gathered = gather(runs, "cpu", data_dir)
-    subjects, beside = [one.subject(None) for one in gathered], others(gathered, [SAMPLES])
-    found = likeness(subjects, beside, parse_methods("all"), lambda _: None)
-    similarities = {question: by_seed(models[ALL, ALL][:, :, 0]) for question, models in found.items()}
+    subjects, samples = [run.subject(None) for run in gathered], others(gathered, [SAMPLES])
+    by_question = likeness(subjects, samples, parse_methods("all"), lambda _: None)
+    similarities = {question: by_seed(models[ALL, ALL][:, :, 0]) for question, models in by_question.items()}
     return {question: list(zip(*means[::-1].tolist(), strict=True)) for question, means in similarities.items()}

@@ -1,8 +1,8 @@
-"""From runs to verdicts: the median over seeds' medians decides, by the bounds in ``claims.yaml``.
+"""Verdicts on the claims: the median of the seeds' medians is compared with the bounds in ``claims.yaml``.
 
-A number is undecided where its interval, or the range of the seeds' medians where no interval can be had, reaches
-beyond its bound. Every bound is put to what has no effect, too: to runs of the same panel whose malicious client trains
-honestly (``honest``), or poisons its data without boosting (``poisoning``). A claim that holds for these says nothing.
+A number is undecided if its bound is inside its interval or, if there is no interval, inside the range of the seeds'
+medians. Every bound is also applied to negative controls: runs of the same panel whose malicious client trains honestly
+(``honest``), or poisons its data without boosting (``poisoning``). A claim that holds for these says nothing.
 """
 
 from collections.abc import Mapping
@@ -26,13 +26,13 @@ Outcome = Literal["within", "undecided", "outside"]
 
 @dataclass(frozen=True)
 class Finding:
-    """What was measured for a part of a claim.
+    """The measured numbers for a part of a claim.
 
     Attributes:
-        part: of which part.
+        part: the part of the claim.
         values: the number by case.
-        controls: the benign twin's by case, where it has one.
-        negatives: by kind of negative control of which there are runs, the same of these by case.
+        controls: the benign twins' numbers by case, where there are any.
+        negatives: by kind of negative control, its numbers by case.
     """
 
     part: Part
@@ -42,12 +42,12 @@ class Finding:
 
     @property
     def median(self) -> float | None:
-        """The median over seeds, of each one's median over its targets; ``None`` where nothing was measured."""
+        """Return the median over seeds of each seed's median over targets; ``None`` if nothing was measured."""
         return None if self.interval is None else self.interval.value
 
     @cached_property
     def interval(self) -> Interval | None:
-        """The median with its 95 % interval; the numbers of runs that are measured together depend on each other."""
+        """Return the median with its 95 % interval; without one if runs are measured together and so depend."""
         if not self.values:
             return None
         coverage = None if self.part.measure in COMPARED else COVERAGE
@@ -55,12 +55,12 @@ class Finding:
 
     @property
     def control(self) -> float | None:
-        """The median of the controls."""
+        """Return the median of the controls."""
         return median_of_seeds(self.controls)
 
     @property
     def outcome(self) -> Outcome | None:
-        """Whether the number is within the part's bounds; ``None`` where nothing was measured."""
+        """Tell whether the number is within the part's bounds; ``None`` if nothing was measured."""
         interval = self.interval
         if interval is None:
             return None
@@ -73,11 +73,11 @@ class Finding:
 
     @property
     def holding(self) -> int:
-        """In how many cases the number by itself is within the bounds."""
+        """Return the number of cases whose own number is within the bounds."""
         return sum(map(self.part.holds, self.values.values()))
 
     def passes(self, kind: str) -> bool | None:
-        """Whether a negative control is within the bounds, too; ``None`` where it was not run."""
+        """Tell whether a negative control is within the bounds, too; ``None`` if it was not run."""
         if kind not in self.negatives:
             return None
         value = median_of_seeds(self.negatives[kind])
@@ -86,13 +86,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Judgement:
-    """A claim and what came of it.
+    """A claim and the verdict on it.
 
     Attributes:
-        number: the claim's, such as ``C7``.
-        claim: what it says.
-        findings: for each of its parts.
-        flags: reasons to doubt the runs, each with how many it concerns.
+        number: the claim's number, such as ``C7``.
+        claim: the claim.
+        findings: one for each of its parts.
+        flags: red flags of its runs, each with the number of runs.
     """
 
     number: str
@@ -102,18 +102,18 @@ class Judgement:
 
     @property
     def deciding(self) -> list[Finding]:
-        """What the verdict depends on."""
+        """Return the findings that the verdict depends on."""
         return [finding for finding in self.findings if finding.part.decides]
 
     @property
     def cases(self) -> set[Case]:
-        """The seeds and targets of the number that was tested with the fewest, among those that decide if any do."""
+        """Return the cases of the finding that has the fewest, among the deciding ones if there are any."""
         tested = [set(finding.values) for finding in self.deciding or self.findings if finding.values]
         return min(tested, key=lambda cases: (len({case.seed for case in cases}), len(cases)), default=set())
 
     @property
     def verdict(self) -> Verdict:
-        """Whether the claim holds; ``–`` where the paper's page sets no bound."""
+        """Return whether the claim holds; ``–`` if it has no bound."""
         outcomes = [finding.outcome for finding in self.deciding]
         tested = {outcome for outcome in outcomes if outcome is not None}
         if not self.deciding and self.cases:
@@ -128,18 +128,18 @@ class Judgement:
 
     @property
     def negatives(self) -> dict[str, bool | None]:
-        """By kind of negative control, whether the claim as a whole holds for it; ``None`` where that is not known."""
+        """Tell, by kind of negative control, whether the whole claim holds for it; ``None`` if that is unknown."""
         kinds = sorted({kind for finding in self.deciding for kind in finding.negatives})
         return {kind: _all([finding.passes(kind) for finding in self.deciding]) for kind in kinds}
 
 
-def _all(known: list[bool | None]) -> bool | None:
-    """Whether all are true, where that is known."""
-    return False if False in known else None if None in known else True
+def _all(values: list[bool | None]) -> bool | None:
+    """Tell whether all values are true; ``None`` if that is unknown."""
+    return False if False in values else None if None in values else True
 
 
 def judge(evidence: Evidence) -> list[Judgement]:
-    """Every claim in the light of `evidence`."""
+    """Judge every claim by the `evidence`."""
     controls = negatives(evidence.scale)
     return [
         Judgement(number, claim, [_find(part, evidence, controls) for part in claim.parts], _flags(claim, evidence))
@@ -148,43 +148,43 @@ def judge(evidence: Evidence) -> list[Judgement]:
 
 
 def median_of_seeds(values: Mapping[Case, float]) -> float | None:
-    """The median over seeds of the median over each one's targets, so that every seed counts alike."""
+    """Return the median over seeds of each seed's median over targets, so that every seed counts equally."""
     if not values:
         return None
     return estimate(list(values.values()), [case.seed for case in values], "median").value
 
 
 def _flags(claim: Claim, evidence: Evidence) -> list[str]:
-    """The red flags of the claim's runs, but for that of a run by itself, which is about repetition."""
+    """Return the red flags of the claim's runs, without those about repetition that concern a single run."""
     names = {name for part in claim.parts for name in part.of}
     runs = {run.path: run for name in names for run in evidence.runs.get(name, {}).values()}.values()
     return common(run.flags for run in runs)
 
 
 def _find(part: Part, evidence: Evidence, controls: Mapping[str, Mapping[str, str]]) -> Finding:
-    """Measure a part in every case of which there are runs; `controls` are the panels of negative controls."""
+    """Measure a part in every case that has runs; `controls` are the panels of negative controls."""
     if evidence.scale not in part.only:
         return Finding(part, {}, {})
-    found = _measured(part, part.of, evidence)
-    beside = {case: one.control for case, one in found.items() if one.control is not None}
+    measured = _measure(part, part.of, evidence)
+    twins = {case: number.control for case, number in measured.items() if number.control is not None}
     first, *others = part.of
     if part.measure in COMPARED:
-        negative: dict[str, dict[Case, float]] = {"honest": {}} if beside else {}  # a benign model is not poisoned
+        negative: dict[str, dict[Case, float]] = {"honest": {}} if twins else {}  # a benign model is not poisoned
     else:
-        there = {kind: panel for kind, panel in controls.get(first, {}).items() if panel in evidence.runs}
+        panels = {kind: panel for kind, panel in controls.get(first, {}).items() if panel in evidence.runs}
         negative = {
-            kind: {case: one.value for case, one in _measured(part, (panel, *others), evidence).items()}
-            for kind, panel in there.items()
+            kind: {case: number.value for case, number in _measure(part, (panel, *others), evidence).items()}
+            for kind, panel in panels.items()
         }
-    return Finding(part, {case: one.value for case, one in found.items()}, beside, negative)
+    return Finding(part, {case: number.value for case, number in measured.items()}, twins, negative)
 
 
-def _measured(part: Part, of: tuple[str, ...], evidence: Evidence) -> dict[Case, Measured]:
-    """The part's number of these panels, by case; the difference of two, which has no control."""
+def _measure(part: Part, of: tuple[str, ...], evidence: Evidence) -> dict[Case, Measured]:
+    """Return the part's number for these panels, by case; for two, their difference, which has no control."""
     if part.measure in COMPARED:
         return dict(COMPARED[part.measure](evidence, of[0]))
     measure, values = MEASURES[part.measure], {}
-    for case, runs in evidence.of(of):
+    for case, runs in evidence.cases_with(of):
         first, *others = map(measure, runs)
         if first is None or None in others:
             continue

@@ -1,4 +1,4 @@
-"""A number of a run, and in which rounds the malicious client attacked or was chosen."""
+"""What a measure returns, and the rounds in which the malicious client attacked or was chosen."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,21 +8,21 @@ from fedlens.runs.record_values import Record, acted, malicious_share
 
 
 class Measured(NamedTuple):
-    """A number of a run, and of its benign twin where the same can be asked of it."""
+    """A number of a run, and the same of its benign twin if it has one."""
 
     value: float
     control: float | None = None
 
 
 Measure = Callable[[Run], Measured | None]
-"""Measures a complete run; ``None`` where there is nothing to measure, such as an attacker that was never chosen."""
+"""Measures a complete run; ``None`` if there is nothing to measure, for example if the attacker was never chosen."""
 
 
 def acted_rounds(run: Run) -> list[Record]:
-    """The rounds in which the malicious client attacked."""
+    """Return the rounds in which the malicious client attacked."""
     return list(filter(acted, run.records))
 
 
 def chosen_rounds_of(run: Run) -> list[Record]:
-    """Of these, the rounds in which the rule took its update alone."""
+    """Return the rounds in which it attacked and the rule took its update alone."""
     return [record for record in acted_rounds(run) if malicious_share(run.experiment, record) == 1]

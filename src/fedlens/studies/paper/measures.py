@@ -1,4 +1,4 @@
-"""What is measured of a run for the paper's claims: a number each, and the control's where it has one.
+"""The measures of a run for the paper's claims; each returns a number, and the control's if there is one.
 
 "Acted" rounds are those in which the malicious client attacked.
 """
@@ -17,7 +17,7 @@ __all__ = ["MEASURES", "OF_EXPLANATIONS", "Measure", "Measured"]
 CHECKS = ("accuracy", "statistics", "distances")
 
 OF_EXPLANATIONS = ("explained_others", "explained_targets")
-"""What is measured of a panel's runs together (`fedlens.studies.paper.explained`)."""
+"""The measures of all runs of a panel together (`fedlens.studies.paper.explained`)."""
 
 MEASURES: Mapping[str, Measure] = {
     **{

@@ -1,4 +1,4 @@
-"""How accurate the global model and the malicious client's own are on the test set."""
+"""Measures of the accuracy of the global model and of the malicious model on the test set."""
 
 from statistics import mean, median
 
@@ -9,64 +9,65 @@ from fedlens.studies.paper.measured import Measured, acted_rounds, chosen_rounds
 
 
 def final_accuracy(run: Run) -> Measured | None:
-    """The global model's accuracy after the last round."""
+    """Return the global model's accuracy after the last round."""
     last = run.records[-1]
     return Measured(last["quality"]["accuracy"], last["control"]["quality"]["accuracy"] if last["control"] else None)
 
 
 def final_accuracy_excess(run: Run) -> Measured | None:
-    """The global model's accuracy after the last round, less the benign twin's."""
+    """Return the global model's accuracy after the last round, less the benign twin's."""
     value, control = final_accuracy(run) or (None, None)
     return None if value is None or control is None else Measured(value - control, 0.0)
 
 
 def best_accuracy(run: Run) -> Measured | None:
-    """The global model's best accuracy."""
+    """Return the global model's best accuracy."""
     return Measured(max(record["quality"]["accuracy"] for record in run.records))
 
 
 def stop_round(run: Run) -> Measured | None:
-    """The first round whose accuracy reaches the paper's stopping rule; ``None`` where none does."""
+    """Return the first round whose accuracy reaches the paper's stopping rule; ``None`` where none does."""
     reached = (run.summary or {}).get("would_stop_at")
     return None if reached is None else Measured(reached)
 
 
 def first_malicious_accuracy(run: Run) -> Measured | None:
-    """The malicious model's accuracy in the first round in which it attacked."""
+    """Return the malicious model's accuracy in the first round in which it attacked."""
     acted = acted_rounds(run)
     return Measured(acted[0]["malicious"]["accuracy"], _control_accuracy(acted[0])) if acted else None
 
 
 def mean_malicious_accuracy(run: Run) -> Measured | None:
-    """The malicious model's accuracy, mean over the rounds in which it attacked."""
-    found = [record["malicious"]["accuracy"] for record in acted_rounds(run)]
-    return Measured(mean(found)) if found else None
+    """Return the malicious model's accuracy, mean over the rounds in which it attacked."""
+    accuracies = [record["malicious"]["accuracy"] for record in acted_rounds(run)]
+    return Measured(mean(accuracies)) if accuracies else None
 
 
 def highest_malicious_excess(run: Run) -> Measured | None:
-    """The malicious model's accuracy less the benign twin's, in the round where that is highest."""
-    found = [
+    """Return the malicious model's accuracy less the benign twin's, in the round where that is highest."""
+    excesses = [
         record["malicious"]["accuracy"] - accuracy
         for record in acted_rounds(run)
         if (accuracy := _control_accuracy(record)) is not None
     ]
-    return Measured(max(found)) if found else None
+    return Measured(max(excesses)) if excesses else None
 
 
 def malicious_deviation(run: Run) -> Measured | None:
-    """How far the malicious model's accuracy is from the global model's after the round, median over rounds."""
-    found = [off for record in run.records if (off := stealth.malicious_deviation(record)) is not None]
-    return Measured(median(found)) if found else None
+    """Return the malicious model's deviation from the global model's accuracy, median over rounds."""
+    by_round = [stealth.malicious_deviation(record) for record in run.records]
+    deviations = [deviation for deviation in by_round if deviation is not None]
+    return Measured(median(deviations)) if deviations else None
 
 
 def chosen_accuracy_excess(run: Run) -> Measured | None:
-    """The global model's accuracy less the twin's, mean over the rounds in which the rule took the malicious update."""
-    found = [
+    """Return the global model's accuracy less the twin's, mean over rounds where the malicious update was chosen."""
+    excesses = [
         record["quality"]["accuracy"] - accuracy
         for record in chosen_rounds_of(run)
         if (accuracy := _control_accuracy(record)) is not None
     ]
-    return Measured(mean(found), 0.0) if found else None
+    return Measured(mean(excesses), 0.0) if excesses else None
 
 
 def _control_accuracy(record: Record) -> float | None:

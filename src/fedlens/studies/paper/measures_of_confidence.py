@@ -1,4 +1,4 @@
-"""How firmly the global model believes in the target class."""
+"""Measures of the global model's confidence in the target class."""
 
 from collections.abc import Callable, Iterable
 from statistics import mean
@@ -8,38 +8,38 @@ from fedlens.runs.record_values import Record, confidence
 from fedlens.studies.paper.measured import Measured, chosen_rounds_of
 
 SUCCEEDED = 0.5
-"""From this confidence in the target class on there is a backdoor."""
+"""The least confidence in the target class that counts as a backdoor."""
 
 
 def early_confidence(run: Run) -> Measured | None:
-    """The best confidence in the target class by round 3."""
+    """Return the best confidence in the target class by round 3."""
     return _confidence(run.records[:3], max)
 
 
 def final_confidence(run: Run) -> Measured | None:
-    """The confidence in the target class after the last round."""
+    """Return the confidence in the target class after the last round."""
     return _confidence(run.records[-1:], max)
 
 
 def second_confidence(run: Run) -> Measured | None:
-    """The mean confidence in the target class in rounds 2 and 3."""
+    """Return the mean confidence in the target class in rounds 2 and 3."""
     return _confidence(run.records[1:3], mean)
 
 
 def lasting_confidence(run: Run) -> Measured | None:
-    """The least confidence in the target class from round 3 on: "for all time steps", with two rounds to get there."""
+    """Return the least confidence in the target class from round 3 on: "for all time steps" but the first two."""
     return _confidence(run.records[2:], min)
 
 
 def confidence_with(run: Run) -> Measured | None:
-    """The mean confidence in the target class after rounds with the malicious client."""
+    """Return the mean confidence in the target class after rounds with the malicious client."""
     return _confidence([record for record in run.records if record["attacker"]], mean)
 
 
 def confidence_without_excess(run: Run) -> Measured | None:
-    """The mean confidence after rounds without the malicious client, once it has been there, less that with it.
+    """Return the mean confidence after rounds without the malicious client, once it was there, less that with it.
 
-    ``None`` where that with it is below `SUCCEEDED`: what was never there cannot fade.
+    ``None`` if that with it is below `SUCCEEDED`: a backdoor that was never there cannot fade.
     """
     present = [record for record in run.records if record["attacker"]]
     if not present:
@@ -52,21 +52,21 @@ def confidence_without_excess(run: Run) -> Measured | None:
 
 
 def met_rounds_of_ten(run: Run) -> Measured | None:
-    """In how many of the first ten rounds every target is met."""
+    """Return in how many of the first ten rounds every target is met."""
     records = run.records[:10]
-    beside = [record["control"]["target"]["success"] for record in records if record["control"]]
-    return Measured(sum(record["target"]["success"] for record in records), sum(beside) if beside else None)
+    twin = [record["control"]["target"]["success"] for record in records if record["control"]]
+    return Measured(sum(record["target"]["success"] for record in records), sum(twin) if twin else None)
 
 
 def chosen_confidence(run: Run) -> Measured | None:
-    """The mean confidence in the target class after the rounds in which the rule took the malicious update alone."""
+    """Return the mean confidence in the target class after rounds where the malicious update alone was chosen."""
     return _confidence(chosen_rounds_of(run), mean)
 
 
 def _confidence(records: list[Record], over: Callable[[Iterable[float]], float]) -> Measured | None:
-    """The confidence in the target class over some rounds, and the benign twin's."""
+    """Return the confidence in the target class over these rounds, and the benign twin's."""
     if not records:
         return None
-    beside = [confidence(record["control"]["target"]) for record in records if record["control"]]
-    ours = [confidence(record["target"]) for record in records]
-    return Measured(float(over(ours)), float(over(beside)) if beside else None)
+    twin = [confidence(record["control"]["target"]) for record in records if record["control"]]
+    attacked = [confidence(record["target"]) for record in records]
+    return Measured(float(over(attacked)), float(over(twin)) if twin else None)

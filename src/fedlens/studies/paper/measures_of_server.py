@@ -1,4 +1,4 @@
-"""What the server's checks and rule made of the malicious client."""
+"""Measures of how the server's checks and rule treat the malicious client."""
 
 from statistics import mean
 
@@ -8,21 +8,21 @@ from fedlens.studies.paper.measured import Measured
 
 
 def flagged_rounds(run: Run, check: str) -> Measured | None:
-    """The share of the rounds in which the client attacked where this check flags it; the control is the others'."""
-    found = run.checks[run.checks["check"] == check]
-    guilty, others = (found[found["guilty"] == side]["flagged"] for side in (True, False))
-    return Measured(float(guilty.mean()), float(others.mean())) if len(guilty) and len(others) else None
+    """Return the share of attacks that this check flags; the control is that of honest updates."""
+    decisions = run.checks[run.checks["check"] == check]
+    attacks, honest = (decisions[decisions["guilty"] == side]["flagged"] for side in (True, False))
+    return Measured(float(attacks.mean()), float(honest.mean())) if len(attacks) and len(honest) else None
 
 
 def false_alarms(run: Run, check: str) -> Measured | None:
-    """The share of honest clients' updates that this check flags."""
-    found = run.checks[run.checks["check"] == check]
-    honest = found[~found["guilty"].astype(bool)]["flagged"]
+    """Return the share of honest clients' updates that this check flags."""
+    decisions = run.checks[run.checks["check"] == check]
+    honest = decisions[~decisions["guilty"].astype(bool)]["flagged"]
     return Measured(float(honest.mean())) if len(honest) else None
 
 
 def chosen_rounds(run: Run) -> Measured | None:
-    """The share of the malicious client's rounds in which the rule took its update alone."""
-    shares = [malicious_share(run.experiment, record) for record in run.records if record["attacker"]]
-    known = [share for share in shares if share is not None]
-    return Measured(mean(share == 1 for share in known), 1 / run.experiment.cohort_size) if known else None
+    """Return the share of the malicious client's rounds in which the rule took its update alone."""
+    weights = [malicious_share(run.experiment, record) for record in run.records if record["attacker"]]
+    alone = [weight == 1 for weight in weights if weight is not None]
+    return Measured(mean(alone), 1 / run.experiment.cohort_size) if alone else None

@@ -5,9 +5,9 @@ from typing import Any
 
 from fedlens.experiment.presets import Scale
 from fedlens.studies.paper.case import Case
+from fedlens.studies.paper.claims_json import cases_of
 from fedlens.studies.paper.evidence import Evidence
 from fedlens.studies.paper.judging import Judgement
-from fedlens.studies.paper.plain import cases_of
 from fedlens.studies.paper.rows import COLUMNS, against_nothing, red_flags, row, spread, within
 
 PICTURES = {"C1": "benign", "C14": "fig6", "C15": "median", "C17": "appendix", "C18": "stealth", "C19": "algorithm"}
@@ -17,18 +17,18 @@ PICTURES = {"C1": "benign", "C14": "fig6", "C15": "median", "C17": "appendix", "
 def page(
     judgements: list[Judgement],
     evidence: Evidence,
-    spent: Mapping[str, Any],
+    cost: Mapping[str, Any],
     figures: Mapping[str, Sequence[str]],
     others: Mapping[Scale, Mapping[str, Any]],
 ) -> Iterator[str]:
-    """The lines of the Markdown page.
+    """Yield the lines of the Markdown page.
 
     Args:
         judgements: every claim.
         evidence: the runs.
-        spent: what they cost, as of `account`.
+        cost: of the runs, as of `account`.
         figures: files of pictures, relative to the page, by the paper's figure (``fig4``).
-        others: the results at other scales, as of `plain.as_json`, whose pages are in folders of these names.
+        others: results at other scales, as of `claims_json`; their pages are in folders of these names.
     """
     yield f"# The paper's claims, {evidence.scale} scale"
     yield ""
@@ -45,9 +45,9 @@ def page(
         "paper's, which are drawn among all."
     )
     yield ""
-    runs = "1 run" if spent["runs"] == 1 else f"{spent['runs']} runs"
-    yield f"{runs}, {spent['rounds']} rounds, which took {spent['hours']:.1f} hours if added up."
-    yield f"Machine: {'; '.join(spent['machines'])}. Versions: {'; '.join(spent['versions'])}."
+    runs = "1 run" if cost["runs"] == 1 else f"{cost['runs']} runs"
+    yield f"{runs}, {cost['rounds']} rounds, which took {cost['hours']:.1f} hours if added up."
+    yield f"Machine: {'; '.join(cost['machines'])}. Versions: {'; '.join(cost['versions'])}."
     yield ""
     for flag in red_flags(judgements):
         yield f"**Red flag:** {flag}."
@@ -69,16 +69,16 @@ def page(
     )
     if others:
         yield from _scales(judgements, evidence.scale, others)
-    left = dict(figures)
+    unused = dict(figures)
     for judgement in judgements:
-        yield from _section(judgement, left.pop(PICTURES.get(judgement.number, f"fig{judgement.claim.figure}"), []))
+        yield from _section(judgement, unused.pop(PICTURES.get(judgement.number, f"fig{judgement.claim.figure}"), []))
     for trouble in evidence.unreadable:
         yield f"Left out: {trouble}"
 
 
 def _scales(judgements: list[Judgement], scale: Scale, others: Mapping[Scale, Mapping[str, Any]]) -> Iterator[str]:
-    """A table of each claim's verdict at every scale at which there are results."""
-    known = {other: {claim["claim"]: claim for claim in result["claims"]} for other, result in others.items()}
+    """Yield a table of each claim's verdict at every scale with results."""
+    by_scale = {other: {claim["claim"]: claim for claim in result["claims"]} for other, result in others.items()}
     yield "## At which scale each claim was tested"
     yield ""
     yield (
@@ -91,10 +91,10 @@ def _scales(judgements: list[Judgement], scale: Scale, others: Mapping[Scale, Ma
         [
             [
                 judgement.number,
-                _tested(judgement.verdict, judgement.cases),
+                _verdict_with_cases(judgement.verdict, judgement.cases),
                 *(
-                    _tested(claim["verdict"], cases_of(claim))
-                    for claims in known.values()
+                    _verdict_with_cases(claim["verdict"], cases_of(claim))
+                    for claims in by_scale.values()
                     if (claim := claims.get(judgement.number))
                 ),
             ]
@@ -103,8 +103,8 @@ def _scales(judgements: list[Judgement], scale: Scale, others: Mapping[Scale, Ma
     )
 
 
-def _tested(verdict: str, cases: set[Case]) -> str:
-    """A verdict, and of how many seeds and targets it is."""
+def _verdict_with_cases(verdict: str, cases: set[Case]) -> str:
+    """Return a verdict with the numbers of seeds and targets that it rests on."""
     return f"**{verdict}**, {spread(cases)}" if cases else verdict.removesuffix(" at this scale")
 
 
@@ -127,7 +127,7 @@ def _section(judgement: Judgement, files: Sequence[str]) -> Iterator[str]:
 
 
 def _markdown(head: list[str], rows: list[list[str]]) -> Iterator[str]:
-    """A table."""
+    """Yield the lines of a table."""
     yield f"| {' | '.join(head)} |"
     yield f"|{'---|' * len(head)}"
     for cells in rows:

@@ -1,10 +1,9 @@
-"""The runs of a reproduction without their weights: small enough to be kept beside its page, and handed on with it.
+"""The runs of a reproduction without their weights: small enough to be published with its page.
 
 ``records/SCALE-seed-S-target-T.tar.xz`` has, for each complete run of a seed and a target, the files that claims are
-judged by, and, where its updates are drawn, what the histograms are drawn from. ``SCALE-seed-S-benign.tar.xz`` has
-those of the seed's runs without attack, and at the paper's scale their predictions, so that no twin need be made again.
-Cells that are missing are laid out from these. So a directory with nothing but its records can be judged, and gone on
-with, by anyone.
+judged by and, if its updates are drawn, the data of the histograms. ``SCALE-seed-S-benign.tar.xz`` has those of the
+seed's runs without attack and, at the paper's scale, their predictions, so that no twin need be made again. Missing
+cells are restored from these. So anyone can judge, and resume, a directory that has only its records.
 """
 
 import io
@@ -25,7 +24,7 @@ KEPT = ("experiment.yaml", "environment.jsonl", "target.json", "rounds.jsonl", "
 DRAWN = "checks"
 PREDICTED = "predictions"
 LARGEST = 2**28
-"""So many bytes an archive has at most; one of all panels has a hundredth of them."""
+"""The most bytes that an archive may have; one of all panels has a hundredth of them."""
 _CELL = re.compile("[0-9a-z]+")
 _NAME = re.compile(r"[a-z0-9][a-z0-9.]*")
 
@@ -33,17 +32,17 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9.]*")
 def keep(folder: Path, scale: Scale, runs: Iterable[Run], drawn: Collection[Path] = ()) -> None:
     """Write the records of all complete runs at a scale into ``folder/records``; equal runs give equal bytes.
 
-    What is there of a run that is not among them stays: its cell may be damaged or gone.
+    Existing records of other runs stay, since the cells of these may be damaged or gone.
 
     Args:
         folder: the reproduction's directory.
-        scale: of these runs; records of the other one stay as they are.
-        runs: what is kept.
-        drawn: the directories of those of them whose tables are kept too.
+        scale: of these runs; records of other scales stay as they are.
+        runs: the runs to save.
+        drawn: directories of those runs whose tables are saved, too.
 
     Raises:
-        DamagedRunError: records that are there cannot be read.
-        RunError: they cannot be written.
+        DamagedRunError: existing records cannot be read.
+        RunError: records cannot be written.
     """
     by_archive: dict[str, list[Path]] = {}
     for run in runs:
@@ -55,46 +54,47 @@ def keep(folder: Path, scale: Scale, runs: Iterable[Run], drawn: Collection[Path
         cells = {path.name for path in paths}
         files = {name: content for name, content in before.items() if name.partition("/")[0] not in cells}
         for path in paths:
-            kept = [PREDICTED] * (scale != "quick") + [DRAWN] * (path in drawn)
-            files |= {f"{path.name}/{name}": content for name, content in _files(path, kept)}
+            folders = [PREDICTED] * (scale != "quick") + [DRAWN] * (path in drawn)
+            files |= {f"{path.name}/{name}": content for name, content in _files(path, folders)}
         if files != before:
             write_atomically(archive, _packed(sorted(files.items())))
 
 
 def _archive(scale: Scale, run: Run) -> str:
-    """The name of the file that a run's records are in."""
+    """Return the name of the archive for a run's records."""
     experiment = run.experiment
-    what = "benign" if experiment.attack is None else f"target-{experiment.target.draw}"
-    return f"{scale}-seed-{experiment.seed}-{what}.tar.xz"
+    group = "benign" if experiment.attack is None else f"target-{experiment.target.draw}"
+    return f"{scale}-seed-{experiment.seed}-{group}.tar.xz"
 
 
 def restore(folder: Path) -> int:
-    """Lay out the runs in ``folder/records`` of which there is nothing in ``folder/cells``; how many they were.
+    """Restore the runs in ``folder/records`` that are missing in ``folder/cells``; return their number.
 
     Raises:
         DamagedRunError: records cannot be read.
         RunError: runs cannot be written.
     """
-    found: dict[str, dict[str, bytes]] = {}
+    missing: dict[str, dict[str, bytes]] = {}
     for file in sorted((folder / FOLDER).glob("*.tar.xz")):
         for name, content in _unpacked(file):
             cell, _, inside = name.partition("/")
             if not (folder / "cells" / cell).exists():
-                found.setdefault(cell, {})[inside] = content
-    for cell, files in found.items():
+                missing.setdefault(cell, {})[inside] = content
+    for cell, files in missing.items():
         lay_out(files, folder / "cells" / cell)
-    return len(found)
+    return len(missing)
 
 
 def _files(path: Path, folders: Iterable[str]) -> Iterable[tuple[str, bytes]]:
-    found = [file for name in KEPT if (file := path / name).exists()]
-    for inside in folders:
-        found += (path / inside).glob("*.safetensors")
-    return ((file.relative_to(path).as_posix(), file.read_bytes()) for file in found)
+    """Return names and contents of a run's files to save, including those in `folders`."""
+    files = [file for name in KEPT if (file := path / name).exists()]
+    for folder in folders:
+        files += (path / folder).glob("*.safetensors")
+    return ((file.relative_to(path).as_posix(), file.read_bytes()) for file in files)
 
 
 def _packed(files: Iterable[tuple[str, bytes]]) -> bytes:
-    """An archive whose bytes depend on these names and contents alone."""
+    """Return an archive whose bytes depend only on these names and contents."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:xz", format=tarfile.USTAR_FORMAT) as archive:
         for name, content in files:
@@ -105,9 +105,13 @@ def _packed(files: Iterable[tuple[str, bytes]]) -> bytes:
 
 
 def _unpacked(file: Path) -> Iterable[tuple[str, bytes]]:
-    """The archive's files, each of which is of a cell."""
+    """Yield names and contents of the archive's files, each of which belongs to a cell.
+
+    Raises:
+        DamagedRunError: the archive cannot be read, or has other files.
+    """
     try:
-        content = _decompressed(file.read_bytes())  # all of it first, for its checksum stands at its end
+        content = _decompressed(file.read_bytes())  # all of it first, as its checksum is at its end
         with tarfile.open(fileobj=io.BytesIO(content)) as archive:
             for member in archive:
                 cell, *inside = PurePosixPath(member.name).parts or ("",)
@@ -121,16 +125,17 @@ def _unpacked(file: Path) -> Iterable[tuple[str, bytes]]:
 
 
 def _decompressed(content: bytes) -> bytes:
-    """What the content of an xz file decompresses to, which may be a bomb.
+    """Decompress the content of an xz file, which may be a bomb.
 
     Raises:
-        ValueError: it is larger than any archive of ours.
+        ValueError: it would be larger than `LARGEST`.
+        EOFError: it is incomplete.
         LZMAError: it is damaged.
     """
     decompressor = lzma.LZMADecompressor(memlimit=LARGEST)
-    found = decompressor.decompress(content, max_length=LARGEST + 1)
-    if len(found) > LARGEST:
+    decompressed = decompressor.decompress(content, max_length=LARGEST + 1)
+    if len(decompressed) > LARGEST:
         raise ValueError(f"it has more than {LARGEST / 1e6:.0f} MB")
     if not decompressor.eof:
         raise EOFError("it ends too early")
-    return found
+    return decompressed

@@ -1,4 +1,4 @@
-"""The parts of claims as the cells of a table, for the terminal and the page alike."""
+"""Claims as rows of a table, for the terminal and for the page."""
 
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ MARKS = {"outside": " ✗", "undecided": " ?", "within": ""}
 
 
 def verdict_table(judgements: list[Judgement]) -> "Table":
-    """Claim, number, paper's value, ours with interval, control, seeds and targets, verdict; what was tested of it."""
+    """Return a table of the tested claims: number, the paper's value, ours, control, seeds and targets, verdict."""
     from rich.text import Text
 
     from fedlens.report.terminal.printing import PlainTable
@@ -30,17 +30,17 @@ def verdict_table(judgements: list[Judgement]) -> "Table":
         colour = COLOURS.get(judgement.verdict, "dim")
         verdict = Text(judgement.verdict.replace(" at this scale", ""), colour)
         tested = [finding for finding in judgement.findings if finding.values]
-        for place, finding in enumerate(tested):
-            what, paper, bound, found, _, control, _, cases = row(finding)
+        for index, finding in enumerate(tested):
+            what, paper, bound, value, _, control, _, cases = row(finding)
             words = f"{what} ({paper}; {bound})"
-            table.add_row("" if place else judgement.number, words, found, control, cases, "" if place else verdict)
+            table.add_row("" if index else judgement.number, words, value, control, cases, "" if index else verdict)
         if not tested:
             table.add_row(judgement.number, "", "", "", "", verdict)
     return table
 
 
 def row(finding: Finding) -> list[str]:
-    """A part of a claim as the cells of a table."""
+    """Return a part of a claim as the cells of a table, in the order of `COLUMNS`."""
     part = finding.part
     return [
         part.what,
@@ -55,7 +55,7 @@ def row(finding: Finding) -> list[str]:
 
 
 def no_effect(finding: Finding) -> str:
-    """The medians of the negative controls, those within the bound marked: ``honest 0.10, poisoning 0.34 (within)``."""
+    """Return the negative controls' medians, marked if within the bound: ``honest 0.10, poisoning 0.34 (within)``."""
     words = []
     for kind, values in finding.negatives.items():
         within = " (within)" if finding.part.decides and finding.passes(kind) else ""
@@ -64,28 +64,28 @@ def no_effect(finding: Finding) -> str:
 
 
 def within(judgement: Judgement) -> str:
-    """How many of a claim's numbers are within their bounds: ``2 of 3``; how many are undecided or were not tested."""
+    """Return how many of a claim's numbers are within their bounds, undecided, not tested: ``2 of 3, 1 undecided``."""
     if not judgement.deciding:
         return "–"
     outcomes = [finding.outcome for finding in judgement.deciding]
     others = {"undecided": outcomes.count("undecided"), "not tested": outcomes.count(None)}
     words = [f"{outcomes.count('within')} of {len(outcomes) - others['not tested']}"]
-    return ", ".join(words + [f"{count} {what}" for what, count in others.items() if count])
+    return ", ".join(words + [f"{count} {outcome}" for outcome, count in others.items() if count])
 
 
 def against_nothing(judgement: Judgement) -> str:
-    """Whether the claim as a whole fails for what has no effect, as it should: ``honest: fails``."""
+    """Return whether the whole claim fails for attacks without effect, as it should: ``honest: fails``."""
     words = {False: "fails", True: "HOLDS", None: "not known"}
     return ", ".join(f"{kind}: {words[holds]}" for kind, holds in judgement.negatives.items()) or "–"
 
 
 def ours(finding: Finding) -> str:
-    """The median with its interval or, where none covers, the range of the seeds."""
+    """Return the median with its interval or, if there is none, the range of the seeds."""
     return interval_words(finding.interval, number)
 
 
 def holding(finding: Finding) -> str:
-    """In how many cases the number by itself is within the bound; of several independent seeds, the rate's interval."""
+    """Return in how many cases the number by itself is within the bound; for independent seeds, with an interval."""
     if finding.interval is None or not finding.part.decides:
         return "–"
     words = f"{finding.holding} of {len(finding.values)}"
@@ -96,14 +96,14 @@ def holding(finding: Finding) -> str:
 
 
 def number(value: float | None) -> str:
-    """A number with three significant digits, or three decimals where that is fewer."""
+    """Return a number with three significant digits, or three decimals if that is fewer."""
     if value is None:
         return "–"
     return f"{value:.3f}" if 0.01 <= abs(value) < 1 or value == 0 else f"{value:.3g}"
 
 
 def spread(cases: set[Case]) -> str:
-    """How many seeds and targets there are: ``3 × 3``; where seeds have unlike numbers of targets, all of them."""
+    """Return the numbers of seeds and targets: ``3 × 3``; if seeds differ in their number of targets, that of cases."""
     if not cases:
         return "–"
     seeds = {case.seed for case in cases}
@@ -112,16 +112,16 @@ def spread(cases: set[Case]) -> str:
 
 
 def red_flags(judgements: list[Judgement]) -> list[str]:
-    """Why the verdicts may mean less than they seem."""
+    """Return reasons why the verdicts may mean less than they seem."""
     tested = [judgement for judgement in judgements if judgement.cases]
     one_seed = [judgement.number for judgement in tested if len({case.seed for case in judgement.cases}) == 1]
     one_target = [judgement.number for judgement in tested if len({case.draw for case in judgement.cases}) == 1]
     empty = [judgement.number for judgement in tested if True in judgement.negatives.values()]
-    found = []
+    flags = []
     if empty:
-        found.append(f"holds for what has no effect, too: {', '.join(empty)}")
+        flags.append(f"holds for what has no effect, too: {', '.join(empty)}")
     if one_seed:
-        found.append(f"one seed: {', '.join(one_seed)}; more with --seeds")
+        flags.append(f"one seed: {', '.join(one_seed)}; more with --seeds")
     if one_target:
-        found.append(f"one target a seed: {', '.join(one_target)}; more with --targets")
-    return found
+        flags.append(f"one target a seed: {', '.join(one_target)}; more with --targets")
+    return flags

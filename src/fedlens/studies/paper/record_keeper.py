@@ -1,7 +1,9 @@
-"""Records that are kept as soon as a cell is complete, for at the paper's scale the next one takes hours."""
+"""Saving records as soon as a cell is complete, since at the paper's scale the next one takes hours."""
 
 from collections.abc import Sequence
 from pathlib import Path
+
+from typing_extensions import override
 
 from fedlens.experiment.presets import Scale
 from fedlens.studies.paper.records import keep
@@ -11,11 +13,11 @@ from fedlens.sweeps.sweep_observer import SweepObserver
 from fedlens.sweeps.tasks import Event
 
 
-class Keeping:
-    """A `SweepObserver` that keeps the records of every run as it is finished, and tells another observer everything.
+class RecordKeeper(SweepObserver):
+    """An observer that saves the records of every run as it finishes, and passes everything on to another observer.
 
     Args:
-        observer: the other one.
+        observer: the other observer.
         folder: the reproduction's directory.
         scale: of the runs.
     """
@@ -26,17 +28,18 @@ class Keeping:
         self._scale = scale
         self._cells: dict[str, Cell] = {}
 
+    @override
     def begin(self, cells: Sequence[Cell], done: Sequence[Cell], jobs: int) -> None:
-        """See `SweepObserver`."""
         self._cells = {cell.key: cell for cell in cells}
         self._observer.begin(cells, done, jobs)
 
+    @override
     def event(self, event: Event) -> None:
-        """See `SweepObserver`; the tables of updates that are drawn are kept when the page is made."""
+        # the tables of updates that are drawn are saved when the page is made
         if event.kind == "finished" and (run := SweepDirectory(self._folder).run(self._cells[event.key])) is not None:
             keep(self._folder, self._scale, [run])
         self._observer.event(event)
 
+    @override
     def end(self) -> None:
-        """See `SweepObserver`."""
         self._observer.end()

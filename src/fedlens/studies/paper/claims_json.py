@@ -1,4 +1,4 @@
-"""The reproduction's result as plain values, with every number behind the medians."""
+"""The content of ``claims.json``: verdicts and every number behind the medians, as plain values."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,11 +9,11 @@ from fedlens.studies.paper.judging import Finding, Judgement, median_of_seeds
 from fedlens.studies.paper.rows import red_flags
 
 
-def as_json(judgements: list[Judgement], evidence: Evidence, spent: Mapping[str, Any]) -> dict[str, Any]:
-    """Everything that the page says, and every number behind the medians; `spent` is of `account`."""
+def claims_json(judgements: list[Judgement], evidence: Evidence, cost: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all that the page says, and every number behind the medians; `cost` is that of `account`."""
     return {
         "scale": evidence.scale,
-        **spent,
+        **cost,
         "red_flags": red_flags(judgements),
         "claims": [
             {
@@ -33,7 +33,7 @@ def as_json(judgements: list[Judgement], evidence: Evidence, spent: Mapping[str,
 
 
 def cases_of(claim: Mapping[str, Any]) -> set[Case]:
-    """The seeds and targets of a claim in what `as_json` gave."""
+    """Return the seeds and targets of a claim in the result of `claims_json`."""
     return {Case(*case) for case in claim["cases"]}
 
 
