@@ -15,7 +15,8 @@ from fedlens.experiment.flat import Value
 from fedlens.simulation.callback import Silent
 from fedlens.tracking import observer as tracking_observer
 from fedlens.tracking.observer import Tracking
-from fedlens.tracking.tracker import Tracker, metrics_of, parse_tracker
+from fedlens.tracking.parse import parse_tracker
+from fedlens.tracking.tracker import Tracker, metrics_of
 
 EXPERIMENT = Experiment(
     data="digits", model="census-mlp", clients=4, rounds=2, name="small", control=False, checks=("statistics",),

@@ -70,7 +70,7 @@ def run(  # noqa: PLR0917 - typer passes them by name
     from fedlens.report.terminal.progress import Terminal
     from fedlens.simulation import simulation  # after what may be refused, for it takes seconds
     from fedlens.tracking.observer import Tracking
-    from fedlens.tracking.tracker import parse_tracker
+    from fedlens.tracking.parse import parse_tracker
 
     tracking = Tracking(Terminal(out), [(word, parse_tracker(word)) for word in track or []], path.name)
     shown: list[Path] = []

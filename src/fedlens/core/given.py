@@ -1,11 +1,14 @@
 """What custom code gives: whether it can be computed with, and recorded."""
 
-from typing import TypeGuard
+from __future__ import annotations
 
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, TypeGuard
 
 from fedlens.core.errors import shortened
+from fedlens.core.lazy import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LARGEST = 2**63
 """An integer below this can be recorded."""
@@ -13,7 +16,7 @@ LARGEST = 2**63
 
 def oddity(value: object) -> str:
     """What a value is where it is no dense tensor of real numbers, as in ``on meta``; empty where it is one."""
-    if not isinstance(value, Tensor):
+    if not isinstance(value, torch.Tensor):
         return type(value).__name__
     if value.is_nested:
         return "nested"
@@ -26,7 +29,7 @@ def oddity(value: object) -> str:
 
 def is_dense(value: object, place: torch.device | None = None) -> TypeGuard[Tensor]:
     """Whether a value is a dense tensor of real numbers, on the device `place` where it has to be on one."""
-    return not oddity(value) and (place is None or (isinstance(value, Tensor) and value.device == place))
+    return not oddity(value) and (place is None or (isinstance(value, torch.Tensor) and value.device == place))
 
 
 def is_word(value: object) -> TypeGuard[str]:
@@ -62,7 +65,7 @@ def misfit(
     Returns:
         That, with what is right; empty if it fits.
     """
-    if not isinstance(value, Tensor):
+    if not isinstance(value, torch.Tensor):
         return f"of type {type(value).__name__}; a tensor of shape {list(shape)} is right"
     if odd := oddity(value):
         return f"({odd}); a dense tensor of real numbers is right"

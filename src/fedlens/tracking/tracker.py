@@ -4,9 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from fedlens.core.errors import ConfigError
-from fedlens.core.quiet import be_quiet
-from fedlens.core.redaction import redacted
 from fedlens.experiment.flat import Value
 from fedlens.runs.record_values import Record, beside, confidence
 
@@ -22,30 +19,6 @@ class Tracker(Protocol):
 
     def finish(self, files: list[Path]) -> None:
         """Report that the run is over, with its figures and other files worth looking at; none if it was cut short."""
-
-
-def parse_tracker(word: str) -> Tracker:
-    """Create the tracker that ``mlflow``, ``mlflow:URI`` or ``tensorboard:DIR`` names.
-
-    Raises:
-        ConfigError: it is none of these, or its package is not installed.
-    """
-    kind, _, destination = word.partition(":")
-    be_quiet()  # before MLflow is imported
-    try:
-        if kind == "mlflow":
-            from fedlens.tracking.mlflow import MlflowTracker
-
-            return MlflowTracker(destination or None)
-        if kind == "tensorboard" and destination:
-            from fedlens.tracking.tensorboard import TensorboardTracker
-
-            return TensorboardTracker(Path(destination))
-    except ImportError as error:
-        raise ConfigError(
-            f"--track {redacted(word)}: {error.name} is not installed; pip install 'fedlens[tracking]'"
-        ) from error
-    raise ConfigError(f"--track {redacted(word)}: expected mlflow, mlflow:URI or tensorboard:DIR; e.g. --track mlflow")
 
 
 def metrics_of(record: Record) -> dict[str, float]:
