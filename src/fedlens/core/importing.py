@@ -4,9 +4,11 @@ A run's directory is data, perhaps somebody else's. With the working directory o
 is a package, and ``runs.theirs.payload`` would be a module that came with the data.
 """
 
+import ast
 import importlib
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from pathlib import Path
@@ -48,6 +50,23 @@ def import_module(name: str, beside: Sequence[Path] = (), within: Path | None = 
         for place in _places(package):
             _require_outside(package, place, within)
     return importlib.import_module(name)
+
+
+def classes_in(name: str, base: str, folders: Sequence[Path]) -> list[str]:
+    """The classes that the file `name`.py in one of the folders defines, as ``name:Class``; it is read, and not run.
+
+    They derive from something called `base`, or at least, where none does, from anything.
+    """
+    found: dict[str, set[str]] = {}
+    for file in (folder / f"{name}.py" for folder in folders if name.isidentifier()):
+        with suppress(OSError, ValueError, SyntaxError, RecursionError, MemoryError):
+            nodes = ast.parse(file.read_bytes()).body if file.is_file() else []
+            found |= {
+                f"{name}:{one.name}": {ast.unparse(base).rpartition(".")[2] for base in one.bases}
+                for one in nodes
+                if isinstance(one, ast.ClassDef) and one.bases
+            }
+    return [path for path, bases in found.items() if base in bases] or list(found)
 
 
 def _places(name: str) -> list[Path]:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from fedlens.core.config import Config, validate
 from fedlens.core.errors import ConfigError, cut, shortened
-from fedlens.core.importing import import_module
+from fedlens.core.importing import classes_in, import_module
 from fedlens.core.origin import at, told
 from fedlens.core.recorded import Note, Recorded, recorded_part
 from fedlens.core.signatures import misfits
@@ -150,7 +150,11 @@ def resolve(kind: str, name: str, source: Description = Description()) -> type[C
     path = name if ":" in name else known(kind).get(name)
     if path is None:
         remedy = f"{nearest(name, known(kind))} (or module:Class for your own; `fedlens list {kind}` shows ours)"
-        if kind == "data" and Path(name).suffix:
+        folders = () if source.within is not None else (Path(), *source.beside)
+        own = classes_in(name.removesuffix(".py"), BASES[kind].rpartition(":")[2], folders)
+        if own:
+            remedy = f"did you mean {own[0]}?" if len(own) == 1 else f"did you mean one of {cut(', '.join(own))}?"
+        elif kind == "data" and Path(name).suffix:
             remedy = "a file is read by a class of yours: `fedlens new data`, and docs/how-to/data-and-model.md"
         raise ConfigError(f"{kind}: there is no {shortened(name)}; {remedy}")
     return class_at(path, kind, source)

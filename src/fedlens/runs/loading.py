@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from shlex import join
 from typing import Any
 
 from fedlens.core.config import Config, validate
@@ -17,6 +18,9 @@ from fedlens.experiment.fields import Source
 from fedlens.experiment.presets import presets
 from fedlens.runs.ownership import require_trusted
 from fedlens.runs.start import read_notes
+
+OF_A_SWEEP = {"experiment", "product", "zipped", "exclude"}
+"""What stands in the file of a sweep alone."""
 
 
 def read(source: str, trust: bool = False) -> tuple[dict[str, Any], Description]:
@@ -36,7 +40,10 @@ def read(source: str, trust: bool = False) -> tuple[dict[str, Any], Description]
         return presets()[source].values, Description()
     if not os.path.isfile(source):  # noqa: PTH113 - False also for an impossible name
         raise ConfigError(_missing(source))
-    return _read_file(path), Description(beside=(path.parent,))
+    values = _read_file(path)
+    if OF_A_SWEEP & values.keys():
+        raise ConfigError(f"{path}: this describes a sweep: {join(['fedlens', 'sweep', source])}")
+    return values, Description(beside=(path.parent,))
 
 
 def run_directory(source: str) -> Path | None:
@@ -69,6 +76,8 @@ def read_run(path: Path, trust: bool = False) -> tuple[dict[str, Any], Descripti
 
 def _read_file(path: Path) -> dict[str, Any]:
     values = read_yaml(path)
+    if values is None:
+        raise ConfigError(f"{path}: is empty; e.g. the line attack: none")
     if not isinstance(values, dict):
         raise ConfigError(
             f"{path}: expected options and their values, found {type(values).__name__}; e.g. the line attack: none"

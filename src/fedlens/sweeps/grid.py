@@ -196,6 +196,9 @@ def load_grid(source: str | Path, assignments: list[str] | None = None, *, trust
     """
     path = Path(source)
     if not os.path.exists(path):  # noqa: PTH110 - Path.exists raises on a name that no file can have
+        if str(source) in presets():
+            playing = f"fedlens run {source} plays it, and a grid file needs experiment: {source}"
+            raise ConfigError(f"{source} is a preset; {playing}")
         lines = "its lines may be: experiment: quickstart, product: {seed: [0, 1]}"
         meant = likeliest_file(path)
         remedy = f"did you mean {meant}?" if meant else lines
