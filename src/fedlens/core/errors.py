@@ -15,6 +15,14 @@ def shortened(value: object, most: int = 80) -> str:
         return f"<{type(value).__name__}>"
 
 
+def named(value: object) -> str:
+    """What a value is, as it goes on after "returned": ``5``, ``None``, ``a Tensor``."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return shortened(value, 40)
+    name = type(value).__name__
+    return f"a{'n' * (name[0] in 'AEIOUaeiou')} {name}"
+
+
 def cut(text: str, most: int = 80) -> str:
     """A text without its middle where it is long."""
     return text if len(text) <= most else f"{text[: most * 2 // 3]} … {text[-(most // 4) :]}"

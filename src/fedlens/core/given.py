@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeGuard
 
-from fedlens.core.errors import shortened
 from fedlens.core.lazy import torch
 
 if TYPE_CHECKING:
@@ -40,14 +39,6 @@ def is_word(value: object) -> TypeGuard[str]:
 def is_number(value: object) -> TypeGuard[int | float]:
     """Whether a value is a number that a record can hold."""
     return isinstance(value, float) or (isinstance(value, int) and -LARGEST <= value < LARGEST)
-
-
-def named(value: object) -> str:
-    """What a value is, as it goes on after "returned": ``5``, ``None``, ``a Tensor``."""
-    if value is None or isinstance(value, bool | int | float | str):
-        return shortened(value, 40)
-    name = type(value).__name__
-    return f"a{'n' * (name[0] in 'AEIOUaeiou')} {name}"
 
 
 def misfit(

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fedlens.core.errors import ConfigError
-from fedlens.core.given import named
+from fedlens.core.errors import ConfigError, named
 from fedlens.core.layout import Layout, flatten
 from fedlens.core.lazy import functional, nn, torch
 from fedlens.core.origin import at

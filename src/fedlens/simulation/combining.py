@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from fedlens.core.custom import copy_tensors, is_custom
-from fedlens.core.errors import ClientError, shortened
-from fedlens.core.given import is_dense, is_word, misfit, named, oddity
+from fedlens.core.errors import ClientError, named, shortened
+from fedlens.core.given import is_dense, is_word, misfit, oddity
 from fedlens.core.origin import at, told
 from fedlens.core.random import Address, seeded
 from fedlens.core.staying import staying

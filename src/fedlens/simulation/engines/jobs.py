@@ -8,8 +8,8 @@ from torch import Tensor
 
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.estimation import Observation
-from fedlens.core.errors import ClientError
-from fedlens.core.given import is_word, named
+from fedlens.core.errors import ClientError, named
+from fedlens.core.given import is_word
 from fedlens.core.origin import at
 from fedlens.core.random import seeded
 from fedlens.goals.success import TargetSamples

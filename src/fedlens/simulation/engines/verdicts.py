@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
-from fedlens.core.errors import cut, shortened
-from fedlens.core.given import is_dense, is_number, is_word, misfit, named
+from fedlens.core.errors import cut, named, shortened
+from fedlens.core.given import is_dense, is_number, is_word, misfit
 from fedlens.defences.detector import Verdict
 
 
