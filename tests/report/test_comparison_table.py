@@ -100,7 +100,7 @@ def test_a_group_without_attack_has_no_rate_of_success(tmp_path: Path) -> None:
     comparison = compare(collect([path]), metrics=["confidence", "success"])
     assert comparison.title("success") == "attack succeeded (success), last round"
     none, boosting = lines(comparison_table(comparison, "success"))[-2:]
-    assert none == "none 0 0 0 no attack"
+    assert none == "none 5 – – no attack"
     assert boosting.startswith("boosting 5 5 5 1.000 [0.4")
     assert comparison.groups[0].metrics["confidence"].runs == 5
     assert not [words for words in (*comparison.flags, *comparison.remarks) if "left out" in words or "judged" in words]

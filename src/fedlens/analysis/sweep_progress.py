@@ -29,7 +29,7 @@ def _combinations(grid: Path) -> str:
         return ""
     if not isinstance(values, dict) or not isinstance(product := values.get("product") or {}, dict):
         return ""
-    zipped: list[object] = [
+    zipped: list[Any] = [
         next(iter(group.values()), []) for group in values.get("zipped") or [] if isinstance(group, dict)
     ]
     total = prod(map(_length, [*product.values(), *zipped]))

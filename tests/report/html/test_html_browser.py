@@ -6,9 +6,9 @@ FEDLENS_AXE names the DIR that ``npm install --prefix DIR axe-core`` filled; whe
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import made_sweeps
 import pytest
@@ -110,6 +110,26 @@ def test_groups_of_too_few_seeds_have_their_ranges(tmp_path: Path, opened: Opene
     chart = shown.locator("figure[data-chart=confidence-by-option]")
     assert chart.locator(".scatterlayer .trace").count() == 3  # ranges, groups, twins
     assert chart.locator(".ytick text").all_text_contents() == ["mean", "median"]
+
+
+def test_on_a_phone_a_groups_row_is_a_block_and_its_name_two_lines(tmp_path: Path, opened: Opened) -> None:
+    def measure(row: Mapping[str, Any]) -> dict[str, Any]:
+        return {"accuracy": 0.8, "control_accuracy": 0.9, "acted": True, "success": True} | made_sweeps.beside_both(row)
+
+    fields = {"attack": ["explicit-boosting", "data-poisoning"], "aggregation": ["median", "mean"]}
+    write_report([made_sweeps.sweep(tmp_path / "rules", fields, measure)], tmp_path / "report.html")
+    shown = opened(tmp_path / "report.html", width=390)
+    cells = shown.locator("#result table.stacked tbody > tr > *")
+    boxes = [found for cell in cells.all() if (found := cell.bounding_box())]
+    assert len(boxes) == cells.count() > 12
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= 390 for box in boxes)
+    assert max(box["height"] for box in boxes) < 60
+    assert {cell.get_attribute("data-label") for cell in cells.all()} >= {"rate", "red flags"}
+    chart = shown.locator("figure[data-chart=confidence-by-option]")
+    chart.locator(".ytick text").first.wait_for()
+    assert chart.locator(".ytick text").first.locator("tspan").all_text_contents() == ["explicit-boosting, ", "median"]
+    (absent,) = [words for words in chart.locator(".legend label").all_text_contents() if "client absent" in words]
+    assert absent.strip().startswith("✕")
 
 
 def test_boxes_show_and_hide_the_runs(compared: Path, opened: Opened) -> None:

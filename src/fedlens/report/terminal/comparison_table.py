@@ -68,7 +68,7 @@ def comparison_rows(comparison: Comparison, metric: str) -> list[list[str]]:
     rows, known = [], known_beside(comparison, metric)
     for group in comparison.groups:
         ours = group.metrics[metric]
-        found = [*map(str, _counts(ours).values())]
+        found = [str(group.runs), NONE, NONE] if group.no_attack(metric) else [*map(str, _counts(ours).values())]
         found += [unjudged_of(group)] if any_unjudged(comparison) else []
         estimated = NO_ATTACK if group.no_attack(metric) else interval_words(ours.interval, number)
         controls = (group.beside(name).get(metric) for name in known)

@@ -81,15 +81,26 @@ const start = () => {
       hoverlabel: { bgcolor: paper, font: { color: ink }, namelength: -1 },
       ...given, xaxis: axis(given.xaxis), yaxis: axis(given.yaxis),
     };
-    if (labelled) { // names of groups are long; on a narrow page they are cut
+    if (labelled) { // names of groups are long; on a narrow page they take two lines
       const letters = Math.max(14, Math.floor(width / 16));
       const names = [...new Set(traces.flatMap((trace) => trace.y))].filter((name) => name !== null); // between lines
       layout.yaxis.tickvals = names;
-      layout.yaxis.ticktext = names.map((name) => (name.length > letters
-        ? `${name.slice(0, letters / 2)}…${name.slice(1 - letters / 2)}` : name)); // what tells groups apart is at either end
+      layout.yaxis.ticktext = names.map((name) => inTwoLines(name, letters));
       layout.yaxis.tickfont = { size: 11 };
     }
     return layout;
+  };
+
+  // A name in at most two lines, broken after a comma, a space or a hyphen; what tells groups apart is at either end.
+  const inTwoLines = (name, letters) => {
+    if (name.length <= letters) return name;
+    const lines = [""];
+    for (const piece of name.split(/(?<=[,\s-])/)) {
+      if (lines.at(-1).length + piece.trimEnd().length > letters && lines.at(-1)) lines.push("");
+      lines[lines.length - 1] += piece;
+    }
+    if (lines.length === 2 && lines.every((line) => line.trim().length <= letters)) return lines.join("<br>");
+    return `${name.slice(0, letters - 1)}…<br>…${name.slice(1 - letters)}`;
   };
 
   // Traces of one name, in whichever panel, are shown and hidden together.
@@ -99,7 +110,7 @@ const start = () => {
 
   const signs = {
     circle: "●", square: "■", diamond: "◆", "triangle-up": "▲", "triangle-down": "▼", cross: "✚", x: "✖", star: "★",
-    "circle-open": "○", "line-ns-open": "│", "line-ew-open": "━",
+    "circle-open": "○", "line-ns-open": "│", "line-ew-open": "━", "x-thin-open": "✕",
   };
   const dashes = { dash: "7 4", longdashdot: "10 3 2 3", dashdot: "6 3 2 3", dot: "2 3" };
   const sample = (trace) => {
