@@ -10,7 +10,7 @@ from fedlens.core.config import validate
 from fedlens.core.errors import FedlensError
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.loading import experiment_of, override
-from fedlens.simulation.runtime import Means
+from fedlens.simulation.runtime import Runtime
 from fedlens.simulation.simulation import _prepare
 
 PASTED = re.compile(r"-o ('[^']+'|[^\s;]+[^\s;,.])")
@@ -20,7 +20,7 @@ VALUES = BASE.describe()
 def tried(options: list[str]) -> str:
     """What is said against the small experiment with these options; nothing if it can be run."""
     try:
-        _prepare(experiment_of(override(VALUES, options)), Means())
+        _prepare(experiment_of(override(VALUES, options)), Runtime())
     except FedlensError as error:
         return str(error)
     return ""

@@ -5,7 +5,7 @@ import pytest
 
 from fedlens.cluster.connection import connected
 from fedlens.core.errors import ConfigError
-from fedlens.simulation.simulation import Means
+from fedlens.simulation.simulation import Runtime
 
 
 def closed_port() -> int:
@@ -48,8 +48,8 @@ def test_workers_of_a_cluster_elsewhere_are_not_ours_to_choose() -> None:
         pass
 
 
-@pytest.mark.parametrize("means", [Means(address="auto"), Means(engine="processes", mixed_cpus=True)])
-def test_a_clusters_options_need_the_engine(means: Means) -> None:
+@pytest.mark.parametrize("means", [Runtime(address="auto"), Runtime(engine="processes", mixed_cpus=True)])
+def test_a_clusters_options_need_the_engine(means: Runtime) -> None:
     from small import small
 
     with pytest.raises(ConfigError, match="are for --engine ray"):

@@ -10,7 +10,7 @@ from small import small
 
 import fedlens
 from fedlens.simulation.callback import Silent
-from fedlens.simulation.runtime import Means
+from fedlens.simulation.runtime import Runtime
 from fedlens.simulation.simulation import leave_twin, make_control
 
 
@@ -42,7 +42,7 @@ def files(path: Path) -> dict[str, bytes]:
 def test_it_is_the_twin_that_would_have_been_made(
     changes: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = make_control(small(control=True, **changes).twin(), Means(), Silent())
+    made = make_control(small(control=True, **changes).twin(), Runtime(), Silent())
     monkeypatch.setenv("FEDLENS_CACHE", str(tmp_path / "other"))
     fedlens.run(small(**{**changes, "control": True, "attack": None}), tmp_path / "benign")
     left = tmp_path / "other" / "controls" / made.name
@@ -74,7 +74,7 @@ def test_a_run_that_was_begun_without_predictions_goes_on_without(tmp_path: Path
     shutil.rmtree(cache)
     run = fedlens.run(experiment, tmp_path / "benign", resume=True)
     assert len(run.records) == 3
-    leave_twin(run, Means())
+    leave_twin(run, Runtime())
     assert not cache.exists()
 
 
@@ -84,7 +84,7 @@ def test_of_a_run_that_has_only_its_records_it_is_left_later(tmp_path: Path) -> 
     for file in run.path.glob("*.safetensors"):
         file.unlink()
     shutil.rmtree(Path(os.environ["FEDLENS_CACHE"]))
-    leave_twin(run, Means())
+    leave_twin(run, Runtime())
     ears = Ears()
     fedlens.run(small(control=True), tmp_path / "attacked", observer=ears)
     assert "already in" in ears.remarks[0]

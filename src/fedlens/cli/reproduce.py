@@ -46,7 +46,7 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
 
     names = panels(wanted or [], scale)
     from fedlens.report.terminal.sweep_progress import SweepTerminal
-    from fedlens.simulation.runtime import Means  # after what may be refused, for it takes seconds
+    from fedlens.simulation.runtime import Runtime  # after what may be refused, for it takes seconds
     from fedlens.simulation.simulation import leave_twin
     from fedlens.studies.paper.evidence import gather
     from fedlens.studies.paper.record_keeper import RecordKeeper
@@ -71,7 +71,7 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
         terminal = SweepTerminal(out, grid.name, lambda left: cost(left, scale))
         with interruptible(lambda: "the same command goes on from here, and --no-run judges what is there"):
             for run in benign(out_dir, cells):  # perhaps of another machine, so that no twin is made here
-                leave_twin(run, Means(device=device, data_dir=data_dir))
+                leave_twin(run, Runtime(device=device, data_dir=data_dir))
             observer = RecordKeeper(terminal, out_dir, scale)
             sweep = run_cells(grid, cells, out_dir, runtime=runtime, observer=observer, tabulate=tabulate)
         failures, unjudged = sweep.failures, len(sweep.unjudged)

@@ -21,7 +21,7 @@ from fedlens.data.loading import load
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.folder import files_of
 from fedlens.simulation.leaving import leaves_twin
-from fedlens.simulation.runtime import Means
+from fedlens.simulation.runtime import Runtime
 from fedlens.simulation.simulation import cached_control, leave_twin
 from fedlens.simulation.twin import keep
 from fedlens.sweeps.tasks import Task
@@ -62,7 +62,7 @@ class SharedInputs:
         for name, control in settled.items():
             if name not in self._controls:
                 dataset, reference = self._loaded(task)
-                cached = cached_control(control, Means(**task.options, dataset=dataset))
+                cached = cached_control(control, Runtime(**task.options, dataset=dataset))
                 if cached is not None:
                     self._controls[name] = ray.put(TaskResult(files_of(cached), cached.name))
                     self._in_cache.add(name)
@@ -90,7 +90,7 @@ class SharedInputs:
         if leaves_twin(task.experiment):
             with suppress(RunError, OSError):  # as above
                 run = replace(load_run(task.path), experiment=task.experiment)
-                leave_twin(run, Means(**task.options, dataset=self._loaded(task)[0]))
+                leave_twin(run, Runtime(**task.options, dataset=self._loaded(task)[0]))
 
     def release(self, task: Task) -> None:
         """Let the cluster drop a task's controls if no other task needs them any more."""

@@ -24,9 +24,9 @@ from fedlens.core.files import in_a_sweep
 from fedlens.core.remote import Kind
 from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.runs.folder import Files, files_of, lay_out
-from fedlens.simulation.runtime import Means
+from fedlens.simulation.runtime import Runtime
 from fedlens.simulation.simulation import make_control
-from fedlens.simulation.twin import place
+from fedlens.simulation.twin import cache_path
 from fedlens.sweeps.tasks import Event, Reporter, perform, why
 
 
@@ -91,7 +91,7 @@ def run_cell(
         if begun:
             lay_out(begun, run)
         for control in controls:
-            lay_out(control.files, place(control.name))
+            lay_out(control.files, cache_path(control.name))
         perform({**task, "path": str(run)}, notify, dataset.unpack())
         end = ends[0].content
         reason, remedies = end.get("reason", "").replace(str(run), task["path"]), tuple(end.get("remedies", ()))
@@ -112,7 +112,7 @@ def run_control(
         try:
             experiment = validate(Experiment, dict(control))
             role = control_name(experiment)
-            runtime = Means(**task["options"], dataset=dataset.unpack())
+            runtime = Runtime(**task["options"], dataset=dataset.unpack())
             path = make_control(experiment, runtime, Reporter(task["key"], shared.send))
             name, files = path.name, files_of(path)
         except (Exception, SystemExit) as error:  # users' code may raise anything

@@ -1,1 +1,1 @@
-"""One round of federated learning: cohort, local training, aggregation, evaluation."""
+"""The simulator: rounds of federated learning, from the choice of a cohort to evaluation."""

@@ -1,43 +1,50 @@
-"""What a caller may watch while experiments run."""
+"""Observers of running experiments."""
 
 from typing import Any, Protocol
+
+from typing_extensions import override
 
 from fedlens.experiment.experiment import Experiment
 
 
 class Observer(Protocol):
-    """Is told of everything that happens; the default, `Silent`, keeps it to itself."""
+    """Callbacks during a run; the default, `Silent`, ignores them."""
 
     def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
-        """Rounds of `experiment`, a run or one of its controls (`twin`), begin; `done` of them exist already."""
+        """Note that rounds of `experiment`, a run or one of its controls (`twin`), begin; `done` exist already."""
 
     def clients(self, done: int, total: int) -> None:
-        """Of the current round's clients, this many have finished."""
+        """Note how many of the current round's clients have finished."""
 
     def round(self, record: dict[str, Any]) -> None:
-        """A round has been recorded."""
+        """Note that a round has been recorded."""
 
     def end(self) -> None:
-        """They have ended, complete or not."""
+        """Note that the rounds have ended, complete or not."""
 
     def remark(self, text: str) -> None:
-        """Something worth a line."""
+        """Show a remark of one line."""
 
 
-class Silent:
-    """Watches nothing."""
+class Silent(Observer):
+    """An observer that ignores everything."""
 
+    @override
     def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
-        """See `Observer`."""
+        pass
 
+    @override
     def clients(self, done: int, total: int) -> None:
-        """See `Observer`."""
+        pass
 
+    @override
     def round(self, record: dict[str, Any]) -> None:
-        """See `Observer`."""
+        pass
 
+    @override
     def end(self) -> None:
-        """See `Observer`."""
+        pass
 
+    @override
     def remark(self, text: str) -> None:
-        """See `Observer`."""
+        pass

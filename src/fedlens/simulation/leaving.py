@@ -1,7 +1,7 @@
-"""The benign twin that a run without attack is.
+"""Runs without attack as benign twins.
 
-Checks that observe change nothing, and no client knows of the target. So a run without attack has been through the same
-rounds as its twin, bit for bit, and where it has kept its predictions it has all that a twin has.
+Checks that observe change nothing, and no client knows the target. So a run without attack has the same rounds as its
+twin, bit for bit, and if it has its predictions, it can serve as the twin.
 """
 
 import hashlib
@@ -20,18 +20,18 @@ LEFT_OUT = {"start.json", "digests.json", "target.json", "checks"}
 
 
 def leaves_twin(experiment: Experiment) -> bool:
-    """Whether a run of it goes through all the rounds of its benign twin, and it is not told to do without."""
+    """Tell whether a run of `experiment` can serve as its benign twin, and controls are on."""
     return experiment.attack is None and experiment.stop_at is None and experiment.control
 
 
 def twin_files(run: Path, twin: Experiment, paper_stop: float | None, classes: Sequence[str]) -> dict[str, bytes]:
-    """The files of the twin's directory, by their paths in it.
+    """Return the files of the twin's directory, by their paths in it.
 
     Args:
-        run: the directory of a complete run without attack that has kept its predictions, with or without its weights.
-        twin: its experiment's twin.
-        paper_stop: of the data set, as in `summarise`.
-        classes: likewise.
+        run: directory of a complete run without attack, with its predictions, with or without weights.
+        twin: the experiment of its twin.
+        paper_stop: the data set's, as in `summarise`.
+        classes: the data set's class names.
 
     Raises:
         DamagedRunError: its records cannot be read.
@@ -46,5 +46,5 @@ def twin_files(run: Path, twin: Experiment, paper_stop: float | None, classes: S
 
 
 def _of_twin(record: dict[str, Any], twin: Experiment) -> dict[str, Any]:
-    """The twin's record of the round of which a run without attack has this one."""
+    """Turn a round's record of a run without attack into the twin's."""
     return {**record, "checks": {name: record["checks"][name] for name in twin.detectors}, "target": None}

@@ -1,7 +1,7 @@
-"""What reaches the server: an update with an entry that is no finite number is rejected before anybody looks at it.
+"""Reception of updates: one with an entry that is not finite is rejected before any check or rule sees it.
 
-Anybody can send one, and it is the simplest attack there is: one NaN in a sum makes all of it NaN. A finite update is
-received whatever its length; what to make of that is for checks and rules.
+It would be the simplest attack: one NaN in a sum makes all of it NaN. A finite update is received whatever its length,
+which is for checks and rules to judge.
 """
 
 from collections.abc import Sequence
@@ -13,10 +13,10 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Reception:
-    """The updates of a round that can be worked with.
+    """The finite updates of a round.
 
     Attributes:
-        rows: which of the cohort's rows these are.
+        rows: their rows in the cohort.
         updates: a row for each, shape ``[m, d]``.
         alpha: their weights α_i, renormalised, shape ``[m]``.
     """
@@ -27,19 +27,19 @@ class Reception:
 
 
 def receive(updates: Tensor, alpha: Tensor) -> Reception:
-    """The finite rows of `updates` (shape ``[n, d]``; weights `alpha`, shape ``[n]``), moved together within these."""
+    """Receive the finite rows of `updates` (shape ``[n, d]``), moved to its start, and their `alpha` (``[n]``)."""
     rows = [row for row, update in enumerate(updates) if bool(torch.isfinite(update).all())]
     return Reception(rows, gathered(updates, rows), renormalised(alpha, rows))
 
 
 def gathered(updates: Tensor, rows: Sequence[int]) -> Tensor:
-    """The rows of `updates` (shape ``[n, d]``) with these ascending numbers, moved together within `updates`."""
-    for place, row in enumerate(rows):
-        if row != place:
-            updates[place] = updates[row]
+    """Move these rows (in ascending order) of `updates` (shape ``[n, d]``) to its start; return them."""
+    for new_row, row in enumerate(rows):
+        if row != new_row:
+            updates[new_row] = updates[row]
     return updates[: len(rows)]
 
 
 def renormalised(alpha: Tensor, rows: Sequence[int]) -> Tensor:
-    """The weights (shape ``[n]``) of these rows, adding up to 1; as they are where these are all."""
+    """Renormalise the weights (shape ``[n]``) of these rows to 1; unchanged if these are all."""
     return alpha if len(rows) == len(alpha) else alpha[list(rows)] / alpha[list(rows)].sum()

@@ -1,4 +1,4 @@
-"""The federation: one round from top to bottom.
+"""The federation: a round from start to end.
 
 Bhagoji et al. (ICML 2019), section 2, after McMahan et al. (AISTATS 2017): choose a cohort, train locally, aggregate,
 evaluate.
@@ -41,16 +41,16 @@ def federate(
     state: FederationState | None = None,
     progress: Progress | None = None,
 ) -> Iterator[RoundResult]:
-    """Play the rounds that are left, from `state` or from the beginning; one that destroys the model is the last.
+    """Play the rounds left, from `state` or from the beginning; a round that destroys the model is the last.
 
     Args:
-        setting: what is to be played.
+        setting: the prepared experiment.
         engine: does the work.
-        state: where to go on.
-        progress: is told how far a round's training is.
+        state: the state to continue from.
+        progress: called with the progress of a round's training.
 
     Raises:
-        ClientError: a client's job failed; the rounds before have been yielded.
+        ClientError: a client's job failed; earlier rounds have been yielded.
     """
     experiment = setting.experiment
     with one_thread():
@@ -68,7 +68,7 @@ def federate(
 
 @dataclass(frozen=True)
 class Federation:
-    """A setting whose engine has been started; it plays rounds and keeps nothing between them."""
+    """A setting with a started engine, which plays rounds and has no state between them."""
 
     setting: Setting
     engine: Engine
@@ -78,7 +78,7 @@ class Federation:
 
     @classmethod
     def set_up(cls, setting: Setting, engine: Engine, progress: Progress) -> tuple["Federation", FederationState]:
-        """The federation before its first round, and its initial state."""
+        """Start the engine; return the federation and its initial state."""
         network = setting.network()
         weights = network.vector.detach().clone()
 
@@ -100,7 +100,7 @@ class Federation:
         return cls(setting, engine, shared, network.layout, progress), FederationState(0, weights)
 
     def play(self, state: FederationState) -> RoundResult:
-        """The round after `state`."""
+        """Play the round after `state`."""
         began, round_ = time.perf_counter(), state.round + 1
         cohort = self.setting.cohort(round_)
         alpha = self.setting.alpha(cohort)
@@ -111,9 +111,9 @@ class Federation:
             row = cohort.index(self.setting.experiment.malicious)
             sent = self.shared.updates[row].clone()
             self.shared.models[MALICIOUS] = state.weights + sent
-            history = self._remembered((*history, Observation(round_, float(alpha[row]), state.weights, sent, log)))
+            history = self._remember((*history, Observation(round_, float(alpha[row]), state.weights, sent, log)))
         received = receive(self.shared.updates[: len(cohort)], alpha)
-        if log is not None:  # which the client does not know
+        if log is not None:  # the client does not learn the error of its estimate
             log = log | self._estimate_error(log, alpha[received.rows], received, cohort, state)
 
         trained = time.perf_counter()
@@ -121,27 +121,27 @@ class Federation:
 
         screened = time.perf_counter()
         address = self.setting.root.at("aggregation", round_)
-        seen = Inspection(round_, state.weights, received.updates, received.alpha, self.layout)
+        inspection = Inspection(round_, state.weights, received.updates, received.alpha, self.layout)
         rule = self.setting.experiment.aggregation
         with within(self.setting.timeout, f"rule {type(rule).__name__}, in round {round_},"):
-            combined = combine(rule, seen, screening.kept, address, state.rule)
+            combined = combine(rule, inspection, screening.accepted, address, state.rule)
         after = FederationState(round_, state.weights + combined.update, history, combined.state)
         self.shared.models[GLOBAL] = after.weights
 
         aggregated = time.perf_counter()
         qualities = self._evaluate(round_, [GLOBAL] if log is None else [GLOBAL, MALICIOUS])
-        predictions, auxiliary = self.shared.log_probabilities[GLOBAL].clone(), self.setting.auxiliary
-        kept = {received.rows[place] for place in screening.kept}
+        predictions, target_samples = self.shared.log_probabilities[GLOBAL].clone(), self.setting.auxiliary
+        accepted = {received.rows[row] for row in screening.accepted}
         record = RoundRecord(
             round=round_,
             cohort=cohort,
             attacker=log is not None,
             shares=None if combined.shares is None else _spread(combined.shares, received.rows, len(cohort)),
             checks=screening.checks,
-            rejected=[client for row, client in enumerate(cohort) if row not in kept],
+            rejected=[client for row, client in enumerate(cohort) if row not in accepted],
             skipped=combined.skipped,
             quality=qualities[GLOBAL],
-            target=None if auxiliary is None else success(predictions, auxiliary),
+            target=None if target_samples is None else success(predictions, target_samples),
             malicious=None if log is None else qualities[MALICIOUS],
             attack=log,
             malformed=[client for row, client in enumerate(cohort) if row not in received.rows],
@@ -156,7 +156,7 @@ class Federation:
         return RoundResult(record, after, predictions, seconds, screening.tables)
 
     def _train(self, round_: int, cohort: list[int], alpha: Tensor, state: FederationState) -> dict[str, Any] | None:
-        """Fill the shared updates; what the attack logged, or ``None`` where the malicious client was not chosen."""
+        """Fill the shared updates; return the attack's log, ``None`` if the malicious client was not chosen."""
         experiment, sizes = self.setting.experiment, self.setting.shards.sizes
         malicious = experiment.malicious if experiment.attack is not None else None
         honest = [
@@ -176,7 +176,7 @@ class Federation:
         return next(log for job, log in self._run_counted(stages) if job is attack)
 
     def _run_counted(self, stages: Sequence[Sequence[Job]]) -> list[tuple[Job, dict[str, Any]]]:
-        """Run one stage of jobs after the other, telling how many are done."""
+        """Run one stage of jobs after the other, and report progress."""
         done, total = 0, sum(map(len, stages))
 
         def count(_: Job) -> None:
@@ -187,16 +187,16 @@ class Federation:
         self.progress(done, total)
         return [pair for jobs in stages for pair in zip(jobs, self.engine.run(jobs, count), strict=True)]
 
-    def _remembered(self, seen: tuple[Observation, ...]) -> tuple[Observation, ...]:
-        """What of it the malicious client keeps, as far back as its attack remembers."""
+    def _remember(self, history: tuple[Observation, ...]) -> tuple[Observation, ...]:
+        """Cut the malicious client's history to what its attack remembers."""
         attack = self.setting.experiment.attack
-        kept = attack.memory if attack is not None else 0
-        return seen[-kept:] if kept else ()
+        length = attack.memory if attack is not None else 0
+        return history[-length:] if length else ()
 
     def _estimate_error(
         self, log: dict[str, Any], alpha: Tensor, received: Reception, cohort: list[int], state: FederationState
     ) -> dict[str, float | None]:
-        """How wrong the attack's estimate of Σ α_j δ_j over the others was, whatever checks and rule make of it."""
+        """Measure the error of the attack's estimate of Σ α_j δ_j over the others, before checks and rule."""
         experiment = self.setting.experiment
         if experiment.attack is None or not (experiment.attack.estimates and log["acted"] and state.history):
             return {}
@@ -207,9 +207,9 @@ class Federation:
         return {"estimate_error": error.relative, "estimate_cosine": error.cosine}
 
     def _is_destroyed(self, before: FederationState, after: FederationState, predictions: Tensor) -> bool:
-        """Whether the round has left no model: one with weights, or with answers, that are no numbers any more.
+        """Tell whether the round destroyed the model: its weights are not finite, or its answers have become NaN.
 
-        Answers (`predictions`) that were no numbers before either are the model's own affair.
+        Answers (`predictions`) that were NaN before the round do not count.
         """
         if not bool(after.weights.isfinite().all()):
             return True
@@ -220,7 +220,7 @@ class Federation:
         return not bool(self.shared.log_probabilities[GLOBAL].isnan().any())
 
     def _evaluate(self, round_: int, models: list[int]) -> list[Quality]:
-        """The quality of these models on the test set, whose predictions are left in the shared tensors."""
+        """Measure these models on the test set; leave their predictions in the shared tensors."""
         labels = self.setting.dataset.test.y
         parts = stretches(len(labels), self.engine.workers)
         jobs = [EvaluationJob(round_, model, start, stop) for model in models for start, stop in parts]
@@ -229,6 +229,6 @@ class Federation:
 
 
 def _spread(shares: list[float], rows: list[int], count: int) -> list[float]:
-    """The shares of these rows among all `count` of a cohort, where the others have none."""
-    found = dict(zip(rows, shares, strict=True))
-    return [found.get(row, 0.0) for row in range(count)]
+    """Spread the shares of these rows over all `count` of a cohort; the others get 0."""
+    share_of = dict(zip(rows, shares, strict=True))
+    return [share_of.get(row, 0.0) for row in range(count)]

@@ -1,4 +1,4 @@
-"""By what means an experiment is run: engine, device, data, cluster."""
+"""The runtime of an experiment: engine, device, data, cluster."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -19,20 +19,20 @@ from fedlens.runs.start import read_start
 
 
 @dataclass(frozen=True)
-class Means:
-    """By what means to run; none of it changes the result, beyond rounding on another device or by ``vectorised``.
+class Runtime:
+    """Engine, device and data of a run; none changes the result, except rounding on another device or ``vectorised``.
 
     Attributes:
         engine: ``serial``, ``processes``, ``vectorised``, ``ray``, or ``auto``, which takes the one of the first three
             that is likely to be the fastest.
-        workers: worker processes; one a core by default.
+        workers: number of worker processes; one per core by default.
         device: where PyTorch computes.
         data_dir: where the user keeps data files.
-        address: of the Ray cluster, as in `fedlens.cluster.connection.connected`.
+        address: address of the Ray cluster, as in `fedlens.cluster.connection.connected`.
         mixed_cpus: whether the processors of that cluster may differ.
         client_timeout: seconds that a client, a check, the rule or other custom code may take
             (`fedlens.core.deadline`).
-        dataset: the experiment's data, where they are in memory already.
+        dataset: the experiment's data, if already in memory.
     """
 
     engine: EngineName = "auto"
@@ -44,11 +44,11 @@ class Means:
     client_timeout: float | None = None
     dataset: Dataset | None = None
 
-    def as_begun(self, path: Path) -> "Means":
-        """These means for going on with the run in the directory `path`, which has the say where they have none."""
+    def as_begun(self, path: Path) -> "Runtime":
+        """Return the runtime that resumes the run in the directory `path`: the run's own, unless an engine is named."""
         if self.engine != "auto":
             return self
-        if (start := read_start(path)) is None:  # begun by a version that did not write it
+        if (start := read_start(path)) is None:  # begun by a version that did not write the file
             starts = read_starts(path)
             engines = [name for name in get_args(EngineName) if starts and starts[-1].get("engine") == name]
             return replace(self, engine=engines[0]) if engines else self
@@ -57,14 +57,16 @@ class Means:
         return replace(self, engine=start.engine, workers=workers, mixed_cpus=mixed)
 
     def prepare(self, experiment: Experiment) -> Setting:
-        """As `fedlens.experiment.setting.prepare`, with these data on this device."""
+        """Prepare `experiment` with these data on this device; see `fedlens.experiment.setting.prepare`."""
         return prepare(experiment, self.device, self.data_dir, self.dataset, checked_timeout(self.client_timeout))
 
     def cluster(self, experiment: Experiment) -> AbstractContextManager[Cluster | None]:
-        """The cluster to be connected to, with the modules of `experiment` on it; ``None`` for the other engines.
+        """Return a context that connects to the cluster and sends it the modules of `experiment`.
+
+        It yields ``None`` for other engines than ``ray``.
 
         Raises:
-            ConfigError: there is a cluster's option without a cluster, or it cannot be had.
+            ConfigError: a cluster's option is given for another engine, or there is no connection.
         """
         if self.engine == "ray":
             modules = modules_of(part for _, part in experiment.parts())

@@ -1,4 +1,4 @@
-"""The server's checks of a round: whom they suspect, and whose update does not reach the rule."""
+"""The server's checks of a round: their verdicts, and which updates reach the rule."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,59 +15,62 @@ from fedlens.simulation.engines.inspection import InspectionJob, ValidationJob
 
 @dataclass(frozen=True)
 class Screening:
-    """What the checks made of a round.
+    """The outcome of a round's checks.
 
     Attributes:
-        kept: rows of the updates that reach the rule.
-        checks: for the record, by the checks' names: scores, decisions, details.
+        accepted: rows of the updates that reach the rule.
+        checks: scores, decisions and details for the record, by the checks' names.
         tables: tensors that are too large for the record, by ``check.table``.
     """
 
-    kept: list[int]
+    accepted: list[int]
     checks: dict[str, dict[str, Any]]
     tables: dict[str, Tensor]
 
 
 def screen(detectors: Mapping[str, Detector], round_: int, alpha: tuple[float, ...], engine: Engine) -> Screening:
-    """Let every detector inspect the updates, those that need it with accuracies on the validation set.
+    """Let every detector inspect the updates, with accuracies on the validation set for those that need them.
 
     Args:
         detectors: the checks by their names.
         round_: number of the round.
-        alpha: the weights α_i of the updates that were received; of none, nobody is suspected.
-        engine: its workers validate and inspect what is in the shared tensors.
+        alpha: the weights α_i of the updates received.
+        engine: its workers validate and inspect the shared updates.
 
     Raises:
-        ClientError: a detector failed, or gave no verdict on every client.
+        ClientError: a detector failed, or did not judge every client.
     """
     if not alpha:
         return Screening([], {name: {"scores": [], "flagged": []} for name in detectors}, {})
     verdicts = inspect(detectors, round_, alpha, engine)
-    kept = set(range(len(alpha)))
+    accepted = set(range(len(alpha)))
     checks: dict[str, dict[str, Any]] = {}
     tables: dict[str, Tensor] = {}
     for name, detector in detectors.items():
         verdict = verdicts[name]
         flagged = verdict.flagged.tolist()
         if detector.action == "reject":
-            kept -= {row for row, suspect in enumerate(flagged) if suspect}
+            accepted -= {row for row, rejected in enumerate(flagged) if rejected}
         checks[name] = {"scores": verdict.scores.tolist(), "flagged": flagged, **verdict.details}
         tables |= {f"{name}.{table}": content for table, content in verdict.tables.items()}
-    return Screening(sorted(kept), checks, tables)
+    return Screening(sorted(accepted), checks, tables)
 
 
 def inspect(
     detectors: Mapping[str, Detector], round_: int, alpha: tuple[float, ...], engine: Engine
 ) -> dict[str, Verdict]:
-    """The verdicts by the checks' names; while models are validated, the checks that do not need that are at work."""
-    waiting = [name for name, detector in detectors.items() if detector.validates]
-    ready = [InspectionJob(round_, name, alpha) for name in detectors if name not in waiting]
+    """Return the verdicts by the checks' names.
+
+    Checks that need no validation run while models are validated.
+    """
+    validating = [name for name, detector in detectors.items() if detector.validates]
+    ready = [InspectionJob(round_, name, alpha) for name in detectors if name not in validating]
     models = [ValidationJob(round_, row, alpha, others) for others in (False, True) for row in range(len(alpha))]
-    jobs: list[Job] = [*ready, *(models if waiting else [])]
+    jobs: list[Job] = [*ready, *(models if validating else [])]
     results = engine.run(jobs, lambda _: None)
-    if waiting:
+    if validating:
         accuracies = torch.tensor([result["accuracy"] for result in results[len(ready) :]], dtype=torch.float64)
         validation = Validation(*accuracies.view(2, -1).unbind())
-        late = [InspectionJob(round_, name, alpha, validation) for name in waiting]
+        late = [InspectionJob(round_, name, alpha, validation) for name in validating]
         results = results[: len(ready)] + engine.run(late, lambda _: None)
     return {result["check"]: result["verdict"] for result in results}

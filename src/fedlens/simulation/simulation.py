@@ -32,7 +32,7 @@ from fedlens.simulation.engines import choose_engine
 from fedlens.simulation.engines.choice import SIDE_BY_SIDE, Choice
 from fedlens.simulation.leaving import leaves_twin, twin_files
 from fedlens.simulation.rounds import federate
-from fedlens.simulation.runtime import Means
+from fedlens.simulation.runtime import Runtime
 from fedlens.simulation.twin import Control, cached, find_control, keep, key
 
 
@@ -47,18 +47,18 @@ def simulate(
     mixed_cpus: bool = False,
     client_timeout: float | None = None,
 ) -> Iterator[RoundResult]:
-    """Run `experiment` in memory, a round at a time; its benign twin, if it needs one, is kept in the cache.
+    """Run `experiment` in memory, a round at a time; its benign twin, if needed, goes to the cache.
 
     Yields:
-        A result a round, with the record and a copy of the global weights.
+        A result per round, with the record and a copy of the global weights.
 
     Raises:
         FedlensError: the experiment cannot be run as it is.
     """
-    means = Means(engine, workers, device, data_dir, address, mixed_cpus, client_timeout)
-    setting = _prepare(experiment, means)
-    with means.cluster(experiment) as cluster:
-        choice = choose_engine(means.engine, means.workers, setting, cluster)
+    runtime = Runtime(engine, workers, device, data_dir, address, mixed_cpus, client_timeout)
+    setting = _prepare(experiment, runtime)
+    with runtime.cluster(experiment) as cluster:
+        choice = choose_engine(runtime.engine, runtime.workers, setting, cluster)
         twin = _control(setting, setting.experiment.twin(), choice, Silent()) if experiment.needs_twin else None
         setting = _aimed(setting, twin)
         with choice.make() as workforce:
@@ -85,19 +85,19 @@ def run(
     Args:
         experiment: what to run.
         out: the directory; by default the first free one of ``runs/NAME``, ``runs/NAME-2``, ...
-        resume: go on with the run in `out` (by default the latest of this experiment) from where it was interrupted, by
-            the engine, on the device and with the data files that it was begun with, where no others are named.
-        keep_weights: keep the global weights of every round (`Run.weights`), and the benign twin's; a run that was
-            begun so goes on so.
-        engine: who does the work: ``serial``, ``processes``, ``vectorised``, ``ray``, or ``auto``.
-        workers: number of worker processes; one a core by default.
+        resume: resume the run in `out` (by default the latest of this experiment) where it was interrupted; engine,
+            device and data files are those that it began with, unless given.
+        keep_weights: keep the global weights of every round (`Run.weights`), and the benign twin's; a resumed
+            run that kept them continues to.
+        engine: ``serial``, ``processes``, ``vectorised``, ``ray``, or ``auto``.
+        workers: number of worker processes; one per core by default.
         device: where PyTorch computes; the CPU by default.
         data_dir: where the user keeps data files.
         address: of the Ray cluster for engine ``ray``; see `fedlens.cluster.connection.connected`.
         mixed_cpus: whether the processors of that cluster may differ.
         client_timeout: seconds that a client, a check, the rule or other custom code may take; then the run fails, and
-            can be gone on with. All the time that it wants by default.
-        observer: is told what happens.
+            can be resumed. Unlimited by default.
+        observer: callbacks during the run.
 
     Returns:
         The run, as `load_run` gives it.
@@ -110,9 +110,9 @@ def run(
         device = device or start.device
         if data_dir is None and start.data_dir is not None and is_ours(path / "experiment.yaml"):
             data_dir = Path(start.data_dir)
-    means = Means(engine, workers, device or "cpu", data_dir, address, mixed_cpus, client_timeout)
+    runtime = Runtime(engine, workers, device or "cpu", data_dir, address, mixed_cpus, client_timeout)
     warn_of_session(experiment.parts())
-    play(experiment, path, means, observer or Silent(), resume, keep_weights=keep_weights)
+    play(experiment, path, runtime, observer or Silent(), resume, keep_weights=keep_weights)
     return replace(load_run(path), experiment=experiment)
 
 
@@ -120,27 +120,27 @@ def run(
 def play(
     experiment: Experiment,
     path: Path,
-    means: Means,
+    runtime: Runtime,
     observer: Observer,
     resume: bool,
     *,
     keep_weights: bool = False,
     note_unjudged: bool = False,
 ) -> None:
-    """Play what is left of `experiment` into the directory `path`.
+    """Play the remaining rounds of `experiment` into the directory `path`.
 
-    Of what cannot be judged nothing stays there, unless a note shall (`note_unjudged`, see `fedlens.runs.unjudged`).
+    An experiment that cannot be judged leaves no files, or only a note if `note_unjudged` (`fedlens.runs.unjudged`).
 
     Raises:
         FedlensError: as `run`.
     """
-    means = means.as_begun(path) if resume else means
-    setting = _prepare(experiment, means)
-    with means.cluster(experiment) as cluster:
-        choice = choose_engine(means.engine, means.workers, setting, cluster)
+    runtime = runtime.as_begun(path) if resume else runtime
+    setting = _prepare(experiment, runtime)
+    with runtime.cluster(experiment) as cluster:
+        choice = choose_engine(runtime.engine, runtime.workers, setting, cluster)
         leaves = leaves_twin(experiment) and keeps_predictions(path)
         with RunDirectory(path, keep_predictions=leaves, keep_weights=keep_weights) as directory:
-            directory.begin(experiment, resume=resume, start=_start(experiment, means, choice))
+            directory.begin(experiment, resume=resume, start=_start(experiment, runtime, choice))
             code = digest(type(part) for _, part in experiment.parts())
             if remark := directory.compare({**setting.digests(), "code": code}):
                 observer.remark(remark)
@@ -150,36 +150,36 @@ def play(
                     weights = directory.keep_weights and name == "control"
                     controls[name] = _control(setting, control, choice, observer, keep_weights=weights)
                 setting = _aimed(setting, controls.get("control"))
-            except (ConfigError, DataError) as error:  # it will never begin
+            except (ConfigError, DataError) as error:  # the run can never begin
                 if note_unjudged and isinstance(error, UnjudgedError):
                     directory.note(UNJUDGED, content_of(error, str(BITS)))
                 else:
                     directory.abandon()
                 raise
             assert setting.auxiliary is not None
-            auxiliary = {name: getattr(setting.auxiliary, name).tolist() for name in ("index", "true", "target")}
-            directory.note_target({**auxiliary, "classes": list(setting.dataset.classes)})
+            target = {name: getattr(setting.auxiliary, name).tolist() for name in ("index", "true", "target")}
+            directory.note_target({**target, "classes": list(setting.dataset.classes)})
             _record(directory, setting, _sound(controls, observer), choice, observer)
         if leaves:
             _leave_twin(setting, choice.arithmetic, path)
 
 
-def _start(experiment: Experiment, means: Means, choice: Choice) -> Start:
-    """What is noted of the means by which a run begins, so that it is gone on with by the same."""
+def _start(experiment: Experiment, runtime: Runtime, choice: Choice) -> Start:
+    """Describe the runtime of a new run, so that it can be resumed with the same."""
     depends = choice.stack is not None and choice.arithmetic != SIDE_BY_SIDE
     return Start.of(
         experiment,
         engine=choice.name,
-        workers=choice.workers if depends else means.workers,
-        device=None if means.device == "cpu" else means.device,
-        data_dir=None if means.data_dir is None else str(means.data_dir.resolve()),
-        mixed_cpus=means.mixed_cpus,
+        workers=choice.workers if depends else runtime.workers,
+        device=None if runtime.device == "cpu" else runtime.device,
+        data_dir=None if runtime.data_dir is None else str(runtime.data_dir.resolve()),
+        mixed_cpus=runtime.mixed_cpus,
     )
 
 
-def _prepare(experiment: Experiment, means: Means) -> Setting:
-    """The setting, known to be possible with its model and target before any work is done."""
-    setting = means.prepare(experiment)
+def _prepare(experiment: Experiment, runtime: Runtime) -> Setting:
+    """Prepare the setting; check its model, target and custom code before any work is done."""
+    setting = runtime.prepare(experiment)
     setting.try_model()
     setting.with_target(None)
     for kind, part in experiment.parts():
@@ -189,12 +189,12 @@ def _prepare(experiment: Experiment, means: Means) -> Setting:
 
 
 def _aimed(setting: Setting, twin: Control | None) -> Setting:
-    """The setting with its target chosen; where there is a benign twin, among what that resists on unless told else."""
+    """Choose the setting's target samples, by default among those that its benign twin, if any, gets right."""
     target = setting.experiment.target
     if twin is None or target.index is not None or target.select == "random":
         return setting.with_target(None)
     if target.select is None and twin.silent is not None and destroyed(twin.records) is None:
-        return setting.with_target(None)  # a model that answers NaN by its nature resists on nothing
+        return setting.with_target(None)  # a model that answers NaN by its nature gets no sample right
     try:
         return setting.with_target(twin.last)
     except UnjudgedError as error:
@@ -202,7 +202,7 @@ def _aimed(setting: Setting, twin: Control | None) -> Setting:
 
 
 def _unjudged(setting: Setting, twin: Control, error: UnjudgedError) -> UnjudgedError:
-    """What cannot be judged, with all that may help: another seed does not where nothing has been learnt yet."""
+    """Extend the error by the twin's condition and by remedies; another seed is none before anything has been learnt."""
     experiment = setting.experiment
     if destroyed(twin.records) is not None or any(map(malformed, twin.records)):
         reason = "without attack, clients sent updates, or the model has weights, that are not finite"
@@ -216,14 +216,14 @@ def _unjudged(setting: Setting, twin: Control, error: UnjudgedError) -> Unjudged
 
 
 def _sound(controls: Mapping[str, Control], observer: Observer) -> dict[str, Control]:
-    """Those of the controls whose models are finite, and answer with numbers, to the end."""
+    """Return the controls whose models and answers are finite to the end."""
     sound = {}
     for name, control in controls.items():
-        what = "benign twin" if name == "control" else name
+        title = "benign twin" if name == "control" else name
         if (round_ := destroyed(control.records)) is not None:
-            observer.remark(f"{what}: no control, for without attack the model is not finite after round {round_}")
+            observer.remark(f"{title}: no control, for without attack the model is not finite after round {round_}")
         elif (silent := control.silent) is not None:
-            observer.remark(f"{what}: no control, for its answers are no numbers (NaN) after round {silent}")
+            observer.remark(f"{title}: no control, for its answers are no numbers (NaN) after round {silent}")
         else:
             sound[name] = control
     return sound
@@ -232,59 +232,61 @@ def _sound(controls: Mapping[str, Control], observer: Observer) -> dict[str, Con
 def _control(
     setting: Setting, control: Experiment, choice: Choice, observer: Observer, *, keep_weights: bool = False
 ) -> Control:
-    """The benign twin or the placebo `control` of the setting's experiment, on the same engine."""
-    own = replace(setting, experiment=control)
+    """Make or load the benign twin or placebo `control` of the setting's experiment, on the same engine."""
+    control_setting = replace(setting, experiment=control)
 
     def make(path: Path) -> None:
         with RunDirectory(path, keep_predictions=True, keep_weights=keep_weights) as directory:
             directory.begin(control, resume=False)
-            _record(directory, own, {}, choice, observer, twin=True)
+            _record(directory, control_setting, {}, choice, observer, twin=True)
 
     try:
-        return find_control(own, choice.arithmetic, make, observer, keep_weights=keep_weights)
+        return find_control(control_setting, choice.arithmetic, make, observer, keep_weights=keep_weights)
     except ClientError as error:
         if not control.absent:
             raise
-        said = ClientError(f"placebo ({control_name(control)}): {error}; a new run with -o placebo=false does without")
+        explained = ClientError(
+            f"placebo ({control_name(control)}): {error}; a new run with -o placebo=false does without"
+        )
         for note in getattr(error, "__notes__", []):
-            said.add_note(note)
-        raise said from error
+            explained.add_note(note)
+        raise explained from error
 
 
-def make_control(control: Experiment, means: Means, observer: Observer) -> Path:
-    """The run directory of a benign twin or placebo, in the cache, whatever the target is.
+def make_control(control: Experiment, runtime: Runtime, observer: Observer) -> Path:
+    """Make a benign twin or placebo in the cache, for any target; return its run directory.
 
     Raises:
         FedlensError: it cannot be made.
     """
-    setting = means.prepare(control)
+    setting = runtime.prepare(control)
     setting.try_model()
-    return _control(setting, control, choose_engine(means.engine, means.workers, setting), observer).path
+    return _control(setting, control, choose_engine(runtime.engine, runtime.workers, setting), observer).path
 
 
-def cached_control(control: Experiment, means: Means) -> Path | None:
-    """The same where it is complete already, else ``None``."""
-    setting = means.prepare(control)
-    return cached(setting, choose_engine(means.engine, means.workers, setting).arithmetic)
+def cached_control(control: Experiment, runtime: Runtime) -> Path | None:
+    """Return the run directory of a cached benign twin or placebo; ``None`` if it is not complete."""
+    setting = runtime.prepare(control)
+    return cached(setting, choose_engine(runtime.engine, runtime.workers, setting).arithmetic)
 
 
 def _leave_twin(setting: Setting, arithmetic: str, run: Path) -> None:
-    """Put the benign twin that a complete run without attack is into the cache, unless it is there."""
+    """Put a complete run without attack into the cache as its benign twin, unless there is one."""
     twin, dataset = setting.experiment.twin(), setting.dataset
-    own = replace(setting, experiment=twin)
-    if cached(own, arithmetic) is None:
-        keep(key(own, arithmetic), twin_files(run, twin, dataset.paper_stop, dataset.classes), twin)
+    twin_setting = replace(setting, experiment=twin)
+    if cached(twin_setting, arithmetic) is None:
+        keep(key(twin_setting, arithmetic), twin_files(run, twin, dataset.paper_stop, dataset.classes), twin)
 
 
-def leave_twin(run: Run, means: Means) -> None:
-    """The same for a run that was made earlier, here or elsewhere; nothing if it has not kept its predictions.
+def leave_twin(run: Run, runtime: Runtime) -> None:
+    """Put an earlier run without attack into the cache as its benign twin, if it has its predictions.
 
     Raises:
-        FedlensError: its files are damaged, or its data cannot be had.
+        FedlensError: its files are damaged, or its data are not available.
     """
     if leaves_twin(run.experiment) and keeps_predictions(run.path):
-        setting = means.prepare(run.experiment)
-        _leave_twin(setting, choose_engine(means.engine, means.workers, setting).arithmetic, run.path)
+        setting = runtime.prepare(run.experiment)
+        _leave_twin(setting, choose_engine(runtime.engine, runtime.workers, setting).arithmetic, run.path)
 
 
 def _record(
@@ -296,7 +298,7 @@ def _record(
     *,
     twin: bool = False,
 ) -> None:
-    """Play the rounds that `directory` lacks beside `controls`, by what records call them, and finish it."""
+    """Play the rounds that `directory` lacks, record them with those of `controls` (by name), and finish it."""
     experiment = setting.experiment
     state, records = directory.resume(lambda: setting.network().vector)
     accuracy = records[-1]["quality"]["accuracy"] if records else None
@@ -313,11 +315,13 @@ def _record(
             observer.begin(experiment, len(records), twin=twin)
             try:
                 for result in federate(setting, engine, state, observer.clients):
-                    auxiliary, state = setting.auxiliary, result.state
-                    beside = {
-                        name: control.beside(state.round, auxiliary) for name, control in controls.items() if auxiliary
+                    target_samples, state = setting.auxiliary, result.state
+                    of_controls = {
+                        name: control.values(state.round, target_samples)
+                        for name, control in controls.items()
+                        if target_samples
                     }
-                    records.append(directory.append(result, beside))
+                    records.append(directory.append(result, of_controls))
                     observer.round(deepcopy(records[-1]) if is_custom(observer) else records[-1])
             except ClientError as error:
                 directory.failed(error)

@@ -1,10 +1,10 @@
 """Controls: the same experiment without attack, run once and shared by every attack.
 
 There are two. In the *benign twin* the malicious client is honest. In the *placebo*, for rules that do not average, it
-is absent: Krum without it takes another client's update, which may do what the attack seems to do.
+is absent: without it, Krum takes another client's update, which may have the effect ascribed to the attack.
 
-Each is an ordinary run, in the cache, that keeps its predictions on the whole test set after each round. So it can be
-asked about any target that is drawn later. Its key holds what its result depends on: the experiment less attack and
+Each is an ordinary run, in the cache, with its predictions on the whole test set after each round, from which the
+success on any later target follows. Its key has everything that its result depends on: the experiment less attack and
 target, who is absent, the data and shards, the model's first weights, the user's code, the versions, and the
 number `BITS`, which is raised whenever fedlens computes something else.
 """
@@ -50,7 +50,7 @@ class Control:
         self.records = read_rounds(path)
 
     def predictions(self, round_: int) -> Tensor:
-        """Log-probabilities ``[samples, classes]`` of its global model on the test set after this round."""
+        """Return log-probabilities ``[samples, classes]`` of its global model on the test set after this round."""
         return load_predictions(self.path, round_)
 
     @property
@@ -60,39 +60,39 @@ class Control:
 
     @property
     def silent(self) -> int | None:
-        """The first round after which its answers are no numbers; such a twin is no control."""
+        """The first round after which its answers are NaN, which makes it useless as a control; else ``None``."""
         return next((record["round"] for record in self.records if not answers(record)), None)
 
-    def beside(self, round_: int, auxiliary: TargetSamples) -> dict[str, Any]:
-        """What stands beside an attacked round: the control's quality, and what it makes of the attacker's samples."""
-        predictions = self.predictions(round_).to(auxiliary.index.device)
-        return {"quality": self.records[round_ - 1]["quality"], "target": asdict(success(predictions, auxiliary))}
+    def values(self, round_: int, target_samples: TargetSamples) -> dict[str, Any]:
+        """Return the control's quality after a round, and its success on the target samples."""
+        predictions = self.predictions(round_).to(target_samples.index.device)
+        return {"quality": self.records[round_ - 1]["quality"], "target": asdict(success(predictions, target_samples))}
 
 
 def key(setting: Setting, arithmetic: str) -> str:
-    """What the control in this setting is cached by; its rounding depends on `arithmetic` beside the machine."""
+    """Return the cache key of the control in this setting; rounding depends on `arithmetic` and the machine."""
     described = [setting.experiment.identity(), setting.device.type, numerics(arithmetic), BITS, setting.digests()]
     digest = hashlib.blake2b(json.dumps(described).encode(), digest_size=12)
     digest.update(digest_code(type(part) for _, part in setting.experiment.parts()).encode())
     return digest.hexdigest()
 
 
-def place(name: str) -> Path:
-    """Where in the cache the control of this key is."""
+def cache_path(name: str) -> Path:
+    """Return the directory of the control with this key in the cache."""
     return private_cache("controls") / name
 
 
 def cached(setting: Setting, arithmetic: str) -> Path | None:
-    """The control in this setting, where it is complete and sound."""
-    path = place(key(setting, arithmetic))
+    """Return the cached control in this setting; ``None`` unless complete and intact."""
+    path = cache_path(key(setting, arithmetic))
     with suppress(DamagedRunError):
         return path if _is_complete(path, setting.experiment) else None
     return None
 
 
 def keep(name: str, files: Files, control: Experiment) -> None:
-    """Put a complete control that was made elsewhere into the cache, unless it is there or being made."""
-    path = place(name)
+    """Put a complete control, made elsewhere, into the cache, unless it is already there or being made."""
+    path = cache_path(name)
     with suppress(Timeout), FileLock(f"{path}.lock", timeout=0):
         with suppress(DamagedRunError):
             if _is_complete(path, control):
@@ -103,17 +103,17 @@ def keep(name: str, files: Files, control: Experiment) -> None:
 def find_control(
     setting: Setting, arithmetic: str, make: Callable[[Path], None], observer: Observer, *, keep_weights: bool = False
 ) -> Control:
-    """The control in this setting: from the cache, or made now.
+    """Load the control in this setting from the cache, or make it.
 
     Args:
-        setting: the control's own.
+        setting: setting of the control.
         arithmetic: as in `key`.
-        make: plays the control into a directory, going on from what is there.
-        observer: is told where a control was found, or found damaged.
-        keep_weights: whether it must have its weights after every round, as `make` keeps them then.
+        make: plays the control into a directory, resuming what is there.
+        observer: gets a remark whether the cache has the control.
+        keep_weights: whether the weights after every round must be kept, which `make` then does.
     """
-    path, name = place(key(setting, arithmetic)), control_name(setting.experiment)
-    where = path
+    path, name = cache_path(key(setting, arithmetic)), control_name(setting.experiment)
+    directory = path
     lock = FileLock(f"{path}.lock")
     with writing(path.parent, REMEDY):
         try:
@@ -126,34 +126,34 @@ def find_control(
             complete = _is_complete(path, setting.experiment)
             if keep_weights and (path / "experiment.yaml").exists() and not keeps_weights(path):
                 observer.remark(f"{name}: made anew, for the cached one did not keep its weights")
-                where, complete = path.with_name(f".{path.name}.anew"), False
+                directory, complete = path.with_name(f".{path.name}.anew"), False
             if complete:
                 observer.remark(f"{name}: already in {path}")
             else:
-                make(where)
+                make(directory)
         except DamagedRunError as error:
             observer.remark(f"{name}: made anew, for the cached one is damaged: {error}")
-            shutil.rmtree(where)
-            make(where)
-        if where != path:
-            _replace(path, where)
+            shutil.rmtree(directory)
+            make(directory)
+        if directory != path:
+            _replace(path, directory)
         return Control(path)
     finally:
         lock.release()
 
 
 def _replace(path: Path, new: Path) -> None:
-    """Put the control `new` in the place of `path`, at once, for other runs may be reading the old one."""
+    """Replace `path` by the control `new` in one step, as other runs may be reading the old one."""
     old = path.with_name(f".{path.name}.old")
     with writing(path):
-        shutil.rmtree(old, ignore_errors=True)  # of one that was killed
+        shutil.rmtree(old, ignore_errors=True)  # left by a killed process
         path.rename(old)
         new.rename(path)
         shutil.rmtree(old)
 
 
 def _is_complete(path: Path, control: Experiment) -> bool:
-    """Whether what is cached at `path` is complete, once it is known to be `control`, with files as they were written.
+    """Tell whether the control cached at `path` is complete, after checking that it is `control` and intact.
 
     Raises:
         DamagedRunError: it is another experiment, or a file has changed or is missing.
@@ -165,7 +165,7 @@ def _is_complete(path: Path, control: Experiment) -> bool:
         if experiment.exists() and load_recorded(path, like=control).identity() != control.identity():
             raise DamagedRunError(f"{experiment}: is another experiment")
         sums = read_summary(path)["checksums"] if summary.exists() else {}
-        changed = [name for name, known in sums.items() if checksum(path / name) != known]
+        changed = [name for name, recorded in sums.items() if checksum(path / name) != recorded]
     except (OSError, KeyError) as error:
         raise DamagedRunError(f"{path}: {error}") from error
     if changed:

@@ -17,7 +17,7 @@ from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.runs.places import unused
 from fedlens.runs.record_values import confidence
 from fedlens.simulation.callback import Observer, Silent
-from fedlens.simulation.runtime import Means
+from fedlens.simulation.runtime import Runtime
 from fedlens.simulation.simulation import play
 
 
@@ -54,7 +54,7 @@ class Task:
                 leftover.unlink()
         try:
             path = self.path if resume else unused(self.experiment, self.path)
-            play(self.experiment, path, Means(**self.options, dataset=dataset), observer, resume, note_unjudged=True)
+            play(self.experiment, path, Runtime(**self.options, dataset=dataset), observer, resume, note_unjudged=True)
         except DamagedRunError as error:
             raise RunError(f"{error}; {remedy(self.path)}") from error
 

@@ -1,4 +1,4 @@
-"""Who does a round's jobs: this process, or several, a client after another or side by side."""
+"""Engines, which do a round's jobs: in this process or several, one client at a time or in stacks."""
 
 from fedlens.simulation.engines.choice import choose_engine
 from fedlens.simulation.engines.engine import Engine

@@ -1,4 +1,4 @@
-"""Which engine a run gets, and why."""
+"""The choice of an engine for a run."""
 
 import sys
 from dataclasses import dataclass
@@ -17,24 +17,24 @@ from fedlens.simulation.engines.serial import Serial
 from fedlens.simulation.engines.vectorised import Vectorised
 
 SIDE_BY_SIDE = "clients side by side"
-"""What the rounding of clients in stacks depends on, where it does not depend on their number, too."""
+"""The arithmetic of stacked clients whose rounding does not depend on their number."""
 
 LARGEST_STACK = 8
-"""Clients trained side by side on a CPU at most; more gain nothing and take memory."""
+"""Maximum number of clients in a stack on a CPU; more gain nothing and take memory."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """An engine to be made.
+    """A chosen engine, ready to make.
 
     Attributes:
-        name: what it is called.
-        workers: how many processes work; with one it is this process.
-        reason: why it was chosen.
-        arithmetic: what its rounding depends on: engines that agree in this give the same bits.
-        stack: what stacks clients, if they are.
-        largest: how many clients a stack has at most.
-        cluster: the Ray cluster whose machines work, if one does.
+        name: its name.
+        workers: number of processes; 1 means this process.
+        reason: the reason for the choice.
+        arithmetic: determines rounding: engines with the same arithmetic give the same bits.
+        stack: function that stacks clients, if they are stacked.
+        largest: maximum number of clients in a stack.
+        cluster: the Ray cluster, if any.
     """
 
     name: EngineName
@@ -46,25 +46,25 @@ class Choice:
     cluster: Cluster | None = None
 
     def make(self) -> Engine:
-        """The engine."""
+        """Make the engine."""
         if self.cluster is not None:
             engine: Engine = remote("RayEngine")(self.cluster)
             return engine
-        hands = Serial() if self.workers == 1 and self.name != "processes" else Processes(self.workers)
-        return hands if self.stack is None else Vectorised(hands, self.stack, self.largest)
+        inner = Serial() if self.workers == 1 and self.name != "processes" else Processes(self.workers)
+        return inner if self.stack is None else Vectorised(inner, self.stack, self.largest)
 
 
 def choose_engine(name: EngineName, workers: int | None, setting: Setting, cluster: Cluster | None = None) -> Choice:
-    """The engine called `name`, or with ``auto`` the one that is likely to be the fastest.
+    """Choose the engine called `name`, or with ``auto`` the one that is likely to be fastest.
 
     Args:
-        name: which engine.
-        workers: number of worker processes; ``None`` for one a core, and no more than a round has clients.
-        setting: what is to be run.
+        name: the engine's name.
+        workers: number of worker processes; ``None`` for one per core, at most a round's clients.
+        setting: the prepared experiment.
         cluster: the Ray cluster that engine ``ray`` works on.
 
     Raises:
-        ConfigError: the engine cannot work here.
+        ConfigError: the engine cannot be used here.
     """
     if workers is not None and workers < 1:
         raise ConfigError(f"--workers {workers}: at least one is needed; e.g. --workers 1")
@@ -100,7 +100,7 @@ def _ray(setting: Setting, cluster: Cluster | None) -> Choice:
 
 
 def _fastest(setting: Setting, count: int) -> Choice:
-    """What is likely to be the fastest with so many workers."""
+    """Choose the engine that is likely to be fastest with `count` workers."""
     reason = "a CPU trains such a network faster one client at a time"
     on_cpu = setting.device.type == "cpu"
     network = setting.network()
@@ -127,6 +127,6 @@ def _vectorised(setting: Setting, network: Network, count: int, reason: str) -> 
         ) from error
     arithmetic = SIDE_BY_SIDE
     if dense_layers(network.module, shape) is None:
-        arithmetic += f", spread over {count}"  # PyTorch chooses its products' kernels by how many there are
+        arithmetic += f", spread over {count}"  # PyTorch chooses kernels of batched products by their number
     largest = LARGEST_STACK if setting.device.type == "cpu" else setting.experiment.cohort_size
     return Choice("vectorised", count, reason, arithmetic, stack, largest)

@@ -1,7 +1,7 @@
-"""What a worker has at hand, and what a job is.
+"""The context of a worker, and jobs.
 
 Jobs are small values; the tensors that they read and fill are the `SharedTensors`, which every worker sees.
-An engine knows only that a job can `run` and what to call it in an error.
+An engine only knows that a job can `run`, and its name for errors.
 """
 
 from collections.abc import Mapping
@@ -26,17 +26,17 @@ from fedlens.models.stacking import MakeStack
 from fedlens.training.local import LocalTraining
 
 GLOBAL, MALICIOUS = 0, 1
-"""Which of the shared models a job evaluates."""
+"""Indices of the shared models."""
 
 
 @dataclass(frozen=True)
 class SharedTensors:
-    """The tensors that jobs share.
+    """Tensors in memory that all workers share.
 
     Attributes:
         models: the global model and the malicious client's own, shape ``[2, d]``.
-        updates: a row for each client of the cohort, shape ``[n, d]``; where clients are absent, the last ones are
-            of nobody.
+        updates: a row for each client of the cohort, shape ``[n, d]``; if clients are absent, the last rows
+            are unused.
         log_probabilities: of both models on the test set, shape ``[2, samples, classes]``.
     """
 
@@ -47,12 +47,12 @@ class SharedTensors:
 
 @dataclass(frozen=True)
 class WorkerContext:
-    """A worker's place: data, a network of its own, and the shared tensors.
+    """Everything that a worker process has: data, a network of its own, and the shared tensors.
 
     Attributes:
-        detectors: the server's checks by their names.
-        custom: whether the network is of a custom model, which may draw from the global generators.
-        stack: stacks copies of the network, where clients train side by side.
+        detectors: the server's checks by name.
+        custom: whether the model is custom, and may draw from the global generators.
+        stack: function that stacks copies of the network, if clients train in stacks.
         timeout: seconds that a job may take (`fedlens.core.deadline`).
     """
 
@@ -69,17 +69,17 @@ class WorkerContext:
     timeout: float | None = None
 
     def shard(self, client: int) -> Samples:
-        """Copies of the samples that `client` holds."""
+        """Copy the samples that `client` holds."""
         return self.dataset.train.take(self.shards.indices(client))
 
     def address(self, round_: int, client: int) -> Address:
-        """Where the draws of `client` in this round begin."""
+        """Return the address of the draws of `client` in this round."""
         return self.root.at("client", round_, client)
 
     def log_probabilities(self, x: Tensor, address: Address) -> Tensor:
-        """The network's log-probabilities ``[n, classes]`` at `x` (``[n, ...]``).
+        """Compute the network's log-probabilities ``[n, classes]`` at `x` (``[n, ...]``).
 
-        What a custom model draws meanwhile, it draws at `address`.
+        A custom model draws at `address`.
         """
         with seeded(address) if self.custom else nullcontext():
             return self.network.log_probabilities(x)
@@ -90,25 +90,25 @@ class Job(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call it in an error message."""
+        """The job's name for error messages."""
 
     @property
     def cost(self) -> float:
-        """How long it takes compared with others; the longest is started first."""
+        """Duration relative to other jobs; the longest starts first."""
 
     @property
     def reads(self) -> int | None:
-        """The one of the shared models that is all it reads there; ``None`` where it reads updates."""
+        """Index of the only shared model it reads; ``None`` if it reads updates."""
 
     def fills(self, shared: SharedTensors) -> list[Tensor]:
-        """Those parts of the shared tensors that it fills, as views."""
+        """Return views of the parts of the shared tensors that it fills."""
 
     def run(self, context: WorkerContext) -> dict[str, Any]:
-        """Do the work; the numbers returned go into the round's record."""
+        """Do the job; return numbers for the round's record."""
 
 
 def perform(job: Job, context: WorkerContext) -> dict[str, Any]:
-    """Run `job`, and name it where it fails.
+    """Run `job`; errors name it.
 
     Raises:
         ClientError: the job failed, or took too long.
@@ -123,32 +123,32 @@ def perform(job: Job, context: WorkerContext) -> dict[str, Any]:
 
 
 def accept(update: Tensor, row: Tensor, sender: str) -> None:
-    """Put an update into its `row` of the shared tensors (both of shape ``[d]``).
+    """Check an update and copy it to its `row` of the shared tensors (both of shape ``[d]``).
 
     Raises:
-        ClientError: the update is no plain tensor, or has another shape or type. Whether it is finite, the server sees.
+        ClientError: the update is not a plain tensor, or has another shape or type. It need not be finite.
     """
-    if type(update) not in {Tensor, nn.Parameter}:  # a subclass would be handed the row, and with it all shared memory
+    if type(update) not in {Tensor, nn.Parameter}:  # a subclass would get the row, and with it all shared memory
         raise ClientError(
             f"{sender} sent a {type(update).__name__}, expected a plain torch.Tensor; return one, e.g. view.train()"
         )
     if odd := oddity(update):
         raise ClientError(f"{sender} sent an update that is {odd}; a dense one is right, as view.train() gives")
     if update.shape != row.shape or update.dtype != row.dtype:
-        found = f"{update.dtype} of shape {tuple(update.shape)}"
+        sent = f"{update.dtype} of shape {tuple(update.shape)}"
         raise ClientError(
-            f"{sender} sent an update of {found}, expected {row.dtype} of shape {tuple(row.shape)}, as view.train() has"
+            f"{sender} sent an update of {sent}, expected {row.dtype} of shape {tuple(row.shape)}, as view.train() has"
         )
     row.copy_(update.detach())
 
 
 def plain(log: dict[str, Any], sender: str) -> dict[str, Any]:
-    """`log` with tensors and arrays of one number as that number.
+    """Convert tensors and arrays of one number in `log` to numbers.
 
     Raises:
-        ClientError: a value is none that a record can hold.
+        ClientError: a record cannot hold a value.
     """
-    values = {name: value.item() if _is_one(value) else value for name, value in log.items()}
+    values = {name: value.item() if _is_scalar(value) else value for name, value in log.items()}
     for name, value in values.items():
         if not is_word(name):
             raise ClientError(f"{sender} logged something as {shortened(name)}; log it by a name that is a word")
@@ -159,8 +159,8 @@ def plain(log: dict[str, Any], sender: str) -> dict[str, Any]:
     return values
 
 
-def _is_one(value: object) -> bool:
-    """Whether a value is a tensor or an array of one number."""
+def _is_scalar(value: object) -> bool:
+    """Tell whether a value is a tensor or an array of one number."""
     if isinstance(value, Tensor):
         return is_dense(value) and value.numel() == 1
     return isinstance(value, np.ndarray | np.generic) and value.size == 1

@@ -1,4 +1,4 @@
-"""The jobs of a round: an honest client's training, the malicious client's turn, evaluation."""
+"""The jobs of a round: honest training, the malicious client's update, evaluation."""
 
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from fedlens.training.local import train
 from fedlens.training.stacked import train_stacked
 
 RESERVED = {"acted", "reason", "alpha", "estimate_error", "estimate_cosine"}
-"""What the simulator says of an attack, which the attack itself therefore cannot log."""
+"""Keys of the simulator in an attack's record, which the attack must not log."""
 
 
 @dataclass(frozen=True)
@@ -34,16 +34,16 @@ class HonestJob:
 
     @property
     def name(self) -> str:
-        """See `Job.name`."""
+        """The job's name for error messages."""
         return f"client {self.client} in round {self.round}"
 
     @property
     def reads(self) -> int | None:
-        """See `Job.reads`."""
+        """Index of the only shared model it reads; ``None`` if it reads updates."""
         return GLOBAL
 
     def fills(self, shared: SharedTensors) -> list[Tensor]:
-        """See `Job.fills`."""
+        """Return views of the shared tensors that it fills."""
         return [shared.updates[self.row]]
 
     def run(self, context: WorkerContext) -> dict[str, Any]:
@@ -62,32 +62,32 @@ class HonestJob:
 
 @dataclass(frozen=True)
 class StackedJob:
-    """The local training of several honest clients, side by side."""
+    """The local training of several honest clients in a stack."""
 
     parts: tuple[HonestJob, ...]
 
     @property
     def name(self) -> str:
-        """See `Job.name`."""
+        """The job's name for error messages."""
         clients = ", ".join(str(part.client) for part in self.parts)
         return f"training of clients {clients} in round {self.parts[0].round}"
 
     @property
     def cost(self) -> float:
-        """See `Job.cost`."""
+        """Duration relative to other jobs."""
         return sum(part.cost for part in self.parts)
 
     @property
     def reads(self) -> int | None:
-        """See `Job.reads`."""
+        """Index of the only shared model it reads; ``None`` if it reads updates."""
         return GLOBAL
 
     def fills(self, shared: SharedTensors) -> list[Tensor]:
-        """See `Job.fills`."""
+        """Return views of the shared tensors that it fills."""
         return [shared.updates[part.row] for part in self.parts]
 
     def run(self, context: WorkerContext) -> dict[str, Any]:
-        """Train all of them, and hand in each one's update."""
+        """Train all clients, and store their updates."""
         assert context.stack is not None, "no stack to train on"
         weights = context.shared.models[GLOBAL]
         stack = context.stack(context.network, weights, len(self.parts))
@@ -102,7 +102,7 @@ class StackedJob:
 
 @dataclass(frozen=True)
 class MaliciousJob:
-    """The malicious client's turn, whether it attacks or behaves."""
+    """The malicious client's training, in attack or honestly."""
 
     round: int
     client: int
@@ -110,27 +110,27 @@ class MaliciousJob:
     cost: float
     attack: Attack
     alpha: float
-    auxiliary: TargetSamples
+    target_samples: TargetSamples
     history: tuple[Observation, ...]
 
     @property
     def name(self) -> str:
-        """See `Job.name`."""
+        """The job's name for error messages."""
         return f"malicious client {self.client} in round {self.round}"
 
     @property
     def reads(self) -> int | None:
-        """See `Job.reads`."""
+        """Index of the only shared model it reads; ``None`` if it reads updates."""
         return None if self.attack.omniscient else GLOBAL
 
     def fills(self, shared: SharedTensors) -> list[Tensor]:
-        """See `Job.fills`."""
+        """Return views of the shared tensors that it fills."""
         return [shared.updates[self.row]]
 
     def run(self, context: WorkerContext) -> dict[str, Any]:
-        """Let the attack craft its update from what it may see."""
+        """Let the attack craft its update from its view."""
         weights = context.shared.models[GLOBAL].clone()
-        network = Network(deepcopy(context.network.module))  # the worker's own serves other clients, and evaluation
+        network = Network(deepcopy(context.network.module))  # other jobs use the worker's own
         network.load(weights)
         view = View(
             round=self.round,
@@ -138,7 +138,7 @@ class MaliciousJob:
             received=weights.clone(),
             alpha=self.alpha,
             shard=context.shard(self.client),
-            auxiliary=deepcopy(self.auxiliary),  # what the server evaluates is out of the attack's reach
+            auxiliary=deepcopy(self.target_samples),  # so that the attack cannot change what is evaluated
             local=context.local,
             network=network,
             address=context.address(self.round, self.client),
@@ -174,7 +174,7 @@ def _reason(attack: Attack, view: View, sender: str) -> str | None:
 
 @dataclass(frozen=True)
 class EvaluationJob:
-    """One of the shared models on some blocks of the test set, from sample `start` to `stop`."""
+    """Evaluation of a shared model on blocks of the test set, from sample `start` to `stop`."""
 
     round: int
     model: int
@@ -183,28 +183,28 @@ class EvaluationJob:
 
     @property
     def name(self) -> str:
-        """See `Job.name`."""
+        """The job's name for error messages."""
         return f"evaluation of test samples {self.start} to {self.stop} in round {self.round}"
 
     @property
     def cost(self) -> float:
-        """See `Job.cost`."""
+        """Duration relative to other jobs."""
         return self.stop - self.start
 
     @property
     def reads(self) -> int | None:
-        """See `Job.reads`."""
+        """Index of the only shared model it reads; ``None`` if it reads updates."""
         return self.model
 
     def fills(self, shared: SharedTensors) -> list[Tensor]:
-        """See `Job.fills`."""
+        """Return views of the shared tensors that it fills."""
         return [shared.log_probabilities[self.model, self.start : self.stop]]
 
     def run(self, context: WorkerContext) -> dict[str, Any]:
-        """Fill in the log-probabilities of the blocks."""
+        """Compute the log-probabilities of the blocks."""
         context.network.load(context.shared.models[self.model])
         for block in blocks(self.start, self.stop):
             address = draws(context.root, self.round, self.model, block.start)
-            found = context.log_probabilities(context.dataset.test.x[block], address)
-            context.shared.log_probabilities[self.model, block] = found
+            log_probabilities = context.log_probabilities(context.dataset.test.x[block], address)
+            context.shared.log_probabilities[self.model, block] = log_probabilities
         return {}

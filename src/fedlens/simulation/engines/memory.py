@@ -1,4 +1,4 @@
-"""How a worker's process treats memory that it has freed."""
+"""Memory management of worker processes."""
 
 import ctypes
 
@@ -6,10 +6,10 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # from glibc's malloc.h
 
 
 def keep_memory() -> None:
-    """Let the C library keep freed memory for the next allocation, where it is glibc.
+    """Make glibc, if it is the C library, reuse freed memory.
 
-    By default glibc hands large blocks back to the system, and every batch's activations are then paid for by page
-    faults again: a convolutional network evaluates in 1.5 times the time. It changes no result.
+    By default glibc hands large blocks back to the system, and every batch's activations then cost page faults
+    again: a convolutional network evaluates in 1.5 times the time. It changes no result.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:

@@ -1,4 +1,4 @@
-"""What a worker sends back: a job's numbers, or why it failed, as an exception's trace does not travel."""
+"""The outcome of a job in a worker: its numbers, or a failure, since an exception's trace cannot be pickled."""
 
 import traceback
 from dataclasses import dataclass
@@ -10,25 +10,25 @@ from fedlens.simulation.engines.context import Job, WorkerContext, perform
 
 @dataclass(frozen=True)
 class Failure:
-    """What a worker sends back in place of a result.
+    """A failed job's error.
 
     Attributes:
-        message: what the error says.
-        trace: where it happened.
+        message: the error's message.
+        trace: its trace.
     """
 
     message: str
     trace: str
 
     def error(self) -> ClientError:
-        """The error, with its trace as a note."""
+        """Return the error, with its trace as a note."""
         error = ClientError(self.message)
         error.add_note(self.trace)
         return error
 
 
 def attempt(job: Job, context: WorkerContext) -> dict[str, Any] | Failure:
-    """Run `job`, and catch what goes wrong."""
+    """Run `job`; return its numbers, or the failure."""
     try:
         return perform(job, context)
     except ClientError as error:

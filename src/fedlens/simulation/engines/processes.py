@@ -1,6 +1,6 @@
-"""Jobs spread over worker processes that live as long as the run.
+"""An engine of worker processes, which live as long as the run.
 
-Workers are forked, so they share the data, the code and whatever the caller defined, at no cost in memory or start-up.
+Workers are forked, so they share data, code and everything the caller defined, at no cost in memory or start-up.
 The shared tensors lie in anonymous memory; only jobs and their numbers go through pipes. Each worker computes with one
 thread, which trains faster than one process with many, and gives the same bits however many workers there are.
 """
@@ -23,21 +23,23 @@ from weakref import WeakSet
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from fedlens.core.errors import ClientError
 from fedlens.simulation.engines.context import Job, WorkerContext
+from fedlens.simulation.engines.engine import Engine
 from fedlens.simulation.engines.memory import keep_memory
 from fedlens.simulation.engines.outcome import Failure, attempt
 
 GRACE = 10.0
-"""Seconds that a worker has to end by itself; then it is killed."""
+"""Seconds that a worker has to end by itself before it is killed."""
 
 _LIVING: "WeakSet[Processes]" = WeakSet()
-"""Every engine of this process: a forked worker has to close the ends of their pipes that it inherits."""
+"""All engines of this process: a forked worker must close the pipe ends that it inherits from them."""
 
 
-class Processes:
-    """See the module."""
+class Processes(Engine):
+    """An engine that runs jobs in forked processes."""
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
@@ -45,17 +47,17 @@ class Processes:
         self._processes: list[ForkProcess] = []
         _LIVING.add(self)
 
+    @override
     def allocate(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-        """See `Engine.allocate`."""
         assert device.type == "cpu"
         memory = mmap.mmap(-1, max(1, math.prod(shape) * dtype.itemsize))
         return torch.frombuffer(memory, dtype=dtype, count=math.prod(shape)).view(shape)
 
+    @override
     def start(self, context: WorkerContext) -> None:
-        """See `Engine.start`."""
         fork = multiprocessing.get_context("fork")
         for stream in (sys.stdout, sys.stderr):
-            stream.flush()  # what waits there must not be written by every worker, too
+            stream.flush()  # or every worker would write the buffered text again
         gc.freeze()  # keeps the collector from touching, and so copying, pages that workers share
         for _ in range(self.workers):
             ours, theirs = fork.Pipe()
@@ -68,24 +70,24 @@ class Processes:
             self._processes.append(process)
         gc.unfreeze()
 
+    @override
     def run(self, jobs: Sequence[Job], done: Callable[[Job], None]) -> list[dict[str, Any]]:
-        """See `Engine.run`."""
-        waiting = sorted(range(len(jobs)), key=lambda place: jobs[place].cost)
+        waiting = sorted(range(len(jobs)), key=lambda index: jobs[index].cost)
         idle = list(range(self.workers))
         busy: dict[Connection, tuple[int, int]] = {}
         results: list[dict[str, Any]] = [{} for _ in jobs]
         while waiting or busy:
             while waiting and idle:
-                worker, place = idle.pop(0), waiting.pop()
-                with contextlib.suppress(BrokenPipeError):  # a dead worker is noticed below, where its job is known
-                    self._connections[worker].send_bytes(pickle.dumps(jobs[place]))
-                busy[self._connections[worker]] = worker, place
+                worker, index = idle.pop(0), waiting.pop()
+                with contextlib.suppress(BrokenPipeError):  # a dead worker is noticed below
+                    self._connections[worker].send_bytes(pickle.dumps(jobs[index]))
+                busy[self._connections[worker]] = worker, index
             for ready in wait(list(busy)):
                 assert isinstance(ready, Connection)
-                worker, place = busy.pop(ready)
-                results[place] = self._receive(worker, jobs[place])
+                worker, index = busy.pop(ready)
+                results[index] = self._receive(worker, jobs[index])
                 idle.append(worker)
-                done(jobs[place])
+                done(jobs[index])
         return results
 
     def _receive(self, worker: int, job: Job) -> dict[str, Any]:
@@ -105,14 +107,14 @@ class Processes:
         assert isinstance(outcome, dict)
         return outcome
 
+    @override
     def __enter__(self) -> Self:
-        """See `Engine`."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """End the workers, in the middle of a job where something went wrong."""
+        """End the workers; after an error, in the middle of a job."""
         for connection in self._connections:
             connection.close()
         for process in self._processes:
@@ -126,13 +128,13 @@ class Processes:
 
 
 def _serve(connection: Connection, context: WorkerContext) -> None:
-    """A worker's life: jobs in, numbers out, until the other end closes."""
+    """Run jobs from the pipe and send back their outcomes, until the other end closes."""
     for engine in _LIVING:
         for inherited in engine._connections:
             inherited.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what an interruption means
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    for name in ("stdout", "stderr"):  # a bar of rich's would be drawn anew around what a worker prints, as it was then
+    for name in ("stdout", "stderr"):  # rich would redraw an old progress bar around a worker's output
         stream = getattr(sys, name)
         setattr(sys, name, getattr(stream, "rich_proxied_file", stream))
     torch.set_num_threads(1)

@@ -1,4 +1,4 @@
-"""One job after another in this process: the engine that all others must equal."""
+"""The reference engine: one job after another in this process."""
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -6,28 +6,30 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from fedlens.simulation.engines.context import Job, WorkerContext, perform
+from fedlens.simulation.engines.engine import Engine
 
 
-class Serial:
-    """See the module."""
+class Serial(Engine):
+    """An engine that runs jobs in this process, one after another."""
 
     workers = 1
 
     def __init__(self) -> None:
         self._context: WorkerContext | None = None
 
+    @override
     def allocate(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-        """See `Engine.allocate`."""
         return torch.zeros(shape, dtype=dtype, device=device)
 
+    @override
     def start(self, context: WorkerContext) -> None:
-        """See `Engine.start`."""
         self._context = context
 
+    @override
     def run(self, jobs: Sequence[Job], done: Callable[[Job], None]) -> list[dict[str, Any]]:
-        """See `Engine.run`."""
         assert self._context is not None, "the engine has not been started"
         results = []
         for job in jobs:
@@ -35,11 +37,11 @@ class Serial:
             done(job)
         return results
 
+    @override
     def __enter__(self) -> Self:
-        """See `Engine`."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Nothing to end."""
+        """Do nothing: there are no workers."""
