@@ -4,7 +4,7 @@ import pytest
 from recorded import ATTACKED, control, met, record
 
 from fedlens.experiment.experiment import Experiment
-from fedlens.runs.record_values import beside, confidence, counts, guilt, guilty_client, taken
+from fedlens.runs.record_values import attacker_mask, attacking_client, beside, confidence, counts, taken
 
 
 def test_confidence_is_the_mean_over_the_samples() -> None:
@@ -14,14 +14,14 @@ def test_confidence_is_the_mean_over_the_samples() -> None:
 
 
 def test_guilt_is_to_have_acted() -> None:
-    assert guilty_client(ATTACKED, record(1, [1, 4, 5])) == 4
-    assert guilty_client(ATTACKED, record(1, [1, 4, 5], attack={"acted": False})) is None
-    assert guilty_client(ATTACKED, record(1, [1, 2, 5])) is None
+    assert attacking_client(ATTACKED, record(1, [1, 4, 5])) == 4
+    assert attacking_client(ATTACKED, record(1, [1, 4, 5], attack={"acted": False})) is None
+    assert attacking_client(ATTACKED, record(1, [1, 2, 5])) is None
 
 
 def test_guilt_stands_in_the_order_of_the_cohort() -> None:
-    assert guilt(ATTACKED, record(1, [5, 4, 1])) == [False, True, False]
-    assert guilt(ATTACKED, record(1, [5, 4, 1], attack={"acted": False})) == [False] * 3
+    assert attacker_mask(ATTACKED, record(1, [5, 4, 1])) == [False, True, False]
+    assert attacker_mask(ATTACKED, record(1, [5, 4, 1], attack={"acted": False})) == [False] * 3
 
 
 def test_a_success_counts_unless_the_placebo_has_it_as_well() -> None:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from fedlens.analysis.detection import Performance, performance
 from fedlens.experiment.experiment import Experiment
-from fedlens.runs.record_values import Record, guilt, malformed, malicious_share, mean
+from fedlens.runs.record_values import Record, attacker_mask, malformed, malicious_share, mean
 
 
 def defence(experiment: Experiment, records: list[Record]) -> Record | None:
@@ -37,6 +37,6 @@ def performances(experiment: Experiment, records: list[Record]) -> dict[str, Rec
 def performance_of(experiment: Experiment, records: list[Record], check: str) -> Performance:
     """How well one of them did over these rounds."""
     return performance(
-        (record["checks"][check]["scores"], record["checks"][check]["flagged"], guilt(experiment, record))
+        (record["checks"][check]["scores"], record["checks"][check]["flagged"], attacker_mask(experiment, record))
         for record in records
     )

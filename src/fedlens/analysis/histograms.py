@@ -9,7 +9,7 @@ from fedlens.analysis.run_results import Run
 from fedlens.core.errors import DamagedRunError
 from fedlens.core.suggest import another
 from fedlens.runs.reading import tables_file
-from fedlens.runs.record_values import guilt, inspected
+from fedlens.runs.record_values import attacker_mask, inspected
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,7 +100,7 @@ def histograms_of(run: Run, record: dict[str, Any]) -> Histograms:
 
     check = run.experiment.detectors[CHECK]
     assert isinstance(check, StatisticsCheck)
-    seen, guilt_of = inspected(record), guilt(run.experiment, record)
+    seen, guilt_of = inspected(record), attacker_mask(run.experiment, record)
     if not seen:  # all updates were malformed
         return Histograms(record["round"], None, None)
     file = tables_file(run.path, record["round"])

@@ -20,7 +20,7 @@ from fedlens.experiment.experiment import Experiment
 from fedlens.runs.consistency import misfits, summary_misfit
 from fedlens.runs.loading import load_experiment, load_recorded
 from fedlens.runs.reading import load_tables, read_rounds, read_summary, read_target
-from fedlens.runs.record_values import Record, beside, counts, guilt, inspected, malicious_share, mean
+from fedlens.runs.record_values import Record, attacker_mask, beside, counts, inspected, malicious_share, mean
 from fedlens.runs.unjudged import read_unjudged
 from fedlens.runs.weights import Which, weights_of
 
@@ -136,7 +136,11 @@ class Run:
                 for record in self.records
                 for name, check in record["checks"].items()
                 for client, score, flagged, guilty in zip(
-                    inspected(record), check["scores"], check["flagged"], guilt(self.experiment, record), strict=True
+                    inspected(record),
+                    check["scores"],
+                    check["flagged"],
+                    attacker_mask(self.experiment, record),
+                    strict=True,
                 )
             ],
             columns=["round", "check", "client", "score", "flagged", "guilty"],

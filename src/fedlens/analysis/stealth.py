@@ -7,7 +7,7 @@ A number is ``None`` where the client did not attack, or where no such check was
 from statistics import median
 
 from fedlens.experiment.experiment import Experiment
-from fedlens.runs.record_values import Record, acted, guilty_row
+from fedlens.runs.record_values import Record, acted, attacker_row
 
 Ranges = tuple[list[float], list[float]]
 """The least and the greatest distance, of two kinds."""
@@ -20,7 +20,7 @@ def malicious_deviation(record: Record) -> float | None:
 
 def distance_ranges(experiment: Experiment, record: Record) -> Ranges | None:
     """The least and the greatest L2 distance of its update from the others', and of these from each other."""
-    check, row = record["checks"].get("distances"), guilty_row(experiment, record)
+    check, row = record["checks"].get("distances"), attacker_row(experiment, record)
     if check is None or row is None or not (check["range"][row] and check["others"][row]):
         return None
     return check["range"][row], check["others"][row]
@@ -36,7 +36,7 @@ def distance_gap(experiment: Experiment, record: Record) -> float | None:
 
 def statistic(experiment: Experiment, record: Record, name: str) -> tuple[float, float] | None:
     """A statistic of its update (``sparsity``, ``spread``, ``wasserstein``), and a benign client's."""
-    found, row = record["checks"].get("statistics", {}).get(name), guilty_row(experiment, record)
+    found, row = record["checks"].get("statistics", {}).get(name), attacker_row(experiment, record)
     if found is None or row is None or len(found) < 2:
         return None
     return found[row], median([*found[:row], *found[row + 1 :]])

@@ -19,7 +19,7 @@ from fedlens.explanations.models import find_twin_of, load_models
 from fedlens.explanations.samples import choose_samples
 from fedlens.explanations.study import Subject
 from fedlens.runs.directory import differences
-from fedlens.runs.record_values import guilty_client
+from fedlens.runs.record_values import attacking_client
 from fedlens.runs.weights import keeps_weights, weights_of
 
 _OF_A_SEED = ("seed", "target", "name")
@@ -80,7 +80,7 @@ class Gathered:
 
     def attack_acted(self) -> list[bool]:
         """Tell, round by round, whether the attack acted."""
-        return [guilty_client(self.run.experiment, record) is not None for record in self.run.records]
+        return [attacking_client(self.run.experiment, record) is not None for record in self.run.records]
 
 
 def gather(runs: Sequence[Run], device: str, data_dir: Path | None, *, trust: bool = False) -> list[Gathered]:

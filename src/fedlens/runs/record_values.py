@@ -72,7 +72,7 @@ def acted(record: Record) -> bool:
     return bool(record["attack"] and record["attack"]["acted"])
 
 
-def guilty_client(experiment: Experiment, record: Record) -> int | None:
+def attacking_client(experiment: Experiment, record: Record) -> int | None:
     """Return the client that attacked in the round; ``None`` if none did."""
     return experiment.malicious if acted(record) else None
 
@@ -96,15 +96,15 @@ def inspected(record: Record) -> list[int]:
     return [client for client in record["cohort"] if client not in malformed(record)]
 
 
-def guilt(experiment: Experiment, record: Record) -> list[bool]:
+def attacker_mask(experiment: Experiment, record: Record) -> list[bool]:
     """Tell which of the clients that checks saw attacked in the round."""
-    attacker = guilty_client(experiment, record)
+    attacker = attacking_client(experiment, record)
     return [client == attacker for client in inspected(record)]
 
 
-def guilty_row(experiment: Experiment, record: Record) -> int | None:
+def attacker_row(experiment: Experiment, record: Record) -> int | None:
     """Return the attacking client's index in the lists in ``checks``; ``None`` if none attacked or was seen."""
-    attacked = guilt(experiment, record)
+    attacked = attacker_mask(experiment, record)
     return attacked.index(True) if True in attacked else None
 
 

@@ -24,7 +24,7 @@ from fedlens.report.figures.canvas import (
     wrapped,
 )
 from fedlens.report.words import percent
-from fedlens.runs.record_values import guilty_client, mean
+from fedlens.runs.record_values import attacking_client, mean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,7 +92,7 @@ def shares_of(run: Run) -> list[Shares]:
     found = []
     for record in rounds:
         shares = dict(zip(record["cohort"], record["shares"], strict=True))
-        guilty = guilty_client(run.experiment, record)
+        guilty = attacking_client(run.experiment, record)
         malicious = shares.pop(guilty) if guilty is not None else None
         found.append(Shares(record["round"], shares, malicious))
     return found

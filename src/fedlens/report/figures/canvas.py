@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fedlens.analysis.run_results import Run
 from fedlens.report.words import attack_name
-from fedlens.runs.record_values import guilty_client
+from fedlens.runs.record_values import attacking_client
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -123,7 +123,7 @@ def title_figure(figure: Figure, words: str) -> None:
 
 def attacked_rounds(run: Run) -> list[int]:
     """The rounds in which the malicious client attacked."""
-    return [record["round"] for record in run.records if guilty_client(run.experiment, record) is not None]
+    return [record["round"] for record in run.records if attacking_client(run.experiment, record) is not None]
 
 
 def shade_attacks(panel: Axes, run: Run) -> None:

@@ -21,7 +21,7 @@ from fedlens.report.figures.canvas import (
     run_title,
     wrapped,
 )
-from fedlens.runs.record_values import guilty_row
+from fedlens.runs.record_values import attacker_row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +81,7 @@ def ranges_of(run: Run) -> list[Ranges]:
         ConfigError: the run kept no distances.
     """
     require_check(run, CHECK, "distances")
-    return [_of(record["round"], record, guilty_row(run.experiment, record)) for record in run.records]
+    return [_of(record["round"], record, attacker_row(run.experiment, record)) for record in run.records]
 
 
 def are_wide(ranges: Iterable[Ranges]) -> bool:
