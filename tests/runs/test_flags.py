@@ -235,3 +235,8 @@ def test_only_rounds_of_the_window_say_what_is_usual() -> None:
     assert flags(early, rounds(True, True, True, False, False, False, False)) == [REPEAT]
     untargeted = attacked(attack=ExplicitBoosting(client=4, objective="untargeted"))
     assert not [flag for flag in flags(untargeted, rounds(True, True, False)) if flag.startswith(UNUSUAL)]
+
+
+def test_the_flags_of_several_runs_come_in_the_same_order_whatever_that_of_the_runs() -> None:
+    runs = [["b", "a"], ["a", "c"], ["c", "a"]]
+    assert common(runs) == common(runs[::-1]) == ["a (3 of 3 runs)", "c (2 of 3 runs)", "b (1 of 3 runs)"]

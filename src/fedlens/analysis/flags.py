@@ -57,12 +57,15 @@ def common(every: Iterable[Sequence[str]]) -> list[str]:
     """The flags of several runs, each with how many of them have it, but for that of a run by itself.
 
     What that one asks for, more seeds and targets, is what several runs are. Numbers that each run has its own of are
-    left out.
+    left out. What most runs have comes first, whatever the order of the runs.
     """
     runs = list(every)
     shared = [[_without_numbers(flag) for flag in flags_] for flags_ in runs]
     found = Counter(flag for flags_ in shared for flag in flags_ if not flag.startswith(ALONE))
-    return [f"{flag} ({count} of {len(runs)} runs)" for flag, count in found.items()]
+    return [
+        f"{flag} ({count} of {len(runs)} runs)"
+        for flag, count in sorted(found.items(), key=lambda one: (-one[1], one[0]))
+    ]
 
 
 def common_by_group(groups: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
