@@ -1,8 +1,11 @@
 """Public names of earlier versions still work, and say what they are called now."""
 
+from pathlib import Path
+
 import pytest
 
 import fedlens
+from fedlens.sweeps.sweep_directory import SweepDirectory
 
 
 def test_an_old_name_is_the_new_one_and_warns() -> None:
@@ -15,3 +18,13 @@ def test_an_old_name_is_the_new_one_and_warns() -> None:
 def test_old_names_are_not_advertised() -> None:
     assert "Auxiliary" not in fedlens.__all__
     assert "TargetSamples" in fedlens.__all__
+
+
+def test_the_packages_names_are_those_of_the_documentation() -> None:
+    assert dir(fedlens) == sorted(fedlens.__all__)
+
+
+def test_a_sweeps_old_attribute_is_the_new_one_and_warns(tmp_path: Path) -> None:
+    sweep = fedlens.Sweep(SweepDirectory(tmp_path), [], [])
+    with pytest.warns(DeprecationWarning, match=r"Sweep\.place is now Sweep\.directory"):
+        assert sweep.place is sweep.directory

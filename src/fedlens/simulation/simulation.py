@@ -202,7 +202,7 @@ def _aimed(setting: Setting, twin: Control | None) -> Setting:
 
 
 def _unjudged(setting: Setting, twin: Control, error: UnjudgedError) -> UnjudgedError:
-    """Extend the error by the twin's condition and by remedies; another seed is none before anything has been learnt."""
+    """Extend the error by the twin's condition and by remedies; another seed is none before anything is learnt."""
     experiment = setting.experiment
     if destroyed(twin.records) is not None or any(map(malformed, twin.records)):
         reason = "without attack, clients sent updates, or the model has weights, that are not finite"

@@ -1,5 +1,6 @@
 """Running a sweep: which cells are done, which are left, and their results."""
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -40,6 +41,12 @@ class Sweep:
     failures: list[tuple[Cell, str]]
     unjudged: list[tuple[Cell, UnjudgedError]] = field(default_factory=list)
     present: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def place(self) -> SweepDirectory:
+        """Return `directory` by its name of version 0.1."""
+        warnings.warn("Sweep.place is now Sweep.directory; the old name will be removed", DeprecationWarning, 2)
+        return self.directory
 
     def look(self) -> tuple[list[tuple[Cell, Run]], list[tuple[Cell, str]]]:
         """Return complete cells with their runs, and cells whose runs are damaged or on other data, with advice."""

@@ -1,0 +1,2 @@
+from .simulation import run as run
+from .simulation import simulate as simulate
