@@ -27,6 +27,7 @@ def cache(tmp_path: Path) -> Path:
         "data/fashion-mnist/notes.txt",
         "controls/notes/a.txt",
         "openings/notes",
+        "openings/0123456789abcdef01234567",
     ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(b"x" * 2_000_000)

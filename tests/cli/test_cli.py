@@ -240,7 +240,7 @@ def test_a_shell_completes_commands_and_options(shell: str) -> None:
         (["show", "nowhere"], "no run is there"),
         (["plot", "nowhere"], "no run is there"),
         (["partition", "nowhere"], "no preset or file"),
-        (["run", "empty.yaml"], "expected options"),
+        (["run", "empty.yaml"], "empty.yaml: is empty"),
         (["run", "broken.yaml"], "broken.yaml, line 3"),
         (["run", "twice.yaml"], "given twice"),
         (["run", "binary.yaml"], "binary.yaml"),

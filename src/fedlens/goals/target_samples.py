@@ -35,7 +35,7 @@ class Target(Config):
         select: ``random`` as in the paper, or ``resistant``: drawn from the samples that the benign twin gets right
             with confidence ≥ 0.5. By default resistant if there is a twin, else random.
         source: true class (number or name) to draw from; by default the paper's for r = 1, any class for more.
-        target: the target class; by default the paper's for r = 1, a random wrong one each for more.
+        target: class wanted by the attacker; by default the paper's for r = 1, a random wrong one each for more.
         r: number of samples.
         draw: the number of the draw from the same seed, from 0; no two draws share a sample.
         index: indices of test samples to use instead of a draw.
