@@ -270,7 +270,7 @@ def seconds(call: Callable[[str], object], text: str) -> float:
 SHAPES = ["1", "1_", "1.", ".1", "_", "1e", "1e1", "0", "01", "0b1", "0xf", "1:", "-", "+1", "1-1", ".", ".inf"]
 
 
-@pytest.mark.parametrize("call", [partial(parse_yaml, place="here"), dump_yaml])
+@pytest.mark.parametrize("call", [partial(parse_yaml, source="here"), dump_yaml])
 @pytest.mark.parametrize("before", ["", "1.", ".1", "1e", "0x", "-1", "12:", "2026-11-"])
 def test_a_long_word_is_told_from_a_number_in_time_that_grows_with_its_length(
     call: Callable[[str], object], before: str

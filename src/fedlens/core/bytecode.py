@@ -18,9 +18,9 @@ _WITHIN = ("__func__", "__wrapped__", "wrapped", "func", "args", "keywords", "fg
 
 def has_file(module: str) -> bool:
     """Tell whether a module that has been loaded is kept somewhere: in a file, or in Python itself."""
-    found = sys.modules.get(module)
-    file = getattr(found, "__file__", None)
-    return getattr(found, "__spec__", None) is not None or (file is not None and Path(file).is_file())
+    loaded = sys.modules.get(module)
+    file = getattr(loaded, "__file__", None)
+    return getattr(loaded, "__spec__", None) is not None or (file is not None and Path(file).is_file())
 
 
 def told(value: object, seen: dict[int, object] | None = None) -> Iterator[str]:
@@ -46,7 +46,7 @@ def _name(value: object) -> str:
 
 
 def _parts(value: object) -> Iterable[object]:
-    """What else has to be told of a value."""
+    """Return what else a value's behaviour depends on."""
     import torch
     from torch import Tensor, nn
 
@@ -83,18 +83,18 @@ def _parts(value: object) -> Iterable[object]:
 
 
 def _attributes(cls: type) -> dict[str, object]:
-    """What a class says itself, with its fields if it is a configuration."""
-    own = {
+    """Return the attributes that a class itself defines, and its fields if it is a configuration."""
+    members = {
         name: value
         for name, value in vars(cls).items()
         if isinstance(value, FunctionType) or not name.startswith(("__", "_abc_"))
     }
     fields = getattr(cls, "__pydantic_fields__", {})
     described = {name: [repr(field.annotation), field.default, field.default_factory] for name, field in fields.items()}
-    return dict(sorted(own.items())) | {"fields": described}
+    return dict(sorted(members.items())) | {"fields": described}
 
 
 def _names(code: CodeType) -> list[str]:
-    """The names that code refers to, and code within it."""
+    """Return the names that code, and code nested in it, refers to."""
     inner = (name for const in code.co_consts if isinstance(const, CodeType) for name in _names(const))
     return sorted({*code.co_names, *inner})

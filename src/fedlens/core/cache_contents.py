@@ -18,7 +18,7 @@ from fedlens.core.paths import cache_dir
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of what is kept.
+    """One kind of cache content.
 
     Attributes:
         name: what to call it.
@@ -33,10 +33,10 @@ class Kind:
     pattern: str
 
     def items(self) -> list[Path]:
-        """The files and folders that there are of it."""
+        """Return the files and folders of this kind."""
         folder = cache_dir() / self.folder
-        found = sorted(folder.rglob("*")) if folder.is_dir() else []
-        return [path for path in found if re.fullmatch(self.pattern, path.relative_to(folder).as_posix())]
+        paths = sorted(folder.rglob("*")) if folder.is_dir() else []
+        return [path for path in paths if re.fullmatch(self.pattern, path.relative_to(folder).as_posix())]
 
 
 KINDS = (
@@ -53,7 +53,7 @@ KINDS = (
 
 
 def size(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder."""
+    """Return the number of bytes of a file, or of all files in a folder."""
     files = path.rglob("*") if path.is_dir() else [path]
     return sum(file.stat().st_size for file in files if file.is_file())
 

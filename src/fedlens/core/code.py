@@ -53,24 +53,24 @@ def files_behind(classes: Iterable[type]) -> dict[str, Path]:
     classes = list(classes)
     packages = {_top(cls.__module__) for cls in classes}
     waiting = {base.__module__ for cls in classes for base in cls.__mro__} | _referred(classes)
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     seen: set[str] = set()
     while waiting:
         name = waiting.pop()
         seen.add(name)
         if _is_theirs(_top(name), packages) and (file := _located(name)[0]) is not None:
-            found[name] = file
+            files[name] = file
             waiting |= ({*_imports(file.read_bytes(), _package(name, file))} | _held(name)) - seen
-    return dict(sorted(found.items()))
+    return dict(sorted(files.items()))
 
 
 def _told(cls: type, seen: dict[int, object]) -> Iterator[str]:
-    """What a class does, if it has no file or derives from one that has none."""
+    """Yield what a class does, if it has no file or derives from one that has none."""
     return iter(()) if all(has_file(base.__module__) for base in cls.__mro__) else told(cls, seen)
 
 
 def _referred(classes: Iterable[type]) -> set[str]:
-    """The modules, and what may be some, that classes without a file refer to."""
+    """Return the modules, and names that may be modules, that classes without a file refer to."""
     seen: dict[int, object] = {}
     for cls in classes:
         deque(_told(cls, seen), maxlen=0)
@@ -84,36 +84,36 @@ def _top(name: str) -> str:
 
 
 def _is_theirs(top: str, packages: set[str]) -> bool:
-    """Whether a module of the top level may be the user's, or is one of these packages, which are not ours."""
-    file, places = _located(top)
-    place = file or next((Path(place).resolve() for place in places or ()), None)
-    return place is not None and not place.is_relative_to(_OURS) and (top in packages or not is_installed(place))
+    """Tell whether a top-level module may be the user's, or is one of these packages; ours never are."""
+    file, folders = _located(top)
+    path = file or next((Path(path).resolve() for path in folders or ()), None)
+    return path is not None and not path.is_relative_to(_OURS) and (top in packages or not is_installed(path))
 
 
 def _located(name: str) -> tuple[Path | None, list[str] | None]:
-    """The file of a module, loaded or not, and where its submodules are, if it is a package."""
+    """Return the file of a module, loaded or not, and the folders of its submodules if it is a package."""
     if (module := sys.modules.get(name)) is not None:
-        file, places = getattr(module, "__file__", None), getattr(module, "__path__", None)
+        file, folders = getattr(module, "__file__", None), getattr(module, "__path__", None)
     else:
         parent = name.rpartition(".")[0]
         within = _located(parent)[1] if parent else None
         if parent and within is None:
             return None, None
         spec = PathFinder.find_spec(name, within)
-        file, places = (spec.origin, spec.submodule_search_locations) if spec else (None, None)
-    found = Path(file).resolve() if file else None
-    return found if found and found.is_file() else None, None if places is None else list(places)
+        file, folders = (spec.origin, spec.submodule_search_locations) if spec else (None, None)
+    path = Path(file).resolve() if file else None
+    return path if path and path.is_file() else None, None if folders is None else list(folders)
 
 
 def _package(name: str, file: Path) -> str:
-    """The package in which a module's relative imports begin."""
+    """Return the package that a module's relative imports start from."""
     package = getattr(sys.modules.get(name), "__package__", None)
     return package or (name if file.stem == "__init__" else name.rpartition(".")[0])
 
 
 @lru_cache(maxsize=1024)
 def _imports(content: bytes, package: str) -> frozenset[str]:
-    """The modules that code of this content may import, with the packages around each."""
+    """Return the modules that code of this content may import, with the packages around each."""
     try:
         nodes = list(ast.walk(ast.parse(content)))
     except (SyntaxError, ValueError):  # compiled, or not in use
@@ -123,15 +123,15 @@ def _imports(content: bytes, package: str) -> frozenset[str]:
 
 
 def _named(node: ast.AST, package: str) -> Iterator[str]:
-    """What a statement names that imports, or a call such as ``import_module("name")``."""
+    """Yield the modules named by an import statement, or by a call such as ``import_module("name")``."""
     with suppress(ImportError):  # beyond the top-level package
         match node:
             case ast.Import(names=names):
-                yield from (one.name for one in names)
+                yield from (alias.name for alias in names)
             case ast.ImportFrom(module=module, names=names, level=level):
                 base = resolve_name("." * level + (module or ""), package)
                 yield base
-                yield from (f"{base}.{one.name}" for one in names if one.name != "*")
+                yield from (f"{base}.{alias.name}" for alias in names if alias.name != "*")
             case ast.Call(
                 func=ast.Name(id=called) | ast.Attribute(attr=called), args=[ast.Constant(value=str(name)), *_]
             ):
@@ -140,7 +140,7 @@ def _named(node: ast.AST, package: str) -> Iterator[str]:
 
 
 def _held(name: str) -> set[str]:
-    """The modules of what a loaded module holds, for it may have imported by a name that is not written in it."""
+    """Return the modules of a loaded module's values: it may have imported by a name that is not written in it."""
     values = list(vars(sys.modules[name]).values()) if name in sys.modules else []
     modules = {value.__name__ for value in values if isinstance(value, ModuleType)}
     homes = {value.__module__ for value in values if isinstance(value, type | FunctionType)}

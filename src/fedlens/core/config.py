@@ -54,11 +54,11 @@ class _Described(ModelMetaclass):
 
 
 def _in_our_words(error: PydanticUserError, namespace: Mapping[str, Any]) -> str:
-    """What is wrong with a class's fields, and what to write."""
+    """Say what is wrong with a class's fields, and what to write."""
     message = str(error.message)
     if error.code in {"model-field-missing-annotation", "model-field-overridden"}:
-        found = re.search(r"`(\w+) = |[Ff]ield '(\w+)'", message)
-        field = next(filter(None, found.groups())) if found else "field"
+        match = re.search(r"`(\w+) = |[Ff]ield '(\w+)'", message)
+        field = next(filter(None, match.groups())) if match else "field"
         value = namespace.get(field)
         plainly = isinstance(value, bool | int | float | str)
         kind = type(value).__name__ if plainly else "ClassVar"
@@ -100,7 +100,7 @@ class Config(BaseModel, metaclass=_Described):
 
 
 def identifying(config: Config, described: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a description belongs to its identity: all but the `later` fields that have their defaults.
+    """Return the fields that belong to an identity: all but the `later` ones at their defaults.
 
     Args:
         config: the object.
@@ -135,8 +135,8 @@ def validate(
     except FedlensError:
         raise
     except Exception as error:
-        place = "" if place_of(error) else at(model.__init__) or at(model)
-        if not (place or place_of(error)):
+        definition = "" if place_of(error) else at(model.__init__) or at(model)
+        if not (definition or place_of(error)):
             raise
         where = f"{prefix}: " if prefix else ""
-        raise ConfigError(f"{where}{model.__name__} cannot be made: {told(error)}{place}") from error
+        raise ConfigError(f"{where}{model.__name__} cannot be made: {told(error)}{definition}") from error

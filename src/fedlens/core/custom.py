@@ -31,7 +31,7 @@ def _copied(value: Any) -> Any:
     if isinstance(value, Tensor):
         return value.detach().clone()
     if isinstance(value, Mapping):
-        return {name: _copied(one) for name, one in value.items()}
+        return {name: _copied(entry) for name, entry in value.items()}
     if type(value) in {list, tuple}:
         return type(value)(map(_copied, value))
     if is_dataclass(value) and not isinstance(value, type):

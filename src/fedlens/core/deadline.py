@@ -52,7 +52,7 @@ def within(seconds: float | None, what: str) -> Iterator[None]:
 
 
 def checked_timeout(seconds: float | None) -> float | None:
-    """The limit, if it is one that can be kept here.
+    """Return the limit if it can be enforced here.
 
     Raises:
         ConfigError: it is not.

@@ -12,7 +12,7 @@ _HALF = re.compile(r"[\ud800-\udfff]|\\ud[89a-f]", re.IGNORECASE)
 
 
 def dumps(value: Any, indent: int | None = None) -> str:
-    """`value` as JSON; every other program can read it, too.
+    """Return `value` as JSON that any other program can read.
 
     Halves of characters (surrogates), which are in no text, become question marks.
     """
@@ -28,7 +28,7 @@ def dumps(value: Any, indent: int | None = None) -> str:
 
 
 def revived(value: Any) -> Any:
-    """What was read, with these words as numbers again."""
+    """Return what was read, with the `WORDS` turned back into numbers."""
     match value:
         case str():
             return WORDS.get(value, value)

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 LONGEST_LINE = 2000
-"""So many characters of a message are on a line at most: what is longer was quoted from something that is wrong."""
+"""The longest line of a message, in characters: what is longer was quoted from something that is wrong."""
 
 
 def shortened(value: object, most: int = 80) -> str:
-    """A value as a message can quote it: on one line, and without its middle where it is long."""
+    """Return a value as a message can quote it: on one line, and without its middle where it is long."""
     try:
         return cut(repr(value), most)
     except Exception:  # Python writes out no integer of thousands of digits, and a user's own class may do anything
@@ -16,7 +16,7 @@ def shortened(value: object, most: int = 80) -> str:
 
 
 def named(value: object) -> str:
-    """What a value is, as it goes on after "returned": ``5``, ``None``, ``a Tensor``."""
+    """Say what a value is, as it goes on after "returned": ``5``, ``None``, ``a Tensor``."""
     if value is None or isinstance(value, bool | int | float | str):
         return shortened(value, 40)
     name = type(value).__name__
@@ -24,7 +24,7 @@ def named(value: object) -> str:
 
 
 def cut(text: str, most: int = 80) -> str:
-    """A text without its middle where it is long."""
+    """Return a text without its middle where it is long."""
     return text if len(text) <= most else f"{text[: most * 2 // 3]} … {text[-(most // 4) :]}"
 
 

@@ -17,7 +17,7 @@ _RESUMING: ContextVar[str] = ContextVar("resuming", default="the command with --
 
 
 def resuming() -> str:
-    """What to do where a run, or a sweep, has stopped in the middle."""
+    """Say what to do where a run or a sweep has stopped halfway."""
     return f"fix it, then repeat {_RESUMING.get()}. Recorded rounds are kept"
 
 
@@ -50,14 +50,14 @@ def lock(path: Path, what: str) -> FileLock:
     Raises:
         RunError: it cannot be written, or another process writes this `what` into it.
     """
-    found = FileLock(path / ".lock")
+    file_lock = FileLock(path / ".lock")
     with writing(path, "choose another --out"):
         path.mkdir(parents=True, exist_ok=True)
         try:
-            found.acquire(timeout=0)
+            file_lock.acquire(timeout=0)
         except Timeout:
             raise RunError(f"{path}: another process is writing this {what}; wait for it") from None
-    return found
+    return file_lock
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -95,6 +95,6 @@ def append_bytes(path: Path, content: bytes) -> None:
 
 
 def checksum(path: Path) -> str:
-    """The file's sha256, in hexadecimal."""
+    """Return the file's sha256, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

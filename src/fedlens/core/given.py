@@ -14,7 +14,7 @@ LARGEST = 2**63
 
 
 def oddity(value: object) -> str:
-    """What a value is where it is no dense tensor of real numbers, as in ``on meta``; empty where it is one."""
+    """Say what a value is if not a dense tensor of real numbers, as in ``on meta``; empty if it is one."""
     if not isinstance(value, torch.Tensor):
         return type(value).__name__
     if value.is_nested:
@@ -26,31 +26,31 @@ def oddity(value: object) -> str:
     return "on meta" if value.is_meta else ""
 
 
-def is_dense(value: object, place: torch.device | None = None) -> TypeGuard[Tensor]:
-    """Whether a value is a dense tensor of real numbers, on the device `place` where it has to be on one."""
-    return not oddity(value) and (place is None or (isinstance(value, torch.Tensor) and value.device == place))
+def is_dense(value: object, device: torch.device | None = None) -> TypeGuard[Tensor]:
+    """Tell whether a value is a dense tensor of real numbers, on `device` if that is given."""
+    return not oddity(value) and (device is None or (isinstance(value, torch.Tensor) and value.device == device))
 
 
 def is_word(value: object) -> TypeGuard[str]:
-    """Whether a value is a text that a file can hold: one with half a character in it cannot be encoded."""
+    """Tell whether a value is a text that a file can hold: half a character cannot be encoded."""
     return isinstance(value, str) and value == value.encode(errors="replace").decode()
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Whether a value is a number that a record can hold."""
+    """Tell whether a value is a number that a record can hold."""
     return isinstance(value, float) or (isinstance(value, int) and -LARGEST <= value < LARGEST)
 
 
 def misfit(
-    value: object, shape: tuple[int, ...], dtype: torch.dtype | None = None, place: str = "", *, finite: bool = True
+    value: object, shape: tuple[int, ...], dtype: torch.dtype | None = None, device: str = "", *, finite: bool = True
 ) -> str:
-    """What is wrong with what should be a tensor of real numbers, as it goes on after "returned scores".
+    """Say what is wrong with a would-be tensor of real numbers, as it goes on after "returned scores".
 
     Args:
         value: what came.
         shape: what is right.
         dtype: the type that it has to be of; ``None`` if any real one will do.
-        place: the device that it has to be on; empty if any will do.
+        device: the device that it has to be on; empty if any will do.
         finite: whether its numbers have to be.
 
     Returns:
@@ -62,14 +62,14 @@ def misfit(
         return f"({odd}); a dense tensor of real numbers is right"
     if value.shape != shape:
         return f"of shape {list(value.shape)}; {list(shape)} is right"
-    for word, has, right in (("of", value.dtype, dtype), ("on", value.device, place)):
+    for word, has, right in (("of", value.dtype, dtype), ("on", value.device, device)):
         if right and str(has) != str(right):
             return f"{word} {has}; {right} is right"
     return _infinite(value) if finite else ""
 
 
 def _infinite(value: Tensor) -> str:
-    """The same of the first entry that is not finite; empty if all are."""
+    """Name the first entry that is not finite; empty if all are."""
     flat = value.detach().flatten()
     if bool(flat.isfinite().all()):
         return ""

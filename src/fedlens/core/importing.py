@@ -21,17 +21,17 @@ _SWEEP = ("cells", "rounds.parquet", "failures.json")
 
 
 def is_run_directory(folder: Path) -> bool:
-    """Whether a run, begun or complete, is in `folder`: more than an experiment's file."""
+    """Tell whether `folder` holds a run, begun or complete: more than an experiment's file."""
     return (folder / "experiment.yaml").is_file() and any((folder / name).exists() for name in _RUN)
 
 
 def is_sweep_directory(folder: Path) -> bool:
-    """Whether a sweep, begun or complete, is in `folder`."""
+    """Tell whether `folder` holds a sweep, begun or complete."""
     return (folder / "sweep.yaml").is_file() and any((folder / name).exists() for name in _SWEEP)
 
 
 def import_module(name: str, beside: Sequence[Path] = (), within: Path | None = None) -> ModuleType:
-    """The module `name`, looked for in the working directory and `beside`, too, after all of Python's own places.
+    """Import the module `name`, also from the working directory and `beside`, which come last on Python's path.
 
     Args:
         name: with dots between packages.
@@ -42,35 +42,35 @@ def import_module(name: str, beside: Sequence[Path] = (), within: Path | None = 
         ConfigError: it, or a package that it is in, lies inside the directory of a run or a sweep.
         ImportError: there is no such module; importing it may raise anything else.
     """
-    sys.path += [place for place in dict.fromkeys(str(place.resolve()) for place in (Path(), *beside))
-                 if place not in sys.path]  # fmt: skip
+    folders = dict.fromkeys(str(folder.resolve()) for folder in (Path(), *beside))
+    sys.path += [folder for folder in folders if folder not in sys.path]
     words = name.split(".")
     for count in range(1, len(words) + 1):
         package = ".".join(words[:count])  # to find what is in a package, Python imports that
-        for place in _places(package):
-            _require_outside(package, place, within)
+        for location in _locations(package):
+            _require_outside(package, location, within)
     return importlib.import_module(name)
 
 
 def classes_in(name: str, base: str, folders: Sequence[Path]) -> list[str]:
-    """The classes that the file `name`.py in one of the folders defines, as ``name:Class``; it is read, and not run.
+    """Return the classes that `name`.py in one of the folders defines, as ``name:Class``; the file is read, not run.
 
     They derive from something called `base`, or at least, where none does, from anything.
     """
-    found: dict[str, set[str]] = {}
+    bases_by_path: dict[str, set[str]] = {}
     for file in (folder / f"{name}.py" for folder in folders if name.isidentifier()):
         with suppress(OSError, ValueError, SyntaxError, RecursionError, MemoryError):
             nodes = ast.parse(file.read_bytes()).body if file.is_file() else []
-            found |= {
-                f"{name}:{one.name}": {ast.unparse(base).rpartition(".")[2] for base in one.bases}
-                for one in nodes
-                if isinstance(one, ast.ClassDef) and one.bases
+            bases_by_path |= {
+                f"{name}:{node.name}": {ast.unparse(base).rpartition(".")[2] for base in node.bases}
+                for node in nodes
+                if isinstance(node, ast.ClassDef) and node.bases
             }
-    return [path for path, bases in found.items() if base in bases] or list(found)
+    return [path for path, bases in bases_by_path.items() if base in bases] or list(bases_by_path)
 
 
-def _places(name: str) -> list[Path]:
-    """Where a module lies, or would be imported from: its file, or the folders of a package without one."""
+def _locations(name: str) -> list[Path]:
+    """Return where a module is, or would be imported from: its file, or the folders of a package without one."""
     if (module := sys.modules.get(name)) is not None:
         spec: ModuleSpec | None = getattr(module, "__spec__", None)
     else:
@@ -78,11 +78,11 @@ def _places(name: str) -> list[Path]:
     if spec is None:
         return []
     files = [spec.origin] if spec.has_location and spec.origin else []
-    return [Path(place) for place in files or list(spec.submodule_search_locations or [])]
+    return [Path(location) for location in files or list(spec.submodule_search_locations or [])]
 
 
-def _require_outside(name: str, place: Path, within: Path | None) -> None:
-    for path in (place.absolute(), place.resolve()):
+def _require_outside(name: str, location: Path, within: Path | None) -> None:
+    for path in (location.absolute(), location.resolve()):
         for folder in (path, *path.parents):
             inside = within is not None and folder == within.resolve()
             if inside or is_run_directory(folder) or is_sweep_directory(folder):

@@ -5,9 +5,9 @@ from functools import cache
 from pathlib import Path
 
 
-def is_installed(place: Path) -> bool:
+def is_installed(path: Path) -> bool:
     """Tell whether a file or folder lies where Python or pip puts things."""
-    return bool({"site-packages", "dist-packages"} & set(place.parts)) or any(map(place.is_relative_to, _libraries()))
+    return bool({"site-packages", "dist-packages"} & set(path.parts)) or any(map(path.is_relative_to, _libraries()))
 
 
 @cache

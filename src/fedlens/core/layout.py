@@ -35,14 +35,14 @@ class Slice:
     channels_last: bool = False
 
     def shaped(self, entries: Tensor) -> Tensor:
-        """The parameter's entries (``[m]``) as a view of its shape."""
+        """Return the parameter's entries (``[m]``) as a view of its shape."""
         if not self.channels_last:
             return entries.view(self.shape)
         out, channels, height, width = self.shape
         return entries.view(out, height, width, channels).permute(0, 3, 1, 2)
 
     def flat(self, parameter: Tensor) -> Tensor:
-        """The inverse of `shaped`."""
+        """Return the parameter's entries as a vector ``[m]``: the inverse of `shaped`."""
         return (parameter.permute(0, 2, 3, 1) if self.channels_last else parameter).reshape(-1)
 
 
@@ -54,7 +54,7 @@ class Layout:
 
     @classmethod
     def of(cls, module: nn.Module) -> Layout:
-        """The layout of `module`'s parameters, in the order of ``named_parameters``."""
+        """Return the layout of `module`'s parameters, in the order of ``named_parameters``."""
         slices, start, kernels = [], 0, _kernels(module)
         for name, parameter in module.named_parameters():
             layer, _, leaf = name.rpartition(".")
@@ -70,7 +70,7 @@ class Layout:
         return self.slices[-1].stop if self.slices else 0
 
     def mask(self, kinds: Iterable[Kind]) -> Tensor:
-        """A boolean ``Tensor[d]``, true where an entry is of one of `kinds`."""
+        """Return a boolean ``Tensor[d]``, true where an entry is of one of `kinds`."""
         wanted = set(kinds)
         mask = torch.zeros(self.size, dtype=torch.bool)
         for part in self.slices:
@@ -78,7 +78,7 @@ class Layout:
         return mask
 
     def split(self, vector: Tensor) -> dict[str, Tensor]:
-        """The parameters by name, as views of `vector` (shape ``[d]``).
+        """Return the parameters by name, as views of `vector` (shape ``[d]``).
 
         Raises:
             ValueError: `vector` does not have this layout's length.
@@ -89,13 +89,13 @@ class Layout:
 
 
 def flatten(module: nn.Module) -> Tensor:
-    """A copy of `module`'s parameters as one vector ``[d]``, in the order of its `Layout`."""
+    """Return a copy of `module`'s parameters as one vector ``[d]``, in the order of its `Layout`."""
     pairs = zip(Layout.of(module).slices, module.parameters(), strict=True)
     return torch.cat([part.flat(parameter.detach()) for part, parameter in pairs])
 
 
 def _kernels(module: nn.Module) -> set[int]:
-    """The identities of the parameters that are kernels of PyTorch's `Conv2d` and of nothing else."""
+    """Return the identities of the parameters that are kernels of PyTorch's `Conv2d` and of nothing else."""
     kernels: set[int] = set()
     others: set[int] = set()
     for layer in module.modules():

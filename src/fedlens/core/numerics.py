@@ -13,7 +13,7 @@ BITS = 1
 
 
 def numerics(arithmetic: str) -> dict[str, str]:
-    """What bits depend on beside the experiment: two runs that agree in these are expected to agree in every bit.
+    """Return what bits depend on besides the experiment: runs that agree in these are expected to agree in every bit.
 
     Args:
         arithmetic: how clients are computed.

@@ -19,19 +19,19 @@ import yaml
 from fedlens.core.errors import ConfigError, cut, shortened
 
 LONGEST = 2**21
-"""So many characters a text has at most; a grid of the most cells, each with a value of its own, has half as many."""
+"""The longest text, in characters; the largest grid, each cell with a value of its own, has half as many."""
 
 TOLD = 2**16
-"""What is wrong with a text of so many characters is told in the better words, which take longer to find."""
+"""Up to this many characters, the slower loader says what is wrong with a text, in better words."""
 
 DEEPEST = 40
-"""So many lists and mappings lie within each other at most, and so many names are in a dotted one."""
+"""The deepest nesting of lists and mappings, and the most names in a dotted one."""
 
 MOST = 250_000
-"""So many values there are at most, those that aliases stand for included."""
+"""The most values, including those that aliases stand for."""
 
 LONGEST_NUMBER = 1000
-"""So many characters a number has at most."""
+"""The longest number, in characters."""
 
 _MERGE = "tag:yaml.org,2002:merge"
 
@@ -40,12 +40,12 @@ class _EachKeyOnce(yaml.constructor.SafeConstructor):
     """YAML in which a key given twice is an error, and not the last one's victory."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """As PyYAML does it, with the place where a value is not what its tag says."""
+        """Construct as PyYAML does, but name the line where a value is not what its tag says."""
         try:
-            found = super().construct_object(node, deep)
-            if isinstance(found, str):
-                found.encode()
-            return found
+            value = super().construct_object(node, deep)
+            if isinstance(value, str):
+                value.encode()
+            return value
         except UnicodeEncodeError:
             problem = f"{shortened(node.value)} has half a character in it"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
@@ -54,7 +54,7 @@ class _EachKeyOnce(yaml.constructor.SafeConstructor):
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
 
     def construct_number(self, node: yaml.ScalarNode) -> float:
-        """A number, but none that is meant as a time or a ratio: YAML 1.1 would read 12:30 in base 60."""
+        """Construct a number, but none that is meant as a time or a ratio: YAML 1.1 would read 12:30 in base 60."""
         text = str(self.construct_scalar(node))
         if ":" in text:
             problem = f"{shortened(text)} is no number; write it in quotes if it is a word"
@@ -63,8 +63,8 @@ class _EachKeyOnce(yaml.constructor.SafeConstructor):
             problem = f"{shortened(text)} is a number of {len(text):,} characters; no option takes one so long"
             raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
         whole = node.tag.endswith(":int")
-        found: float = self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
-        return found
+        number: float = self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
+        return number
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         if not isinstance(node, yaml.MappingNode):  # which its tag says, but not how it is written
@@ -98,8 +98,8 @@ class _Resolver(yaml.resolver.Resolver):
     """Tells numbers from text as the module says."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - the library's
-        first: [(tag, pattern) for tag, pattern in found if tag not in _OF_1_1]
-        for first, found in yaml.resolver.Resolver.yaml_implicit_resolvers.items()
+        first: [(tag, pattern) for tag, pattern in resolvers if tag not in _OF_1_1]
+        for first, resolvers in yaml.resolver.Resolver.yaml_implicit_resolvers.items()
     }
 
 
@@ -129,15 +129,15 @@ for _tag, _pattern in _NUMBERS.items():
 
 
 def dump_yaml(value: object, width: int = 120, **options: Any) -> str:
-    """The text from which `parse_yaml` makes the value again, keys in their order."""
+    """Return the text from which `parse_yaml` makes the value again, keys in their order."""
     return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=width, **options))
 
 
-def parse_yaml(text: str, place: str) -> Any:
-    """The value that `text` stands for.
+def parse_yaml(text: str, source: str) -> Any:
+    """Return the value that `text` stands for.
 
     Raises:
-        ConfigError: the text is not YAML, or too large; the message names `place` and the line.
+        ConfigError: the text is not YAML, or too large; the message names `source` and the line.
     """
     try:
         if len(text) <= TOLD:
@@ -148,13 +148,13 @@ def parse_yaml(text: str, place: str) -> Any:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
-        raise ConfigError(f"{place}{line}: {cut(getattr(error, 'problem', None) or str(error), 300)}") from None
+        raise ConfigError(f"{source}{line}: {cut(getattr(error, 'problem', None) or str(error), 300)}") from None
     except ValueError as error:  # such as a date in the 13th month
-        raise ConfigError(f"{place}: {cut(str(error), 300)}") from None
+        raise ConfigError(f"{source}: {cut(str(error), 300)}") from None
 
 
 def read_yaml(path: Path, trouble: str = "cannot be read") -> Any:
-    """The value that the file `path` holds; `trouble` says what is the matter where it does not open.
+    """Return the value that the file `path` holds; `trouble` says what is the matter if it does not open.
 
     Raises:
         ConfigError: it cannot be read, or is not YAML.
@@ -192,19 +192,19 @@ def _require_small(text: str, loader: Any) -> None:
             continue
         if isinstance(event, yaml.AliasEvent):
             if any(anchor == event.anchor for anchor, _ in around):
-                raise _found(event, f"{shortened(event.anchor)} is part of itself")
+                raise _error_at(event, f"{shortened(event.anchor)} is part of itself")
             values += anchored.get(str(event.anchor), 1)
         elif isinstance(event, yaml.NodeEvent):
             values += 1
             if isinstance(event, yaml.CollectionStartEvent):
                 around.append((event.anchor, values - 1))
                 if len(around) > DEEPEST:
-                    raise _found(event, f"more than {DEEPEST} lists and mappings within each other")
+                    raise _error_at(event, f"more than {DEEPEST} lists and mappings within each other")
             elif event.anchor is not None:
                 anchored[event.anchor] = 1
         if values > MOST:
-            raise _found(event, f"more than {MOST:,} values, those that aliases stand for included")
+            raise _error_at(event, f"more than {MOST:,} values, those that aliases stand for included")
 
 
-def _found(event: yaml.Event, problem: str) -> yaml.MarkedYAMLError:
+def _error_at(event: yaml.Event, problem: str) -> yaml.MarkedYAMLError:
     return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)  # type: ignore[arg-type]

@@ -1,7 +1,7 @@
 """Where fedlens keeps what it can fetch or compute again, and what it must remember.
 
-What was computed is believed when it is found again, so it lies in folders that nobody else can write into. Downloaded
-files need none: each is checked against its digest.
+Computed results are trusted when they are read again, so they lie in folders that only this user can write into.
+Downloaded files need none: each is checked against its digest.
 """
 
 import os
@@ -16,21 +16,21 @@ REMEDY = "let FEDLENS_CACHE name a directory of your own for the cache, which ca
 
 
 def cache_dir() -> Path:
-    """The cache: ``FEDLENS_CACHE`` if set, else the platform's place for a user's caches; it need not exist yet."""
+    """Return the cache: ``FEDLENS_CACHE`` if set, else the platform's folder for a user's caches; it need not exist."""
     if chosen := os.environ.get("FEDLENS_CACHE"):
         return Path(chosen).expanduser()
     return user_cache_path("fedlens")
 
 
 def state_dir() -> Path:
-    """The state: ``FEDLENS_STATE`` if set, else the platform's place for what an application remembers of its user."""
+    """Return the state: ``FEDLENS_STATE`` if set, else the platform's folder for an application's state."""
     if chosen := os.environ.get("FEDLENS_STATE"):
         return Path(chosen).expanduser()
     return user_state_path("fedlens")
 
 
 def private_cache(name: str) -> Path:
-    """A folder of the cache for what is believed when it is found again; made if need be, for this user alone.
+    """Return a folder of the cache whose contents are trusted when read again; make it if need be, for this user alone.
 
     Raises:
         RunError: it cannot be made, or others could have written into it.
@@ -40,21 +40,17 @@ def private_cache(name: str) -> Path:
     try:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
-        for place in (root, folder):
-            if (
-                place.stat().st_mode & 0o022
-                and is_users(place)
-                and (place == folder or "FEDLENS_CACHE" not in os.environ)
-            ):
-                place.chmod(0o700)  # made under a umask that lets a group write
-            _require_private(place)
+        for path in (root, folder):
+            if path.stat().st_mode & 0o022 and is_users(path) and (path == folder or "FEDLENS_CACHE" not in os.environ):
+                path.chmod(0o700)  # made under a umask that lets a group write
+            _require_private(path)
     except OSError as error:
         raise RunError(f"cannot write {folder}: {error.strerror or error}; {REMEDY}") from error
     return folder
 
 
 def is_users(path: Path) -> bool:
-    """Whether a file or folder belongs to this user."""
+    """Tell whether a file or folder belongs to this user."""
     return path.stat().st_uid == os.geteuid()
 
 

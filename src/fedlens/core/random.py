@@ -28,11 +28,11 @@ class Address:
 
     @classmethod
     def root(cls, seed: int) -> "Address":
-        """The top of the tree that belongs to `seed`."""
+        """Return the top of the tree that belongs to `seed`."""
         return cls(hashlib.blake2b(str(seed).encode(), digest_size=16, person=b"fedlens").digest())
 
     def at(self, *path: str | int) -> "Address":
-        """The place below this one that `path` names; 1 and "1" are different names."""
+        """Return the address below this one that `path` names; 1 and "1" are different names."""
         key = self.key
         for part in path:
             name = part if isinstance(part, str) else int(part)
@@ -40,11 +40,11 @@ class Address:
         return Address(key)
 
     def generator(self) -> np.random.Generator:
-        """A fresh generator (Philox with this address as its 128-bit key), at its beginning every time."""
+        """Return a fresh generator (Philox with this address as its 128-bit key), at its beginning every time."""
         return np.random.Generator(np.random.Philox(key=int.from_bytes(self.key, "little")))
 
     def integer(self) -> int:
-        """The address as a 64-bit number, for a library that wants a seed."""
+        """Return the address as a 64-bit number, for a library that wants a seed."""
         return int.from_bytes(self.key[:8], "little")
 
 

@@ -50,12 +50,12 @@ class Recorded(Config):
     @property
     def unusual_values(self) -> dict[str, Any]:
         """Its options that were not at their defaults; all of them where that is not known."""
-        known = self._unusual
-        return {name: value for name, value in self._values.items() if known is None or name in known}
+        unusual = self._unusual
+        return {name: value for name, value in self._values.items() if unusual is None or name in unusual}
 
 
 def recorded_part(kind: str, name: str, options: dict[str, Any], base: type[P], note: Note | None) -> P:
-    """The part of class `base` that a run recorded under this name, with these options.
+    """Make the part of class `base` that a run recorded under this name, with these options.
 
     Raises:
         ConfigError: an option that every part of the kind has is impossible.
@@ -71,7 +71,7 @@ def recorded_part(kind: str, name: str, options: dict[str, Any], base: type[P], 
 
 
 def note_of(kind: str, part: Config) -> Note:
-    """What to note of a part's class when a run begins."""
+    """Return what to note of a part's class when a run begins."""
     facts = {fact: getattr(part, fact, None) for fact in FACTS.get(kind, ()) if fact not in type(part).model_fields}
     plain = {fact: value for fact, value in facts.items() if isinstance(value, bool | int | str)}
     return plain | {"unusual": sorted(part.model_dump(mode="json", exclude_defaults=True))}
@@ -79,9 +79,9 @@ def note_of(kind: str, part: Config) -> Note:
 
 @cache
 def _class_for(base: type[Config], facts: tuple[tuple[str, Any], ...]) -> type[Config]:
-    """A class that is `base` with any options beside, and with these facts."""
+    """Return a subclass of `base` that takes any other options and has these facts."""
     namespace = {"__module__": __name__, "__doc__": Recorded.__doc__, "model_config": ConfigDict(extra="allow")}
-    made = new_class(f"Recorded{base.__name__}", (Recorded, base), exec_body=lambda body: body.update(namespace))
+    cls = new_class(f"Recorded{base.__name__}", (Recorded, base), exec_body=lambda body: body.update(namespace))
     for fact, value in facts:
-        setattr(made, fact, value)
-    return cast("type[Config]", made)
+        setattr(cls, fact, value)
+    return cast("type[Config]", cls)

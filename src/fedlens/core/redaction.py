@@ -10,11 +10,11 @@ _USER = re.compile(r"(?<![^\s'\"(,;=])[^\s'\"(,;=@:/]+:[^\s@/]+@")
 
 
 def redacted(text: str) -> str:
-    """The text with ``***`` in place of user, password, query and fragment of each address in it."""
+    """Return the text with ``***`` in place of user, password, query and fragment of each address in it."""
     return _USER.sub("***@", _ADDRESS.sub(_without, text))
 
 
-def _without(found: re.Match[str]) -> str:
-    user = "***@" if found["user"] else ""
-    query = f"{found['query'][0]}***" if found["query"] else ""
-    return f"{found['scheme']}{user}{found['rest']}{query}"
+def _without(match: re.Match[str]) -> str:
+    user = "***@" if match["user"] else ""
+    query = f"{match['query'][0]}***" if match["query"] else ""
+    return f"{match['scheme']}{user}{match['rest']}{query}"

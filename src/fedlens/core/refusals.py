@@ -30,7 +30,7 @@ NEEDED: Mapping[str, str] = {
 
 
 @dataclass
-class _Place:
+class _Location:
     """Where an error is.
 
     Attributes:
@@ -48,48 +48,48 @@ class _Place:
     details: list[ErrorDetails]
 
 
-def _place(error: ErrorDetails, model: type[BaseModel], prefix: str) -> _Place:
-    place: list[str] = [prefix] if prefix else []
+def _located(error: ErrorDetails, model: type[BaseModel], prefix: str) -> _Location:
+    path: list[str] = [prefix] if prefix else []
     option, owner, union = "", model, False
     field: FieldInfo | None = None
     for part in error["loc"]:
         if union and isinstance(part, str):
             continue
-        place.append(cut(str(part)))
-        if (found := owner.model_fields.get(str(part))) is not None:
-            option, field, annotation = ".".join(place), found, found.annotation
+        path.append(cut(str(part)))
+        if (declared := owner.model_fields.get(str(part))) is not None:
+            option, field, annotation = ".".join(path), declared, declared.annotation
             members = get_args(annotation) if get_origin(annotation) in {Union, UnionType} else (annotation,)
             union = len(set(members) - {NoneType}) > 1
             owner = next((cls for cls in members if isinstance(cls, type) and issubclass(cls, BaseModel)), owner)
-    return _Place(".".join(place), owner, option, field, [error])
+    return _Location(".".join(path), owner, option, field, [error])
 
 
-def _message(place: _Place, form: str) -> str:
-    """What is wrong at a place, and what to type."""
-    error, name = place.details[0], place.name
+def _message(location: _Location, form: str) -> str:
+    """Say what is wrong at a location, and what to type."""
+    error, name = location.details[0], location.name
     if error["type"] == "extra_forbidden":
         word = str(error["loc"][-1])
-        return f"{name}: unknown option; {nearest(word, place.owner.model_fields, name.removesuffix(cut(word)))}"
+        return f"{name}: unknown option; {nearest(word, location.owner.model_fields, name.removesuffix(cut(word)))}"
     text = error["msg"].removeprefix("Value error, ")
     if error["type"] == "part":
         return text
-    if error["type"] == "model_type" and form and (option := _option_of(place, form)):
+    if error["type"] == "model_type" and form and (option := _option_of(location, form)):
         return f"{name} has options of its own, {option}"
-    remedy = _remedy(place, form)
+    remedy = _remedy(location, form)
     if error["type"] == "missing":
         return f"{name} is required{remedy.replace(';', ',')}"
     if error["type"] == "value_error":
         text = f"{name}: {text}" if name else text
         return text if " -o " in text else text + remedy
-    return f"{name}: {_wanted(place.details)}, not {shortened(error['input'])}{_if_default(place)}{remedy}"
+    return f"{name}: {_wanted(location.details)}, not {shortened(error['input'])}{_if_default(location)}{remedy}"
 
 
 def _wanted(details: list[ErrorDetails]) -> str:
-    """What would be right, by pydantic's errors of one place."""
-    bounds = [one["msg"].removeprefix("Input should be ") for one in details]
+    """Say what would be right, by pydantic's errors at one location."""
+    bounds = [error["msg"].removeprefix("Input should be ") for error in details]
     words = [
-        NEEDED.get(one["type"], "").format(**{"bound": bound, **one.get("ctx", {})})
-        for one, bound in zip(details, bounds, strict=True)
+        NEEDED.get(error["type"], "").format(**{"bound": bound, **error.get("ctx", {})})
+        for error, bound in zip(details, bounds, strict=True)
     ]
     if all(words):
         return f"{' or '.join(dict.fromkeys(words))} is needed"
@@ -97,55 +97,55 @@ def _wanted(details: list[ErrorDetails]) -> str:
     return f"{wanted[0].lower()}{wanted[1:]}"
 
 
-def _if_default(place: _Place) -> str:
-    """Whose default it is that was refused, if it is one."""
-    if place.field is None or place.details[0]["input"] is not place.field.default:
+def _if_default(location: _Location) -> str:
+    """Say whose default was refused, if it was one."""
+    if location.field is None or location.details[0]["input"] is not location.field.default:
         return ""
-    return f", its default in {place.owner.__name__}{at(place.owner)}"
+    return f", its default in {location.owner.__name__}{at(location.owner)}"
 
 
-def _option_of(place: _Place, form: str) -> str:
-    """How to type an option of what is no plain value, as in ``e.g. -o local.epochs=1``."""
-    for name, field in place.owner.model_fields.items():
+def _option_of(location: _Location, form: str) -> str:
+    """Say how to type an option of what is no plain value, as in ``e.g. -o local.epochs=1``."""
+    for name, field in location.owner.model_fields.items():
         if (value := example(field)) is not None:
-            return f"e.g. {_given(form, f'{place.option}.{name}', value)}"
+            return f"e.g. {_given(form, f'{location.option}.{name}', value)}"
     return ""
 
 
-def _given(form: str, place: str, value: object) -> str:
-    """What to type, or to write in Python."""
-    return f"{place.rpartition('.')[2]}={value!r}" if form == CALLED else pasted(form, place, value)
+def _given(form: str, option: str, value: object) -> str:
+    """Return what to type, or to write in Python."""
+    return f"{option.rpartition('.')[2]}={value!r}" if form == CALLED else pasted(form, option, value)
 
 
-def _remedy(place: _Place, form: str) -> str:
-    """What to type in place of what was refused, where that is known."""
-    if place.field is None or not form:
+def _remedy(location: _Location, form: str) -> str:
+    """Say what to type instead of what was refused, if that is known."""
+    if location.field is None or not form:
         return ""
-    value = example(place.field, place.details[0]["input"])
-    return "" if value is None else f"; e.g. {_given(form, place.option, value)}"
+    value = example(location.field, location.details[0]["input"])
+    return "" if value is None else f"; e.g. {_given(form, location.option, value)}"
 
 
 def explain(error: ValidationError, model: type[BaseModel], prefix: str = "", form: str = TYPED) -> ConfigError:
-    """A pydantic error in lines that name each place, what would be right there, and what to type.
+    """Put a pydantic error into lines that name each location, what would be right there, and what to type.
 
     Args:
         error: pydantic's.
         model: what was to be built.
-        prefix: what stands before each place.
+        prefix: what precedes each location.
         form: how an option is typed, as `fedlens.core.suggest.typed` has it; empty where there is nothing to type.
     """
-    found: dict[str, _Place] = {}
+    locations: dict[str, _Location] = {}
     missing: dict[str, Any] = {}
     causes: list[BaseException] = []
     for detail in error.errors():
-        place = _place(detail, model, prefix)
-        if (known := found.setdefault(place.name, place)) is not place:
-            known.details.append(detail)
+        location = _located(detail, model, prefix)
+        if (first := locations.setdefault(location.name, location)) is not location:
+            first.details.append(detail)
         context = detail.get("ctx", {})
         missing |= context.get("missing", {})
         causes += [cause] if (cause := context.get("cause")) is not None else []
-        if detail["type"] == "missing" and place.field is not None:
-            missing[place.option] = example(place.field)
-    refusal = ConfigError("\n".join(_message(place, form) for place in found.values()), missing)
+        if detail["type"] == "missing" and location.field is not None:
+            missing[location.option] = example(location.field)
+    refusal = ConfigError("\n".join(_message(location, form) for location in locations.values()), missing)
     refusal.__cause__ = next(iter(causes), None)
     return refusal

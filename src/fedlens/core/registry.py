@@ -136,13 +136,13 @@ class Record:
 
 @cache
 def known(kind: str) -> Mapping[str, str]:
-    """Every name of this kind with the ``module:Class`` that it stands for."""
+    """Return every name of this kind with the ``module:Class`` that it stands for."""
     others = {point.name: point.value for point in entry_points(group=f"fedlens.{kind}")}
     return {**others, **BUILT_IN[kind]}
 
 
 def resolve(kind: str, name: str, source: Description = Description()) -> type[Config]:
-    """The class that `name` stands for, in a description from this source.
+    """Return the class that `name` stands for, in a description from this source.
 
     Raises:
         ConfigError: there is no such name, module or class, or the module cannot be imported.
@@ -151,9 +151,10 @@ def resolve(kind: str, name: str, source: Description = Description()) -> type[C
     if path is None:
         remedy = f"{nearest(name, known(kind))} (or module:Class for your own; `fedlens list {kind}` shows ours)"
         folders = () if source.within is not None else (Path(), *source.beside)
-        own = classes_in(name.removesuffix(".py"), BASES[kind].rpartition(":")[2], folders)
-        if own:
-            remedy = f"did you mean {own[0]}?" if len(own) == 1 else f"did you mean one of {cut(', '.join(own))}?"
+        candidates = classes_in(name.removesuffix(".py"), BASES[kind].rpartition(":")[2], folders)
+        if candidates:
+            meant = candidates[0] if len(candidates) == 1 else f"one of {cut(', '.join(candidates))}"
+            remedy = f"did you mean {meant}?"
         elif kind == "data" and Path(name).suffix:
             remedy = "a file is read by a class of yours: `fedlens new data`, and docs/how-to/data-and-model.md"
         raise ConfigError(f"{kind}: there is no {shortened(name)}; {remedy}")
@@ -161,7 +162,7 @@ def resolve(kind: str, name: str, source: Description = Description()) -> type[C
 
 
 def class_at(path: str, kind: str = "part", source: Description = Description()) -> type[Config]:
-    """The configuration class at ``module:Class``; `kind` begins what is said against it.
+    """Return the configuration class at ``module:Class``; messages begin with `kind`.
 
     Raises:
         ConfigError: there is no such module or class, or the module cannot be imported.
@@ -180,7 +181,7 @@ def class_at(path: str, kind: str = "part", source: Description = Description())
             remedy = f"; start fedlens in the folder where {top}.py is"
         raise ConfigError(f"{kind}: {shortened(module_name)} cannot be imported: {told(error)}{cut(remedy)}") from error
     try:
-        found = attrgetter(class_name)(module)
+        cls = attrgetter(class_name)(module)
     except AttributeError:
         classes = [name for name, cls in vars(module).items() if isinstance(cls, type) and issubclass(cls, Config)]
         remedy = nearest(class_name, classes, f"{module_name}:") if classes else _derived(kind, class_name)
@@ -189,13 +190,13 @@ def class_at(path: str, kind: str = "part", source: Description = Description())
         raise ConfigError(
             f"{kind}: module {shortened(module_name)} has no class {shortened(class_name)}; {remedy}"
         ) from None
-    if not (isinstance(found, type) and issubclass(found, Config)):
+    if not (isinstance(cls, type) and issubclass(cls, Config)):
         raise ConfigError(f"{kind}: {cut(path)} is not a configuration class; {_derived(kind, class_name)}")
-    return found
+    return cls
 
 
 def _derived(kind: str, name: str) -> str:
-    """How the user's own class of this kind begins."""
+    """Say how the user's own class of this kind begins."""
     return f"let it derive from fedlens' own: class {cut(name)}({BASES.get(kind, 'Attack').rpartition(':')[2]})"
 
 
@@ -207,7 +208,7 @@ def _import(name: str, source: Description) -> Any:
 
 
 def _main_name() -> str:
-    """The name under which the running script could be imported, so that a record can say it.
+    """Return the name under which the running script could be imported, for a record to name.
 
     There is none of a notebook, a REPL or standard input, nor of a script whose name has a dot in it.
     """
@@ -221,7 +222,7 @@ def _main_name() -> str:
 
 
 def name_of(kind: str, part: Config) -> str:
-    """The shortest name that `resolve` turns into `part`'s class again."""
+    """Return the shortest name that `resolve` turns into `part`'s class again."""
     if isinstance(part, Recorded):
         return part.recorded_name
     cls = type(part)
@@ -247,28 +248,28 @@ def require_findable(kind: str, part: Config) -> None:
     """Refuse a part that a record of the run could not name.
 
     Raises:
-        ConfigError: its class cannot be found again by its name.
+        ConfigError: its class cannot be imported again by its name.
     """
     name = name_of(kind, part)
     try:
-        found = resolve(kind, name)
+        cls = resolve(kind, name)
     except ConfigError:
-        found = None
-    if found is type(part):
+        cls = None
+    if cls is type(part):
         return
-    if found is not None and found.__qualname__ == type(part).__qualname__:
+    if cls is not None and cls.__qualname__ == type(part).__qualname__:
         raise ConfigError(f"{kind}: {name} has been defined anew since this part was made; make the part again")
     raise ConfigError(f"{kind}: no record could name {name}; define the class at the top level of a module")
 
 
 def of_session(parts: Iterable[tuple[str, Config]]) -> list[str]:
-    """The names of those parts whose class no other process could import, as one that is defined in a notebook."""
+    """Return the names of parts whose class no other process could import, such as one defined in a notebook."""
     names = dict.fromkeys(name_of(kind, part) for kind, part in parts)
     return [name for name in names if name.startswith("__main__:")]
 
 
 def warn_of_session(parts: Iterable[tuple[str, Config]]) -> None:
-    """Say so where a run of these parts could not be read again by another process."""
+    """Warn if another process could not read a run of these parts again."""
     if names := of_session(parts):
         _log.warning(
             "what is recorded now can be shown anywhere, but only this session can go on with it or explain its model, "
@@ -278,7 +279,7 @@ def warn_of_session(parts: Iterable[tuple[str, Config]]) -> None:
 
 
 def build(kind: str, value: object, base: type[P], source: Description | Record = Description()) -> P:
-    """A part from its name, from a mapping with its ``name`` and options, or from itself.
+    """Build a part from its name, from a mapping with its ``name`` and options, or from itself.
 
     Args:
         kind: of which kind.
@@ -293,25 +294,25 @@ def build(kind: str, value: object, base: type[P], source: Description | Record 
         return value
     values = {"name": value} if isinstance(value, str) else value
     if not isinstance(values, Mapping):
-        some = next(iter(BUILT_IN[kind]))
+        example = next(iter(BUILT_IN[kind]))
         raise ConfigError(
-            f"{kind}: expected a name or a mapping with a name, not {shortened(value)}; e.g. -o {kind}={some}"
+            f"{kind}: expected a name or a mapping with a name, not {shortened(value)}; e.g. -o {kind}={example}"
         )
     options = {key: option for key, option in values.items() if key != "name"}
     name = values.get("name")
     if not isinstance(name, str):
-        having = (one for one in BUILT_IN[kind] if options.keys() <= resolve(kind, one).model_fields.keys())
-        remedy = f"as {kind}.name; e.g. -o {kind}.name={next(having, next(iter(BUILT_IN[kind])))}"
+        fitting = (key for key in BUILT_IN[kind] if options.keys() <= resolve(kind, key).model_fields.keys())
+        remedy = f"as {kind}.name; e.g. -o {kind}.name={next(fitting, next(iter(BUILT_IN[kind])))}"
         raise ConfigError(f"{kind}: {cut(', '.join(map(str, options))) or 'it'} needs a name beside it, {remedy}")
     if isinstance(source, Record):
-        if (found := _class_at_hand(kind, name, source)) is None:
+        if (at_hand := _class_at_hand(kind, name, source)) is None:
             return recorded_part(kind, name, options, base, source.notes.get(kind, {}).get(name))
-        cls = found
+        cls = at_hand
     else:
         cls = resolve(kind, name, source)
     if not issubclass(cls, base):
-        some = next(iter(BUILT_IN[kind]))
-        raise ConfigError(f"{kind}: {name} is a {cls.__name__}, which is no {base.__name__}; e.g. -o {kind}={some}")
+        example = next(iter(BUILT_IN[kind]))
+        raise ConfigError(f"{kind}: {name} is a {cls.__name__}, which is no {base.__name__}; e.g. -o {kind}={example}")
     return validate(cls, options, kind, typed(kind, name))
 
 
@@ -329,15 +330,15 @@ def require_complete(kind: str, part: Config) -> None:
     if getattr(cls, method) is not getattr(base, method):
         return
     lacking = f"{kind}: {name_of(kind, part)}{at(cls)} has no method {method}"
-    own = {key: found for key, found in vars(cls).items() if isfunction(found)}
-    if (meant := likeliest(method, sorted(own))) is not None:
-        raise ConfigError(f"{lacking}; is {meant} meant to be it{at(own[meant])}? Rename it")
+    functions = {key: function for key, function in vars(cls).items() if isfunction(function)}
+    if (meant := likeliest(method, sorted(functions))) is not None:
+        raise ConfigError(f"{lacking}; is {meant} meant to be it{at(functions[meant])}? Rename it")
     arguments = ", ".join(signature(getattr(cls, method)).parameters)
     raise ConfigError(f"{lacking}; write one: def {method}({arguments})")
 
 
 def _class_at_hand(kind: str, name: str, record: Record) -> type[Config] | None:
-    """The class of a part of ours, or one that is known already; ``None`` where a stranger's would be imported."""
+    """Return the class of a part of ours, or one at hand already; ``None`` where a stranger's would be imported."""
     ours = BUILT_IN[kind]
     if kind in record.needed or name in ours or name in ours.values():
         return resolve(kind, name, record.needed.get(kind, Description()))
@@ -345,12 +346,12 @@ def _class_at_hand(kind: str, name: str, record: Record) -> type[Config] | None:
 
 
 def is_built_in(kind: str, part: Config) -> bool:
-    """Whether a part is one of fedlens' own."""
+    """Tell whether a part is one of fedlens' own."""
     return name_of(kind, part) in BUILT_IN[kind]
 
 
 def origins(parts: Iterable[tuple[str, Config]]) -> Iterator[str]:
-    """The modules that define those of these parts (by kind) that are not fedlens' own, each with its file."""
+    """Yield the modules that define the parts (by kind) that are not fedlens' own, each with its file."""
     for kind, part in parts:
         if not isinstance(part, Recorded) and not is_built_in(kind, part):
             module = sys.modules[type(part).__module__]
@@ -358,11 +359,11 @@ def origins(parts: Iterable[tuple[str, Config]]) -> Iterator[str]:
 
 
 def describe(kind: str, part: Config) -> dict[str, Any]:
-    """The mapping from which `build` makes the part again."""
+    """Return the mapping from which `build` makes the part again."""
     values = part.recorded_values if isinstance(part, Recorded) else part.model_dump(mode="json")
     return {"name": name_of(kind, part), **values}
 
 
 def unusual_values(part: Config) -> dict[str, Any]:
-    """Those of the part's options that are not at their defaults."""
+    """Return the part's options that are not at their defaults."""
     return part.unusual_values if isinstance(part, Recorded) else part.model_dump(mode="json", exclude_defaults=True)

@@ -7,15 +7,15 @@ from fedlens.core.errors import DamagedRunError
 
 ANEW = "get the run anew, or make it again into another --out"
 LARGEST = 2**30
-"""So many bytes a file has at most that is read whole: as many as records of thousands of rounds and clients."""
+"""The largest file that is read whole, in bytes: as large as records of thousands of rounds and clients."""
 
 
 def regular(path: Path, most: int | None = LARGEST) -> Path:
-    """The `path`, once it is known that a file is there which can be opened and read to its end.
+    """Return `path` if it is a file that can be opened and read to its end.
 
     Args:
         path: which.
-        most: so many bytes it has at most; ``None`` for any number, where it is not read whole.
+        most: the most bytes that it may have; ``None`` for any number, where it is not read whole.
 
     Raises:
         DamagedRunError: it is a pipe, a device, a folder, or larger.

@@ -10,7 +10,7 @@ from fedlens.core.origin import at
 
 
 def misfits(part: object, base: type) -> Iterator[str]:
-    """What is wrong with each method or property of `base` that the class of `part` has an own version of.
+    """Say what is wrong with each method or property of `base` that the class of `part` overrides.
 
     Example:
         >>> class Base:
@@ -31,7 +31,7 @@ def misfits(part: object, base: type) -> Iterator[str]:
 
 
 def _misfit(name: str, ours: Callable[..., Any], theirs: object) -> str:
-    """What is wrong with a method, bound to its object; empty if it takes what ours takes."""
+    """Say what is wrong with a method, bound to its object; empty if it takes what ours takes."""
     right = inspect.signature(ours)
     remedy = f"write def {name}{_shown(right)}"
     if not callable(theirs):
@@ -49,11 +49,11 @@ def _misfit(name: str, ours: Callable[..., Any], theirs: object) -> str:
 
 
 def _takes(method: Callable[..., Any]) -> str:
-    """A method's arguments as they were written."""
+    """Return a method's arguments as they were written."""
     return _shown(inspect.signature(getattr(method, "__func__", method), follow_wrapped=False))
 
 
 def _shown(signature: Signature) -> str:
-    """Arguments without their types: ``(self, view)``."""
-    plain = [one.replace(annotation=Parameter.empty) for one in signature.parameters.values()]
+    """Return arguments without their types: ``(self, view)``."""
+    plain = [parameter.replace(annotation=Parameter.empty) for parameter in signature.parameters.values()]
     return str(Signature(plain))

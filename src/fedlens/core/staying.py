@@ -71,7 +71,7 @@ def _failing(what: str, refusal: type[FedlensError]) -> Iterator[None]:
 
 
 def _is_mistaken(error: BaseException) -> bool:
-    """Whether Python or Typer would take a failure of custom code for something of their own.
+    """Tell whether Python or Typer would take a failure of custom code for something of their own.
 
     A closed pipe may be that of our own output, and a closed generator one of ours.
     """

@@ -12,7 +12,7 @@ _OURS = Path(__file__).parents[1]
 
 
 def modules_of(parts: Iterable[object], *, script: bool = False) -> list[Path]:
-    """The files and packages that define `parts`, and whatever else was loaded from the folders where these lie.
+    """Return the files and packages that define `parts`, and whatever else was loaded from their folders.
 
     What is installed is left out: a node has its own. So is the script that is running, whose classes Ray takes along
     by value, unless it is asked for, because nodes are to find its classes by their names.
@@ -23,25 +23,25 @@ def modules_of(parts: Iterable[object], *, script: bool = False) -> list[Path]:
     tops = {type(part).__module__.partition(".")[0] for part in parts}
     script = script and "__main__" in tops
     if script and (spec := getattr(sys.modules["__main__"], "__spec__", None)) is not None:
-        tops.add(spec.name.partition(".")[0])  # by python -m package.module, and found by that name
-    folders = {place.parent for name, place in _loaded() if name in tops}
-    return sorted({place for name, place in _loaded() if place.parent in folders and (script or name != "__main__")})
+        tops.add(spec.name.partition(".")[0])  # by python -m package.module, and imported by that name
+    folders = {path.parent for name, path in _loaded() if name in tops}
+    return sorted({path for name, path in _loaded() if path.parent in folders and (script or name != "__main__")})
 
 
 def source() -> Path | None:
-    """The folder from which fedlens was imported; ``None`` where it is installed."""
+    """Return the folder from which fedlens was imported; ``None`` where it is installed."""
     return None if is_installed(_OURS) else _OURS.parent
 
 
 def _loaded() -> Iterator[tuple[str, Path]]:
-    """Top-level modules that are neither installed nor ours, each with its file or its package's folder."""
+    """Yield top-level modules that are neither installed nor ours, each with its file or its package's folder."""
     for name, module in list(sys.modules.items()):
-        place = None if "." in name else _place(module)
-        if place is not None and place != _OURS and not is_installed(place):
-            yield name, place
+        path = None if "." in name else _path_of(module)
+        if path is not None and path != _OURS and not is_installed(path):
+            yield name, path
 
 
-def _place(module: ModuleType) -> Path | None:
+def _path_of(module: ModuleType) -> Path | None:
     file = getattr(module, "__file__", None)
     if file is None or not file.endswith(".py"):
         return None
