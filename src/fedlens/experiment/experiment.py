@@ -136,7 +136,7 @@ class Experiment(Config):
 
     @property
     def cohort_size(self) -> int:
-        """Clients chosen in a round (k = C·K, rounded)."""
+        """Number of clients chosen in a round (k = C·K, rounded)."""
         return floor(self.fraction * self.clients + 0.5)
 
     @property
@@ -146,13 +146,13 @@ class Experiment(Config):
 
     @property
     def set_apart(self) -> int:
-        """How many training samples no client gets, because the server validates with them; see `settled`."""
+        """Number of training samples that no client gets, because the server validates with them; see `settled`."""
         if self.validation is not None:
             return self.validation
         return VALIDATION_SAMPLES if any(check.validates for check in self.checks) else 0
 
     def settled(self, samples: int) -> "Experiment":
-        """The same where there are so many training samples, with the number that is then set apart.
+        """Return the experiment for this many training samples, with the number that is then set apart.
 
         Its identity is another one: it is only for whoever has the data, and for the twin, which has no check to tell.
         """
@@ -189,35 +189,35 @@ class Experiment(Config):
 
     @property
     def wants_placebo(self) -> bool:
-        """Whether the placebo has to stand beside the run, if there can be one."""
+        """Whether the run needs a placebo, if there can be one."""
         return self.attack is not None and self.control and self.placebo and not self.aggregation.averages
 
     @property
     def controls(self) -> dict[str, "Experiment"]:
-        """What has to be known before the first round, by what records call it: ``control`` and ``placebo``."""
-        found = {"control": self.twin()} if self.needs_twin else {}
+        """Experiments to run before the first round, by their names in records: ``control`` and ``placebo``."""
+        controls = {"control": self.twin()} if self.needs_twin else {}
         if self.wants_placebo and (without := self.without_attacker()).enough_updates:
-            found["placebo"] = without
-        return found
+            controls["placebo"] = without
+        return controls
 
     def is_over(self, rounds: int, accuracy: float | None) -> bool:
-        """Whether no round is left after `rounds`, the last of which gave this test accuracy."""
+        """Tell whether no round is left after `rounds`, the last of which gave this test accuracy."""
         stops = self.stop_at is not None and accuracy is not None and accuracy >= self.stop_at
         return stops or rounds >= self.rounds
 
     def parts(self) -> Iterator[tuple[str, Config]]:
-        """The parts with their kinds."""
+        """Yield the parts with their kinds."""
         for kind in ("data", "partition", "model", "aggregation", "attack"):
             if (part := getattr(self, kind)) is not None:
                 yield kind, part
         yield from (("checks", check) for check in self.checks)
 
     def describe(self) -> dict[str, Any]:
-        """The complete description as plain values, from which the experiment can be made again."""
+        """Return the complete description as plain values, from which the experiment can be made again."""
         return self.model_dump(mode="json")
 
     def relevant(self) -> dict[str, Any]:
-        """The part of the description that changes the result, in the form that identities have always had."""
+        """Return the part of the description that changes the result, in the form that identities have always had."""
         described = identifying(self, {key: value for key, value in self.describe().items() if key not in NAMES})
         parts = {kind: part for kind, part in self.parts() if kind != "checks"}
         described |= {kind: identifying(part, described[kind]) for kind, part in parts.items()}
@@ -225,7 +225,7 @@ class Experiment(Config):
         return described | {"checks": [identifying(check, values) for check, values in checks]}
 
     def identity(self) -> str:
-        """A digest of everything that changes the result, and of nothing else.
+        """Return a digest of everything that changes the result, and of nothing else.
 
         A part without a file, as of a notebook, counts by what it does, for its name is soon another's.
         """
@@ -235,7 +235,7 @@ class Experiment(Config):
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def twin(self) -> "Experiment":
-        """The same experiment without attack: the malicious client trains honestly, cohorts and rounds are the same.
+        """Return the experiment without attack: the malicious client trains honestly, in the same cohorts and rounds.
 
         Checks that only observe are left out, but not the samples that are set apart for them.
         """
@@ -246,19 +246,19 @@ class Experiment(Config):
         )
 
     def without_attacker(self) -> "Experiment":
-        """The placebo: the twin from every round of which the malicious client is absent, whenever it attacks.
+        """Return the placebo: the twin from every round of which the malicious client is absent, whenever it attacks.
 
         So all attacks of the same client on the same experiment share it, as they share the twin.
         """
         return self.twin().model_copy(update={"name": "placebo", "absent": (self.malicious,)})
 
     def first_round(self) -> "Experiment":
-        """What the honest updates of the first round depend on: one round of the twin, however it is aggregated."""
+        """Return what the first round's honest updates depend on: one round of the twin, however it is aggregated."""
         return self.twin().model_copy(update={"rounds": 1, "aggregation": Mean(), "checks": (), "absent": ()})
 
 
 def _lower(rule: Rule) -> str:
-    """Which of a rule's options may make it need fewer updates; empty where it has none."""
+    """Say which of a rule's options may make it need fewer updates; empty if none does."""
     numbers = {name: value for name, value in rule if type(value) in {int, float}}
     if "f" in numbers:
         return "lower its f, or "
@@ -266,7 +266,7 @@ def _lower(rule: Rule) -> str:
 
 
 def control_name(control: Experiment) -> str:
-    """What people call a control."""
+    """Return what people call a control."""
     if not control.absent:
         return "benign twin"
     return "client absent" if len(control.absent) == 1 else "clients absent"

@@ -34,8 +34,8 @@ class Part:
             if self.optional and value in (None, "none", {"name": "none"}):
                 return None
             if self.optional and isinstance(value, Mapping) and value.get("name") == "none":
-                some = next(iter(BUILT_IN[self.kind]))
-                raise ConfigError(f"{self.kind}: none has no options; leave them out, or add -o {self.kind}={some}")
+                example = next(iter(BUILT_IN[self.kind]))
+                raise ConfigError(f"{self.kind}: none has no options; leave them out, or add -o {self.kind}={example}")
             return build(self.kind, value, base, source)
 
         def dump(part: Config | None) -> dict[str, Any] | str:
@@ -61,7 +61,7 @@ class Parts:
 
         def make(value: object, source: Source) -> tuple[Config, ...]:
             values = value if isinstance(value, list | tuple) else () if value in (None, "none") else (value,)
-            return tuple(build(self.kind, one, self.base, source) for one in values)
+            return tuple(build(self.kind, entry, self.base, source) for entry in values)
 
         def dump(parts: tuple[Config, ...]) -> list[dict[str, Any]]:
             return [describe(self.kind, part) for part in parts]

@@ -17,13 +17,13 @@ Value = str | float | bool | None
 
 
 def flattened(experiment: Experiment) -> dict[str, Value]:
-    """Every option that changes the result; an option without value is ``none``, as in YAML."""
+    """Return every option that changes the result; an option without value is ``none``, as in YAML."""
     values = experiment.relevant() | {"checks": value_of(experiment, "checks")}
     return dict(_leaves("", values))
 
 
 def value_of(experiment: Experiment, name: str, apart: Set[str] = frozenset()) -> Value:
-    """The value of an option; ``None`` if it does not apply.
+    """Return the value of an option; ``None`` if it does not apply.
 
     A part's says what is unusual about it (``krum(f=1)``), but for those options that are told `apart`.
     """
@@ -36,14 +36,14 @@ def value_of(experiment: Experiment, name: str, apart: Set[str] = frozenset()) -
 
 
 def plain_value(value: Any) -> Value:
-    """What a table holds as a plain value; ``None`` where it is missing."""
+    """Return a table's value as a plain one; ``None`` where it is missing."""
     import pandas as pd
 
     return None if pd.isna(value) else value.item() if hasattr(value, "item") else value
 
 
 def shown(value: Value) -> str:
-    """A value as people write it: ``5`` for 5.0, ``true`` for a truth, ``–`` where there is none."""
+    """Return a value as people write it: ``5`` for 5.0, ``true`` for a truth, ``–`` where there is none."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float):
@@ -52,7 +52,7 @@ def shown(value: Value) -> str:
 
 
 def of_one_type(column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """The column, as text where its values are of several types, or of one that only Python has."""
+    """Return the column, as text if its values are of several types, or of one that only Python has."""
     if column.dtype != object:
         return column
     kinds = {float if isinstance(value, int) and not isinstance(value, bool) else type(value)
@@ -65,13 +65,13 @@ def of_one_type(column: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def in_words(name: str, options: Mapping[str, Any], apart: Set[str] = frozenset()) -> str:
-    """A part by its name, and its options in brackets, but for those told `apart`: ``krum(f=1)``."""
+    """Return a part by its name, with its options in brackets except those told `apart`: ``krum(f=1)``."""
     inner = ", ".join(f"{option}={shown(value)}" for option, value in _leaves("", options) if option not in apart)
     return f"{name}({inner})" if inner else name
 
 
 def _word(kind: str, part: Config, apart: Set[str] = frozenset()) -> str:
-    """A part in words, with those options that are not at their defaults."""
+    """Return a part in words, with those options that are not at their defaults."""
     beneath = {option.removeprefix(f"{kind}.") for option in apart if option.startswith(f"{kind}.")}
     return in_words(name_of(kind, part), unusual_values(part), beneath)
 
@@ -80,8 +80,8 @@ def _leaves(name: str, value: Any) -> Iterator[tuple[str, Value]]:
     match value:
         case dict():
             for key, below in value.items():
-                own = key == "name" and name
-                yield from _leaves(name if own else f"{name}.{key}" if name else key, below)
+                is_name = key == "name" and name
+                yield from _leaves(name if is_name else f"{name}.{key}" if name else key, below)
         case list():
             yield name, "+".join(map(str, value))
         case None:

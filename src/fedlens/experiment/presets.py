@@ -37,31 +37,31 @@ class Preset:
 
 @cache
 def presets() -> dict[str, Preset]:
-    """The presets by name: those with a file of their own, then the figures'."""
+    """Return the presets by name: those with a file of their own, then the figures'."""
     folder = files(__package__ or "") / "files"
     texts = {
         item.name.removesuffix(".yaml"): item.read_text("utf-8") for item in folder.iterdir() if ".yaml" in item.name
     }
     figures = parse_yaml(texts.pop(FIGURES), FIGURES)
-    found = {name: Preset(parse_yaml(texts[name], name)) for name in sorted(texts)}
+    by_name = {name: Preset(parse_yaml(texts[name], name)) for name in sorted(texts)}
     for name, panel in figures["panels"].items():
-        found |= dict(_at_each_scale(figures, name, panel))
+        by_name |= dict(_at_each_scale(figures, name, panel))
     for kind, attack in figures["negative"].items():
         for of in figures["negative-of"]:
             panel = {**figures["panels"][of], "attack": attack, "about": f"{kind}, in the place of {of}'s attack"}
-            found |= dict(_at_each_scale(figures, f"{kind}-{of}", panel, (of, kind)))
-    return found
+            by_name |= dict(_at_each_scale(figures, f"{kind}-{of}", panel, (of, kind)))
+    return by_name
 
 
 def listed() -> list[str]:
-    """The names that a list of presets has: not those of other scales, nor of negative controls."""
+    """Return the names that a list of presets has: not those of other scales, nor of negative controls."""
     every = presets().items()
     return [name for name, preset in every if name == preset.scales.get("quick", name) and preset.negative is None]
 
 
 @cache
 def order(scale: Scale) -> tuple[str, ...]:
-    """The panels that come first at a scale whose runs take long, in this order; none where the dearest come first."""
+    """Return the panels that run first at a scale whose runs take long, in order; none where the dearest run first."""
     figures = parse_yaml((files(__package__ or "") / "files" / f"{FIGURES}.yaml").read_text("utf-8"), FIGURES)
     return tuple(figures["order"].get(scale, ()))
 
@@ -69,7 +69,7 @@ def order(scale: Scale) -> tuple[str, ...]:
 def _at_each_scale(
     figures: dict[str, Any], name: str, panel: dict[str, Any], negative: tuple[str, str] | None = None
 ) -> Iterator[tuple[str, Preset]]:
-    """A panel of one of the paper's figures as a preset for each scale that its setting has, by their names."""
+    """Yield a panel of one of the paper's figures as a preset for each scale that its setting has, by their names."""
     shared = figures["panels"][panel["like"]] if "like" in panel else panel
     setting = figures["settings"][shared["setting"]]
     scales = {scale: name if scale == "quick" else f"{name}-{scale}" for scale in SCALES if scale in setting}
@@ -84,7 +84,7 @@ def _at_each_scale(
 
 
 def merged(values: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
-    """`values` with `changes` put in their places, mappings within mappings too."""
+    """Return `values` updated by `changes`, nested mappings too."""
     inner = {
         key: merged(values[key], change)
         for key, change in changes.items()

@@ -56,7 +56,7 @@ class Setting:
         return Address.root(self.experiment.seed)
 
     def network(self) -> Network:
-        """A network with the initial weights.
+        """Return a network with the initial weights.
 
         Raises:
             ConfigError: the model's code is not at hand.
@@ -68,20 +68,20 @@ class Setting:
         return Network(module.to(self.device))
 
     def try_model(self) -> None:
-        """See that the model fits the data, before anything runs.
+        """Check that the model fits the data, before anything runs.
 
         Raises:
             ConfigError: it does not, or is none that clients could train.
         """
-        model, two = self.experiment.model, self.dataset.train.take(torch.arange(2) % len(self.dataset.train))
+        model, samples = self.experiment.model, self.dataset.train.take(torch.arange(2) % len(self.dataset.train))
         if is_custom(model):
             name = f"{name_of('model', model)}{at(model.build)}"
-            try_out(self.network, two, len(self.dataset.classes), name, self.root.at("trial"))
+            try_out(self.network, samples, len(self.dataset.classes), name, self.root.at("trial"))
         else:
             self.network()
 
     def digests(self) -> dict[str, str]:
-        """What the experiment begins with, so that it is noticed when that has changed.
+        """Digest what the experiment begins with, so that a change of it is noticed.
 
         Returns:
             Digests of the ``data``, the ``shards`` and the first ``weights``.
@@ -94,22 +94,22 @@ class Setting:
         }
 
     def chosen(self, round_: int) -> list[int]:
-        """The clients chosen in this round: uniformly, without replacement, in ascending order."""
+        """Return the clients chosen in this round: uniformly, without replacement, in ascending order."""
         generator = self.root.at("cohort", round_).generator()
         chosen = generator.choice(self.experiment.clients, self.experiment.cohort_size, replace=False)
         return sorted(int(client) for client in chosen)
 
     def cohort(self, round_: int) -> list[int]:
-        """Those of them that take part, for they are not absent."""
+        """Return the chosen clients that take part, because they are not absent."""
         return [client for client in self.chosen(round_) if client not in self.experiment.absent]
 
     def alpha(self, cohort: list[int]) -> Tensor:
-        """The weights α_i = n_i / Σ n_j of the cohort's clients, shape ``[n]``."""
+        """Return the weights α_i = n_i / Σ n_j of the cohort's clients, shape ``[n]``."""
         sizes = self.shards.sizes[torch.tensor(cohort)].double()
         return (sizes / sizes.sum()).to(self.device)
 
     def with_target(self, twin: Tensor | None) -> "Setting":
-        """The setting with the attacker's samples chosen; `twin` as in `fedlens.goals.target_samples.choose`."""
+        """Return the setting with its target samples chosen; `twin` as in `fedlens.goals.target_samples.choose`."""
         auxiliary = choose(self.experiment.target, self.dataset, self.root.at("target"), twin)
         return replace(self, auxiliary=auxiliary)
 
@@ -127,7 +127,7 @@ def prepare(
         ConfigError: the device does not exist, or a part of the user's own is not complete or its code not at hand.
         DataError: data is missing or corrupt, or too few samples for so many clients or for the validation set.
     """
-    place = find_device(device)
+    torch_device = find_device(device)
     for kind in ("data", "partition"):
         require_code(kind, getattr(experiment, kind))
     for kind, part in experiment.parts():
@@ -141,11 +141,11 @@ def prepare(
     if experiment.set_apart:
         fingerprint = dataset.fingerprint()
         train, validation = set_apart(dataset.train, experiment.set_apart, root.at("validation"))
-        dataset, validation = replace(dataset, train=train), validation.to(place)
+        dataset, validation = replace(dataset, train=train), validation.to(torch_device)
     with staying("partition", ConfigError), within(timeout, "dealing out the data"):
         shards = _deal(experiment.partition, dataset.train.y, experiment.clients, root.at("partition"))
-    dataset = replace(dataset, train=dataset.train.to(place), test=dataset.test.to(place))
-    return Setting(experiment, dataset, shards, place, validation, fingerprint=fingerprint, timeout=timeout)
+    dataset = replace(dataset, train=dataset.train.to(torch_device), test=dataset.test.to(torch_device))
+    return Setting(experiment, dataset, shards, torch_device, validation, fingerprint=fingerprint, timeout=timeout)
 
 
 def _deal(partition: Partition, labels: Tensor, clients: int, address: Address) -> Shards:
@@ -171,7 +171,7 @@ def _digest(*tensors: Tensor) -> str:
 
 
 def find_device(name: str) -> torch.device:
-    """The device called `name`.
+    """Return the device called `name`.
 
     Raises:
         ConfigError: PyTorch knows no such device, or has none here.
