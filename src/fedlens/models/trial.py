@@ -20,7 +20,7 @@ from fedlens.models.network import Network
 
 
 def try_out(make: Callable[[], Network], samples: Samples, classes: int, name: str, address: Address) -> None:
-    """Let a model answer, learn and answer again, and see that only its weights change by that.
+    """Let a model answer, learn and answer again, and check that only its weights change by that.
 
     Args:
         make: gives a network with its initial weights, the same ones every time.
@@ -91,20 +91,22 @@ def _require_the_same(network: Network, again: Network, name: str) -> None:
     unlike = [part.name for part, other in pairs if part != other]
     if unlike or network.layout.size != again.layout.size:
         _refuse(f"{name}: build gives other layers the second time", "let it depend on its arguments and options alone")
-    for part, one in network.layout.split(network.vector.detach()).items():
+    for part, first in network.layout.split(network.vector.detach()).items():
         other = again.layout.split(again.vector.detach())[part]
-        if not one.isfinite().all() or not torch.equal(one, other):
-            what = "is not finite" if torch.equal(one.nan_to_num(), other.nan_to_num()) else "is another one each time"
+        if not first.isfinite().all() or not torch.equal(first, other):
+            what = (
+                "is not finite" if torch.equal(first.nan_to_num(), other.nan_to_num()) else "is another one each time"
+            )
             remedy = "give it values (torch.empty has none), drawn from PyTorch's, NumPy's or Python's global generator"
             _refuse(f"{name}: the initial {part} {what}", remedy)
 
 
-def _require_logits(found: object, shape: list[int], place: str) -> None:
-    if not isinstance(found, Tensor):
-        _refuse(f"{place}, it gives a {type(found).__name__}", f"logits are right, a tensor of shape {shape}")
-    if list(found.shape) != shape or not found.is_floating_point():
+def _require_logits(answer: object, shape: list[int], where: str) -> None:
+    if not isinstance(answer, Tensor):
+        _refuse(f"{where}, it gives a {type(answer).__name__}", f"logits are right, a tensor of shape {shape}")
+    if list(answer.shape) != shape or not answer.is_floating_point():
         right = f"logits of shape {shape} are right, one for each sample and class"
-        _refuse(f"{place}, it gives {found.dtype} of shape {list(found.shape)}", right)
+        _refuse(f"{where}, it gives {answer.dtype} of shape {list(answer.shape)}", right)
 
 
 def _require_bound(network: Network, name: str) -> None:

@@ -34,8 +34,10 @@ class Combined:
     skipped: str | None = None
 
 
-def combine(rule: Rule, seen: Inspection, kept: list[int], address: Address, state: Mapping[str, Tensor]) -> Combined:
-    """Aggregate the rows `kept`, whose weights are renormalised; leave the model alone where the rule needs more.
+def combine(
+    rule: Rule, seen: Inspection, rows_kept: list[int], address: Address, state: Mapping[str, Tensor]
+) -> Combined:
+    """Aggregate `rows_kept`, whose weights are renormalised; leave the model alone where the rule needs more.
 
     The rows are moved together within the updates, which are not what they were afterwards. A custom rule gets copies,
     and what it gives is copied: it may keep either.
@@ -46,10 +48,10 @@ def combine(rule: Rule, seen: Inspection, kept: list[int], address: Address, sta
         ClientError: the rule failed, or gave no update, or of shorter ones none that is finite.
     """
     count, least = len(seen.updates), least_updates(rule)
-    if len(kept) < max(least, 1):
-        reason = f"{len(kept)} of {count} updates passed the checks, and the rule needs {least}"
+    if len(rows_kept) < max(least, 1):
+        reason = f"{len(rows_kept)} of {count} updates passed the checks, and the rule needs {least}"
         return Combined(torch.zeros_like(seen.weights), [0.0] * count, state, reason)
-    updates, alpha = gathered(seen.updates, kept), renormalised(seen.alpha, kept)
+    updates, alpha = gathered(seen.updates, rows_kept), renormalised(seen.alpha, rows_kept)
     name = type(rule).__name__
     received = Received(updates, alpha, seen.layout, address, state)
     try:
@@ -63,17 +65,17 @@ def combine(rule: Rule, seen: Inspection, kept: list[int], address: Address, sta
         result, remedy = wrong
         let = f"let aggregate{at(rule.aggregate)} return {remedy}"
         raise ClientError(f"rule {name}, in round {seen.round}, returned {result}: {let}")
-    kept_state = _kept(aggregate.state, name, seen.round)
+    next_state = _copied_state(aggregate.state, name, seen.round)
     shares = None
     if aggregate.shares is not None and bool(torch.isfinite(aggregate.shares).all()):
         shares = [0.0] * count
-        for row, share in zip(kept, aggregate.shares.tolist(), strict=True):
+        for row, share in zip(rows_kept, aggregate.shares.tolist(), strict=True):
             shares[row] = share
-    return Combined(aggregate.update, shares, kept_state)
+    return Combined(aggregate.update, shares, next_state)
 
 
-def _kept(state: object, name: str, round_: int) -> Mapping[str, Tensor]:
-    """Copies of what a rule wants to keep, so that a checkpoint can hold it.
+def _copied_state(state: object, name: str, round_: int) -> Mapping[str, Tensor]:
+    """Copy what a rule wants to keep, so that a checkpoint can hold it.
 
     Raises:
         ClientError: it is nothing that one could hold.
@@ -90,28 +92,28 @@ def _kept(state: object, name: str, round_: int) -> Mapping[str, Tensor]:
 
 
 def _of_custom(rule: Rule, received: Received) -> Aggregate:
-    """What a custom rule makes of a copy of what was received, with the global generators seeded."""
+    """Let a custom rule aggregate a copy of what was received, with the global generators seeded."""
     with seeded(received.address.at("global")):
         return copy_tensors(rule.aggregate(copy_tensors(received)))
 
 
-def _wrong(found: object, seen: Inspection, received: Received) -> tuple[str, str] | None:
-    """What is wrong with what a rule returned, and what to return instead; ``None`` if it is as it should be."""
-    if not isinstance(found, Aggregate):
-        return f"{named(found)}, not an Aggregate", "Aggregate(update, shares)"
-    finite = not _out_of_range(found, received.updates)
-    shape, dtype, place = seen.weights.shape, seen.weights.dtype, str(seen.weights.device)
-    if wrong := misfit(found.update, shape, dtype, place, finite=finite):
+def _wrong(aggregate: object, seen: Inspection, received: Received) -> tuple[str, str] | None:
+    """Say what is wrong with what a rule returned, and what to return instead; ``None`` if nothing is."""
+    if not isinstance(aggregate, Aggregate):
+        return f"{named(aggregate)}, not an Aggregate", "Aggregate(update, shares)"
+    finite = not _out_of_range(aggregate, received.updates)
+    shape, dtype, device = seen.weights.shape, seen.weights.dtype, str(seen.weights.device)
+    if wrong := misfit(aggregate.update, shape, dtype, device, finite=finite):
         return f"an update {wrong}", "Aggregate(update, shares)"
-    if found.shares is not None and (wrong := misfit(found.shares, received.alpha.shape, finite=finite)):
+    if aggregate.shares is not None and (wrong := misfit(aggregate.shares, received.alpha.shape, finite=finite)):
         return f"shares {wrong}", "Aggregate(update, shares), or Aggregate(update) where there are none"
     return None
 
 
-def _out_of_range(found: Aggregate, updates: Tensor) -> bool:
-    """Whether what was found is not finite, but need not be: the squares of what it was made of are out of range."""
-    both = [one for one in (found.update, found.shares) if is_dense(one)]
-    if all(bool(one.isfinite().all()) for one in both):
+def _out_of_range(aggregate: Aggregate, updates: Tensor) -> bool:
+    """Tell whether an aggregate is not finite, but need not be: the squares of its updates are out of range."""
+    both = [tensor for tensor in (aggregate.update, aggregate.shares) if is_dense(tensor)]
+    if all(bool(tensor.isfinite().all()) for tensor in both):
         return False
     lowest, highest = updates.aminmax()
     return bool(max(-float(lowest), float(highest)) >= torch.finfo(updates.dtype).max ** 0.5)

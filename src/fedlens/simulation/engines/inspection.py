@@ -32,20 +32,20 @@ class ValidationJob:
 
     @property
     def name(self) -> str:
-        """See `Job.name`."""
+        """The job's name for error messages."""
         return f"validation of update {self.row} in round {self.round}"
 
     @property
     def reads(self) -> int | None:
-        """See `Job.reads`."""
+        """Index of the only shared model it reads; ``None`` if it reads updates."""
         return None
 
     def fills(self, shared: SharedTensors) -> list[Tensor]:  # noqa: ARG002
-        """See `Job.fills`."""
+        """Return views of the shared tensors that it fills: none."""
         return []
 
     def run(self, context: WorkerContext) -> dict[str, Any]:
-        """The accuracy, a fraction."""
+        """Return the accuracy, a fraction."""
         samples = context.validation
         assert samples is not None, "no validation set"
         updates, update = context.shared.updates[: len(self.alpha)], context.shared.updates[self.row]
@@ -57,8 +57,8 @@ class ValidationJob:
         count = 0
         draws = context.root.at("validation", self.round, self.row, int(self.others))
         for block in blocks(0, len(samples)):
-            found = context.log_probabilities(samples.x[block], draws.at(block.start))
-            count += int(right(found, samples.y[block]).sum())
+            log_probabilities = context.log_probabilities(samples.x[block], draws.at(block.start))
+            count += int(right(log_probabilities, samples.y[block]).sum())
         return {"accuracy": count / len(samples)}
 
 
@@ -81,20 +81,20 @@ class InspectionJob:
 
     @property
     def name(self) -> str:
-        """See `Job.name`."""
+        """The job's name for error messages."""
         return f"check {self.check} in round {self.round}"
 
     @property
     def reads(self) -> int | None:
-        """See `Job.reads`."""
+        """Index of the only shared model it reads; ``None`` if it reads updates."""
         return None
 
     def fills(self, shared: SharedTensors) -> list[Tensor]:  # noqa: ARG002
-        """See `Job.fills`."""
+        """Return views of the shared tensors that it fills: none."""
         return []
 
     def run(self, context: WorkerContext) -> dict[str, Any]:
-        """The check's name and its verdict."""
+        """Return the check's name and its verdict."""
         alpha = torch.tensor(self.alpha, dtype=torch.float64, device=context.shared.updates.device)
         weights, updates = context.shared.models[GLOBAL], context.shared.updates[: len(self.alpha)]
         seen = Inspection(self.round, weights, updates, alpha, context.network.layout, self.validation)

@@ -9,11 +9,11 @@ from fedlens.core.given import is_dense, is_number, is_word, misfit
 from fedlens.defences.detector import Verdict
 
 
-def fault(found: object, count: int) -> str:
-    """What is wrong with what a check returned for so many clients, with what is right; empty if nothing is."""
-    if not isinstance(found, Verdict):
-        return f"{named(found)}, not a Verdict"
-    return next(_faults(found, count), "")
+def fault(verdict: object, count: int) -> str:
+    """Say what is wrong with what a check returned for `count` clients, and what is right; empty if nothing is."""
+    if not isinstance(verdict, Verdict):
+        return f"{named(verdict)}, not a Verdict"
+    return next(_faults(verdict, count), "")
 
 
 def _faults(verdict: Verdict, count: int) -> Iterator[str]:
@@ -42,8 +42,8 @@ def _detail_fault(detail: object, count: int) -> str:
         return f"of type {type(detail).__name__}; a list of {count} numbers is right, as by .tolist()"
     if len(detail) != count:
         return f"of {len(detail)} entries; {count} are right, one for each client"
-    for place, entry in enumerate(detail):
+    for index, entry in enumerate(detail):
         for number in entry if isinstance(entry, list) else [entry]:
             if not is_number(number):
-                return f"whose entry {place} is {named(number)}; numbers are right, as by .tolist()"
+                return f"whose entry {index} is {named(number)}; numbers are right, as by .tolist()"
     return ""
