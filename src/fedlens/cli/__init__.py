@@ -88,8 +88,8 @@ def main() -> None:
 
 
 def _words(error: Exception) -> list[str]:
-    """What to say of an error that the user can put right; nothing where it is a fault of ours."""
-    place = place_of(error)
+    """Return what to say of an error that the user can put right; nothing if the fault is ours."""
+    location = place_of(error)
     if isinstance(error, UnjudgedError):
         return [f"C{str(error)[1:]}."]
     if isinstance(error, FedlensError):
@@ -97,5 +97,5 @@ def _words(error: Exception) -> list[str]:
     if isinstance(error, OSError):
         where = cut(str(error.filename), 400) if error.filename else "standard output, or a file"
         reason = f"{where}: {error.strerror or cut(str(error), 400)}"
-        return [f"Error: {reason}" + (f" ({place})" if place else "")]
-    return [f"Error: {told(error)}; --traceback shows every frame"] if place else []
+        return [f"Error: {reason}" + (f" ({location})" if location else "")]
+    return [f"Error: {told(error)}; --traceback shows every frame"] if location else []

@@ -44,5 +44,5 @@ def clear(
     from fedlens.core.cache_contents import KINDS
     from fedlens.core.cache_contents import clear as cleared
 
-    removed = [size for one in KINDS if kind in {None, one.name} for size in cleared(one)]
+    removed = [size for candidate in KINDS if kind in {None, candidate.name} for size in cleared(candidate)]
     out.print(f"{len(removed)} removed, {sum(removed) / 1e6:.1f} MB")

@@ -18,7 +18,7 @@ Traceback = Annotated[bool, typer.Option("--traceback", help="Show the full trac
 
 
 def tracing(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with an option more, ``--traceback``, which shows where an error arose, frame by frame."""
+    """Add the option ``--traceback`` to a command; it shows where an error arose, frame by frame."""
 
     @wraps(command)
     def traced(*arguments: Any, traceback: bool, **options: Any) -> None:
@@ -29,9 +29,9 @@ def tracing(command: Callable[..., None]) -> Callable[..., None]:
                 print_exception(error)
             raise
 
-    own = signature(command, eval_str=True)
+    original = signature(command, eval_str=True)
     option = Parameter("traceback", Parameter.KEYWORD_ONLY, default=False, annotation=Traceback)
-    traced.__signature__ = own.replace(parameters=[*own.parameters.values(), option])  # type: ignore[attr-defined]
+    traced.__signature__ = original.replace(parameters=[*original.parameters.values(), option])  # type: ignore[attr-defined]
     return traced
 
 
@@ -57,17 +57,17 @@ class Command(TyperCommand):
 
 
 def _short_output(args: list[str]) -> str | None:
-    """What follows ``-o``, quoted for the shell; FILE where nothing does, None without ``-o``."""
-    for place, word in enumerate(args):
+    """Return what follows ``-o``, quoted for the shell; FILE if nothing does, None without ``-o``."""
+    for index, word in enumerate(args):
         if word == "--":
             break
         if word.startswith("-o"):
-            return quote(word[2:].removeprefix("=") or next(iter(args[place + 1 :]), "FILE"))
+            return quote(word[2:].removeprefix("=") or next(iter(args[index + 1 :]), "FILE"))
     return None
 
 
 def _with_nearest(message: str) -> str:
-    """What is said against a choice, and which one was meant."""
+    """Return the objection to a choice, and which one was meant."""
     message = message.removeprefix("Value error, ")
     said, _, choices = message.partition(" is not one of ")
     meant = likeliest(said.strip("'"), re.findall(r"'([^']+)'", choices))

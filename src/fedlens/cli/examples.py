@@ -75,7 +75,7 @@ EXAMPLES = {
 
 
 def examples(name: str) -> list[str]:
-    """The lines to type for a command."""
+    """Return the lines to type for a command."""
     return [line.strip() for line in EXAMPLES[name].strip().splitlines()]
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from fedlens.explanations.model_pair import ModelPair
 
 PICTURED = 4
-"""So many samples are drawn; numbers are of all of them."""
+"""How many samples are drawn; numbers are of all of them."""
 
 
 def explain(  # noqa: PLR0917 - typer passes them by name
@@ -102,11 +102,11 @@ def explain_run(
     twin = find_twin_of(run, control)
     print_imported([run.experiment])
     setting = prepare(run.experiment, device=device, data_dir=data_dir)
-    one, target = Gathered(run, twin, setting), run.target["index"]
-    indices = one.sample_indices(words)
+    gathered, target = Gathered(run, twin, setting), run.target["index"]
+    indices = gathered.sample_indices(words)
     make_folder(folder)
     with mapping(4 * len(methods) * len(indices)) as progress:
-        pair = one.pair(indices, methods, progress, round_)
+        pair = gathered.pair(indices, methods, progress, round_)
     out.print(said_table(pair, setting.dataset.classes, target, PICTURED))
     for table in likeness_table(pair, target):
         out.print(table)
@@ -128,14 +128,14 @@ def _save(pair: "ModelPair", setting: "Setting", folder: Path) -> None:
         pair.likeness().to_csv(folder / "likeness.csv", index=False)
         maps = {
             f"{model}/{explained}/{method}": values.contiguous().cpu()
-            for (model, explained), found in pair.maps.items()
-            for method, values in found.maps.items()
+            for (model, explained), attributions in pair.maps.items()
+            for method, values in attributions.maps.items()
         }
         write_atomically(folder / "maps.safetensors", save(maps, {"samples": " ".join(map(str, pair.indices))}))
     out.print(f"Numbers: {folder / 'likeness.csv'}", markup=False, soft_wrap=True)
     out.print(f"Maps: {folder / 'maps.safetensors'}", markup=False, soft_wrap=True)
-    for place, index in enumerate(pair.indices[:PICTURED]):
-        figure = attribution_figure(pair, place, setting)
+    for row, index in enumerate(pair.indices[:PICTURED]):
+        figure = attribution_figure(pair, row, setting)
         for ending in ("png", "svg"):
             written = save_figure(figure, folder / f"sample-{index}.{ending}")
             if ending == "png":

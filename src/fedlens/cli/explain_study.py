@@ -32,32 +32,32 @@ def contrast_runs(
     from fedlens.report.figures.figures import save_figure
 
     gathered = gather(runs, device, data_dir, trust=trust)
-    print_imported(one.run.experiment for one in gathered)
-    subjects, beside = [one.subject(round_) for one in gathered], others(gathered, words)
-    if not len(beside):
+    print_imported(entry.run.experiment for entry in gathered)
+    subjects, samples = [entry.subject(round_) for entry in gathered], others(gathered, words)
+    if not len(samples):
         raise ExplanationError(
             "--sample: several runs are compared on samples that are no attacker's; add --sample random:100"
         )
     make_folder(folder)
-    with mapping(work(subjects, beside, methods)) as progress:
-        found = study(subjects, beside, methods, progress)
-    for table in contrast_tables(found):
+    with mapping(work(subjects, samples, methods)) as progress:
+        contrasts = study(subjects, samples, methods, progress)
+    for table in contrast_tables(contrasts):
         out.print(table)
-    for sentence in contrast_words(found):
+    for sentence in contrast_words(contrasts):
         say(sentence)
     with writing(folder, "choose another --out"):
-        found.to_csv(folder / "contrast.csv", index=False)
+        contrasts.to_csv(folder / "contrast.csv", index=False)
     out.print(f"Numbers: {folder / 'contrast.csv'}", markup=False, soft_wrap=True)
-    figure = contrast_figure(found)
+    figure = contrast_figure(contrasts)
     for ending in ("png", "svg"):
         save_figure(figure, folder / f"contrast.{ending}")
     out.print(f"Figure: {folder / 'contrast.png'} (and .svg)", markup=False, soft_wrap=True)
-    if not all(one.keeps_weights for one in gathered):
+    if not all(entry.keeps_weights for entry in gathered):
         out.print("No detector: it needs every round's weights, of runs made with --keep-weights.", soft_wrap=True)
-    elif all(len(one.run.records) == 1 for one in gathered):
+    elif all(len(entry.run.records) == 1 for entry in gathered):
         out.print("No detector: it needs runs of several rounds.", soft_wrap=True)
     else:
-        _detect(gathered, len(beside), methods, folder)
+        _detect(gathered, len(samples), methods, folder)
 
 
 def _detect(gathered: Sequence["Gathered"], count: int, methods: Mapping[str, "Method"], folder: Path) -> None:
@@ -69,21 +69,22 @@ def _detect(gathered: Sequence["Gathered"], count: int, methods: Mapping[str, "M
     from fedlens.report.figures.contrasts import alarm_table
 
     rows: list[dict[str, object]] = []
-    beside = [held_out(one, count) for one in gathered]
-    total = 2 * sum(len(one.run.records) * len(found) for one, (found, _) in zip(gathered, beside, strict=True))
+    held_out_samples = [held_out(entry, count) for entry in gathered]
+    pairs = list(zip(gathered, held_out_samples, strict=True))
+    total = 2 * sum(len(entry.run.records) * len(samples) for entry, (samples, _) in pairs)
     with mapping(total * len(methods)) as progress:
-        for one, (samples, _) in zip(gathered, beside, strict=True):
-            for attacked, guilty in ((True, one.attack_acted()), (False, [False] * len(one.run.records))):
-                scores = changes(one.rounds(attacked=attacked), samples, methods, progress)
+        for entry, (samples, _) in pairs:
+            for attacked, acted_in in ((True, entry.attack_acted()), (False, [False] * len(entry.run.records))):
+                scores = changes(entry.rounds(attacked=attacked), samples, methods, progress)
                 rows += [
-                    {"seed": one.run.experiment.seed, "attacked": attacked, "round": record["round"], "guilty": acted}
+                    {"seed": entry.run.experiment.seed, "attacked": attacked, "round": record["round"], "guilty": acted}
                     | {"method": method, "measure": measure, "score": score}
-                    for record, acted, by_method in zip(one.run.records[1:], guilty[1:], scores, strict=True)
+                    for record, acted, by_method in zip(entry.run.records[1:], acted_in[1:], scores, strict=True)
                     for (method, measure), score in by_method.items()
                 ]
     rounds = pd.DataFrame(rows)
     result = areas(rounds)
-    out.print(alarm_table(result, all(own for _, own in beside)))
+    out.print(alarm_table(result, all(is_validation for _, is_validation in held_out_samples)))
     rounds.to_csv(folder / "detector-rounds.csv", index=False)
     result.to_csv(folder / "detector.csv", index=False)
     out.print(f"Numbers: {folder / 'detector.csv'}, {folder / 'detector-rounds.csv'}", markup=False, soft_wrap=True)

@@ -23,14 +23,14 @@ def leave_imports() -> None:
 
 
 @contextmanager
-def interruptible(kept: Callable[[], str]) -> Iterator[None]:
-    """Let SIGTERM interrupt the work as Ctrl-C does, and end with what is `kept` then and how to go on."""
+def interruptible(what_is_kept: Callable[[], str]) -> Iterator[None]:
+    """Let SIGTERM interrupt the work as Ctrl-C does, and end by saying `what_is_kept` and how to go on."""
     _handle(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     except KeyboardInterrupt:
-        say(f"Interrupted; {kept()}", console=err)
+        say(f"Interrupted; {what_is_kept()}", console=err)
         raise SystemExit(EXIT_CODE) from None
 
 

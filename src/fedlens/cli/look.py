@@ -17,17 +17,17 @@ def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's direc
     from fedlens.report.terminal.tables import rounds_table
     from fedlens.report.words import attack_name, headline, target_words, unfinished_words
 
-    found = load_run(path)
-    name = attack_name(found.experiment)
-    say(f"{name}: {headline(found.experiment)}", "bold", lead=len(name))
-    say(f"target: {target_words(found)}")
-    out.print(rounds_table(found))
-    out.print(classes_table(found))
-    print_flags(found)
-    if found.summary is None:
-        say(unfinished_words(found))
+    run = load_run(path)
+    name = attack_name(run.experiment)
+    say(f"{name}: {headline(run.experiment)}", "bold", lead=len(name))
+    say(f"target: {target_words(run)}")
+    out.print(rounds_table(run))
+    out.print(classes_table(run))
+    print_flags(run)
+    if run.summary is None:
+        say(unfinished_words(run))
         return
-    print_summary(found)
+    print_summary(run)
 
 
 def plot(

@@ -75,7 +75,7 @@ def run(  # noqa: PLR0917 - typer passes them by name
     tracking = Tracking(Terminal(out), [(word, parse_tracker(word)) for word in track or []], path.name)
     shown: list[Path] = []
 
-    def kept() -> str:
+    def how_to_go_on() -> str:
         if not (path / "experiment.yaml").exists():
             return "nothing had been recorded yet"
         means: dict[str, object] = {"engine": engine, "workers": workers, "address": address, "device": device}
@@ -86,7 +86,7 @@ def run(  # noqa: PLR0917 - typer passes them by name
         return f"go on with: {join(['fedlens', 'run', '--resume', '--out', str(path), *words])}"
 
     try:
-        with interruptible(kept):
+        with interruptible(how_to_go_on):
             result = simulation.run(
                 experiment,
                 path,
@@ -119,7 +119,7 @@ def _print_result(result: "Run") -> None:
 
 
 def _reported(path: Path, data_dir: Path | None) -> list[Path]:
-    """The run's report, for those who look at it elsewhere."""
+    """Write the run's report, for those who look at it elsewhere, and return its path."""
     from fedlens.report.html.page import write_report
 
     write_report([path], path / "report.html", data_dir, code=True)

@@ -78,7 +78,7 @@ def say(text: str, style: str = "", *, lead: int = 0, console: PlainConsole = ou
 
 @contextmanager
 def mapping(total: int) -> Iterator["Progress"]:
-    """A bar of so many maps of explanations, and comparisons of maps."""
+    """Show a progress bar of this many maps of explanations, and comparisons of maps."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("explaining"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -91,9 +91,9 @@ def print_imported(experiments: "Iterable[Experiment]") -> None:
     """Print which modules that are not fedlens' own were imported for these experiments, and from where."""
     from fedlens.core.registry import origins
 
-    found = dict.fromkeys(origin for experiment in experiments for origin in origins(experiment.parts()))
-    if found:
-        out.print(f"Imported: {', '.join(found)}", style="dim", markup=False, soft_wrap=True)
+    modules = dict.fromkeys(origin for experiment in experiments for origin in origins(experiment.parts()))
+    if modules:
+        out.print(f"Imported: {', '.join(modules)}", style="dim", markup=False, soft_wrap=True)
 
 
 def make_folder(folder: Path) -> None:
