@@ -18,8 +18,8 @@ from fedlens.report.html.check_scores import check_charts, distances_chart, noti
 from fedlens.report.html.classes import classes_chart
 from fedlens.report.html.final import look_at
 from fedlens.report.html.metrics import metrics_chart, several_charts
-from fedlens.report.html.roc import roc_beside, roc_chart
-from fedlens.report.html.updates import updates_beside, updates_chart
+from fedlens.report.html.roc import roc_chart, roc_of_several
+from fedlens.report.html.updates import updates_chart, updates_of_several
 
 pytestmark = pytest.mark.xdist_group("html")
 
@@ -99,7 +99,7 @@ def test_checks_and_their_roc(full: fedlens.Run) -> None:
 
 
 def test_the_roc_of_several_runs_is_a_line_each(full: fedlens.Run) -> None:
-    one, both = roc_chart(full), roc_beside({"a": full, "b": replace(full, path=Path("b"))})
+    one, both = roc_chart(full), roc_of_several({"a": full, "b": replace(full, path=Path("b"))})
     assert one is not None
     assert both is not None
     assert [panel.title for panel in both.panels] == [f"check “{name}”" for name in full.experiment.detectors]
@@ -147,7 +147,7 @@ def test_histograms_of_several_runs_have_the_same_axes_and_one_slider(made: Made
     run = made.histograms(
         [[[1, 2, 3, 0], [0] * 4, [0] * 4, [0, 7, 8, 0]], [[0, 5, 0, 0], [0] * 4, [0] * 4, [0, 0, 6, 0]]]
     )
-    one, both = updates_chart(run), updates_beside({"none": None, "a": run, "b": full}, 900_000)
+    one, both = updates_chart(run), updates_of_several({"none": None, "a": run, "b": full}, 900_000)
     assert one is not None
     assert both is not None
     ours = [place for place, name in enumerate(both.columns["run"]) if name == "a"]
@@ -161,20 +161,20 @@ def test_histograms_of_several_runs_have_the_same_axes_and_one_slider(made: Made
     ]
     assert len({str(panel.layout) for panel in both.panels}) == 1
     assert all(panel.says.startswith(panel.title[:2]) for panel in both.panels)
-    assert updates_beside({"a": None}, 900_000) is None
+    assert updates_of_several({"a": None}, 900_000) is None
 
 
 def test_histograms_of_several_runs_keep_to_their_room(full: fedlens.Run, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes, steps = [], []
     for room in (900_000, 30_000, 0, -1_000_000):
-        chart = updates_beside({"a": full, "b": full}, room)
+        chart = updates_of_several({"a": full, "b": full}, room)
         assert chart is not None
         sizes.append(len(json.dumps(chart.embedded())))
         steps.append(chart.steps())
     assert sizes[0] > 30_000 > sizes[1] == sizes[2] == sizes[3]
     assert steps[1:] == [steps[0][-1:]] * 3
     monkeypatch.setattr("fedlens.report.html.updates.RUNS", 1)
-    chart = updates_beside({"a": full, "b": full}, 900_000)
+    chart = updates_of_several({"a": full, "b": full}, 900_000)
     assert chart is not None
     assert {panel.toggle for panel in chart.panels} == {0}
     assert chart.caption.endswith("Only the first 1 of 2 runs are drawn.")

@@ -20,10 +20,10 @@ def weights_chart(run: Run) -> Chart:
         ConfigError: the rule does not tell what each update weighed.
     """
     shares = shares_of(run)
-    kept, remark = evenly((part.round for part in shares), sum(1 + len(part.benign) for part in shares), LARGEST)
+    rounds_kept, remark = evenly((part.round for part in shares), sum(1 + len(part.benign) for part in shares), LARGEST)
     columns: dict[str, list[Any]] = {"round": [], "client": [], "share": [], "attacked": []}
     for part in shares:
-        if part.round not in kept:
+        if part.round not in rounds_kept:
             continue
         clients = [(client, share, False) for client, share in part.benign.items()]
         if part.malicious is not None:

@@ -14,24 +14,24 @@ WIDE = 0.4
 
 def answer(groups: Sequence[Group]) -> str:
     """How often the attack succeeded in each group, with the interval of the rate; empty where nobody attacked."""
-    known = [group for group in groups if SUCCEEDED in group.metrics and group.metrics[SUCCEEDED].interval is not None]
-    if not known:
+    rated = [group for group in groups if SUCCEEDED in group.metrics and group.metrics[SUCCEEDED].interval is not None]
+    if not rated:
         return "No attack." if groups and all(group.no_attack(SUCCEEDED) for group in groups) else ""
-    if len(known) == 1:
-        words = f"The attack succeeded {_often(known[0])}; 95 % interval of the rate {_reach(_rate(known[0]))}."
+    if len(rated) == 1:
+        words = f"The attack succeeded {_often(rated[0])}; 95 % interval of the rate {_reach(_rate(rated[0]))}."
     else:
-        ranked = sorted(known, key=lambda group: _rate(group).value)
-        named = known if len(known) <= NAMED else [ranked[-1], ranked[0]]
+        ranked = sorted(rated, key=lambda group: _rate(group).value)
+        named = rated if len(rated) <= NAMED else [ranked[-1], ranked[0]]
         each = "; ".join(f"{group.label}: {_often(group)} ({_reach(_rate(group))})" for group in named)
-        which = "" if len(known) <= NAMED else ", where it did most and least"
+        which = "" if len(rated) <= NAMED else ", where it did most and least"
         words = f"The attack succeeded (95 % interval of the rate in brackets){which}: {each}."
-    return " ".join(filter(None, [words, _open([_rate(group) for group in known])]))
+    return " ".join(filter(None, [words, _open([_rate(group) for group in rated])]))
 
 
 def _rate(group: Group) -> Interval:
-    found = group.metrics[SUCCEEDED].interval
-    assert found is not None
-    return found
+    interval = group.metrics[SUCCEEDED].interval
+    assert interval is not None
+    return interval
 
 
 def _often(group: Group) -> str:

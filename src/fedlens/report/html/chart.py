@@ -35,7 +35,7 @@ class Panel:
         layout: of plotly.js, where it differs from the page's usual one.
         title: what stands above it.
         height: in pixels.
-        toggle: the place of the run that it belongs to, if the page's checkboxes show and hide it.
+        toggle: the index of the run that it belongs to, if the page's checkboxes show and hide it.
     """
 
     says: str
@@ -92,15 +92,15 @@ class Chart:
         }
 
 
-def room_beside(charts: Iterable[Chart]) -> int:
-    """The bytes that a page with these charts has left for more of them and for pictures."""
+def room_left(charts: Iterable[Chart]) -> int:
+    """Return the bytes that a page with these charts has left for more of them and for pictures."""
     return ROOM - len(json.dumps([chart.embedded() for chart in charts]))
 
 
 def plain(value: Any) -> Value:
     """A cell as JSON can hold it: what is missing, and no number, is ``None``."""
-    found = plain_value(value)
-    return None if isinstance(found, float) and not isfinite(found) else found
+    plain_cell = plain_value(value)
+    return None if isinstance(plain_cell, float) and not isfinite(plain_cell) else plain_cell
 
 
 def lettered(words: str) -> str:
@@ -110,13 +110,13 @@ def lettered(words: str) -> str:
 
 def shading(rounds: Iterable[int], every: int) -> list[dict[str, Any]]:
     """Shapes that shade `rounds`, each half a round to either side; none where these are `every` round there is."""
-    found = list(rounds)
-    if len(found) == every:
+    shaded_rounds = list(rounds)
+    if len(shaded_rounds) == every:
         return []
     band = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "layer": "below", "line": {"width": 0}}
     return [
         {**band, "x0": first - 0.5, "x1": last + 0.5, "fillcolor": ATTACK, "opacity": 0.15}
-        for first, last in stretches(found)
+        for first, last in stretches(shaded_rounds)
     ]
 
 
@@ -135,8 +135,8 @@ def evenly(rounds: Iterable[int], rows: int, largest: int) -> tuple[set[int], st
         largest: about so many rows may be kept.
     """
     every = max(1, -(-rows // largest))
-    kept = set(list(dict.fromkeys(rounds))[::-1][::every])
-    return kept, "" if every == 1 else f" One round in {every} is in this page; the run's directory has all."
+    rounds_kept = set(list(dict.fromkeys(rounds))[::-1][::every])
+    return rounds_kept, "" if every == 1 else f" One round in {every} is in this page; the run's directory has all."
 
 
 def columns_of(table: Any, names: Sequence[str]) -> dict[str, list[Any]]:

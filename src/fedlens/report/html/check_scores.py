@@ -25,8 +25,8 @@ def distances_chart(run: Run) -> Chart:
     ranges = ranges_of(run)
     for part in ranges:
         columns["round"].append(part.round)
-        for name, found in (("benign", part.benign), ("malicious", part.malicious)):
-            for end, value in zip(("least", "greatest"), found or (None, None), strict=True):
+        for name, limits in (("benign", part.benign), ("malicious", part.malicious)):
+            for end, value in zip(("least", "greatest"), limits or (None, None), strict=True):
                 columns.setdefault(f"{name}_{end}", []).append(value)
         columns.setdefault("overlap", []).append(part.overlap)
     attacked, overlapping = len(attacked_rounds(run)), sum(columns["overlap"])
@@ -61,10 +61,10 @@ def _span(name: str, colour: str, width: int, label: str) -> Trace:
 def check_charts(run: Run) -> list[Chart]:
     """A chart for each of the server's checks: the score of each client in each round."""
     charts = []
-    for place, name in enumerate(run.experiment.detectors):
+    for index, name in enumerate(run.experiment.detectors):
         table = run.checks[run.checks["check"] == name]
-        kept, remark = evenly(table["round"], len(table), LARGEST)
-        drawn = table[table["round"].isin(kept)]
+        rounds_kept, remark = evenly(table["round"], len(table), LARGEST)
+        drawn = table[table["round"].isin(rounds_kept)]
         columns = {column: drawn[column].tolist() for column in ("round", "client", "score", "flagged", "guilty")}
         done = performance_of(run.experiment, run.records, name)
         traces = [
@@ -88,7 +88,7 @@ def check_charts(run: Run) -> list[Chart]:
         panel = Panel(words, traces, layout)
         above = "" if threshold is None else f" Above {threshold:.4g}, the broken line, it is flagged."
         caption = f"{caught_words(done)} The higher a score, the more suspicious the client.{above}{remark}"
-        charts.append(Chart(f"check-{place + 1}", f"Check “{name}”", caption, columns, [panel], narrow=True))
+        charts.append(Chart(f"check-{index + 1}", f"Check “{name}”", caption, columns, [panel], narrow=True))
     return charts
 
 
@@ -120,14 +120,16 @@ def caught_words(done: Performance) -> str:
 
 def noticed_words(run: Run) -> str:
     """How many of the checks flagged the malicious client at least once, in a sentence; empty where there were none."""
-    found = {name: performance_of(run.experiment, run.records, name) for name in run.experiment.detectors}
-    if not found or not any(done.guilty for done in found.values()):
+    checks = {name: performance_of(run.experiment, run.records, name) for name in run.experiment.detectors}
+    if not checks or not any(done.guilty for done in checks.values()):
         return ""
-    caught = [f"{name} in {done.caught} of {done.guilty} rounds" for name, done in found.items() if done.caught]
-    many = f"the server's {len(found)} checks" if len(found) > 1 else "the server's one check"
+    caught = [f"{name} in {done.caught} of {done.guilty} rounds" for name, done in checks.items() if done.caught]
+    many = f"the server's {len(checks)} checks" if len(checks) > 1 else "the server's one check"
     if not caught:
-        return f"{'None of ' + many if len(found) > 1 else many.capitalize() + ' never'} flagged the malicious client."
-    which = f"{'All' if len(caught) == len(found) else len(caught)} of {many}" if len(found) > 1 else many.capitalize()
+        return f"{'None of ' + many if len(checks) > 1 else many.capitalize() + ' never'} flagged the malicious client."
+    which = (
+        f"{'All' if len(caught) == len(checks) else len(caught)} of {many}" if len(checks) > 1 else many.capitalize()
+    )
     return f"{which} flagged the malicious client: {', '.join(caught)}."
 
 

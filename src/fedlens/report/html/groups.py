@@ -43,10 +43,10 @@ SAID = 12
 def along(comparison: Comparison) -> int | None:
     """The place among the compared options of the one that makes an axis: of numbers, three at least, and most."""
     counts = {}
-    for place in range(len(comparison.by)):
-        values = {group.values[place] for group in comparison.groups} - {None}
+    for option_index in range(len(comparison.by)):
+        values = {group.values[option_index] for group in comparison.groups} - {None}
         if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values) and len(values) >= 3:
-            counts[place] = len(values)
+            counts[option_index] = len(values)
     return max(counts, key=counts.__getitem__) if counts else None
 
 
@@ -54,20 +54,20 @@ def option_chart(comparison: Comparison, metric: str) -> Chart:
     """A metric by options: along an axis of numbers if one of these is a number, else a dot for each group."""
     statistic = _statistic(comparison, metric)
     columns: dict[str, list[Any]] = {"group": [group.label for group in comparison.groups]}
-    for place, field in enumerate(comparison.by):
-        columns[field] = [_cell(group.values[place]) for group in comparison.groups]
+    for option_index, field in enumerate(comparison.by):
+        columns[field] = [_cell(group.values[option_index]) for group in comparison.groups]
     for name in ("runs", "seeds"):
         columns[name] = [getattr(group.metrics[metric], name) for group in comparison.groups]
     numbers = _numbers(comparison.groups, metric)
-    for side, found in numbers.items():
-        for name, values in zip((statistic, *ENDS), found, strict=True):
+    for side, side_values in numbers.items():
+        for name, values in zip((statistic, *ENDS), side_values, strict=True):
             columns[f"{side}_{name}" if side else name] = list(values)
     axis = along(comparison)
     panel = _dots(comparison, metric) if axis is None else _axis(comparison, metric, axis)
-    known = [called for side, (called, _) in BESIDE.items() if side in numbers]
+    side_names = [called for side, (called, _) in BESIDE.items() if side in numbers]
     reach = reach_words(group.metrics[metric].interval for group in comparison.groups)
     caption = f"{statistic.capitalize()} over seeds{f' with {reach}' if reach else ''}, {comparison.at}."
-    caption += f" Grey: {', '.join(known)}." if known else ""
+    caption += f" Grey: {', '.join(side_names)}." if side_names else ""
     if axis is not None and any(group.values[axis] is None for group in comparison.groups):
         caption += f" Runs that have no {comparison.by[axis]} are in the table only."
     return Chart(f"{metric}-by-option", f"{TITLES.get(metric, metric)} by option", caption, columns, [panel])
@@ -75,13 +75,13 @@ def option_chart(comparison: Comparison, metric: str) -> Chart:
 
 def _numbers(groups: Sequence[Group], metric: str) -> dict[str, list[tuple[float, ...]]]:
     """The value of each group and then its `ENDS`; and of its twins and placebos as far as they are known."""
-    found = {"": list(zip(*(_all_ends(group.metrics[metric].interval) for group in groups), strict=True))}
+    numbers_by_side = {"": list(zip(*(_all_ends(group.metrics[metric].interval) for group in groups), strict=True))}
     for side in BESIDE:
-        known = [group.beside(side).get(metric) for group in groups]
-        intervals = [control.interval if control else None for control in known]
+        controls = [group.beside(side).get(metric) for group in groups]
+        intervals = [control.interval if control else None for control in controls]
         if any(intervals):
-            found[side] = list(zip(*map(_all_ends, intervals), strict=True))
-    return found
+            numbers_by_side[side] = list(zip(*map(_all_ends, intervals), strict=True))
+    return numbers_by_side
 
 
 def _all_ends(interval: Interval | None) -> tuple[float, ...]:
@@ -109,8 +109,8 @@ def _dots(comparison: Comparison, metric: str) -> Panel:
             symbol = {"control": "line-ns-open", "placebo": "x-thin-open"}[side]
             marker = {"symbol": symbol, "size": 14, "color": GREY, "line": {"width": 2}}
         else:
-            marker = {"size": 10, "color": [look(place).colour for place in range(len(groups))]}
-            marker["symbol"] = [look(place).symbol for place in range(len(groups))]
+            marker = {"size": 10, "color": [look(group_index).colour for group_index in range(len(groups))]}
+            marker["symbol"] = [look(group_index).symbol for group_index in range(len(groups))]
             trace["error_x"] = _bars(value, reach[0], reach[1])
             traces += _thin(reach, labels, "x", "y")
         traces.append({**trace, "marker": marker})
@@ -127,17 +127,17 @@ def _categories(labels: Sequence[str]) -> dict[str, Any]:
     return {"categoryorder": "array", "categoryarray": list(labels)}
 
 
-def _axis(comparison: Comparison, metric: str, place: int) -> Panel:
-    """A line along the option at `place` for each combination of the others."""
+def _axis(comparison: Comparison, metric: str, option_index: int) -> Panel:
+    """Draw a line along the option at `option_index` for each combination of the others."""
     lines: dict[tuple[Value, ...], list[Group]] = {}
     for group in comparison.groups:
-        if group.values[place] is not None:
-            lines.setdefault(group.values[:place] + group.values[place + 1 :], []).append(group)
-    others = comparison.by[:place] + comparison.by[place + 1 :]
+        if group.values[option_index] is not None:
+            lines.setdefault(group.values[:option_index] + group.values[option_index + 1 :], []).append(group)
+    others = comparison.by[:option_index] + comparison.by[option_index + 1 :]
     traces: list[Trace] = []
     for number_, (values, groups) in enumerate(lines.items()):
         style = look(number_)
-        x = [group.values[place] for group in groups]
+        x = [group.values[option_index] for group in groups]
         value, *reach = _numbers(groups, metric)[""]
         words = (v if isinstance(v, str) else f"{name}={shown(v)}" for name, v in zip(others, values, strict=True))
         traces.append(
@@ -154,14 +154,16 @@ def _axis(comparison: Comparison, metric: str, place: int) -> Panel:
         )
         traces += _thin(reach, x, "y", "x")
         for side, (called, dash) in BESIDE.items():
-            if (beside := _numbers(groups, metric).get(side)) is not None:
+            if (side_numbers := _numbers(groups, metric).get(side)) is not None:
                 look_ = {"color": GREY, "dash": dash, "width": 1}
-                traces.append({"x": x, "y": list(map(plain, beside[0])), "mode": "lines", "line": look_})
+                traces.append({"x": x, "y": list(map(plain, side_numbers[0])), "mode": "lines", "line": look_})
                 traces[-1] |= {"name": called, "hoverinfo": "skip"}
-    numbers = [float(group.values[place] or 0) for group in comparison.groups if group.values[place] is not None]
+    numbers = [
+        float(group.values[option_index] or 0) for group in comparison.groups if group.values[option_index] is not None
+    ]
     far = min(numbers) > 0 and max(numbers) > WIDE * min(numbers)
     layout = {
-        "xaxis": {"title": {"text": lettered(comparison.by[place])}, **({"type": "log"} if far else {})},
+        "xaxis": {"title": {"text": lettered(comparison.by[option_index])}, **({"type": "log"} if far else {})},
         "yaxis": {"title": {"text": TITLES.get(metric, metric)}, **_fraction(metric)},
         "hovermode": "closest",
     }
@@ -176,9 +178,9 @@ def curves_chart(comparison: Comparison, metric: str) -> Chart:
     traces: list[Trace] = []
     curves = [group.metrics[metric].curve for group in comparison.groups]
     every = sorted({int(round_) for curve in curves for round_ in curve.rounds})
-    kept, remark = evenly(every, sum(len(curve.rounds) for curve in curves), LARGEST)
-    for place, (group, curve) in enumerate(zip(comparison.groups, curves, strict=True)):
-        style, shown_ = look(place), [int(round_) in kept for round_ in curve.rounds]
+    rounds_kept, remark = evenly(every, sum(len(curve.rounds) for curve in curves), LARGEST)
+    for group_index, (group, curve) in enumerate(zip(comparison.groups, curves, strict=True)):
+        style, shown_ = look(group_index), [int(round_) in rounds_kept for round_ in curve.rounds]
         rows = [values[shown_] for values in (curve.rounds, *_over_rounds(curve))]
         columns["group"] += [group.label] * sum(shown_)
         for name, values in zip(names[1:], rows, strict=True):
@@ -188,7 +190,7 @@ def curves_chart(comparison: Comparison, metric: str) -> Chart:
                 "from": {"x": "round", "y": statistic},
                 "where": {"group": group.label},
                 "name": group.label,
-                "meta": {"toggle": place, "twin": False},
+                "meta": {"toggle": group_index, "twin": False},
                 "mode": "lines+markers",
                 "line": {"color": style.colour, "dash": style.dash},
                 "marker": {"symbol": style.symbol, "color": style.colour},
@@ -211,21 +213,21 @@ def curves_chart(comparison: Comparison, metric: str) -> Chart:
 
 def _over_rounds(curve: Curve) -> tuple[NDArray[Any], ...]:
     """How many seeds there are, the value and its `ENDS`, a number for each round."""
-    known = np.isfinite(curve.seeds)
-    smallest, largest = (np.where(known, curve.seeds, far) for far in (np.inf, -np.inf))
-    ranges = (np.where(known.any(axis=1), end, np.nan) for end in (smallest.min(axis=1), largest.max(axis=1)))
-    return known.sum(axis=1), curve.value, curve.low, curve.high, *ranges
+    measured = np.isfinite(curve.seeds)
+    smallest, largest = (np.where(measured, curve.seeds, far) for far in (np.inf, -np.inf))
+    ranges = (np.where(measured.any(axis=1), end, np.nan) for end in (smallest.min(axis=1), largest.max(axis=1)))
+    return measured.sum(axis=1), curve.value, curve.low, curve.high, *ranges
 
 
 def _reaches(curves: Sequence[Curve]) -> str:
     """What the table has beside values."""
-    known = any(np.isfinite(curve.low).any() for curve in curves)
-    return "95 % intervals and the ranges of the seeds" if known else "ranges of the seeds"
+    has_intervals = any(np.isfinite(curve.low).any() for curve in curves)
+    return "95 % intervals and the ranges of the seeds" if has_intervals else "ranges of the seeds"
 
 
 def _said(comparison: Comparison, metric: str) -> str:
-    found = [(group.label, group.metrics[metric].interval) for group in comparison.groups]
-    said = [f"{name} {number(interval.value)}" for name, interval in found if interval is not None]
+    intervals = [(group.label, group.metrics[metric].interval) for group in comparison.groups]
+    said = [f"{name} {number(interval.value)}" for name, interval in intervals if interval is not None]
     words = "; ".join(said[:SAID]) + (f"; and {len(said) - SAID} more in the table" if len(said) > SAID else "")
     return f"{TITLES.get(metric, metric)}, {_statistic(comparison, metric)} of each group: {words}."
 
@@ -239,13 +241,13 @@ def _bars(
     return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1.3, "color": colour}
 
 
-def _thin(reach: Sequence[Sequence[float]], places: Sequence[Any], along: str, across: str) -> list[Trace]:
+def _thin(reach: Sequence[Sequence[float]], positions: Sequence[Any], along: str, across: str) -> list[Trace]:
     """Thin lines from the smallest to the largest seed, of groups without an interval; `reach` is as `ENDS`."""
     drawn: Trace = {along: [], across: []}
-    for place, low, _, smallest, largest in zip(places, *reach, strict=True):
+    for position, low, _, smallest, largest in zip(positions, *reach, strict=True):
         if isnan(low) and smallest < largest:
             drawn[along] += [smallest, largest, None]
-            drawn[across] += [place, place, None]
+            drawn[across] += [position, position, None]
     if not drawn[along]:
         return []
     return [drawn | {"mode": "lines", "line": {"color": GREY, "width": 1}, "name": RANGE, "hoverinfo": "skip"}]

@@ -23,6 +23,6 @@ class Look(NamedTuple):
         return SIGNS[self.symbol]
 
 
-def look(place: int) -> Look:
-    """Of the run or group at `place`; it recurs after 56."""
-    return Look(COLOURS[place % len(COLOURS)], SYMBOLS[place % len(SYMBOLS)], DASHES[place % len(DASHES)])
+def look(index: int) -> Look:
+    """Return the look of the run or group at `index`; looks recur after 56."""
+    return Look(COLOURS[index % len(COLOURS)], SYMBOLS[index % len(SYMBOLS)], DASHES[index % len(DASHES)])

@@ -69,8 +69,8 @@ def _side(run: Run, columns: dict[str, list[float]], prefix: str, title: str) ->
 
 
 def _last(values: Sequence[float]) -> str:
-    known = [value for value in values if value == value]  # noqa: PLR0124 - only what is missing differs from itself
-    return percent(known[-1]) if known else "unknown"
+    present = [value for value in values if value == value]  # noqa: PLR0124 - only what is missing differs from itself
+    return percent(present[-1]) if present else "unknown"
 
 
 def _attack_words(run: Run) -> str:
@@ -88,41 +88,45 @@ def several_charts(runs: Sequence[Run], names: Sequence[str]) -> list[Chart]:
 
 
 def _several(runs: Sequence[Run], names: Sequence[str], metric: str, title: str) -> Chart | None:
-    beside = [metric, *(f"{control}_{metric}" for control in CONTROLS)]
-    columns: dict[str, list[object]] = {"run": [], "round": [], "attacked": [], **{name: [] for name in beside}}
+    metric_columns = [metric, *(f"{control}_{metric}" for control in CONTROLS)]
+    columns: dict[str, list[object]] = {"run": [], "round": [], "attacked": [], **{name: [] for name in metric_columns}}
     traces: list[Trace] = []
     longest = max((run.rounds["round"] for run in runs), key=len)
-    kept, remark = evenly(longest, sum(len(run.records) for run in runs), LARGEST)
-    for place, (run, name) in enumerate(zip(runs, names, strict=True)):
+    rounds_kept, remark = evenly(longest, sum(len(run.records) for run in runs), LARGEST)
+    for run_index, (run, name) in enumerate(zip(runs, names, strict=True)):
         attacked = set(attacked_rounds(run))
-        rounds = run.rounds[run.rounds["round"].isin(kept | {run.records[-1]["round"]})]
+        rounds = run.rounds[run.rounds["round"].isin(rounds_kept | {run.records[-1]["round"]})]
         columns["run"] += [name] * len(rounds)
         columns["round"] += rounds["round"].tolist()
         columns["attacked"] += [round_ in attacked for round_ in rounds["round"]]
-        for column in beside:
+        for column in metric_columns:
             columns[column] += rounds[column].tolist() if column in rounds else [None] * len(rounds)
-        traces += [_line(place, name, column) for column in beside if column in rounds and rounds[column].notna().any()]
+        traces += [
+            _line(run_index, name, column)
+            for column in metric_columns
+            if column in rounds and rounds[column].notna().any()
+        ]
     if not traces:
         return None
     first, last = (limit(record["round"] for run in runs for record in run.records) for limit in (min, max))
     said = [f"{name} {_last(run.rounds[metric].tolist())}" for run, name in zip(runs, names, strict=True)]
     words = f"{title}, a line a run. At the end: {'; '.join(said)}."
     layout = {"xaxis": rounds_axis(first, last), "yaxis": {"range": SHARE}, "hovermode": "closest"}
-    for column in beside[1:]:
+    for column in metric_columns[1:]:
         if not any(value is not None for value in columns[column]):
             del columns[column]
     return Chart(metric.replace("_", "-"), title, remark.strip(), columns, [Panel(words, traces, layout)], toggled=True)
 
 
-def _line(place: int, name: str, column: str) -> Trace:
+def _line(run_index: int, name: str, column: str) -> Trace:
     """A run's line, or one of its controls'; rounds without an attack have hollow markers."""
     control = next((control for control in CONTROLS if column.startswith(f"{control}_")), None)
-    style = look(place)
+    style = look(run_index)
     trace: Trace = {
         "from": {"x": "round", "y": column},
         "where": {"run": name},
         "name": f"{name}, {CONTROLS[control]}" if control else name,
-        "meta": {"toggle": place, "twin": control is not None},
+        "meta": {"toggle": run_index, "twin": control is not None},
         "hovertemplate": "%{fullData.name}<br>round %{x}: %{y:.4f}<extra></extra>",
     }
     if control:

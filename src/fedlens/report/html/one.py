@@ -11,7 +11,7 @@ from fedlens.report.figures.aggregation_weights import all_alike
 from fedlens.report.figures.canvas import run_name
 from fedlens.report.html import again, opening
 from fedlens.report.html.aggregation_weights import weights_chart
-from fedlens.report.html.chart import Chart, room_beside
+from fedlens.report.html.chart import Chart, room_left
 from fedlens.report.html.check_scores import check_charts, distances_chart
 from fedlens.report.html.classes import classes_chart
 from fedlens.report.html.final import look_at
@@ -35,7 +35,7 @@ def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
     metrics = metrics_chart(run)
     accuracy = [chart for chart in (classes_chart(run), final.confusion) if chart is not None]
     charts = [metrics, *seen, *accuracy]
-    pictures, left_out = explained(run, room_beside(charts))
+    pictures, left_out = explained(run, room_left(charts))
     return {
         "template": "run.html",
         "title": run_name(run),
@@ -67,8 +67,8 @@ def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
 
 def _sides(run: Run) -> list[str]:
     """What the columns of the figures are called."""
-    known = controls_of(run.summary or {})
-    return [BESIDE[name] for name in known] + ["with the attack" if known else "value"]
+    controls = controls_of(run.summary or {})
+    return [BESIDE[name] for name in controls] + ["with the attack" if controls else "value"]
 
 
 def _seen(run: Run) -> tuple[list[Chart], list[str]]:
@@ -79,16 +79,16 @@ def _seen(run: Run) -> tuple[list[Chart], list[str]]:
     }
     makers |= {} if all_alike(run) else {"selection": weights_chart}
     makers |= {"checks": check_charts, "roc": roc_chart} if run.experiment.checks else {}
-    found: list[Chart] = []
+    charts: list[Chart] = []
     missing: list[str] = []
     for make in in_order(makers, PANELS).values():
         try:
-            made = make(run)
+            chart = make(run)
         except ConfigError as error:
             missing.append(f"{str(error).removeprefix(f'{run.path}: ')}.")
         else:
-            found += made if isinstance(made, list) else [made] if made is not None else []
-    return found, missing
+            charts += chart if isinstance(chart, list) else [chart] if chart is not None else []
+    return charts, missing
 
 
 def _statistics(run: Run) -> list[dict[str, Any]]:

@@ -33,8 +33,8 @@ def sentence(run: Run) -> str:
 
 def shared_sentence(experiments: Iterable[Experiment]) -> str:
     """What was run in all of these but for the attack, in one sentence; empty where they differ in it."""
-    found = {f"{_trained(experiment)}; {_served(experiment)}." for experiment in experiments}
-    return found.pop() if len(found) == 1 else ""
+    sentences = {f"{_trained(experiment)}; {_served(experiment)}." for experiment in experiments}
+    return sentences.pop() if len(sentences) == 1 else ""
 
 
 def clients_words(experiment: Experiment) -> str:
@@ -98,22 +98,22 @@ def numbers(run: Run) -> list[Number]:
     """The numbers that matter most, after the last round."""
     last = run.records[-1]
     twin = last["control"]
-    found = []
+    head_numbers = []
     if run.experiment.attack is not None and aim(run):
         inside, _ = split(run.records, attack_window(run.experiment, run.records))
         met = sum(record["target"]["success"] for record in inside)
-        found.append(Number(f"{confidence(inside[-1]['target']):.2f}", "confidence in the target class"))
+        head_numbers.append(Number(f"{confidence(inside[-1]['target']):.2f}", "confidence in the target class"))
         if twin:
-            found.append(Number(f"{confidence(inside[-1]['control']['target']):.2f}", "the same without attack"))
+            head_numbers.append(Number(f"{confidence(inside[-1]['control']['target']):.2f}", "the same without attack"))
         if placebo := beside(inside[-1], "placebo"):
-            found.append(Number(f"{confidence(placebo['target']):.2f}", "the same with the client absent"))
-        found.append(Number(f"{met} of {len(inside)}", "rounds in which the target is met"))
+            head_numbers.append(Number(f"{confidence(placebo['target']):.2f}", "the same with the client absent"))
+        head_numbers.append(Number(f"{met} of {len(inside)}", "rounds in which the target is met"))
     accuracy = last["quality"]["accuracy"]
-    found.append(Number(percent(accuracy), "test accuracy"))
+    head_numbers.append(Number(percent(accuracy), "test accuracy"))
     if twin:
         points = signed(100 * (accuracy - twin["quality"]["accuracy"]))
-        found.append(Number(points, "percentage points vs. the benign twin"))
-    return found
+        head_numbers.append(Number(points, "percentage points vs. the benign twin"))
+    return head_numbers
 
 
 def _listed(names: list[str]) -> str:

@@ -52,8 +52,8 @@ def outcomes_of(collection: Collection, by: tuple[str, ...]) -> Outcomes:
         seeds with their 95 % intervals, the difference in pairs of a run and its benign twin.
     """
     table = collection.table
-    if known := [table[name].astype("boolean") for name in ("counts", "success") if name in table]:
-        met = known[0] if len(known) == 1 else known[0].fillna(known[1])
+    if success_columns := [table[name].astype("boolean") for name in ("counts", "success") if name in table]:
+        met = success_columns[0] if len(success_columns) == 1 else success_columns[0].fillna(success_columns[1])
         collection = replace(collection, table=table.assign(**{SUCCEEDED: met}))
     metrics = [name for name in (SUCCEEDED, "accuracy") if name in collection.table]
     comparison = compare(collection, by, metrics)
@@ -74,23 +74,25 @@ def outcomes_of(collection: Collection, by: tuple[str, ...]) -> Outcomes:
         rows.append(
             [*map(shown, group.values), *_row(group, part, costs.get(group.values)), *missing, str(len(doubts))]
         )
-    found = [(group.label, found) for group, found in zip(comparison.groups, flags, strict=True) if found]
-    return Outcomes(answer(comparison.groups), [*by, *HEAD, *([UNJUDGED] if unjudged else []), FLAGS], rows, found)
+    flags_by_group = [(group.label, doubts) for group, doubts in zip(comparison.groups, flags, strict=True) if doubts]
+    return Outcomes(
+        answer(comparison.groups), [*by, *HEAD, *([UNJUDGED] if unjudged else []), FLAGS], rows, flags_by_group
+    )
 
 
 def _costs(collection: Collection, by: tuple[str, ...]) -> dict[tuple[Value, ...], Interval | None]:
     """How much more accurate the runs of each group are than their benign twins; nothing where they have none."""
     try:
-        found: Comparison = compare(collection, by, ["accuracy"], against="control")
+        differences: Comparison = compare(collection, by, ["accuracy"], against="control")
     except ConfigError:
         return {}
-    return {group.values: group.metrics["accuracy"].interval for group in found.groups}
+    return {group.values: group.metrics["accuracy"].interval for group in differences.groups}
 
 
 def _part(table: "pd.DataFrame", by: tuple[str, ...], values: tuple[Value, ...]) -> "pd.DataFrame":
     """The rows of a group."""
     for name, value in zip(by, values, strict=True):
-        table = table[[plain_value(one) == value for one in table[name]]]
+        table = table[[plain_value(entry) == value for entry in table[name]]]
     return table
 
 
@@ -111,9 +113,9 @@ def _hundredths(share: float) -> str:
 
 def _successes(group: Group, part: "pd.DataFrame") -> tuple[str, str]:
     """In how many runs the attack succeeded, and the rate with its interval."""
-    found = group.metrics.get(SUCCEEDED)
-    if found is None or not found.runs:
+    successes = group.metrics.get(SUCCEEDED)
+    if successes is None or not successes.runs:
         return NONE, NONE
     judged = part[part["window"].astype(bool)] if "window" in part and part["window"].any() else part
     last = judged.dropna(subset=[SUCCEEDED]).sort_values("round").groupby("cell").tail(1)
-    return f"{int(last[SUCCEEDED].sum())} of {found.runs}", interval_words(found.interval)
+    return f"{int(last[SUCCEEDED].sum())} of {successes.runs}", interval_words(successes.interval)

@@ -76,11 +76,11 @@ def rendered(page: dict[str, Any], *, live: bool = False, library: bool = True) 
     from markupsafe import Markup
     from plotly.offline import get_plotlyjs
 
-    made = environment("fedlens.report.html")
-    made.globals |= {"live": live, "library": Markup(get_plotlyjs() if library else "")}
-    made.globals |= {} if live else {"policy": POLICY}
+    templates = environment("fedlens.report.html")
+    templates.globals |= {"live": live, "library": Markup(get_plotlyjs() if library else "")}
+    templates.globals |= {} if live else {"policy": POLICY}
     charts = {chart.name: chart.embedded() for chart in page["charts"]}
-    text = made.get_template(page["template"]).render(page, embedded=embedded({"charts": charts}))
+    text = templates.get_template(page["template"]).render(page, embedded=embedded({"charts": charts}))
     return text.encode(errors="replace").decode()  # a name of a file may have bytes that are no text
 
 
@@ -93,12 +93,14 @@ def environment(package: str) -> "Environment":
     names = ("style.css", "numbers.js", "draw.js", "follow.js")
     style, *scripts, follow = (Markup((ours / name).read_text("utf-8")) for name in names)  # there is nothing to escape
     loader = ChoiceLoader([PackageLoader(package), PackageLoader("fedlens.report.html")])
-    made = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    templates = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     policy = POLICY.replace("form-action 'none'", "form-action 'self'") + "; connect-src 'self'"
-    made.globals |= {"version": version("fedlens"), "style": style, "policy": policy}
-    made.globals |= {"scripts": scripts, "follow": follow}
-    made.filters["coded"] = coded
-    return made
+    templates.globals |= {"version": version("fedlens"), "style": style, "policy": policy}
+    templates.globals |= {"scripts": scripts, "follow": follow}
+    templates.filters["coded"] = coded
+    return templates
 
 
 def coded(words: str) -> Any:

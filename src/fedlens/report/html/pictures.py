@@ -28,7 +28,7 @@ def explained(run: Run, room: int) -> tuple[list[Picture], list[str]]:
         run: the run.
         room: so many bytes of the page they may take.
     """
-    found, why, left = [], [], room
+    pictures, why, left = [], [], room
     for file in sorted((run.path / "explanations").glob("*.png"), key=lambda file: _order(run, file)):
         try:
             content, size = _small(file)
@@ -45,8 +45,8 @@ def explained(run: Run, room: int) -> tuple[list[Picture], list[str]]:
             why.append(f"{file} is left out, for the page would grow too large.")
             continue
         left -= len(address)
-        found.append(Picture(address, _alt(run, file), *size))
-    return found, why
+        pictures.append(Picture(address, _alt(run, file), *size))
+    return pictures, why
 
 
 def _order(run: Run, file: Path) -> tuple[bool, str]:
@@ -55,8 +55,8 @@ def _order(run: Run, file: Path) -> tuple[bool, str]:
 
 
 def _number(file: Path) -> int | None:
-    found = re.fullmatch(r"sample-(\d+)", file.stem)
-    return int(found[1]) if found else None
+    match = re.fullmatch(r"sample-(\d+)", file.stem)
+    return int(match[1]) if match else None
 
 
 def _alt(run: Run, file: Path) -> str:

@@ -36,27 +36,29 @@ def roc_chart(run: Run) -> Chart | None:
     if not curves:
         return None
     traces = [CHANCE]
-    for place, curve in enumerate(curves):
-        traces += _traces(curve, {"check": curve.check}, curve.check, look(place))
+    for check_index, curve in enumerate(curves):
+        traces += _traces(curve, {"check": curve.check}, curve.check, look(check_index))
     columns = _columns([((curve.check,), curve) for curve in curves], ["check"])
     panel = _panel([(curve.check, curve) for curve in curves], traces)
     return Chart("roc", "How well the checks detect the attack", MARK, columns, [panel], narrow=True)
 
 
-def roc_beside(runs: Mapping[str, Run]) -> Chart | None:
-    """A panel for each check, with a line for each run that had it, which the page's checkboxes show and hide."""
-    found = [(name, place, curve) for place, (name, run) in enumerate(runs.items()) for curve in _curves(run)]
-    if not found:
+def roc_of_several(runs: Mapping[str, Run]) -> Chart | None:
+    """Draw a panel for each check, with a line for each run that had it, which the page's checkboxes show and hide."""
+    indexed_curves = [
+        (name, run_index, curve) for run_index, (name, run) in enumerate(runs.items()) for curve in _curves(run)
+    ]
+    if not indexed_curves:
         return None
     panels = []
-    for check in dict.fromkeys(curve.check for _, _, curve in found):
-        ours = [one for one in found if one[2].check == check]
+    for check in dict.fromkeys(curve.check for _, _, curve in indexed_curves):
+        ours = [indexed for indexed in indexed_curves if indexed[2].check == check]
         traces = [CHANCE]
-        for name, place, curve in ours:
-            meta = {"meta": {"toggle": place, "twin": False}}
-            traces += [trace | meta for trace in _traces(curve, {"run": name, "check": check}, name, look(place))]
+        for name, run_index, curve in ours:
+            meta = {"meta": {"toggle": run_index, "twin": False}}
+            traces += [trace | meta for trace in _traces(curve, {"run": name, "check": check}, name, look(run_index))]
         panels.append(_panel([(name, curve) for name, _, curve in ours], traces, f"check “{check}”"))
-    columns = _columns([((name, curve.check), curve) for name, _, curve in found], ["run", "check"])
+    columns = _columns([((name, curve.check), curve) for name, _, curve in indexed_curves], ["run", "check"])
     return Chart(
         "roc",
         "How well the checks detect the attack",
@@ -78,14 +80,14 @@ def _curves(run: Run) -> Iterable[_Curve]:
             yield _Curve(check, done, list(zip(thresholds.tolist(), false.tolist(), true.tolist(), strict=True)))
 
 
-def _columns(found: Sequence[tuple[tuple[str, ...], _Curve]], names: Sequence[str]) -> dict[str, list[Any]]:
+def _columns(labelled_curves: Sequence[tuple[tuple[str, ...], _Curve]], names: Sequence[str]) -> dict[str, list[Any]]:
     """The points of all curves, each with the words that tell whose it is; of many, those that lie evenly."""
-    every = max(1, -(-sum(len(curve.points) for _, curve in found) // LARGEST))
+    every = max(1, -(-sum(len(curve.points) for _, curve in labelled_curves) // LARGEST))
     rows = [
         (*words, *point)
-        for words, curve in found
-        for place, point in enumerate(curve.points)
-        if place % every == 0 or place == len(curve.points) - 1
+        for words, curve in labelled_curves
+        for point_index, point in enumerate(curve.points)
+        if point_index % every == 0 or point_index == len(curve.points) - 1
     ]
     return dict(
         zip([*names, "threshold", "false_positive_rate", "recall"], map(list, zip(*rows, strict=True)), strict=True)
@@ -114,8 +116,8 @@ def _traces(curve: _Curve, where: Mapping[str, str], name: str, style: Look) -> 
     return [line, mark]
 
 
-def _panel(found: Sequence[tuple[str, _Curve]], traces: Sequence[Trace], title: str = "") -> Panel:
-    said = ", ".join(f"{name} {curve.done.roc_auc:.2f}" for name, curve in found)
+def _panel(named_curves: Sequence[tuple[str, _Curve]], traces: Sequence[Trace], title: str = "") -> Panel:
+    said = ", ".join(f"{name} {curve.done.roc_auc:.2f}" for name, curve in named_curves)
     layout = {
         "xaxis": {"title": {"text": "honest clients flagged"}, "range": SHARE, "tickformat": ".0%"},
         "yaxis": {"title": {"text": "malicious client caught"}, "range": SHARE, "tickformat": ".0%"},

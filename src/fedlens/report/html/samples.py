@@ -46,25 +46,25 @@ class Shown:
 def shown_samples(run: Run, inputs: Tensor | None) -> list[Shown]:
     """The first of the attacker's samples; `inputs` (``[r, ...]``) are these as the model sees them, if at hand."""
     last, classes = run.records[-1], run.target["classes"]
-    found = []
-    for place, index in enumerate(run.target["index"][:SHOWN]):
-        one = None if inputs is None else inputs[place].cpu()
+    samples = []
+    for sample_index, index in enumerate(run.target["index"][:SHOWN]):
+        model_input = None if inputs is None else inputs[sample_index].cpu()
         target: Record = last["target"]
         twin, absent = (beside(last, name).get("target") for name in ("control", "placebo"))
-        found.append(
+        samples.append(
             Shown(
                 index,
-                classes[run.target["true"][place]],
-                classes[run.target["target"][place]],
-                class_name(classes, target["predicted"][place]),
-                target["confidence"][place],
-                class_name(classes, twin["predicted"][place]) if twin else None,
-                class_name(classes, absent["predicted"][place]) if absent else None,
-                None if one is None or one.dim() != 3 else as_png(one),
-                {} if one is None else _words(run.experiment.data, one),
+                classes[run.target["true"][sample_index]],
+                classes[run.target["target"][sample_index]],
+                class_name(classes, target["predicted"][sample_index]),
+                target["confidence"][sample_index],
+                class_name(classes, twin["predicted"][sample_index]) if twin else None,
+                class_name(classes, absent["predicted"][sample_index]) if absent else None,
+                None if model_input is None or model_input.dim() != 3 else as_png(model_input),
+                {} if model_input is None else _words(run.experiment.data, model_input),
             )
         )
-    return found
+    return samples
 
 
 def as_png(image: Tensor) -> str:

@@ -11,11 +11,11 @@ from fedlens.core.errors import ConfigError
 from fedlens.experiment.flat import Value, flattened, shown
 from fedlens.report.figures.canvas import run_name
 from fedlens.report.html import again, opening
-from fedlens.report.html.chart import Chart, room_beside
+from fedlens.report.html.chart import Chart, room_left
 from fedlens.report.html.looks import look
 from fedlens.report.html.metrics import several_charts
-from fedlens.report.html.roc import roc_beside
-from fedlens.report.html.updates import updates_beside
+from fedlens.report.html.roc import roc_of_several
+from fedlens.report.html.updates import updates_of_several
 from fedlens.report.words import attack_name, flags_of_all, percent, signed
 from fedlens.runs.record_values import beside, confidence
 
@@ -36,7 +36,7 @@ def runs_page(runs: Sequence[Run]) -> dict[str, Any]:
         "sentence": opening.shared_sentence(run.experiment for run in runs),
         "flags": flags_of_all(dict(zip(names, runs, strict=True))),
         "runs": [_row(run, name) for run, name in zip(runs, names, strict=True)],
-        "lines": [(name, look(place)) for place, name in enumerate(names)],
+        "lines": [(name, look(run_index)) for run_index, name in enumerate(names)],
         "twins": any(run.records[-1]["control"] for run in runs),
         "absent": any(beside(run.records[-1], "placebo") for run in runs),
         "options": _options(runs),
@@ -50,18 +50,18 @@ def runs_page(runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
-def _seen(runs: Mapping[str, Run], beside: Sequence[Chart]) -> tuple[list[Chart], list[str]]:
-    """What the servers saw, as far as the page has room `beside` its other charts; what is left out, in sentences."""
-    kept: dict[str, Run | None] = dict(runs)
+def _seen(runs: Mapping[str, Run], other_charts: Sequence[Chart]) -> tuple[list[Chart], list[str]]:
+    """What the servers saw, as far as the page has room next to `other_charts`; and what is left out, in sentences."""
+    runs_with_histograms: dict[str, Run | None] = dict(runs)
     missing = []
     for name, run in runs.items():
         try:
             require_histograms(run)
         except ConfigError as error:
-            kept[name] = None
+            runs_with_histograms[name] = None
             missing.append(f"{str(error).replace(str(run.path), name, 1)}.")
-    tell = [chart for chart in [roc_beside(runs)] if chart is not None]
-    updates = updates_beside(kept, room_beside([*beside, *tell]))
+    tell = [chart for chart in [roc_of_several(runs)] if chart is not None]
+    updates = updates_of_several(runs_with_histograms, room_left([*other_charts, *tell]))
     return ([updates] if updates is not None else []) + tell, missing
 
 

@@ -41,11 +41,13 @@ def sweep_page(paths: Sequence[Path]) -> dict[str, Any]:
     failures = [failure for path in paths for failure in _failures(path)]
     unjudged = [
         {
-            "values": ", ".join(f"{name}={shown(value)}" for name, value in one.values.items() if name != PATH),
-            "reason": one.reason,
-            "remedies": ", or ".join(one.remedies),
+            "values": ", ".join(
+                f"{name}={shown(value)}" for name, value in unjudged_cell.values.items() if name != PATH
+            ),
+            "reason": unjudged_cell.reason,
+            "remedies": ", or ".join(unjudged_cell.remedies),
         }
-        for one in collection.unjudged
+        for unjudged_cell in collection.unjudged
     ]
     charts = [option_chart(comparison, metric) for metric in metrics]
     charts += [curves_chart(comparison, metric) for metric in metrics]
@@ -62,7 +64,7 @@ def sweep_page(paths: Sequence[Path]) -> dict[str, Any]:
         "flags": comparison.flags,
         "remarks": comparison.remarks,
         "tables": [_table(comparison, metric) for metric in metrics],
-        "lines": [(group.label, look(place)) for place, group in enumerate(comparison.groups)],
+        "lines": [(group.label, look(group_index)) for group_index, group in enumerate(comparison.groups)],
         "charts": charts,
         "failures": failures,
         "unjudged": unjudged,
@@ -78,7 +80,7 @@ def sweep_page(paths: Sequence[Path]) -> dict[str, Any]:
 def _experiments(collection: Collection) -> Iterator[Experiment]:
     """An experiment for each combination of what varies, as far as they are recorded."""
     cells = collection.table.groupby(["path", *collection.varying], sort=False, dropna=False)["cell"].first()
-    for cell in [*cells, *(one.cell for one in collection.unjudged)]:
+    for cell in [*cells, *(unjudged_cell.cell for unjudged_cell in collection.unjudged)]:
         with suppress(ConfigError, DamagedRunError):
             if (experiment := collection.experiments.get(cell)) is not None:
                 yield experiment(cell)
@@ -99,8 +101,8 @@ def _listed(column: "pd.Series[Any]") -> str:
     return ", ".join(values[:VALUES]) + more
 
 
-def _count(count: int, what: str) -> str:
-    return f"{count} {what}{'s' * (count != 1)}"
+def _count(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _outcome(comparison: Comparison, metric: str) -> str:

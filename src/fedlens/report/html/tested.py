@@ -30,9 +30,9 @@ def sides_tested(experiments: Iterable[Experiment]) -> list[tuple[str, str]]:
 
 def _listed(words: Iterable[str]) -> str:
     """Each of these once."""
-    found = [word for word in dict.fromkeys(words) if word]
-    more = f"; and {len(found) - LISTED} more" if len(found) > LISTED else ""
-    return "; or ".join(found[:LISTED]) + more
+    distinct = [word for word in dict.fromkeys(words) if word]
+    more = f"; and {len(distinct) - LISTED} more" if len(distinct) > LISTED else ""
+    return "; or ".join(distinct[:LISTED]) + more
 
 
 def _data(experiment: Experiment) -> str:

@@ -32,8 +32,8 @@ def updates_chart(run: Run) -> Chart | None:
     return _chart({"": _pairs(run)}, LARGEST)
 
 
-def updates_beside(runs: Mapping[str, Run | None], room: int) -> Chart | None:
-    """The same of several runs by their names in the page, all under one slider and with the same axes.
+def updates_of_several(runs: Mapping[str, Run | None], room: int) -> Chart | None:
+    """Draw the histograms of several runs by their names in the page, all under one slider and with the same axes.
 
     Args:
         runs: those of the page in their order, ``None`` for one whose server kept no histograms.
@@ -43,8 +43,10 @@ def updates_beside(runs: Mapping[str, Run | None], room: int) -> Chart | None:
         DamagedRunError: a file is missing or damaged.
     """
     row = ROW + max(map(len, runs), default=0)
-    found = {name: _pairs(run) if run and place < RUNS else [] for place, (name, run) in enumerate(runs.items())}
-    chart = _chart(found, max(1, min(LARGEST, room // row)))
+    pairs_by_run = {
+        name: _pairs(run) if run and run_index < RUNS else [] for run_index, (name, run) in enumerate(runs.items())
+    }
+    chart = _chart(pairs_by_run, max(1, min(LARGEST, room // row)))
     if chart is None or len(runs) <= RUNS:
         return chart
     return replace(chart, caption=f"{chart.caption} Only the first {RUNS} of {len(runs)} runs are drawn.")
@@ -55,16 +57,18 @@ def _pairs(run: Run) -> list[Histograms]:
     return [pair for pair in kept_histograms(run) if pair.benign and pair.malicious]
 
 
-def _chart(found: Mapping[str, list[Histograms]], largest: int) -> Chart | None:
+def _chart(pairs_by_run: Mapping[str, list[Histograms]], largest: int) -> Chart | None:
     """The chart of runs by their names; a run that is alone in the page needs none."""
-    every = [pair for pairs in found.values() for pair in pairs]
+    every = [pair for pairs in pairs_by_run.values() for pair in pairs]
     if not every:
         return None
     half = window(histogram for pair in every for histogram in _two(pair))
-    rows = [(name, *row) for name, pairs in found.items() for pair in pairs for row in _rows(pair, half)]
-    kept, remark = evenly(sorted({pair.round for pair in every}), len(rows), largest)
-    columns = dict(zip(COLUMNS, map(list, zip(*(row for row in rows if row[1] in kept), strict=True)), strict=True))
-    if alone := len(found) == 1:
+    rows = [(name, *row) for name, pairs in pairs_by_run.items() for pair in pairs for row in _rows(pair, half)]
+    rounds_kept, remark = evenly(sorted({pair.round for pair in every}), len(rows), largest)
+    columns = dict(
+        zip(COLUMNS, map(list, zip(*(row for row in rows if row[1] in rounds_kept), strict=True)), strict=True)
+    )
+    if alone := len(pairs_by_run) == 1:
         del columns["run"]
     caption = (
         f"Entries of an update by their value; both axes are the same for {'both clients' if alone else 'all clients'} "
@@ -72,8 +76,8 @@ def _chart(found: Mapping[str, list[Histograms]], largest: int) -> Chart | None:
     )
     layout = _layout(half, max(*columns["benign"], *columns["malicious"]))
     panels = [
-        _panel(side, colour, layout, pairs, None if alone else (place, name))
-        for place, (name, pairs) in enumerate(found.items())
+        _panel(side, colour, layout, pairs, None if alone else (run_index, name))
+        for run_index, (name, pairs) in enumerate(pairs_by_run.items())
         for side, colour in (("benign", BENIGN), ("malicious", MALICIOUS))
         if pairs
     ]
@@ -89,13 +93,13 @@ def update_statistics(run: Run) -> list[dict[str, Any]]:
         ConfigError: the run's server kept no histograms.
         DamagedRunError: a file is missing or damaged.
     """
-    found = [pair for pair in kept_histograms(run) if pair.malicious]
-    kept, _ = evenly((pair.round for pair in found), 2 * len(found), LISTED)
+    attacked_pairs = [pair for pair in kept_histograms(run) if pair.malicious]
+    rounds_kept, _ = evenly((pair.round for pair in attacked_pairs), 2 * len(attacked_pairs), LISTED)
     return [
         {"round": pair.round, "update": side, "client": histogram.client, **histogram.statistics}
-        for pair in found
+        for pair in attacked_pairs
         for side, histogram in zip(("benign", "malicious"), (pair.benign, pair.malicious), strict=True)
-        if pair.round in kept and histogram
+        if pair.round in rounds_kept and histogram
     ]
 
 
@@ -128,10 +132,10 @@ def _layout(half: float, top: float) -> dict[str, Any]:
 
 
 def _panel(
-    side: str, colour: str, layout: Mapping[str, Any], found: Sequence[Histograms], whose: tuple[int, str] | None
+    side: str, colour: str, layout: Mapping[str, Any], pairs: Sequence[Histograms], whose: tuple[int, str] | None
 ) -> Panel:
-    """One client's bars; `whose` is the place and the name of its run, where there are several."""
-    histograms = [_two(pair)[side == "malicious"] for pair in found]
+    """Draw one client's bars; `whose` is the index and the name of its run, where there are several."""
+    histograms = [_two(pair)[side == "malicious"] for pair in pairs]
     edges = histograms[0].edges
     norms = [histogram.statistics["norm"] for histogram in histograms]
     spread = f"{min(norms):.3g}" if len(norms) == 1 else f"{min(norms):.3g} to {max(norms):.3g}"
@@ -147,5 +151,5 @@ def _panel(
     words = f"Histogram of the {side} client's update in a round; the update's norm is {spread} over the rounds."
     if whose is None:
         return Panel(words, [trace], layout, f"{side} client", 280)
-    place, name = whose
-    return Panel(f"{name}: {words}", [trace], layout, f"{name}: {side} client", 220, place)
+    run_index, name = whose
+    return Panel(f"{name}: {words}", [trace], layout, f"{name}: {side} client", 220, run_index)

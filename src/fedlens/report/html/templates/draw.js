@@ -47,9 +47,9 @@ const start = () => {
     }
     if (spans) { // an upright bar for each row, with a gap after it
       const [low, high] = from.y.map((name) => chart.columns[name]);
-      const known = rows.filter((row) => low[row] !== null);
-      drawn.x = known.flatMap((row) => [chart.columns[from.x][row], chart.columns[from.x][row], null]);
-      drawn.y = known.flatMap((row) => [low[row], high[row], null]);
+      const measured = rows.filter((row) => low[row] !== null);
+      drawn.x = measured.flatMap((row) => [chart.columns[from.x][row], chart.columns[from.x][row], null]);
+      drawn.y = measured.flatMap((row) => [low[row], high[row], null]);
     }
     if (hollow) drawn.marker.symbol = rows.map((row) => drawn.marker.symbol + (chart.columns[hollow][row] ? "" : "-open"));
     const many = rows.length > 60;
@@ -136,10 +136,10 @@ const start = () => {
   };
   const addLegend = (figure) => {
     const chart = charts[figure.dataset.chart];
-    const place = figure.querySelector(".legend");
+    const legend = figure.querySelector(".legend");
     const every = chart.panels.flatMap((panel) => panel.traces).filter((trace) => trace.name && trace.type !== "heatmap");
     const different = every.filter((trace, index) => every.findIndex((other) => other.name === trace.name) === index);
-    if (!place || different.length < 2) return;
+    if (!legend || different.length < 2) return;
     for (const trace of different) {
       const label = document.createElement("label");
       const box = document.createElement("input");
@@ -147,7 +147,7 @@ const start = () => {
       box.dataset.series = seriesOf(trace);
       box.addEventListener("change", () => draw(figure));
       label.append(box, sample(trace), ` ${trace.name}`);
-      place.append(label);
+      legend.append(label);
     }
   };
 
@@ -197,8 +197,8 @@ const start = () => {
     shown.twins = document.querySelector("input[data-twins]")?.checked ?? true;
     toggled();
   };
-  for (const place of document.querySelectorAll(".toggles")) {
-    place.addEventListener("change", ({ target }) => { // a run has a box in each of these places
+  for (const toggles of document.querySelectorAll(".toggles")) {
+    toggles.addEventListener("change", ({ target }) => { // a run has a box in each of these places
       for (const box of boxes) if (box.dataset.toggle === target.dataset.toggle) box.checked = target.checked;
       readBoxes();
     });

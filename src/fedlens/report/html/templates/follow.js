@@ -16,7 +16,7 @@
       if (input.type === "range") input.value = state; else input.checked = state;
       input.dispatchEvent(new Event(input.type === "range" ? "input" : "change", { bubbles: true }));
     }
-    [...document.querySelectorAll("main details")].forEach((details, place) => { details.open = open[place] ?? details.open; });
+    [...document.querySelectorAll("main details")].forEach((details, index) => { details.open = open[index] ?? details.open; });
   };
 
   let working = false;
@@ -32,13 +32,13 @@
       const states = remembered();
       const open = [...document.querySelectorAll("main details")].map((details) => details.open);
       const focused = document.activeElement?.matches("main input") ? keyOf(document.activeElement) : null;
-      const place = scrollY;
+      const scrolled = scrollY;
       if (charts) document.getElementById("embedded").textContent = charts.textContent;
       for (const part of ["header", "main"]) document.querySelector(part).replaceWith(document.importNode(page.querySelector(part), true));
       document.dispatchEvent(new Event("renewed"));
       restore(states, open);
       if (focused) [...document.querySelectorAll("main input")].find((input) => keyOf(input) === focused)?.focus();
-      scrollTo({ top: place, behavior: "instant" });
+      scrollTo({ top: scrolled, behavior: "instant" });
       say(`As of ${new Date().toLocaleTimeString()}.`);
     } catch {
       say("The server does not answer.");

@@ -59,10 +59,10 @@ const start = () => {
   };
   for (const details of document.querySelectorAll("details[data-table]")) {
     details.addEventListener("toggle", () => {
-      const place = details.querySelector(".scroll");
-      if (!details.open || place.hasChildNodes()) return;
+      const scroll = details.querySelector(".scroll");
+      if (!details.open || scroll.hasChildNodes()) return;
       const title = details.closest("figure").querySelector("h3").textContent;
-      place.append(table(charts[details.dataset.table], title));
+      scroll.append(table(charts[details.dataset.table], title));
     });
   }
 };
