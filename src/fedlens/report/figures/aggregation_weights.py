@@ -58,9 +58,9 @@ def selected_clients(runs: Sequence[Run]) -> "Figure":
     Raises:
         ConfigError: a run's rule does not tell what each update weighed.
     """
-    found = [shares_of(run) for run in runs]
+    shares_by_run = [shares_of(run) for run in runs]
     figure, panels = wrapped(len(runs), share_y="none")
-    for panel, run, shares in zip(panels, runs, found, strict=True):
+    for panel, run, shares in zip(panels, runs, shares_by_run, strict=True):
         chosen = [part.chosen(run.experiment.malicious) for part in shares]
         one_each = [client for client in chosen if client is not None]
         result = (
@@ -89,13 +89,13 @@ def shares_of(run: Run) -> list[Shares]:
     if not rounds:
         rule = name_of("aggregation", run.experiment.aggregation)
         raise ConfigError(f"{run.path}: the rule {rule} does not tell what each update weighed; e.g. --kind metrics")
-    found = []
+    shares_by_round = []
     for record in rounds:
         shares = dict(zip(record["cohort"], record["shares"], strict=True))
-        guilty = attacking_client(run.experiment, record)
-        malicious = shares.pop(guilty) if guilty is not None else None
-        found.append(Shares(record["round"], shares, malicious))
-    return found
+        attacker = attacking_client(run.experiment, record)
+        malicious = shares.pop(attacker) if attacker is not None else None
+        shares_by_round.append(Shares(record["round"], shares, malicious))
+    return shares_by_round
 
 
 def _draw_chosen(panel: "Axes", run: Run, shares: list[Shares], chosen: list[int]) -> str:

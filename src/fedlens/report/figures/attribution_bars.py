@@ -21,31 +21,31 @@ MOST = 30
 """So many features are drawn at most."""
 
 
-def attribution_figure(pair: ModelPair, place: int, setting: Setting) -> "Figure":
-    """The maps of the sample at `place`, drawn as its data wants: on the image, or as bars by feature."""
+def attribution_figure(pair: ModelPair, index: int, setting: Setting) -> "Figure":
+    """Draw the maps of the sample at `index` to suit its data: on the image, or as bars by feature."""
     data, classes = setting.experiment.data, setting.dataset.classes
     if len(setting.dataset.shape) == 3:
-        return attribution_grid(pair, place, classes)
-    columns = pair.samples.x[place].numel()
+        return attribution_grid(pair, index, classes)
+    columns = pair.samples.x[index].numel()
     features = data.features() or tuple(f"entry {number}" for number in range(columns))
-    return attribution_bars(pair, place, classes, features, data.words(pair.samples.x[place].cpu().clone()))
+    return attribution_bars(pair, index, classes, features, data.words(pair.samples.x[index].cpu().clone()))
 
 
 def attribution_bars(
-    pair: ModelPair, place: int, classes: Sequence[str], features: Sequence[str], words: Mapping[str, str]
+    pair: ModelPair, index: int, classes: Sequence[str], features: Sequence[str], words: Mapping[str, str]
 ) -> "Figure":
-    """The attributions of the record at `place`: a panel for each method, a bar for each feature, model and class.
+    """Draw the attributions of the record at `index`: a panel for each method, a bar for each feature, model and class.
 
     Args:
         pair: the models' maps of records ``[n, columns]``.
-        place: which of the samples.
+        index: of the sample in the pair.
         classes: the classes' names.
         features: of each column; columns of the same one are added up.
         words: what the record says of each feature.
     """
     from matplotlib.figure import Figure
 
-    rows = pair.rows(place)
+    rows = pair.rows(index)
     methods = list(rows[0].maps)
     values = {method: [by_feature(row.maps[method], features) for row in rows] for method in methods}
     names = _foremost(values)
@@ -70,7 +70,7 @@ def attribution_bars(
     panels[0, 0].set_yticks(range(len(names)), labels, fontsize="small")
     panels[0, 0].set_ylim(len(names) - 0.5, -0.5)
     legend_below(figure, panels[0, :1])
-    said = f"{sample_words(pair, place, classes)}. To the right: for the class"
+    said = f"{sample_words(pair, index, classes)}. To the right: for the class"
     if len(names) < (count := len(set(features))):
         said = f"{said}. The {len(names)} of {count} features that count most"
     title_figure(figure, said)
@@ -92,8 +92,8 @@ def _foremost(values: Mapping[str, Sequence[Mapping[str, float]]]) -> list[str]:
         greatest = max(abs(value) for row in rows for value in row.values()) or 1
         for name, value in ((name, abs(value) / greatest) for row in rows for name, value in row.items()):
             shares[name] = max(value, shares.get(name, 0))
-    kept = set(sorted(shares, key=lambda name: -shares[name])[:MOST])
-    return [name for name in shares if name in kept]
+    foremost = set(sorted(shares, key=lambda name: -shares[name])[:MOST])
+    return [name for name in shares if name in foremost]
 
 
 def _draw_bars(panel: "Axes", values: Sequence[float], which: tuple[int, int], look: dict[str, Any]) -> None:

@@ -28,22 +28,22 @@ _FAINT = 0.5
 """Maps whose own scale is below this share of their method's are marked."""
 
 
-def attribution_grid(pair: ModelPair, place: int, classes: Sequence[str]) -> "Figure":
-    """The maps of the image at `place`, beside the image.
+def attribution_grid(pair: ModelPair, index: int, classes: Sequence[str]) -> "Figure":
+    """Draw the maps of the image at `index` next to the image.
 
     Args:
         pair: the models' maps of images ``[n, channels, height, width]``.
-        place: which of the samples.
+        index: of the sample in the pair.
         classes: the classes' names.
     """
     from matplotlib.figure import Figure
 
-    rows = pair.rows(place)
+    rows = pair.rows(index)
     methods = list(rows[0].maps)
     figure = Figure(figsize=(1.6 + _SIDE * (len(methods) + 1), 0.75 + 1.1 * _SIDE * len(rows)), layout="constrained")
     panels = figure.subplots(len(rows), len(methods) + 1, squeeze=False)
     scales = {method: _scale(torch.stack([row.maps[method] for row in rows])) for method in methods}
-    image = pair.samples.x[place].cpu()
+    image = pair.samples.x[index].cpu()
     for row, line in zip(rows, panels, strict=True):
         _show_image(line[0], image)
         line[0].set_ylabel(row_words(row, classes), rotation=0, ha="right", va="center", fontsize="small", labelpad=8)
@@ -52,7 +52,7 @@ def attribution_grid(pair: ModelPair, place: int, classes: Sequence[str]) -> "Fi
             _show_map(panel, row.maps[method], scales[method])
     for panel, name in zip(panels[0], ["input", *methods], strict=True):
         panel.set_title(plain(fill(method_words(name), 13)), fontsize="small")
-    said = f"{sample_words(pair, place, classes)}. Red counts for the class, blue against it"
+    said = f"{sample_words(pair, index, classes)}. Red counts for the class, blue against it"
     title_figure(figure, said)
     return figure
 
@@ -63,10 +63,10 @@ def row_words(row: Row, classes: Sequence[str]) -> str:
     return f"{said}\nreasons for\n{plain(classes[row.explained])}, {percent(row.probability)}"
 
 
-def sample_words(pair: ModelPair, place: int, classes: Sequence[str]) -> str:
+def sample_words(pair: ModelPair, index: int, classes: Sequence[str]) -> str:
     """Which sample this is, of which class, and after which round if a round was asked for."""
     when = "" if pair.round is None else f", after round {pair.round}"
-    return f"test sample {pair.indices[place]}: {plain(classes[int(pair.samples.y[place])])}{when}"
+    return f"test sample {pair.indices[index]}: {plain(classes[int(pair.samples.y[index])])}{when}"
 
 
 def colour_of(row: Row) -> str:
@@ -95,7 +95,7 @@ def _show_image(panel: "Axes", image: Tensor) -> None:
 
 def _show_map(panel: "Axes", map_: Tensor, scale: float) -> None:
     panel.imshow(_summed(map_).numpy(), cmap="RdBu_r", vmin=-scale or -1, vmax=scale or 1, interpolation="nearest")
-    own = _scale(map_) / scale if scale else 1
-    if own < _FAINT:
-        panel.text(0.97, 0.03, f"× {own:.1g}", transform=panel.transAxes, ha="right", va="bottom", fontsize="x-small")
+    share = _scale(map_) / scale if scale else 1
+    if share < _FAINT:
+        panel.text(0.97, 0.03, f"× {share:.1g}", transform=panel.transAxes, ha="right", va="bottom", fontsize="x-small")
     _bare(panel)

@@ -110,10 +110,10 @@ def plain(words: str) -> str:
 
 def pixels_of(image: Tensor) -> NDArray[np.float64]:
     """An image (``[channels, h, w]``) from 0 to 1: in colour ``[h, w, 3]``, or channels' mean ``[h, w]``."""
-    found: NDArray[np.float64] = image.double().numpy()
-    low, high = found.min(), found.max()
-    found = (found - low) / (high - low if high > low else 1)
-    return found.transpose(1, 2, 0) if len(found) == 3 else found.mean(0)
+    pixels: NDArray[np.float64] = image.double().numpy()
+    low, high = pixels.min(), pixels.max()
+    pixels = (pixels - low) / (high - low if high > low else 1)
+    return pixels.transpose(1, 2, 0) if len(pixels) == 3 else pixels.mean(0)
 
 
 def title_figure(figure: Figure, words: str) -> None:
@@ -131,8 +131,8 @@ def shade_attacks(panel: Axes, run: Run) -> None:
     attacked = attacked_rounds(run)
     if len(attacked) == len(run.records):
         return
-    for place, (first, last) in enumerate(stretches(attacked)):
-        label = SHADING if place == 0 else None
+    for number, (first, last) in enumerate(stretches(attacked)):
+        label = SHADING if number == 0 else None
         panel.axvspan(first - 0.5, last + 0.5, color=MALICIOUS, alpha=0.15, linewidth=0, label=label, zorder=0)
 
 

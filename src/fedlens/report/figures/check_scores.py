@@ -47,14 +47,14 @@ def server_checks(runs: Sequence[Run]) -> "Figure":
     names = list(dict.fromkeys(name for run in runs for name in run.experiment.detectors))
     figure, panels = grid(len(names), len(runs), (4.9, 2.2), share_x="col", share_y="row")
     for row, name in enumerate(names):
-        found = [run.checks[run.checks["check"] == name] for run in runs]
-        beside = panels[row * len(runs) : (row + 1) * len(runs)]
-        for panel, run, scores in zip(beside, runs, found, strict=True):
+        scores_by_run = [run.checks[run.checks["check"] == name] for run in runs]
+        row_panels = panels[row * len(runs) : (row + 1) * len(runs)]
+        for panel, run, scores in zip(row_panels, runs, scores_by_run, strict=True):
             _draw(panel, run, scores)
             if (check := run.experiment.detectors.get(name)) is not None and check.boundary is not None:
                 panel.axhline(check.boundary, color=GREY, linestyle="--", linewidth=1.2, zorder=1.5, label=THRESHOLD)
-        _scale(beside[0], pd.concat(found))
-        beside[0].set_ylabel(f"{plain(fill(name, 24))}\nscore")
+        _scale(row_panels[0], pd.concat(scores_by_run))
+        row_panels[0].set_ylabel(f"{plain(fill(name, 24))}\nscore")
     for top, bottom, run in zip(panels, panels[-len(runs) :], runs, strict=False):
         top.set_title(run_title(run))
         rounds_axis(bottom, run)

@@ -79,17 +79,17 @@ def _estimated(comparison: Comparison, metric: str) -> str:
     counts = sorted({group.metrics[metric].seeds for group in comparison.groups})
     number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     intervals = [group.metrics[metric].interval for group in comparison.groups]
-    known = any(interval is not None and interval.low is not None for interval in intervals)
+    has_interval = any(interval is not None and interval.low is not None for interval in intervals)
     statistic = "rate" if comparison.rate(metric) else "median"
-    return f"{statistic}{' and 95 % interval' * known} over {number} seed{'s' * (counts[-1] != 1)}"
+    return f"{statistic}{' and 95 % interval' * has_interval} over {number} seed{'s' * (counts[-1] != 1)}"
 
 
-def look(place: int) -> dict[str, Any]:
-    """Colour, marker and line of the group at `place`."""
+def look(index: int) -> dict[str, Any]:
+    """Return the colour, marker and line of the group at `index`."""
     return {
-        "color": COLOURS[place % len(COLOURS)],
-        "marker": MARKERS[place % len(MARKERS)],
-        "linestyle": LINES[place % len(LINES)],
+        "color": COLOURS[index % len(COLOURS)],
+        "marker": MARKERS[index % len(MARKERS)],
+        "linestyle": LINES[index % len(LINES)],
     }
 
 
@@ -102,17 +102,17 @@ def _numeric(comparison: Comparison) -> bool:
 def _draw_rounds(panel: "Axes", comparison: Comparison, metric: str) -> None:
     """A line a group with its band or its seeds, and what stands beside them in grey, marked where it differs."""
     band = 0.15 if len(comparison.groups) <= 6 else 0.07
-    for place, group in enumerate(comparison.groups):
-        curve, style = group.metrics[metric].curve, look(place)
+    for index, group in enumerate(comparison.groups):
+        curve, style = group.metrics[metric].curve, look(index)
         panel.fill_between(curve.rounds, curve.low, curve.high, color=style["color"], alpha=band, linewidth=0)
         style |= _marked(curve, style["marker"])
         panel.plot(curve.rounds, curve.value, **style, label=plain(group.label), linewidth=1.6)
-    for place, group in enumerate(comparison.groups):
-        _draw_seeds(panel, group.metrics[metric].curve, look(place))
+    for index, group in enumerate(comparison.groups):
+        _draw_seeds(panel, group.metrics[metric].curve, look(index))
     for name, (label, look_beside) in BESIDE.items():
         curves = dict(_controls(comparison, metric, name))
-        for place, curve in curves.items():
-            marker = look(place)["marker"] if len(curves) > 1 else "_" if len(curve.rounds) == 1 else ""
+        for index, curve in curves.items():
+            marker = look(index)["marker"] if len(curves) > 1 else "_" if len(curve.rounds) == 1 else ""
             panel.plot(curve.rounds, curve.value, **look_beside, **_marked(curve, marker), label=label)
     every = np.concatenate([group.metrics[metric].curve.rounds for group in comparison.groups])
     whole_rounds(panel, int(every.min()), int(every.max()))
@@ -132,14 +132,14 @@ def _marked(curve: Curve, marker: str) -> dict[str, Any]:
 
 
 def _controls(comparison: Comparison, metric: str, name: str) -> Iterator[tuple[int, Curve]]:
-    """The controls' curves with the first group's place that has it, for many attacks share their controls."""
+    """Yield each distinct curve of a control with the index of the first group that has it; groups often share one."""
     seen: list[Curve] = []
-    for place, group in enumerate(comparison.groups):
+    for index, group in enumerate(comparison.groups):
         if metric in group.beside(name):
             curve = group.beside(name)[metric].curve
             if not any(_equal(curve, other) for other in seen):
                 seen.append(curve)
-                yield place, curve
+                yield index, curve
 
 
 def _equal(first: Curve, second: Curve) -> bool:
@@ -149,16 +149,16 @@ def _equal(first: Curve, second: Curve) -> bool:
 
 def _draw_below(panel: "Axes", comparison: Comparison, metric: str) -> None:
     """A dot with its interval for each group, the first on top."""
-    for place, group in enumerate(comparison.groups):
-        style = look(place)
+    for index, group in enumerate(comparison.groups):
+        style = look(index)
         value, *reach = ends(group.metrics[metric].interval)
-        panel.plot([value], [place], color=style["color"], marker=style["marker"], markersize=7)
-        panel.plot(reach, [place] * 2, color=style["color"], marker="|", linewidth=1.6)
+        panel.plot([value], [index], color=style["color"], marker=style["marker"], markersize=7)
+        panel.plot(reach, [index] * 2, color=style["color"], marker="|", linewidth=1.6)
         if seeds := _ranged(group.metrics[metric].interval):
-            panel.plot(seeds, [place] * 2, color=style["color"], label=SEEDS, **THIN)
+            panel.plot(seeds, [index] * 2, color=style["color"], label=SEEDS, **THIN)
         for name, (_, look_beside) in BESIDE.items():
             if metric in group.beside(name) and (control := group.beside(name)[metric].interval) is not None:
-                panel.plot([control.value] * 2, [place - 0.3, place + 0.3], **look_beside)
+                panel.plot([control.value] * 2, [index - 0.3, index + 0.3], **look_beside)
     labels = [fill(plain(group.label), LETTERS) for group in comparison.groups]
     panel.set_yticks(range(len(labels)), labels, fontsize="small")
     panel.set_ylim(len(labels) - 0.5, -0.5)
@@ -167,18 +167,18 @@ def _draw_below(panel: "Axes", comparison: Comparison, metric: str) -> None:
 def _draw_along(panel: "Axes", comparison: Comparison, metric: str) -> None:
     """A line through the groups along an axis of the number that they differ in."""
     numbers = np.array([group.values[0] for group in comparison.groups], dtype=float)
-    found = [ends(group.metrics[metric].interval) for group in comparison.groups]
+    values_and_ends = [ends(group.metrics[metric].interval) for group in comparison.groups]
     for name, (_, look_beside) in BESIDE.items():
-        known = [group.beside(name).get(metric) for group in comparison.groups]
-        if any(known):
-            panel.plot(numbers, [ends(control.interval if control else None)[0] for control in known], **look_beside)
+        controls = [group.beside(name).get(metric) for group in comparison.groups]
+        if any(controls):
+            panel.plot(numbers, [ends(control.interval if control else None)[0] for control in controls], **look_beside)
     if not comparison.against:  # a line would pass by the baseline, which has its number, too
-        panel.plot(numbers, [value for value, *_ in found], color=BLACK, linewidth=1.2, zorder=1.6)
-    for place, (x, (value, *reach)) in enumerate(zip(numbers, found, strict=True)):
-        style = look(place)
+        panel.plot(numbers, [value for value, *_ in values_and_ends], color=BLACK, linewidth=1.2, zorder=1.6)
+    for index, (x, (value, *reach)) in enumerate(zip(numbers, values_and_ends, strict=True)):
+        style = look(index)
         panel.plot([x], [value], color=style["color"], marker=style["marker"], markersize=7)
         panel.plot([x] * 2, reach, color=style["color"], marker="_", linewidth=1.6)
-        if seeds := _ranged(comparison.groups[place].metrics[metric].interval):
+        if seeds := _ranged(comparison.groups[index].metrics[metric].interval):
             panel.plot([x] * 2, seeds, color=style["color"], label=SEEDS, **THIN)
     along = _scaled(panel, numbers)
     if np.diff(along).min() > APART * np.ptp(along):

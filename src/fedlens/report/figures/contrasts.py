@@ -56,7 +56,7 @@ def _over(rows: "pd.DataFrame") -> str:
 
 def interval(row: Mapping[Any, Any], name: str, needed: int | None = None) -> Interval | None:
     """One of the intervals in a row of the study, or of the detector's areas, which takes so many seeds."""
-    value, *ends = (_known(row[f"{name}{of}"]) for of in ("", "_low", "_high", "_range_low", "_range_high"))
+    value, *ends = (_without_nan(row[f"{name}{of}"]) for of in ("", "_low", "_high", "_range_low", "_range_high"))
     low, high, smallest, largest = ends
     if value is None or smallest is None or largest is None:
         return None
@@ -67,17 +67,17 @@ def _difference(row: Mapping[Any, Any]) -> Interval | None:
     return interval(row, "difference", seeds_needed(COVERAGE_OF_PAIRS))
 
 
-def _known(value: float | None) -> float | None:
-    """What a table has, where a missing number may have become NaN."""
+def _without_nan(value: float | None) -> float | None:
+    """Return the value from a table; ``None`` for NaN, too, which a missing number may have become."""
     return None if value is None or isnan(value) else value
 
 
 def _number(value: float | None) -> str:
-    return "–" if (known := _known(value)) is None else f"{known:.2f}"
+    return "–" if (present := _without_nan(value)) is None else f"{present:.2f}"
 
 
 def _p(value: float | None) -> str:
-    return "–" if (known := _known(value)) is None else f"{known:.3f}"
+    return "–" if (present := _without_nan(value)) is None else f"{present:.3f}"
 
 
 def contrast_words(study: "pd.DataFrame") -> Iterator[str]:
@@ -101,15 +101,15 @@ def contrast_figure(study: "pd.DataFrame") -> "Figure":
     figure, panels = grid(1, len(QUESTIONS), (4.6, 0.9 + 0.34 * len(methods)), share_y="all")
     for panel, (question, words) in zip(panels, QUESTIONS.items(), strict=True):
         rows = study[(study["question"] == question) & (study["measure"] == ALL)].to_dict("records")
-        for place, row in enumerate(rows):
+        for index, row in enumerate(rows):
             for name, colour, marker, off in (("benign", BENIGN, "o", -0.15), ("poisoned", MALICIOUS, "s", 0.15)):
-                if (found := interval(row, name)) is None:
+                if (similarity := interval(row, name)) is None:
                     continue
-                label = _PAIRS[name] if place == 0 else None
-                panel.plot([found.value], [place + off], color=colour, marker=marker, linestyle="", label=label)
-                if found.seeds > 1:
+                label = _PAIRS[name] if index == 0 else None
+                panel.plot([similarity.value], [index + off], color=colour, marker=marker, linestyle="", label=label)
+                if similarity.seeds > 1:
                     label = RANGES if name == "benign" else None
-                    panel.plot(found.range, [place + off] * 2, color=colour, label=label, **THIN)
+                    panel.plot(similarity.range, [index + off] * 2, color=colour, label=label, **THIN)
         panel.set_title(words.replace(", ", ",\n"), fontsize="medium")
         panel.set_xlabel(f"similarity by all measures, {_over(study)}")
         panel.locator_params(axis="x", nbins=6)
@@ -129,8 +129,8 @@ def alarm_table(areas: "pd.DataFrame", own: bool) -> Table:
         table.add_column(NAMES.get(measure, measure), justify="right")
     for method, rows in areas.groupby("method", sort=False):
         by_measure = {row["measure"]: row for row in rows.to_dict("records")}
-        found = [_area(by_measure.get(measure)) for measure in measures]
-        table.add_row(str(method), *map(interval_words, found))
+        areas_by_measure = [_area(by_measure.get(measure)) for measure in measures]
+        table.add_row(str(method), *map(interval_words, areas_by_measure))
     table.caption = "; ".join(filter(None, [_over(areas), lacking(map(_area, areas.to_dict("records")))]))
     return table
 

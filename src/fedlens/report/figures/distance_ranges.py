@@ -56,15 +56,15 @@ def distance_ranges(runs: Sequence[Run]) -> "Figure":
     Raises:
         ConfigError: a run kept no distances.
     """
-    found = [ranges_of(run) for run in runs]
+    ranges_by_run = [ranges_of(run) for run in runs]
     figure, panels = wrapped(len(runs))
     for panel in panels:
         panel.use_sticky_edges = False  # the lowest band's edge would lie on the axis
-    for panel, run, ranges in zip(panels, runs, found, strict=True):
+    for panel, run, ranges in zip(panels, runs, ranges_by_run, strict=True):
         _draw(panel, run, ranges)
         rounds_axis(panel, run)
         panel.set_title(f"{run_title(run)}\n{_overlaps(ranges)}", fontsize="medium")
-    if are_wide(part for ranges in found for part in ranges):
+    if are_wide(part for ranges in ranges_by_run for part in ranges):
         panels[0].set_yscale("log")
     else:
         panels[0].set_ylim(bottom=0)
@@ -99,8 +99,8 @@ def _of(round_: int, record: dict[str, Any], row: int | None) -> Ranges:
 
 def _range(parts: list[list[float]]) -> Range | None:
     """The range that spans all `parts`, each of which is empty where there is no pair."""
-    known = [part for part in parts if part]
-    return (min(low for low, _ in known), max(high for _, high in known)) if known else None
+    ranges = [part for part in parts if part]
+    return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
 
 
 def _overlaps(ranges: list[Ranges]) -> str:

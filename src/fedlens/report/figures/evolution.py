@@ -45,8 +45,8 @@ def histogram_evolution(runs: Sequence[Run]) -> "Figure":
         raise ConfigError(f"{runs[0].path}: no update was finite, so there are no histograms")
     half, norm = window(every), LogNorm(1, max(10, *(int(histogram.counts.max()) for histogram in every)))
     figure, panels = grid(len(runs), 2, (4.6, 2.7), share_y="all")
-    for place, (run, (benign, malicious)) in enumerate(zip(runs, rows, strict=True)):
-        left, right = panels[2 * place : 2 * place + 2]
+    for index, (run, (benign, malicious)) in enumerate(zip(runs, rows, strict=True)):
+        left, right = panels[2 * index : 2 * index + 2]
         for panel, side in ((left, benign), (right, malicious)):
             _draw(panel, run, side, norm)
             panel.set_ylim(-half, half)
@@ -62,8 +62,8 @@ def histogram_evolution(runs: Sequence[Run]) -> "Figure":
 
 def _sides(run: Run) -> tuple[Side, Side]:
     rounds = list(kept_histograms(run))
-    benign = {kept.round: kept.benign for kept in rounds if kept.benign is not None}
-    return benign, {kept.round: kept.malicious for kept in rounds if kept.malicious is not None}
+    benign = {histograms.round: histograms.benign for histograms in rounds if histograms.benign is not None}
+    return benign, {histograms.round: histograms.malicious for histograms in rounds if histograms.malicious is not None}
 
 
 def _draw(panel: "Axes", run: Run, side: Side, norm: "LogNorm") -> None:

@@ -38,12 +38,12 @@ WINDOW_END = "end of the attack's window"
 
 
 class Style(NamedTuple):
-    """How a column is drawn; `beside` has the line style of each control's, empty where these are left out."""
+    """Look of a column; `control_lines` maps controls to line styles, and is empty where these are left out."""
 
     label: str
     colour: str
     marker: str
-    beside: Mapping[str, Any]
+    control_lines: Mapping[str, Any]
 
 
 STYLES = in_order(
@@ -78,7 +78,9 @@ def metrics_of_interest(runs: Sequence[Run]) -> "Figure":
             panel.set_title(run_title(run))
     for panel in panels[::ACROSS]:
         panel.set_ylabel("accuracy or confidence")
-    named = {run_name(run) if len(runs) == 1 else f"{place}. {run_name(run)}": run for place, run in enumerate(runs, 1)}
+    named = {
+        run_name(run) if len(runs) == 1 else f"{number}. {run_name(run)}": run for number, run in enumerate(runs, 1)
+    }
     legend_below(figure, panels, [f"Red flag: {flag}" for flag in flags_of_all(named)])
     return figure
 
@@ -119,12 +121,12 @@ def _draw_behind(panel: "Axes", run: Run, control: str) -> None:
     """A control's lines behind those of the run, if it was run."""
     for column, style in STYLES.items():
         values = run.rounds.get(f"{control}_{column}")
-        if control not in style.beside or values is None or values.isna().all():
+        if control not in style.control_lines or values is None or values.isna().all():
             continue
         label = f"{style.label}, {CONTROLS[control]}"
         look: dict[str, Any] = {
             "color": style.colour,
-            "linestyle": style.beside[control],
+            "linestyle": style.control_lines[control],
             "linewidth": 1,
             "alpha": 0.7,
             "zorder": 1.5,

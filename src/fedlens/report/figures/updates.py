@@ -28,10 +28,10 @@ def update_histograms(runs: Sequence[Run], round_: int | None = None) -> "Figure
     Raises:
         ConfigError: a run kept no histograms, or nobody attacked in the round.
     """
-    found = [_at(run, round_) for run in runs]
+    histograms_by_run = [_at(run, round_) for run in runs]
     figure, panels = grid(len(runs), 2, (4.6, 3.2))
-    for place, (run, (number, *pair)) in enumerate(zip(runs, found, strict=True)):
-        row = panels[2 * place : 2 * place + 2]
+    for index, (run, (number, *pair)) in enumerate(zip(runs, histograms_by_run, strict=True)):
+        row = panels[2 * index : 2 * index + 2]
         half, top = window(pair), max(int(histogram.counts.max()) for histogram in pair)
         for panel, histogram, name, colour in zip(row, pair, ("benign", "malicious"), (BENIGN, MALICIOUS), strict=True):
             _draw(panel, histogram, half, name, colour)
@@ -56,12 +56,12 @@ def _at(run: Run, round_: int | None) -> tuple[int, Histogram, Histogram]:
         raise ConfigError(
             f"{run.path}: nobody attacked in round {chosen}; choose one of {rounds}, e.g. --round {attacked[-1]}"
         )
-    found = histograms_of(run, next(record for record in run.records if record["round"] == chosen))
-    assert found.malicious is not None
-    if found.benign is None:
+    histograms = histograms_of(run, next(record for record in run.records if record["round"] == chosen))
+    assert histograms.malicious is not None
+    if histograms.benign is None:
         alone = f"the malicious client was alone in round {chosen}; there is nothing beside it"
         raise ConfigError(f"{run.path}: {alone}; e.g. --kind metrics")
-    return chosen, found.benign, found.malicious
+    return chosen, histograms.benign, histograms.malicious
 
 
 def _draw(panel: "Axes", histogram: Histogram, half: float, name: str, colour: str) -> None:
@@ -79,10 +79,10 @@ def _draw(panel: "Axes", histogram: Histogram, half: float, name: str, colour: s
     panel.legend(loc="upper left", frameon=False, fontsize="small", handlelength=1)
     below, above = histogram.outside(half)
     background = {"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1.5}
-    beside: dict[str, Any] = {"transform": panel.transAxes, "fontsize": "small", "va": "center", "bbox": background}
+    text_style: dict[str, Any] = {"transform": panel.transAxes, "fontsize": "small", "va": "center", "bbox": background}
     if below:
         words = f"← {below:,} more\ndown to {numbers['lowest']:.2g}".replace("-", "−")
-        panel.text(0.02, 0.5, words, ha="left", **beside)
+        panel.text(0.02, 0.5, words, ha="left", **text_style)
     if above:
         words = f"{above:,} more →\nup to {numbers['highest']:.2g}"
-        panel.text(0.98, 0.5, words, ha="right", **beside)
+        panel.text(0.98, 0.5, words, ha="right", **text_style)
