@@ -33,6 +33,6 @@ def classes_table(run: Run) -> Table:
         table.caption = f"the {SHOWN} of {len(names)} classes that {'lost most' if points else 'do worst'}"
         names = sorted(names, key=(points or shown).__getitem__)[:SHOWN]
     for name in names:
-        beside, difference = ([percent(twin[name])], [signed(points[name])]) if points else ([], [])
-        table.add_row(name, *beside, percent(shown[name]), *difference)
+        without_attack, difference = ([percent(twin[name])], [signed(points[name])]) if points else ([], [])
+        table.add_row(name, *without_attack, percent(shown[name]), *difference)
     return table

@@ -31,8 +31,8 @@ def unjudged_of(group: Group) -> str:
     return f"{len(group.unjudged)} of {group.runs + len(group.unjudged)}"
 
 
-def known_beside(comparison: Comparison, metric: str) -> list[str]:
-    """What is known of the metric beside the groups' own runs: ``control``, ``placebo``."""
+def controls_with(comparison: Comparison, metric: str) -> list[str]:
+    """Return the controls that have the metric in any group: ``control``, ``placebo``."""
     return [name for name in BESIDE if any(metric in group.beside(name) for group in comparison.groups)]
 
 
@@ -55,29 +55,29 @@ def comparison_table(comparison: Comparison, metric: str) -> Table:
 
 def comparison_head(comparison: Comparison, metric: str) -> list[str]:
     """What is said of each group, beside its options."""
-    beside = [BESIDE[name] for name in known_beside(comparison, metric)]
+    control_heads = [BESIDE[name] for name in controls_with(comparison, metric)]
     head = [*COUNTS, *([UNJUDGED] if any_unjudged(comparison) else [])]
     intervals = [group.metrics[metric].interval for group in comparison.groups]
     if comparison.rate(metric):
-        return [*head, headed("rate", intervals), *beside]
-    return [*head, "difference" if comparison.against else "mean", *beside, headed("median", intervals)]
+        return [*head, headed("rate", intervals), *control_heads]
+    return [*head, "difference" if comparison.against else "mean", *control_heads, headed("median", intervals)]
 
 
 def comparison_rows(comparison: Comparison, metric: str) -> list[list[str]]:
     """For each group the values of the options compared, and what `comparison_head` names."""
-    rows, known = [], known_beside(comparison, metric)
+    rows, control_names = [], controls_with(comparison, metric)
     for group in comparison.groups:
         ours = group.metrics[metric]
-        found = [str(group.runs), NONE, NONE] if group.no_attack(metric) else [*map(str, _counts(ours).values())]
-        found += [unjudged_of(group)] if any_unjudged(comparison) else []
+        cells = [str(group.runs), NONE, NONE] if group.no_attack(metric) else [*map(str, _counts(ours).values())]
+        cells += [unjudged_of(group)] if any_unjudged(comparison) else []
         estimated = NO_ATTACK if group.no_attack(metric) else interval_words(ours.interval, number)
-        controls = (group.beside(name).get(metric) for name in known)
-        beside = [NONE if control is None else number(control.mean) for control in controls]
+        controls = (group.beside(name).get(metric) for name in control_names)
+        control_means = [NONE if control is None else number(control.mean) for control in controls]
         if comparison.rate(metric):
-            found += [estimated, *beside]
+            cells += [estimated, *control_means]
         else:
-            found += [number(ours.mean), *beside, estimated]
-        rows.append([*map(shown, group.values), *found])
+            cells += [number(ours.mean), *control_means, estimated]
+        rows.append([*map(shown, group.values), *cells])
     return rows
 
 

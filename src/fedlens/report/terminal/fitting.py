@@ -81,13 +81,13 @@ def bands(least: Sequence[int], keys: int, room: int, between: int) -> list[list
         [[0, 1, 2], [0, 3]]
     """
     named = list(range(min(keys, len(least))))
-    found = [list(named)]
+    stacked = [list(named)]
     for column in range(len(named), len(least)):
-        needed = sum(least[other] + between for other in found[-1]) + least[column]
-        if needed > room and len(found[-1]) > len(named):
-            found.append(list(named))
-        found[-1].append(column)
-    return found
+        needed = sum(least[other] + between for other in stacked[-1]) + least[column]
+        if needed > room and len(stacked[-1]) > len(named):
+            stacked.append(list(named))
+        stacked[-1].append(column)
+    return stacked
 
 
 def shrunk(natural: Sequence[int], least: Sequence[int], room: int) -> list[int]:
@@ -99,7 +99,7 @@ def shrunk(natural: Sequence[int], least: Sequence[int], room: int) -> list[int]
     """
     widths = list(natural)
     while sum(widths) > room:
-        able = [(width, place) for place, width in enumerate(widths) if width > least[place]]
+        able = [(width, column) for column, width in enumerate(widths) if width > least[column]]
         if not able:
             break
         widths[max(able)[1]] -= 1

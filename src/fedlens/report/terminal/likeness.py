@@ -19,18 +19,18 @@ def said_table(pair: ModelPair, classes: Sequence[str], target: Collection[int],
     table = PlainTable(title="What the models say")
     for name in ("test sample", "class", *(f"{model} model says" for model in MODELS), "wanted by the attack"):
         table.add_column(name)
-    for place, index in enumerate(pair.indices[:count]):
+    for sample_index, index in enumerate(pair.indices[:count]):
         said, wanted = [], []
         for model in MODELS:
-            found = pair.maps[model, TARGET]
-            probabilities, predicted = found.probabilities[place], int(found.predicted[place])
+            maps = pair.maps[model, TARGET]
+            probabilities, predicted = maps.probabilities[sample_index], int(maps.predicted[sample_index])
             said.append(f"{classes[predicted]}, {percent(float(probabilities[predicted]))}")
-            wanted.append(percent(float(probabilities[pair.target_classes[place]])))
+            wanted.append(percent(float(probabilities[pair.target_classes[sample_index]])))
         number = f"{index} (target)" if index in target else str(index)
         words = (
-            classes[int(pair.samples.y[place])],
+            classes[int(pair.samples.y[sample_index])],
             *said,
-            f"{classes[pair.target_classes[place]]}: {', then '.join(wanted)}",
+            f"{classes[pair.target_classes[sample_index]]}: {', then '.join(wanted)}",
         )
         table.add_row(number, *words)
     return table

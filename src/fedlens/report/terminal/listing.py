@@ -47,7 +47,7 @@ def listing(word: str | None = None, wanted: str | None = None) -> Iterator[Rend
         ConfigError: nothing is called so, or it occurs nowhere.
     """
     if wanted is not None:
-        yield _found(wanted)
+        yield _search_table(wanted)
     elif word is None:
         yield _index()
     elif (topic := topic_of(word)) is not None:
@@ -92,7 +92,7 @@ def _topic(topic: Topic) -> Table:
 
 def _presets(topic: Topic) -> Iterator[RenderableType]:
     """Presets in a line or two each, a table for each setting."""
-    known = presets()
+    preset_by_name = presets()
     settings: dict[str, list[tuple[str, str]]] = {}
     for entry in entries(topic):
         setting, colon, about = entry.about.partition(": ")
@@ -101,9 +101,9 @@ def _presets(topic: Topic) -> Iterator[RenderableType]:
     for setting, rows in settings.items():
         table = _table(setting, "name", "cost", "what it is")
         for name, about in rows:
-            table.add_row(name, cost_words(known[name].minutes), shorten(about, ABOUT, placeholder=" …"))
+            table.add_row(name, cost_words(preset_by_name[name].minutes), shorten(about, ABOUT, placeholder=" …"))
         yield table
-    negative = [preset for preset in known.values() if preset.negative is not None]
+    negative = [preset for preset in preset_by_name.values() if preset.negative is not None]
     yield (
         "fig1 to fig10: the paper's figures; NAME-paper has the paper's own model, E and T, NAME-paper-10 the same "
         "with T = 10. Costs are for 2 cores; the controls, made once for each setting, are not in them. There are "
@@ -122,12 +122,12 @@ def _preset(name: str, preset: Preset) -> Iterator[RenderableType]:
 
 def _called(word: str) -> Iterator[RenderableType]:
     """The parts, or else the options, of this name."""
-    for topic, part in (found := parts_called(word)):
+    for topic, part in (parts := parts_called(word)):
         yield f"[bold]{escape(word)}[/bold] ({topic.name}): {escape(first_line(part))}"
         if prose := _prose(part):
             yield escape(prose)
         yield from _options(topic, part, word)
-    if not found:
+    if not parts:
         metrics = next(topic for topic in TOPICS if topic.name == "metrics")
         if of_that_name := [entry for entry in entries(metrics) if entry.name == word]:
             yield _entries(f"Metrics: {metrics.use}", of_that_name, "")
@@ -191,12 +191,12 @@ def _options_of_parts(word: str) -> Iterator[Entry]:
             yield Entry(topic, option, f"{meaning} ({', '.join(owners)})", default)
 
 
-def _found(word: str) -> Table:
-    """Where a word occurs."""
-    if not (found := search(word)):
+def _search_table(word: str) -> Table:
+    """List where a word occurs."""
+    if not (matches := search(word)):
         raise ConfigError(f"--search {word}: it occurs nowhere; {nearest(word, _every_name())}")
     table = _table(f"“{word}”: fedlens list NAME shows one", "name", "topic", "what it is")
-    for entry in found:
+    for entry in matches:
         table.add_row(entry.name, entry.topic.name, entry.about)
     return table
 

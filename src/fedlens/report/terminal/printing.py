@@ -20,7 +20,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]"
 
 def visible(text: str) -> str:
     """The text with control characters as Python would write them, which a terminal would obey."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 class PlainConsole(Console):
@@ -48,7 +48,9 @@ class PlainTable(Table):
 
     def __init__(self, *headers: Any, keys: int = 1, **options: Any) -> None:
         look: dict[str, Any] = {"title_justify": "left", "caption_justify": "left", "box": SIMPLE_HEAD}
-        super().__init__(*map(_as_it_is, headers), **look | {name: _as_it_is(it) for name, it in options.items()})
+        super().__init__(
+            *map(_as_it_is, headers), **look | {name: _as_it_is(option) for name, option in options.items()}
+        )
         self.keys = keys
 
     def add_column(self, header: RenderableType = "", *arguments: Any, **options: Any) -> None:
@@ -72,20 +74,23 @@ class PlainTable(Table):
     def _bands(self, room: int, measure: Callable[[Any], int]) -> Iterator[Table]:
         cells = [[_text(cell) for cell in (column.header, *column.cells)] for column in self.columns]
         natural = [max(map(measure, of_one)) for of_one in cells]
-        words = [max(longest(cell.plain) if isinstance(cell, Text) else measure(cell) for cell in one) for one in cells]
+        words = [
+            max(longest(cell.plain) if isinstance(cell, Text) else measure(cell) for cell in column_cells)
+            for column_cells in cells
+        ]
         named = min(self.keys, len(cells))
         least = [min(width, max(1, 2 * room // 3 // named - _BETWEEN)) for width in words[:named]]
         rest = max(1, room - sum(least) - named * _BETWEEN)
         least += [min(width, rest) for width in words[named:]]
         for band in bands(least, named, room, _BETWEEN):
             inside = room - _BETWEEN * (len(band) - 1)
-            widths = shrunk([natural[place] for place in band], [least[place] for place in band], inside)
+            widths = shrunk([natural[index] for index in band], [least[index] for index in band], inside)
             piece = Table(box=self.box, padding=(0, 1, 0, 0), pad_edge=False)
-            for place, width in zip(band, widths, strict=True):
-                head = _fitted(cells[place][0], width)
-                piece.add_column(head, justify=self.columns[place].justify, width=width)
+            for index, width in zip(band, widths, strict=True):
+                head = _fitted(cells[index][0], width)
+                piece.add_column(head, justify=self.columns[index].justify, width=width)
             for row in range(1, len(cells[0])):
-                if any(cells[place][row] for place in band):
+                if any(cells[index][row] for index in band):
                     piece.add_row(*(_fitted(cells[p][row], width) for p, width in zip(band, widths, strict=True)))
             yield piece
 

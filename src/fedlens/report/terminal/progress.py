@@ -24,8 +24,8 @@ class Terminal:
 
     def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
         """Show what begins."""
-        what = control_name(experiment) if twin else attack_name(experiment).replace("none", "no attack")
-        self._console.print(Text.assemble((what, "bold"), f": {headline(experiment)}"), highlight=False)
+        heading = control_name(experiment) if twin else attack_name(experiment).replace("none", "no attack")
+        self._console.print(Text.assemble((heading, "bold"), f": {headline(experiment)}"), highlight=False)
         if done:
             self._console.print(f"going on after round {done}", highlight=False)
         self._rounds, self._done, self._first, self._began = experiment.rounds, done, done, time.monotonic()

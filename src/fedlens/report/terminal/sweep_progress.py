@@ -103,8 +103,8 @@ class SweepTerminal:
         for key, words in self._at_work.items():
             played, rounds, control = self._pace.progress(key)
             bar = ProgressBar(total=rounds, completed=played, width=16)
-            what = f"{control}: {self._cells[key]}" if control else str(self._cells[key])
-            table.add_row(what, f"{played}/{rounds}", bar, words)
+            label = f"{control}: {self._cells[key]}" if control else str(self._cells[key])
+            table.add_row(label, f"{played}/{rounds}", bar, words)
         return Group(Text(self._counts()), table)
 
 

@@ -92,10 +92,10 @@ def _attack_lines(run: Run, which: str) -> Iterator[tuple[str, str]]:
         yield "α_m (assumed to be announced)", f"{attacks[-1]['alpha']:.4g}"
     if attacks and isinstance(boost := attacks[-1].get("boost"), int | float):  # an attack may log anything
         yield "boosting factor λ", f"{boost:.4g}"
-    known = ("estimate_error", "estimate_cosine")
-    estimates = [attack for attack in attacks if all(attack.get(name) is not None for name in known)]
+    estimate_names = ("estimate_error", "estimate_cosine")
+    estimates = [attack for attack in attacks if all(attack.get(name) is not None for name in estimate_names)]
     if estimates:
-        error, cosine = (mean([attack[name] for attack in estimates]) for name in known)
+        error, cosine = (mean([attack[name] for attack in estimates]) for name in estimate_names)
         yield "estimate of the others: relative error, cosine", f"{error:.2f}, {cosine:.2f}"
     if run.summary and (malicious := run.summary["malicious_accuracy"]):
         yield f"malicious model's accuracy, first {which}", percent(malicious["first"])
@@ -143,9 +143,9 @@ def checks_table(run: Run) -> PlainTable | None:
 def rounds_table(run: Run) -> PlainTable:
     """A line a round."""
     classes, single = run.target["classes"], len(run.target["index"]) == 1
-    known = [name for name in BESIDE if beside(run.records[-1], name)]
+    control_names = [name for name in BESIDE if beside(run.records[-1], name)]
     words = {"control": "the benign twin", "placebo": "the client absent"}
-    twin = f"; in brackets {', then '.join(words[name] for name in known)}" if known else ""
+    twin = f"; in brackets {', then '.join(words[name] for name in control_names)}" if control_names else ""
     table = PlainTable()
     table.caption = f"target, true: confidence in these classes; malicious: that model's accuracy{twin}"
     for name in ("round", "attack", "accuracy", "target", "true", "predicted" if single else "met", "malicious"):
@@ -154,7 +154,7 @@ def rounds_table(run: Run) -> PlainTable:
     if rejecting:
         table.add_column("rejected")
     for record in run.records:
-        target, others = record["target"], [found for name in known if (found := beside(record, name))]
+        target, others = record["target"], [control for name in control_names if (control := beside(record, name))]
         table.add_row(
             str(record["round"]),
             _part(record),
