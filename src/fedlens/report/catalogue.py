@@ -150,16 +150,16 @@ def described(config: type[Config]) -> dict[str, str]:
 def _own_attributes(config: type[Config]) -> dict[str, str]:
     """The section "Attributes" of a docstring."""
     lines = (inspect.getdoc(config) or "").partition("Attributes:\n")[2].partition("\n\n")[0].splitlines()
-    found: dict[str, str] = {}
+    meanings: dict[str, str] = {}
     name = ""
     for line in map(str.strip, lines):
         start, colon, rest = line.partition(": ")
         if colon and start in config.model_fields:
             name = start
-            found[name] = rest
+            meanings[name] = rest
         elif name:
-            found[name] = f"{found[name]} {line}"
-    return found
+            meanings[name] = f"{meanings[name]} {line}"
+    return meanings
 
 
 def _words(part: type[Config]) -> Iterator[str]:

@@ -31,11 +31,13 @@ _GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "epsilon": "ε"}
 
 def flags_of_all(runs: Mapping[str, Run]) -> list[str]:
     """The red flags of runs, given by their names; those that only some have say which."""
-    found: dict[str, list[str]] = {}
+    names_by_flag: dict[str, list[str]] = {}
     for name, run in runs.items():
         for flag in run.flags:
-            found.setdefault(flag, []).append(name)
-    return [flag if len(names) == len(runs) else f"{flag} ({', '.join(names)})" for flag, names in found.items()]
+            names_by_flag.setdefault(flag, []).append(name)
+    return [
+        flag if len(names) == len(runs) else f"{flag} ({', '.join(names)})" for flag, names in names_by_flag.items()
+    ]
 
 
 def percent(share: float) -> str:
@@ -58,7 +60,7 @@ def method_words(method: str) -> str:
     name, *options = re.split(r":(?=\w+=)", method)
     words = name.split("-")
     if words[0] == "lrp":
-        words = ["LRP", *(re.sub("^(alpha|beta|gamma|epsilon)", lambda found: _GREEK[found[0]], w) for w in words[1:])]
+        words = ["LRP", *(re.sub("^(alpha|beta|gamma|epsilon)", lambda match: _GREEK[match[0]], w) for w in words[1:])]
     return " ".join([*words, *options])
 
 
