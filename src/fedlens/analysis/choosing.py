@@ -74,12 +74,14 @@ class At:
         Raises:
             ConfigError: with the rounds that there are.
         """
-        known = set(collection.table["round"])
-        there = f"there are rounds {min(known)} to {max(known)}"
-        if unknown := sorted(set(self.rounds) - known):
-            raise ConfigError(f"--at: no run has round {unknown[0]}; {there}, e.g. --at {max(known)}")
-        if self.first > max(known):
-            raise ConfigError(f"--from {self.first}: no run has this round; {there}, e.g. --from {min(known)}")
+        recorded_rounds = set(collection.table["round"])
+        there = f"there are rounds {min(recorded_rounds)} to {max(recorded_rounds)}"
+        if unknown := sorted(set(self.rounds) - recorded_rounds):
+            raise ConfigError(f"--at: no run has round {unknown[0]}; {there}, e.g. --at {max(recorded_rounds)}")
+        if self.first > max(recorded_rounds):
+            raise ConfigError(
+                f"--from {self.first}: no run has this round; {there}, e.g. --from {min(recorded_rounds)}"
+            )
 
     def of(self, matrix: "pd.DataFrame", metric: str) -> "pd.Series[float]":
         """A number for each row of `matrix`, which has a column a round; missing where a named round is."""
@@ -107,16 +109,16 @@ def narrowed(collection: Collection, where: Sequence[str]) -> Collection:
     table, unjudged = collection.table, list(collection.unjudged)
     for field, values in parse_where(where).items():
         present = list(map(shown, collection.values_of(field)))
-        found = {value: named(value, present) for value in values}
-        if unknown := [value for value, meant in found.items() if not meant]:
+        shown_values = {value: named(value, present) for value in values}
+        if unknown := [value for value, meant in shown_values.items() if not meant]:
             meant = likeliest(unknown[0], sorted(present)) or next(iter(present))
             remedy = f"e.g. --where {shlex.quote(f'{field}={meant}')}"
             raise ConfigError(
                 f"--where {field}={unknown[0]}: no run has this; there are {', '.join(present)}; {remedy}"
             )
-        wanted = {one for meant in found.values() for one in meant}
+        wanted = {shown_value for meant in shown_values.values() for shown_value in meant}
         table = table[table[field].map(lambda value, wanted=wanted: shown(plain_value(value)) in wanted)]
-        unjudged = [one for one in unjudged if shown(one.values.get(field)) in wanted]
+        unjudged = [shown_value for shown_value in unjudged if shown(shown_value.values.get(field)) in wanted]
     if table.empty and unjudged:
         why = f"none of the {len(unjudged)} runs can be judged: {reasons_of(unjudged)}"
         raise ConfigError(f"--where {', '.join(where)}: {why}; {', or '.join(unjudged[0].remedies)}")
@@ -161,11 +163,11 @@ def require_metrics(collection: Collection, metrics: Sequence[str]) -> None:
         ConfigError: with what may have been meant.
     """
     table = collection.table
-    known = [name for name in table.columns if name not in {"cell", "round"} and not is_field(name)]
-    known = [name for name in known if _numeric(table[name])]
+    numeric_columns = [name for name in table.columns if name not in {"cell", "round"} and not is_field(name)]
+    numeric_columns = [name for name in numeric_columns if _numeric(table[name])]
     for metric in metrics:
-        if metric not in known:
-            raise ConfigError(f"--metric {metric}: no such column of numbers; {nearest(metric, known)}")
+        if metric not in numeric_columns:
+            raise ConfigError(f"--metric {metric}: no such column of numbers; {nearest(metric, numeric_columns)}")
 
 
 def _numeric(column: "pd.Series[Any]") -> bool:
@@ -179,7 +181,7 @@ def named(text: str, present: Sequence[str]) -> list[str]:
     for value in (text, canonical(text)):
         if value in present:
             return [value]
-    return [one for one in present if one.startswith(f"{text}(")]
+    return [shown_value for shown_value in present if shown_value.startswith(f"{text}(")]
 
 
 def canonical(text: str) -> str:
@@ -194,5 +196,5 @@ def canonical(text: str) -> str:
         case bool() | int() | float():
             return shown(value)
         case {"name": str(name), **options}:
-            return in_words(name, {str(option): one for option, one in options.items()})
+            return in_words(name, {str(option): option_value for option, option_value in options.items()})
     return text

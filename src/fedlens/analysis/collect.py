@@ -39,7 +39,7 @@ class Collection:
     """Runs to be compared.
 
     Attributes:
-        table: a row for each run and round: ``cell`` (the run), ``path`` (where it was found), the options in `fields`,
+        table: a row for each run and round: ``cell`` (the run), ``path`` (its directory), the options in `fields`,
             ``seed``, ``target_index``, and the columns of `fedlens.analysis.run_results.Run.rounds`.
         remarks: what should be known about it, in sentences.
         flags: reasons to doubt a run's result, by its ``cell``, of those runs of which they are known.
@@ -66,8 +66,8 @@ class Collection:
 
     def values_of(self, name: str) -> list[Value]:
         """The values that runs have of an option, and cells that cannot be judged."""
-        found = [*map(plain_value, self.table[name].unique()), *(one.values.get(name) for one in self.unjudged)]
-        return list(dict.fromkeys(found))
+        values = [*map(plain_value, self.table[name].unique()), *(cell.values.get(name) for cell in self.unjudged)]
+        return list(dict.fromkeys(values))
 
 
 def is_field(column: str) -> bool:
@@ -120,15 +120,15 @@ def collect(paths: Sequence[Path], wanted: Set[str] = frozenset()) -> Collection
     sources = [source for path in paths for source in (*sweeps, *runs) if source.path == path]
     tables = [source.table.dropna(axis=1, how="all") for source in sources]
     table = pd.concat(tables, ignore_index=True)
-    place = pd.Series([place for place, found in enumerate(tables) for _ in range(len(found))])
-    again = place != place.groupby([table["cell"], table["round"]]).transform("first")
+    source_index = pd.Series([index for index, part in enumerate(tables) for _ in range(len(part))])
+    again = source_index != source_index.groupby([table["cell"], table["round"]]).transform("first")
     names = dict.fromkeys(name for source in sources for name in source.table.columns)
     table = table.reindex(columns=["cell", PATH, *(name for name in names if name not in {"cell", PATH})])
     options = [name for name in table.columns if is_field(name)]
     table[options] = table[options].apply(of_one_type)  # numbers in one sweep may be text in another
     if again.any():
         remarks.append(f"{table['cell'][again].nunique()} of the runs are there more than once; each counts once")
-    flags = {cell: found for source in sources for cell, found in source.flags.items()}
+    flags = {cell: cell_flags for source in sources for cell, cell_flags in source.flags.items()}
     table = table[~again].reset_index(drop=True)
     experiments = {cell: source.experiment for source in sources[::-1] for cell in _every(source)}
     return Collection(table, tuple(remarks), flags, tuple(_unjudged(sources, options, table)), experiments)
@@ -139,17 +139,17 @@ def _unjudged(sources: Sequence[_Source], options: Sequence[str], table: "pd.Dat
     judged = set(table["cell"])
     texts = {name for name in options if all(isinstance(value, str) for value in table[name].dropna())}
     for source in sources:
-        for found in source.unjudged:
-            if found.cell in judged:
+        for unjudged_cell in source.unjudged:
+            if unjudged_cell.cell in judged:
                 continue
-            judged.add(found.cell)
-            values = {PATH: str(source.path), **found.values}
+            judged.add(unjudged_cell.cell)
+            values = {PATH: str(source.path), **unjudged_cell.values}
             for name in set(options) - values.keys() - {"target_index"}:
                 with suppress(ConfigError):  # nothing is known of it
-                    values[name] = value_of(source.experiment(found.cell), name, set(options))
-            known = {name: value for name, value in values.items() if value is not None}
-            yield found._replace(
-                values={name: shown(value) if name in texts else value for name, value in known.items()}
+                    values[name] = value_of(source.experiment(unjudged_cell.cell), name, set(options))
+            recorded = {name: value for name, value in values.items() if value is not None}
+            yield unjudged_cell._replace(
+                values={name: shown(value) if name in texts else value for name, value in recorded.items()}
             )
 
 
@@ -199,8 +199,8 @@ def _sweep(path: Path) -> tuple[_Source, list[str]]:
             raise ConfigError(str(error)) from None
 
     cells = set(table["cell"])
-    flags = {cell: found for cell in sorted(cells) if (found := _flags(path / "cells" / cell)) is not None}
-    unjudged = [one for one in unjudged if one.cell not in cells]
+    flags = {cell: cell_flags for cell in sorted(cells) if (cell_flags := _flags(path / "cells" / cell)) is not None}
+    unjudged = [entry for entry in unjudged if entry.cell not in cells]
     return _Source(path, table, experiment, flags, unjudged), _left_out(path, cells)
 
 
@@ -213,7 +213,7 @@ def _flags(run: Path) -> list[str] | None:
 
 
 def _left_out(path: Path, complete: Set[str]) -> list[str]:
-    """A remark if a sweep has runs that are not in its table, which would otherwise be missed by nobody."""
+    """Warn about runs missing from the sweep's table; nobody would notice otherwise."""
     failed = {failure.cell for failure in failures_of(path)}
     unjudged = {file.parent.name for file in path.glob(f"cells/*/{UNJUDGED}")}
     begun = {file.parent.name for file in path.glob("cells/*/experiment.yaml")}
@@ -227,9 +227,9 @@ def _left_out(path: Path, complete: Set[str]) -> list[str]:
             f"{path}: {len(unfinished)} of its runs are not complete and are left out; the same sweep goes on with "
             "those that are not of an earlier grid"
         )
-    if beside := others - unfinished:
+    if stale := others - unfinished:
         remarks.append(
-            f"{path}: {_complete_runs(len(beside))} left out: not part of the current grid; run the sweep again to "
+            f"{path}: {_complete_runs(len(stale))} left out: not part of the current grid; run the sweep again to "
             "refresh"
         )
     return remarks
@@ -245,8 +245,8 @@ def _run(path: Path) -> tuple[_Source, list[str]]:
     table, experiment = run.rounds.copy(), run.experiment
     head: dict[str, Value] = {"cell": experiment.identity(), PATH: str(path), "seed": experiment.seed}
     head |= {"target.draw": experiment.target.draw, "target_index": " ".join(map(str, run.target["index"]))}
-    for place, (name, value) in enumerate(head.items()):
-        table.insert(place, name, value)
+    for column_index, (name, value) in enumerate(head.items()):
+        table.insert(column_index, name, value)
     played = f"{path} is not finished: {len(run.records)} of {experiment.rounds} rounds"
     flags = {experiment.identity(): run.flags}
     return _Source(path, table, lambda _: experiment, flags), [] if run.summary else [played]
@@ -256,7 +256,7 @@ def _differing(sources: Sequence[_Source]) -> list[str]:
     """The options of which sources have different values; one that only some of them have is no such."""
     if len(sources) == 1:
         return []
-    found: dict[str, set[frozenset[Value]]] = {}
+    value_sets: dict[str, set[frozenset[Value]]] = {}
     for source in sources:
         values: dict[str, set[Value]] = {}
         with suppress(ConfigError):  # without its experiments, nothing is known
@@ -264,8 +264,8 @@ def _differing(sources: Sequence[_Source]) -> list[str]:
                 for name, value in flattened(source.experiment(cell)).items():
                     values.setdefault(name, set()).add(value)
         for name, every in values.items():
-            found.setdefault(name, set()).add(frozenset(every))
-    return [name for name, several in found.items() if len(several) > 1]
+            value_sets.setdefault(name, set()).add(frozenset(every))
+    return [name for name, several in value_sets.items() if len(several) > 1]
 
 
 def _complete(sources: Sequence[_Source], name: str, apart: Set[str], *, required: bool) -> list[Path]:
@@ -282,23 +282,23 @@ def _complete(sources: Sequence[_Source], name: str, apart: Set[str], *, require
             values = {cell: value_of(source.experiment(cell), name, apart) for cell in _cells(source)}
         except ConfigError as error:
             if required:
-                known = set(filter(is_field, source.table.columns))
-                raise ConfigError(f"{name}: no such column; {nearest(name, known)} ({error})") from None
+                options = set(filter(is_field, source.table.columns))
+                raise ConfigError(f"{name}: no such column; {nearest(name, options)} ({error})") from None
             unknown.append(source.path)
             continue
         somewhere |= any(value is not None for value in values.values())
         source.table[name] = source.table["cell"].map(values.get).astype(object)
     if required and not somewhere:
-        known = {
+        options = {
             option for source in sources for cell in _cells(source) for option in flattened(source.experiment(cell))
         }
-        raise ConfigError(f"{name}: no run has this option; {nearest(name, known)}")
+        raise ConfigError(f"{name}: no run has this option; {nearest(name, options)}")
     return unknown
 
 
 def _every(source: _Source) -> list[str]:
     """Its cells, those that cannot be judged, too."""
-    return [*_cells(source), *(one.cell for one in source.unjudged)]
+    return [*_cells(source), *(cell.cell for cell in source.unjudged)]
 
 
 def _cells(source: _Source) -> list[str]:

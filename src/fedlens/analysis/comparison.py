@@ -55,8 +55,10 @@ class Comparison:
 
     def rate(self, metric: str) -> bool:
         """Whether the metric is a rate in every group that has it, not a median over seeds."""
-        found = [group.metrics[metric] for group in self.groups]
-        return all(measured.rate for measured in found if measured.runs) and any(measured.rate for measured in found)
+        metrics = [group.metrics[metric] for group in self.groups]
+        return all(measured.rate for measured in metrics if measured.runs) and any(
+            measured.rate for measured in metrics
+        )
 
     @property
     def metrics(self) -> list[str]:
@@ -96,13 +98,15 @@ class _Baseline(NamedTuple):
         """
         if self.part is None:
             return 0
-        own, *others = ({tuple(map(str, row)) for row in part.table[PAIRED].to_numpy()} for part in (self.part, *parts))
-        if not any(own & other for other in others):
+        baseline_runs, *others = (
+            {tuple(map(str, row)) for row in part.table[PAIRED].to_numpy()} for part in (self.part, *parts)
+        )
+        if not any(baseline_runs & other for other in others):
             raise ConfigError(
                 f"--against {self.label}: no other group has a run of the same seed, target, and values of what else "
                 f"differs; compare by that, too, or against {CONTROL}"
             )
-        return sum(not all(run in other for other in others) for run in own)
+        return sum(not all(run in other for other in others) for run in baseline_runs)
 
 
 def compare(
@@ -129,12 +133,12 @@ def compare(
     fields, at = chosen_fields(collection, by), at or At()
     require_metrics(collection, metrics)
     at.require(collection)
-    metrics, unknown = _known_beside(collection.table, metrics, against)
+    metrics, unknown = _metrics_of_control(collection.table, metrics, against)
     if against is None:
         collection = replace(collection, table=of_attacks(collection.table))
     apart = by_group(collection, fields)
-    found = _parts(collection.table, fields, apart)
-    rows = [(values, part.drop_duplicates(["cell", "round"])) for values, part in found]
+    parts_by_values = _parts(collection.table, fields, apart)
+    rows = [(values, part.drop_duplicates(["cell", "round"])) for values, part in parts_by_values]
     mixed = _mixed(collection, fields, [part for _, part in rows])
     alike = ["cell"] if against in OWN else [name for name in mixed if name.partition(".")[0] not in fields]
     paired = [(values, part if against is None else part.assign(pair=_joined(part, alike))) for values, part in rows]
@@ -189,7 +193,7 @@ def _parts(
         distinct = list(dict.fromkeys(value for value in values if value is not None))
         if all(isinstance(value, int | float) for value in distinct):
             distinct.sort()
-        ranks.append({value: place for place, value in enumerate([*distinct, None])})
+        ranks.append({value: position for position, value in enumerate([*distinct, None])})
     for key in sorted(parts, key=lambda key: [rank[value] for rank, value in zip(ranks, key, strict=True)]):
         yield key, parts[key]
 
@@ -208,10 +212,10 @@ def _joined(table: "pd.DataFrame", columns: Sequence[str]) -> list[str]:
     return ["; ".join(shown(plain_value(value)) for value in row) for row in rows]
 
 
-def _known_beside(
+def _metrics_of_control(
     table: "pd.DataFrame", metrics: Sequence[str], against: str | None
 ) -> tuple[Sequence[str], list[str]]:
-    """The metrics that are known of what runs have beside themselves, if that is what they are compared with.
+    """Return the metrics that the control has, if runs are compared with a control.
 
     Returns:
         The metrics, and a remark on those that are left out.
@@ -221,14 +225,15 @@ def _known_beside(
     """
     if against not in OWN:
         return metrics, []
-    known = [metric for metric in metrics if _known(table, f"{against}_{metric}")]
-    what = OWN[against][4:]
-    if not known:
+    measured_metrics = [metric for metric in metrics if _has_values(table, f"{against}_{metric}")]
+    control_words = OWN[against][4:]
+    if not measured_metrics:
         raise ConfigError(
-            f"--against {against}: these runs have no {what} with {', '.join(metrics)}; leave --against out"
+            f"--against {against}: these runs have no {control_words} with {', '.join(metrics)}; leave --against out"
         )
-    without = [metric for metric in metrics if metric not in known]
-    return known, [f"{', '.join(without)} {'has' if len(without) == 1 else 'have'} no {what}"] if without else []
+    without = [metric for metric in metrics if metric not in measured_metrics]
+    remark = f"{', '.join(without)} {'has' if len(without) == 1 else 'have'} no {control_words}"
+    return measured_metrics, [remark] if without else []
 
 
 def _baseline(against: str, fields: tuple[str, ...], parts: Sequence[_Part]) -> _Baseline:
@@ -249,10 +254,10 @@ def _baseline(against: str, fields: tuple[str, ...], parts: Sequence[_Part]) -> 
                     f"--against {against}: there is no other group to compare with it; leave --against out"
                 )
             return _Baseline(part.label, part)
-    known = [*(part.label for part in parts), *OWN]
-    meant = likeliest(against, known) or CONTROL
+    labels = [*(part.label for part in parts), *OWN]
+    meant = likeliest(against, labels) or CONTROL
     remedy = f"e.g. --against {shlex.quote(meant)}"
-    raise ConfigError(f"--against {against}: no such group; there are {'; '.join(known)}; {remedy}")
+    raise ConfigError(f"--against {against}: no such group; there are {'; '.join(labels)}; {remedy}")
 
 
 def _group(
@@ -260,24 +265,24 @@ def _group(
 ) -> Group:
     table = part.table
 
-    def beside(control: str) -> dict[str, Measured]:
+    def control_metrics(control: str) -> dict[str, Measured]:
         columns = {} if baseline else {metric: f"{control}_{metric}" for metric in metrics}
-        return {metric: measured(table, column, at) for metric, column in columns.items() if _known(table, column)}
+        return {metric: measured(table, column, at) for metric, column in columns.items() if _has_values(table, column)}
 
     return Group(
         values=part.values,
         label=part.label,
         runs=table["cell"].nunique(),
         metrics={m: measured(table, m, at, baseline.side(part, m) if baseline else None) for m in metrics},
-        controls=beside(CONTROL),
-        placebos=beside("placebo"),
+        controls=control_metrics(CONTROL),
+        placebos=control_metrics("placebo"),
         unjudged=unjudged,
         attacked=table["cell"][attacked(table)].nunique(),
     )
 
 
-def _known(table: "pd.DataFrame", column: str) -> bool:
-    """Whether any run has a value there."""
+def _has_values(table: "pd.DataFrame", column: str) -> bool:
+    """Tell whether any run has a value in the column."""
     return column in table and bool(table[column].notna().any())
 
 
@@ -326,27 +331,27 @@ def _of_runs(collection: Collection, parts: Iterable[tuple[str, "pd.DataFrame"]]
 def repetition_flags(fields: tuple[str, ...], groups: Sequence[Group]) -> Iterator[str]:
     """Reasons to doubt the intervals, each with the groups concerned unless all are."""
     single = {
-        what: [g.label for g in groups if _single(g, what)]
-        for what, compared in {"seed": {"seed"}, "target": {"target.draw", "target_index"}}.items()
+        repeated: [g.label for g in groups if _single(g, repeated)]
+        for repeated, compared in {"seed": {"seed"}, "target": {"target.draw", "target_index"}}.items()
         if not compared & {*fields}
     }
     means = {
         "seed": "what chance does to data, initial model and training is not in the interval",
         "target": "another one may be easier or harder to attack",
     }
-    for what, labels in single.items():
+    for repeated, labels in single.items():
         if labels:
-            yield f"one {what}{_where(labels, groups)}: {means[what]}"
+            yield f"one {repeated}{_where(labels, groups)}: {means[repeated]}"
     if few := [g.label for g in groups if any(1 < measured.seeds < FEW for measured in g.metrics.values())]:
         medians = [m for g in groups for m in g.metrics.values() if 1 < m.seeds < FEW and not m.rate]
         yield f"fewer than {FEW} seeds{_where(few, groups)}: {FEW_MEANS}" + (f"; {RANGES}" if medians else "")
 
 
-def _single(group: Group, what: str) -> bool:
+def _single(group: Group, repeated: str) -> bool:
     """Whether a metric is of one ``seed`` or ``target`` only; without attack there is no target."""
-    if what == "target" and not group.attacked:
+    if repeated == "target" and not group.attacked:
         return False
-    return any(getattr(measured, f"{what}s") == 1 for measured in group.metrics.values())
+    return any(getattr(measured, f"{repeated}s") == 1 for measured in group.metrics.values())
 
 
 def _where(labels: Sequence[str], groups: Sequence[Group]) -> str:

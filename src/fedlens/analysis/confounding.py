@@ -33,15 +33,19 @@ def confounded(
     """
     if LABELS & {*fields}:
         return
-    found = {}
+    differing = {}
     for name in collection.varying:
         if name in {*fields, *paired}:
             continue
         sets = [values for part in parts if not _lacks(part, name, fields) and (values := _values(part, name))]
         if len(set(map(frozenset, sets))) > 1:
-            found[name] = "; ".join(dict.fromkeys(", ".join(map(shown, values)) for values in sets))
+            differing[name] = "; ".join(dict.fromkeys(", ".join(map(shown, values)) for values in sets))
     # where the part itself differs, some of its options exist in one group only
-    words = [f"{name} ({values})" for name, values in found.items() if name.partition(".")[0] not in {*found} - {name}]
+    words = [
+        f"{name} ({values})"
+        for name, values in differing.items()
+        if name.partition(".")[0] not in {*differing} - {name}
+    ]
     if words:
         more = f" and {len(words) - NAMED} more options" if len(words) > NAMED else ""
         yield f"the groups also differ in {', '.join(words[:NAMED])}{more}, so a difference may be due to that"

@@ -12,9 +12,11 @@ def defence(experiment: Experiment, records: list[Record]) -> Record | None:
     present = [record for record in records if record["attacker"]]
     if not present:
         return None
-    known = [share for record in present if (share := malicious_share(experiment, record)) is not None]
-    told = [record["shares"] for record in present if record["shares"] is not None and record["skipped"] is None]
-    single = bool(told) and all(len(shares) > 1 and max(shares) == 1 for shares in told)
+    malicious_shares = [share for record in present if (share := malicious_share(experiment, record)) is not None]
+    shares_by_round = [
+        record["shares"] for record in present if record["shares"] is not None and record["skipped"] is None
+    ]
+    single = bool(shares_by_round) and all(len(shares) > 1 and max(shares) == 1 for shares in shares_by_round)
     return {
         "rounds": len(present),
         "rejected": sum(experiment.malicious in record["rejected"] for record in present),
@@ -24,8 +26,8 @@ def defence(experiment: Experiment, records: list[Record]) -> Record | None:
             else {}
         ),
         "skipped": sum(record["skipped"] is not None for record in records),
-        "chosen": sum(share == 1 for share in known) if single else None,
-        "share": mean(known) if known else None,
+        "chosen": sum(share == 1 for share in malicious_shares) if single else None,
+        "share": mean(malicious_shares) if malicious_shares else None,
     }
 
 

@@ -44,20 +44,20 @@ def performance(rounds: Iterable[tuple[Sequence[float], Sequence[bool], Sequence
         ValueError: a round's lists are not of the same length.
     """
     clients = [client for round_ in rounds for client in zip(*round_, strict=True)]
-    scores, truth = [score for score, _, _ in clients], [guilty for _, _, guilty in clients]
-    caught = sum(flagged and guilty for _, flagged, guilty in clients)
-    false_alarms = sum(flagged and not guilty for _, flagged, guilty in clients)
-    guilty = sum(truth)
-    innocent = len(truth) - guilty
+    scores, truth = [score for score, _, _ in clients], [attacked for _, _, attacked in clients]
+    caught = sum(flagged and attacked for _, flagged, attacked in clients)
+    false_alarms = sum(flagged and not attacked for _, flagged, attacked in clients)
+    attacks = sum(truth)
+    innocent = len(truth) - attacks
     return Performance(
-        guilty=guilty,
+        guilty=attacks,
         innocent=innocent,
         caught=caught,
         false_alarms=false_alarms,
-        precision=_ratio(caught, caught + false_alarms) if guilty else None,
-        recall=_ratio(caught, guilty),
+        precision=_ratio(caught, caught + false_alarms) if attacks else None,
+        recall=_ratio(caught, attacks),
         false_positive_rate=_ratio(false_alarms, innocent),
-        roc_auc=_area(truth, scores) if guilty and innocent else None,
+        roc_auc=_area(truth, scores) if attacks and innocent else None,
     )
 
 

@@ -36,7 +36,7 @@ def flags(experiment: Experiment, records: list[Record]) -> list[str]:
     if experiment.attack is None:
         return [flag for flag in (_answering(records), _finite(experiment, records)) if flag is not None]
     inside, _ = split(records, attack_window(experiment, records))
-    found = (
+    reasons = (
         _answering(records),
         _control(inside[-1]) or _control(records[-1]),
         _use(experiment, inside[-1]),
@@ -50,7 +50,7 @@ def flags(experiment: Experiment, records: list[Record]) -> list[str]:
         _oracle(experiment),
         _repetition(experiment),
     )
-    return [flag for flag in found if flag is not None]
+    return [flag for flag in reasons if flag is not None]
 
 
 def common(every: Iterable[Sequence[str]]) -> list[str]:
@@ -61,10 +61,10 @@ def common(every: Iterable[Sequence[str]]) -> list[str]:
     """
     runs = list(every)
     shared = [[_without_numbers(flag) for flag in flags_] for flags_ in runs]
-    found = Counter(flag for flags_ in shared for flag in flags_ if not flag.startswith(ALONE))
+    runs_by_flag = Counter(flag for flags_ in shared for flag in flags_ if not flag.startswith(ALONE))
     return [
         f"{flag} ({count} of {len(runs)} runs)"
-        for flag, count in sorted(found.items(), key=lambda one: (-one[1], one[0]))
+        for flag, count in sorted(runs_by_flag.items(), key=lambda item: (-item[1], item[0]))
     ]
 
 
@@ -76,19 +76,19 @@ def common_by_group(groups: Mapping[str, Mapping[str, Sequence[str]]]) -> list[s
     """
     of_each = {label: common(runs.values()) for label, runs in groups.items()}
     every = {name: flags_ for runs in groups.values() for name, flags_ in runs.items()}
-    found = []
+    group_flags = []
     for flag in common(every.values()):
         words, _, count = flag.rpartition(" (")
         where = [
-            f"{label}: {one.rpartition(' (')[2].removesuffix(' runs)')}"
+            f"{label}: {counted_flag.rpartition(' (')[2].removesuffix(' runs)')}"
             for label, flags_ in of_each.items()
-            for one in flags_
-            if one.rpartition(" (")[0] == words
+            for counted_flag in flags_
+            if counted_flag.rpartition(" (")[0] == words
         ]
         all_have_it = count == f"{len(every)} of {len(every)} runs)"
         several = len(groups) > 1 and not all_have_it and len(where) <= GROUPS
-        found.append(f"{words} ({count.removesuffix(')')}; {', '.join(where)})" if several else flag)
-    return found
+        group_flags.append(f"{words} ({count.removesuffix(')')}; {', '.join(where)})" if several else flag)
+    return group_flags
 
 
 def _without_numbers(flag: str) -> str:
@@ -147,8 +147,10 @@ def _placebo(experiment: Experiment, last: Record) -> str | None:
 def _absence(experiment: Experiment, last: Record) -> str | None:
     if not _met(experiment, last) or not last["placebo"]["target"]["success"]:
         return None
-    found = confidence(last["placebo"]["target"])
-    return f"{ABSENCE}: without client {experiment.malicious} {_met(experiment, last)} with confidence {found:.2f}"
+    probability = confidence(last["placebo"]["target"])
+    return (
+        f"{ABSENCE}: without client {experiment.malicious} {_met(experiment, last)} with confidence {probability:.2f}"
+    )
 
 
 def _taking(experiment: Experiment, records: list[Record]) -> str | None:
@@ -191,8 +193,8 @@ def _finite(experiment: Experiment, records: list[Record]) -> str | None:
     """A model, or honest updates, with entries that are no finite numbers."""
     if (round_ := destroyed(records)) is not None:
         return f"the model was destroyed in round {round_}: its weights or its answers are no finite numbers any more"
-    guilty = experiment.malicious if experiment.attack is not None else None
-    honest = [record for record in records if any(client != guilty for client in malformed(record))]
+    attacker = experiment.malicious if experiment.attack is not None else None
+    honest = [record for record in records if any(client != attacker for client in malformed(record))]
     if not honest:
         return None
     rounds = "1 round" if len(honest) == 1 else f"{len(honest)} rounds"
@@ -216,11 +218,11 @@ def _sight(attack: Attack) -> str | None:
 
 def _oracle(experiment: Experiment) -> str | None:
     """A rule that knows what no server knows."""
-    told = getattr(experiment.aggregation, "f", None) == 1
-    return "oracle f: the rule knows the true number of attackers, f = 1" if told else None
+    knows_attackers = getattr(experiment.aggregation, "f", None) == 1
+    return "oracle f: the rule knows the true number of attackers, f = 1" if knows_attackers else None
 
 
 def _repetition(experiment: Experiment) -> str:
     """A run has one seed always, and often one target; an untargeted attack has none to repeat."""
-    what = f"{ALONE} and one target" if targeted(experiment) and experiment.target.r == 1 else ALONE
-    return f"{what}: repeat it with `fedlens sweep`"
+    extent = f"{ALONE} and one target" if targeted(experiment) and experiment.target.r == 1 else ALONE
+    return f"{extent}: repeat it with `fedlens sweep`"

@@ -100,7 +100,7 @@ def histograms_of(run: Run, record: dict[str, Any]) -> Histograms:
 
     check = run.experiment.detectors[CHECK]
     assert isinstance(check, StatisticsCheck)
-    seen, guilt_of = inspected(record), attacker_mask(run.experiment, record)
+    seen, is_attacker = inspected(record), attacker_mask(run.experiment, record)
     if not seen:  # all updates were malformed
         return Histograms(record["round"], None, None)
     file = tables_file(run.path, record["round"])
@@ -122,9 +122,11 @@ def histograms_of(run: Run, record: dict[str, Any]) -> Histograms:
         edges = np.linspace(-check.limit, check.limit, check.bins + 1)
         return Histogram(client, table[row].astype(np.int64), edges, {name: numbers[name][row] for name in names})
 
-    guilty = next((client for client, acted in zip(seen, guilt_of, strict=True) if acted), None)
-    benign = next((client for client in seen if client != guilty), None)
-    return Histograms(record["round"], None if benign is None else of(benign), None if guilty is None else of(guilty))
+    attacker = next((client for client, acted in zip(seen, is_attacker, strict=True) if acted), None)
+    benign = next((client for client in seen if client != attacker), None)
+    return Histograms(
+        record["round"], None if benign is None else of(benign), None if attacker is None else of(attacker)
+    )
 
 
 def window(histograms: Iterable[Histogram]) -> float:

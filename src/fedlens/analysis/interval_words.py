@@ -19,10 +19,10 @@ def interval_words(interval: Interval | None, number: Callable[[float], str] = "
 
 def reach_words(intervals: Iterable[Interval | None]) -> str:
     """What stands beside values: ``95 % interval``, ``range of the seeds``, one or the other, or nothing."""
-    known = [interval for interval in intervals if interval is not None]
-    found = ["95 % interval"] if any(interval.low is not None for interval in known) else []
-    found += ["range of the seeds"] if any(one.low is None and one.seeds > 1 for one in known) else []
-    return " or ".join(found)
+    present = [interval for interval in intervals if interval is not None]
+    kinds = ["95 % interval"] if any(interval.low is not None for interval in present) else []
+    kinds += ["range of the seeds"] if any(interval.low is None and interval.seeds > 1 for interval in present) else []
+    return " or ".join(kinds)
 
 
 def headed(statistic: str, intervals: Iterable[Interval | None]) -> str:

@@ -97,8 +97,8 @@ def rate(successes: ArrayLike, seeds: ArrayLike) -> Interval:
         ValueError: there is no value, one is not from 0 to 1, or there are not as many seeds.
 
     Example:
-        >>> found = rate([True, True, True, False], [0, 0, 1, 2])
-        >>> f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}], {found.seeds} seeds"
+        >>> interval = rate([True, True, True, False], [0, 0, 1, 2])
+        >>> f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}], {interval.seeds} seeds"
         '0.67 [0.13, 0.98], 3 seeds'
     """
     shares = _by_seed(successes, seeds, np.mean)

@@ -4,11 +4,11 @@ from fedlens.analysis.run_results import Run
 from fedlens.core.errors import ConfigError
 
 
-def require_check(run: Run, check: str, kept: str) -> None:
-    """Refuse a run without the check that keeps what is to be drawn; `kept` says what, in the plural.
+def require_check(run: Run, check: str, recorded: str) -> None:
+    """Refuse a run without the check that keeps what is to be drawn; `recorded` says what, in the plural.
 
     Raises:
         ConfigError: the check was not switched on.
     """
     if check not in run.experiment.detectors:
-        raise ConfigError(f"{run.path}: no {kept} were kept; run it with -o 'checks=[{check}]'")
+        raise ConfigError(f"{run.path}: no {recorded} were kept; run it with -o 'checks=[{check}]'")

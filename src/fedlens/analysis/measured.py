@@ -120,9 +120,9 @@ def _counterpart(less: Side, matrix: "pd.DataFrame") -> tuple["pd.DataFrame", "p
     """The same of the other side, for each row and round of `matrix`; missing where it has no such run or round."""
     theirs, judged = _rounds(less.part, less.column)
     rows = matrix.reset_index("cell", drop=True).index
-    found = theirs.groupby(level=PAIRED).mean().reindex(index=rows, columns=matrix.columns)
+    values = theirs.groupby(level=PAIRED).mean().reindex(index=rows, columns=matrix.columns)
     chosen = judged.groupby(level=PAIRED).all().reindex(index=rows, columns=matrix.columns, fill_value=False)
-    return found.set_axis(matrix.index), chosen.set_axis(matrix.index)
+    return values.set_axis(matrix.index), chosen.set_axis(matrix.index)
 
 
 def _single(matrix: "pd.DataFrame", judged: "pd.DataFrame", at: At, column: str) -> "pd.Series[Any]":
@@ -131,8 +131,8 @@ def _single(matrix: "pd.DataFrame", judged: "pd.DataFrame", at: At, column: str)
 
 
 def _finite(values: "pd.Series[Any]") -> "pd.Series[Any]":
-    found: pd.Series[Any] = values[np.isfinite(values)]
-    return found
+    finite: pd.Series[Any] = values[np.isfinite(values)]
+    return finite
 
 
 def _by_seed(values: Any) -> Any:
@@ -149,5 +149,5 @@ def _interval(of_seeds: "pd.Series[float]", truths: bool) -> Interval | None:
 
 def ends(interval: Interval | None) -> list[float]:
     """Value, low and high, NaN where there is none."""
-    found = (None, None, None) if interval is None else (interval.value, interval.low, interval.high)
-    return [float("nan") if value is None else value for value in found]
+    numbers = (None, None, None) if interval is None else (interval.value, interval.low, interval.high)
+    return [float("nan") if value is None else value for value in numbers]

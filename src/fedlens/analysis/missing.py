@@ -41,8 +41,8 @@ def failures_of(path: Path) -> list[Failure]:
     Raises:
         DamagedRunError: they cannot be read.
     """
-    found = _listed(path / "failures.json", ("cell", "values", "reason"))
-    return [Failure(str(cell), values, str(reason)) for cell, values, reason in found]
+    entries = _listed(path / "failures.json", ("cell", "values", "reason"))
+    return [Failure(str(cell), values, str(reason)) for cell, values, reason in entries]
 
 
 def unjudged_of(path: Path) -> list[Unjudged]:
@@ -52,18 +52,18 @@ def unjudged_of(path: Path) -> list[Unjudged]:
         DamagedRunError: they cannot be read.
     """
     file = path / UNJUDGED
-    found = [
+    cells = [
         Unjudged(str(cell), values, str(reason), list(map(str, remedies)))
         for cell, values, reason, remedies in _listed(file, ("cell", "values", "reason", "remedies"))
     ]
-    if strange := [one.cell for one in found if not DIGEST.fullmatch(one.cell)]:
+    if strange := [unjudged.cell for unjudged in cells if not DIGEST.fullmatch(unjudged.cell)]:
         raise DamagedRunError(f"{file}: {shortened(strange[0])} is no cell's name; {ANEW}")
-    return found
+    return cells
 
 
 def reasons_of(unjudged: Sequence[Unjudged]) -> str:
     """The reasons, the most frequent first, and how many more there are."""
-    counts = Counter(one.reason for one in unjudged)
+    counts = Counter(cell.reason for cell in unjudged)
     words = "; ".join(reason for reason, _ in counts.most_common(REASONS))
     more = len(counts) - REASONS
     return words + (f"; and {more} more reason{'s' * (more > 1)}" if more > 0 else "")
@@ -72,7 +72,7 @@ def reasons_of(unjudged: Sequence[Unjudged]) -> str:
 def _listed(file: Path, names: Sequence[str]) -> list[tuple[Any, ...]]:
     """These parts of all entries in a file of cells; their ``values`` are mappings."""
     try:
-        found = json.loads(regular(file).read_text(encoding="utf-8")) if file.exists() else []
-        return [tuple(dict(one[name]) if name == "values" else one[name] for name in names) for one in found]
+        entries = json.loads(regular(file).read_text(encoding="utf-8")) if file.exists() else []
+        return [tuple(dict(entry[name]) if name == "values" else entry[name] for name in names) for entry in entries]
     except (OSError, ValueError, TypeError, LookupError, RecursionError) as error:
         raise DamagedRunError(f"{file}: cannot be read ({error}); {ANEW}") from error

@@ -14,7 +14,7 @@ SIDES = ("control", "placebo", "")
 """A run behind what stands beside it, by what records call that."""
 
 
-def in_order(found: Mapping[Name, Value], order: Sequence[str]) -> dict[Name, Value]:
+def in_order(values: Mapping[Name, Value], order: Sequence[str]) -> dict[Name, Value]:
     """What there is, in this order.
 
     Raises:
@@ -24,4 +24,4 @@ def in_order(found: Mapping[Name, Value], order: Sequence[str]) -> dict[Name, Va
         >>> in_order({"accuracy": 1, "confidence": 2}, METRICS)
         {'confidence': 2, 'accuracy': 1}
     """
-    return dict(sorted(found.items(), key=lambda item: order.index(item[0])))
+    return dict(sorted(values.items(), key=lambda item: order.index(item[0])))

@@ -85,7 +85,7 @@ class Run:
         import pandas as pd
 
         lives, classes = lifespans(self.experiment, self.records), self.target["classes"]
-        rows = (_row(self.experiment, self.records[:place], classes) for place in range(1, len(self.records) + 1))
+        rows = (_row(self.experiment, self.records[:count], classes) for count in range(1, len(self.records) + 1))
         return pd.DataFrame([row | lives for row in rows])
 
     @cached_property
@@ -95,15 +95,15 @@ class Run:
 
         rows = []
         for record in self.records:
-            for place, index in enumerate(self.target["index"]):
-                row = {"round": record["round"], "sample": place, "index": index}
-                row |= {name: self.target[name][place] for name in ("true", "target")}
+            for sample, index in enumerate(self.target["index"]):
+                row = {"round": record["round"], "sample": sample, "index": index}
+                row |= {name: self.target[name][sample] for name in ("true", "target")}
                 sides = {"": record, "control_": beside(record, "control")}
-                sides |= {"placebo_": found} if (found := beside(record, "placebo")) else {}
+                sides |= {"placebo_": placebo} if (placebo := beside(record, "placebo")) else {}
                 for prefix, side in sides.items():
                     target = side.get("target")
                     for name in ("confidence", "true_confidence", "predicted"):
-                        row[prefix + name] = target[name][place] if target else None
+                        row[prefix + name] = target[name][sample] if target else None
                 rows.append(row)
         return pd.DataFrame(rows)
 
@@ -116,9 +116,11 @@ class Run:
         for record in self.records:
             control = record["control"]
             for number, name in enumerate(self.target["classes"]):
-                beside = control["quality"]["per_class"][number] if control else None
+                twin_accuracy = control["quality"]["per_class"][number] if control else None
                 accuracy = record["quality"]["per_class"][number]
-                rows.append({"round": record["round"], "class": name, "accuracy": accuracy, "control_accuracy": beside})
+                rows.append(
+                    {"round": record["round"], "class": name, "accuracy": accuracy, "control_accuracy": twin_accuracy}
+                )
         return pd.DataFrame(rows)
 
     @cached_property
@@ -132,10 +134,10 @@ class Run:
         return pd.DataFrame(
             [
                 {"round": record["round"], "check": name, "client": client}
-                | {"score": score, "flagged": flagged, "guilty": guilty}
+                | {"score": score, "flagged": flagged, "guilty": attacked}
                 for record in self.records
                 for name, check in record["checks"].items()
-                for client, score, flagged, guilty in zip(
+                for client, score, flagged, attacked in zip(
                     inspected(record),
                     check["scores"],
                     check["flagged"],
@@ -206,8 +208,8 @@ def read_run(path: Path, experiment: Experiment, summary: dict[str, Any] | None)
         kind = "placebo" if experiment.absent else "benign twin"
         raise RunError(f"{path}: this is a {kind}, without a target; it is shown beside the attacked runs")
     target = read_target(path)
-    for place, wrong in misfits(experiment, records, target):
-        raise DamagedRunError(f"{path / 'rounds.jsonl'}, line {place + 1}: damaged ({wrong}); {ANEW}")
+    for row, wrong in misfits(experiment, records, target):
+        raise DamagedRunError(f"{path / 'rounds.jsonl'}, line {row + 1}: damaged ({wrong}); {ANEW}")
     if summary is not None and (wrong_there := summary_misfit(summary, records, target)) is not None:
         raise DamagedRunError(f"{path / 'summary.json'}: damaged ({wrong_there}); {ANEW}")
     return Run(path, experiment, records, target, summary)
@@ -224,12 +226,12 @@ def sound_summary(path: Path) -> dict[str, Any] | None:
         return None
     summary = read_summary(path)
     try:
-        known = summary["checksums"]
+        checksums = summary["checksums"]
         for name in READ:
             there = (path / name).exists()
-            if not there and name in known:  # a twin has no target
+            if not there and name in checksums:  # a twin has no target
                 raise DamagedRunError(f"{path / name}: is missing, though the run was complete")
-            if there and checksum(regular(path / name)) != known[name]:
+            if there and checksum(regular(path / name)) != checksums[name]:
                 raise DamagedRunError(f"{path / name}: has changed since the run was complete")
     except (OSError, KeyError) as error:
         raise DamagedRunError(f"{file}: damaged ({error}); {ANEW}") from error

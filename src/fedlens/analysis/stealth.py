@@ -28,15 +28,15 @@ def distance_ranges(experiment: Experiment, record: Record) -> Ranges | None:
 
 def distance_gap(experiment: Experiment, record: Record) -> float | None:
     """How far its update's L2 distances to the others' lie from these among each other; negative where they overlap."""
-    if (found := distance_ranges(experiment, record)) is None:
+    if (ranges := distance_ranges(experiment, record)) is None:
         return None
-    (least, greatest), (others_least, others_greatest) = found
+    (least, greatest), (others_least, others_greatest) = ranges
     return float(max(least - others_greatest, others_least - greatest))
 
 
 def statistic(experiment: Experiment, record: Record, name: str) -> tuple[float, float] | None:
     """A statistic of its update (``sparsity``, ``spread``, ``wasserstein``), and a benign client's."""
-    found, row = record["checks"].get("statistics", {}).get(name), attacker_row(experiment, record)
-    if found is None or row is None or len(found) < 2:
+    numbers, row = record["checks"].get("statistics", {}).get(name), attacker_row(experiment, record)
+    if numbers is None or row is None or len(numbers) < 2:
         return None
-    return found[row], median([*found[:row], *found[row + 1 :]])
+    return numbers[row], median([*numbers[:row], *numbers[row + 1 :]])

@@ -32,5 +32,5 @@ def of_attacks(table: pd.DataFrame) -> pd.DataFrame:
 
 def usual_metrics(table: pd.DataFrame) -> list[str]:
     """What is shown unless something else is asked for: the confidence, and how often the attack succeeded."""
-    known = [name for name in SUCCESSES if name in table and of_attacks(table)[name].notna().any()]
-    return ["confidence", *known[:1]]
+    present = [name for name in SUCCESSES if name in table and of_attacks(table)[name].notna().any()]
+    return ["confidence", *present[:1]]

@@ -95,12 +95,12 @@ def _accidents(records: list[Record]) -> Record:
     """What became of updates and of a model that are not finite, where there were any."""
     sent = [clients for record in records if (clients := malformed(record))]
     every = sorted({client for clients in sent for client in clients})
-    found: Record = {}
+    accidents: Record = {}
     if sent:
-        found["malformed"] = {"updates": sum(map(len, sent)), "rounds": len(sent), "clients": every}
+        accidents["malformed"] = {"updates": sum(map(len, sent)), "rounds": len(sent), "clients": every}
     if (round_ := destroyed(records)) is not None:
-        found["destroyed"] = round_
-    return found
+        accidents["destroyed"] = round_
+    return accidents
 
 
 def _participation(records: list[Record]) -> Record | None:

@@ -15,10 +15,10 @@ ANSWERS = ("confidence", "true_confidence", "success", "counts")
 
 def by_group(collection: Collection, fields: tuple[str, ...]) -> dict[tuple[Value, ...], list[Unjudged]]:
     """The cells that cannot be judged, by the values of the group that each belongs to."""
-    found: dict[tuple[Value, ...], list[Unjudged]] = {}
-    for one in collection.unjudged:
-        found.setdefault(tuple(one.values.get(field) for field in fields), []).append(one)
-    return found
+    cells_by_group: dict[tuple[Value, ...], list[Unjudged]] = {}
+    for cell in collection.unjudged:
+        cells_by_group.setdefault(tuple(cell.values.get(field) for field in fields), []).append(cell)
+    return cells_by_group
 
 
 def unjudged_flags(groups: Sequence[Group]) -> Iterator[str]:
