@@ -109,8 +109,8 @@ def test_what_begins_with_an_underscore_can_be_set() -> None:
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ("local=5", "local has options of its own, e.g. -o local.epochs=5\n"),
-        ("target=[1]", "target has options of its own, e.g. -o target."),
+        ("local=5", "local has options of its own, e.g. -o 'local={epochs: 5}'\n"),
+        ("target=[1]", "target has options of its own, e.g. -o 'target={"),
         ("rounds=abc", "rounds: a whole number is needed, not 'abc'; e.g. -o rounds="),
         ("fraction=all", "fraction: a number is needed, not 'all'; e.g. -o fraction=1"),
         ("control=maybe", "control: true or false is needed, not 'maybe'; e.g. -o control=true"),

@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 
 from fedlens.core.errors import ConfigError, cut, shortened
 from fedlens.core.origin import at
-from fedlens.core.suggest import TYPED, example, nearest, pasted
+from fedlens.core.suggest import TYPED, example, nearest, pasted, plain
 
 CALLED = "{option}={value}"
 """The form of an option that a class is called with in Python."""
@@ -105,10 +105,11 @@ def _if_default(location: _Location) -> str:
 
 
 def _option_of(location: _Location, form: str) -> str:
-    """Say how to type an option of what is no plain value, as in ``e.g. -o local.epochs=1``."""
+    """Say how to type an option of what is no plain value, as in ``e.g. -o 'local={epochs: 1}'``."""
     for name, field in location.owner.model_fields.items():
         if (value := example(field)) is not None:
-            return f"e.g. {_given(form, f'{location.option}.{name}', value)}"
+            options = {name: value} if form == CALLED else f"{{{name}: {plain(value)}}}"
+            return f"e.g. {_given(form, location.option, options)}"
     return ""
 
 
