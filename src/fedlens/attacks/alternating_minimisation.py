@@ -42,15 +42,17 @@ class AlternatingMinimisation(Attack):
     """Take boosted malicious steps and benign steps in turn, optionally close to a reference.
 
     Attributes:
-        objective: ``targeted``, or ``untargeted``, which raises the loss on the malicious client's shard. epochs:
-        passes E_m over the shard. order: ``benign-first`` as in the authors' code, or ``malicious-first`` as in the
-        paper's Algorithm 1. ls: benign batches before a malicious step, in the order of the authors' code.
+        objective: ``targeted``, or ``untargeted``, which raises the loss on the malicious client's shard.
+        epochs: passes E_m over the shard.
+        order: ``benign-first`` as in the authors' code, or ``malicious-first`` as in the paper's Algorithm 1.
+        ls: benign batches before a malicious step, in the order of the authors' code.
         malicious_steps: steps on the malicious loss each time, boosted together; one by one with ``global``.
         malicious_learning_rate: learning rate of these steps; by default that of the benign steps, as in the authors'
-        code. malicious_dropout: whether dropout is on in these steps, as in the authors' code. constraint: the distance
-        constraint on the benign steps; none by default. evaluate_at: ``local``, as in the paper: malicious losses are
-        taken at the client's own weights;
-            ``global``, ours: at the predicted global model, and benign losses there, too.
+            code.
+        malicious_dropout: whether dropout is on in these steps, as in the authors' code.
+        constraint: the distance constraint on the benign steps; none by default.
+        evaluate_at: ``local``, as in the paper: malicious losses are taken at the client's own weights; ``global``,
+            ours: at the predicted global model, and benign losses there, too.
         confidence: in the target class; ``global`` malicious steps stop there.
         weights_only: boost and constrain weights, not biases (the authors' ``wt_o``).
     """

@@ -34,9 +34,9 @@ class View:
     """The knowledge of the malicious client in a round in which it is chosen.
 
     Attributes:
-        round: number of the round, from 1. weights: where to begin, shape ``[d]``; the update is the displacement from
-        here. These are the global weights, or
-            with pre-optimisation correction the estimate ŵ of where the others will take them.
+        round: number of the round, from 1.
+        weights: where to begin, shape ``[d]``; the update is the displacement from here. These are the global weights,
+            or with pre-optimisation correction the estimate ŵ of where the others will take them.
         received: the global weights w_G^t, shape ``[d]``.
         alpha: weight α_m that its update will have in the average, as announced.
         shard: its own samples.
