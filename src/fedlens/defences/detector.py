@@ -71,8 +71,7 @@ class Detector(Config):
     `inspect` is called in any worker process: its result must depend on its argument alone, and it must keep no state.
 
     Attributes:
-        action: ``observe`` records scores and decisions; ``reject`` withholds flagged updates from the aggregation
-        rule.
+        action: ``observe`` records scores and decisions; ``reject`` withholds flagged updates from the rule, too.
     """
 
     validates: ClassVar[bool] = False
