@@ -56,7 +56,7 @@ class Counting(Unobserved):
         self.done = 0
 
     def event(self, event: Event) -> None:
-        if event.kind == "began" and not event.content["twin"]:
+        if event.kind == "began" and event.content["control"] is None:
             self.began[event.key] += 1
         self.done += event.kind == "finished"
         if self.done == self.when:
