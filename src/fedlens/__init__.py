@@ -6,66 +6,13 @@
 """
 
 import warnings
-from importlib import import_module
 
-_HOMES = {
-    "Aggregate": "fedlens.defences.rule",
-    "Attack": "fedlens.attacks.attack",
-    "Data": "fedlens.data.dataset",
-    "Dataset": "fedlens.data.dataset",
-    "Detector": "fedlens.defences.detector",
-    "Experiment": "fedlens.experiment.experiment",
-    "FedlensError": "fedlens.core.errors",
-    "Inspection": "fedlens.defences.detector",
-    "Method": "fedlens.explanations.methods.method",
-    "Model": "fedlens.models.model",
-    "Partition": "fedlens.data.partition",
-    "Received": "fedlens.defences.rule",
-    "Rule": "fedlens.defences.rule",
-    "Run": "fedlens.analysis.run_results",
-    "Samples": "fedlens.data.dataset",
-    "Sweep": "fedlens.sweeps.sweep",
-    "TargetSamples": "fedlens.goals.success",
-    "Verdict": "fedlens.defences.detector",
-    "View": "fedlens.attacks.attack",
-    "explain": "fedlens.explanations.explaining",
-    "load_experiment": "fedlens.runs.loading",
-    "load_run": "fedlens.analysis.run_results",
-    "run": "fedlens.simulation.simulation",
-    "simulate": "fedlens.simulation.simulation",
-    "sweep": "fedlens.sweeps.sweep",
-}
+import lazy_loader
+
+_public_name, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 _RENAMED = {"Auxiliary": "TargetSamples"}
 """Public names of earlier versions, which still work, and their new names."""
-
-__all__ = [
-    "Aggregate",
-    "Attack",
-    "Data",
-    "Dataset",
-    "Detector",
-    "Experiment",
-    "FedlensError",
-    "Inspection",
-    "Method",
-    "Model",
-    "Partition",
-    "Received",
-    "Rule",
-    "Run",
-    "Samples",
-    "Sweep",
-    "TargetSamples",
-    "Verdict",
-    "View",
-    "explain",
-    "load_experiment",
-    "load_run",
-    "run",
-    "simulate",
-    "sweep",
-]
 
 
 def __getattr__(name: str) -> object:
@@ -74,11 +21,4 @@ def __getattr__(name: str) -> object:
         old, name = name, _RENAMED[name]
         message = f"fedlens.{old} is now fedlens.{name}; the old name will be removed"
         warnings.warn(message, DeprecationWarning, stacklevel=2)
-    if name not in _HOMES:
-        raise AttributeError(f"module 'fedlens' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    """Return the public names."""
-    return __all__
+    return _public_name(name)
