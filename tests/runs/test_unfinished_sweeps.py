@@ -1,5 +1,6 @@
 """A sweep that cannot be compared yet says how far it has come, and how to go on."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,8 @@ def test_how_many_cells_are_done(tmp_path: Path, grid: str, words: str) -> None:
     assert progress_words(path) == f"{words}; if the sweep is not running any more, repeat: {repeat}"
     with pytest.raises(RunError, match=f"a sweep: {words}; if the sweep is not running any more"):
         collect([path])
+
+
+def test_a_grid_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "sweep.yaml")
+    assert progress_words(tmp_path).startswith("0 cells are done; ")

@@ -6,7 +6,8 @@ from shlex import join
 from typing import Any
 
 from fedlens.core.errors import FedlensError
-from fedlens.core.parsing import parse_yaml
+from fedlens.core.parsing import read_yaml
+from fedlens.core.regular import regular
 
 GRID = "sweep.yaml"
 
@@ -24,8 +25,8 @@ def progress_words(path: Path) -> str:
 def _combinations(grid: Path) -> str:
     """How many cells the grid has, in words; some options may not apply everywhere, which makes them fewer."""
     try:
-        values = parse_yaml(grid.read_text(encoding="utf-8"), str(grid))
-    except (OSError, UnicodeDecodeError, FedlensError):
+        values = read_yaml(regular(grid))
+    except (OSError, FedlensError):
         return ""
     if not isinstance(values, dict) or not isinstance(product := values.get("product") or {}, dict):
         return ""
