@@ -175,13 +175,15 @@ def _afterwards(inside: list[Record], after: list[Record]) -> str:
     if life is None or life["rounds"] == 0:
         return ""
     if life["censored"]:
-        return f" {round_count(life['observed'])} after the attack, the confidence has not yet been below {FADED:g}."
-    return f" {round_count(life['rounds'])} after the attack, the confidence is below {FADED:g}."
+        return (
+            f" {counted(life['observed'], 'round')} after the attack, the confidence has not yet been below {FADED:g}."
+        )
+    return f" {counted(life['rounds'], 'round')} after the attack, the confidence is below {FADED:g}."
 
 
-def round_count(count: int) -> str:
-    """``1 round``, ``3 rounds``."""
-    return "1 round" if count == 1 else f"{count} rounds"
+def counted(count: int, noun: str) -> str:
+    """Say how many there are: ``1 round``, ``3 rounds``."""
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _accuracy_words(record: Record) -> str:

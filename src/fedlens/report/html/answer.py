@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fedlens.analysis.group import Group
 from fedlens.analysis.intervals import Interval
 from fedlens.analysis.success import SUCCEEDED
+from fedlens.report.words import counted
 
 NAMED = 6
 """At most this many groups are named."""
@@ -38,12 +39,8 @@ def _often(group: Group) -> str:
     """``with 1 of 5 seeds``, or with several targets for each ``at a rate of 23 % over 5 seeds``."""
     measured, rate = group.metrics[SUCCEEDED], _rate(group)
     if measured.runs == measured.seeds:
-        return f"with {round(rate.value * rate.seeds)} of {_seeds(rate.seeds)}"
-    return f"at a rate of {rate.value:.0%} over {_seeds(rate.seeds)}".replace("%", " %")
-
-
-def _seeds(count: int) -> str:
-    return f"{count} seed{'s' * (count != 1)}"
+        return f"with {round(rate.value * rate.seeds)} of {counted(rate.seeds, 'seed')}"
+    return f"at a rate of {rate.value:.0%} over {counted(rate.seeds, 'seed')}".replace("%", " %")
 
 
 def _reach(rate: Interval) -> str:
@@ -59,4 +56,4 @@ def _open(rates: Sequence[Interval]) -> str:
     seeds = max(rate.seeds for rate in wide)
     said = [] if all(rate.value > 0.5 for rate in wide) else ["that the rule holds"]
     said += [] if all(rate.value <= 0.5 for rate in wide) else ["that the attack always succeeds"]
-    return f"{_seeds(seeds).capitalize()} {'does' if seeds == 1 else 'do'} not show {', or '.join(said)}."
+    return f"{counted(seeds, 'seed')} {'does' if seeds == 1 else 'do'} not show {', or '.join(said)}."

@@ -18,6 +18,7 @@ from fedlens.report.html.looks import look
 from fedlens.report.html.outcomes import outcomes_of
 from fedlens.report.html.tested import sides_tested
 from fedlens.report.terminal.comparison_table import comparison_head, comparison_rows, number
+from fedlens.report.words import counted
 from fedlens.runs.reading import read_json
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _sentence(collection: Collection, comparison: Comparison) -> str:
     table = collection.table
     runs, seeds, targets = (table[name].nunique() for name in ("cell", "seed", "target_index"))
     varied = [f"{name} ({_listed(table[name])})" for name in comparison.by]
-    words = f"{_count(runs, 'run')} over {_count(seeds, 'seed')} and {_count(targets, 'target')}"
+    words = f"{counted(runs, 'run')} over {counted(seeds, 'seed')} and {counted(targets, 'target')}"
     return f"{words}; {'what varied: ' + ', '.join(varied) if varied else 'no option varied'}."
 
 
@@ -99,10 +100,6 @@ def _listed(column: "pd.Series[Any]") -> str:
     values = [shown(plain_value(value)) for value in column.dropna().unique()]
     more = f" and {len(values) - VALUES} more" if len(values) > VALUES else ""
     return ", ".join(values[:VALUES]) + more
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def _outcome(comparison: Comparison, metric: str) -> str:

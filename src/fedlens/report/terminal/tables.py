@@ -7,14 +7,14 @@ from typing import Any
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.window import FADED
 from fedlens.report.terminal.printing import PlainTable
-from fedlens.report.words import BESIDE, attack_name, percent, round_count, signed, span_words
+from fedlens.report.words import BESIDE, attack_name, counted, percent, signed, span_words
 from fedlens.runs.record_values import Record, acted, beside, class_name, confidence, malformed, mean
 
 
 def summary_table(run: Run) -> PlainTable:
     """The run and what stands beside it, a line a figure."""
     assert run.summary is not None, "the run has not been finished"
-    table = PlainTable(title=f"{run.path}, after {round_count(run.summary['rounds'])}")
+    table = PlainTable(title=f"{run.path}, after {counted(run.summary['rounds'], 'round')}")
     table.add_column("")
     for name in controls_of(run.summary):
         table.add_column(BESIDE[name], justify="right")
