@@ -100,12 +100,12 @@ def played(name: str, folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
     run = fedlens.run(made, folder / name, engine=engine, workers=2 if engine == "processes" else None)  # type: ignore[arg-type]
     digest = hashlib.sha256()
     for record in run.records:
-        digest.update(json.dumps({name: record[name] for name in RECORDED}, sort_keys=True).encode())
+        digest.update(json.dumps({name: record.by_old_keys()[name] for name in RECORDED}, sort_keys=True).encode())
     digest.update(run.weights().numpy().tobytes())
     first = run.records[0]
-    numbers = {"accuracy": first["quality"]["accuracy"], "loss": first["quality"]["loss"]}
+    numbers = {"accuracy": first.quality.accuracy, "loss": first.quality.loss}
     gave = {"identity": made.identity(), "digest": digest.hexdigest()[:32], "first": numbers}
-    return read_starts(run.path)[-1]["numerics"], gave
+    return read_starts(run.path)[-1].numerics, gave
 
 
 def main() -> None:

@@ -129,11 +129,11 @@ def test_the_twin_stands_beside_every_round(tmp_path: Path) -> None:
     (path,) = twins()
     control = Control(path)
     for record in found.records:
-        predictions = control.predictions(record["round"])
-        index, target = found.target["index"], found.target["target"]
+        predictions = control.predictions(record.round)
+        index, target = found.target.index, found.target.target
         expected = predictions[index].exp()[[0, 1], target].tolist()
-        assert record["control"]["target"]["confidence"] == pytest.approx(expected)
-        assert record["control"]["quality"] == control.records[record["round"] - 1]["quality"]
+        assert record.twin.target.confidence == pytest.approx(expected)
+        assert record.twin.quality == control.records[record.round - 1].quality
 
 
 def test_the_twin_is_what_a_run_without_attack_is(tmp_path: Path) -> None:
@@ -141,14 +141,14 @@ def test_the_twin_is_what_a_run_without_attack_is(tmp_path: Path) -> None:
     found, _ = run(tmp_path / "benign", attack="none")
     (path,) = twins()
     assert (path / "final.safetensors").read_bytes() == (tmp_path / "benign/final.safetensors").read_bytes()
-    assert [record["quality"] for record in Control(path).records] == [record["quality"] for record in found.records]
+    assert [record.quality for record in Control(path).records] == [record.quality for record in found.records]
 
 
 def test_resistant_targets_are_right_in_the_twin(tmp_path: Path) -> None:
     found, _ = run(tmp_path / "run", target=Target(r=10), rounds=2)
     (path,) = twins()
-    last = Control(path).last[found.target["index"]]
-    true = torch.tensor(found.target["true"])
+    last = Control(path).last[found.target.index]
+    true = torch.tensor(found.target.true)
     assert (last.argmax(1) == true).all()
     assert (last.gather(1, true[:, None]).exp() >= 0.5).all()
 
@@ -214,9 +214,9 @@ def test_an_interrupted_twin_goes_on(tmp_path: Path) -> None:
 def test_without_control_there_is_a_red_flag_and_no_twin(tmp_path: Path) -> None:
     found = fedlens.run(small(control=False), tmp_path / "run")
     assert found.summary is not None
-    assert any(flag.startswith("no control") for flag in found.summary["flags"])
+    assert any(flag.startswith("no control") for flag in found.summary.flags)
     assert not Path(os.environ["FEDLENS_CACHE"], "controls").exists()
-    assert found.records[0]["control"] is None
+    assert found.records[0].twin is None
 
 
 def test_a_control_that_errs_on_the_target_raises_a_red_flag(tmp_path: Path) -> None:
@@ -228,11 +228,11 @@ def test_a_control_that_errs_on_the_target_raises_a_red_flag(tmp_path: Path) -> 
     wanted = (int(labels[wrong]) + 1) % 10
     found, _ = run(tmp_path / "second", rounds=1, target={"index": wrong, "target": wanted})
     assert found.summary is not None
-    assert any("control errs" in flag for flag in found.summary["flags"])
+    assert any("control errs" in flag for flag in found.summary.flags)
     right = int((last.max(1).values.exp() > 0.5).logical_and(last.argmax(1) == labels).nonzero()[0])
     found, _ = run(tmp_path / "third", rounds=1, target={"index": right, "target": (int(labels[right]) + 1) % 10})
     assert found.summary is not None
-    assert not any("control" in flag for flag in found.summary["flags"])
+    assert not any("control" in flag for flag in found.summary.flags)
 
 
 def test_simulate_uses_the_cached_twin_for_its_target(tmp_path: Path) -> None:
@@ -240,7 +240,8 @@ def test_simulate_uses_the_cached_twin_for_its_target(tmp_path: Path) -> None:
     results = list(fedlens.simulate(small(control=True, local=LEARNS, target=Target())))
     for result, record in zip(results, found.records, strict=True):
         assert result.record.target is not None
-        assert result.record.target.confidence == record["target"]["confidence"]
+        assert result.record.target.confidence == record.target.confidence
+        assert result.record.twin == record.twin
 
 
 def test_atomic_writing_leaves_the_old_file_where_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

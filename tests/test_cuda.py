@@ -16,7 +16,7 @@ pytestmark = [
 
 
 def accuracies(experiment: Experiment, path: Path, **by: str) -> list[float]:
-    return [record["quality"]["accuracy"] for record in fedlens.run(experiment, path, **by).records]  # type: ignore[arg-type]
+    return [record.quality.accuracy for record in fedlens.run(experiment, path, **by).records]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("model", [{}, {"model": Convolutions()}], ids=["dense", "convolutions"])

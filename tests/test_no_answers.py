@@ -71,10 +71,10 @@ def test_answers_that_are_no_numbers_are_flagged_and_the_twin_is_no_control(tmp_
     assert run.flags[0].startswith(
         "answers that are no numbers (NaN): the global model gives such to test samples in 3 "
     )
-    assert run.flags == run.summary["flags"]
+    assert run.flags == run.summary.flags
     assert any(flag.startswith("no control") for flag in run.flags)
-    assert all(record["control"] is None for record in run.records)
-    assert run.summary["control"] is None
+    assert all(record.twin is None for record in run.records)
+    assert run.summary.twin is None
     assert any("benign twin: no control, for its answers are no numbers" in remark for remark in ears.remarks)
 
 
@@ -84,8 +84,8 @@ def test_no_class_is_predicted_and_the_attack_cannot_be_judged(
 ) -> None:
     run = fedlens.run(controlled(how, attack="explicit-boosting", rounds=2), tmp_path / "run")
     for record in run.records:
-        assert record["target"]["predicted"] == [None]
-        assert (record["target"]["met"], record["target"]["success"]) == (0, False)
+        assert record.target.predicted == [None]
+        assert (record.target.met, record.target.success) == (0, False)
     assert run.rounds[["confidence", "true_confidence", "success"]].isna().all(axis=None)
     code, out, err = called(capsys, "show", tmp_path / "run")
     assert code == 0, err

@@ -104,11 +104,11 @@ def test_parts_from_outside_the_package_work_from_yaml(tmp_path: Path) -> None:
     assert re.search(r"theirs:Longest +\d", done.stdout)
     run = load_run(tmp_path / "runs" / "theirs")  # which is read without their file
     for record in run.records:
-        assert record["rejected"] == [5]  # the boosted one is the longest
-        assert record["shares"] == [1 / 3, 1 / 3, 1 / 3, 0, 0, 0]
-        assert record["control"] is not None
+        assert record.rejected == [5]  # the boosted one is the longest
+        assert record.effective_weights == [1 / 3, 1 / 3, 1 / 3, 0, 0, 0]
+        assert record.twin is not None
     assert run.summary is not None
-    assert run.summary["checks"]["theirs:Longest"]["recall"] == 1
+    assert run.summary.checks["theirs:Longest"].recall == 1
     assert run.experiment.describe()["attack"]["push"] == 7
     assert torch.isfinite(run.weights()).all()
-    assert "estimate_error" in run.records[1]["attack"]
+    assert "estimate_error" in run.records[1].malicious.attack.log

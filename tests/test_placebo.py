@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from records import changed
 from small import Convolutions, small
 from torch import Tensor
 
@@ -21,6 +22,7 @@ from fedlens.report.html.one import run_page
 from fedlens.report.terminal.tables import rounds_table, summary_table
 from fedlens.report.words import verdict
 from fedlens.runs.loading import load_recorded
+from fedlens.runs.record import RoundRecord
 from fedlens.simulation.callback import Silent
 from fedlens.simulation.twin import Control
 
@@ -123,21 +125,21 @@ def test_what_absence_gives_as_well_does_not_count(tmp_path: Path, target: dict[
     placebo = Control(controls()[True])
     for record in found.records:
         index, wanted = target["index"], target["target"]
-        expected = placebo.predictions(record["round"])[index, wanted].exp()
-        assert record["placebo"]["target"]["confidence"] == pytest.approx([float(expected)])
-        assert record["placebo"]["quality"] == placebo.records[record["round"] - 1]["quality"]
-        assert record["shares"] == [1, 0, 0, 0]
-        assert record["quality"] == record["placebo"]["quality"]  # for the attack has no effect
+        expected = placebo.predictions(record.round)[index, wanted].exp()
+        assert record.placebo.target.confidence == pytest.approx([float(expected)])
+        assert record.placebo.quality == placebo.records[record.round - 1].quality
+        assert record.effective_weights == [1, 0, 0, 0]
+        assert record.quality == record.placebo.quality  # for the attack has no effect
     last = found.records[-1]
-    assert last["target"]["success"]
-    assert not last["control"]["target"]["success"]
-    assert found.summary["target"]["success"]
-    assert not found.summary["target"]["counts"]
-    assert found.summary["placebo"]["target"]["confidence"]["last"] == last["placebo"]["target"]["confidence"][0]
-    confidence = last["placebo"]["target"]["confidence"][0]
+    assert last.target.success
+    assert not last.twin.target.success
+    assert found.summary.target.success
+    assert not found.summary.target.counts
+    assert found.summary.placebo.target.confidence.last == last.placebo.target.confidence[0]
+    confidence = last.placebo.target.confidence[0]
     words = f"the client's absence does it, too: without client 3 the target is met with confidence {confidence:.2f}"
     assert flags(found) == [words]
-    assert found.summary["flags"] == found.flags
+    assert found.summary.flags == found.flags
     never = "the malicious update was never taken: the server gave it no weight in each of 2 rounds, and yet the target"
     assert found.flags[:2] == [f"{never} is met", words]
     assert verdict(found).startswith("Attack failed, for the server never took the malicious update: test sample ")
@@ -147,14 +149,13 @@ def test_what_absence_gives_as_well_does_not_count(tmp_path: Path, target: dict[
 def test_a_run_from_before_there_were_placebos_is_read_as_it_was(tmp_path: Path, target: dict[str, int]) -> None:
     found, _ = run(tmp_path / "run", target=target)
     assert found.summary is not None
-    records = [{name: value for name, value in record.items() if name != "placebo"} for record in found.records]
-    summary = {name: value for name, value in found.summary.items() if name != "placebo"}
-    summary["target"] = {name: value for name, value in summary["target"].items() if name != "counts"}
+    records = [replace(record, placebo=None, version=0) for record in found.records]
+    summary = replace(found.summary, placebo=None, target=replace(found.summary.target, counts=None))
     known = replace(found, records=records, summary=summary)
     assert not flags(known)
     assert verdict(known).startswith("Attack failed, for the server never took the malicious update: test sample ")
     assert run_page(known)["succeeded"] is None
-    old = replace(known, records=[record | {"shares": None} for record in records])
+    old = replace(known, records=[changed(record, shares=None) for record in records])
     assert not flags(old)
     assert not [flag for flag in old.flags if "taken" in flag]
     new = set(found.rounds.columns) - set(old.rounds.columns)
@@ -176,9 +177,9 @@ def test_another_target_of_the_same_run_is_judged_by_the_same_placebo(tmp_path: 
     assert ears.begun == [("small", 0)]
     assert ears.remarks[0].startswith("benign twin: already in ")
     assert ears.remarks[1] == f"client absent: already in {controls()[True]}"
-    assert not found.records[-1]["target"]["success"]
+    assert not found.records[-1].target.success
     assert not flags(found)
-    assert found.records[-1]["placebo"]["target"]["confidence"] != [None]
+    assert found.records[-1].placebo.target.confidence != [None]
 
 
 def test_an_attack_that_works_under_krum_counts(tmp_path: Path) -> None:
@@ -186,10 +187,10 @@ def test_an_attack_that_works_under_krum_counts(tmp_path: Path) -> None:
     found, ears = run(tmp_path / "run", attack=Hides(boost=1), **changes)
     assert found.summary is not None
     assert [name for name, _ in ears.begun] == ["twin", "placebo", "small"]
-    assert found.summary["defence"]["chosen"] == 4
-    assert found.summary["target"]["success"]
-    assert found.summary["target"]["counts"]
-    assert not found.records[-1]["placebo"]["target"]["success"]
+    assert found.summary.defence.chosen == 4
+    assert found.summary.target.success
+    assert found.summary.target.counts
+    assert not found.records[-1].placebo.target.success
     assert not flags(found)
 
 
@@ -198,8 +199,8 @@ def test_under_the_mean_there_is_none(tmp_path: Path) -> None:
     assert found.summary is not None
     assert [name for name, _ in ears.begun] == ["twin", "small"]
     assert list(controls()) == [False]
-    assert [record["placebo"] for record in found.records] == [None, None]
-    assert found.summary["placebo"] is None
+    assert [record.placebo for record in found.records] == [None, None]
+    assert found.summary.placebo is None
     assert not flags(found)
     assert not [column for column in found.rounds.columns if "placebo" in column]
     assert not [column for column in found.targets.columns if "placebo" in column]
@@ -211,7 +212,7 @@ def test_under_the_mean_there_is_none(tmp_path: Path) -> None:
 def test_it_is_not_run_where_it_is_not_wanted(changes: dict[str, Any], tmp_path: Path) -> None:
     found, ears = run(tmp_path / "run", **changes)
     assert "placebo" not in [name for name, _ in ears.begun]
-    assert found.records[-1]["placebo"] is None
+    assert found.records[-1].placebo is None
     off = ["no placebo: nobody knows whether the client's absence does it, too"]
     assert flags(found) == (off if "placebo" in changes else [])
 
@@ -222,7 +223,7 @@ def test_where_the_rule_has_too_few_without_the_client_it_is_not_available(tmp_p
     assert [name for name, _ in ears.begun] == ["twin", "small"]
     words = "the placebo is not available: 4 updates may be left without client 4, and the rule needs 5"
     assert flags(found) == [words]
-    assert found.records[-1]["placebo"] is None
+    assert found.records[-1].placebo is None
     one_more, ears = run(tmp_path / "one more", **{**changes, "clients": 6})
     assert [name for name, _ in ears.begun] == ["twin", "placebo", "small"]
     assert words not in one_more.flags
@@ -242,14 +243,14 @@ def test_it_is_what_a_run_with_the_client_absent_is(tmp_path: Path) -> None:
     alone, _ = run(tmp_path / "alone", attack="none", absent=[3])
     path = controls()[True]
     assert (path / "final.safetensors").read_bytes() == (alone.path / "final.safetensors").read_bytes()
-    assert [record["quality"] for record in Control(path).records] == [record["quality"] for record in alone.records]
-    assert {tuple(record["cohort"]) for record in alone.records} == {(0, 1, 2)}
+    assert [record.quality for record in Control(path).records] == [record.quality for record in alone.records]
+    assert {tuple(record.cohort) for record in alone.records} == {(0, 1, 2)}
 
 
 class Interrupting(Ears):
     """Is interrupted after the first round of the placebo."""
 
-    def round(self, record: dict[str, Any]) -> None:
+    def round(self, record: RoundRecord) -> None:
         if self.begun[-1][0] == "placebo":
             raise KeyboardInterrupt
 
@@ -294,9 +295,9 @@ def test_two_processes_give_what_one_gives(model: Any, tmp_path: Path, monkeypat
         fedlens.run(experiment, tmp_path / engine / "run", engine=engine, workers=workers)  # type: ignore[arg-type]
         names = ("rounds.jsonl", "final.safetensors", "predictions/00003.safetensors")
         kept.append([(controls()[True] / name).read_bytes() for name in names])
-        cohorts = [record["cohort"] for record in Control(controls()[True]).records]
+        cohorts = [record.cohort for record in Control(controls()[True]).records]
         assert {len(cohort) for cohort in cohorts} == {3, 4}
         assert not any(5 in cohort for cohort in cohorts)
         for record in Control(controls()[True]).records:
-            assert {len(check["flagged"]) for check in record["checks"].values()} == {len(record["cohort"])}
+            assert all(client.checks.keys() == experiment.twin().detectors.keys() for client in record.clients)
     assert kept[0] == kept[1]

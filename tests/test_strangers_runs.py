@@ -134,7 +134,7 @@ def test_what_is_read_is_what_was_recorded(theirs: Path, send: Send) -> None:
     assert found.experiment.describe()["attack"]["push"] == 7
     assert found.experiment.attack.estimate == "post"
     assert found.summary is not None
-    assert found.flags == found.summary["flags"]  # which were found when the classes were there
+    assert found.flags == found.summary.flags  # which were found when the classes were there
     assert found.experiment.aggregation.averages is True
     assert load_run(send("payload", "model")).rounds.equals(found.rounds)
 

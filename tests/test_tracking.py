@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,12 +94,12 @@ def test_the_numbers_of_a_round(tmp_path: Path) -> None:
     result, _ = tracked(tmp_path / "run")
     record = result.records[1]
     found = metrics_of(record)
-    assert found["accuracy"] == record["quality"]["accuracy"]
-    assert found["malicious/accuracy"] == record["malicious"]["accuracy"]
-    assert found["target/confidence"] == record["target"]["confidence"][0]
-    assert found["checks/statistics/flagged"] == sum(record["checks"]["statistics"]["flagged"])
-    assert metrics_of(record | {"control": record})["control/loss"] == record["quality"]["loss"]
-    assert metrics_of(record | {"placebo": record})["placebo/accuracy"] == record["quality"]["accuracy"]
+    assert found["accuracy"] == record.quality.accuracy
+    assert found["malicious/accuracy"] == record.malicious.model.accuracy
+    assert found["target/confidence"] == record.target.confidence[0]
+    assert found["checks/statistics/flagged"] == sum(client.checks["statistics"].flagged for client in record.seen)
+    assert metrics_of(replace(record, twin=record))["control/loss"] == record.quality.loss
+    assert metrics_of(replace(record, placebo=record))["placebo/accuracy"] == record.quality.accuracy
 
 
 def test_a_dead_tracker_is_reported_once_and_the_others_go_on(tmp_path: Path) -> None:
@@ -135,7 +136,7 @@ def test_mlflow_gets_parameters_metrics_and_files(tmp_path: Path, monkeypatch: p
     assert found.data.params["clients"] == "4"
     history = client.get_metric_history(found.info.run_id, "target/confidence")
     assert [(point.step, point.value) for point in history] == [
-        (record["round"], pytest.approx(record["target"]["confidence"][0])) for record in result.records
+        (record.round, pytest.approx(record.target.confidence[0])) for record in result.records
     ]
     assert [file.path for file in client.list_artifacts(found.info.run_id)] == ["target.json"]
 
@@ -174,7 +175,7 @@ def test_tensorboard_gets_scalars_options_and_figures(tmp_path: Path) -> None:
     assert told.remarks == []
     events = EventAccumulator(str(tmp_path / "events" / "small")).Reload()
     assert [(point.step, pytest.approx(point.value)) for point in events.Scalars("accuracy")] == [
-        (record["round"], record["quality"]["accuracy"]) for record in result.records
+        (record.round, record.quality.accuracy) for record in result.records
     ]
     assert events.Tags()["images"] == ["figures/metrics"]
     assert events.Tags()["tensors"] == ["experiment/text_summary"]

@@ -41,7 +41,8 @@ CELLS = [
     "swept = sweep({'experiment': experiment.describe(), 'product': {'attack.push': [7, 9]}}, 'sweeps/s')",
     "same, name = again.describe() == experiment.describe(), again.describe()['attack']['name']",
     "reasons, rows = [reason for _, reason in swept.failures], len(swept.rounds)",
-    "found = [experiment.identity(), same, name, ran.records, ears.heard, reasons, rows]",
+    "records = [record.plain() for record in ran.records]",
+    "found = [experiment.identity(), same, name, records, ears.heard, reasons, rows]",
     "print('FOUND' + json.dumps(found))",
 ]
 SESSION = "\n\n".join(CELLS) + "\n\n"

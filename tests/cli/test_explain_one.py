@@ -38,7 +38,7 @@ def maps(folder: Path) -> dict[str, torch.Tensor]:
 def test_pictures_numbers_and_maps(call: Call, beside: Explained) -> None:
     run = beside.plain
     code, out, _ = call(run.path, "--methods", "gradient,lrp-z", "--sample", "target", "--sample", "random:5")
-    folder, target = run.path / "explanations", run.target["index"][0]
+    folder, target = run.path / "explanations", run.target.index[0]
     assert code == 0
     assert re.search(rf"{target} \(target\) +5 ", out)
     assert "the target, reasons for the class wanted by the attack (1 sample)" in " ".join(out.split())
@@ -96,13 +96,13 @@ def test_each_target_is_explained_as_its_own_class(call: Call, beside: Explained
     run = beside.several
     code, out, _ = call(run.path, "--sample", "target", "--methods", "gradient", "--out", "maps")
     assert code == 0
-    for index, wanted in zip(run.target["index"], run.target["target"], strict=True):
+    for index, wanted in zip(run.target.index, run.target.target, strict=True):
         assert re.search(rf"{index} \(target\) .* {wanted}: [\d.]+ %, then", out)
     setting = fedlens.experiment.setting.prepare(run.experiment)
     network = setting.network()
     network.load(run.weights())
-    x = setting.dataset.test.x[run.target["index"]]
-    expected = fedlens.explain(network.module, x, run.target["target"])
+    x = setting.dataset.test.x[run.target.index]
+    expected = fedlens.explain(network.module, x, run.target.target)
     torch.testing.assert_close(maps(Path("maps"))["attacked/target/gradient"], expected)
 
 
@@ -122,7 +122,7 @@ def test_records_are_explained_feature_by_feature(call: Call, beside: Explained)
     code, _, _ = call(run.path, "--sample", "target", "--methods", "input-times-gradient,occlusion:size=2")
     folder = run.path / "explanations"
     assert code == 0
-    words = (folder / f"sample-{run.target['index'][0]}.svg").read_text()
+    words = (folder / f"sample-{run.target.index[0]}.svg").read_text()
     for said in ("marital-status: ", "hours-per-week: ", "input times gradient", "occlusion size=2"):
         assert f"<!-- {said}" in words
     assert maps(folder)["benign/target/occlusion:size=2"].shape == (1, 104)
@@ -134,7 +134,7 @@ def test_data_of_ones_own_are_explained(call: Call, beside: Explained, shape: tu
     run = beside.own(*shape)
     code, _, _ = call(run.path, "--sample", "target", "--methods", "gradient,occlusion", "--out", "figures")
     assert code == 0
-    assert f"<!-- {words} -->" in Path(f"figures/sample-{run.target['index'][0]}.svg").read_text()
+    assert f"<!-- {words} -->" in Path(f"figures/sample-{run.target.index[0]}.svg").read_text()
     assert maps(Path("figures"))["benign/predicted/occlusion"].shape == (1, *shape)
 
 

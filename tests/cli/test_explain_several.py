@@ -48,7 +48,7 @@ def test_numbers_figure_answers_and_detector(beside: Explained, capsys: pytest.C
     assert set(scores["round"]) == {2, 3, 4}
     for run in beside.kept:
         some = scores[(scores["seed"] == run.experiment.seed) & (scores["method"] == ALL)]
-        guilty = [3 in record["cohort"] for record in run.records[1:]]
+        guilty = [3 in record.cohort for record in run.records[1:]]
         assert some[some["attacked"]]["guilty"].tolist() == guilty
         assert not some[~some["attacked"]]["guilty"].any()
         assert (some["score"] > 0).all()

@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setenv("FEDLENS_CACHE", str(found / "cache"))
         for seed in (0, 1):
             run = fedlens.run(TRIED.model_copy(update={"seed": seed}), found / "runs" / str(seed), engine="serial")
-            assert run.records[0]["placebo"]
+            assert run.records[0].placebo
     return found
 
 

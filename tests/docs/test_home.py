@@ -21,10 +21,8 @@ def test_the_picture_is_what_its_command_draws(tmp_path: Path) -> None:
 
 def test_the_caption_says_what_the_records_say() -> None:
     last = shown_run(lambda run: run.records[-1])
-    points = 100 * (last["control"]["quality"]["accuracy"] - last["quality"]["accuracy"])
-    words = (
-        f"confidence in sneaker reaches {last['target']['confidence'][0]:.2f}, while test accuracy ends {points:.1f}"
-    )
+    points = 100 * (last.twin.quality.accuracy - last.quality.accuracy)
+    words = f"confidence in sneaker reaches {last.target.confidence[0]:.2f}, while test accuracy ends {points:.1f}"
     assert f"{words} points below" in " ".join(PAGE.split())
 
 

@@ -143,13 +143,13 @@ def test_the_models_are_those_of_the_round(tmp_path: Path, round_: int | None) -
     record = found.records[place]
     for module, quality in zip(
         load_models(found, twin, setting, round_),
-        (record["control"]["quality"], record["quality"]),
+        (record.twin.quality, record.quality),
         strict=True,
     ):
         assert not module.training
         with torch.no_grad():
             right = module(test.x).argmax(1) == test.y
-        assert float(right.double().mean()) == pytest.approx(quality["accuracy"])
+        assert float(right.double().mean()) == pytest.approx(quality.accuracy)
     benign, attacked = load_models(found, twin, setting, round_)
     assert not torch.equal(next(benign.parameters()), next(attacked.parameters()))
 

@@ -17,20 +17,18 @@ def test_runs_their_twins_and_their_targets(beside: Explained) -> None:
         subject = one.subject(None)
         assert one.twin.parent == beside.cache / "controls"
         test = one.setting.dataset.test
-        assert subject.inputs.equal(test.x[run.target["index"]])
+        assert subject.inputs.equal(test.x[run.target.index])
         assert subject.target_classes.tolist() == [7]
-        for model, quality in zip(
-            subject.models, (run.records[-1]["control"]["quality"], run.records[-1]["quality"]), strict=True
-        ):
+        for model, quality in zip(subject.models, (run.records[-1].twin.quality, run.records[-1].quality), strict=True):
             right = (model(test.x).argmax(1) == test.y).double().mean().item()
-            assert right == pytest.approx(quality["accuracy"])
+            assert right == pytest.approx(quality.accuracy)
 
 
 def test_several_targets_have_their_own_classes(beside: Explained) -> None:
     (one,) = gather([beside.several], "cpu", None)
     subject = one.subject(None)
     assert subject.inputs.shape == (3, 1, 8, 8)
-    assert subject.target_classes.tolist() == beside.several.target["target"]
+    assert subject.target_classes.tolist() == beside.several.target.target
 
 
 def test_which_weights_were_kept(beside: Explained) -> None:
@@ -49,13 +47,13 @@ def test_rounds_are_those_of_the_run_and_of_its_twin(beside: Explained) -> None:
         accuracies = [
             (model(test.x).argmax(1) == test.y).double().mean().item() for model in one.rounds(attacked=attacked)
         ]
-        records = [record if attacked else record["control"] for record in beside.kept[0].records]
-        assert accuracies == pytest.approx([record["quality"]["accuracy"] for record in records])
+        records = [record if attacked else record.twin for record in beside.kept[0].records]
+        assert accuracies == pytest.approx([record.quality.accuracy for record in records])
 
 
 def test_guilty_are_the_rounds_in_which_the_attack_acted(beside: Explained) -> None:
     for run, one in zip(beside.kept, gather(beside.kept, "cpu", None), strict=True):
-        assert one.attack_acted() == [3 in record["cohort"] for record in run.records]
+        assert one.attack_acted() == [3 in record.cohort for record in run.records]
         assert True in one.attack_acted()
     assert any(False in one.attack_acted() for one in gather(beside.kept, "cpu", None))
 
@@ -90,7 +88,7 @@ def test_a_run_without_attack_is_refused(beside: Explained) -> None:
 def test_others_are_nobodys_targets_whatever_the_order(beside: Explained) -> None:
     gathered = gather([*beside.kept, beside.plain], "cpu", None)
     test = gathered[0].setting.dataset.test
-    targets = [index for one in gathered for index in one.run.target["index"]]
+    targets = [index for one in gathered for index in one.run.target.index]
     found = others(gathered, ["target", "random:200"])
     assert found.shape == (200, 1, 8, 8)
     assert found.equal(others(gathered[::-1], ["random:200"]))

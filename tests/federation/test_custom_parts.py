@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ from fedlens.defences.rule import Aggregate, Received, Rule
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import prepare
 from fedlens.models.model import Model
-from fedlens.runs.record import RoundResult
+from fedlens.runs.record import RoundRecord, RoundResult
 from fedlens.simulation.callback import Silent
 from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.choice import choose_engine
@@ -54,7 +54,8 @@ def same(first: list[RoundResult], second: list[RoundResult], *, checks: bool = 
         assert torch.equal(one.log_probabilities, other.log_probabilities)
         mine, theirs = (asdict(result.record) for result in (one, other))
         if not checks:
-            del mine["checks"], theirs["checks"]
+            for client in [*mine["clients"], *theirs["clients"]]:
+                del client["checks"]
         assert mine == theirs
 
 
@@ -252,7 +253,8 @@ def test_what_a_check_writes_is_not_aggregated(way: str, engine: str) -> None:
     expected, found = play(plain), play(spoilt, ENGINES[engine](spoilt))
     same(expected, found, checks=False)
     for one, other in zip(expected, found, strict=True):
-        assert one.record.checks.items() <= other.record.checks.items()
+        for client, same_client in zip(one.record.clients, other.record.clients, strict=True):
+            assert client.checks.items() <= same_client.checks.items()
 
 
 def test_who_looks_at_the_rounds_of_a_simulation_may_change_them() -> None:
@@ -267,12 +269,12 @@ def test_who_looks_at_the_rounds_of_a_simulation_may_change_them() -> None:
 class Scribbles(Silent):
     """Changes the records that it is shown."""
 
-    def round(self, record: dict[str, Any]) -> None:
-        record["quality"]["accuracy"] = 2.0
-        record["target"]["confidence"].clear()
+    def round(self, record: RoundRecord) -> None:
+        object.__setattr__(record.quality, "accuracy", 2.0)
+        record.target.confidence.clear()
 
 
 def test_who_watches_a_run_may_change_what_is_shown(tmp_path: Path) -> None:
     run = fedlens.run(small(), tmp_path / "seen", observer=Scribbles())
     assert run.summary is not None
-    assert run.summary["accuracy"] == run.records[-1]["quality"]["accuracy"] <= 1
+    assert run.summary.accuracy == run.records[-1].quality.accuracy <= 1

@@ -175,9 +175,9 @@ def test_what_a_part_draws_is_the_same_every_time_and_on_every_engine(part: str,
 @pytest.mark.parametrize("source", DRAWS)
 def test_draws_differ_between_rounds_clients_and_blocks(source: str) -> None:
     results = play(small(attack=RandomAttack(source=source), checks=(RandomCheck(source=source),)))
-    logged = [result.record.attack["drawn"] for result in results if result.record.attack]
-    (name,) = results[0].record.checks
-    scores = [score for result in results for score in result.record.checks[name]["scores"]]
+    logged = [result.record.malicious.attack.log["drawn"] for result in results if result.record.malicious]
+    (name,) = results[0].record.clients[0].checks
+    scores = [client.checks[name].score for result in results for client in result.record.clients]
     assert len(set(logged)) == len(logged) == 3
     assert len(set(scores)) == len(scores) == 12
 

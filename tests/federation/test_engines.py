@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from records import attack_of
 from small import Convolutions, small
 from torch import Tensor, nn
 from waiting import PATIENCE
@@ -95,7 +96,7 @@ def precise(experiment: Experiment) -> Setting:
 
 def numbers(result: RoundResult) -> dict[str, float]:
     """What the attack logged, without its words."""
-    log = result.record.attack or {}
+    log = attack_of(result.record) or {}
     return {name: value for name, value in log.items() if isinstance(value, int | float)}
 
 
@@ -113,8 +114,11 @@ def test_vectorised_gives_what_serial_gives_up_to_rounding(
         torch.testing.assert_close(one.state.weights, other.state.weights, rtol=0, atol=1e-10)
         torch.testing.assert_close(one.log_probabilities, other.log_probabilities, rtol=0, atol=1e-9)
         assert numbers(one) == pytest.approx(numbers(other), rel=1e-9)
-        assert (one.record.cohort, one.record.shares) == (other.record.cohort, other.record.shares)
-    assert any(one.record.attacker for one in found)
+        assert (one.record.cohort, one.record.effective_weights) == (
+            other.record.cohort,
+            other.record.effective_weights,
+        )
+    assert any(one.record.malicious for one in found)
 
 
 @pytest.mark.parametrize(("workers", "largest"), [(1, 8), (2, 8), (3, 1), (2, 2)])
@@ -202,9 +206,9 @@ def test_training_that_diverges_leaves_the_model_as_it_is_and_names_the_remedy()
     local = {"epochs": 1, "batch_size": 50, "optimizer": "sgd", "learning_rate": 1e30}
     for make in ENGINES:
         experiment = small(local=local, attack=None)
-        records = [result.record.plain() for result in play(experiment, make())]
-        assert [record["malformed"] for record in records] == [[0, 1, 2, 3]] * 3
-        assert all(record["skipped"] for record in records)
+        records = [result.record for result in play(experiment, make())]
+        assert [record.malformed for record in records] == [[0, 1, 2, 3]] * 3
+        assert all(record.skipped for record in records)
         assert "try a lower local.learning_rate" in flags(experiment, records)[0]
 
 
@@ -226,8 +230,8 @@ def test_what_an_attack_does_to_its_network_stays_with_it() -> None:
     for one, other in zip(alone, spread, strict=True):
         assert asdict(one.record) == asdict(other.record)
         assert not one.state.weights.requires_grad
-        assert one.record.attack is not None
-        assert isinstance(one.record.attack["norm"], float)
+        assert attack_of(one.record) is not None
+        assert isinstance(attack_of(one.record)["norm"], float)
 
 
 def test_two_engines_at_once_end_without_waiting_for_each_other(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from doomed import doomed_node
+from records import attack_of
 from small import Convolutions, small
 from torch import Tensor, nn
 
@@ -140,15 +141,15 @@ def test_a_cluster_gives_the_bits_of_serial(site: Site, changes: dict[str, objec
     experiment = small(**changes)
     found = play(experiment, site.engine())
     assert len(found) == 3
-    assert any(result.record.attacker for result in found)
+    assert any(result.record.malicious for result in found)
     require_same(play(experiment, Serial()), found)
 
 
 def test_clients_train_in_other_processes_with_one_thread(site: Site) -> None:
     [result] = play(small(attack=Tells(), rounds=1), site.engine())
-    assert result.record.attack is not None
-    assert result.record.attack["process"] != os.getpid()
-    assert result.record.attack["threads"] == 1
+    assert attack_of(result.record) is not None
+    assert attack_of(result.record)["process"] != os.getpid()
+    assert attack_of(result.record)["threads"] == 1
 
 
 def test_a_failing_client_is_named_and_its_trace_comes_along(site: Site) -> None:

@@ -23,6 +23,7 @@ from fedlens.experiment.setting import prepare
 from fedlens.models.model import Model
 from fedlens.runs.loading import load_experiment
 from fedlens.runs.record import RoundResult
+from fedlens.runs.summary import Malformed
 from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.processes import Processes
 from fedlens.simulation.engines.serial import Serial
@@ -107,9 +108,9 @@ def test_one_that_is_no_number_is_rejected_and_the_round_goes_on(rule: Any, valu
         record = result.record
         assert record.malformed == record.rejected == [4]
         assert record.skipped is None
-        assert record.shares is not None
-        assert len(record.shares) == 5
-        assert record.shares[4] == 0
+        assert record.effective_weights is not None
+        assert len(record.effective_weights) == 5
+        assert record.effective_weights[4] == 0
         assert bool(result.state.weights.isfinite().all())
         assert record.quality.accuracy > 0.1
 
@@ -118,7 +119,7 @@ def test_the_others_make_the_model_as_if_a_check_had_rejected_it() -> None:
     by_check = sending("nan", checks=[Fourth(action="reject")], attack={"rounds": ()})
     for one, other in zip(play(sending("nan")), play(by_check), strict=True):
         assert torch.equal(one.state.weights, other.state.weights)
-        assert one.record.shares == other.record.shares
+        assert one.record.effective_weights == other.record.effective_weights
         assert other.record.malformed == []
 
 
@@ -129,8 +130,9 @@ def test_checks_do_not_see_it(make: Callable[[], Engine]) -> None:
         record = result.record
         assert record.malformed == [2]
         assert set(record.malformed) <= set(record.rejected)
-        for check in record.checks.values():
-            assert {len(entries) for entries in check.values()} == {5}
+        checks = [[*client.checks] for client in record.clients if not client.malformed]
+        assert checks == [["distances", "statistics", "accuracy"]] * 5
+        assert record.clients[2].checks == {}
         assert len(result.tables["statistics.histogram"]) == 5
 
 
@@ -139,8 +141,8 @@ def test_where_everybody_sends_such_the_model_stays_as_it_is() -> None:
     for result in play(small(local=local, attack=None, checks=["distances", "statistics"])):
         assert result.record.malformed == [0, 1, 2, 3]
         assert result.record.skipped == "0 of 0 updates passed the checks, and the rule needs 1"
-        assert result.record.shares == [0.0] * 4
-        assert result.record.checks["distances"] == {"scores": [], "flagged": []}
+        assert result.record.effective_weights == [0.0] * 4
+        assert all(client.checks == {} for client in result.record.clients)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
@@ -211,10 +213,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_record_and_the_summary_say_so(made: Path) -> None:
     run = fedlens.load_run(made / "malformed")
-    assert [record.get("malformed") for record in run.records] == [[4], None, [4]]
+    assert [record.malformed for record in run.records] == [[4], [], [4]]
     assert run.summary is not None
-    assert run.summary["malformed"] == {"updates": 2, "rounds": 2, "clients": [4]}
-    assert run.summary["defence"]["malformed"] == 2
+    assert run.summary.malformed == Malformed(updates=2, rounds=2, clients=[4])
+    assert run.summary.defence.malformed == 2
     assert not any("honest" in flag for flag in run.flags)
     assert len(run.checks[run.checks["check"] == "distances"]) == 4 + 5 + 4
     assert run.checks["guilty"].sum() == 2  # in the second round, by both checks
@@ -224,7 +226,7 @@ def test_the_record_and_the_summary_say_so(made: Path) -> None:
 def test_a_destroyed_run_is_complete_and_says_so(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = fedlens.load_run(made / "destroyed")
     assert run.summary is not None
-    assert (run.summary["rounds"], run.summary["destroyed"]) == (3, 3)
+    assert (run.summary.rounds, run.summary.destroyed) == (3, 3)
     assert "destroyed in round 3" in run.flags[0] or "destroyed in round 3" in run.flags[1]
     code, printed, _ = called(capsys, "show", made / "destroyed")
     assert code == 0

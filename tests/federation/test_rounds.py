@@ -2,6 +2,7 @@ from collections import Counter
 
 import pytest
 import torch
+from records import attack_of
 from small import small
 from torch import Tensor
 from torch.nn import functional
@@ -41,7 +42,7 @@ def test_a_round_adds_the_weighted_updates_of_the_cohort() -> None:
         expected += sizes[client] / sizes.sum() * honest_update(setting, weights, 1, client)
     (result,) = play(experiment)
     torch.testing.assert_close(result.state.weights, expected, rtol=0, atol=1e-6)
-    assert result.record.shares == pytest.approx((sizes / sizes.sum()).tolist())
+    assert result.record.effective_weights == pytest.approx((sizes / sizes.sum()).tolist())
     assert result.record.cohort == [0, 1, 2]
 
 
@@ -56,7 +57,7 @@ def test_the_weights_of_those_that_are_not_absent_add_up_to_one() -> None:
         expected += share * honest_update(setting, weights, 1, client)
     (result,) = play(experiment)
     torch.testing.assert_close(result.state.weights, expected, rtol=0, atol=1e-6)
-    assert result.record.shares == pytest.approx(alpha.tolist())
+    assert result.record.effective_weights == pytest.approx(alpha.tolist())
     assert result.record.cohort == present
 
 
@@ -105,7 +106,7 @@ def test_the_malicious_model_is_the_old_global_one_plus_its_update() -> None:
     log_probabilities = network.log_probabilities(setting.dataset.test.x)
     right = (log_probabilities.argmax(1) == setting.dataset.test.y).double().mean()
     assert result.record.malicious is not None
-    assert result.record.malicious.accuracy == pytest.approx(float(right), abs=3e-3)
+    assert result.record.malicious.model.accuracy == pytest.approx(float(right), abs=3e-3)
 
 
 def test_cohorts_are_drawn_without_replacement_and_uniformly() -> None:
@@ -119,12 +120,11 @@ def test_cohorts_are_drawn_without_replacement_and_uniformly() -> None:
 
 def test_rounds_without_the_attacker_say_so() -> None:
     results = play(small(fraction=0.25, rounds=12))
-    present = [result.record.attacker for result in results]
+    present = [result.record.malicious is not None for result in results]
     assert present == [3 in result.record.cohort for result in results]
     assert set(present) == {True, False}
     for result in results:
-        assert (result.record.malicious is None) == (not result.record.attacker)
-        assert (result.record.attack is None) == (not result.record.attacker)
+        assert (attack_of(result.record) is None) == (3 not in result.record.cohort)
         assert result.record.target is not None
 
 
@@ -134,7 +134,7 @@ def test_the_twin_has_the_same_cohorts_and_the_same_honest_clients() -> None:
         twin = list(federate(prepare(attacked.twin()), engine))
     results = play(attacked)
     assert [result.record.cohort for result in results] == [result.record.cohort for result in twin]
-    first = next(place for place, result in enumerate(results) if result.record.attacker)
+    first = next(place for place, result in enumerate(results) if result.record.malicious)
     assert first > 0
     for one, other in zip(results[:first], twin[:first], strict=True):
         assert torch.equal(one.state.weights, other.state.weights)
@@ -148,7 +148,11 @@ def test_an_attacker_who_waits_is_the_honest_client_of_the_twin() -> None:
     results = play(attacked)
     assert torch.equal(results[1].state.weights, twin[1].state.weights)
     assert not torch.equal(results[2].state.weights, twin[2].state.weights)
-    assert [result.record.attack and result.record.attack["reason"] for result in results] == ["delay", "delay", None]
+    assert [attack_of(result.record) and attack_of(result.record)["reason"] for result in results] == [
+        "delay",
+        "delay",
+        None,
+    ]
 
 
 def test_stop_at_ends_after_the_round_that_reaches_it() -> None:
@@ -180,16 +184,16 @@ def test_an_aim_that_depends_on_the_last_one_goes_on_too(tmp_path: object) -> No
     attack = {"name": "alternating-minimisation", "epochs": 2, "ls": 1, "evaluate_at": "global", "boost": 4}
     resisted = small(rounds=4, attack=attack, aggregation={"name": "median"})  # so that what comes of it is lacking
     whole = goes_on_with_the_same_bits(resisted, tmp_path)
-    assert len({result.record.attack["lead"] for result in whole if result.record.attack}) > 2
+    assert len({result.record.malicious.attack.log["lead"] for result in whole if result.record.malicious}) > 2
 
 
 def test_the_client_remembers_what_it_logged_and_not_how_wrong_its_estimate_was() -> None:
     attack = {"name": "alternating-minimisation", "epochs": 2, "ls": 1, "estimate": "pre"}
     last = play(small(rounds=3, attack=attack, fraction=1.0))[-1]
     (seen,) = last.state.history
-    assert last.record.attack is not None
-    assert seen.log["loss"] == last.record.attack["loss"]
-    assert {*last.record.attack} - {*seen.log} == {"estimate_error", "estimate_cosine"}
+    log = last.record.malicious.attack.log
+    assert seen.log["loss"] == log["loss"]
+    assert {*log} - {*seen.log} == {"estimate_error", "estimate_cosine"}
 
 
 class Remembers(Attack):
@@ -206,7 +210,7 @@ class Remembers(Attack):
 
 def test_an_attack_remembers_its_own_rounds_as_far_back_as_it_says() -> None:
     results = play(small(rounds=4, attack=Remembers()))
-    logs = [result.record.attack for result in results]
+    logs = [attack_of(result.record) for result in results]
     seen = [[log[key] for key in ("seen_0", "seen_1") if key in log] for log in logs if log]
     assert seen == [[], [1], [1, 2], [2, 3]]
     history = results[2].state.history
@@ -253,7 +257,7 @@ class Counts(Rule):
 def test_a_rules_state_is_handed_on_and_survives_a_checkpoint(tmp_path: object) -> None:
     results = play(small(attack=None, aggregation=Counts()))
     assert [float(result.state.rule["count"]) for result in results] == [1, 2, 3]
-    assert results[0].record.shares is None
+    assert results[0].record.effective_weights is None
     file = f"{tmp_path}/state.safetensors"
     with open(file, "wb") as handle:  # noqa: PTH123
         handle.write(results[1].state.to_bytes())

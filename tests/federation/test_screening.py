@@ -98,11 +98,11 @@ def test_a_check_that_observes_changes_nothing_but_the_record() -> None:
     plain, watched = play(small(rounds=2)), play(small(rounds=2, checks=(Norms(flag=(1, 3)),)))
     for before, after in zip(plain, watched, strict=True):
         assert torch.equal(before.state.weights, after.state.weights)
-        assert before.record.checks == {}
+        assert all(client.checks == {} for client in before.record.clients)
         assert before.tables == {}
-        check = after.record.checks[NORMS]
-        assert check["flagged"] == [False, True, False, True]
-        assert check["alpha"] == after.record.shares
+        checks = [client.checks[NORMS] for client in after.record.clients]
+        assert [check.flagged for check in checks] == [False, True, False, True]
+        assert [check.details["alpha"] for check in checks] == after.record.effective_weights
         assert after.record.rejected == []
         assert after.record.skipped is None
         assert after.tables[f"{NORMS}.signs"].shape == (4, len(after.state.weights))
@@ -112,7 +112,7 @@ def test_scores_are_of_the_updates_that_were_sent() -> None:
     experiment = small(rounds=1, checks=(Norms(),))
     weights = prepare(experiment).network().vector.detach()
     (result,) = play(experiment)
-    scores = result.record.checks[NORMS]["scores"]
+    scores = [client.checks[NORMS].score for client in result.record.clients]
     assert scores[3] > 3 * max(scores[:3])  # the malicious client's is boosted
     (alone,) = play(small(rounds=1, checks=(Norms(flag=(0, 1, 3), action="reject"),)))
     assert float((alone.state.weights - weights).norm()) == pytest.approx(scores[2], rel=1e-5)
@@ -123,7 +123,7 @@ def test_a_rejected_update_does_not_reach_the_rule_and_weights_are_renormalised(
     (result,) = play(experiment)
     sizes = prepare(experiment).shards.sizes.tolist()
     kept = sizes[0] + sizes[2] + sizes[3]
-    assert result.record.shares == pytest.approx([sizes[0] / kept, 0, sizes[2] / kept, sizes[3] / kept, 0])
+    assert result.record.effective_weights == pytest.approx([sizes[0] / kept, 0, sizes[2] / kept, sizes[3] / kept, 0])
     assert result.record.rejected == [1, 4]
 
 
@@ -146,7 +146,7 @@ def test_too_few_for_the_rule_leave_the_model_as_it_was() -> None:
     for result in play(experiment):
         assert torch.equal(result.state.weights, start)
         assert result.record.skipped == "1 of 4 updates passed the checks, and the rule needs 2"
-        assert result.record.shares == [0, 0, 0, 0]
+        assert result.record.effective_weights == [0, 0, 0, 0]
         assert result.state.rule == {}
 
 
@@ -168,7 +168,7 @@ def test_validation_is_of_each_clients_model_and_of_all_the_others() -> None:
     assert setting.validation is not None
     weights = setting.network().vector.detach().clone()
     (result,) = play(experiment)
-    found = result.record.checks[f"{__name__}:Validates"]
+    found = [client.checks[f"{__name__}:Validates"].details for client in result.record.clients]
 
     def update_of(row: int) -> Tensor:
         flag = tuple(other for other in range(3) if other != row)
@@ -186,10 +186,10 @@ def test_validation_is_of_each_clients_model_and_of_all_the_others() -> None:
     for row in range(3):
         first, second = (other for other in range(3) if other != row)
         share = sizes[first] / (sizes[first] + sizes[second])
-        assert found["own"][row] == pytest.approx(accuracy(weights + updates[row]), abs=0.011)
+        assert found[row]["own"] == pytest.approx(accuracy(weights + updates[row]), abs=0.011)
         combined = weights + share * updates[first] + (1 - share) * updates[second]
-        assert found["others"][row] == pytest.approx(accuracy(combined), abs=0.011)
-    assert len(set(found["own"])) > 1
+        assert found[row]["others"] == pytest.approx(accuracy(combined), abs=0.011)
+    assert len({details["own"] for details in found}) > 1
 
 
 def test_a_client_alone_stands_beside_the_global_model() -> None:
@@ -198,7 +198,8 @@ def test_a_client_alone_stands_beside_the_global_model() -> None:
     assert setting.validation is not None
     (result,) = play(experiment)
     right = setting.network().log_probabilities(setting.validation.x).argmax(1) == setting.validation.y
-    assert result.record.checks[f"{__name__}:Validates"]["others"] == [float(right.double().mean())]
+    (client,) = result.record.clients
+    assert client.checks[f"{__name__}:Validates"].details["others"] == float(right.double().mean())
 
 
 def test_the_validation_set_is_taken_from_the_training_samples_alone() -> None:

@@ -1,6 +1,5 @@
 """Runs that figures are drawn of: real ones, made once, and hand-made ones whose every value is known."""
 
-from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from small import small
 import fedlens
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.defences.coordinate_wise import Median
+from fedlens.runs.record import ControlRecord
 
 
 @pytest.fixture(scope="session")
@@ -49,11 +49,13 @@ def windowed(attacked: fedlens.Run) -> fedlens.Run:
     """That run as if the attack's window had been rounds 2 to 4, with confidences that are known."""
     attack = ExplicitBoosting(step_cap=105, delay=2, until=5)
     experiment = small(control=True, fraction=0.5, rounds=6, attack=attack)
-    records = deepcopy(attacked.records)
     ours, twin = (0.1, 0.3, 0.9, 0.75, 0.625, 0.25), (0.5, 0.0, 0.125, 0.25, 0.125, 0.375)
-    for record, confidence, beside in zip(records, ours, twin, strict=True):
-        record["target"] |= {"confidence": [confidence], "success": confidence > 0.5}
-        record["control"]["target"] |= {"confidence": [beside], "success": False}
+    records = []
+    for record, confidence, beside in zip(attacked.records, ours, twin, strict=True):
+        assert record.twin is not None
+        target = replace(record.outcome, confidence=[confidence], success=confidence > 0.5)
+        control = replace(record.twin, target=replace(record.twin.target, confidence=[beside], success=False))
+        records.append(replace(record, target=target, twin=control))
     return summed_up(fedlens.Run(attacked.path, experiment, records, attacked.target, None))
 
 
@@ -61,11 +63,13 @@ def windowed(attacked: fedlens.Run) -> fedlens.Run:
 def absent(windowed: fedlens.Run) -> fedlens.Run:
     """That run under a rule that does not average, beside the same with the malicious client absent."""
     experiment = windowed.experiment.model_copy(update={"aggregation": Median()})
+    records = []
     for record, confidence in zip(windowed.records, (0.125, 0.5, 0.625, 0.75, 0.375, 0.0), strict=True):
-        record["placebo"] = deepcopy(record["control"])
-        record["placebo"]["quality"]["accuracy"] = 0.5
-        record["placebo"]["target"] |= {"confidence": [confidence], "success": confidence > 0.5}
-    return summed_up(replace(windowed, experiment=experiment))
+        assert record.twin is not None
+        quality = replace(record.twin.quality, accuracy=0.5)
+        target = replace(record.twin.target, confidence=[confidence], success=confidence > 0.5)
+        records.append(replace(record, placebo=ControlRecord(quality, target)))
+    return summed_up(replace(windowed, experiment=experiment, records=records))
 
 
 @pytest.fixture

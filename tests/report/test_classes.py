@@ -1,5 +1,6 @@
 """The table of accuracies by class."""
 
+from dataclasses import replace
 from typing import Any
 
 from rich.table import Table
@@ -18,8 +19,7 @@ def run_of(made: Any, names: list[str], ours: list[float | None], twin: list[flo
 
     rounds = [round_([0.0] * len(names)) | {"control": None}, round_(ours) | {"control": twin and round_(twin)}]
     run: fedlens.Run = made(rounds)
-    run.target["classes"] = names
-    return run
+    return replace(run, target=replace(run.target, classes=names))
 
 
 def test_the_last_round_stands_beside_the_control(made: Any) -> None:

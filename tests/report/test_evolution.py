@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from handmade import Made
 from matplotlib.axes import Axes
+from records import changed
 
 import fedlens
 from fedlens.core.errors import ConfigError
@@ -30,7 +33,7 @@ def test_a_column_is_a_round_and_nothing_counted_is_white(made: Made) -> None:
 
 def test_rounds_without_attack_are_empty(made: Made) -> None:
     run = made.histograms(ROUNDS)
-    run.records[0] |= {"attack": None, "attacker": False}
+    run.records[0] = changed(run.records[0], attack=None)
     benign, malicious, _ = histogram_evolution([run]).axes
     assert image(malicious).filled(0).T.tolist() == [[0] * 4, [0, 21, 0, 0]]
     assert malicious.get_xlim() == benign.get_xlim() == (0.5, 2.5)
@@ -52,15 +55,14 @@ def test_runs_share_colours_and_values(checked: fedlens.Run, partial: fedlens.Ru
     assert len({panel.collections[0].norm for panel in panels}) == 1
     counts = partial.tables(1)["statistics.histogram"].numpy()
     shown = panels[2].collections[0].get_array().reshape(500, 5)[:, 0].filled(0)
-    client = next(row for row, client in enumerate(partial.records[0]["cohort"]) if client != 5)
+    client = next(row for row, client in enumerate(partial.records[0].cohort) if client != 5)
     assert list(shown[1:-1]) == list(counts[client][1:-1])
 
 
 def test_a_run_without_attack_has_its_benign_side(made: Made) -> None:
     run = made.histograms(ROUNDS, attack=None)
-    for record in run.records:
-        record |= {"attack": None, "attacker": False}
-    benign, malicious, _ = histogram_evolution([run]).axes
+    unattacked = replace(run, records=[changed(record, attack=None) for record in run.records])
+    benign, malicious, _ = histogram_evolution([unattacked]).axes
     assert len(benign.collections) == 1
     assert not malicious.collections
     assert malicious.texts[0].get_text() == "nobody attacked"

@@ -27,7 +27,7 @@ def test_the_selection_is_shown_where_updates_differ_in_weight(tmp_path: Path) -
     assert names(fedlens.run(median, tmp_path / "median")) == ["metrics", "selection"]
     rejecting = small(clients=6, rounds=1, checks=[{"name": "distances", "action": "reject"}])
     run = fedlens.run(rejecting, tmp_path / "rejecting")
-    assert run.records[0]["rejected"]
+    assert run.records[0].rejected
     assert "selection" in names(run)
 
 

@@ -49,15 +49,16 @@ def test_lines_show_the_recorded_values(attacked: fedlens.Run) -> None:
 def test_the_malicious_line_is_broken_where_the_client_is_missing(attacked: fedlens.Run) -> None:
     ours = metrics_of_interest([attacked]).axes[1]
     shown = line(ours, "malicious model's accuracy")
-    present = {record["round"]: record["malicious"] for record in attacked.records}
+    present = {record.round: record.malicious for record in attacked.records}
     assert list(shown) == list(present)
     for round_, accuracy in shown.items():
-        assert isnan(accuracy) if present[round_] is None else accuracy == present[round_]["accuracy"]
+        client = present[round_]
+        assert isnan(accuracy) if client is None else client.model is not None and accuracy == client.model.accuracy
 
 
 def test_rounds_with_attack_are_shaded_where_there_are_others(attacked: fedlens.Run, checked: fedlens.Run) -> None:
     twin, ours = metrics_of_interest([attacked]).axes
-    acted = [record["round"] for record in attacked.records if record["attacker"]]
+    acted = [record.round for record in attacked.records if record.malicious is not None]
     assert 0 < len(acted) < 6
     inside = [round_ for round_ in range(1, 7) if any(low < round_ < high for low, high in shaded(ours))]
     assert inside == acted

@@ -73,10 +73,10 @@ def test_runs_share_an_axis_that_is_logarithmic_where_they_differ_much(made: Mad
 def test_real_runs(checked: fedlens.Run, partial: fedlens.Run) -> None:
     figure = distance_ranges([checked, partial])
     assert [len(band(panel)) for panel in figure.axes] == [2, 5]
-    attacked = [record["round"] for record in partial.records if record["attacker"]]
+    attacked = [record.round for record in partial.records if record.malicious is not None]
     assert [x for x, _ in bars(figure.axes[1])] == attacked
     last = partial.records[attacked[-1] - 1]
-    own = last["checks"]["distances"]["range"][last["cohort"].index(5)]
+    (own,) = [client.checks["distances"].details["range"] for client in last.clients if client.client == 5]
     assert bars(figure.axes[1])[-1][1] == pytest.approx(own)
 
 

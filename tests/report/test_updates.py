@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from handmade import Made
@@ -62,12 +64,12 @@ def test_the_window_shows_where_the_mass_is(made: Made) -> None:
 
 
 def test_the_round_is_the_last_with_an_attack_or_the_one_asked_for(partial: fedlens.Run) -> None:
-    attacked = [record["round"] for record in partial.records if record["attacker"]]
-    missing = next(record["round"] for record in partial.records if not record["attacker"])
+    attacked = [record.round for record in partial.records if record.malicious is not None]
+    missing = next(record.round for record in partial.records if record.malicious is None)
     for chosen, asked in ((attacked[-1], None), (attacked[0], attacked[0])):
         figure = update_histograms([partial], asked)
         assert figure.axes[0].get_title(loc="left").endswith(f": partial, round {chosen}")
-        cohort = partial.records[chosen - 1]["cohort"]
+        cohort = partial.records[chosen - 1].cohort
         benign = next(client for client in cohort if client != 5)
         assert words(figure.axes[0]).startswith(f"benign client {benign}\n")
         assert words(figure.axes[1]).startswith("malicious client 5\n")
@@ -92,6 +94,6 @@ def test_what_is_missing_is_said(plain: fedlens.Run, made: Made) -> None:
     with pytest.raises(ConfigError, match="nobody attacked in this run"):
         update_histograms([made([{"attack": None}], checks=["statistics"])])
     alone = made.histograms([COUNTS[:1]])
-    alone.records[0]["cohort"] = [3]
+    alone.records[0] = replace(alone.records[0], clients=alone.records[0].clients[3:])
     with pytest.raises(ConfigError, match="alone in round 1"):
         update_histograms([alone])

@@ -5,13 +5,17 @@ from math import log
 from typing import Any
 
 import pytest
-from scripted import played, run_of
+from scripted import ATTACKED, played, run_of
 
 from fedlens.analysis.run_results import Run
+from fedlens.analysis.summary import summarise
 from fedlens.attacks.implicit_boosting import ImplicitBoosting
 from fedlens.data.fashion_mnist import FashionMnist
+from fedlens.defences.accuracy_check import AccuracyCheck
 from fedlens.experiment.experiment import Experiment
 from fedlens.models.cnn import TinyCnn
+from fedlens.runs.record import RoundRecord
+from fedlens.runs.summary import Summary
 from fedlens.studies.paper.measures import MEASURES, Measured
 from fedlens.training.local import LocalTraining
 
@@ -113,7 +117,7 @@ def test_steps_of_the_attack_and_of_a_benign_client() -> None:
 
 
 def test_the_updates_statistics() -> None:
-    def checked(round_: int, sparsity: list[float], spread: list[float], distance: list[float]) -> dict[str, Any]:
+    def checked(round_: int, sparsity: list[float], spread: list[float], distance: list[float]) -> RoundRecord:
         found = {"sparsity": sparsity, "spread": spread, "wasserstein": distance}
         return played(round_, checks={"statistics": found})
 
@@ -128,7 +132,7 @@ def test_the_updates_statistics() -> None:
 
 
 def test_shape_is_what_is_left_of_a_histogram_but_for_its_scale() -> None:
-    def checked(round_: int, norm: list[float], spread: list[float]) -> dict[str, Any]:
+    def checked(round_: int, norm: list[float], spread: list[float]) -> RoundRecord:
         return played(round_, checks={"statistics": {"norm": norm, "spread": spread}})
 
     scaled = checked(1, [1.0, 1.0, 8.0], [2.0, 2.0, 16.0])
@@ -139,14 +143,19 @@ def test_shape_is_what_is_left_of_a_histogram_but_for_its_scale() -> None:
     assert value("spread_ratio", run_of(scaled, peaked)) == pytest.approx((8 + 2) / 2)
 
 
+def reached(round_: int | None) -> Summary:
+    summary = summarise(ATTACKED, [played(1)], None, ["high", "low"])
+    return replace(summary, would_stop_at=round_)
+
+
 def test_the_round_that_reaches_the_papers_stopping_rule() -> None:
-    run = replace(run_of(played(1)), summary={"would_stop_at": 7})
+    run = replace(run_of(played(1)), summary=reached(7))
     assert value("stop_round", run) == 7
-    assert MEASURES["stop_round"](replace(run, summary={"would_stop_at": None})) is None
+    assert MEASURES["stop_round"](replace(run, summary=reached(None))) is None
 
 
 def test_distance_ranges() -> None:
-    def checked(round_: int, own: list[float], others: list[float]) -> dict[str, Any]:
+    def checked(round_: int, own: list[float], others: list[float]) -> RoundRecord:
         check = {"range": [[], [], own], "others": [[], [], others]}
         return played(round_, checks={"distances": check})
 
@@ -165,7 +174,7 @@ def test_distance_ranges() -> None:
 
 
 def test_how_often_checks_flag_the_attacker_and_others() -> None:
-    def checked(round_: int, flagged: list[bool], **more: Any) -> dict[str, Any]:
+    def checked(round_: int, flagged: list[bool], **more: Any) -> RoundRecord:
         scores = [0.0] * len(flagged)
         return played(round_, checks={"accuracy": {"scores": scores, "flagged": flagged}}, **more)
 
@@ -175,6 +184,7 @@ def test_how_often_checks_flag_the_attacker_and_others() -> None:
         checked(3, [False, False, False]),
         checked(4, [True, False, True], attack={"acted": False}),  # it behaved: what is flagged is a false alarm
         checked(5, [False, False], attacker=False),
+        experiment=ATTACKED.model_copy(update={"checks": (AccuracyCheck(),)}),
     )
     assert MEASURES["accuracy_flagged_rounds"](run) == pytest.approx((2 / 3, 3 / 11))
     assert value("accuracy_false_alarms", run) == pytest.approx(3 / 11)

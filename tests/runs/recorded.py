@@ -2,31 +2,25 @@
 
 from typing import Any
 
+from records import changed as changed_record
+from records import round_record, side
+
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.experiment.experiment import Experiment
+from fedlens.runs.record import ControlRecord, RoundRecord
 
 ATTACKED = Experiment(clients=10, fraction=0.3, attack=ExplicitBoosting(client=4))
 
 
-def record(round_: int, cohort: list[int], confidence: float = 0.5, **changes: Any) -> dict[str, Any]:
+def record(round_: int, cohort: list[int], confidence: float = 0.5, **values: Any) -> RoundRecord:
     """A round in which client 4 attacks where it is in the cohort."""
-    attacker = 4 in cohort
-    target = {"confidence": [confidence], "true_confidence": [1 - confidence], "predicted": [0], "met": 0}
-    made: dict[str, Any] = {
-        "round": round_,
-        "cohort": cohort,
-        "attacker": attacker,
-        "attack": {"acted": True} if attacker else None,
-        "shares": [1 / 3] * 3,
-        "checks": {},
-        "rejected": [],
-        "skipped": None,
-        "quality": {"accuracy": 0.8, "per_class": [0.8, 0.8]},
-        "target": {**target, "success": False},
-        "malicious": None,
-        "control": None,
-    }
-    return made | changes
+    usual = {"target": {"confidence": [confidence]}}
+    return round_record(round_, 4, cohort=cohort, **usual | values)
+
+
+def changed(record_: RoundRecord, **changes: Any) -> RoundRecord:
+    """`record_` with other values of version 1."""
+    return changed_record(record_, 4, **changes)
 
 
 def control(
@@ -35,14 +29,14 @@ def control(
     per_class: tuple[float | None, ...] = (0.8, 0.8),
     *,
     success: bool = False,
-) -> Any:
+) -> ControlRecord:
     """What a control's round says, with one target."""
     target = {"confidence": [confidence], "true_confidence": [true_confidence], "predicted": [1], "success": success}
-    return {"quality": {"accuracy": 0.9, "per_class": list(per_class)}, "target": target}
+    return side({"accuracy": 0.9, "per_class": list(per_class)}, target)
 
 
-def met(round_: int, placebo: Any, confidence: float = 0.9) -> dict[str, Any]:
+def met(round_: int, placebo: ControlRecord | None, confidence: float = 0.9, **values: Any) -> RoundRecord:
     """A round in which client 4 attacks and its target is met, beside its placebo."""
-    made = record(round_, [1, 4, 5], confidence, control=control(0.1), placebo=placebo)
-    made["target"]["success"] = True
-    return made
+    target = {"confidence": [confidence], "success": True}
+    usual = {"cohort": [1, 4, 5], "control": control(0.1), "placebo": placebo, "target": target}
+    return record(round_, **usual | values)  # type: ignore[arg-type]

@@ -43,7 +43,7 @@ def test_single_runs_have_columns_for_what_differs(runs: list[Path]) -> None:
         run = fedlens.load_run(path)
         mine = found.table[found.table["path"] == str(path)]
         assert mine["confidence"].tolist() == run.rounds["confidence"].tolist()
-        assert set(mine["target_index"]) == {str(run.target["index"][0])}
+        assert set(mine["target_index"]) == {str(run.target.index[0])}
 
 
 def test_what_is_wanted_has_a_column_though_it_does_not_vary(runs: list[Path]) -> None:

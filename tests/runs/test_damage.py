@@ -201,20 +201,21 @@ def test_histograms_of_another_shape(run: Path, capsys: pytest.CaptureFixture[st
 
 def test_records_that_contradict_each_other(run: Path) -> None:
     lines = (run / "rounds.jsonl").read_text().splitlines()
-    first = json.loads(lines[0])
+    first, second = json.loads(lines[0]), json.loads(lines[1])
+    client, attacker = first["clients"][0], second["clients"][-1]
     for change, words in [
         ({"round": 2}, "line 1: damaged (round 2 where round 1 is expected)"),
-        ({"shares": [1.0]}, "shares: 1 of 5 clients"),
-        ({"rejected": [77]}, "clients that are not in the cohort"),
-        ({"checks": {}}, "checks: none, not those of the experiment"),
-        ({"cohort": [0, 1]}, "shares: 5 of 2 clients"),
-        ({"attacker": False}, "contradict each other"),
+        ({"clients": [client, client]}, "clients: one of them twice"),
+        ({"clients": [client | {"checks": {}}]}, "checks: none, not those of the experiment"),
+        ({"clients": [client | {"malformed": True}]}, "checks: distances, statistics, accuracy, not those"),
+        ({"clients": [attacker | {"model": None}]}, "client 4: attack and model contradict each other"),
+        ({"clients": [attacker | {"client": 3}]}, "client 3: attack: the malicious client is 4"),
         ({"control": None}, "control: missing"),
-        ({"malformed": [0]}, "checks.distances: not an entry for each of 4 clients"),
         ({"quality": {**first["quality"], "per_class": []}}, "quality.per_class: 0 of 10 classes"),
         ({"target": {**first["target"], "confidence": [0.5]}}, "target: not an entry for each of 2 samples"),
         ({"target": {**first["target"], "predicted": [0, 10]}}, "a class above the 10 that have names"),
         ({"target": None}, "target: missing"),
+        ({"version": 99}, "version: 99, which only a later fedlens reads"),
     ]:
         rewrite(run, "rounds.jsonl", "\n".join([json.dumps(first | change), *lines[1:], ""]))
         message = damaged(run)

@@ -6,7 +6,6 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -25,6 +24,7 @@ from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import prepare
 from fedlens.runs.directory import RunDirectory
 from fedlens.runs.loading import load_experiment
+from fedlens.runs.record import RoundRecord
 from fedlens.simulation.callback import Silent
 
 SAME = ("rounds.jsonl", "final.safetensors", "best.safetensors", "checkpoint.safetensors", "target.json")
@@ -70,7 +70,7 @@ def test_load_run_gives_tidy_tables_and_weights(tmp_path: Path) -> None:
     assert len(found.targets) == 15
     first = found.targets[found.targets["round"] == 1]
     assert found.rounds["confidence"][0] == pytest.approx(first["confidence"].mean())
-    assert list(first["true"]) == found.target["true"]
+    assert list(first["true"]) == found.target.true
     assert len(found.classes) == 50
     for name, rows in found.classes.groupby("class"):
         for prefix in ("", "control_"):
@@ -79,7 +79,7 @@ def test_load_run_gives_tidy_tables_and_weights(tmp_path: Path) -> None:
     assert found.weights().shape == found.weights("best").shape == found.weights("last").shape == (85_002,)
     assert (found.weights() == found.weights("last")).all()
     assert found.summary is not None
-    assert found.summary["accuracy"] == found.rounds["accuracy"].iloc[-1]
+    assert found.summary.accuracy == found.rounds["accuracy"].iloc[-1]
     absent = found.rounds[~found.rounds["attacker"]]
     assert len(absent)
     assert absent["malicious_accuracy"].isna().all()
@@ -93,8 +93,8 @@ def test_best_weights_are_those_of_the_highest_accuracy(tmp_path: Path) -> None:
     found = run(small(rounds=4), tmp_path / "run")
     accuracies = found.rounds["accuracy"]
     assert found.summary is not None
-    assert found.summary["best_accuracy"] == accuracies.max()
-    assert found.summary["best_round"] == accuracies.idxmax() + 1
+    assert found.summary.best_accuracy == accuracies.max()
+    assert found.summary.best_round == accuracies.idxmax() + 1
 
 
 SCRIPT = """
@@ -304,8 +304,8 @@ class Meddles(Silent):
     def __init__(self, meddle: Callable[[], object]) -> None:
         self.meddle = meddle
 
-    def round(self, record: dict[str, Any]) -> None:
-        if record["round"] == 2:
+    def round(self, record: RoundRecord) -> None:
+        if record.round == 2:
             self.meddle()
 
 
@@ -545,7 +545,7 @@ def test_a_run_without_its_weights_is_not_complete_while_it_is_made_again(tmp_pa
     run(small(rounds=2), tmp_path / "run")
     for file in (tmp_path / "run").glob("*.safetensors"):
         file.unlink()
-    RunDirectory(tmp_path / "run").resume()
+    RunDirectory(tmp_path / "run").resume(small(rounds=2))
     assert not (tmp_path / "run" / "summary.json").exists()
     run(small(rounds=2), tmp_path / "run", resume=True)
     same_bytes(tmp_path / "whole", tmp_path / "run")

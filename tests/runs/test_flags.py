@@ -1,9 +1,11 @@
 """Every red flag, on records made by hand."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from recorded import ATTACKED, control, met, record
+from records import side
 
 from fedlens.analysis.flags import common, flags
 from fedlens.attacks.attack import Attack
@@ -12,6 +14,7 @@ from fedlens.defences.krum import Krum
 from fedlens.defences.mean import Mean
 from fedlens.experiment.experiment import Experiment
 from fedlens.goals.target_samples import Target
+from fedlens.runs.record import RoundRecord
 
 SOUND = [record(1, [1, 4, 5], control=control(0.1))]
 REPEAT = "one seed and one target: repeat it with `fedlens sweep`"
@@ -40,8 +43,8 @@ def test_the_control_errs_in_its_last_round() -> None:
     records = [record(number, [1, 4, 5], control=beside) for number, beside in enumerate([right, wrong], 1)]
     assert flags(ATTACKED, records) == [errs, REPEAT]
     assert flags(ATTACKED, records[:1]) == [REPEAT]
-    several = control(0.1)
-    several["target"] |= {"true_confidence": [0.3, 0.9, 0.4], "predicted": [0, 1, 0]}
+    answers = {"confidence": [0.1] * 3, "true_confidence": [0.3, 0.9, 0.4], "predicted": [0, 1, 0]}
+    several = side(None, answers)
     (found, _) = flags(attacked(target=Target(r=3)), [record(1, [1, 4, 5], control=several)])
     assert found.startswith("the control errs too: without attack 2 of 3 targets is not")
 
@@ -93,10 +96,8 @@ def test_absence_that_gives_the_success_as_well() -> None:
     assert flags(MEDIAN, [met(1, control(0.72, success=False))]) == [REPEAT]
     failed = record(1, [1, 4, 5], control=control(0.1), placebo=control(0.72, success=True))
     assert flags(MEDIAN, [failed]) == [REPEAT]
-    several = control(0.1, success=True)
-    several["target"]["confidence"] = [0.5, 0.75]
-    both = met(1, several)
-    both["target"]["predicted"] = [0, 0]
+    several = side(None, {"confidence": [0.5, 0.75], "success": True})
+    both = met(1, several, target={"confidence": [0.9, 0.9], "success": True})
     (found, _) = flags(attacked(aggregation="median", target=Target(r=2)), [both])
     assert found == "the client's absence does it, too: without client 4 all targets are met with confidence 0.62"
 
@@ -115,7 +116,7 @@ def test_absence_is_no_question_of_the_mean_nor_of_untargeted_attacks_nor_of_old
     untargeted = attacked(attack=ExplicitBoosting(boost=2, client=4, objective="untargeted"), aggregation="median")
     for experiment in (ATTACKED, untargeted):
         assert not [flag for flag in flags(experiment, [absent]) if "absence" in flag or "placebo" in flag]
-    old = {name: value for name, value in absent.items() if name != "placebo"}
+    old = replace(absent, placebo=None, version=0)
     assert flags(MEDIAN, [old]) == [REPEAT]
 
 
@@ -127,7 +128,7 @@ def test_a_placebo_that_was_not_run() -> None:
     (words, *_) = [flag for flag in flags(few, [without]) if "placebo" in flag]
     assert words == "the placebo is not available: 8 updates may be left without client 4, and the rule needs 9"
     uncontrolled = attacked(aggregation="median", control=False)
-    found = flags(uncontrolled, [without | {"control": None}])
+    found = flags(uncontrolled, [replace(without, twin=None)])
     assert found == ["no control: nobody knows whether the clean model gets the target right", REPEAT]
 
 
@@ -140,8 +141,8 @@ UNTAKEN = "the malicious update was never taken: the server gave it no weight in
 
 
 def test_an_update_that_was_never_taken() -> None:
-    def untaken(number: int, **changes: Any) -> dict[str, Any]:
-        return met(number, control(0.2)) | {"shares": [1, 0, 0]} | changes
+    def untaken(number: int, **changes: Any) -> RoundRecord:
+        return met(number, changes.pop("placebo", control(0.2)), **{"shares": [1, 0, 0]} | changes)
 
     assert flags(MEDIAN, [untaken(1)]) == [f"{UNTAKEN} 1 round, and yet the target is met", REPEAT]
     several = [untaken(1), record(2, [1, 2, 3]), untaken(3), untaken(4, shares=None, skipped="none left")]
@@ -152,7 +153,7 @@ def test_an_update_that_was_never_taken() -> None:
     for sound in (
         [untaken(1), met(2, control(0.2))],
         [untaken(1, shares=None)],
-        [untaken(1, target=SOUND[0]["target"])],
+        [untaken(1, target={"confidence": [0.5]})],
     ):
         assert flags(MEDIAN, sound) == [REPEAT]
     untargeted = attacked(attack=ExplicitBoosting(boost=2, client=4, objective="untargeted"), aggregation="median")
@@ -194,18 +195,18 @@ def test_answers_that_are_no_numbers() -> None:
     records = [record(place, [1, 2, 3], quality=found) for place, found in enumerate([numbers, spoilt, numbers], 1)]
     assert flags(Experiment(), records[:1]) == []
     assert flags(Experiment(), records) == [f"{words} round 2"]
-    records.append(record(4, [1, 2, 3], quality=numbers | {"loss": None}))  # as strict JSON has it
+    records.append(record(4, [1, 2, 3], quality=spoilt))
     assert flags(Experiment(), records) == [f"{words} 2 rounds, first in round 2"]
-    target = SOUND[0]["target"] | {"predicted": [None]}
-    assert flags(ATTACKED, [SOUND[0] | {"target": target}])[0] == f"{words} round 1"
+    silent = record(1, [1, 4, 5], control=control(0.1), target={"predicted": [None]})
+    assert flags(ATTACKED, [silent])[0] == f"{words} round 1"
 
 
-def rounds(*successes: bool) -> list[dict[str, Any]]:
+def rounds(*successes: bool) -> list[RoundRecord]:
     """A round for each, in which the target is met or not."""
-    made = [record(number, [1, 4, 5], control=control(0.1)) for number, _ in enumerate(successes, 1)]
-    for one, success in zip(made, successes, strict=True):
-        one["target"]["success"] = success
-    return made
+    return [
+        record(number, [1, 4, 5], control=control(0.1), target={"success": success})
+        for number, success in enumerate(successes, 1)
+    ]
 
 
 UNUSUAL = "the last round disagrees with most rounds: the target"

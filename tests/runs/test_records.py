@@ -4,24 +4,23 @@ import pytest
 from recorded import ATTACKED, control, met, record
 
 from fedlens.experiment.experiment import Experiment
-from fedlens.runs.record_values import attacker_mask, attacking_client, beside, confidence, counts, taken
+from fedlens.runs.record_values import counts, taken
 
 
 def test_confidence_is_the_mean_over_the_samples() -> None:
-    target = {"confidence": [0.2, 0.6], "true_confidence": [0.1, 0.2]}
-    assert confidence(target) == 0.4
-    assert abs(confidence(target, "true_confidence") - 0.15) < 1e-12
+    outcome = record(1, [1, 4, 5], target={"confidence": [0.2, 0.6], "true_confidence": [0.1, 0.2]}).outcome
+    assert outcome.mean_confidence == 0.4
+    assert abs(outcome.mean_true_confidence - 0.15) < 1e-12
 
 
-def test_guilt_is_to_have_acted() -> None:
-    assert attacking_client(ATTACKED, record(1, [1, 4, 5])) == 4
-    assert attacking_client(ATTACKED, record(1, [1, 4, 5], attack={"acted": False})) is None
-    assert attacking_client(ATTACKED, record(1, [1, 2, 5])) is None
-
-
-def test_guilt_stands_in_the_order_of_the_cohort() -> None:
-    assert attacker_mask(ATTACKED, record(1, [5, 4, 1])) == [False, True, False]
-    assert attacker_mask(ATTACKED, record(1, [5, 4, 1], attack={"acted": False})) == [False] * 3
+def test_to_attack_is_to_have_acted() -> None:
+    attacker = record(1, [1, 4, 5]).attacker
+    assert attacker is not None
+    assert attacker.client == 4
+    waiting = record(1, [1, 4, 5], attack={"acted": False})
+    assert waiting.attacker is None
+    assert waiting.malicious is not None
+    assert record(1, [1, 2, 5]).malicious is None
 
 
 def test_a_success_counts_unless_the_placebo_has_it_as_well() -> None:
@@ -50,18 +49,19 @@ SKIPPED: dict[str, Any] = {"shares": [0, 0, 0], "skipped": "too few"}
         ([SKIPPED], False),
         ([CANNOT_TELL | {"skipped": "too few"}], False),
         ([{"shares": [0, 1, 0], "attack": {"acted": False}}], False),  # the update was honest
-        ([{"shares": [0, 0, 1], "cohort": [1, 2, 5], "attack": None}], False),
+        ([{"shares": [0, 0, 1], "cohort": [1, 2, 5]}], False),
     ],
 )
 def test_an_update_is_taken_if_it_has_weight(rounds: list[dict[str, Any]], found: bool | None) -> None:
-    records = [met(number, None) | changes for number, changes in enumerate(rounds, 1)]
-    assert taken(ATTACKED, records) is found
+    records = [met(number, None, **changes) for number, changes in enumerate(rounds, 1)]
+    assert taken(records) is found
     assert counts(ATTACKED, records) == (found is not False)
     assert counts(Experiment(), records)
 
 
 def test_rounds_from_before_there_were_placebos_say_nothing_of_them() -> None:
     old = record(1, [1, 4, 5])
-    assert "placebo" not in old
-    assert beside(old, "placebo") == beside(met(1, None), "placebo") == {}
+    assert (old.version, met(1, None).version) == (0, 1)
+    assert (old.knows_placebos, met(1, None).knows_placebos) == (False, True)
+    assert old.placebo is None
     assert not counts(ATTACKED, [old])

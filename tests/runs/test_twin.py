@@ -52,7 +52,7 @@ def test_it_is_the_twin_that_would_have_been_made(
     ears = Ears()
     attacked = fedlens.run(small(control=True, **changes), tmp_path / "attacked", observer=ears)
     assert ears.remarks == [f"benign twin: already in {left}"]
-    assert attacked.records[-1]["control"] is not None
+    assert attacked.records[-1].twin is not None
 
 
 def test_a_run_that_may_end_early_is_no_twin(tmp_path: Path) -> None:

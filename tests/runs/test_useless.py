@@ -1,6 +1,6 @@
 """A model that was destroyed, though its numbers are finite, is no plain success: on records made by hand."""
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 from recorded import ATTACKED, control, met
@@ -8,18 +8,19 @@ from recorded import ATTACKED, control, met
 from fedlens.analysis.flags import common, flags
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.experiment.experiment import Experiment
+from fedlens.models.evaluation import Quality
+from fedlens.runs.record import RoundRecord
 
 UNTARGETED = Experiment(clients=10, attack=ExplicitBoosting(client=4, objective="untargeted"))
 
 
-def after(accuracy: float, classes: list[float | None], twin: float | None = 0.853) -> dict[str, Any]:
-    beside = (
-        None if twin is None else control(0.1) | {"quality": {"accuracy": twin, "per_class": [twin] * len(classes)}}
-    )
-    return met(1, control(0.1)) | {"quality": {"accuracy": accuracy, "per_class": classes}, "control": beside}
+def after(accuracy: float, classes: list[float | None], twin: float | None = 0.853) -> RoundRecord:
+    quality = {"accuracy": accuracy, "per_class": classes}
+    beside = None if twin is None else replace(control(0.1), quality=Quality(twin, 1.0, [twin] * len(classes)))
+    return met(1, control(0.1), quality=quality, control=beside)
 
 
-def words(record: dict[str, Any], experiment: Experiment = ATTACKED) -> list[str]:
+def words(record: RoundRecord, experiment: Experiment = ATTACKED) -> list[str]:
     return [flag for flag in flags(experiment, [record]) if flag.startswith("the model is useless")]
 
 

@@ -9,6 +9,7 @@ from small import small
 import fedlens
 from fedlens.core.errors import DamagedRunError, RunError
 from fedlens.experiment.experiment import Experiment
+from fedlens.runs.record import RoundRecord
 from fedlens.runs.weights import kept_rounds, weights_file, weights_of
 from fedlens.simulation.callback import Silent
 
@@ -27,8 +28,8 @@ class Ears(Silent):
     def remark(self, text: str) -> None:
         self.remarks.append(text)
 
-    def round(self, record: dict[str, object]) -> None:
-        if record["round"] == self.fails_at:
+    def round(self, record: RoundRecord) -> None:
+        if record.round == self.fails_at:
             raise KeyboardInterrupt
 
 
@@ -56,7 +57,7 @@ def test_every_round_has_the_weights_that_it_ended_with(tmp_path: Path) -> None:
         assert found.weights(result.record.round).dtype == torch.float32
     assert weights_file(found.path, 3).read_bytes() == (found.path / "final.safetensors").read_bytes()
     assert found.summary is not None
-    assert set(found.summary["checksums"]) >= {f"weights/0000{round_}.safetensors" for round_ in (1, 2, 3)}
+    assert set(found.summary.checksums) >= {f"weights/0000{round_}.safetensors" for round_ in (1, 2, 3)}
 
 
 def test_the_twin_keeps_them_too(tmp_path: Path) -> None:
@@ -187,7 +188,7 @@ def test_a_run_that_lost_weights_says_what_to_do(tmp_path: Path) -> None:
 def test_without_them_there_are_those_of_the_last_and_of_the_best_round(tmp_path: Path) -> None:
     found = fedlens.run(small(rounds=4, stop_at=None), tmp_path / "run")
     assert found.summary is not None
-    best = found.summary["best_round"]
+    best = found.summary.best_round
     assert torch.equal(found.weights(4), found.weights())
     assert torch.equal(found.weights(best), found.weights("best"))
     other = next(round_ for round_ in (1, 2, 3) if round_ != best)

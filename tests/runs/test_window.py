@@ -1,6 +1,6 @@
 """The window of an attack, and the life of its backdoor, in records made by hand."""
 
-from typing import Any
+from dataclasses import replace
 
 import pytest
 from recorded import ATTACKED, control, record
@@ -8,6 +8,8 @@ from recorded import ATTACKED, control, record
 from fedlens.analysis.window import attack_window, lifespan, lifespans, split
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.experiment.experiment import Experiment
+from fedlens.goals.success import Success
+from fedlens.runs.summary import Lifespan, Window
 
 SIX = [record(number, [1, 4, 5]) for number in range(1, 7)]
 
@@ -33,14 +35,14 @@ def windowed(**window: int) -> Experiment:
 def test_the_window_as_played(window: dict[str, int], played: tuple[int, int]) -> None:
     first, last = played
     found = attack_window(windowed(**window), SIX)
-    assert found == {"first": first, "last": last}
+    assert found == Window(first, last)
     inside, after = split(SIX, found)
-    assert [part["round"] for part in inside] == list(range(first, last + 1))
-    assert [part["round"] for part in after] == list(range(last + 1, 7))
+    assert [part.round for part in inside] == list(range(first, last + 1))
+    assert [part.round for part in after] == list(range(last + 1, 7))
 
 
 def test_a_window_is_there_in_rounds_that_the_malicious_client_misses() -> None:
-    assert attack_window(ATTACKED, [record(1, [1, 2, 3]), record(2, [1, 4, 5])]) == {"first": 1, "last": 2}
+    assert attack_window(ATTACKED, [record(1, [1, 2, 3]), record(2, [1, 4, 5])]) == Window(1, 2)
 
 
 @pytest.mark.parametrize("experiment", [Experiment(), windowed(delay=7)])
@@ -49,8 +51,12 @@ def test_without_a_window_all_rounds_count(experiment: Experiment) -> None:
     assert split(SIX, None) == (SIX, [])
 
 
-def targets(*confidences: float) -> list[dict[str, Any]]:
-    return [{"confidence": [value]} for value in confidences]
+def targets(*confidences: float) -> list[Success]:
+    return [target(value) for value in confidences]
+
+
+def target(*confidences: float) -> Success:
+    return record(1, [1, 4, 5], target={"confidence": list(confidences)}).outcome
 
 
 @pytest.mark.parametrize(
@@ -65,13 +71,13 @@ def targets(*confidences: float) -> list[dict[str, Any]]:
 def test_a_backdoor_lives_until_its_confidence_is_below_a_half(
     inside: tuple[float, ...], after: tuple[float, ...], rounds: int | None, area: float
 ) -> None:
-    expected = {"rounds": rounds, "censored": rounds is None, "area": area, "observed": len(after)}
+    expected = Lifespan(rounds=rounds, censored=rounds is None, area=area, observed=len(after))
     assert lifespan(targets(*inside), targets(*after)) == expected
 
 
 def test_the_mean_over_the_samples_decides() -> None:
-    found = lifespan(targets(0.9), [{"confidence": [1.0, 0.25]}, {"confidence": [0.5, 0.25]}])
-    assert found == {"rounds": 2, "censored": False, "area": 1.0, "observed": 2}
+    found = lifespan(targets(0.9), [target(1.0, 0.25), target(0.5, 0.25)])
+    assert found == Lifespan(rounds=2, censored=False, area=1.0, observed=2)
 
 
 def test_no_lifespan_where_the_window_ends_with_the_run() -> None:
@@ -91,10 +97,10 @@ def test_the_life_of_a_backdoor_as_columns() -> None:
         "control_lifespan": 2,  # it is still there at the end
         "control_lifespan_area": 1.0,
     }
-    assert lifespans(experiment, [found | {"control": None} for found in records]).keys() == {
+    assert lifespans(experiment, [replace(found, twin=None) for found in records]).keys() == {
         "lifespan",
         "lifespan_area",
     }
     assert lifespans(experiment, records[:2]) == lifespans(ATTACKED, records) == {}
-    absent = lifespans(experiment, [found | {"placebo": control(0.25)} for found in records])
+    absent = lifespans(experiment, [replace(found, placebo=control(0.25)) for found in records])
     assert (absent["placebo_lifespan"], absent["placebo_lifespan_area"]) == (0, 0.5)

@@ -244,7 +244,7 @@ def _run(path: Path) -> tuple[_Source, list[str]]:
     run = load_run(path)
     table, experiment = run.rounds.copy(), run.experiment
     head: dict[str, Value] = {"cell": experiment.identity(), PATH: str(path), "seed": experiment.seed}
-    head |= {"target.draw": experiment.target.draw, "target_index": " ".join(map(str, run.target["index"]))}
+    head |= {"target.draw": experiment.target.draw, "target_index": " ".join(map(str, run.target.index))}
     for column_index, (name, value) in enumerate(head.items()):
         table.insert(column_index, name, value)
     played = f"{path} is not finished: {len(run.records)} of {experiment.rounds} rounds"

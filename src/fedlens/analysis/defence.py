@@ -1,44 +1,48 @@
 """What the server's rule and checks made of the malicious client over a run."""
 
-from dataclasses import asdict
+from collections.abc import Sequence
 
-from fedlens.analysis.detection import Performance, performance
+from fedlens.analysis.detection import performance
 from fedlens.experiment.experiment import Experiment
-from fedlens.runs.record_values import Record, attacker_mask, malformed, malicious_share, mean
+from fedlens.runs.record import RoundRecord
+from fedlens.runs.record_values import mean
+from fedlens.runs.summary import DefenceSummary, Performance
 
 
-def defence(experiment: Experiment, records: list[Record]) -> Record | None:
-    """In how many rounds the malicious client took part, was rejected, was the only one chosen; its mean share."""
-    present = [record for record in records if record["attacker"]]
+def defence(records: Sequence[RoundRecord]) -> DefenceSummary | None:
+    """Sum up what became of the malicious client's updates; ``None`` if it never took part."""
+    present = [(record, client) for record in records if (client := record.malicious) is not None]
     if not present:
         return None
-    malicious_shares = [share for record in present if (share := malicious_share(experiment, record)) is not None]
-    shares_by_round = [
-        record["shares"] for record in present if record["shares"] is not None and record["skipped"] is None
+    weights = [client.effective_weight for _, client in present if client.effective_weight is not None]
+    by_round = [
+        by_client
+        for record, _ in present
+        if record.skipped is None and (by_client := record.effective_weights) is not None
     ]
-    single = bool(shares_by_round) and all(len(shares) > 1 and max(shares) == 1 for shares in shares_by_round)
-    return {
-        "rounds": len(present),
-        "rejected": sum(experiment.malicious in record["rejected"] for record in present),
-        **(
-            {"malformed": sent}
-            if (sent := sum(experiment.malicious in malformed(record) for record in present))
-            else {}
-        ),
-        "skipped": sum(record["skipped"] is not None for record in records),
-        "chosen": sum(share == 1 for share in malicious_shares) if single else None,
-        "share": mean(malicious_shares) if malicious_shares else None,
-    }
+    single = bool(by_round) and all(len(by_client) > 1 and max(by_client) == 1 for by_client in by_round)
+    return DefenceSummary(
+        rounds=len(present),
+        rejected=sum(client.rejected for _, client in present),
+        skipped=sum(record.skipped is not None for record in records),
+        chosen=sum(weight == 1 for weight in weights) if single else None,
+        effective_weight=mean(weights) if weights else None,
+        malformed=sum(client.malformed for _, client in present),
+    )
 
 
-def performances(experiment: Experiment, records: list[Record]) -> dict[str, Record]:
-    """How well each of the server's checks did, by its name."""
-    return {check: asdict(performance_of(experiment, records, check)) for check in records[-1]["checks"]}
+def performances(experiment: Experiment, records: Sequence[RoundRecord]) -> dict[str, Performance]:
+    """Measure how well each of the server's checks did, by its name."""
+    return {check: performance_of(records, check) for check in experiment.detectors}
 
 
-def performance_of(experiment: Experiment, records: list[Record], check: str) -> Performance:
-    """How well one of them did over these rounds."""
+def performance_of(records: Sequence[RoundRecord], check: str) -> Performance:
+    """Measure how well one of them did over these rounds."""
     return performance(
-        (record["checks"][check]["scores"], record["checks"][check]["flagged"], attacker_mask(experiment, record))
+        (
+            [client.checks[check].score for client in record.seen],
+            [client.checks[check].flagged for client in record.seen],
+            [client is record.attacker for client in record.seen],
+        )
         for record in records
     )

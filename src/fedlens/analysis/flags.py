@@ -8,17 +8,8 @@ from fedlens.analysis.window import attack_window, split
 from fedlens.attacks.attack import Attack
 from fedlens.experiment.experiment import Experiment
 from fedlens.goals.target_samples import RESISTANT_CONFIDENCE
-from fedlens.runs.record_values import (
-    Record,
-    acted,
-    answers,
-    confidence,
-    destroyed,
-    malformed,
-    met_rounds,
-    taken,
-    targeted,
-)
+from fedlens.runs.record import ControlRecord, RoundRecord
+from fedlens.runs.record_values import destroyed, met, met_rounds, taken, targeted
 
 ALONE = "one seed"
 ABSENCE = "the client's absence does it, too"
@@ -31,7 +22,7 @@ GROUPS = 6
 """At most this many groups are named with how many of their runs have a flag."""
 
 
-def flags(experiment: Experiment, records: list[Record]) -> list[str]:
+def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
     """The reasons to doubt the result of at least one round, the gravest first; few of them apply without attack."""
     if experiment.attack is None:
         return [flag for flag in (_answering(records), _finite(experiment, records)) if flag is not None]
@@ -95,78 +86,78 @@ def _without_numbers(flag: str) -> str:
     return next((words for words in (ABSENCE, UNTAKEN, USELESS, UNUSUAL) if flag.startswith(words)), flag)
 
 
-def _answering(records: list[Record]) -> str | None:
+def _answering(records: Sequence[RoundRecord]) -> str | None:
     """Answers from which nothing can be read, other than those of a model that was destroyed."""
-    silent = [record["round"] for record in records if not answers(record)]
+    silent = [record.round for record in records if not record.answers]
     if not silent or destroyed(records) is not None:
         return None
     rounds = f"round {silent[0]}" if len(silent) == 1 else f"{len(silent)} rounds, first in round {silent[0]}"
     return f"answers that are no numbers (NaN): the global model gives such to test samples in {rounds}"
 
 
-def _control(last: Record) -> str | None:
+def _control(last: RoundRecord) -> str | None:
     """No control, or one that errs; where the attack is judged, or at the end."""
-    if last["control"] is None:
+    if last.twin is None:
         return "no control: nobody knows whether the clean model gets the target right"
-    target = last["control"]["target"]
-    wrong = sum(value < RESISTANT_CONFIDENCE for value in target["true_confidence"])
+    target = last.twin.target
+    wrong = sum(value < RESISTANT_CONFIDENCE for value in target.true_confidence)
     if not wrong:
         return None
-    which = "the target" if len(target["predicted"]) == 1 else f"{wrong} of {len(target['predicted'])} targets"
+    which = "the target" if len(target.predicted) == 1 else f"{wrong} of {len(target.predicted)} targets"
     least = RESISTANT_CONFIDENCE
     return f"the control errs too: without attack {which} is not classified right with confidence {least}"
 
 
-def _use(experiment: Experiment, last: Record) -> str | None:
+def _use(experiment: Experiment, last: RoundRecord) -> str | None:
     """A model that misclassifies the target as it does nearly everything; an untargeted attack wants just that."""
-    if not targeted(experiment) or last.get("destroyed") or (why := useless(last)) is None:
+    if not targeted(experiment) or last.destroyed or (why := useless(last)) is None:
         return None
     return f"{USELESS}: {why}, so that a met target says little"
 
 
-def _steadiness(experiment: Experiment, inside: list[Record]) -> str | None:
+def _steadiness(experiment: Experiment, inside: Sequence[RoundRecord]) -> str | None:
     """A last round, by which the attack is judged, that is not like most others."""
     if not targeted(experiment):
         return None
-    met, ended = met_rounds(inside), bool(inside[-1]["target"]["success"])
-    if 2 * (met if ended else len(inside) - met) >= len(inside):
+    count, ended = met_rounds(inside), met(inside[-1])
+    if 2 * (count if ended else len(inside) - count) >= len(inside):
         return None
-    return f"{UNUSUAL}: the target {'is' if ended else 'is not'} met there, but in {met} of {len(inside)} rounds"
+    return f"{UNUSUAL}: the target {'is' if ended else 'is not'} met there, but in {count} of {len(inside)} rounds"
 
 
-def _placebo(experiment: Experiment, last: Record) -> str | None:
+def _placebo(experiment: Experiment, last: RoundRecord) -> str | None:
     """A success that is none of the attack's, or nobody knows whether it is.
 
     A round from before there were placebos says nothing, and without a control there is a flag already.
     """
-    if experiment.aggregation.averages or last["control"] is None or "placebo" not in last:
+    if experiment.aggregation.averages or last.twin is None or not last.knows_placebos:
         return None
-    return _absence(experiment, last) if last["placebo"] else _unknown_absence(experiment)
+    return _unknown_absence(experiment) if last.placebo is None else _absence(experiment, last, last.placebo)
 
 
-def _absence(experiment: Experiment, last: Record) -> str | None:
-    if not _met(experiment, last) or not last["placebo"]["target"]["success"]:
+def _absence(experiment: Experiment, last: RoundRecord, placebo: ControlRecord) -> str | None:
+    if not _met(experiment, last) or not placebo.target.success:
         return None
-    probability = confidence(last["placebo"]["target"])
+    probability = placebo.target.mean_confidence
     return (
         f"{ABSENCE}: without client {experiment.malicious} {_met(experiment, last)} with confidence {probability:.2f}"
     )
 
 
-def _taking(experiment: Experiment, records: list[Record]) -> str | None:
+def _taking(experiment: Experiment, records: Sequence[RoundRecord]) -> str | None:
     """A success of which nothing is the attack's: the rule always chose other updates, or checks rejected it."""
-    attacked = sum(map(acted, records))
-    if not attacked or not _met(experiment, records[-1]) or taken(experiment, records) is not False:
+    attacked = sum(record.attacker is not None for record in records)
+    if not attacked or not _met(experiment, records[-1]) or taken(records) is not False:
         return None
     rounds = "1 round" if attacked == 1 else f"each of {attacked} rounds"
     return f"{UNTAKEN}: the server gave it no weight in {rounds}, and yet {_met(experiment, records[-1])}"
 
 
-def _met(experiment: Experiment, last: Record) -> str:
+def _met(experiment: Experiment, last: RoundRecord) -> str:
     """The attack's success in words; empty where there is none."""
-    if not targeted(experiment) or not last["target"]["success"]:
+    if not targeted(experiment) or last.target is None or not last.target.success:
         return ""
-    return "the target is met" if len(last["target"]["predicted"]) == 1 else "all targets are met"
+    return "the target is met" if len(last.target.predicted) == 1 else "all targets are met"
 
 
 def _unknown_absence(experiment: Experiment) -> str:
@@ -180,21 +171,21 @@ def _unknown_absence(experiment: Experiment) -> str:
     )
 
 
-def _acting(records: list[Record]) -> str | None:
+def _acting(records: Sequence[RoundRecord]) -> str | None:
     """No attack, in spite of the description."""
-    if not any(record["attacker"] for record in records):
+    if all(record.malicious is None for record in records):
         return "the malicious client was never chosen"
-    if not any(map(acted, records)):
+    if all(record.attacker is None for record in records):
         return "the malicious client never acted"
     return None
 
 
-def _finite(experiment: Experiment, records: list[Record]) -> str | None:
+def _finite(experiment: Experiment, records: Sequence[RoundRecord]) -> str | None:
     """A model, or honest updates, with entries that are no finite numbers."""
     if (round_ := destroyed(records)) is not None:
         return f"the model was destroyed in round {round_}: its weights or its answers are no finite numbers any more"
     attacker = experiment.malicious if experiment.attack is not None else None
-    honest = [record for record in records if any(client != attacker for client in malformed(record))]
+    honest = [record for record in records if any(client != attacker for client in record.malformed)]
     if not honest:
         return None
     rounds = "1 round" if len(honest) == 1 else f"{len(honest)} rounds"

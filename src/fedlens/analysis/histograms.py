@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fedlens.analysis.kept import require_check
 from fedlens.analysis.run_results import Run
 from fedlens.core.errors import DamagedRunError
 from fedlens.core.suggest import another
 from fedlens.runs.reading import tables_file
-from fedlens.runs.record_values import attacker_mask, inspected
+from fedlens.runs.record import ClientRecord, RoundRecord
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,7 +90,7 @@ def require_histograms(run: Run) -> None:
     require_check(run, CHECK, "histograms")
 
 
-def histograms_of(run: Run, record: dict[str, Any]) -> Histograms:
+def histograms_of(run: Run, record: RoundRecord) -> Histograms:
     """The histograms of the round of `record`.
 
     Raises:
@@ -100,33 +100,30 @@ def histograms_of(run: Run, record: dict[str, Any]) -> Histograms:
 
     check = run.experiment.detectors[CHECK]
     assert isinstance(check, StatisticsCheck)
-    seen, is_attacker = inspected(record), attacker_mask(run.experiment, record)
-    if not seen:  # all updates were malformed
-        return Histograms(record["round"], None, None)
-    file = tables_file(run.path, record["round"])
-    counts = run.tables(record["round"]).get(f"{CHECK}.histogram")
+    if not record.seen:  # all updates were malformed
+        return Histograms(record.round, None, None)
+    file = tables_file(run.path, record.round)
+    counts = run.tables(record.round).get(f"{CHECK}.histogram")
     if counts is None:
         anew = f"make them anew: fedlens run {run.path} --out {another(run.path)}"
         raise DamagedRunError(f"{file}: the histograms are missing; {anew}")
-    fits = counts.dim() == 2 and len(counts) >= len(seen) and counts.shape[1] == check.bins
+    fits = counts.dim() == 2 and len(counts) >= len(record.seen) and counts.shape[1] == check.bins
     if not fits or counts.is_floating_point() or bool((counts < 0).any()):
-        raise DamagedRunError(f"{file}: damaged (no counts of {check.bins} bins for each of {len(seen)} clients)")
+        wrong = f"no counts of {check.bins} bins for each of {len(record.seen)} clients"
+        raise DamagedRunError(f"{file}: damaged ({wrong})")
     table = counts.numpy()
 
-    def of(client: int) -> Histogram:
+    def of(client: ClientRecord) -> Histogram:
         import numpy as np
 
-        row = seen.index(client)
-        numbers = record["checks"][CHECK]
-        names = ("norm", "lowest", "highest", "sparsity", "wasserstein")
+        details = client.checks[CHECK].details
         edges = np.linspace(-check.limit, check.limit, check.bins + 1)
-        return Histogram(client, table[row].astype(np.int64), edges, {name: numbers[name][row] for name in names})
+        statistics = {name: value for name, value in details.items() if isinstance(value, int | float)}
+        return Histogram(client.client, table[record.seen.index(client)].astype(np.int64), edges, statistics)
 
-    attacker = next((client for client, acted in zip(seen, is_attacker, strict=True) if acted), None)
-    benign = next((client for client in seen if client != attacker), None)
-    return Histograms(
-        record["round"], None if benign is None else of(benign), None if attacker is None else of(attacker)
-    )
+    attacker = record.attacker if record.attacker in record.seen else None
+    benign = next((client for client in record.seen if client is not attacker), None)
+    return Histograms(record.round, None if benign is None else of(benign), None if attacker is None else of(attacker))
 
 
 def window(histograms: Iterable[Histogram]) -> float:

@@ -19,8 +19,11 @@ from fedlens.core.suggest import another, likeliest_path
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.consistency import misfits, summary_misfit
 from fedlens.runs.loading import load_experiment, load_recorded
+from fedlens.runs.metadata import TargetRecord
 from fedlens.runs.reading import load_tables, read_rounds, read_summary, read_target
-from fedlens.runs.record_values import Record, attacker_mask, beside, counts, inspected, malicious_share, mean
+from fedlens.runs.record import ControlRecord, RoundRecord
+from fedlens.runs.record_values import counts
+from fedlens.runs.summary import Summary
 from fedlens.runs.unjudged import read_unjudged
 from fedlens.runs.weights import Which, weights_of
 
@@ -41,16 +44,16 @@ class Run:
         path: its directory.
         experiment: what was run; parts that are not fedlens' own are there by their recorded names and values alone
             (`fedlens.core.recorded`), unless the run was just made.
-        records: a mapping a round, as recorded.
-        target: the attacker's samples (``index``, ``true``, ``target``) and the names of all ``classes``.
+        records: of the rounds.
+        target: the target samples, and the names of all classes.
         summary: the result in a few numbers; ``None`` while rounds are missing.
     """
 
     path: Path
     experiment: Experiment
-    records: list[dict[str, Any]]
-    target: dict[str, Any]
-    summary: dict[str, Any] | None
+    records: list[RoundRecord]
+    target: TargetRecord
+    summary: Summary | None
 
     def with_code(self, trust: bool = False) -> Run:
         """The run with the classes of its parts, which are imported.
@@ -84,7 +87,7 @@ class Run:
         """
         import pandas as pd
 
-        lives, classes = lifespans(self.experiment, self.records), self.target["classes"]
+        lives, classes = lifespans(self.experiment, self.records), self.target.classes
         rows = (_row(self.experiment, self.records[:count], classes) for count in range(1, len(self.records) + 1))
         return pd.DataFrame([row | lives for row in rows])
 
@@ -95,15 +98,15 @@ class Run:
 
         rows = []
         for record in self.records:
-            for sample, index in enumerate(self.target["index"]):
-                row = {"round": record["round"], "sample": sample, "index": index}
-                row |= {name: self.target[name][sample] for name in ("true", "target")}
-                sides = {"": record, "control_": beside(record, "control")}
-                sides |= {"placebo_": placebo} if (placebo := beside(record, "placebo")) else {}
-                for prefix, side in sides.items():
-                    target = side.get("target")
-                    for name in ("confidence", "true_confidence", "predicted"):
-                        row[prefix + name] = target[name][sample] if target else None
+            answers = {"": record.target, "control_": record.twin.target if record.twin else None}
+            answers |= {"placebo_": record.placebo.target} if record.placebo else {}
+            for sample, index in enumerate(self.target.index):
+                row: dict[str, Any] = {"round": record.round, "sample": sample, "index": index}
+                row |= {"true": self.target.true[sample], "target": self.target.target[sample]}
+                for prefix, answer in answers.items():
+                    row[f"{prefix}confidence"] = answer.confidence[sample] if answer else None
+                    row[f"{prefix}true_confidence"] = answer.true_confidence[sample] if answer else None
+                    row[f"{prefix}predicted"] = answer.predicted[sample] if answer else None
                 rows.append(row)
         return pd.DataFrame(rows)
 
@@ -114,12 +117,11 @@ class Run:
 
         rows = []
         for record in self.records:
-            control = record["control"]
-            for number, name in enumerate(self.target["classes"]):
-                twin_accuracy = control["quality"]["per_class"][number] if control else None
-                accuracy = record["quality"]["per_class"][number]
+            for number, name in enumerate(self.target.classes):
+                twin_accuracy = record.twin.quality.per_class[number] if record.twin else None
+                accuracy = record.quality.per_class[number]
                 rows.append(
-                    {"round": record["round"], "class": name, "accuracy": accuracy, "control_accuracy": twin_accuracy}
+                    {"round": record.round, "class": name, "accuracy": accuracy, "control_accuracy": twin_accuracy}
                 )
         return pd.DataFrame(rows)
 
@@ -133,17 +135,11 @@ class Run:
 
         return pd.DataFrame(
             [
-                {"round": record["round"], "check": name, "client": client}
-                | {"score": score, "flagged": flagged, "guilty": attacked}
+                {"round": record.round, "check": name, "client": client.client, "score": client.checks[name].score}
+                | {"flagged": client.checks[name].flagged, "guilty": client is record.attacker}
                 for record in self.records
-                for name, check in record["checks"].items()
-                for client, score, flagged, attacked in zip(
-                    inspected(record),
-                    check["scores"],
-                    check["flagged"],
-                    attacker_mask(self.experiment, record),
-                    strict=True,
-                )
+                for name in self.experiment.detectors
+                for client in record.seen
             ],
             columns=["round", "check", "client", "score", "flagged", "guilty"],
         )
@@ -192,14 +188,14 @@ def load_run(path: str | Path) -> Run:
         raise DamagedRunError(f"{said}; make it anew: fedlens run {path} --out {another(path)}") from error
 
 
-def read_run(path: Path, experiment: Experiment, summary: dict[str, Any] | None) -> Run:
+def read_run(path: Path, experiment: Experiment, summary: Summary | None) -> Run:
     """The run of this experiment in the directory `path`, whose summary has been read.
 
     Raises:
         DamagedRunError: its files are damaged, or contradict each other.
         RunError: there is none that can be looked at by itself.
     """
-    records = read_rounds(path)
+    records = read_rounds(path, experiment.malicious)
     if not records:
         if (unjudged := read_unjudged(path)) is not None:
             raise RunError(f"{path}: {unjudged[0]}")
@@ -215,7 +211,7 @@ def read_run(path: Path, experiment: Experiment, summary: dict[str, Any] | None)
     return Run(path, experiment, records, target, summary)
 
 
-def sound_summary(path: Path) -> dict[str, Any] | None:
+def sound_summary(path: Path) -> Summary | None:
     """The summary of the run in the directory `path`; ``None`` while rounds are missing.
 
     Raises:
@@ -226,7 +222,7 @@ def sound_summary(path: Path) -> dict[str, Any] | None:
         return None
     summary = read_summary(path)
     try:
-        checksums = summary["checksums"]
+        checksums = summary.checksums
         for name in READ:
             there = (path / name).exists()
             if not there and name in checksums:  # a twin has no target
@@ -238,33 +234,40 @@ def sound_summary(path: Path) -> dict[str, Any] | None:
     return summary
 
 
-def _row(experiment: Experiment, records: list[Record], classes: Sequence[str]) -> dict[str, Any]:
-    """The columns of the last of the rounds from the first one on."""
+def _row(experiment: Experiment, records: Sequence[RoundRecord], classes: Sequence[str]) -> dict[str, Any]:
+    """Return the columns of the last of the rounds from the first one on."""
     record = records[-1]
-    malicious, attack = record["malicious"] or {}, record["attack"] or {}
-    row = {"round": record["round"], "attacker": record["attacker"], "acted": attack.get("acted", False)}
-    row["window"] = in_window(experiment, record["round"])
+    client = record.malicious
+    model, attack = (client.model, client.attack) if client is not None else (None, None)
+    row: dict[str, Any] = {"round": record.round, "attacker": client is not None}
+    row["acted"] = record.attacker is not None
+    row["window"] = in_window(experiment, record.round)
     row |= _columns(record, classes)
-    row |= {f"malicious_{name}": malicious.get(name) for name in ("accuracy", "loss")}
-    row["malicious_share"] = malicious_share(experiment, record) if record["attacker"] else None
+    row |= {"malicious_accuracy": model and model.accuracy, "malicious_loss": model and model.loss}
+    row["malicious_share"] = client and client.effective_weight
     row["malicious_deviation"] = stealth.malicious_deviation(record)
-    row["distance_gap"] = stealth.distance_gap(experiment, record)
-    row["wasserstein"], row["benign_wasserstein"] = stealth.statistic(experiment, record, "wasserstein") or (None, None)
-    row |= {f"control_{name}": value for name, value in _columns(beside(record, "control"), classes).items()}
-    if placebo := beside(record, "placebo"):
-        row |= {f"placebo_{name}": value for name, value in _columns(placebo, classes).items()}
-    if "placebo" in record:
+    row["distance_gap"] = stealth.distance_gap(record)
+    row["wasserstein"], row["benign_wasserstein"] = stealth.statistic(record, "wasserstein") or (None, None)
+    sides = {"control_": record.twin} | ({"placebo_": record.placebo} if record.placebo else {})
+    for prefix, side in sides.items():
+        columns = _columns(side, classes)
+        row |= {f"{prefix}{name}": value for name, value in columns.items()}
+    if record.knows_placebos:
         row["counts"] = counts(experiment, records)
-    return row | {f"attack_{name}": value for name, value in attack.items() if name != "acted"}
+    if attack is None:
+        return row
+    logged = {"reason": attack.reason, "alpha": attack.alpha, **attack.log}
+    return row | {f"attack_{name}": value for name, value in logged.items()}
 
 
-def _columns(part: Record, classes: Sequence[str]) -> dict[str, Any]:
-    """The columns that a round and its control have in common."""
-    quality, target = part.get("quality") or {}, part.get("target") or {}
-    columns = {name: quality.get(name) for name in ("accuracy", "loss")}
-    accuracies = quality.get("per_class") or [None] * len(classes)
+def _columns(side: RoundRecord | ControlRecord | None, classes: Sequence[str]) -> dict[str, Any]:
+    """Return the columns that a round and its controls have in common."""
+    quality, target = (side.quality, side.target) if side else (None, None)
+    columns: dict[str, Any] = {"accuracy": quality and quality.accuracy, "loss": quality and quality.loss}
+    accuracies = quality.per_class if quality else [None] * len(classes)
     columns |= {f"accuracy.{name}": accuracy for name, accuracy in zip(classes, accuracies, strict=True)}
-    if None in target.get("predicted", []):  # no answer is neither a success nor a failure
-        target = {}
-    columns |= {name: mean(target[name]) if target else None for name in ("confidence", "true_confidence")}
-    return columns | {name: target.get(name) for name in ("met", "success")}
+    if target is not None and None in target.predicted:  # no answer is neither a success nor a failure
+        target = None
+    columns |= {"confidence": target and target.mean_confidence}
+    columns |= {"true_confidence": target and target.mean_true_confidence}
+    return columns | {"met": target and target.met, "success": target and target.success}

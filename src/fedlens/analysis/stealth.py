@@ -6,37 +6,47 @@ A number is ``None`` where the client did not attack, or where no such check was
 
 from statistics import median
 
-from fedlens.experiment.experiment import Experiment
-from fedlens.runs.record_values import Record, acted, attacker_row
+from fedlens.runs.record import RoundRecord
 
 Ranges = tuple[list[float], list[float]]
 """The least and the greatest distance, of two kinds."""
 
 
-def malicious_deviation(record: Record) -> float | None:
-    """How far the malicious client's model is in accuracy from the global model after the round."""
-    return abs(record["malicious"]["accuracy"] - record["quality"]["accuracy"]) if acted(record) else None
-
-
-def distance_ranges(experiment: Experiment, record: Record) -> Ranges | None:
-    """The least and the greatest L2 distance of its update from the others', and of these from each other."""
-    check, row = record["checks"].get("distances"), attacker_row(experiment, record)
-    if check is None or row is None or not (check["range"][row] and check["others"][row]):
+def malicious_deviation(record: RoundRecord) -> float | None:
+    """Return how far the malicious client's model is in accuracy from the global model after the round."""
+    attacker = record.attacker
+    if attacker is None or attacker.model is None:
         return None
-    return check["range"][row], check["others"][row]
+    return abs(attacker.model.accuracy - record.quality.accuracy)
 
 
-def distance_gap(experiment: Experiment, record: Record) -> float | None:
-    """How far its update's L2 distances to the others' lie from these among each other; negative where they overlap."""
-    if (ranges := distance_ranges(experiment, record)) is None:
+def distance_ranges(record: RoundRecord) -> Ranges | None:
+    """Return the least and the greatest L2 distance of its update from the others', and of these from each other."""
+    check = record.attacker and record.attacker.checks.get("distances")
+    if not check:
+        return None
+    ours, others = check.details["range"], check.details["others"]
+    assert isinstance(ours, list)
+    assert isinstance(others, list)
+    return (ours, others) if ours and others else None
+
+
+def distance_gap(record: RoundRecord) -> float | None:
+    """Return the gap between its update's distances and those among the others; negative if they overlap."""
+    if (ranges := distance_ranges(record)) is None:
         return None
     (least, greatest), (others_least, others_greatest) = ranges
     return float(max(least - others_greatest, others_least - greatest))
 
 
-def statistic(experiment: Experiment, record: Record, name: str) -> tuple[float, float] | None:
-    """A statistic of its update (``sparsity``, ``spread``, ``wasserstein``), and a benign client's."""
-    numbers, row = record["checks"].get("statistics", {}).get(name), attacker_row(experiment, record)
-    if numbers is None or row is None or len(numbers) < 2:
+def statistic(record: RoundRecord, name: str) -> tuple[float, float] | None:
+    """Return a statistic of its update (``sparsity``, ``spread``, ``wasserstein``), and a benign client's."""
+    attacker = record.attacker
+    checks = {client.client: check for client in record.seen if (check := client.checks.get("statistics"))}
+    if attacker is None or attacker.client not in checks or len(checks) < 2:
         return None
-    return numbers[row], median([*numbers[:row], *numbers[row + 1 :]])
+    values = {client: check.details.get(name) for client, check in checks.items()}
+    numbers = {client: value for client, value in values.items() if isinstance(value, int | float)}
+    if len(numbers) < len(values):
+        return None
+    return numbers.pop(attacker.client), median(numbers.values())

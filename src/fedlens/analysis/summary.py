@@ -7,130 +7,144 @@ from fedlens.analysis.defence import defence, performances
 from fedlens.analysis.flags import flags
 from fedlens.analysis.window import attack_window, lifespan, split
 from fedlens.experiment.experiment import Experiment
-from fedlens.runs.record_values import Record, acted, beside, confidence, counts, destroyed, malformed, mean
+from fedlens.goals.success import Success
+from fedlens.runs.record import ControlRecord, RoundRecord
+from fedlens.runs.record_values import counts, destroyed, mean
+from fedlens.runs.summary import (
+    ClassLoss,
+    Confidences,
+    ControlSummary,
+    FirstAndLast,
+    Lifespan,
+    Malformed,
+    Participation,
+    Summary,
+    TargetSummary,
+)
 
 
 def summarise(
-    experiment: Experiment, records: list[Record], paper_stop: float | None, classes: Sequence[str]
-) -> Record:
-    """The result of at least one round; `classes` are the names of all classes.
+    experiment: Experiment, records: Sequence[RoundRecord], paper_stop: float | None, classes: Sequence[str]
+) -> Summary:
+    """Sum up at least one round.
 
-    Returns:
-        ``rounds`` played; ``accuracy`` of the last model, ``best_accuracy`` and its round; ``hardest_hit``, the
-        ``class`` whose accuracy is farthest below the twin's after the last round, and by how many ``points``;
-        ``would_stop_at``, the round at which the paper's stopping rule would have ended.
-
-        ``window``, the rounds that the attack is judged by (`fedlens.analysis.window.attack_window`), and over these:
-        ``window_accuracy`` after the last one; for the target ``confidence`` (last, best, mean), ``true_confidence``,
-        ``predicted`` and ``success`` in the last one, ``counts``, whether this is a success of the attack's own
-        (`fedlens.runs.record_values.counts`), ``successful_rounds``, and beside them ``final_confidence``, that after
-        the run's last round; ``malicious_accuracy``, the malicious model's in the first and the last one in which it
-        attacked; ``participation``, the mean confidence with the malicious client, and since then without it;
-        and ``defence``, what became of its updates. ``lifespan`` is what becomes of the backdoor after the window
-        (`fedlens.analysis.window.lifespan`).
-
-        ``checks``, how well each of them did (`fedlens.analysis.detection.Performance`); the twin's figures, over
-        the same rounds, under ``control``, and those of the federation without the malicious client under ``placebo``;
-        and ``flags``, the reasons for doubt.
-
-        Where it happened: ``malformed``, how many ``updates`` were rejected for entries that are no finite numbers, in
-        how many ``rounds``, of which ``clients``; ``destroyed``, the round after which the model was not finite.
+    Args:
+        experiment: what was run.
+        records: of all rounds.
+        paper_stop: accuracy at which the paper stops training on this data set, if it does.
+        classes: names of all classes.
     """
     last = records[-1]
-    accuracies = [record["quality"]["accuracy"] for record in records]
-    window = attack_window(experiment, records)
-    inside, after = split(records, window)
-    malicious = [record["malicious"]["accuracy"] for record in inside if record["malicious"] and acted(record)]
-    summary: Record = {
-        "rounds": len(records),
-        "accuracy": accuracies[-1],
-        "best_accuracy": max(accuracies),
-        "best_round": records[accuracies.index(max(accuracies))]["round"],
-        "hardest_hit": _hardest_hit(last, classes),
-        "paper_stop": paper_stop,
-        "would_stop_at": _first_reaching(paper_stop, accuracies),
-        "window": window,
-        "window_accuracy": inside[-1]["quality"]["accuracy"],
-        **(_backdoor(inside, after) if last["target"] else {"target": None, "lifespan": None}),
-        "malicious_accuracy": {"first": malicious[0], "last": malicious[-1]} if malicious else None,
-        "participation": _participation(inside) if last["target"] else None,
-        "defence": defence(experiment, inside),
-        "checks": performances(experiment, records),
-        **{name: _control(name, records, inside, after, paper_stop) for name in ("control", "placebo")},
-        "flags": flags(experiment, records),
-        **_accidents(records),
-    }
-    if last["target"]:
-        summary["target"]["counts"] = counts(experiment, inside)
-    return summary
+    accuracies = [record.quality.accuracy for record in records]
+    inside, after = split(records, attack_window(experiment, records))
+    models = [client.model.accuracy for record in inside if (client := record.attacker) and client.model]
+    target, life = _backdoor(_targets(inside), _targets(after), counted=counts(experiment, inside))
+    return Summary(
+        rounds=len(records),
+        accuracy=accuracies[-1],
+        best_accuracy=max(accuracies),
+        best_round=records[accuracies.index(max(accuracies))].round,
+        hardest_hit=_hardest_hit(last, classes),
+        paper_stop=paper_stop,
+        would_stop_at=_first_reaching(paper_stop, accuracies),
+        window=attack_window(experiment, records),
+        window_accuracy=inside[-1].quality.accuracy,
+        target=target,
+        lifespan=life,
+        malicious_accuracy=FirstAndLast(models[0], models[-1]) if models else None,
+        participation=_participation(inside),
+        defence=defence(inside),
+        checks=performances(experiment, records),
+        twin=_control("control", inside, after, records, paper_stop),
+        placebo=_control("placebo", inside, after, records, paper_stop),
+        flags=flags(experiment, records),
+        malformed=_malformed(records),
+        destroyed=destroyed(records),
+    )
 
 
 def _control(
-    name: str, records: list[Record], inside: list[Record], after: list[Record], paper_stop: float | None
-) -> Record | None:
-    """The figures of a control, over the rounds of the run and of the attack's window, where it was run."""
-    every, judged, later = ([beside(record, name) for record in part] for part in (records, inside, after))
-    if not all(every):
+    name: str,
+    inside: Sequence[RoundRecord],
+    after: Sequence[RoundRecord],
+    records: Sequence[RoundRecord],
+    paper_stop: float | None,
+) -> ControlSummary | None:
+    """Sum up a control over the rounds of the run and of the attack's window, where it was run in all of them."""
+    judged, later, every = ([record.controls.get(name) for record in part] for part in (inside, after, records))
+    accuracies = [side.quality.accuracy for side in every if side is not None]
+    if len(accuracies) < len(records):
         return None
-    accuracies = [round_["quality"]["accuracy"] for round_ in every]
-    return {
-        "accuracy": accuracies[-1],
-        "would_stop_at": _first_reaching(paper_stop, accuracies),
-        "window_accuracy": judged[-1]["quality"]["accuracy"],
-        **_backdoor(judged, later),
-    }
+    target, life = _backdoor(_answers(judged), _answers(later))
+    last = judged[-1]
+    assert target is not None
+    assert last is not None
+    return ControlSummary(
+        accuracy=accuracies[-1],
+        would_stop_at=_first_reaching(paper_stop, accuracies),
+        window_accuracy=last.quality.accuracy,
+        target=target,
+        lifespan=life,
+    )
 
 
-def _hardest_hit(last: Record, classes: Sequence[str]) -> Record | None:
-    """The class that lost most accuracy against the twin, if one did, and the difference in percentage points."""
-    if not last["control"]:
+def _answers(sides: Sequence[ControlRecord | None]) -> list[Success]:
+    return [side.target for side in sides if side is not None]
+
+
+def _targets(records: Sequence[RoundRecord]) -> list[Success]:
+    return [record.target for record in records if record.target is not None]
+
+
+def _hardest_hit(last: RoundRecord, classes: Sequence[str]) -> ClassLoss | None:
+    """Find the class that lost most accuracy against the twin after the last round, if one did."""
+    if last.twin is None:
         return None
-    pairs = zip(classes, last["quality"]["per_class"], last["control"]["quality"]["per_class"], strict=True)
-    differences = {name: 100 * (ours - twin) for name, ours, twin in pairs if ours is not None}
+    pairs = zip(classes, last.quality.per_class, last.twin.quality.per_class, strict=True)
+    differences = {name: 100 * (ours - twin) for name, ours, twin in pairs if ours is not None and twin is not None}
     name = min(differences, key=differences.__getitem__)
-    return {"class": name, "points": differences[name]} if differences[name] < 0 else None
+    return ClassLoss(name, differences[name]) if differences[name] < 0 else None
 
 
-def _accidents(records: list[Record]) -> Record:
-    """What became of updates and of a model that are not finite, where there were any."""
-    sent = [clients for record in records if (clients := malformed(record))]
-    every = sorted({client for clients in sent for client in clients})
-    accidents: Record = {}
-    if sent:
-        accidents["malformed"] = {"updates": sum(map(len, sent)), "rounds": len(sent), "clients": every}
-    if (round_ := destroyed(records)) is not None:
-        accidents["destroyed"] = round_
-    return accidents
+def _malformed(records: Sequence[RoundRecord]) -> Malformed | None:
+    """Sum up the updates that were not finite, if there were any."""
+    sent = [record.malformed for record in records if record.malformed]
+    clients = sorted({client for of_round in sent for client in of_round})
+    return Malformed(updates=sum(map(len, sent)), rounds=len(sent), clients=clients) if sent else None
 
 
-def _participation(records: list[Record]) -> Record | None:
-    """The mean confidence in the target class after rounds with the malicious client, and later ones without.
+def _participation(records: Sequence[RoundRecord]) -> Participation | None:
+    """Return the mean confidence after rounds with the malicious client, and later ones without.
 
     Rounds before it was first chosen can have no backdoor, so that they say nothing of how it fades.
     """
-    sides: dict[str, list[float]] = {"with": [], "without": []}
-    for record in dropwhile(lambda record: not record["attacker"], records):
-        sides["with" if record["attacker"] else "without"].append(confidence(record["target"]))
-    return {side: mean(values) for side, values in sides.items()} if all(sides.values()) else None
+    since = list(dropwhile(lambda record: record.malicious is None, records))
+    present = [record.target.mean_confidence for record in since if record.target and record.malicious]
+    absent = [record.target.mean_confidence for record in since if record.target and not record.malicious]
+    return Participation(mean(present), mean(absent)) if present and absent else None
 
 
-def _first_reaching(threshold: float | None, accuracies: list[float]) -> int | None:
-    """The first round whose accuracy reaches the threshold."""
+def _first_reaching(threshold: float | None, accuracies: Sequence[float]) -> int | None:
+    """Return the first round whose accuracy reaches the threshold."""
     if threshold is None:
         return None
     return next((round_ for round_, accuracy in enumerate(accuracies, 1) if accuracy >= threshold), None)
 
 
-def _backdoor(inside: list[Record], after: list[Record]) -> Record:
-    """``target`` and ``lifespan`` of the run's rounds, or of a control's, in the attack's window and after it."""
-    targets, later = ([part["target"] for part in parts] for parts in (inside, after))
-    confidences = [confidence(target) for target in targets]
-    target = {
-        "confidence": {"last": confidences[-1], "best": max(confidences), "mean": mean(confidences)},
-        "true_confidence": confidence(targets[-1], "true_confidence"),
-        "predicted": targets[-1]["predicted"],
-        "success": targets[-1]["success"],
-        "successful_rounds": sum(target["success"] for target in targets),
-        "final_confidence": confidence([*targets, *later][-1]),
-    }
-    return {"target": target, "lifespan": lifespan(targets, later)}
+def _backdoor(
+    inside: Sequence[Success], after: Sequence[Success], *, counted: bool | None = None
+) -> tuple[TargetSummary | None, Lifespan | None]:
+    """Sum up a model's answers to the target samples in the attack's window and after it; nothing if there are none."""
+    if not inside:
+        return None, None
+    confidences = [target.mean_confidence for target in inside]
+    summary = TargetSummary(
+        confidence=Confidences(last=confidences[-1], best=max(confidences), mean=mean(confidences)),
+        true_confidence=inside[-1].mean_true_confidence,
+        predicted=inside[-1].predicted,
+        success=inside[-1].success,
+        successful_rounds=sum(target.success for target in inside),
+        final_confidence=[*inside, *after][-1].mean_confidence,
+        counts=counted,
+    )
+    return summary, lifespan(inside, after)

@@ -1,6 +1,7 @@
 """A model that has become useless: it tells a target's misclassification no better than any other."""
 
-from fedlens.runs.record_values import Record, mean
+from fedlens.runs.record import RoundRecord
+from fedlens.runs.record_values import mean
 
 LOST = 0.5
 """A model with less than this share of the benign twin's accuracy is useless."""
@@ -12,20 +13,20 @@ classes, 15 % are the bound, 1.5 times chance; with two they are 55 %, for 75 % 
 """
 
 
-def useless(record: Record) -> str | None:
+def useless(record: RoundRecord) -> str | None:
     """Say why a round's model is useless, in words; ``None`` where it is not."""
-    quality, control = record["quality"], record["control"]
-    against = f" against {_percent(control['quality']['accuracy'])} without attack" if control else ""
-    if control and quality["accuracy"] < LOST * control["quality"]["accuracy"]:
-        return f"accuracy {_percent(quality['accuracy'])}{against}"
-    classes = [accuracy for accuracy in quality["per_class"] if accuracy is not None]
+    quality, twin = record.quality, record.twin
+    against = f" against {_percent(twin.quality.accuracy)} without attack" if twin else ""
+    if twin and quality.accuracy < LOST * twin.quality.accuracy:
+        return f"accuracy {_percent(quality.accuracy)}{against}"
+    classes = [accuracy for accuracy in quality.per_class if accuracy is not None]
     if len(classes) < 2:
         return None
     chance = 1 / len(classes)
     if mean(classes) > chance + min(ABOVE_CHANCE, chance / 2):
         return None
     average = f"{_percent(mean(classes))} averaged over the classes, where chance is {_percent(chance)}"
-    return f"accuracy {_percent(quality['accuracy'])}{against}, and {average}"
+    return f"accuracy {_percent(quality.accuracy)}{against}, and {average}"
 
 
 def _percent(share: float) -> str:

@@ -102,7 +102,7 @@ def explain_run(
     twin = find_twin_of(run, control)
     print_imported([run.experiment])
     setting = prepare(run.experiment, device=device, data_dir=data_dir)
-    gathered, target = Gathered(run, twin, setting), run.target["index"]
+    gathered, target = Gathered(run, twin, setting), run.target.index
     indices = gathered.sample_indices(words)
     make_folder(folder)
     with mapping(4 * len(methods) * len(indices)) as progress:

@@ -77,7 +77,7 @@ def _detect(gathered: Sequence["Gathered"], count: int, methods: Mapping[str, "M
             for attacked, acted_in in ((True, entry.attack_acted()), (False, [False] * len(entry.run.records))):
                 scores = changes(entry.rounds(attacked=attacked), samples, methods, progress)
                 rows += [
-                    {"seed": entry.run.experiment.seed, "attacked": attacked, "round": record["round"], "guilty": acted}
+                    {"seed": entry.run.experiment.seed, "attacked": attacked, "round": record.round, "guilty": acted}
                     | {"method": method, "measure": measure, "score": score}
                     for record, acted, by_method in zip(entry.run.records[1:], acted_in[1:], scores, strict=True)
                     for (method, measure), score in by_method.items()

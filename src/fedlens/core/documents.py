@@ -3,8 +3,12 @@
 import json
 import re
 from math import isfinite, isnan
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+"""A number that JSON has."""
 WORDS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 _HALF = re.compile(r"[\ud800-\udfff]|\\ud[89a-f]", re.IGNORECASE)

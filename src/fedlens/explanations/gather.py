@@ -19,7 +19,6 @@ from fedlens.explanations.models import find_twin_of, load_models
 from fedlens.explanations.samples import choose_samples
 from fedlens.explanations.study import Subject
 from fedlens.runs.directory import differences
-from fedlens.runs.record_values import attacking_client
 from fedlens.runs.weights import keeps_weights, weights_of
 
 _OF_A_SEED = ("seed", "target", "name")
@@ -40,8 +39,8 @@ class Gathered:
             RunError: one of the models was not kept.
         """
         models = load_models(self.run, self.twin, self.setting, round_)
-        inputs = self.setting.dataset.test.take(torch.tensor(self.run.target["index"])).x
-        return Subject(models, inputs, torch.tensor(self.run.target["target"], device=inputs.device))
+        inputs = self.setting.dataset.test.take(torch.tensor(self.run.target.index)).x
+        return Subject(models, inputs, torch.tensor(self.run.target.target, device=inputs.device))
 
     def pair(
         self, indices: list[int], methods: Mapping[str, Method], progress: Progress, round_: int | None = None
@@ -55,8 +54,8 @@ class Gathered:
             ExplanationError: as `explain`.
         """
         models = load_models(self.run, self.twin, self.setting, round_)
-        by_index = dict(zip(self.run.target["index"], self.run.target["target"], strict=True))
-        target_classes = [by_index.get(index, self.run.target["target"][0]) for index in indices]
+        by_index = dict(zip(self.run.target.index, self.run.target.target, strict=True))
+        target_classes = [by_index.get(index, self.run.target.target[0]) for index in indices]
         samples = self.setting.dataset.test.take(torch.tensor(indices))
         pair = compare_pair(models, samples, indices, target_classes=target_classes, methods=methods, progress=progress)
         return replace(pair, round=round_)
@@ -64,7 +63,7 @@ class Gathered:
     def sample_indices(self, words: Sequence[str]) -> list[int]:
         """Return the indices of the test samples that `words` name; see `choose_samples`."""
         count = len(self.setting.dataset.test)
-        return choose_samples(words, self.run.target["index"], count, self.setting.root.at("explain"))
+        return choose_samples(words, self.run.target.index, count, self.setting.root.at("explain"))
 
     @property
     def keeps_weights(self) -> bool:
@@ -75,12 +74,12 @@ class Gathered:
         """Yield the global model after each round, as one module whose weights change."""
         network = self.setting.network()
         for record in self.run.records:
-            network.load(weights_of(self.run.path if attacked else self.twin, record["round"]))
+            network.load(weights_of(self.run.path if attacked else self.twin, record.round))
             yield network.module
 
     def attack_acted(self) -> list[bool]:
         """Tell, round by round, whether the attack acted."""
-        return [attacking_client(self.run.experiment, record) is not None for record in self.run.records]
+        return [record.attacker is not None for record in self.run.records]
 
 
 def gather(runs: Sequence[Run], device: str, data_dir: Path | None, *, trust: bool = False) -> list[Gathered]:
@@ -124,7 +123,7 @@ def others(gathered: Sequence[Gathered], words: Sequence[str]) -> Tensor:
     Raises:
         ExplanationError: as `choose_samples`.
     """
-    targets = sorted({index for run in gathered for index in run.run.target["index"]})
+    targets = sorted({index for run in gathered for index in run.run.target.index})
     test = gathered[0].setting.dataset.test
     indices = choose_samples(words, targets, len(test), Address.root(0).at("explain"))
     return test.take(torch.tensor([index for index in indices if index not in targets], dtype=torch.int64)).x

@@ -1,9 +1,7 @@
 """The two models that an explanation compares: the attacked one and its benign twin."""
 
-import json
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from torch import nn
 
@@ -38,7 +36,7 @@ def find_twin_of(run: Run, control: Path | None = None) -> Path:
     if control is not None:
         _require_comparable(run, control)
         return control
-    if run.records[0]["control"] is None:
+    if run.records[0].twin is None:
         raise RunError(
             f"{run.path}: this run has no benign twin; name a run without attack by --control DIR, "
             f"or run it again: fedlens run {run.path} -o control=true --out {another(run.path)}"
@@ -106,13 +104,9 @@ def _has_recorded_rounds(path: Path, run: Run) -> bool:
     """Tell whether the rounds in `path` are those that the run recorded as its control's."""
     with suppress(FedlensError):
         theirs = read_rounds(path)[: len(run.records)]
-        return [_quality(record) for record in theirs] == [_quality(record["control"]) for record in run.records]
+        twins = [record.twin.quality if record.twin else None for record in run.records]
+        return repr([record.quality for record in theirs]) == repr(twins)  # for NaN does not equal itself
     return False
-
-
-def _quality(record: dict[str, Any]) -> str:
-    """Return a record's quality as text, since the loss of a diverged model may be NaN, which does not equal itself."""
-    return json.dumps(record.get("quality"), sort_keys=True)
 
 
 def _is_twin(path: Path, experiment: Experiment) -> bool:

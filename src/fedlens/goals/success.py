@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field, NonNegativeInt
 
 from fedlens.models.evaluation import right
 
@@ -40,11 +42,21 @@ class Success:
         success: True if all of them are.
     """
 
-    confidence: list[float]
+    confidence: Annotated[list[float], Field(min_length=1)]
     true_confidence: list[float]
-    predicted: list[int | None]
-    met: int
+    predicted: list[NonNegativeInt | None]
+    met: NonNegativeInt
     success: bool
+
+    @property
+    def mean_confidence(self) -> float:
+        """Mean probability of the target class."""
+        return sum(self.confidence) / len(self.confidence)
+
+    @property
+    def mean_true_confidence(self) -> float:
+        """Mean probability of the true class."""
+        return sum(self.true_confidence) / len(self.true_confidence)
 
 
 def success(log_probabilities: Tensor, target_samples: TargetSamples) -> Success:

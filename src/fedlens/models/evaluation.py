@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
+from fedlens.core.documents import Finite
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
 
@@ -42,9 +43,9 @@ class Quality:
         per_class: accuracy among the samples of each class; ``None`` for a class without samples.
     """
 
-    accuracy: float
+    accuracy: Finite
     loss: float
-    per_class: list[float | None]
+    per_class: list[Finite | None]
 
 
 def right(log_probabilities: Tensor, labels: Tensor) -> Tensor:

@@ -1,25 +1,16 @@
 """A run in words: its head line, its verdict, the names of its parts."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from shlex import quote
 
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.window import FADED, attack_window, lifespan, split
 from fedlens.core.registry import name_of
 from fedlens.experiment.experiment import Experiment
-from fedlens.runs.record_values import (
-    Record,
-    answers,
-    beside,
-    class_name,
-    confidence,
-    counts,
-    destroyed,
-    met_rounds,
-    taken,
-    targeted,
-)
+from fedlens.runs.record import RoundRecord, class_name
+from fedlens.runs.record_values import counts, destroyed, met, met_rounds, taken, targeted
+from fedlens.runs.summary import Window
 
 CONTROLS = {"control": "benign twin", "placebo": "client absent"}
 """What stands beside a run, by what records call it."""
@@ -87,10 +78,10 @@ def headline(experiment: Experiment) -> str:
 
 def target_words(run: Run) -> str:
     """The attacker's samples: ``test sample 7 (true class 9, target class 5)``, or how many there are."""
-    index, classes = run.target["index"], run.target["classes"]
+    index, classes = run.target.index, run.target.classes
     if len(index) > 1:
         return f"{len(index)} test samples"
-    true, target = classes[run.target["true"][0]], classes[run.target["target"][0]]
+    true, target = classes[run.target.true[0]], classes[run.target.target[0]]
     return f"test sample {index[0]} (true class {true}, target class {target})"
 
 
@@ -106,9 +97,9 @@ def latest_words(accuracy: float, confidence: float | None) -> str:
     return words if confidence is None else f"{words}, target confidence {confidence:.3f}"
 
 
-def span_words(window: dict[str, int]) -> str:
+def span_words(window: Window) -> str:
     """The rounds of a window: ``round 3``, or ``rounds 3 to 6``."""
-    first, last = window["first"], window["last"]
+    first, last = window.first, window.last
     return f"round {first}" if first == last else f"rounds {first} to {last}"
 
 
@@ -128,57 +119,55 @@ def verdict(run: Run) -> str:
         return ""
     inside, after = split(run.records, attack_window(run.experiment, run.records))
     last = inside[-1]
-    if not answers(last):
-        return f"Cannot be judged: after round {last['round']}, the global model's answers are no numbers (NaN)."
+    if not last.answers:
+        return f"Cannot be judged: after round {last.round}, the global model's answers are no numbers (NaN)."
     if not targeted(run.experiment):
-        when = f"after round {last['round']}, " if after else ""
-        return (
-            f"Untargeted attack: {when}{_accuracy_words(last)}, mean cross-entropy {last['quality']['loss']:.2f} nats."
-        )
-    target = last["target"]
+        when = f"after round {last.round}, " if after else ""
+        return f"Untargeted attack: {when}{_accuracy_words(last)}, mean cross-entropy {last.quality.loss:.2f} nats."
+    target = last.outcome
     since = _since(inside)
-    if len(run.target["index"]) == 1:
-        seen_as = class_name(run.target["classes"], target["predicted"][0])
+    if len(run.target.index) == 1:
+        seen_as = class_name(run.target.classes, target.predicted[0])
         result = f"{target_words(run)} is classified as {seen_as}"
     else:
-        result = f"{target['met']} of {len(run.target['index'])} targets are met"
+        result = f"{target.met} of {len(run.target.index)} targets are met"
     if since is None:
-        when = f" after round {last['round']}"
+        when = f" after round {last.round}"
     elif after:
-        when = f" in {span_words({'first': since, 'last': last['round']})}"
+        when = f" in {span_words(Window(since, last.round))}"
     else:
         when = f" from round {since} on"
-    words = f"{result}{when}, confidence in the target class {confidence(target):.2f}; {_accuracy_words(last)}"
+    words = f"{result}{when}, confidence in the target class {target.mean_confidence:.2f}; {_accuracy_words(last)}"
     return f"{_achieved(run.experiment, inside)} {words}.{_afterwards(inside, after)}"
 
 
-def _achieved(experiment: Experiment, records: list[Record]) -> str:
+def _achieved(experiment: Experiment, records: Sequence[RoundRecord]) -> str:
     """Whether the last of the rounds is a success of the attack's, and whether most are unlike it; ends a clause."""
-    met = met_rounds(records)
-    if not records[-1]["target"]["success"]:
-        most = 2 * met > len(records)
-        though = f" in the last round, though the target was met in {met} of {len(records)}" if most else ""
+    count = met_rounds(records)
+    if not met(records[-1]):
+        most = 2 * count > len(records)
+        though = f" in the last round, though the target was met in {count} of {len(records)}" if most else ""
         return f"Attack failed{though}:"
     if counts(experiment, records):
-        few = 2 * met < len(records)
-        though = f" in the last round, though the target was met in only {met} of {len(records)}" if few else ""
+        few = 2 * count < len(records)
+        though = f" in the last round, though the target was met in only {count} of {len(records)}" if few else ""
         return f"Attack succeeded{though}:"
-    if taken(experiment, records) is False:
+    if taken(records) is False:
         return "Attack failed, for the server never took the malicious update:"
-    without = confidence(beside(records[-1], "placebo")["target"])
+    placebo = records[-1].placebo
+    assert placebo is not None
+    without = placebo.target.mean_confidence
     return f"Attack failed: the target is misclassified even without the malicious client (confidence {without:.2f});"
 
 
-def _afterwards(inside: list[Record], after: list[Record]) -> str:
+def _afterwards(inside: Sequence[RoundRecord], after: Sequence[RoundRecord]) -> str:
     """A sentence on what the rounds `after` the window left of the backdoor, if there was one and such rounds."""
-    life = lifespan([record["target"] for record in inside], [record["target"] for record in after])
-    if life is None or life["rounds"] == 0:
+    life = lifespan([record.outcome for record in inside], [record.outcome for record in after])
+    if life is None or life.rounds == 0:
         return ""
-    if life["censored"]:
-        return (
-            f" {counted(life['observed'], 'round')} after the attack, the confidence has not yet been below {FADED:g}."
-        )
-    return f" {counted(life['rounds'], 'round')} after the attack, the confidence is below {FADED:g}."
+    if life.rounds is None:
+        return f" {counted(life.observed, 'round')} after the attack, the confidence has not yet been below {FADED:g}."
+    return f" {counted(life.rounds, 'round')} after the attack, the confidence is below {FADED:g}."
 
 
 def counted(count: int, noun: str) -> str:
@@ -186,20 +175,20 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}{'s' * (count != 1)}"
 
 
-def _accuracy_words(record: Record) -> str:
+def _accuracy_words(record: RoundRecord) -> str:
     """The global model's accuracy after a round, beside the benign twin's if there is one."""
-    words = f"test accuracy {percent(record['quality']['accuracy'])}"
-    if record["control"]:
-        points = 100 * (record["quality"]["accuracy"] - record["control"]["quality"]["accuracy"])
+    words = f"test accuracy {percent(record.quality.accuracy)}"
+    if record.twin:
+        points = 100 * (record.quality.accuracy - record.twin.quality.accuracy)
         words += f", {abs(points):.1f} points {'below' if points < 0 else 'above'} the benign twin"
     return words
 
 
-def _since(records: list[Record]) -> int | None:
+def _since(records: Sequence[RoundRecord]) -> int | None:
     """The round from which the target has been met to the end, if it is met at the end."""
     since = None
     for record in reversed(records):
-        if not record["target"]["success"]:
+        if not met(record):
             break
-        since = record["round"]
+        since = record.round
     return since

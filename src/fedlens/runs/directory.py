@@ -24,7 +24,7 @@ least as far as the checkpoint. Resuming cuts them back to it and continues.
 """
 
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -41,6 +41,7 @@ from fedlens.core.suggest import another
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.cutting import cut_lines, leftovers, put_aside
 from fedlens.runs.loading import load_recorded
+from fedlens.runs.metadata import StartRecord, TargetRecord
 from fedlens.runs.ownership import claim, is_ours
 from fedlens.runs.reading import (
     count_rounds,
@@ -49,12 +50,14 @@ from fedlens.runs.reading import (
     read_json,
     read_rounds,
     read_starts,
+    read_target,
     tables_file,
 )
-from fedlens.runs.record import RoundResult
+from fedlens.runs.record import RoundRecord, RoundResult
 from fedlens.runs.record_values import destroyed
 from fedlens.runs.start import START, Start
 from fedlens.runs.state import FederationState
+from fedlens.runs.summary import Summary
 from fedlens.runs.unjudged import FILE as UNJUDGED
 from fedlens.runs.weights import cut_weights, keeps_weights, require_weights, weights_file
 
@@ -178,7 +181,7 @@ class RunDirectory:
         """Write `content` to the JSON file `name`."""
         write_atomically(self.path / name, indented(content))
 
-    def note_target(self, target: dict[str, Any]) -> None:
+    def note_target(self, target: TargetRecord) -> None:
         """Write the target samples.
 
         Raises:
@@ -186,20 +189,20 @@ class RunDirectory:
         """
         file = self.path / "target.json"
         if file.exists() and count_rounds(self.path):
-            before = read_json(file)
+            before = read_target(self.path)
             if before != target:
                 raise RunError(
-                    f"{file}: the rounds there had test samples {before.get('index')} as targets, now they would be "
-                    f"{target['index']}; resume where the run began, with its versions and data, or start anew"
+                    f"{file}: the rounds there had test samples {before.index} as targets, now they would be "
+                    f"{target.index}; resume where the run began, with its versions and data, or start anew"
                 )
         (self.path / UNJUDGED).unlink(missing_ok=True)
-        self.note("target.json", target)
+        self.note("target.json", target.plain())
 
-    def started(self, environment: dict[str, Any]) -> str | None:
+    def started(self, start: StartRecord) -> str | None:
         """Add a line about this start; return a remark if bits may differ from those of the start before."""
         before = read_starts(self.path)
-        append_bytes(self.path / "environment.jsonl", line(environment))
-        if not before or not (changed := differences(before[-1].get("numerics", {}), environment["numerics"])):
+        append_bytes(self.path / "environment.jsonl", line(start.plain()))
+        if not before or not (changed := differences(before[-1].numerics, start.numerics)):
             return None
         return f"resumed elsewhere, so bits may differ from an uninterrupted run: {'; '.join(changed)}"
 
@@ -210,13 +213,16 @@ class RunDirectory:
         what = resuming()
         error.add_note(f"The trace is in {trace}. {what[0].upper()}{what[1:]}.")
 
-    def resume(self, begin: Callable[[], Tensor] | None = None) -> tuple[FederationState | None, list[dict[str, Any]]]:
+    def resume(
+        self, experiment: Experiment, begin: Callable[[], Tensor] | None = None
+    ) -> tuple[FederationState | None, list[RoundRecord]]:
         """Return the state to continue from (``None`` for the beginning) and the records up to there.
 
         Everything is checked before anything is changed. Rounds beyond the checkpoint are repeated; their records and
         weights move to the folder ``cut``.
 
         Args:
+            experiment: what is run.
             begin: returns the model's first weights, shape ``[d]``; without it, the weights are not compared with the
                 model.
 
@@ -226,8 +232,8 @@ class RunDirectory:
         checkpoint = self.path / "checkpoint.safetensors"
         state = FederationState.load(str(checkpoint)) if checkpoint.exists() else None
         rounds = state.round if state is not None else 0
-        records = read_rounds(self.path, rounds)
-        if [record["round"] for record in records] != list(range(1, rounds + 1)):
+        records = read_rounds(self.path, experiment.malicious, rounds)
+        if [record.round for record in records] != list(range(1, rounds + 1)):
             raise DamagedRunError(f"{self.path / 'rounds.jsonl'}: rounds 1 to {rounds} are not all there; start anew")
         if state is not None and begin is not None:
             fault = state.misfit(begin(), finite=destroyed(records) is None)
@@ -240,7 +246,7 @@ class RunDirectory:
         if self.keep_weights:
             require_weights(self.path, rounds)
         self._cut_back(rounds)
-        self._best = max((record["quality"]["accuracy"] for record in records), default=-1.0)
+        self._best = max((record.quality.accuracy for record in records), default=-1.0)
         return state, records
 
     def _cut_back(self, rounds: int) -> None:
@@ -255,13 +261,12 @@ class RunDirectory:
         if self.keep_weights:
             cut_weights(self.path, rounds)
 
-    def append(self, result: RoundResult, controls: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-        """Record a round with the same round of its controls; return the record as written.
+    def append(self, result: RoundResult) -> None:
+        """Record a round.
 
         Raises:
             RunError: the disk is full, or the directory cannot be written any more.
         """
-        record = {**result.record.plain(), "control": None, "placebo": None, **controls}
         if self.keep_predictions:
             folder = self.path / "predictions"
             with writing(folder):
@@ -277,12 +282,11 @@ class RunDirectory:
         if self.keep_weights:
             self._save_weights(weights_file(self.path, result.state.round), result.state)
         self._append("timings.jsonl", {"round": result.state.round, **result.seconds})
-        self._append("rounds.jsonl", record)
+        self._append("rounds.jsonl", result.record.plain())
         if (accuracy := result.record.quality.accuracy) > self._best:
             self._best = accuracy
             self._save_weights(self.path / "best.safetensors", result.state)
         write_atomically(self.path / "checkpoint.safetensors", result.state.to_bytes())
-        return record
 
     def _append(self, name: str, record: dict[str, Any]) -> None:
         file = self.path / name
@@ -314,7 +318,7 @@ class RunDirectory:
     def _save_weights(file: Path, state: FederationState) -> None:
         write_atomically(file, save({"weights": state.weights.cpu()}, metadata={"round": str(state.round)}))
 
-    def finish(self, state: FederationState, summary: dict[str, Any]) -> None:
+    def finish(self, state: FederationState, summary: Summary) -> None:
         """Write the final weights and the summary; with it the run is complete.
 
         Raises:
@@ -327,7 +331,7 @@ class RunDirectory:
         self._save_weights(self.path / "final.safetensors", state)
         files = sorted(file for file in self.path.rglob("[!.]*") if file.is_file())
         sums = {str(file.relative_to(self.path)): checksum(file) for file in files if file.name != "summary.json"}
-        self.note("summary.json", {**summary, "checksums": sums})
+        self.note("summary.json", summary.with_checksums(sums).plain())
 
 
 def described(experiment: Experiment) -> bytes:

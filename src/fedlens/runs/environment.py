@@ -10,22 +10,29 @@ from typing import Any
 
 from fedlens.core.numerics import numerics
 from fedlens.core.redaction import redacted
+from fedlens.runs.metadata import StartRecord
 
 PACKAGES = ("fedlens", "torch", "numpy", "scikit-learn", "pydantic", "safetensors")
 
 
-def describe_environment(arithmetic: str) -> dict[str, Any]:
-    """Describe versions, platform, the commit of a source checkout, the command without secrets, and the time."""
-    return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": [redacted(word) for word in sys.argv],
-        "python": platform.python_version(),
-        "packages": {name: version(name) for name in PACKAGES},
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "numerics": numerics(arithmetic),
-        "commit": _commit(),
-    }
+def describe_environment(arithmetic: str, **used: Any) -> StartRecord:
+    """Describe this start of a run: by what, where and when.
+
+    Args:
+        arithmetic: of the engine, on which bits depend.
+        used: engine, the reason for it, workers and device.
+    """
+    return StartRecord(
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=[redacted(word) for word in sys.argv],
+        python=platform.python_version(),
+        packages={name: version(name) for name in PACKAGES},
+        platform=platform.platform(),
+        machine=platform.machine(),
+        numerics=numerics(arithmetic),
+        commit=_commit(),
+        **used,
+    )
 
 
 def _commit() -> str | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import TypeAdapter
 from safetensors import SafetensorError
@@ -12,10 +13,15 @@ from safetensors import SafetensorError
 from fedlens.core.errors import DamagedRunError
 from fedlens.core.regular import ANEW, regular
 from fedlens.runs.consistency import misfit
-from fedlens.runs.schema import LATEST, ROUND, SAMPLES, START, SUMMARY, TIMING, parsed
+from fedlens.runs.metadata import START, TARGET, TIMING, StartRecord, TargetRecord, TimingRecord
+from fedlens.runs.parsing import LATEST, Latest, parsed, parsed_round
+from fedlens.runs.record import RoundRecord
+from fedlens.runs.summary import SUMMARY, Summary
 
 TROUBLE = (OSError, SafetensorError, LookupError, ValueError, TypeError, RuntimeError, AttributeError, RecursionError)
 """Errors that safetensors, PyTorch and pandas may raise on a damaged or forged file."""
+
+T = TypeVar("T")
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -75,13 +81,18 @@ def load_tensor(path: Path, name: str, remark: str = "") -> Tensor:
         raise DamagedRunError(f"{path}: missing or damaged ({error}){remark}") from error
 
 
-def read_rounds(run: Path, count: int | None = None) -> list[dict[str, Any]]:
+def read_rounds(run: Path, malicious: int = 0, count: int | None = None) -> list[RoundRecord]:
     """Read a run's records, of all rounds or the first `count`; empty if there is no file.
+
+    Args:
+        run: the run's directory.
+        malicious: the client that attacks, if there is an attack, which records of version 1 do not say.
+        count: how many rounds to read.
 
     Raises:
         DamagedRunError: one is damaged.
     """
-    return _lines(run / "rounds.jsonl", ROUND, count)
+    return _lines(run / "rounds.jsonl", lambda line: parsed_round(line, malicious), count)
 
 
 def count_rounds(run: Path) -> int:
@@ -89,38 +100,38 @@ def count_rounds(run: Path) -> int:
     return len(_whole_lines(run / "rounds.jsonl"))
 
 
-def read_starts(run: Path) -> list[dict[str, Any]]:
+def read_starts(run: Path) -> list[StartRecord]:
     """Read the environments in which a run was started.
 
     Raises:
         DamagedRunError: the file is damaged.
     """
-    return _lines(run / "environment.jsonl", START)
+    return _lines(run / "environment.jsonl", lambda line: parsed(START, line))
 
 
-def read_timings(run: Path) -> list[dict[str, Any]]:
+def read_timings(run: Path) -> list[TimingRecord]:
     """Read the seconds of each round's stages.
 
     Raises:
         DamagedRunError: the file is damaged.
     """
-    return _lines(run / "timings.jsonl", TIMING)
+    return _lines(run / "timings.jsonl", lambda line: parsed(TIMING, line))
 
 
-def read_target(run: Path) -> dict[str, Any]:
+def read_target(run: Path) -> TargetRecord:
     """Read the target samples, and the names of all classes.
 
     Raises:
         DamagedRunError: the file is damaged.
     """
     file = run / "target.json"
-    target = _whole(file, SAMPLES)
+    target = _whole(file, TARGET)
     if (fault := misfit(target)) is not None:
         raise DamagedRunError(f"{file}: damaged ({fault}); {ANEW}")
     return target
 
 
-def read_summary(run: Path) -> dict[str, Any]:
+def read_summary(run: Path) -> Summary:
     """Read the summary of a complete run.
 
     Raises:
@@ -144,7 +155,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def read_latest(file: Path, line: bytes) -> dict[str, Any]:
+def read_latest(file: Path, line: bytes) -> Latest:
     """Parse a record's line in the file to what a list of runs shows.
 
     Raises:
@@ -156,11 +167,11 @@ def read_latest(file: Path, line: bytes) -> dict[str, Any]:
         raise DamagedRunError(f"{file}: damaged ({error}); {ANEW}") from None
 
 
-def _lines(path: Path, shape: TypeAdapter[Any], count: int | None = None) -> list[dict[str, Any]]:
+def _lines(path: Path, parse: Callable[[bytes], T], count: int | None = None) -> list[T]:
     values = []
     for number, line in enumerate(_whole_lines(path)[:count], 1):
         try:
-            values.append(parsed(shape, line))
+            values.append(parse(line))
         except ValueError as error:
             raise DamagedRunError(f"{path}, line {number}: damaged ({error}); {ANEW}") from None
     return values
@@ -174,7 +185,7 @@ def _whole_lines(path: Path) -> list[bytes]:
         raise DamagedRunError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
-def _whole(path: Path, shape: TypeAdapter[Any]) -> dict[str, Any]:
+def _whole(path: Path, shape: TypeAdapter[T]) -> T:
     try:
         return parsed(shape, regular(path).read_bytes())
     except OSError as error:

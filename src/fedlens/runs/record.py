@@ -1,54 +1,200 @@
-"""The record of a round."""
+"""The record of a round: what the simulator writes into ``rounds.jsonl`` and every reader reads."""
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import isnan
+from typing import Annotated, Any
 
+from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, TypeAdapter
 from torch import Tensor
+from typing_extensions import override
 
+from fedlens.core.documents import Finite, revived
 from fedlens.goals.success import Success
 from fedlens.models.evaluation import Quality
+from fedlens.runs.key_access import KeyAccess
 from fedlens.runs.state import FederationState
+from fedlens.runs.version_1 import in_version_1
+
+VERSION = 2
+"""The version of the records that are written; records of version 1 are those of fedlens 0.1."""
+
+Logged = Annotated[str | bool | int | float | None, BeforeValidator(revived)]
+"""A number or a word."""
 
 
 @dataclass(frozen=True)
-class RoundRecord:
+class CheckRecord:
+    """What a check said of a client.
+
+    Attributes:
+        score: how conspicuous the client is.
+        flagged: True if the check holds it for an attacker.
+        details: further numbers, or lists of numbers, by name.
+    """
+
+    score: Finite
+    flagged: bool
+    details: dict[str, float | list[float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class AttackRecord:
+    """What a malicious client did.
+
+    Attributes:
+        acted: True if it attacked, False if it trained honestly.
+        reason: why it did not attack, in a word.
+        alpha: the weight α_m that it assumed to be announced.
+        log: what the attack logged, and how far its estimate of the others was off.
+    """
+
+    acted: bool
+    reason: str | None
+    alpha: Finite
+    log: dict[str, Logged] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ClientRecord:
+    """A client that took part in a round.
+
+    Attributes:
+        client: its number.
+        effective_weight: weight that its update had in the end, 0 if rejected; ``None`` if the rule cannot tell.
+        rejected: True if its update did not reach the rule: a check rejected it, or it is malformed.
+        malformed: True if its update had entries that are not finite; no check saw it.
+        checks: what the server's checks said of it, by their names.
+        attack: what it did, if it is malicious.
+        model: quality of its own model, w_G^t + δ_m, if it is malicious.
+    """
+
+    client: NonNegativeInt
+    effective_weight: Finite | None = None
+    rejected: bool = False
+    malformed: bool = False
+    checks: dict[str, CheckRecord] = field(default_factory=dict)
+    attack: AttackRecord | None = None
+    model: Quality | None = None
+
+
+@dataclass(frozen=True)
+class ControlRecord:
+    """A control's global model in the same round: the benign twin's, or the placebo's.
+
+    Attributes:
+        quality: on the test set.
+        target: its answers to the target samples.
+    """
+
+    quality: Quality
+    target: Success
+
+
+@dataclass(frozen=True)
+class RoundRecord(KeyAccess):
     """A round in plain values, which are the same whenever the experiment is repeated.
 
     Attributes:
         round: its number, from 1.
-        cohort: clients that took part.
-        attacker: True if the malicious client was among them.
-        shares: effective weight of each of the cohort's updates, 0 if rejected; ``None`` if the rule cannot tell.
-        checks: verdicts of the server's checks, by name.
-        rejected: clients whose updates did not reach the rule: a check rejected them, or they are `malformed`.
+        clients: those that took part (the cohort), at least one.
         skipped: why the global model did not change, if so.
         quality: the global model on the test set afterwards.
-        target: the global model's answers to the target samples.
-        malicious: the malicious client's own model, w_G^t + δ_m, on the test set.
-        attack: the attack's own log.
-        malformed: clients whose updates had entries that are not finite; no check saw them, so lists in `checks` are of
-            the cohort's other clients.
+        target: the global model's answers to the target samples; ``None`` in a control.
+        twin: the same of the benign twin, if there is one.
+        placebo: the same of the federation without the malicious client, if that was run.
         destroyed: True if the global model, or its answers, are no longer finite.
+        version: the version in which the record was written: `VERSION`, 1 for fedlens 0.1, 0 for records from before
+            there were placebos.
+
+    Example:
+        >>> from fedlens.models.evaluation import Quality
+        >>> quality = Quality(accuracy=0.9, loss=0.3, per_class=[0.8, 1.0])
+        >>> record = RoundRecord(round=1, clients=[ClientRecord(0), ClientRecord(4)], quality=quality)
+        >>> record.cohort, record.quality.accuracy
+        ([0, 4], 0.9)
     """
 
-    round: int
-    cohort: list[int]
-    attacker: bool
-    shares: list[float] | None
-    checks: dict[str, dict[str, Any]]
-    rejected: list[int]
-    skipped: str | None
+    round: PositiveInt
+    clients: Annotated[list[ClientRecord], Field(min_length=1)]
     quality: Quality
-    target: Success | None
-    malicious: Quality | None
-    attack: dict[str, Any] | None
-    malformed: list[int] = field(default_factory=list)
+    target: Success | None = None
+    skipped: str | None = None
+    twin: Annotated[ControlRecord | None, Field(alias="control")] = None
+    placebo: ControlRecord | None = None
     destroyed: bool = False
+    version: Annotated[int, Field(ge=0, le=VERSION)] = VERSION
+
+    @property
+    def cohort(self) -> list[int]:
+        """The clients that took part."""
+        return [client.client for client in self.clients]
+
+    @cached_property
+    def seen(self) -> list[ClientRecord]:
+        """The clients whose updates the server's checks saw."""
+        return [client for client in self.clients if not client.malformed]
+
+    @property
+    def malicious(self) -> ClientRecord | None:
+        """The malicious client, if it took part."""
+        return next((client for client in self.clients if client.attack is not None), None)
+
+    @property
+    def attacker(self) -> ClientRecord | None:
+        """The malicious client, if it took part and attacked."""
+        return next((client for client in self.clients if client.attack is not None and client.attack.acted), None)
+
+    @property
+    def rejected(self) -> list[int]:
+        """The clients whose updates did not reach the rule."""
+        return [client.client for client in self.clients if client.rejected]
+
+    @property
+    def malformed(self) -> list[int]:
+        """The clients whose updates were rejected for entries that are not finite."""
+        return [client.client for client in self.clients if client.malformed]
+
+    @property
+    def effective_weights(self) -> list[float] | None:
+        """The effective weight of each client's update; ``None`` if the rule cannot tell."""
+        weights = [client.effective_weight for client in self.clients]
+        return None if None in weights else [weight for weight in weights if weight is not None]
+
+    @property
+    def controls(self) -> dict[str, ControlRecord]:
+        """The controls that were run, ``control`` (the benign twin) and ``placebo``."""
+        sides = {"control": self.twin, "placebo": self.placebo}
+        return {name: side for name, side in sides.items() if side is not None}
+
+    @property
+    def knows_placebos(self) -> bool:
+        """True unless the record is from before there were placebos, so that nothing is known of any."""
+        return self.version > 0
+
+    @property
+    def outcome(self) -> Success:
+        """The global model's answers to the target samples, which every record has but a control's."""
+        assert self.target is not None, "a control has no target"
+        return self.target
+
+    @property
+    def answers(self) -> bool:
+        """True if the global model answers with numbers."""
+        return answers(self.quality, self.target)
 
     def plain(self) -> dict[str, Any]:
-        """Return the record as a mapping, without `malformed` and `destroyed` if empty."""
-        values = asdict(self)
-        return {name: value for name, value in values.items() if value or name not in {"malformed", "destroyed"}}
+        """Return the record as it is written."""
+        values: dict[str, Any] = ROUND.dump_python(self, by_alias=True)
+        return values | {"version": VERSION}
+
+    @override
+    def by_old_keys(self) -> dict[str, Any]:
+        return in_version_1(ROUND.dump_python(self, by_alias=True))
+
+
+ROUND = TypeAdapter(RoundRecord)
 
 
 @dataclass(frozen=True)
@@ -68,3 +214,13 @@ class RoundResult:
     log_probabilities: Tensor
     seconds: dict[str, float] = field(default_factory=dict)
     tables: dict[str, Tensor] = field(default_factory=dict)
+
+
+def answers(quality: Quality, target: Success | None) -> bool:
+    """Tell whether a model answers with numbers."""
+    return not isnan(quality.loss) and not (target is not None and None in target.predicted)
+
+
+def class_name(classes: Sequence[str], number: int | None) -> str:
+    """Return the name of a predicted class; ``none`` if the answer is NaN."""
+    return "none" if number is None else classes[number]

@@ -1,10 +1,11 @@
 """Observers of running experiments."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from typing_extensions import override
 
 from fedlens.experiment.experiment import Experiment
+from fedlens.runs.record import RoundRecord
 
 
 class Observer(Protocol):
@@ -16,7 +17,7 @@ class Observer(Protocol):
     def clients(self, done: int, total: int) -> None:
         """Note how many of the current round's clients have finished."""
 
-    def round(self, record: dict[str, Any]) -> None:
+    def round(self, record: RoundRecord) -> None:
         """Note that a round has been recorded."""
 
     def end(self) -> None:
@@ -38,7 +39,7 @@ class Silent(Observer):
         pass
 
     @override
-    def round(self, record: dict[str, Any]) -> None:
+    def round(self, record: RoundRecord) -> None:
         pass
 
     @override

@@ -6,14 +6,15 @@ twin, bit for bit, and if it has its predictions, it can serve as the twin.
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from fedlens.analysis.summary import summarise
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.directory import described, indented, line
 from fedlens.runs.folder import files_of
 from fedlens.runs.reading import read_rounds
+from fedlens.runs.record import RoundRecord
 
 REPLACED = {"experiment.yaml", "rounds.jsonl", "summary.json"}
 LEFT_OUT = {"start.json", "digests.json", "target.json", "checks"}
@@ -39,12 +40,16 @@ def twin_files(run: Path, twin: Experiment, paper_stop: float | None, classes: S
     records = [_of_twin(record, twin) for record in read_rounds(run)]
     every = files_of(run).items()
     files = {name: content for name, content in every if not {name, name.partition("/")[0]} & (REPLACED | LEFT_OUT)}
-    files |= {"experiment.yaml": described(twin), "rounds.jsonl": b"".join(map(line, records))}
+    files |= {"experiment.yaml": described(twin), "rounds.jsonl": b"".join(line(record.plain()) for record in records)}
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
-    summary = {**summarise(twin, records, paper_stop, classes), "checksums": sums}
-    return files | {"summary.json": indented(summary)}
+    summary = summarise(twin, records, paper_stop, classes).with_checksums(sums)
+    return files | {"summary.json": indented(summary.plain())}
 
 
-def _of_twin(record: dict[str, Any], twin: Experiment) -> dict[str, Any]:
+def _of_twin(record: RoundRecord, twin: Experiment) -> RoundRecord:
     """Turn a round's record of a run without attack into the twin's."""
-    return {**record, "checks": {name: record["checks"][name] for name in twin.detectors}, "target": None}
+    clients = [
+        replace(client, checks={name: check for name, check in client.checks.items() if name in twin.detectors})
+        for client in record.clients
+    ]
+    return replace(record, clients=clients, target=None)

@@ -6,7 +6,7 @@ evaluate.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
@@ -22,14 +22,14 @@ from fedlens.defences.detector import Inspection
 from fedlens.experiment.setting import Setting
 from fedlens.goals.success import success
 from fedlens.models.evaluation import Quality, quality, stretches
-from fedlens.runs.record import RoundRecord, RoundResult
+from fedlens.runs.record import AttackRecord, ClientRecord, RoundRecord, RoundResult
 from fedlens.runs.state import FederationState
-from fedlens.simulation.combining import combine
+from fedlens.simulation.combining import Combined, combine
 from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.context import GLOBAL, MALICIOUS, Job, SharedTensors, WorkerContext
 from fedlens.simulation.engines.jobs import EvaluationJob, HonestJob, MaliciousJob
 from fedlens.simulation.receiving import Reception, receive
-from fedlens.simulation.screening import screen
+from fedlens.simulation.screening import Screening, screen
 
 Progress = Callable[[int, int], None]
 """Called with the number of clients done and to do in the round."""
@@ -131,20 +131,15 @@ class Federation:
         aggregated = time.perf_counter()
         qualities = self._evaluate(round_, [GLOBAL] if log is None else [GLOBAL, MALICIOUS])
         predictions, target_samples = self.shared.log_probabilities[GLOBAL].clone(), self.setting.auxiliary
-        accepted = {received.rows[row] for row in screening.accepted}
+        clients = _clients(cohort, received.rows, screening, combined)
+        if log is not None:
+            clients[row] = replace(clients[row], attack=_attack(log), model=qualities[MALICIOUS])
         record = RoundRecord(
             round=round_,
-            cohort=cohort,
-            attacker=log is not None,
-            shares=None if combined.shares is None else _spread(combined.shares, received.rows, len(cohort)),
-            checks=screening.checks,
-            rejected=[client for row, client in enumerate(cohort) if row not in accepted],
+            clients=clients,
             skipped=combined.skipped,
             quality=qualities[GLOBAL],
             target=None if target_samples is None else success(predictions, target_samples),
-            malicious=None if log is None else qualities[MALICIOUS],
-            attack=log,
-            malformed=[client for row, client in enumerate(cohort) if row not in received.rows],
             destroyed=self._is_destroyed(state, after, predictions),
         )
         seconds = {
@@ -228,7 +223,24 @@ class Federation:
         return [quality(self.shared.log_probabilities[model], labels) for model in models]
 
 
-def _spread(shares: list[float], rows: list[int], count: int) -> list[float]:
-    """Spread the shares of these rows over all `count` of a cohort; the others get 0."""
-    share_of = dict(zip(rows, shares, strict=True))
-    return [share_of.get(row, 0.0) for row in range(count)]
+def _clients(cohort: list[int], rows: list[int], screening: Screening, combined: Combined) -> list[ClientRecord]:
+    """Return what became of each of the cohort's clients; `rows` are those whose updates were received."""
+    accepted = {rows[row] for row in screening.accepted}
+    weights = None if combined.shares is None else dict(zip(rows, combined.shares, strict=True))
+    checks = dict(zip(rows, screening.of_each, strict=True))
+    return [
+        ClientRecord(
+            client,
+            effective_weight=None if weights is None else weights.get(row, 0.0),
+            rejected=row not in accepted,
+            malformed=row not in checks,
+            checks=checks.get(row, {}),
+        )
+        for row, client in enumerate(cohort)
+    ]
+
+
+def _attack(log: dict[str, Any]) -> AttackRecord:
+    """Return the log of the malicious client's job as a record."""
+    rest = {name: value for name, value in log.items() if name not in {"acted", "reason", "alpha"}}
+    return AttackRecord(log["acted"], log["reason"], log["alpha"], rest)

@@ -50,7 +50,7 @@ class Runtime:
             return self
         if (start := read_start(path)) is None:  # begun by a version that did not write the file
             starts = read_starts(path)
-            engines = [name for name in get_args(EngineName) if starts and starts[-1].get("engine") == name]
+            engines = [name for name in get_args(EngineName) if starts and starts[-1].engine == name]
             return replace(self, engine=engines[0]) if engines else self
         workers = self.workers if self.workers is not None else start.workers
         mixed = self.mixed_cpus or (start.mixed_cpus and start.engine == "ray")

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from fedlens.defences.detector import Detector, Validation, Verdict
+from fedlens.runs.record import CheckRecord
 from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.context import Job
 from fedlens.simulation.engines.inspection import InspectionJob, ValidationJob
@@ -19,12 +19,12 @@ class Screening:
 
     Attributes:
         accepted: rows of the updates that reach the rule.
-        checks: scores, decisions and details for the record, by the checks' names.
+        of_each: for each update, what every check said of it, by the checks' names.
         tables: tensors that are too large for the record, by ``check.table``.
     """
 
     accepted: list[int]
-    checks: dict[str, dict[str, Any]]
+    of_each: list[dict[str, CheckRecord]]
     tables: dict[str, Tensor]
 
 
@@ -41,19 +41,21 @@ def screen(detectors: Mapping[str, Detector], round_: int, alpha: tuple[float, .
         ClientError: a detector failed, or did not judge every client.
     """
     if not alpha:
-        return Screening([], {name: {"scores": [], "flagged": []} for name in detectors}, {})
+        return Screening([], [], {})
     verdicts = inspect(detectors, round_, alpha, engine)
     accepted = set(range(len(alpha)))
-    checks: dict[str, dict[str, Any]] = {}
+    of_each: list[dict[str, CheckRecord]] = [{} for _ in alpha]
     tables: dict[str, Tensor] = {}
     for name, detector in detectors.items():
         verdict = verdicts[name]
         flagged = verdict.flagged.tolist()
         if detector.action == "reject":
             accepted -= {row for row, rejected in enumerate(flagged) if rejected}
-        checks[name] = {"scores": verdict.scores.tolist(), "flagged": flagged, **verdict.details}
+        for row, (score, is_flagged) in enumerate(zip(verdict.scores.tolist(), flagged, strict=True)):
+            details = {detail: entries[row] for detail, entries in verdict.details.items()}
+            of_each[row][name] = CheckRecord(score, is_flagged, details)
         tables |= {f"{name}.{table}": content for table, content in verdict.tables.items()}
-    return Screening(sorted(accepted), checks, tables)
+    return Screening(sorted(accepted), of_each, tables)
 
 
 def inspect(

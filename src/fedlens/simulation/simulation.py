@@ -16,14 +16,16 @@ from fedlens.core.registry import require_code, require_findable, warn_of_sessio
 from fedlens.core.staying import staying
 from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.experiment.setting import Setting
+from fedlens.goals.success import TargetSamples
 from fedlens.goals.target_samples import has_learnt
 from fedlens.runs.directory import RunDirectory
 from fedlens.runs.environment import describe_environment
+from fedlens.runs.metadata import TargetRecord
 from fedlens.runs.ownership import is_ours
 from fedlens.runs.places import resumable, unused
 from fedlens.runs.reading import keeps_predictions
-from fedlens.runs.record import RoundResult
-from fedlens.runs.record_values import destroyed, malformed
+from fedlens.runs.record import RoundRecord, RoundResult
+from fedlens.runs.record_values import destroyed
 from fedlens.runs.start import Start, read_start
 from fedlens.runs.unjudged import FILE as UNJUDGED
 from fedlens.runs.unjudged import content_of
@@ -50,7 +52,7 @@ def simulate(
     """Run `experiment` in memory, a round at a time; its benign twin, if needed, goes to the cache.
 
     Yields:
-        A result per round, with the record and a copy of the global weights.
+        A result per round, with the record (and the twin's, but no placebo's) and a copy of the global weights.
 
     Raises:
         FedlensError: the experiment cannot be run as it is.
@@ -61,8 +63,11 @@ def simulate(
         choice = choose_engine(runtime.engine, runtime.workers, setting, cluster)
         twin = _control(setting, setting.experiment.twin(), choice, Silent()) if experiment.needs_twin else None
         setting = _aimed(setting, twin)
+        controls = {"control": twin} if twin is not None and experiment.attack is not None else {}
         with choice.make() as workforce:
-            yield from map(copy_tensors, federate(setting, workforce))
+            for result in federate(setting, workforce):
+                record = _beside(controls, result.record, setting.auxiliary)
+                yield copy_tensors(replace(result, record=record))
 
 
 def run(
@@ -157,8 +162,9 @@ def play(
                     directory.abandon()
                 raise
             assert setting.auxiliary is not None
-            target = {name: getattr(setting.auxiliary, name).tolist() for name in ("index", "true", "target")}
-            directory.note_target({**target, "classes": list(setting.dataset.classes)})
+            samples, classes = setting.auxiliary, list(setting.dataset.classes)
+            index, true, target = (tensor.tolist() for tensor in (samples.index, samples.true, samples.target))
+            directory.note_target(TargetRecord(index, true, target, classes))
             _record(directory, setting, _sound(controls, observer), choice, observer)
         if leaves:
             _leave_twin(setting, choice.arithmetic, path)
@@ -204,7 +210,7 @@ def _aimed(setting: Setting, twin: Control | None) -> Setting:
 def _unjudged(setting: Setting, twin: Control, error: UnjudgedError) -> UnjudgedError:
     """Extend the error by the twin's condition and by remedies; another seed is none before anything is learnt."""
     experiment = setting.experiment
-    if destroyed(twin.records) is not None or any(map(malformed, twin.records)):
+    if destroyed(twin.records) is not None or any(record.malformed for record in twin.records):
         reason = "without attack, clients sent updates, or the model has weights, that are not finite"
         rate = experiment.local.learning_rate / 10
         return UnjudgedError(f"{error.reason}: {reason}", [f"learn more slowly, e.g. -o local.learning_rate={rate:g}"])
@@ -300,28 +306,25 @@ def _record(
 ) -> None:
     """Play the rounds that `directory` lacks, record them with those of `controls` (by name), and finish it."""
     experiment = setting.experiment
-    state, records = directory.resume(lambda: setting.network().vector)
-    accuracy = records[-1]["quality"]["accuracy"] if records else None
+    state, records = directory.resume(experiment, lambda: setting.network().vector)
+    accuracy = records[-1].quality.accuracy if records else None
     if state is None or not (experiment.is_over(state.round, accuracy) or destroyed(records)):
         with choice.make() as engine:
-            used = {
-                "engine": choice.name,
-                "reason": choice.reason,
-                "workers": choice.workers,
-                "device": str(setting.device),
-            }
-            if remark := directory.started(describe_environment(choice.arithmetic) | used):
+            start = describe_environment(
+                choice.arithmetic,
+                engine=choice.name,
+                reason=choice.reason,
+                workers=choice.workers,
+                device=str(setting.device),
+            )
+            if remark := directory.started(start):
                 observer.remark(remark)
             observer.begin(experiment, len(records), twin=twin)
             try:
                 for result in federate(setting, engine, state, observer.clients):
-                    target_samples, state = setting.auxiliary, result.state
-                    of_controls = {
-                        name: control.values(state.round, target_samples)
-                        for name, control in controls.items()
-                        if target_samples
-                    }
-                    records.append(directory.append(result, of_controls))
+                    state = result.state
+                    records.append(_beside(controls, result.record, setting.auxiliary))
+                    directory.append(replace(result, record=records[-1]))
                     observer.round(deepcopy(records[-1]) if is_custom(observer) else records[-1])
             except ClientError as error:
                 directory.failed(error)
@@ -330,3 +333,11 @@ def _record(
                 observer.end()
     assert state is not None
     directory.finish(state, summarise(experiment, records, setting.dataset.paper_stop, setting.dataset.classes))
+
+
+def _beside(controls: Mapping[str, Control], record: RoundRecord, target_samples: TargetSamples | None) -> RoundRecord:
+    """Return the record with the same round of its controls."""
+    if target_samples is None:
+        return record
+    sides = {name: control.values(record.round, target_samples) for name, control in controls.items()}
+    return replace(record, twin=sides.get("control"), placebo=sides.get("placebo"))

@@ -14,9 +14,7 @@ import json
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 from torch import Tensor
@@ -32,7 +30,7 @@ from fedlens.goals.success import TargetSamples, success
 from fedlens.runs.folder import Files, lay_out
 from fedlens.runs.loading import load_recorded
 from fedlens.runs.reading import load_predictions, read_rounds, read_summary
-from fedlens.runs.record_values import answers
+from fedlens.runs.record import ControlRecord
 from fedlens.runs.weights import keeps_weights
 from fedlens.simulation.callback import Observer
 
@@ -61,12 +59,12 @@ class Control:
     @property
     def silent(self) -> int | None:
         """The first round after which its answers are NaN, which makes it useless as a control; else ``None``."""
-        return next((record["round"] for record in self.records if not answers(record)), None)
+        return next((record.round for record in self.records if not record.answers), None)
 
-    def values(self, round_: int, target_samples: TargetSamples) -> dict[str, Any]:
+    def values(self, round_: int, target_samples: TargetSamples) -> ControlRecord:
         """Return the control's quality after a round, and its success on the target samples."""
         predictions = self.predictions(round_).to(target_samples.index.device)
-        return {"quality": self.records[round_ - 1]["quality"], "target": asdict(success(predictions, target_samples))}
+        return ControlRecord(self.records[round_ - 1].quality, success(predictions, target_samples))
 
 
 def key(setting: Setting, arithmetic: str) -> str:
@@ -164,7 +162,7 @@ def _is_complete(path: Path, control: Experiment) -> bool:
             raise DamagedRunError(f"{path}: belongs to another user")
         if experiment.exists() and load_recorded(path, like=control).identity() != control.identity():
             raise DamagedRunError(f"{experiment}: is another experiment")
-        sums = read_summary(path)["checksums"] if summary.exists() else {}
+        sums = read_summary(path).checksums if summary.exists() else {}
         changed = [name for name, recorded in sums.items() if checksum(path / name) != recorded]
     except (OSError, KeyError) as error:
         raise DamagedRunError(f"{path}: {error}") from error

@@ -40,7 +40,7 @@ def _with_labels(cell: Cell, run: Run, options: Sequence[str]) -> "pd.DataFrame"
     """Return the run's rounds with leading columns that say which cell they belong to."""
     labels: dict[str, Any] = {"cell": cell.key, **{option: cell.labels.get(option) for option in options}}
     labels |= {"seed": run.experiment.seed, "target.draw": run.experiment.target.draw}
-    labels["target_index"] = " ".join(map(str, run.target["index"]))
+    labels["target_index"] = " ".join(map(str, run.target.index))
     rounds = run.rounds.drop(columns=[name for name in labels if name in run.rounds])
     for position, (name, value) in enumerate(labels.items()):
         rounds.insert(position, name, [value] * len(rounds))

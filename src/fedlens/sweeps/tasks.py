@@ -15,7 +15,7 @@ from fedlens.core.origin import told
 from fedlens.data.dataset import Dataset
 from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.runs.places import unused
-from fedlens.runs.record_values import confidence
+from fedlens.runs.record import RoundRecord
 from fedlens.simulation.callback import Observer, Silent
 from fedlens.simulation.runtime import Runtime
 from fedlens.simulation.simulation import play
@@ -130,12 +130,12 @@ class Reporter(Silent):
         self._notify(Event(self._key, "began", {"control": control, "done": done, "rounds": experiment.rounds}))
 
     @override
-    def round(self, record: dict[str, Any]) -> None:
-        target = record["target"]
+    def round(self, record: RoundRecord) -> None:
+        target = record.target
         content = {
-            "round": record["round"],
-            "accuracy": record["quality"]["accuracy"],
-            "confidence": confidence(target) if target else None,
+            "round": record.round,
+            "accuracy": record.quality.accuracy,
+            "confidence": target.mean_confidence if target else None,
         }
         self._notify(Event(self._key, "round", content))
 

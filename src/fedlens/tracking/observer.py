@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any
 
 from typing_extensions import override
 
 from fedlens.core.redaction import redacted
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.flat import flattened
+from fedlens.runs.record import RoundRecord
 from fedlens.simulation.callback import Observer
 from fedlens.tracking.tracker import Tracker, metrics_of
 
@@ -43,11 +43,11 @@ class Tracking(Observer):
         self._observer.clients(done, total)
 
     @override
-    def round(self, record: dict[str, Any]) -> None:
+    def round(self, record: RoundRecord) -> None:
         self._observer.round(record)
         if self._tracked:
             metrics = metrics_of(record)
-            self._send(lambda tracker: tracker.round(record["round"], metrics))
+            self._send(lambda tracker: tracker.round(record.round, metrics))
 
     @override
     def end(self) -> None:

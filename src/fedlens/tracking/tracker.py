@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from fedlens.experiment.flat import Value
-from fedlens.runs.record_values import Record, beside, confidence
+from fedlens.runs.record import ControlRecord, RoundRecord
 
 
 class Tracker(Protocol):
@@ -21,23 +21,22 @@ class Tracker(Protocol):
         """Report that the run is over, with its figures and other files worth looking at; none if it was cut short."""
 
 
-def metrics_of(record: Record) -> dict[str, float]:
+def metrics_of(record: RoundRecord) -> dict[str, float]:
     """Return the numbers of a round's record that are worth a curve, by name."""
-    metrics: dict[str, float] = _of_model("", record)
-    if record["malicious"]:
-        metrics |= {f"malicious/{name}": record["malicious"][name] for name in ("accuracy", "loss")}
-    for name in ("control", "placebo"):
-        if control := beside(record, name):
-            metrics |= _of_model(f"{name}/", control)
-    for name, check in record["checks"].items():
-        metrics[f"checks/{name}/flagged"] = float(sum(check["flagged"]))
-    return {name: value for name, value in metrics.items() if value is not None}
+    metrics = _of_model("", record)
+    if record.malicious is not None and (model := record.malicious.model) is not None:
+        metrics |= {"malicious/accuracy": model.accuracy, "malicious/loss": model.loss}
+    for name, control in record.controls.items():
+        metrics |= _of_model(f"{name}/", control)
+    for name in record.seen[0].checks if record.seen else ():
+        metrics[f"checks/{name}/flagged"] = float(sum(client.checks[name].flagged for client in record.seen))
+    return metrics
 
 
-def _of_model(prefix: str, part: dict[str, Any]) -> dict[str, float]:
-    """Return a model's metrics from its `part` of the record, the round's own or a control's."""
-    metrics = {f"{prefix}{name}": part["quality"][name] for name in ("accuracy", "loss")}
-    if part["target"]:
-        metrics[f"{prefix}target/confidence"] = confidence(part["target"])
-        metrics[f"{prefix}target/true_confidence"] = confidence(part["target"], "true_confidence")
+def _of_model(prefix: str, side: RoundRecord | ControlRecord) -> dict[str, float]:
+    """Return a model's metrics, the round's own or a control's."""
+    metrics = {f"{prefix}accuracy": side.quality.accuracy, f"{prefix}loss": side.quality.loss}
+    if (target := side.target) is not None:
+        metrics[f"{prefix}target/confidence"] = target.mean_confidence
+        metrics[f"{prefix}target/true_confidence"] = target.mean_true_confidence
     return metrics

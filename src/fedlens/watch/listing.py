@@ -6,15 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from fedlens.core.errors import FedlensError
 from fedlens.core.regular import regular
 from fedlens.experiment.experiment import Experiment
 from fedlens.report.words import attack_name
 from fedlens.runs.loading import load_recorded
+from fedlens.runs.parsing import Latest
 from fedlens.runs.reading import read_latest
-from fedlens.runs.record_values import confidence
 from fedlens.runs.unjudged import read_unjudged
 
 _PATTERNS = ("experiment.yaml", "*/experiment.yaml", "*/*/experiment.yaml", "*/cells/*/experiment.yaml")
@@ -101,11 +100,11 @@ def _read_run(name: str, path: Path) -> ListedRun:
         name,
         attack_name(experiment),
         experiment.seed,
-        last["round"] if last else 0,
+        last.round if last else 0,
         experiment.rounds,
         (path / "summary.json").exists(),
-        last["quality"]["accuracy"] if last else None,
-        confidence(last["target"]) if last and last["target"] else None,
+        last.quality.accuracy if last else None,
+        last.target.mean_confidence if last and last.target else None,
         changed,
     )
 
@@ -115,7 +114,7 @@ def _experiment(file: str, changed: int) -> Experiment:  # noqa: ARG001 - part o
     return load_recorded(Path(file).parent)
 
 
-def _last_record(file: Path) -> dict[str, Any] | None:
+def _last_record(file: Path) -> Latest | None:
     """Return the record in the last complete line of a file of records; ``None`` if there is none.
 
     Raises:

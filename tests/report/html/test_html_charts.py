@@ -20,6 +20,7 @@ from fedlens.report.html.final import look_at
 from fedlens.report.html.metrics import metrics_chart, several_charts
 from fedlens.report.html.roc import roc_chart, roc_of_several
 from fedlens.report.html.updates import updates_chart, updates_of_several
+from fedlens.runs.metadata import TargetRecord
 
 pytestmark = pytest.mark.xdist_group("html")
 
@@ -92,10 +93,10 @@ def test_checks_and_their_roc(full: fedlens.Run) -> None:
     roc = roc_chart(full)
     assert roc is not None
     assert full.summary is not None
-    for name, done in full.summary["checks"].items():
+    for name, done in full.summary.checks.items():
         rows = [place for place, check in enumerate(roc.columns["check"]) if check == name]
         recall, false = ([roc.columns[of][row] for row in rows] for of in ("recall", "false_positive_rate"))
-        assert auc(false, recall) == pytest.approx(done["roc_auc"])
+        assert auc(false, recall) == pytest.approx(done.roc_auc)
 
 
 def test_the_roc_of_several_runs_is_a_line_each(full: fedlens.Run) -> None:
@@ -126,9 +127,9 @@ def test_many_points_of_roc_curves_are_thinned(full: fedlens.Run, monkeypatch: p
 
 def test_how_many_checks_noticed(full: fedlens.Run) -> None:
     assert full.summary is not None
-    caught = {name: done for name, done in full.summary["checks"].items() if done["caught"]}
+    caught = {name: done for name, done in full.summary.checks.items() if done.caught}
     words = noticed_words(full)
-    assert all(f"{name} in {done['caught']} of {done['guilty']} rounds" in words for name, done in caught.items())
+    assert all(f"{name} in {done.caught} of {done.attacking} rounds" in words for name, done in caught.items())
 
 
 def test_histograms_have_the_counts_that_were_kept(made: Made) -> None:
@@ -211,10 +212,11 @@ def test_confusion_matrices_have_the_recorded_accuracies(full: fedlens.Run, at_h
     chart = look_at(full).confusion
     assert chart is not None
     last = full.records[-1]
-    for name, quality in (("benign", last["control"]["quality"]), ("attacked", last["quality"])):
+    assert last.twin is not None
+    for name, quality in (("benign", last.twin.quality), ("attacked", last.quality)):
         matrix = np.array(chart.columns[f"{name}_samples"]).reshape(10, 10)
-        assert matrix.trace() / matrix.sum() == pytest.approx(quality["accuracy"])
-        assert (matrix.diagonal() / matrix.sum(1)).tolist() == pytest.approx(quality["per_class"])
+        assert matrix.trace() / matrix.sum() == pytest.approx(quality.accuracy)
+        assert (matrix.diagonal() / matrix.sum(1)).tolist() == pytest.approx(quality.per_class)
 
 
 def test_without_the_twin_there_is_the_runs_own_matrix_and_why(full: fedlens.Run) -> None:
@@ -244,9 +246,8 @@ def test_the_twin_is_looked_for_once_and_may_not_fit(
 
 
 def test_without_weights_there_is_none(made: Made) -> None:
-    run = made([{"control": None}])
-    run.target.update(index=[3], true=[5], target=[7], classes=list("0123456789"))
-    final = look_at(run)
+    target = TargetRecord(index=[3], true=[5], target=[7], classes=list("0123456789"))
+    final = look_at(replace(made([{"control": None}]), target=target))
     assert final.inputs is not None
     assert final.confusion is None
     assert "left out" in final.why[0]

@@ -73,7 +73,7 @@ def test_what_others_wrote_is_escaped(full: fedlens.Run, at_hand: None, tmp_path
     (folder / "environment.jsonl").write_text(json.dumps(lines | {"command": [EVIL], "platform": EVIL}) + "\n")
     experiment = full.experiment.model_copy(update={"about": EVIL})
     classes = [f"{number}{EVIL}" for number in range(10)]
-    run = fedlens.Run(folder, experiment, full.records, full.target | {"classes": classes}, full.summary)
+    run = fedlens.Run(folder, experiment, full.records, replace(full.target, classes=classes), full.summary)
     for described_ in (run_page(run), runs_page([run, full])):
         found = read(described_)
         assert len(found.scripts) == 4
@@ -170,7 +170,7 @@ def test_pictures_of_explanations_are_in_the_page(full: fedlens.Run, tmp_path: P
 
     folder = tmp_path / "explained"
     copytree(full.path, folder)
-    index = full.target["index"][0]
+    index = full.target.index[0]
     (folder / "explanations").mkdir()
     for name in (f"sample-{index}.png", "sample-99999.png"):
         Figure(figsize=(2, 1)).savefig(folder / "explanations" / name)

@@ -24,7 +24,7 @@ from fedlens.report.figures.canvas import (
     wrapped,
 )
 from fedlens.report.words import percent
-from fedlens.runs.record_values import attacking_client, mean
+from fedlens.runs.record_values import mean
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +76,7 @@ def selected_clients(runs: Sequence[Run]) -> "Figure":
 
 def all_alike(run: Run) -> bool:
     """Whether every update got its weight α_i in every round, so that there is nothing to see."""
-    return bool(run.experiment.aggregation.averages) and not any(record["rejected"] for record in run.records)
+    return bool(run.experiment.aggregation.averages) and not any(record.rejected for record in run.records)
 
 
 def shares_of(run: Run) -> list[Shares]:
@@ -85,16 +85,15 @@ def shares_of(run: Run) -> list[Shares]:
     Raises:
         ConfigError: the run's rule does not tell what each update weighed.
     """
-    rounds = [record for record in run.records if record["shares"] is not None and record["skipped"] is None]
+    rounds = [record for record in run.records if record.effective_weights is not None and record.skipped is None]
     if not rounds:
         rule = name_of("aggregation", run.experiment.aggregation)
         raise ConfigError(f"{run.path}: the rule {rule} does not tell what each update weighed; e.g. --kind metrics")
     shares_by_round = []
     for record in rounds:
-        shares = dict(zip(record["cohort"], record["shares"], strict=True))
-        attacker = attacking_client(run.experiment, record)
-        malicious = shares.pop(attacker) if attacker is not None else None
-        shares_by_round.append(Shares(record["round"], shares, malicious))
+        shares = dict(zip(record.cohort, record.effective_weights or [], strict=True))
+        malicious = shares.pop(record.attacker.client) if record.attacker is not None else None
+        shares_by_round.append(Shares(record.round, shares, malicious))
     return shares_by_round
 
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from fedlens.analysis.run_results import Run
 from fedlens.report.words import attack_name
-from fedlens.runs.record_values import attacking_client
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -73,7 +72,7 @@ def grid(
 
 def rounds_axis(panel: Axes, run: Run) -> None:
     """Let the x axis be the run's rounds, each half a round wide to either side."""
-    whole_rounds(panel, run.records[0]["round"], run.records[-1]["round"])
+    whole_rounds(panel, run.records[0].round, run.records[-1].round)
 
 
 def whole_rounds(panel: Axes, first: int, last: int) -> None:
@@ -123,7 +122,7 @@ def title_figure(figure: Figure, words: str) -> None:
 
 def attacked_rounds(run: Run) -> list[int]:
     """The rounds in which the malicious client attacked."""
-    return [record["round"] for record in run.records if attacking_client(run.experiment, record) is not None]
+    return [record.round for record in run.records if record.attacker is not None]
 
 
 def shade_attacks(panel: Axes, run: Run) -> None:

@@ -21,7 +21,7 @@ from fedlens.report.figures.canvas import (
     run_title,
     wrapped,
 )
-from fedlens.runs.record_values import attacker_row
+from fedlens.runs.record import ClientRecord, RoundRecord
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -81,7 +81,7 @@ def ranges_of(run: Run) -> list[Ranges]:
         ConfigError: the run kept no distances.
     """
     require_check(run, CHECK, "distances")
-    return [_of(record["round"], record, attacker_row(run.experiment, record)) for record in run.records]
+    return [_of(record) for record in run.records]
 
 
 def are_wide(ranges: Iterable[Ranges]) -> bool:
@@ -90,11 +90,15 @@ def are_wide(ranges: Iterable[Ranges]) -> bool:
     return bool(values) and max(values) > WIDE * min(values) > 0
 
 
-def _of(round_: int, record: dict[str, Any], row: int | None) -> Ranges:
-    check = record["checks"][CHECK]
-    if row is not None:
-        return Ranges(round_, _range([check["others"][row]]), _range([check["range"][row]]))
-    return Ranges(round_, _range(check.get("range", [])), None)
+def _of(record: RoundRecord) -> Ranges:
+    if (attacker := record.attacker) is not None and attacker in record.seen:
+        return Ranges(record.round, _range(_pairs([attacker], "others")), _range(_pairs([attacker], "range")))
+    return Ranges(record.round, _range(_pairs(record.seen, "range")), None)
+
+
+def _pairs(clients: Sequence[ClientRecord], name: str) -> list[list[float]]:
+    details = [client.checks[CHECK].details[name] for client in clients]
+    return [pair for pair in details if isinstance(pair, list)]
 
 
 def _range(parts: list[list[float]]) -> Range | None:

@@ -72,7 +72,7 @@ def _draw(panel: "Axes", run: Run, side: Side, norm: "LogNorm") -> None:
 
     if not side:
         return
-    rounds = [record["round"] for record in run.records]
+    rounds = [record.round for record in run.records]
     edges = next(iter(side.values())).edges
     counts = np.zeros((len(edges) - 1, len(rounds)))
     for round_, histogram in side.items():

@@ -61,7 +61,7 @@ STYLES = in_order(
 
 def metrics_of_interest(runs: Sequence[Run]) -> "Figure":
     """A panel a run; a single run's benign twin has a panel of its own, and else broken lines."""
-    alone = len(runs) == 1 and runs[0].records[-1]["control"] is not None
+    alone = len(runs) == 1 and runs[0].records[-1].twin is not None
     figure, panels = wrapped(2 if alone else len(runs))
     if alone:
         _draw(panels[0], runs[0], "control_")
@@ -113,8 +113,8 @@ def _draw(panel: "Axes", run: Run, prefix: str) -> None:
 def _mark_end(panel: "Axes", run: Run) -> None:
     """Mark where the attack's window ends before the run does; the last shaded round may come earlier."""
     window = attack_window(run.experiment, run.records)
-    if window is not None and window["last"] < run.records[-1]["round"]:
-        panel.axvline(window["last"] + 0.5, color=MALICIOUS, linestyle="--", linewidth=1.2, label=WINDOW_END)
+    if window is not None and window.last < run.records[-1].round:
+        panel.axvline(window.last + 0.5, color=MALICIOUS, linestyle="--", linewidth=1.2, label=WINDOW_END)
 
 
 def _draw_behind(panel: "Axes", run: Run, control: str) -> None:

@@ -11,7 +11,6 @@ from fedlens.analysis.histograms import Histogram, histograms_of, require_histog
 from fedlens.analysis.run_results import Run
 from fedlens.core.errors import ConfigError
 from fedlens.report.figures.canvas import BENIGN, MALICIOUS, grid, run_title
-from fedlens.runs.record_values import attacker_row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +44,7 @@ def update_histograms(runs: Sequence[Run], round_: int | None = None) -> "Figure
 def _at(run: Run, round_: int | None) -> tuple[int, Histogram, Histogram]:
     """The round's number, the benign and the malicious client's histogram."""
     require_histograms(run)
-    attacked = [record["round"] for record in run.records if attacker_row(run.experiment, record) is not None]
+    attacked = [record.round for record in run.records if record.attacker in record.seen]
     if not attacked:
         raise ConfigError(
             f"{run.path}: nobody attacked in this run, so there are no updates to compare; e.g. --kind metrics"
@@ -56,7 +55,7 @@ def _at(run: Run, round_: int | None) -> tuple[int, Histogram, Histogram]:
         raise ConfigError(
             f"{run.path}: nobody attacked in round {chosen}; choose one of {rounds}, e.g. --round {attacked[-1]}"
         )
-    histograms = histograms_of(run, next(record for record in run.records if record["round"] == chosen))
+    histograms = histograms_of(run, next(record for record in run.records if record.round == chosen))
     assert histograms.malicious is not None
     if histograms.benign is None:
         alone = f"the malicious client was alone in round {chosen}; there is nothing beside it"

@@ -8,6 +8,7 @@ from typing import Any
 from fedlens.analysis.run_results import Run
 from fedlens.core.parsing import dump_yaml
 from fedlens.core.redaction import redacted
+from fedlens.runs.metadata import StartRecord
 from fedlens.runs.reading import read_starts
 
 
@@ -35,13 +36,13 @@ def starts(run: Path) -> list[Start]:
     Raises:
         DamagedRunError: the file that says so is damaged.
     """
-    return [_start(line) for line in read_starts(run)]
+    return [_start(recorded) for recorded in read_starts(run)]
 
 
-def _start(line: dict[str, Any]) -> Start:
-    words = line.get("command")
-    facts = [(name, redacted(value)) for name, value in _flat("", line) if not name.startswith("command")]
-    command = join(map(str, words)) if isinstance(words, list) else str(words or "")
+def _start(recorded: StartRecord) -> Start:
+    words = recorded.command
+    facts = [(name, redacted(value)) for name, value in _flat("", recorded.plain()) if name != "command"]
+    command = join(words) if isinstance(words, list) else words
     return Start(redacted(command), facts)  # for earlier versions wrote down all of it
 
 

@@ -35,7 +35,7 @@ def weights_chart(run: Run) -> Chart:
     words, traces, axis = _chosen(run, shares) if single else _shared(shares)
     shapes = shading(attacked_rounds(run), len(run.records))
     layout = {
-        "xaxis": rounds_axis(run.records[0]["round"], run.records[-1]["round"]),
+        "xaxis": rounds_axis(run.records[0].round, run.records[-1].round),
         "yaxis": axis,
         "shapes": shapes,
         "hovermode": "closest",

@@ -3,12 +3,12 @@
 from typing import Any
 
 from fedlens.analysis.defence import performance_of
-from fedlens.analysis.detection import Performance
 from fedlens.analysis.run_results import Run
 from fedlens.report.figures.canvas import BENIGN, BLACK, MALICIOUS, attacked_rounds
 from fedlens.report.figures.check_scores import WIDE as FAR
 from fedlens.report.figures.distance_ranges import are_wide, ranges_of
 from fedlens.report.html.chart import Chart, Panel, Trace, evenly, rounds_axis
+from fedlens.runs.summary import Performance
 
 GREY = "#808080"
 LARGEST = 2_500
@@ -66,7 +66,7 @@ def check_charts(run: Run) -> list[Chart]:
         rounds_kept, remark = evenly(table["round"], len(table), LARGEST)
         drawn = table[table["round"].isin(rounds_kept)]
         columns = {column: drawn[column].tolist() for column in ("round", "client", "score", "flagged", "guilty")}
-        done = performance_of(run.experiment, run.records, name)
+        done = performance_of(run.records, name)
         traces = [
             _dots({"guilty": False}, "benign client", {"color": BENIGN, "size": 7, "opacity": 0.7}),
             _dots({"guilty": True}, "malicious client", {"color": MALICIOUS, "size": 9, "symbol": "square"}),
@@ -94,7 +94,7 @@ def check_charts(run: Run) -> list[Chart]:
 
 def _line(run: Run, threshold: float) -> Trace:
     """A broken line at the score above which clients are flagged."""
-    ends = [run.records[0]["round"] - 0.5, run.records[-1]["round"] + 0.5]
+    ends = [run.records[0].round - 0.5, run.records[-1].round + 0.5]
     look = {"mode": "lines", "line": {"color": GREY, "dash": "dash", "width": 1.2}}
     return {"x": ends, "y": [threshold] * 2, "name": "threshold", "hoverinfo": "skip", **look}
 
@@ -112,18 +112,18 @@ def _dots(where: dict[str, bool], label: str, marker: dict[str, Any]) -> Trace:
 
 def caught_words(done: Performance) -> str:
     """How often it flagged the malicious client, and honest ones, in a sentence."""
-    falsely = f"honest clients in {done.false_alarms} of {done.innocent} cases"
-    if not done.guilty:
+    falsely = f"honest clients in {done.false_alarms} of {done.honest} cases"
+    if not done.attacking:
         return f"It flagged {falsely}; nobody attacked."
-    return f"It flagged the malicious client in {done.caught} of {done.guilty} rounds with an attack, and {falsely}."
+    return f"It flagged the malicious client in {done.caught} of {done.attacking} rounds with an attack, and {falsely}."
 
 
 def noticed_words(run: Run) -> str:
     """How many of the checks flagged the malicious client at least once, in a sentence; empty where there were none."""
-    checks = {name: performance_of(run.experiment, run.records, name) for name in run.experiment.detectors}
-    if not checks or not any(done.guilty for done in checks.values()):
+    checks = {name: performance_of(run.records, name) for name in run.experiment.detectors}
+    if not checks or not any(done.attacking for done in checks.values()):
         return ""
-    caught = [f"{name} in {done.caught} of {done.guilty} rounds" for name, done in checks.items() if done.caught]
+    caught = [f"{name} in {done.caught} of {done.attacking} rounds" for name, done in checks.items() if done.caught]
     many = f"the server's {len(checks)} checks" if len(checks) > 1 else "the server's one check"
     if not caught:
         return f"{'None of ' + many if len(checks) > 1 else many.capitalize() + ' never'} flagged the malicious client."
@@ -134,4 +134,4 @@ def noticed_words(run: Run) -> str:
 
 
 def _axis(run: Run) -> dict[str, Any]:
-    return rounds_axis(run.records[0]["round"], run.records[-1]["round"])
+    return rounds_axis(run.records[0].round, run.records[-1].round)

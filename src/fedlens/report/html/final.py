@@ -37,7 +37,7 @@ def look_at(run: Run, data_dir: Path | None = None) -> Final:
     try:
         setting = prepare(run.experiment, data_dir=data_dir)
         test = setting.dataset.test
-        inputs = test.take(torch.tensor(run.target["index"])).x
+        inputs = test.take(torch.tensor(run.target.index)).x
     except (FedlensError, OSError, IndexError) as error:
         return Final(why=[f"The data is not at hand, so its samples cannot be shown ({_first_line(error)})."])
     try:

@@ -59,7 +59,7 @@ def _side(run: Run, columns: dict[str, list[float]], prefix: str, title: str) ->
     said = [f"{style.label} {_last(columns[f'{prefix}{name}'])}" for name, style in shown.items()]
     attacked = attacked_rounds(run) if not prefix else []
     layout = {
-        "xaxis": rounds_axis(run.records[0]["round"], run.records[-1]["round"]),
+        "xaxis": rounds_axis(run.records[0].round, run.records[-1].round),
         "yaxis": {"range": SHARE},
         "hovermode": "x unified",
         "shapes": shading(attacked, len(run.records)),
@@ -95,7 +95,7 @@ def _several(runs: Sequence[Run], names: Sequence[str], metric: str, title: str)
     rounds_kept, remark = evenly(longest, sum(len(run.records) for run in runs), LARGEST)
     for run_index, (run, name) in enumerate(zip(runs, names, strict=True)):
         attacked = set(attacked_rounds(run))
-        rounds = run.rounds[run.rounds["round"].isin(rounds_kept | {run.records[-1]["round"]})]
+        rounds = run.rounds[run.rounds["round"].isin(rounds_kept | {run.records[-1].round})]
         columns["run"] += [name] * len(rounds)
         columns["round"] += rounds["round"].tolist()
         columns["attacked"] += [round_ in attacked for round_ in rounds["round"]]
@@ -108,7 +108,7 @@ def _several(runs: Sequence[Run], names: Sequence[str], metric: str, title: str)
         ]
     if not traces:
         return None
-    first, last = (limit(record["round"] for run in runs for record in run.records) for limit in (min, max))
+    first, last = (limit(record.round for run in runs for record in run.records) for limit in (min, max))
     said = [f"{name} {_last(run.rounds[metric].tolist())}" for run, name in zip(runs, names, strict=True)]
     words = f"{title}, a line a run. At the end: {'; '.join(said)}."
     layout = {"xaxis": rounds_axis(first, last), "yaxis": {"range": SHARE}, "hovermode": "closest"}

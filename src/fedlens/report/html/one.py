@@ -20,7 +20,7 @@ from fedlens.report.html.pictures import explained
 from fedlens.report.html.roc import roc_chart
 from fedlens.report.html.samples import shown_samples
 from fedlens.report.html.updates import update_statistics, updates_chart
-from fedlens.report.terminal.tables import controls_of, summary_lines
+from fedlens.report.terminal.tables import summary_lines
 from fedlens.report.words import BESIDE, unfinished_words
 
 
@@ -67,7 +67,7 @@ def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
 
 def _sides(run: Run) -> list[str]:
     """What the columns of the figures are called."""
-    controls = controls_of(run.summary or {})
+    controls = list(run.summary.controls) if run.summary else []
     return [BESIDE[name] for name in controls] + ["with the attack" if controls else "value"]
 
 

@@ -9,7 +9,7 @@ from fedlens.core.registry import name_of
 from fedlens.experiment.experiment import Experiment
 from fedlens.report.html.check_scores import noticed_words
 from fedlens.report.words import absent_words, attack_name, percent, signed, verdict
-from fedlens.runs.record_values import beside, confidence, counts, destroyed, targeted
+from fedlens.runs.record_values import counts, destroyed, met, met_rounds, targeted
 
 
 @dataclass(frozen=True)
@@ -65,18 +65,18 @@ def aim(run: Run) -> str:
     """What the attacker wants, in words; empty for an untargeted attack."""
     if not targeted(run.experiment):
         return ""
-    index, classes = run.target["index"], run.target["classes"]
+    index, classes = run.target.index, run.target.classes
     if len(index) > 1:
         return f"{len(index)} test samples misclassified"
-    true, target = classes[run.target["true"][0]], classes[run.target["target"][0]]
+    true, target = classes[run.target.true[0]], classes[run.target.target[0]]
     return f"test sample {index[0]} ({true}) classified as {target}"
 
 
 def outcome(run: Run) -> str:
     """What came of it, in sentences, after the rounds that there are."""
     if run.experiment.attack is None and destroyed(run.records) is None:
-        said = f"Nobody attacked; test accuracy {percent(run.records[-1]['quality']['accuracy'])} after "
-        words = said + f"round {run.records[-1]['round']}."
+        said = f"Nobody attacked; test accuracy {percent(run.records[-1].quality.accuracy)} after "
+        words = said + f"round {run.records[-1].round}."
     else:
         words = verdict(run)
     return f"{words} {noticed_words(run)}".strip()
@@ -90,28 +90,29 @@ def succeeded(run: Run) -> bool | None:
     if run.experiment.attack is None or not aim(run) or destroyed(run.records) is not None:
         return None
     inside, _ = split(run.records, attack_window(run.experiment, run.records))
-    met = bool(inside[-1]["target"]["success"])
-    return None if met and not counts(run.experiment, inside) else met
+    success = met(inside[-1])
+    return None if success and not counts(run.experiment, inside) else success
 
 
 def numbers(run: Run) -> list[Number]:
     """The numbers that matter most, after the last round."""
     last = run.records[-1]
-    twin = last["control"]
+    twin = last.twin
     head_numbers = []
     if run.experiment.attack is not None and aim(run):
         inside, _ = split(run.records, attack_window(run.experiment, run.records))
-        met = sum(record["target"]["success"] for record in inside)
-        head_numbers.append(Number(f"{confidence(inside[-1]['target']):.2f}", "confidence in the target class"))
-        if twin:
-            head_numbers.append(Number(f"{confidence(inside[-1]['control']['target']):.2f}", "the same without attack"))
-        if placebo := beside(inside[-1], "placebo"):
-            head_numbers.append(Number(f"{confidence(placebo['target']):.2f}", "the same with the client absent"))
-        head_numbers.append(Number(f"{met} of {len(inside)}", "rounds in which the target is met"))
-    accuracy = last["quality"]["accuracy"]
+        judged = inside[-1]
+        head_numbers.append(Number(f"{judged.outcome.mean_confidence:.2f}", "confidence in the target class"))
+        if judged.twin:
+            head_numbers.append(Number(f"{judged.twin.target.mean_confidence:.2f}", "the same without attack"))
+        if judged.placebo:
+            absent = judged.placebo.target.mean_confidence
+            head_numbers.append(Number(f"{absent:.2f}", "the same with the client absent"))
+        head_numbers.append(Number(f"{met_rounds(inside)} of {len(inside)}", "rounds in which the target is met"))
+    accuracy = last.quality.accuracy
     head_numbers.append(Number(percent(accuracy), "test accuracy"))
     if twin:
-        points = signed(100 * (accuracy - twin["quality"]["accuracy"]))
+        points = signed(100 * (accuracy - twin.quality.accuracy))
         head_numbers.append(Number(points, "percentage points vs. the benign twin"))
     return head_numbers
 

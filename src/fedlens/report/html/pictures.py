@@ -51,7 +51,7 @@ def explained(run: Run, room: int) -> tuple[list[Picture], list[str]]:
 
 def _order(run: Run, file: Path) -> tuple[bool, str]:
     """The attacker's sample first."""
-    return _number(file) not in run.target["index"], file.name
+    return _number(file) not in run.target.index, file.name
 
 
 def _number(file: Path) -> int | None:
@@ -63,7 +63,7 @@ def _alt(run: Run, file: Path) -> str:
     number = _number(file)
     if number is None:
         return f"Explanations: {file.stem}."
-    whose = "the attacker's sample" if number in run.target["index"] else "another sample"
+    whose = "the attacker's sample" if number in run.target.index else "another sample"
     return (
         f"Explanations of test sample {number}, {whose}: a row for each of the benign and the attacked model and the "
         "class explained, a column for each method. likeness.csv beside the picture has how alike they are in numbers."

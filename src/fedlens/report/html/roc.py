@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from fedlens.analysis.defence import performance_of
-from fedlens.analysis.detection import Performance
 from fedlens.analysis.run_results import Run
 from fedlens.report.html.chart import SHARE, Chart, Panel, Trace
 from fedlens.report.html.looks import Look, look
+from fedlens.runs.summary import Performance
 
 LARGEST = 1_500
 """About so many points of all curves are in the page."""
@@ -74,7 +74,7 @@ def _curves(run: Run) -> Iterable[_Curve]:
     from sklearn.metrics import roc_curve
 
     for check in run.experiment.detectors:
-        done, table = performance_of(run.experiment, run.records, check), run.checks[run.checks["check"] == check]
+        done, table = performance_of(run.records, check), run.checks[run.checks["check"] == check]
         if done.roc_auc is not None:
             false, true, thresholds = roc_curve(table["guilty"].astype(bool), table["score"], drop_intermediate=True)
             yield _Curve(check, done, list(zip(thresholds.tolist(), false.tolist(), true.tolist(), strict=True)))

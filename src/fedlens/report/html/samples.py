@@ -10,7 +10,7 @@ from torch import Tensor
 from fedlens.analysis.run_results import Run
 from fedlens.data.dataset import Data
 from fedlens.report.figures.canvas import pixels_of
-from fedlens.runs.record_values import Record, beside, class_name
+from fedlens.runs.record import class_name
 
 SHOWN = 12
 """So many of the attacker's samples are shown."""
@@ -45,21 +45,21 @@ class Shown:
 
 def shown_samples(run: Run, inputs: Tensor | None) -> list[Shown]:
     """The first of the attacker's samples; `inputs` (``[r, ...]``) are these as the model sees them, if at hand."""
-    last, classes = run.records[-1], run.target["classes"]
+    last, classes = run.records[-1], run.target.classes
     samples = []
-    for sample_index, index in enumerate(run.target["index"][:SHOWN]):
+    for sample_index, index in enumerate(run.target.index[:SHOWN]):
         model_input = None if inputs is None else inputs[sample_index].cpu()
-        target: Record = last["target"]
-        twin, absent = (beside(last, name).get("target") for name in ("control", "placebo"))
+        target = last.outcome
+        twin, absent = (side and side.target for side in (last.twin, last.placebo))
         samples.append(
             Shown(
                 index,
-                classes[run.target["true"][sample_index]],
-                classes[run.target["target"][sample_index]],
-                class_name(classes, target["predicted"][sample_index]),
-                target["confidence"][sample_index],
-                class_name(classes, twin["predicted"][sample_index]) if twin else None,
-                class_name(classes, absent["predicted"][sample_index]) if absent else None,
+                classes[run.target.true[sample_index]],
+                classes[run.target.target[sample_index]],
+                class_name(classes, target.predicted[sample_index]),
+                target.confidence[sample_index],
+                class_name(classes, twin.predicted[sample_index]) if twin else None,
+                class_name(classes, absent.predicted[sample_index]) if absent else None,
                 None if model_input is None or model_input.dim() != 3 else as_png(model_input),
                 {} if model_input is None else _words(run.experiment.data, model_input),
             )

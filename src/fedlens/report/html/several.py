@@ -17,7 +17,6 @@ from fedlens.report.html.metrics import several_charts
 from fedlens.report.html.roc import roc_of_several
 from fedlens.report.html.updates import updates_of_several
 from fedlens.report.words import attack_name, flags_of_all, percent, signed
-from fedlens.runs.record_values import beside, confidence
 
 NAMELESS = re.compile(r"[^\w.+-]+")
 """What the name of a file had better not have."""
@@ -37,8 +36,8 @@ def runs_page(runs: Sequence[Run]) -> dict[str, Any]:
         "flags": flags_of_all(dict(zip(names, runs, strict=True))),
         "runs": [_row(run, name) for run, name in zip(runs, names, strict=True)],
         "lines": [(name, look(run_index)) for run_index, name in enumerate(names)],
-        "twins": any(run.records[-1]["control"] for run in runs),
-        "absent": any(beside(run.records[-1], "placebo") for run in runs),
+        "twins": any(run.records[-1].twin for run in runs),
+        "absent": any(run.records[-1].placebo for run in runs),
         "options": _options(runs),
         "differ": _differ(runs),
         "names": names,
@@ -78,16 +77,16 @@ def _names(runs: Sequence[Run]) -> list[str]:
 def _row(run: Run, name: str) -> dict[str, Any]:
     """What the table says of a run after its last round."""
     last = run.records[-1]
-    accuracy, twin, placebo = last["quality"]["accuracy"], last["control"], beside(last, "placebo")
+    accuracy, twin, placebo = last.quality.accuracy, last.twin, last.placebo
     return {
         "name": name,
         "path": str(run.path),
         "attack": attack_name(run.experiment),
-        "confidence": f"{confidence(last['target']):.3f}",
-        "twin_confidence": f"{confidence(twin['target']):.3f}" if twin else "–",
-        "absent_confidence": f"{confidence(placebo['target']):.3f}" if placebo else "–",
+        "confidence": f"{last.outcome.mean_confidence:.3f}",
+        "twin_confidence": f"{twin.target.mean_confidence:.3f}" if twin else "–",
+        "absent_confidence": f"{placebo.target.mean_confidence:.3f}" if placebo else "–",
         "accuracy": percent(accuracy),
-        "points": signed(100 * (accuracy - twin["quality"]["accuracy"])) if twin else "–",
+        "points": signed(100 * (accuracy - twin.quality.accuracy)) if twin else "–",
         "rounds": f"{len(run.records)} of {run.experiment.rounds}" if run.summary is None else str(len(run.records)),
         "sentence": opening.sentence(run),
         "outcome": opening.outcome(run),
@@ -119,13 +118,13 @@ def _detection(run: Run, name: str) -> list[dict[str, str]]:
     """A row for each of the run's checks."""
     rows = []
     for check in run.experiment.detectors:
-        done = performance_of(run.experiment, run.records, check)
+        done = performance_of(run.records, check)
         rows.append(
             {
                 "run": name,
                 "check": check,
-                "caught": f"{done.caught} of {done.guilty}" if done.guilty else "nobody to catch",
-                "falsely": f"{done.false_alarms} of {done.innocent}",
+                "caught": f"{done.caught} of {done.attacking}" if done.attacking else "nobody to catch",
+                "falsely": f"{done.false_alarms} of {done.honest}",
                 "area": "–" if done.roc_auc is None else f"{done.roc_auc:.2f}",
             }
         )

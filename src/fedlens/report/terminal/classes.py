@@ -16,13 +16,14 @@ def classes_table(run: Run) -> Table:
     Of more than `SHOWN` classes those are shown that lost most against the control, or without one do worst.
     """
     last = run.records[-1]
-    table = PlainTable(title=f"after round {last['round']}")
+    table = PlainTable(title=f"after round {last.round}")
     table.add_column("accuracy in class")
-    ours = dict(zip(run.target["classes"], last["quality"]["per_class"], strict=True))
+    ours = dict(zip(run.target.classes, last.quality.per_class, strict=True))
     shown = {name: accuracy for name, accuracy in ours.items() if accuracy is not None}
     points = {}
-    if last["control"]:
-        twin = dict(zip(run.target["classes"], last["control"]["quality"]["per_class"], strict=True))
+    if last.twin:
+        per_class = dict(zip(run.target.classes, last.twin.quality.per_class, strict=True))
+        twin = {name: accuracy for name, accuracy in per_class.items() if accuracy is not None}
         points = {name: 100 * (accuracy - twin[name]) for name, accuracy in shown.items()}
         table.add_column("without attack", justify="right")
     table.add_column(attack_name(run.experiment) if run.experiment.attack else "without attack", justify="right")

@@ -1,7 +1,6 @@
 """Live progress of runs in the terminal; a line a round where the output is no terminal."""
 
 import time
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -9,7 +8,7 @@ from rich.text import Text
 
 from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.report.words import attack_name, headline, latest_words
-from fedlens.runs.record_values import confidence
+from fedlens.runs.record import RoundRecord
 
 
 class Terminal:
@@ -40,11 +39,11 @@ class Terminal:
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done + done / total, refresh=False)
 
-    def round(self, record: dict[str, Any]) -> None:
+    def round(self, record: RoundRecord) -> None:
         """Show a round's result."""
-        self._done = record["round"]
-        target = record["target"]
-        latest = latest_words(record["quality"]["accuracy"], confidence(target) if target else None)
+        self._done = record.round
+        target = record.target
+        latest = latest_words(record.quality.accuracy, target.mean_confidence if target else None)
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done, latest=latest)
             return

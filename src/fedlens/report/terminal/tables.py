@@ -2,21 +2,22 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import Any
 
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.window import FADED
 from fedlens.report.terminal.printing import PlainTable
 from fedlens.report.words import BESIDE, attack_name, counted, percent, signed, span_words
-from fedlens.runs.record_values import Record, acted, beside, class_name, confidence, malformed, mean
+from fedlens.runs.record import RoundRecord, class_name
+from fedlens.runs.record_values import mean
+from fedlens.runs.summary import ControlSummary, Lifespan, Summary, TargetSummary, Window
 
 
 def summary_table(run: Run) -> PlainTable:
     """The run and what stands beside it, a line a figure."""
     assert run.summary is not None, "the run has not been finished"
-    table = PlainTable(title=f"{run.path}, after {counted(run.summary['rounds'], 'round')}")
+    table = PlainTable(title=f"{run.path}, after {counted(run.summary.rounds, 'round')}")
     table.add_column("")
-    for name in controls_of(run.summary):
+    for name in run.summary.controls:
         table.add_column(BESIDE[name], justify="right")
     table.add_column(attack_name(run.experiment) if run.experiment.attack else "without attack", justify="right")
     for name, *values in summary_lines(run):
@@ -24,145 +25,145 @@ def summary_table(run: Run) -> PlainTable:
     return table
 
 
-def controls_of(summary: Record) -> list[str]:
-    """The controls that the summary has figures of."""
-    return [name for name in BESIDE if summary.get(name)]
-
-
 def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
-    """Of each line its name, the value of each of `controls_of` the summary, and the run's own."""
+    """Of each line its name, the value of each of the summary's controls, and the run's own."""
     assert run.summary is not None, "the run has not been finished"
-    summary, classes, wanted = run.summary, run.target["classes"], run.target["target"]
-    sides: list[Record] = [*(summary[name] for name in controls_of(summary)), summary]
+    summary, classes, wanted = run.summary, run.target.classes, run.target.target
+    sides: list[ControlSummary | Summary] = [*summary.controls.values(), summary]
 
-    def every(show: Callable[[Any], str], name: str = "target") -> list[str]:
-        """What `show` makes of this part of each side's figures."""
-        return [show(side[name]) if side.get(name) is not None else "" for side in sides]
+    def every(show: Callable[[TargetSummary], str]) -> list[str]:
+        """What `show` makes of each side's target."""
+        return [show(side.target) if side.target is not None else "" for side in sides]
+
+    def of_lives(show: Callable[[Lifespan], str]) -> list[str]:
+        """What `show` makes of each side's lifespan."""
+        return [show(side.lifespan) if side.lifespan is not None else "" for side in sides]
 
     def alone(value: str) -> list[str]:
         """A value that only the run itself has."""
         return [*("" for _ in sides[1:]), value]
 
-    yield "test accuracy", *every(percent, "accuracy")
-    if hit := summary["hardest_hit"]:
-        yield f"… most lost in class {hit['class']}", *alone(f"{signed(hit['points'])} points")
-    window = summary["window"] or {"first": 1, "last": summary["rounds"]}
-    played = window["last"] - window["first"] + 1
-    whole = played == summary["rounds"]
-    rounds, at_end = ("rounds", "") if whole else (span_words(window), f", round {window['last']}")
-    if window["last"] < summary["rounds"]:
-        yield f"test accuracy{at_end}", *every(percent, "window_accuracy")
+    yield "test accuracy", *(percent(side.accuracy) for side in sides)
+    if hit := summary.hardest_hit:
+        yield f"… most lost in class {hit.name}", *alone(f"{signed(hit.points)} points")
+    window = summary.window or Window(1, summary.rounds)
+    played = window.last - window.first + 1
+    whole = played == summary.rounds
+    rounds, at_end = ("rounds", "") if whole else (span_words(window), f", round {window.last}")
+    if window.last < summary.rounds:
+        yield f"test accuracy{at_end}", *(percent(side.window_accuracy) for side in sides)
     as_class = f" ({classes[wanted[0]]})" if len(wanted) == 1 else f" (mean of {len(wanted)})"
-    yield f"confidence in target class{as_class}{at_end}", *every(lambda target: f"{target['confidence']['last']:.3f}")
-    yield f"… best of {rounds}", *every(lambda target: f"{target['confidence']['best']:.3f}")
-    yield f"… mean over {rounds}", *every(lambda target: f"{target['confidence']['mean']:.3f}")
-    if parts := summary["participation"]:
-        yield "… after rounds with the malicious client", *alone(f"{parts['with']:.3f}")
-        yield "… after rounds without it", *alone(f"{parts['without']:.3f}")
-    true_class = f" ({classes[run.target['true'][0]]})" if len(wanted) == 1 else ""
-    yield f"confidence in true class{true_class}{at_end}", *every(lambda target: f"{target['true_confidence']:.3f}")
+    yield f"confidence in target class{as_class}{at_end}", *every(lambda target: f"{target.confidence.last:.3f}")
+    yield f"… best of {rounds}", *every(lambda target: f"{target.confidence.best:.3f}")
+    yield f"… mean over {rounds}", *every(lambda target: f"{target.confidence.mean:.3f}")
+    if parts := summary.participation:
+        yield "… after rounds with the malicious client", *alone(f"{parts.present:.3f}")
+        yield "… after rounds without it", *alone(f"{parts.absent:.3f}")
+    true_class = f" ({classes[run.target.true[0]]})" if len(wanted) == 1 else ""
+    yield f"confidence in true class{true_class}{at_end}", *every(lambda target: f"{target.true_confidence:.3f}")
     if len(wanted) == 1:
-        yield f"predicted class{at_end}", *every(lambda target: class_name(classes, target["predicted"][0]))
-    yield f"{rounds} in which every target is met", *every(lambda target: f"{target['successful_rounds']} of {played}")
-    if summary["lifespan"]:
-        final = every(lambda target: f"{target['final_confidence']:.3f}")
-        yield f"confidence after the attack, round {summary['rounds']}", *final
-        yield f"… rounds until it is below {FADED:g}", *every(_until_faded, "lifespan")
-        area = every(lambda life: f"{life['area']:.2f} of {life['observed']}", "lifespan")
+        yield f"predicted class{at_end}", *every(lambda target: class_name(classes, target.predicted[0]))
+    yield f"{rounds} in which every target is met", *every(lambda target: f"{target.successful_rounds} of {played}")
+    if summary.lifespan:
+        final = every(lambda target: f"{target.final_confidence:.3f}")
+        yield f"confidence after the attack, round {summary.rounds}", *final
+        yield f"… rounds until it is below {FADED:g}", *of_lives(_until_faded)
+        area = of_lives(lambda life: f"{life.area:.2f} of {life.observed}")
         yield "… area under it, in rounds", *area
     which = "round" if whole else f"of {rounds}"
     averages = run.experiment.aggregation.averages
     for name, value in chain(_attack_lines(run, which), _accident_lines(summary), _defence_lines(summary, averages)):
         yield name, *alone(value)
-    if stop := summary["paper_stop"]:
-        stops = (side.get("would_stop_at") for side in sides)
+    if stop := summary.paper_stop:
+        stops = (side.would_stop_at for side in sides)
         reached = (f"in round {when}" if when else "not reached" for when in stops)
         yield f"stopping accuracy of the paper, {100 * stop:.2f} %", *reached
 
 
-def _until_faded(life: Record) -> str:
+def _until_faded(life: Lifespan) -> str:
     """How many rounds after its window the backdoor lived on."""
-    return f"more than {life['observed']}" if life["censored"] else str(life["rounds"])
+    return f"more than {life.observed}" if life.censored else str(life.rounds)
 
 
 def _attack_lines(run: Run, which: str) -> Iterator[tuple[str, str]]:
     """What the attack said of itself, and how its own model did in the first and the last round, a name and a value."""
-    attacks = [record["attack"] for record in run.records if acted(record)]
+    attacks = [client.attack for record in run.records if (client := record.attacker) and client.attack]
     if attacks:
-        yield "α_m (assumed to be announced)", f"{attacks[-1]['alpha']:.4g}"
-    if attacks and isinstance(boost := attacks[-1].get("boost"), int | float):  # an attack may log anything
+        yield "α_m (assumed to be announced)", f"{attacks[-1].alpha:.4g}"
+    if attacks and isinstance(boost := attacks[-1].log.get("boost"), int | float):  # an attack may log anything
         yield "boosting factor λ", f"{boost:.4g}"
     estimate_names = ("estimate_error", "estimate_cosine")
-    estimates = [attack for attack in attacks if all(attack.get(name) is not None for name in estimate_names)]
+    logged = [[attack.log.get(name) for name in estimate_names] for attack in attacks]
+    estimates = [[float(value) for value in pair if value is not None] for pair in logged if None not in pair]
     if estimates:
-        error, cosine = (mean([attack[name] for attack in estimates]) for name in estimate_names)
+        error, cosine = (mean(values) for values in zip(*estimates, strict=True))
         yield "estimate of the others: relative error, cosine", f"{error:.2f}, {cosine:.2f}"
-    if run.summary and (malicious := run.summary["malicious_accuracy"]):
-        yield f"malicious model's accuracy, first {which}", percent(malicious["first"])
-        yield f"malicious model's accuracy, last {which}", percent(malicious["last"])
+    if run.summary and (malicious := run.summary.malicious_accuracy):
+        yield f"malicious model's accuracy, first {which}", percent(malicious.first)
+        yield f"malicious model's accuracy, last {which}", percent(malicious.last)
 
 
-def _accident_lines(summary: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _accident_lines(summary: Summary) -> Iterator[tuple[str, str]]:
     """What was not finite, a name and a value each."""
-    if bad := summary.get("malformed"):
-        who = f"client{'s' * (len(bad['clients']) != 1)} {', '.join(map(str, bad['clients']))}"
-        yield "updates that were not finite, rejected", f"{bad['updates']} in {bad['rounds']} rounds, of {who}"
-    if (round_ := summary.get("destroyed")) is not None:
+    if bad := summary.malformed:
+        who = f"client{'s' * (len(bad.clients) != 1)} {', '.join(map(str, bad.clients))}"
+        yield "updates that were not finite, rejected", f"{bad.updates} in {bad.rounds} rounds, of {who}"
+    if (round_ := summary.destroyed) is not None:
         yield "model destroyed", f"in round {round_}"
 
 
-def _defence_lines(summary: dict[str, Any], averages: bool) -> Iterator[tuple[str, str]]:
+def _defence_lines(summary: Summary, averages: bool) -> Iterator[tuple[str, str]]:
     """What the rule made of the malicious client, and how often a check kept it out, a name and a value each."""
-    if defence := summary["defence"]:
-        rounds = defence["rounds"]
-        if defence["chosen"] is not None:
-            yield "malicious update chosen alone", f"in {defence['chosen']} of {rounds} rounds"
-        elif defence["share"] is not None and not averages:
-            yield "malicious update's mean share", f"{defence['share']:.3f}"
-        if defence["rejected"]:
-            yield "malicious update rejected", f"in {defence['rejected']} of {rounds} rounds"
-        if defence["skipped"]:
-            yield "global model left as it was", f"in {defence['skipped']} rounds"
+    if defence := summary.defence:
+        rounds = defence.rounds
+        if defence.chosen is not None:
+            yield "malicious update chosen alone", f"in {defence.chosen} of {rounds} rounds"
+        elif defence.effective_weight is not None and not averages:
+            yield "malicious update's mean share", f"{defence.effective_weight:.3f}"
+        if defence.rejected:
+            yield "malicious update rejected", f"in {defence.rejected} of {rounds} rounds"
+        if defence.skipped:
+            yield "global model left as it was", f"in {defence.skipped} rounds"
 
 
 def checks_table(run: Run) -> PlainTable | None:
     """How good each check was, a line each; nothing without checks."""
     assert run.summary is not None, "the run has not been finished"
-    if not run.summary["checks"]:
+    if not run.summary.checks:
         return None
     table = PlainTable("check")
     for name in ("malicious flagged", "honest flagged", "ROC AUC"):
         table.add_column(name, justify="right")
-    for name, done in run.summary["checks"].items():
-        caught = f"{done['caught']} of {done['guilty']}" if done["guilty"] else "nobody to catch"
-        area = f"{done['roc_auc']:.2f}" if done["roc_auc"] is not None else "–"
-        table.add_row(name, caught, f"{done['false_alarms']} of {done['innocent']}", area)
+    for name, done in run.summary.checks.items():
+        caught = f"{done.caught} of {done.attacking}" if done.attacking else "nobody to catch"
+        area = f"{done.roc_auc:.2f}" if done.roc_auc is not None else "–"
+        table.add_row(name, caught, f"{done.false_alarms} of {done.honest}", area)
     return table
 
 
 def rounds_table(run: Run) -> PlainTable:
     """A line a round."""
-    classes, single = run.target["classes"], len(run.target["index"]) == 1
-    control_names = [name for name in BESIDE if beside(run.records[-1], name)]
+    classes, single = run.target.classes, len(run.target.index) == 1
+    control_names = list(run.records[-1].controls)
     words = {"control": "the benign twin", "placebo": "the client absent"}
     twin = f"; in brackets {', then '.join(words[name] for name in control_names)}" if control_names else ""
     table = PlainTable()
     table.caption = f"target, true: confidence in these classes; malicious: that model's accuracy{twin}"
     for name in ("round", "attack", "accuracy", "target", "true", "predicted" if single else "met", "malicious"):
         table.add_column(name, justify="left" if name in {"attack", "predicted"} else "right")
-    rejecting = any(record["rejected"] for record in run.records)
+    rejecting = any(record.rejected for record in run.records)
     if rejecting:
         table.add_column("rejected")
     for record in run.records:
-        target, others = record["target"], [control for name in control_names if (control := beside(record, name))]
+        target, others, client = record.outcome, list(record.controls.values()), record.malicious
         table.add_row(
-            str(record["round"]),
+            str(record.round),
             _part(record),
-            percent(record["quality"]["accuracy"]) + _in_brackets(percent(o["quality"]["accuracy"]) for o in others),
-            f"{confidence(target):.3f}" + _in_brackets(f"{confidence(other['target']):.3f}" for other in others),
-            f"{confidence(target, 'true_confidence'):.3f}",
-            class_name(classes, target["predicted"][0]) if single else f"{target['met']} of {len(target['predicted'])}",
-            percent(record["malicious"]["accuracy"]) if record["malicious"] else "–",
+            percent(record.quality.accuracy) + _in_brackets(percent(other.quality.accuracy) for other in others),
+            f"{target.mean_confidence:.3f}" + _in_brackets(f"{other.target.mean_confidence:.3f}" for other in others),
+            f"{target.mean_true_confidence:.3f}",
+            class_name(classes, target.predicted[0]) if single else f"{target.met} of {len(target.predicted)}",
+            percent(client.model.accuracy) if client and client.model else "–",
             *([_rejected(record)] if rejecting else []),
         )
     return table
@@ -174,15 +175,15 @@ def _in_brackets(values: Iterable[str]) -> str:
     return f" ({words})" if words else ""
 
 
-def _part(record: dict[str, Any]) -> str:
+def _part(record: RoundRecord) -> str:
     """What the malicious client did in the round."""
-    if not record["attacker"]:
+    if record.malicious is None or record.malicious.attack is None:
         return "–"
-    return "yes" if record["attack"]["acted"] else str(record["attack"]["reason"])
+    return "yes" if record.malicious.attack.acted else str(record.malicious.attack.reason)
 
 
-def _rejected(record: dict[str, Any]) -> str:
+def _rejected(record: RoundRecord) -> str:
     """Which clients the checks rejected, and whether the rule had enough of the others."""
-    bad = malformed(record)
-    names = [f"{client} (not finite)" if client in bad else str(client) for client in record["rejected"]]
-    return ", ".join(names) + (" (too few left)" if record["skipped"] else "")
+    bad = record.malformed
+    names = [f"{client} (not finite)" if client in bad else str(client) for client in record.rejected]
+    return ", ".join(names) + (" (too few left)" if record.skipped else "")

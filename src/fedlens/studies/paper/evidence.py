@@ -51,7 +51,7 @@ class Evidence:
         by_panel = [self.runs.get(panel, {}) for panel in panels]
         for case in sorted(set.intersection(*map(set, by_panel))):
             runs = [of_panel[case] for of_panel in by_panel]
-            if all(run.target["index"] == runs[0].target["index"] for run in runs):
+            if all(run.target.index == runs[0].target.index for run in runs):
                 yield case, runs
 
     @cached_property

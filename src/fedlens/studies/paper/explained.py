@@ -25,7 +25,6 @@ from fedlens.explanations.maps import parse_methods
 from fedlens.explanations.permutation_test import by_seed
 from fedlens.explanations.study import ALL, OTHERS, TARGETS, likeness
 from fedlens.runs.reading import read_json
-from fedlens.runs.record_values import confidence
 from fedlens.studies.paper.case import Case
 from fedlens.studies.paper.evidence import Evidence
 from fedlens.studies.paper.measures import OF_EXPLANATIONS, Measured
@@ -69,7 +68,8 @@ def _explained(evidence: Evidence, panel: str, question: str) -> dict[Case, Meas
             _warn(f"explanations are not compared: {error}")
             continue
         pairs = zip(cases, _less_least_benign(similarities), strict=True)
-        measured |= {case: value for case, value in pairs if confidence(runs[case].records[-1]["target"]) >= SUCCEEDED}
+        ended = {case: run.records[-1].outcome.mean_confidence for case, run in runs.items()}
+        measured |= {case: value for case, value in pairs if ended[case] >= SUCCEEDED}
     return measured
 
 
@@ -115,7 +115,7 @@ def _read_saved(file: Path) -> dict[str, Any]:
 
 def _key(runs: Sequence[Run]) -> str:
     """Return a digest of what the numbers depend on: these runs with all their rounds, the samples and the methods."""
-    sums = [[run.path.name, (run.summary or {})["checksums"]["rounds.jsonl"]] for run in runs]
+    sums = [[run.path.name, run.summary.checksums["rounds.jsonl"] if run.summary else ""] for run in runs]
     described = [sums, SAMPLES, list(parse_methods("all"))]
     return hashlib.blake2b(json.dumps(described).encode(), digest_size=16).hexdigest()
 

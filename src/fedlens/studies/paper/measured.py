@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fedlens.analysis.run_results import Run
-from fedlens.runs.record_values import Record, acted, malicious_share
+from fedlens.runs.record import RoundRecord
 
 
 class Measured(NamedTuple):
@@ -18,11 +18,11 @@ Measure = Callable[[Run], Measured | None]
 """Measures a complete run; ``None`` if there is nothing to measure, for example if the attacker was never chosen."""
 
 
-def acted_rounds(run: Run) -> list[Record]:
+def acted_rounds(run: Run) -> list[RoundRecord]:
     """Return the rounds in which the malicious client attacked."""
-    return list(filter(acted, run.records))
+    return [record for record in run.records if record.attacker is not None]
 
 
-def chosen_rounds_of(run: Run) -> list[Record]:
+def chosen_rounds_of(run: Run) -> list[RoundRecord]:
     """Return the rounds in which it attacked and the rule took its update alone."""
-    return [record for record in acted_rounds(run) if malicious_share(run.experiment, record) == 1]
+    return [record for record in run.records if record.attacker is not None and record.attacker.effective_weight == 1]

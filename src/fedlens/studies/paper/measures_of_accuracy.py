@@ -4,14 +4,14 @@ from statistics import mean, median
 
 from fedlens.analysis import stealth
 from fedlens.analysis.run_results import Run
-from fedlens.runs.record_values import Record
-from fedlens.studies.paper.measured import Measured, acted_rounds, chosen_rounds_of
+from fedlens.runs.record import RoundRecord
+from fedlens.studies.paper.measured import Measured, chosen_rounds_of
 
 
 def final_accuracy(run: Run) -> Measured | None:
     """Return the global model's accuracy after the last round."""
     last = run.records[-1]
-    return Measured(last["quality"]["accuracy"], last["control"]["quality"]["accuracy"] if last["control"] else None)
+    return Measured(last.quality.accuracy, last.twin.quality.accuracy if last.twin else None)
 
 
 def final_accuracy_excess(run: Run) -> Measured | None:
@@ -22,34 +22,30 @@ def final_accuracy_excess(run: Run) -> Measured | None:
 
 def best_accuracy(run: Run) -> Measured | None:
     """Return the global model's best accuracy."""
-    return Measured(max(record["quality"]["accuracy"] for record in run.records))
+    return Measured(max(record.quality.accuracy for record in run.records))
 
 
 def stop_round(run: Run) -> Measured | None:
     """Return the first round whose accuracy reaches the paper's stopping rule; ``None`` where none does."""
-    reached = (run.summary or {}).get("would_stop_at")
+    reached = None if run.summary is None else run.summary.would_stop_at
     return None if reached is None else Measured(reached)
 
 
 def first_malicious_accuracy(run: Run) -> Measured | None:
     """Return the malicious model's accuracy in the first round in which it attacked."""
-    acted = acted_rounds(run)
-    return Measured(acted[0]["malicious"]["accuracy"], _control_accuracy(acted[0])) if acted else None
+    accuracies = _malicious_accuracies(run)
+    return Measured(*accuracies[0]) if accuracies else None
 
 
 def mean_malicious_accuracy(run: Run) -> Measured | None:
     """Return the malicious model's accuracy, mean over the rounds in which it attacked."""
-    accuracies = [record["malicious"]["accuracy"] for record in acted_rounds(run)]
+    accuracies = [accuracy for accuracy, _ in _malicious_accuracies(run)]
     return Measured(mean(accuracies)) if accuracies else None
 
 
 def highest_malicious_excess(run: Run) -> Measured | None:
     """Return the malicious model's accuracy less the benign twin's, in the round where that is highest."""
-    excesses = [
-        record["malicious"]["accuracy"] - accuracy
-        for record in acted_rounds(run)
-        if (accuracy := _control_accuracy(record)) is not None
-    ]
+    excesses = [accuracy - control for accuracy, control in _malicious_accuracies(run) if control is not None]
     return Measured(max(excesses)) if excesses else None
 
 
@@ -63,12 +59,21 @@ def malicious_deviation(run: Run) -> Measured | None:
 def chosen_accuracy_excess(run: Run) -> Measured | None:
     """Return the global model's accuracy less the twin's, mean over rounds where the malicious update was chosen."""
     excesses = [
-        record["quality"]["accuracy"] - accuracy
+        record.quality.accuracy - accuracy
         for record in chosen_rounds_of(run)
         if (accuracy := _control_accuracy(record)) is not None
     ]
     return Measured(mean(excesses), 0.0) if excesses else None
 
 
-def _control_accuracy(record: Record) -> float | None:
-    return record["control"]["quality"]["accuracy"] if record["control"] else None
+def _malicious_accuracies(run: Run) -> list[tuple[float, float | None]]:
+    """Return the malicious model's accuracy and the benign twin's in every round in which it attacked."""
+    return [
+        (record.attacker.model.accuracy, _control_accuracy(record))
+        for record in run.records
+        if record.attacker is not None and record.attacker.model is not None
+    ]
+
+
+def _control_accuracy(record: RoundRecord) -> float | None:
+    return record.twin.quality.accuracy if record.twin else None

@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from statistics import mean
 
 from fedlens.analysis.run_results import Run
-from fedlens.runs.record_values import Record, confidence
+from fedlens.runs.record import RoundRecord
+from fedlens.runs.record_values import met_rounds
 from fedlens.studies.paper.measured import Measured, chosen_rounds_of
 
 SUCCEEDED = 0.5
@@ -33,7 +34,7 @@ def lasting_confidence(run: Run) -> Measured | None:
 
 def confidence_with(run: Run) -> Measured | None:
     """Return the mean confidence in the target class after rounds with the malicious client."""
-    return _confidence([record for record in run.records if record["attacker"]], mean)
+    return _confidence([record for record in run.records if record.malicious is not None], mean)
 
 
 def confidence_without_excess(run: Run) -> Measured | None:
@@ -41,10 +42,10 @@ def confidence_without_excess(run: Run) -> Measured | None:
 
     ``None`` if that with it is below `SUCCEEDED`: a backdoor that was never there cannot fade.
     """
-    present = [record for record in run.records if record["attacker"]]
+    present = [record for record in run.records if record.malicious is not None]
     if not present:
         return None
-    absent = [record for record in run.records if not record["attacker"] and record["round"] > present[0]["round"]]
+    absent = [record for record in run.records if record.malicious is None and record.round > present[0].round]
     without, with_ = _confidence(absent, mean), _confidence(present, mean)
     if without is None or with_ is None or with_.value < SUCCEEDED:
         return None
@@ -54,8 +55,8 @@ def confidence_without_excess(run: Run) -> Measured | None:
 def met_rounds_of_ten(run: Run) -> Measured | None:
     """Return in how many of the first ten rounds every target is met."""
     records = run.records[:10]
-    twin = [record["control"]["target"]["success"] for record in records if record["control"]]
-    return Measured(sum(record["target"]["success"] for record in records), sum(twin) if twin else None)
+    twin = [record.twin.target.success for record in records if record.twin]
+    return Measured(met_rounds(records), sum(twin) if twin else None)
 
 
 def chosen_confidence(run: Run) -> Measured | None:
@@ -63,10 +64,10 @@ def chosen_confidence(run: Run) -> Measured | None:
     return _confidence(chosen_rounds_of(run), mean)
 
 
-def _confidence(records: list[Record], over: Callable[[Iterable[float]], float]) -> Measured | None:
+def _confidence(records: list[RoundRecord], over: Callable[[Iterable[float]], float]) -> Measured | None:
     """Return the confidence in the target class over these rounds, and the benign twin's."""
     if not records:
         return None
-    twin = [confidence(record["control"]["target"]) for record in records if record["control"]]
-    attacked = [confidence(record["target"]) for record in records]
+    twin = [record.twin.target.mean_confidence for record in records if record.twin]
+    attacked = [record.outcome.mean_confidence for record in records]
     return Measured(float(over(attacked)), float(over(twin)) if twin else None)

@@ -3,7 +3,6 @@
 from statistics import mean
 
 from fedlens.analysis.run_results import Run
-from fedlens.runs.record_values import malicious_share
 from fedlens.studies.paper.measured import Measured
 
 
@@ -23,6 +22,6 @@ def false_alarms(run: Run, check: str) -> Measured | None:
 
 def chosen_rounds(run: Run) -> Measured | None:
     """Return the share of the malicious client's rounds in which the rule took its update alone."""
-    weights = [malicious_share(run.experiment, record) for record in run.records if record["attacker"]]
+    weights = [record.malicious.effective_weight for record in run.records if record.malicious is not None]
     alone = [weight == 1 for weight in weights if weight is not None]
     return Measured(mean(alone), 1 / run.experiment.cohort_size) if alone else None

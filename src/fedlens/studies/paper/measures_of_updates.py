@@ -10,7 +10,7 @@ from statistics import linear_regression, mean
 
 from fedlens.analysis import stealth
 from fedlens.analysis.run_results import Run
-from fedlens.studies.paper.measured import Measured, acted_rounds
+from fedlens.studies.paper.measured import Measured
 
 TRAINING_SAMPLES = {"fashion-mnist": 60_000, "adult": 30_160}
 """Sizes of the whole training sets, of which each client has an equal share."""
@@ -18,7 +18,8 @@ TRAINING_SAMPLES = {"fashion-mnist": 60_000, "adult": 30_160}
 
 def attack_steps(run: Run) -> Measured | None:
     """Return the steps of the attack, mean over the rounds in which it acted."""
-    steps = [record["attack"]["steps"] for record in acted_rounds(run) if "steps" in record["attack"]]
+    logs = [record.attacker.attack.log for record in run.records if record.attacker and record.attacker.attack]
+    steps = [float(count) for log in logs if isinstance(count := log.get("steps"), int)]
     return Measured(mean(steps)) if steps else None
 
 
@@ -98,7 +99,7 @@ def distance_slope(run: Run) -> Measured | None:
 
     It is the slope of a line fitted to the rounds in which the client attacked.
     """
-    rounds = [record["round"] for record in run.records if stealth.distance_ranges(run.experiment, record)]
+    rounds = [record.round for record in run.records if stealth.distance_ranges(record)]
     middles = [(least + greatest) / 2 for (least, greatest), _ in _ranges(run)]
     if len(middles) < 2 or not mean(middles):
         return None
@@ -108,18 +109,18 @@ def distance_slope(run: Run) -> Measured | None:
 def _statistic(run: Run, name: str, after: int = 0) -> Iterator[tuple[float, float]]:
     """Yield, for each round after `after` with an attack, the malicious update's statistic and the others' median."""
     for record in run.records:
-        pair = stealth.statistic(run.experiment, record, name)
-        if pair is not None and record["round"] > after:
+        pair = stealth.statistic(record, name)
+        if pair is not None and record.round > after:
             yield pair
 
 
 def _ranges(run: Run) -> list[stealth.Ranges]:
     """Return, for each round with an attack, the malicious client's distance range and the others'."""
-    by_round = (stealth.distance_ranges(run.experiment, record) for record in run.records)
+    by_round = (stealth.distance_ranges(record) for record in run.records)
     return [ranges for ranges in by_round if ranges is not None]
 
 
 def _gaps(run: Run) -> list[float]:
     """Return, for each round with an attack, the gap between the malicious client's distance range and the others'."""
-    gaps = (stealth.distance_gap(run.experiment, record) for record in run.records)
+    gaps = (stealth.distance_gap(record) for record in run.records)
     return [gap for gap in gaps if gap is not None]

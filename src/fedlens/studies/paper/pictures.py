@@ -55,7 +55,7 @@ def _explained(run: Run, data_dir: Path | None) -> "Iterator[tuple[str, Figure]]
 
     try:
         (gathered,) = gather([run], "cpu", data_dir)
-        indices = [run.target["index"][0], *gathered.sample_indices(["random:1"])]
+        indices = [run.target.index[0], *gathered.sample_indices(["random:1"])]
         pair = gathered.pair(indices, parse_methods("all"), lambda _: None)
     except RunError:  # a model is gone
         return

@@ -1,0 +1,257 @@
+"""A run in a few numbers: ``summary.json``."""
+
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Self
+
+from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
+from typing_extensions import override
+
+from fedlens.runs.key_access import KeyAccess
+
+
+@dataclass(frozen=True)
+class Window:
+    """Consecutive rounds.
+
+    Attributes:
+        first: the first of them.
+        last: the last of them.
+    """
+
+    first: PositiveInt
+    last: PositiveInt
+
+
+@dataclass(frozen=True)
+class Confidences:
+    """Mean confidence in the target classes over some rounds.
+
+    Attributes:
+        last: in the last round.
+        best: the highest.
+        mean: the mean over the rounds.
+    """
+
+    last: float
+    best: float
+    mean: float
+
+
+@dataclass(frozen=True)
+class TargetSummary:
+    """What a model made of the target samples over the rounds of the attack's window.
+
+    Attributes:
+        confidence: in the target classes.
+        true_confidence: mean confidence in the true classes in the last round.
+        predicted: classes predicted in the last round; ``None`` where the answer is NaN.
+        success: True if every target is met in the last round.
+        successful_rounds: number of rounds in which every target is met.
+        final_confidence: mean confidence in the target classes after the run's last round.
+        counts: True if this is a success of the attack's own (`fedlens.runs.record_values.counts`); ``None`` of a
+            control, and in runs of early versions.
+    """
+
+    confidence: Confidences
+    true_confidence: float
+    predicted: Annotated[list[NonNegativeInt | None], Field(min_length=1)]
+    success: bool
+    successful_rounds: NonNegativeInt
+    final_confidence: float
+    counts: bool | None = None
+
+
+@dataclass(frozen=True)
+class Lifespan:
+    """How long a backdoor outlived its attack.
+
+    Attributes:
+        rounds: after the window's last until the mean confidence was below `fedlens.analysis.window.FADED` for the
+            first time, 0 where that last round left it there already; ``None`` if it never was.
+        censored: True if the run ended before.
+        area: under the confidence over the rounds after the window, in rounds.
+        observed: number of these rounds.
+    """
+
+    rounds: NonNegativeInt | None
+    censored: bool
+    area: float
+    observed: PositiveInt
+
+
+@dataclass(frozen=True)
+class ClassLoss:
+    """The class that lost most accuracy against the benign twin.
+
+    Attributes:
+        name: the class.
+        points: the difference in percentage points.
+    """
+
+    name: Annotated[str, Field(alias="class")]
+    points: float
+
+
+@dataclass(frozen=True)
+class FirstAndLast:
+    """A value in the first and in the last of some rounds."""
+
+    first: float
+    last: float
+
+
+@dataclass(frozen=True)
+class Participation:
+    """Mean confidence after rounds with the malicious client, and after later ones without it."""
+
+    present: Annotated[float, Field(alias="with")]
+    absent: Annotated[float, Field(alias="without")]
+
+
+@dataclass(frozen=True)
+class DefenceSummary:
+    """What became of the malicious client's updates.
+
+    Attributes:
+        rounds: in which it took part.
+        rejected: number of these in which its update was rejected.
+        skipped: number of rounds in which the global model stayed as it was.
+        chosen: in how many its update alone was taken, under a rule that takes one; else ``None``.
+        effective_weight: mean of its updates' effective weights; ``None`` if the rule cannot tell.
+        malformed: number of rounds in which its update was not finite.
+    """
+
+    rounds: PositiveInt
+    rejected: NonNegativeInt
+    skipped: NonNegativeInt
+    chosen: NonNegativeInt | None
+    effective_weight: Annotated[float | None, Field(alias="share")]
+    malformed: NonNegativeInt = 0
+
+
+@dataclass(frozen=True)
+class Performance:
+    """A check's decisions counted over clients and rounds; a ratio is ``None`` where it is not defined.
+
+    Attributes:
+        attacking: how often a client attacked.
+        honest: how often a client did not.
+        caught: how often an attacking client was flagged.
+        false_alarms: how often an honest client was flagged.
+        precision: share of the flagged that attacked; ``None`` without attacking clients or without flags.
+        recall: share of the attacking that were flagged; ``None`` without attacking clients.
+        false_positive_rate: share of the honest that were flagged; ``None`` without honest clients.
+        roc_auc: probability that an attacking client has a higher score than an honest one, an equal score counting
+            half; ``None`` unless there are both.
+    """
+
+    attacking: Annotated[NonNegativeInt, Field(alias="guilty")]
+    honest: Annotated[NonNegativeInt, Field(alias="innocent")]
+    caught: NonNegativeInt
+    false_alarms: NonNegativeInt
+    precision: float | None
+    recall: float | None
+    false_positive_rate: float | None
+    roc_auc: float | None
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """Updates that were rejected because they were not finite: how many, in how many rounds, of which clients."""
+
+    updates: PositiveInt
+    rounds: PositiveInt
+    clients: list[NonNegativeInt]
+
+
+@dataclass(frozen=True)
+class ControlSummary:
+    """A control over the same rounds.
+
+    Attributes:
+        accuracy: of its last model.
+        would_stop_at: round at which the paper's stopping rule would have ended it.
+        window_accuracy: after the last round of the attack's window.
+        target: what it made of the target samples.
+        lifespan: what would be the backdoor's.
+    """
+
+    accuracy: float
+    would_stop_at: PositiveInt | None
+    window_accuracy: float
+    target: TargetSummary
+    lifespan: Lifespan | None
+
+
+@dataclass(frozen=True)
+class Summary(KeyAccess):
+    """A run's result.
+
+    Attributes:
+        rounds: number of rounds played.
+        accuracy: test accuracy of the last model.
+        best_accuracy: the highest test accuracy.
+        best_round: the round that it was reached in.
+        hardest_hit: the class whose accuracy is farthest below the twin's after the last round, if one is.
+        paper_stop: accuracy at which the paper stops training on this data set.
+        would_stop_at: round at which that would have ended the run.
+        window: rounds that the attack is judged by (`fedlens.analysis.window.attack_window`).
+        window_accuracy: test accuracy after the last of them.
+        target: what the model made of the target samples in them; ``None`` in a control, as are the next two.
+        lifespan: what became of the backdoor after them.
+        participation: confidence with and without the malicious client.
+        malicious_accuracy: the malicious model's in the first and last round in which it attacked.
+        defence: what became of the malicious client's updates.
+        checks: how well each of the server's checks did.
+        twin: the benign twin over the same rounds.
+        placebo: the federation without the malicious client over the same rounds.
+        flags: reasons to doubt the result.
+        malformed: updates that were not finite, if there were any.
+        destroyed: round after which the model was not finite, if there was one.
+        checksums: of the run's files, by their paths in it.
+    """
+
+    rounds: PositiveInt
+    accuracy: float
+    best_accuracy: float
+    best_round: PositiveInt
+    hardest_hit: ClassLoss | None
+    paper_stop: float | None
+    would_stop_at: PositiveInt | None
+    window: Window | None
+    window_accuracy: float
+    target: TargetSummary | None
+    lifespan: Lifespan | None
+    malicious_accuracy: FirstAndLast | None
+    participation: Participation | None
+    defence: DefenceSummary | None
+    checks: dict[str, Performance]
+    twin: Annotated[ControlSummary | None, Field(alias="control")]
+    flags: list[str]
+    placebo: ControlSummary | None = None
+    malformed: Malformed | None = None
+    destroyed: PositiveInt | None = None
+    checksums: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def controls(self) -> dict[str, ControlSummary]:
+        """The controls that were run, ``control`` (the benign twin) and ``placebo``."""
+        sides = {"control": self.twin, "placebo": self.placebo}
+        return {name: side for name, side in sides.items() if side is not None}
+
+    def with_checksums(self, checksums: dict[str, str]) -> Self:
+        """Return the summary with the checksums of the run's files."""
+        return replace(self, checksums=checksums)
+
+    def plain(self) -> dict[str, Any]:
+        """Return the summary as it is written."""
+        values: dict[str, Any] = SUMMARY.dump_python(self, by_alias=True)
+        return values
+
+    @override
+    def by_old_keys(self) -> dict[str, Any]:
+        optional = {"malformed", "destroyed"}
+        return {name: value for name, value in self.plain().items() if value is not None or name not in optional}
+
+
+SUMMARY = TypeAdapter(Summary)
