@@ -26,7 +26,7 @@ taken to be honest, as in ByzFL; the paper's guarantee is about m = 1.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import NonNegativeInt, PositiveInt
 from typing_extensions import override
@@ -84,60 +84,6 @@ def choose(updates: Tensor, scores: Tensor, count: int) -> Aggregate:
     return Aggregate(updates[chosen[0]].clone() if count == 1 else shares.to(updates) @ updates, shares)
 
 
-class Krum(Rule):
-    """Krum: apply the one update that is closest to its nearest neighbours.
-
-    Attributes:
-        f: number of Byzantine clients that the rule assumes.
-        squared: whether to square the distances, as the paper does.
-        neighbours: number of other updates that count in a score; ``n-f-2`` is the paper's number.
-        include_biases: whether distances include biases, as in the paper.
-    """
-
-    f: NonNegativeInt
-    squared: bool = True
-    neighbours: Neighbours = "n-f-2"
-    include_biases: bool = True
-
-    @property
-    def minimum(self) -> int:
-        """The paper's 2f + 3."""
-        return fewest(self.f)
-
-    @override
-    def aggregate(self, received: Received) -> Aggregate:
-        """Choose by `krum_scores`.
-
-        Raises:
-            ValueError: there are fewer than `minimum` updates.
-        """
-        return choose(received.updates, _scores(self, received), 1)
-
-
-class KrumAuthors(Rule):
-    """Krum as in the code of Bhagoji et al.: plain distances, without biases.
-
-    Attributes:
-        f: number of Byzantine clients that the rule assumes.
-    """
-
-    f: NonNegativeInt
-
-    @property
-    def minimum(self) -> int:
-        """The paper's 2f + 3."""
-        return fewest(self.f)
-
-    @override
-    def aggregate(self, received: Received) -> Aggregate:
-        """Choose by `krum_scores`.
-
-        Raises:
-            ValueError: there are fewer than `minimum` updates.
-        """
-        return Krum(f=self.f, squared=False, include_biases=False).aggregate(received)
-
-
 class MultiKrum(Rule):
     """Multi-Krum: apply the mean of the m updates that are closest to their nearest neighbours.
 
@@ -170,10 +116,31 @@ class MultiKrum(Rule):
         count = len(received.updates)
         if self.m is not None and count < self.m:
             raise ValueError(f"multi-krum cannot choose m = {self.m} of {count} updates")
-        return choose(received.updates, _scores(self, received), count - self.f if self.m is None else self.m)
+        mask = None if self.include_biases else received.layout.mask({"weight"})
+        scores = krum_scores(received.updates, self.f, squared=self.squared, neighbours=self.neighbours, mask=mask)
+        return choose(received.updates, scores, count - self.f if self.m is None else self.m)
 
 
-def _scores(rule: Krum | MultiKrum, received: Received) -> Tensor:
-    """Compute the scores (shape ``[n]``) with the rule's options."""
-    mask = None if rule.include_biases else received.layout.mask({"weight"})
-    return krum_scores(received.updates, rule.f, squared=rule.squared, neighbours=rule.neighbours, mask=mask)
+class Krum(MultiKrum):
+    """Krum: apply the one update that is closest to its nearest neighbours.
+
+    Attributes:
+        f: number of Byzantine clients that the rule assumes.
+        squared: whether to square the distances, as the paper does.
+        neighbours: number of other updates that count in a score; ``n-f-2`` is the paper's number.
+        include_biases: whether distances include biases, as in the paper.
+    """
+
+    m: ClassVar[int] = 1  # type: ignore[misc]
+
+
+class KrumAuthors(Krum):
+    """Krum as in the code of Bhagoji et al.: plain distances, without biases.
+
+    Attributes:
+        f: number of Byzantine clients that the rule assumes.
+    """
+
+    squared: ClassVar[bool] = False  # type: ignore[misc]
+    neighbours: ClassVar[Neighbours] = "n-f-2"  # type: ignore[misc]
+    include_biases: ClassVar[bool] = False  # type: ignore[misc]
