@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
-from fedlens.core import parsing
 from fedlens.core.errors import ConfigError
 from fedlens.core.parsing import dump_yaml
 from fedlens.core.registry import describe
@@ -497,9 +496,31 @@ def test_an_assignment_is_an_option_and_a_yaml_value() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["1e-4", "on", "2026-11-26", "'é'", "a: &a {b: 1}\nc: {<<: *a, d: ~}", "[1, 2.5, .inf]"]
+    ("text", "value"),
+    [
+        ("1e-4", 0.0001),
+        ("on", True),
+        ("2026-11-26", "2026-11-26"),
+        ("'é'", "é"),
+        ("a: &a {b: 1}\nc: {<<: *a, d: ~}", {"a": {"b": 1}, "c": {"b": 1, "d": None}}),
+        ("[1, 2.5, .inf]", [1, 2.5, float("inf")]),
+    ],
 )
-def test_both_readers_read_the_same(text: str) -> None:
-    quick, telling = (yaml.load(text, Loader=loader) for loader in (parsing._Quick, parsing._Telling))
-    assert quick == telling
-    assert type(quick) is type(telling)
+def test_what_a_text_stands_for(text: str, value: object) -> None:
+    read = parse_yaml(text, "here")
+    assert (type(read), read) == (type(value), value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("a: 1\n\tb: 1\n", 2),
+        ("a: [1, 2\nb: 3\n", 2),
+        ("a: 1\n\nb 2\nc: 3\n", 4),
+        ("a: 1\nb: @x\n", 2),
+        ("a: 1\na: 2", 2),
+    ],
+)
+def test_what_is_no_yaml_names_its_line(text: str, line: int) -> None:
+    with pytest.raises(ConfigError, match=f"here, line {line}: "):
+        parse_yaml(text, "here")

@@ -10,7 +10,6 @@ Numbers are what people take for numbers, as in YAML 1.2: ``1e-3`` is one. What 
 
 import re
 from collections.abc import Hashable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,6 @@ from fedlens.core.errors import ConfigError, cut, shortened
 
 LONGEST = 2**21
 """The longest text, in characters; the largest grid, each cell with a value of its own, has half as many."""
-
-TOLD = 2**16
-"""Up to this many characters, the slower loader says what is wrong with a text, in better words."""
 
 DEEPEST = 40
 """The deepest nesting of lists and mappings, and the most names in a dotted one."""
@@ -36,55 +32,6 @@ LONGEST_NUMBER = 1000
 _MERGE = "tag:yaml.org,2002:merge"
 
 
-class _EachKeyOnce(yaml.constructor.SafeConstructor):
-    """YAML in which a key given twice is an error, and not the last one's victory."""
-
-    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
-        """Construct as PyYAML does, but name the line where a value is not what its tag says."""
-        try:
-            value = super().construct_object(node, deep)
-            if isinstance(value, str):
-                value.encode()
-            return value
-        except UnicodeEncodeError:
-            problem = f"{shortened(node.value)} has half a character in it"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
-        except (LookupError, AttributeError, TypeError):  # what PyYAML's constructors fall over
-            problem = f"{shortened(node.value)} is no {node.tag.rpartition(':')[2]}"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark) from None
-
-    def construct_number(self, node: yaml.ScalarNode) -> float:
-        """Construct a number, but none that is meant as a time or a ratio: YAML 1.1 would read 12:30 in base 60."""
-        text = str(self.construct_scalar(node))
-        if ":" in text:
-            problem = f"{shortened(text)} is no number; write it in quotes if it is a word"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
-        if len(text) > LONGEST_NUMBER:
-            problem = f"{shortened(text)} is a number of {len(text):,} characters; no option takes one so long"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
-        whole = node.tag.endswith(":int")
-        number: float = self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
-        return number
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        if not isinstance(node, yaml.MappingNode):  # which its tag says, but not how it is written
-            problem = "this is tagged as a mapping, but none; write options and their values, as in {name: value}"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
-        seen: set[Hashable] = set()
-        for key_node, _ in node.value:
-            if key_node.tag == _MERGE:
-                continue
-            key = self.construct_object(key_node, deep=True)
-            if not isinstance(key, Hashable):
-                raise yaml.MarkedYAMLError(
-                    problem=f"{shortened(key)} cannot be a key", problem_mark=key_node.start_mark
-                )
-            if key in seen:
-                raise yaml.MarkedYAMLError(problem=f"{shortened(key)} is given twice", problem_mark=key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep=deep)
-
-
 _NUMBERS = {
     "tag:yaml.org,2002:int": r"[-+]?(?:0|[1-9][0-9_]*)|[-+]?0(?:b[01_]+|o[0-7_]+|x[0-9a-fA-F_]+)",
     "tag:yaml.org,2002:float": r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)[eE][-+]?[0-9]+"
@@ -94,30 +41,59 @@ _NUMBERS = {
 _OF_1_1 = {*_NUMBERS, "tag:yaml.org,2002:timestamp"}
 
 
-class _Resolver(yaml.resolver.Resolver):
-    """Tells numbers from text as the module says."""
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """YAML in which a key given twice is an error, and not the last one's victory, and numbers are as the module says.
+
+    It is libyaml's, in C, wherever PyYAML has that.
+    """
 
     yaml_implicit_resolvers = {  # noqa: RUF012 - the library's
         first: [(tag, pattern) for tag, pattern in resolvers if tag not in _OF_1_1]
         for first, resolvers in yaml.resolver.Resolver.yaml_implicit_resolvers.items()
     }
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Construct as PyYAML does, but name the line where a value is not what its tag says."""
+        try:
+            value = super().construct_object(node, deep)
+            if isinstance(value, str):
+                value.encode()
+            return value
+        except UnicodeEncodeError:
+            raise _error_at(node, f"{shortened(node.value)} has half a character in it") from None
+        except (LookupError, AttributeError, TypeError):  # what PyYAML's constructors fall over
+            raise _error_at(node, f"{shortened(node.value)} is no {node.tag.rpartition(':')[2]}") from None
 
-for _tag, _pattern in _NUMBERS.items():
-    _Resolver.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), list("-+.0123456789"))
+    def construct_number(self, node: yaml.ScalarNode) -> float:
+        """Construct a number, but none that is meant as a time or a ratio: YAML 1.1 would read 12:30 in base 60."""
+        text = str(self.construct_scalar(node))
+        if ":" in text:
+            raise _error_at(node, f"{shortened(text)} is no number; write it in quotes if it is a word")
+        if len(text) > LONGEST_NUMBER:
+            raise _error_at(
+                node, f"{shortened(text)} is a number of {len(text):,} characters; no option takes one so long"
+            )
+        whole = node.tag.endswith(":int")
+        number: float = self.construct_yaml_int(node) if whole else self.construct_yaml_float(node)
+        return number
 
-
-class _Telling(_Resolver, _EachKeyOnce, yaml.SafeLoader):
-    """Pure-Python loader: 8 times slower, but says better what is wrong."""
-
-
-class _Quick(_Resolver, _EachKeyOnce, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """For texts in which nothing is wrong."""
-
-
-for _loader in (_Telling, _Quick):
-    for _tag in ("int", "float"):
-        _loader.add_constructor(f"tag:yaml.org,2002:{_tag}", _loader.construct_number)  # type: ignore[type-var]
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        if not isinstance(node, yaml.MappingNode):  # which its tag says, but not how it is written
+            raise _error_at(
+                node, "this is tagged as a mapping, but none; write options and their values, as in {name: value}"
+            )
+        seen: set[Hashable] = set()
+        for key_node, _ in node.value:
+            if key_node.tag == _MERGE:
+                continue
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise _error_at(key_node, f"{shortened(key)} cannot be a key")
+            if key in seen:
+                raise _error_at(key_node, f"{shortened(key)} is given twice")
+            seen.add(key)
+        mapping: dict[Hashable, Any] = super().construct_mapping(node, deep=deep)
+        return mapping
 
 
 class _Dumper(yaml.SafeDumper):
@@ -125,7 +101,9 @@ class _Dumper(yaml.SafeDumper):
 
 
 for _tag, _pattern in _NUMBERS.items():
-    _Dumper.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), list("-+.0123456789"))
+    for _class in (_Loader, _Dumper):
+        _class.add_implicit_resolver(_tag, re.compile(rf"^(?:{_pattern})$"), list("-+.0123456789"))
+    _Loader.add_constructor(_tag, _Loader.construct_number)
 
 
 def dump_yaml(value: object, width: int = 120, **options: Any) -> str:
@@ -140,11 +118,8 @@ def parse_yaml(text: str, source: str) -> Any:
         ConfigError: the text is not YAML, or too large; the message names `source` and the line.
     """
     try:
-        if len(text) <= TOLD:
-            with suppress(yaml.YAMLError, ValueError):
-                return _loaded(text, _Quick)
-            return _loaded(text, _Telling)
-        return _loaded(text, _Quick)
+        _require_small(text)
+        return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark is not None else ""
@@ -168,12 +143,7 @@ def read_yaml(path: Path, trouble: str = "cannot be read") -> Any:
     return parse_yaml(text, str(path))
 
 
-def _loaded(text: str, loader: Any) -> Any:
-    _require_small(text, loader)
-    return yaml.load(text, Loader=loader)
-
-
-def _require_small(text: str, loader: Any) -> None:
+def _require_small(text: str) -> None:
     """Refuse a text that is long, deep, or stands for very many values.
 
     Raises:
@@ -184,7 +154,7 @@ def _require_small(text: str, loader: Any) -> None:
     anchored: dict[str, int] = {}
     around: list[tuple[str | None, int]] = []  # the collections that are open: anchor, and values until they began
     values = 0
-    for event in yaml.parse(text, Loader=loader):
+    for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionEndEvent):
             anchor, before = around.pop()
             if anchor is not None:
@@ -206,5 +176,5 @@ def _require_small(text: str, loader: Any) -> None:
             raise _error_at(event, f"more than {MOST:,} values, those that aliases stand for included")
 
 
-def _error_at(event: yaml.Event, problem: str) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)  # type: ignore[arg-type]
+def _error_at(part: yaml.Event | yaml.Node, problem: str) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=part.start_mark)  # type: ignore[arg-type]
