@@ -12,7 +12,6 @@ times, with the same result, and this process writes that into its shared tensor
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from types import TracebackType
 from typing import Any, Self
 
 import torch
@@ -122,9 +121,7 @@ class RayEngine(Engine):
         """Return the engine."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Let the cluster drop what it was sent."""
         self._packed, self._models_sent = None, {}
 

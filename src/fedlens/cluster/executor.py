@@ -7,7 +7,6 @@ the functions that run there.
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from typing_extensions import override
@@ -51,9 +50,7 @@ class RayExecutor(Executor):
         self._events = EventQueue()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the queue of events."""
         self._events.close()
 

@@ -5,7 +5,6 @@ It is for classes that no other process could import, such as those of a noteboo
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from typing_extensions import override
@@ -23,9 +22,7 @@ class InProcessExecutor(Executor):
         """Return the executor; there is nothing to begin."""
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Do nothing; there is nothing to end."""
 
     @override

@@ -9,7 +9,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self
 
 from typing_extensions import override
@@ -42,9 +41,7 @@ class LocalExecutor(Executor):
             self._log: IO[bytes] = self._log_path.open("ab")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End all workers, in the middle of a task where something went wrong."""
         for worker in self._workers:
             worker.end()

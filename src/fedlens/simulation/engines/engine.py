@@ -1,7 +1,6 @@
 """The interface of engines."""
 
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 import torch
@@ -31,7 +30,5 @@ class Engine(Protocol):
     def __enter__(self) -> Self:
         """Return the engine; leaving the block ends its workers."""
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the workers."""

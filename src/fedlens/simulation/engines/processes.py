@@ -17,7 +17,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
-from types import TracebackType
 from typing import Any, Self
 from weakref import WeakSet
 
@@ -111,14 +110,12 @@ class Processes(Engine):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, error: object, *_: object) -> None:
         """End the workers; after an error, in the middle of a job."""
         for connection in self._connections:
             connection.close()
         for process in self._processes:
-            if kind is not None:
+            if error is not None:
                 process.terminate()
             process.join(timeout=GRACE)
             if process.is_alive():

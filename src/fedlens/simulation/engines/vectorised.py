@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import ceil
-from types import TracebackType
 from typing import Any, Self
 
 import torch
@@ -65,8 +64,6 @@ class Vectorised(Engine):
         self._inner.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """End the workers."""
-        self._inner.__exit__(kind, error, trace)
+        self._inner.__exit__(*error)
