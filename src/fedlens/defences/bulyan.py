@@ -25,11 +25,9 @@ from pydantic import NonNegativeInt
 from typing_extensions import override
 
 from fedlens.core.lazy import torch
-from fedlens.defences.coordinate_wise import mean_of
-from fedlens.defences.effective_weights import EffectiveWeights
+from fedlens.defences.coordinate_wise import mean_by_column, mean_of
 from fedlens.defences.krum import to_others
 from fedlens.defences.rule import Aggregate, Received, Rule, require_enough
-from fedlens.kernels.order_statistics import grouped_columns
 from fedlens.kernels.pairwise import squared_distances
 
 if TYPE_CHECKING:
@@ -49,16 +47,13 @@ def bulyan(updates: Tensor, f: int) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: there are fewer than 4f + 3 updates.
     """
-    count, size = updates.shape
+    count = len(updates)
     require_enough("bulyan", "4f + 3", f, 4 * f + 3, count)
     rows = iterated_krum(squared_distances(updates), f, count - 2 * f)
-    mean, entries_averaged = updates.new_empty(size), EffectiveWeights(len(rows), updates)
-    for columns, block, ranks in grouped_columns(updates, range(len(rows)), rows):
-        nearest = nearest_to_median(ranks, len(rows) - 2 * f)
-        mean[columns] = mean_of(nearest)
-        entries_averaged.add(block, nearest)
+    averaged = len(rows) - 2 * f
+    mean, of_rows = mean_by_column(updates, range(len(rows)), lambda ranks: nearest_to_median(ranks, averaged), rows)
     shares = torch.zeros(count, dtype=torch.float64, device=updates.device)
-    shares[rows] = entries_averaged.total / size
+    shares[rows] = of_rows
     return mean, shares
 
 

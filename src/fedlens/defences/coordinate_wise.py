@@ -16,6 +16,7 @@ averaged. Equal entries that straddle the border share equally.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import NonNegativeInt
@@ -44,15 +45,33 @@ def trimmed_mean(updates: Tensor, trimmed: int) -> tuple[Tensor, Tensor]:
     Raises:
         ValueError: there are not enough updates.
     """
-    count, size = updates.shape
+    count = len(updates)
     require_enough("trimmed-mean", "2f + 1", trimmed, 2 * trimmed + 1, count)
-    averaged = slice(trimmed, count - trimmed)
     groups = [UNUSED] * trimmed + [0] * (count - 2 * trimmed) + [UNUSED] * trimmed
-    mean, entries_averaged = updates.new_empty(size), EffectiveWeights(count, updates)
-    for columns, block, ranks in grouped_columns(updates, groups):
-        mean[columns] = mean_of(ranks[averaged])
-        entries_averaged.add(block, ranks[averaged])
-    return mean, entries_averaged.total / size
+    return mean_by_column(updates, groups, lambda ranks: ranks[trimmed : count - trimmed])
+
+
+def mean_by_column(
+    updates: Tensor, groups: Sequence[int], choose: Callable[[Tensor], Tensor], rows: Sequence[int] | None = None
+) -> tuple[Tensor, Tensor]:
+    """Average those entries of each column that `choose` takes.
+
+    Args:
+        updates: a row for each client, shape ``[n, d]``.
+        groups: the group of each rank, and
+        rows: the rows to use: see `grouped_columns`.
+        choose: returns k consecutive ranks, in any order, ``[k, b]``, of entries with a row for each rank.
+
+    Returns:
+        The means, shape ``[d]``, and the share of each row in them, float64, adding up to 1.
+    """
+    size = updates.shape[1]
+    mean, averaged = updates.new_empty(size), EffectiveWeights(len(groups), updates)
+    for columns, block, ranks in grouped_columns(updates, groups, rows):
+        chosen = choose(ranks)
+        mean[columns] = mean_of(chosen)
+        averaged.add(block, chosen)
+    return mean, averaged.total / size
 
 
 def median(updates: Tensor) -> tuple[Tensor, Tensor]:
