@@ -5,6 +5,8 @@
 
 from collections.abc import Mapping
 from functools import partial
+from inspect import isfunction
+from types import ModuleType
 
 from fedlens.studies.paper import measures_of_accuracy as accuracy
 from fedlens.studies.paper import measures_of_confidence as backdoor
@@ -19,41 +21,18 @@ CHECKS = ("accuracy", "statistics", "distances")
 OF_EXPLANATIONS = ("explained_others", "explained_targets")
 """The measures of all runs of a panel together (`fedlens.studies.paper.explained`)."""
 
+
+def _measures_in(module: ModuleType) -> dict[str, Measure]:
+    """Return a module's public functions by name: each is a measure."""
+    functions = {name: value for name, value in vars(module).items() if isfunction(value) and name[0] != "_"}
+    return {name: function for name, function in functions.items() if function.__module__ == module.__name__}
+
+
 MEASURES: Mapping[str, Measure] = {
-    **{
-        measure.__name__: measure
-        for measure in (
-            backdoor.early_confidence,
-            backdoor.final_confidence,
-            backdoor.second_confidence,
-            backdoor.lasting_confidence,
-            backdoor.confidence_with,
-            backdoor.confidence_without_excess,
-            backdoor.met_rounds_of_ten,
-            backdoor.chosen_confidence,
-            accuracy.final_accuracy,
-            accuracy.final_accuracy_excess,
-            accuracy.best_accuracy,
-            accuracy.stop_round,
-            accuracy.first_malicious_accuracy,
-            accuracy.mean_malicious_accuracy,
-            accuracy.highest_malicious_excess,
-            accuracy.malicious_deviation,
-            accuracy.chosen_accuracy_excess,
-            updates.attack_steps,
-            updates.step_ratio,
-            updates.late_sparsity_excess,
-            updates.late_spread_ratio,
-            updates.spread_ratio,
-            updates.shape_ratio,
-            updates.wasserstein,
-            updates.distance_gap,
-            updates.overlapping_rounds,
-            updates.log_benign_distance,
-            updates.distance_slope,
-            server.chosen_rounds,
-        )
-    },
+    **_measures_in(backdoor),
+    **_measures_in(accuracy),
+    **_measures_in(updates),
+    "chosen_rounds": server.chosen_rounds,
     **{f"{check}_flagged_rounds": partial(server.flagged_rounds, check=check) for check in CHECKS},
     **{f"{check}_false_alarms": partial(server.false_alarms, check=check) for check in CHECKS},
 }
