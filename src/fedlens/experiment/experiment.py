@@ -252,10 +252,6 @@ class Experiment(Config):
         """
         return self.twin().model_copy(update={"name": "placebo", "absent": (self.malicious,)})
 
-    def first_round(self) -> "Experiment":
-        """Return what the first round's honest updates depend on: one round of the twin, however it is aggregated."""
-        return self.twin().model_copy(update={"rounds": 1, "aggregation": Mean(), "checks": (), "absent": ()})
-
 
 def _lower(rule: Rule) -> str:
     """Say which of a rule's options may make it need fewer updates; empty if none does."""
