@@ -12,7 +12,7 @@ times, with the same result, and this process writes that into its shared tensor
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Self
+from typing import Any
 
 import torch
 from numpy.typing import NDArray
@@ -50,10 +50,6 @@ class RayEngine(Engine):
         self._context: WorkerContext | None = None
         self._packed: Any = None
         self._models_sent: dict[int, tuple[Tensor, Any]] = {}
-
-    @override
-    def allocate(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-        return self._serial.allocate(shape, dtype, device)
 
     @override
     def start(self, context: WorkerContext) -> None:
@@ -116,10 +112,6 @@ class RayEngine(Engine):
             tensor.copy_(as_tensor(values))
         assert isinstance(outcome, dict)
         return outcome
-
-    def __enter__(self) -> Self:
-        """Return the engine."""
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Let the cluster drop what it was sent."""

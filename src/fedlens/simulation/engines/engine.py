@@ -16,6 +16,7 @@ class Engine(Protocol):
 
     def allocate(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
         """Allocate zeros that every worker of this engine can see; call it before `start`."""
+        return torch.zeros(shape, dtype=dtype, device=device)
 
     def start(self, context: WorkerContext) -> None:
         """Give every worker the context in which it will do jobs."""
@@ -29,6 +30,7 @@ class Engine(Protocol):
 
     def __enter__(self) -> Self:
         """Return the engine; leaving the block ends its workers."""
+        return self
 
     def __exit__(self, *_: object) -> None:
-        """End the workers."""
+        """End the workers, if there are any."""

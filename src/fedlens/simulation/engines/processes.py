@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkProcess
-from typing import Any, Self
+from typing import Any
 from weakref import WeakSet
 
 import torch
@@ -105,10 +105,6 @@ class Processes(Engine):
             raise outcome.error()
         assert isinstance(outcome, dict)
         return outcome
-
-    @override
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, error: object, *_: object) -> None:
         """End the workers; after an error, in the middle of a job."""

@@ -1,10 +1,8 @@
 """The reference engine: one job after another in this process."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Self
+from typing import Any
 
-import torch
-from torch import Tensor
 from typing_extensions import override
 
 from fedlens.simulation.engines.context import Job, WorkerContext, perform
@@ -20,10 +18,6 @@ class Serial(Engine):
         self._context: WorkerContext | None = None
 
     @override
-    def allocate(self, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-        return torch.zeros(shape, dtype=dtype, device=device)
-
-    @override
     def start(self, context: WorkerContext) -> None:
         self._context = context
 
@@ -35,10 +29,3 @@ class Serial(Engine):
             results.append(perform(job, self._context))
             done(job)
         return results
-
-    @override
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Do nothing: there are no workers."""
