@@ -33,4 +33,4 @@ class Engine(Protocol):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the workers, if there are any."""
+        """End the workers."""

@@ -29,16 +29,12 @@ class ValidationJob:
     alpha: tuple[float, ...]
     others: bool
     cost: float = 1
+    reads = None
 
     @property
     def name(self) -> str:
         """The job's name for error messages."""
         return f"validation of update {self.row} in round {self.round}"
-
-    @property
-    def reads(self) -> int | None:
-        """Index of the only shared model it reads; ``None`` if it reads updates."""
-        return None
 
     def fills(self, shared: SharedTensors) -> list[Tensor]:  # noqa: ARG002
         """Return views of the shared tensors that it fills: none."""
@@ -78,16 +74,12 @@ class InspectionJob:
     alpha: tuple[float, ...]
     validation: Validation | None = None
     cost: float = 2
+    reads = None
 
     @property
     def name(self) -> str:
         """The job's name for error messages."""
         return f"check {self.check} in round {self.round}"
-
-    @property
-    def reads(self) -> int | None:
-        """Index of the only shared model it reads; ``None`` if it reads updates."""
-        return None
 
     def fills(self, shared: SharedTensors) -> list[Tensor]:  # noqa: ARG002
         """Return views of the shared tensors that it fills: none."""

@@ -31,16 +31,12 @@ class HonestJob:
     client: int
     row: int
     cost: float
+    reads = GLOBAL
 
     @property
     def name(self) -> str:
         """The job's name for error messages."""
         return f"client {self.client} in round {self.round}"
-
-    @property
-    def reads(self) -> int | None:
-        """Index of the only shared model it reads; ``None`` if it reads updates."""
-        return GLOBAL
 
     def fills(self, shared: SharedTensors) -> list[Tensor]:
         """Return views of the shared tensors that it fills."""
@@ -65,6 +61,7 @@ class StackedJob:
     """The local training of several honest clients in a stack."""
 
     parts: tuple[HonestJob, ...]
+    reads = GLOBAL
 
     @property
     def name(self) -> str:
@@ -76,11 +73,6 @@ class StackedJob:
     def cost(self) -> float:
         """Duration relative to other jobs."""
         return sum(part.cost for part in self.parts)
-
-    @property
-    def reads(self) -> int | None:
-        """Index of the only shared model it reads; ``None`` if it reads updates."""
-        return GLOBAL
 
     def fills(self, shared: SharedTensors) -> list[Tensor]:
         """Return views of the shared tensors that it fills."""

@@ -106,12 +106,12 @@ class Processes(Engine):
         assert isinstance(outcome, dict)
         return outcome
 
-    def __exit__(self, error: object, *_: object) -> None:
+    def __exit__(self, *error: object) -> None:
         """End the workers; after an error, in the middle of a job."""
         for connection in self._connections:
             connection.close()
         for process in self._processes:
-            if error is not None:
+            if any(error):
                 process.terminate()
             process.join(timeout=GRACE)
             if process.is_alive():

@@ -29,3 +29,6 @@ class Serial(Engine):
             results.append(perform(job, self._context))
             done(job)
         return results
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing: there are no workers."""
