@@ -4,7 +4,6 @@ An object goes to a machine when a task there first needs it, and stays there fo
 Ray task, so that Ray lets the cells wait for it, and makes it again should it be lost with its machine.
 """
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,7 +14,6 @@ from fedlens.analysis.run_results import load_run
 from fedlens.cluster.packed_data import PackedDataset
 from fedlens.cluster.tasks import SharedOptions, TaskResult, run_control
 from fedlens.core.errors import RunError
-from fedlens.core.registry import describe
 from fedlens.data.dataset import Dataset
 from fedlens.data.loading import load
 from fedlens.experiment.experiment import Experiment
@@ -24,6 +22,7 @@ from fedlens.simulation.leaving import leaves_twin
 from fedlens.simulation.runtime import Runtime
 from fedlens.simulation.simulation import cached_control, leave_twin
 from fedlens.simulation.twin import keep
+from fedlens.sweeps.data_consistency import data_of
 from fedlens.sweeps.tasks import Task
 
 
@@ -111,7 +110,7 @@ class SharedInputs:
     def _loaded(self, task: Task) -> tuple[Dataset, Any]:
         import ray
 
-        name = json.dumps(describe("data", task.experiment.data), sort_keys=True)
+        name = data_of(task.experiment)
         if name not in self._datasets:
             dataset = load(task.experiment.data, task.options.get("data_dir"))
             self._datasets[name] = dataset, ray.put(PackedDataset.of(dataset))
