@@ -3,16 +3,16 @@
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fedlens.cli.shared import DataDir, Device, Trust, make_folder, mapping, out, print_imported
+from fedlens.cli.shared import DataDir, Device, Trust, make_folder, mapping, out, print_drawn, print_imported
 from fedlens.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from fedlens.analysis.run_results import Run
     from fedlens.experiment.setting import Setting
+    from fedlens.explanations.gather import Gathered
     from fedlens.explanations.methods.method import Method
     from fedlens.explanations.model_pair import ModelPair
 
@@ -64,6 +64,7 @@ def explain(  # noqa: PLR0917 - typer passes them by name
     """
     from fedlens.analysis.run_results import load_run
     from fedlens.cli.explain_study import contrast_runs
+    from fedlens.explanations.gather import gather
     from fedlens.explanations.maps import parse_methods
 
     parsed, words = parse_methods(methods), sample or ["target", "random:100"]
@@ -72,45 +73,29 @@ def explain(  # noqa: PLR0917 - typer passes them by name
         raise ConfigError(
             "--control: of several runs each has its own benign twin; leave out --control, or explain one run"
         )
-    runs = [load_run(path) for path in paths]
-    means: dict[str, Any] = {"round_": round_, "device": device, "data_dir": data_dir, "trust": trust}
-    if len(runs) == 1:
-        explain_run(runs[0], control, words, parsed, folder=output or paths[0] / inside, **means)
+    gathered = gather([load_run(path) for path in paths], device, data_dir, trust=trust, control=control)
+    print_imported(entry.run.experiment for entry in gathered)
+    if len(gathered) == 1:
+        explain_run(gathered[0], words, parsed, round_, output or paths[0] / inside)
     else:
-        contrast_runs(runs, words, parsed, folder=output or inside, **means)
+        contrast_runs(gathered, words, parsed, round_, output or inside)
 
 
 def explain_run(
-    run: "Run",
-    control: Path | None,
-    words: Sequence[str],
-    methods: Mapping[str, "Method"],
-    *,
-    round_: int | None,
-    folder: Path,
-    device: str,
-    data_dir: Path | None,
-    trust: bool,
+    gathered: "Gathered", words: Sequence[str], methods: Mapping[str, "Method"], round_: int | None, folder: Path
 ) -> None:
     """Explain one run's models: tables, pictures and numbers."""
-    from fedlens.experiment.setting import prepare
-    from fedlens.explanations.gather import Gathered
-    from fedlens.explanations.models import find_twin_of
     from fedlens.report.terminal.likeness import likeness_table, said_table
 
-    run = run.with_code(trust)
-    twin = find_twin_of(run, control)
-    print_imported([run.experiment])
-    setting = prepare(run.experiment, device=device, data_dir=data_dir)
-    gathered, target = Gathered(run, twin, setting), run.target.index
+    target = gathered.run.target.index
     indices = gathered.sample_indices(words)
     make_folder(folder)
     with mapping(4 * len(methods) * len(indices)) as progress:
         pair = gathered.pair(indices, methods, progress, round_)
-    out.print(said_table(pair, setting.dataset.classes, target, PICTURED))
+    out.print(said_table(pair, gathered.setting.dataset.classes, target, PICTURED))
     for table in likeness_table(pair, target):
         out.print(table)
-    _save(pair, setting, folder)
+    _save(pair, gathered.setting, folder)
 
 
 def _save(pair: "ModelPair", setting: "Setting", folder: Path) -> None:
@@ -119,7 +104,6 @@ def _save(pair: "ModelPair", setting: "Setting", folder: Path) -> None:
 
     from fedlens.core.files import write_atomically, writing
     from fedlens.report.figures.attribution_bars import attribution_figure
-    from fedlens.report.figures.figures import save_figure
 
     with writing(folder, "choose another --out"):
         for file in folder.iterdir():
@@ -135,8 +119,4 @@ def _save(pair: "ModelPair", setting: "Setting", folder: Path) -> None:
     out.print(f"Numbers: {folder / 'likeness.csv'}", markup=False, soft_wrap=True)
     out.print(f"Maps: {folder / 'maps.safetensors'}", markup=False, soft_wrap=True)
     for row, index in enumerate(pair.indices[:PICTURED]):
-        figure = attribution_figure(pair, row, setting)
-        for ending in ("png", "svg"):
-            written = save_figure(figure, folder / f"sample-{index}.{ending}")
-            if ending == "png":
-                out.print(f"Figure: {written} (and .svg)", markup=False, soft_wrap=True)
+        print_drawn(attribution_figure(pair, row, setting), folder / f"sample-{index}.png")

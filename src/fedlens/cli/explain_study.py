@@ -4,35 +4,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedlens.cli.shared import make_folder, mapping, out, print_imported, say
+from fedlens.cli.shared import make_folder, mapping, out, print_drawn, say
 from fedlens.core.errors import ExplanationError
 
 if TYPE_CHECKING:
-    from fedlens.analysis.run_results import Run
     from fedlens.explanations.gather import Gathered
     from fedlens.explanations.methods.method import Method
 
 
 def contrast_runs(
-    runs: Sequence["Run"],
+    gathered: Sequence["Gathered"],
     words: Sequence[str],
     methods: Mapping[str, "Method"],
-    *,
     round_: int | None,
     folder: Path,
-    device: str,
-    data_dir: Path | None,
-    trust: bool,
 ) -> None:
     """Compare attacked with benign models of several seeds; and the detector, where every round's weights were kept."""
     from fedlens.core.files import writing
-    from fedlens.explanations.gather import gather, others
+    from fedlens.explanations.gather import others
     from fedlens.explanations.study import study, work
     from fedlens.report.figures.contrasts import contrast_figure, contrast_tables, contrast_words
-    from fedlens.report.figures.figures import save_figure
 
-    gathered = gather(runs, device, data_dir, trust=trust)
-    print_imported(entry.run.experiment for entry in gathered)
     subjects, samples = [entry.subject(round_) for entry in gathered], others(gathered, words)
     if not len(samples):
         raise ExplanationError(
@@ -48,10 +40,7 @@ def contrast_runs(
     with writing(folder, "choose another --out"):
         contrasts.to_csv(folder / "contrast.csv", index=False)
     out.print(f"Numbers: {folder / 'contrast.csv'}", markup=False, soft_wrap=True)
-    figure = contrast_figure(contrasts)
-    for ending in ("png", "svg"):
-        save_figure(figure, folder / f"contrast.{ending}")
-    out.print(f"Figure: {folder / 'contrast.png'} (and .svg)", markup=False, soft_wrap=True)
+    print_drawn(contrast_figure(contrasts), folder / "contrast.png")
     if not all(entry.keeps_weights for entry in gathered):
         out.print("No detector: it needs every round's weights, of runs made with --keep-weights.", soft_wrap=True)
     elif all(len(entry.run.records) == 1 for entry in gathered):

@@ -9,9 +9,12 @@ import typer
 from rich.text import Text
 
 from fedlens.cli import completion
+from fedlens.core.engine_name import EngineName
 from fedlens.report.terminal.printing import PlainConsole
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from fedlens.analysis.run_results import Run
     from fedlens.experiment.experiment import Experiment
     from fedlens.explanations.maps import Progress
@@ -36,8 +39,7 @@ DataDir = Annotated[
     Path | None, typer.Option(help="Where to find data files; default FEDLENS_DATA, or else the user's cache.")
 ]
 EngineOption = Annotated[
-    Literal["auto", "serial", "processes", "vectorised", "ray"],
-    typer.Option(help="Execution engine; results identical (vectorised: up to rounding)."),
+    EngineName, typer.Option(help="Execution engine; results identical (vectorised: up to rounding).")
 ]
 Address = Annotated[
     str | None, typer.Option(help="The Ray cluster: HOST:PORT or auto; default RAY_ADDRESS, or else a new cluster.")
@@ -106,6 +108,14 @@ def make_folder(folder: Path) -> None:
 
     with writing(folder, "choose another --out"):
         folder.mkdir(parents=True, exist_ok=True)
+
+
+def print_drawn(figure: "Figure", path: Path) -> None:
+    """Save a figure at `path`, a PNG, and as SVG beside it, and print where."""
+    from fedlens.report.figures.figures import save_figure
+
+    save_figure(figure, path.with_suffix(".svg"))
+    out.print(f"Figure: {save_figure(figure, path)} (and .svg)", markup=False, soft_wrap=True)
 
 
 def print_summary(result: "Run") -> None:

@@ -82,14 +82,17 @@ class Gathered:
         return [record.attacker is not None for record in self.run.records]
 
 
-def gather(runs: Sequence[Run], device: str, data_dir: Path | None, *, trust: bool = False) -> list[Gathered]:
-    """Load several runs that differ only in their seed and target.
+def gather(
+    runs: Sequence[Run], device: str, data_dir: Path | None, *, trust: bool = False, control: Path | None = None
+) -> list[Gathered]:
+    """Load a run, or several that differ only in their seed and target.
 
     Args:
         runs: the runs.
         device: where to compute.
         data_dir: where data files are.
         trust: whether to import code that somebody else's run names.
+        control: see `find_twin_of`.
 
     Raises:
         ConfigError: there is such code, and no `trust`.
@@ -105,7 +108,7 @@ def gather(runs: Sequence[Run], device: str, data_dir: Path | None, *, trust: bo
                 f"make it anew: fedlens run {runs[0].path} --seed {run.experiment.seed} --keep-weights"
             )
     runs = [run.with_code(trust) for run in runs]
-    twins = [find_twin_of(run) for run in runs]
+    twins = [find_twin_of(run, control) for run in runs]
     dataset = load(runs[0].experiment.data, data_dir)
     settings = [prepare(run.experiment, device, dataset=dataset) for run in runs]
     return [Gathered(*fields) for fields in zip(runs, twins, settings, strict=True)]
