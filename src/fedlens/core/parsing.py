@@ -121,9 +121,12 @@ def parse_yaml(text: str, source: str) -> Any:
         _require_small(text)
         return yaml.load(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark is not None else ""
-        raise ConfigError(f"{source}{line}: {cut(getattr(error, 'problem', None) or str(error), 300)}") from None
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+        if mark is None:
+            raise ConfigError(f"{source}: {cut(problem, 300)}") from None
+        line = "".join(text.splitlines()[mark.line : mark.line + 1])
+        seen = f": {shortened(line)}" if line.strip() and type(error) is not yaml.MarkedYAMLError else ""  # libyaml's
+        raise ConfigError(f"{source}, line {mark.line + 1}: {cut(problem, 300)}{seen}") from None
     except ValueError as error:  # such as a date in the 13th month
         raise ConfigError(f"{source}: {cut(str(error), 300)}") from None
 
