@@ -119,7 +119,7 @@ def test_reading_inside_the_directory_runs_nothing(
 
 def test_the_list_of_runs_runs_nothing(send: Send, tmp_path: Path) -> None:
     pytest.importorskip("starlette")
-    from fedlens.watch.listing import list_runs
+    from fedlens.watch.run_list import list_runs
 
     send("runs.strange.payload")
     (run,) = list_runs(tmp_path / "runs")

@@ -2,7 +2,7 @@ import pytest
 
 from fedlens.core.errors import ExplanationError
 from fedlens.core.random import Address
-from fedlens.explanations.samples import choose_samples
+from fedlens.explanations.explained_samples import choose_samples
 
 ADDRESS = Address.root(3).at("explain")
 

@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.cluster.connection import connected
-from fedlens.cluster.engine import RayEngine
 from fedlens.cluster.packed_context import pack, unpack
+from fedlens.cluster.ray_engine import RayEngine
 from fedlens.core.errors import ClientError, ConfigError
 from fedlens.core.remote import Cluster
 from fedlens.core.users_modules import modules_of

@@ -11,10 +11,10 @@ import pytest
 
 from fedlens.studies.paper.account import account
 from fedlens.studies.paper.claims_json import claims_json
+from fedlens.studies.paper.claims_page import page
 from fedlens.studies.paper.evidence import Evidence, gather
 from fedlens.studies.paper.explained import FILE, explained_others
 from fedlens.studies.paper.judging import Judgement, judge
-from fedlens.studies.paper.page import page
 from fedlens.studies.paper.plan import negatives
 from fedlens.studies.paper.records import FOLDER, restore
 from fedlens.studies.paper.reproduction import others

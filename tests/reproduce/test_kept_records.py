@@ -14,7 +14,7 @@ from tinypanels import run, use_tiny
 
 from fedlens.analysis.run_results import load_run
 from fedlens.core.errors import DamagedRunError
-from fedlens.studies.paper import pictures
+from fedlens.studies.paper import evidence_pictures
 from fedlens.studies.paper.claims import Drawing, drawings
 from fedlens.studies.paper.evidence import gather
 from fedlens.studies.paper.plan import panels
@@ -49,7 +49,7 @@ def reproduction(made: Path, tiny_panels: None, tmp_path: Path, monkeypatch: pyt
 def draw_evolution(patch: pytest.MonkeyPatch) -> None:
     """Let the histograms of a panel's updates be drawn that is among the tiny ones."""
     every = {**drawings(), "fig9-evolution": Drawing(kind="evolution", of=("fig9-explicit",))}
-    patch.setattr(pictures, "drawings", lambda: every)
+    patch.setattr(evidence_pictures, "drawings", lambda: every)
 
 
 def without_cells(folder: Path, to: Path) -> Path:
@@ -102,7 +102,7 @@ def test_what_is_drawn_beside_a_run_that_is_still_to_be_made_is_kept(
 ) -> None:
     kept = names_in(reproduction / "records" / "quick-seed-0-target-0.tar.xz")
     beside = Drawing(kind="evolution", of=("fig9-explicit", "data-poisoning"))
-    monkeypatch.setattr(pictures, "drawings", lambda: {"fig9-evolution": beside})
+    monkeypatch.setattr(evidence_pictures, "drawings", lambda: {"fig9-evolution": beside})
     (reproduction / "records" / "quick-seed-0-target-0.tar.xz").unlink()
     publish(reproduction, "quick")
     assert names_in(reproduction / "records" / "quick-seed-0-target-0.tar.xz") == kept

@@ -10,8 +10,8 @@ from fedlens.runs import loading
 from fedlens.studies.paper import plan as planning
 from fedlens.studies.paper.plan import plan
 from fedlens.studies.paper.reproduction import grid_of
-from fedlens.sweeps.runtime import SweepRuntime
 from fedlens.sweeps.sweep import Sweep, run_cells
+from fedlens.sweeps.sweep_runtime import SweepRuntime
 
 PANELS = ("fig7-explicit", "fig9-explicit", "fig7-alternating")
 

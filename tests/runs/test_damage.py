@@ -225,7 +225,7 @@ def test_records_that_contradict_each_other(run: Path) -> None:
 
 def test_a_damaged_run_is_a_row_of_the_list(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("starlette")
-    from fedlens.watch.listing import list_runs
+    from fedlens.watch.run_list import list_runs
 
     for place, (name, text) in enumerate(
         [
@@ -319,7 +319,7 @@ def test_a_run_with_a_pipe_in_it_is_not_resumed(run: Path, capsys: pytest.Captur
 @pytest.mark.timeout(120)
 def test_a_run_with_a_pipe_in_it_is_a_row_of_the_list(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("starlette")
-    from fedlens.watch.listing import list_runs
+    from fedlens.watch.run_list import list_runs
 
     for name in ("rounds.jsonl", "experiment.yaml", "start.json", "unjudged.json"):
         copied = shutil.copytree(run, tmp_path / name.partition(".")[0])

@@ -9,8 +9,8 @@ from small import small
 
 from fedlens.core.config import validate
 from fedlens.sweeps.grid import Grid
-from fedlens.sweeps.runtime import SweepRuntime
 from fedlens.sweeps.sweep import Sweep, run_cells
+from fedlens.sweeps.sweep_runtime import SweepRuntime
 from fedlens.sweeps.tasks import Notify, Task, perform
 
 

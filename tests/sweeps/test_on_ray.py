@@ -19,7 +19,7 @@ from waiting import eventually
 
 import fedlens
 from fedlens.cluster.connection import connected
-from fedlens.cluster.executor import RayExecutor
+from fedlens.cluster.ray_executor import RayExecutor
 from fedlens.core.config import validate
 from fedlens.core.errors import ConfigError
 from fedlens.core.remote import Cluster
@@ -27,9 +27,9 @@ from fedlens.core.users_modules import modules_of
 from fedlens.runs.folder import files_of
 from fedlens.runs.loading import load_experiment
 from fedlens.sweeps.grid import Grid
-from fedlens.sweeps.runtime import SweepRuntime
 from fedlens.sweeps.sweep import Sweep, run_cells
 from fedlens.sweeps.sweep_observer import Unobserved
+from fedlens.sweeps.sweep_runtime import SweepRuntime
 from fedlens.sweeps.tasks import Event
 
 pytest.importorskip("ray", reason="needs fedlens[ray]")

@@ -63,7 +63,7 @@ def test_a_grid_may_grow_and_only_what_is_new_is_played() -> None:
 
 
 def test_no_more_jobs_than_cells_and_each_has_its_share_of_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fedlens.sweeps.runtime.cores", lambda: 6)
+    monkeypatch.setattr("fedlens.sweeps.sweep_runtime.cores", lambda: 6)
     given: list[Any] = []
 
     class Looking(InProcess):

@@ -16,7 +16,7 @@ from fedlens.core.errors import RunError
 from fedlens.data.dataset import Data, Dataset
 from fedlens.data.digits import Digits
 from fedlens.sweeps.grid import Grid
-from fedlens.watch.listing import list_runs
+from fedlens.watch.run_list import list_runs
 
 SOURCES = {"target.source": [UNLEARNT.source, LEARNT.source]}
 FILES = {"digests.json", "experiment.yaml", "start.json", "unjudged.json"}

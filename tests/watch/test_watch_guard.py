@@ -16,7 +16,7 @@ from starlette.testclient import TestClient
 
 from fedlens.watch.app import watch_app
 from fedlens.watch.changes import state_of
-from fedlens.watch.listing import directories, list_runs
+from fedlens.watch.run_list import directories, list_runs
 from fedlens.watch.serving import serve
 
 PORT = 8123

@@ -22,7 +22,7 @@ from waiting import PATIENCE, eventually
 from fedlens.watch import timeouts
 from fedlens.watch.app import watch_app
 from fedlens.watch.changes import State, Watcher, state_of
-from fedlens.watch.listing import directories
+from fedlens.watch.run_list import directories
 
 
 @pytest.fixture

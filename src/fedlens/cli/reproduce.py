@@ -52,8 +52,8 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     from fedlens.studies.paper.record_keeper import RecordKeeper
     from fedlens.studies.paper.records import restore
     from fedlens.studies.paper.reproduction import benign, grid_of, publish, require_reproduction
-    from fedlens.sweeps.runtime import SweepRuntime
     from fedlens.sweeps.sweep import Sweep, run_cells
+    from fedlens.sweeps.sweep_runtime import SweepRuntime
 
     chosen = range(first_seed, first_seed + seeds), range(first_target, first_target + targets)
     cells = plan(names, scale, *chosen)

@@ -46,9 +46,9 @@ def sweep(  # noqa: PLR0917 - typer passes them by name
     described = load_grid(grid, option, trust=trust)
     print_imported(cell.experiment for cell in described.cells() if cell.experiment is not None)
     from fedlens.report.terminal.sweep_progress import SweepTerminal  # after what may be refused, for it takes seconds
-    from fedlens.sweeps.runtime import SweepRuntime
     from fedlens.sweeps.sweep import run_cells
-    from fedlens.sweeps.unjudged import unjudged_words
+    from fedlens.sweeps.sweep_runtime import SweepRuntime
+    from fedlens.sweeps.unjudged_words import unjudged_words
 
     path = out_dir or Path("sweeps") / described.name
     runtime = SweepRuntime(jobs, engine, device, data_dir, on, address, mixed_cpus, client_timeout)

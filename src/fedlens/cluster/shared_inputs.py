@@ -12,7 +12,7 @@ from typing import Any
 
 from fedlens.analysis.run_results import load_run
 from fedlens.cluster.packed_data import PackedDataset
-from fedlens.cluster.tasks import SharedOptions, TaskResult, run_control
+from fedlens.cluster.remote_tasks import SharedOptions, TaskResult, run_control
 from fedlens.core.errors import RunError
 from fedlens.data.dataset import Dataset
 from fedlens.data.loading import load

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 REMOTE = {
     "connected": "fedlens.cluster.connection",
-    "RayEngine": "fedlens.cluster.engine",
-    "RayExecutor": "fedlens.cluster.executor",
+    "RayEngine": "fedlens.cluster.ray_engine",
+    "RayExecutor": "fedlens.cluster.ray_executor",
 }
 
 Kind = Mapping[str, str]

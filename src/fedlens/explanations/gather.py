@@ -12,11 +12,11 @@ from fedlens.core.errors import RunError
 from fedlens.core.random import Address
 from fedlens.data.loading import load
 from fedlens.experiment.setting import Setting, prepare
+from fedlens.explanations.explained_samples import choose_samples
 from fedlens.explanations.maps import Progress
 from fedlens.explanations.methods.method import Method
 from fedlens.explanations.model_pair import ModelPair, compare_pair
 from fedlens.explanations.models import find_twin_of, load_models
-from fedlens.explanations.samples import choose_samples
 from fedlens.explanations.study import Subject
 from fedlens.runs.directory import differences
 from fedlens.runs.weights import keeps_weights, weights_of

@@ -14,9 +14,9 @@ from fedlens.core.files import in_a_sweep
 from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.data_consistency import data_of, on_other_data, present_data
 from fedlens.sweeps.grid import Grid, load_grid
-from fedlens.sweeps.runtime import MakeExecutor, On, SweepRuntime
 from fedlens.sweeps.sweep_directory import SweepDirectory
 from fedlens.sweeps.sweep_observer import SweepObserver, Unobserved
+from fedlens.sweeps.sweep_runtime import MakeExecutor, On, SweepRuntime
 from fedlens.sweeps.table import rounds_of
 from fedlens.sweeps.tasks import Event, Task
 

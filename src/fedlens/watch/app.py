@@ -12,8 +12,8 @@ from fedlens.core.errors import FedlensError
 from fedlens.report.html.page import described, rendered
 from fedlens.watch.changes import Watcher, state_of
 from fedlens.watch.guard import HEADERS, Guard
-from fedlens.watch.listing import directories, list_runs
 from fedlens.watch.pages import list_page, trouble_page
+from fedlens.watch.run_list import directories, list_runs
 
 
 def watch_app(folder: Path, data_dir: Path | None, token: str, port: int) -> Starlette:

@@ -6,7 +6,7 @@ from time import time
 from typing import Any
 
 from fedlens.report.html.page import environment
-from fedlens.watch.listing import ListedRun
+from fedlens.watch.run_list import ListedRun
 
 
 def list_page(folder: Path, runs: Sequence[ListedRun]) -> str:

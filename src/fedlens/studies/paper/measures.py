@@ -12,7 +12,7 @@ from fedlens.studies.paper import measures_of_accuracy as accuracy
 from fedlens.studies.paper import measures_of_confidence as backdoor
 from fedlens.studies.paper import measures_of_server as server
 from fedlens.studies.paper import measures_of_updates as updates
-from fedlens.studies.paper.measured import Measure, Measured
+from fedlens.studies.paper.measure_result import Measure, Measured
 
 __all__ = ["MEASURES", "OF_EXPLANATIONS", "Measure", "Measured"]
 

@@ -5,7 +5,7 @@ from statistics import mean, median
 from fedlens.analysis import stealth
 from fedlens.analysis.run_results import Run
 from fedlens.runs.record import RoundRecord
-from fedlens.studies.paper.measured import Measured, chosen_rounds_of
+from fedlens.studies.paper.measure_result import Measured, chosen_rounds_of
 
 
 def final_accuracy(run: Run) -> Measured | None:

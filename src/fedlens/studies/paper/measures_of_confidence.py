@@ -6,7 +6,7 @@ from statistics import mean
 from fedlens.analysis.run_results import Run
 from fedlens.runs.record import RoundRecord
 from fedlens.runs.record_values import met_rounds
-from fedlens.studies.paper.measured import Measured, chosen_rounds_of
+from fedlens.studies.paper.measure_result import Measured, chosen_rounds_of
 
 SUCCEEDED = 0.5
 """The least confidence in the target class that counts as a backdoor."""

@@ -3,7 +3,7 @@
 from statistics import mean
 
 from fedlens.analysis.run_results import Run
-from fedlens.studies.paper.measured import Measured
+from fedlens.studies.paper.measure_result import Measured
 
 
 def flagged_rounds(run: Run, check: str) -> Measured | None:

@@ -10,7 +10,7 @@ from statistics import linear_regression, mean
 
 from fedlens.analysis import stealth
 from fedlens.analysis.run_results import Run
-from fedlens.studies.paper.measured import Measured
+from fedlens.studies.paper.measure_result import Measured
 
 TRAINING_SAMPLES = {"fashion-mnist": 60_000, "adult": 30_160}
 """Sizes of the whole training sets, of which each client has an equal share."""

@@ -15,10 +15,10 @@ from fedlens.experiment.presets import SCALES, Scale
 from fedlens.runs.reading import read_json
 from fedlens.studies.paper.account import account
 from fedlens.studies.paper.claims_json import claims_json
+from fedlens.studies.paper.claims_page import page
 from fedlens.studies.paper.evidence import gather
+from fedlens.studies.paper.evidence_pictures import draw_all, drawn
 from fedlens.studies.paper.judging import judge
-from fedlens.studies.paper.page import page
-from fedlens.studies.paper.pictures import draw_all, drawn
 from fedlens.studies.paper.records import keep
 from fedlens.studies.paper.rows import verdict_table
 from fedlens.sweeps.cell import Cell

@@ -1,8 +1,8 @@
 """An executor that spreads tasks over the machines of a Ray cluster.
 
 Scheduling, moving data and repeating a lost machine's work are left to Ray: a task's run comes back whole, from
-whichever machine, or not at all, and this process writes it where a local sweep would have. `fedlens.cluster.tasks` has
-the functions that run there.
+whichever machine, or not at all, and this process writes it where a local sweep would have. The functions that run
+there are in `fedlens.cluster.remote_tasks`.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ from typing import Any, Self
 
 from typing_extensions import override
 
-from fedlens.cluster.engine import RETRIES
 from fedlens.cluster.event_queue import EventQueue
+from fedlens.cluster.ray_engine import RETRIES
+from fedlens.cluster.remote_tasks import SharedOptions, TaskResult, run_cell
 from fedlens.cluster.shared_inputs import SharedInputs, plain
-from fedlens.cluster.tasks import SharedOptions, TaskResult, run_cell
 from fedlens.core.errors import ConfigError, RunError
 from fedlens.core.files import writing
 from fedlens.core.remote import Cluster
