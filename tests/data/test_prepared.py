@@ -1,10 +1,10 @@
 import stat
 from collections.abc import Callable
+from errno import ENOSPC
 from pathlib import Path
 
 import pytest
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from fedlens.core.paths import cache_dir
@@ -89,9 +89,9 @@ def test_without_a_cache_it_works_all_the_same(make: Maker, monkeypatch: pytest.
 
 def test_a_full_disk_does_no_harm(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
-        raise SafetensorError("I/O error: No space left on device")
+        raise OSError(ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("safetensors.torch.save_file", refuse)
+    monkeypatch.setattr("os.fsync", refuse)
     ask(make)
     assert list((cache_dir() / "prepared").iterdir()) == []
 

@@ -5,7 +5,6 @@ replaces it; in the user's own directory, which may be read-only, it stays. A fi
 and renamed once its digest is right, so an interruption leaves no partial file.
 """
 
-import hashlib
 import logging
 import os
 import textwrap
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedlens.core.errors import DataError
+from fedlens.core.files import checksum
 from fedlens.core.paths import cache_dir
 
 _log = logging.getLogger("fedlens")
@@ -95,9 +95,7 @@ def _find(name: str, digest: str, folders: Sequence[Path], refused: list[Path]) 
 
 def _fault(path: Path, digest: str) -> str | None:
     try:
-        with path.open("rb") as stream:
-            actual = hashlib.file_digest(stream, "sha256").hexdigest()
-            size = stream.tell()
+        actual, size = checksum(path), path.stat().st_size
     except FileNotFoundError:
         raise
     except OSError as error:

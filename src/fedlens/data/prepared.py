@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from importlib.metadata import version
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError, safe_open
 
 from fedlens.core.errors import RunError
+from fedlens.core.files import write_atomically
 from fedlens.core.paths import private_cache
 
 if TYPE_CHECKING:
@@ -36,9 +35,11 @@ def prepared(
         return make()
     if (cached := _read(path)) is not None:
         return cached
+    from safetensors.torch import save
+
     tensors = make()
-    with suppress(OSError, SafetensorError):
-        _write(path, tensors)
+    with suppress(RunError, SafetensorError):
+        write_atomically(path, save(tensors, {"digest": _digest(tensors)}))
     return tensors
 
 
@@ -51,19 +52,6 @@ def _read(path: Path) -> dict[str, Tensor] | None:
     except (OSError, SafetensorError):
         return None
     return tensors if sound else None
-
-
-def _write(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write the tensors atomically."""
-    from safetensors.torch import save_file
-
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".")
-    os.close(handle)
-    try:
-        save_file(tensors, temporary, metadata={"digest": _digest(tensors)})
-        Path(temporary).replace(path)
-    finally:
-        Path(temporary).unlink(missing_ok=True)
 
 
 def _digest(tensors: dict[str, Tensor]) -> str:
