@@ -17,16 +17,17 @@ REMEDY = "let FEDLENS_CACHE name a directory of your own for the cache, which ca
 
 def cache_dir() -> Path:
     """Return the cache: ``FEDLENS_CACHE`` if set, else the platform's folder for a user's caches; it need not exist."""
-    if chosen := os.environ.get("FEDLENS_CACHE"):
-        return Path(chosen).expanduser()
-    return user_cache_path("fedlens")
+    return _chosen("FEDLENS_CACHE") or user_cache_path("fedlens")
 
 
 def state_dir() -> Path:
     """Return the state: ``FEDLENS_STATE`` if set, else the platform's folder for an application's state."""
-    if chosen := os.environ.get("FEDLENS_STATE"):
-        return Path(chosen).expanduser()
-    return user_state_path("fedlens")
+    return _chosen("FEDLENS_STATE") or user_state_path("fedlens")
+
+
+def _chosen(variable: str) -> Path | None:
+    folder = os.environ.get(variable)
+    return Path(folder).expanduser() if folder else None
 
 
 def private_cache(name: str) -> Path:

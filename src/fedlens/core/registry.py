@@ -83,27 +83,19 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     },
 }
 
-BASES: Mapping[str, str] = {
-    "data": "fedlens.data.dataset:Data",
-    "partition": "fedlens.data.partition:Partition",
-    "model": "fedlens.models.model:Model",
-    "aggregation": "fedlens.defences.rule:Rule",
-    "checks": "fedlens.defences.detector:Detector",
-    "attack": "fedlens.attacks.attack:Attack",
-    "method": "fedlens.explanations.methods.method:Method",
-}
-"""What each kind's parts derive from."""
-
-METHODS: Mapping[str, str] = {
-    "data": "load",
-    "partition": "split",
-    "model": "build",
-    "aggregation": "aggregate",
-    "checks": "inspect",
-    "attack": "craft",
-    "method": "attribute",
+REQUIRED: Mapping[str, str] = {
+    "data": "fedlens.data.dataset:Data.load",
+    "partition": "fedlens.data.partition:Partition.split",
+    "model": "fedlens.models.model:Model.build",
+    "aggregation": "fedlens.defences.rule:Rule.aggregate",
+    "checks": "fedlens.defences.detector:Detector.inspect",
+    "attack": "fedlens.attacks.attack:Attack.craft",
+    "method": "fedlens.explanations.methods.method:Method.attribute",
 }
 """What each kind's parts have to define."""
+
+BASES: Mapping[str, str] = {kind: method.rpartition(".")[0] for kind, method in REQUIRED.items()}
+"""What they derive from."""
 
 
 @dataclass(frozen=True)
@@ -324,7 +316,7 @@ def require_complete(kind: str, part: Config) -> None:
     """
     if isinstance(part, Recorded) or is_built_in(kind, part):  # the class of a record is not looked at
         return
-    cls, base, method = type(part), class_at(BASES[kind]), METHODS[kind]
+    cls, base, method = type(part), class_at(BASES[kind]), REQUIRED[kind].rpartition(".")[2]
     if wrong := next(misfits(part, base), None):
         raise ConfigError(f"{kind}: {name_of(kind, part)}: {wrong}")
     if getattr(cls, method) is not getattr(base, method):
