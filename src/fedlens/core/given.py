@@ -26,9 +26,9 @@ def oddity(value: object) -> str:
     return "on meta" if value.is_meta else ""
 
 
-def is_dense(value: object, device: torch.device | None = None) -> TypeGuard[Tensor]:
-    """Tell whether a value is a dense tensor of real numbers, on `device` if that is given."""
-    return not oddity(value) and (device is None or (isinstance(value, torch.Tensor) and value.device == device))
+def is_dense(value: object) -> TypeGuard[Tensor]:
+    """Tell whether a value is a dense tensor of real numbers."""
+    return not oddity(value)
 
 
 def is_word(value: object) -> TypeGuard[str]:

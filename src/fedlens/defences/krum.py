@@ -20,6 +20,9 @@ The code of Bhagoji et al., *Analyzing Federated Learning through an Adversarial
 without biases to n − f − 2 neighbours. `KrumAuthors` is that, except that the code drops the biases of the chosen
 update, too, so that the global model's never change: here it is applied whole.
 
+There is one computation, that of `MultiKrum`: `Krum` is the same with m = 1, and `KrumAuthors` is `Krum` with the other
+options fixed, too, by class variables.
+
 The paper allows every m from 1 (Krum) to n (the plain mean). The default here is n − f, the number of clients that are
 taken to be honest, as in ByzFL; the paper's guarantee is about m = 1.
 """
