@@ -104,8 +104,8 @@ def test_the_page_is_that_of_the_records(
         return [line for line in lines if line and not line.startswith("![")]
 
     committed = (folder / "README.md").read_text()
-    found = page(verdicts[scale], evidence, account(evidence), {}, others(folder))
-    assert text(committed.splitlines()) == text(list(found))
+    found = "\n\n".join(page(verdicts[scale], evidence, account(evidence), {}, others(folder)))
+    assert text(committed.splitlines()) == text(found.splitlines())
     pictures = re.findall(r"^!\[.*\]\((.+)\)$", committed, re.MULTILINE)
     assert sorted(pictures) == sorted(f"figures/{file.name}" for file in (folder / "figures").iterdir())
 

@@ -21,7 +21,7 @@ def page(
     figures: Mapping[str, Sequence[str]],
     others: Mapping[Scale, Mapping[str, Any]],
 ) -> Iterator[str]:
-    """Yield the lines of the Markdown page.
+    """Yield the paragraphs of the Markdown page, tables included.
 
     Args:
         judgements: every claim.
@@ -31,7 +31,6 @@ def page(
         others: results at other scales, as of `claims_json`; their pages are in folders of these names.
     """
     yield f"# The paper's claims, {evidence.scale} scale"
-    yield ""
     yield (
         "Made by `fedlens reproduce`. Every number is a median over seeds, of each seed's median over its targets, "
         "with its 95 % interval; with fewer than five seeds no interval covers, and there is their range. Thresholds "
@@ -44,15 +43,13 @@ def page(
         "among the samples that the benign twin gets right with a confidence of 0.5 or more: harder ones than the "
         "paper's, which are drawn among all."
     )
-    yield ""
     runs = "1 run" if cost["runs"] == 1 else f"{cost['runs']} runs"
-    yield f"{runs}, {cost['rounds']} rounds, which took {cost['hours']:.1f} hours if added up."
-    yield f"Machine: {'; '.join(cost['machines'])}. Versions: {'; '.join(cost['versions'])}."
-    yield ""
-    for flag in red_flags(judgements):
-        yield f"**Red flag:** {flag}."
-        yield ""
-    yield from _markdown(
+    yield (
+        f"{runs}, {cost['rounds']} rounds, which took {cost['hours']:.1f} hours if added up.\n"
+        f"Machine: {'; '.join(cost['machines'])}. Versions: {'; '.join(cost['versions'])}."
+    )
+    yield from (f"**Red flag:** {flag}." for flag in red_flags(judgements))
+    yield _table(
         ["claim", "figure", "what the paper says", "verdict", "within bounds", "without effect", "seeds × targets"],
         [
             [
@@ -72,21 +69,19 @@ def page(
     unused = dict(figures)
     for judgement in judgements:
         yield from _section(judgement, unused.pop(PICTURES.get(judgement.number, f"fig{judgement.claim.figure}"), []))
-    for trouble in evidence.unreadable:
-        yield f"Left out: {trouble}"
+    if evidence.unreadable:
+        yield "\n".join(f"Left out: {trouble}" for trouble in evidence.unreadable)
 
 
 def _scales(judgements: list[Judgement], scale: Scale, others: Mapping[Scale, Mapping[str, Any]]) -> Iterator[str]:
     """Yield a table of each claim's verdict at every scale with results."""
     by_scale = {other: {claim["claim"]: claim for claim in result["claims"]} for other, result in others.items()}
     yield "## At which scale each claim was tested"
-    yield ""
     yield (
         "quick: small models and few epochs. paper-10: the paper's model, data, K and E for ten rounds. paper: for as "
         "many as the paper's."
     )
-    yield ""
-    yield from _markdown(
+    yield _table(
         ["claim", f"{scale} (this page)", *(f"[{other}]({other}/README.md)" for other in others)],
         [
             [
@@ -110,26 +105,15 @@ def _verdict_with_cases(verdict: str, cases: set[Case]) -> str:
 
 def _section(judgement: Judgement, files: Sequence[str]) -> Iterator[str]:
     yield f"## {judgement.number}"
-    yield ""
     yield f"{judgement.claim.claim[0].upper()}{judgement.claim.claim[1:]}. **{judgement.verdict}**"
-    yield ""
     if judgement.claim.remark:
         yield f"{judgement.claim.remark[0].upper()}{judgement.claim.remark[1:]}."
-        yield ""
     if judgement.findings:
-        yield from _markdown(list(COLUMNS), [row(finding) for finding in judgement.findings])
-    for flag in judgement.flags:
-        yield f"**Red flag:** {flag}."
-        yield ""
-    for file in files:
-        yield f"![{file}]({file})"
-        yield ""
+        yield _table(list(COLUMNS), [row(finding) for finding in judgement.findings])
+    yield from (f"**Red flag:** {flag}." for flag in judgement.flags)
+    yield from (f"![{file}]({file})" for file in files)
 
 
-def _markdown(head: list[str], rows: list[list[str]]) -> Iterator[str]:
-    """Yield the lines of a table."""
-    yield f"| {' | '.join(head)} |"
-    yield f"|{'---|' * len(head)}"
-    for cells in rows:
-        yield f"| {' | '.join(cell.replace('|', '∣') for cell in cells)} |"
-    yield ""
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [f"| {' | '.join(cell.replace('|', '∣') for cell in cells)} |" for cells in rows]
+    return "\n".join([f"| {' | '.join(head)} |", f"|{'---|' * len(head)}", *lines])

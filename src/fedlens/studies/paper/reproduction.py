@@ -108,8 +108,8 @@ def publish(folder: Path, scale: Scale, data_dir: Path | None = None) -> Publish
     judgements, cost = judge(evidence), account(evidence)
     text = json.dumps(claims_json(judgements, evidence, cost), indent=1, ensure_ascii=False)
     write_atomically(folder / "claims.json", text.encode() + b"\n")
-    lines = "\n".join(page(judgements, evidence, cost, draw_all(evidence, folder), others(folder))).rstrip() + "\n"
-    write_atomically(folder / "README.md", lines.encode())
+    paragraphs = page(judgements, evidence, cost, draw_all(evidence, folder), others(folder))
+    write_atomically(folder / "README.md", "\n\n".join(paragraphs).encode() + b"\n")
     return Published(verdict_table(judgements), folder / "README.md", evidence.unreadable)
 
 
