@@ -6,18 +6,9 @@ from importlib import import_module
 from inspect import getmembers
 
 import pytest
+from docs_python import PACKAGES
 
 from fedlens.core.registry import BUILT_IN
-
-PACKAGES = [
-    "fedlens.attacks",
-    "fedlens.data",
-    "fedlens.defences",
-    "fedlens.experiment",
-    "fedlens.explanations.methods",
-    "fedlens.models",
-    "fedlens.simulation",
-]
 
 
 @pytest.mark.parametrize("component", sorted({word for by_name in BUILT_IN.values() for word in by_name.values()}))

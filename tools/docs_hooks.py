@@ -4,11 +4,9 @@ Nothing generated is written into the repository. Links that leave the documenta
 and become plain words there.
 """
 
-import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from docs_cards import card_pages
 from docs_commands import commands_page
@@ -16,13 +14,11 @@ from docs_home import REPORT, make_report
 from docs_loads import loads_of
 from docs_markdown import fence
 from docs_options import KINDS, experiment_page, kind_page
+from docs_python import python_page
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
-
-import fedlens
-from fedlens.core.config import Config
 
 LINK = re.compile(r"(?<!!)\[(?P<words>[^\]]+)\]\((?P<target>[^)\s#:]+)\)")
 
@@ -31,7 +27,7 @@ def generated(docs: Path) -> dict[str, str]:
     """Every generated page: its text by its place below the documentation's folder."""
     pages = {f"reference/{page}.md": kind_page(kind) for kind, (page, _, _) in KINDS.items()}
     pages |= {"reference/experiment.md": experiment_page(), "reference/cli.md": commands_page()}
-    pages |= {"reference/python.md": _python_page(), "reproduction/grids/index.md": _grids_page(docs)}
+    pages |= {"reference/python.md": python_page(), "reproduction/grids/index.md": _grids_page(docs)}
     pages |= {f"presets/{name}.md": iter(lines) for name, lines in card_pages(docs).items()}
     return {name: "\n".join(lines) for name, lines in pages.items()}
 
@@ -84,27 +80,6 @@ def on_post_build(config: MkDocsConfig) -> None:
     """
     if found := loads_of(Path(config.site_dir), without={REPORT}):
         raise PluginError("the site would load from elsewhere:\n" + "\n".join(found))
-
-
-def _python_page() -> Iterator[str]:
-    """The public names, documented by their docstrings."""
-    kinds: dict[str, list[str]] = {"Functions": [], "Classes to derive from": [], "Values": []}
-    for name in fedlens.__all__:
-        found: Any = getattr(fedlens, name)
-        derived = inspect.isclass(found) and issubclass(found, Config) and name != "Experiment"
-        kinds["Functions" if inspect.isfunction(found) else "Classes to derive from" if derived else "Values"].append(
-            name
-        )
-    yield "# Python"
-    yield ""
-    yield "The public names of the package `fedlens`."
-    yield ""
-    for title, names in kinds.items():
-        yield f"## {title}"
-        yield ""
-        for name in names:
-            yield f"::: fedlens.{name}"
-            yield ""
 
 
 def _grids_page(docs: Path) -> Iterator[str]:

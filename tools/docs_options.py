@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-from docs_markdown import code, folded, table
+from docs_markdown import code, fence, folded, table
 from pydantic.fields import FieldInfo
 
 from fedlens.core.config import Config
@@ -71,6 +71,7 @@ def kind_page(kind: str) -> Iterator[str]:
         yield ""
         yield from _prose(inspect.getdoc(part) or "")
         yield from _options(part)
+        yield from _example(inspect.getdoc(part) or "")
         source = sys.modules[part.__module__].__doc__ or ""
         yield from folded(f"Source, formulas, deviations: {part.__module__}", _prose(inspect.cleandoc(source)))
 
@@ -80,9 +81,15 @@ def _first(part: type[Config]) -> str:
 
 
 def _prose(docstring: str) -> Iterator[str]:
-    """A docstring as Markdown, up to its section "Attributes"."""
-    yield from docstring.partition("Attributes:\n")[0].rstrip().splitlines()
+    """A docstring as Markdown, up to its first section."""
+    yield from docstring.partition("Attributes:\n")[0].partition("Example:\n")[0].rstrip().splitlines()
     yield ""
+
+
+def _example(docstring: str) -> Iterator[str]:
+    """The section "Example" of a docstring."""
+    if example := docstring.partition("Example:\n")[2]:
+        yield from fence("pycon", inspect.cleandoc(example))
 
 
 def _options(part: type[Config]) -> Iterator[str]:

@@ -2,11 +2,21 @@ from .analysis.run_results import Run as Run
 from .analysis.run_results import load_run as load_run
 from .attacks.attack import Attack as Attack
 from .attacks.attack import View as View
+from .core.errors import ClientError as ClientError
+from .core.errors import ConfigError as ConfigError
+from .core.errors import DamagedRunError as DamagedRunError
+from .core.errors import DataError as DataError
+from .core.errors import ExplanationError as ExplanationError
 from .core.errors import FedlensError as FedlensError
+from .core.errors import RunError as RunError
+from .core.errors import UnjudgedError as UnjudgedError
+from .core.layout import Layout as Layout
+from .core.random import Address as Address
 from .data.dataset import Data as Data
 from .data.dataset import Dataset as Dataset
 from .data.dataset import Samples as Samples
 from .data.partition import Partition as Partition
+from .data.partition import Shards as Shards
 from .defences.detector import Detector as Detector
 from .defences.detector import Inspection as Inspection
 from .defences.detector import Verdict as Verdict
@@ -17,12 +27,15 @@ from .experiment.experiment import Experiment as Experiment
 from .explanations.explaining import explain as explain
 from .explanations.methods.method import Method as Method
 from .goals.success import TargetSamples as TargetSamples
+from .goals.target_samples import Target as Target
 from .models.model import Model as Model
 from .runs.loading import load_experiment as load_experiment
+from .simulation.callback import Observer as Observer
 from .simulation.simulation import run as run
 from .simulation.simulation import simulate as simulate
 from .sweeps.sweep import Sweep as Sweep
 from .sweeps.sweep import sweep as sweep
+from .training.local import LocalTraining as LocalTraining
 
 Auxiliary = TargetSamples
 __all__: list[str]

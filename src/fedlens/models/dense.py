@@ -22,7 +22,7 @@ from typing_extensions import override
 from fedlens.core.layout import Layout
 from fedlens.kernels.coin import Coin
 from fedlens.kernels.stack import Drop, Stack
-from fedlens.models.dropout import Dropout
+from fedlens.models.dropout import Dropout, coin_of
 from fedlens.models.hooks import hooked
 from fedlens.models.network import Network
 
@@ -69,7 +69,7 @@ def dense_layers(module: nn.Module, shape: tuple[int, ...]) -> list[Dense] | Non
         if rectified:
             layers.pop(0)
         dropout = layers.pop(0) if rectified and layers and type(layers[0]) is Dropout else None
-        coin = dropout.coin if isinstance(dropout, Dropout) and dropout.p > 0 else None
+        coin = coin_of(dropout) if isinstance(dropout, Dropout) and dropout.p > 0 else None
         dense.append(Dense(linear.in_features, linear.out_features, rectified, coin))
     whole = sum(layer.outputs * (layer.inputs + 1) for layer in dense) == Layout.of(module).size  # no layer twice
     return dense if dense and whole and not dense[-1].rectified else None

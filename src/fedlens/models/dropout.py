@@ -30,11 +30,6 @@ class Dropout(nn.Module):
         self.source: np.random.Generator | None = None
         self.ready: Iterator[Tensor] | None = None
 
-    @property
-    def coin(self) -> Coin:
-        """The coin that decides whether to keep an entry."""
-        return Coin.of(1 - self.p)
-
     def forward(self, x: Tensor) -> Tensor:
         """Drop entries of `x`, of any shape, while training."""
         if not self.training or self.p == 0:
@@ -43,7 +38,7 @@ class Dropout(nn.Module):
             return x * next(self.ready)
         if self.source is None:
             return functional.dropout(x, self.p)
-        coin = self.coin
+        coin = coin_of(self)
         bits = coin.toss(self.source, x.numel())
         mask = torch.from_numpy(bits).view(x.shape).to(device=x.device, dtype=x.dtype)
         return x * mask.mul_(1 / coin.probability)
@@ -51,3 +46,8 @@ class Dropout(nn.Module):
     def extra_repr(self) -> str:
         """Return the probability, for ``print(model)``."""
         return f"p={self.p}"
+
+
+def coin_of(dropout: Dropout) -> Coin:
+    """Return the coin that decides whether to keep an entry."""
+    return Coin.of(1 - dropout.p)

@@ -10,7 +10,7 @@ from torch.nn import functional
 from typing_extensions import override
 
 from fedlens.kernels.stack import Drop, Stack
-from fedlens.models.dropout import Dropout
+from fedlens.models.dropout import Dropout, coin_of
 from fedlens.models.network import Network
 
 
@@ -63,7 +63,7 @@ def find_drops(network: Network, shape: tuple[int, ...]) -> list[Drop]:
         if rows != samples:
             raise ValueError(f"dropout gets {rows} rows where there are {samples} samples")
         if layer.p > 0:
-            drops.append(Drop(layer.coin, tuple(rest)))
+            drops.append(Drop(coin_of(layer), tuple(rest)))
 
     hooks = [layer.register_forward_pre_hook(note) for layer in network.dropouts]
     try:

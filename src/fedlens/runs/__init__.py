@@ -1,1 +1,5 @@
 """The run directory: written round by round, read and resumed."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

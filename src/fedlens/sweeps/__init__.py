@@ -1,1 +1,5 @@
 """Sweeps: many experiments from one description, each run once, on this machine or on several."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

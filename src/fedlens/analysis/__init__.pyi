@@ -1,0 +1,3 @@
+from .intervals import Interval as Interval
+from .intervals import estimate as estimate
+from .intervals import rate as rate

@@ -1,0 +1,3 @@
+from .record import RoundRecord as RoundRecord
+from .record import RoundResult as RoundResult
+from .state import FederationState as FederationState
