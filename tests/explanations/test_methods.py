@@ -50,6 +50,12 @@ def test_of_a_linear_model_these_are_weight_times_input(method: str) -> None:
     close(found, [[1, -4, 1.5], [0, -2, 3]])
 
 
+@pytest.mark.parametrize("method", ["lrp-z", "lrp-epsilon", "lrp-gamma", "lrp-alpha1-beta0", "deep-taylor"])
+def test_a_model_that_is_one_layer_is_explained_like_one_that_has_one(method: str) -> None:
+    layer = linear([[1.0, -2.0, 3.0], [0.5, 0.0, -1.0]])
+    assert torch.equal(explain(layer, X, 0, method), explain(nn.Sequential(layer), X, 0, method))
+
+
 def test_integrated_gradients_go_from_the_baseline() -> None:
     close(explain(one_layer(), X, 0, IntegratedGradients(baseline=1.0)), [[0, -2, -1.5], [-1, 0, 0]])
 

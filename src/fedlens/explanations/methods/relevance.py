@@ -153,7 +153,8 @@ def propagate(model: nn.Module, inputs: Tensor, classes: Tensor, rules: list[obj
         elif isinstance(layer, _THROUGH):
             layer.rule = Through()
     try:
-        return LRP(model).attribute(inputs, target=classes)  # type: ignore[no-any-return]
+        whole = nn.Sequential(model)  # captum applies rules to the layers in a module, not to a module that is one
+        return LRP(whole).attribute(inputs, target=classes)  # type: ignore[no-any-return]
     except (TypeError, RuntimeError) as error:
         reason = " ".join(str(error).split())
         raise ExplanationError(
