@@ -26,6 +26,11 @@ def python_page() -> Iterator[str]:
     yield ""
     yield "The public names: those of the package `fedlens`, and those that packages within it export."
     yield ""
+    yield (
+        "All examples run as they are. Those that read `runs/digits` mean a run of four clients and two rounds; "
+        "`sweeps/rules` is a sweep of it, with the rules mean and median and `attack.boost` 2, as in `rules.yaml`."
+    )
+    yield ""
     titles: dict[str, list[str]] = {"Functions": [], "Classes to derive from": [], "Values": [], "Errors": []}
     for name in fedlens.__all__:
         titles[_title(name, getattr(fedlens, name))].append(name)

@@ -46,6 +46,12 @@ class Interval:
         range: the smallest and the largest of the seeds' values, to be shown, and named so, where there is no interval.
         seeds: n, the number of seeds.
         needed: with how many seeds there is an interval; ``None`` where with no number of them.
+
+    Example:
+        >>> from fedlens.analysis import estimate
+        >>> interval = estimate([0.9, 0.7, 0.8, 0.4, 0.6], seeds=[0, 1, 2, 3, 4])
+        >>> f"{interval.value} [{interval.low}, {interval.high}]"
+        '0.7 [0.4, 0.9]'
     """
 
     value: float
@@ -74,6 +80,7 @@ def estimate(
         ValueError: there is no value, one is not finite, or there are not as many seeds.
 
     Example:
+        >>> from fedlens.analysis import estimate
         >>> estimate([0.9, 0.7, 0.4, 0.5, 0.6, 0.3], [0, 0, 1, 2, 3, 4])
         Interval(value=0.5, low=0.3, high=0.8, range=(0.3, 0.8), seeds=5, needed=5)
         >>> estimate([0.9, 0.4, 0.5], [0, 1, 2])
@@ -97,6 +104,7 @@ def rate(successes: ArrayLike, seeds: ArrayLike) -> Interval:
         ValueError: there is no value, one is not from 0 to 1, or there are not as many seeds.
 
     Example:
+        >>> from fedlens.analysis import rate
         >>> interval = rate([True, True, True, False], [0, 0, 1, 2])
         >>> f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}], {interval.seeds} seeds"
         '0.67 [0.13, 0.98], 3 seeds'

@@ -47,6 +47,16 @@ class Run:
         records: of the rounds.
         target: the target samples, and the names of all classes.
         summary: the result in a few numbers; ``None`` while rounds are missing.
+
+    Example:
+        >>> import fedlens
+        >>> run = fedlens.load_run("runs/digits")
+        >>> run.rounds[["round", "attacker", "success"]]
+           round  attacker  success
+        0      1      True     True
+        1      2      True     True
+        >>> run.flags[0]
+        'no control: nobody knows whether the clean model gets the target right'
     """
 
     path: Path
@@ -171,6 +181,12 @@ def load_run(path: str | Path) -> Run:
     Raises:
         DamagedRunError: its files are damaged.
         RunError: there is no run, or none that can be looked at by itself.
+
+    Example:
+        >>> import fedlens
+        >>> run = fedlens.load_run("runs/digits")
+        >>> run.experiment.clients, len(run.records)
+        (4, 2)
     """
     path = Path(path)
     if not (path / "experiment.yaml").is_file():

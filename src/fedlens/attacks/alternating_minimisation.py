@@ -55,6 +55,15 @@ class AlternatingMinimisation(Attack):
             ours: at the predicted global model, and benign losses there, too.
         confidence: in the target class; ``global`` malicious steps stop there.
         weights_only: boost and constrain weights, not biases (the authors' ``wt_o``).
+
+    Example:
+        >>> from fedlens import Experiment, simulate
+        >>> from fedlens.attacks import AlternatingMinimisation
+        >>> attack = AlternatingMinimisation(epochs=10, ls=5)
+        >>> experiment = Experiment(data="digits", rounds=1, attack=attack, control=False)
+        >>> [result] = simulate(experiment, engine="serial")
+        >>> result.record.attack["steps"], result.record.attack["malicious_steps"]
+        (20, 4)
     """
 
     later: ClassVar[frozenset[str]] = frozenset({"malicious_learning_rate", "malicious_dropout"})

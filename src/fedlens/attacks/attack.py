@@ -47,6 +47,16 @@ class View:
         history: earlier rounds in which it took part, as many as the attack `remembers`, latest last.
         others: the other clients' updates, shape ``[n - 1, d]``, for an attack that declares itself omniscient.
         log: numbers that the attack adds to the round's record.
+
+    Example:
+        >>> from fedlens import Attack, Experiment, simulate
+        >>> class Curious(Attack):
+        ...     def craft(self, view):
+        ...         print(f"round {view.round}, weight {view.alpha:.2f}, {len(view.shard)} samples of its own")
+        ...         return view.train()
+        >>> experiment = Experiment(data="digits", clients=4, rounds=1, attack=Curious(), control=False)
+        >>> results = list(simulate(experiment, engine="serial"))
+        round 1, weight 0.25, 360 samples of its own
     """
 
     round: int
@@ -88,6 +98,16 @@ class Attack(Config):
         boost: boosting factor λ; ``auto`` is 1/α_m, which cancels the averaging.
         estimate: correct for the others by the previous step: ``pre`` starts from the estimate ŵ, ``post`` subtracts λ
             times the estimated update from what is sent.
+
+    Example:
+        >>> from fedlens import Attack, Experiment, simulate
+        >>> class Opposite(Attack):
+        ...     def craft(self, view):
+        ...         return -self.factor(view.alpha) * view.train()
+        >>> experiment = Experiment(data="digits", rounds=1, attack=Opposite(boost=3), control=False)
+        >>> [result] = simulate(experiment, engine="serial")
+        >>> result.record.attack["acted"]
+        True
     """
 
     omniscient: ClassVar[bool] = False

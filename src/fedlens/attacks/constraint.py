@@ -106,6 +106,12 @@ class Constraint(Config):
             plus the estimate of the others' update, which is zero at the first selection.
         norm: ``l2``, ``wasserstein`` or ``total-variation``.
         rho: the term's weight ρ.
+
+    Example:
+        >>> from fedlens import Experiment
+        >>> attack = {"name": "alternating-minimisation", "constraint": {"norm": "wasserstein", "rho": 0.01}}
+        >>> Experiment(attack=attack).attack.constraint
+        Constraint(reference='global', norm='wasserstein', rho=0.01)
     """
 
     reference: Literal["global", "self", "others"] = "global"

@@ -24,6 +24,15 @@ class DataPoisoning(Attack):
 
     Attributes:
         data_rep: copies of each target sample.
+
+    Example:
+        >>> from fedlens import Experiment, simulate
+        >>> from fedlens.attacks import DataPoisoning
+        >>> attack = DataPoisoning(data_rep=1000)
+        >>> experiment = Experiment(data="digits", rounds=1, attack=attack, control=False)
+        >>> [result] = simulate(experiment, engine="serial")
+        >>> result.record.attack["steps"]
+        60
     """
 
     boost: Boost = 1

@@ -29,6 +29,14 @@ class Observation:
         weights: global weights w_G^{t'} that it received, shape ``[d]``.
         update: update δ_m that it sent, shape ``[d]``.
         log: what the attack logged.
+
+    Example:
+        >>> import torch
+        >>> from fedlens.attacks import Observation
+        >>> last = Observation(round=1, alpha=0.5, weights=torch.tensor([0.0]), update=torch.tensor([4.0]))
+        >>> now = torch.tensor([3.0])
+        >>> now - last.weights - last.alpha * last.update  # what the others added
+        tensor([1.])
     """
 
     round: int

@@ -34,6 +34,15 @@ class ExplicitBoosting(Attack):
         check_every: steps between two tests.
         step_cap: give up after this many steps.
         weights_only: boost weights, send biases unboosted (the authors' ``wt_o``).
+
+    Example:
+        >>> from fedlens import Experiment, simulate
+        >>> from fedlens.attacks import ExplicitBoosting
+        >>> attack = ExplicitBoosting(step_cap=50)
+        >>> experiment = Experiment(data="digits", rounds=1, attack=attack, control=False)
+        >>> [result] = simulate(experiment, engine="serial")
+        >>> result.record.target.success
+        True
     """
 
     objective: Objective = "targeted"

@@ -22,9 +22,13 @@ class Honest(Attack):
         boost: 1, as there is nothing to boost.
 
     Example:
-        >>> from fedlens import Experiment
-        >>> Experiment(attack="honest").attack.boost
-        1
+        >>> from fedlens import Experiment, simulate
+        >>> from fedlens.attacks import Honest
+        >>> attack = Honest()
+        >>> experiment = Experiment(data="digits", rounds=1, attack=attack, control=False)
+        >>> [result] = simulate(experiment, engine="serial")
+        >>> result.record.attack["steps"], result.record.attack["boost"]
+        (10, 1)
     """
 
     boost: Literal[1] = 1

@@ -46,6 +46,15 @@ class ImplicitBoosting(Attack):
         threshold: continue until the loss is below this; ``null`` stops after `epochs`.
         check_every: steps between two tests.
         step_cap: give up after this many steps.
+
+    Example:
+        >>> from fedlens import Experiment, simulate
+        >>> from fedlens.attacks import ImplicitBoosting
+        >>> attack = ImplicitBoosting(epochs=30, threshold=None)
+        >>> experiment = Experiment(data="digits", rounds=1, attack=attack, control=False)
+        >>> [result] = simulate(experiment, engine="serial")
+        >>> result.record.attack["steps"]
+        30
     """
 
     epochs: PositiveInt = 5

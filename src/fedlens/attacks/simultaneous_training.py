@@ -28,6 +28,15 @@ class SimultaneousTraining(Attack):
     Attributes:
         epochs: passes E_m over the shard.
         weights_only: boost weights, send biases unboosted (the authors' ``wt_o``).
+
+    Example:
+        >>> from fedlens import Experiment, simulate
+        >>> from fedlens.attacks import SimultaneousTraining
+        >>> attack = SimultaneousTraining(epochs=2, boost=5)
+        >>> experiment = Experiment(data="digits", rounds=1, attack=attack, control=False)
+        >>> [result] = simulate(experiment, engine="serial")
+        >>> result.record.attack["steps"], result.record.attack["boost"]
+        (4, 5.0)
     """
 
     epochs: PositiveFloat = 5

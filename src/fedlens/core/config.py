@@ -70,7 +70,16 @@ def _in_our_words(error: PydanticUserError, namespace: Mapping[str, Any]) -> str
 
 
 class Config(BaseModel, metaclass=_Described):
-    """A frozen, validated description; an unknown field is an error."""
+    """A frozen, validated description; an unknown field is an error.
+
+    Example:
+        >>> from fedlens.core import Config
+        >>> class Window(Config):
+        ...     first: int = 1
+        ...     last: int
+        >>> Window(last=5)
+        Window(first=1, last=5)
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
 

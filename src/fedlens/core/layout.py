@@ -24,7 +24,15 @@ Kind = Literal["weight", "bias"]
 
 @dataclass(frozen=True)
 class Slice:
-    """One parameter's place in the vector: entries ``start`` to ``stop``; of a kernel with its `channels_last`."""
+    """One parameter's place in the vector: entries ``start`` to ``stop``; of a kernel with its `channels_last`.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Layout
+        >>> last = Layout.of(torch.nn.Linear(2, 1)).slices[-1]
+        >>> last.name, last.kind, last.start, last.stop
+        ('bias', 'bias', 2, 3)
+    """
 
     name: str
     layer: str
@@ -48,7 +56,15 @@ class Slice:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which parameter of a model lies where in its flat vector of length `size`."""
+    """Which parameter of a model lies where in its flat vector of length `size`.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Layout
+        >>> layout = Layout.of(torch.nn.Linear(2, 1))
+        >>> layout.size, layout.split(torch.tensor([1.0, 2.0, 5.0]))["bias"]
+        (3, tensor([5.]))
+    """
 
     slices: tuple[Slice, ...]
 

@@ -22,7 +22,14 @@ from numpy.random import bit_generator
 
 @dataclass(frozen=True)
 class Address:
-    """A place in the tree of random streams."""
+    """A place in the tree of random streams.
+
+    Example:
+        >>> from fedlens import Address
+        >>> address = Address.root(0).at("client", 3)
+        >>> address.generator().integers(100, size=3), address.generator().integers(100, size=3)
+        (array([29, 51, 48]), array([29, 51, 48]))
+    """
 
     key: bytes
 

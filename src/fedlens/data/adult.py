@@ -78,6 +78,12 @@ class Adult(Data):
     """Adult Census: does a person earn more than 50K a year? It ships with the package.
 
     Inputs are ``[n, 104]``; the columns are those of `columns`.
+
+    Example:
+        >>> from fedlens.data import Adult
+        >>> dataset = Adult().load()
+        >>> dataset.shape, dataset.classes
+        ((104,), ('>50K', '<=50K'))
     """
 
     def load(self, directory: Path | None = None) -> Dataset:  # noqa: ARG002 - the files ship with the package

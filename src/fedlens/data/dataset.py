@@ -17,7 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Samples:
-    """Inputs ``x`` of shape ``[n, ...]`` (float32) and their classes ``y`` of shape ``[n]`` (int64)."""
+    """Inputs ``x`` of shape ``[n, ...]`` (float32) and their classes ``y`` of shape ``[n]`` (int64).
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Samples
+        >>> samples = Samples(x=torch.tensor([[0.1], [0.2], [0.3]]), y=torch.tensor([0, 1, 1]))
+        >>> len(samples), samples.take(torch.tensor([2])).x
+        (3, tensor([[0.3000]]))
+    """
 
     x: Tensor
     y: Tensor
@@ -46,6 +54,13 @@ class Dataset:
         source: true class of the paper's target.
         target: the paper's target class.
         paper_stop: test accuracy (a fraction) at which the paper stops training.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Dataset, Samples
+        >>> samples = Samples(torch.rand(6, 2), torch.tensor([0, 1, 0, 1, 0, 1]))
+        >>> Dataset(train=samples, test=samples, classes=("even", "odd"), source=0, target=1).shape
+        (2,)
     """
 
     train: Samples
@@ -75,7 +90,19 @@ class Dataset:
 
 
 class Data(Config):
-    """A data set's description; derive from it to bring your own."""
+    """A data set's description; derive from it to bring your own.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Data, Dataset, Samples
+        >>> class Coins(Data):
+        ...     count: int = 100
+        ...     def load(self, directory=None):
+        ...         samples = Samples(torch.eye(2).repeat(self.count, 1), torch.arange(2).repeat(self.count))
+        ...         return Dataset(samples, samples, classes=("heads", "tails"), source=0, target=1)
+        >>> len(Coins(count=3).load().train)
+        6
+    """
 
     def load(self, directory: Path | None = None) -> Dataset:
         """Load the data.

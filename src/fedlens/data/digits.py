@@ -23,6 +23,12 @@ class Digits(Data):
     """Handwritten digits, 8 × 8 pixels: small, for trying things out. scikit-learn ships them.
 
     Inputs are ``[n, 1, 8, 8]`` in [0, 1], in steps of 1/16.
+
+    Example:
+        >>> from fedlens.data import Digits
+        >>> dataset = Digits().load()
+        >>> len(dataset.train), len(dataset.test), dataset.shape
+        (1437, 360, (1, 8, 8))
     """
 
     def load(self, directory: Path | None = None) -> Dataset:  # noqa: ARG002 - the file ships with scikit-learn

@@ -54,6 +54,12 @@ class FashionMnist(Data):
     """Fashion-MNIST: ten kinds of clothing, downloaded when first used.
 
     Inputs are ``[n, 1, 28, 28]`` in [0, 1].
+
+    Example:
+        >>> from fedlens import Experiment
+        >>> from fedlens.data import FashionMnist
+        >>> Experiment(data=FashionMnist(), model="small").describe()["data"]
+        {'name': 'fashion-mnist'}
     """
 
     def load(self, directory: Path | None = None) -> Dataset:

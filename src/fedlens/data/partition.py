@@ -36,6 +36,13 @@ class Shards:
     Attributes:
         order: indices of the samples that are dealt, each once, ``[n]``, int64.
         offsets: where each client's part of `order` begins, and the end, ``[K + 1]``, int64.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Shards
+        >>> shards = Shards(order=torch.tensor([4, 0, 2, 1, 3]), offsets=torch.tensor([0, 2, 5]))
+        >>> shards.sizes, shards.indices(1)
+        (tensor([2, 3]), tensor([2, 1, 3]))
     """
 
     order: Tensor
@@ -72,7 +79,19 @@ class Shards:
 
 
 class Partition(Config):
-    """A way to deal the samples to clients; derive from it to bring your own."""
+    """A way to deal the samples to clients; derive from it to bring your own.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Address, Partition, Shards
+        >>> class Turns(Partition):
+        ...     def split(self, labels, clients, address):
+        ...         order = torch.cat([torch.arange(client, len(labels), clients) for client in range(clients)])
+        ...         sizes = torch.tensor([len(range(client, len(labels), clients)) for client in range(clients)])
+        ...         return Shards(order, torch.cat([torch.tensor([0]), sizes.cumsum(0)]))
+        >>> Turns().split(torch.zeros(5, dtype=torch.int64), 2, Address.root(0)).indices(0)
+        tensor([0, 2, 4])
+    """
 
     def split(self, labels: Tensor, clients: int, address: Address) -> Shards:
         """Deal the samples.
@@ -95,6 +114,13 @@ class Iid(Partition):
 
     Attributes:
         samples: total number of samples to deal, to make shards smaller; by default all.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Address
+        >>> from fedlens.data import Iid
+        >>> Iid().split(torch.zeros(10, dtype=torch.int64), clients=3, address=Address.root(0)).sizes
+        tensor([3, 3, 4])
     """
 
     samples: PositiveInt | None = None
@@ -118,6 +144,17 @@ class Dirichlet(Partition):
 
     Attributes:
         alpha: α; the smaller, the fewer clients share a class. Large values approach equal shares.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Address
+        >>> from fedlens.data import Dirichlet
+        >>> labels = torch.arange(2).repeat_interleave(50)
+        >>> shards = Dirichlet(alpha=0.1).split(labels, clients=3, address=Address.root(0))
+        >>> shards.class_counts(labels, classes=2)
+        tensor([[ 0, 49],
+                [ 1,  0],
+                [49,  1]])
     """
 
     alpha: float = Field(default=0.5, ge=1e-3, le=1e6)

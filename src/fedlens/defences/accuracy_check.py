@@ -37,6 +37,16 @@ class AccuracyCheck(Detector):
 
     Attributes:
         threshold: flag a client whose model is less accurate by more than this fraction.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Layout
+        >>> from fedlens.defences import AccuracyCheck, Inspection, Validation
+        >>> layout = Layout.of(torch.nn.Linear(1, 1, bias=False))
+        >>> measured = Validation(own=torch.tensor([0.75, 0.25]), others=torch.tensor([0.75, 0.75]))
+        >>> updates, alpha = torch.tensor([[1.0], [9.0]]), torch.tensor([0.5, 0.5]).double()
+        >>> AccuracyCheck().inspect(Inspection(1, torch.zeros(1), updates, alpha, layout, measured)).scores
+        tensor([0.0000, 0.5000])
     """
 
     validates: ClassVar[bool] = True

@@ -105,6 +105,15 @@ class Bulyan(Rule):
 
     Attributes:
         f: number of Byzantine clients that the rule assumes.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Address, Layout
+        >>> from fedlens.defences import Bulyan, Received
+        >>> updates, alpha = torch.tensor([[1.0], [1.1], [1.2], [1.3], [1.4], [1.5], [9.0]]), torch.ones(7).double() / 7
+        >>> layout = Layout.of(torch.nn.Linear(1, 1, bias=False))
+        >>> Bulyan(f=1).aggregate(Received(updates, alpha, layout, Address.root(0))).update
+        tensor([1.3000])
     """
 
     f: NonNegativeInt

@@ -96,7 +96,17 @@ def _finite_mean(part: Tensor, precision: torch.dtype) -> Tensor:
 
 
 class Median(Rule):
-    """The coordinate-wise median; of an even number, the mean of the middle two."""
+    """The coordinate-wise median; of an even number, the mean of the middle two.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Address, Layout
+        >>> from fedlens.defences import Median, Received
+        >>> updates, alpha = torch.tensor([[1.0], [1.1], [1.2], [1.4], [9.0]]), torch.ones(5).double() / 5
+        >>> layout = Layout.of(torch.nn.Linear(1, 1, bias=False))
+        >>> Median().aggregate(Received(updates, alpha, layout, Address.root(0))).update
+        tensor([1.2000])
+    """
 
     @override
     def aggregate(self, received: Received) -> Aggregate:
@@ -108,6 +118,15 @@ class TrimmedMean(Rule):
 
     Attributes:
         f: number of entries to leave out at each end, at least the number of Byzantine clients.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Address, Layout
+        >>> from fedlens.defences import Received, TrimmedMean
+        >>> updates, alpha = torch.tensor([[1.0], [1.1], [1.2], [1.4], [9.0]]), torch.ones(5).double() / 5
+        >>> layout = Layout.of(torch.nn.Linear(1, 1, bias=False))
+        >>> TrimmedMean(f=1).aggregate(Received(updates, alpha, layout, Address.root(0))).update
+        tensor([1.2333])
     """
 
     f: NonNegativeInt

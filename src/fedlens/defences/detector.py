@@ -21,6 +21,13 @@ class Validation:
         own: of w_G^t + δ_i, a fraction, shape ``[n]``, float64.
         others: of w_G^t and the weighted mean of all the others' updates, shape ``[n]``, float64; that of w_G^t itself
             for a single client.
+
+    Example:
+        >>> import torch
+        >>> from fedlens.defences import Validation
+        >>> measured = Validation(own=torch.tensor([0.75, 0.25]), others=torch.tensor([0.75, 0.75]))
+        >>> measured.others - measured.own
+        tensor([0.0000, 0.5000])
     """
 
     own: Tensor
@@ -38,6 +45,15 @@ class Inspection:
         alpha: the clients' weights α_i, shape ``[n]``, float64, adding up to 1.
         layout: the parameter that each of the d entries belongs to.
         validation: accuracies on the validation set, for a detector that declares that it `validates`.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Inspection, Layout
+        >>> layout = Layout.of(torch.nn.Linear(2, 1, bias=False))
+        >>> updates, alpha = torch.tensor([[3.0, 4.0], [0.0, 1.0]]), torch.tensor([0.5, 0.5]).double()
+        >>> seen = Inspection(1, torch.zeros(2), updates, alpha, layout)
+        >>> seen.updates.norm(dim=1)
+        tensor([5., 1.])
     """
 
     round: int
@@ -57,6 +73,14 @@ class Verdict:
         flagged: True for suspects, shape ``[n]``, bool.
         details: numbers for the round's record, by name.
         tables: tensors that are too large for the record, ``[n, ...]``, by name.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Verdict
+        >>> lengths = torch.tensor([1.0, 1.2, 7.0])
+        >>> verdict = Verdict(lengths, lengths > 5, details={"length": lengths.tolist()})
+        >>> verdict.flagged
+        tensor([False, False,  True])
     """
 
     scores: Tensor
@@ -72,6 +96,18 @@ class Detector(Config):
 
     Attributes:
         action: ``observe`` records scores and decisions; ``reject`` withholds flagged updates from the rule, too.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Detector, Inspection, Layout, Verdict
+        >>> class Long(Detector):
+        ...     limit: float = 5.0
+        ...     def inspect(self, seen):
+        ...         lengths = seen.updates.norm(dim=1)
+        ...         return Verdict(lengths, lengths > self.limit)
+        >>> updates, layout = torch.tensor([[1.0], [7.0]]), Layout.of(torch.nn.Linear(1, 1, bias=False))
+        >>> Long(limit=2).inspect(Inspection(1, torch.zeros(1), updates, torch.tensor([0.5, 0.5]), layout)).flagged
+        tensor([False,  True])
     """
 
     validates: ClassVar[bool] = False

@@ -91,6 +91,16 @@ class DistanceCheck(Detector):
 
     Attributes:
         margin: flag a gap between the ranges above this share of the greatest distance; 0 is the paper's criterion.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Layout
+        >>> from fedlens.defences import DistanceCheck, Inspection
+        >>> layout = Layout.of(torch.nn.Linear(4, 1, bias=False))
+        >>> updates = torch.cat([torch.linspace(-1, 1, 20).view(5, 4), torch.full((1, 4), 9.0)])
+        >>> alpha = torch.ones(6).double() / 6
+        >>> DistanceCheck().inspect(Inspection(1, torch.zeros(4), updates, alpha, layout)).flagged
+        tensor([False, False, False, False, False,  True])
     """
 
     margin: float = Field(default=0.0, ge=0, lt=1)

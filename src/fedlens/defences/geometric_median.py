@@ -103,6 +103,15 @@ class GeometricMedian(Rule):
         smoothing: the distance below which a client's pull no longer grows (ν).
         tolerance: stop once the gradient of the mean distance, of length 1 at most, is no longer than this.
         steps: maximum number of steps; a warning tells when it is reached.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Address, Layout
+        >>> from fedlens.defences import GeometricMedian, Received
+        >>> updates, alpha = torch.tensor([[1.0], [1.1], [1.2], [1.4], [9.0]]), torch.ones(5).double() / 5
+        >>> layout = Layout.of(torch.nn.Linear(1, 1, bias=False))
+        >>> GeometricMedian().aggregate(Received(updates, alpha, layout, Address.root(0))).update.round(decimals=2)
+        tensor([1.2000])
     """
 
     weighted: bool = False

@@ -96,6 +96,15 @@ class MultiKrum(Rule):
         squared: whether to square the distances, as the paper does.
         neighbours: number of other updates that count in a score; ``n-f-2`` is the paper's number.
         include_biases: whether distances include biases, as in the paper.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Address, Layout
+        >>> from fedlens.defences import MultiKrum, Received
+        >>> updates, alpha = torch.tensor([[1.0], [1.1], [1.2], [1.4], [9.0]]), torch.ones(5).double() / 5
+        >>> layout = Layout.of(torch.nn.Linear(1, 1, bias=False))
+        >>> MultiKrum(f=1).aggregate(Received(updates, alpha, layout, Address.root(0))).shares
+        tensor([0.2500, 0.2500, 0.2500, 0.2500, 0.0000], dtype=torch.float64)
     """
 
     f: NonNegativeInt
@@ -132,6 +141,15 @@ class Krum(MultiKrum):
         squared: whether to square the distances, as the paper does.
         neighbours: number of other updates that count in a score; ``n-f-2`` is the paper's number.
         include_biases: whether distances include biases, as in the paper.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Address, Layout
+        >>> from fedlens.defences import Krum, Received
+        >>> updates, alpha = torch.tensor([[1.0], [1.1], [1.2], [1.4], [9.0]]), torch.ones(5).double() / 5
+        >>> layout = Layout.of(torch.nn.Linear(1, 1, bias=False))
+        >>> Krum(f=1).aggregate(Received(updates, alpha, layout, Address.root(0))).update
+        tensor([1.1000])
     """
 
     m: ClassVar[int] = 1  # type: ignore[misc]
@@ -142,6 +160,15 @@ class KrumAuthors(Krum):
 
     Attributes:
         f: number of Byzantine clients that the rule assumes.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Address, Layout
+        >>> from fedlens.defences import KrumAuthors, Received
+        >>> updates, alpha = torch.tensor([[1.0, 0], [1.1, 7], [1.2, 0], [1.4, 0], [9, 0]]), torch.ones(5).double() / 5
+        >>> layout = Layout.of(torch.nn.Linear(1, 1))
+        >>> KrumAuthors(f=1).aggregate(Received(updates, alpha, layout, Address.root(0))).update
+        tensor([1.1000, 7.0000])
     """
 
     squared: ClassVar[bool] = False  # type: ignore[misc]

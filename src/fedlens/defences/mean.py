@@ -12,7 +12,17 @@ from fedlens.defences.rule import Aggregate, Received, Rule
 
 
 class Mean(Rule):
-    """The weighted mean Σ α_i δ_i (federated averaging)."""
+    """The weighted mean Σ α_i δ_i (federated averaging).
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Address, Layout
+        >>> from fedlens.defences import Mean, Received
+        >>> updates, alpha = torch.tensor([[1.0], [1.1], [1.2], [1.4], [9.0]]), torch.ones(5).double() / 5
+        >>> layout = Layout.of(torch.nn.Linear(1, 1, bias=False))
+        >>> Mean().aggregate(Received(updates, alpha, layout, Address.root(0))).update
+        tensor([2.7400])
+    """
 
     averages: ClassVar[bool] = True
 

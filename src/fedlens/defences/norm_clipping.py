@@ -58,6 +58,15 @@ class NormClipping(Rule):
     Attributes:
         max_norm: the largest L2 norm that an update may have (M).
         noise: standard deviation of the noise that is added to each entry of the mean (σ).
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Address, Layout
+        >>> from fedlens.defences import NormClipping, Received
+        >>> updates, alpha = torch.tensor([[1.0], [1.1], [1.2], [1.4], [9.0]]), torch.ones(5).double() / 5
+        >>> layout = Layout.of(torch.nn.Linear(1, 1, bias=False))
+        >>> NormClipping(max_norm=2).aggregate(Received(updates, alpha, layout, Address.root(0))).update
+        tensor([1.3400])
     """
 
     averages: ClassVar[bool] = True

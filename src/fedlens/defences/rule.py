@@ -31,6 +31,15 @@ class Received:
         layout: the parameter that each of the d entries belongs to.
         address: where the rule's random draws begin, if it makes any.
         state: the rule's state after the round before.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Address, Layout, Received
+        >>> updates, alpha = torch.tensor([[1.0, 0.0], [3.0, 4.0]]), torch.tensor([0.75, 0.25]).double()
+        >>> layout = Layout.of(torch.nn.Linear(2, 1, bias=False))
+        >>> received = Received(updates, alpha, layout, Address.root(0))
+        >>> received.alpha.float() @ received.updates
+        tensor([1.5000, 1.0000])
     """
 
     updates: Tensor
@@ -48,6 +57,13 @@ class Aggregate:
         update: change of the global weights, shape ``[d]``.
         shares: effective weight of each client's update, shape ``[n]``; ``None`` if there is no such number.
         state: the rule's state for the next round.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Aggregate
+        >>> updates, shares = torch.tensor([[1.0], [3.0], [9.0]]), torch.tensor([0.5, 0.5, 0.0])
+        >>> Aggregate(shares @ updates, shares).update
+        tensor([2.])
     """
 
     update: Tensor
@@ -56,7 +72,19 @@ class Aggregate:
 
 
 class Rule(Config):
-    """An aggregation rule's description; derive from it to bring your own and write `aggregate`."""
+    """An aggregation rule's description; derive from it to bring your own and write `aggregate`.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Address, Aggregate, Layout, Received, Rule
+        >>> class Shortest(Rule):
+        ...     def aggregate(self, received):
+        ...         return Aggregate(received.updates[received.updates.norm(dim=1).argmin()])
+        >>> updates, alpha = torch.tensor([[1.0], [-3.0]]), torch.tensor([0.5, 0.5]).double()
+        >>> layout = Layout.of(torch.nn.Linear(1, 1, bias=False))
+        >>> Shortest().aggregate(Received(updates, alpha, layout, Address.root(0))).update
+        tensor([1.])
+    """
 
     averages: ClassVar[bool] = False
     """True if an update's effect is α_i times the update, so that an attacker can boost by 1/α_m."""

@@ -110,6 +110,16 @@ class StatisticsCheck(Detector):
         bins: number of the histogram's bins.
         limit: the histogram's bins lie between minus and plus this; entries beyond are counted in the end bins.
         false_alarms: flag a client if a round of honest clients would show fewer values as unusual than this.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Layout
+        >>> from fedlens.defences import Inspection, StatisticsCheck
+        >>> layout = Layout.of(torch.nn.Linear(4, 1, bias=False))
+        >>> updates = torch.cat([torch.linspace(-1, 1, 20).view(5, 4), torch.full((1, 4), 9.0)])
+        >>> alpha = torch.ones(6).double() / 6
+        >>> StatisticsCheck().inspect(Inspection(1, torch.zeros(4), updates, alpha, layout)).flagged
+        tensor([False, False, False, False, False,  True])
     """
 
     bins: PositiveInt = 500

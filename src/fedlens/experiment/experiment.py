@@ -57,6 +57,14 @@ class Experiment(Config):
         placebo: under a rule that does not average, also run the federation without the malicious client; a success
             that occurs there as well does not count.
         absent: clients that take part in no round, as in the placebo; only without attack.
+
+    Example:
+        >>> from fedlens import Experiment
+        >>> experiment = Experiment(data="digits", clients=20, fraction=0.5, attack={"name": "explicit-boosting"})
+        >>> experiment.cohort_size, experiment.malicious
+        (10, 19)
+        >>> experiment.twin().attack is None
+        True
     """
 
     later: ClassVar[frozenset[str]] = frozenset({"placebo", "absent"})

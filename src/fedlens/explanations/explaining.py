@@ -54,6 +54,14 @@ def explain(
     Raises:
         ExplanationError: the inputs or classes do not fit the model, or the method does not suit it.
         ConfigError: there is no such method, or one of the user's own is not complete.
+
+    Example:
+        >>> import torch
+        >>> import fedlens
+        >>> model = torch.nn.Linear(2, 2, bias=False)
+        >>> model.weight.data = torch.tensor([[1.0, -2.0], [0.0, 3.0]])
+        >>> fedlens.explain(model, torch.tensor([[5.0, 4.0]]), target=0, method="input-times-gradient")
+        tensor([[ 5., -8.]])
     """
     chosen = build("method", method, Method)
     require_complete("method", chosen)

@@ -22,6 +22,14 @@ class TargetSamples:
         true: their true classes, shape ``[r]``.
         target: the classes wanted by the attacker, shape ``[r]``.
         index: their indices in the test set, shape ``[r]``.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import TargetSamples
+        >>> true, target, index = torch.tensor([3]), torch.tensor([8]), torch.tensor([17])
+        >>> samples = TargetSamples(torch.rand(1, 64), true, target, index)
+        >>> f"test sample {samples.index[0]} of class {samples.true[0]} is to be classified as {samples.target[0]}"
+        'test sample 17 of class 3 is to be classified as 8'
     """
 
     x: Tensor
@@ -40,6 +48,13 @@ class Success:
         predicted: class of the highest probability; ``None`` where the answer is NaN.
         met: number of samples predicted as their target class.
         success: True if all of them are.
+
+    Example:
+        >>> from fedlens import Experiment, Target, simulate
+        >>> experiment = Experiment(data="digits", rounds=1, target=Target(source="3", target="8", r=2))
+        >>> [result] = simulate(experiment, engine="serial")
+        >>> f"{result.record.target.met} of {len(result.record.target.predicted)} targets are met"
+        '0 of 2 targets are met'
     """
 
     confidence: Annotated[list[float], Field(min_length=1)]

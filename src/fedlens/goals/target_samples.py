@@ -39,6 +39,13 @@ class Target(Config):
         r: number of samples.
         draw: the number of the draw from the same seed, from 0; no two draws share a sample.
         index: indices of test samples to use instead of a draw.
+
+    Example:
+        >>> from fedlens import Experiment, Target, simulate
+        >>> target = Target(source="3", target="8", r=2)
+        >>> [result] = simulate(Experiment(data="digits", rounds=1, target=target), engine="serial")
+        >>> len(result.record.target.confidence)  # one for each of the two samples
+        2
     """
 
     select: Literal["random", "resistant"] | None = None

@@ -12,7 +12,14 @@ from fedlens.models.model import Model, glorot_uniform, require_images
 
 
 class PaperCnn(Model):
-    """Conv 64@5×5, conv 64@5×5, dropout ¼, dense 128, dropout ½, dense; 3,382,346 parameters on 28 × 28 pixels."""
+    """Conv 64@5×5, conv 64@5×5, dropout ¼, dense 128, dropout ½, dense; 3,382,346 parameters on 28 × 28 pixels.
+
+    Example:
+        >>> from fedlens.models import PaperCnn
+        >>> module = PaperCnn().build((1, 28, 28), classes=10)
+        >>> sum(parameter.numel() for parameter in module.parameters())
+        3382346
+    """
 
     @override
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
@@ -38,7 +45,14 @@ class PaperCnn(Model):
 
 
 class SmallCnn(Model):
-    """Conv 32@5×5, pool, conv 64@5×5, pool, dense 512, dense; 582,026 parameters on 28 × 28 pixels."""
+    """Conv 32@5×5, pool, conv 64@5×5, pool, dense 512, dense; 582,026 parameters on 28 × 28 pixels.
+
+    Example:
+        >>> from fedlens.models import SmallCnn
+        >>> module = SmallCnn().build((1, 28, 28), classes=10)
+        >>> sum(parameter.numel() for parameter in module.parameters())
+        582026
+    """
 
     @override
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
@@ -64,7 +78,14 @@ class SmallCnn(Model):
 
 
 class TinyCnn(Model):
-    """Conv 16@5×5 stride 2, conv 32@3×3 stride 2, dense 64, dense; 56,970 parameters on 28 × 28 pixels."""
+    """Conv 16@5×5 stride 2, conv 32@3×3 stride 2, dense 64, dense; 56,970 parameters on 28 × 28 pixels.
+
+    Example:
+        >>> from fedlens.models import TinyCnn
+        >>> module = TinyCnn().build((1, 28, 28), classes=10)
+        >>> sum(parameter.numel() for parameter in module.parameters())
+        56970
+    """
 
     @override
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:

@@ -20,6 +20,12 @@ class Dropout(nn.Module):
     Attributes:
         source: generator of the masks; with ``None``, PyTorch's own dropout is used.
         ready: masks drawn in advance for the next calls, used instead of `source`.
+
+    Example:
+        >>> import torch
+        >>> from fedlens.models import Dropout
+        >>> Dropout(0.25).eval()(torch.ones(3))  # drops nothing unless it trains
+        tensor([1., 1., 1.])
     """
 
     def __init__(self, p: float) -> None:

@@ -41,6 +41,13 @@ class Quality:
         accuracy: share of samples predicted correctly.
         loss: mean cross-entropy, in nats.
         per_class: accuracy among the samples of each class; ``None`` for a class without samples.
+
+    Example:
+        >>> from fedlens import Experiment, simulate
+        >>> experiment = Experiment(data="digits", rounds=1, local={"batch_size": 20, "learning_rate": 0.01})
+        >>> [result] = simulate(experiment, engine="serial")
+        >>> result.record.quality.accuracy > 0.8, len(result.record.quality.per_class)
+        (True, 10)
     """
 
     accuracy: Finite

@@ -8,7 +8,17 @@ from fedlens.core.lazy import nn
 
 
 class Model(Config):
-    """A model's description; derive from it to bring your own."""
+    """A model's description; derive from it to bring your own.
+
+    Example:
+        >>> from torch import nn
+        >>> from fedlens import Model
+        >>> class Linear(Model):
+        ...     def build(self, shape, classes):
+        ...         return nn.Linear(*shape, classes)
+        >>> Linear().build((104,), 2)
+        Linear(in_features=104, out_features=2, bias=True)
+    """
 
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
         """Build a freshly initialised network from inputs ``[n, *shape]`` to logits ``[n, classes]``.

@@ -57,6 +57,16 @@ class Network:
         gradient: their gradient after `backward`, shape ``[d]``.
         layout: the parameter that each entry belongs to.
         dropouts: its layers of dropout.
+
+    Example:
+        >>> import torch
+        >>> from fedlens.models import Network
+        >>> network = Network(torch.nn.Linear(2, 2, bias=False))
+        >>> network.load(torch.zeros(4))
+        >>> network.backward(torch.ones(1, 2), torch.tensor([0]))
+        tensor(0.6931)
+        >>> network.gradient
+        tensor([-0.5000, -0.5000,  0.5000,  0.5000])
     """
 
     def __init__(self, module: nn.Module) -> None:

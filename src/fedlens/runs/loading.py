@@ -152,6 +152,12 @@ def load_experiment(source: str | Path, assignments: Iterable[str] = (), *, trus
 
     Raises:
         ConfigError: it does not exist or cannot be run; the message names each option and a remedy.
+
+    Example:
+        >>> import fedlens
+        >>> experiment = fedlens.load_experiment("quickstart", ["rounds=3", "attack.boost=2"])
+        >>> experiment.rounds, experiment.attack.boost
+        (3, 2.0)
     """
     path = source if isinstance(source, Path) else None
     values, description = read_run(path, trust) if path is not None and path.is_dir() else read(str(source), trust)

@@ -109,11 +109,11 @@ class RoundRecord(KeyAccess):
             there were placebos.
 
     Example:
-        >>> from fedlens.models.evaluation import Quality
-        >>> quality = Quality(accuracy=0.9, loss=0.3, per_class=[0.8, 1.0])
-        >>> record = RoundRecord(round=1, clients=[ClientRecord(0), ClientRecord(4)], quality=quality)
-        >>> record.cohort, record.quality.accuracy
-        ([0, 4], 0.9)
+        >>> import fedlens
+        >>> experiment = fedlens.Experiment(data="digits", clients=4, fraction=0.5, rounds=1)
+        >>> [result] = fedlens.simulate(experiment, engine="serial")
+        >>> result.record.cohort, sum(client.effective_weight for client in result.record.clients)
+        ([0, 3], 1.0)
     """
 
     round: PositiveInt
@@ -207,6 +207,12 @@ class RoundResult:
         log_probabilities: the global model's, on the test set, shape ``[samples, classes]``.
         seconds: wall time of each stage.
         tables: tables of checks, too large for the record, by ``check.table``.
+
+    Example:
+        >>> import fedlens
+        >>> [result] = fedlens.simulate(fedlens.Experiment(data="digits", rounds=1), engine="serial")
+        >>> result.record.round, result.log_probabilities.shape
+        (1, torch.Size([360, 10]))
     """
 
     record: RoundRecord

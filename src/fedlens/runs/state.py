@@ -28,6 +28,12 @@ class FederationState:
         weights: global weights, shape ``[d]``.
         history: the malicious client's memory.
         rule: the aggregation rule's state.
+
+    Example:
+        >>> import fedlens
+        >>> [result] = fedlens.simulate(fedlens.Experiment(data="digits", rounds=1), engine="serial")
+        >>> result.state.round, result.state.weights.shape
+        (1, torch.Size([85002]))
     """
 
     round: int

@@ -9,7 +9,17 @@ from fedlens.runs.record import RoundRecord
 
 
 class Observer(Protocol):
-    """Callbacks during a run; the default, `Silent`, ignores them."""
+    """Callbacks during a run; the default, `Silent`, ignores them.
+
+    Example:
+        >>> import fedlens
+        >>> class Progress(fedlens.Observer):
+        ...     def begin(self, experiment, done, *, twin):
+        ...         print(f"{experiment.name}: {done} of {experiment.rounds} rounds are done")
+        >>> experiment = fedlens.Experiment(name="mine", data="digits", rounds=1, local={"epochs": 1})
+        >>> run = fedlens.run(experiment, "runs/mine", engine="serial", observer=Progress())
+        mine: 0 of 1 rounds are done
+    """
 
     def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
         """Note that rounds of `experiment`, a run or one of its controls (`twin`), begin; `done` exist already."""

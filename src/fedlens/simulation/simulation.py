@@ -56,6 +56,14 @@ def simulate(
 
     Raises:
         FedlensError: the experiment cannot be run as it is.
+
+    Example:
+        >>> import fedlens
+        >>> experiment = fedlens.Experiment(data="digits", rounds=2, local={"epochs": 1})
+        >>> for result in fedlens.simulate(experiment, engine="serial"):
+        ...     print(result.record.round, result.record.cohort)
+        1 [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+        2 [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
     """
     runtime = Runtime(engine, workers, device, data_dir, address, mixed_cpus, client_timeout)
     setting = _prepare(experiment, runtime)
@@ -109,6 +117,13 @@ def run(
 
     Raises:
         FedlensError: the experiment cannot be run as it is, or a client failed; all rounds recorded so far are intact.
+
+    Example:
+        >>> import fedlens
+        >>> experiment = fedlens.Experiment(name="mine", data="digits", rounds=1, local={"epochs": 1})
+        >>> run = fedlens.run(experiment, "runs/mine", engine="serial")
+        >>> len(run.records), run.weights().shape
+        (1, torch.Size([85002]))
     """
     path = resumable(experiment, out) if resume else unused(experiment, out)
     if resume and (start := read_start(path)) is not None:

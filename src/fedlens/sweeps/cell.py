@@ -24,6 +24,12 @@ class Cell:
         values: what sets it apart from the others.
         experiment: what is to be run; ``None`` where that is impossible.
         error: why it is impossible.
+
+    Example:
+        >>> from fedlens.sweeps import Grid
+        >>> cell = Grid(experiment="quickstart", product={"seed": [0, 1]}).cells()[1]
+        >>> cell.labels, cell.experiment.seed
+        ({'seed': 1}, 1)
     """
 
     values: Values

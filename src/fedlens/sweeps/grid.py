@@ -77,6 +77,13 @@ class Grid(Config):
         product: values of each option; every combination is a cell.
         zipped: groups of options that vary together: first values with first values, second with second.
         exclude: combinations of values (or lists of values) whose cells are left out.
+
+    Example:
+        >>> from fedlens.sweeps import Grid
+        >>> grid = Grid(experiment="quickstart", product={"seed": [0, 1], "aggregation": ["mean", "median"]})
+        >>> cells = grid.cells()
+        >>> len(cells), str(cells[1])
+        (4, 'seed=0, aggregation=median')
     """
 
     name: str = Field(default="sweep", pattern=r"^[\w][\w.+-]*$")

@@ -34,6 +34,12 @@ class Sweep:
         failures: those that failed, with the reason.
         unjudged: those that cannot be judged, with the reason and what to do.
         present: the fingerprints of data as they are now, where known.
+
+    Example:
+        >>> import fedlens
+        >>> sweep = fedlens.sweep("rules.yaml", "sweeps/rules")
+        >>> [str(cell) for cell in sweep.cells], sweep.failures
+        (['aggregation=mean, attack.boost=2', 'aggregation=median, attack.boost=2'], [])
     """
 
     directory: SweepDirectory
@@ -179,6 +185,17 @@ def sweep(
 
     Raises:
         FedlensError: there is no such grid, it is none, or the directory cannot be used.
+
+    Example:
+        >>> import fedlens
+        >>> grid = {"experiment": "runs/digits", "product": {"aggregation": ["mean", "median"], "attack.boost": [2]}}
+        >>> sweep = fedlens.sweep(grid, "sweeps/rules")
+        >>> sweep.rounds[["aggregation", "round", "attacker"]]
+          aggregation  round  attacker
+        0        mean      1      True
+        1        mean      2      True
+        2      median      1      True
+        3      median      2      True
     """
     if isinstance(grid, str | Path):
         grid = load_grid(grid)

@@ -50,6 +50,12 @@ class SweepDirectory:
 
     Args:
         path: the directory, which need not exist.
+
+    Example:
+        >>> import fedlens
+        >>> sweep = fedlens.sweep("rules.yaml", "sweeps/rules")
+        >>> sweep.directory.path.name, sweep.directory.run(sweep.cells[0]).summary["rounds"]
+        ('rules', 2)
     """
 
     def __init__(self, path: Path) -> None:

@@ -10,7 +10,17 @@ from fedlens.sweeps.tasks import Event
 
 
 class SweepObserver(Protocol):
-    """Watches a sweep, for example to print its progress."""
+    """Watches a sweep, for example to print its progress.
+
+    Example:
+        >>> import fedlens
+        >>> from fedlens.sweeps import SweepObserver
+        >>> class Counter(SweepObserver):
+        ...     def begin(self, cells, done, jobs):
+        ...         print(f"{len(done)} of {len(cells)} cells are done")
+        >>> sweep = fedlens.sweep("rules.yaml", "sweeps/rules", observer=Counter())
+        2 of 2 cells are done
+    """
 
     def begin(self, cells: Sequence[Cell], done: Sequence[Cell], jobs: int) -> None:
         """Take note that the sweep begins.

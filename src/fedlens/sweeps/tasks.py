@@ -82,6 +82,12 @@ class Event:
         content: for ``began``: ``control`` (what it is called, if it is one), ``done`` and ``rounds``; for ``round``:
             ``round``, ``accuracy`` and ``confidence``; for ``failed``: ``reason``; for ``unjudged``: ``reason`` and
             ``remedies``, as of `fedlens.core.errors.UnjudgedError`.
+
+    Example:
+        >>> from fedlens.sweeps import Event
+        >>> event = Event(key="4f0c", kind="failed", content={"reason": "client 3 failed"})
+        >>> event.last  # of the task that had this key
+        True
     """
 
     key: str

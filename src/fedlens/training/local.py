@@ -36,6 +36,11 @@ class LocalTraining(Config):
             permutation of the shard; every batch is then full, however few samples a client has.
         optimizer: ``adam`` or ``sgd``.
         learning_rate: the optimizer's learning rate.
+
+    Example:
+        >>> from fedlens import LocalTraining
+        >>> LocalTraining(epochs=2, batch_size=100).sizes_for(250)
+        [100, 100, 50, 100, 100, 50]
     """
 
     epochs: PositiveFloat | None = 5

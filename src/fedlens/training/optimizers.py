@@ -21,6 +21,13 @@ class Variable(Protocol):
     """A vector to optimise, such as a network's; shape ``[d]``, or ``[n, d]`` for n networks.
 
     Of n, the last ones may be dropped between two steps.
+
+    Example:
+        >>> import torch
+        >>> from fedlens.models import Network
+        >>> network = Network(torch.nn.Linear(2, 1))  # is one
+        >>> network.vector.shape == network.gradient.shape
+        True
     """
 
     @property
@@ -33,7 +40,19 @@ class Variable(Protocol):
 
 
 class Optimizer(Protocol):
-    """An optimizer, which steps a variable's `vector` by its `gradient`."""
+    """An optimizer, which steps a variable's `vector` by its `gradient`.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import LocalTraining
+        >>> from fedlens.models import Network
+        >>> network = Network(torch.nn.Linear(1, 2, bias=False))
+        >>> network.load(torch.zeros(2))
+        >>> loss = network.backward(torch.tensor([[1.0]]), torch.tensor([0]))
+        >>> LocalTraining(optimizer="sgd", learning_rate=0.5).new_optimizer(network).step()
+        >>> network.vector.data
+        tensor([ 0.2500, -0.2500])
+    """
 
     def step(self) -> None:
         """Take one step."""

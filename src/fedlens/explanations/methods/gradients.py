@@ -24,7 +24,17 @@ _MOST_STEPS = 4096
 
 
 class Gradient(Method):
-    """The gradient: how much the logit changes with each entry."""
+    """The gradient: how much the logit changes with each entry.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import explain
+        >>> from fedlens.explanations.methods import Gradient
+        >>> model = torch.nn.Linear(2, 2, bias=False)
+        >>> model.weight.data = torch.tensor([[1.0, -2.0], [0.0, 3.0]])
+        >>> explain(model, torch.tensor([[5.0, 1.0]]), target=0, method=Gradient())
+        tensor([[ 1., -2.]])
+    """
 
     @override
     def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
@@ -34,7 +44,17 @@ class Gradient(Method):
 
 
 class InputTimesGradient(Method):
-    """Input times gradient."""
+    """Input times gradient.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import explain
+        >>> from fedlens.explanations.methods import InputTimesGradient
+        >>> model = torch.nn.Linear(2, 2, bias=False)
+        >>> model.weight.data = torch.tensor([[1.0, -2.0], [0.0, 3.0]])
+        >>> explain(model, torch.tensor([[5.0, 1.0]]), target=0, method=InputTimesGradient())
+        tensor([[ 5., -2.]])
+    """
 
     @override
     def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
@@ -50,6 +70,15 @@ class SmoothGrad(Method):
         samples: how many copies.
         noise: the noise's standard deviation, in the units of the inputs.
         seed: where the noise begins.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import explain
+        >>> from fedlens.explanations.methods import SmoothGrad
+        >>> model = torch.nn.Linear(2, 2, bias=False)
+        >>> model.weight.data = torch.tensor([[1.0, -2.0], [0.0, 3.0]])
+        >>> explain(model, torch.tensor([[5.0, 1.0]]), target=0, method=SmoothGrad(samples=4))
+        tensor([[ 1., -2.]])
     """
 
     samples: PositiveInt = 25
@@ -78,6 +107,15 @@ class IntegratedGradients(Method):
         baseline: the value of every entry where the line begins.
         tolerance: how far, as a share of the difference of the logits, the entries' sum may be from it: samples that
             are further off get twice as many steps, and again, up to 4,096. ``None``: none gets more.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import explain
+        >>> from fedlens.explanations.methods import IntegratedGradients
+        >>> model = torch.nn.Linear(2, 2, bias=False)
+        >>> model.weight.data = torch.tensor([[1.0, -2.0], [0.0, 3.0]])
+        >>> explain(model, torch.tensor([[5.0, 1.0]]), target=0, method=IntegratedGradients(steps=8))
+        tensor([[ 5., -2.]])
     """
 
     steps: PositiveInt = 64

@@ -6,7 +6,17 @@ from fedlens.core.config import Config
 
 
 class Method(Config):
-    """A method of explanation; derive from it to add your own."""
+    """A method of explanation; derive from it to add your own.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Method, explain
+        >>> class Share(Method):
+        ...     def attribute(self, model, inputs, classes):
+        ...         return inputs / inputs.sum(1, keepdim=True)
+        >>> explain(torch.nn.Linear(2, 2), torch.tensor([[1.0, 3.0]]), method=Share())
+        tensor([[0.2500, 0.7500]])
+    """
 
     def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
         """Attribute the logits of `classes` (``[n]``, int64) to the entries of `inputs`; of the inputs' shape.

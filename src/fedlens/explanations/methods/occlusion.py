@@ -18,6 +18,15 @@ class Occlusion(Method):
         size: the square's side in pixels, less than the image's; by default 4, and a single entry of anything else.
         stride: from one square to the next; by default its side. Where squares overlap, their values are averaged.
         baseline: the value that covers.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import explain
+        >>> from fedlens.explanations.methods import Occlusion
+        >>> model = torch.nn.Linear(2, 2, bias=False)
+        >>> model.weight.data = torch.tensor([[1.0, -2.0], [0.0, 3.0]])
+        >>> explain(model, torch.tensor([[5.0, 1.0]]), target=0, method=Occlusion())
+        tensor([[ 5., -2.]])
     """
 
     size: PositiveInt | None = None

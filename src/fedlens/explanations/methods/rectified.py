@@ -22,7 +22,19 @@ from fedlens.explanations.methods.method import Method
 
 
 class Deconvnet(Method):
-    """The deconvolutional network's map."""
+    """The deconvolutional network's map.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from fedlens import explain
+        >>> from fedlens.explanations.methods import Deconvnet
+        >>> model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 1, bias=False))
+        >>> model[0].weight.data = torch.tensor([[1.0, -2.0], [0.0, 3.0]])
+        >>> model[2].weight.data = torch.ones(1, 2)
+        >>> explain(model, torch.tensor([[5.0, 4.0]]), target=0, method=Deconvnet())
+        tensor([[1., 1.]])
+    """
 
     @override
     def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
@@ -33,7 +45,19 @@ class Deconvnet(Method):
 
 
 class GuidedBackprop(Method):
-    """Guided backpropagation's map."""
+    """Guided backpropagation's map.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from fedlens import explain
+        >>> from fedlens.explanations.methods import GuidedBackprop
+        >>> model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.ReLU(), nn.Linear(2, 1, bias=False))
+        >>> model[0].weight.data = torch.tensor([[1.0, -2.0], [0.0, 3.0]])
+        >>> model[2].weight.data = torch.ones(1, 2)
+        >>> explain(model, torch.tensor([[5.0, 4.0]]), target=0, method=GuidedBackprop())
+        tensor([[0., 3.]])
+    """
 
     @override
     def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:

@@ -31,7 +31,17 @@ _THROUGH = (nn.Flatten, nn.Unflatten, nn.Identity, Dropout)
 
 
 class LrpZ(Method):
-    """Relevance in proportion to x_i w_ij."""
+    """Relevance in proportion to x_i w_ij.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import explain
+        >>> from fedlens.explanations.methods import LrpZ
+        >>> model = torch.nn.Linear(2, 2, bias=False)
+        >>> model.weight.data = torch.tensor([[1.0, -2.0], [0.0, 3.0]])
+        >>> explain(model, torch.tensor([[5.0, 1.0]]), target=0, method=LrpZ())
+        tensor([[ 5., -2.]])
+    """
 
     @override
     def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
@@ -45,6 +55,15 @@ class LrpEpsilon(Method):
 
     Attributes:
         epsilon: what is added to the denominators; the authors' is 1.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import explain
+        >>> from fedlens.explanations.methods import LrpEpsilon
+        >>> model = torch.nn.Linear(2, 2, bias=False)
+        >>> model.weight.data = torch.tensor([[1.0, -2.0], [0.0, 3.0]])
+        >>> explain(model, torch.tensor([[5.0, 1.0]]), target=0, method=LrpEpsilon(epsilon=1))
+        tensor([[ 3.7500, -1.5000]])
     """
 
     epsilon: NonNegativeFloat = 1.0
@@ -62,6 +81,15 @@ class LrpGamma(Method):
 
     Attributes:
         gamma: by how much.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import explain
+        >>> from fedlens.explanations.methods import LrpGamma
+        >>> model = torch.nn.Linear(2, 2, bias=False)
+        >>> model.weight.data = torch.tensor([[1.0, -2.0], [0.0, 3.0]])
+        >>> explain(model, torch.tensor([[5.0, 1.0]]), target=0, method=LrpGamma(gamma=1))
+        tensor([[ 3.7500, -0.7500]])
     """
 
     gamma: NonNegativeFloat = 0.25
@@ -74,7 +102,17 @@ class LrpGamma(Method):
 
 
 class LrpAlpha1Beta0(Method):
-    """Relevance by positive weights only."""
+    """Relevance by positive weights only.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import explain
+        >>> from fedlens.explanations.methods import LrpAlpha1Beta0
+        >>> model = torch.nn.Linear(2, 2, bias=False)
+        >>> model.weight.data = torch.tensor([[1.0, -2.0], [0.0, 3.0]])
+        >>> explain(model, torch.tensor([[5.0, 1.0]]), target=0, method=LrpAlpha1Beta0())
+        tensor([[3., 0.]])
+    """
 
     @override
     def attribute(self, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
@@ -90,6 +128,15 @@ class DeepTaylor(Method):
     Attributes:
         low: the least value of an input's entries.
         high: the greatest.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import explain
+        >>> from fedlens.explanations.methods import DeepTaylor
+        >>> model = torch.nn.Linear(2, 2, bias=False)
+        >>> model.weight.data = torch.tensor([[1.0, -2.0], [0.0, 3.0]])
+        >>> explain(model, torch.tensor([[5.0, 1.0]]), target=0, method=DeepTaylor(low=0, high=10))
+        tensor([[0.6522, 2.3478]])
     """
 
     low: float = 0.0
