@@ -7,6 +7,7 @@
 import hashlib
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,11 @@ def played(name: str, folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
     numbers = {"accuracy": first.quality.accuracy, "loss": first.quality.loss}
     gave = {"identity": made.identity(), "digest": digest.hexdigest()[:32], "first": numbers}
     return read_starts(run.path)[-1].numerics, gave
+
+
+def of_machine(numerics: Mapping[str, str]) -> dict[str, str]:
+    """What bits depend on besides fedlens itself: its version tells nothing of them, for `BITS` does."""
+    return {name: value for name, value in numerics.items() if name != "fedlens"}
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from pinned import of_machine
 
 import fedlens
 from fedlens.core.numerics import numerics
@@ -25,9 +26,9 @@ def test_three_cells_drawn_at_random_are_run_again_and_agree(tmp_path: Path, fas
         started = read_starts(kept.path)[-1]
         name = f"{kept.experiment.name}, seed {kept.experiment.seed}, draw {kept.experiment.target.draw}"
         again = fedlens.run(
-            kept.experiment, tmp_path / str(place), engine=started["engine"], data_dir=fashion_directory
+            kept.experiment, tmp_path / str(place), engine=started.engine, data_dir=fashion_directory
         )
-        if started["numerics"] == numerics(started["numerics"]["arithmetic"]):
+        if of_machine(started.numerics) == of_machine(numerics(started.numerics["arithmetic"])):
             known = [record.by_old_keys() for record in kept.records]
             found = [record.by_old_keys() for record in again.records]
             pairs = zip(found, known, strict=True)
