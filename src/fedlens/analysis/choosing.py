@@ -45,7 +45,7 @@ class At:
 
     @classmethod
     def parse(cls, text: str, first: int = 1) -> "At":
-        """What ``--at`` says: a word, a round, or several rounds with commas between them; and ``--from``.
+        """Parse what ``--at`` says: a word, a round, or several rounds with commas between them; and ``--from``.
 
         Raises:
             ConfigError: it is none of these, or it names rounds and `first` does, too.
@@ -84,7 +84,7 @@ class At:
             )
 
     def of(self, matrix: "pd.DataFrame", metric: str) -> "pd.Series[float]":
-        """A number for each row of `matrix`, which has a column a round; missing where a named round is."""
+        """Return a number for each row of `matrix`, which has a column per round; missing where a named round is."""
         if self.rounds:
             return matrix.reindex(columns=list(self.rounds)).mean(axis=1, skipna=False)
         matrix = matrix.where(np.broadcast_to(matrix.columns.to_numpy() >= self.first, matrix.shape))
@@ -97,7 +97,7 @@ class At:
 
 
 def narrowed(collection: Collection, where: Sequence[str]) -> Collection:
-    """The runs that have the values wanted; of several values of the same option, one.
+    """Return the runs that have the values wanted, which are alternatives where an option has several.
 
     Args:
         collection: the runs.
@@ -128,7 +128,7 @@ def narrowed(collection: Collection, where: Sequence[str]) -> Collection:
 
 
 def parse_where(where: Sequence[str]) -> dict[str, list[str]]:
-    """The values wanted of each option.
+    """Parse the values wanted of each option.
 
     Raises:
         ConfigError: one is not of the form ``option=value``.
@@ -143,7 +143,7 @@ def parse_where(where: Sequence[str]) -> dict[str, list[str]]:
 
 
 def chosen_fields(collection: Collection, by: Sequence[str]) -> tuple[str, ...]:
-    """The options to compare by: those named, else the one that varies, if one does.
+    """Return the options to compare by: those named, else the one that varies, if one does.
 
     Raises:
         ConfigError: none is named, and several vary.
@@ -171,13 +171,13 @@ def require_metrics(collection: Collection, metrics: Sequence[str]) -> None:
 
 
 def _numeric(column: "pd.Series[Any]") -> bool:
-    """Whether a column has numbers or truths, and nothing else but missing values."""
+    """Tell whether a column has numbers or truths, and nothing else but missing values."""
     present = column.dropna()
     return bool(len(present)) and all(isinstance(value, Number) for value in present.unique().tolist())
 
 
 def named(text: str, present: Sequence[str]) -> list[str]:
-    """Those of the values shown that `text` names; a part's name alone names it whatever options it has."""
+    """Return those of the values shown that `text` names; a part's name alone names it whatever options it has."""
     for value in (text, canonical(text)):
         if value in present:
             return [value]
@@ -185,7 +185,7 @@ def named(text: str, present: Sequence[str]) -> list[str]:
 
 
 def canonical(text: str) -> str:
-    """A value as it is shown, however it is typed: 5.0 and 0x5 as 5, yes as true, {name: krum, f: 1} as krum(f=1)."""
+    """Return a value as it is shown, however typed: 5.0 and 0x5 as 5, yes as true, {name: krum, f: 1} as krum(f=1)."""
     if text in {"null", "–"}:
         return "–"
     try:

@@ -65,13 +65,13 @@ class Collection:
         return [name for name in self.fields if name not in repeated and len(self.values_of(name)) > 1]
 
     def values_of(self, name: str) -> list[Value]:
-        """The values that runs have of an option, and cells that cannot be judged."""
+        """Return the values of an option in runs and in cells that cannot be judged."""
         values = [*map(plain_value, self.table[name].unique()), *(cell.values.get(name) for cell in self.unjudged)]
         return list(dict.fromkeys(values))
 
 
 def is_field(column: str) -> bool:
-    """Whether a column says what was run: an option by its dotted name, the target's samples, or the path."""
+    """Tell whether a column says what was run: an option by its dotted name, the target's samples, or the path."""
     return column.partition(".")[0] in Experiment.model_fields or column in {PATH, "target_index"}
 
 
@@ -87,7 +87,7 @@ class _Source:
 
 
 def collect(paths: Sequence[Path], wanted: Set[str] = frozenset()) -> Collection:
-    """The runs and the sweeps in `paths`, each run once.
+    """Collect the runs and the sweeps in `paths`, each run once.
 
     Args:
         paths: directories of runs and of sweeps.
@@ -135,7 +135,7 @@ def collect(paths: Sequence[Path], wanted: Set[str] = frozenset()) -> Collection
 
 
 def _unjudged(sources: Sequence[_Source], options: Sequence[str], table: "pd.DataFrame") -> Iterator[Unjudged]:
-    """The cells that cannot be judged, each once, with their values of these `options` in the form that `table` has."""
+    """Yield the cells that cannot be judged, each once, with their values of these `options` in the form of `table`."""
     judged = set(table["cell"])
     texts = {name for name in options if all(isinstance(value, str) for value in table[name].dropna())}
     for source in sources:
@@ -154,7 +154,7 @@ def _unjudged(sources: Sequence[_Source], options: Sequence[str], table: "pd.Dat
 
 
 def _sweep(path: Path) -> tuple[_Source, list[str]]:
-    """The sweep in a directory, and what should be known about it."""
+    """Read the sweep in a directory, and what should be known about it."""
     import pandas as pd
 
     file = path / TABLE
@@ -205,7 +205,7 @@ def _sweep(path: Path) -> tuple[_Source, list[str]]:
 
 
 def _flags(run: Path) -> list[str] | None:
-    """The flags in a complete run's summary; ``None`` where there is no such, for rounds can be compared without."""
+    """Return the flags in a complete run's summary; ``None`` without such, as rounds can be compared anyway."""
     try:
         return list(map(str, read_json(run / "summary.json")["flags"]))
     except (DamagedRunError, KeyError, TypeError):
@@ -240,7 +240,7 @@ def _complete_runs(count: int) -> str:
 
 
 def _run(path: Path) -> tuple[_Source, list[str]]:
-    """The run in a directory, and what should be known about it."""
+    """Read the run in a directory, and what should be known about it."""
     run = load_run(path)
     table, experiment = run.rounds.copy(), run.experiment
     head: dict[str, Value] = {"cell": experiment.identity(), PATH: str(path), "seed": experiment.seed}
@@ -253,7 +253,7 @@ def _run(path: Path) -> tuple[_Source, list[str]]:
 
 
 def _differing(sources: Sequence[_Source]) -> list[str]:
-    """The options of which sources have different values; one that only some of them have is no such."""
+    """Return the options of which sources have different values, unless only some of the sources have the option."""
     if len(sources) == 1:
         return []
     value_sets: dict[str, set[frozenset[Value]]] = {}
@@ -297,7 +297,7 @@ def _complete(sources: Sequence[_Source], name: str, apart: Set[str], *, require
 
 
 def _every(source: _Source) -> list[str]:
-    """Its cells, those that cannot be judged, too."""
+    """Return the sweep's cells, including those that cannot be judged."""
     return [*_cells(source), *(cell.cell for cell in source.unjudged)]
 
 

@@ -54,7 +54,7 @@ class Comparison:
     against: str | None = None
 
     def rate(self, metric: str) -> bool:
-        """Whether the metric is a rate in every group that has it, not a median over seeds."""
+        """Tell whether the metric is a rate in every group that has it, not a median over seeds."""
         metrics = [group.metrics[metric] for group in self.groups]
         return all(measured.rate for measured in metrics if measured.runs) and any(
             measured.rate for measured in metrics
@@ -66,7 +66,7 @@ class Comparison:
         return list(dict.fromkeys(metric for group in self.groups for metric in group.metrics))
 
     def title(self, metric: str) -> str:
-        """The metric in words: of which rounds, and less what."""
+        """Return the metric in words: of which rounds, and less what."""
         name = f"attack succeeded ({metric})" if metric in SUCCESSES else metric
         return f"{name}, {self.at}" + (f", less {self.against}" if self.against else "")
 
@@ -87,11 +87,11 @@ class _Baseline(NamedTuple):
     own: str = ""
 
     def side(self, part: _Part, metric: str) -> Side:
-        """What `metric` of a group is compared with."""
+        """Return the side that `metric` of a group is compared with."""
         return Side(part.table, f"{self.own}_{metric}") if self.part is None else Side(self.part.table, metric)
 
     def unmatched(self, parts: Sequence[_Part]) -> int:
-        """How many of the baseline's runs have no counterpart in one of the other groups.
+        """Count the baseline's runs that have no counterpart in one of the other groups.
 
         Raises:
             ConfigError: no run of theirs has one.
@@ -116,7 +116,7 @@ def compare(
     at: At | None = None,
     against: str | None = None,
 ) -> Comparison:
-    """The runs, grouped and measured.
+    """Group the runs, and measure them.
 
     Args:
         collection: the runs.
@@ -180,7 +180,7 @@ def compare(
 def _parts(
     table: "pd.DataFrame", fields: tuple[str, ...], more: Iterable[tuple[Value, ...]]
 ) -> Iterator[tuple[tuple[Value, ...], "pd.DataFrame"]]:
-    """The rows of each group with its values, numbers in order; those of `more` groups may be none."""
+    """Yield the rows of each group with its values, numbers in order; those of `more` groups may be none."""
     if not fields:
         yield (), table
         return
@@ -207,7 +207,7 @@ def _label(fields: tuple[str, ...], values: tuple[Value, ...]) -> str:
 
 
 def _joined(table: "pd.DataFrame", columns: Sequence[str]) -> list[str]:
-    """The values of some columns as one text for each row."""
+    """Join the values of some columns into one text for each row."""
     rows = table[[*columns]].to_numpy(dtype=object)
     return ["; ".join(shown(plain_value(value)) for value in row) for row in rows]
 
@@ -237,7 +237,7 @@ def _metrics_of_control(
 
 
 def _baseline(against: str, fields: tuple[str, ...], parts: Sequence[_Part]) -> _Baseline:
-    """What `against` says.
+    """Return the baseline that `against` names.
 
     Raises:
         ConfigError: there is no such group, or no other one.
@@ -287,13 +287,13 @@ def _has_values(table: "pd.DataFrame", column: str) -> bool:
 
 
 def _mixed(collection: Collection, fields: tuple[str, ...], parts: Sequence["pd.DataFrame"]) -> list[str]:
-    """The options that differ within a group, and are not compared."""
+    """Return the options that differ within a group and are not compared."""
     others = [name for name in collection.varying if name not in fields]
     return [name for name in others if any(part[name].nunique(dropna=False) > 1 for part in parts)]
 
 
 def _pooled(collection: Collection, mixed: Sequence[str]) -> Iterator[str]:
-    """A remark on what differs within a group."""
+    """Yield a remark on what differs within a group."""
     if mixed:
         values = {
             name: ", ".join(shown(plain_value(value)) for value in collection.table[name].unique()) for name in mixed
@@ -303,7 +303,7 @@ def _pooled(collection: Collection, mixed: Sequence[str]) -> Iterator[str]:
 
 
 def _unlike_targets(table: "pd.DataFrame") -> bool:
-    """Whether runs of a sweep, or single runs, have the same seed and draw, and yet not the same target."""
+    """Tell whether runs of a sweep, or single runs, have the same seed and draw, and yet not the same target."""
     alike: list[Any] = ["seed", "target.draw"]
     if PATH in table:  # else all are of one sweep
         alike.append(table[PATH].where(table.groupby(PATH)["cell"].transform("nunique") > 1, ""))
@@ -311,7 +311,7 @@ def _unlike_targets(table: "pd.DataFrame") -> bool:
 
 
 def _left_out(groups: Sequence[Group], metrics: Sequence[str], at: At, baseline: _Baseline | None) -> Iterator[str]:
-    """A remark on runs that have no number."""
+    """Yield a remark on runs that have no number."""
     lack = f", or no counterpart in {baseline.label}," if baseline else ""
     for metric in metrics:
         if missing := sum(group.missing(metric) for group in groups):
@@ -319,7 +319,7 @@ def _left_out(groups: Sequence[Group], metrics: Sequence[str], at: At, baseline:
 
 
 def _of_runs(collection: Collection, parts: Iterable[tuple[str, "pd.DataFrame"]]) -> list[str]:
-    """The runs' own flags, with how many of each group have them."""
+    """Return the runs' own flags, with how many of each group have them."""
     return common_by_group(
         {
             label: {cell: collection.flags[cell] for cell in part["cell"].unique() if cell in collection.flags}
@@ -329,7 +329,7 @@ def _of_runs(collection: Collection, parts: Iterable[tuple[str, "pd.DataFrame"]]
 
 
 def repetition_flags(fields: tuple[str, ...], groups: Sequence[Group]) -> Iterator[str]:
-    """Reasons to doubt the intervals, each with the groups concerned unless all are."""
+    """Yield reasons to doubt the intervals, each with the groups concerned unless all are."""
     single = {
         repeated: [g.label for g in groups if _single(g, repeated)]
         for repeated, compared in {"seed": {"seed"}, "target": {"target.draw", "target_index"}}.items()
@@ -348,12 +348,12 @@ def repetition_flags(fields: tuple[str, ...], groups: Sequence[Group]) -> Iterat
 
 
 def _single(group: Group, repeated: str) -> bool:
-    """Whether a metric is of one ``seed`` or ``target`` only; without attack there is no target."""
+    """Tell whether a metric is of one ``seed`` or ``target`` only; without attack there is no target."""
     if repeated == "target" and not group.attacked:
         return False
     return any(getattr(measured, f"{repeated}s") == 1 for measured in group.metrics.values())
 
 
 def _where(labels: Sequence[str], groups: Sequence[Group]) -> str:
-    """The groups concerned, unless all are."""
+    """Name the groups concerned, unless all are."""
     return "" if len(labels) == len(groups) else f" ({'; '.join(labels)})"

@@ -52,11 +52,11 @@ def confounded(
 
 
 def _values(part: pd.DataFrame, name: str) -> list[Value]:
-    """The values of an option in a group; none where no part of its runs has the option."""
+    """Return the values of an option in a group; none where no part of its runs has the option."""
     return [value for value in map(plain_value, part[name].unique()) if value is not None]
 
 
 def _lacks(part: pd.DataFrame, name: str, fields: tuple[str, ...]) -> bool:
-    """Whether a group lacks the option because it lacks a compared option of the same part: no boost, no attack."""
+    """Tell whether a group lacks the option because it lacks a compared option of the part: no boost, no attack."""
     kind = name.partition(".")[0]
     return any(not _values(part, field) for field in fields if field.startswith(f"{kind}."))

@@ -45,7 +45,7 @@ def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
 
 
 def common(every: Iterable[Sequence[str]]) -> list[str]:
-    """The flags of several runs, each with how many of them have it, but for that of a run by itself.
+    """Return the flags of several runs, each with how many of them have it, but for that of a run by itself.
 
     What that one asks for, more seeds and targets, is what several runs are. Numbers that each run has its own of are
     left out. What most runs have comes first, whatever the order of the runs.
@@ -60,7 +60,7 @@ def common(every: Iterable[Sequence[str]]) -> list[str]:
 
 
 def common_by_group(groups: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
-    """The same, of which some groups have more than others: ``(3 of 4 runs; mean: 1 of 2, median: 2 of 2)``.
+    """Return the same, naming groups that have more than others: ``(3 of 4 runs; mean: 1 of 2, median: 2 of 2)``.
 
     Args:
         groups: of each group by its label, the flags of its runs by their names; groups may share runs.
@@ -193,7 +193,7 @@ def _finite(experiment: Experiment, records: Sequence[RoundRecord]) -> str | Non
 
 
 def _share(experiment: Experiment) -> str | None:
-    """Few clients, so that one is many."""
+    """Flag so few clients that one is many."""
     share = 1 / experiment.clients
     if share <= LARGE_SHARE:
         return None
@@ -201,19 +201,19 @@ def _share(experiment: Experiment) -> str | None:
 
 
 def _sight(attack: Attack) -> str | None:
-    """An attack that sees what no client sees; of one whose code is not read, that may not be known."""
+    """Flag an attack that sees what no client sees, which may be unknown of one whose code is not read."""
     if getattr(attack, "omniscient", None) is None:
         return "it is not known whether the attack is omniscient: the run did not note it"
     return "the attack is omniscient: it sees the other clients' updates" if attack.omniscient else None
 
 
 def _oracle(experiment: Experiment) -> str | None:
-    """A rule that knows what no server knows."""
+    """Flag a rule that knows what no server knows."""
     knows_attackers = getattr(experiment.aggregation, "f", None) == 1
     return "oracle f: the rule knows the true number of attackers, f = 1" if knows_attackers else None
 
 
 def _repetition(experiment: Experiment) -> str:
-    """A run has one seed always, and often one target; an untargeted attack has none to repeat."""
+    """Flag the one seed of a run, and its one target unless the attack is untargeted, which has none to repeat."""
     extent = f"{ALONE} and one target" if targeted(experiment) and experiment.target.r == 1 else ALONE
     return f"{extent}: repeat it with `fedlens sweep`"

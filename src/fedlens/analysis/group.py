@@ -38,13 +38,13 @@ class Group:
     attacked: int = 0
 
     def missing(self, metric: str) -> int:
-        """How many of the runs lack a metric; a run without attack lacks no success."""
+        """Count the runs that lack a metric; a run without attack lacks no success."""
         return (self.attacked if metric in SUCCESSES else self.runs) - self.metrics[metric].runs
 
     def no_attack(self, metric: str) -> bool:
-        """Whether the metric is the success of an attack, and no run has one."""
+        """Tell whether the metric is the success of an attack, and no run has one."""
         return metric in SUCCESSES and self.runs > 0 and not self.attacked
 
     def beside(self, control: str) -> Mapping[str, Measured]:
-        """What is known of ``control`` or ``placebo``."""
+        """Return what is known of ``control`` or ``placebo``."""
         return self.controls if control == CONTROL else self.placebos

@@ -47,7 +47,7 @@ class Histogram:
         return exact
 
     def outside(self, half: float) -> tuple[int, int]:
-        """How many entries the bins outside ±`half` and the overflowing end bins count, below and above."""
+        """Count the entries in bins outside ±`half` and in the overflowing end bins, below and above."""
         import numpy as np
 
         middles = (self.edges[:-1] + self.edges[1:]) / 2
@@ -71,7 +71,7 @@ class Histograms:
 
 
 def kept_histograms(run: Run) -> Iterator[Histograms]:
-    """The histograms of every round.
+    """Yield the histograms of every round.
 
     Raises:
         ConfigError: the run's server kept none.
@@ -127,7 +127,7 @@ def histograms_of(run: Run, record: RoundRecord) -> Histograms:
 
 
 def window(histograms: Iterable[Histogram]) -> float:
-    """The half width of a window around 0 that shows 99.9 % of each histogram's entries, and a little more."""
+    """Return the half width of a window around 0 that shows 99.9 % of each histogram's entries, and a little more."""
     import numpy as np
 
     halves = []

@@ -8,7 +8,7 @@ NONE = "–"
 
 
 def interval_words(interval: Interval | None, number: Callable[[float], str] = "{:.2f}".format) -> str:
-    """``0.53 [0.48, 0.57]``, ``0.53, range 0.48 to 0.57``, or of one seed ``0.53``."""
+    """Format an interval as ``0.53 [0.48, 0.57]``, ``0.53, range 0.48 to 0.57``, or of one seed ``0.53``."""
     if interval is None:
         return NONE
     value = number(interval.value)
@@ -18,7 +18,7 @@ def interval_words(interval: Interval | None, number: Callable[[float], str] = "
 
 
 def reach_words(intervals: Iterable[Interval | None]) -> str:
-    """What stands beside values: ``95 % interval``, ``range of the seeds``, one or the other, or nothing."""
+    """Name what is shown with values: ``95 % interval``, ``range of the seeds``, one or the other, or nothing."""
     present = [interval for interval in intervals if interval is not None]
     kinds = ["95 % interval"] if any(interval.low is not None for interval in present) else []
     kinds += ["range of the seeds"] if any(interval.low is None and interval.seeds > 1 for interval in present) else []
@@ -26,7 +26,7 @@ def reach_words(intervals: Iterable[Interval | None]) -> str:
 
 
 def headed(statistic: str, intervals: Iterable[Interval | None]) -> str:
-    """The head of a column of `interval_words`: ``median [95 % interval]``, ``median, range of the seeds``."""
+    """Head a column of `interval_words`: ``median [95 % interval]``, ``median, range of the seeds``."""
     reach = reach_words(intervals)
     if not reach.startswith("95 %"):
         return f"{statistic}, {reach}" if reach else statistic
@@ -34,7 +34,7 @@ def headed(statistic: str, intervals: Iterable[Interval | None]) -> str:
 
 
 def range_words(interval: Interval, number: Callable[[float], str]) -> str:
-    """``range 0.48 to 0.57``, or where all seeds agree to the digits shown, ``each of 2 seeds``."""
+    """Format a range: ``range 0.48 to 0.57``, or where all seeds agree to the digits shown, ``each of 2 seeds``."""
     low, high = map(number, interval.range)
     return f"range {low} to {high}" if low != high else f"each of {interval.seeds} seeds"
 

@@ -120,7 +120,7 @@ def rate(successes: ArrayLike, seeds: ArrayLike) -> Interval:
 
 @lru_cache
 def left_out(seeds: int, coverage: float) -> int | None:
-    """How many of the smallest values, and of the largest, are outside the interval; ``None`` if there is none."""
+    """Count the smallest values, and the largest, that are outside the interval; ``None`` if there is none."""
     from scipy.stats import binom
 
     outside = int(binom.ppf((1 - coverage) / 2, seeds, 0.5)) - 1
@@ -129,7 +129,7 @@ def left_out(seeds: int, coverage: float) -> int | None:
 
 @lru_cache
 def seeds_needed(coverage: float) -> int:
-    """With how many seeds the median over seeds has an interval."""
+    """Return the number of seeds from which the median over seeds has an interval."""
     return next(seeds for seeds in count(1) if left_out(seeds, coverage) is not None)
 
 
@@ -142,7 +142,7 @@ def score_bound(share: float, trials: int) -> float:
 
 
 def _by_seed(values: ArrayLike, seeds: ArrayLike, statistic: Callable[[NDArray[Any]], Any]) -> NDArray[Any]:
-    """A value for each seed, in the order of seeds."""
+    """Return a value for each seed, in the order of seeds."""
     numbers, labels = np.asarray(values, dtype=np.float64), np.asarray(seeds)
     if numbers.ndim != 1 or numbers.shape != labels.shape or not len(numbers):
         raise ValueError(f"expected values and their seeds, [n] each, not {numbers.shape} and {labels.shape}")

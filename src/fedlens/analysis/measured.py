@@ -74,7 +74,7 @@ class Side(NamedTuple):
 
 
 def measured(part: "pd.DataFrame", column: str, at: At, less: Side | None = None) -> Measured:
-    """What a column says of a group's runs, or how much more than `less` says in the rounds that both sides have."""
+    """Measure a column of a group's runs, or its difference from `less` in the rounds that both sides have."""
     from pandas.api.types import is_bool_dtype
 
     if part.empty:  # of cells that cannot be judged
@@ -105,7 +105,7 @@ def measured(part: "pd.DataFrame", column: str, at: At, less: Side | None = None
 
 
 def _rounds(part: "pd.DataFrame", column: str) -> tuple["pd.DataFrame", "pd.DataFrame"]:
-    """A row for each run, of seed, target, pair and cell, and a column for each round; and which rounds are judged.
+    """Return a row for each run, of seed, target, pair and cell, a column for each round, and which rounds are judged.
 
     Those are the rounds of a run's window; where none was played, or none is known, all.
     """
@@ -117,7 +117,7 @@ def _rounds(part: "pd.DataFrame", column: str) -> tuple["pd.DataFrame", "pd.Data
 
 
 def _counterpart(less: Side, matrix: "pd.DataFrame") -> tuple["pd.DataFrame", "pd.DataFrame"]:
-    """The same of the other side, for each row and round of `matrix`; missing where it has no such run or round."""
+    """Return the same of the other side, for each row and round of `matrix`; missing where it has no such cell."""
     theirs, judged = _rounds(less.part, less.column)
     rows = matrix.reset_index("cell", drop=True).index
     values = theirs.groupby(level=PAIRED).mean().reindex(index=rows, columns=matrix.columns)
@@ -126,7 +126,7 @@ def _counterpart(less: Side, matrix: "pd.DataFrame") -> tuple["pd.DataFrame", "p
 
 
 def _single(matrix: "pd.DataFrame", judged: "pd.DataFrame", at: At, column: str) -> "pd.Series[Any]":
-    """A number a run."""
+    """Return a number for each run."""
     return at.of(matrix if at.rounds else matrix.where(judged), column)
 
 
@@ -136,18 +136,18 @@ def _finite(values: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def _by_seed(values: Any) -> Any:
-    """The mean over each seed's targets, of a series or of each column; runs of the same target are averaged first."""
+    """Average over each seed's targets, in a series or in each column; runs of the same target are averaged first."""
     return values.groupby(level=["seed", "target_index"]).mean().groupby(level="seed").mean()
 
 
 def _interval(of_seeds: "pd.Series[float]", truths: bool) -> Interval | None:
-    """The interval of a value for each seed."""
+    """Return the interval of a value for each seed."""
     if of_seeds.empty:
         return None
     return (rate if truths else estimate)(of_seeds.to_numpy(), of_seeds.index.to_numpy())
 
 
 def ends(interval: Interval | None) -> list[float]:
-    """Value, low and high, NaN where there is none."""
+    """Return value, low and high, NaN where there is none."""
     numbers = (None, None, None) if interval is None else (interval.value, interval.low, interval.high)
     return [float("nan") if value is None else value for value in numbers]

@@ -36,7 +36,7 @@ class Unjudged(NamedTuple):
 
 
 def failures_of(path: Path) -> list[Failure]:
-    """The cells of the sweep in `path` that failed at its last start.
+    """Return the cells of the sweep in `path` that failed at its last start.
 
     Raises:
         DamagedRunError: they cannot be read.
@@ -46,7 +46,7 @@ def failures_of(path: Path) -> list[Failure]:
 
 
 def unjudged_of(path: Path) -> list[Unjudged]:
-    """The cells of the sweep in `path` that could not be judged at its last start.
+    """Return the cells of the sweep in `path` that could not be judged at its last start.
 
     Raises:
         DamagedRunError: they cannot be read.
@@ -62,7 +62,7 @@ def unjudged_of(path: Path) -> list[Unjudged]:
 
 
 def reasons_of(unjudged: Sequence[Unjudged]) -> str:
-    """The reasons, the most frequent first, and how many more there are."""
+    """Return the reasons, the most frequent first, and how many more there are."""
     counts = Counter(cell.reason for cell in unjudged)
     words = "; ".join(reason for reason, _ in counts.most_common(REASONS))
     more = len(counts) - REASONS
@@ -70,7 +70,7 @@ def reasons_of(unjudged: Sequence[Unjudged]) -> str:
 
 
 def _listed(file: Path, names: Sequence[str]) -> list[tuple[Any, ...]]:
-    """These parts of all entries in a file of cells; their ``values`` are mappings."""
+    """Return these parts of all entries in a file of cells; their ``values`` are mappings."""
     try:
         entries = json.loads(regular(file).read_text(encoding="utf-8")) if file.exists() else []
         return [tuple(dict(entry[name]) if name == "values" else entry[name] for name in names) for entry in entries]

@@ -15,7 +15,7 @@ SIDES = ("control", "placebo", "")
 
 
 def in_order(values: Mapping[Name, Value], order: Sequence[str]) -> dict[Name, Value]:
-    """What there is, in this order.
+    """Sort what there is into this order.
 
     Raises:
         ValueError: something is not in the order.

@@ -66,7 +66,7 @@ class Run:
     summary: Summary | None
 
     def with_code(self, trust: bool = False) -> Run:
-        """The run with the classes of its parts, which are imported.
+        """Import the classes of the run's parts, and return the run with them.
 
         Raises:
             ConfigError: somebody else began it, it names modules, and there is no `trust`; or one cannot be imported.
@@ -155,7 +155,7 @@ class Run:
         )
 
     def tables(self, round_: int) -> dict[str, Tensor]:
-        """What checks keep of a round beside its record, by ``check.table``, a row for each client of the cohort.
+        """Load what checks keep of a round beside its record, by ``check.table``, a row for each client of the cohort.
 
         Raises:
             DamagedRunError: the file is damaged.
@@ -163,7 +163,7 @@ class Run:
         return load_tables(self.path, round_)
 
     def weights(self, which: Which = "final") -> Tensor:
-        """Global weights, shape ``[d]``: ``final``, of the best test accuracy, or after a round.
+        """Return global weights, shape ``[d]``: ``final``, of the best test accuracy, or after a round.
 
         ``last`` is the last round recorded so far. Other rounds can be had by their numbers where the run was told to
         keep their weights (``--keep-weights``).
@@ -176,7 +176,7 @@ class Run:
 
 
 def load_run(path: str | Path) -> Run:
-    """The run in the directory `path`, finished or not.
+    """Load the run in the directory `path`, finished or not.
 
     Raises:
         DamagedRunError: its files are damaged.

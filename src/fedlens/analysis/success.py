@@ -13,7 +13,7 @@ SUCCESSES = ("counts", "success", SUCCEEDED)
 
 
 def attacked(table: pd.DataFrame) -> pd.Series[bool]:
-    """Whether each row is of a run with an attack; where nothing tells, it is."""
+    """Tell whether each row is of a run with an attack; where nothing tells, it is."""
     if "attack" in table and table["attack"].notna().all():
         return table["attack"] != "none"
     if "acted" not in table:
@@ -23,7 +23,7 @@ def attacked(table: pd.DataFrame) -> pd.Series[bool]:
 
 
 def of_attacks(table: pd.DataFrame) -> pd.DataFrame:
-    """The table without what it says of successes of runs that have no attack."""
+    """Return the table without what it says of successes of runs that have no attack."""
     there = attacked(table)
     if there.all():
         return table
@@ -31,6 +31,6 @@ def of_attacks(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def usual_metrics(table: pd.DataFrame) -> list[str]:
-    """What is shown unless something else is asked for: the confidence, and how often the attack succeeded."""
+    """Name the metrics shown unless others are asked for: the confidence, and how often the attack succeeded."""
     present = [name for name in SUCCESSES if name in table and of_attacks(table)[name].notna().any()]
     return ["confidence", *present[:1]]

@@ -13,7 +13,7 @@ GRID = "sweep.yaml"
 
 
 def progress_words(path: Path) -> str:
-    """``4 of 5 cells are done; if the sweep is not running any more, repeat: fedlens sweep ...``."""
+    """Say how far it is: ``4 of 5 cells are done; if the sweep is not running any more, repeat: fedlens sweep ...``."""
     done = len(list(path.glob("cells/*/summary.json")))
     total = _combinations(path / GRID)
     of = f" of {total}" if total else ""
@@ -23,7 +23,7 @@ def progress_words(path: Path) -> str:
 
 
 def _combinations(grid: Path) -> str:
-    """How many cells the grid has, in words; some options may not apply everywhere, which makes them fewer."""
+    """Say how many cells the grid has; options that do not apply everywhere make them fewer."""
     try:
         values = read_yaml(regular(grid))
     except (OSError, FedlensError):

@@ -12,7 +12,7 @@ WHOLE = ("seed", "target.draw", "round")
 
 
 def oddity(table: "pd.DataFrame") -> str | None:
-    """What is odd about a table with all columns that every sweep's has; ``None`` where nothing is."""
+    """Tell what is odd about a table with all columns of a sweep's; ``None`` where nothing is."""
     from pandas.api import types
 
     if not table.columns.is_unique or not all(isinstance(name, str) for name in table.columns):

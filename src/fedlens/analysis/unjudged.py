@@ -14,7 +14,7 @@ ANSWERS = ("confidence", "true_confidence", "success", "counts")
 
 
 def by_group(collection: Collection, fields: tuple[str, ...]) -> dict[tuple[Value, ...], list[Unjudged]]:
-    """The cells that cannot be judged, by the values of the group that each belongs to."""
+    """Return the cells that cannot be judged, by the values of the group that each belongs to."""
     cells_by_group: dict[tuple[Value, ...], list[Unjudged]] = {}
     for cell in collection.unjudged:
         cells_by_group.setdefault(tuple(cell.values.get(field) for field in fields), []).append(cell)
@@ -22,7 +22,7 @@ def by_group(collection: Collection, fields: tuple[str, ...]) -> dict[tuple[Valu
 
 
 def unjudged_flags(groups: Sequence[Group]) -> Iterator[str]:
-    """How many cells of a group could not be judged, and why."""
+    """Yield how many cells of a group could not be judged, and why."""
     for group in groups:
         if group.unjudged:
             total = group.runs + len(group.unjudged)
@@ -30,7 +30,7 @@ def unjudged_flags(groups: Sequence[Group]) -> Iterator[str]:
 
 
 def silent_flags(groups: Sequence[Group], metrics: Sequence[str]) -> Iterator[str]:
-    """How many runs of a group could not be judged, for they have none of these metrics of answers at the end."""
+    """Yield how many runs of a group cannot be judged because they have none of these metrics of answers at the end."""
     for group in groups:
         if count := max(map(group.missing, metrics), default=0):
             reason = "the model's answers for the target are no numbers"
