@@ -46,14 +46,14 @@ class Shares:
     malicious: float | None
 
     def chosen(self, malicious: int) -> int | None:
-        """The one client that had all the weight, if there was one; `malicious` is the malicious client's number."""
+        """Return the client that had all the weight, if one had; `malicious` is the malicious client's number."""
         everyone = self.benign if self.malicious is None else {**self.benign, malicious: self.malicious}
         used = {client: share for client, share in everyone.items() if share}
         return next(iter(used)) if list(used.values()) == [1.0] else None
 
 
 def selected_clients(runs: Sequence[Run]) -> "Figure":
-    """A panel a run; rounds in which the model stayed as it was are left out.
+    """Draw a panel for each run, leaving out rounds in which the model stayed as it was.
 
     Raises:
         ConfigError: a run's rule does not tell what each update weighed.
@@ -80,7 +80,7 @@ def all_alike(run: Run) -> bool:
 
 
 def shares_of(run: Run) -> list[Shares]:
-    """The shares of every round in which the rule was applied.
+    """Return the shares of every round in which the rule was applied.
 
     Raises:
         ConfigError: the run's rule does not tell what each update weighed.
@@ -98,7 +98,7 @@ def shares_of(run: Run) -> list[Shares]:
 
 
 def _draw_chosen(panel: "Axes", run: Run, shares: list[Shares], chosen: list[int]) -> str:
-    """A dot a round; how often the malicious client was chosen, in words."""
+    """Draw a dot for each round; return in words how often the malicious client was chosen."""
     from matplotlib.ticker import MaxNLocator
 
     malicious = run.experiment.malicious
@@ -121,7 +121,7 @@ def _draw_chosen(panel: "Axes", run: Run, shares: list[Shares], chosen: list[int
 
 
 def _draw_shares(panel: "Axes", shares: list[Shares]) -> str:
-    """Two lines, broken where there is no such client; the malicious client's mean share, in words."""
+    """Draw two lines, broken where there is no such client; return the malicious client's mean share in words."""
     rounds = [part.round for part in shares]
     benign = [mean(list(part.benign.values())) if part.benign else float("nan") for part in shares]
     malicious = [float("nan") if part.malicious is None else part.malicious for part in shares]

@@ -78,7 +78,7 @@ def attribution_bars(
 
 
 def by_feature(map_: Tensor, features: Sequence[str]) -> dict[str, float]:
-    """Attributions (``[columns]``) added up over the columns of each feature."""
+    """Add attributions (``[columns]``) up over the columns of each feature."""
     total = dict.fromkeys(features, 0.0)
     for name, value in zip(features, map_.flatten().tolist(), strict=True):
         total[name] += value
@@ -86,7 +86,7 @@ def by_feature(map_: Tensor, features: Sequence[str]) -> dict[str, float]:
 
 
 def _foremost(values: Mapping[str, Sequence[Mapping[str, float]]]) -> list[str]:
-    """The names of at most `MOST` features, in their order: those with the greatest part in some method's bars."""
+    """Name at most `MOST` features, in their order: those with the greatest part in some method's bars."""
     shares: dict[str, float] = {}
     for rows in values.values():
         greatest = max(abs(value) for row in rows for value in row.values()) or 1
@@ -97,7 +97,7 @@ def _foremost(values: Mapping[str, Sequence[Mapping[str, float]]]) -> list[str]:
 
 
 def _draw_bars(panel: "Axes", values: Sequence[float], which: tuple[int, int], look: dict[str, Any]) -> None:
-    """A bar for each feature, beside those of other rows; `which` row of how many this is."""
+    """Draw a bar for each feature, next to those of other rows; `which` row of how many this is."""
     number, count = which
     height = 0.8 / count
     places = np.arange(len(values)) + (number - (count - 1) / 2) * height

@@ -58,19 +58,19 @@ def attribution_grid(pair: ModelPair, index: int, classes: Sequence[str]) -> "Fi
 
 
 def row_words(row: Row, classes: Sequence[str]) -> str:
-    """The model, its prediction, and the class whose reasons are shown."""
+    """Name the model, its prediction, and the class whose reasons are shown."""
     said = f"{row.model} model says\n{plain(classes[row.predicted])}, {percent(row.confidence)}"
     return f"{said}\nreasons for\n{plain(classes[row.explained])}, {percent(row.probability)}"
 
 
 def sample_words(pair: ModelPair, index: int, classes: Sequence[str]) -> str:
-    """Which sample this is, of which class, and after which round if a round was asked for."""
+    """Name the sample, its class, and the round after which it is seen, if one was asked for."""
     when = "" if pair.round is None else f", after round {pair.round}"
     return f"test sample {pair.indices[index]}: {plain(classes[int(pair.samples.y[index])])}{when}"
 
 
 def colour_of(row: Row) -> str:
-    """The model's colour."""
+    """Return the model's colour."""
     return MALICIOUS if row.model == "attacked" else BENIGN
 
 
@@ -79,7 +79,7 @@ def _scale(maps: Tensor) -> float:
 
 
 def _summed(maps: Tensor) -> Tensor:
-    """Channels added up: ``[..., height, width]``."""
+    """Add up channels: ``[..., height, width]``."""
     return maps.detach().cpu().double().sum(-3)
 
 

@@ -38,7 +38,7 @@ Sharing = Literal["none", "all", "row", "col"]
 
 
 def wrapped(count: int, share_y: Sharing = "all") -> tuple[Figure, list[Axes]]:
-    """A figure with `count` panels, `ACROSS` beside each other at most; what is left over of the last row is hidden."""
+    """Make a figure with `count` panels, at most `ACROSS` side by side; the rest of the last row is hidden."""
     across = min(count, ACROSS)
     down = -(-count // across)
     figure, panels = grid(down, across, (4.6, 3.4), share_y=share_y)
@@ -56,7 +56,7 @@ def grid(
     share_y: Sharing = "none",
     widths: Sequence[float] | None = None,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of `down` × `across` panels of about `size` inches, row by row; columns are as wide as `widths` say."""
+    """Make a figure of `down` × `across` panels of about `size` inches, row by row; `widths` are the columns'."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(size[0] * across, size[1] * down + 0.2), layout="constrained")
@@ -85,30 +85,30 @@ def whole_rounds(panel: Axes, first: int, last: int) -> None:
 
 
 def marker_size(run: Run, largest: float) -> float:
-    """How large a marker may be, in points, so that those of neighbouring rounds stay apart."""
+    """Return a marker's largest size, in points, at which those of neighbouring rounds stay apart."""
     return min(largest, max(2.5, 200 / len(run.records)))
 
 
 def run_title(run: Run, between: str = "\n") -> str:
-    """The attack, and the run's name after or below it; in lines that a panel has room for."""
+    """Return the attack, and the run's name after or below it, in lines that a panel has room for."""
     attack = "no attack" if run.experiment.attack is None else plain(attack_name(run.experiment))
     lines = f"{attack}{between}{run_name(run)}".splitlines()
     return "\n".join(fill(line, LETTERS if len(lines) > 1 else 2 * LETTERS) for line in lines)
 
 
 def run_name(run: Run) -> str:
-    """The name of the run's directory; of one that is called by its identity, as in sweeps, the experiment's."""
+    """Return the name of the run's directory, or the experiment's if that is an identity, as in sweeps."""
     name = run.path.resolve().name
     return plain(run.experiment.name if name == run.experiment.identity() else name)
 
 
 def plain(words: str) -> str:
-    """`words` as matplotlib shows them, which takes what is between two dollar signs for mathematics."""
+    """Return `words` as matplotlib shows them, which takes what is between two dollar signs for mathematics."""
     return words.replace("$", r"\$")
 
 
 def pixels_of(image: Tensor) -> NDArray[np.float64]:
-    """An image (``[channels, h, w]``) from 0 to 1: in colour ``[h, w, 3]``, or channels' mean ``[h, w]``."""
+    """Return an image (``[channels, h, w]``) from 0 to 1: in colour ``[h, w, 3]``, or channels' mean ``[h, w]``."""
     pixels: NDArray[np.float64] = image.double().numpy()
     low, high = pixels.min(), pixels.max()
     pixels = (pixels - low) / (high - low if high > low else 1)
@@ -136,7 +136,7 @@ def shade_attacks(panel: Axes, run: Run) -> None:
 
 
 def stretches(rounds: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """The first and the last of each stretch of rounds, in order, that follow each other without a gap."""
+    """Yield the first and the last of each stretch of rounds, in order, that follow each other without a gap."""
     first = None
     for round_ in rounds:
         first = round_ if first is None else first
@@ -146,7 +146,7 @@ def stretches(rounds: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def legend_below(figure: Figure, panels: Iterable[Axes], notes: Sequence[str] = ()) -> None:
-    """One legend for all `panels`, below them, and `notes` in grey below it, in room of their own.
+    """Draw one legend for all `panels`, below them, and `notes` in grey below it, in room of their own.
 
     Equal labels count once.
     """
@@ -175,7 +175,7 @@ def legend_below(figure: Figure, panels: Iterable[Axes], notes: Sequence[str] = 
 
 
 def _fits(labels: list[str], columns: int, width: float) -> bool:
-    """Whether so many columns of `labels` are narrower than `width` inches, as far as can be told by their letters."""
+    """Tell whether so many columns of `labels` are narrower than `width` inches, as far as their letters tell."""
     each, more = divmod(len(labels), columns)  # matplotlib gives the first columns one more
     starts = [column * each + min(column, more) for column in range(columns + 1)]
     longest = [max(map(len, labels[start:stop]), default=0) for start, stop in pairwise(starts)]

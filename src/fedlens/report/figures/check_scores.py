@@ -33,7 +33,7 @@ WIDE = 50
 
 
 def server_checks(runs: Sequence[Run]) -> "Figure":
-    """A row a check with one axis of scores and its threshold, a column a run; flagged clients are ringed.
+    """Draw a row for each check with one axis of scores and its threshold, a column for each run; ring flagged clients.
 
     Raises:
         ConfigError: a run had no checks.
@@ -64,7 +64,7 @@ def server_checks(runs: Sequence[Run]) -> "Figure":
 
 
 def _draw(panel: "Axes", run: Run, scores: "pd.DataFrame") -> None:
-    """A dot for each client and round."""
+    """Draw a dot for each client and round."""
     if scores.empty:
         panel.text(0.5, 0.5, "not switched on", transform=panel.transAxes, ha="center", va="center")
     benign: dict[str, Any] = {"marker": "o", "color": BENIGN, "markersize": marker_size(run, 3.5), "alpha": 0.6}

@@ -47,7 +47,7 @@ FEW = 5
 
 
 def comparison_figure(comparison: Comparison, metrics: Sequence[str]) -> "Figure":
-    """A row of two panels for each of `metrics`."""
+    """Draw a row of two panels for each of `metrics`."""
     numeric = _numeric(comparison)
     height = 3.0 if numeric else max(3.0, 0.36 * len(comparison.groups) + 0.8)
     figure, panels = grid(len(metrics), 2, (4.8, height), widths=(3, 2))
@@ -75,7 +75,7 @@ def comparison_figure(comparison: Comparison, metrics: Sequence[str]) -> "Figure
 
 
 def _estimated(comparison: Comparison, metric: str) -> str:
-    """What is drawn, and over how many seeds: ``median and 95 % interval over 5 seeds``."""
+    """Say what is drawn, and over how many seeds: ``median and 95 % interval over 5 seeds``."""
     counts = sorted({group.metrics[metric].seeds for group in comparison.groups})
     number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     intervals = [group.metrics[metric].interval for group in comparison.groups]
@@ -94,13 +94,13 @@ def look(index: int) -> dict[str, Any]:
 
 
 def _numeric(comparison: Comparison) -> bool:
-    """Whether groups differ in a number alone that has three values at least."""
+    """Tell whether groups differ only in a number that has at least three values."""
     values = [group.values[0] for group in comparison.groups] if len(comparison.by) == 1 else []
     return len(values) >= 3 and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
 
 
 def _draw_rounds(panel: "Axes", comparison: Comparison, metric: str) -> None:
-    """A line a group with its band or its seeds, and what stands beside them in grey, marked where it differs."""
+    """Draw a line for each group with its band or seeds, and its controls in grey, marked where they differ."""
     band = 0.15 if len(comparison.groups) <= 6 else 0.07
     for index, group in enumerate(comparison.groups):
         curve, style = group.metrics[metric].curve, look(index)
@@ -119,7 +119,7 @@ def _draw_rounds(panel: "Axes", comparison: Comparison, metric: str) -> None:
 
 
 def _draw_seeds(panel: "Axes", curve: Curve, style: Mapping[str, Any]) -> None:
-    """A thin line for each of several seeds, over the rounds without an interval; dots if there is but one round."""
+    """Draw a thin line for each of several seeds, over the rounds without an interval; dots for a single round."""
     single = np.where(np.isnan(curve.low)[:, None], curve.seeds, np.nan)
     if single.shape[1] > 1 and np.isfinite(single).any():
         marker = "." if len(curve.rounds) == 1 else ""
@@ -148,7 +148,7 @@ def _equal(first: Curve, second: Curve) -> bool:
 
 
 def _draw_below(panel: "Axes", comparison: Comparison, metric: str) -> None:
-    """A dot with its interval for each group, the first on top."""
+    """Draw a dot with its interval for each group, the first on top."""
     for index, group in enumerate(comparison.groups):
         style = look(index)
         value, *reach = ends(group.metrics[metric].interval)
@@ -165,7 +165,7 @@ def _draw_below(panel: "Axes", comparison: Comparison, metric: str) -> None:
 
 
 def _draw_along(panel: "Axes", comparison: Comparison, metric: str) -> None:
-    """A line through the groups along an axis of the number that they differ in."""
+    """Draw a line through the groups along an axis of the number that they differ in."""
     numbers = np.array([group.values[0] for group in comparison.groups], dtype=float)
     values_and_ends = [ends(group.metrics[metric].interval) for group in comparison.groups]
     for name, (_, look_beside) in BESIDE.items():
@@ -188,7 +188,7 @@ def _draw_along(panel: "Axes", comparison: Comparison, metric: str) -> None:
 
 
 def _ranged(interval: Interval | None) -> tuple[float, float] | None:
-    """The range of the seeds, if there are several and no interval."""
+    """Return the range of the seeds, if there are several and no interval."""
     return None if interval is None or interval.low is not None or interval.seeds == 1 else interval.range
 
 

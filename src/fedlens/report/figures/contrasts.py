@@ -35,7 +35,7 @@ _PAIRS = {
 
 
 def contrast_tables(study: "pd.DataFrame") -> Iterator[Table]:
-    """A table for each question: a row for each method, over all measures."""
+    """Yield a table for each question: a row for each method, over all measures."""
     for question, words in QUESTIONS.items():
         rows = study[(study["question"] == question) & (study["measure"] == ALL)]
         title = f"How alike are models' maps? {words[0].upper()}{words[1:]}; {_over(rows)}"
@@ -49,13 +49,13 @@ def contrast_tables(study: "pd.DataFrame") -> Iterator[Table]:
 
 
 def _over(rows: "pd.DataFrame") -> str:
-    """``median over 6 seeds``."""
+    """Say over how many seeds: ``median over 6 seeds``."""
     counts = sorted({int(rows["seeds"].min()), int(rows["seeds"].max())})
     return f"median over {' to '.join(map(str, counts))} seed{'s' * (counts[-1] != 1)}"
 
 
 def interval(row: Mapping[Any, Any], name: str, needed: int | None = None) -> Interval | None:
-    """One of the intervals in a row of the study, or of the detector's areas, which takes so many seeds."""
+    """Return one of the intervals in a row of the study, or of the detector's areas, which takes so many seeds."""
     value, *ends = (_without_nan(row[f"{name}{of}"]) for of in ("", "_low", "_high", "_range_low", "_range_high"))
     low, high, smallest, largest = ends
     if value is None or smallest is None or largest is None:
@@ -81,7 +81,7 @@ def _p(value: float | None) -> str:
 
 
 def contrast_words(study: "pd.DataFrame") -> Iterator[str]:
-    """An answer to each question, from the mean over all methods and measures; and why there is no interval."""
+    """Yield an answer to each question, from the mean over all methods and measures; and why there is no interval."""
     differences = []
     for question, words in QUESTIONS.items():
         (row,) = study[(study["question"] == question) & (study["method"] == ALL)].to_dict("records")
@@ -96,7 +96,7 @@ def contrast_words(study: "pd.DataFrame") -> Iterator[str]:
 
 
 def contrast_figure(study: "pd.DataFrame") -> "Figure":
-    """A panel for each question: for each method both similarities, over all measures, with the ranges of the seeds."""
+    """Draw a panel for each question: both similarities by method, over all measures, with the seeds' ranges."""
     methods = list(dict.fromkeys(study["method"]))
     figure, panels = grid(1, len(QUESTIONS), (4.6, 0.9 + 0.34 * len(methods)), share_y="all")
     for panel, (question, words) in zip(panels, QUESTIONS.items(), strict=True):
@@ -120,7 +120,7 @@ def contrast_figure(study: "pd.DataFrame") -> "Figure":
 
 
 def alarm_table(areas: "pd.DataFrame", own: bool) -> Table:
-    """The detector's area under the ROC curve by seed: a row for each method, a column for each measure."""
+    """Tabulate the detector's area under the ROC curve by seed: a row for each method, a column for each measure."""
     where = "the server's own samples" if own else "test samples, in place of the server's own"
     table = PlainTable(title=f"Detector: do maps of {where} change more in attacked rounds? ROC AUC")
     measures = list(dict.fromkeys(areas["measure"]))

@@ -51,7 +51,7 @@ class Ranges:
 
 
 def distance_ranges(runs: Sequence[Run]) -> "Figure":
-    """A panel a run, with one axis of distances for all.
+    """Draw a panel for each run, with one axis of distances for all.
 
     Raises:
         ConfigError: a run kept no distances.
@@ -75,7 +75,7 @@ def distance_ranges(runs: Sequence[Run]) -> "Figure":
 
 
 def ranges_of(run: Run) -> list[Ranges]:
-    """The ranges of every round.
+    """Return the ranges of every round.
 
     Raises:
         ConfigError: the run kept no distances.
@@ -85,7 +85,7 @@ def ranges_of(run: Run) -> list[Ranges]:
 
 
 def are_wide(ranges: Iterable[Ranges]) -> bool:
-    """Whether the distances are so far apart that their axis is to be logarithmic."""
+    """Tell whether the distances are so far apart that their axis must be logarithmic."""
     values = [value for part in ranges for value in (*(part.benign or ()), *(part.malicious or ()))]
     return bool(values) and max(values) > WIDE * min(values) > 0
 
@@ -102,7 +102,7 @@ def _pairs(clients: Sequence[ClientRecord], name: str) -> list[list[float]]:
 
 
 def _range(parts: list[list[float]]) -> Range | None:
-    """The range that spans all `parts`, each of which is empty where there is no pair."""
+    """Return the range that spans all `parts`, each of which is empty where there is no pair."""
     ranges = [part for part in parts if part]
     return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
 
@@ -115,7 +115,7 @@ def _overlaps(ranges: list[Ranges]) -> str:
 
 
 def _draw(panel: "Axes", run: Run, ranges: list[Ranges]) -> None:
-    """A step of the band a round, a bar in rounds with attack, a mark where the two overlap."""
+    """Draw a step of the band for each round, a bar in rounds with attack, a mark where the two overlap."""
     import numpy as np
 
     if band := [(part.round, *part.benign) for part in ranges if part.benign is not None]:

@@ -29,7 +29,7 @@ Side = Mapping[int, Histogram]
 
 
 def histogram_evolution(runs: Sequence[Run]) -> "Figure":
-    """A row a run: on the left a benign client's histograms over the rounds, on the right the malicious one's.
+    """Draw a row for each run: histograms over the rounds, a benign client's left, the malicious one's right.
 
     The benign client is the first one of each round's cohort; rounds without attack are empty on the right.
 
@@ -67,7 +67,7 @@ def _sides(run: Run) -> tuple[Side, Side]:
 
 
 def _draw(panel: "Axes", run: Run, side: Side, norm: "LogNorm") -> None:
-    """A column for each round, white where nothing is counted."""
+    """Draw a column for each round, white where nothing is counted."""
     import numpy as np
 
     if not side:
@@ -85,13 +85,13 @@ def _draw(panel: "Axes", run: Run, side: Side, norm: "LogNorm") -> None:
 
 
 def _outside(side: Side, half: float) -> str:
-    """A remark on what lies outside ±`half`, if anything does."""
+    """Remark on what lies outside ±`half`, if anything does."""
     shares = [sum(histogram.outside(half)) / max(int(histogram.counts.sum()), 1) for histogram in side.values()]
     most = max(shares, default=0)
     return f" (up to {100 * most:.2g} % outside)" if most else ""
 
 
 def _entitle(panel: "Axes", first: str, second: str) -> None:
-    """A title in two lines; only the first is large."""
+    """Write a title in two lines, only the first of them large."""
     panel.set_title(f"{first}\n", loc="left")
     panel.annotate(second, (0, 1), (0, 4), xycoords="axes fraction", textcoords="offset points", fontsize="medium")

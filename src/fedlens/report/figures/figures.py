@@ -36,7 +36,7 @@ KINDS: Mapping[Kind, Callable[[Sequence[Run]], "Figure"]] = in_order(
 
 
 def draw(kind: Kind, runs: Sequence[Run], round_: int | None = None) -> "Figure":
-    """The figure of this kind of at least one run.
+    """Draw the figure of this kind of at least one run.
 
     Args:
         kind: what to show.
@@ -54,7 +54,7 @@ def draw(kind: Kind, runs: Sequence[Run], round_: int | None = None) -> "Figure"
 
 
 def figures_of(run: Run) -> Iterator[tuple[Kind, "Figure"]]:
-    """Every kind of figure that there is something to see in, with its name.
+    """Yield every kind of figure in which there is something to see, with its name.
 
     Raises:
         DamagedRunError: a file of the run is missing or damaged.

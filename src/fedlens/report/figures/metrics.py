@@ -86,7 +86,7 @@ def metrics_of_interest(runs: Sequence[Run]) -> "Figure":
 
 
 def _draw(panel: "Axes", run: Run, prefix: str) -> None:
-    """The lines of a run (`prefix` empty) or of its benign twin (``control_``)."""
+    """Draw the lines of a run (`prefix` empty) or of its benign twin (``control_``)."""
     rounds = run.rounds
     for column, style in STYLES.items():
         values = rounds.get(f"{prefix}{column}")
@@ -118,7 +118,7 @@ def _mark_end(panel: "Axes", run: Run) -> None:
 
 
 def _draw_behind(panel: "Axes", run: Run, control: str) -> None:
-    """A control's lines behind those of the run, if it was run."""
+    """Draw a control's lines behind those of the run, if it was run."""
     for column, style in STYLES.items():
         values = run.rounds.get(f"{control}_{column}")
         if control not in style.control_lines or values is None or values.isna().all():

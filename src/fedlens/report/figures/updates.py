@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def update_histograms(runs: Sequence[Run], round_: int | None = None) -> "Figure":
-    """A row a run: a benign client's update on the left, the malicious one's on the right.
+    """Draw a row for each run: a benign client's update on the left, the malicious one's on the right.
 
     Args:
         runs: what to draw.
@@ -42,7 +42,7 @@ def update_histograms(runs: Sequence[Run], round_: int | None = None) -> "Figure
 
 
 def _at(run: Run, round_: int | None) -> tuple[int, Histogram, Histogram]:
-    """The round's number, the benign and the malicious client's histogram."""
+    """Return the round's number, the benign and the malicious client's histogram."""
     require_histograms(run)
     attacked = [record.round for record in run.records if record.attacker in record.seen]
     if not attacked:
@@ -64,7 +64,7 @@ def _at(run: Run, round_: int | None) -> tuple[int, Histogram, Histogram]:
 
 
 def _draw(panel: "Axes", histogram: Histogram, half: float, name: str, colour: str) -> None:
-    """The bins within ±`half`, the update's statistics, and what lies outside."""
+    """Draw the bins within ±`half`, the update's statistics, and what lies outside."""
     numbers = histogram.statistics
     lines = [
         f"{name} client {histogram.client}",
