@@ -21,17 +21,17 @@ class Start:
 
 
 def experiment_yaml(run: Run) -> str:
-    """The whole experiment, as `fedlens run` reads it."""
+    """Return the whole experiment, as `fedlens run` reads it."""
     return dump_yaml(run.experiment.describe(), width=100)
 
 
 def command(run: Path) -> str:
-    """What makes the run in this directory again, into another one."""
+    """Return the command that makes the run in this directory again, in another one."""
     return join(["fedlens", "run", str(run / "experiment.yaml"), "--out", f"{run}-again"])
 
 
 def starts(run: Path) -> list[Start]:
-    """Where and how the run in this directory was started.
+    """Read where and how the run in this directory was started.
 
     Raises:
         DamagedRunError: the file that says so is damaged.
@@ -47,7 +47,7 @@ def _start(recorded: StartRecord) -> Start:
 
 
 def _flat(name: str, value: Any) -> list[tuple[str, str]]:
-    """Nested facts by their dotted names."""
+    """Flatten nested facts to their dotted names."""
     if isinstance(value, dict):
         return [fact for key, below in value.items() for fact in _flat(f"{name}.{key}" if name else str(key), below)]
     return [(name, "–" if value is None else str(value))]

@@ -14,7 +14,7 @@ LARGEST = 2_500
 
 
 def weights_chart(run: Run) -> Chart:
-    """A dot for the client chosen in each round; or the malicious client's share beside the benign ones' mean.
+    """Chart a dot for the client chosen in each round, or the malicious client's share and the benign ones' mean.
 
     Raises:
         ConfigError: the rule does not tell what each update weighed.
@@ -46,7 +46,7 @@ def weights_chart(run: Run) -> Chart:
 
 
 def _chosen(run: Run, shares: list[Shares]) -> tuple[str, list[Trace], dict[str, Any]]:
-    """A dot a round."""
+    """Chart a dot for each round."""
     ours = sum(bool(part.malicious) for part in shares)
     attacked = len(attacked_rounds(run))
     words = f"The malicious client's update was chosen in {ours} of {attacked} rounds with an attack."
@@ -67,7 +67,7 @@ def _chosen(run: Run, shares: list[Shares]) -> tuple[str, list[Trace], dict[str,
 
 
 def _shared(shares: list[Shares]) -> tuple[str, list[Trace], dict[str, Any]]:
-    """A dot a client and round."""
+    """Chart a dot for each client and round."""
     ours = [part.malicious for part in shares if part.malicious is not None]
     benign = [share for part in shares for share in part.benign.values()]
     words = f"The malicious client's update weighed {percent(mean(ours))} on average" if ours else "Nobody attacked"

@@ -14,7 +14,7 @@ WIDE = 0.4
 
 
 def answer(groups: Sequence[Group]) -> str:
-    """How often the attack succeeded in each group, with the interval of the rate; empty where nobody attacked."""
+    """Say how often the attack succeeded in each group, with the rate's interval; empty where nobody attacked."""
     rated = [group for group in groups if SUCCEEDED in group.metrics and group.metrics[SUCCEEDED].interval is not None]
     if not rated:
         return "No attack." if groups and all(group.no_attack(SUCCEEDED) for group in groups) else ""
@@ -36,7 +36,7 @@ def _rate(group: Group) -> Interval:
 
 
 def _often(group: Group) -> str:
-    """``with 1 of 5 seeds``, or with several targets for each ``at a rate of 23 % over 5 seeds``."""
+    """Say how often: ``with 1 of 5 seeds``, or with several targets for each ``at a rate of 23 % over 5 seeds``."""
     measured, rate = group.metrics[SUCCEEDED], _rate(group)
     if measured.runs == measured.seeds:
         return f"with {round(rate.value * rate.seeds)} of {counted(rate.seeds, 'seed')}"
@@ -44,12 +44,12 @@ def _often(group: Group) -> str:
 
 
 def _reach(rate: Interval) -> str:
-    """``1 % to 70 %``."""
+    """Format an interval of rates: ``1 % to 70 %``."""
     return f"{rate.low:.0%} to {rate.high:.0%}".replace("%", " %")
 
 
 def _open(rates: Sequence[Interval]) -> str:
-    """What is not shown where intervals are wide; empty where none is."""
+    """Say what is not shown where intervals are wide; empty where none is."""
     wide = [rate for rate in rates if rate.low is not None and rate.high is not None and rate.high - rate.low > WIDE]
     if not wide:
         return ""

@@ -76,11 +76,11 @@ class Chart:
         return any(panel.layout.get("yaxis", {}).get("wide") for panel in self.panels)
 
     def steps(self) -> list[Any]:
-        """The values that the slider goes through."""
+        """Return the values that the slider goes through."""
         return list(dict.fromkeys(self.columns[self.slider])) if self.slider else []
 
     def embedded(self) -> dict[str, Any]:
-        """What the page's script gets to know."""
+        """Return what the page's script gets to know."""
         return {
             "columns": {name: [plain(value) for value in values] for name, values in self.columns.items()},
             "panels": [
@@ -98,18 +98,18 @@ def room_left(charts: Iterable[Chart]) -> int:
 
 
 def plain(value: Any) -> Value:
-    """A cell as JSON can hold it: what is missing, and no number, is ``None``."""
+    """Return a cell as JSON can hold it: what is missing, or not a finite number, is ``None``."""
     plain_cell = plain_value(value)
     return None if isinstance(plain_cell, float) and not isfinite(plain_cell) else plain_cell
 
 
 def lettered(words: str) -> str:
-    """`words` as plotly.js shows them, which takes some of HTML's tags for instructions."""
+    """Return `words` as plotly.js shows them, which takes some of HTML's tags for instructions."""
     return escape(words, quote=False)
 
 
 def shading(rounds: Iterable[int], every: int) -> list[dict[str, Any]]:
-    """Shapes that shade `rounds`, each half a round to either side; none where these are `every` round there is."""
+    """Return shapes that shade `rounds`, each half a round to either side; none if these are `every` round there is."""
     shaded_rounds = list(rounds)
     if len(shaded_rounds) == every:
         return []
@@ -121,13 +121,13 @@ def shading(rounds: Iterable[int], every: int) -> list[dict[str, Any]]:
 
 
 def rounds_axis(first: int, last: int) -> dict[str, Any]:
-    """The x axis of rounds, each half a round wide to either side."""
+    """Return the x axis of rounds, each half a round wide to either side."""
     axis = {"title": {"text": "round"}, "range": [first - 0.5, last + 0.5]}
     return axis | ({"dtick": 1} if last - first < 12 else {"tickformat": "d"})
 
 
 def evenly(rounds: Iterable[int], rows: int, largest: int) -> tuple[set[int], str]:
-    """The rounds to keep of those that there are, the last one always, and a remark if these are not all.
+    """Choose which rounds to keep, the last one always, and remark if these are not all.
 
     Args:
         rounds: all of them, in order.
@@ -140,5 +140,5 @@ def evenly(rounds: Iterable[int], rows: int, largest: int) -> tuple[set[int], st
 
 
 def columns_of(table: Any, names: Sequence[str]) -> dict[str, list[Any]]:
-    """Those columns of a data frame that are there and have a value."""
+    """Return those columns of a data frame that exist and have a value."""
     return {name: table[name].tolist() for name in names if name in table and table[name].notna().any()}

@@ -16,7 +16,7 @@ LARGEST = 2_500
 
 
 def distances_chart(run: Run) -> Chart:
-    """Ranges of distances among benign updates, and from the malicious one to these.
+    """Chart the ranges of distances among benign updates, and from the malicious one to these.
 
     Raises:
         ConfigError: the run kept no distances.
@@ -46,7 +46,7 @@ def distances_chart(run: Run) -> Chart:
 
 
 def _span(name: str, colour: str, width: int, label: str) -> Trace:
-    """An upright bar a round from the least to the greatest distance."""
+    """Chart an upright bar for each round from the least to the greatest distance."""
     return {
         "spans": True,
         "from": {"x": "round", "y": [f"{name}_least", f"{name}_greatest"]},
@@ -59,7 +59,7 @@ def _span(name: str, colour: str, width: int, label: str) -> Trace:
 
 
 def check_charts(run: Run) -> list[Chart]:
-    """A chart for each of the server's checks: the score of each client in each round."""
+    """Chart, for each of the server's checks, the score of each client in each round."""
     charts = []
     for index, name in enumerate(run.experiment.detectors):
         table = run.checks[run.checks["check"] == name]

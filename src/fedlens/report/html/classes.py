@@ -16,7 +16,7 @@ TEXTS = 12
 
 
 def classes_chart(run: Run) -> Chart:
-    """A bar for each class, and its benign twin's, after the round that a slider chooses."""
+    """Chart a bar for each class, and its benign twin's, after the round that a slider chooses."""
     table = run.classes[run.classes["accuracy"].notna()]
     rounds, remark = evenly(table["round"], len(table), LARGEST)
     table = table[table["round"].isin(rounds)]
@@ -52,7 +52,7 @@ def classes_chart(run: Run) -> Chart:
 
 
 def confusion_chart(matrices: dict[str, Tensor], classes: tuple[str, ...]) -> Chart:
-    """A matrix for each model, by its name, as colours; a row's colours are shares of the row."""
+    """Chart a matrix for each model, by its name, as colours, which are shares of the row."""
     pairs = [(true, seen) for true in range(len(classes)) for seen in range(len(classes))]
     columns: dict[str, list[Any]] = {
         "true": [classes[true] for true, _ in pairs],

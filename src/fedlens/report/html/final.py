@@ -33,7 +33,7 @@ class Final:
 
 
 def look_at(run: Run, data_dir: Path | None = None) -> Final:
-    """The attacker's samples, and the confusion matrices, as far as data and weights are at hand."""
+    """Look at the attacker's samples and the confusion matrices, as far as data and weights are at hand."""
     try:
         setting = prepare(run.experiment, data_dir=data_dir)
         test = setting.dataset.test
@@ -55,7 +55,7 @@ def look_at(run: Run, data_dir: Path | None = None) -> Final:
 
 
 def _models(run: Run, setting: Setting) -> tuple[dict[str, nn.Module], list[str]]:
-    """The benign and the attacked model; only the run's own where no benign one is at hand, and why it is not."""
+    """Return the benign and the attacked model; only the run's own, and why, where no benign one is at hand."""
     if run.experiment.attack is None:
         return {"global": load_model(run.path, "final", setting)}, []
     try:
@@ -67,12 +67,12 @@ def _models(run: Run, setting: Setting) -> tuple[dict[str, nn.Module], list[str]
 
 
 def _first_line(error: Exception) -> str:
-    """What is wrong; the lines below say what was tried."""
+    """Return what is wrong; the lines below say what was tried."""
     return str(error).splitlines()[0]
 
 
 def _predicted(model: nn.Module, setting: Setting, round_: int) -> Tensor:
-    """The class that the model of this round predicts for each sample of the test set; -1 for answers without one."""
+    """Predict the class of each sample of the test set by the model of this round; -1 for answers without one."""
     test = setting.dataset.test
     model.eval()
     predicted = torch.empty_like(test.y)
@@ -84,7 +84,7 @@ def _predicted(model: nn.Module, setting: Setting, round_: int) -> Tensor:
 
 
 def _matrix(predicted: Tensor, setting: Setting) -> Tensor:
-    """How many samples of each class of the test set (rows) are taken for each (columns)."""
+    """Count how many samples of each class of the test set (rows) are taken for each (columns)."""
     from sklearn.metrics import confusion_matrix
 
     every = range(len(setting.dataset.classes))

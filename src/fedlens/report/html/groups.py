@@ -41,7 +41,7 @@ SAID = 12
 
 
 def along(comparison: Comparison) -> int | None:
-    """The place among the compared options of the one that makes an axis: of numbers, three at least, and most."""
+    """Choose the compared option that makes an axis: the one with most values, of numbers, three at least."""
     counts = {}
     for option_index in range(len(comparison.by)):
         values = {group.values[option_index] for group in comparison.groups} - {None}
@@ -51,7 +51,7 @@ def along(comparison: Comparison) -> int | None:
 
 
 def option_chart(comparison: Comparison, metric: str) -> Chart:
-    """A metric by options: along an axis of numbers if one of these is a number, else a dot for each group."""
+    """Chart a metric by options: along an axis of numbers if one of these is a number, else a dot for each group."""
     statistic = _statistic(comparison, metric)
     columns: dict[str, list[Any]] = {"group": [group.label for group in comparison.groups]}
     for option_index, field in enumerate(comparison.by):
@@ -74,7 +74,7 @@ def option_chart(comparison: Comparison, metric: str) -> Chart:
 
 
 def _numbers(groups: Sequence[Group], metric: str) -> dict[str, list[tuple[float, ...]]]:
-    """The value of each group and then its `ENDS`; and of its twins and placebos as far as they are known."""
+    """Return each group's value and its `ENDS`, and those of its twins and placebos as far as they are known."""
     numbers_by_side = {"": list(zip(*(_all_ends(group.metrics[metric].interval) for group in groups), strict=True))}
     for side in BESIDE:
         controls = [group.beside(side).get(metric) for group in groups]
@@ -93,7 +93,7 @@ def _statistic(comparison: Comparison, metric: str) -> str:
 
 
 def _dots(comparison: Comparison, metric: str) -> Panel:
-    """A dot with its interval for each group, the first on top."""
+    """Chart a dot with its interval for each group, the first on top."""
     groups = comparison.groups
     labels = [lettered(group.label) for group in groups]
     traces = []
@@ -123,7 +123,7 @@ def _dots(comparison: Comparison, metric: str) -> Panel:
 
 
 def _categories(labels: Sequence[str]) -> dict[str, Any]:
-    """The order of the groups, which plotly.js would else take from the trace that is drawn first."""
+    """Order the groups, which plotly.js would otherwise take from the first trace."""
     return {"categoryorder": "array", "categoryarray": list(labels)}
 
 
@@ -171,7 +171,7 @@ def _axis(comparison: Comparison, metric: str, option_index: int) -> Panel:
 
 
 def curves_chart(comparison: Comparison, metric: str) -> Chart:
-    """A line a group over the rounds, which the page's checkboxes show and hide."""
+    """Chart a line for each group over the rounds, which the page's checkboxes show and hide."""
     statistic = _statistic(comparison, metric)
     names = ("group", "round", "seeds", statistic, *ENDS)
     columns: dict[str, list[Any]] = {name: [] for name in names}
@@ -212,7 +212,7 @@ def curves_chart(comparison: Comparison, metric: str) -> Chart:
 
 
 def _over_rounds(curve: Curve) -> tuple[NDArray[Any], ...]:
-    """How many seeds there are, the value and its `ENDS`, a number for each round."""
+    """Return how many seeds there are, the value and its `ENDS`, a number for each round."""
     measured = np.isfinite(curve.seeds)
     smallest, largest = (np.where(measured, curve.seeds, far) for far in (np.inf, -np.inf))
     ranges = (np.where(measured.any(axis=1), end, np.nan) for end in (smallest.min(axis=1), largest.max(axis=1)))
@@ -220,7 +220,7 @@ def _over_rounds(curve: Curve) -> tuple[NDArray[Any], ...]:
 
 
 def _reaches(curves: Sequence[Curve]) -> str:
-    """What the table has beside values."""
+    """Name the ranges that the table shows."""
     has_intervals = any(np.isfinite(curve.low).any() for curve in curves)
     return "95 % intervals and the ranges of the seeds" if has_intervals else "ranges of the seeds"
 
@@ -235,7 +235,7 @@ def _said(comparison: Comparison, metric: str) -> str:
 def _bars(
     value: Sequence[float], low: Sequence[float], high: Sequence[float], colour: str = BLACK
 ) -> Mapping[str, Any]:
-    """Error bars, as far as there are intervals."""
+    """Return error bars, as far as there are intervals."""
     up = [plain(end - middle) for middle, end in zip(value, high, strict=True)]
     down = [plain(middle - end) for middle, end in zip(value, low, strict=True)]
     return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, "thickness": 1.3, "color": colour}

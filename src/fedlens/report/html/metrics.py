@@ -26,7 +26,7 @@ LARGEST = 2_000
 
 
 def metrics_chart(run: Run) -> Chart:
-    """The run's lines, and those of each control in a panel of their own."""
+    """Chart the run's lines, and those of each control in a panel of their own."""
     rounds = run.rounds
     titles = {"": "with the attack" if run.experiment.attack else "", "control": "without attack (benign twin)"}
     titles |= {"placebo": "with the client absent (placebo)"}
@@ -83,7 +83,7 @@ def _attack_words(run: Run) -> str:
 
 
 def several_charts(runs: Sequence[Run], names: Sequence[str]) -> list[Chart]:
-    """A chart a metric with a line a run; `names` are the runs', in the page."""
+    """Chart each metric with a line for each run; `names` are the runs', in the page."""
     return [chart for metric, title in CURVES.items() if (chart := _several(runs, names, metric, title)) is not None]
 
 
@@ -119,7 +119,7 @@ def _several(runs: Sequence[Run], names: Sequence[str], metric: str, title: str)
 
 
 def _line(run_index: int, name: str, column: str) -> Trace:
-    """A run's line, or one of its controls'; rounds without an attack have hollow markers."""
+    """Return a run's line, or one of its controls'; rounds without an attack have hollow markers."""
     control = next((control for control in CONTROLS if column.startswith(f"{control}_")), None)
     style = look(run_index)
     trace: Trace = {

@@ -25,7 +25,7 @@ from fedlens.report.words import BESIDE, unfinished_words
 
 
 def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
-    """What the template ``run.html`` shows.
+    """Return what the template ``run.html`` shows.
 
     Raises:
         DamagedRunError: a file of the run is missing or damaged.
@@ -72,7 +72,7 @@ def _sides(run: Run) -> list[str]:
 
 
 def _seen(run: Run) -> tuple[list[Chart], list[str]]:
-    """What the server sees, and why some of it is left out, in sentences."""
+    """Return what the server sees, and why some of it is left out, in sentences."""
     makers: dict[str, Callable[[Run], Chart | list[Chart] | None]] = {
         "updates": updates_chart,
         "distances": distances_chart,

@@ -21,7 +21,7 @@ class Number:
 
 
 def sentence(run: Run) -> str:
-    """What was run, in one sentence."""
+    """Say in one sentence what was run."""
     experiment, target = run.experiment, aim(run)
     if experiment.attack is None:
         attacked = "nobody attacked"
@@ -32,13 +32,13 @@ def sentence(run: Run) -> str:
 
 
 def shared_sentence(experiments: Iterable[Experiment]) -> str:
-    """What was run in all of these but for the attack, in one sentence; empty where they differ in it."""
+    """Say in one sentence what all of these ran but for the attack; empty where they differ in it."""
     sentences = {f"{_trained(experiment)}; {_served(experiment)}." for experiment in experiments}
     return sentences.pop() if len(sentences) == 1 else ""
 
 
 def clients_words(experiment: Experiment) -> str:
-    """Who takes part: ``10 clients (without client 9), 5 of them chosen in each round``."""
+    """Say who takes part: ``10 clients (without client 9), 5 of them chosen in each round``."""
     words = f"{experiment.clients} clients" if experiment.clients > 1 else "one client"
     if absent := absent_words(experiment):
         words += f" ({absent})"
@@ -62,7 +62,7 @@ def _served(experiment: Experiment) -> str:
 
 
 def aim(run: Run) -> str:
-    """What the attacker wants, in words; empty for an untargeted attack."""
+    """Say what the attacker wants; empty for an untargeted attack."""
     if not targeted(run.experiment):
         return ""
     index, classes = run.target.index, run.target.classes
@@ -73,7 +73,7 @@ def aim(run: Run) -> str:
 
 
 def outcome(run: Run) -> str:
-    """What came of it, in sentences, after the rounds that there are."""
+    """Say what came of it, in sentences, after the rounds that there are."""
     if run.experiment.attack is None and destroyed(run.records) is None:
         said = f"Nobody attacked; test accuracy {percent(run.records[-1].quality.accuracy)} after "
         words = said + f"round {run.records[-1].round}."
@@ -83,7 +83,7 @@ def outcome(run: Run) -> str:
 
 
 def succeeded(run: Run) -> bool | None:
-    """Whether the attack met its target at the end of its window.
+    """Tell whether the attack met its target at the end of its window.
 
     ``None`` where that is not the question, or is a success that does not count, for it is none of the attack's.
     """
@@ -95,7 +95,7 @@ def succeeded(run: Run) -> bool | None:
 
 
 def numbers(run: Run) -> list[Number]:
-    """The numbers that matter most, after the last round."""
+    """Return the numbers that matter most, after the last round."""
     last = run.records[-1]
     twin = last.twin
     head_numbers = []

@@ -45,7 +45,7 @@ class Outcomes(NamedTuple):
 
 
 def outcomes_of(collection: Collection, by: tuple[str, ...]) -> Outcomes:
-    """What came of each group of runs that agree in these options.
+    """Return what came of each group of runs that agree in these options.
 
     Returns:
         For each group, in how many of its runs the attack succeeded, the rate over seeds and the median accuracies over
@@ -81,7 +81,7 @@ def outcomes_of(collection: Collection, by: tuple[str, ...]) -> Outcomes:
 
 
 def _costs(collection: Collection, by: tuple[str, ...]) -> dict[tuple[Value, ...], Interval | None]:
-    """How much more accurate the runs of each group are than their benign twins; nothing where they have none."""
+    """Return how much more accurate the runs of each group are than their benign twins; nothing if they have none."""
     try:
         differences: Comparison = compare(collection, by, ["accuracy"], against="control")
     except ConfigError:
@@ -90,14 +90,14 @@ def _costs(collection: Collection, by: tuple[str, ...]) -> dict[tuple[Value, ...
 
 
 def _part(table: "pd.DataFrame", by: tuple[str, ...], values: tuple[Value, ...]) -> "pd.DataFrame":
-    """The rows of a group."""
+    """Return the rows of a group."""
     for name, value in zip(by, values, strict=True):
         table = table[[plain_value(entry) == value for entry in table[name]]]
     return table
 
 
 def _row(group: Group, part: "pd.DataFrame", cost: Interval | None) -> list[str]:
-    """What is said of a group."""
+    """Describe a group in a row."""
     accuracy = group.metrics["accuracy"].interval if "accuracy" in group.metrics else None
     if group.no_attack(SUCCEEDED):
         return [NO_ATTACK, NONE, interval_words(accuracy, _hundredths), NONE, NONE]
@@ -112,7 +112,7 @@ def _hundredths(share: float) -> str:
 
 
 def _successes(group: Group, part: "pd.DataFrame") -> tuple[str, str]:
-    """In how many runs the attack succeeded, and the rate with its interval."""
+    """Say in how many runs the attack succeeded, and the rate with its interval."""
     successes = group.metrics.get(SUCCEEDED)
     if successes is None or not successes.runs:
         return NONE, NONE

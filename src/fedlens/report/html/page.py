@@ -46,7 +46,7 @@ def write_report(paths: Sequence[Path], output: Path, data_dir: Path | None = No
 
 
 def described(paths: Sequence[Path], data_dir: Path | None = None, *, code: bool = False) -> dict[str, Any]:
-    """What the page's template shows, and which template that is.
+    """Return the values that the page's template shows, and the name of that template.
 
     Raises:
         RunError: nothing is in one of the paths, or its files are damaged.
@@ -61,12 +61,12 @@ def described(paths: Sequence[Path], data_dir: Path | None = None, *, code: bool
 
 
 def _nothing(paths: Sequence[Path]) -> bool:
-    """Whether a single path is no sweep either, so that it is missed as a run."""
+    """Tell whether the only path is neither a run nor a sweep."""
     return len(paths) == 1 and not any((paths[0] / name).exists() for name in ("rounds.parquet", "sweep.yaml"))
 
 
 def rendered(page: dict[str, Any], *, live: bool = False, library: bool = True) -> str:
-    """The page as HTML, with all that it needs in it.
+    """Render the page as HTML, with all that it needs in it.
 
     Args:
         page: as `described`.
@@ -85,7 +85,7 @@ def rendered(page: dict[str, Any], *, live: bool = False, library: bool = True) 
 
 
 def environment(package: str) -> "Environment":
-    """What renders the templates of `package`, which may extend ours; what follows a server may ask it."""
+    """Make what renders the templates of `package`, which may extend ours; what follows a server may ask it."""
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
@@ -104,7 +104,7 @@ def environment(package: str) -> "Environment":
 
 
 def coded(words: str) -> Any:
-    """`words` as HTML in which what stands between two backticks is code."""
+    """Return `words` as HTML in which text between two backticks is code."""
     from markupsafe import Markup
 
     parts = words.split("`")
@@ -114,7 +114,7 @@ def coded(words: str) -> Any:
 
 
 def embedded(value: Any) -> Any:
-    """`value` as JSON that may stand in a ``script`` element, which nothing in it can end."""
+    """Return `value` as JSON that may stand in a ``script`` element, which nothing in it can end."""
     from jinja2.utils import htmlsafe_json_dumps
 
     return htmlsafe_json_dumps(value, allow_nan=False, separators=(",", ":"))

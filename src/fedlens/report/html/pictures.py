@@ -22,7 +22,7 @@ class Picture:
 
 
 def explained(run: Run, room: int) -> tuple[list[Picture], list[str]]:
-    """The pictures in the run's ``explanations``, and why some are left out, in sentences.
+    """Return the pictures in the run's ``explanations``, and why some are left out, in sentences.
 
     Args:
         run: the run.
@@ -71,7 +71,7 @@ def _alt(run: Run, file: Path) -> str:
 
 
 def _small(file: Path) -> tuple[bytes, tuple[int, int]]:
-    """The picture with 256 colours, in which figures look as before, and its size in pixels."""
+    """Return the picture with 256 colours, in which figures look as before, and its size in pixels."""
     from PIL import Image
 
     with Image.open(regular(file)) as image:

@@ -31,7 +31,7 @@ class _Curve(NamedTuple):
 
 
 def roc_chart(run: Run) -> Chart | None:
-    """The ROC of every check and where its threshold lies; ``None`` without an attack."""
+    """Chart the ROC of every check and where its threshold lies; return ``None`` without an attack."""
     curves = list(_curves(run))
     if not curves:
         return None
@@ -70,7 +70,7 @@ def roc_of_several(runs: Mapping[str, Run]) -> Chart | None:
 
 
 def _curves(run: Run) -> Iterable[_Curve]:
-    """Of every check that had somebody to find."""
+    """Yield the curve of every check that had somebody to find."""
     from sklearn.metrics import roc_curve
 
     for check in run.experiment.detectors:
@@ -81,7 +81,7 @@ def _curves(run: Run) -> Iterable[_Curve]:
 
 
 def _columns(labelled_curves: Sequence[tuple[tuple[str, ...], _Curve]], names: Sequence[str]) -> dict[str, list[Any]]:
-    """The points of all curves, each with the words that tell whose it is; of many, those that lie evenly."""
+    """Return the points of all curves, each with the words that tell whose it is; of many, those evenly spaced."""
     every = max(1, -(-sum(len(curve.points) for _, curve in labelled_curves) // LARGEST))
     rows = [
         (*words, *point)
@@ -95,7 +95,7 @@ def _columns(labelled_curves: Sequence[tuple[tuple[str, ...], _Curve]], names: S
 
 
 def _traces(curve: _Curve, where: Mapping[str, str], name: str, style: Look) -> list[Trace]:
-    """The line, and a mark where the check's threshold lies."""
+    """Return the line, and a mark where the check's threshold lies."""
     done = curve.done
     line: Trace = {
         "from": {"x": "false_positive_rate", "y": "recall", "text": "threshold"},

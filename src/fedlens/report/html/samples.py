@@ -68,7 +68,7 @@ def shown_samples(run: Run, inputs: Tensor | None) -> list[Shown]:
 
 
 def as_png(image: Tensor) -> str:
-    """An image (``[channels, height, width]``) as a ``data:`` address; grey is dark on white, as in other figures."""
+    """Encode an image (``[channels, height, width]``) as a ``data:`` address; grey is dark on white, as elsewhere."""
     from matplotlib.image import imsave
 
     buffer = BytesIO()
@@ -77,7 +77,7 @@ def as_png(image: Tensor) -> str:
 
 
 def data_address(png: bytes) -> str:
-    """A PNG as a ``data:`` address."""
+    """Encode a PNG as a ``data:`` address."""
     return f"data:image/png;base64,{b64encode(png).decode()}"
 
 

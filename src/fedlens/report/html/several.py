@@ -25,7 +25,7 @@ NAMED = 6
 
 
 def runs_page(runs: Sequence[Run]) -> dict[str, Any]:
-    """What the template ``runs.html`` shows."""
+    """Return what the template ``runs.html`` shows."""
     names = _names(runs)
     rounds = several_charts(runs, names)
     seen, missing = _seen(dict(zip(names, runs, strict=True)), rounds)
@@ -50,7 +50,7 @@ def runs_page(runs: Sequence[Run]) -> dict[str, Any]:
 
 
 def _seen(runs: Mapping[str, Run], other_charts: Sequence[Chart]) -> tuple[list[Chart], list[str]]:
-    """What the servers saw, as far as the page has room next to `other_charts`; and what is left out, in sentences."""
+    """Return what the servers saw, if there is room next to `other_charts`, and what is left out, in sentences."""
     runs_with_histograms: dict[str, Run | None] = dict(runs)
     missing = []
     for name, run in runs.items():
@@ -65,7 +65,7 @@ def _seen(runs: Mapping[str, Run], other_charts: Sequence[Chart]) -> tuple[list[
 
 
 def _names(runs: Sequence[Run]) -> list[str]:
-    """The runs' names; their paths where names are not enough."""
+    """Name the runs, by their paths where names are not enough."""
     names = [run_name(run) for run in runs]
     if len(set(names)) < len(names):
         names = [str(run.path) for run in runs]
@@ -75,7 +75,7 @@ def _names(runs: Sequence[Run]) -> list[str]:
 
 
 def _row(run: Run, name: str) -> dict[str, Any]:
-    """What the table says of a run after its last round."""
+    """Return the run's row in the table, after its last round."""
     last = run.records[-1]
     accuracy, twin, placebo = last.quality.accuracy, last.twin, last.placebo
     return {
@@ -97,7 +97,7 @@ def _row(run: Run, name: str) -> dict[str, Any]:
 
 
 def _options(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
-    """The options in which the runs differ, each with its value in every run."""
+    """Return the options in which the runs differ, each with its value in every run."""
     flat = [flattened(run.experiment) for run in runs]
     names = dict.fromkeys(name for values in flat for name in values)
 
@@ -108,14 +108,14 @@ def _options(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
 
 
 def _differ(runs: Sequence[Run]) -> str:
-    """The options that all runs have and that differ, in words."""
+    """Name the options that all runs have and that differ, in words."""
     flat = [flattened(run.experiment) for run in runs]
     names = [name for name, _ in _options(runs) if all(name in values for values in flat)]
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
 def _detection(run: Run, name: str) -> list[dict[str, str]]:
-    """A row for each of the run's checks."""
+    """Return a row for each of the run's checks."""
     rows = []
     for check in run.experiment.detectors:
         done = performance_of(run.records, check)

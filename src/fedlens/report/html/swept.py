@@ -31,7 +31,7 @@ CELLS = 400
 
 
 def sweep_page(paths: Sequence[Path]) -> dict[str, Any]:
-    """What the template ``sweep.html`` shows.
+    """Return what the template ``sweep.html`` shows.
 
     Raises:
         RunError: nothing is in one of the paths, or its files are damaged.
@@ -79,7 +79,7 @@ def sweep_page(paths: Sequence[Path]) -> dict[str, Any]:
 
 
 def _experiments(collection: Collection) -> Iterator[Experiment]:
-    """An experiment for each combination of what varies, as far as they are recorded."""
+    """Yield an experiment for each combination of what varies, as far as they are recorded."""
     cells = collection.table.groupby(["path", *collection.varying], sort=False, dropna=False)["cell"].first()
     for cell in [*cells, *(unjudged_cell.cell for unjudged_cell in collection.unjudged)]:
         with suppress(ConfigError, DamagedRunError):
@@ -88,7 +88,7 @@ def _experiments(collection: Collection) -> Iterator[Experiment]:
 
 
 def _sentence(collection: Collection, comparison: Comparison) -> str:
-    """What was swept, in one sentence."""
+    """Say in one sentence what was swept."""
     table = collection.table
     runs, seeds, targets = (table[name].nunique() for name in ("cell", "seed", "target_index"))
     varied = [f"{name} ({_listed(table[name])})" for name in comparison.by]
@@ -103,7 +103,7 @@ def _listed(column: "pd.Series[Any]") -> str:
 
 
 def _outcome(comparison: Comparison, metric: str) -> str:
-    """The least and the most that the metric ends at, in a sentence."""
+    """Say in a sentence the least and the most that the metric ends at."""
     means = sorted(
         (group.metrics[metric].mean, group.label) for group in comparison.groups if group.metrics[metric].runs
     )
@@ -117,7 +117,7 @@ def _outcome(comparison: Comparison, metric: str) -> str:
 
 
 def _table(comparison: Comparison, metric: str) -> dict[str, Any]:
-    """A comparison as words: a row a group."""
+    """Return a comparison in words: a row for each group."""
     title, head, rows = (
         f"{TITLES[metric]}, {comparison.at}",
         [*comparison.by, *comparison_head(comparison, metric)],
@@ -127,7 +127,7 @@ def _table(comparison: Comparison, metric: str) -> dict[str, Any]:
 
 
 def _cells(collection: Collection) -> list[dict[str, Any]]:
-    """Each run with what sets it apart, where it is, and how it ended."""
+    """Return each run with its own values, where it is, and how it ended."""
     distinct = ["cell", *collection.varying]  # a reproduction has the same cell under several names
     last = collection.table.groupby(distinct, sort=False, dropna=False).tail(1)
     rows = []
@@ -148,14 +148,14 @@ def _cells(collection: Collection) -> list[dict[str, Any]]:
 
 
 def _failures(path: Path) -> Iterator[dict[str, Any]]:
-    """The cells that failed, with their values in words and the reason."""
+    """Yield the cells that failed, with their values in words and the reason."""
     for failure in failures_of(path):
         values = ", ".join(f"{name}={value}" for name, value in failure.values.items())
         yield {"values": values, "reason": failure.reason, "path": str(path / "cells" / failure.cell)}
 
 
 def _claims(path: Path) -> Iterator[dict[str, str]]:
-    """A reproduction's claims with their verdicts."""
+    """Yield a reproduction's claims with their verdicts."""
     file = path / "claims.json"
     if not file.exists():
         return
@@ -171,14 +171,14 @@ def _text(file: Path) -> str:
 
 
 def _start(path: Path) -> again.Start | None:
-    """How the first of its runs was started, if that is known."""
+    """Read how the first of its runs was started, if that is known."""
     folders = [path, *sorted((path / "cells").glob("*"))]
     folder = next((folder for folder in folders if (folder / "environment.jsonl").is_file()), None)
     return None if folder is None else next(iter(again.starts(folder)), None)
 
 
 def _command(path: Path) -> str:
-    """What makes it again."""
+    """Return the command that makes it again."""
     if (path / "sweep.yaml").is_file():
         return join(["fedlens", "sweep", str(path / "sweep.yaml"), "--out", f"{path}-again"])
     if (path / "experiment.yaml").is_file():

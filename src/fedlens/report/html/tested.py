@@ -14,7 +14,7 @@ LISTED = 6
 
 
 def sides_tested(experiments: Iterable[Experiment]) -> list[tuple[str, str]]:
-    """What was tested, a name and words for each of its sides; things that only some cells have are all named."""
+    """List what was tested, a name and words for each aspect, with all values that cells have of it."""
     every = list({experiment.identity(): experiment for experiment in experiments}.values())
     sides: dict[str, Callable[[Experiment], str]] = {
         "data": _data,
@@ -29,7 +29,7 @@ def sides_tested(experiments: Iterable[Experiment]) -> list[tuple[str, str]]:
 
 
 def _listed(words: Iterable[str]) -> str:
-    """Each of these once."""
+    """List each of these once."""
     distinct = [word for word in dict.fromkeys(words) if word]
     more = f"; and {len(distinct) - LISTED} more" if len(distinct) > LISTED else ""
     return "; or ".join(distinct[:LISTED]) + more
@@ -53,7 +53,7 @@ def _attack(experiment: Experiment) -> str:
 
 
 def _target(experiment: Experiment) -> str:
-    """What the attacker wants; empty where nobody attacks."""
+    """Say what the attacker wants; empty where nobody attacks."""
     if attack_name(experiment) == "none":
         return ""
     if not targeted(experiment):

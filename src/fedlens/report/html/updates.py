@@ -21,7 +21,7 @@ LISTED = 200
 
 
 def updates_chart(run: Run) -> Chart | None:
-    """The histograms of the rounds with an attack, under a slider; ``None`` where there are no two to compare.
+    """Chart the histograms of the rounds with an attack, under a slider; ``None`` where no two can be compared.
 
     Bins that are empty in both histograms are left out, and what lies outside the window is told in words.
 
@@ -53,12 +53,12 @@ def updates_of_several(runs: Mapping[str, Run | None], room: int) -> Chart | Non
 
 
 def _pairs(run: Run) -> list[Histograms]:
-    """The rounds in which there are two to compare."""
+    """Return the rounds in which two can be compared."""
     return [pair for pair in kept_histograms(run) if pair.benign and pair.malicious]
 
 
 def _chart(pairs_by_run: Mapping[str, list[Histograms]], largest: int) -> Chart | None:
-    """The chart of runs by their names; a run that is alone in the page needs none."""
+    """Chart the runs by their names; a run that is alone in the page needs none."""
     every = [pair for pairs in pairs_by_run.values() for pair in pairs]
     if not every:
         return None
@@ -85,7 +85,7 @@ def _chart(pairs_by_run: Mapping[str, list[Histograms]], largest: int) -> Chart 
 
 
 def update_statistics(run: Run) -> list[dict[str, Any]]:
-    """What the server's check says of both updates: a row for each round with an attack and each of the two.
+    """Tabulate the server's statistics of both updates: a row for each round with an attack and each of the two.
 
     Of a long run, rounds that lie evenly.
 
@@ -120,7 +120,7 @@ def _rows(pair: Histograms, half: float) -> list[tuple[float, ...]]:
 
 
 def _layout(half: float, top: float) -> dict[str, Any]:
-    """The axes: values within ±`half`, and counts up to `top`."""
+    """Return the axes: values within ±`half`, and counts up to `top`."""
     from math import log10
 
     heights = [-0.2, log10(max(top, 1)) + 0.2]
