@@ -11,7 +11,7 @@ SHOWN = 10
 
 
 def classes_table(run: Run) -> Table:
-    """A line a class that has test samples, after the last round so far.
+    """Tabulate each class that has test samples, after the last round so far.
 
     Of more than `SHOWN` classes those are shown that lost most against the control, or without one do worst.
     """

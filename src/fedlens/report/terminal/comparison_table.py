@@ -22,12 +22,12 @@ NO_ATTACK = "no attack"
 
 
 def any_unjudged(comparison: Comparison) -> bool:
-    """Whether a group has cells that cannot be judged."""
+    """Tell whether a group has cells that cannot be judged."""
     return any(group.unjudged for group in comparison.groups)
 
 
 def unjudged_of(group: Group) -> str:
-    """How many of a group's cells cannot be judged, in words."""
+    """Say in words how many of a group's cells cannot be judged."""
     return f"{len(group.unjudged)} of {group.runs + len(group.unjudged)}"
 
 
@@ -37,7 +37,7 @@ def controls_with(comparison: Comparison, metric: str) -> list[str]:
 
 
 def comparison_table(comparison: Comparison, metric: str) -> Table:
-    """A row a group: how many runs, seeds and targets; the metric's mean, also of twins and placebos; its median.
+    """Tabulate each group: how many runs, seeds and targets; the metric's mean, also of twins and placebos; its median.
 
     A rate is its own mean, and has no median. Its interval stands in the same cell as the median or the rate.
     """
@@ -54,7 +54,7 @@ def comparison_table(comparison: Comparison, metric: str) -> Table:
 
 
 def comparison_head(comparison: Comparison, metric: str) -> list[str]:
-    """What is said of each group, beside its options."""
+    """Name what is said of each group besides its options."""
     control_heads = [BESIDE[name] for name in controls_with(comparison, metric)]
     head = [*COUNTS, *([UNJUDGED] if any_unjudged(comparison) else [])]
     intervals = [group.metrics[metric].interval for group in comparison.groups]
@@ -64,7 +64,7 @@ def comparison_head(comparison: Comparison, metric: str) -> list[str]:
 
 
 def comparison_rows(comparison: Comparison, metric: str) -> list[list[str]]:
-    """For each group the values of the options compared, and what `comparison_head` names."""
+    """Return for each group the values of the options compared, and what `comparison_head` names."""
     rows, control_names = [], controls_with(comparison, metric)
     for group in comparison.groups:
         ours = group.metrics[metric]
@@ -82,7 +82,7 @@ def comparison_rows(comparison: Comparison, metric: str) -> list[list[str]]:
 
 
 def tidy(comparison: Comparison) -> "pd.DataFrame":
-    """A row for each metric and group: the options compared, and all numbers, of twins and placebos too.
+    """Return a row for each metric and group: the options compared, and all numbers, of twins and placebos too.
 
     ``value`` is the ``statistic``, median over seeds or rate. Its interval goes from ``low`` to ``high``, where one
     covers, and the seeds' values go from ``range_low`` to ``range_high``. ``unjudged`` is the number of cells that
@@ -116,7 +116,7 @@ def _columns(prefix: str, measured: Measured | None) -> dict[str, float]:
 
 
 def number(value: float) -> str:
-    """A number to three decimals, or as many digits where these would say little; a dash where there is none."""
+    """Format a number to three decimals, or as many digits where these would say little; a dash where there is none."""
     if isnan(value):
         return NONE
     return f"{value:.3f}" if value == 0 or 0.001 <= abs(value) < 100 else f"{value:.3g}"

@@ -17,12 +17,12 @@ _PASTED = re.compile(
 
 
 def longest(text: str) -> int:
-    """The cells that the longest word of a text takes."""
+    """Count the cells that the longest word of a text takes."""
     return max(map(cell_len, _WORD.findall(text)), default=0)
 
 
 def wrapped(text: str, width: int) -> str:
-    r"""The text in lines of at most so many cells, broken between words; a longer word is cut.
+    r"""Wrap the text to lines of at most so many cells, broken between words; a longer word is cut.
 
     Example:
         >>> wrapped("test accuracy 83.7 %, in short", 18)
@@ -32,7 +32,7 @@ def wrapped(text: str, width: int) -> str:
 
 
 def sentences(text: str, width: int) -> str:
-    r"""Sentences in lines of at most so many cells, broken between words but never within a command to paste.
+    r"""Wrap sentences to lines of at most so many cells, broken between words but never within a command to paste.
 
     What is longer than a line has one of its own, whole, which the terminal breaks without changing what is pasted.
 
@@ -68,7 +68,7 @@ def _lines(given: str, width: int) -> list[str]:
 
 
 def bands(least: Sequence[int], keys: int, room: int, between: int) -> list[list[int]]:
-    """Which columns stand side by side: all of them if they fit, else one band below the other.
+    """Choose which columns are side by side: all of them if they fit, else one band below the other.
 
     Args:
         least: the cells that each column takes at least.
@@ -91,7 +91,7 @@ def bands(least: Sequence[int], keys: int, room: int, between: int) -> list[list
 
 
 def shrunk(natural: Sequence[int], least: Sequence[int], room: int) -> list[int]:
-    """The columns' widths in so much room: the widest give way, none beyond what it takes at least.
+    """Shrink the columns to so much room: the widest give way, none beyond what it takes at least.
 
     Example:
         >>> shrunk([10, 4, 6], [5, 4, 6], 16)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def said_table(pair: ModelPair, classes: Sequence[str], target: Collection[int], count: int) -> Table:
-    """What both models say of the first `count` samples, of which some are the attacker's `target`."""
+    """Tabulate what both models say of the first `count` samples, of which some are the attacker's `target`."""
     table = PlainTable(title="What the models say")
     for name in ("test sample", "class", *(f"{model} model says" for model in MODELS), "wanted by the attack"):
         table.add_column(name)
@@ -37,7 +37,7 @@ def said_table(pair: ModelPair, classes: Sequence[str], target: Collection[int],
 
 
 def likeness_table(pair: ModelPair, target: Collection[int]) -> Iterator[Table]:
-    """A table for the attacker's samples and one for the others: means for each method by each measure."""
+    """Yield a table for the attacker's samples and one for the others: means for each method by each measure."""
     numbers = pair.likeness()
     attacked = numbers["sample"].isin(list(target))
     for rows, explained, title in (

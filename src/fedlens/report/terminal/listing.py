@@ -41,7 +41,7 @@ SHOWN = 4
 
 
 def listing(word: str | None = None, wanted: str | None = None) -> Iterator[RenderableType]:
-    """What ``fedlens list`` prints: the index, a topic, what is called `word`, or where `wanted` occurs.
+    """Yield what ``fedlens list`` prints: the index, a topic, what is called `word`, or where `wanted` occurs.
 
     Raises:
         ConfigError: nothing is called so, or it occurs nowhere.
@@ -91,7 +91,7 @@ def _topic(topic: Topic) -> Table:
 
 
 def _presets(topic: Topic) -> Iterator[RenderableType]:
-    """Presets in a line or two each, a table for each setting."""
+    """Yield the presets in a line or two each, a table for each setting."""
     preset_by_name = presets()
     settings: dict[str, list[tuple[str, str]]] = {}
     for entry in entries(topic):
@@ -112,7 +112,7 @@ def _presets(topic: Topic) -> Iterator[RenderableType]:
 
 
 def _preset(name: str, preset: Preset) -> Iterator[RenderableType]:
-    """What a preset is, says, costs and has for values."""
+    """Yield what a preset is, says, costs and has for values."""
     yield f"[bold]{name}[/bold]: {escape(preset.values['about'])}"
     yield from (escape(f"{number}: {claim}") for number, claim in preset.claims.items())
     yield f"fedlens run {name}" + (f", {cost_words(preset.minutes)} on 2 cores" if preset.minutes else "")
@@ -121,7 +121,7 @@ def _preset(name: str, preset: Preset) -> Iterator[RenderableType]:
 
 
 def _called(word: str) -> Iterator[RenderableType]:
-    """The parts, or else the options, of this name."""
+    """Yield the parts, or else the options, of this name."""
     for topic, part in (parts := parts_called(word)):
         yield f"[bold]{escape(word)}[/bold] ({topic.name}): {escape(first_line(part))}"
         if prose := _prose(part):
@@ -141,13 +141,13 @@ def _called(word: str) -> Iterator[RenderableType]:
 
 
 def _prose(part: type[Config]) -> str:
-    """What else a part's docstring says of it."""
+    """Return the rest of a part's docstring, before its sections."""
     text = (inspect.getdoc(part) or "").partition("\n")[2]
     return text.partition("Attributes:\n")[0].partition("Example:\n")[0].replace("``", "").strip()
 
 
 def _options(topic: Topic, part: type[Config], name: str) -> Iterator[RenderableType]:
-    """A part's options; those of a configuration within it come after it."""
+    """Yield a part's options; those of a configuration within it come after it."""
     needed = {option: example(field) for option, field in part.model_fields.items() if field.is_required()}
     form = typed(topic.kind, name)
     words = [topic.use.replace("NAME", name, 1).partition(",NAME")[0]]
@@ -179,7 +179,7 @@ def _rows(part: type[Config], prefix: str) -> Iterator[tuple[str, str, str]]:
 
 
 def _options_of_parts(word: str) -> Iterator[Entry]:
-    """Options of parts that are called `word`, as in ``attack.boost`` or ``boost``, each once with who has it."""
+    """Yield options of parts that are called `word`, as in ``attack.boost`` or ``boost``, each once with who has it."""
     for topic in TOPICS:
         having: dict[tuple[str, str, str], list[str]] = {}
         for name in names(topic) if topic.kind else ():
@@ -218,7 +218,7 @@ def _every_name() -> set[str]:
 
 
 def partition_table(setting: "Setting") -> Table:
-    """How many training samples of each class every client holds."""
+    """Tabulate how many training samples of each class every client holds."""
     table = PlainTable(title="Training samples per client")
     table.add_column("client", justify="right")
     for name in ("all", *setting.dataset.classes):

@@ -19,7 +19,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]"
 
 
 def visible(text: str) -> str:
-    """The text with control characters as Python would write them, which a terminal would obey."""
+    """Return the text with control characters as Python would write them, which a terminal would obey."""
     return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
@@ -106,7 +106,7 @@ def _as_it_is(value: Any) -> Any:
 
 
 def _text(cell: Any) -> Any:
-    """What is in a cell, strings as texts."""
+    """Return the content of a cell, strings as texts."""
     return Text.from_markup(cell) if isinstance(cell, str) else cell
 
 

@@ -96,7 +96,7 @@ class SweepTerminal:
         return f"{self._done} of {len(self._cells)} done{failed}{left}"
 
     def _table(self) -> Group:
-        """The cells at work."""
+        """Tabulate the cells at work."""
         table = PlainTable()
         for name in ("cell", "rounds", "", "latest"):
             table.add_column(name)
@@ -109,14 +109,14 @@ class SweepTerminal:
 
 
 def _words(event: Event) -> str:
-    """The latest of a run's rounds."""
+    """Say how the latest of a run's rounds ended."""
     if event.kind != "round":
         return ""
     return latest_words(event.content["accuracy"], event.content["confidence"])
 
 
 def duration(seconds: float) -> str:
-    """Seconds as ``1 h 05 min``, ``5 min`` or ``20 s``."""
+    """Format seconds as ``1 h 05 min``, ``5 min`` or ``20 s``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)

@@ -13,7 +13,7 @@ from fedlens.runs.summary import ControlSummary, Lifespan, Summary, TargetSummar
 
 
 def summary_table(run: Run) -> PlainTable:
-    """The run and what stands beside it, a line a figure."""
+    """Tabulate the run and its controls, a line for each figure."""
     assert run.summary is not None, "the run has not been finished"
     table = PlainTable(title=f"{run.path}, after {counted(run.summary.rounds, 'round')}")
     table.add_column("")
@@ -40,7 +40,7 @@ def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
         return [show(side.lifespan) if side.lifespan is not None else "" for side in sides]
 
     def alone(value: str) -> list[str]:
-        """A value that only the run itself has."""
+        """Return the columns for a value that only the run itself has."""
         return [*("" for _ in sides[1:]), value]
 
     yield "test accuracy", *(percent(side.accuracy) for side in sides)
@@ -127,7 +127,7 @@ def _defence_lines(summary: Summary, averages: bool) -> Iterator[tuple[str, str]
 
 
 def checks_table(run: Run) -> PlainTable | None:
-    """How good each check was, a line each; nothing without checks."""
+    """Tabulate how good each check was, a line each; return ``None`` without checks."""
     assert run.summary is not None, "the run has not been finished"
     if not run.summary.checks:
         return None
@@ -170,7 +170,7 @@ def rounds_table(run: Run) -> PlainTable:
 
 
 def _in_brackets(values: Iterable[str]) -> str:
-    """What stands behind the run's own value; nothing where there are none."""
+    """Put the values into brackets; empty where there are none."""
     words = ", ".join(values)
     return f" ({words})" if words else ""
 
