@@ -66,12 +66,12 @@ class Entry:
 
 
 def topic_of(word: str) -> Topic | None:
-    """The topic called so, in the singular or the plural, or by the option that chooses one of it."""
+    """Return the topic called so, in the singular or the plural, or by the option that chooses one of it."""
     return next((topic for topic in TOPICS if word in {topic.name, topic.name.removesuffix("s"), topic.kind}), None)
 
 
 def entries(topic: Topic) -> Iterator[Entry]:
-    """Everything of a topic; of presets neither the larger scales of a panel nor the negative controls."""
+    """Yield everything of a topic; of presets neither the larger scales of a panel nor the negative controls."""
     if topic.kind == "attack":
         yield Entry(topic, "none", "Every client is honest.")
     for name in known(topic.kind) if topic.kind else ():
@@ -93,21 +93,21 @@ def entries(topic: Topic) -> Iterator[Entry]:
 
 
 def names(topic: Topic) -> list[str]:
-    """The names of a topic's entries, for which no part need be imported."""
+    """Return the names of a topic's entries, for which no part need be imported."""
     if topic.kind:
         return [*(["none"] if topic.kind == "attack" else []), *known(topic.kind)]
     return sorted((entry.name for entry in entries(topic)), key=lambda name: name != "quickstart")  # it comes first
 
 
 def search(word: str) -> list[Entry]:
-    """Every entry in which the word occurs, in capitals or not."""
+    """Return every entry in which the word occurs, in capitals or not."""
     wanted = word.lower()
     every = (entry for topic in TOPICS for entry in entries(topic))
     return [entry for entry in every if wanted in f"{entry.name}\n{entry.about}\n{entry.rest}".lower()]
 
 
 def parts_called(name: str) -> list[tuple[Topic, type[Config]]]:
-    """The parts of this name, ours or ``module:Class``, with their topics.
+    """Return the parts of this name, ours or ``module:Class``, with their topics.
 
     Raises:
         ConfigError: ``module:Class`` is not there.
@@ -120,35 +120,35 @@ def parts_called(name: str) -> list[tuple[Topic, type[Config]]]:
 
 
 def cost_words(minutes: float | None) -> str:
-    """A preset's cost; empty where it is not known."""
+    """Return a preset's cost in words; empty where it is unknown."""
     return "" if minutes is None else f"{minutes:g} min" if minutes < 100 else f"{minutes / 60:.0f} h"
 
 
 def default_of(option: str, default: object) -> str:
-    """How YAML would write an option's default."""
+    """Return an option's default as YAML would write it."""
     if option == "attack":
         return "none"
     return name_of(option, default) if isinstance(default, Config) else plain(default)
 
 
 def first_line(part: type[Config]) -> str:
-    """What a part is, in a sentence."""
+    """Say what a part is, in a sentence."""
     return (inspect.getdoc(part) or "").partition("\n")[0]
 
 
 def attributes(config: type[Config]) -> dict[str, str]:
-    """What the docstring of `config` says of each of its own options, as plain text."""
+    """Return what the docstring of `config` says of each of its own options, as plain text."""
     return {name: meaning.replace("``", "") for name, meaning in _own_attributes(config).items()}
 
 
 def described(config: type[Config]) -> dict[str, str]:
-    """What the docstrings of `config` and of the classes that it derives from say of each option, as they say it."""
+    """Return what the docstrings of `config` and of its base classes say of each option, unchanged."""
     lineage = [parent for parent in reversed(config.__mro__) if issubclass(parent, Config)]
     return {name: meaning for parent in lineage for name, meaning in _own_attributes(parent).items()}
 
 
 def _own_attributes(config: type[Config]) -> dict[str, str]:
-    """The section "Attributes" of a docstring."""
+    """Return the section "Attributes" of a docstring."""
     lines = (inspect.getdoc(config) or "").partition("Attributes:\n")[2].partition("\n\n")[0].splitlines()
     meanings: dict[str, str] = {}
     name = ""
@@ -163,7 +163,7 @@ def _own_attributes(config: type[Config]) -> dict[str, str]:
 
 
 def _words(part: type[Config]) -> Iterator[str]:
-    """A part's options with their defaults."""
+    """Yield a part's options with their defaults."""
     for name, field in part.model_fields.items():
         yield f"{name} (required)" if field.is_required() else f"{name}={plain(field.default)}"
         for inner in get_args(field.annotation):

@@ -21,7 +21,7 @@ _GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "epsilon": "ε"}
 
 
 def flags_of_all(runs: Mapping[str, Run]) -> list[str]:
-    """The red flags of runs, given by their names; those that only some have say which."""
+    """Return the red flags of runs, given by their names; those that only some have say which."""
     names_by_flag: dict[str, list[str]] = {}
     for name, run in runs.items():
         for flag in run.flags:
@@ -32,22 +32,22 @@ def flags_of_all(runs: Mapping[str, Run]) -> list[str]:
 
 
 def percent(share: float) -> str:
-    """A fraction as a percentage with one decimal."""
+    """Format a fraction as a percentage with one decimal."""
     return f"{100 * share:.1f} %"
 
 
 def signed(points: float) -> str:
-    """A difference in percentage points with one decimal and its sign."""
+    """Format a difference in percentage points with one decimal and its sign."""
     return f"{points:+.1f}".replace("-", "−")
 
 
 def attack_name(experiment: Experiment) -> str:
-    """The attack's name, as YAML has it."""
+    """Return the attack's name, as YAML has it."""
     return "none" if experiment.attack is None else name_of("attack", experiment.attack)
 
 
 def method_words(method: str) -> str:
-    """The name of a method of explanation, as figures show it: ``LRP α1 β0`` for ``lrp-alpha1-beta0``."""
+    """Return the name of a method of explanation, as figures show it: ``LRP α1 β0`` for ``lrp-alpha1-beta0``."""
     name, *options = re.split(r":(?=\w+=)", method)
     words = name.split("-")
     if words[0] == "lrp":
@@ -56,7 +56,7 @@ def method_words(method: str) -> str:
 
 
 def absent_words(experiment: Experiment) -> str:
-    """Who is absent: ``without client 9``; empty where nobody is."""
+    """Say who is absent: ``without client 9``; empty where nobody is."""
     if not experiment.absent:
         return ""
     several = "s" if len(experiment.absent) > 1 else ""
@@ -64,7 +64,7 @@ def absent_words(experiment: Experiment) -> str:
 
 
 def headline(experiment: Experiment) -> str:
-    """What was run, in one line."""
+    """Say in one line what was run."""
     local = experiment.local
     work = f"E={local.epochs:g}" if local.epochs is not None else f"{local.steps} steps"
     parts = {kind: name_of(kind, getattr(experiment, kind)) for kind in ("data", "model", "aggregation", "partition")}
@@ -86,13 +86,13 @@ def target_words(run: Run) -> str:
 
 
 def unfinished_words(run: Run) -> str:
-    """How far a run that was interrupted has come, and the command that goes on."""
+    """Say how far an interrupted run has come, and the command that resumes it."""
     played, wanted = len(run.records), run.experiment.rounds
     return f"Not finished: {played} of {wanted} rounds. Go on with: fedlens run --resume --out {quote(str(run.path))}"
 
 
 def latest_words(accuracy: float, confidence: float | None) -> str:
-    """What a round ended with: ``accuracy 84.2 %, target confidence 0.913``."""
+    """Say how a round ended: ``accuracy 84.2 %, target confidence 0.913``."""
     words = f"accuracy {percent(accuracy)}"
     return words if confidence is None else f"{words}, target confidence {confidence:.3f}"
 
@@ -104,7 +104,7 @@ def span_words(window: Window) -> str:
 
 
 def verdict(run: Run) -> str:
-    """What the attack achieved, in plain words; empty for a run without attack, unless its model was destroyed.
+    """Say what the attack achieved; empty for a run without attack, unless its model was destroyed.
 
     A backdoor is judged by the last round of the attack's window; what became of it afterwards is said apart. What is
     none of the attack's is no success that counts (`fedlens.runs.record_values.counts`).
