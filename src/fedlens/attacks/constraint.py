@@ -61,7 +61,7 @@ def ranking(entries: Tensor) -> Tensor:
 
 
 def total_variation(reference: Tensor) -> Distance:
-    """Total variation between the smoothed distributions of the entries of vectors ``[m]``; 0 to 1."""
+    """Return the total variation between the smoothed distributions of the entries of vectors ``[m]``; 0 to 1."""
     shares = soft_histogram(reference)
     return lambda update: smoothed(soft_histogram(update) - shares).abs().sum() / 2
 

@@ -62,7 +62,7 @@ def locate(files: RemoteFiles, directory: Path | None = None) -> dict[str, Path]
 
 
 def named_directory(directory: Path | None = None) -> Path | None:
-    """Where the user keeps data files: `directory`, or else what ``FEDLENS_DATA`` names; ``None`` if nothing does."""
+    """Return the user's data directory: `directory`, or else what ``FEDLENS_DATA`` names; ``None`` if nothing does."""
     named = os.environ.get("FEDLENS_DATA")
     return Path(named).expanduser() if directory is None and named else directory
 

@@ -91,7 +91,7 @@ def explain(
 
 
 def _attributions(method: Method, model: nn.Module, inputs: Tensor, classes: Tensor) -> Tensor:
-    """What the method gives, of the inputs' shape.
+    """Return the method's attributions, of the inputs' shape.
 
     Raises:
         ExplanationError: the user's own failed, or gave something else.

@@ -153,13 +153,13 @@ def _index(
 
 
 def _resists(twin: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which samples the model with these log-probabilities gets right, with enough confidence."""
+    """Tell which samples the model with these log-probabilities gets right, with enough confidence."""
     confident = twin[np.arange(len(labels)), labels] >= log(RESISTANT_CONFIDENCE)
     return np.asarray((twin.argmax(axis=1) == labels) & confident)
 
 
 def has_learnt(twin: Tensor, dataset: Dataset) -> bool:
-    """Whether the model with these log-probabilities resists on more test samples than there are of any one class."""
+    """Tell whether the model with these log-probabilities resists on more test samples than any one class has."""
     labels = dataset.test.y.cpu().numpy()
     return int(_resists(twin.cpu().numpy(), labels).sum()) > int(np.bincount(labels).max())
 

@@ -49,7 +49,7 @@ class Rows:
     rows: slice
 
     def of(self, planes: Sequence[Tensor]) -> Tensor:
-        """These rows, where `planes` are the planes."""
+        """Return these rows, where `planes` are the planes."""
         return planes[self.plane][self.rows]
 
 

@@ -28,7 +28,7 @@ class Kernel(Protocol):
     """A convolution of a few samples: `x` is ``[n, in, ...]``, its value ``[n, out, ...]``."""
 
     def entries(self, shape: tuple[int, ...]) -> int:
-        """Size of the largest intermediate result for one sample of an input of this shape."""
+        """Return the size of the largest intermediate result for one sample of an input of this shape."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the convolution, and the intermediate result that `backward` needs."""

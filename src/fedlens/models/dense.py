@@ -136,7 +136,7 @@ class DenseStack(Stack):
         return self._views[key]
 
     def _parts(self, stacked: Tensor) -> Iterator[Tensor]:
-        """Weights ``[n, in, out]`` and biases ``[n, 1, out]`` of each layer, as views of rows ``[n, d]``."""
+        """Yield weights ``[n, in, out]`` and biases ``[n, 1, out]`` of each layer, as views of rows ``[n, d]``."""
         start = 0
         for layer in self._layers:
             for height in (layer.inputs, 1):

@@ -37,7 +37,7 @@ class MappedStack(Stack):
         return self._weights
 
     def _loss(self, weights: Tensor, x: Tensor, y: Tensor, masks: tuple[Tensor, ...]) -> Tensor:
-        """One copy's mean cross-entropy at `weights` (shape ``[d]``), with these masks in its calls of dropout."""
+        """Compute one copy's mean cross-entropy at `weights` (``[d]``), with these masks in its calls of dropout."""
         parameters = self._network.layout.split(weights)
         with self._network.training_with(iter(masks)):
             return functional.cross_entropy(functional_call(self._network.module, parameters, (x,)), y)

@@ -152,7 +152,7 @@ class MaliciousJob:
 
 
 def _reason(attack: Attack, view: View, sender: str) -> str | None:
-    """Why the attack waits, if it does.
+    """Say why the attack waits, if it does.
 
     Raises:
         ClientError: a stranger's says something else than a word.
