@@ -23,7 +23,7 @@ SIGNS = {"at_least": "≥", "at_most": "≤", "above": ">", "below": "<"}
 
 
 def card_pages(docs: Path) -> dict[str, list[str]]:
-    """Lines of the presets' pages by their names: one for each figure of the paper, and an index.
+    """Return the lines of the presets' pages by name: one for each figure of the paper, and an index.
 
     Args:
         docs: the documentation's folder, where results and figures of a reproduction are looked for.
@@ -43,7 +43,7 @@ def card_pages(docs: Path) -> dict[str, list[str]]:
 
 
 def _page(preset: Preset) -> tuple[str, str]:
-    """The page's name and title that a preset of the paper's figures stands on."""
+    """Return the name and title of the page that has a preset of the paper's figures."""
     figure = str(claims()[next(iter(preset.claims))].figure)
     return GROUPS.get(figure) or (f"figure-{figure}", f"Figure {figure}")
 
@@ -76,13 +76,13 @@ def _claim_links(preset: Preset) -> str:
 
 
 def _costs(preset: Preset) -> list[str]:
-    """What it costs at each scale."""
+    """Say what it costs at each scale."""
     names = (preset.scales.get(scale) for scale in SCALES)
     return [cost_words(presets()[name].minutes) if name else "–" for name in names]
 
 
 def _card(name: str, results: Mapping[str, Any]) -> Iterator[str]:
-    """A preset: what it is, what the paper claims of it, what it costs, how to run it, what came of it."""
+    """Yield a preset: what it is, what the paper claims of it, what it costs, how to run it, what came of it."""
     preset = presets()[name]
     costs = {scale: cost for scale, cost in zip(SCALES, _costs(preset), strict=True) if scale in preset.scales}
     yield f"## {name} {{ #{name} }}"
@@ -105,7 +105,7 @@ def _link(claim: str) -> str:
 
 
 def _result(name: str, claim: str, result: Mapping[str, Any] | None) -> Iterator[str]:
-    """What of a claim was measured of this preset's runs."""
+    """Yield what was measured of a claim in this preset's runs."""
     parts = [part for part in result["parts"] if name in part["of"] and part["values"]] if result else []
     if not result or not parts:
         yield f"{_link(claim)}: no result of this preset yet."
@@ -131,7 +131,7 @@ def _part_row(part: Mapping[str, Any]) -> list[str]:
 
 
 def _pictures(docs: Path, names: list[str]) -> Iterator[str]:
-    """The reproduction's figures that show one of these presets."""
+    """Yield the reproduction's figures that show one of these presets."""
     shown = [name for name, drawing in drawings().items() if name.split("-")[0] == names[0].split("-")[0]]
     files = [f"{REPRODUCTION}/figures/{name}.png" for name in shown]
     present = [file for file in files if (docs / file).exists()]

@@ -13,13 +13,13 @@ from fedlens.cli.examples import examples
 
 
 def commands() -> dict[str, Any]:
-    """Every command by its name, in the order of ``fedlens --help``."""
+    """Return every command by its name, in the order of ``fedlens --help``."""
     found: dict[str, Any] = get_command(app).commands  # type: ignore[attr-defined]
     return found
 
 
 def commands_page() -> Iterator[str]:
-    """Every command with its arguments and options."""
+    """Yield every command with its arguments and options."""
     yield "# Command line"
     yield ""
     yield "If you make a mistake, fedlens explains in a line or two how to fix it, and exits with code 2. `-h` shows "
@@ -37,7 +37,7 @@ def commands_page() -> Iterator[str]:
 
 
 def _section(name: str, command: Any) -> Iterator[str]:
-    """What a command does, its arguments and options."""
+    """Yield what a command does, its arguments and options."""
     yield from inspect.cleandoc(command.help or "").splitlines()
     yield ""
     arguments = [part for part in command.params if part.param_type_name == "argument"]
@@ -58,7 +58,7 @@ def _names(option: Any) -> str:
 
 
 def _value(option: Any) -> str:
-    """What stands after the option's name."""
+    """Return what follows the option's name."""
     if option.metavar:
         return f"`{option.metavar}`"
     annotation = option.type_descriptor.annotation

@@ -32,7 +32,7 @@ def draw_picture(output: Path) -> Path:
 
 
 def shown_run(see: Callable[[Run], Seen]) -> Seen:
-    """What `see` makes of the run that the picture is of, which lasts no longer."""
+    """Apply `see` to the run in the picture, which lasts no longer."""
     archive, name = SHOWN
     with TemporaryDirectory() as folder:
         (records := Path(folder) / "records").mkdir()
@@ -43,7 +43,7 @@ def shown_run(see: Callable[[Run], Seen]) -> Seen:
 
 
 def sample_commands(page: str) -> list[str]:
-    """The commands of the block of the home page that ends with the report."""
+    """Return the commands of the block of the home page that ends with the report."""
     (block,) = [block for block in page.split("```sh\n")[1:] if REPORT in block.partition("\n```")[0]]
     return block.partition("\n```")[0].replace("\\\n", "").splitlines()
 

@@ -24,7 +24,7 @@ LINK = re.compile(r"(?<!!)\[(?P<words>[^\]]+)\]\((?P<target>[^)\s#:]+)\)")
 
 
 def generated(docs: Path) -> dict[str, str]:
-    """Every generated page: its text by its place below the documentation's folder."""
+    """Generate every page that is generated: its text by its place below the documentation's folder."""
     pages = {f"reference/{page}.md": kind_page(kind) for kind, (page, _, _) in KINDS.items()}
     pages |= {"reference/experiment.md": experiment_page(), "reference/cli.md": commands_page()}
     pages |= {"reference/python.md": python_page(), "reproduction/grids/index.md": _grids_page(docs)}
@@ -83,7 +83,7 @@ def on_post_build(config: MkDocsConfig) -> None:
 
 
 def _grids_page(docs: Path) -> Iterator[str]:
-    """The sweeps behind the explanations of what does not hold."""
+    """Yield the sweeps behind the explanations of what does not hold."""
     yield "# Grids"
     yield ""
     yield "The sweeps discussed on the other pages; `fedlens sweep FILE` runs one."

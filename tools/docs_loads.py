@@ -11,12 +11,12 @@ LOADS = re.compile(
 
 
 def loads(text: str) -> list[str]:
-    """What a page or style sheet loads from elsewhere; links that a reader may follow are no such thing."""
+    """List what a page or style sheet loads from elsewhere; links for a reader to follow do not count."""
     return [found[0] for found in LOADS.finditer(text)]
 
 
 def loads_of(site: Path, without: Collection[str] = ()) -> list[str]:
-    """What all pages and style sheets of a site load from elsewhere, each with its file.
+    """List what all pages and style sheets of a site load from elsewhere, each with its file.
 
     Args:
         site: the site's folder.

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """The lines of a table; a bar in a cell does not end it."""
+    """Yield the lines of a table; a bar in a cell does not end it."""
     yield f"| {' | '.join(head)} |"
     yield f"|{' --- |' * len(head)}"
     for cells in rows:
@@ -13,12 +13,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 
 def fence(language: str, text: str) -> Iterator[str]:
-    """The lines of a block of code."""
+    """Yield the lines of a block of code."""
     yield from (f"```{language}", *text.strip("\n").splitlines(), "```", "")
 
 
 def folded(title: str, lines: Iterable[str]) -> Iterator[str]:
-    """Lines that the reader unfolds."""
+    """Yield lines that the reader unfolds."""
     yield f'??? note "{title}"'
     yield ""
     yield from (f"    {line}" if line else "" for line in lines)
@@ -26,5 +26,5 @@ def folded(title: str, lines: Iterable[str]) -> Iterator[str]:
 
 
 def code(words: Iterable[str], between: str = ", ") -> str:
-    """Words as code."""
+    """Format words as code."""
     return between.join(f"`{word}`" for word in words)

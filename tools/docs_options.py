@@ -39,7 +39,7 @@ HEAD = ("option", "type", "default", "meaning")
 
 
 def experiment_page() -> Iterator[str]:
-    """What every experiment has, beside the options of its parts."""
+    """Yield the options that every experiment has besides those of its parts."""
     yield "# Options of an experiment"
     yield ""
     yield (
@@ -58,7 +58,7 @@ def experiment_page() -> Iterator[str]:
 
 
 def kind_page(kind: str) -> Iterator[str]:
-    """Every part of a kind."""
+    """Yield the page of every part of a kind."""
     _, title, use = KINDS[kind]
     yield f"# {title}"
     yield ""
@@ -81,13 +81,13 @@ def _first(part: type[Config]) -> str:
 
 
 def _prose(docstring: str) -> Iterator[str]:
-    """A docstring as Markdown, up to its first section."""
+    """Yield a docstring as Markdown, up to its first section."""
     yield from docstring.partition("Attributes:\n")[0].partition("Example:\n")[0].rstrip().splitlines()
     yield ""
 
 
 def _example(docstring: str) -> Iterator[str]:
-    """The section "Example" of a docstring."""
+    """Yield the section "Example" of a docstring."""
     if example := docstring.partition("Example:\n")[2]:
         yield from fence("pycon", inspect.cleandoc(example))
 
@@ -98,7 +98,7 @@ def _options(part: type[Config]) -> Iterator[str]:
 
 
 def _rows(config: type[Config], prefix: str = "") -> Iterator[list[str]]:
-    """A row for each option, inherited ones last; those of a configuration within it come after it."""
+    """Yield a row for each option, inherited ones last; those of a configuration within it come after it."""
     meanings = described(config)
     inherited = {name for parent in config.__bases__ for name in getattr(parent, "model_fields", {})}
     for name, field in sorted(config.model_fields.items(), key=lambda item: item[0] in inherited):
@@ -122,7 +122,7 @@ def _part_words(part: Part | Parts) -> str:
 
 
 def _type(annotation: Any, metadata: Iterable[Any] = ()) -> str:
-    """A type in words, with the bounds that are in its metadata."""
+    """Describe a type in words, with the bounds that are in its metadata."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _type(arguments[0], [*arguments[1:], *metadata])
@@ -147,7 +147,7 @@ def _bounds(metadata: Iterable[Any]) -> Iterator[str]:
 
 
 def _default(name: str, field: FieldInfo) -> str:
-    """A default as YAML has it."""
+    """Return a default as YAML has it."""
     if field.is_required():
         return "required"
     value = field.default

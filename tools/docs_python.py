@@ -21,7 +21,7 @@ DESCRIBED = {"Experiment", "LocalTraining", "Target"}
 
 
 def python_page() -> Iterator[str]:
-    """The public names, documented by their docstrings; for components, by the pages of their kind."""
+    """Yield the public names, documented by their docstrings; for components, by the pages of their kind."""
     yield "# Python"
     yield ""
     yield "The public names: those of the package `fedlens`, and those that packages within it export."
@@ -52,7 +52,7 @@ def _title(name: str, thing: Any) -> str:
 
 
 def _package(package: str) -> Iterator[str]:
-    """What a package exports: links for what is documented elsewhere, then the rest."""
+    """Yield what a package exports: links for what is documented elsewhere, then the rest."""
     exported = {name: getattr(import_module(package), name) for name in import_module(package).__all__}
     components = {
         resolve(kind, name): f"{page}.md#{name}" for kind, (page, *_) in KINDS.items() for name in known(kind)

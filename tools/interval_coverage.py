@@ -49,14 +49,14 @@ MEDIANS = {
 
 
 def means() -> Rows:
-    """Of the mean."""
+    """Yield the table of the mean."""
     yield ["seeds × targets", *MEANS]
     for design in DESIGNS:
         yield ["{} × {}".format(*design), *(mean_cell(name, *design) for name in MEANS)]
 
 
 def mean_cell(name: str, seeds: int, targets: int) -> str:
-    """How often a method covers the mean, by the kind of values."""
+    """Return how often a method covers the mean, by the kind of values."""
     found: dict[str, list[float | None]] = {kind: [] for kind in KINDS}
     for place, share in _cases(targets):
         generator, model = _stream("means", name, seeds, targets, place, share), MODELS[place]
@@ -66,14 +66,14 @@ def mean_cell(name: str, seeds: int, targets: int) -> str:
 
 
 def medians() -> Rows:
-    """Of the median over seeds."""
+    """Yield the table of the median over seeds."""
     yield ["seeds × targets", *MEDIANS]
     for design in DESIGNS:
         yield ["{} × {}".format(*design), *(median_cell(name, *design) for name in MEDIANS)]
 
 
 def median_cell(name: str, seeds: int, targets: int) -> str:
-    """How often a method covers the median over seeds, by the kind of values."""
+    """Return how often a method covers the median over seeds, by the kind of values."""
     statistic, studies, method = MEDIANS[name]
     found: dict[str, list[float | None]] = {kind: [] for kind in KINDS}
     for place, share in _cases(targets):
@@ -87,7 +87,7 @@ def median_cell(name: str, seeds: int, targets: int) -> str:
 
 
 def rates() -> Rows:
-    """Of a rate, exactly, by the correlation of a seed's targets: the lowest over the rates in `RATES`."""
+    """Yield the table of a rate, exact, by the correlation of a seed's targets: the lowest over `RATES`."""
     yield ["seeds × targets", "Wilson, n = runs", "Wilson, n = seeds", "**the same, corrected for continuity**"]
     for seeds, targets in ((1, 1), (3, 1), (3, 3), (5, 1), (5, 10), (6, 3), (10, 1), (20, 1)):
         runs = seeds * targets
@@ -101,7 +101,7 @@ def rates() -> Rows:
 
 
 def pairs() -> Rows:
-    """Of the similarity of models of different seeds, and of how much less it is where one of them is poisoned."""
+    """Yield the table of the similarity of models of different seeds, and of its loss where one is poisoned."""
     yield [
         *("seeds", "benign: percentiles", "benign: jackknife", "difference: percentiles", "difference: jackknife"),
         "**difference: order statistics**",
@@ -127,14 +127,14 @@ TABLES: Mapping[str, Callable[[], Rows]] = {table.__name__: table for table in (
 
 
 def table(name: str) -> str:
-    """One of the tables in Markdown, between the marks that it has on the page."""
+    """Return one of the tables in Markdown, between the marks that it has on the page."""
     head, *rows = TABLES[name]()
     lines = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
     return "\n".join([f"<!-- {name}: tools/interval_coverage.py -->", *lines, "<!-- end -->"])
 
 
 def _cases(targets: int) -> Iterator[tuple[int, float]]:
-    """Every model, by its place, with every share of the variance between seeds; with one target all are the same."""
+    """Yield every model, by its place, with every share of the variance between seeds; for one target, the last."""
     return ((place, share) for place in range(len(MODELS)) for share in (SHARES if targets > 1 else SHARES[-1:]))
 
 
@@ -143,18 +143,18 @@ def _stream(*cell: object) -> np.random.Generator:
 
 
 def _covered(ends: Ends | None, true: float) -> float | None:
-    """In what share of studies the interval has the true value; ``None`` where there is no interval."""
+    """Return the share of studies in which the interval has the true value; ``None`` where there is no interval."""
     return None if ends is None else float(np.mean((ends[0] <= true) & (true <= ends[1])))
 
 
 def _lowest(found: Mapping[str, Sequence[float | None]]) -> str:
-    """The lowest of each kind; a dash where a method is not for it, and ``none`` if it has no interval at all."""
+    """Return the lowest of each kind; a dash where a method is not for it, ``none`` if it has no interval at all."""
     known = [[value for value in values if value is not None] for values in found.values()]
     return " / ".join(f"{min(values):.2f}" if values else "–" for values in known) if any(known) else "none"
 
 
 def _chances(seeds: int, targets: int, alike: float) -> Array:
-    """How probable each number of successes is for each of `RATES`, ``[runs + 1, rates]``.
+    """Return the probability of each number of successes for each of `RATES`, ``[runs + 1, rates]``.
 
     Args:
         seeds: how many there are.

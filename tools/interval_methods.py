@@ -27,7 +27,7 @@ FAR = 1e9
 
 
 def resampled(values: Array, generator: np.random.Generator) -> Array:
-    """The means of hierarchical resamples, ``[studies, RESAMPLES]``: seeds, and of each as many targets as it has."""
+    """Return means of nested resamples, ``[studies, RESAMPLES]``: seeds, and of each as many targets as it has."""
     seeds, targets = values.shape[1:]
     drawn = generator.multinomial(seeds, np.full(seeds, 1 / seeds), size=RESAMPLES)
     counts = generator.multinomial(drawn * targets, np.full(targets, 1 / targets)).reshape(RESAMPLES, -1)

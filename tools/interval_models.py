@@ -31,7 +31,7 @@ class Model:
     less: Any = None
 
     def draw(self, generator: np.random.Generator, share: float, shape: tuple[int, int, int]) -> Array:
-        """Values of so many studies, seeds and targets each."""
+        """Draw values of so many studies, seeds and targets each."""
         values = self._side(self.of, generator, share, shape)
         return values if self.less is None else values - self._side(self.less, generator, share, shape)
 

@@ -25,7 +25,7 @@ HEAD = (
 
 
 def compiled(*arguments: str, given: str) -> list[str]:
-    """The locked packages, each with its hashes."""
+    """Compile the locked packages, each with its hashes."""
     command = [
         sys.executable, "-m", "uv", "pip", "compile", "-", *arguments, "--quiet", "--universal", "--python-version",
         "3.11.5", "--generate-hashes", "--no-header", "--no-annotate", "--constraint", "constraints.txt",
