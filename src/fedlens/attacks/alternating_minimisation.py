@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class AlternatingMinimisation(Attack):
-    """Take boosted malicious steps and benign steps in turn, optionally close to a reference.
+    """Boosted malicious steps and benign steps in turn, optionally close to a reference.
 
     Attributes:
         objective: ``targeted``, or ``untargeted``, which raises the loss on the malicious client's shard.

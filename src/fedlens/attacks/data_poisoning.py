@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class DataPoisoning(Attack):
-    """Train like an honest client on a shard with mislabelled copies of the targets.
+    """Honest training on a shard with mislabelled copies of the targets.
 
     Attributes:
         data_rep: copies of each target sample.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ExplicitBoosting(Attack):
-    """Train on the targets alone and boost the update.
+    """Training on the targets alone, with a boosted update.
 
     Attributes:
         objective: ``targeted``, or ``untargeted``, which raises the loss on the malicious client's shard.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Honest(Attack):
-    """Train like an honest client, and send the update as it is.
+    """Honest training, with the update sent as it is.
 
     Attributes:
         boost: 1, as there is nothing to boost.

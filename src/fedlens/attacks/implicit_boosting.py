@@ -39,7 +39,7 @@ class Update:
 
 
 class ImplicitBoosting(Attack):
-    """Optimise the update itself, through the averaging that will shrink it.
+    """Optimisation of the update itself, through the averaging that will shrink it.
 
     Attributes:
         epochs: steps E_m over the target samples before the loss is tested.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class SimultaneousTraining(Attack):
-    """Train on the shard with the targets in every batch, and boost the whole update.
+    """Training on the shard with the targets in every batch, with the whole update boosted.
 
     Attributes:
         epochs: passes E_m over the shard.

@@ -111,7 +111,7 @@ class RunError(FedlensError):
 
 
 class ClientError(FedlensError):
-    """A client's job, a rule or a check failed: the message names which, and the round.
+    """A failure of a client's job, a rule or a check: the message names which, and the round.
 
     Example:
         >>> import fedlens

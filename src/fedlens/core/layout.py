@@ -56,7 +56,7 @@ class Slice:
 
 @dataclass(frozen=True)
 class Layout:
-    """Which parameter of a model lies where in its flat vector of length `size`.
+    """The place of each of a model's parameters in its flat vector of length `size`.
 
     Example:
         >>> import torch

@@ -108,7 +108,7 @@ class Partition(Config):
 
 
 class Iid(Partition):
-    """Every client gets a uniform sample; sizes differ by at most one.
+    """A uniform sample for every client; sizes differ by at most one.
 
     The samples are shuffled and cut; none is left over unless `samples` is given.
 

@@ -30,7 +30,7 @@ def shortfall(validation: Validation) -> Tensor:
 
 
 class AccuracyCheck(Detector):
-    """Flags clients whose own model is less accurate than that of all others, on a validation set.
+    """A check for clients whose own model is less accurate than that of all others, on a validation set.
 
     A client that is alone is measured against w_G^t itself and never flagged: there are no others to differ from, and
     without its update the round would have none.

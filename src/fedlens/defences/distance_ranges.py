@@ -85,7 +85,7 @@ def gaps(own: Tensor, others: Tensor) -> Tensor:
 
 
 class DistanceCheck(Detector):
-    """Flags updates whose distances to the others lie outside the others' distances to each other.
+    """A check for updates whose distances to the others lie outside the others' distances to each other.
 
     Fewer than five clients all get the score 0, and none is flagged; see the module.
 

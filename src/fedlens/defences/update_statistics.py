@@ -102,7 +102,7 @@ def comparable(statistics: Statistics) -> Tensor:
 
 
 class StatisticsCheck(Detector):
-    """Flags updates that differ from the others in norm, spread, sparsity or the histogram of its entries.
+    """A check for updates that differ from the others in norm, spread, sparsity or the histogram of entries.
 
     Of fewer than three clients, none is flagged: their others have no spread.
 

@@ -15,7 +15,7 @@ from fedlens.kernels.coin import DIGITS, Coin
 
 
 class Dropout(nn.Module):
-    """Zero each entry with probability `p` while training.
+    """A layer that zeroes each entry with probability `p` while training.
 
     Attributes:
         source: generator of the masks; with ``None``, PyTorch's own dropout is used.

@@ -35,7 +35,7 @@ def draws(root: Address, round_: int, model: int, start: int) -> Address:
 
 @dataclass(frozen=True)
 class Quality:
-    """How well a model does on the test set.
+    """The quality of a model on the test set.
 
     Attributes:
         accuracy: share of samples predicted correctly.

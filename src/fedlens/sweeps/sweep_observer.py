@@ -10,7 +10,7 @@ from fedlens.sweeps.tasks import Event
 
 
 class SweepObserver(Protocol):
-    """Watches a sweep, for example to print its progress.
+    """An observer of a sweep, for example to print its progress.
 
     Example:
         >>> import fedlens
