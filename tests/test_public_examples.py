@@ -7,13 +7,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from fedlens.sweeps.runtime import SweepRuntime
 from public import public
 
 import fedlens
 from fedlens.experiment.experiment import Experiment
 from fedlens.sweeps.grid import load_grid
 from fedlens.sweeps.in_process import InProcessExecutor
-from fedlens.sweeps.runtime import SweepRuntime
 from fedlens.sweeps.sweep import run_cells
 
 pytestmark = pytest.mark.xdist_group("public-examples")

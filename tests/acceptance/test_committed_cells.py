@@ -25,9 +25,7 @@ def test_three_cells_drawn_at_random_are_run_again_and_agree(tmp_path: Path, fas
     for place, kept in enumerate(random.SystemRandom().sample(gather(tmp_path, "quick").all_runs, 3)):
         started = read_starts(kept.path)[-1]
         name = f"{kept.experiment.name}, seed {kept.experiment.seed}, draw {kept.experiment.target.draw}"
-        again = fedlens.run(
-            kept.experiment, tmp_path / str(place), engine=started.engine, data_dir=fashion_directory
-        )
+        again = fedlens.run(kept.experiment, tmp_path / str(place), engine=started.engine, data_dir=fashion_directory)
         if of_machine(started.numerics) == of_machine(numerics(started.numerics["arithmetic"])):
             known = [record.by_old_keys() for record in kept.records]
             found = [record.by_old_keys() for record in again.records]

@@ -23,7 +23,7 @@ GROUPS = 6
 
 
 def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
-    """The reasons to doubt the result of at least one round, the gravest first; few of them apply without attack."""
+    """Return reasons to doubt the result of at least one round, the gravest first; few of them apply without attack."""
     if experiment.attack is None:
         return [flag for flag in (_answering(records), _finite(experiment, records)) if flag is not None]
     inside, _ = split(records, attack_window(experiment, records))
@@ -87,7 +87,7 @@ def _without_numbers(flag: str) -> str:
 
 
 def _answering(records: Sequence[RoundRecord]) -> str | None:
-    """Answers from which nothing can be read, other than those of a model that was destroyed."""
+    """Flag answers from which nothing can be read, other than those of a model that was destroyed."""
     silent = [record.round for record in records if not record.answers]
     if not silent or destroyed(records) is not None:
         return None
@@ -96,7 +96,7 @@ def _answering(records: Sequence[RoundRecord]) -> str | None:
 
 
 def _control(last: RoundRecord) -> str | None:
-    """No control, or one that errs; where the attack is judged, or at the end."""
+    """Flag a missing control, or one that errs, where the attack is judged or at the end."""
     if last.twin is None:
         return "no control: nobody knows whether the clean model gets the target right"
     target = last.twin.target
@@ -109,14 +109,14 @@ def _control(last: RoundRecord) -> str | None:
 
 
 def _use(experiment: Experiment, last: RoundRecord) -> str | None:
-    """A model that misclassifies the target as it does nearly everything; an untargeted attack wants just that."""
+    """Flag a model that misclassifies the target as it does nearly everything, unless the attack is untargeted."""
     if not targeted(experiment) or last.destroyed or (why := useless(last)) is None:
         return None
     return f"{USELESS}: {why}, so that a met target says little"
 
 
 def _steadiness(experiment: Experiment, inside: Sequence[RoundRecord]) -> str | None:
-    """A last round, by which the attack is judged, that is not like most others."""
+    """Flag a last round, by which the attack is judged, that is not like most others."""
     if not targeted(experiment):
         return None
     count, ended = met_rounds(inside), met(inside[-1])
@@ -126,7 +126,7 @@ def _steadiness(experiment: Experiment, inside: Sequence[RoundRecord]) -> str | 
 
 
 def _placebo(experiment: Experiment, last: RoundRecord) -> str | None:
-    """A success that is none of the attack's, or nobody knows whether it is.
+    """Flag a success that is none of the attack's, or of which nobody knows whether it is.
 
     A round from before there were placebos says nothing, and without a control there is a flag already.
     """
@@ -145,7 +145,7 @@ def _absence(experiment: Experiment, last: RoundRecord, placebo: ControlRecord) 
 
 
 def _taking(experiment: Experiment, records: Sequence[RoundRecord]) -> str | None:
-    """A success of which nothing is the attack's: the rule always chose other updates, or checks rejected it."""
+    """Flag a success of which nothing is the attack's: the rule always chose other updates, or checks rejected it."""
     attacked = sum(record.attacker is not None for record in records)
     if not attacked or not _met(experiment, records[-1]) or taken(records) is not False:
         return None
@@ -154,7 +154,7 @@ def _taking(experiment: Experiment, records: Sequence[RoundRecord]) -> str | Non
 
 
 def _met(experiment: Experiment, last: RoundRecord) -> str:
-    """The attack's success in words; empty where there is none."""
+    """Say in words how the attack succeeded; empty where it did not."""
     if not targeted(experiment) or last.target is None or not last.target.success:
         return ""
     return "the target is met" if len(last.target.predicted) == 1 else "all targets are met"
@@ -172,7 +172,7 @@ def _unknown_absence(experiment: Experiment) -> str:
 
 
 def _acting(records: Sequence[RoundRecord]) -> str | None:
-    """No attack, in spite of the description."""
+    """Flag a run in which the attack never acted, in spite of its description."""
     if all(record.malicious is None for record in records):
         return "the malicious client was never chosen"
     if all(record.attacker is None for record in records):
@@ -181,7 +181,7 @@ def _acting(records: Sequence[RoundRecord]) -> str | None:
 
 
 def _finite(experiment: Experiment, records: Sequence[RoundRecord]) -> str | None:
-    """A model, or honest updates, with entries that are no finite numbers."""
+    """Flag a model, or honest updates, with entries that are not finite."""
     if (round_ := destroyed(records)) is not None:
         return f"the model was destroyed in round {round_}: its weights or its answers are no finite numbers any more"
     attacker = experiment.malicious if experiment.attack is not None else None

@@ -91,7 +91,7 @@ def require_histograms(run: Run) -> None:
 
 
 def histograms_of(run: Run, record: RoundRecord) -> Histograms:
-    """The histograms of the round of `record`.
+    """Return the histograms of the round of `record`.
 
     Raises:
         DamagedRunError: the file is missing or damaged.

@@ -205,7 +205,7 @@ def load_run(path: str | Path) -> Run:
 
 
 def read_run(path: Path, experiment: Experiment, summary: Summary | None) -> Run:
-    """The run of this experiment in the directory `path`, whose summary has been read.
+    """Read the run of this experiment in the directory `path`, whose summary has been read.
 
     Raises:
         DamagedRunError: its files are damaged, or contradict each other.
@@ -228,7 +228,7 @@ def read_run(path: Path, experiment: Experiment, summary: Summary | None) -> Run
 
 
 def sound_summary(path: Path) -> Summary | None:
-    """The summary of the run in the directory `path`; ``None`` while rounds are missing.
+    """Read the summary of the run in the directory `path`; return ``None`` while rounds are missing.
 
     Raises:
         DamagedRunError: it cannot be read, or files that tables are made from are not as they were when it was written.

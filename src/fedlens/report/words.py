@@ -77,7 +77,7 @@ def headline(experiment: Experiment) -> str:
 
 
 def target_words(run: Run) -> str:
-    """The attacker's samples: ``test sample 7 (true class 9, target class 5)``, or how many there are."""
+    """Name the attacker's samples: ``test sample 7 (true class 9, target class 5)``, or how many there are."""
     index, classes = run.target.index, run.target.classes
     if len(index) > 1:
         return f"{len(index)} test samples"
@@ -98,7 +98,7 @@ def latest_words(accuracy: float, confidence: float | None) -> str:
 
 
 def span_words(window: Window) -> str:
-    """The rounds of a window: ``round 3``, or ``rounds 3 to 6``."""
+    """Name the rounds of a window: ``round 3``, or ``rounds 3 to 6``."""
     first, last = window.first, window.last
     return f"round {first}" if first == last else f"rounds {first} to {last}"
 
@@ -142,7 +142,7 @@ def verdict(run: Run) -> str:
 
 
 def _achieved(experiment: Experiment, records: Sequence[RoundRecord]) -> str:
-    """Whether the last of the rounds is a success of the attack's, and whether most are unlike it; ends a clause."""
+    """Say whether the last round is a success of the attack's, and whether most are unlike it; ends a clause."""
     count = met_rounds(records)
     if not met(records[-1]):
         most = 2 * count > len(records)
@@ -161,7 +161,7 @@ def _achieved(experiment: Experiment, records: Sequence[RoundRecord]) -> str:
 
 
 def _afterwards(inside: Sequence[RoundRecord], after: Sequence[RoundRecord]) -> str:
-    """A sentence on what the rounds `after` the window left of the backdoor, if there was one and such rounds."""
+    """Say what the rounds `after` the window left of the backdoor, if there was one and such rounds."""
     life = lifespan([record.outcome for record in inside], [record.outcome for record in after])
     if life is None or life.rounds == 0:
         return ""
@@ -176,7 +176,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def _accuracy_words(record: RoundRecord) -> str:
-    """The global model's accuracy after a round, beside the benign twin's if there is one."""
+    """Say the global model's accuracy after a round, and the benign twin's if there is one."""
     words = f"test accuracy {percent(record.quality.accuracy)}"
     if record.twin:
         points = 100 * (record.quality.accuracy - record.twin.quality.accuracy)
@@ -185,7 +185,7 @@ def _accuracy_words(record: RoundRecord) -> str:
 
 
 def _since(records: Sequence[RoundRecord]) -> int | None:
-    """The round from which the target has been met to the end, if it is met at the end."""
+    """Return the round from which the target has been met to the end, if it is met at the end."""
     since = None
     for record in reversed(records):
         if not met(record):

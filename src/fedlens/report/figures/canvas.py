@@ -121,7 +121,7 @@ def title_figure(figure: Figure, words: str) -> None:
 
 
 def attacked_rounds(run: Run) -> list[int]:
-    """The rounds in which the malicious client attacked."""
+    """Return the rounds in which the malicious client attacked."""
     return [record.round for record in run.records if record.attacker is not None]
 
 

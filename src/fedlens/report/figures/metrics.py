@@ -60,7 +60,7 @@ STYLES = in_order(
 
 
 def metrics_of_interest(runs: Sequence[Run]) -> "Figure":
-    """A panel a run; a single run's benign twin has a panel of its own, and else broken lines."""
+    """Draw a panel for each run; a single run's benign twin has a panel of its own, others' have broken lines."""
     alone = len(runs) == 1 and runs[0].records[-1].twin is not None
     figure, panels = wrapped(2 if alone else len(runs))
     if alone:

@@ -93,7 +93,7 @@ def check_charts(run: Run) -> list[Chart]:
 
 
 def _line(run: Run, threshold: float) -> Trace:
-    """A broken line at the score above which clients are flagged."""
+    """Draw a broken line at the score above which clients are flagged."""
     ends = [run.records[0].round - 0.5, run.records[-1].round + 0.5]
     look = {"mode": "lines", "line": {"color": GREY, "dash": "dash", "width": 1.2}}
     return {"x": ends, "y": [threshold] * 2, "name": "threshold", "hoverinfo": "skip", **look}
@@ -111,7 +111,7 @@ def _dots(where: dict[str, bool], label: str, marker: dict[str, Any]) -> Trace:
 
 
 def caught_words(done: Performance) -> str:
-    """How often it flagged the malicious client, and honest ones, in a sentence."""
+    """Say in a sentence how often it flagged the malicious client, and honest ones."""
     falsely = f"honest clients in {done.false_alarms} of {done.honest} cases"
     if not done.attacking:
         return f"It flagged {falsely}; nobody attacked."
@@ -119,7 +119,7 @@ def caught_words(done: Performance) -> str:
 
 
 def noticed_words(run: Run) -> str:
-    """How many of the checks flagged the malicious client at least once, in a sentence; empty where there were none."""
+    """Say how many of the checks flagged the malicious client at least once; empty if there were none."""
     checks = {name: performance_of(run.records, name) for name in run.experiment.detectors}
     if not checks or not any(done.attacking for done in checks.values()):
         return ""

@@ -66,7 +66,7 @@ def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
 
 
 def _sides(run: Run) -> list[str]:
-    """What the columns of the figures are called."""
+    """Name the columns of the figures."""
     controls = list(run.summary.controls) if run.summary else []
     return [BESIDE[name] for name in controls] + ["with the attack" if controls else "value"]
 

@@ -50,7 +50,7 @@ def explained(run: Run, room: int) -> tuple[list[Picture], list[str]]:
 
 
 def _order(run: Run, file: Path) -> tuple[bool, str]:
-    """The attacker's sample first."""
+    """Return a sort key that puts the attacker's sample first."""
     return _number(file) not in run.target.index, file.name
 
 

@@ -44,7 +44,7 @@ class Shown:
 
 
 def shown_samples(run: Run, inputs: Tensor | None) -> list[Shown]:
-    """The first of the attacker's samples; `inputs` (``[r, ...]``) are these as the model sees them, if at hand."""
+    """Show the first of the attacker's samples; `inputs` (``[r, ...]``) are what the model sees, if at hand."""
     last, classes = run.records[-1], run.target.classes
     samples = []
     for sample_index, index in enumerate(run.target.index[:SHOWN]):

@@ -32,11 +32,11 @@ def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
     sides: list[ControlSummary | Summary] = [*summary.controls.values(), summary]
 
     def every(show: Callable[[TargetSummary], str]) -> list[str]:
-        """What `show` makes of each side's target."""
+        """Show each side's target."""
         return [show(side.target) if side.target is not None else "" for side in sides]
 
     def of_lives(show: Callable[[Lifespan], str]) -> list[str]:
-        """What `show` makes of each side's lifespan."""
+        """Show each side's lifespan."""
         return [show(side.lifespan) if side.lifespan is not None else "" for side in sides]
 
     def alone(value: str) -> list[str]:
@@ -81,12 +81,12 @@ def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
 
 
 def _until_faded(life: Lifespan) -> str:
-    """How many rounds after its window the backdoor lived on."""
+    """Say how many rounds after its window the backdoor lived on."""
     return f"more than {life.observed}" if life.censored else str(life.rounds)
 
 
 def _attack_lines(run: Run, which: str) -> Iterator[tuple[str, str]]:
-    """What the attack said of itself, and how its own model did in the first and the last round, a name and a value."""
+    """Yield what the attack logged, and how its own model did in the first and the last round, a name and a value."""
     attacks = [client.attack for record in run.records if (client := record.attacker) and client.attack]
     if attacks:
         yield "α_m (assumed to be announced)", f"{attacks[-1].alpha:.4g}"
@@ -104,7 +104,7 @@ def _attack_lines(run: Run, which: str) -> Iterator[tuple[str, str]]:
 
 
 def _accident_lines(summary: Summary) -> Iterator[tuple[str, str]]:
-    """What was not finite, a name and a value each."""
+    """Yield what was not finite, a name and a value each."""
     if bad := summary.malformed:
         who = f"client{'s' * (len(bad.clients) != 1)} {', '.join(map(str, bad.clients))}"
         yield "updates that were not finite, rejected", f"{bad.updates} in {bad.rounds} rounds, of {who}"
@@ -113,7 +113,7 @@ def _accident_lines(summary: Summary) -> Iterator[tuple[str, str]]:
 
 
 def _defence_lines(summary: Summary, averages: bool) -> Iterator[tuple[str, str]]:
-    """What the rule made of the malicious client, and how often a check kept it out, a name and a value each."""
+    """Yield what the rule made of the malicious client, and how often a check kept it out, a name and a value each."""
     if defence := summary.defence:
         rounds = defence.rounds
         if defence.chosen is not None:
@@ -142,7 +142,7 @@ def checks_table(run: Run) -> PlainTable | None:
 
 
 def rounds_table(run: Run) -> PlainTable:
-    """A line a round."""
+    """Tabulate the rounds, a line each."""
     classes, single = run.target.classes, len(run.target.index) == 1
     control_names = list(run.records[-1].controls)
     words = {"control": "the benign twin", "placebo": "the client absent"}
@@ -176,14 +176,14 @@ def _in_brackets(values: Iterable[str]) -> str:
 
 
 def _part(record: RoundRecord) -> str:
-    """What the malicious client did in the round."""
+    """Say what the malicious client did in the round."""
     if record.malicious is None or record.malicious.attack is None:
         return "–"
     return "yes" if record.malicious.attack.acted else str(record.malicious.attack.reason)
 
 
 def _rejected(record: RoundRecord) -> str:
-    """Which clients the checks rejected, and whether the rule had enough of the others."""
+    """Say which clients the checks rejected, and whether the rule had enough of the others."""
     bad = record.malformed
     names = [f"{client} (not finite)" if client in bad else str(client) for client in record.rejected]
     return ", ".join(names) + (" (too few left)" if record.skipped else "")
