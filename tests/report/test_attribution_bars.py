@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from pairs import CLASSES, pair_of
 
 from fedlens.report.figures.attribution_bars import MOST, attribution_bars, by_feature
-from fedlens.report.figures.canvas import BENIGN, MALICIOUS
 from fedlens.report.figures.figures import save_figure
+from fedlens.report.looks import BENIGN, MALICIOUS
 
 FEATURES = ("age", "sex", "sex", "$ gain")
 MAPS = [torch.tensor(row) for row in ([1.0, 2, -3, 4], [0.0, 1, 1, 0], [5.0, 0.5, 0.25, -1])]

@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from pairs import CLASSES, pair_of
 
 from fedlens.report.figures.attributions import attribution_grid
-from fedlens.report.figures.canvas import BENIGN, MALICIOUS
 from fedlens.report.figures.figures import save_figure
+from fedlens.report.looks import BENIGN, MALICIOUS
 
 IMAGE = torch.arange(64.0).reshape(1, 8, 8)
 

@@ -12,9 +12,9 @@ from rich.table import Table
 
 from fedlens.analysis.intervals import Interval
 from fedlens.explanations.study import ALL, OTHERS, TARGETS, WANTED
-from fedlens.report.figures.canvas import BENIGN, MALICIOUS
 from fedlens.report.figures.contrasts import alarm_table, contrast_figure, contrast_tables, contrast_words, interval
 from fedlens.report.figures.figures import save_figure
+from fedlens.report.looks import BENIGN, MALICIOUS
 
 METHODS = ("gradient", "lrp-alpha1-beta0")
 

@@ -37,7 +37,7 @@ def test_band_bars_and_marks(made: Made) -> None:
     assert band(panel) == [(2.0, 3.5)] * 3
     assert bars(panel) == [(1, [4.0, 6.0]), (2, [3.5, 5.0]), (3, [1.0, 1.5])]
     assert marked(panel) == [2]
-    assert panel.get_title() == "explicit-boosting\nmade\noverlap in 1 of 3 rounds with attack"
+    assert panel.get_title() == "explicit-boosting\nmade\nthe ranges overlap in 1 of 3 rounds with an attack"
     assert panel.get_yscale() == "linear"
 
 
@@ -46,7 +46,7 @@ def test_where_nobody_attacks_the_band_is_everyone(made: Made) -> None:
     (panel,) = distance_ranges([run]).axes
     assert band(panel) == [(2.0, 3.5), (2.0, 4.0)]
     assert [x for x, _ in bars(panel)] == [1]
-    assert "0 of 1 rounds with attack" in panel.get_title()
+    assert "0 of 1 rounds with an attack" in panel.get_title()
 
 
 def test_a_run_without_attack_has_a_band_only(made: Made) -> None:

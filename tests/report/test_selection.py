@@ -23,7 +23,10 @@ def test_one_update_alone_is_a_dot_a_round(made: Made) -> None:
     (panel,) = selected_clients([made([{"shares": share} for share in shares])]).axes
     assert line(panel, "benign client chosen") == [(1, 1), (4, 0)]
     assert line(panel, "malicious client chosen") == [(2, 3), (3, 3)]
-    assert panel.get_title() == "explicit-boosting\nmade\nmean: malicious chosen in 2 of 4 rounds"
+    assert (
+        panel.get_title()
+        == "explicit-boosting\nmade\nmean: the malicious client was chosen in 2 of 4\nrounds with an attack"
+    )
     assert panel.get_ylabel() == "client"
     assert not shaded(panel)
 
@@ -37,7 +40,7 @@ def test_rows_are_clients_and_not_places_in_the_cohort(made: Made) -> None:
     (panel,) = selected_clients([made(rounds, clients=10, fraction=0.3)]).axes
     assert line(panel, "malicious client chosen") == [(1, 9)]
     assert line(panel, "benign client chosen") == [(2, 7), (3, 9)]
-    assert panel.get_title().endswith("malicious chosen in 1 of 1 rounds with attack")
+    assert panel.get_title().endswith("malicious client was chosen in 1 of 1\nrounds with an attack")
     assert shaded(panel)
 
 
@@ -48,7 +51,7 @@ def test_other_rules_have_lines_of_shares(made: Made) -> None:
     ours = line(panel, "malicious client's share")
     assert (ours[0], ours[2]) == ((1, 0.1), (3, 0))
     assert isnan(ours[1][1])
-    assert panel.get_title().endswith("mean: malicious share 5.0 % on average")
+    assert panel.get_title().endswith("client's update weighed 5.0 % on\naverage, a benign one 29.0 %")
     assert panel.get_ylabel() == "share in the global update"
     assert shaded(panel)
 

@@ -82,7 +82,7 @@ def test_a_run_is_followed_and_runs_are_compared(
     page.get_by_role("link", name="live").click()
     page.wait_for_selector("html[data-drawn=true]")
     assert eventually(lambda: page.locator("#live").inner_text() == "Following.")
-    count = "document.querySelector('figure[data-chart=metrics] .plot').data[0].x.length"
+    count = "document.querySelector('figure[data-chart=metrics] .plot')._fullData[1].x.length"
     assert page.evaluate(count) == 2
     box = page.locator("figure[data-chart=metrics] .legend input").first
     box.uncheck()

@@ -1,8 +1,11 @@
 """Reading a page as a browser would, as far as tests need it."""
 
 import json
+from base64 import b64decode
 from html.parser import HTMLParser
 from typing import Any
+
+import numpy as np
 
 
 class Reader(HTMLParser):
@@ -44,5 +47,16 @@ class Reader(HTMLParser):
 
     @property
     def charts(self) -> dict[str, Any]:
+        """What the page has of its charts, with their columns as lists."""
         found: dict[str, Any] = json.loads(self.scripts[0])["charts"]
+        for chart in found.values():
+            chart["columns"] = {name: listed(column) for name, column in chart["columns"].items()}
         return found
+
+
+def listed(column: Any) -> list[Any]:
+    """The cells of a column that is a list, or different values and a code of one or two bytes for each cell."""
+    if isinstance(column, list):
+        return column
+    codes = np.frombuffer(b64decode(column["codes"]), dtype=f"<u{column['size']}")
+    return [column["values"][code] for code in codes]

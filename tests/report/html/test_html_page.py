@@ -7,6 +7,7 @@ from pathlib import Path
 from shutil import copytree
 
 import made_sweeps
+import numpy as np
 import pytest
 from reading import Reader
 
@@ -259,20 +260,20 @@ def test_the_page_of_a_sweep(tmp_path: Path) -> None:
 
 def test_a_sweep_in_which_only_words_vary_has_a_dot_a_group(tmp_path: Path) -> None:
     path = made_sweeps.sweep(tmp_path / "rules", {"aggregation": ["mean", "median"]})
-    ranges, runs, _ = sweep_page([path])["charts"][0].panels[0].traces
-    assert (ranges["name"], ranges["y"]) == ("range of the seeds", ["mean", "mean", None, "median", "median", None])
-    assert ranges["x"] == [pytest.approx(0.3), pytest.approx(0.31), None] * 2
-    assert runs["y"] == ["mean", "median"]
-    assert runs["error_x"]["array"] == [None, None]
+    ranges, runs, _ = sweep_page([path])["charts"][0].panels[0].figure.data
+    assert (ranges.name, ranges.y) == ("range of the seeds", ("mean", "mean", None, "median", "median", None))
+    assert list(ranges.x) == [pytest.approx(0.3), pytest.approx(0.31), None] * 2
+    assert runs.y == ("mean", "median")
+    assert np.isnan(runs.error_x.array).all()
 
 
 def test_five_seeds_have_bars_in_place_of_their_range(tmp_path: Path) -> None:
     path = made_sweeps.sweep(tmp_path / "rules", {"aggregation": ["mean"]}, seeds=5)
-    runs, _ = sweep_page([path])["charts"][0].panels[0].traces
-    assert runs["error_x"]["array"] == [pytest.approx(0.02)]
+    runs, _ = sweep_page([path])["charts"][0].panels[0].figure.data
+    assert runs.error_x.array.tolist() == [pytest.approx(0.02)]
     path = made_sweeps.sweep(tmp_path / "boosts", {"attack.boost": [1, 2, 3]}, seeds=4)
-    _, ranges, _ = sweep_page([path])["charts"][0].panels[0].traces
-    assert ranges["x"] == [1, 1, None, 2, 2, None, 3, 3, None]
+    _, ranges, _ = sweep_page([path])["charts"][0].panels[0].figure.data
+    assert ranges.x == (1, 1, None, 2, 2, None, 3, 3, None)
 
 
 def test_a_reproduction_has_its_claims(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def test_metrics(full: fedlens.Run, tmp_path: Path) -> None:
     legend = [text.get_text() for text in metrics_of_interest([full]).legends[0].get_texts()]
     words = ["confidence in target class", "confidence in true class", "global accuracy", "malicious model's accuracy"]
     assert [word for word in legend if word in words] == words
-    assert [trace["from"]["y"] for trace in metrics_chart(full).panels[-1].traces] == list(METRICS)
+    assert [trace.name for trace in metrics_chart(full).panels[-1].figure.data] == words
     assert [chart.name.replace("-", "_") for chart in several_charts([full], ["one"])] == list(METRICS)
     swept = sweep_page([made_sweeps.sweep(tmp_path / "rules", {"aggregation": ["mean", "median"]}, measure)])
     names = [chart.name for chart in swept["charts"]]

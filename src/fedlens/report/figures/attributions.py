@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 from fedlens.explanations.model_pair import ModelPair, Row
-from fedlens.report.figures.canvas import BENIGN, MALICIOUS, pixels_of, plain, title_figure
+from fedlens.report.figures.canvas import plain, title_figure
+from fedlens.report.images import pixels_of
+from fedlens.report.looks import BENIGN, MALICIOUS
 from fedlens.report.words import method_words, percent
 
 if TYPE_CHECKING:

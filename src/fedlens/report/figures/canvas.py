@@ -1,36 +1,29 @@
-"""What every figure shares: colours, the grid of panels, the axis of rounds, the legend.
-
-Colours are Okabe and Ito's, which colour-blind people can tell apart; a line has a marker or a style of its own too.
-The malicious client is vermilion everywhere.
-"""
+"""What every figure shares: the grid of panels, the axis of rounds, the legend, matplotlib's markers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from textwrap import fill, wrap
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from fedlens.analysis.run_results import Run
+from fedlens.report.data import run_name, shaded
+from fedlens.report.looks import MALICIOUS, SYMBOLS
 from fedlens.report.words import attack_name
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from torch import Tensor
 
-BLACK, BLUE, GREEN, VERMILION = "#000000", "#0072B2", "#009E73", "#D55E00"
-BENIGN, MALICIOUS = BLUE, VERMILION
+MARKERS = dict(zip(SYMBOLS, "osD^vPX*", strict=True))
 GREY = "#606060"
 SHADING = "attack in this round"
 ACROSS = 3
 """How many panels stand beside each other."""
-LETTERS = 42
-"""How many letters of a title stand beside each other above a panel."""
+LETTERS, MEDIUM_LETTERS = 42, 52
+"""How many letters of a title stand beside each other above a panel, if they are large and if they are not."""
 NOTE_LETTERS, NOTE_LINE = 14.5, 0.155
 """How many letters of a note an inch of a figure's width has room for, and the height of a line in inches."""
 
@@ -92,14 +85,13 @@ def marker_size(run: Run, largest: float) -> float:
 def run_title(run: Run, between: str = "\n") -> str:
     """Return the attack, and the run's name after or below it, in lines that a panel has room for."""
     attack = "no attack" if run.experiment.attack is None else plain(attack_name(run.experiment))
-    lines = f"{attack}{between}{run_name(run)}".splitlines()
+    lines = f"{attack}{between}{plain(run_name(run))}".splitlines()
     return "\n".join(fill(line, LETTERS if len(lines) > 1 else 2 * LETTERS) for line in lines)
 
 
-def run_name(run: Run) -> str:
-    """Return the name of the run's directory, or the experiment's if that is an identity, as in sweeps."""
-    name = run.path.resolve().name
-    return plain(run.experiment.name if name == run.experiment.identity() else name)
+def head_panel(panel: Axes, run: Run, words: str) -> None:
+    """Put the run's title above `panel`, and what is to be seen in it below that."""
+    panel.set_title(f"{run_title(run)}\n{fill(plain(words), MEDIUM_LETTERS)}", fontsize="medium")
 
 
 def plain(words: str) -> str:
@@ -107,42 +99,16 @@ def plain(words: str) -> str:
     return words.replace("$", r"\$")
 
 
-def pixels_of(image: Tensor) -> NDArray[np.float64]:
-    """Return an image (``[channels, h, w]``) from 0 to 1: in colour ``[h, w, 3]``, or channels' mean ``[h, w]``."""
-    pixels: NDArray[np.float64] = image.double().numpy()
-    low, high = pixels.min(), pixels.max()
-    pixels = (pixels - low) / (high - low if high > low else 1)
-    return pixels.transpose(1, 2, 0) if len(pixels) == 3 else pixels.mean(0)
-
-
 def title_figure(figure: Figure, words: str) -> None:
     """Put `words` above all panels, in as many lines as the figure's width asks for."""
     figure.suptitle(fill(words, max(24, int(11 * figure.get_figwidth()))), fontsize="medium")
 
 
-def attacked_rounds(run: Run) -> list[int]:
-    """Return the rounds in which the malicious client attacked."""
-    return [record.round for record in run.records if record.attacker is not None]
-
-
 def shade_attacks(panel: Axes, run: Run) -> None:
     """Shade the rounds in which the malicious client attacked, where there are others beside them."""
-    attacked = attacked_rounds(run)
-    if len(attacked) == len(run.records):
-        return
-    for number, (first, last) in enumerate(stretches(attacked)):
+    for number, (first, last) in enumerate(shaded(run)):
         label = SHADING if number == 0 else None
         panel.axvspan(first - 0.5, last + 0.5, color=MALICIOUS, alpha=0.15, linewidth=0, label=label, zorder=0)
-
-
-def stretches(rounds: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield the first and the last of each stretch of rounds, in order, that follow each other without a gap."""
-    first = None
-    for round_ in rounds:
-        first = round_ if first is None else first
-        if round_ + 1 not in rounds:
-            yield first, round_
-            first = None
 
 
 def legend_below(figure: Figure, panels: Iterable[Axes], notes: Sequence[str] = ()) -> None:

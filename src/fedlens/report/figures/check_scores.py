@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from fedlens.analysis.run_results import Run
 from fedlens.core.errors import ConfigError
+from fedlens.report.data import outgrown
 from fedlens.report.figures.canvas import (
-    BENIGN,
-    BLACK,
     GREY,
-    MALICIOUS,
     grid,
     legend_below,
     marker_size,
@@ -21,6 +19,7 @@ from fedlens.report.figures.canvas import (
     rounds_axis,
     run_title,
 )
+from fedlens.report.looks import BENIGN, BLACK, MALICIOUS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 THRESHOLD = "threshold of the check"
-WIDE = 50
-"""How many times the usual score the greatest has to be for an axis that is logarithmic above the usual."""
 
 
 def server_checks(runs: Sequence[Run]) -> "Figure":
@@ -81,7 +78,5 @@ def _draw(panel: "Axes", run: Run, scores: "pd.DataFrame") -> None:
 
 def _scale(panel: "Axes", scores: "pd.DataFrame") -> None:
     """Keep one enormous score from flattening all others."""
-    sizes = scores["score"].abs()
-    usual = sizes[~scores["guilty"].astype(bool)].quantile(0.9)
-    if usual > 0 and sizes.max() > WIDE * usual:
+    if (usual := outgrown(scores)) is not None:
         panel.set_yscale("symlog", linthresh=usual)

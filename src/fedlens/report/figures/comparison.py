@@ -14,30 +14,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fedlens.analysis.comparison import Comparison
-from fedlens.analysis.intervals import Interval
-from fedlens.analysis.measured import Curve, ends
+from fedlens.analysis.measured import Curve
 from fedlens.experiment.flat import shown
-from fedlens.report.figures.canvas import BLACK, BLUE, GREEN, VERMILION, grid, legend_below, plain, whole_rounds
+from fedlens.report import looks
+from fedlens.report.figures.canvas import MARKERS, grid, legend_below, plain, whole_rounds
+from fedlens.report.group_data import FRACTIONS, WIDE, along, spots, statistic
+from fedlens.report.looks import BLACK, DASHES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PURPLE, ORANGE, SKY = "#CC79A7", "#E69F00", "#56B4E9"
-COLOURS = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, BLACK)
-MARKERS = "osD^vPX*"
-LINES: tuple[Any, ...] = ("-", (0, (6, 1.5)), (0, (6, 1.5, 1.5, 1.5)), (0, (1.5, 1)))
-"""Seven colours, eight markers and four lines: a look recurs after 56 groups."""
+LINES: Mapping[str, Any] = dict(zip(DASHES, ("-", (0, (6, 1.5)), (0, (6, 1.5, 1.5, 1.5)), (0, (1.5, 1))), strict=True))
 TWIN = "without attack (benign twin)"
-TWINS: dict[str, Any] = {"color": "#808080", "linestyle": "--", "linewidth": 1.2, "zorder": 1.5}
+TWINS: dict[str, Any] = {"color": looks.BESIDE, "linestyle": "--", "linewidth": 1.2, "zorder": 1.5}
 BESIDE = {"control": (TWIN, TWINS), "placebo": ("client absent (placebo)", TWINS | {"linestyle": ":"})}
 """How what stands beside the groups is called, and drawn."""
 SEEDS = "thin: single seeds, and their range"
 """What is drawn in place of a band and of an interval."""
 THIN: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.6, "zorder": 1.4}
-WIDE = 30
-"""Numbers whose largest is more than so many times the smallest have a logarithmic axis."""
-FRACTIONS = ("accuracy", "confidence", "success", "counts", "acted", "attacker")
 APART = 0.08
 """Numbers that are further apart than this share of the axis are marked on it each."""
 LETTERS = 28
@@ -80,23 +75,20 @@ def _estimated(comparison: Comparison, metric: str) -> str:
     number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     intervals = [group.metrics[metric].interval for group in comparison.groups]
     has_interval = any(interval is not None and interval.low is not None for interval in intervals)
-    statistic = "rate" if comparison.rate(metric) else "median"
-    return f"{statistic}{' and 95 % interval' * has_interval} over {number} seed{'s' * (counts[-1] != 1)}"
+    reach = " and 95 % interval" * has_interval
+    return f"{statistic(comparison, metric)}{reach} over {number} seed{'s' * (counts[-1] != 1)}"
 
 
 def look(index: int) -> dict[str, Any]:
     """Return the colour, marker and line of the group at `index`."""
-    return {
-        "color": COLOURS[index % len(COLOURS)],
-        "marker": MARKERS[index % len(MARKERS)],
-        "linestyle": LINES[index % len(LINES)],
-    }
+    colour, symbol, dash = looks.look(index)
+    return {"color": colour, "marker": MARKERS[symbol], "linestyle": LINES[dash]}
 
 
 def _numeric(comparison: Comparison) -> bool:
-    """Tell whether groups differ only in a number that has at least three values."""
-    values = [group.values[0] for group in comparison.groups] if len(comparison.by) == 1 else []
-    return len(values) >= 3 and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    """Whether groups differ in a number alone that has three values at least."""
+    missing = any(value is None for group in comparison.groups for value in group.values)
+    return len(comparison.by) == 1 and along(comparison) is not None and not missing
 
 
 def _draw_rounds(panel: "Axes", comparison: Comparison, metric: str) -> None:
@@ -148,17 +140,16 @@ def _equal(first: Curve, second: Curve) -> bool:
 
 
 def _draw_below(panel: "Axes", comparison: Comparison, metric: str) -> None:
-    """Draw a dot with its interval for each group, the first on top."""
-    for index, group in enumerate(comparison.groups):
+    """A dot with its interval for each group, the first on top."""
+    spots_by_side = spots(comparison.groups, metric)
+    for index, spot in enumerate(spots_by_side.pop("")):
         style = look(index)
-        value, *reach = ends(group.metrics[metric].interval)
-        panel.plot([value], [index], color=style["color"], marker=style["marker"], markersize=7)
-        panel.plot(reach, [index] * 2, color=style["color"], marker="|", linewidth=1.6)
-        if seeds := _ranged(group.metrics[metric].interval):
-            panel.plot(seeds, [index] * 2, color=style["color"], label=SEEDS, **THIN)
-        for name, (_, look_beside) in BESIDE.items():
-            if metric in group.beside(name) and (control := group.beside(name)[metric].interval) is not None:
-                panel.plot([control.value] * 2, [index - 0.3, index + 0.3], **look_beside)
+        panel.plot([spot.value], [index], color=style["color"], marker=style["marker"], markersize=7)
+        panel.plot([spot.low, spot.high], [index] * 2, color=style["color"], marker="|", linewidth=1.6)
+        if spot.thin:
+            panel.plot([spot.range_low, spot.range_high], [index] * 2, color=style["color"], label=SEEDS, **THIN)
+        for side, controls in spots_by_side.items():
+            panel.plot([controls[index].value] * 2, [index - 0.3, index + 0.3], **BESIDE[side][1])
     labels = [fill(plain(group.label), LETTERS) for group in comparison.groups]
     panel.set_yticks(range(len(labels)), labels, fontsize="small")
     panel.set_ylim(len(labels) - 0.5, -0.5)
@@ -167,29 +158,23 @@ def _draw_below(panel: "Axes", comparison: Comparison, metric: str) -> None:
 def _draw_along(panel: "Axes", comparison: Comparison, metric: str) -> None:
     """Draw a line through the groups along an axis of the number that they differ in."""
     numbers = np.array([group.values[0] for group in comparison.groups], dtype=float)
-    values_and_ends = [ends(group.metrics[metric].interval) for group in comparison.groups]
-    for name, (_, look_beside) in BESIDE.items():
-        controls = [group.beside(name).get(metric) for group in comparison.groups]
-        if any(controls):
-            panel.plot(numbers, [ends(control.interval if control else None)[0] for control in controls], **look_beside)
+    spots_by_side = spots(comparison.groups, metric)
+    own = spots_by_side.pop("")
+    for side, controls in spots_by_side.items():
+        panel.plot(numbers, [spot.value for spot in controls], **BESIDE[side][1])
     if not comparison.against:  # a line would pass by the baseline, which has its number, too
-        panel.plot(numbers, [value for value, *_ in values_and_ends], color=BLACK, linewidth=1.2, zorder=1.6)
-    for index, (x, (value, *reach)) in enumerate(zip(numbers, values_and_ends, strict=True)):
+        panel.plot(numbers, [spot.value for spot in own], color=BLACK, linewidth=1.2, zorder=1.6)
+    for index, (x, spot) in enumerate(zip(numbers, own, strict=True)):
         style = look(index)
-        panel.plot([x], [value], color=style["color"], marker=style["marker"], markersize=7)
-        panel.plot([x] * 2, reach, color=style["color"], marker="_", linewidth=1.6)
-        if seeds := _ranged(comparison.groups[index].metrics[metric].interval):
-            panel.plot([x] * 2, seeds, color=style["color"], label=SEEDS, **THIN)
-    along = _scaled(panel, numbers)
-    if np.diff(along).min() > APART * np.ptp(along):
+        panel.plot([x], [spot.value], color=style["color"], marker=style["marker"], markersize=7)
+        panel.plot([x] * 2, [spot.low, spot.high], color=style["color"], marker="_", linewidth=1.6)
+        if spot.thin:
+            panel.plot([x] * 2, [spot.range_low, spot.range_high], color=style["color"], label=SEEDS, **THIN)
+    positions = _scaled(panel, numbers)
+    if np.diff(positions).min() > APART * np.ptp(positions):
         panel.set_xticks(numbers, [shown(value) for value in numbers.tolist()])
         panel.minorticks_off()
     panel.set_xlabel(plain(comparison.by[0]))
-
-
-def _ranged(interval: Interval | None) -> tuple[float, float] | None:
-    """Return the range of the seeds, if there are several and no interval."""
-    return None if interval is None or interval.low is not None or interval.seeds == 1 else interval.range
 
 
 def _scaled(panel: "Axes", numbers: NDArray[Any]) -> NDArray[Any]:

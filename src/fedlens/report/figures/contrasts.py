@@ -11,8 +11,9 @@ from fedlens.analysis.intervals import COVERAGE, Interval, seeds_needed
 from fedlens.explanations.permutation_test import COVERAGE_OF_PAIRS
 from fedlens.explanations.similarity import NAMES
 from fedlens.explanations.study import ALL, OTHERS, TARGETS, WANTED
-from fedlens.report.figures.canvas import BENIGN, MALICIOUS, grid, legend_below, plain
+from fedlens.report.figures.canvas import grid, legend_below, plain
 from fedlens.report.figures.comparison import THIN
+from fedlens.report.looks import BENIGN, MALICIOUS
 from fedlens.report.terminal.printing import PlainTable
 from fedlens.report.words import method_words
 

@@ -4,50 +4,17 @@ The band is the range of pairwise L2 distances among the benign updates, a bar t
 from them. A server that compares the two sees nothing in the rounds in which they overlap; these are marked.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fedlens.analysis.kept import require_check
 from fedlens.analysis.run_results import Run
-from fedlens.report.figures.canvas import (
-    ACROSS,
-    BENIGN,
-    GREEN,
-    MALICIOUS,
-    legend_below,
-    marker_size,
-    rounds_axis,
-    run_title,
-    wrapped,
-)
-from fedlens.runs.record import ClientRecord, RoundRecord
+from fedlens.report.data import Ranges, are_wide, overlap_words, ranges_of
+from fedlens.report.figures.canvas import ACROSS, head_panel, legend_below, marker_size, rounds_axis, wrapped
+from fedlens.report.looks import BENIGN, GREEN, MALICIOUS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-CHECK = "distances"
-WIDE = 10
-"""The ratio of the ranges from which on the axis of distances is logarithmic."""
-
-Range = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Ranges:
-    """The ranges of a round; ``None`` where there is no pair of updates, or no attack."""
-
-    round: int
-    benign: Range | None
-    malicious: Range | None
-
-    @property
-    def overlap(self) -> bool:
-        """Whether both ranges are there and have a distance in common."""
-        if self.benign is None or self.malicious is None:
-            return False
-        return self.benign[0] <= self.malicious[1] and self.malicious[0] <= self.benign[1]
 
 
 def distance_ranges(runs: Sequence[Run]) -> "Figure":
@@ -63,7 +30,7 @@ def distance_ranges(runs: Sequence[Run]) -> "Figure":
     for panel, run, ranges in zip(panels, runs, ranges_by_run, strict=True):
         _draw(panel, run, ranges)
         rounds_axis(panel, run)
-        panel.set_title(f"{run_title(run)}\n{_overlaps(ranges)}", fontsize="medium")
+        head_panel(panel, run, overlap_words(ranges))
     if are_wide(part for ranges in ranges_by_run for part in ranges):
         panels[0].set_yscale("log")
     else:
@@ -72,46 +39,6 @@ def distance_ranges(runs: Sequence[Run]) -> "Figure":
         panel.set_ylabel("L2 distance of two updates")
     legend_below(figure, panels)
     return figure
-
-
-def ranges_of(run: Run) -> list[Ranges]:
-    """Return the ranges of every round.
-
-    Raises:
-        ConfigError: the run kept no distances.
-    """
-    require_check(run, CHECK, "distances")
-    return [_of(record) for record in run.records]
-
-
-def are_wide(ranges: Iterable[Ranges]) -> bool:
-    """Tell whether the distances are so far apart that their axis must be logarithmic."""
-    values = [value for part in ranges for value in (*(part.benign or ()), *(part.malicious or ()))]
-    return bool(values) and max(values) > WIDE * min(values) > 0
-
-
-def _of(record: RoundRecord) -> Ranges:
-    if (attacker := record.attacker) is not None and attacker in record.seen:
-        return Ranges(record.round, _range(_pairs([attacker], "others")), _range(_pairs([attacker], "range")))
-    return Ranges(record.round, _range(_pairs(record.seen, "range")), None)
-
-
-def _pairs(clients: Sequence[ClientRecord], name: str) -> list[list[float]]:
-    details = [client.checks[CHECK].details[name] for client in clients]
-    return [pair for pair in details if isinstance(pair, list)]
-
-
-def _range(parts: list[list[float]]) -> Range | None:
-    """Return the range that spans all `parts`, each of which is empty where there is no pair."""
-    ranges = [part for part in parts if part]
-    return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
-
-
-def _overlaps(ranges: list[Ranges]) -> str:
-    attacked = sum(part.malicious is not None for part in ranges)
-    if not attacked:
-        return "nobody attacked"
-    return f"overlap in {sum(part.overlap for part in ranges)} of {attacked} rounds with attack"
 
 
 def _draw(panel: "Axes", run: Run, ranges: list[Ranges]) -> None:

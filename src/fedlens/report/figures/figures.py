@@ -8,7 +8,8 @@ from fedlens.analysis.order import PANELS, in_order
 from fedlens.analysis.run_results import Run
 from fedlens.core.errors import ConfigError
 from fedlens.core.files import writing
-from fedlens.report.figures.aggregation_weights import all_alike, selected_clients
+from fedlens.report.data import all_alike
+from fedlens.report.figures.aggregation_weights import selected_clients
 from fedlens.report.figures.check_scores import server_checks
 from fedlens.report.figures.distance_ranges import distance_ranges
 from fedlens.report.figures.evolution import histogram_evolution

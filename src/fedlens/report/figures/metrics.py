@@ -7,26 +7,22 @@ goes on after it. Where the federation without that client was run, its lines st
 """
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from fedlens.analysis.order import METRICS, in_order
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.window import attack_window
+from fedlens.report.data import lines_of, run_name
 from fedlens.report.figures.canvas import (
     ACROSS,
-    BLACK,
-    BLUE,
-    GREEN,
-    MALICIOUS,
-    VERMILION,
+    MARKERS,
     legend_below,
     plain,
     rounds_axis,
-    run_name,
     run_title,
     shade_attacks,
     wrapped,
 )
+from fedlens.report.looks import MALICIOUS
 from fedlens.report.words import CONTROLS, attack_name, flags_of_all, target_words
 
 if TYPE_CHECKING:
@@ -37,26 +33,11 @@ if TYPE_CHECKING:
 WINDOW_END = "end of the attack's window"
 
 
-class Style(NamedTuple):
-    """Look of a column; `control_lines` maps controls to line styles, and is empty where these are left out."""
-
-    label: str
-    colour: str
-    marker: str
-    control_lines: Mapping[str, Any]
-
-
-STYLES = in_order(
-    {
-        "accuracy": Style("global accuracy", BLUE, "o", {"control": "--", "placebo": "-."}),
-        "malicious_accuracy": Style("malicious model's accuracy", VERMILION, "s", {}),
-        "confidence": Style(
-            "confidence in target class", BLACK, "^", {"control": ":", "placebo": (0, (6, 2, 1, 2, 1, 2))}
-        ),
-        "true_confidence": Style("confidence in true class", GREEN, "v", {}),
-    },
-    METRICS,
-)
+CONTROL_LINES: Mapping[str, Mapping[str, Any]] = {
+    "control": {"accuracy": "--", "confidence": ":"},
+    "placebo": {"accuracy": "-.", "confidence": (0, (6, 2, 1, 2, 1, 2))},
+}
+"""The metrics of a control that are drawn behind those of the run, and their line styles."""
 
 
 def metrics_of_interest(runs: Sequence[Run]) -> "Figure":
@@ -64,12 +45,12 @@ def metrics_of_interest(runs: Sequence[Run]) -> "Figure":
     alone = len(runs) == 1 and runs[0].records[-1].twin is not None
     figure, panels = wrapped(2 if alone else len(runs))
     if alone:
-        _draw(panels[0], runs[0], "control_")
+        _draw(panels[0], runs[0], "control")
         panels[0].set_title("without attack (benign twin)")
         _draw(panels[1], runs[0], "")
         _draw_behind(panels[1], runs[0], "placebo")
         panels[1].set_title(plain(attack_name(runs[0].experiment)))
-        figure.suptitle(f"{run_name(runs[0])}: {plain(target_words(runs[0]))}", fontsize="medium")
+        figure.suptitle(plain(f"{run_name(runs[0])}: {target_words(runs[0])}"), fontsize="medium")
     else:
         for panel, run in zip(panels, runs, strict=True):
             _draw(panel, run, "")
@@ -85,25 +66,21 @@ def metrics_of_interest(runs: Sequence[Run]) -> "Figure":
     return figure
 
 
-def _draw(panel: "Axes", run: Run, prefix: str) -> None:
-    """Draw the lines of a run (`prefix` empty) or of its benign twin (``control_``)."""
-    rounds = run.rounds
-    for column, style in STYLES.items():
-        values = rounds.get(f"{prefix}{column}")
-        if values is None or values.isna().all():
-            continue
-        gaps = bool(values.isna().any())
+def _draw(panel: "Axes", run: Run, side: str) -> None:
+    """The lines of a run (`side` empty) or of its benign twin (``control``)."""
+    rounds = run.rounds["round"]
+    for line in lines_of(run, side):
         panel.plot(
-            rounds["round"],
-            values.astype(float),
-            color=style.colour,
-            marker=style.marker,
+            rounds,
+            line.values,
+            color=line.style.colour,
+            marker=MARKERS[line.style.symbol],
             markersize=4,
-            markevery=1 if gaps else max(1, len(rounds) // 20),
+            markevery=1 if line.values.isna().any() else max(1, len(rounds) // 20),
             linewidth=1.6,
-            label=style.label,
+            label=line.style.label,
         )
-    if not prefix and run.experiment.attack is not None:
+    if not side and run.experiment.attack is not None:
         shade_attacks(panel, run)
         _mark_end(panel, run)
     panel.set_ylim(-0.05, 1.05)
@@ -118,17 +95,11 @@ def _mark_end(panel: "Axes", run: Run) -> None:
 
 
 def _draw_behind(panel: "Axes", run: Run, control: str) -> None:
-    """Draw a control's lines behind those of the run, if it was run."""
-    for column, style in STYLES.items():
-        values = run.rounds.get(f"{control}_{column}")
-        if control not in style.control_lines or values is None or values.isna().all():
+    """A control's lines behind those of the run, if it was run."""
+    for line in lines_of(run, control):
+        style = CONTROL_LINES[control].get(line.column.removeprefix(f"{control}_"))
+        if style is None:
             continue
-        label = f"{style.label}, {CONTROLS[control]}"
-        look: dict[str, Any] = {
-            "color": style.colour,
-            "linestyle": style.control_lines[control],
-            "linewidth": 1,
-            "alpha": 0.7,
-            "zorder": 1.5,
-        }
-        panel.plot(run.rounds["round"], values, label=label, **look)
+        look: dict[str, Any] = {"linestyle": style, "linewidth": 1, "alpha": 0.7, "zorder": 1.5}
+        label = f"{line.style.label}, {CONTROLS[control]}"
+        panel.plot(run.rounds["round"], line.values, color=line.style.colour, label=label, **look)

@@ -1,28 +1,59 @@
-"""A chart: its numbers as columns, how plotly.js is to draw them, and what they say in words.
-
-The columns are in the page once. A trace names those that it draws under ``from``, and under ``where`` the values that
-others must have; so whatever is drawn is in the table below the chart, and in the file that can be saved of it.
-"""
+"""A chart of a page: figures of plotly beside each other, the numbers behind them, and what they say in words."""
 
 import json
+from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
+from html import escape, unescape
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from fedlens.experiment.flat import Value, plain_value
-from fedlens.report.figures.canvas import stretches
+from fedlens.report.looks import MALICIOUS, look
 
-Trace = dict[str, Any]
-"""A trace of plotly.js; ``from`` maps its attributes to columns, ``where`` columns to a value each."""
-
-ATTACK = "#D55E00"
-"""The malicious client's colour; the page's script knows what becomes of it on a dark page."""
 SHARE = [-0.04, 1.04]
 """The axis of what lies between 0 and 1."""
 ROOM = 900_000
 """Bytes of charts and pictures together, so that the page stays below 6 MB; plotly.js takes 4.8."""
+HEIGHT = 320
+"""Of a plot in pixels, unless its layout has another."""
+MANY = 60
+"""Markers of more rounds than these are smaller."""
+SIGNS = {
+    "circle": "●",
+    "square": "■",
+    "diamond": "◆",
+    "triangle-up": "▲",
+    "triangle-down": "▼",
+    "cross": "✚",
+    "x": "✖",
+    "star": "★",
+    "circle-open": "○",
+    "line-ns-open": "│",
+    "line-ew-open": "━",
+    "x-thin-open": "✕",
+}
+"""Markers as letters."""
+STROKES = {"dash": "7 4", "longdashdot": "10 3 2 3", "dashdot": "6 3 2 3", "dot": "2 3"}
+"""Dashes as those of SVG."""
+
+
+class Key(NamedTuple):
+    """A line of a legend: what is drawn in which colour, by which marker, and the dashes of its line, if it has one."""
+
+    name: str
+    colour: str
+    sign: str
+    stroke: str | None = None
+
+    @property
+    def label(self) -> str:
+        """The name as it is written outside of plotly.js."""
+        return unescape(self.name)
 
 
 @dataclass(frozen=True)
@@ -31,19 +62,20 @@ class Panel:
 
     Attributes:
         says: what is to be seen, for those who do not see it.
-        traces: what is drawn.
-        layout: of plotly.js, where it differs from the page's usual one.
+        figure: what is drawn; a frame for each step of the chart's slider has what changes, and that step's name.
         title: what stands above it.
-        height: in pixels.
         toggle: the index of the run that it belongs to, if the page's checkboxes show and hide it.
     """
 
     says: str
-    traces: Sequence[Trace]
-    layout: Mapping[str, Any]
+    figure: go.Figure
     title: str = ""
-    height: int = 320
     toggle: int | None = None
+
+    @property
+    def height(self) -> int:
+        """In pixels."""
+        return self.figure.layout.height or HEIGHT
 
 
 @dataclass(frozen=True)
@@ -54,11 +86,12 @@ class Chart:
         name: of the chart, and of the file that its numbers are saved in; each in a page has its own.
         title: what it shows.
         caption: how it is to be read, in sentences.
-        columns: the numbers and words that are drawn, of equal lengths.
+        columns: the numbers and words behind it, of equal lengths.
         panels: the plots.
         slider: the column of which one value at a time is shown, if there is one.
-        toggled: whether the page's checkboxes show and hide its lines.
+        toggled: whether the page's checkboxes show and hide its lines, by the ``meta`` of traces.
         narrow: whether it may stand beside another one.
+        wide: whether it takes the width of a page, for long names stand at its side.
     """
 
     name: str
@@ -69,27 +102,25 @@ class Chart:
     slider: str | None = None
     toggled: bool = False
     narrow: bool = False
-
-    @property
-    def wide(self) -> bool:
-        """Whether it takes the width of a page, for long names stand at its side."""
-        return any(panel.layout.get("yaxis", {}).get("wide") for panel in self.panels)
+    wide: bool = False
 
     def steps(self) -> list[Any]:
         """Return the values that the slider goes through."""
         return list(dict.fromkeys(self.columns[self.slider])) if self.slider else []
 
+    def keys(self) -> list[Key]:
+        """The legend, of which each line has a checkbox; empty where there is but one, or the page has checkboxes."""
+        traces = [] if self.toggled else [trace for panel in self.panels for trace in panel.figure.data if trace.name]
+        keys = {trace.name: _key(trace) for trace in traces}
+        return list(keys.values()) if len(keys) > 1 else []
+
     def embedded(self) -> dict[str, Any]:
-        """Return what the page's script gets to know."""
-        return {
-            "columns": {name: [plain(value) for value in values] for name, values in self.columns.items()},
-            "panels": [
-                {"traces": panel.traces, "layout": panel.layout, "toggle": panel.toggle, "height": panel.height}
-                for panel in self.panels
-            ],
-            "slider": self.slider,
-            "steps": self.steps(),
-        }
+        """What the page's scripts get to know."""
+        columns = {name: coded(list(map(plain, values))) for name, values in self.columns.items()}
+        figures = [panel.figure.to_dict() for panel in self.panels]
+        for figure in figures:
+            figure["layout"].pop("template", None)  # the page has one for all
+        return {"columns": columns, "figures": figures, "slider": self.slider, "steps": self.steps()}
 
 
 def room_left(charts: Iterable[Chart]) -> int:
@@ -103,20 +134,53 @@ def plain(value: Any) -> Value:
     return None if isinstance(plain_cell, float) and not isfinite(plain_cell) else plain_cell
 
 
+def coded(values: list[Value]) -> list[Value] | dict[str, Any]:
+    """A column as it is; or, if that is shorter, its different cells, and for each cell a code that says which."""
+    indices = {value: index for index, value in enumerate(dict.fromkeys(values))}
+    size = 1 if len(indices) <= 256 else 2
+    codes = b"".join(indices[value].to_bytes(size, "little") for value in values)
+    column = {"values": list(indices), "size": size, "codes": b64encode(codes).decode()}
+    return min(values, column, key=lambda one: len(json.dumps(one)))
+
+
+def drawn(values: Iterable[Any]) -> NDArray[Any] | list[Any]:
+    """Numbers as they are drawn: whole ones, or as precise as 32 bits are, NaN where there is none."""
+    array = np.array([np.nan if value is None else value for value in values])
+    return (array.astype(np.float32) if array.dtype.kind == "f" else array) if len(array) else []
+
+
 def lettered(words: str) -> str:
     """Return `words` as plotly.js shows them, which takes some of HTML's tags for instructions."""
     return escape(words, quote=False)
 
 
-def shading(rounds: Iterable[int], every: int) -> list[dict[str, Any]]:
-    """Return shapes that shade `rounds`, each half a round to either side; none if these are `every` round there is."""
-    shaded_rounds = list(rounds)
-    if len(shaded_rounds) == every:
-        return []
-    band = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "layer": "below", "line": {"width": 0}}
+def sentence(words: str) -> str:
+    """`words` as a sentence."""
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+def lines(
+    x: Sequence[Any], y: Sequence[Any], colour: str, symbol: str, dash: str | None = None, **look: Any
+) -> go.Scatter:
+    """A line with markers."""
+    marker = {"symbol": symbol, "color": colour} | ({"size": 4} if len(x) > MANY else {})
+    return go.Scatter(
+        x=drawn(x), y=drawn(y), mode="lines+markers", line={"color": colour, "dash": dash}, marker=marker, **look
+    )
+
+
+def dots(x: Sequence[Any], y: Sequence[Any], size: float, **look: Any) -> go.Scatter:
+    """A marker of `size` pixels for each of these, smaller where they are of many rounds."""
+    look["marker"] = {**look["marker"], "size": 0.6 * size if len(set(x)) > MANY else size}
+    return go.Scatter(x=drawn(x), y=drawn(y), mode="markers", **look)
+
+
+def bands(stretches: Iterable[tuple[int, int]]) -> list[go.layout.Shape]:
+    """Shapes that shade stretches of rounds, each half a round to either side."""
+    look = {"type": "rect", "yref": "paper", "y0": 0, "y1": 1, "layer": "below", "line_width": 0}
     return [
-        {**band, "x0": first - 0.5, "x1": last + 0.5, "fillcolor": ATTACK, "opacity": 0.15}
-        for first, last in stretches(shaded_rounds)
+        go.layout.Shape(x0=first - 0.5, x1=last + 0.5, fillcolor=MALICIOUS, opacity=0.15, **look)
+        for first, last in stretches
     ]
 
 
@@ -142,3 +206,20 @@ def evenly(rounds: Iterable[int], rows: int, largest: int) -> tuple[set[int], st
 def columns_of(table: Any, names: Sequence[str]) -> dict[str, list[Any]]:
     """Return those columns of a data frame that exist and have a value."""
     return {name: table[name].tolist() for name in names if name in table and table[name].notna().any()}
+
+
+def keys_of(names: Iterable[str]) -> list[Key]:
+    """The keys of runs or groups, given by their names in order."""
+    looks = [(name, look(index)) for index, name in enumerate(names)]
+    return [Key(lettered(name), style.colour, SIGNS[style.symbol]) for name, style in looks]
+
+
+def _key(trace: Any) -> Key:
+    """What a legend shows of a trace; where its markers differ, a dot in the colour of words."""
+    if trace.type == "bar":
+        return Key(trace.name, trace.marker.color, SIGNS["square"])
+    colour, symbol = trace.marker.color or trace.line.color, trace.marker.symbol
+    same = isinstance(colour, str)
+    sign = SIGNS[symbol or "circle"] if same else "●"
+    stroke = STROKES.get(trace.line.dash, "none") if "lines" in trace.mode else None
+    return Key(trace.name, colour if same else "currentColor", sign if "markers" in trace.mode else "", stroke)

@@ -1,16 +1,19 @@
 """What the server sees of its clients: distances of their updates, and each check's scores."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import plotly.graph_objects as go
 
 from fedlens.analysis.defence import performance_of
 from fedlens.analysis.run_results import Run
-from fedlens.report.figures.canvas import BENIGN, BLACK, MALICIOUS, attacked_rounds
-from fedlens.report.figures.check_scores import WIDE as FAR
-from fedlens.report.figures.distance_ranges import are_wide, ranges_of
-from fedlens.report.html.chart import Chart, Panel, Trace, evenly, rounds_axis
-from fedlens.runs.summary import Performance
+from fedlens.report.data import Range, are_wide, outgrown, overlap_words, ranges_of
+from fedlens.report.html.chart import Chart, Panel, dots, drawn, evenly, rounds_axis, sentence
+from fedlens.report.looks import BENIGN, BESIDE, BLACK, MALICIOUS
 
-GREY = "#808080"
+if TYPE_CHECKING:
+    import pandas as pd
+
 LARGEST = 2_500
 """About so many scores of a check are in the page."""
 
@@ -21,41 +24,45 @@ def distances_chart(run: Run) -> Chart:
     Raises:
         ConfigError: the run kept no distances.
     """
-    columns: dict[str, list[Any]] = {"round": []}
     ranges = ranges_of(run)
-    for part in ranges:
-        columns["round"].append(part.round)
-        for name, limits in (("benign", part.benign), ("malicious", part.malicious)):
-            for end, value in zip(("least", "greatest"), limits or (None, None), strict=True):
-                columns.setdefault(f"{name}_{end}", []).append(value)
-        columns.setdefault("overlap", []).append(part.overlap)
-    attacked, overlapping = len(attacked_rounds(run)), sum(columns["overlap"])
-    words = f"The ranges overlap in {overlapping} of {attacked} rounds with an attack."
-    traces = [
-        _span("benign", BENIGN, 7, "among benign updates"),
-        _span("malicious", MALICIOUS, 3, "malicious update to benign ones"),
-    ]
-    traces = [trace for trace in traces if any(v is not None for v in columns[trace["from"]["y"][0]])]
+    columns: dict[str, list[Any]] = {"round": [part.round for part in ranges]}
+    figure = go.Figure(layout={"xaxis": _axis(run)})
+    for side, colour, width, label in (
+        ("benign", BENIGN, 7, "among benign updates"),
+        ("malicious", MALICIOUS, 3, "malicious update to benign ones"),
+    ):
+        limits = [getattr(part, side) for part in ranges]
+        for index, end in enumerate(("least", "greatest")):
+            columns[f"{side}_{end}"] = [limit and limit[index] for limit in limits]
+        if any(limits):
+            figure.add_trace(_spans(columns["round"], limits, colour, width, label))
+    columns["overlap"] = [part.overlap for part in ranges]
     scale = {"type": "log", "dtick": "D2"} if are_wide(ranges) else {"rangemode": "tozero"}
-    axis = {"title": {"text": "L2 distance of two updates"}, **scale}
-    layout = {"xaxis": _axis(run), "yaxis": axis, "hovermode": "closest"}
-    caption = (
-        f"{words} Where the ranges overlap, distances do not reveal the attacker." if attacked else "Nobody attacked."
+    figure.layout.yaxis = {"title": {"text": "L2 distance of two updates"}, **scale}
+    words = sentence(overlap_words(ranges))
+    caption = f"{words} Where the ranges overlap, distances do not reveal the attacker."
+    panel = Panel(words, figure)
+    return Chart(
+        "distances",
+        "Distances between updates",
+        caption if any(columns["malicious_least"]) else words,
+        columns,
+        [panel],
     )
-    return Chart("distances", "Distances between updates", caption, columns, [Panel(words, traces, layout)])
 
 
-def _span(name: str, colour: str, width: int, label: str) -> Trace:
-    """Chart an upright bar for each round from the least to the greatest distance."""
-    return {
-        "spans": True,
-        "from": {"x": "round", "y": [f"{name}_least", f"{name}_greatest"]},
-        "name": label,
-        "mode": "lines+markers",
-        "line": {"color": colour, "width": width},
-        "marker": {"color": colour, "symbol": "line-ew-open", "size": 16, "line": {"width": 2}},
-        "hovertemplate": "round %{x}: %{y:.4g}",
-    }
+def _spans(rounds: Sequence[int], limits: Sequence[Range | None], colour: str, width: int, label: str) -> go.Scatter:
+    """An upright bar a round from the least to the greatest distance, with a gap after it."""
+    known = [(round_, limit) for round_, limit in zip(rounds, limits, strict=True) if limit is not None]
+    return go.Scatter(
+        x=drawn(x for round_, _ in known for x in (round_, round_, None)),
+        y=drawn(y for _, limit in known for y in (*limit, None)),
+        name=label,
+        mode="lines+markers",
+        line={"color": colour, "width": width},
+        marker={"color": colour, "symbol": "line-ew-open", "size": 16, "line": {"width": 2}},
+        hovertemplate="round %{x}: %{y:.4g}",
+    )
 
 
 def check_charts(run: Run) -> list[Chart]:
@@ -64,50 +71,41 @@ def check_charts(run: Run) -> list[Chart]:
     for index, name in enumerate(run.experiment.detectors):
         table = run.checks[run.checks["check"] == name]
         rounds_kept, remark = evenly(table["round"], len(table), LARGEST)
-        drawn = table[table["round"].isin(rounds_kept)]
-        columns = {column: drawn[column].tolist() for column in ("round", "client", "score", "flagged", "guilty")}
-        done = performance_of(run.records, name)
+        shown = table[table["round"].isin(rounds_kept)]
+        guilty, flagged = shown[shown["guilty"].astype(bool)], shown[shown["flagged"].astype(bool)]
         traces = [
-            _dots({"guilty": False}, "benign client", {"color": BENIGN, "size": 7, "opacity": 0.7}),
-            _dots({"guilty": True}, "malicious client", {"color": MALICIOUS, "size": 9, "symbol": "square"}),
-            _dots(
-                {"flagged": True},
-                "flagged",
-                {"color": BLACK, "size": 14, "symbol": "circle-open", "line": {"width": 1.5}},
-            )
-            | {"hoverinfo": "skip", "hovertemplate": None},
+            _dots(shown.drop(guilty.index), "benign client", 7, {"color": BENIGN, "opacity": 0.7}),
+            _dots(guilty, "malicious client", 9, {"color": MALICIOUS, "symbol": "square"}),
+            _dots(flagged, "flagged", 14, {"color": BLACK, "symbol": "circle-open", "line_width": 1.5}),
         ]
+        traces[-1].update(hoverinfo="skip", hovertemplate=None)
+        figure = go.Figure(traces, {"xaxis": _axis(run), "yaxis": {"title": {"text": "score"}}})
         if (threshold := run.experiment.detectors[name].boundary) is not None:
-            traces.append(_line(run, threshold))
-        usual = table["score"][~table["guilty"].astype(bool)].abs().quantile(0.9)
-        wide = bool(usual > 0 and table["score"].abs().max() > FAR * usual and table["score"].min() > 0)
-        wide = wide and (threshold is None or threshold > 0)
-        axis = {"title": {"text": "score"}, **({"type": "log"} if wide else {})}
-        layout = {"xaxis": _axis(run), "yaxis": axis, "hovermode": "closest"}
-        words = f"Scores of the check {name}, a dot for each client and round. {caught_words(done)}"
-        panel = Panel(words, traces, layout)
+            figure.add_trace(_line(run, threshold))
+        if outgrown(table) is not None and table["score"].min() > 0 and (threshold is None or threshold > 0):
+            figure.layout.yaxis.type = "log"
+        words = caught_words(performance_of(run.experiment, run.records, name))
+        panel = Panel(f"Scores of the check {name}, a dot for each client and round. {words}", figure)
         above = "" if threshold is None else f" Above {threshold:.4g}, the broken line, it is flagged."
-        caption = f"{caught_words(done)} The higher a score, the more suspicious the client.{above}{remark}"
+        caption = f"{words} The higher a score, the more suspicious the client.{above}{remark}"
+        columns = {column: shown[column].tolist() for column in ("round", "client", "score", "flagged", "guilty")}
         charts.append(Chart(f"check-{index + 1}", f"Check “{name}”", caption, columns, [panel], narrow=True))
     return charts
 
 
-def _line(run: Run, threshold: float) -> Trace:
-    """Draw a broken line at the score above which clients are flagged."""
-    ends = [run.records[0].round - 0.5, run.records[-1].round + 0.5]
-    look = {"mode": "lines", "line": {"color": GREY, "dash": "dash", "width": 1.2}}
-    return {"x": ends, "y": [threshold] * 2, "name": "threshold", "hoverinfo": "skip", **look}
+def _dots(scores: "pd.DataFrame", label: str, size: float, marker: dict[str, Any]) -> go.Scatter:
+    """A dot for each client and round."""
+    trace = dots(scores["round"], scores["score"], size, name=label, marker=marker)
+    hover = "client %{customdata}, round %{x}: %{y:.4g}"
+    return trace.update(customdata=drawn(scores["client"]), hovertemplate=hover)
 
 
-def _dots(where: dict[str, bool], label: str, marker: dict[str, Any]) -> Trace:
-    return {
-        "from": {"x": "round", "y": "score", "text": "client"},
-        "where": where,
-        "name": label,
-        "mode": "markers",
-        "marker": marker,
-        "hovertemplate": "client %{text}, round %{x}: %{y:.4g}",
-    }
+def _line(run: Run, threshold: float) -> go.Scatter:
+    """A broken line at the score above which clients are flagged."""
+    line = {"color": BESIDE, "dash": "dash", "width": 1.2}
+    return go.Scatter(
+        x=_axis(run)["range"], y=[threshold] * 2, name="threshold", mode="lines", line=line, hoverinfo="skip"
+    )
 
 
 def caught_words(done: Performance) -> str:

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import plotly.graph_objects as go
 from torch import Tensor
 
 from fedlens.analysis.run_results import Run
-from fedlens.report.figures.canvas import BENIGN, MALICIOUS
-from fedlens.report.html.chart import Chart, Panel, Trace, evenly, lettered
+from fedlens.report.html.chart import Chart, Panel, columns_of, drawn, evenly, lettered
+from fedlens.report.looks import BENIGN, MALICIOUS
 from fedlens.report.words import percent
 
 LARGEST = 2_000
@@ -20,33 +21,35 @@ def classes_chart(run: Run) -> Chart:
     table = run.classes[run.classes["accuracy"].notna()]
     rounds, remark = evenly(table["round"], len(table), LARGEST)
     table = table[table["round"].isin(rounds)]
-    columns: dict[str, list[Any]] = {name: table[name].tolist() for name in ("round", "class", "accuracy")}
-    sides = [("accuracy", "with the attack" if run.experiment.attack else "global model", MALICIOUS)]
-    if table["control_accuracy"].notna().any():
-        columns["control_accuracy"] = table["control_accuracy"].tolist()
-        sides.insert(0, ("control_accuracy", "without attack (benign twin)", BENIGN))
-    if run.experiment.attack is None:
-        sides[-1] = (*sides[-1][:2], BENIGN)
-    traces: list[Trace] = [
-        {
-            "type": "bar",
-            "orientation": "h",
-            "from": {"x": name, "y": "class"},
-            "name": label,
-            "marker": {"color": colour},
-            "hovertemplate": "%{y}: %{x:.1%}",
-        }
-        for name, label, colour in sides
-    ]
+    colours = {"accuracy": MALICIOUS if run.experiment.attack else BENIGN, "control_accuracy": BENIGN}
+    labels = {"accuracy": "with the attack" if run.experiment.attack else "global model"}
+    labels |= {"control_accuracy": "without attack (benign twin)"}
+    columns = columns_of(table, ["round", "class", "accuracy", "control_accuracy"])
+    names = [name for name in ("control_accuracy", "accuracy") if name in columns]
     last = table[table["round"] == table["round"].max()]
+    classes = [*map(lettered, last["class"])]
+    bars = [
+        go.Bar(
+            y=classes,
+            orientation="h",
+            name=labels[name],
+            marker={"color": colours[name]},
+            hovertemplate="%{y}: %{x:.1%}",
+        )
+        for name in names
+    ]
+    frames = []
+    for round_, part in table.groupby("round"):
+        y = None if (its := [*map(lettered, part["class"])]) == classes else its
+        frames.append(go.Frame(name=str(round_), data=[go.Bar(x=drawn(part[name]), y=y) for name in names]))
     said = ", ".join(f"{name} {percent(value)}" for name, value in zip(last["class"], last["accuracy"], strict=True))
     layout = {
         "xaxis": {"title": {"text": "accuracy"}, "range": [0, 1.02], "tickformat": ".0%"},
         "yaxis": {"type": "category", "autorange": "reversed"},
         "barmode": "group",
-        "hovermode": "closest",
+        "height": 130 + 32 * len(last),
     }
-    panel = Panel(f"Accuracy of each class after the last round: {said}.", traces, layout, height=130 + 32 * len(last))
+    panel = Panel(f"Accuracy of each class after the last round: {said}.", go.Figure(bars, layout, frames))
     caption = "Share of each class's test samples that the global model gets right." + remark
     return Chart("classes", "Accuracy of each class", caption, columns, [panel], slider="round")
 
@@ -66,32 +69,30 @@ def confusion_chart(matrices: dict[str, Tensor], classes: tuple[str, ...]) -> Ch
 
 def _matrix(name: str, matrix: Tensor, classes: tuple[str, ...]) -> Panel:
     counts = matrix.sum(1, keepdim=True).clamp_min(1)
-    shares = (matrix / counts).double()
+    shares = matrix / counts
     labels = [lettered(label) for label in classes]
-    trace: Trace = {
-        "type": "heatmap",
-        "x": labels,
-        "y": labels,
-        "z": [[round(share, 4) for share in row] for row in shares.tolist()],
-        "text": matrix.tolist(),
-        "colorscale": "page",
-        "zmin": 0,
-        "zmax": 1,
-        "showscale": False,
-        "hovertemplate": "%{y} taken for %{x}: %{text} (%{z:.1%})<extra></extra>",
-        "xgap": 1,
-        "ygap": 1,
-    }
-    if len(classes) <= TEXTS:
-        trace |= {"texttemplate": "%{text}", "textfont": {"size": 10}}
+    trace = go.Heatmap(
+        x=labels,
+        y=labels,
+        z=shares.float().numpy(),
+        text=matrix.tolist(),
+        zmin=0,
+        zmax=1,
+        autocolorscale=True,
+        showscale=False,
+        hovertemplate="%{y} taken for %{x}: %{text} (%{z:.1%})<extra></extra>",
+        xgap=1,
+        ygap=1,
+        **({"texttemplate": "%{text}", "textfont": {"size": 10}} if len(classes) <= TEXTS else {}),
+    )
     layout = {
         "xaxis": {"title": {"text": "taken for"}, "type": "category", "showgrid": False, "tickangle": -45},
         "yaxis": {"title": {"text": "true class"}, "type": "category", "autorange": "reversed", "showgrid": False},
-        "hovermode": "closest",
+        "height": min(760, 190 + 28 * len(classes)),
     }
     wrong = [(int(matrix[i, j]), i, j) for i in range(len(classes)) for j in range(len(classes)) if i != j]
     worst = sorted(wrong, reverse=True)[:3]
     said = "; ".join(f"{count} of {classes[true]} taken for {classes[seen]}" for count, true, seen in worst if count)
     right = float(matrix.diagonal().sum() / matrix.sum().clamp_min(1))
     words = f"Confusion matrix of the {name} model, {percent(right)} right. Most often wrong: {said or 'none'}."
-    return Panel(words, [trace], layout, f"{name} model", height=min(760, 190 + 28 * len(classes)))
+    return Panel(words, go.Figure(trace, layout), f"{name} model")

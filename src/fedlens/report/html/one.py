@@ -7,8 +7,7 @@ from typing import Any
 from fedlens.analysis.order import PANELS, in_order
 from fedlens.analysis.run_results import Run
 from fedlens.core.errors import ConfigError
-from fedlens.report.figures.aggregation_weights import all_alike
-from fedlens.report.figures.canvas import run_name
+from fedlens.report.data import all_alike, run_name
 from fedlens.report.html import again, opening
 from fedlens.report.html.aggregation_weights import weights_chart
 from fedlens.report.html.chart import Chart, room_left

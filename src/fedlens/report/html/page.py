@@ -11,6 +11,7 @@ from fedlens.core.files import writing
 from fedlens.report.html.one import run_page
 from fedlens.report.html.several import runs_page
 from fedlens.report.html.swept import sweep_page
+from fedlens.report.html.theme import ON_DARK, template
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -80,7 +81,9 @@ def rendered(page: dict[str, Any], *, live: bool = False, library: bool = True) 
     templates.globals |= {"live": live, "library": Markup(get_plotlyjs() if library else "")}
     templates.globals |= {} if live else {"policy": POLICY}
     charts = {chart.name: chart.embedded() for chart in page["charts"]}
-    text = templates.get_template(page["template"]).render(page, embedded=embedded({"charts": charts}))
+    text = templates.get_template(page["template"]).render(
+        page, embedded=embedded({"charts": charts, "template": template(), "dark": ON_DARK})
+    )
     return text.encode(errors="replace").decode()  # a name of a file may have bytes that are no text
 
 
@@ -91,7 +94,7 @@ def environment(package: str) -> "Environment":
 
     ours = files("fedlens.report.html") / "templates"
     names = ("style.css", "numbers.js", "draw.js", "follow.js")
-    style, *scripts, follow = (Markup((ours / name).read_text("utf-8")) for name in names)  # there is nothing to escape
+    style, *scripts, follow = (Markup(_bare((ours / name).read_text("utf-8"))) for name in names)  # nothing to escape
     loader = ChoiceLoader([PackageLoader(package), PackageLoader("fedlens.report.html")])
     templates = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -101,6 +104,11 @@ def environment(package: str) -> "Environment":
     templates.globals |= {"scripts": scripts, "follow": follow}
     templates.filters["coded"] = coded
     return templates
+
+
+def _bare(text: str) -> str:
+    """A style or script without the indentation and the comments, which are of no use to a browser."""
+    return "\n".join(line for line in map(str.strip, text.splitlines()) if not line.startswith("//"))
 
 
 def coded(words: str) -> Any:

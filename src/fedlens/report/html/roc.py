@@ -3,22 +3,15 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import plotly.graph_objects as go
+
 from fedlens.analysis.defence import performance_of
 from fedlens.analysis.run_results import Run
-from fedlens.report.html.chart import SHARE, Chart, Panel, Trace
-from fedlens.report.html.looks import Look, look
-from fedlens.runs.summary import Performance
+from fedlens.report.html.chart import SHARE, Chart, Panel, drawn, lettered
+from fedlens.report.looks import BESIDE, Look, look
 
 LARGEST = 1_500
 """About so many points of all curves are in the page."""
-CHANCE: Trace = {
-    "x": [0, 1],
-    "y": [0, 1],
-    "mode": "lines",
-    "line": {"dash": "dot", "color": "#808080", "width": 1},
-    "name": "by chance",
-    "hoverinfo": "skip",
-}
 MARK = "What each check could tell at any threshold, over all clients and rounds; the mark is its threshold here."
 
 
@@ -35,10 +28,9 @@ def roc_chart(run: Run) -> Chart | None:
     curves = list(_curves(run))
     if not curves:
         return None
-    traces = [CHANCE]
-    for check_index, curve in enumerate(curves):
-        traces += _traces(curve, {"check": curve.check}, curve.check, look(check_index))
-    columns = _columns([((curve.check,), curve) for curve in curves], ["check"])
+    every = _every(curves)
+    traces = [trace for index, curve in enumerate(curves) for trace in _traces(curve, every, curve.check, look(index))]
+    columns = _columns([((curve.check,), curve) for curve in curves], ["check"], every)
     panel = _panel([(curve.check, curve) for curve in curves], traces)
     return Chart("roc", "How well the checks detect the attack", MARK, columns, [panel], narrow=True)
 
@@ -50,15 +42,17 @@ def roc_of_several(runs: Mapping[str, Run]) -> Chart | None:
     ]
     if not indexed_curves:
         return None
+    every = _every(curve for _, _, curve in indexed_curves)
     panels = []
     for check in dict.fromkeys(curve.check for _, _, curve in indexed_curves):
         ours = [indexed for indexed in indexed_curves if indexed[2].check == check]
-        traces = [CHANCE]
-        for name, run_index, curve in ours:
-            meta = {"meta": {"toggle": run_index, "twin": False}}
-            traces += [trace | meta for trace in _traces(curve, {"run": name, "check": check}, name, look(run_index))]
+        traces = [
+            trace.update(meta={"toggle": run_index, "twin": False})
+            for name, run_index, curve in ours
+            for trace in _traces(curve, every, name, look(run_index))
+        ]
         panels.append(_panel([(name, curve) for name, _, curve in ours], traces, f"check “{check}”"))
-    columns = _columns([((name, curve.check), curve) for name, _, curve in indexed_curves], ["run", "check"])
+    columns = _columns([((name, curve.check), curve) for name, _, curve in indexed_curves], ["run", "check"], every)
     return Chart(
         "roc",
         "How well the checks detect the attack",
@@ -80,48 +74,57 @@ def _curves(run: Run) -> Iterable[_Curve]:
             yield _Curve(check, done, list(zip(thresholds.tolist(), false.tolist(), true.tolist(), strict=True)))
 
 
-def _columns(labelled_curves: Sequence[tuple[tuple[str, ...], _Curve]], names: Sequence[str]) -> dict[str, list[Any]]:
-    """Return the points of all curves, each with the words that tell whose it is; of many, those evenly spaced."""
-    every = max(1, -(-sum(len(curve.points) for _, curve in labelled_curves) // LARGEST))
-    rows = [
-        (*words, *point)
-        for words, curve in labelled_curves
-        for point_index, point in enumerate(curve.points)
-        if point_index % every == 0 or point_index == len(curve.points) - 1
-    ]
+def _every(curves: Iterable[_Curve]) -> int:
+    """Of how many points one is in the page."""
+    return max(1, -(-sum(len(curve.points) for curve in curves) // LARGEST))
+
+
+def _thinned(curve: _Curve, every: int) -> list[tuple[float, float, float]]:
+    """Points that lie evenly, and the last one."""
+    return [*curve.points[:-1][::every], curve.points[-1]]
+
+
+def _columns(
+    labelled_curves: Sequence[tuple[tuple[str, ...], _Curve]], names: Sequence[str], every: int
+) -> dict[str, list[Any]]:
+    """The points of all curves, each with the words that tell whose it is."""
+    rows = [(*words, *point) for words, curve in labelled_curves for point in _thinned(curve, every)]
     return dict(
         zip([*names, "threshold", "false_positive_rate", "recall"], map(list, zip(*rows, strict=True)), strict=True)
     )
 
 
-def _traces(curve: _Curve, where: Mapping[str, str], name: str, style: Look) -> list[Trace]:
-    """Return the line, and a mark where the check's threshold lies."""
-    done = curve.done
-    line: Trace = {
-        "from": {"x": "false_positive_rate", "y": "recall", "text": "threshold"},
-        "where": where,
-        "name": f"{name} (AUC {done.roc_auc:.2f})",
-        "mode": "lines",
-        "line": {"color": style.colour, "dash": style.dash, "shape": "linear"},
-        "hovertemplate": "from score %{text:.4g} on: %{y:.0%} caught, %{x:.1%} falsely",
-    }
-    mark: Trace = {
-        "x": [done.false_positive_rate],
-        "y": [done.recall],
-        "mode": "markers",
-        "marker": {"symbol": style.symbol, "color": style.colour, "size": 12},
-        "name": f"threshold of {name}",
-        "hovertemplate": "%{y:.0%} caught, %{x:.1%} falsely",
-    }
+def _traces(curve: _Curve, every: int, name: str, style: Look) -> list[go.Scatter]:
+    """The line, and a mark where the check's threshold lies."""
+    thresholds, false, recall = map(drawn, zip(*_thinned(curve, every), strict=True))
+    line = go.Scatter(
+        x=false,
+        y=recall,
+        customdata=thresholds,
+        name=f"{lettered(name)} (AUC {curve.done.roc_auc:.2f})",
+        mode="lines",
+        line={"color": style.colour, "dash": style.dash},
+        hovertemplate="from score %{customdata:.4g} on: %{y:.0%} caught, %{x:.1%} falsely",
+    )
+    mark = go.Scatter(
+        x=[curve.done.false_positive_rate],
+        y=[curve.done.recall],
+        mode="markers",
+        marker={"symbol": style.symbol, "color": style.colour, "size": 12},
+        name=f"threshold of {lettered(name)}",
+        hovertemplate="%{y:.0%} caught, %{x:.1%} falsely",
+    )
     return [line, mark]
 
 
-def _panel(named_curves: Sequence[tuple[str, _Curve]], traces: Sequence[Trace], title: str = "") -> Panel:
+def _panel(named_curves: Sequence[tuple[str, _Curve]], traces: Sequence[go.Scatter], title: str = "") -> Panel:
+    """The `traces`, and the line of those that tell nothing."""
+    grey = {"dash": "dot", "color": BESIDE, "width": 1}
+    chance = go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line=grey, name="by chance", hoverinfo="skip")
     said = ", ".join(f"{name} {curve.done.roc_auc:.2f}" for name, curve in named_curves)
     layout = {
         "xaxis": {"title": {"text": "honest clients flagged"}, "range": SHARE, "tickformat": ".0%"},
         "yaxis": {"title": {"text": "malicious client caught"}, "range": SHARE, "tickformat": ".0%"},
-        "hovermode": "closest",
     }
     whose = f" of the {title}" if title else ""
-    return Panel(f"ROC curves{whose}. Area under them: {said}.", traces, layout, title)
+    return Panel(f"ROC curves{whose}. Area under them: {said}.", go.Figure([chance, *traces], layout), title)

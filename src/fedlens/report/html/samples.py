@@ -9,8 +9,8 @@ from torch import Tensor
 
 from fedlens.analysis.run_results import Run
 from fedlens.data.dataset import Data
-from fedlens.report.figures.canvas import pixels_of
-from fedlens.runs.record import class_name
+from fedlens.report.images import pixels_of
+from fedlens.runs.record_values import Record, beside, class_name
 
 SHOWN = 12
 """So many of the attacker's samples are shown."""

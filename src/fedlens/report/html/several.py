@@ -9,10 +9,9 @@ from fedlens.analysis.histograms import require_histograms
 from fedlens.analysis.run_results import Run
 from fedlens.core.errors import ConfigError
 from fedlens.experiment.flat import Value, flattened, shown
-from fedlens.report.figures.canvas import run_name
+from fedlens.report.data import run_name
 from fedlens.report.html import again, opening
-from fedlens.report.html.chart import Chart, room_left
-from fedlens.report.html.looks import look
+from fedlens.report.html.chart import Chart, keys_of, room_left
 from fedlens.report.html.metrics import several_charts
 from fedlens.report.html.roc import roc_of_several
 from fedlens.report.html.updates import updates_of_several
@@ -35,9 +34,9 @@ def runs_page(runs: Sequence[Run]) -> dict[str, Any]:
         "sentence": opening.shared_sentence(run.experiment for run in runs),
         "flags": flags_of_all(dict(zip(names, runs, strict=True))),
         "runs": [_row(run, name) for run, name in zip(runs, names, strict=True)],
-        "lines": [(name, look(run_index)) for run_index, name in enumerate(names)],
-        "twins": any(run.records[-1].twin for run in runs),
-        "absent": any(run.records[-1].placebo for run in runs),
+        "lines": keys_of(names),
+        "twins": any(run.records[-1]["control"] for run in runs),
+        "absent": any(beside(run.records[-1], "placebo") for run in runs),
         "options": _options(runs),
         "differ": _differ(runs),
         "names": names,

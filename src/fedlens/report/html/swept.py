@@ -13,8 +13,8 @@ from fedlens.core.errors import ConfigError, DamagedRunError
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.flat import plain_value, shown
 from fedlens.report.html import again
+from fedlens.report.html.chart import keys_of
 from fedlens.report.html.groups import TITLES, curves_chart, option_chart
-from fedlens.report.html.looks import look
 from fedlens.report.html.outcomes import outcomes_of
 from fedlens.report.html.tested import sides_tested
 from fedlens.report.terminal.comparison_table import comparison_head, comparison_rows, number
@@ -65,7 +65,7 @@ def sweep_page(paths: Sequence[Path]) -> dict[str, Any]:
         "flags": comparison.flags,
         "remarks": comparison.remarks,
         "tables": [_table(comparison, metric) for metric in metrics],
-        "lines": [(group.label, look(group_index)) for group_index, group in enumerate(comparison.groups)],
+        "lines": keys_of(group.label for group in comparison.groups),
         "charts": charts,
         "failures": failures,
         "unjudged": unjudged,

@@ -1,19 +1,24 @@
 """The updates as the server's histograms see them: a benign client's beside the malicious one's, round by round."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from math import log10
 from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
 
 from fedlens.analysis.histograms import Histogram, Histograms, kept_histograms, window
 from fedlens.analysis.run_results import Run
-from fedlens.report.figures.canvas import BENIGN, MALICIOUS
-from fedlens.report.html.chart import Chart, Panel, Trace, evenly
+from fedlens.report.html.chart import Chart, Panel, evenly
+from fedlens.report.looks import BENIGN, MALICIOUS
 
 LARGEST = 10_000
 """About so many bins of all rounds are in the page."""
-ROW = 45
-"""About so many bytes a bin takes, and its run's name as many as it has letters."""
+ROW = 30
+"""About so many bytes a bin takes, in the table and in the figures."""
 COLUMNS = ("run", "round", "lower", "upper", "benign", "malicious")
+COLOURS = {"benign": BENIGN, "malicious": MALICIOUS}
 RUNS = 12
 """So many runs are drawn beside each other."""
 LISTED = 200
@@ -42,11 +47,10 @@ def updates_of_several(runs: Mapping[str, Run | None], room: int) -> Chart | Non
     Raises:
         DamagedRunError: a file is missing or damaged.
     """
-    row = ROW + max(map(len, runs), default=0)
     pairs_by_run = {
         name: _pairs(run) if run and run_index < RUNS else [] for run_index, (name, run) in enumerate(runs.items())
     }
-    chart = _chart(pairs_by_run, max(1, min(LARGEST, room // row)))
+    chart = _chart(pairs_by_run, max(1, min(LARGEST, room // ROW)))
     if chart is None or len(runs) <= RUNS:
         return chart
     return replace(chart, caption=f"{chart.caption} Only the first {RUNS} of {len(runs)} runs are drawn.")
@@ -74,12 +78,12 @@ def _chart(pairs_by_run: Mapping[str, list[Histograms]], largest: int) -> Chart 
         f"Entries of an update by their value; both axes are the same for {'both clients' if alone else 'all clients'} "
         f"and every round, the counts' is logarithmic. Entries beyond ±{half:.2g} are not drawn.{remark}"
     )
-    layout = _layout(half, max(*columns["benign"], *columns["malicious"]))
+    layout = _layout(half, max(*columns["benign"], *columns["malicious"])) | {"height": 280 if alone else 220}
     panels = [
-        _panel(side, colour, layout, pairs, None if alone else (run_index, name))
+        _panel(side, _figure(side, pairs, half, layout, rounds_kept), pairs, None if alone else (run_index, name))
         for run_index, (name, pairs) in enumerate(pairs_by_run.items())
-        for side, colour in (("benign", BENIGN), ("malicious", MALICIOUS))
         if pairs
+        for side in COLOURS
     ]
     return Chart("updates", "Updates of a benign and of the malicious client", caption, columns, panels, slider="round")
 
@@ -120,9 +124,7 @@ def _rows(pair: Histograms, half: float) -> list[tuple[float, ...]]:
 
 
 def _layout(half: float, top: float) -> dict[str, Any]:
-    """Return the axes: values within ±`half`, and counts up to `top`."""
-    from math import log10
-
+    """The axes: values within ±`half`, and counts up to `top`."""
     heights = [-0.2, log10(max(top, 1)) + 0.2]
     return {
         "xaxis": {"title": {"text": "value of an entry"}, "range": [-half, half]},
@@ -131,25 +133,32 @@ def _layout(half: float, top: float) -> dict[str, Any]:
     }
 
 
-def _panel(
-    side: str, colour: str, layout: Mapping[str, Any], pairs: Sequence[Histograms], whose: tuple[int, str] | None
-) -> Panel:
-    """Draw one client's bars; `whose` is the index and the name of its run, where there are several."""
-    histograms = [_two(pair)[side == "malicious"] for pair in pairs]
-    edges = histograms[0].edges
-    norms = [histogram.statistics["norm"] for histogram in histograms]
+def _figure(
+    side: str, pairs: Sequence[Histograms], half: float, layout: Mapping[str, Any], rounds: Iterable[int]
+) -> go.Figure:
+    """Draw one client's bars, from the first that is not empty to the last, with a frame for each of these `rounds`."""
+    edges = _two(pairs[0])[0].edges
+    width = float(edges[1] - edges[0])
+    look = {"color": COLOURS[side], "line_width": 0}
+    hover = "from %{x:.4f} on: %{y} entries<extra></extra>"
+    bars = go.Bar(dx=width, offset=0, width=width, marker=look, hovertemplate=hover)
+    frames = []
+    for pair in pairs:
+        if pair.round in rounds:
+            histogram = _two(pair)[side == "malicious"]
+            counts = histogram.counts * histogram.exact * (np.abs(edges[:-1] + edges[1:]) / 2 <= half)
+            filled = np.flatnonzero(counts) if counts.any() else [0]
+            part = go.Bar(x0=float(edges[filled[0]]), y=counts[filled[0] : filled[-1] + 1])
+            frames.append(go.Frame(name=str(pair.round), data=[part]))
+    return go.Figure(bars, layout, frames)
+
+
+def _panel(side: str, figure: go.Figure, pairs: Sequence[Histograms], whose: tuple[int, str] | None) -> Panel:
+    """Say what one client's bars are; `whose` is the index and the name of its run, where there are several."""
+    norms = [_two(pair)[side == "malicious"].statistics["norm"] for pair in pairs]
     spread = f"{min(norms):.3g}" if len(norms) == 1 else f"{min(norms):.3g} to {max(norms):.3g}"
-    trace: Trace = {
-        "type": "bar",
-        "from": {"x": "lower", "y": side},
-        "where": {"run": whose[1]} if whose else {},
-        "offset": 0,
-        "width": float(edges[1] - edges[0]),
-        "marker": {"color": colour, "line": {"width": 0}},
-        "hovertemplate": "from %{x:.4f} on: %{y} entries<extra></extra>",
-    }
     words = f"Histogram of the {side} client's update in a round; the update's norm is {spread} over the rounds."
     if whose is None:
-        return Panel(words, [trace], layout, f"{side} client", 280)
+        return Panel(words, figure, f"{side} client")
     run_index, name = whose
-    return Panel(f"{name}: {words}", [trace], layout, f"{name}: {side} client", 220, run_index)
+    return Panel(f"{name}: {words}", figure, f"{name}: {side} client", run_index)

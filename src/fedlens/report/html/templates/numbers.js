@@ -2,7 +2,18 @@
 // The numbers behind the charts, as files to save and as tables.
 (() => {
 const start = () => {
-  const charts = JSON.parse(document.getElementById("embedded").textContent).charts;
+  const { charts } = JSON.parse(document.getElementById("embedded").textContent);
+  // A column may have a code of one or two bytes for each cell, which says which of its values this is.
+  const listed = (column) => {
+    if (!column.codes) return column;
+    const bytes = Uint8Array.from(atob(column.codes), (letter) => letter.charCodeAt(0));
+    return Array.from(column.size === 1 ? bytes : new Uint16Array(bytes.buffer), (code) => column.values[code]);
+  };
+  // The rows of a chart, the first of which are the names of the columns.
+  const rowsOf = ({ columns }) => {
+    const values = Object.values(columns).map(listed);
+    return [Object.keys(columns), ...values[0].map((_, row) => values.map((column) => column[row]))];
+  };
 
   const save = (text, name, type) => {
     const link = document.createElement("a");
@@ -16,11 +27,7 @@ const start = () => {
     const word = value === null ? "" : typeof value === "string" ? value.replace(/^(?=[=+@\t\r-])/, "'") : String(value);
     return /[",\n\r]/.test(word) ? `"${word.replaceAll('"', '""')}"` : word;
   };
-  const csv = ({ columns }) => {
-    const values = Object.values(columns);
-    const rows = values[0].map((_, row) => values.map((column) => column[row]));
-    return [Object.keys(columns), ...rows].map((row) => row.map(quoted).join(",")).join("\r\n") + "\r\n";
-  };
+  const csv = (chart) => rowsOf(chart).map((row) => row.map(quoted).join(",") + "\r\n").join("");
   for (const button of document.querySelectorAll("button[data-save]")) {
     const name = button.dataset.save;
     button.addEventListener("click", () => save(csv(charts[name]), `${name}.csv`, "text/csv"));
@@ -42,18 +49,15 @@ const start = () => {
     for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
     return made;
   };
-  const table = ({ columns }, title) => {
+  const table = (chart, title) => {
+    const [names, ...rows] = rowsOf(chart);
     const made = element("table", null);
     made.append(element("caption", title));
     const head = made.createTHead().insertRow();
-    head.append(...Object.keys(columns).map((name) => element("th", name.replaceAll("_", " "), { scope: "col" })));
+    head.append(...names.map((name) => element("th", name.replaceAll("_", " "), { scope: "col" })));
     const body = made.createTBody();
-    const values = Object.values(columns);
-    for (let row = 0; row < values[0].length; row += 1) {
-      const line = body.insertRow();
-      for (const column of values) {
-        line.append(element("td", cell(column[row]), typeof column[row] === "number" ? { class: "number" } : {}));
-      }
+    for (const row of rows) {
+      body.insertRow().append(...row.map((value) => element("td", cell(value), typeof value === "number" ? { class: "number" } : {})));
     }
     return made;
   };

@@ -1,0 +1,192 @@
+"""What there is to draw of a run: series and their captions, computed once, whichever ink draws them."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fedlens.analysis.kept import require_check
+from fedlens.analysis.run_results import Run
+from fedlens.core.errors import ConfigError
+from fedlens.core.registry import name_of
+from fedlens.report.looks import STYLES, Style
+from fedlens.report.words import percent
+from fedlens.runs.record_values import attacker_row, attacking_client, mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHECK = "distances"
+WIDE = 10
+"""The ratio of the distances from which on their axis is logarithmic."""
+FAR = 50
+"""How many times the usual score the greatest has to be for an axis that is logarithmic above the usual."""
+
+Range = tuple[float, float]
+
+
+def run_name(run: Run) -> str:
+    """The name of the run's directory; of one that is called by its identity, as in sweeps, the experiment's."""
+    name = run.path.resolve().name
+    return run.experiment.name if name == run.experiment.identity() else name
+
+
+def attacked_rounds(run: Run) -> list[int]:
+    """The rounds in which the malicious client attacked."""
+    return [record["round"] for record in run.records if attacking_client(run.experiment, record) is not None]
+
+
+def shaded(run: Run) -> list[tuple[int, int]]:
+    """The first and the last of each stretch of rounds with an attack; none where there are no others beside them."""
+    attacked = attacked_rounds(run)
+    return [] if len(attacked) == len(run.records) else list(stretches(attacked))
+
+
+def stretches(rounds: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """The first and the last of each stretch of rounds, in order, that follow each other without a gap."""
+    first = None
+    for round_ in rounds:
+        first = round_ if first is None else first
+        if round_ + 1 not in rounds:
+            yield first, round_
+            first = None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A metric round by round, with the name of its column and its look."""
+
+    column: str
+    style: Style
+    values: "pd.Series[Any]"
+
+
+def lines_of(run: Run, side: str = "") -> list[Line]:
+    """The metrics of interest that are known, of the run or of what stands beside it (`side`), NaN where unknown."""
+    columns = {f"{side}_{metric}" if side else metric: style for metric, style in STYLES.items()}
+    known = {name: run.rounds[name].astype(float) for name in columns if name in run.rounds}
+    return [Line(name, columns[name], values) for name, values in known.items() if values.notna().any()]
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """The ranges of a round's distances; ``None`` where there is no pair of updates, or no attack."""
+
+    round: int
+    benign: Range | None
+    malicious: Range | None
+
+    @property
+    def overlap(self) -> bool:
+        """Whether both ranges are there and have a distance in common."""
+        if self.benign is None or self.malicious is None:
+            return False
+        return self.benign[0] <= self.malicious[1] and self.malicious[0] <= self.benign[1]
+
+
+def ranges_of(run: Run) -> list[Ranges]:
+    """The ranges of every round.
+
+    Raises:
+        ConfigError: the run kept no distances.
+    """
+    require_check(run, CHECK, "distances")
+    return [_ranges(record["round"], record, attacker_row(run.experiment, record)) for record in run.records]
+
+
+def are_wide(ranges: Iterable[Ranges]) -> bool:
+    """Whether the distances are so far apart that their axis is to be logarithmic."""
+    values = [value for part in ranges for value in (*(part.benign or ()), *(part.malicious or ()))]
+    return bool(values) and max(values) > WIDE * min(values) > 0
+
+
+def overlap_words(ranges: Sequence[Ranges]) -> str:
+    """In how many rounds the ranges overlap, in words."""
+    attacked = sum(part.malicious is not None for part in ranges)
+    if not attacked:
+        return "nobody attacked"
+    return f"the ranges overlap in {sum(part.overlap for part in ranges)} of {attacked} rounds with an attack"
+
+
+def _ranges(round_: int, record: dict[str, Any], row: int | None) -> Ranges:
+    check = record["checks"][CHECK]
+    if row is not None:
+        return Ranges(round_, _span([check["others"][row]]), _span([check["range"][row]]))
+    return Ranges(round_, _span(check.get("range", [])), None)
+
+
+def _span(parts: list[list[float]]) -> Range | None:
+    """The range that spans all `parts`, each of which is empty where there is no pair."""
+    ranges = [part for part in parts if part]
+    return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What each update weighed in a round.
+
+    Attributes:
+        round: the round's number.
+        benign: share of each client that did not attack, by its number.
+        malicious: share of the malicious client, if it attacked.
+    """
+
+    round: int
+    benign: dict[int, float]
+    malicious: float | None
+
+    def chosen(self, malicious: int) -> int | None:
+        """The one client that had all the weight, if there was one; `malicious` is the malicious client's number."""
+        everyone = self.benign if self.malicious is None else {**self.benign, malicious: self.malicious}
+        used = {client: share for client, share in everyone.items() if share}
+        return next(iter(used)) if list(used.values()) == [1.0] else None
+
+
+def all_alike(run: Run) -> bool:
+    """Whether every update got its weight α_i in every round, so that there is nothing to see."""
+    return bool(run.experiment.aggregation.averages) and not any(record["rejected"] for record in run.records)
+
+
+def shares_of(run: Run) -> list[Shares]:
+    """The shares of every round in which the rule was applied.
+
+    Raises:
+        ConfigError: the run's rule does not tell what each update weighed.
+    """
+    rounds = [record for record in run.records if record["shares"] is not None and record["skipped"] is None]
+    if not rounds:
+        rule = name_of("aggregation", run.experiment.aggregation)
+        raise ConfigError(f"{run.path}: the rule {rule} does not tell what each update weighed; e.g. --kind metrics")
+    shares_by_round = []
+    for record in rounds:
+        shares = dict(zip(record["cohort"], record["shares"], strict=True))
+        attacker = attacking_client(run.experiment, record)
+        malicious = shares.pop(attacker) if attacker is not None else None
+        shares_by_round.append(Shares(record["round"], shares, malicious))
+    return shares_by_round
+
+
+def chosen_of(run: Run, shares: Sequence[Shares]) -> list[int] | None:
+    """The client that the rule chose in each round; ``None`` if it mixed updates in one of them."""
+    chosen = [part.chosen(run.experiment.malicious) for part in shares]
+    one_each = [client for client in chosen if client is not None]
+    return one_each if len(one_each) == len(chosen) else None
+
+
+def shares_words(run: Run, shares: Sequence[Shares]) -> str:
+    """How often the malicious client was chosen, or what its update weighed, in words."""
+    ours = [part.malicious for part in shares if part.malicious is not None]
+    benign = [share for part in shares for share in part.benign.values()]
+    attacked = len(attacked_rounds(run))
+    if attacked and chosen_of(run, shares) is not None:
+        return f"the malicious client was chosen in {sum(map(bool, ours))} of {attacked} rounds with an attack"
+    if not ours:
+        return "nobody attacked"
+    words = f"the malicious client's update weighed {percent(mean(ours))} on average"
+    return words + (f", a benign one {percent(mean(benign))}" if benign else "")
+
+
+def outgrown(scores: "pd.DataFrame") -> float | None:
+    """The usual score, if the greatest of a check's `scores` is so enormous that it would flatten all others."""
+    sizes = scores["score"].abs()
+    usual = float(sizes[~scores["guilty"].astype(bool)].quantile(0.9))
+    return usual if usual > 0 and sizes.max() > FAR * usual else None
