@@ -43,7 +43,9 @@ def spots(groups: Sequence[Group], metric: str) -> dict[str, list[Spot]]:
 
 
 def _spot(interval: Interval | None) -> Spot:
-    return Spot(*ends(interval), *(interval.range if interval else (nan, nan)))
+    value, low, high = ends(interval)
+    smallest, largest = interval.range if interval else (nan, nan)
+    return Spot(value, low, high, smallest, largest)
 
 
 def statistic(comparison: Comparison, metric: str) -> str:

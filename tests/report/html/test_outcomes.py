@@ -152,9 +152,9 @@ def test_the_page_begins_with_it_and_counts_what_cannot_be_judged(tmp_path: Path
         text.index(words) for words in ("2 runs over", "digits, dealt out", "2 cells cannot be judged", "Each group")
     ]
     assert begun == sorted(begun)
-    assert page["outcomes"].head[-2:] == ["not judged", "red flags"]
-    assert [row[-2] for row in page["outcomes"].rows] == ["1 of 2", "1 of 2"]
-    assert [label for label, _ in page["outcomes"].flags] == ["target.source=0", "target.source=1"]
+    assert page["groups"].head[-2:] == ["not judged", "red flags"]
+    assert [row[-2] for row in page["groups"].rows] == ["1 of 2", "1 of 2"]
+    assert [label for label, _ in page["group_flags"]] == ["target.source=0", "target.source=1"]
     assert "Red flag: 1 of 2 could not be judged (target.source=0): without attack" in text
     assert "Cells that cannot be judged" in text
     assert "take any samples, right or not: -o target.select=random" in text

@@ -8,7 +8,7 @@ from typing import Any
 from fedlens.analysis.run_results import Run
 from fedlens.core.parsing import dump_yaml
 from fedlens.core.redaction import redacted
-from fedlens.runs.metadata import StartRecord
+from fedlens.report.html.table import Table
 from fedlens.runs.reading import read_starts
 
 
@@ -17,7 +17,7 @@ class Start:
     """A start of a run, of which there are several where it was interrupted."""
 
     command: str
-    facts: list[tuple[str, str]]
+    environment: Table
 
 
 def experiment_yaml(run: Run) -> str:
@@ -36,14 +36,16 @@ def starts(run: Path) -> list[Start]:
     Raises:
         DamagedRunError: the file that says so is damaged.
     """
-    return [_start(recorded) for recorded in read_starts(run)]
+    lines = read_starts(run)
+    return [_start(line, f" of start {index}" * (len(lines) > 1)) for index, line in enumerate(lines, 1)]
 
 
-def _start(recorded: StartRecord) -> Start:
-    words = recorded.command
-    facts = [(name, redacted(value)) for name, value in _flat("", recorded.plain()) if name != "command"]
-    command = join(words) if isinstance(words, list) else words
-    return Start(redacted(command), facts)  # for earlier versions wrote down all of it
+def _start(line: dict[str, Any], which: str) -> Start:
+    words = line.get("command")
+    facts = [(name, redacted(value)) for name, value in _flat("", line) if not name.startswith("command")]
+    command = join(map(str, words)) if isinstance(words, list) else str(words or "")
+    environment = Table(f"Environment{which}", ["what", "value"], facts, words=2)
+    return Start(redacted(command), environment)  # for earlier versions wrote down all of it
 
 
 def _flat(name: str, value: Any) -> list[tuple[str, str]]:

@@ -140,7 +140,7 @@ def coded(values: list[Value]) -> list[Value] | dict[str, Any]:
     size = 1 if len(indices) <= 256 else 2
     codes = b"".join(indices[value].to_bytes(size, "little") for value in values)
     column = {"values": list(indices), "size": size, "codes": b64encode(codes).decode()}
-    return min(values, column, key=lambda one: len(json.dumps(one)))
+    return values if len(json.dumps(values)) <= len(json.dumps(column)) else column
 
 
 def drawn(values: Iterable[Any]) -> NDArray[Any] | list[Any]:
@@ -160,19 +160,20 @@ def sentence(words: str) -> str:
 
 
 def lines(
-    x: Sequence[Any], y: Sequence[Any], colour: str, symbol: str, dash: str | None = None, **look: Any
+    x: Iterable[Any], y: Iterable[Any], colour: str, symbol: str, dash: str | None = None, **look: Any
 ) -> go.Scatter:
     """A line with markers."""
-    marker = {"symbol": symbol, "color": colour} | ({"size": 4} if len(x) > MANY else {})
-    return go.Scatter(
-        x=drawn(x), y=drawn(y), mode="lines+markers", line={"color": colour, "dash": dash}, marker=marker, **look
-    )
+    positions = drawn(x)
+    marker = {"symbol": symbol, "color": colour} | ({"size": 4} if len(positions) > MANY else {})
+    line = {"color": colour, "dash": dash}
+    return go.Scatter(x=positions, y=drawn(y), mode="lines+markers", line=line, marker=marker, **look)
 
 
-def dots(x: Sequence[Any], y: Sequence[Any], size: float, **look: Any) -> go.Scatter:
+def dots(x: Iterable[Any], y: Iterable[Any], size: float, marker: dict[str, Any], **look: Any) -> go.Scatter:
     """A marker of `size` pixels for each of these, smaller where they are of many rounds."""
-    look["marker"] = {**look["marker"], "size": 0.6 * size if len(set(x)) > MANY else size}
-    return go.Scatter(x=drawn(x), y=drawn(y), mode="markers", **look)
+    positions = drawn(x)
+    marker["size"] = 0.6 * size if len(set(positions)) > MANY else size
+    return go.Scatter(x=positions, y=drawn(y), mode="markers", marker=marker, **look)
 
 
 def bands(stretches: Iterable[tuple[int, int]]) -> list[go.layout.Shape]:

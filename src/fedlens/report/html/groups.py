@@ -172,7 +172,7 @@ def _said(comparison: Comparison, metric: str) -> str:
     return f"{TITLES.get(metric, metric)}, {statistic(comparison, metric)} of each group: {words}."
 
 
-def _values(side_spots: Sequence[Spot]) -> NDArray[Any]:
+def _values(side_spots: Sequence[Spot]) -> Any:
     return drawn(spot.value for spot in side_spots)
 
 

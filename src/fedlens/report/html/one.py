@@ -18,8 +18,9 @@ from fedlens.report.html.metrics import metrics_chart
 from fedlens.report.html.pictures import explained
 from fedlens.report.html.roc import roc_chart
 from fedlens.report.html.samples import shown_samples
-from fedlens.report.html.updates import update_statistics, updates_chart
-from fedlens.report.terminal.tables import summary_lines
+from fedlens.report.html.table import Table
+from fedlens.report.html.updates import statistics_table, updates_chart
+from fedlens.report.terminal.tables import controls_of, summary_lines
 from fedlens.report.words import BESIDE, unfinished_words
 
 
@@ -45,8 +46,7 @@ def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
         "numbers": opening.numbers(run),
         "flags": run.flags,
         "unfinished": unfinished_words(run) if run.summary is None else "",
-        "figures": list(summary_lines(run)) if run.summary else [],
-        "sides": _sides(run),
+        "result": _result(run),
         "metrics": metrics,
         "seen": seen,
         "missing": missing,
@@ -64,10 +64,13 @@ def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
     }
 
 
-def _sides(run: Run) -> list[str]:
-    """Name the columns of the figures."""
-    controls = list(run.summary.controls) if run.summary else []
-    return [BESIDE[name] for name in controls] + ["with the attack" if controls else "value"]
+def _result(run: Run) -> Table | None:
+    """The figures of a complete run, beside those of its controls."""
+    if not run.summary:
+        return None
+    controls = controls_of(run.summary)
+    sides = [*(BESIDE[name] for name in controls), "with the attack" if controls else "value"]
+    return Table("The result in numbers", ["figure", *sides], list(summary_lines(run)))
 
 
 def _seen(run: Run) -> tuple[list[Chart], list[str]]:
@@ -90,8 +93,8 @@ def _seen(run: Run) -> tuple[list[Chart], list[str]]:
     return charts, missing
 
 
-def _statistics(run: Run) -> list[dict[str, Any]]:
+def _statistics(run: Run) -> Table | None:
     try:
-        return update_statistics(run)
+        return statistics_table(run)
     except ConfigError:
-        return []
+        return None

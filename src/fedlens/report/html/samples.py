@@ -1,7 +1,6 @@
 """The attacker's samples: as pictures, or as records in words."""
 
 from base64 import b64encode
-from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from fedlens.analysis.run_results import Run
 from fedlens.data.dataset import Data
+from fedlens.report.html.table import Table
 from fedlens.report.images import pixels_of
 from fedlens.runs.record_values import Record, beside, class_name
 
@@ -29,7 +29,7 @@ class Shown:
         twin_predicted: what the benign twin takes it for, if there is one.
         absent_predicted: what the model takes it for where the malicious client is absent, if that was run.
         picture: a PNG as a ``data:`` address, of an image whose data is at hand.
-        words: what a record says of each feature.
+        record: what it says of each feature, if it is no image.
     """
 
     index: int
@@ -40,7 +40,7 @@ class Shown:
     twin_predicted: str | None
     absent_predicted: str | None
     picture: str | None
-    words: Mapping[str, str]
+    record: Table | None
 
 
 def shown_samples(run: Run, inputs: Tensor | None) -> list[Shown]:
@@ -61,7 +61,7 @@ def shown_samples(run: Run, inputs: Tensor | None) -> list[Shown]:
                 class_name(classes, twin.predicted[sample_index]) if twin else None,
                 class_name(classes, absent.predicted[sample_index]) if absent else None,
                 None if model_input is None or model_input.dim() != 3 else as_png(model_input),
-                {} if model_input is None else _words(run.experiment.data, model_input),
+                None if model_input is None else _record(run.experiment.data, index, model_input),
             )
         )
     return samples
@@ -81,5 +81,6 @@ def data_address(png: bytes) -> str:
     return f"data:image/png;base64,{b64encode(png).decode()}"
 
 
-def _words(data: Data, record: Tensor) -> dict[str, str]:
-    return {} if record.dim() != 1 else data.words(record.clone())
+def _record(data: Data, index: int, record: Tensor) -> Table | None:
+    words = data.words(record.clone()) if record.dim() == 1 else {}
+    return Table(f"Record {index}", ["feature", "value"], list(words.items()), words=2) if words else None

@@ -14,6 +14,7 @@ from fedlens.report.html import again, opening
 from fedlens.report.html.chart import Chart, keys_of, room_left
 from fedlens.report.html.metrics import several_charts
 from fedlens.report.html.roc import roc_of_several
+from fedlens.report.html.table import Table
 from fedlens.report.html.updates import updates_of_several
 from fedlens.report.words import attack_name, flags_of_all, percent, signed
 
@@ -36,11 +37,12 @@ def runs_page(runs: Sequence[Run]) -> dict[str, Any]:
         "runs": [_row(run, name) for run, name in zip(runs, names, strict=True)],
         "lines": keys_of(names),
         "twins": any(run.records[-1]["control"] for run in runs),
-        "absent": any(beside(run.records[-1], "placebo") for run in runs),
-        "options": _options(runs),
+        "absent": _absent(runs),
+        "result": _result(runs, names),
+        "options": _options_table(runs, names),
         "differ": _differ(runs),
         "names": names,
-        "detection": [row for run, name in zip(runs, names, strict=True) for row in _detection(run, name)],
+        "detection": _detection(runs, names),
         "rounds": rounds,
         "seen": seen,
         "missing": missing,
@@ -73,26 +75,44 @@ def _names(runs: Sequence[Run]) -> list[str]:
     return names
 
 
-def _row(run: Run, name: str) -> dict[str, Any]:
-    """Return the run's row in the table, after its last round."""
-    last = run.records[-1]
-    accuracy, twin, placebo = last.quality.accuracy, last.twin, last.placebo
+def _absent(runs: Sequence[Run]) -> bool:
+    """Whether there is a run that was played with the malicious client absent, too."""
+    return any(beside(run.records[-1], "placebo") for run in runs)
+
+
+def _row(run: Run, name: str) -> dict[str, str]:
+    """What is said of a run, and how it is made again."""
     return {
         "name": name,
         "path": str(run.path),
-        "attack": attack_name(run.experiment),
-        "confidence": f"{last.outcome.mean_confidence:.3f}",
-        "twin_confidence": f"{twin.target.mean_confidence:.3f}" if twin else "–",
-        "absent_confidence": f"{placebo.target.mean_confidence:.3f}" if placebo else "–",
-        "accuracy": percent(accuracy),
-        "points": signed(100 * (accuracy - twin.quality.accuracy)) if twin else "–",
-        "rounds": f"{len(run.records)} of {run.experiment.rounds}" if run.summary is None else str(len(run.records)),
         "sentence": opening.sentence(run),
         "outcome": opening.outcome(run),
         "yaml": again.experiment_yaml(run),
         "command": again.command(run.path),
         "file": f"{NAMELESS.sub('-', name)}.yaml",
     }
+
+
+def _result(runs: Sequence[Run], names: Sequence[str]) -> Table:
+    """How each run ended; of runs with the client absent only where there are some."""
+    absent = _absent(runs)
+    rows = []
+    for run, name in zip(runs, names, strict=True):
+        last = run.records[-1]
+        accuracy, twin, placebo = last["quality"]["accuracy"], last["control"], beside(last, "placebo")
+        played = f"{len(run.records)} of {run.experiment.rounds}" if run.summary is None else str(len(run.records))
+        confidences = [f"{confidence(side['target']):.3f}" if side else "–" for side in (last, twin, placebo)]
+        points = signed(100 * (accuracy - twin["quality"]["accuracy"])) if twin else "–"
+        shown_confidences = confidences if absent else confidences[:2]
+        rows.append([name, attack_name(run.experiment), played, *shown_confidences, percent(accuracy), points])
+    sides = ["confidence in target", "without attack", *["client absent"] * absent]
+    head = ["run", "attack", "rounds", *sides, "test accuracy", "points to the twin"]
+    return Table("After the last round", head, rows, words=2)
+
+
+def _options_table(runs: Sequence[Run], names: Sequence[str]) -> Table | None:
+    rows = [[name, *values] for name, values in _options(runs)]
+    return Table("In what the runs differ", ["option", *names], rows, words=1 + len(names)) if rows else None
 
 
 def _options(runs: Sequence[Run]) -> list[tuple[str, list[str]]]:
@@ -113,18 +133,14 @@ def _differ(runs: Sequence[Run]) -> str:
     return ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
 
 
-def _detection(run: Run, name: str) -> list[dict[str, str]]:
-    """Return a row for each of the run's checks."""
+def _detection(runs: Sequence[Run], names: Sequence[str]) -> Table | None:
+    """How often each check of each run flagged whom; ``None`` where there were none."""
     rows = []
-    for check in run.experiment.detectors:
-        done = performance_of(run.records, check)
-        rows.append(
-            {
-                "run": name,
-                "check": check,
-                "caught": f"{done.caught} of {done.attacking}" if done.attacking else "nobody to catch",
-                "falsely": f"{done.false_alarms} of {done.honest}",
-                "area": "–" if done.roc_auc is None else f"{done.roc_auc:.2f}",
-            }
-        )
-    return rows
+    for run, name in zip(runs, names, strict=True):
+        for check in run.experiment.detectors:
+            done = performance_of(run.experiment, run.records, check)
+            caught = f"{done.caught} of {done.guilty}" if done.guilty else "nobody to catch"
+            area = "–" if done.roc_auc is None else f"{done.roc_auc:.2f}"
+            rows.append([name, check, caught, f"{done.false_alarms} of {done.innocent}", area])
+    head = ["run", "check", "malicious flagged", "honest flagged", "ROC AUC"]
+    return Table("How well the server’s checks tell", head, rows, words=2) if rows else None

@@ -16,6 +16,7 @@ from fedlens.report.html import again
 from fedlens.report.html.chart import keys_of
 from fedlens.report.html.groups import TITLES, curves_chart, option_chart
 from fedlens.report.html.outcomes import outcomes_of
+from fedlens.report.html.table import Table
 from fedlens.report.html.tested import sides_tested
 from fedlens.report.terminal.comparison_table import comparison_head, comparison_rows, number
 from fedlens.report.words import counted
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 VALUES = 6
 """So many values of an option are named in the sentence at the head."""
+GROUPS = "Each group at the end of the attack’s window"
 CELLS = 400
 """So many cells are listed."""
 
@@ -39,20 +41,9 @@ def sweep_page(paths: Sequence[Path]) -> dict[str, Any]:
     collection = collect(paths)
     metrics = [name for name in TITLES if name in collection.table and collection.table[name].notna().any()]
     comparison = compare(collection, collection.varying, metrics)
-    failures = [failure for path in paths for failure in _failures(path)]
-    unjudged = [
-        {
-            "values": ", ".join(
-                f"{name}={shown(value)}" for name, value in unjudged_cell.values.items() if name != PATH
-            ),
-            "reason": unjudged_cell.reason,
-            "remedies": ", or ".join(unjudged_cell.remedies),
-        }
-        for unjudged_cell in collection.unjudged
-    ]
     charts = [option_chart(comparison, metric) for metric in metrics]
     charts += [curves_chart(comparison, metric) for metric in metrics]
-    cells = _cells(collection)
+    cells, hidden = _cells(collection)
     outcomes = outcomes_of(collection, comparison.by)
     return {
         "template": "sweep.html",
@@ -60,20 +51,18 @@ def sweep_page(paths: Sequence[Path]) -> dict[str, Any]:
         "sentence": _sentence(collection, comparison),
         "tested": sides_tested(_experiments(collection)),
         "outcome": " ".join(filter(None, [outcomes.answer, _outcome(comparison, metrics[0])])),
-        "outcomes": outcomes,
-        "failed": len(failures),
+        "groups": Table(GROUPS, outcomes.head, outcomes.rows, words=len(comparison.by), stacked=True),
+        "group_flags": outcomes.flags,
         "flags": comparison.flags,
         "remarks": comparison.remarks,
         "tables": [_table(comparison, metric) for metric in metrics],
         "lines": keys_of(group.label for group in comparison.groups),
         "charts": charts,
-        "failures": failures,
-        "unjudged": unjudged,
-        "options": len(comparison.by),
-        "fields": list(collection.varying),
-        "cells": cells[:CELLS],
-        "hidden": len(cells[CELLS:]),
-        "claims": [claim for path in paths for claim in _claims(path)],
+        "failures": _failures(paths),
+        "unjudged": _unjudged(collection),
+        "cells": cells,
+        "hidden": hidden,
+        "claims": _claims(paths),
         "made": [(path, _text(path / "sweep.yaml"), _command(path), _start(path)) for path in paths],
     }
 
@@ -116,54 +105,73 @@ def _outcome(comparison: Comparison, metric: str) -> str:
     return f"{name} at the end: from {number(least)} ({lowest}) to {number(most)} ({highest}) on average."
 
 
-def _table(comparison: Comparison, metric: str) -> dict[str, Any]:
-    """Return a comparison in words: a row for each group."""
-    title, head, rows = (
-        f"{TITLES[metric]}, {comparison.at}",
-        [*comparison.by, *comparison_head(comparison, metric)],
-        comparison_rows(comparison, metric),
-    )
-    return {"title": title, "head": head, "rows": rows, "options": len(comparison.by)}
+def _table(comparison: Comparison, metric: str) -> Table:
+    """A comparison as words: a row a group."""
+    head, rows = [*comparison.by, *comparison_head(comparison, metric)], comparison_rows(comparison, metric)
+    return Table(f"{TITLES[metric]}, {comparison.at}", head, rows, words=len(comparison.by), stacked=True)
 
 
-def _cells(collection: Collection) -> list[dict[str, Any]]:
-    """Return each run with its own values, where it is, and how it ended."""
+def _cells(collection: Collection) -> tuple[Table, int]:
+    """The first runs with what sets each apart, where it is, and how it ended; and how many more there are."""
     distinct = ["cell", *collection.varying]  # a reproduction has the same cell under several names
     last = collection.table.groupby(distinct, sort=False, dropna=False).tail(1)
     rows = []
-    for row in last.to_dict("records"):
+    for row in last.head(CELLS).to_dict("records"):
         folder = Path(row[PATH]) / "cells" / row["cell"]
-        values = [shown(plain_value(row[name])) for name in collection.varying]
-        ends = {name: plain_value(row.get(name)) for name in ("confidence", "accuracy")}
+        ends = [plain_value(row.get(name)) for name in ("confidence", "accuracy")]
         rows.append(
-            {
-                "values": values,
-                "seed": row["seed"],
-                "target": row["target_index"],
-                "path": str(folder if folder.parent.is_dir() else row[PATH]),
-                **{name: "–" if value is None else number(float(value)) for name, value in ends.items()},
-            }
+            [
+                *(shown(plain_value(row[name])) for name in collection.varying),
+                row["seed"],
+                row["target_index"],
+                *("–" if value is None else number(float(value)) for value in ends),
+                folder if folder.parent.is_dir() else row[PATH],
+            ]
         )
-    return rows
+    fields = list(collection.varying)
+    head = [*fields, "seed", "target", "confidence", "accuracy", "path"]
+    return Table("Runs after their last round", head, rows, words=len(fields), path=True), max(0, len(last) - CELLS)
 
 
-def _failures(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the cells that failed, with their values in words and the reason."""
-    for failure in failures_of(path):
-        values = ", ".join(f"{name}={value}" for name, value in failure.values.items())
-        yield {"values": values, "reason": failure.reason, "path": str(path / "cells" / failure.cell)}
+def _unjudged(collection: Collection) -> Table | None:
+    """The cells that cannot be judged, if there are some."""
+    rows = [
+        [
+            ", ".join(f"{name}={shown(value)}" for name, value in cell.values.items() if name != PATH),
+            cell.reason,
+            ", or ".join(cell.remedies),
+        ]
+        for cell in collection.unjudged
+    ]
+    return Table("Cells that cannot be judged", ["values", "reason", "what to do"], rows, words=3) if rows else None
 
 
-def _claims(path: Path) -> Iterator[dict[str, str]]:
-    """Yield a reproduction's claims with their verdicts."""
-    file = path / "claims.json"
-    if not file.exists():
-        return
-    try:
-        for claim in read_json(file)["claims"]:
-            yield {name: str(claim[name]) for name in ("claim", "says", "verdict")}
-    except (KeyError, TypeError) as error:
-        raise DamagedRunError(f"{file}: cannot be read ({error}); {ANEW}") from error
+def _failures(paths: Sequence[Path]) -> Table | None:
+    """The cells that failed, if there are some, with their values in words and the reason."""
+    rows = [
+        [
+            ", ".join(f"{name}={value}" for name, value in failure.values.items()),
+            failure.reason,
+            path / "cells" / failure.cell,
+        ]
+        for path in paths
+        for failure in failures_of(path)
+    ]
+    head = ["values", "reason", "path"]
+    return Table("Cells that failed at the last start", head, rows, words=3) if rows else None
+
+
+def _claims(paths: Sequence[Path]) -> Table | None:
+    """The claims of reproductions with their verdicts, if there are some."""
+    rows = []
+    for file in (path / "claims.json" for path in paths):
+        try:
+            claims = read_json(file)["claims"] if file.exists() else []
+            rows += [[claim[name] for name in ("claim", "says", "verdict")] for claim in claims]
+        except (KeyError, TypeError) as error:
+            raise DamagedRunError(f"{file}: cannot be read ({error}); {ANEW}") from error
+    head = ["claim", "what the paper says", "verdict"]
+    return Table("Claims and verdicts", head, rows, words=3) if rows else None
 
 
 def _text(file: Path) -> str:

@@ -1,6 +1,6 @@
 """The updates as the server's histograms see them: a benign client's beside the malicious one's, round by round."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import log10
 from typing import Any
@@ -11,7 +11,9 @@ import plotly.graph_objects as go
 from fedlens.analysis.histograms import Histogram, Histograms, kept_histograms, window
 from fedlens.analysis.run_results import Run
 from fedlens.report.html.chart import Chart, Panel, evenly
+from fedlens.report.html.table import Table
 from fedlens.report.looks import BENIGN, MALICIOUS
+from fedlens.report.words import percent
 
 LARGEST = 10_000
 """About so many bins of all rounds are in the page."""
@@ -21,6 +23,13 @@ COLUMNS = ("run", "round", "lower", "upper", "benign", "malicious")
 COLOURS = {"benign": BENIGN, "malicious": MALICIOUS}
 RUNS = 12
 """So many runs are drawn beside each other."""
+STATISTICS: Mapping[str, Callable[[float], str]] = {
+    "norm": "{:.4g}".format,
+    "lowest": "{:.4g}".format,
+    "highest": "{:.4g}".format,
+    "sparsity": percent,
+    "wasserstein": "{:.3g}".format,
+}
 LISTED = 200
 """About so many updates have their statistics listed."""
 
@@ -88,8 +97,8 @@ def _chart(pairs_by_run: Mapping[str, list[Histograms]], largest: int) -> Chart 
     return Chart("updates", "Updates of a benign and of the malicious client", caption, columns, panels, slider="round")
 
 
-def update_statistics(run: Run) -> list[dict[str, Any]]:
-    """Tabulate the server's statistics of both updates: a row for each round with an attack and each of the two.
+def statistics_table(run: Run) -> Table:
+    """What the server's check says of both updates: a row for each round with an attack and each of the two.
 
     Of a long run, rounds that lie evenly.
 
@@ -99,12 +108,14 @@ def update_statistics(run: Run) -> list[dict[str, Any]]:
     """
     attacked_pairs = [pair for pair in kept_histograms(run) if pair.malicious]
     rounds_kept, _ = evenly((pair.round for pair in attacked_pairs), 2 * len(attacked_pairs), LISTED)
-    return [
-        {"round": pair.round, "update": side, "client": histogram.client, **histogram.statistics}
+    rows = [
+        [pair.round, side, histogram.client, *(show(histogram.statistics[name]) for name, show in STATISTICS.items())]
         for pair in attacked_pairs
-        for side, histogram in zip(("benign", "malicious"), (pair.benign, pair.malicious), strict=True)
+        for side, histogram in zip(COLOURS, (pair.benign, pair.malicious), strict=True)
         if pair.round in rounds_kept and histogram
     ]
+    words = ["L2 norm", "least entry", "greatest entry", "entries below 1e-7", "Wasserstein-1 to the others"]
+    return Table("Statistics of the updates", ["round", "update", "client", *words], rows, words=2)
 
 
 def _two(pair: Histograms) -> list[Histogram]:
