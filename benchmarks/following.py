@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 RUNS, ROUNDS, FOLLOWED = 50, 100, 5
-POINTS = "document.querySelector('figure[data-chart=metrics] .plot').data[0].x.length"
+POINTS = "document.querySelector('figure[data-chart=metrics] .plot')._fullData[0].x.length"
 
 
 def main() -> None:

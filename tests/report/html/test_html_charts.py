@@ -7,20 +7,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from handmade import Made
+from reading import listed
 from sklearn.metrics import auc
 from small import Convolutions, small
 
 import fedlens
 from fedlens.core.errors import ConfigError
+from fedlens.experiment.flat import Value
 from fedlens.report.html.aggregation_weights import weights_chart
-from fedlens.report.html.chart import Chart, plain
+from fedlens.report.html.chart import Chart, coded, plain
 from fedlens.report.html.check_scores import check_charts, distances_chart, noticed_words
 from fedlens.report.html.classes import classes_chart
 from fedlens.report.html.final import look_at
 from fedlens.report.html.metrics import metrics_chart, several_charts
 from fedlens.report.html.roc import roc_chart, roc_of_several
 from fedlens.report.html.updates import updates_chart, updates_of_several
-from fedlens.runs.metadata import TargetRecord
+from fedlens.report.looks import STYLES
 
 pytestmark = pytest.mark.xdist_group("html")
 
@@ -297,6 +299,28 @@ def test_a_benign_run_has_no_twin_and_no_roc(plain_run: fedlens.Run) -> None:
     assert [panel.title for panel in metrics_chart(plain_run).panels] == [""]
     assert roc_chart(plain_run) is None
     assert classes_chart(plain_run).panels[0].figure.data[0].name == "global model"
+
+
+def test_a_run_that_lacks_a_metric_stands_beside_one_that_has_it(plain_run: fedlens.Run, full: fedlens.Run) -> None:
+    chart = next(chart for chart in several_charts([plain_run, full], "ab") if chart.name == "malicious-accuracy")
+    assert [trace.name for trace in chart.panels[0].figure.data] == ["b"]
+    assert "At the end: a unknown; b " in chart.panels[0].says
+
+
+def test_a_legend_has_a_key_for_each_name(full: fedlens.Run) -> None:
+    keys = metrics_chart(full).keys()
+    assert [key.label for key in keys] == [style.label for style in STYLES.values()]
+    assert [(key.sign, key.stroke) for key in keys] == [("▲", "none"), ("▼", "none"), ("●", "none"), ("■", "none")]
+    several = roc_of_several({"a": full})
+    assert several is not None
+    assert several.keys() == []  # the page has boxes of its own
+
+
+def test_columns_are_coded_where_that_is_shorter() -> None:
+    columns: list[list[Value]] = [[None, "a", 0.5] * 300, [True, False] * 50, [*range(1000)] * 4, [0.1, 0.2, 0.3], []]
+    for values in columns:
+        assert listed(json.loads(json.dumps(coded(values)))) == values
+    assert [isinstance(coded(values), dict) for values in columns] == [True, True, True, False, False]
 
 
 @pytest.fixture(scope="module")

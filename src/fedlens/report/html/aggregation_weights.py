@@ -33,48 +33,28 @@ def weights_chart(run: Run) -> Chart:
                 everyone.append((part.round, run.experiment.malicious, part.malicious, True))
             rows += sorted(everyone)
     single = chosen_of(run, shares) is not None
-    figure = _chosen(run, rows) if single else _shared(rows)
-    figure.layout.xaxis = rounds_axis(run.records[0]["round"], run.records[-1]["round"])
-    figure.layout.shapes = bands(shaded(run))
     words = sentence(shares_words(run, shares))
     caption = words + (" Shaded: rounds in which the malicious client attacked." if shaded(run) else "") + remark
     title = "Whose update the rule chose" if single else "What each update weighed"
     columns = dict(zip(("round", "client", "share", "attacked"), map(list, zip(*rows, strict=True)), strict=True))
-    return Chart("weights", title, caption, columns, [Panel(words, figure)])
+    return Chart("weights", title, caption, columns, [Panel(words, _figure(run, rows, single))])
 
 
-def _chosen(run: Run, rows: Sequence[Row]) -> go.Figure:
-    """A dot a round."""
-    figure = go.Figure()
-    for attacked, label, look in _sides("benign client chosen", "malicious client chosen"):
-        ours = [(round_, client) for round_, client, share, acted in rows if acted == attacked and share == 1]
-        x, y = ([pair[index] for pair in ours] for index in range(2))
-        figure.add_trace(dots(x, y, 10, name=label, marker=look, hovertemplate="round %{x}: client %{y}"))
-    figure.layout.yaxis = {
-        "title": {"text": "client"},
-        "range": [-0.7, run.experiment.clients - 0.3],
-        "tickformat": "d",
-    }
-    return figure
-
-
-def _shared(rows: Sequence[Row]) -> go.Figure:
-    """A dot a client and round."""
-    figure = go.Figure()
-    hover = "client %{customdata}, round %{x}: %{y:.1%}"
-    for attacked, label, look in _sides("benign client", "malicious client"):
-        ours = [row for row in rows if row[3] == attacked]
-        x, clients, y = ([row[index] for row in ours] for index in range(3))
-        look["opacity"] = 0.8
-        size = 9 if attacked else 6
-        figure.add_trace(dots(x, y, size, customdata=clients, name=label, marker=look, hovertemplate=hover))
-    figure.layout.yaxis = {"title": {"text": "share"}, "rangemode": "tozero", "tickformat": ".0%"}
-    return figure
-
-
-def _sides(benign: str, malicious: str) -> list[tuple[bool, str, dict[str, Any]]]:
-    """Whether it attacked, what it is called, and its marker."""
-    return [
-        (False, benign, {"color": BENIGN, "symbol": "circle"}),
-        (True, malicious, {"color": MALICIOUS, "symbol": "square"}),
-    ]
+def _figure(run: Run, rows: Sequence[Row], single: bool) -> go.Figure:
+    """A dot a round, for the client chosen, or one a client and round."""
+    traces = []
+    for attacked, who, colour, symbol, size in (
+        (False, "benign client", BENIGN, "circle", 6),
+        (True, "malicious client", MALICIOUS, "square", 9),
+    ):
+        ours = [row for row in rows if row[3] == attacked and (row[2] == 1 or not single)]
+        x, clients, shares = ([row[index] for row in ours] for index in range(3))
+        marker = {"color": colour, "symbol": symbol, "opacity": 1 if single else 0.8}
+        trace = dots(x, clients if single else shares, 10 if single else size, marker, customdata=clients)
+        hover = "round %{x}: client %{y}" if single else "client %{customdata}, round %{x}: %{y:.1%}"
+        traces.append(trace.update(name=f"{who} chosen" if single else who, hovertemplate=hover))
+    axis: dict[str, Any] = {"title": {"text": "share"}, "rangemode": "tozero", "tickformat": ".0%"}
+    if single:
+        axis = {"title": {"text": "client"}, "range": [-0.7, run.experiment.clients - 0.3], "tickformat": "d"}
+    rounds = rounds_axis(run.records[0]["round"], run.records[-1]["round"])
+    return go.Figure(traces, {"xaxis": rounds, "yaxis": axis, "shapes": bands(shaded(run))})

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from fedlens.experiment.flat import Value, plain_value
-from fedlens.report.looks import MALICIOUS, look
+from fedlens.report.looks import MALICIOUS, SYMBOLS, look
 
 SHARE = [-0.04, 1.04]
 """The axis of what lies between 0 and 1."""
@@ -23,20 +23,8 @@ HEIGHT = 320
 """Of a plot in pixels, unless its layout has another."""
 MANY = 60
 """Markers of more rounds than these are smaller."""
-SIGNS = {
-    "circle": "●",
-    "square": "■",
-    "diamond": "◆",
-    "triangle-up": "▲",
-    "triangle-down": "▼",
-    "cross": "✚",
-    "x": "✖",
-    "star": "★",
-    "circle-open": "○",
-    "line-ns-open": "│",
-    "line-ew-open": "━",
-    "x-thin-open": "✕",
-}
+OTHERS = ("circle-open", "line-ns-open", "line-ew-open", "x-thin-open")
+SIGNS = dict(zip((*SYMBOLS, *OTHERS), "●■◆▲▼✚✖★○│━✕", strict=True))
 """Markers as letters."""
 STROKES = {"dash": "7 4", "longdashdot": "10 3 2 3", "dashdot": "6 3 2 3", "dot": "2 3"}
 """Dashes as those of SVG."""
