@@ -10,7 +10,8 @@ from fedlens.core.errors import ConfigError
 from fedlens.core.registry import name_of
 from fedlens.report.looks import STYLES, Style
 from fedlens.report.words import percent
-from fedlens.runs.record_values import attacker_row, attacking_client, mean
+from fedlens.runs.record import ClientRecord, RoundRecord
+from fedlens.runs.record_values import mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,24 +26,24 @@ Range = tuple[float, float]
 
 
 def run_name(run: Run) -> str:
-    """The name of the run's directory; of one that is called by its identity, as in sweeps, the experiment's."""
+    """Return the name of the run's directory, or the experiment's if that is an identity, as in sweeps."""
     name = run.path.resolve().name
     return run.experiment.name if name == run.experiment.identity() else name
 
 
 def attacked_rounds(run: Run) -> list[int]:
-    """The rounds in which the malicious client attacked."""
-    return [record["round"] for record in run.records if attacking_client(run.experiment, record) is not None]
+    """Return the rounds in which the malicious client attacked."""
+    return [record.round for record in run.records if record.attacker is not None]
 
 
 def shaded(run: Run) -> list[tuple[int, int]]:
-    """The first and the last of each stretch of rounds with an attack; none where there are no others beside them."""
+    """Return the first and last round of each stretch with an attack; none where all rounds have one."""
     attacked = attacked_rounds(run)
     return [] if len(attacked) == len(run.records) else list(stretches(attacked))
 
 
 def stretches(rounds: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """The first and the last of each stretch of rounds, in order, that follow each other without a gap."""
+    """Yield the first and the last of each stretch of rounds, in order, that follow each other without a gap."""
     first = None
     for round_ in rounds:
         first = round_ if first is None else first
@@ -61,7 +62,7 @@ class Line:
 
 
 def lines_of(run: Run, side: str = "") -> list[Line]:
-    """The metrics of interest that are known, of the run or of what stands beside it (`side`), NaN where unknown."""
+    """Return the known metrics of interest, of the run or of a control (`side`); NaN where unknown."""
     columns = {f"{side}_{metric}" if side else metric: style for metric, style in STYLES.items()}
     known = {name: run.rounds[name].astype(float) for name in columns if name in run.rounds}
     return [Line(name, columns[name], values) for name, values in known.items() if values.notna().any()]
@@ -84,17 +85,17 @@ class Ranges:
 
 
 def ranges_of(run: Run) -> list[Ranges]:
-    """The ranges of every round.
+    """Return the ranges of every round.
 
     Raises:
         ConfigError: the run kept no distances.
     """
     require_check(run, CHECK, "distances")
-    return [_ranges(record["round"], record, attacker_row(run.experiment, record)) for record in run.records]
+    return [_ranges(record) for record in run.records]
 
 
 def are_wide(ranges: Iterable[Ranges]) -> bool:
-    """Whether the distances are so far apart that their axis is to be logarithmic."""
+    """Tell whether the distances are so far apart that their axis must be logarithmic."""
     values = [value for part in ranges for value in (*(part.benign or ()), *(part.malicious or ()))]
     return bool(values) and max(values) > WIDE * min(values) > 0
 
@@ -107,15 +108,19 @@ def overlap_words(ranges: Sequence[Ranges]) -> str:
     return f"the ranges overlap in {sum(part.overlap for part in ranges)} of {attacked} rounds with an attack"
 
 
-def _ranges(round_: int, record: dict[str, Any], row: int | None) -> Ranges:
-    check = record["checks"][CHECK]
-    if row is not None:
-        return Ranges(round_, _span([check["others"][row]]), _span([check["range"][row]]))
-    return Ranges(round_, _span(check.get("range", [])), None)
+def _ranges(record: RoundRecord) -> Ranges:
+    if (attacker := record.attacker) is not None and attacker in record.seen:
+        return Ranges(record.round, _span(_pairs([attacker], "others")), _span(_pairs([attacker], "range")))
+    return Ranges(record.round, _span(_pairs(record.seen, "range")), None)
+
+
+def _pairs(clients: Sequence[ClientRecord], name: str) -> list[list[float]]:
+    details = [client.checks[CHECK].details[name] for client in clients]
+    return [pair for pair in details if isinstance(pair, list)]
 
 
 def _span(parts: list[list[float]]) -> Range | None:
-    """The range that spans all `parts`, each of which is empty where there is no pair."""
+    """Return the range that spans all `parts`, each of which is empty where there is no pair."""
     ranges = [part for part in parts if part]
     return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
 
@@ -135,38 +140,37 @@ class Shares:
     malicious: float | None
 
     def chosen(self, malicious: int) -> int | None:
-        """The one client that had all the weight, if there was one; `malicious` is the malicious client's number."""
+        """Return the client that had all the weight, if one had; `malicious` is the malicious client's number."""
         everyone = self.benign if self.malicious is None else {**self.benign, malicious: self.malicious}
         used = {client: share for client, share in everyone.items() if share}
         return next(iter(used)) if list(used.values()) == [1.0] else None
 
 
 def all_alike(run: Run) -> bool:
-    """Whether every update got its weight α_i in every round, so that there is nothing to see."""
-    return bool(run.experiment.aggregation.averages) and not any(record["rejected"] for record in run.records)
+    """Tell whether every update got its weight α_i in every round, so that there is nothing to see."""
+    return bool(run.experiment.aggregation.averages) and not any(record.rejected for record in run.records)
 
 
 def shares_of(run: Run) -> list[Shares]:
-    """The shares of every round in which the rule was applied.
+    """Return the shares of every round in which the rule was applied.
 
     Raises:
         ConfigError: the run's rule does not tell what each update weighed.
     """
-    rounds = [record for record in run.records if record["shares"] is not None and record["skipped"] is None]
+    rounds = [record for record in run.records if record.effective_weights is not None and record.skipped is None]
     if not rounds:
         rule = name_of("aggregation", run.experiment.aggregation)
         raise ConfigError(f"{run.path}: the rule {rule} does not tell what each update weighed; e.g. --kind metrics")
     shares_by_round = []
     for record in rounds:
-        shares = dict(zip(record["cohort"], record["shares"], strict=True))
-        attacker = attacking_client(run.experiment, record)
-        malicious = shares.pop(attacker) if attacker is not None else None
-        shares_by_round.append(Shares(record["round"], shares, malicious))
+        shares = dict(zip(record.cohort, record.effective_weights or [], strict=True))
+        malicious = shares.pop(record.attacker.client) if record.attacker is not None else None
+        shares_by_round.append(Shares(record.round, shares, malicious))
     return shares_by_round
 
 
 def chosen_of(run: Run, shares: Sequence[Shares]) -> list[int] | None:
-    """The client that the rule chose in each round; ``None`` if it mixed updates in one of them."""
+    """Return the client that the rule chose in each round; ``None`` if it mixed updates in one of them."""
     chosen = [part.chosen(run.experiment.malicious) for part in shares]
     one_each = [client for client in chosen if client is not None]
     return one_each if len(one_each) == len(chosen) else None
@@ -186,7 +190,7 @@ def shares_words(run: Run, shares: Sequence[Shares]) -> str:
 
 
 def outgrown(scores: "pd.DataFrame") -> float | None:
-    """The usual score, if the greatest of a check's `scores` is so enormous that it would flatten all others."""
+    """Return the usual score, if the greatest of a check's `scores` is so large that it would flatten all others."""
     sizes = scores["score"].abs()
     usual = float(sizes[~scores["guilty"].astype(bool)].quantile(0.9))
     return usual if usual > 0 and sizes.max() > FAR * usual else None

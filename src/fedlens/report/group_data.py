@@ -32,7 +32,7 @@ class Spot(NamedTuple):
 
 
 def spots(groups: Sequence[Group], metric: str) -> dict[str, list[Spot]]:
-    """A spot for each group, and for what stands beside it as far as that is known: by side, the groups' own by ""."""
+    """Return a spot for each group and each of its controls that is known: by side, the groups' own by ""."""
     spots_by_side = {"": [_spot(group.metrics[metric].interval) for group in groups]}
     for side in CONTROLS:
         controls = [group.beside(side).get(metric) for group in groups]
@@ -49,12 +49,12 @@ def _spot(interval: Interval | None) -> Spot:
 
 
 def statistic(comparison: Comparison, metric: str) -> str:
-    """What the value of a group is, over seeds."""
+    """Say what the value of a group is, over seeds."""
     return "rate" if comparison.rate(metric) else "median"
 
 
 def along(comparison: Comparison) -> int | None:
-    """The place among the compared options of the one that makes an axis: of numbers, three at least, and most."""
+    """Choose the compared option that makes an axis: the one with most values, of numbers, three at least."""
     counts = {}
     for option_index in range(len(comparison.by)):
         values = {group.values[option_index] for group in comparison.groups} - {None}

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def pixels_of(image: "Tensor") -> NDArray[np.float64]:
-    """An image (``[channels, h, w]``) from 0 to 1: in colour ``[h, w, 3]``, or channels' mean ``[h, w]``."""
+    """Return an image (``[channels, h, w]``) from 0 to 1: in colour ``[h, w, 3]``, or channels' mean ``[h, w]``."""
     pixels: NDArray[np.float64] = image.double().numpy()
     low, high = pixels.min(), pixels.max()
     pixels = (pixels - low) / (high - low if high > low else 1)

@@ -23,6 +23,7 @@ from fedlens.report.html.metrics import metrics_chart, several_charts
 from fedlens.report.html.roc import roc_chart, roc_of_several
 from fedlens.report.html.updates import updates_chart, updates_of_several
 from fedlens.report.looks import STYLES
+from fedlens.runs.metadata import TargetRecord
 
 pytestmark = pytest.mark.xdist_group("html")
 

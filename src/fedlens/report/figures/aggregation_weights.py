@@ -48,7 +48,7 @@ def selected_clients(runs: Sequence[Run]) -> "Figure":
 
 
 def _draw_chosen(panel: "Axes", run: Run, shares: list[Shares], chosen: list[int]) -> None:
-    """A dot a round."""
+    """Chart a dot for each round."""
     from matplotlib.ticker import MaxNLocator
 
     malicious = run.experiment.malicious

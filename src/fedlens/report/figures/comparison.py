@@ -86,7 +86,7 @@ def look(index: int) -> dict[str, Any]:
 
 
 def _numeric(comparison: Comparison) -> bool:
-    """Whether groups differ in a number alone that has three values at least."""
+    """Tell whether groups differ only in a number that has at least three values."""
     missing = any(value is None for group in comparison.groups for value in group.values)
     return len(comparison.by) == 1 and along(comparison) is not None and not missing
 
@@ -140,7 +140,7 @@ def _equal(first: Curve, second: Curve) -> bool:
 
 
 def _draw_below(panel: "Axes", comparison: Comparison, metric: str) -> None:
-    """A dot with its interval for each group, the first on top."""
+    """Chart a dot with its interval for each group, the first on top."""
     spots_by_side = spots(comparison.groups, metric)
     for index, spot in enumerate(spots_by_side.pop("")):
         style = look(index)

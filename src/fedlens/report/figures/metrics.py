@@ -67,7 +67,7 @@ def metrics_of_interest(runs: Sequence[Run]) -> "Figure":
 
 
 def _draw(panel: "Axes", run: Run, side: str) -> None:
-    """The lines of a run (`side` empty) or of its benign twin (``control``)."""
+    """Draw the lines of a run (`side` empty) or of its benign twin (``control``)."""
     rounds = run.rounds["round"]
     for line in lines_of(run, side):
         panel.plot(
@@ -95,7 +95,7 @@ def _mark_end(panel: "Axes", run: Run) -> None:
 
 
 def _draw_behind(panel: "Axes", run: Run, control: str) -> None:
-    """A control's lines behind those of the run, if it was run."""
+    """Draw a control's lines behind those of the run, if it was run."""
     for line in lines_of(run, control):
         style = CONTROL_LINES[control].get(line.column.removeprefix(f"{control}_"))
         if style is None:

@@ -12,7 +12,6 @@ from fedlens.analysis.run_results import Run
 from fedlens.core.errors import ConfigError
 from fedlens.report.figures.canvas import grid, run_title
 from fedlens.report.looks import BENIGN, MALICIOUS
-from fedlens.runs.record_values import attacker_row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

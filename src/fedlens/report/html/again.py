@@ -9,6 +9,7 @@ from fedlens.analysis.run_results import Run
 from fedlens.core.parsing import dump_yaml
 from fedlens.core.redaction import redacted
 from fedlens.report.html.table import Table
+from fedlens.runs.metadata import StartRecord
 from fedlens.runs.reading import read_starts
 
 
@@ -36,14 +37,14 @@ def starts(run: Path) -> list[Start]:
     Raises:
         DamagedRunError: the file that says so is damaged.
     """
-    lines = read_starts(run)
-    return [_start(line, f" of start {index}" * (len(lines) > 1)) for index, line in enumerate(lines, 1)]
+    recorded = read_starts(run)
+    return [_start(start, f" of start {index}" * (len(recorded) > 1)) for index, start in enumerate(recorded, 1)]
 
 
-def _start(line: dict[str, Any], which: str) -> Start:
-    words = line.get("command")
-    facts = [(name, redacted(value)) for name, value in _flat("", line) if not name.startswith("command")]
-    command = join(map(str, words)) if isinstance(words, list) else str(words or "")
+def _start(recorded: StartRecord, which: str) -> Start:
+    words = recorded.command
+    facts = [(name, redacted(value)) for name, value in _flat("", recorded.plain()) if name != "command"]
+    command = join(words) if isinstance(words, list) else words
     environment = Table(f"Environment{which}", ["what", "value"], facts, words=2)
     return Start(redacted(command), environment)  # for earlier versions wrote down all of it
 

@@ -18,7 +18,7 @@ Row = tuple[int, int, float, bool]
 
 
 def weights_chart(run: Run) -> Chart:
-    """A dot for the client chosen in each round; or one for the share of each client.
+    """Chart the client chosen in each round, or the effective weight of each client.
 
     Raises:
         ConfigError: the rule does not tell what each update weighed.
@@ -41,7 +41,7 @@ def weights_chart(run: Run) -> Chart:
 
 
 def _figure(run: Run, rows: Sequence[Row], single: bool) -> go.Figure:
-    """A dot a round, for the client chosen, or one a client and round."""
+    """Draw a dot for the client chosen in each round, or one for each client and round."""
     traces = []
     for attacked, who, colour, symbol, size in (
         (False, "benign client", BENIGN, "circle", 6),

@@ -97,13 +97,13 @@ class Chart:
         return list(dict.fromkeys(self.columns[self.slider])) if self.slider else []
 
     def keys(self) -> list[Key]:
-        """The legend, of which each line has a checkbox; empty where there is but one, or the page has checkboxes."""
+        """Return the legend, with a checkbox a line; empty for a single line, or if the page has checkboxes."""
         traces = [] if self.toggled else [trace for panel in self.panels for trace in panel.figure.data if trace.name]
         keys = {trace.name: _key(trace) for trace in traces}
         return list(keys.values()) if len(keys) > 1 else []
 
     def embedded(self) -> dict[str, Any]:
-        """What the page's scripts get to know."""
+        """Return what the page's scripts need."""
         columns = {name: coded(list(map(plain, values))) for name, values in self.columns.items()}
         figures = [panel.figure.to_dict() for panel in self.panels]
         for figure in figures:
@@ -123,7 +123,7 @@ def plain(value: Any) -> Value:
 
 
 def coded(values: list[Value]) -> list[Value] | dict[str, Any]:
-    """A column as it is; or, if that is shorter, its different cells, and for each cell a code that says which."""
+    """Return a column as it is or, if that is shorter, its distinct cells and a code for each cell."""
     indices = {value: index for index, value in enumerate(dict.fromkeys(values))}
     size = 1 if len(indices) <= 256 else 2
     codes = b"".join(indices[value].to_bytes(size, "little") for value in values)
@@ -150,7 +150,7 @@ def sentence(words: str) -> str:
 def lines(
     x: Iterable[Any], y: Iterable[Any], colour: str, symbol: str, dash: str | None = None, **look: Any
 ) -> go.Scatter:
-    """A line with markers."""
+    """Draw a line with markers."""
     positions = drawn(x)
     marker = {"symbol": symbol, "color": colour} | ({"size": 4} if len(positions) > MANY else {})
     line = {"color": colour, "dash": dash}
@@ -158,7 +158,7 @@ def lines(
 
 
 def dots(x: Iterable[Any], y: Iterable[Any], size: float, marker: dict[str, Any], **look: Any) -> go.Scatter:
-    """A marker of `size` pixels for each of these, smaller where they are of many rounds."""
+    """Draw a marker of `size` pixels for each of these, smaller where there are many rounds."""
     positions = drawn(x)
     marker["size"] = 0.6 * size if len(set(positions)) > MANY else size
     return go.Scatter(x=positions, y=drawn(y), mode="markers", marker=marker, **look)
@@ -198,13 +198,13 @@ def columns_of(table: Any, names: Sequence[str]) -> dict[str, list[Any]]:
 
 
 def keys_of(names: Iterable[str]) -> list[Key]:
-    """The keys of runs or groups, given by their names in order."""
+    """Return the keys of runs or groups, given by their names in order."""
     looks = [(name, look(index)) for index, name in enumerate(names)]
     return [Key(lettered(name), style.colour, SIGNS[style.symbol]) for name, style in looks]
 
 
 def _key(trace: Any) -> Key:
-    """What a legend shows of a trace; where its markers differ, a dot in the colour of words."""
+    """Return what a legend shows of a trace; where its markers differ, a dot in the colour of words."""
     if trace.type == "bar":
         return Key(trace.name, trace.marker.color, SIGNS["square"])
     colour, symbol = trace.marker.color or trace.line.color, trace.marker.symbol

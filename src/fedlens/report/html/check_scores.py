@@ -10,6 +10,7 @@ from fedlens.analysis.run_results import Run
 from fedlens.report.data import Range, are_wide, outgrown, overlap_words, ranges_of
 from fedlens.report.html.chart import Chart, Panel, dots, drawn, evenly, rounds_axis, sentence
 from fedlens.report.looks import BENIGN, BESIDE, BLACK, MALICIOUS
+from fedlens.runs.summary import Performance
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +53,7 @@ def distances_chart(run: Run) -> Chart:
 
 
 def _spans(rounds: Sequence[int], limits: Sequence[Range | None], colour: str, width: int, label: str) -> go.Scatter:
-    """An upright bar a round from the least to the greatest distance, with a gap after it."""
+    """Draw an upright bar a round from the least to the greatest distance, with a gap after it."""
     known = [(round_, limit) for round_, limit in zip(rounds, limits, strict=True) if limit is not None]
     return go.Scatter(
         x=drawn(x for round_, _ in known for x in (round_, round_, None)),
@@ -84,7 +85,7 @@ def check_charts(run: Run) -> list[Chart]:
             figure.add_trace(_line(run, threshold))
         if outgrown(table) is not None and table["score"].min() > 0 and (threshold is None or threshold > 0):
             figure.layout.yaxis.type = "log"
-        words = caught_words(performance_of(run.experiment, run.records, name))
+        words = caught_words(performance_of(run.records, name))
         panel = Panel(f"Scores of the check {name}, a dot for each client and round. {words}", figure)
         above = "" if threshold is None else f" Above {threshold:.4g}, the broken line, it is flagged."
         caption = f"{words} The higher a score, the more suspicious the client.{above}{remark}"
@@ -94,14 +95,14 @@ def check_charts(run: Run) -> list[Chart]:
 
 
 def _dots(scores: "pd.DataFrame", label: str, size: float, marker: dict[str, Any]) -> go.Scatter:
-    """A dot for each client and round."""
+    """Draw a dot for each client and round."""
     trace = dots(scores["round"], scores["score"], size, name=label, marker=marker)
     hover = "client %{customdata}, round %{x}: %{y:.4g}"
     return trace.update(customdata=drawn(scores["client"]), hovertemplate=hover)
 
 
 def _line(run: Run, threshold: float) -> go.Scatter:
-    """A broken line at the score above which clients are flagged."""
+    """Draw a broken line at the score above which clients are flagged."""
     line = {"color": BESIDE, "dash": "dash", "width": 1.2}
     return go.Scatter(
         x=_axis(run)["range"], y=[threshold] * 2, name="threshold", mode="lines", line=line, hoverinfo="skip"

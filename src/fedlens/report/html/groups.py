@@ -38,7 +38,7 @@ SAID = 12
 
 
 def option_chart(comparison: Comparison, metric: str) -> Chart:
-    """A metric by options: along an axis of numbers if one of these is a number, else a dot for each group."""
+    """Chart a metric by options: along an axis of numbers if one of these is a number, else a dot for each group."""
     columns: dict[str, list[Any]] = {"group": [group.label for group in comparison.groups]}
     for option_index, field in enumerate(comparison.by):
         columns[field] = [_cell(group.values[option_index]) for group in comparison.groups]
@@ -123,7 +123,7 @@ def _axis(comparison: Comparison, metric: str, option_index: int) -> Panel:
 
 
 def curves_chart(comparison: Comparison, metric: str) -> Chart:
-    """A line a group over the rounds, which the page's checkboxes show and hide."""
+    """Chart a line for each group over the rounds, which the page's checkboxes show and hide."""
     names = ("group", "round", "seeds", statistic(comparison, metric), *Spot._fields[1:])
     columns: dict[str, list[Any]] = {name: [] for name in names}
     traces = []
@@ -177,7 +177,7 @@ def _values(side_spots: Sequence[Spot]) -> Any:
 
 
 def _bars(side_spots: Sequence[Spot], colour: str) -> dict[str, Any]:
-    """Error bars, as far as there are intervals."""
+    """Return error bars, as far as there are intervals."""
     up, down = (
         drawn(spot.high - spot.value for spot in side_spots),
         drawn(spot.value - spot.low for spot in side_spots),

@@ -42,7 +42,7 @@ LARGEST = 2_000
 
 
 def metrics_chart(run: Run) -> Chart:
-    """The run's lines, and those of each control in a panel of their own."""
+    """Chart the run's lines, and those of each control in a panel of their own."""
     titles = {"": "with the attack" if run.experiment.attack else "", "control": "without attack (benign twin)"}
     titles |= {"placebo": "with the client absent (placebo)"}
     panels = [
@@ -96,7 +96,7 @@ def several_charts(runs: Sequence[Run], names: Sequence[str]) -> list[Chart]:
 
 
 def _several(runs: Sequence[Run], names: Sequence[str], metric: str, title: str) -> Chart | None:
-    """The runs' lines of `metric`, and thinner ones of what stands beside them; ``None`` where nobody has it."""
+    """Chart the runs' lines of `metric`, and thinner ones of their controls; ``None`` if no run has it."""
     import pandas as pd
 
     longest = max((run.rounds["round"] for run in runs), key=len)
@@ -123,7 +123,7 @@ def _several(runs: Sequence[Run], names: Sequence[str], metric: str, title: str)
 
 
 def _line(run_index: int, table: "pd.DataFrame", column: str) -> go.Scatter:
-    """A run's line, or one of its controls'; rounds without an attack have hollow markers."""
+    """Return a run's line, or one of its controls'; rounds without an attack have hollow markers."""
     control = next((control for control in CONTROLS if column.startswith(f"{control}_")), None)
     style, name = look(run_index), lettered(table["run"].iloc[0])
     x, y = table["round"].tolist(), table[column].tolist()

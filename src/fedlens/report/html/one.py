@@ -20,7 +20,7 @@ from fedlens.report.html.roc import roc_chart
 from fedlens.report.html.samples import shown_samples
 from fedlens.report.html.table import Table
 from fedlens.report.html.updates import statistics_table, updates_chart
-from fedlens.report.terminal.tables import controls_of, summary_lines
+from fedlens.report.terminal.tables import summary_lines
 from fedlens.report.words import BESIDE, unfinished_words
 
 
@@ -65,10 +65,10 @@ def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
 
 
 def _result(run: Run) -> Table | None:
-    """The figures of a complete run, beside those of its controls."""
+    """Tabulate the figures of a complete run and of its controls."""
     if not run.summary:
         return None
-    controls = controls_of(run.summary)
+    controls = list(run.summary.controls)
     sides = [*(BESIDE[name] for name in controls), "with the attack" if controls else "value"]
     return Table("The result in numbers", ["figure", *sides], list(summary_lines(run)))
 

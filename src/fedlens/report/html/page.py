@@ -107,7 +107,7 @@ def environment(package: str) -> "Environment":
 
 
 def _bare(text: str) -> str:
-    """A style or script without the indentation and the comments, which are of no use to a browser."""
+    """Return a style or script without indentation and comments, which are of no use to a browser."""
     return "\n".join(line for line in map(str.strip, text.splitlines()) if not line.startswith("//"))
 
 

@@ -9,6 +9,7 @@ from fedlens.analysis.defence import performance_of
 from fedlens.analysis.run_results import Run
 from fedlens.report.html.chart import SHARE, Chart, Panel, drawn, lettered
 from fedlens.report.looks import BESIDE, Look, look
+from fedlens.runs.summary import Performance
 
 LARGEST = 1_500
 """About so many points of all curves are in the page."""
@@ -87,7 +88,7 @@ def _thinned(curve: _Curve, every: int) -> list[tuple[float, float, float]]:
 def _columns(
     labelled_curves: Sequence[tuple[tuple[str, ...], _Curve]], names: Sequence[str], every: int
 ) -> dict[str, list[Any]]:
-    """The points of all curves, each with the words that tell whose it is."""
+    """Tabulate the points of all curves, each with the words that tell whose it is."""
     rows = [(*words, *point) for words, curve in labelled_curves for point in _thinned(curve, every)]
     return dict(
         zip([*names, "threshold", "false_positive_rate", "recall"], map(list, zip(*rows, strict=True)), strict=True)
@@ -95,7 +96,7 @@ def _columns(
 
 
 def _traces(curve: _Curve, every: int, name: str, style: Look) -> list[go.Scatter]:
-    """The line, and a mark where the check's threshold lies."""
+    """Return the line, and a mark where the check's threshold lies."""
     thresholds, false, recall = map(drawn, zip(*_thinned(curve, every), strict=True))
     line = go.Scatter(
         x=false,
@@ -118,7 +119,7 @@ def _traces(curve: _Curve, every: int, name: str, style: Look) -> list[go.Scatte
 
 
 def _panel(named_curves: Sequence[tuple[str, _Curve]], traces: Sequence[go.Scatter], title: str = "") -> Panel:
-    """The `traces`, and the line of those that tell nothing."""
+    """Return the `traces`, and the line of those that tell nothing."""
     grey = {"dash": "dot", "color": BESIDE, "width": 1}
     chance = go.Scatter(x=[0, 1], y=[0, 1], mode="lines", line=grey, name="by chance", hoverinfo="skip")
     said = ", ".join(f"{name} {curve.done.roc_auc:.2f}" for name, curve in named_curves)

@@ -10,7 +10,7 @@ from fedlens.analysis.run_results import Run
 from fedlens.data.dataset import Data
 from fedlens.report.html.table import Table
 from fedlens.report.images import pixels_of
-from fedlens.runs.record_values import Record, beside, class_name
+from fedlens.runs.record import class_name
 
 SHOWN = 12
 """So many of the attacker's samples are shown."""

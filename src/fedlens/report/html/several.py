@@ -36,7 +36,7 @@ def runs_page(runs: Sequence[Run]) -> dict[str, Any]:
         "flags": flags_of_all(dict(zip(names, runs, strict=True))),
         "runs": [_row(run, name) for run, name in zip(runs, names, strict=True)],
         "lines": keys_of(names),
-        "twins": any(run.records[-1]["control"] for run in runs),
+        "twins": any(run.records[-1].twin for run in runs),
         "absent": _absent(runs),
         "result": _result(runs, names),
         "options": _options_table(runs, names),
@@ -77,11 +77,11 @@ def _names(runs: Sequence[Run]) -> list[str]:
 
 def _absent(runs: Sequence[Run]) -> bool:
     """Whether there is a run that was played with the malicious client absent, too."""
-    return any(beside(run.records[-1], "placebo") for run in runs)
+    return any(run.records[-1].placebo for run in runs)
 
 
 def _row(run: Run, name: str) -> dict[str, str]:
-    """What is said of a run, and how it is made again."""
+    """Say what a run is, and how it is made again."""
     return {
         "name": name,
         "path": str(run.path),
@@ -99,10 +99,11 @@ def _result(runs: Sequence[Run], names: Sequence[str]) -> Table:
     rows = []
     for run, name in zip(runs, names, strict=True):
         last = run.records[-1]
-        accuracy, twin, placebo = last["quality"]["accuracy"], last["control"], beside(last, "placebo")
+        accuracy, twin, placebo = last.quality.accuracy, last.twin, last.placebo
         played = f"{len(run.records)} of {run.experiment.rounds}" if run.summary is None else str(len(run.records))
-        confidences = [f"{confidence(side['target']):.3f}" if side else "–" for side in (last, twin, placebo)]
-        points = signed(100 * (accuracy - twin["quality"]["accuracy"])) if twin else "–"
+        targets = (last.outcome, twin and twin.target, placebo and placebo.target)
+        confidences = [f"{target.mean_confidence:.3f}" if target else "–" for target in targets]
+        points = signed(100 * (accuracy - twin.quality.accuracy)) if twin else "–"
         shown_confidences = confidences if absent else confidences[:2]
         rows.append([name, attack_name(run.experiment), played, *shown_confidences, percent(accuracy), points])
     sides = ["confidence in target", "without attack", *["client absent"] * absent]
@@ -138,9 +139,9 @@ def _detection(runs: Sequence[Run], names: Sequence[str]) -> Table | None:
     rows = []
     for run, name in zip(runs, names, strict=True):
         for check in run.experiment.detectors:
-            done = performance_of(run.experiment, run.records, check)
-            caught = f"{done.caught} of {done.guilty}" if done.guilty else "nobody to catch"
+            done = performance_of(run.records, check)
+            caught = f"{done.caught} of {done.attacking}" if done.attacking else "nobody to catch"
             area = "–" if done.roc_auc is None else f"{done.roc_auc:.2f}"
-            rows.append([name, check, caught, f"{done.false_alarms} of {done.innocent}", area])
+            rows.append([name, check, caught, f"{done.false_alarms} of {done.honest}", area])
     head = ["run", "check", "malicious flagged", "honest flagged", "ROC AUC"]
     return Table("How well the server’s checks tell", head, rows, words=2) if rows else None

@@ -106,13 +106,13 @@ def _outcome(comparison: Comparison, metric: str) -> str:
 
 
 def _table(comparison: Comparison, metric: str) -> Table:
-    """A comparison as words: a row a group."""
+    """Return a comparison in words: a row for each group."""
     head, rows = [*comparison.by, *comparison_head(comparison, metric)], comparison_rows(comparison, metric)
     return Table(f"{TITLES[metric]}, {comparison.at}", head, rows, words=len(comparison.by), stacked=True)
 
 
 def _cells(collection: Collection) -> tuple[Table, int]:
-    """The first runs with what sets each apart, where it is, and how it ended; and how many more there are."""
+    """Tabulate the first runs: what sets each apart, where it is, how it ended; and count the others."""
     distinct = ["cell", *collection.varying]  # a reproduction has the same cell under several names
     last = collection.table.groupby(distinct, sort=False, dropna=False).tail(1)
     rows = []
@@ -134,7 +134,7 @@ def _cells(collection: Collection) -> tuple[Table, int]:
 
 
 def _unjudged(collection: Collection) -> Table | None:
-    """The cells that cannot be judged, if there are some."""
+    """Tabulate the cells that cannot be judged, if there are some."""
     rows = [
         [
             ", ".join(f"{name}={shown(value)}" for name, value in cell.values.items() if name != PATH),
@@ -147,7 +147,7 @@ def _unjudged(collection: Collection) -> Table | None:
 
 
 def _failures(paths: Sequence[Path]) -> Table | None:
-    """The cells that failed, if there are some, with their values in words and the reason."""
+    """Tabulate the cells that failed, if there are some, with their values in words and the reason."""
     rows = [
         [
             ", ".join(f"{name}={value}" for name, value in failure.values.items()),
@@ -162,7 +162,7 @@ def _failures(paths: Sequence[Path]) -> Table | None:
 
 
 def _claims(paths: Sequence[Path]) -> Table | None:
-    """The claims of reproductions with their verdicts, if there are some."""
+    """Tabulate the claims of reproductions with their verdicts, if there are some."""
     rows = []
     for file in (path / "claims.json" for path in paths):
         try:

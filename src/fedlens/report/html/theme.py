@@ -15,7 +15,7 @@ ON_DARK = {
 
 
 def template() -> dict[str, Any]:
-    """What all charts have in common, as JSON."""
+    """Return what all charts have in common, as JSON."""
     axis: dict[str, Any] = {"gridcolor": GRID, "zerolinecolor": GRID, "linecolor": FAINT, "tickcolor": FAINT}
     axis |= {"fixedrange": True, "automargin": True, "title": {"standoff": 8}, "showline": True, "ticks": "outside"}
     layout = go.Layout(

@@ -98,7 +98,7 @@ def _chart(pairs_by_run: Mapping[str, list[Histograms]], largest: int) -> Chart 
 
 
 def statistics_table(run: Run) -> Table:
-    """What the server's check says of both updates: a row for each round with an attack and each of the two.
+    """Tabulate the server's statistics of both updates: a row for each round with an attack and each of the two.
 
     Of a long run, rounds that lie evenly.
 
@@ -135,7 +135,7 @@ def _rows(pair: Histograms, half: float) -> list[tuple[float, ...]]:
 
 
 def _layout(half: float, top: float) -> dict[str, Any]:
-    """The axes: values within ±`half`, and counts up to `top`."""
+    """Return the axes: values within ±`half`, and counts up to `top`."""
     heights = [-0.2, log10(max(top, 1)) + 0.2]
     return {
         "xaxis": {"title": {"text": "value of an entry"}, "range": [-half, half]},
