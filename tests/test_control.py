@@ -15,11 +15,11 @@ from fedlens.core.numerics import BITS
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import prepare
 from fedlens.goals.target_samples import Target
-from fedlens.simulation.callback import Silent
+from fedlens.simulation.callback import Callback
 from fedlens.simulation.twin import Control, key
 
 
-class Ears(Silent):
+class Ears(Callback):
     """Hears which simulations begin, and what is remarked."""
 
     def __init__(self) -> None:

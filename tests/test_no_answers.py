@@ -15,7 +15,7 @@ from fedlens.core.errors import ConfigError
 from fedlens.models.model import Model
 from fedlens.report.html.final import look_at
 from fedlens.report.html.page import write_report
-from fedlens.simulation.callback import Silent
+from fedlens.simulation.callback import Callback
 
 
 class Answer(nn.Module):
@@ -48,7 +48,7 @@ class Quiet(Model):
         return Answer(self.how)
 
 
-class Ears(Silent):
+class Ears(Callback):
     """Hears what is remarked."""
 
     def __init__(self) -> None:

@@ -66,9 +66,9 @@ def test_nor_is_one_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_twin_of_somebody_else_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fedlens.simulation.callback import Silent
+    from fedlens.simulation.callback import Callback
 
-    class Ears(Silent):
+    class Ears(Callback):
         heard: list[str] = []  # noqa: RUF012 - one test, one object
 
         def remark(self, text: str) -> None:

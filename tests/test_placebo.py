@@ -23,7 +23,7 @@ from fedlens.report.terminal.tables import rounds_table, summary_table
 from fedlens.report.words import verdict
 from fedlens.runs.loading import load_recorded
 from fedlens.runs.record import RoundRecord
-from fedlens.simulation.callback import Silent
+from fedlens.simulation.callback import Callback
 from fedlens.simulation.twin import Control
 
 
@@ -69,7 +69,7 @@ class Four(Rule):
         return Aggregate(received.updates[0].clone())
 
 
-class Ears(Silent):
+class Ears(Callback):
     """Hears which simulations begin and after how many rounds, and what is remarked."""
 
     def __init__(self) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from fedlens.sweeps.runtime import SweepRuntime
 from public import public
 
 import fedlens
@@ -15,6 +14,7 @@ from fedlens.experiment.experiment import Experiment
 from fedlens.sweeps.grid import load_grid
 from fedlens.sweeps.in_process import InProcessExecutor
 from fedlens.sweeps.sweep import run_cells
+from fedlens.sweeps.sweep_runtime import SweepRuntime
 
 pytestmark = pytest.mark.xdist_group("public-examples")
 PUBLIC = public()

@@ -13,7 +13,7 @@ import pytest
 from fedlens import Experiment, run
 from fedlens.core.errors import ConfigError
 from fedlens.experiment.flat import Value
-from fedlens.simulation.callback import Silent
+from fedlens.simulation.callback import Callback
 from fedlens.tracking import observer as tracking_observer
 from fedlens.tracking.observer import Tracking
 from fedlens.tracking.parse import parse_tracker
@@ -25,7 +25,7 @@ EXPERIMENT = Experiment(
 )  # fmt: skip
 
 
-class Told(Silent):
+class Told(Callback):
     """Remembers remarks."""
 
     def __init__(self) -> None:

@@ -48,7 +48,8 @@ def _title(name: str, thing: Any) -> str:
         return "Functions"
     if issubclass(thing, FedlensError):
         return "Errors"
-    return "Classes to derive from" if issubclass(thing, Config) and name not in DESCRIBED else "Values"
+    derived_from = issubclass(thing, (Config, fedlens.Callback)) and name not in DESCRIBED
+    return "Classes to derive from" if derived_from else "Values"
 
 
 def _package(package: str) -> Iterator[str]:

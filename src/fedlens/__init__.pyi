@@ -30,7 +30,7 @@ from .goals.success import TargetSamples as TargetSamples
 from .goals.target_samples import Target as Target
 from .models.model import Model as Model
 from .runs.loading import load_experiment as load_experiment
-from .simulation.callback import Observer as Observer
+from .simulation.callback import Callback as Callback
 from .simulation.simulation import run as run
 from .simulation.simulation import simulate as simulate
 from .sweeps.sweep import Sweep as Sweep

@@ -9,10 +9,9 @@ from doomed import doomed_node
 
 from fedlens import sweep
 from fedlens.core.config import validate
+from fedlens.simulation.callback import Callback, Event
 from fedlens.sweeps.grid import Grid
 from fedlens.sweeps.sweep import Sweep
-from fedlens.sweeps.sweep_observer import Unobserved
-from fedlens.sweeps.tasks import Event
 
 pytest.importorskip("ray", reason="needs fedlens[ray]")
 pytestmark = pytest.mark.acceptance
@@ -47,7 +46,7 @@ COMPARED = (
 )
 
 
-class Counting(Unobserved):
+class Counting(Callback):
     """Counts what begins, and says when so many cells are done."""
 
     def __init__(self, reached: Path, when: int) -> None:

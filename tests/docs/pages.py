@@ -12,10 +12,10 @@ import pytest
 from docs_commands import commands
 
 from fedlens.cli import main
+from fedlens.experiment.cell import Cell
 from fedlens.experiment.presets import presets
 from fedlens.runs.loading import load_experiment
 from fedlens.studies.paper.plan import panels
-from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.grid import load_grid
 
 ROOT = Path(__file__).parents[2]

@@ -23,7 +23,7 @@ from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import prepare
 from fedlens.models.model import Model
 from fedlens.runs.record import RoundRecord, RoundResult
-from fedlens.simulation.callback import Silent
+from fedlens.simulation.callback import Callback
 from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.choice import choose_engine
 from fedlens.simulation.engines.processes import Processes
@@ -266,7 +266,7 @@ def test_who_looks_at_the_rounds_of_a_simulation_may_change_them() -> None:
     assert first == [result.record.quality for result in fedlens.simulate(small(attack=None), engine="serial")]
 
 
-class Scribbles(Silent):
+class Scribbles(Callback):
     """Changes the records that it is shown."""
 
     def round(self, record: RoundRecord) -> None:

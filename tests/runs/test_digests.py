@@ -21,7 +21,7 @@ from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import prepare
 from fedlens.models.model import Model
 from fedlens.runs.reading import read_json
-from fedlens.simulation.callback import Silent
+from fedlens.simulation.callback import Callback
 from fedlens.simulation.twin import key
 
 
@@ -62,7 +62,7 @@ class Scaled(Model):
         return layer
 
 
-class Ears(Silent):
+class Ears(Callback):
     """Hears what is remarked."""
 
     def __init__(self) -> None:

@@ -25,7 +25,7 @@ from fedlens.experiment.setting import prepare
 from fedlens.runs.directory import RunDirectory
 from fedlens.runs.loading import load_experiment
 from fedlens.runs.record import RoundRecord
-from fedlens.simulation.callback import Silent
+from fedlens.simulation.callback import Callback
 
 SAME = ("rounds.jsonl", "final.safetensors", "best.safetensors", "checkpoint.safetensors", "target.json")
 
@@ -298,7 +298,7 @@ def test_a_start_that_was_killed_before_its_first_round_can_be_made_again(tmp_pa
     assert len(run(small(rounds=1), path).records) == 1
 
 
-class Meddles(Silent):
+class Meddles(Callback):
     """Does something to the run's files after its second round."""
 
     def __init__(self, meddle: Callable[[], object]) -> None:
@@ -559,9 +559,9 @@ def test_a_stopped_run_does_not_play_on_when_resumed(tmp_path: Path) -> None:
 
 
 def test_resuming_under_other_versions_is_remarked(two_of_four: Path) -> None:
-    from fedlens.simulation.callback import Silent
+    from fedlens.simulation.callback import Callback
 
-    class Ears(Silent):
+    class Ears(Callback):
         heard: list[str] = []  # noqa: RUF012 - one test, one object
 
         def remark(self, text: str) -> None:

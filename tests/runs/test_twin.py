@@ -9,12 +9,12 @@ import pytest
 from small import small
 
 import fedlens
-from fedlens.simulation.callback import Silent
+from fedlens.simulation.callback import Callback
 from fedlens.simulation.runtime import Runtime
 from fedlens.simulation.simulation import leave_twin, make_control
 
 
-class Ears(Silent):
+class Ears(Callback):
     """Hears what is remarked."""
 
     def __init__(self) -> None:
@@ -42,7 +42,7 @@ def files(path: Path) -> dict[str, bytes]:
 def test_it_is_the_twin_that_would_have_been_made(
     changes: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = make_control(small(control=True, **changes).twin(), Runtime(), Silent())
+    made = make_control(small(control=True, **changes).twin(), Runtime(), Callback())
     monkeypatch.setenv("FEDLENS_CACHE", str(tmp_path / "other"))
     fedlens.run(small(**{**changes, "control": True, "attack": None}), tmp_path / "benign")
     left = tmp_path / "other" / "controls" / made.name

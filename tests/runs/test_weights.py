@@ -11,10 +11,10 @@ from fedlens.core.errors import DamagedRunError, RunError
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.record import RoundRecord
 from fedlens.runs.weights import kept_rounds, weights_file, weights_of
-from fedlens.simulation.callback import Silent
+from fedlens.simulation.callback import Callback
 
 
-class Ears(Silent):
+class Ears(Callback):
     """Hears which simulations begin, and what is remarked; fails at the end of a round if it is told to."""
 
     def __init__(self, fails_at: int | None = None) -> None:

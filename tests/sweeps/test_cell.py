@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from fedlens.sweeps.cell import label, make_cell, matches
+from fedlens.experiment.cell import label, matches
+from fedlens.sweeps.cell import make_cell
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from small import small
 from smallgrid import grid_of, swept
 from waiting import PATIENCE
 
+from fedlens.simulation.callback import Event
 from fedlens.sweeps.local_executor import LocalExecutor
-from fedlens.sweeps.tasks import Event, Task
+from fedlens.sweeps.tasks import Task
 
 MINE = """
 import os, sys

@@ -26,11 +26,10 @@ from fedlens.core.remote import Cluster
 from fedlens.core.users_modules import modules_of
 from fedlens.runs.folder import files_of
 from fedlens.runs.loading import load_experiment
+from fedlens.simulation.callback import Callback, Event
 from fedlens.sweeps.grid import Grid
 from fedlens.sweeps.sweep import Sweep, run_cells
-from fedlens.sweeps.sweep_observer import Unobserved
 from fedlens.sweeps.sweep_runtime import SweepRuntime
-from fedlens.sweeps.tasks import Event
 
 pytest.importorskip("ray", reason="needs fedlens[ray]")
 pytestmark = pytest.mark.xdist_group("ray")
@@ -91,7 +90,7 @@ class Waiting(Model):
 """
 
 
-class Listening(Unobserved):
+class Listening(Callback):
     def __init__(self) -> None:
         self.told: list[Event] = []
 

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 from small import small
 
+from fedlens.simulation.callback import Event
 from fedlens.sweeps.task_queue import TaskQueue
-from fedlens.sweeps.tasks import Event, Task
+from fedlens.sweeps.tasks import Task
 
 
 def task(**changes: object) -> Task:

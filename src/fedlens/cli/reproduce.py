@@ -45,11 +45,11 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     from fedlens.studies.paper.plan import cost, panels, plan
 
     names = panels(wanted or [], scale)
+    from fedlens.cli.record_keeper import RecordKeeper
     from fedlens.report.terminal.sweep_progress import SweepTerminal
     from fedlens.simulation.runtime import Runtime  # after what may be refused, for it takes seconds
     from fedlens.simulation.simulation import leave_twin
     from fedlens.studies.paper.evidence import gather
-    from fedlens.studies.paper.record_keeper import RecordKeeper
     from fedlens.studies.paper.records import restore
     from fedlens.studies.paper.reproduction import benign, grid_of, publish, require_reproduction
     from fedlens.sweeps.sweep import Sweep, run_cells

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from fedlens.sweeps.tasks import Event
+from fedlens.simulation.callback import Event
 
 
 class EventSender:

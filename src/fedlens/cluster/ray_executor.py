@@ -19,8 +19,9 @@ from fedlens.core.errors import ConfigError, RunError
 from fedlens.core.files import writing
 from fedlens.core.remote import Cluster
 from fedlens.runs.folder import files_of, lay_out
+from fedlens.simulation.callback import Event
 from fedlens.sweeps.task_queue import TaskQueue
-from fedlens.sweeps.tasks import Event, Executor, Notify, Task, why
+from fedlens.sweeps.tasks import Executor, Notify, Task, why
 
 GLANCE = 0.5
 """Seconds between two looks into the queue of events."""

@@ -1,1 +1,2 @@
+from .cell import Cell as Cell
 from .experiment import Experiment as Experiment

@@ -1,24 +1,56 @@
-"""Observers of running experiments."""
+"""What a caller may watch while a run or a sweep goes on."""
 
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
 
-from typing_extensions import override
-
+from fedlens.experiment.cell import Cell
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.record import RoundRecord
 
 
-class Observer(Protocol):
-    """Callbacks during a run; the default, `Silent`, ignores them.
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a cell of a sweep.
+
+    Attributes:
+        key: the cell's `key`.
+        kind: ``began`` (rounds of the run or of a control), ``round``, ``finished``, ``unjudged`` or ``failed``.
+        content: for ``began``: ``control`` (what it is called, if it is one), ``done`` and ``rounds``; for ``round``:
+            ``round``, ``accuracy`` and ``confidence``; for ``failed``: ``reason``; for ``unjudged``: ``reason`` and
+            ``remedies``, as of `fedlens.core.errors.UnjudgedError`.
+
+    Example:
+        >>> from fedlens.simulation import Event
+        >>> event = Event(key="4f0c", kind="failed", content={"reason": "client 3 failed"})
+        >>> event.last  # of the cell that had this key
+        True
+    """
+
+    key: str
+    kind: str
+    content: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def last(self) -> bool:
+        """Tell whether it is the cell's last event."""
+        return self.kind in {"finished", "unjudged", "failed"}
+
+
+class Callback:
+    """Methods that `fedlens.run` and `fedlens.sweep` call as they go; these do nothing, so override those you need.
+
+    A run calls the first five, a sweep the last three.
 
     Example:
         >>> import fedlens
-        >>> class Progress(fedlens.Observer):
-        ...     def begin(self, experiment, done, *, twin):
-        ...         print(f"{experiment.name}: {done} of {experiment.rounds} rounds are done")
-        >>> experiment = fedlens.Experiment(name="mine", data="digits", rounds=1, local={"epochs": 1})
-        >>> run = fedlens.run(experiment, "runs/mine", engine="serial", observer=Progress())
-        mine: 0 of 1 rounds are done
+        >>> class Cohorts(fedlens.Callback):
+        ...     def round(self, record):
+        ...         print(f"round {record.round} with clients {record.cohort}")
+        >>> experiment = fedlens.Experiment(name="mine", data="digits", clients=2, rounds=1, local={"epochs": 1})
+        >>> run = fedlens.run(experiment, "runs/mine", engine="serial", observer=Cohorts())
+        round 1 with clients [0, 1]
     """
 
     def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
@@ -36,26 +68,34 @@ class Observer(Protocol):
     def remark(self, text: str) -> None:
         """Show a remark of one line."""
 
+    def begin_sweep(self, cells: Sequence[Cell], done: Sequence[Cell], jobs: int) -> None:
+        """Note that a sweep begins.
 
-class Silent(Observer):
-    """An observer that ignores everything."""
+        Args:
+            cells: all cells, each experiment once.
+            done: those of them that need not be run.
+            jobs: how many of the others run at once.
+        """
 
-    @override
-    def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
-        pass
+    def event(self, event: Event) -> None:
+        """Note that something happened to a cell of the sweep."""
 
-    @override
-    def clients(self, done: int, total: int) -> None:
-        pass
+    def end_sweep(self) -> None:
+        """Note that all cells have been run, or that something went wrong."""
 
-    @override
-    def round(self, record: RoundRecord) -> None:
-        pass
 
-    @override
-    def end(self) -> None:
-        pass
+def callback_of(observer: object, old: Mapping[str, str] | None = None) -> Callback:
+    """Return an observer of version 0.1 as a callback: it derives from nothing, and may lack methods.
 
-    @override
-    def remark(self, text: str) -> None:
-        pass
+    Args:
+        observer: a callback, which is returned as it is, an observer, or ``None``.
+        old: names of its methods in version 0.1, by today's.
+    """
+    if isinstance(observer, Callback):
+        return observer
+    callback, old = Callback(), old or {}
+    for name in (name for name in vars(Callback) if not name.startswith("_")):
+        method = getattr(observer, old.get(name, name), None)
+        if method is not None:
+            setattr(callback, name, (lambda record, do=method: do(deepcopy(record))) if name == "round" else method)
+    return callback

@@ -29,7 +29,7 @@ from fedlens.runs.record_values import destroyed
 from fedlens.runs.start import Start, read_start
 from fedlens.runs.unjudged import FILE as UNJUDGED
 from fedlens.runs.unjudged import content_of
-from fedlens.simulation.callback import Observer, Silent
+from fedlens.simulation.callback import Callback, callback_of
 from fedlens.simulation.engines import choose_engine
 from fedlens.simulation.engines.choice import SIDE_BY_SIDE, Choice
 from fedlens.simulation.leaving import leaves_twin, twin_files
@@ -69,7 +69,7 @@ def simulate(
     setting = _prepare(experiment, runtime)
     with runtime.cluster(experiment) as cluster:
         choice = choose_engine(runtime.engine, runtime.workers, setting, cluster)
-        twin = _control(setting, setting.experiment.twin(), choice, Silent()) if experiment.needs_twin else None
+        twin = _control(setting, setting.experiment.twin(), choice, Callback()) if experiment.needs_twin else None
         setting = _aimed(setting, twin)
         controls = {"control": twin} if twin is not None and experiment.attack is not None else {}
         with choice.make() as workforce:
@@ -91,7 +91,7 @@ def run(
     address: str | None = None,
     mixed_cpus: bool = False,
     client_timeout: float | None = None,
-    observer: Observer | None = None,
+    observer: Callback | None = None,
 ) -> Run:
     """Run `experiment` into a directory.
 
@@ -110,7 +110,7 @@ def run(
         mixed_cpus: whether the processors of that cluster may differ.
         client_timeout: seconds that a client, a check, the rule or other custom code may take; then the run fails, and
             can be resumed. Unlimited by default.
-        observer: callbacks during the run.
+        observer: called as the run goes on.
 
     Returns:
         The run, as `load_run` gives it.
@@ -132,7 +132,7 @@ def run(
             data_dir = Path(start.data_dir)
     runtime = Runtime(engine, workers, device or "cpu", data_dir, address, mixed_cpus, client_timeout)
     warn_of_session(experiment.parts())
-    play(experiment, path, runtime, observer or Silent(), resume, keep_weights=keep_weights)
+    play(experiment, path, runtime, callback_of(observer), resume, keep_weights=keep_weights)
     return replace(load_run(path), experiment=experiment)
 
 
@@ -141,7 +141,7 @@ def play(
     experiment: Experiment,
     path: Path,
     runtime: Runtime,
-    observer: Observer,
+    callback: Callback,
     resume: bool,
     *,
     keep_weights: bool = False,
@@ -163,12 +163,12 @@ def play(
             directory.begin(experiment, resume=resume, start=_start(experiment, runtime, choice))
             code = digest(type(part) for _, part in experiment.parts())
             if remark := directory.compare({**setting.digests(), "code": code}):
-                observer.remark(remark)
+                callback.remark(remark)
             controls = {}
             try:
                 for name, control in setting.experiment.controls.items():
                     weights = directory.keep_weights and name == "control"
-                    controls[name] = _control(setting, control, choice, observer, keep_weights=weights)
+                    controls[name] = _control(setting, control, choice, callback, keep_weights=weights)
                 setting = _aimed(setting, controls.get("control"))
             except (ConfigError, DataError) as error:  # the run can never begin
                 if note_unjudged and isinstance(error, UnjudgedError):
@@ -180,7 +180,7 @@ def play(
             samples, classes = setting.auxiliary, list(setting.dataset.classes)
             index, true, target = (tensor.tolist() for tensor in (samples.index, samples.true, samples.target))
             directory.note_target(TargetRecord(index, true, target, classes))
-            _record(directory, setting, _sound(controls, observer), choice, observer)
+            _record(directory, setting, _sound(controls, callback), choice, callback)
         if leaves:
             _leave_twin(setting, choice.arithmetic, path)
 
@@ -236,22 +236,22 @@ def _unjudged(setting: Setting, twin: Control, error: UnjudgedError) -> Unjudged
     return UnjudgedError(error.reason, [*remedies, *error.remedies])
 
 
-def _sound(controls: Mapping[str, Control], observer: Observer) -> dict[str, Control]:
+def _sound(controls: Mapping[str, Control], callback: Callback) -> dict[str, Control]:
     """Return the controls whose models and answers are finite to the end."""
     sound = {}
     for name, control in controls.items():
         title = "benign twin" if name == "control" else name
         if (round_ := destroyed(control.records)) is not None:
-            observer.remark(f"{title}: no control, for without attack the model is not finite after round {round_}")
+            callback.remark(f"{title}: no control, for without attack the model is not finite after round {round_}")
         elif (silent := control.silent) is not None:
-            observer.remark(f"{title}: no control, for its answers are no numbers (NaN) after round {silent}")
+            callback.remark(f"{title}: no control, for its answers are no numbers (NaN) after round {silent}")
         else:
             sound[name] = control
     return sound
 
 
 def _control(
-    setting: Setting, control: Experiment, choice: Choice, observer: Observer, *, keep_weights: bool = False
+    setting: Setting, control: Experiment, choice: Choice, callback: Callback, *, keep_weights: bool = False
 ) -> Control:
     """Make or load the benign twin or placebo `control` of the setting's experiment, on the same engine."""
     control_setting = replace(setting, experiment=control)
@@ -259,10 +259,10 @@ def _control(
     def make(path: Path) -> None:
         with RunDirectory(path, keep_predictions=True, keep_weights=keep_weights) as directory:
             directory.begin(control, resume=False)
-            _record(directory, control_setting, {}, choice, observer, twin=True)
+            _record(directory, control_setting, {}, choice, callback, twin=True)
 
     try:
-        return find_control(control_setting, choice.arithmetic, make, observer, keep_weights=keep_weights)
+        return find_control(control_setting, choice.arithmetic, make, callback, keep_weights=keep_weights)
     except ClientError as error:
         if not control.absent:
             raise
@@ -274,7 +274,7 @@ def _control(
         raise explained from error
 
 
-def make_control(control: Experiment, runtime: Runtime, observer: Observer) -> Path:
+def make_control(control: Experiment, runtime: Runtime, callback: Callback) -> Path:
     """Make a benign twin or placebo in the cache, for any target; return its run directory.
 
     Raises:
@@ -282,7 +282,7 @@ def make_control(control: Experiment, runtime: Runtime, observer: Observer) -> P
     """
     setting = runtime.prepare(control)
     setting.try_model()
-    return _control(setting, control, choose_engine(runtime.engine, runtime.workers, setting), observer).path
+    return _control(setting, control, choose_engine(runtime.engine, runtime.workers, setting), callback).path
 
 
 def cached_control(control: Experiment, runtime: Runtime) -> Path | None:
@@ -315,7 +315,7 @@ def _record(
     setting: Setting,
     controls: Mapping[str, Control],
     choice: Choice,
-    observer: Observer,
+    callback: Callback,
     *,
     twin: bool = False,
 ) -> None:
@@ -333,19 +333,19 @@ def _record(
                 device=str(setting.device),
             )
             if remark := directory.started(start):
-                observer.remark(remark)
-            observer.begin(experiment, len(records), twin=twin)
+                callback.remark(remark)
+            callback.begin(experiment, len(records), twin=twin)
             try:
-                for result in federate(setting, engine, state, observer.clients):
+                for result in federate(setting, engine, state, callback.clients):
                     state = result.state
                     records.append(_beside(controls, result.record, setting.auxiliary))
                     directory.append(replace(result, record=records[-1]))
-                    observer.round(deepcopy(records[-1]) if is_custom(observer) else records[-1])
+                    callback.round(deepcopy(records[-1]) if is_custom(callback) else records[-1])
             except ClientError as error:
                 directory.failed(error)
                 raise
             finally:
-                observer.end()
+                callback.end()
     assert state is not None
     directory.finish(state, summarise(experiment, records, setting.dataset.paper_stop, setting.dataset.classes))
 

@@ -32,7 +32,7 @@ from fedlens.runs.loading import load_recorded
 from fedlens.runs.reading import load_predictions, read_rounds, read_summary
 from fedlens.runs.record import ControlRecord
 from fedlens.runs.weights import keeps_weights
-from fedlens.simulation.callback import Observer
+from fedlens.simulation.callback import Callback
 
 
 class Control:
@@ -99,7 +99,7 @@ def keep(name: str, files: Files, control: Experiment) -> None:
 
 
 def find_control(
-    setting: Setting, arithmetic: str, make: Callable[[Path], None], observer: Observer, *, keep_weights: bool = False
+    setting: Setting, arithmetic: str, make: Callable[[Path], None], callback: Callback, *, keep_weights: bool = False
 ) -> Control:
     """Load the control in this setting from the cache, or make it.
 
@@ -107,7 +107,7 @@ def find_control(
         setting: setting of the control.
         arithmetic: as in `key`.
         make: plays the control into a directory, resuming what is there.
-        observer: gets a remark whether the cache has the control.
+        callback: gets a remark whether the cache has the control.
         keep_weights: whether the weights after every round must be kept, which `make` then does.
     """
     path, name = cache_path(key(setting, arithmetic)), control_name(setting.experiment)
@@ -117,20 +117,20 @@ def find_control(
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            observer.remark(f"{name}: another process is training it; waiting for that")
+            callback.remark(f"{name}: another process is training it; waiting for that")
             lock.acquire()
     try:
         try:
             complete = _is_complete(path, setting.experiment)
             if keep_weights and (path / "experiment.yaml").exists() and not keeps_weights(path):
-                observer.remark(f"{name}: made anew, for the cached one did not keep its weights")
+                callback.remark(f"{name}: made anew, for the cached one did not keep its weights")
                 directory, complete = path.with_name(f".{path.name}.anew"), False
             if complete:
-                observer.remark(f"{name}: already in {path}")
+                callback.remark(f"{name}: already in {path}")
             else:
                 make(directory)
         except DamagedRunError as error:
-            observer.remark(f"{name}: made anew, for the cached one is damaged: {error}")
+            callback.remark(f"{name}: made anew, for the cached one is damaged: {error}")
             shutil.rmtree(directory)
             make(directory)
         if directory != path:

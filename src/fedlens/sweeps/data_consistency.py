@@ -13,9 +13,9 @@ from pathlib import Path
 from fedlens.core.custom import is_custom
 from fedlens.core.registry import describe
 from fedlens.data.loading import load
+from fedlens.experiment.cell import Cell
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.unjudged import FILE as UNJUDGED
-from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.sweep_directory import SweepDirectory
 from fedlens.sweeps.tasks import remedy
 

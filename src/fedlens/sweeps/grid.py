@@ -33,11 +33,12 @@ from fedlens.core.importing import is_sweep_directory
 from fedlens.core.parsing import read_yaml
 from fedlens.core.registry import Description
 from fedlens.core.suggest import TYPED, likeliest_file, nearest, pasted
+from fedlens.experiment.cell import Cell, Values, label, matches
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.presets import presets
 from fedlens.runs.loading import parse_assignment, read
 from fedlens.runs.ownership import require_trusted
-from fedlens.sweeps.cell import Cell, Values, label, make_cell, matches
+from fedlens.sweeps.cell import make_cell
 
 LARGEST = 100_000
 """The most cells that a grid may have; a mistyped product soon has more than can ever be run."""

@@ -15,8 +15,9 @@ from typing_extensions import override
 
 from fedlens.core.files import writing
 from fedlens.core.quiet import SILENT
+from fedlens.simulation.callback import Event
 from fedlens.sweeps.task_queue import TaskQueue
-from fedlens.sweeps.tasks import Event, Executor, Notify, Task
+from fedlens.sweeps.tasks import Executor, Notify, Task
 
 GLANCE = 0.5
 """Seconds after which silent workers are polled: a dead worker's own child processes may keep its pipe open."""

@@ -11,17 +11,20 @@ from fedlens.core.config import validate
 from fedlens.core.engine_name import EngineName
 from fedlens.core.errors import DamagedRunError, UnjudgedError
 from fedlens.core.files import in_a_sweep
-from fedlens.sweeps.cell import Cell
+from fedlens.experiment.cell import Cell
+from fedlens.simulation.callback import Callback, Event, callback_of
 from fedlens.sweeps.data_consistency import data_of, on_other_data, present_data
 from fedlens.sweeps.grid import Grid, load_grid
 from fedlens.sweeps.sweep_directory import SweepDirectory
-from fedlens.sweeps.sweep_observer import SweepObserver, Unobserved
 from fedlens.sweeps.sweep_runtime import MakeExecutor, On, SweepRuntime
 from fedlens.sweeps.table import rounds_of
-from fedlens.sweeps.tasks import Event, Task
+from fedlens.sweeps.tasks import Task
 
 if TYPE_CHECKING:
     import pandas as pd
+
+OF_0_1 = {"begin_sweep": "begin", "end_sweep": "end"}
+"""Methods of a sweep's observer in version 0.1, by their names in `Callback`."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ def run_cells(
     path: Path,
     *,
     runtime: SweepRuntime,
-    observer: SweepObserver | None = None,
+    observer: Callback | None = None,
     make_executor: MakeExecutor | None = None,
     tabulate: "Callable[[Sweep], pd.DataFrame]" = lambda sweep: sweep.rounds,
 ) -> Sweep:
@@ -92,7 +95,7 @@ def run_cells(
         cells: its cells; an experiment that two of them share is run once.
         path: the sweep's directory, new or of an earlier start.
         runtime: where and how the sweep runs.
-        observer: watches the sweep.
+        observer: called as the sweep goes on.
         make_executor: makes an executor to use instead of the runtime's.
         tabulate: makes the table of rounds that is written into the directory; by default those of `cells`.
 
@@ -105,7 +108,8 @@ def run_cells(
         RunError: the directory cannot be used.
     """
     runtime.require_possible()
-    sweep, observer = Sweep(SweepDirectory(path.resolve()), list(cells), []), observer or Unobserved()
+    sweep = Sweep(SweepDirectory(path.resolve()), list(cells), [])
+    callback = callback_of(observer, OF_0_1)
     with sweep.directory.begun(grid):
         by_key = {cell.key: cell for cell in cells}
         once = list(by_key.values())
@@ -125,13 +129,13 @@ def run_cells(
                 sweep.failures.append((by_key[event.key], event.content["reason"]))
             elif event.kind == "unjudged":
                 sweep.unjudged.append((by_key[event.key], UnjudgedError(**event.content)))
-            observer.event(event)
+            callback.event(event)
 
         with runtime.executor_for([experiment for _, experiment in left]) as (most, make_default):
             jobs = max(1, min(most, len(left)))
             options = runtime.run_options(jobs)
             tasks = [Task(cell.key, experiment, sweep.directory.path_of(cell), options) for cell, experiment in left]
-            observer.begin(once, done, jobs)
+            callback.begin_sweep(once, done, jobs)
             try:
                 for cell, reason in damaged:
                     notify(Event(cell.key, "failed", {"reason": reason}))
@@ -143,7 +147,7 @@ def run_cells(
                         if key not in reported:
                             notify(Event(key, "failed", {"reason": reason}))
             finally:
-                observer.end()
+                callback.end_sweep()
                 sweep.directory.note_failures(sweep.failures)
                 sweep.directory.note_unjudged(sweep.unjudged)
                 sweep.directory.write_table(tabulate(sweep))
@@ -162,7 +166,7 @@ def sweep(
     address: str | None = None,
     mixed_cpus: bool = False,
     client_timeout: float | None = None,
-    observer: SweepObserver | None = None,
+    observer: Callback | None = None,
 ) -> Sweep:
     """Run every cell of a grid that has not been run yet.
 
@@ -177,7 +181,7 @@ def sweep(
         address: of that cluster; see `fedlens.cluster.connection.connected`.
         mixed_cpus: whether its processors may differ.
         client_timeout: seconds that a client, a check, the rule or other custom code may take before its cell fails.
-        observer: watches the sweep.
+        observer: called as the sweep goes on.
 
     Returns:
         The sweep, with all rounds as one table; cells that failed are in its `failures`, with the reason, and those

@@ -29,13 +29,13 @@ from fedlens.core.files import lock, write_atomically, writing
 from fedlens.core.numerics import BITS
 from fedlens.core.parsing import dump_yaml
 from fedlens.core.suggest import another
+from fedlens.experiment.cell import Cell
 from fedlens.runs.directory import DIGESTS
 from fedlens.runs.ownership import claim
 from fedlens.runs.reading import read_json
 from fedlens.runs.start import START, Start, read_start
 from fedlens.runs.unjudged import FILE as UNJUDGED
 from fedlens.runs.unjudged import read_unjudged
-from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.grid import Grid
 from fedlens.sweeps.tasks import remedy
 

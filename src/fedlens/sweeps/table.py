@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fedlens.analysis.run_results import Run
+from fedlens.experiment.cell import Cell
 from fedlens.experiment.flat import of_one_type
-from fedlens.sweeps.cell import Cell
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,9 @@ in the cache once it is complete.
 from collections.abc import Sequence
 
 from fedlens.experiment.experiment import Experiment
+from fedlens.simulation.callback import Event
 from fedlens.simulation.leaving import leaves_twin
-from fedlens.sweeps.tasks import Event, Task
+from fedlens.sweeps.tasks import Task
 
 
 class TaskQueue:

@@ -1,4 +1,4 @@
-"""A sweep's tasks, the events that report their progress, and what an executor is."""
+"""A sweep's tasks, and what an executor is."""
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ from fedlens.data.dataset import Dataset
 from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.runs.places import unused
 from fedlens.runs.record import RoundRecord
-from fedlens.simulation.callback import Observer, Silent
+from fedlens.simulation.callback import Callback, Event
 from fedlens.simulation.runtime import Runtime
 from fedlens.simulation.simulation import play
 
@@ -38,11 +38,11 @@ class Task:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     @in_a_sweep()
-    def run(self, observer: Observer, dataset: Dataset | None = None) -> None:
+    def run(self, callback: Callback, dataset: Dataset | None = None) -> None:
         """Run the experiment, or resume it where it was interrupted.
 
         Args:
-            observer: watches the run.
+            callback: is called as the run goes on.
             dataset: its data, if they are in memory already.
 
         Raises:
@@ -54,7 +54,7 @@ class Task:
                 leftover.unlink()
         try:
             path = self.path if resume else unused(self.experiment, self.path)
-            play(self.experiment, path, Runtime(**self.options, dataset=dataset), observer, resume, note_unjudged=True)
+            play(self.experiment, path, Runtime(**self.options, dataset=dataset), callback, resume, note_unjudged=True)
         except DamagedRunError as error:
             raise RunError(f"{error}; {remedy(self.path)}") from error
 
@@ -70,34 +70,6 @@ class Task:
         if options.get("data_dir"):
             options["data_dir"] = Path(options["data_dir"])
         return cls(values["key"], validate(Experiment, values["experiment"]), Path(values["path"]), options)
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened to a task.
-
-    Attributes:
-        key: of which task.
-        kind: ``began`` (rounds of the run or of a control), ``round``, ``finished``, ``unjudged`` or ``failed``.
-        content: for ``began``: ``control`` (what it is called, if it is one), ``done`` and ``rounds``; for ``round``:
-            ``round``, ``accuracy`` and ``confidence``; for ``failed``: ``reason``; for ``unjudged``: ``reason`` and
-            ``remedies``, as of `fedlens.core.errors.UnjudgedError`.
-
-    Example:
-        >>> from fedlens.sweeps import Event
-        >>> event = Event(key="4f0c", kind="failed", content={"reason": "client 3 failed"})
-        >>> event.last  # of the task that had this key
-        True
-    """
-
-    key: str
-    kind: str
-    content: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def last(self) -> bool:
-        """Tell whether it is the task's last event."""
-        return self.kind in {"finished", "unjudged", "failed"}
 
 
 def remedy(path: Path) -> str:
@@ -123,8 +95,8 @@ class Executor(Protocol):
         """
 
 
-class Reporter(Silent):
-    """An observer of a task's run that turns what it sees into events."""
+class Reporter(Callback):
+    """Turns what happens to a task's run into events."""
 
     def __init__(self, key: str, notify: Notify) -> None:
         self._key = key

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from fedlens.core.errors import UnjudgedError
-from fedlens.sweeps.cell import Cell
+from fedlens.experiment.cell import Cell
 
 LISTED = 3
 """The most reasons, and the most remedies, that are listed."""

@@ -27,7 +27,8 @@ def main() -> None:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     tasks: SimpleQueue[dict[str, Any]] = SimpleQueue()
     Thread(target=_receive, args=(task_pipe, tasks), daemon=True).start()
-    from fedlens.sweeps.tasks import Event, perform  # takes seconds, in which the other end may be closed
+    from fedlens.simulation.callback import Event
+    from fedlens.sweeps.tasks import perform  # takes seconds, in which the other end may be closed
 
     def notify(event: Event) -> None:
         try:

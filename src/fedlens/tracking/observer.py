@@ -1,4 +1,4 @@
-"""An observer that feeds trackers, each in a thread of its own, so that tracking never stops or slows a run.
+"""A callback that feeds trackers, each in a thread of its own, so that tracking never stops or slows a run.
 
 A tracker's error is reported once, and the run goes on without that tracker. After the run, a tracker has a few seconds
 to catch up; then it is abandoned.
@@ -15,24 +15,24 @@ from fedlens.core.redaction import redacted
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.flat import flattened
 from fedlens.runs.record import RoundRecord
-from fedlens.simulation.callback import Observer
+from fedlens.simulation.callback import Callback
 from fedlens.tracking.tracker import Tracker, metrics_of
 
 PATIENCE = 10.0
 """Seconds that a tracker has to catch up after the run's end."""
 
 
-class Tracking(Observer):
-    """An observer that passes everything on to another one, and runs to trackers; controls go into the runs' curves."""
+class Tracking(Callback):
+    """A callback that passes everything on to another one, and runs to trackers; controls go into the runs' curves."""
 
-    def __init__(self, observer: Observer, trackers: Sequence[tuple[str, Tracker]], name: str) -> None:
-        self._observer, self._name = observer, name
-        self._feeds = [_Feed(word, tracker, observer.remark) for word, tracker in trackers]
+    def __init__(self, callback: Callback, trackers: Sequence[tuple[str, Tracker]], name: str) -> None:
+        self._callback, self._name = callback, name
+        self._feeds = [_Feed(word, tracker, callback.remark) for word, tracker in trackers]
         self._tracked = False
 
     @override
     def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
-        self._observer.begin(experiment, done, twin=twin)
+        self._callback.begin(experiment, done, twin=twin)
         self._tracked = not twin
         if self._tracked:
             options = {"name": experiment.name, **flattened(experiment)}
@@ -40,22 +40,22 @@ class Tracking(Observer):
 
     @override
     def clients(self, done: int, total: int) -> None:
-        self._observer.clients(done, total)
+        self._callback.clients(done, total)
 
     @override
     def round(self, record: RoundRecord) -> None:
-        self._observer.round(record)
+        self._callback.round(record)
         if self._tracked:
             metrics = metrics_of(record)
             self._send(lambda tracker: tracker.round(record.round, metrics))
 
     @override
     def end(self) -> None:
-        self._observer.end()
+        self._callback.end()
 
     @override
     def remark(self, text: str) -> None:
-        self._observer.remark(text)
+        self._callback.remark(text)
 
     def finish(self, files: list[Path]) -> None:
         """Pass on that the run is over and which files to show, and wait a little for the trackers."""

@@ -5,14 +5,16 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.text import Text
+from typing_extensions import override
 
 from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.report.words import attack_name, headline, latest_words
 from fedlens.runs.record import RoundRecord
+from fedlens.simulation.callback import Callback
 
 
-class Terminal:
-    """The `Observer` of the command line."""
+class Terminal(Callback):
+    """The callback of ``fedlens run``."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -21,8 +23,8 @@ class Terminal:
         self._rounds = self._done = self._first = 0
         self._began = 0.0
 
+    @override
     def begin(self, experiment: Experiment, done: int, *, twin: bool) -> None:
-        """Show what begins."""
         heading = control_name(experiment) if twin else attack_name(experiment).replace("none", "no attack")
         self._console.print(Text.assemble((heading, "bold"), f": {headline(experiment)}"), highlight=False)
         if done:
@@ -34,13 +36,13 @@ class Terminal:
             self._task = self._bar.add_task("rounds", total=self._rounds, completed=done, latest="")
             self._bar.start()
 
+    @override
     def clients(self, done: int, total: int) -> None:
-        """Move the bar by a client's share of the round."""
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done + done / total, refresh=False)
 
+    @override
     def round(self, record: RoundRecord) -> None:
-        """Show a round's result."""
         self._done = record.round
         target = record.target
         latest = latest_words(record.quality.accuracy, target.mean_confidence if target else None)
@@ -51,12 +53,12 @@ class Terminal:
         eta = f"{pace * (self._rounds - self._done):.0f} s left" if self._done < self._rounds else "done"
         self._console.print(f"round {self._done}/{self._rounds}: {latest}, {eta}", highlight=False)
 
+    @override
     def end(self) -> None:
-        """Take the bar away."""
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
 
+    @override
     def remark(self, text: str) -> None:
-        """Print a line."""
         self._console.print(text, style="dim", highlight=False, markup=False)

@@ -7,16 +7,17 @@ from rich.live import Live
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.text import Text
+from typing_extensions import override
 
+from fedlens.experiment.cell import Cell
+from fedlens.report.terminal.pace import Pace
 from fedlens.report.terminal.printing import PlainTable
 from fedlens.report.words import latest_words
-from fedlens.sweeps.cell import Cell
-from fedlens.sweeps.pace import Pace
-from fedlens.sweeps.tasks import Event
+from fedlens.simulation.callback import Callback, Event
 
 
-class SweepTerminal:
-    """The `SweepObserver` of the command line.
+class SweepTerminal(Callback):
+    """The callback of ``fedlens sweep``.
 
     Args:
         console: where to.
@@ -33,8 +34,8 @@ class SweepTerminal:
         self._failed = self._done = 0
         self._live: Live | None = None
 
-    def begin(self, cells: Sequence[Cell], done: Sequence[Cell], jobs: int) -> None:
-        """Show what there is to do."""
+    @override
+    def begin_sweep(self, cells: Sequence[Cell], done: Sequence[Cell], jobs: int) -> None:
         self._cells = {cell.key: cell for cell in cells}
         impossible = [cell for cell in cells if cell.experiment is None]
         self._done, self._failed = len(done), len(impossible)
@@ -55,8 +56,8 @@ class SweepTerminal:
             self._live = Live(self._table(), console=self._console, refresh_per_second=4)
             self._live.start()
 
+    @override
     def event(self, event: Event) -> None:
-        """Show what happened."""
         cell = self._cells[event.key]
         self._pace.note(event)
         match event.kind:
@@ -83,8 +84,8 @@ class SweepTerminal:
     def _say_failed(self, which: str, reason: str) -> None:
         self._console.print(f"[bold red]Failed:[/bold red] {escape(which)}: {escape(reason)}", soft_wrap=True)
 
-    def end(self) -> None:
-        """Take the table away."""
+    @override
+    def end_sweep(self) -> None:
         if self._live is not None:
             self._live.stop()
             self._live = None

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from fedlens.analysis.run_results import Run, load_run
 from fedlens.core.errors import FedlensError
+from fedlens.experiment.cell import Cell
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.presets import Scale
 from fedlens.runs.loading import load_experiment
 from fedlens.studies.paper.case import Case
 from fedlens.studies.paper.plan import every_panel, preset_of
-from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.table import rounds_of
 
 if TYPE_CHECKING:

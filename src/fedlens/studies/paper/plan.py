@@ -6,10 +6,10 @@ from itertools import product
 
 from fedlens.core.errors import ConfigError
 from fedlens.core.suggest import nearest
+from fedlens.experiment.cell import Cell
 from fedlens.experiment.presets import SCALES, Scale, order, presets
 from fedlens.runs.loading import load_experiment
 from fedlens.studies.paper.claims import claims
-from fedlens.sweeps.cell import Cell
 
 NEGATIVE = "negative"
 """The name for all negative controls, which are run on request only, since they double the cost of a claim."""

@@ -11,6 +11,7 @@ from fedlens.core.errors import ConfigError, DamagedRunError, RunError
 from fedlens.core.files import write_atomically
 from fedlens.core.parsing import parse_yaml
 from fedlens.core.suggest import another
+from fedlens.experiment.cell import Cell
 from fedlens.experiment.presets import SCALES, Scale
 from fedlens.runs.reading import read_json
 from fedlens.studies.paper.account import account
@@ -21,7 +22,6 @@ from fedlens.studies.paper.evidence_pictures import draw_all, drawn
 from fedlens.studies.paper.judging import judge
 from fedlens.studies.paper.records import keep
 from fedlens.studies.paper.rows import verdict_table
-from fedlens.sweeps.cell import Cell
 from fedlens.sweeps.grid import Grid
 from fedlens.sweeps.sweep_directory import FILE, SweepDirectory
 

@@ -1,8 +1,8 @@
 import pytest
 from small import small
 
-from fedlens.sweeps.pace import Pace
-from fedlens.sweeps.tasks import Event
+from fedlens.report.terminal.pace import Pace
+from fedlens.simulation.callback import Event
 
 
 class Clock:

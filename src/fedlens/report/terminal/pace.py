@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from fedlens.core.registry import name_of
 from fedlens.experiment.experiment import Experiment
-from fedlens.sweeps.tasks import Event
+from fedlens.simulation.callback import Event
 
 
 @dataclass
