@@ -1,21 +1,31 @@
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from small import Convolutions, small
 
 import fedlens
-from fedlens.core.errors import RunError
+from fedlens.core.errors import DamagedRunError, RunError
 from fedlens.experiment.setting import prepare
 from fedlens.explanations.models import find_twin_of, load_models
+from fedlens.runs.controls import CONTROLS
 from fedlens.runs.weights import weights_file
 
 
 def run(path: Path, keep_weights: bool = False, **changes: object) -> fedlens.Run:
     return fedlens.run(small(**{"control": True} | changes), path, keep_weights=keep_weights)
+
+
+def run_of_0_1(path: Path, **options: Any) -> fedlens.Run:
+    """A run that does not name its twin."""
+    found = run(path, **options)
+    (found.path / CONTROLS).unlink()
+    return found
 
 
 def controls() -> Path:
@@ -26,8 +36,9 @@ def twins() -> list[Path]:
     return [path for path in controls().iterdir() if path.is_dir()]
 
 
-def test_the_twin_is_found_among_others(tmp_path: Path) -> None:
-    found = run(tmp_path / "run")
+@pytest.mark.parametrize("make", [run, run_of_0_1])
+def test_the_twin_is_found_among_others(tmp_path: Path, make: Callable[[Path], fedlens.Run]) -> None:
+    found = make(tmp_path / "run")
     (twin,) = twins()
     run(tmp_path / "other", seed=1)
     run(tmp_path / "shorter", rounds=2)
@@ -41,26 +52,34 @@ def test_the_twin_is_found_among_others(tmp_path: Path) -> None:
 
 
 def test_whatever_its_key_is(tmp_path: Path) -> None:
-    found = run(tmp_path / "run")
+    found = run_of_0_1(tmp_path / "run")
     (twin,) = twins()
     twin = twin.rename(controls() / "key-of-another-version")
     assert find_twin_of(found) == twin
 
 
 def test_the_one_that_kept_its_weights_comes_first(tmp_path: Path) -> None:
-    found = run(tmp_path / "run", keep_weights=True)
+    found = run_of_0_1(tmp_path / "run", keep_weights=True)
     (twin,) = twins()
     shutil.copytree(twin, controls() / "0", ignore=shutil.ignore_patterns("weights"))
     assert find_twin_of(found) == twin
 
 
 def test_a_twin_with_other_results_is_not_its_own(tmp_path: Path) -> None:
-    found = run(tmp_path / "run")
+    found = run_of_0_1(tmp_path / "run")
     (twin,) = twins()
     lines = [json.loads(line) for line in (twin / "rounds.jsonl").read_text().splitlines()]
     lines[1]["quality"]["loss"] += 1e-12
     (twin / "rounds.jsonl").write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     with pytest.raises(RunError, match="not in the cache any more"):
+        find_twin_of(found)
+
+
+def test_a_named_twin_that_has_changed_is_refused(tmp_path: Path) -> None:
+    found = run(tmp_path / "run")
+    (twin,) = twins()
+    (twin / "rounds.jsonl").write_text((twin / "rounds.jsonl").read_text().replace('"round": 2', '"round":2'))
+    with pytest.raises(DamagedRunError, match=r"rounds\.jsonl: has changed since the run was complete"):
         find_twin_of(found)
 
 
@@ -82,13 +101,13 @@ def test_a_lost_twin_can_be_made_again_as_is_said(tmp_path: Path) -> None:
 
 
 def test_the_twin_of_a_run_that_stopped_earlier_is_found(tmp_path: Path) -> None:
-    found = run(tmp_path / "run", stop_at=0.01)
+    found = run_of_0_1(tmp_path / "run", stop_at=0.01)
     assert len(found.records) == 1
     assert [find_twin_of(found)] == twins()
 
 
 def test_a_twin_that_diverged_is_found(tmp_path: Path) -> None:
-    found = run(tmp_path / "run")
+    found = run_of_0_1(tmp_path / "run")
     for path in (twins()[0], found.path):
         lines = [json.loads(line) for line in (path / "rounds.jsonl").read_text().splitlines()]
         for line in lines:

@@ -23,11 +23,11 @@ from fedlens.core.config import validate
 from fedlens.core.files import in_a_sweep
 from fedlens.core.remote import Kind
 from fedlens.experiment.experiment import Experiment, control_name
+from fedlens.runs.controls import cache_path
 from fedlens.runs.folder import Files, files_of, lay_out
 from fedlens.simulation.callback import Event
 from fedlens.simulation.runtime import Runtime
 from fedlens.simulation.simulation import make_control
-from fedlens.simulation.twin import cache_path
 from fedlens.sweeps.tasks import Reporter, perform, why
 
 

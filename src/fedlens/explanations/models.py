@@ -5,13 +5,14 @@ from pathlib import Path
 
 from torch import nn
 
-from fedlens.analysis.run_results import Run
+from fedlens.analysis.run_results import Run, sound_summary
 from fedlens.core.errors import FedlensError, RunError
 from fedlens.core.paths import cache_dir, private_cache
 from fedlens.core.registry import describe
 from fedlens.core.suggest import another
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import Setting
+from fedlens.runs.controls import CONTROLS, NamedControl, cache_path, read_controls
 from fedlens.runs.loading import load_recorded
 from fedlens.runs.reading import read_rounds
 from fedlens.runs.weights import Which, kept_rounds, weights_of
@@ -26,6 +27,7 @@ def find_twin_of(run: Run, control: Path | None = None) -> Path:
             run's own twin, which is in the cache.
 
     Raises:
+        DamagedRunError: its twin, or the name of it, is damaged.
         RunError: `run` is not attacked, `control` is not comparable, or the run's twin is not in the cache, or it had
             none.
     """
@@ -41,15 +43,45 @@ def find_twin_of(run: Run, control: Path | None = None) -> Path:
             f"{run.path}: this run has no benign twin; name a run without attack by --control DIR, "
             f"or run it again: fedlens run {run.path} -o control=true --out {another(run.path)}"
         )
-    paths = (summary.parent for summary in sorted(private_cache("controls").glob("[!.]*/summary.json")))
-    twins = [path for path in paths if _has_recorded_rounds(path, run) and _is_twin(path, run.experiment)]
-    if not twins:
+    controls = read_controls(run.path)
+    twin = _search(run) if controls is None or controls.control is None else _named(run, controls.control)
+    if twin is None:
         raise RunError(
             f"{run.path}: its benign twin is not in the cache any more ({cache_dir() / 'controls'}); "
+            f"`fedlens run --resume --out {run.path}` trains it again and changes no round of the run, "
             f"`fedlens run {run.path} --out DIR` runs the experiment again and its twin with it, "
             "or name a run without attack by --control DIR"
         )
-    return max(twins, key=lambda path: len(kept_rounds(path)))  # they differ only in the weights that they kept
+    return twin
+
+
+def _named(run: Run, control: NamedControl) -> Path | None:
+    """Return the directory of the twin that the run names; ``None`` if it is not in the cache, or not complete.
+
+    Raises:
+        DamagedRunError: it has changed since it was complete.
+        RunError: it is another experiment's.
+    """
+    path = cache_path(control.key)
+    if sound_summary(path) is None:
+        return None
+    if not _is_twin(path, run.experiment):
+        raise RunError(
+            f"{run.path / CONTROLS}: names {path}, which is the twin of another experiment; "
+            f"run this one again: fedlens run {run.path} --out {another(run.path)}"
+        )
+    return path
+
+
+def _search(run: Run) -> Path | None:
+    """Search the cache for the twin of a run that names none, as version 0.1 wrote it, by what the run recorded of it.
+
+    Returns:
+        The twin with the same experiment and the same results that kept most weights; ``None`` if there is none.
+    """
+    paths = (summary.parent for summary in sorted(private_cache("controls").glob("[!.]*/summary.json")))
+    twins = [path for path in paths if _has_recorded_rounds(path, run) and _is_twin(path, run.experiment)]
+    return max(twins, key=lambda path: len(kept_rounds(path)), default=None)
 
 
 def load_models(run: Run, twin: Path, setting: Setting, round_: int | None = None) -> tuple[nn.Module, nn.Module]:

@@ -6,6 +6,7 @@ start.json                   an id, which tells whose run it is, and notes on th
 digests.json                 of data, shards, first weights and the user's code, to compare on resuming
 environment.jsonl            a line per start: versions, platform, commit, engine and the reason for it
 target.json                  the attacker's samples
+controls.json                only with controls: keys and paths, in the cache, of the benign twin and the placebo
 rounds.jsonl                 a line per round, equal in every byte whenever the experiment is repeated
 timings.jsonl                a line per round: seconds of each stage
 checks/                      tables of checks, too large for a record, a file per round

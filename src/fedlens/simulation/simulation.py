@@ -18,6 +18,8 @@ from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.experiment.setting import Setting
 from fedlens.goals.success import TargetSamples
 from fedlens.goals.target_samples import has_learnt
+from fedlens.runs.controls import CONTROLS
+from fedlens.runs.controls import content_of as content_of_controls
 from fedlens.runs.directory import RunDirectory
 from fedlens.runs.environment import describe_environment
 from fedlens.runs.metadata import TargetRecord
@@ -180,6 +182,8 @@ def play(
             samples, classes = setting.auxiliary, list(setting.dataset.classes)
             index, true, target = (tensor.tolist() for tensor in (samples.index, samples.true, samples.target))
             directory.note_target(TargetRecord(index, true, target, classes))
+            if controls:
+                directory.note(CONTROLS, content_of_controls({name: one.path.name for name, one in controls.items()}))
             _record(directory, setting, _sound(controls, callback), choice, callback)
         if leaves:
             _leave_twin(setting, choice.arithmetic, path)

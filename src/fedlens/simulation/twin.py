@@ -23,10 +23,11 @@ from fedlens.core.code import digest as digest_code
 from fedlens.core.errors import DamagedRunError
 from fedlens.core.files import checksum, writing
 from fedlens.core.numerics import BITS, numerics
-from fedlens.core.paths import REMEDY, is_users, private_cache
+from fedlens.core.paths import REMEDY, is_users
 from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.experiment.setting import Setting
 from fedlens.goals.success import TargetSamples, success
+from fedlens.runs.controls import cache_path
 from fedlens.runs.folder import Files, lay_out
 from fedlens.runs.loading import load_recorded
 from fedlens.runs.reading import load_predictions, read_rounds, read_summary
@@ -73,11 +74,6 @@ def key(setting: Setting, arithmetic: str) -> str:
     digest = hashlib.blake2b(json.dumps(described).encode(), digest_size=12)
     digest.update(digest_code(type(part) for _, part in setting.experiment.parts()).encode())
     return digest.hexdigest()
-
-
-def cache_path(name: str) -> Path:
-    """Return the directory of the control with this key in the cache."""
-    return private_cache("controls") / name
 
 
 def cached(setting: Setting, arithmetic: str) -> Path | None:
