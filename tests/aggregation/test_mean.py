@@ -14,6 +14,7 @@ from fedlens.defences.mean import Mean
 from fedlens.defences.rule import Aggregate, Received
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import Setting
+from fedlens.models.initial_model import InitialModel
 
 LAYOUT = Layout.of(nn.Linear(2, 1))
 
@@ -54,7 +55,9 @@ def test_the_servers_weights_are_the_shards_shares_of_the_cohort() -> None:
     samples = Samples(torch.zeros(10, 1), torch.zeros(10, dtype=torch.int64))
     data = Dataset(samples, samples, ("only",), 0, 0)
     shards = Shards(torch.arange(10), torch.tensor([0, 1, 3, 5, 10]))
-    setting = Setting(Experiment(clients=4), data, shards, torch.device("cpu"))
+    experiment, cpu = Experiment(clients=4), torch.device("cpu")
+    initial = InitialModel(experiment.model, data.shape, 1, Address.root(0), cpu)
+    setting = Setting(experiment, data, shards, cpu, initial)
     assert setting.alpha([0, 1, 3]).tolist() == [0.125, 0.25, 0.625]
     assert setting.alpha([0, 1, 2, 3]).tolist() == pytest.approx([0.1, 0.2, 0.2, 0.5])
     assert setting.alpha([0]).dtype == torch.float64

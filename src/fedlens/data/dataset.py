@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,8 +39,9 @@ class Samples:
         return Samples(self.x.index_select(0, rows), self.y.index_select(0, rows))
 
     def to(self, device: torch.device) -> Samples:
-        """Move the samples to `device`."""
-        return Samples(self.x.to(device), self.y.to(device))
+        """Move the samples to `device`; return them as they are if they are there."""
+        x, y = self.x.to(device), self.y.to(device)
+        return self if x is self.x and y is self.y else Samples(x, y)
 
 
 @dataclass(frozen=True)
@@ -75,8 +76,16 @@ class Dataset:
         """Shape of one input."""
         return tuple(self.train.x.shape[1:])
 
+    def to(self, device: torch.device) -> Dataset:
+        """Move the samples to `device`; return the data set as it is, with its fingerprint, if they are there."""
+        train, test = self.train.to(device), self.test.to(device)
+        return self if train is self.train and test is self.test else replace(self, train=train, test=test)
+
     def fingerprint(self) -> str:
-        """Return a digest of all samples and class names, which tells results on other data apart."""
+        """Return a digest of all samples and class names, which tells results on other data apart.
+
+        It is computed once for each data set that is in memory.
+        """
         return self._fingerprint
 
     @cached_property

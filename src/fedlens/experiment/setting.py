@@ -1,6 +1,5 @@
 """Everything about an experiment that is fixed before its first round."""
 
-import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,7 +21,8 @@ from fedlens.data.validation import set_apart
 from fedlens.experiment.experiment import Experiment
 from fedlens.goals.success import TargetSamples
 from fedlens.goals.target_samples import choose
-from fedlens.models.network import Network, build
+from fedlens.models.initial_model import InitialModel, digest
+from fedlens.models.network import Network
 from fedlens.models.trial import try_out
 
 
@@ -35,9 +35,10 @@ class Setting:
         dataset: the data, on the device where models are trained.
         shards: which training samples each client holds.
         device: where models are trained.
+        initial: the model with its first weights.
         validation: the server's own samples; ``None`` where no check needs any.
         auxiliary: the attacker's samples; ``None`` in a control, which serves any of them.
-        fingerprint: of the data before samples were set apart for validation, if some were.
+        fingerprint: of the data as they were loaded, unless they are `dataset` itself.
         timeout: seconds that a piece of work may take (`fedlens.core.deadline`).
     """
 
@@ -45,6 +46,7 @@ class Setting:
     dataset: Dataset
     shards: Shards
     device: torch.device
+    initial: InitialModel
     validation: Samples | None = None
     auxiliary: TargetSamples | None = None
     fingerprint: str | None = None
@@ -61,11 +63,7 @@ class Setting:
         Raises:
             ConfigError: the model's code is not at hand.
         """
-        require_code("model", self.experiment.model)
-        classes = len(self.dataset.classes)
-        with staying("model", ConfigError), within(self.timeout, "building the model"):
-            module = build(self.experiment.model, self.dataset.shape, classes, self.root.at("model"))
-        return Network(module.to(self.device))
+        return self.initial.network()
 
     def try_model(self) -> None:
         """Check that the model fits the data, before anything runs.
@@ -76,7 +74,7 @@ class Setting:
         model, samples = self.experiment.model, self.dataset.train.take(torch.arange(2) % len(self.dataset.train))
         if is_custom(model):
             name = f"{name_of('model', model)}{at(model.build)}"
-            try_out(self.network, samples, len(self.dataset.classes), name, self.root.at("trial"))
+            try_out(self.initial, samples, name, self.root.at("trial"))
         else:
             self.network()
 
@@ -86,11 +84,10 @@ class Setting:
         Returns:
             Digests of the ``data``, the ``shards`` and the first ``weights``.
         """
-        order, offsets, network = self.shards.order.cpu(), self.shards.offsets.cpu(), self.network()
         return {
             "data": self.fingerprint or self.dataset.fingerprint(),
-            "shards": _digest(order, offsets),
-            "weights": _digest(*(tensor.detach().cpu() for tensor in (network.vector, *network.module.buffers()))),
+            "shards": digest(self.shards.order.cpu(), self.shards.offsets.cpu()),
+            "weights": self.initial.digest,
         }
 
     def chosen(self, round_: int) -> list[int]:
@@ -137,15 +134,19 @@ def prepare(
             dataset = load(experiment.data, data_dir)
     experiment = experiment.settled(len(dataset.train))
     root = Address.root(experiment.seed)
-    validation = fingerprint = None
+    loaded, validation = dataset, None
     if experiment.set_apart:
-        fingerprint = dataset.fingerprint()
         train, validation = set_apart(dataset.train, experiment.set_apart, root.at("validation"))
         dataset, validation = replace(dataset, train=train), validation.to(torch_device)
     with staying("partition", ConfigError), within(timeout, "dealing out the data"):
         shards = _deal(experiment.partition, dataset.train.y, experiment.clients, root.at("partition"))
-    dataset = replace(dataset, train=dataset.train.to(torch_device), test=dataset.test.to(torch_device))
-    return Setting(experiment, dataset, shards, torch_device, validation, fingerprint=fingerprint, timeout=timeout)
+    dataset = dataset.to(torch_device)
+    fingerprint = None if dataset is loaded else loaded.fingerprint()
+    classes, address = len(dataset.classes), root.at("model")
+    initial = InitialModel(experiment.model, dataset.shape, classes, address, torch_device, timeout)
+    return Setting(
+        experiment, dataset, shards, torch_device, initial, validation, fingerprint=fingerprint, timeout=timeout
+    )
 
 
 def _deal(partition: Partition, labels: Tensor, clients: int, address: Address) -> Shards:
@@ -161,13 +162,6 @@ def _deal(partition: Partition, labels: Tensor, clients: int, address: Address) 
     with seeded(address.at("global")):
         shards = partition.split(labels.clone(), clients, address)
     return copy_tensors(checked_shards(shards, clients, len(labels), name_of("partition", partition)))
-
-
-def _digest(*tensors: Tensor) -> str:
-    digest = hashlib.blake2b(digest_size=16)
-    for tensor in tensors:
-        digest.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
 
 
 def find_device(name: str) -> torch.device:

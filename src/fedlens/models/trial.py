@@ -4,44 +4,44 @@ What is wrong with it would show in the middle of a run otherwise, or not at all
 not travel between clients and server, so that results would depend on who trained which client.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any, NoReturn
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from fedlens.core.errors import ConfigError
 from fedlens.core.origin import told
 from fedlens.core.random import Address, seeded
 from fedlens.data.dataset import Samples
+from fedlens.models.initial_model import InitialModel
 from fedlens.models.network import Network
 
 
-def try_out(make: Callable[[], Network], samples: Samples, classes: int, name: str, address: Address) -> None:
+def try_out(initial: InitialModel, samples: Samples, name: str, address: Address) -> None:
     """Let a model answer, learn and answer again, and check that only its weights change by that.
 
     Args:
-        make: gives a network with its initial weights, the same ones every time.
-        samples: two of them, on the network's device.
-        classes: how many there are.
+        initial: the model.
+        samples: two of them, on its device.
         name: what to call the model in messages, with its file and line.
         address: where random draws begin.
 
     Raises:
         ConfigError: the model cannot be copied, trained or evaluated, or keeps something beside its weights.
     """
-    network = make()
-    _require_the_same(network, make(), name)
-    _require_copied(network, name)
+    _require_copied(initial.module, name)
+    network = initial.network()
+    _require_the_same(network, Network(initial.build()), name)
     buffers = {key: buffer.clone() for key, buffer in network.module.named_buffers()}
     for training in (True, False):
         with _explained(network, samples, name):
             first, again = (_answer(network, samples.x, address, training=training) for _ in range(2))
         when = "in training" if training else "in evaluation"
         for answer in (first, again):
-            _require_logits(answer, [len(samples), classes], f"{name}: {when}")
+            _require_logits(answer, [len(samples), initial.classes], f"{name}: {when}")
         if not torch.allclose(first, again, rtol=1e-4, atol=1e-5, equal_nan=True):
             _refuse(
                 f"{name}: {when}, its answer to the same inputs is another one the second time",
@@ -121,10 +121,10 @@ def _equal(buffer: Tensor, before: Tensor | None) -> bool:
     return before is not None and buffer.shape == before.shape and torch.equal(buffer, before)
 
 
-def _require_copied(network: Network, name: str) -> None:
+def _require_copied(module: nn.Module, name: str) -> None:
     """Refuse a model that cannot be copied, as it is for the malicious client and for explanations."""
     try:
-        deepcopy(network.module)
+        deepcopy(module)
     except Exception as error:
         wrong = f"{name} cannot be copied: {told(error)}"
         remedy = "keep locks, generators, open files and views of parameters out of it; make them in forward"
