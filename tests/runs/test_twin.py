@@ -10,8 +10,8 @@ from small import small
 
 import fedlens
 from fedlens.simulation.callback import Callback
+from fedlens.simulation.controls import leave_twin, make_control
 from fedlens.simulation.runtime import Runtime
-from fedlens.simulation.simulation import leave_twin, make_control
 
 
 class Ears(Callback):

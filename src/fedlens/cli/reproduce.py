@@ -47,8 +47,8 @@ def reproduce(  # noqa: PLR0917 - typer passes them by name
     names = panels(wanted or [], scale)
     from fedlens.cli.record_keeper import RecordKeeper
     from fedlens.report.terminal.sweep_progress import SweepTerminal
+    from fedlens.simulation.controls import leave_twin
     from fedlens.simulation.runtime import Runtime  # after what may be refused, for it takes seconds
-    from fedlens.simulation.simulation import leave_twin
     from fedlens.studies.paper.evidence import gather
     from fedlens.studies.paper.records import restore
     from fedlens.studies.paper.reproduction import benign, grid_of, publish, require_reproduction

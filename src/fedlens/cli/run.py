@@ -66,9 +66,10 @@ def run(  # noqa: PLR0917 - typer passes them by name
         raise ConfigError("what should be run? e.g. fedlens run quickstart; `fedlens list presets` names others")
     experiment = load_experiment(begun or source or "", assignments, trust=trust)
     print_imported([experiment])
-    path = places.resumable(experiment, out_dir) if resume else places.unused(experiment, out_dir)
+    path = begun or (places.resumable if resume else places.unused)(experiment, out_dir)
     from fedlens.report.terminal.progress import Terminal
-    from fedlens.simulation import simulation  # after what may be refused, for it takes seconds
+    from fedlens.simulation.runtime import Runtime  # after what may be refused, for it takes seconds
+    from fedlens.simulation.simulation import play
     from fedlens.tracking.observer import Tracking
     from fedlens.tracking.parse import parse_tracker
 
@@ -87,20 +88,8 @@ def run(  # noqa: PLR0917 - typer passes them by name
 
     try:
         with interruptible(how_to_go_on):
-            result = simulation.run(
-                experiment,
-                path,
-                resume=resume,
-                keep_weights=keep_weights,
-                engine=engine,
-                workers=workers,
-                device=device,
-                data_dir=data_dir,
-                address=address,
-                mixed_cpus=mixed_cpus,
-                client_timeout=client_timeout,
-                observer=tracking,
-            )
+            runtime = Runtime(engine, workers, device, data_dir, address, mixed_cpus, client_timeout)
+            result = play(experiment, path, runtime, tracking, resume, keep_weights=keep_weights)
             _print_result(result)
             shown = [*sorted(path.glob("*.png")), *(_reported(path, data_dir) if track else [])]
     finally:

@@ -26,8 +26,8 @@ from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.runs.controls import cache_path
 from fedlens.runs.folder import Files, files_of, lay_out
 from fedlens.simulation.callback import Event
+from fedlens.simulation.controls import make_control
 from fedlens.simulation.runtime import Runtime
-from fedlens.simulation.simulation import make_control
 from fedlens.sweeps.tasks import Reporter, perform, why
 
 

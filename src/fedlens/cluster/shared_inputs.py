@@ -18,9 +18,9 @@ from fedlens.data.dataset import Dataset
 from fedlens.data.loading import load
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.folder import files_of
+from fedlens.simulation.controls import cached_control, leave_twin
 from fedlens.simulation.leaving import leaves_twin
 from fedlens.simulation.runtime import Runtime
-from fedlens.simulation.simulation import cached_control, leave_twin
 from fedlens.simulation.twin import keep
 from fedlens.sweeps.data_consistency import data_of
 from fedlens.sweeps.tasks import Task

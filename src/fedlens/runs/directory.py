@@ -25,7 +25,7 @@ least as far as the checkpoint. Resuming cuts them back to it and continues.
 """
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -40,10 +40,12 @@ from fedlens.core.parsing import dump_yaml
 from fedlens.core.regular import regular
 from fedlens.core.suggest import another
 from fedlens.experiment.experiment import Experiment
+from fedlens.runs.controls import CONTROLS, content_of
 from fedlens.runs.cutting import cut_lines, leftovers, put_aside
 from fedlens.runs.loading import load_recorded
 from fedlens.runs.metadata import StartRecord, TargetRecord
 from fedlens.runs.ownership import claim, is_ours
+from fedlens.runs.parsing import parsed_round
 from fedlens.runs.reading import (
     count_rounds,
     load_predictions,
@@ -199,6 +201,11 @@ class RunDirectory:
         (self.path / UNJUDGED).unlink(missing_ok=True)
         self.note("target.json", target.plain())
 
+    def note_controls(self, keys: Mapping[str, str]) -> None:
+        """Write down which controls the run is compared with, by their names in records; nothing if there are none."""
+        if keys:
+            self.note(CONTROLS, content_of(keys))
+
     def started(self, start: StartRecord) -> str | None:
         """Add a line about this start; return a remark if bits may differ from those of the start before."""
         before = read_starts(self.path)
@@ -262,8 +269,8 @@ class RunDirectory:
         if self.keep_weights:
             cut_weights(self.path, rounds)
 
-    def append(self, result: RoundResult) -> None:
-        """Record a round.
+    def append(self, result: RoundResult) -> RoundRecord:
+        """Record a round; return the record as `read_rounds` will give it.
 
         Raises:
             RunError: the disk is full, or the directory cannot be written any more.
@@ -282,17 +289,19 @@ class RunDirectory:
             write_atomically(tables_file(self.path, result.state.round), save(tables))
         if self.keep_weights:
             self._save_weights(weights_file(self.path, result.state.round), result.state)
-        self._append("timings.jsonl", {"round": result.state.round, **result.seconds})
-        self._append("rounds.jsonl", result.record.plain())
+        written = line(result.record.plain())
+        self._append("timings.jsonl", line({"round": result.state.round, **result.seconds}))
+        self._append("rounds.jsonl", written)
         if (accuracy := result.record.quality.accuracy) > self._best:
             self._best = accuracy
             self._save_weights(self.path / "best.safetensors", result.state)
         write_atomically(self.path / "checkpoint.safetensors", result.state.to_bytes())
+        return parsed_round(written, malicious=0)
 
-    def _append(self, name: str, record: dict[str, Any]) -> None:
+    def _append(self, name: str, content: bytes) -> None:
         file = self.path / name
         self._require_untouched(file)
-        append_bytes(file, line(record))
+        append_bytes(file, content)
         self._sizes[file] = file.stat().st_size
 
     def _require_untouched(self, file: Path) -> None:
@@ -319,8 +328,11 @@ class RunDirectory:
     def _save_weights(file: Path, state: FederationState) -> None:
         write_atomically(file, save({"weights": state.weights.cpu()}, metadata={"round": str(state.round)}))
 
-    def finish(self, state: FederationState, summary: Summary) -> None:
+    def finish(self, state: FederationState, summary: Summary) -> Summary:
         """Write the final weights and the summary; with it the run is complete.
+
+        Returns:
+            The summary as written, with every file's checksum.
 
         Raises:
             RunError: a file has been removed or changed since it was written.
@@ -332,7 +344,9 @@ class RunDirectory:
         self._save_weights(self.path / "final.safetensors", state)
         files = sorted(file for file in self.path.rglob("[!.]*") if file.is_file())
         sums = {str(file.relative_to(self.path)): checksum(file) for file in files if file.name != "summary.json"}
-        self.note("summary.json", summary.with_checksums(sums).plain())
+        summary = summary.with_checksums(sums)
+        self.note("summary.json", summary.plain())
+        return summary
 
 
 def described(experiment: Experiment) -> bytes:

@@ -14,6 +14,7 @@ from fedlens.core.users_modules import modules_of
 from fedlens.data.dataset import Dataset
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import Setting, prepare
+from fedlens.runs.ownership import is_ours
 from fedlens.runs.reading import read_starts
 from fedlens.runs.start import read_start
 
@@ -26,7 +27,7 @@ class Runtime:
         engine: ``serial``, ``processes``, ``vectorised``, ``ray``, or ``auto``, which takes the one of the first three
             that is likely to be the fastest.
         workers: number of worker processes; one per core by default.
-        device: where PyTorch computes.
+        device: where PyTorch computes; the CPU by default.
         data_dir: where the user keeps data files.
         address: address of the Ray cluster, as in `fedlens.cluster.connection.connected`.
         mixed_cpus: whether the processors of that cluster may differ.
@@ -37,7 +38,7 @@ class Runtime:
 
     engine: EngineName = "auto"
     workers: int | None = None
-    device: str = "cpu"
+    device: str | None = None
     data_dir: Path | None = None
     address: str | None = None
     mixed_cpus: bool = False
@@ -45,20 +46,34 @@ class Runtime:
     dataset: Dataset | None = None
 
     def as_begun(self, path: Path) -> "Runtime":
-        """Return the runtime that resumes the run in the directory `path`: the run's own, unless an engine is named."""
-        if self.engine != "auto":
-            return self
+        """Return the runtime that resumes the run in the directory `path`: the run's own where this one leaves it open.
+
+        Its data directory is taken only if the user has begun the run.
+
+        Raises:
+            DamagedRunError: the run's notes of how it was begun are damaged.
+        """
         if (start := read_start(path)) is None:  # begun by a version that did not write the file
-            starts = read_starts(path)
+            starts = read_starts(path) if self.engine == "auto" else []
             engines = [name for name in get_args(EngineName) if starts and starts[-1].engine == name]
             return replace(self, engine=engines[0]) if engines else self
+        directory = start.data_dir if is_ours(path / "experiment.yaml") else None
+        begun = replace(
+            self,
+            device=self.device or start.device,
+            data_dir=self.data_dir or (Path(directory) if directory is not None else None),
+        )
+        if self.engine != "auto":
+            return begun
         workers = self.workers if self.workers is not None else start.workers
         mixed = self.mixed_cpus or (start.mixed_cpus and start.engine == "ray")
-        return replace(self, engine=start.engine, workers=workers, mixed_cpus=mixed)
+        return replace(begun, engine=start.engine, workers=workers, mixed_cpus=mixed)
 
     def prepare(self, experiment: Experiment) -> Setting:
         """Prepare `experiment` with these data on this device; see `fedlens.experiment.setting.prepare`."""
-        return prepare(experiment, self.device, self.data_dir, self.dataset, checked_timeout(self.client_timeout))
+        return prepare(
+            experiment, self.device or "cpu", self.data_dir, self.dataset, checked_timeout(self.client_timeout)
+        )
 
     def cluster(self, experiment: Experiment) -> AbstractContextManager[Cluster | None]:
         """Return a context that connects to the cluster and sends it the modules of `experiment`.

@@ -1,43 +1,37 @@
 """Running experiments: in memory (`simulate`) or into a directory (`run`)."""
 
-from collections.abc import Iterator, Mapping
-from copy import deepcopy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from fedlens.analysis.run_results import Run, load_run
-from fedlens.analysis.summary import summarise
+from fedlens.analysis.run_results import Run
 from fedlens.core.code import digest
-from fedlens.core.custom import copy_tensors, is_custom
+from fedlens.core.custom import copy_tensors
 from fedlens.core.engine_name import EngineName
-from fedlens.core.errors import ClientError, ConfigError, DataError, UnjudgedError
+from fedlens.core.errors import ConfigError, DataError, UnjudgedError
 from fedlens.core.numerics import BITS
 from fedlens.core.registry import require_code, require_findable, warn_of_session
 from fedlens.core.staying import staying
-from fedlens.experiment.experiment import Experiment, control_name
+from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import Setting
-from fedlens.goals.success import TargetSamples
-from fedlens.goals.target_samples import has_learnt
-from fedlens.runs.controls import CONTROLS
-from fedlens.runs.controls import content_of as content_of_controls
 from fedlens.runs.directory import RunDirectory
-from fedlens.runs.environment import describe_environment
 from fedlens.runs.metadata import TargetRecord
-from fedlens.runs.ownership import is_ours
 from fedlens.runs.places import resumable, unused
 from fedlens.runs.reading import keeps_predictions
-from fedlens.runs.record import RoundRecord, RoundResult
-from fedlens.runs.record_values import destroyed
-from fedlens.runs.start import Start, read_start
+from fedlens.runs.record import RoundResult
+from fedlens.runs.start import Start
 from fedlens.runs.unjudged import FILE as UNJUDGED
 from fedlens.runs.unjudged import content_of
+from fedlens.simulation.aiming import aimed
 from fedlens.simulation.callback import Callback, callback_of
+from fedlens.simulation.controls import controls_of, find_or_make, leave_as_twin, sound
 from fedlens.simulation.engines import choose_engine
 from fedlens.simulation.engines.choice import SIDE_BY_SIDE, Choice
-from fedlens.simulation.leaving import leaves_twin, twin_files
+from fedlens.simulation.leaving import leaves_twin
+from fedlens.simulation.recording import beside, record_rounds
 from fedlens.simulation.rounds import federate
 from fedlens.simulation.runtime import Runtime
-from fedlens.simulation.twin import Control, cached, find_control, keep, key
 
 
 def simulate(
@@ -71,12 +65,12 @@ def simulate(
     setting = _prepare(experiment, runtime)
     with runtime.cluster(experiment) as cluster:
         choice = choose_engine(runtime.engine, runtime.workers, setting, cluster)
-        twin = _control(setting, setting.experiment.twin(), choice, Callback()) if experiment.needs_twin else None
-        setting = _aimed(setting, twin)
+        twin = find_or_make(setting, setting.experiment.twin(), choice, Callback()) if experiment.needs_twin else None
+        setting = aimed(setting, twin)
         controls = {"control": twin} if twin is not None and experiment.attack is not None else {}
         with choice.make() as workforce:
             for result in federate(setting, workforce):
-                record = _beside(controls, result.record, setting.auxiliary)
+                record = beside(controls, result.record, setting.auxiliary)
                 yield copy_tensors(replace(result, record=record))
 
 
@@ -128,14 +122,9 @@ def run(
         (1, torch.Size([85002]))
     """
     path = resumable(experiment, out) if resume else unused(experiment, out)
-    if resume and (start := read_start(path)) is not None:
-        device = device or start.device
-        if data_dir is None and start.data_dir is not None and is_ours(path / "experiment.yaml"):
-            data_dir = Path(start.data_dir)
-    runtime = Runtime(engine, workers, device or "cpu", data_dir, address, mixed_cpus, client_timeout)
+    runtime = Runtime(engine, workers, device, data_dir, address, mixed_cpus, client_timeout)
     warn_of_session(experiment.parts())
-    play(experiment, path, runtime, callback_of(observer), resume, keep_weights=keep_weights)
-    return replace(load_run(path), experiment=experiment)
+    return play(experiment, path, runtime, callback_of(observer), resume, keep_weights=keep_weights)
 
 
 @staying("the run")
@@ -148,10 +137,13 @@ def play(
     *,
     keep_weights: bool = False,
     note_unjudged: bool = False,
-) -> None:
-    """Play the remaining rounds of `experiment` into the directory `path`.
+) -> Run:
+    """Play the remaining rounds of `experiment` into the directory `path`, which has been chosen.
 
     An experiment that cannot be judged leaves no files, or only a note if `note_unjudged` (`fedlens.runs.unjudged`).
+
+    Returns:
+        The run, from what has been written; only its `experiment` may differ from `load_run`'s, which imports no code.
 
     Raises:
         FedlensError: as `run`.
@@ -163,30 +155,17 @@ def play(
         leaves = leaves_twin(experiment) and keeps_predictions(path)
         with RunDirectory(path, keep_predictions=leaves, keep_weights=keep_weights) as directory:
             directory.begin(experiment, resume=resume, start=_start(experiment, runtime, choice))
-            code = digest(type(part) for _, part in experiment.parts())
-            if remark := directory.compare({**setting.digests(), "code": code}):
+            if remark := directory.compare(setting.digests() | {"code": _code(experiment)}):
                 callback.remark(remark)
-            controls = {}
-            try:
-                for name, control in setting.experiment.controls.items():
-                    weights = directory.keep_weights and name == "control"
-                    controls[name] = _control(setting, control, choice, callback, keep_weights=weights)
-                setting = _aimed(setting, controls.get("control"))
-            except (ConfigError, DataError) as error:  # the run can never begin
-                if note_unjudged and isinstance(error, UnjudgedError):
-                    directory.note(UNJUDGED, content_of(error, str(BITS)))
-                else:
-                    directory.abandon()
-                raise
-            assert setting.auxiliary is not None
-            samples, classes = setting.auxiliary, list(setting.dataset.classes)
-            index, true, target = (tensor.tolist() for tensor in (samples.index, samples.true, samples.target))
-            directory.note_target(TargetRecord(index, true, target, classes))
-            if controls:
-                directory.note(CONTROLS, content_of_controls({name: one.path.name for name, one in controls.items()}))
-            _record(directory, setting, _sound(controls, callback), choice, callback)
+            with _refused(directory, note_unjudged=note_unjudged):
+                controls = controls_of(setting, choice, callback, keep_weights=directory.keep_weights)
+                setting = aimed(setting, controls.get("control"))
+            target = _note_target(directory, setting)
+            directory.note_controls({name: control.path.name for name, control in controls.items()})
+            records, summary = record_rounds(directory, setting, sound(controls, callback), choice, callback)
         if leaves:
-            _leave_twin(setting, choice.arithmetic, path)
+            leave_as_twin(setting, choice.arithmetic, path)
+    return Run(path, experiment, records, target, summary)
 
 
 def _start(experiment: Experiment, runtime: Runtime, choice: Choice) -> Start:
@@ -213,150 +192,29 @@ def _prepare(experiment: Experiment, runtime: Runtime) -> Setting:
     return setting
 
 
-def _aimed(setting: Setting, twin: Control | None) -> Setting:
-    """Choose the setting's target samples, by default among those that its benign twin, if any, gets right."""
-    target = setting.experiment.target
-    if twin is None or target.index is not None or target.select == "random":
-        return setting.with_target(None)
-    if target.select is None and twin.silent is not None and destroyed(twin.records) is None:
-        return setting.with_target(None)  # a model that answers NaN by its nature gets no sample right
+def _code(experiment: Experiment) -> str:
+    """Digest the code of the user's own parts."""
+    return digest(type(part) for _, part in experiment.parts())
+
+
+@contextmanager
+def _refused(directory: RunDirectory, *, note_unjudged: bool) -> Iterator[None]:
+    """Leave no files of a run that can never begin, or only a note why it cannot be judged."""
     try:
-        return setting.with_target(twin.last)
-    except UnjudgedError as error:
-        raise _unjudged(setting, twin, error) from None
-
-
-def _unjudged(setting: Setting, twin: Control, error: UnjudgedError) -> UnjudgedError:
-    """Extend the error by the twin's condition and by remedies; another seed is none before anything is learnt."""
-    experiment = setting.experiment
-    if destroyed(twin.records) is not None or any(record.malformed for record in twin.records):
-        reason = "without attack, clients sent updates, or the model has weights, that are not finite"
-        rate = experiment.local.learning_rate / 10
-        return UnjudgedError(f"{error.reason}: {reason}", [f"learn more slowly, e.g. -o local.learning_rate={rate:g}"])
-    rounds = max(2 * experiment.rounds, experiment.rounds + 5)
-    remedies = [f"train for longer, e.g. -o rounds={rounds}"]
-    if has_learnt(twin.last, setting.dataset):
-        remedies.append(f"take another seed, e.g. -o seed={experiment.seed + 1}")
-    return UnjudgedError(error.reason, [*remedies, *error.remedies])
-
-
-def _sound(controls: Mapping[str, Control], callback: Callback) -> dict[str, Control]:
-    """Return the controls whose models and answers are finite to the end."""
-    sound = {}
-    for name, control in controls.items():
-        title = "benign twin" if name == "control" else name
-        if (round_ := destroyed(control.records)) is not None:
-            callback.remark(f"{title}: no control, for without attack the model is not finite after round {round_}")
-        elif (silent := control.silent) is not None:
-            callback.remark(f"{title}: no control, for its answers are no numbers (NaN) after round {silent}")
+        yield
+    except (ConfigError, DataError) as error:
+        if note_unjudged and isinstance(error, UnjudgedError):
+            directory.note(UNJUDGED, content_of(error, str(BITS)))
         else:
-            sound[name] = control
-    return sound
+            directory.abandon()
+        raise
 
 
-def _control(
-    setting: Setting, control: Experiment, choice: Choice, callback: Callback, *, keep_weights: bool = False
-) -> Control:
-    """Make or load the benign twin or placebo `control` of the setting's experiment, on the same engine."""
-    control_setting = replace(setting, experiment=control)
-
-    def make(path: Path) -> None:
-        with RunDirectory(path, keep_predictions=True, keep_weights=keep_weights) as directory:
-            directory.begin(control, resume=False)
-            _record(directory, control_setting, {}, choice, callback, twin=True)
-
-    try:
-        return find_control(control_setting, choice.arithmetic, make, callback, keep_weights=keep_weights)
-    except ClientError as error:
-        if not control.absent:
-            raise
-        explained = ClientError(
-            f"placebo ({control_name(control)}): {error}; a new run with -o placebo=false does without"
-        )
-        for note in getattr(error, "__notes__", []):
-            explained.add_note(note)
-        raise explained from error
-
-
-def make_control(control: Experiment, runtime: Runtime, callback: Callback) -> Path:
-    """Make a benign twin or placebo in the cache, for any target; return its run directory.
-
-    Raises:
-        FedlensError: it cannot be made.
-    """
-    setting = runtime.prepare(control)
-    setting.try_model()
-    return _control(setting, control, choose_engine(runtime.engine, runtime.workers, setting), callback).path
-
-
-def cached_control(control: Experiment, runtime: Runtime) -> Path | None:
-    """Return the run directory of a cached benign twin or placebo; ``None`` if it is not complete."""
-    setting = runtime.prepare(control)
-    return cached(setting, choose_engine(runtime.engine, runtime.workers, setting).arithmetic)
-
-
-def _leave_twin(setting: Setting, arithmetic: str, run: Path) -> None:
-    """Put a complete run without attack into the cache as its benign twin, unless there is one."""
-    twin, dataset = setting.experiment.twin(), setting.dataset
-    twin_setting = replace(setting, experiment=twin)
-    if cached(twin_setting, arithmetic) is None:
-        keep(key(twin_setting, arithmetic), twin_files(run, twin, dataset.paper_stop, dataset.classes), twin)
-
-
-def leave_twin(run: Run, runtime: Runtime) -> None:
-    """Put an earlier run without attack into the cache as its benign twin, if it has its predictions.
-
-    Raises:
-        FedlensError: its files are damaged, or its data are not available.
-    """
-    if leaves_twin(run.experiment) and keeps_predictions(run.path):
-        setting = runtime.prepare(run.experiment)
-        _leave_twin(setting, choose_engine(runtime.engine, runtime.workers, setting).arithmetic, run.path)
-
-
-def _record(
-    directory: RunDirectory,
-    setting: Setting,
-    controls: Mapping[str, Control],
-    choice: Choice,
-    callback: Callback,
-    *,
-    twin: bool = False,
-) -> None:
-    """Play the rounds that `directory` lacks, record them with those of `controls` (by name), and finish it."""
-    experiment = setting.experiment
-    state, records = directory.resume(experiment, lambda: setting.network().vector)
-    accuracy = records[-1].quality.accuracy if records else None
-    if state is None or not (experiment.is_over(state.round, accuracy) or destroyed(records)):
-        with choice.make() as engine:
-            start = describe_environment(
-                choice.arithmetic,
-                engine=choice.name,
-                reason=choice.reason,
-                workers=choice.workers,
-                device=str(setting.device),
-            )
-            if remark := directory.started(start):
-                callback.remark(remark)
-            callback.begin(experiment, len(records), twin=twin)
-            try:
-                for result in federate(setting, engine, state, callback.clients):
-                    state = result.state
-                    records.append(_beside(controls, result.record, setting.auxiliary))
-                    directory.append(replace(result, record=records[-1]))
-                    callback.round(deepcopy(records[-1]) if is_custom(callback) else records[-1])
-            except ClientError as error:
-                directory.failed(error)
-                raise
-            finally:
-                callback.end()
-    assert state is not None
-    directory.finish(state, summarise(experiment, records, setting.dataset.paper_stop, setting.dataset.classes))
-
-
-def _beside(controls: Mapping[str, Control], record: RoundRecord, target_samples: TargetSamples | None) -> RoundRecord:
-    """Return the record with the same round of its controls."""
-    if target_samples is None:
-        return record
-    sides = {name: control.values(record.round, target_samples) for name, control in controls.items()}
-    return replace(record, twin=sides.get("control"), placebo=sides.get("placebo"))
+def _note_target(directory: RunDirectory, setting: Setting) -> TargetRecord:
+    """Write down the chosen target samples, and return what was written."""
+    samples = setting.auxiliary
+    assert samples is not None
+    index, true, target_classes = (tensor.tolist() for tensor in (samples.index, samples.true, samples.target))
+    target = TargetRecord(index, true, target_classes, list(setting.dataset.classes))
+    directory.note_target(target)
+    return target

@@ -1,0 +1,34 @@
+"""The choice of target samples, for which the benign twin may be needed; an attack without any cannot be judged."""
+
+from fedlens.core.errors import UnjudgedError
+from fedlens.experiment.setting import Setting
+from fedlens.goals.target_samples import has_learnt
+from fedlens.runs.record_values import destroyed
+from fedlens.simulation.twin import Control
+
+
+def aimed(setting: Setting, twin: Control | None) -> Setting:
+    """Choose the setting's target samples, by default among those that its benign twin, if any, gets right."""
+    target = setting.experiment.target
+    if twin is None or target.index is not None or target.select == "random":
+        return setting.with_target(None)
+    if target.select is None and twin.silent is not None and destroyed(twin.records) is None:
+        return setting.with_target(None)  # a model that answers NaN by its nature gets no sample right
+    try:
+        return setting.with_target(twin.last)
+    except UnjudgedError as error:
+        raise _unjudged(setting, twin, error) from None
+
+
+def _unjudged(setting: Setting, twin: Control, error: UnjudgedError) -> UnjudgedError:
+    """Extend the error by the twin's condition and by remedies; another seed is none before anything is learnt."""
+    experiment = setting.experiment
+    if destroyed(twin.records) is not None or any(record.malformed for record in twin.records):
+        reason = "without attack, clients sent updates, or the model has weights, that are not finite"
+        rate = experiment.local.learning_rate / 10
+        return UnjudgedError(f"{error.reason}: {reason}", [f"learn more slowly, e.g. -o local.learning_rate={rate:g}"])
+    rounds = max(2 * experiment.rounds, experiment.rounds + 5)
+    remedies = [f"train for longer, e.g. -o rounds={rounds}"]
+    if has_learnt(twin.last, setting.dataset):
+        remedies.append(f"take another seed, e.g. -o seed={experiment.seed + 1}")
+    return UnjudgedError(error.reason, [*remedies, *error.remedies])

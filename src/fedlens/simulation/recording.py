@@ -1,0 +1,82 @@
+"""Playing rounds into a run directory, for runs and their controls alike."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import replace
+
+from fedlens.analysis.summary import summarise
+from fedlens.core.custom import is_custom
+from fedlens.core.errors import ClientError
+from fedlens.experiment.setting import Setting
+from fedlens.goals.success import TargetSamples
+from fedlens.runs.directory import RunDirectory
+from fedlens.runs.environment import describe_environment
+from fedlens.runs.metadata import StartRecord
+from fedlens.runs.record import RoundRecord
+from fedlens.runs.record_values import destroyed
+from fedlens.runs.summary import Summary
+from fedlens.simulation.callback import Callback
+from fedlens.simulation.engines.choice import Choice
+from fedlens.simulation.rounds import federate
+from fedlens.simulation.twin import Control
+
+
+def record_rounds(
+    directory: RunDirectory,
+    setting: Setting,
+    controls: Mapping[str, Control],
+    choice: Choice,
+    callback: Callback,
+    *,
+    twin: bool = False,
+) -> tuple[list[RoundRecord], Summary]:
+    """Play the rounds that `directory` lacks, record them with those of `controls` (by name), and finish it.
+
+    Returns:
+        All records, and the summary, as they are in the directory.
+
+    Raises:
+        ClientError: a client failed; earlier rounds are recorded.
+        RunError: the directory cannot be written, or has been changed meanwhile.
+    """
+    experiment = setting.experiment
+    state, records = directory.resume(experiment, lambda: setting.network().vector)
+    accuracy = records[-1].quality.accuracy if records else None
+    if state is None or not (experiment.is_over(state.round, accuracy) or destroyed(records)):
+        with choice.make() as engine:
+            if remark := directory.started(_start(choice, setting)):
+                callback.remark(remark)
+            callback.begin(experiment, len(records), twin=twin)
+            try:
+                for result in federate(setting, engine, state, callback.clients):
+                    state = result.state
+                    record = beside(controls, result.record, setting.auxiliary)
+                    records.append(directory.append(replace(result, record=record)))
+                    callback.round(deepcopy(records[-1]) if is_custom(callback) else records[-1])
+            except ClientError as error:
+                directory.failed(error)
+                raise
+            finally:
+                callback.end()
+    assert state is not None
+    summary = summarise(experiment, records, setting.dataset.paper_stop, setting.dataset.classes)
+    return records, directory.finish(state, summary)
+
+
+def _start(choice: Choice, setting: Setting) -> StartRecord:
+    """Describe by what the run is computed from here on."""
+    return describe_environment(
+        choice.arithmetic,
+        engine=choice.name,
+        reason=choice.reason,
+        workers=choice.workers,
+        device=str(setting.device),
+    )
+
+
+def beside(controls: Mapping[str, Control], record: RoundRecord, target_samples: TargetSamples | None) -> RoundRecord:
+    """Return the record with the same round of the controls, given by name."""
+    if target_samples is None:
+        return record
+    sides = {name: control.values(record.round, target_samples) for name, control in controls.items()}
+    return replace(record, twin=sides.get("control"), placebo=sides.get("placebo"))
