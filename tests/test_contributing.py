@@ -26,7 +26,7 @@ def test_the_files_that_it_names_are_there() -> None:
 
 def test_the_folders_for_new_files_are_there() -> None:
     folders = {Path(path).parent for path in re.findall(r"`((?:src|tests)/[\w/]+NAME\w*\.py)`", PAGE)}
-    assert len(folders) == 4 + 5  # two kinds of part are in one room
+    assert len(folders) == 4 + 4  # in src and in tests
     assert [folder for folder in folders if not (ROOT / folder).is_dir()] == []
 
 

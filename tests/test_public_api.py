@@ -10,7 +10,8 @@ from docs_python import python_page
 from public import public, types_of
 
 from fedlens.core.registry import known, resolve
-from fedlens.sweeps import Cell, Event
+from fedlens.experiment import Cell
+from fedlens.simulation import Event
 
 PUBLIC = public()
 

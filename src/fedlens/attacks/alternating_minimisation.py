@@ -62,7 +62,7 @@ class AlternatingMinimisation(Attack):
         >>> attack = AlternatingMinimisation(epochs=10, ls=5)
         >>> experiment = Experiment(data="digits", rounds=1, attack=attack, control=False)
         >>> [result] = simulate(experiment, engine="serial")
-        >>> result.record.attack["steps"], result.record.attack["malicious_steps"]
+        >>> result.record.malicious.attack.log["steps"], result.record.malicious.attack.log["malicious_steps"]
         (20, 4)
     """
 

@@ -106,7 +106,7 @@ class Attack(Config):
         ...         return -self.factor(view.alpha) * view.train()
         >>> experiment = Experiment(data="digits", rounds=1, attack=Opposite(boost=3), control=False)
         >>> [result] = simulate(experiment, engine="serial")
-        >>> result.record.attack["acted"]
+        >>> result.record.malicious.attack.acted
         True
     """
 

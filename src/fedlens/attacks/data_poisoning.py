@@ -31,7 +31,7 @@ class DataPoisoning(Attack):
         >>> attack = DataPoisoning(data_rep=1000)
         >>> experiment = Experiment(data="digits", rounds=1, attack=attack, control=False)
         >>> [result] = simulate(experiment, engine="serial")
-        >>> result.record.attack["steps"]
+        >>> result.record.malicious.attack.log["steps"]
         60
     """
 

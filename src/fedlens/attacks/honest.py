@@ -27,7 +27,7 @@ class Honest(Attack):
         >>> attack = Honest()
         >>> experiment = Experiment(data="digits", rounds=1, attack=attack, control=False)
         >>> [result] = simulate(experiment, engine="serial")
-        >>> result.record.attack["steps"], result.record.attack["boost"]
+        >>> result.record.malicious.attack.log["steps"], result.record.malicious.attack.log["boost"]
         (10, 1)
     """
 

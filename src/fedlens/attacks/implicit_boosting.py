@@ -53,7 +53,7 @@ class ImplicitBoosting(Attack):
         >>> attack = ImplicitBoosting(epochs=30, threshold=None)
         >>> experiment = Experiment(data="digits", rounds=1, attack=attack, control=False)
         >>> [result] = simulate(experiment, engine="serial")
-        >>> result.record.attack["steps"]
+        >>> result.record.malicious.attack.log["steps"]
         30
     """
 

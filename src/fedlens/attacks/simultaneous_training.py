@@ -35,7 +35,7 @@ class SimultaneousTraining(Attack):
         >>> attack = SimultaneousTraining(epochs=2, boost=5)
         >>> experiment = Experiment(data="digits", rounds=1, attack=attack, control=False)
         >>> [result] = simulate(experiment, engine="serial")
-        >>> result.record.attack["steps"], result.record.attack["boost"]
+        >>> result.record.malicious.attack.log["steps"], result.record.malicious.attack.log["boost"]
         (4, 5.0)
     """
 

@@ -18,6 +18,12 @@ class TargetRecord(KeyAccess):
         true: true classes.
         target: target classes.
         classes: the classes' names.
+
+    Example:
+        >>> import fedlens
+        >>> run = fedlens.load_run("runs/digits")
+        >>> run.target.classes[run.target.target[0]]
+        '7'
     """
 
     index: Annotated[list[NonNegativeInt], Field(min_length=1)]

@@ -32,6 +32,12 @@ class CheckRecord:
         score: how conspicuous the client is.
         flagged: True if the check holds it for an attacker.
         details: further numbers, or lists of numbers, by name.
+
+    Example:
+        >>> from fedlens.runs import CheckRecord
+        >>> check = CheckRecord(score=2.5, flagged=True, details={"norm": 0.75})
+        >>> check.details["norm"]
+        0.75
     """
 
     score: Finite
@@ -48,6 +54,13 @@ class AttackRecord:
         reason: why it did not attack, in a word.
         alpha: the weight α_m that it assumed to be announced.
         log: what the attack logged, and how far its estimate of the others was off.
+
+    Example:
+        >>> import fedlens
+        >>> run = fedlens.load_run("runs/digits")
+        >>> attack = run.records[0].attacker.attack
+        >>> attack.acted, round(attack.log["boost"])
+        (True, 4)
     """
 
     acted: bool
@@ -68,6 +81,12 @@ class ClientRecord:
         checks: what the server's checks said of it, by their names.
         attack: what it did, if it is malicious.
         model: quality of its own model, w_G^t + δ_m, if it is malicious.
+
+    Example:
+        >>> import fedlens
+        >>> run = fedlens.load_run("runs/digits")
+        >>> [round(client.effective_weight, 2) for client in run.records[0].clients]
+        [0.25, 0.25, 0.25, 0.25]
     """
 
     client: NonNegativeInt
@@ -86,6 +105,14 @@ class ControlRecord:
     Attributes:
         quality: on the test set.
         target: its answers to the target samples.
+
+    Example:
+        >>> from fedlens import Experiment, simulate
+        >>> local = {"epochs": 5, "batch_size": 20}
+        >>> experiment = Experiment(data="digits", clients=2, rounds=1, attack="honest", local=local)
+        >>> [result] = simulate(experiment, engine="serial")
+        >>> result.record.twin.quality == result.record.quality
+        True
     """
 
     quality: Quality

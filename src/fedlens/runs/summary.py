@@ -16,6 +16,12 @@ class Window:
     Attributes:
         first: the first of them.
         last: the last of them.
+
+    Example:
+        >>> import fedlens
+        >>> run = fedlens.load_run("runs/digits")
+        >>> run.summary.window
+        Window(first=1, last=2)
     """
 
     first: PositiveInt
@@ -30,6 +36,12 @@ class Confidences:
         last: in the last round.
         best: the highest.
         mean: the mean over the rounds.
+
+    Example:
+        >>> import fedlens
+        >>> run = fedlens.load_run("runs/digits")
+        >>> run.summary.target.confidence.best > 0.9
+        True
     """
 
     last: float
@@ -50,6 +62,12 @@ class TargetSummary:
         final_confidence: mean confidence in the target classes after the run's last round.
         counts: True if this is a success of the attack's own (`fedlens.runs.record_values.counts`); ``None`` of a
             control, and in runs of early versions.
+
+    Example:
+        >>> import fedlens
+        >>> run = fedlens.load_run("runs/digits")
+        >>> run.summary.target.success, run.summary.target.successful_rounds
+        (True, 2)
     """
 
     confidence: Confidences
@@ -71,6 +89,11 @@ class Lifespan:
         censored: True if the run ended before.
         area: under the confidence over the rounds after the window, in rounds.
         observed: number of these rounds.
+
+    Example:
+        >>> from fedlens.runs import Lifespan
+        >>> Lifespan(rounds=3, censored=False, area=1.6, observed=4)
+        Lifespan(rounds=3, censored=False, area=1.6, observed=4)
     """
 
     rounds: NonNegativeInt | None
@@ -86,6 +109,12 @@ class ClassLoss:
     Attributes:
         name: the class.
         points: the difference in percentage points.
+
+    Example:
+        >>> from fedlens.runs import ClassLoss
+        >>> lost = ClassLoss("sneaker", points=-12.5)
+        >>> f"most lost in class {lost.name}: {lost.points} points"
+        'most lost in class sneaker: -12.5 points'
     """
 
     name: Annotated[str, Field(alias="class")]
@@ -94,7 +123,15 @@ class ClassLoss:
 
 @dataclass(frozen=True)
 class FirstAndLast:
-    """A value in the first and in the last of some rounds."""
+    """A value in the first and in the last of some rounds.
+
+    Example:
+        >>> import fedlens
+        >>> run = fedlens.load_run("runs/digits")
+        >>> accuracy = run.summary.malicious_accuracy
+        >>> 0 <= accuracy.first <= 1 and 0 <= accuracy.last <= 1
+        True
+    """
 
     first: float
     last: float
@@ -102,7 +139,14 @@ class FirstAndLast:
 
 @dataclass(frozen=True)
 class Participation:
-    """Mean confidence after rounds with the malicious client, and after later ones without it."""
+    """Mean confidence after rounds with the malicious client, and after later ones without it.
+
+    Example:
+        >>> from fedlens.runs import Participation
+        >>> fading = Participation(present=0.9, absent=0.4)
+        >>> round(fading.present - fading.absent, 1)
+        0.5
+    """
 
     present: Annotated[float, Field(alias="with")]
     absent: Annotated[float, Field(alias="without")]
@@ -119,6 +163,12 @@ class DefenceSummary:
         chosen: in how many its update alone was taken, under a rule that takes one; else ``None``.
         effective_weight: mean of its updates' effective weights; ``None`` if the rule cannot tell.
         malformed: number of rounds in which its update was not finite.
+
+    Example:
+        >>> import fedlens
+        >>> run = fedlens.load_run("runs/digits")
+        >>> run.summary.defence.rounds, run.summary.defence.rejected
+        (2, 0)
     """
 
     rounds: PositiveInt
@@ -143,6 +193,13 @@ class Performance:
         false_positive_rate: share of the honest that were flagged; ``None`` without honest clients.
         roc_auc: probability that an attacking client has a higher score than an honest one, an equal score counting
             half; ``None`` unless there are both.
+
+    Example:
+        >>> import fedlens
+        >>> experiment = fedlens.Experiment(name="watched", data="digits", rounds=1, checks=["distances"])
+        >>> run = fedlens.run(experiment, "runs/watched", engine="serial")
+        >>> run.summary.checks["distances"].honest
+        10
     """
 
     attacking: Annotated[NonNegativeInt, Field(alias="guilty")]
@@ -157,7 +214,14 @@ class Performance:
 
 @dataclass(frozen=True)
 class Malformed:
-    """Updates that were rejected because they were not finite: how many, in how many rounds, of which clients."""
+    """Updates that were rejected because they were not finite: how many, in how many rounds, of which clients.
+
+    Example:
+        >>> from fedlens.runs import Malformed
+        >>> sent = Malformed(updates=2, rounds=2, clients=[4])
+        >>> f"{sent.updates} updates of clients {sent.clients} were not finite"
+        '2 updates of clients [4] were not finite'
+    """
 
     updates: PositiveInt
     rounds: PositiveInt
@@ -174,6 +238,14 @@ class ControlSummary:
         window_accuracy: after the last round of the attack's window.
         target: what it made of the target samples.
         lifespan: what would be the backdoor's.
+
+    Example:
+        >>> import fedlens
+        >>> local = {"epochs": 5, "batch_size": 20}
+        >>> experiment = fedlens.Experiment(name="mine", data="digits", clients=2, rounds=1, attack="honest", local=local)
+        >>> run = fedlens.run(experiment, "runs/mine", engine="serial")
+        >>> run.summary.twin.accuracy == run.summary.accuracy
+        True
     """
 
     accuracy: float
@@ -209,6 +281,12 @@ class Summary(KeyAccess):
         malformed: updates that were not finite, if there were any.
         destroyed: round after which the model was not finite, if there was one.
         checksums: of the run's files, by their paths in it.
+
+    Example:
+        >>> import fedlens
+        >>> run = fedlens.load_run("runs/digits")
+        >>> run.summary.rounds, run.summary.target.success, run.summary.twin
+        (2, True, None)
     """
 
     rounds: PositiveInt

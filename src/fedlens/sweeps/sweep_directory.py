@@ -54,7 +54,7 @@ class SweepDirectory:
     Example:
         >>> import fedlens
         >>> sweep = fedlens.sweep("rules.yaml", "sweeps/rules")
-        >>> sweep.directory.path.name, sweep.directory.run(sweep.cells[0]).summary["rounds"]
+        >>> sweep.directory.path.name, sweep.directory.run(sweep.cells[0]).summary.rounds
         ('rules', 2)
     """
 

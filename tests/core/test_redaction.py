@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from calling import called
+from records import attack_of
 from small import small
 from torch import Tensor
 
@@ -50,7 +51,7 @@ def test_secrets_reach_no_file_and_no_page(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["fedlens", "run", "x", "--track", f"mlflow:https://user:{SECRET}@127.0.0.1:1/"])
-    assert SECRET not in json.dumps(describe_environment(""))
+    assert SECRET not in json.dumps(describe_environment("").plain())
     fedlens.run(small(rounds=1), tmp_path / "run", engine="serial")
     line = json.loads((tmp_path / "run/environment.jsonl").read_text())
     line["command"][-1] = f"mlflow:https://user:{SECRET}@host"  # as earlier versions wrote it
@@ -89,8 +90,8 @@ def test_half_a_character_in_a_log_harms_nobody(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     fedlens.run(small(attack=Logs(), rounds=1), tmp_path / "run", engine="serial")
-    assert fedlens.load_run("run").records[0]["attack"]["word"] == "half ? of one"
-    assert fedlens.load_run("run").records[0]["attack"]["whole"] == "\U0001f600"
+    assert attack_of(fedlens.load_run("run").records[0])["word"] == "half ? of one"
+    assert attack_of(fedlens.load_run("run").records[0])["whole"] == "\U0001f600"
     for command in (["show"], ["report"], ["compare"], ["plot"]):
         code, _, err = called(capsys, *command, "run")
         assert code == 0, err
@@ -105,7 +106,7 @@ def test_halves_of_characters_in_documents() -> None:
 @pytest.mark.parametrize("text", ['about: "\\uD800"', 'name: "a\\uDC00"', '{"\\uD800": 1}', 'attack: "\\uD800"'])
 def test_halves_of_characters_in_yaml_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "x.yaml").write_text(text)
-    with pytest.raises(ConfigError, match="half a character"):
+    with pytest.raises(ConfigError, match="line 1: found invalid Unicode character escape code: "):
         load_experiment(str(tmp_path / "x.yaml"))
 
 

@@ -13,8 +13,8 @@ def test_two_rounds_by_hand() -> None:
     clean = ([0.2, 0.95, 0.3], [NO, YES, NO], [NO, NO, NO])
     found = performance([attacked, clean])
     assert found == Performance(
-        guilty=1,
-        innocent=5,
+        attacking=1,
+        honest=5,
         caught=1,
         false_alarms=2,
         precision=1 / 3,
@@ -62,7 +62,7 @@ def test_ratios_are_scikit_learns(rounds: list[list[tuple[float, bool, bool]]]) 
     found = performance(tuple(map(list, zip(*round_, strict=True))) for round_ in rounds)  # type: ignore[misc]
     everyone = [client for round_ in rounds for client in round_]
     scores, flagged, guilty = ([client[place] for client in everyone] for place in range(3))
-    assert found.guilty + found.innocent == len(everyone)
+    assert found.attacking + found.honest == len(everyone)
     if any(guilty):
         assert found.recall == pytest.approx(recall_score(guilty, flagged))
         if any(flagged):
