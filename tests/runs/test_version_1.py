@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from records import round_record
 
-from fedlens.runs.parsing import parsed_round
+from fedlens.runs.parse_records import parsed_round
 from fedlens.runs.record import VERSION, RoundRecord
 
 COMMITTED = Path(__file__).parents[2] / "docs/reproduction/records/quick-seed-0-target-0.tar.xz"

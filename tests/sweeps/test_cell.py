@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from fedlens.experiment.cell import label, matches
-from fedlens.sweeps.cell import make_cell
+from fedlens.sweeps.make_cell import make_cell
 
 
 @pytest.mark.parametrize(

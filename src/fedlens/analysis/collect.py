@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from fedlens.analysis.missing import ANEW, DIGEST, Unjudged, failures_of, reasons_of, unjudged_of
 from fedlens.analysis.run_results import load_run, sound_summary
 from fedlens.analysis.sweep_progress import GRID, progress_words
-from fedlens.analysis.tables import oddity
+from fedlens.analysis.table_checks import oddity
 from fedlens.core.errors import ConfigError, DamagedRunError, RunError, cut, shortened
 from fedlens.core.suggest import nearest
 from fedlens.experiment.experiment import Experiment

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_fie
 from fedlens.core.errors import DamagedRunError
 from fedlens.core.paths import private_cache
 from fedlens.core.regular import ANEW
-from fedlens.runs.parsing import fault
+from fedlens.runs.parse_records import fault
 from fedlens.runs.reading import read_json
 
 CONTROLS = "controls.json"

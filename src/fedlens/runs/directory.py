@@ -45,7 +45,7 @@ from fedlens.runs.cutting import cut_lines, leftovers, put_aside
 from fedlens.runs.loading import load_recorded
 from fedlens.runs.metadata import StartRecord, TargetRecord
 from fedlens.runs.ownership import claim, is_ours
-from fedlens.runs.parsing import parsed_round
+from fedlens.runs.parse_records import parsed_round
 from fedlens.runs.reading import (
     count_rounds,
     load_predictions,

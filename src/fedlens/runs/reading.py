@@ -14,7 +14,7 @@ from fedlens.core.errors import DamagedRunError
 from fedlens.core.regular import ANEW, regular
 from fedlens.runs.consistency import misfit
 from fedlens.runs.metadata import START, TARGET, TIMING, StartRecord, TargetRecord, TimingRecord
-from fedlens.runs.parsing import LATEST, Latest, parsed, parsed_round
+from fedlens.runs.parse_records import LATEST, Latest, parsed, parsed_round
 from fedlens.runs.record import RoundRecord
 from fedlens.runs.summary import SUMMARY, Summary
 

@@ -242,7 +242,8 @@ class ControlSummary:
     Example:
         >>> import fedlens
         >>> local = {"epochs": 5, "batch_size": 20}
-        >>> experiment = fedlens.Experiment(name="mine", data="digits", clients=2, rounds=1, attack="honest", local=local)
+        >>> digits = {"data": "digits", "clients": 2, "rounds": 1, "local": local}
+        >>> experiment = fedlens.Experiment(name="mine", attack="honest", **digits)
         >>> run = fedlens.run(experiment, "runs/mine", engine="serial")
         >>> run.summary.twin.accuracy == run.summary.accuracy
         True

@@ -38,7 +38,7 @@ from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.presets import presets
 from fedlens.runs.loading import parse_assignment, read
 from fedlens.runs.ownership import require_trusted
-from fedlens.sweeps.cell import make_cell
+from fedlens.sweeps.make_cell import make_cell
 
 LARGEST = 100_000
 """The most cells that a grid may have; a mistyped product soon has more than can ever be run."""

@@ -15,9 +15,9 @@ from fedlens.experiment.cell import Cell
 from fedlens.simulation.callback import Callback, Event, callback_of
 from fedlens.sweeps.data_consistency import data_of, on_other_data, present_data
 from fedlens.sweeps.grid import Grid, load_grid
+from fedlens.sweeps.rounds_table import rounds_of
 from fedlens.sweeps.sweep_directory import SweepDirectory
 from fedlens.sweeps.sweep_runtime import MakeExecutor, On, SweepRuntime
-from fedlens.sweeps.table import rounds_of
 from fedlens.sweeps.tasks import Task
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Sweep:
 
     @property
     def rounds(self) -> "pd.DataFrame":
-        """Return all rounds of all complete cells; see `fedlens.sweeps.table.rounds_of`."""
+        """Return all rounds of all complete cells; see `fedlens.sweeps.rounds_table.rounds_of`."""
         return rounds_of(self.look()[0])
 
 

@@ -12,7 +12,7 @@ from fedlens.core.regular import regular
 from fedlens.experiment.experiment import Experiment
 from fedlens.report.words import attack_name
 from fedlens.runs.loading import load_recorded
-from fedlens.runs.parsing import Latest
+from fedlens.runs.parse_records import Latest
 from fedlens.runs.reading import read_latest
 from fedlens.runs.unjudged import read_unjudged
 

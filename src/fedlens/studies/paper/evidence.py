@@ -18,7 +18,7 @@ from fedlens.experiment.presets import Scale
 from fedlens.runs.loading import load_experiment
 from fedlens.studies.paper.case import Case
 from fedlens.studies.paper.plan import every_panel, preset_of
-from fedlens.sweeps.table import rounds_of
+from fedlens.sweeps.rounds_table import rounds_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,7 @@ class Evidence:
 
     @cached_property
     def table(self) -> "pd.DataFrame":
-        """Return every round of every run, with its panel as ``name``; see `fedlens.sweeps.table.rounds_of`."""
+        """Return every round of every run, with its panel as ``name``; see `fedlens.sweeps.rounds_table.rounds_of`."""
         return rounds_of(
             [
                 (Cell({"name": name, "seed": case.seed, "target.draw": case.draw}, run.experiment), run)
