@@ -75,19 +75,19 @@ def test_it_works(
 
 def require_effect(name: str, run: Run) -> None:
     """Refuse a run in which the class did not do what it is for."""
-    last: dict[str, Any] = run.records[-1]
+    last: Any = run.records[-1]
     match name:
         case "nearest" | "my_rule":
-            assert sorted(last["shares"]) == pytest.approx([0, 0, 1 / 3, 1 / 3, 1 / 3])
+            assert sorted(last.effective_weights) == pytest.approx([0, 0, 1 / 3, 1 / 3, 1 / 3])
         case "theirs" | "my_data":
-            assert run.target["classes"] == ["top", "right", "bottom"]
-            assert last["quality"]["accuracy"] > 0.9
+            assert run.target.classes == ["top", "right", "bottom"]
+            assert last.quality.accuracy > 0.9
         case "aim":
-            assert last["target"]["success"]
+            assert last.target.success
         case "mine" | "my_attack":
-            assert last["target"]["true_confidence"][0] < 1e-6
+            assert last.target.true_confidence[0] < 1e-6
         case "my_check":
-            assert len(last["checks"]["my_check:MyCheck"]["length"]) == 5
-            assert last["rejected"] == [4]
+            assert ["length" in client.checks["my_check:MyCheck"].details for client in last.clients] == [True] * 5
+            assert last.rejected == [4]
         case "my_model":
             assert len(run.weights()) == 8 * 64 + 8 + 10 * 8 + 10

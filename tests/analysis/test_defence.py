@@ -7,7 +7,7 @@ from recorded import record
 
 from fedlens.analysis.defence import defence, performance_of
 from fedlens.runs.record import RoundRecord
-from fedlens.runs.summary import DefenceSummary
+from fedlens.runs.run_summary import DefenceSummary
 
 
 def summed(records: list[RoundRecord]) -> DefenceSummary:

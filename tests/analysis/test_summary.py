@@ -9,7 +9,7 @@ from fedlens.analysis.summary import summarise
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.record import RoundRecord
-from fedlens.runs.summary import (
+from fedlens.runs.run_summary import (
     ClassLoss,
     Confidences,
     FirstAndLast,

@@ -9,7 +9,7 @@ from fedlens.analysis.window import attack_window, lifespan, lifespans, split
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.experiment.experiment import Experiment
 from fedlens.goals.success import Success
-from fedlens.runs.summary import Lifespan, Window
+from fedlens.runs.run_summary import Lifespan, Window
 
 SIX = [record(number, [1, 4, 5]) for number in range(1, 7)]
 

@@ -8,6 +8,7 @@ from attacker import BRIEF, EFFECTIVE, SIZE, after_the_round, changed, cloud, de
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle import alternating, explicit
+from records import attack_of
 from small import small
 from torch import Tensor
 
@@ -19,7 +20,7 @@ from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.core.registry import BUILT_IN, build
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import prepare
-from fedlens.runs.record import RoundResult
+from fedlens.runs.round_result import RoundResult
 from fedlens.training.local import LocalTraining
 
 LOCAL = LocalTraining(epochs=2, batch_size=6, learning_rate=0.1)
@@ -226,7 +227,7 @@ def federation(attack: Attack) -> Experiment:
 
 
 def recorded(result: RoundResult) -> tuple[float, float] | None:
-    attack = result.record.attack
+    attack = attack_of(result.record)
     assert attack is not None
     assert ("estimate_error" in attack) == ("estimate_cosine" in attack)
     return (attack["estimate_error"], attack["estimate_cosine"]) if "estimate_error" in attack else None
@@ -246,7 +247,7 @@ def test_the_error_in_the_record_is_that_of_the_states(attack: Attack) -> None:
     results = list(fedlens.simulate(experiment, engine="serial"))
     states = [prepare(experiment).network().vector.detach().double()]
     states += [result.state.weights.double() for result in results]
-    chosen = [result for result in results if result.record.attacker]
+    chosen = [result for result in results if result.record.malicious]
     assert [result.record.round for result in chosen] == CHOSEN
     assert recorded(chosen[0]) is None
     for earlier, later in pairwise(chosen):
@@ -263,7 +264,7 @@ def test_the_error_in_the_record_is_that_of_the_states(attack: Attack) -> None:
 
 def test_nothing_is_recorded_while_the_attack_waits_but_what_it_saw_then_counts() -> None:
     results = list(fedlens.simulate(federation(Constant(estimate="pre", boost=0.01, delay=4)), engine="serial"))
-    chosen = [result for result in results if result.record.attacker]
+    chosen = [result for result in results if result.record.malicious]
     assert [result.record.round for result in chosen] == CHOSEN
     assert [recorded(result) is None for result in chosen] == [True, True, False, False]
     (seen,) = chosen[1].state.history
@@ -272,5 +273,5 @@ def test_nothing_is_recorded_while_the_attack_waits_but_what_it_saw_then_counts(
 
 def test_nothing_is_recorded_of_an_attack_without_estimate() -> None:
     results = list(fedlens.simulate(federation(Constant(boost=0.01)), engine="serial"))
-    assert all(recorded(result) is None for result in results if result.record.attacker)
+    assert all(recorded(result) is None for result in results if result.record.malicious)
     assert all(result.state.history == () for result in results)

@@ -70,7 +70,7 @@ def test_explicit_boosting() -> None:
     record = after(attack)
     assert succeeded(record)
     assert record.malicious is not None
-    assert max(record.malicious.accuracy, record.quality.accuracy) < 0.2
+    assert max(record.malicious.model.accuracy, record.quality.accuracy) < 0.2
     assert failed(after({**attack, "boost": 1, "step_cap": 105}))
 
 
@@ -131,7 +131,7 @@ def test_alternating_minimisation_in_the_order_of_the_authors_code() -> None:
     assert not target(unboosted).success
     assert target(unboosted).confidence[0] < 0.4
     assert boosted.malicious is not None
-    assert boosted.malicious.accuracy > 0.4
+    assert boosted.malicious.model.accuracy > 0.4
     assert boosted.quality.accuracy > 0.6
 
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from attacker import CLIENTS, MALICIOUS, ROW, tiny
 from reach import overlap, reachable, span, tensors
+from records import attack_of
 from torch import Tensor
 
 from fedlens.attacks.attack import Attack, View
@@ -14,7 +15,7 @@ from fedlens.core.random import Address
 from fedlens.data.dataset import Samples
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import Setting, prepare
-from fedlens.runs.record import RoundResult
+from fedlens.runs.round_result import RoundResult
 from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.context import GLOBAL, SharedTensors, WorkerContext
 from fedlens.simulation.engines.jobs import HonestJob, MaliciousJob
@@ -244,7 +245,7 @@ def test_an_attack_forgets_unless_it_declares_otherwise() -> None:
 
 def test_an_attack_remembers_as_many_rounds_as_it_declares() -> None:
     results = play(RemembersTwo(), rounds=8, fraction=0.5)
-    chosen = [result.record.round for result in results if result.record.attacker]
+    chosen = [result.record.round for result in results if result.record.malicious]
     assert 4 <= len(chosen) < 8
     assert [view.round for view in Spy.views] == chosen
     for place, view in enumerate(Spy.views):
@@ -322,7 +323,7 @@ def test_inside_craft_nothing_of_another_client_is_in_reach(make: Any, estimate:
     prepared = prepare(tiny(Searches(client=MALICIOUS, estimate=estimate))).with_target(None)
     with Watched.note(make()) as engine:
         results = list(federate(prepared, engine))
-    logs = [result.record.attack for result in results]
+    logs = [attack_of(result.record) for result in results]
     for log, remembered in zip(logs, [0, 1, 2], strict=True):
         assert log is not None
         assert (log["shared"], log["samples"], log["updates"]) == (0, 0, 0)

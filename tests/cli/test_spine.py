@@ -7,7 +7,7 @@ import pytest
 from calling import called
 
 import fedlens
-from fedlens.runs.record import RoundResult
+from fedlens.runs.round_result import RoundResult
 from fedlens.runs.state import FederationState
 from fedlens.simulation.rounds import Federation
 

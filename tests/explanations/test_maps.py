@@ -83,7 +83,7 @@ def test_a_method_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         ("gradient,all", "there is no 'all'"),
         ("occlusion:siz=2", "unknown option; did you mean method.size?"),
         ("occlusion:size=0", "method.size: a number greater than 0 is needed, not 0"),
-        ("occlusion:size=[2", "--methods occlusion:size=[2, line 1: expected"),
+        ("occlusion:size=[2", "--methods occlusion:size=[2, line 2: did not find expected"),
         ("lrp-epsilon:epsilon=much", "method.epsilon"),
         ("lrp-epsilon:0.5", "expected OPTION=VALUE after the colon, each once, not '0.5'"),
         ("occlusion:size=2:stride", "expected OPTION=VALUE after the colon, each once, not 'stride'"),

@@ -61,7 +61,7 @@ def test_so_is_a_resumed_one(tmp_path: Path) -> None:
     described = (path / "experiment.yaml").read_text()
     (path / "experiment.yaml").write_text(described.replace("rounds: 2", "rounds: 4"))
     run = fedlens.run(small(control=True, rounds=4), path, engine="serial", resume=True)
-    assert [record["round"] for record in run.records] == [1, 2, 3, 4]
+    assert [record.round for record in run.records] == [1, 2, 3, 4]
     assert exactly(run) == exactly(fedlens.load_run(path))
 
 

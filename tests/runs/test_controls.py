@@ -40,7 +40,7 @@ def test_a_run_names_both_by_key_and_by_a_path_that_tells_nothing_of_the_user(tm
     assert named.control is not None
     assert cache_path(named.control.key) == find_twin_of(run) == controls()["control"]
     assert run.summary is not None
-    assert CONTROLS in run.summary["checksums"]
+    assert CONTROLS in run.summary.checksums
 
 
 def test_a_run_without_controls_names_none(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_a_run_builds_its_model_once_for_itself_and_its_twin(tmp_path: Path, builds: list[str], engine: Any) -> None:
     run = fedlens.run(small(control=True), tmp_path / "run", engine=engine)
     assert builds == ["CensusMlp"]
-    assert run.records[0]["control"] is not None
+    assert run.records[0].twin is not None
     fedlens.run(run.experiment, run.path, engine=engine, resume=True)
     assert builds == ["CensusMlp"] * 2
 

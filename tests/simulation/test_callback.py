@@ -6,6 +6,7 @@ from typing import Any
 from small import small
 
 import fedlens
+from fedlens.runs.record import RoundRecord
 from fedlens.simulation.callback import callback_of
 
 
@@ -15,8 +16,8 @@ class Heard(fedlens.Callback):
         self.events: list[str] = []
         self.ended = 0
 
-    def round(self, record: dict[str, Any]) -> None:
-        self.rounds.append(record["round"])
+    def round(self, record: RoundRecord) -> None:
+        self.rounds.append(record.round)
 
     def event(self, event: Any) -> None:
         self.events.append(event.kind)
@@ -75,9 +76,9 @@ def test_one_callback_serves_a_run_and_a_sweep_and_needs_only_the_methods_it_ove
 def test_an_observer_of_version_0_1_hears_of_a_run_and_cannot_change_its_records(tmp_path: Path) -> None:
     old = OldRunObserver()
     run = fedlens.run(small(rounds=2), tmp_path / "run", observer=old, engine="serial")  # type: ignore[arg-type]
-    cohort = len(run.records[0]["cohort"])
+    cohort = len(run.records[0].cohort)
     assert old.heard == [(2, 0, False), cohort, 1, cohort, 2, "end"]
-    assert run.records[0]["round"] == 1
+    assert run.records[0].round == 1
 
 
 def test_an_observer_of_version_0_1_hears_of_a_sweep(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from fedlens.defences.rule import Aggregate, Received, Rule
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import prepare
 from fedlens.models.model import Model
-from fedlens.runs.record import RoundRecord, RoundResult
+from fedlens.runs.record import RoundRecord
+from fedlens.runs.round_result import RoundResult
 from fedlens.simulation.callback import Callback
 from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.choice import choose_engine

@@ -27,7 +27,7 @@ from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import prepare
 from fedlens.explanations.methods.method import Method
 from fedlens.models.model import Model
-from fedlens.runs.record import RoundResult
+from fedlens.runs.round_result import RoundResult
 from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.choice import choose_engine
 from fedlens.simulation.engines.processes import Processes

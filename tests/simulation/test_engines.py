@@ -23,7 +23,7 @@ from fedlens.experiment.setting import Setting, prepare
 from fedlens.models.dropout import Dropout
 from fedlens.models.mlp import CensusMlp
 from fedlens.models.model import Model
-from fedlens.runs.record import RoundResult
+from fedlens.runs.round_result import RoundResult
 from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.choice import choose_engine
 from fedlens.simulation.engines.jobs import HonestJob

@@ -29,7 +29,7 @@ from fedlens.core.users_modules import modules_of
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import prepare
 from fedlens.models.model import Model
-from fedlens.runs.record import RoundResult
+from fedlens.runs.round_result import RoundResult
 from fedlens.simulation.engines import Engine, choose_engine
 from fedlens.simulation.engines.serial import Serial
 from fedlens.simulation.rounds import federate

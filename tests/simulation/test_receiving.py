@@ -22,8 +22,8 @@ from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import prepare
 from fedlens.models.model import Model
 from fedlens.runs.loading import load_experiment
-from fedlens.runs.record import RoundResult
-from fedlens.runs.summary import Malformed
+from fedlens.runs.round_result import RoundResult
+from fedlens.runs.run_summary import Malformed
 from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.processes import Processes
 from fedlens.simulation.engines.serial import Serial

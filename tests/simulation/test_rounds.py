@@ -13,7 +13,7 @@ from fedlens.core.errors import ClientError, ConfigError
 from fedlens.defences.rule import Aggregate, Received, Rule
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import Setting, prepare
-from fedlens.runs.record import RoundResult
+from fedlens.runs.round_result import RoundResult
 from fedlens.runs.state import FederationState
 from fedlens.simulation.engines.serial import Serial
 from fedlens.simulation.rounds import federate

@@ -18,7 +18,7 @@ from fedlens.defences.norm_clipping import NormClipping
 from fedlens.defences.rule import Aggregate, Received, Rule
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import prepare
-from fedlens.runs.record import RoundResult
+from fedlens.runs.round_result import RoundResult
 from fedlens.simulation.combining import combine
 from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.processes import Processes

@@ -1,5 +1,6 @@
 """Verdicts of runs whose numbers are given."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -131,7 +132,8 @@ def test_two_panels_are_compared_within_a_case(monkeypatch: pytest.MonkeyPatch) 
 
 def test_runs_with_different_targets_are_no_pair(monkeypatch: pytest.MonkeyPatch) -> None:
     found = evidence(a={(0, 0): 0.5, (1, 0): 0.9}, b={(0, 0): 0.4, (1, 0): 0.2})
-    found.runs["b"][Case(1, 0)].target["index"] = [8]
+    run = found.runs["b"][Case(1, 0)]
+    found.runs["b"][Case(1, 0)] = replace(run, target=replace(run.target, index=[8]))
     (finding,) = judged(monkeypatch, found, {"of": ["a", "b"], "above": 0}).findings
     assert list(finding.values) == [Case(0, 0)]
 

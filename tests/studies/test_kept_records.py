@@ -125,7 +125,7 @@ def test_cells_that_are_there_are_left_alone(reproduction: Path) -> None:
     shutil.rmtree(other)
     assert restore(reproduction) == 1
     assert not (some / "summary.json").exists()
-    assert (load_run(other).summary or {})["rounds"] == 2
+    assert load_run(other).summary.rounds == 2
 
 
 def test_weights_that_were_not_kept_are_said_to_be_missing(reproduction: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from fedlens.defences.accuracy_check import AccuracyCheck
 from fedlens.experiment.experiment import Experiment
 from fedlens.models.cnn import TinyCnn
 from fedlens.runs.record import RoundRecord
-from fedlens.runs.summary import Summary
+from fedlens.runs.run_summary import Summary
 from fedlens.studies.paper.measures import MEASURES, Measured
 from fedlens.training.local import LocalTraining
 

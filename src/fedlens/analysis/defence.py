@@ -6,7 +6,7 @@ from fedlens.analysis.detection import performance
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.record import RoundRecord
 from fedlens.runs.record_values import mean
-from fedlens.runs.summary import DefenceSummary, Performance
+from fedlens.runs.run_summary import DefenceSummary, Performance
 
 
 def defence(records: Sequence[RoundRecord]) -> DefenceSummary | None:

@@ -6,7 +6,7 @@ count: all their clients are honest, and whoever is flagged in them is a false a
 
 from collections.abc import Iterable, Sequence
 
-from fedlens.runs.summary import Performance
+from fedlens.runs.run_summary import Performance
 
 
 def performance(rounds: Iterable[tuple[Sequence[float], Sequence[bool], Sequence[bool]]]) -> Performance:

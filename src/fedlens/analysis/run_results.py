@@ -23,7 +23,7 @@ from fedlens.runs.metadata import TargetRecord
 from fedlens.runs.reading import load_tables, read_rounds, read_summary, read_target
 from fedlens.runs.record import ControlRecord, RoundRecord
 from fedlens.runs.record_values import counts
-from fedlens.runs.summary import Summary
+from fedlens.runs.run_summary import Summary
 from fedlens.runs.unjudged import read_unjudged
 from fedlens.runs.weights import Which, weights_of
 

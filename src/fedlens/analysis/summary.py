@@ -10,7 +10,7 @@ from fedlens.experiment.experiment import Experiment
 from fedlens.goals.success import Success
 from fedlens.runs.record import ControlRecord, RoundRecord
 from fedlens.runs.record_values import counts, destroyed, mean
-from fedlens.runs.summary import (
+from fedlens.runs.run_summary import (
     ClassLoss,
     Confidences,
     ControlSummary,

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from fedlens.experiment.experiment import Experiment
 from fedlens.goals.success import Success
 from fedlens.runs.record import RoundRecord
-from fedlens.runs.summary import Lifespan, Window
+from fedlens.runs.run_summary import Lifespan, Window
 
 FADED = 0.5
 """A backdoor is dead once the mean confidence in the target classes is below this."""

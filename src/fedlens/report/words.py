@@ -10,7 +10,7 @@ from fedlens.core.registry import name_of
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.record import RoundRecord, class_name
 from fedlens.runs.record_values import counts, destroyed, met, met_rounds, taken, targeted
-from fedlens.runs.summary import Window
+from fedlens.runs.run_summary import Window
 
 CONTROLS = {"control": "benign twin", "placebo": "client absent"}
 """What stands beside a run, by what records call it."""

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.metadata import TargetRecord
 from fedlens.runs.record import CheckRecord, ClientRecord, RoundRecord
-from fedlens.runs.summary import ControlSummary, Summary
+from fedlens.runs.run_summary import ControlSummary, Summary
 
 NEEDED = {
     "distances": ("range", "others"),

@@ -56,11 +56,12 @@ from fedlens.runs.reading import (
     read_target,
     tables_file,
 )
-from fedlens.runs.record import RoundRecord, RoundResult
+from fedlens.runs.record import RoundRecord
 from fedlens.runs.record_values import destroyed
+from fedlens.runs.round_result import RoundResult
+from fedlens.runs.run_summary import Summary
 from fedlens.runs.start import START, Start
 from fedlens.runs.state import FederationState
-from fedlens.runs.summary import Summary
 from fedlens.runs.unjudged import FILE as UNJUDGED
 from fedlens.runs.weights import cut_weights, keeps_weights, require_weights, weights_file
 

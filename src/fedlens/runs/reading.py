@@ -16,7 +16,7 @@ from fedlens.runs.consistency import misfit
 from fedlens.runs.metadata import START, TARGET, TIMING, StartRecord, TargetRecord, TimingRecord
 from fedlens.runs.parse_records import LATEST, Latest, parsed, parsed_round
 from fedlens.runs.record import RoundRecord
-from fedlens.runs.summary import SUMMARY, Summary
+from fedlens.runs.run_summary import SUMMARY, Summary
 
 TROUBLE = (OSError, SafetensorError, LookupError, ValueError, TypeError, RuntimeError, AttributeError, RecursionError)
 """Errors that safetensors, PyTorch and pandas may raise on a damaged or forged file."""

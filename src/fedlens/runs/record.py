@@ -7,14 +7,12 @@ from math import isnan
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, TypeAdapter
-from torch import Tensor
 from typing_extensions import override
 
 from fedlens.core.documents import Finite, revived
 from fedlens.goals.success import Success
 from fedlens.models.evaluation import Quality
 from fedlens.runs.key_access import KeyAccess
-from fedlens.runs.state import FederationState
 from fedlens.runs.version_1 import in_version_1
 
 VERSION = 2
@@ -222,31 +220,6 @@ class RoundRecord(KeyAccess):
 
 
 ROUND = TypeAdapter(RoundRecord)
-
-
-@dataclass(frozen=True)
-class RoundResult:
-    """A round's record, the state after it, and values that need not be repeatable.
-
-    Attributes:
-        record: the record.
-        state: the federation afterwards, with the global weights.
-        log_probabilities: the global model's, on the test set, shape ``[samples, classes]``.
-        seconds: wall time of each stage.
-        tables: tables of checks, too large for the record, by ``check.table``.
-
-    Example:
-        >>> import fedlens
-        >>> [result] = fedlens.simulate(fedlens.Experiment(data="digits", rounds=1), engine="serial")
-        >>> result.record.round, result.log_probabilities.shape
-        (1, torch.Size([360, 10]))
-    """
-
-    record: RoundRecord
-    state: FederationState
-    log_probabilities: Tensor
-    seconds: dict[str, float] = field(default_factory=dict)
-    tables: dict[str, Tensor] = field(default_factory=dict)
 
 
 def answers(quality: Quality, target: Success | None) -> bool:

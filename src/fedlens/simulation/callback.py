@@ -1,7 +1,6 @@
 """What a caller may watch while a run or a sweep goes on."""
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -85,7 +84,9 @@ class Callback:
 
 
 def callback_of(observer: object, old: Mapping[str, str] | None = None) -> Callback:
-    """Return an observer of version 0.1 as a callback: it derives from nothing, and may lack methods.
+    """Return an observer of version 0.1 as a callback.
+
+    It derives from nothing, may lack methods, and gets records as the mappings that they were.
 
     Args:
         observer: a callback, which is returned as it is, an observer, or ``None``.
@@ -97,5 +98,5 @@ def callback_of(observer: object, old: Mapping[str, str] | None = None) -> Callb
     for name in (name for name in vars(Callback) if not name.startswith("_")):
         method = getattr(observer, old.get(name, name), None)
         if method is not None:
-            setattr(callback, name, (lambda record, do=method: do(deepcopy(record))) if name == "round" else method)
+            setattr(callback, name, (lambda record, do=method: do(record.by_old_keys())) if name == "round" else method)
     return callback

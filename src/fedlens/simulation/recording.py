@@ -14,7 +14,7 @@ from fedlens.runs.environment import describe_environment
 from fedlens.runs.metadata import StartRecord
 from fedlens.runs.record import RoundRecord
 from fedlens.runs.record_values import destroyed
-from fedlens.runs.summary import Summary
+from fedlens.runs.run_summary import Summary
 from fedlens.simulation.callback import Callback
 from fedlens.simulation.engines.choice import Choice
 from fedlens.simulation.rounds import federate

@@ -22,7 +22,8 @@ from fedlens.defences.detector import Inspection
 from fedlens.experiment.setting import Setting
 from fedlens.goals.success import success
 from fedlens.models.evaluation import Quality, quality, stretches
-from fedlens.runs.record import AttackRecord, ClientRecord, RoundRecord, RoundResult
+from fedlens.runs.record import AttackRecord, ClientRecord, RoundRecord
+from fedlens.runs.round_result import RoundResult
 from fedlens.runs.state import FederationState
 from fedlens.simulation.combining import Combined, combine
 from fedlens.simulation.engines import Engine

@@ -19,7 +19,7 @@ from fedlens.runs.directory import RunDirectory
 from fedlens.runs.metadata import TargetRecord
 from fedlens.runs.places import resumable, unused
 from fedlens.runs.reading import keeps_predictions
-from fedlens.runs.record import RoundResult
+from fedlens.runs.round_result import RoundResult
 from fedlens.runs.start import Start
 from fedlens.runs.unjudged import FILE as UNJUDGED
 from fedlens.runs.unjudged import content_of

@@ -56,5 +56,5 @@ def _figure(run: Run, rows: Sequence[Row], single: bool) -> go.Figure:
     axis: dict[str, Any] = {"title": {"text": "share"}, "rangemode": "tozero", "tickformat": ".0%"}
     if single:
         axis = {"title": {"text": "client"}, "range": [-0.7, run.experiment.clients - 0.3], "tickformat": "d"}
-    rounds = rounds_axis(run.records[0]["round"], run.records[-1]["round"])
+    rounds = rounds_axis(run.records[0].round, run.records[-1].round)
     return go.Figure(traces, {"xaxis": rounds, "yaxis": axis, "shapes": bands(shaded(run))})

@@ -134,7 +134,11 @@ def coded(values: list[Value]) -> list[Value] | dict[str, Any]:
 def drawn(values: Iterable[Any]) -> NDArray[Any] | list[Any]:
     """Numbers as they are drawn: whole ones, or as precise as 32 bits are, NaN where there is none."""
     array = np.array([np.nan if value is None else value for value in values])
-    return (array.astype(np.float32) if array.dtype.kind == "f" else array) if len(array) else []
+    if not len(array) or array.dtype.kind != "f":
+        return array if len(array) else []
+    with np.errstate(over="ignore"):
+        narrow = array.astype(np.float32)
+    return array if (np.isinf(narrow) & np.isfinite(array)).any() else narrow
 
 
 def lettered(words: str) -> str:

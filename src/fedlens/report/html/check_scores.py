@@ -10,7 +10,7 @@ from fedlens.analysis.run_results import Run
 from fedlens.report.data import Range, are_wide, outgrown, overlap_words, ranges_of
 from fedlens.report.html.chart import Chart, Panel, dots, drawn, evenly, rounds_axis, sentence
 from fedlens.report.looks import BENIGN, BESIDE, BLACK, MALICIOUS
-from fedlens.runs.summary import Performance
+from fedlens.runs.run_summary import Performance
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -105,7 +105,7 @@ def _several(runs: Sequence[Run], names: Sequence[str], metric: str, title: str)
     traces: list[go.Scatter] = []
     tables, said = [], []
     for run_index, (run, name) in enumerate(zip(runs, names, strict=True)):
-        table = run.rounds[run.rounds["round"].isin(rounds_kept | {run.records[-1]["round"]})]
+        table = run.rounds[run.rounds["round"].isin(rounds_kept | {run.records[-1].round})]
         table = table.reindex(columns=["round", *metric_columns]).astype(dict.fromkeys(metric_columns, float))
         table.insert(0, "run", name)
         table.insert(2, "attacked", table["round"].isin(attacked_rounds(run)))

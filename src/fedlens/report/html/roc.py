@@ -9,7 +9,7 @@ from fedlens.analysis.defence import performance_of
 from fedlens.analysis.run_results import Run
 from fedlens.report.html.chart import SHARE, Chart, Panel, drawn, lettered
 from fedlens.report.looks import BESIDE, Look, look
-from fedlens.runs.summary import Performance
+from fedlens.runs.run_summary import Performance
 
 LARGEST = 1_500
 """About so many points of all curves are in the page."""

@@ -9,7 +9,7 @@ from fedlens.report.terminal.printing import PlainTable
 from fedlens.report.words import BESIDE, attack_name, counted, percent, signed, span_words
 from fedlens.runs.record import RoundRecord, class_name
 from fedlens.runs.record_values import mean
-from fedlens.runs.summary import ControlSummary, Lifespan, Summary, TargetSummary, Window
+from fedlens.runs.run_summary import ControlSummary, Lifespan, Summary, TargetSummary, Window
 
 
 def summary_table(run: Run) -> PlainTable:
