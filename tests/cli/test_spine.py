@@ -48,6 +48,6 @@ def test_few_files_lie_between_the_command_and_a_round(
     code, _, err = called(capsys, "run", "quickstart", "--engine", "serial", *(f"-o{one}" for one in options))
     assert code == 0, err
     twin, run = seen
-    assert run[-4:] == ["cli/run.py", "simulation/simulation.py", "simulation/recording.py", "simulation/rounds.py"]
+    assert run[-4:] == ["cli/run.py", "simulation/simulation.py", "simulation/record_rounds.py", "simulation/rounds.py"]
     assert set(run) < set(twin)
     assert len(twin) <= MOST_FILES

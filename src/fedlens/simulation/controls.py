@@ -15,7 +15,7 @@ from fedlens.simulation.callback import Callback
 from fedlens.simulation.engines import choose_engine
 from fedlens.simulation.engines.choice import Choice
 from fedlens.simulation.leaving import leaves_twin, twin_files
-from fedlens.simulation.recording import record_rounds
+from fedlens.simulation.record_rounds import record_rounds
 from fedlens.simulation.runtime import Runtime
 from fedlens.simulation.twin import Control, cached, find_control, keep, key
 

@@ -29,7 +29,7 @@ from fedlens.simulation.controls import controls_of, find_or_make, leave_as_twin
 from fedlens.simulation.engines import choose_engine
 from fedlens.simulation.engines.choice import SIDE_BY_SIDE, Choice
 from fedlens.simulation.leaving import leaves_twin
-from fedlens.simulation.recording import beside, record_rounds
+from fedlens.simulation.record_rounds import beside, record_rounds
 from fedlens.simulation.rounds import federate
 from fedlens.simulation.runtime import Runtime
 
