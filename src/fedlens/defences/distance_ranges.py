@@ -69,6 +69,16 @@ def _greatest_without(values: Tensor) -> Tensor:
     return without_column.fill_diagonal_(-inf).amax(0)
 
 
+def measure_distances(updates: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the ranges of each client and of the others, of updates of shape ``[n, d]``.
+
+    Returns:
+        Those of `own_ranges` and those of `others_ranges`.
+    """
+    distances = squared_distances(updates).sqrt()
+    return own_ranges(distances), others_ranges(distances)
+
+
 def gaps(own: Tensor, others: Tensor) -> Tensor:
     """Return the gap between two ranges as a share of the greatest distance; positive exactly if they are disjoint.
 
@@ -113,12 +123,11 @@ class DistanceCheck(Detector):
     @override
     def inspect(self, seen: Inspection) -> Verdict:
         """Score by the gap; the details are both ranges, empty if there is no pair."""
-        distances = squared_distances(seen.updates).sqrt()
-        own, others = own_ranges(distances), others_ranges(distances)
-        scores = gaps(own, others) if len(distances) >= FEWEST else torch.zeros_like(own[:, 0])
-        return Verdict(scores, scores > self.boundary, {"range": _plain(own), "others": _plain(others)})
+        own, others = measure_distances(seen.updates)
+        scores = gaps(own, others) if len(own) >= FEWEST else torch.zeros_like(own[:, 0])
+        return Verdict(scores, scores > self.boundary, {"range": plain_ranges(own), "others": plain_ranges(others)})
 
 
-def _plain(ranges: Tensor) -> list[list[float]]:
+def plain_ranges(ranges: Tensor) -> list[list[float]]:
     """Convert ranges (shape ``[n, 2]``) for the record; infinite ones become empty."""
     return [row.tolist() if bool(row.isfinite().all()) else [] for row in ranges]

@@ -21,23 +21,31 @@ if TYPE_CHECKING:
 TINY = 1e-7
 """Entries of smaller absolute value are left out."""
 
+BINS, LIMIT = 500, 0.2
+"""The bins and the limit of the authors."""
+
 _BLOCK = 2**18
 
 
-def histogram(update: Tensor, bins: int, limit: float) -> tuple[Tensor, int]:
+def histogram(update: Tensor, bins: int, limit: float) -> Tensor:
     """Count the entries of an update (shape ``[d]``) in bins of equal width over [-limit, limit].
 
     A bin includes its lower edge. The first and the last bin include entries beyond.
 
     Returns:
-        Counts, shape ``[bins]``, int64, and the number of entries left out.
+        Shape ``[bins]``, int64.
     """
     counts = torch.zeros(bins + 1, dtype=torch.int64, device=update.device)
     for block in torch.split(update, _BLOCK):
         scaled = (block.double() + limit).mul_(bins / (2 * limit)).floor_().clamp_(0, bins - 1)
         indices = scaled.to(torch.int64).masked_fill_(block.abs() < TINY, bins)
         counts += torch.bincount(indices, minlength=bins + 1)
-    return counts[:bins], int(counts[bins])
+    return counts[:bins]
+
+
+def left_out(update: Tensor) -> int:
+    """Count the entries of an update (shape ``[d]``) that its histogram leaves out."""
+    return sum(int((block.abs() < TINY).sum()) for block in torch.split(update, _BLOCK))
 
 
 def shares(counts: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ from typing_extensions import override
 
 from fedlens.core.lazy import torch
 from fedlens.defences.detector import Detector, Inspection, Verdict
-from fedlens.defences.histogram import TINY, centres, histogram, shares, wasserstein
+from fedlens.defences.histogram import BINS, LIMIT, TINY, centres, histogram, left_out, shares, wasserstein
 from fedlens.defences.outliers import deleted_residuals, rarity
 
 if TYPE_CHECKING:
@@ -38,49 +38,59 @@ if TYPE_CHECKING:
 RESOLUTION = 0.01
 
 
-class Statistics(NamedTuple):
-    """Statistics of each update; float64 on the CPU, shape ``[n]`` except for the histograms.
+class Norms(NamedTuple):
+    """Size of each update; float64 on the CPU, shape ``[n]``.
 
     Attributes:
-        histograms: counts, shape ``[n, bins]``, int64.
         norm: L2 norm.
         lowest: the lowest entry.
         highest: the highest entry.
         spread: width of the central 99.9 % range of the entries.
         sparsity: share of the entries below 1e-7 in absolute value.
-        wasserstein: distance from the histogram to the mean of the others', in units of the entries; 0 without others.
-        typical: the mean absolute entry in the mean of the others' histograms, at least half a bin's width.
     """
 
-    histograms: Tensor
     norm: Tensor
     lowest: Tensor
     highest: Tensor
     spread: Tensor
     sparsity: Tensor
+
+
+class Histograms(NamedTuple):
+    """Histogram of each update's entries; on the CPU.
+
+    Attributes:
+        counts: shape ``[n, bins]``, int64.
+        wasserstein: distance from the histogram to the mean of the others', in units of the entries, shape ``[n]``,
+            float64; 0 without others.
+        typical: the mean absolute entry in the mean of the others' histograms, at least half a bin's width, shape
+            ``[n]``, float64.
+    """
+
+    counts: Tensor
     wasserstein: Tensor
     typical: Tensor
 
 
-def measure(updates: Tensor, bins: int, limit: float) -> Statistics:
-    """Measure updates (shape ``[n, d]``), one row at a time to save memory."""
-    histograms, rows = [], []
-    for update in updates:
-        counts, left_out = histogram(update, bins, limit)
-        histograms.append(counts.cpu())
-        rows.append([*_extent(update), left_out / len(update)])
-    counts = torch.stack(histograms)
-    others = mean_of_others(shares(counts))
-    typical = (others @ centres(bins, limit).abs()).clamp_min(limit / bins)
-    norm, lowest, highest, spread, sparsity = torch.tensor(rows, dtype=torch.float64).unbind(1)
-    return Statistics(counts, norm, lowest, highest, spread, sparsity, wasserstein(counts, others, limit), typical)
+def measure_norms(updates: Tensor) -> Norms:
+    """Measure the size of updates (shape ``[n, d]``), one row at a time to save memory."""
+    rows = [_size(update) for update in updates]
+    return Norms(*torch.tensor(rows, dtype=torch.float64).unbind(1))
 
 
-def _extent(update: Tensor) -> list[float]:
-    """Measure norm, lowest and highest entry, and spread of an update (shape ``[d]``)."""
+def _size(update: Tensor) -> list[float]:
+    """Return the numbers of `Norms` for an update (shape ``[d]``)."""
     lowest, highest = update.aminmax()
     norm = torch.linalg.vector_norm(update, dtype=torch.float64)
-    return [float(norm), float(lowest), float(highest), central_width(update)]
+    return [float(norm), float(lowest), float(highest), central_width(update), left_out(update) / len(update)]
+
+
+def measure_histograms(updates: Tensor, bins: int = BINS, limit: float = LIMIT) -> Histograms:
+    """Count the entries of updates (shape ``[n, d]``), and compare their histograms; see `histogram`."""
+    counts = torch.stack([histogram(update, bins, limit).cpu() for update in updates])
+    others = mean_of_others(shares(counts))
+    typical = (others @ centres(bins, limit).abs()).clamp_min(limit / bins)
+    return Histograms(counts, wasserstein(counts, others, limit), typical)
 
 
 def central_width(update: Tensor) -> float:
@@ -94,11 +104,11 @@ def mean_of_others(rows: Tensor) -> Tensor:
     return (rows.sum(0) - rows) / (len(rows) - 1) if len(rows) > 1 else rows
 
 
-def comparable(statistics: Statistics) -> Tensor:
+def comparable(norms: Norms, histograms: Histograms) -> Tensor:
     """Return the four numbers by which clients are compared, shape ``[n, 4]``."""
-    relative = statistics.wasserstein / statistics.typical
-    sizes = torch.stack([statistics.norm, statistics.spread]).clamp_min(TINY)
-    return torch.cat([sizes, torch.stack([statistics.sparsity, relative]) + RESOLUTION]).log().T
+    relative = histograms.wasserstein / histograms.typical
+    sizes = torch.stack([norms.norm, norms.spread]).clamp_min(TINY)
+    return torch.cat([sizes, torch.stack([norms.sparsity, relative]) + RESOLUTION]).log().T
 
 
 class StatisticsCheck(Detector):
@@ -122,8 +132,8 @@ class StatisticsCheck(Detector):
         tensor([False, False, False, False, False,  True])
     """
 
-    bins: PositiveInt = 500
-    limit: float = Field(default=0.2, gt=0)
+    bins: PositiveInt = BINS
+    limit: float = Field(default=LIMIT, gt=0)
     false_alarms: float = Field(default=0.01, gt=0, le=1)
 
     @property
@@ -134,12 +144,13 @@ class StatisticsCheck(Detector):
     @override
     def inspect(self, seen: Inspection) -> Verdict:
         """Score by rarity; the details are the statistics and their residuals in standard errors."""
-        statistics = measure(seen.updates, self.bins, self.limit)
-        residuals = deleted_residuals(comparable(statistics), RESOLUTION)
+        norms = measure_norms(seen.updates)
+        histograms = measure_histograms(seen.updates, self.bins, self.limit)
+        residuals = deleted_residuals(comparable(norms, histograms), RESOLUTION)
         scores = rarity(residuals).to(seen.updates.device)
-        names = ("norm", "lowest", "highest", "spread", "sparsity", "wasserstein")
         details: dict[str, list[float] | list[list[float]]] = {
-            name: getattr(statistics, name).tolist() for name in names
+            **{name: values.tolist() for name, values in norms._asdict().items()},
+            "wasserstein": histograms.wasserstein.tolist(),
+            "residuals": residuals.tolist(),
         }
-        details["residuals"] = residuals.tolist()
-        return Verdict(scores, scores > self.boundary, details, {"histogram": statistics.histograms.to(torch.int32)})
+        return Verdict(scores, scores > self.boundary, details, {"histogram": histograms.counts.to(torch.int32)})
