@@ -66,6 +66,7 @@ OTHER: dict[str, Any] = {
     "stop_at": 0.9,
     "local": LocalTraining(epochs=4),
     "checks": (Suspect(action="reject"),),
+    "record": ("distances",),
     "validation": 500,
     "aggregation": Halve(),
     "attack": Silent(),
@@ -75,7 +76,7 @@ OTHER: dict[str, Any] = {
 }
 """For each field that changes the result a value that is not the default."""
 
-UNLIKE_ITS_TWIN = {"attack", "target", "control", "placebo", "stop_at"}
+UNLIKE_ITS_TWIN = {"attack", "target", "control", "placebo", "stop_at", "record"}
 
 EXPERIMENTS = [
     Experiment(),

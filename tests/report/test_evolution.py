@@ -70,5 +70,7 @@ def test_a_run_without_attack_has_its_benign_side(made: Made) -> None:
 
 
 def test_what_is_missing_is_said(checked: fedlens.Run, plain: fedlens.Run) -> None:
-    with pytest.raises(ConfigError, match=r"plain: no histograms were kept; run it with -o 'checks=\[statistics\]'"):
+    with pytest.raises(
+        ConfigError, match=r"plain: no histograms were kept; run it with -o 'record=\[histograms, norms\]'"
+    ):
         histogram_evolution([checked, plain])

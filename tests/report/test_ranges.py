@@ -81,5 +81,5 @@ def test_real_runs(checked: fedlens.Run, partial: fedlens.Run) -> None:
 
 
 def test_what_is_missing_is_said(plain: fedlens.Run) -> None:
-    with pytest.raises(ConfigError, match=r"plain: no distances were kept; run it with -o 'checks=\[distances\]'"):
+    with pytest.raises(ConfigError, match=r"plain: no distances were kept; run it with -o 'record=\[distances\]'"):
         distance_ranges([plain])

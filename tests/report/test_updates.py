@@ -89,7 +89,9 @@ def test_several_runs_have_a_row_each(checked: fedlens.Run, partial: fedlens.Run
 
 
 def test_what_is_missing_is_said(plain: fedlens.Run, made: Made) -> None:
-    with pytest.raises(ConfigError, match=r"plain: no histograms were kept; run it with -o 'checks=\[statistics\]'"):
+    with pytest.raises(
+        ConfigError, match=r"plain: no histograms were kept; run it with -o 'record=\[histograms, norms\]'"
+    ):
         update_histograms([plain])
     with pytest.raises(ConfigError, match="nobody attacked in this run"):
         update_histograms([made([{"attack": None}], checks=["statistics"])])

@@ -36,6 +36,7 @@ def files(path: Path) -> dict[str, bytes]:
         {"checks": ["accuracy", "statistics"], "validation": 100},
         {"checks": ["distances", {"name": "statistics", "action": "reject"}], "clients": 6},
         {"aggregation": {"name": "trimmed-mean", "f": 1}, "attack": "data-poisoning"},
+        {"record": ["norms", "histograms"]},
     ],
     ids=str,
 )

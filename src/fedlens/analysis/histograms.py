@@ -1,13 +1,14 @@
-"""The histograms of updates that a run's server kept, and the window of values in which their mass lies."""
+"""The histograms of updates that a run recorded, and the window of values in which their mass lies."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fedlens.analysis.kept import require_check
+from fedlens.analysis.kept import require_recorded
 from fedlens.analysis.run_results import Run
 from fedlens.core.errors import DamagedRunError
 from fedlens.core.suggest import another
+from fedlens.experiment.measures import MEASURES, MEASURING, RECORDING
 from fedlens.runs.reading import tables_file
 from fedlens.runs.record import ClientRecord, RoundRecord
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-CHECK = "statistics"
 SHOWN = 0.999
 """The share of a histogram's entries that a window shows at least."""
 
@@ -28,7 +28,7 @@ class Histogram:
         client: its number.
         counts: entries in each bin, shape ``[bins]``; those beyond the edges are counted in the end bins.
         edges: of the bins, shape ``[bins + 1]``.
-        statistics: what the check says of the update: norm, lowest, highest, sparsity and so on.
+        statistics: what was measured of the update: norm, lowest, highest, sparsity and so on.
     """
 
     client: int
@@ -74,7 +74,7 @@ def kept_histograms(run: Run) -> Iterator[Histograms]:
     """Yield the histograms of every round.
 
     Raises:
-        ConfigError: the run's server kept none.
+        ConfigError: the run recorded none, or no norms.
         DamagedRunError: a file is missing or damaged.
     """
     require_histograms(run)
@@ -82,12 +82,12 @@ def kept_histograms(run: Run) -> Iterator[Histograms]:
 
 
 def require_histograms(run: Run) -> None:
-    """Refuse a run whose server kept no histograms.
+    """Refuse a run that recorded no histograms, or no norms, which say how far the end bins reach.
 
     Raises:
-        ConfigError: it kept none.
+        ConfigError: it did not.
     """
-    require_check(run, CHECK, "histograms")
+    require_recorded(run, "histograms", "norms")
 
 
 def histograms_of(run: Run, record: RoundRecord) -> Histograms:
@@ -96,34 +96,43 @@ def histograms_of(run: Run, record: RoundRecord) -> Histograms:
     Raises:
         DamagedRunError: the file is missing or damaged.
     """
-    from fedlens.defences.update_statistics import StatisticsCheck
-
-    check = run.experiment.detectors[CHECK]
-    assert isinstance(check, StatisticsCheck)
+    source, bins, limit = _source(run)
     if not record.seen:  # all updates were malformed
         return Histograms(record.round, None, None)
     file = tables_file(run.path, record.round)
-    counts = run.tables(record.round).get(f"{CHECK}.histogram")
+    counts = run.tables(record.round).get(f"{source}.histogram")
     if counts is None:
         anew = f"make them anew: fedlens run {run.path} --out {another(run.path)}"
         raise DamagedRunError(f"{file}: the histograms are missing; {anew}")
-    fits = counts.dim() == 2 and len(counts) >= len(record.seen) and counts.shape[1] == check.bins
+    fits = counts.dim() == 2 and len(counts) >= len(record.seen) and counts.shape[1] == bins
     if not fits or counts.is_floating_point() or bool((counts < 0).any()):
-        wrong = f"no counts of {check.bins} bins for each of {len(record.seen)} clients"
+        wrong = f"no counts of {bins} bins for each of {len(record.seen)} clients"
         raise DamagedRunError(f"{file}: damaged ({wrong})")
     table = counts.numpy()
 
     def of(client: ClientRecord) -> Histogram:
         import numpy as np
 
-        details = client.checks[CHECK].details
-        edges = np.linspace(-check.limit, check.limit, check.bins + 1)
-        statistics = {name: value for name, value in details.items() if isinstance(value, int | float)}
+        edges = np.linspace(-limit, limit, bins + 1)
+        names = (*MEASURES["norms"], *MEASURES["histograms"])
+        measured = {name: client.measure(name) for name in names}
+        statistics = {name: value for name, value in measured.items() if isinstance(value, int | float)}
         return Histogram(client.client, table[record.seen.index(client)].astype(np.int64), edges, statistics)
 
     attacker = record.attacker if record.attacker in record.seen else None
     benign = next((client for client in record.seen if client is not attacker), None)
     return Histograms(record.round, None if benign is None else of(benign), None if attacker is None else of(attacker))
+
+
+def _source(run: Run) -> tuple[str, int, float]:
+    """Return what the run's table of histograms is kept under, the number of bins, and where the last one ends."""
+    from fedlens.defences.histogram import BINS, LIMIT
+    from fedlens.defences.update_statistics import StatisticsCheck
+
+    check = run.experiment.detectors.get(MEASURING["histograms"])
+    if isinstance(check, StatisticsCheck):
+        return MEASURING["histograms"], check.bins, check.limit
+    return RECORDING, BINS, LIMIT
 
 
 def window(histograms: Iterable[Histogram]) -> float:

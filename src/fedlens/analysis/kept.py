@@ -1,14 +1,16 @@
-"""What a figure needs of a run beside its rounds: that a check was switched on which keeps it."""
+"""What a figure needs of a run beside its rounds: that it recorded what is to be drawn."""
 
 from fedlens.analysis.run_results import Run
 from fedlens.core.errors import ConfigError
+from fedlens.experiment.measures import Kind
 
 
-def require_check(run: Run, check: str, recorded: str) -> None:
-    """Refuse a run without the check that keeps what is to be drawn; `recorded` says what, in the plural.
+def require_recorded(run: Run, *kinds: Kind) -> None:
+    """Refuse a run that did not record all of these kinds.
 
     Raises:
-        ConfigError: the check was not switched on.
+        ConfigError: it lacks one.
     """
-    if check not in run.experiment.detectors:
-        raise ConfigError(f"{run.path}: no {recorded} were kept; run it with -o 'checks=[{check}]'")
+    if missing := [kind for kind in kinds if kind not in run.experiment.recorded]:
+        wanted = ", ".join(dict.fromkeys([*(run.experiment.record or ()), *kinds]))
+        raise ConfigError(f"{run.path}: no {missing[0]} were kept; run it with -o 'record=[{wanted}]'")

@@ -13,7 +13,7 @@ METRICS = {
     "malicious_loss": "its mean cross-entropy, in nats",
     "malicious_share": "the weight that the rule gave the malicious update",
     "malicious_deviation": "how far the malicious model's accuracy is from the others', as the accuracy check sees it",
-    "distance_gap": "how far the malicious update's distances lie outside the others', as the distances check sees it",
+    "distance_gap": "how far the malicious update's distances lie outside the others'",
     "wasserstein": "distance of the malicious update's histogram from the others' mean",
     "benign_wasserstein": "the same of a benign update",
     "lifespan": "rounds after the attack until the confidence is below 0.5",

@@ -155,7 +155,9 @@ class Run:
         )
 
     def tables(self, round_: int) -> dict[str, Tensor]:
-        """Load what checks keep of a round beside its record, by ``check.table``, a row for each client of the cohort.
+        """Load what is kept of a round beside its record, by ``check.table`` or ``recording.table``.
+
+        Each has a row for each client of the cohort whose update was received.
 
         Raises:
             DamagedRunError: the file is damaged.

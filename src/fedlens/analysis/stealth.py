@@ -1,7 +1,7 @@
-"""How conspicuous the malicious client is in a recorded round, by what the server's checks measure of updates.
+"""How conspicuous the malicious client is in a recorded round, by what was measured of the updates.
 
-A number is ``None`` where the client did not attack, or where no such check was made. Of checks there are the paper's
-``statistics`` and ``distances``; a benign client's figure is the median over the round's other clients.
+A number is ``None`` where the client did not attack, or where it was not recorded; a benign client's figure is the
+median over the round's other clients.
 """
 
 from statistics import median
@@ -22,13 +22,10 @@ def malicious_deviation(record: RoundRecord) -> float | None:
 
 def distance_ranges(record: RoundRecord) -> Ranges | None:
     """Return the least and the greatest L2 distance of its update from the others', and of these from each other."""
-    check = record.attacker and record.attacker.checks.get("distances")
-    if not check:
+    if record.attacker is None:
         return None
-    ours, others = check.details["range"], check.details["others"]
-    assert isinstance(ours, list)
-    assert isinstance(others, list)
-    return (ours, others) if ours and others else None
+    ours, others = record.attacker.measure("range"), record.attacker.measure("others")
+    return (ours, others) if isinstance(ours, list) and isinstance(others, list) and ours and others else None
 
 
 def distance_gap(record: RoundRecord) -> float | None:
@@ -42,11 +39,8 @@ def distance_gap(record: RoundRecord) -> float | None:
 def statistic(record: RoundRecord, name: str) -> tuple[float, float] | None:
     """Return a statistic of its update (``sparsity``, ``spread``, ``wasserstein``), and a benign client's."""
     attacker = record.attacker
-    checks = {client.client: check for client in record.seen if (check := client.checks.get("statistics"))}
-    if attacker is None or attacker.client not in checks or len(checks) < 2:
-        return None
-    values = {client: check.details.get(name) for client, check in checks.items()}
+    values = {client.client: client.measure(name) for client in record.seen}
     numbers = {client: value for client, value in values.items() if isinstance(value, int | float)}
-    if len(numbers) < len(values):
+    if attacker is None or attacker.client not in numbers or len(numbers) < max(2, len(values)):
         return None
     return numbers.pop(attacker.client), median(numbers.values())

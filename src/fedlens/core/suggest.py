@@ -106,6 +106,8 @@ def plain(value: object) -> str:
     """Return a value as YAML has it."""
     if isinstance(value, bool) or value is None:
         return "null" if value is None else str(value).lower()
+    if isinstance(value, list):
+        return f"[{', '.join(map(plain, value))}]"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

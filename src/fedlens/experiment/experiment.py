@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from math import ceil, floor
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from fedlens.attacks.attack import Attack
 from fedlens.core.bytecode import has_file
 from fedlens.core.code import digest
 from fedlens.core.config import Config, identifying
+from fedlens.core.errors import shortened
 from fedlens.core.registry import name_of
+from fedlens.core.suggest import nearest
 from fedlens.data.adult import Adult
 from fedlens.data.dataset import Data
 from fedlens.data.partition import Iid, Partition
@@ -20,6 +22,7 @@ from fedlens.defences.detector import Detector
 from fedlens.defences.mean import Mean
 from fedlens.defences.rule import Rule, least_updates
 from fedlens.experiment.fields import Part, Parts
+from fedlens.experiment.measures import MEASURES, Kind, measured_by
 from fedlens.goals.target_samples import Target
 from fedlens.models.mlp import CensusMlp
 from fedlens.models.model import Model
@@ -30,6 +33,8 @@ VALIDATION_SAMPLES, VALIDATION_SHARE = 2000, 10
 
 NAMES = {"name", "about"}
 """Options that are for people."""
+UNTOLD = NAMES | {"record"}
+"""Options that an identity leaves out, or tells in another form."""
 
 
 class Experiment(Config):
@@ -48,6 +53,8 @@ class Experiment(Config):
         stop_at: end after the round in which test accuracy reaches this fraction; off by default.
         local: how honest clients train (E, B, optimizer).
         checks: the checks that the server applies to updates before it aggregates them.
+        record: what is measured of every update: norms, distances, histograms; by default what the checks measure
+            anyway. It changes no other number.
         validation: training samples set aside for the server's checks; by default none, or 2,000 if a check needs
             them, but at most a tenth.
         aggregation: the server's aggregation rule.
@@ -81,6 +88,7 @@ class Experiment(Config):
     stop_at: float | None = Field(default=None, gt=0, le=1)
     local: LocalTraining = LocalTraining()
     checks: Annotated[tuple[Detector, ...], Parts("checks", Detector)] = ()
+    record: tuple[Kind, ...] | None = None
     validation: PositiveInt | None = None
     aggregation: Annotated[Rule, Part("aggregation")] = Mean()
     attack: Annotated[Attack | None, Part("attack", Attack)] = None
@@ -88,6 +96,17 @@ class Experiment(Config):
     control: bool = True
     placebo: bool = True
     absent: tuple[NonNegativeInt, ...] = ()
+
+    @field_validator("record", mode="before")
+    @classmethod
+    def _kinds(cls, value: Any) -> Any:
+        """Take one alone for a list, as of checks; refuse what cannot be recorded."""
+        kinds = [] if value == "none" else [value] if isinstance(value, str) else value
+        for kind in kinds if isinstance(kinds, list | tuple) else ():
+            if kind not in [*MEASURES]:
+                meant = nearest(str(kind), MEASURES)
+                raise ValueError(f"there is no {shortened(kind)}; {meant} e.g. -o 'record=[{', '.join(MEASURES)}]'")
+        return kinds
 
     @model_validator(mode="after")
     def _possible(self) -> "Experiment":
@@ -151,6 +170,16 @@ class Experiment(Config):
     def detectors(self) -> dict[str, Detector]:
         """The server's checks by their names."""
         return {name_of("checks", check): check for check in self.checks}
+
+    @property
+    def recorded(self) -> tuple[Kind, ...]:
+        """What is recorded of every update: what `record` names, and what the checks measure anyway."""
+        return tuple(kind for kind in MEASURES if kind in {*measured_by(self.detectors), *(self.record or ())})
+
+    @property
+    def unchecked(self) -> tuple[Kind, ...]:
+        """What is recorded of every update although no check measures it."""
+        return tuple(kind for kind in self.recorded if kind not in measured_by(self.detectors))
 
     @property
     def set_apart(self) -> int:
@@ -226,11 +255,12 @@ class Experiment(Config):
 
     def relevant(self) -> dict[str, Any]:
         """Return the part of the description that changes the result, in the form that identities have always had."""
-        described = identifying(self, {key: value for key, value in self.describe().items() if key not in NAMES})
+        described = identifying(self, {key: value for key, value in self.describe().items() if key not in UNTOLD})
         parts = {kind: part for kind, part in self.parts() if kind != "checks"}
         described |= {kind: identifying(part, described[kind]) for kind, part in parts.items()}
         checks = zip(self.checks, described["checks"], strict=True)
-        return described | {"checks": [identifying(check, values) for check, values in checks]}
+        described |= {"checks": [identifying(check, values) for check, values in checks]}
+        return described | ({"record": list(self.recorded)} if self.unchecked else {})
 
     def identity(self) -> str:
         """Return a digest of everything that changes the result, and of nothing else.
@@ -245,12 +275,12 @@ class Experiment(Config):
     def twin(self) -> "Experiment":
         """Return the experiment without attack: the malicious client trains honestly, in the same cohorts and rounds.
 
-        Checks that only observe are left out, but not the samples that are set apart for them.
+        Checks that only observe are left out, as is `record`, but not the samples that are set apart for them.
         """
         unlike = {"name": "twin", "about": "", "attack": None, "target": Target(), "control": False, "stop_at": None}
         checks = tuple(check for check in self.checks if check.action == "reject")
         return self.model_copy(
-            update={**unlike, "placebo": True, "checks": checks, "validation": self.set_apart or None}
+            update={**unlike, "placebo": True, "checks": checks, "record": None, "validation": self.set_apart or None}
         )
 
     def without_attacker(self) -> "Experiment":

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fedlens.analysis.kept import require_check
+from fedlens.analysis.kept import require_recorded
 from fedlens.analysis.run_results import Run
 from fedlens.core.errors import ConfigError
 from fedlens.core.registry import name_of
@@ -16,7 +16,6 @@ from fedlens.runs.record_values import mean
 if TYPE_CHECKING:
     import pandas as pd
 
-CHECK = "distances"
 WIDE = 10
 """The ratio of the distances from which on their axis is logarithmic."""
 FAR = 50
@@ -90,7 +89,7 @@ def ranges_of(run: Run) -> list[Ranges]:
     Raises:
         ConfigError: the run kept no distances.
     """
-    require_check(run, CHECK, "distances")
+    require_recorded(run, "distances")
     return [_ranges(record) for record in run.records]
 
 
@@ -115,8 +114,8 @@ def _ranges(record: RoundRecord) -> Ranges:
 
 
 def _pairs(clients: Sequence[ClientRecord], name: str) -> list[list[float]]:
-    details = [client.checks[CHECK].details[name] for client in clients]
-    return [pair for pair in details if isinstance(pair, list)]
+    pairs = [client.measure(name) for client in clients]
+    return [pair for pair in pairs if isinstance(pair, list)]
 
 
 def _span(parts: list[list[float]]) -> Range | None:

@@ -1,17 +1,15 @@
 """Consistency of a run's files: lists of the same length, consecutive rounds, known clients."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.measures import MEASURES, MEASURING, Kind
 from fedlens.runs.metadata import TargetRecord
-from fedlens.runs.record import CheckRecord, ClientRecord, RoundRecord
+from fedlens.runs.record import ClientRecord, RoundRecord
 from fedlens.runs.run_summary import ControlSummary, Summary
 
-NEEDED = {
-    "distances": ("range", "others"),
-    "statistics": ("norm", "lowest", "highest", "sparsity", "wasserstein"),
-}
-"""Details that figures are drawn of."""
+NEEDED: Mapping[Kind, tuple[str, ...]] = {**MEASURES, "norms": ("norm", "lowest", "highest", "sparsity")}
+"""The numbers of each kind that figures are drawn of; the first runs lack the spread."""
 
 
 def misfit(target: TargetRecord) -> str | None:
@@ -64,9 +62,11 @@ def _fault(experiment: Experiment, record: RoundRecord, target: TargetRecord) ->
             return f"client {client.client}: {fault}"
         if client.checks.keys() != (set() if client.malformed else experiment.detectors.keys()):
             return f"checks: {', '.join(client.checks) or 'none'}, not those of the experiment"
-        for name, check in client.checks.items():
-            if (fault := _check_fault(name, check)) is not None:
-                return f"checks.{name}{fault}"
+        if client.malformed and client.measured:
+            return f"client {client.client}: measured: of a malformed update"
+        for kind in () if client.malformed else experiment.recorded:
+            if (fault := _measures_fault(kind, client)) is not None:
+                return fault
     return _models_fault(record, target)
 
 
@@ -82,15 +82,15 @@ def _attack_fault(experiment: Experiment, client: ClientRecord) -> str | None:
     return None
 
 
-def _check_fault(name: str, check: CheckRecord) -> str | None:
-    needed = NEEDED.get(name, ())
-    if missing := [detail for detail in needed if detail not in check.details]:
-        return f".{missing[0]}: missing"
-    values = [check.details[detail] for detail in needed]
-    if name == "distances" and not all(isinstance(pair, list) and len(pair) in {0, 2} for pair in values):
-        return ": a range has two ends"
-    if name == "statistics" and any(isinstance(value, list) for value in values):
-        return ": lists where numbers are expected"
+def _measures_fault(kind: Kind, client: ClientRecord) -> str | None:
+    where = f"checks.{MEASURING[kind]}" if MEASURING[kind] in client.checks else "measured"
+    for name in NEEDED[kind]:
+        if (value := client.measure(name)) is None:
+            return f"{where}.{name}: missing"
+        if kind == "distances" and not (isinstance(value, list) and len(value) in {0, 2}):
+            return f"{where}.{name}: a range has two ends"
+        if kind != "distances" and isinstance(value, list):
+            return f"{where}.{name}: a list where a number is expected"
     return None
 
 

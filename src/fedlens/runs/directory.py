@@ -9,7 +9,7 @@ target.json                  the attacker's samples
 controls.json                only with controls: keys and paths, in the cache, of the benign twin and the placebo
 rounds.jsonl                 a line per round, equal in every byte whenever the experiment is repeated
 timings.jsonl                a line per round: seconds of each stage
-checks/                      tables of checks, too large for a record, a file per round
+checks/                      tables that are too large for a record, such as histograms, a file per round
 error.txt                    the trace of the last failure of a client, if any
 checkpoint.safetensors       the state after the last round, for ``--resume``
 best, final.safetensors      the global weights of highest test accuracy, and the last

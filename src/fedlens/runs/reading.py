@@ -48,12 +48,12 @@ def load_predictions(run: Path, round_: int) -> Tensor:
 
 
 def tables_file(run: Path, round_: int) -> Path:
-    """Return the path of the checks' tables of this round."""
+    """Return the path of the tables of this round."""
     return run / "checks" / f"{round_:05d}.safetensors"
 
 
 def load_tables(run: Path, round_: int) -> dict[str, Tensor]:
-    """Load the checks' tables of this round, by ``check.table``; empty if there are none.
+    """Load the tables of this round, by ``check.table`` or ``recording.table``; empty if there are none.
 
     Raises:
         DamagedRunError: they are damaged.

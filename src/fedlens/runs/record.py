@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, TypeAd
 from typing_extensions import override
 
 from fedlens.core.documents import Finite, revived
+from fedlens.experiment.measures import CHECK_WITH
 from fedlens.goals.success import Success
 from fedlens.models.evaluation import Quality
 from fedlens.runs.key_access import KeyAccess
@@ -77,6 +78,8 @@ class ClientRecord:
         rejected: True if its update did not reach the rule: a check rejected it, or it is malformed.
         malformed: True if its update had entries that are not finite; no check saw it.
         checks: what the server's checks said of it, by their names.
+        measured: what was measured of its update (`fedlens.experiment.measures`) and is not among a check's details;
+            see `measure`.
         attack: what it did, if it is malicious.
         model: quality of its own model, w_G^t + δ_m, if it is malicious.
 
@@ -92,8 +95,25 @@ class ClientRecord:
     rejected: bool = False
     malformed: bool = False
     checks: dict[str, CheckRecord] = field(default_factory=dict)
+    measured: dict[str, float | list[float]] = field(default_factory=dict)
     attack: AttackRecord | None = None
     model: Quality | None = None
+
+    def measure(self, name: str) -> float | list[float] | None:
+        """Return a number measured of its update, whether it was recorded by itself or by a check; ``None`` if neither.
+
+        Args:
+            name: such as ``norm`` or ``wasserstein``, or ``range`` and ``others``, which are pairs, empty where the
+                round had no two updates to compare.
+
+        Example:
+            >>> from fedlens.runs.record import ClientRecord
+            >>> client = ClientRecord(3, measured={"norm": 2.5})
+            >>> client.measure("norm"), client.measure("wasserstein")
+            (2.5, None)
+        """
+        check = self.checks.get(CHECK_WITH[name])
+        return self.measured.get(name, check.details.get(name) if check else None)
 
 
 @dataclass(frozen=True)
@@ -212,6 +232,9 @@ class RoundRecord(KeyAccess):
     def plain(self) -> dict[str, Any]:
         """Return the record as it is written."""
         values: dict[str, Any] = ROUND.dump_python(self, by_alias=True)
+        for client in values["clients"]:
+            if not client["measured"]:
+                del client["measured"]
         return values | {"version": VERSION}
 
     @override

@@ -17,7 +17,7 @@ class RoundResult:
         state: the federation afterwards, with the global weights.
         log_probabilities: the global model's, on the test set, shape ``[samples, classes]``.
         seconds: wall time of each stage.
-        tables: tables of checks, too large for the record, by ``check.table``.
+        tables: tables that are too large for the record, by ``check.table`` or ``recording.table``.
 
     Example:
         >>> import fedlens

@@ -30,6 +30,7 @@ from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.context import GLOBAL, MALICIOUS, Job, SharedTensors, WorkerContext
 from fedlens.simulation.engines.jobs import EvaluationJob, HonestJob, MaliciousJob
 from fedlens.simulation.receiving import Reception, receive
+from fedlens.simulation.recording import Recording, record_updates
 from fedlens.simulation.screening import Screening, screen
 
 Progress = Callable[[int, int], None]
@@ -119,6 +120,7 @@ class Federation:
 
         trained = time.perf_counter()
         screening = screen(self.setting.experiment.detectors, round_, tuple(received.alpha.tolist()), self.engine)
+        recording = record_updates(self.setting.experiment.unchecked, round_, len(received.rows), self.engine)
 
         screened = time.perf_counter()
         address = self.setting.root.at("aggregation", round_)
@@ -132,7 +134,7 @@ class Federation:
         aggregated = time.perf_counter()
         qualities = self._evaluate(round_, [GLOBAL] if log is None else [GLOBAL, MALICIOUS])
         predictions, target_samples = self.shared.log_probabilities[GLOBAL].clone(), self.setting.auxiliary
-        clients = _clients(cohort, received.rows, screening, combined)
+        clients = _clients(cohort, received.rows, screening, recording, combined)
         if log is not None:
             clients[row] = replace(clients[row], attack=_attack(log), model=qualities[MALICIOUS])
         record = RoundRecord(
@@ -149,7 +151,7 @@ class Federation:
             "aggregation": aggregated - screened,
             "evaluation": time.perf_counter() - aggregated,
         }
-        return RoundResult(record, after, predictions, seconds, screening.tables)
+        return RoundResult(record, after, predictions, seconds, screening.tables | recording.tables)
 
     def _train(self, round_: int, cohort: list[int], alpha: Tensor, state: FederationState) -> dict[str, Any] | None:
         """Fill the shared updates; return the attack's log, ``None`` if the malicious client was not chosen."""
@@ -224,11 +226,14 @@ class Federation:
         return [quality(self.shared.log_probabilities[model], labels) for model in models]
 
 
-def _clients(cohort: list[int], rows: list[int], screening: Screening, combined: Combined) -> list[ClientRecord]:
+def _clients(
+    cohort: list[int], rows: list[int], screening: Screening, recording: Recording, combined: Combined
+) -> list[ClientRecord]:
     """Return what became of each of the cohort's clients; `rows` are those whose updates were received."""
     accepted = {rows[row] for row in screening.accepted}
     weights = None if combined.shares is None else dict(zip(rows, combined.shares, strict=True))
     checks = dict(zip(rows, screening.of_each, strict=True))
+    measured = dict(zip(rows, recording.of_each, strict=True))
     return [
         ClientRecord(
             client,
@@ -236,6 +241,7 @@ def _clients(cohort: list[int], rows: list[int], screening: Screening, combined:
             rejected=row not in accepted,
             malformed=row not in checks,
             checks=checks.get(row, {}),
+            measured=measured.get(row, {}),
         )
         for row, client in enumerate(cohort)
     ]

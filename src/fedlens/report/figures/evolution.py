@@ -34,7 +34,7 @@ def histogram_evolution(runs: Sequence[Run]) -> "Figure":
     The benign client is the first one of each round's cohort; rounds without attack are empty on the right.
 
     Raises:
-        ConfigError: a run kept no histograms.
+        ConfigError: a run recorded no histograms, or no norms.
     """
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import LogNorm

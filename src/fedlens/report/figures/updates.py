@@ -26,7 +26,7 @@ def update_histograms(runs: Sequence[Run], round_: int | None = None) -> "Figure
         round_: the round to look at; by default the last in which the malicious client attacked.
 
     Raises:
-        ConfigError: a run kept no histograms, or nobody attacked in the round.
+        ConfigError: a run recorded no histograms or no norms, or nobody attacked in the round.
     """
     histograms_by_run = [_at(run, round_) for run in runs]
     figure, panels = grid(len(runs), 2, (4.6, 3.2))

@@ -1,4 +1,4 @@
-"""The updates as the server's histograms see them: a benign client's beside the malicious one's, round by round."""
+"""The updates as histograms: a benign client's beside the malicious one's, round by round."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -40,7 +40,7 @@ def updates_chart(run: Run) -> Chart | None:
     Bins that are empty in both histograms are left out, and what lies outside the window is told in words.
 
     Raises:
-        ConfigError: the run's server kept no histograms.
+        ConfigError: the run recorded no histograms, or no norms.
         DamagedRunError: a file is missing or damaged.
     """
     return _chart({"": _pairs(run)}, LARGEST)
@@ -50,7 +50,7 @@ def updates_of_several(runs: Mapping[str, Run | None], room: int) -> Chart | Non
     """Draw the histograms of several runs by their names in the page, all under one slider and with the same axes.
 
     Args:
-        runs: those of the page in their order, ``None`` for one whose server kept no histograms.
+        runs: those of the page in their order, ``None`` for one that recorded no histograms or norms.
         room: about so many bytes of the page they may take.
 
     Raises:
@@ -98,12 +98,12 @@ def _chart(pairs_by_run: Mapping[str, list[Histograms]], largest: int) -> Chart 
 
 
 def statistics_table(run: Run) -> Table:
-    """Tabulate the server's statistics of both updates: a row for each round with an attack and each of the two.
+    """Tabulate the statistics of both updates: a row for each round with an attack and each of the two.
 
     Of a long run, rounds that lie evenly.
 
     Raises:
-        ConfigError: the run's server kept no histograms.
+        ConfigError: the run recorded no histograms, or no norms.
         DamagedRunError: a file is missing or damaged.
     """
     attacked_pairs = [pair for pair in kept_histograms(run) if pair.malicious]

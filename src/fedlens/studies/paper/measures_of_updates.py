@@ -1,7 +1,7 @@
 """Measures of the malicious client's update compared with the others', and of its steps.
 
-They use the server's checks ``statistics`` and ``distances``, which all panels have; a benign client's number is the
-median over the round's other clients.
+They use the norms, distances and histograms that all panels record; a benign client's number is the median over the
+round's other clients.
 """
 
 from collections.abc import Iterator
