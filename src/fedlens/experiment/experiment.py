@@ -1,7 +1,5 @@
 """`Experiment`: the one description of a run, and the identity by which results are told apart."""
 
-import hashlib
-import json
 from collections.abc import Iterator
 from math import ceil, floor
 from typing import Annotated, Any, ClassVar
@@ -9,9 +7,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
 from fedlens.attacks.attack import Attack
-from fedlens.core.bytecode import has_file
-from fedlens.core.code import digest
-from fedlens.core.config import Config, identifying
+from fedlens.core.config import Config
 from fedlens.core.errors import shortened
 from fedlens.core.registry import name_of
 from fedlens.core.suggest import nearest
@@ -21,6 +17,7 @@ from fedlens.data.partition import Iid, Partition
 from fedlens.defences.detector import Detector
 from fedlens.defences.mean import Mean
 from fedlens.defences.rule import Rule, least_updates
+from fedlens.experiment import identity
 from fedlens.experiment.fields import Part, Parts
 from fedlens.experiment.measures import MEASURES, Kind, measured_by
 from fedlens.goals.target_samples import Target
@@ -255,22 +252,12 @@ class Experiment(Config):
 
     def relevant(self) -> dict[str, Any]:
         """Return the part of the description that changes the result, in the form that identities have always had."""
-        described = identifying(self, {key: value for key, value in self.describe().items() if key not in UNTOLD})
-        parts = {kind: part for kind, part in self.parts() if kind != "checks"}
-        described |= {kind: identifying(part, described[kind]) for kind, part in parts.items()}
-        checks = zip(self.checks, described["checks"], strict=True)
-        described |= {"checks": [identifying(check, values) for check, values in checks]}
-        return described | ({"record": list(self.recorded)} if self.unchecked else {})
+        recorded = {"record": list(self.recorded)} if self.unchecked else {}
+        return identity.relevant(self, self.parts(), UNTOLD) | recorded
 
     def identity(self) -> str:
-        """Return a digest of everything that changes the result, and of nothing else.
-
-        A part without a file, as of a notebook, counts by what it does, for its name is soon another's.
-        """
-        text = json.dumps(self.relevant(), sort_keys=True, ensure_ascii=False)
-        if without := [type(part) for _, part in self.parts() if not has_file(type(part).__module__)]:
-            text += digest(without)
-        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        """Return a digest of everything that changes the result, and of nothing else."""
+        return identity.digest(self.relevant(), self.parts())
 
     def twin(self) -> "Experiment":
         """Return the experiment without attack: the malicious client trains honestly, in the same cohorts and rounds.
