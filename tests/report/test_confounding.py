@@ -43,6 +43,16 @@ def test_a_missing_combination_is_flagged_but_not_of_pairs(tmp_path: Path) -> No
     assert not found(path, "aggregation", against="mean")
 
 
+def test_what_is_recorded_makes_no_difference(tmp_path: Path) -> None:
+    options = {"aggregation": ["mean", "median"], "record": ["norms", "distances"]}
+    path = sweep(tmp_path / "recorded", options)
+    table = pd.read_parquet(path / "rounds.parquet")
+    alone = (table["aggregation"] == "mean") == table["record"].astype(str).str.contains("norms")
+    table[alone].to_parquet(path / "rounds.parquet", index=False)
+    assert table[alone].groupby("aggregation")["record"].nunique().to_dict() == {"mean": 1, "median": 1}
+    assert not found(path, "aggregation")
+
+
 def test_what_all_groups_have_alike_is_not_flagged(tmp_path: Path) -> None:
     path = sweep(tmp_path / "crossed", BOTH)
     assert not found(path, "aggregation") + found(path, "attack.boost") + found(path, "seed")

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 LABELS = {PATH, "name"}
 """What is compared by one of these is compared in everything."""
+HARMLESS = {"record"}
+"""What differs in one of these has the same rounds."""
 NAMED = 4
 """At most this many options are named."""
 
@@ -35,7 +37,7 @@ def confounded(
         return
     differing = {}
     for name in collection.varying:
-        if name in {*fields, *paired}:
+        if name in {*fields, *paired, *HARMLESS}:
             continue
         sets = [values for part in parts if not _lacks(part, name, fields) and (values := _values(part, name))]
         if len(set(map(frozenset, sets))) > 1:
