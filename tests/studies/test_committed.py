@@ -138,6 +138,9 @@ PASS_FOR_WHAT_HAS_NO_EFFECT = {
     ("C17", "poisoning", "malicious model's accuracy, alternating less baseline"),
     ("C19", "poisoning", DEVIATION),
     ("C19", "poisoning", ACCURACY),
+    ("C18", "twin", "accuracy check flags alternating minimisation"),
+    ("C18", "twin", "distance check flags alternating minimisation with constraint"),
+    ("C19", "twin", ACCURACY),
 }
 """Single bounds that negative controls or the benign twin are within, too: such a number by itself proves no effect.
 
