@@ -11,7 +11,7 @@ from small import small
 
 import fedlens
 from fedlens.core.files import write_atomically
-from fedlens.core.numerics import BITS
+from fedlens.core.numerics import BITS, numerics
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import prepare
 from fedlens.goals.target_samples import Target
@@ -78,6 +78,16 @@ def test_a_change_of_bits_makes_other_twins(monkeypatch: pytest.MonkeyPatch) -> 
     setting = prepare(small())
     before = key(setting, "same")
     monkeypatch.setattr("fedlens.simulation.twin.BITS", BITS + 1)
+    assert key(setting, "same") != before
+
+
+def test_another_version_has_the_same_twin_but_another_pytorch_has_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    setting = prepare(small())
+    before = key(setting, "same")
+    depends = numerics("same")
+    monkeypatch.setattr("fedlens.simulation.twin.numerics", lambda _: depends | {"fedlens": "9.9"})
+    assert key(setting, "same") == before
+    monkeypatch.setattr("fedlens.simulation.twin.numerics", lambda _: depends | {"torch": "9.9"})
     assert key(setting, "same") != before
 
 

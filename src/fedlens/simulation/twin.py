@@ -5,8 +5,8 @@ is absent: without it, Krum takes another client's update, which may have the ef
 
 Each is an ordinary run, in the cache, with its predictions on the whole test set after each round, from which the
 success on any later target follows. Its key has everything that its result depends on: the experiment less attack and
-target, who is absent, the data and shards, the model's first weights, the user's code, the versions, and the
-number `BITS`, which is raised whenever fedlens computes something else.
+target, who is absent, the data and shards, the first weights, the user's code, the versions of PyTorch and NumPy, and
+the number `BITS`, which is raised whenever fedlens computes something else.
 """
 
 import hashlib
@@ -70,7 +70,8 @@ class Control:
 
 def key(setting: Setting, arithmetic: str) -> str:
     """Return the cache key of the control in this setting; rounding depends on `arithmetic` and the machine."""
-    described = [setting.experiment.identity(), setting.device.type, numerics(arithmetic), BITS, setting.digests()]
+    ours = {name: value for name, value in numerics(arithmetic).items() if name != "fedlens"}  # which `BITS` stands for
+    described = [setting.experiment.identity(), setting.device.type, ours, BITS, setting.digests()]
     digest = hashlib.blake2b(json.dumps(described).encode(), digest_size=12)
     digest.update(digest_code(type(part) for _, part in setting.experiment.parts()).encode())
     return digest.hexdigest()
