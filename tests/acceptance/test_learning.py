@@ -42,4 +42,4 @@ def test_explicit_boosting_succeeds_at_once_and_ruins_the_malicious_model(
     assert malicious is not None
     assert target.success
     assert target.confidence[0] > 0.9
-    assert malicious.accuracy <= majority + 0.02
+    assert malicious.model.accuracy <= majority + 0.02
