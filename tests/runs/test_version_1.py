@@ -59,6 +59,12 @@ def test_old_keys_work_and_warn() -> None:
         assert record.attack["acted"]  # type: ignore[attr-defined]
     assert "shares" in record
     assert record.get("nothing") is None
+    assert [*record] == [*record.keys()] == [*record.by_old_keys()]
+    assert len(record) == len(record.by_old_keys())
+    with pytest.warns(DeprecationWarning, match="'items' is a key"):
+        assert dict(record.items()) == record.by_old_keys()
+    with pytest.warns(DeprecationWarning, match="'round' is a key"):
+        assert record.get("round") == 3
     with pytest.raises(AttributeError, match="RoundRecord has no attribute 'nothing'"):
         _ = record.nothing  # type: ignore[attr-defined]
 
@@ -82,3 +88,15 @@ def test_an_old_record_that_contradicts_itself(change: dict[str, Any], words: st
     parsed_round(json.dumps(line).encode(), 3)
     with pytest.raises(ValueError, match=words):
         parsed_round(json.dumps(line | change).encode(), 3)
+
+
+def test_a_measure_is_found_whoever_recorded_it() -> None:
+    from fedlens.runs.record import CheckRecord, ClientRecord
+
+    checks = {
+        "statistics": CheckRecord(0.0, False, {"norm": 1.0, "residuals": [0.5]}),
+        "theirs": CheckRecord(0.0, False, {"norm": 2.0, "length": 3.0}),
+    }
+    client = ClientRecord(0, checks=checks, measured={"range": [1.0, 2.0]})
+    found = [client.measure(name) for name in ("norm", "residuals", "length", "range", "wasserstein", "nothing")]
+    assert found == [1.0, [0.5], 3.0, [1.0, 2.0], None, None]

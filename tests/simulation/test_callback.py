@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from small import small
 
 import fedlens
+from fedlens.core.errors import ConfigError
 from fedlens.runs.record import RoundRecord
 from fedlens.simulation.callback import callback_of
 
@@ -90,3 +92,26 @@ def test_an_observer_of_version_0_1_hears_of_a_sweep(tmp_path: Path) -> None:
 def test_a_callback_is_taken_as_it_is() -> None:
     heard = Heard()
     assert callback_of(heard) is heard
+
+
+@pytest.mark.parametrize("observer", ["hello", 3, {"round": print}])
+def test_what_has_no_method_is_refused(observer: Any) -> None:
+    with pytest.raises(ConfigError, match="has no method that could be called; derive a class from fedlens"):
+        callback_of(observer)
+
+
+def test_a_class_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"Heard is a class; pass an instance, as in Heard\(\)"):
+        callback_of(Heard)
+
+
+def test_a_sweep_calls_todays_names_without_a_base(tmp_path: Path) -> None:
+    class New:
+        ended = 0
+
+        def end_sweep(self) -> None:
+            self.ended += 1
+
+    new = New()
+    fedlens.sweep(grid(), tmp_path / "sweep", observer=new, jobs=1)  # type: ignore[arg-type]
+    assert new.ended == 1

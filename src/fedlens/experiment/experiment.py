@@ -102,7 +102,8 @@ class Experiment(Config):
         for kind in kinds if isinstance(kinds, list | tuple) else ():
             if kind not in [*MEASURES]:
                 meant = nearest(str(kind), MEASURES)
-                raise ValueError(f"there is no {shortened(kind)}; {meant} e.g. -o 'record=[{', '.join(MEASURES)}]'")
+                asked = meant if meant.endswith("?") else f"{meant};"
+                raise ValueError(f"there is no {shortened(kind)}; {asked} e.g. -o 'record=[{', '.join(MEASURES)}]'")
         return kinds
 
     @model_validator(mode="after")

@@ -1,7 +1,7 @@
 """Access to a record by the keys of version 0.1, which had mappings in place of classes."""
 
 import warnings
-from collections.abc import KeysView
+from collections.abc import ItemsView, Iterator, KeysView, ValuesView
 from typing import TYPE_CHECKING, Any
 
 
@@ -27,13 +27,29 @@ class KeyAccess:
     def __contains__(self, key: object) -> bool:
         return key in self.by_old_keys()
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.by_old_keys())
+
+    def __len__(self) -> int:
+        return len(self.by_old_keys())
+
     def get(self, key: str, default: Any = None) -> Any:
         """Return the value of a key of version 0.1."""
-        return self.by_old_keys().get(key, default)
+        return self[key] if key in self.keys() else default
 
     def keys(self) -> KeysView[str]:
         """Return the keys of version 0.1."""
         return self.by_old_keys().keys()
+
+    def values(self) -> ValuesView[Any]:
+        """Return the values of version 0.1."""
+        self._warn("values")
+        return self.by_old_keys().values()
+
+    def items(self) -> ItemsView[str, Any]:
+        """Return the keys of version 0.1 with their values."""
+        self._warn("items")
+        return self.by_old_keys().items()
 
     def _warn(self, key: str) -> None:
         message = f"{type(self).__name__} has attributes now; {key!r} is a key of version 0.1"

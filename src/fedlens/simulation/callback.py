@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from fedlens.core.errors import ConfigError, shortened
 from fedlens.experiment.cell import Cell
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.record import RoundRecord
@@ -91,12 +92,23 @@ def callback_of(observer: object, old: Mapping[str, str] | None = None) -> Callb
     Args:
         observer: a callback, which is returned as it is, an observer, or ``None``.
         old: names of its methods in version 0.1, by today's.
+
+    Raises:
+        ConfigError: it has none of the methods, or is a class.
     """
     if isinstance(observer, Callback):
         return observer
+    if isinstance(observer, type):
+        raise ConfigError(f"observer: {observer.__name__} is a class; pass an instance, as in {observer.__name__}()")
     callback, old = Callback(), old or {}
-    for name in (name for name in vars(Callback) if not name.startswith("_")):
-        method = getattr(observer, old.get(name, name), None)
-        if method is not None:
+    names = [name for name in vars(Callback) if not name.startswith("_")]
+    methods = {name: getattr(observer, old.get(name, name), getattr(observer, name, None)) for name in names}
+    if observer is not None and not any(map(callable, methods.values())):
+        raise ConfigError(
+            f"observer: {shortened(observer)} has no method that could be called; derive a class from "
+            f"fedlens.Callback, override some of {', '.join(names)}, and pass an instance"
+        )
+    for name, method in methods.items():
+        if callable(method):
             setattr(callback, name, (lambda record, do=method: do(record.by_old_keys())) if name == "round" else method)
     return callback
