@@ -121,3 +121,16 @@ def test_runs_whose_answers_are_no_numbers_are_counted_likewise(tmp_path: Path) 
         "2 of 7 could not be judged (krum(f=1))",
         "4 of 5 could not be judged (krum(f=1))",
     ]
+
+
+def test_runs_from_before_there_were_placebos_are_counted_for_that_reason(tmp_path: Path) -> None:
+    def measured(row: Mapping[str, Any]) -> dict[str, Any]:
+        old = row["aggregation"] == "mean"
+        return {"acted": True, "confidence": 0.5, "success": True, "counts": None if old else True}
+
+    path = sweep(tmp_path / "rules", {"aggregation": ["mean", "median"]}, measured, seeds=5, targets=1)
+    (flag,) = [flag for flag in compare(collect([path]), metrics=["confidence", "counts"]).flags if "judged" in flag]
+    assert flag == (
+        "5 of 5 could not be judged (mean): it is not recorded whether a success counts, as in runs from before there "
+        "were placebos"
+    )

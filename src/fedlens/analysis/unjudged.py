@@ -9,7 +9,8 @@ from fedlens.analysis.group import Group
 from fedlens.analysis.missing import Unjudged, reasons_of
 from fedlens.experiment.flat import Value
 
-ANSWERS = ("confidence", "true_confidence", "success", "counts")
+COUNTS = "counts"
+ANSWERS = ("confidence", "true_confidence", "success", COUNTS)
 """Metrics of what the model answers for the target: where a run has none, the answers are no numbers."""
 
 
@@ -32,9 +33,13 @@ def unjudged_flags(groups: Sequence[Group]) -> Iterator[str]:
 def silent_flags(groups: Sequence[Group], metrics: Sequence[str]) -> Iterator[str]:
     """Yield how many runs of a group cannot be judged because they have none of these metrics of answers at the end."""
     for group in groups:
-        if count := max(map(group.missing, metrics), default=0):
-            reason = "the model's answers for the target are no numbers"
-            yield _not_judged(group, groups, count, group.runs, reason)
+        silent = max((group.missing(metric) for metric in metrics if metric != COUNTS), default=0)
+        uncounted = group.missing(COUNTS) if COUNTS in metrics else 0
+        if silent:
+            yield _not_judged(group, groups, silent, group.runs, "the model's answers for the target are no numbers")
+        elif uncounted:
+            reason = "it is not recorded whether a success counts, as in runs from before there were placebos"
+            yield _not_judged(group, groups, uncounted, group.runs, reason)
 
 
 def _not_judged(group: Group, groups: Sequence[Group], count: int, total: int, reason: str) -> str:
