@@ -61,6 +61,16 @@ def test_old_keys_work_and_warn() -> None:
     assert record.get("nothing") is None
     assert [*record] == [*record.keys()] == [*record.by_old_keys()]
     assert len(record) == len(record.by_old_keys())
+
+
+def test_a_record_is_true_without_its_old_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = round_record(3)
+    monkeypatch.setattr(RoundRecord, "by_old_keys", lambda _: pytest.fail("the old form was made"))
+    assert record
+
+
+def test_old_keys_warn_however_they_are_asked_for() -> None:
+    record = round_record(3)
     with pytest.warns(DeprecationWarning, match="'items' is a key"):
         assert dict(record.items()) == record.by_old_keys()
     with pytest.warns(DeprecationWarning, match="'round' is a key"):

@@ -30,6 +30,9 @@ class KeyAccess:
     def __iter__(self) -> Iterator[str]:
         return iter(self.by_old_keys())
 
+    def __bool__(self) -> bool:
+        return True  # without asking for the length, which takes the old form to be made
+
     def __len__(self) -> int:
         return len(self.by_old_keys())
 
