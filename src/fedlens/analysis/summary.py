@@ -36,7 +36,8 @@ def summarise(
     """
     last = records[-1]
     accuracies = [record.quality.accuracy for record in records]
-    inside, after = split(records, attack_window(experiment, records))
+    window = attack_window(experiment, records)
+    inside, after = split(records, window)
     models = [client.model.accuracy for record in inside if (client := record.attacker) and client.model]
     target, life = _backdoor(_targets(inside), _targets(after), counted=counts(experiment, inside))
     return Summary(
@@ -47,7 +48,7 @@ def summarise(
         hardest_hit=_hardest_hit(last, classes),
         paper_stop=paper_stop,
         would_stop_at=_first_reaching(paper_stop, accuracies),
-        window=attack_window(experiment, records),
+        window=window,
         window_accuracy=inside[-1].quality.accuracy,
         target=target,
         lifespan=life,

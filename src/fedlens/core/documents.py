@@ -5,7 +5,7 @@ import re
 from math import isfinite, isnan
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 """A number that JSON has."""
@@ -41,6 +41,10 @@ def revived(value: Any) -> Any:
         case dict():
             return {name: revived(entry) for name, entry in value.items()}
     return value
+
+
+Logged = Annotated[str | bool | int | float | None, BeforeValidator(revived)]
+"""A number or a word."""
 
 
 def _encoded(value: Any, indent: int | None) -> str:

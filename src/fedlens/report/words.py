@@ -10,7 +10,7 @@ from fedlens.core.registry import name_of
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.record import RoundRecord, class_name
 from fedlens.runs.record_values import counts, destroyed, met, met_rounds, taken, targeted
-from fedlens.runs.run_summary import Window
+from fedlens.runs.run_summary import Performance, Window
 
 CONTROLS = {"control": "benign twin", "placebo": "client absent"}
 """What stands beside a run, by what records call it."""
@@ -168,6 +168,13 @@ def _afterwards(inside: Sequence[RoundRecord], after: Sequence[RoundRecord]) -> 
     if life.rounds is None:
         return f" {counted(life.observed, 'round')} after the attack, the confidence has not yet been below {FADED:g}."
     return f" {counted(life.rounds, 'round')} after the attack, the confidence is below {FADED:g}."
+
+
+def detection_words(done: Performance) -> tuple[str, str, str]:
+    """Say how often a check flagged the malicious client, and honest ones, and its ROC AUC."""
+    caught = f"{done.caught} of {done.attacking}" if done.attacking else "nobody to catch"
+    area = "–" if done.roc_auc is None else f"{done.roc_auc:.2f}"
+    return caught, f"{done.false_alarms} of {done.honest}", area
 
 
 def counted(count: int, noun: str) -> str:

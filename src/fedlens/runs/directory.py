@@ -43,7 +43,7 @@ from fedlens.experiment.experiment import Experiment
 from fedlens.runs.controls import CONTROLS, content_of
 from fedlens.runs.cutting import cut_lines, leftovers, put_aside
 from fedlens.runs.loading import load_recorded
-from fedlens.runs.metadata import StartRecord, TargetRecord
+from fedlens.runs.metadata import StartRecord, TargetRecord, TimingRecord
 from fedlens.runs.ownership import claim, is_ours
 from fedlens.runs.parse_records import parsed_round
 from fedlens.runs.reading import (
@@ -291,13 +291,13 @@ class RunDirectory:
         if self.keep_weights:
             self._save_weights(weights_file(self.path, result.state.round), result.state)
         written = line(result.record.plain())
-        self._append("timings.jsonl", line({"round": result.state.round, **result.seconds}))
+        self._append("timings.jsonl", line(TimingRecord(result.state.round, **result.seconds).plain()))
         self._append("rounds.jsonl", written)
         if (accuracy := result.record.quality.accuracy) > self._best:
             self._best = accuracy
             self._save_weights(self.path / "best.safetensors", result.state)
         write_atomically(self.path / "checkpoint.safetensors", result.state.to_bytes())
-        return parsed_round(written, malicious=0)
+        return parsed_round(written)
 
     def _append(self, name: str, content: bytes) -> None:
         file = self.path / name

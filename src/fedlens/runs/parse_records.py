@@ -45,12 +45,12 @@ class Latest:
 LATEST = TypeAdapter(Latest)
 
 
-def parsed_round(line: bytes, malicious: int) -> RoundRecord:
+def parsed_round(line: bytes, malicious: int | None = None) -> RoundRecord:
     """Parse a line of ``rounds.jsonl`` of any version.
 
     Args:
         line: the line.
-        malicious: the client that is malicious if there is an attack, which version 1 does not say.
+        malicious: the client that attacks, which version 1 does not say; ``None`` if there is no attack.
 
     Raises:
         ValueError: it is not valid JSON, has another form, or contradicts itself; the message says where.

@@ -81,12 +81,12 @@ def load_tensor(path: Path, name: str, remark: str = "") -> Tensor:
         raise DamagedRunError(f"{path}: missing or damaged ({error}){remark}") from error
 
 
-def read_rounds(run: Path, malicious: int = 0, count: int | None = None) -> list[RoundRecord]:
+def read_rounds(run: Path, malicious: int | None = None, count: int | None = None) -> list[RoundRecord]:
     """Read a run's records, of all rounds or the first `count`; empty if there is no file.
 
     Args:
         run: the run's directory.
-        malicious: the client that attacks, if there is an attack, which records of version 1 do not say.
+        malicious: the client that attacks, which records of version 1 do not say; ``None`` if there is no attack.
         count: how many rounds to read.
 
     Raises:

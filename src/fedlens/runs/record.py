@@ -6,10 +6,10 @@ from functools import cached_property
 from math import isnan
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, TypeAdapter
+from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
 from typing_extensions import override
 
-from fedlens.core.documents import Finite, revived
+from fedlens.core.documents import Finite, Logged
 from fedlens.experiment.measures import CHECK_WITH
 from fedlens.goals.success import Success
 from fedlens.models.evaluation import Quality
@@ -18,9 +18,6 @@ from fedlens.runs.version_1 import in_version_1
 
 VERSION = 2
 """The version of the records that are written; records of version 1 are those of fedlens 0.1."""
-
-Logged = Annotated[str | bool | int | float | None, BeforeValidator(revived)]
-"""A number or a word."""
 
 
 @dataclass(frozen=True)
@@ -181,12 +178,12 @@ class RoundRecord(KeyAccess):
         """The clients whose updates the server's checks saw."""
         return [client for client in self.clients if not client.malformed]
 
-    @property
+    @cached_property
     def malicious(self) -> ClientRecord | None:
         """The malicious client, if it took part."""
         return next((client for client in self.clients if client.attack is not None), None)
 
-    @property
+    @cached_property
     def attacker(self) -> ClientRecord | None:
         """The malicious client, if it took part and attacked."""
         return next((client for client in self.clients if client.attack is not None and client.attack.acted), None)
@@ -227,7 +224,7 @@ class RoundRecord(KeyAccess):
     @property
     def answers(self) -> bool:
         """True if the global model answers with numbers."""
-        return answers(self.quality, self.target)
+        return not isnan(self.quality.loss) and not (self.target is not None and None in self.target.predicted)
 
     def plain(self) -> dict[str, Any]:
         """Return the record as it is written."""
@@ -243,11 +240,6 @@ class RoundRecord(KeyAccess):
 
 
 ROUND = TypeAdapter(RoundRecord)
-
-
-def answers(quality: Quality, target: Success | None) -> bool:
-    """Tell whether a model answers with numbers."""
-    return not isnan(quality.loss) and not (target is not None and None in target.predicted)
 
 
 def class_name(classes: Sequence[str], number: int | None) -> str:

@@ -9,13 +9,12 @@ They are read through `upgraded`, and their keys can still be used (`fedlens.run
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, NotRequired
 
-from pydantic import BeforeValidator, Field, NonNegativeInt, PositiveInt, TypeAdapter
+from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
 from typing_extensions import TypedDict  # Python's does not have `extra_items` yet
 
-from fedlens.core.documents import Finite, revived
+from fedlens.core.documents import Finite, Logged
 
 Details = list[float] | list[list[float]]
-Logged = Annotated[str | bool | int | float | None, BeforeValidator(revived)]
 
 
 class Check(TypedDict, extra_items=Details):
@@ -51,12 +50,12 @@ ROUND = TypeAdapter(Round)
 _OF_CLIENTS = set(Round.__annotations__) - {"round"}
 
 
-def upgraded(line: dict[str, Any], malicious: int) -> dict[str, Any]:
+def upgraded(line: dict[str, Any], malicious: int | None) -> dict[str, Any]:
     """Return a record of version 1 as one of version 2.
 
     Args:
         line: the record as read from JSON.
-        malicious: the client that is malicious if there is an attack.
+        malicious: the client that attacks; ``None`` if there is no attack.
 
     Raises:
         ValidationError: it has another form.
@@ -87,7 +86,7 @@ def upgraded(line: dict[str, Any], malicious: int) -> dict[str, Any]:
     return {**unchanged, "clients": clients, "version": 1 if "placebo" in old else 0}
 
 
-def _fault(old: Round, malicious: int) -> str | None:
+def _fault(old: Round, malicious: int | None) -> str | None:
     """Describe how a record contradicts itself; ``None`` if it does not."""
     cohort, bad = old["cohort"], set(_malformed(old))
     if old["attacker"] != (old["attack"] is not None) or old["attacker"] != (old["malicious"] is not None):
@@ -161,6 +160,6 @@ def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         checks[name] = {
             "scores": [row[name]["score"] for row in rows],
             "flagged": [row[name]["flagged"] for row in rows],
-            **{detail: [row[name]["details"][detail] for row in rows] for detail in details},
+            **{detail: [row[name]["details"].get(detail) for row in rows] for detail in details},
         }
     return checks

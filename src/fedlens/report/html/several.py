@@ -16,7 +16,7 @@ from fedlens.report.html.metrics import several_charts
 from fedlens.report.html.roc import roc_of_several
 from fedlens.report.html.table import Table
 from fedlens.report.html.updates import updates_of_several
-from fedlens.report.words import attack_name, flags_of_all, percent, signed
+from fedlens.report.words import attack_name, detection_words, flags_of_all, percent, signed
 
 NAMELESS = re.compile(r"[^\w.+-]+")
 """What the name of a file had better not have."""
@@ -136,12 +136,10 @@ def _differ(runs: Sequence[Run]) -> str:
 
 def _detection(runs: Sequence[Run], names: Sequence[str]) -> Table | None:
     """How often each check of each run flagged whom; ``None`` where there were none."""
-    rows = []
-    for run, name in zip(runs, names, strict=True):
-        for check in run.experiment.detectors:
-            done = performance_of(run.records, check)
-            caught = f"{done.caught} of {done.attacking}" if done.attacking else "nobody to catch"
-            area = "–" if done.roc_auc is None else f"{done.roc_auc:.2f}"
-            rows.append([name, check, caught, f"{done.false_alarms} of {done.honest}", area])
+    rows = [
+        [name, check, *detection_words(performance_of(run.records, check))]
+        for run, name in zip(runs, names, strict=True)
+        for check in run.experiment.detectors
+    ]
     head = ["run", "check", "malicious flagged", "honest flagged", "ROC AUC"]
     return Table("How well the server’s checks tell", head, rows, words=2) if rows else None

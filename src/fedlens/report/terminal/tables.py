@@ -6,7 +6,7 @@ from itertools import chain
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.window import FADED
 from fedlens.report.terminal.printing import PlainTable
-from fedlens.report.words import BESIDE, attack_name, counted, percent, signed, span_words
+from fedlens.report.words import BESIDE, attack_name, counted, detection_words, percent, signed, span_words
 from fedlens.runs.record import RoundRecord, class_name
 from fedlens.runs.record_values import mean
 from fedlens.runs.run_summary import ControlSummary, Lifespan, Summary, TargetSummary, Window
@@ -135,9 +135,7 @@ def checks_table(run: Run) -> PlainTable | None:
     for name in ("malicious flagged", "honest flagged", "ROC AUC"):
         table.add_column(name, justify="right")
     for name, done in run.summary.checks.items():
-        caught = f"{done.caught} of {done.attacking}" if done.attacking else "nobody to catch"
-        area = f"{done.roc_auc:.2f}" if done.roc_auc is not None else "–"
-        table.add_row(name, caught, f"{done.false_alarms} of {done.honest}", area)
+        table.add_row(name, *detection_words(done))
     return table
 
 
