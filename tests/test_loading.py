@@ -369,13 +369,13 @@ def test_an_override_may_be_a_mapping_or_a_list() -> None:
     }
 
 
-def test_an_option_of_a_part_that_is_given_by_its_name() -> None:
+def test_an_option_of_a_component_that_is_given_by_its_name() -> None:
     experiment = load_experiment("quickstart", ["attack.boost=5", "partition=dirichlet", "partition.alpha=0.1"])
     assert experiment.attack == ExplicitBoosting(boost=5)
     assert describe("partition", experiment.partition) == {"name": "dirichlet", "alpha": 0.1}
 
 
-def test_an_option_of_a_part_that_is_not_named() -> None:
+def test_an_option_of_a_component_that_is_not_named() -> None:
     assert refusal("quickstart", "partition.alpha=1") == (
         "partition: alpha needs a name beside it, as partition.name; e.g. -o partition.name=dirichlet"
     )

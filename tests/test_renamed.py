@@ -24,6 +24,14 @@ def test_the_packages_names_are_those_of_the_documentation() -> None:
     assert dir(fedlens) == sorted(fedlens.__all__)
 
 
+def test_an_experiments_old_method_is_the_new_one_and_warns() -> None:
+    experiment = fedlens.Experiment()
+    with pytest.warns(DeprecationWarning, match=r"Experiment\.parts is now Experiment\.components") as caught:
+        old = experiment.parts()
+    assert caught[0].filename == __file__
+    assert list(old) == list(experiment.components())
+
+
 def test_a_sweeps_old_attribute_is_the_new_one_and_warns(tmp_path: Path) -> None:
     sweep = fedlens.Sweep(SweepDirectory(tmp_path), [], [])
     with pytest.warns(DeprecationWarning, match=r"Sweep\.place is now Sweep\.directory"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 from calling import called
-from test_own_parts import CODE, EXPERIMENT
+from test_own_components import CODE, EXPERIMENT
 
 import fedlens
 from fedlens.analysis.run_results import load_run
@@ -20,12 +20,12 @@ from fedlens.core.recorded import Recorded
 from fedlens.runs.loading import load_experiment
 from fedlens.runs.start import read_start
 
-PARTS = {"data": "Blobs", "partition": "Stripes", "model": "Linear", "aggregation": "First", "attack": "Push"}
+COMPONENTS = {"data": "Blobs", "partition": "Stripes", "model": "Linear", "aggregation": "First", "attack": "Push"}
 
 
 @pytest.fixture(scope="module")
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A complete run all of whose parts are somebody's own; their file is gone."""
+    """A complete run all of whose components are somebody's own; their file is gone."""
     folder = tmp_path_factory.mktemp("theirs")
     (folder / "theirs.py").write_text(CODE)
     file = folder / "theirs.yaml"
@@ -57,8 +57,8 @@ def send(theirs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Send:
         (run / "package").mkdir()
         (run / "package/__init__.py").write_text(payload)
         values = yaml.safe_load((run / "experiment.yaml").read_text()) | {"seed": int(place != "runs/strange")}
-        for kind in kinds or PARTS:
-            values[kind]["name"] = f"{module}:{PARTS[kind]}"
+        for kind in kinds or COMPONENTS:
+            values[kind]["name"] = f"{module}:{COMPONENTS[kind]}"
         values["checks"][0]["name"] = f"{module}:Longest" if not kinds else values["checks"][0]["name"]
         (run / "experiment.yaml").write_text(yaml.safe_dump(values))
         rounds = (run / "rounds.jsonl").read_text()
@@ -129,7 +129,7 @@ def test_the_list_of_runs_runs_nothing(send: Send, tmp_path: Path) -> None:
 
 def test_what_is_read_is_what_was_recorded(theirs: Path, send: Send) -> None:
     found = load_run(theirs)
-    assert all(isinstance(part, Recorded) for kind, part in found.experiment.parts() if kind != "checks")
+    assert all(isinstance(component, Recorded) for kind, component in found.experiment.components() if kind != "checks")
     assert found.experiment.attack is not None
     assert found.experiment.describe()["attack"]["push"] == 7
     assert found.experiment.attack.estimate == "post"

@@ -1,4 +1,4 @@
-"""Parts of a notebook, a REPL, standard input, and of a script whose name cannot be imported."""
+"""Components of a notebook, a REPL, standard input, and of a script whose name cannot be imported."""
 
 import json
 import os
@@ -84,7 +84,7 @@ WAYS: dict[str, Callable[[Path], tuple[list[Any], str]]] = {
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_parts_without_a_file_work(tmp_path: Path, way: str) -> None:
+def test_components_without_a_file_work(tmp_path: Path, way: str) -> None:
     found, aside = WAYS[way](tmp_path)
     assert found, aside
     _, same, name, records, _, reasons, rows = found
@@ -125,4 +125,4 @@ def test_another_session_shows_what_they_did_and_is_told_why_it_cannot_explain_i
 def test_a_class_that_was_defined_anew_is_said_to_be(tmp_path: Path) -> None:
     found, aside = called(tmp_path, "-", given=SESSION.replace("ears = Ears()", f"{CELLS[2]}\n\nears = Ears()"))
     assert not found
-    assert "__main__:Push has been defined anew since this part was made; make the part again" in aside
+    assert "__main__:Push has been defined anew since this component was made; make it again" in aside

@@ -69,7 +69,7 @@ def test_it_works(
         code, _, err = called(capsys, "run", "quickstart", *options, "--engine", "serial", "--out", "a")
     assert code == 0, err
     run = load_run("a")
-    assert {name_of(*part).partition(":")[0] for part in run.experiment.parts()} >= {name}
+    assert {name_of(*component).partition(":")[0] for component in run.experiment.components()} >= {name}
     require_effect(name, run)
 
 

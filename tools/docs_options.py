@@ -1,4 +1,4 @@
-"""Pages on an experiment's options and on all parts with theirs, from the configuration's own types and docstrings."""
+"""Pages on an experiment's options and all components with theirs, from the configuration's types and docstrings."""
 
 import inspect
 import sys
@@ -13,7 +13,7 @@ from fedlens.core.config import Config
 from fedlens.core.registry import known, name_of, resolve
 from fedlens.core.suggest import PAPER_SYMBOLS
 from fedlens.experiment.experiment import Experiment
-from fedlens.experiment.fields import Part, Parts
+from fedlens.experiment.fields import Component, Components
 from fedlens.goals.target_samples import Target
 from fedlens.report.catalogue import described
 from fedlens.training.local import LocalTraining
@@ -31,7 +31,7 @@ KINDS = {
     "model": ("models", "Models", "`-o model=NAME`"),
     "method": ("methods", "Methods of explanation", "`fedlens explain RUN --methods NAME,NAME:OPTION=VALUE`"),
 }
-"""Of each kind of part: its page, its title, and how one is chosen."""
+"""Of each kind of component: its page, its title, and how one is chosen."""
 
 SIMPLE = {bool: "true or false", int: "whole number", float: "number", str: "text", NoneType: "`null`"}
 SIGNS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
@@ -39,7 +39,7 @@ HEAD = ("option", "type", "default", "meaning")
 
 
 def experiment_page() -> Iterator[str]:
-    """Yield the options that every experiment has besides those of its parts."""
+    """Yield the options that every experiment has besides those of its components."""
     yield "# Options of an experiment"
     yield ""
     yield (
@@ -58,26 +58,28 @@ def experiment_page() -> Iterator[str]:
 
 
 def kind_page(kind: str) -> Iterator[str]:
-    """Yield the page of every part of a kind."""
+    """Yield the page of every component of a kind."""
     _, title, use = KINDS[kind]
     yield f"# {title}"
     yield ""
     yield f"Chosen by {use}. Name your own as `module:Class`."
     yield ""
-    parts = {name: resolve(kind, name) for name in known(kind)}
-    yield from table(("name", "what it is"), ([f"[`{name}`](#{name})", _first(part)] for name, part in parts.items()))
-    for name, part in parts.items():
+    components = {name: resolve(kind, name) for name in known(kind)}
+    yield from table(
+        ("name", "what it is"), ([f"[`{name}`](#{name})", _first(component)] for name, component in components.items())
+    )
+    for name, component in components.items():
         yield f"## `{name}` {{ #{name} }}"
         yield ""
-        yield from _prose(inspect.getdoc(part) or "")
-        yield from _options(part)
-        yield from _example(inspect.getdoc(part) or "")
-        source = sys.modules[part.__module__].__doc__ or ""
-        yield from folded(f"Source, formulas, deviations: {part.__module__}", _prose(inspect.cleandoc(source)))
+        yield from _prose(inspect.getdoc(component) or "")
+        yield from _options(component)
+        yield from _example(inspect.getdoc(component) or "")
+        source = sys.modules[component.__module__].__doc__ or ""
+        yield from folded(f"Source, formulas, deviations: {component.__module__}", _prose(inspect.cleandoc(source)))
 
 
-def _first(part: type[Config]) -> str:
-    return (inspect.getdoc(part) or "").partition("\n")[0]
+def _first(component: type[Config]) -> str:
+    return (inspect.getdoc(component) or "").partition("\n")[0]
 
 
 def _prose(docstring: str) -> Iterator[str]:
@@ -92,8 +94,8 @@ def _example(docstring: str) -> Iterator[str]:
         yield from fence("pycon", inspect.cleandoc(example))
 
 
-def _options(part: type[Config]) -> Iterator[str]:
-    rows = list(_rows(part))
+def _options(component: type[Config]) -> Iterator[str]:
+    rows = list(_rows(component))
     yield from table(HEAD, rows) if rows else ("It has no options.", "")
 
 
@@ -103,12 +105,12 @@ def _rows(config: type[Config], prefix: str = "") -> Iterator[list[str]]:
     inherited = {name for parent in config.__bases__ for name in getattr(parent, "model_fields", {})}
     for name, field in sorted(config.model_fields.items(), key=lambda item: item[0] in inherited):
         inner = [kind for kind in (field.annotation, *get_args(field.annotation)) if _is_config(kind)]
-        part = next((mark for mark in field.metadata if isinstance(mark, Part | Parts)), None)
-        if part is None and inner == [field.annotation]:  # always there; it has a table of its own
+        component = next((mark for mark in field.metadata if isinstance(mark, Component | Components)), None)
+        if component is None and inner == [field.annotation]:  # always there; it has a table of its own
             continue
-        words = _part_words(part) if part else _type(field.annotation, field.metadata)
+        words = _component_words(component) if component else _type(field.annotation, field.metadata)
         yield [f"`{prefix}{name}`", words, _default(name, field), meanings.get(name, "")]
-        if part is None and inner:
+        if component is None and inner:
             yield from _rows(inner[0], f"{prefix}{name}.")
 
 
@@ -116,9 +118,10 @@ def _is_config(kind: Any) -> bool:
     return isinstance(kind, type) and issubclass(kind, Config)
 
 
-def _part_words(part: Part | Parts) -> str:
-    page, title, _ = KINDS[part.kind]
-    return f"[{title.lower()}]({page}.md)" if isinstance(part, Parts) else f"one of the [{title.lower()}]({page}.md)"
+def _component_words(component: Component | Components) -> str:
+    page, title, _ = KINDS[component.kind]
+    link = f"[{title.lower()}]({page}.md)"
+    return link if isinstance(component, Components) else f"one of the {link}"
 
 
 def _type(annotation: Any, metadata: Iterable[Any] = ()) -> str:

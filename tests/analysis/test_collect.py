@@ -174,7 +174,7 @@ def test_a_run_of_two_sweeps_counts_once_whatever_each_calls_it(tmp_path: Path) 
     assert found.remarks == ("1 of the runs are there more than once; each counts once",)
 
 
-def test_what_a_part_is_called_leaves_out_what_a_sweep_has_columns_for(tmp_path: Path, runs: list[Path]) -> None:
+def test_what_a_component_is_called_leaves_out_what_a_sweep_has_columns_for(tmp_path: Path, runs: list[Path]) -> None:
     path = sweep(tmp_path / "sweep", {"attack": ["explicit-boosting"], "attack.boost": [2, 5], "attack.step_cap": [5]})
     assert set(collect([path, runs[1]]).table["attack"]) == {"explicit-boosting"}
 

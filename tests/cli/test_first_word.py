@@ -70,8 +70,8 @@ def test_a_run_is_shown_without_them(tmp_path: Path) -> None:
     assert modules == []
 
 
-def test_no_built_in_part_needs_them_to_be_described(tmp_path: Path) -> None:
-    names = {kind: list(parts) for kind, parts in BUILT_IN.items() if kind != "method"}
+def test_no_built_in_component_needs_them_to_be_described(tmp_path: Path) -> None:
+    names = {kind: list(components) for kind, components in BUILT_IN.items() if kind != "method"}
     (tmp_path / "names.yaml").write_text(yaml.safe_dump(names))
     code = (
         "import sys, yaml; from fedlens.core.registry import resolve\n"

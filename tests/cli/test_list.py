@@ -1,4 +1,4 @@
-"""``fedlens list``: an index, topics, single parts and presets, search."""
+"""``fedlens list``: an index, topics, single components and presets, search."""
 
 import re
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_a_topic_has_each_of_its_names(capsys: Capture, topic: object) -> None:
         assert re.search(rf"^ +{re.escape(name)} ", out, re.MULTILINE), name
 
 
-def test_topics_are_all_kinds_of_parts() -> None:
+def test_topics_are_all_kinds_of_components() -> None:
     assert {topic.kind for topic in TOPICS if topic.kind} == set(BUILT_IN)
     for topic in TOPICS:
         assert sorted(names(topic)) == sorted(entry.name for entry in entries(topic))
@@ -79,7 +79,7 @@ def test_negative_controls_are_counted_and_not_listed_one_by_one(capsys: Capture
     assert negative[0] in listed(capsys, negative[0])
 
 
-def test_a_part_has_what_it_is_and_its_options_as_they_are_typed(capsys: Capture) -> None:
+def test_a_component_has_what_it_is_and_its_options_as_they_are_typed(capsys: Capture) -> None:
     out = listed(capsys, "krum")
     assert "apply the one update that is closest" in out
     assert "Chosen by -o aggregation=krum -o aggregation.f=1" in out
@@ -131,7 +131,7 @@ def test_metrics_are_those_of_a_runs_table(capsys: Capture, tmp_path: Path) -> N
     assert "fedlens list metrics" in called(capsys, "compare", "-h")[1]
 
 
-def test_a_part_of_ones_own_is_shown_like_one_of_ours(
+def test_a_component_of_ones_own_is_shown_like_one_of_ours(
     capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -168,7 +168,7 @@ def test_what_is_searched_for_is_found_in_names_and_meanings(capsys: Capture) ->
         (["batchsize"], "did you mean local.batch_size?"),
         (["zzzzz"], "`fedlens list` has all that are known (or fedlens list --search zzzzz)"),
         (["--search", "qqqqq"], "it occurs nowhere"),
-        (["nowhere:Part"], "'nowhere' cannot be imported"),
+        (["nowhere:Component"], "'nowhere' cannot be imported"),
     ],
 )
 def test_what_is_nowhere_is_said_so(capsys: Capture, words: list[str], told: str) -> None:
@@ -178,7 +178,7 @@ def test_what_is_nowhere_is_said_so(capsys: Capture, words: list[str], told: str
     assert len(err.splitlines()) <= 2
 
 
-def test_every_name_of_a_part_is_found(capsys: Capture) -> None:
+def test_every_name_of_a_component_is_found(capsys: Capture) -> None:
     for kind in BUILT_IN:
         for name in known(kind):
             assert name in listed(capsys, name)

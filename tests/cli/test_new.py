@@ -27,7 +27,7 @@ def test_what_is_written_runs_by_the_command_that_is_said(kind: str, capsys: Cap
     (command,) = re.findall(r"^  fedlens (.*)$", out, re.MULTILINE)
     shorter = ["-o", "rounds=1", "-o", "local.epochs=0.2", "--no-control", "--engine", "serial"]
     assert called(capsys, *shlex.split(command), *shorter)[0] == 0
-    names = [name_of(of_kind, part) for of_kind, part in load_run(f"runs/my_{kind}").experiment.parts()]
+    names = [name_of(of_kind, component) for of_kind, component in load_run(f"runs/my_{kind}").experiment.components()]
     assert any(name.startswith(f"my_{kind}:") for name in names)
 
 

@@ -39,7 +39,7 @@ class Layer(nn.Module):
     _slope = 0.1
     def forward(self, x):
         return x * self._slope
-class Part(Base):
+class Component(Base):
     push: int = 7
     table = functools.partial(helper, factor=5)
     @property
@@ -78,14 +78,14 @@ CHANGES = {
     "another method": ("super().craft(view) +", "super().other() +"),
     "an attribute of a layer": ("_slope = 0.1", "_slope = 0.2"),
     "a layer": ("x * self._slope", "x + self._slope"),
-    "the base": ("class Part(Base)", "class Part(Attack)"),
+    "the base": ("class Component(Base)", "class Component(Attack)"),
 }
 SAME = {
     "a comment": ("# a comment", "# another one"),
     "lines": ("SCALE = 2.0", "\n\n\nSCALE = 2.0"),
     "what is not used": ("UNUSED = 1", "UNUSED = 2"),
     "an import": ("import functools, math, json", "import functools, math, re"),
-    "another class": ("class Part(Base)", "class Other(Base):\n    pass\nclass Part(Base)"),
+    "another class": ("class Component(Base)", "class Other(Base):\n    pass\nclass Component(Base)"),
 }
 
 
@@ -95,36 +95,36 @@ def session(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
 
 
-def part(code: str = CODE) -> type:
+def component(code: str = CODE) -> type:
     """The class in the code, as a session would have it."""
     module = ModuleType("__main__")
     sys.modules["__main__"] = module
     exec(compile(code, "<cell>", "exec"), vars(module))
-    found: type = module.Part
+    found: type = module.Component
     return found
 
 
 def test_the_same_code_is_told_alike() -> None:
-    assert list(told(part())) == list(told(part()))
-    assert digest([part()]) == digest([part()])
+    assert list(told(component())) == list(told(component()))
+    assert digest([component()]) == digest([component()])
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_whatever_it_refers_to_counts(change: str) -> None:
     old, new = CHANGES[change]
     assert CODE.count(old) == 1
-    assert digest([part(CODE.replace(old, new))]) != digest([part()])
+    assert digest([component(CODE.replace(old, new))]) != digest([component()])
 
 
 @pytest.mark.parametrize("same", SAME)
 def test_nothing_else_does(same: str) -> None:
     old, new = SAME[same]
     assert CODE.count(old) == 1
-    assert digest([part(CODE.replace(old, new))]) == digest([part()])
+    assert digest([component(CODE.replace(old, new))]) == digest([component()])
 
 
 def test_it_is_the_same_in_every_process() -> None:
-    script = "from test_bytecode import part\nfrom fedlens.core.code import digest\nprint(digest([part()]))"
+    script = "from test_bytecode import component\nfrom fedlens.core.code import digest\nprint(digest([component()]))"
     found = set()
     for seed in ("1", "2"):
         environment = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -145,4 +145,4 @@ def test_modules_that_it_refers_to_count_by_their_files(tmp_path: object, monkey
             file.write("def do(): pass")
     code = CODE.replace("SCALE = 2.0", "SCALE = 2.0\nimport told_beside, told_never")
     code = code.replace("return x + 1", "import told_late; return told_beside.do()")
-    assert list(files_behind([part(code)])) == ["told_beside", "told_late"]
+    assert list(files_behind([component(code)])) == ["told_beside", "told_late"]

@@ -1,4 +1,4 @@
-"""Whatever code of the user's a part depends on, by whatever way, decides its digest."""
+"""Whatever code of the user's a component depends on, by whatever way, decides its digest."""
 
 import importlib
 import os
@@ -15,7 +15,7 @@ from fedlens.defences.mean import Mean
 
 PROJECT = {
     "mine/__init__.py": "VALUE = 1",
-    "mine/part.py": """
+    "mine/component.py": """
         import json, helper, torch.nn as nn
         from . import sibling
         from .deep.inner import function
@@ -23,7 +23,7 @@ PROJECT = {
         from base_elsewhere import Base
         import importlib, listed
         dynamic = importlib.import_module("dyn" + "amic")
-        class Part(Base):
+        class Component(Base):
             def build(self):
                 import lazy
                 from .late import something
@@ -62,30 +62,30 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def part(name: str = "mine.part") -> type:
-    found: type = importlib.import_module(name).Part
+def component(name: str = "mine.component") -> type:
+    found: type = importlib.import_module(name).Component
     return found
 
 
-def test_all_that_a_part_imports_is_found_and_nothing_else(project: Path) -> None:
-    found = {str(file.relative_to(project)) for file in files_behind([part()]).values()}
+def test_all_that_a_component_imports_is_found_and_nothing_else(project: Path) -> None:
+    found = {str(file.relative_to(project)) for file in files_behind([component()]).values()}
     assert found == set(PROJECT)
 
 
-@pytest.mark.parametrize("name", [name for name in PROJECT if name != "mine/part.py"])
+@pytest.mark.parametrize("name", [name for name in PROJECT if name != "mine/component.py"])
 def test_an_edit_of_any_of_them_changes_the_digest(project: Path, name: str) -> None:
-    before = digest([part()])
-    assert digest([part()]) == before
+    before = digest([component()])
+    assert digest([component()]) == before
     with (project / name).open("a") as file:
         file.write("\n# edited")
-    assert digest([part()]) != before
+    assert digest([component()]) != before
 
 
 @pytest.mark.parametrize("name", ASIDE)
 def test_an_edit_of_another_file_changes_nothing(project: Path, name: str) -> None:
-    before = digest([part()])
+    before = digest([component()])
     (project / name).write_text("import third")
-    assert digest([part()]) == before
+    assert digest([component()]) == before
 
 
 def test_the_code_of_fedlens_and_of_what_is_installed_is_left_out() -> None:
@@ -93,23 +93,25 @@ def test_the_code_of_fedlens_and_of_what_is_installed_is_left_out() -> None:
     assert digest([Mean]) == digest([])
 
 
-def test_an_installed_package_counts_where_it_defines_the_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_installed_package_counts_where_it_defines_the_component(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site = tmp_path / "site-packages"
     (site / "plugin").mkdir(parents=True)
-    (site / "plugin/rule.py").write_text("from . import tool\nimport other\nclass Part: pass")
+    (site / "plugin/rule.py").write_text("from . import tool\nimport other\nclass Component: pass")
     for name in ("plugin/__init__.py", "plugin/tool.py", "other.py"):
         (site / name).write_text("")
     monkeypatch.syspath_prepend(site)
-    assert list(files_behind([part("plugin.rule")])) == ["plugin", "plugin.rule", "plugin.tool"]
+    assert list(files_behind([component("plugin.rule")])) == ["plugin", "plugin.rule", "plugin.tool"]
 
 
 def test_code_that_has_changed_since_it_was_loaded_is_neither_the_old_nor_the_new(project: Path) -> None:
-    old = digest([part()])
+    old = digest([component()])
     (project / "helper.py").write_text("import second # edited")
-    between = digest([part()])
+    between = digest([component()])
     for name in [name for name in sys.modules if name.partition(".")[0] in {"mine", "helper"}]:
         del sys.modules[name]
-    new = digest([part()])
+    new = digest([component()])
     assert len({old, between, new}) == 3
 
 

@@ -15,7 +15,7 @@ class Mine(Mean):
 Disguised = type("Disguised", (Rule,), {"__module__": "fedlens_extra.rules"})
 
 
-def test_a_part_is_custom_where_its_class_is_defined_elsewhere() -> None:
+def test_a_component_is_custom_where_its_class_is_defined_elsewhere() -> None:
     assert not is_custom(Mean())
     assert is_custom(Mine())
     assert is_custom(Disguised())

@@ -88,7 +88,7 @@ ENDS = [
 ]
 FAILS = ["import typer; raise typer.Exit(0)", "raise EOFError('empty')", "raise BrokenPipeError(32, 'gone')"]
 FAILS += ["raise GeneratorExit", "raise type('Stop', (BaseException,), {})", "import typer; raise typer.Abort"]
-PARTS = {
+COMPONENTS = {
     "attack": "Ends",
     "aggregation": "EndsRule",
     "checks": "EndsCheck",
@@ -106,15 +106,17 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def write(work: Path, end: str, **parts: str) -> None:
+def write(work: Path, end: str, **components: str) -> None:
     (work / "ends.py").write_text(CODE.replace("{end}", end))
-    values = {**BASE, "local": LOCAL, **{kind: f"ends:{name}" for kind, name in parts.items()}}
+    values = {**BASE, "local": LOCAL, **{kind: f"ends:{name}" for kind, name in components.items()}}
     (work / "mine.yaml").write_text(yaml.safe_dump(values))
 
 
-@pytest.mark.parametrize(("kind", "name"), [*PARTS.items(), ("aggregation", "EndsAsked"), ("model", "EndsForward")])
+@pytest.mark.parametrize(
+    ("kind", "name"), [*COMPONENTS.items(), ("aggregation", "EndsAsked"), ("model", "EndsForward")]
+)
 @pytest.mark.parametrize("end", ["sys.exit(0)", "os._exit(0)"])
-def test_a_run_that_a_part_ends_has_failed(
+def test_a_run_that_a_component_ends_has_failed(
     work: Path, capsys: pytest.CaptureFixture[str], kind: str, name: str, end: str
 ) -> None:
     write(work, end, **{kind: name})
@@ -134,8 +136,12 @@ def test_whatever_it_ends_it_by(work: Path, capsys: pytest.CaptureFixture[str], 
 
 @pytest.mark.parametrize(
     ("kind", "name", "end"),
-    [(*part, end) for part in [*PARTS.items(), ("aggregation", "EndsAsked")] for end in (FAILS[0], FAILS[4])]
-    + [(*part, end) for part in [("data", "EndsData"), ("model", "EndsForward")] for end in FAILS[1:4]],
+    [
+        (*component, end)
+        for component in [*COMPONENTS.items(), ("aggregation", "EndsAsked")]
+        for end in (FAILS[0], FAILS[4])
+    ]
+    + [(*component, end) for component in [("data", "EndsData"), ("model", "EndsForward")] for end in FAILS[1:4]],
 )
 def test_what_python_or_typer_would_take_for_theirs_is_a_failure_with_its_place(
     work: Path, capsys: pytest.CaptureFixture[str], kind: str, name: str, end: str

@@ -157,12 +157,12 @@ def test_a_wrong_page_is_noticed(elsewhere: None, capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_part_is_there_with_every_option(kind: str) -> None:
+def test_every_component_is_there_with_every_option(kind: str) -> None:
     text = "\n".join(kind_page(kind))
     assert text.count("\n## ") >= len(BUILT_IN[kind])
-    for part, section in zip(BUILT_IN[kind], text.split("\n## ")[1:], strict=False):
-        assert section.startswith(f"`{part}`")
-        for option in resolve(kind, part).model_fields:
+    for component, section in zip(BUILT_IN[kind], text.split("\n## ")[1:], strict=False):
+        assert section.startswith(f"`{component}`")
+        for option in resolve(kind, component).model_fields:
             (row,) = [line for line in section.splitlines() if line.startswith(f"| `{option}` |")]
             require_told(row)
 

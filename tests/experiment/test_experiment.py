@@ -388,7 +388,7 @@ def test_identity_changes_with_every_other_field(field: str) -> None:
         ("attack", ExplicitBoosting(weights_only=True)),
     ],
 )
-def test_identity_changes_with_every_option_of_a_part(field: str, value: Any) -> None:
+def test_identity_changes_with_every_option_of_a_component(field: str, value: Any) -> None:
     others = [Experiment(), Experiment(attack=ExplicitBoosting()), Experiment(partition=Dirichlet())]
     assert Experiment(**{field: value}).identity() not in {other.identity() for other in others}
 

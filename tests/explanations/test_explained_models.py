@@ -45,8 +45,8 @@ def test_the_twin_is_found_among_others(tmp_path: Path, make: Callable[[Path], f
     for broken in ("empty", "torn"):
         (controls() / broken).mkdir()
         (controls() / broken / "summary.json").write_text("{")
-    shutil.copytree(twin, controls() / "unknown-part")
-    (controls() / "unknown-part/experiment.yaml").write_text("model: gone:Model")
+    shutil.copytree(twin, controls() / "unknown-component")
+    (controls() / "unknown-component/experiment.yaml").write_text("model: gone:Model")
     assert find_twin_of(found) == twin
     assert find_twin_of(fedlens.load_run(tmp_path / "run")) == twin
 

@@ -59,7 +59,7 @@ def test_what_all_groups_have_alike_is_not_flagged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("by", ["aggregation", "attack", "attack.boost"])
-def test_options_that_only_one_of_the_parts_has_are_not_flagged(tmp_path: Path, by: str) -> None:
+def test_options_that_only_one_of_the_components_has_are_not_flagged(tmp_path: Path, by: str) -> None:
     def measure(row: Mapping[str, Any]) -> dict[str, Any]:
         without = row["attack"] == "none"
         return {
@@ -70,7 +70,7 @@ def test_options_that_only_one_of_the_parts_has_are_not_flagged(tmp_path: Path, 
         }
 
     fields = {"aggregation": ["mean", "krum"], "attack": ["none", "explicit-boosting"], "attack.boost": [2.0, 10.0]}
-    assert not found(sweep(tmp_path / "parts", fields, measure), by)
+    assert not found(sweep(tmp_path / "components", fields, measure), by)
 
 
 def test_runs_compared_by_their_name_or_path_may_differ_in_all(tmp_path: Path) -> None:

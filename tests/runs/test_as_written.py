@@ -41,7 +41,7 @@ CASES: dict[str, dict[str, Any]] = {
 
 
 def exactly(run: fedlens.Run) -> list[str]:
-    """All of a run but its experiment, whose parts are read without their classes; NaN is itself, 1 is not 1.0."""
+    """All of a run but its experiment, whose components are read without their classes; NaN is itself, 1 is not 1.0."""
     return [repr(part) for part in (run.path, run.records, run.target, run.summary)]
 
 

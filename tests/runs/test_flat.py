@@ -8,7 +8,7 @@ from fedlens.experiment.flat import Value, flattened, plain_value, shown, value_
 ALTERNATING = {"name": "alternating-minimisation", "boost": 2, "constraint": {"rho": 2}}
 
 
-def test_options_have_dotted_names_and_parts_their_name() -> None:
+def test_options_have_dotted_names_and_components_their_name() -> None:
     flat = flattened(small(clients=6, aggregation=Krum(f=1), checks=["distances"], attack=ALTERNATING))
     assert flat["aggregation"] == "krum"
     assert flat["aggregation.f"] == 1
@@ -20,7 +20,7 @@ def test_options_have_dotted_names_and_parts_their_name() -> None:
     assert "about" not in flat
 
 
-def test_a_part_says_what_is_unusual_about_it() -> None:
+def test_a_component_says_what_is_unusual_about_it() -> None:
     experiment = small(
         clients=6,
         aggregation=Krum(f=1),

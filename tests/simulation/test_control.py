@@ -98,7 +98,7 @@ def test_other_data_or_first_weights_have_another_twin() -> None:
     assert key(other, "same") != key(setting, "same")
 
 
-def test_an_edited_part_has_another_twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_edited_component_has_another_twin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "my_rule.py"
     code = (
         "from fedlens import Aggregate, Rule\n"

@@ -60,13 +60,13 @@ TYPED: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"local.learning_rate": 0.001, "rounds": 10, "attack.boost": 2.0, "seed": 7},
     ),
     "words": ({"attack.boost": "auto", "target.select": "random"}, {"attack.boost": "auto", "target.select": "random"}),
-    "a part by name": ({"data": "digits"}, {"data": "digits"}),
-    "a part by its long name": ({"aggregation": "fedlens.defences.mean:Mean"}, {"aggregation": "mean"}),
-    "a part with options": (
+    "a component by name": ({"data": "digits"}, {"data": "digits"}),
+    "a component by its long name": ({"aggregation": "fedlens.defences.mean:Mean"}, {"aggregation": "mean"}),
+    "a component with options": (
         {"aggregation": {"name": "krum", "f": "1"}, "attack.boost": 5},
         {"aggregation": "krum(f=1)", "attack.boost": 5.0},
     ),
-    "a part with an option at its default": (
+    "a component with an option at its default": (
         {"partition": {"name": "dirichlet", "alpha": "5e-1"}},
         {"partition": "dirichlet(alpha=0.5)"},
     ),

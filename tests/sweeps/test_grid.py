@@ -41,7 +41,7 @@ def test_an_attack_keeps_its_options_in_whichever_order_they_are_written(first: 
     assert "attack.boost" not in without.values
 
 
-def test_options_of_all_cells_apply_to_the_part_that_varies() -> None:
+def test_options_of_all_cells_apply_to_the_component_that_varies() -> None:
     attacks = ["none", "explicit-boosting", "data-poisoning"]
     cells = grid(options={"attack.boost": 3}, product={"attack": attacks}).cells()
     assert [cell.experiment.attack and cell.experiment.attack.boost for cell in cells if cell.experiment] == [
@@ -100,7 +100,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "an empty group": ({"zipped": [{}]}, "no options"),
     "twice": ({"product": SEEDS, "options": {"seed": 2}}, r"seed: given more than once.*product\.seed=\["),
     "twice, varying": ({"product": SEEDS, "zipped": SEEDS}, "seed: given more than once"),
-    "twice, within a part": (
+    "twice, within a component": (
         {"product": {"attack": [{"name": "explicit-boosting", "boost": 3}]}, "options": {"attack.boost": 2}},
         r"attack\.boost: given more than once",
     ),

@@ -133,7 +133,7 @@ def test_cells_come_back_with_the_bits_of_a_local_sweep(
     )  # fails, and has the twin of seed 0 made
     (here / "loads").unlink()
     ears = Listening()
-    modules = modules_of(part for _, part in dying[0].experiment.parts())
+    modules = modules_of(component for _, component in dying[0].experiment.components())
     with connected(machines.address, modules=modules) as cluster:
         make_executor = partial(RayExecutor, cluster, retries=1)
         cells = [*dying, *grid.cells()]

@@ -177,7 +177,7 @@ def _numeric(column: "pd.Series[Any]") -> bool:
 
 
 def named(text: str, present: Sequence[str]) -> list[str]:
-    """Return those of the values shown that `text` names; a part's name alone names it whatever options it has."""
+    """Return those of the values shown that `text` names; a component's name alone names it whatever options it has."""
     for value in (text, canonical(text)):
         if value in present:
             return [value]

@@ -271,7 +271,7 @@ def _differing(sources: Sequence[_Source]) -> list[str]:
 def _complete(sources: Sequence[_Source], name: str, apart: Set[str], *, required: bool) -> list[Path]:
     """Give each of `sources` the column `name`; those where that is impossible, unless it is `required`.
 
-    A part is described without those of its options that are told `apart` in columns of their own.
+    A component is described without those of its options that are told `apart` in columns of their own.
     """
     unknown, somewhere = [], False
     for source in sources:

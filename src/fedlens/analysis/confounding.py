@@ -42,7 +42,7 @@ def confounded(
         sets = [values for part in parts if not _lacks(part, name, fields) and (values := _values(part, name))]
         if len(set(map(frozenset, sets))) > 1:
             differing[name] = "; ".join(dict.fromkeys(", ".join(map(shown, values)) for values in sets))
-    # where the part itself differs, some of its options exist in one group only
+    # where the component itself differs, some of its options exist in one group only
     words = [
         f"{name} ({values})"
         for name, values in differing.items()
@@ -59,6 +59,6 @@ def _values(part: pd.DataFrame, name: str) -> list[Value]:
 
 
 def _lacks(part: pd.DataFrame, name: str, fields: tuple[str, ...]) -> bool:
-    """Tell whether a group lacks the option because it lacks a compared option of the part: no boost, no attack."""
+    """Tell whether a group lacks the option because the component lacks a compared option: no boost, no attack."""
     kind = name.partition(".")[0]
     return any(not _values(part, field) for field in fields if field.startswith(f"{kind}."))

@@ -42,7 +42,7 @@ class Run:
 
     Attributes:
         path: its directory.
-        experiment: what was run; parts that are not fedlens' own are there by their recorded names and values alone
+        experiment: what was run; components that are not fedlens' own have only their recorded names and values
             (`fedlens.core.recorded`), unless the run was just made.
         records: of the rounds.
         target: the target samples, and the names of all classes.
@@ -66,12 +66,12 @@ class Run:
     summary: Summary | None
 
     def with_code(self, trust: bool = False) -> Run:
-        """Import the classes of the run's parts, and return the run with them.
+        """Import the classes of the run's components, and return the run with them.
 
         Raises:
             ConfigError: somebody else began it, it names modules, and there is no `trust`; or one cannot be imported.
         """
-        if not any(isinstance(part, Recorded) for _, part in self.experiment.parts()):
+        if not any(isinstance(component, Recorded) for _, component in self.experiment.components()):
             return self
         return replace(self, experiment=load_experiment(self.path, trust=trust))
 

@@ -93,7 +93,7 @@ def print_imported(experiments: "Iterable[Experiment]") -> None:
     """Print which modules that are not fedlens' own were imported for these experiments, and from where."""
     from fedlens.core.registry import origins
 
-    modules = dict.fromkeys(origin for experiment in experiments for origin in origins(experiment.parts()))
+    modules = dict.fromkeys(origin for experiment in experiments for origin in origins(experiment.components()))
     if modules:
         out.print(f"Imported: {', '.join(modules)}", style="dim", markup=False, soft_wrap=True)
 

@@ -1,8 +1,8 @@
-"""The user's code that decides what a part does: the modules that define it, and what these import, at any depth.
+"""The user's code that decides what a component does: the modules that define it, and what these import, at any depth.
 
 Imports are read off the files, those within functions as well, and nothing is run for it. What is installed (Python's
-own library, site-packages) and fedlens itself are left out, but for an installed package that defines the part. Code
-without a file, as a notebook's, counts by its bytecode (`fedlens.core.bytecode`).
+own library, site-packages) and fedlens itself are left out, but for an installed package that defines the component.
+Code without a file, as a notebook's, counts by its bytecode (`fedlens.core.bytecode`).
 """
 
 import ast

@@ -1,8 +1,8 @@
-"""Typed configuration: what every part of an experiment is described by.
+"""Typed configuration: what every component of an experiment is described by.
 
 An attack, a rule, a data set, a partitioner and a model are each a frozen configuration object whose fields are its
-hyper-parameters. In YAML a part is its name, or a mapping with its ``name`` and its fields. A name is one of ours, an
-entry point of another package (group ``fedlens.attack`` and so on), or ``module:Class``: see `fedlens.core.registry`.
+hyper-parameters. In YAML a component is its name, or a mapping with its ``name`` and its fields. A name is one of ours,
+an entry point of another package (group ``fedlens.attack`` and so on), or ``module:Class``: `fedlens.core.registry`.
 """
 
 import re

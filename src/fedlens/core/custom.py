@@ -1,7 +1,7 @@
-"""Custom code: parts that fedlens does not ship. It never gets a tensor of ours, only copies.
+"""Custom code: components that fedlens does not ship. It never gets a tensor of ours, only copies.
 
 A custom rule, check, partition, data set, attack or model may work in place, through ``.data`` and NumPy as well, or
-keep what it was given. Built-in parts are trusted not to, and spared the copies.
+keep what it was given. Built-in components are trusted not to, and spared the copies.
 """
 
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from torch import Tensor
 T = TypeVar("T")
 
 
-def is_custom(part: object) -> bool:
-    """Tell whether the class of `part` is defined outside of fedlens."""
-    return type(part).__module__.partition(".")[0] != __name__.partition(".")[0]
+def is_custom(component: object) -> bool:
+    """Tell whether the class of `component` is defined outside of fedlens."""
+    return type(component).__module__.partition(".")[0] != __name__.partition(".")[0]
 
 
 def copy_tensors(value: T) -> T:

@@ -1,7 +1,7 @@
 """PyTorch, imported when it is first used.
 
-Importing it takes longer than all else that a command does before its first word. So modules that describe parts, or
-read what is recorded, take `torch`, `nn` and `functional` from here: a configuration is refused, and a run is shown,
+Importing it takes longer than all else that a command does before its first word. So modules that describe components,
+or read what is recorded, take `torch`, `nn` and `functional` from here: a configuration is refused, and a run is shown,
 without it. To be of use, a module must not need them while it is imported, its annotations included.
 """
 

@@ -1,4 +1,4 @@
-"""A part as a run has recorded it: its name, its values, and what was noted of its class, without that class.
+"""A component as a run has recorded it: its name, its values, and what was noted of its class, without that class.
 
 To read a run is not to run code: a module that somebody else's run names is not imported, and one that is gone is not
 missed. What only a class can tell (whether a rule averages, whether an attack sees all updates) is noted when the run
@@ -21,17 +21,17 @@ FACTS: Mapping[str, tuple[str, ...]] = {
     "aggregation": ("averages", "minimum", "f"),
     "checks": ("validates",),
 }
-"""What readers ask of a part of each kind that need not be one of its options."""
+"""What readers ask of a component of each kind that need not be one of its options."""
 
 TOLD_BY_CLASS = ("omniscient", "averages", "validates")
 """Those of them that every class of the kind tells, so that they are unknown where none has noted them."""
 
 Note = Mapping[str, Any]
-"""Of a part's class: those of the facts that are no options, and as ``unusual`` which options are not at defaults."""
+"""Of a component's class: the facts that are no options, and as ``unusual`` which options are not at defaults."""
 
 
 class Recorded(Config):
-    """Marks a part without its class."""
+    """Marks a component without its class."""
 
     _name: str = PrivateAttr()
     _values: dict[str, Any] = PrivateAttr()
@@ -54,27 +54,28 @@ class Recorded(Config):
         return {name: value for name, value in self._values.items() if unusual is None or name in unusual}
 
 
-def recorded_part(kind: str, name: str, options: dict[str, Any], base: type[P], note: Note | None) -> P:
-    """Make the part of class `base` that a run recorded under this name, with these options.
+def recorded_component(kind: str, name: str, options: dict[str, Any], base: type[P], note: Note | None) -> P:
+    """Make the component of class `base` that a run recorded under this name, with these options.
 
     Raises:
-        ConfigError: an option that every part of the kind has is impossible.
+        ConfigError: an option that every component of the kind has is impossible.
     """
     note = note or {}
     facts = {fact: note[fact] for fact in FACTS.get(kind, ()) if fact in note and fact not in options}
     facts |= {fact: None for fact in TOLD_BY_CLASS if hasattr(base, fact) and fact not in facts}
-    part = validate(_class_for(base, tuple(facts.items())), options, kind)
-    marked = cast("Recorded", part)
+    component = validate(_class_for(base, tuple(facts.items())), options, kind)
+    marked = cast("Recorded", component)
     marked._name, marked._values = name, options
     marked._unusual = frozenset(note["unusual"]) if "unusual" in note else None
-    return cast("P", part)
+    return cast("P", component)
 
 
-def note_of(kind: str, part: Config) -> Note:
-    """Return what to note of a part's class when a run begins."""
-    facts = {fact: getattr(part, fact, None) for fact in FACTS.get(kind, ()) if fact not in type(part).model_fields}
+def note_of(kind: str, component: Config) -> Note:
+    """Return what to note of a component's class when a run begins."""
+    options = type(component).model_fields
+    facts = {fact: getattr(component, fact, None) for fact in FACTS.get(kind, ()) if fact not in options}
     plain = {fact: value for fact, value in facts.items() if isinstance(value, bool | int | str)}
-    return plain | {"unusual": sorted(part.model_dump(mode="json", exclude_defaults=True))}
+    return plain | {"unusual": sorted(component.model_dump(mode="json", exclude_defaults=True))}
 
 
 @cache

@@ -71,7 +71,7 @@ def _message(location: _Location, form: str) -> str:
         word = str(error["loc"][-1])
         return f"{name}: unknown option; {nearest(word, location.owner.model_fields, name.removesuffix(cut(word)))}"
     text = error["msg"].removeprefix("Value error, ")
-    if error["type"] == "part":
+    if error["type"] == "component":
         return text
     if error["type"] == "model_type" and form and (option := _option_of(location, form)):
         return f"{name} has options of its own, {option}"

@@ -1,4 +1,4 @@
-"""From a part's name to its class and back: ours, another package's entry point, or ``module:Class``.
+"""From a component's name to its class and back: ours, another package's entry point, or ``module:Class``.
 
 An entry point belongs to the group ``fedlens.attack`` (``fedlens.aggregation``, ``fedlens.data``, ...); its name is the
 name that YAML uses. Nothing registers itself by being imported, and nothing is imported to read what a run recorded.
@@ -19,7 +19,7 @@ from fedlens.core.config import Config, validate
 from fedlens.core.errors import ConfigError, cut, shortened
 from fedlens.core.importing import classes_in, import_module
 from fedlens.core.origin import at, told
-from fedlens.core.recorded import Note, Recorded, recorded_part
+from fedlens.core.recorded import Note, Recorded, recorded_component
 from fedlens.core.signatures import misfits
 from fedlens.core.staying import staying
 from fedlens.core.suggest import likeliest, nearest, typed
@@ -92,7 +92,7 @@ REQUIRED: Mapping[str, str] = {
     "attack": "fedlens.attacks.attack:Attack.craft",
     "method": "fedlens.explanations.methods.method:Method.attribute",
 }
-"""What each kind's parts have to define."""
+"""What each kind's components have to define."""
 
 BASES: Mapping[str, str] = {kind: method.rpartition(".")[0] for kind, method in REQUIRED.items()}
 """What they derive from."""
@@ -100,7 +100,7 @@ BASES: Mapping[str, str] = {kind: method.rpartition(".")[0] for kind, method in 
 
 @dataclass(frozen=True)
 class Description:
-    """A description to be run, whose parts are imported.
+    """A description to be run, whose components are imported.
 
     Attributes:
         beside: the folders of the files that name them, where their modules may be, too.
@@ -113,7 +113,7 @@ class Description:
 
 @dataclass(frozen=True)
 class Record:
-    """A description of what has been run; of its parts, only fedlens' own are imported.
+    """A description of what has been run; of its components, only fedlens' own are imported.
 
     Attributes:
         notes: what was noted of the others, by kind and name.
@@ -153,7 +153,7 @@ def resolve(kind: str, name: str, source: Description = Description()) -> type[C
     return class_at(path, kind, source)
 
 
-def class_at(path: str, kind: str = "part", source: Description = Description()) -> type[Config]:
+def class_at(path: str, kind: str = "component", source: Description = Description()) -> type[Config]:
     """Return the configuration class at ``module:Class``; messages begin with `kind`.
 
     Raises:
@@ -213,56 +213,56 @@ def _main_name() -> str:
     return stem if stem and "." not in stem else "__main__"
 
 
-def name_of(kind: str, part: Config) -> str:
-    """Return the shortest name that `resolve` turns into `part`'s class again."""
-    if isinstance(part, Recorded):
-        return part.recorded_name
-    cls = type(part)
+def name_of(kind: str, component: Config) -> str:
+    """Return the shortest name that `resolve` turns into `component`'s class again."""
+    if isinstance(component, Recorded):
+        return component.recorded_name
+    cls = type(component)
     module = _main_name() if cls.__module__ == "__main__" else cls.__module__
     path = f"{module}:{cls.__qualname__}"
     return next((name for name, target in known(kind).items() if target == path), path)
 
 
-def require_code(kind: str, part: Config) -> None:
-    """Refuse to work with a part of which there is no more than its record.
+def require_code(kind: str, component: Config) -> None:
+    """Refuse to work with a component of which there is no more than its record.
 
     Raises:
         ConfigError: there is no more.
     """
-    if isinstance(part, Recorded):
+    if isinstance(component, Recorded):
         raise ConfigError(
-            f"{kind}: {part.recorded_name} is not fedlens' own, and its code is not imported to read a run; "
+            f"{kind}: {component.recorded_name} is not fedlens' own, and its code is not imported to read a run; "
             "where a command has --trust, that imports it"
         )
 
 
-def require_findable(kind: str, part: Config) -> None:
-    """Refuse a part that a record of the run could not name.
+def require_findable(kind: str, component: Config) -> None:
+    """Refuse a component that a record of the run could not name.
 
     Raises:
         ConfigError: its class cannot be imported again by its name.
     """
-    name = name_of(kind, part)
+    name = name_of(kind, component)
     try:
         cls = resolve(kind, name)
     except ConfigError:
         cls = None
-    if cls is type(part):
+    if cls is type(component):
         return
-    if cls is not None and cls.__qualname__ == type(part).__qualname__:
-        raise ConfigError(f"{kind}: {name} has been defined anew since this part was made; make the part again")
+    if cls is not None and cls.__qualname__ == type(component).__qualname__:
+        raise ConfigError(f"{kind}: {name} has been defined anew since this component was made; make it again")
     raise ConfigError(f"{kind}: no record could name {name}; define the class at the top level of a module")
 
 
-def of_session(parts: Iterable[tuple[str, Config]]) -> list[str]:
-    """Return the names of parts whose class no other process could import, such as one defined in a notebook."""
-    names = dict.fromkeys(name_of(kind, part) for kind, part in parts)
+def of_session(components: Iterable[tuple[str, Config]]) -> list[str]:
+    """Return the names of components whose class no other process could import, such as one defined in a notebook."""
+    names = dict.fromkeys(name_of(kind, component) for kind, component in components)
     return [name for name in names if name.startswith("__main__:")]
 
 
-def warn_of_session(parts: Iterable[tuple[str, Config]]) -> None:
-    """Warn if another process could not read a run of these parts again."""
-    if names := of_session(parts):
+def warn_of_session(components: Iterable[tuple[str, Config]]) -> None:
+    """Warn if another process could not read a run of these components again."""
+    if names := of_session(components):
         _log.warning(
             "what is recorded now can be shown anywhere, but only this session can go on with it or explain its model, "
             "for no other could import %s; to keep it, define such classes in a file, mine.py, and import them from it",
@@ -271,7 +271,7 @@ def warn_of_session(parts: Iterable[tuple[str, Config]]) -> None:
 
 
 def build(kind: str, value: object, base: type[P], source: Description | Record = Description()) -> P:
-    """Build a part from its name, from a mapping with its ``name`` and options, or from itself.
+    """Build a component from its name, from a mapping with its ``name`` and options, or from itself.
 
     Args:
         kind: of which kind.
@@ -280,7 +280,7 @@ def build(kind: str, value: object, base: type[P], source: Description | Record 
         source: where that comes from.
 
     Raises:
-        ConfigError: there is no such part, or its options are wrong.
+        ConfigError: there is no such component, or its options are wrong.
     """
     if isinstance(value, base):
         return value
@@ -298,7 +298,7 @@ def build(kind: str, value: object, base: type[P], source: Description | Record 
         raise ConfigError(f"{kind}: {cut(', '.join(map(str, options))) or 'it'} needs a name beside it, {remedy}")
     if isinstance(source, Record):
         if (at_hand := _class_at_hand(kind, name, source)) is None:
-            return recorded_part(kind, name, options, base, source.notes.get(kind, {}).get(name))
+            return recorded_component(kind, name, options, base, source.notes.get(kind, {}).get(name))
         cls = at_hand
     else:
         cls = resolve(kind, name, source)
@@ -308,20 +308,20 @@ def build(kind: str, value: object, base: type[P], source: Description | Record 
     return validate(cls, options, kind, typed(kind, name))
 
 
-def require_complete(kind: str, part: Config) -> None:
-    """Refuse a part whose class does not define what its kind has to, or whose methods take something else.
+def require_complete(kind: str, component: Config) -> None:
+    """Refuse a component whose class does not define what its kind has to, or whose methods take something else.
 
     Raises:
         ConfigError: so it is; the message names the class's or the method's file and line.
     """
-    if isinstance(part, Recorded) or is_built_in(kind, part):  # the class of a record is not looked at
+    if isinstance(component, Recorded) or is_built_in(kind, component):  # the class of a record is not looked at
         return
-    cls, base, method = type(part), class_at(BASES[kind]), REQUIRED[kind].rpartition(".")[2]
-    if wrong := next(misfits(part, base), None):
-        raise ConfigError(f"{kind}: {name_of(kind, part)}: {wrong}")
+    cls, base, method = type(component), class_at(BASES[kind]), REQUIRED[kind].rpartition(".")[2]
+    if wrong := next(misfits(component, base), None):
+        raise ConfigError(f"{kind}: {name_of(kind, component)}: {wrong}")
     if getattr(cls, method) is not getattr(base, method):
         return
-    lacking = f"{kind}: {name_of(kind, part)}{at(cls)} has no method {method}"
+    lacking = f"{kind}: {name_of(kind, component)}{at(cls)} has no method {method}"
     functions = {key: function for key, function in vars(cls).items() if isfunction(function)}
     if (meant := likeliest(method, sorted(functions))) is not None:
         raise ConfigError(f"{lacking}; is {meant} meant to be it{at(functions[meant])}? Rename it")
@@ -330,32 +330,34 @@ def require_complete(kind: str, part: Config) -> None:
 
 
 def _class_at_hand(kind: str, name: str, record: Record) -> type[Config] | None:
-    """Return the class of a part of ours, or one at hand already; ``None`` where a stranger's would be imported."""
+    """Return a class of ours, or one at hand already; ``None`` where a stranger's would be imported."""
     ours = BUILT_IN[kind]
     if kind in record.needed or name in ours or name in ours.values():
         return resolve(kind, name, record.needed.get(kind, Description()))
     return record.classes.get((kind, name))
 
 
-def is_built_in(kind: str, part: Config) -> bool:
-    """Tell whether a part is one of fedlens' own."""
-    return name_of(kind, part) in BUILT_IN[kind]
+def is_built_in(kind: str, component: Config) -> bool:
+    """Tell whether a component is one of fedlens' own."""
+    return name_of(kind, component) in BUILT_IN[kind]
 
 
-def origins(parts: Iterable[tuple[str, Config]]) -> Iterator[str]:
-    """Yield the modules that define the parts (by kind) that are not fedlens' own, each with its file."""
-    for kind, part in parts:
-        if not isinstance(part, Recorded) and not is_built_in(kind, part):
-            module = sys.modules[type(part).__module__]
+def origins(components: Iterable[tuple[str, Config]]) -> Iterator[str]:
+    """Yield the modules that define the components (by kind) that are not fedlens' own, each with its file."""
+    for kind, component in components:
+        if not isinstance(component, Recorded) and not is_built_in(kind, component):
+            module = sys.modules[type(component).__module__]
             yield f"{module.__name__} ({getattr(module, '__file__', None) or 'no file'})"
 
 
-def describe(kind: str, part: Config) -> dict[str, Any]:
-    """Return the mapping from which `build` makes the part again."""
-    values = part.recorded_values if isinstance(part, Recorded) else part.model_dump(mode="json")
-    return {"name": name_of(kind, part), **values}
+def describe(kind: str, component: Config) -> dict[str, Any]:
+    """Return the mapping from which `build` makes the component again."""
+    values = component.recorded_values if isinstance(component, Recorded) else component.model_dump(mode="json")
+    return {"name": name_of(kind, component), **values}
 
 
-def unusual_values(part: Config) -> dict[str, Any]:
-    """Return the part's options that are not at their defaults."""
-    return part.unusual_values if isinstance(part, Recorded) else part.model_dump(mode="json", exclude_defaults=True)
+def unusual_values(component: Config) -> dict[str, Any]:
+    """Return the component's options that are not at their defaults."""
+    if isinstance(component, Recorded):
+        return component.unusual_values
+    return component.model_dump(mode="json", exclude_defaults=True)

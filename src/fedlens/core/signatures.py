@@ -9,8 +9,8 @@ from fedlens.core.errors import cut, shortened
 from fedlens.core.origin import at
 
 
-def misfits(part: object, base: type) -> Iterator[str]:
-    """Say what is wrong with each method or property of `base` that the class of `part` overrides.
+def misfits(component: object, base: type) -> Iterator[str]:
+    """Say what is wrong with each method or property of `base` that the class of `component` overrides.
 
     Example:
         >>> class Base:
@@ -21,12 +21,12 @@ def misfits(part: object, base: type) -> Iterator[str]:
         ['craft takes (self); write def craft(self, view)']
     """
     for name, ours in vars(base).items():
-        theirs = inspect.getattr_static(type(part), name)
+        theirs = inspect.getattr_static(type(component), name)
         if name.startswith("_") or theirs is ours:
             continue
         if isinstance(ours, property) and inspect.isfunction(theirs):
             yield f"{name}{at(theirs)} is a method; write @property on the line above"
-        elif inspect.isfunction(ours) and (wrong := _misfit(name, ours, getattr(part, name))):
+        elif inspect.isfunction(ours) and (wrong := _misfit(name, ours, getattr(component, name))):
             yield wrong
 
 

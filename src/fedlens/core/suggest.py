@@ -22,7 +22,7 @@ PAPER_SYMBOLS = {
 }
 
 LONGEST_WORD = 200
-"""No option or part has a longer name."""
+"""No option or component has a longer name."""
 
 LISTED = 24
 """At most this many names are listed where one is not known."""
@@ -34,7 +34,7 @@ BY_KIND: Mapping[str, str] = {
     "checks": "-o checks={{name: {name}, {option}: {value}}}",
     "method": "--methods {name}:{option}={value}",
 }
-"""How options of the parts are typed that are no plain value beneath a name."""
+"""How options of the components are typed that are no plain value beneath a name."""
 
 
 def another(path: Path) -> Path:
@@ -91,7 +91,7 @@ def likeliest_file(path: Path) -> Path | None:
 
 
 def typed(kind: str, name: str) -> str:
-    """Return how to type an option of the part `name`, with ``{path}``, ``{option}`` and ``{value}`` left open."""
+    """Return how to type an option of the component `name`, with ``{path}``, ``{option}`` and ``{value}`` left open."""
     return BY_KIND.get(kind, TYPED).replace("{name}", name.replace("{", "{{").replace("}", "}}"))
 
 

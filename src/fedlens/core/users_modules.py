@@ -11,8 +11,8 @@ _OURS = Path(__file__).parents[1]
 """The package itself."""
 
 
-def modules_of(parts: Iterable[object], *, script: bool = False) -> list[Path]:
-    """Return the files and packages that define `parts`, and whatever else was loaded from their folders.
+def modules_of(components: Iterable[object], *, script: bool = False) -> list[Path]:
+    """Return the files and packages that define `components`, and whatever else was loaded from their folders.
 
     What is installed is left out: a node has its own. So is the script that is running, whose classes Ray takes along
     by value, unless it is asked for, because nodes are to find its classes by their names.
@@ -20,7 +20,7 @@ def modules_of(parts: Iterable[object], *, script: bool = False) -> list[Path]:
     Returns:
         Python files and folders of packages, sorted.
     """
-    tops = {type(part).__module__.partition(".")[0] for part in parts}
+    tops = {type(component).__module__.partition(".")[0] for component in components}
     script = script and "__main__" in tops
     if script and (spec := getattr(sys.modules["__main__"], "__spec__", None)) is not None:
         tops.add(spec.name.partition(".")[0])  # by python -m package.module, and imported by that name

@@ -1,5 +1,6 @@
 """`Experiment`: the one description of a run, and the identity by which results are told apart."""
 
+import warnings
 from collections.abc import Iterator
 from math import ceil, floor
 from typing import Annotated, Any, ClassVar
@@ -18,7 +19,7 @@ from fedlens.defences.detector import Detector
 from fedlens.defences.mean import Mean
 from fedlens.defences.rule import Rule, least_updates
 from fedlens.experiment import identity
-from fedlens.experiment.fields import Part, Parts
+from fedlens.experiment.fields import Component, Components
 from fedlens.experiment.measures import MEASURES, Kind, measured_by
 from fedlens.goals.target_samples import Target
 from fedlens.models.mlp import CensusMlp
@@ -76,19 +77,19 @@ class Experiment(Config):
     name: str = Field(default="experiment", pattern=r"^[\w][\w.+-]*$")
     about: str = ""
     seed: int = Field(default=0, ge=0, lt=2**63)
-    data: Annotated[Data, Part("data")] = Adult()
-    partition: Annotated[Partition, Part("partition")] = Iid()
-    model: Annotated[Model, Part("model")] = CensusMlp()
+    data: Annotated[Data, Component("data")] = Adult()
+    partition: Annotated[Partition, Component("partition")] = Iid()
+    model: Annotated[Model, Component("model")] = CensusMlp()
     clients: PositiveInt = 10
     fraction: float = Field(default=1.0, gt=0, le=1)
     rounds: PositiveInt = 10
     stop_at: float | None = Field(default=None, gt=0, le=1)
     local: LocalTraining = LocalTraining()
-    checks: Annotated[tuple[Detector, ...], Parts("checks", Detector)] = ()
+    checks: Annotated[tuple[Detector, ...], Components("checks", Detector)] = ()
     record: tuple[Kind, ...] | None = None
     validation: PositiveInt | None = None
-    aggregation: Annotated[Rule, Part("aggregation")] = Mean()
-    attack: Annotated[Attack | None, Part("attack", Attack)] = None
+    aggregation: Annotated[Rule, Component("aggregation")] = Mean()
+    attack: Annotated[Attack | None, Component("attack", Attack)] = None
     target: Target = Target()
     control: bool = True
     placebo: bool = True
@@ -240,12 +241,18 @@ class Experiment(Config):
         stops = self.stop_at is not None and accuracy is not None and accuracy >= self.stop_at
         return stops or rounds >= self.rounds
 
-    def parts(self) -> Iterator[tuple[str, Config]]:
-        """Yield the parts with their kinds."""
+    def components(self) -> Iterator[tuple[str, Config]]:
+        """Yield the components with their kinds."""
         for kind in ("data", "partition", "model", "aggregation", "attack"):
-            if (part := getattr(self, kind)) is not None:
-                yield kind, part
+            if (component := getattr(self, kind)) is not None:
+                yield kind, component
         yield from (("checks", check) for check in self.checks)
+
+    def parts(self) -> Iterator[tuple[str, Config]]:
+        """Yield `components` by their name of version 0.1."""
+        message = "Experiment.parts is now Experiment.components; the old name will be removed"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+        return self.components()
 
     def describe(self) -> dict[str, Any]:
         """Return the complete description as plain values, from which the experiment can be made again."""
@@ -254,11 +261,11 @@ class Experiment(Config):
     def relevant(self) -> dict[str, Any]:
         """Return the part of the description that changes the result, in the form that identities have always had."""
         recorded = {"record": list(self.recorded)} if self.unchecked else {}
-        return identity.relevant(self, self.parts(), UNTOLD) | recorded
+        return identity.relevant(self, self.components(), UNTOLD) | recorded
 
     def identity(self) -> str:
         """Return a digest of everything that changes the result, and of nothing else."""
-        return identity.digest(self.relevant(), self.parts())
+        return identity.digest(self.relevant(), self.components())
 
     def twin(self) -> "Experiment":
         """Return the experiment without attack: the malicious client trains honestly, in the same cohorts and rounds.

@@ -1,4 +1,4 @@
-"""Fields of an experiment that hold parts, which `fedlens.core.registry` makes and describes."""
+"""Fields of an experiment that hold components, which `fedlens.core.registry` makes and describes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ Source = Description | Record
 
 
 @dataclass(frozen=True)
-class Part:
-    """Marks a field that holds a part of this kind: ``Annotated[Rule, Part("aggregation")]``.
+class Component:
+    """Marks a field that holds a component of this kind: ``Annotated[Rule, Component("aggregation")]``.
 
     Attributes:
-        kind: the kind of part, which is also the field's name.
-        optional: the class of a part that may be ``none``: ``Annotated[Attack | None, Part("attack", Attack)]``.
+        kind: the kind of component, which is also the field's name.
+        optional: the class of one that may be ``none``: ``Annotated[Attack | None, Component("attack", Attack)]``.
     """
 
     kind: str
@@ -38,18 +38,18 @@ class Part:
                 raise ConfigError(f"{self.kind}: none has no options; leave them out, or add -o {self.kind}={example}")
             return build(self.kind, value, base, source)
 
-        def dump(part: Config | None) -> dict[str, Any] | str:
-            return "none" if part is None else describe(self.kind, part)
+        def dump(component: Config | None) -> dict[str, Any] | str:
+            return "none" if component is None else describe(self.kind, component)
 
         return _schema(make, dump)
 
 
 @dataclass(frozen=True)
-class Parts:
-    """Marks a field that holds any number of parts: ``Annotated[tuple[Detector, ...], Parts("checks", Detector)]``.
+class Components:
+    """Marks a field of any number of components: ``Annotated[tuple[Detector, ...], Components("checks", Detector)]``.
 
     Attributes:
-        kind: the kind of the parts, which is also the field's name.
+        kind: the kind of the components, which is also the field's name.
         base: the class that they derive from.
     """
 
@@ -63,8 +63,8 @@ class Parts:
             values = value if isinstance(value, list | tuple) else () if value in (None, "none") else (value,)
             return tuple(build(self.kind, entry, self.base, source) for entry in values)
 
-        def dump(parts: tuple[Config, ...]) -> list[dict[str, Any]]:
-            return [describe(self.kind, part) for part in parts]
+        def dump(components: tuple[Config, ...]) -> list[dict[str, Any]]:
+            return [describe(self.kind, component) for component in components]
 
         return _schema(make, dump)
 
@@ -80,7 +80,7 @@ def _schema(make: Callable[[object, Source], Any], dump: Callable[[Any], Any]) -
             return make(value, info.context or Description())
         except ConfigError as error:
             context = {"text": str(error), "missing": error.missing, "cause": error.__cause__}
-            raise PydanticCustomError("part", "{text}", context) from error
+            raise PydanticCustomError("component", "{text}", context) from error
 
     return core_schema.with_info_plain_validator_function(
         check, serialization=core_schema.plain_serializer_function_ser_schema(dump)

@@ -1,6 +1,6 @@
 """An experiment as options by their dotted names, with a value each that a table can hold.
 
-A part counts by its name (``aggregation``: ``krum``), and its options one by one (``aggregation.f``: 1).
+A component counts by its name (``aggregation``: ``krum``), and its options one by one (``aggregation.f``: 1).
 """
 
 from collections.abc import Iterator, Mapping, Set
@@ -25,13 +25,13 @@ def flattened(experiment: Experiment) -> dict[str, Value]:
 def value_of(experiment: Experiment, name: str, apart: Set[str] = frozenset()) -> Value:
     """Return the value of an option; ``None`` if it does not apply.
 
-    A part's says what is unusual about it (``krum(f=1)``), but for those options that are told `apart`.
+    A component's says what is unusual about it (``krum(f=1)``), but for those options that are told `apart`.
     """
     if name == "checks":
         return "+".join(_word(name, check) for check in experiment.checks) or "none"
     if name in BUILT_IN:
-        part = getattr(experiment, name)
-        return "none" if part is None else _word(name, part, apart)
+        component = getattr(experiment, name)
+        return "none" if component is None else _word(name, component, apart)
     return flattened(experiment).get(name)
 
 
@@ -65,15 +65,15 @@ def of_one_type(column: "pd.Series[Any]") -> "pd.Series[Any]":
 
 
 def in_words(name: str, options: Mapping[str, Any], apart: Set[str] = frozenset()) -> str:
-    """Return a part by its name, with its options in brackets except those told `apart`: ``krum(f=1)``."""
+    """Return a component by its name, with its options in brackets except those told `apart`: ``krum(f=1)``."""
     inner = ", ".join(f"{option}={shown(value)}" for option, value in _leaves("", options) if option not in apart)
     return f"{name}({inner})" if inner else name
 
 
-def _word(kind: str, part: Config, apart: Set[str] = frozenset()) -> str:
-    """Return a part in words, with those options that are not at their defaults."""
+def _word(kind: str, component: Config, apart: Set[str] = frozenset()) -> str:
+    """Return a component in words, with those options that are not at their defaults."""
     beneath = {option.removeprefix(f"{kind}.") for option in apart if option.startswith(f"{kind}.")}
-    return in_words(name_of(kind, part), unusual_values(part), beneath)
+    return in_words(name_of(kind, component), unusual_values(component), beneath)
 
 
 def _leaves(name: str, value: Any) -> Iterator[tuple[str, Value]]:

@@ -15,31 +15,31 @@ from fedlens.core.code import digest as digest_code
 from fedlens.core.config import Config, identifying
 
 
-def relevant(experiment: Config, parts: Iterable[tuple[str, Config]], untold: Collection[str]) -> dict[str, Any]:
+def relevant(experiment: Config, components: Iterable[tuple[str, Config]], untold: Collection[str]) -> dict[str, Any]:
     """Return the part of an experiment's description that changes its result.
 
     Args:
         experiment: the experiment.
-        parts: its components with their kinds; of the kind ``checks`` there may be several.
+        components: those of the experiment, with their kinds; of the kind ``checks`` there may be several.
         untold: fields that are for people alone, or are told in another form.
     """
     every = experiment.model_dump(mode="json")
     described = identifying(experiment, {name: value for name, value in every.items() if name not in untold})
     checks: list[dict[str, Any]] = []
-    for kind, part in parts:
+    for kind, component in components:
         if kind == "checks":
-            checks.append(identifying(part, described["checks"][len(checks)]))
+            checks.append(identifying(component, described["checks"][len(checks)]))
         else:
-            described[kind] = identifying(part, described[kind])
+            described[kind] = identifying(component, described[kind])
     return described | {"checks": checks}
 
 
-def digest(relevant: dict[str, Any], parts: Iterable[tuple[str, Config]]) -> str:
+def digest(relevant: dict[str, Any], components: Iterable[tuple[str, Config]]) -> str:
     """Digest what is relevant of an experiment.
 
     A component without a file, as of a notebook, counts by what it does, for its name is soon another's.
     """
     text = json.dumps(relevant, sort_keys=True, ensure_ascii=False)
-    if without := [type(part) for _, part in parts if not has_file(type(part).__module__)]:
+    if without := [type(component) for _, component in components if not has_file(type(component).__module__)]:
         text += digest_code(without)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

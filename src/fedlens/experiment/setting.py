@@ -121,14 +121,14 @@ def prepare(
     """Load the data, unless they are given as `dataset`, and deal them out; custom code may take `timeout` seconds.
 
     Raises:
-        ConfigError: the device does not exist, or a part of the user's own is not complete or its code not at hand.
+        ConfigError: the device does not exist, or a component of the user's own is incomplete or its code not at hand.
         DataError: data is missing or corrupt, or too few samples for so many clients or for the validation set.
     """
     torch_device = find_device(device)
     for kind in ("data", "partition"):
         require_code(kind, getattr(experiment, kind))
-    for kind, part in experiment.parts():
-        require_complete(kind, part)
+    for kind, component in experiment.components():
+        require_complete(kind, component)
     if dataset is None:
         with staying("data", DataError), within(timeout if is_custom(experiment.data) else None, "loading the data"):
             dataset = load(experiment.data, data_dir)

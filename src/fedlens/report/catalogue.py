@@ -1,4 +1,4 @@
-"""What there is to choose from: topics, what is in each, and what each preset, part and option is."""
+"""What there is to choose from: topics, what is in each, and what each preset, component and option is."""
 
 import inspect
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ class Topic:
     Attributes:
         name: what to call it, in the plural.
         use: how one of it is chosen.
-        kind: of parts, if they are.
+        kind: of components, if they are.
     """
 
     name: str
@@ -75,8 +75,8 @@ def entries(topic: Topic) -> Iterator[Entry]:
     if topic.kind == "attack":
         yield Entry(topic, "none", "Every client is honest.")
     for name in known(topic.kind) if topic.kind else ():
-        part = resolve(topic.kind, name)
-        yield Entry(topic, name, first_line(part), ", ".join(_words(part)))
+        component = resolve(topic.kind, name)
+        yield Entry(topic, name, first_line(component), ", ".join(_words(component)))
     if topic.name == "presets":
         for name in listed():
             preset = presets()[name]
@@ -93,7 +93,7 @@ def entries(topic: Topic) -> Iterator[Entry]:
 
 
 def names(topic: Topic) -> list[str]:
-    """Return the names of a topic's entries, for which no part need be imported."""
+    """Return the names of a topic's entries, for which no component need be imported."""
     if topic.kind:
         return [*(["none"] if topic.kind == "attack" else []), *known(topic.kind)]
     return sorted((entry.name for entry in entries(topic)), key=lambda name: name != "quickstart")  # it comes first
@@ -106,8 +106,8 @@ def search(word: str) -> list[Entry]:
     return [entry for entry in every if wanted in f"{entry.name}\n{entry.about}\n{entry.rest}".lower()]
 
 
-def parts_called(name: str) -> list[tuple[Topic, type[Config]]]:
-    """Return the parts of this name, ours or ``module:Class``, with their topics.
+def components_called(name: str) -> list[tuple[Topic, type[Config]]]:
+    """Return the components of this name, ours or ``module:Class``, with their topics.
 
     Raises:
         ConfigError: ``module:Class`` is not there.
@@ -115,8 +115,8 @@ def parts_called(name: str) -> list[tuple[Topic, type[Config]]]:
     kinds = [topic for topic in TOPICS if topic.kind]
     if ":" not in name:
         return [(topic, resolve(topic.kind, name)) for topic in kinds if name in known(topic.kind)]
-    part = class_at(name)
-    return [(topic, part) for topic in kinds if issubclass(part, class_at(BASES[topic.kind]))]
+    component = class_at(name)
+    return [(topic, component) for topic in kinds if issubclass(component, class_at(BASES[topic.kind]))]
 
 
 def cost_words(minutes: float | None) -> str:
@@ -131,9 +131,9 @@ def default_of(option: str, default: object) -> str:
     return name_of(option, default) if isinstance(default, Config) else plain(default)
 
 
-def first_line(part: type[Config]) -> str:
-    """Say what a part is, in a sentence."""
-    return (inspect.getdoc(part) or "").partition("\n")[0]
+def first_line(component: type[Config]) -> str:
+    """Say what a component is, in a sentence."""
+    return (inspect.getdoc(component) or "").partition("\n")[0]
 
 
 def attributes(config: type[Config]) -> dict[str, str]:
@@ -162,9 +162,9 @@ def _own_attributes(config: type[Config]) -> dict[str, str]:
     return meanings
 
 
-def _words(part: type[Config]) -> Iterator[str]:
-    """Yield a part's options with their defaults."""
-    for name, field in part.model_fields.items():
+def _words(component: type[Config]) -> Iterator[str]:
+    """Yield a component's options with their defaults."""
+    for name, field in component.model_fields.items():
         yield f"{name} (required)" if field.is_required() else f"{name}={plain(field.default)}"
         for inner in get_args(field.annotation):
             if isinstance(inner, type) and issubclass(inner, Config):

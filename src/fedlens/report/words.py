@@ -1,4 +1,4 @@
-"""A run in words: its head line, its verdict, the names of its parts."""
+"""A run in words: its head line, its verdict, the names of its components."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -67,12 +67,12 @@ def headline(experiment: Experiment) -> str:
     """Say in one line what was run."""
     local = experiment.local
     work = f"E={local.epochs:g}" if local.epochs is not None else f"{local.steps} steps"
-    parts = {kind: name_of(kind, getattr(experiment, kind)) for kind in ("data", "model", "aggregation", "partition")}
+    names = {kind: name_of(kind, getattr(experiment, kind)) for kind in ("data", "model", "aggregation", "partition")}
     absent = f"{words}, " if (words := absent_words(experiment)) else ""
     return (
-        f"{parts['data']} ({parts['partition']}), model {parts['model']}, K={experiment.clients}, "
+        f"{names['data']} ({names['partition']}), model {names['model']}, K={experiment.clients}, "
         f"{experiment.cohort_size} a round, {absent}T={experiment.rounds}, {work}, B={local.batch_size}, "
-        f"{local.optimizer} {local.learning_rate:g}, rule {parts['aggregation']}, seed {experiment.seed}"
+        f"{local.optimizer} {local.learning_rate:g}, rule {names['aggregation']}, seed {experiment.seed}"
     )
 
 

@@ -203,8 +203,8 @@ def load_recorded(
 
     Args:
         path: the directory.
-        like: an experiment whose parts' classes to use.
-        needed: kinds of parts whose classes to import nevertheless.
+        like: an experiment whose components' classes to use.
+        needed: kinds of components whose classes to import nevertheless.
         trust: whether to import them even if somebody else began the run.
         assignments: each ``option=value``.
 
@@ -213,7 +213,8 @@ def load_recorded(
         DamagedRunError: the file does not describe an experiment.
     """
     file = path / "experiment.yaml"
-    classes = {(kind, name_of(kind, part)): type(part) for kind, part in like.parts()} if like is not None else {}
+    components = like.components() if like is not None else ()
+    classes = {(kind, name_of(kind, component)): type(component) for kind, component in components}
     source = Record(read_notes(path), classes, {kind: Description(within=path) for kind in needed})
     if file.exists():
         regular(file)

@@ -72,7 +72,7 @@ def require_trusted(file: Path, values: Mapping[str, Any], trust: bool) -> None:
 
 
 def code_named(values: Mapping[str, Any]) -> list[str]:
-    """List each ``module:Class`` that the description of an experiment or a grid names as a part."""
+    """List each ``module:Class`` that the description of an experiment or a grid names as a component."""
     names: dict[str, None] = {}
 
     def visit(option: str, value: Any) -> None:

@@ -28,7 +28,7 @@ class Start(BaseModel):
         device: PyTorch's device, if not the CPU.
         data_dir: directory of the user's data files.
         mixed_cpus: True if a Ray cluster's processors may differ.
-        parts: notes on custom classes, by kind and name (`fedlens.core.recorded.note_of`).
+        parts: notes on custom components, by kind and name (`fedlens.core.recorded.note_of`).
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -45,9 +45,9 @@ class Start(BaseModel):
     def of(cls, experiment: Experiment, **runtime: Any) -> "Start":
         """Describe the start of a run of `experiment` on this runtime."""
         parts: dict[str, dict[str, Any]] = {}
-        for kind, part in experiment.parts():
-            if not is_built_in(kind, part):
-                parts.setdefault(kind, {})[name_of(kind, part)] = note_of(kind, part)
+        for kind, component in experiment.components():
+            if not is_built_in(kind, component):
+                parts.setdefault(kind, {})[name_of(kind, component)] = note_of(kind, component)
         return cls(parts=parts, **runtime)
 
     def content(self) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class Runtime:
             ConfigError: a cluster's option is given for another engine, or there is no connection.
         """
         if self.engine == "ray":
-            modules = modules_of(part for _, part in experiment.parts())
+            modules = modules_of(component for _, component in experiment.components())
             connected: Callable[..., AbstractContextManager[Cluster]] = remote("connected")
             return connected(self.address, self.workers, modules, self.mixed_cpus)
         if self.address is not None or self.mixed_cpus:

@@ -123,7 +123,7 @@ def run(
     """
     path = resumable(experiment, out) if resume else unused(experiment, out)
     runtime = Runtime(engine, workers, device, data_dir, address, mixed_cpus, client_timeout)
-    warn_of_session(experiment.parts())
+    warn_of_session(experiment.components())
     return play(experiment, path, runtime, callback_of(observer), resume, keep_weights=keep_weights)
 
 
@@ -186,15 +186,15 @@ def _prepare(experiment: Experiment, runtime: Runtime) -> Setting:
     setting = runtime.prepare(experiment)
     setting.try_model()
     setting.with_target(None)
-    for kind, part in experiment.parts():
-        require_code(kind, part)
-        require_findable(kind, part)
+    for kind, component in experiment.components():
+        require_code(kind, component)
+        require_findable(kind, component)
     return setting
 
 
 def _code(experiment: Experiment) -> str:
-    """Digest the code of the user's own parts."""
-    return digest(type(part) for _, part in experiment.parts())
+    """Digest the code of the user's own components."""
+    return digest(type(component) for _, component in experiment.components())
 
 
 @contextmanager

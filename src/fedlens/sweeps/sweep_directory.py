@@ -121,7 +121,8 @@ class SweepDirectory:
         with suppress(DamagedRunError, OSError):
             if experiment is not None and (note := read_unjudged(path)) is not None:
                 error, bits = note
-                before, code = read_json(path / DIGESTS), digest(type(part) for _, part in experiment.parts())
+                before = read_json(path / DIGESTS)
+                code = digest(type(component) for _, component in experiment.components())
                 unchanged = before.get("code") == code and present in {None, before.get("data")}
                 return error if unchanged and bits == str(BITS) else None
         return None

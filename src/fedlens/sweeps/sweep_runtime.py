@@ -91,7 +91,7 @@ class SweepRuntime:
         Raises:
             ConfigError: the cluster cannot be reached.
         """
-        components = [component for experiment in left for component in experiment.parts()]
+        components = [component for experiment in left for component in experiment.components()]
         if (names := of_session(components)) and self.on == "local":
             warn_of_session(components)
             yield 1, InProcessExecutor

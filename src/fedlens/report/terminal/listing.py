@@ -1,4 +1,4 @@
-"""The catalogue in the terminal: an index, a topic, one preset or part, what was searched for, how data are dealt."""
+"""The catalogue in the terminal: an index, a topic, a preset or component, a search's finds, how data are dealt."""
 
 import inspect
 from collections.abc import Iterable, Iterator
@@ -19,13 +19,13 @@ from fedlens.report.catalogue import (
     TOPICS,
     Entry,
     Topic,
+    components_called,
     cost_words,
     default_of,
     described,
     entries,
     first_line,
     names,
-    parts_called,
     search,
     topic_of,
 )
@@ -75,7 +75,7 @@ def _index() -> Table:
         table.add_row(topic.name, ", ".join(every[:SHOWN]) + more, topic.use)
     table.caption = (
         "fedlens list NAME shows one of them with its options; fedlens list --search WORD searches all of them. Name "
-        "your own parts as module:Class; fedlens new attack (rule, check, data, model) writes one to start from."
+        "your own components as module:Class; fedlens new attack (rule, check, data, model) writes one to start from."
     )
     return table
 
@@ -121,46 +121,47 @@ def _preset(name: str, preset: Preset) -> Iterator[RenderableType]:
 
 
 def _called(word: str) -> Iterator[RenderableType]:
-    """Yield the parts, or else the options, of this name."""
-    for topic, part in (parts := parts_called(word)):
-        yield f"[bold]{escape(word)}[/bold] ({topic.name}): {escape(first_line(part))}"
-        if prose := _prose(part):
+    """Yield the components, or else the options, of this name."""
+    for topic, component in (components := components_called(word)):
+        yield f"[bold]{escape(word)}[/bold] ({topic.name}): {escape(first_line(component))}"
+        if prose := _prose(component):
             yield escape(prose)
-        yield from _options(topic, part, word)
-    if not parts:
+        yield from _options(topic, component, word)
+    if not components:
         metrics = next(topic for topic in TOPICS if topic.name == "metrics")
         if of_that_name := [entry for entry in entries(metrics) if entry.name == word]:
             yield _entries(f"Metrics: {metrics.use}", of_that_name, "")
             return
         options = [entry for entry in entries(TOPICS[-1]) if entry.name.startswith(f"{word}.")]  # a whole group
         options = options or [e for e in entries(TOPICS[-1]) if word in {e.name, e.name.rpartition(".")[2]}]
-        options += _options_of_parts(word)
+        options += _options_of_components(word)
         if not options:
             raise ConfigError(_unknown(word))
         yield _entries(f"Options: {TOPICS[-1].use}", options, "default")
 
 
-def _prose(part: type[Config]) -> str:
-    """Return the rest of a part's docstring, before its sections."""
-    text = (inspect.getdoc(part) or "").partition("\n")[2]
+def _prose(component: type[Config]) -> str:
+    """Return the rest of a component's docstring, before its sections."""
+    text = (inspect.getdoc(component) or "").partition("\n")[2]
     return text.partition("Attributes:\n")[0].partition("Example:\n")[0].replace("``", "").strip()
 
 
-def _options(topic: Topic, part: type[Config], name: str) -> Iterator[RenderableType]:
-    """Yield a part's options; those of a configuration within it come after it."""
-    needed = {option: example(field) for option, field in part.model_fields.items() if field.is_required()}
+def _options(topic: Topic, component: type[Config], name: str) -> Iterator[RenderableType]:
+    """Yield a component's options; those of a configuration within it come after it."""
+    needed = {option: example(field) for option, field in component.model_fields.items() if field.is_required()}
     form = typed(topic.kind, name)
     words = [topic.use.replace("NAME", name, 1).partition(",NAME")[0]]
     words += [pasted(form, f"{topic.kind}.{option}", value) for option, value in needed.items() if value is not None]
     chosen = f"Chosen by {' '.join(words)}"
     prefix = "" if topic.kind in {"checks", "method"} else f"{topic.kind}."
-    rows = list(_rows(part, prefix))
+    rows = list(_rows(component, prefix))
     if not rows:
         yield f"{chosen}. It has no options."
         return
     if topic.kind == "checks":
-        own = next((option for option in part.model_fields if option != "action"), "action")
-        chosen += f"; with an option, -o 'checks=[{{name: {name}, {own}: {plain(part.model_fields[own].default)}}}]'"
+        own = next((option for option in component.model_fields if option != "action"), "action")
+        default = plain(component.model_fields[own].default)
+        chosen += f"; with an option, -o 'checks=[{{name: {name}, {own}: {default}}}]'"
     table = _table("", "option", "default", "meaning")
     for row in rows:
         table.add_row(*row)
@@ -168,9 +169,9 @@ def _options(topic: Topic, part: type[Config], name: str) -> Iterator[Renderable
     yield table
 
 
-def _rows(part: type[Config], prefix: str) -> Iterator[tuple[str, str, str]]:
-    meanings = described(part)
-    for name, field in part.model_fields.items():
+def _rows(component: type[Config], prefix: str) -> Iterator[tuple[str, str, str]]:
+    meanings = described(component)
+    for name, field in component.model_fields.items():
         default = "required" if field.is_required() else default_of(name, field.default)
         yield f"{prefix}{name}", default, meanings.get(name, "").replace("``", "")
         for inner in get_args(field.annotation):
@@ -178,13 +179,13 @@ def _rows(part: type[Config], prefix: str) -> Iterator[tuple[str, str, str]]:
                 yield from _rows(inner, f"{prefix}{name}.")
 
 
-def _options_of_parts(word: str) -> Iterator[Entry]:
-    """Yield options of parts that are called `word`, as in ``attack.boost`` or ``boost``, each once with who has it."""
+def _options_of_components(word: str) -> Iterator[Entry]:
+    """Yield the components' options called `word`, as in ``attack.boost`` or ``boost``, each once with who has it."""
     for topic in TOPICS:
         having: dict[tuple[str, str, str], list[str]] = {}
         for name in names(topic) if topic.kind else ():
-            for _, part in parts_called(name) if name != "none" else ():
-                for row in _rows(part, f"{topic.kind}."):
+            for _, component in components_called(name) if name != "none" else ():
+                for row in _rows(component, f"{topic.kind}."):
                     if word in {row[0], row[0].rpartition(".")[2]} and name not in having.setdefault(row, []):
                         having[row].append(name)
         for (option, default, meaning), owners in having.items():
@@ -210,7 +211,7 @@ def _entries(title: str, rows: Iterable[Entry], rest: str) -> Table:
 
 def _unknown(word: str) -> str:
     remedy = nearest(word, _every_name(), listing="`fedlens list`")
-    return f"there is no topic, preset, part or option {word!r}; {remedy} (or fedlens list --search {word})"
+    return f"there is no topic, preset, component or option {word!r}; {remedy} (or fedlens list --search {word})"
 
 
 def _every_name() -> set[str]:

@@ -1,4 +1,4 @@
-"""Custom parts that work in place on whatever they get, by every way that there is: nobody else may notice."""
+"""Custom components that work in place on whatever they get, by every way that there is: nobody else may notice."""
 
 from collections.abc import Callable
 from dataclasses import asdict

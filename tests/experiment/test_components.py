@@ -8,7 +8,7 @@ import pytest
 
 from fedlens.attacks.attack import Attack
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
-from fedlens.core import registry as parts
+from fedlens.core import registry as components
 from fedlens.core.config import Config, validate
 from fedlens.core.errors import ConfigError
 from fedlens.core.registry import BUILT_IN, build, describe, name_of, resolve
@@ -18,7 +18,7 @@ from fedlens.data.partition import Dirichlet, Partition
 from fedlens.defences.detector import Detector
 from fedlens.defences.mean import Mean
 from fedlens.defences.rule import Rule
-from fedlens.experiment.fields import Part
+from fedlens.experiment.fields import Component
 from fedlens.explanations.methods.method import Method
 from fedlens.models.model import Model
 
@@ -41,8 +41,8 @@ class OwnAttack(Attack):
 
 
 class Shop(Config):
-    rule: Annotated[Rule, Part("aggregation")] = Mean()
-    attack: Annotated[Attack | None, Part("attack", Attack)] = None
+    rule: Annotated[Rule, Component("aggregation")] = Mean()
+    attack: Annotated[Attack | None, Component("attack", Attack)] = None
 
 
 @pytest.fixture
@@ -50,11 +50,11 @@ def entry_points(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
     """The entry points that other packages have, to be filled by the test."""
     points: list[EntryPoint] = []
     monkeypatch.setattr(
-        parts, "entry_points", lambda group: [point for point in points if point.group == group], raising=True
+        components, "entry_points", lambda group: [point for point in points if point.group == group], raising=True
     )
-    parts.known.cache_clear()
+    components.known.cache_clear()
     yield points
-    parts.known.cache_clear()
+    components.known.cache_clear()
 
 
 def refusal(kind: str, value: object) -> str:
@@ -64,20 +64,20 @@ def refusal(kind: str, value: object) -> str:
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in BUILT_IN.items() for name in names])
-def test_every_built_in_part_is_found_by_its_name(kind: str, name: str) -> None:
+def test_every_built_in_component_is_found_by_its_name(kind: str, name: str) -> None:
     required = {option: 1 for option, field in resolve(kind, name).model_fields.items() if field.is_required()}
-    part = build(kind, {"name": name, **required}, BASES[kind])
-    assert isinstance(part, BASES[kind])
-    assert f"{type(part).__module__}:{type(part).__qualname__}" == BUILT_IN[kind][name]
-    assert name_of(kind, part) == name
-    assert build(kind, describe(kind, part), BASES[kind]) == part
+    component = build(kind, {"name": name, **required}, BASES[kind])
+    assert isinstance(component, BASES[kind])
+    assert f"{type(component).__module__}:{type(component).__qualname__}" == BUILT_IN[kind][name]
+    assert name_of(kind, component) == name
+    assert build(kind, describe(kind, component), BASES[kind]) == component
 
 
-def test_a_part_from_its_name_a_mapping_or_itself() -> None:
+def test_a_component_from_its_name_a_mapping_or_itself() -> None:
     assert build("partition", "dirichlet", Partition) == Dirichlet()
     assert build("partition", {"name": "dirichlet", "alpha": 2}, Partition) == Dirichlet(alpha=2)
-    part = Dirichlet(alpha=3)
-    assert build("partition", part, Partition) is part
+    component = Dirichlet(alpha=3)
+    assert build("partition", component, Partition) is component
 
 
 def test_describe_by_hand() -> None:
@@ -125,7 +125,7 @@ def test_an_unknown_name_names_the_nearest() -> None:
         (Mean(), "expected a name"),
     ],
 )
-def test_what_is_no_part_is_refused(value: object, words: str) -> None:
+def test_what_is_no_component_is_refused(value: object, words: str) -> None:
     text = refusal("partition", value)
     assert text.startswith("partition")
     assert words in text
@@ -157,9 +157,9 @@ def test_another_packages_entry_point_is_a_name(entry_points: list[EntryPoint]) 
         EntryPoint("shout", f"{__name__}:OwnAttack", "fedlens.attack"),
         EntryPoint("whisper", f"{__name__}:OwnAttack", "fedlens.aggregation"),
     ]
-    part = build("attack", {"name": "shout", "strength": 2}, Attack)
-    assert part == OwnAttack(strength=2)
-    assert describe("attack", part)["name"] == "shout"
+    component = build("attack", {"name": "shout", "strength": 2}, Attack)
+    assert component == OwnAttack(strength=2)
+    assert describe("attack", component)["name"] == "shout"
     assert "did you mean shout?" in refusal("attack", "shot")
     assert "there is no 'whisper'" in refusal("attack", "whisper")
 
@@ -169,29 +169,31 @@ def test_an_entry_point_cannot_take_a_name_of_ours(entry_points: list[EntryPoint
     assert resolve("attack", "explicit-boosting") is ExplicitBoosting
 
 
-def test_a_part_of_the_running_script_is_named_by_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_component_of_the_running_script_is_named_by_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (file := tmp_path / "study.py").touch()
     script = SimpleNamespace(__file__=str(file), __spec__=None, Mine=type("Mine", (Attack,), {}))
     script.Mine.__module__ = "__main__"
-    monkeypatch.setitem(parts.sys.modules, "__main__", script)  # type: ignore[arg-type]
+    monkeypatch.setitem(components.sys.modules, "__main__", script)  # type: ignore[arg-type]
     assert name_of("attack", script.Mine()) == "study:Mine"
     assert resolve("attack", "study:Mine") is script.Mine
 
 
 @pytest.mark.parametrize("nothing", [None, "none", {"name": "none"}])
-def test_an_optional_part_may_be_none(nothing: object) -> None:
+def test_an_optional_component_may_be_none(nothing: object) -> None:
     shop = validate(Shop, {"attack": nothing})
     assert shop.attack is None
     assert shop.model_dump(mode="json")["attack"] == "none"
 
 
-def test_a_part_that_has_to_be_there_may_not_be_none() -> None:
+def test_a_component_that_has_to_be_there_may_not_be_none() -> None:
     for nothing in (None, "none"):
         with pytest.raises(ConfigError, match="aggregation"):
             validate(Shop, {"rule": nothing})
 
 
-def test_a_part_is_written_with_its_name_and_options() -> None:
+def test_a_component_is_written_with_its_name_and_options() -> None:
     shop = Shop(attack=OwnAttack(strength=2))
     described = shop.model_dump(mode="json")
     assert described["rule"] == {"name": "mean"}

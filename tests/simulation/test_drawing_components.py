@@ -1,4 +1,4 @@
-"""Custom parts that draw, from global or new generators: the same always, on every engine, another in every round."""
+"""Custom components that draw, from global or new generators: alike always, on every engine, another in every round."""
 
 import random
 from collections.abc import Callable
@@ -149,7 +149,7 @@ class RandomModel(Model):
         return nn.Sequential(nn.Flatten(), Noise(self.source, self.when), layer)
 
 
-PARTS: dict[str, Callable[[str], dict[str, object]]] = {
+COMPONENTS: dict[str, Callable[[str], dict[str, object]]] = {
     "attack": lambda source: {"attack": RandomAttack(source=source)},
     "rule": lambda source: {"aggregation": RandomRule(source=source)},
     "check": lambda source: {"checks": (RandomCheck(source=source, action="reject"),)},
@@ -160,16 +160,17 @@ PARTS: dict[str, Callable[[str], dict[str, object]]] = {
 
 
 @pytest.mark.parametrize("source", DRAWS)
-@pytest.mark.parametrize("part", PARTS)
-def test_what_a_part_draws_is_the_same_every_time_and_on_every_engine(part: str, source: str) -> None:
-    experiment = small(**PARTS[part](source), rounds=2)
+@pytest.mark.parametrize("component", COMPONENTS)
+def test_what_a_component_draws_is_the_same_every_time_and_on_every_engine(component: str, source: str) -> None:
+    experiment = small(**COMPONENTS[component](source), rounds=2)
     first = play(experiment)
     for engine in (Serial(), Processes(1), Processes(3)):
         same(first, play(experiment, engine))
-    if part != "model":
+    if component != "model":
         where = choose_engine("vectorised", 2, prepare(experiment))
         same(play(experiment, where.make()), play(experiment, where.make()))
-    assert not torch.equal(first[0].state.weights, play(small(**PARTS[part](source), seed=1))[0].state.weights)
+    other = play(small(**COMPONENTS[component](source), seed=1))
+    assert not torch.equal(first[0].state.weights, other[0].state.weights)
 
 
 @pytest.mark.parametrize("source", DRAWS)

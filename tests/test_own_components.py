@@ -94,7 +94,7 @@ EXPERIMENT = {
 }
 
 
-def test_parts_from_outside_the_package_work_from_yaml(tmp_path: Path) -> None:
+def test_components_from_outside_the_package_work_from_yaml(tmp_path: Path) -> None:
     (tmp_path / "theirs.py").write_text(CODE)
     (tmp_path / "theirs.yaml").write_text(yaml.safe_dump(EXPERIMENT))
     command = [sys.executable, "-c", "from fedlens.cli import main; main()", "run", "theirs.yaml", "--workers", "2"]
