@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from explained import Explained
+from helpers.explained import Explained
 from hypothesis import settings
 
 if TYPE_CHECKING:

@@ -1,4 +1,7 @@
-"""Experiments that take a second, for tests that need a whole federation."""
+"""Experiments that take a second, for tests that need a whole federation.
+
+Not one of `helpers`, as a pinned identity names `small:Convolutions`.
+"""
 
 from torch import nn
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 from docs_options import KINDS, kind_page
 from docs_python import python_page
-from public import public, types_of
+from helpers.public import public, types_of
 
 from fedlens.core.registry import known, resolve
 from fedlens.experiment import Cell

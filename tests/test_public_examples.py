@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from public import public
+from helpers.public import public
 
 import fedlens
 from fedlens.experiment.experiment import Experiment

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from calling import called
+from helpers.calling import called
 from test_own_components import CODE, EXPERIMENT
 
 import fedlens

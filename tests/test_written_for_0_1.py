@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calling import called
+from helpers.calling import called
 
 from fedlens import Run, load_run
 from fedlens.core.registry import name_of

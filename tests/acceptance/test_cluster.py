@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doomed import doomed_node
+from helpers.doomed import doomed_node
 
 from fedlens import sweep
 from fedlens.core.config import validate

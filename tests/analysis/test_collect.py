@@ -4,7 +4,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from made_sweeps import sweep
+from helpers.made_sweeps import sweep
 from small import small
 
 import fedlens

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from recorded import record
+from helpers.recorded import record
 
 from fedlens.analysis.defence import defence, performance_of
 from fedlens.runs.record import RoundRecord

@@ -4,8 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from recorded import ATTACKED, control, met, record
-from records import side
+from helpers.recorded import ATTACKED, control, met, record
+from helpers.records import side
 
 from fedlens.analysis.flags import common, flags
 from fedlens.attacks.attack import Attack

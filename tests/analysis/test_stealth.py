@@ -2,7 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded import ATTACKED, record
+from helpers.recorded import ATTACKED, record
 
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.stealth import distance_gap, malicious_deviation, statistic

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from recorded import ATTACKED, control, met, record
+from helpers.recorded import ATTACKED, control, met, record
 
 from fedlens.analysis.summary import summarise
 from fedlens.attacks.explicit_boosting import ExplicitBoosting

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from recorded import ATTACKED, control, met
+from helpers.recorded import ATTACKED, control, met
 
 from fedlens.analysis.flags import common, flags
 from fedlens.attacks.explicit_boosting import ExplicitBoosting

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from recorded import ATTACKED, control, record
+from helpers.recorded import ATTACKED, control, record
 
 from fedlens.analysis.window import attack_window, lifespan, lifespans, split
 from fedlens.attacks.explicit_boosting import ExplicitBoosting

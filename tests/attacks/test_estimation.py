@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import torch
 from attacker import BRIEF, EFFECTIVE, SIZE, after_the_round, changed, cloud, deep, remembering
+from helpers.records import attack_of
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle import alternating, explicit
-from records import attack_of
 from small import small
 from torch import Tensor
 

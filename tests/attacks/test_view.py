@@ -5,8 +5,8 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from attacker import CLIENTS, MALICIOUS, ROW, tiny
+from helpers.records import attack_of
 from reach import overlap, reachable, span, tensors
-from records import attack_of
 from torch import Tensor
 
 from fedlens.attacks.attack import Attack, View

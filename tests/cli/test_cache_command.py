@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
-from calling import called
 from filelock import FileLock
+from helpers.calling import called
 from small import small
 
 import fedlens

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from calling import called
+from helpers.calling import called
 from small import small
 
 

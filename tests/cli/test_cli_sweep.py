@@ -11,9 +11,9 @@ import pandas as pd
 import psutil
 import pytest
 import yaml
-from calling import called
+from helpers.calling import called
+from helpers.waiting import PATIENCE, eventually
 from small import small
-from waiting import PATIENCE, eventually
 
 import fedlens
 from fedlens.runs.loading import load_experiment

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from calling import called
-from made_sweeps import sweep
+from helpers.calling import called
+from helpers.made_sweeps import sweep
 from small import small
 
 import fedlens

@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from calling import called
-from explained import Explained
+from helpers.calling import called
+from helpers.explained import Explained
 from safetensors import safe_open
 from safetensors.torch import load_file
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from calling import called
+from helpers.calling import called
 from small import small
 
 import fedlens

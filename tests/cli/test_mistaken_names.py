@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from calling import called
+from helpers.calling import called
 
 OWN = """\
 import fedlens

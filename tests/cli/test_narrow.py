@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from calling import called
-from narrow import require_whole
+from helpers.calling import called
+from helpers.narrow import require_whole
 from small import small
 
 import fedlens

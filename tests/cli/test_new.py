@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 import pytest
-from calling import called
+from helpers.calling import called
 
 from fedlens.analysis.run_results import load_run
 from fedlens.core.registry import name_of

@@ -6,7 +6,7 @@ from typing import ClassVar
 import pytest
 import torch
 import yaml
-from calling import called
+from helpers.calling import called
 from small import small
 from torch import Tensor, nn
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from calling import called
+from helpers.calling import called
 
 import fedlens
 from fedlens.runs.round_result import RoundResult

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import torch
 from elsewhere import byzfl_aggregators
+from helpers.received import apply, normal
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from received import apply, normal
 from torch import Tensor
 
 from fedlens.defences.bulyan import Bulyan

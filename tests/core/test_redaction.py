@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 import torch
-from calling import called
-from records import attack_of
+from helpers.calling import called
+from helpers.records import attack_of
 from small import small
 from torch import Tensor
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from calling import called
-from waiting import PATIENCE
+from helpers.calling import called
+from helpers.waiting import PATIENCE
 
 from fedlens.core.errors import ClientError
 from fedlens.core.staying import staying, staying_unless_failed

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from calling import called
+from helpers.calling import called
 from small import small
 from torch import Tensor
 

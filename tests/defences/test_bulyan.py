@@ -2,9 +2,9 @@ from statistics import median
 
 import pytest
 import torch
+from helpers.received import apply, column, normal, shares
 from hypothesis import given
 from hypothesis import strategies as st
-from received import apply, column, normal, shares
 
 from fedlens.defences.bulyan import Bulyan, iterated_krum, nearest_to_median
 from fedlens.kernels.pairwise import squared_distances

@@ -2,9 +2,9 @@ import math
 
 import pytest
 import torch
+from helpers.received import apply, equal, normal, received
 from hypothesis import given
 from hypothesis import strategies as st
-from received import apply, equal, normal, received
 
 from fedlens.defences import norm_clipping as clipping
 from fedlens.defences.mean import Mean

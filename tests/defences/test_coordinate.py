@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import torch
+from helpers.received import apply, column, normal, shares
 from hypothesis import given
 from hypothesis import strategies as st
-from received import apply, column, normal, shares
 from scipy import stats
 from torch import Tensor
 

@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 import torch
+from helpers.received import column, normal
 from hypothesis import given
 from hypothesis import strategies as st
-from received import column, normal
 from torch import Tensor
 
 from fedlens.defences import effective_weights as module

@@ -2,7 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from waiting import PATIENCE
+from helpers.waiting import PATIENCE
 
 
 def test_no_rule_needs_a_third_as_much_memory_again_as_the_updates() -> None:

@@ -4,9 +4,9 @@ from math import sqrt
 import numpy as np
 import pytest
 import torch
+from helpers.received import apply, column, equal, normal, shares
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from received import apply, column, equal, normal, shares
 from scipy.optimize import minimize
 from torch import Tensor
 

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from received import apply, column, normal, shares
+from helpers.received import apply, column, normal, shares
 
 from fedlens.defences.krum import Krum, KrumAuthors, MultiKrum, krum_scores
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from received import apply, equal, layout, normal, received
+from helpers.received import apply, equal, layout, normal, received
 from torch import Tensor
 
 from fedlens.core.registry import BUILT_IN, describe, name_of

@@ -4,9 +4,9 @@ from random import Random
 
 import pytest
 import torch
+from helpers.received import apply, column, equal, normal, shares
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from received import apply, column, equal, normal, shares
 from torch import Tensor
 
 from fedlens.core.registry import BUILT_IN, describe, name_of

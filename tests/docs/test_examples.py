@@ -4,8 +4,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from calling import called
 from docs_commands import commands_page
+from helpers.calling import called
 from pages import require_possible
 
 from fedlens.cli.examples import EXAMPLES, examples

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from explained import Explained
+from helpers.explained import Explained
 
 import fedlens
 from fedlens.attacks.explicit_boosting import ExplicitBoosting

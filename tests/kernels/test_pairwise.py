@@ -1,8 +1,8 @@
 import pytest
 import torch
+from helpers.received import normal
 from hypothesis import given
 from hypothesis import strategies as st
-from received import normal
 from torch import Tensor
 
 from fedlens.kernels import pairwise

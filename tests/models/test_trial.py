@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from calling import called
+from helpers.calling import called
 from small import small
 from torch import Tensor, nn
 from torch.nn import functional

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from records import round_record
+from helpers.records import round_record
 from safetensors.torch import save_file
 from small import small
 

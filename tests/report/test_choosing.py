@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_sweeps import sweep
+from helpers.made_sweeps import sweep
 
 from fedlens.analysis.choosing import At, chosen_fields, narrowed, require_metrics
 from fedlens.analysis.collect import Collection, collect

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_sweeps import beside_both, sweep
+from helpers.made_sweeps import beside_both, sweep
 
 from fedlens.analysis.choosing import At, narrowed
 from fedlens.analysis.collect import collect

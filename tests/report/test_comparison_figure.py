@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from made_sweeps import beside_both, sweep
+from helpers.made_sweeps import beside_both, sweep
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from made_sweeps import beside_both, sweep
+from helpers.made_sweeps import beside_both, sweep
 from rich.console import Console
 
 from fedlens.analysis.choosing import At

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from made_sweeps import sweep
+from helpers.made_sweeps import sweep
 
 from fedlens.analysis.collect import collect
 from fedlens.analysis.comparison import compare

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from handmade import Made
+from helpers.records import changed
 from matplotlib.axes import Axes
-from records import changed
 
 import fedlens
 from fedlens.core.errors import ConfigError

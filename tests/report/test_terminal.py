@@ -11,11 +11,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 import yaml
-from calling import called
+from helpers.calling import called
+from helpers.waiting import PATIENCE
 from rich.console import Console
 from rich.progress import Progress
 from small import small
-from waiting import PATIENCE
 
 import fedlens
 from fedlens.core.files import write_atomically

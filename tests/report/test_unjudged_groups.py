@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from calling import called
-from made_sweeps import REASON, REMEDY, leave_unjudged, sweep
+from helpers.calling import called
+from helpers.made_sweeps import REASON, REMEDY, leave_unjudged, sweep
 
 from fedlens.analysis.choosing import narrowed
 from fedlens.analysis.collect import Collection, collect

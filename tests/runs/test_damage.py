@@ -16,8 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from calling import called
-from made_sweeps import sweep
+from helpers.calling import called
+from helpers.made_sweeps import sweep
 from small import small
 
 import fedlens

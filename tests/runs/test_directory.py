@@ -11,12 +11,12 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from calling import called
 from filelock import FileLock
+from helpers.calling import called
+from helpers.waiting import PATIENCE, eventually
 from safetensors import safe_open
 from safetensors.torch import save
 from small import small
-from waiting import PATIENCE, eventually
 
 import fedlens
 from fedlens.core.errors import ConfigError, DamagedRunError, RunError

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from recorded import ATTACKED, control, met, record
+from helpers.recorded import ATTACKED, control, met, record
 
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.record_values import counts, taken

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from records import round_record
+from helpers.records import round_record
 
 from fedlens.runs.parse_records import parsed_round
 from fedlens.runs.record import VERSION, RoundRecord

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import torch
-from records import attack_of
+from helpers.records import attack_of
+from helpers.waiting import PATIENCE
 from small import Convolutions, small
 from torch import Tensor, nn
-from waiting import PATIENCE
 
 from fedlens.analysis.flags import flags
 from fedlens.attacks.attack import Attack, View

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from calling import called
+from helpers.calling import called
 from small import small
 from torch import Tensor, nn
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from records import changed
+from helpers.records import changed
 from small import Convolutions, small
 from torch import Tensor
 

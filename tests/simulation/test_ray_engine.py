@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from doomed import doomed_node
-from records import attack_of
+from helpers.doomed import doomed_node
+from helpers.records import attack_of
 from small import Convolutions, small
 from torch import Tensor, nn
 

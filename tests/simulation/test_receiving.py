@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-from calling import called
+from helpers.calling import called
 from small import small
 from torch import Tensor, nn
 

@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 import torch
-from records import attack_of
+from helpers.records import attack_of
 from small import small
 from torch import Tensor
 from torch.nn import functional

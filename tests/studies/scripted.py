@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from records import round_record, side
+from helpers.records import round_record, side
 
 from fedlens.analysis.run_results import Run
 from fedlens.attacks.explicit_boosting import ExplicitBoosting

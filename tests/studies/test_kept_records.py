@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from calling import called
-from narrow import require_whole
+from helpers.calling import called
+from helpers.narrow import require_whole
 from tinypanels import run, use_tiny
 
 from fedlens.analysis.run_results import load_run

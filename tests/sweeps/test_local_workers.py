@@ -8,9 +8,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from helpers.waiting import PATIENCE
 from small import small
 from smallgrid import grid_of, swept
-from waiting import PATIENCE
 
 from fedlens.simulation.callback import Event
 from fedlens.sweeps.local_executor import LocalExecutor

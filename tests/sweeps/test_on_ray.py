@@ -11,11 +11,11 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from calling import called
-from doomed import doomed_node
+from helpers.calling import called
+from helpers.doomed import doomed_node
+from helpers.waiting import eventually
 from small import lopsided
 from smallgrid import InProcess, grid_of, swept, twins
-from waiting import eventually
 
 import fedlens
 from fedlens.cluster.connection import connected

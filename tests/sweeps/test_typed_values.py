@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from calling import called
+from helpers.calling import called
 from small import small
 from smallgrid import swept
 

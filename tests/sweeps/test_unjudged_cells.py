@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from calling import called
+from helpers.calling import called
 from small import LEARNT, UNLEARNT, lopsided, small
 from smallgrid import InProcess, nobody, swept
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from waiting import PATIENCE
+from helpers.waiting import PATIENCE
 
 
 @pytest.mark.parametrize("module", ["torch", "numpy", "pydantic"])

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from helpers.waiting import PATIENCE, eventually
 from small import small
-from waiting import PATIENCE, eventually
 
 import fedlens
 

@@ -15,9 +15,9 @@ pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
 import uvicorn
+from helpers.waiting import PATIENCE, eventually
 from starlette.testclient import TestClient
 from test_watch_guard import AT, PORT, made, record
-from waiting import PATIENCE, eventually
 
 from fedlens.watch import timeouts
 from fedlens.watch.app import watch_app

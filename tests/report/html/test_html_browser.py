@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import made_sweeps
 import pytest
-from waiting import PATIENCE
+from helpers import made_sweeps
+from helpers.waiting import PATIENCE
 
 import fedlens
 from fedlens.report.html.page import write_report

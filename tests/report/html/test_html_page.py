@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
 
-import made_sweeps
 import numpy as np
 import pytest
+from helpers import made_sweeps
 from reading import Reader
 
 import fedlens

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-import made_sweeps
 import pytest
+from helpers import made_sweeps
 from reading import Reader
 
 import fedlens

@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import made_sweeps
 import pandas as pd
 import pytest
+from helpers import made_sweeps
 from reading import Reader
 from small import LEARNT, UNLEARNT, lopsided
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from waiting import eventually
+from helpers.waiting import eventually
 
 
 @contextmanager

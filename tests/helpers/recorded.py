@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from records import changed as changed_record
-from records import round_record, side
-
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.record import ControlRecord, RoundRecord
+from helpers.records import changed as changed_record
+from helpers.records import round_record, side
 
 ATTACKED = Experiment(clients=10, fraction=0.3, attack=ExplicitBoosting(client=4))
 
