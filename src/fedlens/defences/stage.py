@@ -1,0 +1,175 @@
+"""Stages: what a server does to a round's updates, one thing after the other.
+
+There are four kinds. A *filter* scores clients and drops rows, *mixing* makes n rows into m (pre-aggregation), a *rule*
+leaves one row, and a *server optimizer* turns that row into the step that is taken. Each is two functions, as are the
+transformations of optax: `Stage.init` gives its first state, and `Stage.apply` maps updates and state to updates and
+state. Nothing else survives a round.
+
+How much of each client's update ends up in the global model can be read off at every point of the chain: row i of the
+`mixture` says of whose updates the present row i is made, so that the effective weights are ``weights @ mixture``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from fedlens.core.config import Config
+from fedlens.core.layout import Layout
+from fedlens.core.lazy import torch
+from fedlens.core.random import Address
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Kind = Literal["filter", "mixing", "rule", "optimizer"]
+Sees = Literal["updates", "sum"]
+
+
+@dataclass(frozen=True)
+class Updates:
+    """The updates at some point of the chain.
+
+    Attributes:
+        rows: one update each, shape ``[m, d]``.
+        weights: the weight of each row in an average, shape ``[m]``, float64, adding up to 1.
+        mixture: of which of the n updates received each row is made, shape ``[m, n]``, float64; entries may be
+            negative, and rows need not add up to 1. ``None`` where no such numbers exist.
+
+    Example:
+        >>> import torch
+        >>> from fedlens.defences import Updates
+        >>> updates = Updates.received(torch.tensor([[1.0], [3.0], [9.0]]), torch.tensor([0.5, 0.25, 0.25]).double())
+        >>> updates.keep([0, 1]).effective_weights.tolist()
+        [0.6666666666666666, 0.3333333333333333, 0.0]
+    """
+
+    rows: Tensor
+    weights: Tensor
+    mixture: Tensor | None
+
+    @classmethod
+    def received(cls, rows: Tensor, weights: Tensor) -> Updates:
+        """Return the updates as they were received, `rows` of shape ``[n, d]`` with their `weights` (``[n]``)."""
+        return cls(rows, weights, torch.eye(len(rows), dtype=torch.float64, device=rows.device))
+
+    @property
+    def effective_weights(self) -> Tensor | None:
+        """The weight of each of the n updates received in the average of the rows, shape ``[n]``, if there is one."""
+        return None if self.mixture is None else self.weights.to(self.mixture) @ self.mixture
+
+    def keep(self, rows: Sequence[int]) -> Updates:
+        """Return these rows alone, in this order, their weights renormalised to 1."""
+        index = list(rows)
+        if index == list(range(len(self.rows))):
+            return self
+        weights = self.weights[index]
+        mixture = None if self.mixture is None else self.mixture[index]
+        return replace(self, rows=self.rows[index], weights=weights / weights.sum(), mixture=mixture)
+
+    def mixed(self, matrix: Tensor, rows: Tensor | None = None) -> Updates:
+        """Return rows that are linear combinations of these, all of the same weight.
+
+        Args:
+            matrix: whose row i says of which rows the new row i is made, shape ``[k, m]``.
+            rows: the new rows, shape ``[k, d]``, where they have been computed in a better way than by `matrix`.
+        """
+        matrix = matrix.to(self.weights)
+        if rows is None:
+            rows = matrix.to(self.rows) @ self.rows
+        weights = torch.full((len(matrix),), 1 / len(matrix), dtype=self.weights.dtype, device=self.weights.device)
+        return Updates(rows, weights, None if self.mixture is None else matrix @ self.mixture)
+
+    def single(self, update: Tensor, shares: Tensor | None) -> Updates:
+        """Return the one row that a rule leaves.
+
+        Args:
+            update: shape ``[d]``.
+            shares: the weight of each of the present rows in it, shape ``[m]``; ``None`` where there is no such number.
+        """
+        mixture = None
+        if shares is not None and self.mixture is not None:
+            mixture = (shares.to(self.mixture) @ self.mixture)[None]
+        return Updates(update[None], torch.ones(1, dtype=self.weights.dtype, device=self.weights.device), mixture)
+
+
+@dataclass(frozen=True)
+class Server:
+    """What a server has in a round, besides the updates and what its stages keep.
+
+    Attributes:
+        round: number of the round, from 1.
+        weights: global weights w_G^t, shape ``[d]``.
+        layout: the parameter that each of the d entries belongs to.
+        clients: the clients whose updates were received, n numbers.
+        address: where the stage's random draws begin, if it makes any.
+        root: update that the server gets by training on its root samples as a client would, shape ``[d]``; ``None``
+            unless a stage declares that it `needs_root`.
+    """
+
+    round: int
+    weights: Tensor
+    layout: Layout
+    clients: tuple[int, ...]
+    address: Address
+    root: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class State:
+    """What a stage keeps from round to round.
+
+    Attributes:
+        tensors: by name.
+        clients: tensors by name, for each client of which something is kept. They are stored one by one, and only
+            those that have been replaced: return unchanged clients' mappings as they are.
+    """
+
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    clients: Mapping[int, Mapping[str, Tensor]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a stage says of the rows that it got.
+
+    Attributes:
+        scores: how conspicuous each row is, shape ``[m]``; ``None`` of a stage that does not score.
+        flagged: True for rows that a filter dropped, shape ``[m]``, bool.
+        skipped: why the global model should stay as it is, if so; the state is then not kept.
+    """
+
+    scores: Tensor | None = None
+    flagged: Tensor | None = None
+    skipped: str | None = None
+
+
+class Stage(Config):
+    """A stage's description; derive from it to bring your own and write `apply`."""
+
+    kind: ClassVar[Kind]
+    """What it does: a ``filter`` drops rows, ``mixing`` makes n rows into m, a ``rule`` leaves one, an ``optimizer`` steps."""
+
+    sees: ClassVar[Sees] = "updates"
+    """``sum`` if it works on the average alone, which is all that secure aggregation leaves; else ``updates``."""
+
+    averages: ClassVar[bool] = False
+    """True if an update's effect stays α_i times the update, so that an attacker can boost by 1/α_m."""
+
+    needs_root: ClassVar[bool] = False
+    """True if it needs `Server.root`, for which root samples are then taken out of the training samples."""
+
+    keeping: ClassVar[str] = "return what it keeps as the State, and find it in state"
+
+    def needed(self, following: int) -> int:
+        """Return the least number of updates that it needs so that at least `following` leave it."""
+        return max(following, 1)
+
+    def init(self, layout: Layout) -> State:  # noqa: ARG002
+        """Return the state before the first round."""
+        return State()
+
+    def apply(self, updates: Updates, server: Server, state: State) -> tuple[Updates, State, Report]:
+        """Return the updates that leave it, what it keeps, and what it says."""
+        raise NotImplementedError
