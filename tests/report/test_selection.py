@@ -63,6 +63,12 @@ def test_skipped_rounds_are_left_out(made: Made) -> None:
     assert panel.get_xlim() == (0.5, 2.5)
 
 
+def test_where_every_round_with_an_attack_was_skipped_nobody_is_said_to_be_absent(made: Made) -> None:
+    skipped = {"shares": [0.0] * 4, "skipped": "0 of 4 updates passed the checks"}
+    (panel,) = selected_clients([made([{"attack": None}, skipped])]).axes
+    assert " ".join(panel.get_title().split()).endswith("mean: the rule was applied in no round with an attack")
+
+
 def test_runs_have_panels_of_their_own_kind(made: Made) -> None:
     krum, mean = made([{"shares": [1.0, 0, 0, 0]}]), made([{}])
     benign = made([{"attack": None, "shares": [1.0, 0, 0, 0]}], attack=None)

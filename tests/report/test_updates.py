@@ -93,7 +93,7 @@ def test_what_is_missing_is_said(plain: fedlens.Run, made: Made) -> None:
         ConfigError, match=r"plain: no histograms were kept; run it with -o 'record=\[histograms, norms\]'"
     ):
         update_histograms([plain])
-    with pytest.raises(ConfigError, match="nobody attacked in this run"):
+    with pytest.raises(ConfigError, match="nobody attacked, and there are no updates to compare"):
         update_histograms([made([{"attack": None}], checks=["statistics"])])
     alone = made.histograms([COUNTS[:1]])
     alone.records[0] = replace(alone.records[0], clients=alone.records[0].clients[3:])

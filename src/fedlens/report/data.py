@@ -35,6 +35,11 @@ def attacked_rounds(run: Run) -> list[int]:
     return [record.round for record in run.records if record.attacker is not None]
 
 
+def unseen_words(run: Run) -> str:
+    """Say why a run has no malicious update to look at: nobody attacked, or none of them was finite."""
+    return "no malicious update was finite, so all were refused" if attacked_rounds(run) else "nobody attacked"
+
+
 def shaded(run: Run) -> list[tuple[int, int]]:
     """Return the first and last round of each stretch with an attack; none where all rounds have one."""
     attacked = attacked_rounds(run)
@@ -99,11 +104,11 @@ def are_wide(ranges: Iterable[Ranges]) -> bool:
     return bool(values) and max(values) > WIDE * min(values) > 0
 
 
-def overlap_words(ranges: Sequence[Ranges]) -> str:
+def overlap_words(run: Run, ranges: Sequence[Ranges]) -> str:
     """In how many rounds the ranges overlap, in words."""
     attacked = sum(part.malicious is not None for part in ranges)
     if not attacked:
-        return "nobody attacked"
+        return unseen_words(run)
     return f"the ranges overlap in {sum(part.overlap for part in ranges)} of {attacked} rounds with an attack"
 
 
@@ -183,7 +188,7 @@ def shares_words(run: Run, shares: Sequence[Shares]) -> str:
     if attacked and chosen_of(run, shares) is not None:
         return f"the malicious client was chosen in {sum(map(bool, ours))} of {attacked} rounds with an attack"
     if not ours:
-        return "nobody attacked"
+        return "the rule was applied in no round with an attack" if attacked else "nobody attacked"
     words = f"the malicious client's update weighed {percent(mean(ours))} on average"
     return words + (f", a benign one {percent(mean(benign))}" if benign else "")
 

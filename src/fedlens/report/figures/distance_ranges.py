@@ -30,7 +30,7 @@ def distance_ranges(runs: Sequence[Run]) -> "Figure":
     for panel, run, ranges in zip(panels, runs, ranges_by_run, strict=True):
         _draw(panel, run, ranges)
         rounds_axis(panel, run)
-        head_panel(panel, run, overlap_words(ranges))
+        head_panel(panel, run, overlap_words(run, ranges))
     if are_wide(part for ranges in ranges_by_run for part in ranges):
         panels[0].set_yscale("log")
     else:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from fedlens.analysis.histograms import Histogram, kept_histograms, window
 from fedlens.analysis.run_results import Run
 from fedlens.core.errors import ConfigError
+from fedlens.report.data import unseen_words
 from fedlens.report.figures.canvas import grid, rounds_axis, run_title
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def histogram_evolution(runs: Sequence[Run]) -> "Figure":
             _draw(panel, run, side, norm)
             panel.set_ylim(-half, half)
             rounds_axis(panel, run)
-        who = f"malicious, client {run.experiment.malicious}" if malicious else "nobody attacked"
+        who = f"malicious, client {run.experiment.malicious}" if malicious else unseen_words(run)
         _entitle(left, run_title(run, ": "), f"benign, first client of each cohort{_outside(benign, half)}")
         _entitle(right, "", f"{who}{_outside(malicious, half)}")
         left.set_ylabel("value of an entry")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fedlens.analysis.histograms import Histogram, histograms_of, require_histograms, window
 from fedlens.analysis.run_results import Run
 from fedlens.core.errors import ConfigError
+from fedlens.report.data import attacked_rounds, unseen_words
 from fedlens.report.figures.canvas import grid, run_title
 from fedlens.report.looks import BENIGN, MALICIOUS
 
@@ -26,7 +27,7 @@ def update_histograms(runs: Sequence[Run], round_: int | None = None) -> "Figure
         round_: the round to look at; by default the last in which the malicious client attacked.
 
     Raises:
-        ConfigError: a run recorded no histograms or no norms, or nobody attacked in the round.
+        ConfigError: a run recorded no histograms or no norms, or the round has no malicious update that is finite.
     """
     histograms_by_run = [_at(run, round_) for run in runs]
     figure, panels = grid(len(runs), 2, (4.6, 3.2))
@@ -47,15 +48,12 @@ def _at(run: Run, round_: int | None) -> tuple[int, Histogram, Histogram]:
     require_histograms(run)
     attacked = [record.round for record in run.records if record.attacker in record.seen]
     if not attacked:
-        raise ConfigError(
-            f"{run.path}: nobody attacked in this run, so there are no updates to compare; e.g. --kind metrics"
-        )
+        raise ConfigError(f"{run.path}: {unseen_words(run)}, and there are no updates to compare; e.g. --kind metrics")
     chosen = attacked[-1] if round_ is None else round_
     if chosen not in attacked:
+        why = "the malicious update was not finite" if chosen in attacked_rounds(run) else "nobody attacked"
         rounds = ", ".join(map(str, attacked)) if len(attacked) <= 20 else f"{attacked[0]} to {attacked[-1]}"
-        raise ConfigError(
-            f"{run.path}: nobody attacked in round {chosen}; choose one of {rounds}, e.g. --round {attacked[-1]}"
-        )
+        raise ConfigError(f"{run.path}: {why} in round {chosen}; choose one of {rounds}, e.g. --round {attacked[-1]}")
     histograms = histograms_of(run, next(record for record in run.records if record.round == chosen))
     assert histograms.malicious is not None
     if histograms.benign is None:

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from fedlens.analysis.defence import performance_of
 from fedlens.analysis.run_results import Run
-from fedlens.report.data import Range, are_wide, outgrown, overlap_words, ranges_of
+from fedlens.report.data import Range, are_wide, outgrown, overlap_words, ranges_of, unseen_words
 from fedlens.report.html.chart import Chart, Panel, dots, drawn, evenly, rounds_axis, sentence
 from fedlens.report.looks import BENIGN, BESIDE, BLACK, MALICIOUS
 from fedlens.runs.run_summary import Performance
@@ -40,7 +40,7 @@ def distances_chart(run: Run) -> Chart:
     columns["overlap"] = [part.overlap for part in ranges]
     scale = {"type": "log", "dtick": "D2"} if are_wide(ranges) else {"rangemode": "tozero"}
     figure.layout.yaxis = {"title": {"text": "L2 distance of two updates"}, **scale}
-    words = sentence(overlap_words(ranges))
+    words = sentence(overlap_words(run, ranges))
     caption = f"{words} Where the ranges overlap, distances do not reveal the attacker."
     panel = Panel(words, figure)
     return Chart(
@@ -85,7 +85,7 @@ def check_charts(run: Run) -> list[Chart]:
             figure.add_trace(_line(run, threshold))
         if outgrown(table) is not None and table["score"].min() > 0 and (threshold is None or threshold > 0):
             figure.layout.yaxis.type = "log"
-        words = caught_words(performance_of(run.records, name))
+        words = caught_words(run, performance_of(run.records, name))
         panel = Panel(f"Scores of the check {name}, a dot for each client and round. {words}", figure)
         above = "" if threshold is None else f" Above {threshold:.4g}, the broken line, it is flagged."
         caption = f"{words} The higher a score, the more suspicious the client.{above}{remark}"
@@ -109,11 +109,11 @@ def _line(run: Run, threshold: float) -> go.Scatter:
     )
 
 
-def caught_words(done: Performance) -> str:
+def caught_words(run: Run, done: Performance) -> str:
     """Say in a sentence how often it flagged the malicious client, and honest ones."""
     falsely = f"honest clients in {done.false_alarms} of {done.honest} cases"
     if not done.attacking:
-        return f"It flagged {falsely}; nobody attacked."
+        return f"It flagged {falsely}; {unseen_words(run)}."
     return f"It flagged the malicious client in {done.caught} of {done.attacking} rounds with an attack, and {falsely}."
 
 

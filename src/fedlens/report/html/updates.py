@@ -10,6 +10,8 @@ import plotly.graph_objects as go
 
 from fedlens.analysis.histograms import Histogram, Histograms, kept_histograms, window
 from fedlens.analysis.run_results import Run
+from fedlens.core.errors import ConfigError
+from fedlens.report.data import unseen_words
 from fedlens.report.html.chart import Chart, Panel, evenly
 from fedlens.report.html.table import Table
 from fedlens.report.looks import BENIGN, MALICIOUS
@@ -40,10 +42,14 @@ def updates_chart(run: Run) -> Chart | None:
     Bins that are empty in both histograms are left out, and what lies outside the window is told in words.
 
     Raises:
-        ConfigError: the run recorded no histograms, or no norms.
+        ConfigError: the run recorded no histograms, or no norms, or no malicious update was finite.
         DamagedRunError: a file is missing or damaged.
     """
-    return _chart({"": _pairs(run)}, LARGEST)
+    chart = _chart({"": _pairs(run)}, LARGEST)
+    attackers = [record.attacker for record in run.records if record.attacker is not None]
+    if attackers and all(attacker.malformed for attacker in attackers):
+        raise ConfigError(f"{run.path}: {unseen_words(run)}, and there are no updates to compare")
+    return chart
 
 
 def updates_of_several(runs: Mapping[str, Run | None], room: int) -> Chart | None:
