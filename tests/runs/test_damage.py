@@ -203,6 +203,8 @@ def test_records_that_contradict_each_other(run: Path) -> None:
     lines = (run / "rounds.jsonl").read_text().splitlines()
     first, second = json.loads(lines[0]), json.loads(lines[1])
     client, attacker = first["clients"][0], second["clients"][-1]
+    negative = replaced(client["checks"], ("statistics", "details", "norm"), -0.5)
+    entries = replaced(client["checks"], ("statistics", "details", "sparsity"), 1.5)
     for change, words in [
         ({"round": 2}, "line 1: damaged (round 2 where round 1 is expected)"),
         ({"clients": [client, client]}, "clients: one of them twice"),
@@ -216,11 +218,38 @@ def test_records_that_contradict_each_other(run: Path) -> None:
         ({"target": {**first["target"], "predicted": [0, 10]}}, "a class above the 10 that have names"),
         ({"target": None}, "target: missing"),
         ({"version": 99}, "version: 99, which only a later fedlens reads"),
+        ({"version": "2"}, "version: a whole number from 0 is needed, not '2'"),
+        ({"version": True}, "version: a whole number from 0 is needed, not True"),
+        ({"version": -1}, "version: a whole number from 0 is needed, not -1"),
+        ({"clients": [client | {"client": 10**9}]}, "clients: 1000000000, but the experiment has clients 0 to 4"),
+        (
+            {"clients": [client | {"checks": negative}]},
+            "client 0: checks.statistics.norm: -0.5, which cannot be negative",
+        ),
+        ({"clients": [client | {"checks": entries}]}, "client 0: checks.statistics.sparsity: 1.5, which is no share"),
+        (
+            {"quality": {**first["quality"], "accuracy": 7}},
+            "quality.accuracy: input should be less than or equal to 1, not 7",
+        ),
+        ({"quality": {**first["quality"], "loss": -2}}, "quality.loss: -2, which cannot be negative"),
+        (
+            {"target": {**first["target"], "confidence": [0.5, -0.1]}},
+            "target.confidence.1: input should be greater than",
+        ),
     ]:
         rewrite(run, "rounds.jsonl", "\n".join([json.dumps(first | change), *lines[1:], ""]))
         message = damaged(run)
         assert message is not None
+        assert message.startswith(f"{run / 'rounds.jsonl'}, line 1: damaged (")
         assert words in message
+
+
+def test_a_summary_with_an_impossible_rate(run: Path) -> None:
+    summary = json.loads((run / "summary.json").read_text())
+    for place in (("accuracy",), ("target", "confidence", "best"), ("checks", "distances", "recall")):
+        rewrite(run, "summary.json", json.dumps(replaced(summary, place, 7)))
+        words = f"summary.json: damaged ({'.'.join(place)}: input should be less than or equal to 1, not 7); "
+        assert words in (damaged(run) or "")
 
 
 def test_a_damaged_run_is_a_row_of_the_list(run: Path, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from pydantic import BeforeValidator, Field
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 """A number that JSON has."""
+Proportion = Annotated[float, Field(ge=0, le=1)]
+"""A share of a whole, or a probability; NaN is none."""
 WORDS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 
 _HALF = re.compile(r"[\ud800-\udfff]|\\ud[89a-f]", re.IGNORECASE)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, NonNegativeInt
 
+from fedlens.core.documents import Proportion
 from fedlens.models.evaluation import right
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ class Success:
         '0 of 2 targets are met'
     """
 
-    confidence: Annotated[list[float], Field(min_length=1)]
-    true_confidence: list[float]
+    confidence: Annotated[list[Proportion], Field(min_length=1)]
+    true_confidence: list[Proportion]
     predicted: list[NonNegativeInt | None]
     met: NonNegativeInt
     success: bool

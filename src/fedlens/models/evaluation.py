@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import TYPE_CHECKING
 
-from fedlens.core.documents import Finite
+from fedlens.core.documents import Proportion
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
 
@@ -50,9 +50,9 @@ class Quality:
         (True, 10)
     """
 
-    accuracy: Finite
+    accuracy: Proportion
     loss: float
-    per_class: list[Finite | None]
+    per_class: list[Proportion | None]
 
 
 def right(log_probabilities: Tensor, labels: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Consistency of a run's files: lists of the same length, consecutive rounds, known clients."""
+"""Consistency of a run's files: lists of the same length, consecutive rounds, known clients, possible numbers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -10,6 +10,8 @@ from fedlens.runs.run_summary import ControlSummary, Summary
 
 NEEDED: Mapping[Kind, tuple[str, ...]] = {**MEASURES, "norms": ("norm", "lowest", "highest", "sparsity")}
 """The numbers of each kind that figures are drawn of; the first runs lack the spread."""
+SIGNED = {"lowest", "highest"}
+"""Those that may be negative: entries of an update. The others are lengths, distances and shares."""
 
 
 def misfit(target: TargetRecord) -> str | None:
@@ -55,8 +57,8 @@ def summary_misfit(summary: Summary, records: Sequence[RoundRecord], target: Tar
 
 
 def _fault(experiment: Experiment, record: RoundRecord, target: TargetRecord) -> str | None:
-    if len(set(record.cohort)) < len(record.clients):
-        return "clients: one of them twice"
+    if (fault := _cohort_fault(experiment, record.cohort)) is not None:
+        return fault
     for client in record.clients:
         if (fault := _attack_fault(experiment, client)) is not None:
             return f"client {client.client}: {fault}"
@@ -68,6 +70,14 @@ def _fault(experiment: Experiment, record: RoundRecord, target: TargetRecord) ->
             if (fault := _measures_fault(kind, client)) is not None:
                 return fault
     return _models_fault(record, target)
+
+
+def _cohort_fault(experiment: Experiment, cohort: Sequence[int]) -> str | None:
+    if len(set(cohort)) < len(cohort):
+        return "clients: one of them twice"
+    if (highest := max(cohort)) >= experiment.clients:
+        return f"clients: {highest}, but the experiment has clients 0 to {experiment.clients - 1}"
+    return None
 
 
 def _attack_fault(experiment: Experiment, client: ClientRecord) -> str | None:
@@ -91,6 +101,11 @@ def _measures_fault(kind: Kind, client: ClientRecord) -> str | None:
             return f"{where}.{name}: a range has two ends"
         if kind != "distances" and isinstance(value, list):
             return f"{where}.{name}: a list where a number is expected"
+        numbers = value if isinstance(value, list) else [value]
+        if name not in SIGNED and any(number < 0 for number in numbers):
+            return f"client {client.client}: {where}.{name}: {min(numbers):g}, which cannot be negative"
+        if name == "sparsity" and any(number > 1 for number in numbers):
+            return f"client {client.client}: {where}.{name}: {max(numbers):g}, which is no share of the entries"
     return None
 
 
@@ -102,6 +117,8 @@ def _models_fault(record: RoundRecord, target: TargetRecord) -> str | None:
     for name, quality in qualities.items():
         if quality is not None and len(quality.per_class) != classes:
             return f"{name}.per_class: {len(quality.per_class)} of {classes} classes"
+        if quality is not None and quality.loss < 0:
+            return f"{name}.loss: {quality.loss:g}, which cannot be negative"
     if record.target is None:
         return "target: missing"
     answers = {"target": record.target, **{f"{name}.target": side.target for name, side in record.controls.items()}}

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from fedlens.core.documents import Finite
+from fedlens.core.documents import Proportion
 from fedlens.core.errors import shortened
 from fedlens.runs.record import ROUND, VERSION, RoundRecord
 from fedlens.runs.version_1 import upgraded
@@ -18,14 +18,14 @@ T = TypeVar("T")
 class LatestQuality:
     """Part of a model's quality."""
 
-    accuracy: Finite
+    accuracy: Proportion
 
 
 @dataclass(frozen=True)
 class LatestTarget:
     """Part of a model's answers to the target samples."""
 
-    confidence: Annotated[list[float], Field(min_length=1)]
+    confidence: Annotated[list[Proportion], Field(min_length=1)]
 
     @property
     def mean_confidence(self) -> float:
@@ -57,7 +57,9 @@ def parsed_round(line: bytes, malicious: int | None = None) -> RoundRecord:
     """
     values = from_json(line)
     version = values.get("version", 1) if isinstance(values, dict) else 1
-    if isinstance(version, int) and version > VERSION:
+    if type(version) is not int or version < 0:
+        raise ValueError(f"version: a whole number from 0 is needed, not {shortened(version, 40)}")
+    if version > VERSION:
         raise ValueError(f"version: {version}, which only a later fedlens reads; install that")
     try:
         return ROUND.validate_python(values if version == VERSION else upgraded(values, malicious))

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
 from typing_extensions import override
 
+from fedlens.core.documents import Proportion
 from fedlens.runs.key_access import KeyAccess
 
 
@@ -44,9 +45,9 @@ class Confidences:
         True
     """
 
-    last: float
-    best: float
-    mean: float
+    last: Proportion
+    best: Proportion
+    mean: Proportion
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,11 @@ class TargetSummary:
     """
 
     confidence: Confidences
-    true_confidence: float
+    true_confidence: Proportion
     predicted: Annotated[list[NonNegativeInt | None], Field(min_length=1)]
     success: bool
     successful_rounds: NonNegativeInt
-    final_confidence: float
+    final_confidence: Proportion
     counts: bool | None = None
 
 
@@ -133,8 +134,8 @@ class FirstAndLast:
         True
     """
 
-    first: float
-    last: float
+    first: Proportion
+    last: Proportion
 
 
 @dataclass(frozen=True)
@@ -148,8 +149,8 @@ class Participation:
         0.5
     """
 
-    present: Annotated[float, Field(alias="with")]
-    absent: Annotated[float, Field(alias="without")]
+    present: Annotated[Proportion, Field(alias="with")]
+    absent: Annotated[Proportion, Field(alias="without")]
 
 
 @dataclass(frozen=True)
@@ -206,10 +207,10 @@ class Performance:
     honest: Annotated[NonNegativeInt, Field(alias="innocent")]
     caught: NonNegativeInt
     false_alarms: NonNegativeInt
-    precision: float | None
-    recall: float | None
-    false_positive_rate: float | None
-    roc_auc: float | None
+    precision: Proportion | None
+    recall: Proportion | None
+    false_positive_rate: Proportion | None
+    roc_auc: Proportion | None
 
 
 @dataclass(frozen=True)
@@ -249,9 +250,9 @@ class ControlSummary:
         True
     """
 
-    accuracy: float
+    accuracy: Proportion
     would_stop_at: PositiveInt | None
-    window_accuracy: float
+    window_accuracy: Proportion
     target: TargetSummary
     lifespan: Lifespan | None
 
@@ -291,14 +292,14 @@ class Summary(KeyAccess):
     """
 
     rounds: PositiveInt
-    accuracy: float
-    best_accuracy: float
+    accuracy: Proportion
+    best_accuracy: Proportion
     best_round: PositiveInt
     hardest_hit: ClassLoss | None
     paper_stop: float | None
     would_stop_at: PositiveInt | None
     window: Window | None
-    window_accuracy: float
+    window_accuracy: Proportion
     target: TargetSummary | None
     lifespan: Lifespan | None
     malicious_accuracy: FirstAndLast | None
