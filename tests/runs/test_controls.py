@@ -104,10 +104,23 @@ def test_a_name_of_another_experiments_twin_is_refused(tmp_path: Path) -> None:
     ["{", "[]", '{"control": 1}', '{"control": {}}', '{"control": {"key": "../../elsewhere/00000000"}}',
      '{"control": {"key": "0"}}'],
 )  # fmt: skip
-def test_a_damaged_or_forged_name_is_refused(tmp_path: Path, content: str) -> None:
-    (tmp_path / CONTROLS).write_text(content)
-    with pytest.raises(DamagedRunError, match=r"controls\.json: (damaged|cannot be read)"):
-        read_controls(tmp_path)
+def test_a_damaged_or_forged_name_is_refused_with_the_one_remedy(tmp_path: Path, content: str) -> None:
+    (run := tmp_path / "my run").mkdir()
+    (run / CONTROLS).write_text(content)
+    with pytest.raises(DamagedRunError) as refused:
+        read_controls(run)
+    remedy = f"fedlens run --resume --out '{run}'"
+    assert str(refused.value) == f"{run / CONTROLS}: damaged, so that it names no benign twin; write it anew: {remedy}"
+
+
+def test_the_remedy_writes_the_name_anew_and_changes_no_round(tmp_path: Path) -> None:
+    run = attacked(tmp_path / "run")
+    before = files_of(run.path)
+    (run.path / CONTROLS).write_text("[]")
+    with pytest.raises(DamagedRunError, match="write it anew"):
+        find_twin_of(run)
+    fedlens.run(run.experiment, run.path, engine="serial", resume=True)
+    assert files_of(run.path) == before
 
 
 def test_a_path_in_the_file_is_not_followed(tmp_path: Path) -> None:

@@ -6,14 +6,13 @@ the cache.
 
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import join
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, computed_field
 
 from fedlens.core.errors import DamagedRunError
 from fedlens.core.paths import private_cache
-from fedlens.core.regular import ANEW
-from fedlens.runs.parse_records import fault
 from fedlens.runs.reading import read_json
 
 CONTROLS = "controls.json"
@@ -69,5 +68,6 @@ def read_controls(run: Path) -> NamedControls | None:
         return None
     try:
         return NamedControls.model_validate(read_json(file))
-    except ValidationError as error:
-        raise DamagedRunError(f"{file}: damaged ({fault(error)}); {ANEW}") from None
+    except (DamagedRunError, ValidationError) as error:
+        anew = join(["fedlens", "run", "--resume", "--out", str(run)])
+        raise DamagedRunError(f"{file}: damaged, so that it names no benign twin; write it anew: {anew}") from error
