@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from handmade import Made
+from records import changed
 
 import fedlens
 from fedlens.analysis.histograms import Histogram, window
@@ -93,9 +94,9 @@ def test_what_is_missing_is_said(plain: fedlens.Run, made: Made) -> None:
         ConfigError, match=r"plain: no histograms were kept; run it with -o 'record=\[histograms, norms\]'"
     ):
         update_histograms([plain])
-    with pytest.raises(ConfigError, match="nobody attacked, and there are no updates to compare"):
-        update_histograms([made([{"attack": None}], checks=["statistics"])])
     alone = made.histograms([COUNTS[:1]])
+    with pytest.raises(ConfigError, match="nobody attacked, and there are no updates to compare"):
+        update_histograms([replace(alone, records=[changed(alone.records[0], attack=None)])])
     alone.records[0] = replace(alone.records[0], clients=alone.records[0].clients[3:])
     with pytest.raises(ConfigError, match="alone in round 1"):
         update_histograms([alone])

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from shlex import join
 from typing import TYPE_CHECKING
 
 from fedlens.analysis.kept import require_recorded
 from fedlens.analysis.run_results import Run
-from fedlens.core.errors import DamagedRunError
+from fedlens.core.errors import ConfigError, DamagedRunError
 from fedlens.core.suggest import another
 from fedlens.experiment.measures import MEASURES, MEASURING, RECORDING
 from fedlens.runs.reading import tables_file
@@ -82,12 +83,19 @@ def kept_histograms(run: Run) -> Iterator[Histograms]:
 
 
 def require_histograms(run: Run) -> None:
-    """Refuse a run that recorded no histograms, or no norms, which say how far the end bins reach.
+    """Refuse a run without histograms, or norms, which say how far the end bins reach.
 
     Raises:
-        ConfigError: it did not.
+        ConfigError: it did not record them, or its tables are gone, as in a run restored from its records alone.
     """
     require_recorded(run, "histograms", "norms")
+    folder = tables_file(run.path, 1).parent
+    if not folder.is_dir() and any(record.seen for record in run.records):
+        raise ConfigError(f"{run.path}: the folder {folder.name} with its histograms is missing; {_anew(run)}")
+
+
+def _anew(run: Run) -> str:
+    return f"make them anew: {join(['fedlens', 'run', str(run.path), '--out', str(another(run.path))])}"
 
 
 def histograms_of(run: Run, record: RoundRecord) -> Histograms:
@@ -102,8 +110,7 @@ def histograms_of(run: Run, record: RoundRecord) -> Histograms:
     file = tables_file(run.path, record.round)
     counts = run.tables(record.round).get(f"{source}.histogram")
     if counts is None:
-        anew = f"make them anew: fedlens run {run.path} --out {another(run.path)}"
-        raise DamagedRunError(f"{file}: the histograms are missing; {anew}")
+        raise DamagedRunError(f"{file}: the histograms are missing; {_anew(run)}")
     fits = counts.dim() == 2 and len(counts) >= len(record.seen) and counts.shape[1] == bins
     if not fits or counts.is_floating_point() or bool((counts < 0).any()):
         wrong = f"no counts of {bins} bins for each of {len(record.seen)} clients"

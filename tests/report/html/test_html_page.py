@@ -55,6 +55,18 @@ def test_the_page_of_a_run(page: Path, full: fedlens.Run) -> None:
     assert [name for name in charts if name in found.charts] == [name for name in charts if name != "weights"]
 
 
+def test_a_run_restored_from_its_records_alone_has_a_page(full: fedlens.Run, at_hand: None, tmp_path: Path) -> None:
+    bare = fedlens.load_run(copytree(full.path, tmp_path / "my run", ignore=lambda *_: ["checks"]))
+    said = f"the folder checks with its histograms is missing; make them anew: fedlens run '{bare.path}' --out "
+    found = read(run_page(bare))
+    assert f"Left out: {said}'{bare.path}-2'." in found.text
+    assert "updates" not in found.charts
+    assert {"distances", "check-1", "roc"} <= set(found.charts)
+    both = read(runs_page([full, bare]))
+    assert "updates" in both.charts
+    assert f"Left out: my run: {said}" in both.text
+
+
 def test_nothing_is_loaded(page: Path) -> None:
     found = Reader(page.read_text())
     policy = next(e["content"] for tag, e in found.elements if tag == "meta" and "http-equiv" in e)
