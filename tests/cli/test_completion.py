@@ -31,6 +31,12 @@ def offered(folder: Path, line: str) -> list[str]:
         ("fedlens list rul", ["rules"]),
         ("fedlens run quickstart -o local.e", ["local.epochs="]),
         ("fedlens run quickstart -o partition=", [f"partition={name}" for name in known("partition")]),
+        ("fedlens run quickstart -o record=", ["record=[norms]", "record=[distances]", "record=[histograms]"]),
+        ("fedlens run quickstart -o record=[d", ["record=[distances]"]),
+        ("fedlens run quickstart -o record=[norms,", ["record=[norms,distances]", "record=[norms,histograms]"]),
+        ("fedlens run quickstart -o local.optimizer=", ["local.optimizer=adam", "local.optimizer=sgd"]),
+        ("fedlens run quickstart -o rounds=", []),
+        ("fedlens run quickstart -o nothing=", []),
         ("fedlens rep", ["report", "reproduce"]),
     ],
 )
