@@ -16,4 +16,9 @@ from .norm_clipping import NormClipping as NormClipping
 from .rule import Aggregate as Aggregate
 from .rule import Received as Received
 from .rule import Rule as Rule
+from .stage import Report as Report
+from .stage import Server as Server
+from .stage import Stage as Stage
+from .stage import State as State
+from .stage import Updates as Updates
 from .update_statistics import StatisticsCheck as StatisticsCheck

@@ -106,6 +106,14 @@ class Server:
         address: where the stage's random draws begin, if it makes any.
         root: update that the server gets by training on its root samples as a client would, shape ``[d]``; ``None``
             unless a stage declares that it `needs_root`.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Address, Layout
+        >>> from fedlens.defences import Server
+        >>> layout = Layout.of(torch.nn.Linear(2, 1, bias=False))
+        >>> Server(1, torch.zeros(2), layout, (0, 3, 4), Address.root(0)).clients
+        (0, 3, 4)
     """
 
     round: int
@@ -124,6 +132,12 @@ class State:
         tensors: by name.
         clients: tensors by name, for each client of which something is kept. They are stored one by one, and only
             those that have been replaced: return unchanged clients' mappings as they are.
+
+    Example:
+        >>> import torch
+        >>> from fedlens.defences import State
+        >>> State({"rounds": torch.tensor(3)}, {4: {"history": torch.zeros(2)}}).clients[4]["history"]
+        tensor([0., 0.])
     """
 
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
@@ -138,6 +152,13 @@ class Report:
         scores: how conspicuous each row is, shape ``[m]``; ``None`` of a stage that does not score.
         flagged: True for rows that a filter dropped, shape ``[m]``, bool.
         skipped: why the global model should stay as it is, if so; the state is then not kept.
+
+    Example:
+        >>> import torch
+        >>> from fedlens.defences import Report
+        >>> lengths = torch.tensor([1.0, 1.2, 7.0])
+        >>> Report(lengths, lengths > 5).flagged
+        tensor([False, False,  True])
     """
 
     scores: Tensor | None = None
@@ -146,10 +167,25 @@ class Report:
 
 
 class Stage(Config):
-    """A stage's description; derive from it to bring your own and write `apply`."""
+    """A stage's description; derive from it to bring your own and write `apply`.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Address, Layout
+        >>> from fedlens.defences import Report, Server, Stage, State, Updates
+        >>> class Halve(Stage):
+        ...     kind = "mixing"
+        ...     def apply(self, updates, server, state):
+        ...         return updates.mixed(torch.eye(len(updates.rows)) / 2), state, Report()
+        >>> layout = Layout.of(torch.nn.Linear(1, 1, bias=False))
+        >>> updates = Updates.received(torch.tensor([[1.0], [3.0]]), torch.tensor([0.5, 0.5]).double())
+        >>> halved, _, _ = Halve().apply(updates, Server(1, torch.zeros(1), layout, (0, 1), Address.root(0)), State())
+        >>> halved.rows.flatten(), halved.effective_weights.tolist()
+        (tensor([0.5000, 1.5000]), [0.25, 0.25])
+    """
 
     kind: ClassVar[Kind]
-    """What it does: a ``filter`` drops rows, ``mixing`` makes n rows into m, a ``rule`` leaves one, an ``optimizer`` steps."""
+    """A ``filter`` drops rows, ``mixing`` makes n rows into m, a ``rule`` leaves one, and an ``optimizer`` steps."""
 
     sees: ClassVar[Sees] = "updates"
     """``sum`` if it works on the average alone, which is all that secure aggregation leaves; else ``updates``."""
