@@ -53,6 +53,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "geometric-median": "fedlens.defences.geometric_median:GeometricMedian",
         "bulyan": "fedlens.defences.bulyan:Bulyan",
         "norm-clipping": "fedlens.defences.norm_clipping:NormClipping",
+        "clip": "fedlens.defences.clip:Clip",
     },
     "checks": {
         "accuracy": "fedlens.defences.accuracy_check:AccuracyCheck",

@@ -1,5 +1,6 @@
 from .accuracy_check import AccuracyCheck as AccuracyCheck
 from .bulyan import Bulyan as Bulyan
+from .clip import Clip as Clip
 from .coordinate_wise import Median as Median
 from .coordinate_wise import TrimmedMean as TrimmedMean
 from .detector import Detector as Detector

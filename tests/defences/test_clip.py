@@ -1,0 +1,50 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from received import apply, column, equal, normal
+from staged import effective, staged
+
+from fedlens.defences.clip import Clip, scaled
+from fedlens.defences.norm_clipping import NormClipping, norms
+from fedlens.defences.stage import Updates
+
+
+def test_by_hand() -> None:
+    """Norms 5 and 1, at most 2.5: the first is halved, and so is its effective weight."""
+    clipped, _, _ = staged(
+        Clip(max_norm=2.5), torch.tensor([[3.0, 4.0], [0.6, 0.8]]), torch.tensor([0.25, 0.75]).double()
+    )
+    assert clipped.rows.tolist() == [[1.5, 2.0], [pytest.approx(0.6), pytest.approx(0.8)]]
+    assert clipped.weights.tolist() == [0.25, 0.75]
+    assert effective(clipped).tolist() == [0.125, 0.75]
+
+
+@given(st.integers(0, 2**32), st.integers(1, 6), st.floats(0.01, 10))
+def test_clipping_before_the_mean_is_norm_clipping(seed: int, count: int, limit: float) -> None:
+    updates, alpha = normal(seed, count, 8), equal(count)
+    clipped, _, _ = staged(Clip(max_norm=limit), updates, alpha)
+    rule = apply(NormClipping(max_norm=limit), updates, alpha)
+    torch.testing.assert_close(clipped.weights @ clipped.rows, rule.update)
+    torch.testing.assert_close(clipped.effective_weights, rule.shares)
+    assert bool((norms(clipped.rows) <= limit * (1 + 1e-12)).all())
+
+
+def test_clipping_twice_is_clipping_once() -> None:
+    once, _, _ = staged(Clip(max_norm=1), normal(0, 5, 8))
+    twice, _, _ = staged(Clip(max_norm=1), once.rows)
+    torch.testing.assert_close(twice.rows, once.rows)
+
+
+def test_what_was_mixed_stays_mixed() -> None:
+    mixed = Updates.received(column(8, 2), equal(2)).mixed(torch.tensor([[0.5, 0.5]]))
+    clipped, _, _ = Clip(max_norm=1).apply(mixed, None, None)  # type: ignore[arg-type]
+    assert clipped.rows.tolist() == [[1]]
+    assert effective(clipped).tolist() == [0.1, 0.1]
+
+
+def test_a_tiny_factor_is_as_exact_as_others() -> None:
+    """1e-40 is denormal in float32, in which it would have five bits."""
+    rows = torch.tensor([[3e37, -1e37]])
+    factors = torch.tensor([1e-40], dtype=torch.float64)
+    torch.testing.assert_close(scaled(rows, factors), torch.tensor([[3e-3, -1e-3]]), rtol=1e-6, atol=0)
