@@ -13,6 +13,7 @@ from .krum import Krum as Krum
 from .krum import KrumAuthors as KrumAuthors
 from .krum import MultiKrum as MultiKrum
 from .mean import Mean as Mean
+from .nearest_neighbour_mixing import NearestNeighbourMixing as NearestNeighbourMixing
 from .norm_clipping import NormClipping as NormClipping
 from .rule import Aggregate as Aggregate
 from .rule import Received as Received
