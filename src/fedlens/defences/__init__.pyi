@@ -1,4 +1,5 @@
 from .accuracy_check import AccuracyCheck as AccuracyCheck
+from .bucketing import Bucketing as Bucketing
 from .bulyan import Bulyan as Bulyan
 from .clip import Clip as Clip
 from .coordinate_wise import Median as Median
