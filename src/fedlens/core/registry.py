@@ -53,6 +53,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "geometric-median": "fedlens.defences.geometric_median:GeometricMedian",
         "bulyan": "fedlens.defences.bulyan:Bulyan",
         "norm-clipping": "fedlens.defences.norm_clipping:NormClipping",
+        "centred-clipping": "fedlens.defences.centred_clipping:CentredClipping",
         "clip": "fedlens.defences.clip:Clip",
         "nnm": "fedlens.defences.nearest_neighbour_mixing:NearestNeighbourMixing",
         "bucketing": "fedlens.defences.bucketing:Bucketing",

@@ -1,6 +1,7 @@
 from .accuracy_check import AccuracyCheck as AccuracyCheck
 from .bucketing import Bucketing as Bucketing
 from .bulyan import Bulyan as Bulyan
+from .centred_clipping import CentredClipping as CentredClipping
 from .clip import Clip as Clip
 from .coordinate_wise import Median as Median
 from .coordinate_wise import TrimmedMean as TrimmedMean
