@@ -54,6 +54,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "bulyan": "fedlens.defences.bulyan:Bulyan",
         "norm-clipping": "fedlens.defences.norm_clipping:NormClipping",
         "centred-clipping": "fedlens.defences.centred_clipping:CentredClipping",
+        "foolsgold": "fedlens.defences.foolsgold:FoolsGold",
         "clip": "fedlens.defences.clip:Clip",
         "nnm": "fedlens.defences.nearest_neighbour_mixing:NearestNeighbourMixing",
         "bucketing": "fedlens.defences.bucketing:Bucketing",
