@@ -55,6 +55,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "norm-clipping": "fedlens.defences.norm_clipping:NormClipping",
         "centred-clipping": "fedlens.defences.centred_clipping:CentredClipping",
         "foolsgold": "fedlens.defences.foolsgold:FoolsGold",
+        "fltrust": "fedlens.defences.fltrust:FLTrust",
         "clip": "fedlens.defences.clip:Clip",
         "nnm": "fedlens.defences.nearest_neighbour_mixing:NearestNeighbourMixing",
         "bucketing": "fedlens.defences.bucketing:Bucketing",

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 def weighted_sum(weights: Tensor, updates: Tensor) -> Tensor:
     """Compute Σ w_i δ_i of updates (shape ``[n, d]``) in their precision, with weights of float64, shape ``[n]``.
 
-    Weights that the updates' type would round to less than its precision are multiplied in float64: one of 1e-40 is
-    as important as one of 1 if its update is 1e40 times as long.
+    Weights that the updates' type would round to less than its precision, or that are out of its range, are multiplied
+    in float64: one of 1e-40 is as important as one of 1 if its update is 1e40 times as long.
     """
-    sizes = weights[weights != 0].abs()
-    if not len(sizes) or float(sizes.min()) >= torch.finfo(updates.dtype).tiny:
+    sizes, limits = weights[weights != 0].abs(), torch.finfo(updates.dtype)
+    if not len(sizes) or (float(sizes.min()) >= limits.tiny and float(sizes.max()) <= limits.max):
         return weights.to(updates) @ updates
     total = torch.zeros(updates.shape[1], dtype=torch.float64, device=updates.device)
     for weight, update in zip(weights.tolist(), updates, strict=True):
