@@ -11,6 +11,9 @@ from fedlens.core.numerics import BITS
 from fedlens.core.registry import BUILT_IN
 from fedlens.runs.loading import load_experiment
 
+LATER = {"norm-filter"}
+"""Checks that there were not yet when the file was written."""
+
 KNOWN = json.loads(pinned.FILE.read_text())
 
 
@@ -33,7 +36,7 @@ def test_these_runs_have_everything_between_them() -> None:
     every = [pinned.experiment(name)[0].describe() for name in pinned.RUNS]
     used = {kind: {one[kind]["name"] for one in every if one[kind] != "none"} for kind in ("attack", "aggregation")}
     assert used == {"attack": set(BUILT_IN["attack"]), "aggregation": set(RULES)}
-    assert {check["name"] for one in every for check in one["checks"]} == set(BUILT_IN["checks"])
+    assert {check["name"] for one in every for check in one["checks"]} == set(BUILT_IN["checks"]) - LATER
     assert {pinned.experiment(name)[1] for name in pinned.RUNS} == {"serial", "processes", "vectorised"}
     assert {one["attack"]["estimate"] for one in every} == {None, "pre", "post"}
 

@@ -64,6 +64,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "accuracy": "fedlens.defences.accuracy_check:AccuracyCheck",
         "distances": "fedlens.defences.distance_ranges:DistanceCheck",
         "statistics": "fedlens.defences.update_statistics:StatisticsCheck",
+        "norm-filter": "fedlens.defences.norm_filter:NormFilter",
     },
     "attack": {
         "explicit-boosting": "fedlens.attacks.explicit_boosting:ExplicitBoosting",

@@ -19,6 +19,7 @@ from .krum import MultiKrum as MultiKrum
 from .mean import Mean as Mean
 from .nearest_neighbour_mixing import NearestNeighbourMixing as NearestNeighbourMixing
 from .norm_clipping import NormClipping as NormClipping
+from .norm_filter import NormFilter as NormFilter
 from .rule import Aggregate as Aggregate
 from .rule import Received as Received
 from .rule import Rule as Rule
