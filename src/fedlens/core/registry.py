@@ -59,6 +59,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "clip": "fedlens.defences.clip:Clip",
         "nnm": "fedlens.defences.nearest_neighbour_mixing:NearestNeighbourMixing",
         "bucketing": "fedlens.defences.bucketing:Bucketing",
+        "fedavgm": "fedlens.defences.fedavgm:FedAvgM",
+        "fedadam": "fedlens.defences.fedadam:FedAdam",
     },
     "checks": {
         "accuracy": "fedlens.defences.accuracy_check:AccuracyCheck",

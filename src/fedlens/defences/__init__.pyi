@@ -10,6 +10,8 @@ from .detector import Inspection as Inspection
 from .detector import Validation as Validation
 from .detector import Verdict as Verdict
 from .distance_ranges import DistanceCheck as DistanceCheck
+from .fedadam import FedAdam as FedAdam
+from .fedavgm import FedAvgM as FedAvgM
 from .fltrust import FLTrust as FLTrust
 from .foolsgold import FoolsGold as FoolsGold
 from .geometric_median import GeometricMedian as GeometricMedian
