@@ -1,0 +1,167 @@
+"""What holds for every stage, or for all of a kind."""
+
+from random import Random
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from received import normal
+from staged import effective, staged
+from torch import Tensor
+
+from fedlens.core.registry import BUILT_IN, describe, name_of, resolve
+from fedlens.defences.bucketing import Bucketing
+from fedlens.defences.centred_clipping import CentredClipping
+from fedlens.defences.clip import Clip
+from fedlens.defences.fedadam import FedAdam
+from fedlens.defences.fedavgm import FedAvgM
+from fedlens.defences.fltrust import FLTrust
+from fedlens.defences.foolsgold import FoolsGold
+from fedlens.defences.nearest_neighbour_mixing import NearestNeighbourMixing
+from fedlens.defences.stage import Report, Stage, State, Updates
+
+MIXING: list[Stage] = [Clip(max_norm=1.5), NearestNeighbourMixing(f=2), Bucketing(s=3)]
+RULES: list[Stage] = [CentredClipping(tau=1.5, iterations=2), FoolsGold(), FLTrust()]
+OPTIMIZERS: list[Stage] = [FedAvgM(), FedAdam()]
+ALL = [*MIXING, *RULES, *OPTIMIZERS]
+
+counts = st.integers(5, 9)
+seeds = st.integers(0, 2**32)
+few = settings(max_examples=25)
+
+
+def each(stages: list[Stage]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("stage", stages, ids=lambda stage: str(describe("aggregation", stage)))
+
+
+def passed(stage: Stage, rows: Tensor, state: State | None = None) -> tuple[Updates, State, Report]:
+    """What leaves the stage, of whose server the root update is one in the direction of (1, …, 1)."""
+    root = torch.full((rows.shape[1],), 0.5, dtype=rows.dtype)
+    return staged(stage, rows, state=state, root=root)
+
+
+def fitting(stage: Stage, rows: Tensor) -> Tensor:
+    """The rows; for an optimizer, their mean."""
+    return rows.mean(dim=0, keepdim=True) if stage.kind == "optimizer" else rows
+
+
+def test_every_stage_is_tested_here() -> None:
+    ours = {name for name in BUILT_IN["aggregation"] if issubclass(resolve("aggregation", name), Stage)}
+    assert {name_of("aggregation", stage) for stage in ALL} == ours
+
+
+@each(ALL)
+def test_it_leaves_as_many_rows_as_its_kind_says(stage: Stage) -> None:
+    left = passed(stage, fitting(stage, normal(0, 9, 5)))[0].rows
+    assert left.shape == ({"clip": 9, "nnm": 9, "bucketing": 3}.get(name_of("aggregation", stage), 1), 5)
+    assert stage.kind == ("mixing" if stage in MIXING else "rule" if stage in RULES else "optimizer")
+
+
+@each([*MIXING, *RULES])
+@given(seed=seeds, count=counts)
+@few
+def test_the_rows_are_what_the_mixture_says(stage: Stage, seed: int, count: int) -> None:
+    """In the first round: later, the aggregate before has a part in what centred clipping leaves."""
+    updates = normal(seed, count, 5) + 1
+    left, _, _ = passed(stage, updates)
+    assert left.mixture is not None
+    assert left.mixture.dtype == left.weights.dtype == torch.float64
+    torch.testing.assert_close(left.mixture @ updates, left.rows)
+    torch.testing.assert_close(effective(left) @ updates, left.weights @ left.rows)
+    assert float(left.weights.sum()) == pytest.approx(1)
+
+
+@each([stage for stage in [*MIXING, *RULES] if not isinstance(stage, Bucketing)])
+@given(seed=seeds, count=counts, random=st.randoms())
+@few
+def test_the_order_of_the_clients_does_not_matter(stage: Stage, seed: int, count: int, random: Random) -> None:
+    updates = normal(seed, count, 5) + 1
+    order = list(range(count))
+    random.shuffle(order)
+    left, shuffled = passed(stage, updates)[0], passed(stage, updates[order])[0]
+    rows = left.rows[order] if stage in MIXING else left.rows
+    torch.testing.assert_close(shuffled.rows, rows, rtol=0, atol=1e-7)
+    torch.testing.assert_close(effective(shuffled), effective(left)[order], rtol=0, atol=1e-7)
+
+
+@each(ALL)
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_rows_keep_their_type_and_nothing_is_written_to(stage: Stage, dtype: torch.dtype) -> None:
+    rows = fitting(stage, normal(0, 9, 300, dtype=dtype))
+    kept = rows.clone()
+    state: State | None = None
+    for _ in range(2):
+        left, after, _ = passed(stage, rows, state)
+        before = {name: tensor.clone() for name, tensor in after.tensors.items()}
+        exact, _, _ = passed(stage, rows.double(), state)
+        assert left.rows.dtype == dtype
+        assert torch.equal(rows, kept)
+        tolerance = 0.05 if dtype.itemsize == 2 else 1e-5
+        torch.testing.assert_close(left.rows.double(), exact.rows, rtol=0, atol=tolerance)
+        again, _, _ = passed(stage, rows, after)
+        assert all(torch.equal(after.tensors[name], tensor) for name, tensor in before.items())
+        assert again.rows.shape == left.rows.shape
+        state = after
+
+
+@each(ALL)
+def test_what_it_keeps_is_not_a_part_of_what_it_was_given(stage: Stage) -> None:
+    """Else a server that reuses its buffer for updates would change the state."""
+    rows = fitting(stage, normal(0, 9, 5))
+    left, state, _ = passed(stage, rows)
+    kept = [*state.tensors.values(), *(tensor for client in state.clients.values() for tensor in client.values())]
+    before = [tensor.clone() for tensor in kept]
+    rows.zero_()
+    assert all(torch.equal(tensor, copy) for tensor, copy in zip(kept, before, strict=True))
+    assert left.rows.shape[1] == 5
+
+
+@each(ALL)
+@pytest.mark.parametrize("count", [1, 5])
+@pytest.mark.parametrize("value", [0.0, 0.25])
+def test_clients_who_agree(stage: Stage, count: int, value: float) -> None:
+    """Mixing leaves the update; so does a rule, unless it is there to distrust agreement, or has nothing to go by."""
+    if count < stage.needed(1):
+        return
+    rows = fitting(stage, torch.full((count, 4), value))
+    left, _, report = passed(stage, rows)
+    assert bool(left.rows.isfinite().all())
+    skips = (isinstance(stage, FoolsGold) and count > 1 and value > 0) or (isinstance(stage, FLTrust) and value == 0)
+    assert (report.skipped is not None) == skips
+    if stage in MIXING or (isinstance(stage, CentredClipping | FoolsGold | FedAvgM) and not skips):
+        torch.testing.assert_close(left.rows, torch.full_like(left.rows, value))
+
+
+@each([*MIXING, *RULES, FedAdam()])
+@pytest.mark.parametrize(("dtype", "value"), [(torch.float32, 1e38), (torch.float32, 3.4e38), (torch.float64, 1e300)])
+def test_a_long_update_leaves_everything_finite(stage: Stage, dtype: torch.dtype, value: float) -> None:
+    rows = normal(3, 9, 40, dtype=dtype)
+    rows[3] = value * normal(4, 40, dtype=dtype).sign()
+    rows, state = fitting(stage, rows), None
+    for _ in range(3):
+        left, state, _ = passed(stage, rows, state)
+        assert bool(left.rows.isfinite().all())
+        assert left.mixture is None or bool(left.mixture.isfinite().all())
+        kept = [*state.tensors.values(), *(tensor for client in state.clients.values() for tensor in client.values())]
+        assert all(bool(tensor.isfinite().all()) for tensor in kept)
+    if stage in RULES:
+        assert float(left.rows.abs().max()) < (1e-9 + 4 if not isinstance(stage, FoolsGold) else value)
+
+
+@each(ALL)
+def test_as_few_updates_as_it_needs_are_enough(stage: Stage) -> None:
+    for following in (1, 3):
+        count = 1 if stage.kind == "optimizer" else stage.needed(following)
+        left = passed(stage, normal(0, count, 5))[0].rows
+        assert bool(left.isfinite().all())
+        assert stage.kind != "mixing" or len(left) >= following
+
+
+def test_of_a_stage_that_averages_an_update_has_the_weight_that_it_announced() -> None:
+    alpha = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64)
+    for stage in ALL:
+        if stage.averages:
+            left, _, _ = staged(stage, normal(0, 4, 5) / 10, alpha)
+            torch.testing.assert_close(effective(left), alpha)
+    assert {name_of("aggregation", stage) for stage in ALL if stage.averages} == {"clip", "bucketing"}
