@@ -17,7 +17,7 @@ from elsewhere import byzfl_aggregators, part_of_byzfl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from received import equal, normal
-from staged import one, staged
+from helpers.staged import one, staged
 
 from fedlens.defences.bucketing import buckets
 from fedlens.defences.centred_clipping import CentredClipping

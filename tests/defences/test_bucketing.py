@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from received import column, equal, normal
-from staged import effective, staged
+from helpers.staged import effective, staged
 
 from fedlens.defences.bucketing import Bucketing, buckets
 

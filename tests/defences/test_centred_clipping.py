@@ -3,7 +3,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from received import equal, normal
-from staged import effective, one, staged
+from helpers.staged import effective, one, staged
 from torch import Tensor
 
 from fedlens.defences.centred_clipping import CentredClipping

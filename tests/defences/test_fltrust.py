@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from received import normal
-from staged import effective, one, staged
+from helpers.staged import effective, one, staged
 
 from fedlens.defences.fltrust import NO_TRUST, FLTrust, trust_scores
 

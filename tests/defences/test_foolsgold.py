@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from received import normal
-from staged import effective, one, server, staged
+from helpers.staged import effective, one, server, staged
 from torch import Tensor
 
 from fedlens.core.layout import Layout, Slice

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from received import column, normal
-from staged import effective, staged
+from helpers.staged import effective, staged
 
 from fedlens.defences.nearest_neighbour_mixing import NearestNeighbourMixing, nearest_neighbours
 

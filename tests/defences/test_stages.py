@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from received import normal
-from staged import effective, staged
+from helpers.staged import effective, staged
 from torch import Tensor
 
 from fedlens.core.registry import BUILT_IN, describe, name_of, resolve
