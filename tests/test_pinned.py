@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pinned
 import pytest
-from received import RULES
+from helpers.received import RULES
 
 from fedlens.core.numerics import BITS
 from fedlens.core.registry import BUILT_IN

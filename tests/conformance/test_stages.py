@@ -16,7 +16,7 @@ import torch
 from elsewhere import byzfl_aggregators, part_of_byzfl
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from received import equal, normal
+from helpers.received import equal, normal
 from helpers.staged import one, staged
 
 from fedlens.defences.bucketing import buckets

@@ -2,7 +2,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from received import column, equal, normal
+from helpers.received import column, equal, normal
 from helpers.staged import effective, staged
 
 from fedlens.defences.bucketing import Bucketing, buckets

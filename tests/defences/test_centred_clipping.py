@@ -2,7 +2,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from received import equal, normal
+from helpers.received import equal, normal
 from helpers.staged import effective, one, staged
 from torch import Tensor
 

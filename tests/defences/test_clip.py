@@ -2,7 +2,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from received import apply, column, equal, normal
+from helpers.received import apply, column, equal, normal
 from helpers.staged import effective, staged
 
 from fedlens.defences.clip import Clip, scaled

@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from received import normal
+from helpers.received import normal
 from helpers.staged import effective, one, staged
 
 from fedlens.defences.fltrust import NO_TRUST, FLTrust, trust_scores

@@ -3,7 +3,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from received import column, normal
+from helpers.received import column, normal
 from helpers.staged import effective, staged
 
 from fedlens.defences.nearest_neighbour_mixing import NearestNeighbourMixing, nearest_neighbours

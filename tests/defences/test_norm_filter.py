@@ -2,7 +2,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from received import column, equal, layout, normal
+from helpers.received import column, equal, layout, normal
 from torch import Tensor
 
 from fedlens.core.errors import ConfigError

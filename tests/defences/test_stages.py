@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from received import normal
+from helpers.received import normal
 from helpers.staged import effective, staged
 from torch import Tensor
 

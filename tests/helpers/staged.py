@@ -1,7 +1,7 @@
 """What a server has in a round, for tests of stages."""
 
 import torch
-from received import equal, layout
+from helpers.received import equal, layout
 from torch import Tensor
 
 from fedlens.core.random import Address

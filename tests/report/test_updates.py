@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from handmade import Made
-from records import changed
+from helpers.records import changed
 
 import fedlens
 from fedlens.analysis.histograms import Histogram, window
