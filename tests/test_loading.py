@@ -193,7 +193,8 @@ def test_numbers_are_validated_as_people_mean_them(write: Write) -> None:
     experiment = load_experiment(write("clients: 010\nrounds: 1e1\nlocal: {learning_rate: 1e-3}\nname: 2026-11-26"))
     assert (experiment.clients, experiment.rounds, experiment.local.learning_rate) == (10, 10, 0.001)
     assert experiment.name == "2026-11-26"
-    assert refusal(write("rounds: 12:30")) == ("rounds: a whole number is needed, not '12:30'; e.g. -o rounds=10")
+    time = write("rounds: 12:30")
+    assert refusal(time) == f"{time}:1: rounds: a whole number is needed, not '12:30'; e.g. -o rounds=10"
     assert "local.learning_rate: a number is needed" in refusal(write("local: {learning_rate: 1:30}"))
 
 
@@ -203,9 +204,10 @@ def test_merged_mappings() -> None:
 
 
 def test_a_mistaken_value_in_a_file(write: Write) -> None:
-    assert refusal(write("clients: 0\nlocal: {epoch: 3}")).splitlines() == [
-        "clients: a number greater than 0 is needed, not 0; e.g. -o clients=10",
-        "local.epoch: unknown option; did you mean local.epochs?",
+    file = write("clients: 0\nlocal: {epoch: 3}")
+    assert refusal(file).splitlines() == [
+        f"{file}:1: clients: a number greater than 0 is needed, not 0; e.g. -o clients=10",
+        f"{file}:2: local.epoch: unknown option; did you mean local.epochs?",
     ]
 
 

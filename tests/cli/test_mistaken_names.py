@@ -44,7 +44,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             ["run", "quickstart", "-o", "checks=bad"],
             "checks: there is no 'bad'; did you mean one of bad:Helper, bad:A1, bad:R1, bad:R2?",
         ),
-        (["run", "beside/mine.yaml"], "attack: there is no 'near'; did you mean near:Mine?"),
+        (["run", "beside/mine.yaml"], "beside/mine.yaml:1: attack: there is no 'near'; did you mean near:Mine?"),
         (["run", "empty.yaml"], "empty.yaml: is empty; e.g. the line attack: none"),
         (["run", "none.yaml"], "none.yaml: is empty; e.g. the line attack: none"),
         (["run", "grid.yaml"], "grid.yaml: this describes a sweep: fedlens sweep grid.yaml"),

@@ -146,6 +146,26 @@ def read_yaml(path: Path, trouble: str = "cannot be read") -> Any:
     return parse_yaml(text, str(path))
 
 
+def line_of(path: Path, option: str) -> int | None:
+    """Return the line, from 1, on which the YAML file `path` sets the option of this dotted name, or what it is in.
+
+    ``None`` if the file does not set it at all. An option of a list's only entry that sets it is found in there.
+
+    Raises:
+        ConfigError: the file cannot be read, or is not YAML.
+    """
+    read_yaml(path)
+    node, line = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader), None
+    for name in option.split("."):
+        items = node.value if isinstance(node, yaml.SequenceNode) else [node]
+        pairs = [pair for item in items if isinstance(item, yaml.MappingNode) for pair in item.value]
+        setting = [(key.start_mark.line + 1, value) for key, value in pairs if key.value == name]
+        if len(setting) != 1:  # none, or several entries of a list
+            break
+        line, node = setting[0]
+    return line
+
+
 def _require_small(text: str) -> None:
     """Refuse a text that is long, deep, or stands for very many values.
 

@@ -1,6 +1,7 @@
 """Experiments from presets, YAML files and command-line overrides."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from shlex import join
@@ -9,7 +10,7 @@ from typing import Any
 from fedlens.core.config import Config, validate
 from fedlens.core.errors import ConfigError, DamagedRunError, cut, shortened
 from fedlens.core.importing import is_run_directory
-from fedlens.core.parsing import DEEPEST, parse_yaml, read_yaml
+from fedlens.core.parsing import DEEPEST, line_of, parse_yaml, read_yaml
 from fedlens.core.registry import BUILT_IN, Description, Record, name_of
 from fedlens.core.regular import regular
 from fedlens.core.suggest import TYPED, likeliest, likeliest_file, nearest, pasted, plain
@@ -21,6 +22,8 @@ from fedlens.runs.start import read_notes
 
 OF_A_SWEEP = {"experiment", "product", "zipped", "exclude"}
 """What stands in the file of a sweep alone."""
+NAMED = re.compile(r"[a-z_]\w*(?:\.\w+)*(?=:? )")
+"""The option that a line of a message begins with."""
 
 
 def read(source: str, trust: bool = False) -> tuple[dict[str, Any], Description]:
@@ -161,7 +164,29 @@ def load_experiment(source: str | Path, assignments: Iterable[str] = (), *, trus
     """
     path = source if isinstance(source, Path) else None
     values, description = read_run(path, trust) if path is not None and path.is_dir() else read(str(source), trust)
-    return experiment_of(override(values, assignments), description)
+    given = list(assignments)
+    try:
+        return experiment_of(override(values, given), description)
+    except ConfigError as error:
+        folder = run_directory(str(source))
+        file = Path(source) if folder is None else folder / "experiment.yaml"
+        if not file.is_file() or (path is None and _may_be_preset(str(source))):
+            raise
+        raise ConfigError(_with_lines(str(error), file, given), error.missing) from error.__cause__
+
+
+def _with_lines(message: str, file: Path, assignments: Iterable[str]) -> str:
+    """Put before each line of `message` about an option that `file` sets where it does: ``mine.yaml:12: ``."""
+    typed = tuple(f"{assignment.partition('=')[0].strip()}." for assignment in assignments)
+    return "\n".join(f"{_place(line, file, typed)}{line}" for line in message.splitlines())
+
+
+def _place(line: str, file: Path, typed: tuple[str, ...]) -> str:
+    option = NAMED.match(line)
+    if option is None or f"{option[0]}.".startswith(typed):
+        return ""
+    number = line_of(file, option[0])
+    return "" if number is None else f"{file}:{number}: "
 
 
 def experiment_of(values: dict[str, Any], source: Source | None = None) -> Experiment:
