@@ -8,8 +8,8 @@ Optimization* (ICLR 2021), algorithm 2. With Δ what the rule leaves of a round'
 m = 0 and v = τ² at first (the paper asks for v ≥ τ²). Unlike Adam, and like the paper, it does not correct the bias of
 m and v towards their beginnings.
 
-The defaults β₁ = 0.9, β₂ = 0.99 and τ = 0.001 are the paper's, as I remember them. It searches η for each task, mostly
-between 0.001 and 1; 0.01 is ours.
+The defaults β₁ = 0.9, β₂ = 0.99 and τ = 0.001 are the paper's, from memory and unchecked. The paper searches η for each
+task; 0.01 is ours.
 
 What is kept of v is its root, by r ← √(β₂ r² + (1 − β₂) Δ²): squares of float32 overflow from 2·10¹⁹ on, and an
 infinite v would never move again. A single huge aggregate still stops the entry for many rounds, for v falls by a

@@ -10,8 +10,8 @@ It is PyTorch's SGD with momentum β, learning rate η and no dampening, on the 
 federated averaging. β = 0.9 and η = 1 are the defaults (from memory: Hsu et al. search over both).
 
 An update of this round has η times the effective weight that it has in Δ; those of earlier rounds go on counting, with
-η β, η β², …, and altogether η / (1 − β), which the effective weights of a round do not show. So an attacker's update
-is applied up to ten times, and a boosting factor of 1/α_i is not what it takes to replace the model.
+η β, η β², …, and altogether η / (1 − β), which the effective weights of a round do not show. So boosting by 1/α_i,
+which replaces the model of a round if η = 1, carries it ten times as far in the end: this is no plain average.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ The paper leaves open what happens where no TS_i is positive: here the round is 
 Others then weigh all clients equally (FLPoison), which is an attacker's gift, or divide by 0 (Blades); BackFed's root
 update is never set, so that it is federated averaging; Plato's is the mean of the updates it is to judge.
 
-In models of some depth, honest clients' cosines are often no more than 0.2, and that is enough.
+Only proportions of TS count: users of re-implementations report cosines of about 0.2 for honest clients.
 """
 
 from __future__ import annotations
