@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 from elsewhere import byzfl_aggregators, part_of_byzfl
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from helpers.received import equal, normal
 from helpers.staged import one, staged
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fedlens.defences.bucketing import buckets
 from fedlens.defences.centred_clipping import CentredClipping

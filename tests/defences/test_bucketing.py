@@ -1,9 +1,9 @@
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from helpers.received import column, equal, normal
 from helpers.staged import effective, staged
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fedlens.defences.bucketing import Bucketing, buckets
 

@@ -1,9 +1,9 @@
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from helpers.received import equal, normal
 from helpers.staged import effective, one, staged
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from fedlens.defences.centred_clipping import CentredClipping

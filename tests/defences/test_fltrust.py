@@ -3,10 +3,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from helpers.received import normal
 from helpers.staged import effective, one, staged
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fedlens.defences.fltrust import NO_TRUST, FLTrust, trust_scores
 

@@ -4,10 +4,10 @@ from math import log, sqrt
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from helpers.received import normal
 from helpers.staged import effective, one, server, staged
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from fedlens.core.layout import Layout, Slice

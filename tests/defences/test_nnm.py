@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from helpers.received import column, normal
 from helpers.staged import effective, staged
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fedlens.defences.nearest_neighbour_mixing import NearestNeighbourMixing, nearest_neighbours
 

@@ -1,8 +1,8 @@
 import pytest
 import torch
+from helpers.received import column, equal, layout, normal
 from hypothesis import given
 from hypothesis import strategies as st
-from helpers.received import column, equal, layout, normal
 from torch import Tensor
 
 from fedlens.core.errors import ConfigError

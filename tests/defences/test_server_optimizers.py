@@ -4,10 +4,10 @@ from math import sqrt
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from helpers.received import column, equal, normal
 from helpers.staged import effective, one, server, staged
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from fedlens.defences.fedadam import FedAdam

@@ -4,10 +4,10 @@ from random import Random
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from helpers.received import normal
 from helpers.staged import effective, staged
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from fedlens.core.registry import BUILT_IN, describe, name_of, resolve

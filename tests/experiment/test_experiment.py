@@ -68,6 +68,7 @@ OTHER: dict[str, Any] = {
     "checks": (Suspect(action="reject"),),
     "record": ("distances",),
     "validation": 500,
+    "root": 50,
     "aggregation": Halve(),
     "attack": Silent(),
     "target": Target(r=2),

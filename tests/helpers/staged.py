@@ -1,11 +1,11 @@
 """What a server has in a round, for tests of stages."""
 
 import torch
-from helpers.received import equal, layout
 from torch import Tensor
 
 from fedlens.core.random import Address
 from fedlens.defences.stage import Report, Server, Stage, State, Updates
+from helpers.received import equal, layout
 
 
 def server(

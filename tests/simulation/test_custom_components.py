@@ -216,7 +216,7 @@ def test_what_a_rule_keeps_is_what_it_gave_whatever_becomes_of_the_updates() -> 
     before = prepare(small()).network().vector.detach()
     for seen, result in zip(_SEEN, results, strict=False):
         torch.testing.assert_close(seen, result.state.weights - before, rtol=0, atol=1e-6)
-        assert torch.equal(seen, result.state.rule["last"])
+        assert torch.equal(seen, result.state.stages[f"0.{__name__}:Remembers"].tensors["last"])
         before = result.state.weights
     assert len(_SEEN) == 2
 

@@ -254,14 +254,17 @@ class Counts(Rule):
         return Aggregate(nothing / 0 if self.broken else nothing, None, {"count": count})
 
 
+COUNTS = f"0.{__name__}:Counts"
+
+
 def test_a_rules_state_is_handed_on_and_survives_a_checkpoint(tmp_path: object) -> None:
     results = play(small(attack=None, aggregation=Counts()))
-    assert [float(result.state.rule["count"]) for result in results] == [1, 2, 3]
+    assert [float(result.state.stages[COUNTS].tensors["count"]) for result in results] == [1, 2, 3]
     assert results[0].record.effective_weights is None
     file = f"{tmp_path}/state.safetensors"
     with open(file, "wb") as handle:  # noqa: PTH123
         handle.write(results[1].state.to_bytes())
-    assert float(FederationState.load(file).rule["count"]) == 2
+    assert float(FederationState.load(file).stages[COUNTS].tensors["count"]) == 2
 
 
 def test_a_rule_that_gives_no_finite_update_is_named() -> None:

@@ -13,9 +13,11 @@ from torch import Tensor
 from fedlens.core.errors import ClientError, ConfigError
 from fedlens.core.layout import Layout
 from fedlens.core.random import Address
+from fedlens.defences.chain import Chain
 from fedlens.defences.detector import Detector, Inspection, Verdict
 from fedlens.defences.norm_clipping import NormClipping
 from fedlens.defences.rule import Aggregate, Received, Rule
+from fedlens.defences.stage import Server, State, Updates
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import prepare
 from fedlens.runs.round_result import RoundResult
@@ -147,19 +149,21 @@ def test_too_few_for_the_rule_leave_the_model_as_it_was() -> None:
         assert torch.equal(result.state.weights, start)
         assert result.record.skipped == "1 of 4 updates passed the checks, and the rule needs 2"
         assert result.record.effective_weights == [0, 0, 0, 0]
-        assert result.state.rule == {}
+        assert result.state.stages == {}
 
 
 def test_combining_by_hand() -> None:
     updates = torch.tensor([[1.0, 2], [100, 100], [10, 20]])
-    seen = Inspection(3, torch.zeros(2), updates, torch.tensor([0.2, 0.5, 0.3]).double(), Layout(()))
-    combined = combine(Sum(), seen, [0, 2], Address.root(0), {})
+    received = Updates(updates, torch.tensor([0.2, 0.5, 0.3]).double(), None)
+    server = Server(3, torch.zeros(2), Layout(()), (4, 5, 6), Address.root(0))
+    name, chain = f"0.{__name__}:Sum", Chain.of(Sum()).whole
+    combined = combine(chain, received, [0, 2], server, {})
     assert combined.update.tolist() == [11, 22]
     assert combined.shares == pytest.approx([0.4, 0, 0.6])
-    assert int(combined.state["count"]) == 2
-    kept = combine(Sum(), seen, [1], Address.root(0), {"count": torch.tensor(7)})
+    assert int(combined.states[name].tensors["count"]) == 2
+    kept = combine(chain, received, [1], server, {name: State({"count": torch.tensor(7)})})
     assert kept.update.tolist() == [0, 0]
-    assert int(kept.state["count"]) == 7
+    assert int(kept.states[name].tensors["count"]) == 7
 
 
 def test_validation_is_of_each_clients_model_and_of_all_the_others() -> None:
@@ -388,7 +392,8 @@ def test_noise_is_another_in_every_round() -> None:
 
 def test_rejecting_takes_no_memory_for_another_matrix() -> None:
     updates = torch.arange(40.0).view(4, 10)
-    seen = Inspection(1, torch.zeros(10), updates, torch.full((4,), 0.25).double(), Layout(()))
+    received = Updates(updates, torch.full((4,), 0.25).double(), None)
+    server = Server(1, torch.zeros(10), Layout(()), (0, 1, 2, 3), Address.root(0))
     places: list[int] = []
 
     class Where(Rule):
@@ -398,6 +403,6 @@ def test_rejecting_takes_no_memory_for_another_matrix() -> None:
             places.append(received.updates.data_ptr())
             return Aggregate(received.updates.sum(0))
 
-    combined = combine(Where(), seen, [1, 3], Address.root(0), {})
+    combined = combine(Chain.of(Where()).whole, received, [1, 3], server, {})
     assert places == [updates.data_ptr()]
     assert combined.update.tolist() == [10 + 30 + 2 * column for column in range(10)]

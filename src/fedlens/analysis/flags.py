@@ -130,7 +130,7 @@ def _placebo(experiment: Experiment, last: RoundRecord) -> str | None:
 
     A round from before there were placebos says nothing, and without a control there is a flag already.
     """
-    if experiment.aggregation.averages or last.twin is None or not last.knows_placebos:
+    if experiment.server.averages or last.twin is None or not last.knows_placebos:
         return None
     return _unknown_absence(experiment) if last.placebo is None else _absence(experiment, last, last.placebo)
 
@@ -209,7 +209,7 @@ def _sight(attack: Attack) -> str | None:
 
 def _oracle(experiment: Experiment) -> str | None:
     """Flag a rule that knows what no server knows."""
-    knows_attackers = getattr(experiment.aggregation, "f", None) == 1
+    knows_attackers = experiment.server.f == 1
     return "oracle f: the rule knows the true number of attackers, f = 1" if knows_attackers else None
 
 

@@ -19,11 +19,12 @@ P = TypeVar("P", bound=Config)
 FACTS: Mapping[str, tuple[str, ...]] = {
     "attack": ("omniscient", "objective"),
     "aggregation": ("averages", "minimum", "f"),
+    "stage": ("kind", "sees", "averages", "needs_root", "f"),
     "checks": ("validates",),
 }
 """What readers ask of a component of each kind that need not be one of its options."""
 
-TOLD_BY_CLASS = ("omniscient", "averages", "validates")
+TOLD_BY_CLASS = ("omniscient", "averages", "validates", "kind", "needs_root")
 """Those of them that every class of the kind tells, so that they are unknown where none has noted them."""
 
 Note = Mapping[str, Any]

@@ -53,6 +53,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "geometric-median": "fedlens.defences.geometric_median:GeometricMedian",
         "bulyan": "fedlens.defences.bulyan:Bulyan",
         "norm-clipping": "fedlens.defences.norm_clipping:NormClipping",
+    },
+    "stage": {
         "centred-clipping": "fedlens.defences.centred_clipping:CentredClipping",
         "foolsgold": "fedlens.defences.foolsgold:FoolsGold",
         "fltrust": "fedlens.defences.fltrust:FLTrust",
@@ -97,6 +99,7 @@ REQUIRED: Mapping[str, str] = {
     "partition": "fedlens.data.partition:Partition.split",
     "model": "fedlens.models.model:Model.build",
     "aggregation": "fedlens.defences.rule:Rule.aggregate",
+    "stage": "fedlens.defences.stage:Stage.apply",
     "checks": "fedlens.defences.detector:Detector.inspect",
     "attack": "fedlens.attacks.attack:Attack.craft",
     "method": "fedlens.explanations.methods.method:Method.attribute",
@@ -105,6 +108,9 @@ REQUIRED: Mapping[str, str] = {
 
 BASES: Mapping[str, str] = {kind: method.rpartition(".")[0] for kind, method in REQUIRED.items()}
 """What they derive from."""
+
+OPTION: Mapping[str, str] = {"stage": "aggregation"}
+"""The option that holds a part, where it is not called as its kind."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +141,11 @@ class Record:
     needed: Mapping[str, Description] = field(default_factory=dict)
 
 
+def option_of(kind: str) -> str:
+    """Return the option that holds parts of this kind."""
+    return OPTION.get(kind, kind)
+
+
 @cache
 def known(kind: str) -> Mapping[str, str]:
     """Return every name of this kind with the ``module:Class`` that it stands for."""
@@ -158,8 +169,8 @@ def resolve(kind: str, name: str, source: Description = Description()) -> type[C
             remedy = f"did you mean {meant}?"
         elif kind == "data" and Path(name).suffix:
             remedy = "a file is read by a class of yours: `fedlens new data`, and docs/how-to/data-and-model.md"
-        raise ConfigError(f"{kind}: there is no {shortened(name)}; {remedy}")
-    return class_at(path, kind, source)
+        raise ConfigError(f"{option_of(kind)}: there is no {shortened(name)}; {remedy}")
+    return class_at(path, option_of(kind), source)
 
 
 def class_at(path: str, kind: str = "component", source: Description = Description()) -> type[Config]:
@@ -240,8 +251,8 @@ def require_code(kind: str, component: Config) -> None:
     """
     if isinstance(component, Recorded):
         raise ConfigError(
-            f"{kind}: {component.recorded_name} is not fedlens' own, and its code is not imported to read a run; "
-            "where a command has --trust, that imports it"
+            f"{option_of(kind)}: {component.recorded_name} is not fedlens' own, and its code is not imported to read a "
+            "run; where a command has --trust, that imports it"
         )
 
 
@@ -251,7 +262,7 @@ def require_findable(kind: str, component: Config) -> None:
     Raises:
         ConfigError: its class cannot be imported again by its name.
     """
-    name = name_of(kind, component)
+    name, option = name_of(kind, component), option_of(kind)
     try:
         cls = resolve(kind, name)
     except ConfigError:
@@ -259,8 +270,8 @@ def require_findable(kind: str, component: Config) -> None:
     if cls is type(component):
         return
     if cls is not None and cls.__qualname__ == type(component).__qualname__:
-        raise ConfigError(f"{kind}: {name} has been defined anew since this component was made; make it again")
-    raise ConfigError(f"{kind}: no record could name {name}; define the class at the top level of a module")
+        raise ConfigError(f"{option}: {name} has been defined anew since this component was made; make it again")
+    raise ConfigError(f"{option}: no record could name {name}; define the class at the top level of a module")
 
 
 def of_session(components: Iterable[tuple[str, Config]]) -> list[str]:
@@ -279,7 +290,9 @@ def warn_of_session(components: Iterable[tuple[str, Config]]) -> None:
         )
 
 
-def build(kind: str, value: object, base: type[P], source: Description | Record = Description()) -> P:
+def build(
+    kind: str, value: object, base: type[P], source: Description | Record = Description(), form: str | None = None
+) -> P:
     """Build a component from its name, from a mapping with its ``name`` and options, or from itself.
 
     Args:
@@ -287,6 +300,7 @@ def build(kind: str, value: object, base: type[P], source: Description | Record 
         value: what stands for it.
         base: what it has to derive from.
         source: where that comes from.
+        form: how one of its options is typed; by default as `typed` has it.
 
     Raises:
         ConfigError: there is no such component, or its options are wrong.
@@ -314,7 +328,7 @@ def build(kind: str, value: object, base: type[P], source: Description | Record 
     if not issubclass(cls, base):
         example = next(iter(BUILT_IN[kind]))
         raise ConfigError(f"{kind}: {name} is a {cls.__name__}, which is no {base.__name__}; e.g. -o {kind}={example}")
-    return validate(cls, options, kind, typed(kind, name))
+    return validate(cls, options, option_of(kind), form or typed(kind, name))
 
 
 def require_complete(kind: str, component: Config) -> None:
@@ -327,10 +341,10 @@ def require_complete(kind: str, component: Config) -> None:
         return
     cls, base, method = type(component), class_at(BASES[kind]), REQUIRED[kind].rpartition(".")[2]
     if wrong := next(misfits(component, base), None):
-        raise ConfigError(f"{kind}: {name_of(kind, component)}: {wrong}")
+        raise ConfigError(f"{option_of(kind)}: {name_of(kind, component)}: {wrong}")
     if getattr(cls, method) is not getattr(base, method):
         return
-    lacking = f"{kind}: {name_of(kind, component)}{at(cls)} has no method {method}"
+    lacking = f"{option_of(kind)}: {name_of(kind, component)}{at(cls)} has no method {method}"
     functions = {key: function for key, function in vars(cls).items() if isfunction(function)}
     if (meant := likeliest(method, sorted(functions))) is not None:
         raise ConfigError(f"{lacking}; is {meant} meant to be it{at(functions[meant])}? Rename it")

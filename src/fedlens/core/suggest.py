@@ -32,6 +32,7 @@ TYPED = "-o {path}={value}"
 
 BY_KIND: Mapping[str, str] = {
     "checks": "-o checks={{name: {name}, {option}: {value}}}",
+    "stage": "-o aggregation={{name: {name}, {option}: {value}}}",
     "method": "--methods {name}:{option}={value}",
 }
 """How options of the components are typed that are no plain value beneath a name."""

@@ -2,6 +2,7 @@ from .accuracy_check import AccuracyCheck as AccuracyCheck
 from .bucketing import Bucketing as Bucketing
 from .bulyan import Bulyan as Bulyan
 from .centred_clipping import CentredClipping as CentredClipping
+from .chain import Chain as Chain
 from .clip import Clip as Clip
 from .coordinate_wise import Median as Median
 from .coordinate_wise import TrimmedMean as TrimmedMean
@@ -25,6 +26,9 @@ from .norm_filter import NormFilter as NormFilter
 from .rule import Aggregate as Aggregate
 from .rule import Received as Received
 from .rule import Rule as Rule
+from .server_step import Judgement as Judgement
+from .server_step import Step as Step
+from .server_step import server_step as server_step
 from .stage import Report as Report
 from .stage import Server as Server
 from .stage import Stage as Stage

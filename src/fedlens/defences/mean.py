@@ -9,6 +9,7 @@ from typing import ClassVar
 from typing_extensions import override
 
 from fedlens.defences.rule import Aggregate, Received, Rule
+from fedlens.defences.stage import Sees
 
 
 class Mean(Rule):
@@ -25,6 +26,7 @@ class Mean(Rule):
     """
 
     averages: ClassVar[bool] = True
+    sees: ClassVar[Sees] = "sum"
 
     @override
     def aggregate(self, received: Received) -> Aggregate:

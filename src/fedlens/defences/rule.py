@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from numbers import Integral
 from typing import TYPE_CHECKING, ClassVar
@@ -13,6 +13,7 @@ from fedlens.core.layout import Layout
 from fedlens.core.origin import at, told
 from fedlens.core.random import Address
 from fedlens.core.staying import staying
+from fedlens.defences.stage import Sees
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,6 +90,9 @@ class Rule(Config):
     averages: ClassVar[bool] = False
     """True if an update's effect is α_i times the update, so that an attacker can boost by 1/α_m."""
 
+    sees: ClassVar[Sees] = "updates"
+    """``sum`` if it works on the average alone, which is all that secure aggregation leaves; else ``updates``."""
+
     keeping: ClassVar[str] = "return what it keeps, Aggregate(update, shares, state), and find it in received.state"
 
     @property
@@ -108,18 +112,33 @@ def least_updates(rule: Rule) -> int:
         ConfigError: a custom rule's `minimum` is not a number of updates, or failed.
     """
     name = type(rule).__name__
+    return checked_least(f"minimum of {name}", lambda: rule.minimum, type(rule), name)
+
+
+def checked_least(what: str, tell: Callable[[], object], definition: type, name: str) -> int:
+    """Return how many updates a component says it needs.
+
+    Args:
+        what: what says so, in words.
+        tell: says it.
+        definition: the component's class.
+        name: what to call that.
+
+    Raises:
+        ConfigError: a custom one says no number of updates, or failed.
+    """
     try:
-        with staying(f"aggregation: minimum of {name}", ConfigError):
-            least: object = rule.minimum
+        with staying(f"aggregation: {what}", ConfigError):
+            least = tell()
     except ConfigError:
         raise
     except Exception as error:
-        raise ConfigError(f"aggregation: minimum of {name} failed: {told(error)}") from error
+        raise ConfigError(f"aggregation: {what} failed: {told(error)}") from error
     if not isinstance(least, Integral) or isinstance(least, bool) or not 0 <= int(least) < LARGEST_MINIMUM:
         if callable(least):
             raise ConfigError(f"aggregation: {name}: minimum{at(least)} is a method; write @property on the line above")
         raise ConfigError(
-            f"aggregation: minimum of {name}{at(type(rule))} is {shortened(least)}; "
+            f"aggregation: {what}{at(definition)} is {shortened(least)}; "
             "a whole number of updates is right, 1 where any will do"
         )
     return int(least)

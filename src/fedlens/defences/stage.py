@@ -152,6 +152,7 @@ class Report:
         scores: how conspicuous each row is, shape ``[m]``; ``None`` of a stage that does not score.
         flagged: True for rows that a filter dropped, shape ``[m]``, bool.
         skipped: why the global model should stay as it is, if so; the state is then not kept.
+        details: further numbers of each row for the round's record, by name, m of them.
 
     Example:
         >>> import torch
@@ -164,10 +165,11 @@ class Report:
     scores: Tensor | None = None
     flagged: Tensor | None = None
     skipped: str | None = None
+    details: Mapping[str, list[float] | list[list[float]]] = field(default_factory=dict)
 
 
 class Stage(Config):
-    """A stage's description; derive from it to bring your own and write `apply`.
+    """A stage's description; derive from it to bring your own, say of which `kind` it is, and write `apply`.
 
     Example:
         >>> import torch

@@ -15,18 +15,20 @@ from fedlens.core.suggest import nearest
 from fedlens.data.adult import Adult
 from fedlens.data.dataset import Data
 from fedlens.data.partition import Iid, Partition
+from fedlens.defences.chain import Chain
 from fedlens.defences.detector import Detector
+from fedlens.defences.links import Link
 from fedlens.defences.mean import Mean
-from fedlens.defences.rule import Rule, least_updates
+from fedlens.defences.stage import Stage
 from fedlens.experiment import identity
-from fedlens.experiment.fields import Component, Components
+from fedlens.experiment.fields import Chained, Component, Components
 from fedlens.experiment.measures import MEASURES, Kind, measured_by
 from fedlens.goals.target_samples import Target
 from fedlens.models.mlp import CensusMlp
 from fedlens.models.model import Model
 from fedlens.training.local import LocalTraining
 
-VALIDATION_SAMPLES, VALIDATION_SHARE = 2000, 10
+VALIDATION_SAMPLES, ROOT_SAMPLES, LARGEST_SHARE = 2000, 100, 10
 """How many training samples are set apart where nothing is said, and at most one of how many."""
 
 NAMES = {"name", "about"}
@@ -55,7 +57,9 @@ class Experiment(Config):
             anyway. It changes no other number.
         validation: training samples set aside for the server's checks; by default none, or 2,000 if a check needs
             them, but at most a tenth.
-        aggregation: the server's aggregation rule.
+        root: training samples set aside for the server to train on; by default none, or 100 if a stage needs them, but
+            at most a tenth.
+        aggregation: the server's aggregation rule, or a list of the stages of its chain.
         attack: what the malicious client does, or ``none``.
         target: which test samples the attacker wants misclassified.
         control: also run the benign twin, and compare the attack with it.
@@ -72,7 +76,7 @@ class Experiment(Config):
         True
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"placebo", "absent"})
+    later: ClassVar[frozenset[str]] = frozenset({"placebo", "absent", "root"})
 
     name: str = Field(default="experiment", pattern=r"^[\w][\w.+-]*$")
     about: str = ""
@@ -88,7 +92,8 @@ class Experiment(Config):
     checks: Annotated[tuple[Detector, ...], Components("checks", Detector)] = ()
     record: tuple[Kind, ...] | None = None
     validation: PositiveInt | None = None
-    aggregation: Annotated[Rule, Component("aggregation")] = Mean()
+    root: PositiveInt | None = None
+    aggregation: Annotated[Link | Chain, Chained("aggregation")] = Mean()
     attack: Annotated[Attack | None, Component("attack", Attack)] = None
     target: Target = Target()
     control: bool = True
@@ -109,18 +114,23 @@ class Experiment(Config):
 
     @model_validator(mode="after")
     def _possible(self) -> "Experiment":
-        rule = name_of("aggregation", self.aggregation)
+        chain = self.server
         if self.cohort_size < 1:
             chosen = self.fraction * self.clients
             given = f"{self.fraction} of {self.clients} clients is {chosen:g}"
             raise ValueError(f"fraction: {given}, less than one client; e.g. -o fraction=1")
-        if self.cohort_size < (least := least_updates(self.aggregation)):
+        if self.cohort_size < (least := chain.minimum):
             raise ValueError(
-                f"aggregation: {rule} needs {least} updates a round, but the cohort has "
-                f"{self.cohort_size}; {_lower(self.aggregation)}raise clients or fraction, "
+                f"aggregation: {chain} needs {least} updates a round, but the cohort has "
+                f"{self.cohort_size}; {_lower(chain)}raise clients or fraction, "
                 f"e.g. -o clients={ceil(least / self.fraction)}"
             )
         names = [name_of("checks", check) for check in self.checks]
+        if both := set(names) & set(chain.judges):
+            rest = ", ".join(name for name in names if name not in both)
+            raise ValueError(
+                f"checks: {', '.join(both)} is a stage of the chain, too, and once is enough; e.g. -o 'checks=[{rest}]'"
+            )
         if len(set(names)) < len(names):
             once = ", ".join(dict.fromkeys(names))
             raise ValueError(f"checks: each can be given once, not {', '.join(names)}; e.g. -o 'checks=[{once}]'")
@@ -130,8 +140,7 @@ class Experiment(Config):
                 raise ValueError(
                     f"attack.client: there is no client {self.malicious}; the last is {last}, -o attack.client={last}"
                 )
-            averages = getattr(self.aggregation, "averages", None)  # None of one whose code is not read
-            if self.attack.boost == "auto" and averages is not None and not averages:
+            if self.attack.boost == "auto" and chain.averages is False:  # None of one whose code is not read
                 raise ValueError(
                     "attack.boost: auto is 1/α_m, which only a rule that averages divides by; give a number, "
                     f"e.g. -o attack.boost={self.cohort_size}"
@@ -181,21 +190,40 @@ class Experiment(Config):
         return tuple(kind for kind in self.recorded if kind not in measured_by(self.detectors))
 
     @property
+    def server(self) -> Chain:
+        """The server's chain, of one component or several; what is asked of it as a whole follows from these."""
+        return Chain.of(self.aggregation)
+
+    @property
+    def chain(self) -> tuple[Stage, ...]:
+        """The stages of the server's chain, with the mean where no rule is written."""
+        return self.server.whole
+
+    @property
     def set_apart(self) -> int:
         """Number of training samples that no client gets, because the server validates with them; see `settled`."""
         if self.validation is not None:
             return self.validation
         return VALIDATION_SAMPLES if any(check.validates for check in self.checks) else 0
 
+    @property
+    def root_apart(self) -> int:
+        """Number of training samples that no client gets, because the server trains on them; see `settled`."""
+        if self.root is not None:
+            return self.root
+        return ROOT_SAMPLES if self.server.needs_root else 0
+
     def settled(self, samples: int) -> "Experiment":
-        """Return the experiment for this many training samples, with the number that is then set apart.
+        """Return the experiment for this many training samples, with the numbers that are then set apart.
 
         Its identity is another one: it is only for whoever has the data, and for the twin, which has no check to tell.
         """
-        if self.validation is not None or not self.set_apart:
-            return self
-        count = min(VALIDATION_SAMPLES, max(samples // VALIDATION_SHARE, 1))
-        return self.model_copy(update={"validation": count})
+        largest, settled = max(samples // LARGEST_SHARE, 1), {}
+        if self.validation is None and self.set_apart:
+            settled["validation"] = min(VALIDATION_SAMPLES, largest)
+        if self.root is None and self.root_apart:
+            settled["root"] = min(ROOT_SAMPLES, largest)
+        return self.model_copy(update=settled) if settled else self
 
     @property
     def malicious(self) -> int:
@@ -211,7 +239,7 @@ class Experiment(Config):
     @property
     def updates_needed(self) -> int:
         """The fewest updates that the rule can work with; there has to be one."""
-        return max(1, least_updates(self.aggregation))
+        return self.server.minimum
 
     @property
     def enough_updates(self) -> bool:
@@ -226,7 +254,7 @@ class Experiment(Config):
     @property
     def wants_placebo(self) -> bool:
         """Whether the run needs a placebo, if there can be one."""
-        return self.attack is not None and self.control and self.placebo and not self.aggregation.averages
+        return self.attack is not None and self.control and self.placebo and not self.server.averages
 
     @property
     def controls(self) -> dict[str, "Experiment"]:
@@ -244,7 +272,9 @@ class Experiment(Config):
     def components(self) -> Iterator[tuple[str, Config]]:
         """Yield the components with their kinds."""
         for kind in ("data", "partition", "model", "aggregation", "attack"):
-            if (component := getattr(self, kind)) is not None:
+            if kind == "aggregation":
+                yield from self.server.components()
+            elif (component := getattr(self, kind)) is not None:
                 yield kind, component
         yield from (("checks", check) for check in self.checks)
 
@@ -254,6 +284,13 @@ class Experiment(Config):
         warnings.warn(message, DeprecationWarning, stacklevel=2)
         return self.components()
 
+    def _by_option(self) -> dict[str, Config | tuple[Config, ...]]:
+        """Return the components by the options that hold them."""
+        single = {kind: getattr(self, kind) for kind in ("data", "partition", "model", "aggregation", "attack")}
+        if isinstance(self.aggregation, Chain):
+            single["aggregation"] = self.aggregation.stages
+        return {kind: held for kind, held in single.items() if held is not None} | {"checks": self.checks}
+
     def describe(self) -> dict[str, Any]:
         """Return the complete description as plain values, from which the experiment can be made again."""
         return self.model_dump(mode="json")
@@ -261,7 +298,7 @@ class Experiment(Config):
     def relevant(self) -> dict[str, Any]:
         """Return the part of the description that changes the result, in the form that identities have always had."""
         recorded = {"record": list(self.recorded)} if self.unchecked else {}
-        return identity.relevant(self, self.components(), UNTOLD) | recorded
+        return identity.relevant(self, self._by_option(), UNTOLD) | recorded
 
     def identity(self) -> str:
         """Return a digest of everything that changes the result, and of nothing else."""
@@ -274,9 +311,8 @@ class Experiment(Config):
         """
         unlike = {"name": "twin", "about": "", "attack": None, "target": Target(), "control": False, "stop_at": None}
         checks = tuple(check for check in self.checks if check.action == "reject")
-        return self.model_copy(
-            update={**unlike, "placebo": True, "checks": checks, "record": None, "validation": self.set_apart or None}
-        )
+        apart = {"validation": self.set_apart or None, "root": self.root_apart or None}
+        return self.model_copy(update={**unlike, "placebo": True, "checks": checks, "record": None, **apart})
 
     def without_attacker(self) -> "Experiment":
         """Return the placebo: the twin from every round of which the malicious client is absent, whenever it attacks.
@@ -286,9 +322,9 @@ class Experiment(Config):
         return self.twin().model_copy(update={"name": "placebo", "absent": (self.malicious,)})
 
 
-def _lower(rule: Rule) -> str:
-    """Say which of a rule's options may make it need fewer updates; empty if none does."""
-    numbers = {name: value for name, value in rule if type(value) in {int, float}}
+def _lower(chain: Chain) -> str:
+    """Say which of a chain's options may make it need fewer updates; empty if none does."""
+    numbers = {name: value for link in chain.stages for name, value in link if type(value) in {int, float}}
     if "f" in numbers:
         return "lower its f, or "
     return f"lower its {' or '.join(f'{name} = {value}' for name, value in numbers.items())}, or " if numbers else ""

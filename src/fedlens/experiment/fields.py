@@ -7,9 +7,11 @@ from typing import Any
 from pydantic import GetCoreSchemaHandler, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from fedlens.core.config import Config
+from fedlens.core.config import Config, validate
 from fedlens.core.errors import ConfigError
 from fedlens.core.registry import BUILT_IN, Description, Record, build, describe
+from fedlens.defences.chain import Chain
+from fedlens.defences.links import Link
 
 Source = Description | Record
 
@@ -65,6 +67,26 @@ class Components:
 
         def dump(components: tuple[Config, ...]) -> list[dict[str, Any]]:
             return [describe(self.kind, component) for component in components]
+
+        return _schema(make, dump)
+
+
+@dataclass(frozen=True)
+class Chained:
+    """Marks the field that holds the server's chain: one component alone, or a `Chain` of several."""
+
+    kind: str
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Validate by `Chain`, serialise each component by `describe`."""
+
+        def make(value: object, source: Source) -> Link | Chain:
+            given = value if isinstance(value, Chain) else validate(Chain, {"stages": value}, self.kind, source=source)
+            return given if len(given.stages) > 1 else given.stages[0]
+
+        def dump(held: Link | Chain) -> dict[str, Any] | list[dict[str, Any]]:
+            described = [describe(*component) for component in Chain.of(held).components()]
+            return described if isinstance(held, Chain) else described[0]
 
         return _schema(make, dump)
 

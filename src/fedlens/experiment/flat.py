@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Set
 from typing import TYPE_CHECKING, Any
 
 from fedlens.core.config import Config
-from fedlens.core.registry import BUILT_IN, name_of, unusual_values
+from fedlens.core.registry import BUILT_IN, name_of, option_of, unusual_values
+from fedlens.defences.chain import Chain
 from fedlens.experiment.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ Value = str | float | bool | None
 def flattened(experiment: Experiment) -> dict[str, Value]:
     """Return every option that changes the result; an option without value is ``none``, as in YAML."""
     values = experiment.relevant() | {"checks": value_of(experiment, "checks")}
+    if isinstance(experiment.aggregation, Chain):
+        values["aggregation"] = value_of(experiment, "aggregation")
     return dict(_leaves("", values))
 
 
@@ -29,6 +32,9 @@ def value_of(experiment: Experiment, name: str, apart: Set[str] = frozenset()) -
     """
     if name == "checks":
         return "+".join(_word(name, check) for check in experiment.checks) or "none"
+    if name == "aggregation":
+        beneath = frozenset() if isinstance(experiment.aggregation, Chain) else apart
+        return "+".join(_word(kind, component, beneath) for kind, component in experiment.server.components())
     if name in BUILT_IN:
         component = getattr(experiment, name)
         return "none" if component is None else _word(name, component, apart)
@@ -72,7 +78,8 @@ def in_words(name: str, options: Mapping[str, Any], apart: Set[str] = frozenset(
 
 def _word(kind: str, component: Config, apart: Set[str] = frozenset()) -> str:
     """Return a component in words, with those options that are not at their defaults."""
-    beneath = {option.removeprefix(f"{kind}.") for option in apart if option.startswith(f"{kind}.")}
+    prefix = f"{option_of(kind)}."
+    beneath = {option.removeprefix(prefix) for option in apart if option.startswith(prefix)}
     return in_words(name_of(kind, component), unusual_values(component), beneath)
 
 

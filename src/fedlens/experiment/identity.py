@@ -7,7 +7,7 @@ an option or a value maps it back here. `tests/identities.json` has the identiti
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from fedlens.core.bytecode import has_file
@@ -15,23 +15,24 @@ from fedlens.core.code import digest as digest_code
 from fedlens.core.config import Config, identifying
 
 
-def relevant(experiment: Config, components: Iterable[tuple[str, Config]], untold: Collection[str]) -> dict[str, Any]:
+def relevant(
+    experiment: Config, components: Mapping[str, Config | tuple[Config, ...]], untold: Collection[str]
+) -> dict[str, Any]:
     """Return the part of an experiment's description that changes its result.
 
     Args:
         experiment: the experiment.
-        components: those of the experiment, with their kinds; of the kind ``checks`` there may be several.
+        components: its components by the options that hold them; a tuple where an option holds a list.
         untold: fields that are for people alone, or are told in another form.
     """
     every = experiment.model_dump(mode="json")
     described = identifying(experiment, {name: value for name, value in every.items() if name not in untold})
-    checks: list[dict[str, Any]] = []
-    for kind, component in components:
-        if kind == "checks":
-            checks.append(identifying(component, described["checks"][len(checks)]))
+    for option, held in components.items():
+        if isinstance(held, tuple):
+            described[option] = [identifying(*pair) for pair in zip(held, described[option], strict=True)]
         else:
-            described[kind] = identifying(component, described[kind])
-    return described | {"checks": checks}
+            described[option] = identifying(held, described[option])
+    return described
 
 
 def digest(relevant: dict[str, Any], components: Iterable[tuple[str, Config]]) -> str:

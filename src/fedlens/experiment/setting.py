@@ -37,6 +37,7 @@ class Setting:
         device: where models are trained.
         initial: the model with its first weights.
         validation: the server's own samples; ``None`` where no check needs any.
+        root_samples: what the server trains on; ``None`` where no stage of its chain does.
         auxiliary: the attacker's samples; ``None`` in a control, which serves any of them.
         fingerprint: of the data as they were loaded, unless they are `dataset` itself.
         timeout: seconds that a piece of work may take (`fedlens.core.deadline`).
@@ -48,6 +49,7 @@ class Setting:
     device: torch.device
     initial: InitialModel
     validation: Samples | None = None
+    root_samples: Samples | None = None
     auxiliary: TargetSamples | None = None
     fingerprint: str | None = None
     timeout: float | None = None
@@ -134,10 +136,12 @@ def prepare(
             dataset = load(experiment.data, data_dir)
     experiment = experiment.settled(len(dataset.train))
     root = Address.root(experiment.seed)
-    loaded, validation = dataset, None
-    if experiment.set_apart:
-        train, validation = set_apart(dataset.train, experiment.set_apart, root.at("validation"))
-        dataset, validation = replace(dataset, train=train), validation.to(torch_device)
+    loaded, apart = dataset, {"validation": experiment.set_apart, "root": experiment.root_apart}
+    samples: dict[str, Samples | None] = dict.fromkeys(apart)
+    for option, count in apart.items():
+        if count:
+            train, taken = set_apart(dataset.train, count, root.at(option), option)
+            dataset, samples[option] = replace(dataset, train=train), taken.to(torch_device)
     with staying("partition", ConfigError), within(timeout, "dealing out the data"):
         shards = _deal(experiment.partition, dataset.train.y, experiment.clients, root.at("partition"))
     dataset = dataset.to(torch_device)
@@ -145,8 +149,9 @@ def prepare(
     classes, address = len(dataset.classes), root.at("model")
     initial = InitialModel(experiment.model, dataset.shape, classes, address, torch_device, timeout)
     return Setting(
-        experiment, dataset, shards, torch_device, initial, validation, fingerprint=fingerprint, timeout=timeout
-    )
+        experiment, dataset, shards, torch_device, initial, samples["validation"], samples["root"],
+        fingerprint=fingerprint, timeout=timeout,
+    )  # fmt: skip
 
 
 def _deal(partition: Partition, labels: Tensor, clients: int, address: Address) -> Shards:

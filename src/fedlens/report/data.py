@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from fedlens.analysis.kept import require_recorded
 from fedlens.analysis.run_results import Run
 from fedlens.core.errors import ConfigError
-from fedlens.core.registry import name_of
 from fedlens.report.looks import STYLES, Style
 from fedlens.report.words import percent
 from fedlens.runs.record import ClientRecord, RoundRecord
@@ -152,7 +151,7 @@ class Shares:
 
 def all_alike(run: Run) -> bool:
     """Tell whether every update got its weight α_i in every round, so that there is nothing to see."""
-    return bool(run.experiment.aggregation.averages) and not any(record.rejected for record in run.records)
+    return bool(run.experiment.server.averages) and not any(record.rejected for record in run.records)
 
 
 def shares_of(run: Run) -> list[Shares]:
@@ -163,8 +162,9 @@ def shares_of(run: Run) -> list[Shares]:
     """
     rounds = [record for record in run.records if record.effective_weights is not None and record.skipped is None]
     if not rounds:
-        rule = name_of("aggregation", run.experiment.aggregation)
-        raise ConfigError(f"{run.path}: the rule {rule} does not tell what each update weighed; e.g. --kind metrics")
+        raise ConfigError(
+            f"{run.path}: the rule {run.experiment.server} does not tell what each update weighed; e.g. --kind metrics"
+        )
     shares_by_round = []
     for record in rounds:
         shares = dict(zip(record.cohort, record.effective_weights or [], strict=True))

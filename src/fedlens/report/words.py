@@ -67,12 +67,12 @@ def headline(experiment: Experiment) -> str:
     """Say in one line what was run."""
     local = experiment.local
     work = f"E={local.epochs:g}" if local.epochs is not None else f"{local.steps} steps"
-    names = {kind: name_of(kind, getattr(experiment, kind)) for kind in ("data", "model", "aggregation", "partition")}
+    names = {kind: name_of(kind, getattr(experiment, kind)) for kind in ("data", "model", "partition")}
     absent = f"{words}, " if (words := absent_words(experiment)) else ""
     return (
         f"{names['data']} ({names['partition']}), model {names['model']}, K={experiment.clients}, "
         f"{experiment.cohort_size} a round, {absent}T={experiment.rounds}, {work}, B={local.batch_size}, "
-        f"{local.optimizer} {local.learning_rate:g}, rule {names['aggregation']}, seed {experiment.seed}"
+        f"{local.optimizer} {local.learning_rate:g}, rule {experiment.server}, seed {experiment.seed}"
     )
 
 
@@ -110,7 +110,7 @@ def verdict(run: Run) -> str:
     none of the attack's is no success that counts (`fedlens.runs.record_values.counts`).
     """
     if (round_ := destroyed(run.records)) is not None:
-        cause = f"by what the rule {name_of('aggregation', run.experiment.aggregation)} made of the updates"
+        cause = f"by what the rule {run.experiment.server} made of the updates"
         return (
             f"Destroyed: in round {round_} the global model ceased to be finite, {cause}; "
             f"{len(run.records) - 1} of {run.experiment.rounds} rounds had been played before."

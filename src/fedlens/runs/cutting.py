@@ -12,10 +12,10 @@ CUT = "cut"
 
 _OURS = (
     r"(experiment\.yaml|(environment|rounds|timings)\.jsonl|(target|start|summary)\.json|error\.txt"
-    r"|(checkpoint|best|final|\d{5})\.safetensors)"
+    r"|(checkpoint|best|final|\d{5}|\d+-\d{5,}-\d{5,})\.safetensors)"
 )
 _LEFT = re.compile(rf"\.{_OURS}\.[0-9a-f]{{8}}")  # as `fedlens.core.files.write_atomically` calls them
-_FOLDERS = ("", "checks", "weights", "predictions")
+_FOLDERS = ("", "checks", "weights", "predictions", "state")
 
 
 def leftovers(run: Path) -> Iterator[Path]:

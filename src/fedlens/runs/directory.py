@@ -12,6 +12,7 @@ timings.jsonl                a line per round: seconds of each stage
 checks/                      tables that are too large for a record, such as histograms, a file per round
 error.txt                    the trace of the last failure of a client, if any
 checkpoint.safetensors       the state after the last round, for ``--resume``
+state/                       what stages of the server keep of each client; the checkpoint says which files
 best, final.safetensors      the global weights of highest test accuracy, and the last
 weights/                     only with ``--keep-weights``: the global weights, a file per round
 predictions/                 only without attack: log-probabilities on the test set, a file per round
@@ -27,6 +28,7 @@ least as far as the checkpoint. Resuming cuts them back to it and continues.
 import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -40,6 +42,7 @@ from fedlens.core.parsing import dump_yaml
 from fedlens.core.regular import regular
 from fedlens.core.suggest import another
 from fedlens.experiment.experiment import Experiment
+from fedlens.runs.client_rows import ClientRows, load_rows
 from fedlens.runs.controls import CONTROLS, content_of
 from fedlens.runs.cutting import cut_lines, leftovers, put_aside
 from fedlens.runs.loading import load_recorded
@@ -82,6 +85,7 @@ class RunDirectory:
         self.keep_weights = keep_weights
         self._best = -1.0
         self._sizes: dict[Path, int] = {}
+        self._rows = ClientRows(path)
         self._made = self._begun = self._abandoned = False
 
     def __enter__(self) -> Self:
@@ -239,7 +243,9 @@ class RunDirectory:
             DamagedRunError: the checkpoint, or records, predictions or weights up to there, are damaged.
         """
         checkpoint = self.path / "checkpoint.safetensors"
-        state = FederationState.load(str(checkpoint)) if checkpoint.exists() else None
+        state, rows = FederationState.read(str(checkpoint)) if checkpoint.exists() else (None, {})
+        if state is not None:
+            state = replace(state, stages=load_rows(self.path, state.stages, rows))
         rounds = state.round if state is not None else 0
         records = read_rounds(self.path, experiment.malicious, rounds)
         if [record.round for record in records] != list(range(1, rounds + 1)):
@@ -255,6 +261,7 @@ class RunDirectory:
         if self.keep_weights:
             require_weights(self.path, rounds)
         self._cut_back(rounds)
+        self._rows.resume({} if state is None else state.stages, rows)
         self._best = max((record.quality.accuracy for record in records), default=-1.0)
         return state, records
 
@@ -296,7 +303,9 @@ class RunDirectory:
         if (accuracy := result.record.quality.accuracy) > self._best:
             self._best = accuracy
             self._save_weights(self.path / "best.safetensors", result.state)
-        write_atomically(self.path / "checkpoint.safetensors", result.state.to_bytes())
+        rows = self._rows.write(result.state.stages, result.state.round)
+        write_atomically(self.path / "checkpoint.safetensors", result.state.to_bytes(rows))
+        self._rows.sweep()
         return parsed_round(written)
 
     def _append(self, name: str, content: bytes) -> None:

@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
@@ -14,9 +15,14 @@ from fedlens.attacks.estimation import Observation
 from fedlens.core.errors import DamagedRunError
 from fedlens.core.lazy import torch
 from fedlens.core.regular import regular
+from fedlens.defences.stage import State
+from fedlens.runs.client_rows import Rounds, load_rows
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+FORMER = "rule"
+"""What the state of the rule is called in checkpoints from before there were chains."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class FederationState:
         round: rounds played so far.
         weights: global weights, shape ``[d]``.
         history: the malicious client's memory.
-        rule: the aggregation rule's state.
+        stages: what each stage of the server's chain keeps, by its position and name, as in ``0.krum``.
 
     Example:
         >>> import fedlens
@@ -39,15 +45,21 @@ class FederationState:
     round: int
     weights: Tensor
     history: tuple[Observation, ...] = ()
-    rule: Mapping[str, Tensor] = field(default_factory=dict)
+    stages: Mapping[str, State] = field(default_factory=dict)
 
     def to(self, device: torch.device) -> FederationState:
         """Move the state to `device`."""
         history = tuple(
             replace(past, weights=past.weights.to(device), update=past.update.to(device)) for past in self.history
         )
-        rule = {name: tensor.to(device) for name, tensor in self.rule.items()}
-        return FederationState(self.round, self.weights.to(device), history, rule)
+        stages = {
+            name: State(
+                _moved(state.tensors, device),
+                {client: _moved(tensors, device) for client, tensors in state.clients.items()},
+            )
+            for name, state in self.stages.items()
+        }
+        return FederationState(self.round, self.weights.to(device), history, stages)
 
     def misfit(self, first: Tensor, *, finite: bool) -> str | None:
         """Tell why this cannot be the state of a federation with these first weights; ``None`` if it can.
@@ -70,13 +82,20 @@ class FederationState:
                 return f"{name}: not all finite, though no round is recorded that destroyed the model"
         return None
 
-    def to_bytes(self) -> bytes:
-        """Serialise the state as safetensors."""
+    def to_bytes(self, rows: Rounds = MappingProxyType({})) -> bytes:
+        """Serialise the state as safetensors, but for what stages keep by client, which is in the files of `rows`."""
+        assert all(state.clients.keys() == rows.get(name, {}).keys() for name, state in self.stages.items())
         tensors = {"weights": self.weights}
-        tensors |= {f"rule.{name}": tensor for name, tensor in self.rule.items()}
+        for index, state in enumerate(self.stages.values()):
+            tensors |= {f"stages.{index}.{name}": tensor for name, tensor in state.tensors.items()}
         for index, past in enumerate(self.history):
             tensors |= {f"history.{index}.weights": past.weights, f"history.{index}.update": past.update}
-        plain = {"round": self.round, "history": [[past.round, past.alpha, past.log] for past in self.history]}
+        plain: dict[str, Any] = {
+            "round": self.round,
+            "history": [[past.round, past.alpha, past.log] for past in self.history],
+        }
+        if self.stages:
+            plain["stages"] = [[name, sorted(rows.get(name, {}).items())] for name in self.stages]
         tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
         from safetensors.torch import save
 
@@ -86,7 +105,17 @@ class FederationState:
 
     @classmethod
     def load(cls, path: str) -> FederationState:
-        """Load the state saved to `path`.
+        """Load the state saved to `path`, with what stages keep by client.
+
+        Raises:
+            DamagedRunError: a file is missing or damaged.
+        """
+        state, rows = cls.read(path)
+        return replace(state, stages=load_rows(Path(path).parent, state.stages, rows))
+
+    @classmethod
+    def read(cls, path: str) -> tuple[FederationState, Rounds]:
+        """Read the file at `path`: the state without what stages keep by client, and where to find that.
 
         Raises:
             DamagedRunError: the file is missing or damaged.
@@ -99,11 +128,35 @@ class FederationState:
                 Observation(round_, alpha, tensors[f"history.{index}.weights"], tensors[f"history.{index}.update"], log)
                 for index, (round_, alpha, log) in enumerate(plain["history"])
             )
-            rule = {name.removeprefix("rule."): tensor for name, tensor in tensors.items() if name.startswith("rule.")}
             if not isinstance(plain["round"], int) or plain["round"] < 1 or tensors["weights"].dim() != 1:
                 raise ValueError("no weights after a round")
-            return cls(plain["round"], tensors["weights"], history, rule)
+            stages, rows = _stages(plain, tensors)
+            return cls(plain["round"], tensors["weights"], history, stages), rows
         except (OSError, SafetensorError, LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise DamagedRunError(
                 f"{path}: this checkpoint is missing or damaged ({error}); start the run anew with another --out"
             ) from error
+
+
+def _stages(plain: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[dict[str, State], Rounds]:
+    """Return what the stages keep, and the rounds of what they keep by client.
+
+    A checkpoint from before there were chains has the state of a `FORMER` rule.
+    """
+    stages = {
+        name: State(_beneath(tensors, f"stages.{index}.")) for index, (name, _) in enumerate(plain.get("stages", []))
+    }
+    if former := _beneath(tensors, f"{FORMER}."):
+        stages[FORMER] = State(former)
+    rows = {name: {int(client): int(round_) for client, round_ in written} for name, written in plain.get("stages", [])}
+    return stages, rows
+
+
+def _beneath(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+
+
+def _moved(tensors: Mapping[str, Tensor], device: torch.device) -> Mapping[str, Tensor]:
+    """Move tensors to a device; the same mapping if they are there, which tells that nothing has changed."""
+    moved = {name: tensor.to(device) for name, tensor in tensors.items()}
+    return tensors if all(moved[name] is tensor for name, tensor in tensors.items()) else moved

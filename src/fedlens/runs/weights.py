@@ -64,7 +64,7 @@ def weights_of(run: Path, which: Which = "final") -> Tensor:
         RunError: there is no such round, or its weights were not kept.
     """
     if which == "last":
-        return FederationState.load(str(run / "checkpoint.safetensors")).weights
+        return FederationState.read(str(run / "checkpoint.safetensors"))[0].weights
     if isinstance(which, str):
         return load_tensor(run / f"{which}.safetensors", "weights", UNFINISHED)
     rounds = count_rounds(run)
@@ -90,7 +90,7 @@ def _others(run: Path) -> dict[int, Path]:
 
 def _round_of(file: Path) -> int:
     if file.stem == "checkpoint":
-        return FederationState.load(str(file)).round
+        return FederationState.read(str(file))[0].round
     try:
         with safe_open(str(regular(file, None)), framework="pt") as content:
             return int((content.metadata() or {})["round"])

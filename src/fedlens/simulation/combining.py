@@ -1,19 +1,20 @@
-"""The aggregation rule at work on the updates that passed the checks."""
+"""The server's chain at work on the updates that passed the checks."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from fedlens.core.custom import copy_tensors, is_custom
-from fedlens.core.errors import ClientError, named, shortened
-from fedlens.core.given import is_dense, is_word, misfit, oddity
-from fedlens.core.origin import at, told
-from fedlens.core.random import Address, seeded
-from fedlens.core.staying import staying
-from fedlens.defences.detector import Inspection
-from fedlens.defences.rule import Aggregate, Received, Rule, least_updates
+from fedlens.core.layout import Layout
+from fedlens.defences.adapters import RuleStage, link_of
+from fedlens.defences.links import title
+from fedlens.defences.server_step import Judgement, needed, server_step
+from fedlens.defences.stage import Server, Stage, State, Updates
+from fedlens.runs.record import CheckRecord
+from fedlens.runs.state import FORMER
+from fedlens.simulation.guarded import begun, guarded
 from fedlens.simulation.receiving import gathered, renormalised
 
 
@@ -23,97 +24,98 @@ class Combined:
 
     Attributes:
         update: what is added to the global weights, shape ``[d]``.
-        shares: weight that each client's update got, 0 for a rejected one; ``None`` where the rule cannot tell.
-        state: what the rule keeps for the next round.
+        shares: weight that each client's update got, 0 for a rejected one; ``None`` where the chain cannot tell.
+        states: what the stages keep for the next round, by their positions and names.
         skipped: why the global model stays as it is, if it does.
+        checks: what the chain said of each update, by the names of its stages.
+        dropped: rows of the updates that a filter of the chain dropped.
     """
 
     update: Tensor
     shares: list[float] | None
-    state: Mapping[str, Tensor]
+    states: Mapping[str, State]
     skipped: str | None = None
+    checks: list[dict[str, CheckRecord]] = field(default_factory=list)
+    dropped: frozenset[int] = frozenset()
 
 
 def combine(
-    rule: Rule, seen: Inspection, rows_kept: list[int], address: Address, state: Mapping[str, Tensor]
-) -> Combined:
-    """Aggregate `rows_kept`, whose weights are renormalised; leave the model alone where the rule needs more.
+    chain: Sequence[Stage], received: Updates, rows_kept: list[int], server: Server, kept: Mapping[str, State],
+    *, timeout: float | None = None,
+) -> Combined:  # fmt: skip
+    """Aggregate `rows_kept`, whose weights are renormalised; leave the model alone where the chain needs more.
 
-    The rows are moved together within the updates, which are not what they were afterwards. A custom rule gets copies,
-    and what it gives is copied: it may keep either.
+    The rows are moved together within the updates, which are not what they were afterwards.
 
-    Of updates whose squares are out of range, what a rule gives may be so, too: the global model is destroyed then.
+    Of updates whose squares are out of range, what a stage gives may be so, too: the global model is destroyed then.
+
+    Args:
+        chain: the stages.
+        received: what was received.
+        rows_kept: the rows that passed the checks.
+        server: what else the server has; of its clients, those whose updates were received.
+        kept: what the stages kept in the round before.
+        timeout: seconds that each stage may take.
 
     Raises:
-        ClientError: the rule failed, or gave no update, or of shorter ones none that is finite.
+        ClientError: a stage failed, or gave nothing that one could go on with.
     """
-    count, least = len(seen.updates), least_updates(rule)
-    if len(rows_kept) < max(least, 1):
-        reason = f"{len(rows_kept)} of {count} updates passed the checks, and the rule needs {least}"
-        return Combined(torch.zeros_like(seen.weights), [0.0] * count, state, reason)
-    updates, alpha = gathered(seen.updates, rows_kept), renormalised(seen.alpha, rows_kept)
-    name = type(rule).__name__
-    received = Received(updates, alpha, seen.layout, address, state)
-    try:
-        with staying(f"rule {name}, in round {seen.round},"):
-            aggregate = _of_custom(rule, received) if is_custom(rule) else rule.aggregate(received)
-    except ClientError:
-        raise
-    except Exception as error:
-        raise ClientError(f"rule {name} failed in round {seen.round}: {told(error)}") from error
-    if wrong := _wrong(aggregate, seen, received):
-        result, remedy = wrong
-        let = f"let aggregate{at(rule.aggregate)} return {remedy}"
-        raise ClientError(f"rule {name}, in round {seen.round}, returned {result}: {let}")
-    next_state = _copied_state(aggregate.state, name, seen.round)
+    names, count = names_of(chain), len(received.rows)
+    if (wrong := _missing(chain, len(rows_kept), count, server)) is not None:
+        return Combined(torch.zeros_like(server.weights), [0.0] * count, kept, wrong, [{} for _ in range(count)])
+    states = [_found(name, stage, kept, server.layout, timeout) for name, stage in names.items()]
+    clients = tuple(server.clients[row] for row in rows_kept)
+    updates = Updates.received(gathered(received.rows, rows_kept), renormalised(received.weights, rows_kept))
+    step = server_step(chain, updates, replace(server, clients=clients), states, partial(guarded, timeout=timeout))
     shares = None
-    if aggregate.shares is not None and bool(torch.isfinite(aggregate.shares).all()):
+    if step.effective_weights is not None:
         shares = [0.0] * count
-        for row, share in zip(rows_kept, aggregate.shares.tolist(), strict=True):
+        for row, share in zip(rows_kept, step.effective_weights.tolist(), strict=True):
             shares[row] = share
-    return Combined(aggregate.update, shares, next_state)
+    checks: list[dict[str, CheckRecord]] = [{} for _ in range(count)]
+    for stage, judgement in zip(chain, step.judgements, strict=False):
+        for row, check in _said(judgement).items():
+            checks[rows_kept[row]][title(link_of(stage))] = check
+    dropped = frozenset(rows_kept[row] for judgement in step.judgements for row in judgement.dropped)
+    states_after = kept if step.skipped is not None else dict(zip(names, step.states, strict=True))
+    return Combined(step.update, shares, states_after, step.skipped, checks, dropped)
 
 
-def _copied_state(state: object, name: str, round_: int) -> Mapping[str, Tensor]:
-    """Copy what a rule wants to keep, so that a checkpoint can hold it.
-
-    Raises:
-        ClientError: it is nothing that one could hold.
-    """
-    wrong = f"rule {name} wants to keep something else than tensors by their names in round {round_}"
-    if not isinstance(state, Mapping):
-        raise ClientError(f"{wrong}: a {type(state).__name__}; a dict of them is right")
-    for word, tensor in state.items():
-        if not is_word(word):
-            raise ClientError(f"{wrong}: the name {shortened(word)}; words are right")
-        if odd := oddity(tensor):
-            raise ClientError(f"{wrong}: {shortened(word)} is {odd}; dense tensors of real numbers are right")
-    return {word: tensor.detach().clone() for word, tensor in state.items()}
+def names_of(chain: Sequence[Stage]) -> dict[str, Stage]:
+    """Return the stages by their positions and names, as in ``0.krum``."""
+    return {f"{index}.{title(link_of(stage))}": stage for index, stage in enumerate(chain)}
 
 
-def _of_custom(rule: Rule, received: Received) -> Aggregate:
-    """Let a custom rule aggregate a copy of what was received, with the global generators seeded."""
-    with seeded(received.address.at("global")):
-        return copy_tensors(rule.aggregate(copy_tensors(received)))
+def _found(name: str, stage: Stage, kept: Mapping[str, State], layout: Layout, timeout: float | None) -> State:
+    """Return what a stage kept in the round before, or what it begins with."""
+    if name not in kept and isinstance(stage, RuleStage) and FORMER in kept:
+        return kept[FORMER]
+    return kept[name] if name in kept else begun(stage, layout, timeout)
 
 
-def _wrong(aggregate: object, seen: Inspection, received: Received) -> tuple[str, str] | None:
-    """Say what is wrong with what a rule returned, and what to return instead; ``None`` if nothing is."""
-    if not isinstance(aggregate, Aggregate):
-        return f"{named(aggregate)}, not an Aggregate", "Aggregate(update, shares)"
-    finite = not _out_of_range(aggregate, received.updates)
-    shape, dtype, device = seen.weights.shape, seen.weights.dtype, str(seen.weights.device)
-    if wrong := misfit(aggregate.update, shape, dtype, device, finite=finite):
-        return f"an update {wrong}", "Aggregate(update, shares)"
-    if aggregate.shares is not None and (wrong := misfit(aggregate.shares, received.alpha.shape, finite=finite)):
-        return f"shares {wrong}", "Aggregate(update, shares), or Aggregate(update) where there are none"
+def _missing(chain: Sequence[Stage], left: int, count: int, server: Server) -> str | None:
+    """Say why the chain cannot begin, if it cannot."""
+    if left < (least := needed(chain)[0]):
+        what = "rule" if len(chain) == 1 else "chain"
+        return f"{left} of {count} updates passed the checks, and the {what} needs {least}"
+    if server.root is not None and not bool(server.root.isfinite().all()):
+        return "the update that the server trained on its root samples is not finite"
     return None
 
 
-def _out_of_range(aggregate: Aggregate, updates: Tensor) -> bool:
-    """Tell whether an aggregate is not finite, but need not be: the squares of its updates are out of range."""
-    both = [tensor for tensor in (aggregate.update, aggregate.shares) if is_dense(tensor)]
-    if all(bool(tensor.isfinite().all()) for tensor in both):
-        return False
-    lowest, highest = updates.aminmax()
-    return bool(max(-float(lowest), float(highest)) >= torch.finfo(updates.dtype).max ** 0.5)
+def _said(judgement: Judgement) -> dict[int, CheckRecord]:
+    """Return what a stage said of updates that make up a row each; one without scores gives 1 to the flagged."""
+    scores, flagged = judgement.report.scores, judgement.report.flagged
+    if scores is None and flagged is None:
+        return {}
+    marks = [False] * len(judgement.rows) if flagged is None else flagged.tolist()
+    numbers = [float(mark) for mark in marks] if scores is None else scores.tolist()
+    return {
+        row: CheckRecord(
+            float(numbers[place]),
+            marks[place],
+            {name: column[place] for name, column in judgement.report.details.items()},
+        )
+        for place, row in enumerate(judgement.rows)
+        if row is not None
+    }

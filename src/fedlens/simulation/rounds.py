@@ -15,10 +15,9 @@ from torch import Tensor
 
 from fedlens.attacks.estimation import EstimateError, Observation, previous_step
 from fedlens.core.custom import is_custom
-from fedlens.core.deadline import within
 from fedlens.core.layout import Layout
 from fedlens.core.threads import one_thread
-from fedlens.defences.detector import Inspection
+from fedlens.defences.stage import Server, Updates
 from fedlens.experiment.setting import Setting
 from fedlens.goals.success import success
 from fedlens.models.evaluation import Quality, quality, stretches
@@ -28,7 +27,7 @@ from fedlens.runs.state import FederationState
 from fedlens.simulation.combining import Combined, combine
 from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.context import GLOBAL, MALICIOUS, Job, SharedTensors, WorkerContext
-from fedlens.simulation.engines.jobs import EvaluationJob, HonestJob, MaliciousJob
+from fedlens.simulation.engines.jobs import EvaluationJob, HonestJob, MaliciousJob, RootJob
 from fedlens.simulation.receiving import Reception, receive
 from fedlens.simulation.recording import Recording, record_updates
 from fedlens.simulation.screening import Screening, screen
@@ -96,21 +95,21 @@ class Federation:
         validation, custom = setting.validation, is_custom(setting.experiment.model)
         context = WorkerContext(
             setting.dataset, setting.shards, network, local, setting.root, shared, validation, checks, custom,
-            timeout=setting.timeout,
+            timeout=setting.timeout, root_samples=setting.root_samples,
         )  # fmt: skip
         engine.start(context)
         return cls(setting, engine, shared, network.layout, progress), FederationState(0, weights)
 
     def play(self, state: FederationState) -> RoundResult:
         """Play the round after `state`."""
-        began, round_ = time.perf_counter(), state.round + 1
+        began, round_, experiment = time.perf_counter(), state.round + 1, self.setting.experiment
         cohort = self.setting.cohort(round_)
         alpha = self.setting.alpha(cohort)
         self.shared.models[GLOBAL] = state.weights
-        log = self._train(round_, cohort, alpha, state)
+        log, root = self._train(round_, cohort, alpha, state)
         history = state.history
         if log is not None:
-            row = cohort.index(self.setting.experiment.malicious)
+            row = cohort.index(experiment.malicious)
             sent = self.shared.updates[row].clone()
             self.shared.models[MALICIOUS] = state.weights + sent
             history = self._remember((*history, Observation(round_, float(alpha[row]), state.weights, sent, log)))
@@ -119,16 +118,18 @@ class Federation:
             log = log | self._estimate_error(log, alpha[received.rows], received, cohort, state)
 
         trained = time.perf_counter()
-        screening = screen(self.setting.experiment.detectors, round_, tuple(received.alpha.tolist()), self.engine)
-        recording = record_updates(self.setting.experiment.unchecked, round_, len(received.rows), self.engine)
+        screening = screen(experiment.detectors, round_, tuple(received.alpha.tolist()), self.engine)
+        recording = record_updates(experiment.unchecked, round_, len(received.rows), self.engine)
 
         screened = time.perf_counter()
         address = self.setting.root.at("aggregation", round_)
-        inspection = Inspection(round_, state.weights, received.updates, received.alpha, self.layout)
-        rule = self.setting.experiment.aggregation
-        with within(self.setting.timeout, f"rule {type(rule).__name__}, in round {round_},"):
-            combined = combine(rule, inspection, screening.accepted, address, state.rule)
-        after = FederationState(round_, state.weights + combined.update, history, combined.state)
+        senders = tuple(cohort[row] for row in received.rows)
+        server = Server(round_, state.weights, self.layout, senders, address, root)
+        updates = Updates(received.updates, received.alpha, None)
+        combined = combine(
+            experiment.chain, updates, screening.accepted, server, state.stages, timeout=self.setting.timeout
+        )
+        after = FederationState(round_, state.weights + combined.update, history, combined.states)
         self.shared.models[GLOBAL] = after.weights
 
         aggregated = time.perf_counter()
@@ -153,8 +154,15 @@ class Federation:
         }
         return RoundResult(record, after, predictions, seconds, screening.tables | recording.tables)
 
-    def _train(self, round_: int, cohort: list[int], alpha: Tensor, state: FederationState) -> dict[str, Any] | None:
-        """Fill the shared updates; return the attack's log, ``None`` if the malicious client was not chosen."""
+    def _train(
+        self, round_: int, cohort: list[int], alpha: Tensor, state: FederationState
+    ) -> tuple[dict[str, Any] | None, Tensor | None]:
+        """Fill the shared updates.
+
+        Returns:
+            The attack's log, ``None`` if the malicious client was not chosen, and the server's own update, if it
+            trains one.
+        """
         experiment, sizes = self.setting.experiment, self.setting.shards.sizes
         malicious = experiment.malicious if experiment.attack is not None else None
         honest = [
@@ -162,24 +170,27 @@ class Federation:
             for row, client in enumerate(cohort)
             if client != malicious
         ]
+        root = self.setting.root_samples if experiment.server.needs_root else None
+        others: list[Job] = [*honest]
+        if root is not None:
+            others.append(RootJob(round_, experiment.local.steps_for(len(root))))
         if experiment.attack is None or malicious not in cohort:
-            self._run_counted([honest])
-            return None
+            return None, _root_update(self._run_counted([others]))
         assert self.setting.auxiliary is not None, "an attack needs its target"
         row = cohort.index(malicious)
         attack = MaliciousJob(
             round_, malicious, row, inf, experiment.attack, float(alpha[row]), self.setting.auxiliary, state.history
         )
-        stages: list[Sequence[Job]] = [honest, [attack]] if attack.attack.omniscient else [[attack, *honest]]
-        return next(log for job, log in self._run_counted(stages) if job is attack)
+        ran = self._run_counted([others, [attack]] if attack.attack.omniscient else [[attack, *others]])
+        return next(log for job, log in ran if job is attack), _root_update(ran)
 
     def _run_counted(self, stages: Sequence[Sequence[Job]]) -> list[tuple[Job, dict[str, Any]]]:
         """Run one stage of jobs after the other, and report progress."""
-        done, total = 0, sum(map(len, stages))
+        done, total = 0, sum(not isinstance(job, RootJob) for jobs in stages for job in jobs)
 
-        def count(_: Job) -> None:
+        def count(job: Job) -> None:
             nonlocal done
-            done += 1
+            done += not isinstance(job, RootJob)
             self.progress(done, total)
 
         self.progress(done, total)
@@ -230,9 +241,10 @@ def _clients(
     cohort: list[int], rows: list[int], screening: Screening, recording: Recording, combined: Combined
 ) -> list[ClientRecord]:
     """Return what became of each of the cohort's clients; `rows` are those whose updates were received."""
-    accepted = {rows[row] for row in screening.accepted}
+    accepted = {rows[row] for row in screening.accepted if row not in combined.dropped}
     weights = None if combined.shares is None else dict(zip(rows, combined.shares, strict=True))
-    checks = dict(zip(rows, screening.of_each, strict=True))
+    both = zip(screening.of_each, combined.checks, strict=True)
+    checks = dict(zip(rows, [inspected | chained for inspected, chained in both], strict=True))
     measured = dict(zip(rows, recording.of_each, strict=True))
     return [
         ClientRecord(
@@ -245,6 +257,11 @@ def _clients(
         )
         for row, client in enumerate(cohort)
     ]
+
+
+def _root_update(ran: Sequence[tuple[Job, dict[str, Any]]]) -> Tensor | None:
+    """Return the update that the server has trained, if it was among the jobs."""
+    return next((result["update"] for job, result in ran if isinstance(job, RootJob)), None)
 
 
 def _attack(log: dict[str, Any]) -> AttackRecord:

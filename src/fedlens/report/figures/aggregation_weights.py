@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fedlens.analysis.run_results import Run
-from fedlens.core.registry import name_of
 from fedlens.report.data import Shares, chosen_of, shares_of, shares_words
 from fedlens.report.figures.canvas import (
     head_panel,
@@ -39,7 +38,7 @@ def selected_clients(runs: Sequence[Run]) -> "Figure":
             _draw_chosen(panel, run, shares, chosen)
         else:
             _draw_shares(panel, shares)
-        rule = name_of("aggregation", run.experiment.aggregation)
+        rule = str(run.experiment.server)
         head_panel(panel, run, f"{rule}: {shares_words(run, shares)}")
         shade_attacks(panel, run)
         rounds_axis(panel, run)

@@ -58,7 +58,7 @@ def _trained(experiment: Experiment) -> str:
 def _served(experiment: Experiment) -> str:
     checks = list(experiment.detectors)
     inspected = f", having checked them by {_listed(checks)}" if checks else ", without a check"
-    return f"the server aggregated the updates by {name_of('aggregation', experiment.aggregation)}{inspected}"
+    return f"the server aggregated the updates by {experiment.server}{inspected}"
 
 
 def aim(run: Run) -> str:

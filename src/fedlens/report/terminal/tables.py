@@ -71,7 +71,7 @@ def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
         area = of_lives(lambda life: f"{life.area:.2f} of {life.observed}")
         yield "… area under it, in rounds", *area
     which = "round" if whole else f"of {rounds}"
-    averages = run.experiment.aggregation.averages
+    averages = run.experiment.server.averages
     for name, value in chain(_attack_lines(run, which), _accident_lines(summary), _defence_lines(summary, averages)):
         yield name, *alone(value)
     if stop := summary.paper_stop:
@@ -112,7 +112,7 @@ def _accident_lines(summary: Summary) -> Iterator[tuple[str, str]]:
         yield "model destroyed", f"in round {round_}"
 
 
-def _defence_lines(summary: Summary, averages: bool) -> Iterator[tuple[str, str]]:
+def _defence_lines(summary: Summary, averages: bool | None) -> Iterator[tuple[str, str]]:
     """Yield what the rule made of the malicious client, and how often a check kept it out, a name and a value each."""
     if defence := summary.defence:
         rounds = defence.rounds

@@ -54,6 +54,7 @@ class WorkerContext:
         custom: whether the model is custom, and may draw from the global generators.
         stack: function that stacks copies of the network, if clients train in stacks.
         timeout: seconds that a job may take (`fedlens.core.deadline`).
+        root_samples: what the server trains on, if it does.
     """
 
     dataset: Dataset
@@ -67,6 +68,7 @@ class WorkerContext:
     custom: bool = False
     stack: MakeStack | None = None
     timeout: float | None = None
+    root_samples: Samples | None = None
 
     def shard(self, client: int) -> Samples:
         """Copy the samples that `client` holds."""

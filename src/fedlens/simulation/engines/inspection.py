@@ -12,9 +12,9 @@ from fedlens.core.origin import at, told
 from fedlens.core.random import seeded
 from fedlens.core.staying import staying
 from fedlens.defences.detector import Detector, Inspection, Validation, Verdict
+from fedlens.defences.verdicts import fault
 from fedlens.models.evaluation import blocks, right
 from fedlens.simulation.engines.context import GLOBAL, SharedTensors, WorkerContext
-from fedlens.simulation.engines.verdicts import fault
 
 
 @dataclass(frozen=True)

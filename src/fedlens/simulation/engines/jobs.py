@@ -165,6 +165,34 @@ def _reason(attack: Attack, view: View, sender: str) -> str | None:
 
 
 @dataclass(frozen=True)
+class RootJob:
+    """The server's training on its root samples, as a client would train."""
+
+    round: int
+    cost: float
+    reads = None  # as only the server has the samples
+
+    @property
+    def name(self) -> str:
+        """The job's name for error messages."""
+        return f"training on the root samples in round {self.round}"
+
+    def fills(self, shared: SharedTensors) -> list[Tensor]:  # noqa: ARG002
+        """Return views of the shared tensors that it fills: none."""
+        return []
+
+    def run(self, context: WorkerContext) -> dict[str, Any]:
+        """Return the update."""
+        assert context.root_samples is not None, "no root samples"
+        address = context.root.at("root", self.round)
+        return {
+            "update": train(
+                context.network, context.shared.models[GLOBAL], context.root_samples, context.local, address
+            )
+        }
+
+
+@dataclass(frozen=True)
 class EvaluationJob:
     """Evaluation of a shared model on blocks of the test set, from sample `start` to `stop`."""
 

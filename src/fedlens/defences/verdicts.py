@@ -21,20 +21,29 @@ def _faults(verdict: Verdict, count: int) -> Iterator[str]:
         yield f"scores {wrong}"
     if wrong := misfit(verdict.flagged, (count,), torch.bool):
         yield f"flagged {wrong}"
-    for what, by_name in (("details", verdict.details), ("tables", verdict.tables)):
-        if not isinstance(by_name, Mapping):
-            yield f"{what} of type {type(by_name).__name__}; a dict by names is right"
-        elif odd := [name for name in by_name if not is_word(name)]:
-            yield f"{what} with the name {shortened(odd[0])}; names are words"
-    for name, detail in verdict.details.items():
-        if name in {"scores", "flagged"}:
-            yield f"a detail called {name}, as the verdict's own; another name is right"
-        if wrong := _detail_fault(detail, count):
-            yield f"the detail {cut(name)} {wrong}"
+    yield from details_faults(verdict.details, count)
+    yield from _names_faults("tables", verdict.tables)
     for name, table in verdict.tables.items():
         rows = (count, *table.shape[1:]) if is_dense(table) else (count,)
         if wrong := misfit(table, rows, finite=False):
             yield f"the table {cut(name)} {wrong}"
+
+
+def details_faults(details: object, count: int) -> Iterator[str]:
+    """Say what is wrong with further numbers of `count` clients, by name."""
+    yield from _names_faults("details", details)
+    for name, detail in details.items() if isinstance(details, Mapping) else ():
+        if name in {"scores", "flagged"}:
+            yield f"a detail called {name}, as the verdict's own; another name is right"
+        if wrong := _detail_fault(detail, count):
+            yield f"the detail {cut(name)} {wrong}"
+
+
+def _names_faults(what: str, by_name: object) -> Iterator[str]:
+    if not isinstance(by_name, Mapping):
+        yield f"{what} of type {type(by_name).__name__}; a dict by names is right"
+    elif odd := [name for name in by_name if not is_word(name)]:
+        yield f"{what} with the name {shortened(odd[0])}; names are words"
 
 
 def _detail_fault(detail: object, count: int) -> str:

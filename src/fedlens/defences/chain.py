@@ -1,0 +1,173 @@
+"""The server's chain: what it does to a round's updates, one stage after the other.
+
+Filters and mixing come in the order in which they are written, then exactly one rule (the mean where none is written),
+then at most one server optimizer. What is asked of a chain as a whole follows from its stages.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+from pydantic import SkipValidation, ValidationInfo, field_validator, model_validator
+
+from fedlens.core.config import Config
+from fedlens.core.origin import at
+from fedlens.core.registry import Description, name_of, unusual_values
+from fedlens.core.suggest import TYPED, pasted, plain
+from fedlens.defences.adapters import as_stage
+from fedlens.defences.detector import Detector
+from fedlens.defences.links import Link, build_link, kind_of, title
+from fedlens.defences.mean import Mean
+from fedlens.defences.rule import Rule
+from fedlens.defences.server_step import needed
+from fedlens.defences.stage import Sees, Stage
+
+ORDER = {"filter": 0, "mixing": 0, "rule": 1, "optimizer": 2}
+"""Which kinds of stage come first."""
+
+ONCE = {"rule": "rule", "optimizer": "server optimizer"}
+"""Of which kinds a chain has one, and what they are called."""
+
+
+class Chain(Config):
+    """Several stages, each a name, a mapping with its ``name`` and options, or a component.
+
+    Attributes:
+        stages: the components, in the order in which they work.
+
+    Example:
+        >>> from fedlens.defences import Chain
+        >>> chain = Chain(stages=["distances", {"name": "krum", "f": 2}])
+        >>> str(chain), chain.minimum, chain.f, chain.averages
+        ('distances+krum', 5, 2, False)
+    """
+
+    keeping: ClassVar[str] = "make another chain"
+
+    stages: SkipValidation[tuple[Link, ...]]
+
+    @classmethod
+    def of(cls, stages: Chain | Link | str | Sequence[Any]) -> Chain:
+        """Return the chain of these stages, or of the only one."""
+        if isinstance(stages, Chain):
+            return stages
+        return cls(stages=tuple(stages) if isinstance(stages, list | tuple) else (stages,))
+
+    @field_validator("stages", mode="before")
+    @classmethod
+    def _built(cls, value: Any, info: ValidationInfo) -> tuple[Link, ...]:
+        """Build each; the context of a validation says where the description comes from."""
+        values, source = list(value if isinstance(value, list | tuple) else [value]), info.context or Description()
+        return tuple(build_link(entry, source, _form(values, index)) for index, entry in enumerate(values))
+
+    @model_validator(mode="after")
+    def _possible(self) -> Chain:
+        """Refuse what is no chain, with one to paste."""
+        if not self.stages:
+            raise ValueError("an empty list is no chain; e.g. -o aggregation=mean")
+        kinds = [getattr(as_stage(component), "kind", "") for component in self.stages]
+        if None in kinds:  # of a record, whose classes are not read
+            return self
+        for component, kind in zip(self.stages, kinds, strict=True):
+            if kind not in ORDER:
+                raise ValueError(
+                    f"{title(component)}{at(type(component))} does not say of which kind it is ({', '.join(ORDER)}); "
+                    "write it into the class, e.g. kind = 'mixing'"
+                )
+        for kind, word in ONCE.items():
+            several = [index for index, its in enumerate(kinds) if its == kind]
+            if len(several) > 1:
+                others = [component for index, component in enumerate(self.stages) if index not in several[:-1]]
+                names = " and ".join(title(self.stages[index]) for index in several)
+                raise ValueError(f"{names}: a chain has one {word}; e.g. {_pasted(others)}")
+        ordered = [pair[1] for pair in sorted(enumerate(self.stages), key=lambda pair: ORDER[str(kinds[pair[0]])])]
+        if ordered != list(self.stages):
+            raise ValueError(
+                f"{self}: filters and mixing come before the rule, and a server optimizer after it; "
+                f"e.g. {_pasted(ordered)}"
+            )
+        if twice := [name for name, count in Counter(self.judges).items() if count > 1]:
+            raise ValueError(f"{twice[0]}: a chain has each filter once; leave one of them out")
+        return self
+
+    @property
+    def whole(self) -> tuple[Stage, ...]:
+        """All stages, with the mean where no rule is written."""
+        stages = [as_stage(component) for component in self.stages]
+        if not any(stage.kind == "rule" for stage in stages):
+            place = len(stages) - sum(stage.kind == "optimizer" for stage in stages)
+            stages.insert(place, as_stage(Mean()))
+        return tuple(stages)
+
+    @property
+    def judges(self) -> list[str]:
+        """The names of its filters, under which records have their scores."""
+        return [title(component) for component in self.stages if getattr(as_stage(component), "kind", None) == "filter"]
+
+    @property
+    def averages(self) -> bool | None:
+        """True if an update's effect stays α_i times the update; ``None`` if a stage's code is not read."""
+        told = {stage.averages for stage in self.whole}
+        return False if False in told else None if None in told else True
+
+    @property
+    def minimum(self) -> int:
+        """The least number of updates that it can work with.
+
+        Raises:
+            ConfigError: a custom stage says no number of updates, or failed.
+        """
+        return needed(self.whole)[0]
+
+    @property
+    def f(self) -> int | None:
+        """The largest number of attackers that a stage is told; ``None`` if none is."""
+        told = [f for component in self.stages if type(f := getattr(component, "f", None)) is int]
+        return max(told, default=None)
+
+    @property
+    def sees(self) -> Sees:
+        """``sum`` if all stages work on the average alone; else ``updates``."""
+        return "sum" if all(stage.sees == "sum" for stage in self.whole) else "updates"
+
+    @property
+    def needs_root(self) -> bool:
+        """True if a stage needs root samples."""
+        return any(bool(stage.needs_root) for stage in self.whole)
+
+    def components(self) -> Iterator[tuple[str, Link]]:
+        """Yield the components with their kinds."""
+        return ((kind_of(component), component) for component in self.stages)
+
+    def __str__(self) -> str:
+        return "+".join(map(title, self.stages))
+
+
+def _pasted(components: Sequence[Link]) -> str:
+    """Return what to paste for a chain of these components."""
+    return pasted(TYPED, "aggregation", list(map(_written, components)))
+
+
+def _written(value: object) -> str:
+    """Write a component, its name, or a mapping with its name and options, as in YAML."""
+    if isinstance(value, Rule | Stage | Detector):
+        kind = kind_of(value)
+        value = {"name": name_of(kind, value), **unusual_values(value)}
+    if not isinstance(value, Mapping):
+        return plain(value)
+    if value.keys() == {"name"}:
+        return plain(value["name"])
+    return f"{{{', '.join(f'{name}: {plain(option)}' for name, option in value.items())}}}"
+
+
+def _form(values: Sequence[object], index: int) -> str | None:
+    """Return how an option of the component at `index` is typed in a chain; ``None`` for a component alone."""
+    if len(values) == 1:
+        return None
+    words = [_written(value).replace("{", "{{").replace("}", "}}") for value in values]
+    given = words[index].removeprefix("{{").removesuffix("}}")
+    name = given if given.startswith("name:") else f"name: {given}"
+    words[index] = f"{{{{{name}, {{option}}: {{value}}}}}}"
+    return f"-o aggregation=[{', '.join(words)}]"
