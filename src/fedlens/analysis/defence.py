@@ -32,17 +32,18 @@ def defence(records: Sequence[RoundRecord]) -> DefenceSummary | None:
 
 
 def performances(experiment: Experiment, records: Sequence[RoundRecord]) -> dict[str, Performance]:
-    """Measure how well each of the server's checks did, by its name."""
-    return {check: performance_of(records, check) for check in experiment.detectors}
+    """Measure how well each of the server's checks did, and each filter of its chain, by its name."""
+    return {check: performance_of(records, check) for check in experiment.judges}
 
 
 def performance_of(records: Sequence[RoundRecord], check: str) -> Performance:
     """Measure how well one of them did over these rounds."""
     return performance(
         (
-            [client.checks[check].score for client in record.seen],
-            [client.checks[check].flagged for client in record.seen],
-            [client is record.attacker for client in record.seen],
+            [client.checks[check].score for client in judged],
+            [client.checks[check].flagged for client in judged],
+            [client is record.attacker for client in judged],
         )
         for record in records
+        for judged in [[client for client in record.clients if check in client.checks]]
     )

@@ -35,6 +35,7 @@ def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
         _taking(experiment, inside),
         _placebo(experiment, inside[-1]),
         _finite(experiment, records),
+        _shape(records),
         _acting(records),
         _share(experiment),
         _sight(experiment.attack),
@@ -190,6 +191,15 @@ def _finite(experiment: Experiment, records: Sequence[RoundRecord]) -> str | Non
         return None
     rounds = "1 round" if len(honest) == 1 else f"{len(honest)} rounds"
     return f"honest clients sent updates that are not finite in {rounds}; try a lower local.learning_rate"
+
+
+def _shape(records: Sequence[RoundRecord]) -> str | None:
+    """Flag an attack whose updates are of another shape or type than the model's weights."""
+    faults = [client.fault for record in records for client in record.clients if client.malformed]
+    if not (wrong := [fault for fault in faults if fault != "not finite"]):
+        return None
+    rounds = "1 round" if len(wrong) == 1 else f"{len(wrong)} rounds"
+    return f"the malicious client sent updates that were rejected in {rounds}: {wrong[-1]}"
 
 
 def _share(experiment: Experiment) -> str | None:

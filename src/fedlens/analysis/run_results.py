@@ -148,8 +148,9 @@ class Run:
                 {"round": record.round, "check": name, "client": client.client, "score": client.checks[name].score}
                 | {"flagged": client.checks[name].flagged, "guilty": client is record.attacker}
                 for record in self.records
-                for name in self.experiment.detectors
-                for client in record.seen
+                for name in self.experiment.judges
+                for client in record.clients
+                if name in client.checks
             ],
             columns=["round", "check", "client", "score", "flagged", "guilty"],
         )

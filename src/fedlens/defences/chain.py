@@ -41,7 +41,7 @@ class Chain(Config):
         >>> from fedlens.defences import Chain
         >>> chain = Chain(stages=["distances", {"name": "krum", "f": 2}])
         >>> str(chain), chain.minimum, chain.f, chain.averages
-        ('distances+krum', 5, 2, False)
+        ('distances+krum', 7, 2, False)
     """
 
     keeping: ClassVar[str] = "make another chain"
@@ -88,8 +88,9 @@ class Chain(Config):
                 f"{self}: filters and mixing come before the rule, and a server optimizer after it; "
                 f"e.g. {_pasted(ordered)}"
             )
-        if twice := [name for name, count in Counter(self.judges).items() if count > 1]:
-            raise ValueError(f"{twice[0]}: a chain has each filter once; leave one of them out")
+        filters = [title(component) for component, kind in zip(self.stages, kinds, strict=True) if kind == "filter"]
+        if twice := next((name for name, count in Counter(filters).items() if count > 1), None):
+            raise ValueError(f"{twice}: a chain has each filter once; leave one of them out")
         return self
 
     @property
@@ -102,9 +103,14 @@ class Chain(Config):
         return tuple(stages)
 
     @property
-    def judges(self) -> list[str]:
-        """The names of its filters, under which records have their scores."""
-        return [title(component) for component in self.stages if getattr(as_stage(component), "kind", None) == "filter"]
+    def names(self) -> list[str]:
+        """The names of its components."""
+        return list(map(title, self.stages))
+
+    @property
+    def filters(self) -> dict[str, Link]:
+        """Its filters by the names under which records have their scores."""
+        return {title(component): component for component in self.stages if as_stage(component).kind == "filter"}
 
     @property
     def averages(self) -> bool | None:
@@ -142,7 +148,7 @@ class Chain(Config):
         return ((kind_of(component), component) for component in self.stages)
 
     def __str__(self) -> str:
-        return "+".join(map(title, self.stages))
+        return "+".join(self.names)
 
 
 def _pasted(components: Sequence[Link]) -> str:

@@ -126,7 +126,7 @@ class Experiment(Config):
                 f"e.g. -o clients={ceil(least / self.fraction)}"
             )
         names = [name_of("checks", check) for check in self.checks]
-        if both := set(names) & set(chain.judges):
+        if both := set(names) & chain.filters.keys():
             rest = ", ".join(name for name in names if name not in both)
             raise ValueError(
                 f"checks: {', '.join(both)} is a stage of the chain, too, and once is enough; e.g. -o 'checks=[{rest}]'"
@@ -178,6 +178,11 @@ class Experiment(Config):
     def detectors(self) -> dict[str, Detector]:
         """The server's checks by their names."""
         return {name_of("checks", check): check for check in self.checks}
+
+    @property
+    def judges(self) -> dict[str, Component]:
+        """All that scores clients, by name: the server's checks, and the filters of its chain."""
+        return {**self.detectors, **self.server.filters}
 
     @property
     def recorded(self) -> tuple[Kind, ...]:

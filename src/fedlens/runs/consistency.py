@@ -62,7 +62,7 @@ def _fault(experiment: Experiment, record: RoundRecord, target: TargetRecord) ->
     for client in record.clients:
         if (fault := _attack_fault(experiment, client)) is not None:
             return f"client {client.client}: {fault}"
-        if client.checks.keys() != (set() if client.malformed else experiment.detectors.keys()):
+        if not _are_checks(experiment, client):
             return f"checks: {', '.join(client.checks) or 'none'}, not those of the experiment"
         if client.malformed and client.measured:
             return f"client {client.client}: measured: of a malformed update"
@@ -78,6 +78,14 @@ def _cohort_fault(experiment: Experiment, cohort: Sequence[int]) -> str | None:
     if (highest := max(cohort)) >= experiment.clients:
         return f"clients: {highest}, but the experiment has clients 0 to {experiment.clients - 1}"
     return None
+
+
+def _are_checks(experiment: Experiment, client: ClientRecord) -> bool:
+    """Tell whether all checks saw an update that was received; of the chain's stages, not all may have."""
+    if client.malformed:
+        return not client.checks
+    checks = experiment.detectors.keys()
+    return checks <= client.checks.keys() <= {*checks, *experiment.server.names}
 
 
 def _attack_fault(experiment: Experiment, client: ClientRecord) -> str | None:

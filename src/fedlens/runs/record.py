@@ -73,7 +73,8 @@ class ClientRecord:
         client: its number.
         effective_weight: weight that its update had in the end, 0 if rejected; ``None`` if the rule cannot tell.
         rejected: True if its update did not reach the rule: a check rejected it, or it is malformed.
-        malformed: True if its update had entries that are not finite; no check saw it.
+        malformed: True if its update had entries that are not finite, or another shape or type than the model's weights
+            (see `fault`); no check saw it.
         checks: what the server's checks said of it, by their names.
         measured: what was measured of its update (`fedlens.experiment.measures`) and is not among a check's details;
             see `measure`.
@@ -95,6 +96,13 @@ class ClientRecord:
     measured: dict[str, float | list[float]] = field(default_factory=dict)
     attack: AttackRecord | None = None
     model: Quality | None = None
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with a malformed update; empty if it is none."""
+        if not self.malformed:
+            return ""
+        return str((self.attack.log if self.attack is not None else {}).get("malformed", "not finite"))
 
     def measure(self, name: str) -> float | list[float] | None:
         """Return a number measured of its update, whether it was recorded by itself or by a check; ``None`` if neither.
@@ -195,7 +203,7 @@ class RoundRecord(KeyAccess):
 
     @property
     def malformed(self) -> list[int]:
-        """The clients whose updates were rejected for entries that are not finite."""
+        """The clients whose updates were rejected because they were not finite, or of another shape or type."""
         return [client.client for client in self.clients if client.malformed]
 
     @property

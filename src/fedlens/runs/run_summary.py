@@ -163,7 +163,7 @@ class DefenceSummary:
         skipped: number of rounds in which the global model stayed as it was.
         chosen: in how many its update alone was taken, under a rule that takes one; else ``None``.
         effective_weight: mean of its updates' effective weights; ``None`` if the rule cannot tell.
-        malformed: number of rounds in which its update was not finite.
+        malformed: number of rounds in which its update was not finite, or of another shape.
 
     Example:
         >>> import fedlens
@@ -215,7 +215,7 @@ class Performance:
 
 @dataclass(frozen=True)
 class Malformed:
-    """Updates that were rejected because they were not finite: how many, in how many rounds, of which clients.
+    """Updates rejected because they were not finite, or of another shape: how many, in how many rounds, of whom.
 
     Example:
         >>> from fedlens.runs import Malformed
@@ -280,7 +280,7 @@ class Summary(KeyAccess):
         twin: the benign twin over the same rounds.
         placebo: the federation without the malicious client over the same rounds.
         flags: reasons to doubt the result.
-        malformed: updates that were not finite, if there were any.
+        malformed: updates that were not finite, or of another shape, if there were any.
         destroyed: round after which the model was not finite, if there was one.
         checksums: of the run's files, by their paths in it.
 

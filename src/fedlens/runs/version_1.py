@@ -155,7 +155,7 @@ def _flat(attack: dict[str, Any]) -> dict[str, Any]:
 def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return, by check, the scores, decisions and details of all clients."""
     checks: dict[str, Any] = {}
-    for name in rows[0] if rows else ():
+    for name in (name for name in rows[0] if all(name in row for row in rows)) if rows else ():
         details = rows[0][name]["details"]
         checks[name] = {
             "scores": [row[name]["score"] for row in rows],

@@ -48,10 +48,11 @@ def twin_files(run: Path, twin: Experiment, paper_stop: float | None, classes: S
 
 def _of_twin(record: RoundRecord, twin: Experiment) -> RoundRecord:
     """Turn a round's record of a run without attack into the twin's."""
+    kept = {*twin.detectors, *twin.server.names}
     clients = [
         replace(
             client,
-            checks={name: check for name, check in client.checks.items() if name in twin.detectors},
+            checks={name: check for name, check in client.checks.items() if name in kept},
             measured={},
         )
         for client in record.clients

@@ -28,8 +28,9 @@ def metrics_of(record: RoundRecord) -> dict[str, float]:
         metrics |= {"malicious/accuracy": model.accuracy, "malicious/loss": model.loss}
     for name, control in record.controls.items():
         metrics |= _of_model(f"{name}/", control)
-    for name in record.seen[0].checks if record.seen else ():
-        metrics[f"checks/{name}/flagged"] = float(sum(client.checks[name].flagged for client in record.seen))
+    for name in dict.fromkeys(name for client in record.clients for name in client.checks):
+        flagged = [client.checks[name].flagged for client in record.clients if name in client.checks]
+        metrics[f"checks/{name}/flagged"] = float(sum(flagged))
     return metrics
 
 

@@ -38,18 +38,18 @@ def server_checks(runs: Sequence[Run]) -> "Figure":
     import pandas as pd
 
     for run in runs:
-        if not run.experiment.checks:
+        if not run.experiment.judges:
             checks = "checks=[accuracy, distances, statistics]"
             raise ConfigError(f"{run.path}: the server checked nothing; run it with -o '{checks}'")
-    names = list(dict.fromkeys(name for run in runs for name in run.experiment.detectors))
+    names = list(dict.fromkeys(name for run in runs for name in run.experiment.judges))
     figure, panels = grid(len(names), len(runs), (4.9, 2.2), share_x="col", share_y="row")
     for row, name in enumerate(names):
         scores_by_run = [run.checks[run.checks["check"] == name] for run in runs]
         row_panels = panels[row * len(runs) : (row + 1) * len(runs)]
         for panel, run, scores in zip(row_panels, runs, scores_by_run, strict=True):
             _draw(panel, run, scores)
-            if (check := run.experiment.detectors.get(name)) is not None and check.boundary is not None:
-                panel.axhline(check.boundary, color=GREY, linestyle="--", linewidth=1.2, zorder=1.5, label=THRESHOLD)
+            if (boundary := getattr(run.experiment.judges.get(name), "boundary", None)) is not None:
+                panel.axhline(boundary, color=GREY, linestyle="--", linewidth=1.2, zorder=1.5, label=THRESHOLD)
         _scale(row_panels[0], pd.concat(scores_by_run))
         row_panels[0].set_ylabel(f"{plain(fill(name, 24))}\nscore")
     for top, bottom, run in zip(panels, panels[-len(runs) :], runs, strict=False):

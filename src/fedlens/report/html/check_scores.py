@@ -69,7 +69,7 @@ def _spans(rounds: Sequence[int], limits: Sequence[Range | None], colour: str, w
 def check_charts(run: Run) -> list[Chart]:
     """Chart, for each of the server's checks, the score of each client in each round."""
     charts = []
-    for index, name in enumerate(run.experiment.detectors):
+    for index, name in enumerate(run.experiment.judges):
         table = run.checks[run.checks["check"] == name]
         rounds_kept, remark = evenly(table["round"], len(table), LARGEST)
         shown = table[table["round"].isin(rounds_kept)]
@@ -81,7 +81,7 @@ def check_charts(run: Run) -> list[Chart]:
         ]
         traces[-1].update(hoverinfo="skip", hovertemplate=None)
         figure = go.Figure(traces, {"xaxis": _axis(run), "yaxis": {"title": {"text": "score"}}})
-        if (threshold := run.experiment.detectors[name].boundary) is not None:
+        if (threshold := getattr(run.experiment.judges[name], "boundary", None)) is not None:
             figure.add_trace(_line(run, threshold))
         if outgrown(table) is not None and table["score"].min() > 0 and (threshold is None or threshold > 0):
             figure.layout.yaxis.type = "log"
@@ -119,7 +119,7 @@ def caught_words(run: Run, done: Performance) -> str:
 
 def noticed_words(run: Run) -> str:
     """Say how many of the checks flagged the malicious client at least once; empty if there were none."""
-    checks = {name: performance_of(run.records, name) for name in run.experiment.detectors}
+    checks = {name: performance_of(run.records, name) for name in run.experiment.judges}
     if not checks or not any(done.attacking for done in checks.values()):
         return ""
     caught = [f"{name} in {done.caught} of {done.attacking} rounds" for name, done in checks.items() if done.caught]

@@ -80,7 +80,7 @@ def _seen(run: Run) -> tuple[list[Chart], list[str]]:
         "distances": distances_chart,
     }
     makers |= {} if all_alike(run) else {"selection": weights_chart}
-    makers |= {"checks": check_charts, "roc": roc_chart} if run.experiment.checks else {}
+    makers |= {"checks": check_charts, "roc": roc_chart} if run.experiment.judges else {}
     charts: list[Chart] = []
     missing: list[str] = []
     for make in in_order(makers, PANELS).values():

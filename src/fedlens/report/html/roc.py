@@ -68,7 +68,7 @@ def _curves(run: Run) -> Iterable[_Curve]:
     """Yield the curve of every check that had somebody to find."""
     from sklearn.metrics import roc_curve
 
-    for check in run.experiment.detectors:
+    for check in run.experiment.judges:
         done, table = performance_of(run.records, check), run.checks[run.checks["check"] == check]
         if done.roc_auc is not None:
             false, true, thresholds = roc_curve(table["guilty"].astype(bool), table["score"], drop_intermediate=True)

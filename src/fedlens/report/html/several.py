@@ -139,7 +139,7 @@ def _detection(runs: Sequence[Run], names: Sequence[str]) -> Table | None:
     rows = [
         [name, check, *detection_words(performance_of(run.records, check))]
         for run, name in zip(runs, names, strict=True)
-        for check in run.experiment.detectors
+        for check in run.experiment.judges
     ]
     head = ["run", "check", "malicious flagged", "honest flagged", "ROC AUC"]
     return Table("How well the server’s checks tell", head, rows, words=2) if rows else None

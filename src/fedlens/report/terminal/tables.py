@@ -107,7 +107,7 @@ def _accident_lines(summary: Summary) -> Iterator[tuple[str, str]]:
     """Yield what was not finite, a name and a value each."""
     if bad := summary.malformed:
         who = f"client{'s' * (len(bad.clients) != 1)} {', '.join(map(str, bad.clients))}"
-        yield "updates that were not finite, rejected", f"{bad.updates} in {bad.rounds} rounds, of {who}"
+        yield "malformed updates, rejected", f"{bad.updates} in {bad.rounds} rounds, of {who}"
     if (round_ := summary.destroyed) is not None:
         yield "model destroyed", f"in round {round_}"
 
@@ -182,6 +182,9 @@ def _part(record: RoundRecord) -> str:
 
 def _rejected(record: RoundRecord) -> str:
     """Say which clients the checks rejected, and whether the rule had enough of the others."""
-    bad = record.malformed
-    names = [f"{client} (not finite)" if client in bad else str(client) for client in record.rejected]
+    names = [
+        f"{client.client} ({client.fault.partition(',')[0]})" if client.malformed else str(client.client)
+        for client in record.clients
+        if client.rejected
+    ]
     return ", ".join(names) + (" (too few left)" if record.skipped else "")

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from fedlens.core.deadline import within
@@ -124,11 +125,15 @@ def perform(job: Job, context: WorkerContext) -> dict[str, Any]:
         raise ClientError(f"{job.name} failed: {told(error)}") from error
 
 
-def accept(update: Tensor, row: Tensor, sender: str) -> None:
+def accept(update: Tensor, row: Tensor, sender: str) -> str:
     """Check an update and copy it to its `row` of the shared tensors (both of shape ``[d]``).
 
+    Returns:
+        What is wrong with its shape or type, for which the row has nothing but NaN; empty if nothing is. It need not be
+        finite.
+
     Raises:
-        ClientError: the update is not a plain tensor, or has another shape or type. It need not be finite.
+        ClientError: the update is not a plain tensor.
     """
     if type(update) not in {Tensor, nn.Parameter}:  # a subclass would get the row, and with it all shared memory
         raise ClientError(
@@ -137,11 +142,11 @@ def accept(update: Tensor, row: Tensor, sender: str) -> None:
     if odd := oddity(update):
         raise ClientError(f"{sender} sent an update that is {odd}; a dense one is right, as view.train() gives")
     if update.shape != row.shape or update.dtype != row.dtype:
+        row.fill_(torch.nan)
         sent = f"{update.dtype} of shape {tuple(update.shape)}"
-        raise ClientError(
-            f"{sender} sent an update of {sent}, expected {row.dtype} of shape {tuple(row.shape)}, as view.train() has"
-        )
+        return f"{sent}, expected {row.dtype} of shape {tuple(row.shape)}, as view.train() has"
     row.copy_(update.detach())
+    return ""
 
 
 def plain(log: dict[str, Any], sender: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from fedlens.simulation.engines.context import GLOBAL, SharedTensors, WorkerCont
 from fedlens.training.local import train
 from fedlens.training.stacked import train_stacked
 
-RESERVED = {"acted", "reason", "alpha", "estimate_error", "estimate_cosine"}
+RESERVED = {"acted", "reason", "alpha", "malformed", "estimate_error", "estimate_cosine"}
 """Keys of the simulator in an attack's record, which the attack must not log."""
 
 
@@ -143,10 +143,12 @@ class MaliciousJob:
             reason = _reason(self.attack, view, self.name)
             update = view.train() if reason else self.attack.corrected(view)
         try:
-            accept(update, context.shared.updates[self.row], self.name)
+            malformed = accept(update, context.shared.updates[self.row], self.name)
             if taken := RESERVED & view.log.keys():
                 raise ClientError(f"{self.name} logged {', '.join(sorted(taken))}, which the simulator says; rename it")
-            return {"acted": reason is None, "reason": reason, "alpha": self.alpha, **plain(view.log, self.name)}
+            log = {"malformed": malformed} if malformed else {}
+            said = {"acted": reason is None, "reason": reason, "alpha": self.alpha}
+            return {**said, **log, **plain(view.log, self.name)}
         except ClientError as error:
             raise ClientError(f"{error}{at(self.attack.craft)}") from None
 
