@@ -110,3 +110,15 @@ FORGETFUL = small(
     name="forgetful", aggregation=[Remembers(), First(tells=False)], clients=6, fraction=0.5, rounds=6, attack=None,
     control=False,
 )  # fmt: skip
+
+
+class Trusts(Stage):
+    """Sends the server's own update alone, and scores by how far each update is from it."""
+
+    kind: ClassVar[Kind] = "mixing"
+    needs_root: ClassVar[bool] = True
+
+    def apply(self, updates: Updates, server: Server, state: State) -> tuple[Updates, State, Report]:
+        assert server.root is not None
+        scores = (updates.rows - server.root).norm(dim=1).double()
+        return Updates(server.root[None].clone(), torch.ones(1).double(), None), state, Report(scores)
