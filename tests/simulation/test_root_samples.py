@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from small import small
-from stages import Trusts
+from helpers.stages import Trusts
 
 from fedlens.core.errors import DataError
 from fedlens.core.layout import Layout
