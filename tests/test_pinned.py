@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pinned
 import pytest
-from helpers.received import RULES
 
 from fedlens.core.numerics import BITS
 from fedlens.core.registry import BUILT_IN
@@ -35,7 +34,7 @@ def test_the_number_of_the_bits_is_that_of_what_is_pinned() -> None:
 def test_these_runs_have_everything_between_them() -> None:
     every = [pinned.experiment(name)[0].describe() for name in pinned.RUNS]
     used = {kind: {one[kind]["name"] for one in every if one[kind] != "none"} for kind in ("attack", "aggregation")}
-    assert used == {"attack": set(BUILT_IN["attack"]), "aggregation": set(RULES)}
+    assert used == {"attack": set(BUILT_IN["attack"]), "aggregation": set(BUILT_IN["aggregation"])}
     assert {check["name"] for one in every for check in one["checks"]} == set(BUILT_IN["checks"]) - LATER
     assert {pinned.experiment(name)[1] for name in pinned.RUNS} == {"serial", "processes", "vectorised"}
     assert {one["attack"]["estimate"] for one in every} == {None, "pre", "post"}

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
-from helpers.received import RULES, apply, equal, layout, normal, received
+from helpers.received import apply, equal, layout, normal, received
 from torch import Tensor
 
-from fedlens.core.registry import describe, name_of
+from fedlens.core.registry import BUILT_IN, describe, name_of
 from fedlens.defences.bulyan import Bulyan
 from fedlens.defences.coordinate_wise import Median, TrimmedMean
 from fedlens.defences.detector import Detector, Inspection
@@ -45,7 +45,7 @@ def each(rules: list[Rule]) -> pytest.MarkDecorator:
 
 
 def test_every_rule_is_tested_here() -> None:
-    assert {name_of("aggregation", rule) for rule in [*ROBUST, Mean()]} == set(RULES)
+    assert {name_of("aggregation", rule) for rule in [*ROBUST, Mean()]} == set(BUILT_IN["aggregation"])
 
 
 @each(ROBUST)

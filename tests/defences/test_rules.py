@@ -4,12 +4,12 @@ from random import Random
 
 import pytest
 import torch
-from helpers.received import RULES, apply, column, equal, normal, shares
+from helpers.received import apply, column, equal, normal, shares
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fedlens.core.registry import describe, name_of
+from fedlens.core.registry import BUILT_IN, describe, name_of
 from fedlens.defences.bulyan import Bulyan, bulyan
 from fedlens.defences.coordinate_wise import Median, TrimmedMean, trimmed_mean
 from fedlens.defences.geometric_median import GeometricMedian
@@ -43,7 +43,7 @@ def each(rules: list[Rule]) -> pytest.MarkDecorator:
 
 
 def test_every_rule_is_tested_here() -> None:
-    assert {name_of("aggregation", rule) for rule in ALL} == set(RULES)
+    assert {name_of("aggregation", rule) for rule in ALL} == set(BUILT_IN["aggregation"])
 
 
 @each(ALL)

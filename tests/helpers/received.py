@@ -5,11 +5,7 @@ from torch import Tensor
 
 from fedlens.core.layout import Layout, Slice
 from fedlens.core.random import Address
-from fedlens.core.registry import BUILT_IN, resolve
 from fedlens.defences.rule import Aggregate, Received, Rule
-
-RULES = [name for name in BUILT_IN["aggregation"] if issubclass(resolve("aggregation", name), Rule)]
-"""Names of our rules that are no stages of a chain."""
 
 
 def equal(count: int) -> Tensor:

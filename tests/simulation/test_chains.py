@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from small import small
 from helpers.stages import FORGETFUL, Doubles, First, Long, Pairs, Scale
+from small import small
 from torch import Tensor
 
 import fedlens

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import torch
-from small import small
 from helpers.stages import Trusts
+from small import small
 
 from fedlens.core.errors import DataError
 from fedlens.core.layout import Layout
