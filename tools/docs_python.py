@@ -16,7 +16,7 @@ from fedlens.core.registry import known, resolve
 ROOT = Path(fedlens.__file__).parent
 PACKAGES = sorted(".".join(("fedlens", *stub.parent.relative_to(ROOT).parts)) for stub in ROOT.rglob("*/__init__.pyi"))
 """The packages that export names."""
-DESCRIBED = {"Experiment", "LocalTraining", "Target"}
+DESCRIBED = {"Attackers", "Experiment", "LocalTraining", "Target"}
 """Configurations to be made, not derived from."""
 
 

@@ -2,6 +2,9 @@ from .analysis.run_results import Run as Run
 from .analysis.run_results import load_run as load_run
 from .attacks.attack import Attack as Attack
 from .attacks.attack import View as View
+from .attacks.team import Crafted as Crafted
+from .attacks.team import Member as Member
+from .attacks.team import Team as Team
 from .core.errors import ClientError as ClientError
 from .core.errors import ConfigError as ConfigError
 from .core.errors import DamagedRunError as DamagedRunError

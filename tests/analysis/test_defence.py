@@ -23,7 +23,10 @@ def test_what_became_of_the_malicious_updates() -> None:
         record(3, [0, 4, 6], shares=[0.0, 0.0, 1.0]),
         record(4, [3, 4, 6], shares=[0, 0, 0], rejected=[4, 6], skipped="too few"),
     ]
-    expected = DefenceSummary(rounds=3, rejected=1, skipped=1, chosen=1, effective_weight=pytest.approx(1 / 3))
+    expected = DefenceSummary(
+        rounds=3, rejected=1, skipped=1, chosen=1, effective_weight=pytest.approx(1 / 3),
+        precision=1 / 2, recall=pytest.approx(1 / 3),
+    )  # fmt: skip
     assert defence(records) == expected
 
 

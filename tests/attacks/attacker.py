@@ -25,12 +25,17 @@ from fedlens.goals.success import Success, TargetSamples, success
 from fedlens.models.dropout import Dropout
 from fedlens.models.mlp import CensusMlp
 from fedlens.models.network import Network
+from fedlens.simulation.engines.jobs import member_of
 from fedlens.training.local import LocalTraining
 
 CLIENTS, MALICIOUS, ROW = 4, 2, 2
 """A small federation's clients, the malicious one among them, and its row in the shared tensors."""
 
-EFFECTIVE = [name for name in BUILT_IN["attack"] if name != "honest"]
+UNTARGETED = {"inner-product-manipulation", "sign-flipping"}
+"""Attacks on the model as a whole, which ``test_team`` looks at."""
+
+TARGETED = [name for name in BUILT_IN["attack"] if name not in UNTARGETED]
+EFFECTIVE = [name for name in TARGETED if name != "honest"]
 """Attacks that have an effect, and so something to boost."""
 
 BRIEF: dict[str, dict[str, Any]] = {
@@ -127,6 +132,11 @@ def result(view: View, weights: Tensor) -> Success:
     """What these weights make of the attacker's samples in `look`."""
     view.network.load(weights)
     return success(view.network.log_probabilities(torch.eye(4)), view.auxiliary)
+
+
+def poisoned(attack: Attack, view: View) -> View:
+    """The view with the samples that the attack trains on."""
+    return replace(view, shard=attack.poison(view.shard, member_of(view), view.auxiliary))
 
 
 def biases(view: View) -> Tensor:

@@ -12,6 +12,9 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import Node
 
+from fedlens.data.dataset import Samples
+from fedlens.simulation.engines.context import WorkerContext
+
 PLAIN = (type, types.ModuleType, str, bytes, int, float, bool, type(None), torch.dtype, torch.device)
 
 
@@ -78,3 +81,21 @@ def overlap(thing: Any, others: Iterable[Tensor]) -> list[Tensor]:
         for tensor in tensors(thing)
         if any(max(span(tensor).start, other.start) < min(span(tensor).stop, other.stop) for other in spans)
     ]
+
+
+def shared(view: object, context: WorkerContext) -> list[Tensor]:
+    """Tensors that can be reached from a view or a team and share memory with what the worker holds."""
+    data, tensors = context.dataset, context.shared
+    others = [data.train.x, data.train.y, data.test.x, data.test.y, context.shards.order, context.shards.offsets]
+    others += [
+        tensors.models,
+        tensors.updates,
+        tensors.log_probabilities,
+        context.network.vector,
+        context.network.gradient,
+    ]
+    return overlap(view, others)
+
+
+def images(samples: Samples) -> set[bytes]:
+    return {image.numpy().tobytes() for image in samples.x}

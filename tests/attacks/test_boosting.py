@@ -1,6 +1,6 @@
 import pytest
 import torch
-from attacker import BRIEF, EFFECTIVE, deep
+from attacker import BRIEF, EFFECTIVE, TARGETED, deep
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -9,7 +9,7 @@ from fedlens.attacks.attack import Attack
 from fedlens.attacks.boosting import boosted
 from fedlens.core.errors import ConfigError
 from fedlens.core.layout import Layout
-from fedlens.core.registry import BUILT_IN, build
+from fedlens.core.registry import build
 from fedlens.training.local import LocalTraining
 
 SLICES = Layout.of(nn.Linear(2, 1))
@@ -64,7 +64,7 @@ def test_the_boosting_factor_is_one_over_alpha_but_for_data_poisoning(name: str)
     assert torch.equal(crafted(name), crafted(name, boost=1 if name == "data-poisoning" else 1 / alpha))
 
 
-@pytest.mark.parametrize("name", BUILT_IN["attack"])
+@pytest.mark.parametrize("name", TARGETED)
 @pytest.mark.parametrize("boost", [0, -1, "double"])
 def test_an_impossible_boost_is_refused(name: str, boost: object) -> None:
     with pytest.raises(ConfigError, match="boost"):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from attacker import BRIEF, EFFECTIVE, SIZE, after_the_round, changed, cloud, deep, remembering
+from attacker import BRIEF, EFFECTIVE, SIZE, TARGETED, after_the_round, changed, cloud, deep, remembering
 from helpers.records import attack_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ from fedlens.attacks.alternating_minimisation import AlternatingMinimisation
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.estimation import EstimateError, Observation, previous_step
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
-from fedlens.core.registry import BUILT_IN, build
+from fedlens.core.registry import build
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import prepare
 from fedlens.runs.round_result import RoundResult
@@ -83,7 +83,7 @@ class Constant(Attack):
 
 
 ATTACKS: list[dict[str, Any]] = [
-    *[{"name": name} for name in BUILT_IN["attack"]],
+    *[{"name": name} for name in TARGETED],
     {"name": "alternating-minimisation", "order": "malicious-first"},
     {"name": "alternating-minimisation", "constraint": {"reference": "self"}},
     {"name": "alternating-minimisation", "constraint": {"reference": "others"}},
@@ -252,7 +252,7 @@ def test_the_error_in_the_record_is_that_of_the_states(attack: Attack) -> None:
     assert recorded(chosen[0]) is None
     for earlier, later in pairwise(chosen):
         then, now = earlier.record.round, later.record.round
-        (mine,), (sent,) = earlier.state.history, later.state.history
+        ((mine,),), ((sent,),) = earlier.state.history.values(), later.state.history.values()
         assert (mine.round, sent.round) == (then, now)
         estimate = (states[now - 1] - states[then - 1] - mine.alpha * mine.update.double()) / (now - then)
         truth = states[now] - states[now - 1] - sent.alpha * sent.update.double()
@@ -267,11 +267,11 @@ def test_nothing_is_recorded_while_the_attack_waits_but_what_it_saw_then_counts(
     chosen = [result for result in results if result.record.malicious]
     assert [result.record.round for result in chosen] == CHOSEN
     assert [recorded(result) is None for result in chosen] == [True, True, False, False]
-    (seen,) = chosen[1].state.history
+    ((seen,),) = chosen[1].state.history.values()
     assert (seen.round, seen.update.std() > 0) == (3, True)
 
 
 def test_nothing_is_recorded_of_an_attack_without_estimate() -> None:
     results = list(fedlens.simulate(federation(Constant(boost=0.01)), engine="serial"))
     assert all(recorded(result) is None for result in results if result.record.malicious)
-    assert all(result.state.history == () for result in results)
+    assert all(result.state.history == {} for result in results)

@@ -11,10 +11,10 @@ from fedlens.training.local import LocalTraining
 
 def test_the_targets_follow_the_samples() -> None:
     view = look({0: 1, 2: 1})
-    both = with_targets(Samples(torch.eye(4)[1:2], torch.tensor([1])), view)
+    both = with_targets(Samples(torch.eye(4)[1:2], torch.tensor([1])), view.auxiliary)
     assert both.x.tolist() == [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, 1, 0]]
     assert both.y.tolist() == [1, 1, 1]
-    thrice = with_targets(view.shard, look({0: 2}), copies=3)
+    thrice = with_targets(view.shard, look({0: 2}).auxiliary, copies=3)
     assert thrice.y.tolist() == [0, 1, 2, 2, 2, 2]
     assert len(view.shard) == 3
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from attacker import CLIENTS, MALICIOUS, ROW, tiny
 from helpers.records import attack_of
-from reach import overlap, reachable, span, tensors
+from reach import images, overlap, reachable, shared, span, tensors
 from torch import Tensor
 
 from fedlens.attacks.attack import Attack, View
@@ -74,24 +74,6 @@ def look(context: WorkerContext, setting: Setting, attack: Attack, history: tupl
     assert setting.auxiliary is not None
     MaliciousJob(3, MALICIOUS, ROW, 1, attack, 0.25, setting.auxiliary, history).run(context)
     return Spy.views[-1]
-
-
-def shared(view: View, context: WorkerContext) -> list[Tensor]:
-    """Tensors that can be reached from `view` and share memory with what the worker holds."""
-    data, tensors = context.dataset, context.shared
-    others = [data.train.x, data.train.y, data.test.x, data.test.y, context.shards.order, context.shards.offsets]
-    others += [
-        tensors.models,
-        tensors.updates,
-        tensors.log_probabilities,
-        context.network.vector,
-        context.network.gradient,
-    ]
-    return overlap(view, others)
-
-
-def images(samples: Samples) -> set[bytes]:
-    return {image.numpy().tobytes() for image in samples.x}
 
 
 # The walk finds it
@@ -264,7 +246,7 @@ def test_writing_over_the_view_changes_nothing() -> None:
     for one, other in zip(scribbled, honest, strict=True):
         assert one.record == other.record
         assert torch.equal(one.state.weights, other.state.weights)
-        for seen, kept in zip(one.state.history, other.state.history, strict=True):
+        for seen, kept in zip(*(side.state.history[CLIENTS - 1] for side in (one, other)), strict=True):
             assert torch.equal(seen.weights, kept.weights)
             assert torch.equal(seen.update, kept.update)
 

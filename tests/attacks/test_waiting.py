@@ -2,13 +2,13 @@ from math import log
 
 import pytest
 import torch
-from attacker import BRIEF, EFFECTIVE, MALICIOUS, ROW, look
+from attacker import BRIEF, EFFECTIVE, MALICIOUS, ROW, TARGETED, look
 from torch import Tensor
 
 from fedlens.attacks.attack import Attack
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.core.errors import ConfigError
-from fedlens.core.registry import BUILT_IN, build
+from fedlens.core.registry import build
 from fedlens.experiment.setting import Setting
 from fedlens.simulation.engines.context import WorkerContext
 from fedlens.simulation.engines.jobs import HonestJob, MaliciousJob
@@ -82,7 +82,7 @@ def turn(
     return told, context.shared.updates[ROW].clone()
 
 
-@pytest.mark.parametrize("name", BUILT_IN["attack"])
+@pytest.mark.parametrize("name", TARGETED)
 @pytest.mark.parametrize(("reason", "wait"), [("delay", {"delay": 3}), ("hold-off", {"hold_off": 1e-9})])
 def test_whoever_waits_sends_what_an_honest_client_would(
     context: WorkerContext, setting: Setting, name: str, reason: str, wait: dict[str, float]
@@ -104,7 +104,7 @@ def test_every_attack_acts_from_the_round_of_its_delay(context: WorkerContext, s
     assert not torch.allclose(sent, honest, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", BUILT_IN["attack"])
+@pytest.mark.parametrize("name", TARGETED)
 @pytest.mark.parametrize("options", [{"delay": -1}, {"delay": 1.5}, {"hold_off": 0}, {"hold_off": 1.01}])
 def test_impossible_waiting_is_refused(name: str, options: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=next(iter(options))):

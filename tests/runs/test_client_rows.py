@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.stages import FORGETFUL, First
 from safetensors.torch import save
 from small import small
-from stages import FORGETFUL, First
 
 import fedlens
 from fedlens.core.errors import DamagedRunError

@@ -446,8 +446,9 @@ def test_a_checkpoint_that_does_not_fit_the_model_is_refused(
         run(small(rounds=4), two_of_four, resume=True)
         return
     before = everything(two_of_four)
+    found = name.replace("history.0", "history.3.0")  # of the attacker, whom the checkpoints of 0.1 do not name
     words = (
-        rf"checkpoint\.safetensors: does not fit \({name}: {CHANGES[change]}\); make the run anew: fedlens run .*-2$"
+        rf"checkpoint\.safetensors: does not fit \({found}: {CHANGES[change]}\); make the run anew: fedlens run .*-2$"
     )
     with pytest.raises(DamagedRunError, match=words):
         run(small(rounds=4), two_of_four, resume=True)

@@ -190,7 +190,7 @@ def test_an_aim_that_depends_on_the_last_one_goes_on_too(tmp_path: object) -> No
 def test_the_client_remembers_what_it_logged_and_not_how_wrong_its_estimate_was() -> None:
     attack = {"name": "alternating-minimisation", "epochs": 2, "ls": 1, "estimate": "pre"}
     last = play(small(rounds=3, attack=attack, fraction=1.0))[-1]
-    (seen,) = last.state.history
+    (seen,) = last.state.history[3]
     log = last.record.malicious.attack.log
     assert seen.log["loss"] == log["loss"]
     assert {*log} - {*seen.log} == {"estimate_error", "estimate_cosine"}
@@ -213,7 +213,7 @@ def test_an_attack_remembers_its_own_rounds_as_far_back_as_it_says() -> None:
     logs = [attack_of(result.record) for result in results]
     seen = [[log[key] for key in ("seen_0", "seen_1") if key in log] for log in logs if log]
     assert seen == [[], [1], [1, 2], [2, 3]]
-    history = results[2].state.history
+    history = results[2].state.history[3]
     assert [entry.round for entry in history] == [2, 3]
     assert torch.equal(history[1].weights, results[1].state.weights)
     assert isinstance(history[0], Observation)
@@ -280,9 +280,9 @@ def test_a_rule_that_fails_is_named() -> None:
 def test_a_state_moves_between_devices() -> None:
     state = play(small(rounds=2, attack=Remembers()))[-1].state
     moved = state.to(torch.device("meta"))
-    tensors = [moved.weights, *[part for seen in moved.history for part in (seen.weights, seen.update)]]
+    tensors = [moved.weights, *[part for seen in moved.history[3] for part in (seen.weights, seen.update)]]
     assert {tensor.device.type for tensor in tensors} == {"meta"}
-    assert (moved.round, len(moved.history)) == (state.round, 2)
+    assert (moved.round, len(moved.history[3])) == (state.round, 2)
 
 
 def test_a_class_that_no_record_could_name_is_refused() -> None:

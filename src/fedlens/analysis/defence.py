@@ -1,4 +1,4 @@
-"""What the server's rule and checks made of the malicious client over a run."""
+"""What the server's rule and checks made of the malicious clients over a run."""
 
 from collections.abc import Sequence
 
@@ -10,25 +10,39 @@ from fedlens.runs.run_summary import DefenceSummary, Performance
 
 
 def defence(records: Sequence[RoundRecord]) -> DefenceSummary | None:
-    """Sum up what became of the malicious client's updates; ``None`` if it never took part."""
-    present = [(record, client) for record in records if (client := record.malicious) is not None]
+    """Sum up what became of the malicious clients' updates; ``None`` if none ever took part."""
+    present = [record for record in records if record.malicious_clients]
     if not present:
         return None
-    weights = [client.effective_weight for _, client in present if client.effective_weight is not None]
+    weights = [weight for record in present if (weight := record.malicious_weight) is not None]
     by_round = [
         by_client
-        for record, _ in present
+        for record in present
         if record.skipped is None and (by_client := record.effective_weights) is not None
     ]
     single = bool(by_round) and all(len(by_client) > 1 and max(by_client) == 1 for by_client in by_round)
     return DefenceSummary(
         rounds=len(present),
-        rejected=sum(client.rejected for _, client in present),
+        rejected=sum(all(client.rejected for client in record.malicious_clients) for record in present),
         skipped=sum(record.skipped is not None for record in records),
         chosen=sum(weight == 1 for weight in weights) if single else None,
         effective_weight=mean(weights) if weights else None,
-        malformed=sum(client.malformed for _, client in present),
+        malformed=sum(any(client.malformed for client in record.malicious_clients) for record in present),
+        precision=rejection_precision(records),
+        recall=rejection_recall(records),
     )
+
+
+def rejection_precision(records: Sequence[RoundRecord]) -> float | None:
+    """Return the share of the rejected updates of these rounds that were sent in attack; ``None`` if there are none."""
+    rejected = [client.attacked for record in records for client in record.clients if client.rejected]
+    return mean(rejected) if rejected else None
+
+
+def rejection_recall(records: Sequence[RoundRecord]) -> float | None:
+    """Return the share of the updates sent in attack in these rounds that were rejected; ``None`` if there are none."""
+    sent = [client.rejected for record in records for client in record.attackers]
+    return mean(sent) if sent else None
 
 
 def performances(experiment: Experiment, records: Sequence[RoundRecord]) -> dict[str, Performance]:
@@ -42,7 +56,7 @@ def performance_of(records: Sequence[RoundRecord], check: str) -> Performance:
         (
             [client.checks[check].score for client in judged],
             [client.checks[check].flagged for client in judged],
-            [client is record.attacker for client in judged],
+            [client.attacked for client in judged],
         )
         for record in records
         for judged in [[client for client in record.clients if check in client.checks]]

@@ -36,8 +36,9 @@ def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
         _placebo(experiment, inside[-1]),
         _finite(experiment, records),
         _shape(records),
-        _acting(records),
+        _acting(experiment, records),
         _share(experiment),
+        _majority(experiment, records),
         _sight(experiment.attack),
         _oracle(experiment),
         _repetition(experiment),
@@ -140,14 +141,12 @@ def _absence(experiment: Experiment, last: RoundRecord, placebo: ControlRecord) 
     if not _met(experiment, last) or not placebo.target.success:
         return None
     probability = placebo.target.mean_confidence
-    return (
-        f"{ABSENCE}: without client {experiment.malicious} {_met(experiment, last)} with confidence {probability:.2f}"
-    )
+    return f"{ABSENCE}: without {_named(experiment)} {_met(experiment, last)} with confidence {probability:.2f}"
 
 
 def _taking(experiment: Experiment, records: Sequence[RoundRecord]) -> str | None:
     """Flag a success of which nothing is the attack's: the rule always chose other updates, or checks rejected it."""
-    attacked = sum(record.attacker is not None for record in records)
+    attacked = sum(bool(record.attackers) for record in records)
     if not attacked or not _met(experiment, records[-1]) or taken(records) is not False:
         return None
     rounds = "1 round" if attacked == 1 else f"each of {attacked} rounds"
@@ -167,17 +166,24 @@ def _unknown_absence(experiment: Experiment) -> str:
         return "no placebo: nobody knows whether the client's absence does it, too"
     left = "1 update" if absent.fewest_updates == 1 else f"{absent.fewest_updates} updates"
     return (
-        f"the placebo is not available: {left} may be left without client {experiment.malicious}, "
+        f"the placebo is not available: {left} may be left without {_named(experiment)}, "
         f"and the rule needs {absent.updates_needed}"
     )
 
 
-def _acting(records: Sequence[RoundRecord]) -> str | None:
+def _named(experiment: Experiment) -> str:
+    """Name the attackers: ``client 9``, ``clients 8, 9``."""
+    team = experiment.team
+    return f"client{'s' * (len(team) > 1)} {', '.join(map(str, team))}"
+
+
+def _acting(experiment: Experiment, records: Sequence[RoundRecord]) -> str | None:
     """Flag a run in which the attack never acted, in spite of its description."""
-    if all(record.malicious is None for record in records):
-        return "the malicious client was never chosen"
-    if all(record.attacker is None for record in records):
-        return "the malicious client never acted"
+    several = len(experiment.team) > 1
+    if not any(record.malicious_clients for record in records):
+        return "no malicious client was ever chosen" if several else "the malicious client was never chosen"
+    if not any(record.attackers for record in records):
+        return "no malicious client ever acted" if several else "the malicious client never acted"
     return None
 
 
@@ -185,8 +191,7 @@ def _finite(experiment: Experiment, records: Sequence[RoundRecord]) -> str | Non
     """Flag a model, or honest updates, with entries that are not finite."""
     if (round_ := destroyed(records)) is not None:
         return f"the model was destroyed in round {round_}: its weights or its answers are no finite numbers any more"
-    attacker = experiment.malicious if experiment.attack is not None else None
-    honest = [record for record in records if any(client != attacker for client in record.malformed)]
+    honest = [record for record in records if set(record.malformed) - set(experiment.team)]
     if not honest:
         return None
     rounds = "1 round" if len(honest) == 1 else f"{len(honest)} rounds"
@@ -203,24 +208,43 @@ def _shape(records: Sequence[RoundRecord]) -> str | None:
 
 
 def _share(experiment: Experiment) -> str | None:
-    """Flag so few clients that one is many."""
-    share = 1 / experiment.clients
+    """Flag attackers that are a large share of all clients."""
+    count = len(experiment.team)
+    share = count / experiment.clients
     if share <= LARGE_SHARE:
         return None
-    return f"one client in {experiment.clients} is malicious ({share:.0%}); above 10 % is rarely realistic"
+    who = "one client" if count == 1 else f"{count} clients"
+    verb = "is" if count == 1 else "are"
+    return f"{who} in {experiment.clients} {verb} malicious ({share:.0%}); above 10 % is rarely realistic"
+
+
+def _majority(experiment: Experiment, records: Sequence[RoundRecord]) -> str | None:
+    """Flag rounds in which several attackers were half of the cohort, or more than the rule is told."""
+    told = experiment.server.f
+    numbers = [(len(record.malicious_clients), len(record.clients)) for record in records]
+    if half := sum(count > 1 and 2 * count >= cohort for count, cohort in numbers):
+        return f"half of the cohort or more is malicious in {half} of {len(records)} rounds"
+    if isinstance(told, int) and (more := sum(count > max(told, 1) for count, _ in numbers)):
+        return f"more attackers than the rule is told (f = {told}) take part in {more} of {len(records)} rounds"
+    return None
 
 
 def _sight(attack: Attack) -> str | None:
     """Flag an attack that sees what no client sees, which may be unknown of one whose code is not read."""
-    if getattr(attack, "omniscient", None) is None:
+    seen_by_all = getattr(attack, "omniscient", None)  # all that runs of 0.1 noted
+    sight = getattr(attack, "sight", None) or {True: "all", False: "own", None: None}[seen_by_all]
+    if sight is None:
         return "it is not known whether the attack is omniscient: the run did not note it"
-    return "the attack is omniscient: it sees the other clients' updates" if attack.omniscient else None
+    if sight == "team":
+        return "the attackers see the honest updates of their team"
+    return "the attack is omniscient: it sees the other clients' updates" if sight == "all" else None
 
 
 def _oracle(experiment: Experiment) -> str | None:
     """Flag a rule that knows what no server knows."""
-    knows_attackers = experiment.server.f == 1
-    return "oracle f: the rule knows the true number of attackers, f = 1" if knows_attackers else None
+    count = len(experiment.team)
+    knows_attackers = experiment.server.f == count
+    return f"oracle f: the rule knows the true number of attackers, f = {count}" if knows_attackers else None
 
 
 def _repetition(experiment: Experiment) -> str:

@@ -63,7 +63,7 @@ class Histograms:
     Attributes:
         round: the round's number.
         benign: of the cohort's first client that did not attack, if there is one.
-        malicious: of the malicious client, if it attacked.
+        malicious: of the cohort's first client that attacked, if there is one.
     """
 
     round: int
@@ -126,8 +126,8 @@ def histograms_of(run: Run, record: RoundRecord) -> Histograms:
         statistics = {name: value for name, value in measured.items() if isinstance(value, int | float)}
         return Histogram(client.client, table[record.seen.index(client)].astype(np.int64), edges, statistics)
 
-    attacker = record.attacker if record.attacker in record.seen else None
-    benign = next((client for client in record.seen if client is not attacker), None)
+    attacker = next((client for client in record.seen if client.attacked), None)
+    benign = next((client for client in record.seen if not client.attacked), None)
     return Histograms(record.round, None if benign is None else of(benign), None if attacker is None else of(attacker))
 
 

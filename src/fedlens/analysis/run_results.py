@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedlens.analysis import stealth
+from fedlens.analysis.defence import rejection_precision, rejection_recall
 from fedlens.analysis.flags import flags
 from fedlens.analysis.window import in_window, lifespans
 from fedlens.core.errors import DamagedRunError, RunError
@@ -84,16 +85,17 @@ class Run:
     def rounds(self) -> pd.DataFrame:
         """A row a round; confidences are means over the r samples, ``control_`` columns are the benign twin's.
 
-        Where the federation without the malicious client was run, its columns begin with ``placebo_``. ``counts`` tells
-        the rounds with a success of the attack's own, which the placebo does not have as well and before or at which a
-        malicious update was taken; runs from before there were placebos lack it.
+        Where the federation without the malicious clients was run, its columns begin with ``placebo_``. ``counts``
+        tells the rounds with a success of the attack's own, which the placebo does not have as well and before or at
+        which a malicious update was taken; runs from before there were placebos lack it.
 
-        ``window`` tells the rounds that the attack is judged by (`fedlens.analysis.window`). ``malicious_share`` is the
-        weight that the rule gave the malicious client's update, missing where it was not chosen for the round or the
-        rule cannot tell. ``malicious_deviation``, ``distance_gap`` and ``wasserstein``, beside a benign client's, are
-        those of `fedlens.analysis.stealth`. Where rounds were played after the window, every row has the run's
-        `lifespans`, too. The accuracy in each class has a column as in ``accuracy.sneaker``, missing for a class
-        without test samples. What an attack achieved is missing where the model's answer for a target is no number.
+        ``window`` tells the rounds that the attack is judged by (`fedlens.analysis.window`). ``malicious_share`` is
+        the weight that the rule gave all malicious clients' updates, missing where none was chosen for the round or
+        the rule cannot tell. Of several attackers, ``attack_`` columns are the first one's. ``malicious_deviation``,
+        ``distance_gap`` and ``wasserstein``, beside a benign client's, are those of `fedlens.analysis.stealth`. Where
+        rounds were played after the window, every row has the run's `lifespans`, too. The accuracy in each class has
+        a column as in ``accuracy.sneaker``, missing for a class without test samples. What an attack achieved is
+        missing where the model's answer for a target is no number.
         """
         import pandas as pd
 
@@ -139,14 +141,14 @@ class Run:
     def checks(self) -> pd.DataFrame:
         """A row for each round, check and client that it saw: score, decision, and whether the client was guilty.
 
-        Guilty is the malicious client in a round in which it attacked.
+        Guilty is a malicious client in a round in which it attacked.
         """
         import pandas as pd
 
         return pd.DataFrame(
             [
                 {"round": record.round, "check": name, "client": client.client, "score": client.checks[name].score}
-                | {"flagged": client.checks[name].flagged, "guilty": client is record.attacker}
+                | {"flagged": client.checks[name].flagged, "guilty": client.attacked}
                 for record in self.records
                 for name in self.experiment.judges
                 for client in record.clients
@@ -256,14 +258,15 @@ def sound_summary(path: Path) -> Summary | None:
 def _row(experiment: Experiment, records: Sequence[RoundRecord], classes: Sequence[str]) -> dict[str, Any]:
     """Return the columns of the last of the rounds from the first one on."""
     record = records[-1]
-    client = record.malicious
+    client = next(iter(record.malicious_clients), None)
     model, attack = (client.model, client.attack) if client is not None else (None, None)
     row: dict[str, Any] = {"round": record.round, "attacker": client is not None}
-    row["acted"] = record.attacker is not None
+    row |= {"acted": bool(record.attackers), "attackers": len(record.malicious_clients)}
     row["window"] = in_window(experiment, record.round)
     row |= _columns(record, classes)
     row |= {"malicious_accuracy": model and model.accuracy, "malicious_loss": model and model.loss}
-    row["malicious_share"] = client and client.effective_weight
+    row["malicious_share"] = record.malicious_weight
+    row |= {"rejected_precision": rejection_precision([record]), "rejected_recall": rejection_recall([record])}
     row["malicious_deviation"] = stealth.malicious_deviation(record)
     row["distance_gap"] = stealth.distance_gap(record)
     row["wasserstein"], row["benign_wasserstein"] = stealth.statistic(record, "wasserstein") or (None, None)

@@ -38,7 +38,7 @@ def summarise(
     accuracies = [record.quality.accuracy for record in records]
     window = attack_window(experiment, records)
     inside, after = split(records, window)
-    models = [client.model.accuracy for record in inside if (client := record.attacker) and client.model]
+    models = [model.accuracy for record in inside if record.attackers and (model := record.malicious_model)]
     target, life = _backdoor(_targets(inside), _targets(after), counted=counts(experiment, inside))
     return Summary(
         rounds=len(records),
@@ -115,13 +115,13 @@ def _malformed(records: Sequence[RoundRecord]) -> Malformed | None:
 
 
 def _participation(records: Sequence[RoundRecord]) -> Participation | None:
-    """Return the mean confidence after rounds with the malicious client, and later ones without.
+    """Return the mean confidence after rounds with a malicious client, and later ones without.
 
-    Rounds before it was first chosen can have no backdoor, so that they say nothing of how it fades.
+    Rounds before one was first chosen can have no backdoor, so that they say nothing of how it fades.
     """
-    since = list(dropwhile(lambda record: record.malicious is None, records))
-    present = [record.target.mean_confidence for record in since if record.target and record.malicious]
-    absent = [record.target.mean_confidence for record in since if record.target and not record.malicious]
+    since = list(dropwhile(lambda record: not record.malicious_clients, records))
+    present = [record.target.mean_confidence for record in since if record.target and record.malicious_clients]
+    absent = [record.target.mean_confidence for record in since if record.target and not record.malicious_clients]
     return Participation(mean(present), mean(absent)) if present and absent else None
 
 

@@ -7,4 +7,9 @@ from .estimation import Observation as Observation
 from .explicit_boosting import ExplicitBoosting as ExplicitBoosting
 from .honest import Honest as Honest
 from .implicit_boosting import ImplicitBoosting as ImplicitBoosting
+from .inner_product_manipulation import InnerProductManipulation as InnerProductManipulation
+from .sign_flipping import SignFlipping as SignFlipping
 from .simultaneous_training import SimultaneousTraining as SimultaneousTraining
+from .team import Crafted as Crafted
+from .team import Member as Member
+from .team import Team as Team

@@ -108,7 +108,7 @@ class AlternatingMinimisation(Attack):
 
     def craft(self, view: View) -> Tensor:
         """Return the total displacement, shape ``[d]``; log both numbers of steps, the malicious loss reached and λ."""
-        network, factor = view.network, self.factor(view.alpha)
+        network, factor = view.network, self.factor(view.team_alpha)
         plan = view.local.over(self.epochs)
         steps = plan.steps_for(len(view.shard))
         turns = self._turns(steps, ceil(len(view.shard) / plan.batch_size))

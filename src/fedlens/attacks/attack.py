@@ -1,20 +1,24 @@
 """Attacks, and what they may know.
 
-A malicious client does not collude. It sees its own shard, its auxiliary samples, the global weights of the rounds in
-which it was chosen, the weight α_m that the server announces, and what it sent itself. `View` holds that and nothing
-else: no seed, no other client's data, no other client's update. An attack that needs the others' updates must declare
-itself `omniscient`, and every result of it says so. This restricts what an attack is given; a run is no sandbox,
-and code that sets out to can guess a small seed from its address.
+A malicious client sees its own shard, its auxiliary samples, the global weights of the rounds in which it was chosen,
+the weight α_m that the server announces, that of its team, and what it sent itself. `View` holds that and nothing else:
+no seed, no other client's data, no other client's update. An attack that needs others' updates must declare its
+`sight`, and every result of it says so. This restricts what an attack is given; a run is no sandbox, and code that sets
+out to can guess a small seed from its address.
+
+There are three verbs, of which an attack defines those that it needs: `Attack.poison` changes a client's samples before
+training, `Attack.craft` makes one client's update, and `Attack.collude` those of a team.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from fedlens.attacks.estimation import Observation, previous_step
+from fedlens.attacks.team import Crafted, Member, Team
 from fedlens.core.config import Config
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
@@ -26,12 +30,15 @@ from fedlens.training.local import LocalTraining, train
 if TYPE_CHECKING:
     from torch import Tensor
 
+Sight = Literal["own", "team", "all"]
+"""Whose honest updates of a round an attack is given: those of nobody else, of its team, or of every client."""
+
 Boost = Literal["auto"] | Annotated[float, Field(gt=0)]
 
 
 @dataclass(frozen=True)
 class View:
-    """The knowledge of the malicious client in a round in which it is chosen.
+    """The knowledge of a malicious client in a round in which it is chosen.
 
     Attributes:
         round: number of the round, from 1.
@@ -39,13 +46,16 @@ class View:
             or with pre-optimisation correction the estimate ŵ of where the others will take them.
         received: the global weights w_G^t, shape ``[d]``.
         alpha: weight α_m that its update will have in the average, as announced.
+        mates_alpha: sum of the weights of its team's other members in this round's cohort; see `team_alpha`.
+        place: its place in the team of all attackers, from 0, whether they are in the cohort or not.
         shard: its own samples.
         auxiliary: the target samples, which it wants misclassified.
         local: how honest clients train.
         network: a working copy of the model, loaded with `weights`.
         address: where its random draws begin.
         history: earlier rounds in which it took part, as many as the attack `remembers`, latest last.
-        others: the other clients' updates, shape ``[n - 1, d]``, for an attack that declares itself omniscient.
+        others: the honest updates of other clients, of its team with the `sight` ``team``, shape ``[k - 1, d]``, of all
+            with ``all``, shape ``[n - 1, d]``; else ``None``.
         log: numbers that the attack adds to the round's record.
 
     Example:
@@ -71,6 +81,13 @@ class View:
     history: tuple[Observation, ...] = ()
     others: Tensor | None = None
     log: dict[str, float] = field(default_factory=dict)
+    mates_alpha: float = 0.0
+    place: int = 0
+
+    @property
+    def team_alpha(self) -> float:
+        """Weight that the updates of all of its team in this round's cohort will have in the average together."""
+        return self.alpha + self.mates_alpha
 
     def train(self) -> Tensor:
         """Train honestly; return the update ``[d]`` that an honest client would send."""
@@ -82,20 +99,25 @@ class View:
         return log_probabilities.gather(1, self.auxiliary.target[:, None])[:, 0]
 
     def estimate(self) -> Tensor | None:
-        """Return the others' part of the next step, δ̂, shape ``[d]``, or ``None`` at the first selection."""
+        """Return the others' part of the next step, δ̂, shape ``[d]``, or ``None`` at the first selection.
+
+        The others are all other clients: it knows what it sent itself, but not what its team did.
+        """
         return previous_step(self.history[-1], self.received, self.round) if self.history else None
 
 
 class Attack(Config):
-    """An attack's description; derive from it to bring your own and write `craft`.
+    """An attack's description; derive from it to bring your own and write `craft`, `poison` or `collude`.
 
     Attributes:
-        client: the malicious client's index; the last one by default, as in the authors' configuration.
+        client: the malicious client's index; the last one by default, as in the authors' configuration. For several,
+            see the option ``attackers``.
         delay: behave honestly before this round (the first round is 1).
         until: behave honestly from this round on, so that the rounds of the attack are [delay, until).
         hold_off: behave honestly while the global model gives every target at least this confidence. The paper's 1 is
             reached only by rounding; 0.999 holds off more readily.
-        boost: boosting factor λ; ``auto`` is 1/α_m, which cancels the averaging.
+        boost: boosting factor λ; ``auto`` is 1/α_m, which cancels the averaging, and of several attackers in a round
+            1/Σα_m over them.
         estimate: correct for the others by the previous step: ``pre`` starts from the estimate ŵ, ``post`` subtracts λ
             times the estimated update from what is sent.
 
@@ -110,8 +132,11 @@ class Attack(Config):
         True
     """
 
+    sight: ClassVar[Sight] = "own"
+    """Whose honest updates of the round the attack sees, as `View.others` or as a `Team`."""
+
     omniscient: ClassVar[bool] = False
-    """True if the attack sees the other clients' updates, as `View.others`."""
+    """True if its sight is ``all``; a class may say so in place of `sight`, as in fedlens 0.1."""
 
     remembers: ClassVar[int] = 0
     """Number of earlier rounds in `View.history`."""
@@ -125,6 +150,21 @@ class Attack(Config):
     boost: Boost = "auto"
     estimate: Literal["pre", "post"] | None = None
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """Let `sight` and `omniscient` agree.
+
+        Raises:
+            TypeError: the class colludes, but its members see only their own.
+        """
+        if "sight" not in vars(cls) and "omniscient" in vars(cls):
+            cls.sight = "all" if cls.omniscient else "own"
+        cls.omniscient = cls.sight == "all"
+        if cls.sight == "own" and cls.collude is not Attack.collude:
+            raise TypeError(
+                f'{cls.__name__}: collude is for a team that sees more than each its own; add sight = "team"'
+            )
+
     @model_validator(mode="after")
     def _window(self) -> Attack:
         if self.until is not None and self.until <= max(self.delay, 1):
@@ -132,6 +172,12 @@ class Attack(Config):
                 f"until: no round is before {self.until} and not before delay = {self.delay}; "
                 f"e.g. -o attack.until={max(self.delay, 1) + 1}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _correcting(self) -> Attack:
+        if self.colludes and self.estimate is not None:
+            raise ValueError("estimate: only who crafts alone corrects what it sends; -o attack.estimate=null")
         return self
 
     @property
@@ -144,12 +190,46 @@ class Attack(Config):
         """Number of its rounds that the simulator stores: at least one if it `estimates`."""
         return max(self.remembers, int(self.estimates))
 
+    @property
+    def poisons(self) -> bool:
+        """True if the attack changes samples, and neither crafts nor corrects what comes of training on them."""
+        cls = type(self)
+        return cls.poison is not Attack.poison and cls.craft is Attack.craft and self.estimate is None
+
+    @property
+    def colludes(self) -> bool:
+        """True if the attack makes the updates of a team together."""
+        return type(self).collude is not Attack.collude
+
+    def poison(self, samples: Samples, member: Member, goal: TargetSamples) -> Samples:  # noqa: ARG002
+        """Return the samples that a malicious client trains on in place of its own; by default, these.
+
+        Args:
+            samples: its own.
+            member: the client; its `place` tells it from the others of its team.
+            goal: the target samples.
+        """
+        return samples
+
     def craft(self, view: View) -> Tensor:
-        """Return the update to send, shape ``[d]``: a displacement from `view.weights`."""
+        """Return the update to send, shape ``[d]``: a displacement from `view.weights`.
+
+        By default, it is λ times that of training on the client's samples, as `poison` left them; log the steps and λ.
+        """
+        return self.boosted(view.train(), view)
+
+    def boosted(self, update: Tensor, view: View) -> Tensor:
+        """Return λ times an `update` (``[d]``) that honest training of the view's client gave; log the steps and λ."""
+        factor = self.factor(view.team_alpha)
+        view.log.update(steps=view.local.steps_for(len(view.shard)), boost=factor)
+        return factor * update
+
+    def collude(self, team: Team) -> Crafted:
+        """Return the updates that the team's members send; where no class defines it, each of them crafts its own."""
         raise NotImplementedError
 
     def factor(self, alpha: float) -> float:
-        """Return the boosting factor λ for an announced weight α_m."""
+        """Return the boosting factor λ for an announced weight, as `View.team_alpha` or, alone, `View.alpha`."""
         return 1 / alpha if self.boost == "auto" else self.boost
 
     def corrected(self, view: View) -> Tensor:
@@ -158,7 +238,7 @@ class Attack(Config):
         if estimate is None:
             return self.craft(view)
         if self.estimate == "post":
-            return self.craft(view) - self.factor(view.alpha) * estimate
+            return self.craft(view) - self.factor(view.team_alpha) * estimate
         start = view.received + estimate
         view.network.load(start)
         return self.craft(replace(view, weights=start))

@@ -7,16 +7,14 @@ model poisoning succeeds: the average takes away most of what the malicious clie
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pydantic import PositiveInt
+from typing_extensions import override
 
-from fedlens.attacks.attack import Attack, Boost, View
+from fedlens.attacks.attack import Attack, Boost
 from fedlens.attacks.simultaneous_training import with_targets
-from fedlens.training.local import train
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from fedlens.attacks.team import Member
+from fedlens.data.dataset import Samples
+from fedlens.goals.success import TargetSamples
 
 
 class DataPoisoning(Attack):
@@ -38,10 +36,6 @@ class DataPoisoning(Attack):
     boost: Boost = 1
     data_rep: PositiveInt = 10
 
-    def craft(self, view: View) -> Tensor:
-        """Return the update, shape ``[d]``; log the steps taken and λ."""
-        poisoned = with_targets(view.shard, view, self.data_rep)
-        update = train(view.network, view.weights, poisoned, view.local, view.address)
-        factor = self.factor(view.alpha)
-        view.log.update(steps=view.local.steps_for(len(poisoned)), boost=factor)
-        return factor * update
+    @override
+    def poison(self, samples: Samples, member: Member, goal: TargetSamples) -> Samples:
+        return with_targets(samples, goal, self.data_rep)

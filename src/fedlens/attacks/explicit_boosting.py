@@ -67,7 +67,7 @@ class ExplicitBoosting(Attack):
                 optimizer.step()
 
         steps, loss = persist(view, goal, step, self)
-        factor = self.factor(view.alpha)
+        factor = self.factor(view.team_alpha)
         view.log.update(steps=steps, loss=loss, boost=factor)
         update = view.network.vector.detach() - view.weights
         return boosted(update, factor, view.network.layout, weights_only=self.weights_only)

@@ -69,7 +69,7 @@ class ImplicitBoosting(Attack):
 
     def craft(self, view: View) -> Tensor:
         """Return the update δ, shape ``[d]``; log the steps taken, the loss at w + δ / λ, and λ."""
-        network, factor = view.network, self.factor(view.alpha)
+        network, factor = view.network, self.factor(view.team_alpha)
         update = Update(torch.zeros_like(view.weights), network.gradient)
         goal, optimizer = Targeted(view), view.local.new_optimizer(update)
 

@@ -5,9 +5,10 @@ boosted step soon satisfies it there, while the average gets only α_m of what i
 
     g(w) = w_G^t + (1 − α_m) δ̃_m + α_m (w − start),
 
-the global model that results if the others do what the client would do honestly: δ̃_m is its own benign update. The
-paper's estimate, the others' last step, is not used: it contains how they undid the last attack, not how they will undo
-this one, and made the confidence swing from round to round.
+the global model that results if the others do what the client would do honestly: δ̃_m is its own benign update. Where
+several attack, α_m is the weight of all of them, and each expects its team to do as it does. The paper's estimate, the
+others' last step, is not used: it contains how they undid the last attack, not how they will undo this one, and made
+the confidence swing from round to round.
 
 The real model has less confidence than the predicted one, since a client's own update is that of its shard, and the
 steps fit the prediction; the more so, the longer clients train. So a round aims at log-odds above the desired ones, by
@@ -55,9 +56,9 @@ class PredictedGlobalModel:
             confidence: confidence to reach in the target classes (geometric mean).
             correction: vector that will be added to the displacement from `view.weights` before sending, shape ``[d]``.
         """
-        self._network, self._samples, self._alpha = view.network, view.auxiliary, view.alpha
+        self._network, self._samples, self._alpha = view.network, view.auxiliary, view.team_alpha
         benign = train(view.network, view.received, view.shard, view.local, view.address)
-        self._rest = view.received + (1 - view.alpha) * benign + view.alpha * (correction - view.weights)
+        self._rest = view.received + (1 - self._alpha) * benign + self._alpha * (correction - view.weights)
         self.lead = self._needed_lead(view)
         self._limit = log1p(exp(-(log(confidence / (1 - confidence)) + self.lead)))
         view.network.load(view.weights)

@@ -16,6 +16,7 @@ from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.boosting import boosted
 from fedlens.core.lazy import torch
 from fedlens.data.dataset import Samples
+from fedlens.goals.success import TargetSamples
 from fedlens.training.local import batches
 
 if TYPE_CHECKING:
@@ -48,15 +49,14 @@ class SimultaneousTraining(Attack):
         plan = view.local.over(self.epochs)
         with network.training(view.address):
             for batch in batches(view.shard, plan, view.address):
-                both = with_targets(batch, view)
+                both = with_targets(batch, view.auxiliary)
                 network.backward(both.x, both.y)
                 optimizer.step()
-        factor = self.factor(view.alpha)
+        factor = self.factor(view.team_alpha)
         view.log.update(steps=plan.steps_for(len(view.shard)), boost=factor)
         return boosted(network.vector.detach() - view.weights, factor, network.layout, weights_only=self.weights_only)
 
 
-def with_targets(samples: Samples, view: View, copies: int = 1) -> Samples:
+def with_targets(samples: Samples, targets: TargetSamples, copies: int = 1) -> Samples:
     """Append `copies` of the target samples to `samples`, labelled as their target classes."""
-    targets = view.auxiliary
     return Samples(torch.cat([samples.x, *[targets.x] * copies]), torch.cat([samples.y, *[targets.target] * copies]))

@@ -77,6 +77,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "alternating-minimisation": "fedlens.attacks.alternating_minimisation:AlternatingMinimisation",
         "data-poisoning": "fedlens.attacks.data_poisoning:DataPoisoning",
         "honest": "fedlens.attacks.honest:Honest",
+        "inner-product-manipulation": "fedlens.attacks.inner_product_manipulation:InnerProductManipulation",
+        "sign-flipping": "fedlens.attacks.sign_flipping:SignFlipping",
     },
     "method": {
         "gradient": "fedlens.explanations.methods.gradients:Gradient",
@@ -105,6 +107,9 @@ REQUIRED: Mapping[str, str] = {
     "method": "fedlens.explanations.methods.method:Method.attribute",
 }
 """What each kind's components have to define."""
+
+INSTEAD: Mapping[str, tuple[str, ...]] = {"attack": ("poison", "collude")}
+"""What they may define in its place."""
 
 BASES: Mapping[str, str] = {kind: method.rpartition(".")[0] for kind, method in REQUIRED.items()}
 """What they derive from."""
@@ -342,7 +347,7 @@ def require_complete(kind: str, component: Config) -> None:
     cls, base, method = type(component), class_at(BASES[kind]), REQUIRED[kind].rpartition(".")[2]
     if wrong := next(misfits(component, base), None):
         raise ConfigError(f"{option_of(kind)}: {name_of(kind, component)}: {wrong}")
-    if getattr(cls, method) is not getattr(base, method):
+    if any(getattr(cls, name) is not getattr(base, name) for name in (method, *INSTEAD.get(kind, ()))):
         return
     lacking = f"{option_of(kind)}: {name_of(kind, component)}{at(cls)} has no method {method}"
     functions = {key: function for key, function in vars(cls).items() if isfunction(function)}

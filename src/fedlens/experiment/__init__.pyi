@@ -1,2 +1,3 @@
+from .attackers import Attackers as Attackers
 from .cell import Cell as Cell
 from .experiment import Experiment as Experiment

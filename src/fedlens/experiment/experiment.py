@@ -21,6 +21,7 @@ from fedlens.defences.links import Link
 from fedlens.defences.mean import Mean
 from fedlens.defences.stage import Stage
 from fedlens.experiment import identity
+from fedlens.experiment.attackers import Attackers, Schedule
 from fedlens.experiment.fields import Chained, Component, Components
 from fedlens.experiment.measures import MEASURES, Kind, measured_by
 from fedlens.goals.target_samples import Target
@@ -38,7 +39,7 @@ UNTOLD = NAMES | {"record"}
 
 
 class Experiment(Config):
-    """A federated-learning experiment with at most one malicious client.
+    """A federated-learning experiment, with or without attackers.
 
     Attributes:
         name: the experiment's name; does not affect the result.
@@ -60,23 +61,26 @@ class Experiment(Config):
         root: training samples set aside for the server to train on; by default none, or 100 if a stage needs them, but
             at most a tenth.
         aggregation: the server's aggregation rule, or a list of the stages of its chain.
-        attack: what the malicious client does, or ``none``.
+        attack: what the malicious clients do, or ``none``.
+        attackers: which clients are malicious; by default one, `Attack.client` or the last.
         target: which test samples the attacker wants misclassified.
         control: also run the benign twin, and compare the attack with it.
-        placebo: under a rule that does not average, also run the federation without the malicious client; a success
+        placebo: under a rule that does not average, also run the federation without the malicious clients; a success
             that occurs there as well does not count.
         absent: clients that take part in no round, as in the placebo; only without attack.
+        present: clients that are chosen in every round, as in the benign twin of attackers with the schedule
+            ``every-round``; only without attack.
 
     Example:
         >>> from fedlens import Experiment
         >>> experiment = Experiment(data="digits", clients=20, fraction=0.5, attack={"name": "explicit-boosting"})
-        >>> experiment.cohort_size, experiment.malicious
-        (10, 19)
+        >>> experiment.cohort_size, experiment.team
+        (10, (19,))
         >>> experiment.twin().attack is None
         True
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"placebo", "absent", "root"})
+    later: ClassVar[frozenset[str]] = frozenset({"attackers", "placebo", "absent", "present", "root"})
 
     name: str = Field(default="experiment", pattern=r"^[\w][\w.+-]*$")
     about: str = ""
@@ -95,10 +99,12 @@ class Experiment(Config):
     root: PositiveInt | None = None
     aggregation: Annotated[Link | Chain, Chained("aggregation")] = Mean()
     attack: Annotated[Attack | None, Component("attack", Attack)] = None
+    attackers: Attackers | None = None
     target: Target = Target()
     control: bool = True
     placebo: bool = True
     absent: tuple[NonNegativeInt, ...] = ()
+    present: tuple[NonNegativeInt, ...] = ()
 
     @field_validator("record", mode="before")
     @classmethod
@@ -135,10 +141,11 @@ class Experiment(Config):
             once = ", ".join(dict.fromkeys(names))
             raise ValueError(f"checks: each can be given once, not {', '.join(names)}; e.g. -o 'checks=[{once}]'")
         if self.attack is not None:
-            if self.malicious >= self.clients:
+            if self.attack.client is not None and self.attack.client >= self.clients:
                 last = self.clients - 1
                 raise ValueError(
-                    f"attack.client: there is no client {self.malicious}; the last is {last}, -o attack.client={last}"
+                    f"attack.client: there is no client {self.attack.client}; the last is {last}, "
+                    f"-o attack.client={last}"
                 )
             if self.attack.boost == "auto" and chain.averages is False:  # None of one whose code is not read
                 raise ValueError(
@@ -152,17 +159,39 @@ class Experiment(Config):
         return self
 
     @model_validator(mode="after")
-    def _present(self) -> "Experiment":
-        """Refuse absent clients that do not exist, or without whom too few may be left."""
-        if not self.absent:
+    def _attacked(self) -> "Experiment":
+        """Refuse attackers without attack, named twice, or that do not fit the federation."""
+        if self.attackers is None:
             return self
-        if self.attack is not None:
-            raise ValueError("absent: goes without attack only; set attack to none (an attacked run has its placebo)")
-        if max(self.absent) >= self.clients:
-            raise ValueError(f"absent: there is no client {max(self.absent)}; the last is {self.clients - 1}")
-        if len(set(self.absent)) < len(self.absent):
-            raise ValueError(f"absent: each client can be named once, not {', '.join(map(str, self.absent))}")
-        if not self.enough_updates:
+        if self.attack is None:
+            raise ValueError("attackers: there is no attack; e.g. -o attack=explicit-boosting, or -o attackers=null")
+        if self.attack.client is not None:
+            raise ValueError(
+                f"attackers: attack.client = {self.attack.client} says who attacks already; e.g. -o attack.client=null"
+            )
+        if (misfit := self.attackers.misfit(self.clients, self.cohort_size)) is not None:
+            raise ValueError(misfit)
+        return self
+
+    @model_validator(mode="after")
+    def _taking_part(self) -> "Experiment":
+        """Refuse absent or present clients that do not exist, too many of these, or too few without those."""
+        for name, clients in (("absent", self.absent), ("present", self.present)):
+            if clients and self.attack is not None:
+                control = "placebo" if name == "absent" else "benign twin"
+                raise ValueError(
+                    f"{name}: goes without attack only; set attack to none (an attacked run has its {control})"
+                )
+            if clients and max(clients) >= self.clients:
+                raise ValueError(f"{name}: there is no client {max(clients)}; the last is {self.clients - 1}")
+            if len(set(clients)) < len(clients):
+                raise ValueError(f"{name}: each client can be named once, not {', '.join(map(str, clients))}")
+        if len(self.present) > self.cohort_size:
+            raise ValueError(
+                f"present: {len(self.present)} clients do not fit a cohort of {self.cohort_size}; "
+                "name fewer, or raise fraction"
+            )
+        if self.absent and not self.enough_updates:
             raise ValueError(
                 f"absent: {self.fewest_updates} of a cohort of {self.cohort_size} may be left, and the rule needs "
                 f"{self.updates_needed}; name fewer clients, or raise clients or fraction"
@@ -180,7 +209,7 @@ class Experiment(Config):
         return {name_of("checks", check): check for check in self.checks}
 
     @property
-    def judges(self) -> dict[str, Component]:
+    def judges(self) -> dict[str, Link]:
         """All that scores clients, by name: the server's checks, and the filters of its chain."""
         return {**self.detectors, **self.server.filters}
 
@@ -231,10 +260,26 @@ class Experiment(Config):
         return self.model_copy(update=settled) if settled else self
 
     @property
+    def team(self) -> tuple[int, ...]:
+        """The attackers, in ascending order; empty where nobody attacks."""
+        if self.attack is None:
+            return ()
+        if self.attackers is not None:
+            return self.attackers.team(self.clients, self.seed)
+        return (self.clients - 1 if self.attack.client is None else self.attack.client,)
+
+    @property
     def malicious(self) -> int:
-        """Index of the client that is malicious where there is an attack."""
-        chosen = self.attack.client if self.attack is not None else None
-        return self.clients - 1 if chosen is None else chosen
+        """The attacker, if there is one; the last of several, and the last client without attack. Prefer `team`."""
+        return self.team[-1] if self.team else self.clients - 1
+
+    @property
+    def every_round(self) -> tuple[int, ...]:
+        """The clients that are chosen in every round, in ascending order, unless all are."""
+        if self.cohort_size == self.clients:
+            return ()
+        scheduled = self.attackers is not None and self.attackers.schedule == "every-round"
+        return self.team if scheduled else tuple(sorted(self.present))
 
     @property
     def fewest_updates(self) -> int:
@@ -303,28 +348,40 @@ class Experiment(Config):
     def relevant(self) -> dict[str, Any]:
         """Return the part of the description that changes the result, in the form that identities have always had."""
         recorded = {"record": list(self.recorded)} if self.unchecked else {}
-        return identity.relevant(self, self._by_option(), UNTOLD) | recorded
+        described = identity.relevant(self, self._by_option(), UNTOLD) | recorded
+        return described if self.attackers is None else identity.with_attackers(described, self._attackers_told)
+
+    @property
+    def _attackers_told(self) -> dict[str, Any] | int | None:
+        """Who attacks, in one form for all ways to say so: that of `Attack.client` where there is one attacker."""
+        assert self.attackers is not None
+        schedule: Schedule = "every-round" if self.every_round else "sampled"
+        if len(self.team) > 1 or self.every_round:
+            return {"clients": list(self.team), "schedule": schedule}
+        is_default = self.attackers.clients is None and self.team == (self.clients - 1,)
+        return None if is_default else self.team[0]
 
     def identity(self) -> str:
         """Return a digest of everything that changes the result, and of nothing else."""
         return identity.digest(self.relevant(), self.components())
 
     def twin(self) -> "Experiment":
-        """Return the experiment without attack: the malicious client trains honestly, in the same cohorts and rounds.
+        """Return the experiment without attack: malicious clients train honestly, in the same cohorts and rounds.
 
         Checks that only observe are left out, as is `record`, but not the samples that are set apart for them.
         """
-        unlike = {"name": "twin", "about": "", "attack": None, "target": Target(), "control": False, "stop_at": None}
+        unlike: dict[str, Any] = {"name": "twin", "about": "", "attack": None, "attackers": None, "target": Target()}
+        unlike |= {"control": False, "stop_at": None, "present": self.every_round}
         checks = tuple(check for check in self.checks if check.action == "reject")
         apart = {"validation": self.set_apart or None, "root": self.root_apart or None}
         return self.model_copy(update={**unlike, "placebo": True, "checks": checks, "record": None, **apart})
 
     def without_attacker(self) -> "Experiment":
-        """Return the placebo: the twin from every round of which the malicious client is absent, whenever it attacks.
+        """Return the placebo: the twin from every round of which all malicious clients are absent.
 
-        So all attacks of the same client on the same experiment share it, as they share the twin.
+        So all attacks of the same clients on the same experiment share it, as they share the twin.
         """
-        return self.twin().model_copy(update={"name": "placebo", "absent": (self.malicious,)})
+        return self.twin().model_copy(update={"name": "placebo", "absent": self.team or (self.malicious,)})
 
 
 def _lower(chain: Chain) -> str:

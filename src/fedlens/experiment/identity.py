@@ -35,6 +35,14 @@ def relevant(
     return described
 
 
+def with_attackers(described: dict[str, Any], who: dict[str, Any] | int | None) -> dict[str, Any]:
+    """Return a relevant description with the attackers told as `who`, as the option ``attack.client`` if that can."""
+    if isinstance(who, dict):
+        return described | {"attackers": who}
+    rest = {name: value for name, value in described.items() if name != "attackers"}
+    return rest | {"attack": described["attack"] | {"client": who}}
+
+
 def digest(relevant: dict[str, Any], components: Iterable[tuple[str, Config]]) -> str:
     """Digest what is relevant of an experiment.
 

@@ -93,10 +93,15 @@ class Setting:
         }
 
     def chosen(self, round_: int) -> list[int]:
-        """Return the clients chosen in this round: uniformly, without replacement, in ascending order."""
+        """Return the clients chosen in this round, in ascending order.
+
+        They are drawn uniformly, without replacement, but for those that are chosen in every round.
+        """
+        always = self.experiment.every_round
+        others = [client for client in range(self.experiment.clients) if client not in always]
         generator = self.root.at("cohort", round_).generator()
-        chosen = generator.choice(self.experiment.clients, self.experiment.cohort_size, replace=False)
-        return sorted(int(client) for client in chosen)
+        drawn = generator.choice(others, self.experiment.cohort_size - len(always), replace=False)
+        return sorted([*always, *(int(client) for client in drawn)])
 
     def cohort(self, round_: int) -> list[int]:
         """Return the chosen clients that take part, because they are not absent."""

@@ -79,7 +79,7 @@ class Gathered:
 
     def attack_acted(self) -> list[bool]:
         """Tell, round by round, whether the attack acted."""
-        return [record.attacker is not None for record in self.run.records]
+        return [bool(record.attackers) for record in self.run.records]
 
 
 def gather(

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from fedlens.analysis.kept import require_recorded
 from fedlens.analysis.run_results import Run
+from fedlens.analysis.stealth import narrowest, ranges
 from fedlens.core.errors import ConfigError
 from fedlens.report.looks import STYLES, Style
 from fedlens.report.words import percent
-from fedlens.runs.record import ClientRecord, RoundRecord
+from fedlens.runs.record import RoundRecord
 from fedlens.runs.record_values import mean
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ def run_name(run: Run) -> str:
 
 
 def attacked_rounds(run: Run) -> list[int]:
-    """Return the rounds in which the malicious client attacked."""
-    return [record.round for record in run.records if record.attacker is not None]
+    """Return the rounds in which a malicious client attacked."""
+    return [record.round for record in run.records if record.attackers]
 
 
 def unseen_words(run: Run) -> str:
@@ -112,20 +113,17 @@ def overlap_words(run: Run, ranges: Sequence[Ranges]) -> str:
 
 
 def _ranges(record: RoundRecord) -> Ranges:
-    if (attacker := record.attacker) is not None and attacker in record.seen:
-        return Ranges(record.round, _span(_pairs([attacker], "others")), _span(_pairs([attacker], "range")))
-    return Ranges(record.round, _span(_pairs(record.seen, "range")), None)
-
-
-def _pairs(clients: Sequence[ClientRecord], name: str) -> list[list[float]]:
-    pairs = [client.measure(name) for client in clients]
-    return [pair for pair in pairs if isinstance(pair, list)]
+    attackers = [client for client in record.seen if client.attacked]
+    if not attackers:
+        return Ranges(record.round, _span(ranges(record.seen, "range")), None)
+    among = ranges(attackers, "others")
+    benign = narrowest(among) if among else None
+    return Ranges(record.round, (benign[0], benign[1]) if benign else None, _span(ranges(attackers, "range")))
 
 
 def _span(parts: list[list[float]]) -> Range | None:
-    """Return the range that spans all `parts`, each of which is empty where there is no pair."""
-    ranges = [part for part in parts if part]
-    return (min(low for low, _ in ranges), max(high for _, high in ranges)) if ranges else None
+    """Return the range that spans all `parts`."""
+    return (min(low for low, _ in parts), max(high for _, high in parts)) if parts else None
 
 
 @dataclass(frozen=True)
@@ -135,17 +133,22 @@ class Shares:
     Attributes:
         round: the round's number.
         benign: share of each client that did not attack, by its number.
-        malicious: share of the malicious client, if it attacked.
+        attackers: share of each client that attacked, by its number.
     """
 
     round: int
     benign: dict[int, float]
-    malicious: float | None
+    attackers: dict[int, float]
 
-    def chosen(self, malicious: int) -> int | None:
-        """Return the client that had all the weight, if one had; `malicious` is the malicious client's number."""
-        everyone = self.benign if self.malicious is None else {**self.benign, malicious: self.malicious}
-        used = {client: share for client, share in everyone.items() if share}
+    @property
+    def malicious(self) -> float | None:
+        """The attackers' share together; ``None`` where nobody attacked."""
+        return sum(self.attackers.values()) if self.attackers else None
+
+    @property
+    def chosen(self) -> int | None:
+        """The client that had all the weight, if one had."""
+        used = {client: share for client, share in {**self.benign, **self.attackers}.items() if share}
         return next(iter(used)) if list(used.values()) == [1.0] else None
 
 
@@ -168,28 +171,31 @@ def shares_of(run: Run) -> list[Shares]:
     shares_by_round = []
     for record in rounds:
         shares = dict(zip(record.cohort, record.effective_weights or [], strict=True))
-        malicious = shares.pop(record.attacker.client) if record.attacker is not None else None
-        shares_by_round.append(Shares(record.round, shares, malicious))
+        attackers = {client.client: shares.pop(client.client) for client in record.attackers}
+        shares_by_round.append(Shares(record.round, shares, attackers))
     return shares_by_round
 
 
-def chosen_of(run: Run, shares: Sequence[Shares]) -> list[int] | None:
+def chosen_of(shares: Sequence[Shares]) -> list[int] | None:
     """Return the client that the rule chose in each round; ``None`` if it mixed updates in one of them."""
-    chosen = [part.chosen(run.experiment.malicious) for part in shares]
+    chosen = [part.chosen for part in shares]
     one_each = [client for client in chosen if client is not None]
     return one_each if len(one_each) == len(chosen) else None
 
 
 def shares_words(run: Run, shares: Sequence[Shares]) -> str:
-    """How often the malicious client was chosen, or what its update weighed, in words."""
+    """How often a malicious client was chosen, or what the malicious updates weighed, in words."""
+    several = len(run.experiment.team) > 1
     ours = [part.malicious for part in shares if part.malicious is not None]
     benign = [share for part in shares for share in part.benign.values()]
     attacked = len(attacked_rounds(run))
-    if attacked and chosen_of(run, shares) is not None:
-        return f"the malicious client was chosen in {sum(map(bool, ours))} of {attacked} rounds with an attack"
+    if attacked and chosen_of(shares) is not None:
+        who = "a malicious client" if several else "the malicious client"
+        return f"{who} was chosen in {sum(map(bool, ours))} of {attacked} rounds with an attack"
     if not ours:
         return "the rule was applied in no round with an attack" if attacked else "nobody attacked"
-    words = f"the malicious client's update weighed {percent(mean(ours))} on average"
+    whose = "the malicious clients' updates together" if several else "the malicious client's update"
+    words = f"{whose} weighed {percent(mean(ours))} on average"
     return words + (f", a benign one {percent(mean(benign))}" if benign else "")
 
 

@@ -17,6 +17,9 @@ CONTROLS = {"control": "benign twin", "placebo": "client absent"}
 BESIDE = {"control": "without attack", "placebo": "client absent"}
 """The columns with its numbers."""
 
+NAMED = 6
+"""At most this many attackers are named one by one."""
+
 _GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "epsilon": "ε"}
 
 
@@ -61,6 +64,14 @@ def absent_words(experiment: Experiment) -> str:
         return ""
     several = "s" if len(experiment.absent) > 1 else ""
     return f"without client{several} {', '.join(map(str, experiment.absent))}"
+
+
+def attackers_words(experiment: Experiment) -> str:
+    """Name the attackers: ``client 9``, ``clients 7, 8 and 9``, or, if they are many, how many."""
+    team = [str(client) for client in experiment.team]
+    if len(team) > NAMED:
+        return f"{len(team)} clients"
+    return f"client {team[0]}" if len(team) == 1 else f"clients {', '.join(team[:-1])} and {team[-1]}"
 
 
 def headline(experiment: Experiment) -> str:

@@ -95,8 +95,8 @@ def _attack_fault(experiment: Experiment, client: ClientRecord) -> str | None:
         return None
     if experiment.attack is None:
         return "attack: the experiment has none"
-    if client.client != experiment.malicious:
-        return f"attack: the malicious client is {experiment.malicious}"
+    if client.client not in (team := experiment.team):
+        return f"attack: the malicious client{'s are' if len(team) > 1 else ' is'} {', '.join(map(str, team))}"
     return None
 
 
@@ -119,8 +119,7 @@ def _measures_fault(kind: Kind, client: ClientRecord) -> str | None:
 
 def _models_fault(record: RoundRecord, target: TargetRecord) -> str | None:
     count, classes = len(target.index), len(target.classes)
-    client = record.malicious
-    qualities = {"quality": record.quality, "malicious": None if client is None else client.model}
+    qualities = {"quality": record.quality, "malicious": record.malicious_model}
     qualities |= {f"{name}.quality": side.quality for name, side in record.controls.items()}
     for name, quality in qualities.items():
         if quality is not None and len(quality.per_class) != classes:

@@ -243,7 +243,7 @@ class RunDirectory:
             DamagedRunError: the checkpoint, or records, predictions or weights up to there, are damaged.
         """
         checkpoint = self.path / "checkpoint.safetensors"
-        state, rows = FederationState.read(str(checkpoint)) if checkpoint.exists() else (None, {})
+        state, rows = FederationState.read(str(checkpoint), experiment.malicious) if checkpoint.exists() else (None, {})
         if state is not None:
             state = replace(state, stages=load_rows(self.path, state.stages, rows))
         rounds = state.round if state is not None else 0

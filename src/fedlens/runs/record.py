@@ -54,7 +54,8 @@ class AttackRecord:
     Example:
         >>> import fedlens
         >>> run = fedlens.load_run("runs/digits")
-        >>> attack = run.records[0].attacker.attack
+        >>> [attacker] = run.records[0].attackers
+        >>> attack = attacker.attack
         >>> attack.acted, round(attack.log["boost"])
         (True, 4)
     """
@@ -79,7 +80,8 @@ class ClientRecord:
         measured: what was measured of its update (`fedlens.experiment.measures`) and is not among a check's details;
             see `measure`.
         attack: what it did, if it is malicious.
-        model: quality of its own model, w_G^t + δ_m, if it is malicious.
+        model: quality of the malicious model w_G^t + δ_m, if it is malicious; of several clients one model,
+            w_G^t + Σ α_i δ_i / Σ α_i.
 
     Example:
         >>> import fedlens
@@ -103,6 +105,11 @@ class ClientRecord:
         if not self.malformed:
             return ""
         return str((self.attack.log if self.attack is not None else {}).get("malformed", "not finite"))
+
+    @property
+    def attacked(self) -> bool:
+        """True if it is malicious and attacked in this round."""
+        return self.attack is not None and self.attack.acted
 
     def measure(self, name: str) -> float | list[float] | None:
         """Return a number measured of its update, whether it was recorded by itself or by a check; ``None`` if neither.
@@ -153,7 +160,7 @@ class RoundRecord(KeyAccess):
         quality: the global model on the test set afterwards.
         target: the global model's answers to the target samples; ``None`` in a control.
         twin: the same of the benign twin, if there is one.
-        placebo: the same of the federation without the malicious client, if that was run.
+        placebo: the same of the federation without the malicious clients, if that was run.
         destroyed: True if the global model, or its answers, are no longer finite.
         version: the version in which the record was written: `VERSION`, 1 for fedlens 0.1, 0 for records from before
             there were placebos.
@@ -187,14 +194,34 @@ class RoundRecord(KeyAccess):
         return [client for client in self.clients if not client.malformed]
 
     @cached_property
-    def malicious(self) -> ClientRecord | None:
-        """The malicious client, if it took part."""
-        return next((client for client in self.clients if client.attack is not None), None)
+    def malicious_clients(self) -> list[ClientRecord]:
+        """The malicious clients that took part, whether they attacked or not."""
+        return [client for client in self.clients if client.attack is not None]
 
     @cached_property
+    def attackers(self) -> list[ClientRecord]:
+        """The malicious clients that took part and attacked."""
+        return [client for client in self.clients if client.attacked]
+
+    @property
+    def malicious_model(self) -> Quality | None:
+        """The quality of the malicious clients' model, if any took part."""
+        return self.malicious_clients[0].model if self.malicious_clients else None
+
+    @property
+    def malicious_weight(self) -> float | None:
+        """The effective weight of all malicious clients; ``None`` if none took part, or the rule cannot tell."""
+        return total_weight(self.malicious_clients)
+
+    @property
+    def malicious(self) -> ClientRecord | None:
+        """The malicious client, if it took part; the first of several. Prefer `malicious_clients`."""
+        return next(iter(self.malicious_clients), None)
+
+    @property
     def attacker(self) -> ClientRecord | None:
-        """The malicious client, if it took part and attacked."""
-        return next((client for client in self.clients if client.attack is not None and client.attack.acted), None)
+        """The malicious client, if it took part and attacked; the first of several. Prefer `attackers`."""
+        return next(iter(self.attackers), None)
 
     @property
     def rejected(self) -> list[int]:
@@ -248,6 +275,12 @@ class RoundRecord(KeyAccess):
 
 
 ROUND = TypeAdapter(RoundRecord)
+
+
+def total_weight(clients: Sequence[ClientRecord]) -> float | None:
+    """Return the effective weight of these clients together; ``None`` if there are none, or the rule cannot tell."""
+    weights = [client.effective_weight for client in clients]
+    return sum(weight for weight in weights if weight is not None) if weights and None not in weights else None
 
 
 def class_name(classes: Sequence[str], number: int | None) -> str:

@@ -1,9 +1,9 @@
-"""Values derived from several recorded rounds: whether a success counts, whether the malicious update was taken."""
+"""Values derived from several recorded rounds: whether a success counts, whether a malicious update was taken."""
 
 from collections.abc import Sequence
 
 from fedlens.experiment.experiment import Experiment
-from fedlens.runs.record import RoundRecord
+from fedlens.runs.record import RoundRecord, total_weight
 
 
 def mean(values: Sequence[float]) -> float:
@@ -24,7 +24,7 @@ def met_rounds(records: Sequence[RoundRecord]) -> int:
 def counts(experiment: Experiment, records: Sequence[RoundRecord]) -> bool:
     """Tell whether the attack itself caused the success of the last of all rounds up to here.
 
-    It did not if the malicious client's absence has the same effect, or no malicious update was ever used.
+    It did not if the malicious clients' absence has the same effect, or no malicious update was ever used.
     """
     last = records[-1]
     if not met(last) or (last.placebo is not None and last.placebo.target.success):
@@ -33,11 +33,9 @@ def counts(experiment: Experiment, records: Sequence[RoundRecord]) -> bool:
 
 
 def taken(records: Sequence[RoundRecord]) -> bool | None:
-    """Tell whether the attack's update had weight in any of these rounds; ``None`` if the rule does not tell."""
+    """Tell whether the attackers' updates had weight in any of these rounds; ``None`` if the rule does not tell."""
     weights = [
-        0.0 if record.skipped is not None else record.attacker.effective_weight
-        for record in records
-        if record.attacker is not None
+        0.0 if record.skipped is not None else total_weight(record.attackers) for record in records if record.attackers
     ]
     return True if any(weights) else None if None in weights else False
 

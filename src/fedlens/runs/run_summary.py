@@ -155,15 +155,17 @@ class Participation:
 
 @dataclass(frozen=True)
 class DefenceSummary:
-    """What became of the malicious client's updates.
+    """What became of the malicious clients' updates.
 
     Attributes:
-        rounds: in which it took part.
-        rejected: number of these in which its update was rejected.
+        rounds: in which one of them took part.
+        rejected: number of these in which all of their updates were rejected.
         skipped: number of rounds in which the global model stayed as it was.
-        chosen: in how many its update alone was taken, under a rule that takes one; else ``None``.
-        effective_weight: mean of its updates' effective weights; ``None`` if the rule cannot tell.
-        malformed: number of rounds in which its update was not finite, or of another shape.
+        chosen: in how many an update of theirs alone was taken, under a rule that takes one; else ``None``.
+        effective_weight: mean over the rounds of the effective weight of all of them; ``None`` if the rule cannot tell.
+        malformed: number of rounds in which an update of theirs was not finite, or of another shape.
+        precision: share of the rejected updates that were sent in attack; ``None`` if none was rejected.
+        recall: share of the updates sent in attack that were rejected; ``None`` if none was sent.
 
     Example:
         >>> import fedlens
@@ -178,6 +180,8 @@ class DefenceSummary:
     chosen: NonNegativeInt | None
     effective_weight: Annotated[float | None, Field(alias="share")]
     malformed: NonNegativeInt = 0
+    precision: float | None = None
+    recall: float | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -32,8 +32,9 @@ class FederationState:
     Attributes:
         round: rounds played so far.
         weights: global weights, shape ``[d]``.
-        history: the malicious client's memory.
+        history: the memory of each attacker that has taken part, by client.
         stages: what each stage of the server's chain keeps, by its position and name, as in ``0.krum``.
+        team: what the team of attackers keeps.
 
     Example:
         >>> import fedlens
@@ -44,14 +45,18 @@ class FederationState:
 
     round: int
     weights: Tensor
-    history: tuple[Observation, ...] = ()
+    history: Mapping[int, tuple[Observation, ...]] = field(default_factory=dict)
     stages: Mapping[str, State] = field(default_factory=dict)
+    team: Mapping[str, Tensor] = field(default_factory=dict)
 
     def to(self, device: torch.device) -> FederationState:
         """Move the state to `device`."""
-        history = tuple(
-            replace(past, weights=past.weights.to(device), update=past.update.to(device)) for past in self.history
-        )
+        history = {
+            client: tuple(
+                replace(past, weights=past.weights.to(device), update=past.update.to(device)) for past in pasts
+            )
+            for client, pasts in self.history.items()
+        }
         stages = {
             name: State(
                 _moved(state.tensors, device),
@@ -59,20 +64,17 @@ class FederationState:
             )
             for name, state in self.stages.items()
         }
-        return FederationState(self.round, self.weights.to(device), history, stages)
+        return FederationState(self.round, self.weights.to(device), history, stages, _moved(self.team, device))
 
     def misfit(self, first: Tensor, *, finite: bool) -> str | None:
         """Tell why this cannot be the state of a federation with these first weights; ``None`` if it can.
 
         Args:
             first: shape ``[d]``.
-            finite: whether weights must be finite; the malicious client's updates need never be.
+            finite: whether weights must be finite; attackers' updates need never be.
         """
-        received = {
-            "weights": self.weights,
-            **{f"history.{index}.weights": past.weights for index, past in enumerate(self.history)},
-        }
-        sent = {f"history.{index}.update": past.update for index, past in enumerate(self.history)}
+        received = {"weights": self.weights} | {f"{name}.weights": past.weights for name, past in self._memories()}
+        sent = {f"{name}.update": past.update for name, past in self._memories()}
         for name, tensor in {**received, **sent}.items():
             if tensor.shape != first.shape:
                 return f"{name}: of shape {list(tensor.shape)}, where the model has {first.numel()} weights"
@@ -82,18 +84,24 @@ class FederationState:
                 return f"{name}: not all finite, though no round is recorded that destroyed the model"
         return None
 
+    def _memories(self) -> Iterator[tuple[str, Observation]]:
+        """Yield what attackers remember, with its name in a checkpoint."""
+        for client, pasts in self.history.items():
+            yield from ((f"history.{client}.{index}", past) for index, past in enumerate(pasts))
+
     def to_bytes(self, rows: Rounds = MappingProxyType({})) -> bytes:
         """Serialise the state as safetensors, but for what stages keep by client, which is in the files of `rows`."""
         assert all(state.clients.keys() == rows.get(name, {}).keys() for name, state in self.stages.items())
         tensors = {"weights": self.weights}
         for index, state in enumerate(self.stages.values()):
             tensors |= {f"stages.{index}.{name}": tensor for name, tensor in state.tensors.items()}
-        for index, past in enumerate(self.history):
-            tensors |= {f"history.{index}.weights": past.weights, f"history.{index}.update": past.update}
-        plain: dict[str, Any] = {
-            "round": self.round,
-            "history": [[past.round, past.alpha, past.log] for past in self.history],
+        tensors |= {f"team.{name}": tensor for name, tensor in self.team.items()}
+        for name, past in self._memories():
+            tensors |= {f"received.{past.round}": past.weights, f"{name}.update": past.update}  # all received the same
+        logs = {
+            client: [[past.round, past.alpha, past.log] for past in pasts] for client, pasts in self.history.items()
         }
+        plain: dict[str, Any] = {"round": self.round, "history": logs}
         if self.stages:
             plain["stages"] = [[name, sorted(rows.get(name, {}).items())] for name in self.stages]
         tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
@@ -104,18 +112,22 @@ class FederationState:
         )  # one entry, as safetensors does not preserve their order
 
     @classmethod
-    def load(cls, path: str) -> FederationState:
-        """Load the state saved to `path`, with what stages keep by client.
+    def load(cls, path: str, attacker: int = 0) -> FederationState:
+        """Load the state saved to `path`, with what stages keep by client; arguments as of `read`.
 
         Raises:
             DamagedRunError: a file is missing or damaged.
         """
-        state, rows = cls.read(path)
+        state, rows = cls.read(path, attacker)
         return replace(state, stages=load_rows(Path(path).parent, state.stages, rows))
 
     @classmethod
-    def read(cls, path: str) -> tuple[FederationState, Rounds]:
+    def read(cls, path: str, attacker: int = 0) -> tuple[FederationState, Rounds]:
         """Read the file at `path`: the state without what stages keep by client, and where to find that.
+
+        Args:
+            path: the checkpoint.
+            attacker: the attacker, of whom fedlens 0.1 knew one, and whose number it did not write down.
 
         Raises:
             DamagedRunError: the file is missing or damaged.
@@ -124,14 +136,11 @@ class FederationState:
             with safe_open(str(regular(Path(path), None)), framework="pt") as file:
                 plain = json.loads((file.metadata() or {})["state"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-            history = tuple(
-                Observation(round_, alpha, tensors[f"history.{index}.weights"], tensors[f"history.{index}.update"], log)
-                for index, (round_, alpha, log) in enumerate(plain["history"])
-            )
+            history = _remembered(plain["history"], tensors, attacker)
             if not isinstance(plain["round"], int) or plain["round"] < 1 or tensors["weights"].dim() != 1:
                 raise ValueError("no weights after a round")
             stages, rows = _stages(plain, tensors)
-            return cls(plain["round"], tensors["weights"], history, stages), rows
+            return cls(plain["round"], tensors["weights"], history, stages, _beneath(tensors, "team.")), rows
         except (OSError, SafetensorError, LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise DamagedRunError(
                 f"{path}: this checkpoint is missing or damaged ({error}); start the run anew with another --out"
@@ -160,3 +169,23 @@ def _moved(tensors: Mapping[str, Tensor], device: torch.device) -> Mapping[str, 
     """Move tensors to a device; the same mapping if they are there, which tells that nothing has changed."""
     moved = {name: tensor.to(device) for name, tensor in tensors.items()}
     return tensors if all(moved[name] is tensor for name, tensor in tensors.items()) else moved
+
+
+def _remembered(logs: Any, tensors: Mapping[str, Tensor], attacker: int) -> dict[int, tuple[Observation, ...]]:
+    """Return what attackers remember, by client; of a list, as by fedlens 0.1, that is the only `attacker`."""
+    alone = isinstance(logs, list)
+    by_client = {attacker: logs} if alone and logs else {} if alone else logs
+    history = {}
+    for client, pasts in by_client.items():
+        name = "history" if alone else f"history.{client}"
+        history[int(client)] = tuple(
+            Observation(
+                round_,
+                alpha,
+                tensors[f"{name}.{index}.weights" if alone else f"received.{round_}"],
+                tensors[f"{name}.{index}.update"],
+                log,
+            )
+            for index, (round_, alpha, log) in enumerate(pasts)
+        )
+    return history

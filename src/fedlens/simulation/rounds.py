@@ -7,13 +7,11 @@ evaluate.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from math import inf
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from fedlens.attacks.estimation import EstimateError, Observation, previous_step
+from fedlens.attacks.estimation import Observation
 from fedlens.core.custom import is_custom
 from fedlens.core.layout import Layout
 from fedlens.core.threads import one_thread
@@ -21,13 +19,23 @@ from fedlens.defences.stage import Server, Updates
 from fedlens.experiment.setting import Setting
 from fedlens.goals.success import success
 from fedlens.models.evaluation import Quality, quality, stretches
-from fedlens.runs.record import AttackRecord, ClientRecord, RoundRecord
+from fedlens.runs.record import ClientRecord, RoundRecord
 from fedlens.runs.round_result import RoundResult
 from fedlens.runs.state import FederationState
+from fedlens.simulation.attacking import (
+    attack_record,
+    attacked,
+    counts,
+    estimate_error,
+    malicious_update,
+    remembered,
+    training_stages,
+    weighted_step,
+)
 from fedlens.simulation.combining import Combined, combine
 from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.context import GLOBAL, MALICIOUS, Job, SharedTensors, WorkerContext
-from fedlens.simulation.engines.jobs import EvaluationJob, HonestJob, MaliciousJob, RootJob
+from fedlens.simulation.engines.jobs import EvaluationJob, RootJob
 from fedlens.simulation.receiving import Reception, receive
 from fedlens.simulation.recording import Recording, record_updates
 from fedlens.simulation.screening import Screening, screen
@@ -106,16 +114,17 @@ class Federation:
         cohort = self.setting.cohort(round_)
         alpha = self.setting.alpha(cohort)
         self.shared.models[GLOBAL] = state.weights
-        log, root = self._train(round_, cohort, alpha, state)
-        history = state.history
-        if log is not None:
-            row = cohort.index(experiment.malicious)
-            sent = self.shared.updates[row].clone()
-            self.shared.models[MALICIOUS] = state.weights + sent
-            history = self._remember((*history, Observation(round_, float(alpha[row]), state.weights, sent, log)))
+        results = self._run_counted(training_stages(self.setting, round_, cohort, alpha, state))
+        attack = attacked(results, state)
+        if rows := list(attack.logs):
+            self.shared.models[MALICIOUS] = state.weights + malicious_update(self.shared.updates, alpha, rows)
+        observed = {
+            cohort[row]: Observation(round_, float(alpha[row]), state.weights, self.shared.updates[row].clone(), log)
+            for row, log in attack.logs.items()
+        }
+        history = remembered(experiment.attack, state.history, observed)
         received = receive(self.shared.updates[: len(cohort)], alpha)
-        if log is not None:  # the client does not learn the error of its estimate
-            log = log | self._estimate_error(log, alpha[received.rows], received, cohort, state)
+        logs = self._with_errors(attack.logs, alpha[received.rows], received, cohort, state)
 
         trained = time.perf_counter()
         screening = screen(experiment.detectors, round_, tuple(received.alpha.tolist()), self.engine)
@@ -124,20 +133,20 @@ class Federation:
         screened = time.perf_counter()
         address = self.setting.root.at("aggregation", round_)
         senders = tuple(cohort[row] for row in received.rows)
-        server = Server(round_, state.weights, self.layout, senders, address, root)
+        server = Server(round_, state.weights, self.layout, senders, address, _root_update(results))
         updates = Updates(received.updates, received.alpha, None)
         combined = combine(
             experiment.chain, updates, screening.accepted, server, state.stages, timeout=self.setting.timeout
         )
-        after = FederationState(round_, state.weights + combined.update, history, combined.states)
+        after = FederationState(round_, state.weights + combined.update, history, combined.states, attack.state)
         self.shared.models[GLOBAL] = after.weights
 
         aggregated = time.perf_counter()
-        qualities = self._evaluate(round_, [GLOBAL] if log is None else [GLOBAL, MALICIOUS])
+        qualities = self._evaluate(round_, [GLOBAL, MALICIOUS] if logs else [GLOBAL])
         predictions, target_samples = self.shared.log_probabilities[GLOBAL].clone(), self.setting.auxiliary
         clients = _clients(cohort, received.rows, screening, recording, combined)
-        if log is not None:
-            clients[row] = replace(clients[row], attack=_attack(log), model=qualities[MALICIOUS])
+        for row, log in logs.items():
+            clients[row] = replace(clients[row], attack=attack_record(log), model=qualities[MALICIOUS])
         record = RoundRecord(
             round=round_,
             clients=clients,
@@ -154,66 +163,39 @@ class Federation:
         }
         return RoundResult(record, after, predictions, seconds, screening.tables | recording.tables)
 
-    def _train(
-        self, round_: int, cohort: list[int], alpha: Tensor, state: FederationState
-    ) -> tuple[dict[str, Any] | None, Tensor | None]:
-        """Fill the shared updates.
-
-        Returns:
-            The attack's log, ``None`` if the malicious client was not chosen, and the server's own update, if it
-            trains one.
-        """
-        experiment, sizes = self.setting.experiment, self.setting.shards.sizes
-        malicious = experiment.malicious if experiment.attack is not None else None
-        honest = [
-            HonestJob(round_, client, row, cost=experiment.local.steps_for(int(sizes[client])))
-            for row, client in enumerate(cohort)
-            if client != malicious
-        ]
-        root = self.setting.root_samples if experiment.server.needs_root else None
-        others: list[Job] = [*honest]
-        if root is not None:
-            others.append(RootJob(round_, experiment.local.steps_for(len(root))))
-        if experiment.attack is None or malicious not in cohort:
-            return None, _root_update(self._run_counted([others]))
-        assert self.setting.auxiliary is not None, "an attack needs its target"
-        row = cohort.index(malicious)
-        attack = MaliciousJob(
-            round_, malicious, row, inf, experiment.attack, float(alpha[row]), self.setting.auxiliary, state.history
-        )
-        ran = self._run_counted([others, [attack]] if attack.attack.omniscient else [[attack, *others]])
-        return next(log for job, log in ran if job is attack), _root_update(ran)
-
     def _run_counted(self, stages: Sequence[Sequence[Job]]) -> list[tuple[Job, dict[str, Any]]]:
         """Run one stage of jobs after the other, and report progress."""
-        done, total = 0, sum(not isinstance(job, RootJob) for jobs in stages for job in jobs)
+        done, total = 0, sum(counts(job) for jobs in stages for job in jobs)
 
         def count(job: Job) -> None:
             nonlocal done
-            done += not isinstance(job, RootJob)
+            done += counts(job)
             self.progress(done, total)
 
         self.progress(done, total)
         return [pair for jobs in stages for pair in zip(jobs, self.engine.run(jobs, count), strict=True)]
 
-    def _remember(self, history: tuple[Observation, ...]) -> tuple[Observation, ...]:
-        """Cut the malicious client's history to what its attack remembers."""
-        attack = self.setting.experiment.attack
-        length = attack.memory if attack is not None else 0
-        return history[-length:] if length else ()
-
-    def _estimate_error(
-        self, log: dict[str, Any], alpha: Tensor, received: Reception, cohort: list[int], state: FederationState
-    ) -> dict[str, float | None]:
-        """Measure the error of the attack's estimate of Σ α_j δ_j over the others, before checks and rule."""
-        experiment = self.setting.experiment
-        if experiment.attack is None or not (experiment.attack.estimates and log["acted"] and state.history):
-            return {}
-        others = torch.tensor([cohort[row] != experiment.malicious for row in received.rows], device=alpha.device)
-        weighted = torch.where(others, alpha, 0)
-        estimate = previous_step(state.history[-1], state.weights, state.round + 1)
-        error = EstimateError.of(estimate, weighted.to(received.updates) @ received.updates)
-        return {"estimate_error": error.relative, "estimate_cosine": error.cosine}
+    def _with_errors(
+        self,
+        logs: dict[int, dict[str, Any]],
+        alpha: Tensor,
+        received: Reception,
+        cohort: list[int],
+        state: FederationState,
+    ) -> dict[int, dict[str, Any]]:
+        """Add the errors of estimates to the logs of those that attacked, who do not learn them."""
+        attack, team = self.setting.experiment.attack, self.setting.experiment.team
+        if attack is None or not attack.estimates:
+            return logs
+        honest = [cohort[row] not in team for row in received.rows]
+        with_errors = {}
+        for row, log in logs.items():
+            past = state.history.get(cohort[row], ())
+            error = {}
+            if log["acted"] and past:
+                error = estimate_error(past[-1], weighted_step(received.updates, alpha, honest), state)
+            with_errors[row] = log | error
+        return with_errors
 
     def _is_destroyed(self, before: FederationState, after: FederationState, predictions: Tensor) -> bool:
         """Tell whether the round destroyed the model: its weights are not finite, or its answers have become NaN.
@@ -262,9 +244,3 @@ def _clients(
 def _root_update(ran: Sequence[tuple[Job, dict[str, Any]]]) -> Tensor | None:
     """Return the update that the server has trained, if it was among the jobs."""
     return next((result["update"] for job, result in ran if isinstance(job, RootJob)), None)
-
-
-def _attack(log: dict[str, Any]) -> AttackRecord:
-    """Return the log of the malicious client's job as a record."""
-    rest = {name: value for name, value in log.items() if name not in {"acted", "reason", "alpha"}}
-    return AttackRecord(log["acted"], log["reason"], log["alpha"], rest)

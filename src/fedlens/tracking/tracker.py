@@ -24,7 +24,7 @@ class Tracker(Protocol):
 def metrics_of(record: RoundRecord) -> dict[str, float]:
     """Return the numbers of a round's record that are worth a curve, by name."""
     metrics = _of_model("", record)
-    if record.malicious is not None and (model := record.malicious.model) is not None:
+    if (model := record.malicious_model) is not None:
         metrics |= {"malicious/accuracy": model.accuracy, "malicious/loss": model.loss}
     for name, control in record.controls.items():
         metrics |= _of_model(f"{name}/", control)

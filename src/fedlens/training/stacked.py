@@ -5,6 +5,7 @@ the most samples come first, so that the first rows are still training at every 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,23 +17,42 @@ from fedlens.training.dropout_masks import Masks, equal_runs
 from fedlens.training.local import LocalTraining, draws
 
 
-def train_stacked(
-    stack: Stack, weights: Tensor, samples: Samples, plan: LocalTraining, clients: Sequence[tuple[Address, Tensor]]
-) -> Tensor:
+@dataclass(frozen=True)
+class StackedClient:
+    """A client that trains in a stack.
+
+    Attributes:
+        address: of its draws in this round.
+        indices: which of the `samples` it has, shape ``[m]``, int64; ``None`` for all of them.
+        samples: where its samples are.
+    """
+
+    address: Address
+    indices: Tensor | None
+    samples: Samples
+
+    @property
+    def members(self) -> Tensor:
+        """The indices of its samples, shape ``[m]``, int64."""
+        return torch.arange(len(self.samples)) if self.indices is None else self.indices
+
+
+def train_stacked(stack: Stack, weights: Tensor, plan: LocalTraining, clients: Sequence[StackedClient]) -> Tensor:
     """Train n clients together.
 
     Args:
         stack: a copy of the network for each client, with `weights`.
         weights: the weights that every client begins with, shape ``[d]``.
-        samples: the samples of all clients.
         plan: how to train.
-        clients: for each the address of its draws in this round, and the indices of its `samples`.
+        clients: who trains.
 
     Returns:
         The updates δ, shape ``[n, d]``.
     """
-    order = sorted(range(len(clients)), key=lambda row: -len(clients[row][1]))
-    addresses, members = zip(*(clients[row] for row in order), strict=True)
+    order = sorted(range(len(clients)), key=lambda row: -len(clients[row].members))
+    addresses = [clients[row].address for row in order]
+    members = [clients[row].members for row in order]
+    sources = [clients[row].samples for row in order]
     sizes = [plan.sizes_for(len(indices)) for indices in members]
     masks = Masks(stack.drops, sizes, addresses, weights)
     drawn = [draws(indices, plan, address) for address, indices in zip(addresses, members, strict=True)]
@@ -43,10 +63,18 @@ def train_stacked(
             stack.narrow(active)
         batches = [next(batch) for batch in drawn[:active]]
         for rows in equal_runs([batch_sizes[step] for batch_sizes in sizes[:active]]):
-            batch, count = samples.take(torch.cat(batches[rows])), rows.stop - rows.start
+            batch, count = _taken(sources[rows], batches[rows]), rows.stop - rows.start
             x, y = batch.x.view(count, -1, *batch.x.shape[1:]), batch.y.view(count, -1)
             stack.backward(rows, x, y, masks.of(step, rows))
         optimizer.step()
     updates = torch.empty(len(order), len(weights), dtype=weights.dtype, device=weights.device)
     updates[order] = stack.trained() - weights
     return updates
+
+
+def _taken(sources: Sequence[Samples], indices: Sequence[Tensor]) -> Samples:
+    """Copy samples from each source, one after the other; at once where all are the same."""
+    if all(source is sources[0] for source in sources):
+        return sources[0].take(torch.cat(list(indices)))
+    taken = [source.take(batch) for source, batch in zip(sources, indices, strict=True)]
+    return Samples(torch.cat([part.x for part in taken]), torch.cat([part.y for part in taken]))

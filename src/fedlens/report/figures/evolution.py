@@ -52,13 +52,19 @@ def histogram_evolution(runs: Sequence[Run]) -> "Figure":
             _draw(panel, run, side, norm)
             panel.set_ylim(-half, half)
             rounds_axis(panel, run)
-        who = f"malicious, client {run.experiment.malicious}" if malicious else unseen_words(run)
+        who = f"malicious, {_whose(run)}" if malicious else unseen_words(run)
         _entitle(left, run_title(run, ": "), f"benign, first client of each cohort{_outside(benign, half)}")
         _entitle(right, "", f"{who}{_outside(malicious, half)}")
         left.set_ylabel("value of an entry")
     height = min(1.0, 2 / len(runs))
     figure.colorbar(ScalarMappable(norm, MAP), ax=panels, label="entries per bin", shrink=height, pad=0.02)
     return figure
+
+
+def _whose(run: Run) -> str:
+    """Say whose update the malicious one is: the first attacker's of several."""
+    team = run.experiment.team
+    return f"client {team[0]}" if len(team) == 1 else "first attacker of each cohort"
 
 
 def _sides(run: Run) -> tuple[Side, Side]:

@@ -24,7 +24,7 @@ def update_histograms(runs: Sequence[Run], round_: int | None = None) -> "Figure
 
     Args:
         runs: what to draw.
-        round_: the round to look at; by default the last in which the malicious client attacked.
+        round_: the round to look at; by default the last in which a malicious client attacked.
 
     Raises:
         ConfigError: a run recorded no histograms or no norms, or the round has no malicious update that is finite.
@@ -46,7 +46,7 @@ def update_histograms(runs: Sequence[Run], round_: int | None = None) -> "Figure
 def _at(run: Run, round_: int | None) -> tuple[int, Histogram, Histogram]:
     """Return the round's number, the benign and the malicious client's histogram."""
     require_histograms(run)
-    attacked = [record.round for record in run.records if record.attacker in record.seen]
+    attacked = [record.round for record in run.records if any(client.attacked for client in record.seen)]
     if not attacked:
         raise ConfigError(f"{run.path}: {unseen_words(run)}, and there are no updates to compare; e.g. --kind metrics")
     chosen = attacked[-1] if round_ is None else round_

@@ -24,17 +24,17 @@ def weights_chart(run: Run) -> Chart:
         ConfigError: the rule does not tell what each update weighed.
     """
     shares = shares_of(run)
-    rounds_kept, remark = evenly((part.round for part in shares), sum(1 + len(part.benign) for part in shares), LARGEST)
+    count = sum(len(part.attackers) + len(part.benign) for part in shares)
+    rounds_kept, remark = evenly((part.round for part in shares), count, LARGEST)
     rows: list[Row] = []
     for part in shares:
         if part.round in rounds_kept:
             everyone = [(part.round, client, share, False) for client, share in part.benign.items()]
-            if part.malicious is not None:
-                everyone.append((part.round, run.experiment.malicious, part.malicious, True))
+            everyone += [(part.round, client, share, True) for client, share in part.attackers.items()]
             rows += sorted(everyone)
-    single = chosen_of(run, shares) is not None
+    single = chosen_of(shares) is not None
     words = sentence(shares_words(run, shares))
-    caption = words + (" Shaded: rounds in which the malicious client attacked." if shaded(run) else "") + remark
+    caption = words + (" Shaded: rounds with an attack." if shaded(run) else "") + remark
     title = "Whose update the rule chose" if single else "What each update weighed"
     columns = dict(zip(("round", "client", "share", "attacked"), map(list, zip(*rows, strict=True)), strict=True))
     return Chart("weights", title, caption, columns, [Panel(words, _figure(run, rows, single))])

@@ -8,7 +8,7 @@ from fedlens.analysis.window import attack_window, split
 from fedlens.core.registry import name_of
 from fedlens.experiment.experiment import Experiment
 from fedlens.report.html.check_scores import noticed_words
-from fedlens.report.words import absent_words, attack_name, percent, signed, verdict
+from fedlens.report.words import absent_words, attack_name, attackers_words, percent, signed, verdict
 from fedlens.runs.record_values import counts, destroyed, met, met_rounds, targeted
 
 
@@ -26,7 +26,7 @@ def sentence(run: Run) -> str:
     if experiment.attack is None:
         attacked = "nobody attacked"
     else:
-        attacked = f"client {experiment.malicious} attacked by {attack_name(experiment)}"
+        attacked = f"{attackers_words(experiment)} attacked by {attack_name(experiment)}"
         attacked += f" to have {target}" if target else " to make the model worse"
     return f"{_trained(experiment)}; {attacked}; {_served(experiment)}."
 

@@ -6,7 +6,7 @@ from fedlens.core.registry import name_of
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.flat import value_of
 from fedlens.report.html.opening import clients_words
-from fedlens.report.words import attack_name
+from fedlens.report.words import attack_name, attackers_words
 from fedlens.runs.record_values import targeted
 
 LISTED = 6
@@ -49,7 +49,7 @@ def _clients(experiment: Experiment) -> str:
 def _attack(experiment: Experiment) -> str:
     if experiment.attack is None:
         return "none"
-    return f"{value_of(experiment, 'attack')} by client {experiment.malicious}"
+    return f"{value_of(experiment, 'attack')} by {attackers_words(experiment)}"
 
 
 def _target(experiment: Experiment) -> str:

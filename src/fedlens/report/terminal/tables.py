@@ -71,8 +71,8 @@ def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
         area = of_lives(lambda life: f"{life.area:.2f} of {life.observed}")
         yield "… area under it, in rounds", *area
     which = "round" if whole else f"of {rounds}"
-    averages = run.experiment.server.averages
-    for name, value in chain(_attack_lines(run, which), _accident_lines(summary), _defence_lines(summary, averages)):
+    told = {"averages": bool(run.experiment.server.averages), "several": len(run.experiment.team) > 1}
+    for name, value in chain(_attack_lines(run, which), _accident_lines(summary), _defence_lines(summary, **told)):
         yield name, *alone(value)
     if stop := summary.paper_stop:
         stops = (side.would_stop_at for side in sides)
@@ -87,9 +87,17 @@ def _until_faded(life: Lifespan) -> str:
 
 def _attack_lines(run: Run, which: str) -> Iterator[tuple[str, str]]:
     """Yield what the attack logged, and how its own model did in the first and the last round, a name and a value."""
-    attacks = [client.attack for record in run.records if (client := record.attacker) and client.attack]
+    rounds = [[client.attack for client in record.attackers if client.attack] for record in run.records]
+    attacks = [attack for of_round in rounds for attack in of_round]
     if attacks:
-        yield "α_m (assumed to be announced)", f"{attacks[-1].alpha:.4g}"
+        announced = sum(attack.alpha for attack in next(of_round for of_round in reversed(rounds) if of_round))
+        alpha = "Σα_m of the attackers" if len(run.experiment.team) > 1 else "α_m"
+        yield f"{alpha} (assumed to be announced)", f"{announced:.4g}"
+    if len(run.experiment.team) > 1:
+        numbers = [len(record.malicious_clients) for record in run.records]
+        least, most = min(numbers), max(numbers)
+        span = str(most) if least == most else f"{least} to {most}"
+        yield "attackers in a round", f"{span} of {len(run.experiment.team)}"
     if attacks and isinstance(boost := attacks[-1].log.get("boost"), int | float):  # an attack may log anything
         yield "boosting factor λ", f"{boost:.4g}"
     estimate_names = ("estimate_error", "estimate_cosine")
@@ -112,7 +120,7 @@ def _accident_lines(summary: Summary) -> Iterator[tuple[str, str]]:
         yield "model destroyed", f"in round {round_}"
 
 
-def _defence_lines(summary: Summary, averages: bool | None) -> Iterator[tuple[str, str]]:
+def _defence_lines(summary: Summary, *, averages: bool, several: bool) -> Iterator[tuple[str, str]]:
     """Yield what the rule made of the malicious client, and how often a check kept it out, a name and a value each."""
     if defence := summary.defence:
         rounds = defence.rounds
@@ -122,6 +130,9 @@ def _defence_lines(summary: Summary, averages: bool | None) -> Iterator[tuple[st
             yield "malicious update's mean share", f"{defence.effective_weight:.3f}"
         if defence.rejected:
             yield "malicious update rejected", f"in {defence.rejected} of {rounds} rounds"
+        if defence.precision is not None and several:
+            ratios = [f"{100 * ratio:.0f} %" for ratio in (defence.precision, defence.recall or 0)]
+            yield "rejected updates that were malicious, malicious ones rejected", ", ".join(ratios)
         if defence.skipped:
             yield "global model left as it was", f"in {defence.skipped} rounds"
 
@@ -153,7 +164,7 @@ def rounds_table(run: Run) -> PlainTable:
     if rejecting:
         table.add_column("rejected")
     for record in run.records:
-        target, others, client = record.outcome, list(record.controls.values()), record.malicious
+        target, others, model = record.outcome, list(record.controls.values()), record.malicious_model
         table.add_row(
             str(record.round),
             _part(record),
@@ -161,7 +172,7 @@ def rounds_table(run: Run) -> PlainTable:
             f"{target.mean_confidence:.3f}" + _in_brackets(f"{other.target.mean_confidence:.3f}" for other in others),
             f"{target.mean_true_confidence:.3f}",
             class_name(classes, target.predicted[0]) if single else f"{target.met} of {len(target.predicted)}",
-            percent(client.model.accuracy) if client and client.model else "–",
+            percent(model.accuracy) if model else "–",
             *([_rejected(record)] if rejecting else []),
         )
     return table
@@ -174,10 +185,13 @@ def _in_brackets(values: Iterable[str]) -> str:
 
 
 def _part(record: RoundRecord) -> str:
-    """Say what the malicious client did in the round."""
-    if record.malicious is None or record.malicious.attack is None:
+    """Say what the malicious clients did in the round; of several, how many attacked."""
+    attacks = [client.attack for client in record.malicious_clients if client.attack]
+    if not attacks:
         return "–"
-    return "yes" if record.malicious.attack.acted else str(record.malicious.attack.reason)
+    if not record.attackers:
+        return str(attacks[0].reason)
+    return "yes" if len(attacks) == 1 else f"{len(record.attackers)} clients"
 
 
 def _rejected(record: RoundRecord) -> str:

@@ -1,5 +1,6 @@
-"""The jobs of a round: honest training, the malicious client's update, evaluation."""
+"""The jobs of a round: honest training, a malicious client's update, evaluation."""
 
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,19 +9,25 @@ from torch import Tensor
 
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.estimation import Observation
+from fedlens.attacks.team import Member
 from fedlens.core.errors import ClientError, named
 from fedlens.core.given import is_word
 from fedlens.core.origin import at
 from fedlens.core.random import seeded
+from fedlens.data.dataset import Samples
 from fedlens.goals.success import TargetSamples
 from fedlens.models.evaluation import blocks, draws
 from fedlens.models.network import Network
 from fedlens.simulation.engines.context import GLOBAL, SharedTensors, WorkerContext, accept, plain
 from fedlens.training.local import train
-from fedlens.training.stacked import train_stacked
+from fedlens.training.stacked import StackedClient, train_stacked
 
 RESERVED = {"acted", "reason", "alpha", "malformed", "estimate_error", "estimate_cosine"}
 """Keys of the simulator in an attack's record, which the attack must not log."""
+
+
+Prepared = tuple[StackedClient, Callable[[Tensor], dict[str, Any]]]
+"""A client that trains in a stack, and what stores its update, and returns what it logs."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +62,160 @@ class HonestJob:
         accept(update, context.shared.updates[self.row], self.name)
         return {}
 
+    def prepared(self, context: WorkerContext) -> Prepared:
+        """Return the client as one that trains in a stack, and what to do with its update."""
+
+        def finish(update: Tensor) -> dict[str, Any]:
+            accept(update, context.shared.updates[self.row], self.name)
+            return {}
+
+        address, members = context.address(self.round, self.client), context.shards.indices(self.client)
+        return StackedClient(address, members, context.dataset.train), finish
+
+
+@dataclass(frozen=True)
+class MaliciousJob:
+    """A malicious client's training, in attack or honestly.
+
+    Attributes:
+        mates_alpha: sum of the weights of its team's other members in the cohort.
+        place: its place in the whole team.
+        alone: whether it is the whole team.
+    """
+
+    round: int
+    client: int
+    row: int
+    cost: float
+    attack: Attack
+    alpha: float
+    target_samples: TargetSamples
+    history: tuple[Observation, ...]
+    mates_alpha: float = 0.0
+    place: int = 0
+    alone: bool = True
+
+    @property
+    def name(self) -> str:
+        """The job's name for error messages."""
+        return f"malicious client {self.client} in round {self.round}"
+
+    @property
+    def reads(self) -> int | None:
+        """Index of the only shared model it reads; ``None`` if it reads updates."""
+        return GLOBAL if self.attack.sight == "own" else None
+
+    @property
+    def stackable(self) -> bool:
+        """Whether it trains as honest clients do, on other samples; one attacker alone always trained by itself."""
+        return self.attack.poisons and self.attack.sight == "own" and not self.alone
+
+    def fills(self, shared: SharedTensors) -> list[Tensor]:
+        """Return views of the shared tensors that it fills."""
+        return [shared.updates[self.row]]
+
+    def run(self, context: WorkerContext) -> dict[str, Any]:
+        """Let the attack craft its update from its view."""
+        others = None
+        if self.attack.sight != "own":
+            seen = range(len(context.shared.updates)) if self.attack.sight == "all" else []
+            others = context.shared.updates[[row for row in seen if row != self.row]]
+        return self.send(context, *self.crafted(context, others))
+
+    def crafted(self, context: WorkerContext, others: Tensor | None = None) -> tuple[Tensor, View, str | None]:
+        """Return what the attack crafts if it sees the updates of `others`, its view, and why it waited if it did."""
+        view = replace(self.view(context), others=others)
+        with seeded(view.address.at("global")):
+            reason = self.waits(view)
+            if reason:
+                return view.train(), view, reason
+            view = self.poisoned(view)
+            return self.attack.corrected(view), view, None
+
+    def prepared(self, context: WorkerContext) -> Prepared:
+        """Return the client, if `stackable`, as one that trains in a stack, and what to do with its update."""
+        clean = self.view(context)
+        with seeded(clean.address.at("global")):
+            reason = self.waits(clean)
+            view = clean if reason else self.poisoned(clean)
+
+        def finish(update: Tensor) -> dict[str, Any]:
+            return self.send(context, update if reason else self.attack.boosted(update, view), view, reason)
+
+        return StackedClient(view.address, None, view.shard), finish
+
+    def view(self, context: WorkerContext) -> View:
+        """Return what the client sees; its tensors are copies."""
+        weights = context.shared.models[GLOBAL].clone()
+        network = Network(deepcopy(context.network.module))  # other jobs use the worker's own
+        network.load(weights)
+        return View(
+            round=self.round,
+            weights=weights,
+            received=weights.clone(),
+            alpha=self.alpha,
+            shard=context.shard(self.client),
+            auxiliary=deepcopy(self.target_samples),  # so that the attack cannot change what is evaluated
+            local=context.local,
+            network=network,
+            address=context.address(self.round, self.client),
+            history=deepcopy(self.history),
+            mates_alpha=self.mates_alpha,
+            place=self.place,
+        )
+
+    def poisoned(self, view: View) -> View:
+        """Return the view with the samples on which the client trains.
+
+        Raises:
+            ClientError: a stranger's attack returned something else.
+        """
+        if type(self.attack).poison is Attack.poison:
+            return view
+        samples: object = self.attack.poison(view.shard, member_of(view), view.auxiliary)
+        if not isinstance(samples, Samples) or not len(samples) or samples.x.shape[1:] != view.shard.x.shape[1:]:
+            where = f"{self.name}: poison{at(self.attack.poison)} returned {named(samples)}"
+            raise ClientError(f"{where}; return Samples(x, y) like those that it was given, at least one")
+        return replace(view, shard=samples)
+
+    def waits(self, view: View) -> str | None:
+        """Say why the attack waits, if it does.
+
+        Raises:
+            ClientError: a stranger's says something else than a word.
+        """
+        reason: object = self.attack.waits(view)
+        if reason is None or (is_word(reason) and reason):
+            return reason
+        said = f"{self.name}: waits{at(self.attack.waits)} returned {named(reason)}"
+        raise ClientError(f"{said}; return None where it attacks, else why not, as in 'early'")
+
+    def send(self, context: WorkerContext, update: Tensor, view: View, reason: str | None) -> dict[str, Any]:
+        """Store the update; return the attack's log of the round.
+
+        Raises:
+            ClientError: either is not what it should be.
+        """
+        try:
+            malformed = accept(update, context.shared.updates[self.row], self.name)
+            if taken := RESERVED & view.log.keys():
+                raise ClientError(f"{self.name} logged {', '.join(sorted(taken))}, which the simulator says; rename it")
+            said = {"acted": reason is None, "reason": reason, "alpha": self.alpha}
+            return {**said, **({"malformed": malformed} if malformed else {}), **plain(view.log, self.name)}
+        except ClientError as error:
+            raise ClientError(f"{error}{at(self.attack.craft)}") from None
+
+
+def member_of(view: View) -> Member:
+    """Return the client that has this view as a member of its team."""
+    return Member(view.place, view.alpha, view.shard, view.address, view.history, view.log)
+
 
 @dataclass(frozen=True)
 class StackedJob:
-    """The local training of several honest clients in a stack."""
+    """The local training of several clients in a stack: of honest ones, and of those that only poison their samples."""
 
-    parts: tuple[HonestJob, ...]
+    parts: tuple[HonestJob | MaliciousJob, ...]
     reads = GLOBAL
 
     @property
@@ -79,91 +234,13 @@ class StackedJob:
         return [shared.updates[part.row] for part in self.parts]
 
     def run(self, context: WorkerContext) -> dict[str, Any]:
-        """Train all clients, and store their updates."""
+        """Train all clients, and store their updates; return what each logs, in the order of the parts."""
         assert context.stack is not None, "no stack to train on"
         weights = context.shared.models[GLOBAL]
         stack = context.stack(context.network, weights, len(self.parts))
-        clients = [
-            (context.address(part.round, part.client), context.shards.indices(part.client)) for part in self.parts
-        ]
-        updates = train_stacked(stack, weights, context.dataset.train, context.local, clients)
-        for part, update in zip(self.parts, updates, strict=True):
-            accept(update, context.shared.updates[part.row], part.name)
-        return {}
-
-
-@dataclass(frozen=True)
-class MaliciousJob:
-    """The malicious client's training, in attack or honestly."""
-
-    round: int
-    client: int
-    row: int
-    cost: float
-    attack: Attack
-    alpha: float
-    target_samples: TargetSamples
-    history: tuple[Observation, ...]
-
-    @property
-    def name(self) -> str:
-        """The job's name for error messages."""
-        return f"malicious client {self.client} in round {self.round}"
-
-    @property
-    def reads(self) -> int | None:
-        """Index of the only shared model it reads; ``None`` if it reads updates."""
-        return None if self.attack.omniscient else GLOBAL
-
-    def fills(self, shared: SharedTensors) -> list[Tensor]:
-        """Return views of the shared tensors that it fills."""
-        return [shared.updates[self.row]]
-
-    def run(self, context: WorkerContext) -> dict[str, Any]:
-        """Let the attack craft its update from its view."""
-        weights = context.shared.models[GLOBAL].clone()
-        network = Network(deepcopy(context.network.module))  # other jobs use the worker's own
-        network.load(weights)
-        view = View(
-            round=self.round,
-            weights=weights,
-            received=weights.clone(),
-            alpha=self.alpha,
-            shard=context.shard(self.client),
-            auxiliary=deepcopy(self.target_samples),  # so that the attack cannot change what is evaluated
-            local=context.local,
-            network=network,
-            address=context.address(self.round, self.client),
-            history=deepcopy(self.history),
-        )
-        if self.attack.omniscient:
-            others = [row for row in range(len(context.shared.updates)) if row != self.row]
-            view = replace(view, others=context.shared.updates[others])
-        with seeded(view.address.at("global")):
-            reason = _reason(self.attack, view, self.name)
-            update = view.train() if reason else self.attack.corrected(view)
-        try:
-            malformed = accept(update, context.shared.updates[self.row], self.name)
-            if taken := RESERVED & view.log.keys():
-                raise ClientError(f"{self.name} logged {', '.join(sorted(taken))}, which the simulator says; rename it")
-            log = {"malformed": malformed} if malformed else {}
-            said = {"acted": reason is None, "reason": reason, "alpha": self.alpha}
-            return {**said, **log, **plain(view.log, self.name)}
-        except ClientError as error:
-            raise ClientError(f"{error}{at(self.attack.craft)}") from None
-
-
-def _reason(attack: Attack, view: View, sender: str) -> str | None:
-    """Say why the attack waits, if it does.
-
-    Raises:
-        ClientError: a stranger's says something else than a word.
-    """
-    reason: object = attack.waits(view)
-    if reason is None or (is_word(reason) and reason):
-        return reason
-    said = f"{sender}: waits{at(attack.waits)} returned {named(reason)}"
-    raise ClientError(f"{said}; return None where it attacks, else why not, as in 'early'")
+        ready = [part.prepared(context) for part in self.parts]
+        updates = train_stacked(stack, weights, context.local, [client for client, _ in ready])
+        return {"parts": [finish(update) for (_, finish), update in zip(ready, updates, strict=True)]}
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
-"""An engine that trains honest clients in stacks, spread over another engine's workers."""
+"""An engine that trains clients in stacks, spread over another engine's workers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import ceil
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 import torch
 from torch import Tensor
@@ -12,11 +12,11 @@ from typing_extensions import override
 from fedlens.models.stacking import MakeStack
 from fedlens.simulation.engines.context import Job, WorkerContext
 from fedlens.simulation.engines.engine import Engine
-from fedlens.simulation.engines.jobs import HonestJob, StackedJob
+from fedlens.simulation.engines.jobs import HonestJob, MaliciousJob, StackedJob
 
 
 class Vectorised(Engine):
-    """An engine that groups honest clients into stacks.
+    """An engine that groups clients that train alike into stacks.
 
     Args:
         inner: the engine whose workers train the stacks, and do all other jobs.
@@ -45,16 +45,21 @@ class Vectorised(Engine):
             for part in job.parts if isinstance(job, StackedJob) else (job,):
                 done(part)
 
-        others = [job for job in jobs if not isinstance(job, HonestJob)]
-        stacks = self._stacks([job for job in jobs if isinstance(job, HonestJob)])
-        answers = iter(self._inner.run([*others, *stacks], report))
-        return [{} if isinstance(job, HonestJob) else next(answers) for job in jobs]
+        stacks = self._stacks([job for job in jobs if _is_stacked(job)])
+        work: list[Job] = [*(job for job in jobs if not _is_stacked(job)), *stacks]
+        answers: dict[int, dict[str, Any]] = {}
+        for job, answer in zip(work, self._inner.run(work, report), strict=True):
+            if isinstance(job, StackedJob):
+                answers |= {id(part): log for part, log in zip(job.parts, answer["parts"], strict=True)}
+            else:
+                answers[id(job)] = answer
+        return [answers[id(job)] for job in jobs]
 
-    def _stacks(self, honest: Sequence[HonestJob]) -> list[StackedJob]:
+    def _stacks(self, alike: Sequence[HonestJob | MaliciousJob]) -> list[StackedJob]:
         """Group clients into stacks of similar cost, equally many for each worker."""
-        if not honest:
+        if not alike:
             return []
-        ordered = sorted(honest, key=lambda job: -job.cost)
+        ordered = sorted(alike, key=lambda job: -job.cost)
         turns = ceil(len(ordered) / (self._largest * self.workers))
         count = min(turns * self.workers, len(ordered))
         return [StackedJob(tuple(ordered[first::count])) for first in range(count)]
@@ -67,3 +72,8 @@ class Vectorised(Engine):
     def __exit__(self, *error: object) -> None:
         """End the workers."""
         self._inner.__exit__(*error)
+
+
+def _is_stacked(job: Job) -> TypeGuard[HonestJob | MaliciousJob]:
+    """Tell whether a job is honest training, or such on poisoned samples."""
+    return isinstance(job, HonestJob) or (isinstance(job, MaliciousJob) and job.stackable)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from fedlens.analysis.run_results import Run
-from fedlens.runs.record import RoundRecord
+from fedlens.runs.record import RoundRecord, total_weight
 
 
 class Measured(NamedTuple):
@@ -20,9 +20,9 @@ Measure = Callable[[Run], Measured | None]
 
 def acted_rounds(run: Run) -> list[RoundRecord]:
     """Return the rounds in which the malicious client attacked."""
-    return [record for record in run.records if record.attacker is not None]
+    return [record for record in run.records if record.attackers]
 
 
 def chosen_rounds_of(run: Run) -> list[RoundRecord]:
     """Return the rounds in which it attacked and the rule took its update alone."""
-    return [record for record in run.records if record.attacker is not None and record.attacker.effective_weight == 1]
+    return [record for record in run.records if record.attackers and total_weight(record.attackers) == 1]

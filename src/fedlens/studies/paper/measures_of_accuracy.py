@@ -69,9 +69,9 @@ def chosen_accuracy_excess(run: Run) -> Measured | None:
 def _malicious_accuracies(run: Run) -> list[tuple[float, float | None]]:
     """Return the malicious model's accuracy and the benign twin's in every round in which it attacked."""
     return [
-        (record.attacker.model.accuracy, _control_accuracy(record))
+        (record.malicious_model.accuracy, _control_accuracy(record))
         for record in run.records
-        if record.attacker is not None and record.attacker.model is not None
+        if record.attackers and record.malicious_model is not None
     ]
 
 

@@ -34,7 +34,7 @@ def lasting_confidence(run: Run) -> Measured | None:
 
 def confidence_with(run: Run) -> Measured | None:
     """Return the mean confidence in the target class after rounds with the malicious client."""
-    return _confidence([record for record in run.records if record.malicious is not None], mean)
+    return _confidence([record for record in run.records if record.malicious_clients], mean)
 
 
 def confidence_without_excess(run: Run) -> Measured | None:
@@ -42,10 +42,10 @@ def confidence_without_excess(run: Run) -> Measured | None:
 
     ``None`` if that with it is below `SUCCEEDED`: a backdoor that was never there cannot fade.
     """
-    present = [record for record in run.records if record.malicious is not None]
+    present = [record for record in run.records if record.malicious_clients]
     if not present:
         return None
-    absent = [record for record in run.records if record.malicious is None and record.round > present[0].round]
+    absent = [record for record in run.records if not record.malicious_clients and record.round > present[0].round]
     without, with_ = _confidence(absent, mean), _confidence(present, mean)
     if without is None or with_ is None or with_.value < SUCCEEDED:
         return None

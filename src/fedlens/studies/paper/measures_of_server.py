@@ -22,6 +22,6 @@ def false_alarms(run: Run, check: str) -> Measured | None:
 
 def chosen_rounds(run: Run) -> Measured | None:
     """Return the share of the malicious client's rounds in which the rule took its update alone."""
-    weights = [record.malicious.effective_weight for record in run.records if record.malicious is not None]
+    weights = [record.malicious_weight for record in run.records]
     alone = [weight == 1 for weight in weights if weight is not None]
     return Measured(mean(alone), 1 / run.experiment.cohort_size) if alone else None

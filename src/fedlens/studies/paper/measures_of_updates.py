@@ -18,7 +18,7 @@ TRAINING_SAMPLES = {"fashion-mnist": 60_000, "adult": 30_160}
 
 def attack_steps(run: Run) -> Measured | None:
     """Return the steps of the attack, mean over the rounds in which it acted."""
-    logs = [record.attacker.attack.log for record in run.records if record.attacker and record.attacker.attack]
+    logs = [client.attack.log for record in run.records for client in record.attackers if client.attack]
     steps = [count for log in logs if isinstance(count := log.get("steps"), int)]
     return Measured(mean(steps)) if steps else None
 

@@ -1,0 +1,94 @@
+"""Who attacks: which clients are malicious, and in which rounds they take part."""
+
+from math import floor
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from fedlens.core.config import Config
+from fedlens.core.random import Address
+
+Schedule = Literal["sampled", "every-round"]
+
+
+class Attackers(Config):
+    """The malicious clients: how many, or which; give one of `count`, `share` and `clients`.
+
+    Attributes:
+        count: number of attackers.
+        share: share of all K clients that attack, rounded to a number of clients, at least one.
+        clients: the attackers' numbers.
+        pick: with `count` or `share`, which clients attack: the ``last`` ones (K - 1, K - 2, ...), or ``random`` ones,
+            drawn by the seed.
+        schedule: ``sampled``: drawn for a round like any client; ``every-round``: all attackers take part in every
+            round, and the rest of the cohort is drawn among the other clients.
+
+    Example:
+        >>> from fedlens import Experiment
+        >>> Experiment(clients=10, attack="explicit-boosting", attackers={"share": 0.2}).team
+        (8, 9)
+        >>> Experiment(clients=10, attack="explicit-boosting", attackers={"clients": [4, 0]}).team
+        (0, 4)
+    """
+
+    count: PositiveInt | None = Field(default=None, examples=[2])
+    share: float | None = Field(default=None, gt=0, lt=1)
+    clients: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] | None = None
+    pick: Literal["last", "random"] = "last"
+    schedule: Schedule = "sampled"
+
+    @model_validator(mode="after")
+    def _unambiguous(self) -> "Attackers":
+        given = [name for name in ("count", "share", "clients") if getattr(self, name) is not None]
+        if len(given) != 1:
+            said = f"not {' and '.join(given)}" if given else "to say who attacks"
+            raise ValueError(f"give one of count, share and clients, {said}; e.g. {self._pasted(count=2)}")
+        if self.clients is None:
+            return self
+        once = list(dict.fromkeys(self.clients))
+        if len(once) < len(self.clients):
+            named = ", ".join(map(str, self.clients))
+            raise ValueError(f"clients: each can be named once, not {named}; e.g. {self._pasted(clients=once)}")
+        if self.pick != "last":
+            raise ValueError(f"pick: the clients are named already; e.g. {self._pasted(clients=once)}")
+        return self
+
+    def size(self, clients: int) -> int:
+        """Return the number of attackers among this many `clients`."""
+        if self.clients is not None:
+            return len(self.clients)
+        return self.count if self.count is not None else max(1, floor((self.share or 0) * clients + 0.5))
+
+    def team(self, clients: int, seed: int) -> tuple[int, ...]:
+        """Return the attackers among this many `clients`, in ascending order; `seed` is the experiment's."""
+        if self.clients is not None:
+            return tuple(sorted(self.clients))
+        size = self.size(clients)
+        if self.pick == "last":
+            return tuple(range(clients - size, clients))
+        drawn = Address.root(seed).at("attackers").generator().choice(clients, size, replace=False)
+        return tuple(sorted(int(client) for client in drawn))
+
+    def misfit(self, clients: int, cohort: int) -> str | None:
+        """Say why they cannot attack a federation of so many `clients`, `cohort` of them in a round; ``None`` if so."""
+        size, last = self.size(clients), clients - 1
+        if self.clients is not None and max(self.clients) > last:
+            fitting = [client for client in self.clients if client <= last] or [last]
+            return (
+                f"attackers.clients: there is no client {max(self.clients)}; the last is {last}, "
+                f"{self._pasted(clients=fitting)}"
+            )
+        if size >= clients:
+            remedy = self._pasted(count=last) if last else "-o clients=2"
+            return f"attackers: {size} of {clients} clients leave no honest one; e.g. {remedy}"
+        if self.schedule == "every-round" and size > cohort:
+            return (
+                f"attackers.schedule: every-round has all {size} attackers in a cohort of {cohort}; raise fraction, "
+                "or let them be sampled, e.g. -o attackers.schedule=sampled"
+            )
+        return None
+
+    def _pasted(self, **who: Any) -> str:
+        """Return the option to paste that names the attackers so, and keeps their schedule."""
+        said = who | ({"schedule": self.schedule} if self.schedule != "sampled" else {})
+        return f"-o 'attackers={{{', '.join(f'{name}: {value}' for name, value in said.items())}}}'"

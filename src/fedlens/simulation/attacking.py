@@ -1,0 +1,135 @@
+"""The attackers' part of a round: who does what and when, what they remember, and the model that they would make."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from fedlens.attacks.attack import Attack
+from fedlens.attacks.estimation import EstimateError, Observation, previous_step
+from fedlens.experiment.setting import Setting
+from fedlens.runs.record import AttackRecord
+from fedlens.runs.state import FederationState
+from fedlens.simulation.engines.context import Job
+from fedlens.simulation.engines.jobs import HonestJob, MaliciousJob, RootJob
+from fedlens.simulation.engines.team_job import TeamJob
+
+History = Mapping[int, tuple[Observation, ...]]
+Results = Sequence[tuple[Job, dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Attacked:
+    """What the attackers did in a round.
+
+    Attributes:
+        logs: what each of them logged, by its row in the cohort.
+        state: what the team keeps for the next round.
+    """
+
+    logs: dict[int, dict[str, Any]] = field(default_factory=dict)
+    state: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+def training_stages(
+    setting: Setting, round_: int, cohort: Sequence[int], alpha: Tensor, state: FederationState
+) -> list[list[Job]]:
+    """Return the jobs of a round's training, one stage after the other.
+
+    Attackers that see only their own train while the others do. A team that sees more goes last, when all clients, its
+    own included, have trained honestly; an attacker alone that crafts its update by itself needs no honest one of its
+    own.
+    """
+    sizes, local = setting.shards.sizes, setting.experiment.local
+    honest = [
+        HonestJob(round_, client, row, cost=local.steps_for(int(sizes[client]))) for row, client in enumerate(cohort)
+    ]
+    samples = setting.root_samples if setting.experiment.server.needs_root else None
+    root = [] if samples is None else [RootJob(round_, local.steps_for(len(samples)))]
+    attack, jobs = setting.experiment.attack, _malicious_jobs(setting, round_, cohort, alpha, state)
+    if attack is None or not jobs:
+        return [[*honest, *root]]
+    malicious = {job.row for job in jobs}
+    others = [job for job in honest if job.row not in malicious]
+    if attack.sight == "own":
+        return [[*jobs, *others, *root]]
+    if len(setting.experiment.team) == 1 and not attack.colludes:
+        return [[*others, *root], [*jobs]]
+    return [[*honest, *root], [TeamJob(tuple(jobs), len(cohort), state.team)]]
+
+
+def _malicious_jobs(
+    setting: Setting, round_: int, cohort: Sequence[int], alpha: Tensor, state: FederationState
+) -> list[MaliciousJob]:
+    """Return a job for each attacker in the cohort."""
+    attack, team = setting.experiment.attack, setting.experiment.team
+    weights = {row: float(alpha[row]) for row, client in enumerate(cohort) if client in team}
+    if attack is None or not weights:
+        return []
+    assert setting.auxiliary is not None, "an attack needs its target"
+    return [
+        MaliciousJob(
+            round_, cohort[row], row, inf, attack, weight, setting.auxiliary, state.history.get(cohort[row], ()),
+            mates_alpha=sum(other for mate, other in weights.items() if mate != row),
+            place=team.index(cohort[row]),
+            alone=len(team) == 1,
+        )
+        for row, weight in weights.items()
+    ]  # fmt: skip
+
+
+def counts(job: Job) -> bool:
+    """Tell whether a job's end is that of a client's training; a team's members have trained before its own job."""
+    return not isinstance(job, TeamJob | RootJob)
+
+
+def attacked(results: Results, state: FederationState) -> Attacked:
+    """Return what the attackers did, by the `results` of the training's jobs; without any, the team's state stays."""
+    for job, result in results:
+        if isinstance(job, TeamJob):
+            logs = {member.row: log for member, log in zip(job.members, result["members"], strict=True)}
+            return Attacked(logs, result["state"])
+    return Attacked({job.row: log for job, log in results if isinstance(job, MaliciousJob)}, state.team)
+
+
+def remembered(attack: Attack | None, history: History, observed: Mapping[int, Observation]) -> History:
+    """Return what attackers remember after a round that some of them `observed`, cut to what their attack does."""
+    length = attack.memory if attack is not None else 0
+    if not length:
+        return {}
+    return {**history, **{client: (*history.get(client, ()), now)[-length:] for client, now in observed.items()}}
+
+
+def malicious_update(updates: Tensor, alpha: Tensor, rows: Sequence[int]) -> Tensor:
+    """Return the weighted mean of these rows of `updates`, Σ α_i δ_i / Σ α_i, shape ``[d]``; of one row, itself."""
+    if len(rows) == 1:
+        return updates[rows[0]].clone()
+    weights = alpha[list(rows)] / alpha[list(rows)].sum()
+    return weights.to(updates) @ updates[list(rows)]
+
+
+def estimate_error(last: Observation, honest_step: Tensor, state: FederationState) -> dict[str, float | None]:
+    """Measure the error of an attacker's estimate of Σ α_j δ_j over the honest clients, before checks and rule.
+
+    Args:
+        last: the attacker's last round.
+        honest_step: what they really sent, shape ``[d]``.
+        state: the state before the round.
+    """
+    error = EstimateError.of(previous_step(last, state.weights, state.round + 1), honest_step)
+    return {"estimate_error": error.relative, "estimate_cosine": error.cosine}
+
+
+def attack_record(log: dict[str, Any]) -> AttackRecord:
+    """Return the log of a malicious client's job as a record."""
+    rest = {name: value for name, value in log.items() if name not in {"acted", "reason", "alpha"}}
+    return AttackRecord(log["acted"], log["reason"], log["alpha"], rest)
+
+
+def weighted_step(updates: Tensor, alpha: Tensor, rows: Sequence[bool]) -> Tensor:
+    """Return Σ α_j δ_j over the chosen rows of `updates` (``[m, d]``), shape ``[d]``."""
+    weighted = torch.where(torch.tensor(rows, device=alpha.device), alpha, 0)
+    return weighted.to(updates) @ updates
