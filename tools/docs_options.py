@@ -25,6 +25,11 @@ KINDS = {
         "Aggregation rules",
         "`-o aggregation=NAME`, with options `-o 'aggregation={name: NAME, …}'`",
     ),
+    "stage": (
+        "stages",
+        "Stages of the server's chain",
+        "`-o 'aggregation=[NAME, {name: NAME, OPTION: VALUE}]'`, among rules",
+    ),
     "checks": ("checks", "Server-side checks", "`-o 'checks=[NAME, {name: NAME, OPTION: VALUE}]'`"),
     "data": ("data", "Data sets", "`-o data=NAME`"),
     "partition": ("partitions", "Partitioners", "`-o partition=NAME`"),

@@ -11,6 +11,7 @@ import fedlens
 from fedlens.analysis.metric_names import METRICS
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.core.registry import BUILT_IN, known
+from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.presets import presets
 from fedlens.report.catalogue import TOPICS, entries, names
 
@@ -117,6 +118,14 @@ def test_a_check_says_how_its_options_are_set(capsys: Capture) -> None:
     out = listed(capsys, "distances")
     (pasted,) = re.findall(r"-o 'checks=(.*?)'", out)
     assert pasted == "[{name: distances, margin: 0}]"
+
+
+def test_a_stage_says_that_it_goes_into_the_aggregation(capsys: Capture) -> None:
+    out = listed(capsys, "clip")
+    (pasted,) = re.findall(r"Chosen by (-o .*)", out)
+    assert pasted == "-o aggregation=clip -o aggregation.max_norm=1"
+    assert re.search(r"^ +aggregation\.max_norm +required ", out, re.MULTILINE)
+    assert Experiment.model_validate({"aggregation": {"name": "clip", "max_norm": 1}})
 
 
 def test_metrics_are_those_of_a_runs_table(capsys: Capture, tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ TOPICS = (
     Topic("attacks", "-o attack=NAME", "attack"),
     Topic("checks", "-o checks=NAME", "checks"),
     Topic("rules", "-o aggregation=NAME", "aggregation"),
+    Topic("stages", "-o aggregation=NAME", "stage"),
     Topic("data", "-o data=NAME", "data"),
     Topic("partitions", "-o partition=NAME", "partition"),
     Topic("models", "-o model=NAME", "model"),

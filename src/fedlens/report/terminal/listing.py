@@ -13,6 +13,7 @@ from rich.text import Text
 from fedlens.core.config import Config
 from fedlens.core.errors import ConfigError
 from fedlens.core.parsing import dump_yaml
+from fedlens.core.registry import option_of
 from fedlens.core.suggest import example, nearest, pasted, plain, typed
 from fedlens.experiment.presets import Preset, presets
 from fedlens.report.catalogue import (
@@ -149,11 +150,12 @@ def _prose(component: type[Config]) -> str:
 def _options(topic: Topic, component: type[Config], name: str) -> Iterator[RenderableType]:
     """Yield a component's options; those of a configuration within it come after it."""
     needed = {option: example(field) for option, field in component.model_fields.items() if field.is_required()}
-    form = typed(topic.kind, name)
+    holder = option_of(topic.kind)
+    form = typed(holder, name)
     words = [topic.use.replace("NAME", name, 1).partition(",NAME")[0]]
-    words += [pasted(form, f"{topic.kind}.{option}", value) for option, value in needed.items() if value is not None]
+    words += [pasted(form, f"{holder}.{option}", value) for option, value in needed.items() if value is not None]
     chosen = f"Chosen by {' '.join(words)}"
-    prefix = "" if topic.kind in {"checks", "method"} else f"{topic.kind}."
+    prefix = "" if topic.kind in {"checks", "method"} else f"{holder}."
     rows = list(_rows(component, prefix))
     if not rows:
         yield f"{chosen}. It has no options."
@@ -185,7 +187,7 @@ def _options_of_components(word: str) -> Iterator[Entry]:
         having: dict[tuple[str, str, str], list[str]] = {}
         for name in names(topic) if topic.kind else ():
             for _, component in components_called(name) if name != "none" else ():
-                for row in _rows(component, f"{topic.kind}."):
+                for row in _rows(component, f"{option_of(topic.kind)}."):
                     if word in {row[0], row[0].rpartition(".")[2]} and name not in having.setdefault(row, []):
                         having[row].append(name)
         for (option, default, meaning), owners in having.items():
