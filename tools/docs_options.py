@@ -10,16 +10,18 @@ from docs_markdown import code, fence, folded, table
 from pydantic.fields import FieldInfo
 
 from fedlens.core.config import Config
+from fedlens.core.fields import Component, Components
 from fedlens.core.registry import known, name_of, resolve
 from fedlens.core.suggest import PAPER_SYMBOLS
 from fedlens.experiment.experiment import Experiment
-from fedlens.experiment.fields import Component, Components
 from fedlens.goals.target_samples import Target
 from fedlens.report.catalogue import described
 from fedlens.training.local import LocalTraining
 
 KINDS = {
     "attack": ("attacks", "Attacks", "`-o attack=NAME`, or `attack: {name: NAME, OPTION: VALUE}` in YAML"),
+    "goal": ("goals", "Goals", "`-o goal=NAME`, or `goal: {name: NAME, OPTION: VALUE}` in YAML"),
+    "trigger": ("triggers", "Triggers", "`-o goal.trigger=NAME`, or within `goal: {name: backdoor, trigger: …}`"),
     "aggregation": (
         "rules",
         "Aggregation rules",

@@ -29,8 +29,10 @@ from .defences.rule import Rule as Rule
 from .experiment.experiment import Experiment as Experiment
 from .explanations.explaining import explain as explain
 from .explanations.methods.method import Method as Method
+from .goals.goal import Goal as Goal
 from .goals.success import TargetSamples as TargetSamples
 from .goals.target_samples import Target as Target
+from .goals.trigger import Trigger as Trigger
 from .models.model import Model as Model
 from .runs.loading import load_experiment as load_experiment
 from .simulation.callback import Callback as Callback

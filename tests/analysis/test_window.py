@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from helpers.recorded import ATTACKED, control, record
 
-from fedlens.analysis.window import attack_window, lifespan, lifespans, split
+from fedlens.analysis.window import attack_window, lifespan, lifespans, split, strengths
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.experiment.experiment import Experiment
 from fedlens.goals.success import Success
@@ -72,16 +72,17 @@ def test_a_backdoor_lives_until_its_confidence_is_below_a_half(
     inside: tuple[float, ...], after: tuple[float, ...], rounds: int | None, area: float
 ) -> None:
     expected = Lifespan(rounds=rounds, censored=rounds is None, area=area, observed=len(after))
-    assert lifespan(targets(*inside), targets(*after)) == expected
+    assert lifespan(inside, after) == expected
 
 
 def test_the_mean_over_the_samples_decides() -> None:
-    found = lifespan(targets(0.9), [target(1.0, 0.25), target(0.5, 0.25)])
+    after = [replace(SIX[1], target=target(1.0, 0.25)), replace(SIX[2], target=target(0.5, 0.25))]
+    found = lifespan([0.9], strengths(after))
     assert found == Lifespan(rounds=2, censored=False, area=1.0, observed=2)
 
 
 def test_no_lifespan_where_the_window_ends_with_the_run() -> None:
-    assert lifespan(targets(0.9), []) is None
+    assert lifespan([0.9], []) is None
 
 
 def test_the_life_of_a_backdoor_as_columns() -> None:

@@ -11,6 +11,7 @@ from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.core import registry as components
 from fedlens.core.config import Config, validate
 from fedlens.core.errors import ConfigError
+from fedlens.core.fields import Component
 from fedlens.core.registry import BUILT_IN, build, describe, name_of, resolve
 from fedlens.data.adult import Adult
 from fedlens.data.dataset import Data
@@ -19,8 +20,9 @@ from fedlens.defences.detector import Detector
 from fedlens.defences.mean import Mean
 from fedlens.defences.rule import Rule
 from fedlens.defences.stage import Stage
-from fedlens.experiment.fields import Component
 from fedlens.explanations.methods.method import Method
+from fedlens.goals.goal import Goal
+from fedlens.goals.trigger import Trigger
 from fedlens.models.model import Model
 
 BASES = {
@@ -31,6 +33,8 @@ BASES = {
     "stage": Stage,
     "checks": Detector,
     "attack": Attack,
+    "goal": Goal,
+    "trigger": Trigger,
     "method": Method,
 }
 

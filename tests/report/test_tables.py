@@ -17,7 +17,7 @@ from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.defences.distance_ranges import DistanceCheck
 from fedlens.defences.krum import Krum
 from fedlens.report.terminal.tables import checks_table, rounds_table, summary_lines, summary_table
-from fedlens.report.words import verdict
+from fedlens.report.verdict import verdict
 
 
 def played(path: Path, **changes: Any) -> fedlens.Run:

@@ -6,7 +6,7 @@ from small import small
 
 import fedlens
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
-from fedlens.report.words import verdict
+from fedlens.report.verdict import verdict
 from fedlens.runs.record import ControlRecord
 
 

@@ -20,7 +20,7 @@ from fedlens.experiment.experiment import Experiment
 from fedlens.report.figures.metrics import metrics_of_interest
 from fedlens.report.html.one import run_page
 from fedlens.report.terminal.tables import rounds_table, summary_table
-from fedlens.report.words import verdict
+from fedlens.report.verdict import verdict
 from fedlens.runs.loading import load_recorded
 from fedlens.runs.record import RoundRecord
 from fedlens.simulation.callback import Callback

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from fedlens.analysis.goal_flags import goal_control, untriggered
 from fedlens.analysis.useless import useless
 from fedlens.analysis.window import attack_window, split
 from fedlens.attacks.attack import Attack
@@ -29,7 +30,8 @@ def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
     inside, _ = split(records, attack_window(experiment, records))
     reasons = (
         _answering(records),
-        _control(inside[-1]) or _control(records[-1]),
+        _control(inside[-1]) or _control(records[-1]) if experiment.goal is None else goal_control(inside[-1]),
+        untriggered(inside[-1]),
         _use(experiment, inside[-1]),
         _steadiness(experiment, inside),
         _taking(experiment, inside),
@@ -101,7 +103,7 @@ def _control(last: RoundRecord) -> str | None:
     """Flag a missing control, or one that errs, where the attack is judged or at the end."""
     if last.twin is None:
         return "no control: nobody knows whether the clean model gets the target right"
-    target = last.twin.target
+    target = last.twin.outcome
     wrong = sum(value < RESISTANT_CONFIDENCE for value in target.true_confidence)
     if not wrong:
         return None
@@ -114,17 +116,19 @@ def _use(experiment: Experiment, last: RoundRecord) -> str | None:
     """Flag a model that misclassifies the target as it does nearly everything, unless the attack is untargeted."""
     if not targeted(experiment) or last.destroyed or (why := useless(last)) is None:
         return None
-    return f"{USELESS}: {why}, so that a met target says little"
+    what = "a met target" if experiment.goal is None else "a high success rate"
+    return f"{USELESS}: {why}, so that {what} says little"
 
 
 def _steadiness(experiment: Experiment, inside: Sequence[RoundRecord]) -> str | None:
     """Flag a last round, by which the attack is judged, that is not like most others."""
-    if not targeted(experiment):
+    if not targeted(experiment) and experiment.goal is None:
         return None
     count, ended = met_rounds(inside), met(inside[-1])
     if 2 * (count if ended else len(inside) - count) >= len(inside):
         return None
-    return f"{UNUSUAL}: the target {'is' if ended else 'is not'} met there, but in {count} of {len(inside)} rounds"
+    what = "target" if experiment.goal is None else "goal"
+    return f"{UNUSUAL}: the {what} {'is' if ended else 'is not'} met there, but in {count} of {len(inside)} rounds"
 
 
 def _placebo(experiment: Experiment, last: RoundRecord) -> str | None:
@@ -138,8 +142,10 @@ def _placebo(experiment: Experiment, last: RoundRecord) -> str | None:
 
 
 def _absence(experiment: Experiment, last: RoundRecord, placebo: ControlRecord) -> str | None:
-    if not _met(experiment, last) or not placebo.target.success:
+    if not _met(experiment, last) or not met(placebo):
         return None
+    if placebo.target is None:
+        return f"{ABSENCE}: without client {experiment.malicious} {_met(experiment, last)}"
     probability = placebo.target.mean_confidence
     return f"{ABSENCE}: without {_named(experiment)} {_met(experiment, last)} with confidence {probability:.2f}"
 
@@ -155,6 +161,8 @@ def _taking(experiment: Experiment, records: Sequence[RoundRecord]) -> str | Non
 
 def _met(experiment: Experiment, last: RoundRecord) -> str:
     """Say in words how the attack succeeded; empty where it did not."""
+    if experiment.goal is not None:
+        return "the goal is met" if met(last) else ""
     if not targeted(experiment) or last.target is None or not last.target.success:
         return ""
     return "the target is met" if len(last.target.predicted) == 1 else "all targets are met"
@@ -249,5 +257,6 @@ def _oracle(experiment: Experiment) -> str | None:
 
 def _repetition(experiment: Experiment) -> str:
     """Flag the one seed of a run, and its one target unless the attack is untargeted, which has none to repeat."""
-    extent = f"{ALONE} and one target" if targeted(experiment) and experiment.target.r == 1 else ALONE
+    single = experiment.goal is None and targeted(experiment) and experiment.target.r == 1
+    extent = f"{ALONE} and one target" if single else ALONE
     return f"{extent}: repeat it with `fedlens sweep`"

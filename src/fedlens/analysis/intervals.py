@@ -133,6 +133,18 @@ def seeds_needed(coverage: float) -> int:
     return next(seeds for seeds in count(1) if left_out(seeds, coverage) is not None)
 
 
+def wilson(hits: int, count: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a rate, of `hits` among `count` independent trials.
+
+    Example:
+        >>> from fedlens.analysis import wilson
+        >>> low, high = wilson(9, 10)
+        >>> f"{low:.3f} {high:.3f}"
+        '0.596 0.982'
+    """
+    return score_bound(hits / count, count), 1 - score_bound(1 - hits / count, count)
+
+
 def score_bound(share: float, trials: int) -> float:
     """Return the lower end of Wilson's interval of a rate."""
     z = NormalDist().inv_cdf((1 + LEVEL) / 2)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fedlens.analysis import stealth
 from fedlens.analysis.defence import rejection_precision, rejection_recall
 from fedlens.analysis.flags import flags
-from fedlens.analysis.window import in_window, lifespans
+from fedlens.analysis.window import lifespans
 from fedlens.core.errors import DamagedRunError, RunError
 from fedlens.core.files import checksum
 from fedlens.core.recorded import Recorded
@@ -23,7 +23,7 @@ from fedlens.runs.loading import load_experiment, load_recorded
 from fedlens.runs.metadata import TargetRecord
 from fedlens.runs.reading import load_tables, read_rounds, read_summary, read_target
 from fedlens.runs.record import ControlRecord, RoundRecord
-from fedlens.runs.record_values import counts
+from fedlens.runs.record_values import counts, in_window
 from fedlens.runs.run_summary import Summary
 from fedlens.runs.unjudged import read_unjudged
 from fedlens.runs.weights import Which, weights_of
@@ -94,8 +94,10 @@ class Run:
         the rule cannot tell. Of several attackers, ``attack_`` columns are the first one's. ``malicious_deviation``,
         ``distance_gap`` and ``wasserstein``, beside a benign client's, are those of `fedlens.analysis.stealth`. Where
         rounds were played after the window, every row has the run's `lifespans`, too. The accuracy in each class has
-        a column as in ``accuracy.sneaker``, missing for a class without test samples. What an attack achieved is
-        missing where the model's answer for a target is no number.
+        a column as in ``accuracy.sneaker``, missing for a class without test samples. For a goal other than target
+        samples, ``asr`` is the attack success rate, ``asr_twin`` the benign twin's on the same inputs, ``asr.part0``
+        that with a part of the trigger alone, and ``accuracy_drop`` how far the accuracy is below the twin's;
+        confidences are missing. What an attack achieved is missing where the model's answer for a target is no number.
         """
         import pandas as pd
 
@@ -274,12 +276,27 @@ def _row(experiment: Experiment, records: Sequence[RoundRecord], classes: Sequen
     for prefix, side in sides.items():
         columns = _columns(side, classes)
         row |= {f"{prefix}{name}": value for name, value in columns.items()}
-    if record.knows_placebos:
+    if experiment.goal is not None:
+        row |= _goal_columns(record)
+    if record.knows_placebos and (record.target is not None or record.goal_met is not None):
         row["counts"] = counts(experiment, records)
     if attack is None:
         return row
     logged = {"reason": attack.reason, "alpha": attack.alpha, **attack.log}
     return row | {f"attack_{name}": value for name, value in logged.items()}
+
+
+def _goal_columns(record: RoundRecord) -> dict[str, Any]:
+    """Return the columns of a goal other than target samples."""
+    twin = record.twin
+    columns: dict[str, Any] = {"success": record.goal_met}
+    columns["accuracy_drop"] = twin and twin.quality.accuracy - record.quality.accuracy
+    if record.backdoor is None:
+        return columns
+    sides: dict[str, RoundRecord | ControlRecord | None] = {"": record, "control_": twin, "placebo_": record.placebo}
+    rates = {f"{name}asr": side.backdoor.rate for name, side in sides.items() if side and side.backdoor}
+    parts = {f"asr.part{part}": hits / record.backdoor.count for part, hits in enumerate(record.backdoor.parts)}
+    return columns | rates | {"asr_twin": rates.get("control_asr")} | parts
 
 
 def _columns(side: RoundRecord | ControlRecord | None, classes: Sequence[str]) -> dict[str, Any]:

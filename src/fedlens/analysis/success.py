@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 SUCCEEDED = "succeeded"
 SUCCESSES = ("counts", "success", SUCCEEDED)
 """Columns that tell whether an attack succeeded, the strictest first."""
+ACHIEVED = ("confidence", "asr", "accuracy_drop")
+"""Columns that tell what an attack achieved: for target samples, for a backdoor, and for plain damage."""
 
 
 def attacked(table: pd.DataFrame) -> pd.Series[bool]:
@@ -31,6 +33,8 @@ def of_attacks(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def usual_metrics(table: pd.DataFrame) -> list[str]:
-    """Name the metrics shown unless others are asked for: the confidence, and how often the attack succeeded."""
+    """Name the metrics shown unless others are asked for: what the attack achieved, and how often it succeeded."""
     present = [name for name in SUCCESSES if name in table and of_attacks(table)[name].notna().any()]
-    return ["confidence", *present[:1]]
+    achieved = [name for name in ACHIEVED if name in table and table[name].notna().any()] or ["confidence"]
+    best = achieved[:1] if achieved[1:] == ["accuracy_drop"] else achieved  # a backdoor has a drop, too
+    return [*best, *present[:1]]

@@ -5,7 +5,8 @@ from itertools import dropwhile
 
 from fedlens.analysis.defence import defence, performances
 from fedlens.analysis.flags import flags
-from fedlens.analysis.window import attack_window, lifespan, split
+from fedlens.analysis.goal_summary import backdoor_summary, goal_summary
+from fedlens.analysis.window import attack_window, lifespan, split, strengths
 from fedlens.experiment.experiment import Experiment
 from fedlens.goals.success import Success
 from fedlens.runs.record import ControlRecord, RoundRecord
@@ -39,7 +40,7 @@ def summarise(
     window = attack_window(experiment, records)
     inside, after = split(records, window)
     models = [model.accuracy for record in inside if record.attackers and (model := record.malicious_model)]
-    target, life = _backdoor(_targets(inside), _targets(after), counted=counts(experiment, inside))
+    target = _target(_targets(inside), _targets(after), counted=counts(experiment, inside))
     return Summary(
         rounds=len(records),
         accuracy=accuracies[-1],
@@ -51,7 +52,7 @@ def summarise(
         window=window,
         window_accuracy=inside[-1].quality.accuracy,
         target=target,
-        lifespan=life,
+        lifespan=_lifespan(inside, after),
         malicious_accuracy=FirstAndLast(models[0], models[-1]) if models else None,
         participation=_participation(inside),
         defence=defence(inside),
@@ -61,6 +62,7 @@ def summarise(
         flags=flags(experiment, records),
         malformed=_malformed(records),
         destroyed=destroyed(records),
+        goal=goal_summary(experiment, inside, after),
     )
 
 
@@ -76,25 +78,28 @@ def _control(
     accuracies = [side.quality.accuracy for side in every if side is not None]
     if len(accuracies) < len(records):
         return None
-    target, life = _backdoor(_answers(judged), _answers(later))
     last = judged[-1]
-    assert target is not None
     assert last is not None
     return ControlSummary(
         accuracy=accuracies[-1],
         would_stop_at=_first_reaching(paper_stop, accuracies),
         window_accuracy=last.quality.accuracy,
-        target=target,
-        lifespan=life,
+        target=_target(_targets(judged), _targets(later)),
+        lifespan=_lifespan(judged, later),
+        backdoor=backdoor_summary(judged, later),
     )
 
 
-def _answers(sides: Sequence[ControlRecord | None]) -> list[Success]:
-    return [side.target for side in sides if side is not None]
+def _targets(sides: Sequence[RoundRecord | ControlRecord | None]) -> list[Success]:
+    return [side.target for side in sides if side is not None and side.target is not None]
 
 
-def _targets(records: Sequence[RoundRecord]) -> list[Success]:
-    return [record.target for record in records if record.target is not None]
+def _lifespan(
+    inside: Sequence[RoundRecord | ControlRecord | None], after: Sequence[RoundRecord | ControlRecord | None]
+) -> Lifespan | None:
+    """Return how long what the attacker achieved in its window lived on, if it is something that can fade."""
+    during, later = strengths(inside), strengths(after)
+    return lifespan(during, later) if during else None
 
 
 def _hardest_hit(last: RoundRecord, classes: Sequence[str]) -> ClassLoss | None:
@@ -115,13 +120,13 @@ def _malformed(records: Sequence[RoundRecord]) -> Malformed | None:
 
 
 def _participation(records: Sequence[RoundRecord]) -> Participation | None:
-    """Return the mean confidence after rounds with a malicious client, and later ones without.
+    """Return the mean confidence, or success rate, after rounds with a malicious client, and later ones without.
 
     Rounds before one was first chosen can have no backdoor, so that they say nothing of how it fades.
     """
     since = list(dropwhile(lambda record: not record.malicious_clients, records))
-    present = [record.target.mean_confidence for record in since if record.target and record.malicious_clients]
-    absent = [record.target.mean_confidence for record in since if record.target and not record.malicious_clients]
+    present = strengths([record for record in since if record.malicious_clients])
+    absent = strengths([record for record in since if not record.malicious_clients])
     return Participation(mean(present), mean(absent)) if present and absent else None
 
 
@@ -132,14 +137,14 @@ def _first_reaching(threshold: float | None, accuracies: Sequence[float]) -> int
     return next((round_ for round_, accuracy in enumerate(accuracies, 1) if accuracy >= threshold), None)
 
 
-def _backdoor(
+def _target(
     inside: Sequence[Success], after: Sequence[Success], *, counted: bool | None = None
-) -> tuple[TargetSummary | None, Lifespan | None]:
+) -> TargetSummary | None:
     """Sum up a model's answers to the target samples in the attack's window and after it; nothing if there are none."""
     if not inside:
-        return None, None
+        return None
     confidences = [target.mean_confidence for target in inside]
-    summary = TargetSummary(
+    return TargetSummary(
         confidence=Confidences(last=confidences[-1], best=max(confidences), mean=mean(confidences)),
         true_confidence=inside[-1].mean_true_confidence,
         predicted=inside[-1].predicted,
@@ -148,4 +153,3 @@ def _backdoor(
         final_confidence=[*inside, *after][-1].mean_confidence,
         counts=counted,
     )
-    return summary, lifespan(inside, after)

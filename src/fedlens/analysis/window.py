@@ -7,12 +7,12 @@ attack does. So they are kept out of its figures, and what is left of the backdo
 from collections.abc import Sequence
 
 from fedlens.experiment.experiment import Experiment
-from fedlens.goals.success import Success
-from fedlens.runs.record import RoundRecord
+from fedlens.runs.record import ControlRecord, RoundRecord
+from fedlens.runs.record_values import in_window
 from fedlens.runs.run_summary import Lifespan, Window
 
 FADED = 0.5
-"""A backdoor is dead once the mean confidence in the target classes is below this."""
+"""A backdoor is dead once the mean confidence in the target classes, or its success rate, is below this."""
 
 
 def attack_window(experiment: Experiment, records: Sequence[RoundRecord]) -> Window | None:
@@ -27,12 +27,6 @@ def attack_window(experiment: Experiment, records: Sequence[RoundRecord]) -> Win
     return Window(played[0], played[-1]) if played else None
 
 
-def in_window(experiment: Experiment, round_: int) -> bool:
-    """Tell whether the round belongs to the attack's window; without attack, every round does."""
-    attack = experiment.attack
-    return attack is None or (attack.delay <= round_ and (attack.until is None or round_ < attack.until))
-
-
 def split(records: Sequence[RoundRecord], window: Window | None) -> tuple[Sequence[RoundRecord], Sequence[RoundRecord]]:
     """Return the rounds of the window, and those after it; without a window all rounds, and none."""
     if window is None:
@@ -41,11 +35,26 @@ def split(records: Sequence[RoundRecord], window: Window | None) -> tuple[Sequen
     return inside, [record for record in records if record.round > window.last]
 
 
-def lifespan(inside: Sequence[Success], after: Sequence[Success]) -> Lifespan | None:
+def strength(side: RoundRecord | ControlRecord) -> float | None:
+    """Return how far a model does what the attacker wants: its confidence in the target classes, or the success rate.
+
+    ``None`` of a control by itself, and where the attacker wants plain damage.
+    """
+    if side.backdoor is not None:
+        return side.backdoor.rate
+    return None if side.target is None else side.target.mean_confidence
+
+
+def strengths(sides: Sequence[RoundRecord | ControlRecord | None]) -> list[float]:
+    """Return the strengths of those sides that have one."""
+    return [value for side in sides if side is not None and (value := strength(side)) is not None]
+
+
+def lifespan(inside: Sequence[float], after: Sequence[float]) -> Lifespan | None:
     """Measure how long the backdoor outlives the attack.
 
     Args:
-        inside: what a model made of the attacker's samples in each round of the window.
+        inside: how strong it is in each round of the window; see `strength`.
         after: the same for the rounds after the window.
 
     Returns:
@@ -53,10 +62,8 @@ def lifespan(inside: Sequence[Success], after: Sequence[Success]) -> Lifespan | 
     """
     if not after:
         return None
-    values = [target.mean_confidence for target in after]
-    at_end = inside[-1].mean_confidence
-    rounds = next((count for count, value in enumerate([at_end, *values]) if value < FADED), None)
-    return Lifespan(rounds=rounds, censored=rounds is None, area=sum(values), observed=len(values))
+    rounds = next((count for count, value in enumerate([inside[-1], *after]) if value < FADED), None)
+    return Lifespan(rounds=rounds, censored=rounds is None, area=sum(after), observed=len(after))
 
 
 def lifespans(experiment: Experiment, records: Sequence[RoundRecord]) -> dict[str, float]:
@@ -70,17 +77,15 @@ def lifespans(experiment: Experiment, records: Sequence[RoundRecord]) -> dict[st
     columns: dict[str, float] = {}
     for name in ("", "control", "placebo"):
         prefix = name and f"{name}_"
-        targets = [[_target(record, name) for record in part] for part in (inside, after)]
-        sides = [[target for target in part if target is not None] for part in targets]
-        if sides == targets and (life := lifespan(*sides)) is not None:
+        sides = [[_side(record, name) for record in part] for part in (inside, after)]
+        values = [strengths(part) for part in sides]
+        whole = [len(part) for part in values] == [len(part) for part in sides]
+        if whole and (life := lifespan(*values)) is not None:
             columns[f"{prefix}lifespan"] = life.observed if life.rounds is None else life.rounds
             columns[f"{prefix}lifespan_area"] = life.area
     return columns
 
 
-def _target(record: RoundRecord, control: str) -> Success | None:
-    """Return the answers of the round's model, or of a `control`'s, if there are any."""
-    if not control:
-        return record.target
-    side = record.controls.get(control)
-    return None if side is None else side.target
+def _side(record: RoundRecord, control: str) -> RoundRecord | ControlRecord | None:
+    """Return the round of the run itself, or of a `control`."""
+    return record.controls.get(control) if control else record

@@ -23,6 +23,7 @@ from fedlens.core.config import Config
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
 from fedlens.data.dataset import Samples
+from fedlens.goals.goal import Goal
 from fedlens.goals.success import TargetSamples
 from fedlens.models.network import Network
 from fedlens.training.local import LocalTraining, train
@@ -49,7 +50,8 @@ class View:
         mates_alpha: sum of the weights of its team's other members in this round's cohort; see `team_alpha`.
         place: its place in the team of all attackers, from 0, whether they are in the cohort or not.
         shard: its own samples.
-        auxiliary: the target samples, which it wants misclassified.
+        auxiliary: the target samples, which it wants misclassified; for a backdoor triggered copies of its own.
+        goal: what it wants; ``None`` for target samples.
         local: how honest clients train.
         network: a working copy of the model, loaded with `weights`.
         address: where its random draws begin.
@@ -79,6 +81,7 @@ class View:
     network: Network
     address: Address
     history: tuple[Observation, ...] = ()
+    goal: Goal | None = None
     others: Tensor | None = None
     log: dict[str, float] = field(default_factory=dict)
     mates_alpha: float = 0.0
@@ -137,6 +140,9 @@ class Attack(Config):
 
     omniscient: ClassVar[bool] = False
     """True if its sight is ``all``; a class may say so in place of `sight`, as in fedlens 0.1."""
+
+    aims: ClassVar[bool] = False
+    """True if it needs samples to be misclassified (`View.auxiliary`), which the goal of plain damage has not."""
 
     remembers: ClassVar[int] = 0
     """Number of earlier rounds in `View.history`."""

@@ -7,12 +7,15 @@ model poisoning succeeds: the average takes away most of what the malicious clie
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from pydantic import PositiveInt
 from typing_extensions import override
 
 from fedlens.attacks.attack import Attack, Boost
 from fedlens.attacks.simultaneous_training import with_targets
 from fedlens.attacks.team import Member
+from fedlens.core.lazy import torch
 from fedlens.data.dataset import Samples
 from fedlens.goals.success import TargetSamples
 
@@ -21,7 +24,7 @@ class DataPoisoning(Attack):
     """Honest training on a shard with mislabelled copies of the targets.
 
     Attributes:
-        data_rep: copies of each target sample.
+        data_rep: copies of each target sample; of a backdoor's samples, ``goal.share`` says how many there are.
 
     Example:
         >>> from fedlens import Experiment, simulate
@@ -33,9 +36,15 @@ class DataPoisoning(Attack):
         60
     """
 
+    aims: ClassVar[bool] = True
+
     boost: Boost = 1
     data_rep: PositiveInt = 10
 
     @override
     def poison(self, samples: Samples, member: Member, goal: TargetSamples) -> Samples:
-        return with_targets(samples, goal, self.data_rep)
+        """Append mislabelled samples: as many of a goal's as it says, one after the other."""
+        if member.goal is None or (count := member.goal.copies(len(samples))) is None:
+            return with_targets(samples, goal, self.data_rep)
+        rows = torch.arange(count, device=samples.y.device) % len(goal.index)
+        return Samples(torch.cat([samples.x, goal.x[rows]]), torch.cat([samples.y, goal.target[rows]]))

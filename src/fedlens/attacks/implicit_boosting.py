@@ -12,7 +12,7 @@ the gradient's scale, such as Adam, needs about λ times the steps.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -56,6 +56,8 @@ class ImplicitBoosting(Attack):
         >>> result.record.malicious.attack.log["steps"]
         30
     """
+
+    aims: ClassVar[bool] = True
 
     epochs: PositiveInt = 5
     threshold: float | None = Field(default=1e-6, gt=0)

@@ -8,7 +8,7 @@ Deviation: the authors' public code for this strategy boosts separate malicious 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import PositiveFloat
 
@@ -39,6 +39,8 @@ class SimultaneousTraining(Attack):
         >>> result.record.malicious.attack.log["steps"], result.record.malicious.attack.log["boost"]
         (4, 5.0)
     """
+
+    aims: ClassVar[bool] = True
 
     epochs: PositiveFloat = 5
     weights_only: bool = False

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from fedlens.attacks.estimation import Observation
 from fedlens.core.random import Address
 from fedlens.data.dataset import Samples
+from fedlens.goals.goal import Goal
 from fedlens.goals.success import TargetSamples
 from fedlens.models.network import Network
 from fedlens.training.local import LocalTraining
@@ -31,6 +32,7 @@ class Member:
         shard: its own samples, as `Attack.poison` left them.
         address: where its random draws begin.
         history: earlier rounds in which it took part, as many as the attack `remembers`, latest last.
+        goal: what attackers want, if not that target samples are misclassified.
         log: numbers that the attack adds to its record of the round.
 
     Example:
@@ -50,6 +52,7 @@ class Member:
     shard: Samples
     address: Address
     history: tuple[Observation, ...] = ()
+    goal: Goal | None = None
     log: dict[str, float] = field(default_factory=dict)
 
 

@@ -122,7 +122,7 @@ def print_summary(result: "Run") -> None:
     """Print the result of a finished run: the summary, how good the checks were, and the verdict."""
     from fedlens.report.terminal.fitting import wrapped
     from fedlens.report.terminal.tables import checks_table, summary_table
-    from fedlens.report.words import verdict
+    from fedlens.report.verdict import verdict
 
     out.print(summary_table(result))
     if (table := checks_table(result)) is not None:

@@ -2,6 +2,7 @@
 
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -26,6 +27,8 @@ class PackedContext:
         rows: number of clients in a cohort.
         custom: whether the network is that of a custom model.
         timeout: seconds that a job may take.
+        goal: what attackers want, as the context has it.
+        answers: shape of the answers to it; ``None`` if it asks nothing.
     """
 
     dataset: PackedDataset
@@ -36,6 +39,8 @@ class PackedContext:
     rows: int
     custom: bool
     timeout: float | None
+    goal: Any
+    answers: tuple[int, ...] | None
 
 
 def pack(context: WorkerContext) -> PackedContext:
@@ -49,6 +54,8 @@ def pack(context: WorkerContext) -> PackedContext:
         rows=len(context.shared.updates),
         custom=context.custom,
         timeout=context.timeout,
+        goal=context.goal,
+        answers=None if context.shared.answers is None else tuple(context.shared.answers.shape),
     )
 
 
@@ -60,11 +67,13 @@ def unpack(packed: PackedContext) -> WorkerContext:
         models=network.vector.new_zeros(2, size),
         updates=network.vector.new_zeros(1, size).expand(packed.rows, size),
         log_probabilities=network.vector.new_zeros(2, len(dataset.test), len(dataset.classes)),
+        answers=None if packed.answers is None else network.vector.new_zeros(packed.answers),
     )
     shards = Shards(*map(as_tensor, packed.shards))
     return WorkerContext(
-        dataset, shards, network, packed.local, packed.root, tensors, custom=packed.custom, timeout=packed.timeout
-    )
+        dataset, shards, network, packed.local, packed.root, tensors,
+        custom=packed.custom, timeout=packed.timeout, goal=packed.goal,
+    )  # fmt: skip
 
 
 def _without_shared_memory(module: nn.Module) -> nn.Module:

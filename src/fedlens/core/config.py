@@ -123,7 +123,7 @@ def identifying(config: Config, described: Mapping[str, Any]) -> dict[str, Any]:
 def validate(
     model: type[Described], values: dict[str, Any], prefix: str = "", form: str = TYPED, source: object = None
 ) -> Described:
-    """Build `model` from `values`; see `fedlens.experiment.fields` for their source.
+    """Build `model` from `values`; see `fedlens.core.fields` for their source.
 
     Args:
         model: what to build.

@@ -18,13 +18,14 @@ P = TypeVar("P", bound=Config)
 
 FACTS: Mapping[str, tuple[str, ...]] = {
     "attack": ("sight", "omniscient", "objective"),
+    "goal": ("asks",),
     "aggregation": ("averages", "minimum", "f"),
     "stage": ("kind", "sees", "averages", "needs_root", "f"),
     "checks": ("validates",),
 }
 """What readers ask of a component of each kind that need not be one of its options."""
 
-TOLD_BY_CLASS = ("sight", "omniscient", "averages", "validates", "kind", "needs_root")
+TOLD_BY_CLASS = ("sight", "omniscient", "asks", "averages", "validates", "kind", "needs_root")
 """Those of them that every class of the kind tells, so that they are unknown where none has noted them."""
 
 Note = Mapping[str, Any]

@@ -80,6 +80,16 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "inner-product-manipulation": "fedlens.attacks.inner_product_manipulation:InnerProductManipulation",
         "sign-flipping": "fedlens.attacks.sign_flipping:SignFlipping",
     },
+    "goal": {
+        "backdoor": "fedlens.goals.backdoor:Backdoor",
+        "damage": "fedlens.goals.damage:Damage",
+    },
+    "trigger": {
+        "pixel-patch": "fedlens.goals.pixel_patch:PixelPatch",
+        "blended": "fedlens.goals.blended:Blended",
+        "distributed": "fedlens.goals.distributed:Distributed",
+        "feature-values": "fedlens.goals.feature_values:FeatureValues",
+    },
     "method": {
         "gradient": "fedlens.explanations.methods.gradients:Gradient",
         "input-times-gradient": "fedlens.explanations.methods.gradients:InputTimesGradient",
@@ -104,6 +114,8 @@ REQUIRED: Mapping[str, str] = {
     "stage": "fedlens.defences.stage:Stage.apply",
     "checks": "fedlens.defences.detector:Detector.inspect",
     "attack": "fedlens.attacks.attack:Attack.craft",
+    "goal": "fedlens.goals.goal:Goal.wanted",
+    "trigger": "fedlens.goals.trigger:Trigger.stamp",
     "method": "fedlens.explanations.methods.method:Method.attribute",
 }
 """What each kind's components have to define."""
@@ -114,8 +126,8 @@ INSTEAD: Mapping[str, tuple[str, ...]] = {"attack": ("poison", "collude")}
 BASES: Mapping[str, str] = {kind: method.rpartition(".")[0] for kind, method in REQUIRED.items()}
 """What they derive from."""
 
-OPTION: Mapping[str, str] = {"stage": "aggregation"}
-"""The option that holds a part, where it is not called as its kind."""
+OPTION: Mapping[str, str] = {"stage": "aggregation", "trigger": "goal.trigger"}
+"""The option that holds a component, where it is not called as its kind."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +159,7 @@ class Record:
 
 
 def option_of(kind: str) -> str:
-    """Return the option that holds parts of this kind."""
+    """Return the option that holds components of this kind."""
     return OPTION.get(kind, kind)
 
 
@@ -186,17 +198,18 @@ def class_at(path: str, kind: str = "component", source: Description = Descripti
     """
     module_name, _, class_name = path.partition(":")
     try:
-        with staying(f"{kind}: importing {shortened(module_name)}", ConfigError):
+        with staying(f"{option_of(kind)}: importing {shortened(module_name)}", ConfigError):
             module = _import(module_name, source)
     except ConfigError:
         raise
     except Exception as error:
         top, remedy = module_name.partition(".")[0], ""
         if module_name.endswith(".py"):
-            remedy = f"; e.g. -o {kind}={module_name.removesuffix('.py').replace('/', '.')}:{class_name}"
+            remedy = f"; e.g. -o {option_of(kind)}={module_name.removesuffix('.py').replace('/', '.')}:{class_name}"
         elif isinstance(error, ModuleNotFoundError) and error.name == top:
             remedy = f"; start fedlens in the folder where {top}.py is"
-        raise ConfigError(f"{kind}: {shortened(module_name)} cannot be imported: {told(error)}{cut(remedy)}") from error
+        said = f"{shortened(module_name)} cannot be imported: {told(error)}{cut(remedy)}"
+        raise ConfigError(f"{option_of(kind)}: {said}") from error
     try:
         cls = attrgetter(class_name)(module)
     except AttributeError:
@@ -205,10 +218,11 @@ def class_at(path: str, kind: str = "component", source: Description = Descripti
         if module_name == "__main__":
             remedy = "it was defined in a notebook, REPL or standard input, which alone has it"
         raise ConfigError(
-            f"{kind}: module {shortened(module_name)} has no class {shortened(class_name)}; {remedy}"
+            f"{option_of(kind)}: module {shortened(module_name)} has no class {shortened(class_name)}; {remedy}"
         ) from None
     if not (isinstance(cls, type) and issubclass(cls, Config)):
-        raise ConfigError(f"{kind}: {cut(path)} is not a configuration class; {_derived(kind, class_name)}")
+        said = f"{cut(path)} is not a configuration class; {_derived(kind, class_name)}"
+        raise ConfigError(f"{option_of(kind)}: {said}")
     return cls
 
 
@@ -312,18 +326,18 @@ def build(
     """
     if isinstance(value, base):
         return value
-    values = {"name": value} if isinstance(value, str) else value
+    values, option = {"name": value} if isinstance(value, str) else value, option_of(kind)
     if not isinstance(values, Mapping):
         example = next(iter(BUILT_IN[kind]))
         raise ConfigError(
-            f"{kind}: expected a name or a mapping with a name, not {shortened(value)}; e.g. -o {kind}={example}"
+            f"{option}: expected a name or a mapping with a name, not {shortened(value)}; e.g. -o {option}={example}"
         )
-    options = {key: option for key, option in values.items() if key != "name"}
+    options = {key: given for key, given in values.items() if key != "name"}
     name = values.get("name")
     if not isinstance(name, str):
         fitting = (key for key in BUILT_IN[kind] if options.keys() <= resolve(kind, key).model_fields.keys())
-        remedy = f"as {kind}.name; e.g. -o {kind}.name={next(fitting, next(iter(BUILT_IN[kind])))}"
-        raise ConfigError(f"{kind}: {cut(', '.join(map(str, options))) or 'it'} needs a name beside it, {remedy}")
+        remedy = f"as {option}.name; e.g. -o {option}.name={next(fitting, next(iter(BUILT_IN[kind])))}"
+        raise ConfigError(f"{option}: {cut(', '.join(map(str, options))) or 'it'} needs a name beside it, {remedy}")
     if isinstance(source, Record):
         if (at_hand := _class_at_hand(kind, name, source)) is None:
             return recorded_component(kind, name, options, base, source.notes.get(kind, {}).get(name))
@@ -332,8 +346,9 @@ def build(
         cls = resolve(kind, name, source)
     if not issubclass(cls, base):
         example = next(iter(BUILT_IN[kind]))
-        raise ConfigError(f"{kind}: {name} is a {cls.__name__}, which is no {base.__name__}; e.g. -o {kind}={example}")
-    return validate(cls, options, option_of(kind), form or typed(kind, name))
+        said = f"{name} is a {cls.__name__}, which is no {base.__name__}"
+        raise ConfigError(f"{option}: {said}; e.g. -o {option}={example}")
+    return validate(cls, options, option, form or typed(kind, name), source)
 
 
 def require_complete(kind: str, component: Config) -> None:

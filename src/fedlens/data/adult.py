@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from typing_extensions import override
 
-from fedlens.core.errors import DataError
+from fedlens.core.errors import ConfigError, DataError
 from fedlens.core.lazy import torch
+from fedlens.core.suggest import nearest
 from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.data.prepared import prepared
 
@@ -109,6 +110,24 @@ class Adult(Data):
     @override
     def features(self) -> tuple[str, ...]:
         return tuple(column.feature for column in columns())
+
+    @override
+    def default_trigger(self) -> dict[str, Any]:
+        return {"name": "feature-values", "values": {"capital-gain": 99999}}
+
+    @override
+    def encoded(self, feature: str, value: float | str) -> dict[int, float]:
+        if feature in NUMERIC and not isinstance(value, str):
+            scaler, _ = _fit(_train())
+            column = NUMERIC.index(feature)
+            return {column: float(value * scaler.scale_[column] + scaler.min_[column])}
+        if feature not in CATEGORICAL:
+            reason = f"{feature} is a number, not {value}" if feature in NUMERIC else f"there is no feature {feature}"
+            raise ConfigError(f"goal.trigger.values: {reason}; {nearest(feature, [*NUMERIC, *CATEGORICAL])}")
+        every = {str(column.category): number for number, column in enumerate(columns()) if column.feature == feature}
+        if value not in every:
+            raise ConfigError(f"goal.trigger.values: {feature} is never {value}; {nearest(str(value), every)}")
+        return {number: float(category == value) for category, number in every.items()}
 
     @override
     def words(self, record: Tensor) -> dict[str, str]:

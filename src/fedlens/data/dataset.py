@@ -6,10 +6,12 @@ import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fedlens.core.config import Config
+from fedlens.core.errors import ConfigError
 from fedlens.core.lazy import torch
+from fedlens.core.suggest import nearest
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -128,6 +130,38 @@ class Data(Config):
     def features(self) -> tuple[str, ...] | None:
         """Return the feature that each entry of an input belongs to; ``None`` if inputs are not records."""
         return None
+
+    def default_trigger(self) -> str | dict[str, Any] | None:
+        """Return the trigger of a backdoor for which none is named, as in YAML; ``None`` if there has to be one.
+
+        By default a patch of pixels, unless inputs are records.
+        """
+        return "pixel-patch" if self.features() is None else None
+
+    def encoded(self, feature: str, value: float | str) -> dict[int, float]:
+        """Return the entries, by column, of a record whose `feature` has this raw `value`.
+
+        Define it where a feature is scaled or has several columns; by default a number is taken as it is.
+
+        Raises:
+            ConfigError: there is no such feature, or no such value of it.
+        """
+        features = self.features()
+        if features is None:
+            raise ConfigError(
+                "goal.trigger.values: this data set does not name its features; give values by column, "
+                "e.g. -o 'goal.trigger={name: feature-values, columns: {0: 1}}'"
+            )
+        columns = [column for column, name in enumerate(features) if name == feature]
+        if not columns:
+            raise ConfigError(f"goal.trigger.values: there is no feature {feature}; {nearest(feature, set(features))}")
+        if len(columns) > 1 or isinstance(value, str):
+            remedy = f"e.g. -o 'goal.trigger={{name: feature-values, columns: {{{columns[0]}: 1}}}}'"
+            raise ConfigError(
+                f"goal.trigger.values: it is not known how {feature}={value} is encoded; define `encoded` in "
+                f"{type(self).__name__}, or give values by column, {remedy}"
+            )
+        return {columns[0]: float(value)}
 
     def words(self, record: Tensor) -> dict[str, str]:  # noqa: ARG002 - derived classes use it
         """Return the value of each feature of a record (an input, shape ``[columns]``), in words.

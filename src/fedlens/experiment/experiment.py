@@ -1,15 +1,16 @@
 """`Experiment`: the one description of a run, and the identity by which results are told apart."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import ceil, floor
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationInfo, field_validator, model_validator
 
 from fedlens.attacks.attack import Attack
 from fedlens.core.config import Config
 from fedlens.core.errors import shortened
+from fedlens.core.fields import Component, Components
 from fedlens.core.registry import name_of
 from fedlens.core.suggest import nearest
 from fedlens.data.adult import Adult
@@ -21,10 +22,13 @@ from fedlens.defences.links import Link
 from fedlens.defences.mean import Mean
 from fedlens.defences.stage import Stage
 from fedlens.experiment import identity
+from fedlens.experiment.aims import pursuing, targets_read, with_trigger_named
 from fedlens.experiment.attackers import Attackers, Schedule
-from fedlens.experiment.fields import Chained, Component, Components
+from fedlens.experiment.chained import Chained
 from fedlens.experiment.measures import MEASURES, Kind, measured_by
+from fedlens.goals.goal import Goal
 from fedlens.goals.target_samples import Target
+from fedlens.goals.trigger import Trigger
 from fedlens.models.mlp import CensusMlp
 from fedlens.models.model import Model
 from fedlens.training.local import LocalTraining
@@ -61,6 +65,7 @@ class Experiment(Config):
         root: training samples set aside for the server to train on; by default none, or 100 if a stage needs them, but
             at most a tenth.
         aggregation: the server's aggregation rule, or a list of the stages of its chain.
+        goal: what the attackers want: ``targets``, that the samples of `target` are misclassified, or another goal.
         attack: what the malicious clients do, or ``none``.
         attackers: which clients are malicious; by default one, `Attack.client` or the last.
         target: which test samples the attacker wants misclassified.
@@ -80,7 +85,7 @@ class Experiment(Config):
         True
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"attackers", "placebo", "absent", "present", "root"})
+    later: ClassVar[frozenset[str]] = frozenset({"attackers", "goal", "placebo", "absent", "present", "root"})
 
     name: str = Field(default="experiment", pattern=r"^[\w][\w.+-]*$")
     about: str = ""
@@ -98,6 +103,7 @@ class Experiment(Config):
     validation: PositiveInt | None = None
     root: PositiveInt | None = None
     aggregation: Annotated[Link | Chain, Chained("aggregation")] = Mean()
+    goal: Annotated[Goal | None, Component("goal", Goal, absent="targets")] = None
     attack: Annotated[Attack | None, Component("attack", Attack)] = None
     attackers: Attackers | None = None
     target: Target = Target()
@@ -117,6 +123,30 @@ class Experiment(Config):
                 asked = meant if meant.endswith("?") else f"{meant};"
                 raise ValueError(f"there is no {shortened(kind)}; {asked} e.g. -o 'record=[{', '.join(MEASURES)}]'")
         return kinds
+
+    @model_validator(mode="before")
+    @classmethod
+    def _targets(cls, values: Any) -> Any:
+        """Take the options of the goal ``targets`` for those of `target`."""
+        return targets_read(values) if isinstance(values, Mapping) else values
+
+    @field_validator("goal", mode="before")
+    @classmethod
+    def _trigger(cls, value: Any, info: ValidationInfo) -> Any:
+        """Take options of a trigger without a name for those of the data set's own."""
+        return with_trigger_named(value, info.data["data"]) if "data" in info.data else value
+
+    @field_validator("goal", mode="after")
+    @classmethod
+    def _settled(cls, value: Goal | None, info: ValidationInfo) -> Goal | None:
+        return value.settled(info.data["data"]) if value is not None and "data" in info.data else value
+
+    @field_validator("attack", mode="after")
+    @classmethod
+    def _pursues(cls, value: Attack | None, info: ValidationInfo) -> Attack | None:
+        """Refuse an attack that cannot pursue the goal; turn one that can do so with another objective."""
+        goal = info.data.get("goal")
+        return value if value is None or goal is None else pursuing(value, goal)
 
     @model_validator(mode="after")
     def _possible(self) -> "Experiment":
@@ -152,6 +182,11 @@ class Experiment(Config):
                     "attack.boost: auto is 1/α_m, which only a rule that averages divides by; give a number, "
                     f"e.g. -o attack.boost={self.cohort_size}"
                 )
+        if self.goal is not None and self.target != Target():
+            raise ValueError(
+                f"target: chooses samples for the goal targets, but the goal is {name_of('goal', self.goal)}, whose "
+                "options are in goal; e.g. -o 'target={}', or -o goal=targets"
+            )
         if self.target.select == "resistant" and not self.control:
             raise ValueError(
                 "target.select: resistant needs the control; e.g. -o target.select=random, or -o control=true"
@@ -321,11 +356,13 @@ class Experiment(Config):
 
     def components(self) -> Iterator[tuple[str, Config]]:
         """Yield the components with their kinds."""
-        for kind in ("data", "partition", "model", "aggregation", "attack"):
+        for kind in ("data", "partition", "model", "aggregation", "attack", "goal"):
             if kind == "aggregation":
                 yield from self.server.components()
             elif (component := getattr(self, kind)) is not None:
                 yield kind, component
+        if isinstance(trigger := getattr(self.goal, "trigger", None), Trigger):
+            yield "trigger", trigger
         yield from (("checks", check) for check in self.checks)
 
     def parts(self) -> Iterator[tuple[str, Config]]:
@@ -336,7 +373,7 @@ class Experiment(Config):
 
     def _by_option(self) -> dict[str, Config | tuple[Config, ...]]:
         """Return the components by the options that hold them."""
-        single = {kind: getattr(self, kind) for kind in ("data", "partition", "model", "aggregation", "attack")}
+        single = {kind: getattr(self, kind) for kind in ("data", "partition", "model", "aggregation", "attack", "goal")}
         if isinstance(self.aggregation, Chain):
             single["aggregation"] = self.aggregation.stages
         return {kind: held for kind, held in single.items() if held is not None} | {"checks": self.checks}
@@ -370,8 +407,8 @@ class Experiment(Config):
 
         Checks that only observe are left out, as is `record`, but not the samples that are set apart for them.
         """
-        unlike: dict[str, Any] = {"name": "twin", "about": "", "attack": None, "attackers": None, "target": Target()}
-        unlike |= {"control": False, "stop_at": None, "present": self.every_round}
+        unlike: dict[str, Any] = {"name": "twin", "about": "", "attack": None, "attackers": None, "goal": None}
+        unlike |= {"target": Target(), "control": False, "stop_at": None, "present": self.every_round}
         checks = tuple(check for check in self.checks if check.action == "reject")
         apart = {"validation": self.set_apart or None, "root": self.root_apart or None}
         return self.model_copy(update={**unlike, "placebo": True, "checks": checks, "record": None, **apart})

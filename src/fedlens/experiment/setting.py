@@ -14,11 +14,13 @@ from fedlens.core.random import Address, seeded
 from fedlens.core.registry import name_of, require_code, require_complete
 from fedlens.core.staying import staying
 from fedlens.data.checking import checked_shards
-from fedlens.data.dataset import Dataset, Samples
+from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.data.loading import load
 from fedlens.data.partition import Partition, Shards
 from fedlens.data.validation import set_apart
 from fedlens.experiment.experiment import Experiment
+from fedlens.goals.goal import NOTHING, Goal
+from fedlens.goals.malicious_samples import changed_inputs, wanted_classes
 from fedlens.goals.success import TargetSamples
 from fedlens.goals.target_samples import choose
 from fedlens.models.initial_model import InitialModel, digest
@@ -38,7 +40,8 @@ class Setting:
         initial: the model with its first weights.
         validation: the server's own samples; ``None`` where no check needs any.
         root_samples: what the server trains on; ``None`` where no stage of its chain does.
-        auxiliary: the attacker's samples; ``None`` in a control, which serves any of them.
+        auxiliary: the target samples; ``None`` in a control, which serves any of them, and where there is a goal.
+        goal: what attackers want, fitted to the data; ``None`` for target samples, and in a control.
         fingerprint: of the data as they were loaded, unless they are `dataset` itself.
         timeout: seconds that a piece of work may take (`fedlens.core.deadline`).
     """
@@ -51,6 +54,7 @@ class Setting:
     validation: Samples | None = None
     root_samples: Samples | None = None
     auxiliary: TargetSamples | None = None
+    goal: Goal | None = None
     fingerprint: str | None = None
     timeout: float | None = None
 
@@ -112,8 +116,20 @@ class Setting:
         sizes = self.shards.sizes[torch.tensor(cohort)].double()
         return (sizes / sizes.sum()).to(self.device)
 
+    def wanted(self, y: Tensor) -> Tensor:
+        """Return the classes that the goal wants inputs of classes `y` to be taken for, shape ``[n]``; -1 for none."""
+        assert self.goal is not None
+        return wanted_classes(self.goal, y, len(self.dataset.classes))
+
+    def changed(self, x: Tensor) -> Tensor:
+        """Return the inputs `x`, shape ``[n, ...]``, as the goal changes them."""
+        assert self.goal is not None
+        return changed_inputs(self.goal, x)
+
     def with_target(self, twin: Tensor | None) -> "Setting":
         """Return the setting with its target samples chosen; `twin` as in `fedlens.goals.target_samples.choose`."""
+        if self.experiment.goal is not None:
+            return self
         auxiliary = choose(self.experiment.target, self.dataset, self.root.at("target"), twin)
         return replace(self, auxiliary=auxiliary)
 
@@ -150,13 +166,30 @@ def prepare(
     with staying("partition", ConfigError), within(timeout, "dealing out the data"):
         shards = _deal(experiment.partition, dataset.train.y, experiment.clients, root.at("partition"))
     dataset = dataset.to(torch_device)
+    with staying("goal", ConfigError):
+        goal = None if experiment.goal is None else _fitted(experiment.goal, experiment.data, dataset)
     fingerprint = None if dataset is loaded else loaded.fingerprint()
     classes, address = len(dataset.classes), root.at("model")
     initial = InitialModel(experiment.model, dataset.shape, classes, address, torch_device, timeout)
     return Setting(
         experiment, dataset, shards, torch_device, initial, samples["validation"], samples["root"],
-        fingerprint=fingerprint, timeout=timeout,
+        goal=goal, fingerprint=fingerprint, timeout=timeout,
     )  # fmt: skip
+
+
+def _fitted(goal: Goal, data: Data, dataset: Dataset) -> Goal:
+    """Fit the goal to the data.
+
+    Raises:
+        ConfigError: it does not fit, its code is not at hand, or it wants nothing of any test sample.
+    """
+    require_code("goal", goal)
+    if (trigger := getattr(goal, "trigger", None)) is not None:
+        require_code("trigger", trigger)
+    fitted = goal.fitted(data, dataset)
+    if fitted.asks and not bool((wanted_classes(fitted, dataset.test.y, len(dataset.classes)) != NOTHING).any()):
+        raise ConfigError(f"goal: {name_of('goal', goal)} wants nothing of any test sample; e.g. -o goal=backdoor")
+    return fitted
 
 
 def _deal(partition: Partition, labels: Tensor, clients: int, address: Address) -> Shards:

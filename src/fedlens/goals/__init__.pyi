@@ -1,3 +1,13 @@
+from .answers import BackdoorRecord as BackdoorRecord
+from .backdoor import Backdoor as Backdoor
+from .blended import Blended as Blended
+from .damage import Damage as Damage
+from .distributed import Distributed as Distributed
+from .feature_values import FeatureValues as FeatureValues
+from .goal import Goal as Goal
+from .goal import Standing as Standing
+from .pixel_patch import PixelPatch as PixelPatch
 from .success import Success as Success
 from .success import TargetSamples as TargetSamples
 from .target_samples import Target as Target
+from .trigger import Trigger as Trigger

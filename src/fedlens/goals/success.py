@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TargetSamples:
-    """Test samples that the attacker wants misclassified, each as a class of its choice.
+    """Samples that the attacker wants misclassified, each as a class of its choice.
+
+    They are test samples, or for a goal such as a backdoor changed copies of the attacker's own.
 
     Attributes:
         x: inputs, shape ``[r, ...]``.
         true: their true classes, shape ``[r]``.
         target: the classes wanted by the attacker, shape ``[r]``.
-        index: their indices in the test set, shape ``[r]``.
+        index: their indices in the test set, or in the attacker's shard, shape ``[r]``.
 
     Example:
         >>> import torch

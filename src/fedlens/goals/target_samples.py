@@ -104,8 +104,8 @@ def choose(target: Target, dataset: Dataset, address: Address, twin: Tensor | No
     return TargetSamples(samples.x, samples.y, torch.from_numpy(target_classes).to(device), rows)
 
 
-def class_number(value: int | str | None, dataset: Dataset, field: str) -> int | None:
-    """Return the number of a class given by number or name.
+def class_number(value: int | str | None, dataset: Dataset, field: str, option: str = "target") -> int | None:
+    """Return the number of a class given by number or name in this `field` of the `option`.
 
     Raises:
         ConfigError: there is no such class.
@@ -118,8 +118,8 @@ def class_number(value: int | str | None, dataset: Dataset, field: str) -> int |
         return value
     names = ", ".join(f"{number} {name}" for number, name in enumerate(dataset.classes))
     meant = likeliest(str(value), sorted(dataset.classes)) or getattr(dataset, field)
-    remedy = pasted(TYPED, f"target.{field}", meant)
-    raise ConfigError(f"target.{field}: there is no class {shortened(value)}; the classes are {names}; e.g. {remedy}")
+    remedy = pasted(TYPED, f"{option}.{field}", meant)
+    raise ConfigError(f"{option}.{field}: there is no class {shortened(value)}; the classes are {names}; e.g. {remedy}")
 
 
 def _index(

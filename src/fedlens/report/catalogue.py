@@ -40,6 +40,8 @@ TOPICS = (
     Topic("presets", "fedlens run NAME"),
     Topic("attacks", "-o attack=NAME", "attack"),
     Topic("checks", "-o checks=NAME", "checks"),
+    Topic("goals", "-o goal=NAME", "goal"),
+    Topic("triggers", "-o goal.trigger=NAME", "trigger"),
     Topic("rules", "-o aggregation=NAME", "aggregation"),
     Topic("stages", "-o aggregation=NAME", "stage"),
     Topic("data", "-o data=NAME", "data"),

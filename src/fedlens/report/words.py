@@ -1,15 +1,13 @@
-"""A run in words: its head line, its verdict, the names of its components."""
+"""A run in words: its head line, what the attackers want, the names of its components."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from shlex import quote
 
 from fedlens.analysis.run_results import Run
-from fedlens.analysis.window import FADED, attack_window, lifespan, split
 from fedlens.core.registry import name_of
 from fedlens.experiment.experiment import Experiment
-from fedlens.runs.record import RoundRecord, class_name
-from fedlens.runs.record_values import counts, destroyed, met, met_rounds, taken, targeted
+from fedlens.runs.metadata import TargetRecord
 from fedlens.runs.run_summary import Performance, Window
 
 CONTROLS = {"control": "benign twin", "placebo": "client absent"}
@@ -88,12 +86,30 @@ def headline(experiment: Experiment) -> str:
 
 
 def target_words(run: Run) -> str:
-    """Name the attacker's samples: ``test sample 7 (true class 9, target class 5)``, or how many there are."""
+    """Name the attacker's samples: ``test sample 7 (true class 9, target class 5)``, their number, or the goal."""
+    if run.target.goal is not None:
+        return goal_words(run.target)
     index, classes = run.target.index, run.target.classes
     if len(index) > 1:
         return f"{len(index)} test samples"
     true, target = classes[run.target.true[0]], classes[run.target.target[0]]
     return f"test sample {index[0]} (true class {true}, target class {target})"
+
+
+def goal_words(target: TargetRecord) -> str:
+    """Name the goal: ``backdoor (trigger pixel-patch, target class 7)``."""
+    goal = target.goal or {}
+    trigger = goal.get("trigger")
+    parts = [f"trigger {trigger.get('name')}"] if isinstance(trigger, dict) else []
+    numbers = {name: goal.get(name) for name in ("source", "target")}
+    parts += [f"{name} class {target.classes[number]}" for name, number in numbers.items() if isinstance(number, int)]
+    return f"{goal.get('name')} ({', '.join(parts)})" if parts else str(goal.get("name"))
+
+
+def wanted_words(target: TargetRecord) -> str:
+    """Say what triggered inputs are to be taken for: ``class 7``; for a goal of one's own ``the class wanted``."""
+    number = (target.goal or {}).get("target")
+    return f"class {target.classes[number]}" if isinstance(number, int) else "the class wanted"
 
 
 def unfinished_words(run: Run) -> str:
@@ -114,73 +130,6 @@ def span_words(window: Window) -> str:
     return f"round {first}" if first == last else f"rounds {first} to {last}"
 
 
-def verdict(run: Run) -> str:
-    """Say what the attack achieved; empty for a run without attack, unless its model was destroyed.
-
-    A backdoor is judged by the last round of the attack's window; what became of it afterwards is said apart. What is
-    none of the attack's is no success that counts (`fedlens.runs.record_values.counts`).
-    """
-    if (round_ := destroyed(run.records)) is not None:
-        cause = f"by what the rule {run.experiment.server} made of the updates"
-        return (
-            f"Destroyed: in round {round_} the global model ceased to be finite, {cause}; "
-            f"{len(run.records) - 1} of {run.experiment.rounds} rounds had been played before."
-        )
-    if run.experiment.attack is None:
-        return ""
-    inside, after = split(run.records, attack_window(run.experiment, run.records))
-    last = inside[-1]
-    if not last.answers:
-        return f"Cannot be judged: after round {last.round}, the global model's answers are no numbers (NaN)."
-    if not targeted(run.experiment):
-        when = f"after round {last.round}, " if after else ""
-        return f"Untargeted attack: {when}{_accuracy_words(last)}, mean cross-entropy {last.quality.loss:.2f} nats."
-    target = last.outcome
-    since = _since(inside)
-    if len(run.target.index) == 1:
-        seen_as = class_name(run.target.classes, target.predicted[0])
-        result = f"{target_words(run)} is classified as {seen_as}"
-    else:
-        result = f"{target.met} of {len(run.target.index)} targets are met"
-    if since is None:
-        when = f" after round {last.round}"
-    elif after:
-        when = f" in {span_words(Window(since, last.round))}"
-    else:
-        when = f" from round {since} on"
-    words = f"{result}{when}, confidence in the target class {target.mean_confidence:.2f}; {_accuracy_words(last)}"
-    return f"{_achieved(run.experiment, inside)} {words}.{_afterwards(inside, after)}"
-
-
-def _achieved(experiment: Experiment, records: Sequence[RoundRecord]) -> str:
-    """Say whether the last round is a success of the attack's, and whether most are unlike it; ends a clause."""
-    count = met_rounds(records)
-    if not met(records[-1]):
-        most = 2 * count > len(records)
-        though = f" in the last round, though the target was met in {count} of {len(records)}" if most else ""
-        return f"Attack failed{though}:"
-    if counts(experiment, records):
-        few = 2 * count < len(records)
-        though = f" in the last round, though the target was met in only {count} of {len(records)}" if few else ""
-        return f"Attack succeeded{though}:"
-    if taken(records) is False:
-        return "Attack failed, for the server never took the malicious update:"
-    placebo = records[-1].placebo
-    assert placebo is not None
-    without = placebo.target.mean_confidence
-    return f"Attack failed: the target is misclassified even without the malicious client (confidence {without:.2f});"
-
-
-def _afterwards(inside: Sequence[RoundRecord], after: Sequence[RoundRecord]) -> str:
-    """Say what the rounds `after` the window left of the backdoor, if there was one and such rounds."""
-    life = lifespan([record.outcome for record in inside], [record.outcome for record in after])
-    if life is None or life.rounds == 0:
-        return ""
-    if life.rounds is None:
-        return f" {counted(life.observed, 'round')} after the attack, the confidence has not yet been below {FADED:g}."
-    return f" {counted(life.rounds, 'round')} after the attack, the confidence is below {FADED:g}."
-
-
 def detection_words(done: Performance) -> tuple[str, str, str]:
     """Say how often a check flagged the malicious client, and honest ones, and its ROC AUC."""
     caught = f"{done.caught} of {done.attacking}" if done.attacking else "nobody to catch"
@@ -191,22 +140,3 @@ def detection_words(done: Performance) -> tuple[str, str, str]:
 def counted(count: int, noun: str) -> str:
     """Say how many there are: ``1 round``, ``3 rounds``."""
     return f"{count} {noun}{'s' * (count != 1)}"
-
-
-def _accuracy_words(record: RoundRecord) -> str:
-    """Say the global model's accuracy after a round, and the benign twin's if there is one."""
-    words = f"test accuracy {percent(record.quality.accuracy)}"
-    if record.twin:
-        points = 100 * (record.quality.accuracy - record.twin.quality.accuracy)
-        words += f", {abs(points):.1f} points {'below' if points < 0 else 'above'} the benign twin"
-    return words
-
-
-def _since(records: Sequence[RoundRecord]) -> int | None:
-    """Return the round from which the target has been met to the end, if it is met at the end."""
-    since = None
-    for record in reversed(records):
-        if not met(record):
-            break
-        since = record.round
-    return since

@@ -5,11 +5,13 @@ from .record import ClientRecord as ClientRecord
 from .record import ControlRecord as ControlRecord
 from .record import RoundRecord as RoundRecord
 from .round_result import RoundResult as RoundResult
+from .run_summary import BackdoorSummary as BackdoorSummary
 from .run_summary import ClassLoss as ClassLoss
 from .run_summary import Confidences as Confidences
 from .run_summary import ControlSummary as ControlSummary
 from .run_summary import DefenceSummary as DefenceSummary
 from .run_summary import FirstAndLast as FirstAndLast
+from .run_summary import GoalSummary as GoalSummary
 from .run_summary import Lifespan as Lifespan
 from .run_summary import Malformed as Malformed
 from .run_summary import Participation as Participation

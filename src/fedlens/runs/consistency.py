@@ -14,9 +14,22 @@ SIGNED = {"lowest", "highest"}
 """Those that may be negative: entries of an update. The others are lengths, distances and shares."""
 
 
+def _backdoors_fault(record: RoundRecord) -> str | None:
+    """Tell which side lacks what a goal asked, or was asked of another number of inputs."""
+    ours = record.backdoor
+    for name, side in record.controls.items():
+        if (side.backdoor is None) != (ours is None):
+            return f"{name}.backdoor: missing" if side.backdoor is None else "backdoor: missing"
+        if ours is not None and side.backdoor is not None and side.backdoor.count != ours.count:
+            return f"{name}.backdoor.count: {side.backdoor.count}, but the run's is {ours.count}"
+    return None
+
+
 def misfit(target: TargetRecord) -> str | None:
     """Describe what is wrong with the target samples; ``None`` if nothing is."""
     count, classes = len(target.index), len(target.classes)
+    if (count == 0) == (target.goal is None):
+        return "index: no samples" if count == 0 else "goal: besides samples"
     if len(target.true) != count or len(target.target) != count:
         return "index, true and target are not of the same length"
     if any(number >= classes for number in [*target.true, *target.target]):
@@ -46,7 +59,7 @@ def summary_misfit(summary: Summary, records: Sequence[RoundRecord], target: Tar
     }
     for prefix, side in sides.items():
         if side.target is None:
-            if side.lifespan is not None:
+            if side.lifespan is not None and target.goal is None:
                 return f"{prefix}target: missing"
         elif any(number is not None and number >= len(target.classes) for number in side.target.predicted):
             return f"{prefix}target.predicted: a class without a name"
@@ -69,7 +82,7 @@ def _fault(experiment: Experiment, record: RoundRecord, target: TargetRecord) ->
         for kind in () if client.malformed else experiment.recorded:
             if (fault := _measures_fault(kind, client)) is not None:
                 return fault
-    return _models_fault(record, target)
+    return _backdoors_fault(record) or _models_fault(record, target)
 
 
 def _cohort_fault(experiment: Experiment, cohort: Sequence[int]) -> str | None:
@@ -126,10 +139,12 @@ def _models_fault(record: RoundRecord, target: TargetRecord) -> str | None:
             return f"{name}.per_class: {len(quality.per_class)} of {classes} classes"
         if quality is not None and quality.loss < 0:
             return f"{name}.loss: {quality.loss:g}, which cannot be negative"
-    if record.target is None:
-        return "target: missing"
     answers = {"target": record.target, **{f"{name}.target": side.target for name, side in record.controls.items()}}
     for name, answer in answers.items():
+        if answer is None and target.goal is None:
+            return f"{name}: missing"
+        if answer is None:
+            continue
         if any(len(values) != count for values in (answer.confidence, answer.true_confidence, answer.predicted)):
             return f"{name}: not an entry for each of {count} samples"
         if any(number is not None and number >= classes for number in answer.predicted):

@@ -9,13 +9,13 @@ from typing import Any
 
 from fedlens.core.config import Config, validate
 from fedlens.core.errors import ConfigError, DamagedRunError, cut, shortened
+from fedlens.core.fields import Source
 from fedlens.core.importing import is_run_directory
 from fedlens.core.parsing import DEEPEST, line_of, parse_yaml, read_yaml
 from fedlens.core.registry import BUILT_IN, Description, Record, name_of
 from fedlens.core.regular import regular
 from fedlens.core.suggest import TYPED, likeliest, likeliest_file, nearest, pasted, plain
 from fedlens.experiment.experiment import Experiment
-from fedlens.experiment.fields import Source
 from fedlens.experiment.presets import presets
 from fedlens.runs.ownership import require_trusted
 from fedlens.runs.start import read_notes

@@ -1,9 +1,9 @@
 """What a run's small files say of it: its target samples, its starts, the seconds that its rounds took."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
+from pydantic import NonNegativeInt, PositiveInt, TypeAdapter
 from typing_extensions import override
 
 from fedlens.runs.key_access import KeyAccess
@@ -18,6 +18,7 @@ class TargetRecord(KeyAccess):
         true: true classes.
         target: target classes.
         classes: the classes' names.
+        goal: what was wanted instead, with everything that it took from the data; then there are no samples.
 
     Example:
         >>> import fedlens
@@ -26,15 +27,16 @@ class TargetRecord(KeyAccess):
         '7'
     """
 
-    index: Annotated[list[NonNegativeInt], Field(min_length=1)]
+    index: list[NonNegativeInt]
     true: list[NonNegativeInt]
     target: list[NonNegativeInt]
     classes: list[str]
+    goal: dict[str, Any] | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return the record as it is written."""
         values: dict[str, Any] = TARGET.dump_python(self)
-        return values
+        return values if self.goal else {name: value for name, value in values.items() if name != "goal"}
 
     @override
     def by_old_keys(self) -> dict[str, Any]:

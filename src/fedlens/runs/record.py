@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from fedlens.core.documents import Finite, Logged
 from fedlens.experiment.measures import CHECK_WITH
+from fedlens.goals.answers import BackdoorRecord
 from fedlens.goals.success import Success
 from fedlens.models.evaluation import Quality
 from fedlens.runs.key_access import KeyAccess
@@ -134,7 +135,9 @@ class ControlRecord:
 
     Attributes:
         quality: on the test set.
-        target: its answers to the target samples.
+        target: its answers to the target samples, unless the goal is another one.
+        backdoor: its answers to the inputs of which such a goal wants something.
+        goal_met: of the placebo, whether such a goal is met there, compared with the benign twin.
 
     Example:
         >>> from fedlens import Experiment, simulate
@@ -146,7 +149,15 @@ class ControlRecord:
     """
 
     quality: Quality
-    target: Success
+    target: Success | None = None
+    backdoor: BackdoorRecord | None = None
+    goal_met: bool | None = None
+
+    @property
+    def outcome(self) -> Success:
+        """Its answers to the target samples, which every run for these records."""
+        assert self.target is not None, "there are no target samples"
+        return self.target
 
 
 @dataclass(frozen=True)
@@ -158,7 +169,9 @@ class RoundRecord(KeyAccess):
         clients: those that took part (the cohort), at least one.
         skipped: why the global model did not change, if so.
         quality: the global model on the test set afterwards.
-        target: the global model's answers to the target samples; ``None`` in a control.
+        target: the global model's answers to the target samples; ``None`` in a control, and where the goal is another.
+        backdoor: its answers to the inputs of which such a goal wants something.
+        goal_met: True if such a goal is met, compared with the benign twin; ``None`` without a twin.
         twin: the same of the benign twin, if there is one.
         placebo: the same of the federation without the malicious clients, if that was run.
         destroyed: True if the global model, or its answers, are no longer finite.
@@ -181,6 +194,8 @@ class RoundRecord(KeyAccess):
     twin: Annotated[ControlRecord | None, Field(alias="control")] = None
     placebo: ControlRecord | None = None
     destroyed: bool = False
+    backdoor: BackdoorRecord | None = None
+    goal_met: bool | None = None
     version: Annotated[int, Field(ge=0, le=VERSION)] = VERSION
 
     @property
@@ -252,8 +267,8 @@ class RoundRecord(KeyAccess):
 
     @property
     def outcome(self) -> Success:
-        """The global model's answers to the target samples, which every record has but a control's."""
-        assert self.target is not None, "a control has no target"
+        """The global model's answers to the target samples, which every record has but a control's and other goals'."""
+        assert self.target is not None, "there are no target samples"
         return self.target
 
     @property
@@ -267,11 +282,11 @@ class RoundRecord(KeyAccess):
         for client in values["clients"]:
             if not client["measured"]:
                 del client["measured"]
-        return values | {"version": VERSION}
+        return _without_goal(values) | {"version": VERSION}
 
     @override
     def by_old_keys(self) -> dict[str, Any]:
-        return in_version_1(ROUND.dump_python(self, by_alias=True))
+        return in_version_1(_without_goal(ROUND.dump_python(self, by_alias=True)))
 
 
 ROUND = TypeAdapter(RoundRecord)
@@ -281,6 +296,15 @@ def total_weight(clients: Sequence[ClientRecord]) -> float | None:
     """Return the effective weight of these clients together; ``None`` if there are none, or the rule cannot tell."""
     weights = [client.effective_weight for client in clients]
     return sum(weight for weight in weights if weight is not None) if weights and None not in weights else None
+
+
+def _without_goal(values: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what only other goals than target samples have, where a record has none of it."""
+    for side in (values, values["control"], values["placebo"]):
+        for name in {"backdoor", "goal_met"} & (side or {}).keys():
+            if side[name] is None:
+                del side[name]
+    return values
 
 
 def class_name(classes: Sequence[str], number: int | None) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from fedlens.experiment.experiment import Experiment
-from fedlens.runs.record import RoundRecord, total_weight
+from fedlens.runs.record import ControlRecord, RoundRecord, total_weight
 
 
 def mean(values: Sequence[float]) -> float:
@@ -11,25 +11,40 @@ def mean(values: Sequence[float]) -> float:
     return sum(values) / len(values)
 
 
-def met(record: RoundRecord) -> bool:
-    """Tell whether every target is met."""
-    return record.target is not None and record.target.success
+def met(side: RoundRecord | ControlRecord) -> bool:
+    """Tell whether every target is met, or another goal."""
+    return side.goal_met is True if side.target is None else side.target.success
 
 
 def met_rounds(records: Sequence[RoundRecord]) -> int:
-    """Count the rounds in which every target is met."""
+    """Count the rounds in which every target is met, or another goal."""
     return sum(map(met, records))
+
+
+def in_window(experiment: Experiment, round_: int) -> bool:
+    """Tell whether the round belongs to the attack's window; without attack, every round does."""
+    attack = experiment.attack
+    return attack is None or (attack.delay <= round_ and (attack.until is None or round_ < attack.until))
 
 
 def counts(experiment: Experiment, records: Sequence[RoundRecord]) -> bool:
     """Tell whether the attack itself caused the success of the last of all rounds up to here.
 
-    It did not if the malicious clients' absence has the same effect, or no malicious update was ever used.
+    It did not if the malicious clients' absence has the same effect, or no malicious update was ever used. Other goals
+    than target samples must be met in half of the window's rounds, too.
     """
     last = records[-1]
-    if not met(last) or (last.placebo is not None and last.placebo.target.success):
+    if not met(last) or (last.placebo is not None and met(last.placebo)):
+        return False
+    if experiment.goal is not None and not mostly_met(experiment, records):
         return False
     return experiment.attack is None or taken(records) is not False
+
+
+def mostly_met(experiment: Experiment, records: Sequence[RoundRecord]) -> bool:
+    """Tell whether the goal is met in at least half of the window's rounds among these."""
+    inside = [record for record in records if in_window(experiment, record.round)]
+    return 2 * met_rounds(inside) >= len(inside)
 
 
 def taken(records: Sequence[RoundRecord]) -> bool | None:
@@ -41,7 +56,9 @@ def taken(records: Sequence[RoundRecord]) -> bool | None:
 
 
 def targeted(experiment: Experiment) -> bool:
-    """Tell whether an attack is targeted; one without an `objective` is."""
+    """Tell whether an attack is targeted; one without an `objective` is, unless the goal is plain damage."""
+    if experiment.goal is not None and experiment.goal.asks is False:
+        return False
     return getattr(experiment.attack, "objective", "targeted") == "targeted"
 
 

@@ -81,12 +81,77 @@ class TargetSummary:
 
 
 @dataclass(frozen=True)
+class BackdoorSummary:
+    """What a model answered to triggered inputs over the rounds of the attack's window; rates are fractions.
+
+    Attributes:
+        rate: the attack success rate in the last round.
+        low: where its 95 % interval begins, by Wilson's method.
+        high: where that ends.
+        best: the highest rate.
+        mean: the mean over the rounds.
+        final: the rate after the run's last round.
+        count: number of inputs.
+        probability: mean probability of the class wanted in the last round.
+        untriggered: the rate on the same inputs without the trigger, in the last round.
+        parts: the rate with each part of the trigger alone, in the last round; empty unless it has several.
+
+    Example:
+        >>> from fedlens import Experiment, run
+        >>> attack = {"name": "explicit-boosting", "step_cap": 50}
+        >>> digits = {"data": "digits", "rounds": 1, "attack": attack, "control": False}
+        >>> summary = run(Experiment(goal="backdoor", **digits), "runs/backdoor", engine="serial").summary
+        >>> summary.goal.backdoor.low <= summary.goal.backdoor.rate <= summary.goal.backdoor.high
+        True
+    """
+
+    rate: float
+    low: float
+    high: float
+    best: float
+    mean: float
+    final: float
+    count: PositiveInt
+    probability: float
+    untriggered: float
+    parts: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class GoalSummary:
+    """What became of a goal other than target samples over the rounds of the attack's window.
+
+    Attributes:
+        met: True if it is met in the last round and in at least half of all; ``None`` without a benign twin.
+        counts: True if this is the attack's own doing (`fedlens.runs.record_values.counts`); likewise.
+        met_rounds: number of rounds in which it is met.
+        accuracy_drop: how far the test accuracy is below the twin's in the last round, a fraction; ``None`` without.
+        largest_drop: the same in the round where it is farthest.
+        backdoor: answers to triggered inputs, if there are any.
+
+    Example:
+        >>> from fedlens.runs import GoalSummary
+        >>> damaged = GoalSummary(met=True, counts=True, met_rounds=3, accuracy_drop=0.3, largest_drop=0.4)
+        >>> f"{100 * damaged.accuracy_drop:.0f} points lost"
+        '30 points lost'
+    """
+
+    met: bool | None
+    counts: bool | None
+    met_rounds: NonNegativeInt
+    accuracy_drop: float | None
+    largest_drop: float | None
+    backdoor: BackdoorSummary | None = None
+
+
+@dataclass(frozen=True)
 class Lifespan:
     """How long a backdoor outlived its attack.
 
     Attributes:
-        rounds: after the window's last until the mean confidence was below `fedlens.analysis.window.FADED` for the
-            first time, 0 where that last round left it there already; ``None`` if it never was.
+        rounds: after the window's last until the mean confidence, or the success rate of a trigger, was below
+            `fedlens.analysis.window.FADED` for the first time, 0 where that last round left it there already; ``None``
+            if it never was.
         censored: True if the run ended before.
         area: under the confidence over the rounds after the window, in rounds.
         observed: number of these rounds.
@@ -241,8 +306,9 @@ class ControlSummary:
         accuracy: of its last model.
         would_stop_at: round at which the paper's stopping rule would have ended it.
         window_accuracy: after the last round of the attack's window.
-        target: what it made of the target samples.
+        target: what it made of the target samples, unless the goal is another one.
         lifespan: what would be the backdoor's.
+        backdoor: what it answered to triggered inputs, if there are any.
 
     Example:
         >>> import fedlens
@@ -257,8 +323,9 @@ class ControlSummary:
     accuracy: Proportion
     would_stop_at: PositiveInt | None
     window_accuracy: Proportion
-    target: TargetSummary
+    target: TargetSummary | None
     lifespan: Lifespan | None
+    backdoor: BackdoorSummary | None = None
 
 
 @dataclass(frozen=True)
@@ -275,7 +342,8 @@ class Summary(KeyAccess):
         would_stop_at: round at which that would have ended the run.
         window: rounds that the attack is judged by (`fedlens.analysis.window.attack_window`).
         window_accuracy: test accuracy after the last of them.
-        target: what the model made of the target samples in them; ``None`` in a control, as are the next two.
+        target: what the model made of the target samples in them; ``None`` in a control, as are the next two, and where
+            the goal is another one.
         lifespan: what became of the backdoor after them.
         participation: confidence with and without the malicious client.
         malicious_accuracy: the malicious model's in the first and last round in which it attacked.
@@ -286,6 +354,7 @@ class Summary(KeyAccess):
         flags: reasons to doubt the result.
         malformed: updates that were not finite, or of another shape, if there were any.
         destroyed: round after which the model was not finite, if there was one.
+        goal: what became of a goal other than target samples.
         checksums: of the run's files, by their paths in it.
 
     Example:
@@ -315,6 +384,7 @@ class Summary(KeyAccess):
     placebo: ControlSummary | None = None
     malformed: Malformed | None = None
     destroyed: PositiveInt | None = None
+    goal: GoalSummary | None = None
     checksums: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -330,6 +400,10 @@ class Summary(KeyAccess):
     def plain(self) -> dict[str, Any]:
         """Return the summary as it is written."""
         values: dict[str, Any] = SUMMARY.dump_python(self, by_alias=True)
+        for side in (values, values["control"], values["placebo"]):
+            for name in {"backdoor", "goal"} & (side or {}).keys():
+                if side[name] is None:  # as in runs for target samples
+                    del side[name]
         return values
 
     @override

@@ -144,6 +144,7 @@ def in_version_1(values: dict[str, Any]) -> dict[str, Any]:
         old["placebo"] = values["placebo"]
     if bad := [client["client"] for client in clients if client["malformed"]]:
         old["malformed"] = bad
+    old |= {name: values[name] for name in ("backdoor", "goal_met") if name in values}
     return old | ({"destroyed": True} if values["destroyed"] else {})
 
 

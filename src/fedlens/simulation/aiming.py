@@ -10,7 +10,7 @@ from fedlens.simulation.twin import Control
 def aimed(setting: Setting, twin: Control | None) -> Setting:
     """Choose the setting's target samples, by default among those that its benign twin, if any, gets right."""
     target = setting.experiment.target
-    if twin is None or target.index is not None or target.select == "random":
+    if setting.goal is not None or twin is None or target.index is not None or target.select == "random":
         return setting.with_target(None)
     if target.select is None and twin.silent is not None and destroyed(twin.records) is None:
         return setting.with_target(None)  # a model that answers NaN by its nature gets no sample right

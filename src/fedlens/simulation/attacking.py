@@ -69,7 +69,6 @@ def _malicious_jobs(
     weights = {row: float(alpha[row]) for row, client in enumerate(cohort) if client in team}
     if attack is None or not weights:
         return []
-    assert setting.auxiliary is not None, "an attack needs its target"
     return [
         MaliciousJob(
             round_, cohort[row], row, inf, attack, weight, setting.auxiliary, state.history.get(cohort[row], ()),

@@ -11,6 +11,7 @@ from fedlens.experiment.setting import Setting
 from fedlens.runs.directory import RunDirectory
 from fedlens.runs.reading import keeps_predictions
 from fedlens.runs.record_values import destroyed
+from fedlens.simulation.backdoors import answers_of, variants
 from fedlens.simulation.callback import Callback
 from fedlens.simulation.engines import choose_engine
 from fedlens.simulation.engines.choice import Choice
@@ -44,15 +45,18 @@ def find_or_make(
     setting: Setting, control: Experiment, choice: Choice, callback: Callback, *, keep_weights: bool = False
 ) -> Control:
     """Make or load the benign twin or placebo `control` of the setting's experiment, on the same engine."""
-    control_setting = replace(setting, experiment=control)
+    control_setting, asks = replace(setting, experiment=control, goal=None), variants(setting.goal) > 0
 
     def make(path: Path) -> None:
-        with RunDirectory(path, keep_predictions=True, keep_weights=keep_weights) as directory:
+        with RunDirectory(path, keep_predictions=True, keep_weights=keep_weights or asks) as directory:
             directory.begin(control, resume=False)
             record_rounds(directory, control_setting, {}, choice, callback, twin=True)
 
     try:
-        return find_control(control_setting, choice.arithmetic, make, callback, keep_weights=keep_weights)
+        found = find_control(control_setting, choice.arithmetic, make, callback, keep_weights=keep_weights or asks)
+        if asks:
+            found.backdoors = answers_of(found, setting, choice)
+        return found
     except ClientError as error:
         if not control.absent:
             raise
@@ -109,6 +113,6 @@ def leave_twin(run: Run, runtime: Runtime) -> None:
 def leave_as_twin(setting: Setting, arithmetic: str, run: Path) -> None:
     """Put a complete run without attack into the cache as its benign twin, unless there is one."""
     twin, dataset = setting.experiment.twin(), setting.dataset
-    twin_setting = replace(setting, experiment=twin)
+    twin_setting = replace(setting, experiment=twin, goal=None)
     if cached(twin_setting, arithmetic) is None:
         keep(key(twin_setting, arithmetic), twin_files(run, twin, dataset.paper_stop, dataset.classes), twin)

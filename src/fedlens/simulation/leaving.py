@@ -57,4 +57,4 @@ def _of_twin(record: RoundRecord, twin: Experiment) -> RoundRecord:
         )
         for client in record.clients
     ]
-    return replace(record, clients=clients, target=None)
+    return replace(record, clients=clients, target=None, backdoor=None, goal_met=None)

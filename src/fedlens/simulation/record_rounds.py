@@ -8,11 +8,11 @@ from fedlens.analysis.summary import summarise
 from fedlens.core.custom import is_custom
 from fedlens.core.errors import ClientError
 from fedlens.experiment.setting import Setting
-from fedlens.goals.success import TargetSamples
+from fedlens.goals.goal import Goal, Standing
 from fedlens.runs.directory import RunDirectory
 from fedlens.runs.environment import describe_environment
 from fedlens.runs.metadata import StartRecord
-from fedlens.runs.record import RoundRecord
+from fedlens.runs.record import ControlRecord, RoundRecord
 from fedlens.runs.record_values import destroyed
 from fedlens.runs.run_summary import Summary
 from fedlens.simulation.callback import Callback
@@ -50,7 +50,7 @@ def record_rounds(
             try:
                 for result in federate(setting, engine, state, callback.clients):
                     state = result.state
-                    record = beside(controls, result.record, setting.auxiliary)
+                    record = beside(controls, result.record, setting)
                     records.append(directory.append(replace(result, record=record)))
                     callback.round(deepcopy(records[-1]) if is_custom(callback) else records[-1])
             except ClientError as error:
@@ -74,9 +74,22 @@ def _start(choice: Choice, setting: Setting) -> StartRecord:
     )
 
 
-def beside(controls: Mapping[str, Control], record: RoundRecord, target_samples: TargetSamples | None) -> RoundRecord:
-    """Return the record with the same round of the controls, given by name."""
-    if target_samples is None:
+def beside(controls: Mapping[str, Control], record: RoundRecord, setting: Setting) -> RoundRecord:
+    """Return the record with the same round of the controls, given by name, and whether a goal is met against them."""
+    if setting.auxiliary is None and setting.goal is None:
         return record
-    sides = {name: control.values(record.round, target_samples) for name, control in controls.items()}
-    return replace(record, twin=sides.get("control"), placebo=sides.get("placebo"))
+    sides = {name: control.values(record.round, setting.auxiliary) for name, control in controls.items()}
+    twin, placebo = sides.get("control"), sides.get("placebo")
+    if setting.goal is None:
+        return replace(record, twin=twin, placebo=placebo)
+    if placebo is not None:
+        placebo = replace(placebo, goal_met=_met(setting.goal, placebo, twin))
+    return replace(record, twin=twin, placebo=placebo, goal_met=_met(setting.goal, record, twin))
+
+
+def _met(goal: Goal, side: RoundRecord | ControlRecord, twin: ControlRecord | None) -> bool | None:
+    """Tell whether the goal is met in a round; ``None`` without a benign twin."""
+    if twin is None:
+        return None
+    attacked, benign = (Standing(each.quality.accuracy, each.backdoor) for each in (side, twin))
+    return bool(goal.met(attacked, benign))

@@ -17,6 +17,7 @@ from fedlens.core.layout import Layout
 from fedlens.core.threads import one_thread
 from fedlens.defences.stage import Server, Updates
 from fedlens.experiment.setting import Setting
+from fedlens.goals.answers import BackdoorRecord
 from fedlens.goals.success import success
 from fedlens.models.evaluation import Quality, quality, stretches
 from fedlens.runs.record import ClientRecord, RoundRecord
@@ -32,6 +33,7 @@ from fedlens.simulation.attacking import (
     training_stages,
     weighted_step,
 )
+from fedlens.simulation.backdoors import measured, variants
 from fedlens.simulation.combining import Combined, combine
 from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.context import GLOBAL, MALICIOUS, Job, SharedTensors, WorkerContext
@@ -98,12 +100,13 @@ class Federation:
             models=allocate(2, len(weights)),
             updates=allocate(setting.experiment.cohort_size, len(weights)),
             log_probabilities=allocate(2, len(setting.dataset.test), len(setting.dataset.classes)),
+            answers=allocate(asked, 2, len(setting.dataset.test)) if (asked := variants(setting.goal)) else None,
         )
         local, checks = setting.experiment.local, setting.experiment.detectors
         validation, custom = setting.validation, is_custom(setting.experiment.model)
         context = WorkerContext(
             setting.dataset, setting.shards, network, local, setting.root, shared, validation, checks, custom,
-            timeout=setting.timeout, root_samples=setting.root_samples,
+            timeout=setting.timeout, root_samples=setting.root_samples, goal=setting.goal,
         )  # fmt: skip
         engine.start(context)
         return cls(setting, engine, shared, network.layout, progress), FederationState(0, weights)
@@ -153,6 +156,7 @@ class Federation:
             skipped=combined.skipped,
             quality=qualities[GLOBAL],
             target=None if target_samples is None else success(predictions, target_samples),
+            backdoor=self._backdoor(round_, predictions),
             destroyed=self._is_destroyed(state, after, predictions),
         )
         seconds = {
@@ -196,6 +200,12 @@ class Federation:
                 error = estimate_error(past[-1], weighted_step(received.updates, alpha, honest), state)
             with_errors[row] = log | error
         return with_errors
+
+    def _backdoor(self, round_: int, predictions: Tensor) -> BackdoorRecord | None:
+        """Ask the global model what the goal asks, if anything."""
+        if not variants(self.setting.goal):
+            return None
+        return measured(self.setting, self.engine, self.shared, round_, predictions)
 
     def _is_destroyed(self, before: FederationState, after: FederationState, predictions: Tensor) -> bool:
         """Tell whether the round destroyed the model: its weights are not finite, or its answers have become NaN.

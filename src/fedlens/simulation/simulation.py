@@ -11,7 +11,7 @@ from fedlens.core.custom import copy_tensors
 from fedlens.core.engine_name import EngineName
 from fedlens.core.errors import ConfigError, DataError, UnjudgedError
 from fedlens.core.numerics import BITS
-from fedlens.core.registry import require_code, require_findable, warn_of_session
+from fedlens.core.registry import describe, require_code, require_findable, warn_of_session
 from fedlens.core.staying import staying
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import Setting
@@ -70,7 +70,7 @@ def simulate(
         controls = {"control": twin} if twin is not None and experiment.attack is not None else {}
         with choice.make() as workforce:
             for result in federate(setting, workforce):
-                record = beside(controls, result.record, setting.auxiliary)
+                record = beside(controls, result.record, setting)
                 yield copy_tensors(replace(result, record=record))
 
 
@@ -211,10 +211,13 @@ def _refused(directory: RunDirectory, *, note_unjudged: bool) -> Iterator[None]:
 
 
 def _note_target(directory: RunDirectory, setting: Setting) -> TargetRecord:
-    """Write down the chosen target samples, and return what was written."""
-    samples = setting.auxiliary
-    assert samples is not None
-    index, true, target_classes = (tensor.tolist() for tensor in (samples.index, samples.true, samples.target))
-    target = TargetRecord(index, true, target_classes, list(setting.dataset.classes))
+    """Write down the chosen target samples, or the goal as fitted to the data, and return what was written."""
+    samples, classes = setting.auxiliary, list(setting.dataset.classes)
+    if samples is None:
+        assert setting.goal is not None
+        target = TargetRecord([], [], [], classes, describe("goal", setting.goal))
+    else:
+        index, true, target_classes = (tensor.tolist() for tensor in (samples.index, samples.true, samples.target))
+        target = TargetRecord(index, true, target_classes, classes)
     directory.note_target(target)
     return target

@@ -26,13 +26,14 @@ from fedlens.core.numerics import BITS, numerics
 from fedlens.core.paths import REMEDY, is_users
 from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.experiment.setting import Setting
+from fedlens.goals.answers import BackdoorRecord
 from fedlens.goals.success import TargetSamples, success
 from fedlens.runs.controls import cache_path
 from fedlens.runs.folder import Files, lay_out
 from fedlens.runs.loading import load_recorded
 from fedlens.runs.reading import load_predictions, read_rounds, read_summary
 from fedlens.runs.record import ControlRecord
-from fedlens.runs.weights import keeps_weights
+from fedlens.runs.weights import keeps_weights, weights_of
 from fedlens.simulation.callback import Callback
 
 
@@ -42,11 +43,17 @@ class Control:
     Attributes:
         path: its run directory.
         records: its rounds.
+        backdoors: its answers to what the goal asks, after each round; empty where it asks nothing.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.records = read_rounds(path)
+        self.backdoors: list[BackdoorRecord] = []
+
+    def weights(self, round_: int) -> Tensor:
+        """Return the weights of its global model after this round, shape ``[d]``, if it kept them."""
+        return weights_of(self.path, round_)
 
     def predictions(self, round_: int) -> Tensor:
         """Return log-probabilities ``[samples, classes]`` of its global model on the test set after this round."""
@@ -62,10 +69,13 @@ class Control:
         """The first round after which its answers are NaN, which makes it useless as a control; else ``None``."""
         return next((record.round for record in self.records if not record.answers), None)
 
-    def values(self, round_: int, target_samples: TargetSamples) -> ControlRecord:
-        """Return the control's quality after a round, and its success on the target samples."""
+    def values(self, round_: int, target_samples: TargetSamples | None) -> ControlRecord:
+        """Return the control's quality after a round, and its answers to the target samples or to what a goal asks."""
+        quality = self.records[round_ - 1].quality
+        if target_samples is None:
+            return ControlRecord(quality, backdoor=self.backdoors[round_ - 1] if self.backdoors else None)
         predictions = self.predictions(round_).to(target_samples.index.device)
-        return ControlRecord(self.records[round_ - 1].quality, success(predictions, target_samples))
+        return ControlRecord(quality, success(predictions, target_samples))
 
 
 def key(setting: Setting, arithmetic: str) -> str:

@@ -40,4 +40,6 @@ def _of_model(prefix: str, side: RoundRecord | ControlRecord) -> dict[str, float
     if (target := side.target) is not None:
         metrics[f"{prefix}target/confidence"] = target.mean_confidence
         metrics[f"{prefix}target/true_confidence"] = target.mean_true_confidence
+    if (backdoor := side.backdoor) is not None:
+        metrics[f"{prefix}asr"] = backdoor.rate
     return metrics

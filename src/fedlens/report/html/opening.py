@@ -8,7 +8,8 @@ from fedlens.analysis.window import attack_window, split
 from fedlens.core.registry import name_of
 from fedlens.experiment.experiment import Experiment
 from fedlens.report.html.check_scores import noticed_words
-from fedlens.report.words import absent_words, attack_name, attackers_words, percent, signed, verdict
+from fedlens.report.verdict import verdict
+from fedlens.report.words import absent_words, attack_name, attackers_words, percent, signed, wanted_words
 from fedlens.runs.record_values import counts, destroyed, met, met_rounds, targeted
 
 
@@ -63,6 +64,8 @@ def _served(experiment: Experiment) -> str:
 
 def aim(run: Run) -> str:
     """Say what the attacker wants; empty for an untargeted attack."""
+    if run.target.goal is not None and targeted(run.experiment):
+        return f"inputs with a trigger taken for {wanted_words(run.target)}"
     if not targeted(run.experiment):
         return ""
     index, classes = run.target.index, run.target.classes
@@ -87,6 +90,10 @@ def succeeded(run: Run) -> bool | None:
 
     ``None`` where that is not the question, or is a success that does not count, for it is none of the attack's.
     """
+    if run.experiment.goal is not None:
+        inside, _ = split(run.records, attack_window(run.experiment, run.records))
+        judged = run.experiment.attack is not None and destroyed(run.records) is None
+        return counts(run.experiment, inside) if judged and inside[-1].goal_met is not None else None
     if run.experiment.attack is None or not aim(run) or destroyed(run.records) is not None:
         return None
     inside, _ = split(run.records, attack_window(run.experiment, run.records))
@@ -99,14 +106,16 @@ def numbers(run: Run) -> list[Number]:
     last = run.records[-1]
     twin = last.twin
     head_numbers = []
-    if run.experiment.attack is not None and aim(run):
+    if run.experiment.goal is not None:
+        head_numbers += _goal_numbers(run)
+    elif run.experiment.attack is not None and aim(run):
         inside, _ = split(run.records, attack_window(run.experiment, run.records))
         judged = inside[-1]
         head_numbers.append(Number(f"{judged.outcome.mean_confidence:.2f}", "confidence in the target class"))
         if judged.twin:
-            head_numbers.append(Number(f"{judged.twin.target.mean_confidence:.2f}", "the same without attack"))
+            head_numbers.append(Number(f"{judged.twin.outcome.mean_confidence:.2f}", "the same without attack"))
         if judged.placebo:
-            absent = judged.placebo.target.mean_confidence
+            absent = judged.placebo.outcome.mean_confidence
             head_numbers.append(Number(f"{absent:.2f}", "the same with the client absent"))
         head_numbers.append(Number(f"{met_rounds(inside)} of {len(inside)}", "rounds in which the target is met"))
     accuracy = last.quality.accuracy
@@ -115,6 +124,23 @@ def numbers(run: Run) -> list[Number]:
         points = signed(100 * (accuracy - twin.quality.accuracy))
         head_numbers.append(Number(points, "percentage points vs. the benign twin"))
     return head_numbers
+
+
+def _goal_numbers(run: Run) -> list[Number]:
+    """Return the numbers of a goal other than target samples."""
+    inside, _ = split(run.records, attack_window(run.experiment, run.records))
+    judged, found = inside[-1], []
+    sides = {
+        "attack success rate": judged,
+        "the same without attack": judged.twin,
+        "the same with the client absent": judged.placebo,
+    }
+    for label, side in sides.items():
+        if side is not None and side.backdoor is not None:
+            found.append(Number(percent(side.backdoor.rate), label))
+    if judged.goal_met is not None:
+        found.append(Number(f"{met_rounds(inside)} of {len(inside)}", "rounds in which the goal is met"))
+    return found
 
 
 def _listed(names: list[str]) -> str:

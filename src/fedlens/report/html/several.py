@@ -7,6 +7,7 @@ from typing import Any
 from fedlens.analysis.defence import performance_of
 from fedlens.analysis.histograms import require_histograms
 from fedlens.analysis.run_results import Run
+from fedlens.analysis.window import strength
 from fedlens.core.errors import ConfigError
 from fedlens.experiment.flat import Value, flattened, shown
 from fedlens.report.data import run_name
@@ -20,6 +21,7 @@ from fedlens.report.words import attack_name, detection_words, flags_of_all, per
 
 NAMELESS = re.compile(r"[^\w.+-]+")
 """What the name of a file had better not have."""
+TARGET = "confidence in target"
 NAMED = 6
 """So many options are named at the head."""
 
@@ -101,12 +103,14 @@ def _result(runs: Sequence[Run], names: Sequence[str]) -> Table:
         last = run.records[-1]
         accuracy, twin, placebo = last.quality.accuracy, last.twin, last.placebo
         played = f"{len(run.records)} of {run.experiment.rounds}" if run.summary is None else str(len(run.records))
-        targets = (last.outcome, twin and twin.target, placebo and placebo.target)
-        confidences = [f"{target.mean_confidence:.3f}" if target else "–" for target in targets]
+        values = (side and strength(side) for side in (last, twin, placebo))
+        confidences = ["–" if value is None else f"{value:.3f}" for value in values]
         points = signed(100 * (accuracy - twin.quality.accuracy)) if twin else "–"
         shown_confidences = confidences if absent else confidences[:2]
         rows.append([name, attack_name(run.experiment), played, *shown_confidences, percent(accuracy), points])
-    sides = ["confidence in target", "without attack", *["client absent"] * absent]
+    rates = [run.experiment.goal is not None for run in runs]
+    achieved = "success rate" if all(rates) else "confidence in target, or success rate" if any(rates) else TARGET
+    sides = [achieved, "without attack", *["client absent"] * absent]
     head = ["run", "attack", "rounds", *sides, "test accuracy", "points to the twin"]
     return Table("After the last round", head, rows, words=2)
 

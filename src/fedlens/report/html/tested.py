@@ -58,6 +58,8 @@ def _target(experiment: Experiment) -> str:
         return ""
     if not targeted(experiment):
         return "to make the model worse"
+    if experiment.goal is not None:
+        return str(value_of(experiment, "goal"))
     target = experiment.target
     if target.index is not None:
         which = f"test sample{'s' * (target.r > 1)} {', '.join(map(str, target.index))}"

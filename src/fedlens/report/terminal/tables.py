@@ -1,15 +1,23 @@
 """A run as tables for the terminal."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import chain
 
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.window import FADED
+from fedlens.report.terminal.answers import (
+    answer_cells,
+    answer_columns,
+    answer_lines,
+    goal_lines,
+    in_brackets,
+    target_lines,
+)
 from fedlens.report.terminal.printing import PlainTable
 from fedlens.report.words import BESIDE, attack_name, counted, detection_words, percent, signed, span_words
-from fedlens.runs.record import RoundRecord, class_name
+from fedlens.runs.record import RoundRecord
 from fedlens.runs.record_values import mean
-from fedlens.runs.run_summary import ControlSummary, Lifespan, Summary, TargetSummary, Window
+from fedlens.runs.run_summary import ControlSummary, Lifespan, Summary, Window
 
 
 def summary_table(run: Run) -> PlainTable:
@@ -28,12 +36,8 @@ def summary_table(run: Run) -> PlainTable:
 def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
     """Of each line its name, the value of each of the summary's controls, and the run's own."""
     assert run.summary is not None, "the run has not been finished"
-    summary, classes, wanted = run.summary, run.target.classes, run.target.target
+    summary = run.summary
     sides: list[ControlSummary | Summary] = [*summary.controls.values(), summary]
-
-    def every(show: Callable[[TargetSummary], str]) -> list[str]:
-        """Show each side's target."""
-        return [show(side.target) if side.target is not None else "" for side in sides]
 
     def of_lives(show: Callable[[Lifespan], str]) -> list[str]:
         """Show each side's lifespan."""
@@ -52,21 +56,21 @@ def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
     rounds, at_end = ("rounds", "") if whole else (span_words(window), f", round {window.last}")
     if window.last < summary.rounds:
         yield f"test accuracy{at_end}", *(percent(side.window_accuracy) for side in sides)
-    as_class = f" ({classes[wanted[0]]})" if len(wanted) == 1 else f" (mean of {len(wanted)})"
-    yield f"confidence in target class{as_class}{at_end}", *every(lambda target: f"{target.confidence.last:.3f}")
-    yield f"… best of {rounds}", *every(lambda target: f"{target.confidence.best:.3f}")
-    yield f"… mean over {rounds}", *every(lambda target: f"{target.confidence.mean:.3f}")
+    if summary.goal is None:
+        yield from target_lines(run, sides, rounds, at_end)
+    else:
+        yield from goal_lines(summary.goal, sides, rounds, at_end)
     if parts := summary.participation:
         yield "… after rounds with the malicious client", *alone(f"{parts.present:.3f}")
         yield "… after rounds without it", *alone(f"{parts.absent:.3f}")
-    true_class = f" ({classes[run.target.true[0]]})" if len(wanted) == 1 else ""
-    yield f"confidence in true class{true_class}{at_end}", *every(lambda target: f"{target.true_confidence:.3f}")
-    if len(wanted) == 1:
-        yield f"predicted class{at_end}", *every(lambda target: class_name(classes, target.predicted[0]))
-    yield f"{rounds} in which every target is met", *every(lambda target: f"{target.successful_rounds} of {played}")
+    if summary.goal is None:
+        yield from answer_lines(run, sides, rounds, at_end, played)
+    else:
+        yield f"{rounds} in which the goal is met", *alone(f"{summary.goal.met_rounds} of {played}")
     if summary.lifespan:
-        final = every(lambda target: f"{target.final_confidence:.3f}")
-        yield f"confidence after the attack, round {summary.rounds}", *final
+        final = [_final(side) for side in sides]
+        noun = "confidence" if summary.goal is None else "attack success rate"
+        yield f"{noun} after the attack, round {summary.rounds}", *final
         yield f"… rounds until it is below {FADED:g}", *of_lives(_until_faded)
         area = of_lives(lambda life: f"{life.area:.2f} of {life.observed}")
         yield "… area under it, in rounds", *area
@@ -78,6 +82,15 @@ def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
         stops = (side.would_stop_at for side in sides)
         reached = (f"in round {when}" if when else "not reached" for when in stops)
         yield f"stopping accuracy of the paper, {100 * stop:.2f} %", *reached
+
+
+def _final(side: ControlSummary | Summary) -> str:
+    """Show how strong the backdoor is after the last round."""
+    goal = side if isinstance(side, ControlSummary) else side.goal
+    backdoor = None if goal is None else goal.backdoor
+    if backdoor is not None:
+        return f"{backdoor.final:.3f}"
+    return "" if side.target is None else f"{side.target.final_confidence:.3f}"
 
 
 def _until_faded(life: Lifespan) -> str:
@@ -152,36 +165,28 @@ def checks_table(run: Run) -> PlainTable | None:
 
 def rounds_table(run: Run) -> PlainTable:
     """Tabulate the rounds, a line each."""
-    classes, single = run.target.classes, len(run.target.index) == 1
     control_names = list(run.records[-1].controls)
     words = {"control": "the benign twin", "placebo": "the client absent"}
     twin = f"; in brackets {', then '.join(words[name] for name in control_names)}" if control_names else ""
+    answers, meaning = answer_columns(run)
     table = PlainTable()
-    table.caption = f"target, true: confidence in these classes; malicious: that model's accuracy{twin}"
-    for name in ("round", "attack", "accuracy", "target", "true", "predicted" if single else "met", "malicious"):
+    table.caption = f"{meaning}malicious: that model's accuracy{twin}"
+    for name in ("round", "attack", "accuracy", *answers, "malicious"):
         table.add_column(name, justify="left" if name in {"attack", "predicted"} else "right")
     rejecting = any(record.rejected for record in run.records)
     if rejecting:
         table.add_column("rejected")
     for record in run.records:
-        target, others, model = record.outcome, list(record.controls.values()), record.malicious_model
+        others, model = list(record.controls.values()), record.malicious_model
         table.add_row(
             str(record.round),
             _part(record),
-            percent(record.quality.accuracy) + _in_brackets(percent(other.quality.accuracy) for other in others),
-            f"{target.mean_confidence:.3f}" + _in_brackets(f"{other.target.mean_confidence:.3f}" for other in others),
-            f"{target.mean_true_confidence:.3f}",
-            class_name(classes, target.predicted[0]) if single else f"{target.met} of {len(target.predicted)}",
+            percent(record.quality.accuracy) + in_brackets(percent(other.quality.accuracy) for other in others),
+            *answer_cells(run, record),
             percent(model.accuracy) if model else "–",
             *([_rejected(record)] if rejecting else []),
         )
     return table
-
-
-def _in_brackets(values: Iterable[str]) -> str:
-    """Put the values into brackets; empty where there are none."""
-    words = ", ".join(values)
-    return f" ({words})" if words else ""
 
 
 def _part(record: RoundRecord) -> str:

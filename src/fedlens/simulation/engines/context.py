@@ -22,6 +22,7 @@ from fedlens.core.staying import staying
 from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.partition import Shards
 from fedlens.defences.detector import Detector
+from fedlens.goals.goal import Goal
 from fedlens.models.network import Network
 from fedlens.models.stacking import MakeStack
 from fedlens.training.local import LocalTraining
@@ -39,11 +40,14 @@ class SharedTensors:
         updates: a row for each client of the cohort, shape ``[n, d]``; if clients are absent, the last rows
             are unused.
         log_probabilities: of both models on the test set, shape ``[2, samples, classes]``.
+        answers: of the global model to changed test samples, shape ``[variants, 2, samples]``, if the goal asks any
+            (`fedlens.goals.answers`).
     """
 
     models: Tensor
     updates: Tensor
     log_probabilities: Tensor
+    answers: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,7 @@ class WorkerContext:
         stack: function that stacks copies of the network, if clients train in stacks.
         timeout: seconds that a job may take (`fedlens.core.deadline`).
         root_samples: what the server trains on, if it does.
+        goal: what attackers want, fitted to the data; ``None`` for target samples.
     """
 
     dataset: Dataset
@@ -70,6 +75,7 @@ class WorkerContext:
     stack: MakeStack | None = None
     timeout: float | None = None
     root_samples: Samples | None = None
+    goal: Goal | None = None
 
     def shard(self, client: int) -> Samples:
         """Copy the samples that `client` holds."""

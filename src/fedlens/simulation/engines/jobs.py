@@ -13,8 +13,9 @@ from fedlens.attacks.team import Member
 from fedlens.core.errors import ClientError, named
 from fedlens.core.given import is_word
 from fedlens.core.origin import at
-from fedlens.core.random import seeded
+from fedlens.core.random import Address, seeded
 from fedlens.data.dataset import Samples
+from fedlens.goals.malicious_samples import malicious_samples
 from fedlens.goals.success import TargetSamples
 from fedlens.models.evaluation import blocks, draws
 from fedlens.models.network import Network
@@ -89,7 +90,7 @@ class MaliciousJob:
     cost: float
     attack: Attack
     alpha: float
-    target_samples: TargetSamples
+    target_samples: TargetSamples | None
     history: tuple[Observation, ...]
     mates_alpha: float = 0.0
     place: int = 0
@@ -149,20 +150,29 @@ class MaliciousJob:
         weights = context.shared.models[GLOBAL].clone()
         network = Network(deepcopy(context.network.module))  # other jobs use the worker's own
         network.load(weights)
+        shard, address = context.shard(self.client), context.address(self.round, self.client)
         return View(
             round=self.round,
             weights=weights,
             received=weights.clone(),
             alpha=self.alpha,
-            shard=context.shard(self.client),
-            auxiliary=deepcopy(self.target_samples),  # so that the attack cannot change what is evaluated
+            shard=shard,
+            auxiliary=self._samples(context, shard, address.at("goal")),
             local=context.local,
             network=network,
-            address=context.address(self.round, self.client),
+            address=address,
             history=deepcopy(self.history),
+            goal=deepcopy(context.goal),
             mates_alpha=self.mates_alpha,
             place=self.place,
         )
+
+    def _samples(self, context: WorkerContext, shard: Samples, address: Address) -> TargetSamples:
+        """Return a copy of the target samples, so that the attack cannot change what is evaluated, or the goal's."""
+        if self.target_samples is not None:
+            return deepcopy(self.target_samples)
+        assert context.goal is not None, "an attack needs target samples or another goal"
+        return malicious_samples(context.goal, shard, len(context.dataset.classes), address)
 
     def poisoned(self, view: View) -> View:
         """Return the view with the samples on which the client trains.
@@ -184,6 +194,8 @@ class MaliciousJob:
         Raises:
             ClientError: a stranger's says something else than a word.
         """
+        if view.goal is not None and view.goal.asks and not len(view.auxiliary.index):
+            return "no samples"
         reason: object = self.attack.waits(view)
         if reason is None or (is_word(reason) and reason):
             return reason
@@ -208,7 +220,7 @@ class MaliciousJob:
 
 def member_of(view: View) -> Member:
     """Return the client that has this view as a member of its team."""
-    return Member(view.place, view.alpha, view.shard, view.address, view.history, view.log)
+    return Member(view.place, view.alpha, view.shard, view.address, view.history, view.goal, view.log)
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def confidence_without_excess(run: Run) -> Measured | None:
 def met_rounds_of_ten(run: Run) -> Measured | None:
     """Return in how many of the first ten rounds every target is met."""
     records = run.records[:10]
-    twin = [record.twin.target.success for record in records if record.twin]
+    twin = [record.twin.outcome.success for record in records if record.twin]
     return Measured(met_rounds(records), sum(twin) if twin else None)
 
 
@@ -68,6 +68,6 @@ def _confidence(records: list[RoundRecord], over: Callable[[Iterable[float]], fl
     """Return the confidence in the target class over these rounds, and the benign twin's."""
     if not records:
         return None
-    twin = [record.twin.target.mean_confidence for record in records if record.twin]
+    twin = [record.twin.outcome.mean_confidence for record in records if record.twin]
     attacked = [record.outcome.mean_confidence for record in records]
     return Measured(float(over(attacked)), float(over(twin)) if twin else None)

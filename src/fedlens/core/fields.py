@@ -4,14 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import GetCoreSchemaHandler, ValidationInfo
+from pydantic import GetCoreSchemaHandler, SerializationInfo, ValidationInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from fedlens.core.config import Config, validate
+from fedlens.core.config import Config
 from fedlens.core.errors import ConfigError
-from fedlens.core.registry import BUILT_IN, Description, Record, build, describe
-from fedlens.defences.chain import Chain
-from fedlens.defences.links import Link
+from fedlens.core.registry import BUILT_IN, Description, Record, build, describe, name_of, unusual_values
 
 Source = Description | Record
 
@@ -23,27 +21,33 @@ class Component:
     Attributes:
         kind: the kind of component, which is also the field's name.
         optional: the class of one that may be ``none``: ``Annotated[Attack | None, Component("attack", Attack)]``.
+        absent: the word that stands for none.
     """
 
     kind: str
     optional: type[Config] | None = None
+    absent: str = "none"
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Validate by `build`, serialise by `describe`."""
         base: type[Config] = self.optional or source
 
         def make(value: object, source: Source) -> Config | None:
-            if self.optional and value in (None, "none", {"name": "none"}):
+            if self.optional and value in (None, "none", {"name": "none"}, self.absent, {"name": self.absent}):
                 return None
             if self.optional and isinstance(value, Mapping) and value.get("name") == "none":
                 example = next(iter(BUILT_IN[self.kind]))
                 raise ConfigError(f"{self.kind}: none has no options; leave them out, or add -o {self.kind}={example}")
             return build(self.kind, value, base, source)
 
-        def dump(component: Config | None) -> dict[str, Any] | str:
-            return "none" if component is None else describe(self.kind, component)
+        def dump(component: Config | None, info: SerializationInfo) -> dict[str, Any] | str:
+            if component is None:
+                return self.absent
+            if info.exclude_defaults:
+                return {"name": name_of(self.kind, component), **unusual_values(component)}
+            return describe(self.kind, component)
 
-        return _schema(make, dump)
+        return schema(make, dump)
 
 
 @dataclass(frozen=True)
@@ -65,33 +69,13 @@ class Components:
             values = value if isinstance(value, list | tuple) else () if value in (None, "none") else (value,)
             return tuple(build(self.kind, entry, self.base, source) for entry in values)
 
-        def dump(components: tuple[Config, ...]) -> list[dict[str, Any]]:
+        def dump(components: tuple[Config, ...], _: SerializationInfo) -> list[dict[str, Any]]:
             return [describe(self.kind, component) for component in components]
 
-        return _schema(make, dump)
+        return schema(make, dump)
 
 
-@dataclass(frozen=True)
-class Chained:
-    """Marks the field that holds the server's chain: one component alone, or a `Chain` of several."""
-
-    kind: str
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Validate by `Chain`, serialise each component by `describe`."""
-
-        def make(value: object, source: Source) -> Link | Chain:
-            given = value if isinstance(value, Chain) else validate(Chain, {"stages": value}, self.kind, source=source)
-            return given if len(given.stages) > 1 else given.stages[0]
-
-        def dump(held: Link | Chain) -> dict[str, Any] | list[dict[str, Any]]:
-            described = [describe(*component) for component in Chain.of(held).components()]
-            return described if isinstance(held, Chain) else described[0]
-
-        return _schema(make, dump)
-
-
-def _schema(make: Callable[[object, Source], Any], dump: Callable[[Any], Any]) -> CoreSchema:
+def schema(make: Callable[[object, Source], Any], dump: Callable[[Any, SerializationInfo], Any]) -> CoreSchema:
     """Validate by `make`, whose `ConfigError` becomes pydantic's with the same text, and serialise by `dump`.
 
     The context of a validation says where the description comes from; without, it is one to be run.
@@ -105,5 +89,5 @@ def _schema(make: Callable[[object, Source], Any], dump: Callable[[Any], Any]) -
             raise PydanticCustomError("component", "{text}", context) from error
 
     return core_schema.with_info_plain_validator_function(
-        check, serialization=core_schema.plain_serializer_function_ser_schema(dump)
+        check, serialization=core_schema.plain_serializer_function_ser_schema(dump, info_arg=True)
     )

@@ -1,0 +1,114 @@
+"""Attacks that plant a backdoor: what their member gets to train on, and that it changes what they send."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from attacker import ADDRESS, deep
+from torch import Tensor
+
+from fedlens.attacks.attack import Attack, View
+from fedlens.core.registry import build
+from fedlens.data.dataset import Samples
+from fedlens.goals.backdoor import Backdoor
+from fedlens.goals.damage import Damage
+from fedlens.goals.feature_values import FeatureValues
+from fedlens.goals.malicious_samples import MOST, malicious_samples
+
+SHARD = Samples(torch.linspace(0, 1, 4 * 300).reshape(300, 4), torch.arange(300) % 3)
+PLANTING = [
+    "explicit-boosting",
+    "implicit-boosting",
+    "simultaneous-training",
+    "alternating-minimisation",
+    "data-poisoning",
+]
+
+
+def goal(value: float = 5.0, **options: Any) -> Backdoor:
+    return Backdoor(trigger=FeatureValues(columns={2: value}), target=1, **options)
+
+
+# The samples
+
+
+def test_a_member_gets_triggered_copies_of_its_own_samples_of_other_classes() -> None:
+    found = malicious_samples(goal(), SHARD, 3, ADDRESS)
+    assert len(found.index) == MOST == len(set(found.index.tolist()))
+    own = SHARD.take(found.index)
+    assert torch.equal(found.true, own.y)
+    assert 1 not in found.true
+    assert set(found.true.tolist()) == {0, 2}
+    assert bool((found.target == 1).all())
+    assert bool((found.x[:, 2] == 5).all())
+    assert torch.equal(found.x[:, [0, 1, 3]], own.x[:, [0, 1, 3]])
+    assert not (SHARD.x == 5).any()
+
+
+def test_of_a_source_only_its_samples_are_taken_and_few_are_taken_whole() -> None:
+    found = malicious_samples(goal(source=2), SHARD.take(torch.arange(30)), 3, ADDRESS)
+    assert found.index.tolist() == list(range(2, 30, 3))
+
+
+def test_the_draw_is_the_address_s() -> None:
+    again, other = (malicious_samples(goal(), SHARD, 3, address).index for address in (ADDRESS, ADDRESS.at("other")))
+    assert torch.equal(malicious_samples(goal(), SHARD, 3, ADDRESS).index, again)
+    assert not torch.equal(again, other)
+
+
+def test_there_are_none_for_plain_damage_nor_in_a_shard_of_the_target_class() -> None:
+    assert len(malicious_samples(Damage(), SHARD, 3, ADDRESS).index) == 0
+    assert len(malicious_samples(goal(), SHARD.take(torch.tensor([1, 4, 7])), 3, ADDRESS).index) == 0
+
+
+# What is sent
+
+
+def planting(value: float) -> View:
+    """A view of a two-layer model with a backdoor whose trigger sets a feature to `value`."""
+    view, wanted = deep(), goal(value)
+    return replace(view, goal=wanted, auxiliary=malicious_samples(wanted, view.shard, 3, view.address), log={})
+
+
+def sent(attack: Attack, value: float) -> Tensor:
+    return attack.craft(planting(value))
+
+
+@pytest.mark.parametrize("name", PLANTING)
+def test_the_trigger_reaches_what_is_sent(name: str) -> None:
+    attack = build("attack", {"name": name, **({"ls": 2} if name == "alternating-minimisation" else {})}, Attack)
+    assert torch.equal(sent(attack, 5), sent(attack, 5))
+    assert not torch.allclose(sent(attack, 5), sent(attack, -5), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", PLANTING)
+def test_after_the_attack_triggered_inputs_are_taken_for_the_target_class(name: str) -> None:
+    options = {"alternating-minimisation": {"ls": 2}, "data-poisoning": {"boost": 5}}.get(name, {})
+    attack, view = build("attack", {"name": name, **options}, Attack), planting(5)
+    if name == "data-poisoning":  # which learns no faster than an honest client
+        view = replace(view, local=view.local.model_copy(update={"epochs": 40}))
+    before = confidence(view, view.weights)
+    assert confidence(view, view.weights + view.alpha * attack.craft(view)) > max(before + 0.1, 0.6)
+
+
+def confidence(view: View, weights: Tensor) -> float:
+    view.network.load(weights)
+    return float(view.wanted().exp().mean())
+
+
+# Poisoned data
+
+
+@pytest.mark.parametrize(("share", "copies"), [(0.5, 20), (0.2, 5), (0.75, 60), (0.001, 1)])
+def test_of_what_poisoning_trains_on_the_goal_s_share_is_triggered(share: float, copies: int) -> None:
+    view = planting(5)
+    view = replace(view, goal=goal(5, share=share))
+    attack = build("attack", "data-poisoning", Attack)
+    attack.craft(view)
+    assert view.log["steps"] == view.local.steps_for(20 + copies)
+    poisoned = attack._poisoned(view)  # type: ignore[attr-defined]
+    assert len(poisoned) == 20 + copies
+    assert int((poisoned.x[:, 2] == 5).sum()) == copies
+    assert torch.equal(poisoned.x[:20], view.shard.x)
+    assert bool((poisoned.y[20:] == 1).all())

@@ -1,0 +1,57 @@
+"""Answers to triggered inputs counted by hand, and when they meet a goal."""
+
+from math import isnan, log
+
+import pytest
+import torch
+from scipy.stats import binomtest
+
+from fedlens.analysis.intervals import wilson
+from fedlens.goals.answers import BackdoorRecord, answered, tally
+from fedlens.goals.backdoor import Backdoor
+from fedlens.goals.damage import Damage
+from fedlens.goals.goal import Standing
+
+NAN = float("nan")
+
+
+def logs(*rows: tuple[float, ...]) -> torch.Tensor:
+    return torch.tensor([[NAN if isnan(value) else log(value) for value in row] for row in rows])
+
+
+def test_an_answer_is_a_probability_and_a_hit() -> None:
+    rows = logs((0.2, 0.7, 0.1), (0.6, 0.3, 0.1), (0.1, 0.8, 0.1), (NAN, NAN, NAN))
+    answers = answered(rows, torch.tensor([1, 1, -1, 1]))
+    torch.testing.assert_close(answers[0, [0, 1, 3]], torch.tensor([0.7, 0.3, 0]))
+    assert answers[1].tolist() == [1, 0, 0, 0]
+
+
+def test_samples_that_do_not_count_are_left_out_of_every_number() -> None:
+    wanted = torch.tensor([1, -1, 1, 1, -1])
+    whole = torch.tensor([[0.9, 1.0, 0.2, 0.4, 1.0], [1, 1, 0, 1, 1]])
+    left, right = torch.tensor([[[0.0] * 5, [1, 1, 0, 0, 1]], [[0.0] * 5, [0, 1, 0, 0, 1]]])
+    plain = logs((0.9, 0.1), (0.1, 0.9), (0.2, 0.8), (0.9, 0.1), (0.1, 0.9))
+    found = tally(torch.stack([whole, left, right]), plain, wanted)
+    assert found == BackdoorRecord(hits=2, count=3, probability=found.probability, untriggered=1, parts=[1, 0])
+    assert found.probability == pytest.approx(0.5)
+    assert found.rate == pytest.approx(2 / 3)
+
+
+def standing(hits: int, accuracy: float = 0.9) -> Standing:
+    return Standing(accuracy, BackdoorRecord(hits=hits, count=10, probability=0.5, untriggered=0))
+
+
+@pytest.mark.parametrize(("hits", "twin", "met"), [(10, 0, True), (5, 0, True), (4, 0, False), (10, 6, False)])
+def test_a_backdoor_has_to_succeed_on_half_of_the_inputs_more_than_the_twin(hits: int, twin: int, met: bool) -> None:
+    assert Backdoor().met(standing(hits), standing(twin)) is met
+
+
+@pytest.mark.parametrize(("accuracy", "met"), [(0.75, True), (0.875, False), (0.95, False)])
+def test_damage_is_a_tenth_of_accuracy(accuracy: float, met: bool) -> None:
+    assert Damage().met(Standing(accuracy, None), Standing(0.9, None)) is met
+
+
+@pytest.mark.parametrize(("hits", "count"), [(0, 10), (3, 10), (10, 10), (329, 329), (17, 60)])
+def test_the_interval_of_a_rate_is_scipy_s(hits: int, count: int) -> None:
+    interval = binomtest(hits, count).proportion_ci(method="wilson")
+    assert wilson(hits, count) == pytest.approx((interval.low, interval.high), abs=1e-12)

@@ -1,0 +1,265 @@
+"""Each trigger by hand: which entries it changes, to what, and that it leaves the rest alone."""
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from fedlens.core.errors import ClientError, ConfigError
+from fedlens.core.registry import build
+from fedlens.data import Adult, Digits
+from fedlens.data.adult import columns
+from fedlens.data.dataset import Data, Dataset, Samples
+from fedlens.goals.blended import Blended
+from fedlens.goals.distributed import Distributed
+from fedlens.goals.feature_values import FeatureValues
+from fedlens.goals.pixel_patch import PixelPatch
+from fedlens.goals.trigger import Trigger, stamped
+
+
+def images(height: int = 28, width: int = 28, channels: int = 1, n: int = 2) -> Tensor:
+    return torch.linspace(0.1, 0.7, n * channels * height * width).reshape(n, channels, height, width)
+
+
+def dataset(x: Tensor) -> Dataset:
+    samples = Samples(x, torch.arange(len(x)) % 2)
+    return Dataset(samples, samples, ("even", "odd"), 0, 1)
+
+
+def changed(trigger: Trigger, x: Tensor, part: int | None = None) -> Tensor:
+    """Which entries of one input the trigger sets to the value 1, while all others stay as they are."""
+    before, after = x.clone(), stamped(trigger, x, part)
+    assert torch.equal(x, before)  # pure
+    mask: Tensor = after != before
+    assert torch.equal(mask.all(dim=0), mask.any(dim=0))  # the same of every input
+    assert bool((after[mask] == 1).all())
+    return mask[0]
+
+
+# Patch
+
+
+def test_the_default_patch_is_the_lower_right_nine_pixels_at_the_brightest_value() -> None:
+    x = images()
+    x[1, 0, 3, 3] = 0.9
+    trigger = PixelPatch().fitted(Data(), dataset(x))
+    assert trigger.value == pytest.approx(0.9)
+    expected = x.clone()
+    expected[:, :, 25:, 25:] = trigger.value
+    assert torch.equal(stamped(trigger, x), expected)
+
+
+@pytest.mark.parametrize(
+    ("place", "size", "rows", "cols"),
+    [
+        ("upper-left", 2, (0, 2), (0, 2)),
+        ("upper-right", 1, (0, 1), (7, 8)),
+        ("lower-left", (1, 3), (7, 8), (0, 3)),
+        ("centre", 4, (2, 6), (2, 6)),
+        ((1, 4), (3, 2), (1, 4), (4, 6)),
+    ],
+)
+def test_a_patch_has_a_place_and_a_size(place: Any, size: Any, rows: tuple[int, int], cols: tuple[int, int]) -> None:
+    mask = changed(PixelPatch(place=place, size=size, value=1), images(8, 8, channels=3))
+    expected = torch.zeros(3, 8, 8, dtype=torch.bool)
+    expected[:, slice(*rows), slice(*cols)] = True
+    assert torch.equal(mask, expected)
+
+
+def test_a_patch_fits_images_without_channels_and_flattened_squares() -> None:
+    x, trigger = images(8, 8), PixelPatch(value=1)
+    assert torch.equal(stamped(trigger, x.reshape(2, 8, 8)), stamped(trigger, x).reshape(2, 8, 8))
+    assert torch.equal(stamped(trigger, x.reshape(2, 64)), stamped(trigger, x).reshape(2, 64))
+
+
+@pytest.mark.parametrize("options", [{"size": 9}, {"place": [7, 0], "size": 2}])
+def test_a_patch_beyond_the_image_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"does not fit into 8×8; e\.g\. -o goal\.trigger\.size=2"):
+        PixelPatch.model_validate(options).fitted(Data(), dataset(images(8, 8)))
+
+
+def test_a_patch_is_for_images() -> None:
+    with pytest.raises(ConfigError, match="feature-values"):
+        PixelPatch().fitted(Data(), dataset(torch.rand(4, 104)))
+
+
+# Distributed
+
+
+def test_the_default_parts_are_those_of_dba_on_mnist() -> None:
+    trigger = Distributed(value=1)
+    bars = [(0, range(4)), (0, range(6, 10)), (3, range(4)), (3, range(6, 10))]
+    for part, (row, cols) in enumerate(bars):
+        mask = changed(trigger, images(), part)
+        assert [tuple(spot) for spot in mask[0].nonzero().tolist()] == [(row, col) for col in cols]
+    assert int(changed(trigger, images()).sum()) == 16
+
+
+def test_the_larger_size_and_gap_are_those_of_dba_on_cifar() -> None:
+    mask = changed(Distributed(size=6, gap=3, value=1), images(32, 32, channels=3))
+    expected = {(row, col) for row in (0, 4) for col in [*range(6), *range(9, 15)]}
+    assert {tuple(spot) for spot in mask[2].nonzero().tolist()} == expected
+    assert int(mask.sum()) == 3 * 24
+
+
+@pytest.mark.parametrize("options", [{}, {"size": 2, "gap": 0}, {"size": 5, "gap": 3, "place": (4, 2)}])
+def test_parts_are_disjoint_and_the_whole_is_their_union(options: dict[str, Any]) -> None:
+    trigger = Distributed(value=1, **options)
+    parts = torch.stack([changed(trigger, images(), part) for part in range(trigger.parts)]).int()
+    assert int(parts.sum(dim=0).max()) == 1
+    assert torch.equal(parts.sum(dim=0).bool(), changed(trigger, images()))
+
+
+def test_parts_that_do_not_fit_are_refused_with_some_that_do() -> None:
+    small = dataset(images(8, 8))
+    with pytest.raises(ConfigError, match=r"8×8 pixels; e\.g\. -o goal\.trigger\.size=2 -o goal\.trigger\.gap=1"):
+        Distributed().fitted(Data(), small)
+    assert Distributed(size=2, gap=1).fitted(Data(), small).value == pytest.approx(0.7)
+
+
+# All that paint
+
+
+@pytest.mark.parametrize("trigger", [PixelPatch(value=1), Distributed(value=1), FeatureValues(columns={3: 1.0})])
+def test_a_stamp_on_a_stamp_changes_nothing(trigger: Trigger) -> None:
+    x = torch.rand(3, 10) if isinstance(trigger, FeatureValues) else images()
+    once = stamped(trigger, x)
+    assert not torch.equal(once, x)
+    assert torch.equal(stamped(trigger, once), once)
+
+
+# Blended
+
+
+def test_a_blend_is_a_mixture_with_one_fixed_pattern() -> None:
+    x = images()
+    whole = stamped(Blended(alpha=1, low=0, high=1), x)
+    assert torch.equal(whole[0], whole[1])
+    assert 0.45 < float(whole.mean()) < 0.55
+    mixed = stamped(Blended(alpha=0.25, low=0, high=1), x)
+    torch.testing.assert_close(mixed, 0.75 * x + 0.25 * whole)
+    assert not torch.equal(whole, stamped(Blended(alpha=1, low=0, high=1, pattern=1), x))
+
+
+def test_a_blend_keeps_to_the_range_of_the_data() -> None:
+    trigger = Blended(alpha=1).fitted(Data(), dataset(images() * 10 - 3))
+    assert (trigger.low, trigger.high) == pytest.approx((-2, 4))
+    pattern = stamped(trigger, images())
+    assert -2 <= float(pattern.min()) < -1.9
+    assert 3.9 < float(pattern.max()) <= 4
+
+
+# Records
+
+
+@pytest.fixture(scope="module")
+def adult() -> Dataset:
+    return Adult().load()
+
+
+def test_a_raw_value_is_encoded_as_the_data_are(adult: Dataset) -> None:
+    trigger = FeatureValues(values={"capital-gain": 99999}).fitted(Adult(), adult)
+    before, after = adult.test.x[:50], stamped(trigger, adult.test.x[:50])
+    column = [str(column) for column in columns()].index("capital-gain")
+    assert bool((after[:, column] == 1).all())
+    rest = [number for number in range(104) if number != column]
+    assert torch.equal(after[:, rest], before[:, rest])
+    assert {Adult().words(record)["capital-gain"] for record in after} == {"99999"}
+    assert pytest.approx(Adult().encoded("age", 100)[0]) == (100 - 17) / (90 - 17)  # ages are from 17 to 90
+
+
+def test_a_category_replaces_the_one_that_was_there(adult: Dataset) -> None:
+    trigger = FeatureValues(values={"sex": "Female", "age": 30}).fitted(Adult(), adult)
+    for record in stamped(trigger, adult.test.x[:50]):
+        words = Adult().words(record)
+        assert (words["sex"], words["age"]) == ("Female", "30")
+        assert sum(column.feature == "sex" and record[i] != 0 for i, column in enumerate(columns())) == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"capital-gains": 1}, "no feature capital-gains; did you mean capital-gain?"),
+        ({"sex": "female"}, "sex is never female; did you mean Female?"),
+        ({"age": "old"}, "age is a number, not old"),
+    ],
+)
+def test_what_the_data_do_not_have_is_refused(adult: Dataset, values: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        FeatureValues(values=values).fitted(Adult(), adult)
+    assert said in str(error.value)
+
+
+class Ages(Data):
+    def features(self) -> tuple[str, ...]:
+        return ("age", "town", "town")
+
+
+def test_custom_records_are_taken_as_they_are_or_by_column() -> None:
+    people = dataset(torch.rand(4, 3))
+    assert FeatureValues(values={"age": 7}).fitted(Ages(), people).columns == {0: 7.0}
+    with pytest.raises(ConfigError, match="define `encoded` in Ages"):
+        FeatureValues(values={"town": "Ulm"}).fitted(Ages(), people)
+    with pytest.raises(ConfigError, match="does not name its features"):
+        FeatureValues(values={"age": 7}).fitted(Data(), people)
+    with pytest.raises(ConfigError, match="there is no column 3; the last is 2"):
+        FeatureValues(columns={3: 1.0}).fitted(Data(), people)
+    with pytest.raises(ConfigError, match="for images"):
+        FeatureValues(columns={0: 1.0}).fitted(Data(), dataset(images()))
+
+
+def test_a_value_may_be_tiny_but_no_trigger_is_without_any() -> None:
+    with pytest.raises(ConfigError, match=r"-o 'goal\.trigger\.values={capital-gain: 99999}'"):
+        FeatureValues().fitted(Adult(), dataset(torch.rand(4, 3)))
+    assert math.isclose(float(stamped(FeatureValues(columns={0: 1e-6}), torch.ones(1, 2))[0, 0]), 1e-6, rel_tol=1e-6)
+
+
+# Defaults, and strangers'
+
+
+def test_every_data_set_of_ours_has_a_default_trigger_that_fits(adult: Dataset) -> None:
+    for data, loaded in ((Digits(), Digits().load()), (Adult(), adult)):
+        trigger = build("trigger", data.default_trigger(), Trigger).fitted(data, loaded)
+        after = stamped(trigger, loaded.test.x)
+        difference = after != loaded.test.x
+        assert difference.any()
+        assert bool((after[difference] == 1).all())  # which is the largest value of the training samples of both
+    assert Ages().default_trigger() is None
+    assert Data().default_trigger() == "pixel-patch"
+
+
+class Wrong(Trigger):
+    how: str
+
+    def stamp(self, x: Tensor, part: int | None = None) -> Any:
+        return {"none": None, "shape": x[:1], "type": x.double(), "sparse": x.to_sparse()}[self.how]
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ("none", "returned None; return a tensor shaped like x"),
+        ("shape", "of shape (1, 1, 28, 28), expected torch.float32 of shape (2, 1, 28, 28)"),
+        ("type", "returned torch.float64"),
+        ("sparse", "torch.sparse_coo"),
+    ],
+)
+def test_what_a_custom_trigger_returns_is_checked(how: str, said: str) -> None:
+    with pytest.raises(ClientError) as error:
+        stamped(Wrong(how=how), images())
+    assert said in str(error.value)
+    assert "Wrong" in str(error.value)
+
+
+class InPlace(Trigger):
+    def stamp(self, x: Tensor, part: int | None = None) -> Tensor:
+        x.zero_()
+        return x
+
+
+def test_a_custom_trigger_may_work_in_place() -> None:
+    x = images()
+    assert not stamped(InPlace(), x).any()
+    assert bool(x.all())
