@@ -6,9 +6,20 @@ from typing import TypeVar
 Name = TypeVar("Name", bound=str)
 Value = TypeVar("Value")
 
-PANELS = ("metrics", "updates", "evolution", "distances", "selection", "checks", "roc", "classes", "confusion")
+PANELS = (
+    "metrics",
+    "triggered",
+    "updates",
+    "evolution",
+    "distances",
+    "selection",
+    "checks",
+    "roc",
+    "classes",
+    "confusion",
+)
 """Kinds of panels: how the models do, what the server sees, what becomes of the classes."""
-METRICS = ("confidence", "true_confidence", "accuracy", "malicious_accuracy")
+METRICS = ("confidence", "true_confidence", "asr", "accuracy", "malicious_accuracy")
 """Metrics: what the attacker wants, what it costs, and how the malicious model does."""
 SIDES = ("control", "placebo", "")
 """A run behind what stands beside it, by what records call that."""

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from fedlens.analysis.intervals import wilson
 from fedlens.analysis.kept import require_recorded
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.stealth import narrowest, ranges
@@ -58,18 +59,36 @@ def stretches(rounds: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 @dataclass(frozen=True)
 class Line:
-    """A metric round by round, with the name of its column and its look."""
+    """A metric round by round, with the name of its column and its look.
+
+    Attributes:
+        column: in the run's table.
+        style: its look.
+        values: a value for each round.
+        band: the 95 % interval of each value, if it is a rate of so many inputs.
+    """
 
     column: str
     style: Style
     values: "pd.Series[Any]"
+    band: list[Range] | None = None
 
 
 def lines_of(run: Run, side: str = "") -> list[Line]:
     """Return the known metrics of interest, of the run or of a control (`side`); NaN where unknown."""
     columns = {f"{side}_{metric}" if side else metric: style for metric, style in STYLES.items()}
     known = {name: run.rounds[name].astype(float) for name in columns if name in run.rounds}
-    return [Line(name, columns[name], values) for name, values in known.items() if values.notna().any()]
+    bands = {f"{side}_asr" if side else "asr": intervals_of(run, side)}
+    return [
+        Line(name, columns[name], values, bands.get(name)) for name, values in known.items() if values.notna().any()
+    ]
+
+
+def intervals_of(run: Run, side: str = "") -> list[Range] | None:
+    """Return Wilson's 95 % interval of the attack success rate after each round, of the run or of a control."""
+    sides = [record.controls.get(side) if side else record for record in run.records]
+    answers = [each.backdoor for each in sides if each is not None and each.backdoor is not None]
+    return [wilson(answer.hits, answer.count) for answer in answers] if len(answers) == len(sides) else None
 
 
 @dataclass(frozen=True)

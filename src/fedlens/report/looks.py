@@ -19,6 +19,12 @@ DASHES = ("solid", "dash", "longdashdot", "dashdot")
 """Seven colours, eight markers and four dashes: a look recurs after 56 groups."""
 
 
+def translucent(colour: str) -> str:
+    """Return a colour as CSS has it, so pale that lines are seen through it."""
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, 0.2)"
+
+
 class Look(NamedTuple):
     """Colour, marker and line."""
 
@@ -45,6 +51,7 @@ STYLES = in_order(
         "accuracy": Style("global accuracy", BLUE, "circle"),
         "malicious_accuracy": Style("malicious model's accuracy", VERMILION, "square"),
         "confidence": Style("confidence in target class", BLACK, "triangle-up"),
+        "asr": Style("attack success rate", PURPLE, "diamond"),
         "true_confidence": Style("confidence in true class", GREEN, "triangle-down"),
     },
     METRICS,

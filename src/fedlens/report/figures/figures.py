@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from fedlens.analysis.order import PANELS, in_order
 from fedlens.analysis.run_results import Run
-from fedlens.core.errors import ConfigError
+from fedlens.core.errors import ConfigError, DataError
 from fedlens.core.files import writing
 from fedlens.report.data import all_alike
 from fedlens.report.figures.aggregation_weights import selected_clients
@@ -21,11 +21,20 @@ if TYPE_CHECKING:
 
 FORMATS = (".png", ".svg", ".pdf")
 
-Kind = Literal["metrics", "updates", "evolution", "distances", "selection", "checks"]
+Kind = Literal["metrics", "triggered", "updates", "evolution", "distances", "selection", "checks"]
+
+
+def _triggered(runs: Sequence[Run]) -> "Figure":
+    """Draw samples with the trigger, for which PyTorch is imported."""
+    from fedlens.report.figures.triggered import triggered_inputs
+
+    return triggered_inputs(runs)
+
 
 KINDS: Mapping[Kind, Callable[[Sequence[Run]], "Figure"]] = in_order(
     {
         "metrics": metrics_of_interest,
+        "triggered": _triggered,
         "updates": update_histograms,
         "evolution": histogram_evolution,
         "distances": distance_ranges,
@@ -65,7 +74,7 @@ def figures_of(run: Run) -> Iterator[tuple[Kind, "Figure"]]:
             continue
         try:
             figure = draw(kind, [run])
-        except ConfigError:
+        except (ConfigError, DataError):
             continue
         yield kind, figure
 

@@ -30,12 +30,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+BAND = "95 % interval of that rate"
 WINDOW_END = "end of the attack's window"
 
 
 CONTROL_LINES: Mapping[str, Mapping[str, Any]] = {
-    "control": {"accuracy": "--", "confidence": ":"},
-    "placebo": {"accuracy": "-.", "confidence": (0, (6, 2, 1, 2, 1, 2))},
+    "control": {"accuracy": "--", "confidence": ":", "asr": ":"},
+    "placebo": {"accuracy": "-.", **dict.fromkeys(("confidence", "asr"), (0, (6, 2, 1, 2, 1, 2)))},
 }
 """The metrics of a control that are drawn behind those of the run, and their line styles."""
 
@@ -57,8 +58,9 @@ def metrics_of_interest(runs: Sequence[Run]) -> "Figure":
             for control in CONTROLS:
                 _draw_behind(panel, run, control)
             panel.set_title(run_title(run))
+    goals = sum(run.experiment.goal is not None for run in runs)
     for panel in panels[::ACROSS]:
-        panel.set_ylabel("accuracy or confidence")
+        panel.set_ylabel("accuracy or success rate" if goals == len(runs) else "accuracy or confidence")
     named = {
         run_name(run) if len(runs) == 1 else f"{number}. {run_name(run)}": run for number, run in enumerate(runs, 1)
     }
@@ -80,6 +82,9 @@ def _draw(panel: "Axes", run: Run, side: str) -> None:
             linewidth=1.6,
             label=line.style.label,
         )
+        if line.band is not None:
+            low, high = zip(*line.band, strict=True)
+            panel.fill_between(rounds, low, high, color=line.style.colour, alpha=0.2, linewidth=0, label=BAND)
     if not side and run.experiment.attack is not None:
         shade_attacks(panel, run)
         _mark_end(panel, run)

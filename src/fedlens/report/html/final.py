@@ -11,6 +11,7 @@ from fedlens.core.errors import FedlensError
 from fedlens.core.random import seeded
 from fedlens.experiment.setting import Setting, prepare
 from fedlens.explanations.models import find_twin_of, load_model, load_models
+from fedlens.explanations.triggered_samples import TriggeredSample, triggered_samples
 from fedlens.models.evaluation import blocks, draws
 from fedlens.report.html.chart import Chart
 from fedlens.report.html.classes import confusion_chart
@@ -25,11 +26,13 @@ class Final:
         inputs: the attacker's samples, shape ``[r, ...]``, if the data is at hand.
         confusion: the confusion matrices, if weights are at hand too.
         why: for what is missing, why it is, in a sentence.
+        triggered: samples with the trigger, if the goal has one.
     """
 
     inputs: Tensor | None = None
     confusion: Chart | None = None
     why: list[str] = field(default_factory=list)
+    triggered: list[TriggeredSample] = field(default_factory=list)
 
 
 def look_at(run: Run, data_dir: Path | None = None) -> Final:
@@ -37,7 +40,7 @@ def look_at(run: Run, data_dir: Path | None = None) -> Final:
     try:
         setting = prepare(run.experiment, data_dir=data_dir)
         test = setting.dataset.test
-        inputs = test.take(torch.tensor(run.target.index)).x
+        inputs = test.take(torch.tensor(run.target.index, dtype=torch.int64)).x
     except (FedlensError, OSError, IndexError) as error:
         return Final(why=[f"The data is not at hand, so its samples cannot be shown ({_first_line(error)})."])
     try:
@@ -51,7 +54,9 @@ def look_at(run: Run, data_dir: Path | None = None) -> Final:
             why.append(
                 f"The {name} model's answers to {silent} test samples are no numbers; its matrix is without them."
             )
-    return Final(inputs, confusion_chart(matrices, setting.dataset.classes), why)
+    asks = setting.goal is not None and setting.goal.asks
+    triggered = triggered_samples(run, setting, models) if asks else []
+    return Final(inputs, confusion_chart(matrices, setting.dataset.classes), why, triggered)
 
 
 def _models(run: Run, setting: Setting) -> tuple[dict[str, nn.Module], list[str]]:

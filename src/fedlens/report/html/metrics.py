@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from fedlens.analysis.order import METRICS, SIDES, in_order
 from fedlens.analysis.run_results import Run
-from fedlens.report.data import Line, attacked_rounds, lines_of, shaded
+from fedlens.report.data import Line, Range, attacked_rounds, lines_of, shaded
 from fedlens.report.html.chart import (
     SHARE,
     Chart,
@@ -20,7 +20,7 @@ from fedlens.report.html.chart import (
     lines,
     rounds_axis,
 )
-from fedlens.report.looks import STYLES, look
+from fedlens.report.looks import STYLES, look, translucent
 from fedlens.report.words import CONTROLS, percent
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 CURVES = in_order(
     {
         "confidence": "Confidence in the target class",
+        "asr": "Attack success rate",
         "accuracy": "Test accuracy of the global model",
         "true_confidence": "Confidence in the true class",
         "malicious_accuracy": "Test accuracy of the malicious model",
@@ -52,7 +53,9 @@ def metrics_chart(run: Run) -> Chart:
     ]
     names = [f"{side}_{name}" if side else name for name in STYLES for side in in_order(titles, SIDES)]
     columns = columns_of(run.rounds, ["round", "attacker", "acted", *names])
-    caption = "Accuracies are over the whole test set; confidences are the global model's in the attacker's samples."
+    said = "confidences are the global model's in the attacker's samples."
+    rate = "the attack success rate is the share of triggered test samples that are taken for the class wanted."
+    caption = f"Accuracies are over the whole test set; {said if run.experiment.goal is None else rate}"
     caption = f"{caption} {_attack_words(run)}".strip()
     return Chart("metrics", "Metrics of interest, round by round", caption, columns, panels)
 
@@ -65,6 +68,7 @@ def _side(run: Run, known: Sequence[Line], side: str, title: str) -> Panel:
         )
         for line in known
     ]
+    traces += [trace for line in known if line.band is not None for trace in _band(rounds, line, line.band)]
     layout = {
         "xaxis": rounds_axis(rounds[0], rounds[-1]),
         "yaxis": {"range": SHARE},
@@ -74,6 +78,20 @@ def _side(run: Run, known: Sequence[Line], side: str, title: str) -> Panel:
     said = ", ".join(f"{line.style.label} {_last(line.values)}" for line in known)
     words = f"Lines over {len(rounds)} rounds{', ' if title else ''}{title}. At the end: {said}."
     return Panel(words, go.Figure(traces, layout), title)
+
+
+def _band(rounds: Sequence[int], line: Line, band: Sequence[Range]) -> list[go.Scatter]:
+    """Return the band of a line's 95 % intervals."""
+    low, high = ([ends[end] for ends in band] for end in (0, 1))
+    name = f"{line.style.label}, 95 % interval"
+    look: dict[str, Any] = {"mode": "lines", "line": {"width": 0, "color": line.style.colour}, "showlegend": False}
+    return [
+        go.Scatter(x=drawn(rounds), y=drawn(high), name=f"{name}, high", **look, hovertemplate="%{y:.4f}"),
+        go.Scatter(
+            x=drawn(rounds), y=drawn(low), name=f"{name}, low", **look, hovertemplate="%{y:.4f}",
+            fill="tonexty", fillcolor=translucent(line.style.colour),
+        ),
+    ]  # fmt: skip
 
 
 def _last(values: "pd.Series[Any]") -> str:

@@ -17,7 +17,7 @@ from fedlens.report.html.final import look_at
 from fedlens.report.html.metrics import metrics_chart
 from fedlens.report.html.pictures import explained
 from fedlens.report.html.roc import roc_chart
-from fedlens.report.html.samples import shown_samples
+from fedlens.report.html.samples import shown_samples, shown_triggered
 from fedlens.report.html.table import Table
 from fedlens.report.html.updates import statistics_table, updates_chart
 from fedlens.report.terminal.tables import summary_lines
@@ -52,7 +52,7 @@ def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
         "missing": missing,
         "statistics": _statistics(run),
         "accuracy": accuracy,
-        "samples": shown_samples(run, final.inputs),
+        "samples": shown_triggered(run, final.triggered) or shown_samples(run, final.inputs),
         "why": final.why,
         "pictures": pictures,
         "left_out": left_out,

@@ -1,6 +1,7 @@
 """The attacker's samples: as pictures, or as records in words."""
 
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -8,6 +9,7 @@ from torch import Tensor
 
 from fedlens.analysis.run_results import Run
 from fedlens.data.dataset import Data
+from fedlens.explanations.triggered_samples import TriggeredSample
 from fedlens.report.html.table import Table
 from fedlens.report.images import pixels_of
 from fedlens.runs.record import class_name
@@ -30,6 +32,8 @@ class Shown:
         absent_predicted: what the model takes it for where the malicious client is absent, if that was run.
         picture: a PNG as a ``data:`` address, of an image whose data is at hand.
         record: what it says of each feature, if it is no image.
+        clean: of a sample that is shown with the trigger, a picture of it without.
+        clean_predicted: what the global model takes it for without the trigger.
     """
 
     index: int
@@ -41,6 +45,8 @@ class Shown:
     absent_predicted: str | None
     picture: str | None
     record: Table | None
+    clean: str | None = None
+    clean_predicted: str | None = None
 
 
 def shown_samples(run: Run, inputs: Tensor | None) -> list[Shown]:
@@ -65,6 +71,32 @@ def shown_samples(run: Run, inputs: Tensor | None) -> list[Shown]:
             )
         )
     return samples
+
+
+def shown_triggered(run: Run, samples: Sequence[TriggeredSample]) -> list[Shown]:
+    """Show samples with the trigger, beside what they are without."""
+    shown = []
+    for sample in samples:
+        clean, triggered = sample.clean.cpu(), sample.triggered.cpu()
+        attacked = sample.answers.get("attacked") or sample.answers["global"]
+        benign = sample.answers.get("benign")
+        image = clean.dim() == 3
+        shown.append(
+            Shown(
+                sample.index,
+                sample.true,
+                sample.wanted,
+                attacked.triggered,
+                attacked.confidence,
+                benign.triggered if benign else None,
+                None,
+                as_png(triggered) if image else None,
+                _record(run.experiment.data, sample.index, triggered),
+                as_png(clean) if image else None,
+                attacked.clean,
+            )
+        )
+    return shown
 
 
 def as_png(image: Tensor) -> str:
