@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from fedlens.defences.stage import State
 if TYPE_CHECKING:
     from torch import Tensor
 
-FOLDER = "state"
+FOLDER, WRITERS = "state", 4
 
 _OURS = re.compile(r"\d+-\d{5,}-\d{5,}\.safetensors")
 
@@ -65,6 +66,12 @@ def _load(file: Path) -> dict[str, Tensor]:
         ) from error
 
 
+def _write(file: Path, tensors: Mapping[str, Tensor]) -> None:
+    from safetensors.torch import save
+
+    write_atomically(file, save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}))
+
+
 class ClientRows:
     """The files of a run that a single process writes."""
 
@@ -88,25 +95,30 @@ class ClientRows:
             RunError: the disk is full, or the directory cannot be written any more.
         """
         kept: dict[tuple[str, int], tuple[Mapping[str, Tensor], int]] = {}
+        changed: dict[Path, Mapping[str, Tensor]] = {}
         for stage, state in stages.items():
             for client, tensors in state.clients.items():
                 before = self._kept.get((stage, client))
                 if before is None or before[0] is not tensors:
-                    self._write(file_of(self._run, stage, client, round_), tensors)
+                    changed[file_of(self._run, stage, client, round_)] = tensors
                     before = (tensors, round_)
                 kept[stage, client] = before
+        self._write(changed)
         self._kept = kept
         rounds: dict[str, dict[int, int]] = {}
         for (stage, client), (_, written) in kept.items():
             rounds.setdefault(stage, {})[client] = written
         return rounds
 
-    def _write(self, file: Path, tensors: Mapping[str, Tensor]) -> None:
-        from safetensors.torch import save
-
-        with writing(file.parent):
-            file.parent.mkdir(exist_ok=True)
-        write_atomically(file, save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}))
+    def _write(self, changed: Mapping[Path, Mapping[str, Tensor]]) -> None:
+        """Write files, several at a time, for most of the time goes by in waiting for the disk."""
+        if not changed:
+            return
+        folder = self._run / FOLDER
+        with writing(folder):
+            folder.mkdir(exist_ok=True)
+        with ThreadPoolExecutor(WRITERS) as pool:
+            list(pool.map(_write, changed, changed.values()))
 
     def sweep(self) -> None:
         """Remove files that the checkpoint in place does not name."""
