@@ -66,7 +66,7 @@ def test_options_and_defaults_are_written_as_yaml_has_them(capsys: Capture) -> N
     )
     options = listed(capsys, "options")
     assert re.search(r"target\.target +null +class wanted by the attacker", options)
-    assert re.search(r"attack +none +what the malicious client does", options)
+    assert re.search(r"attack +none +what the malicious clients do", options)
     assert re.search(r"local\.learning_rate +0\.001 +", options)
 
 

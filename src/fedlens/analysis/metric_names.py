@@ -24,7 +24,7 @@ METRICS = {
     "lifespan": "rounds after the attack until the confidence is below 0.5",
     "lifespan_area": "area under the confidence after the attack, in rounds",
     "attacker": "rate at which a malicious client is chosen for the round",
-    "attackers": "how many malicious clients are chosen for the round",
+    "malicious_clients": "how many malicious clients are chosen for the round",
     "acted": "rate at which one attacks",
 }
 BESIDE = {

@@ -263,7 +263,7 @@ def _row(experiment: Experiment, records: Sequence[RoundRecord], classes: Sequen
     client = next(iter(record.malicious_clients), None)
     model, attack = (client.model, client.attack) if client is not None else (None, None)
     row: dict[str, Any] = {"round": record.round, "attacker": client is not None}
-    row |= {"acted": bool(record.attackers), "attackers": len(record.malicious_clients)}
+    row |= {"acted": bool(record.attackers), "malicious_clients": len(record.malicious_clients)}
     row["window"] = in_window(experiment, record.round)
     row |= _columns(record, classes)
     row |= {"malicious_accuracy": model and model.accuracy, "malicious_loss": model and model.loss}

@@ -1,0 +1,82 @@
+"""A run with several attackers, in figures, pages and tables."""
+
+import pytest
+from small import small
+
+import fedlens
+from fedlens.analysis.run_results import Run
+from fedlens.defences.krum import Krum
+from fedlens.report.data import chosen_of, shares_of, shares_words
+from fedlens.report.figures.aggregation_weights import selected_clients
+from fedlens.report.figures.evolution import histogram_evolution
+from fedlens.report.figures.figures import KINDS, figures_of
+from fedlens.report.html.aggregation_weights import weights_chart
+from fedlens.report.html.opening import sentence
+from fedlens.report.looks import MALICIOUS
+from fedlens.report.terminal.tables import rounds_table, summary_lines
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Three of nine clients attack, two or three of them in a round, under a rule that takes one update."""
+    attack = {"name": "explicit-boosting", "boost": 0.05, "step_cap": 105}
+    experiment = small(
+        attack=attack, attackers={"clients": [0, 3, 6]}, clients=9, fraction=0.667, rounds=4,
+        aggregation=Krum(f=1), checks=["distances", "statistics"],
+    )  # fmt: skip
+    made = fedlens.run(experiment, tmp_path_factory.mktemp("team") / "run", engine="serial")
+    return fedlens.load_run(made.path)
+
+
+def test_what_each_attacker_weighed_is_told(run: Run) -> None:
+    shares, chosen = shares_of(run), chosen_of(shares_of(run))
+    assert chosen is not None
+    for part, record, client in zip(shares, run.records, chosen, strict=True):
+        assert set(part.attackers) == {one.client for one in record.attackers} == set(record.cohort) & {0, 3, 6}
+        assert not set(part.attackers) & set(part.benign)
+        assert ({**part.benign, **part.attackers})[client] == 1
+    caught = sum(client in {0, 3, 6} for client in chosen)
+    assert shares_words(run, shares) == f"a malicious client was chosen in {caught} of 4 rounds with an attack"
+    assert caught > 0, "so small an update is Krum's choice"
+    chart = weights_chart(run)
+    attacked = {client for client, by in zip(chart.columns["client"], chart.columns["attacked"], strict=True) if by}
+    assert attacked <= {0, 3, 6}
+    assert len(attacked) > 1
+
+
+def test_the_figure_has_a_line_for_each_attacker_in_one_colour(run: Run) -> None:
+    [panel] = selected_clients([run]).axes
+    lines = [line for line in panel.lines if list(line.get_xdata()) == [0, 1]]
+    assert [line.get_ydata()[0] for line in lines] == [0, 3, 6]
+    assert {line.get_color() for line in lines} == {MALICIOUS}
+    assert [text for text in panel.get_legend_handles_labels()[1] if "the malicious" in text] == [
+        "the malicious clients"
+    ]
+    texts = [text.get_text() for text in histogram_evolution([run]).findobj(lambda artist: hasattr(artist, "get_text"))]
+    assert any("first attacker of each cohort" in text for text in texts)
+
+
+def test_words_name_the_team(run: Run) -> None:
+    assert "clients 0, 3 and 6 attacked by explicit-boosting" in sentence(run)
+    lines = {name: values[-1] for name, *values in summary_lines(run)}
+    numbers = [len(record.attackers) for record in run.records]
+    assert lines["attackers in a round"] == f"{min(numbers)} to {max(numbers)} of 3"
+    assert "Σα_m of the attackers (assumed to be announced)" in lines
+    cells = list(rounds_table(run).columns[1].cells)
+    assert cells == [f"{number} clients" if number > 1 else "yes" for number in numbers]
+
+
+def test_the_table_of_rounds_counts_attackers(run: Run) -> None:
+    table = run.rounds
+    assert table["malicious_clients"].tolist() == [len(record.malicious_clients) for record in run.records]
+    assert table["malicious_share"].tolist() == [record.malicious_weight for record in run.records]
+
+
+def test_its_checks_know_all_attackers(run: Run) -> None:
+    guilty = run.checks[run.checks["guilty"]]
+    assert set(guilty["client"]) == {0, 3, 6}
+    assert len(guilty) == 2 * sum(len(record.attackers) for record in run.records)
+
+
+def test_every_figure_can_be_drawn(run: Run) -> None:
+    assert {kind for kind, _ in figures_of(run)} == {*KINDS}
