@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from attacker import ADDRESS, deep
+from attacker import ADDRESS, deep, poisoned
 from torch import Tensor
 
 from fedlens.attacks.attack import Attack, View
@@ -72,7 +72,7 @@ def planting(value: float) -> View:
 
 
 def sent(attack: Attack, value: float) -> Tensor:
-    return attack.craft(planting(value))
+    return attack.craft(poisoned(attack, planting(value)))
 
 
 @pytest.mark.parametrize("name", PLANTING)
@@ -89,7 +89,7 @@ def test_after_the_attack_triggered_inputs_are_taken_for_the_target_class(name: 
     if name == "data-poisoning":  # which learns no faster than an honest client
         view = replace(view, local=view.local.model_copy(update={"epochs": 40}))
     before = confidence(view, view.weights)
-    assert confidence(view, view.weights + view.alpha * attack.craft(view)) > max(before + 0.1, 0.6)
+    assert confidence(view, view.weights + view.alpha * attack.craft(poisoned(attack, view))) > max(before + 0.1, 0.6)
 
 
 def confidence(view: View, weights: Tensor) -> float:
@@ -105,10 +105,10 @@ def test_of_what_poisoning_trains_on_the_goal_s_share_is_triggered(share: float,
     view = planting(5)
     view = replace(view, goal=goal(5, share=share))
     attack = build("attack", "data-poisoning", Attack)
-    attack.craft(view)
+    after = poisoned(attack, view)
+    attack.craft(after)
     assert view.log["steps"] == view.local.steps_for(20 + copies)
-    poisoned = attack._poisoned(view)  # type: ignore[attr-defined]
-    assert len(poisoned) == 20 + copies
-    assert int((poisoned.x[:, 2] == 5).sum()) == copies
-    assert torch.equal(poisoned.x[:20], view.shard.x)
-    assert bool((poisoned.y[20:] == 1).all())
+    assert len(after.shard) == 20 + copies
+    assert int((after.shard.x[:, 2] == 5).sum()) == copies
+    assert torch.equal(after.shard.x[:20], view.shard.x)
+    assert bool((after.shard.y[20:] == 1).all())

@@ -314,13 +314,12 @@ class Returns(Sees):
         }.get(self.what, samples)
 
     def collude(self, team: Team) -> Any:
-        two, size = team.honest.shape
+        size = team.honest.shape[1]
         return {
             "tensor": team.honest,
             "row": Crafted(team.honest[0]),
             "three": Crafted(torch.zeros(3, size)),
             "list": Crafted([1]),  # type: ignore[arg-type]
-            "half": Crafted(torch.zeros(two, size, dtype=torch.float16)),
             "state": Crafted(team.honest, [1]),  # type: ignore[arg-type]
             "name": Crafted(team.honest, {3: torch.ones(1)}),  # type: ignore[dict-item]
             "kept": Crafted(team.honest, {"mean": 3}),  # type: ignore[dict-item]
@@ -337,7 +336,6 @@ class Returns(Sees):
         ("row", r"sent updates of shape \(\d+,\); \(2, \d+\) is right, a row for each member"),
         ("three", r"sent updates of shape \(3, \d+\); \(2, "),
         ("list", "sent updates of shape .*list"),
-        ("half", "malicious client 1 in round 3 sent an update of torch.float16"),
         ("state", "keeps .*list.*; a dict of tensors by their names is right"),
         ("name", "keeps something as 3; names are words"),
         ("kept", "keeps 'mean', which is .*; dense tensors of real numbers are right"),

@@ -79,4 +79,4 @@ def test_its_checks_know_all_attackers(run: Run) -> None:
 
 
 def test_every_figure_can_be_drawn(run: Run) -> None:
-    assert {kind for kind, _ in figures_of(run)} == {*KINDS}
+    assert {kind for kind, _ in figures_of(run)} == {*KINDS} - {"triggered"}

@@ -158,10 +158,6 @@ class Breaks(Attack):
                     raise ZeroDivisionError("by nought")
                 case "die":
                     os.kill(os.getpid(), signal.SIGKILL)
-                case "shape":
-                    return view.weights[1:]
-                case "dtype":
-                    return view.weights.double()
                 case "log":
                     view.log["odd"] = [1]  # type: ignore[assignment]
                 case "own":
@@ -174,8 +170,6 @@ class Breaks(Attack):
     ("how", "words"),
     [
         ("raise", "ZeroDivisionError: by nought"),
-        ("shape", "shape"),
-        ("dtype", "float64"),
         ("log", "logged .odd. as list"),
         ("own", "mine"),
     ],

@@ -2,10 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
-import torch
-
 from fedlens.core.errors import cut, named, shortened
 from fedlens.core.given import is_dense, is_number, is_word, misfit
+from fedlens.core.lazy import torch
 from fedlens.defences.detector import Verdict
 
 
