@@ -79,12 +79,17 @@ def test_options_of_the_goal_targets_are_those_of_target() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "trigger"), [("digits", PixelPatch()), ("adult", FeatureValues(values={"capital-gain": 99999}))]
+    ("data", "trigger"),
+    [
+        ("digits", PixelPatch()),
+        ("fashion-mnist", PixelPatch(place=(22, 22))),
+        ("adult", FeatureValues(values={"capital-gain": 99999})),
+    ],
 )
 def test_a_backdoor_runs_anywhere_and_says_which_trigger_it_has(data: str, trigger: Trigger) -> None:
     experiment = of("goal=backdoor", data=data)
     assert experiment.goal == Backdoor(trigger=trigger)
-    assert experiment.describe()["goal"]["trigger"]["name"] == {"digits": "pixel-patch"}.get(data, "feature-values")
+    assert experiment.describe()["goal"]["trigger"]["name"] == {"adult": "feature-values"}.get(data, "pixel-patch")
     assert validate(Experiment, experiment.describe()) == experiment
     named = of(data=data, goal={"name": "backdoor", "trigger": experiment.describe()["goal"]["trigger"]})
     assert named.identity() == experiment.identity()

@@ -32,13 +32,16 @@ def test_samples_that_do_not_count_are_left_out_of_every_number() -> None:
     left, right = torch.tensor([[[0.0] * 5, [1, 1, 0, 0, 1]], [[0.0] * 5, [0, 1, 0, 0, 1]]])
     plain = logs((0.9, 0.1), (0.1, 0.9), (0.2, 0.8), (0.9, 0.1), (0.1, 0.9))
     found = tally(torch.stack([whole, left, right]), plain, wanted)
-    assert found == BackdoorRecord(hits=2, count=3, probability=found.probability, untriggered=1, parts=[1, 0])
+    assert found == BackdoorRecord(
+        hits=2, count=3, probability=found.probability, untriggered=1, effect=found.effect, parts=[1, 0]
+    )
     assert found.probability == pytest.approx(0.5)
+    assert found.effect == pytest.approx(0.8)  # from 0.1 to 0.9, from 0.8 to 0.2, from 0.1 to 0.4
     assert found.rate == pytest.approx(2 / 3)
 
 
 def standing(hits: int, accuracy: float = 0.9) -> Standing:
-    return Standing(accuracy, BackdoorRecord(hits=hits, count=10, probability=0.5, untriggered=0))
+    return Standing(accuracy, BackdoorRecord(hits=hits, count=10, probability=0.5, untriggered=0, effect=0.9))
 
 
 @pytest.mark.parametrize(("hits", "twin", "met"), [(10, 0, True), (5, 0, True), (4, 0, False), (10, 6, False)])

@@ -263,3 +263,8 @@ def test_a_custom_trigger_may_work_in_place() -> None:
     x = images()
     assert not stamped(InPlace(), x).any()
     assert bool(x.all())
+
+
+@pytest.mark.parametrize("trigger", [PixelPatch(value=1), Distributed(value=1), Blended(low=0, high=1)])
+def test_nothing_is_stamped_on_nothing(trigger: Trigger) -> None:
+    assert stamped(trigger, images()[:0]).shape == (0, 1, 28, 28)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from fedlens.analysis.goal_flags import goal_control, untriggered
+from fedlens.analysis.goal_flags import goal_control, unseen, untriggered
 from fedlens.analysis.useless import useless
 from fedlens.analysis.window import attack_window, split
 from fedlens.attacks.attack import Attack
@@ -31,7 +31,7 @@ def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
     reasons = (
         _answering(records),
         _control(inside[-1]) or _control(records[-1]) if experiment.goal is None else goal_control(inside[-1]),
-        untriggered(inside[-1]),
+        unseen(inside[-1]) or untriggered(inside[-1]),
         _use(experiment, inside[-1]),
         _steadiness(experiment, inside),
         _taking(experiment, inside),

@@ -6,6 +6,10 @@ HIGH = 0.2
 """A success rate that a trigger cannot be given the credit for: with ten classes, a clean model's is a few percent."""
 
 
+NO_EFFECT = 1e-6
+"""A change of probability that is but rounding."""
+
+
 def goal_control(last: RoundRecord) -> str | None:
     """Flag a missing control, or one that does what the attacker wants."""
     if last.twin is None:
@@ -17,6 +21,13 @@ def goal_control(last: RoundRecord) -> str | None:
         f"the control does it, too: without attack {_percent(backdoor.rate)} of the triggered inputs are taken for the "
         "class wanted"
     )
+
+
+def unseen(last: RoundRecord) -> str | None:
+    """Flag a trigger that changes no answer, for example where a convolution's stride leaves out an image's edge."""
+    if last.backdoor is None or last.destroyed or last.backdoor.effect >= NO_EFFECT:
+        return None
+    return "the model does not see the trigger: no answer changes by it; e.g. -o goal.trigger.place=centre"
 
 
 def untriggered(last: RoundRecord) -> str | None:

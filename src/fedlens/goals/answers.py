@@ -31,11 +31,13 @@ class BackdoorRecord:
         count: how many there are.
         probability: mean probability of the class wanted, with the trigger.
         untriggered: how many are taken for the class wanted without the trigger.
+        effect: the largest change that the trigger makes in an input's probability of the class wanted; 0 of a model
+            that does not see it.
         parts: how many with each part of the trigger alone; empty unless it has several.
 
     Example:
         >>> from fedlens.goals import BackdoorRecord
-        >>> BackdoorRecord(hits=30, count=40, probability=0.7, untriggered=1).rate
+        >>> BackdoorRecord(hits=30, count=40, probability=0.7, untriggered=1, effect=0.9).rate
         0.75
     """
 
@@ -43,6 +45,7 @@ class BackdoorRecord:
     count: PositiveInt
     probability: Finite
     untriggered: NonNegativeInt
+    effect: Finite
     parts: list[NonNegativeInt] = field(default_factory=list)
 
     @property
@@ -69,10 +72,13 @@ def tally(answers: Tensor, log_probabilities: Tensor, wanted: Tensor) -> Backdoo
     """
     counted = wanted >= 0
     hits = [int(variant[HIT][counted].sum()) for variant in answers]
+    probabilities = answers[0, PROBABILITY][counted]
+    without = answered(log_probabilities, wanted)[PROBABILITY][counted]
     return BackdoorRecord(
         hits=hits[0],
         count=int(counted.sum()),
-        probability=float(answers[0, PROBABILITY][counted].double().mean()),
+        probability=float(probabilities.double().mean()),
         untriggered=int(right(log_probabilities, wanted).sum()),
+        effect=float((probabilities - without).abs().max()),
         parts=hits[1:],
     )

@@ -25,7 +25,13 @@ EXCESS = 0.5
 
 @dataclass(frozen=True)
 class Standing:
-    """What a goal is judged by: a model's test accuracy, and its answers to the inputs of which something is wanted."""
+    """What a goal is judged by: a model's test accuracy, and its answers to the inputs of which something is wanted.
+
+    Example:
+        >>> from fedlens.goals import Damage, Standing
+        >>> Damage().met(Standing(0.7, None), Standing(0.9, None))
+        True
+    """
 
     accuracy: float
     backdoor: BackdoorRecord | None

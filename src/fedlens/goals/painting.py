@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isqrt
+from math import isqrt, prod
 from typing import TYPE_CHECKING
 
 from fedlens.core.errors import ConfigError
@@ -34,7 +34,8 @@ def picture_size(shape: tuple[int, ...]) -> tuple[int, int]:
 def painted(x: Tensor, rectangles: tuple[Rectangle, ...], value: float) -> Tensor:
     """Return the images `x` (shape ``[n, ...]``) with the pixels of the rectangles set in all channels."""
     height, width = picture_size(tuple(x.shape[1:]))
-    pixels = x.clone().reshape(len(x), -1, height, width)
+    channels = prod(x.shape[1:]) // (height * width)
+    pixels = x.clone().reshape(len(x), channels, height, width)
     for top, bottom, left, right in rectangles:
         pixels[:, :, top:bottom, left:right] = value
     return pixels.reshape(x.shape)
