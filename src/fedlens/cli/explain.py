@@ -87,7 +87,7 @@ def explain_run(
     """Explain one run's models: tables, pictures and numbers."""
     from fedlens.report.terminal.likeness import likeness_table, said_table
 
-    target = gathered.run.target.index
+    target = gathered.targets
     indices = gathered.sample_indices(words)
     make_folder(folder)
     with mapping(4 * len(methods) * len(indices)) as progress:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from fedlens.analysis.run_results import Run
-from fedlens.core.errors import RunError
+from fedlens.core.errors import ExplanationError, RunError
 from fedlens.core.random import Address
+from fedlens.data.dataset import Samples
 from fedlens.data.loading import load
 from fedlens.experiment.setting import Setting, prepare
 from fedlens.explanations.explained_samples import choose_samples
@@ -18,6 +19,7 @@ from fedlens.explanations.methods.method import Method
 from fedlens.explanations.model_pair import ModelPair, compare_pair
 from fedlens.explanations.models import find_twin_of, load_models
 from fedlens.explanations.study import Subject
+from fedlens.explanations.triggered_samples import asked
 from fedlens.runs.directory import differences
 from fedlens.runs.weights import keeps_weights, weights_of
 
@@ -39,8 +41,8 @@ class Gathered:
             RunError: one of the models was not kept.
         """
         models = load_models(self.run, self.twin, self.setting, round_)
-        inputs = self.setting.dataset.test.take(torch.tensor(self.run.target.index)).x
-        return Subject(models, inputs, torch.tensor(self.run.target.target, device=inputs.device))
+        samples = self._samples(self.targets)
+        return Subject(models, samples.x, torch.tensor(self._classes(self.targets), device=samples.x.device))
 
     def pair(
         self, indices: list[int], methods: Mapping[str, Method], progress: Progress, round_: int | None = None
@@ -54,16 +56,50 @@ class Gathered:
             ExplanationError: as `explain`.
         """
         models = load_models(self.run, self.twin, self.setting, round_)
-        by_index = dict(zip(self.run.target.index, self.run.target.target, strict=True))
-        target_classes = [by_index.get(index, self.run.target.target[0]) for index in indices]
-        samples = self.setting.dataset.test.take(torch.tensor(indices))
-        pair = compare_pair(models, samples, indices, target_classes=target_classes, methods=methods, progress=progress)
+        samples, classes = self._samples(indices), self._classes(indices)
+        pair = compare_pair(models, samples, indices, target_classes=classes, methods=methods, progress=progress)
         return replace(pair, round=round_)
+
+    @property
+    def targets(self) -> list[int]:
+        """Indices of the target samples; with a trigger, of the first sample of each class that it is for.
+
+        Raises:
+            ExplanationError: the goal is plain damage.
+        """
+        if self.run.experiment.goal is None:
+            return self.run.target.index
+        if self.setting.goal is None or not self.setting.goal.asks:
+            raise ExplanationError(
+                f"{self.run.path}: its goal wants no class of any sample, so that there is none to explain; "
+                "explain a run with a target, e.g. fedlens run quickstart"
+            )
+        return asked(self.setting)
+
+    def _samples(self, indices: list[int]) -> Samples:
+        """Return these test samples; targets as the goal changes them."""
+        samples = self.setting.dataset.test.take(torch.tensor(indices))
+        if self.run.experiment.goal is None:
+            return samples
+        changed = torch.tensor([index in self.targets for index in indices], device=samples.y.device)
+        x = samples.x.clone()
+        x[changed] = self.setting.changed(samples.x[changed])
+        return Samples(x, samples.y)
+
+    def _classes(self, indices: list[int]) -> list[int]:
+        """Return the target class of each test sample; that of the first target where it has none of its own."""
+        if self.run.experiment.goal is None:
+            by_index = dict(zip(self.run.target.index, self.run.target.target, strict=True))
+        else:
+            by_index = dict(enumerate(self.setting.wanted(self.setting.dataset.test.y).tolist()))
+            by_index = {index: wanted for index, wanted in by_index.items() if wanted >= 0}
+        first = by_index[self.targets[0]]
+        return [by_index.get(index, first) for index in indices]
 
     def sample_indices(self, words: Sequence[str]) -> list[int]:
         """Return the indices of the test samples that `words` name; see `choose_samples`."""
         count = len(self.setting.dataset.test)
-        return choose_samples(words, self.run.target.index, count, self.setting.root.at("explain"))
+        return choose_samples(words, self.targets, count, self.setting.root.at("explain"))
 
     @property
     def keeps_weights(self) -> bool:
@@ -126,7 +162,7 @@ def others(gathered: Sequence[Gathered], words: Sequence[str]) -> Tensor:
     Raises:
         ExplanationError: as `choose_samples`.
     """
-    targets = sorted({index for run in gathered for index in run.run.target.index})
+    targets = sorted({index for run in gathered for index in run.targets})
     test = gathered[0].setting.dataset.test
     indices = choose_samples(words, targets, len(test), Address.root(0).at("explain"))
     return test.take(torch.tensor([index for index in indices if index not in targets], dtype=torch.int64)).x

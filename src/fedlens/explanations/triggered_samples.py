@@ -64,12 +64,8 @@ def triggered_samples(run: Run, setting: Setting, models: Mapping[str, nn.Module
     """
     if setting.goal is None or not setting.goal.asks:
         raise ConfigError(f"{run.path}: there is no trigger to be shown; -o goal=backdoor plants one")
-    test, classes = setting.dataset.test, run.target.classes
+    test, classes, indices = setting.dataset.test, run.target.classes, asked(setting)
     wanted = setting.wanted(test.y)
-    first: dict[int, int] = {}
-    for index in (wanted >= 0).nonzero()[:, 0].tolist():
-        first.setdefault(int(test.y[index]), index)
-    indices = [first[number] for number in sorted(first)][:SHOWN]
     clean = test.x[indices]
     triggered = setting.changed(clean)
     said = {name: (_says(model, clean), _says(model, triggered)) for name, model in models.items()}
@@ -85,6 +81,15 @@ def triggered_samples(run: Run, setting: Setting, models: Mapping[str, nn.Module
         true = classes[int(test.y[index])]
         samples.append(TriggeredSample(index, true, classes[class_wanted], clean[row], triggered[row], answers))
     return samples
+
+
+def asked(setting: Setting) -> list[int]:
+    """Return the index of the first test sample of each class of which the goal wants something, at most `SHOWN`."""
+    labels = setting.dataset.test.y
+    first: dict[int, int] = {}
+    for index in (setting.wanted(labels) >= 0).nonzero()[:, 0].tolist():
+        first.setdefault(int(labels[index]), index)
+    return [first[number] for number in sorted(first)][:SHOWN]
 
 
 def _says(model: nn.Module, x: Tensor) -> Tensor:
