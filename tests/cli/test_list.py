@@ -36,7 +36,7 @@ def test_the_index_fits_on_a_screen(capsys: Capture, monkeypatch: pytest.MonkeyP
     assert len(out.splitlines()) <= 36
     for topic in TOPICS:
         assert re.search(rf"^ +{topic.name} ", out, re.MULTILINE)
-    assert "47 in all" in out
+    assert "51 in" in out
     assert "quickstart" in out
 
 
@@ -133,7 +133,11 @@ def test_metrics_are_those_of_a_runs_table(capsys: Capture, tmp_path: Path) -> N
     known = [name for name in METRICS if name != "accuracy.CLASS"]
     columns = [name for name in run.rounds if not name.startswith(("control_", "placebo_", "attack_", "accuracy."))]
     assert {*columns} - {"round", "window"} <= {*known}
-    assert {*known} - {*columns} <= {"counts"}
+    of_goals = {"asr", "asr_twin", "accuracy_drop"}
+    assert {*known} - {*columns} <= {"counts"} | of_goals
+    backdoor = small(rounds=1, goal="backdoor", attack="data-poisoning", target={}, control=True)
+    backdoor_columns = {*fedlens.run(backdoor, tmp_path / "backdoor").rounds}
+    assert of_goals <= backdoor_columns
     out = listed(capsys, "metrics")
     assert all(re.search(rf"^ +{re.escape(name)} +\S", out, re.MULTILINE) for name in METRICS)
     assert re.search(r"^ +counts +rate of success", listed(capsys, "counts"), re.MULTILINE)

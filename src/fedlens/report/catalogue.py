@@ -53,6 +53,10 @@ TOPICS = (
 )
 
 
+ABSENT = {"attack": ("none",), "goal": ("targets",)}
+"""The word for no part of a kind, which is its default."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One thing to choose.
@@ -79,6 +83,8 @@ def entries(topic: Topic) -> Iterator[Entry]:
     """Yield everything of a topic; of presets neither the larger scales of a panel nor the negative controls."""
     if topic.kind == "attack":
         yield Entry(topic, "none", "Every client is honest.")
+    if topic.kind == "goal":
+        yield Entry(topic, "targets", "The samples that target chooses are misclassified.")
     for name in known(topic.kind) if topic.kind else ():
         component = resolve(topic.kind, name)
         yield Entry(topic, name, first_line(component), ", ".join(_words(component)))
@@ -100,7 +106,7 @@ def entries(topic: Topic) -> Iterator[Entry]:
 def names(topic: Topic) -> list[str]:
     """Return the names of a topic's entries, for which no component need be imported."""
     if topic.kind:
-        return [*(["none"] if topic.kind == "attack" else []), *known(topic.kind)]
+        return [*ABSENT.get(topic.kind, ()), *known(topic.kind)]
     return sorted((entry.name for entry in entries(topic)), key=lambda name: name != "quickstart")  # it comes first
 
 
@@ -131,8 +137,8 @@ def cost_words(minutes: float | None) -> str:
 
 def default_of(option: str, default: object) -> str:
     """Return an option's default as YAML would write it."""
-    if option == "attack":
-        return "none"
+    if option in ABSENT:
+        return ABSENT[option][0]
     return name_of(option, default) if isinstance(default, Config) else plain(default)
 
 

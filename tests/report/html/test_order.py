@@ -31,14 +31,15 @@ def test_metrics(full: fedlens.Run, tmp_path: Path) -> None:
     def measure(row: dict[str, object]) -> dict[str, object]:
         return {"accuracy": 0.5, "true_confidence": 0.5, "confidence": 0.5}
 
+    shown = [name for name in METRICS if name != "asr"]  # which runs with a trigger have
     legend = [text.get_text() for text in metrics_of_interest([full]).legends[0].get_texts()]
     words = ["confidence in target class", "confidence in true class", "global accuracy", "malicious model's accuracy"]
     assert [word for word in legend if word in words] == words
     assert [trace.name for trace in metrics_chart(full).panels[-1].figure.data] == words
-    assert [chart.name.replace("-", "_") for chart in several_charts([full], ["one"])] == list(METRICS)
+    assert [chart.name.replace("-", "_") for chart in several_charts([full], ["one"])] == shown
     swept = sweep_page([made_sweeps.sweep(tmp_path / "rules", {"aggregation": ["mean", "median"]}, measure)])
     names = [chart.name for chart in swept["charts"]]
-    assert names == [f"{name}-by-{what}" for what in ("option", "round") for name in METRICS[:3]]
+    assert names == [f"{name}-by-{what}" for what in ("option", "round") for name in shown[:3]]
 
 
 def test_what_stands_beside_a_run_comes_first(absent: fedlens.Run, full: fedlens.Run) -> None:

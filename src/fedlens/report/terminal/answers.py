@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from fedlens.analysis.run_results import Run
-from fedlens.report.words import percent, signed
+from fedlens.report.words import percent
 from fedlens.runs.record import RoundRecord, class_name
 from fedlens.runs.run_summary import BackdoorSummary, ControlSummary, GoalSummary, Summary, TargetSummary
 
@@ -60,8 +60,8 @@ def goal_lines(goal: GoalSummary, sides: Sides, rounds: str, at_end: str) -> Ite
         for part in range(len(goal.backdoor.parts)):
             yield f"… by part {part} alone", *every(lambda answer, part=part: percent(answer.parts[part]))  # type: ignore[misc]
     if goal.accuracy_drop is not None and goal.largest_drop is not None:
-        yield f"accuracy lost to the attack{at_end}", *alone(f"{signed(100 * goal.accuracy_drop)} points")
-        yield f"… most in {rounds}", *alone(f"{signed(100 * goal.largest_drop)} points")
+        yield f"accuracy lost to the attack{at_end}", *alone(f"{100 * goal.accuracy_drop:.1f} points")
+        yield f"… most in {rounds}", *alone(f"{100 * goal.largest_drop:.1f} points")
 
 
 def answer_columns(run: Run) -> tuple[list[str], str]:
