@@ -134,8 +134,10 @@ def require_same(expected: list[RoundResult], found: list[RoundResult]) -> None:
         {"model": Convolutions(), "fraction": 0.75, "attack": ExplicitBoosting(step_cap=105, estimate="post")},
         {"model": "census-mlp", "checks": ["accuracy", "distances", "statistics"], "validation": 200},
         {"model": "census-mlp", "attack": Omniscient(boost=1), "aggregation": "median"},
+        {"model": "census-mlp", "attack": "data-poisoning", "attackers": {"count": 2}},
+        {"model": "census-mlp", "attack": {"name": "inner-product-manipulation", "eps": 2}, "attackers": {"count": 2}},
     ],
-    ids=["part of the clients, with estimates", "checks", "omniscient"],
+    ids=["part of the clients, with estimates", "checks", "omniscient", "team", "team that colludes"],
 )
 def test_a_cluster_gives_the_bits_of_serial(site: Site, changes: dict[str, object]) -> None:
     experiment = small(**changes)

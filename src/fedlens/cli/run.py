@@ -116,6 +116,10 @@ def _reported(path: Path, data_dir: Path | None) -> list[Path]:
 
 
 def _print_suggestions(result: "Run") -> None:
-    change = "attack.boost=2" if result.experiment.attack else "attack=explicit-boosting"
+    change = f"seed={result.experiment.seed + 1}"
+    if result.experiment.attack is None:
+        change = "attack=explicit-boosting"
+    elif result.experiment.attack.boost not in {1, 2}:  # 1 may be the only one that the attack knows
+        change = "attack.boost=2"
     for line in ("\nNext:", f"  fedlens show {result.path}", f"  fedlens run {result.path} -o {change}"):
         out.print(line, markup=False, soft_wrap=True)

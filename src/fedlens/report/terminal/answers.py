@@ -60,8 +60,8 @@ def goal_lines(goal: GoalSummary, sides: Sides, rounds: str, at_end: str) -> Ite
         for part in range(len(goal.backdoor.parts)):
             yield f"… by part {part} alone", *every(lambda answer, part=part: percent(answer.parts[part]))  # type: ignore[misc]
     if goal.accuracy_drop is not None and goal.largest_drop is not None:
-        yield f"accuracy lost to the attack{at_end}", *alone(f"{100 * goal.accuracy_drop:.1f} points")
-        yield f"… most in {rounds}", *alone(f"{100 * goal.largest_drop:.1f} points")
+        yield f"accuracy lost to the attack{at_end}", *alone(_points(goal.accuracy_drop))
+        yield f"… most in {rounds}", *alone(_points(goal.largest_drop))
 
 
 def answer_columns(run: Run) -> tuple[list[str], str]:
@@ -100,3 +100,8 @@ def in_brackets(values: Iterable[str]) -> str:
 def _every(sides: Sides, show: Callable[[TargetSummary], str]) -> list[str]:
     """Show each side's answers to the target samples."""
     return [show(side.target) if side.target is not None else "" for side in sides]
+
+
+def _points(share: float) -> str:
+    """Write a share lost in percentage points; a gain is negative."""
+    return f"{100 * share:.1f} points".replace("-", "−")
