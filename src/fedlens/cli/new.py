@@ -1,4 +1,4 @@
-"""``fedlens new``: a file with an attack, a rule, a check, data or a model of one's own, to begin with."""
+"""``fedlens new``: a file with an attack, a rule, a goal or another part of one's own, to begin with."""
 
 import re
 import shlex
@@ -18,15 +18,19 @@ USED = {
     "check": "-o checks={name}",
     "data": "-o data={name} -o local.batch_size=20",
     "model": "-o model={name}",
+    "goal": "-o goal={name} -o attack=data-poisoning",
+    "trigger": "-o goal=backdoor -o goal.trigger={name} -o attack=data-poisoning",
 }
 """How the quickstart is run with what is in the file."""
 
 
 def new(
-    kind: Annotated[Literal["attack", "rule", "check", "data", "model"], typer.Argument(help="What to write.")],
+    kind: Annotated[
+        Literal["attack", "rule", "check", "data", "model", "goal", "trigger"], typer.Argument(help="What to write.")
+    ],
     file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The file to write; default my_KIND.py.")] = None,
 ) -> None:
-    """Write an attack, rule, check, data or model to start from. It runs as it is, and is yours to edit."""
+    """Write an attack, rule, check, data, model, goal or trigger to start from. It runs as it is; edit it."""
     from fedlens.core.files import writing
 
     path = file or Path(f"my_{kind}.py")
