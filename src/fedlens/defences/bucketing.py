@@ -66,6 +66,7 @@ class Bucketing(Stage):
     """
 
     kind: ClassVar[Kind] = "mixing"
+    blends: ClassVar[bool] = True
     averages: ClassVar[bool] = True
 
     s: PositiveInt = 2

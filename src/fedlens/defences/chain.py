@@ -88,10 +88,24 @@ class Chain(Config):
                 f"{self}: filters and mixing come before the rule, and a server optimizer after it; "
                 f"e.g. {_pasted(ordered)}"
             )
+        self._require_own_rows()
         filters = [title(component) for component, kind in zip(self.stages, kinds, strict=True) if kind == "filter"]
         if twice := next((name for name, count in Counter(filters).items() if count > 1), None):
             raise ValueError(f"{twice}: a chain has each filter once; leave one of them out")
         return self
+
+    def _require_own_rows(self) -> None:
+        """Refuse a stage that needs rows of one client each behind one that blends them."""
+        blending: Link | None = None
+        for component in self.stages:
+            stage = as_stage(component)
+            if stage.by_client and blending is not None:
+                others = [other for other in self.stages if other is not blending]
+                raise ValueError(
+                    f"{title(component)} needs each client's own update, but {title(blending)} before it blends them; "
+                    f"e.g. {_pasted(others)}"
+                )
+            blending = component if stage.blends else blending
 
     @property
     def whole(self) -> tuple[Stage, ...]:

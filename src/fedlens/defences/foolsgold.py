@@ -121,6 +121,7 @@ class FoolsGold(Stage):
     """
 
     kind: ClassVar[Kind] = "rule"
+    by_client: ClassVar[bool] = True
 
     kappa: PositiveFloat = 1.0
     remember: Literal["all", "last-layer"] = "all"

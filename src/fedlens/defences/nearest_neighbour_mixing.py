@@ -72,6 +72,7 @@ class NearestNeighbourMixing(Stage):
     """
 
     kind: ClassVar[Kind] = "mixing"
+    blends: ClassVar[bool] = True
 
     f: NonNegativeInt
 

@@ -195,6 +195,12 @@ class Stage(Config):
     averages: ClassVar[bool] = False
     """True if an update's effect stays α_i times the update, so that an attacker can boost by 1/α_m."""
 
+    blends: ClassVar[bool] = False
+    """True if rows that leave it are made of several clients' updates each."""
+
+    by_client: ClassVar[bool] = False
+    """True if each row that it gets has to be of one client, as where it keeps something of each."""
+
     needs_root: ClassVar[bool] = False
     """True if it needs `Server.root`, for which root samples are then taken out of the training samples."""
 
