@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 import fedlens
-from fedlens import Experiment, Goal, Trigger, load_run, run, simulate
+from fedlens import Attack, Experiment, Goal, Trigger, View, load_run, run, simulate
 from fedlens.data.digits import Digits
 from fedlens.experiment.setting import prepare
 from fedlens.goals.backdoor import Backdoor
-from fedlens.runs.record import RoundRecord
+from fedlens.goals.distributed import Distributed
+from fedlens.runs.record import ClientRecord, RoundRecord
 from fedlens.simulation.twin import Control
 
 DBA = {"name": "backdoor", "trigger": {"name": "distributed", "size": 3}}
@@ -112,6 +113,32 @@ def test_an_interrupted_run_goes_on_as_if_it_had_not_been(tmp_path: Path) -> Non
     lines = [(tmp_path / name / "rounds.jsonl").read_bytes() for name in ("whole", "cut")]
     assert lines[0] == lines[1]
     assert whole.summary is not None
+
+
+class Shows(Attack):
+    """Says how many pixels each row of its samples has that the trigger has set in all of them."""
+
+    def craft(self, view: View) -> Tensor:
+        images = view.auxiliary.x.reshape(-1, 8, 8)
+        view.log.update({f"row {row}": int((images == 1).all(dim=0)[row].sum()) for row in range(8)})
+        return view.train()
+
+
+def test_every_attacker_of_a_team_stamps_a_part_of_its_own_and_one_alone_the_whole() -> None:
+    trigger = Distributed(size=2, gap=1, value=1)
+    whole = trigger.stamp(torch.zeros(1, 1, 8, 8))[0, 0]
+    parts = [trigger.stamp(torch.zeros(1, 1, 8, 8), part)[0, 0] for part in range(4)]
+    goal = {"name": "backdoor", "trigger": {"name": "distributed", "size": 2, "gap": 1}}
+    plan = {"attack": Shows(boost=1), "goal": goal, "rounds": 1, "control": False, "clients": 6}
+    [team] = records(experiment(**plan, attackers={"clients": [0, 2, 3, 5]}))
+    [alone] = records(experiment(**plan))
+
+    def stamped(client: ClientRecord) -> list[object]:
+        assert client.attack is not None
+        return [client.attack.log[f"row {row}"] for row in range(8)]
+
+    assert [stamped(client) for client in team.attackers] == [part.sum(dim=1).tolist() for part in parts]
+    assert [stamped(client) for client in alone.attackers] == [whole.sum(dim=1).tolist()]
 
 
 def test_poisoning_plants_a_backdoor_and_keeps_the_accuracy() -> None:

@@ -168,11 +168,15 @@ class MaliciousJob:
         )
 
     def _samples(self, context: WorkerContext, shard: Samples, address: Address) -> TargetSamples:
-        """Return a copy of the target samples, so that the attack cannot change what is evaluated, or the goal's."""
+        """Return a copy of the target samples, so that the attack cannot change what is evaluated, or the goal's.
+
+        Of a trigger in parts, every attacker of a team stamps one.
+        """
         if self.target_samples is not None:
             return deepcopy(self.target_samples)
         assert context.goal is not None, "an attack needs target samples or another goal"
-        return malicious_samples(context.goal, shard, len(context.dataset.classes), address)
+        part = None if self.alone or context.goal.parts == 1 else self.place % context.goal.parts
+        return malicious_samples(context.goal, shard, len(context.dataset.classes), address, part)
 
     def poisoned(self, view: View) -> View:
         """Return the view with the samples on which the client trains.
