@@ -250,3 +250,27 @@ def test_goals_and_triggers_of_ones_own() -> None:
 def test_a_goal_that_wants_what_there_is_not_is_refused(goal: Goal, said: str) -> None:
     with pytest.raises(fedlens.FedlensError, match=said):
         records(experiment(goal=goal))
+
+
+def test_a_remote_worker_s_context_has_the_goal_and_room_for_its_answers() -> None:
+    from fedlens.cluster.packed_context import pack, unpack
+    from fedlens.simulation.engines.backdoor_job import BackdoorJob
+    from fedlens.simulation.engines.context import SharedTensors, WorkerContext
+
+    setting = prepare(experiment())
+    network, dataset = setting.network(), setting.dataset
+    size = len(network.vector)
+    shared = SharedTensors(
+        torch.stack([network.vector.detach()] * 2), torch.zeros(4, size), torch.zeros(2, 360, 10), torch.ones(5, 2, 360)
+    )
+    local, goal = setting.experiment.local, setting.goal
+    context = WorkerContext(dataset, setting.shards, network, local, setting.root, shared, goal=goal)
+    remote = unpack(pack(context))
+    remote.shared.models[:] = shared.models
+    job = BackdoorJob(round=1, variant=2, start=0, stop=360)
+    for worker in (context, remote):
+        job.run(worker)
+    [here], [there] = job.fills(context.shared), job.fills(remote.shared)
+    assert torch.equal(here, there)
+    assert here.any()
+    assert not remote.shared.answers[0].any()  # type: ignore[index]
