@@ -37,7 +37,7 @@ def imported(*arguments: str) -> tuple[str, list[str]]:
     ("arguments", "words"),
     [
         ("-h", "Commands:"),
-        ("list", "47 in all"),
+        ("list", "28 in all"),
         ("list rules", "krum-authors"),
         ("list krum", "aggregation.f=1"),
         ("cache", "controls"),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from fedlens.runs.record import ROUND, ControlRecord, RoundRecord
-from fedlens.runs.version_1 import in_version_1, upgraded
+from fedlens.runs.version_1 import upgraded
 
 
 def round_record(round_: int = 1, client: int = 3, /, **values: Any) -> RoundRecord:
@@ -43,7 +43,7 @@ def round_record(round_: int = 1, client: int = 3, /, **values: Any) -> RoundRec
 
 def changed(record: RoundRecord, client: int = 3, /, **changes: Any) -> RoundRecord:
     """`record` with other values of version 1; mappings are merged with its own."""
-    values = in_version_1(ROUND.dump_python(record, by_alias=True))
+    values = record.by_old_keys()
     for name, change in changes.items():
         both = isinstance(change, dict) and isinstance(values.get(name), dict) and name != "checks"
         values[name] = values[name] | change if both else change

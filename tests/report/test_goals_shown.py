@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from calling import called
+from helpers.calling import called
 from small import small
 
 import fedlens

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from fedlens.core.random import Address
 from fedlens.data.dataset import Samples
@@ -14,16 +14,17 @@ from fedlens.models.network import Network, build
 from fedlens.models.stacking import find_stack
 from fedlens.training.dropout_masks import equal_runs
 from fedlens.training.local import LocalTraining, train
-from fedlens.training.stacked import train_stacked
+from fedlens.training.stacked import StackedClient, train_stacked
 
 ROOT = Address.root(8)
 SIZES = [21, 40, 7, 40, 22, 1]
 
 
-def clients(sizes: Sequence[int] = SIZES) -> list[tuple[Address, Tensor]]:
+def clients(pool: Samples, sizes: Sequence[int] = SIZES) -> list[StackedClient]:
     generator = torch.Generator().manual_seed(0)
     return [
-        (ROOT.at("client", place), torch.randperm(100, generator=generator)[:size]) for place, size in enumerate(sizes)
+        StackedClient(ROOT.at("client", place), torch.randperm(100, generator=generator)[:size], pool)
+        for place, size in enumerate(sizes)
     ]
 
 
@@ -42,9 +43,9 @@ def small_network(activation: nn.Module) -> Network:
 def compare(network: Network, pool: Samples, plan: LocalTraining) -> None:
     """A stack's updates against those of a client after the other, to rounding."""
     weights = network.vector.detach().clone()
-    expected = [train(network, weights, pool, plan, address, members=members) for address, members in clients()]
+    expected = [train(network, weights, pool, plan, one.address, members=one.members) for one in clients(pool)]
     stack = find_stack(network, tuple(pool.x.shape[1:]))(network, weights, len(SIZES))
-    found = train_stacked(stack, weights, pool, plan, clients())
+    found = train_stacked(stack, weights, plan, clients(pool))
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
         assert other.abs().max() > 5e-4
@@ -84,7 +85,7 @@ def test_nobody_trains_on_nothing() -> None:
     weights = network.vector.detach()
     stack = find_stack(network, (4,))(network, weights, 2)
     with pytest.raises(ValueError, match="without samples"):
-        train_stacked(stack, weights, samples(4), LocalTraining(steps=3), clients([5, 0]))
+        train_stacked(stack, weights, LocalTraining(steps=3), clients(samples(4), [5, 0]))
 
 
 def test_equal_runs_by_hand() -> None:
