@@ -10,7 +10,7 @@ from helpers.calling import called
 from fedlens.analysis.run_results import load_run
 from fedlens.core.registry import name_of
 
-KINDS = ("attack", "rule", "check", "data", "model", "goal", "trigger")
+KINDS = ("attack", "rule", "stage", "check", "data", "model", "goal", "trigger")
 Capture = pytest.CaptureFixture[str]
 
 

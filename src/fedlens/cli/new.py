@@ -1,4 +1,4 @@
-"""``fedlens new``: a file with an attack, a rule, a goal or another part of one's own, to begin with."""
+"""``fedlens new``: a file with an attack, a rule, a stage, a goal or another part of one's own, to begin with."""
 
 import re
 import shlex
@@ -15,6 +15,7 @@ from fedlens.core.errors import ConfigError
 USED = {
     "attack": "-o attack={name}",
     "rule": "-o aggregation={name} -o attack.boost=2",
+    "stage": "-o 'aggregation=[{name}, median]' -o attack.boost=2",
     "check": "-o checks={name}",
     "data": "-o data={name} -o local.batch_size=20",
     "model": "-o model={name}",
@@ -26,11 +27,12 @@ USED = {
 
 def new(
     kind: Annotated[
-        Literal["attack", "rule", "check", "data", "model", "goal", "trigger"], typer.Argument(help="What to write.")
+        Literal["attack", "rule", "stage", "check", "data", "model", "goal", "trigger"],
+        typer.Argument(help="What to write."),
     ],
     file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The file to write; default my_KIND.py.")] = None,
 ) -> None:
-    """Write an attack, rule, check, data, model, goal or trigger to start from. It runs as it is; edit it."""
+    """Write an attack, rule, stage, check, data, model, goal or trigger to start from. It runs as it is; edit it."""
     from fedlens.core.files import writing
 
     path = file or Path(f"my_{kind}.py")
