@@ -154,6 +154,21 @@ def test_sight_beyond_its_own() -> None:
     assert words not in flagged(records)
 
 
+def test_knowledge_of_the_server() -> None:
+    records, rule = [team_record(1, [1, 2, 3, 4])], {"name": "trimmed-mean", "f": 1}
+    everything = {"attack": "adaptive-ipm", "aggregation": rule}
+    knows, state = "the attack knows the server's rule", "the attack knows what the server keeps from round to round"
+    flags_ = flagged(records, **everything)
+    assert (knows in flags_, state in flags_) == (True, False)
+    flags_ = flagged(records, **everything, attackers={"count": 3, "server_state": "known"})
+    assert (knows in flags_, state in flags_) == (True, True)
+    assert knows in flagged(records, **everything, attackers={"count": 3, "rule": rule}), "a guess that is right"
+    flags_ = flagged(records, **everything, attackers={"count": 3, "rule": ["bucketing", "median"]})
+    assert "the attack takes the server's rule for bucketing+median, which it is not" in flags_
+    assert knows not in flags_
+    assert not any("server" in flag for flag in flagged(records))
+
+
 def test_attackers_that_were_never_there_or_never_acted() -> None:
     assert "no malicious client was ever chosen" in flagged([team_record(1, [1, 2, 3])])
     assert "no malicious client ever acted" in flagged([team_record(1, [1, 4, 5], waits=(4, 5))])

@@ -1,12 +1,13 @@
 """What attackers see alone and together, and what teams send."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
 import torch
 from attacker import BRIEF, CLIENTS, MALICIOUS, deep
-from reach import images, reachable, shared, tensors
+from reach import images, overlap, reachable, shared, tensors
 from torch import Tensor
 
 from fedlens.attacks.attack import Attack, View
@@ -18,15 +19,23 @@ from fedlens.core.errors import ClientError, ConfigError
 from fedlens.core.random import Address
 from fedlens.core.registry import BUILT_IN, build
 from fedlens.data.dataset import Samples
+from fedlens.defences.chain import Chain
+from fedlens.defences.rule import Rule
+from fedlens.defences.stage import Server, Stage, State
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import Setting
 from fedlens.goals.success import TargetSamples
+from fedlens.simulation.engines.assumed_chain import Assumption
 from fedlens.simulation.engines.context import GLOBAL, SharedTensors, WorkerContext
 from fedlens.simulation.engines.jobs import HonestJob, MaliciousJob
 from fedlens.simulation.engines.team_job import TeamJob
 
 TEAM = (1, MALICIOUS)
 """Two of the four clients; a client's row is its number."""
+
+FOOLSGOLD = Chain.of("foolsgold")
+KEPT = (State(clients={client: {"history": torch.full((85002,), 0.5 + client)} for client in range(CLIENTS)}),)
+"""A chain that keeps something of each client, and what."""
 
 REQUIRED = {"inner-product-manipulation": {"eps": 0.5}}
 
@@ -41,8 +50,9 @@ def attack_of(name: str) -> Attack:
 def members(setting: Setting, attack: Attack) -> list[MaliciousJob]:
     """The jobs of both attackers in round 3."""
     assert setting.auxiliary is not None
+    assumed = Assumption(FOOLSGOLD, CLIENTS, KEPT, (0, 1, 2, 3)) if attack.needs_rule else None
     return [
-        MaliciousJob(3, row, row, 1, attack, 0.25, setting.auxiliary, (), 0.25, place, alone=False)
+        MaliciousJob(3, row, row, 1, attack, 0.25, setting.auxiliary, (), 0.25, place, alone=False, assumed=assumed)
         for place, row in enumerate(TEAM)
     ]
 
@@ -108,12 +118,83 @@ def test_nothing_beyond_its_sight_is_in_reach_of_a_built_in_attack(
     own = {setting.root.at("client", 3, client) for client in clients}
     assert addresses == own | ({setting.root.at("team", 3)} if attack.colludes else set())
     assert not any(isinstance(item, WorkerContext | SharedTensors | Setting | Experiment) for item in reachable(given))
+    assert not overlap(given, [kept["history"] for kept in KEPT[0].clients.values()])
+    if not attack.needs_rule:
+        assert given.server is None
+        assert not any(isinstance(item, Chain | Rule | Stage | Server | State) for item in reachable(given))
     if attack.sight != "all":
         strangers = [honest[row] for row in range(CLIENTS) if row not in clients and honest[row].any()]
         assert strangers
         before = context.shared.models[GLOBAL]
         forbidden = [known for row in strangers for known in (row, before + row)]
         assert not any(torch.equal(row, known) for row in vectors(given, len(before)) for known in forbidden)
+
+
+class TriesTheRule(Attack):
+    """Keeps what it is given, of which the server is a part."""
+
+    needs_rule = True
+    seen: ClassVar[list[Any]] = []
+
+    def craft(self, view: View) -> Tensor:
+        self.seen.append(view)
+        assert view.server is not None
+        rows = torch.stack([torch.full_like(view.weights, number) for number in (1, 2, 3, 7)])
+        view.log["step"] = float(view.server.step(rows)[0])
+        return torch.zeros_like(view.weights)
+
+
+class TeamTriesTheRule(TriesTheRule):
+    sight = "team"
+
+    def collude(self, team: Team) -> Crafted:
+        self.seen.append(team)
+        return Crafted(torch.zeros_like(team.honest))
+
+
+@pytest.mark.parametrize("cls", [TriesTheRule, TeamTriesTheRule])
+@pytest.mark.parametrize("knows", [False, True])
+def test_what_the_server_keeps_is_in_reach_of_who_knows_it_alone(
+    cls: type[TriesTheRule], knows: bool, context: WorkerContext, setting: Setting
+) -> None:
+    cls.seen.clear()
+    clients = (7, 5, 9, 8)
+    assumed = Assumption(FOOLSGOLD, CLIENTS, KEPT, clients) if knows else Assumption(FOOLSGOLD, CLIENTS)
+    jobs = [replace(job, assumed=assumed) for job in members(setting, cls())]
+    if cls.collude is Attack.collude:
+        jobs[1].run(context)
+    else:
+        TeamJob(tuple(jobs), CLIENTS, {}).run(context)
+    given = cls.seen[-1]
+    found = [
+        row for kept in KEPT[0].clients.values() for row in vectors(given, 85002) if torch.equal(row, kept["history"])
+    ]
+    assert len(found) == (CLIENTS if knows else 0)
+    assert not overlap(given, [kept["history"] for kept in KEPT[0].clients.values()])
+    assert not shared(given, context)
+    (server,) = [item for item in reachable(given) if isinstance(item, Server)]
+    assert server.root is None
+    last = (clients[1], clients[2]) if cls.collude is not Attack.collude else (clients[2],)
+    assert server.clients == ((*(client for client in clients if client not in last), *last) if knows else (0, 1, 2, 3))
+    assert given.server.components == FOOLSGOLD.stages
+    assert given.server.components[0] is not FOOLSGOLD.stages[0]
+
+
+def test_a_step_of_the_assumed_server_can_be_repeated(context: WorkerContext, setting: Setting) -> None:
+    # The member has a quarter of the weight, and the three others share the rest.
+    assumed = Assumption(Chain.of("mean"), CLIENTS)
+    log = replace(members(setting, TriesTheRule())[1], assumed=assumed).run(context)
+    assert log["step"] == pytest.approx((1 + 2 + 3 + 7) / 4)
+    drawn = Assumption(Chain.of(["bucketing", "median", "fedavgm"]), CLIENTS)
+    server = replace(members(setting, TriesTheRule())[1], assumed=drawn).view(context).server
+    assert server is not None
+    rows = torch.randn(CLIENTS, len(context.shared.models[GLOBAL]), generator=torch.Generator().manual_seed(1))
+    before, state = rows.clone(), torch.random.get_rng_state()
+    assert torch.equal(server.step(rows), server.step(rows))
+    assert torch.equal(rows, before)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    with pytest.raises(ValueError, match="3 updates; 4 are right, a row for each client"):
+        server.step(rows[:3])
 
 
 class Sees(Attack):

@@ -1,6 +1,7 @@
 """Rounds with several attackers: weights, records, memory, engines, and going on after an interruption."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,20 @@ class Copies(Attack):
         return view.others.mean(dim=0) + 0.1 * view.train()
 
 
+class Foretells(Attack):
+    """A team that behaves, and logs the length of the step that it expects of the server."""
+
+    sight = "all"
+    needs_rule = True
+
+    def collude(self, team: Team) -> Crafted:
+        assert team.server is not None
+        assert team.others is not None
+        for member in team.members:
+            member.log["length"] = float(team.server.step(torch.cat([team.others, team.honest])).norm())
+        return Crafted(team.honest)
+
+
 ATTACKS: dict[str, Any] = {
     "with history": {"name": "alternating-minimisation", "epochs": 2, "ls": 1, "evaluate_at": "global"},
     "with estimates": {"name": "explicit-boosting", "estimate": "post", "step_cap": 105},
@@ -196,6 +211,7 @@ ATTACKS: dict[str, Any] = {
     "colluding, with state": Drifts(),
     "seeing all": Copies(),
     "inner product": {"name": "inner-product-manipulation", "eps": 2},
+    "trying the rule": {"name": "adaptive-ipm", "candidates": [0.5, 2]},
 }
 
 
@@ -237,6 +253,24 @@ def test_a_resumed_team_goes_on_with_the_same_bits(engine_name: str, schedule: s
         file.write_bytes(whole[1].state.to_bytes())
         rest = play(experiment, FederationState.load(str(file)), engine(engine_name, prepare(experiment)))
         assert same(rest, whole[2:])
+
+
+@pytest.mark.parametrize("rule", [["mean", "fedavgm"], {"name": "centred-clipping", "tau": 0.5}])
+@pytest.mark.parametrize("engine_name", ["serial", "processes"])
+def test_who_knows_the_rule_and_what_it_keeps_foretells_the_step(rule: Any, engine_name: str) -> None:
+    told = {}
+    for state in ("known", "unknown"):
+        team = {"clients": [0, 3, 6], "schedule": "every-round", "server_state": state}
+        experiment = federation(Foretells(boost=1), attackers=team, aggregation=rule, rounds=3)
+        setting = prepare(experiment)
+        results = play(experiment, engine=engine(engine_name, setting))
+        weights = [setting.network().vector.detach(), *(result.state.weights for result in results)]
+        steps = [float((after - before).norm()) for before, after in pairwise(weights)]
+        logs = [result.record.attackers[0].attack for result in results]
+        told[state] = [log.log["length"] / step for log, step in zip(logs, steps, strict=True) if log]  # type: ignore[operator]
+    assert told["known"] == pytest.approx([1, 1, 1], rel=0.01), "but for the weights of others, which are nearly equal"
+    assert told["unknown"][0] == told["known"][0]
+    assert told["unknown"][2] != pytest.approx(1, rel=0.02)
 
 
 def test_what_a_team_keeps_is_handed_on() -> None:

@@ -42,6 +42,8 @@ def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
         _share(experiment),
         _majority(experiment, records),
         _sight(experiment.attack),
+        _knowledge(experiment),
+        _knowledge_of_state(experiment),
         _oracle(experiment),
         _repetition(experiment),
     )
@@ -246,6 +248,21 @@ def _sight(attack: Attack) -> str | None:
     if sight == "team":
         return "the attackers see the honest updates of their team"
     return "the attack is omniscient: it sees the other clients' updates" if sight == "all" else None
+
+
+def _knowledge(experiment: Experiment) -> str | None:
+    """Flag an attack that tries the server's own chain, or one that is not the server's."""
+    if experiment.assumed is None:
+        return None
+    if experiment.assumed == experiment.server:
+        return "the attack knows the server's rule"
+    return f"the attack takes the server's rule for {experiment.assumed}, which it is not"
+
+
+def _knowledge_of_state(experiment: Experiment) -> str | None:
+    """Flag an attack that has what the server keeps from round to round."""
+    knows = experiment.attackers is not None and experiment.attackers.server_state == "known"
+    return "the attack knows what the server keeps from round to round" if knows else None
 
 
 def _oracle(experiment: Experiment) -> str | None:

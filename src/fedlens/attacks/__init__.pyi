@@ -1,4 +1,6 @@
+from .adaptive_ipm import AdaptiveIpm as AdaptiveIpm
 from .alternating_minimisation import AlternatingMinimisation as AlternatingMinimisation
+from .assumed_server import AssumedServer as AssumedServer
 from .attack import Attack as Attack
 from .attack import View as View
 from .constraint import Constraint as Constraint

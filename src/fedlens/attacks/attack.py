@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
+from fedlens.attacks.assumed_server import AssumedServer
 from fedlens.attacks.estimation import Observation, previous_step
 from fedlens.attacks.team import Crafted, Member, Team
 from fedlens.core.config import Config
@@ -59,6 +60,7 @@ class View:
         others: the honest updates of other clients, of its team with the `sight` ``team``, shape ``[k - 1, d]``, of all
             with ``all``, shape ``[n - 1, d]``; else ``None``.
         log: numbers that the attack adds to the round's record.
+        server: what it assumes of the server, if the attack `needs_rule`; else ``None``.
 
     Example:
         >>> from fedlens import Attack, Experiment, simulate
@@ -86,6 +88,7 @@ class View:
     log: dict[str, float] = field(default_factory=dict)
     mates_alpha: float = 0.0
     place: int = 0
+    server: AssumedServer | None = None
 
     @property
     def team_alpha(self) -> float:
@@ -140,6 +143,9 @@ class Attack(Config):
 
     omniscient: ClassVar[bool] = False
     """True if its sight is ``all``; a class may say so in place of `sight`, as in fedlens 0.1."""
+
+    needs_rule: ClassVar[bool] = False
+    """True if it tries the server's chain, as `Team.server` or `View.server`; see the option ``attackers.rule``."""
 
     aims: ClassVar[bool] = False
     """True if it needs samples to be misclassified (`View.auxiliary`), which the goal of plain damage has not."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fedlens.attacks.assumed_server import AssumedServer
 from fedlens.attacks.estimation import Observation
 from fedlens.core.random import Address
 from fedlens.data.dataset import Samples
@@ -73,6 +74,7 @@ class Team:
         network: a working copy of the model, loaded with `received`.
         address: where the random draws of the team begin.
         state: what the team kept of earlier rounds, as `Crafted.state`.
+        server: what the team assumes of the server, if the attack `needs_rule`; else ``None``.
 
     Example:
         >>> from fedlens import Attack, Crafted, Experiment, simulate
@@ -98,6 +100,7 @@ class Team:
     network: Network
     address: Address
     state: Mapping[str, Tensor] = field(default_factory=dict)
+    server: AssumedServer | None = None
 
     @property
     def alpha(self) -> float:

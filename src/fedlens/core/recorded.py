@@ -17,7 +17,7 @@ from fedlens.core.config import Config, validate
 P = TypeVar("P", bound=Config)
 
 FACTS: Mapping[str, tuple[str, ...]] = {
-    "attack": ("sight", "omniscient", "objective"),
+    "attack": ("sight", "omniscient", "needs_rule", "objective"),
     "goal": ("asks",),
     "aggregation": ("averages", "minimum", "f"),
     "stage": ("kind", "sees", "averages", "needs_root", "f"),
@@ -25,7 +25,7 @@ FACTS: Mapping[str, tuple[str, ...]] = {
 }
 """What readers ask of a component of each kind that need not be one of its options."""
 
-TOLD_BY_CLASS = ("sight", "omniscient", "asks", "averages", "validates", "kind", "needs_root")
+TOLD_BY_CLASS = ("sight", "omniscient", "needs_rule", "asks", "averages", "validates", "kind", "needs_root")
 """Those of them that every class of the kind tells, so that they are unknown where none has noted them."""
 
 Note = Mapping[str, Any]

@@ -78,6 +78,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "data-poisoning": "fedlens.attacks.data_poisoning:DataPoisoning",
         "honest": "fedlens.attacks.honest:Honest",
         "inner-product-manipulation": "fedlens.attacks.inner_product_manipulation:InnerProductManipulation",
+        "adaptive-ipm": "fedlens.attacks.adaptive_ipm:AdaptiveIpm",
         "sign-flipping": "fedlens.attacks.sign_flipping:SignFlipping",
     },
     "goal": {

@@ -5,8 +5,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from fedlens.core.config import Config
+from fedlens.core.config import Config, identifying
 from fedlens.core.random import Address
+from fedlens.core.registry import describe
+from fedlens.defences.chain import Chain
+from fedlens.defences.links import Link
+from fedlens.experiment.chained import Chained
 
 Schedule = Literal["sampled", "every-round"]
 
@@ -22,6 +26,9 @@ class Attackers(Config):
             drawn by the seed.
         schedule: ``sampled``: drawn for a round like any client; ``every-round``: all attackers take part in every
             round, and the rest of the cohort is drawn among the other clients.
+        rule: for an attack that tries the server's chain: ``known``, or the chain that the attackers take for the
+            server's, written as ``aggregation`` is.
+        server_state: whether such an attack also has what the server's chain keeps from round to round.
 
     Example:
         >>> from fedlens import Experiment
@@ -36,6 +43,10 @@ class Attackers(Config):
     clients: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] | None = None
     pick: Literal["last", "random"] = "last"
     schedule: Schedule = "sampled"
+    rule: Annotated[Literal["known"] | Link | Chain, Chained("aggregation", word="known", option="attackers.rule")] = (
+        "known"
+    )
+    server_state: Literal["unknown", "known"] = "unknown"
 
     @model_validator(mode="after")
     def _unambiguous(self) -> "Attackers":
@@ -43,6 +54,8 @@ class Attackers(Config):
         if len(given) != 1:
             said = f"not {' and '.join(given)}" if given else "to say who attacks"
             raise ValueError(f"give one of count, share and clients, {said}; e.g. {self._pasted(count=2)}")
+        if self.guess is not None and self.server_state == "known":
+            raise ValueError("server_state: only who knows the rule knows what it keeps; e.g. -o attackers.rule=known")
         if self.clients is None:
             return self
         once = list(dict.fromkeys(self.clients))
@@ -52,6 +65,20 @@ class Attackers(Config):
         if self.pick != "last":
             raise ValueError(f"pick: the clients are named already; e.g. {self._pasted(clients=once)}")
         return self
+
+    @property
+    def guess(self) -> Chain | None:
+        """The chain that they take for the server's; ``None`` if they know that."""
+        return None if isinstance(self.rule, str) else Chain.of(self.rule)
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """What is said of their knowledge of the server that is not the default, as identities have it."""
+        if self.guess is None:
+            return {} if self.server_state == "unknown" else {"server_state": self.server_state}
+        return {
+            "rule": [identifying(component, describe(kind, component)) for kind, component in self.guess.components()]
+        }
 
     def size(self, clients: int) -> int:
         """Return the number of attackers among this many `clients`."""

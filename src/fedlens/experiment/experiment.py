@@ -23,6 +23,7 @@ from fedlens.defences.mean import Mean
 from fedlens.defences.stage import Stage
 from fedlens.experiment import identity
 from fedlens.experiment.aims import pursuing, targets_read, with_trigger_named
+from fedlens.experiment.assumed import assumed_chain, misassumed
 from fedlens.experiment.attackers import Attackers, Schedule
 from fedlens.experiment.chained import Chained
 from fedlens.experiment.measures import MEASURES, Kind, measured_by
@@ -196,6 +197,8 @@ class Experiment(Config):
     @model_validator(mode="after")
     def _attacked(self) -> "Experiment":
         """Refuse attackers without attack, named twice, or that do not fit the federation."""
+        if (wrong := misassumed(self.attack, self.attackers, self.server, self.cohort_size)) is not None:
+            raise ValueError(wrong)
         if self.attackers is None:
             return self
         if self.attack is None:
@@ -267,6 +270,11 @@ class Experiment(Config):
     def chain(self) -> tuple[Stage, ...]:
         """The stages of the server's chain, with the mean where no rule is written."""
         return self.server.whole
+
+    @property
+    def assumed(self) -> Chain | None:
+        """The chain that attackers take for the server's; ``None`` if their attack does not need it."""
+        return assumed_chain(self.attack, self.attackers, self.server)
 
     @property
     def set_apart(self) -> int:
@@ -361,6 +369,8 @@ class Experiment(Config):
                 yield from self.server.components()
             elif (component := getattr(self, kind)) is not None:
                 yield kind, component
+        if self.attackers is not None and self.attackers.guess is not None:
+            yield from self.attackers.guess.components()
         if isinstance(trigger := getattr(self.goal, "trigger", None), Trigger):
             yield "trigger", trigger
         yield from (("checks", check) for check in self.checks)
@@ -393,8 +403,8 @@ class Experiment(Config):
         """Who attacks, in one form for all ways to say so: that of `Attack.client` where there is one attacker."""
         assert self.attackers is not None
         schedule: Schedule = "every-round" if self.every_round else "sampled"
-        if len(self.team) > 1 or self.every_round:
-            return {"clients": list(self.team), "schedule": schedule}
+        if len(self.team) > 1 or self.every_round or self.attackers.told:
+            return {"clients": list(self.team), "schedule": schedule, **self.attackers.told}
         is_default = self.attackers.clients is None and self.team == (self.clients - 1,)
         return None if is_default else self.team[0]
 

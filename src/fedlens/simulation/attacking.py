@@ -10,9 +10,12 @@ from torch import Tensor
 
 from fedlens.attacks.attack import Attack
 from fedlens.attacks.estimation import EstimateError, Observation, previous_step
+from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import Setting
 from fedlens.runs.record import AttackRecord
 from fedlens.runs.state import FederationState
+from fedlens.simulation.combining import names_of
+from fedlens.simulation.engines.assumed_chain import Assumption
 from fedlens.simulation.engines.context import Job
 from fedlens.simulation.engines.jobs import HonestJob, MaliciousJob, RootJob
 from fedlens.simulation.engines.team_job import TeamJob
@@ -66,6 +69,7 @@ def _malicious_jobs(
 ) -> list[MaliciousJob]:
     """Return a job for each attacker in the cohort."""
     attack, team = setting.experiment.attack, setting.experiment.team
+    assumed = _assumption(setting.experiment, cohort, state)
     weights = {row: float(alpha[row]) for row, client in enumerate(cohort) if client in team}
     if attack is None or not weights:
         return []
@@ -75,9 +79,20 @@ def _malicious_jobs(
             mates_alpha=sum(other for mate, other in weights.items() if mate != row),
             place=team.index(cohort[row]),
             alone=len(team) == 1,
+            assumed=assumed,
         )
         for row, weight in weights.items()
     ]  # fmt: skip
+
+
+def _assumption(experiment: Experiment, cohort: Sequence[int], state: FederationState) -> Assumption | None:
+    """Return what attackers assume of the server, if their attack needs that."""
+    if (chain := experiment.assumed) is None:
+        return None
+    if experiment.attackers is None or experiment.attackers.server_state == "unknown":
+        return Assumption(chain, len(cohort))
+    kept = tuple(state.stages.get(name) for name in names_of(chain.whole))
+    return Assumption(chain, len(cohort), kept, tuple(cohort))
 
 
 def counts(job: Job) -> bool:

@@ -19,6 +19,7 @@ from fedlens.goals.malicious_samples import malicious_samples
 from fedlens.goals.success import TargetSamples
 from fedlens.models.evaluation import blocks, draws
 from fedlens.models.network import Network
+from fedlens.simulation.engines.assumed_chain import Assumption
 from fedlens.simulation.engines.context import GLOBAL, SharedTensors, WorkerContext, accept, plain
 from fedlens.training.local import train
 from fedlens.training.stacked import StackedClient, train_stacked
@@ -82,6 +83,7 @@ class MaliciousJob:
         mates_alpha: sum of the weights of its team's other members in the cohort.
         place: its place in the whole team.
         alone: whether it is the whole team.
+        assumed: what it assumes of the server, if its attack needs that.
     """
 
     round: int
@@ -95,6 +97,7 @@ class MaliciousJob:
     mates_alpha: float = 0.0
     place: int = 0
     alone: bool = True
+    assumed: Assumption | None = None
 
     @property
     def name(self) -> str:
@@ -165,6 +168,9 @@ class MaliciousJob:
             goal=deepcopy(context.goal),
             mates_alpha=self.mates_alpha,
             place=self.place,
+            server=None
+            if self.assumed is None
+            else self.assumed.server(self.round, weights, network.layout, {self.row: self.alpha}, address),
         )
 
     def _samples(self, context: WorkerContext, shard: Samples, address: Address) -> TargetSamples:

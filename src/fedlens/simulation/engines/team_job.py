@@ -86,7 +86,9 @@ class TeamJob:
     def _team(self, context: WorkerContext, updates: Tensor, views: Mapping[int, View]) -> Team:
         """Return what the members with these `views` have together, by row."""
         first = next(iter(views.values()))
-        attack = self.members[0].attack
+        attack, assumed = self.members[0].attack, self.members[0].assumed
+        alphas = {row: view.alpha for row, view in views.items()}
+        address = context.root.at("team", first.round)
         others = [row for row in range(len(updates)) if row not in views]
         return Team(
             round=first.round,
@@ -98,8 +100,11 @@ class TeamJob:
             auxiliary=first.auxiliary,
             local=first.local,
             network=first.network,
-            address=context.root.at("team", first.round),
+            address=address,
             state={name: tensor.clone() for name, tensor in self.state.items()},
+            server=None
+            if assumed is None
+            else assumed.server(first.round, first.received, first.network.layout, alphas, address),
         )
 
     def _checked(self, crafted: object, team: Team) -> tuple[Tensor, Mapping[str, Tensor]]:

@@ -1,0 +1,35 @@
+"""What attackers know or guess of the server: its chain, which they can try on updates of their own making.
+
+An attack that declares `Attack.needs_rule` gets it as `Team.server` and `View.server`. By default (the attackers'
+option ``rule: known``) the chain is a copy of the server's; otherwise it is the one that they guess. What its stages
+keep from round to round is known only with ``server_state: known``; else they begin anew in each round. The server's
+checks, its validation and root samples and its random draws are never known.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from fedlens.core.config import Config
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class AssumedServer(Protocol):
+    """The server as attackers imagine it in a round."""
+
+    @property
+    def components(self) -> tuple[Config, ...]:
+        """The components of the chain, in the order in which they work: `fedlens.defences.Krum` and others."""
+
+    def step(self, updates: Tensor) -> Tensor:
+        """Compute what this server would add to the global weights, shape ``[d]``; zeros where it would skip the round.
+
+        The weights of the other clients are not known: they share equally what the attackers leave of 1. Calls with
+        equal updates give equal results, as random draws are always the same ones, which are not the server's.
+
+        Args:
+            updates: those of all n clients of the cohort: the others' first, then the attackers', in the order in which
+                the attack is given both; shape ``[n, d]``.
+        """

@@ -1,0 +1,93 @@
+"""The server's chain as attackers assume it, which they can try in their jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from fedlens.core.custom import copy_tensors
+from fedlens.core.layout import Layout
+from fedlens.core.random import Address, seeded
+from fedlens.defences.chain import Chain
+from fedlens.defences.links import Link
+from fedlens.defences.server_step import server_step
+from fedlens.defences.stage import Server, State, Updates
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """What attackers assume of the server in a round.
+
+    Attributes:
+        chain: the server's chain, or the one that they guess.
+        cohort: number of clients n in the round.
+        kept: what each stage keeps, or ``None`` of one that has kept nothing yet; ``None`` if they do not know.
+        clients: the cohort, by row, if they know what is kept.
+    """
+
+    chain: Chain
+    cohort: int
+    kept: tuple[State | None, ...] | None = None
+    clients: tuple[int, ...] | None = None
+
+    def server(
+        self, round_: int, weights: Tensor, layout: Layout, alphas: Mapping[int, float], address: Address
+    ) -> AssumedChain:
+        """Return the server that they imagine, which shares no memory with anything else.
+
+        Args:
+            round_: the number of the round.
+            weights: global weights w_G^t, shape ``[d]``.
+            layout: the parameter that each of the d entries belongs to.
+            alphas: the weights of those who imagine it, by row.
+            address: where the random draws begin.
+        """
+        rows = [*(row for row in range(self.cohort) if row not in alphas), *alphas]
+        others = self.cohort - len(alphas)
+        rest = max(1 - sum(alphas.values()), 0) / max(others, 1)
+        clients = tuple(range(self.cohort)) if self.clients is None else tuple(self.clients[row] for row in rows)
+        stages = self.chain.whole
+        kept = self.kept or (None,) * len(stages)
+        states = [stage.init(layout) if state is None else state for stage, state in zip(stages, kept, strict=True)]
+        return AssumedChain(
+            components=deepcopy(self.chain.stages),
+            server=Server(round_, weights.clone(), layout, clients, address),
+            alpha=(*(rest for _ in range(others)), *alphas.values()),
+            states=copy_tensors(states),
+        )
+
+
+@dataclass(frozen=True)
+class AssumedChain:
+    """An `AssumedServer`.
+
+    Attributes:
+        components: the components of the chain.
+        server: what it has in the round; its address is the attackers'.
+        alpha: the weights of the updates, the others' first.
+        states: what each stage keeps.
+    """
+
+    components: tuple[Link, ...]
+    server: Server
+    alpha: tuple[float, ...]
+    states: Sequence[State]
+
+    def step(self, updates: Tensor) -> Tensor:
+        """See `AssumedServer.step`.
+
+        Raises:
+            ValueError: there is not a row for each client.
+        """
+        if len(updates) != len(self.alpha):
+            raise ValueError(f"step: {len(updates)} updates; {len(self.alpha)} are right, a row for each client")
+        chain, address = Chain(stages=self.components).whole, self.server.address.at("rule")
+        alpha = torch.tensor(self.alpha, dtype=torch.float64, device=updates.device)
+        received = Updates.received(updates.detach().clone(), alpha / alpha.sum())
+        with seeded(address.at("global")):
+            server = replace(self.server, weights=self.server.weights.clone(), address=address)
+            return server_step(chain, received, server, copy_tensors(self.states)).update
