@@ -17,7 +17,22 @@ if TYPE_CHECKING:
 
 
 class AssumedServer(Protocol):
-    """The server as attackers imagine it in a round."""
+    """The server as attackers imagine it in a round.
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Attack, Crafted, Experiment, simulate
+        >>> class Expects(Attack):
+        ...     sight = "all"
+        ...     needs_rule = True
+        ...     def collude(self, team):
+        ...         step = team.server.step(torch.cat([team.others, team.honest]))
+        ...         print(f"{team.server.components[0]!r} would take a step of {len(step)} numbers")
+        ...         return Crafted(team.honest)
+        >>> plan = {"rounds": 1, "control": False, "local": {"steps": 2}, "attackers": {"count": 2, "rule": "median"}}
+        >>> [result] = simulate(Experiment(data="digits", attack=Expects(), **plan), engine="serial")
+        Median() would take a step of 85002 numbers
+    """
 
     @property
     def components(self) -> tuple[Config, ...]:
