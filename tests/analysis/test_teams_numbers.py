@@ -141,6 +141,15 @@ def test_more_attackers_than_the_rule_is_told() -> None:
     assert not any("rule is told" in flag for flag in known)
 
 
+def test_the_stage_that_is_told_least_gives_way_first() -> None:
+    records = [team_record(1, [1, 2, 3, 7, 8, 4, 5])]
+    for told, words in (((3, 1), "(f = 1) take part in 1 of 1 rounds"), ((1, 3), "(f = 1) take"), ((3, 2), "")):
+        chain = [{"name": "nnm", "f": told[0]}, {"name": "trimmed-mean", "f": told[1]}]
+        found = flagged(records, aggregation=chain, fraction=0.175)
+        assert any("rule is told" in flag and words in flag for flag in found) == bool(words)
+        assert "oracle f: the rule knows the true number of attackers, f = 3" in found
+
+
 class Team(ExplicitBoosting):
     sight = "team"
 

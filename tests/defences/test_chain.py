@@ -142,8 +142,8 @@ def test_what_follows_from_the_stages() -> None:
     assert not Chain(stages=(Pairs(),)).averages
     assert Chain(stages=(Pairs(), Krum(f=1))).minimum == 2 * 5  # Krum's 2f + 3, in pairs
     assert Chain(stages=("distances", Steps())).minimum == 1
-    assert Chain(stages=(Pairs(), Krum(f=1))).f == 3
-    assert Chain.of("median").f is None
+    assert Chain(stages=(Pairs(), Krum(f=1))).told == (3, 1)
+    assert Chain.of("median").told == ()
     assert [Chain.of(stages).sees for stages in ("mean", Steps(), "median", [Passes(), "mean"])] == [
         *("sum", "sum", "updates", "updates")
     ]

@@ -229,12 +229,12 @@ def _share(experiment: Experiment) -> str | None:
 
 
 def _majority(experiment: Experiment, records: Sequence[RoundRecord]) -> str | None:
-    """Flag rounds in which several attackers were half of the cohort, or more than the rule is told."""
-    told = experiment.server.f
+    """Flag rounds in which several attackers were half of the cohort, or more than some stage is told."""
+    told = min(experiment.server.told, default=None)
     numbers = [(len(record.malicious_clients), len(record.clients)) for record in records]
     if half := sum(count > 1 and 2 * count >= cohort for count, cohort in numbers):
         return f"half of the cohort or more is malicious in {half} of {len(records)} rounds"
-    if isinstance(told, int) and (more := sum(count > max(told, 1) for count, _ in numbers)):
+    if told is not None and (more := sum(count > max(told, 1) for count, _ in numbers)):
         return f"more attackers than the rule is told (f = {told}) take part in {more} of {len(records)} rounds"
     return None
 
@@ -268,7 +268,7 @@ def _knowledge_of_state(experiment: Experiment) -> str | None:
 def _oracle(experiment: Experiment) -> str | None:
     """Flag a rule that knows what no server knows."""
     count = len(experiment.team)
-    knows_attackers = experiment.server.f == count
+    knows_attackers = count in experiment.server.told
     return f"oracle f: the rule knows the true number of attackers, f = {count}" if knows_attackers else None
 
 

@@ -40,8 +40,8 @@ class Chain(Config):
     Example:
         >>> from fedlens.defences import Chain
         >>> chain = Chain(stages=["distances", {"name": "krum", "f": 2}])
-        >>> str(chain), chain.minimum, chain.f, chain.averages
-        ('distances+krum', 7, 2, False)
+        >>> str(chain), chain.minimum, chain.told, chain.averages
+        ('distances+krum', 7, (2,), False)
     """
 
     keeping: ClassVar[str] = "make another chain"
@@ -142,10 +142,9 @@ class Chain(Config):
         return needed(self.whole)[0]
 
     @property
-    def f(self) -> int | None:
-        """The largest number of attackers that a stage is told; ``None`` if none is."""
-        told = [f for component in self.stages if type(f := getattr(component, "f", None)) is int]
-        return max(told, default=None)
+    def told(self) -> tuple[int, ...]:
+        """The numbers of attackers that its stages are told, those of them that are."""
+        return tuple(f for component in self.stages if type(f := getattr(component, "f", None)) is int)
 
     @property
     def sees(self) -> Sees:
