@@ -143,7 +143,7 @@ def test_records_without_a_default_trigger_need_one() -> None:
         ("goal.trigger=patch", "goal.trigger: there is no 'patch'; did you mean pixel-patch?"),
         ("goal.trigger.siz=2", "goal.trigger.siz: unknown option; did you mean goal.trigger.size?"),
         ("goal.trigger.size=0", "goal.trigger.size: "),
-        ("goal.share=1", "goal.share: a number less than 1 is needed, not 1; e.g. -o goal.share="),
+        ("goal.share=1", "goal.share: a number less than or equal to 0.95 is needed, not 1; e.g. -o goal.share="),
     ],
 )
 def test_what_is_wrong_says_where(assignment: str, said: str) -> None:
@@ -196,6 +196,15 @@ def test_an_untargeted_objective_plants_no_backdoor() -> None:
         "attack.objective: untargeted is for the goal damage, not backdoor; e.g. -o attack.objective=targeted, "
         "or -o goal=damage"
     )
+
+
+def test_an_attack_that_only_damages_is_refused_with_something_else_to_paste() -> None:
+    text = refusal("goal=backdoor", "attack=sign-flipping")
+    assert text.startswith("goal: sign-flipping damages the model and can do nothing else; e.g. -o goal=damage")
+
+
+def test_of_what_attackers_train_on_not_nearly_all_can_be_triggered() -> None:
+    assert "less than or equal to 0.95" in refusal(goal={"name": "backdoor", "share": 0.999})
 
 
 def test_a_custom_attack_may_do_damage() -> None:

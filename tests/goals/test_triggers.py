@@ -268,3 +268,11 @@ def test_a_custom_trigger_may_work_in_place() -> None:
 @pytest.mark.parametrize("trigger", [PixelPatch(value=1), Distributed(value=1), Blended(low=0, high=1)])
 def test_nothing_is_stamped_on_nothing(trigger: Trigger) -> None:
     assert stamped(trigger, images()[:0]).shape == (0, 1, 28, 28)
+
+
+def test_values_that_no_input_can_have_are_refused_before_anything_is_trained() -> None:
+    for make in (PixelPatch, Distributed):
+        with pytest.raises(ConfigError, match="less than or equal to 3000"):
+            make(value=1e300)
+    with pytest.raises(ConfigError, match=r"smallest value of the pattern, 5, is above its largest, 1; .*low=null"):
+        Blended(low=5, high=1).fitted(Data(), dataset(images()))

@@ -14,6 +14,7 @@ from fedlens.report.html.aggregation_weights import weights_chart
 from fedlens.report.html.opening import sentence
 from fedlens.report.looks import MALICIOUS
 from fedlens.report.terminal.tables import rounds_table, summary_lines
+from fedlens.report.words import headline
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +81,9 @@ def test_its_checks_know_all_attackers(run: Run) -> None:
 
 def test_every_figure_can_be_drawn(run: Run) -> None:
     assert {kind for kind, _ in figures_of(run)} == {*KINDS} - {"triggered"}
+
+
+def test_the_placebo_of_attackers_in_every_round_says_how_many_are_left() -> None:
+    team = small(attack="honest", attackers={"count": 2, "schedule": "every-round"}, clients=8, fraction=0.5)
+    assert "K=8, 4 a round, " in headline(team.twin())
+    assert "K=8, 2 a round, without clients 6, 7, " in headline(team.without_attacker())

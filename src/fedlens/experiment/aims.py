@@ -1,7 +1,7 @@
 """What attackers want, across an experiment's options: ``goal``, ``target`` and ``attack`` have to agree."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 from fedlens.attacks.attack import Attack
 from fedlens.core.config import Config, validate
@@ -47,6 +47,11 @@ def pursuing(attack: Attack, goal: Goal) -> Attack:
     if goal.asks:
         if objective != "untargeted":
             return attack
+        if get_args(type(attack).model_fields["objective"].annotation) == ("untargeted",):
+            raise ConfigError(
+                f"goal: {name} damages the model and can do nothing else; e.g. -o goal=damage, or "
+                "-o attack=explicit-boosting"
+            )
         raise ConfigError(
             f"attack.objective: untargeted is for the goal damage, not {wanted}; e.g. -o attack.objective=targeted, "
             "or -o goal=damage"

@@ -33,7 +33,7 @@ class Backdoor(Goal):
         trigger: what is put into inputs; by default the data set's own.
         target: class that they are to be taken for, by number or name; by default the data set's target class.
         source: the only class whose inputs are to be misclassified; by default every other than the target class.
-        share: of the samples that an attack by poisoned data trains on, how many carry the trigger.
+        share: of the samples that an attack by poisoned data trains on, how many carry the trigger; at most 0.95.
 
     Example:
         >>> from fedlens import Experiment, simulate
@@ -48,7 +48,7 @@ class Backdoor(Goal):
     trigger: Annotated[Trigger | None, Component("trigger", Trigger)] = None
     target: NonNegativeInt | str | None = None
     source: NonNegativeInt | str | None = None
-    share: float = Field(default=0.3, gt=0, lt=1)
+    share: float = Field(default=0.3, gt=0, le=0.95)
 
     @property
     @override

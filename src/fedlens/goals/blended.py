@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from pydantic import Field, NonNegativeInt
 from typing_extensions import override
 
+from fedlens.core.errors import ConfigError
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
 from fedlens.data.dataset import Data, Dataset
+from fedlens.goals.painting import Pixel
 from fedlens.goals.trigger import Trigger
 
 if TYPE_CHECKING:
@@ -40,14 +42,20 @@ class Blended(Trigger):
 
     alpha: float = Field(default=0.2, gt=0, le=1)
     pattern: NonNegativeInt = 0
-    low: float | None = None
-    high: float | None = None
+    low: Pixel | None = None
+    high: Pixel | None = None
 
     @override
     def fitted(self, data: Data, dataset: Dataset) -> Blended:
         x = dataset.train.x
         low = float(x.min()) if self.low is None else self.low
-        return self.model_copy(update={"low": low, "high": float(x.max()) if self.high is None else self.high})
+        high = float(x.max()) if self.high is None else self.high
+        if low > high:
+            raise ConfigError(
+                f"goal.trigger: the smallest value of the pattern, {low:g}, is above its largest, {high:g}; "
+                "e.g. -o goal.trigger.low=null -o goal.trigger.high=null"
+            )
+        return self.model_copy(update={"low": low, "high": high})
 
     @override
     def stamp(self, x: Tensor, part: int | None = None) -> Tensor:

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from fedlens.core.errors import ConfigError
 from fedlens.data.dataset import Data, Dataset
-from fedlens.goals.painting import Rectangle, brightest, painted, picture_size
+from fedlens.goals.painting import Pixel, Rectangle, brightest, painted, picture_size
 from fedlens.goals.trigger import Trigger
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Distributed(Trigger):
     size: PositiveInt = 4
     gap: NonNegativeInt = 2
     place: tuple[NonNegativeInt, NonNegativeInt] = (0, 0)
-    value: float | None = None
+    value: Pixel | None = None
 
     @property
     @override

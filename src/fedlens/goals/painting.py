@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from math import isqrt, prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
 
 from fedlens.core.errors import ConfigError
 from fedlens.data.dataset import Dataset
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Pixel = Annotated[float, Field(ge=-3e38, le=3e38)]
+"""A pixel's value, which inputs of float32 can have."""
 
 Rectangle = tuple[int, int, int, int]
 """Of pixels: first row, row after the last, first column, column after the last."""

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from fedlens.core.errors import ConfigError
 from fedlens.data.dataset import Data, Dataset
-from fedlens.goals.painting import Rectangle, brightest, painted, picture_size
+from fedlens.goals.painting import Pixel, Rectangle, brightest, painted, picture_size
 from fedlens.goals.trigger import Trigger
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class PixelPatch(Trigger):
 
     place: Place | tuple[NonNegativeInt, NonNegativeInt] = "lower-right"
     size: PositiveInt | tuple[PositiveInt, PositiveInt] = 3
-    value: float | None = None
+    value: Pixel | None = None
 
     @override
     def fitted(self, data: Data, dataset: Dataset) -> PixelPatch:

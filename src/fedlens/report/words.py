@@ -78,9 +78,11 @@ def headline(experiment: Experiment) -> str:
     work = f"E={local.epochs:g}" if local.epochs is not None else f"{local.steps} steps"
     names = {kind: name_of(kind, getattr(experiment, kind)) for kind in ("data", "model", "partition")}
     absent = f"{words}, " if (words := absent_words(experiment)) else ""
+    never_there = set(experiment.absent) & set(experiment.every_round)
+    cohort = experiment.cohort_size - len(never_there)
     return (
         f"{names['data']} ({names['partition']}), model {names['model']}, K={experiment.clients}, "
-        f"{experiment.cohort_size} a round, {absent}T={experiment.rounds}, {work}, B={local.batch_size}, "
+        f"{cohort} a round, {absent}T={experiment.rounds}, {work}, B={local.batch_size}, "
         f"{local.optimizer} {local.learning_rate:g}, rule {experiment.server}, seed {experiment.seed}"
     )
 
