@@ -164,6 +164,11 @@ def option_of(kind: str) -> str:
     return OPTION.get(kind, kind)
 
 
+def _with_same_option(kind: str) -> list[str]:
+    """Return every name that may be given where one of this kind may: rules and other stages stand in one option."""
+    return [name for other in BUILT_IN if option_of(other) == option_of(kind) for name in known(other)]
+
+
 @cache
 def known(kind: str) -> Mapping[str, str]:
     """Return every name of this kind with the ``module:Class`` that it stands for."""
@@ -179,7 +184,8 @@ def resolve(kind: str, name: str, source: Description = Description()) -> type[C
     """
     path = name if ":" in name else known(kind).get(name)
     if path is None:
-        remedy = f"{nearest(name, known(kind))} (or module:Class for your own; `fedlens list {kind}` shows ours)"
+        meant = nearest(name, _with_same_option(kind))
+        remedy = f"{meant} (or module:Class for your own; `fedlens list {kind}` shows ours)"
         folders = () if source.within is not None else (Path(), *source.beside)
         candidates = classes_in(name.removesuffix(".py"), BASES[kind].rpartition(":")[2], folders)
         if candidates:
