@@ -15,7 +15,7 @@ from fedlens.core.registry import known, name_of, resolve
 from fedlens.core.suggest import PAPER_SYMBOLS
 from fedlens.experiment.experiment import Experiment
 from fedlens.goals.target_samples import Target
-from fedlens.report.catalogue import described
+from fedlens.report.catalogue import described, what_it_is
 from fedlens.training.local import LocalTraining
 
 KINDS = {
@@ -73,7 +73,8 @@ def kind_page(kind: str) -> Iterator[str]:
     yield ""
     components = {name: resolve(kind, name) for name in known(kind)}
     yield from table(
-        ("name", "what it is"), ([f"[`{name}`](#{name})", _first(component)] for name, component in components.items())
+        ("name", "what it is"),
+        ([f"[`{name}`](#{name})", what_it_is(component)] for name, component in components.items()),
     )
     for name, component in components.items():
         yield f"## `{name}` {{ #{name} }}"
@@ -83,10 +84,6 @@ def kind_page(kind: str) -> Iterator[str]:
         yield from _example(inspect.getdoc(component) or "")
         source = sys.modules[component.__module__].__doc__ or ""
         yield from folded(f"Source, formulas, deviations: {component.__module__}", _prose(inspect.cleandoc(source)))
-
-
-def _first(component: type[Config]) -> str:
-    return (inspect.getdoc(component) or "").partition("\n")[0]
 
 
 def _prose(docstring: str) -> Iterator[str]:

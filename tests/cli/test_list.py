@@ -10,10 +10,10 @@ from small import small
 import fedlens
 from fedlens.analysis.metric_names import METRICS
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
-from fedlens.core.registry import BUILT_IN, known
+from fedlens.core.registry import BUILT_IN, known, resolve
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.presets import presets
-from fedlens.report.catalogue import TOPICS, entries, names
+from fedlens.report.catalogue import TOPICS, entries, names, what_it_is
 
 Capture = pytest.CaptureFixture[str]
 
@@ -195,3 +195,13 @@ def test_every_name_of_a_component_is_found(capsys: Capture) -> None:
     for kind in BUILT_IN:
         for name in known(kind):
             assert name in listed(capsys, name)
+
+
+def test_a_list_says_what_a_stage_and_an_attack_see() -> None:
+    def about(kind: str, name: str) -> str:
+        return what_it_is(resolve(kind, name))
+
+    assert about("aggregation", "mean").endswith("Sees the sum of updates alone, as under secure aggregation.")
+    assert about("stage", "nnm").endswith("Sees single updates.")
+    assert about("attack", "adaptive-ipm").endswith("Sees all honest updates. Needs the server's rule.")
+    assert "Sees" not in about("attack", "explicit-boosting")

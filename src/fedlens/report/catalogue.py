@@ -87,7 +87,7 @@ def entries(topic: Topic) -> Iterator[Entry]:
         yield Entry(topic, "targets", "The samples that target chooses are misclassified.")
     for name in known(topic.kind) if topic.kind else ():
         component = resolve(topic.kind, name)
-        yield Entry(topic, name, first_line(component), ", ".join(_words(component)))
+        yield Entry(topic, name, what_it_is(component), ", ".join(_words(component)))
     if topic.name == "presets":
         for name in listed():
             preset = presets()[name]
@@ -140,6 +140,19 @@ def default_of(option: str, default: object) -> str:
     if option in ABSENT:
         return ABSENT[option][0]
     return name_of(option, default) if isinstance(default, Config) else plain(default)
+
+
+def what_it_is(component: type[Config]) -> str:
+    """Return the first line of a component's docstring, and what it sees: a server of updates, an attack of others."""
+    said = {
+        ("sees", "sum"): "Sees the sum of updates alone, as under secure aggregation.",
+        ("sees", "updates"): "Sees single updates.",
+        ("sight", "team"): "Sees its team's honest updates.",
+        ("sight", "all"): "Sees all honest updates.",
+        ("needs_rule", True): "Needs the server's rule.",
+    }
+    words = [word for (name, value), word in said.items() if getattr(component, name, None) == value]
+    return " ".join([first_line(component), *words])
 
 
 def first_line(component: type[Config]) -> str:
