@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fedlens.analysis import stealth
 from fedlens.analysis.defence import rejection_precision, rejection_recall
 from fedlens.analysis.flags import flags
+from fedlens.analysis.goal_summary import goal_misfit
 from fedlens.analysis.window import lifespans
 from fedlens.core.errors import DamagedRunError, RunError
 from fedlens.core.files import checksum
@@ -229,8 +230,10 @@ def read_run(path: Path, experiment: Experiment, summary: Summary | None) -> Run
     target = read_target(path)
     for row, wrong in misfits(experiment, records, target):
         raise DamagedRunError(f"{path / 'rounds.jsonl'}, line {row + 1}: damaged ({wrong}); {ANEW}")
-    if summary is not None and (wrong_there := summary_misfit(summary, records, target)) is not None:
-        raise DamagedRunError(f"{path / 'summary.json'}: damaged ({wrong_there}); {ANEW}")
+    if summary is not None:
+        wrong_there = summary_misfit(summary, records, target) or goal_misfit(experiment, records, summary)
+        if wrong_there is not None:
+            raise DamagedRunError(f"{path / 'summary.json'}: damaged ({wrong_there}); {ANEW}")
     return Run(path, experiment, records, target, summary)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import NonNegativeInt, PositiveInt
 
-from fedlens.core.documents import Finite
+from fedlens.core.documents import Proportion
 from fedlens.core.lazy import torch
 from fedlens.models.evaluation import right
 
@@ -43,9 +43,9 @@ class BackdoorRecord:
 
     hits: NonNegativeInt
     count: PositiveInt
-    probability: Finite
+    probability: Proportion
     untriggered: NonNegativeInt
-    effect: Finite
+    effect: Proportion
     parts: list[NonNegativeInt] = field(default_factory=list)
 
     @property

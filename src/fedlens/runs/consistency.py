@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.measures import MEASURES, MEASURING, Kind
+from fedlens.runs.goal_consistency import goal_fault
 from fedlens.runs.metadata import TargetRecord
 from fedlens.runs.record import ClientRecord, RoundRecord
 from fedlens.runs.run_summary import ControlSummary, Summary
@@ -12,17 +13,6 @@ NEEDED: Mapping[Kind, tuple[str, ...]] = {**MEASURES, "norms": ("norm", "lowest"
 """The numbers of each kind that figures are drawn of; the first runs lack the spread."""
 SIGNED = {"lowest", "highest"}
 """Those that may be negative: entries of an update. The others are lengths, distances and shares."""
-
-
-def _backdoors_fault(record: RoundRecord) -> str | None:
-    """Tell which side lacks what a goal asked, or was asked of another number of inputs."""
-    ours = record.backdoor
-    for name, side in record.controls.items():
-        if (side.backdoor is None) != (ours is None):
-            return f"{name}.backdoor: missing" if side.backdoor is None else "backdoor: missing"
-        if ours is not None and side.backdoor is not None and side.backdoor.count != ours.count:
-            return f"{name}.backdoor.count: {side.backdoor.count}, but the run's is {ours.count}"
-    return None
 
 
 def misfit(target: TargetRecord) -> str | None:
@@ -82,7 +72,7 @@ def _fault(experiment: Experiment, record: RoundRecord, target: TargetRecord) ->
         for kind in () if client.malformed else experiment.recorded:
             if (fault := _measures_fault(kind, client)) is not None:
                 return fault
-    return _backdoors_fault(record) or _models_fault(record, target)
+    return goal_fault(experiment, record) or _models_fault(record, target)
 
 
 def _cohort_fault(experiment: Experiment, cohort: Sequence[int]) -> str | None:

@@ -105,16 +105,16 @@ class BackdoorSummary:
         True
     """
 
-    rate: float
-    low: float
-    high: float
-    best: float
-    mean: float
-    final: float
+    rate: Proportion
+    low: Proportion
+    high: Proportion
+    best: Proportion
+    mean: Proportion
+    final: Proportion
     count: PositiveInt
-    probability: float
-    untriggered: float
-    parts: list[float] = field(default_factory=list)
+    probability: Proportion
+    untriggered: Proportion
+    parts: list[Proportion] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
