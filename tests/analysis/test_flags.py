@@ -65,6 +65,21 @@ def test_flags_of_several_runs_are_counted_but_for_those_of_a_run_by_itself() ->
     assert common([]) == []
 
 
+@pytest.mark.parametrize(
+    ("words", "numbers"),
+    [
+        ("the trigger is not needed", ": without it {} % of the same inputs are taken for the class wanted"),
+        ("the control does it, too", ": without attack {} % of the triggered inputs"),
+        ("the model does not see the trigger", ": no answer changes by {}"),
+        ("half of the cohort or more is malicious", " in {} of 9 rounds"),
+        ("more attackers than the rule is told", " (f = 1) take part in {} of 9 rounds"),
+        ("the malicious client sent updates that were rejected", " in {} rounds: of shape 3"),
+    ],
+)
+def test_flags_of_several_runs_are_counted_together_whatever_their_numbers(words: str, numbers: str) -> None:
+    assert common([[words + numbers.format(3)], [words + numbers.format(4)]]) == [f"{words} (2 of 2 runs)"]
+
+
 def test_an_attack_that_did_not_take_place() -> None:
     absent = record(1, [1, 2, 3], control=control(0.1))
     waiting = record(2, [1, 4, 3], control=control(0.1), attack={"acted": False})

@@ -127,6 +127,17 @@ def test_a_cohort_that_is_half_malicious() -> None:
     records = [team_record(1, [1, 2, 4, 5]), team_record(2, [1, 2, 3, 4]), team_record(3, [1, 4, 5, 6])]
     assert "half of the cohort or more is malicious in 2 of 3 rounds" in flagged(records)
     assert not any("half of the cohort" in flag for flag in flagged(records[1:2]))
+    alone = [team_record(1, [4])]
+    assert "half of the cohort or more is malicious in 1 of 1 rounds" in flagged(alone)
+    single = {"attackers": {"clients": [4]}}
+    assert not any("half of the cohort" in flag for flag in flagged(alone, **single))
+
+
+def test_a_majority_does_not_hide_that_the_rule_is_told_less() -> None:
+    records = [team_record(1, [4, 5, 6, 7, 8]), team_record(2, [1, 2, 3, 4, 5])]
+    found = flagged(records, aggregation=Krum(f=1), fraction=0.125)
+    assert "half of the cohort or more is malicious in 1 of 2 rounds" in found
+    assert "more attackers than the rule is told (f = 1) take part in 2 of 2 rounds" in found
 
 
 def test_more_attackers_than_the_rule_is_told() -> None:

@@ -48,8 +48,8 @@ def damaged(tmp_path_factory: pytest.TempPathFactory) -> Run:
         return fedlens.run(experiment, tmp_path_factory.mktemp("runs") / "damaged", engine="serial")
 
 
-def rated(run: Run, *rates: tuple[float, float], met: list[bool], **changes: Any) -> Run:
-    """`run` with these success rates of 100 inputs, its own and its twin's, in its rounds."""
+def rated(run: Run, *rates: tuple[float, float], met: list[bool], twins: int = 1, **changes: Any) -> Run:
+    """`run` with these success rates of 100 inputs, its own and its twin's, in its rounds; `twins` are untriggered."""
 
     def answers(rate: float) -> BackdoorRecord:
         usual = {"hits": round(100 * rate), "count": 100, "probability": rate, "untriggered": 1, "effect": 0.5}
@@ -58,7 +58,7 @@ def rated(run: Run, *rates: tuple[float, float], met: list[bool], **changes: Any
     records: list[RoundRecord] = []
     for record, (rate, twin), reached in zip(run.records, rates, met, strict=True):
         assert record.twin is not None
-        beside = replace(record.twin, backdoor=answers(twin))
+        beside = replace(record.twin, backdoor=replace(answers(twin), untriggered=twins))
         records.append(replace(record, backdoor=answers(rate), twin=beside, goal_met=reached))
     return replace(run, records=records, summary=summarise(run.experiment, records, None, CLASSES))
 
@@ -119,6 +119,13 @@ def test_the_tables_have_rates_in_place_of_confidences(planted: Run) -> None:
     assert [str(column.header) for column in rounds_table(planted).columns][3:5] == ["ASR", "met"]
 
 
+def test_a_goal_that_nothing_judges_is_met_in_no_number_of_rounds(planted: Run) -> None:
+    records = [replace(record, twin=None, goal_met=None) for record in planted.records]
+    run = replace(planted, records=records, summary=summarise(planted.experiment, records, None, CLASSES))
+    (met,) = [values for name, *values in summary_lines(run) if name.endswith("in which the goal is met")]
+    assert met == ["–"]
+
+
 def test_the_columns_of_a_run(planted: Run, damaged: Run) -> None:
     last = planted.rounds.iloc[-1]
     record = planted.records[-1]
@@ -160,6 +167,8 @@ def test_a_rate_that_the_twin_has_too_is_flagged(planted: Run) -> None:
         rated(planted, (0.9, 0), (0.95, 0.4), (0, 0), met=[True] * 3)
     )
     assert "control" not in flagged(rated(planted, (0.9, 0.5), (0.95, 0.1), (0, 0), met=[True] * 3))
+    as_many_without = rated(planted, (0.9, 0), (0.95, 0.4), (0, 0), met=[True] * 3, twins=41)
+    assert "control" not in flagged(as_many_without)
 
 
 def test_a_trigger_that_is_not_needed_or_not_seen_is_flagged(planted: Run) -> None:
@@ -167,6 +176,10 @@ def test_a_trigger_that_is_not_needed_or_not_seen_is_flagged(planted: Run) -> No
     assert "the trigger is not needed: without it 30.0 %" in flagged(
         rated(planted, *rates, met=[True] * 3, untriggered=30)
     )
+    as_many = rated(planted, *rates, met=[True] * 3, untriggered=37, twins=41)
+    assert "not needed" not in flagged(as_many)
+    assert "not needed" not in flagged(rated(planted, *rates, met=[True] * 3, untriggered=60, twins=41))
+    assert "without it 61.0 %" in flagged(rated(planted, *rates, met=[True] * 3, untriggered=61, twins=41))
     assert "the model does not see the trigger" in flagged(rated(planted, *rates, met=[True] * 3, effect=0.0))
     plain = planted.records[0]
     assert (unseen(plain), untriggered(plain), goal_control(plain)) == (None, None, None)

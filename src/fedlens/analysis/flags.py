@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from fedlens.analysis.goal_flags import goal_control, unseen, untriggered
+from fedlens.analysis.goal_flags import CONTROL, UNSEEN, UNTRIGGERED, goal_control, unseen, untriggered
 from fedlens.analysis.useless import useless
 from fedlens.analysis.window import attack_window, split
 from fedlens.attacks.attack import Attack
@@ -17,6 +17,11 @@ ABSENCE = "the client's absence does it, too"
 UNTAKEN = "the malicious update was never taken"
 USELESS = "the model is useless"
 UNUSUAL = "the last round disagrees with most rounds"
+REJECTED = "the malicious client sent updates that were rejected"
+MAJORITY = "half of the cohort or more is malicious"
+BEYOND_TOLD = "more attackers than the rule is told"
+NUMBERED = (ABSENCE, UNTAKEN, USELESS, UNUSUAL, CONTROL, UNTRIGGERED, UNSEEN, REJECTED, MAJORITY, BEYOND_TOLD)
+"""What begins flags that go on with numbers, which each run has its own of."""
 LARGE_SHARE = 0.1
 """Above this share of malicious clients an attack is rarely realistic."""
 GROUPS = 6
@@ -41,6 +46,7 @@ def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
         _acting(experiment, records),
         _share(experiment),
         _majority(experiment, records),
+        _beyond_told(experiment, records),
         _sight(experiment.attack),
         _knowledge(experiment),
         _knowledge_of_state(experiment),
@@ -89,7 +95,7 @@ def common_by_group(groups: Mapping[str, Mapping[str, Sequence[str]]]) -> list[s
 
 
 def _without_numbers(flag: str) -> str:
-    return next((words for words in (ABSENCE, UNTAKEN, USELESS, UNUSUAL) if flag.startswith(words)), flag)
+    return next((words for words in NUMBERED if flag.startswith(words)), flag)
 
 
 def _answering(records: Sequence[RoundRecord]) -> str | None:
@@ -214,7 +220,7 @@ def _shape(records: Sequence[RoundRecord]) -> str | None:
     if not (wrong := [fault for fault in faults if fault != "not finite"]):
         return None
     rounds = "1 round" if len(wrong) == 1 else f"{len(wrong)} rounds"
-    return f"the malicious client sent updates that were rejected in {rounds}: {wrong[-1]}"
+    return f"{REJECTED} in {rounds}: {wrong[-1]}"
 
 
 def _share(experiment: Experiment) -> str | None:
@@ -229,14 +235,19 @@ def _share(experiment: Experiment) -> str | None:
 
 
 def _majority(experiment: Experiment, records: Sequence[RoundRecord]) -> str | None:
-    """Flag rounds in which several attackers were half of the cohort, or more than some stage is told."""
+    """Flag rounds in which half of the cohort or more was malicious, in an experiment with several attackers."""
+    half = sum(2 * len(record.malicious_clients) >= len(record.clients) for record in records)
+    if len(experiment.team) == 1 or not half:
+        return None
+    return f"{MAJORITY} in {half} of {len(records)} rounds"
+
+
+def _beyond_told(experiment: Experiment, records: Sequence[RoundRecord]) -> str | None:
+    """Flag rounds in which several attackers were more than some stage is told."""
     told = min(experiment.server.told, default=None)
-    numbers = [(len(record.malicious_clients), len(record.clients)) for record in records]
-    if half := sum(count > 1 and 2 * count >= cohort for count, cohort in numbers):
-        return f"half of the cohort or more is malicious in {half} of {len(records)} rounds"
-    if told is not None and (more := sum(count > max(told, 1) for count, _ in numbers)):
-        return f"more attackers than the rule is told (f = {told}) take part in {more} of {len(records)} rounds"
-    return None
+    if told is None or not (more := sum(len(record.malicious_clients) > max(told, 1) for record in records)):
+        return None
+    return f"{BEYOND_TOLD} (f = {told}) take part in {more} of {len(records)} rounds"
 
 
 def _sight(attack: Attack) -> str | None:

@@ -3,23 +3,31 @@
 from fedlens.runs.record import RoundRecord
 
 HIGH = 0.2
-"""A success rate that a trigger cannot be given the credit for: with ten classes, a clean model's is a few percent."""
+"""So large a share of the inputs, beyond what a model without attack or without trigger does anyway, is conspicuous."""
 
+CONTROL = "the control does it, too"
+UNTRIGGERED = "the trigger is not needed"
+UNSEEN = "the model does not see the trigger"
 
 NO_EFFECT = 1e-6
 """A change of probability that is but rounding."""
 
 
 def goal_control(last: RoundRecord) -> str | None:
-    """Flag a missing control, or one that does what the attacker wants."""
+    """Flag a missing control, or one that does what the attacker wants.
+
+    Compared is the twin's rate with the trigger and its rate on the same inputs without: only what it gives the class
+    wanted because of the trigger (at least `HIGH` of the inputs) is the trigger's work without any attack. What a twin
+    errs without the trigger, as with two classes it often does, is no flag.
+    """
     if last.twin is None:
         return "no control: nobody knows what a clean model does"
     backdoor = last.twin.backdoor
-    if backdoor is None or backdoor.rate < HIGH:
+    if backdoor is None or backdoor.hits - backdoor.untriggered < HIGH * backdoor.count:
         return None
     return (
-        f"the control does it, too: without attack {_percent(backdoor.rate)} of the triggered inputs are taken for the "
-        "class wanted"
+        f"{CONTROL}: without attack {_percent(backdoor.rate)} of the triggered inputs are taken for the class wanted, "
+        f"and {_percent(backdoor.untriggered / backdoor.count)} of the same inputs without the trigger"
     )
 
 
@@ -27,16 +35,23 @@ def unseen(last: RoundRecord) -> str | None:
     """Flag a trigger that changes no answer, for example where a convolution's stride leaves out an image's edge."""
     if last.backdoor is None or last.destroyed or last.backdoor.effect >= NO_EFFECT:
         return None
-    return "the model does not see the trigger: no answer changes by it; e.g. -o goal.trigger.place=centre"
+    return f"{UNSEEN}: no answer changes by it; e.g. -o goal.trigger.place=centre"
 
 
 def untriggered(last: RoundRecord) -> str | None:
-    """Flag a model that gives the class wanted to the same inputs without the trigger."""
-    backdoor = last.backdoor
-    if backdoor is None or backdoor.untriggered < HIGH * backdoor.count:
+    """Flag a model that gives the class wanted to the same inputs without the trigger, because of the attack.
+
+    Compared are the attacked model's answers to the inputs without the trigger and the benign twin's to the same ones:
+    it is flagged if it gives the class wanted to `HIGH` of them more than the twin. Without a twin, of which there is
+    a flag already, nothing can be compared.
+    """
+    backdoor, twin = last.backdoor, last.twin and last.twin.backdoor
+    if backdoor is None or twin is None or backdoor.untriggered - twin.untriggered < HIGH * backdoor.count:
         return None
-    rate = _percent(backdoor.untriggered / backdoor.count)
-    return f"the trigger is not needed: without it {rate} of the same inputs are taken for the class wanted"
+    rate, twins = (_percent(side.untriggered / side.count) for side in (backdoor, twin))
+    return (
+        f"{UNTRIGGERED}: without it {rate} of the same inputs are taken for the class wanted (without attack {twins})"
+    )
 
 
 def _percent(share: float) -> str:

@@ -66,7 +66,8 @@ def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
     if summary.goal is None:
         yield from answer_lines(run, sides, rounds, at_end, played)
     else:
-        yield f"{rounds} in which the goal is met", *alone(f"{summary.goal.met_rounds} of {played}")
+        judged = summary.goal.met is not None
+        yield f"{rounds} in which the goal is met", *alone(f"{summary.goal.met_rounds} of {played}" if judged else "–")
     if summary.lifespan:
         final = [_final(side) for side in sides]
         noun = "confidence" if summary.goal is None else "attack success rate"
