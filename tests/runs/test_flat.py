@@ -1,7 +1,13 @@
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pytest
 from small import small
 
+import fedlens
+from fedlens.analysis.collect import collect
+from fedlens.analysis.comparison import compare
 from fedlens.defences.krum import Krum
 from fedlens.experiment.flat import Value, flattened, plain_value, shown, value_of
 
@@ -41,6 +47,34 @@ def test_what_is_not_there_is_none_and_what_does_not_apply_is_missing() -> None:
     assert value_of(experiment, "attack") == flattened(experiment)["attack"] == "none"
     assert value_of(experiment, "checks") == "none"
     assert value_of(experiment, "attack.boost") is None
+
+
+def test_attackers_are_told_as_written() -> None:
+    def told(**attackers: Any) -> dict[str, Any]:
+        flat = flattened(small(clients=6, attack={"name": "explicit-boosting", "boost": 2}, attackers=attackers))
+        return {name: value for name, value in flat.items() if name.startswith("attackers.")}
+
+    usual = {"attackers.pick": "last", "attackers.schedule": "sampled"}
+    assert told(count=2) == usual | {"attackers.count": 2}
+    assert told(count=1) == usual | {"attackers.count": 1}
+    assert told(share=0.5)["attackers.share"] == 0.5
+    assert told(count=2, pick="random")["attackers.pick"] == "random"
+    assert told(clients=[1, 2]) == usual | {"attackers.clients": "1+2"}
+    two = small(clients=6, attack={"name": "explicit-boosting", "boost": 2}, attackers={"count": 2})
+    assert value_of(two, "attackers.clients") == "4+5"
+
+
+def test_runs_are_compared_by_the_number_of_attackers(tmp_path: Path) -> None:
+    for count in (2, 3):
+        attack = {"name": "explicit-boosting", "boost": 2}
+        experiment = small(clients=6, rounds=1, attack=attack, attackers={"count": count})
+        fedlens.run(experiment, tmp_path / f"c{count}", engine="serial")
+    collection = collect([tmp_path / "c2", tmp_path / "c3"], {"attackers.count"})
+    assert collection.varying == ["attackers.count"]
+    assert [group.label for group in compare(collection, ["attackers.count"]).groups] == [
+        "attackers.count=2",
+        "attackers.count=3",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fedlens.core.config import Config
 from fedlens.core.registry import BUILT_IN, name_of, option_of, unusual_values
 from fedlens.defences.chain import Chain
+from fedlens.experiment.attackers import Attackers
 from fedlens.experiment.experiment import Experiment
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ def flattened(experiment: Experiment) -> dict[str, Value]:
     values = experiment.relevant() | {"checks": value_of(experiment, "checks")}
     if isinstance(experiment.aggregation, Chain):
         values["aggregation"] = value_of(experiment, "aggregation")
+    if experiment.attackers is not None:
+        values["attackers"] = _attackers(experiment.attackers, values.get("attackers", {}))
     return dict(_leaves("", values))
 
 
@@ -38,6 +41,8 @@ def value_of(experiment: Experiment, name: str, apart: Set[str] = frozenset()) -
     if name in BUILT_IN:
         component = getattr(experiment, name)
         return "none" if component is None else _word(name, component, apart)
+    if name == "attackers.clients" and experiment.attackers is not None:
+        return "+".join(map(str, experiment.team))
     return flattened(experiment).get(name)
 
 
@@ -74,6 +79,12 @@ def in_words(name: str, options: Mapping[str, Any], apart: Set[str] = frozenset(
     """Return a component by its name, with its options in brackets except those told `apart`: ``krum(f=1)``."""
     inner = ", ".join(f"{option}={shown(value)}" for option, value in _leaves("", options) if option not in apart)
     return f"{name}({inner})" if inner else name
+
+
+def _attackers(attackers: Attackers, told: dict[str, Any]) -> dict[str, Any]:
+    """Return the attackers as written; identities, in which they are `told`, list clients, which a count implies."""
+    written = attackers.model_dump(mode="json", include={"count", "share", "pick", "schedule"}, exclude_none=True)
+    return {name: value for name, value in told.items() if name != "clients" or attackers.clients is not None} | written
 
 
 def _word(kind: str, component: Config, apart: Set[str] = frozenset()) -> str:
