@@ -1,6 +1,7 @@
 """Several attackers, in records made by hand: what is summed up over them, and what is flagged."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -94,18 +95,33 @@ def test_a_check_is_measured_against_the_whole_team() -> None:
     assert (found.precision, found.recall) == (2 / 3, 2 / 3)
 
 
+def measured(made: RoundRecord, numbers: Mapping[int, Mapping[str, float | list[float]]]) -> RoundRecord:
+    return replace(made, clients=[replace(one, measured=dict(numbers[one.client])) for one in made.clients])
+
+
+RANGES: dict[int, dict[str, float | list[float]]] = {
+    1: {"range": [1, 9], "others": [1, 9], "sparsity": 0.1},
+    2: {"range": [1, 9], "others": [1, 9], "sparsity": 0.2},
+    4: {"range": [1, 9], "others": [2, 9], "sparsity": 0.4},
+    5: {"range": [1, 8], "others": [2, 9], "sparsity": 0.5},
+}
+"""As of all updates: attackers 4 and 5 are close to each other, and far from the benign clients 1 and 2."""
+
+
 def test_distances_of_a_team_by_hand() -> None:
-    ranges = {1: ([1, 9], [2, 8]), 2: ([1, 7], [2, 9]), 4: ([5, 9], [1, 7]), 5: ([6, 8], [1.5, 9])}
-    made = team_record(1, [1, 2, 4, 5])
-    clients = []
-    for client in made.clients:
-        own, others = ranges[client.client]
-        measured = {"range": own, "others": others, "sparsity": 0.1 * client.client}
-        clients.append(replace(client, measured=measured))
-    made = replace(made, clients=clients)
-    assert stealth.distance_ranges(made) == ([5, 9], [1.5, 7])
-    assert stealth.distance_gap(made) == 5 - 7
+    among = {"among_benign": [2, 3]}
+    apart = {4: RANGES[4] | among | {"to_benign": [7, 9]}, 5: RANGES[5] | among | {"to_benign": [6, 8]}}
+    made = measured(team_record(1, [1, 2, 4, 5]), RANGES | apart)
+    assert stealth.distance_ranges(made) == ([6, 9], [2, 3])
+    assert stealth.distance_gap(made) == 6 - 3
     assert stealth.statistic(made, "sparsity") == (pytest.approx(0.45), pytest.approx(0.15))
+
+
+def test_ranges_of_all_updates_do_not_tell_a_teams_distances() -> None:
+    made = measured(team_record(1, [1, 2, 4, 5]), RANGES)
+    assert (stealth.distance_ranges(made), stealth.distance_gap(made), stealth.are_unknown(made)) == (None, None, True)
+    alone = measured(team_record(1, [1, 2, 4, 5], waits=(5,)), RANGES)
+    assert (stealth.distance_ranges(alone), stealth.are_unknown(alone)) == (([1, 9], [2, 9]), False)
 
 
 # Red flags

@@ -12,7 +12,7 @@ from fedlens.core.config import validate
 from fedlens.core.errors import ConfigError
 from fedlens.core.layout import Layout
 from fedlens.defences.detector import Inspection, Verdict
-from fedlens.defences.distance_ranges import DistanceCheck, gaps, others_ranges, own_ranges
+from fedlens.defences.distance_ranges import DistanceCheck, benign_ranges, gaps, others_ranges, own_ranges, plain_ranges
 
 seeds = st.integers(0, 2**32)
 
@@ -168,3 +168,12 @@ def test_one_that_differs_from_equal_ones_has_the_highest_score() -> None:
 def test_margins_are_shares(margin: float) -> None:
     with pytest.raises(ConfigError, match="margin"):
         validate(DistanceCheck, {"margin": margin})
+
+
+def test_distances_of_several_attackers_are_those_from_benign_updates() -> None:
+    points = torch.tensor([[0.0], [10.0], [1.0], [10.5], [3.0]])
+    assert benign_ranges(points, [1, 3]).flatten().tolist() == pytest.approx([1, 3, 7, 10, 7.5, 10.5])
+    [among, *own] = plain_ranges(benign_ranges(points, [0, 1, 3, 4]))
+    assert among == []
+    assert own == [pytest.approx([place, place]) for place in (1, 9, 9.5, 2)]
+    assert plain_ranges(benign_ranges(points[:2], [0, 1])) == [[], [], []]

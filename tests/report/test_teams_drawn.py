@@ -1,13 +1,16 @@
 """A run with several attackers, in figures, pages and tables."""
 
+from dataclasses import replace
+
 import pytest
 from small import small
 
 import fedlens
 from fedlens.analysis.run_results import Run
 from fedlens.defences.krum import Krum
-from fedlens.report.data import chosen_of, shares_of, shares_words
+from fedlens.report.data import chosen_of, overlap_words, ranges_of, shares_of, shares_words
 from fedlens.report.figures.aggregation_weights import selected_clients
+from fedlens.report.figures.distance_ranges import distance_ranges
 from fedlens.report.figures.evolution import histogram_evolution
 from fedlens.report.figures.figures import KINDS, figures_of
 from fedlens.report.html.aggregation_weights import weights_chart
@@ -77,6 +80,34 @@ def test_its_checks_know_all_attackers(run: Run) -> None:
     guilty = run.checks[run.checks["guilty"]]
     assert set(guilty["client"]) == {0, 3, 6}
     assert len(guilty) == 2 * sum(len(record.attackers) for record in run.records)
+
+
+def test_distances_of_attackers_are_from_benign_updates(run: Run) -> None:
+    several = [record for record in run.records if len(record.attackers) > 1]
+    assert several
+    for record in several:
+        own = [client.measure("to_benign") for client in record.attackers]
+        assert all(isinstance(pair, list) for pair in own)
+        among = {str(client.measure("among_benign")) for client in record.clients if client.attacked}
+        assert len(among) == 1
+        assert not any("to_benign" in client.measured for client in record.clients if not client.attacked)
+        every = [client.measure("range") for client in record.attackers]
+        assert all(part[0] >= whole[0] and part[1] <= whole[1] for part, whole in zip(own, every, strict=True))
+    assert run.rounds["distance_gap"].notna().tolist() == [bool(record.attackers) for record in run.records]
+    [panel] = distance_ranges([run]).axes
+    assert "malicious updates to benign ones" in panel.get_legend_handles_labels()[1]
+
+
+def test_what_ranges_of_all_updates_do_not_tell_is_said(run: Run) -> None:
+    """As of a run from before there were ranges from benign updates."""
+    old = [replace(one, clients=[replace(client, measured={}) for client in one.clients]) for one in run.records]
+    before = Run(run.path, run.experiment, old, run.target, None)
+    several = [len(record.attackers) > 1 for record in run.records]
+    assert before.rounds["distance_gap"].isna().tolist() == several
+    words = overlap_words(before, ranges_of(before))
+    assert "the ranges recorded are of all updates" in words
+    assert "nobody attacked" not in words
+    assert [part.malicious is None for part in ranges_of(before)] == several
 
 
 def test_every_figure_can_be_drawn(run: Run) -> None:

@@ -1,12 +1,14 @@
 """How conspicuous the malicious clients are in a recorded round, by what was measured of the updates.
 
-A number is ``None`` where none attacked, or where it was not recorded. Of several attackers a figure is the median, and
-distances between them count as theirs; a benign client's figure is the median over the round's other clients.
+A number is ``None`` where none attacked, or where it was not recorded. Of several attackers a figure is the median; a
+benign client's figure is the median over the round's other clients. Distances of several attackers are those from
+benign updates, and not known of runs that recorded only ranges of all updates.
 """
 
 from collections.abc import Sequence
 from statistics import median
 
+from fedlens.experiment.measures import AMONG_BENIGN, TO_BENIGN
 from fedlens.runs.record import ClientRecord, RoundRecord
 
 Ranges = tuple[list[float], list[float]]
@@ -20,30 +22,45 @@ def malicious_deviation(record: RoundRecord) -> float | None:
 
 
 def distance_ranges(record: RoundRecord) -> Ranges | None:
-    """Return the least and the greatest L2 distance of their updates from the others', and of these from each other.
+    """Return the least and the greatest L2 distance of their updates from benign ones, and of these from each other."""
+    ours, benign = malicious_range(record), benign_range(record)
+    return None if ours is None or benign is None else (ours, benign)
 
-    Each attacker's record has the range among all others, its team included. What all of these ranges have in common
-    comes closest to that among benign updates.
-    """
-    ours, others = ranges(record.attackers, "range"), ranges(record.attackers, "others")
-    if not ours or not others:
-        return None
-    return ([min(low for low, _ in ours), max(high for _, high in ours)], narrowest(others))
+
+def malicious_range(record: RoundRecord) -> list[float] | None:
+    """Return the least and the greatest distance of malicious updates from benign ones; ``None`` if not known."""
+    return spanned(ranges(among := compared(record), "range" if len(among) == 1 else TO_BENIGN))
+
+
+def benign_range(record: RoundRecord) -> list[float] | None:
+    """Return the least and the greatest distance among benign updates of a round with an attack."""
+    return spanned(ranges(among := compared(record), "others" if len(among) == 1 else AMONG_BENIGN))
+
+
+def compared(record: RoundRecord) -> list[ClientRecord]:
+    """Return the attackers of whose updates distances were measured."""
+    return [client for client in record.attackers if client.measure("range") is not None]
+
+
+def are_unknown(record: RoundRecord) -> bool:
+    """Tell whether the ranges recorded are of all updates, so that several attackers' are not known apart."""
+    among = compared(record)
+    return len(among) > 1 and any(client.measure(TO_BENIGN) is None for client in among)
 
 
 def ranges(clients: Sequence[ClientRecord], name: str) -> list[list[float]]:
-    """Return this range of each client that has one, ``range`` or ``others``."""
+    """Return this range, such as ``range`` or ``others``, of each client that has one."""
     measured = [client.measure(name) for client in clients]
     return [pair for pair in measured if isinstance(pair, list) and pair]
 
 
-def narrowest(parts: Sequence[list[float]]) -> list[float]:
-    """Return the range that at least one range, of several that overlap, has in common with all others."""
-    return [max(low for low, _ in parts), min(high for _, high in parts)]
+def spanned(parts: Sequence[list[float]]) -> list[float] | None:
+    """Return the range that spans all `parts`."""
+    return [min(low for low, _ in parts), max(high for _, high in parts)] if parts else None
 
 
 def distance_gap(record: RoundRecord) -> float | None:
-    """Return the gap between its update's distances and those among the others; negative if they overlap."""
+    """Return the gap between their distances from benign updates and those among these; negative if they overlap."""
     if (ranges := distance_ranges(record)) is None:
         return None
     (least, greatest), (others_least, others_greatest) = ranges

@@ -27,6 +27,8 @@ from fedlens.defences.detector import Detector, Inspection, Verdict
 from fedlens.kernels.pairwise import squared_distances
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
 FEWEST = 5
@@ -77,6 +79,30 @@ def measure_distances(updates: Tensor) -> tuple[Tensor, Tensor]:
     """
     distances = squared_distances(updates).sqrt()
     return own_ranges(distances), others_ranges(distances)
+
+
+def benign_ranges(updates: Tensor, attackers: Sequence[int]) -> Tensor:
+    """Return the range of distances among benign updates, and that of each attacker's distances from these.
+
+    No server can tell them: it does not know who attacks.
+
+    Args:
+        updates: shape ``[n, d]``.
+        attackers: their rows.
+
+    Returns:
+        Shape ``[1 + attackers, 2]``, the range among benign updates first; infinite where there is no such pair.
+    """
+    distances = squared_distances(updates).sqrt()
+    benign = [row for row in range(len(updates)) if row not in attackers]
+    off_diagonal = ~torch.eye(len(benign), dtype=torch.bool, device=updates.device)
+    among = distances[benign][:, benign][off_diagonal]
+    return torch.stack([_range(among), *(_range(distances[row, benign]) for row in attackers)])
+
+
+def _range(values: Tensor) -> Tensor:
+    """Return the least and the greatest value; infinite if there is none."""
+    return torch.stack([values.min(), values.max()]) if len(values) else values.new_tensor([inf, -inf])
 
 
 def gaps(own: Tensor, others: Tensor) -> Tensor:

@@ -17,6 +17,10 @@ MEASURES: Mapping[Kind, tuple[str, ...]] = {
 }
 """Names of the numbers that each kind records of a client; histograms have a table of counts, too."""
 
+TO_BENIGN, AMONG_BENIGN = "to_benign", "among_benign"
+"""What is recorded with the distances of each of several attackers: the range of its own from benign updates, and the
+range among the benign ones. Of one attacker, they are its ``range`` and ``others``."""
+
 MEASURING: Mapping[Kind, str] = {"norms": "statistics", "distances": "distances", "histograms": "statistics"}
 """The check that measures the same anyway."""
 

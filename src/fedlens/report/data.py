@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fedlens.analysis.intervals import wilson
 from fedlens.analysis.kept import require_recorded
 from fedlens.analysis.run_results import Run
-from fedlens.analysis.stealth import narrowest, ranges
+from fedlens.analysis.stealth import are_unknown, benign_range, malicious_range, ranges, spanned
 from fedlens.core.errors import ConfigError
 from fedlens.report.looks import STYLES, Style
 from fedlens.report.words import percent
@@ -126,23 +126,27 @@ def are_wide(ranges: Iterable[Ranges]) -> bool:
 def overlap_words(run: Run, ranges: Sequence[Ranges]) -> str:
     """In how many rounds the ranges overlap, in words."""
     attacked = sum(part.malicious is not None for part in ranges)
+    unknown = sum(map(are_unknown, run.records))
+    why = "the ranges recorded are of all updates"
     if not attacked:
-        return unseen_words(run)
-    return f"the ranges overlap in {sum(part.overlap for part in ranges)} of {attacked} rounds with an attack"
+        return f"whether the ranges overlap is not known: {why}" if unknown else unseen_words(run)
+    words = f"the ranges overlap in {sum(part.overlap for part in ranges)} of {attacked} rounds with an attack"
+    return f"{words}; not known in {unknown} more: {why}" if unknown else words
+
+
+def to_benign_words(run: Run) -> str:
+    """Name the distances of malicious updates."""
+    return f"malicious update{'s' * (len(run.experiment.team) > 1)} to benign ones"
 
 
 def _ranges(record: RoundRecord) -> Ranges:
-    attackers = [client for client in record.seen if client.attacked]
-    if not attackers:
-        return Ranges(record.round, _span(ranges(record.seen, "range")), None)
-    among = ranges(attackers, "others")
-    benign = narrowest(among) if among else None
-    return Ranges(record.round, (benign[0], benign[1]) if benign else None, _span(ranges(attackers, "range")))
+    if not record.attackers:
+        return Ranges(record.round, _pair(spanned(ranges(record.seen, "range"))), None)
+    return Ranges(record.round, _pair(benign_range(record)), _pair(malicious_range(record)))
 
 
-def _span(parts: list[list[float]]) -> Range | None:
-    """Return the range that spans all `parts`."""
-    return (min(low for low, _ in parts), max(high for _, high in parts)) if parts else None
+def _pair(span: list[float] | None) -> Range | None:
+    return None if span is None else (span[0], span[1])
 
 
 @dataclass(frozen=True)

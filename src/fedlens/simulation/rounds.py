@@ -131,7 +131,9 @@ class Federation:
 
         trained = time.perf_counter()
         screening = screen(experiment.detectors, round_, tuple(received.alpha.tolist()), self.engine)
-        recording = record_updates(experiment.unchecked, round_, len(received.rows), self.engine)
+        attackers = tuple(place for place, row in enumerate(received.rows) if row in logs and logs[row]["acted"])
+        apart = attackers if len(attackers) > 1 and "distances" in experiment.recorded else ()
+        recording = record_updates(experiment.unchecked, round_, len(received.rows), self.engine, apart)
 
         screened = time.perf_counter()
         address = self.setting.root.at("aggregation", round_)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fedlens.analysis.run_results import Run
-from fedlens.report.data import Ranges, are_wide, overlap_words, ranges_of
+from fedlens.report.data import Ranges, are_wide, overlap_words, ranges_of, to_benign_words
 from fedlens.report.figures.canvas import ACROSS, head_panel, legend_below, marker_size, rounds_axis, wrapped
 from fedlens.report.looks import BENIGN, GREEN, MALICIOUS
 
@@ -55,7 +55,7 @@ def _draw(panel: "Axes", run: Run, ranges: list[Ranges]) -> None:
         rounds, low, high = map(np.array, zip(*bars, strict=True))
         half = marker_size(run, 8) / 2
         style: dict[str, Any] = {"fmt": "none", "ecolor": MALICIOUS, "elinewidth": half / 2, "capsize": half}
-        label = "malicious update to benign ones"
+        label = to_benign_words(run)
         panel.errorbar(rounds, (low + high) / 2, (high - low) / 2, **style, capthick=1.5, label=label)
     if overlapping := [part.round for part in ranges if part.overlap]:
         heights = [0.03] * len(overlapping)

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from fedlens.analysis.defence import performance_of
 from fedlens.analysis.run_results import Run
-from fedlens.report.data import Range, are_wide, outgrown, overlap_words, ranges_of, unseen_words
+from fedlens.report.data import Range, are_wide, outgrown, overlap_words, ranges_of, to_benign_words, unseen_words
 from fedlens.report.html.chart import Chart, Panel, dots, drawn, evenly, rounds_axis, sentence
 from fedlens.report.looks import BENIGN, BESIDE, BLACK, MALICIOUS
 from fedlens.runs.run_summary import Performance
@@ -30,7 +30,7 @@ def distances_chart(run: Run) -> Chart:
     figure = go.Figure(layout={"xaxis": _axis(run)})
     for side, colour, width, label in (
         ("benign", BENIGN, 7, "among benign updates"),
-        ("malicious", MALICIOUS, 3, "malicious update to benign ones"),
+        ("malicious", MALICIOUS, 3, to_benign_words(run)),
     ):
         limits = [getattr(part, side) for part in ranges]
         for index, end in enumerate(("least", "greatest")):
