@@ -1,11 +1,13 @@
 """Runs for a goal other than target samples: their verdict, tables, flags, figures and pages."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers.calling import called
+from rich.console import Console
 from small import small
 
 import fedlens
@@ -18,9 +20,15 @@ from fedlens.core.errors import ConfigError
 from fedlens.goals.answers import BackdoorRecord
 from fedlens.goals.target_samples import Target
 from fedlens.report.figures.figures import draw, figures_of
+from fedlens.report.terminal.progress import Terminal
+from fedlens.report.terminal.sweep_progress import _words
 from fedlens.report.terminal.tables import rounds_table, summary_lines
 from fedlens.report.verdict import verdict
+from fedlens.report.words import percent
 from fedlens.runs.record import RoundRecord
+from fedlens.simulation.callback import Event
+from fedlens.sweeps.tasks import Reporter
+from fedlens.watch.run_list import list_runs
 
 CLASSES = [str(number) for number in range(10)]
 
@@ -229,3 +237,19 @@ def called_report(paths: list[str], page: Path) -> int:
         except SystemExit as end:
             return int(end.code or 0)
     return 0
+
+
+def test_a_backdoors_rate_is_told_while_it_runs_and_in_the_list_of_runs(planted: Run) -> None:
+    last = planted.records[-1]
+    assert last.backdoor is not None
+    told = io.StringIO()
+    progress = Terminal(Console(file=told, width=200))
+    progress.begin(planted.experiment, 0, twin=False)
+    for record in planted.records:
+        progress.round(record)
+    assert f"attack success rate {percent(last.backdoor.rate)}, done" in told.getvalue()
+    events: list[Event] = []
+    Reporter("cell", events.append).round(last)
+    assert _words(events[0]).endswith(f", attack success rate {percent(last.backdoor.rate)}")
+    [listed] = list_runs(planted.path)
+    assert (listed.confidence, listed.rate) == (None, last.backdoor.rate)

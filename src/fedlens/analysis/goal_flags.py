@@ -45,7 +45,7 @@ def untriggered(last: RoundRecord) -> str | None:
     it is flagged if it gives the class wanted to `HIGH` of them more than the twin. Without a twin, of which there is
     a flag already, nothing can be compared.
     """
-    backdoor, twin = last.backdoor, last.twin and last.twin.backdoor
+    backdoor, twin = last.backdoor, None if last.twin is None else last.twin.backdoor
     if backdoor is None or twin is None or backdoor.untriggered - twin.untriggered < HIGH * backdoor.count:
         return None
     rate, twins = (_percent(side.untriggered / side.count) for side in (backdoor, twin))

@@ -120,10 +120,12 @@ def unfinished_words(run: Run) -> str:
     return f"Not finished: {played} of {wanted} rounds. Go on with: fedlens run --resume --out {quote(str(run.path))}"
 
 
-def latest_words(accuracy: float, confidence: float | None) -> str:
-    """Say how a round ended: ``accuracy 84.2 %, target confidence 0.913``."""
+def latest_words(accuracy: float, confidence: float | None, rate: float | None = None) -> str:
+    """Say how a round ended: ``accuracy 84.2 %, target confidence 0.913``, or its attack success rate."""
     words = f"accuracy {percent(accuracy)}"
-    return words if confidence is None else f"{words}, target confidence {confidence:.3f}"
+    if confidence is not None:
+        words += f", target confidence {confidence:.3f}"
+    return words if rate is None else f"{words}, attack success rate {percent(rate)}"
 
 
 def span_words(window: Window) -> str:

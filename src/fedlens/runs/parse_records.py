@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from fedlens.core.documents import Proportion
@@ -34,12 +34,26 @@ class LatestTarget:
 
 
 @dataclass(frozen=True)
+class LatestBackdoor:
+    """Part of a model's answers to triggered inputs."""
+
+    hits: NonNegativeInt
+    count: PositiveInt
+
+    @property
+    def rate(self) -> float:
+        """The attack success rate."""
+        return self.hits / self.count
+
+
+@dataclass(frozen=True)
 class Latest:
     """The part of a round's record that a list of runs shows; it is the same in all versions."""
 
     round: int
     quality: LatestQuality
     target: LatestTarget | None
+    backdoor: LatestBackdoor | None = None
 
 
 LATEST = TypeAdapter(Latest)

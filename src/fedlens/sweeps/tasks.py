@@ -114,6 +114,7 @@ class Reporter(Callback):
             "round": record.round,
             "accuracy": record.quality.accuracy,
             "confidence": target.mean_confidence if target else None,
+            "asr": record.backdoor.rate if record.backdoor else None,
         }
         self._notify(Event(self._key, "round", content))
 

@@ -34,6 +34,7 @@ class ListedRun:
         finished: whether the run is complete.
         accuracy: of the global model after the last round recorded, if any.
         confidence: in the target class, likewise.
+        rate: the attack success rate of a backdoor, likewise.
         changed: time of the last change, in seconds since 1970.
         trouble: why there are no numbers.
     """
@@ -46,6 +47,7 @@ class ListedRun:
     finished: bool = False
     accuracy: float | None = None
     confidence: float | None = None
+    rate: float | None = None
     changed: float = 0.0
     trouble: str = ""
 
@@ -105,6 +107,7 @@ def _read_run(name: str, path: Path) -> ListedRun:
         (path / "summary.json").exists(),
         last.quality.accuracy if last else None,
         last.target.mean_confidence if last and last.target else None,
+        last.backdoor.rate if last and last.backdoor else None,
         changed,
     )
 

@@ -44,8 +44,12 @@ class Terminal(Callback):
     @override
     def round(self, record: RoundRecord) -> None:
         self._done = record.round
-        target = record.target
-        latest = latest_words(record.quality.accuracy, target.mean_confidence if target else None)
+        target, backdoor = record.target, record.backdoor
+        latest = latest_words(
+            record.quality.accuracy,
+            target.mean_confidence if target else None,
+            backdoor.rate if backdoor else None,
+        )
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done, latest=latest)
             return

@@ -113,7 +113,7 @@ def _words(event: Event) -> str:
     """Say how the latest of a run's rounds ended."""
     if event.kind != "round":
         return ""
-    return latest_words(event.content["accuracy"], event.content["confidence"])
+    return latest_words(event.content["accuracy"], event.content["confidence"], event.content.get("asr"))
 
 
 def duration(seconds: float) -> str:
