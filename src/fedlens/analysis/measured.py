@@ -50,7 +50,7 @@ class Measured:
     Attributes:
         runs: how many runs have it.
         seeds: how many seeds these have.
-        targets: how many targets, that is, test samples or sets of these.
+        targets: how many targets, that is, test samples or sets of these; 0 for another goal, which has none.
         rate: whether it is true or false of a run, so that it is a rate in place of a median.
         mean: the mean over seeds, of each one's mean; NaN where no run has it.
         interval: its median over seeds, or rate, with the interval; ``None`` where no run has it.
@@ -96,7 +96,7 @@ def measured(part: "pd.DataFrame", column: str, at: At, less: Side | None = None
     return Measured(
         runs=len(single),
         seeds=len(at_once),
-        targets=single.index.get_level_values("target_index").nunique(),
+        targets=len({*single.index.get_level_values("target_index")} - {""}),
         rate=truths,
         mean=float(at_once.mean()),
         interval=_interval(at_once, truths),

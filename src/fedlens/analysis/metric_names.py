@@ -2,7 +2,7 @@
 
 METRICS = {
     "confidence": "confidence in the target class, mean over the target's samples",
-    "counts": "rate of success of the attack's own: the target is met, and would not be without the malicious update",
+    "counts": "rate of success of the attack's own: target or goal is met, and is not without the malicious update",
     "success": "rate at which every sample of the target is classified as wanted",
     "asr": "attack success rate: the share of triggered inputs taken for the class wanted",
     "asr_twin": "the same of the benign twin, on the same inputs",

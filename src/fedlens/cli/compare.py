@@ -76,7 +76,9 @@ def compare(  # noqa: PLR0917 - typer passes them by name
     for name in metrics:
         out.print(comparison_table(comparison, name))
     if any(not comparison.rate(name) for name in metrics):
-        out.print("median over seeds, of each seed's mean over its targets", style="dim")
+        targets = any(group.metrics[name].targets for group in comparison.groups for name in metrics)
+        means = ", of each seed's mean over its targets" if targets else ""
+        out.print(f"median over seeds{means}", style="dim")
     if any(comparison.rate(name) for name in metrics):
         out.print("rate over seeds, of each seed's share, with its 95 % interval", style="dim")
     for flag in comparison.flags:

@@ -58,6 +58,7 @@ def sweep_page(paths: Sequence[Path]) -> dict[str, Any]:
         "tables": [_table(comparison, metric) for metric in metrics],
         "lines": keys_of(group.label for group in comparison.groups),
         "charts": charts,
+        "aim": "target" if _has_targets(collection) else "goal",
         "failures": _failures(paths),
         "unjudged": _unjudged(collection),
         "cells": cells,
@@ -80,9 +81,15 @@ def _sentence(collection: Collection, comparison: Comparison) -> str:
     """Say in one sentence what was swept."""
     table = collection.table
     runs, seeds, targets = (table[name].nunique() for name in ("cell", "seed", "target_index"))
+    aims = f" and {counted(targets, 'target')}" if _has_targets(collection) else ""
     varied = [f"{name} ({_listed(table[name])})" for name in comparison.by]
-    words = f"{counted(runs, 'run')} over {counted(seeds, 'seed')} and {counted(targets, 'target')}"
+    words = f"{counted(runs, 'run')} over {counted(seeds, 'seed')}{aims}"
     return f"{words}; {'what varied: ' + ', '.join(varied) if varied else 'no option varied'}."
+
+
+def _has_targets(collection: Collection) -> bool:
+    """Tell whether any run is for target samples, not for another goal."""
+    return bool((collection.table["target_index"] != "").any())
 
 
 def _listed(column: "pd.Series[Any]") -> str:

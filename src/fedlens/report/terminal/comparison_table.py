@@ -68,7 +68,7 @@ def comparison_rows(comparison: Comparison, metric: str) -> list[list[str]]:
     rows, control_names = [], controls_with(comparison, metric)
     for group in comparison.groups:
         ours = group.metrics[metric]
-        cells = [str(group.runs), NONE, NONE] if group.no_attack(metric) else [*map(str, _counts(ours).values())]
+        cells = [str(group.runs), NONE, NONE] if group.no_attack(metric) else _count_words(ours)
         cells += [unjudged_of(group)] if any_unjudged(comparison) else []
         estimated = NO_ATTACK if group.no_attack(metric) else interval_words(ours.interval, number)
         controls = (group.beside(name).get(metric) for name in control_names)
@@ -102,6 +102,12 @@ def tidy(comparison: Comparison) -> "pd.DataFrame":
             row |= _columns("placebo_", group.placebos.get(metric)) if absent else {}
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _count_words(measured: Measured) -> list[str]:
+    """Write the counts; of a goal without targets there is a dash for these."""
+    words = [str(count) for count in _counts(measured).values()]
+    return words if measured.targets or not measured.runs else [*words[:-1], NONE]
 
 
 def _counts(measured: Measured) -> dict[str, int]:
