@@ -210,6 +210,14 @@ def test_attackers_that_were_never_there_or_never_acted() -> None:
     assert "no malicious client ever acted" in flagged([team_record(1, [1, 4, 5], waits=(4, 5))])
 
 
+def test_updates_of_a_wrong_shape_are_counted_by_rounds() -> None:
+    made = team_record(1, [1, 4, 5], malformed=[4, 5], rejected=[4, 5])
+    log = {"malformed": "of shape [2]"}
+    clients = [replace(one, attack=one.attack and replace(one.attack, log=log)) for one in made.clients]
+    words = "malicious clients sent updates that were rejected in 1 round: of shape [2]"
+    assert words in flagged([replace(made, clients=clients)])
+
+
 def test_updates_that_are_not_finite_are_the_attackers_own_doing() -> None:
     assert not any("not finite" in flag for flag in flagged([team_record(1, [1, 4, 5], malformed=[5], rejected=[5])]))
     assert any(

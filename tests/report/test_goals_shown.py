@@ -20,6 +20,8 @@ from fedlens.core.errors import ConfigError
 from fedlens.goals.answers import BackdoorRecord
 from fedlens.goals.target_samples import Target
 from fedlens.report.figures.figures import draw, figures_of
+from fedlens.report.figures.metrics import metrics_of_interest
+from fedlens.report.html.metrics import metrics_chart
 from fedlens.report.terminal.progress import Terminal
 from fedlens.report.terminal.sweep_progress import _words
 from fedlens.report.terminal.tables import rounds_table, summary_lines
@@ -132,6 +134,14 @@ def test_a_goal_that_nothing_judges_is_met_in_no_number_of_rounds(planted: Run) 
     run = replace(planted, records=records, summary=summarise(planted.experiment, records, None, CLASSES))
     (met,) = [values for name, *values in summary_lines(run) if name.endswith("in which the goal is met")]
     assert met == ["–"]
+
+
+def test_the_axis_names_what_is_drawn(planted: Run, damaged: Run) -> None:
+    assert metrics_of_interest([damaged]).axes[0].get_ylabel() == "accuracy"
+    for runs in ([planted], [damaged, planted]):
+        assert metrics_of_interest(runs).axes[0].get_ylabel() == "accuracy or success rate"
+    assert "attack success rate" in metrics_chart(planted).caption
+    assert metrics_chart(damaged).caption.startswith("Accuracies are over the whole test set. ")
 
 
 def test_the_columns_of_a_run(planted: Run, damaged: Run) -> None:

@@ -6,6 +6,7 @@ import pytest
 from small import small
 
 import fedlens
+from fedlens.analysis.defence import performance_of
 from fedlens.analysis.run_results import Run
 from fedlens.defences.krum import Krum
 from fedlens.report.data import chosen_of, overlap_words, ranges_of, shares_of, shares_words
@@ -13,11 +14,15 @@ from fedlens.report.figures.aggregation_weights import selected_clients
 from fedlens.report.figures.distance_ranges import distance_ranges
 from fedlens.report.figures.evolution import histogram_evolution
 from fedlens.report.figures.figures import KINDS, figures_of
+from fedlens.report.figures.metrics import metrics_of_interest
 from fedlens.report.html.aggregation_weights import weights_chart
+from fedlens.report.html.check_scores import caught_words, noticed_words
+from fedlens.report.html.metrics import metrics_chart
 from fedlens.report.html.opening import sentence
 from fedlens.report.looks import MALICIOUS
 from fedlens.report.terminal.tables import rounds_table, summary_lines
-from fedlens.report.words import headline
+from fedlens.report.words import headline, in_number
+from fedlens.runs.record import ClientRecord, ControlRecord
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +113,50 @@ def test_what_ranges_of_all_updates_do_not_tell_is_said(run: Run) -> None:
     assert "the ranges recorded are of all updates" in words
     assert "nobody attacked" not in words
     assert [part.malicious is None for part in ranges_of(before)] == several
+
+
+def test_checks_flag_so_many_of_its_updates(run: Run) -> None:
+    """There are more malicious updates than rounds, so a share of them is no share of the rounds."""
+    done = performance_of(run.records, "statistics")
+    assert done.attacking == sum(len(record.attackers) for record in run.records) > len(run.records)
+    begins = f"It flagged {done.caught} of {done.attacking} malicious updates, and honest clients in"
+    assert caught_words(run, done).startswith(begins)
+    flagged = [replace(one, clients=[_flagged(client) for client in one.clients]) for one in run.records]
+    everyone = Run(run.path, run.experiment, flagged, run.target, None)
+    words = noticed_words(everyone)
+    assert "flagged a malicious client" in words
+    assert f"statistics {done.attacking} of {done.attacking} malicious updates" in words
+    assert "rounds" not in words
+
+
+def _flagged(client: ClientRecord) -> ClientRecord:
+    return replace(client, checks={name: replace(check, flagged=True) for name, check in client.checks.items()})
+
+
+def test_words_of_a_team_are_in_the_plural(run: Run) -> None:
+    records = [replace(one, placebo=ControlRecord(one.quality, one.target)) for one in run.records]
+    beside = Run(run.path, run.experiment, records, run.target, None)
+    chart = metrics_chart(beside)
+    assert "with the clients absent (placebo)" in [panel.title for panel in chart.panels]
+    assert "Malicious clients attacked in every round." in chart.caption
+    assert "the clients absent" in str(rounds_table(beside).caption)
+    assert "confidence in target class, clients absent" in [
+        label for panel in metrics_of_interest([beside]).axes for label in panel.get_legend_handles_labels()[1]
+    ]
+    names = [name for name, *_ in summary_lines(run)]
+    assert "a malicious update chosen alone" in names
+    assert in_number("the client absent", small()) == "the client absent"
+
+
+def test_shares_of_a_team_are_a_mean_like_that_of_benign_clients(run: Run) -> None:
+    """Under the mean all clients of equal shards weigh the same, however many attack."""
+    records = [
+        replace(one, clients=[replace(client, effective_weight=1 / 6) for client in one.clients]) for one in run.records
+    ]
+    [panel] = selected_clients([Run(run.path, run.experiment, records, run.target, None)]).axes
+    drawn = {line.get_label(): list(line.get_ydata()) for line in panel.lines}
+    assert drawn["malicious clients' mean share"] == pytest.approx([1 / 6] * 4)
+    assert drawn["benign clients' mean share"] == pytest.approx([1 / 6] * 4)
 
 
 def test_every_figure_can_be_drawn(run: Run) -> None:

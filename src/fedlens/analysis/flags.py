@@ -13,14 +13,18 @@ from fedlens.runs.record import ControlRecord, RoundRecord
 from fedlens.runs.record_values import destroyed, met, met_rounds, taken, targeted
 
 ALONE = "one seed"
-ABSENCE = "the client's absence does it, too"
-UNTAKEN = "the malicious update was never taken"
+ABSENCE, ABSENCES = "the client's absence does it, too", "the clients' absence does it, too"
+UNTAKEN, NONE_TAKEN = "the malicious update was never taken", "no malicious update was ever taken"
 USELESS = "the model is useless"
 UNUSUAL = "the last round disagrees with most rounds"
 REJECTED = "the malicious client sent updates that were rejected"
+ALL_REJECTED = "malicious clients sent updates that were rejected"
 MAJORITY = "half of the cohort or more is malicious"
 BEYOND_TOLD = "more attackers than the rule is told"
-NUMBERED = (ABSENCE, UNTAKEN, USELESS, UNUSUAL, CONTROL, UNTRIGGERED, UNSEEN, REJECTED, MAJORITY, BEYOND_TOLD)
+NUMBERED = (
+    ABSENCE, ABSENCES, UNTAKEN, NONE_TAKEN, USELESS, UNUSUAL, CONTROL, UNTRIGGERED, UNSEEN, REJECTED, ALL_REJECTED,
+    MAJORITY, BEYOND_TOLD,
+)  # fmt: skip
 """What begins flags that go on with numbers, which each run has its own of."""
 LARGE_SHARE = 0.1
 """Above this share of malicious clients an attack is rarely realistic."""
@@ -42,7 +46,7 @@ def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
         _taking(experiment, inside),
         _placebo(experiment, inside[-1]),
         _finite(experiment, records),
-        _shape(records),
+        _shape(experiment, records),
         _acting(experiment, records),
         _share(experiment),
         _majority(experiment, records),
@@ -152,10 +156,11 @@ def _placebo(experiment: Experiment, last: RoundRecord) -> str | None:
 def _absence(experiment: Experiment, last: RoundRecord, placebo: ControlRecord) -> str | None:
     if not _met(experiment, last) or not met(placebo):
         return None
+    absence = ABSENCES if len(experiment.team) > 1 else ABSENCE
     if placebo.target is None:
-        return f"{ABSENCE}: without client {experiment.malicious} {_met(experiment, last)}"
+        return f"{absence}: without {_named(experiment)} {_met(experiment, last)}"
     probability = placebo.target.mean_confidence
-    return f"{ABSENCE}: without {_named(experiment)} {_met(experiment, last)} with confidence {probability:.2f}"
+    return f"{absence}: without {_named(experiment)} {_met(experiment, last)} with confidence {probability:.2f}"
 
 
 def _taking(experiment: Experiment, records: Sequence[RoundRecord]) -> str | None:
@@ -164,7 +169,8 @@ def _taking(experiment: Experiment, records: Sequence[RoundRecord]) -> str | Non
     if not attacked or not _met(experiment, records[-1]) or taken(records) is not False:
         return None
     rounds = "1 round" if attacked == 1 else f"each of {attacked} rounds"
-    return f"{UNTAKEN}: the server gave it no weight in {rounds}, and yet {_met(experiment, records[-1])}"
+    never, it = (NONE_TAKEN, "them") if len(experiment.team) > 1 else (UNTAKEN, "it")
+    return f"{never}: the server gave {it} no weight in {rounds}, and yet {_met(experiment, records[-1])}"
 
 
 def _met(experiment: Experiment, last: RoundRecord) -> str:
@@ -179,7 +185,7 @@ def _met(experiment: Experiment, last: RoundRecord) -> str:
 def _unknown_absence(experiment: Experiment) -> str:
     absent = experiment.without_attacker()
     if not experiment.wants_placebo or absent.enough_updates:
-        return "no placebo: nobody knows whether the client's absence does it, too"
+        return f"no placebo: nobody knows whether {ABSENCES if len(experiment.team) > 1 else ABSENCE}"
     left = "1 update" if absent.fewest_updates == 1 else f"{absent.fewest_updates} updates"
     return (
         f"the placebo is not available: {left} may be left without {_named(experiment)}, "
@@ -214,13 +220,15 @@ def _finite(experiment: Experiment, records: Sequence[RoundRecord]) -> str | Non
     return f"honest clients sent updates that are not finite in {rounds}; try a lower local.learning_rate"
 
 
-def _shape(records: Sequence[RoundRecord]) -> str | None:
+def _shape(experiment: Experiment, records: Sequence[RoundRecord]) -> str | None:
     """Flag an attack whose updates are of another shape or type than the model's weights."""
-    faults = [client.fault for record in records for client in record.clients if client.malformed]
-    if not (wrong := [fault for fault in faults if fault != "not finite"]):
+    by_round = [[client.fault for client in record.clients if client.malformed] for record in records]
+    wrong = [found for faults in by_round if (found := [fault for fault in faults if fault != "not finite"])]
+    if not wrong:
         return None
     rounds = "1 round" if len(wrong) == 1 else f"{len(wrong)} rounds"
-    return f"{REJECTED} in {rounds}: {wrong[-1]}"
+    who = ALL_REJECTED if len(experiment.team) > 1 else REJECTED
+    return f"{who} in {rounds}: {wrong[-1][-1]}"
 
 
 def _share(experiment: Experiment) -> str | None:

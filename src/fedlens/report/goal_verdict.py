@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.window import FADED, lifespan, strengths
-from fedlens.report.words import counted, percent, wanted_words
+from fedlens.report.words import counted, in_number, percent, wanted_words
 from fedlens.runs.record import RoundRecord
 from fedlens.runs.record_values import counts, met, met_rounds, mostly_met, taken
 
@@ -41,8 +41,8 @@ def _achieved(run: Run, records: Sequence[RoundRecord]) -> str:
     if not mostly_met(run.experiment, records):
         return f"Attack failed, for the goal is met in the last round, but only {of}:"
     if taken(records) is False:
-        return "Attack failed, for the server never took the malicious update:"
-    return "Attack failed, for the goal is met even without the malicious client:"
+        return f"Attack failed, for the server never took {in_number('the malicious update', run.experiment)}:"
+    return f"Attack failed, for the goal is met even without {in_number('the malicious client', run.experiment)}:"
 
 
 def _afterwards(inside: Sequence[RoundRecord], after: Sequence[RoundRecord]) -> str:

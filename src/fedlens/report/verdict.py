@@ -6,7 +6,7 @@ from fedlens.analysis.run_results import Run
 from fedlens.analysis.window import FADED, attack_window, lifespan, split, strengths
 from fedlens.experiment.experiment import Experiment
 from fedlens.report.goal_verdict import goal_verdict
-from fedlens.report.words import counted, percent, span_words, target_words
+from fedlens.report.words import counted, in_number, percent, span_words, target_words
 from fedlens.runs.record import RoundRecord, class_name
 from fedlens.runs.record_values import counts, destroyed, met, met_rounds, taken, targeted
 from fedlens.runs.run_summary import Window
@@ -64,11 +64,12 @@ def _achieved(experiment: Experiment, records: Sequence[RoundRecord]) -> str:
         though = f" in the last round, though the target was met in only {count} of {len(records)}" if few else ""
         return f"Attack succeeded{though}:"
     if taken(records) is False:
-        return "Attack failed, for the server never took the malicious update:"
+        return f"Attack failed, for the server never took {in_number('the malicious update', experiment)}:"
     placebo = records[-1].placebo
     assert placebo is not None
     without = placebo.outcome.mean_confidence
-    return f"Attack failed: the target is misclassified even without the malicious client (confidence {without:.2f});"
+    who = in_number("the malicious client", experiment)
+    return f"Attack failed: the target is misclassified even without {who} (confidence {without:.2f});"
 
 
 def _afterwards(inside: Sequence[RoundRecord], after: Sequence[RoundRecord]) -> str:

@@ -64,6 +64,11 @@ def absent_words(experiment: Experiment) -> str:
     return f"without client{several} {', '.join(map(str, experiment.absent))}"
 
 
+def in_number(words: str, experiment: Experiment) -> str:
+    """Put ``client`` and ``update`` into the plural if several attack: ``clients absent`` for ``client absent``."""
+    return re.sub(r"\b(client|update)\b", r"\1s", words) if len(experiment.team) > 1 else words
+
+
 def attackers_words(experiment: Experiment) -> str:
     """Name the attackers: ``client 9``, ``clients 7, 8 and 9``, or, if they are many, how many."""
     team = [str(client) for client in experiment.team]

@@ -1,7 +1,7 @@
 """Whose updates the server's rule went by (Bhagoji et al. 2019, figure 10).
 
 A rule that applies one update alone, as Krum does, is shown by a dot a round at the client that it chose; any other by
-the malicious clients' share and the mean of the benign ones, round by round.
+the mean share of the malicious clients and that of the benign ones, round by round.
 """
 
 from collections.abc import Sequence
@@ -72,10 +72,10 @@ def _draw_shares(panel: "Axes", run: Run, shares: list[Shares]) -> None:
     """Two lines, broken where there is no such client."""
     rounds = [part.round for part in shares]
     benign = [mean(list(part.benign.values())) if part.benign else float("nan") for part in shares]
-    malicious = [float("nan") if part.malicious is None else part.malicious for part in shares]
+    malicious = [mean(list(part.attackers.values())) if part.attackers else float("nan") for part in shares]
     panel.plot(rounds, benign, "o-", color=BENIGN, markersize=4, label="benign clients' mean share")
     if any(part.malicious is not None for part in shares):
-        label = "malicious clients' share together" if len(run.experiment.team) > 1 else "malicious client's share"
+        label = "malicious clients' mean share" if len(run.experiment.team) > 1 else "malicious client's share"
         panel.plot(rounds, malicious, "s-", color=MALICIOUS, markersize=4, label=label)
     panel.set_ylim(bottom=-0.04 * panel.get_ylim()[1])
     panel.set_ylabel("share in the global update")

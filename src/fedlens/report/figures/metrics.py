@@ -23,7 +23,7 @@ from fedlens.report.figures.canvas import (
     wrapped,
 )
 from fedlens.report.looks import MALICIOUS
-from fedlens.report.words import CONTROLS, attack_name, flags_of_all, target_words
+from fedlens.report.words import CONTROLS, attack_name, flags_of_all, in_number, target_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -58,14 +58,21 @@ def metrics_of_interest(runs: Sequence[Run]) -> "Figure":
             for control in CONTROLS:
                 _draw_behind(panel, run, control)
             panel.set_title(run_title(run))
-    goals = sum(run.experiment.goal is not None for run in runs)
     for panel in panels[::ACROSS]:
-        panel.set_ylabel("accuracy or success rate" if goals == len(runs) else "accuracy or confidence")
+        panel.set_ylabel(_drawn_words(runs))
     named = {
         run_name(run) if len(runs) == 1 else f"{number}. {run_name(run)}": run for number, run in enumerate(runs, 1)
     }
     legend_below(figure, panels, [f"Red flag: {flag}" for flag in flags_of_all(named)])
     return figure
+
+
+def _drawn_words(runs: Sequence[Run]) -> str:
+    """Name what the lines are: runs whose goal is damage have neither a confidence nor a success rate."""
+    if not all(run.experiment.goal is not None for run in runs):
+        return "accuracy or confidence"
+    rated = any(line.column == "asr" for run in runs for line in lines_of(run))
+    return "accuracy or success rate" if rated else "accuracy"
 
 
 def _draw(panel: "Axes", run: Run, side: str) -> None:
@@ -106,5 +113,5 @@ def _draw_behind(panel: "Axes", run: Run, control: str) -> None:
         if style is None:
             continue
         look: dict[str, Any] = {"linestyle": style, "linewidth": 1, "alpha": 0.7, "zorder": 1.5}
-        label = f"{line.style.label}, {CONTROLS[control]}"
+        label = f"{line.style.label}, {in_number(CONTROLS[control], run.experiment)}"
         panel.plot(run.rounds["round"], line.values, color=line.style.colour, label=label, **look)

@@ -41,7 +41,9 @@ def distances_chart(run: Run) -> Chart:
     scale = {"type": "log", "dtick": "D2"} if are_wide(ranges) else {"rangemode": "tozero"}
     figure.layout.yaxis = {"title": {"text": "L2 distance of two updates"}, **scale}
     words = sentence(overlap_words(run, ranges))
-    caption = f"{words} Where the ranges overlap, distances do not reveal the attacker."
+    caption = (
+        f"{words} Where the ranges overlap, distances do not reveal the attacker{'s' * (len(run.experiment.team) > 1)}."
+    )
     panel = Panel(words, figure)
     return Chart(
         "distances",
@@ -114,22 +116,30 @@ def caught_words(run: Run, done: Performance) -> str:
     falsely = f"honest clients in {done.false_alarms} of {done.honest} cases"
     if not done.attacking:
         return f"It flagged {falsely}; {unseen_words(run)}."
+    if len(run.experiment.team) > 1:
+        return f"It flagged {done.caught} of {done.attacking} malicious updates, and {falsely}."
     return f"It flagged the malicious client in {done.caught} of {done.attacking} rounds with an attack, and {falsely}."
 
 
 def noticed_words(run: Run) -> str:
-    """Say how many of the checks flagged the malicious client at least once; empty if there were none."""
+    """Say how many of the checks flagged a malicious client at least once; empty if there were none."""
     checks = {name: performance_of(run.records, name) for name in run.experiment.judges}
     if not checks or not any(done.attacking for done in checks.values()):
         return ""
-    caught = [f"{name} in {done.caught} of {done.attacking} rounds" for name, done in checks.items() if done.caught]
+    several = len(run.experiment.team) > 1
+    caught = [
+        f"{name} {f'{share} malicious updates' if several else f'in {share} rounds'}"
+        for name, done in checks.items()
+        if done.caught and (share := f"{done.caught} of {done.attacking}")
+    ]
+    who = "a malicious client" if several else "the malicious client"
     many = f"the server's {len(checks)} checks" if len(checks) > 1 else "the server's one check"
     if not caught:
-        return f"{'None of ' + many if len(checks) > 1 else many.capitalize() + ' never'} flagged the malicious client."
+        return f"{'None of ' + many if len(checks) > 1 else many.capitalize() + ' never'} flagged {who}."
     which = (
         f"{'All' if len(caught) == len(checks) else len(caught)} of {many}" if len(checks) > 1 else many.capitalize()
     )
-    return f"{which} flagged the malicious client: {', '.join(caught)}."
+    return f"{which} flagged {who}: {', '.join(caught)}."
 
 
 def _axis(run: Run) -> dict[str, Any]:

@@ -19,9 +19,10 @@ from fedlens.report.html.chart import (
     lettered,
     lines,
     rounds_axis,
+    sentence,
 )
 from fedlens.report.looks import STYLES, look, translucent
-from fedlens.report.words import CONTROLS, percent
+from fedlens.report.words import CONTROLS, in_number, percent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,7 +46,7 @@ LARGEST = 2_000
 def metrics_chart(run: Run) -> Chart:
     """Chart the run's lines, and those of each control in a panel of their own."""
     titles = {"": "with the attack" if run.experiment.attack else "", "control": "without attack (benign twin)"}
-    titles |= {"placebo": "with the client absent (placebo)"}
+    titles |= {"placebo": in_number("with the client absent (placebo)", run.experiment)}
     panels = [
         _side(run, known, side, title)
         for side, title in in_order(titles, SIDES).items()
@@ -55,7 +56,12 @@ def metrics_chart(run: Run) -> Chart:
     columns = columns_of(run.rounds, ["round", "attacker", "acted", *names])
     said = "confidences are the global model's in the attacker's samples."
     rate = "the attack success rate is the share of triggered test samples that are taken for the class wanted."
-    caption = f"Accuracies are over the whole test set; {said if run.experiment.goal is None else rate}"
+    if run.experiment.goal is None:
+        caption = f"Accuracies are over the whole test set; {said}"
+    elif "asr" in {line.column for line in lines_of(run)}:
+        caption = f"Accuracies are over the whole test set; {rate}"
+    else:
+        caption = "Accuracies are over the whole test set."
     caption = f"{caption} {_attack_words(run)}".strip()
     return Chart("metrics", "Metrics of interest, round by round", caption, columns, panels)
 
@@ -103,9 +109,10 @@ def _attack_words(run: Run) -> str:
     attacked = len(attacked_rounds(run))
     if run.experiment.attack is None:
         return ""
+    who = "malicious clients" if len(run.experiment.team) > 1 else "the malicious client"
     if attacked == len(run.records):
-        return "The malicious client attacked in every round."
-    return f"Shaded: the {attacked} of {len(run.records)} rounds in which the malicious client attacked."
+        return sentence(f"{who} attacked in every round")
+    return f"Shaded: the {attacked} of {len(run.records)} rounds in which {who} attacked."
 
 
 def several_charts(runs: Sequence[Run], names: Sequence[str]) -> list[Chart]:
@@ -128,7 +135,7 @@ def _several(runs: Sequence[Run], names: Sequence[str], metric: str, title: str)
         table.insert(0, "run", name)
         table.insert(2, "attacked", table["round"].isin(attacked_rounds(run)))
         tables.append(table)
-        traces += [_line(run_index, table, column) for column in metric_columns if table[column].notna().any()]
+        traces += [_line(run_index, run, table, column) for column in metric_columns if table[column].notna().any()]
         said.append(f"{name} {_last(table[metric])}")
     if not traces:
         return None
@@ -140,7 +147,7 @@ def _several(runs: Sequence[Run], names: Sequence[str], metric: str, title: str)
     return Chart(metric.replace("_", "-"), title, remark.strip(), columns, [Panel(words, figure)], toggled=True)
 
 
-def _line(run_index: int, table: "pd.DataFrame", column: str) -> go.Scatter:
+def _line(run_index: int, run: Run, table: "pd.DataFrame", column: str) -> go.Scatter:
     """Return a run's line, or one of its controls'; rounds without an attack have hollow markers."""
     control = next((control for control in CONTROLS if column.startswith(f"{control}_")), None)
     style, name = look(run_index), lettered(table["run"].iloc[0])
@@ -149,7 +156,7 @@ def _line(run_index: int, table: "pd.DataFrame", column: str) -> go.Scatter:
     hover = "%{fullData.name}<br>round %{x}: %{y:.4f}<extra></extra>"
     if control:
         line = {"color": style.colour, "dash": DASHES[control], "width": 1}
-        name = f"{name}, {CONTROLS[control]}"
+        name = f"{name}, {in_number(CONTROLS[control], run.experiment)}"
         return go.Scatter(x=drawn(x), y=drawn(y), mode="lines", line=line, name=name, meta=meta, hovertemplate=hover)
     trace = lines(x, y, style.colour, style.symbol, style.dash, name=name, meta=meta, hovertemplate=hover)
     trace.marker.symbol = [style.symbol + ("" if attacked else "-open") for attacked in table["attacked"]]

@@ -21,7 +21,7 @@ from fedlens.report.html.samples import shown_samples, shown_triggered
 from fedlens.report.html.table import Table
 from fedlens.report.html.updates import statistics_table, updates_chart
 from fedlens.report.terminal.tables import summary_lines
-from fedlens.report.words import BESIDE, unfinished_words
+from fedlens.report.words import BESIDE, in_number, unfinished_words
 
 
 def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
@@ -69,7 +69,10 @@ def _result(run: Run) -> Table | None:
     if not run.summary:
         return None
     controls = list(run.summary.controls)
-    sides = [*(BESIDE[name] for name in controls), "with the attack" if controls else "value"]
+    sides = [
+        *(in_number(BESIDE[name], run.experiment) for name in controls),
+        "with the attack" if controls else "value",
+    ]
     return Table("The result in numbers", ["figure", *sides], list(summary_lines(run)))
 
 

@@ -9,7 +9,7 @@ from fedlens.core.registry import name_of
 from fedlens.experiment.experiment import Experiment
 from fedlens.report.html.check_scores import noticed_words
 from fedlens.report.verdict import verdict
-from fedlens.report.words import absent_words, attack_name, attackers_words, percent, signed, wanted_words
+from fedlens.report.words import absent_words, attack_name, attackers_words, in_number, percent, signed, wanted_words
 from fedlens.runs.record_values import counts, destroyed, met, met_rounds, targeted
 
 
@@ -116,7 +116,7 @@ def numbers(run: Run) -> list[Number]:
             head_numbers.append(Number(f"{judged.twin.outcome.mean_confidence:.2f}", "the same without attack"))
         if judged.placebo:
             absent = judged.placebo.outcome.mean_confidence
-            head_numbers.append(Number(f"{absent:.2f}", "the same with the client absent"))
+            head_numbers.append(Number(f"{absent:.2f}", in_number("the same with the client absent", run.experiment)))
         head_numbers.append(Number(f"{met_rounds(inside)} of {len(inside)}", "rounds in which the target is met"))
     accuracy = last.quality.accuracy
     head_numbers.append(Number(percent(accuracy), "test accuracy"))
@@ -133,7 +133,7 @@ def _goal_numbers(run: Run) -> list[Number]:
     sides = {
         "attack success rate": judged,
         "the same without attack": judged.twin,
-        "the same with the client absent": judged.placebo,
+        in_number("the same with the client absent", run.experiment): judged.placebo,
     }
     for label, side in sides.items():
         if side is not None and side.backdoor is not None:

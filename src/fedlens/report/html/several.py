@@ -17,7 +17,7 @@ from fedlens.report.html.metrics import several_charts
 from fedlens.report.html.roc import roc_of_several
 from fedlens.report.html.table import Table
 from fedlens.report.html.updates import updates_of_several
-from fedlens.report.words import attack_name, detection_words, flags_of_all, percent, signed
+from fedlens.report.words import attack_name, detection_words, flags_of_all, in_number, percent, signed
 
 NAMELESS = re.compile(r"[^\w.+-]+")
 """What the name of a file had better not have."""
@@ -39,7 +39,8 @@ def runs_page(runs: Sequence[Run]) -> dict[str, Any]:
         "runs": [_row(run, name) for run, name in zip(runs, names, strict=True)],
         "lines": keys_of(names),
         "twins": any(run.records[-1].twin for run in runs),
-        "absent": _absent(runs),
+        "absent": in_number_of("client", runs) if _absent(runs) else "",
+        "attackers": in_number_of("the malicious client", runs),
         "result": _result(runs, names),
         "options": _options_table(runs, names),
         "differ": _differ(runs),
@@ -82,6 +83,11 @@ def _absent(runs: Sequence[Run]) -> bool:
     return any(run.records[-1].placebo for run in runs)
 
 
+def in_number_of(words: str, runs: Sequence[Run]) -> str:
+    """Put words into the plural if several attack in any of the runs."""
+    return next((plural for run in runs if (plural := in_number(words, run.experiment)) != words), words)
+
+
 def _row(run: Run, name: str) -> dict[str, str]:
     """Say what a run is, and how it is made again."""
     return {
@@ -110,7 +116,7 @@ def _result(runs: Sequence[Run], names: Sequence[str]) -> Table:
         rows.append([name, attack_name(run.experiment), played, *shown_confidences, percent(accuracy), points])
     rates = [run.experiment.goal is not None for run in runs]
     achieved = "success rate" if all(rates) else "confidence in target, or success rate" if any(rates) else TARGET
-    sides = [achieved, "without attack", *["client absent"] * absent]
+    sides = [achieved, "without attack", *[in_number_of("client absent", runs)] * absent]
     head = ["run", "attack", "rounds", *sides, "test accuracy", "points to the twin"]
     return Table("After the last round", head, rows, words=2)
 

@@ -14,7 +14,7 @@ from fedlens.report.terminal.answers import (
     target_lines,
 )
 from fedlens.report.terminal.printing import PlainTable
-from fedlens.report.words import BESIDE, attack_name, counted, detection_words, percent, signed, span_words
+from fedlens.report.words import BESIDE, attack_name, counted, detection_words, in_number, percent, signed, span_words
 from fedlens.runs.record import RoundRecord
 from fedlens.runs.record_values import mean
 from fedlens.runs.run_summary import ControlSummary, Lifespan, Summary, Window
@@ -26,7 +26,7 @@ def summary_table(run: Run) -> PlainTable:
     table = PlainTable(title=f"{run.path}, after {counted(run.summary.rounds, 'round')}")
     table.add_column("")
     for name in run.summary.controls:
-        table.add_column(BESIDE[name], justify="right")
+        table.add_column(in_number(BESIDE[name], run.experiment), justify="right")
     table.add_column(attack_name(run.experiment) if run.experiment.attack else "without attack", justify="right")
     for name, *values in summary_lines(run):
         table.add_row(name, *values)
@@ -61,8 +61,9 @@ def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
     else:
         yield from goal_lines(summary.goal, sides, rounds, at_end)
     if parts := summary.participation:
-        yield "… after rounds with the malicious client", *alone(f"{parts.present:.3f}")
-        yield "… after rounds without it", *alone(f"{parts.absent:.3f}")
+        who, it = ("a malicious client", "one") if len(run.experiment.team) > 1 else ("the malicious client", "it")
+        yield f"… after rounds with {who}", *alone(f"{parts.present:.3f}")
+        yield f"… after rounds without {it}", *alone(f"{parts.absent:.3f}")
     if summary.goal is None:
         yield from answer_lines(run, sides, rounds, at_end, played)
     else:
@@ -139,11 +140,13 @@ def _defence_lines(summary: Summary, *, averages: bool, several: bool) -> Iterat
     if defence := summary.defence:
         rounds = defence.rounds
         if defence.chosen is not None:
-            yield "malicious update chosen alone", f"in {defence.chosen} of {rounds} rounds"
+            yield f"{'a ' * several}malicious update chosen alone", f"in {defence.chosen} of {rounds} rounds"
         elif defence.effective_weight is not None and not averages:
-            yield "malicious update's mean share", f"{defence.effective_weight:.3f}"
+            whose = "malicious updates' mean share together" if several else "malicious update's mean share"
+            yield whose, f"{defence.effective_weight:.3f}"
         if defence.rejected:
-            yield "malicious update rejected", f"in {defence.rejected} of {rounds} rounds"
+            what = "all malicious updates rejected" if several else "malicious update rejected"
+            yield what, f"in {defence.rejected} of {rounds} rounds"
         if defence.precision is not None and several:
             ratios = [f"{100 * ratio:.0f} %" for ratio in (defence.precision, defence.recall or 0)]
             yield "rejected updates that were malicious, malicious ones rejected", ", ".join(ratios)
@@ -167,7 +170,7 @@ def checks_table(run: Run) -> PlainTable | None:
 def rounds_table(run: Run) -> PlainTable:
     """Tabulate the rounds, a line each."""
     control_names = list(run.records[-1].controls)
-    words = {"control": "the benign twin", "placebo": "the client absent"}
+    words = {"control": "the benign twin", "placebo": in_number("the client absent", run.experiment)}
     twin = f"; in brackets {', then '.join(words[name] for name in control_names)}" if control_names else ""
     answers, meaning = answer_columns(run)
     table = PlainTable()
