@@ -32,7 +32,7 @@ def new(
     ],
     file: Annotated[Path | None, typer.Argument(metavar="FILE", help="The file to write; default my_KIND.py.")] = None,
 ) -> None:
-    """Write an attack, rule, stage, check, data, model, goal or trigger to start from. It runs as it is; edit it."""
+    """Write an attack, rule, stage or the like to start from. It runs as it is; edit it."""
     from fedlens.core.files import writing
 
     path = file or Path(f"my_{kind}.py")
