@@ -1,6 +1,7 @@
 """Consistency of a run's files: lists of the same length, consecutive rounds, known clients, possible numbers."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from typing import NamedTuple
 
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.measures import MEASURES, MEASURING, Kind
@@ -13,6 +14,13 @@ NEEDED: Mapping[Kind, tuple[str, ...]] = {**MEASURES, "norms": ("norm", "lowest"
 """The numbers of each kind that figures are drawn of; the first runs lack the spread."""
 SIGNED = {"lowest", "highest"}
 """Those that may be negative: entries of an update. The others are lengths, distances and shares."""
+
+
+class Names(NamedTuple):
+    """Names under which clients may have been judged: those of the server's checks, and these with its stages'."""
+
+    checks: Set[str]
+    all: Set[str]
 
 
 def misfit(target: TargetRecord) -> str | None:
@@ -30,10 +38,12 @@ def misfit(target: TargetRecord) -> str | None:
 def misfits(experiment: Experiment, records: Sequence[RoundRecord], target: TargetRecord) -> Iterator[tuple[int, str]]:
     """Yield the index and fault of each record that contradicts the experiment, the samples, or itself."""
     compared = records[-1].twin is not None
+    checks = set(experiment.detectors)
+    names = Names(checks, checks | set(experiment.server.names))
     for index, record in enumerate(records):
         if record.round != index + 1:
             yield index, f"round {record.round} where round {index + 1} is expected"
-        elif (fault := _fault(experiment, record, target)) is not None:
+        elif (fault := _fault(experiment, names, record, target)) is not None:
             yield index, fault
         elif compared and record.twin is None:
             yield index, "control: missing, though the last round has one"
@@ -59,13 +69,13 @@ def summary_misfit(summary: Summary, records: Sequence[RoundRecord], target: Tar
     return None
 
 
-def _fault(experiment: Experiment, record: RoundRecord, target: TargetRecord) -> str | None:
+def _fault(experiment: Experiment, names: Names, record: RoundRecord, target: TargetRecord) -> str | None:
     if (fault := _cohort_fault(experiment, record.cohort)) is not None:
         return fault
     for client in record.clients:
         if (fault := _attack_fault(experiment, client)) is not None:
             return f"client {client.client}: {fault}"
-        if not _are_checks(experiment, client):
+        if not _are_checks(names, client):
             return f"checks: {', '.join(client.checks) or 'none'}, not those of the experiment"
         if client.malformed and client.measured:
             return f"client {client.client}: measured: of a malformed update"
@@ -83,12 +93,11 @@ def _cohort_fault(experiment: Experiment, cohort: Sequence[int]) -> str | None:
     return None
 
 
-def _are_checks(experiment: Experiment, client: ClientRecord) -> bool:
+def _are_checks(names: Names, client: ClientRecord) -> bool:
     """Tell whether all checks saw an update that was received; of the chain's stages, not all may have."""
     if client.malformed:
         return not client.checks
-    checks = experiment.detectors.keys()
-    return checks <= client.checks.keys() <= {*checks, *experiment.server.names}
+    return names.checks <= client.checks.keys() <= names.all
 
 
 def _attack_fault(experiment: Experiment, client: ClientRecord) -> str | None:
