@@ -5,8 +5,9 @@ from fedlens.core.recorded import Recorded
 from fedlens.experiment.experiment import Experiment
 from fedlens.goals.answers import BackdoorRecord
 from fedlens.goals.damage import Damage
-from fedlens.goals.goal import Goal, Standing
+from fedlens.goals.goal import Goal
 from fedlens.runs.record import ControlRecord, RoundRecord
+from fedlens.runs.record_values import judged
 
 JUDGES = (Goal.met, Damage.met)
 """Judgements that are made again from the numbers; a goal of your own may judge as it likes."""
@@ -64,6 +65,5 @@ def _verdict_fault(goal: Goal | None, side: RoundRecord | ControlRecord, twin: C
         return "missing"
     if isinstance(goal, Recorded) or type(goal).met not in JUDGES:
         return None
-    attacked, benign = (Standing(each.quality.accuracy, each.backdoor) for each in (side, twin))
-    met = str(goal.met(attacked, benign)).lower()
+    met = str(judged(goal, side, twin)).lower()
     return None if met == said else f"{said}, but by the numbers it is {met}"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from fedlens.experiment.experiment import Experiment
+from fedlens.goals.goal import Goal, Standing
 from fedlens.runs.record import ControlRecord, RoundRecord, total_weight
 
 
@@ -39,6 +40,14 @@ def counts(experiment: Experiment, records: Sequence[RoundRecord]) -> bool:
     if experiment.goal is not None and not mostly_met(experiment, records):
         return False
     return experiment.attack is None or taken(records) is not False
+
+
+def judged(goal: Goal, side: RoundRecord | ControlRecord, twin: ControlRecord | None) -> bool | None:
+    """Tell whether a model meets a goal, compared with the benign twin's; ``None`` without a twin."""
+    if twin is None:
+        return None
+    attacked, benign = (Standing(each.quality.accuracy, each.backdoor) for each in (side, twin))
+    return bool(goal.met(attacked, benign))
 
 
 def mostly_met(experiment: Experiment, records: Sequence[RoundRecord]) -> bool:

@@ -8,12 +8,11 @@ from fedlens.analysis.summary import summarise
 from fedlens.core.custom import is_custom
 from fedlens.core.errors import ClientError
 from fedlens.experiment.setting import Setting
-from fedlens.goals.goal import Goal, Standing
 from fedlens.runs.directory import RunDirectory
 from fedlens.runs.environment import describe_environment
 from fedlens.runs.metadata import StartRecord
-from fedlens.runs.record import ControlRecord, RoundRecord
-from fedlens.runs.record_values import destroyed
+from fedlens.runs.record import RoundRecord
+from fedlens.runs.record_values import destroyed, judged
 from fedlens.runs.run_summary import Summary
 from fedlens.simulation.callback import Callback
 from fedlens.simulation.engines.choice import Choice
@@ -83,13 +82,5 @@ def beside(controls: Mapping[str, Control], record: RoundRecord, setting: Settin
     if setting.goal is None:
         return replace(record, twin=twin, placebo=placebo)
     if placebo is not None:
-        placebo = replace(placebo, goal_met=_met(setting.goal, placebo, twin))
-    return replace(record, twin=twin, placebo=placebo, goal_met=_met(setting.goal, record, twin))
-
-
-def _met(goal: Goal, side: RoundRecord | ControlRecord, twin: ControlRecord | None) -> bool | None:
-    """Tell whether the goal is met in a round; ``None`` without a benign twin."""
-    if twin is None:
-        return None
-    attacked, benign = (Standing(each.quality.accuracy, each.backdoor) for each in (side, twin))
-    return bool(goal.met(attacked, benign))
+        placebo = replace(placebo, goal_met=judged(setting.goal, placebo, twin))
+    return replace(record, twin=twin, placebo=placebo, goal_met=judged(setting.goal, record, twin))
