@@ -13,6 +13,7 @@ from small import small
 import fedlens
 from fedlens.analysis.flags import flags
 from fedlens.analysis.goal_flags import goal_control, unseen, untriggered
+from fedlens.analysis.percent import percent
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.summary import summarise
 from fedlens.analysis.window import lifespans
@@ -26,7 +27,6 @@ from fedlens.report.terminal.progress import Terminal
 from fedlens.report.terminal.sweep_progress import _words
 from fedlens.report.terminal.tables import rounds_table, summary_lines
 from fedlens.report.verdict import verdict
-from fedlens.report.words import percent
 from fedlens.runs.record import RoundRecord
 from fedlens.simulation.callback import Event
 from fedlens.sweeps.tasks import Reporter

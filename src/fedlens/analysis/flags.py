@@ -158,9 +158,9 @@ def _absence(experiment: Experiment, last: RoundRecord, placebo: ControlRecord) 
         return None
     absence = ABSENCES if len(experiment.team) > 1 else ABSENCE
     if placebo.target is None:
-        return f"{absence}: without {_named(experiment)} {_met(experiment, last)}"
+        return f"{absence}: without {listed(experiment.team)} {_met(experiment, last)}"
     probability = placebo.target.mean_confidence
-    return f"{absence}: without {_named(experiment)} {_met(experiment, last)} with confidence {probability:.2f}"
+    return f"{absence}: without {listed(experiment.team)} {_met(experiment, last)} with confidence {probability:.2f}"
 
 
 def _taking(experiment: Experiment, records: Sequence[RoundRecord]) -> str | None:
@@ -188,15 +188,14 @@ def _unknown_absence(experiment: Experiment) -> str:
         return f"no placebo: nobody knows whether {ABSENCES if len(experiment.team) > 1 else ABSENCE}"
     left = "1 update" if absent.fewest_updates == 1 else f"{absent.fewest_updates} updates"
     return (
-        f"the placebo is not available: {left} may be left without {_named(experiment)}, "
+        f"the placebo is not available: {left} may be left without {listed(experiment.team)}, "
         f"and the rule needs {absent.updates_needed}"
     )
 
 
-def _named(experiment: Experiment) -> str:
-    """Name the attackers: ``client 9``, ``clients 8, 9``."""
-    team = experiment.team
-    return f"client{'s' * (len(team) > 1)} {', '.join(map(str, team))}"
+def listed(clients: Sequence[int]) -> str:
+    """Name clients: ``client 9``, ``clients 8, 9``."""
+    return f"client{'s' * (len(clients) > 1)} {', '.join(map(str, clients))}"
 
 
 def _acting(experiment: Experiment, records: Sequence[RoundRecord]) -> str | None:

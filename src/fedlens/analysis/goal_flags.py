@@ -1,5 +1,6 @@
 """Red flags of goals other than target samples."""
 
+from fedlens.analysis.percent import percent
 from fedlens.runs.record import RoundRecord
 
 HIGH = 0.2
@@ -26,8 +27,8 @@ def goal_control(last: RoundRecord) -> str | None:
     if backdoor is None or backdoor.hits - backdoor.untriggered < HIGH * backdoor.count:
         return None
     return (
-        f"{CONTROL}: without attack {_percent(backdoor.rate)} of the triggered inputs are taken for the class wanted, "
-        f"and {_percent(backdoor.untriggered / backdoor.count)} of the same inputs without the trigger"
+        f"{CONTROL}: without attack {percent(backdoor.rate)} of the triggered inputs are taken for the class wanted, "
+        f"and {percent(backdoor.untriggered / backdoor.count)} of the same inputs without the trigger"
     )
 
 
@@ -48,11 +49,7 @@ def untriggered(last: RoundRecord) -> str | None:
     backdoor, twin = last.backdoor, None if last.twin is None else last.twin.backdoor
     if backdoor is None or twin is None or backdoor.untriggered - twin.untriggered < HIGH * backdoor.count:
         return None
-    rate, twins = (_percent(side.untriggered / side.count) for side in (backdoor, twin))
+    rate, twins = (percent(side.untriggered / side.count) for side in (backdoor, twin))
     return (
         f"{UNTRIGGERED}: without it {rate} of the same inputs are taken for the class wanted (without attack {twins})"
     )
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"

@@ -1,5 +1,6 @@
 """A model that has become useless: it tells a target's misclassification no better than any other."""
 
+from fedlens.analysis.percent import percent
 from fedlens.runs.record import RoundRecord
 from fedlens.runs.record_values import mean
 
@@ -16,18 +17,14 @@ classes, 15 % are the bound, 1.5 times chance; with two they are 55 %, for 75 % 
 def useless(record: RoundRecord) -> str | None:
     """Say why a round's model is useless, in words; ``None`` where it is not."""
     quality, twin = record.quality, record.twin
-    against = f" against {_percent(twin.quality.accuracy)} without attack" if twin else ""
+    against = f" against {percent(twin.quality.accuracy)} without attack" if twin else ""
     if twin and quality.accuracy < LOST * twin.quality.accuracy:
-        return f"accuracy {_percent(quality.accuracy)}{against}"
+        return f"accuracy {percent(quality.accuracy)}{against}"
     classes = [accuracy for accuracy in quality.per_class if accuracy is not None]
     if len(classes) < 2:
         return None
     chance = 1 / len(classes)
     if mean(classes) > chance + min(ABOVE_CHANCE, chance / 2):
         return None
-    average = f"{_percent(mean(classes))} averaged over the classes, where chance is {_percent(chance)}"
-    return f"accuracy {_percent(quality.accuracy)}{against}, and {average}"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+    average = f"{percent(mean(classes))} averaged over the classes, where chance is {percent(chance)}"
+    return f"accuracy {percent(quality.accuracy)}{against}, and {average}"

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from fedlens.analysis.intervals import wilson
 from fedlens.analysis.kept import require_recorded
+from fedlens.analysis.percent import percent
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.stealth import are_unknown, benign_range, malicious_range, ranges, spanned
 from fedlens.core.errors import ConfigError
 from fedlens.report.looks import STYLES, Style
-from fedlens.report.words import percent
 from fedlens.runs.record import RoundRecord
 from fedlens.runs.record_values import mean
 

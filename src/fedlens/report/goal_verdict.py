@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from fedlens.analysis.percent import percent
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.window import FADED, lifespan, strengths
-from fedlens.report.words import counted, in_number, percent, wanted_words
+from fedlens.report.words import counted, in_number, wanted_words
 from fedlens.runs.record import RoundRecord
 from fedlens.runs.record_values import counts, met, met_rounds, mostly_met, taken
 

@@ -4,6 +4,8 @@ import re
 from collections.abc import Mapping
 from shlex import quote
 
+from fedlens.analysis.flags import listed
+from fedlens.analysis.percent import percent
 from fedlens.analysis.run_results import Run
 from fedlens.core.registry import name_of
 from fedlens.experiment.experiment import Experiment
@@ -32,11 +34,6 @@ def flags_of_all(runs: Mapping[str, Run]) -> list[str]:
     ]
 
 
-def percent(share: float) -> str:
-    """Format a fraction as a percentage with one decimal."""
-    return f"{100 * share:.1f} %"
-
-
 def signed(points: float) -> str:
     """Format a difference in percentage points with one decimal and its sign."""
     return f"{points:+.1f}".replace("-", "−")
@@ -58,10 +55,7 @@ def method_words(method: str) -> str:
 
 def absent_words(experiment: Experiment) -> str:
     """Say who is absent: ``without client 9``; empty where nobody is."""
-    if not experiment.absent:
-        return ""
-    several = "s" if len(experiment.absent) > 1 else ""
-    return f"without client{several} {', '.join(map(str, experiment.absent))}"
+    return f"without {listed(experiment.absent)}" if experiment.absent else ""
 
 
 def in_number(words: str, experiment: Experiment) -> str:

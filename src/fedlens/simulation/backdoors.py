@@ -23,18 +23,14 @@ from fedlens.goals.goal import Goal
 from fedlens.goals.malicious_samples import wanted_classes
 from fedlens.models.evaluation import stretches
 from fedlens.runs.parse_records import parsed
+from fedlens.simulation.allocation import shared_tensors
 from fedlens.simulation.engines import Engine
-from fedlens.simulation.engines.backdoor_job import BackdoorJob
+from fedlens.simulation.engines.backdoor_job import BackdoorJob, variants
 from fedlens.simulation.engines.choice import Choice
 from fedlens.simulation.engines.context import GLOBAL, SharedTensors, WorkerContext
 from fedlens.simulation.twin import Control
 
 ANSWERS = TypeAdapter(list[BackdoorRecord])
-
-
-def variants(goal: Goal | None) -> int:
-    """Return how many times a test sample is asked: with the whole trigger, and with each of several parts alone."""
-    return 0 if goal is None or not goal.asks else 1 if goal.parts == 1 else 1 + goal.parts
 
 
 def measured(
@@ -85,17 +81,7 @@ def _ask(control: Control, setting: Setting, engine: Engine) -> list[BackdoorRec
     """Ask the control after each of its rounds."""
     with one_thread():
         network, dataset = setting.network(), setting.dataset
-        first = network.vector
-
-        def allocate(*shape: int) -> Tensor:
-            return engine.allocate(shape, first.dtype, setting.device)
-
-        shared = SharedTensors(
-            models=allocate(2, len(first)),
-            updates=allocate(1, len(first)),
-            log_probabilities=allocate(2, len(dataset.test), len(dataset.classes)),
-            answers=allocate(variants(setting.goal), 2, len(dataset.test)),
-        )
+        shared = shared_tensors(setting, engine, network.vector, 1)
         local, custom = setting.experiment.local, is_custom(setting.experiment.model)
         context = WorkerContext(
             dataset, setting.shards, network, local, setting.root, shared,

@@ -11,9 +11,10 @@ from fedlens.experiment.setting import Setting
 from fedlens.runs.directory import RunDirectory
 from fedlens.runs.reading import keeps_predictions
 from fedlens.runs.record_values import destroyed
-from fedlens.simulation.backdoors import answers_of, variants
+from fedlens.simulation.backdoors import answers_of
 from fedlens.simulation.callback import Callback
 from fedlens.simulation.engines import choose_engine
+from fedlens.simulation.engines.backdoor_job import variants
 from fedlens.simulation.engines.choice import Choice
 from fedlens.simulation.leaving import leaves_twin, twin_files
 from fedlens.simulation.record_rounds import record_rounds

@@ -23,6 +23,7 @@ from fedlens.models.evaluation import Quality, quality, stretches
 from fedlens.runs.record import ClientRecord, RoundRecord
 from fedlens.runs.round_result import RoundResult
 from fedlens.runs.state import FederationState
+from fedlens.simulation.allocation import shared_tensors
 from fedlens.simulation.attacking import (
     attack_record,
     attacked,
@@ -33,7 +34,7 @@ from fedlens.simulation.attacking import (
     training_stages,
     weighted_step,
 )
-from fedlens.simulation.backdoors import measured, variants
+from fedlens.simulation.backdoors import measured
 from fedlens.simulation.combining import Combined, combine
 from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.context import GLOBAL, MALICIOUS, Job, SharedTensors, WorkerContext
@@ -92,16 +93,7 @@ class Federation:
         """Start the engine; return the federation and its initial state."""
         network = setting.network()
         weights = network.vector.detach().clone()
-
-        def allocate(*shape: int) -> Tensor:
-            return engine.allocate(shape, weights.dtype, setting.device)
-
-        shared = SharedTensors(
-            models=allocate(2, len(weights)),
-            updates=allocate(setting.experiment.cohort_size, len(weights)),
-            log_probabilities=allocate(2, len(setting.dataset.test), len(setting.dataset.classes)),
-            answers=allocate(asked, 2, len(setting.dataset.test)) if (asked := variants(setting.goal)) else None,
-        )
+        shared = shared_tensors(setting, engine, weights, setting.experiment.cohort_size)
         local, checks = setting.experiment.local, setting.experiment.detectors
         validation, custom = setting.validation, is_custom(setting.experiment.model)
         context = WorkerContext(
@@ -193,19 +185,19 @@ class Federation:
         attack, team = self.setting.experiment.attack, self.setting.experiment.team
         if attack is None or not attack.estimates:
             return logs
-        honest = [cohort[row] not in team for row in received.rows]
+        step = weighted_step(received.updates, alpha, [cohort[row] not in team for row in received.rows])
         with_errors = {}
         for row, log in logs.items():
             past = state.history.get(cohort[row], ())
             error = {}
             if log["acted"] and past:
-                error = estimate_error(past[-1], weighted_step(received.updates, alpha, honest), state)
+                error = estimate_error(past[-1], step, state)
             with_errors[row] = log | error
         return with_errors
 
     def _backdoor(self, round_: int, predictions: Tensor) -> BackdoorRecord | None:
         """Ask the global model what the goal asks, if anything."""
-        if not variants(self.setting.goal):
+        if self.shared.answers is None:
             return None
         return measured(self.setting, self.engine, self.shared, round_, predictions)
 

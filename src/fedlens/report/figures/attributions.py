@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fedlens.analysis.percent import percent
 from fedlens.explanations.model_pair import ModelPair, Row
 from fedlens.report.figures.canvas import plain, title_figure
 from fedlens.report.images import pixels_of
 from fedlens.report.looks import BENIGN, MALICIOUS
-from fedlens.report.words import method_words, percent
+from fedlens.report.words import method_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from fedlens.analysis.percent import percent
 from fedlens.analysis.run_results import Run
 from fedlens.core.errors import ConfigError, FedlensError
 from fedlens.experiment.setting import Setting, prepare
@@ -14,7 +15,7 @@ from fedlens.explanations.triggered_samples import TriggeredSample, triggered_sa
 from fedlens.report.data import run_name
 from fedlens.report.figures.canvas import plain
 from fedlens.report.looks import BENIGN, MALICIOUS
-from fedlens.report.words import percent, target_words
+from fedlens.report.words import target_words
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

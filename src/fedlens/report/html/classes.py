@@ -5,10 +5,10 @@ from typing import Any
 import plotly.graph_objects as go
 from torch import Tensor
 
+from fedlens.analysis.percent import percent
 from fedlens.analysis.run_results import Run
 from fedlens.report.html.chart import Chart, Panel, columns_of, drawn, evenly, lettered
 from fedlens.report.looks import BENIGN, MALICIOUS
-from fedlens.report.words import percent
 
 LARGEST = 2_000
 """About so many rows of rounds and classes are in the page."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import plotly.graph_objects as go
 
 from fedlens.analysis.order import METRICS, SIDES, in_order
+from fedlens.analysis.percent import percent
 from fedlens.analysis.run_results import Run
 from fedlens.report.data import Line, Range, attacked_rounds, lines_of, shaded
 from fedlens.report.html.chart import (
@@ -22,7 +23,7 @@ from fedlens.report.html.chart import (
     sentence,
 )
 from fedlens.report.looks import STYLES, look, translucent
-from fedlens.report.words import CONTROLS, in_number, percent
+from fedlens.report.words import CONTROLS, in_number
 
 if TYPE_CHECKING:
     import pandas as pd

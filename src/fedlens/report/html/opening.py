@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from fedlens.analysis.percent import percent
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.window import attack_window, split
 from fedlens.core.registry import name_of
 from fedlens.experiment.experiment import Experiment
 from fedlens.report.html.check_scores import noticed_words
 from fedlens.report.verdict import verdict
-from fedlens.report.words import absent_words, attack_name, attackers_words, in_number, percent, signed, wanted_words
+from fedlens.report.words import absent_words, attack_name, attackers_words, in_number, signed, wanted_words
 from fedlens.runs.record_values import counts, destroyed, met, met_rounds, targeted
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from fedlens.analysis.defence import performance_of
 from fedlens.analysis.histograms import require_histograms
+from fedlens.analysis.percent import percent
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.window import strength
 from fedlens.core.errors import ConfigError
@@ -17,7 +18,7 @@ from fedlens.report.html.metrics import several_charts
 from fedlens.report.html.roc import roc_of_several
 from fedlens.report.html.table import Table
 from fedlens.report.html.updates import updates_of_several
-from fedlens.report.words import attack_name, detection_words, flags_of_all, in_number, percent, signed
+from fedlens.report.words import attack_name, detection_words, flags_of_all, in_number, signed
 
 NAMELESS = re.compile(r"[^\w.+-]+")
 """What the name of a file had better not have."""

@@ -9,13 +9,13 @@ import numpy as np
 import plotly.graph_objects as go
 
 from fedlens.analysis.histograms import Histogram, Histograms, kept_histograms, window
+from fedlens.analysis.percent import percent
 from fedlens.analysis.run_results import Run
 from fedlens.core.errors import ConfigError
 from fedlens.report.data import unseen_words
 from fedlens.report.html.chart import Chart, Panel, evenly
 from fedlens.report.html.table import Table
 from fedlens.report.looks import BENIGN, MALICIOUS
-from fedlens.report.words import percent
 
 LARGEST = 10_000
 """About so many bins of all rounds are in the page."""

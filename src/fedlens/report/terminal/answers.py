@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from fedlens.analysis.percent import percent
 from fedlens.analysis.run_results import Run
-from fedlens.report.words import percent
 from fedlens.runs.record import RoundRecord, class_name
 from fedlens.runs.run_summary import BackdoorSummary, ControlSummary, GoalSummary, Summary, TargetSummary
 

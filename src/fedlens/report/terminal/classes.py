@@ -2,9 +2,10 @@
 
 from rich.table import Table
 
+from fedlens.analysis.percent import percent
 from fedlens.analysis.run_results import Run
 from fedlens.report.terminal.printing import PlainTable
-from fedlens.report.words import attack_name, percent, signed
+from fedlens.report.words import attack_name, signed
 
 SHOWN = 10
 """How many classes the table has at most."""

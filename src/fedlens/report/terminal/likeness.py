@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from fedlens.analysis.percent import percent
 from fedlens.explanations.model_pair import MODELS, PREDICTED, TARGET, ModelPair
 from fedlens.explanations.similarity import NAMES
 from fedlens.report.terminal.printing import PlainTable
-from fedlens.report.words import percent
 
 if TYPE_CHECKING:
     import pandas as pd

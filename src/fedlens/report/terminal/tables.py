@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from itertools import chain
 
+from fedlens.analysis.percent import percent
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.window import FADED
 from fedlens.report.terminal.answers import (
@@ -14,7 +15,7 @@ from fedlens.report.terminal.answers import (
     target_lines,
 )
 from fedlens.report.terminal.printing import PlainTable
-from fedlens.report.words import BESIDE, attack_name, counted, detection_words, in_number, percent, signed, span_words
+from fedlens.report.words import BESIDE, attack_name, counted, detection_words, in_number, signed, span_words
 from fedlens.runs.record import RoundRecord
 from fedlens.runs.record_values import mean
 from fedlens.runs.run_summary import ControlSummary, Lifespan, Summary, Window
