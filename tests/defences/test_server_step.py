@@ -107,3 +107,11 @@ def test_stages_draw_each_their_own() -> None:
     found = step([Draws(), Scale(factor=1), Draws()], [1, 3], [0.5, 0.5])
     drawn: list[Tensor] = [said.report.scores for said in found.judgements if said.report.scores is not None]
     assert len({float(numbers[0]) for numbers in drawn}) == 2
+
+
+def test_rows_say_of_which_update_they_are() -> None:
+    received = Updates.received(torch.tensor([[1.0], [2.0], [4.0]]), torch.ones(3).double() / 3)
+    assert received.sources == (0, 1, 2)
+    assert received.keep([2, 0]).sources == (2, 0)
+    assert received.mixed(torch.tensor([[0.5, 0.5, 0.0], [0.0, -2.0, 0.0]])).sources == (None, 1)
+    assert Updates(received.rows, received.weights, None).sources == (None, None, None)

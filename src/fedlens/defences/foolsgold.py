@@ -94,10 +94,10 @@ def senders(updates: Updates, server: Server) -> list[int]:
     Raises:
         ValueError: a stage before has mixed the updates of several clients.
     """
-    sources = None if updates.mixture is None else updates.mixture != 0
-    if sources is None or not bool((sources.sum(dim=1) == 1).all()):
+    known = [source for source in updates.sources if source is not None]
+    if len(known) < len(updates.rows):
         raise ValueError("foolsgold needs every client's own update; leave out the stage before it that mixes them")
-    return [server.clients[i] for i in sources.long().argmax(dim=1).tolist()]
+    return [server.clients[source] for source in known]
 
 
 class FoolsGold(Stage):

@@ -153,12 +153,7 @@ def judgement(stage: Stage, report: Report, before: Updates, after: Updates) -> 
     """Attribute what a stage said of its rows to the updates received."""
     if report.scores is None and report.flagged is None and len(after.rows) == len(before.rows):
         return Judgement(report, ())
-    if before.mixture is None:
-        return Judgement(report, (None,) * len(before.rows))
-    parts = before.mixture != 0
-    alone = (parts.sum(dim=1) == 1).tolist()
-    rows = tuple(row if single else None for row, single in zip(parts.int().argmax(dim=1).tolist(), alone, strict=True))
-    if stage.kind != "filter" or after.mixture is None:
-        return Judgement(report, rows)
-    gone = parts.any(dim=0) & ~(after.mixture != 0).any(dim=0)
-    return Judgement(report, rows, tuple(gone.nonzero()[:, 0].tolist()))
+    if stage.kind != "filter" or before.mixture is None or after.mixture is None:
+        return Judgement(report, before.sources)
+    gone = (before.mixture != 0).any(dim=0) & ~(after.mixture != 0).any(dim=0)
+    return Judgement(report, before.sources, tuple(gone.nonzero()[:, 0].tolist()))

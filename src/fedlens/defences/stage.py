@@ -59,6 +59,16 @@ class Updates:
         """The weight of each of the n updates received in the average of the rows, shape ``[n]``, if there is one."""
         return None if self.mixture is None else self.weights.to(self.mixture) @ self.mixture
 
+    @property
+    def sources(self) -> tuple[int | None, ...]:
+        """For each row, which of the updates received it is made of; ``None`` if of several, or if nobody knows."""
+        if self.mixture is None:
+            return (None,) * len(self.rows)
+        parts = self.mixture != 0
+        alone = (parts.sum(dim=1) == 1).tolist()
+        first = parts.int().argmax(dim=1).tolist()
+        return tuple(index if single else None for index, single in zip(first, alone, strict=True))
+
     def keep(self, rows: Sequence[int]) -> Updates:
         """Return these rows alone, in this order, their weights renormalised to 1."""
         index = list(rows)
