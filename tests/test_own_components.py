@@ -31,7 +31,7 @@ class Blobs(Data):
             y = torch.arange(count) % 3
             centres = torch.tensor([[0.0, 1], [1, 0], [-1, -1]])
             return Samples(centres[y] + self.spread * torch.randn(count, 2, generator=generator), y)
-        return Dataset(draw(240), draw(90), ("a", "b", "c"), source=0, target=1)
+        return Dataset(draw(240), draw(90), ("a", "b", "c"))
 
 
 class Stripes(Partition):

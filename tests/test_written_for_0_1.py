@@ -41,8 +41,8 @@ NAMED: dict[str, dict[str, str]] = {
     "my_rule": {"aggregation": "{name: my_rule:MyRule, keep: 3}"},
 }
 """How each is chosen on the command line, with an option that is not at its default."""
-RENAMED = r".* is now .*; the old name will be removed"
-"""The one warning that they may meet."""
+RENAMED = r".* is now .*; the old name will be removed|.*: source and target of a Dataset: better chosen by .*"
+"""The warnings that they may meet."""
 BASE = {"data": "digits", "clients": "5", "rounds": "2", "attack": "none", "checks": "none", "control": "false"}
 BASE |= {"local.epochs": "1", "local.batch_size": "20", "target.select": "random"}
 

@@ -9,6 +9,7 @@ from fedlens.core.errors import DataError
 from fedlens.data import adult
 from fedlens.data.adult import Adult, columns
 from fedlens.data.dataset import Dataset
+from fedlens.goals.paper_attack import PaperAttack, paper_attack
 
 PACKAGED = Path(adult.__file__).parent / "files"
 
@@ -38,7 +39,7 @@ def test_sizes_types_and_the_papers_attack(data: Dataset) -> None:
     assert data.train.x.dtype == data.test.x.dtype == torch.float32
     assert data.train.y.dtype == data.test.y.dtype == torch.int64
     assert data.classes == (">50K", "<=50K")
-    assert (data.source, data.target, data.paper_stop) == (0, 1, 0.84)
+    assert paper_attack(Adult(), data) == PaperAttack(0, 1, 0.84)
 
 
 def test_class_counts(data: Dataset) -> None:

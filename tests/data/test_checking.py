@@ -16,14 +16,16 @@ from torch import Tensor
 
 from fedlens.core.errors import DataError
 from fedlens.core.random import Address
+from fedlens.data.columns import Columns
 from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.data.digits import Digits
+from fedlens.data.groups import Groups
 from fedlens.data.loading import load
 from fedlens.data.partition import Partition, Shards
 from fedlens.experiment.setting import prepare
 
 X, Y = torch.rand(30, 4), torch.arange(30) % 3
-SOUND = Dataset(Samples(X, Y), Samples(X[:12], Y[:12]), ("a", "b", "c"), source=0, target=1)
+SOUND = Dataset(Samples(X, Y), Samples(X[:12], Y[:12]), ("a", "b", "c"))
 
 
 class Given(Data):
@@ -71,6 +73,22 @@ def with_(**changes: Any) -> Dataset:
     return replace(SOUND, **changes)
 
 
+class Named(Columns):
+    """Of two columns."""
+
+    features = ("age", "town")
+
+    def encoded(self, feature: str, value: float | str) -> dict[int, float]:
+        raise NotImplementedError
+
+    def words(self, record: Tensor) -> dict[str, str]:
+        raise NotImplementedError
+
+
+def grouped(of: Tensor, names: tuple[str, ...] = ("a", "b")) -> Dataset:
+    return with_(groups=Groups(names, of))
+
+
 WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "a label below 0": (lambda: train(y=changed(Y, 7, -100)), r"train\.y: row 7 is -100; there are 3 classes, 0 to 2"),
     "a label too high": (lambda: held_out(y=changed(Y[:12], 3, 7)), r"test\.y: row 3 is 7; there are 3 classes, 0"),
@@ -86,8 +104,7 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "a source that is no class": (lambda: with_(source=3), r"source: is 3; give the number of a class, 0 to 2"),
     "a target below 0": (lambda: with_(target=-1), r"target: is -1; give the number"),
     "a truth as target": (lambda: with_(target=True), r"target: is True; give the number"),
-    "no target": (lambda: with_(target=None), r"target: is None; give the number"),
-    "target and source alike": (lambda: with_(target=0), r"target: is the same class as source, 0; choose two"),
+    "target and source alike": (lambda: with_(source=0, target=0), r"target: is the same class as source, 0; choose"),
     "NumPy inputs": (lambda: train(x=X.numpy()), r"train\.x: is a numpy.ndarray; make it a tensor: torch.as_tensor"),
     "NumPy labels": (lambda: held_out(y=Y[:12].numpy()), r"test\.y: is a numpy.ndarray; make it a tensor"),
     "listed inputs": (lambda: train(x=X.tolist()), r"train\.x: is a list; make it a tensor"),
@@ -119,6 +136,13 @@ WRONG: dict[str, tuple[Callable[[], object], str]] = {
     "quantised inputs": (lambda: train(x=quantised()), r"train\.x: is torch.quint8; float32 .*dequantize"),
     "other columns in the test set": (lambda: held_out(x=X[:12, :3]), r"test\.x: is .*\[12, 3\] beside .*\[30, 4\]"),
     "another type in the test set": (lambda: held_out(x=X[:12].double()), r"test\.x: is torch.float64 .* beside "),
+    "columns in a list": (lambda: with_(columns=["age"]), r"columns: is a list; derive it from fedlens.data.Columns"),
+    "too few columns": (lambda: with_(columns=Named()), r"columns.features: names 2; inputs have 4 columns: name"),
+    "groups in a list": (lambda: with_(groups=[0]), r"groups: is a list; make it fedlens.data.Groups\(names, of\)"),
+    "groups of bytes": (lambda: grouped(Y.byte()), r"groups.of: is torch.uint8 of shape \[30\]; int64 of shape \[30\]"),
+    "too few groups": (lambda: grouped(Y[:9]), r"groups.of: is torch.int64 of shape \[9\]; int64 of shape \[30\]"),
+    "a group too high": (lambda: grouped(Y), r"groups.of: row 2 is 2; there are 2 groups, 0 to 1"),
+    "a group twice": (lambda: grouped(Y % 2, ("a", "a")), r"groups.names: are not a tuple of different words"),
     "a percentage to stop at": (lambda: with_(paper_stop=91), r"paper_stop: is 91; give a fraction"),
 }  # fmt: skip
 
@@ -131,7 +155,8 @@ def test_wrong_data_are_refused(wrong: str) -> None:
 
 
 def test_sound_data_are_taken_as_they_are() -> None:
-    found = loaded(replace(SOUND, classes=["a", "b", "c"], source=np.int64(2)))  # type: ignore[arg-type]
+    with pytest.warns(DeprecationWarning, match="source and target of a Dataset: better chosen by target.source and"):
+        found = loaded(replace(SOUND, classes=["a", "b", "c"], source=np.int64(2), target=1))  # type: ignore[arg-type]
     assert (found.classes, found.source, found.target) == (("a", "b", "c"), 2, 1)
     assert type(found.source) is int
     assert torch.equal(found.train.x, X)

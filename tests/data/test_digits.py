@@ -2,6 +2,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from fedlens.data.digits import Digits
+from fedlens.goals.paper_attack import PaperAttack, paper_attack
 
 
 def test_sizes_types_and_target() -> None:
@@ -11,7 +12,7 @@ def test_sizes_types_and_target() -> None:
     assert data.train.x.dtype == data.test.x.dtype == torch.float32
     assert data.train.y.dtype == data.test.y.dtype == torch.int64
     assert data.classes == ("0", "1", "2", "3", "4", "5", "6", "7", "8", "9")
-    assert (data.source, data.target, data.paper_stop) == (5, 7, None)
+    assert paper_attack(Digits(), data) == PaperAttack(5, 7, None)
     assert (data.train.x.min(), data.train.x.max()) == (0, 1)
 
 

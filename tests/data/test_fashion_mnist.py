@@ -11,6 +11,7 @@ from fedlens.core.errors import DataError
 from fedlens.data import fashion_mnist
 from fedlens.data.dataset import Dataset
 from fedlens.data.fashion_mnist import FILES, FashionMnist, parse_idx
+from fedlens.goals.paper_attack import PaperAttack, paper_attack
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def test_sizes_types_and_the_papers_attack(data: Dataset) -> None:
     assert data.test.x.shape == (10_000, 1, 28, 28)
     assert data.train.x.dtype == data.test.x.dtype == torch.float32
     assert data.train.y.dtype == data.test.y.dtype == torch.int64
-    assert (data.source, data.target, data.paper_stop) == (5, 7, 0.91)
+    assert paper_attack(FashionMnist(), data) == PaperAttack(5, 7, 0.91)
     assert (data.classes[5], data.classes[7], len(data.classes)) == ("sandal", "sneaker", 10)
 
 

@@ -18,7 +18,7 @@ class Told(Data):
     def load(self, directory: Path | None = None) -> Dataset:
         seen.append(directory)
         samples = Samples(torch.rand(60, 4), torch.arange(60) % 3)
-        return Dataset(samples, samples, ("a", "b", "c"), source=0, target=1)
+        return Dataset(samples, samples, ("a", "b", "c"))
 
 
 seen: list[Path | None] = []

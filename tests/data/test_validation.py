@@ -18,8 +18,14 @@ def numbered(counts: list[int]) -> Samples:
     return Samples(torch.arange(len(labels), dtype=torch.float32)[:, None], labels)
 
 
+def split(samples: Samples, count: int) -> tuple[Samples, Samples]:
+    """What is left, and what is taken out."""
+    rest, taken = set_apart(samples.y, count, ADDRESS)
+    return samples.take(rest), samples.take(taken)
+
+
 def test_classes_keep_their_proportions_by_hand() -> None:
-    rest, taken = set_apart(numbered([60, 30, 10]), 20, ADDRESS)
+    rest, taken = split(numbered([60, 30, 10]), 20)
     assert torch.bincount(taken.y).tolist() == [12, 6, 2]
     assert torch.bincount(rest.y).tolist() == [48, 24, 8]
 
@@ -28,7 +34,7 @@ def test_classes_keep_their_proportions_by_hand() -> None:
 def test_every_sample_is_on_one_side_with_its_class(counts: list[int], data: st.DataObject) -> None:
     samples = numbered(counts)
     count = data.draw(st.integers(len(counts), len(samples) - len(counts)))
-    rest, taken = set_apart(samples, count, ADDRESS)
+    rest, taken = split(samples, count)
     assert (len(rest), len(taken)) == (len(samples) - count, count)
     numbers = torch.cat([rest.x, taken.x]).squeeze(1).long()
     assert sorted(numbers.tolist()) == list(range(len(samples)))
@@ -37,14 +43,14 @@ def test_every_sample_is_on_one_side_with_its_class(counts: list[int], data: st.
 
 def test_the_draw_depends_on_its_address_alone() -> None:
     samples = numbered([30, 30])
-    first, again = (set_apart(samples, 10, ADDRESS)[1].x.tolist() for _ in range(2))
-    other = set_apart(samples, 10, Address.root(5).at("validation"))[1].x.tolist()
+    first, again = (set_apart(samples.y, 10, ADDRESS)[1].tolist() for _ in range(2))
+    other = set_apart(samples.y, 10, Address.root(5).at("validation"))[1].tolist()
     assert first == again != other
 
 
 @pytest.mark.parametrize("count", [60, 100, 1])
 def test_what_cannot_be_set_apart_is_told(count: int) -> None:
     with pytest.raises(DataError, match=rf"^validation: {count} of 60 training samples cannot .* -o validation=6$"):
-        set_apart(numbered([30, 30]), count, ADDRESS)
+        set_apart(numbered([30, 30]).y, count, ADDRESS)
     with pytest.raises(DataError, match=r"-o validation=4$"):  # one of each class
-        set_apart(numbered([5, 5, 5, 5]), 2, ADDRESS)
+        set_apart(numbered([5, 5, 5, 5]).y, 2, ADDRESS)

@@ -220,7 +220,7 @@ def test_a_backdoor_wants_the_target_class_of_all_others_or_of_the_source() -> N
     fitted = Backdoor().fitted(Digits(), data)
     assert fitted.wanted(y).tolist() == [-1, 7, 7, 7]
     assert Backdoor(target="3", source=5).fitted(Digits(), data).wanted(y).tolist() == [-1, -1, 3, -1]
-    with pytest.raises(ConfigError, match=r"goal\.target: there is no class 'ten'; .*-o goal\.target=7"):
+    with pytest.raises(ConfigError, match=r"goal\.target: there is no class 'ten'; .*-o goal\.target=1"):
         Backdoor(target="ten").fitted(Digits(), data)
     with pytest.raises(ConfigError, match=r"goal\.source: is the target class, 7 \(7\); e\.g\. -o goal\.source=8"):
         Backdoor(source=7).fitted(Digits(), data)

@@ -12,10 +12,12 @@ from fedlens.core.config import validate
 from fedlens.core.errors import ConfigError, UnjudgedError
 from fedlens.core.random import Address
 from fedlens.data.dataset import Dataset, Samples
+from fedlens.goals.paper_attack import PaperAttack
 from fedlens.goals.success import TargetSamples
 from fedlens.goals.target_samples import Target, choose, class_number
 
 ADDRESS = Address.root(8).at("target")
+PAPER = PaperAttack(source=0, target=2)
 LABELS = [0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2]
 ROOTS = [Address.root(seed) for seed in range(30)]
 
@@ -24,16 +26,16 @@ def dataset(labels: list[int] = LABELS) -> Dataset:
     """A test set whose sample i is the number i; cats are wanted as birds."""
     y = torch.tensor(labels)
     test = Samples(torch.arange(float(len(labels)))[:, None], y)
-    return Dataset(test, test, ("cat", "dog", "bird"), source=0, target=2)
+    return Dataset(test, test, ("cat", "dog", "bird"))
 
 
 def chosen(target: Target, address: Address = ADDRESS, twin: Tensor | None = None) -> list[int]:
-    return choose(target, dataset(), address, twin).index.tolist()
+    return choose(target, dataset(), PAPER, address, twin).index.tolist()
 
 
 def refusal(target: Target, twin: Tensor | None = None, data: Dataset | None = None) -> str:
     with pytest.raises(ConfigError) as caught:
-        choose(target, data or dataset(), ADDRESS, twin)
+        choose(target, data or dataset(), PAPER, ADDRESS, twin)
     return str(caught.value)
 
 
@@ -51,7 +53,7 @@ def predictions(confidences: dict[int, float], labels: list[int] = LABELS) -> Te
 
 
 def test_defaults_are_the_data_sets() -> None:
-    auxiliary = choose(Target(), dataset(), ADDRESS, None)
+    auxiliary = choose(Target(), dataset(), PAPER, ADDRESS, None)
     index = int(auxiliary.index)
     assert LABELS[index] == 0
     assert auxiliary.x.tolist() == [[float(index)]]
@@ -70,21 +72,21 @@ def test_same_address_same_samples() -> None:
 
 def test_samples_are_copies() -> None:
     data = dataset()
-    choose(Target(), data, ADDRESS, None).x.fill_(-1)
-    choose(Target(), data, ADDRESS, None).true.fill_(-1)
+    choose(Target(), data, PAPER, ADDRESS, None).x.fill_(-1)
+    choose(Target(), data, PAPER, ADDRESS, None).true.fill_(-1)
     assert data.test.x[:, 0].tolist() == list(range(12))
     assert data.test.y.tolist() == LABELS
 
 
 @pytest.mark.parametrize(("source", "target"), [(1, 0), ("dog", "cat"), (1, "cat"), ("dog", 0)])
 def test_classes_by_number_and_by_name(source: int | str, target: int | str) -> None:
-    auxiliary = choose(Target(source=source, target=target), dataset(), ADDRESS, None)
+    auxiliary = choose(Target(source=source, target=target), dataset(), PAPER, ADDRESS, None)
     assert auxiliary.true.tolist() == [1]
     assert auxiliary.target.tolist() == [0]
 
 
 def test_classes_that_are_called_by_numbers() -> None:
-    data = Dataset(dataset().train, dataset().test, ("7", "8", "9"), source=0, target=2)
+    data = Dataset(dataset().train, dataset().test, ("7", "8", "9"))
     assert class_number("8", data, "source") == 1
     assert class_number(1, data, "source") == 1
     assert class_number(None, data, "source") is None
@@ -96,7 +98,7 @@ def test_an_unknown_class_lists_the_classes(field: str, value: int | str) -> Non
     target = validate(Target, {field: value})
     told, _, remedy = refusal(target).partition("; e.g. ")
     assert told == f"target.{field}: there is no class {value!r}; the classes are 0 cat, 1 dog, 2 bird"
-    meant = "cat" if value == "Cat" else {"source": 0, "target": 2}[field]
+    meant = "cat" if value == "Cat" or field == "source" else "dog"
     assert remedy == f"-o target.{field}={meant}"
 
 
@@ -111,7 +113,7 @@ def test_source_and_target_must_differ() -> None:
 
 @given(st.integers(0, 2**32), st.integers(2, 12))
 def test_several_samples_are_of_any_class_and_wanted_as_a_wrong_one(seed: int, r: int) -> None:
-    auxiliary = choose(Target(r=r), dataset(), Address.root(seed), None)
+    auxiliary = choose(Target(r=r), dataset(), PAPER, Address.root(seed), None)
     assert len(set(auxiliary.index.tolist())) == r
     assert auxiliary.true.tolist() == [LABELS[index] for index in auxiliary.index.tolist()]
     assert (auxiliary.target != auxiliary.true).all()
@@ -122,7 +124,7 @@ def test_several_samples_are_of_any_class_and_wanted_as_a_wrong_one(seed: int, r
 def test_every_wrong_class_is_wanted_about_as_often() -> None:
     counts = np.zeros((3, 3), dtype=int)
     for seed in range(200):
-        auxiliary = choose(Target(r=12), dataset(), Address.root(seed), None)
+        auxiliary = choose(Target(r=12), dataset(), PAPER, Address.root(seed), None)
         np.add.at(counts, (auxiliary.true.numpy(), auxiliary.target.numpy()), 1)
     assert counts.diagonal().tolist() == [0, 0, 0]
     assert counts.sum() == 2_400
@@ -138,8 +140,8 @@ def test_draws_from_one_seed_share_no_sample() -> None:
 
 
 def test_draws_want_classes_of_their_own() -> None:
-    everything = choose(Target(r=6), dataset(), ADDRESS, None)
-    second = choose(Target(r=3, draw=1), dataset(), ADDRESS, None)
+    everything = choose(Target(r=6), dataset(), PAPER, ADDRESS, None)
+    second = choose(Target(r=3, draw=1), dataset(), PAPER, ADDRESS, None)
     assert second.index.tolist() == everything.index[3:].tolist()
     assert second.target.tolist() == everything.target[3:].tolist()
 
@@ -151,12 +153,12 @@ def test_a_draw_beyond_the_last() -> None:
 
 
 def test_several_samples_of_one_class() -> None:
-    auxiliary = choose(Target(r=4, source="dog"), dataset(), ADDRESS, None)
+    auxiliary = choose(Target(r=4, source="dog"), dataset(), PAPER, ADDRESS, None)
     assert sorted(auxiliary.index.tolist()) == [1, 4, 7, 10]
 
 
 def test_several_samples_wanted_as_one_class_are_drawn_from_the_others() -> None:
-    auxiliary = choose(Target(r=8, target="dog"), dataset(), ADDRESS, None)
+    auxiliary = choose(Target(r=8, target="dog"), dataset(), PAPER, ADDRESS, None)
     assert sorted(auxiliary.index.tolist()) == [0, 2, 3, 5, 6, 8, 9, 11]
     assert auxiliary.target.tolist() == [1] * 8
 
@@ -180,15 +182,15 @@ def test_more_samples_than_there_are(target: Target, words: str) -> None:
 
 
 def test_an_index() -> None:
-    auxiliary = choose(Target(index=(4,), target="bird"), dataset(), ADDRESS, None)
+    auxiliary = choose(Target(index=(4,), target="bird"), dataset(), PAPER, ADDRESS, None)
     assert auxiliary.index.tolist() == [4]
     assert auxiliary.true.tolist() == [1]
     assert auxiliary.target.tolist() == [2]
-    assert choose(Target(index=(4,)), dataset(), ADDRESS, None).target.tolist() == [2]
+    assert choose(Target(index=(4,)), dataset(), PAPER, ADDRESS, None).target.tolist() == [2]
 
 
 def test_indices_keep_their_order() -> None:
-    auxiliary = choose(Target(index=(7, 0, 5)), dataset(), ADDRESS, None)
+    auxiliary = choose(Target(index=(7, 0, 5)), dataset(), PAPER, ADDRESS, None)
     assert auxiliary.index.tolist() == [7, 0, 5]
     assert auxiliary.true.tolist() == [1, 0, 2]
     assert (auxiliary.target != auxiliary.true).all()
@@ -237,7 +239,7 @@ def test_an_index_is_not_filtered() -> None:
 
 def unjudged(target: Target, twin: torch.Tensor) -> UnjudgedError:
     with pytest.raises(UnjudgedError) as caught:
-        choose(target, dataset(), ADDRESS, twin)
+        choose(target, dataset(), PAPER, ADDRESS, twin)
     return caught.value
 
 
@@ -308,10 +310,10 @@ def test_where_too_few_resist_the_samples_that_would_do_are_named(target: Target
 @given(st.integers(0, 2**32), st.integers(1, 3), st.sets(st.integers(0, 11), min_size=1))
 def test_a_random_draw_that_resists_is_the_resistant_draw(seed: int, r: int, resists: set[int]) -> None:
     target, address = Target(r=r, source="dog"), Address.root(seed)
-    drawn = choose(target, dataset(), address, None)
+    drawn = choose(target, dataset(), PAPER, address, None)
     twin = predictions(dict.fromkeys(resists, 0.9))
     if set(drawn.index.tolist()) <= resists:
-        assert same(choose(target, dataset(), address, twin), drawn)
+        assert same(choose(target, dataset(), PAPER, address, twin), drawn)
     elif len(resists & {1, 4, 7, 10}) >= r:
         assert set(chosen(target, address, twin)) <= resists
 

@@ -25,7 +25,7 @@ class Clouds(Data):
             y = torch.arange(count) % 3
             return Samples(centres[y] + 0.1 * torch.randn(count, *self.shape, generator=generator), y)
 
-        return Dataset(draw(240), draw(60), ("a", "b", "c"), source=0, target=1)
+        return Dataset(draw(240), draw(60), ("a", "b", "c"))
 
 
 @dataclass(frozen=True)

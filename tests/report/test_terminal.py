@@ -33,7 +33,7 @@ class Odd(Data):
         generator = torch.Generator().manual_seed(1)
         y = torch.arange(200) % len(ODD)
         x = torch.randn(200, 1, 8, 8, generator=generator) + y[:, None, None, None]
-        return Dataset(Samples(x, y), Samples(x[:100], y[:100]), tuple(ODD), source=0, target=5)
+        return Dataset(Samples(x, y), Samples(x[:100], y[:100]), tuple(ODD))
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ class FromFile(Data):
         x = torch.randn(120, 5)
         y = torch.from_numpy(np.loadtxt(os.environ["LABELS"], dtype=np.int64))
         classes = tuple(os.environ.get("CLASSES", "a b c").split())
-        return Dataset(Samples(x[:90], y[:90]), Samples(x[90:], y[90:]), classes, source=0, target=1)
+        return Dataset(Samples(x[:90], y[:90]), Samples(x[90:], y[90:]), classes)
 
 
 class Unseeded(Data):
@@ -41,7 +41,7 @@ class Unseeded(Data):
     def load(self, directory: Path | None = None) -> Dataset:
         x = torch.from_numpy(np.random.default_rng(secrets.randbits(64)).normal(size=(120, 5)).astype(np.float32))
         y = torch.arange(120) % 3
-        return Dataset(Samples(x[:90], y[:90]), Samples(x[90:], y[90:]), ("a", "b", "c"), source=0, target=1)
+        return Dataset(Samples(x[:90], y[:90]), Samples(x[90:], y[90:]), ("a", "b", "c"))
 
 
 class Shifted(Partition):

@@ -23,7 +23,7 @@ class FromFile(Data):
         noise = float(Path(os.environ["NOISE"]).read_text())
         y = torch.arange(120) % 3
         x = torch.eye(3)[y] + noise * torch.randn(120, 3)
-        return Dataset(Samples(x[:90], y[:90]), Samples(x[90:], y[90:]), ("a", "b", "c"), source=0, target=1)
+        return Dataset(Samples(x[:90], y[:90]), Samples(x[90:], y[90:]), ("a", "b", "c"))
 
 
 class Unseeded(Data):
@@ -32,7 +32,7 @@ class Unseeded(Data):
     def load(self, directory: Path | None = None) -> Dataset:
         x = torch.from_numpy(np.random.default_rng(secrets.randbits(64)).normal(size=(120, 5)).astype(np.float32))
         y = torch.arange(120) % 3
-        return Dataset(Samples(x[:90], y[:90]), Samples(x[90:], y[90:]), ("a", "b", "c"), source=0, target=1)
+        return Dataset(Samples(x[:90], y[:90]), Samples(x[90:], y[90:]), ("a", "b", "c"))
 
 
 @pytest.fixture(autouse=True)

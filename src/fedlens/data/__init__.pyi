@@ -1,9 +1,12 @@
+from .about import About as About
 from .adult import Adult as Adult
+from .columns import Columns as Columns
 from .dataset import Data as Data
 from .dataset import Dataset as Dataset
 from .dataset import Samples as Samples
 from .digits import Digits as Digits
 from .fashion_mnist import FashionMnist as FashionMnist
+from .groups import Groups as Groups
 from .partition import Dirichlet as Dirichlet
 from .partition import Iid as Iid
 from .partition import Partition as Partition

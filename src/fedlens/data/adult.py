@@ -25,6 +25,7 @@ from typing_extensions import override
 from fedlens.core.errors import ConfigError, DataError
 from fedlens.core.lazy import torch
 from fedlens.core.suggest import nearest
+from fedlens.data.about import About
 from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.data.prepared import prepared
 
@@ -87,6 +88,12 @@ class Adult(Data):
         ((104,), ('>50K', '<=50K'))
     """
 
+    about = About(
+        source="https://doi.org/10.24432/C5XW20",
+        citation="B. Becker and R. Kohavi, Adult, UCI Machine Learning Repository, 1996",
+        licence="CC BY 4.0",
+    )
+
     def load(self, directory: Path | None = None) -> Dataset:  # noqa: ARG002 - the files ship with the package
         """Load 30,160 training and 15,060 test samples.
 
@@ -102,9 +109,6 @@ class Adult(Data):
             train=Samples(parts["train.x"], parts["train.y"]),
             test=Samples(parts["test.x"], parts["test.y"]),
             classes=CLASSES,
-            source=0,
-            target=1,
-            paper_stop=0.84,
         )
 
     @override

@@ -3,6 +3,7 @@
 Every message names the array, the row if there is one, and what to do.
 """
 
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import NoReturn
 
@@ -10,7 +11,9 @@ import torch
 from torch import Tensor
 
 from fedlens.core.errors import DataError, cut, shortened
+from fedlens.data.columns import Columns
 from fedlens.data.dataset import Dataset, Samples
+from fedlens.data.groups import Groups
 from fedlens.data.partition import Shards
 
 LONGEST_NAME = 200
@@ -21,13 +24,13 @@ def checked_dataset(dataset: object, name: str) -> Dataset:
     """Check the return value of `load` of the data set called `name`.
 
     Returns:
-        The same data, with a tuple of class names and plain integers for source and target.
+        The same data, with a tuple of class names and plain integers for source and target, where they are given.
 
     Raises:
         DataError: `dataset` is not a `Dataset`, or its parts do not fit together.
     """
     if not isinstance(dataset, Dataset):
-        _refuse(name, "load", f"gave {_kind(dataset)}", "return fedlens.Dataset(train, test, classes, source, target)")
+        _refuse(name, "load", f"gave {_kind(dataset)}", "return fedlens.Dataset(train, test, classes)")
     classes = _classes(dataset.classes, name)
     for part, samples in (("train", dataset.train), ("test", dataset.test)):
         if not isinstance(samples, Samples):
@@ -39,12 +42,16 @@ def checked_dataset(dataset: object, name: str) -> Dataset:
         like = f"{test.dtype} of shape {_shape(test)} beside train.x of {train.dtype} and {_shape(train)}"
         _refuse(name, "test.x", f"is {like}", "prepare both alike")
     source, target = (_class_number(getattr(dataset, end), end, len(classes), name) for end in ("source", "target"))
-    if source == target:
+    if source is not None and source == target:
         _refuse(name, "target", f"is the same class as source, {source}", "choose two")
     stop = dataset.paper_stop
     if stop is not None and not (isinstance(stop, Real) and 0 < stop <= 1):
         _refuse(name, "paper_stop", f"is {stop!r}", "give a fraction, or leave it out")
-    return Dataset(dataset.train, dataset.test, classes, source, target, None if stop is None else float(stop))
+    _check_columns(dataset, name)
+    _check_groups(dataset, name)
+    return replace(
+        dataset, classes=classes, source=source, target=target, paper_stop=None if stop is None else float(stop)
+    )
 
 
 def checked_shards(shards: object, clients: int, samples: int, name: str) -> Shards:
@@ -161,7 +168,38 @@ def _check_labels(samples: Samples, part: str, classes: int, name: str) -> None:
         _refuse(name, field, f"row {row} is {int(y[row])}", f"there are {classes} classes, 0 to {classes - 1}")
 
 
-def _class_number(value: object, end: str, classes: int, name: str) -> int:
+def _check_columns(dataset: Dataset, name: str) -> None:
+    columns = dataset.columns
+    if columns is None:
+        return
+    if not isinstance(columns, Columns):
+        _refuse(name, "columns", f"is {_kind(columns)}", "derive it from fedlens.data.Columns, or leave it out")
+    if (count := len(columns.features)) != (width := dataset.train.x[0].numel()):
+        _refuse(name, "columns.features", f"names {count}", f"inputs have {width} columns: name the feature of each")
+
+
+def _check_groups(dataset: Dataset, name: str) -> None:
+    groups = dataset.groups
+    if groups is None:
+        return
+    if not isinstance(groups, Groups):
+        _refuse(name, "groups", f"is {_kind(groups)}", "make it fedlens.data.Groups(names, of), or leave it out")
+    _check_plain(groups.of, "groups.of", name)
+    count = len(dataset.train)
+    if groups.of.dtype != torch.int64 or groups.of.shape != (count,):
+        what = f"is {groups.of.dtype} of shape {_shape(groups.of)}"
+        _refuse(name, "groups.of", what, f"int64 of shape [{count}] is right, a number for each training sample")
+    names = groups.names
+    if not isinstance(names, tuple) or not all(isinstance(word, str) for word in names) or len(set(names)) < len(names):
+        _refuse(name, "groups.names", "are not a tuple of different words", "e.g. tuple(map(str, names))")
+    if (row := _first((groups.of < 0) | (groups.of >= len(names)))) is not None:
+        fault = f"row {row} is {int(groups.of[row])}"
+        _refuse(name, "groups.of", fault, f"there are {len(names)} groups, 0 to {len(names) - 1}")
+
+
+def _class_number(value: object, end: str, classes: int, name: str) -> int | None:
+    if value is None:
+        return None
     if not isinstance(value, Integral) or isinstance(value, bool) or not 0 <= int(value) < classes:
         _refuse(name, end, f"is {value!r}", f"give the number of a class, 0 to {classes - 1}")
     return int(value)

@@ -1,4 +1,4 @@
-"""Data sets: samples, the names of the classes, and the paper's attack on them."""
+"""Data sets: samples, the names of the classes, and who has what by nature."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fedlens.core.config import Config
 from fedlens.core.errors import ConfigError
 from fedlens.core.lazy import torch
 from fedlens.core.suggest import nearest
+from fedlens.data.about import About
+from fedlens.data.columns import Columns
+from fedlens.data.groups import Groups
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,24 +57,28 @@ class Dataset:
         train: samples to share among the clients.
         test: samples for evaluation, and from which targets are drawn.
         classes: the classes' names; class i is ``classes[i]``.
-        source: true class of the paper's target.
-        target: the paper's target class.
-        paper_stop: test accuracy (a fraction) at which the paper stops training.
+        source: class that a target is drawn from by default; better chosen in the experiment (``target.source``).
+        target: class that is wanted for it by default; better chosen in the experiment (``target.target``).
+        paper_stop: test accuracy (a fraction) that a publication trained to, if any.
+        columns: what the columns of a record are; ``None`` if inputs are not records, or the `Data` says it.
+        groups: the natural owner of each training sample, such as who wrote it; ``None`` if nobody knows.
 
     Example:
         >>> import torch
         >>> from fedlens import Dataset, Samples
         >>> samples = Samples(torch.rand(6, 2), torch.tensor([0, 1, 0, 1, 0, 1]))
-        >>> Dataset(train=samples, test=samples, classes=("even", "odd"), source=0, target=1).shape
+        >>> Dataset(train=samples, test=samples, classes=("even", "odd")).shape
         (2,)
     """
 
     train: Samples
     test: Samples
     classes: tuple[str, ...]
-    source: int
-    target: int
+    source: int | None = None
+    target: int | None = None
     paper_stop: float | None = None
+    columns: Columns | None = None
+    groups: Groups | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -82,6 +89,11 @@ class Dataset:
         """Move the samples to `device`; return the data set as it is, with its fingerprint, if they are there."""
         train, test = self.train.to(device), self.test.to(device)
         return self if train is self.train and test is self.test else replace(self, train=train, test=test)
+
+    def reduced(self, indices: Tensor) -> Dataset:
+        """Return the data set with these training samples alone; `indices` have the shape ``[m]``, int64."""
+        groups = None if self.groups is None else self.groups.take(indices)
+        return replace(self, train=self.train.take(indices), groups=groups)
 
     def fingerprint(self) -> str:
         """Return a digest of all samples and class names, which tells results on other data apart.
@@ -110,10 +122,13 @@ class Data(Config):
         ...     count: int = 100
         ...     def load(self, directory=None):
         ...         samples = Samples(torch.eye(2).repeat(self.count, 1), torch.arange(2).repeat(self.count))
-        ...         return Dataset(samples, samples, classes=("heads", "tails"), source=0, target=1)
+        ...         return Dataset(samples, samples, classes=("heads", "tails"))
         >>> len(Coins(count=3).load().train)
         6
     """
+
+    about: ClassVar[About | None] = None
+    """Where the data are from and under what terms; ``None`` where nobody has said so."""
 
     def load(self, directory: Path | None = None) -> Dataset:
         """Load the data.

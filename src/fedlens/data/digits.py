@@ -1,8 +1,7 @@
 """Digits: 8×8 grey images of handwritten digits, small enough for a first run in seconds. scikit-learn ships them.
 
 E. Alpaydin and C. Kaynak, *Optical Recognition of Handwritten Digits*, UCI Machine Learning Repository, 1998,
-doi 10.24432/C50P49 (its test set). The split into training and test samples is ours, and the same for every seed. The
-paper does not use these data; the target is the pair of classes of its Fashion-MNIST target, 5 to be classified as 7.
+doi 10.24432/C50P49 (its test set). The split into training and test samples is ours, and the same for every seed.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import numpy as np
 
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
+from fedlens.data.about import About
 from fedlens.data.dataset import Data, Dataset, Samples
 
 _TRAIN = 1_437
@@ -30,6 +30,13 @@ class Digits(Data):
         >>> len(dataset.train), len(dataset.test), dataset.shape
         (1437, 360, (1, 8, 8))
     """
+
+    about = About(
+        source="https://doi.org/10.24432/C50P49",
+        citation="E. Alpaydin and C. Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning "
+        "Repository, 1998",
+        licence="CC BY 4.0",
+    )
 
     def load(self, directory: Path | None = None) -> Dataset:  # noqa: ARG002 - the file ships with scikit-learn
         """Load 1,437 training and 360 test samples.
@@ -49,6 +56,4 @@ class Digits(Data):
             train=samples.take(order[:_TRAIN]),
             test=samples.take(order[_TRAIN:]),
             classes=tuple("0123456789"),
-            source=5,
-            target=7,
         )

@@ -2,8 +2,7 @@
 
 H. Xiao, K. Rasul and R. Vollgraf, *Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning Algorithms*,
 2017 (arXiv 1708.07747), MIT licence. The four official files are read as they are; see `fedlens.data.downloads` for
-where. The target (a sandal, to be classified as a sneaker) and the stopping accuracy are those of Bhagoji et
-al. (arXiv 1811.12470), as is the scaling: pixels / 255.
+where. The scaling is that of Bhagoji et al. (arXiv 1811.12470): pixels / 255.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ import numpy as np
 from typing_extensions import override
 
 from fedlens.core.lazy import torch
+from fedlens.data.about import About
 from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.data.downloads import RemoteFiles, locate
 
@@ -63,6 +63,13 @@ class FashionMnist(Data):
         {'name': 'fashion-mnist'}
     """
 
+    about = About(
+        source="https://github.com/zalandoresearch/fashion-mnist",
+        citation="H. Xiao, K. Rasul and R. Vollgraf, Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine "
+        "Learning Algorithms, 2017, arXiv 1708.07747",
+        licence="MIT",
+    )
+
     def load(self, directory: Path | None = None) -> Dataset:
         """Load 60,000 training and 10,000 test samples.
 
@@ -77,9 +84,6 @@ class FashionMnist(Data):
             train=_samples(paths, "train", 60_000),
             test=_samples(paths, "t10k", 10_000),
             classes=CLASSES,
-            source=5,
-            target=7,
-            paper_stop=0.91,
         )
 
     @override

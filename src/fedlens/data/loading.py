@@ -1,5 +1,6 @@
 """Loading an experiment's data, built in or custom."""
 
+import warnings
 from pathlib import Path
 
 from fedlens.core.custom import copy_tensors, is_custom
@@ -26,4 +27,9 @@ def load(data: Data, directory: Path | None = None) -> Dataset:
         return data.load(directory)
     place = named_directory(directory)
     with seeded(Address.root(0).at("data")):
-        return copy_tensors(checked_dataset(data.load(place), name_of("data", data)))
+        dataset = checked_dataset(data.load(place), name_of("data", data))
+    if chosen := [end for end in ("source", "target") if getattr(dataset, end) is not None]:
+        options = " and ".join(f"target.{end}" for end in chosen)
+        message = f"{name_of('data', data)}: {' and '.join(chosen)} of a Dataset: better chosen by {options}"
+        warnings.warn(message, DeprecationWarning, stacklevel=2)
+    return copy_tensors(dataset)

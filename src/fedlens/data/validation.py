@@ -5,20 +5,23 @@ A class-stratified draw, taken out before the samples are dealt to the clients. 
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from fedlens.core.errors import DataError
 from fedlens.core.random import Address
-from fedlens.data.dataset import Samples
 
 
-def set_apart(samples: Samples, count: int, address: Address, option: str = "validation") -> tuple[Samples, Samples]:
-    """Take `count` samples out for the server, with the classes in the same proportions; return the others and these.
+def set_apart(labels: Tensor, count: int, address: Address, option: str = "validation") -> tuple[Tensor, Tensor]:
+    """Choose `count` samples for the server, with the classes in the same proportions.
 
     Args:
-        samples: the training samples, on the CPU.
+        labels: the class of each training sample, shape ``[n]``, on the CPU.
         count: number of samples to take out.
         address: where the draw begins.
         option: the option that says how many.
+
+    Returns:
+        The indices of the samples that are left to the clients, and of those taken out, both ascending, int64.
 
     Raises:
         DataError: `count` is too large or too small for a draw from every class.
@@ -27,12 +30,12 @@ def set_apart(samples: Samples, count: int, address: Address, option: str = "val
 
     try:
         rest, taken = train_test_split(
-            np.arange(len(samples)), test_size=count, stratify=samples.y.numpy(), random_state=address.integer() % 2**32
+            np.arange(len(labels)), test_size=count, stratify=labels.numpy(), random_state=address.integer() % 2**32
         )
     except ValueError as error:
-        least = max(len(samples) // 10, len(set(samples.y.tolist())))
+        least = max(len(labels) // 10, len(set(labels.tolist())))
         raise DataError(
-            f"{option}: {count:,} of {len(samples):,} training samples cannot be set apart ({error}); set another "
+            f"{option}: {count:,} of {len(labels):,} training samples cannot be set apart ({error}); set another "
             f"number, for example -o {option}={least}"
         ) from None
-    return samples.take(torch.from_numpy(np.sort(rest))), samples.take(torch.from_numpy(np.sort(taken)))
+    return torch.from_numpy(np.sort(rest)), torch.from_numpy(np.sort(taken))

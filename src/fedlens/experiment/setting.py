@@ -21,6 +21,7 @@ from fedlens.data.validation import set_apart
 from fedlens.experiment.experiment import Experiment
 from fedlens.goals.goal import NOTHING, Goal
 from fedlens.goals.malicious_samples import changed_inputs, wanted_classes
+from fedlens.goals.paper_attack import PaperAttack, paper_attack
 from fedlens.goals.success import TargetSamples
 from fedlens.goals.target_samples import choose
 from fedlens.models.initial_model import InitialModel, digest
@@ -62,6 +63,11 @@ class Setting:
     def root(self) -> Address:
         """Where the experiment's random draws begin."""
         return Address.root(self.experiment.seed)
+
+    @property
+    def paper(self) -> PaperAttack:
+        """The classes that are attacked by default, and where the paper stops."""
+        return paper_attack(self.experiment.data, self.dataset)
 
     def network(self) -> Network:
         """Return a network with the initial weights.
@@ -130,7 +136,7 @@ class Setting:
         """Return the setting with its target samples chosen; `twin` as in `fedlens.goals.target_samples.choose`."""
         if self.experiment.goal is not None:
             return self
-        auxiliary = choose(self.experiment.target, self.dataset, self.root.at("target"), twin)
+        auxiliary = choose(self.experiment.target, self.dataset, self.paper, self.root.at("target"), twin)
         return replace(self, auxiliary=auxiliary)
 
 
@@ -161,8 +167,8 @@ def prepare(
     samples: dict[str, Samples | None] = dict.fromkeys(apart)
     for option, count in apart.items():
         if count:
-            train, taken = set_apart(dataset.train, count, root.at(option), option)
-            dataset, samples[option] = replace(dataset, train=train), taken.to(torch_device)
+            rest, taken = set_apart(dataset.train.y, count, root.at(option), option)
+            dataset, samples[option] = dataset.reduced(rest), dataset.train.take(taken).to(torch_device)
     with staying("partition", ConfigError), within(timeout, "dealing out the data"):
         shards = _deal(experiment.partition, dataset.train.y, experiment.clients, root.at("partition"))
     dataset = dataset.to(torch_device)

@@ -19,6 +19,7 @@ from fedlens.core.lazy import torch
 from fedlens.core.registry import build, name_of
 from fedlens.data.dataset import Data, Dataset
 from fedlens.goals.goal import NOTHING, Goal
+from fedlens.goals.paper_attack import paper_attack
 from fedlens.goals.target_samples import class_number
 from fedlens.goals.trigger import Trigger, stamped
 
@@ -73,8 +74,9 @@ class Backdoor(Goal):
         assert isinstance(settled, Backdoor)
         assert settled.trigger is not None
         target = class_number(self.target, dataset, "target", "goal")
-        target = dataset.target if target is None else target
         source = class_number(self.source, dataset, "source", "goal")
+        if target is None:
+            target = paper_attack(data, dataset).target
         if source == target:
             other = (target + 1) % len(dataset.classes)
             raise ConfigError(

@@ -20,6 +20,7 @@ from fedlens.core.lazy import torch
 from fedlens.core.random import Address
 from fedlens.core.suggest import TYPED, likeliest, pasted
 from fedlens.data.dataset import Dataset
+from fedlens.goals.paper_attack import PaperAttack
 from fedlens.goals.success import TargetSamples
 
 if TYPE_CHECKING:
@@ -80,12 +81,15 @@ class Target(Config):
         return self
 
 
-def choose(target: Target, dataset: Dataset, address: Address, twin: Tensor | None) -> TargetSamples:
+def choose(
+    target: Target, dataset: Dataset, paper: PaperAttack, address: Address, twin: Tensor | None
+) -> TargetSamples:
     """Choose the target samples.
 
     Args:
         target: how to choose.
         dataset: the data, whose test set they come from.
+        paper: the classes where `target` names none.
         address: where the draw begins.
         twin: log-probabilities ``[samples, classes]`` of the benign twin's last model on the test set; if given, only
             samples that it gets right are drawn.
@@ -94,6 +98,7 @@ def choose(target: Target, dataset: Dataset, address: Address, twin: Tensor | No
         ConfigError: a class or index that does not exist, or too few samples to draw from.
         UnjudgedError: the twin gets too few of them right.
     """
+    target = _with_defaults(target, paper)
     labels = dataset.test.y.cpu().numpy()
     index = _index(target, dataset, labels, address, None if twin is None else twin.cpu().numpy())
     true = labels[index]
@@ -102,6 +107,14 @@ def choose(target: Target, dataset: Dataset, address: Address, twin: Tensor | No
     rows = torch.from_numpy(index).to(device)
     samples = dataset.test.take(rows)
     return TargetSamples(samples.x, samples.y, torch.from_numpy(target_classes).to(device), rows)
+
+
+def _with_defaults(target: Target, paper: PaperAttack) -> Target:
+    """Return the choice with the classes that are attacked by default, if it is of one sample; several are of any."""
+    if target.r > 1:
+        return target
+    classes = {"target": paper.target} | ({"source": paper.source} if target.index is None else {})
+    return target.model_copy(update={end: value for end, value in classes.items() if getattr(target, end) is None})
 
 
 def class_number(value: int | str | None, dataset: Dataset, field: str, option: str = "target") -> int | None:
@@ -117,7 +130,7 @@ def class_number(value: int | str | None, dataset: Dataset, field: str, option: 
     if isinstance(value, int) and value < len(dataset.classes):
         return value
     names = ", ".join(f"{number} {name}" for number, name in enumerate(dataset.classes))
-    meant = likeliest(str(value), sorted(dataset.classes)) or getattr(dataset, field)
+    meant = likeliest(str(value), sorted(dataset.classes)) or dataset.classes[field == "target"]
     remedy = pasted(TYPED, f"{option}.{field}", meant)
     raise ConfigError(f"{option}.{field}: there is no class {shortened(value)}; the classes are {names}; e.g. {remedy}")
 
@@ -132,8 +145,6 @@ def _index(
             raise ConfigError(f"target.index: there is no test sample {largest}; the last one is {last}; {remedy}")
         return np.array(target.index, dtype=np.int64)
     source = class_number(target.source, dataset, "source")
-    if source is None and target.r == 1:
-        source = dataset.source
     fits = labels != class_number(target.target, dataset, "target") if source is None else labels == source
     which = "samples of the test set" if source is None else f"test samples of class {dataset.classes[source]}"
     order = address.at("sample").generator().permutation(len(labels))
@@ -186,7 +197,7 @@ def _others(
         yield f"take fewer samples, e.g. {'-o target.draw=0 ' * (target.draw > 0)}-o target.r={count}"
     if source is not None:
         counts = np.bincount(right, minlength=len(dataset.classes))
-        if (target_class := _shared_class(target, dataset)) is not None:
+        if (target_class := class_number(target.target, dataset, "target")) is not None:
             counts[target_class] = 0
         if counts.max() >= (target.draw + 1) * target.r:
             name = dataset.classes[most := int(counts.argmax())]
@@ -195,16 +206,10 @@ def _others(
     yield "take any samples, right or not: -o target.select=random"
 
 
-def _shared_class(target: Target, dataset: Dataset) -> int | None:
-    """Return the target class shared by all samples; ``None`` if each has its own."""
-    target_class = class_number(target.target, dataset, "target")
-    return dataset.target if target_class is None and target.r == 1 else target_class
-
-
 def _target_classes(
     target: Target, dataset: Dataset, true: NDArray[np.int64], generator: np.random.Generator
 ) -> NDArray[np.int64]:
-    shared = _shared_class(target, dataset)
+    shared = class_number(target.target, dataset, "target")
     if shared is None:
         drawn = generator.integers(1, len(dataset.classes), size=(target.draw + 1) * len(true))
         return (true + drawn[-len(true) :]) % len(dataset.classes)

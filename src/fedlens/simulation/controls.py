@@ -116,4 +116,4 @@ def leave_as_twin(setting: Setting, arithmetic: str, run: Path) -> None:
     twin, dataset = setting.experiment.twin(), setting.dataset
     twin_setting = replace(setting, experiment=twin, goal=None)
     if cached(twin_setting, arithmetic) is None:
-        keep(key(twin_setting, arithmetic), twin_files(run, twin, dataset.paper_stop, dataset.classes), twin)
+        keep(key(twin_setting, arithmetic), twin_files(run, twin, setting.paper.stop, dataset.classes), twin)

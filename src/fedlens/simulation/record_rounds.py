@@ -58,7 +58,7 @@ def record_rounds(
             finally:
                 callback.end()
     assert state is not None
-    summary = summarise(experiment, records, setting.dataset.paper_stop, setting.dataset.classes)
+    summary = summarise(experiment, records, setting.paper.stop, setting.dataset.classes)
     return records, directory.finish(state, summary)
 
 

@@ -1,0 +1,34 @@
+"""Which classes are attacked by default: the paper's on its data, the first two elsewhere, and what a data set says."""
+
+import pytest
+import torch
+
+from fedlens.data.dataset import Data, Dataset, Samples
+from fedlens.data.digits import Digits
+from fedlens.goals.paper_attack import PaperAttack, paper_attack
+
+
+class Mine(Data):
+    """Somebody's own data."""
+
+
+class MyDigits(Digits):
+    """Digits with a change."""
+
+
+@pytest.mark.parametrize(
+    ("data", "said", "attack"),
+    [
+        (Mine(), {}, PaperAttack(0, 1)),
+        (Mine(), {"source": 1}, PaperAttack(1, 0)),
+        (Mine(), {"source": 2}, PaperAttack(2, 1)),
+        (Mine(), {"target": 0}, PaperAttack(1, 0)),
+        (Mine(), {"source": 2, "target": 0, "paper_stop": 0.9}, PaperAttack(2, 0, 0.9)),
+        (MyDigits(), {}, PaperAttack(5, 7)),
+        (MyDigits(), {"source": 7}, PaperAttack(7, 5)),
+    ],
+)
+def test_what_is_attacked_by_default(data: Data, said: dict[str, int], attack: PaperAttack) -> None:
+    samples = Samples(torch.rand(8, 2), torch.arange(8))
+    dataset = Dataset(samples, samples, tuple("abcdefgh"), **said)
+    assert paper_attack(data, dataset) == attack
