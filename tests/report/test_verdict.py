@@ -7,6 +7,7 @@ from small import small
 import fedlens
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.report.verdict import verdict
+from fedlens.report.words import signed
 from fedlens.runs.record import ControlRecord
 
 
@@ -93,3 +94,17 @@ def test_the_verdict_on_a_last_round_unlike_most(windowed: fedlens.Run) -> None:
     assert words.startswith(
         "Attack succeeded in the last round, though the target was met in only 2 of 5: test sample "
     )
+
+
+def test_the_verdict_says_plainly_how_far_the_accuracy_is_from_the_twins(attacked: fedlens.Run) -> None:
+    last = attacked.records[-1]
+
+    def said(difference: float) -> str:
+        twin = ControlRecord(replace(last.quality, accuracy=last.quality.accuracy + difference), last.outcome)
+        return verdict(replace(attacked, records=[*attacked.records[:-1], replace(last, twin=twin)]))
+
+    assert f"test accuracy {100 * last.quality.accuracy:.1f} %, no different from the benign twin." in said(0)
+    assert ", less than 0.1 points below the benign twin." in said(0.0004)
+    assert ", less than 0.1 points above the benign twin." in said(-0.0004)
+    assert ", 0.3 points above the benign twin." in said(-0.003)
+    assert (signed(0), signed(-0.04), signed(-0.06), signed(2)) == ("0.0", "0.0", "−0.1", "+2.0")

@@ -88,8 +88,16 @@ def _accuracy_words(record: RoundRecord) -> str:
     words = f"test accuracy {percent(record.quality.accuracy)}"
     if record.twin:
         points = 100 * (record.quality.accuracy - record.twin.quality.accuracy)
-        words += f", {abs(points):.1f} points {'below' if points < 0 else 'above'} the benign twin"
+        words += f", {_against_twin(points)} the benign twin"
     return words
+
+
+def _against_twin(points: float) -> str:
+    """Say how many percentage points a model is above or below; ends in a preposition."""
+    if points == 0:
+        return "no different from"
+    amount = f"{abs(points):.1f}" if abs(points) >= 0.05 else "less than 0.1"
+    return f"{amount} points {'below' if points < 0 else 'above'}"
 
 
 def _since(records: Sequence[RoundRecord]) -> int | None:

@@ -35,8 +35,9 @@ def flags_of_all(runs: Mapping[str, Run]) -> list[str]:
 
 
 def signed(points: float) -> str:
-    """Format a difference in percentage points with one decimal and its sign."""
-    return f"{points:+.1f}".replace("-", "−")
+    """Format a difference in percentage points with one decimal and its sign; one that is rounded to zero has none."""
+    words = f"{points:+.1f}".replace("-", "−")
+    return words[1:] if words[1:] == "0.0" else words
 
 
 def attack_name(experiment: Experiment) -> str:

@@ -104,4 +104,4 @@ def _every(sides: Sides, show: Callable[[TargetSummary], str]) -> list[str]:
 
 def _points(share: float) -> str:
     """Write a share lost in percentage points; a gain is negative."""
-    return f"{100 * share:.1f} points".replace("-", "−")
+    return "none" if share == 0 else f"{100 * share:.1f} points".replace("-", "−")
