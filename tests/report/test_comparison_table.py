@@ -155,3 +155,15 @@ def test_numbers_in_words(value: float, words: str) -> None:
 
 def test_no_number_is_a_dash() -> None:
     assert number(float("nan")) == "–"
+
+
+def test_plain_damage_is_shown_where_nothing_else_was_wanted() -> None:
+    """A loss of accuracy is known of every attacked run; it is what those achieved that wanted nothing else."""
+    targets = {"cell": "a", "confidence": 0.5, "asr": None, "accuracy_drop": 0.1}
+    planted = {"cell": "b", "confidence": None, "asr": 0.5, "accuracy_drop": 0.1}
+    damage = {"cell": "c", "confidence": None, "asr": None, "accuracy_drop": 0.1}
+    unanswered = {**targets, "confidence": None}
+    assert usual_metrics(pd.DataFrame([targets, unanswered])) == ["confidence"]
+    assert usual_metrics(pd.DataFrame([targets, planted])) == ["confidence", "asr"]
+    assert usual_metrics(pd.DataFrame([planted, damage])) == ["asr", "accuracy_drop"]
+    assert usual_metrics(pd.DataFrame([damage])) == ["accuracy_drop"]

@@ -6,7 +6,7 @@ METRICS = {
     "success": "rate at which every sample of the target is classified as wanted",
     "asr": "attack success rate: the share of triggered inputs taken for the class wanted",
     "asr_twin": "the same of the benign twin, on the same inputs",
-    "accuracy_drop": "test accuracy of the benign twin less that of the global model, for a goal such as damage",
+    "accuracy_drop": "test accuracy of the benign twin less that of the attacked global model",
     "met": "how many of the target's samples are classified as wanted",
     "true_confidence": "confidence in the true class, mean over the target's samples",
     "accuracy": "test accuracy of the global model",

@@ -95,10 +95,11 @@ class Run:
         the rule cannot tell. Of several attackers, ``attack_`` columns are the first one's. ``malicious_deviation``,
         ``distance_gap`` and ``wasserstein``, beside a benign client's, are those of `fedlens.analysis.stealth`. Where
         rounds were played after the window, every row has the run's `lifespans`, too. The accuracy in each class has
-        a column as in ``accuracy.sneaker``, missing for a class without test samples. For a goal other than target
-        samples, ``asr`` is the attack success rate, ``asr_twin`` the benign twin's on the same inputs, ``asr.part0``
-        that with a part of the trigger alone, and ``accuracy_drop`` how far the accuracy is below the twin's;
-        confidences are missing. What an attack achieved is missing where the model's answer for a target is no number.
+        a column as in ``accuracy.sneaker``, missing for a class without test samples. ``accuracy_drop`` is how far an
+        attacked model's accuracy is below the twin's. For a goal other than target samples, ``asr`` is the attack
+        success rate, ``asr_twin`` the benign twin's on the same inputs, and ``asr.part0`` that with a part of the
+        trigger alone; confidences are missing. What an attack achieved is missing where the model's answer for a target
+        is no number.
         """
         import pandas as pd
 
@@ -279,6 +280,10 @@ def _row(experiment: Experiment, records: Sequence[RoundRecord], classes: Sequen
     for prefix, side in sides.items():
         columns = _columns(side, classes)
         row |= {f"{prefix}{name}": value for name, value in columns.items()}
+    if experiment.attack is not None and record.twin is not None:
+        losing = {"": record.quality, "placebo_": record.placebo and record.placebo.quality}
+        drops = {name: record.twin.quality.accuracy - side.accuracy for name, side in losing.items() if side}
+        row |= {f"{name}accuracy_drop": drop for name, drop in drops.items()}
     if experiment.goal is not None:
         row |= _goal_columns(record)
     if record.knows_placebos and (record.target is not None or record.goal_met is not None):
@@ -291,12 +296,12 @@ def _row(experiment: Experiment, records: Sequence[RoundRecord], classes: Sequen
 
 def _goal_columns(record: RoundRecord) -> dict[str, Any]:
     """Return the columns of a goal other than target samples."""
-    twin = record.twin
     columns: dict[str, Any] = {"success": record.goal_met}
-    columns["accuracy_drop"] = twin and twin.quality.accuracy - record.quality.accuracy
+    if record.placebo is not None:
+        columns["placebo_success"] = record.placebo.goal_met
     if record.backdoor is None:
         return columns
-    sides: dict[str, RoundRecord | ControlRecord | None] = {"": record, "control_": twin, "placebo_": record.placebo}
+    sides = {"": record, "control_": record.twin, "placebo_": record.placebo}
     rates = {f"{name}asr": side.backdoor.rate for name, side in sides.items() if side and side.backdoor}
     parts = {f"asr.part{part}": hits / record.backdoor.count for part, hits in enumerate(record.backdoor.parts)}
     return columns | rates | {"asr_twin": rates.get("control_asr")} | parts

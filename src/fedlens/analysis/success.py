@@ -11,7 +11,7 @@ SUCCEEDED = "succeeded"
 SUCCESSES = ("counts", "success", SUCCEEDED)
 """Columns that tell whether an attack succeeded, the strictest first."""
 ACHIEVED = ("confidence", "asr", "accuracy_drop")
-"""Columns that tell what an attack achieved: for target samples, for a backdoor, and for plain damage."""
+"""Columns that tell what an attack achieved: for target samples, a backdoor, and damage, which any may do."""
 
 
 def attacked(table: pd.DataFrame) -> pd.Series[bool]:
@@ -36,5 +36,12 @@ def usual_metrics(table: pd.DataFrame) -> list[str]:
     """Name the metrics shown unless others are asked for: what the attack achieved, and how often it succeeded."""
     present = [name for name in SUCCESSES if name in table and of_attacks(table)[name].notna().any()]
     achieved = [name for name in ACHIEVED if name in table and table[name].notna().any()] or ["confidence"]
-    best = achieved[:1] if achieved[1:] == ["accuracy_drop"] else achieved  # a backdoor has a drop, too
-    return [*best, *present[:1]]
+    wanted = [name for name in achieved if name != "accuracy_drop" or _only_damaged(table)]
+    return [*wanted, *present[:1]]
+
+
+def _only_damaged(table: pd.DataFrame) -> bool:
+    """Tell whether there are runs of which nothing but a loss of accuracy tells what the attack achieved."""
+    others = [name for name in ACHIEVED if name != "accuracy_drop" and name in table]
+    pursuing_others = table["cell"][table[others].notna().any(axis=1)]
+    return bool(table["accuracy_drop"][~table["cell"].isin(pursuing_others)].notna().any())
