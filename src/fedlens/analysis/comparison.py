@@ -44,6 +44,7 @@ class Comparison:
         remarks: what else should be known.
         against: what the metrics are differences from, if they are: a group, which is not among `groups`, or what
             each run has beside itself.
+        several: True if a run has rounds with more than one attacker.
     """
 
     by: tuple[str, ...]
@@ -52,6 +53,7 @@ class Comparison:
     flags: tuple[str, ...]
     remarks: tuple[str, ...]
     against: str | None = None
+    several: bool = False
 
     def rate(self, metric: str) -> bool:
         """Tell whether the metric is a rate in every group that has it, not a median over seeds."""
@@ -174,6 +176,7 @@ def compare(
         ),
         tuple(remarks),
         baseline and baseline.label,
+        "malicious_clients" in collection.table and bool((collection.table["malicious_clients"] > 1).any()),
     )
 
 

@@ -29,7 +29,7 @@ METRICS = {
 }
 BESIDE = {
     "control_METRIC": "the same of the benign twin; shown beside the metric, and subtracted by --against control",
-    "placebo_METRIC": "the same with the malicious client absent",
+    "placebo_METRIC": "the same with the malicious clients absent",
     "attack_NAME": "a number that the attack notes of a round, as attack_boost",
 }
 """Columns that are called after others."""

@@ -327,7 +327,7 @@ class Experiment(Config):
     @property
     def fewest_updates(self) -> int:
         """The fewest updates that a round may have: every absent client may be among those chosen."""
-        return self.cohort_size - len(self.absent)
+        return max(0, self.cohort_size - len(self.absent))
 
     @property
     def updates_needed(self) -> int:

@@ -61,7 +61,12 @@ def absent_words(experiment: Experiment) -> str:
 
 def in_number(words: str, experiment: Experiment) -> str:
     """Put ``client`` and ``update`` into the plural if several attack: ``clients absent`` for ``client absent``."""
-    return re.sub(r"\b(client|update)\b", r"\1s", words) if len(experiment.team) > 1 else words
+    return numbered(words, several=len(experiment.team) > 1)
+
+
+def numbered(words: str, *, several: bool) -> str:
+    """Put ``client`` and ``update`` into the plural if there are `several`."""
+    return re.sub(r"\b(client|update)\b", r"\1s", words) if several else words
 
 
 def attackers_words(experiment: Experiment) -> str:

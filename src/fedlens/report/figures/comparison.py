@@ -3,7 +3,7 @@
 A row of panels a metric. On the left bands are the 95 % intervals round by round; on the right groups stand below each
 other, or, where they differ in a number alone, along an axis of it. Where no interval covers, thin lines are the single
 seeds and their range. Grey and dashed are the runs without attack or, where differences are drawn, zero; grey and
-dotted those with the malicious client absent.
+dotted those with the malicious clients absent.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +20,7 @@ from fedlens.report import looks
 from fedlens.report.figures.canvas import MARKERS, grid, legend_below, plain, whole_rounds
 from fedlens.report.group_data import FRACTIONS, WIDE, along, spots, statistic
 from fedlens.report.looks import BLACK, DASHES
+from fedlens.report.words import numbered
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -102,10 +103,10 @@ def _draw_rounds(panel: "Axes", comparison: Comparison, metric: str) -> None:
     for index, group in enumerate(comparison.groups):
         _draw_seeds(panel, group.metrics[metric].curve, look(index))
     for name, (label, look_beside) in BESIDE.items():
-        curves = dict(_controls(comparison, metric, name))
+        curves, words = dict(_controls(comparison, metric, name)), numbered(label, several=comparison.several)
         for index, curve in curves.items():
             marker = look(index)["marker"] if len(curves) > 1 else "_" if len(curve.rounds) == 1 else ""
-            panel.plot(curve.rounds, curve.value, **look_beside, **_marked(curve, marker), label=label)
+            panel.plot(curve.rounds, curve.value, **look_beside, **_marked(curve, marker), label=words)
     every = np.concatenate([group.metrics[metric].curve.rounds for group in comparison.groups])
     whole_rounds(panel, int(every.min()), int(every.max()))
 

@@ -18,6 +18,7 @@ from fedlens.report.html.chart import SHARE, Chart, Panel, drawn, evenly, letter
 from fedlens.report.html.metrics import DASHES
 from fedlens.report.looks import BESIDE, BLACK, look
 from fedlens.report.terminal.comparison_table import number
+from fedlens.report.words import numbered
 
 TITLES = in_order(
     {
@@ -52,7 +53,7 @@ def option_chart(comparison: Comparison, metric: str) -> Chart:
             columns[f"{side}_{name}" if side else name] = list(values)
     axis = along(comparison)
     panel = _dots(comparison, metric) if axis is None else _axis(comparison, metric, axis)
-    side_names = [CONTROLS[side] for side in spots_by_side if side]
+    side_names = [_beside(comparison, side) for side in spots_by_side if side]
     reach = reach_words(group.metrics[metric].interval for group in comparison.groups)
     caption = (
         f"{statistic(comparison, metric).capitalize()} over seeds{f' with {reach}' if reach else ''}, {comparison.at}."
@@ -62,6 +63,10 @@ def option_chart(comparison: Comparison, metric: str) -> Chart:
         caption += f" Runs that have no {comparison.by[axis]} are in the table only."
     title = f"{TITLES.get(metric, metric)} by option"
     return Chart(f"{metric}-by-option", title, caption, columns, [panel], wide=axis is None)
+
+
+def _beside(comparison: Comparison, side: str) -> str:
+    return numbered(CONTROLS[side], several=comparison.several)
 
 
 def _dots(comparison: Comparison, metric: str) -> Panel:
@@ -75,7 +80,7 @@ def _dots(comparison: Comparison, metric: str) -> Panel:
         )
         if side:
             look_ = {"symbol": MARKERS[side], "size": 14, "color": BESIDE, "line": {"width": 2}}
-            figure.add_trace(dots.update(name=CONTROLS[side], marker=look_))
+            figure.add_trace(dots.update(name=_beside(comparison, side), marker=look_))
         else:
             looks = [look(index) for index in range(len(groups))]
             look_ = {"size": 10, "color": [one.colour for one in looks], "symbol": [one.symbol for one in looks]}
@@ -111,7 +116,9 @@ def _axis(comparison: Comparison, metric: str, option_index: int) -> Panel:
         figure.add_traces(_thin(own, x, "y", "x"))
         for side, side_spots in spots_by_side.items():
             grey = {"color": BESIDE, "dash": DASHES[side], "width": 1}
-            figure.add_trace(go.Scatter(x=x, y=_values(side_spots), mode="lines", line=grey, name=CONTROLS[side]))
+            figure.add_trace(
+                go.Scatter(x=x, y=_values(side_spots), mode="lines", line=grey, name=_beside(comparison, side))
+            )
             figure.data[-1].hoverinfo = "skip"
     far = far_apart([number for trace in figure.data for number in trace.x if number is not None])
     figure.layout = {

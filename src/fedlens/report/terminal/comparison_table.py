@@ -11,7 +11,7 @@ from fedlens.analysis.interval_words import NONE, headed, interval_words
 from fedlens.analysis.measured import Measured, ends
 from fedlens.experiment.flat import shown
 from fedlens.report.terminal.printing import PlainTable
-from fedlens.report.words import BESIDE
+from fedlens.report.words import BESIDE, numbered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +46,7 @@ def comparison_table(comparison: Comparison, metric: str) -> Table:
         numbers = all(not isinstance(group.values[comparison.by.index(field)], str) for group in comparison.groups)
         table.add_column(field, justify="right" if numbers else "left")
     for name in comparison_head(comparison, metric):
-        words = name.replace(" ", "\n") if name in {*BESIDE.values(), UNJUDGED} else name
+        words = name.replace(" ", "\n") if name in {*_control_heads(comparison, metric), UNJUDGED} else name
         table.add_column(words, justify="right")
     for row in comparison_rows(comparison, metric):
         table.add_row(*row)
@@ -55,12 +55,16 @@ def comparison_table(comparison: Comparison, metric: str) -> Table:
 
 def comparison_head(comparison: Comparison, metric: str) -> list[str]:
     """Name what is said of each group besides its options."""
-    control_heads = [BESIDE[name] for name in controls_with(comparison, metric)]
+    control_heads = _control_heads(comparison, metric)
     head = [*COUNTS, *([UNJUDGED] if any_unjudged(comparison) else [])]
     intervals = [group.metrics[metric].interval for group in comparison.groups]
     if comparison.rate(metric):
         return [*head, headed("rate", intervals), *control_heads]
     return [*head, "difference" if comparison.against else "mean", *control_heads, headed("median", intervals)]
+
+
+def _control_heads(comparison: Comparison, metric: str) -> list[str]:
+    return [numbered(BESIDE[name], several=comparison.several) for name in controls_with(comparison, metric)]
 
 
 def comparison_rows(comparison: Comparison, metric: str) -> list[list[str]]:

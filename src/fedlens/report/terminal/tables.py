@@ -1,6 +1,6 @@
 """A run as tables for the terminal."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 from fedlens.analysis.percent import percent
@@ -68,8 +68,8 @@ def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
     if summary.goal is None:
         yield from answer_lines(run, sides, rounds, at_end, played)
     else:
-        judged = summary.goal.met is not None
-        yield f"{rounds} in which the goal is met", *alone(f"{summary.goal.met_rounds} of {played}" if judged else "–")
+        judged = run.records[window.first - 1 : window.last]
+        yield f"{rounds} in which the goal is met", *(_goal_met(judged, name) for name in [*summary.controls, ""])
     if summary.lifespan:
         final = [_final(side) for side in sides]
         noun = "confidence" if summary.goal is None else "attack success rate"
@@ -85,6 +85,15 @@ def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
         stops = (side.would_stop_at for side in sides)
         reached = (f"in round {when}" if when else "not reached" for when in stops)
         yield f"stopping accuracy of the paper, {100 * stop:.2f} %", *reached
+
+
+def _goal_met(records: Sequence[RoundRecord], control: str) -> str:
+    """Count the rounds in which a goal is met by the run itself, or by a `control` that is judged against the twin."""
+    sides = [record.controls.get(control) if control else record for record in records]
+    met = [side and side.goal_met for side in sides]
+    if None in met:
+        return "" if control else "–"
+    return f"{sum(map(bool, met))} of {len(met)}"
 
 
 def _final(side: ControlSummary | Summary) -> str:
