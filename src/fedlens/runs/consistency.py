@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.measures import MEASURES, MEASURING, Kind
+from fedlens.runs.apart import apart_fault
 from fedlens.runs.goal_consistency import goal_fault
 from fedlens.runs.metadata import TargetRecord
 from fedlens.runs.record import ClientRecord, RoundRecord
@@ -82,7 +83,8 @@ def _fault(experiment: Experiment, names: Names, record: RoundRecord, target: Ta
         for kind in () if client.malformed else experiment.recorded:
             if (fault := _measures_fault(kind, client)) is not None:
                 return fault
-    return goal_fault(experiment, record) or _models_fault(record, target)
+    apart = apart_fault(record) if "distances" in experiment.recorded else None
+    return apart or goal_fault(experiment, record) or _models_fault(record, target)
 
 
 def _cohort_fault(experiment: Experiment, cohort: Sequence[int]) -> str | None:
