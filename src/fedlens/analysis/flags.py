@@ -3,7 +3,17 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from fedlens.analysis.goal_flags import CONTROL, UNSEEN, UNTRIGGERED, goal_control, unseen, untriggered
+from fedlens.analysis.goal_flags import (
+    ALIKE,
+    CONTROL,
+    NEARLY_ALIKE,
+    UNSEEN,
+    UNTRIGGERED,
+    alike,
+    goal_control,
+    unseen,
+    untriggered,
+)
 from fedlens.analysis.useless import useless
 from fedlens.analysis.window import attack_window, split
 from fedlens.attacks.attack import Attack
@@ -23,7 +33,7 @@ MAJORITY = "half of the cohort or more is malicious"
 BEYOND_TOLD = "more attackers than the rule is told"
 NUMBERED = (
     ABSENCE, ABSENCES, UNTAKEN, NONE_TAKEN, USELESS, UNUSUAL, CONTROL, UNTRIGGERED, UNSEEN, REJECTED, ALL_REJECTED,
-    MAJORITY, BEYOND_TOLD,
+    MAJORITY, BEYOND_TOLD, ALIKE, NEARLY_ALIKE,
 )  # fmt: skip
 """What begins flags that go on with numbers, which each run has its own of."""
 LARGE_SHARE = 0.1
@@ -40,6 +50,7 @@ def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
     reasons = (
         _answering(records),
         _control(inside[-1]) or _control(records[-1]) if experiment.goal is None else goal_control(inside[-1]),
+        alike(inside[-1]),
         unseen(inside[-1]) or untriggered(inside[-1]),
         _use(experiment, inside[-1]),
         _steadiness(experiment, inside),

@@ -9,6 +9,7 @@ HIGH = 0.2
 CONTROL = "the control does it, too"
 UNTRIGGERED = "the trigger is not needed"
 UNSEEN = "the model does not see the trigger"
+ALIKE, NEARLY_ALIKE = "the trigger replaces the whole input", "the trigger replaces nearly the whole input"
 
 NO_EFFECT = 1e-6
 """A change of probability that is but rounding."""
@@ -30,6 +31,16 @@ def goal_control(last: RoundRecord) -> str | None:
         f"{CONTROL}: without attack {percent(backdoor.rate)} of the triggered inputs are taken for the class wanted, "
         f"and {percent(backdoor.untriggered / backdoor.count)} of the same inputs without the trigger"
     )
+
+
+def alike(last: RoundRecord) -> str | None:
+    """Flag a trigger that leaves one input, or few distinct ones, of all: then the rate is of so many, not of all."""
+    if last.backdoor is None or (left := last.backdoor.distinct) is None:
+        return None
+    count = last.backdoor.count
+    if left == 1:
+        return f"{ALIKE}: with it, all {count} test samples are one and the same, and a rate over these says nothing"
+    return f"{NEARLY_ALIKE}: with it, {count} test samples are but {left} distinct ones, and the rate is one over these"
 
 
 def unseen(last: RoundRecord) -> str | None:

@@ -1,6 +1,7 @@
 """Everything about an experiment that is fixed before its first round."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -18,6 +19,7 @@ from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.data.loading import load
 from fedlens.data.partition import Partition, Shards
 from fedlens.data.validation import set_apart
+from fedlens.experiment.distinct import few_distinct
 from fedlens.experiment.experiment import Experiment
 from fedlens.goals.goal import NOTHING, Goal
 from fedlens.goals.malicious_samples import changed_inputs, wanted_classes
@@ -131,6 +133,12 @@ class Setting:
         """Return the inputs `x`, shape ``[n, ...]``, as the goal changes them."""
         assert self.goal is not None
         return changed_inputs(self.goal, x)
+
+    @cached_property
+    def distinct(self) -> int | None:
+        """How many distinct test samples the goal leaves of those of which it wants something, if they are few."""
+        assert self.goal is not None
+        return few_distinct(self.goal, self.dataset.test, len(self.dataset.classes))
 
     def with_target(self, twin: Tensor | None) -> "Setting":
         """Return the setting with its target samples chosen; `twin` as in `fedlens.goals.target_samples.choose`."""

@@ -34,6 +34,7 @@ class BackdoorRecord:
         effect: the largest change that the trigger makes in an input's probability of the class wanted; 0 of a model
             that does not see it.
         parts: how many with each part of the trigger alone; empty unless it has several.
+        distinct: how many distinct inputs the trigger leaves of them, if they are few; then it replaces nearly all.
 
     Example:
         >>> from fedlens.goals import BackdoorRecord
@@ -47,6 +48,7 @@ class BackdoorRecord:
     untriggered: NonNegativeInt
     effect: Proportion
     parts: list[NonNegativeInt] = field(default_factory=list)
+    distinct: PositiveInt | None = None
 
     @property
     def rate(self) -> float:

@@ -49,7 +49,7 @@ def _answers_fault(answers: BackdoorRecord, count: int, parts: int) -> str | Non
         return f"count: {answers.count}, but the run's is {count}"
     if len(answers.parts) != parts:
         return f"parts: {len(answers.parts)}, but the trigger is asked about in {parts}"
-    counts = {"hits": answers.hits, "untriggered": answers.untriggered}
+    counts = {"hits": answers.hits, "untriggered": answers.untriggered, "distinct": answers.distinct or 0}
     counts |= {f"parts.{part}": hits for part, hits in enumerate(answers.parts)}
     return next(
         (f"{name}: {hits}, but there are {count} inputs" for name, hits in counts.items() if hits > count), None

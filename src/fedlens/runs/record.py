@@ -304,6 +304,8 @@ def _without_goal(values: dict[str, Any]) -> dict[str, Any]:
         for name in {"backdoor", "goal_met"} & (side or {}).keys():
             if side[name] is None:
                 del side[name]
+        if side and "backdoor" in side and side["backdoor"]["distinct"] is None:
+            del side["backdoor"]["distinct"]
     return values
 
 

@@ -6,6 +6,7 @@ the same of it.
 
 import hashlib
 import json
+from dataclasses import replace
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -51,7 +52,8 @@ def measured(
     parts = stretches(len(labels), engine.workers)
     jobs = [BackdoorJob(round_, variant, *part) for variant in range(variants(goal)) for part in parts]
     engine.run(jobs, lambda _: None)
-    return tally(shared.answers, predictions, wanted_classes(goal, labels, len(setting.dataset.classes)))
+    record = tally(shared.answers, predictions, wanted_classes(goal, labels, len(setting.dataset.classes)))
+    return replace(record, distinct=setting.distinct)
 
 
 def answers_of(control: Control, setting: Setting, choice: Choice) -> list[BackdoorRecord]:
