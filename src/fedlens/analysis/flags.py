@@ -14,6 +14,7 @@ from fedlens.analysis.goal_flags import (
     unseen,
     untriggered,
 )
+from fedlens.analysis.ineffective import INEFFECTIVE, ineffective
 from fedlens.analysis.useless import useless
 from fedlens.analysis.window import attack_window, split
 from fedlens.attacks.attack import Attack
@@ -33,7 +34,7 @@ MAJORITY = "half of the cohort or more is malicious"
 BEYOND_TOLD = "more attackers than the rule is told"
 NUMBERED = (
     ABSENCE, ABSENCES, UNTAKEN, NONE_TAKEN, USELESS, UNUSUAL, CONTROL, UNTRIGGERED, UNSEEN, REJECTED, ALL_REJECTED,
-    MAJORITY, BEYOND_TOLD, ALIKE, NEARLY_ALIKE,
+    MAJORITY, BEYOND_TOLD, ALIKE, NEARLY_ALIKE, INEFFECTIVE,
 )  # fmt: skip
 """What begins flags that go on with numbers, which each run has its own of."""
 LARGE_SHARE = 0.1
@@ -52,6 +53,7 @@ def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
         _control(inside[-1]) or _control(records[-1]) if experiment.goal is None else goal_control(inside[-1]),
         alike(inside[-1]),
         unseen(inside[-1]) or untriggered(inside[-1]),
+        ineffective(inside),
         _use(experiment, inside[-1]),
         _steadiness(experiment, inside),
         _taking(experiment, inside),
