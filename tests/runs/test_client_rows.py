@@ -17,6 +17,7 @@ from fedlens.experiment.setting import prepare
 from fedlens.runs.client_rows import ClientRows, load_rows
 from fedlens.runs.places import unused
 from fedlens.runs.state import FederationState
+from fedlens.runs.vouched import Vouched
 from fedlens.simulation.engines.serial import Serial
 from fedlens.simulation.rounds import federate
 
@@ -30,7 +31,7 @@ def names(run: Path) -> set[str]:
 
 
 def test_only_what_has_changed_is_written(tmp_path: Path) -> None:
-    rows = ClientRows(tmp_path)
+    rows = ClientRows(tmp_path, Vouched(tmp_path))
     first = state(1, 2)
     assert rows.write({"0.mine": first}, 1) == {"0.mine": {1: 1, 2: 1}}
     second = state(2, 12345678, before=first)
@@ -44,12 +45,14 @@ def test_only_what_has_changed_is_written(tmp_path: Path) -> None:
 
 
 def test_who_goes_on_writes_only_what_changes_then_and_removes_what_is_left_over(tmp_path: Path) -> None:
-    ClientRows(tmp_path).write({"0.mine": state(1, 2)}, 1)
-    ClientRows(tmp_path).write({"0.mine": state(1)}, 2)  # of a round whose checkpoint was never put in place
+    ClientRows(tmp_path, Vouched(tmp_path)).write({"0.mine": state(1, 2)}, 1)
+    ClientRows(tmp_path, Vouched(tmp_path)).write(
+        {"0.mine": state(1)}, 2
+    )  # of a round whose checkpoint was never put in place
     (tmp_path / "state" / "mine.safetensors").write_bytes(b"not ours")
     named = {"0.mine": {1: 1, 2: 1}}
     loaded = load_rows(tmp_path, {"0.mine": State()}, named)
-    again = ClientRows(tmp_path)
+    again = ClientRows(tmp_path, Vouched(tmp_path))
     again.resume(loaded, named)
     assert names(tmp_path) == {"0-00001-00001", "0-00002-00001", "mine"}
     moved = FederationState(1, torch.zeros(1), stages=loaded).to(torch.device("cpu")).stages
@@ -84,7 +87,7 @@ def test_a_missing_or_damaged_file_is_named(begun: Path, content: bytes | None) 
 def test_weights_are_read_without_what_is_kept_of_clients(begun: Path) -> None:
     for file in (begun / "state").iterdir():
         file.unlink()
-    state, rounds = FederationState.read(str(begun / "checkpoint.safetensors"))
+    state, rounds, _ = FederationState.read(str(begun / "checkpoint.safetensors"))
     assert state.round == 5
     assert len(rounds) == 2
     assert list(state.stages) == [f"0.{First.__module__}:Remembers", f"1.{First.__module__}:First"]

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING
 from safetensors import SafetensorError, safe_open
 
 from fedlens.core.errors import DamagedRunError
-from fedlens.core.files import write_atomically, writing
+from fedlens.core.files import writing
 from fedlens.core.regular import regular
 from fedlens.defences.stage import State
+from fedlens.runs.vouched import Vouched
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,17 +67,18 @@ def _load(file: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def _write(file: Path, tensors: Mapping[str, Tensor]) -> None:
+def _serialised(tensors: Mapping[str, Tensor]) -> bytes:
     from safetensors.torch import save
 
-    write_atomically(file, save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}))
+    return save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
 
 
 class ClientRows:
-    """The files of a run that a single process writes."""
+    """The files of a run that a single process writes, and vouches for."""
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, vouched: Vouched) -> None:
         self._run = run
+        self._vouched = vouched
         self._kept: dict[tuple[str, int], tuple[Mapping[str, Tensor], int]] = {}
 
     def resume(self, stages: Mapping[str, State], rounds: Rounds) -> None:
@@ -105,6 +107,7 @@ class ClientRows:
                 kept[stage, client] = before
         self._write(changed)
         self._kept = kept
+        self._vouched.keep(self._run / FOLDER, self._named())
         rounds: dict[str, dict[int, int]] = {}
         for (stage, client), (_, written) in kept.items():
             rounds.setdefault(stage, {})[client] = written
@@ -118,11 +121,18 @@ class ClientRows:
         with writing(folder):
             folder.mkdir(exist_ok=True)
         with ThreadPoolExecutor(WRITERS) as pool:
-            list(pool.map(_write, changed, changed.values()))
+            list(pool.map(self._write_one, changed, changed.values()))
+
+    def _write_one(self, file: Path, tensors: Mapping[str, Tensor]) -> None:
+        self._vouched.write(file, _serialised(tensors))
+
+    def _named(self) -> set[Path]:
+        """Return the files that the next checkpoint names."""
+        return {file_of(self._run, stage, client, round_) for (stage, client), (_, round_) in self._kept.items()}
 
     def sweep(self) -> None:
         """Remove files that the checkpoint in place does not name."""
-        named = {file_of(self._run, stage, client, round_) for (stage, client), (_, round_) in self._kept.items()}
+        named = self._named()
         for file in (self._run / FOLDER).glob("*.safetensors"):
             if _OURS.fullmatch(file.name) and file not in named:
                 with writing(file):

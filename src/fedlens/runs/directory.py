@@ -64,11 +64,13 @@ from fedlens.runs.record_values import destroyed
 from fedlens.runs.round_result import RoundResult
 from fedlens.runs.run_summary import Summary
 from fedlens.runs.start import START, Start
-from fedlens.runs.state import FederationState
+from fedlens.runs.state import Checkpoint, FederationState
 from fedlens.runs.unjudged import FILE as UNJUDGED
-from fedlens.runs.weights import cut_weights, keeps_weights, require_weights, weights_file
+from fedlens.runs.vouched import RECORDS, Vouched, require_as_written
+from fedlens.runs.weights import cut_weights, keeps_weights, require_weights, round_of, weights_file
 
 DIGESTS = "digests.json"
+BEST = "best.safetensors"
 BEGUN_WITH = {
     "data": "the data are not those that this run was begun with: a file has changed, or they are drawn anew each time",
     "shards": "the partition assigns samples differently than when the run began",
@@ -85,7 +87,8 @@ class RunDirectory:
         self.keep_weights = keep_weights
         self._best = -1.0
         self._sizes: dict[Path, int] = {}
-        self._rows = ClientRows(path)
+        self._vouched = Vouched(path)
+        self._rows = ClientRows(path, self._vouched)
         self._made = self._begun = self._abandoned = False
 
     def __enter__(self) -> Self:
@@ -240,12 +243,12 @@ class RunDirectory:
                 model.
 
         Raises:
-            DamagedRunError: the checkpoint, or records, predictions or weights up to there, are damaged.
+            DamagedRunError: the checkpoint, or a file up to there that it vouches for, is missing or damaged.
         """
-        checkpoint = self.path / "checkpoint.safetensors"
-        state, rows = FederationState.read(str(checkpoint), experiment.malicious) if checkpoint.exists() else (None, {})
-        if state is not None:
-            state = replace(state, stages=load_rows(self.path, state.stages, rows))
+        checkpoint, state = self.path / "checkpoint.safetensors", None
+        found = FederationState.read(str(checkpoint), experiment.malicious) if checkpoint.exists() else None
+        if found is not None:
+            state = replace(found.state, stages=load_rows(self.path, found.state.stages, found.rows))
         rounds = state.round if state is not None else 0
         records = read_rounds(self.path, experiment.malicious, rounds)
         if [record.round for record in records] != list(range(1, rounds + 1)):
@@ -260,10 +263,19 @@ class RunDirectory:
                 load_predictions(self.path, round_)
         if self.keep_weights:
             require_weights(self.path, rounds)
+        if found is not None:
+            require_as_written(self.path, self._relied_on(found), rounds)
         self._cut_back(rounds)
-        self._rows.resume({} if state is None else state.stages, rows)
+        self._vouched.resume({} if found is None else found.sums)
+        self._rows.resume({} if state is None else state.stages, {} if found is None else found.rows)
         self._best = max((record.quality.accuracy for record in records), default=-1.0)
         return state, records
+
+    def _relied_on(self, found: Checkpoint) -> dict[str, int]:
+        """Return the sums of a checkpoint, but for the best weights if they are of a round that is repeated."""
+        best = self.path / BEST
+        beyond = BEST in found.sums and best.exists() and round_of(best) > found.state.round
+        return {name: value for name, value in found.sums.items() if not (beyond and name == BEST)}
 
     def _cut_back(self, rounds: int) -> None:
         """Cut files back to the first `rounds`; the rest moves to ``cut``."""
@@ -288,23 +300,24 @@ class RunDirectory:
             with writing(folder):
                 folder.mkdir(exist_ok=True)
             predictions = save({"log_probabilities": result.log_probabilities.cpu()})
-            write_atomically(predictions_file(self.path, result.state.round), predictions)
+            self._vouched.write(predictions_file(self.path, result.state.round), predictions)
         if result.tables:
             folder = self.path / "checks"
             with writing(folder):
                 folder.mkdir(exist_ok=True)
             tables = {name: table.cpu().contiguous() for name, table in result.tables.items()}
-            write_atomically(tables_file(self.path, result.state.round), save(tables))
+            self._vouched.write(tables_file(self.path, result.state.round), save(tables))
         if self.keep_weights:
-            self._save_weights(weights_file(self.path, result.state.round), result.state)
+            self._vouched.write(weights_file(self.path, result.state.round), _weights(result.state))
         written = line(result.record.plain())
         self._append("timings.jsonl", line(TimingRecord(result.state.round, **result.seconds).plain()))
-        self._append("rounds.jsonl", written)
+        self._append(RECORDS, written)
+        self._vouched.extend(RECORDS, written)
         if (accuracy := result.record.quality.accuracy) > self._best:
             self._best = accuracy
-            self._save_weights(self.path / "best.safetensors", result.state)
+            self._vouched.write(self.path / BEST, _weights(result.state))
         rows = self._rows.write(result.state.stages, result.state.round)
-        write_atomically(self.path / "checkpoint.safetensors", result.state.to_bytes(rows))
+        write_atomically(self.path / "checkpoint.safetensors", result.state.to_bytes(rows, self._vouched.sums))
         self._rows.sweep()
         return parsed_round(written)
 
@@ -334,10 +347,6 @@ class RunDirectory:
             files += [file_of(self.path, round_) for round_ in range(1, rounds + 1)] if keep else []
         return files
 
-    @staticmethod
-    def _save_weights(file: Path, state: FederationState) -> None:
-        write_atomically(file, save({"weights": state.weights.cpu()}, metadata={"round": str(state.round)}))
-
     def finish(self, state: FederationState, summary: Summary) -> Summary:
         """Write the final weights and the summary; with it the run is complete.
 
@@ -351,12 +360,17 @@ class RunDirectory:
             self._require_untouched(file)
         if missing := [file for file in self._written(state.round) if not file.exists()]:
             raise RunError(f"{missing[0]}: has been removed while the run was going on; start it anew")
-        self._save_weights(self.path / "final.safetensors", state)
+        write_atomically(self.path / "final.safetensors", _weights(state))
         files = sorted(file for file in self.path.rglob("[!.]*") if file.is_file())
         sums = {str(file.relative_to(self.path)): checksum(file) for file in files if file.name != "summary.json"}
         summary = summary.with_checksums(sums)
         self.note("summary.json", summary.plain())
         return summary
+
+
+def _weights(state: FederationState) -> bytes:
+    """Return the content of a file with the global weights after a round."""
+    return save({"weights": state.weights.cpu()}, metadata={"round": str(state.round)})
 
 
 def described(experiment: Experiment) -> bytes:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+from zlib import crc32
 
 from safetensors import SafetensorError, safe_open
 
@@ -17,6 +18,7 @@ from fedlens.core.lazy import torch
 from fedlens.core.regular import regular
 from fedlens.defences.stage import State
 from fedlens.runs.client_rows import Rounds, load_rows
+from fedlens.runs.vouched import Sums
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -89,8 +91,13 @@ class FederationState:
         for client, pasts in self.history.items():
             yield from ((f"history.{client}.{index}", past) for index, past in enumerate(pasts))
 
-    def to_bytes(self, rows: Rounds = MappingProxyType({})) -> bytes:
-        """Serialise the state as safetensors, but for what stages keep by client, which is in the files of `rows`."""
+    def to_bytes(self, rows: Rounds = MappingProxyType({}), sums: Sums = MappingProxyType({})) -> bytes:
+        """Serialise the state as safetensors, but for what stages keep by client, which is in the files of `rows`.
+
+        Args:
+            rows: the round of each client's file.
+            sums: of the files that it relies on.
+        """
         assert all(state.clients.keys() == rows.get(name, {}).keys() for name, state in self.stages.items())
         tensors = {"weights": self.weights}
         for index, state in enumerate(self.stages.values()):
@@ -104,9 +111,12 @@ class FederationState:
         plain: dict[str, Any] = {"round": self.round, "history": logs}
         if self.stages:
             plain["stages"] = [[name, sorted(rows.get(name, {}).items())] for name in self.stages]
+        if sums:
+            plain["files"] = dict(sorted(sums.items()))
         tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
         from safetensors.torch import save
 
+        plain["crc32"] = _sum(plain, tensors)
         return save(
             tensors, metadata={"state": json.dumps(plain)}
         )  # one entry, as safetensors does not preserve their order
@@ -118,11 +128,11 @@ class FederationState:
         Raises:
             DamagedRunError: a file is missing or damaged.
         """
-        state, rows = cls.read(path, attacker)
+        state, rows, _ = cls.read(path, attacker)
         return replace(state, stages=load_rows(Path(path).parent, state.stages, rows))
 
     @classmethod
-    def read(cls, path: str, attacker: int = 0) -> tuple[FederationState, Rounds]:
+    def read(cls, path: str, attacker: int = 0) -> Checkpoint:
         """Read the file at `path`: the state without what stages keep by client, and where to find that.
 
         Args:
@@ -136,15 +146,35 @@ class FederationState:
             with safe_open(str(regular(Path(path), None)), framework="pt") as file:
                 plain = json.loads((file.metadata() or {})["state"])
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+            if "crc32" in plain and plain.pop("crc32") != _sum(plain, tensors):  # which early versions lack
+                raise ValueError("its checksum does not match")
             history = _remembered(plain["history"], tensors, attacker)
             if not isinstance(plain["round"], int) or plain["round"] < 1 or tensors["weights"].dim() != 1:
                 raise ValueError("no weights after a round")
             stages, rows = _stages(plain, tensors)
-            return cls(plain["round"], tensors["weights"], history, stages, _beneath(tensors, "team.")), rows
+            state = cls(plain["round"], tensors["weights"], history, stages, _beneath(tensors, "team."))
+            return Checkpoint(state, rows, plain.get("files", {}))
         except (OSError, SafetensorError, LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
             raise DamagedRunError(
                 f"{path}: this checkpoint is missing or damaged ({error}); start the run anew with another --out"
             ) from error
+
+
+class Checkpoint(NamedTuple):
+    """A state without what stages keep by client, the rounds of the files with that, and sums of all files."""
+
+    state: FederationState
+    rows: Rounds
+    sums: Sums
+
+
+def _sum(plain: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> int:
+    """Return the CRC-32 of a checkpoint: of its plain values and of the bytes of its tensors, on the CPU."""
+    described = {name: [str(tensor.dtype), list(tensor.shape)] for name, tensor in sorted(tensors.items())}
+    total = crc32(json.dumps([plain, described]).encode())
+    for name in described:
+        total = crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, total)
+    return total
 
 
 def _stages(plain: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> tuple[dict[str, State], Rounds]:

@@ -85,10 +85,15 @@ def weights_of(run: Path, which: Which = "final") -> Tensor:
 def _others(run: Path) -> dict[int, Path]:
     """Return the weight files that every run has, by the round of their weights."""
     files = [run / f"{name}.safetensors" for name in ("checkpoint", "best", "final")]
-    return {_round_of(file): file for file in files if file.exists()}
+    return {round_of(file): file for file in files if file.exists()}
 
 
-def _round_of(file: Path) -> int:
+def round_of(file: Path) -> int:
+    """Return the round after which a file's global weights were written.
+
+    Raises:
+        DamagedRunError: the file is damaged.
+    """
     if file.stem == "checkpoint":
         return FederationState.read(str(file))[0].round
     try:
