@@ -8,6 +8,7 @@ from small import small
 import fedlens
 from fedlens.analysis.defence import performance_of
 from fedlens.analysis.run_results import Run
+from fedlens.core.errors import ConfigError
 from fedlens.defences.krum import Krum
 from fedlens.report.data import chosen_of, overlap_words, ranges_of, shares_of, shares_words
 from fedlens.report.figures.aggregation_weights import selected_clients
@@ -15,10 +16,12 @@ from fedlens.report.figures.distance_ranges import distance_ranges
 from fedlens.report.figures.evolution import histogram_evolution
 from fedlens.report.figures.figures import KINDS, figures_of
 from fedlens.report.figures.metrics import metrics_of_interest
+from fedlens.report.figures.updates import update_histograms
 from fedlens.report.html.aggregation_weights import weights_chart
 from fedlens.report.html.check_scores import caught_words, noticed_words
 from fedlens.report.html.metrics import metrics_chart
 from fedlens.report.html.opening import sentence
+from fedlens.report.html.updates import updates_chart
 from fedlens.report.looks import MALICIOUS
 from fedlens.report.terminal.tables import rounds_table, summary_lines
 from fedlens.report.words import headline, in_number
@@ -161,6 +164,21 @@ def test_shares_of_a_team_are_a_mean_like_that_of_benign_clients(run: Run) -> No
 
 def test_every_figure_can_be_drawn(run: Run) -> None:
     assert {kind for kind, _ in figures_of(run)} == {*KINDS} - {"triggered"}
+
+
+def test_the_updates_drawn_are_of_one_of_the_attackers(run: Run) -> None:
+    record = next(one for one in run.records if len(one.attackers) > 1)
+    _, malicious = update_histograms([run], record.round).axes
+    [words] = [text.get_text() for text in malicious.get_legend().get_texts()]
+    first = record.attackers[0].client
+    assert words.splitlines()[0] == f"malicious client {first}, one of {len(record.attackers)} attackers"
+    chart = updates_chart(run)
+    assert chart is not None
+    assert chart.title == "Updates of a benign and of a malicious client"
+    finite = [replace(client, malformed=client.attack is not None) for client in record.clients]
+    others = [replace(one, clients=finite) if one is record else one for one in run.records]
+    with pytest.raises(ConfigError, match=f"no malicious update was finite in round {record.round}"):
+        update_histograms([Run(run.path, run.experiment, others, run.target, None)], record.round)
 
 
 def test_the_placebo_of_attackers_in_every_round_says_how_many_are_left() -> None:

@@ -105,7 +105,7 @@ def title_figure(figure: Figure, words: str) -> None:
 
 
 def shade_attacks(panel: Axes, run: Run) -> None:
-    """Shade the rounds in which the malicious client attacked, where there are others beside them."""
+    """Shade the rounds in which a malicious client attacked, where there are others beside them."""
     for number, (first, last) in enumerate(shaded(run)):
         label = SHADING if number == 0 else None
         panel.axvspan(first - 0.5, last + 0.5, color=MALICIOUS, alpha=0.15, linewidth=0, label=label, zorder=0)

@@ -1,7 +1,7 @@
 """The paper's "metrics of interest" (Bhagoji et al. 2019, figures 1a, 2a, 4a, 7, 8): how the models do, round by round.
 
 Accuracy of the global and of the malicious model, and the global model's confidence in the target and in the true
-class. Where the malicious client attacks in some rounds only, these are shaded, and its model's accuracy is a line only
+class. Where malicious clients attack in some rounds only, these are shaded, and its model's accuracy is a line only
 where it was chosen in rounds that follow each other. A broken line marks the end of the attack's window, if the run
 goes on after it. Where the federation without that client was run, its lines stand behind those of the attacked one.
 """

@@ -1,4 +1,4 @@
-"""Histograms of a round's updates: a benign client's beside the malicious one's (Bhagoji et al. 2019, figures 1b, 4b).
+"""Histograms of a round's updates: a benign client's beside a malicious one's (Bhagoji et al. 2019, figures 1b, 4b).
 
 Both panels have the same axes: counts on a logarithmic scale, values in the window that holds 99.9 % of either update's
 entries. What lies outside is written at the edges.
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 
 def update_histograms(runs: Sequence[Run], round_: int | None = None) -> "Figure":
-    """Draw a row for each run: a benign client's update on the left, the malicious one's on the right.
+    """Draw a row for each run: a benign client's update on the left, a malicious one's on the right.
+
+    Of several attackers in the round, it is that of the first.
 
     Args:
         runs: what to draw.
@@ -34,7 +36,12 @@ def update_histograms(runs: Sequence[Run], round_: int | None = None) -> "Figure
     for index, (run, (number, *pair)) in enumerate(zip(runs, histograms_by_run, strict=True)):
         row = panels[2 * index : 2 * index + 2]
         half, top = window(pair), max(int(histogram.counts.max()) for histogram in pair)
-        for panel, histogram, name, colour in zip(row, pair, ("benign", "malicious"), (BENIGN, MALICIOUS), strict=True):
+        named = [
+            f"{side} client {histogram.client}" for side, histogram in zip(("benign", "malicious"), pair, strict=True)
+        ]
+        attacking = len(next(record for record in run.records if record.round == number).attackers)
+        named[1] += f", one of {attacking} attackers" if attacking > 1 else ""
+        for panel, histogram, name, colour in zip(row, pair, named, (BENIGN, MALICIOUS), strict=True):
             _draw(panel, histogram, half, name, colour)
             panel.set(xlim=(-half, half), ylim=(0.7, 40 * top), yscale="log", xlabel="value of an entry of the update")
         row[0].set_title(f"{run_title(run, ': ')}, round {number}", loc="left")
@@ -44,20 +51,23 @@ def update_histograms(runs: Sequence[Run], round_: int | None = None) -> "Figure
 
 
 def _at(run: Run, round_: int | None) -> tuple[int, Histogram, Histogram]:
-    """Return the round's number, the benign and the malicious client's histogram."""
+    """Return the round's number, the benign and a malicious client's histogram."""
     require_histograms(run)
     attacked = [record.round for record in run.records if any(client.attacked for client in record.seen)]
     if not attacked:
         raise ConfigError(f"{run.path}: {unseen_words(run)}, and there are no updates to compare; e.g. --kind metrics")
+    several = len(run.experiment.team) > 1
     chosen = attacked[-1] if round_ is None else round_
     if chosen not in attacked:
-        why = "the malicious update was not finite" if chosen in attacked_rounds(run) else "nobody attacked"
+        refused = "no malicious update was finite" if several else "the malicious update was not finite"
+        why = refused if chosen in attacked_rounds(run) else "nobody attacked"
         rounds = ", ".join(map(str, attacked)) if len(attacked) <= 20 else f"{attacked[0]} to {attacked[-1]}"
         raise ConfigError(f"{run.path}: {why} in round {chosen}; choose one of {rounds}, e.g. --round {attacked[-1]}")
     histograms = histograms_of(run, next(record for record in run.records if record.round == chosen))
     assert histograms.malicious is not None
     if histograms.benign is None:
-        alone = f"the malicious client was alone in round {chosen}; there is nothing beside it"
+        who = "malicious clients were" if several else "the malicious client was"
+        alone = f"{who} alone in round {chosen}; there is nothing to compare with"
         raise ConfigError(f"{run.path}: {alone}; e.g. --kind metrics")
     return chosen, histograms.benign, histograms.malicious
 
@@ -66,7 +76,7 @@ def _draw(panel: "Axes", histogram: Histogram, half: float, name: str, colour: s
     """Draw the bins within ±`half`, the update's statistics, and what lies outside."""
     numbers = histogram.statistics
     lines = [
-        f"{name} client {histogram.client}",
+        name,
         f"norm {numbers['norm']:.3g}",
         f"{100 * numbers['sparsity']:.1f} % of entries below 1e-7",
         f"Wasserstein-1 to the others: {numbers['wasserstein']:.2g}",

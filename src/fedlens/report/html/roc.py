@@ -125,7 +125,7 @@ def _panel(named_curves: Sequence[tuple[str, _Curve]], traces: Sequence[go.Scatt
     said = ", ".join(f"{name} {curve.done.roc_auc:.2f}" for name, curve in named_curves)
     layout = {
         "xaxis": {"title": {"text": "honest clients flagged"}, "range": SHARE, "tickformat": ".0%"},
-        "yaxis": {"title": {"text": "malicious client caught"}, "range": SHARE, "tickformat": ".0%"},
+        "yaxis": {"title": {"text": "malicious clients caught"}, "range": SHARE, "tickformat": ".0%"},
     }
     whose = f" of the {title}" if title else ""
     return Panel(f"ROC curves{whose}. Area under them: {said}.", go.Figure([chance, *traces], layout), title)

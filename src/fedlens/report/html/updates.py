@@ -100,7 +100,7 @@ def _chart(pairs_by_run: Mapping[str, list[Histograms]], largest: int) -> Chart 
         if pairs
         for side in COLOURS
     ]
-    return Chart("updates", "Updates of a benign and of the malicious client", caption, columns, panels, slider="round")
+    return Chart("updates", "Updates of a benign and of a malicious client", caption, columns, panels, slider="round")
 
 
 def statistics_table(run: Run) -> Table:
