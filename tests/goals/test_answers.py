@@ -54,6 +54,14 @@ def test_damage_is_a_tenth_of_accuracy(accuracy: float, met: bool) -> None:
     assert Damage().met(Standing(accuracy, None), Standing(0.9, None)) is met
 
 
+@pytest.mark.parametrize("samples", [10, 360, 10_000])
+def test_a_tenth_of_the_samples_is_a_tenth_however_it_is_rounded(samples: int) -> None:
+    for right in range(samples // 10, samples + 1, max(samples // 97, 1)):
+        twin = Standing(right / samples, None)
+        assert Damage().met(Standing((right - samples // 10) / samples, None), twin)
+        assert not Damage().met(Standing((right - samples // 10 + 1) / samples, None), twin)
+
+
 @pytest.mark.parametrize(("hits", "count"), [(0, 10), (3, 10), (10, 10), (329, 329), (17, 60)])
 def test_the_interval_of_a_rate_is_scipy_s(hits: int, count: int) -> None:
     interval = binomtest(hits, count).proportion_ci(method="wilson")

@@ -20,6 +20,10 @@ DROP = 0.1
 """The model is damaged if its test accuracy is at least this far below the benign twin's."""
 
 
+ROUNDING = 1e-9
+"""Accuracies are counts divided by the number of samples; their exact difference may be rounded to just below 0.1."""
+
+
 class Damage(Goal):
     """Test accuracy lost, at least 0.10 against the benign twin.
 
@@ -39,4 +43,4 @@ class Damage(Goal):
 
     @override
     def met(self, attacked: Standing, twin: Standing) -> bool:
-        return twin.accuracy - attacked.accuracy >= DROP
+        return twin.accuracy - attacked.accuracy >= DROP - ROUNDING

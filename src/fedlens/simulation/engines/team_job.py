@@ -1,6 +1,6 @@
 """The job of a team of attackers, which read updates that others have filled and overwrite their own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import Any
@@ -107,19 +107,24 @@ class TeamJob:
             else assumed.server(first.round, first.received, first.network.layout, alphas, address),
         )
 
-    def _checked(self, crafted: object, team: Team) -> tuple[Tensor, Mapping[str, Tensor]]:
-        """Return the updates and the state that a team crafted.
+    def _checked(self, crafted: object, team: Team) -> tuple[Sequence[Tensor], Mapping[str, Tensor]]:
+        """Return the update of each member, and the state, that a team crafted.
+
+        Rows of another shape are malformed to the server, and so are all where their number is not that of the members.
 
         Raises:
-            ClientError: they are not what they should be.
+            ClientError: they are no updates or no state at all.
         """
         where = f"{self.name}: collude{at(self.members[0].attack.collude)}"
         if not isinstance(crafted, Crafted):
             raise ClientError(f"{where} returned {named(crafted)}; return Crafted(updates)")
-        updates, shape = crafted.updates, team.honest.shape
-        if type(updates) not in {Tensor, nn.Parameter} or updates.shape != shape:
-            got = tuple(updates.shape) if isinstance(updates, Tensor) else named(updates)
-            raise ClientError(f"{where} sent updates of shape {got}; {tuple(shape)} is right, a row for each member")
+        updates, shape = crafted.updates, tuple(team.honest.shape)
+        if type(updates) not in {Tensor, nn.Parameter}:
+            raise ClientError(
+                f"{where} sent {named(updates)}; a tensor of shape {shape} is right, a row for each member"
+            )
+        count = len(team.members)
+        rows = list(updates) if updates.dim() > 1 and len(updates) == count else [updates[None]] * count
         if not isinstance(crafted.state, Mapping):
             raise ClientError(f"{where} keeps {named(crafted.state)}; a dict of tensors by their names is right")
         for word, tensor in crafted.state.items():
@@ -127,4 +132,4 @@ class TeamJob:
                 raise ClientError(f"{where} keeps something as {shortened(word)}; names are words")
             if odd := oddity(tensor):
                 raise ClientError(f"{where} keeps {word!r}, which is {odd}; dense tensors of real numbers are right")
-        return updates, {word: torch.clone(tensor.detach()) for word, tensor in crafted.state.items()}
+        return rows, {word: torch.clone(tensor.detach()) for word, tensor in crafted.state.items()}
