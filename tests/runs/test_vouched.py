@@ -96,6 +96,15 @@ def test_an_intact_run_goes_on_as_if_it_had_not_stopped(stopped: Path, tmp_path:
         assert file.read_bytes() == (path / file.relative_to(whole.path)).read_bytes()
 
 
+def test_weights_that_are_no_longer_kept_are_not_missed(stopped: Path, tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    shutil.copytree(stopped, path)
+    shutil.rmtree(path / "weights")
+    fedlens.run(EXPERIMENT, path, engine="serial", resume=True)
+    sums = FederationState.read(str(path / "checkpoint.safetensors")).sums
+    assert {name.partition("/")[0] for name in sums} == {"rounds.jsonl", "best.safetensors", "checks", "state"}
+
+
 def test_a_checkpoint_without_sums_is_gone_on_with(stopped: Path, tmp_path: Path) -> None:
     """Of a checkpoint from before there were sums, only those of what is written from then on are known."""
     path = tmp_path / "run"

@@ -263,19 +263,26 @@ class RunDirectory:
                 load_predictions(self.path, round_)
         if self.keep_weights:
             require_weights(self.path, rounds)
-        if found is not None:
-            require_as_written(self.path, self._relied_on(found), rounds)
+        sums = {} if found is None else self._relied_on(found)
+        require_as_written(self.path, sums, rounds)
         self._cut_back(rounds)
-        self._vouched.resume({} if found is None else found.sums)
+        self._vouched.resume(sums)
         self._rows.resume({} if state is None else state.stages, {} if found is None else found.rows)
         self._best = max((record.quality.accuracy for record in records), default=-1.0)
         return state, records
 
     def _relied_on(self, found: Checkpoint) -> dict[str, int]:
-        """Return the sums of a checkpoint, but for the best weights if they are of a round that is repeated."""
-        best = self.path / BEST
-        beyond = BEST in found.sums and best.exists() and round_of(best) > found.state.round
-        return {name: value for name, value in found.sums.items() if not (beyond and name == BEST)}
+        """Return a checkpoint's sums of the files that are needed.
+
+        Left out are the best weights if they are of a round that is repeated, and a folder of weights or predictions
+        that the run no longer keeps.
+        """
+        best, given_up = self.path / BEST, set[str]()
+        if BEST in found.sums and best.exists() and round_of(best) > found.state.round:
+            given_up.add(BEST)
+        for folder, keeps in (("weights", self.keep_weights), ("predictions", self.keep_predictions)):
+            given_up |= set() if keeps else {folder}
+        return {name: value for name, value in found.sums.items() if name.partition("/")[0] not in given_up}
 
     def _cut_back(self, rounds: int) -> None:
         """Cut files back to the first `rounds`; the rest moves to ``cut``."""
