@@ -16,7 +16,7 @@ from fedlens.defences.stage import State
 from fedlens.experiment.setting import prepare
 from fedlens.runs.client_rows import ClientRows, load_rows
 from fedlens.runs.places import unused
-from fedlens.runs.state import FederationState
+from fedlens.runs.state import FederationState, read_checkpoint
 from fedlens.runs.vouched import Vouched
 from fedlens.simulation.engines.serial import Serial
 from fedlens.simulation.rounds import federate
@@ -87,7 +87,7 @@ def test_a_missing_or_damaged_file_is_named(begun: Path, content: bytes | None) 
 def test_weights_are_read_without_what_is_kept_of_clients(begun: Path) -> None:
     for file in (begun / "state").iterdir():
         file.unlink()
-    state, rounds, _ = FederationState.read(str(begun / "checkpoint.safetensors"))
+    state, rounds, _ = read_checkpoint(str(begun / "checkpoint.safetensors"))
     assert state.round == 5
     assert len(rounds) == 2
     assert list(state.stages) == [f"0.{First.__module__}:Remembers", f"1.{First.__module__}:First"]

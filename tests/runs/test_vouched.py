@@ -14,7 +14,7 @@ from fedlens.attacks.attack import Sight
 from fedlens.core.errors import DamagedRunError
 from fedlens.goals.target_samples import Target
 from fedlens.runs.record import RoundRecord
-from fedlens.runs.state import FederationState
+from fedlens.runs.state import FederationState, read_checkpoint
 from fedlens.runs.vouched import Vouched, require_as_written
 
 FLIPPED = ("checkpoint.safetensors", "rounds.jsonl", "best.safetensors", "checks", "state", "weights")
@@ -101,7 +101,7 @@ def test_weights_that_are_no_longer_kept_are_not_missed(stopped: Path, tmp_path:
     shutil.copytree(stopped, path)
     shutil.rmtree(path / "weights")
     fedlens.run(EXPERIMENT, path, engine="serial", resume=True)
-    sums = FederationState.read(str(path / "checkpoint.safetensors")).sums
+    sums = read_checkpoint(str(path / "checkpoint.safetensors")).sums
     assert {name.partition("/")[0] for name in sums} == {"rounds.jsonl", "best.safetensors", "checks", "state"}
 
 
@@ -110,7 +110,7 @@ def test_a_checkpoint_without_sums_is_gone_on_with(stopped: Path, tmp_path: Path
     path = tmp_path / "run"
     shutil.copytree(stopped, path)
     checkpoint = path / "checkpoint.safetensors"
-    sums = FederationState.read(str(checkpoint)).sums
+    sums = read_checkpoint(str(checkpoint)).sums
     assert sums.keys() == {file.relative_to(stopped).as_posix() for file in vouched(stopped)} - {checkpoint.name}
     old = Vouched(path)
     old.resume({})

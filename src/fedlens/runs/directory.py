@@ -64,7 +64,7 @@ from fedlens.runs.record_values import destroyed
 from fedlens.runs.round_result import RoundResult
 from fedlens.runs.run_summary import Summary
 from fedlens.runs.start import START, Start
-from fedlens.runs.state import Checkpoint, FederationState
+from fedlens.runs.state import Checkpoint, FederationState, read_checkpoint
 from fedlens.runs.unjudged import FILE as UNJUDGED
 from fedlens.runs.vouched import RECORDS, Vouched, require_as_written
 from fedlens.runs.weights import cut_weights, keeps_weights, require_weights, round_of, weights_file
@@ -246,7 +246,7 @@ class RunDirectory:
             DamagedRunError: the checkpoint, or a file up to there that it vouches for, is missing or damaged.
         """
         checkpoint, state = self.path / "checkpoint.safetensors", None
-        found = FederationState.read(str(checkpoint), experiment.malicious) if checkpoint.exists() else None
+        found = read_checkpoint(str(checkpoint), experiment.malicious) if checkpoint.exists() else None
         if found is not None:
             state = replace(found.state, stages=load_rows(self.path, found.state.stages, found.rows))
         rounds = state.round if state is not None else 0

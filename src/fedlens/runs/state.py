@@ -123,41 +123,13 @@ class FederationState:
 
     @classmethod
     def load(cls, path: str, attacker: int = 0) -> FederationState:
-        """Load the state saved to `path`, with what stages keep by client; arguments as of `read`.
+        """Load the state saved to `path`, with what stages keep by client; arguments as of `read_checkpoint`.
 
         Raises:
             DamagedRunError: a file is missing or damaged.
         """
-        state, rows, _ = cls.read(path, attacker)
+        state, rows, _ = read_checkpoint(path, attacker)
         return replace(state, stages=load_rows(Path(path).parent, state.stages, rows))
-
-    @classmethod
-    def read(cls, path: str, attacker: int = 0) -> Checkpoint:
-        """Read the file at `path`: the state without what stages keep by client, and where to find that.
-
-        Args:
-            path: the checkpoint.
-            attacker: the attacker, of whom fedlens 0.1 knew one, and whose number it did not write down.
-
-        Raises:
-            DamagedRunError: the file is missing or damaged.
-        """
-        try:
-            with safe_open(str(regular(Path(path), None)), framework="pt") as file:
-                plain = json.loads((file.metadata() or {})["state"])
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-            if "crc32" in plain and plain.pop("crc32") != _sum(plain, tensors):  # which early versions lack
-                raise ValueError("its checksum does not match")
-            history = _remembered(plain["history"], tensors, attacker)
-            if not isinstance(plain["round"], int) or plain["round"] < 1 or tensors["weights"].dim() != 1:
-                raise ValueError("no weights after a round")
-            stages, rows = _stages(plain, tensors)
-            state = cls(plain["round"], tensors["weights"], history, stages, _beneath(tensors, "team."))
-            return Checkpoint(state, rows, plain.get("files", {}))
-        except (OSError, SafetensorError, LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise DamagedRunError(
-                f"{path}: this checkpoint is missing or damaged ({error}); start the run anew with another --out"
-            ) from error
 
 
 class Checkpoint(NamedTuple):
@@ -166,6 +138,34 @@ class Checkpoint(NamedTuple):
     state: FederationState
     rows: Rounds
     sums: Sums
+
+
+def read_checkpoint(path: str, attacker: int = 0) -> Checkpoint:
+    """Read the file at `path`: the state without what stages keep by client, and where to find that.
+
+    Args:
+        path: the checkpoint.
+        attacker: the attacker, of whom fedlens 0.1 knew one, and whose number it did not write down.
+
+    Raises:
+        DamagedRunError: the file is missing or damaged.
+    """
+    try:
+        with safe_open(str(regular(Path(path), None)), framework="pt") as file:
+            plain = json.loads((file.metadata() or {})["state"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+        if "crc32" in plain and plain.pop("crc32") != _sum(plain, tensors):  # which early versions lack
+            raise ValueError("its checksum does not match")
+        history = _remembered(plain["history"], tensors, attacker)
+        if not isinstance(plain["round"], int) or plain["round"] < 1 or tensors["weights"].dim() != 1:
+            raise ValueError("no weights after a round")
+        stages, rows = _stages(plain, tensors)
+        state = FederationState(plain["round"], tensors["weights"], history, stages, _beneath(tensors, "team."))
+        return Checkpoint(state, rows, plain.get("files", {}))
+    except (OSError, SafetensorError, LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise DamagedRunError(
+            f"{path}: this checkpoint is missing or damaged ({error}); start the run anew with another --out"
+        ) from error
 
 
 def _sum(plain: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> int:

@@ -12,7 +12,7 @@ from fedlens.core.regular import regular
 from fedlens.core.suggest import another
 from fedlens.runs.cutting import put_aside
 from fedlens.runs.reading import TROUBLE, count_rounds, load_tensor
-from fedlens.runs.state import FederationState
+from fedlens.runs.state import read_checkpoint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -64,7 +64,7 @@ def weights_of(run: Path, which: Which = "final") -> Tensor:
         RunError: there is no such round, or its weights were not kept.
     """
     if which == "last":
-        return FederationState.read(str(run / "checkpoint.safetensors"))[0].weights
+        return read_checkpoint(str(run / "checkpoint.safetensors"))[0].weights
     if isinstance(which, str):
         return load_tensor(run / f"{which}.safetensors", "weights", UNFINISHED)
     rounds = count_rounds(run)
@@ -95,7 +95,7 @@ def round_of(file: Path) -> int:
         DamagedRunError: the file is damaged.
     """
     if file.stem == "checkpoint":
-        return FederationState.read(str(file))[0].round
+        return read_checkpoint(str(file))[0].round
     try:
         with safe_open(str(regular(file, None)), framework="pt") as content:
             return int((content.metadata() or {})["round"])
