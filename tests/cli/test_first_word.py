@@ -37,7 +37,7 @@ def imported(*arguments: str) -> tuple[str, list[str]]:
     ("arguments", "words"),
     [
         ("-h", "Commands:"),
-        ("list", "28 in all"),
+        ("list", "of 28"),
         ("list rules", "krum-authors"),
         ("list krum", "aggregation.f=1"),
         ("cache", "controls"),

@@ -199,7 +199,7 @@ MISDEALT: dict[str, tuple[Callable[[int], object], str]] = {
     "too few offsets": (lambda n: shards(torch.arange(n), 0, n), r"offsets: has 2 numbers, \[0\] to \[1437\]; 3 "),
     "offsets from 1": (lambda n: shards(torch.arange(n), 1, 9, n), r"offsets: has 3 numbers, \[1\] to \[1437\]; 3 "),
     "offsets that end early": (lambda n: shards(torch.arange(n), 0, 9, 20), r"offsets: .*\[20\]; 3 numbers from 0 to"),
-    "a client without": (lambda n: shards(torch.arange(n), 0, n, n), r"offsets: client 1 has no sample; give each one"),
+    "overlapping clients": (lambda n: shards(torch.arange(n), 0, n + 1, n), r"offsets: client 1 ends before"),
     "a sample that is none": (lambda n: shards(torch.arange(n) + 1, 0, 9, n), r"order: row 1436 is 1437; samples are"),
     "a sample below 0": (lambda n: shards(torch.arange(n) - 1, 0, 9, n), r"order: row 0 is -1; samples are 0 to 1436"),
     "a sample twice": (lambda n: shards(torch.arange(n) // 2, 0, 9, n), r"order: has sample 0 more than once; deal"),

@@ -36,6 +36,10 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
     "partition": {
         "iid": "fedlens.data.partition:Iid",
         "dirichlet": "fedlens.data.partition:Dirichlet",
+        "label-shards": "fedlens.data.label_shards:LabelShards",
+        "quantity-skew": "fedlens.data.quantity_skew:QuantitySkew",
+        "natural": "fedlens.data.natural:Natural",
+        "owners-file": "fedlens.data.owners_file:OwnersFile",
     },
     "model": {
         "paper-cnn": "fedlens.models.cnn:PaperCnn",

@@ -7,7 +7,11 @@ from .dataset import Samples as Samples
 from .digits import Digits as Digits
 from .fashion_mnist import FashionMnist as FashionMnist
 from .groups import Groups as Groups
+from .label_shards import LabelShards as LabelShards
+from .natural import Natural as Natural
+from .owners_file import OwnersFile as OwnersFile
 from .partition import Dirichlet as Dirichlet
 from .partition import Iid as Iid
 from .partition import Partition as Partition
 from .partition import Shards as Shards
+from .quantity_skew import QuantitySkew as QuantitySkew

@@ -64,7 +64,7 @@ def checked_shards(shards: object, clients: int, samples: int, name: str) -> Sha
         name: name of the partition, for messages.
 
     Raises:
-        DataError: a client has no sample, or a sample is dealt twice or does not exist.
+        DataError: clients overlap, or a sample is dealt twice or does not exist.
     """
     if not isinstance(shards, Shards):
         _refuse(name, "split", f"gave {_kind(shards)}", "return fedlens.data.partition.Shards(order, offsets)")
@@ -78,8 +78,8 @@ def checked_shards(shards: object, clients: int, samples: int, name: str) -> Sha
         _refuse(
             name, "offsets", f"has {len(offsets)} numbers, {offsets[:1].tolist()} to {offsets[-1:].tolist()}", right
         )
-    if (client := _first(offsets.diff() < 1)) is not None:
-        _refuse(name, "offsets", f"client {client} has no sample", "give each one at least")
+    if (client := _first(offsets.diff() < 0)) is not None:
+        _refuse(name, "offsets", f"client {client} ends before it begins", "let offsets ascend")
     if (row := _first((order < 0) | (order >= samples))) is not None:
         _refuse(name, "order", f"row {row} is {int(order[row])}", f"samples are 0 to {samples - 1}")
     if (sample := _first(torch.bincount(order, minlength=1) > 1)) is not None:

@@ -95,6 +95,10 @@ class Dataset:
         groups = None if self.groups is None else self.groups.take(indices)
         return replace(self, train=self.train.take(indices), groups=groups)
 
+    def with_groups(self, groups: Groups) -> Dataset:
+        """Return the data set with other owners of its training samples."""
+        return replace(self, groups=groups)
+
     def fingerprint(self) -> str:
         """Return a digest of all samples and class names, which tells results on other data apart.
 

@@ -1,4 +1,4 @@
-"""Partitions of the training samples among the clients: a sample has at most one owner, a client at least one sample.
+"""Partitions of the training samples among the clients: a sample has at most one owner.
 
 `Iid` is the paper's setting (Bhagoji et al., arXiv 1811.12470). `Dirichlet` skews the labels: for each class c the
 clients' shares are drawn as q_c ~ Dir(α·1_K), and the samples of c are dealt in these shares. This variant is that of
@@ -6,22 +6,28 @@ M. Yurochkin et al., *Bayesian Nonparametric Federated Learning of Neural Networ
 Q. Li et al., *Federated Learning on Non-IID Data Silos: An Experimental Study*, ICDE 2022 (arXiv 2102.02079);
 T.-M. H. Hsu et al., *Measuring the Effects of Non-Identical Data Distribution for Federated Visual Classification*,
 2019 (arXiv 1909.06335), draw each client's shares of the classes instead, which keeps the shards equal in size. Li et
-al. draw again until each client has ten samples; one is enough here.
+al. draw again until each client has ten samples; here one is enough, unless an option says otherwise.
+
+A client may have no sample where its partition allows that; such clients are never chosen.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from fedlens.core.config import Config
 from fedlens.core.errors import DataError
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
+from fedlens.data.dataset import Dataset
+from fedlens.data.groups import Groups
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,6 +53,17 @@ class Shards:
 
     order: Tensor
     offsets: Tensor
+
+    @classmethod
+    def of_sizes(cls, order: Tensor, sizes: Tensor) -> Shards:
+        """Return the shards of clients who get so many samples each (``[K]``), one after the other, from `order`."""
+        return cls(order, torch.cat([sizes.new_zeros(1), sizes.cumsum(0)]))
+
+    @classmethod
+    def of_owners(cls, owners: Tensor, clients: int) -> Shards:
+        """Return the shards of so many clients, where sample i is dealt to ``owners[i]`` (``[n]``); not if it is K."""
+        sizes = torch.bincount(owners, minlength=clients)[:clients]
+        return cls.of_sizes(owners.argsort(stable=True)[: int(sizes.sum())], sizes)
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -93,6 +110,27 @@ class Partition(Config):
         tensor([0, 2, 4])
     """
 
+    def owned(self, dataset: Dataset, clients: int, directory: Path | None = None) -> Dataset:  # noqa: ARG002
+        """Return the data set with the owners that the partition knows of; by default with those that it has.
+
+        Args:
+            dataset: the data, before any samples are set apart for the server.
+            clients: the number K of clients.
+            directory: where the user keeps data files, as in `fedlens.Data.load`.
+        """
+        return dataset
+
+    def deal(self, labels: Tensor, groups: Groups | None, clients: int, address: Address) -> Shards:  # noqa: ARG002
+        """Deal the samples of these natural owners; by default as `split` does, whoever owns them.
+
+        Args:
+            labels: as in `split`.
+            groups: the natural owners of the samples, if they are known.
+            clients: as in `split`.
+            address: as in `split`.
+        """
+        return self.split(labels, clients, address)
+
     def split(self, labels: Tensor, clients: int, address: Address) -> Shards:
         """Deal the samples.
 
@@ -133,7 +171,7 @@ class Iid(Partition):
                 f"partition.samples: {samples:,} asked for, but there are only {len(labels):,}; "
                 f"e.g. -o partition.samples={len(labels)}"
             )
-        _check(samples, clients)
+        require_enough(samples, clients)
         order = address.at("iid").generator().permutation(len(labels))[:samples]
         offsets = np.arange(clients + 1, dtype=np.int64) * samples // clients
         return Shards(torch.from_numpy(order), torch.from_numpy(offsets))
@@ -144,6 +182,7 @@ class Dirichlet(Partition):
 
     Attributes:
         alpha: α; the smaller, the fewer clients share a class. Large values approach equal shares.
+        least: number of samples that each client has at least; drawn again until it is so. With 0, some may have none.
 
     Example:
         >>> import torch
@@ -157,23 +196,44 @@ class Dirichlet(Partition):
                 [49,  1]])
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"least"})
+
     alpha: float = Field(default=0.5, ge=1e-3, le=1e6)
+    least: NonNegativeInt = 1
 
     def split(self, labels: Tensor, clients: int, address: Address) -> Shards:
-        """Deal the samples, drawing again while a client has none; see `Partition.split`."""
-        _check(len(labels), clients)
+        """Deal the samples, drawing again while a client has too few; see `Partition.split`."""
+        require_enough(len(labels), clients, self.least)
         classes = labels.cpu().numpy()
-        for attempt in range(_ATTEMPTS):
-            owners = skewed_owners(classes, clients, self.alpha, address.at("dirichlet", attempt).generator())
-            sizes = np.bincount(owners, minlength=clients)
-            if sizes.all():
-                offsets = np.concatenate([[0], sizes.cumsum()])
-                return Shards(torch.from_numpy(owners.argsort(kind="stable")), torch.from_numpy(offsets))
-        raise DataError(
-            f"partition: a Dirichlet split with alpha {self.alpha:g} of {len(labels):,} samples over {clients:,} "
-            f"clients left a client without samples in each of {_ATTEMPTS} draws; use a larger alpha or fewer clients, "
-            f"e.g. -o partition.alpha={min(10 * self.alpha, 1e6):g}"
-        )
+
+        def draw(attempt: int) -> Shards:
+            generator = address.at("dirichlet", attempt).generator()
+            return Shards.of_owners(torch.from_numpy(skewed_owners(classes, clients, self.alpha, generator)), clients)
+
+        what = f"a Dirichlet split with alpha {self.alpha:g} of {len(labels):,} samples"
+        return drawn_until(self.least, draw, what, self.alpha)
+
+
+def drawn_until(least: int, draw: Callable[[int], Shards], what: str, alpha: float) -> Shards:
+    """Return the first shards drawn that give each client at least so many samples.
+
+    Args:
+        least: that number.
+        draw: draws the shards of an attempt, which are numbered from 0.
+        what: what is drawn, for the message.
+        alpha: the present option, of which a larger value helps.
+
+    Raises:
+        DataError: no attempt gives every client that many.
+    """
+    for attempt in range(_ATTEMPTS):
+        if int((shards := draw(attempt)).sizes.min()) >= least:
+            return shards
+    short = "without samples" if least == 1 else f"with fewer than {least:,} samples"
+    raise DataError(
+        f"partition: {what} over {len(shards):,} clients left a client {short} in each of {_ATTEMPTS} draws; use a "
+        f"larger alpha or fewer clients, e.g. -o partition.alpha={min(10 * alpha, 1e6):g}"
+    )
 
 
 def skewed_owners(
@@ -199,13 +259,19 @@ def skewed_owners(
     return owners
 
 
-def _check(samples: int, clients: int) -> None:
+def require_enough(samples: int, clients: int, least: int = 1) -> None:
+    """Check that so many samples can be dealt to so many clients, to each at least `least`.
+
+    Raises:
+        DataError: they cannot.
+    """
     if clients < 1:
         raise DataError(
             f"partition: {clients} clients cannot share {samples:,} samples; use 1 client or more: -o clients=1"
         )
-    if clients > samples:
+    if clients * least > samples:
+        most, each = max(samples // least, 1), "one" if least == 1 else f"{least:,}"
         raise DataError(
-            f"partition: {clients:,} clients cannot share {samples:,} samples, at least one each; "
-            f"use at most {samples:,} clients or more samples, e.g. -o clients={samples}"
+            f"partition: {clients:,} clients cannot share {samples:,} samples, at least {each} each; "
+            f"use at most {most:,} clients or more samples, e.g. -o clients={most}"
         )

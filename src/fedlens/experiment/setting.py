@@ -104,15 +104,22 @@ class Setting:
             "weights": self.initial.digest,
         }
 
+    @cached_property
+    def having_samples(self) -> list[int]:
+        """The clients that have training samples, in ascending order; the others are never chosen."""
+        return torch.nonzero(self.shards.sizes)[:, 0].tolist()
+
     def chosen(self, round_: int) -> list[int]:
         """Return the clients chosen in this round, in ascending order.
 
-        They are drawn uniformly, without replacement, but for those that are chosen in every round.
+        They are drawn uniformly, without replacement, of those that have samples, but for the ones that are chosen in
+        every round; all that there are if these are fewer than a cohort.
         """
         always = self.experiment.every_round
-        others = [client for client in range(self.experiment.clients) if client not in always]
+        others = [client for client in self.having_samples if client not in always]
         generator = self.root.at("cohort", round_).generator()
-        drawn = generator.choice(others, self.experiment.cohort_size - len(always), replace=False)
+        count = min(self.experiment.cohort_size - len(always), len(others))
+        drawn = generator.choice(others, count, replace=False)
         return sorted([*always, *(int(client) for client in drawn)])
 
     def cohort(self, round_: int) -> list[int]:
@@ -169,6 +176,7 @@ def prepare(
     if dataset is None:
         with staying("data", DataError), within(timeout if is_custom(experiment.data) else None, "loading the data"):
             dataset = load(experiment.data, data_dir)
+    dataset = experiment.partition.owned(dataset, experiment.clients, data_dir)
     experiment = experiment.settled(len(dataset.train))
     root = Address.root(experiment.seed)
     loaded, apart = dataset, {"validation": experiment.set_apart, "root": experiment.root_apart}
@@ -178,7 +186,8 @@ def prepare(
             rest, taken = set_apart(dataset.train.y, count, root.at(option), option)
             dataset, samples[option] = dataset.reduced(rest), dataset.train.take(taken).to(torch_device)
     with staying("partition", ConfigError), within(timeout, "dealing out the data"):
-        shards = _deal(experiment.partition, dataset.train.y, experiment.clients, root.at("partition"))
+        shards = _deal(experiment.partition, dataset, experiment.clients, root.at("partition"))
+    _require_samples(experiment, shards)
     dataset = dataset.to(torch_device)
     with staying("goal", ConfigError):
         goal = None if experiment.goal is None else _fitted(experiment.goal, experiment.data, dataset)
@@ -206,19 +215,36 @@ def _fitted(goal: Goal, data: Data, dataset: Dataset) -> Goal:
     return fitted
 
 
-def _deal(partition: Partition, labels: Tensor, clients: int, address: Address) -> Shards:
-    """Let `partition` deal the samples with these `labels` (shape ``[n]``).
+def _deal(partition: Partition, dataset: Dataset, clients: int, address: Address) -> Shards:
+    """Let `partition` deal the training samples.
 
     A custom one has a copy of them, and what it gives is checked.
 
     Raises:
         DataError: there are too few samples, or a custom one does not deal them as it should.
     """
+    labels, groups = dataset.train.y, dataset.groups
     if not is_custom(partition):
-        return partition.split(labels, clients, address)
+        return partition.deal(labels, groups, clients, address)
     with seeded(address.at("global")):
-        shards = partition.split(labels.clone(), clients, address)
+        shards = partition.deal(labels.clone(), copy_tensors(groups), clients, address)
     return copy_tensors(checked_shards(shards, clients, len(labels), name_of("partition", partition)))
+
+
+def _require_samples(experiment: Experiment, shards: Shards) -> None:
+    """Check that somebody has samples, and that all attackers have.
+
+    Raises:
+        DataError: it is not so.
+    """
+    sizes = shards.sizes.tolist()
+    if not any(sizes):
+        raise DataError("partition: no client has a sample; e.g. -o partition=iid")
+    if (client := next((client for client in experiment.team if not sizes[client]), None)) is not None:
+        others = [client for client, size in enumerate(sizes) if size][-len(experiment.team) :]
+        raise DataError(
+            f"attackers: client {client} has no sample to train on; e.g. -o 'attackers={{clients: {others}}}'"
+        )
 
 
 def find_device(name: str) -> torch.device:

@@ -72,7 +72,7 @@ def _index() -> Table:
     table = _table("Topics: fedlens list TOPIC", "topic", "names", "chosen by")
     for topic in TOPICS:
         every = names(topic)
-        more = f" … {len(every)} in all" if len(every) > SHOWN else ""
+        more = f" … of {len(every)}" if len(every) > SHOWN else ""
         table.add_row(topic.name, ", ".join(every[:SHOWN]) + more, topic.use)
     table.caption = (
         "fedlens list NAME shows one of them with its options; fedlens list --search WORD searches all of them. Name "
