@@ -49,6 +49,7 @@ class ConfigError(FedlensError):
 
     Attributes:
         missing: required options that were not given, by their dotted names, each with a value that would do.
+        instead: likewise those whose values are wrong; ``None`` for one that does not exist.
 
     Example:
         >>> import fedlens
@@ -59,9 +60,12 @@ class ConfigError(FedlensError):
         clients: a number greater than 0 is needed, not 0; e.g. clients=10
     """
 
-    def __init__(self, message: str, missing: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, message: str, missing: Mapping[str, Any] | None = None, instead: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(message)
         self.missing = dict(missing or {})
+        self.instead = dict(instead or {})
 
 
 class UnjudgedError(ConfigError):

@@ -1,6 +1,6 @@
 """Pydantic's errors in our words: what is wrong at each place, what would be right there, and what to type."""
 
-from collections.abc import Mapping
+import re
 from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
@@ -12,21 +12,10 @@ from pydantic_core import ErrorDetails
 from fedlens.core.errors import ConfigError, cut, shortened
 from fedlens.core.origin import at
 from fedlens.core.suggest import TYPED, example, nearest, pasted, plain
+from fedlens.core.wanted import by_errors, by_type
 
 CALLED = "{option}={value}"
 """The form of an option that a class is called with in Python."""
-
-NEEDED: Mapping[str, str] = {
-    **dict.fromkeys(("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "a whole number"),
-    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
-    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
-    **dict.fromkeys(("list_type", "tuple_type"), "a list"),
-    "finite_number": "a finite number",
-    "string_type": "a word",
-    "literal_error": "{expected}",
-    **dict.fromkeys(("greater_than", "greater_than_equal", "less_than", "less_than_equal"), "a number {bound}"),
-}
-"""What is needed where pydantic finds an error of this type."""
 
 
 @dataclass
@@ -39,6 +28,7 @@ class _Location:
         option: the option that it is at or beneath, if any.
         field: what that option takes.
         details: pydantic's errors there; the branches of a union have one each.
+        deeper: whether an error is about an entry of a list that one of several types is.
     """
 
     name: str
@@ -46,6 +36,7 @@ class _Location:
     option: str
     field: FieldInfo | None
     details: list[ErrorDetails]
+    deeper: bool = False
 
 
 def _located(error: ErrorDetails, model: type[BaseModel], prefix: str) -> _Location:
@@ -53,15 +44,35 @@ def _located(error: ErrorDetails, model: type[BaseModel], prefix: str) -> _Locat
     option, owner, union = "", model, False
     field: FieldInfo | None = None
     for part in error["loc"]:
-        if union and isinstance(part, str):
-            continue
         path.append(cut(str(part)))
-        if (declared := owner.model_fields.get(str(part))) is not None:
-            option, field, annotation = ".".join(path), declared, declared.annotation
-            members = get_args(annotation) if get_origin(annotation) in {Union, UnionType} else (annotation,)
-            union = len(set(members) - {NoneType}) > 1
-            owner = next((cls for cls in members if isinstance(cls, type) and issubclass(cls, BaseModel)), owner)
-    return _Location(".".join(path), owner, option, field, [error])
+        if (declared := owner.model_fields.get(str(part))) is None:
+            continue
+        option, field, members = ".".join(path), declared, _members(declared)
+        inner = next((cls for cls in members if isinstance(cls, type) and issubclass(cls, BaseModel)), None)
+        union = len(members) > 1
+        if inner is None:
+            path += _within(error["loc"], part, members)
+            break
+        owner = inner
+    deeper = union and isinstance(error["loc"][-1], int)
+    return _Location(".".join(path), owner, option, field, [error], deeper)
+
+
+def _members(field: FieldInfo) -> list[Any]:
+    """Return the types of which a field takes a value."""
+    annotation = field.annotation
+    members = get_args(annotation) if get_origin(annotation) in {Union, UnionType} else (annotation,)
+    return [member for member in dict.fromkeys(members) if member is not NoneType]
+
+
+def _within(loc: tuple[int | str, ...], option: int | str, members: list[Any]) -> list[str]:
+    """Return what names the entry of an option's list or mapping that an error at `loc` is about."""
+    beneath = loc[loc.index(option) + 1 :]
+    if len(members) > 1:
+        return []
+    if get_origin(members[0]) is dict:
+        return [cut(str(key)) for key in beneath[:1]]
+    return [str(entry) for entry in beneath if isinstance(entry, int)]
 
 
 def _message(location: _Location, form: str) -> str:
@@ -79,22 +90,18 @@ def _message(location: _Location, form: str) -> str:
     if error["type"] == "missing":
         return f"{name} is required{remedy.replace(';', ',')}"
     if error["type"] == "value_error":
-        text = f"{name}: {text}" if name else text
+        own = name and text.partition(": ")[0] in location.owner.model_fields
+        text = f"{name}{'.' if own else ': '}{text}" if name else text
         return text if " -o " in text else text + remedy
-    return f"{name}: {_wanted(location.details)}, not {shortened(error['input'])}{_if_default(location)}{remedy}"
+    return f"{name}: {_wanted(location)}, not {shortened(error['input'])}{_if_default(location)}{remedy}"
 
 
-def _wanted(details: list[ErrorDetails]) -> str:
-    """Say what would be right, by pydantic's errors at one location."""
-    bounds = [error["msg"].removeprefix("Input should be ") for error in details]
-    words = [
-        NEEDED.get(error["type"], "").format(**{"bound": bound, **error.get("ctx", {})})
-        for error, bound in zip(details, bounds, strict=True)
-    ]
-    if all(words):
-        return f"{' or '.join(dict.fromkeys(words))} is needed"
-    wanted = " or ".join([details[0]["msg"], *bounds[1:]])
-    return f"{wanted[0].lower()}{wanted[1:]}"
+def _wanted(location: _Location) -> str:
+    """Say what would be right at a location."""
+    listed = location.deeper or any(error["type"] in {"too_short", "too_long"} for error in location.details[1:])
+    if listed and location.field is not None and (words := by_type(location.field.annotation)):
+        return f"{words} is needed"
+    return by_errors(location.details)
 
 
 def _if_default(location: _Location) -> str:
@@ -126,6 +133,10 @@ def _remedy(location: _Location, form: str) -> str:
     return "" if value is None else f"; e.g. {_given(form, location.option, value)}"
 
 
+def _is_within(inner: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(inner) > len(outer) and inner[: len(outer)] == outer
+
+
 def explain(error: ValidationError, model: type[BaseModel], prefix: str = "", form: str = TYPED) -> ConfigError:
     """Put a pydantic error into lines that name each location, what would be right there, and what to type.
 
@@ -137,16 +148,35 @@ def explain(error: ValidationError, model: type[BaseModel], prefix: str = "", fo
     """
     locations: dict[str, _Location] = {}
     missing: dict[str, Any] = {}
+    instead: dict[str, Any] = {}
     causes: list[BaseException] = []
-    for detail in error.errors():
+    details = error.errors()
+    for detail in details:
+        if detail["type"] == "too_short" and any(_is_within(other["loc"], detail["loc"]) for other in details):
+            continue  # pydantic does not count the entries that are wrong
         location = _located(detail, model, prefix)
         if (first := locations.setdefault(location.name, location)) is not location:
             first.details.append(detail)
+            first.deeper |= location.deeper
         context = detail.get("ctx", {})
         missing |= context.get("missing", {})
         causes += [cause] if (cause := context.get("cause")) is not None else []
-        if detail["type"] == "missing" and location.field is not None:
-            missing[location.option] = example(location.field)
-    refusal = ConfigError("\n".join(_message(location, form) for location in locations.values()), missing)
+        if detail["type"] == "extra_forbidden":
+            instead[location.name] = None
+        elif location.field is not None and (value := example(location.field, detail["input"])) is not None:
+            (missing if detail["type"] == "missing" else instead)[location.option] = value
+    refusal = ConfigError("\n".join(_message(location, form) for location in locations.values()), missing, instead)
     refusal.__cause__ = next(iter(causes), None)
+    return refusal
+
+
+def moved(error: ConfigError, option: str, to: str) -> ConfigError:
+    """Return a refusal of `option` as one of the option `to`, with all that there is to paste."""
+    text = re.sub(rf"(?m)(^|-o '?|, as ){re.escape(option)}\b", rf"\g<1>{to}", str(error))
+    missing, instead = (
+        {to + name.removeprefix(option): value for name, value in held.items()}
+        for held in (error.missing, error.instead)
+    )
+    refusal = ConfigError(text, missing, instead)
+    refusal.__cause__ = error.__cause__
     return refusal

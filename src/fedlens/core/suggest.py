@@ -109,6 +109,8 @@ def plain(value: object) -> str:
         return "null" if value is None else str(value).lower()
     if isinstance(value, list):
         return f"[{', '.join(map(plain, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key}: {plain(below)}' for key, below in value.items())}}}"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -136,17 +138,19 @@ def _fitting(annotation: Any, metadata: list[Any]) -> Iterator[Any]:
     elif origin is Literal:
         yield from arguments
     elif origin is tuple:
-        yield from ([value] for value in _fitting(arguments[0], metadata))
+        count = 1 if arguments[-1] is Ellipsis else len(arguments)
+        yield from ([value] * count for value in _fitting(arguments[0], []))
     elif annotation is bool:
         yield True
     elif annotation in {int, float}:
-        yield _within(annotation, dict(_bounds(metadata)))
+        yield _within(annotation, dict(bounds(metadata)))
 
 
-def _bounds(metadata: list[Any]) -> Iterator[tuple[str, float]]:
+def bounds(metadata: Iterable[Any]) -> Iterator[tuple[str, float]]:
+    """Yield the bounds that a type's metadata has, by their signs: ``gt``, ``ge``, ``lt``, ``le``."""
     for mark in metadata:
         if isinstance(mark, FieldInfo):
-            yield from _bounds(mark.metadata)
+            yield from bounds(mark.metadata)
         for sign in ("gt", "ge", "lt", "le"):
             if (bound := getattr(mark, sign, None)) is not None:
                 yield sign, bound
