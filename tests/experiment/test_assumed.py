@@ -61,8 +61,11 @@ def test_it_is_read_again_as_it_was_written(rule: Any) -> None:
          "attackers.rule: krum needs 21 updates a round, but the cohort has 10; e.g. -o attackers.rule=median"),
         ({"attackers": {"count": 2, "rule": "mean", "server_state": "known"}},
          "server_state: only who knows the rule knows what it keeps; e.g. -o attackers.rule=known"),
-        ({"attackers": {"count": 2, "rule": "kram"}}, "attackers.rule, .* as aggregation is: .*did you mean krum"),
-        ({"attackers": {"count": 2, "rule": ["mean", "median"]}}, "a chain has one rule"),
+        ({"attackers": {"count": 2, "rule": "kram"}}, "attackers.rule: there is no 'kram'; did you mean krum"),
+        ({"attackers": {"count": 2, "rule": ["mean", "median"]}},
+         r"a chain has one rule; .* -o 'attackers.rule=\[median\]'"),
+        ({"attackers": {"count": 2, "rule": ["nnm", "krum"]}},
+         r"-o 'attackers.rule=\[{name: nnm, f: 1}, {name: krum, f: 1}\]'"),
     ],
 )  # fmt: skip
 def test_what_they_cannot_assume_is_refused(values: dict[str, Any], words: str) -> None:

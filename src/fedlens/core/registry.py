@@ -22,7 +22,7 @@ from fedlens.core.origin import at, told
 from fedlens.core.recorded import Note, Recorded, recorded_component
 from fedlens.core.signatures import misfits
 from fedlens.core.staying import staying
-from fedlens.core.suggest import likeliest, nearest, typed
+from fedlens.core.suggest import TYPED, likeliest, nearest, pasted, typed
 
 P = TypeVar("P", bound=Config)
 _log = logging.getLogger("fedlens")
@@ -188,8 +188,10 @@ def resolve(kind: str, name: str, source: Description = Description()) -> type[C
     """
     path = name if ":" in name else known(kind).get(name)
     if path is None:
-        meant = nearest(name, _with_same_option(kind))
-        remedy = f"{meant} (or module:Class for your own; `fedlens list {kind}` shows ours)"
+        others = _with_same_option(kind)
+        remedy = f"{nearest(name, others)} (or module:Class for your own; `fedlens list {kind}` shows ours)"
+        if likeliest(name, others) is None and kind != "method":
+            remedy += f"; e.g. -o {option_of(kind)}={next(iter(BUILT_IN[kind]))}"
         folders = () if source.within is not None else (Path(), *source.beside)
         candidates = classes_in(name.removesuffix(".py"), BASES[kind].rpartition(":")[2], folders)
         if candidates:
@@ -347,8 +349,10 @@ def build(
     name = values.get("name")
     if not isinstance(name, str):
         fitting = (key for key in BUILT_IN[kind] if options.keys() <= resolve(kind, key).model_fields.keys())
-        remedy = f"as {option}.name; e.g. -o {option}.name={next(fitting, next(iter(BUILT_IN[kind])))}"
-        raise ConfigError(f"{option}: {cut(', '.join(map(str, options))) or 'it'} needs a name beside it, {remedy}")
+        fits = next(fitting, next(iter(BUILT_IN[kind])))
+        remedy = f"as {option}.name; e.g. {pasted(form or TYPED, f'{option}.name', fits)}"
+        said = f"{option}: {cut(', '.join(map(str, options))) or 'it'} needs a name beside it, {remedy}"
+        raise ConfigError(said, {f"{option}.name": fits})
     if isinstance(source, Record):
         if (at_hand := _class_at_hand(kind, name, source)) is None:
             return recorded_component(kind, name, options, base, source.notes.get(kind, {}).get(name))

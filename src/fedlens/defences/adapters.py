@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import override
 
 from fedlens.defences.detector import Detector, Inspection
-from fedlens.defences.links import Link, title
+from fedlens.defences.links import Link
 from fedlens.defences.returned import ReturnedError, require_aggregate
 from fedlens.defences.rule import Received, Rule, least_updates
 from fedlens.defences.stage import Kind, Report, Sees, Server, Stage, State, Updates
@@ -76,21 +76,11 @@ class FilterStage(Stage):
 
 
 def as_stage(component: Link) -> Stage:
-    """Return a component as a stage of the server's chain.
-
-    Raises:
-        ValueError: it is a detector that validates, for which a chain has no samples.
-    """
+    """Return a component as a stage of the server's chain, which has no samples for a detector that validates."""
     if isinstance(component, Stage):
         return component
     if isinstance(component, Rule):
         return RuleStage(rule=component)
-    if component.validates:
-        name = title(component)
-        raise ValueError(
-            f"{name} needs the validation set, which only checks have; take it out of the chain, and "
-            f"-o 'checks={{name: {name}, action: reject}}'"
-        )
     return FilterStage(detector=component)
 
 

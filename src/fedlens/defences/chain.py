@@ -7,25 +7,21 @@ then at most one server optimizer. What is asked of a chain as a whole follows f
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from pydantic import SkipValidation, ValidationInfo, field_validator, model_validator
 
 from fedlens.core.config import Config
+from fedlens.core.errors import ConfigError
 from fedlens.core.origin import at
-from fedlens.core.registry import Description, name_of, unusual_values
-from fedlens.core.suggest import TYPED, pasted, plain
+from fedlens.core.registry import Description
 from fedlens.defences.adapters import as_stage
-from fedlens.defences.detector import Detector
 from fedlens.defences.links import Link, build_link, kind_of, title
 from fedlens.defences.mean import Mean
-from fedlens.defences.rule import Rule
+from fedlens.defences.repair import ORDER, form_of, mended, to_paste, validates
 from fedlens.defences.server_step import needed
 from fedlens.defences.stage import Sees, Stage
-
-ORDER = {"filter": 0, "mixing": 0, "rule": 1, "optimizer": 2}
-"""Which kinds of stage come first."""
 
 ONCE = {"rule": "rule", "optimizer": "server optimizer"}
 """Of which kinds a chain has one, and what they are called."""
@@ -60,13 +56,24 @@ class Chain(Config):
     def _built(cls, value: Any, info: ValidationInfo) -> tuple[Link, ...]:
         """Build each; the context of a validation says where the description comes from."""
         values, source = list(value if isinstance(value, list | tuple) else [value]), info.context or Description()
-        return tuple(build_link(entry, source, _form(values, index)) for index, entry in enumerate(values))
+        try:
+            return tuple(build_link(entry, source) for entry in values)
+        except ConfigError:
+            if len(values) == 1:
+                raise
+            form = form_of([mended(entry, source) for entry in values])
+            return tuple(build_link(entry, source, form) for entry in values)
 
     @model_validator(mode="after")
     def _possible(self) -> Chain:
         """Refuse what is no chain, with one to paste."""
         if not self.stages:
             raise ValueError("an empty list is no chain; e.g. -o aggregation=mean")
+        if apart := next(filter(validates, self.stages), None):
+            raise ValueError(
+                f"{title(apart)} needs the validation set, which only checks have; e.g. {to_paste(self.stages)} "
+                f"-o 'checks={{name: {title(apart)}, action: reject}}'"
+            )
         kinds = [getattr(as_stage(component), "kind", "") for component in self.stages]
         if None in kinds:  # of a record, whose classes are not read
             return self
@@ -79,19 +86,18 @@ class Chain(Config):
         for kind, word in ONCE.items():
             several = [index for index, its in enumerate(kinds) if its == kind]
             if len(several) > 1:
-                others = [component for index, component in enumerate(self.stages) if index not in several[:-1]]
                 names = " and ".join(title(self.stages[index]) for index in several)
-                raise ValueError(f"{names}: a chain has one {word}; e.g. {_pasted(others)}")
-        ordered = [pair[1] for pair in sorted(enumerate(self.stages), key=lambda pair: ORDER[str(kinds[pair[0]])])]
-        if ordered != list(self.stages):
+                raise ValueError(f"{names}: a chain has one {word}; e.g. {to_paste(self.stages)}")
+        places = [ORDER[str(kind)] for kind in kinds]
+        if places != sorted(places):
             raise ValueError(
                 f"{self}: filters and mixing come before the rule, and a server optimizer after it; "
-                f"e.g. {_pasted(ordered)}"
+                f"e.g. {to_paste(self.stages)}"
             )
         self._require_own_rows()
         filters = [title(component) for component, kind in zip(self.stages, kinds, strict=True) if kind == "filter"]
         if twice := next((name for name, count in Counter(filters).items() if count > 1), None):
-            raise ValueError(f"{twice}: a chain has each filter once; leave one of them out")
+            raise ValueError(f"{twice}: a chain has each filter once; e.g. {to_paste(self.stages)}")
         return self
 
     def _require_own_rows(self) -> None:
@@ -100,10 +106,9 @@ class Chain(Config):
         for component in self.stages:
             stage = as_stage(component)
             if stage.by_client and blending is not None:
-                others = [other for other in self.stages if other is not blending]
                 raise ValueError(
                     f"{title(component)} needs each client's own update, but {title(blending)} before it blends them; "
-                    f"e.g. {_pasted(others)}"
+                    f"e.g. {to_paste(self.stages)}"
                 )
             blending = component if stage.blends else blending
 
@@ -162,31 +167,3 @@ class Chain(Config):
 
     def __str__(self) -> str:
         return "+".join(self.names)
-
-
-def _pasted(components: Sequence[Link]) -> str:
-    """Return what to paste for a chain of these components."""
-    return pasted(TYPED, "aggregation", list(map(_written, components)))
-
-
-def _written(value: object) -> str:
-    """Write a component, its name, or a mapping with its name and options, as in YAML."""
-    if isinstance(value, Rule | Stage | Detector):
-        kind = kind_of(value)
-        value = {"name": name_of(kind, value), **unusual_values(value)}
-    if not isinstance(value, Mapping):
-        return plain(value)
-    if value.keys() == {"name"}:
-        return plain(value["name"])
-    return f"{{{', '.join(f'{name}: {plain(option)}' for name, option in value.items())}}}"
-
-
-def _form(values: Sequence[object], index: int) -> str | None:
-    """Return how an option of the component at `index` is typed in a chain; ``None`` for a component alone."""
-    if len(values) == 1:
-        return None
-    words = [_written(value).replace("{", "{{").replace("}", "}}") for value in values]
-    given = words[index].removeprefix("{{").removesuffix("}}")
-    name = given if given.startswith("name:") else f"name: {given}"
-    words[index] = f"{{{{{name}, {{option}}: {{value}}}}}}"
-    return f"-o aggregation=[{', '.join(words)}]"

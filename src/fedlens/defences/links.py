@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from fedlens.core.config import Config
+from fedlens.core.errors import ConfigError
+from fedlens.core.refusals import moved
 from fedlens.core.registry import Description, Record, build, known, name_of, resolve
 from fedlens.core.suggest import likeliest
 from fedlens.defences.detector import Detector
@@ -40,7 +42,10 @@ def build_link(value: object, source: Description | Record, form: str | None = N
         return value
     name = value.get("name") if isinstance(value, Mapping) else value
     kind = _kind_named(name, source) if isinstance(name, str) else "aggregation"
-    built = build(kind, value, KINDS[kind], source, form)
+    try:
+        built = build(kind, value, KINDS[kind], source, form)
+    except ConfigError as error:
+        raise moved(error, kind, "aggregation") if kind == "checks" else error from error.__cause__
     assert isinstance(built, Rule | Stage | Detector)
     return built
 

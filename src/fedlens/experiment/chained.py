@@ -9,6 +9,7 @@ from pydantic_core import CoreSchema
 from fedlens.core.config import validate
 from fedlens.core.errors import ConfigError
 from fedlens.core.fields import Source, schema
+from fedlens.core.refusals import moved
 from fedlens.core.registry import describe
 from fedlens.defences.chain import Chain
 from fedlens.defences.links import Link
@@ -51,4 +52,4 @@ class Chained:
         except ConfigError as error:
             if not self.option:
                 raise
-            raise ConfigError(f"{self.option}, written as {self.kind} is: {error}") from error
+            raise moved(error, self.kind, self.option) from error.__cause__
