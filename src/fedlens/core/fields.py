@@ -21,26 +21,26 @@ class Component:
     Attributes:
         kind: the kind of component, which is also the field's name.
         optional: the class of one that may be ``none``: ``Annotated[Attack | None, Component("attack", Attack)]``.
-        absent: the word that stands for none.
+        absent: the word that stands for none; ``None`` if only null does, as where none means a default.
     """
 
     kind: str
     optional: type[Config] | None = None
-    absent: str = "none"
+    absent: str | None = "none"
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Validate by `build`, serialise by `describe`."""
         base: type[Config] = self.optional or source
 
         def make(value: object, source: Source) -> Config | None:
-            if self.optional and value in (None, "none", {"name": "none"}, self.absent, {"name": self.absent}):
+            if self.optional and value in (None, self.absent, {"name": self.absent}):
                 return None
-            if self.optional and isinstance(value, Mapping) and value.get("name") == "none":
+            if self.optional and self.absent == "none" and isinstance(value, Mapping) and value.get("name") == "none":
                 example = next(iter(BUILT_IN[self.kind]))
                 raise ConfigError(f"{self.kind}: none has no options; leave them out, or add -o {self.kind}={example}")
             return build(self.kind, value, base, source)
 
-        def dump(component: Config | None, info: SerializationInfo) -> dict[str, Any] | str:
+        def dump(component: Config | None, info: SerializationInfo) -> dict[str, Any] | str | None:
             if component is None:
                 return self.absent
             if info.exclude_defaults:

@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from typing_extensions import override
 
-from fedlens.core.errors import ConfigError, DataError
+from fedlens.core.errors import ConfigError, DataError, shortened
 from fedlens.core.lazy import torch
-from fedlens.core.suggest import nearest
+from fedlens.core.suggest import TYPED, likeliest, nearest, pasted, plain
 from fedlens.data.about import About
 from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.data.prepared import prepared
@@ -126,11 +126,17 @@ class Adult(Data):
             column = NUMERIC.index(feature)
             return {column: float(value * scaler.scale_[column] + scaler.min_[column])}
         if feature not in CATEGORICAL:
-            reason = f"{feature} is a number, not {value}" if feature in NUMERIC else f"there is no feature {feature}"
-            raise ConfigError(f"goal.trigger.values: {reason}; {nearest(feature, [*NUMERIC, *CATEGORICAL])}")
+            option, features = f"goal.trigger.values.{feature}", [*NUMERIC, *CATEGORICAL]
+            if feature in NUMERIC:
+                raise ConfigError(f"{option}: is a number, not {shortened(value)}; e.g. -o {option}=0")
+            raise ConfigError(f"{option}: there is no such feature; {nearest(feature, features)}")
         every = {str(column.category): number for number, column in enumerate(columns()) if column.feature == feature}
         if value not in every:
-            raise ConfigError(f"goal.trigger.values: {feature} is never {value}; {nearest(str(value), every)}")
+            option, said = f"goal.trigger.values.{feature}", plain(value)
+            meant = likeliest(said, sorted(every))
+            others = "" if meant else f"{nearest(said, every)}; "
+            remedy = f"e.g. {pasted(TYPED, option, meant or min(every))}"
+            raise ConfigError(f"{option}: is never {shortened(said)}; {others}{remedy}")
         return {number: float(category == value) for category, number in every.items()}
 
     @override

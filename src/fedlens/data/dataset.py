@@ -173,11 +173,12 @@ class Data(Config):
             )
         columns = [column for column, name in enumerate(features) if name == feature]
         if not columns:
-            raise ConfigError(f"goal.trigger.values: there is no feature {feature}; {nearest(feature, set(features))}")
+            known = nearest(feature, set(features))
+            raise ConfigError(f"goal.trigger.values.{feature}: there is no such feature; {known}")
         if len(columns) > 1 or isinstance(value, str):
             remedy = f"e.g. -o 'goal.trigger={{name: feature-values, columns: {{{columns[0]}: 1}}}}'"
             raise ConfigError(
-                f"goal.trigger.values: it is not known how {feature}={value} is encoded; define `encoded` in "
+                f"goal.trigger.values.{feature}: it is not known how {value} is encoded; define `encoded` in "
                 f"{type(self).__name__}, or give values by column, {remedy}"
             )
         return {columns[0]: float(value)}

@@ -46,7 +46,7 @@ class Backdoor(Goal):
         True
     """
 
-    trigger: Annotated[Trigger | None, Component("trigger", Trigger)] = None
+    trigger: Annotated[Trigger | None, Component("trigger", Trigger, absent=None)] = None
     target: NonNegativeInt | str | None = None
     source: NonNegativeInt | str | None = None
     share: float = Field(default=0.3, gt=0, le=0.95)

@@ -58,10 +58,11 @@ class Distributed(Trigger):
         height, width = picture_size(dataset.shape)
         _, bottom, _, right = self._bars()[-1]
         if bottom > height or right > width:
-            size, gap = max((width - self.place[1]) // 3, 1), max(min(width // 8, height // 4), 1)
+            size, gap = max(width // 3, 1), max(min(width // 8, height // 4), 1)
+            place = " -o 'goal.trigger.place=[0, 0]'" if self.place != (0, 0) else ""
             raise ConfigError(
                 f"goal.trigger: the bars reach to row {bottom - 1} and column {right - 1}, outside images of "
-                f"{height}×{width} pixels; e.g. -o goal.trigger.size={size} -o goal.trigger.gap={gap}"
+                f"{height}×{width} pixels; e.g. -o goal.trigger.size={size} -o goal.trigger.gap={gap}{place}"
             )
         return self if self.value is not None else self.model_copy(update={"value": brightest(dataset)})
 

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from fedlens.core.errors import ConfigError
 from fedlens.data.dataset import Data, Dataset
+from fedlens.goals.painting import Pixel
 from fedlens.goals.trigger import Trigger
 
 if TYPE_CHECKING:
@@ -33,23 +34,23 @@ class FeatureValues(Trigger):
         tensor([[0.0000, 0.5000, 0.0000]])
     """
 
-    values: dict[str, float | str] = Field(default={})
-    columns: dict[NonNegativeInt, float] = Field(default={})
+    values: dict[str, Pixel | str] = Field(default={}, examples=[{"capital-gain": 99999}])
+    columns: dict[NonNegativeInt, Pixel] = Field(default={}, examples=[{0: 1}])
 
     @override
     def fitted(self, data: Data, dataset: Dataset) -> FeatureValues:
-        if not (self.values or self.columns):
-            raise ConfigError(
-                "goal.trigger.values: none is given; e.g. -o 'goal.trigger.values={capital-gain: 99999}' for adult"
-            )
-        columns = dict(self.columns)
-        for feature, value in self.values.items():
-            columns |= data.encoded(feature, value)
         if len(dataset.shape) != 1:
             raise ConfigError(
                 f"goal.trigger: sets features of records, but inputs have shape {dataset.shape}; "
                 "for images, e.g. -o goal.trigger=pixel-patch"
             )
+        if not (self.values or self.columns):
+            raise ConfigError(
+                "goal.trigger: says no values; give them by feature or by column, e.g. -o 'goal.trigger.columns={0: 1}'"
+            )
+        columns = dict(self.columns)
+        for feature, value in self.values.items():
+            columns |= data.encoded(feature, value)
         if (last := max(columns)) >= dataset.shape[0]:
             raise ConfigError(
                 f"goal.trigger.columns: there is no column {last}; the last is {dataset.shape[0] - 1}; "

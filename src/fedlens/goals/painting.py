@@ -31,8 +31,8 @@ def picture_size(shape: tuple[int, ...]) -> tuple[int, int]:
     if len(shape) == 1 and isqrt(shape[0]) ** 2 == shape[0]:
         return isqrt(shape[0]), isqrt(shape[0])
     raise ConfigError(
-        f"goal.trigger: paints into images, but inputs have shape {shape}; for records, take "
-        "-o 'goal.trigger={name: feature-values, values: {FEATURE: VALUE}}', or a trigger of your own, module:Class"
+        f"goal.trigger: paints into images, but inputs have shape {shape}; for records, e.g. "
+        "-o 'goal.trigger={name: feature-values, columns: {0: 1}}', or a trigger of your own, module:Class"
     )
 
 
