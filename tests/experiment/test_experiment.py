@@ -281,7 +281,10 @@ def test_one_client_alone_has_no_placebo() -> None:
     [
         ({"absent": [10]}, "absent: there is no client 10; the last is 9"),
         ({"absent": [1, 1]}, "absent: each client can be named once, not 1, 1"),
-        ({"absent": [1], "attack": Silent()}, "absent: goes without attack only; set attack to none"),
+        (
+            {"absent": [1], "attack": Silent()},
+            "absent: goes without attack only, and an attacked run has its placebo; e.g. -o 'absent=[]'",
+        ),
         ({"absent": [0, 1, 2, 3, 4, 5]}, "absent: 4 of a cohort of 10 may be left, and the rule needs 5"),
         ({"absent": [-1]}, "absent.0: a number greater than or equal to 0 is needed"),
     ],

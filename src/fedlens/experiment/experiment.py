@@ -101,8 +101,8 @@ class Experiment(Config):
     local: LocalTraining = LocalTraining()
     checks: Annotated[tuple[Detector, ...], Components("checks", Detector)] = ()
     record: tuple[Kind, ...] | None = None
-    validation: PositiveInt | None = None
-    root: PositiveInt | None = None
+    validation: PositiveInt | None = Field(default=None, examples=[100])
+    root: PositiveInt | None = Field(default=None, examples=[100])
     aggregation: Annotated[Link | Chain, Chained("aggregation")] = Mean()
     goal: Annotated[Goal | None, Component("goal", Goal, absent="targets")] = None
     attack: Annotated[Attack | None, Component("attack", Attack)] = None
@@ -218,21 +218,29 @@ class Experiment(Config):
             if clients and self.attack is not None:
                 control = "placebo" if name == "absent" else "benign twin"
                 raise ValueError(
-                    f"{name}: goes without attack only; set attack to none (an attacked run has its {control})"
+                    f"{name}: goes without attack only, and an attacked run has its {control}; e.g. -o '{name}=[]'"
                 )
             if clients and max(clients) >= self.clients:
-                raise ValueError(f"{name}: there is no client {max(clients)}; the last is {self.clients - 1}")
+                last = self.clients - 1
+                raise ValueError(
+                    f"{name}: there is no client {max(clients)}; the last is {last}, e.g. -o '{name}=[{last}]'"
+                )
             if len(set(clients)) < len(clients):
-                raise ValueError(f"{name}: each client can be named once, not {', '.join(map(str, clients))}")
+                once, named = ([*map(str, some)] for some in (dict.fromkeys(clients), clients))
+                raise ValueError(
+                    f"{name}: each client can be named once, not {', '.join(named)}; "
+                    f"e.g. -o '{name}=[{', '.join(once)}]'"
+                )
         if len(self.present) > self.cohort_size:
             raise ValueError(
                 f"present: {len(self.present)} clients do not fit a cohort of {self.cohort_size}; "
-                "name fewer, or raise fraction"
+                "name fewer, or raise fraction, e.g. -o fraction=1"
             )
         if self.absent and not self.enough_updates:
             raise ValueError(
                 f"absent: {self.fewest_updates} of a cohort of {self.cohort_size} may be left, and the rule needs "
-                f"{self.updates_needed}; name fewer clients, or raise clients or fraction"
+                f"{self.updates_needed}; name fewer clients, or raise clients or fraction, "
+                f"e.g. -o 'absent=[]'"
             )
         return self
 
