@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from functools import partial
 from math import inf
@@ -8,11 +9,11 @@ import pytest
 import yaml
 
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
-from fedlens.core.errors import ConfigError
+from fedlens.core.errors import ConfigError, DataError
 from fedlens.core.parsing import dump_yaml
 from fedlens.core.registry import describe
 from fedlens.experiment.experiment import Experiment
-from fedlens.runs.loading import load_experiment, override, parse_assignment, parse_yaml, put
+from fedlens.runs.loading import load_experiment, naming_lines, override, parse_assignment, parse_yaml, put
 
 Write = Callable[..., str]
 
@@ -526,3 +527,37 @@ def test_what_a_text_stands_for(text: str, value: object) -> None:
 def test_what_is_no_yaml_names_its_line(text: str, line: int) -> None:
     with pytest.raises(ConfigError, match=f"here, line {line}: "):
         parse_yaml(text, "here")
+
+
+@pytest.mark.parametrize(
+    ("below", "assignment", "said"),
+    [
+        ("attackers: {rule: krum}", "attackers.rule.f=2", {"attackers": {"rule": {"name": "krum", "f": 2}}}),
+        ("aggregation: [krum]", "aggregation.f=2", {"aggregation": {"name": "krum", "f": 2}}),
+        ("aggregation: [nnm, krum]", "aggregation.f=2", "-o 'aggregation=[{name: nnm, f: 2}, {name: krum}]'"),
+        (
+            "attackers: two",
+            "attackers.count=2",
+            "attackers is 'two' and has no options; e.g. -o 'attackers={count: 2}'",
+        ),
+        ("local: {optimizer: sgd}", "local.optimizer.momentum=1", "local.optimizer is 'sgd' and has no options"),
+    ],
+)
+def test_an_option_beneath_another_is_a_components_or_refused(below: str, assignment: str, said: object) -> None:
+    values = parse_yaml(below, "here")
+    if isinstance(said, dict):
+        assert override(values, [assignment]) == said
+    else:
+        with pytest.raises(ConfigError, match=re.escape(str(said))):
+            override(values, [assignment])
+
+
+def test_what_only_the_data_tell_is_wrong_names_its_line_too(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("goal:\n  trigger:\n    size: 99\n", encoding="utf-8")
+    for option, line in (("goal.trigger.size", 3), ("goal.trigger.values.capital-gain", 2)):
+        with pytest.raises(DataError, match=re.escape(f"{file}:{line}: {option}: too large")), naming_lines(file):
+            raise DataError(f"{option}: too large")
+    with pytest.raises(ConfigError) as caught, naming_lines(file, ["goal.trigger.size=99"]):
+        raise ConfigError("goal.trigger.size: too large")
+    assert str(caught.value) == "goal.trigger.size: too large"

@@ -54,7 +54,7 @@ def run(  # noqa: PLR0917 - typer passes them by name
 ) -> None:
     """Run an experiment and its benign twin. A twin in the cache is not run again."""
     from fedlens.runs import places
-    from fedlens.runs.loading import load_experiment
+    from fedlens.runs.loading import load_experiment, naming_lines
 
     assignments = list(option or [])
     assignments += [f"seed={seed}"] if seed is not None else []
@@ -87,7 +87,7 @@ def run(  # noqa: PLR0917 - typer passes them by name
         return f"go on with: {join(['fedlens', 'run', '--resume', '--out', str(path), *words])}"
 
     try:
-        with interruptible(how_to_go_on):
+        with interruptible(how_to_go_on), naming_lines(begun or source or "", assignments):
             runtime = Runtime(engine, workers, device, data_dir, address, mixed_cpus, client_timeout)
             result = play(experiment, path, runtime, tracking, resume, keep_weights=keep_weights)
             _print_result(result)

@@ -2,19 +2,20 @@
 
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from shlex import join
-from typing import Any
+from typing import Any, get_args
 
 from fedlens.core.config import Config, validate
-from fedlens.core.errors import ConfigError, DamagedRunError, cut, shortened
+from fedlens.core.errors import ConfigError, DamagedRunError, DataError, cut, shortened
 from fedlens.core.fields import Source
 from fedlens.core.importing import is_run_directory
 from fedlens.core.parsing import DEEPEST, line_of, parse_yaml, read_yaml
 from fedlens.core.registry import BUILT_IN, Description, Record, name_of
 from fedlens.core.regular import regular
-from fedlens.core.suggest import TYPED, likeliest, likeliest_file, nearest, pasted, plain
+from fedlens.core.suggest import TYPED, likeliest, likeliest_file, nearest, pasted
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.presets import presets
 from fedlens.runs.ownership import require_trusted
@@ -22,7 +23,9 @@ from fedlens.runs.start import read_notes
 
 OF_A_SWEEP = {"experiment", "product", "zipped", "exclude"}
 """What stands in the file of a sweep alone."""
-NAMED = re.compile(r"[a-z_]\w*(?:\.\w+)*(?=:? )")
+HOLDING = {*BUILT_IN, "rule"}
+"""The last names of options that hold components."""
+NAMED = re.compile(r"[a-z_]\w*(?:\.[\w-]+)*(?=:? )")
 """The option that a line of a message begins with."""
 
 
@@ -132,17 +135,41 @@ def put(values: Mapping[str, Any], option: str, value: Any, origin: str) -> dict
     """
     if option.count(".") > DEEPEST:
         raise ConfigError(f"{origin}: no option lies so deep; known: attack.boost, local.epochs and the like")
-    name, dot, rest = option.partition(".")
-    if not dot:
+    return _put(values, [], option.split("."), value, origin)
+
+
+def _put(values: Mapping[str, Any], above: list[str], names: list[str], value: Any, origin: str) -> dict[str, Any]:
+    """Return `values`, those of the option that the names `above` are, with `value` at these `names` beneath."""
+    name, *rest = names
+    if not rest:
         return {**values, name: value}
     below = values.get(name)
-    if isinstance(below, str) and name in BUILT_IN:
-        below = {"name": below}
+    if name in HOLDING:
+        below = _component(below)
     if below is not None and not isinstance(below, dict):
-        own = isinstance(Experiment.model_fields[name].default, Config) if name in Experiment.model_fields else False
-        remedy = cut(pasted(TYPED, name, f"{{{rest}: {plain(value)}}}" if own else below))
-        raise ConfigError(f"{origin}: {cut(name)} is {shortened(below)} and has no options; e.g. {remedy}")
-    return {**values, name: put(below or {}, rest, value, origin)}
+        path = ".".join([*above, name])
+        remedy = cut(pasted(TYPED, path, _instead(name, below, rest, value)))
+        raise ConfigError(f"{origin}: {cut(path)} is {shortened(below)} and has no options; e.g. {remedy}")
+    return {**values, name: _put(below or {}, [*above, name], rest, value, origin)}
+
+
+def _component(value: Any) -> Any:
+    """Return a component's mapping in place of its name, and the only entry of a list in place of that."""
+    if isinstance(value, list) and len(value) == 1:
+        return _component(value[0])
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _instead(name: str, below: Any, rest: list[str], value: Any) -> Any:
+    """Return what could be given in place of an option of what has none: of a list, the first entry has it."""
+    given = {".".join(rest): value}
+    if isinstance(below, list) and name in HOLDING:
+        first, *others = map(_component, below)
+        return [{**first, **given} if isinstance(first, dict) else first, *others]
+    field = Experiment.model_fields.get(name)
+    members = () if field is None else (field.annotation, *get_args(field.annotation))
+    own = name not in HOLDING and any(isinstance(kind, type) and issubclass(kind, Config) for kind in members)
+    return given if own else below
 
 
 def load_experiment(source: str | Path, assignments: Iterable[str] = (), *, trust: bool = False) -> Experiment:
@@ -165,14 +192,28 @@ def load_experiment(source: str | Path, assignments: Iterable[str] = (), *, trus
     path = source if isinstance(source, Path) else None
     values, description = read_run(path, trust) if path is not None and path.is_dir() else read(str(source), trust)
     given = list(assignments)
-    try:
+    with naming_lines(source, given):
         return experiment_of(override(values, given), description)
-    except ConfigError as error:
+
+
+@contextmanager
+def naming_lines(source: str | Path, assignments: Sequence[str] = ()) -> Iterator[None]:
+    """Let a refusal of the experiment in `source`, as of `load_experiment`, name the lines of the file.
+
+    Raises:
+        ConfigError, DataError: what was raised within, with the lines of those options that no assignment sets.
+    """
+    try:
+        yield
+    except (ConfigError, DataError) as error:
         folder = run_directory(str(source))
         file = Path(source) if folder is None else folder / "experiment.yaml"
-        if not file.is_file() or (path is None and _may_be_preset(str(source))):
+        if not file.is_file() or (not isinstance(source, Path) and _may_be_preset(source)):
             raise
-        raise ConfigError(_with_lines(str(error), file, given), error.missing) from error.__cause__
+        if (text := _with_lines(str(error), file, assignments)) == str(error):
+            raise
+        placed = DataError(text) if isinstance(error, DataError) else ConfigError(text, error.missing)
+        raise placed from error.__cause__
 
 
 def _with_lines(message: str, file: Path, assignments: Iterable[str]) -> str:
