@@ -18,12 +18,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, PositiveFloat
 from typing_extensions import override
 
 from fedlens.attacks.attack import Attack, Sight
 from fedlens.attacks.inner_product_manipulation import manipulated
-from fedlens.attacks.objective import require_target
+from fedlens.attacks.objective import OnlyUntargeted
 from fedlens.attacks.team import Crafted, Team
 from fedlens.core.lazy import torch
 
@@ -52,14 +52,9 @@ class AdaptiveIpm(Attack):
     sight: ClassVar[Sight] = "all"
     needs_rule: ClassVar[bool] = True
 
-    objective: Literal["untargeted"] = "untargeted"
+    objective: OnlyUntargeted = "untargeted"
     candidates: Annotated[tuple[PositiveFloat, ...], Field(min_length=1)] = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
     boost: Literal[1] = 1
-
-    @model_validator(mode="after")
-    def _possible(self) -> AdaptiveIpm:
-        require_target(self.objective, self.hold_off)
-        return self
 
     @override
     def collude(self, team: Team) -> Crafted:

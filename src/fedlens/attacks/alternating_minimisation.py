@@ -28,7 +28,7 @@ from typing_extensions import override
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.boosting import boosted
 from fedlens.attacks.constraint import Constraint, Distance
-from fedlens.attacks.objective import GOALS, Goal, Objective, require_target
+from fedlens.attacks.objective import GOALS, Goal, Objective
 from fedlens.attacks.predicted_global_model import PredictedGlobalModel
 from fedlens.core.lazy import torch
 from fedlens.training.local import LocalTraining, batches
@@ -82,7 +82,6 @@ class AlternatingMinimisation(Attack):
 
     @model_validator(mode="after")
     def _possible(self) -> AlternatingMinimisation:
-        require_target(self.objective, self.hold_off)
         if self.evaluate_at == "global" and self.objective == "untargeted":
             raise ValueError(
                 "evaluate_at: global aims at a target, an untargeted attack has none; e.g. -o attack.evaluate_at=local"

@@ -16,7 +16,7 @@ from pydantic import Field, PositiveInt, model_validator
 
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.boosting import boosted
-from fedlens.attacks.objective import GOALS, Objective, require_target
+from fedlens.attacks.objective import GOALS, Objective
 from fedlens.attacks.persistence import persist, require_room
 
 if TYPE_CHECKING:
@@ -55,7 +55,6 @@ class ExplicitBoosting(Attack):
     @model_validator(mode="after")
     def _possible(self) -> ExplicitBoosting:
         require_room(self)
-        require_target(self.objective, self.hold_off)
         return self
 
     def craft(self, view: View) -> Tensor:

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from typing_extensions import override
 
 from fedlens.attacks.attack import Attack, Sight
-from fedlens.attacks.objective import require_target
+from fedlens.attacks.objective import OnlyUntargeted
 from fedlens.attacks.team import Crafted, Team
 
 if TYPE_CHECKING:
@@ -46,14 +46,9 @@ class InnerProductManipulation(Attack):
 
     sight: ClassVar[Sight] = "all"
 
-    objective: Literal["untargeted"] = "untargeted"
+    objective: OnlyUntargeted = "untargeted"
     eps: float = Field(gt=0, examples=[0.5])
     boost: Literal[1] = 1
-
-    @model_validator(mode="after")
-    def _possible(self) -> InnerProductManipulation:
-        require_target(self.objective, self.hold_off)
-        return self
 
     @override
     def collude(self, team: Team) -> Crafted:

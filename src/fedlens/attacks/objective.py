@@ -12,15 +12,29 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
+from pydantic import AfterValidator, ValidationInfo
 from typing_extensions import override
 
 from fedlens.attacks.attack import View
 from fedlens.core.lazy import functional
 from fedlens.training.local import batches
 
-Objective = Literal["targeted", "untargeted"]
+
+def _without_waiting(objective: str, info: ValidationInfo) -> str:
+    if objective == "untargeted" and info.data.get("hold_off") is not None:
+        raise ValueError(
+            "untargeted, without a target whose confidence hold_off could wait for; e.g. -o attack.hold_off=null"
+        )
+    return objective
+
+
+Objective = Annotated[Literal["targeted", "untargeted"], AfterValidator(_without_waiting)]
+"""The option of an attack that has either; refused where `Attack.hold_off` waits for a target that there is not."""
+
+OnlyUntargeted = Annotated[Literal["untargeted"], AfterValidator(_without_waiting)]
+"""That of an attack without target samples."""
 
 CEILING = 10.0
 """Cross-entropy, in nats, that satisfies an untargeted attacker: the true class has probability 5e-5."""
@@ -87,15 +101,3 @@ class Untargeted(Goal):
 
 
 GOALS: Mapping[Objective, Callable[[View], Goal]] = {"targeted": Targeted, "untargeted": Untargeted}
-
-
-def require_target(objective: Objective, hold_off: float | None) -> None:
-    """Check that an attack which holds off for a target's confidence has a target.
-
-    Raises:
-        ValueError: `hold_off` is given for an untargeted attack.
-    """
-    if objective == "untargeted" and hold_off is not None:
-        raise ValueError(
-            "hold_off: waits for a target's confidence, but an untargeted attack has no target; -o attack.hold_off=null"
-        )

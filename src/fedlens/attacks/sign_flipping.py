@@ -11,11 +11,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 from typing_extensions import override
 
 from fedlens.attacks.attack import Attack, View
-from fedlens.attacks.objective import require_target
+from fedlens.attacks.objective import OnlyUntargeted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,14 +39,9 @@ class SignFlipping(Attack):
         [7, 8, 9]
     """
 
-    objective: Literal["untargeted"] = "untargeted"
+    objective: OnlyUntargeted = "untargeted"
     c: float = Field(default=1.0, gt=0)
     boost: Literal[1] = 1
-
-    @model_validator(mode="after")
-    def _possible(self) -> SignFlipping:
-        require_target(self.objective, self.hold_off)
-        return self
 
     @override
     def craft(self, view: View) -> Tensor:
