@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TypeGuard
 
+from fedlens.core.errors import named, shortened
 from fedlens.core.lazy import torch
 
 if TYPE_CHECKING:
@@ -66,6 +68,18 @@ def misfit(
         if right and str(has) != str(right):
             return f"{word} {has}; {right} is right"
     return _infinite(value) if finite else ""
+
+
+def faults_of_tensors(tensors: object) -> Iterator[str]:
+    """Say what of a would-be mapping of tensors no checkpoint could hold, as it goes on after "keeps"."""
+    if not isinstance(tensors, Mapping):
+        yield f"{named(tensors)}; a dict of tensors by their names is right"
+        return
+    for word, tensor in tensors.items():
+        if not is_word(word):
+            yield f"something as {shortened(word)}; names are words"
+        if odd := oddity(tensor):
+            yield f"{shortened(word)}, which is {odd}; dense tensors of real numbers are right"
 
 
 def _infinite(value: Tensor) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from fedlens.core.errors import named, shortened
-from fedlens.core.given import is_dense, is_word, misfit, oddity
+from fedlens.core.given import faults_of_tensors, is_dense, is_word, misfit
 from fedlens.core.lazy import torch
 from fedlens.core.origin import at
 from fedlens.defences.rule import Aggregate
@@ -107,22 +107,11 @@ def state_fault(state: State) -> str:
 
 
 def _faults_of_state(state: State) -> Iterator[str]:
-    yield from _faults_of_tensors(state.tensors)
+    yield from faults_of_tensors(state.tensors)
     if not isinstance(state.clients, Mapping):
         yield f"a {type(state.clients).__name__} by client; a dict of dicts is right"
         return
     for client, tensors in state.clients.items():
         if not isinstance(client, int) or isinstance(client, bool) or client < 0:
             yield f"the client {shortened(client)}; the numbers of server.clients are right"
-        yield from (f"client {client}: {fault}" for fault in _faults_of_tensors(tensors))
-
-
-def _faults_of_tensors(tensors: object) -> Iterator[str]:
-    if not isinstance(tensors, Mapping):
-        yield f"a {type(tensors).__name__}; a dict of them is right"
-        return
-    for word, tensor in tensors.items():
-        if not is_word(word):
-            yield f"the name {shortened(word)}; words are right"
-        if odd := oddity(tensor):
-            yield f"{shortened(word)} is {odd}; dense tensors of real numbers are right"
+        yield from (f"client {client}: {fault}" for fault in faults_of_tensors(tensors))

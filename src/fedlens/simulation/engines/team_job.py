@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from fedlens.attacks.attack import View
 from fedlens.attacks.team import Crafted, Team
-from fedlens.core.errors import ClientError, named, shortened
-from fedlens.core.given import is_word, oddity
+from fedlens.core.errors import ClientError, named
+from fedlens.core.given import faults_of_tensors
 from fedlens.core.origin import at
 from fedlens.core.random import seeded
 from fedlens.simulation.engines.context import SharedTensors, WorkerContext
@@ -125,11 +125,6 @@ class TeamJob:
             )
         count = len(team.members)
         rows = list(updates) if updates.dim() > 1 and len(updates) == count else [updates[None]] * count
-        if not isinstance(crafted.state, Mapping):
-            raise ClientError(f"{where} keeps {named(crafted.state)}; a dict of tensors by their names is right")
-        for word, tensor in crafted.state.items():
-            if not is_word(word):
-                raise ClientError(f"{where} keeps something as {shortened(word)}; names are words")
-            if odd := oddity(tensor):
-                raise ClientError(f"{where} keeps {word!r}, which is {odd}; dense tensors of real numbers are right")
+        if wrong := next(faults_of_tensors(crafted.state), ""):
+            raise ClientError(f"{where} keeps {wrong}")
         return rows, {word: torch.clone(tensor.detach()) for word, tensor in crafted.state.items()}
