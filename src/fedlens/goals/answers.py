@@ -22,6 +22,11 @@ PROBABILITY, HIT = 0, 1
 """Rows of answers: the probability of the class wanted, and whether it is the class predicted."""
 
 
+def parts_alone(parts: int) -> int:
+    """Return how many of a goal's `parts` are asked about alone: of a single one none, for it is the whole."""
+    return parts if parts > 1 else 0
+
+
 @dataclass(frozen=True)
 class BackdoorRecord:
     """A model's answers to those test samples of which a backdoor wants something.

@@ -3,7 +3,7 @@
 from fedlens.core.errors import ConfigError
 from fedlens.core.recorded import Recorded
 from fedlens.experiment.experiment import Experiment
-from fedlens.goals.answers import BackdoorRecord
+from fedlens.goals.answers import BackdoorRecord, parts_alone
 from fedlens.goals.damage import Damage
 from fedlens.goals.goal import Goal
 from fedlens.runs.record import ControlRecord, RoundRecord
@@ -41,7 +41,7 @@ def _parts(experiment: Experiment) -> int | None:
         parts = 1 if experiment.goal is None else experiment.goal.settled(experiment.data).parts
     except ConfigError:
         return None
-    return 0 if parts == 1 else parts
+    return parts_alone(parts)
 
 
 def _answers_fault(answers: BackdoorRecord, count: int, parts: int) -> str | None:

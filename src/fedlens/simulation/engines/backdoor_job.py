@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from fedlens.goals.answers import answered
+from fedlens.goals.answers import answered, parts_alone
 from fedlens.goals.goal import NOTHING, Goal
 from fedlens.goals.malicious_samples import changed_inputs, wanted_classes
 from fedlens.models.evaluation import blocks
@@ -14,7 +14,7 @@ from fedlens.simulation.engines.context import GLOBAL, SharedTensors, WorkerCont
 
 def variants(goal: Goal | None) -> int:
     """Return how many times a test sample is asked: with the whole trigger, and with each of several parts alone."""
-    return 0 if goal is None or not goal.asks else 1 if goal.parts == 1 else 1 + goal.parts
+    return 0 if goal is None or not goal.asks else 1 + parts_alone(goal.parts)
 
 
 @dataclass(frozen=True)
