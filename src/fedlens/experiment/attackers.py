@@ -1,5 +1,6 @@
 """Who attacks: which clients are malicious, and in which rounds they take part."""
 
+from collections.abc import Collection
 from math import floor
 from typing import Annotated, Any, Literal
 
@@ -95,6 +96,21 @@ class Attackers(Config):
             return tuple(range(clients - size, clients))
         drawn = Address.root(seed).at("attackers").generator().choice(clients, size, replace=False)
         return tuple(sorted(int(client) for client in drawn))
+
+    def identifying(self, clients: int, seed: int, every_round: Collection[int]) -> dict[str, Any] | int | None:
+        """Return who attacks, in one form for all ways to say so: that of `Attack.client` where there is one attacker.
+
+        Args:
+            clients: number of clients.
+            seed: the experiment's.
+            every_round: the clients that are chosen in every round, unless all are.
+        """
+        team = self.team(clients, seed)
+        schedule: Schedule = "every-round" if every_round else "sampled"
+        if len(team) > 1 or every_round or self.told:
+            return {"clients": list(team), "schedule": schedule, **self.told}
+        is_default = self.clients is None and team == (clients - 1,)
+        return None if is_default else team[0]
 
     def misfit(self, clients: int, cohort: int) -> str | None:
         """Say why they cannot attack a federation of so many `clients`, `cohort` of them in a round; ``None`` if so."""

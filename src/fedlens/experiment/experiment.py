@@ -2,17 +2,15 @@
 
 import warnings
 from collections.abc import Iterator, Mapping
-from math import ceil, floor
+from math import floor
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationInfo, field_validator, model_validator
 
 from fedlens.attacks.attack import Attack
 from fedlens.core.config import Config
-from fedlens.core.errors import shortened
 from fedlens.core.fields import Component, Components
 from fedlens.core.registry import name_of
-from fedlens.core.suggest import nearest
 from fedlens.data.adult import Adult
 from fedlens.data.dataset import Data
 from fedlens.data.partition import Iid, Partition
@@ -22,11 +20,19 @@ from fedlens.defences.links import Link
 from fedlens.defences.mean import Mean
 from fedlens.defences.stage import Stage
 from fedlens.experiment import identity
+from fedlens.experiment.agreement import (
+    attack_fault,
+    attackers_fault,
+    checks_fault,
+    cohort_fault,
+    named_fault,
+    target_fault,
+)
 from fedlens.experiment.aims import pursuing, targets_read, with_trigger_named
 from fedlens.experiment.assumed import assumed_chain, misassumed
-from fedlens.experiment.attackers import Attackers, Schedule
+from fedlens.experiment.attackers import Attackers
 from fedlens.experiment.chained import Chained
-from fedlens.experiment.measures import MEASURES, Kind, measured_by
+from fedlens.experiment.measures import MEASURES, Kind, kinds_read, measured_by
 from fedlens.goals.goal import Goal
 from fedlens.goals.target_samples import Target
 from fedlens.goals.trigger import Trigger
@@ -116,14 +122,7 @@ class Experiment(Config):
     @field_validator("record", mode="before")
     @classmethod
     def _kinds(cls, value: Any) -> Any:
-        """Take one alone for a list, as of checks; refuse what cannot be recorded."""
-        kinds = [] if value == "none" else [value] if isinstance(value, str) else value
-        for kind in kinds if isinstance(kinds, list | tuple) else ():
-            if kind not in [*MEASURES]:
-                meant = nearest(str(kind), MEASURES)
-                asked = meant if meant.endswith("?") else f"{meant};"
-                raise ValueError(f"there is no {shortened(kind)}; {asked} e.g. -o 'record=[{', '.join(MEASURES)}]'")
-        return kinds
+        return kinds_read(value)
 
     @model_validator(mode="before")
     @classmethod
@@ -151,98 +150,32 @@ class Experiment(Config):
 
     @model_validator(mode="after")
     def _possible(self) -> "Experiment":
-        chain = self.server
-        if self.cohort_size < 1:
-            chosen = self.fraction * self.clients
-            given = f"{self.fraction} of {self.clients} clients is {chosen:g}"
-            raise ValueError(f"fraction: {given}, less than one client; e.g. -o fraction=1")
-        if self.cohort_size < (least := chain.minimum):
-            raise ValueError(
-                f"aggregation: {chain} needs {least} updates a round, but the cohort has "
-                f"{self.cohort_size}; {_lower(chain)}raise clients or fraction, "
-                f"e.g. -o clients={ceil(least / self.fraction)}"
-            )
-        names = [name_of("checks", check) for check in self.checks]
-        if both := set(names) & chain.filters.keys():
-            rest = ", ".join(name for name in names if name not in both)
-            raise ValueError(
-                f"checks: {', '.join(both)} is a stage of the chain, too, and once is enough; e.g. -o 'checks=[{rest}]'"
-            )
-        if len(set(names)) < len(names):
-            once = ", ".join(dict.fromkeys(names))
-            raise ValueError(f"checks: each can be given once, not {', '.join(names)}; e.g. -o 'checks=[{once}]'")
-        if self.attack is not None:
-            if self.attack.client is not None and self.attack.client >= self.clients:
-                last = self.clients - 1
-                raise ValueError(
-                    f"attack.client: there is no client {self.attack.client}; the last is {last}, "
-                    f"-o attack.client={last}"
-                )
-            if self.attack.boost == "auto" and chain.averages is False:  # None of one whose code is not read
-                raise ValueError(
-                    "attack.boost: auto is 1/α_m, which only a rule that averages divides by; give a number, "
-                    f"e.g. -o attack.boost={self.cohort_size}"
-                )
-        if self.goal is not None and self.target != Target():
-            raise ValueError(
-                f"target: chooses samples for the goal targets, but the goal is {name_of('goal', self.goal)}, whose "
-                "options are in goal; e.g. -o 'target={}', or -o goal=targets"
-            )
-        if self.target.select == "resistant" and not self.control:
-            raise ValueError(
-                "target.select: resistant needs the control; e.g. -o target.select=random, or -o control=true"
-            )
+        """Refuse options that do not agree."""
+        if (fault := next(filter(None, self._faults()), None)) is not None:
+            raise ValueError(fault)
         return self
 
-    @model_validator(mode="after")
-    def _attacked(self) -> "Experiment":
-        """Refuse attackers without attack, named twice, or that do not fit the federation."""
-        if (wrong := misassumed(self.attack, self.attackers, self.server, self.cohort_size)) is not None:
-            raise ValueError(wrong)
-        if self.attackers is None:
-            return self
-        if self.attack is None:
-            raise ValueError("attackers: there is no attack; e.g. -o attack=explicit-boosting, or -o attackers=null")
-        if self.attack.client is not None:
-            raise ValueError(
-                f"attackers: attack.client = {self.attack.client} says who attacks already; e.g. -o attack.client=null"
-            )
-        if (misfit := self.attackers.misfit(self.clients, self.cohort_size)) is not None:
-            raise ValueError(misfit)
-        return self
-
-    @model_validator(mode="after")
-    def _taking_part(self) -> "Experiment":
-        """Refuse absent or present clients that do not exist, too many of these, or too few without those."""
-        for name, clients in (("absent", self.absent), ("present", self.present)):
-            if clients and self.attack is not None:
-                control = "placebo" if name == "absent" else "benign twin"
-                raise ValueError(
-                    f"{name}: goes without attack only, and an attacked run has its {control}; e.g. -o '{name}=[]'"
-                )
-            if clients and max(clients) >= self.clients:
-                last = self.clients - 1
-                raise ValueError(
-                    f"{name}: there is no client {max(clients)}; the last is {last}, e.g. -o '{name}=[{last}]'"
-                )
-            if len(set(clients)) < len(clients):
-                once, named = ([*map(str, some)] for some in (dict.fromkeys(clients), clients))
-                raise ValueError(
-                    f"{name}: each client can be named once, not {', '.join(named)}; "
-                    f"e.g. -o '{name}=[{', '.join(once)}]'"
-                )
-        if len(self.present) > self.cohort_size:
-            raise ValueError(
-                f"present: {len(self.present)} clients do not fit a cohort of {self.cohort_size}; "
-                "name fewer, or raise fraction, e.g. -o fraction=1"
+    def _faults(self) -> Iterator[str | None]:
+        """Say what is wrong with each group of options; what comes later relies on what came before."""
+        clients, cohort, chain = self.clients, self.cohort_size, self.server
+        yield cohort_fault(chain, clients, self.fraction, cohort)
+        yield checks_fault(self.checks, chain)
+        yield attack_fault(self.attack, chain, clients, cohort)
+        yield target_fault(self.goal, self.target, self.control)
+        yield misassumed(self.attack, self.attackers, chain, cohort)
+        yield attackers_fault(self.attackers, self.attack, clients, cohort)
+        for option, named in (("absent", self.absent), ("present", self.present)):
+            yield named_fault(option, named, clients, self.attack is not None)
+        if len(self.present) > cohort:
+            yield (
+                f"present: {len(self.present)} clients do not fit a cohort of {cohort}; name fewer, or raise fraction, "
+                "e.g. -o fraction=1"
             )
         if self.absent and not self.enough_updates:
-            raise ValueError(
-                f"absent: {self.fewest_updates} of a cohort of {self.cohort_size} may be left, and the rule needs "
-                f"{self.updates_needed}; name fewer clients, or raise clients or fraction, "
-                f"e.g. -o 'absent=[]'"
+            yield (
+                f"absent: {self.fewest_updates} of a cohort of {cohort} may be left, and the rule needs "
+                f"{self.updates_needed}; name fewer clients, or raise clients or fraction, e.g. -o 'absent=[]'"
             )
-        return self
 
     @property
     def cohort_size(self) -> int:
@@ -404,17 +337,9 @@ class Experiment(Config):
         """Return the part of the description that changes the result, in the form that identities have always had."""
         recorded = {"record": list(self.recorded)} if self.unchecked else {}
         described = identity.relevant(self, self._by_option(), UNTOLD) | recorded
-        return described if self.attackers is None else identity.with_attackers(described, self._attackers_told)
-
-    @property
-    def _attackers_told(self) -> dict[str, Any] | int | None:
-        """Who attacks, in one form for all ways to say so: that of `Attack.client` where there is one attacker."""
-        assert self.attackers is not None
-        schedule: Schedule = "every-round" if self.every_round else "sampled"
-        if len(self.team) > 1 or self.every_round or self.attackers.told:
-            return {"clients": list(self.team), "schedule": schedule, **self.attackers.told}
-        is_default = self.attackers.clients is None and self.team == (self.clients - 1,)
-        return None if is_default else self.team[0]
+        if self.attackers is None:
+            return described
+        return identity.with_attackers(described, self.attackers.identifying(self.clients, self.seed, self.every_round))
 
     def identity(self) -> str:
         """Return a digest of everything that changes the result, and of nothing else."""
@@ -437,14 +362,6 @@ class Experiment(Config):
         So all attacks of the same clients on the same experiment share it, as they share the twin.
         """
         return self.twin().model_copy(update={"name": "placebo", "absent": self.team or (self.malicious,)})
-
-
-def _lower(chain: Chain) -> str:
-    """Say which of a chain's options may make it need fewer updates; empty if none does."""
-    numbers = {name: value for link in chain.stages for name, value in link if type(value) in {int, float}}
-    if "f" in numbers:
-        return "lower its f, or "
-    return f"lower its {' or '.join(f'{name} = {value}' for name, value in numbers.items())}, or " if numbers else ""
 
 
 def control_name(control: Experiment) -> str:

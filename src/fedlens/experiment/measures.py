@@ -6,7 +6,10 @@ which check measures what. It knows them by name, as does a record: a run is rea
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Literal
+from typing import Any, Literal
+
+from fedlens.core.errors import shortened
+from fedlens.core.suggest import nearest
 
 Kind = Literal["norms", "distances", "histograms"]
 
@@ -35,3 +38,18 @@ def measured_by(checks: Iterable[str]) -> tuple[Kind, ...]:
     """Return the kinds that checks of these names measure."""
     names = set(checks)
     return tuple(kind for kind in MEASURES if MEASURING[kind] in names)
+
+
+def kinds_read(value: Any) -> Any:
+    """Return the option ``record`` with one kind alone taken for a list, as of checks.
+
+    Raises:
+        ValueError: it names what cannot be recorded.
+    """
+    kinds = [] if value == "none" else [value] if isinstance(value, str) else value
+    for kind in kinds if isinstance(kinds, list | tuple) else ():
+        if kind not in [*MEASURES]:
+            meant = nearest(str(kind), MEASURES)
+            asked = meant if meant.endswith("?") else f"{meant};"
+            raise ValueError(f"there is no {shortened(kind)}; {asked} e.g. -o 'record=[{', '.join(MEASURES)}]'")
+    return kinds
