@@ -95,7 +95,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "a mapping": ({"product": {"attack": {"boost": [1]}}}, r"attack\.boost: \[\.\.\.\]"),
     "no values": ({"product": {"seed": []}}, "seed: has no values"),
     "nothing": ({"product": None}, "product: is empty"),
-    "a list": ({"product": [1]}, "product: .*dictionary"),
+    "a list": ({"product": [1]}, "product: a mapping is needed"),
     "unequal lengths": ({"zipped": {**SEEDS, "rounds": [1]}}, "seed has 2, rounds has 1"),
     "an empty group": ({"zipped": [{}]}, "no options"),
     "twice": ({"product": SEEDS, "options": {"seed": 2}}, r"seed: given more than once.*product\.seed=\["),
