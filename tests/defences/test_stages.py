@@ -1,11 +1,12 @@
 """What holds for every stage, or for all of a kind."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 import torch
-from helpers.received import normal
-from helpers.staged import effective, staged
+from helpers.received import equal, normal
+from helpers.staged import effective, server, staged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -102,6 +103,16 @@ def test_rows_keep_their_type_and_nothing_is_written_to(stage: Stage, dtype: tor
         assert all(torch.equal(after.tensors[name], tensor) for name, tensor in before.items())
         assert again.rows.shape == left.rows.shape
         state = after
+
+
+@each(ALL)
+def test_whether_it_may_write_into_the_rows_changes_no_bit(stage: Stage) -> None:
+    rows = fitting(stage, normal(0, 9, 300, dtype=torch.float32))
+    left, _, _ = passed(stage, rows)
+    owned = replace(Updates.received(rows.clone(), equal(len(rows))), owned=True)
+    at_hand = server(*rows.shape, root=torch.full((300,), 0.5))
+    again, _, _ = stage.apply(owned, at_hand, stage.init(at_hand.layout))
+    assert torch.equal(left.rows, again.rows)
 
 
 @each(ALL)

@@ -17,6 +17,8 @@ from torch import Tensor
 import fedlens
 from fedlens.attacks.attack import Attack, View
 from fedlens.core.errors import ClientError
+from fedlens.defences.clip import Clip
+from fedlens.defences.nearest_neighbour_mixing import NearestNeighbourMixing
 from fedlens.defences.stage import Kind, Report, Server, Stage, State, Updates
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import prepare
@@ -190,6 +192,26 @@ def test_what_a_custom_stage_writes_reaches_nobody() -> None:
         assert one.record.quality == other.record.quality
         kept = [next(iter(result.state.stages.values())) for result in (one, other)]
         assert kept[0].tensors == kept[1].tensors
+
+
+class Mixes(Stage):
+    """Has its rows mixed by a stage of ours, and then passes them on as they were."""
+
+    kind: ClassVar[Kind] = "mixing"
+
+    def apply(self, updates: Updates, server: Server, state: State) -> tuple[Updates, State, Report]:
+        NearestNeighbourMixing(f=1).apply(updates, server, state)
+        return updates, state, Report()
+
+
+def test_what_a_custom_stage_has_mixed_is_not_written_into() -> None:
+    """Whatever goes before: fedlens lets only its own stages write into the rows."""
+    for before in ([], [Clip(max_norm=1000)]):
+        plain, mixing = (
+            play(small(aggregation=[*before, *more, "median"], attack=BOOSTED)) for more in ([], [Mixes()])
+        )
+        for one, other in zip(plain, mixing, strict=True):
+            assert torch.equal(one.state.weights, other.state.weights)
 
 
 def rows_of(run: Path) -> list[str]:

@@ -15,6 +15,7 @@ from fedlens.core.layout import Layout
 from fedlens.core.random import Address
 from fedlens.defences.chain import Chain
 from fedlens.defences.detector import Detector, Inspection, Verdict
+from fedlens.defences.nearest_neighbour_mixing import NearestNeighbourMixing
 from fedlens.defences.norm_clipping import NormClipping
 from fedlens.defences.rule import Aggregate, Received, Rule
 from fedlens.defences.stage import Server, State, Updates
@@ -390,7 +391,7 @@ def test_noise_is_another_in_every_round() -> None:
     assert float((second - first - (first - start)).abs().max()) > 1
 
 
-def test_rejecting_takes_no_memory_for_another_matrix() -> None:
+def test_rejecting_and_mixing_take_no_memory_for_another_matrix() -> None:
     updates = torch.arange(40.0).view(4, 10)
     received = Updates(updates, torch.full((4,), 0.25).double(), None)
     server = Server(1, torch.zeros(10), Layout(()), (0, 1, 2, 3), Address.root(0))
@@ -406,3 +407,6 @@ def test_rejecting_takes_no_memory_for_another_matrix() -> None:
     combined = combine(Chain.of(Where()).whole, received, [1, 3], server, {})
     assert places == [updates.data_ptr()]
     assert combined.update.tolist() == [10 + 30 + 2 * column for column in range(10)]
+    mixed = combine(Chain.of([NearestNeighbourMixing(f=0), Where()]).whole, received, [0, 1], server, {})
+    assert places == [updates.data_ptr()] * 2
+    assert mixed.update.tolist() == combined.update.tolist(), "twice the mean, in place of the sum"

@@ -23,6 +23,7 @@ from fedlens.core.lazy import torch
 from fedlens.defences.rule import require_enough
 from fedlens.defences.stage import Kind, Report, Server, Stage, State, Updates
 from fedlens.kernels.pairwise import squared_distances
+from fedlens.kernels.weighted_sums import mix
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -83,9 +84,12 @@ class NearestNeighbourMixing(Stage):
 
     @override
     def apply(self, updates: Updates, server: Server, state: State) -> tuple[Updates, State, Report]:
-        """Mix by `nearest_neighbours`.
+        """Mix by `nearest_neighbours`, in the rows' own memory where they are the stage's to write into.
 
         Raises:
             ValueError: there are fewer than 2f + 1 updates.
         """
-        return updates.mixed(nearest_neighbours(updates.rows, self.f)), state, Report()
+        matrix = nearest_neighbours(updates.rows, self.f)
+        rows = updates.rows if updates.owned else updates.rows.clone()
+        mix(matrix, rows)
+        return updates.mixed(matrix, rows), state, Report()

@@ -36,6 +36,8 @@ class Updates:
         weights: the weight of each row in an average, shape ``[m]``, float64, adding up to 1.
         mixture: of which of the n updates received each row is made, shape ``[m, n]``, float64; entries may be
             negative, and rows need not add up to 1. ``None`` where no such numbers exist.
+        owned: whether nobody else needs the rows, so that a stage may write into them. fedlens gives its own stages
+            such updates in a simulation, and no other.
 
     Example:
         >>> import torch
@@ -48,6 +50,7 @@ class Updates:
     rows: Tensor
     weights: Tensor
     mixture: Tensor | None
+    owned: bool = False
 
     @classmethod
     def received(cls, rows: Tensor, weights: Tensor) -> Updates:

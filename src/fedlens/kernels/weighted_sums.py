@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fedlens.core.lazy import torch
+from fedlens.kernels.pairwise import BLOCK_ENTRIES, block_columns
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,3 +24,14 @@ def weighted_sum(weights: Tensor, updates: Tensor) -> Tensor:
     for weight, update in zip(weights.tolist(), updates, strict=True):
         total.add_(update.double(), alpha=weight)
     return total.to(updates)
+
+
+def mix(matrix: Tensor, rows: Tensor) -> None:
+    """Replace `rows` (shape ``[n, d]``) by ``matrix @ rows``, in place; `matrix` is square, shape ``[n, n]``.
+
+    That is done a block of columns after the other, from the first on: beyond the rows it takes no more memory than a
+    block. The blocks depend on n and d alone, so that equal rows give equal bits.
+    """
+    factors = matrix.to(rows)
+    for block in torch.split(rows, block_columns(BLOCK_ENTRIES, len(rows)), dim=1):
+        block.copy_(factors @ block)

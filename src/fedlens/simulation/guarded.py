@@ -24,6 +24,7 @@ def guarded(stage: Stage, updates: Updates, server: Server, state: State, timeou
     """Apply a stage whose faults are named, with the round.
 
     A custom one gets copies, and what it gives is copied: it may keep either. It may draw from the global generators.
+    Any other may write into the rows.
 
     Raises:
         ClientError: it failed, took more than `timeout` seconds, or returned nothing that one could go on with.
@@ -78,7 +79,9 @@ def _require_state(state: State) -> None:
 def _applied(stage: Stage, updates: Updates, server: Server, state: State) -> tuple[State, Outcome]:
     """Apply the stage; return the state that it was given, too."""
     custom = is_custom(link_of(stage))
-    given = copy_tensors((updates, server, state)) if custom else (updates, server, state)
+    given = (replace(updates, owned=not custom), server, state)
+    if custom:
+        given = copy_tensors(given)
     with seeded(server.address.at("global")) if custom else nullcontext():
         outcome = stage.apply(*given)
     count = len(updates.rows)
