@@ -179,18 +179,12 @@ class Unpredictable(nn.Module):
         return x * float(x.sum())
 
 
-def frozen() -> nn.Module:
-    module = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 4))
-    module[0].requires_grad_(False)
-    return module
-
-
 @pytest.mark.parametrize(
     ("make", "words"),
     [
         (lambda: nn.Sequential(nn.Dropout(0.5), nn.Linear(6, 4)), "random"),
         (lambda: nn.Sequential(Unpredictable(), nn.Linear(6, 4)), "item"),
-        (frozen, "frozen"),
+        (lambda: nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4)), "training changes buffers of it .1.running_mean"),
         (lambda: twice(nn.Linear(6, 6)), "used twice"),
         (lambda: nn.Sequential(nn.Unflatten(1, (2, 3)), nn.Flatten(0, 1), Dropout(0.5), nn.Linear(3, 4)), "6 rows"),
     ],
@@ -198,6 +192,27 @@ def frozen() -> nn.Module:
 def test_what_cannot_be_stacked_is_said(make: Callable[[], nn.Module], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         find_stack(network(make), (6,))
+
+
+def test_frozen_parameters_are_no_part_of_a_stack() -> None:
+    module = nn.Sequential(nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 4))
+    module[0].requires_grad_(False)
+    net = network(lambda: module)
+    assert [part.name for part in net.layout.slices] == ["2.weight", "2.bias"]
+    stack = find_stack(net, (6,))(net, net.vector.detach(), COPIES)
+    assert isinstance(stack, MappedStack)
+    check(net, stack)
+
+
+def test_tokens_are_embedded_in_a_stack() -> None:
+    net = network(lambda: nn.Sequential(nn.Embedding(5, 3), nn.Flatten(), nn.Linear(12, 4)))
+    make = find_stack(net, (4,), torch.int64)
+    tokens, y = torch.arange(24).view(2, 3, 4) % 5, torch.tensor([[0, 1, 2], [3, 2, 1]])
+    stack = make(net, net.vector.detach(), 2)
+    stack.backward(slice(0, 2), tokens, y, [])
+    for copy in range(2):
+        net.backward(tokens[copy], y[copy])
+        torch.testing.assert_close(stack.gradient[copy], net.gradient, rtol=1e-5, atol=1e-6)
 
 
 def test_a_hooked_layer_is_not_overlooked() -> None:

@@ -65,9 +65,9 @@ class AdaptiveIpm(Attack):
         def sent(eps: float) -> Tensor:
             return manipulated(others, eps).expand_as(team.honest)
 
-        mean = -manipulated(others, 1)
+        mean, parameters = -manipulated(others, 1), len(team.network.vector)
         steps = (server.step(torch.cat([others, sent(eps)])) for eps in self.candidates)
-        distances = [float((step - mean).norm()) for step in steps]
+        distances = [float((step - mean)[:parameters].norm()) for step in steps]
         eps = self.candidates[distances.index(max(distances))]
         for member in team.members:
             member.log["eps"] = eps

@@ -113,7 +113,7 @@ class AlternatingMinimisation(Attack):
         turns = self._turns(steps, ceil(len(view.shard) / plan.batch_size))
         term = self._constraint_term(view)
         network.load(view.weights)
-        predicted = self._predicted_global_model(view, factor)
+        predicted = self._predicted_global_model(view)
         goal = GOALS[self.objective](view)
         benign, malicious = view.local.new_optimizer(network), self._malicious_plan(view).new_optimizer(network)
         taken = 0
@@ -139,7 +139,7 @@ class AlternatingMinimisation(Attack):
         view.log.update(steps=steps, malicious_steps=taken, loss=goal.loss(), boost=factor)
         if predicted is not None:
             view.log.update(expected_loss=predicted.loss(), lead=predicted.lead)
-        return network.vector.detach() - view.weights
+        return network.state() - view.weights
 
     def _turns(self, steps: int, per_epoch: int) -> range:
         """Return the benign steps, from 0, that a malicious one accompanies."""
@@ -172,12 +172,12 @@ class AlternatingMinimisation(Attack):
         rate = self.malicious_learning_rate
         return view.local if rate is None else view.local.model_copy(update={"learning_rate": rate})
 
-    def _predicted_global_model(self, view: View, factor: float) -> PredictedGlobalModel | None:
+    def _predicted_global_model(self, view: View) -> PredictedGlobalModel | None:
         """Return the model that ``evaluate_at: global`` predicts, less what ``estimate: post`` will subtract."""
         if self.evaluate_at == "local":
             return None
         estimate = view.estimate() if self.estimate == "post" else None
-        return PredictedGlobalModel(view, self.confidence, 0 if estimate is None else -factor * estimate)
+        return PredictedGlobalModel(view, self.confidence, 0 if estimate is None else -self.correction(view, estimate))
 
     def _shortest_steps(self, predicted: PredictedGlobalModel, factor: float) -> int:
         """Take boosted steps towards the predicted model's confidence; return the number due."""
@@ -187,9 +187,11 @@ class AlternatingMinimisation(Attack):
         """Return the constraint's term of the benign loss, as a function of the weights."""
         if self.constraint is None:
             return None
+        parameters = len(view.network.vector)
         weights = [part for part in view.network.layout.slices if part.kind == "weight"]
 
         def entries(vector: Tensor) -> Tensor:
             return torch.cat([vector[part.start : part.stop] for part in weights]) if self.weights_only else vector
 
-        return self.constraint.term(self.constraint.find_reference(view, self.epochs), view.received, entries)
+        reference = self.constraint.find_reference(view, self.epochs)
+        return self.constraint.term(reference[:parameters], view.received[:parameters], entries)

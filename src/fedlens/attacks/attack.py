@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from fedlens.attacks.assumed_server import AssumedServer
+from fedlens.attacks.boosting import boosted
 from fedlens.attacks.estimation import Observation, previous_step
 from fedlens.attacks.team import Crafted, Member, Team
 from fedlens.core.config import Config
@@ -231,10 +232,10 @@ class Attack(Config):
         return self.boosted(view.train(), view)
 
     def boosted(self, update: Tensor, view: View) -> Tensor:
-        """Return λ times an `update` (``[d]``) that honest training of the view's client gave; log the steps and λ."""
+        """Return an `update` (``[d]``) of honest training, its parameters multiplied by λ; log the steps and λ."""
         factor = self.factor(view.team_alpha)
         view.log.update(steps=view.local.steps_for(len(view.shard)), boost=factor)
-        return factor * update
+        return boosted(update, factor, view.network.layout, weights_only=False)
 
     def collude(self, team: Team) -> Crafted:
         """Return the updates that the team's members send; where no class defines it, each of them crafts its own."""
@@ -250,10 +251,16 @@ class Attack(Config):
         if estimate is None:
             return self.craft(view)
         if self.estimate == "post":
-            return self.craft(view) - self.factor(view.team_alpha) * estimate
+            return self.craft(view) - self.correction(view, estimate)
         start = view.received + estimate
         view.network.load(start)
         return self.craft(replace(view, weights=start))
+
+    def correction(self, view: View, estimate: Tensor) -> Tensor:
+        """Return λ times the `estimate` of the others' update (``[d]``), but nothing of its buffers, which stay."""
+        correction = self.factor(view.team_alpha) * estimate
+        correction[len(view.network.vector) :] = 0
+        return correction
 
     def waits(self, view: View) -> str | None:
         """Return why the attack behaves honestly in this round; ``None`` if it acts."""

@@ -135,12 +135,12 @@ class Constraint(Config):
         return view.weights + train(view.network, view.weights, view.shard, plan, view.address.at("reference"))
 
     def term(self, reference: Tensor, received: Tensor, entries: Callable[[Tensor], Tensor]) -> Distance:
-        """Return the term, as a differentiable function of the present weights w (shape ``[d]``).
+        """Return the term, as a differentiable function of the present weights w (shape ``[p]``).
 
         Args:
-            reference: w_ref, shape ``[d]``.
-            received: w_G^t, shape ``[d]``.
-            entries: selects the constrained entries, ``[d]`` to ``[m]``.
+            reference: w_ref, shape ``[p]``: its parameters alone.
+            received: w_G^t, shape ``[p]``.
+            entries: selects the constrained entries, ``[p]`` to ``[m]``.
         """
         distance = TERMS[self.norm](entries(reference - received))
         return lambda weights: self.rho * distance(entries(weights - received))

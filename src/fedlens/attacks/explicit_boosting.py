@@ -68,5 +68,5 @@ class ExplicitBoosting(Attack):
         steps, loss = persist(view, goal, step, self)
         factor = self.factor(view.team_alpha)
         view.log.update(steps=steps, loss=loss, boost=factor)
-        update = view.network.vector.detach() - view.weights
+        update = view.network.state() - view.weights
         return boosted(update, factor, view.network.layout, weights_only=self.weights_only)

@@ -30,8 +30,8 @@ class Update:
     """An update as the variable of an optimizer.
 
     Attributes:
-        vector: the update δ, shape ``[d]``: added up by itself, as w + δ / λ would round its steps away for a large λ.
-        gradient: gradient with respect to δ, shape ``[d]``.
+        vector: the update δ, shape ``[p]``: added up by itself, as w + δ / λ would round its steps away for a large λ.
+        gradient: gradient with respect to δ, shape ``[p]``.
     """
 
     vector: Tensor
@@ -72,14 +72,15 @@ class ImplicitBoosting(Attack):
     def craft(self, view: View) -> Tensor:
         """Return the update δ, shape ``[d]``; log the steps taken, the loss at w + δ / λ, and λ."""
         network, factor = view.network, self.factor(view.team_alpha)
-        update = Update(torch.zeros_like(view.weights), network.gradient)
+        start = view.weights[: len(network.vector)]
+        update = Update(torch.zeros_like(start), network.gradient)
         goal, optimizer = Targeted(view), view.local.new_optimizer(update)
 
         def step() -> None:
             if goal.backward(1 / factor):  # the chain rule's factor
                 optimizer.step()
-                torch.add(view.weights, update.vector, alpha=1 / factor, out=network.vector.data)
+                torch.add(start, update.vector, alpha=1 / factor, out=network.vector.data)
 
         steps, loss = persist(view, goal, step, self)
         view.log.update(steps=steps, loss=loss, boost=factor)
-        return update.vector
+        return torch.cat([update.vector, (network.state() - view.weights)[len(start) :]])

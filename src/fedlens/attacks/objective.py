@@ -2,6 +2,8 @@
 
 Targeted, the subject of Bhagoji et al. (ICML 2019): minimise L({x, τ}), the mean cross-entropy of the r target
 samples with their target classes. They are one batch. A step is skipped if the loss is exactly 0, as by the authors.
+Layers with running statistics use these there, as the server's model will when it is asked: a batch of the target
+samples has others, and a single sample has none.
 
 Untargeted, which their threat model names: maximise L over a subset of the data, here the malicious client's own shard,
 a batch after the other. Cross-entropy has no upper bound, so (our choice) a step is skipped once a batch's loss is
@@ -63,7 +65,8 @@ class Targeted(Goal):
     @override
     def backward(self, factor: float = 1) -> bool:
         """Leave `factor` times the gradient in the network; tell whether a step is due."""
-        return bool(self._network.backward(self._samples.x, self._samples.target, factor) > 0)
+        with self._network.fixed_statistics():
+            return bool(self._network.backward(self._samples.x, self._samples.target, factor) > 0)
 
     @override
     def loss(self) -> float:

@@ -72,11 +72,10 @@ class PredictedGlobalModel:
 
         With the first alone the malicious client's model recovers from the malicious steps, but not the global one.
         """
-        network, present = self._network, self._network.vector.detach().clone()
-        network.vector.data.copy_(self.weights(present))
-        network.backward(batch.x, batch.y)
+        network = self._network
+        with network.at(self.weights(network.state())):
+            network.backward(batch.x, batch.y)
         gradient = network.gradient.clone()
-        network.vector.data.copy_(present)
         network.backward(batch.x, batch.y)
         network.gradient.add_(gradient)
 
@@ -98,12 +97,9 @@ class PredictedGlobalModel:
 
     def loss(self) -> float:
         """Return the malicious loss at g without dropout, in nats; leave its gradient in the network."""
-        network, present = self._network, self._network.vector.detach().clone()
-        network.vector.data.copy_(self.weights(present))
-        with network.without_dropout():
-            loss = network.backward(self._samples.x, self._samples.target)
-        network.vector.data.copy_(present)
-        return float(loss)
+        network = self._network
+        with network.at(self.weights(network.state())), network.without_dropout():
+            return float(network.backward(self._samples.x, self._samples.target))
 
     def _needed_lead(self, view: View) -> float:
         """Return the lead of the round's aim, in log-odds: how far earlier rounds fell short of theirs, at least 0."""

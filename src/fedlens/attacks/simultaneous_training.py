@@ -56,7 +56,7 @@ class SimultaneousTraining(Attack):
                 optimizer.step()
         factor = self.factor(view.team_alpha)
         view.log.update(steps=plan.steps_for(len(view.shard)), boost=factor)
-        return boosted(network.vector.detach() - view.weights, factor, network.layout, weights_only=self.weights_only)
+        return boosted(network.state() - view.weights, factor, network.layout, weights_only=self.weights_only)
 
 
 def with_targets(samples: Samples, targets: TargetSamples, copies: int = 1) -> Samples:

@@ -62,7 +62,7 @@ def pack(context: WorkerContext) -> PackedContext:
 def unpack(packed: PackedContext) -> WorkerContext:
     """Return a worker's context; all rows of its updates share their memory, as a job fills only one."""
     dataset, network = packed.dataset.unpack(), Network(deepcopy(packed.module))
-    size = len(network.vector)
+    size = network.layout.size
     tensors = SharedTensors(
         models=network.vector.new_zeros(2, size),
         updates=network.vector.new_zeros(1, size).expand(packed.rows, size),

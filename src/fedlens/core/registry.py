@@ -233,10 +233,10 @@ def class_at(path: str, kind: str = "component", source: Description = Descripti
         raise ConfigError(
             f"{option_of(kind)}: module {shortened(module_name)} has no class {shortened(class_name)}; {remedy}"
         ) from None
-    if not (isinstance(cls, type) and issubclass(cls, Config)):
-        said = f"{cut(path)} is not a configuration class; {_derived(kind, class_name)}"
-        raise ConfigError(f"{option_of(kind)}: {said}")
-    return cls
+    if isinstance(cls, type) and issubclass(cls, Config):
+        return cls
+    said = f"{cut(path)} is not a configuration class; {_derived(kind, class_name)}"
+    raise ConfigError(f"{option_of(kind)}: {said}")
 
 
 def _derived(kind: str, name: str) -> str:

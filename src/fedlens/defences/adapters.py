@@ -42,6 +42,11 @@ class RuleStage(Stage):
         """The rule's own."""
         return self.rule.sees
 
+    @property
+    def coordinatewise(self) -> bool:  # type: ignore[override]
+        """The rule's own."""
+        return self.rule.coordinatewise
+
     @override
     def needed(self, following: int) -> int:
         return max(least_updates(self.rule), 1)

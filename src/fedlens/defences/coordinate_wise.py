@@ -17,7 +17,7 @@ averaged. Equal entries that straddle the border share equally.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import NonNegativeInt
 from typing_extensions import override
@@ -108,6 +108,8 @@ class Median(Rule):
         tensor([1.2000])
     """
 
+    coordinatewise: ClassVar[bool] = True
+
     @override
     def aggregate(self, received: Received) -> Aggregate:
         return Aggregate(*median(received.updates))
@@ -128,6 +130,8 @@ class TrimmedMean(Rule):
         >>> TrimmedMean(f=1).aggregate(Received(updates, alpha, layout, Address.root(0))).update
         tensor([1.2333])
     """
+
+    coordinatewise: ClassVar[bool] = True
 
     f: NonNegativeInt
 

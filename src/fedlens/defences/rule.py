@@ -93,6 +93,10 @@ class Rule(Config):
     sees: ClassVar[Sees] = "updates"
     """``sum`` if it works on the average alone, which is all that secure aggregation leaves; else ``updates``."""
 
+    coordinatewise: ClassVar[bool] = False
+    """True if each entry of what it returns depends on the same entry of the updates alone, as in the median; it then
+    combines buffers that training changes, too, which are otherwise combined by its `Aggregate.shares`."""
+
     keeping: ClassVar[str] = "return what it keeps, Aggregate(update, shares, state), and find it in received.state"
 
     @property

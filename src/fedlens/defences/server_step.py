@@ -2,6 +2,7 @@
 
 It is a pure function of its arguments, which a simulator, an audit of logged updates and a notebook call alike. Where
 too little is left for a stage, or a stage says so, the model stays as it is, and so does all that the stages keep.
+Stages see the parameters of updates alone; what becomes of other entries is in `fedlens.defences.buffers`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from fedlens.core.lazy import torch
 from fedlens.defences.adapters import RuleStage, link_of
+from fedlens.defences.buffers import BuffersError, buffers_of, combined_buffers, parameters_of
 from fedlens.defences.links import title
 from fedlens.defences.rule import checked_least
 from fedlens.defences.stage import Report, Server, Stage, State, Updates
@@ -87,10 +89,13 @@ def server_step(
 
     Args:
         chain: the stages, one of which is a rule (`fedlens.defences.chain.Chain.whole`).
-        updates: what was received.
+        updates: what was received: parameters, and behind them the buffers that training changes, if there are any.
         server: what else the server has.
         states: what each stage has kept, in a first round `Stage.init`.
         apply: applies a stage.
+
+    Raises:
+        BuffersError: there are such buffers, and the chain leaves no way to combine them.
 
     Example:
         >>> import torch
@@ -104,7 +109,11 @@ def server_step(
         >>> step.update, step.effective_weights
         (tensor([3.]), tensor([0., 1., 0.], dtype=torch.float64))
     """
-    needs, present = needed(chain), updates
+    layout = server.layout.buffers
+    count = updates.rows.shape[1] - layout.size
+    needs, present = needed(chain), replace(updates, rows=updates.rows[:, :count]) if layout.size else updates
+    seen = parameters_of(server, count) if layout.size else server
+    buffers = torch.zeros_like(server.weights[count:])
     kept: list[State] = []
     judgements: list[Judgement] = []
 
@@ -119,15 +128,22 @@ def server_step(
                 f"and {needs[index]} are needed"
             )
         address = server.address if isinstance(stage, RuleStage) else server.address.at("stage", index)
-        after, state_after, report = apply(stage, present, replace(server, address=address), state)
+        after, state_after, report = apply(stage, present, replace(seen, address=address), state)
         judgements.append(judgement(stage, report, present, after))
         if report.skipped is not None:
             return unchanged(report.skipped)
         kept.append(state_after)
+        if stage.kind == "rule" and layout.size:
+            others = buffers_of(replace(server, address=address), layout)
+            try:
+                buffers = combined_buffers(stage, present, after, updates.rows[:, count:], others, apply=apply)
+            except BuffersError as error:
+                raise BuffersError(f"{title(link_of(stage))} {error}") from None
         present = after
     weights = present.effective_weights
     known = weights is not None and bool(weights.isfinite().all())
-    return Step(present.rows[0], weights if known else None, tuple(kept), tuple(judgements))
+    update = torch.cat([present.rows[0], buffers]) if layout.size else present.rows[0]
+    return Step(update, weights if known else None, tuple(kept), tuple(judgements))
 
 
 def needed(chain: Sequence[Stage]) -> list[int]:

@@ -217,6 +217,9 @@ class Stage(Config):
     needs_root: ClassVar[bool] = False
     """True if it needs `Server.root`, for which root samples are then taken out of the training samples."""
 
+    coordinatewise: ClassVar[bool] = False
+    """True of a rule that makes each entry of the same entries of the rows alone; it then combines buffers, too."""
+
     keeping: ClassVar[str] = "return what it keeps as the State, and find it in state"
 
     def needed(self, following: int) -> int:

@@ -20,6 +20,7 @@ from fedlens.data.loading import load
 from fedlens.data.partition import Partition, Shards
 from fedlens.data.validation import set_apart
 from fedlens.experiment.distinct import few_distinct
+from fedlens.defences.buffers_tried import why_not_combined
 from fedlens.experiment.experiment import Experiment
 from fedlens.goals.goal import NOTHING, Goal
 from fedlens.goals.malicious_samples import changed_inputs, wanted_classes
@@ -80,7 +81,7 @@ class Setting:
         return self.initial.network()
 
     def try_model(self) -> None:
-        """Check that the model fits the data, before anything runs.
+        """Check that the model fits the data, and the server's chain the model, before anything runs.
 
         Raises:
             ConfigError: it does not, or is none that clients could train.
@@ -89,8 +90,9 @@ class Setting:
         if is_custom(model):
             name = f"{name_of('model', model)}{at(model.build)}"
             try_out(self.initial, samples, name, self.root.at("trial"))
-        else:
-            self.network()
+        network, experiment = self.network(), self.experiment
+        if why := why_not_combined(experiment.server, network.layout, experiment.cohort_size):
+            raise ConfigError(f"aggregation: {why}")
 
     def digests(self) -> dict[str, str]:
         """Digest what the experiment begins with, so that a change of it is noticed.
@@ -193,7 +195,8 @@ def prepare(
         goal = None if experiment.goal is None else _fitted(experiment.goal, experiment.data, dataset)
     fingerprint = None if dataset is loaded else loaded.fingerprint()
     classes, address = len(dataset.classes), root.at("model")
-    initial = InitialModel(experiment.model, dataset.shape, classes, address, torch_device, timeout)
+    some = dataset.train.take(torch.arange(2) % len(dataset.train))
+    initial = InitialModel(experiment.model, dataset.shape, classes, address, torch_device, timeout, some)
     return Setting(
         experiment, dataset, shards, torch_device, initial, samples["validation"], samples["root"],
         goal=goal, fingerprint=fingerprint, timeout=timeout,

@@ -108,9 +108,9 @@ def load_model(path: Path, which: Which, setting: Setting) -> nn.Module:
         RunError: the run has no such round, did not keep its weights, or is not finished; or they do not fit the model.
     """
     weights, network = weights_of(path, which), setting.network()
-    if weights.shape != network.vector.shape:
+    if weights.shape != (network.layout.size,):
         raise RunError(
-            f"{path}: has {len(weights)} weights, but its model has {len(network.vector)} now; was its code changed?"
+            f"{path}: has {len(weights)} weights, but its model has {network.layout.size} now; was its code changed?"
         )
     network.load(weights)
     return network.module

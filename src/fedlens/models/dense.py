@@ -55,6 +55,8 @@ def dense_layers(module: nn.Module, shape: tuple[int, ...]) -> list[Dense] | Non
     """Return the layers of a dense network on samples of this shape; ``None`` for any other or hooked module."""
     if type(module) is not nn.Sequential or hooked(module.modules()):
         return None
+    if not all(parameter.requires_grad for parameter in module.parameters()):
+        return None
     layers = list(module)
     if layers and type(layers[0]) is nn.Flatten and (layers[0].start_dim, layers[0].end_dim) == (1, -1):
         layers.pop(0)

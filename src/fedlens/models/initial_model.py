@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from fedlens.core.deadline import within
 from fedlens.core.errors import ConfigError
-from fedlens.core.layout import flatten
+from fedlens.core.layout import flatten, note_running, running_buffers
 from fedlens.core.lazy import nn, torch
 from fedlens.core.random import Address
 from fedlens.core.registry import require_code
 from fedlens.core.staying import staying
+from fedlens.data.dataset import Samples
 from fedlens.models.model import Model
 from fedlens.models.network import Network, build
 
@@ -33,6 +35,7 @@ class InitialModel:
         address: where its random draws begin.
         device: where it is trained.
         timeout: seconds that building it may take (`fedlens.core.deadline`).
+        samples: some to train on, by which buffers that training changes are found.
     """
 
     model: Model
@@ -41,6 +44,7 @@ class InitialModel:
     address: Address
     device: torch.device
     timeout: float | None = None
+    samples: Samples | None = None
 
     def build(self) -> nn.Module:
         """Build the model anew, with the same weights.
@@ -50,7 +54,10 @@ class InitialModel:
         """
         require_code("model", self.model)
         with staying("model", ConfigError), within(self.timeout, "building the model"):
-            return build(self.model, self.shape, self.classes, self.address).to(self.device)
+            module = build(self.model, self.shape, self.classes, self.address).to(self.device)
+            if self.samples is not None:
+                note_running(module, _changed(module, self.samples, self.address.at("buffers")))
+            return module
 
     @cached_property
     def module(self) -> nn.Module:
@@ -68,7 +75,27 @@ class InitialModel:
     @cached_property
     def digest(self) -> str:
         """Digest of its weights and buffers."""
-        return digest(flatten(self.module).cpu(), *(buffer.cpu() for buffer in self.module.buffers()))
+        frozen = (parameter for parameter in self.module.parameters() if not parameter.requires_grad)
+        return digest(flatten(self.module).cpu(), *(rest.cpu() for rest in (*self.module.buffers(), *frozen)))
+
+
+def _changed(module: nn.Module, samples: Samples, address: Address) -> list[str]:
+    """Return the names of buffers that a step of training changes; what is wrong with the module is not said here."""
+    others = module.named_buffers() if len(running_buffers(module)) < len(list(module.buffers())) else ()
+    before = {name: buffer.clone() for name, buffer in others}
+    if not before:
+        return []
+    with suppress(Exception):
+        network = Network(deepcopy(module))
+        with network.training(address):
+            network.backward(samples.x, samples.y)
+        after = dict(network.module.named_buffers())
+        return [
+            name
+            for name, buffer in before.items()
+            if name in after and after[name].shape == buffer.shape and not torch.equal(buffer, after[name])
+        ]
+    return []
 
 
 def digest(*tensors: Tensor) -> str:

@@ -21,6 +21,7 @@ class MappedStack(Stack):
         self.drops = drops
         self._network = network
         self._weights = weights.repeat(count, 1)
+        self._layout = network.layout.parameters
         self._gradients = torch.empty_like(self._weights)
         self.narrow(count)
 
@@ -38,7 +39,7 @@ class MappedStack(Stack):
 
     def _loss(self, weights: Tensor, x: Tensor, y: Tensor, masks: tuple[Tensor, ...]) -> Tensor:
         """Compute one copy's mean cross-entropy at `weights` (``[d]``), with these masks in its calls of dropout."""
-        parameters = self._network.layout.split(weights)
+        parameters = self._layout.split(weights)
         with self._network.training_with(iter(masks)):
             return functional.cross_entropy(functional_call(self._network.module, parameters, (x,)), y)
 
@@ -48,8 +49,8 @@ def scaled(masks: Sequence[Tensor], drops: Sequence[Drop]) -> tuple[Tensor, ...]
     return tuple(mask / drop.coin.probability for mask, drop in zip(masks, drops, strict=True))
 
 
-def find_drops(network: Network, shape: tuple[int, ...]) -> list[Drop]:
-    """Return the calls of dropout when `network` trains on samples of this shape, in order.
+def find_drops(network: Network, shape: tuple[int, ...], kind: torch.dtype | None = None) -> list[Drop]:
+    """Return the calls of dropout when `network` trains on samples of this shape and type, in order.
 
     Raises:
         ValueError: a call's input does not have one row per sample.
@@ -68,7 +69,7 @@ def find_drops(network: Network, shape: tuple[int, ...]) -> list[Drop]:
     hooks = [layer.register_forward_pre_hook(note) for layer in network.dropouts]
     try:
         with torch.no_grad(), network.training_with(repeat(network.vector.new_ones(()))):
-            network.module(network.vector.new_zeros(samples, *shape))
+            network.module(network.vector.new_zeros(samples, *shape).to(kind or network.vector.dtype))
     finally:
         for hook in hooks:
             hook.remove()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+
 from fedlens.core.config import Config
 from fedlens.core.errors import ConfigError
 from fedlens.core.lazy import nn
@@ -23,9 +24,9 @@ class Model(Config):
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
         """Build a freshly initialised network from inputs ``[n, *shape]`` to logits ``[n, classes]``.
 
-        Random draws come from the global generators of PyTorch, NumPy or Python, which the caller has seeded. The
-        network keeps no state: only parameters travel between clients and server, so training must not change a
-        buffer.
+        Random draws come from the global generators of PyTorch, NumPy or Python, which the caller has seeded.
+        Parameters that are not frozen, and buffers that training changes, travel between clients and server; nothing
+        else may change.
 
         Raises:
             ConfigError: the model does not take inputs of this shape.

@@ -1,7 +1,9 @@
-"""A module bound to one flat vector: its parameters and gradients are views of two tensors of d entries.
+"""A module bound to one flat vector: its parameters and gradients are views of two tensors of p entries.
 
 Loading a model is one copy, an update is one subtraction, and an optimizer sees a single parameter. For optimizers that
-treat every entry alike (SGD, Adam) the mathematics is the same as with one parameter per layer.
+treat every entry alike (SGD, Adam) the mathematics is the same as with one parameter per layer. Buffers that training
+changes are copied to and from the module, as it may put other tensors in their place; in a vector, counters are whole
+numbers.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fedlens.core.errors import ConfigError, named
-from fedlens.core.layout import Layout, flatten
+from fedlens.core.layout import Layout, flatten, running_norms
 from fedlens.core.lazy import functional, nn, torch
 from fedlens.core.origin import at
 from fedlens.core.random import Address, seeded
@@ -37,10 +39,11 @@ def build(model: Model, shape: tuple[int, ...], classes: int, address: Address) 
     if not isinstance(module, nn.Module):
         raise ConfigError(f"model: {name}: build gave {named(module)}; return a torch.nn.Module")
     parameters = dict(module.named_parameters())
-    if without := [key for key, value in parameters.items() if nn.parameter.is_lazy(value) or value.is_meta]:
+    tensors = {**parameters, **dict(module.named_buffers())}
+    if without := [key for key, value in tensors.items() if nn.parameter.is_lazy(value) or value.is_meta]:
         remedy = "give layers their sizes, in place of those called Lazy, and build on the CPU"
         raise ConfigError(f"model: {name} has parameters without values ({', '.join(without[:3])}); {remedy}")
-    if not any(value.numel() for value in parameters.values()):
+    if not any(value.numel() for value in parameters.values() if value.requires_grad):
         raise ConfigError(f"model: {name} has no parameters to train; e.g. -o model=census-mlp")
     types = {str(value.dtype): key for key, value in parameters.items()}
     if len(types) > 1 or not all(value.is_floating_point() for value in parameters.values()):
@@ -53,9 +56,10 @@ class Network:
     """A module whose parameters are views of `vector`, and their gradients views of `gradient`.
 
     Attributes:
-        vector: the weights, shape ``[d]``; a leaf that an optimizer can step.
-        gradient: their gradient after `backward`, shape ``[d]``.
-        layout: the parameter that each entry belongs to.
+        vector: the parameters, shape ``[p]``; a leaf that an optimizer can step.
+        gradient: their gradient after `backward`, shape ``[p]``.
+        layout: what each entry of the `state` is, shape ``[d]``: the p parameters, then the buffers that training
+            changes, if there are any.
         dropouts: its layers of dropout.
 
     Example:
@@ -73,20 +77,46 @@ class Network:
         self.module = module.eval()
         self.layout = Layout.of(module)
         parameters = dict(module.named_parameters())
-        self.vector = nn.Parameter(flatten(module))
+        trained = self.layout.parameters
+        self._running = self.layout.slices[len(trained.slices) :]
+        self.vector = nn.Parameter(flatten(module)[: trained.size].clone())
         self.gradient = torch.zeros_like(self.vector)
         self.vector.grad = self.gradient
-        weights, gradients = self.layout.split(self.vector.data), self.layout.split(self.gradient)
-        for name, parameter in parameters.items():
-            parameter.data, parameter.grad = weights[name], gradients[name]
+        weights, gradients = trained.split(self.vector.data), trained.split(self.gradient)
+        for name, values in weights.items():
+            parameters[name].data, parameters[name].grad = values, gradients[name]
         from fedlens.models.dropout import Dropout
 
         self.dropouts = [layer for layer in module.modules() if isinstance(layer, Dropout)]
 
     def load(self, weights: Tensor) -> None:
         """Load `weights` (shape ``[d]``) and forget the last gradient."""
-        self.vector.data.copy_(weights)
+        self._put(weights)
         self.gradient.zero_()
+
+    def state(self) -> Tensor:
+        """Return a copy of what `load` loads, shape ``[d]``: the parameters, then the buffers that training changes."""
+        buffers = [self.module.get_buffer(part.name).detach().reshape(-1) for part in self._running]
+        return torch.cat([self.vector.detach(), *(buffer.to(self.vector) for buffer in buffers)])
+
+    def _put(self, state: Tensor) -> None:
+        if state.shape != (self.layout.size,):
+            raise ValueError(f"expected a vector of {self.layout.size} entries, got shape {tuple(state.shape)}")
+        self.vector.data.copy_(state[: len(self.vector)])
+        with torch.no_grad():
+            for part in self._running:
+                values = part.shaped(state[part.start : part.stop])
+                self.module.get_buffer(part.name).copy_(values.round() if part.kind == "counter" else values)
+
+    @contextmanager
+    def at(self, weights: Tensor) -> Iterator[None]:
+        """Work at other `weights` (shape ``[d]``) within the block; the gradient that it leaves stays."""
+        present = self.state()
+        self._put(weights)
+        try:
+            yield
+        finally:
+            self._put(present)
 
     @contextmanager
     def training(self, address: Address) -> Iterator[None]:
@@ -124,6 +154,18 @@ class Network:
             yield
         finally:
             self.module.train(training)
+
+    @contextmanager
+    def fixed_statistics(self) -> Iterator[None]:
+        """Let normalisation layers use their running statistics within the block, and leave them as they are."""
+        layers = [layer for layer in running_norms(self.module) if layer.training]
+        for layer in layers:
+            layer.training = False
+        try:
+            yield
+        finally:
+            for layer in layers:
+                layer.training = True
 
     def backward(self, x: Tensor, y: Tensor, factor: float = 1) -> Tensor:
         """Return the mean cross-entropy of classes `y` (``[n]``) at inputs `x` (``[n, ...]``).

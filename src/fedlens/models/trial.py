@@ -1,7 +1,8 @@
 """A custom model tried on two samples before anything runs.
 
-What is wrong with it would show in the middle of a run otherwise, or not at all: what it keeps beside its weights does
-not travel between clients and server, so that results would depend on who trained which client.
+What is wrong with it would show in the middle of a run otherwise, or not at all: what it keeps beside parameters and
+buffers that training changes does not travel between clients and server, so that results would depend on who trained
+which client.
 """
 
 from collections.abc import Iterator
@@ -19,9 +20,11 @@ from fedlens.data.dataset import Samples
 from fedlens.models.initial_model import InitialModel
 from fedlens.models.network import Network
 
+LET_TRAINING = "let every step of training change a buffer, as running statistics do, or none"
+
 
 def try_out(initial: InitialModel, samples: Samples, name: str, address: Address) -> None:
-    """Let a model answer, learn and answer again, and check that only its weights change by that.
+    """Let a model answer, learn and answer again, and check that only what travels changes by that.
 
     Args:
         initial: the model.
@@ -30,7 +33,7 @@ def try_out(initial: InitialModel, samples: Samples, name: str, address: Address
         address: where random draws begin.
 
     Raises:
-        ConfigError: the model cannot be copied, trained or evaluated, or keeps something beside its weights.
+        ConfigError: the model cannot be copied, trained or evaluated, or keeps something that does not travel.
     """
     _require_copied(initial.module, name)
     network = initial.network()
@@ -47,18 +50,27 @@ def try_out(initial: InitialModel, samples: Samples, name: str, address: Address
                 f"{name}: {when}, its answer to the same inputs is another one the second time",
                 "keep no state, and draw from the global generators of PyTorch, NumPy or Python, which are seeded",
             )
+    state = network.state()
+    with _explained(network, samples, name), torch.no_grad(), seeded(address):
+        network.module(samples.x.clone())
+    if not torch.equal(network.state(), state):
+        changed = network.layout.buffers.slices[0].name
+        _refuse(f"{name}: evaluation changes buffers, such as {changed}", "change them only if self.training")
     with _explained(network, samples, name), network.training(address):
         network.backward(samples.x, samples.y)
-    if moved := [key for key, buffer in network.module.named_buffers() if not _equal(buffer, buffers.get(key))]:
-        _refuse(
-            f"{name} has buffers that training changes ({', '.join(moved[:3])}), which an update does not carry",
-            "use layers without running statistics, such as GroupNorm",
-        )
+    travelling = {part.name for part in network.layout.buffers.slices}
+    for key, buffer in network.module.named_buffers():
+        before = buffers.get(key)
+        if before is None or before.shape != buffer.shape or (key in travelling and buffer.is_complex()):
+            remedy = "give it its shape in __init__, and let it be of real or whole numbers"
+            _refuse(f"{name}: training makes another buffer of {key}, which an update cannot carry", remedy)
+        if key not in travelling and not torch.equal(buffer, before):
+            _refuse(f"{name}: the first step of training leaves {key} alone, a later one does not", LET_TRAINING)
     _require_bound(network, name)
 
 
 def _answer(network: Network, x: Tensor, address: Address, *, training: bool) -> Any:
-    weights = network.vector.detach().clone()
+    weights = network.state()
     try:
         if training:
             with network.training(address):
@@ -91,8 +103,8 @@ def _require_the_same(network: Network, again: Network, name: str) -> None:
     unlike = [part.name for part, other in pairs if part != other]
     if unlike or network.layout.size != again.layout.size:
         _refuse(f"{name}: build gives other layers the second time", "let it depend on its arguments and options alone")
-    for part, first in network.layout.split(network.vector.detach()).items():
-        other = again.layout.split(again.vector.detach())[part]
+    for part, first in network.layout.split(network.state()).items():
+        other = again.layout.split(again.state())[part]
         if not first.isfinite().all() or not torch.equal(first, other):
             what = (
                 "is not finite" if torch.equal(first.nan_to_num(), other.nan_to_num()) else "is another one each time"
@@ -111,14 +123,10 @@ def _require_logits(answer: object, shape: list[int], where: str) -> None:
 
 def _require_bound(network: Network, name: str) -> None:
     """Refuse a module that has put other tensors in the place of its parameters."""
-    weights = network.layout.split(network.vector.data)
-    for key, parameter in network.module.named_parameters():
-        if key not in weights or parameter.data_ptr() != weights[key].data_ptr():
+    parameters = dict(network.module.named_parameters())
+    for key, values in network.layout.parameters.split(network.vector.data).items():
+        if key not in parameters or parameters[key].data_ptr() != values.data_ptr():
             _refuse(f"{name}: forward puts another tensor in the place of {key}", "leave its change to the optimizer")
-
-
-def _equal(buffer: Tensor, before: Tensor | None) -> bool:
-    return before is not None and buffer.shape == before.shape and torch.equal(buffer, before)
 
 
 def _require_copied(module: nn.Module, name: str) -> None:

@@ -130,10 +130,11 @@ def estimate_error(last: Observation, honest_step: Tensor, state: FederationStat
 
     Args:
         last: the attacker's last round.
-        honest_step: what they really sent, shape ``[d]``.
+        honest_step: what they really sent, shape ``[p]``: its parameters.
         state: the state before the round.
     """
-    error = EstimateError.of(previous_step(last, state.weights, state.round + 1), honest_step)
+    estimate = previous_step(last, state.weights, state.round + 1)
+    error = EstimateError.of(estimate[: len(honest_step)], honest_step)
     return {"estimate_error": error.relative, "estimate_cosine": error.cosine}
 
 

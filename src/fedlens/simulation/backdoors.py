@@ -83,7 +83,7 @@ def _ask(control: Control, setting: Setting, engine: Engine) -> list[BackdoorRec
     """Ask the control after each of its rounds."""
     with one_thread():
         network, dataset = setting.network(), setting.dataset
-        shared = shared_tensors(setting, engine, network.vector, 1)
+        shared = shared_tensors(setting, engine, network.state(), 1)
         local, custom = setting.experiment.local, is_custom(setting.experiment.model)
         context = WorkerContext(
             dataset, setting.shards, network, local, setting.root, shared,

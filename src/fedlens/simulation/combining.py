@@ -7,8 +7,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from fedlens.core.errors import ClientError
 from fedlens.core.layout import Layout
 from fedlens.defences.adapters import RuleStage, link_of
+from fedlens.defences.buffers import BuffersError
+from fedlens.defences.buffers_tried import REMEDY
 from fedlens.defences.links import title
 from fedlens.defences.server_step import Judgement, needed, server_step
 from fedlens.defences.stage import Server, Stage, State, Updates
@@ -63,10 +66,13 @@ def combine(
     names, count = names_of(chain), len(received.rows)
     if (wrong := _missing(chain, len(rows_kept), count, server)) is not None:
         return Combined(torch.zeros_like(server.weights), [0.0] * count, kept, wrong, [{} for _ in range(count)])
-    states = [_found(name, stage, kept, server.layout, timeout) for name, stage in names.items()]
+    states = [_found(name, stage, kept, server.layout.parameters, timeout) for name, stage in names.items()]
     clients = tuple(server.clients[row] for row in rows_kept)
     updates = Updates.received(gathered(received.rows, rows_kept), renormalised(received.weights, rows_kept))
-    step = server_step(chain, updates, replace(server, clients=clients), states, partial(guarded, timeout=timeout))
+    try:
+        step = server_step(chain, updates, replace(server, clients=clients), states, partial(guarded, timeout=timeout))
+    except BuffersError as error:
+        raise ClientError(f"{error}, in round {server.round}; {REMEDY}") from None
     shares = None
     if step.effective_weights is not None:
         shares = [0.0] * count

@@ -39,7 +39,7 @@ def record_rounds(
         RunError: the directory cannot be written, or has been changed meanwhile.
     """
     experiment = setting.experiment
-    state, records = directory.resume(experiment, lambda: setting.network().vector)
+    state, records = directory.resume(experiment, lambda: setting.network().state())
     accuracy = records[-1].quality.accuracy if records else None
     if state is None or not (experiment.is_over(state.round, accuracy) or destroyed(records)):
         with choice.make() as engine:

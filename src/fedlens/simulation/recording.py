@@ -80,7 +80,7 @@ class RecordingJob:
 
     def run(self, context: WorkerContext) -> dict[str, Any]:
         """Return the numbers as columns, the tables, and those that only attackers have, by row."""
-        updates = context.shared.updates[: self.count]
+        updates = context.shared.updates[: self.count, : context.network.layout.parameters.size]
         if self.attackers:
             return {"columns": {}, "tables": {}, "of_attackers": _from_benign(updates, self.attackers)}
         columns, tables = MEASURE[self.kind](updates)

@@ -92,7 +92,7 @@ class Federation:
     def set_up(cls, setting: Setting, engine: Engine, progress: Progress) -> tuple["Federation", FederationState]:
         """Start the engine; return the federation and its initial state."""
         network = setting.network()
-        weights = network.vector.detach().clone()
+        weights = network.state()
         shared = shared_tensors(setting, engine, weights, setting.experiment.cohort_size)
         local, checks = setting.experiment.local, setting.experiment.detectors
         validation, custom = setting.validation, is_custom(setting.experiment.model)
@@ -191,7 +191,7 @@ class Federation:
             past = state.history.get(cohort[row], ())
             error = {}
             if log["acted"] and past:
-                error = estimate_error(past[-1], step, state)
+                error = estimate_error(past[-1], step[: self.layout.parameters.size], state)
             with_errors[row] = log | error
         return with_errors
 

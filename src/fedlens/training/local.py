@@ -145,4 +145,4 @@ def train(
         for batch in batches(samples, plan, address, members):
             network.backward(batch.x, batch.y)
             optimizer.step()
-    return network.vector.detach() - weights
+    return network.state() - weights

@@ -52,7 +52,9 @@ class Assumption:
         clients = tuple(range(self.cohort)) if self.clients is None else tuple(self.clients[row] for row in rows)
         stages = self.chain.whole
         kept = self.kept or (None,) * len(stages)
-        states = [stage.init(layout) if state is None else state for stage, state in zip(stages, kept, strict=True)]
+        states = [
+            stage.init(layout.parameters) if state is None else state for stage, state in zip(stages, kept, strict=True)
+        ]
         return AssumedChain(
             components=deepcopy(self.chain.stages),
             server=Server(round_, weights.clone(), layout, clients, address),

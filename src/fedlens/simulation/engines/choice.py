@@ -120,7 +120,7 @@ def _fastest(setting: Setting, count: int) -> Choice:
 def _vectorised(setting: Setting, network: Network, count: int, reason: str) -> Choice:
     shape = setting.dataset.shape
     try:
-        stack = find_stack(network, shape)
+        stack = find_stack(network, shape, setting.dataset.train.x.dtype)
     except ValueError as error:
         raise ConfigError(
             f"engine vectorised: the model cannot be stacked: {error}; use --engine processes or serial"

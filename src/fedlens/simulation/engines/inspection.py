@@ -88,8 +88,10 @@ class InspectionJob:
     def run(self, context: WorkerContext) -> dict[str, Any]:
         """Return the check's name and its verdict."""
         alpha = torch.tensor(self.alpha, dtype=torch.float64, device=context.shared.updates.device)
-        weights, updates = context.shared.models[GLOBAL], context.shared.updates[: len(self.alpha)]
-        seen = Inspection(self.round, weights, updates, alpha, context.network.layout, self.validation)
+        layout = context.network.layout.parameters
+        weights = context.shared.models[GLOBAL, : layout.size]
+        updates = context.shared.updates[: len(self.alpha), : layout.size]
+        seen = Inspection(self.round, weights, updates, alpha, layout, self.validation)
         detector = context.detectors[self.check]
         if is_custom(detector):
             with seeded(context.root.at("check", self.check, self.round)):
