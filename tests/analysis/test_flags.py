@@ -32,6 +32,18 @@ def test_a_run_without_attack_has_none() -> None:
     assert flags(Experiment(), [record(1, [1, 2, 3])]) == []
 
 
+def test_running_variances_below_0() -> None:
+    rounds = [record(number, [1, 4, 5], control=control(0.1)) for number in (1, 2, 3)]
+    for sent, counts in zip(rounds, [(0, 0, 0), (0, 2, 0), (7, 1, 0)], strict=True):
+        pairs = zip(sent.clients, counts, strict=True)
+        sent.clients[:] = [replace(client, negative_variances=count) for client, count in pairs]
+    expected = "clients sent running variances below 0: clients 1, 4 in 2 rounds, up to 7 of them"
+    assert flags(ATTACKED, rounds) == [expected, REPEAT]
+    assert flags(Experiment(), rounds[:2]) == [
+        "clients sent running variances below 0: client 4 in 1 round, up to 2 of them"
+    ]
+
+
 def test_no_control() -> None:
     found = flags(ATTACKED, [record(1, [1, 4, 5])])
     assert found == ["no control: nobody knows whether the clean model gets the target right", REPEAT]

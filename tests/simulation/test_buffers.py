@@ -146,6 +146,7 @@ def test_every_attack_works_on_a_model_with_buffers_on_every_engine(case: str) -
     serial = played(experiment)
     assert all(result.state.weights.isfinite().all() for result in serial)
     assert all(result.record.attackers for result in serial)
+    assert not any(client.negative_variances for result in serial for client in result.record.clients)
     assert same(serial, played(experiment, "processes", 2))
 
 
@@ -187,6 +188,15 @@ def test_buffers_of_1e30_move_nothing_under_a_robust_rule(rule: object) -> None:
         assert after.state.weights[buffers].abs().max() < 100
         assert before.state.weights[buffers].abs().max() < 100
         assert not after.record.destroyed
+
+
+def test_they_do_under_the_mean_and_the_record_says_who_sent_them() -> None:
+    results = played(normalised(rounds=2, attack=Sent(boost=1, factor_of_buffers=100, far=False)))
+    counts = [[client.negative_variances for client in result.record.clients] for result in results]
+    assert counts[0][:4] == [0] * 4
+    assert counts[0][4] > 0
+    plain = results[0].record.plain()["clients"]
+    assert [client.get("negative_variances") for client in plain] == [None] * 4 + [counts[0][4]]
 
 
 def test_a_rule_that_loses_track_is_refused_before_the_run(tmp_path: Path) -> None:

@@ -32,9 +32,10 @@ REJECTED = "the malicious client sent updates that were rejected"
 ALL_REJECTED = "malicious clients sent updates that were rejected"
 MAJORITY = "half of the cohort or more is malicious"
 BEYOND_TOLD = "more attackers than the rule is told"
+NEGATIVE = "clients sent running variances below 0"
 NUMBERED = (
     ABSENCE, ABSENCES, UNTAKEN, NONE_TAKEN, USELESS, UNUSUAL, CONTROL, UNTRIGGERED, UNSEEN, REJECTED, ALL_REJECTED,
-    MAJORITY, BEYOND_TOLD, ALIKE, NEARLY_ALIKE, INEFFECTIVE,
+    MAJORITY, BEYOND_TOLD, ALIKE, NEARLY_ALIKE, INEFFECTIVE, NEGATIVE,
 )  # fmt: skip
 """What begins flags that go on with numbers, which each run has its own of."""
 LARGE_SHARE = 0.1
@@ -46,7 +47,8 @@ GROUPS = 6
 def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
     """Return reasons to doubt the result of at least one round, the gravest first; few of them apply without attack."""
     if experiment.attack is None:
-        return [flag for flag in (_answering(records), _finite(experiment, records)) if flag is not None]
+        every = _answering(records), _finite(experiment, records), _variances(records)
+        return [flag for flag in every if flag is not None]
     inside, _ = split(records, attack_window(experiment, records))
     reasons = (
         _answering(records),
@@ -59,6 +61,7 @@ def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
         _taking(experiment, inside),
         _placebo(experiment, inside[-1]),
         _finite(experiment, records),
+        _variances(records),
         _shape(experiment, records),
         _acting(experiment, records),
         _share(experiment),
@@ -230,6 +233,17 @@ def _finite(experiment: Experiment, records: Sequence[RoundRecord]) -> str | Non
         return None
     rounds = "1 round" if len(honest) == 1 else f"{len(honest)} rounds"
     return f"honest clients sent updates that are not finite in {rounds}; try a lower local.learning_rate"
+
+
+def _variances(records: Sequence[RoundRecord]) -> str | None:
+    """Flag updates that turn running variances negative, at which a model's answers are no numbers."""
+    sent = [[client for client in record.clients if client.negative_variances] for record in records]
+    if not (senders := sorted({client.client for clients in sent for client in clients})):
+        return None
+    rounds = sum(map(bool, sent))
+    most = max(client.negative_variances for clients in sent for client in clients)
+    often = "1 round" if rounds == 1 else f"{rounds} rounds"
+    return f"{NEGATIVE}: {listed(senders)} in {often}, up to {most} of them"
 
 
 def _shape(experiment: Experiment, records: Sequence[RoundRecord]) -> str | None:

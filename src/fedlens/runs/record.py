@@ -80,6 +80,8 @@ class ClientRecord:
         checks: what the server's checks said of it, by their names.
         measured: what was measured of its update (`fedlens.experiment.measures`) and is not among a check's details;
             see `measure`.
+        negative_variances: how many running variances of its own model, w_G^t + δ, are below 0, which no honest
+            training makes of them.
         attack: what it did, if it is malicious.
         model: quality of the malicious model w_G^t + δ_m, if it is malicious; of several clients one model,
             w_G^t + Σ α_i δ_i / Σ α_i.
@@ -99,6 +101,7 @@ class ClientRecord:
     measured: dict[str, float | list[float]] = field(default_factory=dict)
     attack: AttackRecord | None = None
     model: Quality | None = None
+    negative_variances: NonNegativeInt = 0
 
     @property
     def fault(self) -> str:
@@ -280,8 +283,9 @@ class RoundRecord(KeyAccess):
         """Return the record as it is written."""
         values: dict[str, Any] = ROUND.dump_python(self, by_alias=True)
         for client in values["clients"]:
-            if not client["measured"]:
-                del client["measured"]
+            for name in ("measured", "negative_variances"):
+                if not client[name]:
+                    del client[name]
         return _without_goal(values) | {"version": VERSION}
 
     @override

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from fedlens.core.layout import Layout
+
 
 @dataclass(frozen=True)
 class Reception:
@@ -30,6 +32,21 @@ def receive(updates: Tensor, alpha: Tensor) -> Reception:
     """Receive the finite rows of `updates` (shape ``[n, d]``), moved to its start, and their `alpha` (``[n]``)."""
     rows = [row for row, update in enumerate(updates) if bool(torch.isfinite(update).all())]
     return Reception(rows, gathered(updates, rows), renormalised(alpha, rows))
+
+
+def negative_variances(updates: Tensor, weights: Tensor, layout: Layout) -> list[int]:
+    """Count the running variances below 0 in each client's own model, w_G + δ.
+
+    Args:
+        updates: a row for each client, shape ``[n, d]``.
+        weights: the global weights w_G, shape ``[d]``.
+        layout: what each of the d entries is.
+    """
+    parts = [part for part in layout.slices if part.kind == "buffer" and part.name.endswith("running_var")]
+    counts = torch.zeros(len(updates), dtype=torch.int64, device=updates.device)
+    for columns in (slice(part.start, part.stop) for part in parts):
+        counts += (weights[columns] + updates[:, columns] < 0).sum(dim=1)
+    return counts.tolist()
 
 
 def gathered(updates: Tensor, rows: Sequence[int]) -> Tensor:

@@ -39,7 +39,7 @@ from fedlens.simulation.combining import Combined, combine
 from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.context import GLOBAL, MALICIOUS, Job, SharedTensors, WorkerContext
 from fedlens.simulation.engines.jobs import EvaluationJob, RootJob
-from fedlens.simulation.receiving import Reception, receive
+from fedlens.simulation.receiving import Reception, negative_variances, receive
 from fedlens.simulation.recording import Recording, record_updates
 from fedlens.simulation.screening import Screening, screen
 
@@ -119,6 +119,7 @@ class Federation:
         }
         history = remembered(experiment.attack, state.history, observed)
         received = receive(self.shared.updates[: len(cohort)], alpha)
+        negative = negative_variances(received.updates, state.weights, self.layout)
         logs = self._with_errors(attack.logs, alpha[received.rows], received, cohort, state)
 
         trained = time.perf_counter()
@@ -142,6 +143,8 @@ class Federation:
         qualities = self._evaluate(round_, [GLOBAL, MALICIOUS] if logs else [GLOBAL])
         predictions, target_samples = self.shared.log_probabilities[GLOBAL].clone(), self.setting.auxiliary
         clients = _clients(cohort, received.rows, screening, recording, combined)
+        for row, count in zip(received.rows, negative, strict=True):
+            clients[row] = replace(clients[row], negative_variances=count)
         for row, log in logs.items():
             clients[row] = replace(clients[row], attack=attack_record(log), model=qualities[MALICIOUS])
         record = RoundRecord(
