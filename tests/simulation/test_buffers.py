@@ -220,6 +220,23 @@ def test_a_rule_that_loses_track_later_ends_the_run_there() -> None:
         played(normalised(aggregation=Forgetful(), attack=None))
 
 
+@pytest.mark.parametrize(
+    ("size", "options", "remedy"),
+    [
+        (41, {}, "e.g. -o local.batch_size=42"),  # clients have 288 and 287 samples: 7 batches of 41, and 1 or 0 more
+        (1, {}, "e.g. -o local.batch_size=2"),
+    ],
+)
+def test_a_single_sample_that_is_left_alone_is_found_before_the_run(
+    size: int, options: dict[str, Any], remedy: str, tmp_path: Path
+) -> None:
+    local = {"epochs": 1, "batch_size": size, **options}
+    words = rf"local.batch_size: client \d has 28\d samples and batches of {size}, so that one is left alone, and .*; "
+    with pytest.raises(ConfigError, match=words + remedy):
+        fedlens.run(normalised(local=local, attack=None), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 @pytest.mark.parametrize("check", ["distances", "statistics", "norm-filter", "accuracy"])
 def test_checks_see_parameters_alone(check: str) -> None:
     attack = Sent(boost=1, factor_of_buffers=1e3, far=False)

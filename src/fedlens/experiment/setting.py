@@ -22,6 +22,7 @@ from fedlens.data.validation import set_apart
 from fedlens.experiment.distinct import few_distinct
 from fedlens.defences.buffers_tried import why_not_combined
 from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.lone_samples import require_no_lone_samples
 from fedlens.goals.goal import NOTHING, Goal
 from fedlens.goals.malicious_samples import changed_inputs, wanted_classes
 from fedlens.goals.paper_attack import PaperAttack, paper_attack
@@ -93,6 +94,8 @@ class Setting:
         network, experiment = self.network(), self.experiment
         if why := why_not_combined(experiment.server, network.layout, experiment.cohort_size):
             raise ConfigError(f"aggregation: {why}")
+        one, address = self.dataset.train.take(torch.zeros(1, dtype=torch.int64)), self.root.at("trial", "alone")
+        require_no_lone_samples(network, one, experiment.local, self.shards.sizes.tolist(), address)
 
     def digests(self) -> dict[str, str]:
         """Digest what the experiment begins with, so that a change of it is noticed.
