@@ -46,6 +46,9 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "small": "fedlens.models.cnn:SmallCnn",
         "tiny": "fedlens.models.cnn:TinyCnn",
         "census-mlp": "fedlens.models.mlp:CensusMlp",
+        "resnet8": "fedlens.models.resnet:ResNet8",
+        "resnet18": "fedlens.models.resnet:ResNet18",
+        "char-lstm": "fedlens.models.char_lstm:CharLstm",
     },
     "aggregation": {
         "mean": "fedlens.defences.mean:Mean",

@@ -1,3 +1,4 @@
+from .char_lstm import CharLstm as CharLstm
 from .cnn import PaperCnn as PaperCnn
 from .cnn import SmallCnn as SmallCnn
 from .cnn import TinyCnn as TinyCnn
@@ -6,3 +7,5 @@ from .evaluation import Quality as Quality
 from .mlp import CensusMlp as CensusMlp
 from .model import Model as Model
 from .network import Network as Network
+from .resnet import ResNet8 as ResNet8
+from .resnet import ResNet18 as ResNet18
