@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module as python_import
 from importlib.metadata import entry_points
 from inspect import isfunction, signature
 from operator import attrgetter
@@ -134,6 +135,9 @@ INSTEAD: Mapping[str, tuple[str, ...]] = {"attack": ("poison", "collude")}
 BASES: Mapping[str, str] = {kind: method.rpartition(".")[0] for kind, method in REQUIRED.items()}
 """What they derive from."""
 
+CALLING: Mapping[str, str] = {"model": "fedlens.models.called:model_calling"}
+"""What makes a class of something else that the user's ``module:name`` stands for, or ``None`` where it cannot."""
+
 OPTION: Mapping[str, str] = {"stage": "aggregation", "trigger": "goal.trigger"}
 """The option that holds a component, where it is not called as its kind."""
 
@@ -238,6 +242,11 @@ def class_at(path: str, kind: str = "component", source: Description = Descripti
         ) from None
     if isinstance(cls, type) and issubclass(cls, Config):
         return cls
+    if (calling := CALLING.get(kind)) is not None:
+        maker, _, function = calling.partition(":")
+        made: type[Config] | None = getattr(python_import(maker), function)(cls)
+        if made is not None:
+            return made
     said = f"{cut(path)} is not a configuration class; {_derived(kind, class_name)}"
     raise ConfigError(f"{option_of(kind)}: {said}")
 

@@ -89,7 +89,7 @@ class Setting:
         """
         model, samples = self.experiment.model, self.dataset.train.take(torch.arange(2) % len(self.dataset.train))
         if is_custom(model):
-            name = f"{name_of('model', model)}{at(model.build)}"
+            name = f"{name_of('model', model)}{at(model.definition)}"
             try_out(self.initial, samples, name, self.root.at("trial"))
         network, experiment = self.network(), self.experiment
         if why := why_not_combined(experiment.server, network.layout, experiment.cohort_size):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 
 from fedlens.core.config import Config
 from fedlens.core.errors import ConfigError
@@ -32,6 +33,11 @@ class Model(Config):
             ConfigError: the model does not take inputs of this shape.
         """
         raise NotImplementedError
+
+    @property
+    def definition(self) -> Callable[..., object]:
+        """What the user has written of it, for messages to say where."""
+        return self.build
 
 
 def glorot_uniform(module: nn.Module) -> nn.Module:

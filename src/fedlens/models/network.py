@@ -35,7 +35,7 @@ def build(model: Model, shape: tuple[int, ...], classes: int, address: Address) 
     """
     with seeded(address):
         module = model.build(shape, classes)
-    name = f"{name_of('model', model)}{at(model.build)}"
+    name = f"{name_of('model', model)}{at(model.definition)}"
     if not isinstance(module, nn.Module):
         raise ConfigError(f"model: {name}: build gave {named(module)}; return a torch.nn.Module")
     parameters = dict(module.named_parameters())
