@@ -91,7 +91,7 @@ def test_a_component_has_what_it_is_and_its_options_as_they_are_typed(capsys: Ca
     assert "Example" not in listed(capsys, "honest")
 
 
-@pytest.mark.parametrize("name", ["mean", "census-mlp", "gradient"])
+@pytest.mark.parametrize("name", ["mean", "digits", "gradient"])
 def test_without_options_there_is_no_table(capsys: Capture, name: str) -> None:
     out = listed(capsys, name)
     assert out.endswith("It has no options.\n")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import ClassVar
 
 from fedlens.core.config import Config
 from fedlens.core.errors import ConfigError
@@ -11,6 +13,10 @@ from fedlens.core.lazy import nn
 
 class Model(Config):
     """A model's description; derive from it to bring your own.
+
+    Attributes:
+        weights: a file of safetensors with the starting weights, parameters and buffers by their names; by default
+            `build` draws them.
 
     Example:
         >>> from torch import nn
@@ -21,6 +27,10 @@ class Model(Config):
         >>> Linear().build((104,), 2)
         Linear(in_features=104, out_features=2, bias=True)
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"weights"})
+
+    weights: Path | None = None
 
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
         """Build a freshly initialised network from inputs ``[n, *shape]`` to logits ``[n, classes]``.

@@ -21,6 +21,7 @@ from fedlens.core.origin import at
 from fedlens.core.random import Address, seeded
 from fedlens.core.registry import name_of
 from fedlens.models.model import Model
+from fedlens.models.starting_weights import load_starting_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -30,8 +31,8 @@ def build(model: Model, shape: tuple[int, ...], classes: int, address: Address) 
     """Build the module that `model` describes, initialised from `address`.
 
     Raises:
-        ConfigError: the model does not fit the data, or does not build a module whose parameters have values of one
-            floating-point type.
+        ConfigError: the model does not fit the data, or the file of its starting weights, or does not build a module
+            whose parameters have values of one floating-point type.
     """
     with seeded(address):
         module = model.build(shape, classes)
@@ -49,6 +50,8 @@ def build(model: Model, shape: tuple[int, ...], classes: int, address: Address) 
     if len(types) > 1 or not all(value.is_floating_point() for value in parameters.values()):
         names = ", ".join(f"{key} is {kind}" for kind, key in types.items())
         raise ConfigError(f"model: {name}: parameters are of one type of floating point; {names}; try .float()")
+    if model.weights is not None:
+        load_starting_weights(module, model.weights, name_of("model", model))
     return module
 
 
