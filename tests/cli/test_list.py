@@ -205,3 +205,19 @@ def test_a_list_says_what_a_stage_and_an_attack_see() -> None:
     assert about("stage", "nnm").endswith("Sees single updates.")
     assert about("attack", "adaptive-ipm").endswith("Sees all honest updates. Needs the server's rule.")
     assert "Sees" not in about("attack", "explicit-boosting")
+
+
+def test_models_have_their_sizes_on_a_data_set(capsys: Capture) -> None:
+    out = listed(capsys, "models")
+    assert "sizes on adult (inputs 104, 2 classes)" in " ".join(out.split())
+    assert re.search(r"census-mlp +93,186 +93,186 ", out)
+    assert re.search(r"tiny +– +– ", out)
+    out = listed(capsys, "models", "--data", "digits")
+    assert re.search(r"census-mlp +85,002 +85,002 ", out)
+    assert re.search(r"resnet8 +77,754 +77,754 ", out)
+
+
+def test_only_models_have_sizes(capsys: Capture) -> None:
+    code, _, err = called(capsys, "list", "rules", "--data", "digits")
+    assert code == 2
+    assert err == "Error: --data: only models have sizes on a data set; e.g. fedlens list models --data digits\n"

@@ -65,11 +65,12 @@ def list_(
         ),
     ] = None,
     search: Annotated[str | None, typer.Option(metavar="WORD", help="Show everything that mentions this word.")] = None,
+    data: Annotated[str | None, typer.Option(metavar="NAME", help="Show the sizes of models on this data set.")] = None,
 ) -> None:
     """List what you can choose from. That is an index, a topic, or one attack, rule, preset ... with its options."""
     from fedlens.report.terminal.listing import listing
 
-    for part in listing(what, search):
+    for part in listing(what, search, data):
         if isinstance(part, str):
             words = Text.from_markup(part)
             say(words.plain, "bold" if words.spans else "", lead=words.spans[0].end if words.spans else 0)

@@ -13,8 +13,9 @@ from rich.text import Text
 from fedlens.core.config import Config
 from fedlens.core.errors import ConfigError
 from fedlens.core.parsing import dump_yaml
-from fedlens.core.registry import option_of
+from fedlens.core.registry import option_of, resolve
 from fedlens.core.suggest import example, nearest, pasted, plain, typed
+from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.presets import Preset, presets
 from fedlens.report.catalogue import (
     TOPICS,
@@ -41,18 +42,26 @@ SHOWN = 4
 """So many names of a topic stand in the index."""
 
 
-def listing(word: str | None = None, wanted: str | None = None) -> Iterator[RenderableType]:
+def listing(word: str | None = None, wanted: str | None = None, data: str | None = None) -> Iterator[RenderableType]:
     """Yield what ``fedlens list`` prints: the index, a topic, what is called `word`, or where `wanted` occurs.
 
+    Models are listed with their sizes on `data`, by default the data set of an experiment that names none.
+
     Raises:
-        ConfigError: nothing is called so, or it occurs nowhere.
+        ConfigError: nothing is called so, it occurs nowhere, or `data` is given for something else than models.
+        DataError: the data cannot be loaded.
     """
+    if data is not None and word not in {"model", "models"}:
+        raise ConfigError("--data: only models have sizes on a data set; e.g. fedlens list models --data digits")
     if wanted is not None:
         yield _search_table(wanted)
     elif word is None:
         yield _index()
     elif (topic := topic_of(word)) is not None:
-        yield from _presets(topic) if topic.name == "presets" else [_topic(topic)]
+        if topic.kind == "model":
+            yield _models(topic, data)
+        else:
+            yield from _presets(topic) if topic.name == "presets" else [_topic(topic)]
     elif word == "none":
         yield "-o attack=none: every client is honest. -o checks=none: the server accepts every update."
     elif word in presets():
@@ -89,6 +98,22 @@ def _topic(topic: Topic) -> Table:
     table = _table(title, "name", "what it is", "options and defaults")
     for entry in entries(topic):
         table.add_row(entry.name, entry.about, entry.rest)
+    return table
+
+
+def _models(topic: Topic, data: str | None) -> Table:
+    """List models with how many parameters each has on a data set, and how many entries travel."""
+    from fedlens.experiment.model_sizes import data_shape, model_size  # which import PyTorch
+
+    name = data or default_of("data", Experiment.model_fields["data"].default)
+    shape, classes = data_shape(name)
+    inputs = f"inputs {' × '.join(map(str, shape))}, {classes} classes"
+    title = f"Models: {topic.use}; sizes on {name} ({inputs})"
+    table = _table(title, "name", "parameters", "d", "what it is", "options and defaults")
+    for entry in entries(topic):
+        size = model_size(resolve(topic.kind, entry.name), shape, classes)
+        counts = ["–", "–"] if size is None else [f"{count:,}" for count in size]
+        table.add_row(entry.name, *counts, entry.about, entry.rest)
     return table
 
 
