@@ -145,7 +145,7 @@ def running_buffers(module: nn.Module) -> dict[str, Tensor]:
     They are the running statistics of PyTorch's normalisation layers, and what `note_running` has noted.
     """
     running = {id(buffer) for layer in running_norms(module) for buffer in layer.buffers(recurse=False)}
-    noted = getattr(module, _NOTED, frozenset())
+    noted: frozenset[str] = getattr(module, _NOTED, frozenset())
     return {name: buffer for name, buffer in module.named_buffers() if id(buffer) in running or name in noted}
 
 

@@ -51,11 +51,10 @@ class CalledModel(Model):
         return _made_again, (f"{cls.__module__}:{cls.__qualname__}", self.model_dump())
 
 
-def model_calling(function: object) -> type[CalledModel] | None:
+def model_calling(function: Any) -> type[CalledModel] | None:
     """Return the class of models that `function` builds, the same for every call; ``None`` if it can build none."""
-    if isfunction(function) or (isinstance(function, type) and issubclass(function, nn.Module)):
-        return _class_of(function)
-    return None
+    makes_modules = isfunction(function) or (isinstance(function, type) and issubclass(function, nn.Module))
+    return _class_of(function) if makes_modules else None
 
 
 @cache
@@ -70,7 +69,7 @@ def _class_of(function: Callable[..., nn.Module]) -> type[CalledModel]:
 def _options(function: Callable[..., nn.Module]) -> Iterator[tuple[str, tuple[Any, Any]]]:
     """Yield the type and the default of each option; a parameter whose default YAML could not say is none."""
     parameters = list(signature(function).parameters.values())[2:]
-    hints = _hints(function.__init__ if isinstance(function, type) else function)
+    hints = _hints(vars(function).get("__init__", function) if isinstance(function, type) else function)
     for parameter in parameters:
         if parameter.kind in {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD} or parameter.name in Model.model_fields:
             continue
