@@ -1,6 +1,6 @@
 from dataclasses import replace
 from math import erf, exp, pi, sqrt
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -23,8 +23,9 @@ from fedlens.attacks.constraint import (
     total_variation,
     wasserstein,
 )
+from fedlens.training import optimizer_options
 from fedlens.training.local import LocalTraining, batches
-from fedlens.training.optimizers import OPTIMIZERS, Sgd, Variable
+from fedlens.training.optimizers import Sgd, Variable
 
 BIN = 0.4 / 500
 SGD = LocalTraining(epochs=2, batch_size=6, optimizer="sgd", learning_rate=BIN / 4)
@@ -147,8 +148,8 @@ class Recording:
 
     made: ClassVar[list["Recording"]] = []
 
-    def __init__(self, variable: Variable, learning_rate: float) -> None:
-        self.variable, self.inner = variable, Sgd(variable, learning_rate)
+    def __init__(self, variable: Variable, learning_rate: float, **options: Any) -> None:
+        self.variable, self.inner = variable, Sgd(variable, learning_rate, **options)
         self.given: list[tuple[Tensor, Tensor]] = []
         self.made.append(self)
 
@@ -160,7 +161,7 @@ class Recording:
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[Recording]:
     """The optimizers that an attack makes, in this order."""
-    monkeypatch.setitem(OPTIMIZERS, "sgd", Recording)  # type: ignore[arg-type]
+    monkeypatch.setattr(optimizer_options, "Sgd", Recording)
     monkeypatch.setattr(Recording, "made", [])
     return Recording.made
 

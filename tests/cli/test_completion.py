@@ -34,7 +34,10 @@ def offered(folder: Path, line: str) -> list[str]:
         ("fedlens run quickstart -o record=", ["record=[norms]", "record=[distances]", "record=[histograms]"]),
         ("fedlens run quickstart -o record=[d", ["record=[distances]"]),
         ("fedlens run quickstart -o record=[norms,", ["record=[norms,distances]", "record=[norms,histograms]"]),
-        ("fedlens run quickstart -o local.optimizer=", ["local.optimizer=adam", "local.optimizer=sgd"]),
+        (
+            "fedlens run quickstart -o local.optimizer=",
+            [f"local.optimizer={name}" for name in ("adam", "sgd", "adamw")],
+        ),
         ("fedlens run quickstart -o rounds=", []),
         ("fedlens run quickstart -o nothing=", []),
         ("fedlens rep", ["report", "reproduce"]),

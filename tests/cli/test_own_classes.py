@@ -114,7 +114,10 @@ def test_what_begins_with_an_underscore_can_be_set() -> None:
         ("rounds=abc", "rounds: a whole number is needed, not 'abc'; e.g. -o rounds="),
         ("fraction=all", "fraction: a number is needed, not 'all'; e.g. -o fraction=1"),
         ("control=maybe", "control: true or false is needed, not 'maybe'; e.g. -o control=true"),
-        ("local.optimizer=x", "local.optimizer: 'adam' or 'sgd' is needed, not 'x'; e.g. -o local.optimizer=adam"),
+        (
+            "local.optimizer=x",
+            "local.optimizer: 'adam', 'sgd' or 'adamw' is needed, not 'x'; e.g. -o local.optimizer=adam",
+        ),
     ],
 )
 def test_a_remedy_helps(option: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:

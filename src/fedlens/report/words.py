@@ -8,6 +8,7 @@ from fedlens.analysis.flags import listed
 from fedlens.analysis.percent import percent
 from fedlens.analysis.run_results import Run
 from fedlens.core.registry import name_of
+from fedlens.experiment.cell import label
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.metadata import TargetRecord
 from fedlens.runs.run_summary import Performance, Window
@@ -88,7 +89,8 @@ def headline(experiment: Experiment) -> str:
     return (
         f"{names['data']} ({names['partition']}), model {names['model']}, K={experiment.clients}, "
         f"{cohort} a round, {absent}T={experiment.rounds}, {work}, B={local.batch_size}, "
-        f"{local.optimizer} {local.learning_rate:g}, rule {experiment.server}, seed {experiment.seed}"
+        f"{label(local.described('optimizer'))} {local.learning_rate:g}, "
+        f"rule {experiment.server}, seed {experiment.seed}"
     )
 
 

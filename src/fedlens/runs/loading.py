@@ -12,6 +12,7 @@ from fedlens.core.config import Config, validate
 from fedlens.core.errors import ConfigError, DamagedRunError, DataError, cut, shortened
 from fedlens.core.fields import Source
 from fedlens.core.importing import is_run_directory
+from fedlens.core.named import named_options
 from fedlens.core.parsing import DEEPEST, line_of, parse_yaml, read_yaml
 from fedlens.core.registry import BUILT_IN, Description, Record, name_of
 from fedlens.core.regular import regular
@@ -20,6 +21,9 @@ from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.presets import presets
 from fedlens.runs.ownership import require_trusted
 from fedlens.runs.start import read_notes
+
+BY_NAME = named_options(type(Experiment.model_fields["local"].default))
+"""Options of local training that hold a part by its name."""
 
 OF_A_SWEEP = {"experiment", "product", "zipped", "exclude"}
 """What stands in the file of a sweep alone."""
@@ -144,7 +148,7 @@ def _put(values: Mapping[str, Any], above: list[str], names: list[str], value: A
     if not rest:
         return {**values, name: value}
     below = values.get(name)
-    if name in HOLDING:
+    if name in HOLDING or name in BY_NAME:
         below = _component(below)
     if below is not None and not isinstance(below, dict):
         path = ".".join([*above, name])

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import cycle, islice
 from math import ceil, floor
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -19,7 +19,8 @@ from fedlens.core.lazy import torch
 from fedlens.core.random import Address
 from fedlens.data.dataset import Samples
 from fedlens.models.network import Network
-from fedlens.training.optimizers import OPTIMIZERS, Optimizer, Variable
+from fedlens.training.optimizer_options import OptimizerField, optimizer_options
+from fedlens.training.optimizers import Optimizer, Variable
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +35,7 @@ class LocalTraining(Config):
         batch_size: samples in a batch (B); 100 is the paper's for Fashion-MNIST; the census presets use 50.
         replacement: draw the samples of every batch independently, with replacement, instead of going through a
             permutation of the shard; every batch is then full, however few samples a client has.
-        optimizer: ``adam`` or ``sgd``.
+        optimizer: ``adam``, ``sgd`` or ``adamw``, or one with options, as ``{name: sgd, momentum: 0.9}``.
         learning_rate: the optimizer's learning rate.
 
     Example:
@@ -47,7 +48,7 @@ class LocalTraining(Config):
     steps: PositiveInt | None = None
     batch_size: PositiveInt = 100
     replacement: bool = False
-    optimizer: Literal["adam", "sgd"] = "adam"
+    optimizer: OptimizerField = "adam"
     learning_rate: float = Field(default=1e-3, gt=0)
 
     @model_validator(mode="before")
@@ -89,9 +90,13 @@ class LocalTraining(Config):
         """Return the same training for another number of passes over the shard."""
         return self.model_copy(update={"epochs": epochs, "steps": None})
 
+    def described(self, option: str) -> Any:
+        """Return the value of an option as plain values."""
+        return self.model_dump(mode="json", include={option})[option]
+
     def new_optimizer(self, variable: Variable) -> Optimizer:
         """Create an optimizer of `variable`, such as a network, without memory of earlier rounds."""
-        return OPTIMIZERS[self.optimizer](variable, self.learning_rate)
+        return optimizer_options(self.optimizer).new(variable, self.learning_rate)
 
 
 def draws(members: Tensor, plan: LocalTraining, address: Address) -> Iterator[Tensor]:

@@ -6,7 +6,6 @@ use, which takes a worker more than a second, and their steps take twice as long
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from typing_extensions import override
@@ -59,11 +58,25 @@ class Optimizer(Protocol):
 
 
 class Adam(Optimizer):
-    """Kingma and Ba, *Adam: A Method for Stochastic Optimization* (ICLR 2015); β = 0.9, 0.999 and ε = 1e-8."""
+    """Kingma and Ba, *Adam: A Method for Stochastic Optimization* (ICLR 2015).
 
-    def __init__(self, variable: Variable, learning_rate: float) -> None:
+    With `decoupled` weight decay it is AdamW: Loshchilov and Hutter, *Decoupled Weight Decay Regularization* (ICLR
+    2019).
+    """
+
+    def __init__(
+        self,
+        variable: Variable,
+        learning_rate: float,
+        *,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        decoupled: bool = False,
+    ) -> None:
         self._variable = variable
         self._learning_rate = learning_rate
+        self._betas, self._eps, self._weight_decay, self._decoupled = betas, eps, weight_decay, decoupled
         self._mean = torch.zeros_like(variable.gradient)
         self._square = torch.zeros_like(variable.gradient)
         self._steps = torch.zeros((), device=variable.gradient.device)
@@ -85,25 +98,53 @@ class Adam(Optimizer):
                 [self._steps],
                 fused=True,
                 amsgrad=False,
-                beta1=0.9,
-                beta2=0.999,
+                beta1=self._betas[0],
+                beta2=self._betas[1],
                 lr=self._learning_rate,
-                weight_decay=0,
-                eps=1e-8,
+                weight_decay=self._weight_decay,
+                eps=self._eps,
                 maximize=False,
+                decoupled_weight_decay=self._decoupled,
             )
 
 
 class Sgd(Optimizer):
-    """Plain gradient descent."""
+    """Gradient descent, with momentum as PyTorch has it.
 
-    def __init__(self, variable: Variable, learning_rate: float) -> None:
+    Sutskever et al., *On the Importance of Initialization and Momentum in Deep Learning* (ICML 2013); deviation: the
+    learning rate is a factor of the velocity, not of what is added to it.
+    """
+
+    def __init__(
+        self,
+        variable: Variable,
+        learning_rate: float,
+        *,
+        momentum: float = 0,
+        dampening: float = 0,
+        nesterov: bool = False,
+        weight_decay: float = 0,
+    ) -> None:
         self._variable = variable
         self._learning_rate = learning_rate
+        self._momentum, self._dampening, self._nesterov = momentum, dampening, nesterov
+        self._weight_decay = weight_decay
+        self._velocity: Tensor | None = None
 
     @override
     def step(self) -> None:
-        self._variable.vector.data.add_(self._variable.gradient, alpha=-self._learning_rate)
+        vector, gradient = self._variable.vector.data, self._variable.gradient
+        if self._weight_decay:
+            gradient = gradient.add(vector, alpha=self._weight_decay)
+        if self._momentum:
+            gradient = self._along(gradient)
+        vector.add_(gradient, alpha=-self._learning_rate)
 
-
-OPTIMIZERS: Mapping[str, Callable[[Variable, float], Optimizer]] = {"adam": Adam, "sgd": Sgd}
+    def _along(self, gradient: Tensor) -> Tensor:
+        """Return the direction of a step with momentum, at this gradient."""
+        if self._velocity is None:
+            self._velocity = gradient.clone()
+        else:
+            self._velocity = self._velocity[: len(gradient)]
+            self._velocity.mul_(self._momentum).add_(gradient, alpha=1 - self._dampening)
+        return gradient.add(self._velocity, alpha=self._momentum) if self._nesterov else self._velocity

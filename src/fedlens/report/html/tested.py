@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from fedlens.core.registry import name_of
+from fedlens.experiment.cell import label
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.flat import value_of
 from fedlens.report.html.opening import clients_words
@@ -43,7 +44,7 @@ def _clients(experiment: Experiment) -> str:
     local = experiment.local
     work = f"{local.epochs:g} epochs" if local.epochs is not None else f"{local.steps} steps"
     rounds = "1 round" if experiment.rounds == 1 else f"{experiment.rounds} rounds"
-    return f"{clients_words(experiment)}, {rounds} of {work} by {local.optimizer}"
+    return f"{clients_words(experiment)}, {rounds} of {work} by {label(local.described('optimizer'))}"
 
 
 def _attack(experiment: Experiment) -> str:
