@@ -58,7 +58,12 @@ def compare(network: Network, pool: Samples, plan: LocalTraining) -> None:
     [
         {"epochs": 1, "batch_size": 8},
         {"epochs": 3, "batch_size": 8, "optimizer": "sgd", "learning_rate": 0.05},
-        {"epochs": 1, "batch_size": 8, "optimizer": {"name": "sgd", "momentum": 0.9, "nesterov": True}},
+        {
+            "epochs": 1,
+            "batch_size": 8,
+            "optimizer": {"name": "sgd", "momentum": 0.9, "nesterov": True},
+            "learning_rate": 0.05,
+        },
         {"epochs": 1, "batch_size": 8, "optimizer": {"name": "adamw", "weight_decay": 0.5}},
         {"epochs": 0.5, "batch_size": 3},
         {"steps": 25, "batch_size": 8},

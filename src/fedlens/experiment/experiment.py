@@ -327,7 +327,10 @@ class Experiment(Config):
         single = {kind: getattr(self, kind) for kind in ("data", "partition", "model", "aggregation", "attack", "goal")}
         if isinstance(self.aggregation, Chain):
             single["aggregation"] = self.aggregation.stages
-        return {kind: held for kind, held in single.items() if held is not None} | {"checks": self.checks}
+        return {kind: held for kind, held in single.items() if held is not None} | {
+            "checks": self.checks,
+            "local": self.local,
+        }
 
     def describe(self) -> dict[str, Any]:
         """Return the complete description as plain values, from which the experiment can be made again."""

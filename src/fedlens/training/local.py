@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import cycle, islice
 from math import ceil, floor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -21,6 +21,7 @@ from fedlens.data.dataset import Samples
 from fedlens.models.network import Network
 from fedlens.training.optimizer_options import OptimizerField, optimizer_options
 from fedlens.training.optimizers import Optimizer, Variable
+from fedlens.training.schedules import ScheduleField, factor
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,6 +38,8 @@ class LocalTraining(Config):
             permutation of the shard; every batch is then full, however few samples a client has.
         optimizer: ``adam``, ``sgd`` or ``adamw``, or one with options, as ``{name: sgd, momentum: 0.9}``.
         learning_rate: the optimizer's learning rate.
+        schedule: how that changes from round to round: ``constant``, ``{name: step, every: 10}``, ``exponential`` or
+            ``{name: cosine, rounds: 10}``, each with a ``warm_up``.
 
     Example:
         >>> from fedlens import LocalTraining
@@ -44,12 +47,15 @@ class LocalTraining(Config):
         [100, 100, 50, 100, 100, 50]
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"schedule"})
+
     epochs: PositiveFloat | None = 5
     steps: PositiveInt | None = None
     batch_size: PositiveInt = 100
     replacement: bool = False
     optimizer: OptimizerField = "adam"
     learning_rate: float = Field(default=1e-3, gt=0)
+    schedule: ScheduleField = "constant"
 
     @model_validator(mode="before")
     @classmethod
@@ -89,6 +95,13 @@ class LocalTraining(Config):
     def over(self, epochs: float) -> LocalTraining:
         """Return the same training for another number of passes over the shard."""
         return self.model_copy(update={"epochs": epochs, "steps": None})
+
+    def in_round(self, round_: int) -> LocalTraining:
+        """Return the plan of one round, from 1, whose learning rate is the schedule's."""
+        if self.schedule == "constant":
+            return self
+        rate = self.learning_rate * factor(self.schedule, round_)
+        return self.model_copy(update={"learning_rate": rate, "schedule": "constant"})
 
     def described(self, option: str) -> Any:
         """Return the value of an option as plain values."""

@@ -85,6 +85,10 @@ class WorkerContext:
         """Return the address of the draws of `client` in this round."""
         return self.root.at("client", round_, client)
 
+    def plan(self, round_: int) -> LocalTraining:
+        """Return how clients train in this round."""
+        return self.local.in_round(round_)
+
     def log_probabilities(self, x: Tensor, address: Address) -> Tensor:
         """Compute the network's log-probabilities ``[n, classes]`` at `x` (``[n, ...]``).
 

@@ -57,7 +57,7 @@ class HonestJob:
             context.network,
             context.shared.models[GLOBAL],
             context.dataset.train,
-            context.local,
+            context.plan(self.round),
             context.address(self.round, self.client),
             members=context.shards.indices(self.client),
         )
@@ -161,7 +161,7 @@ class MaliciousJob:
             alpha=self.alpha,
             shard=shard,
             auxiliary=self._samples(context, shard, address.at("goal")),
-            local=context.local,
+            local=context.plan(self.round),
             network=network,
             address=address,
             history=deepcopy(self.history),
@@ -261,7 +261,8 @@ class StackedJob:
         weights = context.shared.models[GLOBAL]
         stack = context.stack(context.network, weights, len(self.parts))
         ready = [part.prepared(context) for part in self.parts]
-        updates = train_stacked(stack, weights, context.local, [client for client, _ in ready])
+        plan = context.plan(self.parts[0].round)
+        updates = train_stacked(stack, weights, plan, [client for client, _ in ready])
         return {"parts": [finish(update) for (_, finish), update in zip(ready, updates, strict=True)]}
 
 
@@ -285,12 +286,8 @@ class RootJob:
     def run(self, context: WorkerContext) -> dict[str, Any]:
         """Return the update."""
         assert context.root_samples is not None, "no root samples"
-        address = context.root.at("root", self.round)
-        return {
-            "update": train(
-                context.network, context.shared.models[GLOBAL], context.root_samples, context.local, address
-            )
-        }
+        plan, address = context.plan(self.round), context.root.at("root", self.round)
+        return {"update": train(context.network, context.shared.models[GLOBAL], context.root_samples, plan, address)}
 
 
 @dataclass(frozen=True)
