@@ -128,7 +128,7 @@ class AlternatingMinimisation(Attack):
                 if self.order == "malicious-first" and index in turns:
                     taken += turn()
                 if predicted is None:
-                    network.backward(batch.x, batch.y)
+                    network.backward(batch.x, batch.y, criterion=plan.criterion)
                 else:
                     predicted.backward(batch)
                 if term is not None:

@@ -57,6 +57,7 @@ class PredictedGlobalModel:
             correction: vector that will be added to the displacement from `view.weights` before sending, shape ``[d]``.
         """
         self._network, self._samples, self._alpha = view.network, view.auxiliary, view.team_alpha
+        self._criterion = view.local.criterion
         benign = train(view.network, view.received, view.shard, view.local, view.address)
         self._rest = view.received + (1 - self._alpha) * benign + self._alpha * (correction - view.weights)
         self.lead = self._needed_lead(view)
@@ -74,9 +75,9 @@ class PredictedGlobalModel:
         """
         network = self._network
         with network.at(self.weights(network.state())):
-            network.backward(batch.x, batch.y)
+            network.backward(batch.x, batch.y, criterion=self._criterion)
         gradient = network.gradient.clone()
-        network.backward(batch.x, batch.y)
+        network.backward(batch.x, batch.y, criterion=self._criterion)
         network.gradient.add_(gradient)
 
     def step(self, factor: float, *, weights_only: bool) -> bool:

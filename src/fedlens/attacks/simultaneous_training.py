@@ -52,7 +52,7 @@ class SimultaneousTraining(Attack):
         with network.training(view.address):
             for batch in batches(view.shard, plan, view.address):
                 both = with_targets(batch, view.auxiliary)
-                network.backward(both.x, both.y)
+                network.backward(both.x, both.y, criterion=plan.criterion)
                 optimizer.step()
         factor = self.factor(view.team_alpha)
         view.log.update(steps=plan.steps_for(len(view.shard)), boost=factor)

@@ -31,6 +31,7 @@ from fedlens.goals.target_samples import choose
 from fedlens.models.initial_model import InitialModel, digest
 from fedlens.models.network import Network
 from fedlens.models.trial import try_out
+from fedlens.training.local import LocalTraining
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,11 @@ class Setting:
     goal: Goal | None = None
     fingerprint: str | None = None
     timeout: float | None = None
+
+    @property
+    def local(self) -> LocalTraining:
+        """How clients train, with what depends on the data."""
+        return self.experiment.local.fitted(self.dataset)
 
     @property
     def root(self) -> Address:
@@ -198,8 +204,11 @@ def prepare(
         goal = None if experiment.goal is None else _fitted(experiment.goal, experiment.data, dataset)
     fingerprint = None if dataset is loaded else loaded.fingerprint()
     classes, address = len(dataset.classes), root.at("model")
+    local = experiment.local.fitted(dataset)
     some = dataset.train.take(torch.arange(2) % len(dataset.train))
-    initial = InitialModel(experiment.model, dataset.shape, classes, address, torch_device, timeout, some)
+    initial = InitialModel(
+        experiment.model, dataset.shape, classes, address, torch_device, timeout, some, binary=local.is_binary
+    )
     return Setting(
         experiment, dataset, shards, torch_device, initial, samples["validation"], samples["root"],
         goal=goal, fingerprint=fingerprint, timeout=timeout,

@@ -11,6 +11,7 @@ from typing import Protocol
 from torch import Tensor
 
 from fedlens.kernels.coin import Coin
+from fedlens.kernels.loss import PLAIN, Loss
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,15 @@ class Stack(Protocol):
     def narrow(self, count: int) -> None:
         """Let only the first `count` copies go on."""
 
-    def backward(self, rows: slice, x: Tensor, y: Tensor, masks: Sequence[Tensor]) -> None:
-        """Leave the gradients of k copies' mean cross-entropies in `gradient`.
+    def backward(self, rows: slice, x: Tensor, y: Tensor, masks: Sequence[Tensor], criterion: Loss = PLAIN) -> None:
+        """Leave the gradients of k copies' losses in `gradient`.
 
         Args:
             rows: the k copies.
             x: their inputs, shape ``[k, b, ...]``.
             y: the classes, shape ``[k, b]``.
             masks: zeros and ones for each of the `drops`, shape ``[k, b, *shape]``, of the inputs' type.
+            criterion: the loss.
         """
 
     def trained(self) -> Tensor:

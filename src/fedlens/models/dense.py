@@ -5,6 +5,8 @@ The derivatives are written out, as there are few kinds of layers:
     h₀ = x,   z_l = h_{l−1} W_l + b_l,   h_l = m_l · max(z_l, 0) / p,   loss = cross-entropy of softmax(z_L)
     ∂z_L = (softmax(z_L) − y) / b,   ∂W_l = h_{l−1}ᵀ ∂z_l,   ∂b_l = Σ ∂z_l,   ∂z_{l−1} = [h_{l−1} > 0] · (∂z_l W_lᵀ) / p
 
+For other losses, ∂z_L is their slope (`fedlens.kernels.loss`).
+
 Why this is fast: nothing is recorded for a later backward pass, and an operation serves all copies. What dropout
 divides by, p, becomes a factor of the next matrix product; its mask is not applied again on the way back, as h is zero
 where the mask is. Weights are kept as ``[in, out]``, because the forward product takes longer with a transposed
@@ -21,8 +23,10 @@ from typing_extensions import override
 
 from fedlens.core.layout import Layout
 from fedlens.kernels.coin import Coin
+from fedlens.kernels.loss import PLAIN, Loss
 from fedlens.kernels.stack import Drop, Stack
 from fedlens.models.dropout import Dropout, coin_of
+from fedlens.models.head import is_head
 from fedlens.models.hooks import hooked
 from fedlens.models.network import Network
 
@@ -62,6 +66,9 @@ def dense_layers(module: nn.Module, shape: tuple[int, ...]) -> list[Dense] | Non
         layers.pop(0)
     elif len(shape) != 1:
         return None
+    completed = bool(layers) and is_head(layers[-1])
+    if completed:
+        layers.pop()
     dense = []
     while layers:
         linear = layers.pop(0)
@@ -74,7 +81,7 @@ def dense_layers(module: nn.Module, shape: tuple[int, ...]) -> list[Dense] | Non
         coin = coin_of(dropout) if isinstance(dropout, Dropout) and dropout.p > 0 else None
         dense.append(Dense(linear.in_features, linear.out_features, rectified, coin))
     whole = sum(layer.outputs * (layer.inputs + 1) for layer in dense) == Layout.of(module).size  # no layer twice
-    return dense if dense and whole and not dense[-1].rectified else None
+    return dense if dense and whole and not dense[-1].rectified and completed == (dense[-1].outputs == 1) else None
 
 
 class DenseStack(Stack):
@@ -87,7 +94,7 @@ class DenseStack(Stack):
         weights_of_one = torch.cat([part.t().reshape(-1) for part in self._layout.split(weights).values()])
         self._weights = functional.pad(weights_of_one, (0, -len(weights_of_one) % ALIGNED)).repeat(count, 1)
         self._gradients = torch.zeros_like(self._weights)
-        self._classes = torch.eye(layers[-1].outputs, dtype=weights.dtype, device=weights.device)
+        self._classes = torch.eye(max(layers[-1].outputs, 2), dtype=weights.dtype, device=weights.device)
         self.narrow(count)
 
     @override
@@ -96,7 +103,7 @@ class DenseStack(Stack):
         self._views: dict[tuple[int, int], list[View]] = {}
 
     @override
-    def backward(self, rows: slice, x: Tensor, y: Tensor, masks: Sequence[Tensor]) -> None:
+    def backward(self, rows: slice, x: Tensor, y: Tensor, masks: Sequence[Tensor], criterion: Loss = PLAIN) -> None:
         views = self._views_of(rows)
         hidden, factor, unused_masks = _aligned(x.flatten(2)), 1.0, iter(masks)
         inputs = []
@@ -109,8 +116,9 @@ class DenseStack(Stack):
             if layer.coin is not None:
                 hidden.mul_(next(unused_masks))
                 factor = 1 / layer.coin.probability
-        one_hot = self._classes.index_select(0, y.reshape(-1)).view_as(hidden)
-        gradient = _aligned(hidden.softmax(dim=2).sub_(one_hot).div_(y.shape[1]))
+        logits = functional.pad(hidden, (1, 0)) if self._layers[-1].outputs == 1 else hidden
+        one_hot = self._classes.index_select(0, y.reshape(-1)).view_as(logits)
+        gradient = _aligned(criterion.slope(logits, one_hot)[:, :, -hidden.shape[2] :].contiguous())
         for index in reversed(range(len(views))):
             weight, _, of_weight, of_bias = views[index]
             hidden, factor = inputs[index]

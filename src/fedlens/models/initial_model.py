@@ -17,6 +17,7 @@ from fedlens.core.random import Address
 from fedlens.core.registry import require_code
 from fedlens.core.staying import staying
 from fedlens.data.dataset import Samples
+from fedlens.models.head import with_two_logits
 from fedlens.models.model import Model
 from fedlens.models.network import Network, build
 
@@ -36,6 +37,7 @@ class InitialModel:
         device: where it is trained.
         timeout: seconds that building it may take (`fedlens.core.deadline`).
         samples: some to train on, by which buffers that training changes are found.
+        binary: whether it is built for one logit, which is completed to two classes.
     """
 
     model: Model
@@ -45,6 +47,7 @@ class InitialModel:
     device: torch.device
     timeout: float | None = None
     samples: Samples | None = None
+    binary: bool = False
 
     def build(self) -> nn.Module:
         """Build the model anew, with the same weights.
@@ -54,7 +57,8 @@ class InitialModel:
         """
         require_code("model", self.model)
         with staying("model", ConfigError), within(self.timeout, "building the model"):
-            module = build(self.model, self.shape, self.classes, self.address).to(self.device)
+            module = build(self.model, self.shape, 1 if self.binary else self.classes, self.address)
+            module = (with_two_logits(module) if self.binary else module).to(self.device)
             if self.samples is not None:
                 note_running(module, _changed(module, self.samples, self.address.at("buffers")))
             return module

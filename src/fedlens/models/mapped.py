@@ -1,14 +1,15 @@
 """A stack of any network that PyTorch can map over its parameters (`torch.func`)."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import repeat
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
-from torch.nn import functional
 from typing_extensions import override
 
+from fedlens.kernels.loss import PLAIN, Loss
 from fedlens.kernels.stack import Drop, Stack
 from fedlens.models.dropout import Dropout, coin_of
 from fedlens.models.network import Network
@@ -30,18 +31,19 @@ class MappedStack(Stack):
         self.vector, self.gradient = self._weights[:count], self._gradients[:count]
 
     @override
-    def backward(self, rows: slice, x: Tensor, y: Tensor, masks: Sequence[Tensor]) -> None:
-        self._gradients[rows] = vmap(grad(self._loss))(self._weights[rows], x, y, scaled(masks, self.drops))
+    def backward(self, rows: slice, x: Tensor, y: Tensor, masks: Sequence[Tensor], criterion: Loss = PLAIN) -> None:
+        loss = partial(self._loss, criterion)
+        self._gradients[rows] = vmap(grad(loss))(self._weights[rows], x, y, scaled(masks, self.drops))
 
     @override
     def trained(self) -> Tensor:
         return self._weights
 
-    def _loss(self, weights: Tensor, x: Tensor, y: Tensor, masks: tuple[Tensor, ...]) -> Tensor:
-        """Compute one copy's mean cross-entropy at `weights` (``[d]``), with these masks in its calls of dropout."""
+    def _loss(self, criterion: Loss, weights: Tensor, x: Tensor, y: Tensor, masks: tuple[Tensor, ...]) -> Tensor:
+        """Compute one copy's loss at `weights` (``[d]``), with these masks in its calls of dropout."""
         parameters = self._layout.split(weights)
         with self._network.training_with(iter(masks)):
-            return functional.cross_entropy(functional_call(self._network.module, parameters, (x,)), y)
+            return criterion(functional_call(self._network.module, parameters, (x,)), y)
 
 
 def scaled(masks: Sequence[Tensor], drops: Sequence[Drop]) -> tuple[Tensor, ...]:

@@ -20,6 +20,7 @@ from fedlens.core.lazy import functional, nn, torch
 from fedlens.core.origin import at
 from fedlens.core.random import Address, seeded
 from fedlens.core.registry import name_of
+from fedlens.kernels.loss import PLAIN, Loss
 from fedlens.models.model import Model
 from fedlens.models.starting_weights import load_starting_weights
 
@@ -170,13 +171,13 @@ class Network:
             for layer in layers:
                 layer.training = True
 
-    def backward(self, x: Tensor, y: Tensor, factor: float = 1) -> Tensor:
-        """Return the mean cross-entropy of classes `y` (``[n]``) at inputs `x` (``[n, ...]``).
+    def backward(self, x: Tensor, y: Tensor, factor: float = 1, criterion: Loss = PLAIN) -> Tensor:
+        """Return the loss, by default mean cross-entropy, of classes `y` (``[n]``) at inputs `x` (``[n, ...]``).
 
         `factor` times its gradient is left in `gradient`. The module gets a copy of `x`, as it may work in place.
         """
         self.gradient.zero_()
-        loss = functional.cross_entropy(self.module(x.clone()), y)
+        loss = criterion(self.module(x.clone()), y)
         loss.backward(loss.new_tensor(factor))  # type: ignore[no-untyped-call]
         return loss.detach()
 

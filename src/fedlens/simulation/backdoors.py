@@ -84,7 +84,7 @@ def _ask(control: Control, setting: Setting, engine: Engine) -> list[BackdoorRec
     with one_thread():
         network, dataset = setting.network(), setting.dataset
         shared = shared_tensors(setting, engine, network.state(), 1)
-        local, custom = setting.experiment.local, is_custom(setting.experiment.model)
+        local, custom = setting.local, is_custom(setting.experiment.model)
         context = WorkerContext(
             dataset, setting.shards, network, local, setting.root, shared,
             custom=custom, timeout=setting.timeout, goal=setting.goal,

@@ -94,7 +94,7 @@ class Federation:
         network = setting.network()
         weights = network.state()
         shared = shared_tensors(setting, engine, weights, setting.experiment.cohort_size)
-        local, checks = setting.experiment.local, setting.experiment.detectors
+        local, checks = setting.local, setting.experiment.detectors
         validation, custom = setting.validation, is_custom(setting.experiment.model)
         context = WorkerContext(
             setting.dataset, setting.shards, network, local, setting.root, shared, validation, checks, custom,

@@ -17,8 +17,10 @@ from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 from fedlens.core.config import Config
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
-from fedlens.data.dataset import Samples
+from fedlens.data.dataset import Dataset, Samples
+from fedlens.kernels.loss import Loss
 from fedlens.models.network import Network
+from fedlens.training.losses import Binary, LossField, loss_of
 from fedlens.training.optimizer_options import OptimizerField, optimizer_options
 from fedlens.training.optimizers import Optimizer, Variable
 from fedlens.training.schedules import ScheduleField, factor
@@ -40,6 +42,8 @@ class LocalTraining(Config):
         learning_rate: the optimizer's learning rate.
         schedule: how that changes from round to round: ``constant``, ``{name: step, every: 10}``, ``exponential`` or
             ``{name: cosine, rounds: 10}``, each with a ``warm_up``.
+        loss: what training minimises: ``cross-entropy``, or ``binary`` from one logit, each with ``label_smoothing``
+            and ``class_weights``.
 
     Example:
         >>> from fedlens import LocalTraining
@@ -47,7 +51,7 @@ class LocalTraining(Config):
         [100, 100, 50, 100, 100, 50]
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"schedule"})
+    later: ClassVar[frozenset[str]] = frozenset({"schedule", "loss"})
 
     epochs: PositiveFloat | None = 5
     steps: PositiveInt | None = None
@@ -56,6 +60,7 @@ class LocalTraining(Config):
     optimizer: OptimizerField = "adam"
     learning_rate: float = Field(default=1e-3, gt=0)
     schedule: ScheduleField = "constant"
+    loss: LossField = "cross-entropy"
 
     @model_validator(mode="before")
     @classmethod
@@ -95,6 +100,25 @@ class LocalTraining(Config):
     def over(self, epochs: float) -> LocalTraining:
         """Return the same training for another number of passes over the shard."""
         return self.model_copy(update={"epochs": epochs, "steps": None})
+
+    @property
+    def is_binary(self) -> bool:
+        """True if the model has one logit for two classes."""
+        return isinstance(loss_of(self.loss), Binary)
+
+    @property
+    def criterion(self) -> Loss:
+        """The loss as a function; of one that depends on the data, after `fitted`."""
+        return loss_of(self.loss).criterion()
+
+    def fitted(self, dataset: Dataset) -> LocalTraining:
+        """Return the plan with what depends on the data.
+
+        Raises:
+            ConfigError: it does not suit the data.
+        """
+        loss = loss_of(self.loss).fitted(dataset.train.y, len(dataset.classes))
+        return self if loss == loss_of(self.loss) else self.model_copy(update={"loss": loss})
 
     def in_round(self, round_: int) -> LocalTraining:
         """Return the plan of one round, from 1, whose learning rate is the schedule's."""
@@ -158,9 +182,9 @@ def train(
         The update δ = w − `weights`, shape ``[d]``.
     """
     network.load(weights)
-    optimizer = plan.new_optimizer(network)
+    optimizer, criterion = plan.new_optimizer(network), plan.criterion
     with network.training(address):
         for batch in batches(samples, plan, address, members):
-            network.backward(batch.x, batch.y)
+            network.backward(batch.x, batch.y, criterion=criterion)
             optimizer.step()
     return network.state() - weights

@@ -56,7 +56,7 @@ def train_stacked(stack: Stack, weights: Tensor, plan: LocalTraining, clients: S
     sizes = [plan.sizes_for(len(indices)) for indices in members]
     masks = Masks(stack.drops, sizes, addresses, weights)
     drawn = [draws(indices, plan, address) for address, indices in zip(addresses, members, strict=True)]
-    optimizer = plan.new_optimizer(stack)
+    optimizer, criterion = plan.new_optimizer(stack), plan.criterion
     for step in range(len(sizes[0])):
         active = sum(len(batch_sizes) > step for batch_sizes in sizes)
         if active < len(stack.vector):
@@ -65,7 +65,7 @@ def train_stacked(stack: Stack, weights: Tensor, plan: LocalTraining, clients: S
         for rows in equal_runs([batch_sizes[step] for batch_sizes in sizes[:active]]):
             batch, count = _taken(sources[rows], batches[rows]), rows.stop - rows.start
             x, y = batch.x.view(count, -1, *batch.x.shape[1:]), batch.y.view(count, -1)
-            stack.backward(rows, x, y, masks.of(step, rows))
+            stack.backward(rows, x, y, masks.of(step, rows), criterion)
         optimizer.step()
     updates = torch.empty(len(order), len(weights), dtype=weights.dtype, device=weights.device)
     updates[order] = stack.trained() - weights
