@@ -20,6 +20,7 @@ from fedlens.core.random import Address
 from fedlens.data.dataset import Dataset, Samples
 from fedlens.kernels.loss import Loss
 from fedlens.models.network import Network
+from fedlens.training.augmentation import Augmentation, Augmenter, require_images
 from fedlens.training.losses import Binary, LossField, loss_of
 from fedlens.training.optimizer_options import OptimizerField, optimizer_options
 from fedlens.training.optimizers import Optimizer, Variable
@@ -44,6 +45,7 @@ class LocalTraining(Config):
             ``{name: cosine, rounds: 10}``, each with a ``warm_up``.
         loss: what training minimises: ``cross-entropy``, or ``binary`` from one logit, each with ``label_smoothing``
             and ``class_weights``.
+        augmentation: how each batch of images is changed: ``flip``, ``crop``, or both.
 
     Example:
         >>> from fedlens import LocalTraining
@@ -51,7 +53,7 @@ class LocalTraining(Config):
         [100, 100, 50, 100, 100, 50]
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"schedule", "loss"})
+    later: ClassVar[frozenset[str]] = frozenset({"schedule", "loss", "augmentation"})
 
     epochs: PositiveFloat | None = 5
     steps: PositiveInt | None = None
@@ -61,6 +63,7 @@ class LocalTraining(Config):
     learning_rate: float = Field(default=1e-3, gt=0)
     schedule: ScheduleField = "constant"
     loss: LossField = "cross-entropy"
+    augmentation: Augmentation = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -117,6 +120,7 @@ class LocalTraining(Config):
         Raises:
             ConfigError: it does not suit the data.
         """
+        require_images(self.augmentation, dataset.shape)
         loss = loss_of(self.loss).fitted(dataset.train.y, len(dataset.classes))
         return self if loss == loss_of(self.loss) else self.model_copy(update={"loss": loss})
 
@@ -162,9 +166,14 @@ def draws(members: Tensor, plan: LocalTraining, address: Address) -> Iterator[Te
 def batches(
     samples: Samples, plan: LocalTraining, address: Address, members: Tensor | None = None
 ) -> Iterator[Samples]:
-    """Return the batches of a round that `draws` chooses from `members` of `samples`, by default all."""
-    chosen = torch.arange(len(samples)) if members is None else members
-    return map(samples.take, draws(chosen, plan, address))
+    """Yield the batches of a round that `draws` chooses from `members` of `samples`, by default all, augmented."""
+    chosen, augmented = (
+        torch.arange(len(samples)) if members is None else members,
+        Augmenter(plan.augmentation, address),
+    )
+    for indices in draws(chosen, plan, address):
+        batch = samples.take(indices)
+        yield Samples(augmented(batch.x), batch.y)
 
 
 def train(

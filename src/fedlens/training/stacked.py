@@ -13,6 +13,7 @@ from torch import Tensor
 from fedlens.core.random import Address
 from fedlens.data.dataset import Samples
 from fedlens.kernels.stack import Stack
+from fedlens.training.augmentation import Augmenter
 from fedlens.training.dropout_masks import Masks, equal_runs
 from fedlens.training.local import LocalTraining, draws
 
@@ -54,6 +55,7 @@ def train_stacked(stack: Stack, weights: Tensor, plan: LocalTraining, clients: S
     members = [clients[row].members for row in order]
     sources = [clients[row].samples for row in order]
     sizes = [plan.sizes_for(len(indices)) for indices in members]
+    augmented = [Augmenter(plan.augmentation, address) for address in addresses]
     masks = Masks(stack.drops, sizes, addresses, weights)
     drawn = [draws(indices, plan, address) for address, indices in zip(addresses, members, strict=True)]
     optimizer, criterion = plan.new_optimizer(stack), plan.criterion
@@ -65,6 +67,8 @@ def train_stacked(stack: Stack, weights: Tensor, plan: LocalTraining, clients: S
         for rows in equal_runs([batch_sizes[step] for batch_sizes in sizes[:active]]):
             batch, count = _taken(sources[rows], batches[rows]), rows.stop - rows.start
             x, y = batch.x.view(count, -1, *batch.x.shape[1:]), batch.y.view(count, -1)
+            if plan.augmentation:
+                x = torch.stack([change(part) for change, part in zip(augmented[rows], x, strict=True)])
             stack.backward(rows, x, y, masks.of(step, rows), criterion)
         optimizer.step()
     updates = torch.empty(len(order), len(weights), dtype=weights.dtype, device=weights.device)
