@@ -32,6 +32,7 @@ from fedlens.experiment.aims import pursuing, targets_read, with_trigger_named
 from fedlens.experiment.assumed import assumed_chain, misassumed
 from fedlens.experiment.attackers import Attackers
 from fedlens.experiment.chained import Chained
+from fedlens.experiment.failures import Failures
 from fedlens.experiment.measures import MEASURES, Kind, kinds_read, measured_by
 from fedlens.goals.goal import Goal
 from fedlens.goals.target_samples import Target
@@ -82,6 +83,7 @@ class Experiment(Config):
         absent: clients that take part in no round, as in the placebo; only without attack.
         present: clients that are chosen in every round, as in the benign twin of attackers with the schedule
             ``every-round``; only without attack.
+        failures: how often clients send nothing, or train on part of their batches.
 
     Example:
         >>> from fedlens import Experiment
@@ -92,7 +94,9 @@ class Experiment(Config):
         True
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"attackers", "goal", "placebo", "absent", "present", "root"})
+    later: ClassVar[frozenset[str]] = frozenset(
+        {"attackers", "goal", "placebo", "absent", "present", "root", "failures"}
+    )
 
     name: str = Field(default="experiment", pattern=r"^[\w][\w.+-]*$")
     about: str = ""
@@ -118,6 +122,7 @@ class Experiment(Config):
     placebo: bool = True
     absent: tuple[NonNegativeInt, ...] = ()
     present: tuple[NonNegativeInt, ...] = ()
+    failures: Failures | None = None
 
     @field_validator("record", mode="before")
     @classmethod
@@ -356,6 +361,7 @@ class Experiment(Config):
         unlike: dict[str, Any] = {"name": "twin", "about": "", "attack": None, "attackers": None, "goal": None}
         unlike |= {"target": Target(), "control": False, "stop_at": None, "present": self.every_round}
         checks = tuple(check for check in self.checks if check.action == "reject")
+        unlike["failures"] = self.failures and self.failures.settled(self.team)
         apart = {"validation": self.set_apart or None, "root": self.root_apart or None}
         return self.model_copy(update={**unlike, "placebo": True, "checks": checks, "record": None, **apart})
 

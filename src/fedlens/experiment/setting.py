@@ -19,9 +19,10 @@ from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.data.loading import load
 from fedlens.data.partition import Partition, Shards
 from fedlens.data.validation import set_apart
-from fedlens.experiment.distinct import few_distinct
 from fedlens.defences.buffers_tried import why_not_combined
+from fedlens.experiment.distinct import few_distinct
 from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.failures import Failures
 from fedlens.experiment.lone_samples import require_no_lone_samples
 from fedlens.goals.goal import NOTHING, Goal
 from fedlens.goals.malicious_samples import changed_inputs, wanted_classes
@@ -134,8 +135,34 @@ class Setting:
         return sorted([*always, *(int(client) for client in drawn)])
 
     def cohort(self, round_: int) -> list[int]:
-        """Return the chosen clients that take part, because they are not absent."""
+        """Return the chosen clients that take part, because they are not absent and do not fail."""
+        failed = self.failed(round_)
+        return [client for client in self.expected(round_) if client not in failed]
+
+    def expected(self, round_: int) -> list[int]:
+        """Return the chosen clients that are not absent, whether they fail or not."""
         return [client for client in self.chosen(round_) if client not in self.experiment.absent]
+
+    def failed(self, round_: int) -> list[int]:
+        """Return the chosen clients that send nothing in this round."""
+        if self._failures is None:
+            return []
+        return self._failures.failed(self.expected(round_), self.experiment.updates_needed, round_, self.root)
+
+    def work(self, client: int, round_: int) -> float:
+        """Return the part of its batches that a client trains on in this round."""
+        return 1.0 if self._failures is None else self._failures.work_of(client, round_, self.root)
+
+    @property
+    def _failures(self) -> Failures | None:
+        """How clients fail, with the attackers by their numbers."""
+        failures = self.experiment.failures
+        return None if failures is None else failures.settled(self.experiment.team)
+
+    def announced(self, round_: int, cohort: list[int]) -> Tensor:
+        """Return the weights of the cohort's clients as announced, when nobody knows who will fail, shape ``[n]``."""
+        expected = self.expected(round_)
+        return self.alpha(expected)[[expected.index(client) for client in cohort]]
 
     def alpha(self, cohort: list[int]) -> Tensor:
         """Return the weights α_i = n_i / Σ n_j of the cohort's clients, shape ``[n]``."""

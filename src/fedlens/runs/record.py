@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
 from typing_extensions import override
 
-from fedlens.core.documents import Finite, Logged
+from fedlens.core.documents import Finite, Logged, Proportion
 from fedlens.experiment.measures import CHECK_WITH
 from fedlens.goals.answers import BackdoorRecord
 from fedlens.goals.success import Success
@@ -83,6 +83,7 @@ class ClientRecord:
         negative_variances: how many running variances of its own model, w_G^t + δ, are below 0, which no honest
             training makes of them.
         attack: what it did, if it is malicious.
+        work: the part of its batches that it trained on; less than 1 for a straggler.
         model: quality of the malicious model w_G^t + δ_m, if it is malicious; of several clients one model,
             w_G^t + Σ α_i δ_i / Σ α_i.
 
@@ -102,6 +103,7 @@ class ClientRecord:
     attack: AttackRecord | None = None
     model: Quality | None = None
     negative_variances: NonNegativeInt = 0
+    work: Proportion = 1.0
 
     @property
     def fault(self) -> str:
@@ -171,6 +173,7 @@ class RoundRecord(KeyAccess):
         round: its number, from 1.
         clients: those that took part (the cohort), at least one.
         skipped: why the global model did not change, if so.
+        failed: clients that were chosen, too, but sent nothing.
         quality: the global model on the test set afterwards.
         target: the global model's answers to the target samples; ``None`` in a control, and where the goal is another.
         backdoor: its answers to the inputs of which such a goal wants something.
@@ -199,6 +202,7 @@ class RoundRecord(KeyAccess):
     destroyed: bool = False
     backdoor: BackdoorRecord | None = None
     goal_met: bool | None = None
+    failed: list[NonNegativeInt] = field(default_factory=list)
     version: Annotated[int, Field(ge=0, le=VERSION)] = VERSION
 
     @property
@@ -286,6 +290,10 @@ class RoundRecord(KeyAccess):
             for name in ("measured", "negative_variances"):
                 if not client[name]:
                     del client[name]
+            if client["work"] == 1:
+                del client["work"]
+        if not values["failed"]:
+            del values["failed"]
         return _without_goal(values) | {"version": VERSION}
 
     @override

@@ -46,12 +46,9 @@ def training_stages(
     own included, have trained honestly; an attacker alone that crafts its update by itself needs no honest one of its
     own.
     """
-    sizes, local = setting.shards.sizes, setting.experiment.local
-    honest = [
-        HonestJob(round_, client, row, cost=local.steps_for(int(sizes[client]))) for row, client in enumerate(cohort)
-    ]
+    honest = [_honest_job(setting, round_, client, row) for row, client in enumerate(cohort)]
     samples = setting.root_samples if setting.experiment.server.needs_root else None
-    root = [] if samples is None else [RootJob(round_, local.steps_for(len(samples)))]
+    root = [] if samples is None else [RootJob(round_, setting.experiment.local.steps_for(len(samples)))]
     attack, jobs = setting.experiment.attack, _malicious_jobs(setting, round_, cohort, alpha, state)
     if attack is None or not jobs:
         return [[*honest, *root]]
@@ -62,6 +59,13 @@ def training_stages(
     if len(setting.experiment.team) == 1 and not attack.colludes:
         return [[*others, *root], [*jobs]]
     return [[*honest, *root], [TeamJob(tuple(jobs), len(cohort), state.team)]]
+
+
+def _honest_job(setting: Setting, round_: int, client: int, row: int) -> HonestJob:
+    """Return the job of an honest client."""
+    work = setting.work(client, round_)
+    steps = setting.experiment.local.shortened(work).steps_for(int(setting.shards.sizes[client]))
+    return HonestJob(round_, client, row, steps, work)
 
 
 def _malicious_jobs(
@@ -80,6 +84,8 @@ def _malicious_jobs(
             place=team.index(cohort[row]),
             alone=len(team) == 1,
             assumed=assumed,
+            work=setting.work(cohort[row], round_),
+            cohort=len(cohort),
         )
         for row, weight in weights.items()
     ]  # fmt: skip

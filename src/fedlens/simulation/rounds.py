@@ -107,14 +107,16 @@ class Federation:
         """Play the round after `state`."""
         began, round_, experiment = time.perf_counter(), state.round + 1, self.setting.experiment
         cohort = self.setting.cohort(round_)
-        alpha = self.setting.alpha(cohort)
+        alpha, announced = self.setting.alpha(cohort), self.setting.announced(round_, cohort)
         self.shared.models[GLOBAL] = state.weights
-        results = self._run_counted(training_stages(self.setting, round_, cohort, alpha, state))
+        results = self._run_counted(training_stages(self.setting, round_, cohort, announced, state))
         attack = attacked(results, state)
         if rows := list(attack.logs):
             self.shared.models[MALICIOUS] = state.weights + malicious_update(self.shared.updates, alpha, rows)
         observed = {
-            cohort[row]: Observation(round_, float(alpha[row]), state.weights, self.shared.updates[row].clone(), log)
+            cohort[row]: Observation(
+                round_, float(announced[row]), state.weights, self.shared.updates[row].clone(), log
+            )
             for row, log in attack.logs.items()
         }
         history = remembered(experiment.attack, state.history, observed)
@@ -145,11 +147,13 @@ class Federation:
         clients = _clients(cohort, received.rows, screening, recording, combined)
         for row, count in zip(received.rows, negative, strict=True):
             clients[row] = replace(clients[row], negative_variances=count)
+        clients = [replace(client, work=self.setting.work(client.client, round_)) for client in clients]
         for row, log in logs.items():
             clients[row] = replace(clients[row], attack=attack_record(log), model=qualities[MALICIOUS])
         record = RoundRecord(
             round=round_,
             clients=clients,
+            failed=self.setting.failed(round_),
             skipped=combined.skipped,
             quality=qualities[GLOBAL],
             target=None if target_samples is None else success(predictions, target_samples),

@@ -100,6 +100,15 @@ class LocalTraining(Config):
         each_pass = [self.batch_size] * whole + [rest] * (rest > 0)
         return list(islice(cycle(each_pass), self.steps_for(samples)))
 
+    def shortened(self, work: float) -> LocalTraining:
+        """Return the same training on this part of its batches, at least one."""
+        if work == 1:
+            return self
+        if self.epochs is not None:
+            return self.over(self.epochs * work)
+        assert self.steps is not None
+        return self.model_copy(update={"steps": max(1, floor(self.steps * work + 0.5))})
+
     def over(self, epochs: float) -> LocalTraining:
         """Return the same training for another number of passes over the shard."""
         return self.model_copy(update={"epochs": epochs, "steps": None})

@@ -1,7 +1,7 @@
 """Local training of several clients in a stack: the mathematics of `fedlens.training.local.train`, stacked.
 
 Each client trains on the batches and with the masks that it would have alone; only rounding differs. The clients with
-the most samples come first, so that the first rows are still training at every step.
+the most batches come first, so that the first rows are still training at every step.
 """
 
 from collections.abc import Sequence
@@ -26,11 +26,13 @@ class StackedClient:
         address: of its draws in this round.
         indices: which of the `samples` it has, shape ``[m]``, int64; ``None`` for all of them.
         samples: where its samples are.
+        work: the part of its batches that it trains on.
     """
 
     address: Address
     indices: Tensor | None
     samples: Samples
+    work: float = 1.0
 
     @property
     def members(self) -> Tensor:
@@ -50,14 +52,17 @@ def train_stacked(stack: Stack, weights: Tensor, plan: LocalTraining, clients: S
     Returns:
         The updates δ, shape ``[n, d]``.
     """
-    order = sorted(range(len(clients)), key=lambda row: -len(clients[row].members))
+    plans = [plan.shortened(client.work) for client in clients]
+    steps = [each.steps_for(len(client.members)) for each, client in zip(plans, clients, strict=True)]
+    order = sorted(range(len(clients)), key=lambda row: (-steps[row], -len(clients[row].members)))
+    plans = [plans[row] for row in order]
     addresses = [clients[row].address for row in order]
     members = [clients[row].members for row in order]
     sources = [clients[row].samples for row in order]
-    sizes = [plan.sizes_for(len(indices)) for indices in members]
+    sizes = [each.sizes_for(len(indices)) for each, indices in zip(plans, members, strict=True)]
     augmented = [Augmenter(plan.augmentation, address) for address in addresses]
     masks = Masks(stack.drops, sizes, addresses, weights)
-    drawn = [draws(indices, plan, address) for address, indices in zip(addresses, members, strict=True)]
+    drawn = [draws(*drawing) for drawing in zip(members, plans, addresses, strict=True)]
     optimizer, criterion = plan.new_optimizer(stack), plan.criterion
     for step in range(len(sizes[0])):
         active = sum(len(batch_sizes) > step for batch_sizes in sizes)

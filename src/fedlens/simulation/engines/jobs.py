@@ -34,12 +34,17 @@ Prepared = tuple[StackedClient, Callable[[Tensor], dict[str, Any]]]
 
 @dataclass(frozen=True)
 class HonestJob:
-    """An honest client's local training."""
+    """An honest client's local training.
+
+    Attributes:
+        work: the part of its batches that it trains on.
+    """
 
     round: int
     client: int
     row: int
     cost: float
+    work: float = 1.0
     reads = GLOBAL
 
     @property
@@ -57,7 +62,7 @@ class HonestJob:
             context.network,
             context.shared.models[GLOBAL],
             context.dataset.train,
-            context.plan(self.round),
+            context.plan(self.round).shortened(self.work),
             context.address(self.round, self.client),
             members=context.shards.indices(self.client),
         )
@@ -72,7 +77,7 @@ class HonestJob:
             return {}
 
         address, members = context.address(self.round, self.client), context.shards.indices(self.client)
-        return StackedClient(address, members, context.dataset.train), finish
+        return StackedClient(address, members, context.dataset.train, self.work), finish
 
 
 @dataclass(frozen=True)
@@ -84,6 +89,8 @@ class MaliciousJob:
         place: its place in the whole team.
         alone: whether it is the whole team.
         assumed: what it assumes of the server, if its attack needs that.
+        work: the part of its batches that it trains on where it does as honest clients do.
+        cohort: number of clients in the round, of which it sees the updates if its attack sees all.
     """
 
     round: int
@@ -98,6 +105,8 @@ class MaliciousJob:
     place: int = 0
     alone: bool = True
     assumed: Assumption | None = None
+    work: float = 1.0
+    cohort: int | None = None
 
     @property
     def name(self) -> str:
@@ -122,7 +131,8 @@ class MaliciousJob:
         """Let the attack craft its update from its view."""
         others = None
         if self.attack.sight != "own":
-            seen = range(len(context.shared.updates)) if self.attack.sight == "all" else []
+            count = len(context.shared.updates) if self.cohort is None else self.cohort
+            seen = range(count) if self.attack.sight == "all" else []
             others = context.shared.updates[[row for row in seen if row != self.row]]
         return self.send(context, *self.crafted(context, others))
 
@@ -146,7 +156,7 @@ class MaliciousJob:
         def finish(update: Tensor) -> dict[str, Any]:
             return self.send(context, update if reason else self.attack.boosted(update, view), view, reason)
 
-        return StackedClient(view.address, None, view.shard), finish
+        return StackedClient(view.address, None, view.shard, self.work), finish
 
     def view(self, context: WorkerContext) -> View:
         """Return what the client sees; its tensors are copies."""
@@ -161,7 +171,7 @@ class MaliciousJob:
             alpha=self.alpha,
             shard=shard,
             auxiliary=self._samples(context, shard, address.at("goal")),
-            local=context.plan(self.round),
+            local=context.plan(self.round).shortened(self.work),
             network=network,
             address=address,
             history=deepcopy(self.history),
