@@ -104,4 +104,4 @@ ScheduleField = Annotated[
 
 def factor(held: str | Schedule, round_: int) -> float:
     """Return what a schedule multiplies the learning rate by in this round."""
-    return (SCHEDULES[held]() if isinstance(held, str) else held).factor(round_)
+    return (SCHEDULES[held].model_validate({}) if isinstance(held, str) else held).factor(round_)
