@@ -210,6 +210,11 @@ class Attack(Config):
         return cls.poison is not Attack.poison and cls.craft is Attack.craft and self.estimate is None
 
     @property
+    def trains_honestly(self) -> bool:
+        """True if what it sends is what a client's own software makes of the samples, client momentum included."""
+        return self.poisons
+
+    @property
     def colludes(self) -> bool:
         """True if the attack makes the updates of a team together."""
         return type(self).collude is not Attack.collude

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from typing_extensions import override
+
 from fedlens.attacks.attack import Attack, View
 
 if TYPE_CHECKING:
@@ -32,6 +34,11 @@ class Honest(Attack):
     """
 
     boost: Literal[1] = 1
+
+    @property
+    @override
+    def trains_honestly(self) -> bool:
+        return True
 
     def craft(self, view: View) -> Tensor:
         """Return the update, shape ``[d]``, of an honest client; log its steps."""

@@ -35,6 +35,7 @@ from fedlens.simulation.attacking import (
     weighted_step,
 )
 from fedlens.simulation.backdoors import measured
+from fedlens.simulation.client_momentum import KEY, ClientMomentum
 from fedlens.simulation.combining import Combined, combine
 from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.context import GLOBAL, MALICIOUS, Job, SharedTensors, WorkerContext
@@ -109,7 +110,8 @@ class Federation:
         cohort = self.setting.cohort(round_)
         alpha, announced = self.setting.alpha(cohort), self.setting.announced(round_, cohort)
         self.shared.models[GLOBAL] = state.weights
-        results = self._run_counted(training_stages(self.setting, round_, cohort, announced, state))
+        momentum = ClientMomentum(experiment.local.client_momentum, state.stages.get(KEY))
+        results = self._run_counted(training_stages(self.setting, round_, cohort, announced, state), momentum)
         attack = attacked(results, state)
         if rows := list(attack.logs):
             self.shared.models[MALICIOUS] = state.weights + malicious_update(self.shared.updates, alpha, rows)
@@ -138,7 +140,9 @@ class Federation:
         combined = combine(
             experiment.chain, updates, screening.accepted, server, state.stages, timeout=self.setting.timeout
         )
-        after = FederationState(round_, state.weights + combined.update, history, combined.states, attack.state)
+        after = FederationState(
+            round_, state.weights + combined.update, history, dict(combined.states) | momentum.kept(), attack.state
+        )
         self.shared.models[GLOBAL] = after.weights
 
         aggregated = time.perf_counter()
@@ -168,8 +172,10 @@ class Federation:
         }
         return RoundResult(record, after, predictions, seconds, screening.tables | recording.tables)
 
-    def _run_counted(self, stages: Sequence[Sequence[Job]]) -> list[tuple[Job, dict[str, Any]]]:
-        """Run one stage of jobs after the other, and report progress."""
+    def _run_counted(
+        self, stages: Sequence[Sequence[Job]], momentum: ClientMomentum
+    ) -> list[tuple[Job, dict[str, Any]]]:
+        """Run one stage of jobs after the other, each seeing what the one before has sent, and report progress."""
         done, total = 0, sum(counts(job) for jobs in stages for job in jobs)
 
         def count(job: Job) -> None:
@@ -178,7 +184,12 @@ class Federation:
             self.progress(done, total)
 
         self.progress(done, total)
-        return [pair for jobs in stages for pair in zip(jobs, self.engine.run(jobs, count), strict=True)]
+        results: list[tuple[Job, dict[str, Any]]] = []
+        for jobs in stages:
+            ran = list(zip(jobs, self.engine.run(jobs, count), strict=True))
+            momentum.apply(ran, self.shared)
+            results += ran
+        return results
 
     def _with_errors(
         self,

@@ -46,6 +46,7 @@ class LocalTraining(Config):
         loss: what training minimises: ``cross-entropy``, or ``binary`` from one logit, each with ``label_smoothing``
             and ``class_weights``.
         augmentation: how each batch of images is changed: ``flip``, ``crop``, or both.
+        client_momentum: what a client's update keeps of what it sent before (β): it sends (1 - β) δ + β m.
 
     Example:
         >>> from fedlens import LocalTraining
@@ -53,7 +54,7 @@ class LocalTraining(Config):
         [100, 100, 50, 100, 100, 50]
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"schedule", "loss", "augmentation"})
+    later: ClassVar[frozenset[str]] = frozenset({"schedule", "loss", "augmentation", "client_momentum"})
 
     epochs: PositiveFloat | None = 5
     steps: PositiveInt | None = None
@@ -64,6 +65,7 @@ class LocalTraining(Config):
     schedule: ScheduleField = "constant"
     loss: LossField = "cross-entropy"
     augmentation: Augmentation = ()
+    client_momentum: float = Field(default=0.0, ge=0, lt=1)
 
     @model_validator(mode="before")
     @classmethod
