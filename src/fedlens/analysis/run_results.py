@@ -311,6 +311,7 @@ def _columns(side: RoundRecord | ControlRecord | None, classes: Sequence[str]) -
     """Return the columns that a round and its controls have in common."""
     quality, target = (side.quality, side.target) if side else (None, None)
     columns: dict[str, Any] = {"accuracy": quality and quality.accuracy, "loss": quality and quality.loss}
+    columns |= quality.metrics if quality else {}
     accuracies = quality.per_class if quality else [None] * len(classes)
     columns |= {f"accuracy.{name}": accuracy for name, accuracy in zip(classes, accuracies, strict=True)}
     if target is not None and None in target.predicted:  # no answer is neither a success nor a failure

@@ -63,6 +63,7 @@ def summarise(
         malformed=_malformed(records),
         destroyed=destroyed(records),
         goal=goal_summary(experiment, inside, after),
+        metrics=last.quality.metrics,
     )
 
 
@@ -78,8 +79,9 @@ def _control(
     accuracies = [side.quality.accuracy for side in every if side is not None]
     if len(accuracies) < len(records):
         return None
-    last = judged[-1]
+    last, end = judged[-1], every[-1]
     assert last is not None
+    assert end is not None
     return ControlSummary(
         accuracy=accuracies[-1],
         would_stop_at=_first_reaching(paper_stop, accuracies),
@@ -87,6 +89,7 @@ def _control(
         target=_target(_targets(judged), _targets(later)),
         lifespan=_lifespan(judged, later),
         backdoor=backdoor_summary(judged, later),
+        metrics=end.quality.metrics,
     )
 
 

@@ -37,6 +37,7 @@ from fedlens.experiment.measures import MEASURES, Kind, kinds_read, measured_by
 from fedlens.goals.goal import Goal
 from fedlens.goals.target_samples import Target
 from fedlens.goals.trigger import Trigger
+from fedlens.models.metrics import Metric
 from fedlens.models.mlp import CensusMlp
 from fedlens.models.model import Model
 from fedlens.training.local import LocalTraining
@@ -68,6 +69,8 @@ class Experiment(Config):
         checks: the checks that the server applies to updates before it aggregates them.
         record: what is measured of every update: norms, distances, histograms; by default what the checks measure
             anyway. It changes no other number.
+        metrics: what is measured of the global model besides its accuracy: balanced-accuracy, f1, auc. It changes no
+            other number.
         validation: training samples set aside for the server's checks; by default none, or 2,000 if a check needs
             them, but at most a tenth.
         root: training samples set aside for the server to train on; by default none, or 100 if a stage needs them, but
@@ -95,7 +98,7 @@ class Experiment(Config):
     """
 
     later: ClassVar[frozenset[str]] = frozenset(
-        {"attackers", "goal", "placebo", "absent", "present", "root", "failures"}
+        {"attackers", "goal", "placebo", "absent", "present", "root", "failures", "metrics"}
     )
 
     name: str = Field(default="experiment", pattern=r"^[\w][\w.+-]*$")
@@ -111,6 +114,7 @@ class Experiment(Config):
     local: LocalTraining = LocalTraining()
     checks: Annotated[tuple[Detector, ...], Components("checks", Detector)] = ()
     record: tuple[Kind, ...] | None = None
+    metrics: tuple[Metric, ...] = ()
     validation: PositiveInt | None = Field(default=None, examples=[100])
     root: PositiveInt | None = Field(default=None, examples=[100])
     aggregation: Annotated[Link | Chain, Chained("aggregation")] = Mean()
@@ -128,6 +132,12 @@ class Experiment(Config):
     @classmethod
     def _kinds(cls, value: Any) -> Any:
         return kinds_read(value)
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        """Take one alone for a list."""
+        return () if value in (None, "none") else [value] if isinstance(value, str) else value
 
     @model_validator(mode="before")
     @classmethod
@@ -361,6 +371,7 @@ class Experiment(Config):
         unlike: dict[str, Any] = {"name": "twin", "about": "", "attack": None, "attackers": None, "goal": None}
         unlike |= {"target": Target(), "control": False, "stop_at": None, "present": self.every_round}
         checks = tuple(check for check in self.checks if check.action == "reject")
+        unlike["metrics"] = ()
         unlike["failures"] = self.failures and self.failures.settled(self.team)
         apart = {"validation": self.set_apart or None, "root": self.root_apart or None}
         return self.model_copy(update={**unlike, "placebo": True, "checks": checks, "record": None, **apart})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,7 @@ class Quality:
         accuracy: share of samples predicted correctly.
         loss: mean cross-entropy, in nats.
         per_class: accuracy among the samples of each class; ``None`` for a class without samples.
+        metrics: what else was asked for, by name (`fedlens.models.metrics`); ``None`` where it is not defined.
 
     Example:
         >>> from fedlens import Experiment, simulate
@@ -53,6 +54,7 @@ class Quality:
     accuracy: Proportion
     loss: float
     per_class: list[Proportion | None]
+    metrics: dict[str, Proportion | None] = field(default_factory=dict)
 
 
 def right(log_probabilities: Tensor, labels: Tensor) -> Tensor:

@@ -18,6 +18,9 @@ CONTROLS = {"control": "benign twin", "placebo": "client absent"}
 BESIDE = {"control": "without attack", "placebo": "client absent"}
 """The columns with its numbers."""
 
+METRIC_TITLES = {"balanced_accuracy": "balanced accuracy", "f1": "macro F1", "auc": "area under the ROC curve"}
+"""What is measured besides accuracy, for people."""
+
 NAMED = 6
 """At most this many attackers are named one by one."""
 
@@ -151,3 +154,8 @@ def detection_words(done: Performance) -> tuple[str, str, str]:
 def counted(count: int, noun: str) -> str:
     """Say how many there are: ``1 round``, ``3 rounds``."""
     return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def metric_words(value: float | None) -> str:
+    """Say the number of what is measured besides accuracy: ``0.873``, or a dash where it is not defined."""
+    return "–" if value is None else f"{value:.3f}"

@@ -311,8 +311,13 @@ def total_weight(clients: Sequence[ClientRecord]) -> float | None:
 
 
 def _without_goal(values: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what only other goals than target samples have, where a record has none of it."""
-    for side in (values, values["control"], values["placebo"]):
+    """Leave out what only other goals than target samples have, and metrics, where a record has none of them."""
+    sides = (values, values["control"], values["placebo"])
+    qualities = [side["quality"] for side in sides if side] + [client["model"] for client in values["clients"]]
+    for quality in qualities:
+        if quality and not quality["metrics"]:
+            del quality["metrics"]
+    for side in sides:
         for name in {"backdoor", "goal_met"} & (side or {}).keys():
             if side[name] is None:
                 del side[name]

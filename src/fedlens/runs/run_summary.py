@@ -309,6 +309,7 @@ class ControlSummary:
         target: what it made of the target samples, unless the goal is another one.
         lifespan: what would be the backdoor's.
         backdoor: what it answered to triggered inputs, if there are any.
+        metrics: what else was asked for, of its last model, by name.
 
     Example:
         >>> import fedlens
@@ -326,6 +327,7 @@ class ControlSummary:
     target: TargetSummary | None
     lifespan: Lifespan | None
     backdoor: BackdoorSummary | None = None
+    metrics: dict[str, Proportion | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -355,6 +357,7 @@ class Summary(KeyAccess):
         malformed: updates that were not finite, or of another shape, if there were any.
         destroyed: round after which the model was not finite, if there was one.
         goal: what became of a goal other than target samples.
+        metrics: what else was asked for, of the last model, by name (`fedlens.models.metrics`).
         checksums: of the run's files, by their paths in it.
 
     Example:
@@ -385,6 +388,7 @@ class Summary(KeyAccess):
     malformed: Malformed | None = None
     destroyed: PositiveInt | None = None
     goal: GoalSummary | None = None
+    metrics: dict[str, Proportion | None] = field(default_factory=dict)
     checksums: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -404,6 +408,8 @@ class Summary(KeyAccess):
             for name in {"backdoor", "goal"} & (side or {}).keys():
                 if side[name] is None:  # as in runs for target samples
                     del side[name]
+            if side and not side["metrics"]:
+                del side["metrics"]
         return values
 
     @override

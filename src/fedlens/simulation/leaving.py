@@ -57,4 +57,5 @@ def _of_twin(record: RoundRecord, twin: Experiment) -> RoundRecord:
         )
         for client in record.clients
     ]
-    return replace(record, clients=clients, target=None, backdoor=None, goal_met=None)
+    quality = replace(record.quality, metrics={})
+    return replace(record, clients=clients, quality=quality, target=None, backdoor=None, goal_met=None)

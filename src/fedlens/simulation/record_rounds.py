@@ -8,10 +8,11 @@ from fedlens.analysis.summary import summarise
 from fedlens.core.custom import is_custom
 from fedlens.core.errors import ClientError
 from fedlens.experiment.setting import Setting
+from fedlens.models.metrics import measure
 from fedlens.runs.directory import RunDirectory
 from fedlens.runs.environment import describe_environment
 from fedlens.runs.metadata import StartRecord
-from fedlens.runs.record import RoundRecord
+from fedlens.runs.record import ControlRecord, RoundRecord
 from fedlens.runs.record_values import destroyed, judged
 from fedlens.runs.run_summary import Summary
 from fedlens.simulation.callback import Callback
@@ -77,10 +78,19 @@ def beside(controls: Mapping[str, Control], record: RoundRecord, setting: Settin
     """Return the record with the same round of the controls, given by name, and whether a goal is met against them."""
     if setting.auxiliary is None and setting.goal is None:
         return record
-    sides = {name: control.values(record.round, setting.auxiliary) for name, control in controls.items()}
+    sides = {name: _side(control, record.round, setting) for name, control in controls.items()}
     twin, placebo = sides.get("control"), sides.get("placebo")
     if setting.goal is None:
         return replace(record, twin=twin, placebo=placebo)
     if placebo is not None:
         placebo = replace(placebo, goal_met=judged(setting.goal, placebo, twin))
     return replace(record, twin=twin, placebo=placebo, goal_met=judged(setting.goal, record, twin))
+
+
+def _side(control: Control, round_: int, setting: Setting) -> ControlRecord:
+    """Return a control's values after a round, with what the experiment asks for besides accuracy."""
+    side, metrics = control.values(round_, setting.auxiliary), setting.experiment.metrics
+    if not metrics:
+        return side
+    asked = measure(metrics, control.predictions(round_), setting.dataset.test.y)
+    return replace(side, quality=replace(side.quality, metrics=asked))

@@ -20,6 +20,7 @@ from fedlens.experiment.setting import Setting
 from fedlens.goals.answers import BackdoorRecord
 from fedlens.goals.success import success
 from fedlens.models.evaluation import Quality, quality, stretches
+from fedlens.models.metrics import measure
 from fedlens.runs.record import ClientRecord, RoundRecord
 from fedlens.runs.round_result import RoundResult
 from fedlens.runs.state import FederationState
@@ -147,6 +148,7 @@ class Federation:
 
         aggregated = time.perf_counter()
         qualities = self._evaluate(round_, [GLOBAL, MALICIOUS] if logs else [GLOBAL])
+        asked = measure(experiment.metrics, self.shared.log_probabilities[GLOBAL], self.setting.dataset.test.y)
         predictions, target_samples = self.shared.log_probabilities[GLOBAL].clone(), self.setting.auxiliary
         clients = _clients(cohort, received.rows, screening, recording, combined)
         for row, count in zip(received.rows, negative, strict=True):
@@ -159,7 +161,7 @@ class Federation:
             clients=clients,
             failed=self.setting.failed(round_),
             skipped=combined.skipped,
-            quality=qualities[GLOBAL],
+            quality=replace(qualities[GLOBAL], metrics=asked),
             target=None if target_samples is None else success(predictions, target_samples),
             backdoor=self._backdoor(round_, predictions),
             destroyed=self._is_destroyed(state, after, predictions),

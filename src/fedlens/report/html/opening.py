@@ -10,7 +10,16 @@ from fedlens.core.registry import name_of
 from fedlens.experiment.experiment import Experiment
 from fedlens.report.html.check_scores import noticed_words
 from fedlens.report.verdict import verdict
-from fedlens.report.words import absent_words, attack_name, attackers_words, in_number, signed, wanted_words
+from fedlens.report.words import (
+    METRIC_TITLES,
+    absent_words,
+    attack_name,
+    attackers_words,
+    in_number,
+    metric_words,
+    signed,
+    wanted_words,
+)
 from fedlens.runs.record_values import counts, destroyed, met, met_rounds, targeted
 
 
@@ -121,6 +130,8 @@ def numbers(run: Run) -> list[Number]:
         head_numbers.append(Number(f"{met_rounds(inside)} of {len(inside)}", "rounds in which the target is met"))
     accuracy = last.quality.accuracy
     head_numbers.append(Number(percent(accuracy), "test accuracy"))
+    for name, value in last.quality.metrics.items():
+        head_numbers.append(Number(metric_words(value), METRIC_TITLES.get(name, name)))
     if twin:
         points = signed(100 * (accuracy - twin.quality.accuracy))
         head_numbers.append(Number(points, "percentage points vs. the benign twin"))

@@ -15,7 +15,17 @@ from fedlens.report.terminal.answers import (
     target_lines,
 )
 from fedlens.report.terminal.printing import PlainTable
-from fedlens.report.words import BESIDE, attack_name, counted, detection_words, in_number, signed, span_words
+from fedlens.report.words import (
+    BESIDE,
+    METRIC_TITLES,
+    attack_name,
+    counted,
+    detection_words,
+    in_number,
+    metric_words,
+    signed,
+    span_words,
+)
 from fedlens.runs.record import RoundRecord
 from fedlens.runs.record_values import mean
 from fedlens.runs.run_summary import ControlSummary, Lifespan, Summary, Window
@@ -49,6 +59,8 @@ def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
         return [*("" for _ in sides[1:]), value]
 
     yield "test accuracy", *(percent(side.accuracy) for side in sides)
+    for name in summary.metrics:
+        yield METRIC_TITLES.get(name, name), *(metric_words(side.metrics.get(name)) for side in sides)
     if hit := summary.hardest_hit:
         yield f"… most lost in class {hit.name}", *alone(f"{signed(hit.points)} points")
     window = summary.window or Window(1, summary.rounds)
