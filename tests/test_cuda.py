@@ -39,3 +39,12 @@ def test_every_rule_aggregates_there(rule: str, tmp_path: Path) -> None:
     experiment = small(clients=8, aggregation=aggregation, attack="data-poisoning")
     cpu = accuracies(experiment, tmp_path / "cpu", engine="serial")
     assert accuracies(experiment, tmp_path / "gpu", engine="serial", device="cuda") == pytest.approx(cpu, abs=0.02)
+
+
+def test_clients_train_in_mixed_precision_to_nearly_the_same(tmp_path: Path) -> None:
+    if not torch.cuda.is_bf16_supported(including_emulation=False):
+        pytest.skip("this GPU has no bfloat16")
+    local = {"epochs": 1, "batch_size": 50, "precision": "bf16"}
+    full = accuracies(small(attack=None), tmp_path / "full", engine="serial", device="cuda")
+    mixed = accuracies(small(attack=None, local=local), tmp_path / "mixed", engine="serial", device="cuda")
+    assert mixed == pytest.approx(full, abs=0.05)

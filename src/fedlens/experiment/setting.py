@@ -30,6 +30,7 @@ from fedlens.goals.paper_attack import PaperAttack, paper_attack
 from fedlens.goals.success import TargetSamples
 from fedlens.goals.target_samples import choose
 from fedlens.models.initial_model import InitialModel, digest
+from fedlens.models.mixed_precision import require_bfloat16
 from fedlens.models.network import Network
 from fedlens.models.trial import try_out
 from fedlens.training.local import LocalTraining
@@ -92,8 +93,10 @@ class Setting:
         """Check that the model fits the data, and the server's chain the model, before anything runs.
 
         Raises:
-            ConfigError: it does not, or is none that clients could train.
+            ConfigError: it does not, or is none that clients could train, or not here in their precision.
         """
+        if self.initial.bf16:
+            require_bfloat16(self.device)
         model, samples = self.experiment.model, self.dataset.train.take(torch.arange(2) % len(self.dataset.train))
         if is_custom(model):
             name = f"{name_of('model', model)}{at(model.definition)}"
@@ -234,8 +237,9 @@ def prepare(
     local = experiment.local.fitted(dataset)
     some = dataset.train.take(torch.arange(2) % len(dataset.train))
     initial = InitialModel(
-        experiment.model, dataset.shape, classes, address, torch_device, timeout, some, binary=local.is_binary
-    )
+        experiment.model, dataset.shape, classes, address, torch_device, timeout, some,
+        binary=local.is_binary, bf16=local.precision == "bf16",
+    )  # fmt: skip
     return Setting(
         experiment, dataset, shards, torch_device, initial, samples["validation"], samples["root"],
         goal=goal, fingerprint=fingerprint, timeout=timeout,

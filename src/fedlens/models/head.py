@@ -4,7 +4,9 @@ The second class's logit is z and the first one's is 0, so that log-softmax give
 is then binary cross-entropy, and whatever works with the log-probabilities of two classes works with these.
 """
 
-from torch import nn
+from __future__ import annotations
+
+from fedlens.core.lazy import nn
 
 
 def with_two_logits(module: nn.Module) -> nn.Module:

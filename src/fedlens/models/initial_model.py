@@ -38,6 +38,7 @@ class InitialModel:
         timeout: seconds that building it may take (`fedlens.core.deadline`).
         samples: some to train on, by which buffers that training changes are found.
         binary: whether it is built for one logit, which is completed to two classes.
+        bf16: whether it is trained in mixed precision.
     """
 
     model: Model
@@ -48,6 +49,7 @@ class InitialModel:
     timeout: float | None = None
     samples: Samples | None = None
     binary: bool = False
+    bf16: bool = False
 
     def build(self) -> nn.Module:
         """Build the model anew, with the same weights.
@@ -59,6 +61,10 @@ class InitialModel:
         with staying("model", ConfigError), within(self.timeout, "building the model"):
             module = build(self.model, self.shape, 1 if self.binary else self.classes, self.address)
             module = (with_two_logits(module) if self.binary else module).to(self.device)
+            if self.bf16:
+                from fedlens.models.mixed_precision import MixedPrecision
+
+                module = MixedPrecision(module, self.device.type)
             if self.samples is not None:
                 note_running(module, _changed(module, self.samples, self.address.at("buffers")))
             return module

@@ -12,6 +12,7 @@ from fedlens.kernels.stack import Drop, Stack
 from fedlens.models.dense import DenseStack, dense_layers
 from fedlens.models.hooks import gradients_hooked
 from fedlens.models.mapped import MappedStack, find_drops, scaled
+from fedlens.models.mixed_precision import MixedPrecision
 from fedlens.models.network import Network
 
 MakeStack = Callable[[Network, Tensor, int], Stack]
@@ -31,6 +32,8 @@ def find_stack(network: Network, shape: tuple[int, ...], kind: torch.dtype | Non
     """
     if running := network.layout.buffers.slices:
         raise ValueError(f"training changes buffers of it ({running[0].name}), which every client has to itself")
+    if isinstance(network.module, MixedPrecision):
+        raise ValueError("it trains in mixed precision, in which clients side by side round otherwise than alone")
     trainable = [layer for _, layer in network.module.named_modules(remove_duplicate=False) if layer._parameters]
     if len(trainable) > len(set(trainable)):
         raise ValueError("a layer is used twice, and torch.func would not give it back its own parameters")

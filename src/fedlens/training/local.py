@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import cycle, islice
 from math import ceil, floor
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
@@ -47,6 +47,7 @@ class LocalTraining(Config):
             and ``class_weights``.
         augmentation: how each batch of images is changed: ``flip``, ``crop``, or both.
         client_momentum: what a client's update keeps of what it sent before (β): it sends (1 - β) δ + β m.
+        precision: ``full``, or ``bf16`` for mixed precision, on GPUs that have it.
 
     Example:
         >>> from fedlens import LocalTraining
@@ -54,7 +55,7 @@ class LocalTraining(Config):
         [100, 100, 50, 100, 100, 50]
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"schedule", "loss", "augmentation", "client_momentum"})
+    later: ClassVar[frozenset[str]] = frozenset({"schedule", "loss", "augmentation", "client_momentum", "precision"})
 
     epochs: PositiveFloat | None = 5
     steps: PositiveInt | None = None
@@ -66,6 +67,7 @@ class LocalTraining(Config):
     loss: LossField = "cross-entropy"
     augmentation: Augmentation = ()
     client_momentum: float = Field(default=0.0, ge=0, lt=1)
+    precision: Literal["full", "bf16"] = "full"
 
     @model_validator(mode="before")
     @classmethod
