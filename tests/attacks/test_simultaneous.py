@@ -36,7 +36,7 @@ def test_the_update_is_that_of_the_plain_loop(optimizer: str, weights_only: bool
 def test_the_targets_are_in_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     view, seen = deep(), list[tuple[Tensor, Tensor]]()
     backward = view.network.backward
-    monkeypatch.setattr(view.network, "backward", lambda x, y: (seen.append((x, y)), backward(x, y))[1])
+    monkeypatch.setattr(view.network, "backward", lambda x, y, **by: (seen.append((x, y)), backward(x, y, **by))[1])
     SimultaneousTraining(epochs=2).craft(view)
     assert [len(x) - 2 for x, _ in seen] == [6, 6, 6, 2, 6, 6, 6, 2]
     for x, y in seen:
