@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 
 from fedlens.core.config import Config
 from fedlens.core.fields import Component, Components
+from fedlens.core.named import Named
 from fedlens.core.registry import known, name_of, resolve
 from fedlens.core.suggest import PAPER_SYMBOLS
 from fedlens.experiment.experiment import Experiment
@@ -59,9 +60,25 @@ def experiment_page() -> Iterator[str]:
         yield f"## {title}"
         yield ""
         yield from table(HEAD, _rows(config, f"{prefix}."))
+        for part in _named(config):
+            yield from _parts(part)
     yield "## The paper's symbols"
     yield ""
     yield from table(("paper", "here"), ([symbol, f"`{name}`"] for symbol, name in PAPER_SYMBOLS.items()))
+
+
+def _named(config: type[Config]) -> Iterator[Named]:
+    """Yield the marks of options that hold a part by its name."""
+    yield from (mark for field in config.model_fields.values() for mark in field.metadata if isinstance(mark, Named))
+
+
+def _parts(named: Named) -> Iterator[str]:
+    """Yield the options of all parts that an option may hold."""
+    for name, part in named.parts.items():
+        yield f"### `{named.option}: {name}`"
+        yield ""
+        yield from _prose(inspect.getdoc(part) or "")
+        yield from _options(part)
 
 
 def kind_page(kind: str) -> Iterator[str]:
@@ -109,6 +126,12 @@ def _rows(config: type[Config], prefix: str = "") -> Iterator[list[str]]:
     inherited = {name for parent in config.__bases__ for name in getattr(parent, "model_fields", {})}
     for name, field in sorted(config.model_fields.items(), key=lambda item: item[0] in inherited):
         inner = [kind for kind in (field.annotation, *get_args(field.annotation)) if _is_config(kind)]
+        if named := next((mark for mark in field.metadata if isinstance(mark, Named)), None):
+            kinds = code(named.parts, " or ")
+            words = f"list of {kinds}" if named.several else kinds
+            default = "`none`" if named.several else _default(name, field)
+            yield [f"`{prefix}{name}`", f"{words}, with options below", default, meanings.get(name, "")]
+            continue
         component = next((mark for mark in field.metadata if isinstance(mark, Component | Components)), None)
         if component is None and inner == [field.annotation]:  # always there; it has a table of its own
             continue

@@ -11,12 +11,14 @@ from fedlens.core.registry import BASES, class_at, known, name_of, resolve
 from fedlens.core.suggest import plain
 from fedlens.experiment.attackers import Attackers
 from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.failures import Failures
 from fedlens.experiment.presets import listed, presets
 
 SECTIONS: tuple[tuple[str, type[Config]], ...] = (
     ("", Experiment),
     *((f"{name}.", type(Experiment.model_fields[name].default)) for name in ("local", "target")),
     ("attackers.", Attackers),
+    ("failures.", Failures),
 )
 """Of what is not chosen by name: what stands before an option, and where it is described."""
 
