@@ -138,6 +138,11 @@ def test_a_federation_of_one_logit_learns_attacks_and_answers_for_two_classes() 
     # all of the federation but its last layer, which has half the weights
     plain = federated("cross-entropy")
     assert len(plain[-1].state.weights) - len(binary[-1].state.weights) > 0
+    model = Network(with_two_logits(one_logit(nn.Tanh()))).module
+    x = samples(4).x[:3].requires_grad_()
+    slopes = [torch.autograd.grad(model(x)[:, number].sum(), x)[0] for number in range(2)]
+    torch.testing.assert_close(slopes[0], -slopes[1])
+    assert slopes[0].abs().max() > 0
     assert federated("binary", attack=None)[-1].record.quality.accuracy > 0.6
 
 

@@ -26,7 +26,7 @@ from fedlens.kernels.coin import Coin
 from fedlens.kernels.loss import PLAIN, Loss
 from fedlens.kernels.stack import Drop, Stack
 from fedlens.models.dropout import Dropout, coin_of
-from fedlens.models.head import is_head
+from fedlens.models.head import TwoLogits, both
 from fedlens.models.hooks import hooked
 from fedlens.models.network import Network
 
@@ -66,7 +66,7 @@ def dense_layers(module: nn.Module, shape: tuple[int, ...]) -> list[Dense] | Non
         layers.pop(0)
     elif len(shape) != 1:
         return None
-    completed = bool(layers) and is_head(layers[-1])
+    completed = bool(layers) and type(layers[-1]) is TwoLogits
     if completed:
         layers.pop()
     dense = []
@@ -116,9 +116,11 @@ class DenseStack(Stack):
             if layer.coin is not None:
                 hidden.mul_(next(unused_masks))
                 factor = 1 / layer.coin.probability
-        logits = functional.pad(hidden, (1, 0)) if self._layers[-1].outputs == 1 else hidden
+        alone = hidden.shape[2] == 1
+        logits = both(hidden) if alone else hidden
         one_hot = self._classes.index_select(0, y.reshape(-1)).view_as(logits)
-        gradient = _aligned(criterion.slope(logits, one_hot)[:, :, -hidden.shape[2] :].contiguous())
+        slope = criterion.slope(logits, one_hot)
+        gradient = _aligned(slope.diff(dim=2) / 2 if alone else slope)
         for index in reversed(range(len(views))):
             weight, _, of_weight, of_bias = views[index]
             hidden, factor = inputs[index]

@@ -17,7 +17,6 @@ from fedlens.core.random import Address
 from fedlens.core.registry import require_code
 from fedlens.core.staying import staying
 from fedlens.data.dataset import Samples
-from fedlens.models.head import with_two_logits
 from fedlens.models.model import Model
 from fedlens.models.network import Network, build
 
@@ -60,7 +59,11 @@ class InitialModel:
         require_code("model", self.model)
         with staying("model", ConfigError), within(self.timeout, "building the model"):
             module = build(self.model, self.shape, 1 if self.binary else self.classes, self.address)
-            module = (with_two_logits(module) if self.binary else module).to(self.device)
+            if self.binary:
+                from fedlens.models.head import with_two_logits
+
+                module = with_two_logits(module)
+            module = module.to(self.device)
             if self.bf16:
                 from fedlens.models.mixed_precision import MixedPrecision
 

@@ -62,7 +62,7 @@ class CrossEntropy(Config):
 
 
 class Binary(CrossEntropy):
-    """Cross-entropy of two classes from one logit, which the model is built with; the first class's logit is 0."""
+    """Cross-entropy of two classes from one logit z, which the model is built with: they get -z/2 and z/2."""
 
     def fitted(self, labels: Tensor, classes: int) -> CrossEntropy:
         """Return the loss for the training samples, as of `CrossEntropy`.
