@@ -74,6 +74,11 @@ def test_a_cosine_stays_where_it_has_come_down_to() -> None:
     ("schedule", "words"),
     [
         ("linear", "local.schedule: 'constant', 'step', 'exponential' or 'cosine' is needed, not 'linear'"),
+        (
+            "cosin",
+            "local.schedule: 'constant', 'step', 'exponential' or 'cosine' is needed, not 'cosin'; "
+            "e.g. -o 'local.schedule={name: cosine, rounds: 10}'",
+        ),
         ("cosine", "local.schedule.rounds is required, e.g. -o 'local.schedule={name: cosine, rounds: 10}'"),
         ({"name": "step", "every": 0}, "local.schedule.every: a number greater than 0 is needed, not 0"),
     ],

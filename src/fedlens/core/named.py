@@ -10,7 +10,7 @@ from pydantic_core import CoreSchema
 from fedlens.core.config import Config, validate
 from fedlens.core.errors import ConfigError, shortened
 from fedlens.core.fields import Source, schema
-from fedlens.core.suggest import TYPED, likeliest, pasted
+from fedlens.core.suggest import TYPED, example, likeliest, pasted, plain
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,17 @@ class Named:
         wanted = f"{', '.join(words[:-1])} or {words[-1]}" if len(words) > 1 else words[0]
         fitting = (word for word, cls in self.parts.items() if options.keys() <= cls.model_fields.keys())
         meant = likeliest(name, list(self.parts)) if isinstance(name, str) else None
-        remedy = pasted(TYPED, self.option, meant or next(fitting, next(iter(self.parts))))
         if name is None and options:
-            remedy = remedy.replace(f"{self.option}=", f"{self.option}.name=")
+            remedy = pasted(TYPED, f"{self.option}.name", next(fitting, next(iter(self.parts))))
             return f"{self.option}: {', '.join(map(str, options))} needs a name beside it; e.g. {remedy}"
+        remedy = pasted(TYPED, self.option, self._example(meant or next(iter(self.parts))))
         return f"{self.option}: {wanted} is needed, not {shortened(name)}; e.g. {remedy}"
+
+    def _example(self, name: str) -> str:
+        """Return a value for the field that holds the part of this name, with an example of each option it needs."""
+        fields = self.parts[name].model_fields.items()
+        needed = [f"{option}: {plain(example(field))}" for option, field in fields if field.is_required()]
+        return f"{{{', '.join([f'name: {name}', *needed])}}}" if needed else name
 
     def _shortest(self, part: Any) -> Config | str:
         """Return the part's name if its options are at their defaults."""
