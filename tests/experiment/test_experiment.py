@@ -15,6 +15,7 @@ from fedlens.defences.detector import Detector
 from fedlens.defences.mean import Mean
 from fedlens.defences.rule import Rule
 from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.failures import Failures
 from fedlens.goals.target_samples import Target
 from fedlens.models.cnn import SmallCnn
 from fedlens.runs.loading import load_experiment, parse_yaml
@@ -67,6 +68,7 @@ OTHER: dict[str, Any] = {
     "local": LocalTraining(epochs=4),
     "checks": (Suspect(action="reject"),),
     "record": ("distances",),
+    "metrics": ("f1",),
     "validation": 500,
     "root": 50,
     "aggregation": Halve(),
@@ -74,10 +76,11 @@ OTHER: dict[str, Any] = {
     "target": Target(r=2),
     "control": False,
     "placebo": False,
+    "failures": Failures(dropout=0.1),
 }
 """For each field that changes the result a value that is not the default."""
 
-UNLIKE_ITS_TWIN = {"attack", "target", "control", "placebo", "stop_at", "record"}
+UNLIKE_ITS_TWIN = {"attack", "target", "control", "placebo", "stop_at", "record", "metrics"}
 
 EXPERIMENTS = [
     Experiment(),

@@ -178,5 +178,7 @@ def test_a_resumed_run_has_the_same_failures(tmp_path: Path) -> None:
 def test_the_default_is_in_no_identity_and_nothing_else_is_accepted() -> None:
     assert "failures" not in Experiment().relevant()
     assert Experiment(failures=SOMETIMES).identity() != Experiment().identity()  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"failures.reliable: there is no client 12; the last is 9, -o '"):
+        Experiment(failures={"dropout": 0.1, "reliable": [12]})  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"say how often clients fail; e\.g\. -o failures\.dropout=0\.1"):
         Experiment(failures={})  # type: ignore[arg-type]

@@ -179,6 +179,7 @@ class Experiment(Config):
         yield target_fault(self.goal, self.target, self.control)
         yield misassumed(self.attack, self.attackers, chain, cohort)
         yield attackers_fault(self.attackers, self.attack, clients, cohort)
+        yield None if self.failures is None else self.failures.misfit(clients)
         for option, named in (("absent", self.absent), ("present", self.present)):
             yield named_fault(option, named, clients, self.attack is not None)
         if len(self.present) > cohort:

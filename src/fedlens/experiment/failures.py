@@ -43,6 +43,16 @@ class Failures(Config):
             raise ValueError("say how often clients fail; e.g. -o failures.dropout=0.1, or -o failures=null")
         return self
 
+    def misfit(self, clients: int) -> str | None:
+        """Say why these failures do not fit so many clients, if they do not."""
+        if self.reliable == "attackers" or max(self.reliable, default=0) < clients:
+            return None
+        last = clients - 1
+        return (
+            f"failures.reliable: there is no client {max(self.reliable)}; the last is {last}, "
+            f"-o 'failures.reliable=[{last}]'"
+        )
+
     def settled(self, team: Sequence[int]) -> "Failures":
         """Return the failures with the attackers, `team`, by their numbers, as for experiments without attack."""
         return self.model_copy(update={"reliable": tuple(team)}) if self.reliable == "attackers" else self
