@@ -92,9 +92,17 @@ def headline(experiment: Experiment) -> str:
     return (
         f"{names['data']} ({names['partition']}), model {names['model']}, K={experiment.clients}, "
         f"{cohort} a round, {absent}T={experiment.rounds}, {work}, B={local.batch_size}, "
-        f"{label(local.described('optimizer'))} {local.learning_rate:g}, "
+        f"{label(local.described('optimizer'))} {local.learning_rate:g}, {_unusual_words(experiment)}"
         f"rule {experiment.server}, seed {experiment.seed}"
     )
+
+
+def _unusual_words(experiment: Experiment) -> str:
+    """Say what is unusual about how clients train, or fail, with a comma after each."""
+    told = experiment.local.model_dump(mode="json", include={*experiment.local.later}, exclude_defaults=True)
+    if experiment.failures is not None:
+        told["failures"] = experiment.failures.model_dump(mode="json", exclude_defaults=True)
+    return "".join(f"{name.replace('_', ' ')} {label(value)}, " for name, value in told.items())
 
 
 def target_words(run: Run) -> str:
