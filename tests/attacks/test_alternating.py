@@ -121,9 +121,9 @@ def turns(monkeypatch: pytest.MonkeyPatch, view: View, **options: Any) -> str:
     """A letter for each pass through the model: b for a benign batch, m for the malicious one."""
     seen, backward = [], view.network.backward
 
-    def watched(x: Tensor, y: Tensor, factor: float = 1) -> Tensor:
+    def watched(x: Tensor, y: Tensor, *rest: Any, **by: Any) -> Tensor:
         seen.append("m" if x is view.auxiliary.x else "b")
-        return backward(x, y, factor)
+        return backward(x, y, *rest, **by)
 
     monkeypatch.setattr(view.network, "backward", watched)
     AlternatingMinimisation.model_validate(options).craft(view)
@@ -181,7 +181,9 @@ def test_in_a_federation_the_error_names_the_client() -> None:
 def test_it_sees_the_batches_of_an_honest_client(monkeypatch: pytest.MonkeyPatch) -> None:
     view, seen = deep(), list[Tensor]()
     backward = view.network.backward
-    monkeypatch.setattr(view.network, "backward", lambda x, y, *rest: (seen.append(x), backward(x, y, *rest))[1])
+    monkeypatch.setattr(
+        view.network, "backward", lambda x, y, *rest, **by: (seen.append(x), backward(x, y, *rest, **by))[1]
+    )
     crafted(view, ls=12)
     drawn = batches(view.shard, view.local.over(3), view.address)
     assert len(seen) == 13  # twelve batches, and a step towards the target
@@ -271,9 +273,9 @@ def test_dropout_can_be_off_in_malicious_steps_alone(monkeypatch: pytest.MonkeyP
     view, on = look(dropout=0.5), []
     backward = Network.backward
 
-    def watched(network: Network, x: Tensor, *rest: Any) -> Tensor:
+    def watched(network: Network, x: Tensor, *rest: Any, **by: Any) -> Tensor:
         on.append(("malicious" if x is view.auxiliary.x else "benign", network.module.training))
-        return backward(network, x, *rest)
+        return backward(network, x, *rest, **by)
 
     monkeypatch.setattr(Network, "backward", watched)
     update = crafted(view, ls=1, malicious_dropout=dropout)
