@@ -129,7 +129,8 @@ def test_a_stage_says_that_it_goes_into_the_aggregation(capsys: Capture) -> None
 
 
 def test_metrics_are_those_of_a_runs_table(capsys: Capture, tmp_path: Path) -> None:
-    run = fedlens.run(small(rounds=2, attack=ExplicitBoosting(until=2), checks=["distances"]), tmp_path / "run")
+    asked = {"checks": ["distances"], "metrics": ["balanced-accuracy", "f1", "auc"]}
+    run = fedlens.run(small(rounds=2, attack=ExplicitBoosting(until=2), **asked), tmp_path / "run")
     known = [name for name in METRICS if name != "accuracy.CLASS"]
     columns = [name for name in run.rounds if not name.startswith(("control_", "placebo_", "attack_", "accuracy."))]
     assert {*columns} - {"round", "window"} <= {*known}

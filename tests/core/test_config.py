@@ -56,7 +56,8 @@ def test_a_misspelt_option_names_the_nearest(values: dict[str, Any], place: str,
 
 def test_an_option_like_no_other_lists_all_that_are_known() -> None:
     assert message({"local": {"xyz": 1}}).endswith(
-        "unknown option; known: batch_size, epochs, learning_rate, optimizer, replacement, steps"
+        "unknown option; known: augmentation, batch_size, client_momentum, epochs, learning_rate, loss, optimizer, "
+        "precision, replacement, schedule, steps"
     )
     assert message({"aggregation": {"name": "mean", "f": 1}}) == "aggregation.f: unknown option; it has no options"
 
@@ -138,7 +139,7 @@ def test_a_word_may_be_the_beginning_the_end_or_a_part_of_what_was_meant(word: s
         ({"local": {"epochs": math.nan}}, "local.epochs", "finite"),
         ({"local": {"steps": 0}}, "local.steps", "greater than 0"),
         ({"local": {"batch_size": 0}}, "local.batch_size", "greater than 0"),
-        ({"local": {"optimizer": "adagrad"}}, "local.optimizer", "'adam' or 'sgd'"),
+        ({"local": {"optimizer": "adagrad"}}, "local.optimizer", "'adam', 'sgd' or 'adamw'"),
         ({"target": {"r": 0}}, "target.r", "greater than 0"),
         ({"target": {"select": "resistent"}}, "target.select", "'random' or 'resistant'"),
         ({"target": {"index": [3, -1]}}, "target.index.1", "greater than or equal to 0"),
