@@ -29,7 +29,7 @@ class Failures(Config):
         >>> experiment = Experiment(data="digits", rounds=1, failures=failing, local={"steps": 2})
         >>> [result] = simulate(experiment, engine="serial")
         >>> result.record.failed, len(result.record.cohort)
-        ([0, 3], 8)
+        ([2, 3, 5], 7)
     """
 
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.0
