@@ -1,15 +1,13 @@
 """A server that is a chain, in whole federations: what is recorded, what is kept, and what custom stages cannot do."""
 
-import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any, ClassVar
 
 import pytest
 import torch
+from helpers.killed import require_same_files, rows_of, run_until
 from helpers.stages import FORGETFUL, Doubles, First, Long, Pairs, Scale
 from small import small
 from torch import Tensor
@@ -214,10 +212,6 @@ def test_what_a_custom_stage_has_mixed_is_not_written_into() -> None:
             assert torch.equal(one.state.weights, other.state.weights)
 
 
-def rows_of(run: Path) -> list[str]:
-    return sorted(file.name for file in (run / "state").iterdir())
-
-
 def test_what_is_kept_of_each_client_is_a_file_each(tmp_path: Path) -> None:
     run = fedlens.run(FORGETFUL, tmp_path / "run", engine="serial")
     last = {client: record.round for record in run.records for client in record.cohort}
@@ -225,46 +219,20 @@ def test_what_is_kept_of_each_client_is_a_file_each(tmp_path: Path) -> None:
     assert {f"state/{name}" for name in rows_of(run.path)} <= run.summary.checksums.keys()  # type: ignore[union-attr]
 
 
-SCRIPT = """
-import os, signal, sys
-from pathlib import Path
-import fedlens
-from helpers.stages import FORGETFUL
-
-out, engine, moment, calls = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), 0
-
-def killing(function):
-    def call(path, *arguments, **named):
-        global calls
-        calls += out in path.parents
-        if calls == moment:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(path, *arguments, **named)
-    return call
-
-if __name__ == "__main__":
-    Path.replace, Path.unlink = killing(Path.replace), killing(Path.unlink)
-    fedlens.run(FORGETFUL, out, resume=out.exists(), engine=engine, workers=None if engine == "serial" else 2)
-"""
-
-
-@pytest.mark.parametrize(("engine", "moments"), [("serial", (9, 13, 17, 22, 26)), ("processes", (11, 24))])
+@pytest.mark.parametrize(
+    ("engine", "experiment", "moments"),
+    [
+        ("serial", "helpers.stages:FORGETFUL", (9, 13, 17, 22, 26)),
+        ("processes", "helpers.teams:PERSISTENT", (11, 24)),
+        ("vectorised", "helpers.teams:PERSISTENT", (28,)),
+    ],
+)
 def test_a_run_that_is_killed_anywhere_goes_on_with_the_same_bits(
-    tmp_path: Path, engine: Any, moments: tuple[int, ...]
+    tmp_path: Path, engine: Any, experiment: str, moments: tuple[int, ...]
 ) -> None:
     """It dies before some of the files that it replaces or removes, each time later than before."""
-    whole, killed, script = (
-        fedlens.run(FORGETFUL, tmp_path / "whole", engine="serial"),
-        tmp_path / "killed",
-        tmp_path / "s.py",
-    )
-    script.write_text(SCRIPT)
-    paths = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    for moment in (*moments, 10_000):
-        command = [sys.executable, str(script), str(killed), engine, str(moment)]
-        ended = subprocess.run(command, env=os.environ | {"PYTHONPATH": paths}, capture_output=True, check=False)
-        assert ended.returncode == (0 if moment == 10_000 else -signal.SIGKILL), ended.stderr.decode()
-    assert (killed / "rounds.jsonl").read_bytes() == (whole.path / "rounds.jsonl").read_bytes()
-    for name in (*rows_of(whole.path), "../checkpoint.safetensors", "../final.safetensors"):
-        assert (killed / "state" / name).read_bytes() == (whole.path / "state" / name).read_bytes()
-    assert rows_of(killed) == rows_of(whole.path)
+    bits = "serial" if engine == "processes" else engine
+    whole = fedlens.run(resolve_name(experiment), tmp_path / "whole", engine=bits)
+    for moment in (*moments, None):
+        run_until(moment, experiment, tmp_path / "killed", engine)
+    require_same_files(tmp_path / "killed", whole.path)

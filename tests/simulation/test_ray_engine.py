@@ -14,7 +14,9 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from helpers.doomed import doomed_node
+from helpers.killed import require_same_files, run_until
 from helpers.records import attack_of
+from helpers.teams import PERSISTENT, STATEFUL, Persists
 from small import Convolutions, small
 from torch import Tensor, nn
 
@@ -30,10 +32,11 @@ from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import prepare
 from fedlens.models.model import Model
 from fedlens.runs.round_result import RoundResult
+from fedlens.runs.state import FederationState
 from fedlens.simulation.engines import Engine, choose_engine
 from fedlens.simulation.engines.serial import Serial
 from fedlens.simulation.rounds import federate
-from fedlens.simulation.simulation import simulate
+from fedlens.simulation.simulation import run, simulate
 
 pytest.importorskip("ray", reason="needs fedlens[ray]")
 pytestmark = pytest.mark.xdist_group("ray")
@@ -47,6 +50,20 @@ class Omniscient(Attack):
     def craft(self, view: View) -> Tensor:
         assert view.others is not None
         return view.others.mean(dim=0)
+
+
+class Expects(Attack):
+    """Tries the rule on what it has trained and four updates of its own making, and adds the step that it expects."""
+
+    needs_rule = True
+    remembers = 1
+
+    def craft(self, view: View) -> Tensor:
+        assert view.server is not None
+        update = view.train()
+        step = view.server.step(torch.stack([*-torch.eye(4, len(update)), update]))
+        view.log.update(expected=float(step.norm()), remembered=len(view.history))
+        return update + step
 
 
 class Tells(Attack):
@@ -112,7 +129,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 def site(machines: Any) -> Iterator[Site]:
-    with connected(machines.address, modules=modules_of([Omniscient(), Convolutions()])) as cluster:
+    with connected(machines.address, modules=modules_of([Omniscient(), Convolutions(), Persists()])) as cluster:
         yield Site(cluster, machines.address, machines)
 
 
@@ -126,6 +143,18 @@ def require_same(expected: list[RoundResult], found: list[RoundResult]) -> None:
         assert torch.equal(one.state.weights, other.state.weights)
         assert torch.equal(one.log_probabilities, other.log_probabilities)
         assert asdict(one.record) == asdict(other.record)
+        torch.testing.assert_close(handed_on(one.state), handed_on(other.state), rtol=0, atol=0)
+
+
+def handed_on(state: FederationState) -> dict[str, Tensor]:
+    """All that a round hands to the next beside the weights, by what it is."""
+    found = {f"team {word}": tensor for word, tensor in state.team.items()}
+    for name, stage in state.stages.items():
+        for owner, tensors in [("", stage.tensors), *stage.clients.items()]:
+            found |= {f"{name} {owner} {word}": tensor for word, tensor in tensors.items()}
+    for client, pasts in state.history.items():
+        found |= {f"history {client} {past.round}": past.update for past in pasts}
+    return found
 
 
 @pytest.mark.parametrize(
@@ -136,15 +165,30 @@ def require_same(expected: list[RoundResult], found: list[RoundResult]) -> None:
         {"model": "census-mlp", "attack": Omniscient(boost=1), "aggregation": "median"},
         {"model": "census-mlp", "attack": "data-poisoning", "attackers": {"count": 2}},
         {"model": "census-mlp", "attack": {"name": "inner-product-manipulation", "eps": 2}, "attackers": {"count": 2}},
+        {**STATEFUL, "attack": Expects(boost=1), "rounds": 3},
+        {**STATEFUL, "attack": PERSISTENT.attack, "rounds": 3},
     ],
-    ids=["part of the clients, with estimates", "checks", "omniscient", "team", "team that colludes"],
-)
+    ids=[
+        "part of the clients, with estimates", "checks", "omniscient", "team", "team that colludes",
+        "state by client, and workers that try the rule", "state by client, and a team that tries the rule",
+    ],
+)  # fmt: skip
 def test_a_cluster_gives_the_bits_of_serial(site: Site, changes: dict[str, object]) -> None:
     experiment = small(**changes)
     found = play(experiment, site.engine())
     assert len(found) == 3
     assert any(result.record.malicious for result in found)
     require_same(play(experiment, Serial()), found)
+
+
+def test_a_killed_run_of_a_team_against_a_chain_with_memory_goes_on_with_the_bits_of_serial(
+    site: Site, tmp_path: Path
+) -> None:
+    whole = run(PERSISTENT, tmp_path / "whole", engine="serial")
+    run_until(28, "helpers.teams:PERSISTENT", tmp_path / "killed", "ray", site.address)
+    assert 1 <= len((tmp_path / "killed" / "rounds.jsonl").read_text().splitlines()) < len(whole.records)
+    run(PERSISTENT, tmp_path / "killed", resume=True, engine="ray", address=site.address)
+    require_same_files(tmp_path / "killed", whole.path)
 
 
 def test_clients_train_in_other_processes_with_one_thread(site: Site) -> None:
