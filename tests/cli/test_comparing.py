@@ -1,5 +1,7 @@
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -123,3 +125,14 @@ def test_differences_from_a_group(capsys: pytest.CaptureFixture[str]) -> None:
     ]
     code, _, err = call(capsys, "grid", "--by", "aggregation", "--against", "bulyan")
     assert (code, "--against bulyan: no such group" in err) == (2, True)
+
+
+def test_differences_of_a_backdoor_are_of_its_success_rate(capsys: pytest.CaptureFixture[str]) -> None:
+    def planted(row: Mapping[str, Any]) -> dict[str, Any]:
+        return {"asr": 0.75 if row["aggregation"] == "mean" else 0.25, "counts": True}
+
+    sweep(Path("planted"), {"aggregation": ["mean", "median"]}, planted)
+    code, out, err = call(capsys, "planted", "--by", "aggregation", "--against", "mean")
+    assert code == 0, err
+    assert "asr, last round, less mean" in out
+    assert re.search(r"median +4 +2 +4 +-0\.500", out)

@@ -12,7 +12,7 @@ from fedlens.analysis.choosing import At
 from fedlens.analysis.collect import collect
 from fedlens.analysis.comparison import compare
 from fedlens.analysis.intervals import rate
-from fedlens.analysis.success import usual_metrics
+from fedlens.analysis.success import usual_differences, usual_metrics
 from fedlens.report.terminal.comparison_table import comparison_table, number, tidy
 
 
@@ -167,3 +167,11 @@ def test_plain_damage_is_shown_where_nothing_else_was_wanted() -> None:
     assert usual_metrics(pd.DataFrame([targets, planted])) == ["confidence", "asr"]
     assert usual_metrics(pd.DataFrame([planted, damage])) == ["asr", "accuracy_drop"]
     assert usual_metrics(pd.DataFrame([damage])) == ["accuracy_drop"]
+
+
+def test_differences_are_of_what_the_attack_achieved() -> None:
+    planted = {"cell": "b", "confidence": None, "asr": 0.5, "accuracy_drop": 0.1, "counts": True}
+    damage = {"cell": "c", "confidence": None, "asr": None, "accuracy_drop": 0.1, "counts": True}
+    assert usual_differences(pd.DataFrame([planted]), "mean") == ["asr"]
+    assert usual_differences(pd.DataFrame([damage]), "mean") == ["accuracy_drop"]
+    assert usual_differences(pd.DataFrame([damage]), "control") == ["accuracy"]

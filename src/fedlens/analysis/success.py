@@ -35,9 +35,22 @@ def of_attacks(table: pd.DataFrame) -> pd.DataFrame:
 def usual_metrics(table: pd.DataFrame) -> list[str]:
     """Name the metrics shown unless others are asked for: what the attack achieved, and how often it succeeded."""
     present = [name for name in SUCCESSES if name in table and of_attacks(table)[name].notna().any()]
+    return [*achieved_metrics(table), *present[:1]]
+
+
+def usual_differences(table: pd.DataFrame, against: str) -> list[str]:
+    """Name the metrics whose differences from `against` are shown unless others are asked for.
+
+    Against the benign twin, from whose accuracy a drop is measured, an accuracy is compared in place of its drop.
+    """
+    names = achieved_metrics(table)
+    return [{"accuracy_drop": "accuracy"}.get(name, name) if against == "control" else name for name in names]
+
+
+def achieved_metrics(table: pd.DataFrame) -> list[str]:
+    """Name the metrics that tell what the attack achieved."""
     achieved = [name for name in ACHIEVED if name in table and table[name].notna().any()] or ["confidence"]
-    wanted = [name for name in achieved if name != "accuracy_drop" or _only_damaged(table)]
-    return [*wanted, *present[:1]]
+    return [name for name in achieved if name != "accuracy_drop" or _only_damaged(table)]
 
 
 def _only_damaged(table: pd.DataFrame) -> bool:

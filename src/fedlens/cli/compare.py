@@ -20,7 +20,8 @@ def compare(  # noqa: PLR0917 - typer passes them by name
         list[str] | None,
         typer.Option(
             metavar="COLUMN",
-            help="A column of the runs' tables; may be repeated; see `fedlens list metrics`. [confidence, counts]",
+            help="A column of the runs' tables; may be repeated; see `fedlens list metrics`. "
+            "[what the attack achieved, as confidence or asr, and counts; with --against without counts]",
         ),
     ] = None,
     at: Annotated[
@@ -61,7 +62,7 @@ def compare(  # noqa: PLR0917 - typer passes them by name
     from fedlens.analysis.choosing import At, narrowed, parse_where
     from fedlens.analysis.collect import collect
     from fedlens.analysis.comparison import compare as compared
-    from fedlens.analysis.success import usual_metrics
+    from fedlens.analysis.success import usual_differences, usual_metrics
     from fedlens.core.files import writing
     from fedlens.report.figures.comparison import comparison_figure
     from fedlens.report.figures.figures import save_figure
@@ -70,7 +71,9 @@ def compare(  # noqa: PLR0917 - typer passes them by name
     fields = [field.strip() for field in by.split(",") if field.strip()] if by else []
     conditions, when = where or [], At.parse(at, from_)
     collection = narrowed(collect(paths, {*fields, *parse_where(conditions)}), conditions)
-    metrics = list(dict.fromkeys(metric or (usual_metrics(collection.table) if against is None else ["confidence"])))
+    table = collection.table
+    usual = usual_metrics(table) if against is None else usual_differences(table, against)
+    metrics = list(dict.fromkeys(metric or usual))
     comparison = compared(collection, fields, metrics, when, against)
     metrics = comparison.metrics
     for name in metrics:
