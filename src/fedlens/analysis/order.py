@@ -19,7 +19,7 @@ PANELS = (
     "confusion",
 )
 """Kinds of panels: how the models do, what the server sees, what becomes of the classes."""
-METRICS = ("confidence", "true_confidence", "asr", "accuracy", "malicious_accuracy")
+METRICS = ("confidence", "true_confidence", "asr", "accuracy_drop", "accuracy", "malicious_accuracy")
 """Metrics: what the attacker wants, what it costs, and how the malicious model does."""
 SIDES = ("control", "placebo", "")
 """A run behind what stands beside it, by what records call that."""

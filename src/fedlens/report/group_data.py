@@ -11,7 +11,6 @@ from fedlens.analysis.measured import ends
 from fedlens.experiment.flat import Value
 from fedlens.report.words import CONTROLS
 
-FRACTIONS = ("accuracy", "confidence", "success", "counts", "acted", "attacker", "f1", "auc")
 WIDE = 30
 """Numbers whose largest is more than so many times the smallest have a logarithmic axis."""
 

@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 from shutil import copytree
+from typing import Any
 
 import numpy as np
 import pytest
@@ -268,6 +269,39 @@ def test_the_page_of_a_sweep(tmp_path: Path) -> None:
         in found.text
     )
     assert found.text.count(str(path)) >= 30
+
+
+def test_the_page_of_a_sweep_shows_the_success_rate_of_a_backdoor(tmp_path: Path) -> None:
+    def planted(row: dict[str, Any]) -> dict[str, Any]:
+        rates = {"asr": 0.75, "control_asr": 0.125, "asr_twin": 0.125, "placebo_asr": 0.0625, "accuracy_drop": 0.25}
+        return rates | {"accuracy": 0.5, "confidence": None, "counts": True, "target_index": ""}
+
+    path = made_sweeps.sweep(tmp_path / "rules", {"aggregation": ["mean", "median"]}, planted, targets=1)
+    page = sweep_page([path])
+    assert [chart.name for chart in page["charts"]] == [
+        f"{metric}-by-{along}" for along in ("option", "round") for metric in ("asr", "accuracy")
+    ]
+    columns = page["charts"][0].columns
+    assert (columns["median"], columns["control_median"]) == ([0.75] * 2, [0.125] * 2)
+    assert columns["placebo_median"] == [0.0625] * 2
+    assert page["charts"][0].panels[0].figure.layout.xaxis.range == (-0.04, 1.04)
+    head = ["attack success rate", "attack success rate, without attack", "attack success rate, client absent"]
+    assert page["cells"].head == ["aggregation", "seed", "target", *head, "accuracy", "path"]
+    assert page["cells"].rows[0][3:7] == ["0.750", "0.125", "0.062", "0.500"]
+
+
+def test_the_page_of_a_sweep_shows_the_accuracy_lost_to_damage(tmp_path: Path) -> None:
+    def damaged(row: dict[str, Any]) -> dict[str, Any]:
+        return {"accuracy_drop": 0.25, "placebo_accuracy_drop": -0.125, "accuracy": 0.5, "counts": True}
+
+    path = made_sweeps.sweep(tmp_path / "rules", {"aggregation": ["mean", "median"]}, damaged, targets=1)
+    page = sweep_page([path])
+    assert [table.caption for table in page["tables"]] == [
+        "Accuracy lost to the attack, last round",
+        "Test accuracy, last round",
+    ]
+    assert page["charts"][0].panels[0].figure.layout.xaxis.range is None
+    assert page["cells"].rows[0][3:6] == ["0.250", "-0.125", "0.500"]
 
 
 def test_a_sweep_in_which_only_words_vary_has_a_dot_a_group(tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ from fedlens.analysis.measured import Curve
 from fedlens.experiment.flat import shown
 from fedlens.report import looks
 from fedlens.report.figures.canvas import MARKERS, grid, legend_below, plain, whole_rounds
-from fedlens.report.group_data import FRACTIONS, WIDE, along, spots, statistic
+from fedlens.report.group_data import WIDE, along, spots, statistic
 from fedlens.report.looks import BLACK, DASHES
+from fedlens.report.metric_titles import is_share
 from fedlens.report.words import numbered
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def comparison_figure(comparison: Comparison, metrics: Sequence[str]) -> "Figure
     height = 3.0 if numeric else max(3.0, 0.36 * len(comparison.groups) + 0.8)
     figure, panels = grid(len(metrics), 2, (4.8, height), widths=(3, 2))
     for metric, left, right in zip(metrics, panels[::2], panels[1::2], strict=True):
-        share = metric.endswith(FRACTIONS) and not comparison.against
+        share = is_share(metric) and not comparison.against
         named = f"difference in {metric}" if comparison.against else metric
         _draw_rounds(left, comparison, metric)
         (_draw_along if numeric else _draw_below)(right, comparison, metric)

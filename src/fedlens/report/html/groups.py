@@ -11,23 +11,15 @@ from fedlens.analysis.comparison import Comparison
 from fedlens.analysis.group import Group
 from fedlens.analysis.interval_words import reach_words
 from fedlens.analysis.measured import Curve
-from fedlens.analysis.order import METRICS, in_order
 from fedlens.experiment.flat import Value, shown
-from fedlens.report.group_data import FRACTIONS, Spot, along, far_apart, spots, statistic
+from fedlens.report.group_data import Spot, along, far_apart, spots, statistic
 from fedlens.report.html.chart import SHARE, Chart, Panel, drawn, evenly, lettered, lines, rounds_axis
 from fedlens.report.html.metrics import DASHES
 from fedlens.report.looks import BESIDE, BLACK, look
+from fedlens.report.metric_titles import heading, is_share
 from fedlens.report.terminal.comparison_table import number
 from fedlens.report.words import numbered
 
-TITLES = in_order(
-    {
-        "confidence": "Confidence in the target class",
-        "true_confidence": "Confidence in the true class",
-        "accuracy": "Test accuracy",
-    },
-    METRICS,
-)
 CONTROLS = {"control": "benign twins", "placebo": "with the client absent"}
 """What stands beside the groups."""
 MARKERS = {"control": "line-ns-open", "placebo": "x-thin-open"}
@@ -61,7 +53,7 @@ def option_chart(comparison: Comparison, metric: str) -> Chart:
     caption += f" Grey: {', '.join(side_names)}." if side_names else ""
     if axis is not None and any(group.values[axis] is None for group in comparison.groups):
         caption += f" Runs that have no {comparison.by[axis]} are in the table only."
-    title = f"{TITLES.get(metric, metric)} by option"
+    title = f"{heading(metric)} by option"
     return Chart(f"{metric}-by-option", title, caption, columns, [panel], wide=axis is None)
 
 
@@ -87,7 +79,7 @@ def _dots(comparison: Comparison, metric: str) -> Panel:
             figure.add_traces(_thin(side_spots, labels, "x", "y"))
             figure.add_trace(dots.update(name="runs", marker=look_, error_x=_bars(side_spots, BLACK)))
     figure.layout = {
-        "xaxis": {"title": {"text": TITLES.get(metric, metric)}, **_fraction(metric)},
+        "xaxis": {"title": {"text": heading(metric)}, **_fraction(metric)},
         # plotly.js would else take the order of the groups from the trace that is drawn first
         "yaxis": {"type": "category", "autorange": "reversed", "categoryorder": "array", "categoryarray": labels},
         "height": 110 + 30 * len(groups),
@@ -123,7 +115,7 @@ def _axis(comparison: Comparison, metric: str, option_index: int) -> Panel:
     far = far_apart([number for trace in figure.data for number in trace.x if number is not None])
     figure.layout = {
         "xaxis": {"title": {"text": lettered(comparison.by[option_index])}, **({"type": "log"} if far else {})},
-        "yaxis": {"title": {"text": TITLES.get(metric, metric)}, **_fraction(metric)},
+        "yaxis": {"title": {"text": heading(metric)}, **_fraction(metric)},
         "height": 360,
     }
     return Panel(_said(comparison, metric), figure)
@@ -146,7 +138,7 @@ def curves_chart(comparison: Comparison, metric: str) -> Chart:
         hover = "%{fullData.name}<br>round %{x}: %{y:.4g}<extra></extra>"
         trace = lines(rows[0], rows[2], *look(group_index), name=lettered(group.label), hovertemplate=hover)
         traces.append(trace.update(meta={"toggle": group_index, "twin": False}))
-    title = TITLES.get(metric, metric)
+    title = heading(metric)
     layout = {
         "xaxis": rounds_axis(min(columns["round"]), max(columns["round"])),
         "yaxis": {"title": {"text": title}, **_fraction(metric)},
@@ -176,7 +168,7 @@ def _said(comparison: Comparison, metric: str) -> str:
     intervals = [(group.label, group.metrics[metric].interval) for group in comparison.groups]
     said = [f"{name} {number(interval.value)}" for name, interval in intervals if interval is not None]
     words = "; ".join(said[:SAID]) + (f"; and {len(said) - SAID} more in the table" if len(said) > SAID else "")
-    return f"{TITLES.get(metric, metric)}, {statistic(comparison, metric)} of each group: {words}."
+    return f"{heading(metric)}, {statistic(comparison, metric)} of each group: {words}."
 
 
 def _values(side_spots: Sequence[Spot]) -> Any:
@@ -205,7 +197,7 @@ def _thin(side_spots: Sequence[Spot], positions: Sequence[Any], axis: str, other
 
 
 def _fraction(metric: str) -> dict[str, Any]:
-    return {"range": SHARE} if metric.endswith(FRACTIONS) else {}
+    return {"range": SHARE} if is_share(metric) else {}
 
 
 def _cell(value: Value) -> Value:

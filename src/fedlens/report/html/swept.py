@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Any
 from fedlens.analysis.collect import PATH, Collection, collect
 from fedlens.analysis.comparison import Comparison, compare
 from fedlens.analysis.missing import ANEW, failures_of
+from fedlens.analysis.success import achieved_metrics
 from fedlens.core.errors import ConfigError, DamagedRunError
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.flat import plain_value, shown
 from fedlens.report.html import again
 from fedlens.report.html.chart import keys_of
-from fedlens.report.html.groups import TITLES, curves_chart, option_chart
+from fedlens.report.html.groups import curves_chart, option_chart
 from fedlens.report.html.outcomes import outcomes_of
 from fedlens.report.html.table import Table
 from fedlens.report.html.tested import sides_tested
+from fedlens.report.metric_titles import heading, metric_title, shown_metrics
 from fedlens.report.terminal.comparison_table import comparison_head, comparison_rows, number
-from fedlens.report.words import counted
+from fedlens.report.words import BESIDE, counted, numbered
 from fedlens.runs.reading import read_json
 
 if TYPE_CHECKING:
@@ -39,11 +41,11 @@ def sweep_page(paths: Sequence[Path]) -> dict[str, Any]:
         RunError: nothing is in one of the paths, or its files are damaged.
     """
     collection = collect(paths)
-    metrics = [name for name in TITLES if name in collection.table and collection.table[name].notna().any()]
+    metrics = shown_metrics(collection.table)
     comparison = compare(collection, collection.varying, metrics)
     charts = [option_chart(comparison, metric) for metric in metrics]
     charts += [curves_chart(comparison, metric) for metric in metrics]
-    cells, hidden = _cells(collection)
+    cells, hidden = _cells(collection, comparison.several)
     outcomes = outcomes_of(collection, comparison.by)
     return {
         "template": "sweep.html",
@@ -106,7 +108,7 @@ def _outcome(comparison: Comparison, metric: str) -> str:
     if not means:
         return ""
     (least, lowest), (most, highest) = means[0], means[-1]
-    name = TITLES[metric]
+    name = heading(metric)
     if len(means) == 1:
         return f"{name} at the end: {number(most)} on average."
     return f"{name} at the end: from {number(least)} ({lowest}) to {number(most)} ({highest}) on average."
@@ -115,17 +117,18 @@ def _outcome(comparison: Comparison, metric: str) -> str:
 def _table(comparison: Comparison, metric: str) -> Table:
     """Return a comparison in words: a row for each group."""
     head, rows = [*comparison.by, *comparison_head(comparison, metric)], comparison_rows(comparison, metric)
-    return Table(f"{TITLES[metric]}, {comparison.at}", head, rows, words=len(comparison.by), stacked=True)
+    return Table(f"{heading(metric)}, {comparison.at}", head, rows, words=len(comparison.by), stacked=True)
 
 
-def _cells(collection: Collection) -> tuple[Table, int]:
+def _cells(collection: Collection, several: bool) -> tuple[Table, int]:
     """Tabulate the first runs: what sets each apart, where it is, how it ended; and count the others."""
     distinct = ["cell", *collection.varying]  # a reproduction has the same cell under several names
     last = collection.table.groupby(distinct, sort=False, dropna=False).tail(1)
+    achieved = _achieved(collection, several)
     rows = []
     for row in last.head(CELLS).to_dict("records"):
         folder = Path(row[PATH]) / "cells" / row["cell"]
-        ends = [plain_value(row.get(name)) for name in ("confidence", "accuracy")]
+        ends = [plain_value(row.get(name)) for name in [*achieved, "accuracy"]]
         rows.append(
             [
                 *(shown(plain_value(row[name])) for name in collection.varying),
@@ -136,8 +139,18 @@ def _cells(collection: Collection) -> tuple[Table, int]:
             ]
         )
     fields = list(collection.varying)
-    head = [*fields, "seed", "target", "confidence", "accuracy", "path"]
+    head = [*fields, "seed", "target", *achieved.values(), "accuracy", "path"]
     return Table("Runs after their last round", head, rows, words=len(fields), path=True), max(0, len(last) - CELLS)
+
+
+def _achieved(collection: Collection, several: bool) -> dict[str, str]:
+    """Return the columns that tell what the attack achieved, also in controls, with their heads."""
+    table, heads = collection.table, {}
+    for metric in achieved_metrics(table):
+        heads[metric] = metric_title(metric)
+        for side, words in BESIDE.items():
+            heads[f"{side}_{metric}"] = f"{metric_title(metric)}, {numbered(words, several=several)}"
+    return {name: head for name, head in heads.items() if name in table and table[name].notna().any()}
 
 
 def _unjudged(collection: Collection) -> Table | None:
