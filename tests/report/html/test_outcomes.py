@@ -60,6 +60,40 @@ def test_the_answer_is_how_often_the_attack_succeeded(tmp_path: Path) -> None:
     assert sweep_page([path])["outcome"].startswith("The attack succeeded (95 %")
 
 
+def test_the_answer_names_all_groups_that_share_a_rate(tmp_path: Path) -> None:
+    def measure(row: dict[str, Any]) -> dict[str, Any]:
+        kept = row["attack.boost"] == 7
+        return {"asr": 0.25 if kept else 0.75, "acted": True, "counts": not kept}
+
+    path = made_sweeps.sweep(tmp_path / "one", {"attack.boost": range(1, 8)}, measure, seeds=1, targets=1)
+    outcome = sweep_page([path])["outcome"]
+    others = " and ".join(f"attack.boost={boost}" for boost in range(1, 7))
+    assert outcome.startswith(
+        f"The attack succeeded (95 % interval of the rate in brackets): {others}: with 1 of 1 seed (5 % to 100 %); "
+        "attack.boost=7: with 0 of 1 seed (0 % to 95 %)."
+    )
+    assert outcome.endswith(f"Attack success rate at the end: from 0.250 (attack.boost=7) to 0.750 ({others}).")
+    alike = made_sweeps.sweep(
+        tmp_path / "two", {"attack.boost": range(7)}, lambda _: {"acted": True, "counts": True}, targets=1
+    )
+    answer = outcomes_of(collect([alike]), ("attack.boost",)).answer
+    assert " with 2 of 2 seeds (20 % to 100 %) in each of 7 groups." in answer
+
+
+def test_of_many_rates_the_highest_and_the_lowest_are_named(tmp_path: Path) -> None:
+    def measure(row: dict[str, Any]) -> dict[str, Any]:
+        return {"confidence": 0.1 * row["attack.boost"], "acted": True, "counts": row["seed"] < row["attack.boost"]}
+
+    path = made_sweeps.sweep(tmp_path / "one", {"attack.boost": range(8)}, measure, seeds=6, targets=1)
+    outcome = sweep_page([path])["outcome"]
+    low, high = rate([1] * 6, range(6)).low, rate([0] * 6, range(6)).high
+    assert (
+        f" most often with 6 of 6 seeds ({100 * low:.0f} % to 100 %), for attack.boost=6 and attack.boost=7; "
+        f"least often with 0 of 6 seeds (0 % to {100 * high:.0f} %), for attack.boost=0." in outcome
+    )
+    assert "at the end, median over seeds: from 0.000 (attack.boost=0) to 0.700 (attack.boost=7)." in outcome
+
+
 @pytest.mark.parametrize(
     ("met", "seeds", "targets", "words"),
     [

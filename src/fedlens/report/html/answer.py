@@ -8,7 +8,7 @@ from fedlens.analysis.success import SUCCEEDED
 from fedlens.report.words import counted
 
 NAMED = 6
-"""At most this many groups are named."""
+"""At most this many rates, and groups that share one, are named."""
 WIDE = 0.4
 """An interval of a rate that is wider leaves the answer open."""
 
@@ -21,12 +21,31 @@ def answer(groups: Sequence[Group]) -> str:
     if len(rated) == 1:
         words = f"The attack succeeded {_often(rated[0])}; 95 % interval of the rate {_reach(_rate(rated[0]))}."
     else:
-        ranked = sorted(rated, key=lambda group: _rate(group).value)
-        named = rated if len(rated) <= NAMED else [ranked[-1], ranked[0]]
-        each = "; ".join(f"{group.label}: {_often(group)} ({_reach(_rate(group))})" for group in named)
-        which = "" if len(rated) <= NAMED else ", where it did most and least"
-        words = f"The attack succeeded (95 % interval of the rate in brackets){which}: {each}."
+        words = f"The attack succeeded (95 % interval of the rate in brackets){_each(rated)}."
     return " ".join(filter(None, [words, _open([_rate(group) for group in rated])]))
+
+
+def _each(groups: Sequence[Group]) -> str:
+    """Say how often the attack succeeded in several groups, naming those together in which it did equally often.
+
+    Of more than `NAMED` rates, only the highest and the lowest are named.
+    """
+    labels: dict[str, list[str]] = {}
+    for group in sorted(groups, key=lambda group: -_rate(group).value):
+        labels.setdefault(f"{_often(group)} ({_reach(_rate(group))})", []).append(group.label)
+    if len(labels) == 1:
+        return f" {next(iter(labels))} in each of {len(groups)} groups"
+    if len(labels) <= NAMED:
+        return ": " + "; ".join(f"{listed_groups(alike)}: {often}" for often, alike in labels.items())
+    (most, highest), *_, (least, lowest) = labels.items()
+    return f" most often {most}, for {listed_groups(highest)}; least often {least}, for {listed_groups(lowest)}"
+
+
+def listed_groups(labels: Sequence[str]) -> str:
+    """Name groups, whose names may have commas."""
+    named = labels[:NAMED]
+    more = [f"{len(labels) - NAMED} more"] if len(labels) > NAMED else []
+    return " and ".join([*named, *more])
 
 
 def _rate(group: Group) -> Interval:

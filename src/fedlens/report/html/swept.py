@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from operator import itemgetter
 from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from fedlens.core.errors import ConfigError, DamagedRunError
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.flat import plain_value, shown
 from fedlens.report.html import again
+from fedlens.report.html.answer import listed_groups
 from fedlens.report.html.chart import keys_of
 from fedlens.report.html.groups import curves_chart, option_chart
 from fedlens.report.html.outcomes import outcomes_of
@@ -101,17 +103,19 @@ def _listed(column: "pd.Series[Any]") -> str:
 
 
 def _outcome(comparison: Comparison, metric: str) -> str:
-    """Say in a sentence the least and the most that the metric ends at."""
-    means = sorted(
-        (group.metrics[metric].mean, group.label) for group in comparison.groups if group.metrics[metric].runs
-    )
-    if not means:
+    """Say in a sentence the least and the most that the metric ends at, and in which groups."""
+    intervals = [(group.metrics[metric].interval, group.label) for group in comparison.groups]
+    ends = sorted(((interval.value, label) for interval, label in intervals if interval), key=itemgetter(0))
+    if not ends:
         return ""
-    (least, lowest), (most, highest) = means[0], means[-1]
-    name = heading(metric)
-    if len(means) == 1:
-        return f"{name} at the end: {number(most)} on average."
-    return f"{name} at the end: from {number(least)} ({lowest}) to {number(most)} ({highest}) on average."
+    least, most = ends[0][0], ends[-1][0]
+    over = "" if all(interval.seeds == 1 for interval, _ in intervals if interval) else ", median over seeds"
+    name = f"{heading(metric)} at the end{over}"
+    if number(least) == number(most):
+        return f"{name}: {number(most)}{f' in each of {len(ends)} groups' if len(ends) > 1 else ''}."
+    ties = {value: [label for other, label in ends if number(other) == number(value)] for value in (least, most)}
+    low, high = (f"{number(value)} ({listed_groups(labels)})" for value, labels in ties.items())
+    return f"{name}: from {low} to {high}."
 
 
 def _table(comparison: Comparison, metric: str) -> Table:
