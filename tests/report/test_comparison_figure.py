@@ -13,8 +13,9 @@ from matplotlib.lines import Line2D
 
 from fedlens.analysis.collect import collect
 from fedlens.analysis.comparison import compare
+from fedlens.analysis.measured import Curve
 from fedlens.report.figures.canvas import GREY, grid, legend_below
-from fedlens.report.figures.comparison import SEEDS, THIN, TWIN, comparison_figure, look
+from fedlens.report.figures.comparison import MOVED, SEEDS, THIN, TWIN, comparison_figure, lanes, look
 from fedlens.report.figures.figures import save_figure
 
 
@@ -61,7 +62,11 @@ def test_lines_and_bands_of_each_group(tmp_path: Path) -> None:
     np.testing.assert_allclose([ends.ymin, ends.ymax], [0.1, 0.34])
     assert line(left, TWIN) == ([1, 2, 3], pytest.approx([0.05] * 3))
     assert legend(figure) == ["mean", "krum(f=1)", TWIN]
-    assert (left.get_xlabel(), left.get_ylabel(), right.get_title()) == ("round", "confidence", "last round")
+    assert (left.get_xlabel(), left.get_ylabel(), right.get_title()) == (
+        "round",
+        "confidence in the target class",
+        "last round and 95 % interval",
+    )
     assert left.get_title() == "median and 95 % interval over 5 seeds"
     assert not thin(left)
     assert not thin(right)
@@ -130,7 +135,7 @@ def test_numbers_that_are_close_are_not_marked_each(tmp_path: Path) -> None:
 def test_anything_else_stands_below_each_other(tmp_path: Path, values: list[Any]) -> None:
     right = drawn(tmp_path, {"attack.boost": values}).axes[1]
     assert len(right.get_yticklabels()) == len(values)
-    assert right.get_xlabel() == "confidence"
+    assert right.get_xlabel() == "confidence in the target class"
 
 
 def test_a_row_a_metric(tmp_path: Path) -> None:
@@ -139,7 +144,10 @@ def test_a_row_a_metric(tmp_path: Path) -> None:
 
     figure = drawn(tmp_path, {"aggregation": ["mean", "median"]}, ("confidence", "loss"), measure=measure)
     confidence, _, loss, dotted = figure.axes
-    assert [panel.get_ylabel() for panel in (confidence, loss)] == ["confidence", "loss"]
+    assert [panel.get_ylabel() for panel in (confidence, loss)] == [
+        "confidence in the target class",
+        "mean cross-entropy, nats",
+    ]
     assert confidence.get_ylim() == (-0.05, 1.05)
     assert loss.get_ylim()[1] > 2100
     assert dots(dotted)[0][0] == 2100
@@ -170,7 +178,8 @@ def test_twins_that_differ_have_a_line_each(tmp_path: Path) -> None:
 def test_what_should_be_known_is_in_the_figure(tmp_path: Path) -> None:
     path = sweep(tmp_path / "sweep", {"aggregation": ["mean", "median"]}, seeds=5)
     collection = replace(collect([path]), remarks=("two have failed",))
-    assert comparison_figure(compare(collection), ["confidence"]).texts[-1].get_text() == "Note: two have failed"
+    words = comparison_figure(compare(collection), ["confidence"]).texts[-1].get_text()
+    assert words == f"{MOVED}\nNote: two have failed"  # for both groups are alike
 
 
 def test_a_single_run_has_neither_band_nor_interval_but_flags(tmp_path: Path) -> None:
@@ -212,7 +221,38 @@ def test_differences_are_drawn_around_zero(tmp_path: Path) -> None:
     left, right = comparison_figure(compare(collect([path]), against="2"), ["confidence"]).axes
     assert line(left, "attack.boost=5") == ([1, 2, 3], pytest.approx([0.3] * 3))
     assert dots(right) == [(pytest.approx(0.3), 0)]
-    assert left.get_ylabel() == right.get_xlabel() == "difference in confidence"
+    assert left.get_ylabel() == right.get_xlabel() == "difference in confidence in the\ntarget class"
     assert any(list(drawn.get_ydata()) == [0, 0] for drawn in left.get_lines())
     assert any(list(drawn.get_xdata()) == [0, 0] for drawn in right.get_lines())
     assert left.get_ylim()[1] < 1
+
+
+def curve(*values: float, first: int = 1) -> Curve:
+    value = np.array(values)
+    return Curve(np.arange(first, first + len(values)), value, value, value, value[:, None])
+
+
+def test_lines_that_would_hide_each_other_are_drawn_apart() -> None:
+    up, flat, nan = curve(0.0, 0.5, 1.0), curve(1.0, 1.0, 1.0), curve(np.nan, 1.0, 0.2)
+    assert lanes([up, flat, flat, curve(1.0, 0.995, 0.3), flat, nan], near=0.01) == [0, 0, 1, -1, 2, 0]
+    assert lanes([curve(1.0, first=3), flat, curve(0.5)], near=0.01) == [0, 1, 0]
+    assert lanes([curve(1.0), curve(1.0, first=2)], near=0.01) == [0, 0]  # which have no round in common
+
+
+def test_of_many_groups_the_intervals_are_on_the_right_alone(tmp_path: Path) -> None:
+    rules = ["mean", "median", "krum(f=1)", "bulyan(f=1)"]
+    figure = drawn(tmp_path, {"aggregation": rules}, ("counts",), measure=lambda row: {"counts": bool(row["seed"])})
+    left, right = figure.axes
+    assert not left.collections
+    assert (left.get_title(), right.get_title()) == ("rate over 2 seeds", "last round and 95 % interval")
+    assert [text.get_text() for text in right.texts] == ["0.500"] * 4
+    moved = [line.get_transform() != left.transData for line in left.get_lines()]
+    assert moved == [False, True, True, True]
+    assert figure.texts[0].get_text().startswith(MOVED)
+
+
+def test_a_success_rate_has_an_axis_from_0_to_1_and_its_name_in_words(tmp_path: Path) -> None:
+    figure = drawn(tmp_path, {"aggregation": ["mean", "median"]}, ("asr",), measure=lambda _: {"asr": 0.98})
+    left, right = figure.axes
+    assert left.get_ylim() == right.get_xlim() == (-0.05, 1.05)
+    assert left.get_ylabel() == right.get_xlabel() == "attack success rate"
