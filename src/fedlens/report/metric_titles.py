@@ -21,7 +21,7 @@ NAMED = {
 }
 SHARES = (
     "accuracy", "confidence", "asr", "asr_twin", "success", "counts", "acted", "attacker", "rejected_precision",
-    "rejected_recall",
+    "rejected_recall", "f1", "auc",
 )  # fmt: skip
 
 
