@@ -186,6 +186,7 @@ def test_a_category_replaces_the_one_that_was_there(adult: Dataset) -> None:
             "goal.trigger.values.capital-gains: there is no such feature; did you mean capital-gain?",
         ),
         ({"sex": "female"}, "goal.trigger.values.sex: is never 'female'; e.g. -o goal.trigger.values.sex=Female"),
+        ({"sex": "male"}, "goal.trigger.values.sex: is never 'male'; e.g. -o goal.trigger.values.sex=Male"),
         ({"sex": 3}, "goal.trigger.values.sex: is never '3'; known: Female, Male; e.g. -o goal.trigger.values.sex=F"),
         ({"age": "old"}, "goal.trigger.values.age: is a number, not 'old'; e.g. -o goal.trigger.values.age=0"),
     ],

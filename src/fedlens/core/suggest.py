@@ -64,12 +64,14 @@ def nearest(word: str, candidates: Iterable[str], prefix: str = "", listing: str
 
 
 def likeliest(word: str, candidates: Sequence[str]) -> str | None:
-    """Return the candidate spelt most like `word`, or that ends or begins with it or contains it; else ``None``."""
+    """Return the candidate that is `word` in another case, else one spelt like it or that contains it; or ``None``."""
     if len(word) > LONGEST_WORD:  # to compare it would take long, and in vain
         return None
+    short = word.lower()
+    if (same := next((name for name in candidates if name.lower() == short), None)) is not None:
+        return same
     if close := difflib.get_close_matches(word, candidates, n=1, cutoff=0.6):
         return close[0]
-    short = word.lower()
     by_end = {name.rpartition(".")[2].lower(): name for name in reversed(candidates)}
     if close := difflib.get_close_matches(short, by_end, n=1, cutoff=0.7):
         return by_end[close[0]]
