@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from helpers.records import attack_of
+from helpers.teams import PERSISTENT, STATEFUL
 from helpers.waiting import PATIENCE
 from small import Convolutions, small
 from torch import Tensor, nn
@@ -119,6 +120,19 @@ def test_vectorised_gives_what_serial_gives_up_to_rounding(
             other.record.effective_weights,
         )
     assert any(one.record.malicious for one in found)
+
+
+@pytest.mark.parametrize("chain", [STATEFUL["aggregation"], [{"name": "nnm", "f": 1}, {"name": "krum", "f": 1}]])
+def test_what_a_server_keeps_and_picks_is_the_same_up_to_rounding(chain: list[Any]) -> None:
+    """In float64: there, rounding is too small for another choice of `nnm` or Krum, which it may be in float32."""
+    changes = {**STATEFUL, "model": Double(single=CensusMlp()), "aggregation": chain, "attack": PERSISTENT.attack}
+    where = precise(small(**changes))
+    with Serial() as alone, choose_engine("vectorised", 2, where).make() as engine:
+        expected, found = list(federate(where, alone)), list(federate(where, engine))
+    for one, other in zip(found, expected, strict=True):
+        torch.testing.assert_close(one.state.weights, other.state.weights, rtol=0, atol=1e-10)
+        assert one.record.effective_weights == pytest.approx(other.record.effective_weights, abs=1e-9)
+        assert one.state.stages.keys() == other.state.stages.keys()
 
 
 @pytest.mark.parametrize(("workers", "largest"), [(1, 8), (2, 8), (3, 1), (2, 2)])
