@@ -456,9 +456,12 @@ def test_a_module_that_is_not_there(here: Path) -> None:
     assert refusal("quickstart", "attack=own/absent.py:Flip").endswith("; e.g. -o attack=own.absent:Flip")
 
 
-def test_a_file_of_data_names_the_page_that_helps() -> None:
+def test_a_file_of_data_names_what_reads_it() -> None:
     assert refusal("quickstart", "data=x.csv") == (
-        "data: there is no 'x.csv'; a file is read by a class of yours: `fedlens new data`, "
+        "data: there is no 'x.csv'; a file is read so: -o 'data={name: table, path: x.csv}'"
+    )
+    assert refusal("quickstart", "data=x.xlsx") == (
+        "data: there is no 'x.xlsx'; a file is read by a class of yours: `fedlens new data`, "
         "and docs/how-to/data-and-model.md"
     )
 

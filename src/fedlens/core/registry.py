@@ -5,6 +5,7 @@ name that YAML uses. Nothing registers itself by being imported, and nothing is 
 """
 
 import logging
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from fedlens.core.origin import at, told
 from fedlens.core.recorded import Note, Recorded, recorded_component
 from fedlens.core.signatures import misfits
 from fedlens.core.staying import staying
-from fedlens.core.suggest import TYPED, likeliest, nearest, pasted, typed
+from fedlens.core.suggest import TYPED, likeliest, nearest, pasted, plain, typed
 
 P = TypeVar("P", bound=Config)
 _log = logging.getLogger("fedlens")
@@ -33,6 +34,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "adult": "fedlens.data.adult:Adult",
         "fashion-mnist": "fedlens.data.fashion_mnist:FashionMnist",
         "digits": "fedlens.data.digits:Digits",
+        "table": "fedlens.data.table:Table",
     },
     "partition": {
         "iid": "fedlens.data.partition:Iid",
@@ -142,6 +144,10 @@ OPTION: Mapping[str, str] = {"stage": "aggregation", "trigger": "goal.trigger"}
 """The option that holds a component, where it is not called as its kind."""
 
 
+READERS: Mapping[str, str] = dict.fromkeys((".csv", ".tsv", ".txt", ".parquet", ".pq"), "table")
+"""The data set that reads files with this ending."""
+
+
 @dataclass(frozen=True)
 class Description:
     """A description to be run, whose components are imported.
@@ -205,9 +211,17 @@ def resolve(kind: str, name: str, source: Description = Description()) -> type[C
             meant = candidates[0] if len(candidates) == 1 else f"one of {cut(', '.join(candidates))}"
             remedy = f"did you mean {meant}?"
         elif kind == "data" and Path(name).suffix:
-            remedy = "a file is read by a class of yours: `fedlens new data`, and docs/how-to/data-and-model.md"
+            remedy = _reading(name)
         raise ConfigError(f"{option_of(kind)}: there is no {shortened(name)}; {remedy}")
     return class_at(path, option_of(kind), source)
+
+
+def _reading(file: str) -> str:
+    """Say which data set reads a file."""
+    reader = READERS.get(Path(file).suffix.lower())
+    if reader is None:
+        return "a file is read by a class of yours: `fedlens new data`, and docs/how-to/data-and-model.md"
+    return f"a file is read so: -o {shlex.quote(f'data={{name: {reader}, path: {plain(file)}}}')}"
 
 
 def class_at(path: str, kind: str = "component", source: Description = Description()) -> type[Config]:

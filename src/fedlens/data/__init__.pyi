@@ -15,3 +15,4 @@ from .partition import Iid as Iid
 from .partition import Partition as Partition
 from .partition import Shards as Shards
 from .quantity_skew import QuantitySkew as QuantitySkew
+from .table import Table as Table

@@ -39,3 +39,7 @@ class Columns(ABC):
     @abstractmethod
     def words(self, record: Tensor) -> dict[str, str]:
         """Return the value of each feature of a record (shape ``[columns]``), in words."""
+
+    def described(self) -> dict[str, tuple[str, str]]:
+        """Return what each feature holds, in a word, and how it is encoded, in words; empty if nobody has said so."""
+        return {}

@@ -85,8 +85,7 @@ def _index() -> Table:
         table.add_row(topic.name, ", ".join(every[:SHOWN]) + more, topic.use)
     table.caption = (
         "fedlens list NAME shows one of them with its options; fedlens list --search WORD searches all of them. Name "
-        "your own components as module:Class; fedlens new attack (rule, stage, check, data, model, goal, trigger) "
-        "writes one to start from."
+        "your own components as module:Class; fedlens new attack (or rule, data, model …) writes one to start from."
     )
     return table
 

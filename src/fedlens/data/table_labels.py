@@ -1,0 +1,68 @@
+"""The classes of a table's samples, from its column of labels."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from fedlens.core.errors import cut, shortened
+from fedlens.data.column_kinds import MOST_CATEGORIES, kind_of, numbers_of, words_of
+from fedlens.data.table_options import Decimal, Given
+from fedlens.data.table_rows import Rows
+from fedlens.data.user_files import set_option
+
+MOST_NUMBERS = 20
+"""Labels that are numbers have no more values; more are a quantity, unless the user says that they are categories."""
+
+
+def labels_of(rows: Rows, name: str, kind: Given | None, decimal: Decimal) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+    """Return the classes' names in order, by size if they are numbers, and the class of each sample, ``[n]``.
+
+    Args:
+        rows: the table, in which no label is missing.
+        name: of the column of labels.
+        kind: what the user says that it holds.
+        decimal: what stands before decimals in text.
+
+    Raises:
+        DataError: there are not two classes, or so many that they are none.
+    """
+    column = rows.table[name]
+    found = "category" if kind == "category" else kind_of(rows, name, None, decimal)
+    if found == "numeric":
+        numbers = numbers_of(rows, name, "numeric", decimal)
+        values, y = np.unique(numbers, return_inverse=True)
+        classes = tuple(f"{value:.12g}" for value in values)
+    else:
+        words = column.to_pandas().map({True: "true", False: "false"}) if pa.types.is_boolean(column.type) else None
+        listed = words_of(column).to_pylist() if words is None else words.tolist()
+        classes_, y = np.unique(np.array(listed, dtype=str), return_inverse=True)
+        classes = tuple(map(str, classes_))
+    categories = rows.options.being(name, "category")
+    if len(classes) < 2:
+        rows.refuse(
+            f"column {cut(name)}, the label, is {shortened(classes[0])} in every row",
+            f"name the column of classes: {set_option('label', _other(rows, name))}",
+        )
+    if kind != "category" and len(classes) > (MOST_NUMBERS if found == "numeric" else MOST_CATEGORIES):
+        what = "values; a quantity cannot be predicted yet" if found == "numeric" else "words, too many for classes"
+        rows.refuse(
+            f"column {cut(name)}, the label, has {len(classes):,} different {what}",
+            f"name the column of classes: {set_option('label', _other(rows, name))}, or take each for a class: "
+            f"{categories}",
+        )
+    if (bad := next((word for word in classes if len(word) > 200 or len(word.splitlines()) > 1), None)) is not None:
+        row = y.tolist().index(classes.index(bad))
+        rows.refuse_at(row, name, f"{shortened(bad)} is too long for a class", "use shorter names, on one line")
+    return classes, y.astype(np.int64)
+
+
+def _other(rows: Rows, name: str) -> str:
+    """Return the column that looks most like classes: with the fewest values, but two at least."""
+    counts = {other: len(Counter(words_of(rows.table[other]).to_pylist())) for other in rows.names
+              if other != name and not pa.types.is_nested(rows.table[other].type)}  # fmt: skip
+    fitting = [other for other in counts if counts[other] > 1]
+    return min(fitting, key=counts.__getitem__, default=name)

@@ -1,0 +1,171 @@
+"""A table that cannot be read rightly is refused in a sentence that says where, and what to type; pasted, it helps."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from fedlens.core.errors import DataError, FedlensError
+from fedlens.data.table import Table
+from fedlens.runs.loading import load_experiment
+
+GOOD = "age,region,paid\n" + "".join(f"{20 + n},{'ns'[n % 2]},{'ny'[n % 3 > 0]}\n" for n in range(30))
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("FEDLENS_DATA", raising=False)
+
+
+def having(column: str, values: list[str], text: str = GOOD) -> str:
+    """The good table with another first column."""
+    lines = text.splitlines()
+    rows = [f"{values[n % len(values)]},{line}" for n, line in enumerate(lines[1:])]
+    return "\n".join([f"{column},{lines[0]}", *rows, ""])
+
+
+def line(number: int, instead: str) -> str:
+    """The good table with another line."""
+    lines = GOOD.splitlines()
+    lines[number - 1] = instead
+    return "\n".join([*lines, ""])
+
+
+def refusal(content: str | bytes, *options: str) -> str:
+    Path("mine.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(FedlensError) as caught:
+        load(*options)
+    return str(caught.value)
+
+
+def load(*options: str) -> None:
+    base = ["data=table", "data.path=mine.csv", "model=census-mlp"]
+    load_experiment("quickstart", [*base, *options]).data.load()
+
+
+NAMELESS = GOOD.partition("\n")[2].replace("n", "0").replace("s", "1").replace("y", "2")
+CASES: dict[str, tuple[str | bytes, str, *tuple[str, ...]]] = {
+    "empty": ("", "mine.csv: is empty; "),
+    "blank": (" \n\n", "mine.csv: is empty; "),
+    "header alone": ("age,region,paid\n", "mine.csv: has no rows; "),
+    "one column": ("paid\nyes\nno\nyes\nno\n", "has no column beside paid, the label"),
+    "one class": (line(1, "age,region,paid").replace("y", "n"), "column paid, the label, is 'n' in every row; "),
+    "one row": ("a,b\n1,x\n", "column b, the label, is 'x' in every row; "),
+    "two rows": ("a,b\n1,x\n2,y\n", "has no row left for test samples"),
+    "short row": (line(7, "26,n"), "row 7 has 2 values, but there are 3 columns"),
+    "long row": (line(7, "26,n,y,9"), "row 7 has 4 values, but there are 3 columns"),
+    "open quote": (line(7, '26,"n,y'), "row 7 has "),
+    "empty name": (line(1, ",region,paid"), "row 1, column 1 has no name"),
+    "same name": (line(1, "age,age,paid"), "row 1 has the column age more than once"),
+    "no names": (NAMELESS, "row 1 has values"),
+    "workbook": (b"PK\x03\x04....", "is a workbook or an archive, not a CSV file; save it as CSV"),
+    "compressed": (b"\x1f\x8b\x08....", "is compressed, not a CSV file"),
+    "zero bytes": (b"a,b\n1\x002,3\n", "is no text in utf-8 (it has zero bytes)"),
+    "mixed": (line(7, "old,n,y"), "row 7, column age: 'old' is no number, as 29 of 30 values are; "),
+    "not finite": (line(7, "1e999,n,y"), "row 7, column age: is no finite number; "),
+    "other dates": (having("since", ["31/12/2020", "1/2/2021"]), "row 2, column since: '31/12/2020' is not written as"),
+    "no day": (having("since", ["2020-01-01", "2020-02-30"]), "row 3, column since: there is no day '2020-02-30'"),
+    "many words": (having("id", [f"x{n}" for n in range(30)]), "column id has 30 different words in 30 rows"),
+    "missing": (line(7, ",n,y"), "row 7, column age: a value is missing, as in 1 of 30 rows; "),
+    "no label": (line(7, "26,n,"), "row 7, column paid: a value is missing, as in 1 of 30 rows; "),
+    "empty column": (having("x", [""]), "column x is empty; leave it out"),
+    "thousands": (GOOD.replace(",", ";").replace("20;", "1,234;"), "'1,234' may have decimals, or thousands"),
+    "dropped label": (GOOD, "data.drop: paid is the label", "data.label=paid", "data.drop=paid"),
+    "all dropped": (GOOD, "data.drop: leaves out every column", "data.drop=[age,region,paid]"),
+    "not the group": (GOOD, "data.group: there is no column ward; columns are age, region, paid", "data.group=ward"),
+    "group and label": (GOOD, "data.group: paid is the label", "data.group=paid"),
+    "not an encoding": (GOOD, "data.encoding: there is no 'utf8x'", "data.encoding=utf8x"),
+    "types that do not fit": (GOOD, "row 2, column region: 'n' is no number", "data.types={region: numeric}"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_bad_file_is_refused_where_it_is_bad(name: str) -> None:
+    content, said, *options = CASES[name]
+    text = refusal(content, *options)
+    assert text.startswith("mine.csv: ")
+    assert said in text
+    assert "; " in text
+    assert "Traceback" not in text
+
+
+QUANTITY = "\n".join(",".join(reversed(row.split(","))) for row in GOOD.splitlines())
+PASTED: dict[str, tuple[str | bytes, str, *tuple[str, ...]]] = {
+    "latin-1": (GOOD.replace(",n,", ",ñ,").encode("latin-1"), "line 2 is not in utf-8 (byte 19 is 0xf1)"),
+    "UTF-16 without a mark": (GOOD.encode("utf-16-le"), "it has zero bytes"),
+    "no names": (NAMELESS, "row 1 has values"),
+    "id": (having("id", [f"x{n}" for n in range(30)]), "column id has 30"),
+    "two ids": (having("a:b", [f"x{n}" for n in range(30)], having("it's", [f"x{n}" for n in range(30)])), "30 diff"),
+    "mixed": (line(7, "old,n,y"), "'old' is no number"),
+    "other dates": (having("since", ["31/12/2020", "1/2/2021"]), "since"),
+    "missing": (line(7, ",n,y"), "a value is missing"),
+    "missing label": (line(7, "26,n,"), "a value is missing"),
+    "empty column": (having("x", [""]), "column x is empty"),
+    "decimals": (GOOD.replace(",", ";").replace("20;", "1,234;"), "may have decimals"),
+    "label": (GOOD, "there is no column payd; did you mean paid?", "data.label=payd"),
+    "label that never differs": (GOOD.replace("y\n", "n\n"), "in every row"),
+    "quantity": (QUANTITY, "a quantity cannot be predicted yet"),
+    "dropped": (GOOD, "there is no column ages; did you mean age?", "data.drop=ages"),
+    "typed": (GOOD, "there is no column ages; did you mean age?", "data.types={ages: numeric}"),
+    "both": (GOOD, "is the label", "data.group=paid"),
+    "delimiter": (GOOD, "row 1 has 1 values", "data.delimiter=;", "data.names=[a, b, c]"),
+}
+
+
+@pytest.mark.parametrize("name", PASTED)
+def test_what_is_suggested_helps_when_it_is_pasted(name: str) -> None:
+    content, said, *typed = PASTED[name]
+    text = refusal(content, *typed)
+    assert said in text
+    texts = [text]
+    while text:  # a remedy may lead to the next fault
+        option = re.search(r"-o ('(?:[^']|'\"'\"')*'|\S+)", text)
+        assert option, text
+        typed += shlex.split(option[1].rstrip(",;"))
+        text = said_of(*typed)
+        assert text not in texts
+        texts.append(text)
+
+
+def said_of(*options: str) -> str:
+    try:
+        load(*options)
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+def test_a_file_that_is_not_there_says_where_it_was_looked_for() -> None:
+    Path("claims.csv").write_text(GOOD)
+    with pytest.raises(DataError) as caught:
+        Table(path="claim.csv").load()
+    assert str(caught.value) == (
+        "claim.csv: there is no such file in the working directory; did you mean claims.csv? -o data.path=claims.csv"
+    )
+    Path("sub").mkdir()
+    with pytest.raises(DataError, match=r"sub: is a folder; name the file in it"):
+        Table(path="sub").load()
+    with pytest.raises(DataError, match=r"there is no such file in the data directory, nor in the working directory"):
+        Table(path="elsewhere.csv").load(Path("sub"))
+
+
+def test_a_second_file_with_other_columns_is_refused() -> None:
+    Path("mine.csv").write_text(GOOD)
+    Path("test.csv").write_text(GOOD.replace("region", "place"))
+    with pytest.raises(DataError, match=r"test.csv: has no column region, which mine.csv has; "):
+        Table(path="mine.csv", test="test.csv").load()
+    Path("test.csv").write_text(GOOD.replace("25,", "old,"))
+    with pytest.raises(DataError, match=r"test.csv: row 7, column age: 'old' is no number"):
+        Table(path="mine.csv", test="test.csv").load()
+    Path("test.csv").write_text(GOOD.replace(",y\n", ",perhaps\n"))
+    with pytest.raises(DataError, match=r"test.csv: row 3, column paid: no training sample is 'perhaps'"):
+        Table(path="mine.csv", test="test.csv").load()
+
+
+def test_a_parquet_file_that_is_none_is_refused() -> None:
+    for content in (b"", b"PAR1 and more", GOOD.encode()):
+        Path("mine.parquet").write_bytes(content)
+        with pytest.raises(DataError, match=r"mine.parquet: cannot be read as Parquet"):
+            Table(path="mine.parquet").load()
