@@ -71,7 +71,8 @@ def refusal(kind: str, value: object) -> str:
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, names in BUILT_IN.items() for name in names])
 def test_every_built_in_component_is_found_by_its_name(kind: str, name: str) -> None:
-    required = {option: 1 for option, field in resolve(kind, name).model_fields.items() if field.is_required()}
+    fields = resolve(kind, name).model_fields.items()
+    required = {option: (field.examples or [1])[0] for option, field in fields if field.is_required()}
     component = build(kind, {"name": name, **required}, BASES[kind])
     assert isinstance(component, BASES[kind])
     assert f"{type(component).__module__}:{type(component).__qualname__}" == BUILT_IN[kind][name]

@@ -35,6 +35,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "fashion-mnist": "fedlens.data.fashion_mnist:FashionMnist",
         "digits": "fedlens.data.digits:Digits",
         "table": "fedlens.data.table:Table",
+        "image-folder": "fedlens.data.image_folder:ImageFolder",
     },
     "partition": {
         "iid": "fedlens.data.partition:Iid",

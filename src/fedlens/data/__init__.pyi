@@ -7,6 +7,7 @@ from .dataset import Samples as Samples
 from .digits import Digits as Digits
 from .fashion_mnist import FashionMnist as FashionMnist
 from .groups import Groups as Groups
+from .image_folder import ImageFolder as ImageFolder
 from .label_shards import LabelShards as LabelShards
 from .natural import Natural as Natural
 from .owners_file import OwnersFile as OwnersFile
