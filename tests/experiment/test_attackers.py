@@ -191,3 +191,30 @@ def test_clients_that_cannot_always_be_present(changes: dict[str, Any], words: s
     with pytest.raises(ConfigError) as caught:
         validate(Experiment, changes)
     assert str(caught.value).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("attackers", "boost"),
+    [
+        (None, 5),
+        ({"count": 1}, 5),
+        ({"count": 4}, 2),
+        ({"count": 3, "schedule": "every-round"}, 2),
+        ({"count": 2, "schedule": "every-round"}, 2),
+    ],
+)
+def test_a_rule_that_does_not_average_is_told_a_boost_for_the_team(
+    attackers: dict[str, Any] | None, boost: int
+) -> None:
+    with pytest.raises(ConfigError, match=f"e.g. -o attack.boost={boost}$"):
+        validate(
+            Experiment,
+            {
+                "data": "digits",
+                "clients": 10,
+                "fraction": 0.5,
+                "aggregation": "median",
+                "attack": "explicit-boosting",
+                "attackers": attackers,
+            },
+        )

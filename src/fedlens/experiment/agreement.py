@@ -37,8 +37,10 @@ def checks_fault(checks: Sequence[Detector], chain: Chain) -> str | None:
     return None
 
 
-def attack_fault(attack: Attack | None, chain: Chain, clients: int, cohort: int) -> str | None:
-    """Say why the attack cannot be that of one of so many `clients` on this chain; ``None`` if it can."""
+def attack_fault(
+    attack: Attack | None, attackers: Attackers | None, chain: Chain, clients: int, cohort: int
+) -> str | None:
+    """Say why the attack cannot be that of some of so many `clients` on this chain; ``None`` if it can."""
     if attack is None:
         return None
     if attack.client is not None and attack.client >= clients:
@@ -46,10 +48,18 @@ def attack_fault(attack: Attack | None, chain: Chain, clients: int, cohort: int)
         return f"attack.client: there is no client {attack.client}; the last is {last}, -o attack.client={last}"
     if attack.boost == "auto" and chain.averages is False:  # None of one whose code is not read
         return (
-            "attack.boost: auto is 1/α_m, which only a rule that averages divides by; give a number, "
-            f"e.g. -o attack.boost={cohort}"
+            "attack.boost: auto is 1/Σα over the round's attackers, which only a rule that averages divides by; give a "
+            f"number, e.g. -o attack.boost={round(cohort / _attacking(attackers, clients, cohort))}"
         )
     return None
+
+
+def _attacking(attackers: Attackers | None, clients: int, cohort: int) -> int:
+    """Return how many attackers are in a cohort, on average if they are drawn."""
+    if attackers is None:
+        return 1
+    size = attackers.size(clients)
+    return max(round(size if attackers.schedule == "every-round" else size * cohort / clients), 1)
 
 
 def target_fault(goal: Goal | None, target: Target, control: bool) -> str | None:

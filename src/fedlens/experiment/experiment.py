@@ -175,7 +175,7 @@ class Experiment(Config):
         clients, cohort, chain = self.clients, self.cohort_size, self.server
         yield cohort_fault(chain, clients, self.fraction, cohort)
         yield checks_fault(self.checks, chain)
-        yield attack_fault(self.attack, chain, clients, cohort)
+        yield attack_fault(self.attack, self.attackers, chain, clients, cohort)
         yield target_fault(self.goal, self.target, self.control)
         yield misassumed(self.attack, self.attackers, chain, cohort)
         yield attackers_fault(self.attackers, self.attack, clients, cohort)
