@@ -46,6 +46,18 @@ def test_a_client_sends_its_momentum() -> None:
         torch.testing.assert_close(momenta(result)[0], step, rtol=0, atol=1e-6)
 
 
+def test_buffers_behind_the_parameters_are_sent_as_they_are() -> None:
+    from fedlens.simulation.client_momentum import ClientMomentum
+    from fedlens.simulation.engines.context import SharedTensors
+    from fedlens.simulation.engines.jobs import HonestJob
+
+    shared = SharedTensors(torch.zeros(2, 3), torch.tensor([[1.0, 2.0, 9.0]]), torch.zeros(2, 1, 2))
+    momentum = ClientMomentum(0.75, State({}, {4: {"momentum": torch.tensor([5.0, 0.0])}}), parameters=2)
+    momentum.apply([(HonestJob(1, 4, 0, 1), {})], shared)
+    assert shared.updates.tolist() == [[4.0, 0.5, 9.0]]
+    assert momentum.kept()[KEY].clients[4]["momentum"].tolist() == [4.0, 0.5]
+
+
 def test_the_recursion_by_hand() -> None:
     from fedlens.simulation.client_momentum import ClientMomentum
     from fedlens.simulation.engines.context import SharedTensors
@@ -54,7 +66,7 @@ def test_the_recursion_by_hand() -> None:
     jobs = [(HonestJob(1, 4, 0, 1), {}), (HonestJob(1, 7, 1, 1), {})]
     shared = SharedTensors(torch.zeros(2, 2), torch.tensor([[1.0, 2.0], [3.0, 4.0]]), torch.zeros(2, 1, 2))
     kept = State({}, {4: {"momentum": torch.tensor([5.0, 0.0])}, 9: {"momentum": torch.ones(2)}})
-    momentum = ClientMomentum(0.75, kept)
+    momentum = ClientMomentum(0.75, kept, parameters=2)
     momentum.apply(jobs, shared)
     assert shared.updates.tolist() == [[4.0, 0.5], [3.0, 4.0]]
     after = momentum.kept()[KEY].clients
@@ -65,7 +77,7 @@ def test_the_recursion_by_hand() -> None:
     }
     assert after[9] is kept.clients[9]
     shared.updates.fill_(torch.nan)
-    momentum = ClientMomentum(0.75, kept)
+    momentum = ClientMomentum(0.75, kept, parameters=2)
     momentum.apply(jobs, shared)
     assert momentum.kept()[KEY].clients == kept.clients
 

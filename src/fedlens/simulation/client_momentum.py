@@ -31,10 +31,12 @@ class ClientMomentum:
     Args:
         beta: β; with 0 nothing is done or kept.
         kept: what was kept of earlier rounds, as a stage's state; ``None`` before the first.
+        parameters: their number p; buffers that training changes, behind them, are sent as they are.
     """
 
-    def __init__(self, beta: float, kept: State | None) -> None:
+    def __init__(self, beta: float, kept: State | None, parameters: int) -> None:
         self._beta = beta
+        self._parameters = parameters
         self._before = State() if kept is None else kept
         self._after: dict[int, Mapping[str, Tensor]] = {}
 
@@ -58,6 +60,7 @@ class ClientMomentum:
 
     def _send(self, client: int, row: Tensor) -> None:
         """Replace a client's update by its momentum; of one that is not finite, nothing is kept."""
+        row = row[: self._parameters]
         if (before := self._before.clients.get(client)) is not None:
             row.mul_(1 - self._beta).add_(before[NAME].to(row), alpha=self._beta)
         if bool(row.isfinite().all()):

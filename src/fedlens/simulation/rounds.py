@@ -111,7 +111,7 @@ class Federation:
         cohort = self.setting.cohort(round_)
         alpha, announced = self.setting.alpha(cohort), self.setting.announced(round_, cohort)
         self.shared.models[GLOBAL] = state.weights
-        momentum = ClientMomentum(experiment.local.client_momentum, state.stages.get(KEY))
+        momentum = ClientMomentum(experiment.local.client_momentum, state.stages.get(KEY), self.layout.parameters.size)
         results = self._run_counted(training_stages(self.setting, round_, cohort, announced, state), momentum)
         attack = attacked(results, state)
         if rows := list(attack.logs):
