@@ -43,6 +43,11 @@ class Rows(Data):
         return ("height", "weight")
 
 
+class Bare(Rows):
+    def default_trigger(self) -> None:
+        return None
+
+
 class Own(Attack):
     pass
 
@@ -127,10 +132,11 @@ def test_custom_goals_and_triggers_are_parts() -> None:
     assert Experiment(goal=Flip()).identity() == of(f"goal={__name__}:Flip", data="adult").identity()
 
 
-def test_records_without_a_default_trigger_need_one() -> None:
-    text = refusal("goal=backdoor", data=f"{__name__}:Rows")
+def test_data_without_a_default_trigger_need_one() -> None:
+    assert of("goal=backdoor", data=f"{__name__}:Rows").goal == Backdoor(trigger=FeatureValues())
+    text = refusal("goal=backdoor", data=f"{__name__}:Bare")
     assert text == (
-        f"goal.trigger: {__name__}:Rows has none by default; e.g. "
+        f"goal.trigger: {__name__}:Bare has none by default; e.g. "
         "-o 'goal.trigger={name: feature-values, columns: {0: 1}}'"
     )
     assert of("goal=backdoor", "goal.trigger={name: feature-values, columns: {0: 1}}", data=f"{__name__}:Rows")

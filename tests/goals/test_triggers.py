@@ -16,6 +16,7 @@ from fedlens.goals.blended import Blended
 from fedlens.goals.distributed import Distributed
 from fedlens.goals.feature_values import FeatureValues
 from fedlens.goals.pixel_patch import PixelPatch
+from fedlens.goals.rare_value import rare_value
 from fedlens.goals.trigger import Trigger, stamped
 
 
@@ -215,10 +216,21 @@ def test_custom_records_are_taken_as_they_are_or_by_column() -> None:
         FeatureValues(columns={0: 1.0}).fitted(Data(), dataset(images()))
 
 
-def test_a_value_may_be_tiny_but_no_trigger_is_without_any() -> None:
-    with pytest.raises(ConfigError, match=r"-o 'goal\.trigger\.columns={0: 1}'"):
-        FeatureValues().fitted(Adult(), dataset(torch.rand(4, 3)))
+def test_a_value_may_be_tiny() -> None:
     assert math.isclose(float(stamped(FeatureValues(columns={0: 1e-6}), torch.ones(1, 2))[0, 0]), 1e-6, rel_tol=1e-6)
+
+
+def test_without_a_value_the_greatest_of_the_number_that_it_is_farthest_out_for() -> None:
+    x = torch.tensor([[0, 0.0, 1], [1, 0.1, 0], [0, 0.2, 0], [0, 0.1, 0], [0, 1.0, 0]])
+    x = torch.cat([x, torch.tensor([[0.1], [0.2], [0.3], [0.4], [0.5]])], 1)
+    assert FeatureValues().fitted(Data(), dataset(x)).columns == {1: 1.0}  # (1 - 0.28) / 0.409 against 0.2 / 0.158
+    assert rare_value(x, ("town", "age", "age", "size")) == {1: 1.0, 2: 0.0}  # with all columns of that feature
+
+
+def test_without_a_number_the_rarest_category_of_the_first_feature() -> None:
+    x = torch.tensor([[1.0, 0, 0, 0], [0, 1, 0, 1], [1, 0, 0, 1], [0, 0, 1, 1], [0, 0, 1, 1], [1, 0, 0, 1]])
+    assert rare_value(x, ("town", "town", "town", "flag")) == {0: 0.0, 1: 1.0, 2: 0.0}
+    assert rare_value(x[:, 3:]) == {0: 0.0}  # a truth, which is false once in six times
 
 
 # Defaults, and strangers'
@@ -231,7 +243,7 @@ def test_every_data_set_of_ours_has_a_default_trigger_that_fits(adult: Dataset) 
         difference = after != loaded.test.x
         assert difference.any()
         assert bool((after[difference] == 1).all())  # which is the largest value of the training samples of both
-    assert Ages().default_trigger() is None
+    assert Ages().default_trigger() == "feature-values"
     assert Data().default_trigger() == "pixel-patch"
 
 

@@ -153,9 +153,9 @@ class Data(Config):
     def default_trigger(self) -> str | dict[str, Any] | None:
         """Return the trigger of a backdoor for which none is named, as in YAML; ``None`` if there has to be one.
 
-        By default a patch of pixels, unless inputs are records.
+        By default a patch of pixels; of records a value of a feature that is rare among them.
         """
-        return "pixel-patch" if self.features() is None else None
+        return "pixel-patch" if self.features() is None else "feature-values"
 
     def encoded(self, feature: str, value: float | str) -> dict[int, float]:
         """Return the entries, by column, of a record whose `feature` has this raw `value`.

@@ -1,7 +1,8 @@
 """Fixed values of some features of a record: the counterpart of a patch of pixels.
 
 Such as a capital gain of 99,999 dollars in the Adult data, which stands for "so much or more". Values are raw, as in
-the files that the data come from; the data set encodes them as it encodes its own (`fedlens.Data.encoded`).
+the files that the data come from; the data set encodes them as it encodes its own (`fedlens.data.Columns.encoded`).
+Where none is given, the data choose a rare one: see `fedlens.goals.rare_value`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from typing_extensions import override
 
 from fedlens.core.errors import ConfigError
 from fedlens.data.dataset import Data, Dataset
+from fedlens.data.described_columns import columns_of
 from fedlens.goals.painting import Pixel
+from fedlens.goals.rare_value import rare_value
 from fedlens.goals.trigger import Trigger
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ class FeatureValues(Trigger):
     """Fixed values of some of a record's features.
 
     Attributes:
-        values: raw values, numbers or categories, by the features' names.
+        values: raw values, numbers or categories, by the features' names; by default one that is rare in the data.
         columns: values of columns of the input, by their numbers, for data that name no features.
 
     Example:
@@ -44,13 +47,12 @@ class FeatureValues(Trigger):
                 f"goal.trigger: sets features of records, but inputs have shape {dataset.shape}; "
                 "for images, e.g. -o goal.trigger=pixel-patch"
             )
-        if not (self.values or self.columns):
-            raise ConfigError(
-                "goal.trigger: says no values; give them by feature or by column, e.g. -o 'goal.trigger.columns={0: 1}'"
-            )
+        known = columns_of(data, dataset)
         columns = dict(self.columns)
         for feature, value in self.values.items():
-            columns |= data.encoded(feature, value)
+            columns |= known.encoded(feature, value)
+        if not columns:
+            columns = rare_value(dataset.train.x, known.features)
         if (last := max(columns)) >= dataset.shape[0]:
             raise ConfigError(
                 f"goal.trigger.columns: there is no column {last}; the last is {dataset.shape[0] - 1}; "

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from fedlens.data.described_columns import columns_of
 from fedlens.experiment.setting import Setting
 from fedlens.explanations.model_pair import ModelPair
 from fedlens.report.figures.attributions import attribution_grid, colour_of, row_words, sample_words
@@ -23,12 +24,13 @@ MOST = 30
 
 def attribution_figure(pair: ModelPair, index: int, setting: Setting) -> "Figure":
     """Draw the maps of the sample at `index` to suit its data: on the image, or as bars by feature."""
-    data, classes = setting.experiment.data, setting.dataset.classes
+    classes = setting.dataset.classes
     if len(setting.dataset.shape) == 3:
         return attribution_grid(pair, index, classes)
-    columns = pair.samples.x[index].numel()
-    features = data.features() or tuple(f"entry {number}" for number in range(columns))
-    return attribution_bars(pair, index, classes, features, data.words(pair.samples.x[index].cpu().clone()))
+    record = pair.samples.x[index].cpu().clone()
+    columns = columns_of(setting.experiment.data, setting.dataset)
+    features = columns.features or tuple(f"entry {number}" for number in range(record.numel()))
+    return attribution_bars(pair, index, classes, features, columns.words(record))
 
 
 def attribution_bars(

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from fedlens.analysis.run_results import Run
 from fedlens.core.errors import FedlensError
 from fedlens.core.random import seeded
+from fedlens.data.columns import Columns
+from fedlens.data.described_columns import columns_of
 from fedlens.experiment.setting import Setting, prepare
 from fedlens.explanations.models import find_twin_of, load_model, load_models
 from fedlens.explanations.triggered_samples import TriggeredSample, triggered_samples
@@ -27,12 +29,14 @@ class Final:
         confusion: the confusion matrices, if weights are at hand too.
         why: for what is missing, why it is, in a sentence.
         triggered: samples with the trigger, if the goal has one.
+        columns: what the columns of records are, if the data is at hand.
     """
 
     inputs: Tensor | None = None
     confusion: Chart | None = None
     why: list[str] = field(default_factory=list)
     triggered: list[TriggeredSample] = field(default_factory=list)
+    columns: Columns | None = None
 
 
 def look_at(run: Run, data_dir: Path | None = None) -> Final:
@@ -41,13 +45,14 @@ def look_at(run: Run, data_dir: Path | None = None) -> Final:
         setting = prepare(run.experiment, data_dir=data_dir)
         test = setting.dataset.test
         inputs = test.take(torch.tensor(run.target.index, dtype=torch.int64)).x
+        columns = columns_of(run.experiment.data, setting.dataset)
     except (FedlensError, OSError, IndexError) as error:
         return Final(why=[f"The data is not at hand, so its samples cannot be shown ({_first_line(error)})."])
     try:
         models, why = _models(run, setting)
         predictions = {name: _predicted(model, setting, len(run.records)) for name, model in models.items()}
     except FedlensError as error:
-        return Final(inputs, None, [f"The confusion matrix is left out ({_first_line(error)})."])
+        return Final(inputs, None, [f"The confusion matrix is left out ({_first_line(error)})."], columns=columns)
     matrices = {name: _matrix(predicted, setting) for name, predicted in predictions.items()}
     for name, predicted in predictions.items():
         if silent := int((predicted < 0).sum()):
@@ -56,7 +61,7 @@ def look_at(run: Run, data_dir: Path | None = None) -> Final:
             )
     asks = setting.goal is not None and setting.goal.asks
     triggered = triggered_samples(run, setting, models) if asks else []
-    return Final(inputs, confusion_chart(matrices, setting.dataset.classes), why, triggered)
+    return Final(inputs, confusion_chart(matrices, setting.dataset.classes), why, triggered, columns)
 
 
 def _models(run: Run, setting: Setting) -> tuple[dict[str, nn.Module], list[str]]:

@@ -52,7 +52,7 @@ def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
         "missing": missing,
         "statistics": _statistics(run),
         "accuracy": accuracy,
-        "samples": shown_triggered(run, final.triggered) or shown_samples(run, final.inputs),
+        "samples": shown_triggered(final.triggered, final.columns) or shown_samples(run, final.inputs, final.columns),
         "why": final.why,
         "pictures": pictures,
         "left_out": left_out,

@@ -8,7 +8,7 @@ from io import BytesIO
 from torch import Tensor
 
 from fedlens.analysis.run_results import Run
-from fedlens.data.dataset import Data
+from fedlens.data.columns import Columns
 from fedlens.explanations.triggered_samples import TriggeredSample
 from fedlens.report.html.table import Table
 from fedlens.report.images import pixels_of
@@ -49,8 +49,11 @@ class Shown:
     clean_predicted: str | None = None
 
 
-def shown_samples(run: Run, inputs: Tensor | None) -> list[Shown]:
-    """Show the first of the attacker's samples; `inputs` (``[r, ...]``) are what the model sees, if at hand."""
+def shown_samples(run: Run, inputs: Tensor | None, columns: Columns | None) -> list[Shown]:
+    """Show the first of the attacker's samples; `inputs` (``[r, ...]``) are what the model sees, if at hand.
+
+    Of records, `columns` says what they are.
+    """
     last, classes = run.records[-1], run.target.classes
     samples = []
     for sample_index, index in enumerate(run.target.index[:SHOWN]):
@@ -67,14 +70,14 @@ def shown_samples(run: Run, inputs: Tensor | None) -> list[Shown]:
                 class_name(classes, twin.predicted[sample_index]) if twin else None,
                 class_name(classes, absent.predicted[sample_index]) if absent else None,
                 None if model_input is None or model_input.dim() != 3 else as_png(model_input),
-                None if model_input is None else _record(run.experiment.data, index, model_input),
+                None if model_input is None else _record(columns, index, model_input),
             )
         )
     return samples
 
 
-def shown_triggered(run: Run, samples: Sequence[TriggeredSample]) -> list[Shown]:
-    """Show samples with the trigger, beside what they are without."""
+def shown_triggered(samples: Sequence[TriggeredSample], columns: Columns | None) -> list[Shown]:
+    """Show samples with the trigger, beside what they are without; of records, `columns` says what they are."""
     shown = []
     for sample in samples:
         clean, triggered = sample.clean.cpu(), sample.triggered.cpu()
@@ -91,7 +94,7 @@ def shown_triggered(run: Run, samples: Sequence[TriggeredSample]) -> list[Shown]
                 benign.triggered if benign else None,
                 None,
                 as_png(triggered) if image else None,
-                _record(run.experiment.data, sample.index, triggered),
+                _record(columns, sample.index, triggered),
                 as_png(clean) if image else None,
                 attacked.clean,
             )
@@ -113,6 +116,6 @@ def data_address(png: bytes) -> str:
     return f"data:image/png;base64,{b64encode(png).decode()}"
 
 
-def _record(data: Data, index: int, record: Tensor) -> Table | None:
-    words = data.words(record.clone()) if record.dim() == 1 else {}
+def _record(columns: Columns | None, index: int, record: Tensor) -> Table | None:
+    words = columns.words(record.clone()) if columns is not None and record.dim() == 1 else {}
     return Table(f"Record {index}", ["feature", "value"], list(words.items()), words=2) if words else None
