@@ -13,7 +13,7 @@ from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.core.registry import BUILT_IN, known, resolve
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.presets import presets
-from fedlens.report.catalogue import TOPICS, entries, names, what_it_is
+from fedlens.report.catalogue import RULE_STAGES, TOPICS, entries, names, what_it_is
 
 Capture = pytest.CaptureFixture[str]
 
@@ -54,6 +54,13 @@ def test_topics_are_all_kinds_of_components() -> None:
     assert {topic.kind for topic in TOPICS if topic.kind} == set(BUILT_IN)
     for topic in TOPICS:
         assert sorted(names(topic)) == sorted(entry.name for entry in entries(topic))
+
+
+def test_stages_that_are_rules_are_among_the_rules(capsys: Capture) -> None:
+    assert {*RULE_STAGES} == {name for name in known("stage") if getattr(resolve("stage", name), "kind", "") == "rule"}
+    for topic in ("rules", "stages"):
+        assert "foolsgold" in listed(capsys, topic)
+    assert listed(capsys, "--search", "foolsgold").count("FoolsGold:") == 1
 
 
 def test_options_and_defaults_are_written_as_yaml_has_them(capsys: Capture) -> None:

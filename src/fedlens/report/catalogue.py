@@ -59,6 +59,10 @@ ABSENT = {"attack": ("none",), "goal": ("targets",)}
 """The word for no part of a kind, which is its default."""
 
 
+RULE_STAGES = ("centred-clipping", "foolsgold", "fltrust")
+"""Stages that are rules, for they leave one update, and so are listed among these, too."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One thing to choose.
@@ -90,6 +94,9 @@ def entries(topic: Topic) -> Iterator[Entry]:
     for name in known(topic.kind) if topic.kind else ():
         component = resolve(topic.kind, name)
         yield Entry(topic, name, what_it_is(component), ", ".join(_words(component)))
+    if topic.name == "rules":
+        stages = next(other for other in TOPICS if other.name == "stages")
+        yield from (entry for entry in entries(stages) if entry.name in RULE_STAGES)
     if topic.name == "presets":
         for name in listed():
             preset = presets()[name]
@@ -108,14 +115,15 @@ def entries(topic: Topic) -> Iterator[Entry]:
 def names(topic: Topic) -> list[str]:
     """Return the names of a topic's entries, for which no component need be imported."""
     if topic.kind:
-        return [*ABSENT.get(topic.kind, ()), *known(topic.kind)]
+        more = RULE_STAGES if topic.name == "rules" else ()
+        return [*ABSENT.get(topic.kind, ()), *known(topic.kind), *more]
     return sorted((entry.name for entry in entries(topic)), key=lambda name: name != "quickstart")  # it comes first
 
 
 def search(word: str) -> list[Entry]:
     """Return every entry in which the word occurs, in capitals or not."""
     wanted = word.lower()
-    every = (entry for topic in TOPICS for entry in entries(topic))
+    every = dict.fromkeys(entry for topic in TOPICS for entry in entries(topic))  # a stage may be a rule, too
     return [entry for entry in every if wanted in f"{entry.name}\n{entry.about}\n{entry.rest}".lower()]
 
 
