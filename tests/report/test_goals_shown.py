@@ -217,6 +217,9 @@ def test_figures_have_the_rate_with_its_interval_and_the_triggered_samples(
     assert "confidence in target class" not in labels
     texts = [text.get_text() for panel in kinds["triggered"].axes for text in panel.texts]
     assert [sum(text.startswith(f"{model}: ") for text in texts) for model in ("attacked", "benign")] == [12, 12]
+    wanted = str((planted.target.goal or {})["target"])
+    assert sum(f"\np({wanted}) = " in text and text.endswith(" %") for text in texts) == 12
+    assert "brightest pixels are drawn black" in kinds["triggered"].get_suptitle().replace("\n", " ")
 
 
 def test_there_is_no_trigger_to_be_drawn_of_damage_nor_of_several_runs(planted: Run, damaged: Run) -> None:

@@ -33,10 +33,11 @@ def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's direc
 def plot(
     paths: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs.")],
     kind: Annotated[
-        Literal["metrics", "updates", "evolution", "distances", "selection", "checks"],
+        Literal["metrics", "triggered", "updates", "evolution", "distances", "selection", "checks"],
         typer.Option(
-            help="Accuracy and confidence, histograms of a round's updates, these over all rounds, ranges of the "
-            "updates' distances, the weight the rule gave to each update, or the scores of the server's checks."
+            help="Accuracy and confidence, test samples with a backdoor's trigger, histograms of a round's updates, "
+            "these over all rounds, ranges of the updates' distances, the weight the rule gave to each update, or the "
+            "scores of the server's checks."
         ),
     ] = "metrics",
     round_: Annotated[

@@ -1,6 +1,7 @@
 """What a trigger does: test samples without and with it, and what the attacked and the benign model say of each."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import torch
@@ -59,18 +60,18 @@ def models_of(run: Run, setting: Setting) -> dict[str, nn.Module]:
 
 
 def draw_samples(samples: Sequence[TriggeredSample], title: str) -> "Figure":
-    """Draw samples that are images, with what every model says below each."""
+    """Draw samples that are images, with what every model says below each, and how sure it is of the class wanted."""
     from matplotlib.figure import Figure
 
     lines = len(samples[0].answers)
-    size = (_SIDE * len(samples) + 0.4, 0.9 + 2 * (_SIDE + 0.19 * lines))
+    size = (_SIDE * len(samples) + 0.4, 0.9 + 2 * _SIDE + 3 * 0.19 * lines)
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(2, len(samples), squeeze=False)
     for column, sample in enumerate(samples):
         pair = torch.stack([sample.clean, sample.triggered]).double().cpu()
         low, high = pair.min(), pair.max()
         for panel, image in zip(panels[:, column], (pair - low) / (high - low), strict=True):
-            _show(panel, image if image.dim() == 3 else image[None], lines)
+            _show(panel, image if image.dim() == 3 else image[None], lines if panel is panels[0, column] else 2 * lines)
         panels[0, column].set_title(f"test sample {sample.index}:\n{plain(sample.true)}", fontsize="small")
         clean = [(name, answer.clean, None) for name, answer in sample.answers.items()]
         triggered = [(name, answer.triggered, answer.confidence) for name, answer in sample.answers.items()]
@@ -78,7 +79,9 @@ def draw_samples(samples: Sequence[TriggeredSample], title: str) -> "Figure":
         _say(panels[1, column], triggered, sample.wanted)
     for panel, words in zip(panels[:, 0], ("clean", "triggered"), strict=True):
         panel.set_ylabel(words, fontsize="medium")
-    figure.suptitle(f"{plain(title)};\nin brackets: probability of the class wanted", fontsize="medium")
+    grey = samples[0].clean.dim() == 2 or samples[0].clean.shape[0] != 3
+    lines_above = [plain(title), "p: probability of the class wanted" + "; the brightest pixels are drawn black" * grey]
+    figure.suptitle("\n".join(fill(words, max(24, int(11 * size[0]))) for words in lines_above), fontsize="medium")
     return figure
 
 
@@ -93,12 +96,13 @@ def _show(panel: "Axes", image: torch.Tensor, lines: int) -> None:
 
 def _say(panel: "Axes", answers: Sequence[tuple[str, str, float | None]], wanted: str) -> None:
     """Write below an image what the models say, each in its colour; the class wanted is bold."""
-    for line, (name, said, confidence) in enumerate(answers):
-        probability = "" if confidence is None else f" ({percent(confidence)})"
+    place = 0
+    for name, said, confidence in answers:
+        probability = "" if confidence is None else f"\np({plain(wanted)}) = {percent(confidence)}"
         panel.annotate(
             f"{name}: {plain(said)}{probability}",
             (0.5, 0),
-            (0, -4 - 11 * line),
+            (0, -4 - 11 * place),
             xycoords="axes fraction",
             textcoords="offset points",
             annotation_clip=False,
@@ -108,3 +112,4 @@ def _say(panel: "Axes", answers: Sequence[tuple[str, str, float | None]], wanted
             ha="center",
             va="top",
         )
+        place += 1 if confidence is None else 2
