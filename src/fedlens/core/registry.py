@@ -36,6 +36,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "digits": "fedlens.data.digits:Digits",
         "table": "fedlens.data.table:Table",
         "image-folder": "fedlens.data.image_folder:ImageFolder",
+        "arrays": "fedlens.data.arrays:Arrays",
     },
     "partition": {
         "iid": "fedlens.data.partition:Iid",
@@ -145,7 +146,7 @@ OPTION: Mapping[str, str] = {"stage": "aggregation", "trigger": "goal.trigger"}
 """The option that holds a component, where it is not called as its kind."""
 
 
-READERS: Mapping[str, str] = dict.fromkeys((".csv", ".tsv", ".txt", ".parquet", ".pq"), "table")
+READERS: Mapping[str, str] = dict.fromkeys((".csv", ".tsv", ".txt", ".parquet", ".pq"), "table") | {".npz": "arrays"}
 """The data set that reads files with this ending."""
 
 

@@ -1,5 +1,6 @@
 from .about import About as About
 from .adult import Adult as Adult
+from .arrays import Arrays as Arrays
 from .columns import Columns as Columns
 from .dataset import Data as Data
 from .dataset import Dataset as Dataset
@@ -17,3 +18,4 @@ from .partition import Partition as Partition
 from .partition import Shards as Shards
 from .quantity_skew import QuantitySkew as QuantitySkew
 from .table import Table as Table
+from .torch_pairs import from_torch as from_torch

@@ -15,7 +15,9 @@ from fedlens.core.random import Address, seeded
 from fedlens.core.registry import name_of, require_code, require_complete
 from fedlens.core.staying import staying
 from fedlens.data.checking import checked_shards
+from fedlens.data.columns import Columns
 from fedlens.data.dataset import Data, Dataset, Samples
+from fedlens.data.described_columns import columns_of
 from fedlens.data.loading import load
 from fedlens.data.partition import Partition, Shards
 from fedlens.data.validation import set_apart
@@ -80,6 +82,11 @@ class Setting:
     def paper(self) -> PaperAttack:
         """The classes that are attacked by default, and where the paper stops."""
         return paper_attack(self.experiment.data, self.dataset)
+
+    @property
+    def columns(self) -> Columns:
+        """What the columns of records are."""
+        return columns_of(self.experiment.data, self.dataset)
 
     def network(self) -> Network:
         """Return a network with the initial weights.

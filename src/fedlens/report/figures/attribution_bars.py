@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
-from fedlens.data.described_columns import columns_of
 from fedlens.experiment.setting import Setting
 from fedlens.explanations.model_pair import ModelPair
 from fedlens.report.figures.attributions import attribution_grid, colour_of, row_words, sample_words
@@ -28,7 +27,7 @@ def attribution_figure(pair: ModelPair, index: int, setting: Setting) -> "Figure
     if len(setting.dataset.shape) == 3:
         return attribution_grid(pair, index, classes)
     record = pair.samples.x[index].cpu().clone()
-    columns = columns_of(setting.experiment.data, setting.dataset)
+    columns = setting.columns
     features = columns.features or tuple(f"entry {number}" for number in range(record.numel()))
     return attribution_bars(pair, index, classes, features, columns.words(record))
 

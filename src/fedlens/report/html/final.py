@@ -10,7 +10,6 @@ from fedlens.analysis.run_results import Run
 from fedlens.core.errors import FedlensError
 from fedlens.core.random import seeded
 from fedlens.data.columns import Columns
-from fedlens.data.described_columns import columns_of
 from fedlens.experiment.setting import Setting, prepare
 from fedlens.explanations.models import find_twin_of, load_model, load_models
 from fedlens.explanations.triggered_samples import TriggeredSample, triggered_samples
@@ -45,7 +44,7 @@ def look_at(run: Run, data_dir: Path | None = None) -> Final:
         setting = prepare(run.experiment, data_dir=data_dir)
         test = setting.dataset.test
         inputs = test.take(torch.tensor(run.target.index, dtype=torch.int64)).x
-        columns = columns_of(run.experiment.data, setting.dataset)
+        columns = setting.columns
     except (FedlensError, OSError, IndexError) as error:
         return Final(why=[f"The data is not at hand, so its samples cannot be shown ({_first_line(error)})."])
     try:
