@@ -99,7 +99,7 @@ def test_an_attack_that_did_not_take_place() -> None:
     assert flags(ATTACKED, [absent, waiting]) == ["the malicious client never acted", REPEAT]
 
 
-@pytest.mark.parametrize(("clients", "words"), [(9, "one client in 9 is malicious (11%)"), (10, None), (100, None)])
+@pytest.mark.parametrize(("clients", "words"), [(9, "one client in 9 is malicious (11 %)"), (10, None), (100, None)])
 def test_a_share_of_attackers_above_ten_per_cent(clients: int, words: str | None) -> None:
     found = [flag for flag in flags(attacked(clients=clients), SOUND) if "malicious" in flag]
     assert found == ([] if words is None else [f"{words}; above 10 % is rarely realistic"])

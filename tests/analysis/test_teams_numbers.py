@@ -134,7 +134,7 @@ def flagged(records: list[RoundRecord], **changes: Any) -> list[str]:
 
 def test_a_large_share_is_that_of_the_team() -> None:
     records = [team_record(1, [1, 2, 3, 4])]
-    words = "3 clients in 20 are malicious (15%); above 10 % is rarely realistic"
+    words = "3 clients in 20 are malicious (15 %); above 10 % is rarely realistic"
     assert words in flagged(records, clients=20, fraction=0.2)
     assert not any("rarely realistic" in flag for flag in flagged(records, clients=30, fraction=0.13))
 
@@ -144,7 +144,7 @@ def test_a_cohort_that_is_half_malicious() -> None:
     assert "half of the cohort or more is malicious in 2 of 3 rounds" in flagged(records)
     assert not any("half of the cohort" in flag for flag in flagged(records[1:2]))
     alone = [team_record(1, [4])]
-    assert "half of the cohort or more is malicious in 1 of 1 rounds" in flagged(alone)
+    assert "half of the cohort or more is malicious in 1 of 1 round" in flagged(alone)
     single = {"attackers": {"clients": [4]}}
     assert not any("half of the cohort" in flag for flag in flagged(alone, **single))
 
@@ -170,7 +170,7 @@ def test_more_attackers_than_the_rule_is_told() -> None:
 
 def test_the_stage_that_is_told_least_gives_way_first() -> None:
     records = [team_record(1, [1, 2, 3, 7, 8, 4, 5])]
-    for told, words in (((3, 1), "(f = 1) take part in 1 of 1 rounds"), ((1, 3), "(f = 1) take"), ((3, 2), "")):
+    for told, words in (((3, 1), "(f = 1) take part in 1 of 1 round"), ((1, 3), "(f = 1) take"), ((3, 2), "")):
         chain = [{"name": "nnm", "f": told[0]}, {"name": "trimmed-mean", "f": told[1]}]
         found = flagged(records, aggregation=chain, fraction=0.175)
         assert any("rule is told" in flag and words in flag for flag in found) == bool(words)

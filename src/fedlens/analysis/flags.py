@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+from fedlens.analysis.counted import counted, share_of
 from fedlens.analysis.goal_flags import (
     ALIKE,
     CONTROL,
@@ -14,6 +15,7 @@ from fedlens.analysis.goal_flags import (
     unseen,
     untriggered,
 )
+from fedlens.analysis.idle import UNCLIPPED, unclipped
 from fedlens.analysis.ineffective import INEFFECTIVE, ineffective
 from fedlens.analysis.useless import useless
 from fedlens.analysis.window import attack_window, split
@@ -35,7 +37,7 @@ BEYOND_TOLD = "more attackers than the rule is told"
 NEGATIVE = "clients sent running variances below 0"
 NUMBERED = (
     ABSENCE, ABSENCES, UNTAKEN, NONE_TAKEN, USELESS, UNUSUAL, CONTROL, UNTRIGGERED, UNSEEN, REJECTED, ALL_REJECTED,
-    MAJORITY, BEYOND_TOLD, ALIKE, NEARLY_ALIKE, INEFFECTIVE, NEGATIVE,
+    MAJORITY, BEYOND_TOLD, ALIKE, NEARLY_ALIKE, INEFFECTIVE, NEGATIVE, UNCLIPPED,
 )  # fmt: skip
 """What begins flags that go on with numbers, which each run has its own of."""
 LARGE_SHARE = 0.1
@@ -56,6 +58,7 @@ def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
         alike(inside[-1]),
         unseen(inside[-1]) or untriggered(inside[-1]),
         ineffective(inside),
+        unclipped(experiment, inside),
         _use(experiment, inside[-1]),
         _steadiness(experiment, inside),
         _taking(experiment, inside),
@@ -86,7 +89,7 @@ def common(every: Iterable[Sequence[str]]) -> list[str]:
     shared = [[_without_numbers(flag) for flag in flags_] for flags_ in runs]
     runs_by_flag = Counter(flag for flags_ in shared for flag in flags_ if not flag.startswith(ALONE))
     return [
-        f"{flag} ({count} of {len(runs)} runs)"
+        f"{flag} ({share_of(count, len(runs), 'run')})"
         for flag, count in sorted(runs_by_flag.items(), key=lambda item: (-item[1], item[0]))
     ]
 
@@ -103,12 +106,12 @@ def common_by_group(groups: Mapping[str, Mapping[str, Sequence[str]]]) -> list[s
     for flag in common(every.values()):
         words, _, count = flag.rpartition(" (")
         where = [
-            f"{label}: {counted_flag.rpartition(' (')[2].removesuffix(' runs)')}"
+            f"{label}: {counted_flag.rpartition(' (')[2].partition(' run')[0]}"
             for label, flags_ in of_each.items()
             for counted_flag in flags_
             if counted_flag.rpartition(" (")[0] == words
         ]
-        all_have_it = count == f"{len(every)} of {len(every)} runs)"
+        all_have_it = count == f"{share_of(len(every), len(every), 'run')})"
         several = len(groups) > 1 and not all_have_it and len(where) <= GROUPS
         group_flags.append(f"{words} ({count.removesuffix(')')}; {', '.join(where)})" if several else flag)
     return group_flags
@@ -156,7 +159,9 @@ def _steadiness(experiment: Experiment, inside: Sequence[RoundRecord]) -> str | 
     if 2 * (count if ended else len(inside) - count) >= len(inside):
         return None
     what = "target" if experiment.goal is None else "goal"
-    return f"{UNUSUAL}: the {what} {'is' if ended else 'is not'} met there, but in {count} of {len(inside)} rounds"
+    return (
+        f"{UNUSUAL}: the {what} {'is' if ended else 'is not'} met there, but in {share_of(count, len(inside), 'round')}"
+    )
 
 
 def _placebo(experiment: Experiment, last: RoundRecord) -> str | None:
@@ -231,7 +236,7 @@ def _finite(experiment: Experiment, records: Sequence[RoundRecord]) -> str | Non
     honest = [record for record in records if set(record.malformed) - set(experiment.team)]
     if not honest:
         return None
-    rounds = "1 round" if len(honest) == 1 else f"{len(honest)} rounds"
+    rounds = counted(len(honest), "round")
     return f"honest clients sent updates that are not finite in {rounds}; try a lower local.learning_rate"
 
 
@@ -252,7 +257,7 @@ def _shape(experiment: Experiment, records: Sequence[RoundRecord]) -> str | None
     wrong = [found for faults in by_round if (found := [fault for fault in faults if fault != "not finite"])]
     if not wrong:
         return None
-    rounds = "1 round" if len(wrong) == 1 else f"{len(wrong)} rounds"
+    rounds = counted(len(wrong), "round")
     who = ALL_REJECTED if len(experiment.team) > 1 else REJECTED
     return f"{who} in {rounds}: {wrong[-1][-1]}"
 
@@ -265,7 +270,7 @@ def _share(experiment: Experiment) -> str | None:
         return None
     who = "one client" if count == 1 else f"{count} clients"
     verb = "is" if count == 1 else "are"
-    return f"{who} in {experiment.clients} {verb} malicious ({share:.0%}); above 10 % is rarely realistic"
+    return f"{who} in {experiment.clients} {verb} malicious ({100 * share:.0f} %); above 10 % is rarely realistic"
 
 
 def _majority(experiment: Experiment, records: Sequence[RoundRecord]) -> str | None:
@@ -273,7 +278,7 @@ def _majority(experiment: Experiment, records: Sequence[RoundRecord]) -> str | N
     half = sum(2 * len(record.malicious_clients) >= len(record.clients) for record in records)
     if len(experiment.team) == 1 or not half:
         return None
-    return f"{MAJORITY} in {half} of {len(records)} rounds"
+    return f"{MAJORITY} in {share_of(half, len(records), 'round')}"
 
 
 def _beyond_told(experiment: Experiment, records: Sequence[RoundRecord]) -> str | None:
@@ -281,7 +286,7 @@ def _beyond_told(experiment: Experiment, records: Sequence[RoundRecord]) -> str 
     told = min(experiment.server.told, default=None)
     if told is None or not (more := sum(len(record.malicious_clients) > max(told, 1) for record in records)):
         return None
-    return f"{BEYOND_TOLD} (f = {told}) take part in {more} of {len(records)} rounds"
+    return f"{BEYOND_TOLD} (f = {told}) take part in {share_of(more, len(records), 'round')}"
 
 
 def _sight(attack: Attack) -> str | None:

@@ -55,7 +55,8 @@ class RuleStage(Stage):
     def apply(self, updates: Updates, server: Server, state: State) -> tuple[Updates, State, Report]:
         received = Received(updates.rows, updates.weights, server.layout, server.address, state.tensors)
         aggregate = require_aggregate(self.rule.aggregate, self.rule.aggregate(received), updates)
-        return updates.single(aggregate.update, aggregate.shares), State(aggregate.state), Report()
+        report = Report(details=aggregate.details)
+        return updates.single(aggregate.update, aggregate.shares), State(aggregate.state), report
 
 
 class FilterStage(Stage):

@@ -29,7 +29,7 @@ from typing_extensions import override
 
 from fedlens.core.layout import Layout
 from fedlens.core.lazy import torch
-from fedlens.defences.norm_clipping import norms
+from fedlens.defences.norm_clipping import clipping_details, norms
 from fedlens.defences.stage import Kind, Report, Server, Stage, State, Updates
 from fedlens.kernels.weighted_sums import weighted_sum
 
@@ -43,7 +43,7 @@ def distances_from(updates: Tensor, centre: Tensor) -> Tensor:
     return torch.cat([norms((update.double() - exact)[None]) for update in updates])
 
 
-def centred_clipping(updates: Tensor, centre: Tensor, radius: float, passes: int) -> tuple[Tensor, Tensor]:
+def centred_clipping(updates: Tensor, centre: Tensor, radius: float, passes: int) -> tuple[Tensor, Tensor, Tensor]:
     """Move `centre` towards the updates.
 
     Args:
@@ -53,16 +53,19 @@ def centred_clipping(updates: Tensor, centre: Tensor, radius: float, passes: int
         passes: number of repetitions (L).
 
     Returns:
-        The new aggregate, shape ``[d]``, and the weight of each update in it, shape ``[n]``, float64. What these lack
-        to 1 is the weight of `centre`.
+        The new aggregate, shape ``[d]``, the weight of each update in it, shape ``[n]``, float64, and how far each was
+        from `centre` at most, likewise. What the weights lack to 1 is the weight of `centre`.
     """
     weights = torch.zeros(len(updates), dtype=torch.float64, device=updates.device)
+    farthest = torch.zeros_like(weights)
     for _ in range(passes):
-        parts = radius / distances_from(updates, centre).clamp(min=radius) / len(updates)
+        distances = distances_from(updates, centre)
+        farthest = torch.maximum(farthest, distances)
+        parts = radius / distances.clamp(min=radius) / len(updates)
         kept = 1 - float(parts.sum())
         centre = kept * centre + weighted_sum(parts, updates)
         weights = kept * weights + parts
-    return centre, weights
+    return centre, weights, farthest
 
 
 class CentredClipping(Stage):
@@ -98,5 +101,6 @@ class CentredClipping(Stage):
     def apply(self, updates: Updates, server: Server, state: State) -> tuple[Updates, State, Report]:
         """Apply `centred_clipping` to the last aggregate."""
         before = state.tensors["aggregate"].to(updates.rows)
-        aggregate, weights = centred_clipping(updates.rows, before, self.tau, self.iterations)
-        return updates.single(aggregate, weights), State({"aggregate": aggregate}), Report()
+        aggregate, weights, farthest = centred_clipping(updates.rows, before, self.tau, self.iterations)
+        report = Report(details=clipping_details(farthest, farthest > self.tau))
+        return updates.single(aggregate, weights), State({"aggregate": aggregate}), report

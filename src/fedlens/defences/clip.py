@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import PositiveFloat
 from typing_extensions import override
 
-from fedlens.defences.norm_clipping import clipping_factors
+from fedlens.defences.norm_clipping import clipping_details, clipping_factors, norms
 from fedlens.defences.stage import Kind, Report, Server, Stage, State, Updates
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ class Clip(Stage):
     @override
     def apply(self, updates: Updates, server: Server, state: State) -> tuple[Updates, State, Report]:
         """Clip rows; a clipped row counts for as much less in the effective weights."""
-        factors = clipping_factors(updates.rows, self.max_norm)
+        lengths = norms(updates.rows)
+        factors = clipping_factors(lengths, self.max_norm)
         mixture = None if updates.mixture is None else factors[:, None] * updates.mixture
-        return replace(updates, rows=scaled(updates.rows, factors), mixture=mixture), state, Report()
+        report = Report(details=clipping_details(lengths, lengths > self.max_norm))
+        return replace(updates, rows=scaled(updates.rows, factors), mixture=mixture), state, report

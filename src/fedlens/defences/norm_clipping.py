@@ -40,9 +40,14 @@ def norms(updates: Tensor) -> Tensor:
     return norms(updates / largest.where(largest > 0, 1)[:, None]) * largest
 
 
-def clipping_factors(updates: Tensor, max_norm: float) -> Tensor:
-    """Return factors of the rows of `updates` (shape ``[n, d]``) that limit norms to `max_norm`; float64, ``[n]``."""
-    return max_norm / norms(updates).clamp_(min=max_norm)
+def clipping_factors(lengths: Tensor, limit: float) -> Tensor:
+    """Return the factors that bring `lengths` (shape ``[n]``, float64) down to a `limit`, 1 for those within it."""
+    return limit / lengths.clamp(min=limit)
+
+
+def clipping_details(lengths: Tensor, clipped: Tensor) -> dict[str, list[float]]:
+    """Return what a stage that clips says of its rows: their `lengths`, and 1 for those `clipped` (shape ``[n]``)."""
+    return {"length": lengths.tolist(), "clipped": clipped.double().tolist()}
 
 
 def add_noise(update: Tensor, deviation: float, address: Address) -> None:
@@ -77,8 +82,9 @@ class NormClipping(Rule):
     @override
     def aggregate(self, received: Received) -> Aggregate:
         updates = received.updates
-        shares = received.alpha * clipping_factors(updates, self.max_norm)
+        lengths = norms(updates)
+        shares = received.alpha * clipping_factors(lengths, self.max_norm)
         mean = weighted_sum(shares, updates)
         if self.noise > 0:
             add_noise(mean, self.noise, received.address.at("noise"))
-        return Aggregate(mean, shares)
+        return Aggregate(mean, shares, details=clipping_details(lengths, lengths > self.max_norm))

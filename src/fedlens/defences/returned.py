@@ -44,6 +44,8 @@ def require_aggregate(method: Callable[..., object], aggregate: object, updates:
         raise ReturnedError(method, f"an update {wrong}", remedy)
     if aggregate.shares is not None and (wrong := misfit(aggregate.shares, (len(rows),), finite=finite)):
         raise ReturnedError(method, f"shares {wrong}", f"{remedy}, or Aggregate(update) where there are none")
+    if wrong := next(details_faults(aggregate.details, len(rows)), ""):
+        raise ReturnedError(method, wrong, "numbers for each client, or no details")
     return aggregate
 
 

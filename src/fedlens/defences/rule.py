@@ -58,6 +58,7 @@ class Aggregate:
         update: change of the global weights, shape ``[d]``.
         shares: effective weight of each client's update, shape ``[n]``; ``None`` if there is no such number.
         state: the rule's state for the next round.
+        details: further numbers of each client's update, by name, n of them (`fedlens.defences.stage.Report`).
 
     Example:
         >>> import torch
@@ -70,6 +71,7 @@ class Aggregate:
     update: Tensor
     shares: Tensor | None = None
     state: Mapping[str, Tensor] = field(default_factory=dict)
+    details: Mapping[str, list[float] | list[list[float]]] = field(default_factory=dict)
 
 
 class Rule(Config):

@@ -165,7 +165,8 @@ class Report:
         scores: how conspicuous each row is, shape ``[m]``; ``None`` of a stage that does not score.
         flagged: True for rows that a filter dropped, shape ``[m]``, bool.
         skipped: why the global model should stay as it is, if so; the state is then not kept.
-        details: further numbers of each row for the round's record, by name, m of them.
+        details: further numbers of each row, by name, m of them; a filter's are in the round's record, and of a stage
+            that clips, how many are ``clipped`` (1 for a row that is, else 0) and the greatest ``length``.
 
     Example:
         >>> import torch

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 
+from fedlens.analysis.counted import counted
 from fedlens.analysis.percent import percent
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.window import FADED, lifespan, strengths
-from fedlens.report.words import counted, in_number, wanted_words
+from fedlens.report.words import in_number, wanted_words
 from fedlens.runs.record import RoundRecord
 from fedlens.runs.record_values import counts, met, met_rounds, mostly_met, taken
 
@@ -52,6 +53,7 @@ def _afterwards(inside: Sequence[RoundRecord], after: Sequence[RoundRecord]) -> 
     life = lifespan(during, later) if during else None
     if life is None or life.rounds == 0:
         return ""
+    bound = f"{100 * FADED:.0f} %"
     if life.rounds is None:
-        return f" {counted(life.observed, 'round')} after the attack, that rate has not yet been below {FADED:.0%}."
-    return f" {counted(life.rounds, 'round')} after the attack, that rate is below {FADED:.0%}."
+        return f" {counted(life.observed, 'round')} after the attack, that rate has not yet been below {bound}."
+    return f" {counted(life.rounds, 'round')} after the attack, that rate is below {bound}."

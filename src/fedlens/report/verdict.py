@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from fedlens.analysis.counted import counted
 from fedlens.analysis.percent import percent
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.window import FADED, attack_window, lifespan, split, strengths
 from fedlens.experiment.experiment import Experiment
 from fedlens.report.goal_verdict import goal_verdict
-from fedlens.report.words import counted, in_number, span_words, target_words
+from fedlens.report.words import in_number, span_words, target_words
 from fedlens.runs.record import RoundRecord, class_name
 from fedlens.runs.record_values import counts, destroyed, met, met_rounds, taken, targeted
 from fedlens.runs.run_summary import Window

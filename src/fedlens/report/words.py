@@ -159,11 +159,6 @@ def detection_words(done: Performance) -> tuple[str, str, str]:
     return caught, f"{done.false_alarms} of {done.honest}", area
 
 
-def counted(count: int, noun: str) -> str:
-    """Say how many there are: ``1 round``, ``3 rounds``."""
-    return f"{count} {noun}{'s' * (count != 1)}"
-
-
 def metric_words(value: float | None) -> str:
     """Say the number of what is measured besides accuracy: ``0.873``, or a dash where it is not defined."""
     return "–" if value is None else f"{value:.3f}"

@@ -2,6 +2,7 @@ from .metadata import TargetRecord as TargetRecord
 from .record import AttackRecord as AttackRecord
 from .record import CheckRecord as CheckRecord
 from .record import ClientRecord as ClientRecord
+from .record import ClippingRecord as ClippingRecord
 from .record import ControlRecord as ControlRecord
 from .record import RoundRecord as RoundRecord
 from .round_result import RoundResult as RoundResult

@@ -43,6 +43,27 @@ class CheckRecord:
 
 
 @dataclass(frozen=True)
+class ClippingRecord:
+    """What a stage of the server's chain that limits lengths did.
+
+    Attributes:
+        clipped: how many updates it shortened.
+        longest: the greatest length that it got; of centred clipping, the greatest distance from the last aggregate.
+
+    Example:
+        >>> from fedlens import Experiment, simulate
+        >>> clip = {"name": "clip", "max_norm": 1000}
+        >>> experiment = Experiment(data="digits", clients=2, rounds=1, aggregation=[clip, "median"], attack=None)
+        >>> [result] = simulate(experiment, engine="serial")
+        >>> result.record.clipping["0.clip"].clipped
+        0
+    """
+
+    clipped: NonNegativeInt
+    longest: Finite
+
+
+@dataclass(frozen=True)
 class AttackRecord:
     """What a malicious client did.
 
@@ -181,6 +202,8 @@ class RoundRecord(KeyAccess):
         twin: the same of the benign twin, if there is one.
         placebo: the same of the federation without the malicious clients, if that was run.
         destroyed: True if the global model, or its answers, are no longer finite.
+        clipping: what stages that limit lengths did, by their positions in the chain and their names, as ``0.clip``;
+            empty in records from before it was noted.
         version: the version in which the record was written: `VERSION`, 1 for fedlens 0.1, 0 for records from before
             there were placebos.
 
@@ -203,6 +226,7 @@ class RoundRecord(KeyAccess):
     backdoor: BackdoorRecord | None = None
     goal_met: bool | None = None
     failed: list[NonNegativeInt] = field(default_factory=list)
+    clipping: dict[str, ClippingRecord] = field(default_factory=dict)
     version: Annotated[int, Field(ge=0, le=VERSION)] = VERSION
 
     @property
@@ -311,7 +335,9 @@ def total_weight(clients: Sequence[ClientRecord]) -> float | None:
 
 
 def _without_goal(values: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what only other goals than target samples have, and metrics, where a record has none of them."""
+    """Leave out what a record has nothing of: other goals than target samples, metrics, and stages that clip."""
+    if not values["clipping"]:
+        del values["clipping"]
     sides = (values, values["control"], values["placebo"])
     qualities = [side["quality"] for side in sides if side] + [client["model"] for client in values["clients"]]
     for quality in qualities:

@@ -15,7 +15,7 @@ from fedlens.defences.buffers_tried import REMEDY
 from fedlens.defences.links import title
 from fedlens.defences.server_step import Judgement, needed, server_step
 from fedlens.defences.stage import Server, Stage, State, Updates
-from fedlens.runs.record import CheckRecord
+from fedlens.runs.record import CheckRecord, ClippingRecord
 from fedlens.runs.state import FORMER
 from fedlens.simulation.guarded import begun, guarded
 from fedlens.simulation.receiving import gathered, renormalised
@@ -32,6 +32,7 @@ class Combined:
         skipped: why the global model stays as it is, if it does.
         checks: what the chain said of each update, by the names of its stages.
         dropped: rows of the updates that a filter of the chain dropped.
+        clipping: what stages that clip did, by their positions and names.
     """
 
     update: Tensor
@@ -40,6 +41,7 @@ class Combined:
     skipped: str | None = None
     checks: list[dict[str, CheckRecord]] = field(default_factory=list)
     dropped: frozenset[int] = frozenset()
+    clipping: Mapping[str, ClippingRecord] = field(default_factory=dict)
 
 
 def combine(
@@ -83,13 +85,26 @@ def combine(
         for row, check in _said(judgement).items():
             checks[rows_kept[row]][title(link_of(stage))] = check
     dropped = frozenset(rows_kept[row] for judgement in step.judgements for row in judgement.dropped)
+    clipping = {
+        name: clipped
+        for name, judgement in zip(names, step.judgements, strict=False)
+        if (clipped := _clipping(judgement)) is not None
+    }
     states_after = kept if step.skipped is not None else dict(zip(names, step.states, strict=True))
-    return Combined(step.update, shares, states_after, step.skipped, checks, dropped)
+    return Combined(step.update, shares, states_after, step.skipped, checks, dropped, clipping)
 
 
 def names_of(chain: Sequence[Stage]) -> dict[str, Stage]:
     """Return the stages by their positions and names, as in ``0.krum``."""
     return {f"{index}.{title(link_of(stage))}": stage for index, stage in enumerate(chain)}
+
+
+def _clipping(judgement: Judgement) -> ClippingRecord | None:
+    """Sum up what a stage clipped; ``None`` of one that does not clip."""
+    clipped, lengths = (judgement.report.details.get(name) for name in ("clipped", "length"))
+    if judgement.report.scores is not None or not clipped or not lengths:
+        return None
+    return ClippingRecord(int(sum(map(bool, clipped))), float(max(lengths)))
 
 
 def _found(name: str, stage: Stage, kept: Mapping[str, State], layout: Layout, timeout: float | None) -> State:

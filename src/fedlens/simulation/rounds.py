@@ -161,6 +161,7 @@ class Federation:
             clients=clients,
             failed=self.setting.failed(round_),
             skipped=combined.skipped,
+            clipping=dict(combined.clipping),
             quality=replace(qualities[GLOBAL], metrics=asked),
             target=None if target_samples is None else success(predictions, target_samples),
             backdoor=self._backdoor(round_, predictions),

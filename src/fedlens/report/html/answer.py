@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from fedlens.analysis.counted import counted
 from fedlens.analysis.group import Group
 from fedlens.analysis.intervals import Interval
 from fedlens.analysis.success import SUCCEEDED
-from fedlens.report.words import counted
 
 NAMED = 6
 """At most this many rates, and groups that share one, are named."""

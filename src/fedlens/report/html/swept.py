@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedlens.analysis.collect import PATH, Collection, collect
 from fedlens.analysis.comparison import Comparison, compare
+from fedlens.analysis.counted import counted
 from fedlens.analysis.missing import ANEW, failures_of
 from fedlens.analysis.success import achieved_metrics
 from fedlens.core.errors import ConfigError, DamagedRunError
@@ -23,7 +24,7 @@ from fedlens.report.html.table import Table
 from fedlens.report.html.tested import sides_tested
 from fedlens.report.metric_titles import heading, metric_title, shown_metrics
 from fedlens.report.terminal.comparison_table import comparison_head, comparison_rows, number
-from fedlens.report.words import BESIDE, counted, numbered
+from fedlens.report.words import BESIDE, numbered
 from fedlens.runs.reading import read_json
 
 if TYPE_CHECKING:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
+from fedlens.analysis.counted import counted
+from fedlens.analysis.idle import idle_filters
 from fedlens.analysis.percent import percent
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.window import FADED
@@ -19,11 +21,9 @@ from fedlens.report.words import (
     BESIDE,
     METRIC_TITLES,
     attack_name,
-    counted,
     detection_words,
     in_number,
     metric_words,
-    signed,
     span_words,
 )
 from fedlens.runs.record import RoundRecord
@@ -62,7 +62,7 @@ def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
     for name in summary.metrics:
         yield METRIC_TITLES.get(name, name), *(metric_words(side.metrics.get(name)) for side in sides)
     if hit := summary.hardest_hit:
-        yield f"… most lost in class {hit.name}", *alone(f"{signed(hit.points)} points")
+        yield f"… most lost in class {hit.name}", *alone(f"{-hit.points:.1f} points")
     window = summary.window or Window(1, summary.rounds)
     played = window.last - window.first + 1
     whole = played == summary.rounds
@@ -91,7 +91,13 @@ def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
         yield "… area under it, in rounds", *area
     which = "round" if whole else f"of {rounds}"
     told = {"averages": bool(run.experiment.server.averages), "several": len(run.experiment.team) > 1}
-    for name, value in chain(_attack_lines(run, which), _accident_lines(summary), _defence_lines(summary, **told)):
+    passed = [
+        (f"updates dropped by {name}", f"none{'' if whole else f' in {rounds}'}")
+        for name in idle_filters(run.experiment, run.records[window.first - 1 : window.last])
+    ]
+    for name, value in chain(
+        _attack_lines(run, which), _accident_lines(summary), _defence_lines(summary, **told), passed
+    ):
         yield name, *alone(value)
     if stop := summary.paper_stop:
         stops = (side.would_stop_at for side in sides)
