@@ -98,7 +98,7 @@ def test_a_group_without_attack_has_no_rate_of_success(tmp_path: Path) -> None:
     path = sweep(tmp_path / "sweep", {"attack": ["none", "boosting"]}, measure, seeds=5, targets=1)
     assert usual_metrics(collect([path]).table) == ["confidence", "success"]
     comparison = compare(collect([path]), metrics=["confidence", "success"])
-    assert comparison.title("success") == "attack succeeded (success), last round"
+    assert comparison.title("success") == "target or goal met (success), last round"
     none, boosting = lines(comparison_table(comparison, "success"))[-2:]
     assert none == "none 5 – – no attack"
     assert boosting.startswith("boosting 5 5 5 1.000 [0.4")

@@ -89,7 +89,7 @@ def test_the_window_decides_by_its_last_round_and_its_majority(planted: Run, met
     run = rated(planted, (0.7, 0), (0.8, 0.05), (0.3, 0), met=met)
     assert verdict(run).startswith(begins)
     assert "with the trigger are taken for class 7 (without attack 5.0 %); test accuracy" in verdict(run)
-    assert verdict(run).endswith("1 round after the attack, that rate is below 50%.")
+    assert verdict(run).endswith("1 round after the attack, that rate is below 50 %.")
     assert run.summary is not None
     assert run.summary.goal is not None
     assert run.summary.goal.met is begins.startswith("Attack succeeded")

@@ -170,7 +170,7 @@ def test_the_class_that_lost_most(windowed: fedlens.Run) -> None:
         end = replace(last, quality=replace(last.quality, per_class=list(per_class)), twin=even)
         return summed_up(replace(windowed, records=[*before, end]))
 
-    assert line(ended([0.5, 0.75, 0.25, 0.375] + [0.5] * 6), "… most lost in class 2 ") == "−25.0 points"
+    assert line(ended([0.5, 0.75, 0.25, 0.375] + [0.5] * 6), "… most lost in class 2 ") == "25.0 points"
     assert "most lost" not in text(summary_table(ended([0.5] * 10)))
 
 

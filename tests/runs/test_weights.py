@@ -94,7 +94,7 @@ def test_a_twin_without_weights_is_made_anew(tmp_path: Path) -> None:
     ears = Ears()
     after = run(tmp_path / "with", ears, keep_weights=True)
     assert ears.begun == [("twin", 0), ("small", 0)]
-    assert ears.remarks == ["benign twin: made anew, for the cached one did not keep its weights"]
+    assert ears.remarks == ["benign twin: trained again, because the cached one kept no weights of its rounds"]
     assert kept_rounds(the_twin()) == [1, 2, 3]  # and nothing is left beside it
     assert (the_twin() / "rounds.jsonl").read_bytes() == records
     assert after.records == before.records

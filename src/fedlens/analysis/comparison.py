@@ -16,7 +16,7 @@ from fedlens.analysis.flags import common_by_group
 from fedlens.analysis.group import CONTROL, OWN, Group
 from fedlens.analysis.measured import PAIRED, Measured, Side, measured
 from fedlens.analysis.missing import Unjudged
-from fedlens.analysis.success import SUCCESSES, attacked, of_attacks
+from fedlens.analysis.success import TITLES, attacked, of_attacks
 from fedlens.analysis.unjudged import ANSWERS, by_group, silent_flags, unjudged_flags
 from fedlens.core.errors import ConfigError
 from fedlens.core.suggest import likeliest
@@ -69,7 +69,7 @@ class Comparison:
 
     def title(self, metric: str) -> str:
         """Return the metric in words: of which rounds, and less what."""
-        name = f"attack succeeded ({metric})" if metric in SUCCESSES else metric
+        name = TITLES.get(metric, metric)
         return f"{name}, {self.at}" + (f", less {self.against}" if self.against else "")
 
 

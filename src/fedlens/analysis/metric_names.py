@@ -3,7 +3,8 @@
 METRICS = {
     "confidence": "confidence in the target class, mean over the target's samples",
     "counts": "rate of success of the attack's own: target or goal is met, and is not without the malicious update",
-    "success": "rate at which every sample of the target is classified as wanted",
+    "success": "rate at which the target or goal is met, by the attack or not: every sample of the target is taken for "
+    "the class wanted, or a backdoor's success rate, or the accuracy lost to damage, is as high as the goal asks",
     "asr": "attack success rate: the share of triggered inputs taken for the class wanted",
     "asr_twin": "the same of the benign twin, on the same inputs",
     "accuracy_drop": "test accuracy of the benign twin less that of the attacked global model",

@@ -10,6 +10,12 @@ if TYPE_CHECKING:
 SUCCEEDED = "succeeded"
 SUCCESSES = ("counts", "success", SUCCEEDED)
 """Columns that tell whether an attack succeeded, the strictest first."""
+TITLES = {
+    "counts": "attack succeeded (counts)",
+    "success": "target or goal met (success)",
+    SUCCEEDED: "attack succeeded",
+}
+"""Of these columns: what is met may be none of the attack's doing."""
 ACHIEVED = ("confidence", "asr", "accuracy_drop")
 """Columns that tell what an attack achieved: for target samples, a backdoor, and damage, which any may do."""
 

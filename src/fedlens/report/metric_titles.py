@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from fedlens.analysis.order import METRICS
-from fedlens.analysis.success import ACHIEVED, SUCCESSES, achieved_metrics
+from fedlens.analysis.success import ACHIEVED, TITLES, achieved_metrics
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,8 +32,8 @@ def metric_title(metric: str) -> str:
         >>> metric_title("asr"), metric_title("accuracy.sneaker"), metric_title("distance_gap")
         ('attack success rate', 'test accuracy in class sneaker', 'distance gap')
     """
-    if metric in SUCCESSES:
-        return f"attack succeeded ({metric})"
+    if metric in TITLES:
+        return TITLES[metric]
     name, dot, part = metric.partition(".")
     if name == "accuracy" and dot:
         return f"test accuracy in class {part}"

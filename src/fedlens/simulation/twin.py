@@ -130,14 +130,14 @@ def find_control(
         try:
             complete = _is_complete(path, setting.experiment)
             if keep_weights and (path / "experiment.yaml").exists() and not keeps_weights(path):
-                callback.remark(f"{name}: made anew, for the cached one did not keep its weights")
+                callback.remark(f"{name}: trained again, because the cached one kept no weights of its rounds")
                 directory, complete = path.with_name(f".{path.name}.anew"), False
             if complete:
                 callback.remark(f"{name}: already in {path}")
             else:
                 make(directory)
         except DamagedRunError as error:
-            callback.remark(f"{name}: made anew, for the cached one is damaged: {error}")
+            callback.remark(f"{name}: trained again, because the cached one is damaged: {error}")
             shutil.rmtree(directory)
             make(directory)
         if directory != path:
