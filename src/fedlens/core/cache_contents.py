@@ -47,7 +47,7 @@ KINDS = (
         r"[0-9a-f]{24}",
     ),
     Kind("openings", "honest updates of first rounds, which fedlens 0.1 kept", "openings", r"[0-9a-f]{24}"),
-    Kind("data", "downloaded data files", "data", r"fashion-mnist/[\w-]+\.gz"),
+    Kind("data", "downloaded data files", "data", r"(fashion-mnist|cifar-100?)/[\w.-]+\.gz"),
     Kind("prepared", "preprocessed data", "prepared", r"[\w-]+-[0-9a-f]{24}\.safetensors"),
 )
 

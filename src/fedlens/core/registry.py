@@ -35,6 +35,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "fashion-mnist": "fedlens.data.fashion_mnist:FashionMnist",
         "digits": "fedlens.data.digits:Digits",
         "table": "fedlens.data.table:Table",
+        "cifar10": "fedlens.data.cifar:Cifar10",
+        "cifar100": "fedlens.data.cifar:Cifar100",
         "image-folder": "fedlens.data.image_folder:ImageFolder",
         "arrays": "fedlens.data.arrays:Arrays",
     },

@@ -1,6 +1,8 @@
 from .about import About as About
 from .adult import Adult as Adult
 from .arrays import Arrays as Arrays
+from .cifar import Cifar10 as Cifar10
+from .cifar import Cifar100 as Cifar100
 from .columns import Columns as Columns
 from .dataset import Data as Data
 from .dataset import Dataset as Dataset
