@@ -37,6 +37,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "table": "fedlens.data.table:Table",
         "cifar10": "fedlens.data.cifar:Cifar10",
         "cifar100": "fedlens.data.cifar:Cifar100",
+        "femnist": "fedlens.data.femnist:Femnist",
         "image-folder": "fedlens.data.image_folder:ImageFolder",
         "arrays": "fedlens.data.arrays:Arrays",
     },

@@ -9,6 +9,7 @@ from .dataset import Dataset as Dataset
 from .dataset import Samples as Samples
 from .digits import Digits as Digits
 from .fashion_mnist import FashionMnist as FashionMnist
+from .femnist import Femnist as Femnist
 from .groups import Groups as Groups
 from .image_folder import ImageFolder as ImageFolder
 from .label_shards import LabelShards as LabelShards
