@@ -13,7 +13,7 @@ from torch import Tensor
 
 import fedlens
 from fedlens.core.engine_name import EngineName
-from fedlens.core.errors import DataError
+from fedlens.core.errors import ConfigError, DataError
 from fedlens.core.random import Address
 from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.groups import Groups
@@ -141,6 +141,11 @@ def dataset() -> Dataset:
     return Dataset(samples, samples, ("a", "b"))
 
 
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
 def of_file(path: Path, clients: int = 3) -> list[list[int]]:
     partition = OwnersFile(path=str(path))
     owned = partition.owned(dataset(), clients)
@@ -176,7 +181,6 @@ def test_lists_say_who_has_what(tmp_path: Path) -> None:
         ("o.json", "[[0], 3]", "client 1: has 3; a list of the numbers of samples"),
         ("o.json", "[[true]]", "client 0: has"),
         ("o.json", "[[0], [0]]", "client 1: sample 0 is client 0's already"),
-        ("o.txt", "", r"o\.txt is neither a \.csv nor a \.json file"),
     ],
 )
 def test_a_wrong_file_is_refused_with_its_place(name: str, text: str, words: str, tmp_path: Path) -> None:
@@ -186,8 +190,13 @@ def test_a_wrong_file_is_refused_with_its_place(name: str, text: str, words: str
 
 
 def test_a_file_that_is_not_there_is_named() -> None:
-    with pytest.raises(DataError, match=r"partition\.path: there is no file owners\.csv in "):
+    Path("owner.csv").touch()
+    with pytest.raises(DataError, match=r"owners\.csv: there is no such file .*-o partition\.path=owner\.csv"):
         of_file(Path("owners.csv"))
+    with pytest.raises(ConfigError, match=r"'owners\.txt' is neither a \.csv nor a \.json file"):
+        OwnersFile(path="owners.txt")
+    with pytest.raises(ConfigError, match=r"is absolute, which every record would tell; .*--data-dir / -o partition"):
+        OwnersFile(path="/owners.csv")
 
 
 def test_a_file_counts_samples_before_some_are_set_apart(tmp_path: Path) -> None:

@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
+from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import override
 
-from fedlens.core.errors import DataError, cut, shortened
+from fedlens.core.errors import DataError, shortened
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
 from fedlens.data.dataset import Dataset
-from fedlens.data.downloads import named_directory
 from fedlens.data.groups import Groups
 from fedlens.data.partition import Partition, Shards
+from fedlens.data.user_files import locate, recorded_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,7 +36,7 @@ class OwnersFile(Partition):
     """Client i has the samples that a file says; samples that it does not name are dealt to nobody.
 
     Attributes:
-        path: of the CSV or JSON file, from the working directory or the data directory.
+        path: of the CSV or JSON file, relative to that of the experiment, the data directory or the working directory.
 
     Example:
         >>> import json, pathlib
@@ -45,11 +46,21 @@ class OwnersFile(Partition):
         2
     """
 
-    path: str
+    path: str = Field(examples=["owners.csv"])
+
+    @field_validator("path", mode="after")
+    @classmethod
+    def _recorded(cls, value: str, info: ValidationInfo) -> str:
+        """Record the path as `recorded_path` has it."""
+        if Path(value).suffix not in {".csv", ".json"}:
+            raise ValueError(
+                f"{shortened(value)} is neither a .csv nor a .json file; e.g. -o partition.path=owners.csv"
+            )
+        return recorded_path(value, info.context, "partition")
 
     @override
     def owned(self, dataset: Dataset, clients: int, directory: Path | None = None) -> Dataset:
-        path = self._path(directory)
+        path = locate(self.path, directory, kind="partition")
         of = np.full(len(dataset.train), clients, dtype=np.int64)
         for place, sample, client in _pairs(path):
             if not 0 <= sample < len(of):
@@ -67,17 +78,6 @@ class OwnersFile(Partition):
     def deal(self, labels: Tensor, groups: Groups | None, clients: int, address: Address) -> Shards:
         assert groups is not None
         return Shards.of_owners(groups.of, clients)
-
-    def _path(self, directory: Path | None) -> Path:
-        own = named_directory(directory)
-        places = [Path(self.path).expanduser(), *([own / self.path] if own is not None else [])]
-        path = next((place for place in places if place.is_file()), None)
-        if path is None:
-            where = " or ".join(str(place.parent) for place in places)
-            raise DataError(f"partition.path: there is no file {cut(self.path)} in {where}")
-        if path.suffix not in {".csv", ".json"}:
-            raise DataError(f"partition.path: {path.name} is neither a .csv nor a .json file")
-        return path
 
 
 def _pairs(path: Path) -> Iterator[tuple[str, int, int]]:

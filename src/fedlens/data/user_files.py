@@ -19,12 +19,13 @@ from fedlens.core.suggest import likeliest_path
 from fedlens.data.downloads import named_directory
 
 
-def recorded_path(path: str, source: object) -> str:
+def recorded_path(path: str, source: object, kind: str = "data") -> str:
     """Return a path as an experiment records it; see the module.
 
     Args:
         path: as the user wrote it.
         source: where the description comes from, if known.
+        kind: the option that holds it, as ``data`` or ``partition``.
 
     Raises:
         ValueError: it is absolute and not beneath the working directory, or no path at all.
@@ -32,11 +33,11 @@ def recorded_path(path: str, source: object) -> str:
     if "://" in path:
         raise ValueError(f"{shortened(path)} is an address, but files are not downloaded; save it and name the file")
     if not path.strip() or "\0" in path:
-        raise ValueError(f"{shortened(path)} is no name of a file; e.g. -o data.path=mine.csv")
+        raise ValueError(f"{shortened(path)} is no name of a file; e.g. -o {kind}.path=mine.csv")
     given = Path(path).expanduser()
     if given.is_absolute():
         if not given.is_relative_to(Path.cwd()):
-            remedy = f"--data-dir {shlex.quote(str(given.parent))} -o {shlex.quote(f'data.path={given.name}')}"
+            remedy = f"--data-dir {shlex.quote(str(given.parent))} -o {shlex.quote(f'{kind}.path={given.name}')}"
             raise ValueError(f"{shortened(path)} is absolute, which every record would tell; e.g. {remedy}")
         return given.relative_to(Path.cwd()).as_posix()
     for folder in source.beside if isinstance(source, Description) else ():
@@ -46,13 +47,14 @@ def recorded_path(path: str, source: object) -> str:
     return given.as_posix()
 
 
-def locate(path: str, directory: Path | None, option: str = "path") -> Path:
+def locate(path: str, directory: Path | None, option: str = "path", kind: str = "data") -> Path:
     """Return where the file is.
 
     Args:
         path: as recorded.
         directory: the user's data directory, if any.
-        option: the option of the data set that names it.
+        option: the option of the component that names it.
+        kind: the option that holds the component.
 
     Raises:
         DataError: there is no such file; the message says where it was looked for.
@@ -63,28 +65,32 @@ def locate(path: str, directory: Path | None, option: str = "path") -> Path:
         if (folder / path).is_file():
             return folder / path
         if (folder / path).is_dir():
-            raise DataError(f"{path}: is a folder; name the file in it, e.g. {set_option(option, f'{path}/data.csv')}")
+            raise DataError(
+                f"{path}: is a folder; name the file in it, e.g. {set_option(option, f'{path}/data.csv', kind)}"
+            )
     places = "the working directory" if len(folders) == 1 else "the data directory, nor in the working directory"
     meant = next((like for folder in folders if (like := _like(folder / path)) is not None), None)
-    remedy = f"name its folder: --data-dir FOLDER; or its path: {set_option(option, 'FOLDER/' + Path(path).name)}"
+    remedy = f"name its folder: --data-dir FOLDER; or its path: {set_option(option, 'FOLDER/' + Path(path).name, kind)}"
     if meant is not None:
-        remedy = f"did you mean {meant.name}? {set_option(option, str(Path(path).with_name(meant.name)))}"
+        remedy = f"did you mean {meant.name}? {set_option(option, str(Path(path).with_name(meant.name)), kind)}"
     raise DataError(f"{cut(path, 400)}: there is no such file in {places}; {remedy}")
 
 
 def _like(path: Path) -> Path | None:
     """Return the file next to `path` whose name is most like its own."""
     try:
-        candidates = [entry for entry in path.parent.iterdir() if entry.suffix in {".csv", ".parquet", ".tsv", ".npz"}]
+        candidates = [
+            entry for entry in path.parent.iterdir() if entry.suffix in {".csv", ".parquet", ".tsv", ".npz", ".json"}
+        ]
     except OSError:
         return None
     return likeliest_path(path, candidates)
 
 
-def set_option(option: str, value: Any) -> str:
-    """Return the words to paste that give an `option` of the data set this value."""
+def set_option(option: str, value: Any, kind: str = "data") -> str:
+    """Return the words to paste that give an `option` of the component at `kind` this value."""
     if isinstance(value, Iterable) and not isinstance(value, str | dict):
         value = list(value)
     flow = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=10**6, sort_keys=False)
     text = flow.removesuffix("\n").removesuffix("\n...")
-    return f"-o {shlex.quote(f'data.{option}={text}')}"
+    return f"-o {shlex.quote(f'{kind}.{option}={text}')}"
