@@ -119,7 +119,13 @@ def _print_suggestions(result: "Run") -> None:
     change = f"seed={result.experiment.seed + 1}"
     if result.experiment.attack is None:
         change = "attack=explicit-boosting"
-    elif result.experiment.attack.boost not in {1, 2}:  # 1 may be the only one that the attack knows
+    elif _boosts(result) and result.experiment.attack.boost not in {1, 2}:  # 1 may be the only one that it knows
         change = "attack.boost=2"
     for line in ("\nNext:", f"  fedlens show {result.path}", f"  fedlens run {result.path} -o {change}"):
         out.print(line, markup=False, soft_wrap=True)
+
+
+def _boosts(result: "Run") -> bool:
+    """Tell whether the attack used its boosting factor, which it then logs; one of the user's own may not."""
+    attacks = [client.attack for record in result.records for client in record.attackers]
+    return any(attack is not None and "boost" in attack.log for attack in attacks)
