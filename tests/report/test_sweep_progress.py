@@ -5,7 +5,8 @@ from rich.console import Console
 from small import small
 
 from fedlens.experiment.cell import Cell
-from fedlens.report.terminal.sweep_progress import SweepTerminal, duration
+from fedlens.report.terminal.pace import duration
+from fedlens.report.terminal.sweep_progress import SweepTerminal
 from fedlens.simulation.callback import Event
 
 CELLS = [Cell({"seed": seed}, small(seed=seed, control=True)) for seed in range(3)]
@@ -73,7 +74,16 @@ def test_that_nothing_is_left_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "words"), [(20, "20 s"), (89.4, "89 s"), (90, "2 min"), (3599, "1 h 00 min"), (3900, "1 h 05 min")]
+    ("seconds", "words"),
+    [
+        (20, "20 s"),
+        (89.4, "89 s"),
+        (90, "2 min"),
+        (3599, "1 h 00 min"),
+        (3900, "1 h 05 min"),
+        (180_000, "50 h 00 min"),
+        (1_635_584_918, "18,930 days"),
+    ],
 )
 def test_durations(seconds: float, words: str) -> None:
     assert duration(seconds) == words

@@ -13,6 +13,8 @@ from fedlens.core.registry import name_of
 from fedlens.experiment.experiment import Experiment
 from fedlens.simulation.callback import Event
 
+DAY = 24 * 60 * 60
+
 
 @dataclass
 class _Progress:
@@ -76,6 +78,16 @@ class Pace:
                 rounds = experiment.rounds if progress.control else 0
             total += rounds * seconds_per_round.get(self._kinds[key], usual)
         return total / min(self._jobs, max(1, len(self._left)))
+
+
+def duration(seconds: float) -> str:
+    """Format seconds as ``12 days``, ``1 h 05 min``, ``5 min`` or ``20 s``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes, days = round(seconds / 60), round(seconds / DAY)
+    if days > 2:
+        return f"{days:,} days"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def kind(experiment: Experiment) -> Hashable:

@@ -8,6 +8,7 @@ from rich.text import Text
 from typing_extensions import override
 
 from fedlens.experiment.experiment import Experiment, control_name
+from fedlens.report.terminal.pace import duration
 from fedlens.report.words import attack_name, headline, latest_words
 from fedlens.runs.record import RoundRecord
 from fedlens.simulation.callback import Callback
@@ -54,7 +55,7 @@ class Terminal(Callback):
             self._bar.update(self._task, completed=self._done, latest=latest)
             return
         pace = (time.monotonic() - self._began) / (self._done - self._first)
-        eta = f"{pace * (self._rounds - self._done):.0f} s left" if self._done < self._rounds else "done"
+        eta = f"{duration(pace * (self._rounds - self._done))} left" if self._done < self._rounds else "done"
         self._console.print(f"round {self._done}/{self._rounds}: {latest}, {eta}", highlight=False)
 
     @override

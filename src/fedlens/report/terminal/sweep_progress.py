@@ -10,7 +10,7 @@ from rich.text import Text
 from typing_extensions import override
 
 from fedlens.experiment.cell import Cell
-from fedlens.report.terminal.pace import Pace
+from fedlens.report.terminal.pace import Pace, duration
 from fedlens.report.terminal.printing import PlainTable
 from fedlens.report.words import latest_words
 from fedlens.simulation.callback import Callback, Event
@@ -114,11 +114,3 @@ def _words(event: Event) -> str:
     if event.kind != "round":
         return ""
     return latest_words(event.content["accuracy"], event.content["confidence"], event.content.get("asr"))
-
-
-def duration(seconds: float) -> str:
-    """Format seconds as ``1 h 05 min``, ``5 min`` or ``20 s``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
