@@ -152,8 +152,15 @@ def test_what_is_missing_from_a_sweep_is_told(tmp_path: Path, runs: list[Path]) 
         f"{path}: 1 of its runs failed and are left out; failures.json has the reasons",
         f"{path}: 1 of its runs are not complete and are left out; the same sweep goes on with those "
         "that are not of an earlier grid",
-        f"{path}: 1 complete run is left out: not part of the current grid; run the sweep again to refresh",
+        f"{path}: 1 complete run is left out, which the sweep's table does not have, as of an earlier grid: that does "
+        f"no harm, and rm -r {path}/cells/complete gets rid of it; if the sweep was killed, repeat it",
     )
+    for index in range(3):
+        (path / f"cells/more{index}").mkdir()
+        (path / f"cells/more{index}/experiment.yaml").write_text((runs[0] / "experiment.yaml").read_text())
+        (path / f"cells/more{index}/summary.json").write_text("{}")
+    several = collect([path]).remarks[-1]
+    assert f"harm, and removing runs as {path}/cells/complete gets rid of them" in several
     (path / "failures.json").write_text("[")
     with pytest.raises(DamagedRunError, match=r"failures\.json: cannot be read .*; the same sweep makes it anew"):
         collect([path])

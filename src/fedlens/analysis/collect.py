@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from shlex import join
 from typing import TYPE_CHECKING
 
 from fedlens.analysis.missing import ANEW, DIGEST, Unjudged, failures_of, reasons_of, unjudged_of
@@ -32,6 +33,8 @@ TABLE = "rounds.parquet"
 PATH = "path"
 ALWAYS = ("cell", "seed", "target.draw", "target_index", "round")
 """Columns that every sweep's table has."""
+REMOVED = 3
+"""So many runs that are left out are named one by one."""
 
 
 @dataclass(frozen=True)
@@ -228,11 +231,20 @@ def _left_out(path: Path, complete: Set[str]) -> list[str]:
             "those that are not of an earlier grid"
         )
     if stale := others - unfinished:
+        it = "it" if len(stale) == 1 else "them"
         remarks.append(
-            f"{path}: {_complete_runs(len(stale))} left out: not part of the current grid; run the sweep again to "
-            "refresh"
+            f"{path}: {_complete_runs(len(stale))} left out, which the sweep's table does not have, as of an earlier "
+            f"grid: that does no harm, and {_removal(path, sorted(stale))} gets rid of {it}; if the sweep was killed, "
+            "repeat it"
         )
     return remarks
+
+
+def _removal(path: Path, cells: Sequence[str]) -> str:
+    """Return the command that removes some cells' runs, or what to remove where these are many."""
+    if len(cells) > REMOVED:
+        return f"removing runs as {path / 'cells' / cells[0]}"
+    return join(["rm", "-r", *(str(path / "cells" / cell) for cell in cells)])
 
 
 def _complete_runs(count: int) -> str:
