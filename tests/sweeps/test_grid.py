@@ -5,6 +5,7 @@ import pytest
 
 from fedlens.core.config import validate
 from fedlens.core.errors import ConfigError
+from fedlens.core.parsing import dump_yaml
 from fedlens.sweeps.grid import Grid, load_grid
 
 
@@ -171,3 +172,29 @@ def test_a_change_of_what_has_no_options_is_refused(tmp_path: Path) -> None:
     file.write_text("experiment: quickstart\nname: mine\n")
     with pytest.raises(ConfigError, match=r"-o name\.x=1: name is 'mine' and has no options"):
         load_grid(file, ["name.x=1"])
+
+
+def test_the_grid_that_is_kept_has_the_experiment_of_a_file_in_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("team.yaml").write_text("{data: digits, clients: 4, local: {epochs: 1}}")
+    Path("grid.yaml").write_text("{experiment: team.yaml, product: {seed: [0, 1]}}")
+    made = load_grid("grid.yaml")
+    kept = made.whole()
+    assert kept.experiment == {"data": "digits", "clients": 4, "local": {"epochs": 1}}
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "sweep.yaml").write_text(dump_yaml(kept.model_dump(mode="json")))
+    monkeypatch.chdir(elsewhere)
+    assert [cell.key for cell in load_grid("sweep.yaml").cells()] == [cell.key for cell in made.cells()]
+
+
+def test_a_preset_keeps_its_name_and_classes_of_ones_own_their_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert grid(product={"seed": [0]}).whole().experiment == "quickstart"
+    Path("besides.py").write_text("from fedlens import Attack\n\n\nclass Mine(Attack):\n    pass\n")
+    Path("mine.yaml").write_text("{data: digits, clients: 4, attack: besides:Mine}")
+    assert grid(experiment="mine.yaml").whole().experiment == str(tmp_path / "mine.yaml")

@@ -36,8 +36,8 @@ from fedlens.core.suggest import TYPED, likeliest_file, nearest, pasted
 from fedlens.experiment.cell import Cell, Values, label, matches
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.presets import presets
-from fedlens.runs.loading import parse_assignment, read
-from fedlens.runs.ownership import require_trusted
+from fedlens.runs.loading import parse_assignment, read, run_directory
+from fedlens.runs.ownership import code_named, require_trusted
 from fedlens.sweeps.make_cell import make_cell
 
 LARGEST = 100_000
@@ -151,11 +151,29 @@ class Grid(Config):
         """
         return list(self._cells)
 
+    def whole(self) -> "Grid":
+        """Return the grid as its directory keeps it, so that it can be run again from any other.
+
+        What a file describes is in it in full. A preset keeps its name. A run, or a file with the user's own classes,
+        which are looked for beside it, is named by its absolute path.
+        """
+        if not isinstance(self.experiment, str) or self.experiment in presets():
+            return self
+        values, _ = self._base
+        if run_directory(self.experiment) is not None or code_named(values):
+            return self.model_copy(update={"experiment": str(Path(self.experiment).absolute())})
+        return self.model_copy(update={"experiment": values})
+
+    @cached_property
+    def _base(self) -> tuple[Values, Description]:
+        """The values that all cells share, and the source of their modules."""
+        if isinstance(self.experiment, str):
+            return read(self.experiment, self._trust)
+        return self.experiment, Description()
+
     @cached_property
     def _cells(self) -> list[Cell]:
-        base, source = self.experiment, Description()
-        if isinstance(base, str):
-            base, source = read(base, self._trust)
+        base, source = self._base
         source = replace(source, beside=self._folders + source.beside)
         by_key: dict[str, Cell] = {}
         for values in self._combinations():

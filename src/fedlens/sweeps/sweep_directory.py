@@ -1,7 +1,7 @@
 """A sweep's directory.
 
 =====================  =====================================================================
-sweep.yaml             the grid as of the last start
+sweep.yaml             the grid as of the last start, with the whole experiment
 start.json             an id that shows whose sweep it is
 cells/IDENTITY/        a run directory for each experiment, complete or to be resumed
 failures.json          the cells that failed at the last start, each with its values and the reason
@@ -75,7 +75,7 @@ class SweepDirectory:
             raise RunError(f"{self.path}: something else is there already; {remedy}")
         sweep_lock = lock(self.path, "sweep")
         try:
-            self._begin(dump_yaml(grid.model_dump(mode="json")).encode())
+            self._begin(dump_yaml(grid.whole().model_dump(mode="json")).encode())
             with writing(self.path):
                 (self.path / "cells").mkdir(exist_ok=True)
             yield
