@@ -40,6 +40,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "femnist": "fedlens.data.femnist:Femnist",
         "image-folder": "fedlens.data.image_folder:ImageFolder",
         "arrays": "fedlens.data.arrays:Arrays",
+        "text": "fedlens.data.text:Text",
     },
     "partition": {
         "iid": "fedlens.data.partition:Iid",

@@ -21,4 +21,5 @@ from .partition import Partition as Partition
 from .partition import Shards as Shards
 from .quantity_skew import QuantitySkew as QuantitySkew
 from .table import Table as Table
+from .text import Text as Text
 from .torch_pairs import from_torch as from_torch
