@@ -54,6 +54,11 @@ EXAMPLES = {
         fedlens list krum
         fedlens list --search median
     """,
+    "data": """
+        fedlens data adult
+        fedlens data quickstart
+        fedlens data claims.csv -o data.label=paid -o 'data.drop=[id]'
+    """,
     "partition": """
         fedlens partition quickstart
         fedlens partition quickstart -o partition=dirichlet -o clients=5

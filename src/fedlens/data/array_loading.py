@@ -96,11 +96,11 @@ def _dataset(arrays: dict[str, NDArray[Any]], path: str, share: float, *, last: 
     classes, y = _classes(labels, arrays.get("classes"), path)
     x = np.concatenate(inputs) if apart else inputs[0]
     test = np.arange(len(y)) >= len(inputs[0]) if apart else test_mask(y, share, Address.root(0).at("arrays", "test"))
-    for part, what in ((~test, "training"), (test, "test")):
-        if not part.any():
+    for chosen, what in ((~test, "training"), (test, "test")):
+        if not chosen.any():
             _refuse(path, f"has no {what} samples ({len(y):,} in all)", "save two samples of a class at least")
     samples = Samples(torch.from_numpy(x), torch.from_numpy(y))
-    rows, tested = (torch.from_numpy(np.flatnonzero(part)) for part in (~test, test))
+    rows, tested = (torch.from_numpy(np.flatnonzero(chosen)) for chosen in (~test, test))
     groups = None if "groups" not in arrays else _groups(arrays["groups"], len(y), ~test, path)
     dataset = Dataset(samples.take(rows), samples.take(tested), classes, groups=groups)
     return checked_dataset(dataset, path)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from fedlens.core.lazy import torch
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -24,7 +26,7 @@ def rare_value(x: Tensor, features: Sequence[str] = ()) -> dict[int, float]:
     """
     x = x.double().cpu()
     of = features if len(features) == x.shape[1] else [str(column) for column in range(x.shape[1])]
-    numbers = [column for column in range(x.shape[1]) if len(x[:, column].unique()) > 2]
+    numbers = [column for column in range(x.shape[1]) if len(torch.unique(x[:, column])) > 2]
     if numbers:
         values = x[:, numbers]
         far = (values.max(0).values - values.mean(0)) / values.std(0)
@@ -33,7 +35,7 @@ def rare_value(x: Tensor, features: Sequence[str] = ()) -> dict[int, float]:
     else:
         first = [column for column in range(x.shape[1]) if of[column] == of[0]]
         chosen = min(first, key=lambda column: float(x[:, column].mean()))
-        values, counts = x[:, chosen].unique(return_counts=True)
+        values, counts = torch.unique(x[:, chosen], return_counts=True)
         value = float(values[counts.argmin()] if len(first) == 1 else values[-1])
     entries = {column: 0.0 for column in range(x.shape[1]) if of[column] == of[chosen]}
     return entries | {chosen: value}

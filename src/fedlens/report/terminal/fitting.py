@@ -8,7 +8,7 @@ from rich.cells import cell_len, chop_cells
 _WORD = re.compile(r"\S+(?: %\S*)*")
 """A word; a percent sign belongs to the number before it."""
 
-_COMMANDS = "run|show|plot|explain|report|watch|sweep|compare|reproduce|list|partition|new|cache"
+_COMMANDS = "run|show|plot|explain|report|watch|sweep|compare|reproduce|list|data|partition|new|cache"
 _PASTED = re.compile(
     rf"\(?`[^`]*`\S*|\(?fedlens (?:{_COMMANDS})\b(?:(?!,\s|;|\)|`).)*\S*"
     rf"|\(?-{{1,2}}[\w-]+ (?:'[^']*'\S*|\S+)|{_WORD.pattern}"

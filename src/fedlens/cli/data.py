@@ -1,0 +1,68 @@
+"""``fedlens data``: what is understood of a file, a data set, or an experiment's data."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fedlens.cli.shared import DataDir, Options, Trust, out, print_imported, say
+from fedlens.core.errors import ConfigError
+from fedlens.core.suggest import likeliest_path
+
+if TYPE_CHECKING:
+    from fedlens.experiment.experiment import Experiment
+
+
+def data(
+    source: Annotated[
+        str, typer.Argument(help="A file (.csv, .parquet, .npz), the name of a data set, or an experiment.")
+    ],
+    option: Options = None,
+    data_dir: DataDir = None,
+    trust: Trust = False,
+) -> None:
+    """Show what is understood of data: columns, classes, samples; and how to use it in an experiment."""
+    path = Path(source).expanduser()
+    if path.is_absolute() and path.is_file() and data_dir is None and not path.is_relative_to(Path.cwd()):
+        data_dir, source = path.parent, path.name
+    experiment = _described(source, option or [], trust)
+    print_imported([experiment])
+    from fedlens.experiment.setting import prepare  # after what may be refused, for it takes seconds
+    from fedlens.report.terminal.data_view import data_view, experiment_yaml
+
+    setting = prepare(experiment, data_dir=data_dir)
+    for part in data_view(setting):
+        if isinstance(part, str):
+            say(part)
+        else:
+            out.print(part)
+    name = "".join(letter if letter.isalnum() else "-" for letter in Path(source).stem).strip("-") or "mine"
+    where = "" if data_dir is None else f" --data-dir {shlex.quote(str(data_dir))}"
+    say(f"\nTo attack a model of it, write this to {name}.yaml: fedlens run {name}.yaml{where}")
+    out.print(f"\n{experiment_yaml(setting, name)}", markup=False, soft_wrap=True)
+
+
+def _described(source: str, assignments: list[str], trust: bool) -> "Experiment":
+    """Return an experiment on the data that `source` names, with one client, so that any data will do.
+
+    Raises:
+        ConfigError: there is no such file, data set or experiment.
+    """
+    from fedlens.core.registry import READERS, known
+    from fedlens.runs.loading import experiment_of, load_experiment, override, run_directory
+
+    path = Path(source)
+    if (reader := READERS.get(path.suffix.lower())) is not None:
+        values = {"data": {"name": reader, "path": source}}
+    elif source in known("data") or ":" in source:
+        values = {"data": {"name": source}}
+    elif path.is_dir() and run_directory(source) is not None and not (path / "experiment.yaml").is_file():
+        files = [file for file in sorted(path.iterdir()) if file.suffix.lower() in READERS]
+        meant = likeliest_path(path / "data", files) or next(iter(files), None)
+        remedy = f"e.g. fedlens data {shlex.quote(str(meant))}" if meant else "name a file: .csv, .parquet or .npz"
+        raise ConfigError(f"{source}: is a folder, and no run; {remedy}")
+    else:
+        found = load_experiment(source, assignments, trust=trust)
+        values, assignments = {"data": found.describe()["data"]}, []
+    return experiment_of(override({**values, "clients": 1, "control": False}, assignments))
