@@ -106,6 +106,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "blended": "fedlens.goals.blended:Blended",
         "distributed": "fedlens.goals.distributed:Distributed",
         "feature-values": "fedlens.goals.feature_values:FeatureValues",
+        "token-sequence": "fedlens.goals.token_sequence:TokenSequence",
     },
     "method": {
         "gradient": "fedlens.explanations.methods.gradients:Gradient",

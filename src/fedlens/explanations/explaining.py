@@ -149,8 +149,11 @@ def _classes(model: nn.Module, inputs: Tensor, target: Tensor | Sequence[int] | 
     """
     if inputs.dim() < 2 or not len(inputs) or not inputs.is_floating_point():
         shape = f"{inputs.dtype} of shape {list(inputs.shape)}"
+        remedy = "e.g. x.float()"
+        if not inputs.is_floating_point():
+            remedy = "if they are measured, e.g. x.float(); tokens, whose numbers are names, cannot be explained"
         raise ExplanationError(
-            f"inputs: expected numbers of floating point, [n, ...] with n ≥ 1, not {shape}; e.g. x.float()"
+            f"inputs: expected numbers of floating point, [n, ...] with n ≥ 1, not {shape}; {remedy}"
         )
     logits = logits_of(model, inputs)
     if target is None:

@@ -10,4 +10,5 @@ from .pixel_patch import PixelPatch as PixelPatch
 from .success import Success as Success
 from .success import TargetSamples as TargetSamples
 from .target_samples import Target as Target
+from .token_sequence import TokenSequence as TokenSequence
 from .trigger import Trigger as Trigger

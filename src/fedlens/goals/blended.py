@@ -17,7 +17,7 @@ from fedlens.core.lazy import torch
 from fedlens.core.random import Address
 from fedlens.data.dataset import Data, Dataset
 from fedlens.goals.painting import Pixel
-from fedlens.goals.trigger import Trigger
+from fedlens.goals.trigger import Trigger, require_measures
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,6 +47,7 @@ class Blended(Trigger):
 
     @override
     def fitted(self, data: Data, dataset: Dataset) -> Blended:
+        require_measures(dataset)
         x = dataset.train.x
         low = float(x.min()) if self.low is None else self.low
         high = float(x.max()) if self.high is None else self.high

@@ -15,7 +15,7 @@ from typing_extensions import override
 from fedlens.core.errors import ConfigError
 from fedlens.data.dataset import Data, Dataset
 from fedlens.goals.painting import Pixel, Rectangle, brightest, painted, picture_size
-from fedlens.goals.trigger import Trigger
+from fedlens.goals.trigger import Trigger, require_measures
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -55,6 +55,7 @@ class Distributed(Trigger):
 
     @override
     def fitted(self, data: Data, dataset: Dataset) -> Distributed:
+        require_measures(dataset)
         height, width = picture_size(dataset.shape)
         _, bottom, _, right = self._bars()[-1]
         if bottom > height or right > width:

@@ -17,7 +17,7 @@ from fedlens.data.dataset import Data, Dataset
 from fedlens.data.described_columns import columns_of
 from fedlens.goals.painting import Pixel
 from fedlens.goals.rare_value import rare_value
-from fedlens.goals.trigger import Trigger
+from fedlens.goals.trigger import Trigger, require_measures
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,6 +42,7 @@ class FeatureValues(Trigger):
 
     @override
     def fitted(self, data: Data, dataset: Dataset) -> FeatureValues:
+        require_measures(dataset)
         if len(dataset.shape) != 1:
             raise ConfigError(
                 f"goal.trigger: sets features of records, but inputs have shape {dataset.shape}; "

@@ -15,7 +15,7 @@ from typing_extensions import override
 from fedlens.core.errors import ConfigError
 from fedlens.data.dataset import Data, Dataset
 from fedlens.goals.painting import Pixel, Rectangle, brightest, painted, picture_size
-from fedlens.goals.trigger import Trigger
+from fedlens.goals.trigger import Trigger, require_measures
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,6 +47,7 @@ class PixelPatch(Trigger):
 
     @override
     def fitted(self, data: Data, dataset: Dataset) -> PixelPatch:
+        require_measures(dataset)
         height, width = picture_size(dataset.shape)
         top, bottom, left, right = self._rectangle(height, width)
         if not (0 <= top < bottom <= height and 0 <= left < right <= width):

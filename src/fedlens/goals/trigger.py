@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fedlens.core.config import Config
-from fedlens.core.errors import ClientError, named
+from fedlens.core.errors import ClientError, ConfigError, named
 from fedlens.core.given import oddity
 from fedlens.core.lazy import torch
 from fedlens.core.origin import at
@@ -56,6 +56,19 @@ class Trigger(Config):
             part: the only part to stamp, from 0; ``None`` for the whole trigger.
         """
         raise NotImplementedError
+
+
+def require_measures(dataset: Dataset) -> None:
+    """Require inputs that are measured, such as pixels, and no tokens, whose numbers are names.
+
+    Raises:
+        ConfigError: they are whole numbers.
+    """
+    if not dataset.train.x.is_floating_point():
+        raise ConfigError(
+            f"goal.trigger: sets values that are measured, but inputs are tokens ({dataset.train.x.dtype}); "
+            "e.g. -o goal.trigger=token-sequence"
+        )
 
 
 def stamped(trigger: Trigger, x: Tensor, part: int | None = None) -> Tensor:
