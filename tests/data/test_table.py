@@ -108,6 +108,7 @@ WRITTEN: dict[str, Callable[[pd.DataFrame], object]] = {
     "UTF-16, big end first": lambda frame: Path("mine.csv").write_bytes(
         codecs.BOM_UTF16_BE + frame.to_csv(index=False).encode("utf-16-be")
     ),
+    "UTF-32": lambda frame: csv(frame, encoding="utf-32"),
     "blanks": lambda frame: Path("mine.csv").write_text(frame.to_csv(index=False).replace(",", " , ")),
     "blank lines": lambda frame: Path("mine.csv").write_text(frame.to_csv(index=False).replace("\n", "\n\n")),
     "no last line end": lambda frame: Path("mine.csv").write_text(frame.to_csv(index=False).rstrip()),
@@ -236,6 +237,13 @@ def test_missing_numbers_have_a_column_that_says_so() -> None:
     said = [dataset.columns.words(row)["age"] for row in every]
     assert said.count("missing") == 20
     assert dataset.columns.encoded("age", 40)[1] == 0
+
+
+def test_days_may_be_long_ago() -> None:
+    csv(FRAME.assign(since=["0001-01-01", "9999-12-31"] * 30))
+    dataset = Table(path="mine.csv").load()
+    assert set(columns(dataset).described()) == {"age", "region", "since", "amount"}
+    assert set(dataset.train.x[:, 4].tolist()) == {0, 1}
 
 
 def test_a_column_that_never_differs_is_left_out(caplog: pytest.LogCaptureFixture) -> None:

@@ -45,6 +45,7 @@ def load(*options: str) -> None:
     load_experiment("quickstart", [*base, *options]).data.load()
 
 
+LABELLED = "age,paid\n" + "".join(f"{n},p{n}\n" for n in range(30))
 NAMELESS = GOOD.partition("\n")[2].replace("n", "0").replace("s", "1").replace("y", "2")
 CASES: dict[str, tuple[str | bytes, str, *tuple[str, ...]]] = {
     "empty": ("", "mine.csv: is empty; "),
@@ -64,7 +65,17 @@ CASES: dict[str, tuple[str | bytes, str, *tuple[str, ...]]] = {
     "compressed": (b"\x1f\x8b\x08....", "is compressed, not a CSV file"),
     "zero bytes": (b"a,b\n1\x002,3\n", "is no text in utf-8 (it has zero bytes)"),
     "mixed": (line(7, "old,n,y"), "row 7, column age: 'old' is no number, as 29 of 30 values are; "),
-    "not finite": (line(7, "1e999,n,y"), "row 7, column age: is no finite number; "),
+    "not finite": (line(7, "1e999,n,y"), "row 7, column age: is infinite, or larger than 1e+100; "),
+    "large": (line(7, "-1e308,n,y"), "row 7, column age: is infinite, or larger than 1e+100; "),
+    "prices": (having("price", ["$12", "$7.5"]), "row 2, column price: '$12' is not written as numbers are, 1234.5"),
+    "shares": (having("share", ["12 %", "7"]), "row 2, column share: '12 %' is no number, as 15 of 30 values are"),
+    "thousands apart": (having("x", ['"1,234.50"', '"999"']), "column x: '1,234.50' is no number, as 15 of 30"),
+    "JSON": ('[{"a": 1}]\n', "is JSON, not CSV"),
+    "a page": ("<!doctype html><p>404</p>\n", "is HTML or XML, not CSV"),
+    "a title": ("My claims\n" + GOOD, "is row 1, 'My claims', no line of names? Delete what is above that"),
+    "an id for a label": (LABELLED, "30 different words, too many for classes"),
+    "label of two lines": (GOOD.replace(",y", ',"y\nes"'), r"'y\nes' is no class; use names on one line"),
+    "no number for a label": (GOOD, "column paid: 'n' is no number", "data.types={paid: numeric}"),
     "other dates": (having("since", ["31/12/2020", "1/2/2021"]), "row 2, column since: '31/12/2020' is not written as"),
     "no day": (having("since", ["2020-01-01", "2020-02-30"]), "row 3, column since: there is no day '2020-02-30'"),
     "many words": (having("id", [f"x{n}" for n in range(30)]), "column id has 30 different words in 30 rows"),
@@ -135,6 +146,22 @@ def said_of(*options: str) -> str:
     except DataError as error:
         return str(error)
     return ""
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("data.delimiter=;;", "data.delimiter: a single mark or a tab is needed, not ';;'; e.g. -o 'data.delimiter=;'"),
+        ("data.delimiter=é", "data.delimiter: a single mark or a tab is needed, not 'é'"),
+        ("data.names=[a, a]", "data.names: there are two of a name"),
+        ("data.test=mine.csv", "data: the test samples are the training samples; e.g. -o data.test=0.2"),
+        ("data.test=0", "data.test: a number greater than 0 or a word is needed, not 0"),
+        ("data.types={age: nummeric}", "data.types.age: 'numeric', 'category' or 'date' is needed, not 'nummeric'"),
+        ("data.path=http://x/y.csv", "data.path: 'http://x/y.csv' is an address, but files are not downloaded"),
+    ],
+)
+def test_an_impossible_option_is_refused(option: str, said: str) -> None:
+    assert said in refusal(GOOD, option)
 
 
 def test_a_file_that_is_not_there_says_where_it_was_looked_for() -> None:

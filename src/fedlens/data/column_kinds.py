@@ -21,6 +21,8 @@ from fedlens.data.user_files import set_option
 
 Kind = Literal["numeric", "category", "date", "boolean"]
 
+LARGEST = 1e100
+"""A number is smaller; sums of larger ones overflow."""
 MOST_CATEGORIES = 100
 """A column has no more categories, unless the user says that it is one of categories."""
 
@@ -32,6 +34,8 @@ _THOUSANDS = r"^[+-]?[1-9]\d{0,2},\d{3}$"
 _CODE = r"^[+-]?0\d+$"
 _DAY = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}(:?\d{2})?)?)?$"
 _OTHER_DAY = r"^(\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}[./]\d{1,2}[./]\d{1,2})( .*)?$"
+_ALMOST = r"^[$€£¥]?\s?[+\-−]?\d[\d.,' _]*\s?[%$€£¥]?$"
+"""Numbers as people write them, with thousands apart or a unit."""
 _TRUTH = r"^(?i:true|false)$"
 
 
@@ -111,6 +115,13 @@ def _kind_of_text(rows: Rows, name: str, decimal: Decimal) -> Kind:
             fault = f"{shortened(words[row].as_py())} is no {what}, as {count:,} of {len(present):,} values are"
             remedy = f"mend it, take all for categories: {rows.options.being(name, 'category')}, or {leave}"
             rows.refuse_at(row, name, fault, remedy)
+    if 2 * _count(present, _ALMOST) >= len(present):
+        row = _first(
+            pc.and_(pc.match_substring_regex(words, _ALMOST), pc.invert(pc.match_substring_regex(words, number)))
+        )
+        fault = f"{shortened(words[row].as_py())} is not written as numbers are, 1234{decimal}5"
+        remedy = f"write it so, take all for categories: {rows.options.being(name, 'category')}, or {leave}"
+        rows.refuse_at(row, name, fault, remedy)
     if 2 * _count(present, _OTHER_DAY) >= len(present):
         row = _first(pc.match_substring_regex(words, _OTHER_DAY))
         fault = f"{shortened(words[row].as_py())} is not written as dates are, 2026-12-31"
@@ -134,9 +145,9 @@ def numbers_of(rows: Rows, name: str, kind: Kind, decimal: Decimal) -> NDArray[n
         plain = pc.replace_substring(column, ",", ".") if decimal == "," else column
         column = pc.replace_substring_regex(plain, r"^\+|\.$", "")
     numbers = np.array(pc.cast(column, pa.float64(), safe=False).to_pandas(), dtype=np.float64)
-    if (infinite := np.flatnonzero(np.isinf(numbers))).size:
+    if (infinite := np.flatnonzero(np.abs(numbers) > LARGEST)).size:
         remedy = f"mend it, or leave the column out: {rows.options.without(name)}"
-        rows.refuse_at(int(infinite[0]), name, "is no finite number", remedy)
+        rows.refuse_at(int(infinite[0]), name, f"is infinite, or larger than {LARGEST:g}", remedy)
     return numbers
 
 
@@ -149,7 +160,7 @@ def categories_of(rows: Rows, name: str, given: Given | None) -> NDArray[Any]:
     words = words_of(rows.table[name])
     present = words.drop_null()
     found = pc.count_distinct(present).as_py()
-    if given is None and (found > MOST_CATEGORIES or (found > 10 and 2 * found > len(present))):
+    if given is None and too_many(found, len(present)):
         rows.refuse(
             f"column {cut(name)} has {found:,} different words in {len(present):,} rows, such as "
             f"{shortened(present[0].as_py(), 40)}",
@@ -157,6 +168,11 @@ def categories_of(rows: Rows, name: str, given: Given | None) -> NDArray[Any]:
             f"{rows.options.being(name, 'category')}",
         )
     return np.array(words.to_pylist(), dtype=object)
+
+
+def too_many(categories: int, values: int) -> bool:
+    """Tell whether there are so many different ones among these values that they are no categories."""
+    return categories > MOST_CATEGORIES or (categories > 10 and 2 * categories > values)
 
 
 def _days(rows: Rows, name: str) -> NDArray[np.float64]:
@@ -167,7 +183,7 @@ def _days(rows: Rows, name: str) -> NDArray[np.float64]:
         rows.refuse(f"column {cut(name)} holds {column.type}, not dates", rows.options.being(name, "numeric"))
     values = pd.Series(column.to_pylist(), dtype=object)
     times = pd.to_datetime(values, format="ISO8601", errors="coerce", utc=True)
-    since = (times - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
+    since = (times - pd.Timestamp("1970-01-01", tz="UTC")) / pd.Timedelta(days=1)
     days = np.asarray(since, dtype=np.float64)
     if (none := np.flatnonzero(np.isnan(days) & values.notna().to_numpy())).size:
         remedy = f"mend it, or leave the column out: {rows.options.without(name)}"

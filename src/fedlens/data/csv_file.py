@@ -24,7 +24,13 @@ from fedlens.data.user_files import set_option
 DELIMITERS = (",", ";", "\t", "|")
 _SAMPLE = 1 << 16
 """Characters in which the delimiter is looked for."""
-_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
 _OTHERS = {
     b"PK\x03\x04": ("a workbook or an archive", "save it as CSV"),
     b"\x1f\x8b": ("compressed", "unpack it: gunzip"),
@@ -49,6 +55,8 @@ def read_csv(path: Path, name: str, options: TableOptions) -> Rows:
     text = _decoded(path.read_bytes(), name, options.encoding)
     if not text.strip():
         raise DataError(f"{name}: is empty; name a file with a line of names and a row for each sample")
+    if (what := {"{": "JSON", "[": "JSON", "<": "HTML or XML"}.get(text.lstrip()[0])) is not None:
+        raise DataError(f"{name}: is {what}, not CSV; save its table as CSV")
     delimiter = options.delimiter or _sniffed(text[:_SAMPLE], complete=len(text) <= _SAMPLE)
     header = list(options.names) or _header(text, delimiter, name)
     table = _parsed(text, delimiter, header, name, given=options.delimiter is not None)
@@ -161,6 +169,9 @@ def _parsed(text: str, delimiter: str, header: list[str], name: str, *, given: b
         why = f" ({len(bad):,} such rows)" if len(bad) > 1 else ""
         said = cut(row.text.splitlines()[0] if row.text else "")
         remedy = f"mend it (a value with {shortened(delimiter)} in it is quoted)"
+        if len(bad) > table.num_rows:
+            first = cut(shortened(text.splitlines()[0]))
+            remedy = f"is row 1, {first}, no line of names? Delete what is above that"
         if given:
             remedy = f"have the delimiter looked for: {set_option('delimiter', None)}"
         raise DataError(f"{name}: {fault}{why}: {said}; {remedy}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import override
 
+from fedlens.core.errors import shortened
 from fedlens.data.dataset import Data, Dataset
 from fedlens.data.table_options import Decimal, Given, Missing, Scaling, TableOptions
 from fedlens.data.user_files import recorded_path
@@ -65,7 +67,7 @@ class Table(Data):
     types: dict[Name, Given] = Field(default={})
     missing: Missing = "refuse"
     scaling: Scaling = "min-max"
-    delimiter: str | None = Field(default=None, min_length=1, max_length=1, examples=[";"])
+    delimiter: str | None = Field(default=None, examples=[";"])
     decimal: Decimal | None = None
     encoding: str | None = None
     names: Names = ()
@@ -75,6 +77,26 @@ class Table(Data):
     def _recorded(cls, value: Any, info: ValidationInfo) -> Any:
         """Record paths as `recorded_path` has them."""
         return recorded_path(value, info.context) if isinstance(value, str) else value
+
+    @field_validator("delimiter", mode="after")
+    @classmethod
+    def _is_mark(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[\t !#-/:-@\[-`{-~]", value):
+            raise ValueError(f"a single mark or a tab is needed, not {shortened(value)}")
+        return value
+
+    @field_validator("names", "drop", mode="after")
+    @classmethod
+    def _differ(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(value)) < len(value):
+            raise ValueError(f"there are two of a name; e.g. {', '.join(map(shortened, dict.fromkeys(value)))}")
+        return value
+
+    @model_validator(mode="after")
+    def _other_file(self) -> Self:
+        if self.test == self.path:
+            raise ValueError("the test samples are the training samples; e.g. -o data.test=0.2")
+        return self
 
     def load(self, directory: Path | None = None) -> Dataset:
         """Read the table, and fit scales and categories to the training samples.

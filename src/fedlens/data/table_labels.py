@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fedlens.core.errors import cut, shortened
-from fedlens.data.column_kinds import MOST_CATEGORIES, kind_of, numbers_of, words_of
+from fedlens.data.column_kinds import kind_of, numbers_of, too_many, words_of
 from fedlens.data.table_options import Decimal, Given
 from fedlens.data.table_rows import Rows
 from fedlens.data.user_files import set_option
@@ -31,7 +31,7 @@ def labels_of(rows: Rows, name: str, kind: Given | None, decimal: Decimal) -> tu
         DataError: there are not two classes, or so many that they are none.
     """
     column = rows.table[name]
-    found = "category" if kind == "category" else kind_of(rows, name, None, decimal)
+    found = kind or kind_of(rows, name, None, decimal)
     if found == "numeric":
         numbers = numbers_of(rows, name, "numeric", decimal)
         values, y = np.unique(numbers, return_inverse=True)
@@ -47,7 +47,9 @@ def labels_of(rows: Rows, name: str, kind: Given | None, decimal: Decimal) -> tu
             f"column {cut(name)}, the label, is {shortened(classes[0])} in every row",
             f"name the column of classes: {set_option('label', _other(rows, name))}",
         )
-    if kind != "category" and len(classes) > (MOST_NUMBERS if found == "numeric" else MOST_CATEGORIES):
+    if kind != "category" and (
+        len(classes) > MOST_NUMBERS if found == "numeric" else too_many(len(classes), len(rows))
+    ):
         what = "values; a quantity cannot be predicted yet" if found == "numeric" else "words, too many for classes"
         rows.refuse(
             f"column {cut(name)}, the label, has {len(classes):,} different {what}",
@@ -56,7 +58,7 @@ def labels_of(rows: Rows, name: str, kind: Given | None, decimal: Decimal) -> tu
         )
     if (bad := next((word for word in classes if len(word) > 200 or len(word.splitlines()) > 1), None)) is not None:
         row = y.tolist().index(classes.index(bad))
-        rows.refuse_at(row, name, f"{shortened(bad)} is too long for a class", "use shorter names, on one line")
+        rows.refuse_at(row, name, f"{shortened(bad)} is no class", "use names on one line, of 200 characters at most")
     return classes, y.astype(np.int64)
 
 
