@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from shlex import join
 from typing import TYPE_CHECKING, Any
 
 from fedlens.analysis import stealth
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 READ = ("experiment.yaml", "rounds.jsonl", "target.json")
 """Files of a run that its tables are made from."""
+CHANGED = "has changed since the run was complete"
 
 
 @dataclass(frozen=True)
@@ -208,6 +210,9 @@ def load_run(path: str | Path) -> Run:
         return read_run(path, load_recorded(path), summary)
     except DamagedRunError as error:
         if str(error).startswith(str(path / "experiment.yaml")):  # from which it could be made anew
+            if str(error).endswith(CHANGED):
+                anew = join(["fedlens", "run", str(path), "--out", str(another(path))])
+                raise DamagedRunError(f"{error}; undo the change, or run what it says now: {anew}") from error
             raise
         said = str(error).removesuffix(f"; {ANEW}")
         raise DamagedRunError(f"{said}; make it anew: fedlens run {path} --out {another(path)}") from error
@@ -255,7 +260,7 @@ def sound_summary(path: Path) -> Summary | None:
             if not there and name in checksums:  # a twin has no target
                 raise DamagedRunError(f"{path / name}: is missing, though the run was complete")
             if there and checksum(regular(path / name)) != checksums[name]:
-                raise DamagedRunError(f"{path / name}: has changed since the run was complete")
+                raise DamagedRunError(f"{path / name}: {CHANGED}")
     except (OSError, KeyError) as error:
         raise DamagedRunError(f"{file}: damaged ({error}); {ANEW}") from error
     return summary

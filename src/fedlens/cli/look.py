@@ -12,6 +12,7 @@ from fedlens.cli.shared import SOURCE, DataDir, Options, Trust, out, print_flags
 
 def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's directory.")]) -> None:
     """Print a run: its setup, every round, and the result."""
+    from fedlens.analysis.changed_weights import changed_weights
     from fedlens.analysis.run_results import load_run
     from fedlens.report.terminal.classes import classes_table
     from fedlens.report.terminal.tables import rounds_table
@@ -28,6 +29,8 @@ def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's direc
         say(unfinished_words(run))
         return
     print_summary(run)
+    for note in changed_weights(run):
+        say(f"Note: {note}")
 
 
 def plot(

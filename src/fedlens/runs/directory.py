@@ -30,6 +30,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from shlex import join
 from typing import Any, Self
 
 from safetensors.torch import save
@@ -192,22 +193,28 @@ class RunDirectory:
         """Write `content` to the JSON file `name`."""
         write_atomically(self.path / name, indented(content))
 
-    def note_target(self, target: TargetRecord) -> None:
-        """Write the target samples.
+    @property
+    def _anew(self) -> str:
+        return f"make the run anew: {join(['fedlens', 'run', str(self.path), '--out', str(another(self.path))])}"
+
+    def note_target(self, target: TargetRecord) -> str | None:
+        """Write the target samples; return a remark if rounds were recorded and the file was missing.
 
         Raises:
             RunError: earlier rounds had others, e.g. since a benign twin under other versions chose them.
         """
-        file = self.path / "target.json"
-        if file.exists() and count_rounds(self.path):
+        file, begun = self.path / "target.json", bool(count_rounds(self.path))
+        missing = begun and not file.exists()
+        if begun and not missing:
             before = read_target(self.path)
             if before != target:
                 raise RunError(
                     f"{file}: the rounds there had test samples {before.index} as targets, now they would be "
-                    f"{target.index}; resume where the run began, with its versions and data, or start anew"
+                    f"{target.index}; resume where the run began, with its versions and data, or {self._anew}"
                 )
         (self.path / UNJUDGED).unlink(missing_ok=True)
         self.note("target.json", target.plain())
+        return f"{file}: was missing; written again" if missing else None
 
     def note_controls(self, keys: Mapping[str, str]) -> None:
         """Write down which controls the run is compared with, by their names in records; nothing if there are none."""
@@ -252,12 +259,11 @@ class RunDirectory:
         rounds = state.round if state is not None else 0
         records = read_rounds(self.path, experiment.malicious, rounds)
         if [record.round for record in records] != list(range(1, rounds + 1)):
-            raise DamagedRunError(f"{self.path / 'rounds.jsonl'}: rounds 1 to {rounds} are not all there; start anew")
+            raise DamagedRunError(f"{self.path / 'rounds.jsonl'}: rounds 1 to {rounds} are not all there; {self._anew}")
         if state is not None and begin is not None:
             fault = state.misfit(begin(), finite=destroyed(records) is None)
             if fault is not None:
-                remedy = f"make the run anew: fedlens run {self.path} --out {another(self.path)}"
-                raise DamagedRunError(f"{checkpoint}: does not fit ({fault}); {remedy}")
+                raise DamagedRunError(f"{checkpoint}: does not fit ({fault}); {self._anew}")
         if self.keep_predictions:
             for round_ in range(1, rounds + 1):
                 load_predictions(self.path, round_)
@@ -353,6 +359,16 @@ class RunDirectory:
         for keep, file_of in ((self.keep_predictions, predictions_file), (self.keep_weights, weights_file)):
             files += [file_of(self.path, round_) for round_ in range(1, rounds + 1)] if keep else []
         return files
+
+    def restored(self, state: FederationState) -> str | None:
+        """Return a remark if the run was complete, and its final weights are missing or not those of its last state."""
+        file = self.path / "final.safetensors"
+        if not (self.path / "summary.json").exists():
+            return None
+        if not file.exists():
+            return f"{file}: was missing; written again from the checkpoint"
+        changed = regular(file).read_bytes() != _weights(state)
+        return f"{file}: was damaged; written again from the checkpoint" if changed else None
 
     def finish(self, state: FederationState, summary: Summary) -> Summary:
         """Write the final weights and the summary; with it the run is complete.

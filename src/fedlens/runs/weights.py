@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shlex import join
 from typing import TYPE_CHECKING, Literal
 
 from safetensors import safe_open
@@ -44,7 +45,8 @@ def require_weights(run: Path, rounds: int) -> None:
     Raises:
         DamagedRunError: some are missing or damaged.
     """
-    remedy = f"; start anew with another --out, or remove {run / 'weights'} to go on without every round's weights"
+    anew = join(["fedlens", "run", str(run), "--keep-weights", "--out", str(another(run))])
+    remedy = f"; make the run anew: {anew}; or remove {run / 'weights'} to go on without every round's weights"
     for round_ in range(1, rounds + 1):
         load_tensor(weights_file(run, round_), "weights", remedy)
 

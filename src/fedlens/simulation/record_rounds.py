@@ -59,6 +59,8 @@ def record_rounds(
             finally:
                 callback.end()
     assert state is not None
+    if remark := directory.restored(state):
+        callback.remark(remark)
     summary = summarise(experiment, records, setting.paper.stop, setting.dataset.classes)
     return records, directory.finish(state, summary)
 

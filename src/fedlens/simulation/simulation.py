@@ -160,7 +160,9 @@ def play(
             with _refused(directory, note_unjudged=note_unjudged):
                 controls = controls_of(setting, choice, callback, keep_weights=directory.keep_weights)
                 setting = aimed(setting, controls.get("control"))
-            target = _note_target(directory, setting)
+            target = target_of(setting)
+            if remark := directory.note_target(target):
+                callback.remark(remark)
             directory.note_controls({name: control.path.name for name, control in controls.items()})
             records, summary = record_rounds(directory, setting, sound(controls, callback), choice, callback)
         if leaves:
@@ -210,14 +212,11 @@ def _refused(directory: RunDirectory, *, note_unjudged: bool) -> Iterator[None]:
         raise
 
 
-def _note_target(directory: RunDirectory, setting: Setting) -> TargetRecord:
-    """Write down the chosen target samples, or the goal as fitted to the data, and return what was written."""
+def target_of(setting: Setting) -> TargetRecord:
+    """Describe the chosen target samples, or the goal as fitted to the data."""
     samples, classes = setting.auxiliary, list(setting.dataset.classes)
     if samples is None:
         assert setting.goal is not None
-        target = TargetRecord([], [], [], classes, describe("goal", setting.goal))
-    else:
-        index, true, target_classes = (tensor.tolist() for tensor in (samples.index, samples.true, samples.target))
-        target = TargetRecord(index, true, target_classes, classes)
-    directory.note_target(target)
-    return target
+        return TargetRecord([], [], [], classes, describe("goal", setting.goal))
+    index, true, target_classes = (tensor.tolist() for tensor in (samples.index, samples.true, samples.target))
+    return TargetRecord(index, true, target_classes, classes)
