@@ -211,6 +211,8 @@ def _key(trace: Any) -> Key:
     """Return what a legend shows of a trace; where its markers differ, a dot in the colour of words."""
     if trace.type == "bar":
         return Key(trace.name, trace.marker.color, SIGNS["square"])
+    if trace.fill:
+        return Key(trace.name, trace.line.color, SIGNS["square"])
     colour, symbol = trace.marker.color or trace.line.color, trace.marker.symbol
     same = isinstance(colour, str)
     sign = SIGNS[symbol or "circle"] if same else "●"

@@ -88,14 +88,14 @@ def _side(run: Run, known: Sequence[Line], side: str, title: str) -> Panel:
 
 
 def _band(rounds: Sequence[int], line: Line, band: Sequence[Range]) -> list[go.Scatter]:
-    """Return the band of a line's 95 % intervals."""
+    """Return the band of a line's 95 % intervals, which has one entry in the legend."""
     low, high = ([ends[end] for ends in band] for end in (0, 1))
     name = f"{line.style.label}, 95 % interval"
     look: dict[str, Any] = {"mode": "lines", "line": {"width": 0, "color": line.style.colour}, "showlegend": False}
     return [
-        go.Scatter(x=drawn(rounds), y=drawn(high), name=f"{name}, high", **look, hovertemplate="%{y:.4f}"),
+        go.Scatter(x=drawn(rounds), y=drawn(high), name=name, **look, hovertemplate="to %{y:.4f}"),
         go.Scatter(
-            x=drawn(rounds), y=drawn(low), name=f"{name}, low", **look, hovertemplate="%{y:.4f}",
+            x=drawn(rounds), y=drawn(low), name=name, **look, hovertemplate="from %{y:.4f}",
             fill="tonexty", fillcolor=translucent(line.style.colour),
         ),
     ]  # fmt: skip
