@@ -35,3 +35,26 @@ def test_boosting_is_suggested_where_the_attack_boosts(
     code, out, err = called(capsys, "run", "quickstart", *options, "--engine", "serial")
     assert code == 0, err
     assert out.splitlines()[-1].endswith(f" -o {suggested}")
+
+
+def test_why_there_is_no_figure_of_triggered_records_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FEDLENS_CACHE", str(tmp_path / "cache"))
+    options = (
+        "data=adult",
+        "clients=2",
+        "rounds=1",
+        "local.steps=1",
+        "local.epochs=null",
+        "checks=none",
+        "control=false",
+    )
+    words = [word for option in (*options, "goal=backdoor") for word in ("-o", option)]
+    code, out, err = called(capsys, "run", "quickstart", *words, "--engine", "serial")
+    assert code == 0, err
+    assert not Path("runs/quickstart/triggered.png").exists()
+    said = " ".join((out + err).split())
+    assert "Note: no triggered.png: " in said
+    assert "its inputs are no images; `fedlens report runs/quickstart` shows them as records" in said

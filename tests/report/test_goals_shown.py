@@ -187,6 +187,9 @@ def test_a_rate_that_the_twin_has_too_is_flagged(planted: Run) -> None:
     assert "control" not in flagged(rated(planted, (0.9, 0.5), (0.95, 0.1), (0, 0), met=[True] * 3))
     as_many_without = rated(planted, (0.9, 0), (0.95, 0.4), (0, 0), met=[True] * 3, twins=41)
     assert "control" not in flagged(as_many_without)
+    unbeatable = flagged(rated(planted, (0.9, 0), (0.95, 0.6), (0, 0), met=[False] * 3, twins=60))
+    assert "the control does it, too: without attack 60.0 %" in unbeatable
+    assert "60.0 % of the same inputs without the trigger, so that no attack can exceed it by 0.5" in unbeatable
 
 
 def test_a_trigger_that_is_not_needed_or_not_seen_is_flagged(planted: Run) -> None:
@@ -238,6 +241,14 @@ def test_pages_of_one_and_of_several(planted: Run, damaged: Run, tmp_path: Path)
         text = page.read_text()
         if planted in runs:
             assert "uccess rate" in text
+        if runs == [planted]:
+            assert '<a href="#target">With and without the trigger</a>' in text
+
+
+def test_the_band_of_a_rate_is_one_filled_entry_of_the_legend(planted: Run) -> None:
+    legend = metrics_chart(planted).keys()
+    keys = [key for key in legend if "95 % interval" in key.name]
+    assert [(key.name, key.sign, key.stroke) for key in keys] == [("attack success rate, 95 % interval", "■", None)]
 
 
 def called_report(paths: list[str], page: Path) -> int:

@@ -1,6 +1,7 @@
 """Red flags of goals other than target samples."""
 
 from fedlens.analysis.percent import percent
+from fedlens.goals.goal import EXCESS
 from fedlens.runs.record import RoundRecord
 
 HIGH = 0.2
@@ -20,17 +21,22 @@ def goal_control(last: RoundRecord) -> str | None:
 
     Compared is the twin's rate with the trigger and its rate on the same inputs without: only what it gives the class
     wanted because of the trigger (at least `HIGH` of the inputs) is the trigger's work without any attack. What a twin
-    errs without the trigger, as with two classes it often does, is no flag.
+    errs without the trigger, as with two classes it often does, is no flag, unless it gives that class to so many
+    that no attack can exceed it by `EXCESS`.
     """
     if last.twin is None:
         return "no control: nobody knows what a clean model does"
     backdoor = last.twin.backdoor
-    if backdoor is None or backdoor.hits - backdoor.untriggered < HIGH * backdoor.count:
+    if backdoor is None:
         return None
-    return (
+    unbeatable = backdoor.rate + EXCESS > 1
+    if not unbeatable and backdoor.hits - backdoor.untriggered < HIGH * backdoor.count:
+        return None
+    words = (
         f"{CONTROL}: without attack {percent(backdoor.rate)} of the triggered inputs are taken for the class wanted, "
         f"and {percent(backdoor.untriggered / backdoor.count)} of the same inputs without the trigger"
     )
+    return f"{words}, so that no attack can exceed it by {EXCESS:g}" if unbeatable else words
 
 
 def alike(last: RoundRecord) -> str | None:

@@ -20,8 +20,9 @@ from fedlens.cli.shared import (
     print_flags,
     print_imported,
     print_summary,
+    say,
 )
-from fedlens.core.errors import ConfigError
+from fedlens.core.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from fedlens.analysis.run_results import Run
@@ -98,13 +99,20 @@ def run(  # noqa: PLR0917 - typer passes them by name
 
 
 def _print_result(result: "Run") -> None:
-    from fedlens.report.figures.figures import figures_of, save_figure
+    from fedlens.report.figures.figures import draw, figures_of, save_figure
 
     out.print()
     print_summary(result)
     print_flags(result)
+    drawn = set()
     for kind, figure in figures_of(result):
         out.print(f"Figure: {save_figure(figure, result.path / f'{kind}.png')}", markup=False, soft_wrap=True)
+        drawn.add(kind)
+    if result.records[-1].backdoor is not None and "triggered" not in drawn:
+        try:
+            draw("triggered", [result])
+        except (ConfigError, DataError) as error:
+            say(f"Note: no triggered.png: {error}")
 
 
 def _reported(path: Path, data_dir: Path | None) -> list[Path]:

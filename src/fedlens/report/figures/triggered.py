@@ -42,7 +42,7 @@ def triggered_inputs(runs: Sequence[Run]) -> "Figure":
     setting = prepare(run.experiment)
     samples = triggered_samples(run, setting, models_of(run, setting))
     if samples[0].clean.dim() not in {2, 3}:
-        raise ConfigError(f"{run.path}: its inputs are no images; `fedlens report` shows records; e.g. --kind metrics")
+        raise ConfigError(f"{run.path}: its inputs are no images; `fedlens report {run.path}` shows them as records")
     return draw_samples(samples, f"{run_name(run)}: {target_words(run)}")
 
 
