@@ -38,6 +38,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "cifar10": "fedlens.data.cifar:Cifar10",
         "cifar100": "fedlens.data.cifar:Cifar100",
         "femnist": "fedlens.data.femnist:Femnist",
+        "huggingface": "fedlens.data.huggingface:HuggingFace",
         "image-folder": "fedlens.data.image_folder:ImageFolder",
         "arrays": "fedlens.data.arrays:Arrays",
         "text": "fedlens.data.text:Text",

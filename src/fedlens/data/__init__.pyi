@@ -11,6 +11,7 @@ from .digits import Digits as Digits
 from .fashion_mnist import FashionMnist as FashionMnist
 from .femnist import Femnist as Femnist
 from .groups import Groups as Groups
+from .huggingface import HuggingFace as HuggingFace
 from .image_folder import ImageFolder as ImageFolder
 from .label_shards import LabelShards as LabelShards
 from .natural import Natural as Natural

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Literal
 
@@ -50,11 +51,11 @@ class Picture:
     frames: int
 
 
-def read_picture(file: Path, size: int, colour: Colour) -> Picture:
+def read_picture(file: Path | bytes, size: int, colour: Colour) -> Picture:
     """Read a picture.
 
     Args:
-        file: where it is.
+        file: where it is, or its content.
         size: pixels a side.
         colour: whether it is to have one channel or three.
 
@@ -64,10 +65,11 @@ def read_picture(file: Path, size: int, colour: Colour) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, about sizes, which are limited here, and about metadata
-            with Image.open(file, formats=FORMATS) as image:
+            with Image.open(BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS) as image:
                 return _read(image, size, colour)
     except UnidentifiedImageError:
-        raise UnreadableError("is no image" if file.stat().st_size else "is empty") from None
+        empty = not (file if isinstance(file, bytes) else file.stat().st_size)
+        raise UnreadableError("is empty" if empty else "is no image") from None
     except Image.DecompressionBombError:
         raise UnreadableError(f"has more than {MOST_PIXELS:,} pixels") from None
     except MemoryError:
