@@ -375,7 +375,7 @@ def test_an_override_may_be_a_mapping_or_a_list() -> None:
 def test_an_option_of_a_component_that_is_given_by_its_name() -> None:
     experiment = load_experiment("quickstart", ["attack.boost=5", "partition=dirichlet", "partition.alpha=0.1"])
     assert experiment.attack == ExplicitBoosting(boost=5)
-    assert describe("partition", experiment.partition) == {"name": "dirichlet", "alpha": 0.1}
+    assert describe("partition", experiment.partition) == {"name": "dirichlet", "alpha": 0.1, "least": 1}
 
 
 def test_an_option_of_a_component_that_is_not_named() -> None:
@@ -543,7 +543,12 @@ def test_what_is_no_yaml_names_its_line(text: str, line: int) -> None:
             "attackers.count=2",
             "attackers is 'two' and has no options; e.g. -o 'attackers={count: 2}'",
         ),
-        ("local: {optimizer: sgd}", "local.optimizer.momentum=1", "local.optimizer is 'sgd' and has no options"),
+        (
+            "local: {optimizer: sgd}",
+            "local.optimizer.momentum=0.5",
+            {"local": {"optimizer": {"name": "sgd", "momentum": 0.5}}},
+        ),
+        ("local: {epochs: 2}", "local.epochs.first=1", "local.epochs is 2 and has no options"),
     ],
 )
 def test_an_option_beneath_another_is_a_components_or_refused(below: str, assignment: str, said: object) -> None:

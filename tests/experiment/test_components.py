@@ -89,7 +89,7 @@ def test_a_component_from_its_name_a_mapping_or_itself() -> None:
 
 def test_describe_by_hand() -> None:
     assert describe("data", Adult()) == {"name": "adult"}
-    assert describe("partition", Dirichlet(alpha=2)) == {"name": "dirichlet", "alpha": 2.0}
+    assert describe("partition", Dirichlet(alpha=2)) == {"name": "dirichlet", "alpha": 2.0, "least": 1}
     assert describe("attack", ExplicitBoosting(boost=4, delay=2))["boost"] == 4.0
 
 

@@ -32,3 +32,8 @@ def test_what_is_attacked_by_default(data: Data, said: dict[str, int], attack: P
     samples = Samples(torch.rand(8, 2), torch.arange(8))
     dataset = Dataset(samples, samples, tuple("abcdefgh"), **said)
     assert paper_attack(data, dataset) == attack
+
+
+def test_of_a_derived_class_with_fewer_classes_the_first_two_are_attacked() -> None:
+    samples = Samples(torch.rand(2, 2), torch.arange(2))
+    assert paper_attack(MyDigits(), Dataset(samples, samples, ("even", "odd"))) == PaperAttack(0, 1)

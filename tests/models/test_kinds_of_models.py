@@ -28,7 +28,7 @@ class Sequences(Data):
             x = torch.randint(5, (count, 6), generator=generator)
             return Samples(x, x[:, -1].clone())
 
-        return Dataset(drawn(120), drawn(40), tuple("abcde"), source=0, target=1)
+        return Dataset(drawn(120), drawn(40), tuple("abcde"))
 
 
 class Numbers(Data):
@@ -41,7 +41,7 @@ class Numbers(Data):
             x = torch.randn(count, 4, generator=generator, dtype=torch.float64)
             return Samples(x, (x[:, 0] > 0).long())
 
-        return Dataset(drawn(120), drawn(40), ("no", "yes"), source=0, target=1)
+        return Dataset(drawn(120), drawn(40), ("no", "yes"))
 
 
 class Tied(nn.Module):

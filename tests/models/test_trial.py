@@ -281,6 +281,6 @@ def test_the_command_line_says_it_in_a_line(
     code, _, err = called(capsys, "run", "mine.yaml")
     assert code == 2
     assert err.startswith(
-        "Error: model: nets:Net (nets.py:4) fails on inputs of shape [2, 1, 8, 8], torch.float32: RuntimeError: "
+        "Error: mine.yaml:2: model: nets:Net (nets.py:4) fails on inputs of shape [2, 1, 8, 8], torch.float32: "
     )
     assert err.count("\n") == 1

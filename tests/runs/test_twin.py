@@ -4,13 +4,16 @@ import json
 import os
 import shutil
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from small import small
 
 import fedlens
+from fedlens.runs.state import read_checkpoint, with_other_sums
 from fedlens.simulation.callback import Callback
 from fedlens.simulation.controls import leave_twin, make_control
+from fedlens.simulation.leaving import CHECKPOINT
 from fedlens.simulation.runtime import Runtime
 
 
@@ -27,7 +30,11 @@ class Ears(Callback):
 def files(path: Path) -> dict[str, bytes]:
     names = ("experiment.yaml", "rounds.jsonl", "final.safetensors", "best.safetensors", "checkpoint.safetensors")
     made = [path / name for name in names] + sorted((path / "predictions").iterdir())
-    return {file.relative_to(path).as_posix(): file.read_bytes() for file in made}
+    contents = {file.relative_to(path).as_posix(): file.read_bytes() for file in made}
+    sums = read_checkpoint(str(path / CHECKPOINT)).sums
+    assert all(crc32(contents[name]) == value for name, value in sums.items() if name in contents)
+    without_tables = {name: value for name, value in sums.items() if not name.startswith("checks/")}
+    return contents | {CHECKPOINT: with_other_sums(path / CHECKPOINT, without_tables)}
 
 
 @pytest.mark.parametrize(

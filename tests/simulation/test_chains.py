@@ -161,7 +161,7 @@ class Wrong(Stage):
         ("nan", "returned rows whose entry 0 is "),
         ("short", r"returned rows of shape \[4, 3\]"),
         ("scores", r"returned a report with scores of shape \[5\]; \[4\] is right"),
-        ("kept", "wants to keep something else than tensors by their names in round 1: 'list' is list; dense"),
+        ("kept", "wants to keep something else than tensors by their names in round 1: 'list', which is list; dense"),
         ("clients", "wants to keep something else .*: the client 'x'; the numbers of server.clients are right"),
         ("raise", "stage Wrong failed in round 1: IndexError: out of bounds"),
     ],

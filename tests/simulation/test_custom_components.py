@@ -193,7 +193,9 @@ class Spoils(Rule):
 
 def test_data_are_not_shared_with_the_class_that_loads_them() -> None:
     _SHARED.clear()
-    same(play(small(data=Digits(), attack=None)), play(small(data=Cached(), aggregation=Spoils(), attack=None)))
+    target = {"select": "random", "source": 5, "target": 7}
+    first, second = ({"attack": None, "target": target} | own for own in ({}, {"aggregation": Spoils()}))
+    same(play(small(data=Digits(), **first)), play(small(data=Cached(), **second)))
     assert not _SHARED[0].test.x.any()
 
 

@@ -84,7 +84,7 @@ def test_one_logit_trains_by_binary_cross_entropy() -> None:
 
 def data(labels: list[int], classes: int = 2) -> Dataset:
     some = Samples(torch.zeros(len(labels), 4), torch.tensor(labels))
-    return Dataset(some, some, tuple(map(str, range(classes))), 0, 1)
+    return Dataset(some, some, tuple(map(str, range(classes))))
 
 
 def test_balanced_weights_by_hand() -> None:
@@ -123,7 +123,7 @@ class Two(Digits):
     def load(self, data_dir: Any = None) -> Dataset:
         whole = super().load(data_dir)
         parity = [Samples(part.x, part.y % 2) for part in (whole.train, whole.test)]
-        return Dataset(*parity, ("even", "odd"), 0, 1)
+        return Dataset(*parity, ("even", "odd"))
 
 
 def federated(loss: Any, **changes: Any) -> list[Any]:

@@ -51,6 +51,8 @@ def paper_attack(data: Data, dataset: Dataset) -> PaperAttack:
         PaperAttack(source=5, target=7, stop=None)
     """
     known = next((attack for kind, attack in _OF_DATA.items() if isinstance(data, kind)), PaperAttack(0, 1))
+    if max(known.source, known.target) >= len(dataset.classes):  # a derived class has other classes
+        known = PaperAttack(0, 1)
     source, target = dataset.source, dataset.target
     if source is None:
         source = known.source if target != known.source else known.target

@@ -113,13 +113,7 @@ class FederationState:
             plain["stages"] = [[name, sorted(rows.get(name, {}).items())] for name in self.stages]
         if sums:
             plain["files"] = dict(sorted(sums.items()))
-        tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-        from safetensors.torch import save
-
-        plain["crc32"] = _sum(plain, tensors)
-        return save(
-            tensors, metadata={"state": json.dumps(plain)}
-        )  # one entry, as safetensors does not preserve their order
+        return _packed(plain, {name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
 
     @classmethod
     def load(cls, path: str, attacker: int = 0) -> FederationState:
@@ -166,6 +160,28 @@ def read_checkpoint(path: str, attacker: int = 0) -> Checkpoint:
         raise DamagedRunError(
             f"{path}: this checkpoint is missing or damaged ({error}); start the run anew with another --out"
         ) from error
+
+
+def with_other_sums(path: Path, sums: Sums) -> bytes:
+    """Return the checkpoint at `path` as it would be if it relied on files with these `sums`.
+
+    Raises:
+        DamagedRunError: the file is missing or damaged.
+    """
+    read_checkpoint(str(path))
+    with safe_open(str(path), framework="pt") as file:
+        plain = json.loads(file.metadata()["state"])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
+    plain = {name: value for name, value in plain.items() if name not in {"crc32", "files"}}
+    return _packed(plain | {"files": dict(sorted(sums.items()))}, tensors)
+
+
+def _packed(plain: dict[str, Any], tensors: dict[str, Tensor]) -> bytes:
+    """Serialise a checkpoint, with its own checksum."""
+    from safetensors.torch import save
+
+    content = json.dumps({**plain, "crc32": _sum(plain, tensors)})
+    return save(tensors, metadata={"state": content})  # one entry, as safetensors does not preserve their order
 
 
 def _sum(plain: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> int:

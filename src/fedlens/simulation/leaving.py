@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from zlib import crc32
 
 from fedlens.analysis.summary import summarise
 from fedlens.experiment.experiment import Experiment
@@ -15,8 +16,11 @@ from fedlens.runs.directory import described, indented, line
 from fedlens.runs.folder import files_of
 from fedlens.runs.reading import read_rounds
 from fedlens.runs.record import RoundRecord
+from fedlens.runs.state import read_checkpoint, with_other_sums
+from fedlens.runs.vouched import RECORDS
 
-REPLACED = {"experiment.yaml", "rounds.jsonl", "summary.json"}
+CHECKPOINT = "checkpoint.safetensors"
+REPLACED = {"experiment.yaml", RECORDS, "summary.json"}
 LEFT_OUT = {"start.json", "digests.json", "target.json", "checks"}
 
 
@@ -40,7 +44,13 @@ def twin_files(run: Path, twin: Experiment, paper_stop: float | None, classes: S
     records = [_of_twin(record, twin) for record in read_rounds(run)]
     every = files_of(run).items()
     files = {name: content for name, content in every if not {name, name.partition("/")[0]} & (REPLACED | LEFT_OUT)}
-    files |= {"experiment.yaml": described(twin), "rounds.jsonl": b"".join(line(record.plain()) for record in records)}
+    files |= {"experiment.yaml": described(twin), RECORDS: b"".join(line(record.plain()) for record in records)}
+    if CHECKPOINT in files:
+        relied_on = {
+            name: value for name, value in read_checkpoint(str(run / CHECKPOINT)).sums.items() if name in files
+        }
+        if relied_on:
+            files[CHECKPOINT] = with_other_sums(run / CHECKPOINT, {**relied_on, RECORDS: crc32(files[RECORDS])})
     sums = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(files.items())}
     summary = summarise(twin, records, paper_stop, classes).with_checksums(sums)
     return files | {"summary.json": indented(summary.plain())}

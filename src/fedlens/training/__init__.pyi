@@ -1,3 +1,15 @@
+from .augmentation import Crop as Crop
+from .augmentation import Flip as Flip
 from .local import LocalTraining as LocalTraining
+from .losses import Binary as Binary
+from .losses import CrossEntropy as CrossEntropy
+from .losses import Loss as Loss
+from .optimizer_options import AdamOptions as AdamOptions
+from .optimizer_options import AdamWOptions as AdamWOptions
+from .optimizer_options import SgdOptions as SgdOptions
 from .optimizers import Optimizer as Optimizer
 from .optimizers import Variable as Variable
+from .schedules import Constant as Constant
+from .schedules import Cosine as Cosine
+from .schedules import Exponential as Exponential
+from .schedules import Step as Step

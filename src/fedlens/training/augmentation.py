@@ -27,6 +27,12 @@ class Flip(Config):
 
     Attributes:
         share: of the images, drawn each by itself.
+
+    Example:
+        >>> import numpy, torch
+        >>> from fedlens.training import Flip
+        >>> Flip(share=1).apply(torch.tensor([[[[1.0, 2.0]]]]), numpy.random.default_rng(0))
+        tensor([[[[2., 1.]]]])
     """
 
     share: Annotated[float, Field(gt=0, le=1)] = 0.5
@@ -42,6 +48,12 @@ class Crop(Config):
 
     Attributes:
         padding: pixels on each side.
+
+    Example:
+        >>> import numpy, torch
+        >>> from fedlens.training import Crop
+        >>> Crop(padding=1).apply(torch.ones(1, 1, 4, 4), numpy.random.default_rng(0)).shape
+        torch.Size([1, 1, 4, 4])
     """
 
     padding: PositiveInt = 4

@@ -24,6 +24,13 @@ class CrossEntropy(Config):
         label_smoothing: share of each label that is spread over all classes.
         class_weights: what a sample counts by its class, a number for each; ``balanced``: inversely to the class's
             share of the training samples, those of all clients together, n / (C n_c).
+
+    Example:
+        >>> import torch
+        >>> from fedlens.training import CrossEntropy
+        >>> loss = CrossEntropy(class_weights="balanced").fitted(torch.tensor([0, 0, 0, 1]), classes=2)
+        >>> [round(weight, 3) for weight in loss.class_weights]
+        [0.667, 2.0]
     """
 
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -62,7 +69,13 @@ class CrossEntropy(Config):
 
 
 class Binary(CrossEntropy):
-    """Cross-entropy of two classes from one logit z, which the model is built with: they get -z/2 and z/2."""
+    """Cross-entropy of two classes from one logit z, which the model is built with: they get -z/2 and z/2.
+
+    Example:
+        >>> from fedlens import Experiment
+        >>> Experiment(data="adult", model="census-mlp", local={"loss": "binary"}).local.loss
+        'binary'
+    """
 
     def fitted(self, labels: Tensor, classes: int) -> CrossEntropy:
         """Return the loss for the training samples, as of `CrossEntropy`.

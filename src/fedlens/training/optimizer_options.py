@@ -22,6 +22,11 @@ class SgdOptions(Config):
         dampening: share of the gradient that the velocity does not take, from the second step on.
         nesterov: look ahead along the velocity.
         weight_decay: this times the weights is added to the gradient (an L2 penalty).
+
+    Example:
+        >>> from fedlens import LocalTraining
+        >>> LocalTraining(optimizer={"name": "sgd", "momentum": 0.9}).optimizer.momentum
+        0.9
     """
 
     momentum: Beta = 0.0
@@ -57,6 +62,11 @@ class AdamOptions(Config):
         betas: what the means of gradients and of their squares keep from step to step.
         eps: what is added to the root of the latter.
         weight_decay: this times the weights is added to the gradient (an L2 penalty).
+
+    Example:
+        >>> from fedlens import LocalTraining
+        >>> LocalTraining(optimizer={"name": "adam", "weight_decay": 1e-4}).optimizer.betas
+        (0.9, 0.999)
     """
 
     betas: tuple[Beta, Beta] = (0.9, 0.999)
@@ -75,6 +85,11 @@ class AdamWOptions(Config):
         betas: what the means of gradients and of their squares keep from step to step.
         eps: what is added to the root of the latter.
         weight_decay: this times the learning rate is the share of the weights that a step takes away.
+
+    Example:
+        >>> from fedlens import LocalTraining
+        >>> LocalTraining(optimizer={"name": "adamw", "eps": 1e-6}).optimizer.weight_decay
+        0.01
     """
 
     betas: tuple[Beta, Beta] = (0.9, 0.999)

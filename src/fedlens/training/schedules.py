@@ -26,6 +26,11 @@ class Constant(Config):
 
     Attributes:
         warm_up: rounds before the first one at the full rate, to which the rate rises in equal steps.
+
+    Example:
+        >>> from fedlens.training import Constant
+        >>> [Constant(warm_up=3).factor(round_) for round_ in (1, 2, 3, 4, 5)]
+        [0.25, 0.5, 0.75, 1.0, 1.0]
     """
 
     warm_up: NonNegativeInt = 0
@@ -47,6 +52,11 @@ class Step(Constant):
     Attributes:
         every: rounds between two falls.
         decay: what the rate is multiplied by.
+
+    Example:
+        >>> from fedlens.training import Step
+        >>> [Step(every=2, decay=0.5).factor(round_) for round_ in (1, 2, 3, 4, 5)]
+        [1.0, 1.0, 0.5, 0.5, 0.25]
     """
 
     every: PositiveInt = Field(examples=[10])
@@ -62,6 +72,11 @@ class Exponential(Constant):
 
     Attributes:
         decay: what the rate is multiplied by.
+
+    Example:
+        >>> from fedlens.training import Exponential
+        >>> [Exponential(decay=0.5).factor(round_) for round_ in (1, 2, 3)]
+        [1.0, 0.5, 0.25]
     """
 
     decay: Factor = 0.95
@@ -77,6 +92,11 @@ class Cosine(Constant):
     Attributes:
         rounds: rounds until it is down, without those of the warm-up.
         lowest: the rate then, as a share of the full one.
+
+    Example:
+        >>> from fedlens.training import Cosine
+        >>> [round(Cosine(rounds=2).factor(round_), 3) for round_ in (1, 2, 3, 4)]
+        [1.0, 0.5, 0.0, 0.0]
     """
 
     rounds: PositiveInt = Field(examples=[10])
