@@ -87,10 +87,10 @@ class Femnist(Data):
             return Dataset(train=train, test=test, classes=CLASSES, groups=groups)
         samples, groups = _together(_writers(root))
         chosen = torch.from_numpy(test_mask(groups.of.numpy(), self.test, Address.root(0).at("femnist", "test")))
-        train, test = (part.nonzero()[:, 0] for part in (~chosen, chosen))
-        if not len(test):
+        rest, apart = (~chosen).nonzero()[:, 0], chosen.nonzero()[:, 0]
+        if not len(apart):
             raise DataError(f"{self.path}: every writer has one sample, so that none is left for testing; add files")
-        return Dataset(train=samples.take(train), test=samples.take(test), classes=CLASSES, groups=groups.take(train))
+        return Dataset(train=samples.take(rest), test=samples.take(apart), classes=CLASSES, groups=groups.take(rest))
 
 
 Writers = dict[str, tuple[NDArray[np.float32], NDArray[np.int64]]]

@@ -50,7 +50,7 @@ class Text(Data):
         >>> _ = Path("play.txt").write_text("ANN: " + "la la " * 20 + "\nBOB: " + "no no " * 20)
         >>> dataset = Text(path="play.txt", length=5, group="speaker").load()
         >>> dataset.classes, dataset.groups.names, len(dataset.train), len(dataset.test)
-        (('space', 'a', 'l', 'n', 'o', 'unknown character'), ('ANN', 'BOB'), 32, 8)
+        (('space', 'a', 'l', 'n', 'o', 'unknown character'), ('ANN', 'BOB'), 36, 8)
     """
 
     path: str = Field(examples=["plays.txt"])
