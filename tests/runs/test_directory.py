@@ -260,6 +260,19 @@ def test_data_are_looked_for_where_they_were(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr("fedlens.simulation.runtime.prepare", lambda *given: seen.append(given[2]) or prepare(*given))
     run(small(rounds=2), Path("run"), resume=True)
     assert seen == [tmp_path / "data"]
+    assert str(tmp_path) not in Path("run/start.json").read_text()
+
+
+def test_a_run_of_0_1_says_itself_where_its_data_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run"
+    run(small(rounds=2), path)
+    (path / "summary.json").unlink()
+    start = json.loads((path / "start.json").read_text())
+    (path / "start.json").write_text(json.dumps(start | {"data_dir": str(tmp_path / "data")}))
+    seen: list[object] = []
+    monkeypatch.setattr("fedlens.simulation.runtime.prepare", lambda *given: seen.append(given[2]) or prepare(*given))
+    run(small(rounds=2), path, resume=True)
+    assert seen == [tmp_path / "data"]
 
 
 @pytest.mark.parametrize(

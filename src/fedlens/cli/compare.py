@@ -64,13 +64,14 @@ def compare(  # noqa: PLR0917 - typer passes them by name
     from fedlens.analysis.comparison import compare as compared
     from fedlens.analysis.success import usual_differences, usual_metrics
     from fedlens.core.files import writing
+    from fedlens.core.private_paths import near_path
     from fedlens.report.figures.comparison import comparison_figure
     from fedlens.report.figures.figures import save_figure
     from fedlens.report.terminal.comparison_table import comparison_table, tidy
 
     fields = [field.strip() for field in by.split(",") if field.strip()] if by else []
     conditions, when = where or [], At.parse(at, from_)
-    collection = narrowed(collect(paths, {*fields, *parse_where(conditions)}), conditions)
+    collection = narrowed(collect(list(map(near_path, paths)), {*fields, *parse_where(conditions)}), conditions)
     table = collection.table
     usual = usual_metrics(table) if against is None else usual_differences(table, against)
     metrics = list(dict.fromkeys(metric or usual))

@@ -8,7 +8,7 @@ import typer
 from fedlens.cli.shared import DataDir, out
 
 
-def report(
+def report(  # noqa: PLR0917 - typer passes them by name
     paths: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs, or of sweeps.")],
     output: Annotated[Path, typer.Option("--output", metavar="FILE", help="The HTML file.")] = Path("report.html"),
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
@@ -17,11 +17,14 @@ def report(
         bool,
         typer.Option("--trust", help="Import the modules that a run names, to show its samples and confusion matrix."),
     ] = False,
+    without_samples: Annotated[
+        bool, typer.Option("--without-samples", help="Leave out inputs, records, pictures and explanations of samples.")
+    ] = False,
 ) -> None:
     """Write one HTML file about a run, several runs, or a sweep."""
     from fedlens.report.html.page import write_report
 
-    size = write_report(paths, output, data_dir, code=trust)
+    size = write_report(paths, output, data_dir, code=trust, samples=not without_samples)
     out.print(f"Report: {output} ({size / 1e6:.1f} MB)", markup=False, soft_wrap=True)
     if open_:
         import webbrowser

@@ -5,7 +5,6 @@ anywhere, any number of times, and no file system has to be shared.
 """
 
 import os
-import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from fedlens.cluster.packed_data import PackedDataset
 from fedlens.cluster.task_folder import task_folder
 from fedlens.core.config import validate
 from fedlens.core.files import in_a_sweep
+from fedlens.core.private_paths import without_folders
 from fedlens.core.remote import Kind
 from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.runs.controls import cache_path
@@ -138,6 +138,8 @@ def _workspace() -> Iterator[tuple[Path, StringIO]]:
 
 
 def _headed(source: str, printed: StringIO) -> str:
-    """Return what was printed, below a line that says by what, and on which machine."""
-    text = printed.getvalue()
-    return f"{source} on {platform.node()}:\n{text}" if text else ""
+    """Return what was printed, below a line that says by what, and on which of Ray's nodes, but not its host's name."""
+    import ray
+
+    text = without_folders(printed.getvalue())
+    return f"{source} on node {ray.get_runtime_context().get_node_id()[:8]}:\n{text}" if text else ""

@@ -6,6 +6,7 @@ Downloaded files need none: each is checked against its digest.
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from platformdirs import user_cache_path, user_state_path
@@ -28,6 +29,27 @@ def state_dir() -> Path:
 def _chosen(variable: str) -> Path | None:
     folder = os.environ.get(variable)
     return Path(folder).expanduser() if folder else None
+
+
+def append_state(name: str, line: str) -> None:
+    """Add a line to a file of the state; if that cannot be done, it is not remembered."""
+    with suppress(OSError):
+        folder = state_dir()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(folder / name, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with os.fdopen(handle, "ab") as file:
+            file.write(line.encode() + b"\n")
+
+
+def read_state(name: str) -> list[str]:
+    """Read the lines of a file of the state; none if there is no such file, or others could have written it."""
+    try:
+        with (state_dir() / name).open("rb") as file:
+            status = os.fstat(file.fileno())
+            theirs = status.st_uid != os.geteuid() or status.st_mode & 0o022
+            return [] if theirs else file.read().decode().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []
 
 
 def private_cache(name: str) -> Path:

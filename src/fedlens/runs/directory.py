@@ -40,6 +40,7 @@ from fedlens.core.documents import dumps
 from fedlens.core.errors import ClientError, DamagedRunError, RunError, shortened
 from fedlens.core.files import append_bytes, checksum, lock, resuming, write_atomically, writing
 from fedlens.core.parsing import dump_yaml
+from fedlens.core.private_paths import without_folders
 from fedlens.core.regular import regular
 from fedlens.core.suggest import another
 from fedlens.experiment.experiment import Experiment
@@ -232,7 +233,8 @@ class RunDirectory:
     def failed(self, error: ClientError) -> None:
         """Write the trace of a client's failure, and add its path to the error."""
         trace = self.path / "error.txt"
-        write_atomically(trace, "".join(traceback.format_exception(error)).encode(errors="replace"))
+        text = without_folders("".join(traceback.format_exception(error)))
+        write_atomically(trace, text.encode(errors="replace"))
         what = resuming()
         error.add_note(f"The trace is in {trace}. {what[0].upper()}{what[1:]}.")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fedlens.core.numerics import numerics
+from fedlens.core.private_paths import ELSEWHERE, word_without_folders
 from fedlens.core.redaction import redacted
 from fedlens.runs.metadata import StartRecord
 
@@ -24,7 +25,7 @@ def describe_environment(arithmetic: str, **used: Any) -> StartRecord:
     """
     return StartRecord(
         started=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=[redacted(word) for word in sys.argv],
+        command=_command(sys.argv),
         python=platform.python_version(),
         packages={name: version(name) for name in PACKAGES},
         platform=platform.platform(),
@@ -33,6 +34,13 @@ def describe_environment(arithmetic: str, **used: Any) -> StartRecord:
         commit=_commit(),
         **used,
     )
+
+
+def _command(words: list[str]) -> list[str]:
+    """Return a command line without secrets, and without the folders that its paths lead through."""
+    program = [str(Path(word).parent if Path(word).name == "__main__.py" else word) for word in words[:1]]
+    shown = [word_without_folders(redacted(word)) for word in (*program, *words[1:])]
+    return [*(word.removeprefix(ELSEWHERE) for word in shown[:1]), *shown[1:]]
 
 
 def _commit() -> str | None:

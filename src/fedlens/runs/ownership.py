@@ -7,14 +7,12 @@ somebody else's machine, it is a stranger's.
 """
 
 import hashlib
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from fedlens.core.errors import ConfigError, DamagedRunError
-from fedlens.core.paths import state_dir
+from fedlens.core.paths import append_state, read_state
 from fedlens.core.registry import BUILT_IN
 from fedlens.core.regular import regular
 from fedlens.runs.start import read_start
@@ -27,12 +25,7 @@ def claim(path: Path, description: bytes) -> None:
     """
     start = read_start(path)
     assert start is not None, "it has not begun"
-    with suppress(OSError):
-        folder = state_dir()
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(folder / "runs", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with os.fdopen(handle, "ab") as file:
-            file.write(_line(start.id, description).encode() + b"\n")
+    append_state("runs", _line(start.id, description))
 
 
 def is_ours(file: Path) -> bool:
@@ -40,13 +33,8 @@ def is_ours(file: Path) -> bool:
     try:
         if (start := read_start(file.parent)) is None:
             return False
-        claimed = _line(start.id, regular(file).read_bytes())
-        with (state_dir() / "runs").open("rb") as claims:
-            status = os.fstat(claims.fileno())
-            if status.st_uid != os.geteuid() or status.st_mode & 0o022:  # others could have written it
-                return False
-            return claimed in claims.read().decode().splitlines()
-    except (OSError, DamagedRunError, UnicodeDecodeError):
+        return _line(start.id, regular(file).read_bytes()) in read_state("runs")
+    except (OSError, DamagedRunError):
         return False
 
 

@@ -26,7 +26,7 @@ class Start(BaseModel):
         engine: the run's engine; with ``auto``, the one chosen.
         workers: their number, if the user set it or bits depend on it.
         device: PyTorch's device, if not the CPU.
-        data_dir: directory of the user's data files.
+        data_dir: directory of the user's data files, in runs of version 0.1 (`fedlens.runs.data_directory`).
         mixed_cpus: True if a Ray cluster's processors may differ.
         parts: notes on custom components, by kind and name (`fedlens.core.recorded.note_of`).
     """

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from fedlens.core.errors import DamagedRunError, UnjudgedError
+from fedlens.core.private_paths import without_folders
 from fedlens.core.regular import ANEW
 from fedlens.runs.reading import read_json
 
@@ -12,7 +13,8 @@ FILE = "unjudged.json"
 
 def content_of(error: UnjudgedError, code: str) -> dict[str, Any]:
     """Return the content of the file; `code` is the digest of the code that raised `error`."""
-    return {"reason": error.reason, "remedies": list(error.remedies), "fedlens": code}
+    remedies = [without_folders(remedy) for remedy in error.remedies]
+    return {"reason": without_folders(error.reason), "remedies": remedies, "fedlens": code}
 
 
 def read_unjudged(path: Path) -> tuple[UnjudgedError, str] | None:

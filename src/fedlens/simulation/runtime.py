@@ -14,6 +14,7 @@ from fedlens.core.users_modules import modules_of
 from fedlens.data.dataset import Dataset
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import Setting, prepare
+from fedlens.runs.data_directory import remembered
 from fedlens.runs.ownership import is_ours
 from fedlens.runs.reading import read_starts
 from fedlens.runs.start import read_start
@@ -57,12 +58,8 @@ class Runtime:
             starts = read_starts(path) if self.engine == "auto" else []
             engines = [name for name in get_args(EngineName) if starts and starts[-1].engine == name]
             return replace(self, engine=engines[0]) if engines else self
-        directory = start.data_dir if is_ours(path / "experiment.yaml") else None
-        begun = replace(
-            self,
-            device=self.device or start.device,
-            data_dir=self.data_dir or (Path(directory) if directory is not None else None),
-        )
+        directory = self.data_dir or (remembered(path) if is_ours(path / "experiment.yaml") else None)
+        begun = replace(self, device=self.device or start.device, data_dir=directory)
         if self.engine != "auto":
             return begun
         workers = self.workers if self.workers is not None else start.workers

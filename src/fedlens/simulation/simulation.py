@@ -15,6 +15,7 @@ from fedlens.core.registry import describe, require_code, require_findable, warn
 from fedlens.core.staying import staying
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import Setting
+from fedlens.runs.data_directory import remember
 from fedlens.runs.directory import RunDirectory
 from fedlens.runs.metadata import TargetRecord
 from fedlens.runs.places import resumable, unused
@@ -155,6 +156,8 @@ def play(
         leaves = leaves_twin(experiment) and keeps_predictions(path)
         with RunDirectory(path, keep_predictions=leaves, keep_weights=keep_weights) as directory:
             directory.begin(experiment, resume=resume, start=_start(experiment, runtime, choice))
+            if runtime.data_dir is not None:
+                remember(path, runtime.data_dir)
             if remark := directory.compare(setting.digests() | {"code": _code(experiment)}):
                 callback.remark(remark)
             with _refused(directory, note_unjudged=note_unjudged):
@@ -178,7 +181,6 @@ def _start(experiment: Experiment, runtime: Runtime, choice: Choice) -> Start:
         engine=choice.name,
         workers=choice.workers if depends else runtime.workers,
         device=None if runtime.device == "cpu" else runtime.device,
-        data_dir=None if runtime.data_dir is None else str(runtime.data_dir.resolve()),
         mixed_cpus=runtime.mixed_cpus,
     )
 

@@ -13,7 +13,9 @@ from typing import IO, Self
 
 from typing_extensions import override
 
-from fedlens.core.files import writing
+from fedlens.core.errors import RunError
+from fedlens.core.files import write_atomically, writing
+from fedlens.core.private_paths import without_folders
 from fedlens.core.quiet import SILENT
 from fedlens.simulation.callback import Event
 from fedlens.sweeps.task_queue import TaskQueue
@@ -43,10 +45,14 @@ class LocalExecutor(Executor):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End all workers, in the middle of a task where something went wrong."""
+        """End all workers, in the middle of a task where something went wrong; shorten paths in what they printed."""
         for worker in self._workers:
             worker.end()
         self._log.close()
+        with contextlib.suppress(OSError, RunError):  # it was removed, or the disk is full
+            printed = self._log_path.read_text(encoding="utf-8", errors="replace")
+            if (private := without_folders(printed)) != printed:
+                write_atomically(self._log_path, private.encode())
 
     @override
     def run(self, tasks: Sequence[Task], notify: Notify) -> None:

@@ -28,6 +28,7 @@ from fedlens.core.errors import DamagedRunError, RunError, UnjudgedError
 from fedlens.core.files import lock, write_atomically, writing
 from fedlens.core.numerics import BITS
 from fedlens.core.parsing import dump_yaml
+from fedlens.core.private_paths import without_folders
 from fedlens.core.suggest import another
 from fedlens.experiment.cell import Cell
 from fedlens.runs.directory import DIGESTS
@@ -136,7 +137,9 @@ class SweepDirectory:
 
     def note_failures(self, failures: Sequence[tuple[Cell, str]]) -> None:
         """Write which cells failed, and why."""
-        entries = [{"cell": cell.key, "values": cell.values, "reason": reason} for cell, reason in failures]
+        entries = [
+            {"cell": cell.key, "values": cell.values, "reason": without_folders(reason)} for cell, reason in failures
+        ]
         text = dumps(json.loads(json.dumps(entries, default=str)), indent=2)
         write_atomically(self.path / "failures.json", text.encode() + b"\n")
 
@@ -146,8 +149,8 @@ class SweepDirectory:
             {
                 "cell": cell.key,
                 "values": {**cell.labels, "seed": cell.experiment.seed} if cell.experiment else cell.labels,
-                "reason": error.reason,
-                "remedies": error.remedies,
+                "reason": without_folders(error.reason),
+                "remedies": [without_folders(remedy) for remedy in error.remedies],
             }
             for cell, error in unjudged
         ]

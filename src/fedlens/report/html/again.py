@@ -7,6 +7,7 @@ from typing import Any
 
 from fedlens.analysis.run_results import Run
 from fedlens.core.parsing import dump_yaml
+from fedlens.core.private_paths import without_folders, word_without_folders
 from fedlens.core.redaction import redacted
 from fedlens.report.html.table import Table
 from fedlens.runs.metadata import StartRecord
@@ -44,9 +45,12 @@ def starts(run: Path) -> list[Start]:
 def _start(recorded: StartRecord, which: str) -> Start:
     words = recorded.command
     facts = [(name, redacted(value)) for name, value in _flat("", recorded.plain()) if name != "command"]
-    command = join(words) if isinstance(words, list) else words
+    if isinstance(words, list):  # earlier versions wrote down all of it
+        command = join(word_without_folders(redacted(word)) for word in words)
+    else:
+        command = without_folders(redacted(words))
     environment = Table(f"Environment{which}", ["what", "value"], facts, words=2)
-    return Start(redacted(command), environment)  # for earlier versions wrote down all of it
+    return Start(command, environment)
 
 
 def _flat(name: str, value: Any) -> list[tuple[str, str]]:

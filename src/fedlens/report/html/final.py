@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from fedlens.analysis.run_results import Run
 from fedlens.core.errors import FedlensError
+from fedlens.core.private_paths import without_folders
 from fedlens.core.random import seeded
 from fedlens.data.columns import Columns
 from fedlens.experiment.setting import Setting, prepare
@@ -38,15 +39,16 @@ class Final:
     columns: Columns | None = None
 
 
-def look_at(run: Run, data_dir: Path | None = None) -> Final:
-    """Look at the attacker's samples and the confusion matrices, as far as data and weights are at hand."""
+def look_at(run: Run, data_dir: Path | None = None, *, samples: bool = True) -> Final:
+    """Look at the attacker's samples, if wanted, and the confusion matrices, as far as data and weights are at hand."""
     try:
         setting = prepare(run.experiment, data_dir=data_dir)
         test = setting.dataset.test
-        inputs = test.take(torch.tensor(run.target.index, dtype=torch.int64)).x
-        columns = setting.columns
+        inputs = test.take(torch.tensor(run.target.index, dtype=torch.int64)).x if samples else None
+        columns = setting.columns if samples else None
     except (FedlensError, OSError, IndexError) as error:
-        return Final(why=[f"The data is not at hand, so its samples cannot be shown ({_first_line(error)})."])
+        what = "its samples cannot be shown" if samples else "the confusion matrix is left out"
+        return Final(why=[f"The data is not at hand, so {what} ({_first_line(error)})."])
     try:
         models, why = _models(run, setting)
         predictions = {name: _predicted(model, setting, len(run.records)) for name, model in models.items()}
@@ -59,7 +61,7 @@ def look_at(run: Run, data_dir: Path | None = None) -> Final:
                 f"The {name} model's answers to {silent} test samples are no numbers; its matrix is without them."
             )
     asks = setting.goal is not None and setting.goal.asks
-    triggered = triggered_samples(run, setting, models) if asks else []
+    triggered = triggered_samples(run, setting, models) if asks and samples else []
     return Final(inputs, confusion_chart(matrices, setting.dataset.classes), why, triggered, columns)
 
 
@@ -77,7 +79,7 @@ def _models(run: Run, setting: Setting) -> tuple[dict[str, nn.Module], list[str]
 
 def _first_line(error: Exception) -> str:
     """Return what is wrong; the lines below say what was tried."""
-    return str(error).splitlines()[0]
+    return without_folders(str(error).splitlines()[0])
 
 
 def _predicted(model: nn.Module, setting: Setting, round_: int) -> Tensor:

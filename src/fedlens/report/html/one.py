@@ -23,19 +23,24 @@ from fedlens.report.html.updates import statistics_table, updates_chart
 from fedlens.report.terminal.tables import summary_lines
 from fedlens.report.words import BESIDE, in_number, unfinished_words
 
+WITHOUT_SAMPLES = (
+    "This report was made without samples, so that inputs and records, pictures with a trigger, and explanations of "
+    "samples are left out."
+)
 
-def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
-    """Return what the template ``run.html`` shows.
+
+def run_page(run: Run, data_dir: Path | None = None, *, samples: bool = True) -> dict[str, Any]:
+    """Return what the template ``run.html`` shows, with or without inputs and what was made of them.
 
     Raises:
         DamagedRunError: a file of the run is missing or damaged.
     """
-    final = look_at(run, data_dir)
+    final = look_at(run, data_dir, samples=samples)
     seen, missing = _seen(run)
     metrics = metrics_chart(run)
     accuracy = [chart for chart in (classes_chart(run), final.confusion) if chart is not None]
     charts = [metrics, *seen, *accuracy]
-    pictures, left_out = explained(run, room_left(charts))
+    pictures, left_out = explained(run, room_left(charts)) if samples else ([], [])
     return {
         "template": "run.html",
         "title": run_name(run),
@@ -54,6 +59,7 @@ def run_page(run: Run, data_dir: Path | None = None) -> dict[str, Any]:
         "accuracy": accuracy,
         "samples": shown_triggered(final.triggered, final.columns) or shown_samples(run, final.inputs, final.columns),
         "why": final.why,
+        "without_samples": "" if samples else WITHOUT_SAMPLES,
         "pictures": pictures,
         "left_out": left_out,
         "explain": f"fedlens explain {run.path}",

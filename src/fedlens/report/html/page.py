@@ -1,6 +1,7 @@
 """From directories to the file: which page it is, and how it is put together."""
 
 from collections.abc import Sequence
+from html import escape
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedlens.analysis.run_results import load_run
 from fedlens.core.files import writing
+from fedlens.core.private_paths import ELSEWHERE, near_path
 from fedlens.report.html.one import run_page
 from fedlens.report.html.several import runs_page
 from fedlens.report.html.swept import sweep_page
@@ -23,14 +25,19 @@ POLICY = (
 """What a page may load: nothing that is not in it."""
 
 
-def write_report(paths: Sequence[Path], output: Path, data_dir: Path | None = None, *, code: bool = False) -> int:
+def write_report(
+    paths: Sequence[Path], output: Path, data_dir: Path | None = None, *, code: bool = False, samples: bool = True
+) -> int:
     """Write the report of one run, of several, or of sweeps, into the file `output`.
+
+    Of paths, it shows what is beneath the working directory, or else the last name.
 
     Args:
         paths: directories of runs and of sweeps.
         output: the HTML file.
         data_dir: where data files are.
         code: whether modules that a run names are imported, for what needs its data or model.
+        samples: whether inputs are shown, and what was made of them.
 
     Returns:
         The file's size in bytes.
@@ -38,15 +45,26 @@ def write_report(paths: Sequence[Path], output: Path, data_dir: Path | None = No
     Raises:
         RunError: nothing is in one of the paths, its files are damaged, or `output` cannot be written.
     """
-    page = described(paths, data_dir, code=code)
-    content = rendered(page).encode()
+    paths = list(map(near_path, paths))
+    page = described(paths, data_dir, code=code, samples=samples)
+    content = _without_parents(rendered(page), paths).encode()
     with writing(output, "choose another file"):
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_bytes(content)
     return len(content)
 
 
-def described(paths: Sequence[Path], data_dir: Path | None = None, *, code: bool = False) -> dict[str, Any]:
+def _without_parents(text: str, paths: Sequence[Path]) -> str:
+    """Leave out of a page the folders that absolute paths lie in."""
+    for folder in {str(path.parent) for path in paths if path.is_absolute() and path.parent != path.parent.parent}:
+        for written in (escape(folder), str(embedded(folder))[1:-1]):
+            text = text.replace(f"{written}/", ELSEWHERE)
+    return text
+
+
+def described(
+    paths: Sequence[Path], data_dir: Path | None = None, *, code: bool = False, samples: bool = True
+) -> dict[str, Any]:
     """Return the values that the page's template shows, and the name of that template.
 
     Raises:
@@ -58,7 +76,7 @@ def described(paths: Sequence[Path], data_dir: Path | None = None, *, code: bool
     runs = [load_run(path) for path in paths]
     if len(runs) > 1:
         return runs_page(runs)
-    return run_page(runs[0].with_code(trust=True) if code else runs[0], data_dir)
+    return run_page(runs[0].with_code(trust=True) if code else runs[0], data_dir, samples=samples)
 
 
 def _nothing(paths: Sequence[Path]) -> bool:

@@ -10,6 +10,7 @@ from fedlens.analysis.percent import percent
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.window import strength
 from fedlens.core.errors import ConfigError
+from fedlens.core.private_paths import shown_path
 from fedlens.experiment.flat import Value, flattened, shown
 from fedlens.report.data import run_name
 from fedlens.report.html import again, opening
@@ -73,7 +74,7 @@ def _names(runs: Sequence[Run]) -> list[str]:
     """Name the runs, by their paths where names are not enough."""
     names = [run_name(run) for run in runs]
     if len(set(names)) < len(names):
-        names = [str(run.path) for run in runs]
+        names = [shown_path(run.path) for run in runs]
     if len(set(names)) < len(names):
         names = [f"{number}. {name}" for number, name in enumerate(names, 1)]
     return names

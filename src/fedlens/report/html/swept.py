@@ -13,6 +13,7 @@ from fedlens.analysis.counted import counted
 from fedlens.analysis.missing import ANEW, failures_of
 from fedlens.analysis.success import achieved_metrics
 from fedlens.core.errors import ConfigError, DamagedRunError
+from fedlens.core.private_paths import without_folders
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.flat import plain_value, shown
 from fedlens.report.html import again
@@ -59,7 +60,7 @@ def sweep_page(paths: Sequence[Path]) -> dict[str, Any]:
         "groups": Table(GROUPS, outcomes.head, outcomes.rows, words=len(comparison.by), stacked=True),
         "group_flags": outcomes.flags,
         "flags": comparison.flags,
-        "remarks": comparison.remarks,
+        "remarks": list(map(without_folders, comparison.remarks)),
         "tables": [_table(comparison, metric) for metric in metrics],
         "lines": keys_of(group.label for group in comparison.groups),
         "charts": charts,
@@ -163,8 +164,8 @@ def _unjudged(collection: Collection) -> Table | None:
     rows = [
         [
             ", ".join(f"{name}={shown(value)}" for name, value in cell.values.items() if name != PATH),
-            cell.reason,
-            ", or ".join(cell.remedies),
+            without_folders(cell.reason),
+            without_folders(", or ".join(cell.remedies)),
         ]
         for cell in collection.unjudged
     ]
@@ -176,7 +177,7 @@ def _failures(paths: Sequence[Path]) -> Table | None:
     rows = [
         [
             ", ".join(f"{name}={value}" for name, value in failure.values.items()),
-            failure.reason,
+            without_folders(failure.reason),
             path / "cells" / failure.cell,
         ]
         for path in paths
