@@ -56,8 +56,8 @@ def test_a_misspelt_option_names_the_nearest(values: dict[str, Any], place: str,
 
 def test_an_option_like_no_other_lists_all_that_are_known() -> None:
     assert message({"local": {"xyz": 1}}).endswith(
-        "unknown option; known: augmentation, batch_size, client_momentum, epochs, learning_rate, loss, optimizer, "
-        "precision, replacement, schedule, steps"
+        "unknown option; known: augmentation, batch_size, buffers, client_momentum, epochs, learning_rate, loss, "
+        "optimizer, precision, replacement, schedule, steps"
     )
     assert message({"aggregation": {"name": "mean", "f": 1}}) == "aggregation.f: unknown option; it has no options"
 

@@ -49,7 +49,7 @@ GROUPS = 6
 def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
     """Return reasons to doubt the result of at least one round, the gravest first; few of them apply without attack."""
     if experiment.attack is None:
-        every = _answering(records), _finite(experiment, records), _variances(records)
+        every = _answering(records), _finite(experiment, records), _variances(records), _stand_in(experiment)
         return [flag for flag in every if flag is not None]
     inside, _ = split(records, attack_window(experiment, records))
     reasons = (
@@ -65,6 +65,7 @@ def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
         _placebo(experiment, inside[-1]),
         _finite(experiment, records),
         _variances(records),
+        _stand_in(experiment),
         _shape(experiment, records),
         _acting(experiment, records),
         _share(experiment),
@@ -249,6 +250,13 @@ def _variances(records: Sequence[RoundRecord]) -> str | None:
     most = max(client.negative_variances for clients in sent for client in clients)
     often = "1 round" if rounds == 1 else f"{rounds} rounds"
     return f"{NEGATIVE}: {listed(senders)} in {often}, up to {most} of them"
+
+
+def _stand_in(experiment: Experiment) -> str | None:
+    """Flag numbers of a model that nobody in the federation has."""
+    if experiment.local.buffers == "average":
+        return None
+    return "a model that nobody has is measured: clients keep their buffers, and it has the mean of the honest ones'"
 
 
 def _shape(experiment: Experiment, records: Sequence[RoundRecord]) -> str | None:

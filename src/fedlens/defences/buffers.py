@@ -66,8 +66,18 @@ def combined_buffers(
         mean, kept = weighted_sum(weights, received), weights != 0
     else:
         raise BuffersError(UNTOLD)
-    counters = server.layout.mask({"counter"}).to(received.device)
-    mean[counters] = median_of_counters(received[kept][:, counters])
+    return _with_counters(mean, received[kept], server.layout)
+
+
+def mean_of_buffers(weights: Tensor, rows: Tensor, layout: Layout) -> Tensor:
+    """Return the mean of buffers (shape ``[n, b]``) by `weights` (``[n]``, float64) of sum 1; counters: the median."""
+    return _with_counters(weighted_sum(weights, rows), rows, layout)
+
+
+def _with_counters(mean: Tensor, rows: Tensor, layout: Layout) -> Tensor:
+    """Put the medians of counters into the `mean` of buffers (``[b]``)."""
+    counters = layout.mask({"counter"}).to(rows.device)
+    mean[counters] = median_of_counters(rows[:, counters])
     return mean
 
 

@@ -13,7 +13,8 @@ from fedlens.defences.stage import Server, Updates
 
 REMEDY = (
     "let it return Aggregate(update, shares), or write coordinatewise = True into its class if it makes each entry of "
-    "the same entries alone; or take a model without running statistics, as with GroupNorm"
+    "the same entries alone; or let clients keep their own, -o local.buffers=local; or take a model without running "
+    "statistics, as with GroupNorm"
 )
 
 

@@ -25,8 +25,8 @@ def cohort_fault(chain: Chain, clients: int, fraction: float, cohort: int) -> st
     return None
 
 
-def checks_fault(checks: Sequence[Detector], chain: Chain) -> str | None:
-    """Say which checks are given twice, or are filters of the chain as well; ``None`` if none is."""
+def checks_fault(checks: Sequence[Detector], chain: Chain, buffers: str) -> str | None:
+    """Say which checks are given twice, are filters of the chain as well, or need `buffers` that stay with clients."""
     names = [name_of("checks", check) for check in checks]
     if both := set(names) & chain.filters.keys():
         rest = ", ".join(name for name in names if name not in both)
@@ -34,6 +34,11 @@ def checks_fault(checks: Sequence[Detector], chain: Chain) -> str | None:
     if len(set(names)) < len(names):
         once = ", ".join(dict.fromkeys(names))
         return f"checks: each can be given once, not {', '.join(names)}; e.g. -o 'checks=[{once}]'"
+    if buffers == "local" and (validating := [name_of("checks", check) for check in checks if check.validates]):
+        return (
+            f"checks: {', '.join(validating)} measures models, and where clients keep running statistics the server "
+            "has none; leave it out, or -o local.buffers=average"
+        )
     return None
 
 

@@ -174,7 +174,7 @@ class Experiment(Config):
         """Say what is wrong with each group of options; what comes later relies on what came before."""
         clients, cohort, chain = self.clients, self.cohort_size, self.server
         yield cohort_fault(chain, clients, self.fraction, cohort)
-        yield checks_fault(self.checks, chain)
+        yield checks_fault(self.checks, chain, self.local.buffers)
         yield attack_fault(self.attack, self.attackers, chain, clients, cohort)
         yield target_fault(self.goal, self.target, self.control)
         yield misassumed(self.attack, self.attackers, chain, cohort)

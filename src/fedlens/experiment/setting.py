@@ -37,6 +37,8 @@ from fedlens.models.network import Network
 from fedlens.models.trial import try_out
 from fedlens.training.local import LocalTraining
 
+NO_BUFFERS = "training changes no buffers of this model that clients could keep, such as running statistics"
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -109,7 +111,10 @@ class Setting:
             name = f"{name_of('model', model)}{at(model.definition)}"
             try_out(self.initial, samples, name, self.root.at("trial"))
         network, experiment = self.network(), self.experiment
-        if why := why_not_combined(experiment.server, network.layout, experiment.cohort_size):
+        own, count = experiment.local.buffers == "local", network.layout.buffers.size
+        if own and not count:
+            raise ConfigError(f"local.buffers: {NO_BUFFERS}; -o local.buffers=average")
+        if not own and (why := why_not_combined(experiment.server, network.layout, experiment.cohort_size)):
             raise ConfigError(f"aggregation: {why}")
         one, address = self.dataset.train.take(torch.zeros(1, dtype=torch.int64)), self.root.at("trial", "alone")
         require_no_lone_samples(network, one, experiment.local, self.shards.sizes.tolist(), address)

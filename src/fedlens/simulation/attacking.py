@@ -14,6 +14,7 @@ from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import Setting
 from fedlens.runs.record import AttackRecord
 from fedlens.runs.state import FederationState
+from fedlens.simulation.client_buffers import ClientBuffers
 from fedlens.simulation.combining import names_of
 from fedlens.simulation.engines.assumed_chain import Assumption
 from fedlens.simulation.engines.context import Job
@@ -38,7 +39,13 @@ class Attacked:
 
 
 def training_stages(
-    setting: Setting, round_: int, cohort: Sequence[int], alpha: Tensor, state: FederationState
+    setting: Setting,
+    round_: int,
+    cohort: Sequence[int],
+    alpha: Tensor,
+    state: FederationState,
+    *,
+    buffers: ClientBuffers,
 ) -> list[list[Job]]:
     """Return the jobs of a round's training, one stage after the other.
 
@@ -46,10 +53,10 @@ def training_stages(
     own included, have trained honestly; an attacker alone that crafts its update by itself needs no honest one of its
     own.
     """
-    honest = [_honest_job(setting, round_, client, row) for row, client in enumerate(cohort)]
-    samples = setting.root_samples if setting.experiment.server.needs_root else None
-    root = [] if samples is None else [RootJob(round_, setting.experiment.local.steps_for(len(samples)))]
-    attack, jobs = setting.experiment.attack, _malicious_jobs(setting, round_, cohort, alpha, state)
+    honest = [_honest_job(setting, round_, client, row, buffers.of(client)) for row, client in enumerate(cohort)]
+    samples, local = setting.root_samples if setting.experiment.server.needs_root else None, setting.experiment.local
+    root = [] if samples is None else [RootJob(round_, local.steps_for(len(samples)), buffers.first)]
+    attack, jobs = setting.experiment.attack, _malicious_jobs(setting, round_, cohort, alpha, state, buffers=buffers)
     if attack is None or not jobs:
         return [[*honest, *root]]
     malicious = {job.row for job in jobs}
@@ -61,15 +68,21 @@ def training_stages(
     return [[*honest, *root], [TeamJob(tuple(jobs), len(cohort), state.team)]]
 
 
-def _honest_job(setting: Setting, round_: int, client: int, row: int) -> HonestJob:
+def _honest_job(setting: Setting, round_: int, client: int, row: int, buffers: Tensor | None) -> HonestJob:
     """Return the job of an honest client."""
     work = setting.work(client, round_)
     steps = setting.experiment.local.shortened(work).steps_for(int(setting.shards.sizes[client]))
-    return HonestJob(round_, client, row, steps, work)
+    return HonestJob(round_, client, row, steps, work, buffers)
 
 
 def _malicious_jobs(
-    setting: Setting, round_: int, cohort: Sequence[int], alpha: Tensor, state: FederationState
+    setting: Setting,
+    round_: int,
+    cohort: Sequence[int],
+    alpha: Tensor,
+    state: FederationState,
+    *,
+    buffers: ClientBuffers,
 ) -> list[MaliciousJob]:
     """Return a job for each attacker in the cohort."""
     attack, team = setting.experiment.attack, setting.experiment.team
@@ -86,6 +99,7 @@ def _malicious_jobs(
             assumed=assumed,
             work=setting.work(cohort[row], round_),
             cohort=len(cohort),
+            buffers=buffers.of(cohort[row]),
         )
         for row, weight in weights.items()
     ]  # fmt: skip
@@ -95,10 +109,11 @@ def _assumption(experiment: Experiment, cohort: Sequence[int], state: Federation
     """Return what attackers assume of the server, if their attack needs that."""
     if (chain := experiment.assumed) is None:
         return None
+    alone = experiment.local.buffers == "local"
     if experiment.attackers is None or experiment.attackers.server_state == "unknown":
-        return Assumption(chain, len(cohort))
+        return Assumption(chain, len(cohort), parameters_alone=alone)
     kept = tuple(state.stages.get(name) for name in names_of(chain.whole))
-    return Assumption(chain, len(cohort), kept, tuple(cohort))
+    return Assumption(chain, len(cohort), kept, tuple(cohort), alone)
 
 
 def counts(job: Job) -> bool:

@@ -24,6 +24,7 @@ from fedlens.models.metrics import measure
 from fedlens.runs.record import ClientRecord, RoundRecord
 from fedlens.runs.round_result import RoundResult
 from fedlens.runs.state import FederationState
+from fedlens.simulation import client_buffers, client_momentum
 from fedlens.simulation.allocation import shared_tensors
 from fedlens.simulation.attacking import (
     attack_record,
@@ -36,7 +37,8 @@ from fedlens.simulation.attacking import (
     weighted_step,
 )
 from fedlens.simulation.backdoors import measured
-from fedlens.simulation.client_momentum import KEY, ClientMomentum
+from fedlens.simulation.client_buffers import ClientBuffers, is_honest
+from fedlens.simulation.client_momentum import ClientMomentum
 from fedlens.simulation.combining import Combined, combine
 from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.context import GLOBAL, MALICIOUS, Job, SharedTensors, WorkerContext
@@ -88,6 +90,7 @@ class Federation:
     engine: Engine
     shared: SharedTensors
     layout: Layout
+    first: Tensor
     progress: Progress
 
     @classmethod
@@ -103,7 +106,7 @@ class Federation:
             timeout=setting.timeout, root_samples=setting.root_samples, goal=setting.goal,
         )  # fmt: skip
         engine.start(context)
-        return cls(setting, engine, shared, network.layout, progress), FederationState(0, weights)
+        return cls(setting, engine, shared, network.layout, weights, progress), FederationState(0, weights)
 
     def play(self, state: FederationState) -> RoundResult:
         """Play the round after `state`."""
@@ -111,11 +114,13 @@ class Federation:
         cohort = self.setting.cohort(round_)
         alpha, announced = self.setting.alpha(cohort), self.setting.announced(round_, cohort)
         self.shared.models[GLOBAL] = state.weights
-        momentum = ClientMomentum(experiment.local.client_momentum, state.stages.get(KEY), self.layout.parameters.size)
-        results = self._run_counted(training_stages(self.setting, round_, cohort, announced, state), momentum)
+        momentum, buffers = self._momentum(state), self._buffers(state)
+        stages = training_stages(self.setting, round_, cohort, announced, state, buffers=buffers)
+        results = self._run_counted(stages, momentum, buffers)
         attack = attacked(results, state)
         if rows := list(attack.logs):
-            self.shared.models[MALICIOUS] = state.weights + malicious_update(self.shared.updates, alpha, rows)
+            update = malicious_update(self.shared.updates, alpha, rows)
+            self.shared.models[MALICIOUS] = buffers.added(state.weights, update, _owners(cohort, alpha, rows))
         observed = {
             cohort[row]: Observation(
                 round_, float(announced[row]), state.weights, self.shared.updates[row].clone(), log
@@ -137,13 +142,14 @@ class Federation:
         address = self.setting.root.at("aggregation", round_)
         senders = tuple(cohort[row] for row in received.rows)
         server = Server(round_, state.weights, self.layout, senders, address, _root_update(results))
-        updates = Updates(received.updates, received.alpha, None)
+        server, updates = buffers.sent(server, Updates(received.updates, received.alpha, None))
         combined = combine(
             experiment.chain, updates, screening.accepted, server, state.stages, timeout=self.setting.timeout
         )
-        after = FederationState(
-            round_, state.weights + combined.update, history, dict(combined.states) | momentum.kept(), attack.state
-        )
+        honest = [row for row in range(len(cohort)) if is_honest(experiment.attack, attack.logs.get(row))]
+        weights = buffers.added(state.weights, combined.update, _owners(cohort, alpha, honest))
+        kept = dict(combined.states) | momentum.kept() | buffers.kept()
+        after = FederationState(round_, weights, history, kept, attack.state)
         self.shared.models[GLOBAL] = after.weights
 
         aggregated = time.perf_counter()
@@ -175,8 +181,18 @@ class Federation:
         }
         return RoundResult(record, after, predictions, seconds, screening.tables | recording.tables)
 
+    def _momentum(self, state: FederationState) -> ClientMomentum:
+        """Return the clients' momenta before the round after `state`."""
+        beta, kept = self.setting.experiment.local.client_momentum, state.stages.get(client_momentum.KEY)
+        return ClientMomentum(beta, kept, self.layout.parameters.size)
+
+    def _buffers(self, state: FederationState) -> ClientBuffers:
+        """Return the clients' own buffers before the round after `state`."""
+        own, kept = self.setting.experiment.local.buffers == "local", state.stages.get(client_buffers.KEY)
+        return ClientBuffers(own, self.first[self.layout.parameters.size :].clone(), self.layout.buffers, kept)
+
     def _run_counted(
-        self, stages: Sequence[Sequence[Job]], momentum: ClientMomentum
+        self, stages: Sequence[Sequence[Job]], momentum: ClientMomentum, buffers: ClientBuffers
     ) -> list[tuple[Job, dict[str, Any]]]:
         """Run one stage of jobs after the other, each seeing what the one before has sent, and report progress."""
         done, total = 0, sum(counts(job) for jobs in stages for job in jobs)
@@ -191,6 +207,7 @@ class Federation:
         for jobs in stages:
             ran = list(zip(jobs, self.engine.run(jobs, count), strict=True))
             momentum.apply(ran, self.shared)
+            buffers.apply(ran, self.shared)
             results += ran
         return results
 
@@ -242,6 +259,11 @@ class Federation:
         jobs = [EvaluationJob(round_, model, start, stop) for model in models for start, stop in parts]
         self.engine.run(jobs, lambda _: None)
         return [quality(self.shared.log_probabilities[model], labels) for model in models]
+
+
+def _owners(cohort: Sequence[int], alpha: Tensor, rows: Sequence[int]) -> dict[int, float]:
+    """Return the weights α of the clients in these rows of the cohort, by their numbers."""
+    return {cohort[row]: float(alpha[row]) for row in rows}
 
 
 def _clients(

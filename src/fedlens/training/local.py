@@ -47,6 +47,8 @@ class LocalTraining(Config):
             and ``class_weights``.
         augmentation: how each batch of images is changed: ``flip``, ``crop``, or both.
         client_momentum: what a client's update keeps of what it sent before (β): it sends (1 - β) δ + β m.
+        buffers: what becomes of buffers that training changes, such as running statistics: ``average`` sends them with
+            the parameters, and the server combines them; with ``local`` each client keeps its own.
         precision: ``full``, or ``bf16`` for mixed precision, on GPUs that have it.
 
     Example:
@@ -55,7 +57,9 @@ class LocalTraining(Config):
         [100, 100, 50, 100, 100, 50]
     """
 
-    later: ClassVar[frozenset[str]] = frozenset({"schedule", "loss", "augmentation", "client_momentum", "precision"})
+    later: ClassVar[frozenset[str]] = frozenset(
+        {"schedule", "loss", "augmentation", "client_momentum", "buffers", "precision"}
+    )
 
     epochs: PositiveFloat | None = 5
     steps: PositiveInt | None = None
@@ -67,6 +71,7 @@ class LocalTraining(Config):
     loss: LossField = "cross-entropy"
     augmentation: Augmentation = ()
     client_momentum: float = Field(default=0.0, ge=0, lt=1)
+    buffers: Literal["average", "local"] = "average"
     precision: Literal["full", "bf16"] = "full"
 
     @model_validator(mode="before")

@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from fedlens.core.custom import copy_tensors
 from fedlens.core.layout import Layout
 from fedlens.core.random import Address, seeded
+from fedlens.defences.buffers import parameters_of
 from fedlens.defences.chain import Chain
 from fedlens.defences.links import Link
 from fedlens.defences.server_step import server_step
@@ -27,12 +29,14 @@ class Assumption:
         cohort: number of clients n in the round.
         kept: what each stage keeps, or ``None`` of one that has kept nothing yet; ``None`` if they do not know.
         clients: the cohort, by row, if they know what is kept.
+        parameters_alone: whether updates have nothing else for the server, as clients keep their buffers.
     """
 
     chain: Chain
     cohort: int
     kept: tuple[State | None, ...] | None = None
     clients: tuple[int, ...] | None = None
+    parameters_alone: bool = False
 
     def server(
         self, round_: int, weights: Tensor, layout: Layout, alphas: Mapping[int, float], address: Address
@@ -55,9 +59,10 @@ class Assumption:
         states = [
             stage.init(layout.parameters) if state is None else state for stage, state in zip(stages, kept, strict=True)
         ]
+        server = Server(round_, weights.clone(), layout, clients, address)
         return AssumedChain(
             components=deepcopy(self.chain.stages),
-            server=Server(round_, weights.clone(), layout, clients, address),
+            server=parameters_of(server, layout.parameters.size) if self.parameters_alone else server,
             alpha=(*(rest for _ in range(others)), *alphas.values()),
             states=copy_tensors(states),
         )
@@ -89,7 +94,9 @@ class AssumedChain:
             raise ValueError(f"step: {len(updates)} updates; {len(self.alpha)} are right, a row for each client")
         chain, address = Chain(stages=self.components).whole, self.server.address.at("rule")
         alpha = torch.tensor(self.alpha, dtype=torch.float64, device=updates.device)
-        received = Updates.received(updates.detach().clone(), alpha / alpha.sum())
+        rows = updates.detach()[:, : len(self.server.weights)].clone()
+        received = Updates.received(rows, alpha / alpha.sum())
         with seeded(address.at("global")):
             server = replace(self.server, weights=self.server.weights.clone(), address=address)
-            return server_step(chain, received, server, copy_tensors(self.states)).update
+            step = server_step(chain, received, server, copy_tensors(self.states)).update
+        return functional.pad(step, (0, updates.shape[1] - len(step)))

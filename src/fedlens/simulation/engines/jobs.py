@@ -21,6 +21,7 @@ from fedlens.models.evaluation import blocks, draws
 from fedlens.models.network import Network
 from fedlens.simulation.engines.assumed_chain import Assumption
 from fedlens.simulation.engines.context import GLOBAL, SharedTensors, WorkerContext, accept, plain
+from fedlens.simulation.engines.own_buffers import leave_own, with_own
 from fedlens.training.local import train
 from fedlens.training.stacked import StackedClient, train_stacked
 
@@ -38,6 +39,7 @@ class HonestJob:
 
     Attributes:
         work: the part of its batches that it trains on.
+        buffers: the client's own, shape ``[b]``, if it keeps them; else ``None``.
     """
 
     round: int
@@ -45,6 +47,7 @@ class HonestJob:
     row: int
     cost: float
     work: float = 1.0
+    buffers: Tensor | None = None
     reads = GLOBAL
 
     @property
@@ -60,13 +63,15 @@ class HonestJob:
         """Train on the client's shard."""
         update = train(
             context.network,
-            context.shared.models[GLOBAL],
+            with_own(context.shared.models[GLOBAL], self.buffers),
             context.dataset.train,
             context.plan(self.round).shortened(self.work),
             context.address(self.round, self.client),
             members=context.shards.indices(self.client),
         )
         accept(update, context.shared.updates[self.row], self.name)
+        if self.buffers is not None:
+            leave_own(context.network, context.shared.updates[self.row])
         return {}
 
     def prepared(self, context: WorkerContext) -> Prepared:
@@ -91,6 +96,7 @@ class MaliciousJob:
         assumed: what it assumes of the server, if its attack needs that.
         work: the part of its batches that it trains on where it does as honest clients do.
         cohort: number of clients in the round, of which it sees the updates if its attack sees all.
+        buffers: the client's own, shape ``[b]``, if it keeps them; else ``None``.
     """
 
     round: int
@@ -107,6 +113,7 @@ class MaliciousJob:
     assumed: Assumption | None = None
     work: float = 1.0
     cohort: int | None = None
+    buffers: Tensor | None = None
 
     @property
     def name(self) -> str:
@@ -143,8 +150,18 @@ class MaliciousJob:
             reason = self.waits(view)
             if reason:
                 return view.train(), view, reason
-            view = self.poisoned(view)
+            view = self.poisoned(self.calibrated(view))
             return self.attack.corrected(view), view, None
+
+    def calibrated(self, view: View) -> View:
+        """Return the view with the own buffers that honest training leaves, where it crafts at such; else as it is.
+
+        Otherwise an attack that trains on nothing but its targets would forever aim at the initial ones.
+        """
+        if self.buffers is None or self.attack.trains_honestly or self.attack.colludes:
+            return view
+        view.train()
+        return _holding(view, view.network.state()[-len(self.buffers) :])
 
     def prepared(self, context: WorkerContext) -> Prepared:
         """Return the client, if `stackable`, as one that trains in a stack, and what to do with its update."""
@@ -160,11 +177,11 @@ class MaliciousJob:
 
     def view(self, context: WorkerContext) -> View:
         """Return what the client sees; its tensors are copies."""
-        weights = context.shared.models[GLOBAL].clone()
+        weights = with_own(context.shared.models[GLOBAL].clone(), self.buffers)
         network = Network(deepcopy(context.network.module))  # other jobs use the worker's own
         network.load(weights)
         shard, address = context.shard(self.client), context.address(self.round, self.client)
-        return View(
+        view = View(
             round=self.round,
             weights=weights,
             received=weights.clone(),
@@ -182,6 +199,7 @@ class MaliciousJob:
             if self.assumed is None
             else self.assumed.server(self.round, weights, network.layout, {self.row: self.alpha}, address),
         )
+        return view if self.buffers is None else _holding(view, self.buffers)
 
     def _samples(self, context: WorkerContext, shard: Samples, address: Address) -> TargetSamples:
         """Return a copy of the target samples, so that the attack cannot change what is evaluated, or the goal's.
@@ -230,6 +248,8 @@ class MaliciousJob:
         """
         try:
             malformed = accept(update, context.shared.updates[self.row], self.name)
+            if self.buffers is not None:
+                leave_own(view.network, context.shared.updates[self.row])
             if taken := RESERVED & view.log.keys():
                 raise ClientError(f"{self.name} logged {', '.join(sorted(taken))}, which the simulator says; rename it")
             said = {"acted": reason is None, "reason": reason, "alpha": self.alpha}
@@ -241,6 +261,17 @@ class MaliciousJob:
 def member_of(view: View) -> Member:
     """Return the client that has this view as a member of its team."""
     return Member(view.place, view.alpha, view.shard, view.address, view.history, view.goal, view.log)
+
+
+def _holding(view: View, buffers: Tensor) -> View:
+    """Return the view of a client with these own buffers (``[b]``), which are in all weights that it knows.
+
+    As updates have none, there is nothing to estimate of them.
+    """
+    weights = with_own(view.weights, buffers)
+    history = tuple(replace(past, weights=with_own(past.weights, buffers)) for past in view.history)
+    view.network.load(weights)
+    return replace(view, weights=weights, received=weights.clone(), history=history)
 
 
 @dataclass(frozen=True)
@@ -278,10 +309,15 @@ class StackedJob:
 
 @dataclass(frozen=True)
 class RootJob:
-    """The server's training on its root samples, as a client would train."""
+    """The server's training on its root samples, as a client would train.
+
+    Attributes:
+        buffers: those with which it begins, shape ``[b]``; ``None`` for the global model's.
+    """
 
     round: int
     cost: float
+    buffers: Tensor | None = None
     reads = None  # as only the server has the samples
 
     @property
@@ -297,7 +333,8 @@ class RootJob:
         """Return the update."""
         assert context.root_samples is not None, "no root samples"
         plan, address = context.plan(self.round), context.root.at("root", self.round)
-        return {"update": train(context.network, context.shared.models[GLOBAL], context.root_samples, plan, address)}
+        weights = with_own(context.shared.models[GLOBAL], self.buffers)
+        return {"update": train(context.network, weights, context.root_samples, plan, address)}
 
 
 @dataclass(frozen=True)

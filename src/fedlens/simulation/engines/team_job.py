@@ -40,6 +40,11 @@ class TeamJob:
         clients = ", ".join(str(member.client) for member in self.members)
         return f"malicious clients {clients} in round {self.members[0].round}"
 
+    @property
+    def colludes(self) -> bool:
+        """Whether the members' updates are made together."""
+        return self.members[0].attack.colludes
+
     def fills(self, shared: SharedTensors) -> list[Tensor]:
         """Return views of the shared tensors that it fills."""
         return [shared.updates[member.row] for member in self.members]
@@ -47,7 +52,7 @@ class TeamJob:
     def run(self, context: WorkerContext) -> dict[str, Any]:
         """Let the team craft its updates; return what each member logs, and what the team keeps."""
         updates, state = context.shared.updates[: self.cohort].clone(), self.state
-        if self.members[0].attack.colludes:
+        if self.colludes:
             sent, state = self._colluding(context, updates)
         else:
             sent = [member.crafted(context, self._others(member, updates)) for member in self.members]
