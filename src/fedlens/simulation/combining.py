@@ -101,10 +101,11 @@ def names_of(chain: Sequence[Stage]) -> dict[str, Stage]:
 
 def _clipping(judgement: Judgement) -> ClippingRecord | None:
     """Sum up what a stage clipped; ``None`` of one that does not clip."""
-    clipped, lengths = (judgement.report.details.get(name) for name in ("clipped", "length"))
+    details = judgement.report.details
+    clipped, lengths = ([n for n in details.get(name, []) if not isinstance(n, list)] for name in ("clipped", "length"))
     if judgement.report.scores is not None or not clipped or not lengths:
         return None
-    return ClippingRecord(int(sum(map(bool, clipped))), float(max(lengths)))
+    return ClippingRecord(sum(map(bool, clipped)), max(lengths))
 
 
 def _found(name: str, stage: Stage, kept: Mapping[str, State], layout: Layout, timeout: float | None) -> State:

@@ -16,6 +16,8 @@ from fedlens.kernels.loss import Loss
 if TYPE_CHECKING:
     from torch import Tensor
 
+__all__ = ["LOSSES", "Binary", "CrossEntropy", "Loss", "LossField", "loss_of"]
+
 
 class CrossEntropy(Config):
     """Cross-entropy.

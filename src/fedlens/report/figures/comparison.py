@@ -119,7 +119,7 @@ def _draw_rounds(panel: "Axes", comparison: Comparison, metric: str) -> bool:
     Returns:
         Whether any line is drawn beside its place.
     """
-    from matplotlib.transforms import offset_copy
+    from matplotlib.transforms import ScaledTranslation
 
     curves = [group.metrics[metric].curve for group in comparison.groups]
     places = lanes(curves, near=NEAR * (1 if is_share(metric) else _extent(curves)))
@@ -130,13 +130,14 @@ def _draw_rounds(panel: "Axes", comparison: Comparison, metric: str) -> bool:
         style |= _marked(curve, style["marker"])
         (line,) = panel.plot(curve.rounds, curve.value, **style, label=plain(group.label), linewidth=1.6)
         if lane:
-            line.set_transform(offset_copy(panel.transData, panel.figure, y=LANE * lane, units="points"))
+            up = ScaledTranslation(0, LANE * lane / 72, panel.figure.dpi_scale_trans)  # in inches
+            line.set_transform(panel.transData + up)
     for index, group in enumerate(comparison.groups):
         _draw_seeds(panel, group.metrics[metric].curve, look(index))
     for name, (label, look_beside) in BESIDE.items():
-        curves, words = dict(_controls(comparison, metric, name)), numbered(label, several=comparison.several)
-        for index, curve in curves.items():
-            marker = look(index)["marker"] if len(curves) > 1 else "_" if len(curve.rounds) == 1 else ""
+        controls, words = dict(_controls(comparison, metric, name)), numbered(label, several=comparison.several)
+        for index, curve in controls.items():
+            marker = look(index)["marker"] if len(controls) > 1 else "_" if len(curve.rounds) == 1 else ""
             panel.plot(curve.rounds, curve.value, **look_beside, **_marked(curve, marker), label=words)
     every = np.concatenate([group.metrics[metric].curve.rounds for group in comparison.groups])
     whole_rounds(panel, int(every.min()), int(every.max()))
@@ -208,8 +209,10 @@ def _draw_below(panel: "Axes", comparison: Comparison, metric: str) -> None:
         if spot.thin:
             panel.plot([spot.range_low, spot.range_high], [index] * 2, color=style["color"], label=SEEDS, **THIN)
         if isfinite(spot.value):
-            look_ = {"ha": "center", "fontsize": "x-small", "annotation_clip": False}
-            panel.annotate(number(spot.value), (spot.value, index), (0, 6), textcoords="offset points", **look_)
+            panel.annotate(
+                number(spot.value), (spot.value, index), (0, 6), textcoords="offset points", annotation_clip=False,
+                ha="center", fontsize="x-small",
+            )  # fmt: skip
         for side, controls in spots_by_side.items():
             panel.plot([controls[index].value] * 2, [index - 0.3, index + 0.3], **BESIDE[side][1])
     labels = [fill(plain(group.label), LETTERS) for group in comparison.groups]
