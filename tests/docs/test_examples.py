@@ -74,6 +74,7 @@ def test_examples_run(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, 
     for made in MADE:
         if not Path(f"{made}s").exists():
             require_run(made, capsys)
+    Path("claims.csv").write_text("id,age,paid\n" + "".join(f"x{n},{n},{'ny'[n % 2]}\n" for n in range(30)))
     if name not in MADE:
         require_run(name, capsys)
 

@@ -54,11 +54,19 @@ def test_a_report_tells_the_records_in_words(goal: str, tmp_path: Path) -> None:
     text = (tmp_path / "report.html").read_text("utf-8")
     assert run.experiment.describe()["data"]["path"] == "claims.csv"
     assert "capital-gain" not in text
+    assert "No licence of these data is known: find out before you pass this report on." in text
     assert re.search(r"amount</t[dh]>\s*<td[^>]*>\d+", text)
     assert re.search(r"region</t[dh]>\s*<td[^>]*>[ns]<", text)
     for file in (tmp_path / "run").rglob("*"):
         if file.suffix in {".yaml", ".json", ".jsonl"}:
             assert str(tmp_path) not in file.read_text("utf-8"), file
+
+
+def test_a_report_tells_under_what_terms_its_samples_are(tmp_path: Path) -> None:
+    fedlens.run(small(rounds=1), tmp_path / "run")
+    write_report([tmp_path / "run"], tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert "Samples of these data may be passed on under CC BY 4.0: E. Alpaydin and C. Kaynak" in text
 
 
 def test_bars_are_named_by_the_data_set_s_own_features() -> None:

@@ -58,6 +58,7 @@ def run_page(run: Run, data_dir: Path | None = None, *, samples: bool = True) ->
         "statistics": _statistics(run),
         "accuracy": accuracy,
         "samples": shown_triggered(final.triggered, final.columns) or shown_samples(run, final.inputs, final.columns),
+        "about": run.experiment.data.about,
         "why": final.why,
         "without_samples": "" if samples else WITHOUT_SAMPLES,
         "pictures": pictures,
