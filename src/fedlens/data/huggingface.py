@@ -14,7 +14,6 @@ from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 from fedlens.core.errors import DataError, shortened
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
-from fedlens.data.checking import checked_dataset
 from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.data.hub_splits import HELD_OUT, Columns, columns_of, open_splits
 from fedlens.data.stratified import test_mask
@@ -92,6 +91,8 @@ class HuggingFace(Data):
         return self._checked(samples.take((~chosen).nonzero()[:, 0]), samples.take(chosen.nonzero()[:, 0]), classes)
 
     def _checked(self, train: Samples, test: Samples, classes: tuple[str, ...]) -> Dataset:
+        from fedlens.data.checking import checked_dataset
+
         if not len(train) or not len(test):
             raise DataError(f"{self.path}: has no samples for {'testing' if len(train) else 'training'}; name a part "
                             f"with some, e.g. {set_option('train', 'PART')}")  # fmt: skip
