@@ -14,6 +14,7 @@ an unknown one is an error. Class 0 is the income above 50K, as the paper's targ
 from __future__ import annotations
 
 import zlib
+from functools import cache
 from importlib.resources import files
 from io import BytesIO
 from pathlib import Path
@@ -122,7 +123,7 @@ class Adult(Data):
     @override
     def encoded(self, feature: str, value: float | str) -> dict[int, float]:
         if feature in NUMERIC and not isinstance(value, str):
-            scaler, _ = _fit(_train())
+            scaler, _ = _fitted(_packaged("adult.data.gz"))
             column = NUMERIC.index(feature)
             return {column: float(value * scaler.scale_[column] + scaler.min_[column])}
         if feature not in CATEGORICAL:
@@ -141,7 +142,7 @@ class Adult(Data):
 
     @override
     def words(self, record: Tensor) -> dict[str, str]:
-        scaler, _ = _fit(_train())
+        scaler, _ = _fitted(_packaged("adult.data.gz"))
         numbers = scaler.inverse_transform(record[None, : len(NUMERIC)].double().numpy())[0]
         values = {name: f"{value:.0f}" for name, value in zip(NUMERIC, numbers, strict=True)}
         names = columns()[len(NUMERIC) :]
@@ -155,7 +156,7 @@ def columns() -> list[Column]:
     Raises:
         DataError: the installed package is damaged.
     """
-    _, encoder = _fit(_train())
+    _, encoder = _fitted(_packaged("adult.data.gz"))
     one_hot = zip(CATEGORICAL, encoder.categories_, strict=True)
     return [Column(name) for name in NUMERIC] + [Column(name, value) for name, values in one_hot for value in values]
 
@@ -210,6 +211,12 @@ def _read(name: str, rows: int) -> DataFrame:
     if len(frame) != rows:
         raise _damaged(f"{name} has {len(frame):,} complete rows instead of {rows:,}")
     return frame
+
+
+@cache
+def _fitted(content: bytes) -> tuple[Any, Any]:  # noqa: ARG001 - the key, so that another file is read anew
+    """Fit scales and categories to the packaged training rows, once."""
+    return _fit(_train())
 
 
 def _fit(train: DataFrame) -> tuple[Any, Any]:
