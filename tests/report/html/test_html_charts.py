@@ -270,7 +270,7 @@ def test_the_twin_is_looked_for_once_and_may_not_fit(
     assert final.confusion is not None
     assert list(final.confusion.columns) == ["true", "predicted", "attacked_samples"]
     (why,) = final.why
-    assert why.startswith(f"The benign model's confusion matrix is left out ({other.path}: has 1490 weights")
+    assert why.startswith("The benign model's confusion matrix is left out (…/other: has 1490 weights")
 
 
 def test_without_weights_there_is_none(made: Made) -> None:

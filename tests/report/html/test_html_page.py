@@ -37,8 +37,8 @@ def test_the_page_of_a_run(page: Path, full: fedlens.Run) -> None:
     assert "6 clients, 5 of them chosen in each round, trained the model" in found.text
     assert "attacked by explicit-boosting to have test sample" in found.text
     assert "Red flag:" in found.text
-    assert f"fedlens explain {full.path}" in found.text
-    assert f"fedlens run {full.path}/experiment.yaml --out {full.path}-again" in found.text
+    assert "fedlens explain …/full" in found.text
+    assert "fedlens run …/full/experiment.yaml --out …/full-again" in found.text
     assert "packages.torch" in found.text
     assert "step_cap: 105" in found.text
     charts = [
@@ -226,7 +226,17 @@ def test_runs_that_differ_in_the_attack_have_one_sentence_and_the_red_flags_of_a
 def test_runs_of_the_same_name_are_told_apart(full: fedlens.Run, tmp_path: Path) -> None:
     copytree(full.path, tmp_path / "full")
     page = runs_page([full, replace(full, path=tmp_path / "full")])
-    assert page["names"] == [str(full.path), str(tmp_path / "full")]
+    assert page["names"] == ["1. …/full", "2. …/full"]
+
+
+def test_runs_beneath_the_working_directory_are_told_apart_by_their_paths(
+    full: fedlens.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a", "b"):
+        copytree(full.path, tmp_path / folder / "full")
+    page = runs_page([replace(full, path=tmp_path / folder / "full") for folder in ("a", "b")])
+    assert page["names"] == ["a/full", "b/full"]
 
 
 def test_the_page_of_a_sweep(tmp_path: Path) -> None:
@@ -268,7 +278,7 @@ def test_the_page_of_a_sweep(tmp_path: Path) -> None:
         "fewer than 5 seeds: results may differ with other seeds; too few for a 95 % interval, so the range is shown"
         in found.text
     )
-    assert found.text.count(str(path)) >= 30
+    assert found.text.count(f"…/{path.name}") >= 30
 
 
 def test_the_page_of_a_sweep_shows_the_success_rate_of_a_backdoor(tmp_path: Path) -> None:
