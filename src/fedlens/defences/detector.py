@@ -120,6 +120,11 @@ class Detector(Config):
         """The score above which a client is flagged; ``None`` if no single number decides."""
         return None
 
+    @property
+    def sees_buffers(self) -> bool:
+        """Whether it is shown the buffers that training changes, too, behind the parameters."""
+        return False
+
     def inspect(self, seen: Inspection) -> Verdict:
         """Score and flag the clients of a round."""
         raise NotImplementedError

@@ -17,13 +17,14 @@ Deviation: fewer than five clients are therefore not judged.
 from __future__ import annotations
 
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 from typing_extensions import override
 
 from fedlens.core.lazy import torch
 from fedlens.defences.detector import Detector, Inspection, Verdict
+from fedlens.defences.over import Over, over_entries
 from fedlens.kernels.pairwise import squared_distances
 
 if TYPE_CHECKING:
@@ -127,6 +128,8 @@ class DistanceCheck(Detector):
 
     Attributes:
         margin: flag a gap between the ranges above this share of the greatest distance; 0 is the paper's criterion.
+        over: the entries that count: ``parameters``, ``all`` (with running statistics), ``weights`` (without biases) or
+            those of the ``last-layer``.
 
     Example:
         >>> import torch
@@ -139,7 +142,15 @@ class DistanceCheck(Detector):
         tensor([False, False, False, False, False,  True])
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"over"})
+
     margin: float = Field(default=0.0, ge=0, lt=1)
+    over: Over = "parameters"
+
+    @property
+    @override
+    def sees_buffers(self) -> bool:
+        return self.over == "all"
 
     @property
     @override
@@ -149,7 +160,7 @@ class DistanceCheck(Detector):
     @override
     def inspect(self, seen: Inspection) -> Verdict:
         """Score by the gap; the details are both ranges, empty if there is no pair."""
-        own, others = measure_distances(seen.updates)
+        own, others = measure_distances(over_entries(seen.updates, seen.layout, self.over))
         scores = gaps(own, others) if len(own) >= FEWEST else torch.zeros_like(own[:, 0])
         return Verdict(scores, scores > self.boundary, {"range": plain_ranges(own), "others": plain_ranges(others)})
 

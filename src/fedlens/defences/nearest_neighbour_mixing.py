@@ -20,6 +20,7 @@ from pydantic import NonNegativeInt
 from typing_extensions import override
 
 from fedlens.core.lazy import torch
+from fedlens.defences.over import OverParameters, over_entries
 from fedlens.defences.rule import require_enough
 from fedlens.defences.stage import Kind, Report, Server, Stage, State, Updates
 from fedlens.kernels.pairwise import squared_distances
@@ -60,6 +61,8 @@ class NearestNeighbourMixing(Stage):
 
     Attributes:
         f: number of Byzantine clients that the server assumes.
+        over: the entries by which updates are near: ``parameters``, ``weights`` (without biases) or those of the
+            ``last-layer``; means are of all entries.
 
     Example:
         >>> import torch
@@ -75,7 +78,10 @@ class NearestNeighbourMixing(Stage):
     kind: ClassVar[Kind] = "mixing"
     blends: ClassVar[bool] = True
 
+    later: ClassVar[frozenset[str]] = frozenset({"over"})
+
     f: NonNegativeInt
+    over: OverParameters = "parameters"
 
     @override
     def needed(self, following: int) -> int:
@@ -89,7 +95,7 @@ class NearestNeighbourMixing(Stage):
         Raises:
             ValueError: there are fewer than 2f + 1 updates.
         """
-        matrix = nearest_neighbours(updates.rows, self.f)
+        matrix = nearest_neighbours(over_entries(updates.rows, server.layout, self.over), self.f)
         rows = updates.rows if updates.owned else updates.rows.clone()
         mix(matrix, rows)
         return updates.mixed(matrix, rows), state, Report()

@@ -13,7 +13,7 @@ lower.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import PositiveFloat, model_validator
 from typing_extensions import override
@@ -21,6 +21,7 @@ from typing_extensions import override
 from fedlens.defences.detector import Detector, Inspection, Verdict
 from fedlens.defences.histogram import TINY
 from fedlens.defences.norm_clipping import norms
+from fedlens.defences.over import Over, over_entries
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,6 +46,8 @@ class NormFilter(Detector):
     Attributes:
         max_norm: flag norms above this.
         factor: flag norms above this multiple of the median; 3 if nothing is given. Give one of the two.
+        over: the entries that count: ``parameters``, ``all`` (with running statistics), ``weights`` (without biases) or
+            those of the ``last-layer``.
 
     Example:
         >>> import torch
@@ -56,8 +59,16 @@ class NormFilter(Detector):
         [0.5, 1.0, 1.0, 3.5]
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"over"})
+
     max_norm: PositiveFloat | None = None
     factor: PositiveFloat | None = None
+    over: Over = "parameters"
+
+    @property
+    @override
+    def sees_buffers(self) -> bool:
+        return self.over == "all"
 
     @model_validator(mode="after")
     def _one_of_two(self) -> NormFilter:
@@ -74,5 +85,6 @@ class NormFilter(Detector):
     @override
     def inspect(self, seen: Inspection) -> Verdict:
         """Score by norm."""
-        scores = norms(seen.updates) if self.max_norm else relative_norms(seen.updates)
+        updates = over_entries(seen.updates, seen.layout, self.over)
+        scores = norms(updates) if self.max_norm else relative_norms(updates)
         return Verdict(scores, scores > self.boundary)

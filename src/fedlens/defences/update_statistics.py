@@ -22,7 +22,7 @@ about one of a hundred.
 from __future__ import annotations
 
 from math import log10
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 from pydantic import Field, PositiveInt
 from typing_extensions import override
@@ -31,6 +31,7 @@ from fedlens.core.lazy import torch
 from fedlens.defences.detector import Detector, Inspection, Verdict
 from fedlens.defences.histogram import BINS, LIMIT, TINY, centres, histogram, left_out, shares, wasserstein
 from fedlens.defences.outliers import deleted_residuals, rarity
+from fedlens.defences.over import Over, over_entries
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -120,6 +121,8 @@ class StatisticsCheck(Detector):
         bins: number of the histogram's bins.
         limit: the histogram's bins lie between minus and plus this; entries beyond are counted in the end bins.
         false_alarms: flag a client if a round of honest clients would show fewer values as unusual than this.
+        over: the entries that count: ``parameters``, ``all`` (with running statistics), ``weights`` (without biases) or
+            those of the ``last-layer``.
 
     Example:
         >>> import torch
@@ -132,9 +135,17 @@ class StatisticsCheck(Detector):
         tensor([False, False, False, False, False,  True])
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"over"})
+
     bins: PositiveInt = BINS
     limit: float = Field(default=LIMIT, gt=0)
     false_alarms: float = Field(default=0.01, gt=0, le=1)
+    over: Over = "parameters"
+
+    @property
+    @override
+    def sees_buffers(self) -> bool:
+        return self.over == "all"
 
     @property
     @override
@@ -144,8 +155,9 @@ class StatisticsCheck(Detector):
     @override
     def inspect(self, seen: Inspection) -> Verdict:
         """Score by rarity; the details are the statistics and their residuals in standard errors."""
-        norms = measure_norms(seen.updates)
-        histograms = measure_histograms(seen.updates, self.bins, self.limit)
+        updates = over_entries(seen.updates, seen.layout, self.over)
+        norms = measure_norms(updates)
+        histograms = measure_histograms(updates, self.bins, self.limit)
         residuals = deleted_residuals(comparable(norms, histograms), RESOLUTION)
         scores = rarity(residuals).to(seen.updates.device)
         details: dict[str, list[float] | list[list[float]]] = {

@@ -88,11 +88,11 @@ class InspectionJob:
     def run(self, context: WorkerContext) -> dict[str, Any]:
         """Return the check's name and its verdict."""
         alpha = torch.tensor(self.alpha, dtype=torch.float64, device=context.shared.updates.device)
-        layout = context.network.layout.parameters
+        detector = context.detectors[self.check]
+        layout = context.network.layout if detector.sees_buffers else context.network.layout.parameters
         weights = context.shared.models[GLOBAL, : layout.size]
         updates = context.shared.updates[: len(self.alpha), : layout.size]
         seen = Inspection(self.round, weights, updates, alpha, layout, self.validation)
-        detector = context.detectors[self.check]
         if is_custom(detector):
             with seeded(context.root.at("check", self.check, self.round)):
                 verdict = _verdict(self.check, detector, copy_tensors(seen))
