@@ -78,7 +78,7 @@ def test_a_twin_of_somebody_else_is_made_anew(tmp_path: Path, monkeypatch: pytes
     (twin,) = [path for path in (cache_dir() / "controls").iterdir() if path.is_dir()]
     monkeypatch.setattr("fedlens.simulation.twin.is_users", lambda path: path != twin or bool(Ears.heard))
     fedlens.run(small(control=True, rounds=1), tmp_path / "two", engine="serial", observer=Ears())
-    assert any("made anew" in text and "belongs to another user" in text for text in Ears.heard)
+    assert any("trained again" in text and "belongs to another user" in text for text in Ears.heard)
 
 
 def test_the_state_has_a_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ PAST_END, UNKNOWN = 0, 1
 
 
 class HuggingFace(Data):
-    """A data set in the form of Hugging Face's library, which the extra ``fedlens[data]`` installs.
+    """A data set in the form of Hugging Face's library, which the extra `fedlens[data]` installs.
 
     Images become ``[n, 1 or 3, size, size]`` in [0, 1]. Of text, the first `length` characters become ``[n, length]``,
     int64: 0 is what is after its end, 1 a character that no training text has.
