@@ -203,7 +203,7 @@ def test_a_damaged_twin_is_noticed_and_made_anew(tmp_path: Path, damage: Callabl
     damage(twin)
     after, ears = run(tmp_path / "after")
     assert ears.begun == [("twin", 0), ("small", 0)]
-    assert any("made anew" in remark for remark in ears.remarks)
+    assert any("trained again" in remark for remark in ears.remarks)
     assert (twin / "rounds.jsonl").read_bytes() == sound
     assert after.records == before.records
     _, third = run(tmp_path / "third")

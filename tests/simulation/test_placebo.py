@@ -273,7 +273,7 @@ def test_a_damaged_one_is_made_anew(tmp_path: Path) -> None:
     (controls()[True] / "predictions/00002.safetensors").unlink()
     after, ears = run(tmp_path / "after")
     assert ears.begun == [("placebo", 0), ("small", 0)]
-    assert any(remark.startswith("client absent: made anew") for remark in ears.remarks)
+    assert any(remark.startswith("client absent: trained again") for remark in ears.remarks)
     assert after.records == before.records
 
 

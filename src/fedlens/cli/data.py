@@ -22,9 +22,9 @@ def data(
     data_dir: DataDir = None,
     trust: Trust = False,
 ) -> None:
-    """Show what is understood of data, and how to use it in an experiment.
+    """Show what is understood of a file or data set.
 
-    That is columns, classes, sizes and some samples.
+    That is columns, classes, sizes and some samples, and how to use it in an experiment.
     """
     path = Path(source).expanduser()
     if path.is_absolute() and path.is_file() and data_dir is None and not path.is_relative_to(Path.cwd()):
