@@ -116,9 +116,9 @@ class Place:
         sizes: Counter[int] = Counter()
         plain = Network.backward
 
-        def counting(network: Network, x: Tensor, y: Tensor, factor: float = 1) -> Tensor:
+        def counting(network: Network, x: Tensor, y: Tensor, *others: Any, **named: Any) -> Tensor:
             sizes[len(x)] += 1
-            return plain(network, x, y, factor)
+            return plain(network, x, y, *others, **named)
 
         Network.backward = counting  # type: ignore[method-assign,assignment]
         try:

@@ -179,7 +179,7 @@ def test_a_run_begun_without_can_keep_them_only_before_its_first_round(tmp_path:
 def test_a_run_that_lost_weights_says_what_to_do(tmp_path: Path) -> None:
     path = begin(tmp_path / "run", keep_weights=True)
     weights_file(path, 1).write_bytes(b"torn")
-    with pytest.raises(DamagedRunError, match=r"00001\.safetensors.*another --out, or remove .*weights"):
+    with pytest.raises(DamagedRunError, match=r"00001\.safetensors.* fedlens run .*--out .*; or remove .*weights"):
         fedlens.run(small(), path, resume=True)
     shutil.rmtree(path / "weights")
     assert kept_rounds(fedlens.run(small(), path, resume=True).path) == []

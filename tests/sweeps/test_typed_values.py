@@ -12,6 +12,7 @@ from small import small
 from smallgrid import swept
 
 from fedlens.core.config import validate
+from fedlens.runs.loading import load_experiment
 from fedlens.sweeps.grid import Grid, load_grid
 from fedlens.sweeps.sweep_directory import SweepDirectory
 
@@ -78,6 +79,8 @@ def test_the_grid_that_is_kept_is_read_as_it_was(base: None) -> None:
     grid = load_grid("grid.yaml")
     with SweepDirectory(Path("sweep")).begun(grid):
         again = load_grid("sweep/sweep.yaml")
-    assert again.model_dump() == grid.model_dump() | {"name": again.name}
+    kept = again.model_dump()
+    assert kept == grid.model_dump() | {"name": again.name, "experiment": kept["experiment"]}
+    assert kept["experiment"]["rounds"] == load_experiment("base.yaml").rounds
     assert [cell.key for cell in again.cells()] == [cell.key for cell in grid.cells()]
     assert [cell.labels for cell in again.cells()] == [{"rounds": 10, "seed": 7}, {"rounds": 1, "seed": 7}]
