@@ -20,6 +20,8 @@ import torch
 from helpers.explained import Explained
 from hypothesis import settings
 
+from fedlens.data.remark import remark
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -86,7 +88,8 @@ def temporary_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def directories(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data_directory: Path | None) -> None:
-    """No test touches the user's cache, and all find the data."""
+    """No test touches the user's cache, all find the data, and what another was told of them is told again."""
+    remark.cache_clear()
     monkeypatch.setenv("FEDLENS_CACHE", str(tmp_path / "fedlens-cache"))
     if data_directory is not None:
         monkeypatch.setenv("FEDLENS_DATA", str(data_directory))

@@ -15,14 +15,12 @@ import fedlens
 from fedlens.core.errors import DataError
 from fedlens.data.class_folders import class_folders
 from fedlens.data.image_folder import ImageFolder
-from fedlens.data.user_folders import remark
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FEDLENS_DATA", raising=False)
-    remark.cache_clear()
     return tmp_path
 
 

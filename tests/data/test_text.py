@@ -13,14 +13,12 @@ from fedlens.core.errors import DataError
 from fedlens.data import text as module
 from fedlens.data.passages import passages
 from fedlens.data.text import Text
-from fedlens.data.user_folders import remark
 
 
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("FEDLENS_DATA", raising=False)
-    remark.cache_clear()
 
 
 def write(content: str | bytes) -> None:

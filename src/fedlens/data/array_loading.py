@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import zipfile
 import zlib
-from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +16,7 @@ from fedlens.core.random import Address
 from fedlens.data.checking import checked_dataset
 from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.groups import Groups
+from fedlens.data.remark import remark
 from fedlens.data.stratified import test_mask
 from fedlens.data.user_files import locate, set_option
 
@@ -27,7 +26,6 @@ MOST_CLASSES = 10_000
 """Labels without names are numbers below this."""
 
 _SAVE = "np.savez({file}, x=x, y=y)"
-_log = logging.getLogger("fedlens")
 
 
 def load_arrays(path: str, share: float, directory: Path | None, *, last: bool) -> Dataset:
@@ -125,7 +123,7 @@ def _inputs(x: NDArray[Any], name: str, path: str, *, last: bool) -> NDArray[Any
             path, f"{name} has {x.ndim} dimensions, images have 4", f"leave it out: {set_option('channels', 'first')}"
         )
     if x.dtype == np.uint8:
-        _remark(f"{path}: {name} holds bytes, which are divided by 255")
+        remark(f"{path}: {name} holds bytes, which are divided by 255")
         return np.ascontiguousarray(x, np.float32) / np.float32(255)
     converted = np.ascontiguousarray(x, np.float32)
     if (bad := np.flatnonzero(~np.isfinite(converted.reshape(len(x), -1)).all(1))).size:
@@ -168,9 +166,3 @@ def _groups(groups: NDArray[Any], samples: int, train: NDArray[np.bool_], path: 
     of = groups[train] if len(groups) == samples else groups
     names, numbers = np.unique(of.astype(str), return_inverse=True)
     return Groups(tuple(map(str, names)), torch.from_numpy(numbers.astype(np.int64)))
-
-
-@cache
-def _remark(text: str) -> None:
-    """Tell the user, once."""
-    _log.warning(text)

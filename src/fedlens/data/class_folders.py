@@ -8,8 +8,8 @@ from pathlib import Path
 
 from fedlens.core.errors import DataError, cut, shortened
 from fedlens.core.given import is_word
+from fedlens.data.remark import remark
 from fedlens.data.user_files import set_option
-from fedlens.data.user_folders import remark
 
 TRAIN, TESTS = "train", ("test", "val", "valid", "validation")
 """Names of folders that hold a part of the data, and not a class."""

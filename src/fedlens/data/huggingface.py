@@ -16,9 +16,9 @@ from fedlens.core.lazy import torch
 from fedlens.core.random import Address
 from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.data.hub_splits import HELD_OUT, Columns, columns_of, open_splits
+from fedlens.data.remark import remark
 from fedlens.data.stratified import test_mask
 from fedlens.data.user_files import recorded_path, set_option
-from fedlens.data.user_folders import remark
 
 PAST_END, UNKNOWN = 0, 1
 """Numbers of what is after a text's end, and of a character that no training text has."""

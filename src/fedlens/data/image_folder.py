@@ -15,9 +15,10 @@ from fedlens.core.lazy import torch
 from fedlens.core.random import Address
 from fedlens.data.class_folders import class_folders
 from fedlens.data.dataset import Data, Dataset, Samples
+from fedlens.data.remark import remark
 from fedlens.data.stratified import test_mask
 from fedlens.data.user_files import recorded_path, set_option
-from fedlens.data.user_folders import locate_folder, remark
+from fedlens.data.user_folders import locate_folder
 
 LARGEST_SIZE = 1024
 DEFAULT_SHARE = 0.2

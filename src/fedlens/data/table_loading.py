@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from fedlens.data.csv_file import read_csv
 from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.groups import Groups
 from fedlens.data.parquet_file import read_parquet
+from fedlens.data.remark import remark
 from fedlens.data.stratified import test_mask
 from fedlens.data.table_columns import UNKNOWN, Category, Number, TableColumns
 from fedlens.data.table_labels import labels_of
@@ -27,7 +26,6 @@ from fedlens.data.table_rows import Rows, joined
 from fedlens.data.user_files import locate, set_option
 
 Values = NDArray[Any]
-_log = logging.getLogger("fedlens")
 
 
 def load_table(options: TableOptions, directory: Path | None) -> Dataset:
@@ -117,7 +115,7 @@ def _complete(rows: Rows, label: str) -> Rows:
             complete &= pc.is_valid(rows.table[column]).to_numpy()
         if not complete.any():
             rows.refuse("no row is complete", f"leave out columns: {rows.options.without(*lacking)}")
-        _remark(f"{rows.name}: {(~complete).sum():,} of {len(rows):,} rows lack a value and are left out")
+        remark(f"{rows.name}: {(~complete).sum():,} of {len(rows):,} rows lack a value and are left out")
         return rows.take(complete)
     more = f", and in {len(lacking) - 1} more columns" if len(lacking) > 1 else ""
     row = int(np.flatnonzero(~pc.is_valid(rows.table[name]).to_numpy())[0])
@@ -150,7 +148,7 @@ def _require_both(
     tested = np.bincount(y[test], minlength=len(classes))
     if (untested := np.flatnonzero(tested == 0)).size:
         named = cut(", ".join(classes[number] for number in untested), 200)
-        _remark(f"{rows.name}: no test sample is {named}, of which there are too few")
+        remark(f"{rows.name}: no test sample is {named}, of which there are too few")
 
 
 def _encoded(rows: Rows, decimal: Decimal, test: NDArray[np.bool_]) -> tuple[TableColumns, NDArray[np.float32]]:
@@ -164,11 +162,11 @@ def _encoded(rows: Rows, decimal: Decimal, test: NDArray[np.bool_]) -> tuple[Tab
         different = {value for value in trained.tolist() if value is not None and value == value}  # noqa: PLR0124 - NaN
         if len(different) + (rows.options.missing == "category" and len(different) < len(set(trained.tolist()))) < 2:
             what = shortened(next(iter(different))) if different else "missing"
-            _remark(f"{rows.name}: column {cut(name)} is {what} in every training sample, and left out")
+            remark(f"{rows.name}: column {cut(name)} is {what} in every training sample, and left out")
             continue
         part = _fitted(name, kind, trained, rows.options)
         if isinstance(part, Category):
-            _remark_unknown(rows, part, values[test])
+            __remark_unknown(rows, part, values[test])
         parts.append(part)
         blocks.append(part.encode(values))
     if not parts:
@@ -193,18 +191,12 @@ def _fitted(name: str, kind: Kind, trained: Values, options: TableOptions) -> Nu
     return Number.fitted(name, kind, trained, options.scaling, flagged=flagged)
 
 
-def _remark_unknown(rows: Rows, part: Category, tested: Values) -> None:
+def __remark_unknown(rows: Rows, part: Category, tested: Values) -> None:
     known = set(part.categories)
     unknown = [word for word in tested if word is not None and word not in known]
     if unknown:
         said = cut(", ".join(map(shortened, dict.fromkeys(unknown))), 200)
-        _remark(
+        remark(
             f"{rows.name}: column {cut(part.name)}: {len(unknown):,} test samples have categories that no training "
             f"sample has ({said}); all their columns of it are 0"
         )
-
-
-@cache
-def _remark(text: str) -> None:
-    """Tell the user, once."""
-    _log.warning(text)

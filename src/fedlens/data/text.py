@@ -21,8 +21,8 @@ from fedlens.data.characters import UNKNOWN, character_name
 from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.data.groups import Groups
 from fedlens.data.passages import Group, passages
+from fedlens.data.remark import remark
 from fedlens.data.user_files import locate, recorded_path, set_option
-from fedlens.data.user_folders import remark
 
 MOST_BYTES = 100_000_000
 MOST_TOKENS = 250_000_000

@@ -1,15 +1,11 @@
 """Folders of the user's own, looked for where their files are; see `fedlens.data.user_files`."""
 
-import logging
-from functools import cache
 from pathlib import Path
 
 from fedlens.core.errors import DataError, cut
 from fedlens.core.suggest import likeliest_path
 from fedlens.data.downloads import named_directory
 from fedlens.data.user_files import set_option
-
-_log = logging.getLogger("fedlens")
 
 
 def locate_folder(path: str, directory: Path | None) -> Path:
@@ -48,9 +44,3 @@ def _like(path: Path) -> str | None:
     except OSError:
         return None
     return None if meant is None else meant.name
-
-
-@cache
-def remark(text: str) -> None:
-    """Tell the user, once."""
-    _log.warning(text)
