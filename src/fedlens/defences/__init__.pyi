@@ -13,6 +13,7 @@ from .detector import Verdict as Verdict
 from .distance_ranges import DistanceCheck as DistanceCheck
 from .fedadam import FedAdam as FedAdam
 from .fedavgm import FedAvgM as FedAvgM
+from .filter import Filter as Filter
 from .fltrust import FLTrust as FLTrust
 from .foolsgold import FoolsGold as FoolsGold
 from .geometric_median import GeometricMedian as GeometricMedian
