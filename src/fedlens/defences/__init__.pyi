@@ -4,6 +4,7 @@ from .bulyan import Bulyan as Bulyan
 from .centred_clipping import CentredClipping as CentredClipping
 from .chain import Chain as Chain
 from .clip import Clip as Clip
+from .composed import Composed as Composed
 from .coordinate_wise import Median as Median
 from .coordinate_wise import TrimmedMean as TrimmedMean
 from .detector import Detector as Detector
