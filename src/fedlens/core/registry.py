@@ -77,6 +77,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "fltrust": "fedlens.defences.fltrust:FLTrust",
         "clip": "fedlens.defences.clip:Clip",
         "nnm": "fedlens.defences.nearest_neighbour_mixing:NearestNeighbourMixing",
+        "arc": "fedlens.defences.adaptive_robust_clipping:AdaptiveRobustClipping",
+        "rlr": "fedlens.defences.robust_learning_rate:RobustLearningRate",
         "bucketing": "fedlens.defences.bucketing:Bucketing",
         "fedavgm": "fedlens.defences.fedavgm:FedAvgM",
         "fedadam": "fedlens.defences.fedadam:FedAdam",

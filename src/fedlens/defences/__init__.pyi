@@ -1,4 +1,5 @@
 from .accuracy_check import AccuracyCheck as AccuracyCheck
+from .adaptive_robust_clipping import AdaptiveRobustClipping as AdaptiveRobustClipping
 from .bucketing import Bucketing as Bucketing
 from .bulyan import Bulyan as Bulyan
 from .centred_clipping import CentredClipping as CentredClipping
@@ -25,6 +26,7 @@ from .mean import Mean as Mean
 from .nearest_neighbour_mixing import NearestNeighbourMixing as NearestNeighbourMixing
 from .norm_clipping import NormClipping as NormClipping
 from .norm_filter import NormFilter as NormFilter
+from .robust_learning_rate import RobustLearningRate as RobustLearningRate
 from .rule import Aggregate as Aggregate
 from .rule import Received as Received
 from .rule import Rule as Rule
