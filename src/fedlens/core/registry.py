@@ -79,6 +79,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "nnm": "fedlens.defences.nearest_neighbour_mixing:NearestNeighbourMixing",
         "arc": "fedlens.defences.adaptive_robust_clipping:AdaptiveRobustClipping",
         "rlr": "fedlens.defences.robust_learning_rate:RobustLearningRate",
+        "dnc": "fedlens.defences.divide_and_conquer:DivideAndConquer",
         "bucketing": "fedlens.defences.bucketing:Bucketing",
         "fedavgm": "fedlens.defences.fedavgm:FedAvgM",
         "fedadam": "fedlens.defences.fedadam:FedAdam",

@@ -13,6 +13,7 @@ from .detector import Inspection as Inspection
 from .detector import Validation as Validation
 from .detector import Verdict as Verdict
 from .distance_ranges import DistanceCheck as DistanceCheck
+from .divide_and_conquer import DivideAndConquer as DivideAndConquer
 from .fedadam import FedAdam as FedAdam
 from .fedavgm import FedAvgM as FedAvgM
 from .filter import Filter as Filter
