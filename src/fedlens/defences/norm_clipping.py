@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BLOCK_ENTRIES = 2**18
+SHORTEST = 1e-200
+"""Squares of less than this may have lost digits of float64, or all."""
 
 
 def norms(updates: Tensor) -> Tensor:
@@ -34,7 +36,8 @@ def norms(updates: Tensor) -> Tensor:
     squares = torch.zeros(len(updates), dtype=torch.float64, device=updates.device)
     for columns in torch.split(updates, max(BLOCK_ENTRIES // len(updates), 1), dim=1):
         squares += columns.double().square().sum(dim=1)
-    if bool(squares.isfinite().all()):
+    short = squares < SHORTEST
+    if bool(squares.isfinite().all()) and not bool(updates[short].any()):
         return squares.sqrt_()
     largest = updates.abs().amax(dim=1)  # of float64, whose squares may be out of its range
     return norms(updates / largest.where(largest > 0, 1)[:, None]) * largest
