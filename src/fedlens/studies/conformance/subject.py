@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from inspect import Parameter, isclass, signature
 from operator import attrgetter
@@ -74,7 +76,7 @@ class Subject:
             return self._as_component(rounds, options)
         given: list[Answer | Failure] = []
         try:
-            with staying(self.name, ConfigError), seeded(Address.root(0)), np.errstate(all="ignore"):
+            with staying(self.name, ConfigError), seeded(Address.root(0)), _unremarked():
                 call = self._made(options)
                 for number, cohort in enumerate(rounds, 1):
                     offered = {**options, "clients": list(cohort.clients), "round": number}
@@ -165,6 +167,14 @@ def subject(
         scope = getattr(thing, "__globals__", None) or vars(_module(thing))
         arrays = "torch" if "torch" in scope else "numpy"
     return Subject(thing, name, arrays, names, options)
+
+
+@contextmanager
+def _unremarked() -> Iterator[None]:
+    """Let what somebody computes on extremes go unremarked: what comes of it is compared."""
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _imported(path: str) -> object:
