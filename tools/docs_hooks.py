@@ -15,6 +15,7 @@ from docs_loads import loads_of
 from docs_markdown import fence
 from docs_options import KINDS, experiment_page, kind_page
 from docs_python import python_page
+from docs_zoo import zoo_pages
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
@@ -29,6 +30,7 @@ def generated(docs: Path) -> dict[str, str]:
     pages |= {"reference/experiment.md": experiment_page(), "reference/cli.md": commands_page()}
     pages |= {"reference/python.md": python_page(), "reproduction/grids/index.md": _grids_page(docs)}
     pages |= {f"presets/{name}.md": iter(lines) for name, lines in card_pages(docs).items()}
+    pages |= {f"zoo/{name}.md": lines for name, lines in zoo_pages(docs).items()}
     return {name: "\n".join(lines) for name, lines in pages.items()}
 
 
@@ -40,6 +42,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     reproduction += sorted((docs / "reproduction").glob("*/README.md"))  # of other scales
     found = {"Presets": cards, "Reproduction": [path.relative_to(docs).as_posix() for path in reproduction]}
     found["Reproduction"].append("reproduction/grids/index.md")
+    found["Zoo"] = [f"zoo/{name}.md" for name in zoo_pages(docs)]
     config.nav = [
         {title: found[title]} if pages == "generated" else {title: pages}
         for entry in config.nav or []
