@@ -15,6 +15,7 @@ from fedlens.defences.chain import Chain
 from fedlens.defences.links import build_link
 from fedlens.defences.server_step import Step, server_step
 from fedlens.defences.stage import Server, Updates
+from fedlens.studies.conformance.case import Value
 from fedlens.studies.conformance.reference import fields_of
 
 ATTACKERS = 2
@@ -29,7 +30,7 @@ def toy_round() -> np.ndarray:
     return np.vstack([honest, attacking])
 
 
-def options(name: str) -> dict[str, object]:
+def options(name: str) -> dict[str, Value]:
     """Return the options that a method is drawn with: it is told of both attackers; else its defaults, or examples."""
     fields = fields_of(name)
     given = {option: example(field) for option, field in fields.items() if field.is_required()}
