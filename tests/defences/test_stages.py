@@ -16,6 +16,7 @@ from fedlens.defences.adaptive_robust_clipping import AdaptiveRobustClipping
 from fedlens.defences.bucketing import Bucketing
 from fedlens.defences.centred_clipping import CentredClipping
 from fedlens.defences.clip import Clip
+from fedlens.defences.crfl import Crfl
 from fedlens.defences.divide_and_conquer import DivideAndConquer
 from fedlens.defences.fedadam import FedAdam
 from fedlens.defences.fedavgm import FedAvgM
@@ -38,7 +39,7 @@ TOLD: list[Stage] = [
 """Mixing of which the mixture is known."""
 MIXING: list[Stage] = [*TOLD, RobustLearningRate(theta=3)]
 RULES: list[Stage] = [CentredClipping(tau=1.5, iterations=2), FoolsGold(), FLTrust()]
-OPTIMIZERS: list[Stage] = [FedAvgM(), FedAdam()]
+OPTIMIZERS: list[Stage] = [FedAvgM(), FedAdam(), Crfl(sigma=0.001)]
 FILTERS: list[Stage] = [DivideAndConquer(f=2, iterations=2, entries=3), SignGuardFilter(share=1, variant="sim")]
 WHOLE: list[Stage] = [SignGuard(share=1)]
 """Whole methods."""
@@ -166,7 +167,7 @@ def test_clients_who_agree(stage: Stage, count: int, value: float) -> None:
         torch.testing.assert_close(left.rows, torch.full_like(left.rows, value))
 
 
-@each([*FILTERS, *WHOLE, *MIXING, *RULES, FedAdam()])
+@each([*FILTERS, *WHOLE, *MIXING, *RULES, FedAdam(), Crfl()])
 @pytest.mark.parametrize(("dtype", "value"), [(torch.float32, 1e38), (torch.float32, 3.4e38), (torch.float64, 1e300)])
 def test_a_long_update_leaves_everything_finite(stage: Stage, dtype: torch.dtype, value: float) -> None:
     rows = normal(3, 9, 40, dtype=dtype)

@@ -86,6 +86,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "bucketing": "fedlens.defences.bucketing:Bucketing",
         "fedavgm": "fedlens.defences.fedavgm:FedAvgM",
         "fedadam": "fedlens.defences.fedadam:FedAdam",
+        "crfl": "fedlens.defences.crfl:Crfl",
     },
     "checks": {
         "accuracy": "fedlens.defences.accuracy_check:AccuracyCheck",

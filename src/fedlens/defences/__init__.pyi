@@ -8,6 +8,10 @@ from .clip import Clip as Clip
 from .composed import Composed as Composed
 from .coordinate_wise import Median as Median
 from .coordinate_wise import TrimmedMean as TrimmedMean
+from .crfl import Crfl as Crfl
+from .crfl_certificate import certified_radius as certified_radius
+from .crfl_certificate import smoothed_votes as smoothed_votes
+from .crfl_certificate import vote_bounds as vote_bounds
 from .detector import Detector as Detector
 from .detector import Inspection as Inspection
 from .detector import Validation as Validation
