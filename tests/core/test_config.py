@@ -57,7 +57,7 @@ def test_a_misspelt_option_names_the_nearest(values: dict[str, Any], place: str,
 def test_an_option_like_no_other_lists_all_that_are_known() -> None:
     assert message({"local": {"xyz": 1}}).endswith(
         "unknown option; known: augmentation, batch_size, buffers, client_momentum, epochs, learning_rate, loss, "
-        "optimizer, precision, replacement, schedule, steps"
+        "optimizer, precision, proximal, replacement, schedule, steps"
     )
     assert message({"aggregation": {"name": "mean", "f": 1}}) == "aggregation.f: unknown option; it has no options"
 

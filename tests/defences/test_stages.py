@@ -16,22 +16,34 @@ from fedlens.defences.adaptive_robust_clipping import AdaptiveRobustClipping
 from fedlens.defences.bucketing import Bucketing
 from fedlens.defences.centred_clipping import CentredClipping
 from fedlens.defences.clip import Clip
+from fedlens.defences.crfl import Crfl
 from fedlens.defences.divide_and_conquer import DivideAndConquer
 from fedlens.defences.fedadam import FedAdam
 from fedlens.defences.fedavgm import FedAvgM
 from fedlens.defences.fltrust import FLTrust
 from fedlens.defences.foolsgold import FoolsGold
+from fedlens.defences.median_clip import MedianClip
 from fedlens.defences.nearest_neighbour_mixing import NearestNeighbourMixing
 from fedlens.defences.robust_learning_rate import RobustLearningRate
+from fedlens.defences.signguard import SignGuard
+from fedlens.defences.signguard_filter import SignGuardFilter
 from fedlens.defences.stage import Report, Stage, State, Updates
 
-TOLD: list[Stage] = [Clip(max_norm=1.5), NearestNeighbourMixing(f=2), Bucketing(s=3), AdaptiveRobustClipping(f=2)]
+TOLD: list[Stage] = [
+    Clip(max_norm=1.5),
+    NearestNeighbourMixing(f=2),
+    Bucketing(s=3),
+    AdaptiveRobustClipping(f=2),
+    MedianClip(),
+]
 """Mixing of which the mixture is known."""
 MIXING: list[Stage] = [*TOLD, RobustLearningRate(theta=3)]
 RULES: list[Stage] = [CentredClipping(tau=1.5, iterations=2), FoolsGold(), FLTrust()]
-OPTIMIZERS: list[Stage] = [FedAvgM(), FedAdam()]
-FILTERS: list[Stage] = [DivideAndConquer(f=2, iterations=2, entries=3)]
-ALL = [*FILTERS, *MIXING, *RULES, *OPTIMIZERS]
+OPTIMIZERS: list[Stage] = [FedAvgM(), FedAdam(), Crfl(sigma=0.001)]
+FILTERS: list[Stage] = [DivideAndConquer(f=2, iterations=2, entries=3), SignGuardFilter(share=1, variant="sim")]
+WHOLE: list[Stage] = [SignGuard(share=1)]
+"""Whole methods."""
+ALL = [*FILTERS, *WHOLE, *MIXING, *RULES, *OPTIMIZERS]
 
 counts = st.integers(5, 9)
 seeds = st.integers(0, 2**32)
@@ -64,7 +76,7 @@ def test_it_leaves_as_many_rows_as_its_kind_says(stage: Stage) -> None:
         assert (stage.kind, 0 < len(left) <= 9) == ("filter", True)
         return
     assert left.shape == (3 if stage == Bucketing(s=3) else 9 if stage in MIXING else 1, 5)
-    assert stage.kind == ("mixing" if stage in MIXING else "rule" if stage in RULES else "optimizer")
+    assert stage.kind == ("mixing" if stage in MIXING else "rule" if stage in [*RULES, *WHOLE] else "optimizer")
 
 
 @each([*TOLD, *RULES])
@@ -108,7 +120,7 @@ def test_rows_keep_their_type_and_nothing_is_written_to(stage: Stage, dtype: tor
         assert left.rows.dtype == dtype
         assert torch.equal(rows, kept)
         tolerance = 0.05 if dtype.itemsize == 2 else 1e-5
-        if stage not in FILTERS:
+        if stage not in [*FILTERS, *WHOLE]:
             torch.testing.assert_close(left.rows.double(), exact.rows, rtol=0, atol=tolerance)
         again, _, _ = passed(stage, rows, after)
         assert all(torch.equal(after.tensors[name], tensor) for name, tensor in before.items())
@@ -155,7 +167,7 @@ def test_clients_who_agree(stage: Stage, count: int, value: float) -> None:
         torch.testing.assert_close(left.rows, torch.full_like(left.rows, value))
 
 
-@each([*FILTERS, *MIXING, *RULES, FedAdam()])
+@each([*FILTERS, *WHOLE, *MIXING, *RULES, FedAdam(), Crfl()])
 @pytest.mark.parametrize(("dtype", "value"), [(torch.float32, 1e38), (torch.float32, 3.4e38), (torch.float64, 1e300)])
 def test_a_long_update_leaves_everything_finite(stage: Stage, dtype: torch.dtype, value: float) -> None:
     rows = normal(3, 9, 40, dtype=dtype)

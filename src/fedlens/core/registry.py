@@ -80,9 +80,13 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "arc": "fedlens.defences.adaptive_robust_clipping:AdaptiveRobustClipping",
         "rlr": "fedlens.defences.robust_learning_rate:RobustLearningRate",
         "dnc": "fedlens.defences.divide_and_conquer:DivideAndConquer",
+        "median-clip": "fedlens.defences.median_clip:MedianClip",
+        "signguard-filter": "fedlens.defences.signguard_filter:SignGuardFilter",
+        "signguard": "fedlens.defences.signguard:SignGuard",
         "bucketing": "fedlens.defences.bucketing:Bucketing",
         "fedavgm": "fedlens.defences.fedavgm:FedAvgM",
         "fedadam": "fedlens.defences.fedadam:FedAdam",
+        "crfl": "fedlens.defences.crfl:Crfl",
     },
     "checks": {
         "accuracy": "fedlens.defences.accuracy_check:AccuracyCheck",

@@ -8,6 +8,10 @@ from .clip import Clip as Clip
 from .composed import Composed as Composed
 from .coordinate_wise import Median as Median
 from .coordinate_wise import TrimmedMean as TrimmedMean
+from .crfl import Crfl as Crfl
+from .crfl_certificate import certified_radius as certified_radius
+from .crfl_certificate import smoothed_votes as smoothed_votes
+from .crfl_certificate import vote_bounds as vote_bounds
 from .detector import Detector as Detector
 from .detector import Inspection as Inspection
 from .detector import Validation as Validation
@@ -24,6 +28,7 @@ from .krum import Krum as Krum
 from .krum import KrumAuthors as KrumAuthors
 from .krum import MultiKrum as MultiKrum
 from .mean import Mean as Mean
+from .median_clip import MedianClip as MedianClip
 from .nearest_neighbour_mixing import NearestNeighbourMixing as NearestNeighbourMixing
 from .norm_clipping import NormClipping as NormClipping
 from .norm_filter import NormFilter as NormFilter
@@ -34,6 +39,8 @@ from .rule import Rule as Rule
 from .server_step import Judgement as Judgement
 from .server_step import Step as Step
 from .server_step import server_step as server_step
+from .signguard import SignGuard as SignGuard
+from .signguard_filter import SignGuardFilter as SignGuardFilter
 from .stage import Report as Report
 from .stage import Server as Server
 from .stage import Stage as Stage

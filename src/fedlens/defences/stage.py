@@ -119,6 +119,8 @@ class Server:
         address: where the stage's random draws begin, if it makes any.
         root: update that the server gets by training on its root samples as a client would, shape ``[d]``; ``None``
             unless a stage declares that it `needs_root`.
+        lengths: L2 norms of all n updates as they were received, shape ``[n]``, float64; ``None`` unless a stage
+            declares that it `needs_lengths`.
 
     Example:
         >>> import torch
@@ -135,6 +137,7 @@ class Server:
     clients: tuple[int, ...]
     address: Address
     root: Tensor | None = None
+    lengths: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -217,6 +220,9 @@ class Stage(Config):
 
     needs_root: ClassVar[bool] = False
     """True if it needs `Server.root`, for which root samples are then taken out of the training samples."""
+
+    needs_lengths: ClassVar[bool] = False
+    """True if it needs `Server.lengths`: how long all updates were that came, whatever other stages have done since."""
 
     coordinatewise: ClassVar[bool] = False
     """True of a rule that makes each entry of the same entries of the rows alone; it then combines buffers, too."""
