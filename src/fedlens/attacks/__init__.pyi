@@ -1,3 +1,4 @@
+from .a_little_is_enough import ALittleIsEnough as ALittleIsEnough
 from .adaptive_ipm import AdaptiveIpm as AdaptiveIpm
 from .alternating_minimisation import AlternatingMinimisation as AlternatingMinimisation
 from .assumed_server import AssumedServer as AssumedServer

@@ -97,6 +97,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "inner-product-manipulation": "fedlens.attacks.inner_product_manipulation:InnerProductManipulation",
         "adaptive-ipm": "fedlens.attacks.adaptive_ipm:AdaptiveIpm",
         "sign-flipping": "fedlens.attacks.sign_flipping:SignFlipping",
+        "a-little-is-enough": "fedlens.attacks.a_little_is_enough:ALittleIsEnough",
     },
     "goal": {
         "backdoor": "fedlens.goals.backdoor:Backdoor",
