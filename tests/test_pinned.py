@@ -14,6 +14,8 @@ LATER = {
     "a-little-is-enough",
     "adaptive-ipm",
     "inner-product-manipulation",
+    "min-max",
+    "min-sum",
     "norm-filter",
     "sign-flipping",
 }

@@ -11,6 +11,8 @@ from .explicit_boosting import ExplicitBoosting as ExplicitBoosting
 from .honest import Honest as Honest
 from .implicit_boosting import ImplicitBoosting as ImplicitBoosting
 from .inner_product_manipulation import InnerProductManipulation as InnerProductManipulation
+from .min_max import MinMax as MinMax
+from .min_sum import MinSum as MinSum
 from .sign_flipping import SignFlipping as SignFlipping
 from .simultaneous_training import SimultaneousTraining as SimultaneousTraining
 from .team import Crafted as Crafted

@@ -98,6 +98,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "adaptive-ipm": "fedlens.attacks.adaptive_ipm:AdaptiveIpm",
         "sign-flipping": "fedlens.attacks.sign_flipping:SignFlipping",
         "a-little-is-enough": "fedlens.attacks.a_little_is_enough:ALittleIsEnough",
+        "min-max": "fedlens.attacks.min_max:MinMax",
+        "min-sum": "fedlens.attacks.min_sum:MinSum",
     },
     "goal": {
         "backdoor": "fedlens.goals.backdoor:Backdoor",
