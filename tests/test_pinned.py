@@ -13,6 +13,8 @@ from fedlens.runs.loading import load_experiment
 LATER = {
     "a-little-is-enough",
     "adaptive-ipm",
+    "fang-krum",
+    "fang-trimmed-mean",
     "inner-product-manipulation",
     "min-max",
     "min-sum",

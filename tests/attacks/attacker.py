@@ -31,7 +31,16 @@ from fedlens.training.local import LocalTraining
 CLIENTS, MALICIOUS, ROW = 4, 2, 2
 """A small federation's clients, the malicious one among them, and its row in the shared tensors."""
 
-UNTARGETED = {"a-little-is-enough", "adaptive-ipm", "inner-product-manipulation", "min-max", "min-sum", "sign-flipping"}
+UNTARGETED = {
+    "a-little-is-enough",
+    "adaptive-ipm",
+    "fang-krum",
+    "fang-trimmed-mean",
+    "inner-product-manipulation",
+    "min-max",
+    "min-sum",
+    "sign-flipping",
+}
 """Attacks on the model as a whole, which ``test_team`` looks at."""
 
 TARGETED = [name for name in BUILT_IN["attack"] if name not in UNTARGETED]

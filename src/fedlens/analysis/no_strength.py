@@ -12,9 +12,9 @@ NO_STRENGTH = "the attack goes nowhere"
 def no_strength(experiment: Experiment, inside: Sequence[RoundRecord]) -> str | None:
     """Flag rounds of the attack's window in which the number that says how far it goes was 0 or below.
 
-    Only the attack's class knows what number that is (`Attack.strength`).
+    Only the attack's class knows what number that is (`Attack.reach_logged_as`).
     """
-    name = experiment.attack.strength if experiment.attack is not None else ""
+    name = experiment.attack.reach_logged_as if experiment.attack is not None else ""
     told = [lowest for record in inside if (lowest := _lowest(record, name)) is not None]
     nowhere = [number for number in told if number <= 0]
     if not name or not nowhere:

@@ -8,6 +8,8 @@ from .constraint import Constraint as Constraint
 from .data_poisoning import DataPoisoning as DataPoisoning
 from .estimation import Observation as Observation
 from .explicit_boosting import ExplicitBoosting as ExplicitBoosting
+from .fang_krum import FangKrum as FangKrum
+from .fang_trimmed_mean import FangTrimmedMean as FangTrimmedMean
 from .honest import Honest as Honest
 from .implicit_boosting import ImplicitBoosting as ImplicitBoosting
 from .inner_product_manipulation import InnerProductManipulation as InnerProductManipulation

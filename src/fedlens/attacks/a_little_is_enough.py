@@ -73,7 +73,7 @@ class ALittleIsEnough(Attack):
         [0.43, 0.43, 0.43, 0.43]
     """
 
-    strength: ClassVar[str] = "z"
+    reach_logged_as: ClassVar[str] = "z"
 
     objective: OnlyUntargeted = "untargeted"
     sees: Literal["team", "all"] = "team"

@@ -154,7 +154,7 @@ class Attack(Config):
     aims: ClassVar[bool] = False
     """True if it needs samples to be misclassified (`View.auxiliary`), which the goal of plain damage has not."""
 
-    strength: ClassVar[str] = ""
+    reach_logged_as: ClassVar[str] = ""
     """The number in its log that says how far it goes, if there is one; a red flag tells of 0 or below."""
 
     remembers: ClassVar[int] = 0

@@ -65,7 +65,7 @@ class KnownUpdates:
     def mean(self) -> Tensor:
         """Their mean μ in units, float64, shape ``[p]``; zeros where there are none."""
         mean = self.rows.new_zeros(self.parameters, dtype=torch.float64)
-        for columns, block in self._blocks():
+        for columns, block in self.blocks():
             mean[columns] = block.sum(dim=0) / max(len(self), 1)
         return mean
 
@@ -81,7 +81,7 @@ class KnownUpdates:
 
     def centred(self) -> Iterator[tuple[slice, Tensor]]:
         """Yield their differences from the mean in units, a block of columns after the other, each a copy."""
-        for columns, block in self._blocks():
+        for columns, block in self.blocks():
             yield columns, block.sub_(self.mean[columns])
 
     def products(self, vector: Tensor) -> Tensor:
@@ -116,7 +116,8 @@ class KnownUpdates:
         buffers = self.rows[:, self.parameters :]
         return torch.cat([parameters, buffers.sum(dim=0) / max(len(self), 1)]) if buffers.shape[1] else parameters
 
-    def _blocks(self) -> Iterator[tuple[slice, Tensor]]:
+    def blocks(self) -> Iterator[tuple[slice, Tensor]]:
+        """Yield their parameters in units, a block of columns after the other, each a copy."""
         width = max(BLOCK_ENTRIES // max(len(self), 1), 1)
         for start in range(0, self.parameters, width):
             columns = slice(start, min(start + width, self.parameters))

@@ -58,7 +58,7 @@ class MinMax(Attack):
         True
     """
 
-    strength: ClassVar[str] = "gamma"
+    reach_logged_as: ClassVar[str] = "gamma"
 
     objective: OnlyUntargeted = "untargeted"
     sees: Literal["all", "team"] = "all"

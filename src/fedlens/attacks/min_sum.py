@@ -59,7 +59,7 @@ class MinSum(Attack):
         True
     """
 
-    strength: ClassVar[str] = "gamma"
+    reach_logged_as: ClassVar[str] = "gamma"
 
     objective: OnlyUntargeted = "untargeted"
     sees: Literal["all", "team"] = "all"

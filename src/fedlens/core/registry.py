@@ -100,6 +100,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "a-little-is-enough": "fedlens.attacks.a_little_is_enough:ALittleIsEnough",
         "min-max": "fedlens.attacks.min_max:MinMax",
         "min-sum": "fedlens.attacks.min_sum:MinSum",
+        "fang-trimmed-mean": "fedlens.attacks.fang_trimmed_mean:FangTrimmedMean",
+        "fang-krum": "fedlens.attacks.fang_krum:FangKrum",
     },
     "goal": {
         "backdoor": "fedlens.goals.backdoor:Backdoor",
