@@ -15,6 +15,8 @@ LATER = {
     "adaptive-ipm",
     "fang-krum",
     "fang-trimmed-mean",
+    "free-rider",
+    "gaussian",
     "inner-product-manipulation",
     "min-max",
     "min-sum",

@@ -36,6 +36,8 @@ UNTARGETED = {
     "adaptive-ipm",
     "fang-krum",
     "fang-trimmed-mean",
+    "free-rider",
+    "gaussian",
     "inner-product-manipulation",
     "min-max",
     "min-sum",

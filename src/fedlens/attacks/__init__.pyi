@@ -10,6 +10,8 @@ from .estimation import Observation as Observation
 from .explicit_boosting import ExplicitBoosting as ExplicitBoosting
 from .fang_krum import FangKrum as FangKrum
 from .fang_trimmed_mean import FangTrimmedMean as FangTrimmedMean
+from .free_rider import FreeRider as FreeRider
+from .gaussian import Gaussian as Gaussian
 from .honest import Honest as Honest
 from .implicit_boosting import ImplicitBoosting as ImplicitBoosting
 from .inner_product_manipulation import InnerProductManipulation as InnerProductManipulation

@@ -102,6 +102,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "min-sum": "fedlens.attacks.min_sum:MinSum",
         "fang-trimmed-mean": "fedlens.attacks.fang_trimmed_mean:FangTrimmedMean",
         "fang-krum": "fedlens.attacks.fang_krum:FangKrum",
+        "gaussian": "fedlens.attacks.gaussian:Gaussian",
+        "free-rider": "fedlens.attacks.free_rider:FreeRider",
     },
     "goal": {
         "backdoor": "fedlens.goals.backdoor:Backdoor",
