@@ -18,6 +18,7 @@ LATER = {
     "free-rider",
     "gaussian",
     "inner-product-manipulation",
+    "mimic",
     "min-max",
     "min-sum",
     "norm-filter",

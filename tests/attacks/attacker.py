@@ -39,6 +39,7 @@ UNTARGETED = {
     "free-rider",
     "gaussian",
     "inner-product-manipulation",
+    "mimic",
     "min-max",
     "min-sum",
     "sign-flipping",

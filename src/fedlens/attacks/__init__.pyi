@@ -15,6 +15,7 @@ from .gaussian import Gaussian as Gaussian
 from .honest import Honest as Honest
 from .implicit_boosting import ImplicitBoosting as ImplicitBoosting
 from .inner_product_manipulation import InnerProductManipulation as InnerProductManipulation
+from .mimic import Mimic as Mimic
 from .min_max import MinMax as MinMax
 from .min_sum import MinSum as MinSum
 from .sign_flipping import SignFlipping as SignFlipping

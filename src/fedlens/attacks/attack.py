@@ -62,6 +62,7 @@ class View:
             with ``all``, shape ``[n - 1, d]``; else ``None``.
         log: numbers that the attack adds to the round's record.
         server: what it assumes of the server, if the attack `needs_rule`; else ``None``.
+        classes: number of classes.
 
     Example:
         >>> from fedlens import Attack, Experiment, simulate
@@ -90,6 +91,7 @@ class View:
     mates_alpha: float = 0.0
     place: int = 0
     server: AssumedServer | None = None
+    classes: int = 0
 
     @property
     def team_alpha(self) -> float:

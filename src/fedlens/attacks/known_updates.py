@@ -36,11 +36,13 @@ class KnownUpdates:
         rows: the updates, shape ``[b, d]``, all finite.
         parameters: number p of the entries that are parameters; the others are buffers.
         unit: a power of two, at least half of the largest parameter's size, in which lengths are counted.
+        places: where each was among those given.
     """
 
     rows: Tensor
     parameters: int
     unit: float
+    places: tuple[int, ...]
 
     @classmethod
     def of(cls, team: Team) -> KnownUpdates:
@@ -55,7 +57,8 @@ class KnownUpdates:
             rows = rows[torch.tensor(finite, dtype=torch.bool, device=rows.device)]
         counted = rows[:, :parameters]
         largest = max(map(abs, map(float, counted.aminmax()))) if counted.numel() else 0.0
-        return cls(rows, parameters, ldexp(1.0, frexp(largest)[1] - 1) if largest else 1.0)
+        places = tuple(place for place, is_finite in enumerate(finite) if is_finite)
+        return cls(rows, parameters, ldexp(1.0, frexp(largest)[1] - 1) if largest else 1.0, places)
 
     def __len__(self) -> int:
         """Return their number b."""

@@ -104,6 +104,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "fang-krum": "fedlens.attacks.fang_krum:FangKrum",
         "gaussian": "fedlens.attacks.gaussian:Gaussian",
         "free-rider": "fedlens.attacks.free_rider:FreeRider",
+        "mimic": "fedlens.attacks.mimic:Mimic",
     },
     "goal": {
         "backdoor": "fedlens.goals.backdoor:Backdoor",
