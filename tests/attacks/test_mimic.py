@@ -101,15 +101,9 @@ def test_of_what_is_not_finite_nothing_is_copied() -> None:
 
 
 def test_rounds_of_a_sampled_federation_copy_the_same_client() -> None:
-    plan = {
-        "clients": 8,
-        "fraction": 0.75,
-        "rounds": 5,
-        "attackers": {"clients": [0, 3]},
-        "target": {},
-        "goal": "damage",
-    }
-    experiment = small(attack=Mimic(warm_up=1), partition=Dirichlet(alpha=0.1), **plan)
+    team = {"clients": 8, "fraction": 0.75, "rounds": 5, "attackers": {"clients": [0, 3]}, "target": {}}
+    plan = {"goal": "damage", "model": Linear(), "local": LocalTraining(steps=1), "partition": Dirichlet(alpha=0.1)}
+    experiment = small(attack=Mimic(warm_up=1), **team, **plan)
     records = [result.record for result in simulate(experiment, engine="serial")]
     told = [
         (int(record.attackers[0].attack.log["copied"]), {client.client for client in record.clients})

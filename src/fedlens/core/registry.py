@@ -105,6 +105,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "gaussian": "fedlens.attacks.gaussian:Gaussian",
         "free-rider": "fedlens.attacks.free_rider:FreeRider",
         "mimic": "fedlens.attacks.mimic:Mimic",
+        "agr-tailored": "fedlens.attacks.agr_tailored:AgrTailored",
     },
     "goal": {
         "backdoor": "fedlens.goals.backdoor:Backdoor",
