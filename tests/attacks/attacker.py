@@ -31,7 +31,22 @@ from fedlens.training.local import LocalTraining
 CLIENTS, MALICIOUS, ROW = 4, 2, 2
 """A small federation's clients, the malicious one among them, and its row in the shared tensors."""
 
-UNTARGETED = {"adaptive-ipm", "inner-product-manipulation", "sign-flipping"}
+UNTARGETED = {
+    "a-little-is-enough",
+    "adaptive-ipm",
+    "agr-tailored",
+    "dynamic-label-flipping",
+    "fang-krum",
+    "fang-trimmed-mean",
+    "free-rider",
+    "gaussian",
+    "inner-product-manipulation",
+    "label-flipping",
+    "mimic",
+    "min-max",
+    "min-sum",
+    "sign-flipping",
+}
 """Attacks on the model as a whole, which ``test_team`` looks at."""
 
 TARGETED = [name for name in BUILT_IN["attack"] if name not in UNTARGETED]

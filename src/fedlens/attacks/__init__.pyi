@@ -1,4 +1,6 @@
+from .a_little_is_enough import ALittleIsEnough as ALittleIsEnough
 from .adaptive_ipm import AdaptiveIpm as AdaptiveIpm
+from .agr_tailored import AgrTailored as AgrTailored
 from .alternating_minimisation import AlternatingMinimisation as AlternatingMinimisation
 from .assumed_server import AssumedServer as AssumedServer
 from .attack import Attack as Attack
@@ -7,9 +9,16 @@ from .constraint import Constraint as Constraint
 from .data_poisoning import DataPoisoning as DataPoisoning
 from .estimation import Observation as Observation
 from .explicit_boosting import ExplicitBoosting as ExplicitBoosting
+from .fang_krum import FangKrum as FangKrum
+from .fang_trimmed_mean import FangTrimmedMean as FangTrimmedMean
+from .free_rider import FreeRider as FreeRider
+from .gaussian import Gaussian as Gaussian
 from .honest import Honest as Honest
 from .implicit_boosting import ImplicitBoosting as ImplicitBoosting
 from .inner_product_manipulation import InnerProductManipulation as InnerProductManipulation
+from .mimic import Mimic as Mimic
+from .min_max import MinMax as MinMax
+from .min_sum import MinSum as MinSum
 from .sign_flipping import SignFlipping as SignFlipping
 from .simultaneous_training import SimultaneousTraining as SimultaneousTraining
 from .team import Crafted as Crafted

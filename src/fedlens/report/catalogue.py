@@ -162,6 +162,8 @@ def what_it_is(component: type[Config]) -> str:
         ("needs_rule", True): "Needs the server's rule.",
     }
     words = [word for (name, value), word in said.items() if getattr(component, name, None) == value]
+    if isinstance(getattr(component, "sight", None), property):
+        words.insert(0, "What it sees is an option.")
     return " ".join([first_line(component), *words])
 
 
