@@ -151,6 +151,9 @@ class Attack(Config):
     aims: ClassVar[bool] = False
     """True if it needs samples to be misclassified (`View.auxiliary`), which the goal of plain damage has not."""
 
+    least_parts: ClassVar[int] = 0
+    """The fewest parts that a backdoor's trigger has to have for it: 0 if target samples will do as well."""
+
     remembers: ClassVar[int] = 0
     """Number of earlier rounds in `View.history`."""
 

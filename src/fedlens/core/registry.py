@@ -97,6 +97,11 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "inner-product-manipulation": "fedlens.attacks.inner_product_manipulation:InnerProductManipulation",
         "adaptive-ipm": "fedlens.attacks.adaptive_ipm:AdaptiveIpm",
         "sign-flipping": "fedlens.attacks.sign_flipping:SignFlipping",
+        "badnets": "fedlens.attacks.badnets:BadNets",
+        "dba": "fedlens.attacks.dba:Dba",
+        "model-replacement": "fedlens.attacks.model_replacement:ModelReplacement",
+        "train-and-scale": "fedlens.attacks.train_and_scale:TrainAndScale",
+        "constrain-and-scale": "fedlens.attacks.constrain_and_scale:ConstrainAndScale",
     },
     "goal": {
         "backdoor": "fedlens.goals.backdoor:Backdoor",

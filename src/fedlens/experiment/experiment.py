@@ -27,6 +27,7 @@ from fedlens.experiment.agreement import (
     cohort_fault,
     named_fault,
     target_fault,
+    trigger_fault,
 )
 from fedlens.experiment.aims import pursuing, targets_read, with_trigger_named
 from fedlens.experiment.assumed import assumed_chain, misassumed
@@ -177,6 +178,7 @@ class Experiment(Config):
         yield checks_fault(self.checks, chain, self.local.buffers)
         yield attack_fault(self.attack, self.attackers, chain, clients, cohort)
         yield target_fault(self.goal, self.target, self.control)
+        yield trigger_fault(self.attack, self.goal)
         yield misassumed(self.attack, self.attackers, chain, cohort)
         yield attackers_fault(self.attackers, self.attack, clients, cohort)
         yield None if self.failures is None else self.failures.misfit(clients)
