@@ -12,7 +12,7 @@ from fedlens.runs.loading import load_experiment
 
 LATER = {
     "adaptive-ipm", "badnets", "constrain-and-scale", "dba", "inner-product-manipulation", "model-replacement",
-    "norm-filter", "sign-flipping", "train-and-scale",
+    "neurotoxin", "norm-filter", "pgd", "sign-flipping", "train-and-scale",
 }  # fmt: skip
 """Components that came after these runs; their own tests have their values."""
 

@@ -39,7 +39,7 @@ FIXED = {"badnets", "train-and-scale"}
 """Attacks whose boosting factor is no option."""
 EFFECTIVE = [name for name in TARGETED if name not in {"honest", *FIXED}]
 """Attacks that have an effect, and so something to boost."""
-UNBOOSTED = {"data-poisoning", "dba"}
+UNBOOSTED = {"data-poisoning", "dba", "neurotoxin", "pgd"}
 """Those whose factor is 1 unless one says otherwise."""
 
 BRIEF: dict[str, dict[str, Any]] = {

@@ -14,6 +14,8 @@ from .honest import Honest as Honest
 from .implicit_boosting import ImplicitBoosting as ImplicitBoosting
 from .inner_product_manipulation import InnerProductManipulation as InnerProductManipulation
 from .model_replacement import ModelReplacement as ModelReplacement
+from .neurotoxin import Neurotoxin as Neurotoxin
+from .pgd import Pgd as Pgd
 from .sign_flipping import SignFlipping as SignFlipping
 from .simultaneous_training import SimultaneousTraining as SimultaneousTraining
 from .team import Crafted as Crafted

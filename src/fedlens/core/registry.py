@@ -102,6 +102,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "model-replacement": "fedlens.attacks.model_replacement:ModelReplacement",
         "train-and-scale": "fedlens.attacks.train_and_scale:TrainAndScale",
         "constrain-and-scale": "fedlens.attacks.constrain_and_scale:ConstrainAndScale",
+        "pgd": "fedlens.attacks.pgd:Pgd",
+        "neurotoxin": "fedlens.attacks.neurotoxin:Neurotoxin",
     },
     "goal": {
         "backdoor": "fedlens.goals.backdoor:Backdoor",

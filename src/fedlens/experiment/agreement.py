@@ -75,8 +75,8 @@ def target_fault(goal: Goal | None, target: Target, control: bool) -> str | None
             f"target: chooses samples for the goal targets, but the goal is {name_of('goal', goal)}, whose options are "
             "in goal; e.g. -o 'target={}', or -o goal=targets"
         )
-    if target.select == "resistant" and not control:
-        return "target.select: resistant needs the control; e.g. -o target.select=random, or -o control=true"
+    if target.select in {"resistant", "edge"} and not control:
+        return f"target.select: {target.select} needs the control; e.g. -o target.select=random, or -o control=true"
     return None
 
 

@@ -301,7 +301,7 @@ class Experiment(Config):
     @property
     def needs_twin(self) -> bool:
         """Whether the benign twin has to be known before the first round."""
-        return (self.attack is not None and self.control) or self.target.select == "resistant"
+        return (self.attack is not None and self.control) or self.target.select in {"resistant", "edge"}
 
     @property
     def wants_placebo(self) -> bool:
