@@ -5,8 +5,11 @@ from .alternating_minimisation import AlternatingMinimisation as AlternatingMini
 from .assumed_server import AssumedServer as AssumedServer
 from .attack import Attack as Attack
 from .attack import View as View
+from .badnets import BadNets as BadNets
+from .constrain_and_scale import ConstrainAndScale as ConstrainAndScale
 from .constraint import Constraint as Constraint
 from .data_poisoning import DataPoisoning as DataPoisoning
+from .dba import Dba as Dba
 from .estimation import Observation as Observation
 from .explicit_boosting import ExplicitBoosting as ExplicitBoosting
 from .fang_krum import FangKrum as FangKrum
@@ -19,8 +22,12 @@ from .inner_product_manipulation import InnerProductManipulation as InnerProduct
 from .mimic import Mimic as Mimic
 from .min_max import MinMax as MinMax
 from .min_sum import MinSum as MinSum
+from .model_replacement import ModelReplacement as ModelReplacement
+from .neurotoxin import Neurotoxin as Neurotoxin
+from .pgd import Pgd as Pgd
 from .sign_flipping import SignFlipping as SignFlipping
 from .simultaneous_training import SimultaneousTraining as SimultaneousTraining
 from .team import Crafted as Crafted
 from .team import Member as Member
 from .team import Team as Team
+from .train_and_scale import TrainAndScale as TrainAndScale

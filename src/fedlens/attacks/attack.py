@@ -159,6 +159,9 @@ class Attack(Config):
     reach_logged_as: ClassVar[str] = ""
     """The number in its log that says how far it goes, if there is one; a red flag tells of 0 or below."""
 
+    least_parts: ClassVar[int] = 0
+    """The fewest parts that a backdoor's trigger has to have for it: 0 if target samples will do as well."""
+
     remembers: ClassVar[int] = 0
     """Number of earlier rounds in `View.history`."""
 

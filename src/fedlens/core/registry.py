@@ -113,6 +113,13 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "free-rider": "fedlens.attacks.free_rider:FreeRider",
         "mimic": "fedlens.attacks.mimic:Mimic",
         "agr-tailored": "fedlens.attacks.agr_tailored:AgrTailored",
+        "badnets": "fedlens.attacks.badnets:BadNets",
+        "dba": "fedlens.attacks.dba:Dba",
+        "model-replacement": "fedlens.attacks.model_replacement:ModelReplacement",
+        "train-and-scale": "fedlens.attacks.train_and_scale:TrainAndScale",
+        "constrain-and-scale": "fedlens.attacks.constrain_and_scale:ConstrainAndScale",
+        "pgd": "fedlens.attacks.pgd:Pgd",
+        "neurotoxin": "fedlens.attacks.neurotoxin:Neurotoxin",
     },
     "goal": {
         "backdoor": "fedlens.goals.backdoor:Backdoor",
