@@ -301,6 +301,21 @@ def test_a_path_is_relative_to_the_experiment_the_data_directory_or_the_working_
     assert Table(path=str(tmp_path / "sub" / "mine.csv")) == Table(path="sub/mine.csv")
 
 
+def test_a_file_beside_an_experiment_elsewhere_is_found_unless_that_would_name_a_home_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("work", "me/exp"):
+        Path(folder).mkdir(parents=True)
+    Path("me/exp/mine.yaml").write_text("data: {name: table, path: mine.csv}\nmodel: census-mlp\n")
+    csv(path="me/exp/mine.csv")
+    monkeypatch.chdir("work")
+    found = load_experiment("../me/exp/mine.yaml")
+    assert found.data == Table(path="../me/exp/mine.csv")
+    assert len(found.data.load().train) == 48
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    assert load_experiment("../me/exp/mine.yaml").data == Table(path="mine.csv")
+
+
 def test_no_record_has_an_absolute_path() -> None:
     with pytest.raises(
         ConfigError, match=r"path: '/data/mine.csv' is absolute.*--data-dir /data -o data.path=mine.csv"
