@@ -4,7 +4,9 @@ import re
 import shlex
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from fedlens.core.errors import DataError, FedlensError
 from fedlens.data.table import Table
@@ -208,6 +210,27 @@ def test_a_second_file_with_other_columns_is_refused() -> None:
     Path("test.csv").write_text(GOOD.replace(",y\n", ",perhaps\n"))
     with pytest.raises(DataError, match=r"test.csv: row 3, column paid: no training sample is 'perhaps'"):
         Table(path="mine.csv", test="test.csv").load()
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"a\nb": [1, 2] * 5, "y": ["u", "v"] * 5}, r"the schema, column 1: 'a\nb' is no name; write one on one line"),
+        (
+            {"a": [1, 2] * 5, "y": [[1], [2]] * 5},
+            "column y, the label, holds list<element: int64>, not words or numbers; ",
+        ),
+        ({"a": [[1]] * 10, "y": ["u", "v"] * 5}, "column a holds list<element: int64>, not numbers, words or dates; "),
+        ({"a": [2**53 + 1] * 10, "y": ["u", "v"] * 5}, "row 1, column a: 9007199254740993 has too many digits"),
+        ({"a": [1, 2] * 5, "c": ["n", "s"] * 5, "y": [b"u"] * 10}, "name the column of classes: -o data.label=a"),
+    ],
+)
+def test_a_parquet_file_with_other_types_is_refused(columns: dict[str, list[object]], said: str) -> None:
+    parquet.write_table(pa.table(columns), "mine.parquet")
+    with pytest.raises(DataError) as caught:
+        Table(path="mine.parquet").load()
+    assert str(caught.value).startswith("mine.parquet: ")
+    assert said in str(caught.value)
 
 
 def test_a_parquet_file_that_is_none_is_refused() -> None:

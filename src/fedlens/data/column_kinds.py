@@ -42,6 +42,14 @@ _ALMOST = r"^[$€£¥]?\s?[+\-−]?\d[\d.,' _\x{A0}\x{2009}\x{202F}’]*[%$€�
 _TRUTH = r"^(?i:true|false)$"
 
 
+def readable(kind: pa.DataType) -> bool:
+    """Tell whether a column of this type may hold numbers, words, truths or dates."""
+    types = pa.types
+    of_numbers = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
+    of_words = types.is_string(kind) or types.is_boolean(kind)
+    return bool(of_numbers or of_words or types.is_date(kind) or types.is_timestamp(kind))
+
+
 def words_of(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return the values of a column as text, null where they are missing."""
     if pa.types.is_floating(column.type):

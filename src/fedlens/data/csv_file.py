@@ -24,11 +24,10 @@ from pyarrow import csv as pyarrow_csv
 
 from fedlens.core.errors import DataError, cut, shortened
 from fedlens.data.table_options import TableOptions
-from fedlens.data.table_rows import Rows
+from fedlens.data.table_rows import Rows, require_names
 from fedlens.data.user_files import set_option
 
 DELIMITERS = (",", ";", "\t", "|")
-_LONGEST = 200
 _SAMPLE = 1 << 16
 """Characters in which the delimiter is looked for."""
 _MARKS = {
@@ -143,13 +142,7 @@ def _header(text: str, delimiter: str, name: str, number: int) -> list[str]:
             given.append(word if seen[word] == 1 else f"{word}-{seen[word]}")
         remedy = f"rename one, or delete row {number} and give all: {set_option('names', given)}"
         raise DataError(f"{name}: row {number} has the column {cut(', '.join(twice))} more than once; {remedy}")
-    if (
-        long := next((word for word in header if len(word) > _LONGEST or len(word.splitlines()) > 1), None)
-    ) is not None:
-        place = f"row {number}, column {header.index(long) + 1}"
-        raise DataError(
-            f"{name}: {place}: {shortened(long)} is no name; write one on one line, of {_LONGEST} characters"
-        )
+    require_names(header, f"{name}: row {number}")
     return header
 
 

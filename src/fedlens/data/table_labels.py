@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fedlens.core.errors import cut, shortened
-from fedlens.data.column_kinds import kind_of, numbers_of, too_many, words_of
+from fedlens.data.column_kinds import kind_of, numbers_of, readable, too_many, words_of
 from fedlens.data.table_options import Decimal, Given
 from fedlens.data.table_rows import Rows
 from fedlens.data.user_files import set_option
@@ -31,6 +31,11 @@ def labels_of(rows: Rows, name: str, kind: Given | None, decimal: Decimal) -> tu
         DataError: there are not two classes, or so many that they are none.
     """
     column = rows.table[name]
+    if not readable(column.type):
+        rows.refuse(
+            f"column {cut(name)}, the label, holds {cut(str(column.type))}, not words or numbers",
+            _instead(rows, name) or "write it again as words",
+        )
     found = kind or kind_of(rows, name, None, decimal)
     if found == "numeric":
         numbers = numbers_of(rows, name, "numeric", decimal)
@@ -66,7 +71,7 @@ def labels_of(rows: Rows, name: str, kind: Given | None, decimal: Decimal) -> tu
 def _instead(rows: Rows, name: str) -> str:
     """Suggest the column that looks most like classes, if one does: with the fewest values, but two at least."""
     counts = {other: len(Counter(words_of(rows.table[other]).to_pylist())) for other in rows.names
-              if other != name and not pa.types.is_nested(rows.table[other].type)}  # fmt: skip
+              if other != name and readable(rows.table[other].type)}  # fmt: skip
     fitting = [other for other in counts if counts[other] > 1 and not too_many(counts[other], len(rows))]
     if not fitting:
         return ""

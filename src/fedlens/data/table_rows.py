@@ -11,13 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from fedlens.core.errors import DataError, cut
+from fedlens.core.errors import DataError, cut, shortened
 from fedlens.core.suggest import likeliest
 from fedlens.data.table_options import TableOptions
 from fedlens.data.user_files import set_option
 
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "?")
 """What stands for a missing value in text."""
+LONGEST_NAME = 200
+"""The most characters of a column's name."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,18 @@ class Rows:
         if number >= file.rows:
             number, file = number - file.rows, self.files[1]
         raise DataError(f"{file.name}: row {number + file.first}, column {cut(column)}: {fault}; {remedy}")
+
+
+def require_names(names: Sequence[str], where: str) -> None:
+    """Require that these can be names of columns: on one line, and no longer than `LONGEST_NAME`.
+
+    Raises:
+        DataError: one cannot; the message begins with `where`.
+    """
+    for number, word in enumerate(names, 1):
+        if not word or len(word) > LONGEST_NAME or len(word.splitlines()) > 1:
+            remedy = f"write one on one line, of {LONGEST_NAME} characters at most"
+            raise DataError(f"{where}, column {number}: {shortened(word)} is no name; {remedy}")
 
 
 def joined(train: Rows, test: Rows) -> Rows:
