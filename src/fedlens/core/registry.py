@@ -21,6 +21,7 @@ from fedlens.core.config import Config, validate
 from fedlens.core.errors import ConfigError, cut, shortened
 from fedlens.core.importing import classes_in, import_module
 from fedlens.core.origin import at, told
+from fedlens.core.readers import reader_of
 from fedlens.core.recorded import Note, Recorded, recorded_component
 from fedlens.core.signatures import misfits
 from fedlens.core.staying import staying
@@ -175,10 +176,6 @@ OPTION: Mapping[str, str] = {"stage": "aggregation", "trigger": "goal.trigger"}
 """The option that holds a component, where it is not called as its kind."""
 
 
-READERS: Mapping[str, str] = dict.fromkeys((".csv", ".tsv", ".txt", ".parquet", ".pq"), "table") | {".npz": "arrays"}
-"""The data set that reads files with this ending."""
-
-
 @dataclass(frozen=True)
 class Description:
     """A description to be run, whose components are imported.
@@ -241,18 +238,18 @@ def resolve(kind: str, name: str, source: Description = Description()) -> type[C
         if candidates:
             meant = candidates[0] if len(candidates) == 1 else f"one of {cut(', '.join(candidates))}"
             remedy = f"did you mean {meant}?"
-        elif kind == "data" and Path(name).suffix:
+        elif kind == "data" and (Path(name).suffix or reader_of(Path(name))):
             remedy = _reading(name)
         raise ConfigError(f"{option_of(kind)}: there is no {shortened(name)}; {remedy}")
     return class_at(path, option_of(kind), source)
 
 
 def _reading(file: str) -> str:
-    """Say which data set reads a file."""
-    reader = READERS.get(Path(file).suffix.lower())
+    """Say which data set reads a file or folder."""
+    reader, what = reader_of(Path(file)), "folder" if Path(file).is_dir() else "file"
     if reader is None:
-        return "a file is read by a class of yours: `fedlens new data`, and docs/how-to/data-and-model.md"
-    return f"a file is read so: -o {shlex.quote(f'data={{name: {reader}, path: {plain(file)}}}')}"
+        return f"a {what} is read by a class of yours: `fedlens new data`, and docs/how-to/data-and-model.md"
+    return f"a {what} is read so: -o {shlex.quote(f'data={{name: {reader}, path: {plain(file)}}}')}"
 
 
 def class_at(path: str, kind: str = "component", source: Description = Description()) -> type[Config]:

@@ -5,6 +5,7 @@ A class-stratified draw, taken out before the samples are dealt to the clients. 
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fedlens.core.errors import DataError
@@ -13,6 +14,9 @@ from fedlens.core.random import Address
 
 def set_apart(labels: Tensor, count: int, address: Address, option: str = "validation") -> tuple[Tensor, Tensor]:
     """Choose `count` samples for the server, with the classes in the same proportions.
+
+    Classes of a single sample, and the rarest if there are more classes than samples to choose, are drawn as if they
+    were one.
 
     Args:
         labels: the class of each training sample, shape ``[n]``, on the CPU.
@@ -24,13 +28,13 @@ def set_apart(labels: Tensor, count: int, address: Address, option: str = "valid
         The indices of the samples that are left to the clients, and of those taken out, both ascending, int64.
 
     Raises:
-        DataError: `count` is too large or too small for a draw from every class.
+        DataError: `count` is too large.
     """
     from sklearn.model_selection import train_test_split
 
     try:
         rest, taken = train_test_split(
-            np.arange(len(labels)), test_size=count, stratify=labels.numpy(), random_state=address.integer() % 2**32
+            np.arange(len(labels)), test_size=count, stratify=_strata(labels.numpy(), count), random_state=address.integer() % 2**32
         )
     except ValueError as error:
         least = max(len(labels) // 10, len(set(labels.tolist())))
@@ -39,3 +43,15 @@ def set_apart(labels: Tensor, count: int, address: Address, option: str = "valid
             f"number, for example -o {option}={least}"
         ) from None
     return torch.from_numpy(np.sort(rest)), torch.from_numpy(np.sort(taken))
+
+
+def _strata(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Return what each sample is drawn as, ``[n]``: its class, or -1 for a class that is too rare to be drawn alone."""
+    classes, sizes = np.unique(labels, return_counts=True)
+    order = np.argsort(sizes, kind="stable")
+    most = min(count, len(labels) - count)
+    for rare in range(len(classes)):
+        pool, alone = sizes[order[:rare]].sum(), sizes[order[rare:]]
+        if alone.min() > 1 and pool != 1 and len(alone) + bool(rare) <= most:
+            return np.where(np.isin(labels, classes[order[:rare]]), -1, labels)
+    return np.full_like(labels, -1)
