@@ -2,7 +2,7 @@
 
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +68,7 @@ def _projects(docs: Path) -> Iterator[str]:
     yield ""
 
 
-def _cell(method: str, project: str, found: tuple[Statement, ...]) -> str:
+def _cell(method: str, project: str, found: Sequence[Statement]) -> str:
     said = [one for one in found if (one.method, one.project) == (method, project)]
     return "; ".join(dict.fromkeys(one.finding for one in said))
 
