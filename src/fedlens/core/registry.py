@@ -106,6 +106,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "free-rider": "fedlens.attacks.free_rider:FreeRider",
         "mimic": "fedlens.attacks.mimic:Mimic",
         "agr-tailored": "fedlens.attacks.agr_tailored:AgrTailored",
+        "label-flipping": "fedlens.attacks.label_flipping:LabelFlipping",
+        "dynamic-label-flipping": "fedlens.attacks.dynamic_label_flipping:DynamicLabelFlipping",
     },
     "goal": {
         "backdoor": "fedlens.goals.backdoor:Backdoor",
