@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,10 @@ from torch import Tensor
 from fedlens.attacks.mimic import Mimic
 from fedlens.attacks.team import Crafted
 from fedlens.data.partition import Dirichlet
+from fedlens.experiment.setting import prepare
+from fedlens.runs.state import FederationState
+from fedlens.simulation.engines.serial import Serial
+from fedlens.simulation.rounds import federate
 from fedlens.simulation.simulation import simulate
 from fedlens.training.local import LocalTraining
 
@@ -115,6 +120,20 @@ def test_rounds_of_a_sampled_federation_copy_the_same_client() -> None:
     assert first not in {0, 3}
     assert all(copied == first for copied, cohort in told if first in cohort)
     assert all(copied in cohort for copied, cohort in told)
+
+
+def test_it_goes_on_from_a_checkpoint_with_the_same_bits(tmp_path: Path) -> None:
+    plan = {"model": Linear(), "local": LocalTraining(steps=1), "clients": 5, "rounds": 4, "goal": "damage"}
+    experiment = small(attack=Mimic(warm_up=3), attackers={"count": 2}, target={}, **plan)
+    with Serial() as workers:
+        whole = list(federate(prepare(experiment).with_target(None), workers))
+    assert set(whole[1].state.team) == {"mean", "direction", "rounds", "client"}
+    file = tmp_path / "state.safetensors"
+    file.write_bytes(whole[1].state.to_bytes())
+    with Serial() as workers:
+        rest = list(federate(prepare(experiment).with_target(None), workers, FederationState.load(str(file))))
+    assert [result.record for result in rest] == [result.record for result in whole[2:]]
+    assert torch.equal(rest[-1].state.weights, whole[-1].state.weights)
 
 
 def test_it_does_harm_where_clients_differ_alone() -> None:

@@ -141,7 +141,7 @@ def test_a_word_may_be_the_beginning_the_end_or_a_part_of_what_was_meant(word: s
         ({"local": {"batch_size": 0}}, "local.batch_size", "greater than 0"),
         ({"local": {"optimizer": "adagrad"}}, "local.optimizer", "'adam', 'sgd' or 'adamw'"),
         ({"target": {"r": 0}}, "target.r", "greater than 0"),
-        ({"target": {"select": "resistent"}}, "target.select", "'random' or 'resistant'"),
+        ({"target": {"select": "resistent"}}, "target.select", "'random', 'resistant' or 'edge'"),
         ({"target": {"index": [3, -1]}}, "target.index.1", "greater than or equal to 0"),
         ({"attack": {"name": BOOSTING, "boost": 0}}, "attack.boost", "'auto' or a number greater than 0 is needed"),
         ({"attack": {"name": BOOSTING, "boost": -2}}, "attack.boost", "'auto' or a number greater than 0 is needed"),

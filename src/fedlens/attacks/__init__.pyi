@@ -10,6 +10,7 @@ from .constrain_and_scale import ConstrainAndScale as ConstrainAndScale
 from .constraint import Constraint as Constraint
 from .data_poisoning import DataPoisoning as DataPoisoning
 from .dba import Dba as Dba
+from .dynamic_label_flipping import DynamicLabelFlipping as DynamicLabelFlipping
 from .estimation import Observation as Observation
 from .explicit_boosting import ExplicitBoosting as ExplicitBoosting
 from .fang_krum import FangKrum as FangKrum
@@ -19,6 +20,7 @@ from .gaussian import Gaussian as Gaussian
 from .honest import Honest as Honest
 from .implicit_boosting import ImplicitBoosting as ImplicitBoosting
 from .inner_product_manipulation import InnerProductManipulation as InnerProductManipulation
+from .label_flipping import LabelFlipping as LabelFlipping
 from .mimic import Mimic as Mimic
 from .min_max import MinMax as MinMax
 from .min_sum import MinSum as MinSum

@@ -71,7 +71,7 @@ class Mimic(Attack):
         rounds = int(state["rounds"]) if state else 0
         if rounds < self.warm_up:
             state |= _learned(known, team, rounds)
-        row = int(known.products(state["direction"].double()).argmax())
+        row = int(known.products(state["direction"].to(known.mean)).argmax())
         if rounds < self.warm_up:
             state["client"] = torch.tensor(senders[row])
         elif (chosen := int(state["client"])) in senders:
@@ -85,7 +85,7 @@ def _learned(known: KnownUpdates, team: Team, rounds: int) -> dict[str, Tensor]:
     """Return the mean μ, the direction z and the number of rounds, after one more."""
     kind, new = known.rows.dtype, 1 / (rounds + 1)
     if rounds:
-        mean, before = team.state["mean"].double() / known.unit, team.state["direction"].double()
+        mean, before = team.state["mean"].to(known.mean) / known.unit, team.state["direction"].to(known.mean)
     else:
         mean = known.mean
         drawn = team.address.at("mimic").generator().standard_normal(known.parameters, dtype="float32")

@@ -121,6 +121,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "constrain-and-scale": "fedlens.attacks.constrain_and_scale:ConstrainAndScale",
         "pgd": "fedlens.attacks.pgd:Pgd",
         "neurotoxin": "fedlens.attacks.neurotoxin:Neurotoxin",
+        "label-flipping": "fedlens.attacks.label_flipping:LabelFlipping",
+        "dynamic-label-flipping": "fedlens.attacks.dynamic_label_flipping:DynamicLabelFlipping",
     },
     "goal": {
         "backdoor": "fedlens.goals.backdoor:Backdoor",

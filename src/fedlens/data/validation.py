@@ -34,7 +34,10 @@ def set_apart(labels: Tensor, count: int, address: Address, option: str = "valid
 
     try:
         rest, taken = train_test_split(
-            np.arange(len(labels)), test_size=count, stratify=_strata(labels.numpy(), count), random_state=address.integer() % 2**32
+            np.arange(len(labels)),
+            test_size=count,
+            stratify=_strata(labels.numpy(), count),
+            random_state=address.integer() % 2**32,
         )
     except ValueError as error:
         least = max(len(labels) // 10, len(set(labels.tolist())))
