@@ -69,6 +69,16 @@ def test_a_folder_of_images(tmp_path: Path, capsys: Capture, far: bool) -> None:
         assert called(capsys, "run", "quickstart", "-o", "data=far pets") == (2, "", f"Error: {words}\n")
 
 
+def test_text_is_no_table(capsys: Capture) -> None:
+    Path("best.txt").write_text("It was the best of times, it was the worst of times.\n" * 100)
+    code, _, err = called(capsys, "data", "best.txt")
+    assert (code, err.rpartition("; ")[2]) == (
+        2,
+        "if it is text and no table: fedlens data text -o data.path=best.txt\n",
+    )
+    assert called(capsys, "data", "text", "-o", "data.path=best.txt", "-o", "data.group=none")[0] == 0
+
+
 def test_a_folder_of_what_nothing_reads(capsys: Capture) -> None:
     Path("notes/old").mkdir(parents=True)
     Path("notes/old/a.doc").touch()

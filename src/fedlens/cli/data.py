@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fedlens.cli.shared import DataDir, Options, Trust, out, print_imported, say
-from fedlens.core.errors import ConfigError
+from fedlens.core.errors import ConfigError, DataError
 from fedlens.core.readers import READERS, reader_of
 from fedlens.core.suggest import likeliest_path
 
@@ -36,7 +36,13 @@ def data(
     from fedlens.experiment.setting import prepare  # after what may be refused, for it takes seconds
     from fedlens.report.terminal.data_view import data_view, experiment_yaml
 
-    setting = prepare(experiment, data_dir=data_dir)
+    try:
+        setting = prepare(experiment, data_dir=data_dir)
+    except DataError as error:
+        if path.suffix.lower() != ".txt":
+            raise
+        text = shlex.quote(f"data.path={source}")
+        raise DataError(f"{error}; if it is text and no table: fedlens data text -o {text}") from None
     for part in data_view(setting):
         if isinstance(part, str):
             say(part)

@@ -15,8 +15,7 @@ from fedlens.core.random import Address
 def set_apart(labels: Tensor, count: int, address: Address, option: str = "validation") -> tuple[Tensor, Tensor]:
     """Choose `count` samples for the server, with the classes in the same proportions.
 
-    Classes of a single sample, and the rarest if there are more classes than samples to choose, are drawn as if they
-    were one.
+    Classes of a single sample are drawn as if they were one; if there is one such class, it goes with the next rarest.
 
     Args:
         labels: the class of each training sample, shape ``[n]``, on the CPU.
@@ -28,19 +27,17 @@ def set_apart(labels: Tensor, count: int, address: Address, option: str = "valid
         The indices of the samples that are left to the clients, and of those taken out, both ascending, int64.
 
     Raises:
-        DataError: `count` is too large.
+        DataError: `count` is too large or too small for a draw from every class.
     """
     from sklearn.model_selection import train_test_split
 
+    strata = _strata(labels.numpy())
     try:
         rest, taken = train_test_split(
-            np.arange(len(labels)),
-            test_size=count,
-            stratify=_strata(labels.numpy(), count),
-            random_state=address.integer() % 2**32,
+            np.arange(len(labels)), test_size=count, stratify=strata, random_state=address.integer() % 2**32
         )
     except ValueError as error:
-        least = max(len(labels) // 10, len(set(labels.tolist())))
+        least = max(len(labels) // 10, len(np.unique(strata)))
         raise DataError(
             f"{option}: {count:,} of {len(labels):,} training samples cannot be set apart ({error}); set another "
             f"number, for example -o {option}={least}"
@@ -48,13 +45,9 @@ def set_apart(labels: Tensor, count: int, address: Address, option: str = "valid
     return torch.from_numpy(np.sort(rest)), torch.from_numpy(np.sort(taken))
 
 
-def _strata(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Return what each sample is drawn as, ``[n]``: its class, or -1 for a class that is too rare to be drawn alone."""
+def _strata(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return what each sample is drawn as, ``[n]``: its class, or -1 for a class that cannot be drawn from alone."""
     classes, sizes = np.unique(labels, return_counts=True)
-    order = np.argsort(sizes, kind="stable")
-    most = min(count, len(labels) - count)
-    for rare in range(len(classes)):
-        pool, alone = sizes[order[:rare]].sum(), sizes[order[rare:]]
-        if alone.min() > 1 and pool != 1 and len(alone) + bool(rare) <= most:
-            return np.where(np.isin(labels, classes[order[:rare]]), -1, labels)
-    return np.full_like(labels, -1)
+    rare = int((sizes == 1).sum())
+    rare += rare == 1  # and the next one, so that there are two samples to draw from
+    return np.where(np.isin(labels, classes[np.argsort(sizes, kind="stable")[:rare]]), -1, labels)
