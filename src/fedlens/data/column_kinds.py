@@ -115,6 +115,10 @@ def _kind_of_text(rows: Rows, name: str, decimal: Decimal) -> Kind:
             fault = f"{shortened(words[row].as_py())} is no {what}, as {count:,} of {len(present):,} values are"
             remedy = f"mend it, take all for categories: {rows.options.being(name, 'category')}, or {leave}"
             rows.refuse_at(row, name, fault, remedy)
+    if 2 * _count(present, _OTHER_DAY) >= len(present):
+        row = _first(pc.match_substring_regex(words, _OTHER_DAY))
+        fault = f"{shortened(words[row].as_py())} is not written as dates are, 2026-12-31"
+        rows.refuse_at(row, name, fault, f"write it so, or {leave}")
     if 2 * _count(present, _ALMOST) >= len(present):
         row = _first(
             pc.and_(pc.match_substring_regex(words, _ALMOST), pc.invert(pc.match_substring_regex(words, number)))
@@ -122,10 +126,6 @@ def _kind_of_text(rows: Rows, name: str, decimal: Decimal) -> Kind:
         fault = f"{shortened(words[row].as_py())} is not written as numbers are, 1234{decimal}5"
         remedy = f"write it so, take all for categories: {rows.options.being(name, 'category')}, or {leave}"
         rows.refuse_at(row, name, fault, remedy)
-    if 2 * _count(present, _OTHER_DAY) >= len(present):
-        row = _first(pc.match_substring_regex(words, _OTHER_DAY))
-        fault = f"{shortened(words[row].as_py())} is not written as dates are, 2026-12-31"
-        rows.refuse_at(row, name, fault, f"write it so, or {leave}")
     return "category"
 
 
