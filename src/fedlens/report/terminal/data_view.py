@@ -41,7 +41,7 @@ def experiment_yaml(setting: "Setting", name: str) -> str:
     data = setting.experiment.data
     values: dict[str, Any] = {"name": name, "data": {"name": name_of("data", data), **unusual_values(data)}}
     groups = setting.dataset.groups
-    clients = min(10, len(setting.dataset.train if groups is None else groups.of.unique()))
+    clients = min(10, len(setting.dataset.train if groups is None else set(groups.of.tolist())))
     values |= {} if groups is None else {"partition": "natural"}
     values |= {"model": "census-mlp", "clients": clients, "rounds": 10}
     values |= {"local": {"epochs": 2, "batch_size": 20}, "attack": "explicit-boosting"}
