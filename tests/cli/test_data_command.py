@@ -8,6 +8,7 @@ import pytest
 from helpers.calling import called
 from PIL import Image
 
+from fedlens.data.natural import Natural
 from fedlens.data.table import Table
 from fedlens.runs.loading import load_experiment
 
@@ -38,6 +39,7 @@ def test_a_table_and_the_experiment_on_it(width: int, capsys: Capture, monkeypat
     experiment = load_experiment("claims.yaml")
     assert experiment.data == Table(path="claims.csv", drop=("id",), group="hospital")
     assert experiment.attack is not None
+    assert (experiment.partition, experiment.clients) == (Natural(), 3)
     assert called(capsys, "data", "claims.yaml")[1].splitlines()[0] == out.splitlines()[0]
 
 
@@ -47,6 +49,7 @@ def test_arrays_and_data_sets_of_ours(capsys: Capture) -> None:
     assert (code, "x holds bytes" in err) == (0, True)
     assert "inputs of shape [1, 4, 4]" in out
     assert "data: {name: arrays, path: mine.npz}" in out
+    assert "partition" not in out.partition("name: mine")[2]
     code, out, _ = called(capsys, "data", "digits")
     assert code == 0
     assert "Licence: CC BY 4.0. Source: https://doi.org/10.24432/C50P49. To cite: E. Alpaydin" in out
@@ -87,6 +90,14 @@ def test_a_folder_of_what_nothing_reads(capsys: Capture) -> None:
         2,
         "Error: notes: is a folder, and no run; name a file, or a folder of images by class\n",
     )
+
+
+def test_an_owner_without_training_samples_is_no_client(capsys: Capture) -> None:
+    Path("train.csv").write_text("age,hospital,paid\n" + "".join(f"{n},h{n % 3},{n % 2}\n" for n in range(30)))
+    Path("test.csv").write_text("age,hospital,paid\n" + "".join(f"{n},other,{n % 2}\n" for n in range(10)))
+    code, out, _ = called(capsys, "data", "train.csv", "-o", "data.group=hospital", "-o", "data.test=test.csv")
+    assert code == 0
+    assert "clients: 3\n" in out
 
 
 def test_a_file_elsewhere_is_named_by_its_folder(tmp_path: Path, capsys: Capture) -> None:

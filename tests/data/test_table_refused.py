@@ -83,6 +83,10 @@ CASES: dict[str, tuple[str | bytes, str, *tuple[str, ...]]] = {
     "label of two lines": (GOOD.replace(",y", ',"y\nes"'), r"'y\nes' is no class; use names on one line"),
     "no number for a label": (GOOD, "column paid: 'n' is no number", "data.types={paid: numeric}"),
     "other dates": (having("since", ["31/12/2020", "1/2/2021"]), "row 2, column since: '31/12/2020' is not written as"),
+    "dates with points": (
+        having("since", ["31.12.2020", "1.2.2021"]),
+        "row 2, column since: '31.12.2020' is not written as dates are, 2026-12-31",
+    ),
     "no day": (having("since", ["2020-01-01", "2020-02-30"]), "row 3, column since: there is no day '2020-02-30'"),
     "many words": (having("id", [f"x{n}" for n in range(30)]), "column id has 30 different words in 30 rows"),
     "missing": (line(7, ",n,y"), "row 7, column age: a value is missing, as in 1 of 30 rows; "),
