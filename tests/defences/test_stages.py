@@ -20,6 +20,7 @@ from fedlens.defences.crfl import Crfl
 from fedlens.defences.divide_and_conquer import DivideAndConquer
 from fedlens.defences.fedadam import FedAdam
 from fedlens.defences.fedavgm import FedAvgM
+from fedlens.defences.fldetector import FLDetector
 from fedlens.defences.fltrust import FLTrust
 from fedlens.defences.foolsgold import FoolsGold
 from fedlens.defences.median_clip import MedianClip
@@ -40,7 +41,11 @@ TOLD: list[Stage] = [
 MIXING: list[Stage] = [*TOLD, RobustLearningRate(theta=3)]
 RULES: list[Stage] = [CentredClipping(tau=1.5, iterations=2), FoolsGold(), FLTrust()]
 OPTIMIZERS: list[Stage] = [FedAvgM(), FedAdam(), Crfl(sigma=0.001)]
-FILTERS: list[Stage] = [DivideAndConquer(f=2, iterations=2, entries=3), SignGuardFilter(share=1, variant="sim")]
+FILTERS: list[Stage] = [
+    DivideAndConquer(f=2, iterations=2, entries=3),
+    SignGuardFilter(share=1, variant="sim"),
+    FLDetector(),
+]
 WHOLE: list[Stage] = [SignGuard(share=1)]
 """Whole methods."""
 ALL = [*FILTERS, *WHOLE, *MIXING, *RULES, *OPTIMIZERS]

@@ -84,6 +84,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "median-clip": "fedlens.defences.median_clip:MedianClip",
         "signguard-filter": "fedlens.defences.signguard_filter:SignGuardFilter",
         "signguard": "fedlens.defences.signguard:SignGuard",
+        "fldetector": "fedlens.defences.fldetector:FLDetector",
         "bucketing": "fedlens.defences.bucketing:Bucketing",
         "fedavgm": "fedlens.defences.fedavgm:FedAvgM",
         "fedadam": "fedlens.defences.fedadam:FedAdam",

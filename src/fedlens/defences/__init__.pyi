@@ -21,6 +21,7 @@ from .divide_and_conquer import DivideAndConquer as DivideAndConquer
 from .fedadam import FedAdam as FedAdam
 from .fedavgm import FedAvgM as FedAvgM
 from .filter import Filter as Filter
+from .fldetector import FLDetector as FLDetector
 from .fltrust import FLTrust as FLTrust
 from .foolsgold import FoolsGold as FoolsGold
 from .geometric_median import GeometricMedian as GeometricMedian
