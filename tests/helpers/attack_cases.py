@@ -9,7 +9,7 @@ from torch import nn
 
 from fedlens.attacks.attack import Attack, View
 from fedlens.attacks.estimation import Observation
-from fedlens.attacks.team import Team
+from fedlens.attacks.team import Member, Team
 from fedlens.core.random import Address
 from fedlens.core.registry import name_of
 from fedlens.data.dataset import Data, Dataset, Samples
@@ -81,8 +81,13 @@ def attack(chosen: Attack, device: torch.device) -> object:
         view = replace(view, server=server)
     if chosen.colludes:
         return vars(chosen.collude(team_of(view, chosen, device)))
-    view = replace(view, shard=chosen.poison(view.shard, member_of(view), view.auxiliary))
+    view = replace(view, shard=chosen.poison(view.shard, member(view), view.auxiliary))
     return [chosen.waits(view), chosen.corrected(view), view.log, view.shard.x, view.shard.y]
+
+
+def member(view: View) -> Member:
+    """An attacker among three classes."""
+    return replace(member_of(view), classes=3)
 
 
 def team_of(view: View, chosen: Attack, device: torch.device) -> Team:
@@ -91,9 +96,10 @@ def team_of(view: View, chosen: Attack, device: torch.device) -> Team:
     return Team(
         round=view.round,
         received=view.received,
-        members=(member_of(view), member_of(view)),
+        members=(member(view), member(view)),
         honest=moved(normal(7, 2, len(view.weights)) / 50, device),
         others=view.others if chosen.sight == "all" else None,
+        senders=tuple(range(5)) if chosen.sight == "all" else None,
         cohort=7,
         auxiliary=view.auxiliary,
         local=view.local,

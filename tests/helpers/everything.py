@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from fedlens.core.config import Config
-from fedlens.core.registry import BUILT_IN, build
+from fedlens.core.registry import BUILT_IN, build, resolve
+from fedlens.core.suggest import example
 from helpers import attack_cases, model_cases, server_cases
 
 Case = Callable[[torch.device], object]
@@ -38,7 +39,10 @@ def _cases() -> Iterator[tuple[str, Case]]:
     options = {name: values for module in _MODULES for name, values in module.OPTIONS.items()}
     variants = {kind: values for module in _MODULES for kind, values in module.VARIANTS.items()}
     for kind, (base, compute) in KINDS.items():
-        plain = {f"{kind} {name}": {"name": name, **options.get(name, {})} for name in BUILT_IN[kind]}
+        plain = {
+            f"{kind} {name}": {"name": name, **_required(kind, name), **options.get(name, {})}
+            for name in BUILT_IN[kind]
+        }
         others = {f"{kind} {' '.join(map(str, flat(values).values()))}": values for values in variants.get(kind, ())}
         for name, values in {**plain, **others}.items():
             yield name, partial(_of_component, kind, values, base, compute)
@@ -46,6 +50,12 @@ def _cases() -> Iterator[tuple[str, Case]]:
         yield f"training {plan.optimizer} {plan.loss} {plan.augmentation}", partial(model_cases.training, plan)
     yield "dense networks in a stack", model_cases.dense
     yield "metrics", model_cases.metrics
+
+
+def _required(kind: str, name: str) -> dict[str, object]:
+    """Examples of the options that have no default."""
+    fields = resolve(kind, name).model_fields
+    return {option: example(field) for option, field in fields.items() if field.is_required()}
 
 
 def _of_component(

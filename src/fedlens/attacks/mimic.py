@@ -73,7 +73,7 @@ class Mimic(Attack):
             state |= _learned(known, team, rounds)
         row = int(known.products(state["direction"].to(known.mean)).argmax())
         if rounds < self.warm_up:
-            state["client"] = torch.tensor(senders[row])
+            state["client"] = torch.tensor(senders[row], device=known.mean.device)
         elif (chosen := int(state["client"])) in senders:
             row = senders.index(chosen)
         for member in team.members:
@@ -98,7 +98,7 @@ def _learned(known: KnownUpdates, team: Team, rounds: int) -> dict[str, Tensor]:
     return {
         "mean": (mean * known.unit).to(kind),
         "direction": direction.to(kind),
-        "rounds": torch.tensor(rounds + 1),
+        "rounds": torch.tensor(rounds + 1, device=known.mean.device),
     }
 
 

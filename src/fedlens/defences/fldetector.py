@@ -84,24 +84,24 @@ class FLDetector(Filter):
         Raises:
             ValueError: a stage before has mixed the updates of several clients.
         """
-        clients, kept = senders(updates, server, "fldetector"), dict(state.clients)
+        clients, kept, device = senders(updates, server, "fldetector"), dict(state.clients), updates.rows.device
         excluded = set(state.tensors["excluded"].tolist()) if "excluded" in state.tensors else set()
         count = int(state.tensors.get("rounds", torch.tensor(0))) + 1
         memory, change = self._remembered(server.weights, state.tensors)
         present = [(client, row) for client, row in zip(clients, updates.rows, strict=True) if client not in excluded]
         values = _values(present, kept, change, count)
         for client, row in present:
-            scores = kept.get(client, {}).get("scores", torch.zeros(0).double())
+            scores = kept[client]["scores"] if client in kept else torch.zeros(0, dtype=torch.float64, device=device)
             if client in values:
-                scores = torch.cat([scores, torch.tensor([values[client]]).double()])[-self.window :]
-            kept[client] = {"update": row.clone(), "scores": scores, "round": torch.tensor(count)}
+                scores = torch.cat([scores, scores.new_tensor([values[client]])])[-self.window :]
+            kept[client] = {"update": row.clone(), "scores": scores, "round": torch.tensor(count, device=device)}
         means = {client: _mean(kept, client) for client in clients}
         if count >= self.start and (found := self._found([client for client, _ in present], kept, server)):
             excluded |= found
             kept = {client: {"scores": tensors["scores"]} for client, tensors in kept.items() if client in excluded}
             memory, count = {}, 0
-        memory |= {"excluded": torch.tensor(sorted(excluded), dtype=torch.int64), "rounds": torch.tensor(count)}
-        device = updates.rows.device
+        memory["excluded"] = torch.tensor(sorted(excluded), dtype=torch.int64, device=device)
+        memory["rounds"] = torch.tensor(count, device=device)
         scores = torch.tensor([means[client] for client in clients], dtype=torch.float64, device=device)
         flagged = torch.tensor([client in excluded for client in clients], dtype=torch.bool, device=device)
         return Report(scores, flagged), State(memory, kept)
