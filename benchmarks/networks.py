@@ -90,7 +90,7 @@ def bare(module: nn.Module, samples: Samples, batch: int) -> None:
     module.train()
     for indices in torch.split(torch.randperm(len(samples)), batch):
         optimizer.zero_grad()
-        nn.functional.cross_entropy(module(samples.x[indices]), samples.y[indices]).backward()
+        nn.functional.cross_entropy(module(samples.x[indices]), samples.y[indices]).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
 
