@@ -231,6 +231,7 @@ def test_models_have_their_sizes_on_a_data_set(capsys: Capture) -> None:
     assert "sizes on adult (inputs 104, 2 classes)" in " ".join(out.split())
     assert re.search(r"census-mlp +93,186 +93,186 ", out)
     assert re.search(r"tiny +– +– ", out)
+    assert re.search(r"char-lstm +– +– ", out)  # which could be built for a line of 104 measures
     out = listed(capsys, "models", "--data", "digits")
     assert re.search(r"census-mlp +85,002 +85,002 ", out)
     assert re.search(r"resnet8 +77,754 +77,754 ", out)

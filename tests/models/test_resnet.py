@@ -67,7 +67,7 @@ def test_the_character_model_reads_whole_numbers() -> None:
     characters[0, 0], characters[1, -1] = 79, 79
     changed = (module(characters) != logits).any(dim=1)
     assert changed.tolist() == [True, True, False]  # by the first character as well as by the last
-    with pytest.raises(ConfigError, match=r"reads characters by their numbers, not torch.float32"):
+    with pytest.raises(TypeError, match=r"reads characters by their numbers, which are whole"):
         module(characters.float())
     with pytest.raises(ConfigError, match=r"wants sequences of whole numbers, \[n, T\]; this data has inputs of shape"):
         build(CharLstm(), (1, 8, 8), 10, ROOT)

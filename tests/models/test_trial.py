@@ -22,6 +22,7 @@ import fedlens
 from fedlens.core.errors import ConfigError
 from fedlens.core.random import global_states
 from fedlens.data.digits import Digits
+from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import prepare
 from fedlens.models.model import Model
 
@@ -284,3 +285,21 @@ def test_the_command_line_says_it_in_a_line(
         "Error: mine.yaml:2: model: nets:Net (nets.py:4) fails on inputs of shape [2, 1, 8, 8], torch.float32: "
     )
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"data": "adult", "model": "char-lstm"}, r"char-lstm does not take .*\(104,\), torch.float32: .*=census-mlp"),
+        ({"data": {"name": "text", "path": "lines.txt", "length": 4}, "model": "census-mlp"}, "int64: .*=char-lstm"),
+    ],
+)
+def test_a_model_of_fedlens_that_does_not_take_the_data_is_refused_before_anything_runs(
+    values: dict[str, object], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("lines.txt").write_text("To be, or not to be, that is the question.\n" * 40)
+    experiment = Experiment.model_validate({"clients": 2, "rounds": 1, **values})
+    with pytest.raises(ConfigError, match=f"model: .*{words}"):
+        fedlens.run(experiment, tmp_path / "run", engine="serial")
+    assert not (tmp_path / "run" / "rounds.jsonl").exists()

@@ -7,34 +7,39 @@ from pathlib import Path
 from fedlens.core.config import Config
 from fedlens.core.errors import ConfigError
 from fedlens.core.layout import Layout
+from fedlens.core.lazy import torch
 from fedlens.core.random import Address, seeded
 from fedlens.core.registry import build
-from fedlens.data.dataset import Data
+from fedlens.data.dataset import Data, Dataset
 from fedlens.data.loading import load
 from fedlens.models.model import Model
 
 
-def data_shape(name: str, directory: Path | None = None) -> tuple[tuple[int, ...], int]:
-    """Return the shape of an input of the data set called `name`, and the number of its classes.
+def dataset_called(name: str, directory: Path | None = None) -> Dataset:
+    """Return the data set called `name`.
 
     Raises:
         ConfigError: there is no such data set.
         DataError: it cannot be loaded.
     """
-    dataset = load(build("data", name, Data), directory)
-    return dataset.shape, len(dataset.classes)
+    return load(build("data", name, Data), directory)
 
 
-def model_size(model: type[Config], shape: tuple[int, ...], classes: int) -> tuple[int, int] | None:
+def model_size(model: type[Config], dataset: Dataset) -> tuple[int, int] | None:
     """Return a model's numbers of parameters p and of all entries d that travel, with its options at their defaults.
 
-    ``None`` if it needs an option, or does not take inputs of this shape.
+    ``None`` if it needs an option, or does not take such inputs.
     """
+    from fedlens.models.network import Network
+    from fedlens.models.trial import require_answer
+
     try:
         described = model()
         assert isinstance(described, Model)
         with seeded(Address.root(0)):
-            layout = Layout.of(described.build(shape, classes))
+            module = described.build(dataset.shape, len(dataset.classes))
+            require_answer(Network(module), dataset.train.take(torch.zeros(1, dtype=torch.int64)), model.__name__)
     except ConfigError:
         return None
+    layout = Layout.of(module)
     return layout.parameters.size, layout.size

@@ -34,7 +34,7 @@ from fedlens.goals.target_samples import choose
 from fedlens.models.initial_model import InitialModel, digest
 from fedlens.models.mixed_precision import require_bfloat16
 from fedlens.models.network import Network
-from fedlens.models.trial import try_out
+from fedlens.models.trial import require_answer, try_out
 from fedlens.training.local import LocalTraining
 
 NO_BUFFERS = "training changes no buffers of this model that clients could keep, such as running statistics"
@@ -111,13 +111,16 @@ class Setting:
             name = f"{name_of('model', model)}{at(model.definition)}"
             try_out(self.initial, samples, name, self.root.at("trial"))
         network, experiment = self.network(), self.experiment
+        one = self.dataset.train.take(torch.zeros(1, dtype=torch.int64))
+        if not is_custom(model):
+            require_answer(network, one, name_of("model", model))
         own, count = experiment.local.buffers == "local", network.layout.buffers.size
         if own and not count:
             raise ConfigError(f"local.buffers: {NO_BUFFERS}; -o local.buffers=average")
         if not own and (why := why_not_combined(experiment.server, network.layout, experiment.cohort_size)):
             raise ConfigError(f"aggregation: {why}")
-        one, address = self.dataset.train.take(torch.zeros(1, dtype=torch.int64)), self.root.at("trial", "alone")
-        require_no_lone_samples(network, one, experiment.local, self.shards.sizes.tolist(), address)
+        sizes, address = self.shards.sizes.tolist(), self.root.at("trial", "alone")
+        require_no_lone_samples(network, one, experiment.local, sizes, address)
 
     def digests(self) -> dict[str, str]:
         """Digest what the experiment begins with, so that a change of it is noticed.

@@ -2,8 +2,6 @@
 
 from torch import Tensor, nn
 
-from fedlens.core.errors import ConfigError
-
 
 class CharacterReader(nn.Module):
     """A network that reads characters and gives logits of the next one.
@@ -25,12 +23,10 @@ class CharacterReader(nn.Module):
         """Return the logits ``[n, characters]`` of what follows `x` (``[n, T]``, whole numbers).
 
         Raises:
-            ConfigError: `x` are no whole numbers.
+            TypeError: `x` are no whole numbers.
         """
         if x.is_floating_point():
-            raise ConfigError(
-                f"model: char-lstm reads characters by their numbers, not {x.dtype}; give inputs by .long()"
-            )
+            raise TypeError("it reads characters by their numbers, which are whole")
         read, _ = self.lstm(self.embedding(x))
         logits: Tensor = self.dense(read[:, -1])
         return logits

@@ -69,6 +69,27 @@ def try_out(initial: InitialModel, samples: Samples, name: str, address: Address
     _require_bound(network, name)
 
 
+def require_answer(network: Network, sample: Samples, name: str) -> None:
+    """Check that one of fedlens' own models takes such inputs: it answers one.
+
+    Args:
+        network: the model.
+        sample: one, on its device.
+        name: what to call the model in messages.
+
+    Raises:
+        ConfigError: it does not; the message names one that does.
+    """
+    try:
+        network.log_probabilities(sample.x)
+    except Exception as error:
+        x, fitting = sample.x, "census-mlp" if sample.x.is_floating_point() else "char-lstm"
+        wrong = (
+            f"does not take this data's inputs of shape {tuple(x.shape[1:])}, {x.dtype}: {str(error).splitlines()[0]}"
+        )
+        raise ConfigError(f"model: {name} {wrong}; e.g. -o model={fitting}") from error
+
+
 def _answer(network: Network, x: Tensor, address: Address, *, training: bool) -> Any:
     weights = network.state()
     try:

@@ -102,15 +102,15 @@ def _topic(topic: Topic) -> Table:
 
 def _models(topic: Topic, data: str | None) -> Table:
     """List models with how many parameters each has on a data set, and how many entries travel."""
-    from fedlens.experiment.model_sizes import data_shape, model_size  # which import PyTorch
+    from fedlens.experiment.model_sizes import dataset_called, model_size  # which import PyTorch
 
     name = data or default_of("data", Experiment.model_fields["data"].default)
-    shape, classes = data_shape(name)
-    inputs = f"inputs {' × '.join(map(str, shape))}, {classes} classes"
+    dataset = dataset_called(name)
+    inputs = f"inputs {' × '.join(map(str, dataset.shape))}, {len(dataset.classes)} classes"
     title = f"Models: {topic.use}; sizes on {name} ({inputs})"
     table = _table(title, "name", "parameters", "d", "what it is", "options and defaults")
     for entry in entries(topic):
-        size = model_size(resolve(topic.kind, entry.name), shape, classes)
+        size = model_size(resolve(topic.kind, entry.name), dataset)
         counts = ["–", "–"] if size is None else [f"{count:,}" for count in size]
         table.add_row(entry.name, *counts, entry.about, entry.rest)
     return table
