@@ -90,13 +90,13 @@ def _learned(known: KnownUpdates, team: Team, rounds: int) -> dict[str, Tensor]:
         mean = known.mean
         drawn = team.address.at("mimic").generator().standard_normal(known.parameters, dtype="float32")
         before = torch.from_numpy(drawn).to(known.mean)
-    mean = mean + new * (known.mean - mean)
+    mean = mean.lerp(known.mean, new)
     spread = spreading(known, mean, before)
     length = float(spread.norm())
-    direction = before * (1 - new) + spread * (new / length) if length else before
-    direction = direction / direction.norm()
+    direction = spread.mul_(new / length).add_(before, alpha=1 - new) if length else before.clone()
+    direction /= direction.norm()
     return {
-        "mean": (mean * known.unit).to(kind),
+        "mean": mean.mul_(known.unit).to(kind),
         "direction": direction.to(kind),
         "rounds": torch.tensor(rounds + 1, device=known.mean.device),
     }
@@ -112,7 +112,7 @@ def spreading(known: KnownUpdates, mean: Tensor, direction: Tensor) -> Tensor:
     """
     aside = known.mean - mean
     along = known.products(direction) + aside @ direction
-    spread = aside * along.sum()
+    spread = aside.mul_(along.sum())
     for columns, block in known.centred():
         spread[columns] += along @ block
     return spread
