@@ -62,4 +62,5 @@ def upper_group(numbers: Numbers, references: int, generator: np.random.Generato
 
 def _squares(numbers: Numbers) -> Numbers:
     """Return the sum of squares of each row about its mean."""
-    return ((numbers - numbers.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+    squares: Numbers = ((numbers - numbers.mean(axis=1, keepdims=True)) ** 2).sum(axis=1)
+    return squares
