@@ -26,7 +26,7 @@ It needs one update, and for its second part four; f is not told. It sees update
 that most clients are honest and have like shares of signs. Attacks that keep lengths and signs, as small noise does,
 pass. In a round without attack, mean shift leaves out who is on the edge of the one cluster there is: of drawn clean
 rounds (one direction in common and as much noise, 2,000 entries, so that 200 signs are counted) it flagged 38 % of 10
-clients and 32 % of 50; DBSCAN 29 % and 1 %.
+clients and 32 % of 50; DBSCAN 29 % and 1 %. Mean shift of 100 clients takes about a second, however long updates are.
 """
 
 from __future__ import annotations
