@@ -1,3 +1,4 @@
+from .a3fl import A3FL as A3FL
 from .adaptive_ipm import AdaptiveIpm as AdaptiveIpm
 from .alternating_minimisation import AlternatingMinimisation as AlternatingMinimisation
 from .assumed_server import AssumedServer as AssumedServer

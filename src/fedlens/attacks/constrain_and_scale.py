@@ -36,7 +36,8 @@ Anomaly = Literal["l2", "cosine"]
 
 def l2(weights: Tensor, received: Tensor) -> Tensor:
     """Compute ‖X − w‖₂ of two vectors ``[p]``."""
-    return torch.linalg.vector_norm(weights - received)
+    length: Tensor = torch.linalg.vector_norm(weights - received)
+    return length
 
 
 def cosine(weights: Tensor, received: Tensor) -> Tensor:

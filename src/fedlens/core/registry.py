@@ -104,6 +104,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "constrain-and-scale": "fedlens.attacks.constrain_and_scale:ConstrainAndScale",
         "pgd": "fedlens.attacks.pgd:Pgd",
         "neurotoxin": "fedlens.attacks.neurotoxin:Neurotoxin",
+        "a3fl": "fedlens.attacks.a3fl:A3FL",
     },
     "goal": {
         "backdoor": "fedlens.goals.backdoor:Backdoor",
@@ -115,6 +116,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "distributed": "fedlens.goals.distributed:Distributed",
         "feature-values": "fedlens.goals.feature_values:FeatureValues",
         "token-sequence": "fedlens.goals.token_sequence:TokenSequence",
+        "trained-patch": "fedlens.goals.trained_patch:TrainedPatch",
     },
     "method": {
         "gradient": "fedlens.explanations.methods.gradients:Gradient",
