@@ -12,6 +12,7 @@ from fedlens.runs.loading import load_experiment
 
 LATER = {
     "a-little-is-enough",
+    "a3fl",
     "adaptive-ipm",
     "agr-tailored",
     "badnets",

@@ -49,7 +49,10 @@ UNTARGETED = {
 }
 """Attacks on the model as a whole, which ``test_team`` looks at."""
 
-TARGETED = [name for name in BUILT_IN["attack"] if name not in UNTARGETED]
+TOGETHER = {"a3fl"}
+"""Attacks of a team on a goal, which have tests of their own."""
+
+TARGETED = [name for name in BUILT_IN["attack"] if name not in UNTARGETED | TOGETHER]
 FIXED = {"badnets", "train-and-scale"}
 """Attacks whose boosting factor is no option."""
 EFFECTIVE = [name for name in TARGETED if name not in {"honest", *FIXED}]

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from attacker import BRIEF, CLIENTS, MALICIOUS, deep
+from attacker import BRIEF, CLIENTS, MALICIOUS, TOGETHER, deep
 from reach import images, overlap, reachable, shared, tensors
 from small import small
 from torch import Tensor
@@ -99,7 +99,7 @@ def known_of(setting: Setting, clients: tuple[int, ...]) -> set[bytes]:
     return set().union(*map(images, own)) | {image.numpy().tobytes() for image in setting.auxiliary.x}
 
 
-@pytest.mark.parametrize("name", BUILT_IN["attack"])
+@pytest.mark.parametrize("name", [name for name in BUILT_IN["attack"] if name not in TOGETHER])
 def test_nothing_beyond_its_sight_is_in_reach_of_a_built_in_attack(
     name: str, context: WorkerContext, setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:

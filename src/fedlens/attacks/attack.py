@@ -162,6 +162,9 @@ class Attack(Config):
     least_parts: ClassVar[int] = 0
     """The fewest parts that a backdoor's trigger has to have for it: 0 if target samples will do as well."""
 
+    trains_trigger: ClassVar[bool] = False
+    """True if it trains the trigger, which then has to be one that can be trained."""
+
     remembers: ClassVar[int] = 0
     """Number of earlier rounds in `View.history`."""
 

@@ -124,6 +124,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "neurotoxin": "fedlens.attacks.neurotoxin:Neurotoxin",
         "label-flipping": "fedlens.attacks.label_flipping:LabelFlipping",
         "dynamic-label-flipping": "fedlens.attacks.dynamic_label_flipping:DynamicLabelFlipping",
+        "a3fl": "fedlens.attacks.a3fl:A3FL",
     },
     "goal": {
         "backdoor": "fedlens.goals.backdoor:Backdoor",
@@ -135,6 +136,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "distributed": "fedlens.goals.distributed:Distributed",
         "feature-values": "fedlens.goals.feature_values:FeatureValues",
         "token-sequence": "fedlens.goals.token_sequence:TokenSequence",
+        "trained-patch": "fedlens.goals.trained_patch:TrainedPatch",
     },
     "method": {
         "gradient": "fedlens.explanations.methods.gradients:Gradient",

@@ -90,6 +90,9 @@ def trigger_fault(attack: Attack | None, goal: Goal | None) -> str | None:
     if goal.parts < attack.least_parts:
         remedy = "-o 'goal={name: backdoor, trigger: distributed}', or -o attack=badnets"
         return f"goal.trigger: {name} gives each attacker a part of the trigger, which has only one; e.g. {remedy}"
+    if attack.trains_trigger and not goal.trains:
+        remedy = "-o 'goal={name: backdoor, trigger: trained-patch}', or -o attack=badnets"
+        return f"goal.trigger: {name} trains the trigger, which is a fixed one; e.g. {remedy}"
     return None
 
 

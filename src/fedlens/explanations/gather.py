@@ -19,7 +19,7 @@ from fedlens.explanations.methods.method import Method
 from fedlens.explanations.model_pair import ModelPair, compare_pair
 from fedlens.explanations.models import find_twin_of, load_models
 from fedlens.explanations.study import Subject
-from fedlens.explanations.triggered_samples import asked
+from fedlens.explanations.triggered_samples import as_trained, asked
 from fedlens.runs.directory import differences
 from fedlens.runs.weights import keeps_weights, weights_of
 
@@ -146,7 +146,7 @@ def gather(
     runs = [run.with_code(trust) for run in runs]
     twins = [find_twin_of(run, control) for run in runs]
     dataset = load(runs[0].experiment.data, data_dir)
-    settings = [prepare(run.experiment, device, dataset=dataset) for run in runs]
+    settings = [as_trained(prepare(run.experiment, device, dataset=dataset), run) for run in runs]
     return [Gathered(*fields) for fields in zip(runs, twins, settings, strict=True)]
 
 

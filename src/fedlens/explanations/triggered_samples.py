@@ -1,7 +1,7 @@
 """Test samples without and with the trigger, and what the attacked and the benign model say of each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from fedlens.analysis.run_results import Run
 from fedlens.core.errors import ConfigError
 from fedlens.experiment.setting import Setting
 from fedlens.runs.record import class_name
+from fedlens.runs.state import read_checkpoint
 
 SHOWN = 6
 """So many samples are shown, each of another class as far as there are so many classes."""
@@ -64,6 +65,7 @@ def triggered_samples(run: Run, setting: Setting, models: Mapping[str, nn.Module
     """
     if setting.goal is None or not setting.goal.asks:
         raise ConfigError(f"{run.path}: there is no trigger to be shown; -o goal=backdoor plants one")
+    setting = as_trained(setting, run)
     test, classes, indices = setting.dataset.test, run.target.classes, asked(setting)
     wanted = setting.wanted(test.y)
     clean = test.x[indices]
@@ -81,6 +83,18 @@ def triggered_samples(run: Run, setting: Setting, models: Mapping[str, nn.Module
         true = classes[int(test.y[index])]
         samples.append(TriggeredSample(index, true, classes[class_wanted], clean[row], triggered[row], answers))
     return samples
+
+
+def as_trained(setting: Setting, run: Run) -> Setting:
+    """Return the setting with the trigger as the run's attackers have trained it by the last round, if they do.
+
+    Raises:
+        DamagedRunError: the checkpoint, which has it, is missing or damaged.
+    """
+    if setting.goal is None or not setting.goal.trains:
+        return setting
+    team = read_checkpoint(str(run.path / "checkpoint.safetensors")).state.team
+    return replace(setting, goal=setting.goal.trained(team))
 
 
 def asked(setting: Setting) -> list[int]:

@@ -11,4 +11,5 @@ from .success import Success as Success
 from .success import TargetSamples as TargetSamples
 from .target_samples import Target as Target
 from .token_sequence import TokenSequence as TokenSequence
+from .trained_patch import TrainedPatch as TrainedPatch
 from .trigger import Trigger as Trigger

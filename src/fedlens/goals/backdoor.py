@@ -8,6 +8,7 @@ trigger that a clean model gives the target class as well is none (a deviation f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, NonNegativeInt
@@ -55,6 +56,17 @@ class Backdoor(Goal):
     @override
     def parts(self) -> int:
         return 1 if self.trigger is None else self.trigger.parts
+
+    @property
+    @override
+    def trains(self) -> bool:
+        return self.trigger is not None and self.trigger.trains
+
+    @override
+    def trained(self, state: Mapping[str, Tensor]) -> Backdoor:
+        if self.trigger is None or not self.trigger.trains:
+            return self
+        return self.model_copy(update={"trigger": self.trigger.trained(state)})
 
     @override
     def settled(self, data: Data) -> Goal:

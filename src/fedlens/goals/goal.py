@@ -6,6 +6,7 @@ by how often it has that, against the benign twin on the same inputs. So it meas
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -61,6 +62,15 @@ class Goal(Config):
     def parts(self) -> int:
         """Number of parts in which inputs may be changed, by an attacker each."""
         return 1
+
+    @property
+    def trains(self) -> bool:
+        """Whether attackers train what they put into inputs, so that it may differ from round to round."""
+        return False
+
+    def trained(self, state: Mapping[str, Tensor]) -> Goal:  # noqa: ARG002 - derived classes use it
+        """Return the goal with what attackers have trained, of the `state` that their team keeps."""
+        return self
 
     def settled(self, data: Data) -> Goal:  # noqa: ARG002 - derived classes use it
         """Return the goal with those defaults that depend on the data set's description.

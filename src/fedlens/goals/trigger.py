@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
 
 from fedlens.core.config import Config
 from fedlens.core.errors import ClientError, ConfigError, named
@@ -33,6 +34,13 @@ class Trigger(Config):
     def parts(self) -> int:
         """Number of parts that attackers may stamp alone."""
         return 1
+
+    trains: ClassVar[bool] = False
+    """Whether attackers may train it, so that it may differ from round to round."""
+
+    def trained(self, state: Mapping[str, Tensor]) -> Trigger:  # noqa: ARG002 - derived classes use it
+        """Return the trigger as attackers have trained it, by the `state` that their team keeps."""
+        return self
 
     def fitted(self, data: Data, dataset: Dataset) -> Trigger:  # noqa: ARG002 - derived classes use them
         """Return the trigger with everything that it takes from the data, before its first use.

@@ -6,6 +6,7 @@ the same of it.
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,13 +30,20 @@ from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.backdoor_job import BackdoorJob, variants
 from fedlens.simulation.engines.choice import Choice
 from fedlens.simulation.engines.context import GLOBAL, SharedTensors, WorkerContext
+from fedlens.simulation.engines.serial import Serial
 from fedlens.simulation.twin import Control
 
 ANSWERS = TypeAdapter(list[BackdoorRecord])
 
 
 def measured(
-    setting: Setting, engine: Engine, shared: SharedTensors, round_: int, predictions: Tensor
+    setting: Setting,
+    engine: Engine,
+    shared: SharedTensors,
+    round_: int,
+    predictions: Tensor,
+    *,
+    team: Mapping[str, Tensor],
 ) -> BackdoorRecord:
     """Ask the shared global model what the goal asks.
 
@@ -45,12 +53,14 @@ def measured(
         shared: the engine's tensors.
         round_: number of the round.
         predictions: the model's log-probabilities on the test set as it is, shape ``[samples, classes]``.
+        team: what the team of attackers keeps.
     """
     labels, goal = setting.dataset.test.y, setting.goal
     assert goal is not None
     assert shared.answers is not None
     parts = stretches(len(labels), engine.workers)
-    jobs = [BackdoorJob(round_, variant, *part) for variant in range(variants(goal)) for part in parts]
+    trained = team if goal.trains else {}
+    jobs = [BackdoorJob(round_, variant, *part, trained) for variant in range(variants(goal)) for part in parts]
     engine.run(jobs, lambda _: None)
     record = tally(shared.answers, predictions, wanted_classes(goal, labels, len(setting.dataset.classes)))
     return replace(record, distinct=setting.distinct)
@@ -72,15 +82,25 @@ def answers_of(control: Control, setting: Setting, choice: Choice) -> list[Backd
                 return known
         except ValueError:
             pass  # it is written anew
+    rounds = [record.round for record in control.records]
     with choice.make() as engine:
-        answers = _ask(control, setting, engine)
+        answers = _ask(control, setting, engine, rounds)
     file.parent.mkdir(exist_ok=True)
     write_atomically(file, ANSWERS.dump_json(answers))
     return answers
 
 
-def _ask(control: Control, setting: Setting, engine: Engine) -> list[BackdoorRecord]:
-    """Ask the control after each of its rounds."""
+def answer_to(control: Control, setting: Setting, round_: int, team: Mapping[str, Tensor]) -> BackdoorRecord:
+    """Return what the control, whose weights were kept, answers after a round to what a team has trained by then."""
+    with Serial() as engine:
+        [answer] = _ask(control, setting, engine, [round_], team)
+    return answer
+
+
+def _ask(
+    control: Control, setting: Setting, engine: Engine, rounds: Sequence[int], team: Mapping[str, Tensor] | None = None
+) -> list[BackdoorRecord]:
+    """Ask the control after each of these rounds."""
     with one_thread():
         network, dataset = setting.network(), setting.dataset
         shared = shared_tensors(setting, engine, network.state(), 1)
@@ -91,10 +111,10 @@ def _ask(control: Control, setting: Setting, engine: Engine) -> list[BackdoorRec
         )  # fmt: skip
         engine.start(context)
         answers = []
-        for record in control.records:
-            shared.models[GLOBAL] = control.weights(record.round).to(setting.device)
-            predictions = control.predictions(record.round).to(setting.device)
-            answers.append(measured(setting, engine, shared, record.round, predictions))
+        for round_ in rounds:
+            shared.models[GLOBAL] = control.weights(round_).to(setting.device)
+            predictions = control.predictions(round_).to(setting.device)
+            answers.append(measured(setting, engine, shared, round_, predictions, team=team or {}))
         return answers
 
 

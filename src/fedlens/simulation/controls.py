@@ -55,7 +55,7 @@ def find_or_make(
 
     try:
         found = find_control(control_setting, choice.arithmetic, make, callback, keep_weights=keep_weights or asks)
-        if asks:
+        if asks and not (setting.goal and setting.goal.trains):
             found.backdoors = answers_of(found, setting, choice)
         return found
     except ClientError as error:

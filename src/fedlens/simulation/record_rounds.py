@@ -14,7 +14,9 @@ from fedlens.runs.environment import describe_environment
 from fedlens.runs.metadata import StartRecord
 from fedlens.runs.record import ControlRecord, RoundRecord
 from fedlens.runs.record_values import destroyed, judged
+from fedlens.runs.round_result import RoundResult
 from fedlens.runs.run_summary import Summary
+from fedlens.simulation.backdoors import answer_to
 from fedlens.simulation.callback import Callback
 from fedlens.simulation.engines.choice import Choice
 from fedlens.simulation.rounds import federate
@@ -50,7 +52,7 @@ def record_rounds(
             try:
                 for result in federate(setting, engine, state, callback.clients):
                     state = result.state
-                    record = beside(controls, result.record, setting)
+                    record = beside(controls, result, setting)
                     records.append(directory.append(replace(result, record=record)))
                     callback.round(deepcopy(records[-1]) if is_custom(callback) else records[-1])
             except ClientError as error:
@@ -76,11 +78,12 @@ def _start(choice: Choice, setting: Setting) -> StartRecord:
     )
 
 
-def beside(controls: Mapping[str, Control], record: RoundRecord, setting: Setting) -> RoundRecord:
-    """Return the record with the same round of the controls, given by name, and whether a goal is met against them."""
+def beside(controls: Mapping[str, Control], result: RoundResult, setting: Setting) -> RoundRecord:
+    """Return the round's record with that of the controls, given by name, and whether a goal is met against them."""
+    record = result.record
     if setting.auxiliary is None and setting.goal is None:
         return record
-    sides = {name: _side(control, record.round, setting) for name, control in controls.items()}
+    sides = {name: _side(control, result, setting) for name, control in controls.items()}
     twin, placebo = sides.get("control"), sides.get("placebo")
     if setting.goal is None:
         return replace(record, twin=twin, placebo=placebo)
@@ -89,9 +92,12 @@ def beside(controls: Mapping[str, Control], record: RoundRecord, setting: Settin
     return replace(record, twin=twin, placebo=placebo, goal_met=judged(setting.goal, record, twin))
 
 
-def _side(control: Control, round_: int, setting: Setting) -> ControlRecord:
+def _side(control: Control, result: RoundResult, setting: Setting) -> ControlRecord:
     """Return a control's values after a round, with what the experiment asks for besides accuracy."""
-    side, metrics = control.values(round_, setting.auxiliary), setting.experiment.metrics
+    round_, metrics = result.record.round, setting.experiment.metrics
+    side = control.values(round_, setting.auxiliary)
+    if setting.goal is not None and setting.goal.trains:
+        side = replace(side, backdoor=answer_to(control, setting, round_, result.state.team))
     if not metrics:
         return side
     asked = measure(metrics, control.predictions(round_), setting.dataset.test.y)

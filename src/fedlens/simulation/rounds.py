@@ -5,7 +5,7 @@ evaluate.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -170,7 +170,7 @@ class Federation:
             clipping=dict(combined.clipping),
             quality=replace(qualities[GLOBAL], metrics=asked),
             target=None if target_samples is None else success(predictions, target_samples),
-            backdoor=self._backdoor(round_, predictions),
+            backdoor=self._backdoor(round_, predictions, attack.state),
             destroyed=self._is_destroyed(state, after, predictions),
         )
         seconds = {
@@ -233,11 +233,11 @@ class Federation:
             with_errors[row] = log | error
         return with_errors
 
-    def _backdoor(self, round_: int, predictions: Tensor) -> BackdoorRecord | None:
-        """Ask the global model what the goal asks, if anything."""
+    def _backdoor(self, round_: int, predictions: Tensor, team: Mapping[str, Tensor]) -> BackdoorRecord | None:
+        """Ask the global model what the goal asks, if anything, with what the `team` has trained."""
         if self.shared.answers is None:
             return None
-        return measured(self.setting, self.engine, self.shared, round_, predictions)
+        return measured(self.setting, self.engine, self.shared, round_, predictions, team=team)
 
     def _is_destroyed(self, before: FederationState, after: FederationState, predictions: Tensor) -> bool:
         """Tell whether the round destroyed the model: its weights are not finite, or its answers have become NaN.

@@ -71,7 +71,7 @@ def simulate(
         controls = {"control": twin} if twin is not None and experiment.attack is not None else {}
         with choice.make() as workforce:
             for result in federate(setting, workforce):
-                record = beside(controls, result.record, setting)
+                record = beside(controls, result, setting)
                 yield copy_tensors(replace(result, record=record))
 
 

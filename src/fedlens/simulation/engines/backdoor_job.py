@@ -1,6 +1,7 @@
 """The job of a goal that wants classes of inputs: a model's answers to test samples that carry the trigger."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor
@@ -26,12 +27,14 @@ class BackdoorJob:
         variant: 0 for the whole trigger, 1 for its first part alone, and so on.
         start: first test sample.
         stop: the sample after the last.
+        trained: what the team of attackers keeps, if it trains the trigger.
     """
 
     round: int
     variant: int
     start: int
     stop: int
+    trained: Mapping[str, Tensor] = field(default_factory=dict)
     reads = GLOBAL
 
     @property
@@ -53,6 +56,7 @@ class BackdoorJob:
         """Answer to those samples of which something is wanted."""
         goal, test, answers = context.goal, context.dataset.test, context.shared.answers
         assert goal is not None
+        goal = goal.trained(self.trained)
         assert answers is not None
         context.network.load(context.shared.models[GLOBAL])
         for block in blocks(self.start, self.stop):
