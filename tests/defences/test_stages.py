@@ -15,17 +15,23 @@ from fedlens.core.registry import BUILT_IN, describe, name_of
 from fedlens.defences.bucketing import Bucketing
 from fedlens.defences.centred_clipping import CentredClipping
 from fedlens.defences.clip import Clip
+from fedlens.defences.equal_weights import EqualWeights
 from fedlens.defences.fedadam import FedAdam
 from fedlens.defences.fedavgm import FedAvgM
+from fedlens.defences.flame import FlameFilter
 from fedlens.defences.fltrust import FLTrust
 from fedlens.defences.foolsgold import FoolsGold
+from fedlens.defences.median_clip import MedianClip
+from fedlens.defences.median_noise import MedianNoise
 from fedlens.defences.nearest_neighbour_mixing import NearestNeighbourMixing
+from fedlens.defences.norm_clipping import norms
 from fedlens.defences.stage import Report, Stage, State, Updates
 
-MIXING: list[Stage] = [Clip(max_norm=1.5), NearestNeighbourMixing(f=2), Bucketing(s=3)]
+FILTERS: list[Stage] = [FlameFilter()]
+MIXING: list[Stage] = [Clip(max_norm=1.5), MedianClip(), EqualWeights(), NearestNeighbourMixing(f=2), Bucketing(s=3)]
 RULES: list[Stage] = [CentredClipping(tau=1.5, iterations=2), FoolsGold(), FLTrust()]
-OPTIMIZERS: list[Stage] = [FedAvgM(), FedAdam()]
-ALL = [*MIXING, *RULES, *OPTIMIZERS]
+OPTIMIZERS: list[Stage] = [FedAvgM(), FedAdam(), MedianNoise(factor=1e-9)]
+ALL = [*FILTERS, *MIXING, *RULES, *OPTIMIZERS]
 
 counts = st.integers(5, 9)
 seeds = st.integers(0, 2**32)
@@ -54,11 +60,17 @@ def test_every_stage_is_tested_here() -> None:
 @each(ALL)
 def test_it_leaves_as_many_rows_as_its_kind_says(stage: Stage) -> None:
     left = passed(stage, fitting(stage, normal(0, 9, 5)))[0].rows
-    assert left.shape == ({"clip": 9, "nnm": 9, "bucketing": 3}.get(name_of("stage", stage), 1), 5)
-    assert stage.kind == ("mixing" if stage in MIXING else "rule" if stage in RULES else "optimizer")
+    kinds = {"filter": FILTERS, "mixing": MIXING, "rule": RULES, "optimizer": OPTIMIZERS}
+    assert stage in kinds[stage.kind]
+    assert left.shape[1] == 5
+    if stage.kind == "filter":
+        assert 1 <= len(left) <= 9
+    else:
+        several = {"clip": 9, "median-clip": 9, "equal-weights": 9, "nnm": 9, "bucketing": 3}
+        assert len(left) == several.get(name_of("stage", stage), 1)
 
 
-@each([*MIXING, *RULES])
+@each([*FILTERS, *MIXING, *RULES])
 @given(seed=seeds, count=counts)
 @few
 def test_the_rows_are_what_the_mixture_says(stage: Stage, seed: int, count: int) -> None:
@@ -72,14 +84,19 @@ def test_the_rows_are_what_the_mixture_says(stage: Stage, seed: int, count: int)
     assert float(left.weights.sum()) == pytest.approx(1)
 
 
-@each([stage for stage in [*MIXING, *RULES] if not isinstance(stage, Bucketing)])
+@each([stage for stage in [*FILTERS, *MIXING, *RULES] if not isinstance(stage, Bucketing)])
 @given(seed=seeds, count=counts, random=st.randoms())
 @few
 def test_the_order_of_the_clients_does_not_matter(stage: Stage, seed: int, count: int, random: Random) -> None:
     updates = normal(seed, count, 5) + 1
     order = list(range(count))
     random.shuffle(order)
-    left, shuffled = passed(stage, updates)[0], passed(stage, updates[order])[0]
+    (left, _, report), (shuffled, _, after) = passed(stage, updates), passed(stage, updates[order])
+    if stage in FILTERS:
+        assert report.flagged is not None
+        assert after.flagged is not None
+        assert torch.equal(after.flagged, report.flagged[order])
+        return
     rows = left.rows[order] if stage in MIXING else left.rows
     torch.testing.assert_close(shuffled.rows, rows, rtol=0, atol=1e-7)
     torch.testing.assert_close(effective(shuffled), effective(left)[order], rtol=0, atol=1e-7)
@@ -110,7 +127,7 @@ def test_whether_it_may_write_into_the_rows_changes_no_bit(stage: Stage) -> None
     rows = fitting(stage, normal(0, 9, 300, dtype=torch.float32))
     left, _, _ = passed(stage, rows)
     owned = replace(Updates.received(rows.clone(), equal(len(rows))), owned=True)
-    at_hand = server(*rows.shape, root=torch.full((300,), 0.5))
+    at_hand = replace(server(*rows.shape, root=torch.full((300,), 0.5)), norms=norms(rows))
     again, _, _ = stage.apply(owned, at_hand, stage.init(at_hand.layout))
     assert torch.equal(left.rows, again.rows)
 
@@ -139,11 +156,11 @@ def test_clients_who_agree(stage: Stage, count: int, value: float) -> None:
     assert bool(left.rows.isfinite().all())
     skips = (isinstance(stage, FoolsGold) and count > 1 and value > 0) or (isinstance(stage, FLTrust) and value == 0)
     assert (report.skipped is not None) == skips
-    if stage in MIXING or (isinstance(stage, CentredClipping | FoolsGold | FedAvgM) and not skips):
+    if stage in [*FILTERS, *MIXING] or (isinstance(stage, CentredClipping | FoolsGold | FedAvgM) and not skips):
         torch.testing.assert_close(left.rows, torch.full_like(left.rows, value))
 
 
-@each([*MIXING, *RULES, FedAdam()])
+@each([*FILTERS, *MIXING, *RULES, FedAdam()])
 @pytest.mark.parametrize(("dtype", "value"), [(torch.float32, 1e38), (torch.float32, 3.4e38), (torch.float64, 1e300)])
 def test_a_long_update_leaves_everything_finite(stage: Stage, dtype: torch.dtype, value: float) -> None:
     rows = normal(3, 9, 40, dtype=dtype)
@@ -170,8 +187,10 @@ def test_as_few_updates_as_it_needs_are_enough(stage: Stage) -> None:
 
 def test_of_a_stage_that_averages_an_update_has_the_weight_that_it_announced() -> None:
     alpha = torch.tensor([0.4, 0.3, 0.2, 0.1], dtype=torch.float64)
-    for stage in ALL:
+    for stage in [*FILTERS, *MIXING]:
         if stage.averages:
-            left, _, _ = staged(stage, normal(0, 4, 5) / 10, alpha)
-            torch.testing.assert_close(effective(left), alpha)
-    assert {name_of("stage", stage) for stage in ALL if stage.averages} == {"clip", "bucketing"}
+            left, _, _ = staged(stage, normal(0, 4, 5).sign() / 10, alpha)
+            kept = effective(left) > 0
+            torch.testing.assert_close(effective(left), alpha.where(kept, 0) / alpha[kept].sum())
+    averaging = {name_of("stage", stage) for stage in ALL if stage.averages and stage not in FILTERS}
+    assert averaging == {"clip", "median-clip", "bucketing", "median-noise"}

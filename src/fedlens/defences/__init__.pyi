@@ -11,9 +11,11 @@ from .detector import Inspection as Inspection
 from .detector import Validation as Validation
 from .detector import Verdict as Verdict
 from .distance_ranges import DistanceCheck as DistanceCheck
+from .equal_weights import EqualWeights as EqualWeights
 from .fedadam import FedAdam as FedAdam
 from .fedavgm import FedAvgM as FedAvgM
 from .filter import Filter as Filter
+from .flame import FlameFilter as FlameFilter
 from .fltrust import FLTrust as FLTrust
 from .foolsgold import FoolsGold as FoolsGold
 from .geometric_median import GeometricMedian as GeometricMedian
@@ -21,6 +23,8 @@ from .krum import Krum as Krum
 from .krum import KrumAuthors as KrumAuthors
 from .krum import MultiKrum as MultiKrum
 from .mean import Mean as Mean
+from .median_clip import MedianClip as MedianClip
+from .median_noise import MedianNoise as MedianNoise
 from .nearest_neighbour_mixing import NearestNeighbourMixing as NearestNeighbourMixing
 from .norm_clipping import NormClipping as NormClipping
 from .norm_filter import NormFilter as NormFilter

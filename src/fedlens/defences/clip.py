@@ -25,9 +25,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def scaled(rows: Tensor, factors: Tensor) -> Tensor:
-    """Multiply each row of `rows` (shape ``[m, d]``) by its factor (float64, ``[m]``), of which some may be tiny."""
-    product = rows.clone()
+def scaled(rows: Tensor, factors: Tensor, owned: bool = False) -> Tensor:
+    """Multiply each row of `rows` (shape ``[m, d]``) by its factor (float64, ``[m]``), of which some may be tiny.
+
+    That is done in place if the rows are `owned`.
+    """
+    product = rows if owned else rows.clone()
     for i in (factors != 1).nonzero().flatten().tolist():
         product[i] = rows[i].double() * factors[i]
     return product
@@ -63,4 +66,4 @@ class Clip(Stage):
         factors = clipping_factors(lengths, self.max_norm)
         mixture = None if updates.mixture is None else factors[:, None] * updates.mixture
         report = Report(details=clipping_details(lengths, lengths > self.max_norm))
-        return replace(updates, rows=scaled(updates.rows, factors), mixture=mixture), state, report
+        return replace(updates, rows=scaled(updates.rows, factors, updates.owned), mixture=mixture), state, report

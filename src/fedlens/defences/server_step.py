@@ -15,6 +15,7 @@ from fedlens.core.lazy import torch
 from fedlens.defences.adapters import RuleStage, link_of
 from fedlens.defences.buffers import BuffersError, buffers_of, combined_buffers, parameters_of
 from fedlens.defences.links import title
+from fedlens.defences.norm_clipping import norms
 from fedlens.defences.rule import checked_least
 from fedlens.defences.stage import Report, Server, Stage, State, Updates
 
@@ -113,6 +114,8 @@ def server_step(
     count = updates.rows.shape[1] - layout.size
     needs, present = needed(chain), replace(updates, rows=updates.rows[:, :count]) if layout.size else updates
     seen = parameters_of(server, count) if layout.size else server
+    if any(stage.needs_norms for stage in chain) and len(present.rows):
+        seen = replace(seen, norms=norms(present.rows))
     buffers = torch.zeros_like(server.weights[count:])
     kept: list[State] = []
     judgements: list[Judgement] = []

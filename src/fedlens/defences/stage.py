@@ -73,13 +73,22 @@ class Updates:
         return tuple(index if single else None for index, single in zip(first, alone, strict=True))
 
     def keep(self, rows: Sequence[int]) -> Updates:
-        """Return these rows alone, in this order, their weights renormalised to 1."""
+        """Return these rows alone, in this order, their weights renormalised to 1; in place of others if it may."""
         index = list(rows)
         if index == list(range(len(self.rows))):
             return self
         weights = self.weights[index]
         mixture = None if self.mixture is None else self.mixture[index]
-        return replace(self, rows=self.rows[index], weights=weights / weights.sum(), mixture=mixture)
+        return replace(self, rows=self._moved(index), weights=weights / weights.sum(), mixture=mixture)
+
+    def _moved(self, index: list[int]) -> Tensor:
+        """Return these rows: rows of its own are moved together, if that is in their order."""
+        if not self.owned or index != sorted(set(index)):
+            return self.rows[index]
+        for place, row in enumerate(index):
+            if place < row:
+                self.rows[place] = self.rows[row]
+        return self.rows[: len(index)]
 
     def mixed(self, matrix: Tensor, rows: Tensor | None = None) -> Updates:
         """Return rows that are linear combinations of these, all of the same weight.
@@ -119,6 +128,8 @@ class Server:
         address: where the stage's random draws begin, if it makes any.
         root: update that the server gets by training on its root samples as a client would, shape ``[d]``; ``None``
             unless a stage declares that it `needs_root`.
+        norms: L2 norms of the n updates received, whatever stages before have made of them, shape ``[n]``, float64;
+            ``None`` unless a stage declares that it `needs_norms`.
 
     Example:
         >>> import torch
@@ -135,6 +146,7 @@ class Server:
     clients: tuple[int, ...]
     address: Address
     root: Tensor | None = None
+    norms: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -217,6 +229,9 @@ class Stage(Config):
 
     needs_root: ClassVar[bool] = False
     """True if it needs `Server.root`, for which root samples are then taken out of the training samples."""
+
+    needs_norms: ClassVar[bool] = False
+    """True if it needs `Server.norms`."""
 
     coordinatewise: ClassVar[bool] = False
     """True of a rule that makes each entry of the same entries of the rows alone; it then combines buffers, too."""
