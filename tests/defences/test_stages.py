@@ -21,13 +21,14 @@ from fedlens.defences.fedavgm import FedAvgM
 from fedlens.defences.flame import FlameFilter
 from fedlens.defences.fltrust import FLTrust
 from fedlens.defences.foolsgold import FoolsGold
+from fedlens.defences.freqfed import FreqFedFilter
 from fedlens.defences.median_clip import MedianClip
 from fedlens.defences.median_noise import MedianNoise
 from fedlens.defences.nearest_neighbour_mixing import NearestNeighbourMixing
 from fedlens.defences.norm_clipping import norms
 from fedlens.defences.stage import Report, Stage, State, Updates
 
-FILTERS: list[Stage] = [FlameFilter()]
+FILTERS: list[Stage] = [FlameFilter(), FreqFedFilter()]
 MIXING: list[Stage] = [Clip(max_norm=1.5), MedianClip(), EqualWeights(), NearestNeighbourMixing(f=2), Bucketing(s=3)]
 RULES: list[Stage] = [CentredClipping(tau=1.5, iterations=2), FoolsGold(), FLTrust()]
 OPTIMIZERS: list[Stage] = [FedAvgM(), FedAdam(), MedianNoise(factor=1e-9)]

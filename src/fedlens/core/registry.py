@@ -84,6 +84,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "fedadam": "fedlens.defences.fedadam:FedAdam",
         "median-noise": "fedlens.defences.median_noise:MedianNoise",
         "flame-filter": "fedlens.defences.flame:FlameFilter",
+        "freqfed-filter": "fedlens.defences.freqfed:FreqFedFilter",
     },
     "checks": {
         "accuracy": "fedlens.defences.accuracy_check:AccuracyCheck",

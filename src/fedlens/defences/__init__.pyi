@@ -18,6 +18,7 @@ from .filter import Filter as Filter
 from .flame import FlameFilter as FlameFilter
 from .fltrust import FLTrust as FLTrust
 from .foolsgold import FoolsGold as FoolsGold
+from .freqfed import FreqFedFilter as FreqFedFilter
 from .geometric_median import GeometricMedian as GeometricMedian
 from .krum import Krum as Krum
 from .krum import KrumAuthors as KrumAuthors
