@@ -48,3 +48,9 @@ def test_a_tiny_factor_is_as_exact_as_others() -> None:
     rows = torch.tensor([[3e37, -1e37]])
     factors = torch.tensor([1e-40], dtype=torch.float64)
     torch.testing.assert_close(scaled(rows, factors), torch.tensor([[3e-3, -1e-3]]), rtol=1e-6, atol=0)
+
+
+def test_lengths_whose_squares_are_too_small_for_a_number() -> None:
+    rows = torch.tensor([[3e-300, 4e-300], [0, 0], [3, 4]], dtype=torch.float64)
+    assert norms(rows).tolist() == pytest.approx([5e-300, 0, 5], rel=1e-12)
+    assert norms(torch.zeros(2, 3)).tolist() == [0, 0]

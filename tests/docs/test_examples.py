@@ -55,12 +55,24 @@ def test_examples_can_be_meant(name: str, tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a grid."""
+    """A directory with a grid, and rules of somebody's."""
     found = tmp_path_factory.mktemp("examples")
     (found / "rules.yaml").write_text(GRID)
+    (found / "rules.py").write_text(RULES)
     return found
 
 
+RULES = """
+import numpy as np
+from fedlens.defences import FoolsGold as Gold
+
+def trimmed_mean(updates, f):
+    return np.sort(updates, axis=0)[f:len(updates) - f].mean(axis=0)
+
+def krum(updates, num_byzantine):
+    apart = ((updates[:, None] - updates) ** 2).sum(axis=2)
+    return updates[np.sort(apart, axis=1)[:, : len(updates) - num_byzantine - 1].sum(axis=1).argmin()]
+"""
 MADE = ("run", "sweep")
 """Their examples make what the others' are about."""
 

@@ -18,20 +18,20 @@ def unclipped(experiment: Experiment, inside: Sequence[RoundRecord]) -> str | No
 
     Of several, the first is told of, with a limit to try that would have clipped: half of the greatest length.
     """
-    for index, component in enumerate(experiment.server.stages):
+    for index, (whole, component) in enumerate(experiment.server.parts()):
         name = f"{index}.{title(component)}"
         found = [record.clipping[name] for record in inside if name in record.clipping]
         if not found or any(done.clipped for done in found):
             continue
         longest = max(done.longest for done in found)
-        limit = next((option for option in LIMITS if hasattr(component, option)), "")
+        limit = next((option for option in LIMITS if hasattr(whole, option)), "")
         rounds = share_of(len(found), len(inside), "round")
         words = f"{UNCLIPPED} by {title(component)} in {rounds}, the longest was {longest:.3g}"
         if not limit or longest == 0:
             return words
-        lower = component.model_copy(update={limit: float(f"{longest / 2:.2g}")})
-        stages = [*experiment.server.stages[:index], lower, *experiment.server.stages[index + 1 :]]
-        return f"{words} and {limit} is {getattr(component, limit):g}; e.g. {to_paste(stages)}"
+        lower = whole.model_copy(update={limit: float(f"{longest / 2:.2g}")})
+        stages = [lower if stage is whole else stage for stage in experiment.server.stages]
+        return f"{words} and {limit} is {getattr(whole, limit):g}; e.g. {to_paste(stages)}"
     return None
 
 

@@ -17,6 +17,7 @@ import typer
 from fedlens.cli.cache import cache
 from fedlens.cli.command import tracing
 from fedlens.cli.compare import compare
+from fedlens.cli.conform import conform
 from fedlens.cli.data import data
 from fedlens.cli.examples import ExampledCommand
 from fedlens.cli.explain import explain
@@ -41,7 +42,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for command in (run, show, plot, explain, report, watch, sweep, compare, reproduce, list_, data, partition, new):
+for command in (
+    run,
+    show,
+    plot,
+    explain,
+    report,
+    watch,
+    sweep,
+    compare,
+    conform,
+    reproduce,
+    list_,
+    data,
+    partition,
+    new,
+):
     app.command(command.__name__.rstrip("_"), cls=ExampledCommand)(tracing(staying_unless_failed()(command)))
 app.add_typer(cache, name="cache")
 

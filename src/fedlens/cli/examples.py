@@ -44,6 +44,11 @@ EXAMPLES = {
         fedlens compare sweeps/rules --by aggregation --metric accuracy --at best --output accuracy.png
         fedlens compare runs/quickstart runs/quickstart-2 --by attack.boost
     """,
+    "conform": """
+        fedlens conform rules:trimmed_mean --as trimmed-mean
+        fedlens conform rules:krum --as krum --name f=num_byzantine
+        fedlens conform rules:Gold --as foolsgold --all
+    """,
     "reproduce": """
         fedlens reproduce fig7 C17
         fedlens reproduce fig4 --seeds 3 --targets 2

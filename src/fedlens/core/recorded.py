@@ -20,7 +20,7 @@ FACTS: Mapping[str, tuple[str, ...]] = {
     "attack": ("sight", "omniscient", "needs_rule", "objective"),
     "goal": ("asks",),
     "aggregation": ("averages", "minimum", "f"),
-    "stage": ("kind", "sees", "averages", "needs_root", "f"),
+    "stage": ("kind", "sees", "averages", "needs_root", "f", "part_names", "filter_names"),
     "checks": ("validates",),
 }
 """What readers ask of a component of each kind that need not be one of its options."""

@@ -1,9 +1,11 @@
 from .accuracy_check import AccuracyCheck as AccuracyCheck
+from .adaptive_robust_clipping import AdaptiveRobustClipping as AdaptiveRobustClipping
 from .bucketing import Bucketing as Bucketing
 from .bulyan import Bulyan as Bulyan
 from .centred_clipping import CentredClipping as CentredClipping
 from .chain import Chain as Chain
 from .clip import Clip as Clip
+from .composed import Composed as Composed
 from .coordinate_wise import Median as Median
 from .coordinate_wise import TrimmedMean as TrimmedMean
 from .detector import Detector as Detector
@@ -11,6 +13,7 @@ from .detector import Inspection as Inspection
 from .detector import Validation as Validation
 from .detector import Verdict as Verdict
 from .distance_ranges import DistanceCheck as DistanceCheck
+from .divide_and_conquer import DivideAndConquer as DivideAndConquer
 from .equal_weights import EqualWeights as EqualWeights
 from .fedadam import FedAdam as FedAdam
 from .fedavgm import FedAvgM as FedAvgM
@@ -29,6 +32,7 @@ from .median_noise import MedianNoise as MedianNoise
 from .nearest_neighbour_mixing import NearestNeighbourMixing as NearestNeighbourMixing
 from .norm_clipping import NormClipping as NormClipping
 from .norm_filter import NormFilter as NormFilter
+from .robust_learning_rate import RobustLearningRate as RobustLearningRate
 from .rule import Aggregate as Aggregate
 from .rule import Received as Received
 from .rule import Rule as Rule

@@ -6,7 +6,6 @@ then at most one server optimizer. What is asked of a chain as a whole follows f
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -14,17 +13,16 @@ from pydantic import SkipValidation, ValidationInfo, field_validator, model_vali
 
 from fedlens.core.config import Config
 from fedlens.core.errors import ConfigError
-from fedlens.core.origin import at
+from fedlens.core.recorded import Recorded
 from fedlens.core.registry import Description
 from fedlens.defences.adapters import as_stage
+from fedlens.defences.composed import written_out
+from fedlens.defences.grammar import kindless, kinds_of, misplaced, validates
 from fedlens.defences.links import Link, build_link, kind_of, title
 from fedlens.defences.mean import Mean
-from fedlens.defences.repair import ORDER, form_of, mended, to_paste, validates
+from fedlens.defences.repair import form_of, mended, to_paste
 from fedlens.defences.server_step import needed
 from fedlens.defences.stage import Sees, Stage
-
-ONCE = {"rule": "rule", "optimizer": "server optimizer"}
-"""Of which kinds a chain has one, and what they are called."""
 
 
 class Chain(Config):
@@ -74,48 +72,23 @@ class Chain(Config):
                 f"{title(apart)} needs the validation set, which only checks have; e.g. {to_paste(self.stages)} "
                 f"-o 'checks={{name: {title(apart)}, action: reject}}'"
             )
-        kinds = [getattr(as_stage(component), "kind", "") for component in self.stages]
-        if None in kinds:  # of a record, whose classes are not read
+        parts = self.parts()
+        if None in kinds_of(parts):  # of a record, whose classes are not read
             return self
-        for component, kind in zip(self.stages, kinds, strict=True):
-            if kind not in ORDER:
-                raise ValueError(
-                    f"{title(component)}{at(type(component))} does not say of which kind it is ({', '.join(ORDER)}); "
-                    "write it into the class, e.g. kind = 'mixing'"
-                )
-        for kind, word in ONCE.items():
-            several = [index for index, its in enumerate(kinds) if its == kind]
-            if len(several) > 1:
-                names = " and ".join(title(self.stages[index]) for index in several)
-                raise ValueError(f"{names}: a chain has one {word}; e.g. {to_paste(self.stages)}")
-        places = [ORDER[str(kind)] for kind in kinds]
-        if places != sorted(places):
-            raise ValueError(
-                f"{self}: filters and mixing come before the rule, and a server optimizer after it; "
-                f"e.g. {to_paste(self.stages)}"
-            )
-        self._require_own_rows()
-        filters = [title(component) for component, kind in zip(self.stages, kinds, strict=True) if kind == "filter"]
-        if twice := next((name for name, count in Counter(filters).items() if count > 1), None):
-            raise ValueError(f"{twice}: a chain has each filter once; e.g. {to_paste(self.stages)}")
+        if wrong := kindless(parts):
+            raise ValueError(wrong)
+        if wrong := misplaced(parts):
+            raise ValueError(f"{wrong}; e.g. {to_paste(self.stages)}")
         return self
 
-    def _require_own_rows(self) -> None:
-        """Refuse a stage that needs rows of one client each behind one that blends them."""
-        blending: Link | None = None
-        for component in self.stages:
-            stage = as_stage(component)
-            if stage.by_client and blending is not None:
-                raise ValueError(
-                    f"{title(component)} needs each client's own update, but {title(blending)} before it blends them; "
-                    f"e.g. {to_paste(self.stages)}"
-                )
-            blending = component if stage.blends else blending
+    def parts(self) -> list[tuple[Link, Link]]:
+        """Return what works, whole methods written out: each part behind the component that it is of."""
+        return [(component, part) for component in self.stages for part in written_out(component)]
 
     @property
     def whole(self) -> tuple[Stage, ...]:
-        """All stages, with the mean where no rule is written."""
-        stages = [as_stage(component) for component in self.stages]
+        """All stages, whole methods written out, with the mean where no rule is written."""
+        stages = [as_stage(part) for _, part in self.parts()]
         if not any(stage.kind == "rule" for stage in stages):
             place = len(stages) - sum(stage.kind == "optimizer" for stage in stages)
             stages.insert(place, as_stage(Mean()))
@@ -123,13 +96,14 @@ class Chain(Config):
 
     @property
     def names(self) -> list[str]:
-        """The names of its components."""
-        return list(map(title, self.stages))
+        """The names of its stages, whole methods written out, as records have them."""
+        return [name for _, part in self.parts() for name in _noted(part, "part_names") or [title(part)]]
 
     @property
     def filters(self) -> dict[str, Link]:
         """Its filters by the names under which records have their scores."""
-        return {title(component): component for component in self.stages if as_stage(component).kind == "filter"}
+        own = {title(part): part for _, part in self.parts() if as_stage(part).kind == "filter"}
+        return own | {name: part for _, part in self.parts() for name in _noted(part, "filter_names")}
 
     @property
     def averages(self) -> bool | None:
@@ -149,7 +123,7 @@ class Chain(Config):
     @property
     def told(self) -> tuple[int, ...]:
         """The numbers of attackers that its stages are told, those of them that are."""
-        return tuple(f for component in self.stages if type(f := getattr(component, "f", None)) is int)
+        return tuple(f for _, part in self.parts() if type(f := getattr(part, "f", None)) is int)
 
     @property
     def sees(self) -> Sees:
@@ -166,4 +140,10 @@ class Chain(Config):
         return ((kind_of(component), component) for component in self.stages)
 
     def __str__(self) -> str:
-        return "+".join(self.names)
+        return "+".join(map(title, self.stages))
+
+
+def _noted(part: Link, fact: str) -> list[str]:
+    """Return names that a run has noted of a whole method whose class is not read."""
+    noted = getattr(part, fact, None) if isinstance(part, Recorded) else None
+    return noted.split("+") if noted else []

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def scaled(rows: Tensor, factors: Tensor, owned: bool = False) -> Tensor:
+def scaled(rows: Tensor, factors: Tensor, *, owned: bool = False) -> Tensor:
     """Multiply each row of `rows` (shape ``[m, d]``) by its factor (float64, ``[m]``), of which some may be tiny.
 
-    That is done in place if the rows are `owned`.
+    That is done in the rows' own memory if they are `owned`.
     """
     product = rows if owned else rows.clone()
     for i in (factors != 1).nonzero().flatten().tolist():
@@ -66,4 +66,5 @@ class Clip(Stage):
         factors = clipping_factors(lengths, self.max_norm)
         mixture = None if updates.mixture is None else factors[:, None] * updates.mixture
         report = Report(details=clipping_details(lengths, lengths > self.max_norm))
-        return replace(updates, rows=scaled(updates.rows, factors, updates.owned), mixture=mixture), state, report
+        rows = scaled(updates.rows, factors, owned=updates.owned)
+        return replace(updates, rows=rows, mixture=mixture), state, report

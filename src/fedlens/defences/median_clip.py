@@ -67,4 +67,5 @@ class MedianClip(Stage):
         factors = torch.where(clipped, limit / lengths, 1)
         mixture = None if updates.mixture is None else factors[:, None] * updates.mixture
         report = Report(details=clipping_details(lengths, clipped))
-        return replace(updates, rows=scaled(updates.rows, factors, updates.owned), mixture=mixture), state, report
+        rows = scaled(updates.rows, factors, owned=updates.owned)
+        return replace(updates, rows=rows, mixture=mixture), state, report

@@ -27,25 +27,20 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 BLOCK_ENTRIES = 2**18
-
-LEAST_SQUARE = 1e-250
-"""A smaller sum of squares may have lost some to the range of float64."""
+SHORTEST = 1e-200
+"""Squares of less than this may have lost digits of float64, or all."""
 
 
 def norms(updates: Tensor) -> Tensor:
     """Return the L2 norm of each row of `updates` (shape ``[n, d]``), as float64 of shape ``[n]``."""
-    squares = _squares(updates)
-    if bool(squares.isfinite().all()) and (updates.dtype != torch.float64 or float(squares.min()) >= LEAST_SQUARE):
-        return squares.sqrt_()
-    largest = updates.abs().amax(dim=1)  # of float64, whose squares may be out of its range
-    return _squares(updates / largest.where(largest > 0, 1)[:, None]).sqrt_() * largest
-
-
-def _squares(updates: Tensor) -> Tensor:
     squares = torch.zeros(len(updates), dtype=torch.float64, device=updates.device)
     for columns in torch.split(updates, max(BLOCK_ENTRIES // len(updates), 1), dim=1):
         squares += columns.double().square().sum(dim=1)
-    return squares
+    short = squares < SHORTEST
+    if bool(squares.isfinite().all()) and not bool(updates[short].any()):
+        return squares.sqrt_()
+    largest = updates.abs().amax(dim=1)  # of float64, whose squares may be out of its range
+    return norms(updates / largest.where(largest > 0, 1)[:, None]) * largest
 
 
 def clipping_factors(lengths: Tensor, limit: float) -> Tensor:

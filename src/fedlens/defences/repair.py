@@ -6,23 +6,30 @@ from fedlens.core.errors import ConfigError
 from fedlens.core.registry import Description, Record, name_of, unusual_values
 from fedlens.core.suggest import TYPED, pasted, plain
 from fedlens.defences.adapters import as_stage
-from fedlens.defences.detector import Detector
+from fedlens.defences.composed import written_out
+from fedlens.defences.grammar import ORDER, validates
 from fedlens.defences.links import Link, build_link, kind_of, title
-
-ORDER = {"filter": 0, "mixing": 0, "rule": 1, "optimizer": 2}
-"""Which kinds of stage come first."""
+from fedlens.defences.stage import Stage
 
 
 def repaired(components: Sequence[Link]) -> list[Link]:
     """Return as many of the components as a chain can have, in its order: of what it has once, the last."""
-    staged = [(as_stage(component), component) for component in components if not validates(component)]
-    once = {title(component) if stage.kind == "filter" else stage.kind: component
-            for stage, component in staged if stage.kind != "mixing"}  # fmt: skip
-    kept = [(stage, link) for stage, link in staged
-            if stage.kind == "mixing" or any(link is other for other in once.values())]  # fmt: skip
+    kept: list[tuple[Stage, Link]] = []
+    taken: set[str] = set()
+    for component in reversed(components):
+        once = _had_once(component)
+        if not (validates(component) or taken & once):
+            kept.insert(0, (as_stage(component), component))
+            taken |= once
     ordered = sorted(kept, key=lambda pair: ORDER[pair[0].kind])
     last = max((place for place, (stage, _) in enumerate(ordered) if stage.by_client), default=0)
     return [link for place, (stage, link) in enumerate(ordered) if place >= last or not stage.blends]
+
+
+def _had_once(component: Link) -> set[str]:
+    """Return what a chain with this component cannot have from another: filters by their names, and kinds."""
+    parts = [(as_stage(part).kind, part) for part in written_out(component)]
+    return {title(part) if kind == "filter" else kind for kind, part in parts if kind != "mixing"}
 
 
 def mended(entry: object, source: Description | Record) -> Link:
@@ -39,11 +46,6 @@ def mended(entry: object, source: Description | Record) -> Link:
             raise
         values = {**(entry if isinstance(entry, Mapping) else {"name": entry}), **changes}
         return build_link({name: value for name, value in values.items() if changes.get(name, "") is not None}, source)
-
-
-def validates(component: Link) -> bool:
-    """Tell whether a component is a check that needs the validation set, which a chain does not have."""
-    return isinstance(component, Detector) and bool(component.validates)
 
 
 def to_paste(components: Sequence[Link]) -> str:

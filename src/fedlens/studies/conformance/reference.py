@@ -1,0 +1,156 @@
+"""What fedlens' own method makes of a case."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+from pydantic.fields import FieldInfo
+
+from fedlens.core.config import Config
+from fedlens.core.errors import ConfigError, shortened
+from fedlens.core.layout import Layout
+from fedlens.core.lazy import torch
+from fedlens.core.random import Address
+from fedlens.core.registry import BUILT_IN, Description, resolve
+from fedlens.core.suggest import nearest
+from fedlens.defences.adapters import as_stage
+from fedlens.defences.chain import Chain
+from fedlens.defences.links import KINDS, Link, build_link
+from fedlens.defences.server_step import server_step
+from fedlens.defences.stage import Server, Stage, State, Updates
+from fedlens.studies.conformance.case import Cohort, Rows, Value
+
+ORDERS = 11
+"""In how many orders of the rows ties are tried."""
+
+
+NEEDS = ("needs_root", "validates")
+"""What a class declares that needs samples of the server's own."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Instead of an answer: why there is none."""
+
+    reason: str
+
+
+Answer = Rows | Refusal
+"""What leaves a method in a round: one row of a rule, several of a filter or of mixing, shape ``[m, d]``."""
+
+
+@cache
+def methods() -> Mapping[str, type[Config]]:
+    """Return all methods that there are cases for, by name: rules, stages and checks that need updates alone."""
+    found = {name: resolve(kind, name) for kind in KINDS for name in BUILT_IN[kind]}
+    return {name: cls for name, cls in found.items() if not any(getattr(cls, need, False) for need in NEEDS)}
+
+
+def fields_of(name: str) -> Mapping[str, FieldInfo]:
+    """Return a method's options.
+
+    Raises:
+        ConfigError: there is no such method.
+    """
+    if name not in methods():
+        raise ConfigError(f"--as: there is no {shortened(name)}; {nearest(name, sorted(methods()))}")
+    return methods()[name].model_fields
+
+
+def method(name: str, options: Mapping[str, Value]) -> Link:
+    """Build a method of this name.
+
+    Raises:
+        ConfigError: its options are wrong.
+    """
+    return build_link({"name": name, **options}, Description())
+
+
+def answers(link: Link, rounds: Sequence[Cohort], seed: int = 0) -> list[Answer]:
+    """Return what leaves a method in each of these rounds; what it keeps goes on from one to the next.
+
+    All clients have the same weight, and the global model is of zeros.
+
+    Args:
+        link: the method: a rule, a stage or a check.
+        rounds: at least one.
+        seed: of its random draws.
+    """
+    layout = Layout.of(torch.nn.Linear(rounds[0].rows.shape[1], 1, bias=False))
+    chain = Chain.of(link)
+    whole = leaves_one(chain)
+    stages = chain.whole if whole else tuple(map(as_stage, chain.stages))
+    states: Sequence[State] = [stage.init(layout) for stage in stages]
+    given: list[Answer] = []
+    for number, cohort in enumerate(rounds, 1):
+        address = Address.root(seed).at("round", number)
+        server = Server(number, torch.zeros(layout.size), layout, cohort.clients, address)
+        answer, states = _answer(stages, cohort, server, states, whole=whole)
+        given.append(answer)
+    return given
+
+
+def acceptable(link: Link, cohort: Cohort) -> list[Answer]:
+    """Return what a method says of the same rows in several orders, each answer once."""
+    generator = Address.root(0).at("orders").generator()
+    orders = [np.arange(len(cohort.rows)), *(generator.permutation(len(cohort.rows)) for _ in range(ORDERS))]
+    given = [answers(link, (Cohort(cohort.rows[order], tuple(cohort.clients[i] for i in order)),)) for order in orders]
+    return _different(answer for [answer] in given)
+
+
+def draws(link: Link, rounds: Sequence[Cohort]) -> bool:
+    """Tell whether the answers depend on random draws, so that nobody else's can equal them."""
+    first, second = answers(link, rounds, 0), answers(link, rounds, 1)
+    return not all(same(one, other) for one, other in zip(first, second, strict=True))
+
+
+def same(one: Answer, other: Answer) -> bool:
+    """Tell whether two answers are the same to the last bit."""
+    if isinstance(one, Refusal) or isinstance(other, Refusal):
+        return isinstance(one, Refusal) and isinstance(other, Refusal)
+    return np.array_equal(one, other)
+
+
+def filters(link: Link) -> bool:
+    """Tell whether a method drops rows, and does nothing else."""
+    return as_stage(link).kind == "filter"
+
+
+def leaves_one(chain: Chain) -> bool:
+    """Tell whether a chain has a rule or an optimizer of its own, so that one row leaves it."""
+    return any(as_stage(component).kind in {"rule", "optimizer"} for component in chain.stages)
+
+
+def _answer(
+    stages: Sequence[Stage], cohort: Cohort, server: Server, states: Sequence[State], *, whole: bool
+) -> tuple[Answer, Sequence[State]]:
+    weights = torch.full((len(cohort.rows),), 1 / len(cohort.rows), dtype=torch.float64)
+    updates = Updates.received(torch.from_numpy(cohort.rows.copy()), weights)
+    if whole:
+        step = server_step(stages, updates, server, states)
+        answer = Refusal(step.skipped) if step.skipped is not None else step.update.numpy()[None]
+        return answer, step.states or states
+    kept: list[State] = []
+    for index, (stage, state) in enumerate(zip(stages, states, strict=True)):
+        if len(updates.rows) < stage.needed(1):
+            return Refusal(f"{len(updates.rows)} updates, and {stage.needed(1)} are needed"), states
+        updates, after, report = stage.apply(updates, _at(server, index), state)
+        if report.skipped is not None:
+            return Refusal(report.skipped), states
+        kept.append(after)
+    return updates.rows.numpy(), kept
+
+
+def _at(server: Server, index: int) -> Server:
+    return replace(server, address=server.address.at("stage", index))
+
+
+def _different(given: Iterable[Answer]) -> list[Answer]:
+    found: list[Answer] = []
+    for answer in given:
+        if not any(same(answer, other) for other in found):
+            found.append(answer)
+    return found
