@@ -11,11 +11,10 @@ from torch import Tensor
 
 from fedlens.defences import Updates, server_step
 from fedlens.defences.chain import Chain
-from fedlens.defences.flame import FlameFilter
+from fedlens.defences.flame import Flame, FlameFilter
 from fedlens.defences.stage import Server, State
 
 ANGLES = torch.tensor([[1, 0.0], [1, 0.01], [1, -0.01], [-1, 0.2], [-1, -0.2]], dtype=torch.float64)
-WHOLE = ["flame-filter", "median-clip", "equal-weights", "mean", {"name": "median-noise", "factor": 0}]
 
 
 def flags(rows: Tensor, weights: Tensor | None = None) -> list[bool]:
@@ -66,10 +65,10 @@ def test_the_whole_as_a_plain_loop(seed: int, count: int, attackers: int) -> Non
     rows[: min(attackers, count // 2)] += 4
     rows *= torch.logspace(-1, 1, count, dtype=torch.float64)[:, None]
     accepted, expected = plain(rows.numpy(), weights.numpy())
-    chain, at_hand = Chain.of(WHOLE).whole, server(count, 6)
+    chain, at_hand = Chain.of({"name": "flame", "noise": 0}).whole, server(count, 6)
     at_hand = Server(1, weights, at_hand.layout, at_hand.clients, at_hand.address)
     announced = torch.arange(1, count + 1, dtype=torch.float64)
-    step = server_step(chain, Updates.received(rows, announced), at_hand, [State()] * 5)
+    step = server_step(chain, Updates.received(rows, announced), at_hand, [State()] * 4)
     np.testing.assert_allclose(step.update.numpy(), expected, rtol=0, atol=1e-12)
     assert [row for row in range(count) if row not in step.judgements[0].dropped] == accepted
 
@@ -77,6 +76,14 @@ def test_the_whole_as_a_plain_loop(seed: int, count: int, attackers: int) -> Non
 def honest(count: int, seed: int = 0) -> Tensor:
     """Updates with a direction in common, each with deviations of its own."""
     return normal(seed + 1, 200) + 0.5 * normal(seed, count, 200)
+
+
+def test_noise_is_the_last_of_its_stages() -> None:
+    assert Chain.of("flame").names == ["flame-filter", "median-clip", "equal-weights", "mean", "median-noise"]
+    noisy, plainly = (staged(Flame(noise=noise), normal(0, 5, 2000))[0].rows for noise in (0.01, 0))
+    deviation = 0.01 * float(normal(0, 5, 2000).norm(dim=1).median())
+    assert float((noisy - plainly).std()) == pytest.approx(deviation, rel=0.1)
+    assert len(Flame(noise=0, action="observe").whole) == 4
 
 
 @pytest.mark.parametrize("boost", [1, 10])

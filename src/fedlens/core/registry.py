@@ -86,7 +86,9 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "fedavgm": "fedlens.defences.fedavgm:FedAvgM",
         "fedadam": "fedlens.defences.fedadam:FedAdam",
         "median-noise": "fedlens.defences.median_noise:MedianNoise",
+        "flame": "fedlens.defences.flame:Flame",
         "flame-filter": "fedlens.defences.flame:FlameFilter",
+        "freqfed": "fedlens.defences.freqfed:FreqFed",
         "freqfed-filter": "fedlens.defences.freqfed:FreqFedFilter",
     },
     "checks": {

@@ -18,9 +18,11 @@ from .equal_weights import EqualWeights as EqualWeights
 from .fedadam import FedAdam as FedAdam
 from .fedavgm import FedAvgM as FedAvgM
 from .filter import Filter as Filter
+from .flame import Flame as Flame
 from .flame import FlameFilter as FlameFilter
 from .fltrust import FLTrust as FLTrust
 from .foolsgold import FoolsGold as FoolsGold
+from .freqfed import FreqFed as FreqFed
 from .freqfed import FreqFedFilter as FreqFedFilter
 from .geometric_median import GeometricMedian as GeometricMedian
 from .krum import Krum as Krum

@@ -10,8 +10,8 @@ Zeitouni, F. Koushanfar, A.-R. Sadeghi, T. Schneider, *FLAME: Taming Backdoors i
 3. Δ = 1/|L| Σ_{i ∈ L} δ_i;
 4. w_G ← w_G + Δ + N(0, (λ S)² I).
 
-Each step is a stage of its own: `flame-filter`, `median-clip`, `equal-weights` with `mean`, and `median-noise`,
-where λ is ``factor``.
+`flame` is all of them. Each step is a stage of its own: `flame-filter`, `median-clip`, `equal-weights` with `mean`, and
+`median-noise`. A chain has one server optimizer, and noise is one: with `fedavgm` behind, say ``noise: 0``.
 
 - HDBSCAN with these parameters accepts the first group of single linkage that has a strict majority, which is what is
   computed (`fedlens.defences.clusters.majority_heights`). The paper leaves ties open: rows at the same distance from
@@ -28,10 +28,19 @@ where λ is ``factor``.
 
 from __future__ import annotations
 
+from typing import Literal
+
+from pydantic import NonNegativeFloat
 from typing_extensions import override
 
 from fedlens.defences.clusters import majority_heights
+from fedlens.defences.composed import Composed
+from fedlens.defences.equal_weights import EqualWeights
 from fedlens.defences.filter import Filter
+from fedlens.defences.links import Link
+from fedlens.defences.mean import Mean
+from fedlens.defences.median_clip import MedianClip
+from fedlens.defences.median_noise import MedianNoise
 from fedlens.defences.stage import Report, Server, State, Updates
 from fedlens.kernels.cosine_distances import cosine_distances
 
@@ -58,3 +67,31 @@ class FlameFilter(Filter):
     def judge(self, updates: Updates, server: Server, state: State) -> tuple[Report, State]:
         heights = majority_heights(cosine_distances(updates.rows, server.weights))
         return Report(heights, heights > heights.min()), state
+
+
+class Flame(Composed):
+    """FLAME: the mean of the majority that points the same way, clipped to the median norm, and noise.
+
+    Attributes:
+        action: ``reject`` drops what the filter flags; ``observe`` keeps all, and records scores and decisions.
+        noise: standard deviation of each entry's noise in units of the median norm (λ).
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Address, Layout
+        >>> from fedlens.defences import Flame, Server, State, Updates
+        >>> models = torch.tensor([[1, 0.0], [1, 0.1], [1, -0.1], [-50, 0.2], [-50, -0.2]])
+        >>> updates = Updates.received(models, torch.ones(5).double() / 5)
+        >>> layout = Layout.of(torch.nn.Linear(2, 1, bias=False))
+        >>> server = Server(1, torch.zeros(2), layout, (0, 1, 2, 3, 4), Address.root(0))
+        >>> Flame(noise=0).apply(updates, server, State())[0].rows
+        tensor([[1., 0.]])
+    """
+
+    action: Literal["reject", "observe"] = "reject"
+    noise: NonNegativeFloat = 0.001
+
+    @override
+    def stages(self) -> tuple[Link, ...]:
+        noise = (MedianNoise(factor=self.noise),) if self.noise > 0 else ()
+        return FlameFilter(action=self.action), MedianClip(), EqualWeights(), Mean(), *noise

@@ -8,6 +8,7 @@ II is taken in both directions. Its low frequencies, those at row u and column v
     u ≤ 2c M,  v ≤ 2c N,  u + v ≤ c (M + N),
 
 are a client's fingerprint. HDBSCAN clusters fingerprints by cosine distance, and Δ is the mean of the largest cluster.
+`freqfed` is both, `freqfed-filter` the first, which `equal-weights` and `mean` follow there.
 
 - c is the option ``cutoff``. What is cut off is not quite clear from the paper (from memory); 1/4, the default, is what
   circulates. It keeps an eighth of the entries. With 1 all are kept, and as the transform is orthonormal, distances are
@@ -18,13 +19,14 @@ are a client's fingerprint. HDBSCAN clusters fingerprints by cosine distance, an
   same distance as the last of the majority are accepted with it.
 - It sees single updates and the global model, needs no number of attackers and keeps nothing. It assumes m < n/2
   attackers whose models differ from the honest in low frequencies. Three updates are the least that make sense.
+- It limits no lengths: a boosted update in an honest direction passes.
 - As with FLAME, up to half of the honest clients are rejected in a round without attack: of ten updates drawn
   independently from a normal distribution 0.37.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
@@ -33,7 +35,11 @@ from typing_extensions import override
 from fedlens.core.layout import Layout
 from fedlens.core.lazy import torch
 from fedlens.defences.clusters import majority_heights
+from fedlens.defences.composed import Composed
+from fedlens.defences.equal_weights import EqualWeights
 from fedlens.defences.filter import Filter
+from fedlens.defences.links import Link
+from fedlens.defences.mean import Mean
 from fedlens.defences.stage import Report, Server, State, Updates
 from fedlens.kernels.cosine_distances import cosine_distances
 
@@ -106,3 +112,30 @@ class FreqFedFilter(Filter):
         (model,) = fingerprints(server.weights[None], server.layout, self.cutoff)
         heights = majority_heights(cosine_distances(found, model))
         return Report(heights, heights > heights.min()), state
+
+
+class FreqFed(Composed):
+    """FreqFed: the mean of the majority of models whose low frequencies are alike.
+
+    Attributes:
+        action: ``reject`` drops what the filter flags; ``observe`` keeps all, and records scores and decisions.
+        cutoff: up to which frequencies are low, as a share of the numbers of rows and columns (c).
+
+    Example:
+        >>> import torch
+        >>> from fedlens import Address, Layout
+        >>> from fedlens.defences import FreqFed, Server, State, Updates
+        >>> smooth, rough = torch.ones(3, 4), torch.tensor([[1.0, -1.0, 1.0, -1.0]])
+        >>> updates = Updates.received(torch.cat([smooth, rough]), torch.ones(4).double() / 4)
+        >>> layout = Layout.of(torch.nn.Linear(4, 1, bias=False))
+        >>> server = Server(1, torch.zeros(4), layout, (0, 1, 2, 3), Address.root(0))
+        >>> FreqFed().apply(updates, server, State())[0].rows
+        tensor([[1., 1., 1., 1.]])
+    """
+
+    action: Literal["reject", "observe"] = "reject"
+    cutoff: float = Field(default=0.25, gt=0, le=1)
+
+    @override
+    def stages(self) -> tuple[Link, ...]:
+        return FreqFedFilter(action=self.action, cutoff=self.cutoff), EqualWeights(), Mean()
