@@ -86,6 +86,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "fedavgm": "fedlens.defences.fedavgm:FedAvgM",
         "fedadam": "fedlens.defences.fedadam:FedAdam",
         "median-noise": "fedlens.defences.median_noise:MedianNoise",
+        "deepsight": "fedlens.defences.deepsight:DeepSight",
+        "deepsight-filter": "fedlens.defences.deepsight:DeepSightFilter",
         "flame": "fedlens.defences.flame:Flame",
         "flame-filter": "fedlens.defences.flame:FlameFilter",
         "freqfed": "fedlens.defences.freqfed:FreqFed",

@@ -8,6 +8,8 @@ from .clip import Clip as Clip
 from .composed import Composed as Composed
 from .coordinate_wise import Median as Median
 from .coordinate_wise import TrimmedMean as TrimmedMean
+from .deepsight import DeepSight as DeepSight
+from .deepsight import DeepSightFilter as DeepSightFilter
 from .detector import Detector as Detector
 from .detector import Inspection as Inspection
 from .detector import Validation as Validation
@@ -22,6 +24,7 @@ from .flame import Flame as Flame
 from .flame import FlameFilter as FlameFilter
 from .fltrust import FLTrust as FLTrust
 from .foolsgold import FoolsGold as FoolsGold
+from .forward import Forward as Forward
 from .freqfed import FreqFed as FreqFed
 from .freqfed import FreqFedFilter as FreqFedFilter
 from .geometric_median import GeometricMedian as GeometricMedian

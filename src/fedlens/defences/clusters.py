@@ -43,3 +43,23 @@ def majority_heights(distances: Tensor) -> Tensor:
                     heights[row] = height
                 waiting.difference_update(members)
     return torch.tensor(heights, dtype=torch.float64, device=distances.device)
+
+
+def density_clusters(distances: Tensor, min_cluster_size: int, min_samples: int) -> list[int]:
+    """Return the cluster of each of n rows by HDBSCAN; a row that is in none has one of its own.
+
+    Args:
+        distances: shape ``[n, n]``, symmetric, zeros on the diagonal.
+        min_cluster_size: the least number of rows in a cluster.
+        min_samples: how many rows nearby density is measured by, the row itself not counted.
+    """
+    count = len(distances)
+    if count < 2:
+        return [0] * count
+    from sklearn.cluster import HDBSCAN
+
+    clustering = HDBSCAN(
+        min_cluster_size=min_cluster_size, min_samples=min(min_samples + 1, count), metric="precomputed", copy=True
+    )
+    labels = clustering.fit_predict(distances.cpu().numpy())
+    return [int(label) if label >= 0 else count + row for row, label in enumerate(labels)]

@@ -19,6 +19,7 @@ from fedlens.core.config import Config
 from fedlens.core.layout import Layout
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
+from fedlens.defences.forward import Forward
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -130,6 +131,7 @@ class Server:
             unless a stage declares that it `needs_root`.
         norms: L2 norms of the n updates received, whatever stages before have made of them, shape ``[n]``, float64;
             ``None`` unless a stage declares that it `needs_norms`.
+        forward: the model as a function; ``None`` unless a stage declares that it `needs_model`.
 
     Example:
         >>> import torch
@@ -147,6 +149,7 @@ class Server:
     address: Address
     root: Tensor | None = None
     norms: Tensor | None = None
+    forward: Forward | None = None
 
 
 @dataclass(frozen=True)
@@ -232,6 +235,9 @@ class Stage(Config):
 
     needs_norms: ClassVar[bool] = False
     """True if it needs `Server.norms`."""
+
+    needs_model: ClassVar[bool] = False
+    """True if it needs `Server.forward`, which attackers who try the server's chain do not have."""
 
     coordinatewise: ClassVar[bool] = False
     """True of a rule that makes each entry of the same entries of the rows alone; it then combines buffers, too."""
