@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from helpers.everything import cases, flat
 from small import Convolutions, small
+from torch import Tensor
 
 import fedlens
 from fedlens.experiment.experiment import Experiment
@@ -13,6 +15,8 @@ pytestmark = [
     pytest.mark.cuda,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here"),
 ]
+
+CASES = cases()
 
 
 def accuracies(experiment: Experiment, path: Path, **by: str) -> list[float]:
@@ -31,14 +35,15 @@ def test_a_run_is_that_of_the_cpu_up_to_rounding(model: dict[str, object], attac
         assert gpu == pytest.approx(cpu, abs=0.02)
 
 
-@pytest.mark.parametrize("rule", ["krum", "median", "trimmed-mean", "geometric-median", "bulyan", "norm-clipping"])
-def test_every_rule_aggregates_there(rule: str, tmp_path: Path) -> None:
-    aggregation = {"name": rule} | ({"f": 1} if rule in {"krum", "trimmed-mean", "bulyan"} else {})
-    if rule == "norm-clipping":
-        aggregation["max_norm"] = 1.0
-    experiment = small(clients=8, aggregation=aggregation, attack="data-poisoning")
-    cpu = accuracies(experiment, tmp_path / "cpu", engine="serial")
-    assert accuracies(experiment, tmp_path / "gpu", engine="serial", device="cuda") == pytest.approx(cpu, abs=0.02)
+@pytest.mark.parametrize("name", CASES)
+def test_every_component_computes_there_what_it_does_on_the_cpu(name: str) -> None:
+    here = flat(CASES[name](torch.device("cpu")))
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        there = flat(CASES[name](torch.device("cuda")))
+    assert here.keys() == there.keys()
+    for path, value in here.items():
+        found = there[path].cpu() if isinstance(there[path], Tensor) else there[path]
+        torch.testing.assert_close(found, value, rtol=1e-3, atol=1e-4, equal_nan=True, msg=f"{name}{path}")
 
 
 def test_clients_train_in_mixed_precision_to_nearly_the_same(tmp_path: Path) -> None:

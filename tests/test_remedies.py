@@ -65,7 +65,6 @@ def tried(options: list[str]) -> str:
         ["target.draw=900"],
         ["target.select=resistant"],
         ["stop_at=3"],
-        ["validation=5"],
         ["name=a b"],
         ["attackers.clients=[]"],
         ["attackers.clients=[-1]"],

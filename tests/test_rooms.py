@@ -34,6 +34,7 @@ ROOMS = [
     "tracking",
     "watch",
     "cluster",
+    "studies",
     "studies/paper",
     "studies/conformance",
     "cli",

@@ -13,8 +13,10 @@ from docs_commands import commands_page
 from docs_home import REPORT, make_report
 from docs_loads import loads_of
 from docs_markdown import fence
+from docs_notebooks import notebook_page
 from docs_options import KINDS, experiment_page, kind_page
 from docs_python import python_page
+from docs_zoo import zoo_pages
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
@@ -29,6 +31,8 @@ def generated(docs: Path) -> dict[str, str]:
     pages |= {"reference/experiment.md": experiment_page(), "reference/cli.md": commands_page()}
     pages |= {"reference/python.md": python_page(), "reproduction/grids/index.md": _grids_page(docs)}
     pages |= {f"presets/{name}.md": iter(lines) for name, lines in card_pages(docs).items()}
+    pages |= {f"zoo/{name}.md": lines for name, lines in zoo_pages(docs).items()}
+    pages |= {f"tutorials/{path.stem}.md": notebook_page(path) for path in (docs / "tutorials").glob("*.ipynb")}
     return {name: "\n".join(lines) for name, lines in pages.items()}
 
 
@@ -40,6 +44,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     reproduction += sorted((docs / "reproduction").glob("*/README.md"))  # of other scales
     found = {"Presets": cards, "Reproduction": [path.relative_to(docs).as_posix() for path in reproduction]}
     found["Reproduction"].append("reproduction/grids/index.md")
+    found["Zoo"] = [f"zoo/{name}.md" for name in zoo_pages(docs)]
     config.nav = [
         {title: found[title]} if pages == "generated" else {title: pages}
         for entry in config.nav or []
@@ -58,14 +63,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Let links to folders lead to their index, and take away those that lead out of the site."""
+    """Let links to folders lead to their index, those to notebooks to their pages; take away those out of the site."""
     here = PurePosixPath(page.file.src_uri).parent
+    own = PurePosixPath(page.file.src_uri).with_suffix(".ipynb")
 
     def replaced(link: re.Match[str]) -> str:
         target = link["target"].rstrip("/")
         beside = Path(config.docs_dir) / here / target
         if files.get_file_from_path(str(here / target / "index.md")):
             return f"[{link['words']}]({target}/index.md)"
+        if target.endswith(".ipynb") and here / target != own:
+            return f"[{link['words']}]({target.removesuffix('.ipynb')}.md)"
         outside = beside.exists() and not beside.resolve().is_relative_to(Path(config.docs_dir).resolve())
         return link["words"] if outside or beside.is_dir() else link[0]
 

@@ -38,6 +38,9 @@ from .runs.loading import load_experiment as load_experiment
 from .simulation.callback import Callback as Callback
 from .simulation.simulation import run as run
 from .simulation.simulation import simulate as simulate
+from .studies.conformance.conforming import Conformance as Conformance
+from .studies.conformance.conforming import Finding as Finding
+from .studies.conformance.conforming import conform as conform
 from .sweeps.sweep import Sweep as Sweep
 from .sweeps.sweep import sweep as sweep
 from .training.local import LocalTraining as LocalTraining

@@ -31,19 +31,40 @@ from fedlens.training.local import LocalTraining
 CLIENTS, MALICIOUS, ROW = 4, 2, 2
 """A small federation's clients, the malicious one among them, and its row in the shared tensors."""
 
-UNTARGETED = {"adaptive-ipm", "inner-product-manipulation", "sign-flipping"}
+UNTARGETED = {
+    "a-little-is-enough",
+    "adaptive-ipm",
+    "agr-tailored",
+    "dynamic-label-flipping",
+    "fang-krum",
+    "fang-trimmed-mean",
+    "free-rider",
+    "gaussian",
+    "inner-product-manipulation",
+    "label-flipping",
+    "mimic",
+    "min-max",
+    "min-sum",
+    "sign-flipping",
+}
 """Attacks on the model as a whole, which ``test_team`` looks at."""
 
 TARGETED = [name for name in BUILT_IN["attack"] if name not in UNTARGETED]
-EFFECTIVE = [name for name in TARGETED if name != "honest"]
+FIXED = {"badnets", "train-and-scale"}
+"""Attacks whose boosting factor is no option."""
+EFFECTIVE = [name for name in TARGETED if name not in {"honest", *FIXED}]
 """Attacks that have an effect, and so something to boost."""
+UNBOOSTED = {"data-poisoning", "dba", "neurotoxin", "pgd"}
+"""Those whose factor is 1 unless one says otherwise."""
 
 BRIEF: dict[str, dict[str, Any]] = {
     "explicit-boosting": {"step_cap": 30},
     "implicit-boosting": {"step_cap": 30},
     "alternating-minimisation": {"epochs": 3},
+    "constrain-and-scale": {"alpha": 0.7},
+    "train-and-scale": {"bound": 2},
 }
-"""Options for attacks that would take long in a test."""
+"""Options for attacks that would take long in a test, or have options without a default."""
 
 ADDRESS = Address.root(9).at("client", 1, 9)
 GLOBAL = torch.tensor([2.0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 2, 0, 0, 0, 0])

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from attacker import BRIEF, EFFECTIVE, TARGETED, deep
+from attacker import BRIEF, EFFECTIVE, TARGETED, UNBOOSTED, deep
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -59,9 +59,9 @@ def test_a_boost_of_the_whole_update_multiplies_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", EFFECTIVE)
-def test_the_boosting_factor_is_one_over_alpha_but_for_data_poisoning(name: str) -> None:
+def test_the_boosting_factor_is_one_over_alpha_but_for_poisoning_alone(name: str) -> None:
     alpha = deep().alpha
-    assert torch.equal(crafted(name), crafted(name, boost=1 if name == "data-poisoning" else 1 / alpha))
+    assert torch.equal(crafted(name), crafted(name, boost=1 if name in UNBOOSTED else 1 / alpha))
 
 
 @pytest.mark.parametrize("name", TARGETED)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from attacker import BRIEF, EFFECTIVE, SIZE, TARGETED, after_the_round, changed, cloud, deep, remembering
+from attacker import BRIEF, EFFECTIVE, SIZE, TARGETED, UNBOOSTED, after_the_round, changed, cloud, deep, remembering
 from helpers.records import attack_of
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,7 +83,7 @@ class Constant(Attack):
 
 
 ATTACKS: list[dict[str, Any]] = [
-    *[{"name": name} for name in TARGETED],
+    *[{"name": name} for name in TARGETED if name != "train-and-scale"],  # whose bound a correction would break
     {"name": "alternating-minimisation", "order": "malicious-first"},
     {"name": "alternating-minimisation", "constraint": {"reference": "self"}},
     {"name": "alternating-minimisation", "constraint": {"reference": "others"}},
@@ -113,7 +113,7 @@ def test_post_correction_subtracts_lambda_times_the_estimate(description: dict[s
     attack = make(description, estimate="post", **options)
     update = attack.corrected(remembering(deep(local=LOCAL), others, gap=2))
     plain = make(description, **options).craft(remembering(deep(local=LOCAL), others, gap=2))
-    factor = boost or (1 if description["name"] == "data-poisoning" else 5)
+    factor = boost or (1 if description["name"] in UNBOOSTED else 5)
     torch.testing.assert_close(update, plain - factor * others, rtol=0, atol=1e-9)
 
 

@@ -2,7 +2,7 @@ from math import log
 
 import pytest
 import torch
-from attacker import BRIEF, EFFECTIVE, MALICIOUS, ROW, TARGETED, look
+from attacker import BRIEF, EFFECTIVE, MALICIOUS, ROW, TARGETED, UNBOOSTED, look
 from torch import Tensor
 
 from fedlens.attacks.attack import Attack
@@ -87,7 +87,7 @@ def turn(
 def test_whoever_waits_sends_what_an_honest_client_would(
     context: WorkerContext, setting: Setting, name: str, reason: str, wait: dict[str, float]
 ) -> None:
-    told, sent = turn(context, setting, 2, {"name": name, **wait})
+    told, sent = turn(context, setting, 2, {"name": name, **BRIEF.get(name, {}), **wait})
     assert told == {"acted": False, "reason": reason, "alpha": 0.25}
     HonestJob(2, MALICIOUS, ROW, 1).run(context)
     assert torch.equal(sent, context.shared.updates[ROW])
@@ -100,7 +100,7 @@ def test_every_attack_acts_from_the_round_of_its_delay(context: WorkerContext, s
     honest = context.shared.updates[ROW].clone()
     told, sent = turn(context, setting, 3, {"name": name, **BRIEF.get(name, {}), "delay": 3, "hold_off": 1})
     assert (told["acted"], told["reason"]) == (True, None)
-    assert told["boost"] == (1 if name == "data-poisoning" else 4)
+    assert told["boost"] == (1 if name in UNBOOSTED else 4)
     assert not torch.allclose(sent, honest, atol=1e-4)
 
 

@@ -10,6 +10,9 @@ import yaml
 from helpers.calling import called
 from small import small
 
+from fedlens.cli.run import tracked
+from fedlens.report.html.one import WITHOUT_SAMPLES
+
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -129,7 +132,20 @@ def test_a_run_is_tracked_where_asked_to(capsys: pytest.CaptureFixture[str]) -> 
     code, _, err = called(capsys, "run", "small.yaml", "--engine", "serial", "--track", "tensorboard:events")
     assert (code, err) == (0, "")
     assert list(Path("events/small").glob("events.out.*"))
-    assert Path("runs/small/report.html").read_text().startswith("<!DOCTYPE html>")
+    page = Path("runs/small/report.html").read_text()
+    assert page.startswith("<!DOCTYPE html>")
+    assert WITHOUT_SAMPLES not in page
+
+
+def test_trackers_get_no_samples_if_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr("fedlens.report.html.page.write_report", lambda *_, code, samples: asked.append(samples))
+    for name in ("metrics.png", "triggered.png"):
+        Path(name).touch()
+    figures = [Path("metrics.png"), Path("triggered.png")]
+    assert tracked(Path(), None, samples=True) == [*figures, Path("report.html")]
+    assert tracked(Path(), None, samples=False) == [figures[0], Path("report.html")]
+    assert asked == [True, False]
 
 
 MISTAKES = {

@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers.calling import called
+from PIL import Image
 
+from fedlens.data.natural import Natural
 from fedlens.data.table import Table
 from fedlens.runs.loading import load_experiment
 
@@ -37,6 +39,7 @@ def test_a_table_and_the_experiment_on_it(width: int, capsys: Capture, monkeypat
     experiment = load_experiment("claims.yaml")
     assert experiment.data == Table(path="claims.csv", drop=("id",), group="hospital")
     assert experiment.attack is not None
+    assert (experiment.partition, experiment.clients) == (Natural(), 3)
     assert called(capsys, "data", "claims.yaml")[1].splitlines()[0] == out.splitlines()[0]
 
 
@@ -46,9 +49,55 @@ def test_arrays_and_data_sets_of_ours(capsys: Capture) -> None:
     assert (code, "x holds bytes" in err) == (0, True)
     assert "inputs of shape [1, 4, 4]" in out
     assert "data: {name: arrays, path: mine.npz}" in out
+    assert "partition" not in out.partition("name: mine")[2]
     code, out, _ = called(capsys, "data", "digits")
     assert code == 0
     assert "Licence: CC BY 4.0. Source: https://doi.org/10.24432/C50P49. To cite: E. Alpaydin" in out
+
+
+@pytest.mark.parametrize("far", [False, True])
+def test_a_folder_of_images(tmp_path: Path, capsys: Capture, far: bool) -> None:
+    root = tmp_path / ("far pets" if far else "work/far pets")
+    for number in range(10):
+        for name, colour in (("cat", "#f00"), ("dog", "#00f")):
+            (root / name).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (40, 40), colour).save(root / name / f"{number}.png")
+    code, out, _ = called(capsys, "data", str(root) if far else "far pets", "-o", "data.size=8")
+    assert code == 0
+    assert "20 samples, 16 for training and 4 for testing; 2 classes" in out
+    assert "data: {name: image-folder, path: far pets, size: 8}" in out
+    assert (f"fedlens run far-pets.yaml --data-dir {tmp_path}" in " ".join(out.split())) == far
+    if not far:
+        words = "data: there is no 'far pets'; a folder is read so: -o 'data={name: image-folder, path: far pets}'"
+        assert called(capsys, "run", "quickstart", "-o", "data=far pets") == (2, "", f"Error: {words}\n")
+
+
+def test_text_is_no_table(capsys: Capture) -> None:
+    Path("best.txt").write_text("It was the best of times, it was the worst of times.\n" * 100)
+    code, _, err = called(capsys, "data", "best.txt")
+    assert (code, err.rpartition("; ")[2]) == (
+        2,
+        "if it is text and no table: fedlens data text -o data.path=best.txt\n",
+    )
+    assert called(capsys, "data", "text", "-o", "data.path=best.txt", "-o", "data.group=none")[0] == 0
+
+
+def test_a_folder_of_what_nothing_reads(capsys: Capture) -> None:
+    Path("notes/old").mkdir(parents=True)
+    Path("notes/old/a.doc").touch()
+    code, _, err = called(capsys, "data", "notes")
+    assert (code, err) == (
+        2,
+        "Error: notes: is a folder, and no run; name a file, or a folder of images by class\n",
+    )
+
+
+def test_an_owner_without_training_samples_is_no_client(capsys: Capture) -> None:
+    Path("train.csv").write_text("age,hospital,paid\n" + "".join(f"{n},h{n % 3},{n % 2}\n" for n in range(30)))
+    Path("test.csv").write_text("age,hospital,paid\n" + "".join(f"{n},other,{n % 2}\n" for n in range(10)))
+    code, out, _ = called(capsys, "data", "train.csv", "-o", "data.group=hospital", "-o", "data.test=test.csv")
+    assert code == 0
+    assert "clients: 3\n" in out
 
 
 def test_a_file_elsewhere_is_named_by_its_folder(tmp_path: Path, capsys: Capture) -> None:

@@ -63,6 +63,25 @@ def test_pictures_numbers_and_maps(call: Call, beside: Explained) -> None:
         assert file.metadata()["samples"] == " ".join(map(str, samples))
 
 
+def test_without_samples_there_are_means_alone(call: Call, beside: Explained) -> None:
+    run, words = beside.plain, ("--methods", "gradient", "--sample", "target", "--sample", "random:5", "--out", "means")
+    assert call(run.path, *words)[0] == 0
+    numbers = pd.read_csv("means/likeness.csv")
+    code, out, _ = call(run.path, *words, "--without-samples")
+    assert code == 0
+    assert "(target)" not in out
+    assert "the target, reasons for the class wanted by the attack (1 sample)" in " ".join(out.split())
+    assert [file.name for file in Path("means").iterdir()] == ["likeness.csv"]
+    means = pd.read_csv("means/likeness.csv")
+    assert sorted(means["sample"].unique()) == ["other", "target"]
+    assert len(means) == 2 * 2 * 4
+    chosen = numbers[numbers["sample"] != run.target.index[0]]
+    expected = chosen[(chosen["explained"] == "predicted") & (chosen["measure"] == chosen["measure"].iloc[0])]
+    assert len(expected) == 5
+    found = means[(means["sample"] == "other") & (means["explained"] == "predicted")]
+    assert found["value"].iloc[0] == pytest.approx(expected["value"].mean())
+
+
 def test_the_maps_are_those_of_the_models_and_the_round(call: Call, beside: Explained) -> None:
     run = beside.kept[0]
     x = run.experiment.data.load().test.x[[3]]

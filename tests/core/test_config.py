@@ -57,7 +57,7 @@ def test_a_misspelt_option_names_the_nearest(values: dict[str, Any], place: str,
 def test_an_option_like_no_other_lists_all_that_are_known() -> None:
     assert message({"local": {"xyz": 1}}).endswith(
         "unknown option; known: augmentation, batch_size, buffers, client_momentum, epochs, learning_rate, loss, "
-        "optimizer, precision, replacement, schedule, steps"
+        "optimizer, precision, proximal, replacement, schedule, steps"
     )
     assert message({"aggregation": {"name": "mean", "f": 1}}) == "aggregation.f: unknown option; it has no options"
 
@@ -141,7 +141,7 @@ def test_a_word_may_be_the_beginning_the_end_or_a_part_of_what_was_meant(word: s
         ({"local": {"batch_size": 0}}, "local.batch_size", "greater than 0"),
         ({"local": {"optimizer": "adagrad"}}, "local.optimizer", "'adam', 'sgd' or 'adamw'"),
         ({"target": {"r": 0}}, "target.r", "greater than 0"),
-        ({"target": {"select": "resistent"}}, "target.select", "'random' or 'resistant'"),
+        ({"target": {"select": "resistent"}}, "target.select", "'random', 'resistant' or 'edge'"),
         ({"target": {"index": [3, -1]}}, "target.index.1", "greater than or equal to 0"),
         ({"attack": {"name": BOOSTING, "boost": 0}}, "attack.boost", "'auto' or a number greater than 0 is needed"),
         ({"attack": {"name": BOOSTING, "boost": -2}}, "attack.boost", "'auto' or a number greater than 0 is needed"),

@@ -88,6 +88,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "one class": ({"x": X, "y": Y * 0}, "classes"),
     "one sample": ({"x": X[:1], "y": Y[:1]}, "has no test samples"),
     "two shapes": ({"x_train": X, "y_train": Y, "x_test": X[:, :2], "y_test": Y}, "the shapes [40, 3] and [40, 2]"),
+    "NaN as a label": ({"x": X, "y": np.where(Y == 1, np.nan, 0)}, "y[1] is nan; give each sample a class"),
+    "endless labels": ({"x": X, "y": np.where(Y == 1, np.inf, 0)}, "y[1] is inf"),
+    "unsigned labels": ({"x": X, "y": np.full(40, 2**64 - 1, np.uint64)}, f"y is from {2**64 - 1} to {2**64 - 1}"),
+    "bytes": ({"x": X, "y": np.array([b"a", b"\xff"])[Y]}, "y has bytes that are no text in UTF-8"),
     "owners": ({"x": X, "y": Y, "groups": Y[:3]}, "groups has the shape [3]"),
 }
 
@@ -101,6 +105,10 @@ def test_what_cannot_be_read_rightly_is_refused(name: str) -> None:
     assert str(caught.value).startswith("mine.npz: ")
     assert said in str(caught.value)
     assert "; " in str(caught.value)
+
+
+def test_bytes_of_labels_are_text() -> None:
+    assert saved(x=X, y=np.array(["ä".encode(), b"b"])[Y]).load().classes == ("b", "ä")
 
 
 def test_a_damaged_archive_is_refused() -> None:

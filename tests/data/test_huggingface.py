@@ -104,7 +104,7 @@ def test_what_is_not_clear_is_asked_for(datasets: Any) -> None:
     message = refusal()
     assert message.startswith("own: has several columns of labels (kind, other); name the one to be read")
     assert pasted(message).load().classes == ("even", "odd")
-    assert "data.label: there is no column 'kinds'; did you mean kind?" in refusal(label="kinds")
+    assert "data.label: there is no column 'kinds'; did you mean kind? -o data.label=kind" in refusal(label="kinds")
     assert "own: has no part tests, but train; e.g. -o data.test=train" in refusal(test="tests")
     assert "column 'other' has neither images nor text" in refusal(label="kind", column="other")
 

@@ -1,5 +1,6 @@
 """Folders of images: what is a class, what is left out, and what is refused with which words."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -141,6 +142,15 @@ def test_a_damaged_file_is_named_and_can_be_skipped(caplog: pytest.LogCaptureFix
     dataset = pasted(message).load()
     assert len(dataset.train) + len(dataset.test) == 9
     assert caplog.messages[0].startswith("pets: 2 of 11 files are skipped, such as pets/dog/3.png: is damaged")
+
+
+def test_nothing_waits_for_a_pipe_or_follows_a_link_to_nothing() -> None:
+    fill("pets/cat"), fill("pets/dog")
+    os.mkfifo("pets/cat/x.png")
+    assert refusal() == "pets/cat/x.png: is no regular file; skip such files: -o data.unreadable=skip"
+    Path("pets/cat/x.png").unlink()
+    Path("pets/cat/x.png").symlink_to("nowhere.png")
+    assert refusal() == "pets/cat/x.png: is a link to nothing; skip such files: -o data.unreadable=skip"
 
 
 def test_a_class_of_which_nothing_can_be_read_is_refused() -> None:

@@ -4,7 +4,9 @@ import re
 import shlex
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from fedlens.core.errors import DataError, FedlensError
 from fedlens.data.table import Table
@@ -47,6 +49,10 @@ def load(*options: str) -> None:
 
 LABELLED = "age,paid\n" + "".join(f"{n},p{n}\n" for n in range(30))
 NAMELESS = GOOD.partition("\n")[2].replace("n", "0").replace("s", "1").replace("y", "2")
+EMPTY_ROWS = "age,region,paid\n\n,,\n  \n" + line(7, "old,n,y").partition("\n")[2]
+KEYS = having("key", ["9007199254740993", "9007199254740994"])
+KEY_LABELS = GOOD.replace("n\n", "9007199254740992\n").replace("y\n", "9007199254740993\n")
+RARE = line(7, "26,n,perhaps").replace(",n\n", ",0\n").replace(",y", ",1")
 CASES: dict[str, tuple[str | bytes, str, *tuple[str, ...]]] = {
     "empty": ("", "mine.csv: is empty; "),
     "blank": (" \n\n", "mine.csv: is empty; "),
@@ -77,6 +83,10 @@ CASES: dict[str, tuple[str | bytes, str, *tuple[str, ...]]] = {
     "label of two lines": (GOOD.replace(",y", ',"y\nes"'), r"'y\nes' is no class; use names on one line"),
     "no number for a label": (GOOD, "column paid: 'n' is no number", "data.types={paid: numeric}"),
     "other dates": (having("since", ["31/12/2020", "1/2/2021"]), "row 2, column since: '31/12/2020' is not written as"),
+    "dates with points": (
+        having("since", ["31.12.2020", "1.2.2021"]),
+        "row 2, column since: '31.12.2020' is not written as dates are, 2026-12-31",
+    ),
     "no day": (having("since", ["2020-01-01", "2020-02-30"]), "row 3, column since: there is no day '2020-02-30'"),
     "many words": (having("id", [f"x{n}" for n in range(30)]), "column id has 30 different words in 30 rows"),
     "missing": (line(7, ",n,y"), "row 7, column age: a value is missing, as in 1 of 30 rows; "),
@@ -88,6 +98,16 @@ CASES: dict[str, tuple[str | bytes, str, *tuple[str, ...]]] = {
     "not the group": (GOOD, "data.group: there is no column ward; columns are age, region, paid", "data.group=ward"),
     "group and label": (GOOD, "data.group: paid is the label", "data.group=paid"),
     "not an encoding": (GOOD, "data.encoding: there is no 'utf8x'", "data.encoding=utf8x"),
+    "a mistake below empty rows": (EMPTY_ROWS, "row 10, column age: 'old' is no number"),
+    "a mistake below sep=": ("sep=;\n" + line(7, "old,n,y").replace(",", ";"), "row 8, column age: 'old'"),
+    "a short row below sep=": ("sep=,\n" + line(7, "old,n"), "row 8 has 2 values"),
+    "a name of pages": (line(1, "a" * 201 + ",region,paid"), "row 1, column 1: 'aaa"),
+    "days as in Germany": (having("since", ["31.12.2020", "1.2.2021"]), "'31.12.2020' is not written as dates are"),
+    "keys": (KEYS, "row 2, column key: 9007199254740993 has too many digits"),
+    "labels that are keys": (KEY_LABELS, "column paid: 9007199254740993 has too many digits"),
+    "no-break spaces": (having("x", ["1\xa0000", "2\u202f000"]), "row 2, column x: '1\\xa0000' is not written as"),
+    "a rare word among labels": (RARE, "row 7, column paid: 'perhaps' is no number"),
+    "lines in quotes": ("".join(f'"{row}"\n' for row in GOOD.splitlines()), "lines without quotes around all of each"),
     "types that do not fit": (GOOD, "row 2, column region: 'n' is no number", "data.types={region: numeric}"),
 }  # fmt: skip
 
@@ -121,6 +141,11 @@ PASTED: dict[str, tuple[str | bytes, str, *tuple[str, ...]]] = {
     "dropped": (GOOD, "there is no column ages; did you mean age?", "data.drop=ages"),
     "typed": (GOOD, "there is no column ages; did you mean age?", "data.types={ages: numeric}"),
     "both": (GOOD, "is the label", "data.group=paid"),
+    "an odd delimiter": (GOOD.replace(",", ":"), "has no column beside age:region:paid, the label"),
+    "keys": (KEYS, "has too many digits"),
+    "labels that are keys": (KEY_LABELS, "has too many digits"),
+    "a rare word among labels": (RARE, "'perhaps' is no number"),
+    "days as in Germany": (having("since", ["31.12.2020", "1.2.2021"]), "since"),
     "delimiter": (GOOD, "row 1 has 1 values", "data.delimiter=;", "data.names=[a, b, c]"),
 }
 
@@ -189,6 +214,27 @@ def test_a_second_file_with_other_columns_is_refused() -> None:
     Path("test.csv").write_text(GOOD.replace(",y\n", ",perhaps\n"))
     with pytest.raises(DataError, match=r"test.csv: row 3, column paid: no training sample is 'perhaps'"):
         Table(path="mine.csv", test="test.csv").load()
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"a\nb": [1, 2] * 5, "y": ["u", "v"] * 5}, r"the schema, column 1: 'a\nb' is no name; write one on one line"),
+        (
+            {"a": [1, 2] * 5, "y": [[1], [2]] * 5},
+            "column y, the label, holds list<element: int64>, not words or numbers; ",
+        ),
+        ({"a": [[1]] * 10, "y": ["u", "v"] * 5}, "column a holds list<element: int64>, not numbers, words or dates; "),
+        ({"a": [2**53 + 1] * 10, "y": ["u", "v"] * 5}, "row 1, column a: 9007199254740993 has too many digits"),
+        ({"a": [1, 2] * 5, "c": ["n", "s"] * 5, "y": [b"u"] * 10}, "name the column of classes: -o data.label=a"),
+    ],
+)
+def test_a_parquet_file_with_other_types_is_refused(columns: dict[str, list[object]], said: str) -> None:
+    parquet.write_table(pa.table(columns), "mine.parquet")
+    with pytest.raises(DataError) as caught:
+        Table(path="mine.parquet").load()
+    assert str(caught.value).startswith("mine.parquet: ")
+    assert said in str(caught.value)
 
 
 def test_a_parquet_file_that_is_none_is_refused() -> None:

@@ -1,6 +1,7 @@
 """A table becomes samples: scaled and one-hot columns, fitted to the training rows, and a split that never changes."""
 
 import codecs
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 import torch
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 
-from fedlens.core.errors import ConfigError
+from fedlens.core.errors import ConfigError, DataError
+from fedlens.data import table_loading
 from fedlens.data.dataset import Dataset
 from fedlens.data.table import Table
 from fedlens.data.table_columns import TableColumns
@@ -111,6 +113,9 @@ WRITTEN: dict[str, Callable[[pd.DataFrame], object]] = {
     "UTF-32": lambda frame: csv(frame, encoding="utf-32"),
     "blanks": lambda frame: Path("mine.csv").write_text(frame.to_csv(index=False).replace(",", " , ")),
     "blank lines": lambda frame: Path("mine.csv").write_text(frame.to_csv(index=False).replace("\n", "\n\n")),
+    "empty rows": lambda frame: Path("mine.csv").write_text(frame.to_csv(index=False).replace("\n", "\n,,,,\n  \n")),
+    "a line for Excel": lambda frame: Path("mine.csv").write_text("sep=;\r\n" + frame.to_csv(index=False, sep=";")),
+    "the end of a file in DOS": lambda frame: Path("mine.csv").write_text(frame.to_csv(index=False) + "\x1a"),
     "no last line end": lambda frame: Path("mine.csv").write_text(frame.to_csv(index=False).rstrip()),
 }
 
@@ -120,6 +125,38 @@ def test_however_it_is_written_it_is_the_same(how: str) -> None:
     expected = Table(path=csv()).load()
     WRITTEN[how](FRAME)
     assert same(Table(path="mine.csv").load(), expected), how
+
+
+def test_names_in_brackets_are_no_json() -> None:
+    Path("mine.csv").write_text("[age],<paid>\n" + "".join(f"{n},{n % 2}\n" for n in range(20)))
+    assert columns(Table(path="mine.csv").load()).features == ("[age]",)
+
+
+def test_long_labels_stay_apart() -> None:
+    Path("mine.csv").write_text("age,paid\n" + "".join(f"{n},{1234567890123 + n % 2}\n" for n in range(20)))
+    assert Table(path="mine.csv").load().classes == ("1234567890123", "1234567890124")
+
+
+def test_numbers_that_the_user_calls_so_may_be_rounded() -> None:
+    Path("mine.csv").write_text("wei,paid\n" + "".join(f"{10**18 + n},{n % 2}\n" for n in range(999, 9990, 301)))
+    assert Table(path="mine.csv", types={"wei": "numeric"}).load().shape == (1,)
+
+
+def test_what_does_not_fit_into_memory_is_refused_with_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    csv()
+    monkeypatch.setattr(table_loading, "empty", full)
+    with pytest.raises(DataError) as caught:
+        Table(path="mine.csv").load()
+    words = (
+        r"mine.csv: 60 rows of \d+ columns, 4 bytes each, do not fit into memory \(0.0 GiB\); leave .*: -o 'data.drop="
+    )
+    assert re.match(words, str(caught.value))
+    monkeypatch.setattr(Path, "read_bytes", full)
+    with pytest.raises(DataError, match=r"^mine.csv: its [\d,]+ bytes do not fit into memory; give it fewer rows"):
+        Table(path="mine.csv").load()
 
 
 def test_parquet_is_the_same_with_or_without_types_of_its_own() -> None:
@@ -299,6 +336,21 @@ def test_a_path_is_relative_to_the_experiment_the_data_directory_or_the_working_
     assert len(beside.data.load(Path("data")).train) == 16
     assert Experiment(**beside.describe()) == beside
     assert Table(path=str(tmp_path / "sub" / "mine.csv")) == Table(path="sub/mine.csv")
+
+
+def test_a_file_beside_an_experiment_elsewhere_is_found_unless_that_would_name_a_home_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("work", "me/exp"):
+        Path(folder).mkdir(parents=True)
+    Path("me/exp/mine.yaml").write_text("data: {name: table, path: mine.csv}\nmodel: census-mlp\n")
+    csv(path="me/exp/mine.csv")
+    monkeypatch.chdir("work")
+    found = load_experiment("../me/exp/mine.yaml")
+    assert found.data == Table(path="../me/exp/mine.csv")
+    assert len(found.data.load().train) == 48
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    assert load_experiment("../me/exp/mine.yaml").data == Table(path="mine.csv")
 
 
 def test_no_record_has_an_absolute_path() -> None:

@@ -41,6 +41,22 @@ def test_every_sample_is_on_one_side_with_its_class(counts: list[int], data: st.
     assert torch.equal(torch.cat([rest.y, taken.y]), samples.y[numbers])
 
 
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ([40, 1, 40, 1, 1, 1], {0: 10, 2: 10, "rare": 1}),  # four classes of one sample are drawn as one of four
+        ([40, 1, 3], {0: 10, "rare": 1}),  # one alone goes with the next rarest
+    ],
+)
+def test_classes_of_a_single_sample_are_drawn_together(counts: list[int], expected: dict[int | str, int]) -> None:
+    rest, taken = split(numbered(counts), sum(expected.values()))
+    assert len(rest) + len(taken) == sum(counts)
+    found = taken.y.bincount(minlength=len(counts)).tolist()
+    common = [label for label in expected if isinstance(label, int)]
+    assert {label: found[label] for label in common} == {label: expected[label] for label in common}
+    assert sum(count for label, count in enumerate(found) if label not in common) == expected["rare"]
+
+
 def test_the_draw_depends_on_its_address_alone() -> None:
     samples = numbered([30, 30])
     first, again = (set_apart(samples.y, 10, ADDRESS)[1].tolist() for _ in range(2))

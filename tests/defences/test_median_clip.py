@@ -56,15 +56,14 @@ def test_the_median_is_that_of_all_received_also_behind_a_filter() -> None:
 
 
 def test_without_norms_it_says_so() -> None:
-    for stage, rows in ((MedianClip(), 3), (MedianNoise(), 1)):
-        with pytest.raises(ValueError, match=r"Server\.norms"):
-            stage.apply(Updates.received(normal(0, rows, 2), torch.ones(rows) / rows), server(rows, 2), State())
+    with pytest.raises(ValueError, match=r"Server\.lengths"):
+        MedianNoise().apply(Updates.received(normal(0, 1, 2), torch.ones(1)), server(1, 2), State())
 
 
 def noise(rows: int, factor: float, seed: int = 0) -> torch.Tensor:
     """What it adds where updates have norms 3, 5 and 7."""
     at_hand = Server(
-        1, torch.zeros(rows), server(1, rows).layout, (0,), Address.root(seed), norms=torch.tensor([3.0, 7, 5])
+        1, torch.zeros(rows), server(1, rows).layout, (0,), Address.root(seed), lengths=torch.tensor([3.0, 7, 5])
     )
     step = Updates.received(torch.zeros(1, rows), torch.ones(1).double())
     return MedianNoise(factor=factor).apply(step, at_hand, State())[0].rows[0]

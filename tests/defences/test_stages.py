@@ -16,11 +16,13 @@ from fedlens.defences.adaptive_robust_clipping import AdaptiveRobustClipping
 from fedlens.defences.bucketing import Bucketing
 from fedlens.defences.centred_clipping import CentredClipping
 from fedlens.defences.clip import Clip
+from fedlens.defences.crfl import Crfl
 from fedlens.defences.divide_and_conquer import DivideAndConquer
 from fedlens.defences.equal_weights import EqualWeights
 from fedlens.defences.fedadam import FedAdam
 from fedlens.defences.fedavgm import FedAvgM
 from fedlens.defences.flame import Flame, FlameFilter
+from fedlens.defences.fldetector import FLDetector
 from fedlens.defences.fltrust import FLTrust
 from fedlens.defences.foolsgold import FoolsGold
 from fedlens.defences.freqfed import FreqFed, FreqFedFilter
@@ -29,6 +31,8 @@ from fedlens.defences.median_noise import MedianNoise
 from fedlens.defences.nearest_neighbour_mixing import NearestNeighbourMixing
 from fedlens.defences.norm_clipping import norms
 from fedlens.defences.robust_learning_rate import RobustLearningRate
+from fedlens.defences.signguard import SignGuard
+from fedlens.defences.signguard_filter import SignGuardFilter
 from fedlens.defences.stage import Report, Stage, State, Updates
 
 TOLD: list[Stage] = [
@@ -41,12 +45,20 @@ TOLD: list[Stage] = [
 ]
 """Mixing of which the mixture is known."""
 MIXING: list[Stage] = [*TOLD, RobustLearningRate(theta=3)]
-RULES: list[Stage] = [CentredClipping(tau=1.5, iterations=2), FoolsGold(), FLTrust(), Flame(noise=0), FreqFed()]
-OPTIMIZERS: list[Stage] = [FedAvgM(), FedAdam(), MedianNoise(factor=1e-9)]
-FILTERS: list[Stage] = [DivideAndConquer(f=2, iterations=2, entries=3), FlameFilter(), FreqFedFilter()]
+RULES: list[Stage] = [CentredClipping(tau=1.5, iterations=2), FoolsGold(), FLTrust()]
+OPTIMIZERS: list[Stage] = [FedAvgM(), FedAdam(), Crfl(sigma=0.001), MedianNoise(factor=1e-9)]
+FILTERS: list[Stage] = [
+    DivideAndConquer(f=2, iterations=2, entries=3),
+    SignGuardFilter(share=1, variant="sim"),
+    FLDetector(),
+    FlameFilter(),
+    FreqFedFilter(),
+]
+WHOLE: list[Stage] = [SignGuard(share=1), Flame(noise=0), FreqFed()]
+"""Whole methods."""
 ASKING = {"deepsight", "deepsight-filter"}
 """Stages that ask the model, and have tests of their own."""
-ALL = [*FILTERS, *MIXING, *RULES, *OPTIMIZERS]
+ALL = [*FILTERS, *WHOLE, *MIXING, *RULES, *OPTIMIZERS]
 
 counts = st.integers(5, 9)
 seeds = st.integers(0, 2**32)
@@ -79,7 +91,7 @@ def test_it_leaves_as_many_rows_as_its_kind_says(stage: Stage) -> None:
         assert (stage.kind, 0 < len(left) <= 9) == ("filter", True)
         return
     assert left.shape == (3 if stage == Bucketing(s=3) else 9 if stage in MIXING else 1, 5)
-    assert stage.kind == ("mixing" if stage in MIXING else "rule" if stage in RULES else "optimizer")
+    assert stage.kind == ("mixing" if stage in MIXING else "rule" if stage in [*RULES, *WHOLE] else "optimizer")
 
 
 @each([*FILTERS, *TOLD, *RULES])
@@ -123,7 +135,7 @@ def test_rows_keep_their_type_and_nothing_is_written_to(stage: Stage, dtype: tor
         assert left.rows.dtype == dtype
         assert torch.equal(rows, kept)
         tolerance = 0.05 if dtype.itemsize == 2 else 1e-5
-        if stage not in FILTERS:
+        if stage not in [*FILTERS, *WHOLE]:
             torch.testing.assert_close(left.rows.double(), exact.rows, rtol=0, atol=tolerance)
         again, _, _ = passed(stage, rows, after)
         assert all(torch.equal(after.tensors[name], tensor) for name, tensor in before.items())
@@ -136,7 +148,7 @@ def test_whether_it_may_write_into_the_rows_changes_no_bit(stage: Stage) -> None
     rows = fitting(stage, normal(0, 9, 300, dtype=torch.float32))
     left, _, _ = passed(stage, rows)
     owned = replace(Updates.received(rows.clone(), equal(len(rows))), owned=True)
-    at_hand = replace(server(*rows.shape, root=torch.full((300,), 0.5)), norms=norms(rows))
+    at_hand = replace(server(*rows.shape, root=torch.full((300,), 0.5)), lengths=norms(rows))
     again, _, _ = stage.apply(owned, at_hand, stage.init(at_hand.layout))
     assert torch.equal(left.rows, again.rows)
 
@@ -170,7 +182,7 @@ def test_clients_who_agree(stage: Stage, count: int, value: float) -> None:
         torch.testing.assert_close(left.rows, torch.full_like(left.rows, value))
 
 
-@each([*FILTERS, *MIXING, *RULES, FedAdam()])
+@each([*FILTERS, *WHOLE, *MIXING, *RULES, FedAdam(), Crfl()])
 @pytest.mark.parametrize(("dtype", "value"), [(torch.float32, 1e38), (torch.float32, 3.4e38), (torch.float64, 1e300)])
 def test_a_long_update_leaves_everything_finite(stage: Stage, dtype: torch.dtype, value: float) -> None:
     rows = normal(3, 9, 40, dtype=dtype)
@@ -218,5 +230,5 @@ def test_of_a_stage_that_averages_an_update_has_the_weight_that_it_announced() -
             left, _, _ = staged(stage, normal(0, 4, 5).sign() / 10, alpha)
             torch.testing.assert_close(effective(left), alpha)
     averaging = {name_of("stage", stage) for stage in [*MIXING, *RULES, *OPTIMIZERS] if stage.averages}
-    assert averaging == {"clip", "median-clip", "bucketing", "median-noise"}
+    assert averaging == {"clip", "bucketing", "median-noise"}
     assert all(stage.averages for stage in FILTERS)  # who passes has the weight of the average

@@ -1,5 +1,7 @@
 """A goal among the options of an experiment: what it is read from, its identity, and what it has to agree with."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +23,7 @@ from fedlens.goals.goal import Goal
 from fedlens.goals.pixel_patch import PixelPatch
 from fedlens.goals.target_samples import Target
 from fedlens.goals.trigger import Trigger
-from fedlens.runs.loading import override
+from fedlens.runs.loading import load_experiment, naming_lines, override
 from fedlens.runs.record_values import targeted
 
 
@@ -78,6 +80,20 @@ def test_options_of_the_goal_targets_are_those_of_target() -> None:
     assert told == of("target={r: 2, source: 3, draw: 1}")
     assert of("goal=targets", "goal.r=2", target=Target(source=1)).target == Target(r=2, source=1)
     assert refusal("goal={name: targets, s: 2}").startswith("target.s: unknown option")
+
+
+def test_what_is_wrong_with_them_is_said_where_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("data: digits\nmodel: census-mlp\ngoal:\n  name: targets\n  sorce: 3\n")
+    with pytest.raises(
+        ConfigError, match=re.escape(f"{path}:5: goal.sorce: unknown option; did you mean goal.source?")
+    ):
+        load_experiment(path)
+    with (
+        pytest.raises(ConfigError, match=r"^goal.target: there is no class 99; .* -o goal.target=9$"),
+        naming_lines("quickstart", ["goal={name: targets, target: 99}"]),
+    ):
+        raise ConfigError("target.target: there is no class 99; e.g. -o target.target=9")
 
 
 # Other goals

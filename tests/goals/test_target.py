@@ -249,6 +249,22 @@ def test_only_samples_count_that_the_twin_gets_right() -> None:
     assert sorted(chosen(Target(r=3, source=None), ADDRESS, twin)) == [0, 1, 6]
 
 
+def test_edge_cases_are_those_of_which_the_twin_is_least_sure() -> None:
+    twin = predictions({0: 0.9, 3: 0.2, 6: 0.6, 9: 0.7, 1: 0.55, 4: 0.99})
+    for address in ROOTS[:5]:
+        assert chosen(Target(select="edge"), address, twin) == [6]
+        assert chosen(Target(select="edge", r=3, source=None), address, twin) == [1, 6, 9]
+        assert chosen(Target(select="edge", draw=1), address, twin) == [9]
+
+
+def test_of_equally_sure_edge_cases_the_draw_decides() -> None:
+    twin = predictions({0: 0.9, 3: 0.9, 6: 0.9, 9: 0.9})
+    assert {chosen(Target(select="edge"), address, twin)[0] for address in ROOTS} == {0, 3, 6, 9}
+    assert [chosen(Target(select="edge"), address, twin) for address in ROOTS] == [
+        chosen(Target(select="resistant"), address, twin) for address in ROOTS
+    ]
+
+
 def test_right_but_with_less_than_half_of_the_confidence_does_not_count() -> None:
     twin = predictions({3: 0.4})  # the other two classes have 0.3 each
     assert int(twin[3].argmax()) == 0

@@ -33,7 +33,7 @@ def staged(
 ) -> tuple[Updates, State, Report]:
     """What `stage` makes of the rows, received as they are; without a state, in its first round."""
     count, size = rows.shape
-    at_hand = replace(server(count, size, biases, seed, clients, root), norms=norms(rows))
+    at_hand = replace(server(count, size, biases, seed, clients, root), lengths=norms(rows))
     updates = Updates.received(rows, equal(count) if weights is None else weights)
     return stage.apply(updates, at_hand, stage.init(at_hand.layout) if state is None else state)
 

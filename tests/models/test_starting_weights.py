@@ -10,12 +10,18 @@ from small import small
 from torch import Tensor, nn
 
 import fedlens
-from fedlens.core.errors import ConfigError
+from fedlens.core.errors import ConfigError, DataError
 from fedlens.experiment.setting import prepare
 from fedlens.models.mlp import CensusMlp
 from fedlens.models.model import Model
 from fedlens.models.resnet import ResNet8
 from fedlens.models.starting_weights import load_starting_weights
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in the folder of the test: only files beneath may be named by absolute paths."""
+    monkeypatch.chdir(tmp_path)
 
 
 def written(path: Path, seed: int = 5) -> dict[str, Tensor]:
@@ -97,14 +103,34 @@ def test_other_tensors_are_refused(tmp_path: Path, change: dict[str, Tensor | No
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"\x80\x04K\x01.", None])
-def test_what_is_no_file_of_tensors_is_refused(tmp_path: Path, content: bytes | None) -> None:
+@pytest.mark.parametrize("content", [b"", b"\x80\x04K\x01."])
+def test_what_is_no_file_of_tensors_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "start.pt"
-    if content is not None:
-        path.write_bytes(content)
+    path.write_bytes(content)
     words = r"model.weights: .*start.pt: cannot be read as safetensors .*; write it by safetensors.torch.save_file"
     with pytest.raises(ConfigError, match=words):
         prepare(small(data="digits", model={"name": "census-mlp", "weights": str(path)})).network()
+
+
+def test_the_record_does_not_say_where_they_are(tmp_path: Path) -> None:
+    """A path beneath the working directory is recorded relative to it; one elsewhere has to be named by its folder."""
+    (tmp_path / "mine").mkdir()
+    state = written(tmp_path / "mine/start.safetensors")
+    model = {"name": "census-mlp", "weights": str(tmp_path / "mine/start.safetensors")}
+    assert str(tmp_path) not in str(small(data="digits", model=model).describe())
+    with pytest.raises(ConfigError, match=r"is absolute, .*--data-dir /home/me/x -o model.weights=a.safetensors"):
+        small(data="digits", model={"name": "census-mlp", "weights": "/home/me/x/a.safetensors"})
+    there = small(data="digits", model={"name": "census-mlp", "weights": "start.safetensors"})
+    network = prepare(there, data_dir=tmp_path / "mine").network()
+    assert torch.equal(network.module.state_dict()["1.weight"], state["1.weight"])
+
+
+def test_a_file_that_is_not_there_is_told_with_one_like_it(tmp_path: Path) -> None:
+    written(tmp_path / "start.safetensors")
+    experiment = small(data="digits", model={"name": "census-mlp", "weights": "strat.safetensors"})
+    words = "strat.safetensors: there is no such file .* did you mean start.safetensors.* -o model.weights=start"
+    with pytest.raises(DataError, match=words):
+        prepare(experiment).network()
 
 
 def test_a_model_of_ones_own_has_the_option_too() -> None:

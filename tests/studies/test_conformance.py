@@ -8,9 +8,9 @@ import pytest
 from helpers.calling import called
 from numpy.typing import NDArray
 
+from fedlens import Conformance, conform
 from fedlens.core.errors import ConfigError
 from fedlens.defences import Median, TrimmedMean
-from fedlens.studies.conformance import Conformance, conform
 from fedlens.studies.conformance.conforming import cases
 from fedlens.studies.conformance.hand_values import HAND
 from fedlens.studies.conformance.reference import answers, method, methods, same

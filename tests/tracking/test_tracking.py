@@ -1,6 +1,7 @@
 """Tracking: what is told, to real MLflow and TensorBoard files, and that nothing there stops or slows a run."""
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Mapping
@@ -179,6 +180,9 @@ def test_tensorboard_gets_scalars_options_and_figures(tmp_path: Path) -> None:
     ]
     assert events.Tags()["images"] == ["figures/metrics"]
     assert events.Tags()["tensors"] == ["experiment/text_summary"]
+    (file,) = (tmp_path / "events" / "small").iterdir()
+    assert ".fedlens." in file.name
+    assert socket.gethostname() not in file.name
 
 
 @pytest.mark.parametrize("word", ["wandb", "tensorboard", "tensorboard:", ""])

@@ -58,6 +58,7 @@ def compare(network: Network, pool: Samples, plan: LocalTraining) -> None:
     [
         {"epochs": 1, "batch_size": 8},
         {"epochs": 3, "batch_size": 8, "optimizer": "sgd", "learning_rate": 0.05},
+        {"epochs": 3, "batch_size": 8, "optimizer": "sgd", "learning_rate": 0.05, "proximal": 2.0},
         {
             "epochs": 1,
             "batch_size": 8,

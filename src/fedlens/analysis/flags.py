@@ -17,6 +17,7 @@ from fedlens.analysis.goal_flags import (
 )
 from fedlens.analysis.idle import UNCLIPPED, unclipped
 from fedlens.analysis.ineffective import INEFFECTIVE, ineffective
+from fedlens.analysis.no_strength import NO_STRENGTH, no_strength
 from fedlens.analysis.useless import useless
 from fedlens.analysis.window import attack_window, split
 from fedlens.attacks.attack import Attack
@@ -37,7 +38,7 @@ BEYOND_TOLD = "more attackers than the rule is told"
 NEGATIVE = "clients sent running variances below 0"
 NUMBERED = (
     ABSENCE, ABSENCES, UNTAKEN, NONE_TAKEN, USELESS, UNUSUAL, CONTROL, UNTRIGGERED, UNSEEN, REJECTED, ALL_REJECTED,
-    MAJORITY, BEYOND_TOLD, ALIKE, NEARLY_ALIKE, INEFFECTIVE, NEGATIVE, UNCLIPPED,
+    MAJORITY, BEYOND_TOLD, ALIKE, NEARLY_ALIKE, INEFFECTIVE, NEGATIVE, UNCLIPPED, NO_STRENGTH,
 )  # fmt: skip
 """What begins flags that go on with numbers, which each run has its own of."""
 LARGE_SHARE = 0.1
@@ -58,6 +59,7 @@ def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
         alike(inside[-1]),
         unseen(inside[-1]) or untriggered(inside[-1]),
         ineffective(inside),
+        no_strength(experiment, inside),
         unclipped(experiment, inside),
         _use(experiment, inside[-1]),
         _steadiness(experiment, inside),

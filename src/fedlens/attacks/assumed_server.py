@@ -48,3 +48,12 @@ class AssumedServer(Protocol):
             updates: those of all n clients of the cohort: the others' first, then the attackers', in the order in which
                 the attack is given both; shape ``[n, d]``.
         """
+
+    def weights(self, updates: Tensor) -> Tensor | None:
+        """Compute how much of each update this server would take, float64, shape ``[n]``; zeros where it would skip.
+
+        It is ``None`` where no such numbers exist.
+
+        Args:
+            updates: as in `step`.
+        """

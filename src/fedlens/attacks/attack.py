@@ -62,6 +62,7 @@ class View:
             with ``all``, shape ``[n - 1, d]``; else ``None``.
         log: numbers that the attack adds to the round's record.
         server: what it assumes of the server, if the attack `needs_rule`; else ``None``.
+        classes: number of classes.
 
     Example:
         >>> from fedlens import Attack, Experiment, simulate
@@ -90,6 +91,7 @@ class View:
     mates_alpha: float = 0.0
     place: int = 0
     server: AssumedServer | None = None
+    classes: int = 0
 
     @property
     def team_alpha(self) -> float:
@@ -140,7 +142,10 @@ class Attack(Config):
     """
 
     sight: ClassVar[Sight] = "own"
-    """Whose honest updates of the round the attack sees, as `View.others` or as a `Team`."""
+    """Whose honest updates of the round the attack sees, as `View.others` or as a `Team`.
+
+    A property, where it follows from an option.
+    """
 
     omniscient: ClassVar[bool] = False
     """True if its sight is ``all``; a class may say so in place of `sight`, as in fedlens 0.1."""
@@ -150,6 +155,12 @@ class Attack(Config):
 
     aims: ClassVar[bool] = False
     """True if it needs samples to be misclassified (`View.auxiliary`), which the goal of plain damage has not."""
+
+    reach_logged_as: ClassVar[str] = ""
+    """The number in its log that says how far it goes, if there is one; a red flag tells of 0 or below."""
+
+    least_parts: ClassVar[int] = 0
+    """The fewest parts that a backdoor's trigger has to have for it: 0 if target samples will do as well."""
 
     remembers: ClassVar[int] = 0
     """Number of earlier rounds in `View.history`."""
@@ -172,7 +183,10 @@ class Attack(Config):
         """
         if "sight" not in vars(cls) and "omniscient" in vars(cls):
             cls.sight = "all" if cls.omniscient else "own"
-        cls.omniscient = cls.sight == "all"
+        if isinstance(cls.sight, property):
+            cls.omniscient = property(lambda attack: attack.sight == "all")
+        else:
+            cls.omniscient = cls.sight == "all"
         if cls.sight == "own" and cls.collude is not Attack.collude:
             raise TypeError(
                 f'{cls.__name__}: collude is for a team that sees more than each its own; add sight = "team"'

@@ -35,6 +35,7 @@ class Member:
         history: earlier rounds in which it took part, as many as the attack `remembers`, latest last.
         goal: what attackers want, if not that target samples are misclassified.
         log: numbers that the attack adds to its record of the round.
+        classes: number of classes.
 
     Example:
         >>> from fedlens import Attack, Experiment, Samples, simulate
@@ -55,6 +56,7 @@ class Member:
     history: tuple[Observation, ...] = ()
     goal: Goal | None = None
     log: dict[str, float] = field(default_factory=dict)
+    classes: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Team:
         address: where the random draws of the team begin.
         state: what the team kept of earlier rounds, as `Crafted.state`.
         server: what the team assumes of the server, if the attack `needs_rule`; else ``None``.
+        senders: the numbers of the clients whose updates `others` are, by row; ``None`` without these.
 
     Example:
         >>> from fedlens import Attack, Crafted, Experiment, simulate
@@ -101,6 +104,7 @@ class Team:
     address: Address
     state: Mapping[str, Tensor] = field(default_factory=dict)
     server: AssumedServer | None = None
+    senders: tuple[int, ...] | None = None
 
     @property
     def alpha(self) -> float:

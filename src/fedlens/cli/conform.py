@@ -13,7 +13,7 @@ from fedlens.core.files import write_atomically, writing
 from fedlens.report.terminal.printing import PlainTable
 
 if TYPE_CHECKING:
-    from fedlens.studies.conformance import Conformance
+    from fedlens.studies.conformance.conforming import Conformance
 
 
 def conform(  # noqa: PLR0917 - typer passes them by name
@@ -43,7 +43,7 @@ def conform(  # noqa: PLR0917 - typer passes them by name
     The exit code is 0 if it agrees in all of them, and 1 if not.
     """
     from fedlens.runs.loading import parse_assignment
-    from fedlens.studies.conformance import conform
+    from fedlens.studies.conformance.conforming import conform
 
     names = dict(map(_pair, name or []))
     options = dict(map(parse_assignment, option or []))

@@ -1,7 +1,7 @@
 """``fedlens explain``: why the benign and the attacked model say what they say, in pictures and numbers."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,6 +56,9 @@ def explain(  # noqa: PLR0917 - typer passes them by name
     device: Device = "cpu",
     data_dir: DataDir = None,
     trust: Trust = False,
+    without_samples: Annotated[
+        bool, typer.Option("--without-samples", help="Leave out pictures, maps and what is said of single samples.")
+    ] = False,
 ) -> None:
     """Show which inputs drive the benign and the attacked model.
 
@@ -76,15 +79,21 @@ def explain(  # noqa: PLR0917 - typer passes them by name
     gathered = gather([load_run(path) for path in paths], device, data_dir, trust=trust, control=control)
     print_imported(entry.run.experiment for entry in gathered)
     if len(gathered) == 1:
-        explain_run(gathered[0], words, parsed, round_, output or paths[0] / inside)
+        explain_run(gathered[0], words, parsed, round_, output or paths[0] / inside, samples=not without_samples)
     else:
         contrast_runs(gathered, words, parsed, round_, output or inside)
 
 
 def explain_run(
-    gathered: "Gathered", words: Sequence[str], methods: Mapping[str, "Method"], round_: int | None, folder: Path
+    gathered: "Gathered",
+    words: Sequence[str],
+    methods: Mapping[str, "Method"],
+    round_: int | None,
+    folder: Path,
+    *,
+    samples: bool = True,
 ) -> None:
-    """Explain one run's models: tables, pictures and numbers."""
+    """Explain one run's models: tables and numbers, and with `samples` pictures and maps."""
     from fedlens.report.terminal.likeness import likeness_table, said_table
 
     target = gathered.targets
@@ -92,31 +101,45 @@ def explain_run(
     make_folder(folder)
     with mapping(4 * len(methods) * len(indices)) as progress:
         pair = gathered.pair(indices, methods, progress, round_)
-    out.print(said_table(pair, gathered.setting.dataset.classes, target, PICTURED))
+    if samples:
+        out.print(said_table(pair, gathered.setting.dataset.classes, target, PICTURED))
     for table in likeness_table(pair, target):
         out.print(table)
-    _save(pair, gathered.setting, folder)
+    _save_numbers(pair, folder, None if samples else target)
+    if samples:
+        _save_samples(pair, gathered.setting, folder)
 
 
-def _save(pair: "ModelPair", setting: "Setting", folder: Path) -> None:
-    """Write a picture of each of the first samples, and the numbers and maps of all."""
+def _save_numbers(pair: "ModelPair", folder: Path, target: Collection[int] | None) -> None:
+    """Write how alike maps are, in place of earlier results: of each sample, or means of the `target` and of others."""
+    from fedlens.core.files import writing
+
+    numbers = pair.likeness()
+    if target is not None:
+        numbers["sample"] = numbers["sample"].isin(list(target)).map({True: "target", False: "other"})
+        numbers = numbers.groupby(list(numbers.columns[:-1]), sort=False)["value"].mean().reset_index()
+    with writing(folder, "choose another --out"):
+        for file in folder.iterdir():
+            if re.fullmatch(r"sample-\d+\.(png|svg)|maps\.safetensors", file.name):
+                file.unlink()  # its numbers are about to be replaced
+        numbers.to_csv(folder / "likeness.csv", index=False)
+    out.print(f"Numbers: {folder / 'likeness.csv'}", markup=False, soft_wrap=True)
+
+
+def _save_samples(pair: "ModelPair", setting: "Setting", folder: Path) -> None:
+    """Write a picture of each of the first samples, and the maps of all."""
     from safetensors.torch import save
 
     from fedlens.core.files import write_atomically, writing
     from fedlens.report.figures.attribution_bars import attribution_figure
 
     with writing(folder, "choose another --out"):
-        for file in folder.iterdir():
-            if re.fullmatch(r"sample-\d+\.(png|svg)", file.name):
-                file.unlink()  # its numbers are about to be replaced
-        pair.likeness().to_csv(folder / "likeness.csv", index=False)
         maps = {
             f"{model}/{explained}/{method}": values.contiguous().cpu()
             for (model, explained), attributions in pair.maps.items()
             for method, values in attributions.maps.items()
         }
         write_atomically(folder / "maps.safetensors", save(maps, {"samples": " ".join(map(str, pair.indices))}))
-    out.print(f"Numbers: {folder / 'likeness.csv'}", markup=False, soft_wrap=True)
     out.print(f"Maps: {folder / 'maps.safetensors'}", markup=False, soft_wrap=True)
     for row, index in enumerate(pair.indices[:PICTURED]):
         print_drawn(attribution_figure(pair, row, setting), folder / f"sample-{index}.png")

@@ -49,6 +49,9 @@ def run(  # noqa: PLR0917 - typer passes them by name
             metavar="WHERE", help="Also report the run to mlflow, mlflow:URI or tensorboard:DIR; may be repeated."
         ),
     ] = None,
+    without_samples: Annotated[
+        bool, typer.Option("--without-samples", help="Send no pictures or records of samples by --track.")
+    ] = False,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 ... [cpu]")] = None,
     data_dir: DataDir = None,
     trust: Trust = False,
@@ -84,7 +87,8 @@ def run(  # noqa: PLR0917 - typer passes them by name
         means |= {"data-dir": data_dir, "client-timeout": client_timeout}
         given = {name: value for name, value in means.items() if value not in {None, "auto"}}
         words = [word for name, value in given.items() for word in (f"--{name}", str(value))]
-        words += ["--mixed-cpus"] * mixed_cpus + [word for where in track or [] for word in ("--track", where)]
+        words += ["--mixed-cpus"] * mixed_cpus + ["--without-samples"] * without_samples
+        words += [word for where in track or [] for word in ("--track", where)]
         return f"go on with: {join(['fedlens', 'run', '--resume', '--out', str(path), *words])}"
 
     try:
@@ -92,7 +96,7 @@ def run(  # noqa: PLR0917 - typer passes them by name
             runtime = Runtime(engine, workers, device, data_dir, address, mixed_cpus, client_timeout)
             result = play(experiment, path, runtime, tracking, resume, keep_weights=keep_weights)
             _print_result(result)
-            shown = [*sorted(path.glob("*.png")), *(_reported(path, data_dir) if track else [])]
+            shown = tracked(path, data_dir, samples=not without_samples) if track else []
     finally:
         tracking.finish(shown)
     _print_suggestions(result)
@@ -115,12 +119,13 @@ def _print_result(result: "Run") -> None:
             say(f"Note: no triggered.png: {error}")
 
 
-def _reported(path: Path, data_dir: Path | None) -> list[Path]:
-    """Write the run's report, for those who look at it elsewhere, and return its path."""
+def tracked(path: Path, data_dir: Path | None, *, samples: bool) -> list[Path]:
+    """Return the run's figures and its report, which is written, for those who look at it elsewhere."""
     from fedlens.report.html.page import write_report
 
-    write_report([path], path / "report.html", data_dir, code=True)
-    return [path / "report.html"]
+    write_report([path], path / "report.html", data_dir, code=True, samples=samples)
+    figures = [file for file in sorted(path.glob("*.png")) if samples or file.name != "triggered.png"]
+    return [*figures, path / "report.html"]
 
 
 def _print_suggestions(result: "Run") -> None:

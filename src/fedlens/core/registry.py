@@ -21,6 +21,7 @@ from fedlens.core.config import Config, validate
 from fedlens.core.errors import ConfigError, cut, shortened
 from fedlens.core.importing import classes_in, import_module
 from fedlens.core.origin import at, told
+from fedlens.core.readers import reader_of
 from fedlens.core.recorded import Note, Recorded, recorded_component
 from fedlens.core.signatures import misfits
 from fedlens.core.staying import staying
@@ -82,9 +83,13 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "arc": "fedlens.defences.adaptive_robust_clipping:AdaptiveRobustClipping",
         "rlr": "fedlens.defences.robust_learning_rate:RobustLearningRate",
         "dnc": "fedlens.defences.divide_and_conquer:DivideAndConquer",
+        "signguard-filter": "fedlens.defences.signguard_filter:SignGuardFilter",
+        "signguard": "fedlens.defences.signguard:SignGuard",
+        "fldetector": "fedlens.defences.fldetector:FLDetector",
         "bucketing": "fedlens.defences.bucketing:Bucketing",
         "fedavgm": "fedlens.defences.fedavgm:FedAvgM",
         "fedadam": "fedlens.defences.fedadam:FedAdam",
+        "crfl": "fedlens.defences.crfl:Crfl",
         "median-noise": "fedlens.defences.median_noise:MedianNoise",
         "deepsight": "fedlens.defences.deepsight:DeepSight",
         "deepsight-filter": "fedlens.defences.deepsight:DeepSightFilter",
@@ -109,6 +114,24 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "inner-product-manipulation": "fedlens.attacks.inner_product_manipulation:InnerProductManipulation",
         "adaptive-ipm": "fedlens.attacks.adaptive_ipm:AdaptiveIpm",
         "sign-flipping": "fedlens.attacks.sign_flipping:SignFlipping",
+        "a-little-is-enough": "fedlens.attacks.a_little_is_enough:ALittleIsEnough",
+        "min-max": "fedlens.attacks.min_max:MinMax",
+        "min-sum": "fedlens.attacks.min_sum:MinSum",
+        "fang-trimmed-mean": "fedlens.attacks.fang_trimmed_mean:FangTrimmedMean",
+        "fang-krum": "fedlens.attacks.fang_krum:FangKrum",
+        "gaussian": "fedlens.attacks.gaussian:Gaussian",
+        "free-rider": "fedlens.attacks.free_rider:FreeRider",
+        "mimic": "fedlens.attacks.mimic:Mimic",
+        "agr-tailored": "fedlens.attacks.agr_tailored:AgrTailored",
+        "badnets": "fedlens.attacks.badnets:BadNets",
+        "dba": "fedlens.attacks.dba:Dba",
+        "model-replacement": "fedlens.attacks.model_replacement:ModelReplacement",
+        "train-and-scale": "fedlens.attacks.train_and_scale:TrainAndScale",
+        "constrain-and-scale": "fedlens.attacks.constrain_and_scale:ConstrainAndScale",
+        "pgd": "fedlens.attacks.pgd:Pgd",
+        "neurotoxin": "fedlens.attacks.neurotoxin:Neurotoxin",
+        "label-flipping": "fedlens.attacks.label_flipping:LabelFlipping",
+        "dynamic-label-flipping": "fedlens.attacks.dynamic_label_flipping:DynamicLabelFlipping",
     },
     "goal": {
         "backdoor": "fedlens.goals.backdoor:Backdoor",
@@ -162,10 +185,6 @@ CALLING: Mapping[str, str] = {"model": "fedlens.models.called:model_calling"}
 
 OPTION: Mapping[str, str] = {"stage": "aggregation", "trigger": "goal.trigger"}
 """The option that holds a component, where it is not called as its kind."""
-
-
-READERS: Mapping[str, str] = dict.fromkeys((".csv", ".tsv", ".txt", ".parquet", ".pq"), "table") | {".npz": "arrays"}
-"""The data set that reads files with this ending."""
 
 
 @dataclass(frozen=True)
@@ -230,18 +249,18 @@ def resolve(kind: str, name: str, source: Description = Description()) -> type[C
         if candidates:
             meant = candidates[0] if len(candidates) == 1 else f"one of {cut(', '.join(candidates))}"
             remedy = f"did you mean {meant}?"
-        elif kind == "data" and Path(name).suffix:
+        elif kind == "data" and (Path(name).suffix or reader_of(Path(name))):
             remedy = _reading(name)
         raise ConfigError(f"{option_of(kind)}: there is no {shortened(name)}; {remedy}")
     return class_at(path, option_of(kind), source)
 
 
 def _reading(file: str) -> str:
-    """Say which data set reads a file."""
-    reader = READERS.get(Path(file).suffix.lower())
+    """Say which data set reads a file or folder."""
+    reader, what = reader_of(Path(file)), "folder" if Path(file).is_dir() else "file"
     if reader is None:
-        return "a file is read by a class of yours: `fedlens new data`, and docs/how-to/data-and-model.md"
-    return f"a file is read so: -o {shlex.quote(f'data={{name: {reader}, path: {plain(file)}}}')}"
+        return f"a {what} is read by a class of yours: `fedlens new data`, and docs/how-to/data-and-model.md"
+    return f"a {what} is read so: -o {shlex.quote(f'data={{name: {reader}, path: {plain(file)}}}')}"
 
 
 def class_at(path: str, kind: str = "component", source: Description = Description()) -> type[Config]:

@@ -74,6 +74,8 @@ def _read(file: Path, path: str) -> dict[str, NDArray[Any]]:
                     _refuse(path, f"{name} holds Python objects, which are not read as they may run code", remedy)
             return arrays
     except (ValueError, EOFError, OSError, zipfile.BadZipFile, zlib.error, KeyError, NotImplementedError) as error:
+        if "pickle" in str(error).lower():  # what NumPy takes any other file for
+            _refuse(path, "cannot be read as a NumPy archive, for it is none", f"save it again, {save}")
         reason = cut(str(error).partition("\n")[0], 160) or type(error).__name__
         _refuse(path, f"cannot be read as a NumPy archive ({reason})", f"save it again, {save}")
 
@@ -106,7 +108,11 @@ def _dataset(arrays: dict[str, NDArray[Any]], path: str, share: float, *, last: 
 
 def _inputs(x: NDArray[Any], name: str, path: str, *, last: bool) -> NDArray[Any]:
     """Return inputs as float32, images with their channels first."""
-    if x.ndim < 2 or not x.size:
+    if 0 in x.shape:
+        _refuse(
+            path, f"{name} has the shape {list(x.shape)}, and so no values", "save two samples of each class at least"
+        )
+    if x.ndim < 2:
         remedy = "a row for each sample is right: x.reshape(len(x), -1)"
         _refuse(path, f"{name} has the shape {list(x.shape)}", remedy)
     if x.dtype.kind not in "fiub":
@@ -134,28 +140,42 @@ def _inputs(x: NDArray[Any], name: str, path: str, *, last: bool) -> NDArray[Any
 def _classes(labels: NDArray[Any], names: NDArray[Any] | None, path: str) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Return the classes' names and each sample's class."""
     if labels.dtype.kind in "US":
-        words = labels.astype(str)
+        words = _words(labels, "y", path)
         if names is None:
             found, y = np.unique(words, return_inverse=True)
             return tuple(map(str, found)), y.astype(np.int64)
-        order = {str(word): number for number, word in enumerate(names.ravel().astype(str))}
+        order = {str(word): number for number, word in enumerate(_words(names.ravel(), "classes", path))}
         if (strange := next((word for word in words if word not in order), None)) is not None:
             _refuse(path, f"y has {shortened(str(strange))}, which is not in classes", "add it to classes")
         return tuple(order), np.array([order[word] for word in words], dtype=np.int64)
+    if labels.dtype.kind == "f" and (infinite := np.flatnonzero(~np.isfinite(labels))).size:
+        _refuse(path, f"y[{infinite[0]}] is {labels[infinite[0]]}", "give each sample a class, or leave it out")
     whole = labels.dtype.kind in "iub" or (labels.dtype.kind == "f" and bool((labels == np.round(labels)).all()))
     if not whole:
         _refuse(path, "y is not of whole numbers or words", "a quantity cannot be predicted yet; save classes from 0")
-    y = labels.astype(np.int64)
-    if int(y.min()) < 0 or int(y.max()) >= MOST_CLASSES:
+    if labels.min() < 0 or labels.max() >= MOST_CLASSES:
         remedy = "number classes from 0: classes, y = np.unique(y, return_inverse=True)"
-        _refuse(path, f"y is from {y.min()} to {y.max()}", remedy)
+        _refuse(path, f"y is from {int(labels.min())} to {int(labels.max())}", remedy)
+    y = labels.astype(np.int64)
     count = int(y.max()) + 1
     if names is None:
         return tuple(map(str, range(count))), y
-    given = tuple(map(str, names.ravel().astype(str)))
+    given = tuple(map(str, _words(names.ravel(), "classes", path)))
     if len(given) < count:
         _refuse(path, f"classes has {len(given)} names, but y goes up to {count - 1}", "name each class")
     return given, y
+
+
+def _words(values: NDArray[Any], name: str, path: str) -> NDArray[Any]:
+    """Return values as text; of bytes, what they are in UTF-8."""
+    try:
+        return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values.astype(str)
+    except UnicodeDecodeError as error:
+        _refuse(
+            path,
+            f"{name} has bytes that are no text in UTF-8 ({error.reason})",
+            f"e.g. np.char.decode({name}, 'latin-1')",
+        )
 
 
 def _groups(groups: NDArray[Any], samples: int, train: NDArray[np.bool_], path: str) -> Groups:
@@ -164,5 +184,5 @@ def _groups(groups: NDArray[Any], samples: int, train: NDArray[np.bool_], path: 
         fault = f"groups has the shape {list(groups.shape)}, but there are {int(train.sum()):,} training samples"
         _refuse(path, fault, "give each sample an owner")
     of = groups[train] if len(groups) == samples else groups
-    names, numbers = np.unique(of.astype(str), return_inverse=True)
+    names, numbers = np.unique(_words(of, "groups", path), return_inverse=True)
     return Groups(tuple(map(str, names)), torch.from_numpy(numbers.astype(np.int64)))

@@ -6,6 +6,7 @@ than taken for categories. A whole number that begins with 0, such as a postcode
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 import numpy as np
@@ -23,6 +24,8 @@ Kind = Literal["numeric", "category", "date", "boolean"]
 
 LARGEST = 1e100
 """A number is smaller; sums of larger ones overflow."""
+EXACT = 2**53
+"""Whole numbers beyond are rounded, perhaps to this one."""
 MOST_CATEGORIES = 100
 """A column has no more categories, unless the user says that it is one of categories."""
 
@@ -34,9 +37,17 @@ _THOUSANDS = r"^[+-]?[1-9]\d{0,2},\d{3}$"
 _CODE = r"^[+-]?0\d+$"
 _DAY = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}(:?\d{2})?)?)?$"
 _OTHER_DAY = r"^(\d{1,2}[./-]\d{1,2}[./-]\d{2,4}|\d{4}[./]\d{1,2}[./]\d{1,2})( .*)?$"
-_ALMOST = r"^[$€£¥]?\s?[+\-−]?\d[\d.,' _]*\s?[%$€£¥]?$"
+_ALMOST = r"^[$€£¥]?\s?[+\-−]?\d[\d.,' _\x{A0}\x{2009}\x{202F}’]*[%$€£¥]?$"
 """Numbers as people write them, with thousands apart or a unit."""
 _TRUTH = r"^(?i:true|false)$"
+
+
+def readable(kind: pa.DataType) -> bool:
+    """Tell whether a column of this type may hold numbers, words, truths or dates."""
+    types = pa.types
+    of_numbers = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
+    of_words = types.is_string(kind) or types.is_boolean(kind)
+    return bool(of_numbers or of_words or types.is_date(kind) or types.is_timestamp(kind))
 
 
 def words_of(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -108,24 +119,24 @@ def _kind_of_text(rows: Rows, name: str, decimal: Decimal) -> Kind:
         return "category" if pc.any(pc.match_substring_regex(present, _CODE)).as_py() else "numeric"
     if _all(present, _DAY):
         return "date"
-    leave = f"leave the column out: {rows.options.without(name)}"
+    others = f"take all for categories: {rows.options.being(name, 'category')}"
+    if name != rows.options.label:
+        others += f", or leave the column out: {rows.options.without(name)}"
     for pattern, what in ((number, "number"), (_DAY, "date")):
         if 2 * (count := _count(present, pattern)) >= len(present):
             row = _first(pc.invert(pc.match_substring_regex(words, pattern)))
             fault = f"{shortened(words[row].as_py())} is no {what}, as {count:,} of {len(present):,} values are"
-            remedy = f"mend it, take all for categories: {rows.options.being(name, 'category')}, or {leave}"
-            rows.refuse_at(row, name, fault, remedy)
+            rows.refuse_at(row, name, fault, f"mend it, {others}")
+    if 2 * _count(present, _OTHER_DAY) >= len(present):
+        row = _first(pc.match_substring_regex(words, _OTHER_DAY))
+        fault = f"{shortened(words[row].as_py())} is not written as dates are, 2026-12-31"
+        rows.refuse_at(row, name, fault, f"write it so, {others}")
     if 2 * _count(present, _ALMOST) >= len(present):
         row = _first(
             pc.and_(pc.match_substring_regex(words, _ALMOST), pc.invert(pc.match_substring_regex(words, number)))
         )
         fault = f"{shortened(words[row].as_py())} is not written as numbers are, 1234{decimal}5"
-        remedy = f"write it so, take all for categories: {rows.options.being(name, 'category')}, or {leave}"
-        rows.refuse_at(row, name, fault, remedy)
-    if 2 * _count(present, _OTHER_DAY) >= len(present):
-        row = _first(pc.match_substring_regex(words, _OTHER_DAY))
-        fault = f"{shortened(words[row].as_py())} is not written as dates are, 2026-12-31"
-        rows.refuse_at(row, name, fault, f"write it so, or {leave}")
+        rows.refuse_at(row, name, fault, f"write it so, {others}")
     return "category"
 
 
@@ -148,7 +159,23 @@ def numbers_of(rows: Rows, name: str, kind: Kind, decimal: Decimal) -> NDArray[n
     if (infinite := np.flatnonzero(np.abs(numbers) > LARGEST)).size:
         remedy = f"mend it, or leave the column out: {rows.options.without(name)}"
         rows.refuse_at(int(infinite[0]), name, f"is infinite, or larger than {LARGEST:g}", remedy)
+    if rows.options.types.get(name) != "numeric":
+        _require_exact(rows, name, numbers)
     return numbers
+
+
+def _require_exact(rows: Rows, name: str, numbers: NDArray[np.float64]) -> None:
+    """Refuse the first whole number that is rounded, as those of keys are."""
+    column = rows.table[name]
+    if pa.types.is_floating(column.type):
+        return
+    for row in np.flatnonzero(np.abs(numbers) >= EXACT):
+        word = str(column[int(row)].as_py())
+        if re.fullmatch(r"[+-]?\d+", word) and int(word) != int(numbers[row]):
+            remedy = f"take all for categories: {rows.options.being(name, 'category')}"
+            if name != rows.options.label:
+                remedy = f"leave the column out: {rows.options.without(name)}, or {remedy}"
+            rows.refuse_at(int(row), name, f"{cut(word)} has too many digits for a number, and may be a key", remedy)
 
 
 def categories_of(rows: Rows, name: str, given: Given | None) -> NDArray[Any]:

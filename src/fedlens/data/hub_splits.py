@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from fedlens.core.errors import DataError, cut, shortened
 from fedlens.core.quiet import be_quiet
-from fedlens.core.suggest import nearest
+from fedlens.core.suggest import likeliest, nearest
 from fedlens.data.downloads import named_directory
 from fedlens.data.user_files import set_option
 
@@ -86,7 +86,9 @@ def columns_of(part: Any, path: str, chosen: str | None, label: str | None) -> C
     kinds = {name: _kind(feature) for name, feature in features.items()}
     for option, name in (("column", chosen), ("label", label)):
         if name is not None and name not in features:
-            raise DataError(f"{path}: data.{option}: there is no column {shortened(name)}; {nearest(name, features)}")
+            meant = likeliest(name, sorted(features))
+            remedy = f"did you mean {meant}? {set_option(option, meant)}" if meant else nearest(name, features)
+            raise DataError(f"{path}: data.{option}: there is no column {shortened(name)}; {remedy}")
     if label is None:
         labels = [name for name in kinds if kinds[name] == "label"]
         labels = labels or [name for name in kinds if name in {"label", "labels"} and kinds[name] != "other"]

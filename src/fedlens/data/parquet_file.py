@@ -7,7 +7,7 @@ from pyarrow import parquet
 
 from fedlens.core.errors import DataError, cut
 from fedlens.data.table_options import TableOptions
-from fedlens.data.table_rows import Rows
+from fedlens.data.table_rows import Rows, require_names
 
 _INDEX = "__index_level_"
 """How the name begins under which pandas writes the index of a frame."""
@@ -34,4 +34,5 @@ def read_parquet(path: Path, name: str, options: TableOptions) -> Rows:
     if len(set(names)) < len(names):
         twice = next(column for column in names if names.count(column) > 1)
         raise DataError(f"{name}: has the column {cut(twice)} more than once; rename one and write it again")
+    require_names(names, f"{name}: the schema")
     return Rows.of(table, name, 1, options)

@@ -63,6 +63,8 @@ def read_picture(file: Path | bytes, size: int, colour: Colour) -> Picture:
         UnreadableError: it is none, or damaged, or of a kind that is not read.
     """
     try:
+        if isinstance(file, Path) and not file.is_file():  # a pipe has no end
+            raise UnreadableError("is a link to nothing" if file.is_symlink() else "is no regular file")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, about sizes, which are limited here, and about metadata
             with Image.open(BytesIO(file) if isinstance(file, bytes) else file, formats=FORMATS) as image:

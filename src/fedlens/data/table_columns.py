@@ -112,7 +112,7 @@ class Number:
         if self.kind == "boolean":
             truths = {0.0: "false", 1.0: "true"}
             return truths.get(round(value, 2), f"{value:.2g}")
-        if self.kind == "date" and abs(value) < 700_000:
+        if self.kind == "date" and -719_162 <= round(value) <= 2_932_896:  # of the years 1 to 9999
             return (_EPOCH + timedelta(days=round(value))).date().isoformat()
         return (
             f"{value:.0f}" if self.whole and abs(value) < 1e15 and abs(value - round(value)) < 0.05 else f"{value:.5g}"

@@ -9,7 +9,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from fedlens.core.errors import cut, shortened
-from fedlens.data.column_kinds import kind_of, numbers_of, too_many, words_of
+from fedlens.data.column_kinds import kind_of, numbers_of, readable, too_many, words_of
 from fedlens.data.table_options import Decimal, Given
 from fedlens.data.table_rows import Rows
 from fedlens.data.user_files import set_option
@@ -31,11 +31,18 @@ def labels_of(rows: Rows, name: str, kind: Given | None, decimal: Decimal) -> tu
         DataError: there are not two classes, or so many that they are none.
     """
     column = rows.table[name]
+    if not readable(column.type):
+        rows.refuse(
+            f"column {cut(name)}, the label, holds {cut(str(column.type))}, not words or numbers",
+            _instead(rows, name) or "write it again as words",
+        )
     found = kind or kind_of(rows, name, None, decimal)
     if found == "numeric":
         numbers = numbers_of(rows, name, "numeric", decimal)
         values, y = np.unique(numbers, return_inverse=True)
         classes = tuple(f"{value:.12g}" for value in values)
+        if len(set(classes)) < len(classes):
+            classes = tuple(f"{value:.17g}" for value in values)
     else:
         words = column.to_pandas().map({True: "true", False: "false"}) if pa.types.is_boolean(column.type) else None
         listed = words_of(column).to_pylist() if words is None else words.tolist()
@@ -45,7 +52,7 @@ def labels_of(rows: Rows, name: str, kind: Given | None, decimal: Decimal) -> tu
     if len(classes) < 2:
         rows.refuse(
             f"column {cut(name)}, the label, is {shortened(classes[0])} in every row",
-            f"name the column of classes: {set_option('label', _other(rows, name))}",
+            _instead(rows, name) or "give it rows of two classes at least",
         )
     if kind != "category" and (
         len(classes) > MOST_NUMBERS if found == "numeric" else too_many(len(classes), len(rows))
@@ -53,8 +60,7 @@ def labels_of(rows: Rows, name: str, kind: Given | None, decimal: Decimal) -> tu
         what = "values; a quantity cannot be predicted yet" if found == "numeric" else "words, too many for classes"
         rows.refuse(
             f"column {cut(name)}, the label, has {len(classes):,} different {what}",
-            f"name the column of classes: {set_option('label', _other(rows, name))}, or take each for a class: "
-            f"{categories}",
+            ", or ".join(filter(None, [_instead(rows, name), f"take each for a class: {categories}"])),
         )
     if (bad := next((word for word in classes if len(word) > 200 or len(word.splitlines()) > 1), None)) is not None:
         row = y.tolist().index(classes.index(bad))
@@ -62,9 +68,11 @@ def labels_of(rows: Rows, name: str, kind: Given | None, decimal: Decimal) -> tu
     return classes, y.astype(np.int64)
 
 
-def _other(rows: Rows, name: str) -> str:
-    """Return the column that looks most like classes: with the fewest values, but two at least."""
+def _instead(rows: Rows, name: str) -> str:
+    """Suggest the column that looks most like classes, if one does: with the fewest values, but two at least."""
     counts = {other: len(Counter(words_of(rows.table[other]).to_pylist())) for other in rows.names
-              if other != name and not pa.types.is_nested(rows.table[other].type)}  # fmt: skip
-    fitting = [other for other in counts if counts[other] > 1]
-    return min(fitting, key=counts.__getitem__, default=name)
+              if other != name and readable(rows.table[other].type)}  # fmt: skip
+    fitting = [other for other in counts if counts[other] > 1 and not too_many(counts[other], len(rows))]
+    if not fitting:
+        return ""
+    return f"name the column of classes: {set_option('label', min(fitting, key=counts.__getitem__))}"

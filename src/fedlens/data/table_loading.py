@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.compute as pc
 import torch
+from numpy import empty
 from numpy.typing import NDArray
 
-from fedlens.core.errors import cut, shortened
+from fedlens.core.errors import DataError, cut, shortened
 from fedlens.core.random import Address
 from fedlens.data.column_kinds import Kind, categories_of, decimal_of, kind_of, numbers_of, words_of
-from fedlens.data.csv_file import read_csv
+from fedlens.data.csv_file import DELIMITERS, read_csv
 from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.groups import Groups
 from fedlens.data.parquet_file import read_parquet
@@ -32,14 +35,14 @@ def load_table(options: TableOptions, directory: Path | None) -> Dataset:
     """Load a table; see `fedlens.data.Table.load`."""
     rows = _without_dropped(_read(options, directory))
     label = options.label or rows.names[-1]
-    rows = _complete(rows, label)
+    rows = _complete(replace(rows, options=replace(options, label=label)), label)
+    features = rows.without([label, *([] if options.group is None else [options.group])])
+    if not features.names:
+        rows.refuse(f"has no column beside {cut(label)}, the label", _splitting(label))
     decimal = decimal_of(rows, options.decimal)
     kind = options.types.get(label)
     classes, y = labels_of(rows, label, kind, decimal)
     groups = None if options.group is None else _groups(rows, options.group)
-    features = rows.without([label, *([] if options.group is None else [options.group])])
-    if not features.names:
-        rows.refuse(f"has no column beside {cut(label)}, the label", "give samples something to be told apart by")
     if isinstance(options.test, str):
         test = rows.of_second
     else:
@@ -64,14 +67,26 @@ def _read(options: TableOptions, directory: Path | None) -> Rows:
     parts = []
     for path, option in paths:
         place = locate(path, directory, option)
-        if place.suffix.lower() in {".parquet", ".pq"}:
-            rows = read_parquet(place, path, options)
-        else:
-            rows = read_csv(place, path, options)
+        read = read_parquet if place.suffix.lower() in {".parquet", ".pq"} else read_csv
+        try:
+            rows = read(place, path, options)
+        except MemoryError:
+            fault = f"its {place.stat().st_size:,} bytes do not fit into memory"
+            raise DataError(f"{path}: {fault}; give it fewer rows or columns") from None
         if not len(rows):
             rows.refuse("has no rows", "give it a row for each sample")
         parts.append(rows)
     return parts[0] if len(parts) == 1 else joined(*parts)
+
+
+def _splitting(label: str) -> str:
+    """Say how a name that may be a whole line might be split."""
+    remedy = "give samples something to be told apart by"
+    if any(mark in label for mark in DELIMITERS):
+        return f"{remedy}, or write lines without quotes around all of each"
+    if marks := re.findall(r"[^\w'\"-]", label, re.ASCII):
+        return f"{remedy}, or say what separates values: {set_option('delimiter', marks[0])}"
+    return remedy
 
 
 def _without_dropped(rows: Rows) -> Rows:
@@ -154,7 +169,7 @@ def _require_both(
 def _encoded(rows: Rows, decimal: Decimal, test: NDArray[np.bool_]) -> tuple[TableColumns, NDArray[np.float32]]:
     """Fit the features to the training samples; return them with the inputs, ``[n, columns]``."""
     parts: list[Number | Category] = []
-    blocks = []
+    kept: list[Values] = []
     for name in rows.names:
         kind = kind_of(rows, name, rows.options.types.get(name), decimal)
         values = _values(rows, name, kind, decimal)
@@ -168,10 +183,23 @@ def _encoded(rows: Rows, decimal: Decimal, test: NDArray[np.bool_]) -> tuple[Tab
         if isinstance(part, Category):
             __remark_unknown(rows, part, values[test])
         parts.append(part)
-        blocks.append(part.encode(values))
+        kept.append(values)
     if not parts:
         rows.refuse("every column is the same in all rows", "give samples something to be told apart by")
-    return TableColumns(parts), np.concatenate(blocks, axis=1)
+    try:
+        x = empty((len(rows), sum(part.width for part in parts)), np.float32)
+        start = 0
+        for part, values in zip(parts, kept, strict=True):
+            x[:, start : start + part.width] = part.encode(values)
+            start += part.width
+    except MemoryError:
+        count, widest = sum(part.width for part in parts), max(parts, key=lambda part: part.width)
+        size = f"{len(rows):,} rows of {count:,} columns, 4 bytes each"
+        rows.refuse(
+            f"{size}, do not fit into memory ({4 * len(rows) * count / 2**30:,.1f} GiB)",
+            f"leave out the feature with the most, {widest.width:,}: {rows.options.without(widest.name)}, or rows",
+        )
+    return TableColumns(parts), x
 
 
 def _values(rows: Rows, name: str, kind: Kind, decimal: Decimal) -> Values:

@@ -11,13 +11,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from fedlens.core.errors import DataError, cut
+from fedlens.core.errors import DataError, cut, shortened
 from fedlens.core.suggest import likeliest
 from fedlens.data.table_options import TableOptions
 from fedlens.data.user_files import set_option
 
 MISSING = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "?")
 """What stands for a missing value in text."""
+LONGEST_NAME = 200
+"""The most characters of a column's name."""
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,8 @@ class File:
 
     Attributes:
         name: as the experiment says it, for messages.
-        first: number of its first row, as people count: 2 where a line of names is above.
-        rows: how many there are.
+        first: number of its first row, as people count.
+        rows: how many there are, with those of the file that are none of the table, such as one of names.
     """
 
     name: str
@@ -52,10 +54,13 @@ class Rows:
     options: TableOptions
 
     @classmethod
-    def of(cls, table: pa.Table, name: str, first: int, options: TableOptions) -> Rows:
-        """Return the rows of one file."""
+    def of(
+        cls, table: pa.Table, name: str, first: int, options: TableOptions, numbers: NDArray[np.int64] | None = None
+    ) -> Rows:
+        """Return the rows of one file, which are these of it; all, if nothing is said."""
         tidy = pa.table(list(map(_tidy, table.columns)), names=table.column_names)
-        return cls(tidy, (File(name, first, table.num_rows),), np.arange(table.num_rows), options)
+        numbers = np.arange(table.num_rows) if numbers is None else numbers
+        return cls(tidy, (File(name, first, int(numbers[-1]) + 1 if len(numbers) else 0),), numbers, options)
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
@@ -127,6 +132,18 @@ class Rows:
         raise DataError(f"{file.name}: row {number + file.first}, column {cut(column)}: {fault}; {remedy}")
 
 
+def require_names(names: Sequence[str], where: str) -> None:
+    """Require that these can be names of columns: on one line, and no longer than `LONGEST_NAME`.
+
+    Raises:
+        DataError: one cannot; the message begins with `where`.
+    """
+    for number, word in enumerate(names, 1):
+        if not word or len(word) > LONGEST_NAME or len(word.splitlines()) > 1:
+            remedy = f"write one on one line, of {LONGEST_NAME} characters at most"
+            raise DataError(f"{where}, column {number}: {shortened(word)} is no name; {remedy}")
+
+
 def joined(train: Rows, test: Rows) -> Rows:
     """Return the rows of both files.
 
@@ -143,7 +160,8 @@ def joined(train: Rows, test: Rows) -> Rows:
         table = pa.concat_tables([train.table, test.table.select(train.names)], promote_options="permissive")
     except pa.ArrowInvalid as error:
         test.refuse(f"its columns are of other types than those of {train.name} ({error})", "write both alike")
-    return replace(train, table=table, files=train.files + test.files, numbers=np.arange(len(train) + len(test)))
+    numbers = np.concatenate([train.numbers, test.numbers + train.files[0].rows])
+    return replace(train, table=table, files=train.files + test.files, numbers=numbers)
 
 
 def _tidy(column: pa.ChunkedArray) -> pa.ChunkedArray:

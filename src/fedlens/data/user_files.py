@@ -3,9 +3,10 @@
 A path is relative, so that no record or report says where somebody keeps his files: to the folder of the experiment's
 YAML file, to the data directory (``--data-dir``, or else ``FEDLENS_DATA``), or to the working directory, in this order.
 One that is next to the YAML file is recorded as it is seen from the working directory, where later commands such as
-``fedlens explain`` find it again.
+``fedlens explain`` find it again; but not if that would name a home directory.
 """
 
+import os
 import shlex
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,14 +19,19 @@ from fedlens.core.registry import Description
 from fedlens.core.suggest import likeliest_path
 from fedlens.data.downloads import named_directory
 
+EXAMPLES = {"path": "mine.csv", "test": "test.csv", "weights": "mine.safetensors"}
+"""Names of files, by the option that may have them."""
+_SUFFIXES = {".csv", ".parquet", ".tsv", ".npz", ".json", ".safetensors"}
 
-def recorded_path(path: str, source: object, kind: str = "data") -> str:
+
+def recorded_path(path: str, source: object, kind: str = "data", option: str = "path") -> str:
     """Return a path as an experiment records it; see the module.
 
     Args:
         path: as the user wrote it.
         source: where the description comes from, if known.
-        kind: the option that holds it, as ``data`` or ``partition``.
+        kind: the option that holds the component, as ``data`` or ``partition``.
+        option: the option of the component that names it.
 
     Raises:
         ValueError: it is absolute and not beneath the working directory, or no path at all.
@@ -33,17 +39,18 @@ def recorded_path(path: str, source: object, kind: str = "data") -> str:
     if "://" in path:
         raise ValueError(f"{shortened(path)} is an address, but files are not downloaded; save it and name the file")
     if not path.strip() or "\0" in path:
-        raise ValueError(f"{shortened(path)} is no name of a file; e.g. -o {kind}.path=mine.csv")
+        raise ValueError(f"{shortened(path)} is no name of a file; e.g. -o {kind}.{option}={EXAMPLES[option]}")
     given = Path(path).expanduser()
     if given.is_absolute():
         if not given.is_relative_to(Path.cwd()):
-            remedy = f"--data-dir {shlex.quote(str(given.parent))} -o {shlex.quote(f'{kind}.path={given.name}')}"
+            remedy = f"--data-dir {shlex.quote(str(given.parent))} -o {shlex.quote(f'{kind}.{option}={given.name}')}"
             raise ValueError(f"{shortened(path)} is absolute, which every record would tell; e.g. {remedy}")
         return given.relative_to(Path.cwd()).as_posix()
     for folder in source.beside if isinstance(source, Description) else ():
         beside = (folder.resolve() / given).resolve()
-        if beside.exists() and beside.is_relative_to(Path.cwd()):
-            return beside.relative_to(Path.cwd()).as_posix()
+        above = Path(os.path.commonpath([beside, Path.cwd()]))
+        if beside.exists() and above not in Path.home().parents:
+            return Path(os.path.relpath(beside)).as_posix()
     return given.as_posix()
 
 
@@ -65,9 +72,8 @@ def locate(path: str, directory: Path | None, option: str = "path", kind: str = 
         if (folder / path).is_file():
             return folder / path
         if (folder / path).is_dir():
-            raise DataError(
-                f"{path}: is a folder; name the file in it, e.g. {set_option(option, f'{path}/data.csv', kind)}"
-            )
+            inside = set_option(option, f"{path}/{EXAMPLES[option]}", kind)
+            raise DataError(f"{path}: is a folder; name the file in it, e.g. {inside}")
     places = "the working directory" if len(folders) == 1 else "the data directory, nor in the working directory"
     meant = next((like for folder in folders if (like := _like(folder / path)) is not None), None)
     remedy = f"name its folder: --data-dir FOLDER; or its path: {set_option(option, 'FOLDER/' + Path(path).name, kind)}"
@@ -79,9 +85,7 @@ def locate(path: str, directory: Path | None, option: str = "path", kind: str = 
 def _like(path: Path) -> Path | None:
     """Return the file next to `path` whose name is most like its own."""
     try:
-        candidates = [
-            entry for entry in path.parent.iterdir() if entry.suffix in {".csv", ".parquet", ".tsv", ".npz", ".json"}
-        ]
+        candidates = [entry for entry in path.parent.iterdir() if entry.suffix in _SUFFIXES]
     except OSError:
         return None
     return likeliest_path(path, candidates)

@@ -5,6 +5,7 @@ A class-stratified draw, taken out before the samples are dealt to the clients. 
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fedlens.core.errors import DataError
@@ -13,6 +14,8 @@ from fedlens.core.random import Address
 
 def set_apart(labels: Tensor, count: int, address: Address, option: str = "validation") -> tuple[Tensor, Tensor]:
     """Choose `count` samples for the server, with the classes in the same proportions.
+
+    Classes of a single sample are drawn as if they were one; if there is one such class, it goes with the next rarest.
 
     Args:
         labels: the class of each training sample, shape ``[n]``, on the CPU.
@@ -28,14 +31,23 @@ def set_apart(labels: Tensor, count: int, address: Address, option: str = "valid
     """
     from sklearn.model_selection import train_test_split
 
+    strata = _strata(labels.numpy())
     try:
         rest, taken = train_test_split(
-            np.arange(len(labels)), test_size=count, stratify=labels.numpy(), random_state=address.integer() % 2**32
+            np.arange(len(labels)), test_size=count, stratify=strata, random_state=address.integer() % 2**32
         )
     except ValueError as error:
-        least = max(len(labels) // 10, len(set(labels.tolist())))
+        least = max(len(labels) // 10, len(np.unique(strata)))
         raise DataError(
             f"{option}: {count:,} of {len(labels):,} training samples cannot be set apart ({error}); set another "
             f"number, for example -o {option}={least}"
         ) from None
     return torch.from_numpy(np.sort(rest)), torch.from_numpy(np.sort(taken))
+
+
+def _strata(labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return what each sample is drawn as, ``[n]``: its class, or -1 for a class that cannot be drawn from alone."""
+    classes, sizes = np.unique(labels, return_counts=True)
+    rare = int((sizes == 1).sum())
+    rare += rare == 1  # and the next one, so that there are two samples to draw from
+    return np.where(np.isin(labels, classes[np.argsort(sizes, kind="stable")[:rare]]), -1, labels)

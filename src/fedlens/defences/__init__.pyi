@@ -8,6 +8,10 @@ from .clip import Clip as Clip
 from .composed import Composed as Composed
 from .coordinate_wise import Median as Median
 from .coordinate_wise import TrimmedMean as TrimmedMean
+from .crfl import Crfl as Crfl
+from .crfl_certificate import certified_radius as certified_radius
+from .crfl_certificate import smoothed_votes as smoothed_votes
+from .crfl_certificate import vote_bounds as vote_bounds
 from .deepsight import DeepSight as DeepSight
 from .deepsight import DeepSightFilter as DeepSightFilter
 from .detector import Detector as Detector
@@ -22,6 +26,7 @@ from .fedavgm import FedAvgM as FedAvgM
 from .filter import Filter as Filter
 from .flame import Flame as Flame
 from .flame import FlameFilter as FlameFilter
+from .fldetector import FLDetector as FLDetector
 from .fltrust import FLTrust as FLTrust
 from .foolsgold import FoolsGold as FoolsGold
 from .forward import Forward as Forward
@@ -44,6 +49,8 @@ from .rule import Rule as Rule
 from .server_step import Judgement as Judgement
 from .server_step import Step as Step
 from .server_step import server_step as server_step
+from .signguard import SignGuard as SignGuard
+from .signguard_filter import SignGuardFilter as SignGuardFilter
 from .stage import Report as Report
 from .stage import Server as Server
 from .stage import Stage as Stage

@@ -18,8 +18,9 @@ paper the mean. Defaults (from memory): one iteration, r = 10,000 and c = 1.
   has the paper's, as ``projection``.
 
 It needs n > c · f, sees updates and not who sent them, assumes that attackers are what updates differ most by, and
-keeps nothing. It flags c · f clients in every round, and so as many honest ones in one without attack; and it misses
-attackers whose updates are nearer to the mean than the honest are to one another.
+keeps nothing. It flags c · f clients in every round, and so as many honest ones in one without attack: with f = 2, 20 %
+of 10; in five iterations on 400 of 2,000 entries, 59 % (drawn rounds). It misses attackers whose updates are nearer to
+the mean than the honest are to one another.
 """
 
 from __future__ import annotations

@@ -88,15 +88,15 @@ def added(history: Tensor | None, update: Tensor) -> Tensor:
     return total if bool(total.isfinite().all()) else history / 2 + update / 2
 
 
-def senders(updates: Updates, server: Server) -> list[int]:
-    """Return the client of each row.
+def senders(updates: Updates, server: Server, stage: str = "foolsgold") -> list[int]:
+    """Return the client of each row, for the stage of this name.
 
     Raises:
         ValueError: a stage before has mixed the updates of several clients.
     """
     known = [source for source in updates.sources if source is not None]
     if len(known) < len(updates.rows):
-        raise ValueError("foolsgold needs every client's own update; leave out the stage before it that mixes them")
+        raise ValueError(f"{stage} needs every client's own update; leave out the stage before it that mixes them")
     return [server.clients[source] for source in known]
 
 

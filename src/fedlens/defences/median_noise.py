@@ -17,7 +17,6 @@ from typing import ClassVar
 from pydantic import NonNegativeFloat
 from typing_extensions import override
 
-from fedlens.defences.median_clip import median_norm
 from fedlens.defences.norm_clipping import add_noise
 from fedlens.defences.stage import Kind, Report, Server, Stage, State, Updates
 
@@ -35,7 +34,7 @@ class MedianNoise(Stage):
         >>> layout = Layout.of(torch.nn.Linear(100, 100, bias=False))
         >>> step = Updates.received(torch.zeros(1, 10_000), torch.ones(1).double())
         >>> norms = torch.tensor([4.0, 5.0, 9.0])
-        >>> server = Server(1, torch.zeros(10_000), layout, (0, 1, 2), Address.root(0), norms=norms.double())
+        >>> server = Server(1, torch.zeros(10_000), layout, (0, 1, 2), Address.root(0), lengths=norms.double())
         >>> noisy, _, _ = MedianNoise(factor=0.01).apply(step, server, State())
         >>> round(float(noisy.rows.std()), 3)
         0.05
@@ -43,7 +42,7 @@ class MedianNoise(Stage):
 
     kind: ClassVar[Kind] = "optimizer"
     averages: ClassVar[bool] = True
-    needs_norms: ClassVar[bool] = True
+    needs_lengths: ClassVar[bool] = True
 
     factor: NonNegativeFloat = 0.001
 
@@ -52,9 +51,11 @@ class MedianNoise(Stage):
         """Add the noise.
 
         Raises:
-            ValueError: the server has no norms.
+            ValueError: the server has no lengths.
         """
-        deviation = self.factor * float(median_norm(server))
+        if server.lengths is None:
+            raise ValueError("median-noise needs the norms of all updates received, Server.lengths")
+        deviation = self.factor * float(server.lengths.quantile(0.5))
         row = updates.rows[0] if updates.owned else updates.rows[0].clone()
         if deviation > 0:
             add_noise(row, deviation, server.address.at("noise"))

@@ -114,8 +114,8 @@ def server_step(
     count = updates.rows.shape[1] - layout.size
     needs, present = needed(chain), replace(updates, rows=updates.rows[:, :count]) if layout.size else updates
     seen = parameters_of(server, count) if layout.size else server
-    if any(stage.needs_norms for stage in chain) and len(present.rows):
-        seen = replace(seen, norms=norms(present.rows))
+    if any(stage.needs_lengths for stage in chain):
+        seen = replace(seen, lengths=norms(present.rows))
     buffers = torch.zeros_like(server.weights[count:])
     kept: list[State] = []
     judgements: list[Judgement] = []

@@ -129,8 +129,8 @@ class Server:
         address: where the stage's random draws begin, if it makes any.
         root: update that the server gets by training on its root samples as a client would, shape ``[d]``; ``None``
             unless a stage declares that it `needs_root`.
-        norms: L2 norms of the n updates received, whatever stages before have made of them, shape ``[n]``, float64;
-            ``None`` unless a stage declares that it `needs_norms`.
+        lengths: L2 norms of all n updates as they were received, shape ``[n]``, float64; ``None`` unless a stage
+            declares that it `needs_lengths`.
         forward: the model as a function; ``None`` unless a stage declares that it `needs_model`.
 
     Example:
@@ -148,7 +148,7 @@ class Server:
     clients: tuple[int, ...]
     address: Address
     root: Tensor | None = None
-    norms: Tensor | None = None
+    lengths: Tensor | None = None
     forward: Forward | None = None
 
 
@@ -233,8 +233,8 @@ class Stage(Config):
     needs_root: ClassVar[bool] = False
     """True if it needs `Server.root`, for which root samples are then taken out of the training samples."""
 
-    needs_norms: ClassVar[bool] = False
-    """True if it needs `Server.norms`."""
+    needs_lengths: ClassVar[bool] = False
+    """True if it needs `Server.lengths`: how long all updates were that came, whatever other stages have done since."""
 
     needs_model: ClassVar[bool] = False
     """True if it needs `Server.forward`, which attackers who try the server's chain do not have."""

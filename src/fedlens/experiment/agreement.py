@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import ceil
 
 from fedlens.attacks.attack import Attack
+from fedlens.core.recorded import Recorded
 from fedlens.core.registry import name_of
 from fedlens.defences.chain import Chain
 from fedlens.defences.detector import Detector
@@ -74,8 +75,21 @@ def target_fault(goal: Goal | None, target: Target, control: bool) -> str | None
             f"target: chooses samples for the goal targets, but the goal is {name_of('goal', goal)}, whose options are "
             "in goal; e.g. -o 'target={}', or -o goal=targets"
         )
-    if target.select == "resistant" and not control:
-        return "target.select: resistant needs the control; e.g. -o target.select=random, or -o control=true"
+    if target.select in {"resistant", "edge"} and not control:
+        return f"target.select: {target.select} needs the control; e.g. -o target.select=random, or -o control=true"
+    return None
+
+
+def trigger_fault(attack: Attack | None, goal: Goal | None) -> str | None:
+    """Say why the attack cannot plant what the goal has for a trigger; ``None`` if it can, or needs none."""
+    if attack is None or attack.least_parts == 0 or isinstance(attack, Recorded) or isinstance(goal, Recorded):
+        return None
+    name = name_of("attack", attack)
+    if goal is None or not goal.asks:
+        return f"goal: {name} plants a trigger, and there is none; e.g. -o goal=backdoor"
+    if goal.parts < attack.least_parts:
+        remedy = "-o 'goal={name: backdoor, trigger: distributed}', or -o attack=badnets"
+        return f"goal.trigger: {name} gives each attacker a part of the trigger, which has only one; e.g. {remedy}"
     return None
 
 

@@ -1,5 +1,6 @@
 """What attackers want, across an experiment's options: ``goal``, ``target`` and ``attack`` have to agree."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -25,6 +26,16 @@ def targets_read(values: Mapping[str, Any]) -> Mapping[str, Any]:
     chosen = target.model_dump(exclude_defaults=True) if isinstance(target, Config) else target
     options = {name: value for name, value in goal.items() if name != "name"}
     return {**values, "goal": None, "target": {**chosen, **options} if isinstance(chosen, Mapping) else chosen}
+
+
+def as_written(text: str, values: Mapping[str, Any]) -> str:
+    """Return a refusal in which an option of `target` that these `values` give beneath `goal` is the goal's."""
+    goal = values.get("goal")
+    if isinstance(goal, Mapping) and goal.get("name") == TARGETS:
+        for name in goal:
+            text = re.sub(rf"(?m)(^|-o '?)target\.{re.escape(str(name))}\b", rf"\g<1>goal.{name}", text)
+        text = re.sub(r"(?m)(^goal\.\w+: unknown option; did you mean )target\.", r"\g<1>goal.", text)
+    return text
 
 
 def with_trigger_named(goal: Any, data: Data) -> Any:

@@ -27,6 +27,7 @@ from fedlens.experiment.agreement import (
     cohort_fault,
     named_fault,
     target_fault,
+    trigger_fault,
 )
 from fedlens.experiment.aims import pursuing, targets_read, with_trigger_named
 from fedlens.experiment.assumed import assumed_chain, misassumed
@@ -177,6 +178,7 @@ class Experiment(Config):
         yield checks_fault(self.checks, chain, self.local.buffers)
         yield attack_fault(self.attack, self.attackers, chain, clients, cohort)
         yield target_fault(self.goal, self.target, self.control)
+        yield trigger_fault(self.attack, self.goal)
         yield misassumed(self.attack, self.attackers, chain, cohort)
         yield attackers_fault(self.attackers, self.attack, clients, cohort)
         yield None if self.failures is None else self.failures.misfit(clients)
@@ -299,7 +301,7 @@ class Experiment(Config):
     @property
     def needs_twin(self) -> bool:
         """Whether the benign twin has to be known before the first round."""
-        return (self.attack is not None and self.control) or self.target.select == "resistant"
+        return (self.attack is not None and self.control) or self.target.select in {"resistant", "edge"}
 
     @property
     def wants_placebo(self) -> bool:

@@ -250,7 +250,7 @@ def prepare(
     some = dataset.train.take(torch.arange(2) % len(dataset.train))
     initial = InitialModel(
         experiment.model, dataset.shape, classes, address, torch_device, timeout, some,
-        binary=local.is_binary, bf16=local.precision == "bf16",
+        binary=local.is_binary, bf16=local.precision == "bf16", directory=data_dir,
     )  # fmt: skip
     return Setting(
         experiment, dataset, shards, torch_device, initial, samples["validation"], samples["root"],

@@ -2,6 +2,12 @@
 
 The paper draws a test sample of one class at random. But a result means nothing if the clean model errs on that sample
 anyway, so by default only samples count that the benign twin's last model gets right with confidence ≥ 0.5.
+
+Samples of the tail of the distribution are misclassified most easily, and to the least harm of others: the edge cases
+of H. Wang et al., *Attack of the Tails: Yes, You Really Can Backdoor Federated Learning* (NeurIPS 2020). They bring
+theirs from other data sets. Here the tail is what the twin is least sure of, among the samples that it gets right; and
+as with all target samples, the attacker has the very samples that it is judged by, where theirs are judged by others of
+their kind.
 """
 
 from __future__ import annotations
@@ -34,7 +40,8 @@ class Target(Config):
 
     Attributes:
         select: ``random`` as in the paper, or ``resistant``: drawn from the samples that the benign twin gets right
-            with confidence ≥ 0.5. By default resistant if there is a twin, else random.
+            with confidence ≥ 0.5, or ``edge``: of these the ones with the lowest confidence in their true class, lowest
+            first. By default resistant if there is a twin, else random.
         source: true class (number or name) to draw from; by default the paper's for r = 1, any class for more.
         target: class wanted by the attacker; by default the paper's for r = 1, a random wrong one each for more.
         r: number of samples.
@@ -49,7 +56,7 @@ class Target(Config):
         2
     """
 
-    select: Literal["random", "resistant"] | None = None
+    select: Literal["random", "resistant", "edge"] | None = None
     source: NonNegativeInt | str | None = None
     target: NonNegativeInt | str | None = None
     r: PositiveInt = 1
@@ -160,6 +167,8 @@ def _index(
             raise UnjudgedError(reason, list(_others(target, dataset, source, labels[resists], right)))
         fits &= resists
     pool = order[fits[order]]  # so that a random draw that resists is also the resistant draw
+    if target.select == "edge" and twin is not None:
+        pool = pool[np.argsort(twin[pool, labels[pool]], kind="stable")]
     return np.asarray(pool[target.draw * target.r :][: target.r], dtype=np.int64)
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fedlens.core.deadline import within
@@ -38,6 +39,7 @@ class InitialModel:
         samples: some to train on, by which buffers that training changes are found.
         binary: whether it is built for one logit, which is completed to two classes.
         bf16: whether it is trained in mixed precision.
+        directory: where the user keeps data files, such as starting weights.
     """
 
     model: Model
@@ -49,6 +51,7 @@ class InitialModel:
     samples: Samples | None = None
     binary: bool = False
     bf16: bool = False
+    directory: Path | None = None
 
     def build(self) -> nn.Module:
         """Build the model anew, with the same weights.
@@ -58,7 +61,7 @@ class InitialModel:
         """
         require_code("model", self.model)
         with staying("model", ConfigError), within(self.timeout, "building the model"):
-            module = build(self.model, self.shape, 1 if self.binary else self.classes, self.address)
+            module = build(self.model, self.shape, 1 if self.binary else self.classes, self.address, self.directory)
             if self.binary:
                 from fedlens.models.head import with_two_logits
 

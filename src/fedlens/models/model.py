@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
+
+from pydantic import ValidationInfo, field_validator
 
 from fedlens.core.config import Config
 from fedlens.core.errors import ConfigError
 from fedlens.core.lazy import nn
+from fedlens.data.user_files import recorded_path
 
 
 class Model(Config):
     """A model's description; derive from it to bring your own.
 
     Attributes:
-        weights: a file of safetensors with the starting weights, parameters and buffers by their names; by default
-            `build` draws them.
+        weights: a file of safetensors with the starting weights, parameters and buffers by their names, relative to the
+            experiment's file, to the data directory or the working directory; by default `build` draws them.
 
     Example:
         >>> from torch import nn
@@ -31,6 +34,12 @@ class Model(Config):
     later: ClassVar[frozenset[str]] = frozenset({"weights"})
 
     weights: Path | None = None
+
+    @field_validator("weights", mode="before")
+    @classmethod
+    def _recorded(cls, value: Any, info: ValidationInfo) -> Any:
+        """Record the path as `recorded_path` has it."""
+        return recorded_path(str(value), info.context, "model", "weights") if isinstance(value, str | Path) else value
 
     def build(self, shape: tuple[int, ...], classes: int) -> nn.Module:
         """Build a freshly initialised network from inputs ``[n, *shape]`` to logits ``[n, classes]``.

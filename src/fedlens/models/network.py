@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def build(model: Model, shape: tuple[int, ...], classes: int, address: Address) -> nn.Module:
-    """Build the module that `model` describes, initialised from `address`.
+def build(
+    model: Model, shape: tuple[int, ...], classes: int, address: Address, directory: Path | None = None
+) -> nn.Module:
+    """Build the module that `model` describes, initialised from `address`; starting weights may be in `directory`.
 
     Raises:
         ConfigError: the model does not fit the data, or the file of its starting weights, or does not build a module
@@ -52,7 +55,7 @@ def build(model: Model, shape: tuple[int, ...], classes: int, address: Address) 
         names = ", ".join(f"{key} is {kind}" for kind, key in types.items())
         raise ConfigError(f"model: {name}: parameters are of one type of floating point; {names}; try .float()")
     if model.weights is not None:
-        load_starting_weights(module, model.weights, name_of("model", model))
+        load_starting_weights(module, model.weights, name_of("model", model), directory)
     return module
 
 

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 from fedlens.core.errors import ConfigError, cut
 from fedlens.core.lazy import nn, torch
+from fedlens.data.user_files import locate
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def load_starting_weights(module: nn.Module, path: Path, name: str) -> None:
+def load_starting_weights(module: nn.Module, path: Path, name: str, directory: Path | None = None) -> None:
     """Load the parameters and buffers of `module` from a file, which has to have all of them and nothing else.
 
     A tensor that the module has under several names may be there under any of them.
@@ -21,11 +22,13 @@ def load_starting_weights(module: nn.Module, path: Path, name: str) -> None:
         module: the module.
         path: the file, as ``safetensors.torch.save_file(module.state_dict(), path)`` writes it.
         name: what to call the model in messages.
+        directory: the user's data directory, if any.
 
     Raises:
         ConfigError: the file cannot be read, or its tensors are not those of the module.
+        DataError: there is no such file.
     """
-    found, wanted = _read(path), module.state_dict()
+    found, wanted = _read(path, locate(str(path), directory, "weights", "model")), module.state_dict()
     once = dict.fromkeys(name for name, _ in (*module.named_parameters(), *module.named_buffers()) if name in wanted)
     places = {key: [other for other, tensor in wanted.items() if tensor is wanted[key] or _same(tensor, wanted[key])]
               for key in once}  # fmt: skip
@@ -49,14 +52,12 @@ def _same(tensor: Tensor, other: Tensor) -> bool:
     return bool(tensor.numel()) and tensor.data_ptr() == other.data_ptr() and tensor.shape == other.shape
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _read(path: Path, file: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
-        if not path.is_file():
-            raise FileNotFoundError("there is no such file")
-        return load_file(path)
+        return load_file(file)
     except (OSError, SafetensorError) as error:
         remedy = "write it by safetensors.torch.save_file(module.state_dict(), ...)"
         raise ConfigError(f"model.weights: {path}: cannot be read as safetensors ({error}); {remedy}") from None

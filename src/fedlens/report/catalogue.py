@@ -59,7 +59,7 @@ ABSENT = {"attack": ("none",), "goal": ("targets",)}
 """The word for no part of a kind, which is its default."""
 
 
-RULE_STAGES = ("centred-clipping", "foolsgold", "fltrust", "flame", "freqfed", "deepsight")
+RULE_STAGES = ("centred-clipping", "foolsgold", "fltrust", "signguard", "flame", "freqfed", "deepsight")
 """Stages that are rules, for they leave one update, and so are listed among these, too."""
 
 
@@ -162,6 +162,8 @@ def what_it_is(component: type[Config]) -> str:
         ("needs_rule", True): "Needs the server's rule.",
     }
     words = [word for (name, value), word in said.items() if getattr(component, name, None) == value]
+    if isinstance(getattr(component, "sight", None), property):
+        words.insert(0, "What it sees is an option.")
     return " ".join([first_line(component), *words])
 
 

@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from shlex import join
 from typing import Any, get_args
@@ -17,6 +17,7 @@ from fedlens.core.parsing import DEEPEST, line_of, parse_yaml, read_yaml
 from fedlens.core.registry import BUILT_IN, Description, Record, name_of
 from fedlens.core.regular import regular
 from fedlens.core.suggest import TYPED, likeliest, likeliest_file, nearest, pasted
+from fedlens.experiment.aims import as_written
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.presets import presets
 from fedlens.runs.ownership import require_trusted
@@ -202,7 +203,7 @@ def load_experiment(source: str | Path, assignments: Iterable[str] = (), *, trus
 
 @contextmanager
 def naming_lines(source: str | Path, assignments: Sequence[str] = ()) -> Iterator[None]:
-    """Let a refusal of the experiment in `source`, as of `load_experiment`, name the lines of the file.
+    """Let a refusal of the experiment in `source`, as of `load_experiment`, name options and lines as they are written.
 
     Raises:
         ConfigError, DataError: what was raised within, with the lines of those options that no assignment sets.
@@ -210,11 +211,14 @@ def naming_lines(source: str | Path, assignments: Sequence[str] = ()) -> Iterato
     try:
         yield
     except (ConfigError, DataError) as error:
+        text = str(error)
+        with suppress(ConfigError):
+            text = as_written(text, override(read(str(source), trust=True)[0], assignments))
         folder = run_directory(str(source))
         file = Path(source) if folder is None else folder / "experiment.yaml"
-        if not file.is_file() or (not isinstance(source, Path) and _may_be_preset(source)):
-            raise
-        if (text := _with_lines(str(error), file, assignments)) == str(error):
+        if file.is_file() and (isinstance(source, Path) or not _may_be_preset(source)):
+            text = _with_lines(text, file, assignments)
+        if text == str(error):
             raise
         placed = DataError(text) if isinstance(error, DataError) else ConfigError(text, error.missing)
         raise placed from error.__cause__

@@ -65,7 +65,7 @@ def training_stages(
         return [[*jobs, *others, *root]]
     if len(setting.experiment.team) == 1 and not attack.colludes:
         return [[*others, *root], [*jobs]]
-    return [[*honest, *root], [TeamJob(tuple(jobs), len(cohort), state.team)]]
+    return [[*honest, *root], [TeamJob(tuple(jobs), len(cohort), state.team, tuple(cohort))]]
 
 
 def _honest_job(setting: Setting, round_: int, client: int, row: int, buffers: Tensor | None) -> HonestJob:

@@ -1,10 +1,17 @@
-"""Runs as TensorBoard event files: a scalar for each curve, the options as text, figures as images."""
+"""Runs as TensorBoard event files: a scalar for each curve, the options as text, figures as images.
+
+TensorBoard names an event file after the host that writes it. Here it is ``fedlens`` instead, as nothing that a run
+leaves says where it was made.
+"""
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 from matplotlib.image import imread
+from tensorboard.summary.writer import event_file_writer  # type: ignore[import-untyped]
 from torch.utils.tensorboard import SummaryWriter
 from typing_extensions import override
 
@@ -21,7 +28,7 @@ class TensorboardTracker(Tracker):
 
     @override
     def begin(self, name: str, options: Mapping[str, Value]) -> None:
-        self._writer = SummaryWriter(str(self._folder / name))
+        self._writer = _writer(self._folder / name)
         rows = [f"| {option} | {shown(value).replace('|', '∣')} |" for option, value in options.items()]
         table = "\n".join(["| option | value |", "|---|---|", *rows])
         self._writer.add_text("experiment", table)
@@ -42,3 +49,13 @@ class TensorboardTracker(Tracker):
                 pixels = np.asarray(imread(file))[..., :3]
                 self._writer.add_image(f"figures/{file.stem}", pixels, dataformats="HWC")
         self._writer.close()
+
+
+def _writer(folder: Path) -> SummaryWriter:
+    """Open an event file in `folder`, without the host's name in its own, which TensorBoard gives no way to choose."""
+    module: Any = event_file_writer
+    socket, module.socket = module.socket, SimpleNamespace(gethostname=lambda: "fedlens")
+    try:
+        return SummaryWriter(str(folder))
+    finally:
+        module.socket = socket

@@ -9,6 +9,7 @@ from .optimizer_options import AdamWOptions as AdamWOptions
 from .optimizer_options import SgdOptions as SgdOptions
 from .optimizers import Optimizer as Optimizer
 from .optimizers import Variable as Variable
+from .proximal import Proximal as Proximal
 from .schedules import Constant as Constant
 from .schedules import Cosine as Cosine
 from .schedules import Exponential as Exponential

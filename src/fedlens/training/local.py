@@ -24,6 +24,7 @@ from fedlens.training.augmentation import Augmentation, Augmenter, require_image
 from fedlens.training.losses import Binary, LossField, loss_of
 from fedlens.training.optimizer_options import OptimizerField, optimizer_options
 from fedlens.training.optimizers import Optimizer, Variable
+from fedlens.training.proximal import Proximal
 from fedlens.training.schedules import ScheduleField, factor
 
 if TYPE_CHECKING:
@@ -46,6 +47,8 @@ class LocalTraining(Config):
         loss: what training minimises: ``cross-entropy``, or ``binary`` from one logit, each with ``label_smoothing``
             and ``class_weights``.
         augmentation: how each batch of images is changed: ``flip``, ``crop``, or both.
+        proximal: how strongly a client is held near the global model that it has received (μ of FedProx): its loss
+            has the term μ/2 ‖w − w_G‖² as well. Attacks with a loss of their own do without.
         client_momentum: what a client's update keeps of what it sent before (β): it sends (1 - β) δ + β m.
         buffers: what becomes of buffers that training changes, such as running statistics: ``average`` sends them with
             the parameters, and the server combines them; with ``local`` each client keeps its own.
@@ -58,7 +61,7 @@ class LocalTraining(Config):
     """
 
     later: ClassVar[frozenset[str]] = frozenset(
-        {"schedule", "loss", "augmentation", "client_momentum", "buffers", "precision"}
+        {"schedule", "loss", "augmentation", "proximal", "client_momentum", "buffers", "precision"}
     )
 
     epochs: PositiveFloat | None = 5
@@ -70,6 +73,7 @@ class LocalTraining(Config):
     schedule: ScheduleField = "constant"
     loss: LossField = "cross-entropy"
     augmentation: Augmentation = ()
+    proximal: float = Field(default=0.0, ge=0)
     client_momentum: float = Field(default=0.0, ge=0, lt=1)
     buffers: Literal["average", "local"] = "average"
     precision: Literal["full", "bf16"] = "full"
@@ -157,6 +161,11 @@ class LocalTraining(Config):
         """Create an optimizer of `variable`, such as a network, without memory of earlier rounds."""
         return optimizer_options(self.optimizer).new(variable, self.learning_rate)
 
+    def new_held_optimizer(self, variable: Variable) -> Optimizer:
+        """Create the same, which also holds the variable near what it is now, if `proximal` says so."""
+        optimizer = self.new_optimizer(variable)
+        return Proximal(optimizer, variable, self.proximal) if self.proximal else optimizer
+
 
 def draws(members: Tensor, plan: LocalTraining, address: Address) -> Iterator[Tensor]:
     """Yield which samples are in each batch of a round: `members` permuted, again and again, or drawn with replacement.
@@ -209,7 +218,7 @@ def train(
         The update δ = w − `weights`, shape ``[d]``.
     """
     network.load(weights)
-    optimizer, criterion = plan.new_optimizer(network), plan.criterion
+    optimizer, criterion = plan.new_held_optimizer(network), plan.criterion
     with network.training(address):
         for batch in batches(samples, plan, address, members):
             network.backward(batch.x, batch.y, criterion=criterion)

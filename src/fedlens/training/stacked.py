@@ -63,7 +63,7 @@ def train_stacked(stack: Stack, weights: Tensor, plan: LocalTraining, clients: S
     augmented = [Augmenter(plan.augmentation, address) for address in addresses]
     masks = Masks(stack.drops, sizes, addresses, weights)
     drawn = [draws(*drawing) for drawing in zip(members, plans, addresses, strict=True)]
-    optimizer, criterion = plan.new_optimizer(stack), plan.criterion
+    optimizer, criterion = plan.new_held_optimizer(stack), plan.criterion
     for step in range(len(sizes[0])):
         active = sum(len(batch_sizes) > step for batch_sizes in sizes)
         if active < len(stack.vector):

@@ -40,7 +40,9 @@ def experiment_yaml(setting: "Setting", name: str) -> str:
     """Return an experiment on the data, as a file to begin with."""
     data = setting.experiment.data
     values: dict[str, Any] = {"name": name, "data": {"name": name_of("data", data), **unusual_values(data)}}
-    clients = min(10, len(setting.dataset.train))
+    groups = setting.dataset.groups
+    clients = min(10, len(setting.dataset.train if groups is None else set(groups.of.tolist())))
+    values |= {} if groups is None else {"partition": "natural"}
     values |= {"model": "census-mlp", "clients": clients, "rounds": 10}
     values |= {"local": {"epochs": 2, "batch_size": 20}, "attack": "explicit-boosting"}
     return dump_yaml(values, default_flow_style=None).rstrip()

@@ -16,7 +16,7 @@ from fedlens.core.random import Address, seeded
 from fedlens.defences.buffers import parameters_of
 from fedlens.defences.chain import Chain
 from fedlens.defences.links import Link
-from fedlens.defences.server_step import server_step
+from fedlens.defences.server_step import Step, server_step
 from fedlens.defences.stage import Server, State, Updates
 
 
@@ -90,6 +90,18 @@ class AssumedChain:
         Raises:
             ValueError: there is not a row for each client.
         """
+        step = self._tried(updates).update
+        return functional.pad(step, (0, updates.shape[1] - len(step)))
+
+    def weights(self, updates: Tensor) -> Tensor | None:
+        """See `AssumedServer.weights`.
+
+        Raises:
+            ValueError: there is not a row for each client.
+        """
+        return self._tried(updates).effective_weights
+
+    def _tried(self, updates: Tensor) -> Step:
         if len(updates) != len(self.alpha):
             raise ValueError(f"step: {len(updates)} updates; {len(self.alpha)} are right, a row for each client")
         chain, address = Chain(stages=self.components).whole, self.server.address.at("rule")
@@ -98,5 +110,4 @@ class AssumedChain:
         received = Updates.received(rows, alpha / alpha.sum())
         with seeded(address.at("global")):
             server = replace(self.server, weights=self.server.weights.clone(), address=address)
-            step = server_step(chain, received, server, copy_tensors(self.states)).update
-        return functional.pad(step, (0, updates.shape[1] - len(step)))
+            return server_step(chain, received, server, copy_tensors(self.states))

@@ -198,6 +198,7 @@ class MaliciousJob:
             server=None
             if self.assumed is None
             else self.assumed.server(self.round, weights, network.layout, {self.row: self.alpha}, address),
+            classes=len(context.dataset.classes),
         )
         return view if self.buffers is None else _holding(view, self.buffers)
 
@@ -260,7 +261,7 @@ class MaliciousJob:
 
 def member_of(view: View) -> Member:
     """Return the client that has this view as a member of its team."""
-    return Member(view.place, view.alpha, view.shard, view.address, view.history, view.goal, view.log)
+    return Member(view.place, view.alpha, view.shard, view.address, view.history, view.goal, view.log, view.classes)
 
 
 def _holding(view: View, buffers: Tensor) -> View:

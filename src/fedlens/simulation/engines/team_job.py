@@ -26,11 +26,13 @@ class TeamJob:
         members: the attackers in the cohort, by row.
         cohort: number of clients in the round; the first shared rows are theirs.
         state: what the team kept of earlier rounds.
+        clients: the cohort's numbers, by row; by default the rows'.
     """
 
     members: tuple[MaliciousJob, ...]
     cohort: int
     state: Mapping[str, Tensor]
+    clients: tuple[int, ...] = ()
     cost = inf
     reads = None
 
@@ -95,12 +97,13 @@ class TeamJob:
         alphas = {row: view.alpha for row, view in views.items()}
         address = context.root.at("team", first.round)
         others = [row for row in range(len(updates)) if row not in views]
+        sees_all, clients = attack.sight == "all", self.clients or range(len(updates))
         return Team(
             round=first.round,
             received=first.received,
             members=tuple(map(member_of, views.values())),
             honest=updates[list(views)],
-            others=updates[others] if attack.sight == "all" else None,
+            others=updates[others] if sees_all else None,
             cohort=len(updates),
             auxiliary=first.auxiliary,
             local=first.local,
@@ -110,6 +113,7 @@ class TeamJob:
             server=None
             if assumed is None
             else assumed.server(first.round, first.received, first.network.layout, alphas, address),
+            senders=tuple(clients[row] for row in others) if sees_all else None,
         )
 
     def _checked(self, crafted: object, team: Team) -> tuple[Sequence[Tensor], Mapping[str, Tensor]]:

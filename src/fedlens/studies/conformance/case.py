@@ -23,7 +23,7 @@ class Cohort:
 
     Example:
         >>> import numpy as np
-        >>> from fedlens.studies.conformance import Cohort
+        >>> from fedlens.studies.conformance.case import Cohort
         >>> Cohort.of(np.array([[1.0], [2.0]])).clients
         (0, 1)
     """
@@ -50,7 +50,7 @@ class Case:
 
     Example:
         >>> import numpy as np
-        >>> from fedlens.studies.conformance import Case, Cohort
+        >>> from fedlens.studies.conformance.case import Case, Cohort
         >>> rows = np.array([[1.0], [2.0], [9.0]])
         >>> Case("by hand", (Cohort.of(rows),), right=(np.array([[2.0]]),)).options
         {}

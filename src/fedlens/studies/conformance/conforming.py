@@ -46,7 +46,7 @@ class Finding:
         difference: the largest one of an entry, where both are numbers.
 
     Example:
-        >>> from fedlens.studies.conformance import Finding
+        >>> from fedlens import Finding
         >>> Finding("by hand: of 0, 1, 2, 10", "differs", "round 1: 1.5 is right, and it says 3.25", 1.75).conforms
         False
     """
@@ -72,7 +72,7 @@ class Conformance:
         findings: one for each case.
 
     Example:
-        >>> from fedlens.studies.conformance import conform
+        >>> from fedlens import conform
         >>> conform(lambda updates: updates.mean(axis=0), "mean").conforms
         True
     """
@@ -115,7 +115,7 @@ def conform(
 
     Example:
         >>> import numpy as np
-        >>> from fedlens.studies.conformance import conform
+        >>> from fedlens import conform
         >>> found = conform(lambda updates: np.sort(updates, axis=0)[len(updates) // 2], "median")
         >>> [finding.case for finding in found.findings if not finding.conforms][0]
         'by hand: of an even number, between the middle two'

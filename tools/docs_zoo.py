@@ -1,0 +1,135 @@
+"""The zoo's pages: every attack and defence with formula, picture, values computed by hand, and what others do."""
+
+import inspect
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from docs_elsewhere import Statement, statements
+from docs_markdown import table
+from docs_options import KINDS
+from docs_toy_round import caption, drawable, options, picture
+
+from fedlens.core.registry import BUILT_IN, resolve
+from fedlens.defences.chain import Chain
+from fedlens.report.catalogue import what_it_is
+from fedlens.studies.conformance.case import Case, Rows
+from fedlens.studies.conformance.hand_values import HAND
+from fedlens.studies.conformance.reference import fields_of, method, methods
+
+TOLD = (0, 1, 2, 3)
+ZOO = ("attack", "aggregation", "stage", "checks")
+TITLES = {"attack": "Attacks", "aggregation": "Rules", "stage": "Stages", "checks": "Checks"}
+CORRECTION = (
+    "Is one of these wrong, or no longer true? Open an issue by the template *Correction*: it is looked at again."
+)
+
+
+def zoo_pages(docs: Path) -> dict[str, Iterator[str]]:
+    """Return the pages by their names."""
+    pages = {"index": _index(docs)}
+    return pages | {name: _page(kind, name, docs) for kind in ZOO for name in BUILT_IN[kind]}
+
+
+def _index(docs: Path) -> Iterator[str]:
+    yield "# The zoo"
+    yield ""
+    yield (
+        "Every attack and defence, with its publication, formula, values computed by hand, and what it does to a toy "
+        "round. `fedlens conform` puts a rule of yours [to the same values](../how-to/conform.md)."
+    )
+    yield ""
+    for kind in ZOO:
+        yield f"## {TITLES[kind]}"
+        yield ""
+        rows = ([f"[`{name}`]({name}.md)", what_it_is(resolve(kind, name))] for name in BUILT_IN[kind])
+        yield from table(("name", "what it is"), rows)
+    yield from _projects(docs)
+
+
+def _projects(docs: Path) -> Iterator[str]:
+    """Yield the table of methods by projects, as far as somebody has looked."""
+    found = statements(docs)
+    projects = sorted({statement.project for statement in found}, key=str.lower)
+    yield "## Elsewhere"
+    yield ""
+    yield (
+        "How far other projects' code of these methods is as published. An empty cell says that nobody has looked, not "
+        "that there is nothing. Each entry leads to the method's page, which names commit, file, line and date."
+    )
+    yield ""
+    named = dict.fromkeys(statement.method for statement in found)
+    rows = (
+        [f"[`{method}`]({method}.md)", *(_cell(method, project, found) for project in projects)] for method in named
+    )
+    yield from table(("method", *projects), rows)
+    yield CORRECTION
+    yield ""
+
+
+def _cell(method: str, project: str, found: Sequence[Statement]) -> str:
+    said = [one for one in found if (one.method, one.project) == (method, project)]
+    return "; ".join(dict.fromkeys(one.finding for one in said))
+
+
+def _page(kind: str, name: str, docs: Path) -> Iterator[str]:
+    component = resolve(kind, name)
+    yield f"# {name}"
+    yield ""
+    yield what_it_is(component)
+    yield ""
+    yield f"Options and example: [{KINDS[kind][1].lower()}](../reference/{KINDS[kind][0]}.md#{name})."
+    yield ""
+    yield from inspect.cleandoc(sys.modules[component.__module__].__doc__ or "").splitlines()
+    yield ""
+    if name in methods():
+        yield _least(name)
+        yield ""
+    if name in methods() and drawable(name):
+        yield "## A toy round"
+        yield ""
+        yield from picture(name)
+        yield caption(name)
+        yield ""
+    if name in HAND:
+        yield "## Values computed by hand"
+        yield ""
+        yield from table(("updates", "options", "what leaves it"), map(_by_hand, HAND[name]))
+    yield from _elsewhere(name, docs)
+
+
+def _least(name: str) -> str:
+    """Say how many updates a method needs, for each number of attackers that it is told."""
+    told = TOLD if "f" in fields_of(name) else (None,)
+    counts = {f: Chain.of(method(name, {**options(name), **({} if f is None else {"f": f})})).minimum for f in told}
+    words = (f"{count}" if f is None else f"{count} with `f: {f}`" for f, count in counts.items())
+    return f"Updates that it needs at least: {', '.join(words)}."
+
+
+def _by_hand(case: Case) -> list[str]:
+    updates = "; then ".join(_rows(cohort.rows) for cohort in case.rounds)
+    right = "; then ".join(map(_rows, case.right or ()))
+    return [updates, ", ".join(f"`{option}: {value}`" for option, value in case.options.items()), right]
+
+
+def _rows(rows: Rows) -> str:
+    if rows.shape[1] == 1:
+        return ", ".join(f"{value:.6g}" for value in np.ravel(rows))
+    return ", ".join(f"({', '.join(f'{value:.6g}' for value in row)})" for row in rows)
+
+
+def _elsewhere(name: str, docs: Path) -> Iterator[str]:
+    """Yield what is known of other projects' code of a method."""
+    found = [statement for statement in statements(docs) if statement.method == name]
+    if not found:
+        return
+    yield "## Elsewhere"
+    yield ""
+    for one in found:
+        how = f"ran by [{Path(one.script).name}](../{one.script})" if one.script else one.how
+        words = f": {one.words}" if one.words else ""
+        yield f"- **{one.project}**, [{one.file}:{one.lines}]({one.place}), {one.checked}, {how}: {one.finding}{words}"
+    yield ""
+    yield CORRECTION
+    yield ""
