@@ -1,9 +1,12 @@
 """What a server has in a round, for tests of stages."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from fedlens.core.random import Address
+from fedlens.defences.norm_clipping import norms
 from fedlens.defences.stage import Report, Server, Stage, State, Updates
 from helpers.received import equal, layout
 
@@ -30,7 +33,7 @@ def staged(
 ) -> tuple[Updates, State, Report]:
     """What `stage` makes of the rows, received as they are; without a state, in its first round."""
     count, size = rows.shape
-    at_hand = server(count, size, biases, seed, clients, root)
+    at_hand = replace(server(count, size, biases, seed, clients, root), lengths=norms(rows))
     updates = Updates.received(rows, equal(count) if weights is None else weights)
     return stage.apply(updates, at_hand, stage.init(at_hand.layout) if state is None else state)
 

@@ -135,6 +135,11 @@ class Chain(Config):
         """True if a stage needs root samples."""
         return any(bool(stage.needs_root) for stage in self.whole)
 
+    @property
+    def needs_model(self) -> bool:
+        """True if a stage needs the model."""
+        return any(bool(stage.needs_model) for stage in self.whole)
+
     def components(self) -> Iterator[tuple[str, Link]]:
         """Yield the components with their kinds."""
         return ((kind_of(component), component) for component in self.stages)

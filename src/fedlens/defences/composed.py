@@ -112,6 +112,11 @@ class Composed(Stage):
         """True if one needs it."""
         return any(stage.needs_root for stage in self.whole)
 
+    @property
+    def needs_model(self) -> bool:  # type: ignore[override]
+        """True if one needs it."""
+        return any(stage.needs_model for stage in self.whole)
+
     @override
     def needed(self, following: int) -> int:
         return needed(self.whole)[0]

@@ -19,6 +19,7 @@ from fedlens.core.config import Config
 from fedlens.core.layout import Layout
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
+from fedlens.defences.forward import Forward
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -73,13 +74,22 @@ class Updates:
         return tuple(index if single else None for index, single in zip(first, alone, strict=True))
 
     def keep(self, rows: Sequence[int]) -> Updates:
-        """Return these rows alone, in this order, their weights renormalised to 1."""
+        """Return these rows alone, in this order, their weights renormalised to 1; in place of others if it may."""
         index = list(rows)
         if index == list(range(len(self.rows))):
             return self
         weights = self.weights[index]
         mixture = None if self.mixture is None else self.mixture[index]
-        return replace(self, rows=self.rows[index], weights=weights / weights.sum(), mixture=mixture)
+        return replace(self, rows=self._moved(index), weights=weights / weights.sum(), mixture=mixture)
+
+    def _moved(self, index: list[int]) -> Tensor:
+        """Return these rows: rows of its own are moved together, if that is in their order."""
+        if not self.owned or index != sorted(set(index)):
+            return self.rows[index]
+        for place, row in enumerate(index):
+            if place < row:
+                self.rows[place] = self.rows[row]
+        return self.rows[: len(index)]
 
     def mixed(self, matrix: Tensor, rows: Tensor | None = None) -> Updates:
         """Return rows that are linear combinations of these, all of the same weight.
@@ -121,6 +131,7 @@ class Server:
             unless a stage declares that it `needs_root`.
         lengths: L2 norms of all n updates as they were received, shape ``[n]``, float64; ``None`` unless a stage
             declares that it `needs_lengths`.
+        forward: the model as a function; ``None`` unless a stage declares that it `needs_model`.
 
     Example:
         >>> import torch
@@ -138,6 +149,7 @@ class Server:
     address: Address
     root: Tensor | None = None
     lengths: Tensor | None = None
+    forward: Forward | None = None
 
 
 @dataclass(frozen=True)
@@ -223,6 +235,9 @@ class Stage(Config):
 
     needs_lengths: ClassVar[bool] = False
     """True if it needs `Server.lengths`: how long all updates were that came, whatever other stages have done since."""
+
+    needs_model: ClassVar[bool] = False
+    """True if it needs `Server.forward`, which attackers who try the server's chain do not have."""
 
     coordinatewise: ClassVar[bool] = False
     """True of a rule that makes each entry of the same entries of the rows alone; it then combines buffers, too."""

@@ -31,6 +31,8 @@ def misassumed(attack: Attack | None, attackers: Attackers | None, server: Chain
             f"attack: {name} tries the server's chain, but for {chain} it would need root samples, which attackers do "
             f"not have; let them assume another one, e.g. {option}"
         )
+    if chain.needs_model:
+        return f"attack: {name} cannot try {chain}, which asks the model; let them assume another one, e.g. {option}"
     if cohort < (least := chain.minimum):
         return f"attackers.rule: {chain} needs {least} updates a round, but the cohort has {cohort}; e.g. {option}"
     return None

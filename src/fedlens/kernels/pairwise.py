@@ -126,13 +126,13 @@ def _gram(updates: Tensor, mask: Tensor | None, count: int, transform: Callable[
         for block in _blocks(updates, mask):
             if room.shape[1:] != block.shape[1:]:
                 room = room.new_empty(count, block.shape[1])
-            _add_products(gram, transform(block.to(precision), room))
+            add_products(gram, transform(block.to(precision), room))
         if bool(gram.isfinite().all()):
             break
     return gram.tril() + gram.tril(-1).T
 
 
-def _add_products(gram: Tensor, rows: Tensor) -> None:
+def add_products(gram: Tensor, rows: Tensor) -> None:
     """Add the inner products of `rows` to the lower triangle of `gram`; entries above it are undefined."""
     for start in range(0, len(rows), STRIP_ROWS):
         strip = rows[start : start + STRIP_ROWS]

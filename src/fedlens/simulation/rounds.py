@@ -21,6 +21,7 @@ from fedlens.goals.answers import BackdoorRecord
 from fedlens.goals.success import success
 from fedlens.models.evaluation import Quality, quality, stretches
 from fedlens.models.metrics import measure
+from fedlens.models.network import Network
 from fedlens.runs.record import ClientRecord, RoundRecord
 from fedlens.runs.round_result import RoundResult
 from fedlens.runs.state import FederationState
@@ -43,6 +44,7 @@ from fedlens.simulation.combining import Combined, combine
 from fedlens.simulation.engines import Engine
 from fedlens.simulation.engines.context import GLOBAL, MALICIOUS, Job, SharedTensors, WorkerContext
 from fedlens.simulation.engines.jobs import EvaluationJob, RootJob
+from fedlens.simulation.forward_passes import forward_of
 from fedlens.simulation.receiving import Reception, negative_variances, receive
 from fedlens.simulation.recording import Recording, record_updates
 from fedlens.simulation.screening import Screening, screen
@@ -92,6 +94,8 @@ class Federation:
     layout: Layout
     first: Tensor
     progress: Progress
+    network: Network | None = None
+    """One to ask, where a stage of the chain needs that."""
 
     @classmethod
     def set_up(cls, setting: Setting, engine: Engine, progress: Progress) -> tuple["Federation", FederationState]:
@@ -106,7 +110,8 @@ class Federation:
             timeout=setting.timeout, root_samples=setting.root_samples, goal=setting.goal,
         )  # fmt: skip
         engine.start(context)
-        return cls(setting, engine, shared, network.layout, weights, progress), FederationState(0, weights)
+        asked = network if setting.experiment.server.needs_model else None
+        return cls(setting, engine, shared, network.layout, weights, progress, asked), FederationState(0, weights)
 
     def play(self, state: FederationState) -> RoundResult:
         """Play the round after `state`."""
@@ -141,7 +146,8 @@ class Federation:
         screened = time.perf_counter()
         address = self.setting.root.at("aggregation", round_)
         senders = tuple(cohort[row] for row in received.rows)
-        server = Server(round_, state.weights, self.layout, senders, address, _root_update(results))
+        forward = None if self.network is None else forward_of(self.network, state.weights, self.setting.dataset.shape)
+        server = Server(round_, state.weights, self.layout, senders, address, _root_update(results), forward=forward)
         server, updates = buffers.sent(server, Updates(received.updates, received.alpha, None))
         combined = combine(
             experiment.chain, updates, screening.accepted, server, state.stages, timeout=self.setting.timeout
