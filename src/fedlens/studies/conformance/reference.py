@@ -19,6 +19,7 @@ from fedlens.core.suggest import nearest
 from fedlens.defences.adapters import as_stage
 from fedlens.defences.chain import Chain
 from fedlens.defences.links import KINDS, Link, build_link
+from fedlens.defences.norm_clipping import norms
 from fedlens.defences.server_step import server_step
 from fedlens.defences.stage import Server, Stage, State, Updates
 from fedlens.studies.conformance.case import Cohort, Rows, Value
@@ -27,8 +28,8 @@ ORDERS = 11
 """In how many orders of the rows ties are tried."""
 
 
-NEEDS = ("needs_root", "validates")
-"""What a class declares that needs samples of the server's own."""
+NEEDS = ("needs_root", "needs_model", "validates")
+"""What a class declares that needs samples or a model of the server's own."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ def answers(link: Link, rounds: Sequence[Cohort], seed: int = 0) -> list[Answer]
     given: list[Answer] = []
     for number, cohort in enumerate(rounds, 1):
         address = Address.root(seed).at("round", number)
-        server = Server(number, torch.zeros(layout.size), layout, cohort.clients, address)
+        lengths = norms(torch.from_numpy(cohort.rows))
+        server = Server(number, torch.zeros(layout.size), layout, cohort.clients, address, lengths=lengths)
         answer, states = _answer(stages, cohort, server, states, whole=whole)
         given.append(answer)
     return given
