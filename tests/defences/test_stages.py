@@ -24,6 +24,7 @@ from fedlens.defences.fldetector import FLDetector
 from fedlens.defences.fltrust import FLTrust
 from fedlens.defences.foolsgold import FoolsGold
 from fedlens.defences.median_clip import MedianClip
+from fedlens.defences.multi_metrics import MultiMetrics
 from fedlens.defences.nearest_neighbour_mixing import NearestNeighbourMixing
 from fedlens.defences.robust_learning_rate import RobustLearningRate
 from fedlens.defences.signguard import SignGuard
@@ -45,6 +46,7 @@ FILTERS: list[Stage] = [
     DivideAndConquer(f=2, iterations=2, entries=3),
     SignGuardFilter(share=1, variant="sim"),
     FLDetector(),
+    MultiMetrics(),
 ]
 WHOLE: list[Stage] = [SignGuard(share=1)]
 """Whole methods."""
