@@ -28,6 +28,7 @@ from fedlens.defences.foolsgold import FoolsGold
 from fedlens.defences.freqfed import FreqFed, FreqFedFilter
 from fedlens.defences.median_clip import MedianClip
 from fedlens.defences.median_noise import MedianNoise
+from fedlens.defences.multi_metrics import MultiMetrics
 from fedlens.defences.nearest_neighbour_mixing import NearestNeighbourMixing
 from fedlens.defences.norm_clipping import norms
 from fedlens.defences.robust_learning_rate import RobustLearningRate
@@ -53,6 +54,7 @@ FILTERS: list[Stage] = [
     FLDetector(),
     FlameFilter(),
     FreqFedFilter(),
+    MultiMetrics(),
 ]
 WHOLE: list[Stage] = [SignGuard(share=1), Flame(noise=0), FreqFed()]
 """Whole methods."""

@@ -86,6 +86,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "signguard-filter": "fedlens.defences.signguard_filter:SignGuardFilter",
         "signguard": "fedlens.defences.signguard:SignGuard",
         "fldetector": "fedlens.defences.fldetector:FLDetector",
+        "multi-metrics": "fedlens.defences.multi_metrics:MultiMetrics",
         "bucketing": "fedlens.defences.bucketing:Bucketing",
         "fedavgm": "fedlens.defences.fedavgm:FedAvgM",
         "fedadam": "fedlens.defences.fedadam:FedAdam",

@@ -39,6 +39,7 @@ from .krum import MultiKrum as MultiKrum
 from .mean import Mean as Mean
 from .median_clip import MedianClip as MedianClip
 from .median_noise import MedianNoise as MedianNoise
+from .multi_metrics import MultiMetrics as MultiMetrics
 from .nearest_neighbour_mixing import NearestNeighbourMixing as NearestNeighbourMixing
 from .norm_clipping import NormClipping as NormClipping
 from .norm_filter import NormFilter as NormFilter
