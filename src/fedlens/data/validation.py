@@ -12,10 +12,10 @@ from fedlens.core.random import Address
 
 
 def set_apart(labels: Tensor, count: int, address: Address, option: str = "validation") -> tuple[Tensor, Tensor]:
-    """Choose `count` samples for the server, with the classes in the same proportions.
+    """Choose `count` samples for the server, with the classes in the same proportions; of quantities, any.
 
     Args:
-        labels: the class of each training sample, shape ``[n]``, on the CPU.
+        labels: the class of each training sample, or its quantity, shape ``[n]``, on the CPU.
         count: number of samples to take out.
         address: where the draw begins.
         option: the option that says how many.
@@ -28,12 +28,13 @@ def set_apart(labels: Tensor, count: int, address: Address, option: str = "valid
     """
     from sklearn.model_selection import train_test_split
 
+    classes = None if labels.is_floating_point() else labels.numpy()
     try:
         rest, taken = train_test_split(
-            np.arange(len(labels)), test_size=count, stratify=labels.numpy(), random_state=address.integer() % 2**32
+            np.arange(len(labels)), test_size=count, stratify=classes, random_state=address.integer() % 2**32
         )
     except ValueError as error:
-        least = max(len(labels) // 10, len(set(labels.tolist())))
+        least = max(len(labels) // 10, 1 if classes is None else len(set(classes.tolist())))
         raise DataError(
             f"{option}: {count:,} of {len(labels):,} training samples cannot be set apart ({error}); set another "
             f"number, for example -o {option}={least}"

@@ -15,14 +15,14 @@ from fedlens.models.model import Model
 
 
 def data_shape(name: str, directory: Path | None = None) -> tuple[tuple[int, ...], int]:
-    """Return the shape of an input of the data set called `name`, and the number of its classes.
+    """Return the shape of an input of the data set called `name`, and the number of its classes, or 1 of a regression.
 
     Raises:
         ConfigError: there is no such data set.
         DataError: it cannot be loaded.
     """
     dataset = load(build("data", name, Data), directory)
-    return dataset.shape, len(dataset.classes)
+    return dataset.shape, dataset.outputs
 
 
 def model_size(model: type[Config], shape: tuple[int, ...], classes: int) -> tuple[int, int] | None:

@@ -95,4 +95,4 @@ def _side(control: Control, round_: int, setting: Setting) -> ControlRecord:
     if not metrics:
         return side
     asked = measure(metrics, control.predictions(round_), setting.dataset.test.y)
-    return replace(side, quality=replace(side.quality, metrics=asked))
+    return replace(side, quality=replace(side.quality, metrics=side.quality.metrics | asked))

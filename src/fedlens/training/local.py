@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from fedlens.core.config import Config
+from fedlens.core.errors import ConfigError
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
 from fedlens.data.dataset import Dataset, Samples
-from fedlens.kernels.loss import Loss
+from fedlens.kernels.loss import Criterion
 from fedlens.models.network import Network
 from fedlens.training.augmentation import Augmentation, Augmenter, require_images
-from fedlens.training.losses import Binary, LossField, loss_of
+from fedlens.training.losses import Binary, LossField, MeanSquaredError, loss_of
 from fedlens.training.optimizer_options import OptimizerField, optimizer_options
 from fedlens.training.optimizers import Optimizer, Variable
 from fedlens.training.schedules import ScheduleField, factor
@@ -44,7 +45,7 @@ class LocalTraining(Config):
         schedule: how that changes from round to round: ``constant``, ``{name: step, every: 10}``, ``exponential`` or
             ``{name: cosine, rounds: 10}``, each with a ``warm_up``.
         loss: what training minimises: ``cross-entropy``, or ``binary`` from one logit, each with ``label_smoothing``
-            and ``class_weights``.
+            and ``class_weights``; ``mse`` of quantities, for which it is the default.
         augmentation: how each batch of images is changed: ``flip``, ``crop``, or both.
         client_momentum: what a client's update keeps of what it sent before (β): it sends (1 - β) δ + β m.
         buffers: what becomes of buffers that training changes, such as running statistics: ``average`` sends them with
@@ -128,7 +129,12 @@ class LocalTraining(Config):
         return isinstance(loss_of(self.loss), Binary)
 
     @property
-    def criterion(self) -> Loss:
+    def is_regression(self) -> bool:
+        """True if the loss is one of quantities."""
+        return isinstance(loss_of(self.loss), MeanSquaredError)
+
+    @property
+    def criterion(self) -> Criterion:
         """The loss as a function; of one that depends on the data, after `fitted`."""
         return loss_of(self.loss).criterion()
 
@@ -139,6 +145,8 @@ class LocalTraining(Config):
             ConfigError: it does not suit the data.
         """
         require_images(self.augmentation, dataset.shape)
+        if (fault := loss_fault(self.is_regression, regression=dataset.quantity is not None)) is not None:
+            raise ConfigError(fault)
         loss = loss_of(self.loss).fitted(dataset.train.y, len(dataset.classes))
         return self if loss == loss_of(self.loss) else self.model_copy(update={"loss": loss})
 
@@ -156,6 +164,15 @@ class LocalTraining(Config):
     def new_optimizer(self, variable: Variable) -> Optimizer:
         """Create an optimizer of `variable`, such as a network, without memory of earlier rounds."""
         return optimizer_options(self.optimizer).new(variable, self.learning_rate)
+
+
+def loss_fault(of_quantities: bool, *, regression: bool) -> str | None:
+    """Say why a loss, of quantities or of classes, does not suit the data; ``None`` if it does."""
+    if of_quantities == regression:
+        return None
+    if regression:
+        return "local.loss: is one of classes, but the labels of these data are quantities; e.g. -o local.loss=mse"
+    return "local.loss: mse is for quantities, but these data have classes; e.g. -o local.loss=cross-entropy"
 
 
 def draws(members: Tensor, plan: LocalTraining, address: Address) -> Iterator[Tensor]:
