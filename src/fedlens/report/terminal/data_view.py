@@ -9,6 +9,7 @@ from fedlens.core.errors import cut
 from fedlens.core.parsing import dump_yaml
 from fedlens.core.registry import name_of, unusual_values
 from fedlens.report.terminal.printing import PlainTable
+from fedlens.report.words import error_words
 
 if TYPE_CHECKING:
     from fedlens.experiment.setting import Setting
@@ -84,13 +85,9 @@ def _quantities(setting: "Setting") -> PlainTable:
     for name, part in (("training", setting.dataset.train), ("test", setting.dataset.test)):
         y = quantity.in_unit(part.y.cpu())
         numbers = (y.min(), y.mean(), y.std(correction=0), y.max())
-        table.add_row(name, *(_number(float(value)) for value in numbers))
+        table.add_row(name, *(error_words(float(value)) for value in numbers))
     table.caption = "standardised by mean and standard deviation of the training samples; errors are told in this unit"
     return table
-
-
-def _number(value: float) -> str:
-    return f"{value:,.6g}" if abs(value) < 1e6 else f"{value:,.0f}"
 
 
 def _owners(setting: "Setting") -> str:
@@ -109,7 +106,7 @@ def _samples(setting: "Setting") -> PlainTable:
     if quantity is None:
         labels = [classes[number] for number in y.tolist()]
     else:
-        labels = [_number(value) for value in quantity.in_unit(y).tolist()]
+        labels = [error_words(value) for value in quantity.in_unit(y).tolist()]
     table = PlainTable(title=f"The first {len(y)} training samples", keys=2)
     words = [setting.columns.words(record) if record.dim() == 1 else {} for record in x]
     names = list(words[0])[:MOST_FEATURES]
