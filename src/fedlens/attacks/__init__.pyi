@@ -1,5 +1,5 @@
-from .a_little_is_enough import ALittleIsEnough as ALittleIsEnough
 from .a3fl import A3FL as A3FL
+from .a_little_is_enough import ALittleIsEnough as ALittleIsEnough
 from .adaptive_ipm import AdaptiveIpm as AdaptiveIpm
 from .agr_tailored import AgrTailored as AgrTailored
 from .alternating_minimisation import AlternatingMinimisation as AlternatingMinimisation

@@ -42,6 +42,8 @@ from .median_noise import MedianNoise as MedianNoise
 from .nearest_neighbour_mixing import NearestNeighbourMixing as NearestNeighbourMixing
 from .norm_clipping import NormClipping as NormClipping
 from .norm_filter import NormFilter as NormFilter
+from .rflbat import Rflbat as Rflbat
+from .rflbat import RflbatFilter as RflbatFilter
 from .robust_learning_rate import RobustLearningRate as RobustLearningRate
 from .rule import Aggregate as Aggregate
 from .rule import Received as Received
