@@ -1,8 +1,8 @@
 """RFLBAT: look at updates along their two principal components, and keep the group that is least alike.
 
 Y. Wang, D.-H. Zhan, Y. Zhao, Y. Xia, *RFLBAT: A Robust Federated Learning Algorithm against Backdoor Attack* (2022,
-arXiv 2201.03772), whose steps and defaults are from memory. Of the points x_i that principal component analysis makes of
-the n updates in two dimensions, with D_i = Σ_j ‖x_i − x_j‖:
+arXiv 2201.03772), whose steps and defaults are from memory. Of the points x_i that principal component analysis makes
+of the n updates in two dimensions, with D_i = Σ_j ‖x_i − x_j‖:
 
 1. drop updates with D_i > ε₁ · median(D), ε₁ = 10;
 2. divide the others by k-means, with as many groups as the gap statistic says (R. Tibshirani, G. Walther, T. Hastie,
