@@ -31,6 +31,7 @@ from fedlens.defences.median_noise import MedianNoise
 from fedlens.defences.multi_metrics import MultiMetrics
 from fedlens.defences.nearest_neighbour_mixing import NearestNeighbourMixing
 from fedlens.defences.norm_clipping import norms
+from fedlens.defences.rflbat import Rflbat, RflbatFilter
 from fedlens.defences.robust_learning_rate import RobustLearningRate
 from fedlens.defences.signguard import SignGuard
 from fedlens.defences.signguard_filter import SignGuardFilter
@@ -55,8 +56,9 @@ FILTERS: list[Stage] = [
     FlameFilter(),
     FreqFedFilter(),
     MultiMetrics(),
+    RflbatFilter(references=3),
 ]
-WHOLE: list[Stage] = [SignGuard(share=1), Flame(noise=0), FreqFed()]
+WHOLE: list[Stage] = [SignGuard(share=1), Flame(noise=0), FreqFed(), Rflbat(references=3)]
 """Whole methods."""
 ASKING = {"deepsight", "deepsight-filter"}
 """Stages that ask the model, and have tests of their own."""

@@ -96,6 +96,8 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "deepsight-filter": "fedlens.defences.deepsight:DeepSightFilter",
         "flame": "fedlens.defences.flame:Flame",
         "flame-filter": "fedlens.defences.flame:FlameFilter",
+        "rflbat": "fedlens.defences.rflbat:Rflbat",
+        "rflbat-filter": "fedlens.defences.rflbat:RflbatFilter",
         "freqfed": "fedlens.defences.freqfed:FreqFed",
         "freqfed-filter": "fedlens.defences.freqfed:FreqFedFilter",
     },
