@@ -36,7 +36,7 @@ def test_the_index_fits_on_a_screen(capsys: Capture, monkeypatch: pytest.MonkeyP
     assert len(out.splitlines()) <= 36
     for topic in TOPICS:
         assert re.search(rf"^ +{topic.name} ", out, re.MULTILINE)
-    assert "… of 60" in out
+    assert "… of 61" in out
     assert "quickstart" in out
 
 

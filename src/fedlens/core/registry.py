@@ -105,6 +105,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "pgd": "fedlens.attacks.pgd:Pgd",
         "neurotoxin": "fedlens.attacks.neurotoxin:Neurotoxin",
         "a3fl": "fedlens.attacks.a3fl:A3FL",
+        "chameleon": "fedlens.attacks.chameleon:Chameleon",
     },
     "goal": {
         "backdoor": "fedlens.goals.backdoor:Backdoor",
