@@ -7,6 +7,7 @@ from .assumed_server import AssumedServer as AssumedServer
 from .attack import Attack as Attack
 from .attack import View as View
 from .badnets import BadNets as BadNets
+from .chameleon import Chameleon as Chameleon
 from .constrain_and_scale import ConstrainAndScale as ConstrainAndScale
 from .constraint import Constraint as Constraint
 from .data_poisoning import DataPoisoning as DataPoisoning

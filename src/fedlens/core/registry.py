@@ -136,6 +136,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "label-flipping": "fedlens.attacks.label_flipping:LabelFlipping",
         "dynamic-label-flipping": "fedlens.attacks.dynamic_label_flipping:DynamicLabelFlipping",
         "a3fl": "fedlens.attacks.a3fl:A3FL",
+        "chameleon": "fedlens.attacks.chameleon:Chameleon",
     },
     "goal": {
         "backdoor": "fedlens.goals.backdoor:Backdoor",
