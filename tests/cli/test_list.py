@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from helpers.calling import called
 from small import small
@@ -135,17 +136,24 @@ def test_a_stage_says_that_it_goes_into_the_aggregation(capsys: Capture) -> None
     assert Experiment.model_validate({"aggregation": {"name": "clip", "max_norm": 1}})
 
 
-def test_metrics_are_those_of_a_runs_table(capsys: Capture, tmp_path: Path) -> None:
+def test_metrics_are_those_of_a_runs_table(capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = {"checks": ["distances"], "metrics": ["balanced-accuracy", "f1", "auc"]}
     run = fedlens.run(small(rounds=2, attack=ExplicitBoosting(until=2), **asked), tmp_path / "run")
     known = [name for name in METRICS if name != "accuracy.CLASS"]
     columns = [name for name in run.rounds if not name.startswith(("control_", "placebo_", "attack_", "accuracy."))]
     assert {*columns} - {"round", "window"} <= {*known}
     of_goals = {"asr", "asr_twin", "accuracy_drop"}
-    assert {*known} - {*columns} <= {"counts"} | of_goals
+    of_regressions = {"mae", "rmse", "nmae", "malicious_mae", "mae_rise"}
+    assert {*known} - {*columns} <= {"counts"} | of_goals | of_regressions
     backdoor = small(rounds=1, goal="backdoor", attack="data-poisoning", target={}, control=True)
     backdoor_columns = {*fedlens.run(backdoor, tmp_path / "backdoor").rounds}
     assert of_goals <= backdoor_columns
+    quantities = np.arange(60, dtype=np.float32)
+    np.savez(tmp_path / "numbers.npz", x=quantities[:, None] / 60, y=quantities)
+    monkeypatch.chdir(tmp_path)
+    data = {"name": "arrays", "path": "numbers.npz", "task": "regression"}
+    sabotage = small(rounds=1, data=data, model="census-mlp", attack="sign-flipping", target={}, control=True)
+    assert of_regressions <= {*fedlens.run(sabotage, tmp_path / "regression").rounds}
     out = listed(capsys, "metrics")
     assert all(re.search(rf"^ +{re.escape(name)} +\S", out, re.MULTILINE) for name in METRICS)
     assert re.search(r"^ +counts +rate of success", listed(capsys, "counts"), re.MULTILINE)
