@@ -27,7 +27,7 @@ def offered(folder: Path, line: str) -> list[str]:
         ("fedlens run mi", ["mine.yaml", "mixed/"]),
         ("fedlens run mixed/in", ["mixed/inner.yaml"]),
         ("fedlens run nowhere/x", []),
-        ("fedlens list multi", ["multi-krum"]),
+        ("fedlens list multi-k", ["multi-krum"]),
         ("fedlens list rul", ["rules"]),
         ("fedlens run quickstart -o local.e", ["local.epochs="]),
         ("fedlens run quickstart -o partition=", [f"partition={name}" for name in known("partition")]),

@@ -79,7 +79,16 @@ def test_text_is_no_table(capsys: Capture) -> None:
         2,
         "if it is text and no table: fedlens data text -o data.path=best.txt\n",
     )
-    assert called(capsys, "data", "text", "-o", "data.path=best.txt", "-o", "data.group=none")[0] == 0
+    code, out, _ = called(capsys, "data", "text", "-o", "data.path=best.txt", "-o", "data.group=none")
+    assert (code, "model: char-lstm" in out) == (0, True)
+
+
+def test_a_lone_mark_is_quoted(capsys: Capture) -> None:
+    Path("claims.csv").write_text("age,paid\n" + "".join(f"{n},{n % 2}\n" for n in range(30)))
+    code, _, err = called(capsys, "data", "claims.csv", "-o", "data.delimiter=,")
+    assert code == 2
+    assert err.endswith("; if that is text, write -o 'data.delimiter=\",\"'\n")
+    assert called(capsys, "data", "claims.csv", "-o", 'data.delimiter=","')[0] == 0
 
 
 def test_a_folder_of_what_nothing_reads(capsys: Capture) -> None:

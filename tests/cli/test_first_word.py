@@ -37,7 +37,7 @@ def imported(*arguments: str) -> tuple[str, list[str]]:
     ("arguments", "words"),
     [
         ("-h", "Commands:"),
-        ("list", "of 31"),
+        ("list", "aggregation=NAME"),
         ("list rules", "krum-authors"),
         ("list krum", "aggregation.f=1"),
         ("cache", "controls"),

@@ -34,6 +34,15 @@ def wrong(shape, classes):
     return nn.Linear(9, classes)
 
 
+class Fixed(nn.Module):
+    def __init__(self):
+        super().__init__()
+
+
+def lone(shape):
+    return nn.Linear(9, 2)
+
+
 class Neither:
     pass
 """
@@ -87,6 +96,8 @@ def test_other_options_are_other_experiments() -> None:
         ("called_nets:Deep", r"model.width"),
         ("called_nets:Neither", r"called_nets:Neither is not a configuration class; let it derive from fedlens' own"),
         ("called_nets:other", r"has no class 'other'"),
+        ("called_nets:Fixed", r"Fixed \(called_nets.py:23\).*two parameters: def __init__\(self, shape, classes\)"),
+        ("called_nets:lone", r"lone \(called_nets.py:28\).*two parameters: def lone\(shape, classes\)"),
     ],
 )
 def test_what_does_not_fit_is_said(model: object, words: str) -> None:

@@ -38,7 +38,9 @@ def conform(  # noqa: PLR0917 - typer passes them by name
     everything: Annotated[bool, typer.Option("--all", help="Show the cases in which it agrees, too.")] = False,
     json: Annotated[Path | None, typer.Option(metavar="FILE", help="Write all findings as JSON.")] = None,
 ) -> None:
-    """Put a rule to the cases of a published method, and say where it differs.
+    """Show where a rule of yours differs from a published one.
+
+    It is put to small rounds whose right answers are known.
 
     The exit code is 0 if it agrees in all of them, and 1 if not.
     """

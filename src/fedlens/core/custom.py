@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar, cast
 
-from torch import Tensor
+from fedlens.core.lazy import torch
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ def copy_tensors(value: T) -> T:
 
 
 def _copied(value: Any) -> Any:
-    if isinstance(value, Tensor):
+    if isinstance(value, torch.Tensor):
         return value.detach().clone()
     if isinstance(value, Mapping):
         return {name: _copied(entry) for name, entry in value.items()}

@@ -13,7 +13,9 @@ from typing import Any, ClassVar, get_type_hints
 from pydantic import PydanticUserError, TypeAdapter, create_model
 from typing_extensions import override
 
+from fedlens.core.errors import ConfigError, cut
 from fedlens.core.lazy import nn
+from fedlens.core.origin import at
 from fedlens.core.registry import resolve
 from fedlens.models.model import Model
 
@@ -59,11 +61,25 @@ def model_calling(function: Any) -> type[CalledModel] | None:
 
 @cache
 def _class_of(function: Callable[..., nn.Module]) -> type[CalledModel]:
+    name, parameters = function.__name__, list(signature(function).parameters.values())
+    if sum(parameter.kind in _BY_PLACE for parameter in parameters) < 2 and not _takes_any(parameters):
+        form = f"def {name}(shape, classes)" if isfunction(function) else "def __init__(self, shape, classes)"
+        raise ConfigError(
+            f"model: {cut(name)}{at(function)} is called with the shape of an input, a tuple, and the number of "
+            f"classes, which it does not take; give it these two parameters: {form}"
+        )
     fields: dict[str, Any] = dict(_options(function))
     cls = create_model(function.__name__, __base__=CalledModel, __module__=function.__module__, **fields)
     cls.__qualname__, cls.__doc__ = function.__qualname__, function.__doc__
     cls.function = staticmethod(function)
     return cls
+
+
+_BY_PLACE = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def _takes_any(parameters: list[Parameter]) -> bool:
+    return any(parameter.kind is Parameter.VAR_POSITIONAL for parameter in parameters)
 
 
 def _options(function: Callable[..., nn.Module]) -> Iterator[tuple[str, tuple[Any, Any]]]:

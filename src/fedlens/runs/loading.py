@@ -1,11 +1,12 @@
 """Experiments from presets, YAML files and command-line overrides."""
 
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from shlex import join
+from shlex import join, quote
 from typing import Any, get_args
 
 from fedlens.core.config import Config, validate
@@ -108,6 +109,10 @@ def _missing(source: str) -> str:
     return f"{cut(source, 400)}: there is no such file; {remedy}"
 
 
+MOST_QUOTED = 40
+"""A longer text that is no YAML is not taken for one that lacks its quotes."""
+
+
 def override(values: dict[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
     """Return `values` with each ``option=value`` (``attack.boost=5``) set.
 
@@ -129,7 +134,13 @@ def parse_assignment(assignment: str) -> tuple[str, Any]:
     option, equals, text = assignment.partition("=")
     if not equals or not all(option.strip().split(".")):
         raise ConfigError(f"-o {cut(assignment)}: expected option=value, for example -o attack.boost=5")
-    return option.strip(), parse_yaml(text, f"-o {cut(assignment)}")
+    try:
+        return option.strip(), parse_yaml(text, f"-o {cut(assignment)}")
+    except ConfigError as error:
+        if len(text) > MOST_QUOTED or text[:1] in {"[", "{"}:
+            raise
+        quoted = quote(f"{option.strip()}={json.dumps(text)}")
+        raise ConfigError(f"{error}; if that is text, write -o {quoted}") from None
 
 
 def put(values: Mapping[str, Any], option: str, value: Any, origin: str) -> dict[str, Any]:

@@ -44,7 +44,8 @@ def experiment_yaml(setting: "Setting", name: str) -> str:
     groups = setting.dataset.groups
     clients = min(10, len(setting.dataset.train if groups is None else set(groups.of.tolist())))
     values |= {} if groups is None else {"partition": "natural"}
-    values |= {"model": "census-mlp", "clients": clients, "rounds": 10}
+    model = "census-mlp" if setting.dataset.train.x.is_floating_point() else "char-lstm"
+    values |= {"model": model, "clients": clients, "rounds": 10}
     values |= {"local": {"epochs": 2, "batch_size": 20}, "attack": "explicit-boosting"}
     values |= {} if setting.dataset.classes else {"goal": "damage"}
     return dump_yaml(values, default_flow_style=None).rstrip()
