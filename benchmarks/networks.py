@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from bare import flatten, load
 from output import describe_machine, in_words, new_console, write_json
 from rich.table import Table
 from torch import Tensor, nn
@@ -33,7 +34,7 @@ NETWORKS: Mapping[str, tuple[Model, tuple[int, ...], int]] = {
 }
 """The models, the shape of an input, and the number of classes."""
 
-BATCH, STEPS, LEARNING_RATE = 16, 2, 0.01
+BATCH, STEPS, LEARNING_RATE = 16, 10, 0.01
 
 
 def main() -> int:
@@ -60,10 +61,10 @@ def measure(name: str, turns: int, batch: int, steps: int) -> dict[str, list[flo
     model, shape, classes = NETWORKS[name]
     samples = made_up(shape, classes, batch * steps)
     address = Address.root(0)
-    network, module = (build(model, shape, classes, address) for _ in range(2))
+    network, module = Network(build(model, shape, classes, address)), build(model, shape, classes, address)
     contenders: dict[str, Callable[[], object]] = {
-        "bare": partial(bare, module, samples, batch),
-        "fedlens": partial(ours, Network(network), samples, batch),
+        "bare": partial(by_hand, module, flatten(module), samples, batch),
+        "fedlens": partial(ours, network, network.state(), samples, batch),
     }
     return in_turns(contenders, turns, lambda what: print(f"{name}: {what}", file=sys.stderr, flush=True))
 
@@ -78,20 +79,22 @@ def made_up(shape: tuple[int, ...], classes: int, count: int) -> Samples:
     return Samples(x, torch.randint(classes, (count,), generator=generator))
 
 
-def ours(network: Network, samples: Samples, batch: int) -> Tensor:
+def ours(network: Network, weights: Tensor, samples: Samples, batch: int) -> Tensor:
     """Train as a client of fedlens does."""
     plan = LocalTraining(epochs=1, batch_size=batch, optimizer="sgd", learning_rate=LEARNING_RATE)
-    return train(network, network.state(), samples, plan, Address.root(1))
+    return train(network, weights, samples, plan, Address.root(1))
 
 
-def bare(module: nn.Module, samples: Samples, batch: int) -> None:
-    """Train as one would by hand."""
+def by_hand(module: nn.Module, weights: Tensor, samples: Samples, batch: int) -> Tensor:
+    """Train from these weights as one would by hand; the trained ones."""
+    load(module, weights)
     optimizer = torch.optim.SGD(module.parameters(), lr=LEARNING_RATE)
     module.train()
     for indices in torch.split(torch.randperm(len(samples)), batch):
         optimizer.zero_grad()
         nn.functional.cross_entropy(module(samples.x[indices]), samples.y[indices]).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+    return flatten(module)
 
 
 def as_table(seconds: Mapping[str, Mapping[str, list[float]]], title: str) -> Table:

@@ -26,7 +26,7 @@ Contender = Callable[[Setting], AbstractContextManager[Iterator[float]]]
 def fedlens(setting: Setting, engine: EngineName, workers: int) -> Iterator[Iterator[float]]:
     """The simulator on one of its engines."""
     with choose_engine(engine, workers, setting).make() as workforce:
-        yield (result.record.quality.accuracy for result in federate(setting, workforce))
+        yield (result.record.quality.share for result in federate(setting, workforce))
 
 
 FLOWER, BYZFL, DEFAULT_LAYOUT, VECTORISED = "Flower ×2", "ByzFL", "bare ×2, default layout", "fedlens vectorised ×2"

@@ -16,6 +16,7 @@ LATER = {
     "adaptive-ipm",
     "agr-tailored",
     "badnets",
+    "chameleon",
     "constrain-and-scale",
     "dba",
     "dynamic-label-flipping",

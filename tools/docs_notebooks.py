@@ -62,7 +62,7 @@ def execute(path: Path, folder: Path) -> dict[str, Any]:
     import nbformat
     from nbclient import NotebookClient
 
-    notebook = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
+    notebook = nbformat.read(path, as_version=4)
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     kept = {name: str(folder / name.lower()) for name in ("FEDLENS_CACHE", "FEDLENS_STATE", "IPYTHONDIR")}
     client = NotebookClient(
@@ -70,7 +70,7 @@ def execute(path: Path, folder: Path) -> dict[str, Any]:
         extra_arguments=[*PLAIN],
     )  # fmt: skip
     client.execute(env={**os.environ, **kept, "COLUMNS": "80", "PATH": programs})
-    executed: dict[str, Any] = json.loads(nbformat.writes(notebook).replace(f"{folder}/", ""))  # type: ignore[no-untyped-call]
+    executed: dict[str, Any] = json.loads(nbformat.writes(notebook).replace(f"{folder}/", ""))
     for cell in executed["cells"]:
         cell["metadata"] = {}
         cell.get("outputs", [])[:] = _joined(cell.get("outputs", []))

@@ -7,25 +7,27 @@ import numpy as np
 import torch
 from torch import nn
 
+from fedlens.attacks.attack import Attack
 from fedlens.core.layout import Layout
 from fedlens.core.random import Address
-from fedlens.core.registry import Description
 from fedlens.core.suggest import example
 from fedlens.defences.chain import Chain
-from fedlens.defences.links import build_link
 from fedlens.defences.server_step import Step, server_step
 from fedlens.defences.stage import Server, Updates
 from fedlens.studies.conformance.case import Value
-from fedlens.studies.conformance.reference import fields_of
+from fedlens.studies.conformance.crafting import ATTACKS, crafted
+from fedlens.studies.conformance.reference import fields_of, method
 
 ATTACKERS = 2
 SIZE, MARGIN, RADIUS = 300, 16, 5.0
 
 
-def toy_round() -> np.ndarray:
-    """Return the updates, shape ``[10, 2]``; the attackers' come last."""
+def toy_round(name: str) -> np.ndarray:
+    """Return the updates, shape ``[10, 2]``; the attackers' come last, and are made by `name` if that is an attack."""
     generator = np.random.default_rng(7)
     honest = np.array([1.0, 0.6]) + 0.35 * generator.normal(size=(10 - ATTACKERS, 2))
+    if isinstance(attack := method(name, options(name)), Attack):
+        return np.vstack([honest, crafted(attack, honest, ATTACKERS).repeat(ATTACKERS, axis=0)])
     attacking = np.array([-1.6, -0.9]) + 0.08 * generator.normal(size=(ATTACKERS, 2))
     return np.vstack([honest, attacking])
 
@@ -40,8 +42,9 @@ def options(name: str) -> dict[str, Value]:
 @cache
 def toy_step(name: str) -> Step:
     """Return what a server makes of the toy round by this method, and by the mean where it is no rule."""
-    chain = Chain.of(build_link({"name": name, **options(name)}, Description()))
-    rows = torch.from_numpy(toy_round())
+    built = method(name, options(name))
+    chain = Chain.of("mean" if isinstance(built, Attack) else built)
+    rows = torch.from_numpy(toy_round(name))
     layout = Layout.of(nn.Linear(2, 1, bias=False))
     updates = Updates.received(rows, torch.full((len(rows),), 1 / len(rows), dtype=torch.float64))
     server = Server(1, torch.zeros(2), layout, tuple(range(len(rows))), Address.root(0))
@@ -50,7 +53,7 @@ def toy_step(name: str) -> Step:
 
 def picture(name: str) -> Iterator[str]:
     """Yield the lines of a picture, in SVG: dots as large as the updates' effective weights, and the step taken."""
-    rows, step = toy_round(), toy_step(name)
+    rows, step = toy_round(name), toy_step(name)
     weights = None if step.effective_weights is None else step.effective_weights.numpy()
     taken = step.update.numpy()
     points = np.vstack([rows, taken[None], np.zeros((1, 2))])
@@ -89,9 +92,11 @@ def caption(name: str) -> str:
     )
     if step.skipped is not None:
         attackers = f"the round is skipped: {step.skipped}"
+    rule = " under the mean" if name in ATTACKS else ""
     return (
-        f"Ten updates of two entries, two of them (red) an attacker's{told}: rings are what was sent, discs as large "
-        f"as the effective weights, the cross is the step that the server takes, the plus is no step; {attackers}."
+        f"Ten updates of two entries, two of them (red) an attacker's{told}{rule}: rings are what was sent, discs "
+        f"as large as the effective weights, the cross is the step that the server takes, the plus is no step; "
+        f"{attackers}."
     )
 
 

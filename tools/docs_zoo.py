@@ -14,12 +14,13 @@ from docs_needs import attack_needs, defence_needs
 from docs_options import KINDS
 from docs_toy_round import caption, drawable, options, picture
 
+from fedlens.attacks.attack import Attack
 from fedlens.core.registry import BUILT_IN, resolve
 from fedlens.defences.chain import Chain
 from fedlens.report.catalogue import what_it_is
 from fedlens.studies.conformance.case import Case, Rows
 from fedlens.studies.conformance.hand_values import HAND
-from fedlens.studies.conformance.reference import fields_of, method, methods
+from fedlens.studies.conformance.reference import Method, fields_of, method, methods
 
 TOLD = (0, 1, 2, 3)
 ZOO = ("attack", "aggregation", "stage", "checks")
@@ -99,7 +100,7 @@ def _page(kind: str, name: str, docs: Path) -> Iterator[str]:
     yield ""
     yield from inspect.cleandoc(sys.modules[component.__module__].__doc__ or "").splitlines()
     yield ""
-    if name in methods():
+    if name in methods() and kind != "attack":
         yield _least(name)
         yield ""
     if name in methods() and drawable(name):
@@ -111,7 +112,10 @@ def _page(kind: str, name: str, docs: Path) -> Iterator[str]:
     if name in HAND:
         yield "## Values computed by hand"
         yield ""
-        yield from table(("updates", "options", "what leaves it"), map(_by_hand, HAND[name]))
+        yield from table(
+            ("honest updates" if kind == "attack" else "updates", "options", "what leaves it"),
+            map(_by_hand, HAND[name]),
+        )
     yield from alarms_of(name, docs)
     yield from _elsewhere(name, docs)
 
@@ -119,9 +123,14 @@ def _page(kind: str, name: str, docs: Path) -> Iterator[str]:
 def _least(name: str) -> str:
     """Say how many updates a method needs, for each number of attackers that it is told."""
     told = TOLD if "f" in fields_of(name) else (None,)
-    counts = {f: Chain.of(method(name, {**options(name), **({} if f is None else {"f": f})})).minimum for f in told}
+    counts = {f: _chain(method(name, {**options(name), **({} if f is None else {"f": f})})).minimum for f in told}
     words = (f"{count}" if f is None else f"{count} with `f: {f}`" for f, count in counts.items())
     return f"Updates that it needs at least: {', '.join(words)}."
+
+
+def _chain(built: Method) -> Chain:
+    assert not isinstance(built, Attack)
+    return Chain.of(built)
 
 
 def _by_hand(case: Case) -> list[str]:

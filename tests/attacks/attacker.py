@@ -57,13 +57,14 @@ FIXED = {"badnets", "train-and-scale"}
 """Attacks whose boosting factor is no option."""
 EFFECTIVE = [name for name in TARGETED if name not in {"honest", *FIXED}]
 """Attacks that have an effect, and so something to boost."""
-UNBOOSTED = {"data-poisoning", "dba", "neurotoxin", "pgd"}
+UNBOOSTED = {"chameleon", "data-poisoning", "dba", "neurotoxin", "pgd"}
 """Those whose factor is 1 unless one says otherwise."""
 
 BRIEF: dict[str, dict[str, Any]] = {
     "explicit-boosting": {"step_cap": 30},
     "implicit-boosting": {"step_cap": 30},
     "alternating-minimisation": {"epochs": 3},
+    "chameleon": {"encoder_epochs": 1},
     "constrain-and-scale": {"alpha": 0.7},
     "train-and-scale": {"bound": 2},
 }

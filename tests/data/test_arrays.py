@@ -74,7 +74,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no x_test": ({"x_train": X, "y_train": Y}, "has no x_test, y_test"),
     "fewer labels": ({"x": X, "y": Y[:39]}, "y has the shape [39], but x has 40 samples"),
     "one-hot labels": ({"x": X, "y": np.eye(2)[Y]}, "y.argmax(1) of one-hot labels"),
-    "quantities": ({"x": X, "y": X[:, 0]}, "a quantity cannot be predicted yet"),
+    "quantities": ({"x": X, "y": X[:, 0]}, "of quantities, -o data.task=regression"),
     "negative labels": ({"x": X, "y": -Y}, "y is from -1 to 0"),
     "huge labels": ({"x": X, "y": Y * 10**6}, "y is from 0 to 1000000"),
     "few names": ({"x": X, "y": Y, "classes": np.array(["a"])}, "classes has 1 names, but y goes up to 1"),

@@ -137,7 +137,7 @@ PASTED: dict[str, tuple[str | bytes, str, *tuple[str, ...]]] = {
     "decimals": (GOOD.replace(",", ";").replace("20;", "1,234;"), "may have decimals"),
     "label": (GOOD, "there is no column payd; did you mean paid?", "data.label=payd"),
     "label that never differs": (GOOD.replace("y\n", "n\n"), "in every row"),
-    "quantity": (QUANTITY, "a quantity cannot be predicted yet"),
+    "quantity": (QUANTITY, "too many for classes; predict the number"),
     "dropped": (GOOD, "there is no column ages; did you mean age?", "data.drop=ages"),
     "typed": (GOOD, "there is no column ages; did you mean age?", "data.types={ages: numeric}"),
     "both": (GOOD, "is the label", "data.group=paid"),
@@ -168,7 +168,7 @@ def test_what_is_suggested_helps_when_it_is_pasted(name: str) -> None:
 def said_of(*options: str) -> str:
     try:
         load(*options)
-    except DataError as error:
+    except FedlensError as error:
         return str(error)
     return ""
 

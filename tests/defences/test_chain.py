@@ -87,7 +87,7 @@ def test_the_mean_comes_after_mixing_and_before_the_optimizer() -> None:
         ([], "an empty list is no chain", "aggregation=mean"),
         (["distances", "kram"], "there is no 'kram'; did you mean krum?", ""),
         (["distances", "fooldsgold"], "there is no 'fooldsgold'; did you mean foolsgold?", ""),
-        (["none", "mean"], "known: bucketing, bulyan, centred-clipping, clip, ", ""),
+        (["none", "mean"], "known: arc, bucketing, bulyan, centred-clipping, clip, ", ""),
         ([Nameless(), "mean"], "does not say of which kind it is (filter, mixing, rule, optimizer); write it", ""),
         (["bucketing", "foolsgold"], "foolsgold needs each client's own update, but bu", "'aggregation=[foolsgold]'"),
         ([Half(), "mean"], "is 0.5; a whole number of updates is right", ""),

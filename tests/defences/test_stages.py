@@ -28,8 +28,10 @@ from fedlens.defences.foolsgold import FoolsGold
 from fedlens.defences.freqfed import FreqFed, FreqFedFilter
 from fedlens.defences.median_clip import MedianClip
 from fedlens.defences.median_noise import MedianNoise
+from fedlens.defences.multi_metrics import MultiMetrics
 from fedlens.defences.nearest_neighbour_mixing import NearestNeighbourMixing
 from fedlens.defences.norm_clipping import norms
+from fedlens.defences.rflbat import Rflbat, RflbatFilter
 from fedlens.defences.robust_learning_rate import RobustLearningRate
 from fedlens.defences.signguard import SignGuard
 from fedlens.defences.signguard_filter import SignGuardFilter
@@ -53,8 +55,10 @@ FILTERS: list[Stage] = [
     FLDetector(),
     FlameFilter(),
     FreqFedFilter(),
+    MultiMetrics(),
+    RflbatFilter(references=3),
 ]
-WHOLE: list[Stage] = [SignGuard(share=1), Flame(noise=0), FreqFed()]
+WHOLE: list[Stage] = [SignGuard(share=1), Flame(noise=0), FreqFed(), Rflbat(references=3)]
 """Whole methods."""
 ASKING = {"deepsight", "deepsight-filter"}
 """Stages that ask the model, and have tests of their own."""

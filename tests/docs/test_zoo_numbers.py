@@ -16,8 +16,8 @@ from fedlens.sweeps.grid import load_grid
 
 DOCS = Path(__file__).parents[2] / "docs"
 FILTERS = {name for name in BUILT_IN["stage"] if issubclass(resolve("stage", name), Filter)} | set(BUILT_IN["checks"])
-NOT_MEASURED = {"fldetector"}
-"""It judges from round 50 on, and long runs take their time; its page has the rates of drawn scores."""
+NOT_MEASURED = {"fldetector", "multi-metrics", "rflbat-filter"}
+"""One judges from round 50 on, and takes long runs; the others are younger than the measurement."""
 
 
 def test_every_filter_s_page_has_its_false_alarms() -> None:

@@ -15,9 +15,11 @@ from fedlens.core.registry import name_of
 from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.data.digits import Digits
 from fedlens.defences.chain import Chain
+from fedlens.goals.backdoor import Backdoor
 from fedlens.goals.goal import Goal
 from fedlens.goals.malicious_samples import malicious_samples, wanted_classes
 from fedlens.goals.success import TargetSamples
+from fedlens.goals.trained_patch import TrainedPatch
 from fedlens.goals.trigger import Trigger, stamped
 from fedlens.models.network import Network
 from fedlens.simulation.engines.assumed_chain import Assumption
@@ -31,6 +33,7 @@ OPTIONS: Mapping[str, dict[str, Any]] = {
     "alternating-minimisation": {"epochs": 2, "ls": 2},
     "distributed": {"size": 2, "gap": 1},
     "inner-product-manipulation": {"eps": 0.5},
+    "a3fl": {"steps": 3, "unlearn_every": 2, "unlearn_epochs": 1},
 }
 """Options that have no default, or take long at it."""
 
@@ -47,6 +50,8 @@ VARIANTS: Mapping[str, list[dict[str, Any]]] = {
     "goal": [{"name": "backdoor", "target": 3, "trigger": {"name": "distributed", "size": 2, "gap": 1}}],
 }
 
+THREE = torch.arange(12) % 3
+
 CHAIN = Chain.of([{"name": "clip", "max_norm": 1}, "foolsgold", "fedavgm"])
 """What attackers assume of the server."""
 
@@ -62,7 +67,7 @@ def seen() -> View:
         weights=weights,
         received=weights.clone(),
         alpha=0.2,
-        shard=Samples(normal(2, 12, 4), torch.arange(12) % 3),
+        shard=Samples(normal(2, 12, 4), THREE),
         auxiliary=targets,
         local=LocalTraining(epochs=2, batch_size=5, learning_rate=0.02),
         network=network,
@@ -73,8 +78,22 @@ def seen() -> View:
     )
 
 
+GOAL = Backdoor(trigger=TrainedPatch(size=2, place=(0, 0), low=-2, high=2), target=1)
+
+
+def seen_pictures() -> View:
+    """The same of pictures, into which a trigger is planted."""
+    network, shard = Network(nn.Sequential(nn.Flatten(), nn.Linear(16, 3))), Samples(normal(2, 12, 1, 4, 4), THREE)
+    weights = normal(3, network.layout.size) / 4
+    network.load(weights)
+    targets = malicious_samples(GOAL, shard, 3, Address.root(3))
+    pictures = {"network": network, "weights": weights, "received": weights.clone(), "shard": shard, "goal": GOAL}
+    others = normal(6, 5, network.layout.size) / 50
+    return replace(seen(), **pictures, auxiliary=targets, others=others, history=())
+
+
 def attack(chosen: Attack, device: torch.device) -> object:
-    view: View = moved(seen(), device)
+    view: View = moved(seen_pictures() if chosen.trains_trigger else seen(), device)
     if chosen.needs_rule:
         alphas = {5: 0.2, 6: 0.2}
         server = Assumption(CHAIN, 7).server(view.round, view.weights, view.network.layout, alphas, view.address)

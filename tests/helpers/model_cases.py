@@ -15,6 +15,7 @@ from fedlens.explanations.explaining import explain
 from fedlens.explanations.methods.method import Method
 from fedlens.models.dropout import Dropout
 from fedlens.models.evaluation import quality
+from fedlens.models.head import Prediction
 from fedlens.models.initial_model import InitialModel
 from fedlens.models.metrics import Metric, measure
 from fedlens.models.model import Model
@@ -94,6 +95,9 @@ def training(plan: LocalTraining, device: torch.device) -> object:
     """A client that trains alone, and three that train in a stack."""
     some: Samples = moved(samples((1, 8, 8)), device)
     network = pictures(device)
+    if plan.loss == "mse":
+        some = Samples(some.x, some.y.float())
+        network = Network(nn.Sequential(nn.Flatten(), nn.Linear(64, 1), Prediction()).to(device))
     weights = network.state()
     alone = train(network, weights, some, plan, Address.root(1), members=torch.arange(3, 12))
     clients = [StackedClient(Address.root(row), torch.arange(row, 12), some) for row in (1, 2, 6)]
@@ -133,6 +137,9 @@ def plans() -> list[LocalTraining]:
         *({"optimizer": name} for name in OPTIMIZERS),
         {"optimizer": momentum},
         *({"augmentation": [name]} for name in CHANGES),
-        *({"loss": {"name": name, **weighed}} for name in LOSSES),
+        *(
+            {"loss": {"name": name, **weighed} if "class_weights" in LOSSES[name].model_fields else name}
+            for name in LOSSES
+        ),
     ]
     return [LocalTraining(**{**common, **change}) for change in changes]

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from fedlens.core.layout import Layout
 from fedlens.core.random import Address
 from fedlens.defences.detector import Detector, Inspection, Validation
+from fedlens.defences.forward import Forward
+from fedlens.defences.norm_clipping import norms
 from fedlens.defences.rule import Received, Rule
 from fedlens.defences.stage import Server, Stage, Updates
 from helpers.moving import moved, normal
@@ -28,6 +30,8 @@ OPTIONS: Mapping[str, dict[str, Any]] = {
     "bulyan": {"f": 1},
     "norm-clipping": {"max_norm": 1, "noise": 0.1},
     "clip": {"max_norm": 1},
+    "deepsight": {"inputs": 20},
+    "deepsight-filter": {"inputs": 20},
     "nnm": {"f": 2},
 }
 """Options that have no default, or do nothing at it."""
@@ -71,11 +75,25 @@ def stage(chosen: Stage, device: torch.device) -> object:
     for round_ in (1, 2):
         clients = tuple(range(round_, round_ + len(rows)))
         root = normal(3, SIZE) / 9 + normal(2, SIZE)
-        server = Server(round_, torch.zeros(SIZE), LAYOUT.parameters, clients, Address.root(round_), root)
+        server = Server(
+            round_,
+            torch.zeros(SIZE),
+            LAYOUT.parameters,
+            clients,
+            Address.root(round_),
+            root,
+            lengths=norms(rows),
+            forward=Forward((3,), answers),
+        )
         received = Updates.received(round_ * rows, alpha(len(rows)))
         after, state, report = chosen.apply(moved(received, device), moved(server, device), state)
         outcomes.append([vars(after), after.effective_weights, vars(state), vars(report)])
     return outcomes
+
+
+def answers(weights: Tensor, inputs: Tensor) -> Tensor:
+    """Those of a layer that is made of a model's first weights."""
+    return (inputs @ weights[:12].view(3, 4)).log_softmax(dim=1)
 
 
 def checks(check: Detector, device: torch.device) -> object:

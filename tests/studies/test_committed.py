@@ -152,6 +152,11 @@ PASS_FOR_WHAT_HAS_NO_EFFECT = {
     ("C19", "poisoning", DEVIATION),
     ("C19", "honest", ACCURACY),
     ("C19", "poisoning", ACCURACY),
+    ("C18", "honest", "accuracy check flags alternating minimisation"),  # "in few": nor is an honest client flagged
+    ("C18", "honest", "distance check flags alternating minimisation with constraint"),
+    ("C18", "honest", "accuracy check flags honest clients beside the baseline"),  # false alarms, which are few anyway
+    ("C18", "honest", "statistics check flags honest clients beside alternating"),
+    ("C18", "honest", "distance check flags honest clients beside the constrained attack"),
     ("C18", "twin", "accuracy check flags alternating minimisation"),
     ("C18", "twin", "distance check flags alternating minimisation with constraint"),
     ("C19", "twin", ACCURACY),
@@ -164,7 +169,6 @@ met without any effect should not be one of few that decide.
 
 NOT_RUN_YET = {
     "honest-fig5-explicit-pre",
-    *("honest-median-explicit", "honest-stealth-explicit"),
     *("poisoning-fig5-explicit-pre", "poisoning-fig8-explicit"),
     *("poisoning-median-explicit", "poisoning-stealth-explicit"),
 }

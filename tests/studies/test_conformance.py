@@ -219,6 +219,23 @@ def test_a_filter_may_say_which_rows_it_keeps() -> None:
     assert against(conform(lambda updates: updates, "norm-filter")) == ["one entry: n = 7"]
 
 
+def test_attacks_on_updates_are_tried_on_the_honest_ones() -> None:
+    def min_sum(updates: Rows, direction: str, bound: str) -> Rows:
+        mean = updates.mean(axis=0)
+        away = {"unit": -mean / (np.linalg.norm(mean) or 1), "sign": -np.sign(mean), "std": -updates.std(axis=0)}[
+            direction
+        ]
+        sums = ((updates[:, None] - updates) ** 2).sum(axis=(1, 2))
+        room = (sums.max() if bound == "max" else sums.min()) - ((updates - mean) ** 2).sum()
+        length = len(updates) * (away**2).sum()
+        sent: Rows = mean + np.sqrt(max(room, 0) / length) * away if length else mean
+        return sent
+
+    assert against(conform(min_sum, "min-sum")) == []
+    wrong = conform(lambda updates: -updates.mean(axis=0), "inner-product-manipulation")
+    assert wrong.findings[0].words == "(-1, -0.5) is right, and it says (-2, -1)"
+
+
 def test_answers_are_the_same_only_to_the_last_bit() -> None:
     assert not same(np.zeros((1, 1)), np.full((1, 1), 1e-300))
 

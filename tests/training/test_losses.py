@@ -113,7 +113,7 @@ def test_what_does_not_suit_the_data_is_refused(loss: Any, words: str) -> None:
 
 
 def test_what_is_no_loss_is_refused() -> None:
-    with pytest.raises(ConfigError, match="'cross-entropy' or 'binary' is needed, not 'hinge'"):
+    with pytest.raises(ConfigError, match="'cross-entropy', 'binary' or 'mse' is needed, not 'hinge'"):
         validate(LocalTraining, {"loss": "hinge"}, "local")
 
 

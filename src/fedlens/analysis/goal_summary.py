@@ -22,13 +22,15 @@ def goal_summary(
         return None
     judged = [record for record in inside if record.goal_met is not None]
     complete = len(judged) == len(inside)
-    drops = accuracy_drops(inside)
+    drops, rises = accuracy_drops(inside), mae_rises(inside)
     return GoalSummary(
         met=met(inside[-1]) and mostly_met(experiment, inside) if complete else None,
         counts=counts(experiment, inside) if complete else None,
         met_rounds=met_rounds(inside),
         accuracy_drop=drops[-1] if drops else None,
         largest_drop=max(drops) if drops else None,
+        mae_rise=rises[-1] if rises else None,
+        largest_rise=max(rises) if rises else None,
         backdoor=backdoor_summary(inside, after),
     )
 
@@ -72,7 +74,14 @@ def _word(value: Any) -> str:
 
 def accuracy_drops(records: Sequence[RoundRecord]) -> list[float]:
     """Return how far each round's test accuracy is below the benign twin's, a fraction; empty without a twin."""
-    return [side.quality.accuracy - record.quality.accuracy for record in records if (side := record.twin) is not None]
+    sides = [(record.quality.accuracy, record.twin.quality.accuracy) for record in records if record.twin is not None]
+    return [twin - ours for ours, twin in sides if ours is not None and twin is not None]
+
+
+def mae_rises(records: Sequence[RoundRecord]) -> list[float]:
+    """Return how far each round's test MAE is above the benign twin's, where both are finite; empty without a twin."""
+    sides = [(record.quality.mae, record.twin.quality.mae) for record in records if record.twin is not None]
+    return [ours - twin for ours, twin in sides if ours is not None and twin is not None]
 
 
 def backdoor_summary(

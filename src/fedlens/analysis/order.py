@@ -19,7 +19,10 @@ PANELS = (
     "confusion",
 )
 """Kinds of panels: how the models do, what the server sees, what becomes of the classes."""
-METRICS = ("confidence", "true_confidence", "asr", "accuracy_drop", "accuracy", "malicious_accuracy")
+METRICS = (
+    "confidence", "true_confidence", "asr", "accuracy_drop", "mae_rise", "accuracy", "mae", "malicious_accuracy",
+    "malicious_mae",
+)  # fmt: skip
 """Metrics: what the attacker wants, what it costs, and how the malicious model does."""
 SIDES = ("control", "placebo", "")
 """A run behind what stands beside it, by what records call that."""

@@ -69,6 +69,11 @@ class Run:
     target: TargetRecord
     summary: Summary | None
 
+    @property
+    def regression(self) -> bool:
+        """True if labels are quantities, so that models have errors in place of accuracies."""
+        return not self.target.classes
+
     def with_code(self, trust: bool = False) -> Run:
         """Import the classes of the run's components, and return the run with them.
 
@@ -98,10 +103,11 @@ class Run:
         ``distance_gap`` and ``wasserstein``, beside a benign client's, are those of `fedlens.analysis.stealth`. Where
         rounds were played after the window, every row has the run's `lifespans`, too. The accuracy in each class has
         a column as in ``accuracy.sneaker``, missing for a class without test samples. ``accuracy_drop`` is how far an
-        attacked model's accuracy is below the twin's. For a goal other than target samples, ``asr`` is the attack
-        success rate, ``asr_twin`` the benign twin's on the same inputs, and ``asr.part0`` that with a part of the
-        trigger alone; confidences are missing. What an attack achieved is missing where the model's answer for a target
-        is no number.
+        attacked model's accuracy is below the twin's. Of a regression there are ``mae``, ``rmse``, ``nmae``,
+        ``malicious_mae``, and how far ``mae`` is above the twin's, ``mae_rise``. For a goal other than target samples,
+        ``asr`` is the attack success rate, ``asr_twin`` the benign twin's on the same inputs, and ``asr.part0`` that
+        with a part of the trigger alone; confidences are missing. What an attack achieved is missing where the model's
+        answer for a target is no number.
         """
         import pandas as pd
 
@@ -275,7 +281,8 @@ def _row(experiment: Experiment, records: Sequence[RoundRecord], classes: Sequen
     row |= {"acted": bool(record.attackers), "malicious_clients": len(record.malicious_clients)}
     row["window"] = in_window(experiment, record.round)
     row |= _columns(record, classes)
-    row |= {"malicious_accuracy": model and model.accuracy, "malicious_loss": model and model.loss}
+    row |= {"malicious_accuracy": model and model.accuracy} if classes else {"malicious_mae": model and model.mae}
+    row["malicious_loss"] = model and model.loss
     row["malicious_share"] = record.malicious_weight
     row |= {"rejected_precision": rejection_precision([record]), "rejected_recall": rejection_recall([record])}
     row["malicious_deviation"] = stealth.malicious_deviation(record)
@@ -286,9 +293,7 @@ def _row(experiment: Experiment, records: Sequence[RoundRecord], classes: Sequen
         columns = _columns(side, classes)
         row |= {f"{prefix}{name}": value for name, value in columns.items()}
     if experiment.attack is not None and record.twin is not None:
-        losing = {"": record.quality, "placebo_": record.placebo and record.placebo.quality}
-        drops = {name: record.twin.quality.accuracy - side.accuracy for name, side in losing.items() if side}
-        row |= {f"{name}accuracy_drop": drop for name, drop in drops.items()}
+        row |= _losses(record, record.twin)
     if experiment.goal is not None:
         row |= _goal_columns(record)
     if record.knows_placebos and (record.target is not None or record.goal_met is not None):
@@ -297,6 +302,19 @@ def _row(experiment: Experiment, records: Sequence[RoundRecord], classes: Sequen
         return row
     logged = {"reason": attack.reason, "alpha": attack.alpha, **attack.log}
     return row | {f"attack_{name}": value for name, value in logged.items()}
+
+
+def _losses(record: RoundRecord, twin: ControlRecord) -> dict[str, Any]:
+    """Return how much less accurate than the benign twin a model is, or how much greater its error, if it is finite."""
+    losing = {"": record.quality, "placebo_": record.placebo and record.placebo.quality}
+    sides = {name: side for name, side in losing.items() if side}
+    if twin.quality.accuracy is not None:
+        return {f"{name}accuracy_drop": twin.quality.share - side.share for name, side in sides.items()}
+    without = twin.quality.mae
+    return {
+        f"{name}mae_rise": None if side.mae is None or without is None else side.mae - without
+        for name, side in sides.items()
+    }
 
 
 def _goal_columns(record: RoundRecord) -> dict[str, Any]:
@@ -315,7 +333,8 @@ def _goal_columns(record: RoundRecord) -> dict[str, Any]:
 def _columns(side: RoundRecord | ControlRecord | None, classes: Sequence[str]) -> dict[str, Any]:
     """Return the columns that a round and its controls have in common."""
     quality, target = (side.quality, side.target) if side else (None, None)
-    columns: dict[str, Any] = {"accuracy": quality and quality.accuracy, "loss": quality and quality.loss}
+    columns: dict[str, Any] = {"accuracy": quality and quality.accuracy} if classes else {}
+    columns["loss"] = quality and quality.loss
     columns |= quality.metrics if quality else {}
     accuracies = quality.per_class if quality else [None] * len(classes)
     columns |= {f"accuracy.{name}": accuracy for name, accuracy in zip(classes, accuracies, strict=True)}

@@ -18,7 +18,9 @@ Ranges = tuple[list[float], list[float]]
 def malicious_deviation(record: RoundRecord) -> float | None:
     """Return how far the malicious clients' model is in accuracy from the global model after the round."""
     model = record.malicious_model
-    return abs(model.accuracy - record.quality.accuracy) if record.attackers and model is not None else None
+    if not record.attackers or model is None or model.accuracy is None:
+        return None
+    return abs(model.accuracy - record.quality.share)
 
 
 def distance_ranges(record: RoundRecord) -> Ranges | None:

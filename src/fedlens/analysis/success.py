@@ -16,7 +16,7 @@ TITLES = {
     SUCCEEDED: "attack succeeded",
 }
 """Of these columns: what is met may be none of the attack's doing."""
-ACHIEVED = ("confidence", "asr", "accuracy_drop")
+ACHIEVED = ("confidence", "asr", "accuracy_drop", "mae_rise")
 """Columns that tell what an attack achieved: for target samples, a backdoor, and damage, which any may do."""
 
 
@@ -47,10 +47,12 @@ def usual_metrics(table: pd.DataFrame) -> list[str]:
 def usual_differences(table: pd.DataFrame, against: str) -> list[str]:
     """Name the metrics whose differences from `against` are shown unless others are asked for.
 
-    Against the benign twin, from whose accuracy a drop is measured, an accuracy is compared in place of its drop.
+    Against the benign twin, from whose accuracy a drop is measured, an accuracy is compared in place of its drop, and
+    an error in place of its rise.
     """
     names = achieved_metrics(table)
-    return [{"accuracy_drop": "accuracy"}.get(name, name) if against == "control" else name for name in names]
+    compared = {"accuracy_drop": "accuracy", "mae_rise": "mae"} if against == "control" else {}
+    return [compared.get(name, name) for name in names]
 
 
 def achieved_metrics(table: pd.DataFrame) -> list[str]:

@@ -36,24 +36,25 @@ def summarise(
         classes: names of all classes.
     """
     last = records[-1]
-    accuracies = [record.quality.accuracy for record in records]
+    best = max(records, key=lambda record: record.quality.score)
     window = attack_window(experiment, records)
     inside, after = split(records, window)
-    models = [model.accuracy for record in inside if record.attackers and (model := record.malicious_model)]
+    models = [record.malicious_model for record in inside if record.attackers]
+    malicious = [model.accuracy for model in models if model is not None and model.accuracy is not None]
     target = _target(_targets(inside), _targets(after), counted=counts(experiment, inside))
     return Summary(
         rounds=len(records),
-        accuracy=accuracies[-1],
-        best_accuracy=max(accuracies),
-        best_round=records[accuracies.index(max(accuracies))].round,
+        accuracy=last.quality.accuracy,
+        best_accuracy=best.quality.accuracy,
+        best_round=best.round,
         hardest_hit=_hardest_hit(last, classes),
         paper_stop=paper_stop,
-        would_stop_at=_first_reaching(paper_stop, accuracies),
+        would_stop_at=_first_reaching(paper_stop, [record.quality.accuracy for record in records]),
         window=window,
         window_accuracy=inside[-1].quality.accuracy,
         target=target,
         lifespan=_lifespan(inside, after),
-        malicious_accuracy=FirstAndLast(models[0], models[-1]) if models else None,
+        malicious_accuracy=FirstAndLast(malicious[0], malicious[-1]) if malicious else None,
         participation=_participation(inside),
         defence=defence(inside),
         checks=performances(experiment, records),
@@ -111,6 +112,8 @@ def _hardest_hit(last: RoundRecord, classes: Sequence[str]) -> ClassLoss | None:
         return None
     pairs = zip(classes, last.quality.per_class, last.twin.quality.per_class, strict=True)
     differences = {name: 100 * (ours - twin) for name, ours, twin in pairs if ours is not None and twin is not None}
+    if not differences:
+        return None
     name = min(differences, key=differences.__getitem__)
     return ClassLoss(name, differences[name]) if differences[name] < 0 else None
 
@@ -133,11 +136,11 @@ def _participation(records: Sequence[RoundRecord]) -> Participation | None:
     return Participation(mean(present), mean(absent)) if present and absent else None
 
 
-def _first_reaching(threshold: float | None, accuracies: Sequence[float]) -> int | None:
+def _first_reaching(threshold: float | None, accuracies: Sequence[float | None]) -> int | None:
     """Return the first round whose accuracy reaches the threshold."""
     if threshold is None:
         return None
-    return next((round_ for round_, accuracy in enumerate(accuracies, 1) if accuracy >= threshold), None)
+    return next((round_ for round_, share in enumerate(accuracies, 1) if share and share >= threshold), None)
 
 
 def _target(

@@ -17,8 +17,10 @@ classes, 15 % are the bound, 1.5 times chance; with two they are 55 %, for 75 % 
 def useless(record: RoundRecord) -> str | None:
     """Say why a round's model is useless, in words; ``None`` where it is not."""
     quality, twin = record.quality, record.twin
-    against = f" against {percent(twin.quality.accuracy)} without attack" if twin else ""
-    if twin and quality.accuracy < LOST * twin.quality.accuracy:
+    if quality.accuracy is None:  # of a regression, nothing is misclassified
+        return None
+    against = f" against {percent(twin.quality.share)} without attack" if twin else ""
+    if twin and quality.accuracy < LOST * twin.quality.share:
         return f"accuracy {percent(quality.accuracy)}{against}"
     classes = [accuracy for accuracy in quality.per_class if accuracy is not None]
     if len(classes) < 2:

@@ -1,5 +1,5 @@
-from .a_little_is_enough import ALittleIsEnough as ALittleIsEnough
 from .a3fl import A3FL as A3FL
+from .a_little_is_enough import ALittleIsEnough as ALittleIsEnough
 from .adaptive_ipm import AdaptiveIpm as AdaptiveIpm
 from .agr_tailored import AgrTailored as AgrTailored
 from .alternating_minimisation import AlternatingMinimisation as AlternatingMinimisation
@@ -7,6 +7,7 @@ from .assumed_server import AssumedServer as AssumedServer
 from .attack import Attack as Attack
 from .attack import View as View
 from .badnets import BadNets as BadNets
+from .chameleon import Chameleon as Chameleon
 from .constrain_and_scale import ConstrainAndScale as ConstrainAndScale
 from .constraint import Constraint as Constraint
 from .data_poisoning import DataPoisoning as DataPoisoning

@@ -15,8 +15,9 @@ parameters, where their code compares gradients of convolutions; and w' is train
 
 The team shares the trigger, and pools its members' samples to train that; nothing else of other clients is seen. The
 patch is kept from round to round. It goes with the trigger `fedlens.goals.trained_patch`; success is measured with the
-patch of the round, in the benign twin too, since a patch that works on a clean model is none of the attack's doing. Any
-number of clients and attackers will do.
+patch of the round, in the benign twin too, since a patch that works on a clean model is none of the attack's doing; the
+option `hold_off` alone looks at the patch as it was before anybody trained it. Any number of clients and attackers will
+do.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ samples has others, and a single sample has none.
 
 Untargeted, which their threat model names: maximise L over a subset of the data, here the malicious client's own shard,
 a batch after the other. Cross-entropy has no upper bound, so (our choice) a step is skipped once a batch's loss is
-above `CEILING`.
+above `CEILING`. Of a regression, L is the mean squared error in variances of the labels, and has the same ceiling.
 """
 
 from __future__ import annotations
@@ -39,7 +39,10 @@ OnlyUntargeted = Annotated[Literal["untargeted"], AfterValidator(_without_waitin
 """That of an attack without target samples."""
 
 CEILING = 10.0
-"""Cross-entropy, in nats, that satisfies an untargeted attacker: the true class has probability 5e-5."""
+"""Cross-entropy, in nats, that satisfies an untargeted attacker: the true class has probability 5e-5.
+
+So does a squared error of ten variances of the labels, for which predictions are off by three standard deviations.
+"""
 
 
 class Goal(Protocol):
@@ -49,7 +52,7 @@ class Goal(Protocol):
         """Leave the gradient of the loss to minimise in the network; tell whether a step is due."""
 
     def loss(self) -> float:
-        """Return the present cross-entropy with dropout off, in nats."""
+        """Return the present loss with dropout off, such as a cross-entropy in nats."""
 
     def reached(self, loss: float, threshold: float) -> bool:
         """Tell whether this `loss` achieves the goal."""
@@ -95,8 +98,8 @@ class Untargeted(Goal):
 
     @override
     def loss(self) -> float:
-        """Return the cross-entropy of the last batch, or of the shard before the first."""
-        return float(functional.nll_loss(self._network.log_probabilities(self._batch.x), self._batch.y))
+        """Return the loss of the last batch, or of the shard before the first."""
+        return self._network.loss(self._batch.x, self._batch.y)
 
     @override
     def reached(self, loss: float, threshold: float) -> bool:

@@ -23,7 +23,8 @@ def show(path: Annotated[Path, typer.Argument(metavar="RUN", help="A run's direc
     say(f"{name}: {headline(run.experiment)}", "bold", lead=len(name))
     say(f"target: {target_words(run)}")
     out.print(rounds_table(run))
-    out.print(classes_table(run))
+    if not run.regression:
+        out.print(classes_table(run))
     print_flags(run)
     if run.summary is None:
         say(unfinished_words(run))

@@ -66,7 +66,7 @@ def unpack(packed: PackedContext) -> WorkerContext:
     tensors = SharedTensors(
         models=network.vector.new_zeros(2, size),
         updates=network.vector.new_zeros(1, size).expand(packed.rows, size),
-        log_probabilities=network.vector.new_zeros(2, len(dataset.test), len(dataset.classes)),
+        log_probabilities=network.vector.new_zeros(2, len(dataset.test), dataset.outputs),
         answers=None if packed.answers is None else network.vector.new_zeros(packed.answers),
     )
     shards = Shards(*map(as_tensor, packed.shards))

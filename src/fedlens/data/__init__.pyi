@@ -20,6 +20,7 @@ from .partition import Dirichlet as Dirichlet
 from .partition import Iid as Iid
 from .partition import Partition as Partition
 from .partition import Shards as Shards
+from .quantity import Quantity as Quantity
 from .quantity_skew import QuantitySkew as QuantitySkew
 from .table import Table as Table
 from .text import Text as Text

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from fedlens.core.errors import DataError, cut, shortened
 from fedlens.core.random import Address
 from fedlens.data.checking import checked_dataset
+from fedlens.data.column_kinds import LARGEST
 from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.groups import Groups
 from fedlens.data.remark import remark
-from fedlens.data.stratified import test_mask
+from fedlens.data.stratified import alike, test_mask
 from fedlens.data.user_files import locate, set_option
 
 TOGETHER, APART = ("x", "y"), ("x_train", "y_train", "x_test", "y_test")
@@ -28,7 +29,7 @@ MOST_CLASSES = 10_000
 _SAVE = "np.savez({file}, x=x, y=y)"
 
 
-def load_arrays(path: str, share: float, directory: Path | None, *, last: bool) -> Dataset:
+def load_arrays(path: str, share: float, directory: Path | None, *, last: bool, regression: bool = False) -> Dataset:
     """Load an archive; see `fedlens.data.Arrays.load`.
 
     Args:
@@ -36,12 +37,13 @@ def load_arrays(path: str, share: float, directory: Path | None, *, last: bool) 
         share: of each class that are test samples, where it has no test samples.
         directory: the user's data directory.
         last: whether images have their channels last.
+        regression: whether labels are quantities.
     """
     file = locate(path, directory)
     try:
         with np.errstate(over="ignore"):
             arrays = _read(file, path)
-            return _dataset(arrays, path, share, last=last)
+            return _dataset(arrays, path, share, last=last, regression=regression)
     except MemoryError:
         gigabytes = file.stat().st_size / 1e9
         _refuse(path, f"does not fit into memory ({gigabytes:.1f} GB packed)", "save fewer samples, or smaller ones")
@@ -80,7 +82,7 @@ def _read(file: Path, path: str) -> dict[str, NDArray[Any]]:
         _refuse(path, f"cannot be read as a NumPy archive ({reason})", f"save it again, {save}")
 
 
-def _dataset(arrays: dict[str, NDArray[Any]], path: str, share: float, *, last: bool) -> Dataset:
+def _dataset(arrays: dict[str, NDArray[Any]], path: str, share: float, *, last: bool, regression: bool) -> Dataset:
     apart = "x_train" in arrays
     parts = ("_train", "_test") if apart else ("",)
     inputs = [_inputs(arrays[f"x{part}"], f"x{part}", path, last=last) for part in parts]
@@ -93,9 +95,12 @@ def _dataset(arrays: dict[str, NDArray[Any]], path: str, share: float, *, last: 
             fault = f"y{part} has the shape {list(labels.shape)}, but x{part} has {len(x):,} samples"
             _refuse(path, fault, "one label each is right: y.ravel(), or y.argmax(1) of one-hot labels")
     labels = np.concatenate([arrays[f"y{part}"] for part in parts])
-    classes, y = _classes(labels, arrays.get("classes"), path)
+    classes, y = _quantities(labels, path) if regression else _classes(labels, arrays.get("classes"), path)
     x = np.concatenate(inputs) if apart else inputs[0]
-    test = np.arange(len(y)) >= len(inputs[0]) if apart else test_mask(y, share, Address.root(0).at("arrays", "test"))
+    if apart:
+        test = np.arange(len(y)) >= len(inputs[0])
+    else:
+        test = test_mask(alike(y) if regression else y, share, Address.root(0).at("arrays", "test"))
     for chosen, what in ((~test, "training"), (test, "test")):
         if not chosen.any():
             _refuse(path, f"has no {what} samples ({len(y):,} in all)", "save two samples of a class at least")
@@ -137,6 +142,17 @@ def _inputs(x: NDArray[Any], name: str, path: str, *, last: bool) -> NDArray[Any
     return converted
 
 
+def _quantities(labels: NDArray[Any], path: str) -> tuple[tuple[str, ...], NDArray[Any]]:
+    """Return no classes, and each sample's label as a number."""
+    if labels.dtype.kind not in "fiu":
+        remedy = f"save numbers, or take y for classes: {set_option('task', 'classification')}"
+        _refuse(path, f"y holds {labels.dtype}, not quantities", remedy)
+    y = labels.astype(np.float64)
+    if (bad := np.flatnonzero(~(np.abs(y) < LARGEST))).size:
+        _refuse(path, f"y[{bad[0]}] is not finite, or larger than {LARGEST:g}", "mend it or leave it out")
+    return (), y
+
+
 def _classes(labels: NDArray[Any], names: NDArray[Any] | None, path: str) -> tuple[tuple[str, ...], NDArray[np.int64]]:
     """Return the classes' names and each sample's class."""
     if labels.dtype.kind in "US":
@@ -152,7 +168,7 @@ def _classes(labels: NDArray[Any], names: NDArray[Any] | None, path: str) -> tup
         _refuse(path, f"y[{infinite[0]}] is {labels[infinite[0]]}", "give each sample a class, or leave it out")
     whole = labels.dtype.kind in "iub" or (labels.dtype.kind == "f" and bool((labels == np.round(labels)).all()))
     if not whole:
-        _refuse(path, "y is not of whole numbers or words", "a quantity cannot be predicted yet; save classes from 0")
+        _refuse(path, "y is not of whole numbers or words", f"of quantities, {set_option('task', 'regression')}")
     if labels.min() < 0 or labels.max() >= MOST_CLASSES:
         remedy = "number classes from 0: classes, y = np.unique(y, return_inverse=True)"
         _refuse(path, f"y is from {int(labels.min())} to {int(labels.max())}", remedy)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
+from typing_extensions import override
 
 from fedlens.data.dataset import Data, Dataset
+from fedlens.data.table_options import Task
 from fedlens.data.user_files import recorded_path
 
 
@@ -22,6 +24,7 @@ class Arrays(Data):
         path: the file, relative to that of the experiment, to the data directory or the working directory.
         test: share of each class that are test samples, where the file has only x and y.
         channels: where images have their channels; ``last`` is turned to first, as models expect them.
+        task: ``classification``, or ``regression`` where y has quantities, such as prices.
 
     Example:
         >>> import numpy as np
@@ -32,9 +35,12 @@ class Arrays(Data):
         (('0', '1'), (3,), 40, 10)
     """
 
+    later: ClassVar[frozenset[str]] = frozenset({"task"})
+
     path: str = Field(examples=["mine.npz"])
     test: Annotated[float, Field(gt=0, lt=1)] = 0.2
     channels: Literal["first", "last"] = "first"
+    task: Task = "classification"
 
     @field_validator("path", mode="after")
     @classmethod
@@ -53,4 +59,9 @@ class Arrays(Data):
         """
         from fedlens.data.array_loading import load_arrays
 
-        return load_arrays(self.path, self.test, directory, last=self.channels == "last")
+        last, regression = self.channels == "last", self.regression()
+        return load_arrays(self.path, self.test, directory, last=last, regression=regression)
+
+    @override
+    def regression(self) -> bool:
+        return self.task == "regression"

@@ -15,6 +15,7 @@ from fedlens.data.columns import Columns
 from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.groups import Groups
 from fedlens.data.partition import Shards
+from fedlens.data.quantity import Quantity
 
 LONGEST_NAME = 200
 """Maximum length of a class name, in characters."""
@@ -24,19 +25,26 @@ def checked_dataset(dataset: object, name: str) -> Dataset:
     """Check the return value of `load` of the data set called `name`.
 
     Returns:
-        The same data, with a tuple of class names and plain integers for source and target, where they are given.
+        The same data, with a tuple of class names and plain integers for source and target, where they are given; of
+        a regression with its labels standardised.
 
     Raises:
         DataError: `dataset` is not a `Dataset`, or its parts do not fit together.
     """
     if not isinstance(dataset, Dataset):
         _refuse(name, "load", f"gave {_kind(dataset)}", "return fedlens.Dataset(train, test, classes)")
-    classes = _classes(dataset.classes, name)
+    regression = _is_regression(dataset)
+    if dataset.quantity is not None and not (regression and isinstance(dataset.quantity, Quantity)):
+        _refuse(name, "quantity", f"is {_kind(dataset.quantity)}", "leave it out: fedlens standardises labels itself")
+    classes = () if regression else _classes(dataset.classes, name)
     for part, samples in (("train", dataset.train), ("test", dataset.test)):
         if not isinstance(samples, Samples):
             _refuse(name, part, f"is {_kind(samples)}", "make it fedlens.Samples(x, y)")
         _check_inputs(samples.x, f"{part}.x", name)
-        _check_labels(samples, part, len(classes), name)
+        if regression:
+            _check_quantities(samples, part, name)
+        else:
+            _check_labels(samples, part, len(classes), name)
     train, test = dataset.train.x, dataset.test.x
     if train.shape[1:] != test.shape[1:] or train.dtype != test.dtype:
         like = f"{test.dtype} of shape {_shape(test)} beside train.x of {train.dtype} and {_shape(train)}"
@@ -49,9 +57,10 @@ def checked_dataset(dataset: object, name: str) -> Dataset:
         _refuse(name, "paper_stop", f"is {stop!r}", "give a fraction, or leave it out")
     _check_columns(dataset, name)
     _check_groups(dataset, name)
-    return replace(
+    checked = replace(
         dataset, classes=classes, source=source, target=target, paper_stop=None if stop is None else float(stop)
     )
+    return checked.standardised() if regression and dataset.quantity is None else checked
 
 
 def checked_shards(shards: object, clients: int, samples: int, name: str) -> Shards:
@@ -120,7 +129,7 @@ def _classes(names: object, dataset: str) -> tuple[str, ...]:
             dataset,
             "classes",
             f"are {cut(', '.join(map(shortened, names)), 400) or 'none'}",
-            "give two at least, all different",
+            "give two at least, all different; of a regression none, and labels that are float32",
         )
     return tuple(names)
 
@@ -166,6 +175,28 @@ def _check_labels(samples: Samples, part: str, classes: int, name: str) -> None:
         _refuse(name, part, f"has {len(samples.x)} rows of x beside {len(y)} of y", "give a label for each input")
     if (row := _first((y < 0) | (y >= classes))) is not None:
         _refuse(name, field, f"row {row} is {int(y[row])}", f"there are {classes} classes, 0 to {classes - 1}")
+
+
+def _is_regression(dataset: Dataset) -> bool:
+    """Tell whether a data set has no classes, and labels that may be quantities."""
+    y = getattr(dataset.train, "y", None)
+    return isinstance(dataset.classes, tuple | list) and not dataset.classes and getattr(y, "is_floating_point", bool)()
+
+
+def _check_quantities(samples: Samples, part: str, name: str) -> None:
+    y, field = samples.y, f"{part}.y"
+    _check_plain(y, field, name)
+    if y.dim() != 1:
+        _refuse(name, field, f"has the shape {_shape(y)}", "one number for each sample is right: .squeeze(1)")
+    if not y.is_floating_point():
+        _refuse(name, field, f"is {y.dtype}", "without classes, labels are quantities, and float32 is right: .float()")
+    if len(y) != len(samples.x):
+        _refuse(name, part, f"has {len(samples.x)} rows of x beside {len(y)} of y", "give a label for each input")
+    if (row := _first(~y.isfinite())) is not None:
+        _refuse(name, field, f"row {row} is not finite (NaN or infinity)", "mend or drop it")
+    if part == "train" and bool((y == y[0]).all()):
+        remedy = "give labels that differ, so that there is something to learn"
+        _refuse(name, field, f"is {float(y[0]):g} in every row", remedy)
 
 
 def _check_columns(dataset: Dataset, name: str) -> None:

@@ -15,6 +15,7 @@ from fedlens.core.suggest import nearest
 from fedlens.data.about import About
 from fedlens.data.columns import Columns
 from fedlens.data.groups import Groups
+from fedlens.data.quantity import Quantity
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Samples:
     """Inputs ``x`` of shape ``[n, ...]`` (float32) and their classes ``y`` of shape ``[n]`` (int64).
+
+    Of a regression, ``y`` has quantities (float32).
 
     Example:
         >>> import torch
@@ -56,12 +59,14 @@ class Dataset:
     Attributes:
         train: samples to share among the clients.
         test: samples for evaluation, and from which targets are drawn.
-        classes: the classes' names; class i is ``classes[i]``.
+        classes: the classes' names; class i is ``classes[i]``. Without any, labels are quantities: a regression.
         source: class that a target is drawn from by default; better chosen in the experiment (``target.source``).
         target: class that is wanted for it by default; better chosen in the experiment (``target.target``).
         paper_stop: test accuracy (a fraction) that a publication trained to, if any.
         columns: what the columns of a record are; ``None`` if inputs are not records, or the `Data` says it.
         groups: the natural owner of each training sample, such as who wrote it; ``None`` if nobody knows.
+        quantity: what the labels of a regression have been standardised by; ``None`` of classes. Leave it out in a
+            class of your own, and give labels in their own unit: fedlens standardises them.
 
     Example:
         >>> import torch
@@ -79,6 +84,12 @@ class Dataset:
     paper_stop: float | None = None
     columns: Columns | None = None
     groups: Groups | None = None
+    quantity: Quantity | None = None
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a model gives for an input: one for each class, or of a regression the one predicted."""
+        return max(len(self.classes), 1)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -99,6 +110,12 @@ class Dataset:
         """Return the data set with other owners of its training samples."""
         return replace(self, groups=groups)
 
+    def standardised(self) -> Dataset:
+        """Return a regression's data set with its labels standardised by the training samples."""
+        quantity = Quantity.fitted(self.train.y)
+        train, test = (Samples(part.x, quantity.standardised(part.y)) for part in (self.train, self.test))
+        return replace(self, train=train, test=test, quantity=quantity)
+
     def fingerprint(self) -> str:
         """Return a digest of all samples and class names, which tells results on other data apart.
 
@@ -108,7 +125,8 @@ class Dataset:
 
     @cached_property
     def _fingerprint(self) -> str:
-        digest = hashlib.blake2b(repr(self.classes).encode(), digest_size=16)
+        labels = repr(self.classes if self.quantity is None else self.quantity)
+        digest = hashlib.blake2b(labels.encode(), digest_size=16)
         for part in (self.train, self.test):
             for tensor in (part.x, part.y):
                 digest.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
@@ -145,6 +163,10 @@ class Data(Config):
             DataError: a file is missing or corrupt.
         """
         raise NotImplementedError
+
+    def regression(self) -> bool:
+        """Tell whether labels are quantities to predict, rather than classes; by default they are classes."""
+        return False
 
     def features(self) -> tuple[str, ...] | None:
         """Return the feature that each entry of an input belongs to; ``None`` if inputs are not records."""

@@ -6,7 +6,7 @@ The pathological split of McMahan et al., *Communication-Efficient Learning of D
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from pydantic import PositiveInt
@@ -38,6 +38,8 @@ class LabelShards(Partition):
                 [ 0, 10,  0,  0],
                 [ 0,  0,  0, 10]])
     """
+
+    by_class: ClassVar[bool] = True
 
     pieces: PositiveInt = 2
 

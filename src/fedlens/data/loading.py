@@ -4,6 +4,7 @@ import warnings
 from pathlib import Path
 
 from fedlens.core.custom import copy_tensors, is_custom
+from fedlens.core.errors import DataError
 from fedlens.core.random import Address, seeded
 from fedlens.core.registry import name_of
 from fedlens.data.checking import checked_dataset
@@ -25,11 +26,16 @@ def load(data: Data, directory: Path | None = None) -> Dataset:
     """
     if not is_custom(data):
         return data.load(directory)
+    name = name_of("data", data)
     place = named_directory(directory)
     with seeded(Address.root(0).at("data")):
-        dataset = checked_dataset(data.load(place), name_of("data", data))
+        dataset = checked_dataset(data.load(place), name)
+    if data.regression() != (dataset.quantity is not None):
+        told = "are quantities" if dataset.quantity is not None else "are classes"
+        remedy = f"let regression(self) of its class return {dataset.quantity is not None}"
+        raise DataError(f"{name}: labels {told}, as load returns them, but its class says otherwise; {remedy}")
     if chosen := [end for end in ("source", "target") if getattr(dataset, end) is not None]:
         options = " and ".join(f"target.{end}" for end in chosen)
-        message = f"{name_of('data', data)}: {' and '.join(chosen)} of a Dataset: better chosen by {options}"
+        message = f"{name}: {' and '.join(chosen)} of a Dataset: better chosen by {options}"
         warnings.warn(message, DeprecationWarning, stacklevel=2)
     return copy_tensors(dataset)

@@ -110,6 +110,9 @@ class Partition(Config):
         tensor([0, 2, 4])
     """
 
+    by_class: ClassVar[bool] = False
+    """Whether it deals samples by their classes, which those of a regression do not have."""
+
     def owned(self, dataset: Dataset, clients: int, directory: Path | None = None) -> Dataset:  # noqa: ARG002
         """Return the data set with the owners that the partition knows of; by default with those that it has.
 
@@ -135,7 +138,7 @@ class Partition(Config):
         """Deal the samples.
 
         Args:
-            labels: the class of every sample, ``[n]``, int64.
+            labels: the class of every sample, ``[n]``, int64; of a regression its quantity, float32.
             clients: the number K of clients.
             address: of the random draws; the result depends on nothing else.
 
@@ -196,6 +199,7 @@ class Dirichlet(Partition):
                 [49,  1]])
     """
 
+    by_class: ClassVar[bool] = True
     later: ClassVar[frozenset[str]] = frozenset({"least"})
 
     alpha: float = Field(default=0.5, ge=1e-3, le=1e6)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from typing_extensions import override
 
 from fedlens.core.errors import shortened
 from fedlens.data.dataset import Data, Dataset
-from fedlens.data.table_options import Decimal, Given, Missing, Scaling, TableOptions
+from fedlens.data.table_options import Decimal, Given, Missing, Scaling, TableOptions, Task
 from fedlens.data.user_files import recorded_path
 
 
@@ -36,7 +36,7 @@ class Table(Data):
 
     Attributes:
         path: the file, relative to that of the experiment, to the data directory or the working directory.
-        label: the column of classes; by default the last.
+        label: the column of classes, or of the quantity to predict; by default the last.
         test: share of each class's rows that are test samples, or a second file.
         group: the column that says whose each sample is; no input.
         drop: columns to leave out.
@@ -48,6 +48,7 @@ class Table(Data):
         decimal: what stands before decimals in CSV; by default it is found out.
         encoding: of CSV; by default UTF-8, or UTF-16 with a byte-order mark.
         names: of the columns, for CSV that has none in its first row.
+        task: ``classification``, or ``regression`` where the label is a quantity, such as a price.
 
     Example:
         >>> from pathlib import Path
@@ -58,6 +59,8 @@ class Table(Data):
         >>> dataset.classes, dataset.shape, len(dataset.train), len(dataset.test)
         (('no', 'yes'), (1,), 32, 8)
     """
+
+    later: ClassVar[frozenset[str]] = frozenset({"task"})
 
     path: str = Field(examples=["mine.csv"])
     label: Name | None = None
@@ -71,6 +74,7 @@ class Table(Data):
     decimal: Decimal | None = None
     encoding: str | None = None
     names: Names = ()
+    task: Task = "classification"
 
     @field_validator("path", "test", mode="after")
     @classmethod
@@ -111,6 +115,10 @@ class Table(Data):
         from fedlens.data.table_loading import load_table
 
         return load_table(TableOptions(**dict(self)), directory)
+
+    @override
+    def regression(self) -> bool:
+        return self.task == "regression"
 
     @override
     def default_trigger(self) -> str:

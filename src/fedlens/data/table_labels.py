@@ -14,6 +14,8 @@ from fedlens.data.table_options import Decimal, Given
 from fedlens.data.table_rows import Rows
 from fedlens.data.user_files import set_option
 
+NOT_NUMBERS = {"category": "words", "date": "dates", "boolean": "truths"}
+"""What a column may hold that is no quantity."""
 MOST_NUMBERS = 20
 """Labels that are numbers have no more values; more are a quantity, unless the user says that they are categories."""
 
@@ -57,15 +59,36 @@ def labels_of(rows: Rows, name: str, kind: Given | None, decimal: Decimal) -> tu
     if kind != "category" and (
         len(classes) > MOST_NUMBERS if found == "numeric" else too_many(len(classes), len(rows))
     ):
-        what = "values; a quantity cannot be predicted yet" if found == "numeric" else "words, too many for classes"
+        what = "values" if found == "numeric" else "words"
+        predict = f"predict the number: {set_option('task', 'regression')}, " if found == "numeric" else ""
         rows.refuse(
-            f"column {cut(name)}, the label, has {len(classes):,} different {what}",
-            ", or ".join(filter(None, [_instead(rows, name), f"take each for a class: {categories}"])),
+            f"column {cut(name)}, the label, has {len(classes):,} different {what}, too many for classes",
+            predict + ", or ".join(filter(None, [_instead(rows, name), f"take each for a class: {categories}"])),
         )
     if (bad := next((word for word in classes if len(word) > 200 or len(word.splitlines()) > 1), None)) is not None:
         row = y.tolist().index(classes.index(bad))
         rows.refuse_at(row, name, f"{shortened(bad)} is no class", "use names on one line, of 200 characters at most")
     return classes, y.astype(np.int64)
+
+
+def quantities_of(rows: Rows, name: str, kind: Given | None, decimal: Decimal) -> NDArray[np.float64]:
+    """Return the labels of a regression, ``[n]``.
+
+    Args:
+        rows: the table, in which no label is missing.
+        name: of the column of labels.
+        kind: what the user says that it holds.
+        decimal: what stands before decimals in text.
+
+    Raises:
+        DataError: the column does not hold numbers.
+    """
+    if (found := kind_of(rows, name, kind, decimal)) != "numeric":
+        rows.refuse(
+            f"column {cut(name)}, the label, holds {NOT_NUMBERS[found]}, and a regression predicts numbers",
+            f"name the column of the quantity, or take it for classes: {set_option('task', 'classification')}",
+        )
+    return numbers_of(rows, name, "numeric", decimal)
 
 
 def _instead(rows: Rows, name: str) -> str:

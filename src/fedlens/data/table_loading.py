@@ -21,9 +21,9 @@ from fedlens.data.dataset import Dataset, Samples
 from fedlens.data.groups import Groups
 from fedlens.data.parquet_file import read_parquet
 from fedlens.data.remark import remark
-from fedlens.data.stratified import test_mask
+from fedlens.data.stratified import alike, test_mask
 from fedlens.data.table_columns import UNKNOWN, Category, Number, TableColumns
-from fedlens.data.table_labels import labels_of
+from fedlens.data.table_labels import labels_of, quantities_of
 from fedlens.data.table_options import Decimal, TableOptions
 from fedlens.data.table_rows import Rows, joined
 from fedlens.data.user_files import locate, set_option
@@ -41,24 +41,34 @@ def load_table(options: TableOptions, directory: Path | None) -> Dataset:
         rows.refuse(f"has no column beside {cut(label)}, the label", _splitting(label))
     decimal = decimal_of(rows, options.decimal)
     kind = options.types.get(label)
-    classes, y = labels_of(rows, label, kind, decimal)
+    classes: tuple[str, ...]
+    y: NDArray[Any]
+    if options.task == "regression":
+        classes, y = (), quantities_of(rows, label, kind, decimal)
+    else:
+        classes, y = labels_of(rows, label, kind, decimal)
     groups = None if options.group is None else _groups(rows, options.group)
     if isinstance(options.test, str):
         test = rows.of_second
     else:
-        test = test_mask(y, options.test, Address.root(0).at("table", "test"))
-    _require_both(rows, classes, y, test, label)
+        test = test_mask(y.astype(np.int64) if classes else alike(y), options.test, Address.root(0).at("table", "test"))
+    _require_parts(rows, test)
+    if classes:
+        _require_classes(rows, classes, y, test, label)
+    else:
+        _require_different(rows, y[~test], label)
     columns, x = _encoded(features, decimal, test)
     inputs, targets = torch.from_numpy(x), torch.from_numpy(y)
     train_rows, test_rows = (torch.from_numpy(np.flatnonzero(part)) for part in (~test, test))
     every = Samples(inputs, targets)
-    return Dataset(
+    dataset = Dataset(
         train=every.take(train_rows),
         test=every.take(test_rows),
         classes=classes,
         columns=columns,
         groups=None if groups is None else groups.take(train_rows),
     )
+    return dataset if classes else dataset.standardised()
 
 
 def _read(options: TableOptions, directory: Path | None) -> Rows:
@@ -146,15 +156,28 @@ def _groups(rows: Rows, name: str) -> Groups:
     return Groups(tuple(map(str, names)), torch.from_numpy(of.astype(np.int64)))
 
 
-def _require_both(
-    rows: Rows, classes: tuple[str, ...], y: NDArray[np.int64], test: NDArray[np.bool_], label: str
-) -> None:
-    """Require training and test samples, and of each class a training sample."""
+def _require_parts(rows: Rows, test: NDArray[np.bool_]) -> None:
+    """Require training and test samples."""
     for part, what in ((~test, "training"), (test, "test")):
         if not part.any():
             rows.refuse(
                 f"has no row left for {what} samples ({len(rows):,} in all)", "give two rows of a class at least"
             )
+
+
+def _require_different(rows: Rows, trained: NDArray[Any], label: str) -> None:
+    """Require training samples that differ in their labels, which are quantities."""
+    if np.ptp(trained) == 0:
+        rows.refuse(
+            f"column {cut(label)}, the label, is {trained[0]:g} in every training sample",
+            "name the column of the quantity",
+        )
+
+
+def _require_classes(
+    rows: Rows, classes: tuple[str, ...], y: NDArray[Any], test: NDArray[np.bool_], label: str
+) -> None:
+    """Require a training sample of each class; remark on classes without a test sample."""
     trained = np.bincount(y[~test], minlength=len(classes))
     if (lacking := np.flatnonzero(trained == 0)).size:
         row = int(np.flatnonzero(y == lacking[0])[0])

@@ -10,6 +10,7 @@ Given = Literal["numeric", "category", "date"]
 Missing = Literal["refuse", "drop", "category", "mean"]
 Scaling = Literal["min-max", "standard"]
 Decimal = Literal[".", ","]
+Task = Literal["classification", "regression"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class TableOptions:
     decimal: Decimal | None = None
     encoding: str | None = None
     names: tuple[str, ...] = ()
+    task: Task = "classification"
 
     def without(self, *names: str) -> str:
         """Return what to type to leave columns out, too."""

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 
 def from_torch(train: Any, test: Any, classes: Sequence[str] | None = None, groups: Groups | None = None) -> Dataset:
-    """Return data sets of PyTorch's, whose entries are pairs of an input and a class, as one with all in memory.
+    """Return data sets of PyTorch's, whose entries are pairs of an input and a label, as one with all in memory.
 
     Args:
         train: training samples; has a length, and ``train[i]`` is ``(x, y)``.
         test: test samples, likewise.
-        classes: the classes' names; by default those that `train` knows (``train.classes``), or else their numbers.
+        classes: the classes' names; by default those that `train` knows (``train.classes``), or else their numbers. An
+            empty tuple says that labels are quantities, for a regression.
         groups: the natural owner of each training sample.
 
     Raises:
@@ -37,7 +38,8 @@ def from_torch(train: Any, test: Any, classes: Sequence[str] | None = None, grou
     """
     from fedlens.data.checking import checked_dataset
 
-    parts = _samples(train, "train"), _samples(test, "test")
+    regression = classes is not None and not classes
+    parts = _samples(train, "train", regression=regression), _samples(test, "test", regression=regression)
     if classes is None:
         known = getattr(train, "classes", None)
         count = 1 + max(int(part.y.max()) for part in parts)
@@ -45,7 +47,7 @@ def from_torch(train: Any, test: Any, classes: Sequence[str] | None = None, grou
     return checked_dataset(Dataset(*parts, classes=tuple(classes), groups=groups), "from_torch")
 
 
-def _samples(pairs: Any, name: str) -> Samples:
+def _samples(pairs: Any, name: str, *, regression: bool) -> Samples:
     """Return all samples of a data set of PyTorch's."""
     try:
         count = len(pairs)
@@ -56,17 +58,18 @@ def _samples(pairs: Any, name: str) -> Samples:
     if not count:
         raise DataError(f"from_torch: {name} is empty; give two samples at least")
     inputs: list[Tensor] = []
-    labels: list[int] = []
+    labels: list[float] = []
+    read = _quantity if regression else _label
     for index in range(count):
         entry = pairs[index]
         if not isinstance(entry, tuple | list) or len(entry) != 2:
             raise DataError(f"from_torch: {name}[{index}] is no pair of an input and a class; let it return (x, y)")
         inputs.append(_tensor(entry[0], f"{name}[{index}]"))
-        labels.append(_label(entry[1], f"{name}[{index}]"))
+        labels.append(read(entry[1], f"{name}[{index}]"))
         if inputs[-1].shape != inputs[0].shape:
             shapes = f"{list(inputs[-1].shape)}, and that of {name}[0] {list(inputs[0].shape)}"
             raise DataError(f"from_torch: the input of {name}[{index}] has the shape {shapes}; resize them alike")
-    return Samples(torch.stack(inputs), torch.tensor(labels, dtype=torch.int64))
+    return Samples(torch.stack(inputs), torch.tensor(labels, dtype=torch.float64 if regression else torch.int64))
 
 
 def _tensor(value: Any, place: str) -> Tensor:
@@ -90,5 +93,13 @@ def _label(value: Any, place: str) -> int:
     except (TypeError, ValueError):
         raise DataError(f"from_torch: the class of {place} is {value!r}; a whole number from 0 is right") from None
     if number != value:
-        raise DataError(f"from_torch: the class of {place} is {value!r}; a whole number from 0 is right")
+        remedy = "a whole number from 0 is right; of a regression, say classes=()"
+        raise DataError(f"from_torch: the class of {place} is {value!r}; {remedy}")
     return number
+
+
+def _quantity(value: Any, place: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise DataError(f"from_torch: the label of {place} is {value!r}; without classes, a number is right") from None

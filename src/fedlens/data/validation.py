@@ -13,12 +13,12 @@ from fedlens.core.random import Address
 
 
 def set_apart(labels: Tensor, count: int, address: Address, option: str = "validation") -> tuple[Tensor, Tensor]:
-    """Choose `count` samples for the server, with the classes in the same proportions.
+    """Choose `count` samples for the server, with the classes in the same proportions; of quantities, any.
 
     Classes of a single sample are drawn as if they were one; if there is one such class, it goes with the next rarest.
 
     Args:
-        labels: the class of each training sample, shape ``[n]``, on the CPU.
+        labels: the class of each training sample, or its quantity, shape ``[n]``, on the CPU.
         count: number of samples to take out.
         address: where the draw begins.
         option: the option that says how many.
@@ -31,13 +31,13 @@ def set_apart(labels: Tensor, count: int, address: Address, option: str = "valid
     """
     from sklearn.model_selection import train_test_split
 
-    strata = _strata(labels.numpy())
+    strata = None if labels.is_floating_point() else _strata(labels.numpy())
     try:
         rest, taken = train_test_split(
             np.arange(len(labels)), test_size=count, stratify=strata, random_state=address.integer() % 2**32
         )
     except ValueError as error:
-        least = max(len(labels) // 10, len(np.unique(strata)))
+        least = max(len(labels) // 10, 1 if strata is None else len(np.unique(strata)))
         raise DataError(
             f"{option}: {count:,} of {len(labels):,} training samples cannot be set apart ({error}); set another "
             f"number, for example -o {option}={least}"

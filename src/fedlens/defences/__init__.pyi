@@ -39,9 +39,12 @@ from .krum import MultiKrum as MultiKrum
 from .mean import Mean as Mean
 from .median_clip import MedianClip as MedianClip
 from .median_noise import MedianNoise as MedianNoise
+from .multi_metrics import MultiMetrics as MultiMetrics
 from .nearest_neighbour_mixing import NearestNeighbourMixing as NearestNeighbourMixing
 from .norm_clipping import NormClipping as NormClipping
 from .norm_filter import NormFilter as NormFilter
+from .rflbat import Rflbat as Rflbat
+from .rflbat import RflbatFilter as RflbatFilter
 from .robust_learning_rate import RobustLearningRate as RobustLearningRate
 from .rule import Aggregate as Aggregate
 from .rule import Received as Received

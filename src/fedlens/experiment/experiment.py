@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, ValidationInfo, field_v
 from fedlens.attacks.attack import Attack
 from fedlens.core.config import Config
 from fedlens.core.fields import Component, Components
+from fedlens.core.recorded import Recorded
 from fedlens.core.registry import name_of
 from fedlens.data.adult import Adult
 from fedlens.data.dataset import Data
@@ -35,13 +36,14 @@ from fedlens.experiment.attackers import Attackers
 from fedlens.experiment.chained import Chained
 from fedlens.experiment.failures import Failures
 from fedlens.experiment.measures import MEASURES, Kind, kinds_read, measured_by
+from fedlens.experiment.regression import class_faults, is_regression, with_goal, with_loss
 from fedlens.goals.goal import Goal
 from fedlens.goals.target_samples import Target
 from fedlens.goals.trigger import Trigger
 from fedlens.models.metrics import Metric
 from fedlens.models.mlp import CensusMlp
 from fedlens.models.model import Model
-from fedlens.training.local import LocalTraining
+from fedlens.training.local import LocalTraining, loss_fault
 
 VALIDATION_SAMPLES, ROOT_SAMPLES, LARGEST_SHARE = 2000, 100, 10
 """How many training samples are set apart where nothing is said, and at most one of how many."""
@@ -150,7 +152,14 @@ class Experiment(Config):
     @classmethod
     def _trigger(cls, value: Any, info: ValidationInfo) -> Any:
         """Take options of a trigger without a name for those of the data set's own."""
-        return with_trigger_named(value, info.data["data"]) if "data" in info.data else value
+        if "data" not in info.data:
+            return value
+        return with_trigger_named(with_goal(value, info.data["data"]), info.data["data"])
+
+    @field_validator("local", mode="after")
+    @classmethod
+    def _loss(cls, value: LocalTraining, info: ValidationInfo) -> LocalTraining:
+        return with_loss(value, info.data["data"]) if "data" in info.data else value
 
     @field_validator("goal", mode="after")
     @classmethod
@@ -174,6 +183,13 @@ class Experiment(Config):
     def _faults(self) -> Iterator[str | None]:
         """Say what is wrong with each group of options; what comes later relies on what came before."""
         clients, cohort, chain = self.clients, self.cohort_size, self.server
+        if is_regression(self.data):
+            yield from class_faults(
+                self.partition, self.local, checks=self.checks, metrics=self.metrics, stop_at=self.stop_at,
+                goal=self.goal, target=self.target,
+            )  # fmt: skip
+        elif not isinstance(self.data, Recorded):
+            yield loss_fault(self.local.is_regression, regression=False)
         yield cohort_fault(chain, clients, self.fraction, cohort)
         yield checks_fault(self.checks, chain, self.local.buffers)
         yield attack_fault(self.attack, self.attackers, chain, clients, cohort)
@@ -371,7 +387,8 @@ class Experiment(Config):
 
         Checks that only observe are left out, as is `record`, but not the samples that are set apart for them.
         """
-        unlike: dict[str, Any] = {"name": "twin", "about": "", "attack": None, "attackers": None, "goal": None}
+        unlike: dict[str, Any] = {"name": "twin", "about": "", "attack": None, "attackers": None}
+        unlike["goal"] = with_goal(None, self.data)
         unlike |= {"target": Target(), "control": False, "stop_at": None, "present": self.every_round}
         checks = tuple(check for check in self.checks if check.action == "reject")
         unlike["metrics"] = ()

@@ -37,7 +37,7 @@ def model_size(model: type[Config], dataset: Dataset) -> tuple[int, int] | None:
         described = model()
         assert isinstance(described, Model)
         with seeded(Address.root(0)):
-            module = described.build(dataset.shape, len(dataset.classes))
+            module = described.build(dataset.shape, dataset.outputs)
             require_answer(Network(module), dataset.train.take(torch.zeros(1, dtype=torch.int64)), model.__name__)
     except ConfigError:
         return None

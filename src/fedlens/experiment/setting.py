@@ -248,12 +248,12 @@ def prepare(
     with staying("goal", ConfigError):
         goal = None if experiment.goal is None else _fitted(experiment.goal, experiment.data, dataset)
     fingerprint = None if dataset is loaded else loaded.fingerprint()
-    classes, address = len(dataset.classes), root.at("model")
+    outputs, address = dataset.outputs, root.at("model")
     local = experiment.local.fitted(dataset)
     some = dataset.train.take(torch.arange(2) % len(dataset.train))
     initial = InitialModel(
-        experiment.model, dataset.shape, classes, address, torch_device, timeout, some,
-        binary=local.is_binary, bf16=local.precision == "bf16", directory=data_dir,
+        experiment.model, dataset.shape, outputs, address, torch_device, timeout, some, binary=local.is_binary,
+        bf16=local.precision == "bf16", regression=dataset.quantity is not None, directory=data_dir,
     )  # fmt: skip
     return Setting(
         experiment, dataset, shards, torch_device, initial, samples["validation"], samples["root"],

@@ -132,10 +132,16 @@ def gather(
 
     Raises:
         ConfigError: there is such code, and no `trust`.
+        ExplanationError: one predicts a quantity.
         RunError: two have the same seed or differ in something else, or one has no twin.
     """
     by_seed: dict[int, Path] = {}
     for run in runs:
+        if run.regression:
+            raise ExplanationError(
+                f"{run.path}: its model predicts a quantity, and explanations are of a class; explain a run whose data "
+                "have classes, e.g. fedlens run quickstart"
+            )
         if (other := by_seed.setdefault(run.experiment.seed, run.path)) is not run.path:
             raise RunError(f"{run.path}: has the seed of {other}; name one run of each seed")
         if different := differences(_shared_options(runs[0]), _shared_options(run)):

@@ -28,14 +28,20 @@ EXCESS = 0.5
 class Standing:
     """What a goal is judged by: a model's test accuracy, and its answers to the inputs of which something is wanted.
 
+    Attributes:
+        accuracy: a fraction; ``None`` of a regression.
+        backdoor: the answers; ``None`` where none are asked for.
+        nmae: of a regression the test MAE, in standard deviations of the labels; ``None`` where it is not finite.
+
     Example:
         >>> from fedlens.goals import Damage, Standing
         >>> Damage().met(Standing(0.7, None), Standing(0.9, None))
         True
     """
 
-    accuracy: float
+    accuracy: float | None
     backdoor: BackdoorRecord | None
+    nmae: float | None = None
 
 
 class Goal(Config):

@@ -1,4 +1,4 @@
-"""The loss of local training, as a function and, for stacks, as its slope.
+"""The losses of local training, as functions and, for stacks, as their slopes.
 
 With classes c of weights w_c, smoothing ε and C classes, PyTorch's cross-entropy of logits z with probabilities p is
 
@@ -6,6 +6,8 @@ With classes c of weights w_c, smoothing ε and C classes, PyTorch's cross-entro
     ∂L/∂z_ic = (p_ic Σ_k q_ik − q_ic) / Σ_i w_{y_i}.
 
 Smoothing: Szegedy et al., *Rethinking the Inception Architecture for Computer Vision* (CVPR 2016), section 7.
+
+The squared error of the predictions z_i of b samples is L = Σ_i (z_i − y_i)² / b, and ∂L/∂z_i = 2 (z_i − y_i) / b.
 """
 
 from __future__ import annotations
@@ -67,3 +69,33 @@ class Loss:
 
 PLAIN = Loss()
 """The cross-entropy of attacks' objectives and of evaluation."""
+
+
+@dataclass(frozen=True)
+class SquaredError:
+    """A batch's mean squared error, for regression.
+
+    Example:
+        >>> import torch
+        >>> from fedlens.training import SquaredError
+        >>> float(SquaredError()(torch.tensor([[1.0], [0.0]]), torch.tensor([3.0, 1.0])))
+        2.5
+    """
+
+    def __call__(self, predictions: Tensor, y: Tensor) -> Tensor:
+        """Return the loss of labels `y` (``[n]``) at `predictions` (``[n, 1]``)."""
+        return functional.mse_loss(predictions[:, 0], y)
+
+    def slope(self, predictions: Tensor, y: Tensor) -> Tensor:
+        """Return the gradients of k copies' losses with respect to their `predictions`.
+
+        Args:
+            predictions: shape ``[k, b, 1]``.
+            y: the labels, of the same shape and type.
+        """
+        return (predictions - y) * (2 / predictions.shape[1])
+
+
+Criterion = Loss | SquaredError
+"""A loss of classes, or of quantities."""
+SQUARED = SquaredError()

@@ -11,7 +11,7 @@ from typing import Protocol
 from torch import Tensor
 
 from fedlens.kernels.coin import Coin
-from fedlens.kernels.loss import PLAIN, Loss
+from fedlens.kernels.loss import PLAIN, Criterion
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,15 @@ class Stack(Protocol):
     def narrow(self, count: int) -> None:
         """Let only the first `count` copies go on."""
 
-    def backward(self, rows: slice, x: Tensor, y: Tensor, masks: Sequence[Tensor], criterion: Loss = PLAIN) -> None:
+    def backward(
+        self, rows: slice, x: Tensor, y: Tensor, masks: Sequence[Tensor], criterion: Criterion = PLAIN
+    ) -> None:
         """Leave the gradients of k copies' losses in `gradient`.
 
         Args:
             rows: the k copies.
             x: their inputs, shape ``[k, b, ...]``.
-            y: the classes, shape ``[k, b]``.
+            y: the classes, or of a regression the quantities, shape ``[k, b]``.
             masks: zeros and ones for each of the `drops`, shape ``[k, b, *shape]``, of the inputs' type.
             criterion: the loss.
         """

@@ -23,10 +23,10 @@ from typing_extensions import override
 
 from fedlens.core.layout import Layout
 from fedlens.kernels.coin import Coin
-from fedlens.kernels.loss import PLAIN, Loss
+from fedlens.kernels.loss import PLAIN, Criterion, SquaredError
 from fedlens.kernels.stack import Drop, Stack
 from fedlens.models.dropout import Dropout, coin_of
-from fedlens.models.head import TwoLogits, both
+from fedlens.models.head import Prediction, TwoLogits, both
 from fedlens.models.hooks import hooked
 from fedlens.models.network import Network
 
@@ -66,7 +66,7 @@ def dense_layers(module: nn.Module, shape: tuple[int, ...]) -> list[Dense] | Non
         layers.pop(0)
     elif len(shape) != 1:
         return None
-    completed = bool(layers) and type(layers[-1]) is TwoLogits
+    completed = bool(layers) and type(layers[-1]) in {TwoLogits, Prediction}
     if completed:
         layers.pop()
     dense = []
@@ -103,7 +103,9 @@ class DenseStack(Stack):
         self._views: dict[tuple[int, int], list[View]] = {}
 
     @override
-    def backward(self, rows: slice, x: Tensor, y: Tensor, masks: Sequence[Tensor], criterion: Loss = PLAIN) -> None:
+    def backward(
+        self, rows: slice, x: Tensor, y: Tensor, masks: Sequence[Tensor], criterion: Criterion = PLAIN
+    ) -> None:
         views = self._views_of(rows)
         hidden, factor, unused_masks = _aligned(x.flatten(2)), 1.0, iter(masks)
         inputs = []
@@ -116,11 +118,7 @@ class DenseStack(Stack):
             if layer.coin is not None:
                 hidden.mul_(next(unused_masks))
                 factor = 1 / layer.coin.probability
-        alone = hidden.shape[2] == 1
-        logits = both(hidden) if alone else hidden
-        one_hot = self._classes.index_select(0, y.reshape(-1)).view_as(logits)
-        slope = criterion.slope(logits, one_hot)
-        gradient = _aligned(slope.diff(dim=2) / 2 if alone else slope)
+        gradient = _aligned(self._slope(hidden, y, criterion))
         for index in reversed(range(len(views))):
             weight, _, of_weight, of_bias = views[index]
             hidden, factor = inputs[index]
@@ -131,6 +129,16 @@ class DenseStack(Stack):
                 gradient = torch.baddbmm(hidden, gradient, weight.transpose(1, 2), beta=0, alpha=factor, out=out)
                 if self._layers[index - 1].rectified:
                     torch.ops.aten.threshold_backward.grad_input(gradient, hidden, 0, grad_input=gradient)
+
+    def _slope(self, outputs: Tensor, y: Tensor, criterion: Criterion) -> Tensor:
+        """Return the gradients of the losses with respect to the last layer's outputs ``[k, b, out]``."""
+        if isinstance(criterion, SquaredError):
+            return criterion.slope(outputs, y[:, :, None])
+        alone = outputs.shape[2] == 1
+        logits = both(outputs) if alone else outputs
+        one_hot = self._classes.index_select(0, y.reshape(-1)).view_as(logits)
+        slope = criterion.slope(logits, one_hot)
+        return slope.diff(dim=2) / 2 if alone else slope
 
     @override
     def trained(self) -> Tensor:

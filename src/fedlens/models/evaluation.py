@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import ceil
-from typing import TYPE_CHECKING
+from math import ceil, inf, isfinite, sqrt
+from typing import TYPE_CHECKING, Annotated
 
-from fedlens.core.documents import Proportion
+from pydantic import AfterValidator
+
+from fedlens.core.documents import Finite, Proportion
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
+from fedlens.data.quantity import Quantity
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,15 +36,32 @@ def draws(root: Address, round_: int, model: int, start: int) -> Address:
     return root.at("evaluation", round_, model, start)
 
 
+ERRORS = ("mae", "rmse", "nmae")
+"""What is measured of a regression: the mean absolute and the root mean square error, in the labels' unit, and the
+normalised mean absolute error, in standard deviations of the training samples' labels."""
+
+
+def _in_range(metrics: dict[str, float | None]) -> dict[str, float | None]:
+    """Refuse errors below 0, and other metrics that are no shares."""
+    for name, value in metrics.items():
+        if value is not None and not 0 <= value <= (inf if name in ERRORS else 1):
+            raise ValueError(f"{name} is {value:g}, which cannot be")
+    return metrics
+
+
+Metrics = Annotated[dict[str, Finite | None], AfterValidator(_in_range)]
+
+
 @dataclass(frozen=True)
 class Quality:
     """The quality of a model on the test set.
 
     Attributes:
-        accuracy: share of samples predicted correctly.
-        loss: mean cross-entropy, in nats.
+        accuracy: share of samples predicted correctly; ``None`` of a regression.
+        loss: mean cross-entropy, in nats; of a regression the mean squared error, in variances of the labels.
         per_class: accuracy among the samples of each class; ``None`` for a class without samples.
-        metrics: what else was asked for, by name (`fedlens.models.metrics`); ``None`` where it is not defined.
+        metrics: what else was asked for, by name (`fedlens.models.metrics`); ``None`` where it is not defined. Of a
+            regression its `ERRORS`.
 
     Example:
         >>> from fedlens import Experiment, simulate
@@ -51,10 +71,28 @@ class Quality:
         (True, 10)
     """
 
-    accuracy: Proportion
+    accuracy: Proportion | None
     loss: float
     per_class: list[Proportion | None]
-    metrics: dict[str, Proportion | None] = field(default_factory=dict)
+    metrics: Metrics = field(default_factory=dict)
+
+    @property
+    def share(self) -> float:
+        """The accuracy, which every model has that tells classes."""
+        assert self.accuracy is not None, "it predicts a quantity"
+        return self.accuracy
+
+    @property
+    def mae(self) -> float | None:
+        """The mean absolute error, in the labels' unit; ``None`` of classes, and where predictions are not finite."""
+        return self.metrics.get("mae")
+
+    @property
+    def score(self) -> float:
+        """What is the higher, the better the model: its accuracy, or less its mean absolute error."""
+        if self.accuracy is not None:
+            return self.accuracy
+        return -inf if self.mae is None else -self.mae
 
 
 def right(log_probabilities: Tensor, labels: Tensor) -> Tensor:
@@ -62,8 +100,27 @@ def right(log_probabilities: Tensor, labels: Tensor) -> Tensor:
     return (log_probabilities.argmax(dim=1) == labels) & ~log_probabilities.isnan().any(dim=1)
 
 
-def quality(log_probabilities: Tensor, labels: Tensor) -> Quality:
-    """Measure log-probabilities ``[n, classes]`` for samples of classes `labels` (``[n]``)."""
+def quality(predictions: Tensor, labels: Tensor, quantity: Quantity | None = None) -> Quality:
+    """Measure predictions.
+
+    Args:
+        predictions: log-probabilities ``[n, classes]``; of a regression standardised quantities ``[n, 1]``.
+        labels: classes ``[n]``, or standardised quantities.
+        quantity: what the labels of a regression were standardised by.
+    """
+    return _of_classes(predictions, labels) if quantity is None else _of_quantities(predictions, labels, quantity)
+
+
+def _of_quantities(predictions: Tensor, labels: Tensor, quantity: Quantity) -> Quality:
+    errors = predictions[:, 0].double() - labels.double()
+    squared, nmae = float(errors.square().mean()), float(errors.abs().mean())
+    numbers = {"mae": nmae * quantity.std, "rmse": sqrt(squared) * quantity.std, "nmae": nmae}
+    finite = all(map(isfinite, numbers.values()))
+    metrics = {name: numbers[name] if finite else None for name in ERRORS}
+    return Quality(accuracy=None, loss=squared, per_class=[], metrics=metrics)
+
+
+def _of_classes(log_probabilities: Tensor, labels: Tensor) -> Quality:
     classes = log_probabilities.shape[1]
     hits = torch.bincount(labels[right(log_probabilities, labels)], minlength=classes).tolist()
     counts = torch.bincount(labels, minlength=classes).tolist()

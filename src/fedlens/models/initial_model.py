@@ -38,6 +38,7 @@ class InitialModel:
         timeout: seconds that building it may take (`fedlens.core.deadline`).
         samples: some to train on, by which buffers that training changes are found.
         binary: whether it is built for one logit, which is completed to two classes.
+        regression: whether it predicts a quantity; then `classes` is 1.
         bf16: whether it is trained in mixed precision.
         directory: where the user keeps data files, such as starting weights.
     """
@@ -51,6 +52,7 @@ class InitialModel:
     samples: Samples | None = None
     binary: bool = False
     bf16: bool = False
+    regression: bool = False
     directory: Path | None = None
 
     def build(self) -> nn.Module:
@@ -66,6 +68,10 @@ class InitialModel:
                 from fedlens.models.head import with_two_logits
 
                 module = with_two_logits(module)
+            if self.regression:
+                from fedlens.models.head import with_prediction
+
+                module = with_prediction(module)
             module = module.to(self.device)
             if self.bf16:
                 from fedlens.models.mixed_precision import MixedPrecision

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from typing_extensions import override
 
-from fedlens.kernels.loss import PLAIN, Loss
+from fedlens.kernels.loss import PLAIN, Criterion
 from fedlens.kernels.stack import Drop, Stack
 from fedlens.models.dropout import Dropout, coin_of
 from fedlens.models.network import Network
@@ -31,7 +31,9 @@ class MappedStack(Stack):
         self.vector, self.gradient = self._weights[:count], self._gradients[:count]
 
     @override
-    def backward(self, rows: slice, x: Tensor, y: Tensor, masks: Sequence[Tensor], criterion: Loss = PLAIN) -> None:
+    def backward(
+        self, rows: slice, x: Tensor, y: Tensor, masks: Sequence[Tensor], criterion: Criterion = PLAIN
+    ) -> None:
         loss = partial(self._loss, criterion)
         self._gradients[rows] = vmap(grad(loss))(self._weights[rows], x, y, scaled(masks, self.drops))
 
@@ -39,7 +41,7 @@ class MappedStack(Stack):
     def trained(self) -> Tensor:
         return self._weights
 
-    def _loss(self, criterion: Loss, weights: Tensor, x: Tensor, y: Tensor, masks: tuple[Tensor, ...]) -> Tensor:
+    def _loss(self, criterion: Criterion, weights: Tensor, x: Tensor, y: Tensor, masks: tuple[Tensor, ...]) -> Tensor:
         """Compute one copy's loss at `weights` (``[d]``), with these masks in its calls of dropout."""
         parameters = self._layout.split(weights)
         with self._network.training_with(iter(masks)):

@@ -21,7 +21,7 @@ from fedlens.core.lazy import functional, nn, torch
 from fedlens.core.origin import at
 from fedlens.core.random import Address, seeded
 from fedlens.core.registry import name_of
-from fedlens.kernels.loss import PLAIN, Loss
+from fedlens.kernels.loss import PLAIN, SQUARED, Criterion
 from fedlens.models.model import Model
 from fedlens.models.starting_weights import load_starting_weights
 
@@ -68,6 +68,7 @@ class Network:
         layout: what each entry of the `state` is, shape ``[d]``: the p parameters, then the buffers that training
             changes, if there are any.
         dropouts: its layers of dropout.
+        regression: whether it predicts a quantity, standardised, rather than classes.
 
     Example:
         >>> import torch
@@ -93,7 +94,9 @@ class Network:
         for name, values in weights.items():
             parameters[name].data, parameters[name].grad = values, gradients[name]
         from fedlens.models.dropout import Dropout
+        from fedlens.models.head import Prediction
 
+        self.regression = any(isinstance(layer, Prediction) for layer in module.modules())
         self.dropouts = [layer for layer in module.modules() if isinstance(layer, Dropout)]
 
     def load(self, weights: Tensor) -> None:
@@ -174,15 +177,34 @@ class Network:
             for layer in layers:
                 layer.training = True
 
-    def backward(self, x: Tensor, y: Tensor, factor: float = 1, criterion: Loss = PLAIN) -> Tensor:
-        """Return the loss, by default mean cross-entropy, of classes `y` (``[n]``) at inputs `x` (``[n, ...]``).
+    def backward(self, x: Tensor, y: Tensor, factor: float = 1, criterion: Criterion | None = None) -> Tensor:
+        """Return the loss, by default `plain`, of labels `y` (``[n]``) at inputs `x` (``[n, ...]``).
 
         `factor` times its gradient is left in `gradient`. The module gets a copy of `x`, as it may work in place.
         """
         self.gradient.zero_()
-        loss = criterion(self.module(x.clone()), y)
+        loss = (criterion or self.plain)(self.module(x.clone()), y)
         loss.backward(loss.new_tensor(factor))  # type: ignore[no-untyped-call]
         return loss.detach()
+
+    @property
+    def plain(self) -> Criterion:
+        """The loss of evaluation: mean cross-entropy, or of a regression the mean squared error."""
+        return SQUARED if self.regression else PLAIN
+
+    def loss(self, x: Tensor, y: Tensor) -> float:
+        """Return that loss of labels `y` (``[n]``) at inputs `x` (``[n, ...]``), with dropout off."""
+        predictions = self.predictions(x)
+        return float(SQUARED(predictions, y) if self.regression else functional.nll_loss(predictions, y))
+
+    def predictions(self, x: Tensor) -> Tensor:
+        """Return log-probabilities ``[n, classes]`` at inputs `x` (``[n, ...]``), or quantities ``[n, 1]``."""
+        if not self.regression:
+            return self.log_probabilities(x)
+        self.module.eval()
+        with torch.no_grad():
+            predictions: Tensor = self.module(x.clone())
+            return predictions
 
     def log_probabilities(self, x: Tensor) -> Tensor:
         """Return log-probabilities ``[n, classes]`` at inputs `x` (``[n, ...]``), with dropout off.

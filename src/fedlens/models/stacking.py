@@ -70,10 +70,10 @@ def _try_out(make: MakeStack, network: Network, drops: Sequence[Drop], x: Tensor
         ValueError: they differ, so that the network does not depend on its parameters and inputs alone.
     """
     weights, rows = network.vector.detach().clone(), slice(0, 2)
-    y = torch.zeros(2, 2, dtype=torch.long, device=weights.device)
+    y = torch.zeros(2, 2, dtype=weights.dtype if network.regression else torch.long, device=weights.device)
     masks = [weights.new_ones(2, 2, *drop.shape) for drop in drops]
     stack = make(network, weights, 2)
-    stack.backward(rows, x.clone(), y, masks)
+    stack.backward(rows, x.clone(), y, masks, network.plain)
     for copy in range(2):
         with network.training_with(mask[copy] for mask in scaled(masks, drops)):
             network.backward(x[copy], y[copy])

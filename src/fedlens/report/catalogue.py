@@ -59,7 +59,7 @@ ABSENT = {"attack": ("none",), "goal": ("targets",)}
 """The word for no part of a kind, which is its default."""
 
 
-RULE_STAGES = ("centred-clipping", "foolsgold", "fltrust", "signguard", "flame", "freqfed", "deepsight")
+RULE_STAGES = ("centred-clipping", "foolsgold", "fltrust", "signguard", "flame", "freqfed", "deepsight", "rflbat")
 """Stages that are rules, for they leave one update, and so are listed among these, too."""
 
 

@@ -49,6 +49,8 @@ class Style(NamedTuple):
 STYLES = in_order(
     {
         "accuracy": Style("global accuracy", BLUE, "circle"),
+        "mae": Style("global MAE", BLUE, "circle"),
+        "malicious_mae": Style("malicious model's MAE", VERMILION, "square"),
         "malicious_accuracy": Style("malicious model's accuracy", VERMILION, "square"),
         "confidence": Style("confidence in target class", BLACK, "triangle-up"),
         "asr": Style("attack success rate", PURPLE, "diamond"),

@@ -14,7 +14,12 @@ NAMED = {
     "asr": "attack success rate",
     "asr_twin": "attack success rate without attack",
     "accuracy_drop": "accuracy lost to the attack",
+    "mae_rise": "rise of the MAE by the attack",
     "accuracy": "test accuracy",
+    "mae": "test MAE",
+    "rmse": "test RMSE",
+    "nmae": "test MAE in standard deviations",
+    "malicious_mae": "malicious model's MAE",
     "loss": "mean cross-entropy, nats",
     "malicious_accuracy": "malicious model's accuracy",
     "malicious_share": "weight of the malicious updates",
@@ -56,7 +61,12 @@ def is_share(metric: str) -> bool:
     return metric.partition(".")[0].endswith(SHARES)
 
 
+def measure_of(table: "pd.DataFrame") -> str:
+    """Name the column that tells how good models are: of regressions alone their error, else the accuracy."""
+    return "mae" if "mae" in table and ("accuracy" not in table or table["accuracy"].isna().all()) else "accuracy"
+
+
 def shown_metrics(table: "pd.DataFrame") -> list[str]:
-    """Name the metrics that the report of a sweep shows: what the attack achieved, and the model's accuracy."""
-    left_out = {"malicious_accuracy", *ACHIEVED} - {*achieved_metrics(table)}
+    """Name the metrics that the report of a sweep shows: what the attack achieved, the model's accuracy or error."""
+    left_out = {"malicious_accuracy", "malicious_mae", *ACHIEVED} - {*achieved_metrics(table)}
     return [name for name in METRICS if name in table and table[name].notna().any() and name not in left_out]

@@ -8,7 +8,7 @@ from fedlens.analysis.run_results import Run
 from fedlens.analysis.window import FADED, attack_window, lifespan, split, strengths
 from fedlens.experiment.experiment import Experiment
 from fedlens.report.goal_verdict import goal_verdict
-from fedlens.report.words import in_number, span_words, target_words
+from fedlens.report.words import in_number, quality_words, span_words, target_words
 from fedlens.runs.record import RoundRecord, class_name
 from fedlens.runs.record_values import counts, destroyed, met, met_rounds, taken, targeted
 from fedlens.runs.run_summary import Window
@@ -33,7 +33,7 @@ def verdict(run: Run) -> str:
     if not last.answers:
         return f"Cannot be judged: after round {last.round}, the global model's answers are no numbers (NaN)."
     if run.experiment.goal is not None:
-        return goal_verdict(run, inside, after, _accuracy_words(last))
+        return goal_verdict(run, inside, after, _error_words(last) if run.regression else _accuracy_words(last))
     if not targeted(run.experiment):
         when = f"after round {last.round}, " if after else ""
         return f"Untargeted attack: {when}{_accuracy_words(last)}, mean cross-entropy {last.quality.loss:.2f} nats."
@@ -86,11 +86,17 @@ def _afterwards(inside: Sequence[RoundRecord], after: Sequence[RoundRecord]) -> 
 
 def _accuracy_words(record: RoundRecord) -> str:
     """Say the global model's accuracy after a round, and the benign twin's if there is one."""
-    words = f"test accuracy {percent(record.quality.accuracy)}"
+    words = f"test accuracy {percent(record.quality.share)}"
     if record.twin:
-        points = 100 * (record.quality.accuracy - record.twin.quality.accuracy)
+        points = 100 * (record.quality.share - record.twin.quality.share)
         words += f", {_against_twin(points)} the benign twin"
     return words
+
+
+def _error_words(record: RoundRecord) -> str:
+    """Say a regression's error after a round, and the benign twin's if there is one."""
+    beside = f" (the benign twin's {quality_words(record.twin.quality)})" if record.twin else ""
+    return f"test MAE {quality_words(record.quality)}{beside}"
 
 
 def _against_twin(points: float) -> str:

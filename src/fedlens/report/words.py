@@ -11,6 +11,7 @@ from fedlens.core.registry import name_of
 from fedlens.experiment.cell import label
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.metadata import TargetRecord
+from fedlens.runs.record import Quality
 from fedlens.runs.run_summary import Performance, Window
 
 CONTROLS = {"control": "benign twin", "placebo": "client absent"}
@@ -18,8 +19,11 @@ CONTROLS = {"control": "benign twin", "placebo": "client absent"}
 BESIDE = {"control": "without attack", "placebo": "client absent"}
 """The columns with its numbers."""
 
-METRIC_TITLES = {"balanced_accuracy": "balanced accuracy", "f1": "macro F1", "auc": "area under the ROC curve"}
-"""What is measured besides accuracy, for people."""
+METRIC_TITLES = {
+    "balanced_accuracy": "balanced accuracy", "f1": "macro F1", "auc": "area under the ROC curve",
+    "mae": "test MAE", "rmse": "test RMSE", "nmae": "test MAE in standard deviations",
+}  # fmt: skip
+"""What is measured besides accuracy, or in its place, for people."""
 
 NAMED = 6
 """At most this many attackers are named one by one."""
@@ -138,9 +142,11 @@ def unfinished_words(run: Run) -> str:
     return f"Not finished: {played} of {wanted} rounds. Go on with: fedlens run --resume --out {quote(str(run.path))}"
 
 
-def latest_words(accuracy: float, confidence: float | None, rate: float | None = None) -> str:
-    """Say how a round ended: ``accuracy 84.2 %, target confidence 0.913``, or its attack success rate."""
-    words = f"accuracy {percent(accuracy)}"
+def latest_words(
+    accuracy: float | None, confidence: float | None, rate: float | None = None, mae: float | None = None
+) -> str:
+    """Say how a round ended: ``accuracy 84.2 %, target confidence 0.913``, or its attack success rate, or its MAE."""
+    words = f"MAE {error_words(mae)}" if accuracy is None else f"accuracy {percent(accuracy)}"
     if confidence is not None:
         words += f", target confidence {confidence:.3f}"
     return words if rate is None else f"{words}, attack success rate {percent(rate)}"
@@ -159,6 +165,36 @@ def detection_words(done: Performance) -> tuple[str, str, str]:
     return caught, f"{done.false_alarms} of {done.honest}", area
 
 
-def metric_words(value: float | None) -> str:
+def metric_words(name: str, value: float | None) -> str:
     """Say the number of what is measured besides accuracy: ``0.873``, or a dash where it is not defined."""
+    if name in {"mae", "rmse"}:
+        return error_words(value)
     return "–" if value is None else f"{value:.3f}"
+
+
+def error_words(value: float | None) -> str:
+    """Say an error in the labels' unit: ``12,345``, ``0.01234``, or a dash where it is not finite."""
+    if value is None:
+        return "–"
+    words = f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.4g}"
+    return words.replace("-", "−") if value < 0 else words
+
+
+def measure_name(*, regression: bool) -> str:
+    """Name the one number that tells how good a model is."""
+    return "MAE" if regression else "accuracy"
+
+
+def quality_words(quality: Quality) -> str:
+    """Say that number: ``84.2 %``, or the mean absolute error."""
+    return error_words(quality.mae) if quality.accuracy is None else percent(quality.accuracy)
+
+
+def difference_words(quality: Quality, twin: Quality) -> str:
+    """Say how many points of accuracy, or how much error, a model has more than its twin: ``+1.3``, ``−2.0``."""
+    if quality.accuracy is not None:
+        return signed(100 * (quality.accuracy - twin.share))
+    if quality.mae is None or twin.mae is None:
+        return "–"
+    rise = quality.mae - twin.mae
+    return f"{'+' if rise > 0 else ''}{error_words(rise)}"

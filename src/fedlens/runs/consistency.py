@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.measures import MEASURES, MEASURING, Kind
+from fedlens.models.evaluation import ERRORS, Quality
 from fedlens.runs.apart import apart_fault
 from fedlens.runs.goal_consistency import goal_fault
 from fedlens.runs.metadata import TargetRecord
@@ -131,15 +132,23 @@ def _measures_fault(kind: Kind, client: ClientRecord) -> str | None:
     return None
 
 
+def _quality_fault(quality: Quality, classes: int) -> str | None:
+    if len(quality.per_class) != classes:
+        return f"per_class: {len(quality.per_class)} of {classes} classes"
+    if (quality.accuracy is None) == bool(classes):
+        return f"accuracy: {'missing' if classes else 'of a regression'}"
+    if not classes and not quality.metrics.keys() >= set(ERRORS):
+        return f"metrics: without {', '.join(ERRORS)}"
+    return f"loss: {quality.loss:g}, which cannot be negative" if quality.loss < 0 else None
+
+
 def _models_fault(record: RoundRecord, target: TargetRecord) -> str | None:
     count, classes = len(target.index), len(target.classes)
     qualities = {"quality": record.quality, "malicious": record.malicious_model}
     qualities |= {f"{name}.quality": side.quality for name, side in record.controls.items()}
     for name, quality in qualities.items():
-        if quality is not None and len(quality.per_class) != classes:
-            return f"{name}.per_class: {len(quality.per_class)} of {classes} classes"
-        if quality is not None and quality.loss < 0:
-            return f"{name}.loss: {quality.loss:g}, which cannot be negative"
+        if quality is not None and (fault := _quality_fault(quality, classes)) is not None:
+            return f"{name}.{fault}"
     answers = {"target": record.target, **{f"{name}.target": side.target for name, side in record.controls.items()}}
     for name, answer in answers.items():
         if answer is None and target.goal is None:

@@ -13,7 +13,7 @@ checks/                      tables that are too large for a record, such as his
 error.txt                    the trace of the last failure of a client, if any
 checkpoint.safetensors       the state after the last round, for ``--resume``
 state/                       what stages of the server keep of each client; the checkpoint says which files
-best, final.safetensors      the global weights of highest test accuracy, and the last
+best, final.safetensors      the global weights of highest test accuracy, or least error, and the last
 weights/                     only with ``--keep-weights``: the global weights, a file per round
 predictions/                 only without attack: log-probabilities on the test set, a file per round
 unjudged.json                why an experiment of a sweep cannot be judged, and what to do
@@ -87,7 +87,7 @@ class RunDirectory:
         self.path = path
         self.keep_predictions = keep_predictions
         self.keep_weights = keep_weights
-        self._best = -1.0
+        self._best: float | None = None
         self._sizes: dict[Path, int] = {}
         self._vouched = Vouched(path)
         self._rows = ClientRows(path, self._vouched)
@@ -276,7 +276,7 @@ class RunDirectory:
         self._cut_back(rounds)
         self._vouched.resume(sums)
         self._rows.resume({} if state is None else state.stages, {} if found is None else found.rows)
-        self._best = max((record.quality.accuracy for record in records), default=-1.0)
+        self._best = max((record.quality.score for record in records), default=None)
         return state, records
 
     def _relied_on(self, found: Checkpoint) -> dict[str, int]:
@@ -328,8 +328,9 @@ class RunDirectory:
         self._append("timings.jsonl", line(TimingRecord(result.state.round, **result.seconds).plain()))
         self._append(RECORDS, written)
         self._vouched.extend(RECORDS, written)
-        if (accuracy := result.record.quality.accuracy) > self._best:
-            self._best = accuracy
+        score = result.record.quality.score
+        if self._best is None or score > self._best:
+            self._best = score
             self._vouched.write(self.path / BEST, _weights(result.state))
         rows = self._rows.write(result.state.stages, result.state.round)
         write_atomically(self.path / "checkpoint.safetensors", result.state.to_bytes(rows, self._vouched.sums))

@@ -1,6 +1,6 @@
 """Records read from JSON, which may be damaged or of an earlier version."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
 from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
@@ -8,6 +8,7 @@ from pydantic_core import from_json
 
 from fedlens.core.documents import Proportion
 from fedlens.core.errors import shortened
+from fedlens.models.evaluation import Metrics
 from fedlens.runs.record import ROUND, VERSION, RoundRecord
 from fedlens.runs.version_1 import upgraded
 
@@ -18,7 +19,8 @@ T = TypeVar("T")
 class LatestQuality:
     """Part of a model's quality."""
 
-    accuracy: Proportion
+    accuracy: Proportion | None
+    metrics: Metrics = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from fedlens.experiment.experiment import Experiment
 from fedlens.goals.goal import Goal, Standing
+from fedlens.models.evaluation import ERRORS, Quality
 from fedlens.runs.record import ControlRecord, RoundRecord, total_weight
 
 
@@ -46,7 +47,8 @@ def judged(goal: Goal, side: RoundRecord | ControlRecord, twin: ControlRecord | 
     """Tell whether a model meets a goal, compared with the benign twin's; ``None`` without a twin."""
     if twin is None:
         return None
-    attacked, benign = (Standing(each.quality.accuracy, each.backdoor) for each in (side, twin))
+    sides = (side, twin)
+    attacked, benign = (Standing(s.quality.accuracy, s.backdoor, s.quality.metrics.get("nmae")) for s in sides)
     return bool(goal.met(attacked, benign))
 
 
@@ -74,3 +76,10 @@ def targeted(experiment: Experiment) -> bool:
 def destroyed(records: Sequence[RoundRecord]) -> int | None:
     """Return the round that left no finite model, a run's last; ``None`` if there is none."""
     return next((record.round for record in records if record.destroyed), None)
+
+
+def numbers_of(quality: Quality, prefix: str = "") -> dict[str, float]:
+    """Return a model's accuracy, or of a regression its errors that are finite, and its loss, by prefixed names."""
+    numbers = {"accuracy": quality.accuracy, **{name: quality.metrics.get(name) for name in ERRORS}}
+    numbers["loss"] = quality.loss
+    return {f"{prefix}{name}": value for name, value in numbers.items() if value is not None}

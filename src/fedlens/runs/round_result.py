@@ -15,7 +15,8 @@ class RoundResult:
     Attributes:
         record: the record.
         state: the federation afterwards, with the global weights.
-        log_probabilities: the global model's, on the test set, shape ``[samples, classes]``.
+        log_probabilities: the global model's, on the test set, shape ``[samples, classes]``; of a regression the
+            quantities that it predicts, standardised, ``[samples, 1]``.
         seconds: wall time of each stage.
         tables: tables that are too large for the record, by ``check.table`` or ``recording.table``.
 

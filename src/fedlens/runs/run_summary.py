@@ -7,6 +7,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt, TypeAdapter
 from typing_extensions import override
 
 from fedlens.core.documents import Proportion
+from fedlens.models.evaluation import Metrics
 from fedlens.runs.key_access import KeyAccess
 
 
@@ -128,6 +129,8 @@ class GoalSummary:
         accuracy_drop: how far the test accuracy is below the twin's in the last round, a fraction; ``None`` without.
         largest_drop: the same in the round where it is farthest.
         backdoor: answers to triggered inputs, if there are any.
+        mae_rise: of a regression, how far the test MAE is above the twin's in the last round in which both are finite.
+        largest_rise: the same in the round where it is farthest.
 
     Example:
         >>> from fedlens.runs import GoalSummary
@@ -142,6 +145,8 @@ class GoalSummary:
     accuracy_drop: float | None
     largest_drop: float | None
     backdoor: BackdoorSummary | None = None
+    mae_rise: float | None = None
+    largest_rise: float | None = None
 
 
 @dataclass(frozen=True)
@@ -303,7 +308,7 @@ class ControlSummary:
     """A control over the same rounds.
 
     Attributes:
-        accuracy: of its last model.
+        accuracy: of its last model; ``None`` of a regression.
         would_stop_at: round at which the paper's stopping rule would have ended it.
         window_accuracy: after the last round of the attack's window.
         target: what it made of the target samples, unless the goal is another one.
@@ -321,13 +326,13 @@ class ControlSummary:
         True
     """
 
-    accuracy: Proportion
+    accuracy: Proportion | None
     would_stop_at: PositiveInt | None
-    window_accuracy: Proportion
+    window_accuracy: Proportion | None
     target: TargetSummary | None
     lifespan: Lifespan | None
     backdoor: BackdoorSummary | None = None
-    metrics: dict[str, Proportion | None] = field(default_factory=dict)
+    metrics: Metrics = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -336,9 +341,9 @@ class Summary(KeyAccess):
 
     Attributes:
         rounds: number of rounds played.
-        accuracy: test accuracy of the last model.
+        accuracy: test accuracy of the last model; ``None`` of a regression, whose errors are among `metrics`.
         best_accuracy: the highest test accuracy.
-        best_round: the round that it was reached in.
+        best_round: the round that it was reached in, or of a regression the least mean absolute error.
         hardest_hit: the class whose accuracy is farthest below the twin's after the last round, if one is.
         paper_stop: accuracy at which the paper stops training on this data set.
         would_stop_at: round at which that would have ended the run.
@@ -368,14 +373,14 @@ class Summary(KeyAccess):
     """
 
     rounds: PositiveInt
-    accuracy: Proportion
-    best_accuracy: Proportion
+    accuracy: Proportion | None
+    best_accuracy: Proportion | None
     best_round: PositiveInt
     hardest_hit: ClassLoss | None
     paper_stop: float | None
     would_stop_at: PositiveInt | None
     window: Window | None
-    window_accuracy: Proportion
+    window_accuracy: Proportion | None
     target: TargetSummary | None
     lifespan: Lifespan | None
     malicious_accuracy: FirstAndLast | None
@@ -388,7 +393,7 @@ class Summary(KeyAccess):
     malformed: Malformed | None = None
     destroyed: PositiveInt | None = None
     goal: GoalSummary | None = None
-    metrics: dict[str, Proportion | None] = field(default_factory=dict)
+    metrics: Metrics = field(default_factory=dict)
     checksums: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -410,6 +415,10 @@ class Summary(KeyAccess):
                     del side[name]
             if side and not side["metrics"]:
                 del side["metrics"]
+        if goal := values.get("goal"):
+            for name in ("mae_rise", "largest_rise"):
+                if goal[name] is None:  # as of classes
+                    del goal[name]
         return values
 
     @override

@@ -25,6 +25,6 @@ def shared_tensors(setting: Setting, engine: Engine, weights: Tensor, rows: int)
     return SharedTensors(
         models=allocate(2, len(weights)),
         updates=allocate(rows, len(weights)),
-        log_probabilities=allocate(2, samples, len(setting.dataset.classes)),
+        log_probabilities=allocate(2, samples, setting.dataset.outputs),
         answers=allocate(asked, 2, samples) if (asked := variants(setting.goal)) else None,
     )

@@ -18,8 +18,8 @@ class Event:
         key: the cell's `key`.
         kind: ``began`` (rounds of the run or of a control), ``round``, ``finished``, ``unjudged`` or ``failed``.
         content: for ``began``: ``control`` (what it is called, if it is one), ``done`` and ``rounds``; for ``round``:
-            ``round``, ``accuracy`` and ``confidence``; for ``failed``: ``reason``; for ``unjudged``: ``reason`` and
-            ``remedies``, as of `fedlens.core.errors.UnjudgedError`.
+            ``round``, ``accuracy`` (or of a regression ``mae``) and ``confidence``; for ``failed``: ``reason``; for
+            ``unjudged``: ``reason`` and ``remedies``, as of `fedlens.core.errors.UnjudgedError`.
 
     Example:
         >>> from fedlens.simulation import Event

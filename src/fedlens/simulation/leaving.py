@@ -12,6 +12,7 @@ from zlib import crc32
 
 from fedlens.analysis.summary import summarise
 from fedlens.experiment.experiment import Experiment
+from fedlens.models.evaluation import ERRORS
 from fedlens.runs.directory import described, indented, line
 from fedlens.runs.folder import files_of
 from fedlens.runs.reading import read_rounds
@@ -67,5 +68,6 @@ def _of_twin(record: RoundRecord, twin: Experiment) -> RoundRecord:
         )
         for client in record.clients
     ]
-    quality = replace(record.quality, metrics={})
+    errors = {name: value for name, value in record.quality.metrics.items() if name in ERRORS}
+    quality = replace(record.quality, metrics=errors)
     return replace(record, clients=clients, quality=quality, target=None, backdoor=None, goal_met=None)

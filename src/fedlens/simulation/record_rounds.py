@@ -101,4 +101,4 @@ def _side(control: Control, result: RoundResult, setting: Setting) -> ControlRec
     if not metrics:
         return side
     asked = measure(metrics, control.predictions(round_), setting.dataset.test.y)
-    return replace(side, quality=replace(side.quality, metrics=asked))
+    return replace(side, quality=replace(side.quality, metrics=side.quality.metrics | asked))

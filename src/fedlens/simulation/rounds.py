@@ -174,7 +174,7 @@ class Federation:
             failed=self.setting.failed(round_),
             skipped=combined.skipped,
             clipping=dict(combined.clipping),
-            quality=replace(qualities[GLOBAL], metrics=asked),
+            quality=replace(qualities[GLOBAL], metrics=qualities[GLOBAL].metrics | asked),
             target=None if target_samples is None else success(predictions, target_samples),
             backdoor=self._backdoor(round_, predictions, attack.state),
             destroyed=self._is_destroyed(state, after, predictions),
@@ -264,7 +264,8 @@ class Federation:
         parts = stretches(len(labels), self.engine.workers)
         jobs = [EvaluationJob(round_, model, start, stop) for model in models for start, stop in parts]
         self.engine.run(jobs, lambda _: None)
-        return [quality(self.shared.log_probabilities[model], labels) for model in models]
+        quantity = self.setting.dataset.quantity
+        return [quality(self.shared.log_probabilities[model], labels, quantity) for model in models]
 
 
 def _owners(cohort: Sequence[int], alpha: Tensor, rows: Sequence[int]) -> dict[int, float]:

@@ -116,6 +116,8 @@ class Reporter(Callback):
             "confidence": target.mean_confidence if target else None,
             "asr": record.backdoor.rate if record.backdoor else None,
         }
+        if record.quality.accuracy is None:
+            content["mae"] = record.quality.mae
         self._notify(Event(self._key, "round", content))
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from fedlens.experiment.flat import Value
 from fedlens.runs.record import ControlRecord, RoundRecord
+from fedlens.runs.record_values import numbers_of
 
 
 class Tracker(Protocol):
@@ -25,7 +26,7 @@ def metrics_of(record: RoundRecord) -> dict[str, float]:
     """Return the numbers of a round's record that are worth a curve, by name."""
     metrics = _of_model("", record)
     if (model := record.malicious_model) is not None:
-        metrics |= {"malicious/accuracy": model.accuracy, "malicious/loss": model.loss}
+        metrics |= numbers_of(model, "malicious/")
     for name, control in record.controls.items():
         metrics |= _of_model(f"{name}/", control)
     for name in dict.fromkeys(name for client in record.clients for name in client.checks):
@@ -36,7 +37,7 @@ def metrics_of(record: RoundRecord) -> dict[str, float]:
 
 def _of_model(prefix: str, side: RoundRecord | ControlRecord) -> dict[str, float]:
     """Return a model's metrics, the round's own or a control's."""
-    metrics = {f"{prefix}accuracy": side.quality.accuracy, f"{prefix}loss": side.quality.loss}
+    metrics = numbers_of(side.quality, prefix)
     if (target := side.target) is not None:
         metrics[f"{prefix}target/confidence"] = target.mean_confidence
         metrics[f"{prefix}target/true_confidence"] = target.mean_true_confidence

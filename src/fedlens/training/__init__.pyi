@@ -4,6 +4,8 @@ from .local import LocalTraining as LocalTraining
 from .losses import Binary as Binary
 from .losses import CrossEntropy as CrossEntropy
 from .losses import Loss as Loss
+from .losses import MeanSquaredError as MeanSquaredError
+from .losses import SquaredError as SquaredError
 from .optimizer_options import AdamOptions as AdamOptions
 from .optimizer_options import AdamWOptions as AdamWOptions
 from .optimizer_options import SgdOptions as SgdOptions

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from fedlens.core.config import Config
+from fedlens.core.errors import ConfigError
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
 from fedlens.data.dataset import Dataset, Samples
-from fedlens.kernels.loss import Loss
+from fedlens.kernels.loss import Criterion
 from fedlens.models.network import Network
 from fedlens.training.augmentation import Augmentation, Augmenter, require_images
-from fedlens.training.losses import Binary, LossField, loss_of
+from fedlens.training.losses import Binary, LossField, MeanSquaredError, loss_of
 from fedlens.training.optimizer_options import OptimizerField, optimizer_options
 from fedlens.training.optimizers import Optimizer, Variable
 from fedlens.training.proximal import Proximal
@@ -45,7 +46,7 @@ class LocalTraining(Config):
         schedule: how that changes from round to round: ``constant``, ``{name: step, every: 10}``, ``exponential`` or
             ``{name: cosine, rounds: 10}``, each with a ``warm_up``.
         loss: what training minimises: ``cross-entropy``, or ``binary`` from one logit, each with ``label_smoothing``
-            and ``class_weights``.
+            and ``class_weights``; ``mse`` of quantities, for which it is the default.
         augmentation: how each batch of images is changed: ``flip``, ``crop``, or both.
         proximal: how strongly a client is held near the global model that it has received (μ of FedProx): its loss
             has the term μ/2 ‖w − w_G‖² as well. Attacks with a loss of their own do without.
@@ -132,7 +133,12 @@ class LocalTraining(Config):
         return isinstance(loss_of(self.loss), Binary)
 
     @property
-    def criterion(self) -> Loss:
+    def is_regression(self) -> bool:
+        """True if the loss is one of quantities."""
+        return isinstance(loss_of(self.loss), MeanSquaredError)
+
+    @property
+    def criterion(self) -> Criterion:
         """The loss as a function; of one that depends on the data, after `fitted`."""
         return loss_of(self.loss).criterion()
 
@@ -143,6 +149,8 @@ class LocalTraining(Config):
             ConfigError: it does not suit the data.
         """
         require_images(self.augmentation, dataset.shape)
+        if (fault := loss_fault(self.is_regression, regression=dataset.quantity is not None)) is not None:
+            raise ConfigError(fault)
         loss = loss_of(self.loss).fitted(dataset.train.y, len(dataset.classes))
         return self if loss == loss_of(self.loss) else self.model_copy(update={"loss": loss})
 
@@ -165,6 +173,15 @@ class LocalTraining(Config):
         """Create the same, which also holds the variable near what it is now, if `proximal` says so."""
         optimizer = self.new_optimizer(variable)
         return Proximal(optimizer, variable, self.proximal) if self.proximal else optimizer
+
+
+def loss_fault(of_quantities: bool, *, regression: bool) -> str | None:
+    """Say why a loss, of quantities or of classes, does not suit the data; ``None`` if it does."""
+    if of_quantities == regression:
+        return None
+    if regression:
+        return "local.loss: is one of classes, but the labels of these data are quantities; e.g. -o local.loss=mse"
+    return "local.loss: mse is for quantities, but these data have classes; e.g. -o local.loss=cross-entropy"
 
 
 def draws(members: Tensor, plan: LocalTraining, address: Address) -> Iterator[Tensor]:

@@ -11,12 +11,12 @@ from fedlens.core.config import Config
 from fedlens.core.errors import ConfigError
 from fedlens.core.lazy import torch
 from fedlens.core.named import Named
-from fedlens.kernels.loss import Loss
+from fedlens.kernels.loss import SQUARED, Criterion, Loss, SquaredError
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["LOSSES", "Binary", "CrossEntropy", "Loss", "LossField", "loss_of"]
+__all__ = ["LOSSES", "Binary", "CrossEntropy", "Loss", "LossField", "MeanSquaredError", "SquaredError", "loss_of"]
 
 
 class CrossEntropy(Config):
@@ -90,11 +90,34 @@ class Binary(CrossEntropy):
         return super().fitted(labels, classes)
 
 
-LOSSES: Mapping[str, type[CrossEntropy]] = {"cross-entropy": CrossEntropy, "binary": Binary}
+class MeanSquaredError(Config):
+    """Mean squared error, of labels that are quantities; they are standardised, so that 1 is their variance.
 
-LossField = Annotated[Literal["cross-entropy", "binary"] | CrossEntropy | Binary, Named("local.loss", LOSSES)]
+    Example:
+        >>> import torch
+        >>> from fedlens.training import MeanSquaredError
+        >>> float(MeanSquaredError().criterion()(torch.tensor([[1.0], [0.0]]), torch.tensor([3.0, 1.0])))
+        2.5
+    """
+
+    def fitted(self, labels: Tensor, classes: int) -> MeanSquaredError:  # noqa: ARG002 - as of `CrossEntropy`
+        """Return the loss as it is, for it takes nothing from the data."""
+        return self
+
+    def criterion(self) -> Criterion:
+        """Return the loss as a function."""
+        return SQUARED
 
 
-def loss_of(held: str | CrossEntropy) -> CrossEntropy:
+AnyLoss = CrossEntropy | MeanSquaredError
+
+LOSSES: Mapping[str, type[AnyLoss]] = {"cross-entropy": CrossEntropy, "binary": Binary, "mse": MeanSquaredError}
+
+LossField = Annotated[
+    Literal["cross-entropy", "binary", "mse"] | CrossEntropy | Binary | MeanSquaredError, Named("local.loss", LOSSES)
+]
+
+
+def loss_of(held: str | AnyLoss) -> AnyLoss:
     """Return the loss that an option holds, maybe by its name alone."""
     return LOSSES[held]() if isinstance(held, str) else held

@@ -10,7 +10,7 @@ from pathlib import Path
 from fedlens.core.errors import FedlensError
 from fedlens.core.regular import regular
 from fedlens.experiment.experiment import Experiment
-from fedlens.report.words import attack_name
+from fedlens.report.words import attack_name, error_words
 from fedlens.runs.loading import load_recorded
 from fedlens.runs.parse_records import Latest
 from fedlens.runs.reading import read_latest
@@ -35,6 +35,7 @@ class ListedRun:
         accuracy: of the global model after the last round recorded, if any.
         confidence: in the target class, likewise.
         rate: the attack success rate of a backdoor, likewise.
+        error: the mean absolute error of a regression, likewise, in words.
         changed: time of the last change, in seconds since 1970.
         trouble: why there are no numbers.
     """
@@ -48,6 +49,7 @@ class ListedRun:
     accuracy: float | None = None
     confidence: float | None = None
     rate: float | None = None
+    error: str = ""
     changed: float = 0.0
     trouble: str = ""
 
@@ -108,6 +110,7 @@ def _read_run(name: str, path: Path) -> ListedRun:
         last.quality.accuracy if last else None,
         last.target.mean_confidence if last and last.target else None,
         last.backdoor.rate if last and last.backdoor else None,
+        error_words(last.quality.metrics.get("mae")) if last and last.quality.accuracy is None else "",
         changed,
     )
 

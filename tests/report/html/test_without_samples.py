@@ -1,5 +1,6 @@
 """A page without samples: no input, record or picture is in it, and it says so; all else is as it was."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,6 @@ def test_records_are_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         write_report([run.path], Path("report.html"), samples=samples)
         text = Path("report.html").read_text()
         assert ("Record " in Reader(text).text, any(f"region{n}zz" in text for n in range(3))) == (samples, samples)
+    shutil.copytree(run.path, "again")
+    write_report([run.path, Path("again")], Path("report.html"))
+    assert not any(word in Path("report.html").read_text() for word in ("Record ", "region0zz", "region1zz"))

@@ -39,7 +39,7 @@ def server_checks(runs: Sequence[Run]) -> "Figure":
 
     for run in runs:
         if not run.experiment.judges:
-            checks = "checks=[accuracy, distances, statistics]"
+            checks = f"checks=[{'' if run.regression else 'accuracy, '}distances, statistics]"
             raise ConfigError(f"{run.path}: the server checked nothing; run it with -o '{checks}'")
     names = list(dict.fromkeys(name for run in runs for name in run.experiment.judges))
     figure, panels = grid(len(names), len(runs), (4.9, 2.2), share_x="col", share_y="row")

@@ -35,8 +35,8 @@ WINDOW_END = "end of the attack's window"
 
 
 CONTROL_LINES: Mapping[str, Mapping[str, Any]] = {
-    "control": {"accuracy": "--", "confidence": ":", "asr": ":"},
-    "placebo": {"accuracy": "-.", **dict.fromkeys(("confidence", "asr"), (0, (6, 2, 1, 2, 1, 2)))},
+    "control": {"accuracy": "--", "mae": "--", "confidence": ":", "asr": ":"},
+    "placebo": {"accuracy": "-.", "mae": "-.", **dict.fromkeys(("confidence", "asr"), (0, (6, 2, 1, 2, 1, 2)))},
 }
 """The metrics of a control that are drawn behind those of the run, and their line styles."""
 
@@ -69,6 +69,8 @@ def metrics_of_interest(runs: Sequence[Run]) -> "Figure":
 
 def _drawn_words(runs: Sequence[Run]) -> str:
     """Name what the lines are: runs whose goal is damage have neither a confidence nor a success rate."""
+    if any(run.regression for run in runs):
+        return "mean absolute error" if all(run.regression for run in runs) else "accuracy, or mean absolute error"
     if not all(run.experiment.goal is not None for run in runs):
         return "accuracy or confidence"
     rated = any(line.column == "asr" for run in runs for line in lines_of(run))
@@ -95,8 +97,14 @@ def _draw(panel: "Axes", run: Run, side: str) -> None:
     if not side and run.experiment.attack is not None:
         shade_attacks(panel, run)
         _mark_end(panel, run)
-    panel.set_ylim(-0.05, 1.05)
+    panel.set_ylim(*((0, _highest(run)) if run.regression else (-0.05, 1.05)))
     rounds_axis(panel, run)
+
+
+def _highest(run: Run) -> float:
+    """Return an end for the axis of a regression's errors, above all of them, so that panels of one run compare."""
+    ends = [float(line.values.max()) for side in ("", *CONTROLS) for line in lines_of(run, side)]
+    return 1.05 * max(ends, default=0) or 1
 
 
 def _mark_end(panel: "Axes", run: Run) -> None:

@@ -40,7 +40,12 @@ class Final:
 
 
 def look_at(run: Run, data_dir: Path | None = None, *, samples: bool = True) -> Final:
-    """Look at the attacker's samples, if wanted, and the confusion matrices, as far as data and weights are at hand."""
+    """Look at the attacker's samples, if wanted, and the confusion matrices, as far as data and weights are at hand.
+
+    A regression has neither.
+    """
+    if run.regression:
+        return Final()
     try:
         setting = prepare(run.experiment, data_dir=data_dir)
         test = setting.dataset.test

@@ -23,7 +23,7 @@ from fedlens.report.html.chart import (
     sentence,
 )
 from fedlens.report.looks import STYLES, look, translucent
-from fedlens.report.words import CONTROLS, in_number
+from fedlens.report.words import CONTROLS, error_words, in_number
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +35,8 @@ CURVES = in_order(
         "accuracy": "Test accuracy of the global model",
         "true_confidence": "Confidence in the true class",
         "malicious_accuracy": "Test accuracy of the malicious model",
+        "mae": "Test MAE of the global model",
+        "malicious_mae": "Test MAE of the malicious model",
     },
     METRICS,
 )
@@ -57,7 +59,9 @@ def metrics_chart(run: Run) -> Chart:
     columns = columns_of(run.rounds, ["round", "attacker", "acted", *names])
     said = "confidences are the global model's in the attacker's samples."
     rate = "the attack success rate is the share of triggered test samples that are taken for the class wanted."
-    if run.experiment.goal is None:
+    if run.regression:
+        caption = "Mean absolute errors are over the whole test set, in the labels' unit."
+    elif run.experiment.goal is None:
         caption = f"Accuracies are over the whole test set; {said}"
     elif "asr" in {line.column for line in lines_of(run)}:
         caption = f"Accuracies are over the whole test set; {rate}"
@@ -78,11 +82,11 @@ def _side(run: Run, known: Sequence[Line], side: str, title: str) -> Panel:
     traces += [trace for line in known if line.band is not None for trace in _band(rounds, line, line.band)]
     layout = {
         "xaxis": rounds_axis(rounds[0], rounds[-1]),
-        "yaxis": {"range": SHARE},
+        "yaxis": {"rangemode": "tozero"} if run.regression else {"range": SHARE},
         "hovermode": "x unified",
         "shapes": [] if side else bands(shaded(run)),
     }
-    said = ", ".join(f"{line.style.label} {_last(line.values)}" for line in known)
+    said = ", ".join(f"{line.style.label} {_last(line.values, share=not run.regression)}" for line in known)
     words = f"Lines over {len(rounds)} rounds{', ' if title else ''}{title}. At the end: {said}."
     return Panel(words, go.Figure(traces, layout), title)
 
@@ -101,9 +105,11 @@ def _band(rounds: Sequence[int], line: Line, band: Sequence[Range]) -> list[go.S
     ]  # fmt: skip
 
 
-def _last(values: "pd.Series[Any]") -> str:
+def _last(values: "pd.Series[Any]", *, share: bool) -> str:
     known = values.dropna()
-    return percent(known.iloc[-1]) if len(known) else "unknown"
+    if not len(known):
+        return "unknown"
+    return percent(known.iloc[-1]) if share else error_words(known.iloc[-1])
 
 
 def _attack_words(run: Run) -> str:
@@ -125,6 +131,7 @@ def _several(runs: Sequence[Run], names: Sequence[str], metric: str, title: str)
     """Chart the runs' lines of `metric`, and thinner ones of their controls; ``None`` if no run has it."""
     import pandas as pd
 
+    share = not metric.endswith("mae")
     longest = max((run.rounds["round"] for run in runs), key=len)
     rounds_kept, remark = evenly(longest, sum(len(run.records) for run in runs), LARGEST)
     metric_columns = [metric, *(f"{control}_{metric}" for control in CONTROLS)]
@@ -137,13 +144,13 @@ def _several(runs: Sequence[Run], names: Sequence[str], metric: str, title: str)
         table.insert(2, "attacked", table["round"].isin(attacked_rounds(run)))
         tables.append(table)
         traces += [_line(run_index, run, table, column) for column in metric_columns if table[column].notna().any()]
-        said.append(f"{name} {_last(table[metric])}")
+        said.append(f"{name} {_last(table[metric], share=share)}")
     if not traces:
         return None
     every = pd.concat(tables)
     words = f"{title}, a line a run. At the end: {'; '.join(said)}."
     axis = rounds_axis(every["round"].min(), every["round"].max())
-    figure = go.Figure(traces, {"xaxis": axis, "yaxis": {"range": SHARE}})
+    figure = go.Figure(traces, {"xaxis": axis, "yaxis": {"range": SHARE} if share else {"rangemode": "tozero"}})
     columns = columns_of(every, ["run", "round", "attacked", *metric_columns])
     return Chart(metric.replace("_", "-"), title, remark.strip(), columns, [Panel(words, figure)], toggled=True)
 

@@ -38,7 +38,9 @@ def run_page(run: Run, data_dir: Path | None = None, *, samples: bool = True) ->
     final = look_at(run, data_dir, samples=samples)
     seen, missing = _seen(run)
     metrics = metrics_chart(run)
-    accuracy = [chart for chart in (classes_chart(run), final.confusion) if chart is not None]
+    accuracy = [
+        chart for chart in (None if run.regression else classes_chart(run), final.confusion) if chart is not None
+    ]
     charts = [metrics, *seen, *accuracy]
     pictures, left_out = explained(run, room_left(charts)) if samples else ([], [])
     return {

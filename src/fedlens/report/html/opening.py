@@ -15,9 +15,11 @@ from fedlens.report.words import (
     absent_words,
     attack_name,
     attackers_words,
+    difference_words,
     in_number,
+    measure_name,
     metric_words,
-    signed,
+    quality_words,
     wanted_words,
 )
 from fedlens.runs.record_values import counts, destroyed, met, met_rounds, targeted
@@ -88,8 +90,8 @@ def aim(run: Run) -> str:
 def outcome(run: Run) -> str:
     """Say what came of it, in sentences, after the rounds that there are."""
     if run.experiment.attack is None and destroyed(run.records) is None:
-        said = f"Nobody attacked; test accuracy {percent(run.records[-1].quality.accuracy)} after "
-        words = said + f"round {run.records[-1].round}."
+        last, measure = run.records[-1], measure_name(regression=run.regression)
+        words = f"Nobody attacked; test {measure} {quality_words(last.quality)} after round {last.round}."
     else:
         words = verdict(run)
     return f"{words} {noticed_words(run)}".strip()
@@ -128,13 +130,13 @@ def numbers(run: Run) -> list[Number]:
             absent = judged.placebo.outcome.mean_confidence
             head_numbers.append(Number(f"{absent:.2f}", in_number("the same with the client absent", run.experiment)))
         head_numbers.append(Number(f"{met_rounds(inside)} of {len(inside)}", "rounds in which the target is met"))
-    accuracy = last.quality.accuracy
-    head_numbers.append(Number(percent(accuracy), "test accuracy"))
+    if last.quality.accuracy is not None:
+        head_numbers.append(Number(percent(last.quality.accuracy), "test accuracy"))
     for name, value in last.quality.metrics.items():
-        head_numbers.append(Number(metric_words(value), METRIC_TITLES.get(name, name)))
+        head_numbers.append(Number(metric_words(name, value), METRIC_TITLES.get(name, name)))
     if twin:
-        points = signed(100 * (accuracy - twin.quality.accuracy))
-        head_numbers.append(Number(points, "percentage points vs. the benign twin"))
+        unit = "MAE" if run.regression else "percentage points"
+        head_numbers.append(Number(difference_words(last.quality, twin.quality), f"{unit} vs. the benign twin"))
     return head_numbers
 
 

@@ -17,13 +17,15 @@ from fedlens.analysis.success import SUCCEEDED, of_attacks
 from fedlens.core.errors import ConfigError
 from fedlens.experiment.flat import Value, plain_value, shown
 from fedlens.report.html.answer import answer
-from fedlens.report.terminal.comparison_table import NO_ATTACK, UNJUDGED, any_unjudged, unjudged_of
+from fedlens.report.metric_titles import measure_of
+from fedlens.report.terminal.comparison_table import NO_ATTACK, UNJUDGED, any_unjudged, number, unjudged_of
 from fedlens.report.words import signed
 
 if TYPE_CHECKING:
     import pandas as pd
 
 HEAD = ("attack succeeded", "rate", "accuracy without attack, %", "with attack, %", "difference in points")
+ERROR_HEAD = ("attack succeeded", "rate", "MAE without attack", "with attack", "difference")
 FLAGS = "red flags"
 
 
@@ -55,9 +57,10 @@ def outcomes_of(collection: Collection, by: tuple[str, ...]) -> Outcomes:
     if success_columns := [table[name].astype("boolean") for name in ("counts", "success") if name in table]:
         met = success_columns[0] if len(success_columns) == 1 else success_columns[0].fillna(success_columns[1])
         collection = replace(collection, table=table.assign(**{SUCCEEDED: met}))
-    metrics = [name for name in (SUCCEEDED, "accuracy") if name in collection.table]
+    measure = measure_of(collection.table)
+    metrics = [name for name in (SUCCEEDED, measure) if name in collection.table]
     comparison = compare(collection, by, metrics)
-    costs = _costs(collection, by)
+    costs = _costs(collection, by, measure)
     table = of_attacks(collection.table)
     parts = [_part(table, by, group.values) for group in comparison.groups]
     unjudged = any_unjudged(comparison)
@@ -72,21 +75,27 @@ def outcomes_of(collection: Collection, by: tuple[str, ...]) -> Outcomes:
     for group, part, doubts in zip(comparison.groups, parts, flags, strict=True):
         missing = [unjudged_of(group)] if unjudged else []
         rows.append(
-            [*map(shown, group.values), *_row(group, part, costs.get(group.values)), *missing, str(len(doubts))]
+            [
+                *map(shown, group.values),
+                *_row(group, part, costs.get(group.values), measure),
+                *missing,
+                str(len(doubts)),
+            ]
         )
+    head = ERROR_HEAD if measure == "mae" else HEAD
     flags_by_group = [(group.label, doubts) for group, doubts in zip(comparison.groups, flags, strict=True) if doubts]
     return Outcomes(
-        answer(comparison.groups), [*by, *HEAD, *([UNJUDGED] if unjudged else []), FLAGS], rows, flags_by_group
+        answer(comparison.groups), [*by, *head, *([UNJUDGED] if unjudged else []), FLAGS], rows, flags_by_group
     )
 
 
-def _costs(collection: Collection, by: tuple[str, ...]) -> dict[tuple[Value, ...], Interval | None]:
-    """Return how much more accurate the runs of each group are than their benign twins; nothing if they have none."""
+def _costs(collection: Collection, by: tuple[str, ...], measure: str) -> dict[tuple[Value, ...], Interval | None]:
+    """Return how much higher the runs' measure is than their benign twins', by group; nothing if they have none."""
     try:
-        differences: Comparison = compare(collection, by, ["accuracy"], against="control")
+        differences: Comparison = compare(collection, by, [measure], against="control")
     except ConfigError:
         return {}
-    return {group.values: group.metrics["accuracy"].interval for group in differences.groups}
+    return {group.values: group.metrics[measure].interval for group in differences.groups}
 
 
 def _part(table: "pd.DataFrame", by: tuple[str, ...], values: tuple[Value, ...]) -> "pd.DataFrame":
@@ -96,15 +105,16 @@ def _part(table: "pd.DataFrame", by: tuple[str, ...], values: tuple[Value, ...])
     return table
 
 
-def _row(group: Group, part: "pd.DataFrame", cost: Interval | None) -> list[str]:
+def _row(group: Group, part: "pd.DataFrame", cost: Interval | None, measure: str) -> list[str]:
     """Describe a group in a row."""
-    accuracy = group.metrics["accuracy"].interval if "accuracy" in group.metrics else None
+    value = group.metrics[measure].interval if measure in group.metrics else None
+    shown_as = number if measure == "mae" else _hundredths
     if group.no_attack(SUCCEEDED):
-        return [NO_ATTACK, NONE, interval_words(accuracy, _hundredths), NONE, NONE]
-    twins = group.controls.get("accuracy")
-    without = interval_words(twins.interval if twins else None, _hundredths)
-    points = interval_words(cost, lambda value: signed(100 * value))
-    return [*_successes(group, part), without, interval_words(accuracy, _hundredths), points]
+        return [NO_ATTACK, NONE, interval_words(value, shown_as), NONE, NONE]
+    twins = group.controls.get(measure)
+    without = interval_words(twins.interval if twins else None, shown_as)
+    difference = interval_words(cost, number if measure == "mae" else lambda share: signed(100 * share))
+    return [*_successes(group, part), without, interval_words(value, shown_as), difference]
 
 
 def _hundredths(share: float) -> str:

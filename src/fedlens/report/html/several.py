@@ -6,7 +6,6 @@ from typing import Any
 
 from fedlens.analysis.defence import performance_of
 from fedlens.analysis.histograms import require_histograms
-from fedlens.analysis.percent import percent
 from fedlens.analysis.run_results import Run
 from fedlens.analysis.window import strength
 from fedlens.core.errors import ConfigError
@@ -19,7 +18,15 @@ from fedlens.report.html.metrics import several_charts
 from fedlens.report.html.roc import roc_of_several
 from fedlens.report.html.table import Table
 from fedlens.report.html.updates import updates_of_several
-from fedlens.report.words import attack_name, detection_words, flags_of_all, in_number, signed
+from fedlens.report.words import (
+    attack_name,
+    detection_words,
+    difference_words,
+    flags_of_all,
+    in_number,
+    measure_name,
+    quality_words,
+)
 
 NAMELESS = re.compile(r"[^\w.+-]+")
 """What the name of a file had better not have."""
@@ -109,17 +116,21 @@ def _result(runs: Sequence[Run], names: Sequence[str]) -> Table:
     rows = []
     for run, name in zip(runs, names, strict=True):
         last = run.records[-1]
-        accuracy, twin, placebo = last.quality.accuracy, last.twin, last.placebo
+        twin, placebo = last.twin, last.placebo
         played = f"{len(run.records)} of {run.experiment.rounds}" if run.summary is None else str(len(run.records))
         values = (side and strength(side) for side in (last, twin, placebo))
         confidences = ["–" if value is None else f"{value:.3f}" for value in values]
-        points = signed(100 * (accuracy - twin.quality.accuracy)) if twin else "–"
+        points = difference_words(last.quality, twin.quality) if twin else "–"
         shown_confidences = confidences if absent else confidences[:2]
-        rows.append([name, attack_name(run.experiment), played, *shown_confidences, percent(accuracy), points])
+        rows.append(
+            [name, attack_name(run.experiment), played, *shown_confidences, quality_words(last.quality), points]
+        )
     rates = [run.experiment.goal is not None for run in runs]
     achieved = "success rate" if all(rates) else "confidence in target, or success rate" if any(rates) else TARGET
     sides = [achieved, "without attack", *[in_number_of("client absent", runs)] * absent]
-    head = ["run", "attack", "rounds", *sides, "test accuracy", "points to the twin"]
+    kinds = list(dict.fromkeys(measure_name(regression=run.regression) for run in runs))
+    to_twin = "points to the twin" if kinds == ["accuracy"] else "difference to the twin"
+    head = ["run", "attack", "rounds", *sides, f"test {' or '.join(kinds)}", to_twin]
     return Table("After the last round", head, rows, words=2)
 
 

@@ -23,7 +23,7 @@ from fedlens.report.html.groups import curves_chart, option_chart
 from fedlens.report.html.outcomes import outcomes_of
 from fedlens.report.html.table import Table
 from fedlens.report.html.tested import sides_tested
-from fedlens.report.metric_titles import heading, metric_title, shown_metrics
+from fedlens.report.metric_titles import heading, measure_of, metric_title, shown_metrics
 from fedlens.report.terminal.comparison_table import comparison_head, comparison_rows, number
 from fedlens.report.words import BESIDE, numbered
 from fedlens.runs.reading import read_json
@@ -130,11 +130,11 @@ def _cells(collection: Collection, several: bool) -> tuple[Table, int]:
     """Tabulate the first runs: what sets each apart, where it is, how it ended; and count the others."""
     distinct = ["cell", *collection.varying]  # a reproduction has the same cell under several names
     last = collection.table.groupby(distinct, sort=False, dropna=False).tail(1)
-    achieved = _achieved(collection, several)
+    achieved, measure = _achieved(collection, several), measure_of(collection.table)
     rows = []
     for row in last.head(CELLS).to_dict("records"):
         folder = Path(row[PATH]) / "cells" / row["cell"]
-        ends = [plain_value(row.get(name)) for name in [*achieved, "accuracy"]]
+        ends = [plain_value(row.get(name)) for name in [*achieved, measure]]
         rows.append(
             [
                 *(shown(plain_value(row[name])) for name in collection.varying),
@@ -145,7 +145,7 @@ def _cells(collection: Collection, several: bool) -> tuple[Table, int]:
             ]
         )
     fields = list(collection.varying)
-    head = [*fields, "seed", "target", *achieved.values(), "accuracy", "path"]
+    head = [*fields, "seed", "target", *achieved.values(), "MAE" if measure == "mae" else measure, "path"]
     return Table("Runs after their last round", head, rows, words=len(fields), path=True), max(0, len(last) - CELLS)
 
 

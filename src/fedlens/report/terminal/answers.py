@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from fedlens.analysis.percent import percent
 from fedlens.analysis.run_results import Run
+from fedlens.report.words import error_words
 from fedlens.runs.record import RoundRecord, class_name
 from fedlens.runs.run_summary import BackdoorSummary, ControlSummary, GoalSummary, Summary, TargetSummary
 
@@ -62,6 +63,9 @@ def goal_lines(goal: GoalSummary, sides: Sides, rounds: str, at_end: str) -> Ite
     if goal.accuracy_drop is not None and goal.largest_drop is not None:
         yield f"accuracy lost to the attack{at_end}", *alone(_points(goal.accuracy_drop))
         yield f"… most in {rounds}", *alone(_points(goal.largest_drop))
+    if goal.mae_rise is not None and goal.largest_rise is not None:
+        yield f"rise of the MAE by the attack{at_end}", *alone(error_words(goal.mae_rise))
+        yield f"… most in {rounds}", *alone(error_words(goal.largest_rise))
 
 
 def answer_columns(run: Run) -> tuple[list[str], str]:

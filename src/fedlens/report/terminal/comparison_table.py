@@ -129,4 +129,6 @@ def number(value: float) -> str:
     """Format a number to three decimals, or as many digits where these would say little; a dash where there is none."""
     if isnan(value):
         return NONE
+    if 100 <= abs(value) < 1e9:  # errors, in the unit of a regression's labels
+        return f"{value:,.0f}"
     return f"{value:.3f}" if value == 0 or 0.001 <= abs(value) < 100 else f"{value:.3g}"

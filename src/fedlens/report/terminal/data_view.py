@@ -9,6 +9,7 @@ from fedlens.core.errors import cut
 from fedlens.core.parsing import dump_yaml
 from fedlens.core.registry import name_of, unusual_values
 from fedlens.report.terminal.printing import PlainTable
+from fedlens.report.words import error_words
 
 if TYPE_CHECKING:
     from fedlens.experiment.setting import Setting
@@ -26,11 +27,11 @@ def data_view(setting: "Setting") -> Iterator[RenderableType]:
     kind = str(dataset.train.x.dtype).removeprefix("torch.")
     yield (
         f"{name}: {train + test:,} samples, {train:,} for training and {test:,} for testing; "
-        f"{len(dataset.classes):,} classes; inputs of shape {list(dataset.shape)}, {kind}"
+        f"{_labels_words(setting)}; inputs of shape {list(dataset.shape)}, {kind}"
     )
     if described := setting.columns.described():
         yield _columns(setting, described)
-    yield _classes(setting)
+    yield _classes(setting) if dataset.quantity is None else _quantities(setting)
     yield _owners(setting)
     yield _samples(setting)
     yield _terms(setting)
@@ -45,6 +46,7 @@ def experiment_yaml(setting: "Setting", name: str) -> str:
     values |= {} if groups is None else {"partition": "natural"}
     values |= {"model": "census-mlp", "clients": clients, "rounds": 10}
     values |= {"local": {"epochs": 2, "batch_size": 20}, "attack": "explicit-boosting"}
+    values |= {} if setting.dataset.classes else {"goal": "damage"}
     return dump_yaml(values, default_flow_style=None).rstrip()
 
 
@@ -71,6 +73,25 @@ def _classes(setting: "Setting") -> PlainTable:
     return table
 
 
+def _labels_words(setting: "Setting") -> str:
+    count = len(setting.dataset.classes)
+    return f"{count:,} classes" if count else "labels are quantities (a regression)"
+
+
+def _quantities(setting: "Setting") -> PlainTable:
+    quantity = setting.dataset.quantity
+    assert quantity is not None
+    table = PlainTable(title="Labels, in their own unit")
+    for header in ("samples", "least", "mean", "standard deviation", "greatest"):
+        table.add_column(header, justify="left" if header == "samples" else "right")
+    for name, part in (("training", setting.dataset.train), ("test", setting.dataset.test)):
+        y = quantity.in_unit(part.y.cpu())
+        numbers = (y.min(), y.mean(), y.std(correction=0), y.max())
+        table.add_row(name, *(error_words(float(value)) for value in numbers))
+    table.caption = "standardised by mean and standard deviation of the training samples; errors are told in this unit"
+    return table
+
+
 def _owners(setting: "Setting") -> str:
     groups = setting.dataset.groups
     if groups is None:
@@ -82,20 +103,24 @@ def _owners(setting: "Setting") -> str:
 
 
 def _samples(setting: "Setting") -> PlainTable:
-    train, classes = setting.dataset.train, setting.dataset.classes
-    x, y = train.x[:SHOWN].cpu(), train.y[:SHOWN].tolist()
+    train, classes, quantity = setting.dataset.train, setting.dataset.classes, setting.dataset.quantity
+    x, y = train.x[:SHOWN].cpu(), train.y[:SHOWN].cpu()
+    if quantity is None:
+        labels = [classes[number] for number in y.tolist()]
+    else:
+        labels = [error_words(value) for value in quantity.in_unit(y).tolist()]
     table = PlainTable(title=f"The first {len(y)} training samples", keys=2)
     words = [setting.columns.words(record) if record.dim() == 1 else {} for record in x]
     names = list(words[0])[:MOST_FEATURES]
     table.add_column("sample", justify="right")
-    table.add_column("class")
+    table.add_column("class" if classes else "label")
     for name in names or ("least", "mean", "greatest"):
         table.add_column(cut(name, 40))
-    for index, (record, label, said) in enumerate(zip(x, y, words, strict=True)):
+    for index, (record, label, said) in enumerate(zip(x, labels, words, strict=True)):
         numbers = record.double()
         spread = [f"{float(value):.3g}" for value in (numbers.min(), numbers.mean(), numbers.max())]
         cells = [cut(said[name], 40) for name in names] if names else spread
-        table.add_row(str(index), cut(classes[label], 40), *cells)
+        table.add_row(str(index), cut(label, 40), *cells)
     if (more := len(words[0]) - len(names)) > 0:
         table.caption = f"and {more:,} more features"
     return table

@@ -246,12 +246,13 @@ def _every_name() -> set[str]:
 
 
 def partition_table(setting: "Setting") -> Table:
-    """Tabulate how many training samples of each class every client holds."""
+    """Tabulate how many training samples of each class every client holds; of a regression how many in all."""
     table = PlainTable(title="Training samples per client")
     table.add_column("client", justify="right")
     for name in ("all", *setting.dataset.classes):
         table.add_column(name, justify="right")
-    counts = setting.shards.class_counts(setting.dataset.train.y.cpu(), len(setting.dataset.classes))
-    for client, row in enumerate(counts.tolist()):
-        table.add_row(str(client), str(sum(row)), *map(str, row))
+    labels, classes = setting.dataset.train.y.cpu(), len(setting.dataset.classes)
+    counts = setting.shards.class_counts(labels, classes).tolist() if classes else [[]] * len(setting.shards)
+    for client, row in enumerate(counts):
+        table.add_row(str(client), str(int(setting.shards.sizes[client])), *map(str, row))
     return table

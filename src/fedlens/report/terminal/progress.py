@@ -50,6 +50,7 @@ class Terminal(Callback):
             record.quality.accuracy,
             target.mean_confidence if target else None,
             backdoor.rate if backdoor else None,
+            record.quality.mae,
         )
         if self._bar is not None:
             self._bar.update(self._task, completed=self._done, latest=latest)

@@ -113,4 +113,5 @@ def _words(event: Event) -> str:
     """Say how the latest of a run's rounds ended."""
     if event.kind != "round":
         return ""
-    return latest_words(event.content["accuracy"], event.content["confidence"], event.content.get("asr"))
+    content = event.content
+    return latest_words(content["accuracy"], content["confidence"], content.get("asr"), content.get("mae"))

@@ -23,10 +23,12 @@ from fedlens.report.words import (
     attack_name,
     detection_words,
     in_number,
+    measure_name,
     metric_words,
+    quality_words,
     span_words,
 )
-from fedlens.runs.record import RoundRecord
+from fedlens.runs.record import ControlRecord, RoundRecord
 from fedlens.runs.record_values import mean
 from fedlens.runs.run_summary import ControlSummary, Lifespan, Summary, Window
 
@@ -58,9 +60,10 @@ def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
         """Return the columns for a value that only the run itself has."""
         return [*("" for _ in sides[1:]), value]
 
-    yield "test accuracy", *(percent(side.accuracy) for side in sides)
+    if not run.regression:
+        yield "test accuracy", *(_share(side.accuracy) for side in sides)
     for name in summary.metrics:
-        yield METRIC_TITLES.get(name, name), *(metric_words(side.metrics.get(name)) for side in sides)
+        yield METRIC_TITLES.get(name, name), *(metric_words(name, side.metrics.get(name)) for side in sides)
     if hit := summary.hardest_hit:
         yield f"… most lost in class {hit.name}", *alone(f"{-hit.points:.1f} points")
     window = summary.window or Window(1, summary.rounds)
@@ -68,7 +71,10 @@ def summary_lines(run: Run) -> Iterator[tuple[str, ...]]:
     whole = played == summary.rounds
     rounds, at_end = ("rounds", "") if whole else (span_words(window), f", round {window.last}")
     if window.last < summary.rounds:
-        yield f"test accuracy{at_end}", *(percent(side.window_accuracy) for side in sides)
+        last = run.records[window.last - 1]
+        ends: list[ControlRecord | RoundRecord] = [*(last.controls[name] for name in summary.controls), last]
+        name = measure_name(regression=run.regression)
+        yield f"test {name}{at_end}", *(quality_words(side.quality) for side in ends)
     if summary.goal is None:
         yield from target_lines(run, sides, rounds, at_end)
     else:
@@ -152,6 +158,16 @@ def _attack_lines(run: Run, which: str) -> Iterator[tuple[str, str]]:
     if run.summary and (malicious := run.summary.malicious_accuracy):
         yield f"malicious model's accuracy, first {which}", percent(malicious.first)
         yield f"malicious model's accuracy, last {which}", percent(malicious.last)
+    window = run.summary.window if run.summary else None
+    if run.regression and window is not None:
+        inside = [record for record in run.records if window.first <= record.round <= window.last]
+        if models := [model for record in inside if record.attackers and (model := record.malicious_model)]:
+            yield f"malicious model's MAE, first {which}", quality_words(models[0])
+            yield f"malicious model's MAE, last {which}", quality_words(models[-1])
+
+
+def _share(accuracy: float | None) -> str:
+    return "–" if accuracy is None else percent(accuracy)
 
 
 def _accident_lines(summary: Summary) -> Iterator[tuple[str, str]]:
@@ -202,8 +218,9 @@ def rounds_table(run: Run) -> PlainTable:
     twin = f"; in brackets {', then '.join(words[name] for name in control_names)}" if control_names else ""
     answers, meaning = answer_columns(run)
     table = PlainTable()
-    table.caption = f"{meaning}malicious: that model's accuracy{twin}"
-    for name in ("round", "attack", "accuracy", *answers, "malicious"):
+    measure = measure_name(regression=run.regression)
+    table.caption = f"{meaning}malicious: that model's {measure}{twin}"
+    for name in ("round", "attack", measure, *answers, "malicious"):
         table.add_column(name, justify="left" if name in {"attack", "predicted"} else "right")
     rejecting = any(record.rejected for record in run.records)
     if rejecting:
@@ -213,9 +230,9 @@ def rounds_table(run: Run) -> PlainTable:
         table.add_row(
             str(record.round),
             _part(record),
-            percent(record.quality.accuracy) + in_brackets(percent(other.quality.accuracy) for other in others),
+            quality_words(record.quality) + in_brackets(quality_words(other.quality) for other in others),
             *answer_cells(run, record),
-            percent(model.accuracy) if model else "–",
+            quality_words(model) if model else "–",
             *([_rejected(record)] if rejecting else []),
         )
     return table

@@ -67,6 +67,6 @@ class BackdoorJob:
                 continue
             inputs = changed_inputs(goal, test.x[block][asked], self.variant - 1 if self.variant else None)
             address = context.root.at("triggered", self.round, self.variant, block.start)
-            log_probabilities = context.log_probabilities(inputs, address)
+            log_probabilities = context.predictions(inputs, address)
             answers[self.variant, :, block][:, asked] = answered(log_probabilities, wanted[asked])
         return {}

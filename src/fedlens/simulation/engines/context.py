@@ -39,7 +39,8 @@ class SharedTensors:
         models: the global model and the malicious client's own, shape ``[2, d]``.
         updates: a row for each client of the cohort, shape ``[n, d]``; if clients are absent, the last rows
             are unused.
-        log_probabilities: of both models on the test set, shape ``[2, samples, classes]``.
+        log_probabilities: of both models on the test set, shape ``[2, samples, classes]``; of a regression the
+            quantities predicted, standardised, ``[2, samples, 1]``.
         answers: of the global model to changed test samples, shape ``[variants, 2, samples]``, if the goal asks any
             (`fedlens.goals.answers`).
     """
@@ -89,13 +90,13 @@ class WorkerContext:
         """Return how clients train in this round."""
         return self.local.in_round(round_)
 
-    def log_probabilities(self, x: Tensor, address: Address) -> Tensor:
-        """Compute the network's log-probabilities ``[n, classes]`` at `x` (``[n, ...]``).
+    def predictions(self, x: Tensor, address: Address) -> Tensor:
+        """Compute the network's log-probabilities ``[n, classes]``, or quantities ``[n, 1]``, at `x` (``[n, ...]``).
 
         A custom model draws at `address`.
         """
         with seeded(address) if self.custom else nullcontext():
-            return self.network.log_probabilities(x)
+            return self.network.predictions(x)
 
 
 class Job(Protocol):

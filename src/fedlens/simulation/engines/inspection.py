@@ -53,7 +53,7 @@ class ValidationJob:
         count = 0
         draws = context.root.at("validation", self.round, self.row, int(self.others))
         for block in blocks(0, len(samples)):
-            log_probabilities = context.log_probabilities(samples.x[block], draws.at(block.start))
+            log_probabilities = context.predictions(samples.x[block], draws.at(block.start))
             count += int(right(log_probabilities, samples.y[block]).sum())
         return {"accuracy": count / len(samples)}
 

@@ -367,10 +367,10 @@ class EvaluationJob:
         return [shared.log_probabilities[self.model, self.start : self.stop]]
 
     def run(self, context: WorkerContext) -> dict[str, Any]:
-        """Compute the log-probabilities of the blocks."""
+        """Compute the predictions for the blocks."""
         context.network.load(context.shared.models[self.model])
         for block in blocks(self.start, self.stop):
             address = draws(context.root, self.round, self.model, block.start)
-            log_probabilities = context.log_probabilities(context.dataset.test.x[block], address)
-            context.shared.log_probabilities[self.model, block] = log_probabilities
+            predictions = context.predictions(context.dataset.test.x[block], address)
+            context.shared.log_probabilities[self.model, block] = predictions
         return {}

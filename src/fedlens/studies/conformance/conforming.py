@@ -20,6 +20,7 @@ from fedlens.studies.conformance.reference import (
     fields_of,
     filters,
     method,
+    values_of,
 )
 from fedlens.studies.conformance.subject import Arrays, Failure, Subject, subject
 from fedlens.studies.conformance.traps import traps
@@ -151,7 +152,7 @@ def _findings(tried: Subject, name: str, fixed: Mapping[str, Value]) -> Iterator
         else:
             right = [[answer] for answer in answers(link, case.rounds)]
         yield _finding(
-            case, right, tried.answers(case.rounds, case.options, filters=filters(link)), TOLERANCE[tried.arrays]
+            case, right, tried.answers(case.rounds, values_of(link), filters=filters(link)), TOLERANCE[tried.arrays]
         )
 
 

@@ -39,6 +39,26 @@ HAND: Mapping[str, tuple[Case, ...]] = {
         _case("means of the n - f nearest", LINE, column(1, 1, 1, 13 / 3), f=1),
         _case("f = 0: all the mean", LINE, column(3.25, 3.25, 3.25, 3.25), f=0),
     ),
+    "inner-product-manipulation": (
+        _case("−ε times the mean", np.array([[1.0, 0.0], [3.0, 2.0]]), np.array([[-1.0, -0.5]]), eps=0.5),
+    ),
+    "a-little-is-enough": (
+        _case("z = 1, σ of the population", column(1, 2, 3), column(2 - (2 / 3) ** 0.5), z=1.0),
+        _case("z = 1, σ of a sample", column(1, 2, 3), column(1), z=1.0, sigma="sample"),
+    ),
+    "min-max": (_case("no further from anybody than the farthest two", column(0, 2, 7), column(0), direction="unit"),),
+    "min-sum": (
+        _case("sums 53, 29, 74: 26 + 3γ² ≤ 74", column(0, 2, 7), column(-1), direction="unit"),
+        _case("bounded by the least sum", column(0, 2, 7), column(2), direction="unit", bound="min"),
+    ),
+    "rlr": (
+        _case(
+            "η turned where fewer than four agree",
+            np.array([[1.0, 1], [1, 1], [1, 1], [1, 1], [1, -1]]),
+            np.array([[1.0, 1], [1, 1], [1, 1], [1, 1], [1, -1]]) * np.array([1, -1]),
+            theta=4,
+        ),
+    ),
     "centred-clipping": (
         Case(
             "by hand: one pass about 0",

@@ -9,26 +9,29 @@ from functools import cache
 import numpy as np
 from pydantic.fields import FieldInfo
 
+from fedlens.attacks.attack import Attack
 from fedlens.core.config import Config
 from fedlens.core.errors import ConfigError, shortened
 from fedlens.core.layout import Layout
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
-from fedlens.core.registry import BUILT_IN, Description, resolve
+from fedlens.core.registry import BUILT_IN, Description, build, resolve
 from fedlens.core.suggest import nearest
 from fedlens.defences.adapters import as_stage
 from fedlens.defences.chain import Chain
 from fedlens.defences.links import KINDS, Link, build_link
+from fedlens.defences.norm_clipping import norms
 from fedlens.defences.server_step import server_step
 from fedlens.defences.stage import Server, Stage, State, Updates
 from fedlens.studies.conformance.case import Cohort, Rows, Value
+from fedlens.studies.conformance.crafting import ATTACKERS, ATTACKS, crafted
 
 ORDERS = 11
 """In how many orders of the rows ties are tried."""
 
 
-NEEDS = ("needs_root", "validates")
-"""What a class declares that needs samples of the server's own."""
+NEEDS = ("needs_root", "needs_model", "validates")
+"""What a class declares that needs samples or a model of the server's own."""
 
 
 @dataclass(frozen=True)
@@ -38,15 +41,18 @@ class Refusal:
     reason: str
 
 
+Method = Link | Attack
+
 Answer = Rows | Refusal
 """What leaves a method in a round: one row of a rule, several of a filter or of mixing, shape ``[m, d]``."""
 
 
 @cache
 def methods() -> Mapping[str, type[Config]]:
-    """Return all methods that there are cases for, by name: rules, stages and checks that need updates alone."""
-    found = {name: resolve(kind, name) for kind in KINDS for name in BUILT_IN[kind]}
-    return {name: cls for name, cls in found.items() if not any(getattr(cls, need, False) for need in NEEDS)}
+    """Return all methods that there are cases for, by name: defences and attacks that need updates alone."""
+    defences = ((name, resolve(kind, name)) for kind in KINDS for name in BUILT_IN[kind])
+    tried = {name: cls for name, cls in defences if not any(getattr(cls, need, False) for need in NEEDS)}
+    return tried | {name: resolve("attack", name) for name in ATTACKS}
 
 
 def fields_of(name: str) -> Mapping[str, FieldInfo]:
@@ -60,25 +66,35 @@ def fields_of(name: str) -> Mapping[str, FieldInfo]:
     return methods()[name].model_fields
 
 
-def method(name: str, options: Mapping[str, Value]) -> Link:
+def method(name: str, options: Mapping[str, Value]) -> Method:
     """Build a method of this name.
 
     Raises:
         ConfigError: its options are wrong.
     """
+    if name in ATTACKS:
+        return build("attack", {"name": name, **ATTACKS[name], **options}, Attack)
     return build_link({"name": name, **options}, Description())
 
 
-def answers(link: Link, rounds: Sequence[Cohort], seed: int = 0) -> list[Answer]:
+def values_of(link: Method) -> dict[str, Value]:
+    """Return the values of all options of a method that are numbers or words."""
+    values = ((option, getattr(link, option)) for option in type(link).model_fields)
+    return {option: value for option, value in values if isinstance(value, bool | int | float | str)}
+
+
+def answers(link: Method, rounds: Sequence[Cohort], seed: int = 0) -> list[Answer]:
     """Return what leaves a method in each of these rounds; what it keeps goes on from one to the next.
 
     All clients have the same weight, and the global model is of zeros.
 
     Args:
-        link: the method: a rule, a stage or a check.
+        link: the method: a rule, a stage or a check; or an attack, to which the updates are those of honest clients.
         rounds: at least one.
         seed: of its random draws.
     """
+    if isinstance(link, Attack):
+        return [crafted(link, cohort.rows, ATTACKERS) for cohort in rounds]
     layout = Layout.of(torch.nn.Linear(rounds[0].rows.shape[1], 1, bias=False))
     chain = Chain.of(link)
     whole = leaves_one(chain)
@@ -87,13 +103,14 @@ def answers(link: Link, rounds: Sequence[Cohort], seed: int = 0) -> list[Answer]
     given: list[Answer] = []
     for number, cohort in enumerate(rounds, 1):
         address = Address.root(seed).at("round", number)
-        server = Server(number, torch.zeros(layout.size), layout, cohort.clients, address)
+        lengths = norms(torch.from_numpy(cohort.rows))
+        server = Server(number, torch.zeros(layout.size), layout, cohort.clients, address, lengths=lengths)
         answer, states = _answer(stages, cohort, server, states, whole=whole)
         given.append(answer)
     return given
 
 
-def acceptable(link: Link, cohort: Cohort) -> list[Answer]:
+def acceptable(link: Method, cohort: Cohort) -> list[Answer]:
     """Return what a method says of the same rows in several orders, each answer once."""
     generator = Address.root(0).at("orders").generator()
     orders = [np.arange(len(cohort.rows)), *(generator.permutation(len(cohort.rows)) for _ in range(ORDERS))]
@@ -101,7 +118,7 @@ def acceptable(link: Link, cohort: Cohort) -> list[Answer]:
     return _different(answer for [answer] in given)
 
 
-def draws(link: Link, rounds: Sequence[Cohort]) -> bool:
+def draws(link: Method, rounds: Sequence[Cohort]) -> bool:
     """Tell whether the answers depend on random draws, so that nobody else's can equal them."""
     first, second = answers(link, rounds, 0), answers(link, rounds, 1)
     return not all(same(one, other) for one, other in zip(first, second, strict=True))
@@ -114,9 +131,9 @@ def same(one: Answer, other: Answer) -> bool:
     return np.array_equal(one, other)
 
 
-def filters(link: Link) -> bool:
+def filters(link: Method) -> bool:
     """Tell whether a method drops rows, and does nothing else."""
-    return as_stage(link).kind == "filter"
+    return not isinstance(link, Attack) and as_stage(link).kind == "filter"
 
 
 def leaves_one(chain: Chain) -> bool:

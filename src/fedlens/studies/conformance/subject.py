@@ -14,6 +14,7 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from fedlens.attacks.attack import Attack
 from fedlens.core.config import Config, validate
 from fedlens.core.errors import ConfigError, cut, shortened
 from fedlens.core.importing import import_module
@@ -27,12 +28,13 @@ from fedlens.defences.rule import Rule
 from fedlens.defences.stage import Stage
 from fedlens.studies.conformance import reference
 from fedlens.studies.conformance.case import Cohort, Rows, Value
+from fedlens.studies.conformance.crafting import ATTACKERS
 from fedlens.studies.conformance.reference import Answer, Refusal
 
 Arrays = Literal["numpy", "torch"]
 """What a function takes: arrays of float64, or tensors of float32."""
 
-GIVEN = ("clients", "weights", "round")
+GIVEN = ("clients", "weights", "round", "attackers")
 """What a function is given besides the updates and the method's options, if it asks for that."""
 
 
@@ -79,7 +81,7 @@ class Subject:
             with staying(self.name, ConfigError), seeded(Address.root(0)), _unremarked():
                 call = self._made(options)
                 for number, cohort in enumerate(rounds, 1):
-                    offered = {**options, "clients": list(cohort.clients), "round": number}
+                    offered = {**options, "clients": list(cohort.clients), "round": number, "attackers": ATTACKERS}
                     given.append(_answer(call(cohort, offered), cohort, filters=filters))
         except ConfigError:
             raise
@@ -91,7 +93,7 @@ class Subject:
         link: Any = self.thing
         if isclass(self.thing):
             mine = {self.names.get(name, name): value for name, value in options.items()}
-            cls = cast("type[Rule | Stage | Detector]", self.thing)
+            cls = cast("type[Rule | Stage | Detector | Attack]", self.thing)
             link = validate(cls, {name: value for name, value in mine.items() if name in cls.model_fields}, self.name)
         try:
             return [*reference.answers(link, rounds)]
@@ -202,7 +204,7 @@ def _module(thing: object) -> object:
 
 
 def _is_component(thing: object) -> bool:
-    return isinstance(thing, Config) or (isclass(thing) and issubclass(thing, Rule | Stage | Detector))
+    return isinstance(thing, Config) or (isclass(thing) and issubclass(thing, Rule | Stage | Detector | Attack))
 
 
 def _answer(value: object, cohort: Cohort, *, filters: bool) -> Answer | Failure:

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
+from fedlens.attacks.attack import Attack
 from fedlens.core.random import Address
 from fedlens.core.suggest import example
 from fedlens.defences.chain import Chain
-from fedlens.defences.links import Link
 from fedlens.studies.conformance.case import Case, Cohort, Rows, Value
-from fedlens.studies.conformance.reference import answers, fields_of, method, same
+from fedlens.studies.conformance.reference import Method, answers, fields_of, method, same
 
 TOLD = (0, 1, 2, 3, 4)
 """Numbers of attackers that a method is told, where it is told any."""
@@ -44,7 +44,7 @@ def traps(name: str, fixed: Mapping[str, Value]) -> Iterator[Case]:
             continue
         options = {**required, **({"f": told} if tells else {})}
         link = method(name, options)
-        least = Chain.of(link).minimum
+        least = 1 if isinstance(link, Attack) else Chain.of(link).minimum
         words = "".join(f", {option} = {value}" for option, value in options.items())
         for count in sorted({least, *(size for size in SIZES if size >= least)}):
             rows = _drawn(count, told)
@@ -54,7 +54,7 @@ def traps(name: str, fixed: Mapping[str, Value]) -> Iterator[Case]:
             yield from _several(least, options, words)
 
 
-def keeps(link: Link, least: int) -> bool:
+def keeps(link: Method, least: int) -> bool:
     """Tell whether what a method makes of a round depends on the rounds before."""
     first, second = (Cohort.of(_drawn(max(least, len(COHORTS[0])), 0, number)) for number in range(2))
     [alone] = answers(link, (second,))

@@ -11,7 +11,7 @@ from fedlens.studies.paper.measure_result import Measured, chosen_rounds_of
 def final_accuracy(run: Run) -> Measured | None:
     """Return the global model's accuracy after the last round."""
     last = run.records[-1]
-    return Measured(last.quality.accuracy, last.twin.quality.accuracy if last.twin else None)
+    return Measured(last.quality.share, last.twin.quality.share if last.twin else None)
 
 
 def final_accuracy_excess(run: Run) -> Measured | None:
@@ -22,7 +22,7 @@ def final_accuracy_excess(run: Run) -> Measured | None:
 
 def best_accuracy(run: Run) -> Measured | None:
     """Return the global model's best accuracy."""
-    return Measured(max(record.quality.accuracy for record in run.records))
+    return Measured(max(record.quality.share for record in run.records))
 
 
 def stop_round(run: Run) -> Measured | None:
@@ -59,7 +59,7 @@ def malicious_deviation(run: Run) -> Measured | None:
 def chosen_accuracy_excess(run: Run) -> Measured | None:
     """Return the global model's accuracy less the twin's, mean over rounds where the malicious update was chosen."""
     excesses = [
-        record.quality.accuracy - accuracy
+        record.quality.share - accuracy
         for record in chosen_rounds_of(run)
         if (accuracy := _control_accuracy(record)) is not None
     ]
@@ -69,11 +69,11 @@ def chosen_accuracy_excess(run: Run) -> Measured | None:
 def _malicious_accuracies(run: Run) -> list[tuple[float, float | None]]:
     """Return the malicious model's accuracy and the benign twin's in every round in which it attacked."""
     return [
-        (record.malicious_model.accuracy, _control_accuracy(record))
+        (record.malicious_model.share, _control_accuracy(record))
         for record in run.records
         if record.attackers and record.malicious_model is not None
     ]
 
 
 def _control_accuracy(record: RoundRecord) -> float | None:
-    return record.twin.quality.accuracy if record.twin else None
+    return record.twin.quality.share if record.twin else None
