@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from docs_alarms import alarms_of
 from docs_elsewhere import Statement, statements
+from docs_grid import grid
 from docs_markdown import table
+from docs_needs import attack_needs, defence_needs
 from docs_options import KINDS
 from docs_toy_round import caption, drawable, options, picture
 
@@ -38,7 +41,8 @@ def _index(docs: Path) -> Iterator[str]:
     yield ""
     yield (
         "Every attack and defence, with its publication, formula, values computed by hand, and what it does to a toy "
-        "round. `fedlens conform` puts a rule of yours [to the same values](../how-to/conform.md)."
+        "round. `fedlens conform` puts a rule of yours [to the same values](../how-to/conform.md), and [Which attack, "
+        "which defence](../explanation/choosing.md) helps to choose."
     )
     yield ""
     for kind in ZOO:
@@ -46,6 +50,18 @@ def _index(docs: Path) -> Iterator[str]:
         yield ""
         rows = ([f"[`{name}`]({name}.md)", what_it_is(resolve(kind, name))] for name in BUILT_IN[kind])
         yield from table(("name", "what it is"), rows)
+    yield "## What an attack sees"
+    yield ""
+    yield from attack_needs()
+    yield "## What a defence needs"
+    yield ""
+    yield (
+        "One that needs single updates cannot work behind secure aggregation, which shows the server their sum alone. "
+        "One that needs to know who sent what compares a client's updates of several rounds."
+    )
+    yield ""
+    yield from defence_needs()
+    yield from grid(docs)
     yield from _projects(docs)
 
 
@@ -100,6 +116,7 @@ def _page(kind: str, name: str, docs: Path) -> Iterator[str]:
             ("honest updates" if kind == "attack" else "updates", "options", "what leaves it"),
             map(_by_hand, HAND[name]),
         )
+    yield from alarms_of(name, docs)
     yield from _elsewhere(name, docs)
 
 

@@ -24,8 +24,14 @@ LANGUAGES = {"sh", "python", "yaml", "text"}
 BY_COMMAND = DOCS / "reproduction"
 """Its pages are about runs of hours, some of them written by a command."""
 PAGES = sorted(path for path in DOCS.rglob("*.md") if BY_COMMAND not in path.parents)
-GRIDS = sorted(BY_COMMAND.glob("grids/*.yaml"))
-WITHOUT_COMMANDS = {"speed.md", "explanation/paper.md", "reference/stability.md", "reference/changes-0.2.md"}
+GRIDS = [*sorted(BY_COMMAND.glob("grids/*.yaml")), DOCS / "zoo" / "grid.yaml"]
+WITHOUT_COMMANDS = {
+    "speed.md",
+    "explanation/choosing.md",
+    "explanation/paper.md",
+    "reference/stability.md",
+    "reference/changes-0.2.md",
+}
 CLUSTER = "10.0.0.1:6379"
 """The address of the pages' cluster; here another one stands for it."""
 ON_CLUSTER = [path for path in PAGES if CLUSTER in path.read_text("utf-8")]
