@@ -40,7 +40,7 @@ def attack_needs() -> Iterator[str]:
     words = {"own": "nothing", "team": "its team's", "all": "all"}
     rows = []
     for name in BUILT_IN["attack"]:
-        attack = resolve("attack", name)
+        attack: Any = resolve("attack", name)
         required = {field: info for field, info in attack.model_fields.items() if info.is_required()}
         sight = "by an option" if isinstance(attack.sight, property) else words[attack.sight]
         rule = "yes" if attack.needs_rule is True else ""

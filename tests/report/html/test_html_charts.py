@@ -310,7 +310,9 @@ def test_a_run_that_lacks_a_metric_stands_beside_one_that_has_it(plain_run: fedl
 
 def test_a_legend_has_a_key_for_each_name(full: fedlens.Run) -> None:
     keys = metrics_chart(full).keys()
-    assert [key.label for key in keys] == [style.label for name, style in STYLES.items() if name != "asr"]
+    assert [key.label for key in keys] == [
+        style.label for name, style in STYLES.items() if name not in {"asr", "mae", "malicious_mae"}
+    ]
     assert [(key.sign, key.stroke) for key in keys] == [("▲", "none"), ("▼", "none"), ("●", "none"), ("■", "none")]
     several = roc_of_several({"a": full})
     assert several is not None
