@@ -91,7 +91,7 @@ def measure(rows: int, columns: int, theirs: ModuleType | None, options: argpars
         updates.copy_(drawn)  # stages write into rows of their own
 
     mine, left_out = every_defence(updates, options.f, options.only)
-    extra = {}
+    extra: dict[str, float | None] = {}
     for name, round_ in mine.items():
         restore()
         extra[name] = extra_megabytes(round_)

@@ -47,7 +47,8 @@ class Rounds:
 
 def every_defence(updates: Tensor, f: int, only: Collection[str] | None) -> tuple[dict[str, Rounds], dict[str, str]]:
     """What can be timed on these rows, by name, and why others cannot."""
-    found, left_out = {}, {}
+    found: dict[str, Rounds] = {}
+    left_out: dict[str, str] = {}
     for kind in ("aggregation", "stage"):
         for name in BUILT_IN[kind]:
             if only and name not in only:
