@@ -1,16 +1,16 @@
-"""Seconds and memory that aggregation rules take: ``python benchmarks/aggregation.py``.
+"""Seconds and memory that rules and other stages of the chain take: ``python benchmarks/aggregation.py``.
 
 Everything runs in the same minutes on one thread, once in each turn, in an order that is reversed every time, after one
-turn that warms up. Two yardsticks are plain PyTorch: ``torch.median`` (which gives the lower of the middle two, and no
-shares), and the Gram matrix of the updates, centred block by block. ByzFL's aggregators take part where they are
-installed and can; its median can at 10 × 1,500,000, say. The three sizes take about ten minutes; ``--quick`` runs tiny
-ones once, to see that it all still works.
+turn that warms up. Three yardsticks are plain PyTorch: ``torch.median`` (which gives the lower of the middle two, and
+no shares), the Gram matrix of the updates, centred block by block, and their product U Uᵀ as one writes it. ByzFL's
+aggregators take part where they are installed and can; its median can at 10 × 1,500,000, say. The three sizes take
+about half an hour; ``--quick`` runs tiny ones once, to see that it all still works.
 """
 
 import argparse
 import ctypes
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,27 +18,18 @@ from types import ModuleType
 from typing import Any
 
 import torch
-from aggregation_report import GRAM, RATIO, TORCH_MEDIAN, as_table, as_values
+from aggregation_report import GRAM, PRODUCT, RATIO, TORCH_MEDIAN, as_table, as_values
+from defences import Rounds, every_defence
 from elsewhere import byzfl_aggregators
 from output import describe_machine, in_words, new_console, write_json
 from torch import Tensor
 from turns import in_turns
 
-from fedlens.core.layout import Layout, Slice
-from fedlens.core.random import Address
-from fedlens.defences.bulyan import Bulyan
-from fedlens.defences.coordinate_wise import Median, TrimmedMean
-from fedlens.defences.geometric_median import GeometricMedian
-from fedlens.defences.krum import Krum, KrumAuthors, MultiKrum
-from fedlens.defences.mean import Mean
-from fedlens.defences.norm_clipping import NormClipping
-from fedlens.defences.rule import Received, Rule
 from fedlens.kernels.pairwise import BLOCK_ENTRIES
 
 SIZES = ((10, 3_382_346), (100, 1_000_000), (100, 3_382_346))
 TINY = ((10, 2000), (100, 1000))
 TURNS = 3
-RULES: Mapping[str, type[Rule]] = {"krum": Krum, "krum-authors": KrumAuthors, "multi-krum": MultiKrum, "bulyan": Bulyan}
 LIMITS = {
     "ByzFL Median": (16_000_000, "torch.quantile takes no more than 16 million entries"),
     "ByzFL TrMean": (250_000_000, "sorts for half a minute or more a call"),
@@ -73,6 +64,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--columns", type=int, help="only this number of entries (default: three sizes, or 1,000,000)")
     parser.add_argument("--turns", type=int, help=f"how often everything is timed (default: {TURNS})")
     parser.add_argument("-f", type=int, default=1, help="number of Byzantine clients that rules are told of")
+    parser.add_argument("--only", action="append", metavar="NAME", help="only this defence; may be repeated")
     parser.add_argument("--without-byzfl", action="store_true", help="leave ByzFL out, which is slow")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one turn, to see that it works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the tables here, too")
@@ -92,17 +84,24 @@ def measure(rows: int, columns: int, theirs: ModuleType | None, options: argpars
     def tell(what: str) -> None:
         print(f"{rows} × {columns:,}: {what}", file=sys.stderr, flush=True)
 
-    updates = torch.randn(rows, columns, generator=torch.Generator().manual_seed(0)).add_(0.5)
-    mine = ours(updates, options.f)
-    extra = {name: extra_megabytes(rule) for name, rule in mine.items()}
-    tell("measured the memory")
-    left_out: dict[str, str] = {}
-    contenders = mine | yardsticks(updates)
+    drawn = torch.randn(rows, columns, generator=torch.Generator().manual_seed(0)).add_(0.5)
+    updates = drawn.clone()
+
+    def restore() -> None:
+        updates.copy_(drawn)  # stages write into rows of their own
+
+    mine, left_out = every_defence(updates, options.f, options.only)
+    extra: dict[str, float | None] = {}
+    for name, round_ in mine.items():
+        restore()
+        extra[name] = extra_megabytes(round_)
+        tell(f"measured the memory of {name}")
+    contenders: dict[str, Callable[[], object]] = {**mine, **yardsticks(updates)}
     if theirs is not None:
-        left_out = {name: why for name, (most, why) in LIMITS.items() if updates.numel() > most}
+        left_out |= {name: why for name, (most, why) in LIMITS.items() if updates.numel() > most}
         rules = byzfl(theirs, updates, options.f)
         contenders |= {name: rule for name, rule in rules.items() if name not in left_out}
-    seconds = in_turns(contenders, options.turns or (1 if options.quick else TURNS), tell)
+    seconds = in_turns(contenders, options.turns or (1 if options.quick else TURNS), tell, before=restore)
     return {
         "rows": rows,
         "columns": columns,
@@ -112,32 +111,13 @@ def measure(rows: int, columns: int, theirs: ModuleType | None, options: argpars
     }
 
 
-def ours(updates: Tensor, f: int) -> dict[str, Callable[[], object]]:
-    """Every rule of fedlens, with shares."""
-    count, size = updates.shape
-    weights = size - size // 1000
-    layout = Layout(
-        (
-            Slice("weight", "", "weight", 0, weights, (weights,)),
-            Slice("bias", "", "bias", weights, size, (size - weights,)),
-        )
-    )
-    alpha = torch.full((count,), 1 / count, dtype=torch.float64)
-    received = Received(updates, alpha, layout, Address.root(0))
-    rules: dict[str, Rule] = {
-        "mean": Mean(),
-        "median": Median(),
-        "trimmed-mean": TrimmedMean(f=f),
-        "geometric-median": GeometricMedian(),
-        "norm-clipping": NormClipping(max_norm=1),
-    }
-    rules |= {name: rule.model_validate({"f": f}) for name, rule in RULES.items()}
-    return {name: partial(rule.aggregate, received) for name, rule in rules.items() if rule.minimum <= count}
-
-
 def yardsticks(updates: Tensor) -> dict[str, Callable[[], object]]:
     """What one would write by hand."""
-    return {TORCH_MEDIAN: lambda: torch.median(updates, dim=0), GRAM: lambda: gram(updates)}
+    return {
+        TORCH_MEDIAN: lambda: torch.median(updates, dim=0),
+        GRAM: lambda: gram(updates),
+        PRODUCT: lambda: updates @ updates.T,
+    }
 
 
 def gram(updates: Tensor) -> Tensor:
@@ -163,16 +143,20 @@ def byzfl(theirs: ModuleType, updates: Tensor, f: int) -> dict[str, Callable[[],
     return {name: partial(rule, updates) for name, rule in rules.items()}
 
 
-def extra_megabytes(rule: Callable[[], object]) -> float | None:
-    """The most memory that a call takes beyond what was there before, its result included; known on Linux alone."""
+def extra_megabytes(round_: Rounds) -> float | None:
+    """The most memory that a call takes beyond what was there before, its result included; known on Linux alone.
+
+    What a stage keeps for the next round does not count.
+    """
     status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
     if not reset.exists():
         return None
     ctypes.CDLL(None).malloc_trim(0)  # what the calls before have given back would not count as taken again
     reset.write_text("5")
     before = int(status.read_text().partition("VmRSS:")[2].split()[0])
-    rule()
-    return (int(status.read_text().partition("VmHWM:")[2].split()[0]) - before) * 1024 / 1e6
+    state = round_()
+    most = int(status.read_text().partition("VmHWM:")[2].split()[0])
+    return ((most - before) * 1024 - round_.new_bytes(state)) / 1e6
 
 
 if __name__ == "__main__":

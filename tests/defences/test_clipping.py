@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from fedlens.defences import norm_clipping as clipping
 from fedlens.defences.mean import Mean
 from fedlens.defences.norm_clipping import NormClipping, clipping_factors, norms
+from fedlens.kernels.cosine_distances import row_lengths
 
 
 def test_by_hand() -> None:
@@ -19,6 +20,14 @@ def test_by_hand() -> None:
     assert aggregate.shares is not None
     assert aggregate.shares.tolist() == pytest.approx([0.125, 0.75])
     assert aggregate.state == {}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_measuring_leaves_updates_as_they_are(dtype: torch.dtype) -> None:
+    """Squares are taken in place, but of a copy; 3² + 4² = 5²."""
+    updates = torch.tensor([[3.0, 4.0], [0.0, -2.0]], dtype=dtype)
+    assert norms(updates).tolist() == row_lengths(updates).tolist() == [5, 2]
+    assert updates.tolist() == [[3, 4], [0, -2]]
 
 
 def test_clipping_averages() -> None:

@@ -89,7 +89,7 @@ class FLDetector(Filter):
         count = int(state.tensors.get("rounds", torch.tensor(0))) + 1
         memory, change = self._remembered(server.weights, state.tensors)
         present = [(client, row) for client, row in zip(clients, updates.rows, strict=True) if client not in excluded]
-        values = _values(present, kept, change, count)
+        values = _values(present, kept, change.to(device), count)
         for client, row in present:
             scores = kept[client]["scores"] if client in kept else torch.zeros(0, dtype=torch.float64, device=device)
             if client in values:
@@ -135,11 +135,12 @@ def _values(
 ) -> dict[int, float]:
     """Return d_i of each client that was there in the round before."""
     apart: dict[int, float] = {}
+    unexpected = torch.empty_like(change)
     for client, row in present:
         before = kept.get(client, {})
         if "round" in before and int(before["round"]) == count - 1:
-            expected = before["update"].to(row).double() + change.to(row.device)
-            apart[client] = float(norms((expected - row.double())[None]))
+            torch.add(before["update"].to(row), change, out=unexpected).sub_(row)
+            apart[client] = float(norms(unexpected[None]))
     largest = max(apart.values(), default=0)
     shares = {client: value / largest if largest else 1 for client, value in apart.items()}
     return {client: share / sum(shares.values()) for client, share in shares.items()}

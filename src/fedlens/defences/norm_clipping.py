@@ -35,7 +35,7 @@ def norms(updates: Tensor) -> Tensor:
     """Return the L2 norm of each row of `updates` (shape ``[n, d]``), as float64 of shape ``[n]``."""
     squares = torch.zeros(len(updates), dtype=torch.float64, device=updates.device)
     for columns in torch.split(updates, max(BLOCK_ENTRIES // len(updates), 1), dim=1):
-        squares += columns.double().square().sum(dim=1)
+        squares += columns.to(torch.float64, copy=True).square_().sum(dim=1)
     short = squares < SHORTEST
     if bool(squares.isfinite().all()) and not bool(updates[short].any()):
         return squares.sqrt_()

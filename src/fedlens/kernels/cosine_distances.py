@@ -72,13 +72,17 @@ def _squares(rows: Tensor, origin: Tensor | None, divisors: Tensor | None = None
     squares = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
     for block in _blocks(rows, origin):
         scaled = block if divisors is None else block.div_(divisors[:, None])
-        squares += torch.linalg.vecdot(scaled, scaled)
+        squares += scaled.square_().sum(dim=1)
     return squares
 
 
 def _blocks(rows: Tensor, origin: Tensor | None) -> Iterator[Tensor]:
-    """Yield copies of blocks of columns in float64, with `origin` added."""
+    """Yield copies of blocks of columns in float64, with `origin` added; each in the memory of the one before."""
     columns = block_columns(BLOCK_ENTRIES, len(rows))
+    room = torch.empty(0, dtype=torch.float64, device=rows.device)
     for start in range(0, rows.shape[1], columns):
-        block = rows[:, start : start + columns].to(torch.float64, copy=True)
-        yield block if origin is None else block.add_(origin[start : start + columns])
+        block = rows[:, start : start + columns]
+        if room.shape != block.shape:
+            room = room.new_empty(block.shape)
+        room.copy_(block)
+        yield room if origin is None else room.add_(origin[start : start + columns])
