@@ -1,6 +1,7 @@
 """What every defence needs and every attack sees, read off the components themselves."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from docs_markdown import code, table
 
