@@ -54,7 +54,7 @@ def every_defence(updates: Tensor, f: int, only: Collection[str] | None) -> tupl
             if only and name not in only:
                 continue
             told = {"f": f} if "f" in resolve(kind, name).model_fields else {}
-            stage = as_stage(Chain.of({"name": name} | told | OPTIONS.get(name, {})).stages[0])
+            stage = as_stage(Chain.of([{"name": name} | told | OPTIONS.get(name, {})]).stages[0])
             if stage.needs_model:
                 left_out[name] = "takes as long as the forward passes of the model that it asks"
             elif stage.needed(1) > len(updates):
