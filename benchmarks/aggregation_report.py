@@ -34,7 +34,7 @@ def as_values(name: str, seconds: Mapping[str, list[float]], extra: float | None
 
 def as_table(result: Mapping[str, Any]) -> Table:
     """The table of a size, and below it what was left out."""
-    caption = [f"ratio: {RATIO}", *(f"left out: {name}: {why}" for name, why in result["left_out"].items())]
+    caption = [f"ratio: {RATIO}", *(f"not timed: {name}: {why}" for name, why in result["left_out"].items())]
     title = f"{result['rows']} × {result['columns']:,} float32, f = {result['f']}, 1 thread"
     table = Table(title=title, caption="\n".join(caption), title_justify="left", caption_justify="left")
     table.add_column("defence")
