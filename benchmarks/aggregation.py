@@ -3,8 +3,8 @@
 Everything runs in the same minutes on one thread, once in each turn, in an order that is reversed every time, after one
 turn that warms up. Three yardsticks are plain PyTorch: ``torch.median`` (which gives the lower of the middle two, and
 no shares), the Gram matrix of the updates, centred block by block, and their product U Uᵀ as one writes it. ByzFL's
-aggregators take part where they are installed and can; its median can at 10 × 1,500,000, say. The three sizes take
-about half an hour; ``--quick`` runs tiny ones once, to see that it all still works.
+aggregators take part where they are installed and can; its median can at 10 × 1,500,000, say. ``--only`` takes
+some of ours; ``--quick`` runs tiny sizes once, to see that it all still works.
 """
 
 import argparse
