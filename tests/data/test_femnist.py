@@ -89,6 +89,7 @@ def changed(path: list[Any], value: object) -> dict[str, Any]:
         (changed(["user_data", "ann", "x", 0, 9], [1]), "writer 'ann', sample 0: x has 0 values"),
         (changed(["user_data", "ann", "x", 0, 9], 255), "writer 'ann', sample 0: x has a value that is not between"),
         (changed(["user_data", "ann", "x", 0, 9], float("nan")), "writer 'ann', sample 0: x has a value that is not"),
+        (changed(["user_data", "cid"], {"x": [], "y": []}), "writer 'cid' is in user_data, but not in users"),
         (changed(["users", 0], 7), "users: 7 is no name"),
         (changed(["users", 1], "ann"), "writer 'ann'"),
     ],
@@ -105,7 +106,7 @@ def test_what_is_not_as_leaf_makes_it_is_refused(content: object, said: str) -> 
 def test_a_writer_in_two_files_is_refused() -> None:
     write("femnist/a.json", leaf(ann=[1, 2]))
     write("femnist/b.json", leaf(ann=[3]))
-    with pytest.raises(DataError, match=r"b.json: writer 'ann' is in another file, too"):
+    with pytest.raises(DataError, match=r"b.json: writer 'ann' is in another place, too"):
         Femnist().load()
 
 

@@ -106,7 +106,7 @@ def _writers(folder: Path) -> Writers:
     for file in files:
         for name, samples in _of_file(file):
             if name in found:
-                _refuse(file, f"writer {shortened(name)} is in another file, too")
+                _refuse(file, f"writer {shortened(name)} is in another place, too")
             found[name] = samples
     return found
 
@@ -142,6 +142,8 @@ def _of_file(file: Path) -> Iterator[tuple[str, tuple[NDArray[np.float32], NDArr
         where = f"writer {shortened(name)}"
         pixels, labels = (_part(of_user, part, file, where) for part in ("x", "y"))
         yield name, (_inputs(pixels, count, file, where), _labels(labels, count, file, where))
+    if (unnamed := next((name for name in data if name not in users), None)) is not None:
+        _refuse(file, f"writer {shortened(unnamed)} is in user_data, but not in users")
 
 
 def _part(content: Any, name: str, file: Path, where: str = "") -> Any:
