@@ -25,7 +25,8 @@ from fedlens.data.remark import remark
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-settings.register_profile("fedlens", deadline=None)  # the first call of a torch function takes long
+settings.register_profile("explore", deadline=None)  # the first call of a torch function takes long
+settings.register_profile("fedlens", settings.get_profile("explore"), derandomize=True)
 settings.load_profile("fedlens")
 
 
