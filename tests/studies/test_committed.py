@@ -139,6 +139,7 @@ PASS_FOR_WHAT_HAS_NO_EFFECT = {
     ("C10", "poisoning", "alternating: final accuracy"),
     ("C10", "twin", "alternating: final accuracy"),
     ("C11", "honest", "malicious model's accuracy, alternating less baseline"),
+    ("C11", "poisoning", "malicious model's accuracy, alternating less baseline"),
     ("C14", "twin", f"Fashion-MNIST, with constraint, other samples: {LEAST_ALIKE}"),
     ("C14", "twin", "Fashion-MNIST, with constraint, the target: likewise"),
     ("C14", "twin", "census, with constraint, other samples: likewise"),
@@ -169,7 +170,7 @@ met without any effect should not be one of few that decide.
 
 NOT_RUN_YET = {
     "honest-fig5-explicit-pre",
-    *("poisoning-fig5-explicit-pre", "poisoning-fig8-explicit"),
+    "poisoning-fig5-explicit-pre",
     *("poisoning-median-explicit", "poisoning-stealth-explicit"),
 }
 """Negative controls of which there is no record. Remove one from this list when its records are committed."""
