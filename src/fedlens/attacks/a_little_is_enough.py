@@ -35,9 +35,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import PositiveFloat
 from typing_extensions import override
 
-from fedlens.attacks.attack import Attack, Sight
 from fedlens.attacks.known_updates import Deviation, KnownUpdates
-from fedlens.attacks.objective import OnlyUntargeted
+from fedlens.attacks.on_updates import OnUpdates
 from fedlens.attacks.team import Crafted, Team
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ if TYPE_CHECKING:
 Formula = Literal["auto", "early"]
 
 
-class ALittleIsEnough(Attack):
+class ALittleIsEnough(OnUpdates):
     """Updates at the mean of honest ones less z standard deviations, from every attacker.
 
     Attributes:
@@ -75,17 +74,10 @@ class ALittleIsEnough(Attack):
 
     reach_logged_as: ClassVar[str] = "z"
 
-    objective: OnlyUntargeted = "untargeted"
     sees: Literal["team", "all"] = "team"
     z: Formula | PositiveFloat = "auto"
     sigma: Deviation = "population"
     sign: Literal["minus", "plus"] = "minus"
-    boost: Literal[1] = 1
-
-    @property
-    def sight(self) -> Sight:  # type: ignore[override]
-        """What it sees: see `sees`."""
-        return self.sees
 
     @override
     def collude(self, team: Team) -> Crafted:

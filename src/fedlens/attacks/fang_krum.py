@@ -31,15 +31,14 @@ Krum, and is no attack on others. It keeps nothing from round to round.
 from __future__ import annotations
 
 from math import sqrt
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import NonNegativeFloat, PositiveFloat
 from typing_extensions import override
 
 from fedlens.attacks.assumed_server import AssumedServer
-from fedlens.attacks.attack import Attack, Sight
 from fedlens.attacks.known_updates import KnownUpdates
-from fedlens.attacks.objective import OnlyUntargeted
+from fedlens.attacks.on_updates import OnUpdates
 from fedlens.attacks.team import Crafted, Team
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
@@ -48,7 +47,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class FangKrum(Attack):
+class FangKrum(OnUpdates):
     """Updates of −λ times the signs of the honest way, with the largest λ that Krum would choose.
 
     Attributes:
@@ -79,16 +78,8 @@ class FangKrum(Attack):
     needs_rule: ClassVar[bool] = True
     reach_logged_as: ClassVar[str] = "chosen"
 
-    objective: OnlyUntargeted = "untargeted"
-    sees: Literal["all", "team"] = "all"
     epsilon: NonNegativeFloat = 0.01
     threshold: PositiveFloat = 1e-5
-    boost: Literal[1] = 1
-
-    @property
-    def sight(self) -> Sight:  # type: ignore[override]
-        """What it sees: see `sees`."""
-        return self.sees
 
     @override
     def collude(self, team: Team) -> Crafted:

@@ -26,14 +26,13 @@ keeps nothing from round to round.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 from typing_extensions import override
 
-from fedlens.attacks.attack import Attack, Sight
 from fedlens.attacks.known_updates import Deviation, KnownUpdates
-from fedlens.attacks.objective import OnlyUntargeted
+from fedlens.attacks.on_updates import OnUpdates
 from fedlens.attacks.team import Crafted, Team
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-class FangTrimmedMean(Attack):
+class FangTrimmedMean(OnUpdates):
     """Updates beyond all honest ones in every coordinate, against the way that the model would go.
 
     Attributes:
@@ -68,16 +67,8 @@ class FangTrimmedMean(Attack):
         [8, 9]
     """
 
-    objective: OnlyUntargeted = "untargeted"
-    sees: Literal["all", "team"] = "all"
     b: float = Field(default=2.0, gt=1)
     sigma: Deviation = "population"
-    boost: Literal[1] = 1
-
-    @property
-    def sight(self) -> Sight:  # type: ignore[override]
-        """What it sees: see `sees`."""
-        return self.sees
 
     @override
     def collude(self, team: Team) -> Crafted:

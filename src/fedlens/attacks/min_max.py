@@ -20,18 +20,17 @@ products of b updates, O(b²d). It keeps nothing from round to round.
 from __future__ import annotations
 
 from math import sqrt
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from typing_extensions import override
 
-from fedlens.attacks.attack import Attack, Sight
 from fedlens.attacks.far_enough import Direction, direction_of, furthest_within_radius, gone
 from fedlens.attacks.known_updates import KnownUpdates
-from fedlens.attacks.objective import OnlyUntargeted
+from fedlens.attacks.on_updates import OnUpdates
 from fedlens.attacks.team import Crafted, Team
 
 
-class MinMax(Attack):
+class MinMax(OnUpdates):
     """Updates as far from any honest one as these are from each other, from every attacker.
 
     Attributes:
@@ -60,15 +59,7 @@ class MinMax(Attack):
 
     reach_logged_as: ClassVar[str] = "gamma"
 
-    objective: OnlyUntargeted = "untargeted"
-    sees: Literal["all", "team"] = "all"
     direction: Direction = "std"
-    boost: Literal[1] = 1
-
-    @property
-    def sight(self) -> Sight:  # type: ignore[override]
-        """What it sees: see `sees`."""
-        return self.sees
 
     @override
     def collude(self, team: Team) -> Crafted:

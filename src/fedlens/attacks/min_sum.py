@@ -24,14 +24,13 @@ from typing import ClassVar, Literal
 
 from typing_extensions import override
 
-from fedlens.attacks.attack import Attack, Sight
 from fedlens.attacks.far_enough import Direction, direction_of, furthest_within_sum, gone
 from fedlens.attacks.known_updates import KnownUpdates
-from fedlens.attacks.objective import OnlyUntargeted
+from fedlens.attacks.on_updates import OnUpdates
 from fedlens.attacks.team import Crafted, Team
 
 
-class MinSum(Attack):
+class MinSum(OnUpdates):
     """Updates as far from all honest ones together as one of these is, from every attacker.
 
     Attributes:
@@ -61,16 +60,8 @@ class MinSum(Attack):
 
     reach_logged_as: ClassVar[str] = "gamma"
 
-    objective: OnlyUntargeted = "untargeted"
-    sees: Literal["all", "team"] = "all"
     direction: Direction = "std"
     bound: Literal["max", "min"] = "max"
-    boost: Literal[1] = 1
-
-    @property
-    def sight(self) -> Sight:  # type: ignore[override]
-        """What it sees: see `sees`."""
-        return self.sees
 
     @override
     def collude(self, team: Team) -> Crafted:
