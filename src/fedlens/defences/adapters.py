@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import override
 
 from fedlens.defences.detector import Detector, Inspection
+from fedlens.defences.filter import Filter
 from fedlens.defences.links import Link
 from fedlens.defences.returned import ReturnedError, require_aggregate
 from fedlens.defences.rule import Received, Rule, least_updates
@@ -59,26 +60,22 @@ class RuleStage(Stage):
         return updates.single(aggregate.update, aggregate.shares), State(aggregate.state), report
 
 
-class FilterStage(Stage):
+class FilterStage(Filter):
     """A detector as a stage, which drops what it flags.
 
     Attributes:
         detector: the detector.
     """
 
-    kind: ClassVar[Kind] = "filter"
-    averages: ClassVar[bool] = True
-
     detector: Detector
 
     @override
-    def apply(self, updates: Updates, server: Server, state: State) -> tuple[Updates, State, Report]:
+    def judge(self, updates: Updates, server: Server, state: State) -> tuple[Report, State]:
         seen = Inspection(server.round, server.weights, updates.rows, updates.weights, server.layout)
         verdict = self.detector.inspect(seen)
         if wrong := fault(verdict, len(updates.rows)):
             raise ReturnedError(self.detector.inspect, wrong, "Verdict(scores, flagged, details)")
-        kept = [row for row, flagged in enumerate(verdict.flagged.tolist()) if not flagged]
-        return updates.keep(kept), state, Report(verdict.scores, verdict.flagged, details=verdict.details)
+        return Report(verdict.scores, verdict.flagged, details=verdict.details), state
 
 
 def as_stage(component: Link) -> Stage:

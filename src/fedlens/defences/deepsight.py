@@ -224,11 +224,4 @@ class DeepSight(Composed):
 
     @override
     def stages(self) -> tuple[Link, ...]:
-        judged = DeepSightFilter(
-            action=self.action,
-            inputs=self.inputs,
-            draws=self.draws,
-            min_cluster_size=self.min_cluster_size,
-            min_samples=self.min_samples,
-        )
-        return judged, MedianClip(), EqualWeights(), Mean()
+        return DeepSightFilter(**dict(self)), MedianClip(), EqualWeights(), Mean()
