@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from math import isqrt
 from typing import Any
 
 import torch
@@ -69,10 +70,11 @@ def late_round(stage: Stage, rows: Tensor, rounds: int) -> Rounds:
     if stage.kind == "optimizer":
         rows = rows[:1]
     count, size = rows.shape
-    weights = size - size // 1000
+    columns = isqrt(size)
+    weights = columns * (size // columns - 1)
     layout = Layout(
         (
-            Slice("weight", "", "weight", 0, weights, (weights,)),
+            Slice("weight", "", "weight", 0, weights, (weights // columns, columns)),
             Slice("bias", "", "bias", weights, size, (size - weights,)),
         )
     )

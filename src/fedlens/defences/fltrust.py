@@ -25,6 +25,7 @@ from typing_extensions import override
 from fedlens.core.lazy import torch
 from fedlens.defences.norm_clipping import norms
 from fedlens.defences.stage import Kind, Report, Server, Stage, State, Updates
+from fedlens.kernels.pairwise import BLOCK_ENTRIES, block_columns
 from fedlens.kernels.weighted_sums import weighted_sum
 
 if TYPE_CHECKING:
@@ -43,15 +44,12 @@ def trust_scores(updates: Tensor, root: Tensor) -> Tensor:
     Returns:
         Shape ``[n]``, float64; 0 of an update of zeros, and of all if `root` is zero.
     """
-    direction = _unit(root, float(norms(root[None])))
-    lengths = norms(updates).tolist()
-    cosines = [_unit(update, length) @ direction for update, length in zip(updates, lengths, strict=True)]
-    return torch.stack(cosines).clamp(0, 1)
-
-
-def _unit(vector: Tensor, length: float) -> Tensor:
-    """Return `vector` (``[d]``) at length 1, in float64; zeros stay so."""
-    return vector.double() / (length or 1)
+    lengths, length = norms(updates), float(norms(root[None])) or 1
+    divisors, columns = lengths.where(lengths > 0, 1)[:, None], block_columns(BLOCK_ENTRIES, len(updates))
+    cosines = torch.zeros_like(lengths)
+    for block, part in zip(torch.split(updates, columns, dim=1), torch.split(root, columns), strict=True):
+        cosines += (block.double() / divisors) @ (part.double() / length)
+    return cosines.clamp(0, 1)
 
 
 def trust_weights(updates: Tensor, root: Tensor) -> Tensor | None:

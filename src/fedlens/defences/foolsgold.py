@@ -33,13 +33,15 @@ from fedlens.core.layout import Layout
 from fedlens.core.lazy import torch
 from fedlens.defences.norm_clipping import norms
 from fedlens.defences.stage import Kind, Report, Server, Stage, State, Updates
-from fedlens.kernels.pairwise import squared_distances
+from fedlens.kernels.pairwise import block_columns, squared_distances
 from fedlens.kernels.weighted_sums import weighted_sum
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 ALL_ALIKE = "the updates of all clients have pointed the same way so far, so that foolsgold trusts none"
+BLOCK = 2**22
+"""Entries of histories that are copied at a time."""
 
 
 def unlikeness(histories: Sequence[Tensor]) -> Tensor:
@@ -51,10 +53,15 @@ def unlikeness(histories: Sequence[Tensor]) -> Tensor:
         Shape ``[n, n]``, float64.
     """
     lengths = torch.cat([norms(history[None]) for history in histories])
-    pairs = zip(histories, lengths.tolist(), strict=True)
-    directions = torch.stack([(history.double() / (length or 1)).to(history) for history, length in pairs])
+    divisors = lengths.where(lengths > 0, 1).tolist()
+    apart = torch.zeros(len(histories), len(histories), dtype=torch.float64, device=lengths.device)
+    for parts in zip(
+        *(torch.split(history, block_columns(BLOCK, len(histories))) for history in histories), strict=True
+    ):
+        pairs = zip(parts, divisors, strict=True)
+        apart += squared_distances(torch.stack([(part.double() / divisor).to(part) for part, divisor in pairs]))
     nothing = lengths == 0
-    return (squared_distances(directions) / 2).masked_fill(nothing[:, None] | nothing, 1)
+    return (apart / 2).masked_fill(nothing[:, None] | nothing, 1)
 
 
 def foolsgold_weights(apart: Tensor, kappa: float, resolution: float) -> Tensor | None:

@@ -74,15 +74,19 @@ def fingerprints(rows: Tensor, layout: Layout, cutoff: float) -> Tensor:
     """
     parts = [part for part in layout.parameters.slices if part.start < part.stop]
     for precision in (torch.promote_types(rows.dtype, torch.float32), torch.float64):
-        found = []
-        for row in rows:
+        found: NDArray[np.floating] | None = None
+        for place, row in enumerate(rows):
             entries = row.to(precision)
             shaped = (part.shaped(entries[part.start : part.stop]) for part in parts)
             matrices = (entries.reshape(len(entries) if entries.ndim > 1 else 1, -1) for entries in shaped)
-            found.append(np.concatenate([low_frequencies(matrix.cpu().numpy(), cutoff) for matrix in matrices]))
-        if all(bool(np.isfinite(one).all()) for one in found):
+            low = np.concatenate([low_frequencies(matrix.cpu().numpy(), cutoff) for matrix in matrices])
+            if found is None:
+                found = np.empty((len(rows), len(low)), low.dtype)
+            found[place] = low
+        assert found is not None, "there is a row"
+        if bool(np.isfinite(found).all()):
             break
-    return torch.from_numpy(np.stack(found)).to(rows.device)
+    return torch.from_numpy(found).to(rows.device)
 
 
 class FreqFedFilter(Filter):

@@ -31,6 +31,7 @@ from fedlens.defences.filter import Filter
 from fedlens.defences.moderate import moderate
 from fedlens.defences.norm_clipping import norms
 from fedlens.defences.stage import Report, Server, State, Updates
+from fedlens.kernels.cosine_distances import row_lengths
 from fedlens.kernels.pairwise import BLOCK_ENTRIES, block_columns
 
 if TYPE_CHECKING:
@@ -47,15 +48,17 @@ def metrics_of(rows: Tensor, weights: Tensor) -> Tensor:
         rows: the updates, shape ``[n, d]``.
         weights: of the global model, shape ``[d]``.
     """
-    sums = torch.zeros(len(rows), dtype=torch.float64, device=rows.device)
-    comparable, start = moderate(rows), weights.double()
-    for block in torch.split(comparable, block_columns(BLOCK_ENTRIES, len(rows)), dim=1):
-        sums += block.double().abs().sum(dim=1)
-    direction, cosines = start / (float(norms(start[None])) or 1), []
-    for row in rows:
-        model = start + row.double()
-        cosines.append(model / (float(norms(model[None])) or 1) @ direction)
-    return torch.stack([sums, norms(comparable), torch.stack(cosines)], dim=1)
+    columns, comparable = block_columns(BLOCK_ENTRIES, len(rows)), moderate(rows)
+    lengths, length = row_lengths(rows, weights), float(norms(weights[None])) or 1
+    divisors = lengths.where(lengths > 0, 1)[:, None]
+    sums, cosines = torch.zeros_like(lengths), torch.zeros_like(lengths)
+    for block, row_block, part in zip(
+        *(torch.split(each, columns, dim=-1) for each in (comparable, rows, weights)), strict=True
+    ):
+        sums += block.abs().sum(dim=1, dtype=torch.float64)
+        start = part.double()
+        cosines += (row_block + start).div_(divisors) @ (start / length)
+    return torch.stack([sums, norms(comparable), cosines], dim=1)
 
 
 def whitened_scores(metrics: Tensor) -> Tensor:
