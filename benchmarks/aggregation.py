@@ -8,7 +8,6 @@ some of ours; ``--quick`` runs tiny sizes once, to see that it all still works.
 """
 
 import argparse
-import ctypes
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -19,8 +18,9 @@ from typing import Any
 
 import torch
 from aggregation_report import GRAM, PRODUCT, RATIO, TORCH_MEDIAN, as_table, as_values
-from defences import Rounds, every_defence
+from defences import every_defence
 from elsewhere import byzfl_aggregators
+from memory_of import extra_megabytes
 from output import describe_machine, in_words, new_console, write_json
 from torch import Tensor
 from turns import in_turns
@@ -94,7 +94,7 @@ def measure(rows: int, columns: int, theirs: ModuleType | None, options: argpars
     extra: dict[str, float | None] = {}
     for name, round_ in mine.items():
         restore()
-        extra[name] = extra_megabytes(round_)
+        extra[name] = extra_megabytes(round_, round_.new_bytes)
         tell(f"measured the memory of {name}")
     contenders: dict[str, Callable[[], object]] = {**mine, **yardsticks(updates)}
     if theirs is not None:
@@ -141,22 +141,6 @@ def byzfl(theirs: ModuleType, updates: Tensor, f: int) -> dict[str, Callable[[],
         "ByzFL MultiKrum": theirs.MultiKrum(f=f),
     }
     return {name: partial(rule, updates) for name, rule in rules.items()}
-
-
-def extra_megabytes(round_: Rounds) -> float | None:
-    """The most memory that a call takes beyond what was there before, its result included; known on Linux alone.
-
-    What a stage keeps for the next round does not count.
-    """
-    status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-    if not reset.exists():
-        return None
-    ctypes.CDLL(None).malloc_trim(0)  # what the calls before have given back would not count as taken again
-    reset.write_text("5")
-    before = int(status.read_text().partition("VmRSS:")[2].split()[0])
-    state = round_()
-    most = int(status.read_text().partition("VmHWM:")[2].split()[0])
-    return ((most - before) * 1024 - round_.new_bytes(state)) / 1e6
 
 
 if __name__ == "__main__":
