@@ -55,12 +55,12 @@ def attack_fault(
     if attack.boost == "auto" and chain.averages is False:  # None of one whose code is not read
         return (
             "attack.boost: auto is 1/Σα over the round's attackers, which only a rule that averages divides by; give a "
-            f"number, e.g. -o attack.boost={round(cohort / _attacking(attackers, clients, cohort))}"
+            f"number, e.g. -o attack.boost={round(cohort / attacking(attackers, clients, cohort))}"
         )
     return None
 
 
-def _attacking(attackers: Attackers | None, clients: int, cohort: int) -> int:
+def attacking(attackers: Attackers | None, clients: int, cohort: int) -> int:
     """Return how many attackers are in a cohort, on average if they are drawn."""
     if attackers is None:
         return 1

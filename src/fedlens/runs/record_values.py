@@ -78,6 +78,11 @@ def destroyed(records: Sequence[RoundRecord]) -> int | None:
     return next((record.round for record in records if record.destroyed), None)
 
 
+def silent(records: Sequence[RoundRecord]) -> int | None:
+    """Return the first round after which a model's answers are NaN; ``None`` if there is none."""
+    return next((record.round for record in records if not record.answers), None)
+
+
 def numbers_of(quality: Quality, prefix: str = "") -> dict[str, float]:
     """Return a model's accuracy, or of a regression its errors that are finite, and its loss, by prefixed names."""
     numbers = {"accuracy": quality.accuracy, **{name: quality.metrics.get(name) for name in ERRORS}}

@@ -1,18 +1,35 @@
 """The choice of target samples, for which the benign twin may be needed; an attack without any cannot be judged."""
 
+from collections.abc import Sequence
+from typing import Protocol
+
+from torch import Tensor
+
 from fedlens.core.errors import UnjudgedError
 from fedlens.experiment.setting import Setting
 from fedlens.goals.target_samples import has_learnt
-from fedlens.runs.record_values import destroyed
-from fedlens.simulation.twin import Control
+from fedlens.runs.record import RoundRecord
+from fedlens.runs.record_values import destroyed, silent
 
 
-def aimed(setting: Setting, twin: Control | None) -> Setting:
+class Twin(Protocol):
+    """A benign twin, in the cache or in memory."""
+
+    @property
+    def records(self) -> Sequence[RoundRecord]:
+        """Its rounds."""
+
+    @property
+    def last(self) -> Tensor:
+        """The predictions of its last model, log-probabilities ``[samples, classes]``."""
+
+
+def aimed(setting: Setting, twin: Twin | None) -> Setting:
     """Choose the setting's target samples, by default among those that its benign twin, if any, gets right."""
     target = setting.experiment.target
     if setting.goal is not None or twin is None or target.index is not None or target.select == "random":
         return setting.with_target(None)
-    if target.select is None and twin.silent is not None and destroyed(twin.records) is None:
+    if target.select is None and silent(twin.records) is not None and destroyed(twin.records) is None:
         return setting.with_target(None)  # a model that answers NaN by its nature gets no sample right
     try:
         return setting.with_target(twin.last)
@@ -20,7 +37,7 @@ def aimed(setting: Setting, twin: Control | None) -> Setting:
         raise _unjudged(setting, twin, error) from None
 
 
-def _unjudged(setting: Setting, twin: Control, error: UnjudgedError) -> UnjudgedError:
+def _unjudged(setting: Setting, twin: Twin, error: UnjudgedError) -> UnjudgedError:
     """Extend the error by the twin's condition and by remedies; another seed is none before anything is learnt."""
     experiment = setting.experiment
     if destroyed(twin.records) is not None or any(record.malformed for record in twin.records):

@@ -14,6 +14,7 @@ from torch import Tensor
 from fedlens.attacks.estimation import Observation
 from fedlens.core.custom import is_custom
 from fedlens.core.layout import Layout
+from fedlens.core.random import Address
 from fedlens.core.threads import one_thread
 from fedlens.defences.stage import Server, Updates
 from fedlens.experiment.setting import Setting
@@ -96,6 +97,8 @@ class Federation:
     progress: Progress
     network: Network | None = None
     """One to ask, where a stage of the chain needs that."""
+    draws: Address | None = None
+    """Where the chain's random draws begin; ``None`` for the experiment's own."""
 
     @classmethod
     def set_up(cls, setting: Setting, engine: Engine, progress: Progress) -> tuple["Federation", FederationState]:
@@ -144,7 +147,7 @@ class Federation:
         recording = record_updates(experiment.unchecked, round_, len(received.rows), self.engine, apart)
 
         screened = time.perf_counter()
-        address = self.setting.root.at("aggregation", round_)
+        address = (self.draws or self.setting.root).at("aggregation", round_)
         senders = tuple(cohort[row] for row in received.rows)
         forward = None if self.network is None else forward_of(self.network, state.weights, self.setting.dataset.shape)
         server = Server(round_, state.weights, self.layout, senders, address, _root_update(results), forward=forward)

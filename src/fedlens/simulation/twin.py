@@ -33,6 +33,7 @@ from fedlens.runs.folder import Files, lay_out
 from fedlens.runs.loading import load_recorded
 from fedlens.runs.reading import load_predictions, read_rounds, read_summary
 from fedlens.runs.record import ControlRecord
+from fedlens.runs.record_values import silent
 from fedlens.runs.weights import keeps_weights, weights_of
 from fedlens.simulation.callback import Callback
 
@@ -67,7 +68,7 @@ class Control:
     @property
     def silent(self) -> int | None:
         """The first round after which its answers are NaN, which makes it useless as a control; else ``None``."""
-        return next((record.round for record in self.records if not record.answers), None)
+        return silent(self.records)
 
     def values(self, round_: int, target_samples: TargetSamples | None) -> ControlRecord:
         """Return the control's quality after a round, and its answers to the target samples or to what a goal asks."""
