@@ -37,6 +37,7 @@ ROOMS = [
     "studies",
     "studies/paper",
     "studies/conformance",
+    "studies/audit",
     "cli",
     ".",
 ]

@@ -1,0 +1,1 @@
+"""How far an experiment's server can be broken: every attack tried, beside placebos and planted weaknesses."""
