@@ -64,6 +64,11 @@ class TrainingOnce(Engine):
             results.append(answer)
         return results
 
+    def updates(self, round_: int) -> dict[int, Tensor]:
+        """Copy the honest updates that are kept of a round, each ``[d]``, by client, as local training left them."""
+        kept = ((key, update) for key, (update, _) in self._kept.items() if key[0] == round_)
+        return {client: update.clone() for (_, client, _), update in kept if client is not None}
+
     def _key(self, job: Job) -> Key | None:
         """Return by what the job's result is kept; ``None`` of one that is done every time."""
         if isinstance(job, HonestJob) and job.round in self._rounds:

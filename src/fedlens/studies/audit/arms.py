@@ -114,6 +114,11 @@ class Arm:
         words = [f"{key}={value}" for key, value in flat.items()]
         return " ".join([self.attack, *words, *(["in the last third"] if self.window == "last third" else [])])
 
+    @property
+    def adaptive(self) -> bool:
+        """Whether it adapts to the server, as `anticipate` does."""
+        return self.attack == "anticipate"
+
     def made(self, experiment: Experiment) -> Attack:
         """Return the attack as it attacks `experiment`: ``auto`` boosting is 1/Σα, whatever the rule.
 

@@ -66,10 +66,10 @@ class ForkedRound:
 
     Example:
         >>> from fedlens.studies.audit.forked_round import ForkedRound, Outcome
-        >>> honest, attacked = Outcome(0.1, False, 0.9, 0.1), Outcome(0.9, True, 0.875, 0.125)
+        >>> honest, attacked = Outcome(0.1, False, 0.875, 0.125), Outcome(0.9, True, 0.75, 0.25)
         >>> forked = ForkedRound("mine", 0, 3, attacked, honest, absent=honest, acted=True, announced=0.1)
-        >>> forked.cost, forked.succeeds(0.03), round(forked.gain, 1)
-        (0.025, True, 4.4)
+        >>> forked.cost, forked.succeeds(0.2), round(forked.gain, 1)
+        (0.125, True, 4.4)
     """
 
     arm: str

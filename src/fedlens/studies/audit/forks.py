@@ -27,7 +27,7 @@ from fedlens.core.threads import one_thread
 from fedlens.defences.chain import Chain
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import Setting
-from fedlens.runs.record import ClientRecord, ControlRecord, Quality, RoundRecord
+from fedlens.runs.record import ControlRecord, Quality, RoundRecord
 from fedlens.runs.record_values import judged
 from fedlens.runs.round_result import RoundResult
 from fedlens.runs.state import FederationState
@@ -98,7 +98,7 @@ def forks_of(
             with one_thread():
                 federation, start = Federation.set_up(setting, engine, lambda *_: None)
             twin = _played(federation, start, chosen)
-            yield Forks(aimed(setting, twin), federation, twin)
+            yield Forks(aimed(setting, twin), federation, twin, engine)
 
 
 def _played(federation: Federation, start: FederationState, chosen: Sequence[int]) -> Played:
@@ -124,6 +124,7 @@ class Forks:
         setting: the experiment with attackers that wait, its target samples chosen.
         federation: plays its rounds, on an engine that lets honest clients train once.
         twin: the benign twin.
+        engine: the federation's.
 
     Example:
         >>> from fedlens import Experiment
@@ -132,14 +133,15 @@ class Forks:
         >>> plan = {"clients": 4, "rounds": 2, "local": {"steps": 5}, "target": {"select": "random"}}
         >>> with forks_of(Experiment(data="digits", aggregation="median", **plan)) as forks:
         ...     forked = forks.attack(ExplicitBoosting(boost=4), 2)
-        >>> forks.rounds, forked.round, forked.announced
+        >>> forks.rounds, forked.round, round(forked.announced, 2)
         ((1, 2), 2, 0.25)
     """
 
-    def __init__(self, setting: Setting, federation: Federation, twin: Played) -> None:
+    def __init__(self, setting: Setting, federation: Federation, twin: Played, engine: TrainingOnce) -> None:
         self.setting = setting
         self.twin = twin
         self._federation = federation
+        self._engine = engine
         self._benign: dict[tuple[int, bool], RoundResult | None] = {}
 
     @property
@@ -158,17 +160,22 @@ class Forks:
         [name] = names_of(Chain.of(plant).whole)
 
         def moved(state: FederationState) -> FederationState:
-            own = [state.stages.get(word) or stage.init(self._layout) for word, stage in chain.items()]
+            own = [state.stages.get(word) or stage.init(self.layout.parameters) for word, stage in chain.items()]
             rest = {word: kept for word, kept in state.stages.items() if word not in chain}
             return replace(state, stages=rest | {name: together(own)})
 
         setting = replace(self.setting, experiment=plant.into(self.experiment))
         twin = replace(self.twin, states={round_: moved(state) for round_, state in self.twin.states.items()})
-        return Forks(setting, self._federation, twin)
+        return Forks(setting, self._federation, twin, self._engine)
 
     def drawing(self, draws: Address) -> Forks:
         """Return these rounds with the chain's random draws beginning at another address."""
-        return Forks(self.setting, replace(self._federation, draws=draws), self.twin)
+        return Forks(self.setting, replace(self._federation, draws=draws), self.twin, self._engine)
+
+    def updates(self, round_: int) -> dict[int, Tensor]:
+        """Return the honest updates of a round, each ``[d]``, by client, as local training leaves them."""
+        self.honest(round_)
+        return self._engine.updates(round_)
 
     def attacked(self, attack: Attack, round_: int) -> Experiment:
         """Return the experiment whose run has the attack in this round for the first time, and in all after it.
@@ -240,7 +247,7 @@ class Forks:
             announced=sum(client.attack.alpha for client in malicious if client.attack is not None),
             effective_weight=weight,
             applied=not _same(result, without) if weight is None else weight != 0,
-            rejected_by=tuple(sorted(self._rejecting(malicious, flagged))),
+            rejected_by=self.rejected_by(record),
             flagged_by=tuple(sorted(flagged)),
             log=dict(acting[0].attack.log) if acting and acting[0].attack is not None else {},
             destroyed=record.destroyed,
@@ -249,14 +256,28 @@ class Forks:
         )
 
     @property
+    def rejecting(self) -> frozenset[str]:
+        """The names of what rejects updates: checks that do not only observe, and filters of the chain."""
+        checks = {name for name, check in self.experiment.detectors.items() if check.action == "reject"}
+        return frozenset(checks | self.experiment.server.filters.keys())
+
+    def rejected_by(self, record: RoundRecord) -> tuple[str, ...]:
+        """Return by what malicious clients were rejected, or that it was on ``reception``, in alphabetical order."""
+        malicious = record.malicious_clients
+        flagged = {name for client in malicious for name, check in client.checks.items() if check.flagged}
+        malformed = {"reception"} if any(client.malformed for client in malicious) else set()
+        return tuple(sorted((flagged & self.rejecting) | malformed))
+
+    @property
     def memory(self) -> int:
         """For how many rounds attackers remember."""
         assert self.experiment.attack is not None
         return self.experiment.attack.memory
 
     @property
-    def _layout(self) -> Layout:
-        return self._federation.layout.parameters
+    def layout(self) -> Layout:
+        """What each of the d entries of the weights is."""
+        return self._federation.layout
 
     def _state(self, round_: int) -> FederationState:
         if round_ not in self.twin.states:
@@ -300,13 +321,6 @@ class Forks:
         assert self.setting.goal is not None
         value = error - error_of(twin.quality) if model.backdoor is None else model.backdoor.rate
         return Outcome(value, judged(self.setting.goal, model, twin) is True, accuracy, error)
-
-    def _rejecting(self, malicious: Sequence[ClientRecord], flagged: set[str]) -> Iterator[str]:
-        """Yield by what malicious clients were rejected."""
-        rejecting = {name for name, check in self.experiment.detectors.items() if check.action == "reject"}
-        yield from flagged & (rejecting | set(self.experiment.server.filters))
-        if any(client.malformed for client in malicious):
-            yield "reception"
 
 
 def error_of(quality: Quality) -> float:

@@ -1,0 +1,346 @@
+"""An audit, from an experiment to its verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from fedlens.core.documents import dumps
+from fedlens.core.errors import ConfigError, RunError
+from fedlens.core.files import write_atomically
+from fedlens.core.numerics import BITS
+from fedlens.core.parsing import dump_yaml
+
+from fedlens.experiment.experiment import Experiment
+from fedlens.runs.loading import load_experiment
+from fedlens.simulation.callback import Callback
+from fedlens.simulation.runtime import Runtime
+from fedlens.studies.audit.arms import VERSION, Arm, arms_for, digest
+from fedlens.studies.audit.doubts import Doubt, Findings, doubts
+from fedlens.studies.audit.federations import Federations
+from fedlens.studies.audit.forked_round import ForkedRound
+from fedlens.studies.audit.forks import forked_rounds
+from fedlens.studies.audit.halving import Standing, finalists_of, halved
+from fedlens.studies.audit.inspection import Inspected, inspect
+from fedlens.studies.audit.judgement import Judgement, Verdict
+from fedlens.studies.audit.ledger import Ledger
+from fedlens.studies.audit.power import Planting, leak_test, planted
+from fedlens.studies.audit.schedule import SCHEDULES, Schedule
+from fedlens.studies.audit.screening import TRIED, Ranked, Screening, key
+from fedlens.studies.audit.subject import Subject
+from fedlens.studies.audit.trying import Trials, try_finalists
+from fedlens.studies.audit.verdict import ACCURACY_COST, RATE, Effort, judge
+from fedlens.sweeps.sweep_runtime import SweepRuntime
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+AUDIT, WORST = "audit.json", "worst.yaml"
+BEGUN = "begun"
+WORDS, INSPECTED, NAMES = TypeAdapter(str), TypeAdapter(Inspected), TypeAdapter(list[str])
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """An audit that has been made.
+
+    Attributes:
+        path: its directory.
+        subject: what was audited.
+        effort: how much was done.
+        judgement: the verdict, and what it rests on.
+        inspected: what the server is like without attack.
+        ranked: every arm that was tried in forked rounds, the best first.
+        standings: those in the search's whole federations, the best first.
+        finalists: those that the verdict is about.
+        trials: what became of them.
+        plantings: the leak test.
+        omniscient: forked rounds attacked by who sees all updates.
+        doubts: red flags.
+        unfit: arms that do not suit the experiment, and why.
+        seconds: what this call took.
+
+    Example:
+        >>> import fedlens
+        >>> from fedlens import Experiment
+        >>> plan = {"data": "digits", "clients": 4, "rounds": 1, "local": {"steps": 5}}
+        >>> audit = fedlens.audit(Experiment(**plan), effort="quick", out="audits/digits")  # doctest: +SKIP
+        >>> audit.verdict  # doctest: +SKIP
+        'broken'
+    """
+
+    path: Path
+    subject: Subject
+    effort: Effort
+    judgement: Judgement
+    inspected: Inspected
+    ranked: Sequence[Ranked]
+    standings: Sequence[Standing]
+    finalists: Sequence[Arm]
+    trials: Trials
+    plantings: Sequence[Planting]
+    omniscient: Sequence[ForkedRound]
+    doubts: Sequence[Doubt]
+    unfit: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def verdict(self) -> Verdict:
+        """Broken, holds, undecided or no verdict."""
+        return self.judgement.verdict
+
+    @property
+    def worst(self) -> Experiment | None:
+        """The federation in which a finalist reached most, ready to run; ``None`` before the first."""
+        return worst_of(self)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row for each federation of the verdict."""
+        import pandas as pd
+
+        return pd.DataFrame([row_of(one) for one in self.trials.played])
+
+    def plain(self) -> dict[str, Any]:
+        """Return what ``audit.json`` holds."""
+        arms = [{"arm": one.arm.name, **{k: v for k, v in asdict(one).items() if k != "arm"}} for one in self.ranked]
+        return {
+            "version": VERSION,
+            "bits": BITS,
+            "arms": digest([one.arm for one in self.ranked]),
+            "effort": self.effort,
+            "experiment": self.subject.experiment.identity(),
+            "accuracy_cost": self.subject.accuracy_cost,
+            "verdict": self.judgement.verdict,
+            "sentence": self.judgement.sentence,
+            "judgement": asdict(self.judgement),
+            "flags": [asdict(doubt) for doubt in self.doubts],
+            "inspected": asdict(self.inspected),
+            "tried": arms,
+            "federations": [
+                {"arm": one.arm.name, "seeds": len(one.played), "successes": one.successes, "utility": one.utility}
+                for one in self.standings
+            ],
+            "verdict_cells": [row_of(one) for one in self.trials.played],
+            "leaks": [asdict(one) | {"broken": one.broken} for one in self.plantings],
+            "omniscient": [asdict(one) | {"seconds": None} for one in self.omniscient],
+            "out_of_time": self.trials.out_of_time,
+            "unfit": dict(self.unfit),
+        }
+
+
+def row_of(played: Any) -> dict[str, Any]:
+    """Return a federation of the verdict as a row of a table."""
+    cell = played.cell
+    return {
+        "attack": played.arm.name,
+        "number": played.number,
+        "success": None if cell is None else cell.success,
+        "placebo": None if cell is None else cell.placebo,
+        "cost": None if cell is None else cell.cost,
+        "reached": played.confidence,
+        "effective_weight": played.weight,
+        "unseen": None if cell is None else cell.unseen,
+        "flagged": dict(played.flagged or {}),
+        "reason": played.reason,
+        "run": f"cells/{played.key}",
+    }
+
+
+def worst_of(audit: Audit) -> Experiment | None:
+    """Return the federation in which a finalist reached most for the least cost."""
+    found = [one for one in audit.trials.played if one.cell is not None and one.confidence is not None]
+    if not found:
+        return None
+    limit = audit.subject.largest_cost
+    best = max(found, key=lambda one: (one.cell.counts(limit) if one.cell else False, one.confidence))
+    federations = Federations(audit.path, audit.subject, SweepRuntime(), None)
+    return federations.experiment(best.arm, "verdict", best.number)
+
+
+class Auditing:
+    """An audit as it is made; see `audit`.
+
+    Args:
+        folder: the directory.
+        subject: what is audited.
+        effort: how much is done.
+        rate: the rate of success to be refuted.
+        runtime: where and how.
+        observer: called as federations go on.
+        tell: is called with what is being done.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        subject: Subject,
+        effort: Effort,
+        rate: float,
+        runtime: SweepRuntime,
+        observer: Callback | None,
+        tell: Tell,
+    ) -> None:
+        self.subject, self.effort, self.rate, self.tell = subject, effort, rate, tell
+        self.schedule: Schedule = SCHEDULES[effort]
+        self.federations = Federations(folder, subject, runtime, observer)
+        self.federations.begin()
+        self.ledger = Ledger(folder)
+        self.folder = folder
+        self.forking = Runtime(
+            runtime.engine, None, runtime.device, runtime.data_dir, None, False, runtime.client_timeout
+        )
+        self._begun = perf_counter()
+        identity = f"{subject.experiment.identity()} {subject.accuracy_cost:g} {VERSION} {BITS}"
+        if self.ledger.once(BEGUN, "audit", WORDS, lambda: identity) != identity:
+            raise RunError(f"{folder}: an audit of something else is there already; choose another --out")
+
+    def made(self) -> Audit:
+        """Make the audit, or what is missing of it.
+
+        Raises:
+            FedlensError: it cannot be made.
+        """
+        fitting, unfit = arms_for(self.subject.experiment)
+        if not fitting:
+            raise ConfigError("attack: no attack suits this experiment; e.g. -o goal=damage")
+        arms = fitting[: self.schedule.arms]
+        memory = max(arm.made(self.subject.experiment).memory for arm in arms)
+        with Screening(self.subject, self.ledger, self.forking, max(memory, 1), self.tell) as screening:
+            self.tell("the server without attack")
+            inspected = self.ledger.once(
+                "inspected", "server", INSPECTED, lambda: inspect(screening.forks(screening.seeds(1)[0]), self.forking)
+            )
+            self.tell(f"{len(arms)} attacks on single rounds")
+            ranked = screening.ranked(arms, self.schedule)
+        going = [one.arm for one in ranked if not one.error][: self.schedule.federations]
+        standings = halved(going, self.federations, self.subject, self.schedule, self.tell)
+        finalists = self._finalists(standings, fitting)
+        trials = self._trials(finalists)
+        with Screening(self.subject, self.ledger, self.forking, max(memory, 1), self.tell) as screening:
+            plantings, omniscient, adaptive = self._power(screening, finalists, ranked)
+        judgement = self._judged(finalists, trials, plantings)
+        found = Findings(self.subject, inspected, judgement, standings, trials.played, plantings, adaptive, omniscient)
+        return Audit(
+            path=self.folder,
+            subject=self.subject,
+            effort=self.effort,
+            judgement=judgement,
+            inspected=inspected,
+            ranked=ranked,
+            standings=standings,
+            finalists=finalists,
+            trials=trials,
+            plantings=plantings,
+            omniscient=omniscient,
+            doubts=doubts(found),
+            unfit=unfit,
+            seconds=perf_counter() - self._begun,
+        )
+
+    def _finalists(self, standings: Sequence[Standing], fitting: Sequence[Arm]) -> list[Arm]:
+        """Return the finalists, after those of an audit of less effort, which stay."""
+        chosen = [arm.name for arm in finalists_of(standings, self.schedule.finalists)]
+        before = [self.ledger.get("finalists", effort, NAMES) or [] for effort in SCHEDULES if effort != self.effort]
+        chosen = self.ledger.once("finalists", self.effort, NAMES, lambda: chosen)
+        by_name = {arm.name: arm for arm in fitting}
+        return [by_name[name] for name in dict.fromkeys([name for names in (*before, chosen) for name in names])]
+
+    def _trials(self, finalists: Sequence[Arm]) -> Trials:
+        self.tell(f"the verdict: {', '.join(arm.name for arm in finalists)}")
+
+        def in_time() -> bool:
+            return perf_counter() - self._begun < 60 * self.schedule.minutes
+
+        return try_finalists(
+            finalists, self.federations, self.schedule.verdict, lambda trials: self._judged(finalists, trials), in_time
+        )
+
+    def _judged(
+        self, finalists: Sequence[Arm], trials: Trials, plantings: Sequence[Planting] | None = None
+    ) -> Judgement:
+        return judge(
+            trials.cells,
+            [arm.name for arm in finalists],
+            rate=self.rate,
+            accuracy_cost=self.subject.largest_cost,
+            leak_test=None if plantings is None else leak_test(plantings),
+            effort=self.effort,
+            skipped=trials.skipped,
+        )
+
+    def _power(
+        self, screening: Screening, finalists: Sequence[Arm], ranked: Sequence[Ranked]
+    ) -> tuple[list[Planting], list[ForkedRound], list[ForkedRound]]:
+        """Return the leak test, what an omniscient attacker does, and what the adaptive one does in the same rounds."""
+        rounds = forked_rounds(self.subject.experiment.rounds)
+        adapting = [one.arm for one in ranked if one.arm.adaptive and not one.error][:1]
+        strongest = [one.arm for one in ranked if not one.arm.adaptive and not one.error][:2]
+        arms = list(dict.fromkeys([*adapting, *finalists, *strongest]))
+        plantings = planted(arms, screening, self.ledger, self.subject, rounds, self.schedule.seeds, self.tell)
+        if not adapting:
+            return plantings, [], []
+        all_seeing = Arm(adapting[0].attack, {**adapting[0].options, "sight": "all"})
+        numbers = screening.seeds(self.schedule.seeds)
+        screening.attempt([adapting[0], all_seeing], numbers, rounds)
+        seen = [
+            [self.ledger.get("fork", key(number, arm, round_), TRIED) for number in numbers for round_ in rounds]
+            for arm in (all_seeing, adapting[0])
+        ]
+        omniscient, adaptive = (
+            [one.forked for one in each if one is not None and one.forked is not None] for each in seen
+        )
+        return plantings, omniscient, adaptive
+
+
+def audit(
+    experiment: Experiment | str | Path,
+    out: str | Path | None = None,
+    *,
+    effort: Effort = "standard",
+    accuracy_cost: float = ACCURACY_COST,
+    rate: float = RATE,
+    runtime: SweepRuntime | None = None,
+    observer: Callback | None = None,
+    tell: Tell = lambda _: None,
+) -> Audit:
+    """Find out whether an experiment's server holds against a team of attackers, or how it is broken.
+
+    The experiment's own attack is not heeded; its goal and its attackers are, by default target samples and one client.
+    The same call goes on where an earlier one was interrupted, or with more effort.
+
+    Args:
+        experiment: an experiment, a preset's name, a file, or a run's directory.
+        out: the audit's directory, new or of an earlier start; by default ``audits/NAME``.
+        effort: ``quick`` takes minutes and never says that anything holds, ``standard`` an hour, ``thorough`` more.
+        accuracy_cost: what a success may cost in accuracy, as a fraction; to damage the model, anything.
+        rate: the rate of success that is to be refuted.
+        runtime: where and how federations are played.
+        observer: called as they go on.
+        tell: is called with what is being done, in a few words.
+
+    Raises:
+        FedlensError: the experiment cannot be audited, or the directory cannot be used.
+    """
+    if effort not in SCHEDULES:
+        raise ConfigError(f"effort: {effort!r} is none of {', '.join(SCHEDULES)}; e.g. effort=standard")
+    described = experiment if isinstance(experiment, Experiment) else load_experiment(experiment)
+    folder = Path("audits") / described.name if out is None else Path(out)
+    subject = Subject.of(described, accuracy_cost)
+    made = Auditing(folder, subject, effort, rate, runtime or SweepRuntime(), observer, tell).made()
+    write(made)
+    return made
+
+
+def write(made: Audit) -> None:
+    """Write ``audit.json`` and ``worst.yaml``."""
+    write_atomically(made.path / AUDIT, dumps(made.plain(), indent=1).encode() + b"\n")
+    if (worst := made.worst) is not None:
+        write_atomically(made.path / WORST, dump_yaml(worst.whole().describe()).encode())

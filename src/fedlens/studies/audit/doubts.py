@@ -1,0 +1,162 @@
+"""Red flags of an audit: reasons to doubt that its verdict says what one would like it to say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from fedlens.core.registry import BUILT_IN, name_of
+from fedlens.experiment.experiment import Experiment
+from fedlens.studies.audit.federations import Played
+from fedlens.studies.audit.forked_round import ForkedRound
+from fedlens.studies.audit.halving import Standing, worth
+from fedlens.studies.audit.inspection import Inspected
+from fedlens.studies.audit.judgement import LEAK, Judgement
+from fedlens.studies.audit.power import Planting
+from fedlens.studies.audit.subject import Subject
+
+LOST = 0.03
+"""Accuracy lost against the plain mean from which on a server is called inaccurate."""
+ALARMS = 0.05
+PLACEBOS = 0.10
+AHEAD = 0.5
+"""What the omniscient arm has to be ahead by, as a share of rounds with a success."""
+PREDICTED, REAL = 0.9, 0.6
+"""Acceptance that was predicted at least, and that came true at most, where simulation and reality disagree."""
+IMPROVED = 0.10
+MANY = 0.10
+"""Attackers, as a share of clients."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A red flag.
+
+    Attributes:
+        code: F1 to F14.
+        words: a sentence.
+    """
+
+    code: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What red flags are read off.
+
+    Attributes:
+        subject: the experiment.
+        inspected: what the server is like.
+        judgement: the verdict.
+        standings: of the arms in the search's whole federations, as of the last halving and those before.
+        verdict: what was played with the verdict's seeds.
+        plantings: the leaks.
+        adaptive: forked rounds of the adaptive arm that does best.
+        omniscient: the same rounds, attacked by who sees all updates.
+    """
+
+    subject: Subject
+    inspected: Inspected
+    judgement: Judgement
+    standings: Sequence[Standing]
+    verdict: Sequence[Played]
+    plantings: Sequence[Planting]
+    adaptive: Sequence[ForkedRound]
+    omniscient: Sequence[ForkedRound]
+
+
+def doubts(found: Findings) -> list[Doubt]:
+    """Return the red flags, in their order."""
+    return [*of_the_server(found), *of_the_search(found), *of_the_verdict(found), *of_the_experiment(found.subject)]
+
+
+def of_the_server(found: Findings) -> Iterator[Doubt]:
+    """Yield F1 to F3, F7 and F9."""
+    server = found.inspected
+    if not server.deterministic:
+        which = ", ".join(server.random)
+        yield Doubt("F1", f"the server draws random numbers ({which}): equal updates give different results")
+    if server.deaf:
+        yield Doubt("F2", "nothing that one team sends has any effect, honest or not")
+    if server.stateful:
+        which = ", ".join(server.stateful)
+        yield Doubt("F3", f"the server remembers earlier rounds ({which}), and attackers were taken not to know that")
+    if server.lost > LOST:
+        lost = f"{100 * server.lost:.1f} points less accurate than with a plain mean"
+        yield Doubt("F7", f"without attack the model is {lost}: it is easy to withstand attacks by not learning")
+    for name, share in server.false_alarms.items():
+        if share > ALARMS:
+            yield Doubt("F9", f"{name} rejects honest clients in {100 * share:.0f} % of rounds without attack")
+
+
+def of_the_search(found: Findings) -> Iterator[Doubt]:
+    """Yield F4 to F6 and F10."""
+    adaptive = [one for one in found.standings if one.arm.adaptive]
+    fixed = [one for one in found.standings if not one.arm.adaptive]
+    if adaptive and fixed:
+        best, other = max(adaptive, key=_utility), max(fixed, key=_utility)
+        if other.successes > best.successes or (other.successes == best.successes and other.utility > best.utility + 1):
+            yield Doubt("F4", f"a fixed attack, {other.arm.name}, did better than any that adapts to the server")
+    limit = found.subject.largest_cost
+    shares = [fmean([one.succeeds(limit) for one in each]) for each in (found.adaptive, found.omniscient) if each]
+    if len(shares) == 2 and shares[1] - shares[0] > AHEAD:
+        yield Doubt("F5", "whoever sees all updates does far better: it holds by what attackers do not know")
+    told = [one for one in found.adaptive if isinstance(one.log.get("predicted_acceptance"), float)]
+    if told:
+        predicted = fmean(float(one.log["predicted_acceptance"] or 0) for one in told)
+        real = fmean([one.applied and not one.rejected_by for one in told])
+        if predicted >= PREDICTED and real < REAL:
+            yield Doubt("F6", f"attackers expected acceptance in {100 * predicted:.0f} % and got {100 * real:.0f} %")
+    if (gain := improvement(found.standings, found.subject)) > IMPROVED:
+        yield Doubt("F10", "the last halving still changed who is best: with more effort, better attacks may be found")
+
+
+def _utility(standing: Standing) -> tuple[int, float]:
+    return standing.successes, standing.utility
+
+
+def improvement(standings: Sequence[Standing], subject: Subject) -> float:
+    """Return by what share the best after all seeds is better than who was best after the first half of them."""
+    last = max(len(one.played) for one in standings) if standings else 0
+    full = [one for one in standings if len(one.played) == last]
+    if last < 2 or len(full) < 2:
+        return 0.0
+    values = {one.arm.name: [worth(played, subject) for played in one.played] for one in full}
+    before = max(full, key=lambda one: fmean(values[one.arm.name][: last // 2])).arm.name
+    after = max(full, key=lambda one: fmean(values[one.arm.name])).arm.name
+    best, was = fmean(values[after]), fmean(values[before])
+    return (best - was) / max(abs(was), 1e-9)
+
+
+def of_the_verdict(found: Findings) -> Iterator[Doubt]:
+    """Yield F8 and F11."""
+    cells = [one.cell for one in found.verdict if one.cell is not None]
+    placebos = {cell.seed for cell in cells if cell.placebo}
+    if cells and len(placebos) > PLACEBOS * len({cell.seed for cell in cells}):
+        yield Doubt("F8", f"without the attackers the goal is met, too, with {len(placebos)} seeds")
+    if found.plantings and not any(one.broken and one.eta <= LEAK for one in found.plantings):
+        yield Doubt("F11", f"a planted leak of {100 * LEAK:g} % of the mean was not found: the audit is too weak here")
+
+
+def of_the_experiment(subject: Subject) -> Iterator[Doubt]:
+    """Yield F12 to F14."""
+    experiment = subject.experiment
+    share = len(experiment.team) / experiment.clients
+    if share > MANY:
+        yield Doubt(
+            "F12", f"{100 * share:.0f} % of the clients attack, which is more than most federations have to fear"
+        )
+    if told := knows_f(experiment):
+        yield Doubt("F13", f"{told} is told the true number of attackers, which no server knows")
+    yield Doubt("F14", f"one data set, {name_of('data', experiment.data)}, and one model: others may fare differently")
+
+
+def knows_f(experiment: Experiment) -> str:
+    """Return the first stage that is told exactly how many attack; nothing if there is none."""
+    for stage in experiment.chain.whole:
+        if getattr(stage, "f", None) == len(experiment.team):
+            kind = "aggregation" if name_of("aggregation", stage) in BUILT_IN["aggregation"] else "stage"
+            return name_of(kind, stage)
+    return ""

@@ -1,0 +1,108 @@
+"""Stage 4 of an audit: whether it would have found a weakness.
+
+The finalists, the arms that adapt, and those that did best in the search attack forked rounds of the same benign twins
+under the user's server with a planted leak, from the largest on, until one is not found. A leak is found if in at least
+half of these rounds one of the arms succeeds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from fedlens.studies.audit.arms import Arm
+from fedlens.studies.audit.judgement import LeakTest
+from fedlens.studies.audit.ledger import Ledger
+from fedlens.studies.audit.planted import leak
+from fedlens.studies.audit.screening import TRIED, Screening, key, tried
+from fedlens.studies.audit.subject import Subject
+
+LEAKS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
+"""Shares of the mean that are let through, the largest first."""
+
+
+@dataclass(frozen=True)
+class Planting:
+    """A leak, and who found it.
+
+    Attributes:
+        eta: the share of the mean that is let through.
+        rounds: how many forked rounds were attacked.
+        found: in how many of them an arm succeeded.
+        by: the arm that did first in most of them; empty if none did.
+    """
+
+    eta: float
+    rounds: int
+    found: int
+    by: str
+
+    @property
+    def broken(self) -> bool:
+        """Whether the leak was found."""
+        return self.rounds > 0 and 2 * self.found >= self.rounds
+
+
+def planted(
+    arms: Sequence[Arm],
+    screening: Screening,
+    ledger: Ledger,
+    subject: Subject,
+    rounds: Sequence[int],
+    seeds: int,
+    tell: Callable[[str], None],
+) -> list[Planting]:
+    """Plant leaks from the largest on, until one is not found; return what became of each.
+
+    Args:
+        arms: who attacks.
+        screening: holds the benign twins.
+        ledger: knows what was attacked.
+        subject: the experiment.
+        rounds: that are attacked.
+        seeds: of the search, how many.
+        tell: is called with what was done.
+    """
+    found: list[Planting] = []
+    for eta in LEAKS:
+        found.append(_planting(eta, arms, screening, ledger, subject, rounds, screening.seeds(seeds)))
+        tell(f"a leak of {100 * eta:g} % was {'found' if found[-1].broken else 'not found'}")
+        if not found[-1].broken:
+            break
+    return found
+
+
+def _planting(
+    eta: float,
+    arms: Sequence[Arm],
+    screening: Screening,
+    ledger: Ledger,
+    subject: Subject,
+    rounds: Sequence[int],
+    numbers: Sequence[int],
+) -> Planting:
+    where, successes, hits = f"leak {eta:g}, ", dict.fromkeys((arm.name for arm in arms), 0), 0
+    for number in numbers:
+        forks = None
+        for round_ in rounds:
+            hit = False
+            for arm in arms:
+                name = key(number, arm, round_, where)
+                if not ledger.has("leak", name):
+                    own = screening.forks(number)
+                    forks = forks or own.under(leak(own.experiment, eta))
+                    ledger.add("leak", name, TRIED, tried(forks, arm, round_))
+                outcome = ledger.get("leak", name, TRIED)
+                assert outcome is not None
+                if outcome.forked is not None and outcome.forked.succeeds(subject.largest_cost):
+                    successes[arm.name] += 1
+                    hit = True
+                    break
+            hits += hit
+    best = max(successes, key=lambda name: successes[name], default="")
+    return Planting(eta, len(numbers) * len(rounds), hits, best if successes.get(best) else "")
+
+
+def leak_test(plantings: Sequence[Planting]) -> LeakTest:
+    """Return the smallest leak that was found."""
+    return LeakTest(min((one.eta for one in plantings if one.broken), default=None))
