@@ -76,7 +76,7 @@ def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
         _sight(experiment.attack),
         _knowledge(experiment),
         _knowledge_of_state(experiment),
-        _oracle(experiment),
+        oracle_f(experiment),
         _repetition(experiment),
     )
     return [flag for flag in reasons if flag is not None]
@@ -325,7 +325,7 @@ def _knowledge_of_state(experiment: Experiment) -> str | None:
     return "the attack knows what the server keeps from round to round" if knows else None
 
 
-def _oracle(experiment: Experiment) -> str | None:
+def oracle_f(experiment: Experiment) -> str | None:
     """Flag a rule that knows what no server knows."""
     count = len(experiment.team)
     knows_attackers = count in experiment.server.told

@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from fedlens.cli.audit import audit
 from fedlens.cli.cache import cache
 from fedlens.cli.command import tracing
 from fedlens.cli.compare import compare
@@ -51,6 +52,7 @@ for command in (
     watch,
     sweep,
     compare,
+    audit,
     conform,
     reproduce,
     list_,

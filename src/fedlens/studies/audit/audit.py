@@ -15,7 +15,6 @@ from fedlens.core.errors import ConfigError, RunError
 from fedlens.core.files import write_atomically
 from fedlens.core.numerics import BITS
 from fedlens.core.parsing import dump_yaml
-
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.loading import load_experiment
 from fedlens.simulation.callback import Callback
@@ -283,7 +282,7 @@ class Auditing:
         rounds = forked_rounds(self.subject.experiment.rounds)
         adapting = [one.arm for one in ranked if one.arm.adaptive and not one.error][:1]
         strongest = [one.arm for one in ranked if not one.arm.adaptive and not one.error][:2]
-        arms = list(dict.fromkeys([*adapting, *finalists, *strongest]))
+        arms = list({arm.name: arm for arm in [*adapting, *finalists, *strongest]}.values())
         plantings = planted(arms, screening, self.ledger, self.subject, rounds, self.schedule.seeds, self.tell)
         if not adapting:
             return plantings, [], []
@@ -343,4 +342,4 @@ def write(made: Audit) -> None:
     """Write ``audit.json`` and ``worst.yaml``."""
     write_atomically(made.path / AUDIT, dumps(made.plain(), indent=1).encode() + b"\n")
     if (worst := made.worst) is not None:
-        write_atomically(made.path / WORST, dump_yaml(worst.whole().describe()).encode())
+        write_atomically(made.path / WORST, dump_yaml(worst.describe()).encode())

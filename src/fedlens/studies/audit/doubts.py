@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from fedlens.core.registry import BUILT_IN, name_of
-from fedlens.experiment.experiment import Experiment
+from fedlens.analysis.flags import oracle_f
+from fedlens.core.registry import name_of
 from fedlens.studies.audit.federations import Played
 from fedlens.studies.audit.forked_round import ForkedRound
 from fedlens.studies.audit.halving import Standing, worth
@@ -109,7 +109,7 @@ def of_the_search(found: Findings) -> Iterator[Doubt]:
         real = fmean([one.applied and not one.rejected_by for one in told])
         if predicted >= PREDICTED and real < REAL:
             yield Doubt("F6", f"attackers expected acceptance in {100 * predicted:.0f} % and got {100 * real:.0f} %")
-    if (gain := improvement(found.standings, found.subject)) > IMPROVED:
+    if improvement(found.standings, found.subject) > IMPROVED:
         yield Doubt("F10", "the last halving still changed who is best: with more effort, better attacks may be found")
 
 
@@ -148,15 +148,6 @@ def of_the_experiment(subject: Subject) -> Iterator[Doubt]:
         yield Doubt(
             "F12", f"{100 * share:.0f} % of the clients attack, which is more than most federations have to fear"
         )
-    if told := knows_f(experiment):
-        yield Doubt("F13", f"{told} is told the true number of attackers, which no server knows")
+    if told := oracle_f(experiment):
+        yield Doubt("F13", told)
     yield Doubt("F14", f"one data set, {name_of('data', experiment.data)}, and one model: others may fare differently")
-
-
-def knows_f(experiment: Experiment) -> str:
-    """Return the first stage that is told exactly how many attack; nothing if there is none."""
-    for stage in experiment.chain.whole:
-        if getattr(stage, "f", None) == len(experiment.team):
-            kind = "aggregation" if name_of("aggregation", stage) in BUILT_IN["aggregation"] else "stage"
-            return name_of(kind, stage)
-    return ""

@@ -93,11 +93,11 @@ class Federations:
             FedlensError: the directory cannot be used.
         """
         wanted = [(arm, number) for number in numbers for arm in arms]
-        cells = {pair: self._cell(pair[0], purpose, pair[1]) for pair in wanted}
-        sweep = self.run(list(cells.values()))
+        cells = [self._cell(arm, purpose, number) for arm, number in wanted]
+        sweep = self.run(cells)
         failed = {cell.key: reason for cell, reason in sweep.failures}
         unjudged = {cell.key: error.reason for cell, error in sweep.unjudged}
-        return [self._seen(*pair, cell, failed, unjudged) for pair, cell in cells.items()]
+        return [self._seen(*pair, cell, failed, unjudged) for pair, cell in zip(wanted, cells, strict=True)]
 
     def run(self, cells: Sequence[SweepCell]) -> Sweep:
         """Run the cells that are not done; the table of rounds has those of before, too."""

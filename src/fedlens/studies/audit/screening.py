@@ -17,7 +17,6 @@ from typing import Self
 
 from pydantic import TypeAdapter
 
-
 from fedlens.core.errors import ClientError, ConfigError, UnjudgedError
 from fedlens.simulation.runtime import Runtime
 from fedlens.studies.audit.arms import Arm
@@ -206,4 +205,4 @@ def distinct(ranked: Sequence[Ranked], count: int, each: int = 3) -> list[Ranked
         kind = [one for one in ranked if one.arm.adaptive == adaptive and not one.error]
         if kind and not any(one.arm.adaptive == adaptive for one in chosen):
             chosen = [*chosen[: count - 1], kind[0]]
-    return sorted(chosen, key=lambda one: ranked.index(one))
+    return sorted(chosen, key=ranked.index)
