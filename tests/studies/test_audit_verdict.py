@@ -265,3 +265,14 @@ def test_words_that_promise_too_much_do_not_occur() -> None:
     for file in files:
         for word in ("certif", "secure", "robust"):
             assert word not in file.read_text("utf-8").lower(), file
+
+
+def test_what_is_broken_has_a_lower_limit_above_five_percent() -> None:
+    """Three alike need no correction by e-Holm, but their limits, which are right together, have one."""
+    alike = [cells(name, "." * 60 + "x" * 12) for name in "abc"]
+    found = judge([cell for one in alike for cell in one], ["a", "b", "c"], leak_test=POWER).finalists[0]
+    assert found.placebo >= 60
+    assert 20 <= found.floor < 60
+    assert found.adjusted >= 20
+    assert found.low < 0.05
+    assert not found.broken

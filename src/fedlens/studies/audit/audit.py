@@ -181,6 +181,7 @@ class Auditing:
         self,
         folder: Path,
         subject: Subject,
+        *,
         effort: Effort,
         rate: float,
         runtime: SweepRuntime,
@@ -212,7 +213,7 @@ class Auditing:
             raise ConfigError("attack: no attack suits this experiment; e.g. -o goal=damage")
         arms = fitting[: self.schedule.arms]
         memory = max(arm.made(self.subject.experiment).memory for arm in arms)
-        with Screening(self.subject, self.ledger, self.forking, max(memory, 1), self.tell) as screening:
+        with Screening(self.subject, self.ledger, self.forking, memory=max(memory, 1), tell=self.tell) as screening:
             self.tell("the server without attack")
             inspected = self.ledger.once(
                 "inspected", "server", INSPECTED, lambda: inspect(screening.forks(screening.seeds(1)[0]), self.forking)
@@ -223,7 +224,7 @@ class Auditing:
         standings = halved(going, self.federations, self.subject, self.schedule, self.tell)
         finalists = self._finalists(standings, fitting)
         trials = self._trials(finalists)
-        with Screening(self.subject, self.ledger, self.forking, max(memory, 1), self.tell) as screening:
+        with Screening(self.subject, self.ledger, self.forking, memory=max(memory, 1), tell=self.tell) as screening:
             plantings, omniscient, adaptive = self._power(screening, finalists, ranked)
         judgement = self._judged(finalists, trials, plantings)
         found = Findings(self.subject, inspected, judgement, standings, trials.played, plantings, adaptive, omniscient)
@@ -283,7 +284,7 @@ class Auditing:
         adapting = [one.arm for one in ranked if one.arm.adaptive and not one.error][:1]
         strongest = [one.arm for one in ranked if not one.arm.adaptive and not one.error][:2]
         arms = list({arm.name: arm for arm in [*adapting, *finalists, *strongest]}.values())
-        plantings = planted(arms, screening, self.ledger, self.subject, rounds, self.schedule.seeds, self.tell)
+        plantings = planted(arms, screening, self.ledger, rounds=rounds, seeds=self.schedule.seeds, tell=self.tell)
         if not adapting:
             return plantings, [], []
         all_seeing = Arm(adapting[0].attack, {**adapting[0].options, "sight": "all"})
@@ -333,7 +334,9 @@ def audit(
     described = experiment if isinstance(experiment, Experiment) else load_experiment(experiment)
     folder = Path("audits") / described.name if out is None else Path(out)
     subject = Subject.of(described, accuracy_cost)
-    made = Auditing(folder, subject, effort, rate, runtime or SweepRuntime(), observer, tell).made()
+    made = Auditing(
+        folder, subject, effort=effort, rate=rate, runtime=runtime or SweepRuntime(), observer=observer, tell=tell
+    ).made()
     write(made)
     return made
 

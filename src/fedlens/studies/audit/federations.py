@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -180,7 +181,8 @@ def error_of(side: RoundRecord | ControlRecord) -> float:
     """Return 1 less the accuracy of a model, or of a regression its MAE in standard deviations."""
     if side.quality.accuracy is not None:
         return 1 - side.quality.accuracy
-    return side.quality.metrics.get("nmae", float("inf"))
+    error = side.quality.metrics.get("nmae")
+    return inf if error is None else error
 
 
 def unseen(records: Sequence[RoundRecord]) -> bool | None:

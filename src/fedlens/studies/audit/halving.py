@@ -59,7 +59,7 @@ def halved(
     arms: Sequence[Arm], federations: Federations, subject: Subject, schedule: Schedule, tell: Callable[[str], None]
 ) -> list[Standing]:
     """Play the arms' federations, and return all arms, those that lasted longest first, the best of these first."""
-    going, out = list(arms), []
+    going, out = list(arms), list[Arm]()
     standings: dict[str, Standing] = {}
     for trial in range(schedule.trials):
         tell(f"{len(going)} attacks on whole federations, seed {trial + 1} of {schedule.trials}")

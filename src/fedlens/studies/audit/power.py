@@ -15,7 +15,6 @@ from fedlens.studies.audit.judgement import LeakTest
 from fedlens.studies.audit.ledger import Ledger
 from fedlens.studies.audit.planted import leak
 from fedlens.studies.audit.screening import TRIED, Screening, key, tried
-from fedlens.studies.audit.subject import Subject
 
 LEAKS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 """Shares of the mean that are let through, the largest first."""
@@ -47,7 +46,7 @@ def planted(
     arms: Sequence[Arm],
     screening: Screening,
     ledger: Ledger,
-    subject: Subject,
+    *,
     rounds: Sequence[int],
     seeds: int,
     tell: Callable[[str], None],
@@ -58,14 +57,13 @@ def planted(
         arms: who attacks.
         screening: holds the benign twins.
         ledger: knows what was attacked.
-        subject: the experiment.
         rounds: that are attacked.
         seeds: of the search, how many.
         tell: is called with what was done.
     """
     found: list[Planting] = []
     for eta in LEAKS:
-        found.append(_planting(eta, arms, screening, ledger, subject, rounds, screening.seeds(seeds)))
+        found.append(_planting(eta, arms, screening, ledger, rounds=rounds, numbers=screening.seeds(seeds)))
         tell(f"a leak of {100 * eta:g} % was {'found' if found[-1].broken else 'not found'}")
         if not found[-1].broken:
             break
@@ -77,7 +75,7 @@ def _planting(
     arms: Sequence[Arm],
     screening: Screening,
     ledger: Ledger,
-    subject: Subject,
+    *,
     rounds: Sequence[int],
     numbers: Sequence[int],
 ) -> Planting:
@@ -94,7 +92,7 @@ def _planting(
                     ledger.add("leak", name, TRIED, tried(forks, arm, round_))
                 outcome = ledger.get("leak", name, TRIED)
                 assert outcome is not None
-                if outcome.forked is not None and outcome.forked.succeeds(subject.largest_cost):
+                if outcome.forked is not None and outcome.forked.succeeds(screening.subject.largest_cost):
                     successes[arm.name] += 1
                     hit = True
                     break

@@ -94,9 +94,9 @@ class Screening:
     """
 
     def __init__(
-        self, subject: Subject, ledger: Ledger, runtime: Runtime, memory: int, tell: Callable[[str], None]
+        self, subject: Subject, ledger: Ledger, runtime: Runtime, *, memory: int, tell: Callable[[str], None]
     ) -> None:
-        self._subject, self._ledger, self._runtime, self._tell = subject, ledger, runtime, tell
+        self.subject, self._ledger, self._runtime, self._tell = subject, ledger, runtime, tell
         self._memory = memory
         self._stack = ExitStack()
         self._held: tuple[int, Forks] | None = None
@@ -116,7 +116,7 @@ class Screening:
         """
         if self._held is None or self._held[0] != number:
             self.__exit__()
-            experiment = self._subject.with_seed("search", number)
+            experiment = self.subject.with_seed("search", number)
             opened = self._stack.enter_context(forks_of(experiment, self._runtime, memory=self._memory))
             self._held = (number, opened)
         return self._held[1]
@@ -145,7 +145,7 @@ class Screening:
 
     def ranked(self, arms: Sequence[Arm], schedule: Schedule) -> list[Ranked]:
         """Try all arms in one round, and the best of them in all rounds of all seeds; return all, the best first."""
-        rounds, seeds = forked_rounds(self._subject.experiment.rounds), self.seeds(1)
+        rounds, seeds = forked_rounds(self.subject.experiment.rounds), self.seeds(1)
         first = self._order(arms, seeds, rounds[len(rounds) // 2 :][:1])
         kept = [ranked.arm for ranked in distinct(first, schedule.kept)]
         self.attempt(kept, seeds, rounds)
@@ -161,8 +161,8 @@ class Screening:
     def _summed(self, arm: Arm, seeds: Sequence[int], rounds: Sequence[int]) -> Ranked:
         tried = [self._ledger.get("fork", key(number, arm, round_), TRIED) for number in seeds for round_ in rounds]
         done = [each for each in tried if each is not None]
-        values = [WORST if each.forked is None else utility(each.forked, self._subject) for each in done]
-        limit = self._subject.largest_cost
+        values = [WORST if each.forked is None else utility(each.forked, self.subject) for each in done]
+        limit = self.subject.largest_cost
         successes = sum(each.forked is not None and each.forked.succeeds(limit) for each in done)
         error = next((each.error for each in done if each.error), "")
         return Ranked(arm, len(done), successes, fmean(values) if values else WORST, error)

@@ -40,7 +40,8 @@ def sentences(made: Audit) -> Iterator[str]:
     if made.trials.out_of_time:
         yield f"The {made.effort} audit's time is up; the same command goes on with more seeds."
     rounds = sum(one.rounds for one in made.ranked)
-    yield f"{len(made.ranked)} attacks were tried in {rounds} single rounds, {len(made.standings)} in whole federations."
+    whole = f"{len(made.standings)} of them in whole federations"
+    yield f"{len(made.ranked)} attacks were tried in {rounds} single rounds, {whole}."
     yield BLIND
     if made.worst is not None:
         yield f"The worst federation: {join(['fedlens', 'run', str(made.path / 'worst.yaml')])}"
