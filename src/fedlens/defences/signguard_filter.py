@@ -76,18 +76,13 @@ def largest_cluster(features: Tensor, clustering: Literal["mean-shift", "dbscan"
 
     points = features.cpu().numpy()
     if clustering == "dbscan":
-        labels = torch.from_numpy(DBSCAN(eps=EPSILON, min_samples=LEAST).fit_predict(points))
+        found = DBSCAN(eps=EPSILON, min_samples=LEAST).fit_predict(points)
+    elif (bandwidth := estimate_bandwidth(points, quantile=0.5)) > 0:
+        found = MeanShift(bandwidth=bandwidth, cluster_all=False).fit_predict(points)
     else:
-        bandwidth = estimate_bandwidth(points, quantile=0.5)
-        found = (
-            MeanShift(bandwidth=bandwidth, cluster_all=False).fit_predict(points)
-            if bandwidth > 0
-            else [0] * len(points)
-        )
-        labels = torch.as_tensor(found)
-    if int(labels.max()) < 0:
         return torch.ones(len(points), dtype=torch.bool)
-    return labels == labels[labels >= 0].bincount().argmax()
+    labels, sizes = torch.from_numpy(found), torch.from_numpy(found[found >= 0]).bincount()
+    return labels == sizes.argmax() if len(sizes) else torch.ones(len(points), dtype=torch.bool)
 
 
 class SignGuardFilter(Filter):
