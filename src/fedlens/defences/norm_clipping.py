@@ -55,6 +55,8 @@ def clipping_details(lengths: Tensor, clipped: Tensor) -> dict[str, list[float]]
 
 def add_noise(update: Tensor, deviation: float, address: Address) -> None:
     """Add independent draws of N(0, `deviation`²) to the entries of `update` (shape ``[d]``), in place."""
+    if not deviation:
+        return
     generator = address.generator()
     for part in torch.split(update, BLOCK_ENTRIES):
         part.add_(torch.from_numpy(generator.standard_normal(len(part))).mul_(deviation).to(part))
@@ -88,6 +90,5 @@ class NormClipping(Rule):
         lengths = norms(updates)
         shares = received.alpha * clipping_factors(lengths, self.max_norm)
         mean = weighted_sum(shares, updates)
-        if self.noise > 0:
-            add_noise(mean, self.noise, received.address.at("noise"))
+        add_noise(mean, self.noise, received.address.at("noise"))
         return Aggregate(mean, shares, details=clipping_details(lengths, lengths > self.max_norm))
