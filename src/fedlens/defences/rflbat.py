@@ -62,7 +62,7 @@ def principal_points(rows: Tensor) -> NDArray[np.float64]:
     squares = squared_distances(rows).cpu().numpy()
     means = squares.mean(axis=0)
     values, vectors = np.linalg.eigh((means[:, None] + means - squares - means.mean()) / 2)
-    order = [-1, -2] if len(values) > 1 else [-1]
+    order = [-1, -2][: len(values)]
     points = np.zeros((len(rows), 2))
     points[:, : len(order)] = vectors[:, order] * np.sqrt(np.maximum(values[order], 0))
     return points
