@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 from helpers.received import normal
 from hypothesis import given, settings
@@ -21,10 +22,19 @@ def test_of_few_none_is_apart() -> None:
     assert majority_heights(torch.tensor([[0.0, 3.0], [3.0, 0.0]])).tolist() == [3, 3]
 
 
+def test_the_last_digits_of_distances_may_differ() -> None:
+    """As those of [i, j] and [j, i] do, and of each row from itself."""
+    distances = torch.tensor([[1e-17, 1.0, 2.0], [1 + 1e-15, 0.0, 3.0], [2.0, 3.0, 0.0]], dtype=torch.float64)
+    assert majority_heights(distances).tolist() == pytest.approx([1, 1, 2])
+
+
 def test_dense_clusters_by_hand() -> None:
     """Two groups of three and a loner; there is no cluster of all, so that two alone are two clusters."""
     points = torch.tensor([0.0, 0.1, 0.2, 5.0, 5.1, 5.2, 50.0])
-    found = density_clusters((points[:, None] - points).abs(), 3, 1)
+    distances = (points[:, None] - points).abs().double()
+    before = distances.clone()
+    found = density_clusters(distances, 3, 1)
+    assert torch.equal(distances, before)
     assert found == [found[0]] * 3 + [found[3]] * 3 + [found[6]]
     assert len(set(found)) == 3
     assert density_clusters(torch.zeros(0, 0), 2, 1) == []

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, ClassVar
 from typing_extensions import override
 
 from fedlens.core.lazy import torch
-from fedlens.defences.norm_clipping import norms
+from fedlens.defences.norm_clipping import norms, unit
 from fedlens.defences.stage import Kind, Report, Server, Stage, State, Updates
 from fedlens.kernels.weighted_sums import weighted_sum
 
@@ -43,15 +43,10 @@ def trust_scores(updates: Tensor, root: Tensor) -> Tensor:
     Returns:
         Shape ``[n]``, float64; 0 of an update of zeros, and of all if `root` is zero.
     """
-    direction = _unit(root, float(norms(root[None])))
+    direction = unit(root)
     lengths = norms(updates).tolist()
-    cosines = [_unit(update, length) @ direction for update, length in zip(updates, lengths, strict=True)]
+    cosines = [update.double() / (length or 1) @ direction for update, length in zip(updates, lengths, strict=True)]
     return torch.stack(cosines).clamp(0, 1)
-
-
-def _unit(vector: Tensor, length: float) -> Tensor:
-    """Return `vector` (``[d]``) at length 1, in float64; zeros stay so."""
-    return vector.double() / (length or 1)
 
 
 def trust_weights(updates: Tensor, root: Tensor) -> Tensor | None:

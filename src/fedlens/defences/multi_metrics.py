@@ -29,7 +29,7 @@ from typing_extensions import override
 from fedlens.core.lazy import torch
 from fedlens.defences.filter import Filter
 from fedlens.defences.moderate import moderate
-from fedlens.defences.norm_clipping import norms
+from fedlens.defences.norm_clipping import norms, unit
 from fedlens.defences.stage import Report, Server, State, Updates
 from fedlens.kernels.pairwise import BLOCK_ENTRIES, block_columns
 
@@ -51,11 +51,9 @@ def metrics_of(rows: Tensor, weights: Tensor) -> Tensor:
     comparable, start = moderate(rows), weights.double()
     for block in torch.split(comparable, block_columns(BLOCK_ENTRIES, len(rows)), dim=1):
         sums += block.double().abs().sum(dim=1)
-    direction, cosines = start / (float(norms(start[None])) or 1), []
-    for row in rows:
-        model = start + row.double()
-        cosines.append(model / (float(norms(model[None])) or 1) @ direction)
-    return torch.stack([sums, norms(comparable), torch.stack(cosines)], dim=1)
+    direction = unit(start)
+    cosines = torch.stack([unit(start + row.double()) @ direction for row in rows])
+    return torch.stack([sums, norms(comparable), cosines], dim=1)
 
 
 def whitened_scores(metrics: Tensor) -> Tensor:

@@ -43,6 +43,11 @@ def norms(updates: Tensor) -> Tensor:
     return norms(updates / largest.where(largest > 0, 1)[:, None]) * largest
 
 
+def unit(vector: Tensor) -> Tensor:
+    """Return `vector` (shape ``[d]``) at length 1, in float64; zeros stay so."""
+    return vector.double() / (float(norms(vector[None])) or 1)
+
+
 def clipping_factors(lengths: Tensor, limit: float) -> Tensor:
     """Return the factors that bring `lengths` (shape ``[n]``, float64) down to a `limit`, 1 for those within it."""
     return limit / lengths.clamp(min=limit)

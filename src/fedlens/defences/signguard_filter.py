@@ -40,7 +40,7 @@ from fedlens.core.lazy import torch
 from fedlens.core.random import Address
 from fedlens.defences.divide_and_conquer import drawn_entries
 from fedlens.defences.filter import Filter
-from fedlens.defences.norm_clipping import norms
+from fedlens.defences.norm_clipping import norms, unit
 from fedlens.defences.stage import Report, Server, State, Updates
 from fedlens.kernels.pairwise import BLOCK_ENTRIES, block_columns
 
@@ -143,8 +143,10 @@ class SignGuardFilter(Filter):
             return features
         step = server.weights.double() - state.tensors["weights"].to(server.weights).double()
         if self.variant == "sim":
-            unit = step / (float(norms(step[None])) or 1)
-            compared = [row.double() / (length or 1) @ unit for row, length in zip(rows, lengths.tolist(), strict=True)]
+            direction = unit(step)
+            compared = [
+                row.double() / (length or 1) @ direction for row, length in zip(rows, lengths.tolist(), strict=True)
+            ]
             return torch.cat([features, torch.stack(compared)[:, None]], dim=1)
         apart = torch.cat([norms((row.double() - step)[None]) for row in rows])
         return torch.cat([features, (apart / (apart.max() if apart.any() else 1))[:, None]], dim=1)
