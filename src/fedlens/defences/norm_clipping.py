@@ -43,6 +43,11 @@ def norms(updates: Tensor) -> Tensor:
     return norms(updates / largest.where(largest > 0, 1)[:, None]) * largest
 
 
+def unit(vector: Tensor) -> Tensor:
+    """Return `vector` (shape ``[d]``) at length 1, in float64; zeros stay so."""
+    return vector.double() / (float(norms(vector[None])) or 1)
+
+
 def clipping_factors(lengths: Tensor, limit: float) -> Tensor:
     """Return the factors that bring `lengths` (shape ``[n]``, float64) down to a `limit`, 1 for those within it."""
     return limit / lengths.clamp(min=limit)
@@ -55,6 +60,8 @@ def clipping_details(lengths: Tensor, clipped: Tensor) -> dict[str, list[float]]
 
 def add_noise(update: Tensor, deviation: float, address: Address) -> None:
     """Add independent draws of N(0, `deviation`²) to the entries of `update` (shape ``[d]``), in place."""
+    if not deviation:
+        return
     generator = address.generator()
     for part in torch.split(update, BLOCK_ENTRIES):
         part.add_(torch.from_numpy(generator.standard_normal(len(part))).mul_(deviation).to(part))
@@ -88,6 +95,5 @@ class NormClipping(Rule):
         lengths = norms(updates)
         shares = received.alpha * clipping_factors(lengths, self.max_norm)
         mean = weighted_sum(shares, updates)
-        if self.noise > 0:
-            add_noise(mean, self.noise, received.address.at("noise"))
+        add_noise(mean, self.noise, received.address.at("noise"))
         return Aggregate(mean, shares, details=clipping_details(lengths, lengths > self.max_norm))
