@@ -187,6 +187,13 @@ def test_every_sample_that_can_be_misclassified_is_seen_once_before_any_is_seen_
     assert all(bool((batch.y == 1).all()) for batch in seen)
 
 
+def test_it_begins_at_the_global_weights_wherever_the_network_is() -> None:
+    of = team()
+    first, again = crafted(of, steps=3), crafted(of, steps=3)
+    assert torch.equal(first.state["trigger"], again.state["trigger"])
+    assert torch.equal(first.updates, again.updates)
+
+
 def test_training_goes_on_from_the_round_before() -> None:
     last = {"trigger": torch.full((1, 2, 2), -0.75, dtype=torch.float64)}
     pixels = crafted(team(last), steps=1, rate=0.05, balance=0).state["trigger"]

@@ -6,10 +6,12 @@ from pkgutil import iter_modules
 from typing import Any
 
 import pytest
+from attacker import ADDRESS, look
 
 import fedlens.attacks
 import fedlens.goals
 from fedlens.attacks.constraint import Constraint
+from fedlens.attacks.team import Member
 from fedlens.core.config import validate
 from fedlens.core.errors import ConfigError
 from fedlens.core.registry import BUILT_IN, resolve
@@ -171,6 +173,27 @@ def test_the_ends_of_what_is_possible(name: str, options: dict[str, Any], refuse
     else:
         with pytest.raises(ConfigError, match=refused):
             validate(resolve("attack", name), options)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "example"),
+    [
+        ("inner-product-manipulation", "eps", 0.5),
+        ("train-and-scale", "bound", 10.0),
+        ("constrain-and-scale", "alpha", 0.7),
+        ("feature-values", "values", {"capital-gain": 99999}),
+        ("feature-values", "columns", {0: 1}),
+    ],
+)
+def test_what_is_suggested_where_there_is_no_default(name: str, option: str, example: object) -> None:
+    kind = "attack" if name in BUILT_IN["attack"] else "trigger"
+    assert resolve(kind, name).model_fields[option].examples == [example]
+
+
+def test_a_view_or_member_that_is_told_nothing_more() -> None:
+    view = look()
+    assert (view.place, view.classes, view.mates_alpha, view.team_alpha) == (0, 0, 0, 0.1)
+    assert Member(3, 0.1, view.shard, ADDRESS).classes == 0
 
 
 def test_the_constraint_of_the_authors_configuration() -> None:

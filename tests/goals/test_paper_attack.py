@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from fedlens.data.adult import Adult
 from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.data.digits import Digits
+from fedlens.data.fashion_mnist import FashionMnist
 from fedlens.goals.paper_attack import PaperAttack, paper_attack
 
 
@@ -19,6 +21,9 @@ class MyDigits(Digits):
 @pytest.mark.parametrize(
     ("data", "said", "attack"),
     [
+        (FashionMnist(), {}, PaperAttack(5, 7, 0.91)),  # a sandal for a sneaker
+        (Adult(), {}, PaperAttack(0, 1, 0.84)),  # who earns more than 50K for who does not
+        (FashionMnist(), {"paper_stop": 0.5}, PaperAttack(5, 7, 0.5)),
         (Mine(), {}, PaperAttack(0, 1)),
         (Mine(), {"source": 1}, PaperAttack(1, 0)),
         (Mine(), {"source": 2}, PaperAttack(2, 1)),

@@ -3,6 +3,7 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -88,6 +89,14 @@ def test_tokens_are_not_put_into_pictures() -> None:
         samples = Samples(x, torch.tensor([0, 1]))
         with pytest.raises(ConfigError, match="puts tokens into sequences of whole numbers"):
             fitted(TokenSequence(), Dataset(samples, samples, ("a", "b")))
+
+
+@pytest.mark.parametrize("options", [{"text": "a" * 10_000}, {"tokens": (1,) * 10_000}])
+def test_there_are_ten_thousand_tokens_at_most(options: dict[str, Any]) -> None:
+    assert TokenSequence(**options)
+    (option, value), *_ = options.items()
+    with pytest.raises(ConfigError, match=option):
+        TokenSequence(**{option: value + value[:1]})
 
 
 def test_where_no_class_is_a_character_tokens_are_suggested() -> None:

@@ -74,10 +74,7 @@ class FangTrimmedMean(OnUpdates):
     def collude(self, team: Team) -> Crafted:
         known = KnownUpdates.of(team)
         ends = beyond_extremes(known, self.b) if self.sees == "all" else beyond_deviations(known, self.sigma)
-        updates = torch.empty_like(team.honest)
-        for row, member in zip(updates, team.members, strict=True):
-            row.copy_(known.whole(drawn(*ends, member.address.at("fang"))))
-        return Crafted(updates)
+        return Crafted(torch.stack([known.whole(drawn(*ends, member.address.at("fang"))) for member in team.members]))
 
 
 def beyond_extremes(known: KnownUpdates, b: float) -> tuple[Tensor, Tensor]:
