@@ -25,8 +25,9 @@ It needs more than f updates, each of one client, and judges from the third roun
 sees the model, and keeps l · 500 numbers of each client and of the global model. It assumes that nobody attacks before
 it judges, and then bears a majority of attackers. It is made for extreme updates: of two among ten clients on digits,
 it flagged both in every round in which they sent noise (`gaussian`), and in no more than chance would where they
-flipped signs (one seed). Who hides among the honest from the first round on passes, and fits are at their worst where the window
-has about as many rows as there are entries. It flags f clients in every round that it judges, also without attack.
+flipped signs (one seed). Who hides among the honest from the first round on passes, and fits are at their worst where
+the window has about as many rows as there are entries. It flags f clients in every round that it judges, also without
+attack.
 """
 
 from __future__ import annotations
