@@ -55,6 +55,13 @@ def test_length_does_not_matter(length: float) -> None:
     assert one(aggregate).tolist() == pytest.approx([(0.36 + 1) / 1.6, 0.3], rel=1e-5)
 
 
+def test_an_update_too_short_for_a_weight_counts_by_its_direction() -> None:
+    """5e-324 is the least number of float64, and 1 / 5e-324 is beyond the largest."""
+    rows = torch.tensor([[0.6, 0.8], [5e-324, 0]], dtype=torch.float64)
+    aggregate, _, _ = staged(FLTrust(), rows, root=ROOT.double())
+    assert one(aggregate).tolist() == pytest.approx([(0.36 + 1) / 1.6, 0.3])
+
+
 def test_without_a_root_update_it_says_so() -> None:
     assert FLTrust.needs_root
     with pytest.raises(ValueError, match=r"Server\.root"):
