@@ -67,6 +67,13 @@ def test_who_goes_along_with_the_root_is_trusted_wherever_else_it_goes() -> None
     assert one(aggregate).tolist() == pytest.approx([(1 + 0.36 + 0.36) / 2.2, 0.96 / 2.2])
 
 
+def test_an_update_too_short_for_a_weight_counts_by_its_direction() -> None:
+    """5e-324 is the least number of float64, and 1 / 5e-324 is beyond the largest."""
+    rows = torch.tensor([[0.6, 0.8], [5e-324, 0]], dtype=torch.float64)
+    aggregate, _, _ = staged(FLTrust(), rows, root=ROOT.double())
+    assert one(aggregate).tolist() == pytest.approx([(0.36 + 1) / 1.6, 0.3])
+
+
 def test_without_a_root_update_it_says_so() -> None:
     assert FLTrust.needs_root
     with pytest.raises(ValueError, match=r"Server\.root"):

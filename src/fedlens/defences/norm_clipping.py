@@ -32,7 +32,10 @@ SHORTEST = 1e-200
 
 
 def norms(updates: Tensor) -> Tensor:
-    """Return the L2 norm of each row of `updates` (shape ``[n, d]``), as float64 of shape ``[n]``."""
+    """Return the L2 norm of each row of `updates` (shape ``[n, d]``), as float64 of shape ``[n]``.
+
+    That of a row that is not finite is not finite either.
+    """
     squares = torch.zeros(len(updates), dtype=torch.float64, device=updates.device)
     for columns in torch.split(updates, max(BLOCK_ENTRIES // len(updates), 1), dim=1):
         squares += columns.to(torch.float64, copy=True).square_().sum(dim=1)
@@ -40,6 +43,8 @@ def norms(updates: Tensor) -> Tensor:
     if bool(squares.isfinite().all()) and not bool(updates[short].any()):
         return squares.sqrt_()
     largest = updates.abs().amax(dim=1)  # of float64, whose squares may be out of its range
+    if not bool(largest.isfinite().all()):
+        return squares.sqrt_()
     return norms(updates / largest.where(largest > 0, 1)[:, None]) * largest
 
 
