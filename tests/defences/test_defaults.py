@@ -81,6 +81,7 @@ OPTIONS: Mapping[str, Mapping[str, tuple[Any, Range]]] = {
     "DistanceCheck": {"margin": (0.0, BELOW_1), **OVER},
     "DivideAndConquer": {**F, "c": (1.0, ABOVE_0), "entries": (10_000, FROM_1), "iterations": (1, FROM_1)},
     "FLDetector": {"window": (10, FROM_1), "start": (50, FROM_1)},
+    "Flanders": {**F, "window": (10, FROM_2), "entries": (500, FROM_1), "iterations": (100, FROM_1)},
     "FedAdam": {
         "learning_rate": (0.01, ABOVE_0),
         "beta1": (0.9, BELOW_1),
@@ -120,11 +121,11 @@ OPTIONS: Mapping[str, Mapping[str, tuple[Any, Range]]] = {
 FACTS: Mapping[str, set[str]] = {
     "averages": {
         *("Mean", "NormClipping", "Clip", "Bucketing", "MedianNoise"),
-        *("DeepSightFilter", "DivideAndConquer", "FLDetector", "FlameFilter", "FreqFedFilter", "MultiMetrics"),
-        *("RflbatFilter", "SignGuardFilter"),
+        *("DeepSightFilter", "DivideAndConquer", "FLDetector", "FlameFilter", "Flanders", "FreqFedFilter"),
+        *("MultiMetrics", "RflbatFilter", "SignGuardFilter"),
     },
     "blends": {"Bucketing", "NearestNeighbourMixing", "RobustLearningRate"},
-    "by_client": {"FLDetector", "FoolsGold"},
+    "by_client": {"FLDetector", "Flanders", "FoolsGold"},
     "coordinatewise": {"Median", "TrimmedMean"},
     "needs_lengths": {"MedianClip", "MedianNoise"},
     "needs_model": {"DeepSight", "DeepSightFilter"},
