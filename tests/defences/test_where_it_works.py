@@ -82,6 +82,11 @@ ELSEWHERE: Mapping[str, tuple[str, str, str]] = {
         "test_who_is_not_what_was_expected_is_excluded_and_stays_so",
         "test_who_sends_what_is_expected_is_not_noticed",
     ),
+    "flanders": (
+        "test_flanders.py",
+        "test_a_majority_of_noisy_attackers_is_left_out",
+        "test_who_hides_among_the_honest_from_the_first_round_on_is_not_noticed",
+    ),
     "deepsight-filter": (
         "test_deepsight.py",
         "test_it_stops_colluders_who_trained_on_one_class",
