@@ -72,8 +72,9 @@ def _projects(docs: Path) -> Iterator[str]:
     yield "## Elsewhere"
     yield ""
     yield (
-        "How far other projects' code of these methods is as published. An empty cell says that nobody has looked, not "
-        "that there is nothing. Each entry leads to the method's page, which names commit, file, line and date."
+        "How far other projects' code of these methods is as published: it *differs* from the publication, has *no "
+        "effect* where it cannot work, or is *absent*. An empty cell says that nobody has looked. The method's page "
+        "names commit, file, lines and date, how it differs, and whether the code was read or run."
     )
     yield ""
     named = dict.fromkeys(statement.method for statement in found)
@@ -153,9 +154,9 @@ def _elsewhere(name: str, docs: Path) -> Iterator[str]:
     yield "## Elsewhere"
     yield ""
     for one in found:
-        how = f"ran by [{Path(one.script).name}](../{one.script})" if one.script else one.how
+        how = f"ran by `{one.script}`" if one.script else one.how
         words = f": {one.words}" if one.words else ""
-        yield f"- **{one.project}**, [{one.file}:{one.lines}]({one.place}), {one.checked}, {how}: {one.finding}{words}"
+        yield f"- **{one.project}**, [{one.where}]({one.place}), {one.checked}, {how}: {one.finding}{words}"
     yield ""
     yield CORRECTION
     yield ""

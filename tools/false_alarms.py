@@ -1,16 +1,18 @@
 """How often each filter and check flags an honest client where nobody attacks: ``docs/zoo/false_alarms.yaml``.
 
-``python tools/false_alarms.py`` measures all anew, which takes some minutes. All filters of a run only
-observe, so that they see the same updates, those of plain averaging; what a filter's own rejections would lead to is
-not measured. Their options are the defaults, and `DIFFERENT` where there is none or the default takes hours.
+``python tools/false_alarms.py`` measures all anew, which takes some minutes, and with names behind it only these. All
+filters of a run only observe, so that they see the same updates, those of plain averaging; what a filter's own
+rejections would lead to is not measured. Their options are the defaults, and `DIFFERENT` where there is none or the
+default takes hours.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from docs_alarms import FILE, Alarms
+from docs_alarms import FILE, Alarms, measured
 
 from fedlens import Experiment, simulate
 from fedlens.core.registry import BUILT_IN, resolve
@@ -20,8 +22,12 @@ from fedlens.runs.record import RoundRecord
 DOCS = Path(__file__).parents[1] / "docs"
 SEEDS = (0, 1, 2)
 PARTITIONS: Mapping[str, Any] = {"iid": "iid", "Dirichlet(0.5)": {"name": "dirichlet", "alpha": 0.5}}
-DIFFERENT: Mapping[str, Mapping[str, Any]] = {"dnc": {"f": 2}, "deepsight-filter": {"inputs": 2000}}
-FIRST = {"fldetector": 50}
+DIFFERENT: Mapping[str, Mapping[str, Any]] = {
+    "dnc": {"f": 2},
+    "flanders": {"f": 2},
+    "deepsight-filter": {"inputs": 2000},
+}
+FIRST = {"flanders": 3, "fldetector": 50}
 """The first round in which it judges."""
 ALONE: Mapping[str, int] = {"deepsight-filter": 10, "fldetector": 54}
 """Rounds of those that get runs of their own: one because it is slow, one because it needs more rounds."""
@@ -70,11 +76,18 @@ def _counted(name: str, partition: str, rounds: int, records: Sequence[RoundReco
     )
 
 
-def main() -> None:
-    """Write the file."""
-    found = list(measure([name for name in filters() if name not in ALONE], list(BUILT_IN["checks"]), ROUNDS))
-    for name, rounds in ALONE.items():
-        found += measure([name], (), rounds)
+def main(names: Collection[str]) -> None:
+    """Write the file, or measure only these names, and leave the lines of others as they are."""
+    every = [*filters(), *BUILT_IN["checks"]]
+    if strange := set(names) - set(every):
+        raise SystemExit(f"no filter or check: {', '.join(sorted(strange))}; there are {', '.join(every)}")
+    wanted = [name for name in every if name in (names or every)]
+    stages = [name for name in filters() if name in wanted and name not in ALONE]
+    found = [one for one in measured(DOCS) if one.method not in wanted]
+    found += measure(stages, [name for name in BUILT_IN["checks"] if name in wanted], ROUNDS)
+    for name in ALONE:
+        if name in wanted:
+            found += measure([name], (), ALONE[name])
     write(found)
 
 
@@ -85,4 +98,4 @@ def write(found: Sequence[Alarms]) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -1,5 +1,6 @@
 """The trigger that a team trains, what it plants with it, and with which trigger success is measured."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,83 @@ def test_the_unlearning_model_takes_triggered_inputs_for_what_they_are() -> None
     before = of.network.log_probabilities(PATCH.stamp(samples.x)).argmax(dim=1)
     assert int((predicted == samples.y).sum()) >= 11 > int((before == samples.y).sum())
     assert torch.equal(of.network.vector.detach(), of.received)
+
+
+@pytest.fixture
+def unlearnt(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """At which steps a model unlearnt the trigger: one of weights −w, at which the gradient is −2, and 1 at w."""
+    asked: list[int] = []
+
+    def opposite(_: A3FL, of: Team, trigger: TrainedPatch, pixels: Tensor, samples: Samples, number: int) -> Network:
+        asked.append(number)
+        network = Network(model())
+        network.load(-of.received)
+        return network
+
+    def gradient(network: Network, trigger: TrainedPatch, pixels: Tensor, samples: Samples) -> Tensor:
+        return torch.full_like(pixels, 1 if torch.equal(network.vector.detach(), team().received) else -2)
+
+    monkeypatch.setattr(A3FL, "_unlearnt", opposite)
+    monkeypatch.setattr("fedlens.attacks.a3fl.trigger_gradient", gradient)
+    return asked
+
+
+@pytest.mark.parametrize(("every", "asked"), [(1, [0, 1, 2, 3, 4]), (2, [0, 2, 4]), (3, [0, 3]), (5, [0]), (9, [0])])
+def test_a_model_unlearns_the_trigger_so_often(unlearnt: list[int], every: int, asked: list[int]) -> None:
+    crafted(team(), steps=5, unlearn_every=every)
+    assert unlearnt == asked
+    unlearnt.clear()
+    crafted(team(), steps=5, unlearn_every=every, balance=0)
+    assert unlearnt == []
+
+
+@pytest.mark.usefixtures("unlearnt")
+@pytest.mark.parametrize("balance", [0, 0.4, 0.6, 100])
+def test_a_model_that_turned_round_counts_against_itself(balance: float) -> None:
+    """The cosine is −1, so that the gradient is 1 + 2λ₀, and the pixels go down."""
+    pixels = crafted(team(), steps=1, rate=0.125, balance=balance).state["trigger"]
+    assert (pixels - 0.25).flatten().tolist() == [-0.125] * 4
+
+
+@pytest.mark.usefixtures("unlearnt")
+@pytest.mark.parametrize(("balance", "moved"), [(0.8, -0.125), (1.2, 0.125)])
+def test_a_model_that_has_turned_away_counts_by_its_cosine(
+    monkeypatch: pytest.MonkeyPatch, balance: float, moved: float
+) -> None:
+    """By 60°, of a cosine of 1/2, so that the gradient is 1 − λ₀."""
+
+    def aside(_: A3FL, of: Team, *__: object) -> Network:
+        across = cloud(len(of.received), seed=3)
+        across = across - of.received * (across @ of.received) / of.received.square().sum()
+        network = Network(model())
+        network.load(of.received + across * (3**0.5 * of.received.norm() / across.norm()))
+        return network
+
+    monkeypatch.setattr(A3FL, "_unlearnt", aside)
+    pixels = crafted(team(), steps=1, rate=0.125, balance=balance).state["trigger"]
+    assert (pixels - 0.25).flatten().tolist() == [moved] * 4
+
+
+def test_every_sample_that_can_be_misclassified_is_seen_once_before_any_is_seen_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Sixteen of two times twelve, as eight are of the target class, in batches of six; honest clients draw anew."""
+    seen = list[Samples]()
+    monkeypatch.setattr(
+        "fedlens.attacks.a3fl.trigger_gradient", lambda *of: (seen.append(of[3]), torch.zeros_like(of[2]))[1]
+    )
+    drawing = replace(team(), local=PLAN.model_copy(update={"replacement": True}))
+    A3FL(steps=3, balance=0)._trained(drawing, GOAL, PATCH)
+    assert [len(batch) for batch in seen] == [6, 6, 4]
+    assert len(set().union(*map(images, seen))) == 16
+    assert all(bool((batch.y == 1).all()) for batch in seen)
+
+
+def test_it_begins_at_the_global_weights_wherever_the_network_is() -> None:
+    of = team()
+    first, again = crafted(of, steps=3), crafted(of, steps=3)
+    assert torch.equal(first.state["trigger"], again.state["trigger"])
+    assert torch.equal(first.updates, again.updates)
 
 
 def test_training_goes_on_from_the_round_before() -> None:

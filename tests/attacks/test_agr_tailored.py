@@ -44,6 +44,71 @@ def test_the_search_finds_the_largest_that_succeeds_up_to_twice_its_start(larges
     assert len(tried) == 19
 
 
+@pytest.mark.parametrize(
+    ("largest", "tolerance", "tried"),
+    [
+        (99, 1, [8, 12, 14]),  # the last step is 1, which is not below the tolerance
+        (99, 1.01, [8, 12]),
+        (9, 1, [8, 12, 10]),
+        (3, 1, [8, 4, 2]),
+        (0, 4, [8]),
+    ],
+)
+def test_the_search_by_hand(largest: float, tolerance: float, tried: list[float]) -> None:
+    asked: list[float] = []
+    found = searched(lambda gamma: (asked.append(gamma), gamma <= largest)[1], 8, tolerance)
+    assert asked == tried
+    assert found == max([gamma for gamma in tried if gamma <= largest], default=0)
+
+
+class Fixed:
+    """A server whose weights are these, and whose step is this."""
+
+    def __init__(self, weights: list[float] | None, step: float = 0.0) -> None:
+        self._weights, self._step = weights, step
+
+    def weights(self, updates: Tensor) -> Tensor | None:
+        return None if self._weights is None else torch.tensor(self._weights)
+
+    def step(self, updates: Tensor) -> Tensor:
+        return torch.tensor([self._step])
+
+
+def trials(server: Fixed) -> Trials:
+    """Of two honest updates, 1 and 3, and two attackers."""
+    team = a_team([[0.0]] * 2, [[1.0], [3.0]], server=server)
+    known = KnownUpdates.of(team)
+    return Trials(team, known, direction_of(known, "std"))
+
+
+@pytest.mark.parametrize(
+    ("weights", "selects", "criterion"),
+    [
+        (None, False, "distance"),
+        ([0, 0, 0, 0], False, "distance"),  # it skips the round
+        ([0.5, 0, 0.5, 0], False, "selection"),  # one of two of which it could take two
+        ([0, 0, 1, 0], True, "selection"),  # the only one that it takes
+        ([0, 0, 0.5, 0.5], True, "selection"),
+        ([0.25, 0.25, 0.25, 0.25], True, "selection"),
+        ([0.5, 0.5, 0, 0], False, "selection"),
+        ([0, 0, 0.4, 0.6], True, "distance"),
+        ([0.6, 0, 0.4, 0], False, "distance"),
+        ([0, 1e-3, 0.4, 0.4], True, "distance"),
+    ],
+)
+def test_trials_by_weights(weights: list[float] | None, selects: bool, criterion: str) -> None:
+    made = trials(Fixed(weights))
+    assert (made.selects(1), made.criterion(1)) == (selects, criterion)
+
+
+def test_trials_by_distance() -> None:
+    """Of a server that always takes the same step nothing is gained; else of the mean: it is 2, and p is −√2."""
+    assert not trials(Fixed(None, step=5)).moves_further(1)
+    made = trials(Fixed(None))
+    made._server.step = lambda updates: updates.mean(dim=0)  # type: ignore[method-assign]
+    assert [made.moves_further(gamma) for gamma in (0.5, 0.25, 0.5, 1)] == [True, False, False, True]
+
+
 @pytest.mark.parametrize("criterion", ["auto", "distance", "selection"])
 def test_under_the_mean_it_goes_to_its_cap(criterion: Any) -> None:
     team = team_against("mean")

@@ -9,12 +9,14 @@ from attacker import ADDRESS, deep, poisoned
 from torch import Tensor
 
 from fedlens.attacks.attack import Attack, View
+from fedlens.core.errors import ClientError
 from fedlens.core.registry import build
 from fedlens.data.dataset import Samples
 from fedlens.goals.backdoor import Backdoor
 from fedlens.goals.damage import Damage
 from fedlens.goals.feature_values import FeatureValues
-from fedlens.goals.malicious_samples import MOST, malicious_samples
+from fedlens.goals.goal import Goal
+from fedlens.goals.malicious_samples import MOST, changed_inputs, malicious_samples, wanted_classes
 
 SHARD = Samples(torch.linspace(0, 1, 4 * 300).reshape(300, 4), torch.arange(300) % 3)
 PLANTING = [
@@ -49,6 +51,54 @@ def test_a_member_gets_triggered_copies_of_its_own_samples_of_other_classes() ->
 def test_of_a_source_only_its_samples_are_taken_and_few_are_taken_whole() -> None:
     found = malicious_samples(goal(source=2), SHARD.take(torch.arange(30)), 3, ADDRESS)
     assert found.index.tolist() == list(range(2, 30, 3))
+
+
+@pytest.mark.parametrize(("count", "drawn"), [(150, False), (151, True)])
+def test_a_hundred_are_taken_as_they_come_and_of_more_some_are_drawn(count: int, drawn: bool) -> None:
+    """Two of three samples are not of the target class."""
+    found = malicious_samples(goal(), SHARD.take(torch.arange(count)), 3, ADDRESS).index.tolist()
+    assert len(found) == 100
+    assert (found != [row for row in range(count) if row % 3 != 1]) is drawn
+
+
+class Wants(Goal):
+    """Somebody's goal, which wants these classes of three samples, or changes inputs to these."""
+
+    classes: tuple[int, ...] = (-1, 0, 2)
+    changed: tuple[float, ...] = (1, 2, 3)
+
+    def wanted(self, y: Tensor) -> Any:
+        y.zero_()
+        return torch.tensor(self.classes) if self.classes else None
+
+    def inputs(self, x: Tensor, part: int | None = None) -> Any:
+        x.zero_()
+        return torch.tensor(self.changed)[:, None] if self.changed else None
+
+
+@pytest.mark.parametrize(
+    ("wants", "said"),
+    [
+        ({}, None),
+        ({"classes": (-2, 0, 1)}, "wanted.* returned classes outside 0 to 2"),
+        ({"classes": (0, 0, 3)}, "wanted.* returned classes outside 0 to 2"),
+        ({"classes": (0, 0)}, "wanted.* returned .*; return classes in a tensor like y"),
+        ({"classes": ()}, "wanted.* returned None; return classes in a tensor like y"),
+        ({"changed": (1, 2)}, "inputs.* returned .*; return a tensor like x"),
+        ({"changed": ()}, "inputs.* returned None; return a tensor like x"),
+    ],
+)
+def test_what_somebody_s_goal_wants_is_checked_and_what_it_is_given_is_a_copy(
+    wants: dict[str, Any], said: str | None
+) -> None:
+    y, x = torch.tensor([2, 1, 0]), torch.ones(3, 1)
+    if said is None:
+        assert wanted_classes(Wants(), y, 3).tolist() == [-1, 0, 2]
+        assert changed_inputs(Wants(), x).tolist() == [[1], [2], [3]]
+        assert (y.tolist(), x.tolist()) == ([2, 1, 0], [[1]] * 3)
+    else:
+        with pytest.raises(ClientError, match=said):
+            changed_inputs(Wants(**wants), x, int(wanted_classes(Wants(**wants), y, 3)[0]))
 
 
 def test_the_draw_is_the_address_s() -> None:

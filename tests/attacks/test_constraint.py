@@ -18,6 +18,7 @@ from fedlens.attacks.constraint import (
     TERMS,
     Constraint,
     half_squared_l2,
+    ranking,
     smoothed,
     soft_histogram,
     total_variation,
@@ -51,6 +52,11 @@ def test_wasserstein_by_hand() -> None:
     assert wasserstein(vector(0, 2))(vector(3, 1)) == 1  # sorted: 1 − 0 and 3 − 2
     assert wasserstein(vector(5, 3, 1))(vector(3, 1, 5)) == 0
     assert wasserstein(vector(0, 0, 0, 0))(vector(0, 0, 0, 4)) == 1
+
+
+def test_on_the_cpu_numpy_sorts_which_is_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.Tensor, "argsort", lambda *_: pytest.fail("PyTorch sorted"))
+    assert ranking(vector(5, 1, 3)).tolist() == [1, 2, 0]
 
 
 @given(st.integers(1, 60), st.integers(0, 2**30))

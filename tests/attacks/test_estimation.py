@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 from math import sqrt
 from typing import Any
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracle import alternating, explicit
 from small import small
+from teams import with_buffers
 from torch import Tensor
 
 import fedlens
@@ -138,6 +140,12 @@ def test_somebody_elses_attack_sees_where_it_begins_and_what_was_received() -> N
     behind = remembering(deep(), cloud(SIZE, seed=5))
     Constant(estimate="post").corrected(behind)
     assert behind.log["began"] == behind.log["received"] == view.log["received"]
+
+
+def test_buffers_are_not_corrected() -> None:
+    """Of a batch normalisation: two parameters, and its running statistics."""
+    view = replace(deep(), network=with_buffers())
+    assert Attack(boost=3).correction(view, torch.full((5,), 2.0)).tolist() == [6, 6, 0, 0, 0]
 
 
 def test_no_correction_without_the_option() -> None:

@@ -101,6 +101,15 @@ def test_no_step_where_the_expected_model_is_confident(monkeypatch: pytest.Monke
     assert PredictedGlobalModel(view, 0.26).step(10, weights_only=False)
 
 
+def test_no_step_where_the_expected_model_is_just_as_confident_as_it_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    idle(monkeypatch)
+    view = look(weights=HALF)
+    expected = PredictedGlobalModel(view, 0.5)
+    monkeypatch.setattr(expected, "_limit", expected.loss())
+    assert not expected.step(10, weights_only=False)
+    assert torch.equal(view.network.vector.detach(), HALF)
+
+
 def test_no_step_without_a_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     idle(monkeypatch)
     view = look(weights=HALF)

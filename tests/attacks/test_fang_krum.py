@@ -40,6 +40,7 @@ def test_the_bound_by_hand() -> None:
     assert trial.bound(1) * trial.unit == pytest.approx(1 + 3)
     assert trial.bound(2) * trial.unit == pytest.approx(1 + 3), "at least 1"
     # Of four in two dimensions: lengths 0, 5, 5, 10; sums of the two nearest 5 + 5, 5 + 5, ..., by 4 - 1 - 1 and √2
+    assert trial_of(torch.tensor([[1.0], [-1.0]])).bound(1) == 0, "it goes nowhere"
     rows = torch.tensor([[0.0, 0], [3, 4], [-3, -4], [6, 8]])
     trial = trial_of(rows)
     assert trial.bound(1) * trial.unit == pytest.approx((10 / 2 + 10) / 2**0.5)
@@ -135,6 +136,24 @@ def test_any_scale(scale: float) -> None:
     assert (sent(FangKrum(epsilon=0, threshold=1e-305), team) / scale).tolist()[0][0] == pytest.approx(-2), (
         "4 is not chosen, 2 is"
     )
+
+
+@pytest.mark.parametrize(("threshold", "length", "chosen"), [(2, 2, 1), (2.001, 4, 0)])
+def test_it_gives_up_below_the_threshold(threshold: float, length: float, chosen: int) -> None:
+    """Of 0, 1 and 3, λ = 4 is not chosen, and 2 is."""
+    team = a_team([[0.0]] * 2, [[0.0], [1.0], [3.0]], rule={"name": "krum", "f": 1})
+    assert sent(FangKrum(epsilon=0, threshold=threshold), team).tolist() == [[-length]] * 2
+    assert team.members[0].log == {"lambda": length, "chosen": chosen}
+
+
+def test_the_others_are_anywhere_within_epsilon_of_the_first() -> None:
+    """In one dimension, at a distance that is uniform up to it: on average half, to three standard errors."""
+    team = a_team([[0.0]] * 201, [[0.0], [1.0], [3.0]], rule={"name": "krum", "f": 1})
+    updates = sent(FangKrum(epsilon=0.5), team)
+    apart = (updates[1:] - updates[0]).flatten()
+    assert float(apart.abs().max()) == pytest.approx(0.5, abs=0.02)
+    assert float(apart.abs().mean()) == pytest.approx(0.25, abs=3 * 0.144 / 200**0.5)
+    assert 60 < int((apart > 0).sum()) < 140
 
 
 def test_where_honest_updates_agree_there_is_nothing_that_krum_would_choose() -> None:

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 import torch
 from attacker import ADDRESS, deep, look
-from teams import clean_accuracy, final_accuracy
+from teams import clean_accuracy, final_accuracy, with_buffers
 
+from fedlens.attacks.attack import Attack
+from fedlens.attacks.free_rider import FreeRider
 from fedlens.attacks.gaussian import Gaussian, noise
 from fedlens.core.config import validate
 from fedlens.core.errors import ConfigError
@@ -30,6 +32,14 @@ def test_alone_it_depends_on_nobodys_data_but_on_client_and_round() -> None:
     assert not torch.equal(Gaussian().craft(view), Gaussian().craft(elsewhere))
     assert Gaussian().sigma == 200
     torch.testing.assert_close(Gaussian(sigma=2).craft(view), 0.01 * Gaussian().craft(view))
+
+
+@pytest.mark.parametrize("attack", [Gaussian(), FreeRider(sigma=1)])
+def test_noise_is_on_parameters_alone(attack: Attack) -> None:
+    """Of a batch normalisation: two parameters, and three buffers that training changes."""
+    update = attack.craft(look(network=with_buffers(), weights=torch.zeros(5)))
+    assert bool(update[:2].all())
+    assert update[2:].tolist() == [0, 0, 0]
 
 
 def test_added_and_of_its_own_length() -> None:

@@ -64,6 +64,18 @@ def test_nothing_is_lost_of_huge_and_tiny_updates(scale: float, kind: torch.dtyp
     torch.testing.assert_close(sent.double() / scale, rows.mean(0) + rows.std(0, correction=0), rtol=1e-6, atol=0)
 
 
+def test_a_block_has_a_column_at_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known_updates, "BLOCK_ENTRIES", 2)
+    known = among([[1.0, 2, 3], [1, 2, 3], [1, 2, 6]])
+    assert [(columns.start, columns.stop) for columns, _ in known.blocks()] == [(0, 1), (1, 2), (2, 3)]
+    assert (known.mean * known.unit).tolist() == [1, 2, 4]
+
+
+@pytest.mark.parametrize(("largest", "unit"), [(0.0, 1), (1, 1), (-1, 1), (1.5, 1), (2, 2), (-7, 4), (0.75, 0.5)])
+def test_units_by_hand(largest: float, unit: float) -> None:
+    assert among([[largest, 0], [0, 0]]).unit == unit
+
+
 def test_what_is_not_finite_is_not_known() -> None:
     known = among([[1.0, 2], [float("nan"), 0], [3, 4], [float("inf"), 0]])
     assert known.rows.tolist() == [[1, 2], [3, 4]]
@@ -73,6 +85,8 @@ def test_what_is_not_finite_is_not_known() -> None:
 def test_of_nothing_the_mean_is_zero() -> None:
     known = among(torch.empty(0, 3))
     assert known.mean.tolist() == known.deviation("sample").tolist() == [0, 0, 0]
+    assert list(known.blocks()) == []
+    assert among(torch.empty(0, 3)).whole(torch.ones(3).double()).tolist() == [1, 1, 1]
     assert known.squares().shape == (0,)
     assert known.squared_distances().shape == (0, 0)
 

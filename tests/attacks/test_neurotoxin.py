@@ -44,6 +44,10 @@ def test_masks_by_hand(step: tuple[float, ...], top: float, mask: tuple[int, ...
     assert mask_of(torch.tensor(step), top).int().tolist() == list(mask)
 
 
+def test_of_many_equals_the_first_are_left_alone() -> None:
+    assert mask_of(torch.ones(1000), 0.3).nonzero()[:, 0].tolist() == list(range(300, 1000))
+
+
 def test_the_update_is_that_of_the_plain_loop() -> None:
     attack, free = Neurotoxin(top=0.3, data_rep=2), mask_of(STEP, 0.3)
     view = poisoned(attack, having_seen(STEP))

@@ -5,8 +5,12 @@ import torch
 from attacker import deep, poisoned
 from oracle import poisoning
 
+from fedlens.attacks.alternating_minimisation import AlternatingMinimisation
+from fedlens.attacks.attack import Attack
+from fedlens.attacks.chameleon import Chameleon
 from fedlens.attacks.model_replacement import ModelReplacement
 from fedlens.attacks.poisoned_training import Steering, steered
+from fedlens.attacks.sign_flipping import SignFlipping
 from fedlens.training.local import LocalTraining, train
 
 PLAN = LocalTraining(epochs=3, batch_size=6, optimizer="sgd", learning_rate=0.1)
@@ -17,6 +21,24 @@ def test_without_steering_it_is_honest_training_bit_for_bit(optimizer: object) -
     view, plan = deep(), LocalTraining.model_validate({**PLAN.model_dump(), "optimizer": optimizer})
     given = view.network, view.weights, view.shard, plan, view.address
     assert torch.equal(steered(*given), train(*given))
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        ModelReplacement(),
+        Chameleon(encoder_epochs=1),
+        SignFlipping(flips="gradient"),
+        AlternatingMinimisation(epochs=1, ls=2),
+        AlternatingMinimisation(epochs=1, ls=2, constraint={"reference": "self"}),
+    ],
+    ids=str,
+)
+def test_whoever_trains_begins_where_the_view_does_wherever_the_network_is(attack: Attack) -> None:
+    view = deep(local=PLAN)
+    first = attack.craft(view)
+    assert not torch.equal(view.network.vector.detach(), view.weights)
+    assert torch.equal(attack.craft(view), first)
 
 
 def test_the_gradient_is_changed_before_each_step_and_weights_after_it() -> None:

@@ -371,6 +371,7 @@ def test_a_class_need_only_poison() -> None:
     assert Relabels().poisons
     assert not Relabels(estimate="pre").poisons
     assert not Sees().poisons
+    assert not Returns(what="nothing", estimate=None).poisons, "it crafts, too"
 
 
 def test_what_is_trained_on_poisoned_samples_is_sent(context: WorkerContext, setting: Setting) -> None:

@@ -44,6 +44,14 @@ def test_hold_off(hold_off: float | None, confidences: tuple[float, float], reas
     assert ExplicitBoosting(hold_off=hold_off).waits(view) == reason
 
 
+def test_just_the_confidence_is_enough_to_hold_off() -> None:
+    view = look(weights=with_confidence(0.75))
+    reached = float(view.wanted().exp())
+    assert reached == pytest.approx(0.75)
+    assert ExplicitBoosting(hold_off=reached).waits(view) == "hold-off"
+    assert ExplicitBoosting(hold_off=reached + 1e-6).waits(view) is None
+
+
 @pytest.mark.parametrize(("round_", "reason"), [(1, "delay"), (2, None), (3, None), (4, "until"), (9, "until")])
 def test_the_window_is_from_delay_to_until(round_: int, reason: str | None) -> None:
     assert ExplicitBoosting(delay=2, until=4).waits(look(round=round_)) == reason

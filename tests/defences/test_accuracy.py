@@ -30,6 +30,7 @@ def test_the_score_by_hand() -> None:
 def test_only_more_than_the_threshold_is_flagged() -> None:
     assert inspect([0.5, 0.5], [0.75, 0.875], threshold=0.25).flagged.tolist() == [False, True]
     assert inspect([0.0705, 0.0705], [0.1705, 0.171], threshold=0.1).flagged.tolist() == [False, True]
+    assert inspect([0, 0], [1e-12, 2e-12], threshold=0).flagged.tolist() == [False, True]
 
 
 def test_a_better_model_is_never_flagged() -> None:

@@ -77,6 +77,15 @@ def test_the_nearest_to_the_median(seed: int, count: int, kept: int, ties: bool)
     assert found.T.tolist() == [nearest(entries, kept) for entries in columns.T.tolist()]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_nearest_of_the_largest_numbers(dtype: torch.dtype) -> None:
+    """The difference of the outer two is infinite."""
+    largest = torch.finfo(dtype).max
+    ranks = torch.tensor([-largest, -1, 0, 2, largest], dtype=dtype)[:, None]
+    found = nearest_to_median(ranks, 3)
+    assert (found.dtype, sorted(found.flatten().tolist())) == (dtype, [-1, 0, 2])
+
+
 @given(st.integers(0, 2**32), st.integers(0, 3), st.floats(-1, 3))
 def test_each_coordinate_stays_as_near_to_the_chosen_ones_median_as_a_benign_one(
     seed: int, f: int, size: float

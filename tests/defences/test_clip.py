@@ -5,9 +5,11 @@ from helpers.staged import effective, staged
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedlens.defences.centred_clipping import CentredClipping
 from fedlens.defences.clip import Clip, scaled
+from fedlens.defences.median_clip import MedianClip
 from fedlens.defences.norm_clipping import NormClipping, norms
-from fedlens.defences.stage import Updates
+from fedlens.defences.stage import Stage, Updates
 
 
 def test_by_hand() -> None:
@@ -18,6 +20,15 @@ def test_by_hand() -> None:
     assert clipped.rows.tolist() == [[1.5, 2.0], [pytest.approx(0.6), pytest.approx(0.8)]]
     assert clipped.weights.tolist() == [0.25, 0.75]
     assert effective(clipped).tolist() == [0.125, 0.75]
+
+
+@pytest.mark.parametrize("stage", [Clip(max_norm=2), MedianClip(), CentredClipping(tau=2)])
+def test_who_is_as_long_as_the_limit_is_not_clipped(stage: Stage) -> None:
+    """The median of 1, 2 and 3 is 2."""
+    report = staged(stage, column(1, -2, 3))[2]
+    assert report.details == {"length": [1, 2, 3], "clipped": [0, 0, 1]}
+    rule = apply(NormClipping(max_norm=2), column(1, -2, 3))
+    assert rule.details == report.details
 
 
 @given(st.integers(0, 2**32), st.integers(1, 6), st.floats(0.01, 10))
@@ -54,3 +65,10 @@ def test_lengths_whose_squares_are_too_small_for_a_number() -> None:
     rows = torch.tensor([[3e-300, 4e-300], [0, 0], [3, 4]], dtype=torch.float64)
     assert norms(rows).tolist() == pytest.approx([5e-300, 0, 5], rel=1e-12)
     assert norms(torch.zeros(2, 3)).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("size", [1e-50, 1e-6, 1.0])
+def test_ordinary_lengths_are_not_scaled_on_the_way(size: float) -> None:
+    """To the last bit, they are roots of sums of squares."""
+    rows = size * normal(0, 50, 3)
+    assert norms(rows).tolist() == (rows.square().sum(dim=1)).sqrt().tolist()

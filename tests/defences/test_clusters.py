@@ -5,7 +5,7 @@ from helpers.received import normal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedlens.defences.clusters import majority_heights
+from fedlens.defences.clusters import density_clusters, majority_heights
 
 seeds = st.integers(0, 2**32)
 
@@ -16,10 +16,30 @@ def test_by_hand() -> None:
     assert majority_heights((points[:, None] - points).abs()).tolist() == [2, 2, 2, 2, 5.5]
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_of_few_none_is_apart(count: int) -> None:
-    heights = majority_heights((torch.arange(count)[:, None] - torch.arange(count)).abs().double())
-    assert len(heights.unique()) == 1
+def test_of_few_none_is_apart() -> None:
+    """One is a majority from the start, and two are one as soon as they join, at 3."""
+    assert majority_heights(torch.zeros(1, 1)).tolist() == [0]
+    assert majority_heights(torch.tensor([[0.0, 3.0], [3.0, 0.0]])).tolist() == [3, 3]
+
+
+def test_the_last_digits_of_distances_may_differ() -> None:
+    """As those of [i, j] and [j, i] do, and of each row from itself."""
+    distances = torch.tensor([[1e-17, 1.0, 2.0], [1 + 1e-15, 0.0, 3.0], [2.0, 3.0, 0.0]], dtype=torch.float64)
+    assert majority_heights(distances).tolist() == pytest.approx([1, 1, 2])
+
+
+def test_dense_clusters_by_hand() -> None:
+    """Two groups of three and a loner; there is no cluster of all, so that two alone are two clusters."""
+    points = torch.tensor([0.0, 0.1, 0.2, 5.0, 5.1, 5.2, 50.0])
+    distances = (points[:, None] - points).abs().double()
+    before = distances.clone()
+    found = density_clusters(distances, 3, 1)
+    assert torch.equal(distances, before)
+    assert found == [found[0]] * 3 + [found[3]] * 3 + [found[6]]
+    assert len(set(found)) == 3
+    assert density_clusters(torch.zeros(0, 0), 2, 1) == []
+    assert density_clusters(torch.zeros(1, 1), 2, 1) == [0]
+    assert len(set(density_clusters(torch.tensor([[0.0, 1.0], [1.0, 0.0]]), 2, 1))) == 2
 
 
 def test_rows_at_the_same_distance_come_along() -> None:

@@ -15,8 +15,24 @@ import fedlens
 from fedlens.core.errors import ConfigError
 from fedlens.core.recorded import Recorded
 from fedlens.core.registry import Record
-from fedlens.defences import Chain, Clip, Composed, Filter, FoolsGold, Krum, Mean, Report, Server, State, Updates
-from fedlens.defences.links import Link
+from fedlens.defences import (
+    Bucketing,
+    Chain,
+    Clip,
+    Composed,
+    DeepSightFilter,
+    FedAvgM,
+    Filter,
+    FLTrust,
+    FoolsGold,
+    Krum,
+    Mean,
+    Report,
+    Server,
+    State,
+    Updates,
+)  # fmt: skip
+from fedlens.defences.links import Link, build_link
 from fedlens.defences.server_step import server_step
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.start import Start
@@ -106,7 +122,33 @@ def test_what_is_asked_of_a_chain_is_asked_of_its_stages() -> None:
     assert [stage.kind for stage in Chain.of(Nested()).whole] == ["mixing", "filter", "mixing", "rule", "optimizer"]
     assert Chain.of([Method(), Doubles()]).whole[-1] == Doubles()
     assert Keeping().by_client
-    assert not Method().needs_root
+
+
+@pytest.mark.parametrize(
+    ("parts", "facts"),
+    [
+        ((Mean(),), {"averages", "sum"}),
+        ((Clip(max_norm=1), Mean()), {"averages"}),
+        ((Mean(), FedAvgM()), {"sum"}),
+        ((Bucketing(), Mean()), {"averages", "blends"}),
+        ((FoolsGold(),), {"by_client"}),
+        ((FLTrust(),), {"needs_root"}),
+        ((DeepSightFilter(), Krum(f=1)), {"needs_model"}),
+        ((build_link("their:Own", Record()),), {"unknown"}),
+        ((Clip(max_norm=1), build_link("their:Own", Record())), {"unknown"}),
+        ((build_link("their:Own", Record()), FedAvgM()), set()),
+    ],
+)
+def test_a_method_is_what_its_stages_are(
+    monkeypatch: pytest.MonkeyPatch, parts: tuple[Link, ...], facts: set[str]
+) -> None:
+    """As is a chain of the same; whether one averages is unknown if the code of a stage is not read."""
+    monkeypatch.setattr(Free, "returns", parts)
+    method, chain = Free(), Chain.of(parts)
+    asked = {"averages", "blends", "by_client", "needs_root", "needs_model"}
+    for whole, about in ((method, asked), (chain, asked - {"blends", "by_client"})):
+        assert {fact for fact in about if getattr(whole, fact)} == facts & about
+        assert (whole.sees == "sum", whole.averages is None) == ("sum" in facts, "unknown" in facts)
 
 
 @pytest.mark.parametrize("aggregation", [Method(limit=3.0), ["distances", Method(limit=3.0), "fedavgm"]])
@@ -214,6 +256,7 @@ def test_alone_it_does_what_the_chain_does() -> None:
             step = server_step(chain, Updates.received(rows, torch.ones(6).double() / 6), at_hand, states)
             states = list(step.states)
             assert torch.equal(one(left), step.update)
+            assert left.weights.tolist() == [1]
             assert report == Report(skipped=step.skipped)
             assert (left.mixture is None) == (step.effective_weights is None)
             if step.effective_weights is not None:

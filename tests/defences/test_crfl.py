@@ -108,6 +108,7 @@ def test_bounds_of_votes_by_hand() -> None:
     margin = sqrt(log(1000) / 2000)
     assert vote_bounds([30, 950, 20]) == pytest.approx((0.95 - margin, 0.03 + margin))
     assert vote_bounds([1, 0]) == (0, 1)
+    assert vote_bounds([900, 100], alpha=0.1) == pytest.approx((0.9 - sqrt(log(10) / 2000), 0.1 + sqrt(log(10) / 2000)))
 
 
 def test_the_radius_by_hand() -> None:
@@ -121,3 +122,5 @@ def test_the_radius_by_hand() -> None:
     assert later == pytest.approx(alone / sqrt(0.682689 * 0.954500), rel=1e-5)  # Φ of one and two deviations
     assert certified_radius(0.4, 0.5, sigma=1, lipschitz=1, shares=[1]) == 0
     assert certified_radius(1, 0, sigma=1, lipschitz=1, shares=[1]) == float("inf")
+    assert certified_radius(0.9, 0.1, sigma=1, lipschitz=1, shares=[]) == float("inf")
+    assert certified_radius(0.5, 0.5, sigma=1, lipschitz=1, shares=[]) == 0

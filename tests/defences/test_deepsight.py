@@ -15,7 +15,7 @@ import fedlens
 from fedlens.core.errors import ConfigError
 from fedlens.core.layout import Layout
 from fedlens.core.random import Address
-from fedlens.defences import Chain, DeepSightFilter, Forward, Server, State, Step, Updates, server_step
+from fedlens.defences import Chain, DeepSightFilter, Forward, Server, State, Step, Updates, deepsight, server_step
 from fedlens.defences.clusters import density_clusters
 from fedlens.defences.deepsight import (
     division_differences,
@@ -74,6 +74,8 @@ def test_energies_by_hand() -> None:
     assert energies.tolist() == [pytest.approx([0.9, 0.1, 0])]
     assert exceedings(energies).tolist() == [1]
     assert exceedings(torch.ones(1, 200)).tolist() == [200]
+    assert exceedings(torch.tensor([[2.0, 1.0]])).tolist() == [1]  # a half is not more than a half
+    assert exceedings(torch.tensor([[1.0] + [0.011] * 99 + [0.009] * 100])).tolist() == [100]
     assert update_energies(0 * weights, 0 * biases).tolist() == [[0, 0, 0]]
 
 
@@ -97,7 +99,7 @@ def test_divisions_by_hand() -> None:
     rows = torch.tensor([[4.0, 1.0], [1.0, 1.0], [1.0, torch.inf]]).log()
     found = division_differences(rows, torch.zeros(2), forward, 7, Address.root(0))
     assert found[:2].tolist() == [pytest.approx([1.6, 0.4]), pytest.approx([1, 1])]
-    assert bool(found.isfinite().all())
+    assert found[2].tolist() == pytest.approx([np.exp(100)] * 2)
 
 
 def test_inputs_are_drawn_in_blocks_from_0_to_1() -> None:
@@ -109,10 +111,36 @@ def test_inputs_are_drawn_in_blocks_from_0_to_1() -> None:
     assert not torch.equal(blocks[0], blocks[1])
 
 
+@pytest.mark.parametrize(("size", "count", "blocks"), [(2**12, 513, [512, 1]), (2**21 + 1, 2, [1, 1])])
+def test_blocks_of_large_inputs_are_smaller(size: int, count: int, blocks: list[int]) -> None:
+    """Of 2²¹ entries, or of one input."""
+    found = Forward((size,), answers).random_inputs(count, Address.root(0), torch.zeros(1))
+    assert [len(block) for block in found] == blocks
+
+
 def test_shares_by_hand() -> None:
     """One of three, none of one, both of two."""
     suspicious = torch.tensor([True, False, False, False, True, True])
     assert suspicious_shares(suspicious, [0, 0, 0, 9, 1, 1]).tolist() == pytest.approx([1 / 3] * 3 + [0, 1, 1])
+
+
+@pytest.mark.parametrize(
+    ("classes", "flagged"),
+    [
+        ([2, 2, 1], True),  # 1 is half of the median 2, and a third of the cluster
+        ([4, 4, 4, 2], False),  # a quarter
+        ([3, 3, 2], False),  # 2 is more than half of 3
+    ],
+)
+def test_suspects_by_hand(monkeypatch: pytest.MonkeyPatch, classes: list[int], flagged: bool) -> None:
+    """All in one cluster, of which so many classes have been trained on."""
+    monkeypatch.setattr(deepsight, "density_clusters", lambda distances, *_: [0] * len(distances))
+    rows = torch.zeros(len(classes), LAYOUT.size, dtype=torch.float64)
+    for row, count in zip(rows, classes, strict=True):
+        LAYOUT.split(row)["1.bias"][:count] = 1
+    assert flags(rows) == [flagged] * len(classes)
+    report, _ = FILTER.judge(Updates.received(rows, equal(len(rows))), at_hand(len(rows)), State())
+    assert report.details["exceedings"] == classes
 
 
 def plain(rows: Tensor, server: Server) -> list[bool]:

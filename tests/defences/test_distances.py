@@ -69,6 +69,8 @@ def test_ranges_that_touch_are_not_disjoint() -> None:
     own, others = own_ranges(distances), others_ranges(distances)
     assert (own[4].tolist(), others[4].tolist()) == ([3, 6], [1, 3])
     assert gaps(own, others)[4] == 0
+    verdict = inspect(torch.tensor([0.0, 1, 2, 3, 6], dtype=torch.float64)[:, None])
+    assert (float(verdict.scores[4]), bool(verdict.flagged[4])) == (0, False)
 
 
 def test_the_margin_is_a_share_of_the_greatest_distance() -> None:
@@ -176,4 +178,4 @@ def test_distances_of_several_attackers_are_those_from_benign_updates() -> None:
     [among, *own] = plain_ranges(benign_ranges(points, [0, 1, 3, 4]))
     assert among == []
     assert own == [pytest.approx([place, place]) for place in (1, 9, 9.5, 2)]
-    assert plain_ranges(benign_ranges(points[:2], [0, 1])) == [[], [], []]
+    assert benign_ranges(points[:2], [0, 1]).tolist() == [[inf, -inf]] * 3

@@ -75,6 +75,9 @@ def test_edges() -> None:
     assert flagged(DivideAndConquer(f=1), column(1, 2)) == []  # both are as far from the mean
     assert flagged(DivideAndConquer(f=2, c=0.5), column(1, 1.1, 7)) == [2]
     assert [DivideAndConquer(f=3, c=0.9).needed(following) for following in (1, 4)] == [3, 6]
+    assert DivideAndConquer(f=3, c=2).dropped == 6
+    assert flagged(DivideAndConquer(f=1), column(0, 1, 2, 3.2)) == [3]  # squares of -1.55 and 1.65: 2.4 and 2.7
+    assert drawn_entries(7, 8, server(1, 1).address) is None
     with pytest.raises(ValueError, match="dnc drops 2 updates, and there are 2"):
         staged(DivideAndConquer(f=2), normal(0, 2, 3))
 

@@ -55,6 +55,25 @@ def test_length_does_not_matter(length: float) -> None:
     assert one(aggregate).tolist() == pytest.approx([(0.36 + 1) / 1.6, 0.3], rel=1e-5)
 
 
+def test_who_goes_against_the_root_counts_nothing() -> None:
+    """Two of three go the other way, a hundred times as far: the third alone counts."""
+    aggregate, _, _ = staged(FLTrust(), torch.tensor([[1.0, 0.0], [-100.0, 1.0], [-100.0, -1.0]]), root=ROOT)
+    assert one(aggregate).tolist() == [1, 0]
+
+
+def test_who_goes_along_with_the_root_is_trusted_wherever_else_it_goes() -> None:
+    """Both attackers' cosine is .6: of (1 + .6 + .6) they turn the aggregate by .6 × .8 × 2 into the other entry."""
+    aggregate, _, _ = staged(FLTrust(), torch.tensor([[1.0, 0.0], [30.0, 40.0], [30.0, 40.0]]), root=ROOT)
+    assert one(aggregate).tolist() == pytest.approx([(1 + 0.36 + 0.36) / 2.2, 0.96 / 2.2])
+
+
+def test_an_update_too_short_for_a_weight_counts_by_its_direction() -> None:
+    """5e-324 is the least number of float64, and 1 / 5e-324 is beyond the largest."""
+    rows = torch.tensor([[0.6, 0.8], [5e-324, 0]], dtype=torch.float64)
+    aggregate, _, _ = staged(FLTrust(), rows, root=ROOT.double())
+    assert one(aggregate).tolist() == pytest.approx([(0.36 + 1) / 1.6, 0.3])
+
+
 def test_without_a_root_update_it_says_so() -> None:
     assert FLTrust.needs_root
     with pytest.raises(ValueError, match=r"Server\.root"):

@@ -34,6 +34,22 @@ def test_weights_by_hand() -> None:
     assert weights_of([[1, 0.5, 0.2], [0.5, 1, 0.2], [0.2, 0.2, 1]], 0.5) == pytest.approx([0.674353 / 2] * 2 + [1])
 
 
+def test_the_most_trusted_has_099_in_place_of_1() -> None:
+    """κ (ln 99 + 1/2), for κ = 1/10."""
+    assert weights_of([[1, 1, 0], [1, 1, 0], [0, 0, 1]], 0.1) == pytest.approx([0, 0, 0.509512], abs=1e-6)
+
+
+def test_what_is_apart_by_no_more_than_the_resolution_is_alike() -> None:
+    apart = torch.tensor([[0, 0.25], [0.25, 0]], dtype=torch.float64)
+    assert foolsgold_weights(apart, 1, 0.25) is None
+    assert foolsgold_weights(apart, 1, 0.24) is not None
+
+
+def test_who_is_opposite_to_all_is_pardoned_nothing() -> None:
+    """The largest cosine of the third is 0, as for all that point away; the first two are alike."""
+    assert weights_of([[1, 1, -1], [1, 1, -1], [-1, -1, 1]]) == [0, 0, 1]
+
+
 def test_of_two_that_are_alike_neither_counts() -> None:
     assert weights_of([[1, 1, 0], [1, 1, 0], [0, 0, 1]]) == [0, 0, 1]
     aggregate, _, _ = staged(FoolsGold(), THREE)

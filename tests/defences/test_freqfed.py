@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from fedlens.core.layout import Layout
+from fedlens.core.layout import Layout, Slice
 from fedlens.core.random import Address
 from fedlens.defences import Chain, FlameFilter, FreqFedFilter, Server, State, Updates, server_step
 from fedlens.defences.filter import Filter
@@ -55,6 +55,24 @@ def test_all_parameters_are_matrices() -> None:
     torch.testing.assert_close(
         found, torch.from_numpy(np.concatenate([low_frequencies(one.numpy(), 0.25) for one in matrices]))
     )
+
+
+def test_what_is_too_large_for_single_precision_is_computed_in_double() -> None:
+    """Of eight equal entries, the first frequency is √8 times as large; the next three are 0."""
+    layout = Layout.of(nn.Linear(8, 1, bias=False))
+    found = fingerprints(torch.full((1, 8), 3e38), layout, 0.25)
+    assert found.dtype == torch.float64
+    assert found[0].tolist() == pytest.approx([float(torch.tensor(3e38)) * 8**0.5, 0, 0], abs=1e25)
+    assert fingerprints(torch.ones(1, 8), layout, 0.25).dtype == torch.float32
+
+
+def test_empty_parameters_and_single_numbers() -> None:
+    parts = (
+        Slice("empty", "empty", "weight", 0, 0, (0, 3)),
+        Slice("scale", "scale", "weight", 0, 1, ()),
+        Slice("bias", "bias", "bias", 1, 3, (2,)),
+    )
+    assert fingerprints(torch.tensor([[5.0, 1, 1]]), Layout(parts), 1)[0].tolist() == pytest.approx([5, 2**0.5, 0])
 
 
 @given(seed=seeds, count=st.integers(1, 9))

@@ -80,6 +80,18 @@ def test_too_few_steps_are_told(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages == ["geometric-median: tolerance not reached in 3 steps; the last one is used"]
 
 
+def test_a_gradient_of_zero_is_within_any_tolerance() -> None:
+    weights, reached = geometric.weiszfeld(torch.zeros(3, 3).double(), equal(3), 1e-6, 0.0, 1)
+    assert (weights.tolist(), reached) == (equal(3).tolist(), True)
+
+
+@pytest.mark.parametrize("longest", [1e140, 1e300])
+def test_the_longest_numbers_count_by_their_directions(longest: float) -> None:
+    """One on either side leaves the median among the other three; of three at 1e300, only the direction is left."""
+    assert 1 <= float(apply(GeometricMedian(), column(-longest, 1, 2, 3, longest)).update) <= 3
+    assert apply(GeometricMedian(), column(*[longest] * 3)).update.tolist() == pytest.approx([1e140])
+
+
 @settings(max_examples=15)
 @given(st.integers(0, 2**32), st.integers(3, 12), st.integers(2, 6), st.booleans())
 def test_as_scipy_minimises(seed: int, count: int, size: int, weighted: bool) -> None:

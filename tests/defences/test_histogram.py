@@ -30,6 +30,9 @@ def test_entries_below_1e_7_are_left_out() -> None:
     update = torch.tensor([0.9e-7, -0.9e-7, 1.1e-7, -1.1e-7])
     assert histogram(update, bins=2, limit=0.2).tolist() == [1, 1]
     assert left_out(update) == 2
+    exactly = torch.tensor([1e-7, -1e-7], dtype=torch.float64)
+    assert histogram(exactly, bins=2, limit=0.2).tolist() == [1, 1]
+    assert left_out(exactly) == 0
 
 
 @pytest.mark.parametrize("scale", [1e-7, 0.01, 0.2, 3.0])

@@ -1,4 +1,4 @@
-"""Finite updates of any length: every rule and check does its sums so that they do not overflow."""
+"""Finite updates of any length: every rule and check does its sums so that they neither overflow nor underflow."""
 
 import pytest
 import torch
@@ -13,6 +13,7 @@ from fedlens.defences.distance_ranges import DistanceCheck
 from fedlens.defences.geometric_median import GeometricMedian
 from fedlens.defences.krum import Krum, KrumAuthors, MultiKrum
 from fedlens.defences.mean import Mean
+from fedlens.defences.nearest_neighbour_mixing import nearest_neighbours
 from fedlens.defences.norm_clipping import NormClipping, norms
 from fedlens.defences.rule import Rule
 from fedlens.defences.update_statistics import StatisticsCheck
@@ -64,6 +65,24 @@ def test_one_long_update_leaves_a_robust_rule_near_the_others(rule: Rule, dtype:
 def test_how_long_it_is_makes_no_difference(rule: Rule, dtype: torch.dtype) -> None:
     long, longest = (apply(rule, with_one(dtype, value)).update for value in (1e30, 1e38))
     torch.testing.assert_close(long, longest, rtol=1e-3, atol=1e-3)
+
+
+@each([Krum(f=1), Krum(f=1, squared=False), KrumAuthors(f=1), MultiKrum(f=1, m=3), Bulyan(f=1)])
+@pytest.mark.parametrize(("dtype", "scale"), [(torch.float32, 2.0**-100), (torch.float64, 2.0**-1000)], ids=str)
+def test_who_is_nearest_does_not_depend_on_the_unit(rule: Rule, dtype: torch.dtype, scale: float) -> None:
+    """Of squares that are all 0, the first would be the nearest; a power of two rounds nothing."""
+    updates = normal(4, 9, 40, dtype=dtype)
+    assert torch.equal(apply(rule, updates * scale).update / scale, apply(rule, updates).update)
+
+
+def test_mixing_does_not_depend_on_the_unit() -> None:
+    for dtype, scale in ((torch.float32, 2.0**-100), (torch.float64, 2.0**-1000)):
+        updates = normal(4, 9, 40, dtype=dtype)
+        assert torch.equal(nearest_neighbours(updates * scale, 2), nearest_neighbours(updates, 2))
+
+
+def test_what_is_not_finite_has_no_finite_length() -> None:
+    assert norms(torch.tensor([[1.0, torch.inf], [3.0, 4.0]], dtype=torch.float64)).tolist() == [torch.inf, 5]
 
 
 def test_a_clipped_update_has_the_largest_norm_however_long_it_was() -> None:

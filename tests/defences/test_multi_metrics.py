@@ -72,6 +72,14 @@ def test_nobody_is_flagged_where_all_agree(count: int, value: float) -> None:
     assert report.scores.tolist() == [0] * count
 
 
+def test_of_two_both_are_as_far_from_the_other() -> None:
+    """The covariance of equal rows is 0, and so are scores."""
+    report = judged(column(1, 5))
+    assert report.scores is not None
+    assert report.scores.tolist() == [0, 0]
+    assert flagged(report) == []
+
+
 def test_the_scale_of_a_metric_does_not_matter() -> None:
     metrics = normal(2, 7, 3).abs()
     scaled = metrics * torch.tensor([1e-30, 1, 1e30]).double()

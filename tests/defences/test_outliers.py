@@ -1,5 +1,6 @@
-from math import log10, sqrt
+from math import log, log10, sqrt
 from random import Random
+from statistics import NormalDist
 
 import pytest
 import torch
@@ -68,6 +69,26 @@ def test_rarity_is_that_of_students_t_or_a_little_less(count: int, probability: 
     if count >= 10 and probability >= 2.5e-4:
         assert found <= 1.06 * exact
     assert rarity(residuals)[1] == pytest.approx(-log10(4 * count))
+
+
+@pytest.mark.parametrize(
+    ("count", "residual", "z"),
+    [
+        (3, 1.0, 9 / 11 * sqrt(log(2))),  # ν = 1
+        (4, 2.0, 17 / 19 * sqrt(2 * log(3))),  # ν = 2
+    ],
+)
+def test_rarity_by_hand(count: int, residual: float, z: float) -> None:
+    """Of so many clients, 2 Φ(-z) of each is expected."""
+    residuals = torch.zeros(count, 1, dtype=torch.float64)
+    residuals[1] = -residual
+    assert 10 ** -float(rarity(residuals)[1]) == pytest.approx(count * 2 * NormalDist().cdf(-z))
+
+
+def test_residuals_of_three_by_hand() -> None:
+    """1 and 3 have the mean 2 and the deviation √2, times √(1 + 1/2); 8 is 6 from them."""
+    values = torch.tensor([[1.0], [3.0], [8.0]], dtype=torch.float64)
+    assert float(deleted_residuals(values, 0.01)[2]) == pytest.approx(6 / sqrt(3))
 
 
 def test_the_sign_of_a_residual_does_not_matter() -> None:

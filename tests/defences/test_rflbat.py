@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from helpers.received import equal, normal
+from helpers.received import column, equal, normal
 from helpers.staged import server, staged
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from fedlens.core.random import Address
-from fedlens.defences import Chain, RflbatFilter, State, Updates, server_step
+from fedlens.defences import Chain, RflbatFilter, State, Updates, rflbat, server_step
 from fedlens.defences.rflbat import far_out, groups, principal_points, similarity
 
 seeds = st.integers(0, 2**32)
@@ -44,6 +44,25 @@ def test_who_is_far_out_by_hand() -> None:
     assert far_out(points, 2).tolist() == [False, False, False, True]
     assert far_out(points, 3).tolist() == [False] * 4
     assert far_out(np.zeros((3, 2)), 4).tolist() == [False] * 3
+    assert far_out(points[:3], 1).tolist() == [False] * 3  # sums are 3, 2 and 3
+
+
+def test_scores_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 0, 1, 5 and 90, the last is far out; from the others' mean 2, all are 2, 1, 3 and 88, of median 2."""
+    monkeypatch.setattr(rflbat, "groups", lambda points, *_: np.zeros(len(points), dtype=np.int64))
+    report = staged(RflbatFilter(far=2), column(0, 1, 5, 90))[2]
+    assert report.scores is not None
+    assert report.scores.tolist() == pytest.approx([1, 0.5, 1.5, 44])
+    assert report.flagged is not None
+    assert report.flagged.tolist() == [False, False, False, True]
+
+
+def test_points_that_agree_in_seven_digits_are_one() -> None:
+    """Four at each of three corners, but for one."""
+    points = np.repeat([[0.0, 0], [3, 0], [0, 3]], 4, axis=0)
+    for apart, count in ((1e-7, 3), (1e-6, 4)):  # of 3
+        points[0, 0] = apart
+        assert len(set(groups(points, 5, 10, Address.root(0)))) == count
 
 
 def test_groups() -> None:

@@ -44,6 +44,48 @@ def test_lengths_by_hand() -> None:
     assert [judgement.dropped for judgement in done.judgements] == [(3,), (), ()]
 
 
+@pytest.mark.parametrize(
+    ("lengths", "scores", "relative"),
+    [
+        ((1, 2, 3, 100), [0, 0, 0, 100 / 7.5 - 1], [0.4, 0.8, 1.2, 40]),
+        ((0.2, 2, 3, 2.5), [0.225 / 0.2 - 1, 0, 0, 0], [0.2 / 2.25, 2 / 2.25, 3 / 2.25, 2.5 / 2.25]),
+        ((0, 2, 2, 2), [2**0.5 + 1e6 - 1, 0, 0, 0], [0, 1, 1, 1]),
+        ((0, 0, 0, 2), [0, 0, 0, 2**0.5 + 1e6 - 1], [1, 1, 1, 1e6]),
+    ],
+)
+def test_scores_by_hand(lengths: tuple[float, ...], scores: list[float], relative: list[float]) -> None:
+    """Features are (1, 0, 0), and (0, 1, 0) of zeros; in the bounds, lengths add nothing."""
+    _, kept, report = staged(SignGuardFilter(), column(*lengths))
+    assert report.scores is not None
+    assert report.scores.tolist() == pytest.approx(scores)
+    assert report.details["relative_length"] == pytest.approx(relative)
+    assert kept == State()
+
+
+@pytest.mark.parametrize(
+    ("variant", "scores"), [("sim", [0, 0, 0, 0.04]), ("dist", [0, 1, 0, 2**0.5 / 5]), ("plain", [0, 0, 0, 0])]
+)
+def test_comparisons_with_the_last_step_by_hand(variant: str, scores: list[float]) -> None:
+    """The step is (3, 4): of (4, 3) the cosine is 24/25; distances are 0, 5, 0 and √2; the first and third agree."""
+    rows, step_back = torch.tensor([[3.0, 4], [6, 8], [3, 4], [4, 3]]), State({"weights": torch.tensor([-3.0, -4.0])})
+    _, _, report = staged(SignGuardFilter(variant=variant, share=1), rows, state=step_back)  # type: ignore[arg-type]
+    assert report.scores is not None
+    assert report.scores.tolist() == pytest.approx(scores)
+
+
+def test_bounds_are_inclusive() -> None:
+    """The median is 2."""
+    assert flagged(column(1, 2, 2, 2, 4), lower=0.5, upper=2.0) == []
+    assert flagged(column(0.99, 2, 2, 2, 4.01), lower=0.5, upper=2.0) == [0, 4]
+
+
+def test_one_entry_is_counted_at_least() -> None:
+    """Of either, the signs of 1 and -1 differ; those of both entries together would not."""
+    _, _, report = staged(SignGuardFilter(share=0.1), torch.tensor([[1.0, -1], [1, -1], [-1, 1]]))
+    assert report.scores is not None
+    assert report.scores.tolist() == pytest.approx([2**0.5 / 3, 2**0.5 / 3, 2**0.5 * 2 / 3])
+
+
 def test_clipping_alone_is_to_the_median_of_what_it_gets() -> None:
     left, _, report = staged(MedianClip(), column(1, -2, 3, 100))
     assert left.rows.flatten().tolist() == [1, -2, 2.5, 2.5]
@@ -69,6 +111,12 @@ def test_the_largest_cluster_by_hand() -> None:
     assert largest_cluster(features, "dbscan").tolist() == inner
     assert largest_cluster(features, "mean-shift").tolist() == inner
     assert largest_cluster(torch.tensor([[0.0], [1.0]]), "dbscan").tolist() == [True, True]  # it finds none
+    for places, members in (
+        ([0.0, 0.05, 0.5], [True, True, False]),  # two are enough
+        ([0.0, 0.06, 0.5], [True, True, True]),  # none is near enough
+        ([0.0, 0.01, 0.02, 0.9, 0.91], [True, True, True, False, False]),  # the first is the largest
+    ):
+        assert largest_cluster(torch.tensor(places, dtype=torch.float64)[:, None], "dbscan").tolist() == members
     assert largest_cluster(torch.ones(1, 3), "mean-shift").tolist() == [True]
 
 
@@ -95,6 +143,9 @@ def test_variants_also_compare_with_the_last_step(variant: str) -> None:
     assert kept.tensors["weights"].tolist() == [0.0] * 16
     unmoved = State({"weights": torch.zeros(16).double()})
     assert flagged(rows, unmoved, variant=variant, share=1.0) == []
+    assert flagged(forward.repeat(4, 1), state, variant=variant, share=1.0) == []
+    zero = torch.cat([0 * forward[None], forward.repeat(3, 1)])
+    assert flagged(zero, state, variant=variant, share=1.0) == [0]
 
 
 @pytest.mark.parametrize("clustering", ["mean-shift", "dbscan"])

@@ -22,6 +22,7 @@ from fedlens.defences.equal_weights import EqualWeights
 from fedlens.defences.fedadam import FedAdam
 from fedlens.defences.fedavgm import FedAvgM
 from fedlens.defences.flame import Flame, FlameFilter
+from fedlens.defences.flanders import Flanders
 from fedlens.defences.fldetector import FLDetector
 from fedlens.defences.fltrust import FLTrust
 from fedlens.defences.foolsgold import FoolsGold
@@ -53,6 +54,7 @@ FILTERS: list[Stage] = [
     DivideAndConquer(f=2, iterations=2, entries=3),
     SignGuardFilter(share=1, variant="sim"),
     FLDetector(),
+    Flanders(f=2),
     FlameFilter(),
     FreqFedFilter(),
     MultiMetrics(),

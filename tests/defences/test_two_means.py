@@ -32,6 +32,46 @@ def test_two_groups_are_found_at_any_scale(factor: float) -> None:
     assert found.nonzero()[0].tolist() == [1, 4]
 
 
+class Drawn:
+    """A generator of these sets."""
+
+    def __init__(self, *sets: list[float]) -> None:
+        self.sets = np.array(sets)
+
+    def random(self, shape: tuple[int, int]) -> np.ndarray:
+        assert shape == self.sets.shape
+        return self.sets
+
+
+def pairs(wide: float, apart: float) -> list[float]:
+    """Squares are wide² within the two pairs, and wide² + apart² about the mean of all."""
+    return [0.0, wide, apart, apart + wide]
+
+
+@pytest.mark.parametrize(
+    ("sets", "two"),
+    [
+        ([pairs(0.1, 0.9)], False),  # as the numbers are themselves: Gap(1) = Gap(2) = 0
+        ([pairs(0.101, 0.9)], True),  # Gap(2) = 2 ln 1.01 = 0.0199; Gap(1) = ln(0.820201 / 0.82) = 0.0002
+        ([pairs(0.101, 0.912)], False),  # Gap(1) = ln(0.841945 / 0.82) = 0.0264
+        ([pairs(0.101, 0.907)], True),  # Gap(1) = ln(0.83285 / 0.82) = 0.0155
+        # widths 0.1 e^(x ± 0.1), and squares of 0.82: Gap(2) = 2 x, of deviation 0.2, times √(1 + 1/2) = 0.245
+        ([pairs(w, (0.82 - w**2) ** 0.5) for w in (0.1 * np.exp(0.22), 0.1 * np.exp(0.02))], False),
+        ([pairs(w, (0.82 - w**2) ** 0.5) for w in (0.1 * np.exp(0.225), 0.1 * np.exp(0.025))], True),
+    ],
+)
+def test_the_gap_statistic_by_hand(sets: list[list[float]], two: bool) -> None:
+    """Squares of 0, 0.1, 0.9 and 1 are 0.82 about their mean, and 0.01 within the two pairs."""
+    upper = upper_group(np.array([30.0, 21.0, 29.0, 20.0]), len(sets), Drawn(*sets))  # type: ignore[arg-type]
+    assert (None if upper is None else upper.tolist()) == ([True, False, True, False] if two else None)
+
+
+def test_three_numbers_can_be_two_groups() -> None:
+    upper = upper_group(np.array([0.0, 1e-6, 1.0]), 20, np.random.default_rng(0))
+    assert upper is not None
+    assert upper.tolist() == [False, False, True]
+
+
 def test_one_group() -> None:
     even = np.linspace(0, 1, 20) + np.random.default_rng(1).normal(scale=0.01, size=20)
     assert upper_group(even, 20, np.random.default_rng(0)) is None

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from docs_elsewhere import Statement, statements
 from docs_toy_round import caption, drawable, picture, toy_step
-from docs_zoo import ZOO, zoo_pages
+from docs_zoo import CORRECTION, ZOO, zoo_pages
 from pydantic import ValidationError
 
 from fedlens.core.registry import BUILT_IN
@@ -16,7 +16,7 @@ from fedlens.studies.conformance.reference import methods
 DOCS = Path(__file__).parents[2] / "docs"
 ROOT = DOCS.parent
 PLACE = {"method": "krum", "project": "P", "repository": "a/b", "commit": "0" * 40, "file": "krum.py", "lines": "3-9"}
-STATEMENT = {**PLACE, "checked": date(2026, 11, 30), "how": "read", "finding": "differs"}
+STATEMENT = {**PLACE, "checked": date(2026, 11, 30), "how": "read", "finding": "differs", "words": "so"}
 
 
 def test_every_attack_and_defence_has_a_page() -> None:
@@ -52,15 +52,37 @@ def test_a_statement_leads_to_its_lines() -> None:
     assert Statement(**STATEMENT).place == f"https://github.com/a/b/blob/{'0' * 40}/krum.py#L3-L9"
 
 
-@pytest.mark.parametrize("change", [{"commit": "main"}, {"lines": "about 3"}, {"how": "heard"}, {"finding": "bad"}])
-def test_a_statement_that_cannot_be_checked_is_refused(change: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"commit": "main"},
+        {"lines": "about 3"},
+        {"lines": None},
+        {"how": "heard"},
+        {"how": "ran"},
+        {"script": "tools/elsewhere_ran.py"},
+        {"finding": "bad"},
+        {"finding": "absent"},
+        {"finding": "as published"},
+        {"words": ""},
+    ],
+)
+def test_a_statement_that_cannot_be_checked_is_refused(change: dict[str, str | None]) -> None:
     with pytest.raises(ValidationError):
         Statement(**{**STATEMENT, **change})
+
+
+def test_what_is_absent_leads_to_the_folder_without_it() -> None:
+    absent = Statement(**{**STATEMENT, "file": "rules", "lines": None, "finding": "absent", "words": ""})
+    assert absent.place == f"https://github.com/a/b/tree/{'0' * 40}/rules"
 
 
 def test_statements_are_of_methods_there_are_and_ran_by_scripts_there_are() -> None:
     for one in statements(DOCS):
         assert any(one.method in BUILT_IN[kind] for kind in ZOO), one.method
-        assert (one.script is not None) == (one.how == "ran"), one
         assert one.script is None or (ROOT / one.script).is_file()
-        assert (one.words == "") == (one.finding == "as published"), one
+
+
+def test_a_correction_has_a_template() -> None:
+    assert (ROOT / ".github" / "ISSUE_TEMPLATE" / "correction.yml").is_file()
+    assert "template *Correction*" in CORRECTION

@@ -16,13 +16,11 @@ from fedlens.sweeps.grid import load_grid
 
 DOCS = Path(__file__).parents[2] / "docs"
 FILTERS = {name for name in BUILT_IN["stage"] if issubclass(resolve("stage", name), Filter)} | set(BUILT_IN["checks"])
-NOT_MEASURED = {"fldetector", "multi-metrics", "rflbat-filter"}
-"""One judges from round 50 on, and takes long runs; the others are younger than the measurement."""
 
 
 def test_every_filter_s_page_has_its_false_alarms() -> None:
     assert {(one.method, one.partition) for one in measured(DOCS)} == {
-        (name, partition) for name in FILTERS - NOT_MEASURED for partition in ("iid", "Dirichlet(0.5)")
+        (name, partition) for name in FILTERS for partition in ("iid", "Dirichlet(0.5)")
     }
     assert "## False alarms" in list(zoo_pages(DOCS)["flame-filter"])
 
@@ -37,17 +35,23 @@ def test_a_rate_has_wilson_s_interval(tmp_path: Path) -> None:
     assert list(alarms_of("g", tmp_path)) == []
 
 
-def test_the_small_grid_s_table_has_every_cell_with_its_control() -> None:
+def test_the_grid_s_tables_have_every_cell_with_its_control() -> None:
     cells = json.loads((DOCS / FILE).read_text("utf-8"))
     assert len(cells) == len(load_grid(DOCS / FILE.with_suffix(".yaml")).cells())
-    assert all(cell["twin"] > 0.5 and (cell["asr"] is None) == (cell["asr_twin"] is None) for cell in cells)
+    assert all((cell["asr"] is None) == (cell["asr_twin"] is None) for cell in cells)
 
 
-def test_a_grid_s_cell_shows_the_twin_s_numbers_too(tmp_path: Path) -> None:
+def test_a_grid_s_cell_shows_the_median_over_seeds_its_interval_and_the_twin(tmp_path: Path) -> None:
     (tmp_path / "zoo").mkdir()
-    cell = {"attack": "a", "defence": "d", "accuracy": 0.5, "twin": 0.925, "asr": 1.0, "asr_twin": 0.031}
-    (tmp_path / FILE).write_text(json.dumps([cell]))
-    assert "| `d` | 50.0 % (92.5 %); ASR 100.0 % (3.1 %) |" in list(grid(tmp_path))
+    damage = {"attack": "a", "defence": "d", "twin": 0.9, "asr": None, "asr_twin": None}
+    backdoor = {"attack": "b", "defence": "d", "twin": 0.9, "accuracy": 0.88, "asr_twin": 0.03}
+    cells = [{**damage, "seed": seed, "accuracy": 0.9 - 0.01 * seed} for seed in range(5)]
+    cells += [{**backdoor, "seed": seed, "asr": 0.5 + 0.1 * seed} for seed in range(5)]
+    (tmp_path / FILE).write_text(json.dumps(cells))
+    lines = list(grid(tmp_path))
+    assert '| `d` | 90.0 % | <span class="heat" style="--heat: 0.04">2.0 [0.0, 4.0]</span> |' in lines
+    assert '| `d` | 3.0 % | <span class="heat" style="--heat: 0.70">70.0 [50.0, 90.0]</span> |' in lines
+    assert any("more than 2.0 % of accuracy" in line for line in lines)
 
 
 @pytest.mark.parametrize(

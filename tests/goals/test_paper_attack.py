@@ -3,8 +3,10 @@
 import pytest
 import torch
 
+from fedlens.data.adult import Adult
 from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.data.digits import Digits
+from fedlens.data.fashion_mnist import FashionMnist
 from fedlens.goals.paper_attack import PaperAttack, paper_attack
 
 
@@ -19,6 +21,9 @@ class MyDigits(Digits):
 @pytest.mark.parametrize(
     ("data", "said", "attack"),
     [
+        (FashionMnist(), {}, PaperAttack(5, 7, 0.91)),  # a sandal for a sneaker
+        (Adult(), {}, PaperAttack(0, 1, 0.84)),  # who earns more than 50K for who does not
+        (FashionMnist(), {"paper_stop": 0.5}, PaperAttack(5, 7, 0.5)),
         (Mine(), {}, PaperAttack(0, 1)),
         (Mine(), {"source": 1}, PaperAttack(1, 0)),
         (Mine(), {"source": 2}, PaperAttack(2, 1)),
@@ -34,6 +39,7 @@ def test_what_is_attacked_by_default(data: Data, said: dict[str, int], attack: P
     assert paper_attack(data, dataset) == attack
 
 
-def test_of_a_derived_class_with_fewer_classes_the_first_two_are_attacked() -> None:
+@pytest.mark.parametrize("classes", ["ab", "abcdefg"])  # of seven, the last is 6
+def test_of_a_derived_class_with_fewer_classes_the_first_two_are_attacked(classes: str) -> None:
     samples = Samples(torch.rand(2, 2), torch.arange(2))
-    assert paper_attack(MyDigits(), Dataset(samples, samples, ("even", "odd"))) == PaperAttack(0, 1)
+    assert paper_attack(MyDigits(), Dataset(samples, samples, tuple(classes))) == PaperAttack(0, 1)

@@ -14,7 +14,7 @@ from fedlens.core.random import Address
 from fedlens.data.dataset import Dataset, Samples
 from fedlens.goals.paper_attack import PaperAttack
 from fedlens.goals.success import TargetSamples
-from fedlens.goals.target_samples import Target, choose, class_number
+from fedlens.goals.target_samples import Target, choose, class_number, has_learnt
 
 ADDRESS = Address.root(8).at("target")
 PAPER = PaperAttack(source=0, target=2)
@@ -175,7 +175,21 @@ def test_more_samples_than_there_are(target: Target, words: str) -> None:
     told, _, remedy = refusal(target).partition("; e.g. ")
     assert told == f"target.r: {words}"
     assert re.fullmatch(r"-o target\.r=\d+", remedy)
-    assert refusal(Target(r=3, draw=5)).endswith("e.g. -o target.draw=0")
+
+
+@pytest.mark.parametrize(
+    ("target", "remedy"),
+    [
+        (Target(r=3, draw=5), "-o target.draw=0"),
+        (Target(r=4, source="dog", draw=1), "-o target.draw=0"),  # there are just four
+        (Target(r=5, source="dog", draw=1), "-o target.draw=0 -o target.r=4"),
+        (Target(r=5, source="dog"), "-o target.r=4"),
+        (Target(r=1, source="fish"), "-o target.source=null"),
+    ],
+)
+def test_the_remedy_for_too_few_samples_is_as_many_as_there_are(target: Target, remedy: str) -> None:
+    data = Dataset(dataset().train, dataset().test, ("cat", "dog", "bird", "fish"))
+    assert refusal(target, data=data).partition("; e.g. ")[2] == remedy
 
 
 # Samples by index
@@ -226,6 +240,7 @@ def test_an_index_beyond_the_test_set() -> None:
 
 
 def test_an_index_of_a_sample_that_is_of_the_target_class_already() -> None:
+    assert refusal(Target(index=(0, 1, 2), r=3, target=1)).endswith("(dog) already; e.g. -o target.r=1")  # all classes
     assert refusal(Target(index=(5,))).startswith("target.target: the sample is of class 2 (bird) already")
     assert refusal(Target(index=(0, 1), target=1)).startswith("target.target: the sample is of class 1 (dog) already")
 
@@ -311,6 +326,11 @@ def test_too_few_samples_resist() -> None:
         (Target(source="cat", target="bird", draw=1), ["of which it gets 2 right, e.g. -o target.source=dog"]),
         (Target(source="bird", target="cat", draw=1), ["-o target.draw=0", "e.g. -o target.source=dog"]),
         (Target(source="cat", r=3), []),
+        (Target(source="cat", target="dog", draw=1), []),  # of the birds it gets but one right
+        (Target(r=4), ["take fewer samples, e.g. -o target.r=3"]),
+        (Target(r=4, draw=1), ["take fewer samples, e.g. -o target.draw=0 -o target.r=3"]),
+        (Target(r=2, draw=1), ["take an earlier draw, e.g. -o target.draw=0"]),
+        (Target(r=3, draw=1), ["take an earlier draw, e.g. -o target.draw=0"]),  # it gets just three right
         (Target(source="dog", r=2, draw=1), ["-o target.draw=0"]),
     ],
 )
@@ -321,6 +341,27 @@ def test_where_too_few_resist_the_samples_that_would_do_are_named(target: Target
     assert len(others) == len(remedies)
     assert all(remedy in other for remedy, other in zip(remedies, others, strict=True))
     assert str(told) == f"cannot be judged: {told.reason}; {', or '.join(told.remedies)}"
+
+
+def test_a_class_that_is_called_by_a_number_is_suggested_by_its_place() -> None:
+    data = Dataset(dataset().train, dataset().test, ("7", "8", "9"))
+    with pytest.raises(UnjudgedError) as caught:
+        choose(Target(source=0, target=2), data, PAPER, ADDRESS, predictions({1: 0.9}))
+    assert caught.value.remedies[0] == "take a class of which it gets 1 right, e.g. -o target.source=1"
+
+
+@pytest.mark.parametrize(("right", "learnt"), [(range(4), False), (range(5), True), ((), False)])
+def test_a_model_has_learnt_if_it_resists_on_more_samples_than_a_class_has(right: list[int], learnt: bool) -> None:
+    assert has_learnt(predictions(dict.fromkeys(right, 0.9)), dataset()) is learnt
+
+
+@pytest.mark.parametrize(("draw", "possible"), [(-1, False), (2**63 - 1, True), (2**63, False)])
+def test_draws_are_numbered_from_0_to_what_64_bits_hold(draw: int, possible: bool) -> None:
+    if possible:
+        assert Target(draw=draw).draw == draw
+    else:
+        with pytest.raises(ConfigError, match="draw"):
+            Target(draw=draw)
 
 
 @given(st.integers(0, 2**32), st.integers(1, 3), st.sets(st.integers(0, 11), min_size=1))

@@ -3,6 +3,7 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -43,6 +44,9 @@ def fitted(trigger: Trigger, data: Dataset | None = None) -> Trigger:
         ({"tokens": [4, 3], "place": "start"}, [4, 3, 9, 9, 9, 9]),
         ({"tokens": [4], "place": 2}, [9, 9, 4, 9, 9, 9]),
         ({}, [9, 9, 9, 2, 2, 2]),  # b is the rarest: twice in the training inputs
+        ({"tokens": [1, 2, 3, 4, 0, 1], "place": "start"}, [1, 2, 3, 4, 0, 1]),  # as long as a sequence
+        ({"tokens": [1, 2, 3, 4, 0, 1]}, [1, 2, 3, 4, 0, 1]),
+        ({"tokens": [4], "place": 5}, [9, 9, 9, 9, 9, 4]),
     ],
 )
 def test_where_tokens_are_put(options: dict[str, object], expected: list[int]) -> None:
@@ -51,9 +55,9 @@ def test_where_tokens_are_put(options: dict[str, object], expected: list[int]) -
     assert (x == 9).all()
 
 
-def test_the_default_leaves_half_of_a_short_sequence() -> None:
-    assert fitted(TokenSequence(), dataset(length=2)).tokens != ()  # type: ignore[attr-defined]
-    assert len(fitted(TokenSequence(), dataset(length=2)).tokens) == 1  # type: ignore[attr-defined]
+@pytest.mark.parametrize(("length", "times"), [(1, 1), (2, 1), (3, 1), (4, 2), (5, 2), (6, 3), (9, 3)])
+def test_the_default_leaves_half_of_a_short_sequence(length: int, times: int) -> None:
+    assert len(fitted(TokenSequence(), dataset(length)).tokens) == times  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -81,6 +85,24 @@ def test_tokens_are_not_put_into_pictures() -> None:
     samples = Samples(torch.zeros(2, 1, 8, 8), torch.tensor([0, 1]))
     with pytest.raises(ConfigError, match=r"but inputs are torch.float32 of shape \(1, 8, 8\); .*pixel-patch"):
         fitted(TokenSequence(), Dataset(samples, samples, ("a", "b")))
+    for x in (torch.zeros(2, 6), torch.zeros(2, 2, 3, dtype=torch.int64)):  # records, and tokens in rows
+        samples = Samples(x, torch.tensor([0, 1]))
+        with pytest.raises(ConfigError, match="puts tokens into sequences of whole numbers"):
+            fitted(TokenSequence(), Dataset(samples, samples, ("a", "b")))
+
+
+@pytest.mark.parametrize("options", [{"text": "a" * 10_000}, {"tokens": (1,) * 10_000}])
+def test_there_are_ten_thousand_tokens_at_most(options: dict[str, Any]) -> None:
+    assert TokenSequence(**options)
+    (option, value), *_ = options.items()
+    with pytest.raises(ConfigError, match=option):
+        TokenSequence(**{option: value + value[:1]})
+
+
+def test_where_no_class_is_a_character_tokens_are_suggested() -> None:
+    named = Dataset(dataset().train, dataset().test, ("space", "full stop", "alpha", "beta", "unknown character"))
+    with pytest.raises(ConfigError, match=r"e\.g\. -o goal.trigger.text='' -o 'goal.trigger.tokens=\[0\]'$"):
+        fitted(TokenSequence(text="x"), named)
 
 
 @pytest.mark.parametrize("trigger", [PixelPatch(size=1), Distributed(), Blended(), FeatureValues(columns={0: 1})])

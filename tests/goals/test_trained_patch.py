@@ -24,6 +24,23 @@ def test_untrained_it_is_a_patch_of_one_value() -> None:
     assert torch.equal(patch().stamp(COLOURED.x), plain.stamp(COLOURED.x))
 
 
+def test_the_patch_of_the_paper() -> None:
+    """5 × 5 pixels of 0.5 from the third row and column on."""
+    expected = torch.zeros(1, 1, 9, 9)
+    expected[:, :, 2:7, 2:7] = 0.5
+    assert torch.equal(TrainedPatch().stamp(torch.zeros(1, 1, 9, 9)), expected)
+
+
+@pytest.mark.parametrize(("size", "side"), [((4, 5), 1), ((9, 12), 2), ((2, 2), 1)])
+def test_the_remedy_for_a_patch_that_is_too_large_fits(size: tuple[int, int], side: int) -> None:
+    samples = Samples(torch.rand(2, 1, *size), torch.arange(2))
+    small = Dataset(samples, samples, ("a", "b"))
+    with pytest.raises(ConfigError) as caught:
+        TrainedPatch(size=13).fitted(Digits(), small)
+    assert str(caught.value).endswith(f"e.g. -o goal.trigger.size={side} -o 'goal.trigger.place=[0, 0]'")
+    TrainedPatch(size=side, place=(0, 0)).fitted(Digits(), small)
+
+
 def test_each_pixel_of_each_channel_has_a_value_of_its_own() -> None:
     pixels = torch.arange(8.0).reshape(2, 2, 2)
     trained = patch().trained({"trigger": pixels})
@@ -65,6 +82,7 @@ def test_pixels_stay_in_the_range_of_the_inputs_or_in_one_that_is_given() -> Non
         ({"size": 3}, "does not fit into 4×5"),
         ({"place": (3, 0)}, "does not fit into 4×5"),
         ({"pattern": (1, 2, 3)}, "has 3 values for 8 pixels in all channels"),
+        ({"pattern": (0,) * 12, "size": 3, "place": (0, 0)}, "has 12 values for 18 pixels in all channels"),
     ],
 )
 def test_what_does_not_fit_is_refused(options: dict[str, Any], words: str) -> None:

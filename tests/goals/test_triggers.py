@@ -12,11 +12,15 @@ from fedlens.core.registry import build
 from fedlens.data import Adult, Digits
 from fedlens.data.adult import columns
 from fedlens.data.dataset import Data, Dataset, Samples
+from fedlens.goals.backdoor import Backdoor
 from fedlens.goals.blended import Blended
 from fedlens.goals.distributed import Distributed
 from fedlens.goals.feature_values import FeatureValues
+from fedlens.goals.painting import picture_size
 from fedlens.goals.pixel_patch import PixelPatch
 from fedlens.goals.rare_value import rare_value
+from fedlens.goals.token_sequence import TokenSequence
+from fedlens.goals.trained_patch import TrainedPatch
 from fedlens.goals.trigger import Trigger, stamped
 
 
@@ -27,6 +31,12 @@ def images(height: int = 28, width: int = 28, channels: int = 1, n: int = 2) -> 
 def dataset(x: Tensor) -> Dataset:
     samples = Samples(x, torch.arange(len(x)) % 2)
     return Dataset(samples, samples, ("even", "odd"), 0, 1)
+
+
+def refusal(trigger: Trigger, x: Tensor) -> str:
+    with pytest.raises(ConfigError) as caught:
+        trigger.fitted(Data(), dataset(x))
+    return str(caught.value)
 
 
 def changed(trigger: Trigger, x: Tensor, part: int | None = None) -> Tensor:
@@ -75,10 +85,37 @@ def test_a_patch_fits_images_without_channels_and_flattened_squares() -> None:
     assert torch.equal(stamped(trigger, x.reshape(2, 64)), stamped(trigger, x).reshape(2, 64))
 
 
-@pytest.mark.parametrize("options", [{"size": 9}, {"place": [7, 0], "size": 2}])
-def test_a_patch_beyond_the_image_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=r"does not fit into 8×8; e\.g\. -o goal\.trigger\.size=2"):
-        PixelPatch.model_validate(options).fitted(Data(), dataset(images(8, 8)))
+@pytest.mark.parametrize(
+    ("options", "size", "said"),
+    [
+        ({"size": 9}, (8, 8), "9×9 pixels at lower-right does not fit into 8×8; e.g. -o goal.trigger.size=2"),
+        (
+            {"place": (7, 0), "size": 2},
+            (8, 8),
+            "2×2 pixels at (7, 0) does not fit into 8×8; e.g. -o goal.trigger.size=2",
+        ),
+        ({"size": (1, 4)}, (12, 3), "1×4 pixels at lower-right does not fit into 12×3; e.g. -o goal.trigger.size=1"),
+        (
+            {"place": "centre", "size": (4, 2)},
+            (3, 9),
+            "4×2 pixels at centre does not fit into 3×9; e.g. -o goal.trigger.size=1",
+        ),
+    ],
+)
+def test_a_patch_beyond_the_image_is_refused(options: dict[str, Any], size: tuple[int, int], said: str) -> None:
+    told = refusal(PixelPatch(**options), images(*size))
+    assert told == f"goal.trigger: a patch of {said} -o goal.trigger.place=lower-right"
+
+
+@pytest.mark.parametrize(
+    ("shape", "size"), [((3, 4), (3, 4)), ((2, 3, 4), (3, 4)), ((16,), (4, 4)), ((12,), None), ((2, 2, 3, 4), None)]
+)
+def test_what_is_an_image(shape: tuple[int, ...], size: tuple[int, int] | None) -> None:
+    if size is None:
+        with pytest.raises(ConfigError, match="paints into images, but inputs have shape"):
+            picture_size(shape)
+    else:
+        assert picture_size(shape) == size
 
 
 def test_a_patch_is_for_images() -> None:
@@ -114,13 +151,60 @@ def test_parts_are_disjoint_and_the_whole_is_their_union(options: dict[str, Any]
 
 
 def test_parts_that_do_not_fit_are_refused_with_some_that_do() -> None:
-    small = dataset(images(8, 8))
-    with pytest.raises(ConfigError, match=r"8×8 pixels; e\.g\. -o goal\.trigger\.size=2 -o goal\.trigger\.gap=1"):
-        Distributed().fitted(Data(), small)
-    assert Distributed(size=2, gap=1).fitted(Data(), small).value == pytest.approx(0.7)
+    assert Distributed(size=2, gap=1).fitted(Data(), dataset(images(8, 8))).value == pytest.approx(0.7)
+    for trigger, x, reach, remedy in (
+        (Distributed(), images(8, 8), "row 3 and column 9, outside images of 8×8", "size=2 -o goal.trigger.gap=1"),
+        (Distributed(), images(4, 3), "row 3 and column 9, outside images of 4×3", "size=1 -o goal.trigger.gap=1"),
+        (
+            Distributed(size=14, place=(0, 3)), images(28, 24), "row 3 and column 32, outside images of 28×24",
+            "size=8 -o goal.trigger.gap=3 -o 'goal.trigger.place=[0, 0]'",
+        ),
+        (Distributed(gap=8), images(8, 40), "row 9 and column 15, outside images of 8×40",
+         "size=13 -o goal.trigger.gap=2"),
+    ):  # fmt: skip
+        told = refusal(trigger, x)
+        assert told == f"goal.trigger: the bars reach to {reach} pixels; e.g. -o goal.trigger.{remedy}"
 
 
 # All that paint
+
+
+@pytest.mark.parametrize(
+    ("trigger", "height", "width"),
+    [
+        (PixelPatch(size=(4, 5)), 4, 5),
+        (PixelPatch(place="centre"), 3, 3),
+        (PixelPatch(place=(1, 2), size=(3, 1)), 4, 3),
+        (Distributed(), 4, 10),
+        (Distributed(place=(1, 2), gap=0), 3, 10),
+        (TrainedPatch(), 7, 7),
+        (TrainedPatch(size=2, place=(0, 3)), 2, 5),
+    ],
+)
+def test_what_just_fits_is_taken_and_with_a_row_or_column_less_refused(
+    trigger: Trigger, height: int, width: int
+) -> None:
+    trigger.fitted(Data(), dataset(images(height, width)))
+    for size in ((height - 1, width), (height, width - 1)):
+        assert f"{size[0]}×{size[1]}" in refusal(trigger, images(*size))
+
+
+@pytest.mark.parametrize(
+    ("trigger", "words"),
+    [
+        (PixelPatch(), "value: is taken from the data"),
+        (Distributed(), "value: is taken from the data"),
+        (Blended(low=0), "low and high: are taken from the data"),
+        (Blended(high=1), "low and high: are taken from the data"),
+        (FeatureValues(values={"age": 7}, columns={0: 1}), "values: are encoded"),
+        (TokenSequence(text="a"), "text: becomes tokens"),
+    ],
+)
+def test_what_is_taken_from_the_data_has_to_be_taken_first(trigger: Trigger, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        trigger.stamp(torch.zeros(1, 8, 8))
+    with pytest.raises(ValueError, match="trigger: is taken from the data"):
+        Backdoor().inputs(torch.zeros(1, 8, 8))
 
 
 @pytest.mark.parametrize("trigger", [PixelPatch(value=1), Distributed(value=1), FeatureValues(columns={3: 1.0})])
@@ -142,6 +226,21 @@ def test_a_blend_is_a_mixture_with_one_fixed_pattern() -> None:
     mixed = stamped(Blended(alpha=0.25, low=0, high=1), x)
     torch.testing.assert_close(mixed, 0.75 * x + 0.25 * whole)
     assert not torch.equal(whole, stamped(Blended(alpha=1, low=0, high=1, pattern=1), x))
+
+
+def test_a_blend_by_hand() -> None:
+    """A fifth of a pattern that is 5 everywhere."""
+    assert stamped(Blended(low=5, high=5).fitted(Data(), dataset(images())), torch.full((1, 2), 10.0)).tolist() == [
+        [9, 9]
+    ]
+    torch.testing.assert_close(
+        Blended(low=0, high=1).stamp(images()), Blended(low=0, high=1, pattern=0).stamp(images())
+    )
+    for alpha in (0, 1.01):
+        with pytest.raises(ConfigError, match="alpha"):
+            Blended(alpha=alpha)
+    fitted = Blended(low=-5).fitted(Data(), dataset(images()))
+    assert (fitted.low, fitted.high) == (-5, pytest.approx(0.7))
 
 
 def test_a_blend_keeps_to_the_range_of_the_data() -> None:
@@ -206,6 +305,7 @@ class Ages(Data):
 def test_custom_records_are_taken_as_they_are_or_by_column() -> None:
     people = dataset(torch.rand(4, 3))
     assert FeatureValues(values={"age": 7}).fitted(Ages(), people).columns == {0: 7.0}
+    assert FeatureValues(values={"age": 7}, columns={2: 3}).fitted(Ages(), people).columns == {0: 7.0, 2: 3.0}
     with pytest.raises(ConfigError, match="define `encoded` in Ages"):
         FeatureValues(values={"town": "Ulm"}).fitted(Ages(), people)
     with pytest.raises(ConfigError, match="does not name its features"):
@@ -225,6 +325,13 @@ def test_without_a_value_the_greatest_of_the_number_that_it_is_farthest_out_for(
     x = torch.cat([x, torch.tensor([[0.1], [0.2], [0.3], [0.4], [0.5]])], 1)
     assert FeatureValues().fitted(Data(), dataset(x)).columns == {1: 1.0}  # (1 - 0.28) / 0.409 against 0.2 / 0.158
     assert rare_value(x, ("town", "age", "age", "size")) == {1: 1.0, 2: 0.0}  # with all columns of that feature
+
+
+def test_a_number_has_three_values_at_least_and_deviations_are_its_own() -> None:
+    x = torch.tensor([[0.0, 0], [1, 0], [0, 1], [0, 5]])
+    assert rare_value(x) == {1: 5.0}
+    spread = torch.tensor([[0.0, 0], [10, 0.1], [20, 0.2], [30, 0.1], [40, 1]])
+    assert rare_value(spread) == {1: 1.0}  # 20 / 15.8 against 0.72 / 0.41
 
 
 def test_without_a_number_the_rarest_category_of_the_first_feature() -> None:

@@ -33,6 +33,7 @@ OPTIONS: Mapping[str, dict[str, Any]] = {
     "deepsight": {"inputs": 20},
     "deepsight-filter": {"inputs": 20},
     "nnm": {"f": 2},
+    "flanders": {"f": 1},
 }
 """Options that have no default, or do nothing at it."""
 

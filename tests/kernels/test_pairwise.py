@@ -193,6 +193,12 @@ def test_components_of_close_pairs() -> None:
     assert [members.tolist() for members in pairwise._components(close)] == [[0, 2, 4], [3, 6]]
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("scale", [1e-15, 1e-19, 1e-21, 1e-30, 1e-37])
+def test_squares_that_underflow(scale: float, dtype: torch.dtype) -> None:
+    check((normal(20, 6, 3000) * scale).to(dtype))
+
+
 class Counted:
     """Counts the calls of a function."""
 

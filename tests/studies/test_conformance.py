@@ -141,6 +141,48 @@ def test_no_history_is_found_as_soon_as_there_are_two_rounds() -> None:
     assert found == ["three rounds, the same clients", "four rounds, other clients in each"]
 
 
+def fltrust(updates: Rows, root: Rows, *, relu: bool = True, normalised: bool = True) -> Rows | None:
+    """The paper's, or without its ReLU, or without bringing updates to the root update's length."""
+    lengths = np.linalg.norm(updates, axis=1)
+    size = float(np.linalg.norm(root))
+    cosines = updates @ root / np.where(lengths * size > 0, lengths * size, 1)
+    trust = np.maximum(cosines, 0) if relu else cosines
+    if not trust.any():
+        return None
+    rows = updates * (size / np.where(lengths > 0, lengths, 1))[:, None] if normalised else updates
+    return trust @ rows / trust.sum()  # type: ignore[no-any-return]
+
+
+def test_an_fltrust_that_is_not_as_published_is_found() -> None:
+    assert conform(fltrust, "fltrust").conforms
+    by_hand = "by hand: cosines 1, 0, -1 and 0.6 with (1, 0)"
+    assert by_hand in against(conform(lambda updates, root: fltrust(updates, root, relu=False), "fltrust"))
+    assert by_hand in against(conform(lambda updates, root: fltrust(updates, root, normalised=False), "fltrust"))
+    assert by_hand in against(
+        conform(lambda updates, server: updates.mean(axis=0), "fltrust", names={"root": "server"})
+    )
+
+
+def test_weights_that_are_asked_for_and_ignored_are_found() -> None:
+    """Samples 1 to 7, so that weights are 1/28 to 7/28; who does not ask for them gets no such case."""
+    assert conform(lambda updates, weights: weights @ updates, "mean").conforms
+    assert against(conform(lambda updates, weights: updates.mean(axis=0), "mean")) == ["unequal weights: n = 7"]
+    assert conform(lambda updates: updates.mean(axis=0), "mean").conforms
+    assert against(conform(lambda updates, weights: weights @ updates, "median"))[-1] == "unequal weights: n = 7"
+    assert against(conform(EvenMean, "mean")) == ["unequal weights: n = 7"]
+
+
+class EvenMean:
+    def __call__(self, updates: Rows, weights: Rows) -> Rows:
+        mean: Rows = updates.mean(axis=0)
+        return mean
+
+
+def test_a_lower_precision_is_said() -> None:
+    first = conform(lambda updates: updates.mean(axis=0).astype(np.float32), "mean").findings[0]
+    assert first.words == "returned numbers of float32, and the updates are of float64: let it keep their type"
+
+
 def test_components_of_ours_are_taken_as_they_are() -> None:
     assert conform(Median, "median").conforms
     assert conform("fedlens.defences:TrimmedMean", "trimmed-mean").conforms
@@ -191,7 +233,9 @@ def test_what_it_does_to_its_updates_and_generators_is_nobody_else_s() -> None:
         updates[:] = np.random.normal(size=updates.shape)  # noqa: NPY002
         return mean
 
-    assert conform(careless, "mean").conforms
+    found = conform(careless, "mean")
+    assert against(found) == ["the updates, afterwards"]
+    assert "let it work on updates.copy()" in found.findings[-1].words
     assert np.random.get_state()[1][0] == before  # noqa: NPY002
 
 

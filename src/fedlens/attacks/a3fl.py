@@ -37,7 +37,6 @@ from fedlens.data.dataset import Samples
 from fedlens.goals.backdoor import Backdoor
 from fedlens.goals.goal import NOTHING
 from fedlens.goals.malicious_samples import malicious_samples
-from fedlens.goals.success import TargetSamples
 from fedlens.goals.trained_patch import KEY, TrainedPatch
 from fedlens.models.network import Network
 from fedlens.training.local import batches, train
@@ -114,16 +113,14 @@ class A3FL(Attack):
             update={"epochs": None, "steps": self.steps, "replacement": False, "augmentation": ()}
         )
         team.network.load(team.received)
-        unlearnt, weight = team.network, 0.0
         for number, batch in enumerate(batches(samples, plan, team.address.at("trigger"))):
-            if self.balance and number % self.unlearn_every == 0:
-                unlearnt = self._unlearnt(team, trigger, pixels, samples, number)
-                weight = self.balance * float(
-                    functional.cosine_similarity(unlearnt.vector.detach(), team.network.vector.detach(), dim=0)
-                )
             wanted = Samples(batch.x, goal.wanted(batch.y))
             gradient = trigger_gradient(team.network, trigger, pixels, wanted)
-            if weight:
+            if self.balance:
+                if number % self.unlearn_every == 0:
+                    unlearnt = self._unlearnt(team, trigger, pixels, samples, number)
+                    nearness = functional.cosine_similarity(unlearnt.vector, team.network.vector, dim=0)
+                    weight = self.balance * float(nearness.detach())
                 gradient = gradient + weight * trigger_gradient(unlearnt, trigger, pixels, wanted)
             pixels = trigger.clamped(pixels - self.rate * gradient.sign())
         return pixels
@@ -137,14 +134,9 @@ class A3FL(Attack):
 
     def _update(self, team: Team, member: Member, planted: Backdoor) -> Tensor:
         """Return what a member sends, shape ``[d]``; log its steps and λ."""
-        triggered = malicious_samples(planted, member.shard, _classes(team.auxiliary), member.address.at("goal"))
+        triggered = malicious_samples(planted, member.shard, member.classes, member.address.at("goal"))
         shard = DataPoisoning().poison(member.shard, member, triggered)
         factor = self.factor(team.alpha)
         member.log.update(steps=team.local.steps_for(len(shard)), boost=factor)
         update = train(team.network, team.received, shard, team.local, member.address)
         return boosted(update, factor, team.network.layout, weights_only=False)
-
-
-def _classes(samples: TargetSamples) -> int:
-    """Return a number of classes that includes the target class, by which a goal of one's own would be checked."""
-    return int(samples.target.max()) + 1

@@ -52,14 +52,13 @@ def contrastive(embedding: Tensor, labels: Tensor, temperature: float, counts: T
     """
     unit = functional.normalize(embedding, dim=1)
     itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
-    logits = (unit @ unit.T / temperature).masked_fill(itself, -torch.inf)
-    log_shares = logits.log_softmax(dim=1).masked_fill(itself, 0)
+    log_shares = (unit @ unit.T / temperature).masked_fill(itself, -torch.inf).log_softmax(dim=1)
     positive = (labels[:, None] == labels) & ~itself
     number = positive.sum(dim=1)
     anchors = number > 0
     if not bool(anchors.any()):
         return embedding.sum() * 0
-    losses = -(log_shares * positive).sum(dim=1)[anchors] / number[anchors]
+    losses = -torch.where(positive, log_shares, 0).sum(dim=1)[anchors] / number[anchors]
     return (counts[anchors] * losses).mean()
 
 

@@ -85,15 +85,12 @@ class FangKrum(OnUpdates):
     def collude(self, team: Team) -> Crafted:
         known, attackers = KnownUpdates.of(team), len(team.members)
         trial = Trial.of(known)
-        if self.sees == "all":
-            told = told_to(team.server, attackers)
-            length, chosen = trial.largest(attackers, told, self.threshold)
-        else:
-            length, chosen = 0.0, False
-            for copies in range(1, attackers + 1):
-                length, chosen = trial.largest(copies, copies, self.threshold)
-                if chosen:
-                    break
+        full = self.sees == "all"
+        for copies in (attackers,) if full else range(1, attackers + 1):
+            told = told_to(team.server, attackers) if full else copies
+            length, chosen = trial.largest(copies, told, self.threshold)
+            if chosen:
+                break
         for member in team.members:
             member.log.update({"lambda": length * known.unit, "chosen": int(chosen)})
         updates = known.whole(trial.sign.mul_(-length)).repeat(attackers, 1)
@@ -129,9 +126,9 @@ class Trial:
         if not count or not self._size:
             return 0.0
         nearest = self._distances.sqrt().sort(dim=1).values[:, 1 : count - 1]  # but itself, in the first place
-        lengths = (self._squares + 2 * self._along_mean + self._mean_square).clamp(min=0).sqrt()
+        longest = sqrt(float((self._squares + 2 * self._along_mean).max()) + self._mean_square)
         spread = float(nearest.sum(dim=1).min()) / max(count - copies - 1, 1)
-        return (spread + float(lengths.max())) / sqrt(len(self.sign))
+        return (spread + longest) / sqrt(len(self.sign))
 
     def chosen(self, length: float, copies: int, neighbours: int) -> bool:
         """Tell whether Krum would choose one of so many equal updates at −`length` · s.

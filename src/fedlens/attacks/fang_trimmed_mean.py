@@ -74,21 +74,15 @@ class FangTrimmedMean(OnUpdates):
     def collude(self, team: Team) -> Crafted:
         known = KnownUpdates.of(team)
         ends = beyond_extremes(known, self.b) if self.sees == "all" else beyond_deviations(known, self.sigma)
-        updates = torch.empty_like(team.honest)
-        for row, member in zip(updates, team.members, strict=True):
-            row.copy_(known.whole(drawn(*ends, member.address.at("fang"))))
-        return Crafted(updates)
+        return Crafted(torch.stack([known.whole(drawn(*ends, member.address.at("fang"))) for member in team.members]))
 
 
 def beyond_extremes(known: KnownUpdates, b: float) -> tuple[Tensor, Tensor]:
     """Return between which values to draw with full knowledge, in units, float64, each of shape ``[p]``."""
     lower, upper = torch.zeros_like(known.mean), torch.zeros_like(known.mean)
-    for columns, block in known.blocks() if len(known) else ():
+    for columns, block in known.blocks():
         (least, greatest), sign = block.aminmax(dim=0), known.mean[columns].sign()
-        below, above = (
-            torch.where(least > 0, least / b, least * b),
-            torch.where(greatest > 0, greatest * b, greatest / b),
-        )
+        below, above = torch.minimum(least / b, least * b), torch.maximum(greatest / b, greatest * b)
         lower[columns] = torch.where(sign > 0, below, greatest) * sign.abs()
         upper[columns] = torch.where(sign > 0, least, above) * sign.abs()
     return lower, upper

@@ -69,7 +69,7 @@ class KnownUpdates:
         """Their mean μ in units, float64, shape ``[p]``; zeros where there are none."""
         mean = self.rows.new_zeros(self.parameters, dtype=torch.float64)
         for columns, block in self.blocks():
-            mean[columns] = block.sum(dim=0) / max(len(self), 1)
+            mean[columns] = block.sum(dim=0) / len(self)
         return mean
 
     def deviation(self, kind: Deviation) -> Tensor:
@@ -120,8 +120,10 @@ class KnownUpdates:
         return torch.cat([parameters, buffers.sum(dim=0) / max(len(self), 1)]) if buffers.shape[1] else parameters
 
     def blocks(self) -> Iterator[tuple[slice, Tensor]]:
-        """Yield their parameters in units, a block of columns after the other, each a copy."""
-        width = max(BLOCK_ENTRIES // max(len(self), 1), 1)
+        """Yield their parameters in units, a block of columns after the other, each a copy; of no update nothing."""
+        if not len(self):
+            return
+        width = max(BLOCK_ENTRIES // len(self), 1)
         for start in range(0, self.parameters, width):
             columns = slice(start, min(start + width, self.parameters))
             yield columns, self.rows[:, columns].to(torch.float64, copy=True).div_(self.unit)

@@ -85,6 +85,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "dnc": "fedlens.defences.divide_and_conquer:DivideAndConquer",
         "signguard-filter": "fedlens.defences.signguard_filter:SignGuardFilter",
         "signguard": "fedlens.defences.signguard:SignGuard",
+        "flanders": "fedlens.defences.flanders:Flanders",
         "fldetector": "fedlens.defences.fldetector:FLDetector",
         "multi-metrics": "fedlens.defences.multi_metrics:MultiMetrics",
         "bucketing": "fedlens.defences.bucketing:Bucketing",

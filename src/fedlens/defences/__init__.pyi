@@ -26,6 +26,7 @@ from .fedavgm import FedAvgM as FedAvgM
 from .filter import Filter as Filter
 from .flame import Flame as Flame
 from .flame import FlameFilter as FlameFilter
+from .flanders import Flanders as Flanders
 from .fldetector import FLDetector as FLDetector
 from .fltrust import FLTrust as FLTrust
 from .foolsgold import FoolsGold as FoolsGold

@@ -27,6 +27,7 @@ from typing_extensions import override
 from fedlens.core.lazy import torch
 from fedlens.defences.coordinate_wise import mean_by_column, mean_of
 from fedlens.defences.krum import to_others
+from fedlens.defences.moderate import raised
 from fedlens.defences.rule import Aggregate, Received, Rule, require_enough
 from fedlens.kernels.pairwise import squared_distances
 
@@ -49,7 +50,7 @@ def bulyan(updates: Tensor, f: int) -> tuple[Tensor, Tensor]:
     """
     count = len(updates)
     require_enough("bulyan", "4f + 3", f, 4 * f + 3, count)
-    rows = iterated_krum(squared_distances(updates), f, count - 2 * f)
+    rows = iterated_krum(squared_distances(raised(updates)), f, count - 2 * f)
     averaged = len(rows) - 2 * f
     mean, of_rows = mean_by_column(updates, range(len(rows)), lambda ranks: nearest_to_median(ranks, averaged), rows)
     shares = torch.zeros(count, dtype=torch.float64, device=updates.device)

@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 
 def clip_model(weights: Tensor, limit: float) -> tuple[Tensor, float]:
     """Return `weights` (shape ``[d]``) clipped to the L2 norm `limit`, in float64, and the factor that does it."""
-    length = float(norms(weights[None]))
-    factor = limit / length if length > limit else 1.0
+    factor = limit / max(limit, float(norms(weights[None])))
     return weights.double() * factor, factor
 
 
@@ -82,7 +81,6 @@ class Crfl(Stage):
         weights = server.weights.double()
         clipped, factor = clip_model(weights + updates.rows[0].double(), self.limit(server.round))
         step = clipped - weights
-        if self.sigma > 0:
-            add_noise(step, self.sigma, server.address.at("noise"))
+        add_noise(step, self.sigma, server.address.at("noise"))
         mixture = None if updates.mixture is None else factor * updates.mixture
         return replace(updates, rows=step.to(updates.rows)[None], mixture=mixture), state, Report()

@@ -142,8 +142,10 @@ def _values(
             torch.add(before["update"].to(row), change, out=unexpected).sub_(row)
             apart[client] = float(norms(unexpected[None]))
     largest = max(apart.values(), default=0)
-    shares = {client: value / largest if largest else 1 for client, value in apart.items()}
-    return {client: share / sum(shares.values()) for client, share in shares.items()}
+    if not largest:
+        return {client: 1 / len(apart) for client in apart}
+    total = sum(value / largest for value in apart.values())
+    return {client: value / largest / total for client, value in apart.items()}
 
 
 def _mean(kept: Mapping[int, Mapping[str, Tensor]], client: int) -> float:

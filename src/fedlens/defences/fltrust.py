@@ -31,6 +31,8 @@ from fedlens.kernels.weighted_sums import weighted_sum
 if TYPE_CHECKING:
     from torch import Tensor
 
+LIFT = 2.0**600
+"""Multiplies an update without rounding it."""
 NO_TRUST = "fltrust trusts no update: none points where the server's own does"
 
 
@@ -95,8 +97,13 @@ class FLTrust(Stage):
         """
         if server.root is None:
             raise ValueError("fltrust needs an update of the server's own, Server.root")
-        weights = trust_weights(updates.rows, server.root)
-        if weights is None:
+        rows = updates.rows
+        factors = weights = trust_weights(rows, server.root)
+        if weights is not None and not bool(weights.isfinite().all()):
+            # of float64: no number brings what is shorter than 1e-308 to length 1
+            rows = torch.where(weights.isfinite()[:, None], rows, rows * LIFT)
+            factors = trust_weights(rows, server.root)
+        if factors is None:
             unmoved = updates.single(torch.zeros_like(server.root), torch.zeros_like(updates.weights))
             return unmoved, state, Report(skipped=NO_TRUST)
-        return updates.single(weighted_sum(weights, updates.rows), weights), state, Report()
+        return updates.single(weighted_sum(factors, rows), weights), state, Report()

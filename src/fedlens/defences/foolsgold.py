@@ -77,7 +77,7 @@ def foolsgold_weights(apart: Tensor, kappa: float, resolution: float) -> Tensor 
     """
     cosines = (1 - apart.where(apart > resolution, 0)).fill_diagonal_(0)
     top = cosines.amax(dim=1)
-    pardon = (top[:, None] / top.where(top > 0, 1)).clamp(max=1).where(top > 0, 1)
+    pardon = (top[:, None] / top).clamp(max=1).where(top > 0, 1)
     trust = (1 - (cosines * pardon).amax(dim=1)).clamp(0, 1)
     if not bool((trust > 0).any()):
         return None

@@ -36,10 +36,7 @@ def hessian_times(steps: Tensor, changes: Tensor, vector: Tensor) -> Tensor:
     rows = [*steps, *changes, vector]
     if not count:
         return result
-    products = torch.zeros(2 * count + 1, 2 * count + 1, dtype=torch.float64, device=vector.device)
-    for block in _blocks(rows):
-        products += block @ block.T
-    inner = products.cpu().numpy()
+    inner = sum((block @ block.T for block in _blocks(rows)), result.new_zeros(())).cpu().numpy()
     ss, sy = inner[:count, :count], inner[:count, count:-1]
     if not np.isfinite(inner).all() or ss[-1, -1] == 0:
         return result

@@ -35,6 +35,7 @@ from pydantic import NonNegativeInt, PositiveInt
 from typing_extensions import override
 
 from fedlens.core.lazy import torch
+from fedlens.defences.moderate import raised
 from fedlens.defences.rule import Aggregate, Received, Rule, require_enough
 from fedlens.kernels.pairwise import squared_distances
 
@@ -69,7 +70,7 @@ def krum_scores(
     """
     count = len(updates)
     require_enough("krum", "2f + 3", f, fewest(f), count)
-    distances = squared_distances(updates, mask)
+    distances = squared_distances(raised(updates), mask)
     others = to_others(distances if squared else distances.sqrt())
     return others[:, : count - f - (2 if neighbours == "n-f-2" else 1)].sum(dim=1)
 

@@ -58,8 +58,7 @@ def _kind_named(name: str, source: Description | Record) -> str:
             return kind
     kinds = {other: kind for kind in reversed(list(KINDS)) for other in known(kind)}
     if ":" not in name:
-        meant = name if name in kinds else likeliest(name, sorted(kinds))
-        return kinds.get(meant or "", "aggregation")
+        return kinds.get(name) or kinds.get(likeliest(name, sorted(kinds)) or "", "aggregation")
     if isinstance(source, Record) and not source.needed.get("aggregation"):
         return "aggregation"
     cls = resolve("aggregation", name, source if isinstance(source, Description) else source.needed["aggregation"])

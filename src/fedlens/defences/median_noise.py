@@ -57,6 +57,5 @@ class MedianNoise(Stage):
             raise ValueError("median-noise needs the norms of all updates received, Server.lengths")
         deviation = self.factor * float(server.lengths.quantile(0.5))
         row = updates.rows[0] if updates.owned else updates.rows[0].clone()
-        if deviation > 0:
-            add_noise(row, deviation, server.address.at("noise"))
+        add_noise(row, deviation, server.address.at("noise"))
         return updates.single(row, updates.weights), state, Report()

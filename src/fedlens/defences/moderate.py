@@ -22,3 +22,15 @@ def moderate(rows: Tensor) -> Tensor:
     low, high = rows.aminmax()
     largest = max(-float(low), float(high))
     return rows if largest == 0 or SMALLEST <= largest <= LARGEST else rows / largest
+
+
+def raised(rows: Tensor) -> Tensor:
+    """Return `rows` (shape ``[n, d]``) themselves, or divided by their largest entry if that is extremely small.
+
+    So the squares of distances between updates of 1e-200 are not all 0, in which case the first would be the nearest to
+    the others. Large entries stay, for one attacker's would otherwise make the others' differences 0.
+    """
+    if rows.dtype != torch.float64 or not rows.numel():
+        return rows
+    largest = float(rows.abs().max())
+    return rows / largest if 0 < largest < SMALLEST else rows

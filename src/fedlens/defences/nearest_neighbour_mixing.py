@@ -20,6 +20,7 @@ from pydantic import NonNegativeInt
 from typing_extensions import override
 
 from fedlens.core.lazy import torch
+from fedlens.defences.moderate import raised
 from fedlens.defences.over import OverParameters, over_entries
 from fedlens.defences.rule import require_enough
 from fedlens.defences.stage import Kind, Report, Server, Stage, State, Updates
@@ -51,7 +52,7 @@ def nearest_neighbours(updates: Tensor, f: int) -> Tensor:
     """
     count = len(updates)
     require_enough("nnm", "2f + 1", f, fewest(f), count)
-    distances = squared_distances(updates).fill_diagonal_(-1)
+    distances = squared_distances(raised(updates)).fill_diagonal_(-1)
     nearest = distances.argsort(dim=1, stable=True)[:, : count - f]
     return torch.zeros_like(distances).scatter_(1, nearest, 1 / (count - f))
 

@@ -32,7 +32,10 @@ SHORTEST = 1e-200
 
 
 def norms(updates: Tensor) -> Tensor:
-    """Return the L2 norm of each row of `updates` (shape ``[n, d]``), as float64 of shape ``[n]``."""
+    """Return the L2 norm of each row of `updates` (shape ``[n, d]``), as float64 of shape ``[n]``.
+
+    That of a row that is not finite is not finite either.
+    """
     squares = torch.zeros(len(updates), dtype=torch.float64, device=updates.device)
     for columns in torch.split(updates, max(BLOCK_ENTRIES // len(updates), 1), dim=1):
         squares += columns.to(torch.float64, copy=True).square_().sum(dim=1)
@@ -40,7 +43,14 @@ def norms(updates: Tensor) -> Tensor:
     if bool(squares.isfinite().all()) and not bool(updates[short].any()):
         return squares.sqrt_()
     largest = updates.abs().amax(dim=1)  # of float64, whose squares may be out of its range
+    if not bool(largest.isfinite().all()):
+        return squares.sqrt_()
     return norms(updates / largest.where(largest > 0, 1)[:, None]) * largest
+
+
+def unit(vector: Tensor) -> Tensor:
+    """Return `vector` (shape ``[d]``) at length 1, in float64; zeros stay so."""
+    return vector.double() / (float(norms(vector[None])) or 1)
 
 
 def clipping_factors(lengths: Tensor, limit: float) -> Tensor:
@@ -55,6 +65,8 @@ def clipping_details(lengths: Tensor, clipped: Tensor) -> dict[str, list[float]]
 
 def add_noise(update: Tensor, deviation: float, address: Address) -> None:
     """Add independent draws of N(0, `deviation`²) to the entries of `update` (shape ``[d]``), in place."""
+    if not deviation:
+        return
     generator = address.generator()
     for part in torch.split(update, BLOCK_ENTRIES):
         part.add_(torch.from_numpy(generator.standard_normal(len(part))).mul_(deviation).to(part))
@@ -88,6 +100,5 @@ class NormClipping(Rule):
         lengths = norms(updates)
         shares = received.alpha * clipping_factors(lengths, self.max_norm)
         mean = weighted_sum(shares, updates)
-        if self.noise > 0:
-            add_noise(mean, self.noise, received.address.at("noise"))
+        add_noise(mean, self.noise, received.address.at("noise"))
         return Aggregate(mean, shares, details=clipping_details(lengths, lengths > self.max_norm))

@@ -45,6 +45,7 @@ from fedlens.defences.links import Link
 from fedlens.defences.mean import Mean
 from fedlens.defences.moderate import moderate
 from fedlens.defences.stage import Report, Server, State, Updates
+from fedlens.defences.two_means import gap
 from fedlens.kernels.cosine_distances import cosine_distances
 from fedlens.kernels.pairwise import squared_distances
 
@@ -55,16 +56,13 @@ if TYPE_CHECKING:
 DECIMALS = 7
 """Points that agree in as many digits of the longer side of the box around them are the same."""
 
-TINY = 1e-300
-"""In place of a sum of squares of 0."""
-
 
 def principal_points(rows: Tensor) -> NDArray[np.float64]:
     """Return the two principal components of `rows` (shape ``[n, d]``), shape ``[n, 2]``; each up to its sign."""
     squares = squared_distances(rows).cpu().numpy()
     means = squares.mean(axis=0)
     values, vectors = np.linalg.eigh((means[:, None] + means - squares - means.mean()) / 2)
-    order = [-1, -2] if len(values) > 1 else [-1]
+    order = [-1, -2][: len(values)]
     points = np.zeros((len(rows), 2))
     points[:, : len(order)] = vectors[:, order] * np.sqrt(np.maximum(values[order], 0))
     return points
@@ -94,22 +92,16 @@ def groups(points: NDArray[np.float64], most: int, references: int, address: Add
     placed = np.round(placed / (placed.max(initial=0) or 1), DECIMALS)
     drawn = address.generator().random((references, *placed.shape)) * placed.max(axis=0)
     labels, within = _means(placed, 1)
-    gap, _ = _gap(within, drawn, 1)
+    so_far, _ = gap(within, np.array([_means(one, 1)[1] for one in drawn]))
     for count in range(2, min(most, len(np.unique(placed, axis=0))) + 1):
         more, within = _means(placed, count)
-        following, deviation = _gap(within, drawn, count)
-        if gap >= following - deviation:
+        following, deviation = gap(within, np.array([_means(one, count)[1] for one in drawn]))
+        if so_far >= following - deviation:
             break
-        labels, gap = more, following
+        labels, so_far = more, following
     found = np.empty_like(labels)
     found[order] = labels
     return found
-
-
-def _gap(within: float, drawn: NDArray[np.float64], count: int) -> tuple[float, float]:
-    """Return Gap(k) and s_k for k = `count`."""
-    logs = np.log([max(_means(one, count)[1], TINY) for one in drawn])
-    return float(logs.mean() - np.log(max(within, TINY))), float(logs.std() * np.sqrt(1 + 1 / len(logs)))
 
 
 def _means(points: NDArray[np.float64], count: int) -> tuple[NDArray[np.int64], float]:

@@ -40,7 +40,7 @@ from fedlens.core.lazy import torch
 from fedlens.core.random import Address
 from fedlens.defences.divide_and_conquer import drawn_entries
 from fedlens.defences.filter import Filter
-from fedlens.defences.norm_clipping import norms
+from fedlens.defences.norm_clipping import norms, unit
 from fedlens.defences.stage import Report, Server, State, Updates
 from fedlens.kernels.pairwise import BLOCK_ENTRIES, block_columns
 
@@ -76,18 +76,13 @@ def largest_cluster(features: Tensor, clustering: Literal["mean-shift", "dbscan"
 
     points = features.cpu().numpy()
     if clustering == "dbscan":
-        labels = torch.from_numpy(DBSCAN(eps=EPSILON, min_samples=LEAST).fit_predict(points))
+        found = DBSCAN(eps=EPSILON, min_samples=LEAST).fit_predict(points)
+    elif (bandwidth := estimate_bandwidth(points, quantile=0.5)) > 0:
+        found = MeanShift(bandwidth=bandwidth, cluster_all=False).fit_predict(points)
     else:
-        bandwidth = estimate_bandwidth(points, quantile=0.5)
-        found = (
-            MeanShift(bandwidth=bandwidth, cluster_all=False).fit_predict(points)
-            if bandwidth > 0
-            else [0] * len(points)
-        )
-        labels = torch.as_tensor(found)
-    if int(labels.max()) < 0:
         return torch.ones(len(points), dtype=torch.bool)
-    return labels == labels[labels >= 0].bincount().argmax()
+    labels, sizes = torch.from_numpy(found), torch.from_numpy(found[found >= 0]).bincount()
+    return labels == sizes.argmax() if len(sizes) else torch.ones(len(points), dtype=torch.bool)
 
 
 class SignGuardFilter(Filter):
@@ -148,8 +143,10 @@ class SignGuardFilter(Filter):
             return features
         step = server.weights.double() - state.tensors["weights"].to(server.weights).double()
         if self.variant == "sim":
-            unit = step / (float(norms(step[None])) or 1)
-            compared = [row.double() / (length or 1) @ unit for row, length in zip(rows, lengths.tolist(), strict=True)]
+            direction = unit(step)
+            compared = [
+                row.double() / (length or 1) @ direction for row, length in zip(rows, lengths.tolist(), strict=True)
+            ]
             return torch.cat([features, torch.stack(compared)[:, None]], dim=1)
         apart = torch.cat([norms((row.double() - step)[None]) for row in rows])
         return torch.cat([features, (apart / (apart.max() if apart.any() else 1))[:, None]], dim=1)

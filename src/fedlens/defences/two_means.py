@@ -52,12 +52,20 @@ def upper_group(numbers: Numbers, references: int, generator: np.random.Generato
     scaled = (numbers - numbers.min())[None] / spread
     drawn = generator.random((references, len(numbers)))
     upper, within = two_means(scaled)
-    gaps, deviation = [], 0.0
-    for own, others in ((_squares(scaled), _squares(drawn)), (within, two_means(drawn)[1])):
-        logs = np.log(np.maximum(others, TINY))
-        gaps.append(logs.mean() - np.log(max(own[0], TINY)))
-        deviation = np.sqrt(1 + 1 / references) * logs.std()
-    return None if gaps[0] >= gaps[1] - deviation else upper[0]
+    one, _ = gap(_squares(scaled)[0], _squares(drawn))
+    two, deviation = gap(within[0], two_means(drawn)[1])
+    return None if one >= two - deviation else upper[0]
+
+
+def gap(within: float, drawn: Numbers) -> tuple[float, float]:
+    """Return Gap(k) and s_k.
+
+    Args:
+        within: the sum of squares within clusters, W_k.
+        drawn: those of the sets drawn, W_k*, shape ``[b]``.
+    """
+    logs = np.log(np.maximum(drawn, TINY))
+    return float(logs.mean() - np.log(max(within, TINY))), float(logs.std() * np.sqrt(1 + 1 / len(logs)))
 
 
 def _squares(numbers: Numbers) -> Numbers:

@@ -112,7 +112,7 @@ def _centred(block: Tensor, out: Tensor) -> Tensor:
 def _gram(updates: Tensor, mask: Tensor | None, count: int, transform: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     """Compute the inner products of the `count` rows that `transform` makes of each block.
 
-    They are computed in float64 if float32 overflows.
+    They are computed in float64 if float32 overflows, or if all are so small that it may have lost what counts.
 
     Args:
         updates: a row for each client, shape ``[n, d]``.
@@ -122,12 +122,12 @@ def _gram(updates: Tensor, mask: Tensor | None, count: int, transform: Callable[
     """
     for precision in (torch.promote_types(updates.dtype, torch.float32), torch.float64):
         gram = torch.zeros(count, count, dtype=torch.float64, device=updates.device)
-        room = gram.new_empty(0, dtype=precision)
+        room, limits = gram.new_empty(0, dtype=precision), torch.finfo(precision)
         for block in _blocks(updates, mask):
             if room.shape[1:] != block.shape[1:]:
                 room = room.new_empty(count, block.shape[1])
             add_products(gram, transform(block.to(precision), room))
-        if bool(gram.isfinite().all()):
+        if bool(gram.isfinite().all()) and float(gram.diagonal().max()) > limits.tiny / limits.eps * updates.shape[1]:
             break
     return gram.tril() + gram.tril(-1).T
 

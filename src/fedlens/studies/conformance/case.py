@@ -20,6 +20,8 @@ class Cohort:
     Attributes:
         rows: an update each, shape ``[n, d]``.
         clients: the clients' numbers, n of them.
+        weights: what they have in an average, shape ``[n]``; the same by default.
+        trusted: the update that the server trains on samples of its own, shape ``[d]``; see `root`.
 
     Example:
         >>> import numpy as np
@@ -30,6 +32,21 @@ class Cohort:
 
     rows: Rows
     clients: tuple[int, ...]
+    weights: Rows | None = None
+    trusted: Rows | None = None
+
+    @property
+    def alpha(self) -> Rows:
+        """The weights of the updates in an average, shape ``[n]``, adding up to 1."""
+        return np.full(len(self.rows), 1 / len(self.rows)) if self.weights is None else self.weights
+
+    @property
+    def root(self) -> Rows:
+        """The server's own update, shape ``[d]``; by default the mean with every other entry thrice the rest."""
+        if self.trusted is not None:
+            return self.trusted
+        factors: Rows = np.where(np.arange(self.rows.shape[1]) % 2, 0.5, 1.5)
+        return self.rows.mean(axis=0) * factors
 
     @classmethod
     def of(cls, rows: Rows) -> Cohort:

@@ -23,7 +23,7 @@ from fedlens.studies.conformance.reference import (
     values_of,
 )
 from fedlens.studies.conformance.subject import Arrays, Failure, Subject, subject
-from fedlens.studies.conformance.traps import traps
+from fedlens.studies.conformance.traps import DRAWN, UNEQUAL, traps
 
 Outcome = Literal["same", "differs", "fails", "answers", "refuses"]
 """``answers`` where the method itself has no answer, as below its least number of updates: that is no fault."""
@@ -31,6 +31,7 @@ Outcome = Literal["same", "differs", "fails", "answers", "refuses"]
 TOLERANCE: Mapping[Arrays, float] = {"numpy": 1e-9, "torch": 1e-4}
 """Relative to the largest entry of the updates; functions of tensors get them in float32."""
 
+SPOILT = "they are not what they were: whoever reads them next gets others; let it work on updates.copy()"
 SHOWN = 4
 """How many entries of a row are written out."""
 
@@ -99,7 +100,8 @@ def conform(
     """Put somebody's rule to the cases of a method.
 
     It is called with copies of the updates, with what it asks for by name (the method's options, ``clients``,
-    ``weights``, ``round``), and with all random generators seeded.
+    ``weights``, ``round``, ``root``), and with all random generators seeded. Weights are unequal in some cases for a
+    rule that asks for them.
 
     Args:
         thing: a function of the updates ``[n, d]`` that returns the aggregate ``[d]`` (of a filter, which rows are
@@ -142,8 +144,12 @@ def cases(name: str, fixed: Mapping[str, Value] = {}) -> Iterator[Case]:
 
 def _findings(tried: Subject, name: str, fixed: Mapping[str, Value]) -> Iterator[Finding]:
     own = {option: value for option, value in fixed.items() if option in fields_of(name)}
+    spoilt = False
     for case in cases(name, own):
+        if case.name.startswith(UNEQUAL) and not tried.weighs:
+            continue
         link = method(name, case.options)
+        spoilt = spoilt or (case.name.startswith(DRAWN) and tried.spoils(case.rounds[0], values_of(link)))
         right: list[list[Answer]]
         if case.right is not None:
             right = [[rows] for rows in case.right]
@@ -154,6 +160,8 @@ def _findings(tried: Subject, name: str, fixed: Mapping[str, Value]) -> Iterator
         yield _finding(
             case, right, tried.answers(case.rounds, values_of(link), filters=filters(link)), TOLERANCE[tried.arrays]
         )
+    if spoilt:
+        yield Finding("the updates, afterwards", "fails", SPOILT)
 
 
 def _finding(case: Case, right: list[list[Answer]], said: list[Answer | Failure], tolerance: float) -> Finding:

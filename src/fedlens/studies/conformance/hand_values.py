@@ -67,6 +67,13 @@ HAND: Mapping[str, tuple[Case, ...]] = {
             (np.array([[0.3, 0.4]]),),
         ),
     ),
+    "fltrust": (
+        Case(
+            "by hand: cosines 1, 0, -1 and 0.6 with (1, 0)",
+            (Cohort(np.array([[2.0, 0], [0, 3], [-1, 0], [3, 4]]), (0, 1, 2, 3), trusted=np.array([1.0, 0])),),
+            right=(np.array([[0.85, 0.3]]),),
+        ),
+    ),
     "foolsgold": (
         _case(
             "two that are identical count nothing",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic.fields import FieldInfo
 
 from fedlens.attacks.attack import Attack
@@ -30,8 +31,8 @@ ORDERS = 11
 """In how many orders of the rows ties are tried."""
 
 
-NEEDS = ("needs_root", "needs_model", "validates")
-"""What a class declares that needs samples or a model of the server's own."""
+NEEDS = ("needs_model", "validates")
+"""What a class declares that needs the model or a validation set."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ Answer = Rows | Refusal
 
 @cache
 def methods() -> Mapping[str, type[Config]]:
-    """Return all methods that there are cases for, by name: defences and attacks that need updates alone."""
+    """Return all methods that there are cases for, by name: defences and attacks that need no more than updates."""
     defences = ((name, resolve(kind, name)) for kind in KINDS for name in BUILT_IN[kind])
     tried = {name: cls for name, cls in defences if not any(getattr(cls, need, False) for need in NEEDS)}
     return tried | {name: resolve("attack", name) for name in ATTACKS}
@@ -86,7 +87,7 @@ def values_of(link: Method) -> dict[str, Value]:
 def answers(link: Method, rounds: Sequence[Cohort], seed: int = 0) -> list[Answer]:
     """Return what leaves a method in each of these rounds; what it keeps goes on from one to the next.
 
-    All clients have the same weight, and the global model is of zeros.
+    The global model is of zeros.
 
     Args:
         link: the method: a rule, a stage or a check; or an attack, to which the updates are those of honest clients.
@@ -105,6 +106,8 @@ def answers(link: Method, rounds: Sequence[Cohort], seed: int = 0) -> list[Answe
         address = Address.root(seed).at("round", number)
         lengths = norms(torch.from_numpy(cohort.rows))
         server = Server(number, torch.zeros(layout.size), layout, cohort.clients, address, lengths=lengths)
+        if any(stage.needs_root for stage in stages):
+            server = replace(server, root=torch.from_numpy(cohort.root))
         answer, states = _answer(stages, cohort, server, states, whole=whole)
         given.append(answer)
     return given
@@ -114,7 +117,7 @@ def acceptable(link: Method, cohort: Cohort) -> list[Answer]:
     """Return what a method says of the same rows in several orders, each answer once."""
     generator = Address.root(0).at("orders").generator()
     orders = [np.arange(len(cohort.rows)), *(generator.permutation(len(cohort.rows)) for _ in range(ORDERS))]
-    given = [answers(link, (Cohort(cohort.rows[order], tuple(cohort.clients[i] for i in order)),)) for order in orders]
+    given = [answers(link, (_reordered(cohort, order),)) for order in orders]
     return _different(answer for [answer] in given)
 
 
@@ -144,7 +147,7 @@ def leaves_one(chain: Chain) -> bool:
 def _answer(
     stages: Sequence[Stage], cohort: Cohort, server: Server, states: Sequence[State], *, whole: bool
 ) -> tuple[Answer, Sequence[State]]:
-    weights = torch.full((len(cohort.rows),), 1 / len(cohort.rows), dtype=torch.float64)
+    weights = torch.from_numpy(cohort.alpha.copy())
     updates = Updates.received(torch.from_numpy(cohort.rows.copy()), weights)
     if whole:
         step = server_step(stages, updates, server, states)
@@ -163,6 +166,11 @@ def _answer(
 
 def _at(server: Server, index: int) -> Server:
     return replace(server, address=server.address.at("stage", index))
+
+
+def _reordered(cohort: Cohort, order: NDArray[np.int64]) -> Cohort:
+    clients = tuple(cohort.clients[row] for row in order)
+    return Cohort(cohort.rows[order], clients, cohort.alpha[order], cohort.root)
 
 
 def _different(given: Iterable[Answer]) -> list[Answer]:

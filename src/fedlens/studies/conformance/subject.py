@@ -34,7 +34,7 @@ from fedlens.studies.conformance.reference import Answer, Refusal
 Arrays = Literal["numpy", "torch"]
 """What a function takes: arrays of float64, or tensors of float32."""
 
-GIVEN = ("clients", "weights", "round", "attackers")
+GIVEN = ("clients", "weights", "round", "attackers", "root")
 """What a function is given besides the updates and the method's options, if it asks for that."""
 
 
@@ -82,12 +82,41 @@ class Subject:
                 call = self._made(options)
                 for number, cohort in enumerate(rounds, 1):
                     offered = {**options, "clients": list(cohort.clients), "round": number, "attackers": ATTACKERS}
-                    given.append(_answer(call(cohort, offered), cohort, filters=filters))
+                    said = call(cohort, offered)
+                    given.append(_answer(said, cohort, filters=filters, precision=self._array(cohort.rows)))
         except ConfigError:
             raise
         except Exception as error:
             given.append(Failure(told(error)))
         return given
+
+    @property
+    def weighs(self) -> bool:
+        """Whether it asks for the clients' weights, as a component of fedlens' kinds does."""
+        if _is_component(self.thing):
+            return not isinstance(self.thing, Attack) and not (isclass(self.thing) and issubclass(self.thing, Attack))
+        call = self.thing
+        if isclass(call):
+            call = getattr(call, "aggregate", None) if "__call__" not in vars(call) else vars(call)["__call__"]
+        try:
+            return self.names.get("weights", "weights") in signature(call or self.thing).parameters
+        except (TypeError, ValueError):
+            return False
+
+    def spoils(self, cohort: Cohort, options: Mapping[str, Value]) -> bool:
+        """Tell whether it changes the updates that it is given; not asked of a component, nor where it fails."""
+        if _is_component(self.thing):
+            return False
+        rows = self._array(cohort.rows.copy())
+        try:
+            with staying(self.name, ConfigError), seeded(Address.root(0)), _unremarked():
+                offered = {"clients": list(cohort.clients), "round": 1, "attackers": ATTACKERS}
+                self._made({**options, **self.options})(cohort, {**options, **self.options, **offered}, rows)
+        except ConfigError:
+            raise
+        except Exception:  # said of the cases themselves
+            return False
+        return not np.array_equal(np.asarray(rows), np.asarray(self._array(cohort.rows)))
 
     def _as_component(self, rounds: Sequence[Cohort], options: Mapping[str, Value]) -> list[Answer | Failure]:
         link: Any = self.thing
@@ -102,8 +131,8 @@ class Subject:
         except Exception as error:
             return [Failure(told(error))]
 
-    def _made(self, options: Mapping[str, Value]) -> Callable[[Cohort, Mapping[str, Any]], object]:
-        """Return what takes a round and all that may be given; an object of it if it is a class."""
+    def _made(self, options: Mapping[str, Value]) -> Callable[..., object]:
+        """Return what takes a round, all that may be given and maybe the updates; an object of it if it is a class."""
         thing = self.thing
         if isclass(thing):
             thing = thing(**self._arguments(thing, options, skipped=0))
@@ -111,10 +140,10 @@ class Subject:
         if not callable(thing):
             raise ConfigError(f"{self.name} cannot be called; give a function of the updates, an array [n, d]")
 
-        def call(cohort: Cohort, offered: Mapping[str, Any]) -> object:
-            weights = self._array(np.full(len(cohort.rows), 1 / len(cohort.rows)))
-            arguments = self._arguments(thing, {**offered, "weights": weights}, skipped=1)
-            return thing(self._array(cohort.rows.copy()), **arguments)
+        def call(cohort: Cohort, offered: Mapping[str, Any], rows: object = None) -> object:
+            own = {"weights": self._array(cohort.alpha.copy()), "root": self._array(cohort.root.copy())}
+            arguments = self._arguments(thing, {**offered, **own}, skipped=1)
+            return thing(self._array(cohort.rows.copy()) if rows is None else rows, **arguments)
 
         return call
 
@@ -207,14 +236,24 @@ def _is_component(thing: object) -> bool:
     return isinstance(thing, Config) or (isclass(thing) and issubclass(thing, Rule | Stage | Detector | Attack))
 
 
-def _answer(value: object, cohort: Cohort, *, filters: bool) -> Answer | Failure:
-    """Return what somebody's function said as rows: one, several, or those of the updates that it names."""
+def _answer(value: object, cohort: Cohort, *, filters: bool, precision: object) -> Answer | Failure:
+    """Return what somebody's function said as rows: one, several, or those of the updates that it names.
+
+    Args:
+        value: what it said.
+        cohort: of what.
+        filters: whether integers are the numbers of the rows that it keeps.
+        precision: an array of the type of the updates that it got.
+    """
     if value is None:
         return Refusal("it returned None")
     array = np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
     if array.dtype.kind not in "fiub":
         return Failure(f"returned {type(value).__name__} of {array.dtype}; an array of numbers is right")
     count, size = cohort.rows.shape
+    wanted = np.asarray(precision).dtype
+    if array.dtype.kind == "f" and array.dtype.itemsize < wanted.itemsize:
+        return Failure(f"returned numbers of {array.dtype}, and the updates are of {wanted}: let it keep their type")
     if filters and _names_rows(array, count):
         kept: Rows = cohort.rows[array]
         return kept

@@ -21,6 +21,12 @@ OPEN = {"bulyan": (1, 2)}
 TIES = ("updates in pairs", "whole numbers")
 """In these many entries are equally near to others, which that leaves open, too."""
 
+DRAWN = "drawn"
+"""How the names of cases begin that are nothing but drawn."""
+
+UNEQUAL = "unequal weights"
+"""What a case is called that is only for rules that ask for weights."""
+
 SIZES = (3, 5, 8, 10, 13, 24)
 """Sizes of cohorts, besides the least that a method works with."""
 
@@ -48,8 +54,10 @@ def traps(name: str, fixed: Mapping[str, Value]) -> Iterator[Case]:
         words = "".join(f", {option} = {value}" for option, value in options.items())
         for count in sorted({least, *(size for size in SIZES if size >= least)}):
             rows = _drawn(count, told)
-            yield Case(f"drawn: n = {count}{words}", (Cohort.of(rows),), options)
+            yield Case(f"{DRAWN}: n = {count}{words}", (Cohort.of(rows),), options)
         yield from _of_size(name, max(least, 7), told, options, words)
+        if not isinstance(link, Attack):
+            yield _unequal(max(least, 7), told, options, words)
         if keeps(link, least):
             yield from _several(least, options, words)
 
@@ -84,6 +92,13 @@ def _of_size(name: str, count: int, told: int, options: Mapping[str, Value], wor
         if name in OPEN and what in TIES:
             continue
         yield Case(f"{what}: n = {count}{words}", (Cohort.of(changed),), options, tied=True)
+
+
+def _unequal(count: int, told: int, options: Mapping[str, Value], words: str) -> Case:
+    """Return a round of clients that have one, two, three … times as many samples as the first."""
+    rows, samples = _drawn(count, told), np.arange(1.0, count + 1)
+    cohort = Cohort(rows, tuple(range(count)), samples / samples.sum())
+    return Case(f"{UNEQUAL}: n = {count}{words}", (cohort,), options)
 
 
 def _several(least: int, options: Mapping[str, Value], words: str) -> Iterator[Case]:
