@@ -315,7 +315,8 @@ def _knowledge(experiment: Experiment) -> str | None:
     if experiment.assumed is None:
         return None
     if experiment.assumed == experiment.server:
-        return "the attack knows the server's rule"
+        knows_checks = getattr(experiment.attack, "needs_checks", None)
+        return f"the attack knows the server's rule{' and the checks that reject' if knows_checks else ''}"
     return f"the attack takes the server's rule for {experiment.assumed}, which it is not"
 
 

@@ -3,6 +3,7 @@ from .a_little_is_enough import ALittleIsEnough as ALittleIsEnough
 from .adaptive_ipm import AdaptiveIpm as AdaptiveIpm
 from .agr_tailored import AgrTailored as AgrTailored
 from .alternating_minimisation import AlternatingMinimisation as AlternatingMinimisation
+from .anticipate import Anticipate as Anticipate
 from .assumed_server import AssumedServer as AssumedServer
 from .attack import Attack as Attack
 from .attack import View as View

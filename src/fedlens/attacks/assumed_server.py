@@ -2,8 +2,10 @@
 
 An attack that declares `Attack.needs_rule` gets it as `Team.server` and `View.server`. By default (the attackers'
 option ``rule: known``) the chain is a copy of the server's; otherwise it is the one that they guess. What its stages
-keep from round to round is known only with ``server_state: known``; else they begin anew in each round. The server's
-checks, its validation and root samples and its random draws are never known.
+keep from round to round is known only with ``server_state: known``; else they begin anew in each round. The checks that
+reject are part of it for an attack that `Attack.needs_checks`, unless the rule is guessed or they need the validation
+set. The server's validation and root samples and its random draws are never known. As the server does, it receives no
+update with an entry that is not finite: such a row is a client that is absent.
 """
 
 from __future__ import annotations
@@ -37,6 +39,10 @@ class AssumedServer(Protocol):
     @property
     def components(self) -> tuple[Config, ...]:
         """The components of the chain, in the order in which they work: `fedlens.defences.Krum` and others."""
+
+    @property
+    def cohort(self) -> int:
+        """Number of clients n in the round."""
 
     def step(self, updates: Tensor) -> Tensor:
         """Compute what this server would add to the global weights, shape ``[d]``; zeros where it would skip the round.

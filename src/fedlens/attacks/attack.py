@@ -153,6 +153,9 @@ class Attack(Config):
     needs_rule: ClassVar[bool] = False
     """True if it tries the server's chain, as `Team.server` or `View.server`; see the option ``attackers.rule``."""
 
+    needs_checks: ClassVar[bool] = False
+    """True if it `needs_rule` and the rejecting checks before it, which it is given with a rule that is ``known``."""
+
     aims: ClassVar[bool] = False
     """True if it needs samples to be misclassified (`View.auxiliary`), which the goal of plain damage has not."""
 

@@ -17,7 +17,7 @@ from fedlens.core.config import Config, validate
 P = TypeVar("P", bound=Config)
 
 FACTS: Mapping[str, tuple[str, ...]] = {
-    "attack": ("sight", "omniscient", "needs_rule", "objective"),
+    "attack": ("sight", "omniscient", "needs_rule", "needs_checks", "objective"),
     "goal": ("asks",),
     "aggregation": ("averages", "minimum", "f"),
     "stage": ("kind", "sees", "averages", "needs_root", "f", "part_names", "filter_names"),

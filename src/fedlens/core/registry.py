@@ -127,6 +127,7 @@ BUILT_IN: Mapping[str, Mapping[str, str]] = {
         "free-rider": "fedlens.attacks.free_rider:FreeRider",
         "mimic": "fedlens.attacks.mimic:Mimic",
         "agr-tailored": "fedlens.attacks.agr_tailored:AgrTailored",
+        "anticipate": "fedlens.attacks.anticipate:Anticipate",
         "badnets": "fedlens.attacks.badnets:BadNets",
         "dba": "fedlens.attacks.dba:Dba",
         "model-replacement": "fedlens.attacks.model_replacement:ModelReplacement",

@@ -1,9 +1,12 @@
 """What attackers know of the server: whether their attack needs its chain, and whether they can have it."""
 
+from collections.abc import Mapping
+
 from fedlens.attacks.attack import Attack
 from fedlens.core.recorded import Recorded
 from fedlens.core.registry import name_of
 from fedlens.defences.chain import Chain
+from fedlens.defences.detector import Detector
 from fedlens.experiment.attackers import Attackers
 
 
@@ -12,6 +15,15 @@ def assumed_chain(attack: Attack | None, attackers: Attackers | None, server: Ch
     if attack is None or not attack.needs_rule:
         return None
     return (attackers and attackers.guess) or server
+
+
+def assumed_checks(
+    attack: Attack | None, attackers: Attackers | None, checks: Mapping[str, Detector]
+) -> dict[str, Detector]:
+    """Return the rejecting ones of the server's `checks` that attackers know, if their attack needs them."""
+    if attack is None or not attack.needs_checks or (attackers is not None and attackers.guess is not None):
+        return {}
+    return {name: check for name, check in checks.items() if check.action == "reject" and not check.validates}
 
 
 def misassumed(attack: Attack | None, attackers: Attackers | None, server: Chain, cohort: int) -> str | None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from fedlens.attacks.attack import Attack
 from fedlens.attacks.estimation import EstimateError, Observation, previous_step
+from fedlens.experiment.assumed import assumed_checks
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import Setting
 from fedlens.runs.record import AttackRecord
@@ -110,10 +111,11 @@ def _assumption(experiment: Experiment, cohort: Sequence[int], state: Federation
     if (chain := experiment.assumed) is None:
         return None
     alone = experiment.local.buffers == "local"
+    checks = assumed_checks(experiment.attack, experiment.attackers, experiment.detectors)
     if experiment.attackers is None or experiment.attackers.server_state == "unknown":
-        return Assumption(chain, len(cohort), parameters_alone=alone)
+        return Assumption(chain, len(cohort), parameters_alone=alone, checks=checks)
     kept = tuple(state.stages.get(name) for name in names_of(chain.whole))
-    return Assumption(chain, len(cohort), kept, tuple(cohort), alone)
+    return Assumption(chain, len(cohort), kept, tuple(cohort), alone, checks)
 
 
 def counts(job: Job) -> bool:

@@ -95,14 +95,19 @@ class InspectionJob:
         seen = Inspection(self.round, weights, updates, alpha, layout, self.validation)
         if is_custom(detector):
             with seeded(context.root.at("check", self.check, self.round)):
-                verdict = _verdict(self.check, detector, copy_tensors(seen))
+                verdict = verdict_of(self.check, detector, copy_tensors(seen))
         else:
-            verdict = _verdict(self.check, detector, seen)
+            verdict = verdict_of(self.check, detector, seen)
         # Copies, as a view would bring along what it is a view of.
         return {"check": self.check, "verdict": copy_tensors(verdict)}
 
 
-def _verdict(name: str, detector: Detector, seen: Inspection) -> Verdict:
+def verdict_of(name: str, detector: Detector, seen: Inspection) -> Verdict:
+    """Return what a check says of a round.
+
+    Raises:
+        ClientError: it failed, or said something else than a verdict on each update.
+    """
     try:
         with staying(f"check {name}, in round {seen.round},"):
             verdict = detector.inspect(seen)
