@@ -35,6 +35,7 @@ CASES: Mapping[str, dict[str, Any]] = {
     "centred-clipping": {"aggregation": {"name": "centred-clipping", "tau": 0.5}},
     "foolsgold": {"aggregation": "foolsgold", "fraction": 0.75},
     "fldetector": {"aggregation": [{"name": "fldetector", "window": 2, "start": 3}, "mean"]},
+    "flanders": {"aggregation": [{"name": "flanders", "f": 1, "window": 2}, "mean"]},
     "fedavgm": {"aggregation": ["mean", "fedavgm"]},
     "fedadam": {"aggregation": ["mean", "fedadam"]},
     "explicit-boosting": {"attack": {"name": "explicit-boosting", "step_cap": 5, "estimate": "pre"}},
