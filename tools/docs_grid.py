@@ -41,8 +41,8 @@ def grid(docs: Path) -> Iterator[str]:
     yield from _table(damage, "twin", lambda cell: cell["twin"] - cell["accuracy"], 0.5)
     yield ""
     yield (
-        "**Backdoor**: attack success rate; without attack, the twin's, on the same inputs. None of these attacks costs "
-        f"more than {_percent(max(_lost(backdoor)))} of accuracy in the median."
+        "**Backdoor**: attack success rate; without attack, the twin's, on the same inputs. None of these attacks "
+        f"costs more than {_percent(max(_lost(backdoor)))} of accuracy in the median."
     )
     yield ""
     yield from _table(backdoor, "asr_twin", lambda cell: cell["asr"], 1)
@@ -60,7 +60,7 @@ def _table(cells: Sequence[Cell], twin: str, number: Any, full: float) -> Iterat
 
 
 def _words(cells: Sequence[Cell], number: Any, full: float) -> str:
-    """A cell's numbers, in a colour that is as strong as the median is of `full`."""
+    """Return a cell's numbers, in a colour that is as strong as the median is of `full`."""
     found = estimate([number(cell) for cell in cells], [cell["seed"] for cell in cells])
     low, high = found.range if found.low is None or found.high is None else (found.low, found.high)
     heat = min(max(found.value / full, 0), 1)

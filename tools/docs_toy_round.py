@@ -47,7 +47,8 @@ def toy_step(name: str) -> Step:
     rows = torch.from_numpy(toy_round(name))
     layout = Layout.of(nn.Linear(2, 1, bias=False))
     updates = Updates.received(rows, torch.full((len(rows),), 1 / len(rows), dtype=torch.float64))
-    server = Server(1, torch.zeros(2), layout, tuple(range(len(rows))), Address.root(0))
+    root = torch.tensor([1.0, 0.6], dtype=rows.dtype)
+    server = Server(1, torch.zeros(2), layout, tuple(range(len(rows))), Address.root(0), root)
     return server_step(chain.whole, updates, server, [stage.init(layout) for stage in chain.whole])
 
 

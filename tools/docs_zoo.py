@@ -10,7 +10,7 @@ from docs_alarms import alarms_of
 from docs_elsewhere import Statement, statements
 from docs_grid import grid
 from docs_markdown import table
-from docs_needs import attack_needs, defence_needs
+from docs_needs import attack_needs, defence_needs, facts
 from docs_options import KINDS
 from docs_toy_round import caption, drawable, options, picture
 
@@ -100,6 +100,10 @@ def _page(kind: str, name: str, docs: Path) -> Iterator[str]:
     yield f"Options and example: [{KINDS[kind][1].lower()}](../reference/{KINDS[kind][0]}.md#{name})."
     yield ""
     yield from inspect.cleandoc(sys.modules[component.__module__].__doc__ or "").splitlines()
+    yield ""
+    yield "## What it sees, needs and keeps"
+    yield ""
+    yield from facts(kind, name)
     yield ""
     if name in methods() and kind != "attack":
         yield _least(name)

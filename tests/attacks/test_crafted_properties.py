@@ -13,11 +13,14 @@ from teams import a_team, sent
 from torch import Tensor
 
 from fedlens.attacks.a_little_is_enough import ALittleIsEnough
+from fedlens.attacks.adaptive_ipm import AdaptiveIpm
 from fedlens.attacks.agr_tailored import AgrTailored
 from fedlens.attacks.attack import Attack
 from fedlens.attacks.fang_krum import FangKrum
+from fedlens.attacks.inner_product_manipulation import InnerProductManipulation
 from fedlens.attacks.min_max import MinMax
 from fedlens.attacks.min_sum import MinSum
+from fedlens.attacks.sign_flipping import SignFlipping
 
 KRUM = {"name": "krum", "f": 1}
 ATTACKS: dict[str, tuple[Callable[[], Attack], Any]] = {
@@ -26,6 +29,9 @@ ATTACKS: dict[str, tuple[Callable[[], Attack], Any]] = {
     "min-max, unit": (lambda: MinMax(direction="unit"), None),
     "min-sum": (lambda: MinSum(direction="std"), None),
     "min-sum, sign": (lambda: MinSum(direction="sign", bound="min"), None),
+    "inner-product-manipulation": (lambda: InnerProductManipulation(eps=0.5), None),
+    "adaptive-ipm": (AdaptiveIpm, "mean"),
+    "sign-flipping, mean": (lambda: SignFlipping(flips="mean", c=2), None),
     "agr-tailored": (lambda: AgrTailored(tolerance=0.5), "mean"),
     "fang-krum": (lambda: FangKrum(epsilon=0, threshold=1e-3), KRUM),
 }
@@ -62,7 +68,10 @@ def test_it_goes_with_shifts_and_scales(name: str, rows: Any, scale: float, shif
     torch.testing.assert_close(crafted(name, updates * scale + shift), wanted, rtol=1e-6, atol=1e-5 * scale)
 
 
-@pytest.mark.parametrize("name", ["min-max, unit", "min-sum, sign"])
+@pytest.mark.parametrize(
+    "name",
+    ["min-max, unit", "min-sum, sign", "inner-product-manipulation", "adaptive-ipm", "sign-flipping, mean"],
+)
 @settings(max_examples=12, deadline=None)
 @given(rows=ROWS, scale=st.sampled_from([0.125, 3.0, 1e6]))
 def test_it_goes_with_scales(name: str, rows: Any, scale: float) -> None:

@@ -89,8 +89,9 @@ def test_the_last_layer() -> None:
     rows = normal(0, 2, LAYOUT.size)
     weights, biases = last_layer(rows, LAYOUT)
     torch.testing.assert_close(torch.cat([weights[1], biases[1][:, None]], dim=1), layer(rows[1]))
-    with pytest.raises(ValueError, match="a last layer with weights and biases"):
-        last_layer(rows, Layout.of(nn.Linear(2, 2, bias=False)))
+    for without in (nn.Linear(2, 2, bias=False), nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2, bias=False))):
+        with pytest.raises(ValueError, match="a last layer with weights and biases"):
+            last_layer(rows, Layout.of(without))
 
 
 def test_divisions_by_hand() -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from fedlens.core.errors import ConfigError
 from fedlens.core.random import Address
+from fedlens.defences import fldetector
 from fedlens.defences.chain import Chain
 from fedlens.defences.fldetector import FLDetector
 from fedlens.defences.stage import Report, Server, State, Updates
@@ -146,6 +147,25 @@ def test_who_was_away_keeps_its_scores() -> None:
     assert report.scores is not None
     assert report.scores.tolist() == [1 / 3, 0.75]  # of 0, 0 and 1, as client 0 was alone; and what 2 had
     assert state.clients[2]["scores"].tolist() == [0.75]
+
+
+def test_scores_are_compared_with_20_sets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the clients that score, in their order; whom they set apart is excluded."""
+    asked = []
+
+    def upper(numbers: np.ndarray, references: int, generator: np.random.Generator) -> np.ndarray:
+        asked.append((numbers.tolist(), references))
+        return np.array([False, False, True])
+
+    monkeypatch.setattr(fldetector, "upper_group", upper)
+    stage, state = FLDetector(start=2), State()
+    for rows in ([1.0, 1, 1], [1.0, 2, 4]):
+        _, state, report = stage.apply(
+            Updates.received(torch.tensor(rows)[:, None], equal(3)), server(3, 1, clients=[7, 8, 9]), state
+        )
+    assert asked == [([0, 0.25, 0.75], 20)]
+    assert flagged(report) == [2]
+    assert state.tensors["excluded"].tolist() == [9]
 
 
 def test_it_needs_every_clients_own_update() -> None:

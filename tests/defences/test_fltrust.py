@@ -24,6 +24,12 @@ def test_by_hand() -> None:
     assert one(longer).tolist() == pytest.approx([2.55, 0.9])
 
 
+def test_zeros_among_others_have_no_weight() -> None:
+    aggregate, _, _ = staged(FLTrust(), torch.cat([SENT, torch.zeros(1, 2)]), root=ROOT)
+    assert one(aggregate).tolist() == pytest.approx([0.85, 0.3])
+    assert effective(aggregate).tolist() == pytest.approx([1 / 1.6 / 2, 0, 0, 0.6 / 1.6 / 5, 0])
+
+
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 8), size=st.floats(-6, 6))
 def test_by_definition(seed: int, count: int, size: float) -> None:
     updates, root = normal(seed, count, 5) + 0.5, normal(seed + 1, 5) + 0.5

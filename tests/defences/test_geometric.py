@@ -89,6 +89,7 @@ def test_a_gradient_of_zero_is_within_any_tolerance() -> None:
 def test_the_longest_numbers_count_by_their_directions(longest: float) -> None:
     """One on either side leaves the median among the other three; of three at 1e300, only the direction is left."""
     assert 1 <= float(apply(GeometricMedian(), column(-longest, 1, 2, 3, longest)).update) <= 3
+    assert apply(GeometricMedian(), column(5, 5, 5, longest)).update.tolist() == pytest.approx([5])
     assert apply(GeometricMedian(), column(*[longest] * 3)).update.tolist() == pytest.approx([1e140])
 
 

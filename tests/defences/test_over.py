@@ -45,6 +45,11 @@ def test_the_entries_that_count(over: Over) -> None:
     ]
 
 
+def test_the_last_layer_may_have_a_single_part() -> None:
+    layout = Layout.of(nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1, bias=False)))
+    assert over_entries(torch.tensor([[1.0, 2, 3]]), layout, "last-layer").tolist() == [[3]]
+
+
 def test_nothing_is_copied_unless_entries_lie_apart() -> None:
     rows, parameters = ROW[None], LAYOUT.parameters
     assert over_entries(rows[:, :6], parameters, "all") is not None

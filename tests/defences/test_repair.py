@@ -28,6 +28,7 @@ MEAN, KRUM, CLIP = Mean(), Krum(f=1), Clip(max_norm=1)
         ([SignGuard(), MEAN], [MEAN]),
         ([Bucketing(), FoolsGold()], [FoolsGold()]),  # which needs rows of one client each
         ([CLIP, FoolsGold()], [CLIP, FoolsGold()]),
+        ([Bucketing(), Median()], [Bucketing(), Median()]),
         ([Pairs(), Bucketing(), Median()], [Pairs(), Bucketing(), Median()]),
     ],
 )

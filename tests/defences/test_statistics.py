@@ -138,6 +138,14 @@ def test_the_threshold_is_the_expected_number_of_false_alarms() -> None:
     assert not inspect(updates, StatisticsCheck(false_alarms=10 ** -(score + 0.01))).flagged[3]
 
 
+def test_who_is_at_the_boundary_is_not_flagged(monkeypatch: pytest.MonkeyPatch) -> None:
+    updates = honest(size=2000)
+    updates[3] *= 1.1
+    scores = inspect(updates).scores
+    monkeypatch.setattr(StatisticsCheck, "boundary", float(scores[3]))
+    assert inspect(updates).flagged.tolist() == (scores > float(scores[3])).tolist()
+
+
 @given(st.integers(3, 8), seeds, st.randoms())
 def test_the_order_of_the_clients_does_not_matter(count: int, seed: int, random: Random) -> None:
     updates = honest(count, 200, seed)

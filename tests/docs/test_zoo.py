@@ -1,16 +1,19 @@
 """The zoo's pages: a page for each method, and statements about others' code that can be checked."""
 
+import re
+import sys
 from collections import Counter
 from datetime import date
 from pathlib import Path
 
 import pytest
 from docs_elsewhere import Statement, statements
+from docs_needs import facts
 from docs_toy_round import caption, drawable, picture, toy_step
 from docs_zoo import CORRECTION, ZOO, zoo_pages
 from pydantic import ValidationError
 
-from fedlens.core.registry import BUILT_IN
+from fedlens.core.registry import BUILT_IN, resolve
 from fedlens.studies.conformance.reference import methods
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -33,6 +36,40 @@ def test_a_page_has_formula_least_number_picture_and_values_by_hand() -> None:
         "| 2, 4, 8, 18, 24, 25, 27 | `f: 1` | 18 |",
     ):
         assert words in page
+
+
+SHOWN = {"signguard": "signguard-filter"}
+"""Whole methods whose formulas are said where another is."""
+
+
+@pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind in ZOO for name in BUILT_IN[kind]])
+def test_every_component_says_its_source_its_formula_and_what_it_sees_needs_and_keeps(kind: str, name: str) -> None:
+    component = resolve(kind, name)
+    said = sys.modules[component.__module__].__doc__ or ""
+    assert re.search(r"\b(19|20)\d\d\b", said), "the source, with its year"
+    assert re.search(r"[=Σ≤≥←‖∈λδασ⌈]", said) or (name in SHOWN and SHOWN[name] in said), "the formula"
+    assert "Example:" in (component.__doc__ or ""), "an example, which tests/test_public_examples.py runs"
+    told = [line.partition(":")[0] for line in facts(kind, name)]
+    least = "- attackers at least" if kind == "attack" else "- updates at least"
+    assert {least, "- must be told", "- keeps from round to round"} < set(told)
+    assert any(line.startswith("- sees") for line in told)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "line"),
+    [
+        ("attack", "mimic", "- keeps from round to round: the team's own state"),
+        ("attack", "dba", "- goal: a backdoor whose trigger has at least 2 parts"),
+        ("attack", "fang-krum", "- knows of the server: its rule, as `attackers.rule` says"),
+        ("attack", "inner-product-manipulation", "- must be told: `eps`"),
+        ("stage", "centred-clipping", "- keeps from round to round: `aggregate`"),
+        ("stage", "foolsgold", "- keeps from round to round: what clients sent"),
+        ("aggregation", "krum", "- updates at least: 5 with `f: 1`"),
+        ("checks", "accuracy", "- other needs: validation samples"),
+    ],
+)
+def test_what_a_component_sees_needs_and_keeps(kind: str, name: str, line: str) -> None:
+    assert line in list(facts(kind, name))
 
 
 def test_the_mean_s_picture_has_equal_discs_and_the_attackers_share() -> None:

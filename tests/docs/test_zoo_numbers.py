@@ -1,4 +1,4 @@
-"""What the zoo's pages show of runs: false alarms, the small grid, and what components need."""
+"""What the zoo's pages show of runs: false alarms, the grid of attacks and defences, and what components need."""
 
 import json
 from pathlib import Path

@@ -94,6 +94,12 @@ def test_damage_to_a_regression_is_a_tenth_of_a_deviation(attacked: Standing, tw
     assert Damage().met(attacked, twin) is met
 
 
+def test_nothing_is_wanted_where_the_class_is_minus_one() -> None:
+    assert Damage().wanted(torch.tensor([0, 1, 2])).tolist() == [-1, -1, -1]
+    assert Backdoor(target=1).wanted(torch.tensor([0, 1, 2])).tolist() == [1, -1, 1]
+    assert Backdoor(target=1, source=2).wanted(torch.tensor([0, 1, 2])).tolist() == [-1, -1, 1]
+
+
 def test_without_answers_a_backdoor_is_not_met() -> None:
     assert not Backdoor().met(Standing(0.9, None), standing(0))
     assert not Backdoor().met(standing(10), Standing(0.9, None))

@@ -285,17 +285,17 @@ def test_answers_are_the_same_only_to_the_last_bit() -> None:
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "rules.py").write_text(
+    (tmp_path / "middles.py").write_text(
         "import numpy as np\n\ndef middle(updates):\n    return np.median(updates, axis=0)\n\n"
         "def upper(updates):\n    return np.sort(updates, axis=0)[len(updates) // 2]\n"
     )
     monkeypatch.chdir(tmp_path)
-    code, printed, _ = called(capsys, "conform", "rules:middle", "--as", "median")
-    assert (code, "rules:middle agrees with median in all" in printed) == (0, True)
-    code, printed, remark = called(capsys, "conform", "rules:upper", "--as", "median", "--json", "found.json")
+    code, printed, _ = called(capsys, "conform", "middles:middle", "--as", "median")
+    assert (code, "middles:middle agrees with median in all" in printed) == (0, True)
+    code, printed, remark = called(capsys, "conform", "middles:upper", "--as", "median", "--json", "found.json")
     assert code == 1
     assert "1.5 is right, and it says 2" in " ".join(printed.split())
-    assert "rules:upper agrees with median in" in remark
+    assert "middles:upper agrees with median in" in remark
     assert '"outcome": "differs"' in (tmp_path / "found.json").read_text()
 
 

@@ -1,4 +1,4 @@
-"""No attack at all: the malicious client trains like every other client.
+"""No attack at all: the malicious client trains like every other client, and sends δ = w_m − w as they do.
 
 A run of it is its benign twin, bit for bit (up to rounding where clients are trained side by side), but is recorded
 like an attacked one. Whatever a measure reports here, it reports for no effect at all: a negative control

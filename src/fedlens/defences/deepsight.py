@@ -188,7 +188,7 @@ class DeepSightFilter(Filter):
             for address in (server.address.at("inputs", draw) for draw in range(self.draws))
         ]
         cosines = _different(self._clusters(cosine_distances(biases)))
-        merged = (self._apart(energies) + torch.stack(divisions).mean(dim=0) + cosines) / 3
+        merged = self._apart(energies) + torch.stack(divisions).mean(dim=0) + cosines  # their mean clusters alike
         scores = suspicious_shares(suspicious, self._clusters(merged)).to(updates.rows.device)
         return Report(scores, scores >= ACCEPTED, details={"exceedings": counts.double().tolist()}), state
 

@@ -1,7 +1,8 @@
 """Equal weights: let all updates count equally, whatever their clients announce.
 
-The weights α_i = n_i / Σ n_j of federated averaging rest on numbers of samples that clients announce themselves. Many
-defences therefore take 1/n for α_i: a rule behind this stage does. NNM and bucketing do so anyway.
+The weights α_i = n_i / Σ n_j of federated averaging (McMahan et al., *Communication-Efficient Learning of Deep Networks
+from Decentralized Data*, AISTATS 2017) rest on numbers of samples that clients announce themselves. Many defences
+therefore take 1/n for α_i: a rule behind this stage does. NNM and bucketing do so anyway.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def fingerprints(rows: Tensor, layout: Layout, cutoff: float) -> Tensor:
         for place, row in enumerate(rows):
             entries = row.to(precision)
             shaped = (part.shaped(entries[part.start : part.stop]) for part in parts)
-            matrices = (entries.reshape(len(entries) if entries.ndim > 1 else 1, -1) for entries in shaped)
+            matrices = (torch.atleast_2d(entries).flatten(1) for entries in shaped)  # type: ignore[no-untyped-call]
             low = np.concatenate([low_frequencies(matrix.cpu().numpy(), cutoff) for matrix in matrices])
             if found is None:
                 found = np.empty((len(rows), len(low)), low.dtype)

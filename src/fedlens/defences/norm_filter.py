@@ -5,7 +5,9 @@ Z. Sun, P. Kairouz, A. T. Suresh, H. B. McMahan, *Can You Really Backdoor Federa
 Without a threshold that is known beforehand, the median norm of the round gives the scale, as in J. Xu, S.-L. Huang,
 L. Song, T. Lan, *Byzantine-robust Federated Learning through Collaborative Malicious Gradient Filtering* (SignGuard,
 ICDCS 2022), whose first step keeps norms below 3 times the median (and above 0.1 times, which is not done here):
-``factor``.
+``factor``. An update is flagged if
+
+    ‖δ_i‖₂ > M,    M = ``max_norm``, or ``factor`` times the median of all ‖δ_j‖₂.
 
 The median of an even number is the mean of the middle two, as in SignGuard's filter, while its clipping takes the
 lower.

@@ -46,7 +46,8 @@ class Cohort:
         if self.trusted is not None:
             return self.trusted
         factors: Rows = np.where(np.arange(self.rows.shape[1]) % 2, 0.5, 1.5)
-        return self.rows.mean(axis=0) * factors
+        root: Rows = self.rows.mean(axis=0) * factors
+        return root
 
     @classmethod
     def of(cls, rows: Rows) -> Cohort:
