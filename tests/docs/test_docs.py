@@ -55,6 +55,11 @@ ONLY_READ = {
         "fedlens sweep rules.yaml --device cuda --jobs 1",
         "fedlens reproduce fig4 --scale paper --device cuda --jobs 1 --out paper",
     ],
+    "how-to/audit.md": [  # take minutes
+        "fedlens audit mine.yaml -o aggregation={name: rules:Leaky} --effort quick --plan",
+        "fedlens audit mine.yaml -o aggregation={name: rules:Leaky} --effort quick",
+        "fedlens report audits/mine --output again.html",
+    ],
     "how-to/ray.md": ["fedlens reproduce --on ray --address 10.0.0.1:6379"],  # takes hours
 }
 """All commands of the pages that are not run, nor any like them in their place; it is seen that they can be meant."""

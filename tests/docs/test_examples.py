@@ -12,8 +12,8 @@ from fedlens.cli.examples import EXAMPLES, examples
 
 Capture = pytest.CaptureFixture[str]
 SMALLER = "-o data=digits -o local.batch_size=20 -o rounds=2 --engine serial"
-ENDLESS = ("watch", "reproduce")
-"""They serve until they are stopped, or take hours; the others are run."""
+ENDLESS = ("watch", "reproduce", "audit")
+"""They serve until they are stopped, or take minutes to hours; the others are run."""
 GRID = """
 experiment: {data: digits, model: census-mlp, clients: 4, rounds: 1, control: false}
 options: {local.batch_size: 50, attack: {name: explicit-boosting, boost: 2, step_cap: 10}}

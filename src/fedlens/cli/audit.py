@@ -85,27 +85,62 @@ def audit(  # noqa: PLR0917 - typer passes them by name
         for line in plan_of(experiment, effort, accuracy_cost, runtime):
             say(line)
         return
+    from fedlens.report.terminal.audit_progress import AuditTerminal
+
     folder = out_dir or Path("audits") / experiment.name
+    terminal = AuditTerminal(out)
     with interruptible(lambda: f"what has been measured is kept in {folder}; the same command goes on from there"):
-        made = audit(
-            experiment,
-            folder,
-            effort=effort,
-            accuracy_cost=accuracy_cost,
-            rate=rate,
-            runtime=runtime,
-            tell=lambda words: out.print(words, style="dim", markup=False, soft_wrap=True),
-        )
+        try:
+            made = audit(
+                experiment,
+                folder,
+                effort=effort,
+                accuracy_cost=accuracy_cost,
+                rate=rate,
+                runtime=runtime,
+                observer=terminal,
+                tell=terminal.stage,
+                step=terminal.step,
+            )
+        finally:
+            terminal.close()
     _print(made)
+    _report(made, data_dir)
     raise SystemExit(made.judgement.exit_code(strict=strict))
 
 
-def _print(made: "Audit") -> None:
-    from fedlens.studies.audit.words import finalists_table, sentences
+LOOKS = {"broken": "bold red", "holds": "bold green"}
 
+
+def _print(made: "Audit") -> None:
+    from fedlens.report.audited import Audited
+    from fedlens.studies.audit.words import sentences, tables
+
+    audited = Audited(made.path, made.plain())
     out.print()
-    out.print(finalists_table(made))
-    for doubt in made.doubts:
-        say(f"Red flag {doubt.code}: {doubt.words}", "bold red", lead=len(f"Red flag {doubt.code}:"))
-    for line in sentences(made):
+    say(f"Verdict: {made.judgement.sentence}.", LOOKS.get(made.verdict, "bold"))
+    say(audited.sentence)
+    for table in tables(audited):
+        out.print()
+        out.print(table)
+    for flag in audited.flags:
+        say(f"Red flag: {flag}", "bold red", lead=len("Red flag:"))
+    for line in sentences(audited):
         say(line)
+
+
+def _report(made: "Audit", data_dir: Path | None) -> None:
+    """Write the report, and print where it is and how to go on."""
+    from fedlens.core.files import write_atomically
+    from fedlens.report.audit_markdown import markdown
+    from fedlens.report.audited import read_audit
+    from fedlens.report.html.page import write_report
+
+    audited = read_audit(made.path)
+    page, text = made.path / "report.html", made.path / "report.md"
+    size = write_report([made.path], page, data_dir, code=True)
+    write_atomically(text, markdown(audited).encode(errors="replace"))
+    out.print(f"Report: {page} ({size / 1e6:.1f} MB), and {text}", markup=False, soft_wrap=True)
+    out.print("\nNext:", markup=False)
+    for words, command in audited.commands():
+        out.print(f"  {command}  # {words[:1].lower()}{words[1:]}", markup=False, soft_wrap=True)

@@ -44,6 +44,11 @@ EXAMPLES = {
         fedlens compare sweeps/rules --by aggregation --metric accuracy --at best --output accuracy.png
         fedlens compare runs/quickstart runs/quickstart-2 --by attack.boost
     """,
+    "audit": """
+        fedlens audit quickstart -o aggregation=median -o attack.boost=2 --plan
+        fedlens audit quickstart -o aggregation=krum -o aggregation.f=1 -o attack.boost=2 --effort quick
+        fedlens audit mine.yaml -o 'aggregation={name: rules:Leaky}' --effort quick
+    """,
     "conform": """
         fedlens conform rules:trimmed_mean --as trimmed-mean
         fedlens conform rules:krum --as krum --name f=num_byzantine

@@ -1,4 +1,4 @@
-"""``fedlens report``: a run, several, or a sweep as one HTML file."""
+"""``fedlens report``: a run, several, a sweep or an audit as one HTML file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,7 +9,9 @@ from fedlens.cli.shared import DataDir, out
 
 
 def report(  # noqa: PLR0917 - typer passes them by name
-    paths: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Directories of runs, or of sweeps.")],
+    paths: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Directories of runs, of sweeps, or of an audit.")
+    ],
     output: Annotated[Path, typer.Option("--output", metavar="FILE", help="The HTML file.")] = Path("report.html"),
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     data_dir: DataDir = None,
@@ -21,7 +23,7 @@ def report(  # noqa: PLR0917 - typer passes them by name
         bool, typer.Option("--without-samples", help="Leave out inputs, records, pictures and explanations of samples.")
     ] = False,
 ) -> None:
-    """Write one HTML file about a run, several runs, or a sweep."""
+    """Write one HTML file about a run, several runs, a sweep, or an audit."""
     from fedlens.report.html.page import write_report
 
     size = write_report(paths, output, data_dir, code=trust, samples=not without_samples)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from fedlens.analysis.run_results import load_run
 from fedlens.core.files import writing
 from fedlens.core.private_paths import ELSEWHERE, near_path
+from fedlens.report.audited import AUDIT
+from fedlens.report.html.audit import audit_page
 from fedlens.report.html.one import run_page
 from fedlens.report.html.several import runs_page
 from fedlens.report.html.swept import sweep_page
@@ -28,12 +30,12 @@ POLICY = (
 def write_report(
     paths: Sequence[Path], output: Path, data_dir: Path | None = None, *, code: bool = False, samples: bool = True
 ) -> int:
-    """Write the report of one run, of several, or of sweeps, into the file `output`.
+    """Write the report of one run, of several, of sweeps, or of an audit, into the file `output`.
 
     Of paths, it shows what is beneath the working directory, or else the last name.
 
     Args:
-        paths: directories of runs and of sweeps.
+        paths: directories of runs and of sweeps, or of one audit.
         output: the HTML file.
         data_dir: where data files are.
         code: whether modules that a run names are imported, for what needs its data or model.
@@ -71,6 +73,8 @@ def described(
         RunError: nothing is in one of the paths, or its files are damaged.
     """
     paths = list(dict.fromkeys(paths))
+    if len(paths) == 1 and (paths[0] / AUDIT).is_file():
+        return audit_page(paths[0], data_dir, code=code, samples=samples)
     if not all((path / "experiment.yaml").is_file() for path in paths) and not _nothing(paths):
         return sweep_page(paths)
     runs = [load_run(path) for path in paths]

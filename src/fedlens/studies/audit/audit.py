@@ -15,13 +15,14 @@ from fedlens.core.errors import ConfigError, RunError
 from fedlens.core.files import write_atomically
 from fedlens.core.numerics import BITS
 from fedlens.core.parsing import dump_yaml
+from fedlens.core.registry import name_of
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.loading import load_experiment
 from fedlens.simulation.callback import Callback
 from fedlens.simulation.runtime import Runtime
 from fedlens.studies.audit.arms import VERSION, Arm, arms_for, digest
 from fedlens.studies.audit.doubts import Doubt, Findings, doubts
-from fedlens.studies.audit.federations import Federations
+from fedlens.studies.audit.federations import Federations, Played
 from fedlens.studies.audit.forked_round import ForkedRound
 from fedlens.studies.audit.forks import forked_rounds
 from fedlens.studies.audit.halving import Standing, finalists_of, halved
@@ -39,7 +40,7 @@ from fedlens.sweeps.sweep_runtime import SweepRuntime
 if TYPE_CHECKING:
     import pandas as pd
 
-AUDIT, WORST = "audit.json", "worst.yaml"
+AUDIT, AUDITED, WORST = "audit.json", "audited.yaml", "worst.yaml"
 BEGUN = "begun"
 WORDS, INSPECTED, NAMES = TypeAdapter(str), TypeAdapter(Inspected), TypeAdapter(list[str])
 
@@ -62,6 +63,7 @@ class Audit:
         trials: what became of them.
         plantings: the leak test.
         omniscient: forked rounds attacked by who sees all updates.
+        adaptive: the same rounds, attacked by the adaptive arm that did best, which sees its own updates alone.
         doubts: red flags.
         unfit: arms that do not suit the experiment, and why.
         seconds: what this call took.
@@ -86,6 +88,7 @@ class Audit:
     trials: Trials
     plantings: Sequence[Planting]
     omniscient: Sequence[ForkedRound]
+    adaptive: Sequence[ForkedRound]
     doubts: Sequence[Doubt]
     unfit: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
@@ -105,7 +108,7 @@ class Audit:
         """A row for each federation of the verdict."""
         import pandas as pd
 
-        return pd.DataFrame([row_of(one) for one in self.trials.played])
+        return pd.DataFrame([row_of(one, self.subject.largest_cost) for one in self.trials.played])
 
     def plain(self) -> dict[str, Any]:
         """Return what ``audit.json`` holds."""
@@ -116,7 +119,9 @@ class Audit:
             "arms": digest([one.arm for one in self.ranked]),
             "effort": self.effort,
             "experiment": self.subject.experiment.identity(),
+            "subject": about(self.subject.experiment),
             "accuracy_cost": self.subject.accuracy_cost,
+            "rate": self.judgement.asked,
             "verdict": self.judgement.verdict,
             "sentence": self.judgement.sentence,
             "judgement": asdict(self.judgement),
@@ -127,20 +132,43 @@ class Audit:
                 {"arm": one.arm.name, "seeds": len(one.played), "successes": one.successes, "utility": one.utility}
                 for one in self.standings
             ],
-            "verdict_cells": [row_of(one) for one in self.trials.played],
+            "finalists": [arm.name for arm in self.finalists],
+            "verdict_cells": [row_of(one, self.subject.largest_cost) for one in self.trials.played],
+            "worst": None if (worst := worst_played(self)) is None else row_of(worst, self.subject.largest_cost),
             "leaks": [asdict(one) | {"broken": one.broken} for one in self.plantings],
-            "omniscient": [asdict(one) | {"seconds": None} for one in self.omniscient],
+            "omniscient": [one_round(one, self.subject.largest_cost) for one in self.omniscient],
+            "adaptive": [one_round(one, self.subject.largest_cost) for one in self.adaptive],
             "out_of_time": self.trials.out_of_time,
             "unfit": dict(self.unfit),
         }
 
 
-def row_of(played: Any) -> dict[str, Any]:
+def about(experiment: Experiment) -> dict[str, Any]:
+    """Return in words and numbers what was audited."""
+    return {
+        "data": name_of("data", experiment.data),
+        "model": name_of("model", experiment.model),
+        "server": str(experiment.server),
+        "checks": list(experiment.detectors),
+        "goal": "targets" if experiment.goal is None else name_of("goal", experiment.goal),
+        "clients": experiment.clients,
+        "attackers": len(experiment.team),
+        "rounds": experiment.rounds,
+    }
+
+
+def one_round(forked: ForkedRound, largest_cost: float) -> dict[str, Any]:
+    """Return a forked round as JSON has it, with what it counts for and without its time."""
+    return asdict(forked) | {"seconds": None, "success": forked.succeeds(largest_cost)}
+
+
+def row_of(played: Played, largest_cost: float) -> dict[str, Any]:
     """Return a federation of the verdict as a row of a table."""
     cell = played.cell
     return {
         "attack": played.arm.name,
         "number": played.number,
+        "counts": None if cell is None else cell.counts(largest_cost),
         "success": None if cell is None else cell.success,
         "placebo": None if cell is None else cell.placebo,
         "cost": None if cell is None else cell.cost,
@@ -153,15 +181,19 @@ def row_of(played: Any) -> dict[str, Any]:
     }
 
 
-def worst_of(audit: Audit) -> Experiment | None:
-    """Return the federation in which a finalist reached most for the least cost."""
-    found = [one for one in audit.trials.played if one.cell is not None and one.confidence is not None]
-    if not found:
-        return None
+def worst_played(audit: Audit) -> Played | None:
+    """Return the federation in which a finalist reached most; ``None`` before the first."""
     limit = audit.subject.largest_cost
-    best = max(found, key=lambda one: (one.cell.counts(limit) if one.cell else False, one.confidence))
+    found = [one for one in audit.trials.played if one.cell is not None and one.confidence is not None]
+    return max(found, key=lambda one: (one.cell is not None and one.cell.counts(limit), one.confidence), default=None)
+
+
+def worst_of(audit: Audit) -> Experiment | None:
+    """Return the experiment of that federation."""
+    if (worst := worst_played(audit)) is None:
+        return None
     federations = Federations(audit.path, audit.subject, SweepRuntime(), None)
-    return federations.experiment(best.arm, "verdict", best.number)
+    return federations.experiment(worst.arm, "verdict", worst.number)
 
 
 class Auditing:
@@ -175,6 +207,7 @@ class Auditing:
         runtime: where and how.
         observer: called as federations go on.
         tell: is called with what is being done.
+        step: is called with every single round that was attacked.
     """
 
     def __init__(
@@ -187,8 +220,9 @@ class Auditing:
         runtime: SweepRuntime,
         observer: Callback | None,
         tell: Tell,
+        step: Tell,
     ) -> None:
-        self.subject, self.effort, self.rate, self.tell = subject, effort, rate, tell
+        self.subject, self.effort, self.rate, self.tell, self.step = subject, effort, rate, tell, step
         self.schedule: Schedule = SCHEDULES[effort]
         self.federations = Federations(folder, subject, runtime, observer)
         self.federations.begin()
@@ -213,7 +247,7 @@ class Auditing:
             raise ConfigError("attack: no attack suits this experiment; e.g. -o goal=damage")
         arms = fitting[: self.schedule.arms]
         memory = max(arm.made(self.subject.experiment).memory for arm in arms)
-        with Screening(self.subject, self.ledger, self.forking, memory=max(memory, 1), tell=self.tell) as screening:
+        with Screening(self.subject, self.ledger, self.forking, memory=max(memory, 1), tell=self.step) as screening:
             self.tell("the server without attack")
             inspected = self.ledger.once(
                 "inspected", "server", INSPECTED, lambda: inspect(screening.forks(screening.seeds(1)[0]), self.forking)
@@ -224,7 +258,8 @@ class Auditing:
         standings = halved(going, self.federations, self.subject, self.schedule, self.tell)
         finalists = self._finalists(standings, fitting)
         trials = self._trials(finalists)
-        with Screening(self.subject, self.ledger, self.forking, memory=max(memory, 1), tell=self.tell) as screening:
+        self.tell("planted leaks, and sight of all updates")
+        with Screening(self.subject, self.ledger, self.forking, memory=max(memory, 1), tell=self.step) as screening:
             plantings, omniscient, adaptive = self._power(screening, finalists, ranked)
         judgement = self._judged(finalists, trials, plantings)
         found = Findings(self.subject, inspected, judgement, standings, trials.played, plantings, adaptive, omniscient)
@@ -240,6 +275,7 @@ class Auditing:
             trials=trials,
             plantings=plantings,
             omniscient=omniscient,
+            adaptive=adaptive,
             doubts=doubts(found),
             unfit=unfit,
             seconds=perf_counter() - self._begun,
@@ -254,7 +290,7 @@ class Auditing:
         return [by_name[name] for name in dict.fromkeys([name for names in (*before, chosen) for name in names])]
 
     def _trials(self, finalists: Sequence[Arm]) -> Trials:
-        self.tell(f"the verdict: {', '.join(arm.name for arm in finalists)}")
+        self.tell(f"the verdict's seeds, with {' and '.join(arm.name for arm in finalists)}")
 
         def in_time() -> bool:
             return perf_counter() - self._begun < 60 * self.schedule.minutes
@@ -310,6 +346,7 @@ def audit(
     runtime: SweepRuntime | None = None,
     observer: Callback | None = None,
     tell: Tell = lambda _: None,
+    step: Tell = lambda _: None,
 ) -> Audit:
     """Find out whether an experiment's server holds against a team of attackers, or how it is broken.
 
@@ -325,6 +362,7 @@ def audit(
         runtime: where and how federations are played.
         observer: called as they go on.
         tell: is called with what is being done, in a few words.
+        step: is called with every single round that was attacked.
 
     Raises:
         FedlensError: the experiment cannot be audited, or the directory cannot be used.
@@ -335,14 +373,22 @@ def audit(
     folder = Path("audits") / described.name if out is None else Path(out)
     subject = Subject.of(described, accuracy_cost)
     made = Auditing(
-        folder, subject, effort=effort, rate=rate, runtime=runtime or SweepRuntime(), observer=observer, tell=tell
+        folder,
+        subject,
+        effort=effort,
+        rate=rate,
+        runtime=runtime or SweepRuntime(),
+        observer=observer,
+        tell=tell,
+        step=step,
     ).made()
     write(made)
     return made
 
 
 def write(made: Audit) -> None:
-    """Write ``audit.json`` and ``worst.yaml``."""
+    """Write ``audit.json``, ``audited.yaml`` and ``worst.yaml``."""
     write_atomically(made.path / AUDIT, dumps(made.plain(), indent=1).encode() + b"\n")
+    write_atomically(made.path / AUDITED, dump_yaml(made.subject.experiment.describe()).encode())
     if (worst := made.worst) is not None:
         write_atomically(made.path / WORST, dump_yaml(worst.describe()).encode())

@@ -85,7 +85,7 @@ class ForkedRound:
     applied: bool = True
     rejected_by: tuple[str, ...] = ()
     flagged_by: tuple[str, ...] = ()
-    log: Mapping[str, float | str | None] = field(default_factory=dict)
+    log: Mapping[str, int | float | str | None] = field(default_factory=dict)
     destroyed: bool = False
     skipped: str = ""
     seconds: float = 0.0
