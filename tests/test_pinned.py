@@ -15,6 +15,7 @@ LATER = {
     "a3fl",
     "adaptive-ipm",
     "agr-tailored",
+    "anticipate",
     "badnets",
     "chameleon",
     "constrain-and-scale",

@@ -49,7 +49,7 @@ UNTARGETED = {
 }
 """Attacks on the model as a whole, which ``test_team`` looks at."""
 
-TOGETHER = {"a3fl"}
+TOGETHER = {"a3fl", "anticipate"}
 """Attacks of a team on a goal, which have tests of their own."""
 
 TARGETED = [name for name in BUILT_IN["attack"] if name not in UNTARGETED | TOGETHER]

@@ -1,25 +1,44 @@
 """An attack that tries the server's chain on clients that it anticipates: planted weaknesses, and all goals."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from attacker import ADDRESS, cloud
+from attacker import ADDRESS, cloud, look
+from small import small
+from teams import Linear
 from torch import Tensor, nn
 
 from fedlens.attacks.anticipate import Anticipate
+from fedlens.attacks.anticipation import anticipated
+from fedlens.attacks.estimation import Observation
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
+from fedlens.attacks.known_samples import Known
+from fedlens.attacks.ladder import objective
+from fedlens.attacks.simulated_rounds import SimulatedRounds
 from fedlens.attacks.team import Member, Team
+from fedlens.attacks.utility import Price
+from fedlens.attacks.warm_starts import FACTORS, warm_starts
+from fedlens.core.errors import ConfigError
 from fedlens.core.layout import Layout
 from fedlens.core.random import Address
 from fedlens.data.dataset import Samples
 from fedlens.defences.chain import Chain
+from fedlens.defences.norm_filter import NormFilter
 from fedlens.defences.rule import Aggregate, Received, Rule
+from fedlens.experiment.setting import prepare
+from fedlens.goals.damage import Damage
 from fedlens.goals.goal import Goal
 from fedlens.goals.success import TargetSamples
 from fedlens.models.network import Network
 from fedlens.simulation.engines.assumed_chain import Assumption
+from fedlens.simulation.engines.inspection import ValidationJob
+from fedlens.simulation.engines.serial import Serial
+from fedlens.simulation.engines.team_job import TeamJob
+from fedlens.simulation.rounds import federate
+from fedlens.simulation.simulation import simulate
 from fedlens.training.local import LocalTraining, train
 
 CLIENTS, FEATURES, CLASSES = 8, 12, 3
@@ -27,13 +46,26 @@ DRAWN = Address.root(20261201).at("planted").generator()
 """Where the weaknesses of rules are drawn."""
 
 CENTRES = cloud(CLASSES, FEATURES, seed=1).float() * 1.2
-FAST: Mapping[str, Any] = {"bootstraps": 6, "scenarios": 3, "iterations": 2}
+FAST: Mapping[str, Any] = {"bootstraps": 4, "scenarios": 2, "iterations": 1}
+FREE: Mapping[str, Any] = {**FAST, "accuracy_price": 0}
+"""Where it is about the way through a rule, and not about what that costs."""
 
 
 def drawn(count: int, seed: int) -> Samples:
     """Samples around the centre of their class."""
     y = torch.arange(count) % CLASSES
     return Samples(CENTRES[y] + cloud(count, FEATURES, seed=seed).float(), y)
+
+
+class Flip(Goal):
+    """Inputs whose first feature is 4 are to be taken for class 2."""
+
+    def inputs(self, x: Tensor, part: int | None = None) -> Tensor:
+        x[:, 0] = 4
+        return x
+
+    def wanted(self, y: Tensor) -> Tensor:
+        return torch.where(y != 2, 2, -1)
 
 
 class Federation:
@@ -71,9 +103,10 @@ class Federation:
             Member(place, 1 / CLIENTS, self.shards[row], ADDRESS.at(row), goal=goal, log={}, classes=CLASSES)
             for place, row in enumerate(rows)
         )
+        mine = self.updates[list(rows)].clone()
         given: dict[str, Any] = {
-            "round": 1, "received": self.weights.clone(), "members": members,
-            "honest": self.updates[list(rows)].clone(), "others": None, "cohort": CLIENTS, "auxiliary": self.target, "local": self.local, "network": self.network,
+            "round": 1, "received": self.weights.clone(), "members": members, "honest": mine, "others": None,
+            "cohort": CLIENTS, "auxiliary": self.target, "local": self.local, "network": self.network,
             "address": Address.root(5), "server": server,
         }  # fmt: skip
         return Team(**{**given, **changes})
@@ -86,6 +119,13 @@ class Federation:
     def confidence(self, weights: Tensor) -> float:
         self.network.load(weights)
         return float(self.network.log_probabilities(self.target.x)[0, 1].exp())
+
+    def flipped(self, weights: Tensor) -> float:
+        """The share of triggered test samples that are taken for class 2."""
+        asked = self.test.y != 2
+        self.network.load(weights)
+        answers = self.network.log_probabilities(Flip().inputs(self.test.x[asked].clone())).argmax(dim=1)
+        return float((answers == 2).float().mean())
 
     def accuracy(self, weights: Tensor) -> float:
         self.network.load(weights)
@@ -128,19 +168,224 @@ class Gate(Rule):
         return Aggregate(shares.to(received.updates) @ received.updates, shares)
 
 
-def boosts(federation: Federation, team: Team) -> list[Tensor]:
+def boosts(federation: Federation) -> list[Tensor]:
     """What explicit boosting sends at several factors."""
-    from fedlens.attacks.warm_starts import FACTORS, _view
-
-    federation.network.load(federation.weights)
-    alone = ExplicitBoosting(boost=1, step_cap=200).craft(_view(team, federation.shards[-1], federation.target))
+    view = look(
+        weights=federation.weights, network=federation.network, auxiliary=federation.target, local=federation.local
+    )
+    alone = ExplicitBoosting(boost=1, step_cap=200).craft(view)
     return [factor * alone for factor in (*FACTORS, CLIENTS)]
 
 
 def test_it_finds_a_leak_of_any_size_where_boosting_fails(federation: Federation) -> None:
-    eta = float(10 ** DRAWN.uniform(-3, -1.5))
-    team = federation.team(Leak(eta=eta))
-    sent = Anticipate(**FAST).collude(team).updates
+    team = federation.team(Leak(eta=float(10 ** DRAWN.uniform(-3, -1.5))))
+    sent = Anticipate(**FREE).collude(team).updates
     assert federation.confidence(federation.after(team, sent)) > 0.9
-    for boosted in boosts(federation, team):
+    for boosted in boosts(federation):
         assert federation.confidence(federation.after(team, boosted[None])) < 0.6
+
+
+def test_it_finds_a_window_where_long_updates_and_short_ones_are_dropped(federation: Federation) -> None:
+    typical = float(federation.updates.norm(dim=1).mean())
+    low = float(DRAWN.uniform(0.3, 0.6)) * typical
+    gate = Gate(low=low, high=low + 1.2 * typical)
+    team = federation.team(gate)
+    sent = Anticipate(**FREE).collude(team).updates
+    assert gate.low < float(sent.norm()) < gate.high
+    idle = federation.confidence(federation.after(team, torch.full_like(sent, torch.nan)))
+    assert federation.confidence(federation.after(team, sent)) > idle + 0.02
+    assert team.members[0].log["acceptance"] == 1
+
+
+def test_it_needs_no_gradient_of_the_rule(federation: Federation) -> None:
+    team = federation.team(Quantised())
+    sent = Anticipate(**FREE).collude(team).updates
+    assert not sent.requires_grad
+    assert federation.confidence(federation.after(team, sent)) > 0.9
+
+
+def test_it_stays_below_a_rejecting_check_that_it_knows(federation: Federation) -> None:
+    longest = 1.5 * float(federation.updates.norm(dim=1).max())
+    team = federation.team("mean", checks={"norm-filter": NormFilter(max_norm=longest, action="reject")})
+    sent = Anticipate(**FAST).collude(team).updates
+    assert float(sent.norm()) <= longest
+    unaware = Anticipate(**FAST).collude(federation.team("mean")).updates
+    assert float(unaware.norm()) > longest
+    assert team.members[0].log["acceptance"] == 1
+
+
+@pytest.mark.parametrize("rule", ["mean", {"name": "krum", "f": 1}, ["foolsgold", "fedavgm"]])
+def test_it_plans_at_least_as_well_as_what_it_begins_with(federation: Federation, rule: Any) -> None:
+    team, attack = federation.team(rule), Anticipate(**FAST)
+    known = Known.of(team, attack.held_back)
+    utility = known.utility(team.network, Price(attack.accuracy_limit, 100, attack.doubt), attack.confidence)
+    others = anticipated(team, known.shards, attack.bootstraps, attack.scenarios, attack.caution)
+    rounds = SimulatedRounds(team, utility, others)
+    if not rounds.acceptance(sent := attack.collude(team).updates):
+        rounds = SimulatedRounds(team, utility, replace(others, offset=0.0))
+    planned = objective(rounds.worths(sent))
+    starts = list(warm_starts(team, known.own, known.targets))
+    assert len(starts) == 7
+    assert all(planned >= objective(rounds.worths(start[None])) - 1e-6 for start in [*starts, others.centre])
+
+
+# What it knows
+
+
+@pytest.mark.parametrize("goal", [None, Damage(), Flip()], ids=["targets", "damage", "flip"])
+@pytest.mark.parametrize("attackers", [1, 2])
+def test_every_goal_gains_against_honest_updates(goal: Goal | None, attackers: int) -> None:
+    many = Federation(attackers)
+    team = many.team("mean", goal)
+    sent = Anticipate(**FREE).collude(team).updates
+    assert sent.shape == team.honest.shape
+    (log,) = {tuple(sorted(member.log.items())) for member in team.members}
+    planned = dict(log)
+    assert planned["utility"] > planned["idle"] + 1
+    assert 0 < planned["rho"] < 1
+    after, honest = many.after(team, sent), many.after(team, team.honest)
+    if goal is None:
+        assert many.confidence(after) > many.confidence(honest) + 0.3
+    elif goal.asks:
+        assert many.flipped(after) > many.flipped(honest) + 0.3
+    else:
+        assert many.accuracy(after) < many.accuracy(honest) - 0.3
+        assert planned["accuracy_cost"] == 0
+
+
+def test_who_sees_all_simulates_nobody(federation: Federation) -> None:
+    team = federation.team({"name": "krum", "f": 1}, others=federation.updates[:-1].clone())
+    sent = Anticipate(sees="all", **FAST).collude(team).updates
+    planned, after = team.members[0].log, federation.after(team, sent)
+    assert planned["rho"] == 1
+    assert planned["confidence"] == pytest.approx(federation.confidence(after), abs=1e-6)
+    assert planned["acceptance"] == float(torch.equal(after, federation.weights + sent[0]))
+
+
+def test_alone_it_plans_as_a_team_of_one_does(federation: Federation) -> None:
+    team = federation.team("median")
+    (member,) = team.members
+    view = look(
+        weights=federation.weights, network=federation.network, auxiliary=federation.target, local=federation.local,
+        shard=member.shard, address=member.address, alpha=member.alpha, server=team.server,
+    )  # fmt: skip
+    attack = Anticipate(sees="own", bootstraps=2, scenarios=1, iterations=0, warm_starts=False)
+    assert attack.sight == "own"
+    update = attack.craft(view)
+    federation.network.load(federation.weights)
+    honest = train(federation.network, federation.weights, member.shard, federation.local, member.address)
+    same = federation.team("median", honest=honest[None], address=member.address)
+    assert torch.equal(update, attack.collude(same).updates[0])
+    assert view.log == same.members[0].log
+
+
+OPTIONS: list[dict[str, Any]] = [
+    {"caution": 0.3},
+    {"bootstraps": 3},
+    {"scenarios": 1},
+    {"iterations": 0},
+    {"held_back": 0.6},
+    {"accuracy_limit": 0.5},
+    {"accuracy_price": 0},
+    {"doubt": 3},
+    {"warm_starts": True},
+]
+
+
+COLD: Mapping[str, Any] = {**FAST, "warm_starts": False}
+
+
+@pytest.fixture(scope="module")
+def usual(federation: Federation) -> Tensor:
+    return Anticipate(**COLD).collude(federation.team("mean")).updates
+
+
+def test_it_does_the_same_again(federation: Federation, usual: Tensor) -> None:
+    assert torch.equal(usual, Anticipate(**COLD).collude(federation.team("mean")).updates)
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: next(iter(option)))
+def test_every_option_has_an_effect(federation: Federation, usual: Tensor, option: dict[str, Any]) -> None:
+    changed = Anticipate(**{**COLD, **option}).collude(federation.team("mean")).updates
+    assert not torch.equal(usual, changed)
+
+
+def test_it_goes_no_further_than_the_confidence_that_it_wants(federation: Federation) -> None:
+    for confidence in (0.6, 0.9):
+        team = federation.team("mean")
+        Anticipate(**FREE, confidence=confidence).collude(team)
+        assert team.members[0].log["confidence"] == pytest.approx(confidence, abs=0.1)
+
+
+@pytest.mark.parametrize(("real", "caution"), [("utility", 0.88), ("idle", 0.6)])
+@pytest.mark.parametrize("feedback", [True, False])
+def test_the_caution_follows_what_became_of_the_last_update(
+    federation: Federation, real: str, caution: float, feedback: bool
+) -> None:
+    federation.network.load(federation.weights)
+    row = federation.network.log_probabilities(federation.target.x)[0].double()
+    odds = float(row[1] - row[[0, 2]].logsumexp(dim=0))
+    log = {"caution": 0.8, "utility": odds + 9, "idle": odds - 9, real: odds}
+    team = federation.team("mean")
+    seen = Observation(0, 1 / CLIENTS, federation.weights, federation.weights, log)
+    team = replace(team, members=(replace(team.members[0], history=(seen,)),))
+    Anticipate(feedback=feedback, bootstraps=2, scenarios=1, iterations=0, warm_starts=False).collude(team)
+    assert team.members[0].log["caution"] == pytest.approx(caution if feedback else 0.85)
+    unseen = replace(team.members[0], history=(replace(seen, round=-1),))
+    later = replace(team, members=(unseen,))
+    Anticipate(feedback=feedback, bootstraps=2, scenarios=1, iterations=0, warm_starts=False).collude(later)
+    assert later.members[0].log["caution"] == pytest.approx(0.8 if feedback else 0.85), "nobody saw its end"
+
+
+QUICK = {"name": "anticipate", "bootstraps": 3, "scenarios": 2, "iterations": 1}
+
+
+def sent_in(**changes: Any) -> list[Tensor]:
+    """The global models of a small federation, whose rule is the attacker's only way in."""
+    plan = {"attack": QUICK, "rounds": 2, "aggregation": "mean", "model": Linear(), **changes}
+    return [result.state.weights for result in simulate(small(**plan), engine="serial")]
+
+
+def test_validation_samples_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan: dict[str, Any] = {"validation": 60, "checks": [{"name": "accuracy", "action": "observe"}]}
+    before = sent_in(**plan)
+    plain = ValidationJob.run
+    monkeypatch.setattr(ValidationJob, "run", lambda *args: {"accuracy": plain(*args)["accuracy"] / 2})
+    for one, other in zip(before, sent_in(**plan), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_others_updates_make_no_difference_to_what_it_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Tensor] = []
+    plain = TeamJob._colluding
+
+    def spying(garbage: bool) -> Any:
+        def colluding(self: TeamJob, context: Any, updates: Tensor) -> Any:
+            if garbage:
+                updates[:-1] = torch.nan
+            made = plain(self, context, updates)
+            sent.append(made[0][0][0].clone())
+            return made
+
+        return colluding
+
+    for garbage in (False, True):
+        monkeypatch.setattr(TeamJob, "_colluding", spying(garbage))
+        sent_in(rounds=1)
+    assert len(sent) == 2
+    assert torch.equal(*sent)
+
+
+def test_a_resumed_run_goes_on_as_it_would_have() -> None:
+    experiment = small(attack=QUICK, aggregation=["median", "fedavgm"], rounds=2, model=Linear())
+    setting = prepare(experiment).with_target(None)
+    whole = list(federate(setting, Serial()))
+    again = list(federate(setting, Serial(), whole[0].state))
+    assert torch.equal(whole[1].state.weights, again[0].state.weights)
+    assert whole[1].record.malicious == again[0].record.malicious
+
+
+@pytest.mark.parametrize("name", ["confidence", "held_back", "bootstraps", "caution"])
+def test_impossible_options(name: str) -> None:
+    with pytest.raises(ConfigError, match=name):
+        Anticipate(**{name: 0})

@@ -33,6 +33,7 @@ OPTIONS: Mapping[str, dict[str, Any]] = {
     "alternating-minimisation": {"epochs": 2, "ls": 2},
     "distributed": {"size": 2, "gap": 1},
     "inner-product-manipulation": {"eps": 0.5},
+    "anticipate": {"bootstraps": 2, "scenarios": 1, "iterations": 1},
     "a3fl": {"steps": 3, "unlearn_every": 2, "unlearn_epochs": 1},
 }
 """Options that have no default, or take long at it."""

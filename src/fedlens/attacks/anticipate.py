@@ -99,7 +99,7 @@ class Anticipate(Attack):
     held_back: float = Field(default=0.3, gt=0, lt=1)
     accuracy_limit: float = Field(default=0.02, ge=0, le=1)
     accuracy_price: NonNegativeFloat = 1.0
-    doubt: NonNegativeFloat = 0.5
+    doubt: NonNegativeFloat = 0.0
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     warm_starts: bool = True
     feedback: bool = True

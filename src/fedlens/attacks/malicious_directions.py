@@ -6,8 +6,8 @@ their targets, or for damage less that of their samples):
 - −∇L(g), the steepest way, for rules that keep updates within a ball;
 - −sign(∇L(g)) σ̂, with σ̂ the others' deviation by coordinate, for rules that look at each coordinate;
 - `STEPS` steps of Adam on L from g;
-- `JOINT_STEPS` steps of Adam on L and the loss of their own samples together, which keeps accuracy; for damage, on
-  batches of their samples.
+- `JOINT_STEPS` steps of Adam on the loss of batches of their own samples plus `PULL` L, which keeps accuracy; for
+  damage, on batches of their samples.
 
 The rule has no part in them: its derivative is zero almost everywhere, or does not exist.
 """
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 STEPS = 15
-JOINT_STEPS = 40
+JOINT_STEPS = 100
+PULL = 0.2
+"""Weight of what is wanted in these, beside their samples."""
 RATE = 0.2
 """Adam's learning rate, in root mean squared entries of a client's deviation."""
 LEAST_RATE = 1e-6
@@ -82,11 +84,12 @@ class MaliciousDirections:
         for batch in each:
             due = self._backward(batch if self.damage and batch is not None else self.wanted)
             if batch is not None and not self.damage:
-                gradient = network.gradient.clone()
+                gradient = PULL * network.gradient
                 with network.without_dropout():
                     network.backward(batch.x, batch.y)
                 network.gradient.add_(gradient)
-            if due or (batch is not None and not self.damage):
+                due = True
+            if due:
                 optimizer.step()
         return network.vector.detach() - weights[: len(network.vector)]
 

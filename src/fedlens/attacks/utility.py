@@ -9,10 +9,11 @@ What they want are log-odds, each capped at those of a `confidence`, so that mor
 
 The price is that of accuracy lost beyond a limit, against the model that there would be if they were honest. Damage has
 no price. Accuracy is judged on a few samples that are held back, and a search that tries hundreds of updates on them
-finds those that look better than they are. So the loss is taken for larger than it is there, by `doubt` standard errors
-of the mean difference between both models' answers. An answer is not just right or wrong, which is coarse on few
+finds those that look better than they are. So the loss can be taken for larger than it is there, by `doubt` standard
+errors of the mean difference between both models' answers. An answer is not just right or wrong, which is coarse on few
 samples, but counts by a ramp: from 0 where the true class is a nat less likely than another to 1 where it is a nat more
 likely. (The probability of the true class misleads: malicious steps with own samples make models surer and worse.)
+Only losses count: what malicious steps with own samples gain, other clients' samples gain without them.
 """
 
 from __future__ import annotations
@@ -115,7 +116,7 @@ class Utility:
             return Worth(-inf, -inf, 0.0, 1.0)
         answers = self.answers(weights)
         gain, confidence = self.gain()
-        lost = honest - answers
+        lost = (honest - answers).clamp(min=0)
         price = 0.0 if self.price is None else self.price.of(lost)
         value = gain - price
         return Worth(-inf if isnan(value) else value, gain, confidence, float(lost.mean()))
