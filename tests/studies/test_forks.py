@@ -19,6 +19,7 @@ from fedlens.attacks import (
     SignFlipping,
 )
 from fedlens.attacks.attack import Attack
+from fedlens.core.engine_name import EngineName
 from fedlens.core.errors import ConfigError
 from fedlens.defences.rule import Aggregate, Received, Rule
 from fedlens.simulation import simulate
@@ -222,3 +223,14 @@ def test_a_leak_of_nothing_is_the_server_as_it_is() -> None:
     kept = {name: state.tensors for name, state in own.state.stages.items()}
     [together] = whole.state.stages.values()
     assert torch.equal(together.tensors["1.velocity"], kept["1.fedavgm"]["velocity"])
+
+
+@pytest.mark.parametrize("engine", ["processes", "vectorised"])
+def test_other_engines_fork_as_they_run(engine: EngineName) -> None:
+    experiment = with_attack(audited(control=False), STEPPED)
+    with forks_of(experiment, Runtime(engine=engine, workers=2), rounds=[2]) as forks:
+        forked, delayed = forks.play(STEPPED, 2), forks.attacked(STEPPED, 2)
+        again = forks.play(STEPPED, 2)
+    *_, real = simulate(delayed, engine=engine, workers=2)
+    assert torch.equal(forked.state.weights, real.state.weights)
+    assert again.record == forked.record == real.record
