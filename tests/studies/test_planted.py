@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from auditing import audited
+from fedlens.studies.audit.leak import leaking_rounds, rounds_under, smallest_found
 
 from fedlens.attacks import ExplicitBoosting
 from fedlens.core.errors import ConfigError
@@ -17,7 +18,6 @@ from fedlens.defences.stage import Server, State, Updates
 from fedlens.simulation.runtime import Runtime
 from fedlens.studies.audit.forked_round import ForkedRound, Outcome
 from fedlens.studies.audit.forks import forks_of
-from fedlens.studies.audit.leak import leaking_rounds, rounds_under, smallest_found
 from fedlens.studies.audit.planted import Gate, Leak, Planted, apart, gate, leak, together
 
 SERIAL = Runtime(engine="serial")
