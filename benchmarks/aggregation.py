@@ -28,7 +28,7 @@ from turns import in_turns
 from fedlens.kernels.pairwise import BLOCK_ENTRIES
 
 SIZES = ((10, 3_382_346), (100, 1_000_000), (100, 3_382_346))
-TINY = ((10, 2000), (100, 1000))
+TINY = ((10, 2000), (20, 1000))
 TURNS = 3
 LIMITS = {
     "ByzFL Median": (16_000_000, "torch.quantile takes no more than 16 million entries"),

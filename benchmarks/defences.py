@@ -23,7 +23,7 @@ OPTIONS: Mapping[str, dict[str, Any]] = {
 }
 """Options, besides f, that have no default."""
 
-ROUNDS = {"fldetector": 12}
+ROUNDS = {"flanders": 13, "fldetector": 12}
 """How many rounds it takes until a stage keeps as much as it ever will, where that is more than 2."""
 
 

@@ -1,7 +1,9 @@
 """Somebody's rules beside ours: right ones agree in every case, and known mistakes are found."""
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 import pytest
@@ -280,6 +282,28 @@ def test_attacks_on_updates_are_tried_on_the_honest_ones() -> None:
     assert wrong.findings[0].words == "(-1, -0.5) is right, and it says (-2, -1)"
 
 
+def test_an_attack_that_computes_its_own_z_is_put_to_cases_with_that() -> None:
+    def little(updates: Rows, attackers: int, needed: int) -> Rows:
+        supporters = max((len(updates) + attackers) // 2 + needed - attackers, 1)
+        share = (len(updates) - supporters) / len(updates)
+        z = NormalDist().inv_cdf(share) if 0 < share < 1 else 0
+        sent: Rows = updates.mean(axis=0) - z * updates.std(axis=0)
+        return sent
+
+    right, wrong = (
+        conform(partial(little, needed=needed), "a-little-is-enough", arrays="numpy", options={"z": "auto"})
+        for needed in (1, 2)
+    )
+    assert against(right) == []
+    assert "drawn: n = 10, z = auto" in against(wrong)
+
+
+def test_one_other_answer_is_counted_as_one() -> None:
+    found = conform(lambda updates: updates[0], "trimmed-mean", options={"f": 1})
+    [words] = [finding.words for finding in found.findings if finding.case == "one entry: n = 7, f = 1"]
+    assert "is right (or 1 other), and it says" in words
+
+
 def test_answers_are_the_same_only_to_the_last_bit() -> None:
     assert not same(np.zeros((1, 1)), np.full((1, 1), 1e-300))
 
@@ -303,6 +327,12 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     ("arguments", "words"),
     [
         (["numpy:median", "--as", "medain"], "--as: there is no 'medain'; did you mean median?"),
+        (["numpy:median", "--as", "flame"], "--as: there are no cases for flame, only for flame-filter"),
+        (
+            ["numpy:median", "--as", "fang-krum"],
+            "--as: there are no cases for fang-krum, only for a-little-is-enough, ",
+        ),
+        (["numpy:median", "--as", "krum", "-o", "f=two"], "f: a whole number is needed, not 'two'"),
         (["rules", "--as", "median"], "names no module and function"),
         (["nowhere:rule", "--as", "median"], "cannot be imported"),
         (["numpy:medain", "--as", "median"], "has no 'medain'; did you mean numpy:median?"),

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from fedlens.analysis.counted import counted
 from fedlens.core.errors import cut
 from fedlens.studies.conformance.case import Case, Rows, Value
 from fedlens.studies.conformance.hand_values import HAND
@@ -187,7 +188,7 @@ def _finding(case: Case, right: list[list[Answer]], said: list[Answer | Failure]
         nearest = min(_difference(each, answer) for each in rows)
         largest = max(largest, nearest)
         if not nearest <= tolerance * scale:
-            others = f" (or {len(rows) - 1} others)" if len(rows) > 1 else ""
+            others = f" (or {counted(len(rows) - 1, 'other')})" if len(rows) > 1 else ""
             words = f"{place}{_shown(rows[0])} is right{others}, and it says {_shown(answer)}"
             return Finding(case.name, "differs", words, nearest)
     return refusing or Finding(case.name, "same", difference=largest)

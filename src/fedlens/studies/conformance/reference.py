@@ -60,9 +60,12 @@ def fields_of(name: str) -> Mapping[str, FieldInfo]:
     """Return a method's options.
 
     Raises:
-        ConfigError: there is no such method.
+        ConfigError: there is no such method, or there are no cases for it.
     """
     if name not in methods():
+        if any(name in BUILT_IN[kind] for kind in ("attack", *KINDS)):
+            parts = [f"{name}-filter"] if f"{name}-filter" in methods() else sorted(methods())
+            raise ConfigError(f"--as: there are no cases for {name}, only for {', '.join(parts)}")
         raise ConfigError(f"--as: there is no {shortened(name)}; {nearest(name, sorted(methods()))}")
     return methods()[name].model_fields
 

@@ -42,8 +42,13 @@ def traps(name: str, fixed: Mapping[str, Value]) -> Iterator[Case]:
     Args:
         name: its name.
         fixed: options that shall have these values.
+
+    Raises:
+        ConfigError: one of these values is none that the option takes.
     """
     required = {**_required(name), **fixed}
+    if "f" in fixed:
+        method(name, required)  # refuses what is no number
     tells = "f" in fields_of(name) and "f" not in fixed
     for told in TOLD if tells else (int(fixed.get("f", 0)),):
         if told in OPEN.get(name, ()):
