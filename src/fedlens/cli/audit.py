@@ -22,9 +22,12 @@ from fedlens.cli.shared import (
     print_imported,
     say,
 )
+from fedlens.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from fedlens.studies.audit.audit import Audit
+
+WAITING = "attack={name: fedlens.studies.audit.waiting:Waiting}"
 
 
 def audit(  # noqa: PLR0917 - typer passes them by name
@@ -74,7 +77,10 @@ def audit(  # noqa: PLR0917 - typer passes them by name
         assignments.append(f"goal={'null' if goal == 'targets' else goal}")
     if attackers is not None:
         assignments.append(f"attackers={{count: {attackers}}}")
-    experiment = load_experiment(source, assignments, trust=trust)
+    try:
+        experiment = load_experiment(source, assignments, trust=trust)
+    except ConfigError:  # its own attack, which is not heeded, may be what does not suit
+        experiment = load_experiment(source, [*assignments, WAITING], trust=trust)
     print_imported([experiment])
     from fedlens.studies.audit.audit import audit  # after what may be refused, for it takes seconds
     from fedlens.studies.audit.planning import plan_of
