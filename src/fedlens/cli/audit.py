@@ -23,7 +23,11 @@ from fedlens.cli.shared import (
     say,
 )
 
+ALL = "all"
+GOALS = ("targets", "backdoor", "damage")
+
 if TYPE_CHECKING:
+    from fedlens.experiment.experiment import Experiment
     from fedlens.studies.audit.audit import Audit
 
 
@@ -39,7 +43,10 @@ def audit(  # noqa: PLR0917 - typer passes them by name
     ] = 0.03,
     rate: Annotated[float, typer.Option(help="The rate of success that is to be refuted, as a fraction.")] = 0.10,
     goal: Annotated[
-        str | None, typer.Option(help="targets, backdoor or damage; default the experiment's, or else targets.")
+        str | None,
+        typer.Option(
+            help="targets, backdoor, damage, or all: an audit each; default the experiment's, or else targets."
+        ),
     ] = None,
     attackers: Annotated[
         int | None, typer.Option(min=1, help="How many clients attack; default the experiment's, or else one.")
@@ -65,39 +72,52 @@ def audit(  # noqa: PLR0917 - typer passes them by name
 
     The experiment's own attack is not heeded.
 
-    The exit code is 0 if it holds or the audit is undecided, 1 if it is broken, 3 if there is no verdict.
+    The exit code is 0 if it holds or the audit is undecided, 1 if it is broken, 3 if there is no verdict; of
+    several audits 1 if one is broken.
     """
     from fedlens.runs.loading import load_experiment
 
-    assignments = list(option or [])
-    if goal is not None:
-        assignments.append(f"goal={'null' if goal == 'targets' else goal}")
-    if attackers is not None:
-        assignments.append(f"attackers={{count: {attackers}}}")
-    experiment = load_experiment(source, assignments, trust=trust)
-    print_imported([experiment])
+    def described(aim: str | None) -> "Experiment":
+        assignments = list(option or [])
+        if aim is not None:  # the attack would be refused if it has another goal, and is not heeded
+            assignments += ["attack=null", f"goal={'null' if aim == 'targets' else aim}"]
+        if attackers is not None:
+            assignments += ["attack=null", f"attackers={{count: {attackers}}}"]
+        return load_experiment(source, assignments, trust=trust)
+
+    aims: tuple[str | None, ...] = GOALS if goal == ALL else (goal,)
+    experiments = [described(aim) for aim in aims]
+    print_imported(experiments)
     from fedlens.studies.audit.audit import audit  # after what may be refused, for it takes seconds
     from fedlens.studies.audit.planning import plan_of
     from fedlens.sweeps.sweep_runtime import SweepRuntime
 
     runtime = SweepRuntime(jobs, engine, device, data_dir, on, address, mixed_cpus, client_timeout)
-    if plan:
-        for line in plan_of(experiment, effort, accuracy_cost, runtime):
-            say(line)
-        return
-    folder = out_dir or Path("audits") / experiment.name
-    with interruptible(lambda: f"what has been measured is kept in {folder}; the same command goes on from there"):
-        made = audit(
-            experiment,
-            folder,
-            effort=effort,
-            accuracy_cost=accuracy_cost,
-            rate=rate,
-            runtime=runtime,
-            tell=lambda words: out.print(words, style="dim", markup=False, soft_wrap=True),
-        )
-    _print(made)
-    raise SystemExit(made.judgement.exit_code(strict=strict))
+    folder = out_dir or Path("audits") / experiments[0].name
+    if len(aims) > 1:
+        say(f"{len(aims)} audits, a goal each: {', '.join(GOALS)}; they take {len(aims)} times as long as one")
+    codes = []
+    for aim, experiment in zip(aims, experiments, strict=True):
+        if len(aims) > 1:
+            say(f"Goal: {aim}")
+        if plan:
+            for line in plan_of(experiment, effort, accuracy_cost, runtime):
+                say(line)
+            continue
+        with interruptible(lambda: f"what has been measured is kept in {folder}; the same command goes on from there"):
+            made = audit(
+                experiment,
+                folder / aim if aim is not None and len(aims) > 1 else folder,
+                effort=effort,
+                accuracy_cost=accuracy_cost,
+                rate=rate,
+                runtime=runtime,
+                tell=lambda words: out.print(words, style="dim", markup=False, soft_wrap=True),
+            )
+        _print(made)
+        codes.append(made.judgement.exit_code(strict=strict))
+    if not plan:
+        raise SystemExit(1 if 1 in codes else max(codes))
 
 
 def _print(made: "Audit") -> None:
