@@ -79,10 +79,10 @@ def audit(  # noqa: PLR0917 - typer passes them by name
 
     def described(aim: str | None) -> "Experiment":
         assignments = list(option or [])
-        if aim is not None:  # the attack would be refused if it has another goal, and is not heeded
-            assignments += ["attack=null", f"goal={'null' if aim == 'targets' else aim}"]
+        if aim is not None:  # its own attack might be refused with another goal, and is not heeded
+            assignments += ["attack=honest", f"goal={'null' if aim == 'targets' else aim}"]
         if attackers is not None:
-            assignments += ["attack=null", f"attackers={{count: {attackers}}}"]
+            assignments += ["attack=honest", f"attackers={{count: {attackers}}}"]
         return load_experiment(source, assignments, trust=trust)
 
     aims: tuple[str | None, ...] = GOALS if goal == ALL else (goal,)
