@@ -96,7 +96,7 @@ def audit(  # noqa: PLR0917 - typer passes them by name
     folder = out_dir or Path("audits") / experiments[0].name
     if len(aims) > 1:
         say(f"{len(aims)} audits, a goal each: {', '.join(GOALS)}; they take {len(aims)} times as long as one")
-    codes = []
+    codes: list[int] = []
     for aim, experiment in zip(aims, experiments, strict=True):
         if len(aims) > 1:
             say(f"Goal: {aim}")
@@ -116,7 +116,7 @@ def audit(  # noqa: PLR0917 - typer passes them by name
             )
         _print(made)
         codes.append(made.judgement.exit_code(strict=strict))
-    if not plan:
+    if any(codes):
         raise SystemExit(1 if 1 in codes else max(codes))
 
 
