@@ -1,12 +1,8 @@
 """Planted weaknesses, by hand, and the test of who finds them."""
 
-from dataclasses import replace
-from typing import Any
-
 import pytest
 import torch
 from auditing import audited
-from fedlens.studies.audit.leak import leaking_rounds, rounds_under, smallest_found
 
 from fedlens.attacks import ExplicitBoosting
 from fedlens.core.errors import ConfigError
@@ -16,7 +12,6 @@ from fedlens.defences.detector import Detector, Inspection, Verdict
 from fedlens.defences.krum import Krum
 from fedlens.defences.stage import Server, State, Updates
 from fedlens.simulation.runtime import Runtime
-from fedlens.studies.audit.forked_round import ForkedRound, Outcome
 from fedlens.studies.audit.forks import forks_of
 from fedlens.studies.audit.planted import Gate, Leak, Planted, apart, gate, leak, together
 
@@ -125,11 +120,10 @@ def test_a_leak_is_found_by_boosting_against_it() -> None:
     attack = ExplicitBoosting(boost=hidden, epochs=40, threshold=None)
     with forks_of(experiment, SERIAL, rounds=[2]) as forks:
         [own] = [forks.attack(attack, 2)]
-        tried = leaking_rounds(forks, attack, leaks=(0.1, 0.001), arm="hidden")
+        leaking, tight = (forks.under(leak(experiment, eta)).attack(attack, 2) for eta in (0.1, 0.001))
     assert not own.attacked.success
-    assert {forked.arm for rounds in tried.values() for forked in rounds} == {"hidden"}
-    assert smallest_found(tried, 1) == 0.1
-    [leaking] = tried[0.1]
+    assert leaking.succeeds(1)
+    assert not tight.succeeds(1)
     assert leaking.effective_weight == pytest.approx(0.9 * (own.effective_weight or 0) + 0.1 * own.announced)
 
 
@@ -137,32 +131,8 @@ def test_a_gate_is_found_by_a_length_within_it() -> None:
     experiment = audited(aggregation="median", local={"steps": 30})
     attack = ExplicitBoosting(boost=3, epochs=60, threshold=None)
     with forks_of(experiment, SERIAL, rounds=[2]) as forks:
-        [shut] = rounds_under(forks, attack, Gate(aggregation="median", low=1e3, high=1e4))
-        [wide] = rounds_under(forks, attack, Gate(aggregation="median", low=1.5, high=1e4))
+        shut = forks.under(Gate(aggregation="median", low=1e3, high=1e4)).attack(attack, 2)
+        wide = forks.under(Gate(aggregation="median", low=1.5, high=1e4)).attack(attack, 2)
     assert not shut.attacked.success
     assert wide.attacked.success
     assert wide.effective_weight == 1
-
-
-def forked(success: bool, cost: float = 0.0) -> ForkedRound:
-    nothing = Outcome(0.1, False, 0.9, 0.1)
-    attacked = Outcome(0.9, success, 0.9 - cost, 0.1 + cost)
-    return ForkedRound("mine", 0, 1, attacked, nothing, nothing, acted=True, announced=0.1)
-
-
-HIT, MISS, DEAR = forked(True), forked(False), forked(True, cost=0.5)
-
-
-@pytest.mark.parametrize(
-    ("tried", "smallest"),
-    [
-        ({0.3: [HIT], 0.1: [HIT, MISS], 0.03: [MISS]}, 0.1),
-        ({0.3: [HIT], 0.1: [MISS, MISS, HIT], 0.03: [HIT]}, 0.3),
-        ({0.03: [HIT], 0.3: [MISS]}, None),
-        ({0.3: [HIT], 0.1: [DEAR]}, 0.3),
-        ({0.3: [replace(HIT, applied=False)]}, None),
-        ({0.3: []}, None),
-    ],
-)
-def test_the_smallest_leak_that_is_found(tried: Any, smallest: float | None) -> None:
-    assert smallest_found(tried, 0.03) == smallest

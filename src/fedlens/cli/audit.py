@@ -24,7 +24,11 @@ from fedlens.cli.shared import (
 )
 from fedlens.core.errors import ConfigError
 
+ALL = "all"
+GOALS = ("targets", "backdoor", "damage")
+
 if TYPE_CHECKING:
+    from fedlens.experiment.experiment import Experiment
     from fedlens.studies.audit.audit import Audit
 
 WAITING = "attack={name: fedlens.studies.audit.waiting:Waiting}"
@@ -42,7 +46,10 @@ def audit(  # noqa: PLR0917 - typer passes them by name
     ] = 0.03,
     rate: Annotated[float, typer.Option(help="The rate of success that is to be refuted, as a fraction.")] = 0.10,
     goal: Annotated[
-        str | None, typer.Option(help="targets, backdoor or damage; default the experiment's, or else targets.")
+        str | None,
+        typer.Option(
+            help="targets, backdoor, damage, or all: an audit each; default the experiment's, or else targets."
+        ),
     ] = None,
     attackers: Annotated[
         int | None, typer.Option(min=1, help="How many clients attack; default the experiment's, or else one.")
@@ -68,51 +75,64 @@ def audit(  # noqa: PLR0917 - typer passes them by name
 
     The experiment's own attack is not heeded.
 
-    The exit code is 0 if it holds or the audit is undecided, 1 if it is broken, 3 if there is no verdict.
+    The exit code is 0 if it holds or the audit is undecided, 1 if it is broken, 3 if there is no verdict; of
+    several audits 1 if one is broken.
     """
     from fedlens.runs.loading import load_experiment
 
-    assignments = list(option or [])
-    if goal is not None:
-        assignments.append(f"goal={'null' if goal == 'targets' else goal}")
-    if attackers is not None:
-        assignments.append(f"attackers={{count: {attackers}}}")
-    try:
-        experiment = load_experiment(source, assignments, trust=trust)
-    except ConfigError:  # its own attack, which is not heeded, may be what does not suit
-        experiment = load_experiment(source, [*assignments, WAITING], trust=trust)
-    print_imported([experiment])
+    def described(aim: str | None) -> "Experiment":
+        assignments = list(option or [])
+        if aim is not None:
+            assignments.append(f"goal={'null' if aim == 'targets' else aim}")
+        if attackers is not None:
+            assignments.append(f"attackers={{count: {attackers}}}")
+        try:
+            return load_experiment(source, assignments, trust=trust)
+        except ConfigError:  # its own attack, which is not heeded, may be what does not suit
+            return load_experiment(source, [*assignments, WAITING], trust=trust)
+
+    aims: tuple[str | None, ...] = GOALS if goal == ALL else (goal,)
+    experiments = [described(aim) for aim in aims]
+    print_imported(experiments)
     from fedlens.studies.audit.audit import audit  # after what may be refused, for it takes seconds
     from fedlens.studies.audit.planning import plan_of
     from fedlens.sweeps.sweep_runtime import SweepRuntime
 
     runtime = SweepRuntime(jobs, engine, device, data_dir, on, address, mixed_cpus, client_timeout)
-    if plan:
-        for line in plan_of(experiment, effort, accuracy_cost, runtime):
-            say(line)
-        return
     from fedlens.report.terminal.audit_progress import AuditTerminal
 
-    folder = out_dir or Path("audits") / experiment.name
-    terminal = AuditTerminal(out)
-    with interruptible(lambda: f"what has been measured is kept in {folder}; the same command goes on from there"):
-        try:
-            made = audit(
-                experiment,
-                folder,
-                effort=effort,
-                accuracy_cost=accuracy_cost,
-                rate=rate,
-                runtime=runtime,
-                observer=terminal,
-                tell=terminal.stage,
-                step=terminal.step,
-            )
-        finally:
-            terminal.close()
-    _print(made)
-    _report(made, data_dir)
-    raise SystemExit(made.judgement.exit_code(strict=strict))
+    folder = out_dir or Path("audits") / experiments[0].name
+    if len(aims) > 1:
+        say(f"{len(aims)} audits, a goal each: {', '.join(GOALS)}; they take {len(aims)} times as long as one")
+    codes: list[int] = []
+    for aim, experiment in zip(aims, experiments, strict=True):
+        if len(aims) > 1:
+            say(f"Goal: {aim}")
+        if plan:
+            for line in plan_of(experiment, effort, accuracy_cost, runtime):
+                say(line)
+            continue
+        terminal = AuditTerminal(out)
+        with interruptible(lambda: f"what has been measured is kept in {folder}; the same command goes on from there"):
+            try:
+                made = audit(
+                    experiment,
+                    folder / aim if aim is not None and len(aims) > 1 else folder,
+                    effort=effort,
+                    accuracy_cost=accuracy_cost,
+                    rate=rate,
+                    runtime=runtime,
+                    observer=terminal,
+                    tell=terminal.stage,
+                    step=terminal.step,
+                )
+            finally:
+                terminal.close()
+        _print(made)
+        _report(made, data_dir)
+        codes.append(made.judgement.exit_code(strict=strict))
+    if any(codes):
+        raise SystemExit(1 if 1 in codes else max(codes))
 
 
 LOOKS = {"broken": "bold red", "holds": "bold green"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -25,7 +25,7 @@ from fedlens.studies.audit.doubts import Doubt, Findings, doubts
 from fedlens.studies.audit.federations import Federations, Played
 from fedlens.studies.audit.forked_round import ForkedRound
 from fedlens.studies.audit.forks import forked_rounds
-from fedlens.studies.audit.halving import Standing, finalists_of, halved
+from fedlens.studies.audit.halving import Standing, finalists_of, halved, with_both_kinds
 from fedlens.studies.audit.inspection import Inspected, inspect
 from fedlens.studies.audit.judgement import Judgement, Verdict
 from fedlens.studies.audit.ledger import Ledger
@@ -34,7 +34,7 @@ from fedlens.studies.audit.schedule import SCHEDULES, Schedule
 from fedlens.studies.audit.screening import TRIED, Ranked, Screening, key
 from fedlens.studies.audit.subject import Subject
 from fedlens.studies.audit.trying import Trials, try_finalists
-from fedlens.studies.audit.verdict import ACCURACY_COST, RATE, Effort, judge
+from fedlens.studies.audit.verdict import ACCURACY_COST, RATE, Effort, check_limits, judge
 from fedlens.sweeps.sweep_runtime import SweepRuntime
 
 if TYPE_CHECKING:
@@ -182,10 +182,14 @@ def row_of(played: Played, largest_cost: float) -> dict[str, Any]:
 
 
 def worst_played(audit: Audit) -> Played | None:
-    """Return the federation in which a finalist reached most; ``None`` before the first."""
+    """Return the federation in which a finalist reached most, for the least cost; ``None`` before the first."""
     limit = audit.subject.largest_cost
-    found = [one for one in audit.trials.played if one.cell is not None and one.confidence is not None]
-    return max(found, key=lambda one: (one.cell is not None and one.cell.counts(limit), one.confidence), default=None)
+    found = [
+        ((one.cell.counts(limit), one.confidence, -one.cell.cost), one)
+        for one in audit.trials.played
+        if one.cell is not None and one.confidence is not None
+    ]
+    return max(found, key=lambda pair: pair[0])[1] if found else None
 
 
 def worst_of(audit: Audit) -> Experiment | None:
@@ -245,8 +249,8 @@ class Auditing:
         fitting, unfit = arms_for(self.subject.experiment)
         if not fitting:
             raise ConfigError("attack: no attack suits this experiment; e.g. -o goal=damage")
-        arms = fitting[: self.schedule.arms]
-        memory = max(arm.made(self.subject.experiment).memory for arm in arms)
+        arms = [arm for arm in fitting if arm.window == "every round"][: self.schedule.arms]
+        memory = max(arm.made(self.subject.experiment).memory for arm in fitting)  # finalists of before are any of them
         with Screening(self.subject, self.ledger, self.forking, memory=max(memory, 1), tell=self.step) as screening:
             self.tell("the server without attack")
             inspected = self.ledger.once(
@@ -254,8 +258,18 @@ class Auditing:
             )
             self.tell(f"{len(arms)} attacks on single rounds")
             ranked = screening.ranked(arms, self.schedule)
-        going = [one.arm for one in ranked if not one.error][: self.schedule.federations]
-        standings = halved(going, self.federations, self.subject, self.schedule, self.tell)
+            numbers = screening.seeds(self.schedule.trials)
+        able = [one.arm for one in ranked if not one.error]
+        if not able:
+            raise RunError(f"every attack failed, {ranked[0].arm.name} by: {ranked[0].error}; the same command goes on")
+        late = [replace(arm, window="last third") for arm in able if arm.adaptive][
+            :1
+        ]  # no difference in a single round
+        going = [*with_both_kinds(able[: self.schedule.federations - len(late)], able), *late]
+        standings = halved(going, self.federations, self.subject, self.schedule, numbers=numbers, tell=self.tell)
+        if not any(played.cell for one in standings for played in one.played):
+            failed = standings[0].played[0]
+            raise RunError(f"every attack failed, {failed.arm.name} by: {failed.reason}; the same command tries again")
         finalists = self._finalists(standings, fitting)
         trials = self._trials(finalists)
         self.tell("planted leaks, and sight of all updates")
@@ -284,10 +298,10 @@ class Auditing:
     def _finalists(self, standings: Sequence[Standing], fitting: Sequence[Arm]) -> list[Arm]:
         """Return the finalists, after those of an audit of less effort, which stay."""
         chosen = [arm.name for arm in finalists_of(standings, self.schedule.finalists)]
-        before = [self.ledger.get("finalists", effort, NAMES) or [] for effort in SCHEDULES if effort != self.effort]
-        chosen = self.ledger.once("finalists", self.effort, NAMES, lambda: chosen)
+        self.ledger.once("finalists", self.effort, NAMES, lambda: chosen)
+        every = [self.ledger.get("finalists", effort, NAMES) or [] for effort in self.ledger.keys("finalists")]
         by_name = {arm.name: arm for arm in fitting}
-        return [by_name[name] for name in dict.fromkeys([name for names in (*before, chosen) for name in names])]
+        return [by_name[name] for name in dict.fromkeys([name for names in every for name in names])]
 
     def _trials(self, finalists: Sequence[Arm]) -> Trials:
         self.tell(f"the verdict's seeds, with {' and '.join(arm.name for arm in finalists)}")
@@ -323,7 +337,7 @@ class Auditing:
         plantings = planted(arms, screening, self.ledger, rounds=rounds, seeds=self.schedule.seeds, tell=self.tell)
         if not adapting:
             return plantings, [], []
-        all_seeing = Arm(adapting[0].attack, {**adapting[0].options, "sight": "all"})
+        all_seeing = Arm(adapting[0].attack, {**adapting[0].options, "sees": "all"})
         numbers = screening.seeds(self.schedule.seeds)
         screening.attempt([adapting[0], all_seeing], numbers, rounds)
         seen = [
@@ -369,6 +383,7 @@ def audit(
     """
     if effort not in SCHEDULES:
         raise ConfigError(f"effort: {effort!r} is none of {', '.join(SCHEDULES)}; e.g. effort=standard")
+    check_limits(rate, accuracy_cost)
     described = experiment if isinstance(experiment, Experiment) else load_experiment(experiment)
     folder = Path("audits") / described.name if out is None else Path(out)
     subject = Subject.of(described, accuracy_cost)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from fedlens.analysis.flags import oracle_f
@@ -24,6 +24,8 @@ AHEAD = 0.5
 """What the omniscient arm has to be ahead by, as a share of rounds with a success."""
 PREDICTED, REAL = 0.9, 0.6
 """Acceptance that was predicted at least, and that came true at most, where simulation and reality disagree."""
+MISSED = 2.0
+"""Nats by which what was planned is above what came true, from where on the two disagree."""
 IMPROVED = 0.10
 MANY = 0.10
 """Attackers, as a share of clients."""
@@ -103,14 +105,25 @@ def of_the_search(found: Findings) -> Iterator[Doubt]:
     shares = [fmean([one.succeeds(limit) for one in each]) for each in (found.adaptive, found.omniscient) if each]
     if len(shares) == 2 and shares[1] - shares[0] > AHEAD:
         yield Doubt("F5", "whoever sees all updates does far better: it holds by what attackers do not know")
-    told = [one for one in found.adaptive if isinstance(one.log.get("predicted_acceptance"), float)]
-    if told:
-        predicted = fmean(float(one.log["predicted_acceptance"] or 0) for one in told)
-        real = fmean([one.applied and not one.rejected_by for one in told])
-        if predicted >= PREDICTED and real < REAL:
-            yield Doubt("F6", f"attackers expected acceptance in {100 * predicted:.0f} % and got {100 * real:.0f} %")
+    yield from _disagreeing(found)
     if improvement(found.standings, found.subject) > IMPROVED:
         yield Doubt("F10", "the last halving still changed who is best: with more effort, better attacks may be found")
+
+
+def _disagreeing(found: Findings) -> Iterator[Doubt]:
+    """Yield F6: what the adaptive arm logged before its rounds is not what came of them."""
+    told = [(one, value) for one in found.adaptive if isinstance(value := one.log.get("acceptance"), (float, int))]
+    if told:
+        predicted = fmean(value for _, value in told)
+        real = fmean([one.applied and not one.rejected_by for one, _ in told])
+        if predicted >= PREDICTED and real < REAL:
+            yield Doubt("F6", f"attackers expected acceptance in {100 * predicted:.0f} % and got {100 * real:.0f} %")
+            return
+    planned = [(one, value) for one in found.adaptive if isinstance(value := one.log.get("confidence"), (float, int))]
+    if planned and found.subject.asks:
+        missed = fmean(replace(one.attacked, value=value).log_odds - one.attacked.log_odds for one, value in planned)
+        if missed > MISSED:
+            yield Doubt("F6", f"attackers expected log-odds that are {missed:.1f} nats higher than what they got")
 
 
 def _utility(standing: Standing) -> tuple[int, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,8 +141,9 @@ class Federations:
 def seen(run: Run, arm: Arm, number: int, key: str) -> Played:
     """Return what became of an arm, as its run's records have it."""
     inside = [record for record in run.records if in_window(run.experiment, record.round)]
-    if not inside or inside[-1].twin is None:
-        return Played(arm, number, key, None, reason="without its benign twin, nothing can be told")
+    if not inside or inside[-1].twin is None or not isfinite(error_of(inside[-1].twin)):
+        reason = "without a benign twin whose model is finite, nothing can be told"
+        return Played(arm, number, key, None, reason=reason, unjudged=True)
     last, twin = inside[-1], inside[-1].twin
     placebo = last.placebo or twin
     found = Cell(

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import log
 
+from fedlens.core.documents import Logged
+
 SMALLEST = 1e-12
 """Probabilities are kept this far from 0 and 1, so that every one has log-odds."""
 
@@ -85,7 +87,7 @@ class ForkedRound:
     applied: bool = True
     rejected_by: tuple[str, ...] = ()
     flagged_by: tuple[str, ...] = ()
-    log: Mapping[str, int | float | str | None] = field(default_factory=dict)
+    log: Mapping[str, Logged] = field(default_factory=dict)
     destroyed: bool = False
     skipped: str = ""
     seconds: float = 0.0

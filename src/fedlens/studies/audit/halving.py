@@ -16,7 +16,7 @@ from fedlens.studies.audit.arms import Arm
 from fedlens.studies.audit.federations import Federations, Played
 from fedlens.studies.audit.forked_round import SMALLEST
 from fedlens.studies.audit.schedule import Schedule
-from fedlens.studies.audit.screening import ENOUGH, PRICE, WORST
+from fedlens.studies.audit.screening import ENOUGH, WORST, damage, price
 from fedlens.studies.audit.subject import Subject
 
 OUT = 0.1
@@ -49,25 +49,40 @@ def worth(played: Played, subject: Subject) -> float:
         return WORST
     bonus = 10.0 * played.cell.counts(subject.largest_cost)
     if not subject.asks:
-        return bonus + played.confidence * played.cell.applied
+        return bonus + damage(played.confidence) * played.cell.applied
     value = min(max(played.confidence, SMALLEST), 1 - SMALLEST)
     reached = min(log(value) - log(1 - value), ENOUGH)
-    return bonus + reached - PRICE * max(0.0, played.cell.cost - subject.accuracy_cost)
+    return max(bonus + reached - price(played.cell.cost, subject), WORST)
 
 
 def halved(
-    arms: Sequence[Arm], federations: Federations, subject: Subject, schedule: Schedule, tell: Callable[[str], None]
+    arms: Sequence[Arm],
+    federations: Federations,
+    subject: Subject,
+    schedule: Schedule,
+    *,
+    numbers: Sequence[int],
+    tell: Callable[[str], None],
 ) -> list[Standing]:
-    """Play the arms' federations, and return all arms, those that lasted longest first, the best of these first."""
+    """Play the arms' federations, and return all arms, those that lasted longest first, the best of these first.
+
+    Args:
+        arms: the attacks, the best of the forked rounds first.
+        federations: where runs are made.
+        subject: what is audited.
+        schedule: how many arms are left in the end.
+        numbers: of the seeds of the search, those with which there is something to attack.
+        tell: is called with what is being done.
+    """
     going, out = list(arms), list[Arm]()
     standings: dict[str, Standing] = {}
-    for trial in range(schedule.trials):
-        tell(f"{len(going)} attacks on whole federations, seed {trial + 1} of {schedule.trials}")
-        played = federations.played(going, "search", range(trial + 1))
+    for trial in range(len(numbers)):
+        tell(f"{len(going)} attacks on whole federations, seed {trial + 1} of {len(numbers)}")
+        played = federations.played(going, "search", numbers[: trial + 1])
         standings |= {arm.name: standing(arm, played, subject) for arm in going}
         ordered = sorted(going, key=lambda arm: -standings[arm.name].utility)
         staying = ordered if trial == 0 else [arm for arm in ordered if not worse(arm, ordered[0], played, subject)]
-        least = max(schedule.finalists, (len(ordered) + 1) // 2 if trial + 1 < schedule.trials else len(ordered))
+        least = max(schedule.finalists, (len(ordered) + 1) // 2 if trial + 1 < len(numbers) else len(ordered))
         kept = with_both_kinds(staying[:least], ordered)
         out = [*(arm for arm in ordered if arm not in kept), *out]
         going = kept

@@ -68,6 +68,10 @@ class Ledger:
         """Tell whether this was measured."""
         return (kind, key) in self._lines
 
+    def keys(self, kind: str) -> list[str]:
+        """Return which of a kind were measured, in the order in which they were."""
+        return [key for other, key in self._lines if other == kind]
+
     def get(self, kind: str, key: str, of: TypeAdapter[T]) -> T | None:
         """Return what was measured; ``None`` if it was not.
 

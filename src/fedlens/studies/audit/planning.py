@@ -13,7 +13,7 @@ from fedlens.studies.audit.forks import forked_rounds, forks_of
 from fedlens.studies.audit.power import LEAKS
 from fedlens.studies.audit.schedule import SCHEDULES, Schedule
 from fedlens.studies.audit.subject import Subject
-from fedlens.studies.audit.verdict import Effort
+from fedlens.studies.audit.verdict import RATE, Effort, check_limits
 from fedlens.sweeps.sweep_runtime import SweepRuntime
 
 START_UP = 1.5
@@ -26,6 +26,7 @@ def plan_of(experiment: Experiment, effort: Effort, accuracy_cost: float, runtim
     Raises:
         FedlensError: the experiment cannot be audited.
     """
+    check_limits(RATE, accuracy_cost)
     subject, schedule = Subject.of(experiment, accuracy_cost), SCHEDULES[effort]
     arms, unfit = arms_for(subject.experiment)
     tried = arms[: schedule.arms]
@@ -33,7 +34,8 @@ def plan_of(experiment: Experiment, effort: Effort, accuracy_cost: float, runtim
     rounds = forked_rounds(subject.experiment.rounds)
     began = perf_counter()
     alone = Runtime(runtime.engine, None, runtime.device, runtime.data_dir)
-    with forks_of(subject.with_seed("search", 0), alone, memory=1) as forks:
+    memory = max((arm.made(subject.experiment).memory for arm in tried), default=0)
+    with forks_of(subject.with_seed("search", 0), alone, memory=max(memory, 1)) as forks:
         twin = perf_counter() - began
         sample = tried[:: max(len(tried) // 5, 1)]
         each = [forks.attack(arm.made(forks.experiment), forks.rounds[0]).seconds for arm in sample]

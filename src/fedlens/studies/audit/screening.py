@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from math import log
+from math import isnan, log
 from statistics import fmean
 from typing import Self
 
@@ -33,7 +33,7 @@ PRICE = 100.0
 """Of accuracy above the limit, in nats for the whole of it."""
 
 WORST = -100.0
-"""The utility of an attack that failed, or left no finite model."""
+"""The utility of an attack that failed, or left no finite model; less its opposite, the most of any damage."""
 
 
 @dataclass(frozen=True)
@@ -73,13 +73,23 @@ class Ranked:
 
 def utility(forked: ForkedRound, subject: Subject) -> float:
     """Return how useful the attack was in one forked round; see the module."""
-    if forked.destroyed and subject.asks:
-        return WORST
     if not subject.asks:
-        return forked.cost if forked.applied else 0.0
+        return damage(forked.cost) if forked.applied else 0.0
+    if forked.destroyed:
+        return WORST
     without = forked.absent or forked.honest
     gain = min(forked.attacked.log_odds, ENOUGH) - min(without.log_odds, ENOUGH)
-    return gain - PRICE * max(0.0, forked.cost - subject.accuracy_cost)
+    return max(gain - price(forked.cost, subject), WORST)
+
+
+def damage(cost: float) -> float:
+    """Return what accuracy was lost, as a finite number: a model that is not finite has lost -`WORST`."""
+    return 0.0 if isnan(cost) else min(cost, -WORST)
+
+
+def price(cost: float, subject: Subject) -> float:
+    """Return what is taken off for accuracy lost above the limit."""
+    return PRICE * max(0.0, cost - subject.accuracy_cost)
 
 
 class Screening:
@@ -147,7 +157,7 @@ class Screening:
         """Try all arms in one round, and the best of them in all rounds of all seeds; return all, the best first."""
         rounds, seeds = forked_rounds(self.subject.experiment.rounds), self.seeds(1)
         first = self._order(arms, seeds, rounds[len(rounds) // 2 :][:1])
-        kept = [ranked.arm for ranked in distinct(first, schedule.kept)]
+        kept = [ranked.arm for ranked in distinct([one for one in first if not one.error], schedule.kept)]
         self.attempt(kept, seeds, rounds)
         best = self._order(kept, self.seeds(schedule.seeds), rounds)
         names = {arm.name for arm in kept}
@@ -173,7 +183,8 @@ class Screening:
             wanted = [(arm, round_) for round_ in rounds for arm in arms]
             left = [pair for pair in wanted if not self._ledger.has("fork", key(number, *pair))]
             for done, (arm, round_) in enumerate(left):
-                self._ledger.add("fork", key(number, arm, round_), TRIED, tried(self.forks(number), arm, round_))
+                if round_ in self.forks(number).rounds:  # else the twin's model was not finite before
+                    self._ledger.add("fork", key(number, arm, round_), TRIED, tried(self.forks(number), arm, round_))
                 self._tell(f"seed {number}, round {round_}: {arm.name}; {len(left) - done - 1} to go")
 
 
@@ -182,8 +193,6 @@ NOTED = TypeAdapter(str)
 
 def tried(forks: Forks, arm: Arm, round_: int) -> Tried:
     """Attack a round; an attack that fails is out, and the audit goes on."""
-    if round_ not in forks.rounds:
-        return Tried(None, "the model without attack was not finite before")
     try:
         return Tried(forks.attack(arm.made(forks.experiment), round_, arm.name))
     except (ClientError, ConfigError) as error:

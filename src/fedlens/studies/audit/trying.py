@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from fedlens.core.errors import RunError
 from fedlens.studies.audit.arms import Arm
 from fedlens.studies.audit.cell import Cell
 from fedlens.studies.audit.federations import Federations, Played
@@ -43,17 +44,30 @@ def try_finalists(
         federations: where runs are made.
         most: how many seeds are tried at most.
         judged: judges what there is.
-        in_time: whether another batch may be begun.
+        in_time: whether another batch may be begun; the first is in any case.
+
+    Raises:
+        RunError: a finalist's runs failed with all seeds of a batch, so that it says nothing to find no success.
     """
     trials = gathered(finalists, [])
     while (begun := len({one.number for one in trials.played})) < most:
-        if not in_time():
+        if trials.played and not in_time():
             return gathered(finalists, trials.played, out_of_time=True)
         numbers = range(begun, min(begun + BATCH, most))
-        trials = gathered(finalists, [*trials.played, *federations.played(finalists, "verdict", numbers)])
+        batch = federations.played(finalists, "verdict", numbers)
+        refuse_failures(finalists, batch)
+        trials = gathered(finalists, [*trials.played, *batch])
         if decided(judged(trials)):
             break
     return trials
+
+
+def refuse_failures(finalists: Sequence[Arm], batch: Sequence[Played]) -> None:
+    """Refuse to count as unsuccessful what never ran."""
+    for arm in finalists:
+        own = [one for one in batch if one.arm.name == arm.name and not one.unjudged]
+        if own and all(one.cell is None for one in own):
+            raise RunError(f"{arm.name} failed with every seed: {own[0].reason}; the same command tries again")
 
 
 def gathered(finalists: Sequence[Arm], played: Sequence[Played], *, out_of_time: bool = False) -> Trials:

@@ -76,11 +76,7 @@ def judge(
         >>> judge(cells, ["alternating"]).verdict, judge(cells, ["alternating"]).exit_code()
         ('broken', 1)
     """
-    if not 0 < rate < 1:
-        raise ConfigError(f"rate: a number between 0 and 1 is needed, not {shortened(rate)}; e.g. rate={RATE}")
-    if not accuracy_cost >= 0:
-        example = f"e.g. accuracy_cost={ACCURACY_COST}"
-        raise ConfigError(f"accuracy_cost: a number from 0 is needed, not {shortened(accuracy_cost)}; {example}")
+    check_limits(rate, accuracy_cost)
     rows = table(cells, finalists, skipped)
     shape = (len(rows), len(finalists))
     won = np.array([[cell.counts(accuracy_cost) for cell in row] for row in rows], dtype=bool).reshape(shape)
@@ -101,6 +97,19 @@ def judge(
     else:
         verdict, words = _refuted(each, rate, leak_test, effort)
     return Judgement(verdict, words, each, len(rows), rate, upper, further, leak_test)
+
+
+def check_limits(rate: float, accuracy_cost: float) -> None:
+    """Refuse a rate or a cost that is none.
+
+    Raises:
+        ConfigError: the rate is not between 0 and 1, or the cost is below 0.
+    """
+    if not 0 < rate < 1:
+        raise ConfigError(f"rate: a number between 0 and 1 is needed, not {shortened(rate)}; e.g. rate={RATE}")
+    if not accuracy_cost >= 0:
+        example = f"e.g. accuracy_cost={ACCURACY_COST}"
+        raise ConfigError(f"accuracy_cost: a number from 0 is needed, not {shortened(accuracy_cost)}; {example}")
 
 
 def _finalist(name: str, known: Evidence, cells: Sequence[Cell], at: int) -> Finalist:

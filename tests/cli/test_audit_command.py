@@ -1,0 +1,81 @@
+"""``fedlens audit`` as it is called: what it refuses, before it measures anything, and its exit codes."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers.calling import called
+
+from fedlens.experiment.experiment import Experiment
+from fedlens.studies.audit import audit as auditing
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--goal", "fame"], "fame"),
+        (["--attackers", "11"], "11"),
+        (["--rate", "10"], "rate: a number between 0 and 1 is needed, not 10.0; e.g. rate=0.1"),
+    ],
+)
+def test_a_mistake_ends_with_2_and_leaves_nothing(
+    arguments: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, printed, complaint = called(capsys, "audit", "quickstart", "-o", "data=digits", *arguments)
+    assert (code, printed) == (2, "")
+    assert words in " ".join(complaint.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+class Made:
+    def __init__(self, code: int) -> None:
+        self.judgement = self
+        self.code = code
+
+    def exit_code(self, *, strict: bool) -> int:
+        return 1 if strict and self.code == 0 else self.code
+
+
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Experiment, Path]]:
+    """Audits that are not made, but end with 0, 3 and 0, one after the other."""
+    asked: list[tuple[Experiment, Path]] = []
+
+    def audit(experiment: Experiment, folder: Path, **_: Any) -> Made:
+        asked.append((experiment, folder))
+        return Made({2: 3}.get(len(asked), 0))
+
+    monkeypatch.setattr(auditing, "audit", audit)
+    monkeypatch.setattr(sys.modules["fedlens.cli.audit"], "_print", lambda _: None)
+    return asked
+
+
+def test_one_goal_and_one_team(calls: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """The experiment's own attack, which has another goal, is in nobody's way."""
+    given = ["-o", "data=digits", "-o", "attack=explicit-boosting", "--goal", "damage", "--attackers", "2"]
+    code, _, complaint = called(capsys, "audit", "quickstart", *given)
+    assert complaint == ""
+    assert code == 0
+    [(experiment, folder)] = calls
+    assert (experiment.goal is not None, len(experiment.team)) == (True, 2)
+    assert folder == Path("audits") / experiment.name
+
+
+def test_strict_takes_undecided_for_broken(calls: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    assert called(capsys, "audit", "quickstart", "-o", "data=digits", "--strict")[0] == 1
+    assert len(calls) == 1
+
+
+def test_all_goals_are_an_audit_each(calls: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """The second has no verdict, which is the worst of the three."""
+    code, printed, _ = called(capsys, "audit", "quickstart", "-o", "data=digits", "--goal", "all", "--out", "here")
+    assert code == 3
+    assert "they take 3 times as long as one" in " ".join(printed.split())
+    assert [str(folder) for _, folder in calls] == ["here/targets", "here/backdoor", "here/damage"]
+    assert calls[0][0].goal is None
