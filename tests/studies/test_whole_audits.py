@@ -19,6 +19,7 @@ from fedlens.defences.rule import Aggregate, Received, Rule
 from fedlens.experiment.experiment import Experiment
 from fedlens.studies.audit import audit as auditing
 from fedlens.studies.audit import federations
+from fedlens.studies.audit.arms import Arm, arms_for
 from fedlens.studies.audit.audit import Audit, audit
 from fedlens.studies.audit.schedule import Schedule
 from fedlens.studies.audit.verdict import Effort
@@ -43,10 +44,16 @@ class Nothing(Rule):
         return Aggregate(received.updates[0] * 0)
 
 
+def fixed_arms(experiment: Experiment) -> tuple[list[Arm], dict[str, str]]:
+    fitting, unfit = arms_for(experiment)
+    return [arm for arm in fitting if not arm.adaptive], unfit
+
+
 @pytest.fixture(scope="module", autouse=True)
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(auditing, "SCHEDULES", TINIES)
+        patch.setattr(auditing, "arms_for", fixed_arms)  # those that adapt take long
         patch.setattr(federations, "run_cells", partial(run_cells, make_executor=InProcessExecutor))
         patch.setenv("FEDLENS_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield

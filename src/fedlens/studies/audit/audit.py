@@ -69,11 +69,10 @@ class Audit:
         seconds: what this call took.
 
     Example:
-        >>> import fedlens
         >>> from fedlens import Experiment
+        >>> from fedlens.studies.audit.audit import audit
         >>> plan = {"data": "digits", "clients": 4, "rounds": 1, "local": {"steps": 5}}
-        >>> audit = fedlens.audit(Experiment(**plan), effort="quick", out="audits/digits")  # doctest: +SKIP
-        >>> audit.verdict  # doctest: +SKIP
+        >>> audit(Experiment(**plan), "audits/digits", effort="quick").verdict  # doctest: +SKIP
         'broken'
     """
 

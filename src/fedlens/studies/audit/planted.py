@@ -1,6 +1,6 @@
 """Planted weaknesses: the user's server with a hole of known size, which an audit worth its name has to find.
 
-Zimmermann, Brendel, Tramèr and Carlini, *Increasing Confidence in Adversarial Robustness Evaluations* (NeurIPS 2022):
+Zimmermann, Brendel, Tramèr and Carlini (NeurIPS 2022, arXiv:2206.13991):
 an attack that fails to find a weakness that must be there proves nothing where it finds none. Here two are planted, and
 neither can be known by heart, as its numbers are free.
 
