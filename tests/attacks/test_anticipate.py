@@ -204,6 +204,12 @@ def test_it_needs_no_gradient_of_the_rule(federation: Federation) -> None:
     assert federation.confidence(federation.after(team, sent)) > 0.9
 
 
+def test_under_a_median_one_of_eight_gets_nowhere(federation: Federation) -> None:
+    team = federation.team("median")
+    sent = Anticipate(**FAST).collude(team).updates
+    assert federation.confidence(federation.after(team, sent)) < 0.5
+
+
 def test_it_stays_below_a_rejecting_check_that_it_knows(federation: Federation) -> None:
     longest = 1.5 * float(federation.updates.norm(dim=1).max())
     team = federation.team("mean", checks={"norm-filter": NormFilter(max_norm=longest, action="reject")})

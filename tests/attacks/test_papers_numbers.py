@@ -98,6 +98,24 @@ ATTACKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
         {"aims": True},
     ),
+    "anticipate": (
+        {
+            "boost": 1,
+            "sees": "team",
+            "caution": 0.85,
+            "bootstraps": 10,
+            "scenarios": 6,
+            "iterations": 3,
+            "held_back": 0.3,
+            "accuracy_limit": 0.02,
+            "accuracy_price": 1,
+            "doubt": 0,
+            "confidence": 0.95,
+            "warm_starts": True,
+            "feedback": True,
+        },
+        {"sight": "team", "needs_rule": True, "remembers": 1},
+    ),
 }
 """What an attack's options are by default, and what else its class says, where that is not every attack's."""
 

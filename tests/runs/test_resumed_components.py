@@ -45,6 +45,9 @@ CASES: Mapping[str, dict[str, Any]] = {
     "free-rider": {"attack": {"name": "free-rider", "form": "delta"}, **DAMAGE},
     "mimic": {"attack": {"name": "mimic", "warm_up": 3}, **DAMAGE},
     "neurotoxin": {"attack": "neurotoxin", **PATCH},
+    "anticipate": {
+        "attack": {"name": "anticipate", "bootstraps": 2, "scenarios": 1, "iterations": 1, "warm_starts": False}
+    },
     "a3fl": {"attack": {"name": "a3fl", "steps": 2, "unlearn_every": 1, "unlearn_epochs": 1}, **TRAINED},
 }
 

@@ -1,4 +1,7 @@
-"""Anticipation: try the server's chain on what the others may send, and send what is best there; ours.
+"""Anticipation: try the server's chain on what the others may send, and send what is best there.
+
+It is fedlens' own, of 2026. That attackers stand in for the others with what they have themselves is from M. Fang, X.
+Cao, J. Jia and N. Z. Gong (USENIX Security 2020).
 
 There is one program for every rule. With w the global weights, C the rejecting checks and A the chain, both as the
 attackers know them (``attackers.rule``), and δ̂_j what others send in a simulated round s
