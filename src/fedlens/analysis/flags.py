@@ -18,6 +18,7 @@ from fedlens.analysis.goal_flags import (
 from fedlens.analysis.idle import UNCLIPPED, unclipped
 from fedlens.analysis.ineffective import INEFFECTIVE, ineffective
 from fedlens.analysis.no_strength import NO_STRENGTH, no_strength
+from fedlens.analysis.percent import percent
 from fedlens.analysis.useless import useless
 from fedlens.analysis.window import attack_window, split
 from fedlens.attacks.attack import Attack
@@ -36,11 +37,15 @@ ALL_REJECTED = "malicious clients sent updates that were rejected"
 MAJORITY = "half of the cohort or more is malicious"
 BEYOND_TOLD = "more attackers than the rule is told"
 NEGATIVE = "clients sent running variances below 0"
+LOSSY = "the server loses accuracy without any attack"
 NUMBERED = (
     ABSENCE, ABSENCES, UNTAKEN, NONE_TAKEN, USELESS, UNUSUAL, CONTROL, UNTRIGGERED, UNSEEN, REJECTED, ALL_REJECTED,
     MAJORITY, BEYOND_TOLD, ALIKE, NEARLY_ALIKE, INEFFECTIVE, NEGATIVE, UNCLIPPED, NO_STRENGTH,
+    LOSSY,
 )  # fmt: skip
 """What begins flags that go on with numbers, which each run has its own of."""
+LOST = 0.03
+"""Accuracy, a fraction, that a server may lose against a plain mean."""
 LARGE_SHARE = 0.1
 """Above this share of malicious clients an attack is rarely realistic."""
 GROUPS = 6
@@ -50,7 +55,13 @@ GROUPS = 6
 def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
     """Return reasons to doubt the result of at least one round, the gravest first; few of them apply without attack."""
     if experiment.attack is None:
-        every = _answering(records), _finite(experiment, records), _variances(records), _stand_in(experiment)
+        every = (
+            _answering(records),
+            _lossy(records),
+            _finite(experiment, records),
+            _variances(records),
+            _stand_in(experiment),
+        )
         return [flag for flag in every if flag is not None]
     inside, _ = split(records, attack_window(experiment, records))
     reasons = (
@@ -324,6 +335,16 @@ def _knowledge_of_state(experiment: Experiment) -> str | None:
     """Flag an attack that has what the server keeps from round to round."""
     knows = experiment.attackers is not None and experiment.attackers.server_state == "known"
     return "the attack knows what the server keeps from round to round" if knows else None
+
+
+def _lossy(records: Sequence[RoundRecord]) -> str | None:
+    """Flag a server whose model is worse than what a plain mean makes of its first updates, or of its last."""
+    own = records[-1].quality.accuracy
+    for record, which in ((records[0], "first"), (records[-1], "last")):
+        if own is not None and record.mean_accuracy is not None and record.mean_accuracy - own > LOST:
+            mean_ = percent(record.mean_accuracy)
+            return f"{LOSSY}: {percent(own)} in the end, where a plain mean of the {which} updates gives {mean_}"
+    return None
 
 
 def oracle_f(experiment: Experiment) -> str | None:

@@ -242,6 +242,11 @@ class Experiment(Config):
         return Chain.of(self.aggregation)
 
     @property
+    def only_averages(self) -> bool:
+        """Whether the server takes the plain mean of all updates."""
+        return self.aggregation == Mean() and all(check.action != "reject" for check in self.checks)
+
+    @property
     def chain(self) -> tuple[Stage, ...]:
         """The stages of the server's chain, with the mean where no rule is written."""
         return self.server.whole

@@ -204,6 +204,8 @@ class RoundRecord(KeyAccess):
         destroyed: True if the global model, or its answers, are no longer finite.
         clipping: what stages that limit lengths did, by their positions in the chain and their names, as ``0.clip``;
             empty in records from before it was noted.
+        mean_accuracy: the test accuracy that a plain mean of the round's updates would have given, in the first and the
+            last round without attack, under a server that does anything else; else ``None``.
         version: the version in which the record was written: `VERSION`, 1 for fedlens 0.1, 0 for records from before
             there were placebos.
 
@@ -227,6 +229,7 @@ class RoundRecord(KeyAccess):
     goal_met: bool | None = None
     failed: list[NonNegativeInt] = field(default_factory=list)
     clipping: dict[str, ClippingRecord] = field(default_factory=dict)
+    mean_accuracy: Proportion | None = None
     version: Annotated[int, Field(ge=0, le=VERSION)] = VERSION
 
     @property
@@ -338,6 +341,8 @@ def _without_goal(values: dict[str, Any]) -> dict[str, Any]:
     """Leave out what a record has nothing of: other goals than target samples, metrics, and stages that clip."""
     if not values["clipping"]:
         del values["clipping"]
+    if values["mean_accuracy"] is None:
+        del values["mean_accuracy"]
     sides = (values, values["control"], values["placebo"])
     qualities = [side["quality"] for side in sides if side] + [client["model"] for client in values["clients"]]
     for quality in qualities:

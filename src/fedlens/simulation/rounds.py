@@ -5,7 +5,7 @@ evaluate.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from fedlens.defences.stage import Server, Updates
 from fedlens.experiment.setting import Setting
 from fedlens.goals.answers import BackdoorRecord
 from fedlens.goals.success import success
+from fedlens.kernels.weighted_sums import weighted_sum
 from fedlens.models.evaluation import Quality, quality, stretches
 from fedlens.models.metrics import measure
 from fedlens.models.network import Network
@@ -151,6 +152,8 @@ class Federation:
         senders = tuple(cohort[row] for row in received.rows)
         forward = None if self.network is None else forward_of(self.network, state.weights, self.setting.dataset.shape)
         server = Server(round_, state.weights, self.layout, senders, address, _root_update(results), forward=forward)
+        owners = _owners(cohort, alpha, range(len(cohort)))
+        averaged = self._averaged(state, received, buffers, owners)  # before the chain writes into the updates
         server, updates = buffers.sent(server, Updates(received.updates, received.alpha, None))
         combined = combine(
             experiment.chain, updates, screening.accepted, server, state.stages, timeout=self.setting.timeout
@@ -181,7 +184,9 @@ class Federation:
             target=None if target_samples is None else success(predictions, target_samples),
             backdoor=self._backdoor(round_, predictions, attack.state),
             destroyed=self._is_destroyed(state, after, predictions),
+            mean_accuracy=None if averaged is None else self._accuracy(round_, averaged),
         )
+        self.shared.models[GLOBAL] = after.weights
         seconds = {
             "training": trained - began,
             "checks": screened - trained,
@@ -189,6 +194,25 @@ class Federation:
             "evaluation": time.perf_counter() - aggregated,
         }
         return RoundResult(record, after, predictions, seconds, screening.tables | recording.tables)
+
+    def _averaged(
+        self, state: FederationState, received: Reception, buffers: ClientBuffers, owners: dict[int, float]
+    ) -> Tensor | None:
+        """Return the model that a plain mean would make of the first or last round without attack, or ``None``.
+
+        Of the first, it is the model of a federation under the mean; later, clients began with this server's.
+        """
+        experiment = self.setting.experiment
+        if experiment.attack is not None or experiment.only_averages or 0 < state.round < experiment.rounds - 1:
+            return None
+        mean = weighted_sum(received.alpha.double(), received.updates)
+        return buffers.added(state.weights, mean, owners)
+
+    def _accuracy(self, round_: int, weights: Tensor) -> float | None:
+        """Return the test accuracy of a model with these weights, shape ``[d]``; ``None`` of a regression."""
+        self.shared.models[GLOBAL] = weights
+        [measured] = self._evaluate(round_, [GLOBAL])
+        return measured.accuracy
 
     def _momentum(self, state: FederationState) -> ClientMomentum:
         """Return the clients' momenta before the round after `state`."""
@@ -271,7 +295,7 @@ class Federation:
         return [quality(self.shared.log_probabilities[model], labels, quantity) for model in models]
 
 
-def _owners(cohort: Sequence[int], alpha: Tensor, rows: Sequence[int]) -> dict[int, float]:
+def _owners(cohort: Sequence[int], alpha: Tensor, rows: Iterable[int]) -> dict[int, float]:
     """Return the weights α of the clients in these rows of the cohort, by their numbers."""
     return {cohort[row]: float(alpha[row]) for row in rows}
 
