@@ -52,7 +52,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Experiment, Path]]:
         return Made({2: 3}.get(len(asked), 0))
 
     monkeypatch.setattr(auditing, "audit", audit)
-    monkeypatch.setattr(sys.modules["fedlens.cli.audit"], "_print", lambda _: None)
+    for name in ("_print", "_report"):
+        monkeypatch.setattr(sys.modules["fedlens.cli.audit"], name, lambda *_: None)
     return asked
 
 
