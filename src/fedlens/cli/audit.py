@@ -39,7 +39,9 @@ def audit(  # noqa: PLR0917 - typer passes them by name
     option: Options = None,
     effort: Annotated[
         Literal["quick", "standard", "thorough"],
-        typer.Option(help="quick: ten minutes, never says holds; standard: an hour; thorough: up to eight hours."),
+        typer.Option(
+            help="How much is tried: quick never says holds; no seed is begun after 10 minutes, 1 or 8 hours."
+        ),
     ] = "standard",
     accuracy_cost: Annotated[
         float, typer.Option(min=0, max=1, help="The most that a success may cost in accuracy, as a fraction.")
