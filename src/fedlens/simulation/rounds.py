@@ -152,8 +152,7 @@ class Federation:
         senders = tuple(cohort[row] for row in received.rows)
         forward = None if self.network is None else forward_of(self.network, state.weights, self.setting.dataset.shape)
         server = Server(round_, state.weights, self.layout, senders, address, _root_update(results), forward=forward)
-        owners = _owners(cohort, alpha, range(len(cohort)))
-        averaged = self._averaged(state, received, buffers, owners)  # before the chain writes into the updates
+        averaged = self._averaged(state, received, buffers, cohort, alpha)  # before the chain writes into the updates
         server, updates = buffers.sent(server, Updates(received.updates, received.alpha, None))
         combined = combine(
             experiment.chain, updates, screening.accepted, server, state.stages, timeout=self.setting.timeout
@@ -186,7 +185,6 @@ class Federation:
             destroyed=self._is_destroyed(state, after, predictions),
             mean_accuracy=None if averaged is None else self._accuracy(round_, averaged),
         )
-        self.shared.models[GLOBAL] = after.weights
         seconds = {
             "training": trained - began,
             "checks": screened - trained,
@@ -196,7 +194,12 @@ class Federation:
         return RoundResult(record, after, predictions, seconds, screening.tables | recording.tables)
 
     def _averaged(
-        self, state: FederationState, received: Reception, buffers: ClientBuffers, owners: dict[int, float]
+        self,
+        state: FederationState,
+        received: Reception,
+        buffers: ClientBuffers,
+        cohort: Sequence[int],
+        alpha: Tensor,
     ) -> Tensor | None:
         """Return the model that a plain mean would make of the first or last round without attack, or ``None``.
 
@@ -206,12 +209,14 @@ class Federation:
         if experiment.attack is not None or experiment.only_averages or 0 < state.round < experiment.rounds - 1:
             return None
         mean = weighted_sum(received.alpha.double(), received.updates)
-        return buffers.added(state.weights, mean, owners)
+        return buffers.added(state.weights, mean, _owners(cohort, alpha, range(len(cohort))))
 
     def _accuracy(self, round_: int, weights: Tensor) -> float | None:
         """Return the test accuracy of a model with these weights, shape ``[d]``; ``None`` of a regression."""
+        own = self.shared.models[GLOBAL].clone()
         self.shared.models[GLOBAL] = weights
         [measured] = self._evaluate(round_, [GLOBAL])
+        self.shared.models[GLOBAL] = own
         return measured.accuracy
 
     def _momentum(self, state: FederationState) -> ClientMomentum:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, isfinite
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from fedlens.simulation.callback import Callback
 from fedlens.studies.audit.arms import Arm
 from fedlens.studies.audit.cell import Cell
 from fedlens.studies.audit.changing import with_attack
+from fedlens.studies.audit.forks import error_of
 from fedlens.studies.audit.subject import Purpose, Subject
 from fedlens.sweeps.grid import Grid
 from fedlens.sweeps.rounds_table import rounds_of
@@ -141,7 +142,7 @@ class Federations:
 def seen(run: Run, arm: Arm, number: int, key: str) -> Played:
     """Return what became of an arm, as its run's records have it."""
     inside = [record for record in run.records if in_window(run.experiment, record.round)]
-    if not inside or inside[-1].twin is None or not isfinite(error_of(inside[-1].twin)):
+    if not inside or inside[-1].twin is None or not isfinite(error_of(inside[-1].twin.quality)):
         reason = "without a benign twin whose model is finite, nothing can be told"
         return Played(arm, number, key, None, reason=reason, unjudged=True)
     last, twin = inside[-1], inside[-1].twin
@@ -151,7 +152,7 @@ def seen(run: Run, arm: Arm, number: int, key: str) -> Played:
         seed=number,
         success=met(last) and mostly_met(run.experiment, inside),
         placebo=met(placebo),
-        cost=error_of(last) - error_of(twin),
+        cost=error_of(last.quality) - error_of(twin.quality),
         applied=taken(inside) is not False,
         unseen=unseen(inside),
     )
@@ -175,15 +176,7 @@ def reached(last: RoundRecord, twin: ControlRecord) -> float:
         return last.target.mean_confidence
     if last.backdoor is not None:
         return last.backdoor.rate
-    return error_of(last) - error_of(twin)
-
-
-def error_of(side: RoundRecord | ControlRecord) -> float:
-    """Return 1 less the accuracy of a model, or of a regression its MAE in standard deviations."""
-    if side.quality.accuracy is not None:
-        return 1 - side.quality.accuracy
-    error = side.quality.metrics.get("nmae")
-    return inf if error is None else error
+    return error_of(last.quality) - error_of(twin.quality)
 
 
 def unseen(records: Sequence[RoundRecord]) -> bool | None:

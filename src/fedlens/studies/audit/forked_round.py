@@ -12,6 +12,12 @@ SMALLEST = 1e-12
 """Probabilities are kept this far from 0 and 1, so that every one has log-odds."""
 
 
+def log_odds(probability: float) -> float:
+    """Return the log-odds of a probability, in nats."""
+    value = min(max(probability, SMALLEST), 1 - SMALLEST)
+    return log(value) - log(1 - value)
+
+
 @dataclass(frozen=True)
 class Outcome:
     """The global model after a round, as the goal measures it.
@@ -38,8 +44,7 @@ class Outcome:
     @property
     def log_odds(self) -> float:
         """The log-odds of `value`, if that is a probability, in nats."""
-        value = min(max(self.value, SMALLEST), 1 - SMALLEST)
-        return log(value) - log(1 - value)
+        return log_odds(self.value)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import log
 from statistics import fmean
 
 from fedlens.studies.audit.arms import Arm
 from fedlens.studies.audit.federations import Federations, Played
-from fedlens.studies.audit.forked_round import SMALLEST
+from fedlens.studies.audit.forked_round import log_odds
 from fedlens.studies.audit.schedule import Schedule
 from fedlens.studies.audit.screening import ENOUGH, WORST, damage, price
 from fedlens.studies.audit.subject import Subject
@@ -50,8 +49,7 @@ def worth(played: Played, subject: Subject) -> float:
     bonus = 10.0 * played.cell.counts(subject.largest_cost)
     if not subject.asks:
         return bonus + damage(played.confidence) * played.cell.applied
-    value = min(max(played.confidence, SMALLEST), 1 - SMALLEST)
-    reached = min(log(value) - log(1 - value), ENOUGH)
+    reached = min(log_odds(played.confidence), ENOUGH)
     return max(bonus + reached - price(played.cell.cost, subject), WORST)
 
 
