@@ -248,6 +248,7 @@ class TestOfOneConnection:
         assert not list(Path("sweep/cells").iterdir())
 
 
+@pytest.mark.acceptance  # beside that of 200 cells; a killed node under a single run is tested with the engine
 def test_a_node_killed_in_the_middle_changes_nothing(
     here: Path, machines: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
