@@ -38,6 +38,8 @@ ROOMS = [
     "studies/paper",
     "studies/conformance",
     "studies/audit",
+    "bridges",
+    "bridges/wire",
     "cli",
     ".",
 ]

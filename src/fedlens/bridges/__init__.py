@@ -1,0 +1,1 @@
+"""Ways from fedlens to federations that somebody else's framework runs."""
