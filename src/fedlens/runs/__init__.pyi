@@ -1,3 +1,7 @@
+from .inspected import Inspected as Inspected
+from .inspected import InspectedClient as InspectedClient
+from .inspected import InspectedRound as InspectedRound
+from .inspected import InspectionHead as InspectionHead
 from .metadata import TargetRecord as TargetRecord
 from .record import AttackRecord as AttackRecord
 from .record import CheckRecord as CheckRecord

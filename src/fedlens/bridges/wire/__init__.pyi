@@ -6,3 +6,4 @@ from .archive import read_arrays as read_arrays
 from .archive import write_arrays as write_arrays
 from .codec import Codec as Codec
 from .codec import MalformedError as MalformedError
+from .inspecting import inspect_updates as inspect_updates

@@ -105,8 +105,12 @@ class LoggedRound:
     updates: list[LoggedUpdate] = field(default_factory=list)
 
 
-def logged_rounds(folder: Path) -> list[LoggedRound]:
+def logged_rounds(folder: Path, kind: Sent = "weights") -> list[LoggedRound]:
     """List the rounds of a folder, without reading any array.
+
+    Args:
+        folder: where they are.
+        kind: what files hold that do not say so themselves.
 
     Raises:
         RunError: there are none, or what it says of samples cannot be read.
@@ -131,7 +135,7 @@ def logged_rounds(folder: Path) -> list[LoggedRound]:
             "client-1.safetensors is what is looked for"
         )
     examples = _examples(folder / EXAMPLES)
-    return [_round(number, path, examples) for number, path in numbered]
+    return [_round(number, path, examples, kind) for number, path in numbered]
 
 
 def read_arrays(path: Path) -> dict[str, Tensor | NDArray[Any]]:
@@ -188,7 +192,7 @@ def _below(folder: Path) -> list[Path]:
         raise RunError(f"{folder}: {error.strerror}; name the folder in which updates are logged") from None
 
 
-def _round(number: int, folder: Path, examples: Mapping[tuple[int, str], float]) -> LoggedRound:
+def _round(number: int, folder: Path, examples: Mapping[tuple[int, str], float], kind: Sent) -> LoggedRound:
     """Return a round.
 
     Raises:
@@ -202,7 +206,7 @@ def _round(number: int, folder: Path, examples: Mapping[tuple[int, str], float])
         if path.stem == GLOBAL:
             sent = sent or path
         elif match := CLIENT.fullmatch(path.stem):
-            update = _update(path, match[1], number, examples)
+            update = _update(path, match[1], number, examples, kind)
             if update.client in updates:
                 raise RunError(
                     f"{path}: {updates[update.client].path.name} is of client {update.client}, too; leave one of them"
@@ -211,7 +215,9 @@ def _round(number: int, folder: Path, examples: Mapping[tuple[int, str], float])
     return LoggedRound(number, sent, [updates[client] for client in _in_order(updates)])
 
 
-def _update(path: Path, client: str, number: int, examples: Mapping[tuple[int, str], float]) -> LoggedUpdate:
+def _update(
+    path: Path, client: str, number: int, examples: Mapping[tuple[int, str], float], usual: Sent
+) -> LoggedUpdate:
     facts: Mapping[str, str] = {}
     try:
         with _reading(path):
@@ -220,8 +226,8 @@ def _update(path: Path, client: str, number: int, examples: Mapping[tuple[int, s
                 with safe_open(str(path), framework="pt") as content:
                     facts = content.metadata() or {}
     except UnreadableError as error:
-        return LoggedUpdate(client, path, fault=str(error))
-    client, kind = facts.get("client", client), facts.get("kind", "weights")
+        return LoggedUpdate(client, path, usual, examples.get((number, client)), str(error))
+    client, kind = facts.get("client", client), facts.get("kind", usual)
     count, fault = examples.get((number, client)), ""
     if kind not in get_args(Sent):
         fault = f"{path}: kind is {shortened(kind)}; weights or update is right"
@@ -265,9 +271,9 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def _in_order(names: Iterable[str]) -> list[str]:
-    """Sort names that are all whole numbers as such, as those of arrays in a list are; leave others as they come."""
+    """Sort names, as safetensors does; whole numbers as such, as those of arrays in a list are."""
     listed = list(names)
-    return sorted(listed, key=int) if all(name.isdecimal() for name in listed) else listed
+    return sorted(listed, key=int) if all(name.isdecimal() for name in listed) else sorted(listed)
 
 
 def _apart(tensor: Tensor) -> Tensor:

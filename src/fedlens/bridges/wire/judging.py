@@ -1,0 +1,84 @@
+"""Checks at work on a round's updates outside of a simulation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from fedlens.core.custom import copy_tensors, is_custom
+from fedlens.core.errors import ConfigError
+from fedlens.core.layout import Layout
+from fedlens.core.random import Address, seeded
+from fedlens.core.registry import name_of
+from fedlens.defences.detector import Detector, Inspection, Verdict
+from fedlens.runs.record import CheckRecord
+from fedlens.simulation.engines.inspection import verdict_of
+
+
+def by_name(checks: Sequence[Detector]) -> dict[str, Detector]:
+    """Return checks by their names.
+
+    Raises:
+        ConfigError: two have the same name, or one needs samples, which nobody has here.
+    """
+    named: dict[str, Detector] = {}
+    for check in checks:
+        name = name_of("checks", check)
+        if check.validates:
+            raise ConfigError(f"checks: {name} needs a validation set and the model, which updates do not bring along")
+        if name in named:
+            raise ConfigError(f"checks: {name} stands there twice; leave one of them")
+        named[name] = check
+    return named
+
+
+def judged(checks: Mapping[str, Detector], seen: Inspection, address: Address) -> dict[str, Verdict]:
+    """Return what each check says of a round's updates, by its name.
+
+    Args:
+        checks: by their names; those of others get copies, and may draw from the global generators.
+        seen: the round, with buffers behind the parameters of weights and updates, if there are any.
+        address: where draws begin.
+
+    Raises:
+        ClientError: a check failed, or said something else than a verdict on each update.
+    """
+    verdicts = {}
+    for name, check in checks.items():
+        shown = seen if check.sees_buffers else _parameters(seen)
+        if is_custom(check):
+            with seeded(address.at("check", name, seen.round)):
+                verdicts[name] = copy_tensors(verdict_of(name, check, copy_tensors(shown)))
+        else:
+            verdicts[name] = verdict_of(name, check, shown)
+    return verdicts
+
+
+def of_each(verdicts: Mapping[str, Verdict], count: int) -> list[dict[str, CheckRecord]]:
+    """Return what was said of each of `count` updates, by the checks' names."""
+    return [
+        {
+            name: CheckRecord(
+                float(verdict.scores[row]),
+                bool(verdict.flagged[row]),
+                {detail: entries[row] for detail, entries in verdict.details.items()},
+            )
+            for name, verdict in verdicts.items()
+        }
+        for row in range(count)
+    ]
+
+
+def shares(examples: Sequence[float | None]) -> Tensor:
+    """Return the weights (``[n]``, float64) of a mean by numbers of samples; equal ones unless all are positive."""
+    told = torch.tensor([-1.0 if count is None else count for count in examples], dtype=torch.float64)
+    usable = len(told) > 0 and bool((told.isfinite() & (told > 0)).all())
+    return told / told.sum() if usable else torch.full((len(told),), 1 / max(len(told), 1), dtype=torch.float64)
+
+
+def _parameters(seen: Inspection) -> Inspection:
+    layout: Layout = seen.layout.parameters
+    return replace(seen, weights=seen.weights[: layout.size], updates=seen.updates[:, : layout.size], layout=layout)
