@@ -22,6 +22,7 @@ from fedlens.cli.conform import conform
 from fedlens.cli.data import data
 from fedlens.cli.examples import ExampledCommand
 from fedlens.cli.explain import explain
+from fedlens.cli.inspect_updates import inspect_updates
 from fedlens.cli.interrupting import leave_imports
 from fedlens.cli.look import list_, partition, plot, show
 from fedlens.cli.new import new
@@ -54,13 +55,16 @@ for command in (
     compare,
     audit,
     conform,
+    inspect_updates,
     reproduce,
     list_,
     data,
     partition,
     new,
 ):
-    app.command(command.__name__.rstrip("_"), cls=ExampledCommand)(tracing(staying_unless_failed()(command)))
+    app.command(command.__name__.rstrip("_").replace("_", "-"), cls=ExampledCommand)(
+        tracing(staying_unless_failed()(command))
+    )
 app.add_typer(cache, name="cache")
 
 

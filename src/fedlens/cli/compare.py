@@ -54,7 +54,7 @@ def compare(  # noqa: PLR0917 - typer passes them by name
     ] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the numbers, one row per metric and group.")] = None,
 ) -> None:
-    """Compare runs and sweeps by any option, with 95 % intervals.
+    """Compare runs by any option, with 95 % intervals.
 
     Shown are means, medians over seeds, and the runs
     without attack; `fedlens list metrics` names what can be compared.

@@ -54,6 +54,11 @@ EXAMPLES = {
         fedlens conform rules:krum --as krum --name f=num_byzantine
         fedlens conform rules:Gold --as foolsgold --all
     """,
+    "inspect-updates": """
+        fedlens inspect-updates updates
+        fedlens inspect-updates updates --check distances --check '{name: statistics, false_alarms: 0.001}'
+        fedlens report inspections/updates --output updates.html
+    """,
     "reproduce": """
         fedlens reproduce fig7 C17
         fedlens reproduce fig4 --seeds 3 --targets 2

@@ -60,7 +60,7 @@ def explain(  # noqa: PLR0917 - typer passes them by name
         bool, typer.Option("--without-samples", help="Leave out pictures, maps and what is said of single samples.")
     ] = False,
 ) -> None:
-    """Show which inputs drive the benign and the attacked model.
+    """Show which inputs drive benign and attacked models.
 
     With runs of several seeds: do explanations of attacked models differ more from benign ones than these do from each
     other?

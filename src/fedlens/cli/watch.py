@@ -15,7 +15,7 @@ def watch(
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     data_dir: DataDir = None,
 ) -> None:
-    """Show a folder's runs in the browser, also while they go on. Only this machine can connect."""
+    """Show a folder's runs in the browser as they go on. Only this machine can connect."""
     try:
         from fedlens.watch.serving import serve
     except ImportError as error:

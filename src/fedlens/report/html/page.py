@@ -12,10 +12,12 @@ from fedlens.core.files import writing
 from fedlens.core.private_paths import ELSEWHERE, near_path
 from fedlens.report.audited import AUDIT
 from fedlens.report.html.audit import audit_page
+from fedlens.report.html.inspection import inspection_page
 from fedlens.report.html.one import run_page
 from fedlens.report.html.several import runs_page
 from fedlens.report.html.swept import sweep_page
 from fedlens.report.html.theme import ON_DARK, template
+from fedlens.runs.inspected import HEAD
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -75,6 +77,8 @@ def described(
     paths = list(dict.fromkeys(paths))
     if len(paths) == 1 and (paths[0] / AUDIT).is_file():
         return audit_page(paths[0], data_dir, code=code, samples=samples)
+    if len(paths) == 1 and (paths[0] / HEAD).is_file():
+        return inspection_page(paths[0])
     if not all((path / "experiment.yaml").is_file() for path in paths) and not _nothing(paths):
         return sweep_page(paths)
     runs = [load_run(path) for path in paths]
