@@ -53,6 +53,9 @@ def findings(inspected: Inspected) -> Iterator[str]:
 
 def flags(inspected: Inspected) -> Iterator[str]:
     """Yield red flags: what is malformed, what nobody would believe, and what the checks could not judge."""
+    for round_ in inspected.rounds:
+        if round_.skipped:
+            yield f"Round {round_.round} changed nothing: {round_.skipped}."
     if inspected.malformed:
         every = sum(len(round_.clients) for round_ in inspected.rounds)
         yield f"{share_of(inspected.malformed, every, 'update')} cannot be compared with the others; they are listed."
@@ -93,6 +96,10 @@ def clients(inspected: Inspected) -> Rows:
         rows.append(row)
     if told:
         head.append("largest share of samples")
+    if any(one.rejected for round_ in inspected.rounds for one in round_.clients):
+        head.append("rejected")
+        for row in rows:
+            row.append(str(sum(one.rejected for _, one in inspected.of_clients()[row[0]])))
     flagged = len(inspected.checks)
     rows.sort(key=lambda row: -sum(map(int, row[2 : 3 + flagged])))  # stable: otherwise as they appear
     return Rows("Clients, those that stand out first", head, rows)
@@ -116,7 +123,7 @@ def _outweighs(round_: InspectedRound, one: InspectedClient) -> bool:
 
 def _unbelievable(one: InspectedClient) -> bool:
     count = one.examples
-    return count is not None and not (isinstance(count, int | float) and isfinite(count) and count > 0)
+    return count is not None and not (isinstance(count, int | float) and isfinite(count) and count >= 0)
 
 
 def _claim(one: InspectedClient) -> str:

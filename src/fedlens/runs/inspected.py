@@ -31,6 +31,7 @@ class InspectedClient:
         measured: its ``norm``, the ``range`` of its distances and that of the ``others``, and ``wasserstein``, how far
             its histogram is from the others'.
         checks: what each check said of it.
+        rejected: whether it was kept from the aggregator.
 
     Example:
         >>> from fedlens.runs import InspectedClient
@@ -44,6 +45,7 @@ class InspectedClient:
     share: Finite | None = None
     measured: dict[str, float | list[float]] = field(default_factory=dict)
     checks: dict[str, CheckRecord] = field(default_factory=dict)
+    rejected: bool = False
 
     @property
     def flagged_by(self) -> list[str]:
@@ -65,6 +67,7 @@ class InspectedRound:
         round: its number.
         entries: parameters of the model.
         clients: whoever sent something.
+        skipped: why nothing was aggregated, if so.
 
     Example:
         >>> from fedlens.runs import InspectedClient, InspectedRound
@@ -75,6 +78,7 @@ class InspectedRound:
     round: Annotated[int, Field(ge=0)]
     entries: PositiveInt
     clients: list[InspectedClient]
+    skipped: str | None = None
 
     @property
     def faults(self) -> dict[str, str]:
@@ -149,19 +153,23 @@ ROUND, HEADER = TypeAdapter(InspectedRound), TypeAdapter(InspectionHead)
 
 
 def read_inspected(path: Path) -> Inspected:
-    """Read what was found.
+    """Read what was found: from an inspection's directory, or from a file of rounds alone, as a screen logs them.
 
     Raises:
         DamagedRunError: a file is missing or damaged.
     """
-    file = path / HEAD
+    alone = path.is_file()
+    file = path if alone else path / HEAD
     try:
-        head = HEADER.validate_json(regular(file).read_bytes())
-        file = path / INSPECTED
+        head = None if alone else HEADER.validate_json(regular(file).read_bytes())
+        file = path if alone else path / INSPECTED
         rounds = [ROUND.validate_python(json.loads(line)) for line in regular(file).read_text("utf-8").splitlines()]
     except (OSError, ValueError, ValidationError, RecursionError) as error:
         reason = str(error).splitlines()[0]
         raise DamagedRunError(f"{file}: missing or damaged ({reason}); {ANEW.replace('run', 'inspection')}") from None
     if not rounds:
         raise DamagedRunError(f"{file}: there are no rounds; {ANEW.replace('run', 'inspection')}")
+    if head is None:
+        names = dict.fromkeys(name for round_ in rounds for one in round_.clients for name in one.checks)
+        head = InspectionHead([], dict.fromkeys(names), 0)
     return Inspected(path, head, rounds)

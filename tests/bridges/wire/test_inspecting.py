@@ -133,9 +133,10 @@ def test_whoever_sends_nonsense_is_named_and_the_others_are_judged_without(tmp_p
     assert next(client for client in found.clients if client.client == "a").share is None
 
 
-@pytest.mark.parametrize("examples", [[10, 30], [10, None], [10, -5], [10, float("nan")], [10, 0]])
+@pytest.mark.parametrize("examples", [[10, 30], [10, None], [10, -5], [10, float("nan")], [0, 0], [0, 10]])
 def test_weights_are_by_samples_only_if_all_are_told_and_sensible(examples: list[float | None]) -> None:
-    assert shares(examples).tolist() == ([0.25, 0.75] if examples == [10, 30] else [0.5, 0.5])
+    right = {(10, 30): [0.25, 0.75], (0, 10): [0.0, 1.0]}
+    assert shares(examples).tolist() == right.get(tuple(examples), [0.5, 0.5])
 
 
 def test_anonymous_results_name_nobody(tmp_path: Path) -> None:

@@ -7,3 +7,6 @@ from .archive import write_arrays as write_arrays
 from .codec import Codec as Codec
 from .codec import MalformedError as MalformedError
 from .inspecting import inspect_updates as inspect_updates
+from .screen import Passed as Passed
+from .screen import Reply as Reply
+from .screen import Screen as Screen

@@ -18,15 +18,15 @@ from torch import Tensor
 
 from fedlens.bridges.wire.archive import LoggedRound, LoggedUpdate, Sent, UnreadableError, logged_rounds, read_arrays
 from fedlens.bridges.wire.codec import Codec, MalformedError
-from fedlens.bridges.wire.judging import by_name, judged, of_each, shares
+from fedlens.bridges.wire.judging import by_name, judged, measured, of_each, shares
 from fedlens.core.documents import dumps
 from fedlens.core.errors import RunError
 from fedlens.core.files import append_bytes, lock, write_atomically
 from fedlens.core.random import Address
 from fedlens.core.registry import describe
 from fedlens.defences.detector import Detector, Inspection
-from fedlens.defences.distance_ranges import DistanceCheck, measure_distances, plain_ranges
-from fedlens.defences.update_statistics import StatisticsCheck, measure_histograms, measure_norms
+from fedlens.defences.distance_ranges import DistanceCheck
+from fedlens.defences.update_statistics import StatisticsCheck
 from fedlens.runs.inspected import (
     HEAD,
     HEADER,
@@ -124,11 +124,11 @@ def inspected_round(logged: LoggedRound, checks: Mapping[str, Detector]) -> Insp
     alpha = shares([update.examples for update in good])
     seen = Inspection(logged.number, start, updates, alpha, codec.layout)
     verdicts = judged(checks, seen, Address.root(0)) if good else {}
-    measured = _measured(updates[:, : codec.layout.parameters.size])
+    numbers = measured(updates[:, : codec.layout.parameters.size])
     said = of_each(verdicts, len(good))
     for place, update in enumerate(good):
-        share, numbers = float(alpha[place]), measured[place]
-        clients[update.client] = InspectedClient(update.client, "", update.examples, share, numbers, said[place])
+        share = float(alpha[place])
+        clients[update.client] = InspectedClient(update.client, "", update.examples, share, numbers[place], said[place])
     return InspectedRound(
         logged.number, codec.layout.parameters.size, [clients[update.client] for update in logged.updates]
     )
@@ -168,19 +168,6 @@ def _most_common(logged: LoggedRound) -> Codec:
     if not votes:
         raise RunError(f"{logged.updates[0].path.parent}: none of the updates can be read; remove the folder")
     return codecs[votes.most_common(1)[0][0]]
-
-
-def _measured(updates: Tensor) -> list[dict[str, float | list[float]]]:
-    """Return what is measured of each update (shape ``[n, d]``)."""
-    if not len(updates):
-        return []
-    ranges = [plain_ranges(side) for side in measure_distances(updates)]
-    numbers = zip(
-        measure_norms(updates).norm.tolist(), measure_histograms(updates).wasserstein.tolist(), *ranges, strict=True
-    )
-    return [
-        {"norm": norm, "wasserstein": moved, "range": own, "others": others} for norm, moved, own, others in numbers
-    ]
 
 
 class _Names:

@@ -14,6 +14,8 @@ from fedlens.core.layout import Layout
 from fedlens.core.random import Address, seeded
 from fedlens.core.registry import name_of
 from fedlens.defences.detector import Detector, Inspection, Verdict
+from fedlens.defences.distance_ranges import measure_distances, plain_ranges
+from fedlens.defences.update_statistics import measure_histograms, measure_norms
 from fedlens.runs.record import CheckRecord
 from fedlens.simulation.engines.inspection import verdict_of
 
@@ -73,10 +75,23 @@ def of_each(verdicts: Mapping[str, Verdict], count: int) -> list[dict[str, Check
 
 
 def shares(examples: Sequence[float | None]) -> Tensor:
-    """Return the weights (``[n]``, float64) of a mean by numbers of samples; equal ones unless all are positive."""
+    """Return the weights (``[n]``, float64) of a mean by numbers of samples; equal ones unless all are told."""
     told = torch.tensor([-1.0 if count is None else count for count in examples], dtype=torch.float64)
-    usable = len(told) > 0 and bool((told.isfinite() & (told > 0)).all())
+    usable = bool((told.isfinite() & (told >= 0)).all()) and float(told.sum()) > 0
     return told / told.sum() if usable else torch.full((len(told),), 1 / max(len(told), 1), dtype=torch.float64)
+
+
+def measured(updates: Tensor) -> list[dict[str, float | list[float]]]:
+    """Return what is measured of each update (shape ``[n, d]``)."""
+    if not len(updates):
+        return []
+    ranges = [plain_ranges(side) for side in measure_distances(updates)]
+    numbers = zip(
+        measure_norms(updates).norm.tolist(), measure_histograms(updates).wasserstein.tolist(), *ranges, strict=True
+    )
+    return [
+        {"norm": norm, "wasserstein": moved, "range": own, "others": others} for norm, moved, own, others in numbers
+    ]
 
 
 def _parameters(seen: Inspection) -> Inspection:

@@ -77,7 +77,7 @@ def described(
     paths = list(dict.fromkeys(paths))
     if len(paths) == 1 and (paths[0] / AUDIT).is_file():
         return audit_page(paths[0], data_dir, code=code, samples=samples)
-    if len(paths) == 1 and (paths[0] / HEAD).is_file():
+    if len(paths) == 1 and ((paths[0] / HEAD).is_file() or paths[0].suffix == ".jsonl"):
         return inspection_page(paths[0])
     if not all((path / "experiment.yaml").is_file() for path in paths) and not _nothing(paths):
         return sweep_page(paths)
