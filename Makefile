@@ -8,7 +8,7 @@ BENCH_VENV := .venv-bench
 BENCH_PIP := $(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint benchmarks/constraints.txt
 QUICK ?=
 
-.PHONY: help demo test acceptance docs lint check format lock bench clean
+.PHONY: help demo test acceptance docs lint check format lock bench test-flower clean
 .DEFAULT_GOAL := help
 
 help:
@@ -21,6 +21,7 @@ help:
 	@echo "make format      format the code"
 	@echo "make lock        write the locks anew, after pyproject.toml or constraints.txt have changed"
 	@echo "make bench       time fedlens against a bare PyTorch loop, Flower and ByzFL (QUICK=1: only to see that it works)"
+	@echo "make test-flower run the tests of the bridge to Flower, in its environment"
 	@echo "make clean       remove $(VENV), $(BENCH_VENV) and caches"
 
 $(VENV)/bin/python:
@@ -91,6 +92,11 @@ bench: $(BENCH_VENV)/.installed
 	@for name in bench aggregation attacks crafting backdoors scale networks memory; do \
 	  $(BENCH_VENV)/bin/python benchmarks/$$name.py $(if $(QUICK),--quick,--json results/$$name.json) || exit 1; \
 	done
+
+# Beside the frameworks of the benchmark, for the same reason.
+test-flower: $(BENCH_VENV)/.installed
+	@echo "Running the tests of the bridge to Flower"
+	@$(BENCH_VENV)/bin/python -m pytest tests/bridges/flower
 
 clean:
 	rm -rf $(VENV) $(BENCH_VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis

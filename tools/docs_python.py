@@ -14,7 +14,11 @@ from fedlens.core.errors import FedlensError
 from fedlens.core.registry import known, resolve
 
 ROOT = Path(fedlens.__file__).parent
-PACKAGES = sorted(".".join(("fedlens", *stub.parent.relative_to(ROOT).parts)) for stub in ROOT.rglob("*/__init__.pyi"))
+OF_EXTRAS = {"fedlens.bridges.flower"}
+"""Packages that need what is not installed beside the documentation, and have pages of their own."""
+PACKAGES = sorted(
+    {".".join(("fedlens", *stub.parent.relative_to(ROOT).parts)) for stub in ROOT.rglob("*/__init__.pyi")} - OF_EXTRAS
+)
 """The packages that export names."""
 DESCRIBED = {"Attackers", "Experiment", "LocalTraining", "Target"}
 """Configurations to be made, not derived from."""
