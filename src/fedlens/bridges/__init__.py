@@ -1,1 +1,5 @@
 """Ways from fedlens to federations that somebody else's framework runs."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -89,6 +89,11 @@ class Config(BaseModel, metaclass=_Described):
     keeping: ClassVar[str] = "compute it in the method that needs it"
     """What to do in place of setting an attribute."""
 
+    @property
+    def code_behind(self) -> tuple[type, ...]:
+        """The classes whose code decides what it does."""
+        return (type(self),)
+
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse it, but for an attribute of the user's own that begins with an underscore."""
         try:

@@ -17,6 +17,9 @@ from fedlens.core.registry import BUILT_IN
 from fedlens.core.regular import regular
 from fedlens.runs.start import read_start
 
+NAMING = {*BUILT_IN, "make"}
+"""Options that may name code: components, and what makes a strategy of Flower's."""
+
 
 def claim(path: Path, description: bytes) -> None:
     """Record that this user begins the run or sweep in `path`, which has its id, with this description.
@@ -65,7 +68,7 @@ def code_named(values: Mapping[str, Any]) -> list[str]:
 
     def visit(option: str, value: Any) -> None:
         match value:
-            case str() if ":" in value and option in BUILT_IN:
+            case str() if ":" in value and option in NAMING:
                 names[value] = None
             case Mapping():
                 for key, below in value.items():
