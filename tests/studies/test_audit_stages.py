@@ -10,11 +10,11 @@ import pytest
 from auditors import ADAPTIVE, FIXED, OTHER, failed, forked, played, subject, unjudged
 
 from fedlens.core.errors import RunError
-from fedlens.studies.audit.arms import Arm
+from fedlens.studies.audit.arms import Arm, with_both_kinds
 from fedlens.studies.audit.cell import Cell
 from fedlens.studies.audit.federations import Federations, Played
 from fedlens.studies.audit.forked_round import Outcome
-from fedlens.studies.audit.halving import finalists_of, halved, standing, with_both_kinds, worse, worth
+from fedlens.studies.audit.halving import finalists_of, halved, standing, worse, worth
 from fedlens.studies.audit.ledger import Ledger
 from fedlens.studies.audit.power import leak_test, planted
 from fedlens.studies.audit.schedule import Schedule

@@ -20,12 +20,12 @@ from fedlens.experiment.experiment import Experiment
 from fedlens.runs.loading import load_experiment
 from fedlens.simulation.callback import Callback
 from fedlens.simulation.runtime import Runtime
-from fedlens.studies.audit.arms import VERSION, Arm, arms_for, digest
+from fedlens.studies.audit.arms import VERSION, Arm, arms_for, digest, with_both_kinds
 from fedlens.studies.audit.doubts import Doubt, Findings, doubts
 from fedlens.studies.audit.federations import Federations, Played
 from fedlens.studies.audit.forked_round import ForkedRound
 from fedlens.studies.audit.forks import forked_rounds
-from fedlens.studies.audit.halving import Standing, finalists_of, halved, with_both_kinds
+from fedlens.studies.audit.halving import Standing, finalists_of, halved
 from fedlens.studies.audit.inspection import Inspected, inspect
 from fedlens.studies.audit.judgement import Judgement, Verdict
 from fedlens.studies.audit.ledger import Ledger
