@@ -126,7 +126,7 @@ class Screening:
         """
         if self._held is None or self._held[0] != number:
             self.__exit__()
-            experiment = self.subject.with_seed("search", number)
+            experiment = self.subject.forked(number)
             opened = self._stack.enter_context(forks_of(experiment, self._runtime, memory=self._memory))
             self._held = (number, opened)
         return self._held[1]
