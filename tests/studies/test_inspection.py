@@ -17,6 +17,7 @@ from fedlens.studies.audit.inspection import (
     SCALES,
     Inspected,
     drawing_in,
+    dropping_so_many,
     false_alarms,
     inspect,
     is_deaf,
@@ -139,6 +140,27 @@ def test_a_check_that_rejects_everybody_raises_false_alarms() -> None:
 def test_an_observer_raises_none() -> None:
     with forked(checks=[Strict()]) as forks:
         assert false_alarms(forks) == {}
+
+
+@pytest.mark.parametrize(
+    ("chain", "names"),
+    [
+        ([{"name": "dnc", "f": 1}, "mean"], ["dnc"]),
+        ([{"name": "flanders", "f": 1}, "mean"], ["flanders"]),
+        (["multi-metrics", "mean"], []),
+        ("median", []),
+    ],
+)
+def test_what_drops_a_fixed_number(chain: object, names: list[str]) -> None:
+    assert list(dropping_so_many(audited(aggregation=chain))) == names
+
+
+def test_a_filter_that_only_observes_raises_no_alarm() -> None:
+    observing = [{"name": "dnc", "f": 1, "action": "observe"}, "mean"]
+    with forked(aggregation=observing) as forks:
+        assert false_alarms(forks) == {}
+    with forked(aggregation=[{"name": "dnc", "f": 1}, "mean"]) as forks:
+        assert false_alarms(forks) == {"dnc": 1}
 
 
 def test_krum_takes_the_mean_of_the_others() -> None:

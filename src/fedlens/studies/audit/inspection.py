@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from fedlens.core.custom import is_custom
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address, seeded
+from fedlens.defences.adapters import as_stage
 from fedlens.defences.detector import Detector, Inspection, Validation
 from fedlens.defences.mean import Mean
 from fedlens.experiment.experiment import Experiment
@@ -35,6 +36,9 @@ PROBES: tuple[Probe, ...] = (
     Probe(scale=0),
 )
 
+
+PLENTY = 1000
+"""More updates than any filter needs to judge at all."""
 
 OTHERS = (1, 2, 3)
 """Roots of other addresses, at which random draws may begin."""
@@ -71,11 +75,11 @@ class Inspected:
         stateful: the stages that keep something from round to round.
         responses: how it answers to the probes.
         deaf: whether none of them changed the model by a bit.
-        false_alarms: the share of the twin's rounds in which an honest client was rejected, by what rejects. A filter
-            that keeps a fixed number of updates rejects in every round.
+        false_alarms: the share of the twin's rounds in which an honest client was rejected, by what rejects.
         accuracy: the twin's in the end; ``None`` of a regression.
         mean_accuracy: that of the twin under a plain mean without checks.
         lost: the twin's error less that one's, with accuracies their difference.
+        constant: the filters that drop a fixed number of updates, which is why they reject in every round.
     """
 
     random: tuple[str, ...]
@@ -86,6 +90,7 @@ class Inspected:
     accuracy: float | None
     mean_accuracy: float | None
     lost: float
+    constant: tuple[str, ...] = ()
 
     @property
     def deterministic(self) -> bool:
@@ -114,6 +119,7 @@ def inspect(forks: Forks, runtime: Runtime = HERE) -> Inspected:
         accuracy=own.accuracy,
         mean_accuracy=plain.accuracy,
         lost=error_of(own) - error_of(plain),
+        constant=tuple(dropping_so_many(forks.experiment)),
     )
 
 
@@ -178,6 +184,13 @@ def keeping_in(forks: Forks) -> Iterator[str]:
     kept = forks.honest(forks.rounds[-1]).state.stages
     for name in names_of(forks.experiment.chain):
         if name in kept and (kept[name].tensors or kept[name].clients):
+            yield name
+
+
+def dropping_so_many(experiment: Experiment) -> Iterator[str]:
+    """Yield the filters that drop a fixed number of updates: of any number, they need more than are to be left."""
+    for name, link in experiment.server.filters.items():
+        if as_stage(link).needed(PLENTY) > PLENTY:
             yield name
 
 
