@@ -111,9 +111,9 @@ def sight_chart(audited: Audited) -> Chart | None:
         columns["round"] += [one["round"] for one in seen]
         columns["reached"] += values
     axis = {"type": "category", "title": {"text": "seed of the search, round"}}
-    damage = audited.found["subject"]["goal"] == "damage"
-    reached = {"title": {"text": "accuracy lost" if damage else "confidence or success rate"}}
-    figure.update_layout(xaxis=axis, yaxis=reached | ({} if damage else {"range": SHARE}))
+    unit = " (SD of the labels)" if audited.found["subject"]["regression"] else ""
+    reached = {"title": {"text": f"{audited.reached}{unit}"}} | ({"range": SHARE} if audited.asks else {})
+    figure.update_layout(xaxis=axis, yaxis=reached)
     return Chart(
         "sight",
         "Found, and what could be found by whoever sees everything",

@@ -17,6 +17,7 @@ from fedlens.core.numerics import BITS
 from fedlens.core.parsing import dump_yaml
 from fedlens.core.registry import name_of
 from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.regression import is_regression
 from fedlens.runs.loading import load_experiment
 from fedlens.simulation.callback import Callback
 from fedlens.simulation.runtime import Runtime
@@ -118,7 +119,7 @@ class Audit:
             "arms": digest([one.arm for one in self.ranked]),
             "effort": self.effort,
             "experiment": self.subject.experiment.identity(),
-            "subject": about(self.subject.experiment),
+            "subject": about(self.subject),
             "accuracy_cost": self.subject.accuracy_cost,
             "rate": self.judgement.asked,
             "verdict": self.judgement.verdict,
@@ -142,8 +143,9 @@ class Audit:
         }
 
 
-def about(experiment: Experiment) -> dict[str, Any]:
+def about(subject: Subject) -> dict[str, Any]:
     """Return in words and numbers what was audited."""
+    experiment = subject.experiment
     return {
         "data": name_of("data", experiment.data),
         "model": name_of("model", experiment.model),
@@ -153,6 +155,8 @@ def about(experiment: Experiment) -> dict[str, Any]:
         "clients": experiment.clients,
         "attackers": len(experiment.team),
         "rounds": experiment.rounds,
+        "asks": subject.asks,
+        "regression": is_regression(experiment.data),
     }
 
 
