@@ -9,7 +9,7 @@ from auditors import ADAPTIVE, FIXED, OTHER, failed, forked, played, subject, un
 from fedlens.studies.audit.doubts import Doubt, Findings, doubts, improvement
 from fedlens.studies.audit.federations import Played
 from fedlens.studies.audit.halving import Standing
-from fedlens.studies.audit.inspection import Inspected
+from fedlens.studies.audit.inspection import Inspected, Response
 from fedlens.studies.audit.power import Planting, leak_test
 from fedlens.studies.audit.verdict import judge
 
@@ -80,6 +80,14 @@ def test_a_filter_of_a_fixed_number_says_that_it_is_one() -> None:
 def test_a_regression_is_further_off_and_not_less_accurate() -> None:
     words = raised("F7", inspected=server(lost=0.05, accuracy=None, mean_accuracy=None))
     assert "the model is 0.05 standard deviations of the labels further off than with a plain mean" in words
+
+
+def test_a_server_that_fails_by_what_one_team_sends() -> None:
+    fine, failing = Response("own", 1, 1, None, 0.0, ()), Response("own", 1e7, 1, None, None, (), "rule Mine failed")
+    words = raised("F16", inspected=server(responses=(fine, failing, replace(failing, form="opposite"))))
+    assert (
+        words == "the server itself fails where a team sends updates times 1e+07, and training ends: rule Mine failed"
+    )
 
 
 def test_federations_that_ended_in_an_error() -> None:

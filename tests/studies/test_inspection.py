@@ -52,6 +52,15 @@ class SomeHalf(Rule):
         return Aggregate(received.updates[torch.randperm(len(received.updates))[:2]].mean(dim=0))
 
 
+class Refusing(Rule):
+    """Averages updates, unless one is long."""
+
+    def aggregate(self, received: Received) -> Aggregate:
+        if float(received.updates.norm(dim=1).max()) > 1e5:
+            raise ValueError("too long")
+        return Aggregate(received.updates.mean(dim=0))
+
+
 class Strict(Detector):
     """Rejects everybody."""
 
@@ -116,6 +125,14 @@ def test_a_deaf_rule_is_deaf() -> None:
         responses = list(responses_in(forks, 1, SOME))
     assert is_deaf(responses)
     assert [response.displacement for response in responses] == [0, 0, 0]
+
+
+def test_a_rule_that_fails_by_long_updates_is_told_and_not_deaf() -> None:
+    with forked(aggregation=Refusing()) as forks:
+        short, long = responses_in(forks, 1, [Probe(scale=0), Probe(scale=1e7)])
+    assert (short.error, long.displacement) == ("", None)
+    assert long.error.startswith("rule Refusing failed in round 1: ValueError: too long")
+    assert not is_deaf([long])
 
 
 def test_a_rule_that_does_nothing_is_deaf_and_costs_accuracy() -> None:

@@ -37,7 +37,7 @@ class Doubt:
     """A red flag.
 
     Attributes:
-        code: F1 to F15.
+        code: F1 to F16.
         words: a sentence.
     """
 
@@ -76,7 +76,7 @@ def doubts(found: Findings) -> list[Doubt]:
 
 
 def of_the_server(found: Findings) -> Iterator[Doubt]:
-    """Yield F1 to F3, F7 and F9."""
+    """Yield F1 to F3, F7, F9 and F16."""
     server = found.inspected
     if not server.deterministic:
         which = ", ".join(server.random)
@@ -86,6 +86,9 @@ def of_the_server(found: Findings) -> Iterator[Doubt]:
     if server.stateful:
         which = ", ".join(server.stateful)
         yield Doubt("F3", f"the server remembers earlier rounds ({which}), and attackers were taken not to know that")
+    if failed := [response for response in server.responses if response.error]:
+        sent = "the opposite of its own" if failed[0].form == "opposite" else f"updates times {failed[0].scale:g}"
+        yield Doubt("F16", f"the server itself fails where a team sends {sent}, and training ends: {failed[0].error}")
     if server.lost > LOST:
         lost = f"{100 * server.lost:.1f} points less accurate than with a plain mean"
         if server.accuracy is None:

@@ -12,6 +12,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from fedlens.core.custom import is_custom
+from fedlens.core.errors import ClientError
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address, seeded
 from fedlens.defences.adapters import as_stage
@@ -56,6 +57,7 @@ class Response:
         displacement: how far the model ends from where the honest round does, as a multiple of how far that goes; 0 if
             it is the same to the bit, ``None`` where the honest round does not move, or the model is not finite.
         rejected_by: what rejected a member.
+        error: how the server failed, which leaves the rest unknown; empty if it did not.
     """
 
     form: Form
@@ -64,6 +66,7 @@ class Response:
     effective_weight: float | None
     displacement: float | None
     rejected_by: tuple[str, ...]
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -131,11 +134,15 @@ def plain_twin(experiment: Experiment, runtime: Runtime = HERE) -> Sequence[Roun
 
 
 def responses_in(forks: Forks, round_: int, probes: Sequence[Probe] = PROBES) -> Iterator[Response]:
-    """Yield how the server answers to each probe in a round."""
+    """Yield how the server answers to each probe in a round, also where it fails by that."""
     before, honest = forks.twin.states[round_].weights.double(), forks.honest(round_).state.weights.double()
     step = float((honest - before).norm())
     for probe in probes:
-        result = forks.play(probe, round_)
+        try:
+            result = forks.play(probe, round_)
+        except ClientError as error:
+            yield Response(probe.form, probe.scale, round_, None, None, (), str(error).splitlines()[0])
+            continue
         record, away = result.record, float((result.state.weights.double() - honest).norm())
         yield Response(
             form=probe.form,
