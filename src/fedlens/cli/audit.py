@@ -158,8 +158,8 @@ def _described(described: "Callable[[str], Experiment]") -> "dict[str | None, Ex
             refused[aim] = error
     if not found:
         raise refused[GOALS[0]]
-    for aim, error in refused.items():
-        say(f"Without the goal {aim}, which does not suit: {error}")
+    for aim, why in refused.items():
+        say(f"Without the goal {aim}, which does not suit: {why}")
     return found
 
 

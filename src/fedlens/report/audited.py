@@ -85,9 +85,10 @@ class Audited:
         attackers = "one of which attacks" if about["attackers"] == 1 else f"{about['attackers']} of which attack"
         checks = f"checks them by {enumerated(about['checks'])}" if about["checks"] else "has no other checks"
         purpose = PURPOSES.get(about["goal"], f"with the goal {about['goal']}").replace("their", _whose(about), 1)
+        cohort = f", {about['cohort']} of them in each" if about["cohort"] < about["clients"] else ""
         return (
             f"{counted(about['clients'], 'client')}, {attackers} {purpose}, train the model {about['model']} on "
-            f"{about['data']} for {counted(about['rounds'], 'round')}; the server aggregates their updates by "
+            f"{about['data']} for {counted(about['rounds'], 'round')}{cohort}; the server aggregates their updates by "
             f"{about['server']} and {checks}."
         )
 
@@ -137,7 +138,8 @@ class Audited:
                 "The utility is the mean over single rounds of what an attack adds to the log-odds of its goal, less "
                 "what accuracy is lost above the limit."
             )
-        return f"The utility is the mean of the {self.lost} in single rounds, as a fraction."
+        unit = "in standard deviations of the labels" if self.found["subject"]["regression"] else "as a fraction"
+        return f"The utility is the mean of the {self.lost} in single rounds, {unit}."
 
     @property
     def seeds(self) -> int:
@@ -222,8 +224,18 @@ class Audited:
         return Rows("Everything that was tried", ["attack", "rounds", "utility", "federations", "error"], rows)
 
     def unfit(self) -> Rows:
-        """Tabulate the attacks that do not suit the experiment."""
-        return Rows("Not tried", ["attack", "why"], [[name, why] for name, why in self.found["unfit"].items()], words=2)
+        """Tabulate the attacks that do not suit the experiment, in a row those of one name and reason.
+
+        What would be done about it in an experiment of one's own is left out.
+        """
+        groups: dict[tuple[str, str], list[str]] = {}
+        for name, why in self.found["unfit"].items():
+            groups.setdefault((name.split()[0], why.partition("; e.g. ")[0]), []).append(name)
+        rows = [
+            [names[0] if len(names) == 1 else f"{attack}, {len(names)} times", why]
+            for (attack, why), names in groups.items()
+        ]
+        return Rows("Not tried", ["attack", "why"], rows, words=2)
 
     def federations(self) -> Rows:
         """Tabulate the federations of the verdict."""

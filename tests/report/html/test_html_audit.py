@@ -38,7 +38,7 @@ def written(folder: Path, **changes: Any) -> Path:
         "version": "audit-1",
         "effort": "standard",
         "subject": {"data": "digits", "model": "tiny", "server": "median", "checks": ["distances"], "goal": "targets"}
-        | {"clients": 10, "attackers": 1, "rounds": 4, "asks": True, "regression": False},
+        | {"clients": 10, "attackers": 1, "rounds": 4, "cohort": 10, "asks": True, "regression": False},
         "accuracy_cost": 0.03,
         "rate": 0.1,
         "verdict": "broken",
@@ -166,6 +166,24 @@ def test_a_filter_may_notice_attackers_where_there_is_no_check(tmp_path: Path) -
     assert read_audit(written(tmp_path, subject=about)).finalists().rows[0][6] == "distances in 50.0 %"
     without = [cell(number, flagged={}) for number in range(2)]
     assert read_audit(written(tmp_path, subject=about, verdict_cells=without)).finalists().rows[0][6] == "no check"
+
+
+def test_attacks_that_do_not_suit_are_a_row_for_each_reason(tmp_path: Path) -> None:
+    """Without the remedy, which would be one for a run."""
+    aims = "goal: damage needs another attack; e.g. -o attack=pgd"
+    unfit = {"dba": aims, "dba boost=2": aims, "dba boost=5": "it failed", "a3fl": aims}
+    assert read_audit(written(tmp_path, unfit=unfit)).unfit().rows == [
+        ["dba, 2 times", "goal: damage needs another attack"],
+        ["dba boost=5", "it failed"],
+        ["a3fl", "goal: damage needs another attack"],
+    ]
+
+
+def test_how_many_clients_are_in_a_round_is_said_where_it_is_not_all(tmp_path: Path) -> None:
+    about = json.loads((written(tmp_path) / "audit.json").read_text())["subject"]
+    assert " for 4 rounds; the server" in read_audit(tmp_path).sentence
+    some = read_audit(written(tmp_path, subject=about | {"cohort": 3})).sentence
+    assert " for 4 rounds, 3 of them in each; the server" in some
 
 
 def test_names_are_enumerated() -> None:

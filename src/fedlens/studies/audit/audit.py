@@ -155,6 +155,7 @@ def about(subject: Subject) -> dict[str, Any]:
         "clients": experiment.clients,
         "attackers": len(experiment.team),
         "rounds": experiment.rounds,
+        "cohort": experiment.cohort_size,
         "asks": subject.asks,
         "regression": is_regression(experiment.data),
     }
