@@ -68,13 +68,13 @@ def test_a_server_that_does_not_learn() -> None:
 
 def test_checks_that_reject_honest_clients() -> None:
     words = raised("F9", inspected=server(false_alarms={"norms": 0.05, "distances": 0.2}))
-    assert words == "distances rejects honest clients in 20 % of rounds without attack"
+    assert words == "honest clients are rejected by distances in 20 % of rounds without attack"
 
 
 def test_a_filter_of_a_fixed_number_says_that_it_is_one() -> None:
     flagged = server(false_alarms={"flanders": 1.0}, constant=("flanders",))
     words = raised("F9", inspected=flagged)
-    assert words == "flanders always drops a fixed number of updates, honest ones where nobody attacks"
+    assert words == "the filter flanders always drops a fixed number of updates, honest ones where nobody attacks"
 
 
 def test_a_regression_is_further_off_and_not_less_accurate() -> None:

@@ -277,7 +277,7 @@ class Audited:
         """What came of the worst federation."""
         one = self.found["worst"]
         ended = "It is a success of the attack" if one["counts"] else "It is no success of the attack"
-        return f"{_sentence(one['attack'])[:-1]}, with seed {one['number']} of the verdict. {ended}."
+        return f"Attacked by {one['attack']}, with seed {one['number']} of the verdict. {ended}."
 
     def commands(self) -> Iterator[tuple[str, str]]:
         """Yield what to do next, and the command."""

@@ -186,6 +186,11 @@ def test_how_many_clients_are_in_a_round_is_said_where_it_is_not_all(tmp_path: P
     assert " for 4 rounds, 3 of them in each; the server" in some
 
 
+def test_the_worst_federation_is_that_of_an_attack_whose_name_is_as_it_is(tmp_path: Path) -> None:
+    said = read_audit(written(tmp_path, worst=cell(2, attack="pgd", counts=False))).worst_sentence
+    assert said == "Attacked by pgd, with seed 2 of the verdict. It is no success of the attack."
+
+
 def test_names_are_enumerated() -> None:
     assert [enumerated(names) for names in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
 

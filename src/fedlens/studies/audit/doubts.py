@@ -96,9 +96,11 @@ def of_the_server(found: Findings) -> Iterator[Doubt]:
         yield Doubt("F7", f"without attack the model is {lost}: it is easy to withstand attacks by not learning")
     for name, share in server.false_alarms.items():
         if name in server.constant:
-            yield Doubt("F9", f"{name} always drops a fixed number of updates, honest ones where nobody attacks")
+            yield Doubt(
+                "F9", f"the filter {name} always drops a fixed number of updates, honest ones where nobody attacks"
+            )
         elif share > ALARMS:
-            yield Doubt("F9", f"{name} rejects honest clients in {100 * share:.0f} % of rounds without attack")
+            yield Doubt("F9", f"honest clients are rejected by {name} in {100 * share:.0f} % of rounds without attack")
 
 
 def of_the_search(found: Findings) -> Iterator[Doubt]:
