@@ -8,6 +8,7 @@ import pytest
 from helpers.calling import called
 
 from fedlens.experiment.experiment import Experiment
+from fedlens.goals.backdoor import Backdoor
 from fedlens.studies.audit import audit as auditing
 
 
@@ -59,13 +60,45 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Experiment, Path]]:
 
 def test_one_goal_and_one_team(calls: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     """The experiment's own attack, which has another goal, is in nobody's way."""
-    given = ["-o", "data=digits", "-o", "attack=explicit-boosting", "--goal", "damage", "--attackers", "2"]
-    code, _, complaint = called(capsys, "audit", "quickstart", *given)
+    given = ["-o", "data=digits", "-o", "attack=implicit-boosting", "--goal", "damage", "--attackers", "2"]
+    code, printed, complaint = called(capsys, "audit", "quickstart", *given)
     assert complaint == ""
+    assert "Imported" not in printed  # what stands for it is fedlens' own
     assert code == 0
     [(experiment, folder)] = calls
     assert (experiment.goal is not None, len(experiment.team)) == (True, 2)
     assert folder == Path("audits") / experiment.name
+
+
+def test_the_goal_of_the_experiment_keeps_its_options(calls: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    own = ["-o", "goal.trigger.place=centre", "-o", "attackers={share: 0.2, schedule: every-round}"]
+    code, _, complaint = called(capsys, "audit", "backdoor-digits", *own, "--goal", "backdoor", "--attackers", "3")
+    assert (code, complaint) == (0, "")
+    [(experiment, _)] = calls
+    assert isinstance(experiment.goal, Backdoor)
+    assert getattr(experiment.goal.trigger, "place", None) == "centre"
+    assert experiment.attackers is not None
+    assert (len(experiment.team), experiment.attackers.schedule) == (3, "every-round")
+
+
+def test_target_samples_are_in_no_other_goals_way(calls: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["-o", "data=digits", "-o", "target.select=random", "--goal", "all"]
+    assert called(capsys, "audit", "quickstart", *given)[0] == 3
+    assert [experiment.target.select for experiment, _ in calls] == ["random", None, None]
+
+
+def test_goals_that_do_not_suit_are_said_and_left_out(
+    calls: list[Any], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "prices.csv").write_text("size,price\n" + "".join(f"{n}.5,{3 * n}.25\n" for n in range(60)))
+    table = "data={name: table, path: prices.csv, label: price, task: regression}"
+    given = ["-o", table, "-o", "model=census-mlp", "-o", "checks=[]", "-o", "clients=4"]
+    code, printed, complaint = called(capsys, "audit", "quickstart", *given, "--goal", "all")
+    assert (code, complaint) == (0, "")
+    assert [str(folder) for _, folder in calls] == ["audits/quickstart/damage"]
+    words = " ".join(printed.split())
+    assert "Without the goal targets, which does not suit: goal: targets are taken for another class" in words
+    assert "Without the goal backdoor, which does not suit" in words
 
 
 def test_strict_takes_undecided_for_broken(calls: list[Any], capsys: pytest.CaptureFixture[str]) -> None:

@@ -203,8 +203,19 @@ def test_a_trigger_that_is_not_needed_or_not_seen_is_flagged(planted: Run) -> No
     assert "without it 61.0 %" in flagged(rated(planted, *rates, met=[True] * 3, untriggered=61, twins=41))
     assert "the model does not see the trigger" in flagged(rated(planted, *rates, met=[True] * 3, effect=0.0))
     plain = planted.records[0]
-    assert (unseen(plain), untriggered(plain), goal_control(plain)) == (None, None, None)
+    assert (unseen([plain]), untriggered(plain), goal_control(plain)) == (None, None, None)
     assert "no control" in str(goal_control(replace(plain, twin=None)))
+
+
+def test_a_trigger_that_nobody_could_teach_is_not_called_unseen(planted: Run) -> None:
+    """One round in which something malicious had weight is enough to tell."""
+    run = rated(planted, (0.9, 0.0), (0.95, 0.1), (0.0, 0.0), met=[True] * 3, effect=0.0)
+    rejected = [
+        replace(record, clients=[replace(client, effective_weight=0.0) for client in record.clients])
+        for record in run.records
+    ]
+    assert "does not see" not in flagged(replace(run, records=rejected))
+    assert "does not see" in flagged(replace(run, records=[run.records[0], *rejected[1:]]))
 
 
 # Figures and pages

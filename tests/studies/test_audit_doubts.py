@@ -4,12 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from auditors import ADAPTIVE, FIXED, OTHER, forked, played, subject
+from auditors import ADAPTIVE, FIXED, OTHER, failed, forked, played, subject, unjudged
 
 from fedlens.studies.audit.doubts import Doubt, Findings, doubts, improvement
 from fedlens.studies.audit.federations import Played
 from fedlens.studies.audit.halving import Standing
-from fedlens.studies.audit.inspection import Inspected
+from fedlens.studies.audit.inspection import Inspected, Response
 from fedlens.studies.audit.power import Planting, leak_test
 from fedlens.studies.audit.verdict import judge
 
@@ -68,7 +68,34 @@ def test_a_server_that_does_not_learn() -> None:
 
 def test_checks_that_reject_honest_clients() -> None:
     words = raised("F9", inspected=server(false_alarms={"norms": 0.05, "distances": 0.2}))
-    assert words == "distances rejects honest clients in 20 % of rounds without attack"
+    assert words == "honest clients are rejected by distances in 20 % of rounds without attack"
+
+
+def test_a_filter_of_a_fixed_number_says_that_it_is_one() -> None:
+    flagged = server(false_alarms={"flanders": 1.0}, constant=("flanders",))
+    words = raised("F9", inspected=flagged)
+    assert words == "the filter flanders always drops a fixed number of updates, honest ones where nobody attacks"
+
+
+def test_a_regression_is_further_off_and_not_less_accurate() -> None:
+    words = raised("F7", inspected=server(lost=0.05, accuracy=None, mean_accuracy=None))
+    assert "the model is 0.05 standard deviations of the labels further off than with a plain mean" in words
+
+
+def test_a_server_that_fails_by_what_one_team_sends() -> None:
+    fine, failing = Response("own", 1, 1, None, 0.0, ()), Response("own", 1e7, 1, None, None, (), "rule Mine failed")
+    words = raised("F16", inspected=server(responses=(fine, failing, replace(failing, form="opposite"))))
+    assert (
+        words == "the server itself fails where a team sends updates times 1e+07, and training ends: rule Mine failed"
+    )
+
+
+def test_federations_that_ended_in_an_error() -> None:
+    """Seeds with nothing to attack are no errors."""
+    verdict = [played(FIXED, 0), failed(FIXED, 1), failed(FIXED, 2), unjudged(FIXED, 3)]
+    words = raised("F15", verdict=verdict)
+    assert words == "2 of 4 federations ended in an error and count as no success, for example: it divided by zero"
+    assert codes(replace(CALM, verdict=[played(FIXED, 0), unjudged(FIXED, 1)])) == ["F14"]
 
 
 def test_a_fixed_attack_that_does_better_than_the_adaptive_one() -> None:

@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import scripted
 from auditors import ADAPTIVE, FIXED, OTHER, failed, forked, played, subject, unjudged
 
 from fedlens.core.errors import RunError
-from fedlens.studies.audit.arms import Arm
+from fedlens.studies.audit.arms import Arm, with_both_kinds
 from fedlens.studies.audit.cell import Cell
-from fedlens.studies.audit.federations import Federations, Played
+from fedlens.studies.audit.federations import Federations, Played, reached
 from fedlens.studies.audit.forked_round import Outcome
-from fedlens.studies.audit.halving import finalists_of, halved, standing, with_both_kinds, worse, worth
+from fedlens.studies.audit.halving import finalists_of, halved, standing, worse, worth
 from fedlens.studies.audit.ledger import Ledger
 from fedlens.studies.audit.power import leak_test, planted
 from fedlens.studies.audit.schedule import Schedule
@@ -122,6 +123,15 @@ def test_what_a_federation_is_worth() -> None:
     assert worth(played(confidence=1.0), TARGETS) == pytest.approx(log(19))
     assert worth(failed(), TARGETS) == -100
     assert worth(played(confidence=0.5, cost=inf), TARGETS) == -100
+
+
+def test_a_model_whose_answers_are_no_numbers_has_reached_nothing_and_is_worth_least() -> None:
+    record = scripted.played(1, confidence=0.25)
+    assert record.twin is not None
+    assert record.target is not None
+    assert reached(record, record.twin) == 0.25
+    assert reached(replace(record, target=replace(record.target, confidence=[nan])), record.twin) is None
+    assert worth(replace(played(), confidence=None), TARGETS) == -100
 
 
 def test_what_damage_is_worth() -> None:

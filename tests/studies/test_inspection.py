@@ -17,6 +17,7 @@ from fedlens.studies.audit.inspection import (
     SCALES,
     Inspected,
     drawing_in,
+    dropping_so_many,
     false_alarms,
     inspect,
     is_deaf,
@@ -49,6 +50,15 @@ class SomeHalf(Rule):
 
     def aggregate(self, received: Received) -> Aggregate:
         return Aggregate(received.updates[torch.randperm(len(received.updates))[:2]].mean(dim=0))
+
+
+class Refusing(Rule):
+    """Averages updates, unless one is long."""
+
+    def aggregate(self, received: Received) -> Aggregate:
+        if float(received.updates.norm(dim=1).max()) > 1e5:
+            raise ValueError("too long")
+        return Aggregate(received.updates.mean(dim=0))
 
 
 class Strict(Detector):
@@ -117,6 +127,14 @@ def test_a_deaf_rule_is_deaf() -> None:
     assert [response.displacement for response in responses] == [0, 0, 0]
 
 
+def test_a_rule_that_fails_by_long_updates_is_told_and_not_deaf() -> None:
+    with forked(aggregation=Refusing()) as forks:
+        short, long = responses_in(forks, 1, [Probe(scale=0), Probe(scale=1e7)])
+    assert (short.error, long.displacement) == ("", None)
+    assert long.error.startswith("rule Refusing failed in round 1: ValueError: too long")
+    assert not is_deaf([long])
+
+
 def test_a_rule_that_does_nothing_is_deaf_and_costs_accuracy() -> None:
     experiment = audited(aggregation=Nothing(), local={"steps": 40})
     with forks_of(experiment, SERIAL, rounds=[1]) as forks:
@@ -139,6 +157,27 @@ def test_a_check_that_rejects_everybody_raises_false_alarms() -> None:
 def test_an_observer_raises_none() -> None:
     with forked(checks=[Strict()]) as forks:
         assert false_alarms(forks) == {}
+
+
+@pytest.mark.parametrize(
+    ("chain", "names"),
+    [
+        ([{"name": "dnc", "f": 1}, "mean"], ["dnc"]),
+        ([{"name": "flanders", "f": 1}, "mean"], ["flanders"]),
+        (["multi-metrics", "mean"], []),
+        ("median", []),
+    ],
+)
+def test_what_drops_a_fixed_number(chain: object, names: list[str]) -> None:
+    assert list(dropping_so_many(audited(aggregation=chain))) == names
+
+
+def test_a_filter_that_only_observes_raises_no_alarm() -> None:
+    observing = [{"name": "dnc", "f": 1, "action": "observe"}, "mean"]
+    with forked(aggregation=observing) as forks:
+        assert false_alarms(forks) == {}
+    with forked(aggregation=[{"name": "dnc", "f": 1}, "mean"]) as forks:
+        assert false_alarms(forks) == {"dnc": 1}
 
 
 def test_krum_takes_the_mean_of_the_others() -> None:

@@ -5,11 +5,11 @@ import random
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_audits
 from auditing import audited
 from typing_extensions import override
 
@@ -18,14 +18,9 @@ from fedlens.core.errors import ConfigError, RunError
 from fedlens.defences.rule import Aggregate, Received, Rule
 from fedlens.experiment.experiment import Experiment
 from fedlens.studies.audit import audit as auditing
-from fedlens.studies.audit import federations
-from fedlens.studies.audit.arms import Arm, arms_for
-from fedlens.studies.audit.audit import Audit, audit
+from fedlens.studies.audit.audit import Audit
 from fedlens.studies.audit.schedule import Schedule
 from fedlens.studies.audit.verdict import Effort
-from fedlens.sweeps.in_process import InProcessExecutor
-from fedlens.sweeps.sweep import run_cells
-from fedlens.sweeps.sweep_runtime import SweepRuntime
 
 TINY = Schedule(minutes=60, arms=6, seeds=1, kept=2, federations=2, trials=2, finalists=1, verdict=8)
 TINIES: Mapping[Effort, Schedule] = {
@@ -33,7 +28,6 @@ TINIES: Mapping[Effort, Schedule] = {
     "standard": TINY,
     "thorough": replace(TINY, finalists=2),
 }
-ALONE = SweepRuntime(jobs=1, engine="serial")
 
 
 class Nothing(Rule):
@@ -44,24 +38,14 @@ class Nothing(Rule):
         return Aggregate(received.updates[0] * 0)
 
 
-def fixed_arms(experiment: Experiment) -> tuple[list[Arm], dict[str, str]]:
-    fitting, unfit = arms_for(experiment)
-    return [arm for arm in fitting if not arm.adaptive], unfit
-
-
 @pytest.fixture(scope="module", autouse=True)
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(auditing, "SCHEDULES", TINIES)
-        patch.setattr(auditing, "arms_for", fixed_arms)  # those that adapt take long
-        patch.setattr(federations, "run_cells", partial(run_cells, make_executor=InProcessExecutor))
-        patch.setenv("FEDLENS_CACHE", str(tmp_path_factory.mktemp("cache")))
+    with tiny_audits.tiny(TINIES, tmp_path_factory.mktemp("cache")):
         yield
 
 
 def made(folder: Path, effort: Effort = "standard", experiment: Experiment | None = None, **options: Any) -> Audit:
-    options = {"accuracy_cost": 1.0, "runtime": ALONE} | options
-    return audit(experiment or audited(), folder, effort=effort, **options)
+    return tiny_audits.made(folder, experiment or audited(), effort, **options)
 
 
 @pytest.fixture(scope="module")

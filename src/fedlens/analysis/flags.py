@@ -68,7 +68,7 @@ def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
         _answering(records),
         _control(inside[-1]) or _control(records[-1]) if experiment.goal is None else goal_control(inside[-1]),
         alike(inside[-1]),
-        unseen(inside[-1]) or untriggered(inside[-1]),
+        unseen(inside) or untriggered(inside[-1]),
         ineffective(inside),
         no_strength(experiment, inside),
         unclipped(experiment, inside),

@@ -1,8 +1,11 @@
 """Red flags of goals other than target samples."""
 
+from collections.abc import Sequence
+
 from fedlens.analysis.percent import percent
 from fedlens.goals.goal import EXCESS
 from fedlens.runs.record import RoundRecord
+from fedlens.runs.record_values import taken
 
 HIGH = 0.2
 """So large a share of the inputs, beyond what a model without attack or without trigger does anyway, is conspicuous."""
@@ -49,9 +52,13 @@ def alike(last: RoundRecord) -> str | None:
     return f"{NEARLY_ALIKE}: with it, {count} test samples are but {left} distinct ones, and the rate is one over these"
 
 
-def unseen(last: RoundRecord) -> str | None:
-    """Flag a trigger that changes no answer, for example where a convolution's stride leaves out an image's edge."""
-    if last.backdoor is None or last.destroyed or last.backdoor.effect >= NO_EFFECT:
+def unseen(records: Sequence[RoundRecord]) -> str | None:
+    """Flag a trigger that changes no answer, for example where a convolution's stride leaves out an image's edge.
+
+    Where no malicious update had any weight, nothing taught the model the trigger, and nobody can tell.
+    """
+    last = records[-1]
+    if last.backdoor is None or last.destroyed or last.backdoor.effect >= NO_EFFECT or taken(records) is False:
         return None
     return f"{UNSEEN}: no answer changes by it; e.g. -o goal.trigger.place=centre"
 

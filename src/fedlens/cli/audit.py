@@ -28,6 +28,8 @@ ALL = "all"
 GOALS = ("targets", "backdoor", "damage")
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from fedlens.experiment.experiment import Experiment
     from fedlens.studies.audit.audit import Audit
 
@@ -80,22 +82,29 @@ def audit(  # noqa: PLR0917 - typer passes them by name
     The exit code is 0 if it holds or the audit is undecided, 1 if it is broken, 3 if there is no verdict; of
     several audits 1 if one is broken.
     """
+    from fedlens.core.registry import name_of
+    from fedlens.experiment.aims import TARGETS
     from fedlens.runs.loading import load_experiment
 
-    def described(aim: str | None) -> "Experiment":
-        assignments = list(option or [])
-        if aim is not None:
-            assignments.append(f"goal={'null' if aim == 'targets' else aim}")
-        if attackers is not None:
-            assignments.append(f"attackers={{count: {attackers}}}")
-        try:
-            return load_experiment(source, assignments, trust=trust)
-        except ConfigError:  # its own attack, which is not heeded, may be what does not suit
-            return load_experiment(source, [*assignments, WAITING], trust=trust)
+    asked = list(option or [])
+    if attackers is not None:
+        asked += [f"attackers.count={attackers}", "attackers.share=null", "attackers.clients=null"]
 
-    aims: tuple[str | None, ...] = GOALS if goal == ALL else (goal,)
-    experiments = [described(aim) for aim in aims]
-    print_imported(experiments)
+    def loaded(*changes: str) -> "Experiment":
+        try:
+            return load_experiment(source, [*asked, *changes], trust=trust)
+        except ConfigError:  # its own attack, which is not heeded, may be what does not suit
+            return load_experiment(source, [*asked, *changes, WAITING], trust=trust)
+
+    def described(aim: str | None) -> "Experiment":
+        """Return the experiment with another goal, or with its own and its options where it is that already."""
+        if aim is None or aim == TARGETS:
+            return loaded(*([] if aim is None else [f"goal={aim}"]))
+        own = loaded().goal
+        return loaded() if own is not None and name_of("goal", own) == aim else loaded(f"goal={aim}", "target={}")
+
+    experiments = _described(described) if goal == ALL else {goal: described(goal)}
+    print_imported(list(experiments.values()))
     from fedlens.studies.audit.audit import audit  # after what may be refused, for it takes seconds
     from fedlens.studies.audit.planning import plan_of
     from fedlens.sweeps.sweep_runtime import SweepRuntime
@@ -103,12 +112,13 @@ def audit(  # noqa: PLR0917 - typer passes them by name
     runtime = SweepRuntime(jobs, engine, device, data_dir, on, address, mixed_cpus, client_timeout)
     from fedlens.report.terminal.audit_progress import AuditTerminal
 
-    folder = out_dir or Path("audits") / experiments[0].name
-    if len(aims) > 1:
-        say(f"{len(aims)} audits, a goal each: {', '.join(GOALS)}; they take {len(aims)} times as long as one")
+    folder = out_dir or Path("audits") / next(iter(experiments.values())).name
+    if (several := len(experiments)) > 1:
+        goals = ", ".join(map(str, experiments))
+        say(f"{several} audits, a goal each: {goals}; they take {several} times as long as one")
     codes: list[int] = []
-    for aim, experiment in zip(aims, experiments, strict=True):
-        if len(aims) > 1:
+    for aim, experiment in experiments.items():
+        if goal == ALL:
             say(f"Goal: {aim}")
         if plan:
             for line in plan_of(experiment, effort, accuracy_cost, runtime):
@@ -119,7 +129,7 @@ def audit(  # noqa: PLR0917 - typer passes them by name
             try:
                 made = audit(
                     experiment,
-                    folder / aim if aim is not None and len(aims) > 1 else folder,
+                    folder / str(aim) if goal == ALL else folder,
                     effort=effort,
                     accuracy_cost=accuracy_cost,
                     rate=rate,
@@ -135,6 +145,22 @@ def audit(  # noqa: PLR0917 - typer passes them by name
         codes.append(made.judgement.exit_code(strict=strict))
     if any(codes):
         raise SystemExit(1 if 1 in codes else max(codes))
+
+
+def _described(described: "Callable[[str], Experiment]") -> "dict[str | None, Experiment]":
+    """Return the experiment with each goal that suits it; say which do not."""
+    found: dict[str | None, Experiment] = {}
+    refused: dict[str, ConfigError] = {}
+    for aim in GOALS:
+        try:
+            found[aim] = described(aim)
+        except ConfigError as error:
+            refused[aim] = error
+    if not found:
+        raise refused[GOALS[0]]
+    for aim, why in refused.items():
+        say(f"Without the goal {aim}, which does not suit: {why}")
+    return found
 
 
 LOOKS = {"broken": "bold red", "holds": "bold green"}

@@ -478,6 +478,8 @@ def origins(components: Iterable[tuple[str, Config]]) -> Iterator[str]:
     for kind, component in components:
         if not isinstance(component, Recorded) and not is_built_in(kind, component):
             module = sys.modules[type(component).__module__]
+            if module.__name__.partition(".")[0] == __name__.partition(".")[0]:
+                continue  # fedlens' own, though no list has it
             yield f"{module.__name__} ({getattr(module, '__file__', None) or 'no file'})"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from shlex import join
 from statistics import fmean, median
@@ -15,6 +16,7 @@ from fedlens.analysis.percent import percent
 from fedlens.core.documents import revived
 from fedlens.core.errors import DamagedRunError
 from fedlens.core.regular import regular
+from fedlens.goals.damage import DROP, RISE
 
 AUDIT, AUDITED, WORST = "audit.json", "audited.yaml", "worst.yaml"
 
@@ -23,6 +25,11 @@ PURPOSES = {
     "backdoor": "to have inputs with a trigger misclassified",
     "damage": "to make the model worse",
 }
+LEAST = {
+    "accuracy lost": f"{100 * DROP:g} points of accuracy",
+    "error added": f"{RISE:g} standard deviations (SD) of the labels",
+}
+"""By how much the goal damage wants the model to be worse."""
 LIMITS = (
     "Weaknesses that none of the attacks comes upon, such as a key that opens the server.",
     "Other data, models and numbers of clients, longer training, and larger teams of attackers.",
@@ -76,11 +83,12 @@ class Audited:
         """What was audited."""
         about = self.found["subject"]
         attackers = "one of which attacks" if about["attackers"] == 1 else f"{about['attackers']} of which attack"
-        checks = f"checks them by {' and '.join(about['checks'])}" if about["checks"] else "checks nothing"
+        checks = f"checks them by {enumerated(about['checks'])}" if about["checks"] else "has no other checks"
         purpose = PURPOSES.get(about["goal"], f"with the goal {about['goal']}").replace("their", _whose(about), 1)
+        cohort = f", {about['cohort']} of them in each" if about["cohort"] < about["clients"] else ""
         return (
             f"{counted(about['clients'], 'client')}, {attackers} {purpose}, train the model {about['model']} on "
-            f"{about['data']} for {counted(about['rounds'], 'round')}; the server aggregates their updates by "
+            f"{about['data']} for {counted(about['rounds'], 'round')}{cohort}; the server aggregates their updates by "
             f"{about['server']} and {checks}."
         )
 
@@ -96,6 +104,44 @@ class Audited:
         )
 
     @property
+    def asks(self) -> bool:
+        """Whether the goal asks the model for classes; else it is that the model gets worse."""
+        return bool(self.found["subject"]["asks"])
+
+    @property
+    def lost(self) -> str:
+        """What an attack takes from the model: a price to be paid, or the goal itself."""
+        if self.found["subject"]["regression"]:
+            return "error added"
+        return "accuracy cost" if self.asks else "accuracy lost"
+
+    @property
+    def reached(self) -> str:
+        """What says how far an attack has come."""
+        if not self.asks:
+            return self.lost
+        return "confidence" if self.found["subject"]["goal"] == "targets" else "success rate"
+
+    @property
+    def counting(self) -> str:
+        """What a success is."""
+        cost = f" and it costs at most {100 * self.found['accuracy_cost']:.3g} points of accuracy" if self.asks else ""
+        least = f", by at least {LEAST[self.lost]}" if self.found["subject"]["goal"] == "damage" else ""
+        goal = "the goal is met" if self.asks else f"the model is worse than the benign twin{least}"
+        return f"A success counts if {goal}{cost}, but not where the attackers are absent (the placebo)."
+
+    @property
+    def ranking(self) -> str:
+        """What the search ranks attacks by."""
+        if self.asks:
+            return (
+                "The utility is the mean over single rounds of what an attack adds to the log-odds of its goal, less "
+                "what accuracy is lost above the limit."
+            )
+        unit = "in standard deviations of the labels" if self.found["subject"]["regression"] else "as a fraction"
+        return f"The utility is the mean of the {self.lost} in single rounds, {unit}."
+
+    @property
     def seeds(self) -> int:
         """How many seeds count for the verdict."""
         return int(self.found["judgement"]["seeds"])
@@ -108,7 +154,7 @@ class Audited:
     def finalists(self) -> Rows:
         """Tabulate what is known of each finalist."""
         head = [
-            *("attack", "successes", "95 % interval", "placebo alone", "difference", "accuracy cost"),
+            *("attack", "successes", "95 % interval", "placebo alone", "difference", self.lost),
             *("noticed by", "effective weight"),
         ]
         rows = [self._finalist(one) for one in self.found["judgement"]["finalists"]]
@@ -124,8 +170,8 @@ class Audited:
             f"{100 * one['low']:.0f} to {100 * one['high']:.0f} %",
             f"{one['placebos']} of {one['cells']}",
             "–" if difference is None else f"{100 * difference:+.0f} points".replace("-", "−"),
-            _points(one["cost"]),
-            noticed([cell["flagged"] for cell in cells]) if self.found["subject"]["checks"] else "no check",
+            self._amount(one["cost"]),
+            noticed([cell["flagged"] for cell in cells]) if any(cell["flagged"] for cell in cells) else "no check",
             f"{median(weights):.2f}" if weights else "–",
         ]
 
@@ -148,16 +194,18 @@ class Audited:
         for name, key in (("sees its own updates", "adaptive"), ("sees all updates", "omniscient")):
             if rounds := self.found[key]:
                 costs = [one["attacked"]["error"] - one["honest"]["error"] for one in rounds]
+                values = [value if isfinite(value := one["attacked"]["value"]) else 0.0 for one in rounds]
                 rows.append(
                     [
                         name,
                         f"{sum(one['success'] for one in rounds)} of {len(rounds)}",
-                        f"{fmean(one['attacked']['value'] for one in rounds):.2f}",
+                        *([f"{fmean(values):.2f}"] if self.asks else []),
                         f"{sum(one['applied'] for one in rounds)} of {len(rounds)}",
-                        _points(median(costs)),
+                        self._amount(median(costs)),
                     ]
                 )
-        head = ["attacker", "successes", "mean reached", "used by the server", "accuracy cost"]
+        reached = [f"mean {self.reached}"] if self.asks else []
+        head = ["attacker", "successes", *reached, "used by the server", f"median {self.lost}"]
         return Rows("The same single rounds, with and without sight of all updates", head, rows)
 
     def tried(self) -> Rows:
@@ -176,8 +224,18 @@ class Audited:
         return Rows("Everything that was tried", ["attack", "rounds", "utility", "federations", "error"], rows)
 
     def unfit(self) -> Rows:
-        """Tabulate the attacks that do not suit the experiment."""
-        return Rows("Not tried", ["attack", "why"], [[name, why] for name, why in self.found["unfit"].items()], words=2)
+        """Tabulate the attacks that do not suit the experiment, in a row those of one name and reason.
+
+        What would be done about it in an experiment of one's own is left out.
+        """
+        groups: dict[tuple[str, str], list[str]] = {}
+        for name, why in self.found["unfit"].items():
+            groups.setdefault((name.split()[0], why.partition("; e.g. ")[0]), []).append(name)
+        rows = [
+            [names[0] if len(names) == 1 else f"{attack}, {len(names)} times", why]
+            for (attack, why), names in groups.items()
+        ]
+        return Rows("Not tried", ["attack", "why"], rows, words=2)
 
     def federations(self) -> Rows:
         """Tabulate the federations of the verdict."""
@@ -187,16 +245,26 @@ class Audited:
                 str(one["number"]),
                 {None: "–", True: "yes", False: "no"}[one["counts"]],
                 {None: "–", True: "yes", False: "no"}[one["placebo"]],
-                "–" if one["reached"] is None else f"{one['reached']:.2f}",
-                _points(one["cost"]),
+                *([_value(one["reached"])] if self.asks else []),
+                self._amount(one["cost"]),
                 noticed([one["flagged"]]),
                 one["reason"],
                 one["run"],
             ]
             for one in self.found["verdict_cells"]
         ]
-        head = ["attack", "seed", "success", "placebo", "reached", "accuracy cost", "noticed by", "reason", "run"]
+        reached = [self.reached] if self.asks else []
+        head = ["attack", "seed", "success", "placebo", *reached, self.lost, "noticed by", "reason", "run"]
         return Rows("Every federation of the verdict", head, rows)
+
+    def _amount(self, lost: float | None) -> str:
+        """Format what an attack took from the model: points of accuracy, or standard deviations of the labels."""
+        if lost is None:
+            return "–"
+        if not isfinite(lost):
+            return "no finite model"
+        words = f"{lost:.2f} SD" if self.found["subject"]["regression"] else f"{100 * lost:.1f} points"
+        return words.replace("-", "−")
 
     @property
     def worst(self) -> Path | None:
@@ -209,11 +277,12 @@ class Audited:
         """What came of the worst federation."""
         one = self.found["worst"]
         ended = "It is a success of the attack" if one["counts"] else "It is no success of the attack"
-        return f"{_sentence(one['attack'])[:-1]}, with seed {one['number']} of the verdict. {ended}."
+        return f"Attacked by {one['attack']}, with seed {one['number']} of the verdict. {ended}."
 
     def commands(self) -> Iterator[tuple[str, str]]:
         """Yield what to do next, and the command."""
-        limits = ["--accuracy-cost", f"{self.found['accuracy_cost']:g}", "--rate", f"{self.found['rate']:g}"]
+        limits = ["--accuracy-cost", f"{self.found['accuracy_cost']:g}"] if self.asks else []
+        limits += ["--rate", f"{self.found['rate']:g}"]
         again = [str(self.path / AUDITED), "--effort", self.found["effort"], *limits, "--out", f"{self.path}-again"]
         if self.worst is not None:
             yield "Run the worst federation", join(["fedlens", "run", str(self.path / WORST)])
@@ -244,6 +313,11 @@ def noticed(flagged: Sequence[Mapping[str, float]]) -> str:
     return ", ".join(f"{name} in {percent(share)}" for name, share in seen.items()) or "none"
 
 
+def enumerated(names: Sequence[str]) -> str:
+    """Enumerate names: ``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), *names[-1:]])
+
+
 def _whose(about: Mapping[str, Any]) -> str:
     return "its" if about["attackers"] == 1 else "their"
 
@@ -252,8 +326,8 @@ def _sentence(words: str) -> str:
     return f"{words[:1].upper()}{words[1:]}."
 
 
-def _points(fraction: float | None) -> str:
-    return "–" if fraction is None else f"{100 * fraction:.1f} points".replace("-", "−")
+def _value(reached: float | None) -> str:
+    return "–" if reached is None else f"{reached:.2f}"
 
 
 def _utility(value: float, *, failed: bool) -> str:

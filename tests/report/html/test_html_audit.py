@@ -9,7 +9,7 @@ from reading import Reader
 
 from fedlens.core.errors import DamagedRunError
 from fedlens.report.audit_markdown import markdown
-from fedlens.report.audited import noticed, read_audit
+from fedlens.report.audited import enumerated, noticed, read_audit
 from fedlens.report.html.page import write_report
 
 EVIL = "<script>alert(1)</script>|*boost*"
@@ -38,7 +38,7 @@ def written(folder: Path, **changes: Any) -> Path:
         "version": "audit-1",
         "effort": "standard",
         "subject": {"data": "digits", "model": "tiny", "server": "median", "checks": ["distances"], "goal": "targets"}
-        | {"clients": 10, "attackers": 1, "rounds": 4},
+        | {"clients": 10, "attackers": 1, "rounds": 4, "cohort": 10, "asks": True, "regression": False},
         "accuracy_cost": 0.03,
         "rate": 0.1,
         "verdict": "broken",
@@ -112,6 +112,87 @@ def test_it_is_the_same_each_time(tmp_path: Path, page: str) -> None:
 def test_finalists_by_hand(tmp_path: Path) -> None:
     [row] = read_audit(written(tmp_path)).finalists().rows
     assert row[1:] == ["6 of 8", "31 to 97 %", "2 of 8", "+50 points", "1.2 points", "distances in 50.0 %", "0.10"]
+
+
+def written_of(folder: Path, goal: str, *, regression: bool = False, cost: float = 0.012) -> Path:
+    """An audit of attackers who damage the model."""
+    found = json.loads((written(folder) / "audit.json").read_text())
+    about = found["subject"] | {"goal": goal, "asks": False, "regression": regression}
+    finalists = [FINALIST | {"broken": True, "cost": cost}]
+    return written(folder, subject=about, judgement=found["judgement"] | {"finalists": finalists})
+
+
+@pytest.mark.parametrize(
+    ("regression", "cost", "head", "words"),
+    [
+        (False, 0.012, "accuracy lost", "1.2 points"),
+        (True, 0.012, "error added", "0.01 SD"),
+        (True, -0.5, "error added", "−0.50 SD"),
+        (True, float("inf"), "error added", "no finite model"),
+    ],
+)
+def test_damage_is_no_cost_of_anything_else(
+    tmp_path: Path, regression: bool, cost: float, head: str, words: str
+) -> None:
+    audit = read_audit(written_of(tmp_path, "damage", regression=regression, cost=cost))
+    table = audit.finalists()
+    assert (table.head[5], table.rows[0][5]) == (head, words)
+    assert head in audit.ranking
+    assert audit.federations().head[4:6] == [head, "noticed by"]
+    assert audit.sight().head[2:] == ["used by the server", f"median {head}"]
+    assert "--accuracy-cost" not in dict(audit.commands())["Make the audit again"]
+
+
+def test_what_a_success_is_by_hand(tmp_path: Path) -> None:
+    end = ", but not where the attackers are absent (the placebo)."
+    asked = read_audit(written(tmp_path / "asked"))
+    assert asked.counting == f"A success counts if the goal is met and it costs at most 3 points of accuracy{end}"
+    damage = read_audit(written_of(tmp_path / "damage", "damage"))
+    worse = "A success counts if the model is worse than the benign twin"
+    assert damage.counting == f"{worse}, by at least 10 points of accuracy{end}"
+    own = read_audit(written_of(tmp_path / "own", "mine:Own"))
+    assert own.counting == f"{worse}{end}"
+
+
+def test_a_model_without_numbers_has_no_confidence(tmp_path: Path) -> None:
+    lost = one_round(float("nan"), success=False)
+    audit = read_audit(written(tmp_path, adaptive=[lost], verdict_cells=[cell(0, reached=None)]))
+    assert audit.sight().rows[0][2] == "0.00"
+    assert audit.federations().rows[0][4] == "–"
+
+
+def test_a_filter_may_notice_attackers_where_there_is_no_check(tmp_path: Path) -> None:
+    about = json.loads((written(tmp_path) / "audit.json").read_text())["subject"] | {"checks": []}
+    assert read_audit(written(tmp_path, subject=about)).finalists().rows[0][6] == "distances in 50.0 %"
+    without = [cell(number, flagged={}) for number in range(2)]
+    assert read_audit(written(tmp_path, subject=about, verdict_cells=without)).finalists().rows[0][6] == "no check"
+
+
+def test_attacks_that_do_not_suit_are_a_row_for_each_reason(tmp_path: Path) -> None:
+    """Without the remedy, which would be one for a run."""
+    aims = "goal: damage needs another attack; e.g. -o attack=pgd"
+    unfit = {"dba": aims, "dba boost=2": aims, "dba boost=5": "it failed", "a3fl": aims}
+    assert read_audit(written(tmp_path, unfit=unfit)).unfit().rows == [
+        ["dba, 2 times", "goal: damage needs another attack"],
+        ["dba boost=5", "it failed"],
+        ["a3fl", "goal: damage needs another attack"],
+    ]
+
+
+def test_how_many_clients_are_in_a_round_is_said_where_it_is_not_all(tmp_path: Path) -> None:
+    about = json.loads((written(tmp_path) / "audit.json").read_text())["subject"]
+    assert " for 4 rounds; the server" in read_audit(tmp_path).sentence
+    some = read_audit(written(tmp_path, subject=about | {"cohort": 3})).sentence
+    assert " for 4 rounds, 3 of them in each; the server" in some
+
+
+def test_the_worst_federation_is_that_of_an_attack_whose_name_is_as_it_is(tmp_path: Path) -> None:
+    said = read_audit(written(tmp_path, worst=cell(2, attack="pgd", counts=False))).worst_sentence
+    assert said == "Attacked by pgd, with seed 2 of the verdict. It is no success of the attack."
+
+
+def test_names_are_enumerated() -> None:
+    assert [enumerated(names) for names in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
 
 
 def test_sight_by_hand(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from fedlens.analysis.flags import ALONE
 from fedlens.analysis.run_results import load_run
 from fedlens.core.errors import FedlensError
 from fedlens.report.audited import AUDITED, LIMITS, Audited, Rows, read_audit
@@ -111,9 +112,9 @@ def sight_chart(audited: Audited) -> Chart | None:
         columns["round"] += [one["round"] for one in seen]
         columns["reached"] += values
     axis = {"type": "category", "title": {"text": "seed of the search, round"}}
-    damage = audited.found["subject"]["goal"] == "damage"
-    reached = {"title": {"text": "accuracy lost" if damage else "confidence or success rate"}}
-    figure.update_layout(xaxis=axis, yaxis=reached | ({} if damage else {"range": SHARE}))
+    unit = " (SD of the labels)" if audited.found["subject"]["regression"] else ""
+    reached = {"title": {"text": f"{audited.reached}{unit}"}} | ({"range": SHARE} if audited.asks else {})
+    figure.update_layout(xaxis=axis, yaxis=reached)
     return Chart(
         "sight",
         "Found, and what could be found by whoever sees everything",
@@ -131,7 +132,8 @@ def _worst(audited: Audited, data_dir: Path | None, *, code: bool, samples: bool
         return None, "No federation of the verdict could be judged."
     try:
         run = load_run(audited.worst)
-        return run_page(run.with_code(trust=True) if code else run, data_dir, samples=samples), ""
+        page = run_page(run.with_code(trust=True) if code else run, data_dir, samples=samples)
+        return page | {"flags": [flag for flag in page["flags"] if not flag.startswith(ALONE)]}, ""  # one of many seeds
     except FedlensError as error:
         return None, f"Its run cannot be shown: {error}."
 

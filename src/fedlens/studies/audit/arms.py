@@ -170,6 +170,16 @@ def _zoo(turned: int) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield attack, first | dict(zip([option for option, _ in chosen], values, strict=True))
 
 
+def with_both_kinds(kept: Sequence[Arm], ordered: Sequence[Arm]) -> list[Arm]:
+    """Return those kept, with the best adaptive and the best fixed arm in place of the last where one is missing."""
+    found = list(kept)
+    for adaptive in (True, False):
+        kind = [arm for arm in ordered if arm.adaptive == adaptive]
+        if kind and not any(arm.adaptive == adaptive for arm in found):
+            found = [*found[: max(len(found) - 1, 1)], kind[0]]
+    return found
+
+
 def digest(arms: Sequence[Arm]) -> str:
     """Digest what the arms are, in their order."""
     return hashlib.blake2b(json.dumps([asdict(arm) for arm in arms]).encode(), digest_size=8).hexdigest()

@@ -17,15 +17,16 @@ from fedlens.core.numerics import BITS
 from fedlens.core.parsing import dump_yaml
 from fedlens.core.registry import name_of
 from fedlens.experiment.experiment import Experiment
+from fedlens.experiment.regression import is_regression
 from fedlens.runs.loading import load_experiment
 from fedlens.simulation.callback import Callback
 from fedlens.simulation.runtime import Runtime
-from fedlens.studies.audit.arms import VERSION, Arm, arms_for, digest
+from fedlens.studies.audit.arms import VERSION, Arm, arms_for, digest, with_both_kinds
 from fedlens.studies.audit.doubts import Doubt, Findings, doubts
 from fedlens.studies.audit.federations import Federations, Played
 from fedlens.studies.audit.forked_round import ForkedRound
 from fedlens.studies.audit.forks import forked_rounds
-from fedlens.studies.audit.halving import Standing, finalists_of, halved, with_both_kinds
+from fedlens.studies.audit.halving import Standing, finalists_of, halved
 from fedlens.studies.audit.inspection import Inspected, inspect
 from fedlens.studies.audit.judgement import Judgement, Verdict
 from fedlens.studies.audit.ledger import Ledger
@@ -118,7 +119,7 @@ class Audit:
             "arms": digest([one.arm for one in self.ranked]),
             "effort": self.effort,
             "experiment": self.subject.experiment.identity(),
-            "subject": about(self.subject.experiment),
+            "subject": about(self.subject),
             "accuracy_cost": self.subject.accuracy_cost,
             "rate": self.judgement.asked,
             "verdict": self.judgement.verdict,
@@ -142,8 +143,9 @@ class Audit:
         }
 
 
-def about(experiment: Experiment) -> dict[str, Any]:
+def about(subject: Subject) -> dict[str, Any]:
     """Return in words and numbers what was audited."""
+    experiment = subject.experiment
     return {
         "data": name_of("data", experiment.data),
         "model": name_of("model", experiment.model),
@@ -153,6 +155,9 @@ def about(experiment: Experiment) -> dict[str, Any]:
         "clients": experiment.clients,
         "attackers": len(experiment.team),
         "rounds": experiment.rounds,
+        "cohort": experiment.cohort_size,
+        "asks": subject.asks,
+        "regression": is_regression(experiment.data),
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
+from fedlens.analysis.counted import share_of
 from fedlens.analysis.flags import oracle_f
 from fedlens.core.registry import name_of
 from fedlens.studies.audit.federations import Played
@@ -36,7 +37,7 @@ class Doubt:
     """A red flag.
 
     Attributes:
-        code: F1 to F14.
+        code: F1 to F16.
         words: a sentence.
     """
 
@@ -75,7 +76,7 @@ def doubts(found: Findings) -> list[Doubt]:
 
 
 def of_the_server(found: Findings) -> Iterator[Doubt]:
-    """Yield F1 to F3, F7 and F9."""
+    """Yield F1 to F3, F7, F9 and F16."""
     server = found.inspected
     if not server.deterministic:
         which = ", ".join(server.random)
@@ -85,12 +86,21 @@ def of_the_server(found: Findings) -> Iterator[Doubt]:
     if server.stateful:
         which = ", ".join(server.stateful)
         yield Doubt("F3", f"the server remembers earlier rounds ({which}), and attackers were taken not to know that")
+    if failed := [response for response in server.responses if response.error]:
+        sent = "the opposite of its own" if failed[0].form == "opposite" else f"updates times {failed[0].scale:g}"
+        yield Doubt("F16", f"the server itself fails where a team sends {sent}, and training ends: {failed[0].error}")
     if server.lost > LOST:
         lost = f"{100 * server.lost:.1f} points less accurate than with a plain mean"
+        if server.accuracy is None:
+            lost = f"{server.lost:.2f} standard deviations of the labels further off than with a plain mean"
         yield Doubt("F7", f"without attack the model is {lost}: it is easy to withstand attacks by not learning")
     for name, share in server.false_alarms.items():
-        if share > ALARMS:
-            yield Doubt("F9", f"{name} rejects honest clients in {100 * share:.0f} % of rounds without attack")
+        if name in server.constant:
+            yield Doubt(
+                "F9", f"the filter {name} always drops a fixed number of updates, honest ones where nobody attacks"
+            )
+        elif share > ALARMS:
+            yield Doubt("F9", f"honest clients are rejected by {name} in {100 * share:.0f} % of rounds without attack")
 
 
 def of_the_search(found: Findings) -> Iterator[Doubt]:
@@ -144,13 +154,17 @@ def improvement(standings: Sequence[Standing], subject: Subject) -> float:
 
 
 def of_the_verdict(found: Findings) -> Iterator[Doubt]:
-    """Yield F8 and F11."""
+    """Yield F8, F11 and F15."""
     cells = [one.cell for one in found.verdict if one.cell is not None]
     placebos = {cell.seed for cell in cells if cell.placebo}
     if cells and len(placebos) > PLACEBOS * len({cell.seed for cell in cells}):
         yield Doubt("F8", f"without the attackers the goal is met, too, with {len(placebos)} seeds")
     if found.plantings and not any(one.broken and one.eta <= LEAK for one in found.plantings):
         yield Doubt("F11", f"a planted leak of {100 * LEAK:g} % of the mean was not found: the audit is too weak here")
+    failed = [one for one in found.verdict if one.cell is None and not one.unjudged]
+    if failed:
+        share = share_of(len(failed), len(found.verdict), "federation")
+        yield Doubt("F15", f"{share} ended in an error and count as no success, for example: {failed[0].reason}")
 
 
 def of_the_experiment(subject: Subject) -> Iterator[Doubt]:

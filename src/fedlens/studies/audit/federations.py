@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,7 +39,8 @@ class Played:
         number: of the seed, among those of its purpose.
         key: the run's directory below ``cells/``.
         cell: what counts for the verdict; ``None`` if there is nothing to judge.
-        confidence: of the target samples after the window, or the attack success rate, or the accuracy lost.
+        confidence: of the target samples after the window, or the attack success rate, or the accuracy lost; ``None``
+            if there is nothing to judge, or the model's answers are no numbers.
         weight: mean effective weight of the malicious updates, if the rule can tell.
         flagged: the share of its attacked rounds in which each check flagged the attackers.
         red_flags: the run's own.
@@ -170,10 +171,13 @@ def seen(run: Run, arm: Arm, number: int, key: str) -> Played:
     )
 
 
-def reached(last: RoundRecord, twin: ControlRecord) -> float:
-    """Return the confidence in the target classes, the attack success rate, or what accuracy was lost."""
+def reached(last: RoundRecord, twin: ControlRecord) -> float | None:
+    """Return the confidence in the target classes, the attack success rate, or what accuracy was lost.
+
+    A model whose answers are no numbers has no confidence: ``None``.
+    """
     if last.target is not None:
-        return last.target.mean_confidence
+        return None if isnan(last.target.mean_confidence) else last.target.mean_confidence
     if last.backdoor is not None:
         return last.backdoor.rate
     return error_of(last.quality) - error_of(twin.quality)

@@ -24,6 +24,7 @@ from fedlens.core.lazy import torch
 from fedlens.core.random import Address
 from fedlens.core.registry import name_of
 from fedlens.core.threads import one_thread
+from fedlens.defences.adapters import as_stage
 from fedlens.defences.chain import Chain
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import Setting
@@ -257,9 +258,10 @@ class Forks:
 
     @property
     def rejecting(self) -> frozenset[str]:
-        """The names of what rejects updates: checks that do not only observe, and filters of the chain."""
+        """The names of what rejects updates: checks and filters of the chain, those that do not only observe."""
         checks = {name for name, check in self.experiment.detectors.items() if check.action == "reject"}
-        return frozenset(checks | self.experiment.server.filters.keys())
+        filters = self.experiment.server.filters.items()
+        return frozenset(checks | {n for n, link in filters if getattr(as_stage(link), "action", "reject") == "reject"})
 
     def rejected_by(self, record: RoundRecord) -> tuple[str, ...]:
         """Return by what malicious clients were rejected, or that it was on ``reception``, in alphabetical order."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from fedlens.studies.audit.arms import Arm
+from fedlens.studies.audit.arms import Arm, with_both_kinds
 from fedlens.studies.audit.federations import Federations, Played
 from fedlens.studies.audit.forked_round import log_odds
 from fedlens.studies.audit.schedule import Schedule
@@ -103,16 +103,6 @@ def worse(arm: Arm, best: Arm, played: Sequence[Played], subject: Subject) -> bo
     numbers = sorted({number for name, number in values if name == arm.name})
     differences = [values[best.name, number] - values[arm.name, number] for number in numbers]
     return any(differences) and float(wilcoxon(differences, alternative="greater").pvalue) < OUT
-
-
-def with_both_kinds(kept: Sequence[Arm], ordered: Sequence[Arm]) -> list[Arm]:
-    """Return those kept, with the best adaptive and the best fixed arm in place of the last where one is missing."""
-    found = list(kept)
-    for adaptive in (True, False):
-        kind = [arm for arm in ordered if arm.adaptive == adaptive]
-        if kind and not any(arm.adaptive == adaptive for arm in found):
-            found = [*found[: max(len(found) - 1, 1)], kind[0]]
-    return found
 
 
 def finalists_of(standings: Sequence[Standing], count: int) -> list[Arm]:

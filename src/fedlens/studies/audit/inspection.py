@@ -12,8 +12,10 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from fedlens.core.custom import is_custom
+from fedlens.core.errors import ClientError
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address, seeded
+from fedlens.defences.adapters import as_stage
 from fedlens.defences.detector import Detector, Inspection, Validation
 from fedlens.defences.mean import Mean
 from fedlens.experiment.experiment import Experiment
@@ -36,6 +38,9 @@ PROBES: tuple[Probe, ...] = (
 )
 
 
+PLENTY = 1000
+"""More updates than any filter needs to judge at all."""
+
 OTHERS = (1, 2, 3)
 """Roots of other addresses, at which random draws may begin."""
 
@@ -52,6 +57,7 @@ class Response:
         displacement: how far the model ends from where the honest round does, as a multiple of how far that goes; 0 if
             it is the same to the bit, ``None`` where the honest round does not move, or the model is not finite.
         rejected_by: what rejected a member.
+        error: how the server failed, which leaves the rest unknown; empty if it did not.
     """
 
     form: Form
@@ -60,6 +66,7 @@ class Response:
     effective_weight: float | None
     displacement: float | None
     rejected_by: tuple[str, ...]
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,11 +78,11 @@ class Inspected:
         stateful: the stages that keep something from round to round.
         responses: how it answers to the probes.
         deaf: whether none of them changed the model by a bit.
-        false_alarms: the share of the twin's rounds in which an honest client was rejected, by what rejects. A filter
-            that keeps a fixed number of updates rejects in every round.
+        false_alarms: the share of the twin's rounds in which an honest client was rejected, by what rejects.
         accuracy: the twin's in the end; ``None`` of a regression.
         mean_accuracy: that of the twin under a plain mean without checks.
         lost: the twin's error less that one's, with accuracies their difference.
+        constant: the filters that drop a fixed number of updates, which is why they reject in every round.
     """
 
     random: tuple[str, ...]
@@ -86,6 +93,7 @@ class Inspected:
     accuracy: float | None
     mean_accuracy: float | None
     lost: float
+    constant: tuple[str, ...] = ()
 
     @property
     def deterministic(self) -> bool:
@@ -114,6 +122,7 @@ def inspect(forks: Forks, runtime: Runtime = HERE) -> Inspected:
         accuracy=own.accuracy,
         mean_accuracy=plain.accuracy,
         lost=error_of(own) - error_of(plain),
+        constant=tuple(dropping_so_many(forks.experiment)),
     )
 
 
@@ -125,11 +134,15 @@ def plain_twin(experiment: Experiment, runtime: Runtime = HERE) -> Sequence[Roun
 
 
 def responses_in(forks: Forks, round_: int, probes: Sequence[Probe] = PROBES) -> Iterator[Response]:
-    """Yield how the server answers to each probe in a round."""
+    """Yield how the server answers to each probe in a round, also where it fails by that."""
     before, honest = forks.twin.states[round_].weights.double(), forks.honest(round_).state.weights.double()
     step = float((honest - before).norm())
     for probe in probes:
-        result = forks.play(probe, round_)
+        try:
+            result = forks.play(probe, round_)
+        except ClientError as error:
+            yield Response(probe.form, probe.scale, round_, None, None, (), str(error).splitlines()[0])
+            continue
         record, away = result.record, float((result.state.weights.double() - honest).norm())
         yield Response(
             form=probe.form,
@@ -178,6 +191,13 @@ def keeping_in(forks: Forks) -> Iterator[str]:
     kept = forks.honest(forks.rounds[-1]).state.stages
     for name in names_of(forks.experiment.chain):
         if name in kept and (kept[name].tensors or kept[name].clients):
+            yield name
+
+
+def dropping_so_many(experiment: Experiment) -> Iterator[str]:
+    """Yield the filters that drop a fixed number of updates: of any number, they need more than are to be left."""
+    for name, link in experiment.server.filters.items():
+        if as_stage(link).needed(PLENTY) > PLENTY:
             yield name
 
 

@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 
 from fedlens.core.errors import ClientError, ConfigError, UnjudgedError
 from fedlens.simulation.runtime import Runtime
-from fedlens.studies.audit.arms import Arm
+from fedlens.studies.audit.arms import Arm, with_both_kinds
 from fedlens.studies.audit.forked_round import ForkedRound
 from fedlens.studies.audit.forks import Forks, forked_rounds, forks_of
 from fedlens.studies.audit.ledger import Ledger
@@ -126,7 +126,7 @@ class Screening:
         """
         if self._held is None or self._held[0] != number:
             self.__exit__()
-            experiment = self.subject.with_seed("search", number)
+            experiment = self.subject.forked(number)
             opened = self._stack.enter_context(forks_of(experiment, self._runtime, memory=self._memory))
             self._held = (number, opened)
         return self._held[1]
@@ -210,8 +210,5 @@ def distinct(ranked: Sequence[Ranked], count: int, each: int = 3) -> list[Ranked
     for one in ranked:
         if len(chosen) < count and sum(other.arm.attack == one.arm.attack for other in chosen) < each:
             chosen.append(one)
-    for adaptive in (True, False):
-        kind = [one for one in ranked if one.arm.adaptive == adaptive and not one.error]
-        if kind and not any(one.arm.adaptive == adaptive for one in chosen):
-            chosen = [*chosen[: count - 1], kind[0]]
-    return sorted(chosen, key=ranked.index)
+    kept = with_both_kinds([one.arm for one in chosen], [one.arm for one in ranked if not one.error])
+    return [one for one in ranked if one.arm in kept]

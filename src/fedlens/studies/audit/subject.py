@@ -8,6 +8,8 @@ from math import inf
 from typing import Any, Literal
 
 from fedlens.core.random import Address
+from fedlens.experiment.agreement import attacking
+from fedlens.experiment.attackers import Attackers
 from fedlens.experiment.experiment import Experiment
 from fedlens.studies.audit.changing import with_attack
 from fedlens.studies.audit.waiting import Waiting
@@ -69,6 +71,18 @@ class Subject:
     def with_seed(self, purpose: Purpose, number: int) -> Experiment:
         """Return the experiment with a seed of the search or the verdict."""
         return self.experiment.model_copy(update={"seed": self.seed(purpose, number)})
+
+    def forked(self, number: int) -> Experiment:
+        """Return the experiment whose single rounds are attacked, with a seed of the search.
+
+        Where clients are sampled, so many attackers take part in each of its rounds as do on average, and at least one:
+        a round without any says nothing of an attack.
+        """
+        seeded = self.with_seed("search", number)
+        if seeded.cohort_size == seeded.clients or seeded.every_round:
+            return seeded
+        present = seeded.team[: attacking(seeded.attackers, seeded.clients, seeded.cohort_size)]
+        return seeded.model_copy(update={"attackers": Attackers(clients=present, schedule="every-round")})
 
     def under(self, experiment: Experiment) -> Subject:
         """Return the same of another experiment."""
