@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from numpy.typing import NDArray
 
 from fedlens.core.errors import ConfigError
 
@@ -34,6 +39,9 @@ def flower_version() -> str:
 
 FLOWER = flower_version()
 
+from flwr.common import parameters_to_ndarrays  # noqa: E402
+from flwr.server.server import Server  # noqa: E402
+from flwr.serverapp.strategy import Strategy  # noqa: E402
 from flwr.supercore.task_identity import TaskIdentity  # noqa: E402
 
 
@@ -42,3 +50,31 @@ def identify(task: int = 1, run: int = 1, node: int = 1) -> None:
     for name, number in (("task_id", task), ("run_id", run), ("node_id", node)):
         if getattr(TaskIdentity, f"_{name}") is None:
             setattr(TaskIdentity, name, number)
+
+
+@contextmanager
+def final_arrays() -> Iterator[Callable[[], dict[str, NDArray[Any]] | None]]:
+    """Note with which weights a federation ends, which Flower gives to the user's ServerApp alone.
+
+    Yields:
+        What returns them when it has ended; ``None`` if nothing has been aggregated.
+    """
+    last: list[dict[str, NDArray[Any]]] = []
+    start, fit = Strategy.start, Server.fit
+
+    def noting_start(strategy: Strategy, *args: Any, **options: Any) -> Any:
+        result = start(strategy, *args, **options)
+        if len(result.arrays):
+            last.append({name: array.numpy().copy() for name, array in result.arrays.items()})
+        return result
+
+    def noting_fit(server: Server, *args: Any, **options: Any) -> Any:
+        found = fit(server, *args, **options)
+        last.append({str(place): array for place, array in enumerate(parameters_to_ndarrays(server.parameters))})
+        return found
+
+    Strategy.start, Server.fit = noting_start, noting_fit
+    try:
+        yield lambda: last[-1] if last else None
+    finally:
+        Strategy.start, Server.fit = start, fit
