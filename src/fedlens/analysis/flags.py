@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from fedlens.analysis.counted import counted, share_of
+from fedlens.analysis.flower_strategies import flower_flags
 from fedlens.analysis.goal_flags import (
     ALIKE,
     CONTROL,
@@ -62,7 +63,7 @@ def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
             _variances(records),
             _stand_in(experiment),
         )
-        return [flag for flag in every if flag is not None]
+        return [*(flag for flag in every if flag is not None), *flower_flags(experiment)]
     inside, _ = split(records, attack_window(experiment, records))
     reasons = (
         _answering(records),
@@ -90,7 +91,7 @@ def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
         oracle_f(experiment),
         _repetition(experiment),
     )
-    return [flag for flag in reasons if flag is not None]
+    return [*(flag for flag in reasons if flag is not None), *flower_flags(experiment)]
 
 
 def common(every: Iterable[Sequence[str]]) -> list[str]:
