@@ -207,9 +207,9 @@ def test_finalists_lasted_longest_and_include_both_kinds_but_none_that_never_ran
 # the verdict's seeds
 
 
-def test_a_failed_attack_is_one_without_success_and_an_unjudged_seed_is_left_out() -> None:
+def test_a_failed_attack_says_nothing_and_an_unjudged_seed_is_left_out() -> None:
     found = gathered([FIXED], [played(success=True), failed(number=1), unjudged(number=2), played(OTHER)])
-    assert [(cell.seed, cell.success) for cell in found.cells] == [(0, True), (1, False)]
+    assert [(cell.seed, cell.success, cell.failed) for cell in found.cells] == [(0, True, False), (1, False, True)]
     assert found.skipped == {2}
 
 
@@ -277,6 +277,9 @@ class Known:
     def seeds(self, count: int) -> list[int]:
         return [3, 4][:count]
 
+    def attempt(self, arms: Sequence[Arm], seeds: Sequence[int], rounds: Sequence[int]) -> None:
+        """They are all there."""
+
 
 @pytest.mark.parametrize(
     ("hits", "smallest", "planted_"), [(4, 0.1, 3), (2, 0.1, 3), (1, None, 1), (0, None, 1)]
@@ -299,3 +302,18 @@ def test_leaks_are_planted_from_the_largest_until_one_is_not_found(
     assert len(found) == planted_
     assert leak_test(found).smallest == smallest
     assert (found[0].rounds, found[0].found, found[0].by) == (4, hits, OTHER.name if hits else "")
+
+
+def test_rounds_that_are_lost_without_a_leak_are_left_out(tmp_path: Path) -> None:
+    """The first arm breaks the server as it is in the first round, and with every leak; the second never does."""
+    ledger = Ledger(tmp_path)
+    for round_ in (1, 2):
+        ledger.add("fork", key(3, FIXED, round_), TRIED, Tried(forked(0.9 if round_ == 1 else 0.5)))
+        for eta in (0.3, 0.1):
+            won = round_ == 1 or eta == 0.3
+            ledger.add("leak", key(3, FIXED, round_, f"leak {eta:g}, "), TRIED, Tried(forked(0.9 if won else 0.5)))
+            ledger.add("leak", key(3, OTHER, round_, f"leak {eta:g}, "), TRIED, Tried(forked(0.5)))
+    screening = cast("Screening", Known())
+    found = planted([FIXED, OTHER], screening, ledger, rounds=(1, 2), seeds=1, tell=lambda _: None)
+    assert [(one.eta, one.rounds, one.found) for one in found] == [(0.3, 1, 1), (0.1, 1, 0)]
+    assert planted([FIXED, OTHER], screening, ledger, rounds=(1,), seeds=1, tell=lambda _: None) == []
