@@ -9,7 +9,7 @@ from auditors import ADAPTIVE, FIXED, OTHER, forked, played, subject
 from fedlens.studies.audit.doubts import Doubt, Findings, doubts, improvement
 from fedlens.studies.audit.federations import Played
 from fedlens.studies.audit.halving import Standing
-from fedlens.studies.audit.inspection import Inspected
+from fedlens.studies.audit.inspection import Inspected, Response
 from fedlens.studies.audit.power import Planting, leak_test
 from fedlens.studies.audit.verdict import judge
 
@@ -52,6 +52,12 @@ def test_one_data_set_is_all_that_is_ever_audited() -> None:
 def test_a_server_that_draws() -> None:
     words = raised("F1", inspected=server(random=("chain", "mine")))
     assert words == "the server draws random numbers (chain, mine): equal updates give different results"
+
+
+def test_a_server_that_an_update_stops() -> None:
+    fine = Response("own", 1, 1, None, 0.5, ())
+    words = raised("F15", inspected=server(responses=(fine, replace(fine, failed="rule A failed in round 1: no"))))
+    assert words.endswith("which no goal counts as a success: rule A failed in round 1: no")
 
 
 def test_a_server_that_is_deaf() -> None:

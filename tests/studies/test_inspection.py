@@ -51,6 +51,15 @@ class SomeHalf(Rule):
         return Aggregate(received.updates[torch.randperm(len(received.updates))[:2]].mean(dim=0))
 
 
+class Touchy(Rule):
+    """Averages, unless an update is long."""
+
+    def aggregate(self, received: Received) -> Aggregate:
+        if bool(received.updates.norm(dim=1).max() > 1e3):
+            raise ValueError("too long")
+        return Aggregate(received.updates.mean(dim=0))
+
+
 class Strict(Detector):
     """Rejects everybody."""
 
@@ -172,3 +181,12 @@ def sent(forks: Forks, probe: Probe) -> torch.Tensor:
     step = (forks.play(probe, 1).state.weights - forks.twin.states[1].weights).double()
     rest = sum(alpha[client] * update.double() for client, update in forks.updates(1).items() if client != 3)
     return (step - rest) / alpha[3]
+
+
+def test_a_rule_that_fails_at_a_probe_is_told_and_not_deaf() -> None:
+    with forked(aggregation=Touchy()) as forks:
+        small, large, others = responses_in(forks, 1, SOME)
+    assert (small.failed, others.failed) == ("", "")
+    assert large.failed.startswith("rule Touchy failed in round 1: ValueError: too long")
+    assert large.displacement is None
+    assert not is_deaf([large])

@@ -36,7 +36,7 @@ class Doubt:
     """A red flag.
 
     Attributes:
-        code: F1 to F14.
+        code: F1 to F15.
         words: a sentence.
     """
 
@@ -75,7 +75,7 @@ def doubts(found: Findings) -> list[Doubt]:
 
 
 def of_the_server(found: Findings) -> Iterator[Doubt]:
-    """Yield F1 to F3, F7 and F9."""
+    """Yield F1 to F3, F7, F9 and F15."""
     server = found.inspected
     if not server.deterministic:
         which = ", ".join(server.random)
@@ -91,6 +91,8 @@ def of_the_server(found: Findings) -> Iterator[Doubt]:
     for name, share in server.false_alarms.items():
         if share > ALARMS:
             yield Doubt("F9", f"{name} rejects honest clients in {100 * share:.0f} % of rounds without attack")
+    if failed := list(dict.fromkeys(one.failed for one in server.responses if one.failed)):
+        yield Doubt("F15", f"one team's updates can stop the training, which no goal counts as a success: {failed[0]}")
 
 
 def of_the_search(found: Findings) -> Iterator[Doubt]:

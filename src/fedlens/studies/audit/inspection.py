@@ -12,6 +12,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from fedlens.core.custom import is_custom
+from fedlens.core.errors import ClientError
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address, seeded
 from fedlens.defences.detector import Detector, Inspection, Validation
@@ -52,6 +53,7 @@ class Response:
         displacement: how far the model ends from where the honest round does, as a multiple of how far that goes; 0 if
             it is the same to the bit, ``None`` where the honest round does not move, or the model is not finite.
         rejected_by: what rejected a member.
+        failed: why there is no answer: what the rule or a check failed by.
     """
 
     form: Form
@@ -60,6 +62,7 @@ class Response:
     effective_weight: float | None
     displacement: float | None
     rejected_by: tuple[str, ...]
+    failed: str = ""
 
 
 @dataclass(frozen=True)
@@ -129,7 +132,12 @@ def responses_in(forks: Forks, round_: int, probes: Sequence[Probe] = PROBES) ->
     before, honest = forks.twin.states[round_].weights.double(), forks.honest(round_).state.weights.double()
     step = float((honest - before).norm())
     for probe in probes:
-        result = forks.play(probe, round_)
+        try:
+            result = forks.play(probe, round_)
+        except ClientError as error:  # as where a rule refuses what is too long
+            why = str(error).splitlines()[0]
+            yield Response(probe.form, probe.scale, round_, None, None, (), why)
+            continue
         record, away = result.record, float((result.state.weights.double() - honest).norm())
         yield Response(
             form=probe.form,
