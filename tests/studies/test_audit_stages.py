@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import inf, log, nan
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -11,6 +12,7 @@ from auditors import ADAPTIVE, FIXED, OTHER, failed, forked, played, subject, un
 
 from fedlens.core.errors import RunError
 from fedlens.studies.audit.arms import Arm
+from fedlens.studies.audit.audit import Auditing
 from fedlens.studies.audit.cell import Cell
 from fedlens.studies.audit.federations import Federations, Played
 from fedlens.studies.audit.forked_round import Outcome
@@ -317,3 +319,9 @@ def test_rounds_that_are_lost_without_a_leak_are_left_out(tmp_path: Path) -> Non
     found = planted([FIXED, OTHER], screening, ledger, rounds=(1, 2), seeds=1, tell=lambda _: None)
     assert [(one.eta, one.rounds, one.found) for one in found] == [(0.3, 1, 1), (0.1, 1, 0)]
     assert planted([FIXED, OTHER], screening, ledger, rounds=(1,), seeds=1, tell=lambda _: None) == []
+
+
+def test_an_audit_that_could_plant_no_leak_has_not_failed_the_leak_test() -> None:
+    auditing = cast("Auditing", SimpleNamespace(rate=0.1, subject=TARGETS, effort="quick"))
+    trials = gathered([FIXED], [played(number=n, success=True) for n in range(4)])
+    assert Auditing._judged(auditing, [FIXED], trials, []).verdict == "undecided"

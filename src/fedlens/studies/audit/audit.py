@@ -330,7 +330,7 @@ class Auditing:
             [arm.name for arm in finalists],
             rate=self.rate,
             accuracy_cost=self.subject.largest_cost,
-            leak_test=None if plantings is None else leak_test(plantings),
+            leak_test=leak_test(plantings) if plantings else None,  # where all rounds are lost, none is planted
             effort=self.effort,
             skipped=trials.skipped,
         )
