@@ -94,7 +94,9 @@ def test_federations_that_ended_in_an_error() -> None:
     """Seeds with nothing to attack are no errors."""
     verdict = [played(FIXED, 0), failed(FIXED, 1), failed(FIXED, 2), unjudged(FIXED, 3)]
     words = raised("F15", verdict=verdict)
-    assert words == "2 of 4 federations ended in an error and count as no success, for example: it divided by zero"
+    assert (
+        words == "2 of 4 federations ended in an error and count as whatever is worse, for example: it divided by zero"
+    )
     assert codes(replace(CALM, verdict=[played(FIXED, 0), unjudged(FIXED, 1)])) == ["F14"]
 
 

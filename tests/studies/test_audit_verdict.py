@@ -30,6 +30,31 @@ def verdict(*tried: Sequence[Cell], **options: object) -> Verdict:
     return judge([cell for one in tried for cell in one], names, **{"leak_test": POWER, **options}).verdict  # type: ignore[arg-type]
 
 
+def failed(name: str, seed: int) -> Cell:
+    return Cell(name, seed, success=False, placebo=False, cost=0.0, failed=True)
+
+
+def test_a_run_that_failed_speaks_for_nobody() -> None:
+    """36 without a success hold; if one of them failed, it counts as the one success that takes 91."""
+    assert verdict(cells("a", "." * 36)) == "holds"
+    assert verdict([*cells("a", "." * 35), failed("a", 35)]) == "holds"  # the first 35 had decided it
+    early = [failed("a", 0), *cells("a", "." * 90, start=1)]
+    assert verdict(early[:36]) == "undecided"
+    assert verdict(early[:90]) == "undecided"
+    assert verdict(early) == "holds"
+    found = judge(early[:36], ["a"], leak_test=POWER)
+    assert (found.further, found.finalists[0].failed, found.finalists[0].successes) == (55, 1, 0)
+    assert "the runs of 1 failed and count as if they were successes" in found.sentence
+    assert found.upper == judge(cells("a", "x" + "." * 35), ["a"]).upper
+    assert found.finalists[0].low == 0
+
+
+def test_nor_does_it_help_to_break() -> None:
+    """It counts as a success of the placebo alone, which takes ten of eleven in place of seven of seven."""
+    assert verdict([failed("a", 0), *cells("a", "x" * 9, start=1)]) == "undecided"
+    assert verdict([failed("a", 0), *cells("a", "x" * 10, start=1)]) == "broken"
+
+
 def test_seven_successes_of_seven_are_broken_and_six_are_not() -> None:
     assert verdict(cells("a", "xxxxxx")) == "undecided"
     assert verdict(cells("a", "xxxxxxx")) == "broken"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -14,11 +15,13 @@ from typing import Any
 from fedlens.analysis.counted import counted
 from fedlens.analysis.percent import percent
 from fedlens.core.documents import revived
-from fedlens.core.errors import DamagedRunError
+from fedlens.core.errors import DamagedRunError, shortened
 from fedlens.core.regular import regular
 from fedlens.goals.damage import DROP, RISE
 
 AUDIT, AUDITED, WORST = "audit.json", "audited.yaml", "worst.yaml"
+RUN = re.compile(r"cells/[\w-]+")
+"""Where the runs of an audit are: nowhere else, whatever a file says."""
 
 PURPOSES = {
     "targets": "to have samples of their choice misclassified",
@@ -166,7 +169,7 @@ class Audited:
         difference = (one["successes"] - one["placebos"]) / one["cells"] if one["cells"] else None
         return [
             one["name"],
-            f"{one['successes']} of {one['cells']}",
+            f"{one['successes']} of {one['cells']}" + (f", {failed} failed" if (failed := one.get("failed")) else ""),
             f"{100 * one['low']:.0f} to {100 * one['high']:.0f} %",
             f"{one['placebos']} of {one['cells']}",
             "–" if difference is None else f"{100 * difference:+.0f} points".replace("-", "−"),
@@ -270,7 +273,11 @@ class Audited:
     def worst(self) -> Path | None:
         """The run of the worst federation, if there is one."""
         one = self.found["worst"]
-        return None if one is None else self.path / one["run"]
+        if one is None:
+            return None
+        if not RUN.fullmatch(one["run"]):
+            raise ValueError(f"worst.run: {shortened(one['run'])} is no run of this audit")
+        return self.path / str(one["run"])
 
     @property
     def worst_sentence(self) -> str:
@@ -299,11 +306,20 @@ def read_audit(path: Path) -> Audited:
     file = path / AUDIT
     try:
         audited = Audited(path, revived(json.loads(regular(file).read_text("utf-8"))))
-        for table in (audited.finalists, audited.leaks, audited.sight, audited.tried, audited.federations):
-            table()  # all that is shown can be read
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        _require_shown(audited)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise DamagedRunError(f"{file}: cannot be read ({error}); repeat the command that made the audit") from error
     return audited
+
+
+def _require_shown(audited: Audited) -> None:
+    """Make all that is shown once, so that what cannot be is noticed before half a page is written."""
+    for table in (audited.finalists, audited.leaks, audited.sight, audited.tried, audited.unfit, audited.federations):
+        table()
+    _ = (audited.verdict, audited.verdict_sentence, audited.sentence, audited.effort, audited.flags)
+    if audited.worst is not None:
+        _ = audited.worst_sentence
+    list(audited.commands())
 
 
 def noticed(flagged: Sequence[Mapping[str, float]]) -> str:

@@ -217,3 +217,39 @@ def test_a_damaged_audit_is_refused(tmp_path: Path) -> None:
     folder = written(tmp_path, leaks=[{}])
     with pytest.raises(DamagedRunError, match=r"audit\.json: cannot be read .*repeat the command"):
         read_audit(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"flags": None},
+        {"sentence": 5},
+        {"accuracy_cost": "x"},
+        {"rate": None},
+        {"unfit": [1]},
+        {"worst": {"attack": "a", "number": 0, "counts": True, "run": "../../elsewhere"}},
+        {"worst": {"attack": "a", "number": 0, "counts": True, "run": "/etc"}},
+        {"worst": {"attack": "a", "number": 0, "counts": True, "run": "cells/.."}},
+        {"worst": {"attack": "a", "number": 0, "counts": True, "run": 7}},
+    ],
+    ids=str,
+)
+def test_whatever_a_file_says_it_is_refused_or_shown(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Of a run that is not the audit's own nothing is read."""
+    with pytest.raises(DamagedRunError, match=r"audit\.json: cannot be read .*repeat the command"):
+        read_audit(written(tmp_path, **changes))
+
+
+def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    (folder / "audit.json").write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(DamagedRunError, match=r"audit\.json: cannot be read"):
+        read_audit(folder)
+
+
+def test_a_run_that_failed_is_told_beside_the_successes(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    document = json.loads((folder / "audit.json").read_text())
+    document["judgement"]["finalists"][0]["failed"] = 2
+    (folder / "audit.json").write_text(json.dumps(document))
+    assert read_audit(folder).finalists().rows[0][1] == "6 of 8, 2 failed"

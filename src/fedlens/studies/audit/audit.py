@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from fedlens.core.documents import dumps
-from fedlens.core.errors import ConfigError, RunError
-from fedlens.core.files import write_atomically
+from fedlens.core.errors import ConfigError, DamagedRunError, RunError, shortened
+from fedlens.core.files import lock, write_atomically
 from fedlens.core.numerics import BITS
 from fedlens.core.parsing import dump_yaml
 from fedlens.core.registry import name_of
+from fedlens.core.suggest import another
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.regression import is_regression
 from fedlens.runs.loading import load_experiment
 from fedlens.simulation.callback import Callback
 from fedlens.simulation.runtime import Runtime
 from fedlens.studies.audit.arms import VERSION, Arm, arms_for, digest, with_both_kinds
+from fedlens.studies.audit.beginning import begun
 from fedlens.studies.audit.doubts import Doubt, Findings, doubts
 from fedlens.studies.audit.federations import Federations, Played
 from fedlens.studies.audit.forked_round import ForkedRound
@@ -29,7 +31,6 @@ from fedlens.studies.audit.forks import forked_rounds
 from fedlens.studies.audit.halving import Standing, finalists_of, halved
 from fedlens.studies.audit.inspection import Inspected, inspect
 from fedlens.studies.audit.judgement import Judgement, Verdict
-from fedlens.studies.audit.ledger import Ledger
 from fedlens.studies.audit.power import Planting, leak_test, planted
 from fedlens.studies.audit.schedule import SCHEDULES, Schedule
 from fedlens.studies.audit.screening import TRIED, Ranked, Screening, key
@@ -42,8 +43,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 AUDIT, AUDITED, WORST = "audit.json", "audited.yaml", "worst.yaml"
-BEGUN = "begun"
-WORDS, INSPECTED, NAMES = TypeAdapter(str), TypeAdapter(Inspected), TypeAdapter(list[str])
+INSPECTED, NAMES = TypeAdapter(Inspected), TypeAdapter(list[str])
 
 Tell = Callable[[str], None]
 
@@ -234,15 +234,11 @@ class Auditing:
         self.schedule: Schedule = SCHEDULES[effort]
         self.federations = Federations(folder, subject, runtime, observer)
         self.federations.begin()
-        self.ledger = Ledger(folder)
         self.folder = folder
         self.forking = Runtime(
             runtime.engine, None, runtime.device, runtime.data_dir, None, False, runtime.client_timeout
         )
         self._begun = perf_counter()
-        identity = f"{subject.experiment.identity()} {subject.accuracy_cost:g} {VERSION} {BITS}"
-        if self.ledger.once(BEGUN, "audit", WORDS, lambda: identity) != identity:
-            raise RunError(f"{folder}: an audit of something else is there already; choose another --out")
 
     def made(self) -> Audit:
         """Make the audit, or what is missing of it.
@@ -250,6 +246,14 @@ class Auditing:
         Raises:
             FedlensError: it cannot be made.
         """
+        alone = lock(self.folder, "audit", ".lock-audit")
+        try:
+            self.ledger = begun(self.folder, self.subject, self.forking)
+            return self._made()
+        finally:
+            alone.release()
+
+    def _made(self) -> Audit:
         fitting, unfit = arms_for(self.subject.experiment)
         if not fitting:
             raise ConfigError("attack: no attack suits this experiment; e.g. -o goal=damage")
@@ -305,7 +309,13 @@ class Auditing:
         self.ledger.once("finalists", self.effort, NAMES, lambda: chosen)
         every = [self.ledger.get("finalists", effort, NAMES) or [] for effort in self.ledger.keys("finalists")]
         by_name = {arm.name: arm for arm in fitting}
-        return [by_name[name] for name in dict.fromkeys([name for names in every for name in names])]
+        names = list(dict.fromkeys(name for names in every for name in names))
+        if unknown := [name for name in names if name not in by_name]:
+            raise DamagedRunError(
+                f"{self.ledger.path}: there is no attack {shortened(unknown[0])} for this experiment, though it was a "
+                f"finalist; choose another --out, e.g. --out {another(self.folder)}"
+            )
+        return [by_name[name] for name in names]
 
     def _trials(self, finalists: Sequence[Arm]) -> Trials:
         self.tell(f"the verdict's seeds, with {' and '.join(arm.name for arm in finalists)}")
@@ -325,7 +335,7 @@ class Auditing:
             [arm.name for arm in finalists],
             rate=self.rate,
             accuracy_cost=self.subject.largest_cost,
-            leak_test=None if plantings is None else leak_test(plantings),
+            leak_test=leak_test(plantings) if plantings else None,  # where all rounds are lost, none is planted
             effort=self.effort,
             skipped=trials.skipped,
         )

@@ -164,7 +164,7 @@ def of_the_verdict(found: Findings) -> Iterator[Doubt]:
     failed = [one for one in found.verdict if one.cell is None and not one.unjudged]
     if failed:
         share = share_of(len(failed), len(found.verdict), "federation")
-        yield Doubt("F15", f"{share} ended in an error and count as no success, for example: {failed[0].reason}")
+        yield Doubt("F15", f"{share} ended in an error and count as whatever is worse, for example: {failed[0].reason}")
 
 
 def of_the_experiment(subject: Subject) -> Iterator[Doubt]:

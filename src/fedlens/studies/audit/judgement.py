@@ -45,6 +45,7 @@ class Finalist:
         cells: n, with how many seeds it was tried.
         successes: with how many of them it succeeded and the placebo did not.
         placebos: with how many the placebo alone succeeded.
+        failed: with how many the run failed, so that nobody knows.
         low: lower limit of its rate of successes. All limits of all finalists are right together in 95 % of audits,
             whenever one looks.
         high: upper limit.
@@ -73,6 +74,7 @@ class Finalist:
     cells: int
     successes: int
     placebos: int
+    failed: int
     low: float
     high: float
     upper: float

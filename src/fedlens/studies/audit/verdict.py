@@ -83,17 +83,18 @@ def judge(
     lost = np.array(
         [[cell.placebo and not cell.succeeded(accuracy_cost) for cell in row] for row in rows], dtype=bool
     ).reshape(shape)
-    known = evidence(won, lost, rate)
+    failed = np.array([[cell.failed for cell in row] for row in rows], dtype=bool).reshape(shape)
+    known = evidence(won, lost, rate, failed)
     each = tuple(_finalist(name, known, [row[at] for row in rows], at) for at, name in enumerate(finalists))
     unproven = [one for one in each if not one.refuted]
-    further = max((cells_to_refute(one.successes, one.cells, rate, NEEDED) for one in unproven), default=0)
+    further = max((cells_to_refute(one.successes + one.failed, one.cells, rate, NEEDED) for one in unproven), default=0)
     upper = max(one.upper for one in each)
     if any(one.broken for one in each):
         verdict, words = _broken(each)
     elif leak_test is not None and not leak_test.passed:
         verdict, words = _no_power(leak_test)
     elif unproven:
-        verdict, words = _undecided(upper, further, effort)
+        verdict, words = _undecided(upper, further, effort, max(one.failed for one in each))
     else:
         verdict, words = _refuted(each, rate, leak_test, effort)
     return Judgement(verdict, words, each, len(rows), rate, upper, further, leak_test)
@@ -118,11 +119,13 @@ def _finalist(name: str, known: Evidence, cells: Sequence[Cell], at: int) -> Fin
     successes, placebos = int(known.successes[-1, at]), int(known.lost[-1, at])
     differing = successes + placebos
     unseen = [cell.unseen for cell in cells if cell.unseen is not None]
+    costs = [cell.cost for cell in cells if not cell.failed]
     return Finalist(
         name=name,
         cells=len(cells),
         successes=successes,
         placebos=placebos,
+        failed=len(cells) - len(costs),
         low=float(known.low[-1, at]),
         high=float(known.high[-1, at]),
         upper=float(known.upper[-1, at]),
@@ -132,7 +135,7 @@ def _finalist(name: str, known: Evidence, cells: Sequence[Cell], at: int) -> Fin
         rate=float(known.rate[-1, at]),
         broken=bool(known.broken[-1, at]),
         refuted=bool(known.refuted[-1, at]),
-        cost=median(cell.cost for cell in cells) if cells else None,
+        cost=median(costs) if costs else None,
         unseen=fmean(unseen) if unseen else None,
         mcnemar=float(binomtest(successes, differing).pvalue) if differing else 1.0,
     )
@@ -154,11 +157,15 @@ def _no_power(leak_test: LeakTest) -> tuple[Verdict, str]:
     )
 
 
-def _undecided(upper: float, further: int, effort: Effort) -> tuple[Verdict, str]:
+def _undecided(upper: float, further: int, effort: Effort, failed: int) -> tuple[Verdict, str]:
     words = (
         f"undecided: the rate of success may be as high as {_percent(upper)}; {further:,} more "
         f"seed{'s' * (further > 1)} without a success could decide it"
     )
+    if failed:
+        words += (
+            f"; the runs of {failed} failed and count as if they were successes, until the same command has made them"
+        )
     return "undecided", f"{words}, though a quick audit does not say holds" if effort == "quick" else words
 
 
