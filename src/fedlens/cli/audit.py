@@ -22,16 +22,12 @@ from fedlens.cli.shared import (
     print_imported,
     say,
 )
-from fedlens.core.errors import ConfigError
 
 ALL = "all"
 GOALS = ("targets", "backdoor", "damage")
 
 if TYPE_CHECKING:
-    from fedlens.experiment.experiment import Experiment
     from fedlens.studies.audit.audit import Audit
-
-WAITING = "attack={name: fedlens.studies.audit.waiting:Waiting}"
 
 
 def audit(  # noqa: PLR0917 - typer passes them by name
@@ -80,21 +76,10 @@ def audit(  # noqa: PLR0917 - typer passes them by name
     The exit code is 0 if it holds or the audit is undecided, 1 if it is broken, 3 if there is no verdict; of
     several audits 1 if one is broken.
     """
-    from fedlens.runs.loading import load_experiment
-
-    def described(aim: str | None) -> "Experiment":
-        assignments = list(option or [])
-        if aim is not None:
-            assignments.append(f"goal={'null' if aim == 'targets' else aim}")
-        if attackers is not None:
-            assignments.append(f"attackers={{count: {attackers}}}")
-        try:
-            return load_experiment(source, assignments, trust=trust)
-        except ConfigError:  # its own attack, which is not heeded, may be what does not suit
-            return load_experiment(source, [*assignments, WAITING], trust=trust)
+    from fedlens.studies.audit.described import described
 
     aims: tuple[str | None, ...] = GOALS if goal == ALL else (goal,)
-    experiments = [described(aim) for aim in aims]
+    experiments = [described(source, option or (), goal=aim, attackers=attackers, trust=trust) for aim in aims]
     print_imported(experiments)
     from fedlens.studies.audit.audit import audit  # after what may be refused, for it takes seconds
     from fedlens.studies.audit.planning import plan_of
