@@ -1,6 +1,7 @@
 """What an audit found, as Python has it: by hand, from the directory alone, and what cannot be read."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,14 @@ def test_reading_it_imports_no_code_of_somebody_else_s(tmp_path: Path) -> None:
     again = fedlens.load_audit(tmp_path)
     with pytest.raises(ConfigError, match="names code to be run: payload:Rule"):
         _ = again.worst
+
+
+def test_a_worst_run_that_is_gone_is_told_with_where_it_is_described(tmp_path: Path) -> None:
+    made_audit(tmp_path, {FIXED: ["success"]})
+    shutil.rmtree(tmp_path / "cells")
+    with pytest.raises(RunError, match=r"this run is gone; take fedlens\.load_experiment\('.*worst\.yaml'\)") as caught:
+        _ = fedlens.load_audit(tmp_path).worst
+    assert isinstance(eval(str(caught.value).partition("take ")[2]), Experiment)
 
 
 # the call

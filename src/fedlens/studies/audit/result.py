@@ -12,7 +12,7 @@ from fedlens.analysis.intervals import Interval
 from fedlens.core.errors import DamagedRunError, RunError
 from fedlens.core.suggest import likeliest_path
 from fedlens.experiment.experiment import Experiment
-from fedlens.report.audited import AUDIT, Audited, read_audit
+from fedlens.report.audited import AUDIT, WORST, Audited, read_audit
 from fedlens.runs.loading import load_experiment
 from fedlens.studies.audit.judgement import EXIT_CODES, Finalist, Judgement, Verdict, deciding
 from fedlens.studies.audit.ledger import FILE
@@ -75,9 +75,15 @@ class AuditResult:
         """The experiment in which a finalist reached most, ready to run; ``None`` if there is none.
 
         Raises:
-            ConfigError: it names code of an audit that somebody else made; or that code is gone.
+            ConfigError: it names code, and somebody else made the audit or the code is gone.
+            RunError: its run is gone.
         """
-        return None if self.worst_run is None else load_experiment(self.worst_run)
+        if self.worst_run is None:
+            return None
+        if not (self.worst_run / "experiment.yaml").is_file():
+            description = str(self.path / WORST)
+            raise RunError(f"{self.worst_run}: this run is gone; take fedlens.load_experiment({description!r})")
+        return load_experiment(self.worst_run)
 
 
 def load_audit(path: str | Path) -> AuditResult:
