@@ -72,7 +72,7 @@ class Audit:
     Example:
         >>> from fedlens import Experiment
         >>> from fedlens.studies.audit.audit import audit
-        >>> plan = {"data": "digits", "clients": 4, "rounds": 1, "local": {"steps": 5}}
+        >>> plan = {"data": "digits", "clients": 4, "rounds": 2, "local": {"batch_size": 20}}
         >>> audit(Experiment(**plan), "audits/digits", effort="quick").verdict  # doctest: +SKIP
         'broken'
     """
@@ -395,7 +395,7 @@ def audit(
     Raises:
         FedlensError: the experiment cannot be audited, or the directory cannot be used.
     """
-    if effort not in SCHEDULES:
+    if effort not in list(SCHEDULES):
         raise ConfigError(f"effort: {effort!r} is none of {', '.join(SCHEDULES)}; e.g. effort=standard")
     check_limits(rate, accuracy_cost)
     described = experiment if isinstance(experiment, Experiment) else load_experiment(experiment)

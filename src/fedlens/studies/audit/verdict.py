@@ -20,6 +20,7 @@ the verdict.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from numbers import Real
 from statistics import fmean, median
 from typing import Literal
 
@@ -29,7 +30,7 @@ from fedlens.core.errors import ConfigError, shortened
 from fedlens.studies.audit.cell import Cell, table
 from fedlens.studies.audit.e_processes import cells_to_refute
 from fedlens.studies.audit.evidence import NEEDED, Evidence, evidence
-from fedlens.studies.audit.judgement import LEAK, Finalist, Judgement, LeakTest, Verdict
+from fedlens.studies.audit.judgement import LEAK, Finalist, Judgement, LeakTest, Verdict, deciding
 
 Effort = Literal["quick", "standard", "thorough"]
 """How long an audit may take; ``quick`` is too short to say that anything holds."""
@@ -106,9 +107,9 @@ def check_limits(rate: float, accuracy_cost: float) -> None:
     Raises:
         ConfigError: the rate is not between 0 and 1, or the cost is below 0.
     """
-    if not 0 < rate < 1:
+    if not (isinstance(rate, Real) and 0 < rate < 1):
         raise ConfigError(f"rate: a number between 0 and 1 is needed, not {shortened(rate)}; e.g. rate={RATE}")
-    if not accuracy_cost >= 0:
+    if not (isinstance(accuracy_cost, Real) and accuracy_cost >= 0):
         example = f"e.g. accuracy_cost={ACCURACY_COST}"
         raise ConfigError(f"accuracy_cost: a number from 0 is needed, not {shortened(accuracy_cost)}; {example}")
 
@@ -142,7 +143,7 @@ def _finalist(name: str, known: Evidence, cells: Sequence[Cell], at: int) -> Fin
 
 
 def _broken(finalists: Sequence[Finalist]) -> tuple[Verdict, str]:
-    worst = max((one for one in finalists if one.broken), key=lambda one: one.low)
+    worst = deciding(finalists)
     return "broken", (
         f"broken: {worst.name} succeeded with {worst.successes} of {worst.cells} held-out seeds, and the placebo alone "
         f"with {worst.placebos}; its rate of success is at least {_percent(worst.low)}"
@@ -172,7 +173,7 @@ def _undecided(upper: float, further: int, effort: Effort, failed: int) -> tuple
 def _refuted(
     finalists: Sequence[Finalist], rate: float, leak_test: LeakTest | None, effort: Effort
 ) -> tuple[Verdict, str]:
-    most = max(finalists, key=lambda one: one.successes)
+    most = deciding(finalists)
     words = (
         f"{most.successes} of {most.cells} held-out seeds, a rate of success of {_percent(rate)} or more is refuted "
         "at 5 %"
