@@ -23,6 +23,7 @@ PURPOSES = {
     "backdoor": "to have inputs with a trigger misclassified",
     "damage": "to make the model worse",
 }
+REACHED = {"targets": "confidence in the target classes", "damage": "accuracy lost"}
 LIMITS = (
     "Weaknesses that none of the attacks comes upon, such as a key that opens the server.",
     "Other data, models and numbers of clients, longer training, and larger teams of attackers.",
@@ -144,7 +145,8 @@ class Audited:
 
     def sight(self) -> Rows:
         """Tabulate single rounds of the adaptive attack, and of the same that sees all updates."""
-        rows = []
+        rows, bounds = [], self.found.get("reach", [])
+        most = [f"{fmean(one['at_most'] for one in bounds):.2f}"] if bounds else []
         for name, key in (("sees its own updates", "adaptive"), ("sees all updates", "omniscient")):
             if rounds := self.found[key]:
                 costs = [one["attacked"]["error"] - one["honest"]["error"] for one in rounds]
@@ -153,12 +155,30 @@ class Audited:
                         name,
                         f"{sum(one['success'] for one in rounds)} of {len(rounds)}",
                         f"{fmean(one['attacked']['value'] for one in rounds):.2f}",
+                        *most,
                         f"{sum(one['applied'] for one in rounds)} of {len(rounds)}",
                         _points(median(costs)),
                     ]
                 )
-        head = ["attacker", "successes", "mean reached", "used by the server", "accuracy cost"]
+        also = ["at most"] if bounds else []
+        head = ["attacker", "successes", "mean reached", *also, "used by the server", "accuracy cost"]
         return Rows("The same single rounds, with and without sight of all updates", head, rows)
+
+    @property
+    def at_most(self) -> str:
+        """What any attack could make of the same single rounds at most; empty where the rule's reach is unknown."""
+        bounds, about = [one for one in self.found.get("reach", []) if one["found"] is not None], self.found["subject"]
+        if not bounds:
+            return ""
+        found, most = (fmean(one[key] for one in bounds) for key in ("found", "at_most"))
+        sent = "the attacker sends" if about["attackers"] == 1 else "the attackers send"
+        shapes = " or ".join(f"a {shape}" for shape in dict.fromkeys(one["shape"] for one in bounds))
+        what = f"{REACHED.get(about['goal'], 'attack success rate')}, mean of {counted(len(bounds), 'single round')}"
+        return (
+            f"Found {found:.2f}, at most {most:.2f} ({what}): whatever {sent}, {about['server']} keeps the model’s "
+            f"step within {shapes}, in which a search found nothing better for the attack, at any cost in accuracy. "
+            "This bounds single rounds, up to local optima of that search; it is no certificate."
+        )
 
     def tried(self) -> Rows:
         """Tabulate every attack that was tried, the best first."""
@@ -232,6 +252,7 @@ def read_audit(path: Path) -> Audited:
         audited = Audited(path, revived(json.loads(regular(file).read_text("utf-8"))))
         for table in (audited.finalists, audited.leaks, audited.sight, audited.tried, audited.federations):
             table()  # all that is shown can be read
+        _ = audited.at_most
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise DamagedRunError(f"{file}: cannot be read ({error}); repeat the command that made the audit") from error
     return audited

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from statistics import fmean
 
 from fedlens.analysis.flags import oracle_f
 from fedlens.core.registry import name_of
+from fedlens.studies.audit.bounds import Bound
 from fedlens.studies.audit.federations import Played
 from fedlens.studies.audit.forked_round import ForkedRound
 from fedlens.studies.audit.halving import Standing, worth
@@ -27,6 +29,8 @@ PREDICTED, REAL = 0.9, 0.6
 MISSED = 2.0
 """Nats by which what was planned is above what came true, from where on the two disagree."""
 IMPROVED = 0.10
+ROUNDING = 1e-3
+"""What may be found above a bound, which is computed in another order."""
 MANY = 0.10
 """Attackers, as a share of clients."""
 
@@ -36,7 +40,7 @@ class Doubt:
     """A red flag.
 
     Attributes:
-        code: F1 to F14.
+        code: F1 to F15.
         words: a sentence.
     """
 
@@ -57,6 +61,7 @@ class Findings:
         plantings: the leaks.
         adaptive: forked rounds of the adaptive arm that does best.
         omniscient: the same rounds, attacked by who sees all updates.
+        bounds: what any attack could make of single rounds at most, beside what was found.
     """
 
     subject: Subject
@@ -67,11 +72,13 @@ class Findings:
     plantings: Sequence[Planting]
     adaptive: Sequence[ForkedRound]
     omniscient: Sequence[ForkedRound]
+    bounds: Sequence[Bound] = ()
 
 
 def doubts(found: Findings) -> list[Doubt]:
     """Return the red flags, in their order."""
-    return [*of_the_server(found), *of_the_search(found), *of_the_verdict(found), *of_the_experiment(found.subject)]
+    of_all = (of_the_server(found), of_the_search(found), of_the_verdict(found), of_the_experiment(found.subject))
+    return [*chain.from_iterable(of_all), *of_the_reach(found.bounds)]
 
 
 def of_the_server(found: Findings) -> Iterator[Doubt]:
@@ -151,6 +158,17 @@ def of_the_verdict(found: Findings) -> Iterator[Doubt]:
         yield Doubt("F8", f"without the attackers the goal is met, too, with {len(placebos)} seeds")
     if found.plantings and not any(one.broken and one.eta <= LEAK for one in found.plantings):
         yield Doubt("F11", f"a planted leak of {100 * LEAK:g} % of the mean was not found: the audit is too weak here")
+
+
+def of_the_reach(bounds: Sequence[Bound]) -> Iterator[Doubt]:
+    """Yield F15."""
+    beyond = [(one.found - one.at_most, one) for one in bounds if one.found is not None]
+    gap, one = max(beyond, key=lambda pair: pair[0], default=(0.0, None))
+    if one is not None and gap > ROUNDING:
+        reached = (
+            f"{one.by} reached {one.found:.3f} in a single round, and at most {one.at_most:.3f} was expected of any"
+        )
+        yield Doubt("F15", f"{reached}: the reach that the rule declares is wrong, or the search of it got stuck")
 
 
 def of_the_experiment(subject: Subject) -> Iterator[Doubt]:
