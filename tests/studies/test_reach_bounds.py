@@ -1,6 +1,7 @@
 """What any attack could make of single rounds at most: the ascent, the rounds that it sees, and rules that lie."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from math import exp
 from pathlib import Path
 from typing import Any, cast
@@ -20,7 +21,10 @@ from fedlens.data.dataset import Samples
 from fedlens.defences.coordinate_wise import trimmed_reach
 from fedlens.defences.reach import Ball, Box
 from fedlens.defences.rule import Aggregate, Received, Rule
+from fedlens.goals.backdoor import Backdoor
+from fedlens.goals.damage import Damage
 from fedlens.models.network import Network
+from fedlens.studies.audit import ascent
 from fedlens.studies.audit.ascent import Aim, Measure, ascended, ascents
 from fedlens.studies.audit.bounds import Bound, bound_of, bounding, compared, declared, limits, received_in
 from fedlens.studies.audit.doubts import of_the_reach
@@ -94,6 +98,29 @@ def test_a_step_that_is_told_is_taken_and_measured_as_any(clipped: Forks) -> Non
     step = honest.state.weights - clipped.twin.states[2].weights
     told = clipped.outcome(clipped.under_rule(Witness().told(step), 2), 2)
     assert told.value == pytest.approx(clipped.outcome(honest, 2).value)
+
+
+def test_each_goal_is_measured_on_the_test_set(clipped: Forks) -> None:
+    """As the round's own evaluation has it: confidence in the targets, mistakes, and hits among triggered samples."""
+    data, dataset = clipped.experiment.data, clipped.setting.dataset
+    result, address = clipped.honest(2), Address.root(0)
+    goals = [None, Damage(), Backdoor(target="0").fitted(data, dataset)]
+    settings = [replace(clipped.setting, goal=goal) for goal in goals]
+    values = [Aim.of(setting, address).at(result.state.weights).value for setting in settings]
+    accuracy = result.record.quality.accuracy
+    assert accuracy is not None
+    assert values[:2] == pytest.approx([clipped.outcome(result, 2).value, 1 - accuracy])
+    others = dataset.test.take((dataset.test.y != 0).nonzero()[:, 0])
+    network = clipped.setting.network()
+    network.load(result.state.weights)
+    answers = network.log_probabilities(settings[2].changed(others.x)).argmax(dim=1)
+    assert values[2] == pytest.approx(float((answers == 0).double().mean()))
+
+
+def test_more_samples_than_enough_are_drawn(clipped: Forks, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ascent, "MOST", 2)
+    measured = Aim.of(replace(clipped.setting, goal=Damage()), Address.root(0)).at(clipped.twin.states[2].weights).value
+    assert measured in (0, 0.5, 1)
 
 
 def test_no_attack_has_more_and_far_ones_have_nearly_as_much(clipped: Forks) -> None:
