@@ -16,11 +16,14 @@ from typing_extensions import override
 
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.core.errors import ConfigError
+from fedlens.core.layout import Layout
 from fedlens.core.random import Address
 from fedlens.data.dataset import Samples
 from fedlens.defences.coordinate_wise import trimmed_reach
+from fedlens.defences.norm_clipping import NormClipping
 from fedlens.defences.reach import Ball, Box
 from fedlens.defences.rule import Aggregate, Received, Rule
+from fedlens.defences.stage import State
 from fedlens.goals.backdoor import Backdoor
 from fedlens.goals.damage import Damage
 from fedlens.models.network import Network
@@ -133,6 +136,49 @@ def test_no_attack_has_more_and_far_ones_have_nearly_as_much(clipped: Forks) -> 
     assert 0 < most / 2 < added <= most
 
 
+class Fussy(Rule):
+    """A mean that needs all four updates, and claims that nobody moves it."""
+
+    @property
+    def minimum(self) -> int:
+        return 4
+
+    @override
+    def aggregate(self, received: Received) -> Aggregate:
+        return Aggregate(received.updates.mean(dim=0))
+
+    @override
+    def reach(self, received: Received, malicious_rows: Sequence[int]) -> Ball:
+        return Ball(received.updates.mean(dim=0), 0.0)
+
+
+def test_attackers_can_leave_the_model_as_it_is_where_the_rule_needs_them() -> None:
+    """What is not finite is not received, and the server skips the round: the model is as bad as before it."""
+    with forks_of(audited(aggregation=Fussy(), goal="damage", rounds=1, local={"steps": 60}), rounds=[1]) as forks:
+        bound, still = bound_of(forks, 1), forks.outcome(forks.under_rule(Witness(), 1), 1)
+    assert bound is not None
+    assert bound.at_most == still.value > 0
+
+
+def test_there_is_no_bound_where_the_reach_is_unknown_or_buffers_travel(
+    clipped: Forks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(NormClipping, "reach", lambda *_: None)
+        assert bound_of(clipped, 1) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(Forks, "layout", Layout.of(nn.BatchNorm1d(2)))
+        assert bound_of(clipped, 1) is None
+
+
+def test_a_reach_has_what_the_rule_keeps(clipped: Forks) -> None:
+    kept = State({"last": torch.ones(2)})
+    states = {2: replace(clipped.twin.states[2], stages={"0.norm-clipping": kept, "1.other": State()})}
+    forks = Forks(clipped.setting, clipped._federation, replace(clipped.twin, states=states), clipped._engine)
+    assert received_in(forks, 2)[0].state == kept.tensors
+    assert received_in(clipped, 2)[0].state == {}
+
+
 def test_a_rule_that_declares_too_little_is_found_out(tmp_path: Path) -> None:
     experiment, ledger = audited(aggregation=Lying()), Ledger(tmp_path)
     with forks_of(experiment, rounds=[1]) as forks:
@@ -185,6 +231,7 @@ def test_what_the_ledger_knows_is_not_computed_again(clipped: Forks, tmp_path: P
         {"aggregation": [{"name": "clip", "max_norm": 1}, "median"]},
         {"aggregation": ["median", "fedavgm"]},
         {"aggregation": "median", "checks": ({"name": "distances", "action": "reject"},)},
+        {"aggregation": "median", "goal": {"name": "backdoor", "trigger": "trained-patch"}},
     ],
 )
 def test_no_bound_where_more_than_a_reach_decides(changes: dict[str, Any]) -> None:
