@@ -152,12 +152,16 @@ class Fussy(Rule):
         return Ball(received.updates.mean(dim=0), 0.0)
 
 
-def test_attackers_can_leave_the_model_as_it_is_where_the_rule_needs_them() -> None:
+def test_attackers_can_leave_the_model_as_it_is_where_the_rule_needs_them(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is not finite is not received, and the server skips the round: the model is as bad as before it."""
     with forks_of(audited(aggregation=Fussy(), goal="damage", rounds=1, local={"steps": 60}), rounds=[1]) as forks:
         bound, still = bound_of(forks, 1), forks.outcome(forks.under_rule(Witness(), 1), 1)
+        monkeypatch.setattr(Fussy, "minimum", property(lambda _: 3))
+        without = bound_of(forks, 1)
     assert bound is not None
+    assert without is not None
     assert bound.at_most == still.value > 0
+    assert without.at_most == pytest.approx(0)  # three are left, and enough
 
 
 def test_there_is_no_bound_where_the_reach_is_unknown_or_buffers_travel(
