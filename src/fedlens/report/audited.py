@@ -193,7 +193,8 @@ class Audited:
 
     def sight(self) -> Rows:
         """Tabulate single rounds of the adaptive attack, and of the same that sees all updates."""
-        rows = []
+        rows, bounds = [], self.found.get("reach", [])
+        most = [f"{fmean(one['at_most'] for one in bounds):.2f}"] if bounds else []
         for name, key in (("sees its own updates", "adaptive"), ("sees all updates", "omniscient")):
             if rounds := self.found[key]:
                 costs = [one["attacked"]["error"] - one["honest"]["error"] for one in rounds]
@@ -203,13 +204,31 @@ class Audited:
                         name,
                         f"{sum(one['success'] for one in rounds)} of {len(rounds)}",
                         *([f"{fmean(values):.2f}"] if self.asks else []),
+                        *most,
                         f"{sum(one['applied'] for one in rounds)} of {len(rounds)}",
                         self._amount(median(costs)),
                     ]
                 )
         reached = [f"mean {self.reached}"] if self.asks else []
-        head = ["attacker", "successes", *reached, "used by the server", f"median {self.lost}"]
+        also = ["at most"] if bounds else []
+        head = ["attacker", "successes", *reached, *also, "used by the server", f"median {self.lost}"]
         return Rows("The same single rounds, with and without sight of all updates", head, rows)
+
+    @property
+    def at_most(self) -> str:
+        """What any attack could make of the same single rounds at most; empty where the rule's reach is unknown."""
+        bounds, about = [one for one in self.found.get("reach", []) if one["found"] is not None], self.found["subject"]
+        if not bounds:
+            return ""
+        found, most = (fmean(one[key] for one in bounds) for key in ("found", "at_most"))
+        sent = "the attacker sends" if about["attackers"] == 1 else "the attackers send"
+        shapes = " or ".join(f"a {shape}" for shape in dict.fromkeys(one["shape"] for one in bounds))
+        what = f"{self.reached}, mean of {counted(len(bounds), 'single round')}"
+        return (
+            f"Found {found:.2f}, at most {most:.2f} ({what}): whatever {sent}, {about['server']} keeps the model’s "
+            f"step within {shapes}, in which a search found nothing better for the attack, at any cost in accuracy. "
+            "This bounds single rounds, up to local optima of that search; it is no certificate."
+        )
 
     def tried(self) -> Rows:
         """Tabulate every attack that was tried, the best first."""
@@ -319,6 +338,7 @@ def _require_shown(audited: Audited) -> None:
     _ = (audited.verdict, audited.verdict_sentence, audited.sentence, audited.effort, audited.flags)
     if audited.worst is not None:
         _ = audited.worst_sentence
+    _ = audited.at_most
     list(audited.commands())
 
 

@@ -24,6 +24,7 @@ from fedlens.simulation.callback import Callback
 from fedlens.simulation.runtime import Runtime
 from fedlens.studies.audit.arms import VERSION, Arm, arms_for, digest, with_both_kinds
 from fedlens.studies.audit.beginning import begun
+from fedlens.studies.audit.bounds import Bound, compared, limits
 from fedlens.studies.audit.doubts import Doubt, Findings, doubts
 from fedlens.studies.audit.federations import Federations, Played
 from fedlens.studies.audit.forked_round import ForkedRound
@@ -68,6 +69,8 @@ class Audit:
         doubts: red flags.
         unfit: arms that do not suit the experiment, and why.
         seconds: what this call took.
+        bounds: what any attack could make of single rounds at most, beside what was found; none where the rule's reach
+            is unknown.
 
     Example:
         >>> from fedlens import Experiment
@@ -92,6 +95,7 @@ class Audit:
     doubts: Sequence[Doubt]
     unfit: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    bounds: Sequence[Bound] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -138,6 +142,7 @@ class Audit:
             "leaks": [asdict(one) | {"broken": one.broken} for one in self.plantings],
             "omniscient": [one_round(one, self.subject.largest_cost) for one in self.omniscient],
             "adaptive": [one_round(one, self.subject.largest_cost) for one in self.adaptive],
+            "reach": [asdict(one) for one in self.bounds],
             "out_of_time": self.trials.out_of_time,
             "unfit": dict(self.unfit),
         }
@@ -264,6 +269,8 @@ class Auditing:
             inspected = self.ledger.once(
                 "inspected", "server", INSPECTED, lambda: inspect(screening.forks(screening.seeds(1)[0]), self.forking)
             )
+            singles = forked_rounds(self.subject.experiment.rounds)
+            known = limits(screening, self.ledger, rounds=singles, seeds=self.schedule.seeds)
             self.tell(f"{len(arms)} attacks on single rounds")
             ranked = screening.ranked(arms, self.schedule)
             numbers = screening.seeds(self.schedule.trials)
@@ -283,8 +290,12 @@ class Auditing:
         self.tell("planted leaks, and sight of all updates")
         with Screening(self.subject, self.ledger, self.forking, memory=max(memory, 1), tell=self.step) as screening:
             plantings, omniscient, adaptive = self._power(screening, finalists, ranked)
+        seeing = [all_seeing(one.arm) for one in ranked if one.arm.adaptive]
+        bounds = compared(known, self.ledger, [*(one.arm for one in ranked), *seeing])
         judgement = self._judged(finalists, trials, plantings)
-        found = Findings(self.subject, inspected, judgement, standings, trials.played, plantings, adaptive, omniscient)
+        found = Findings(
+            self.subject, inspected, judgement, standings, trials.played, plantings, adaptive, omniscient, bounds
+        )
         return Audit(
             path=self.folder,
             subject=self.subject,
@@ -301,6 +312,7 @@ class Auditing:
             doubts=doubts(found),
             unfit=unfit,
             seconds=perf_counter() - self._begun,
+            bounds=bounds,
         )
 
     def _finalists(self, standings: Sequence[Standing], fitting: Sequence[Arm]) -> list[Arm]:
@@ -351,17 +363,22 @@ class Auditing:
         plantings = planted(arms, screening, self.ledger, rounds=rounds, seeds=self.schedule.seeds, tell=self.tell)
         if not adapting:
             return plantings, [], []
-        all_seeing = Arm(adapting[0].attack, {**adapting[0].options, "sees": "all"})
+        pair = all_seeing(adapting[0]), adapting[0]
         numbers = screening.seeds(self.schedule.seeds)
-        screening.attempt([adapting[0], all_seeing], numbers, rounds)
+        screening.attempt(pair[::-1], numbers, rounds)
         seen = [
             [self.ledger.get("fork", key(number, arm, round_), TRIED) for number in numbers for round_ in rounds]
-            for arm in (all_seeing, adapting[0])
+            for arm in pair
         ]
         omniscient, adaptive = (
             [one.forked for one in each if one is not None and one.forked is not None] for each in seen
         )
         return plantings, omniscient, adaptive
+
+
+def all_seeing(arm: Arm) -> Arm:
+    """Return an adaptive arm with sight of all updates."""
+    return Arm(arm.attack, {**arm.options, "sees": "all"})
 
 
 def audit(
