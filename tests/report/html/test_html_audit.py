@@ -216,7 +216,7 @@ def test_what_can_be_had_at_most_by_hand(tmp_path: Path) -> None:
     assert "single rounds, up to local optima" in audited.at_most
     assert "no certificate" in audited.at_most
     table = audited.sight()
-    assert table.head[2:4] == ["mean reached", "at most"]
+    assert table.head[2:4] == ["mean confidence", "at most"]
     assert [row[3] for row in table.rows] == ["0.62", "0.62"]
     write_report([folder], folder / "report.html")
     assert "Found 0.50, at most 0.62" in Reader((folder / "report.html").read_text("utf-8")).text
