@@ -190,8 +190,8 @@ def test_a_goal_and_a_team_are_put_into_the_experiment(asked: list[Any]) -> None
     [
         ({"effort": "lazy"}, r"effort: 'lazy' is none of quick, standard, thorough; e.g. effort=standard"),
         ({"effort": ["quick"]}, r"effort: \['quick'\] is none of"),
-        ({"rate": 10}, r"rate: a number between 0 and 1 is needed, not 10; e.g. rate=0.1"),
-        ({"rate": "0.1"}, r"rate: a number between 0 and 1 is needed, not '0.1'"),
+        ({"rate": 10}, r"rate: a number from 0.001 to below 1 is needed, not 10; e.g. rate=0.1"),
+        ({"rate": "0.1"}, r"rate: a number from 0.001 to below 1 is needed, not '0.1'"),
         ({"accuracy_cost": -0.1}, r"accuracy_cost: a number from 0 is needed, not -0.1; e.g. accuracy_cost=0.03"),
         ({"accuracy_cost": "3 %"}, r"accuracy_cost: a number from 0 is needed, not '3 %'"),
         ({"goal": "fame"}, r"goal: there is no 'fame'; did you mean damage\?"),

@@ -259,7 +259,9 @@ def test_mcnemar_is_described() -> None:
 
 @pytest.mark.parametrize("rate", [0, 1, 2.5, float("nan")])
 def test_a_rate_that_is_none_is_refused(rate: float) -> None:
-    with pytest.raises(ConfigError, match=r"^rate: a number between 0 and 1 is needed, not .*; e\.g\. rate=0\.1$"):
+    with pytest.raises(
+        ConfigError, match=r"^rate: a number from 0.001 to below 1 is needed, not .*; e\.g\. rate=0\.1$"
+    ):
         judge([], ["a"], rate=rate)
 
 
@@ -301,3 +303,19 @@ def test_what_is_broken_has_a_lower_limit_above_five_percent() -> None:
     assert found.adjusted >= 20
     assert found.low < 0.05
     assert not found.broken
+
+
+def test_an_audit_in_which_nothing_could_be_judged_has_no_verdict() -> None:
+    found = judge([], ["a"], skipped={0, 1, 2, 3})
+    assert (found.verdict, found.exit_code()) == ("no verdict", 3)
+    assert found.sentence == "no verdict: none of the held-out seeds could be judged"
+    assert judge([], ["a"]).verdict == "undecided"  # before the first
+
+
+def test_undecided_says_what_speaks_for_broken() -> None:
+    cells = [Cell("a", seed, success=seed < 3, placebo=False, cost=0.0) for seed in range(4)]
+    words = judge(cells, ["a"]).sentence
+    assert words.startswith("undecided: a succeeded with 3 of 4 held-out seeds, and the placebo alone with 0")
+    assert "without a success could decide it" not in words
+    rare = [Cell("a", seed, success=seed < 1, placebo=False, cost=0.0) for seed in range(4)]
+    assert "without a success could decide it" in judge(rare, ["a"]).sentence

@@ -227,7 +227,7 @@ class Audited:
         return (
             f"Found {found:.2f}, at most {most:.2f} ({what}): whatever {sent}, {about['server']} keeps the model’s "
             f"step within {shapes}, in which a search found nothing better for the attack, at any cost in accuracy. "
-            "This bounds single rounds, up to local optima of that search; it is no certificate."
+            "This bounds single rounds, up to local optima of that search; it is no proof."
         )
 
     def tried(self) -> Rows:

@@ -214,7 +214,7 @@ def test_what_can_be_had_at_most_by_hand(tmp_path: Path) -> None:
         "sends, median keeps the model’s step within a box"
     )
     assert "single rounds, up to local optima" in audited.at_most
-    assert "no certificate" in audited.at_most
+    assert "no proof" in audited.at_most
     table = audited.sight()
     assert table.head[2:4] == ["mean confidence", "at most"]
     assert [row[3] for row in table.rows] == ["0.62", "0.62"]

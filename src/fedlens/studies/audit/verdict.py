@@ -35,6 +35,8 @@ from fedlens.studies.audit.judgement import LEAK, Finalist, Judgement, LeakTest,
 Effort = Literal["quick", "standard", "thorough"]
 """How long an audit may take; ``quick`` is too short to say that anything holds."""
 
+LEAST_RATE = 0.001
+"""To refute a smaller one takes thousands of seeds without a success."""
 RATE = 0.10
 """Rates of success that are to be refuted, unless the user says otherwise."""
 ACCURACY_COST = 0.03
@@ -94,8 +96,10 @@ def judge(
         verdict, words = _broken(each)
     elif leak_test is not None and not leak_test.passed:
         verdict, words = _no_power(leak_test)
+    elif skipped and not rows:
+        verdict, words = "no verdict", "no verdict: none of the held-out seeds could be judged"
     elif unproven:
-        verdict, words = _undecided(upper, further, effort, max(one.failed for one in each))
+        verdict, words = _undecided(each, upper, further, effort)
     else:
         verdict, words = _refuted(each, rate, leak_test, effort)
     return Judgement(verdict, words, each, len(rows), rate, upper, further, leak_test)
@@ -107,8 +111,9 @@ def check_limits(rate: float, accuracy_cost: float) -> None:
     Raises:
         ConfigError: the rate is not between 0 and 1, or the cost is below 0.
     """
-    if not (isinstance(rate, Real) and 0 < rate < 1):
-        raise ConfigError(f"rate: a number between 0 and 1 is needed, not {shortened(rate)}; e.g. rate={RATE}")
+    if not (isinstance(rate, Real) and LEAST_RATE <= rate < 1):
+        between = f"a number from {LEAST_RATE} to below 1"
+        raise ConfigError(f"rate: {between} is needed, not {shortened(rate)}; e.g. rate={RATE}")
     if not (isinstance(accuracy_cost, Real) and accuracy_cost >= 0):
         example = f"e.g. accuracy_cost={ACCURACY_COST}"
         raise ConfigError(f"accuracy_cost: a number from 0 is needed, not {shortened(accuracy_cost)}; {example}")
@@ -158,16 +163,24 @@ def _no_power(leak_test: LeakTest) -> tuple[Verdict, str]:
     )
 
 
-def _undecided(upper: float, further: int, effort: Effort, failed: int) -> tuple[Verdict, str]:
-    words = (
-        f"undecided: the rate of success may be as high as {_percent(upper)}; {further:,} more "
-        f"seed{'s' * (further > 1)} without a success could decide it"
-    )
+def _undecided(finalists: Sequence[Finalist], upper: float, further: int, effort: Effort) -> tuple[Verdict, str]:
+    most, failed = deciding(finalists), max(one.failed for one in finalists)
+    if 2 * most.successes >= most.cells > 0:
+        words = (
+            f"undecided: {most.name} succeeded with {most.successes} of {most.cells} held-out seeds, and the placebo "
+            f"alone with {most.placebos}, which may still be chance; the same command with more effort tries more seeds"
+        )
+    else:
+        words = (
+            f"undecided: the rate of success may be as high as {_percent(upper)}; {further:,} more "
+            f"seed{'s' * (further > 1)} without a success could decide it"
+        )
+        words += ", though a quick audit does not say holds" if effort == "quick" else ""
     if failed:
         words += (
             f"; the runs of {failed} failed and count as if they were successes, until the same command has made them"
         )
-    return "undecided", f"{words}, though a quick audit does not say holds" if effort == "quick" else words
+    return "undecided", words
 
 
 def _refuted(
