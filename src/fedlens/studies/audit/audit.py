@@ -20,6 +20,8 @@ from fedlens.core.suggest import another
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.regression import is_regression
 from fedlens.runs.loading import load_experiment
+from fedlens.runs.ownership import claim
+from fedlens.runs.start import read_start
 from fedlens.simulation.callback import Callback
 from fedlens.simulation.runtime import Runtime
 from fedlens.studies.audit.arms import VERSION, Arm, arms_for, digest, with_both_kinds
@@ -435,6 +437,9 @@ def audit(
 def write(made: Audit) -> None:
     """Write ``audit.json``, ``audited.yaml`` and ``worst.yaml``."""
     write_atomically(made.path / AUDIT, dumps(made.plain(), indent=1).encode() + b"\n")
-    write_atomically(made.path / AUDITED, dump_yaml(made.subject.experiment.describe()).encode())
-    if (worst := made.worst) is not None:
-        write_atomically(made.path / WORST, dump_yaml(worst.describe()).encode())
+    described = {AUDITED: made.subject.experiment} | ({} if (worst := made.worst) is None else {WORST: worst})
+    for name, experiment in described.items():
+        content = dump_yaml(experiment.describe()).encode()
+        write_atomically(made.path / name, content)
+        if read_start(made.path) is not None:  # which the first federation begins
+            claim(made.path, content)
