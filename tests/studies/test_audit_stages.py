@@ -1,6 +1,6 @@
 """The stages of an audit, with values made by hand: who is better, who goes on, and what is counted."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf, log, nan
 from pathlib import Path
@@ -18,9 +18,11 @@ from fedlens.studies.audit.halving import finalists_of, halved, standing, with_b
 from fedlens.studies.audit.ledger import Ledger
 from fedlens.studies.audit.power import leak_test, planted
 from fedlens.studies.audit.schedule import Schedule
-from fedlens.studies.audit.screening import TRIED, Ranked, Screening, Tried, distinct, key, utility
+from fedlens.studies.audit.screening import NOTED, Ranked, Screening, distinct, utility
+from fedlens.studies.audit.tried import TRIED, Fork, Tried
 from fedlens.studies.audit.trying import Trials, decided, gathered, try_finalists
 from fedlens.studies.audit.verdict import judge
+from fedlens.studies.audit.workers import Workers
 
 TARGETS, DAMAGE = subject(), subject(goal="damage")
 TINY = Schedule(minutes=1, arms=9, seeds=1, kept=9, federations=9, trials=3, finalists=2, verdict=10)
@@ -269,13 +271,11 @@ def test_decided_means_broken_or_all_refuted() -> None:
 # planted leaks
 
 
-class Known:
-    """Forked rounds that are all in the ledger."""
+class Idle:
+    """Workers that are asked for nothing, as everything is in the ledger."""
 
-    subject = TARGETS
-
-    def seeds(self, count: int) -> list[int]:
-        return [3, 4][:count]
+    def ask(self, function: str, calls: Mapping[str, Any], told: Any) -> None:
+        assert not calls
 
 
 @pytest.mark.parametrize(
@@ -286,16 +286,17 @@ def test_leaks_are_planted_from_the_largest_until_one_is_not_found(
 ) -> None:
     """Leaks of 0.3 and 0.1 are found in so many of four rounds by the second arm, that of 0.03 in one."""
     ledger = Ledger(tmp_path)
+    for number in range(5):
+        ledger.add("seed", str(number), NOTED, "nothing to attack" if number < 3 else "")
     places = [(seed, round_) for seed in (3, 4) for round_ in (1, 2)]
     for eta in (0.3, 0.1, 0.03):
         most = 1 if eta == 0.03 else hits
         for at, (seed, round_) in enumerate(places):
             for arm in (FIXED, OTHER):
                 won = arm == OTHER and at < most
-                name = key(seed, arm, round_, f"leak {eta:g}, ")
-                ledger.add("leak", name, TRIED, Tried(forked(0.9 if won else 0.5)))
-    screening = cast("Screening", Known())
-    found = planted([FIXED, OTHER], screening, ledger, rounds=(1, 2), seeds=2, tell=lambda _: None)
+                ledger.add("leak", Fork(seed, round_, arm, eta).key, TRIED, Tried(forked(0.9 if won else 0.5)))
+    screening = Screening(TARGETS, ledger, cast("Workers", Idle()), tell=lambda _: None)
+    found = planted([FIXED, OTHER], screening, rounds=(1, 2), seeds=2, tell=lambda _: None)
     assert len(found) == planted_
     assert leak_test(found).smallest == smallest
     assert (found[0].rounds, found[0].found, found[0].by) == (4, hits, OTHER.name if hits else "")

@@ -5,7 +5,6 @@ import random
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,12 @@ from fedlens.core.errors import ConfigError, RunError
 from fedlens.defences.rule import Aggregate, Received, Rule
 from fedlens.experiment.experiment import Experiment
 from fedlens.studies.audit import audit as auditing
-from fedlens.studies.audit import federations
 from fedlens.studies.audit.arms import Arm, arms_for
 from fedlens.studies.audit.audit import Audit, audit
 from fedlens.studies.audit.schedule import Schedule
 from fedlens.studies.audit.verdict import Effort
+from fedlens.sweeps import sweep_runtime
 from fedlens.sweeps.in_process import InProcessExecutor
-from fedlens.sweeps.sweep import run_cells
 from fedlens.sweeps.sweep_runtime import SweepRuntime
 
 TINY = Schedule(minutes=60, arms=6, seeds=1, kept=2, federations=2, trials=2, finalists=1, verdict=8)
@@ -54,7 +52,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(auditing, "SCHEDULES", TINIES)
         patch.setattr(auditing, "arms_for", fixed_arms)  # those that adapt take long
-        patch.setattr(federations, "run_cells", partial(run_cells, make_executor=InProcessExecutor))
+        patch.setattr(sweep_runtime, "LocalExecutor", InProcessExecutor)
         patch.setenv("FEDLENS_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield
 

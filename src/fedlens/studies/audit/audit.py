@@ -19,22 +19,24 @@ from fedlens.core.registry import name_of
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.loading import load_experiment
 from fedlens.simulation.callback import Callback
-from fedlens.simulation.runtime import Runtime
 from fedlens.studies.audit.arms import VERSION, Arm, arms_for, digest
 from fedlens.studies.audit.doubts import Doubt, Findings, doubts
 from fedlens.studies.audit.federations import Federations, Played
 from fedlens.studies.audit.forked_round import ForkedRound
+from fedlens.studies.audit.forked_tasks import INSPECTED
 from fedlens.studies.audit.forks import forked_rounds
 from fedlens.studies.audit.halving import Standing, finalists_of, halved, with_both_kinds
-from fedlens.studies.audit.inspection import Inspected, inspect
+from fedlens.studies.audit.inspection import Inspected
 from fedlens.studies.audit.judgement import Judgement, Verdict
 from fedlens.studies.audit.ledger import Ledger
 from fedlens.studies.audit.power import Planting, leak_test, planted
 from fedlens.studies.audit.schedule import SCHEDULES, Schedule
-from fedlens.studies.audit.screening import TRIED, Ranked, Screening, key
+from fedlens.studies.audit.screening import Ranked, Screening
 from fedlens.studies.audit.subject import Subject
+from fedlens.studies.audit.tried import Fork
 from fedlens.studies.audit.trying import Trials, try_finalists
 from fedlens.studies.audit.verdict import ACCURACY_COST, RATE, Effort, check_limits, judge
+from fedlens.studies.audit.workers import Workers
 from fedlens.sweeps.sweep_runtime import SweepRuntime
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
 AUDIT, AUDITED, WORST = "audit.json", "audited.yaml", "worst.yaml"
 BEGUN = "begun"
-WORDS, INSPECTED, NAMES = TypeAdapter(str), TypeAdapter(Inspected), TypeAdapter(list[str])
+WORDS, NAMES = TypeAdapter(str), TypeAdapter(list[str])
 
 Tell = Callable[[str], None]
 
@@ -230,10 +232,7 @@ class Auditing:
         self.federations = Federations(folder, subject, runtime, observer)
         self.federations.begin()
         self.ledger = Ledger(folder)
-        self.folder = folder
-        self.forking = Runtime(
-            runtime.engine, None, runtime.device, runtime.data_dir, None, False, runtime.client_timeout
-        )
+        self.folder, self.runtime = folder, runtime
         self._begun = perf_counter()
         identity = f"{subject.experiment.identity()} {subject.accuracy_cost:g} {VERSION} {BITS}"
         if self.ledger.once(BEGUN, "audit", WORDS, lambda: identity) != identity:
@@ -250,10 +249,13 @@ class Auditing:
             raise ConfigError("attack: no attack suits this experiment; e.g. -o goal=damage")
         arms = [arm for arm in fitting if arm.window == "every round"][: self.schedule.arms]
         memory = max(arm.made(self.subject.experiment).memory for arm in fitting)  # finalists of before are any of them
-        with Screening(self.subject, self.ledger, self.forking, memory=max(memory, 1), tell=self.step) as screening:
+        workers = Workers(self.subject, self.folder, self.runtime, memory=max(memory, 1))
+        screening = Screening(self.subject, self.ledger, workers, tell=self.step)
+        with workers:
             self.tell("the server without attack")
+            number = screening.seeds(1)[0]
             inspected = self.ledger.once(
-                "inspected", "server", INSPECTED, lambda: inspect(screening.forks(screening.seeds(1)[0]), self.forking)
+                "inspected", "server", INSPECTED, lambda: INSPECTED.validate_python(workers.answer("look", number))
             )
             self.tell(f"{len(arms)} attacks on single rounds")
             ranked = screening.ranked(arms, self.schedule)
@@ -272,7 +274,7 @@ class Auditing:
         finalists = self._finalists(standings, fitting)
         trials = self._trials(finalists)
         self.tell("planted leaks, and sight of all updates")
-        with Screening(self.subject, self.ledger, self.forking, memory=max(memory, 1), tell=self.step) as screening:
+        with workers:
             plantings, omniscient, adaptive = self._power(screening, finalists, ranked)
         judgement = self._judged(finalists, trials, plantings)
         found = Findings(self.subject, inspected, judgement, standings, trials.played, plantings, adaptive, omniscient)
@@ -333,18 +335,16 @@ class Auditing:
         adapting = [one.arm for one in ranked if one.arm.adaptive and not one.error][:1]
         strongest = [one.arm for one in ranked if not one.arm.adaptive and not one.error][:2]
         arms = list({arm.name: arm for arm in [*adapting, *finalists, *strongest]}.values())
-        plantings = planted(arms, screening, self.ledger, rounds=rounds, seeds=self.schedule.seeds, tell=self.tell)
+        plantings = planted(arms, screening, rounds=rounds, seeds=self.schedule.seeds, tell=self.tell)
         if not adapting:
             return plantings, [], []
         all_seeing = Arm(adapting[0].attack, {**adapting[0].options, "sees": "all"})
-        numbers = screening.seeds(self.schedule.seeds)
-        screening.attempt([adapting[0], all_seeing], numbers, rounds)
-        seen = [
-            [self.ledger.get("fork", key(number, arm, round_), TRIED) for number in numbers for round_ in rounds]
-            for arm in (all_seeing, adapting[0])
-        ]
+        places = [(number, round_) for number in screening.seeds(self.schedule.seeds) for round_ in rounds]
+        forks = [[Fork(*place, arm) for place in places] for arm in (all_seeing, adapting[0])]
+        screening.attack([fork for pair in zip(*forks, strict=True) for fork in pair])
         omniscient, adaptive = (
-            [one.forked for one in each if one is not None and one.forked is not None] for each in seen
+            [one.forked for one in map(screening.tried, each) if one is not None and one.forked is not None]
+            for each in forks
         )
         return plantings, omniscient, adaptive
 

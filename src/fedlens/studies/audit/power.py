@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 from fedlens.studies.audit.arms import Arm
 from fedlens.studies.audit.judgement import LeakTest
-from fedlens.studies.audit.ledger import Ledger
-from fedlens.studies.audit.planted import leak
-from fedlens.studies.audit.screening import TRIED, Screening, key, tried
+from fedlens.studies.audit.screening import Screening
+from fedlens.studies.audit.tried import Fork
 
 LEAKS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 """Shares of the mean that are let through, the largest first."""
@@ -45,7 +44,6 @@ class Planting:
 def planted(
     arms: Sequence[Arm],
     screening: Screening,
-    ledger: Ledger,
     *,
     rounds: Sequence[int],
     seeds: int,
@@ -55,49 +53,39 @@ def planted(
 
     Args:
         arms: who attacks.
-        screening: holds the benign twins.
-        ledger: knows what was attacked.
+        screening: attacks the rounds.
         rounds: that are attacked.
         seeds: of the search, how many.
         tell: is called with what was done.
     """
     found: list[Planting] = []
+    numbers = screening.seeds(seeds)
     for eta in LEAKS:
-        found.append(_planting(eta, arms, screening, ledger, rounds=rounds, numbers=screening.seeds(seeds)))
+        found.append(_planting(eta, arms, screening, rounds=rounds, numbers=numbers))
         tell(f"a leak of {100 * eta:g} % was {'found' if found[-1].broken else 'not found'}")
         if not found[-1].broken:
             break
+        numbers = numbers[::-1]  # workers hold the last seed's benign twin
     return found
 
 
 def _planting(
-    eta: float,
-    arms: Sequence[Arm],
-    screening: Screening,
-    ledger: Ledger,
-    *,
-    rounds: Sequence[int],
-    numbers: Sequence[int],
+    eta: float, arms: Sequence[Arm], screening: Screening, *, rounds: Sequence[int], numbers: Sequence[int]
 ) -> Planting:
-    where, successes, hits = f"leak {eta:g}, ", dict.fromkeys((arm.name for arm in arms), 0), 0
+    """Attack each round by one arm after the other until one succeeds, all rounds of a seed at once."""
+    successes, limit = dict.fromkeys((arm.name for arm in arms), 0), screening.subject.largest_cost
     for number in numbers:
-        forks = None
-        for round_ in rounds:
-            hit = False
-            for arm in arms:
-                name = key(number, arm, round_, where)
-                if not ledger.has("leak", name):
-                    own = screening.forks(number)
-                    forks = forks or own.under(leak(own.experiment, eta))
-                    ledger.add("leak", name, TRIED, tried(forks, arm, round_))
-                outcome = ledger.get("leak", name, TRIED)
-                assert outcome is not None
-                if outcome.forked is not None and outcome.forked.succeeds(screening.subject.largest_cost):
+        going = list(rounds)
+        for arm in arms:
+            forks = [Fork(number, round_, arm, eta) for round_ in going]
+            screening.attack(forks)
+            for fork in forks:
+                tried = screening.tried(fork)
+                if tried is not None and tried.forked is not None and tried.forked.succeeds(limit):
                     successes[arm.name] += 1
-                    hit = True
-                    break
-            hits += hit
+                    going.remove(fork.round)
     best = max(successes, key=lambda name: successes[name], default="")
+    hits = sum(successes.values())
     return Planting(eta, len(numbers) * len(rounds), hits, best if successes.get(best) else "")
 
 
