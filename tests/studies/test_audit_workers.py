@@ -88,10 +88,21 @@ def test_two_workers_give_the_bits_of_one_process_and_outlive_an_arm_that_kills_
     killed = mine.tried(deadly)
     assert killed is not None
     assert killed.error.startswith("the worker process died (signal SIGKILL)")
-    assert sorted(int(words.split()[-3]) for words in told) == list(range(9))
+    assert told[0] == "a benign twin; 9 single rounds to go"
+    assert [int(words.split()[-3]) for words in told[1:]] == list(range(9))[::-1]
     kept = Ledger(folder / "two")
     assert all(kept.has(fork.kind, fork.key) for fork in FORKS)
     assert not kept.has("fork", deadly.key)  # the same command tries it again
+
+
+@pytest.mark.acceptance  # it takes long
+@pytest.mark.xdist_group("ray")
+def test_forked_rounds_on_ray_are_the_bits_of_one_process(folder: Path, alone: list[Tried | None]) -> None:
+    pytest.importorskip("ray", reason="needs fedlens[ray]")
+    mine, workers = screening(folder / "ray", SweepRuntime(jobs=2, on="ray"), [], aggregation="touchy27:Touchy")
+    with workers:
+        mine.attack(FORKS)
+    assert [timeless(mine.tried(fork)) for fork in FORKS] == alone
 
 
 def test_an_arm_that_makes_the_server_fail_has_its_error_and_the_others_have_none(alone: list[Tried | None]) -> None:

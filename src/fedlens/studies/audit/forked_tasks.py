@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -19,10 +19,12 @@ from fedlens.simulation.runtime import Runtime
 from fedlens.studies.audit.arms import Arm
 from fedlens.studies.audit.forks import Forks, forks_of
 from fedlens.studies.audit.inspection import Inspected, inspect
+from fedlens.studies.audit.pace import Pace, pace_of
 from fedlens.studies.audit.planted import leak
 from fedlens.studies.audit.tried import TRIED, Tried
 
 INSPECTED = TypeAdapter(Inspected)
+PACE = TypeAdapter(Pace)
 
 
 class Holding:
@@ -32,6 +34,8 @@ class Holding:
         self._stack = ExitStack()
         self._held: tuple[str, Forks] | None = None
         self._leaking: tuple[float, Forks] | None = None
+        self.seconds = self.cpu = 0.0
+        """What the twin took to be played."""
 
     def forks(self, experiment: Experiment, runtime: Runtime, memory: int, eta: float | None = None) -> Forks:
         """Return the forks of an experiment's benign twin, which is played unless it is the one that is held.
@@ -48,7 +52,9 @@ class Holding:
         name = f"{experiment.identity()} {memory} {runtime.engine} {runtime.device}"
         if self._held is None or self._held[0] != name:
             self.release()
+            began, cpu = perf_counter(), process_time()
             self._held = name, self._stack.enter_context(forks_of(experiment, runtime, memory=memory))
+            self.seconds, self.cpu = perf_counter() - began, process_time() - cpu
         own = self._held[1]
         if eta is None:
             return own
@@ -66,15 +72,13 @@ HELD = Holding()
 """Of this process: what makes tasks with the same seed cheap. No result depends on it."""
 
 
-def note(experiment: Experiment, runtime: Runtime, memory: int) -> dict[str, float]:
-    """Play the benign twin; return how many seconds that took.
+def note(experiment: Experiment, runtime: Runtime, memory: int) -> None:
+    """Play the benign twin.
 
     Raises:
         UnjudgedError: there is nothing to attack.
     """
-    began = perf_counter()
     HELD.forks(experiment, runtime, memory)
-    return {"seconds": perf_counter() - began}
 
 
 def attack(
@@ -105,18 +109,18 @@ def look(experiment: Experiment, runtime: Runtime, memory: int) -> Any:
     return INSPECTED.dump_python(inspect(HELD.forks(experiment, runtime, memory), runtime), mode="json")
 
 
-def measure(
-    experiment: Experiment, runtime: Runtime, memory: int, arms: Sequence[Mapping[str, Any]]
-) -> dict[str, list[float]]:
-    """Attack the first round by some arms; return the seconds of each, so that the rest can be planned.
+def measure(experiment: Experiment, runtime: Runtime, memory: int, arms: Sequence[Mapping[str, Any]]) -> Any:
+    """Attack the first round by some arms; return the pace, so that the rest can be planned.
 
     An arm that fails counts with what it took to fail.
     """
-    forks, seconds = HELD.forks(experiment, runtime, memory), []
+    forks, seconds, cpu = HELD.forks(experiment, runtime, memory), [], process_time()
     forks.honest(forks.rounds[0])
     forks.absent(forks.rounds[0])
     for arm in arms:
         began = perf_counter()
         attack(experiment, runtime, memory, arm=arm, round_=forks.rounds[0])
         seconds.append(perf_counter() - began)
-    return {"seconds": seconds}
+    spent = max(HELD.cpu + process_time() - cpu, 1e-3)
+    slowness = max((HELD.seconds + sum(seconds)) / spent, 1.0)
+    return PACE.dump_python(pace_of([Arm(**arm) for arm in arms], seconds, HELD.seconds, slowness), mode="json")

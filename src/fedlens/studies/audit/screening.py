@@ -170,6 +170,8 @@ class Screening:
         """
         left = {fork.key: fork for fork in forks if not self._ledger.has(fork.kind, fork.key)}
         to_go = len(left)
+        if left:
+            self._tell(f"a benign twin; {to_go} single rounds to go")
 
         def told(key: str, event: Event) -> None:
             nonlocal to_go

@@ -26,6 +26,9 @@ class Workers:
         folder: the audit's directory, in which what they print is kept.
         runtime: how many, where, and by which engine.
         memory: for how many rounds attackers remember, the most of all arms.
+
+    Attributes:
+        jobs: how many there are; 1 before the first has begun.
     """
 
     def __init__(self, subject: Subject, folder: Path, runtime: SweepRuntime, *, memory: int) -> None:
@@ -33,6 +36,7 @@ class Workers:
         self._folder, self._runtime, self._memory = folder.resolve(), runtime, memory
         self._stack = ExitStack()
         self._executor: Executor | None = None
+        self.jobs = 1
 
     def __enter__(self) -> Self:
         return self
@@ -83,7 +87,6 @@ class Workers:
 
     def _begun(self) -> Executor:
         if self._executor is None:
-            experiment = self.subject.experiment
-            jobs, make = self._stack.enter_context(self._runtime.executor_for([experiment]))
-            self._executor = self._stack.enter_context(make(max(1, jobs), self._folder / "workers.log"))
+            self.jobs, make = self._stack.enter_context(self._runtime.executor_for([self.subject.experiment]))
+            self._executor = self._stack.enter_context(make(self.jobs, self._folder / "workers.log"))
         return self._executor
