@@ -1,6 +1,6 @@
 """Workers of forked rounds: the same to the bit in one process or several, and the failure of an arm is its own."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ import pytest
 from auditing import audited
 
 from fedlens.core.errors import DataError, RunError, UnjudgedError
+from fedlens.data.loading import load
 from fedlens.experiment.experiment import Experiment
 from fedlens.simulation.runtime import Runtime
 from fedlens.studies.audit import forked_tasks
@@ -23,6 +24,7 @@ from fedlens.studies.audit.workers import Workers
 from fedlens.sweeps import sweep_runtime
 from fedlens.sweeps.in_process import InProcessExecutor
 from fedlens.sweeps.sweep_runtime import SweepRuntime
+from fedlens.sweeps.tasks import Notify, Task
 
 RULE = """
 import os
@@ -103,6 +105,33 @@ def test_forked_rounds_on_ray_are_the_bits_of_one_process(folder: Path, alone: l
     with workers:
         mine.attack(FORKS)
     assert [timeless(mine.tried(fork)) for fork in FORKS] == alone
+
+
+def test_what_a_machine_of_a_cluster_sends_back_is_the_same(
+    folder: Path, alone: list[Tried | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The function that Ray calls there, called here; no files come back."""
+    pytest.importorskip("ray", reason="needs fedlens[ray]")
+    from fedlens.cluster.packed_data import PackedDataset
+    from fedlens.cluster.remote_tasks import SharedOptions, run_cell
+    from fedlens.cluster.shared_inputs import plain
+
+    sent: list[Task] = []
+
+    class Sending(InProcessExecutor):
+        def run(self, tasks: Sequence[Task], notify: Notify) -> None:
+            sent.extend(tasks)
+
+    monkeypatch.setattr(sweep_runtime, "LocalExecutor", Sending)
+    mine, workers = screening(folder / "afar", SweepRuntime(jobs=1), [], aggregation="touchy27:Touchy")
+    with workers:
+        mine.attack(FORKS[:1])
+    [task] = sent
+    dataset = PackedDataset.of(load(mine.subject.experiment.data))
+    result = run_cell(plain(task), {}, dataset, SharedOptions(lambda _: None, None))  # type: ignore[arg-type]
+    HELD.release()
+    assert (result.files, result.reason) == ({}, "")
+    assert timeless(TRIED.validate_python(result.value)) == alone[0]
 
 
 def test_an_arm_that_makes_the_server_fail_has_its_error_and_the_others_have_none(alone: list[Tried | None]) -> None:
