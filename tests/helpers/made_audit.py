@@ -8,12 +8,14 @@ from fedlens.core.parsing import dump_yaml
 from fedlens.experiment.experiment import Experiment
 from fedlens.studies.audit.arms import Arm
 from fedlens.studies.audit.audit import Audit, write
+from fedlens.studies.audit.budget import Plan
 from fedlens.studies.audit.cell import Cell
 from fedlens.studies.audit.doubts import Doubt
 from fedlens.studies.audit.federations import Played
 from fedlens.studies.audit.halving import standing
 from fedlens.studies.audit.inspection import Inspected
 from fedlens.studies.audit.power import Planting, leak_test
+from fedlens.studies.audit.schedule import SCHEDULES
 from fedlens.studies.audit.screening import Ranked
 from fedlens.studies.audit.subject import Subject
 from fedlens.studies.audit.trying import gathered
@@ -65,6 +67,8 @@ def made_audit(
         plantings=plantings,
         omniscient=[],
         adaptive=[],
+        plan=Plan(SCHEDULES[effort], 1.0, 0.0),
+        suited=len(arms),
         doubts=[
             Doubt("F3", "the server remembers earlier rounds (fedavgm), and attackers were taken not to know that")
         ],

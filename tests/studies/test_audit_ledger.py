@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from fedlens.core.errors import DamagedRunError
 from fedlens.studies.audit.ledger import Ledger
-from fedlens.studies.audit.screening import TRIED, Tried
+from fedlens.studies.audit.tried import TRIED, Tried
 
 NUMBER = TypeAdapter(float)
 
@@ -41,7 +41,7 @@ def test_the_first_entry_stands(tmp_path: Path) -> None:
 
 def test_of_two_lines_about_the_same_the_first_stands(tmp_path: Path) -> None:
     Ledger(tmp_path).add("n", "a", NUMBER, 1)
-    line = json.dumps({"kind": "n", "key": "a", "value": 2})
+    line = json.dumps({"kind": "n", "key": "a", "value": 2, "seconds": 0.5})
     with (tmp_path / "plan.jsonl").open("a") as file:
         file.write(line + "\n")
     assert Ledger(tmp_path).get("n", "a", NUMBER) == 1
@@ -57,15 +57,29 @@ def test_lines_are_only_added(tmp_path: Path) -> None:
     assert ledger.keys("m") == []
 
 
+def test_seconds_of_all_starts_are_summed_but_not_those_between(tmp_path: Path) -> None:
+    """3 and 2 s are written down before the kill, which loses 1 s; the second start takes 4 s, and then 5 s more."""
+    times = iter([10.0, 13.0, 15.0, 16.0])
+    ledger = Ledger(tmp_path, lambda: next(times))
+    ledger.add("n", "a", NUMBER, 1)
+    ledger.add("n", "b", NUMBER, 2)
+    assert ledger.seconds == 6
+    times = iter([1000.0, 1000.0, 1004.0, 1009.0])
+    resumed = Ledger(tmp_path, lambda: next(times))
+    assert resumed.seconds == 5
+    resumed.add("n", "c", NUMBER, 3)
+    assert resumed.seconds == 3 + 2 + 4 + 5
+
+
 @pytest.mark.parametrize("left", [0, 1, 17, -1])
 def test_a_line_that_was_being_written_is_measured_again(tmp_path: Path, left: int) -> None:
-    ledger = Ledger(tmp_path)
+    ledger = Ledger(tmp_path, lambda: 0.0)
     ledger.add("n", "a", NUMBER, 1)
     first = ledger.path.read_bytes()
     ledger.add("n", "b", NUMBER, 2)
     second = ledger.path.read_bytes()[len(first) :]
     ledger.path.write_bytes(first + second[:left])
-    resumed = Ledger(tmp_path)
+    resumed = Ledger(tmp_path, lambda: 0.0)
     assert resumed.once("n", "a", NUMBER, never) == 1
     assert resumed.once("n", "b", NUMBER, lambda: 2) == 2
     assert ledger.path.read_bytes() == first + second
@@ -81,7 +95,7 @@ def test_a_damaged_line_is_named(tmp_path: Path, line: bytes) -> None:
 
 
 def test_a_value_of_another_form_is_named(tmp_path: Path) -> None:
-    entry = {"kind": "n", "key": "a", "value": {"forked": 7}}
+    entry = {"kind": "n", "key": "a", "value": {"forked": 7}, "seconds": 0}
     (tmp_path / "plan.jsonl").write_text(json.dumps(entry) + "\n")
     with pytest.raises(DamagedRunError, match=r"plan\.jsonl: n a is damaged; choose another --out"):
         Ledger(tmp_path).get("n", "a", TRIED)

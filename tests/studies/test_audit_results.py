@@ -165,8 +165,9 @@ def test_a_call_gives_what_was_found(asked: list[Any], tmp_path: Path) -> None:
     said: list[str] = []
     options: dict[str, Any] = {"jobs": 2, "engine": "serial", "data_dir": tmp_path, "client_timeout": 9.0}
     found = fedlens.audit(
-        Experiment(data="digits"), "here", effort="quick", accuracy_cost=0.05, rate=0.2, tell=said.append, **options
-    )
+        Experiment(data="digits"), "here", effort="quick", accuracy_cost=0.05, rate=0.2, minutes=3, share=0.5,
+        tell=said.append, **options,
+    )  # fmt: skip
     assert found.verdict == "broken"
     assert found == fedlens.load_audit(tmp_path / "made")
     [(experiment, given)] = asked
@@ -174,7 +175,8 @@ def test_a_call_gives_what_was_found(asked: list[Any], tmp_path: Path) -> None:
     assert given.pop("runtime") == SweepRuntime(**options)
     given.pop("tell")("a stage")
     assert said == ["a stage"]
-    assert given == {"out": "here", "effort": "quick", "accuracy_cost": 0.05, "rate": 0.2, "observer": None}
+    limits = {"accuracy_cost": 0.05, "rate": 0.2, "minutes": 3, "share": 0.5}
+    assert given == {"out": "here", "effort": "quick", "observer": None} | limits
 
 
 def test_a_goal_and_a_team_are_put_into_the_experiment(asked: list[Any]) -> None:

@@ -1,6 +1,6 @@
 """What any attack could make of single rounds at most: the ascent, the rounds that it sees, and rules that lie."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from math import exp
 from pathlib import Path
@@ -27,13 +27,16 @@ from fedlens.defences.stage import State
 from fedlens.goals.backdoor import Backdoor
 from fedlens.goals.damage import Damage
 from fedlens.models.network import Network
+from fedlens.simulation.callback import Event
 from fedlens.studies.audit import ascent
 from fedlens.studies.audit.ascent import Aim, Measure, ascended, ascents
-from fedlens.studies.audit.bounds import Bound, bound_of, bounding, compared, declared, limits, received_in
+from fedlens.studies.audit.bounds import BOUND, Bound, bound_of, bounding, declared, received_in
 from fedlens.studies.audit.doubts import of_the_reach
 from fedlens.studies.audit.forks import Forks, forks_of
 from fedlens.studies.audit.ledger import Ledger
-from fedlens.studies.audit.screening import TRIED, Screening, Tried, key
+from fedlens.studies.audit.limits import compared, limits
+from fedlens.studies.audit.screening import Screening
+from fedlens.studies.audit.tried import TRIED, Fork, Tried
 from fedlens.studies.audit.witness import Witness
 
 
@@ -189,7 +192,7 @@ def test_a_rule_that_declares_too_little_is_found_out(tmp_path: Path) -> None:
         bound = bound_of(forks, 1)
         tried = Tried(forks.attack(ExplicitBoosting(boost=20), 1, FIXED.name))
     assert bound is not None
-    ledger.add("fork", key(0, FIXED, 1), TRIED, tried)
+    ledger.add("fork", Fork(0, 1, FIXED).key, TRIED, tried)
     [doubt] = of_the_reach(compared([bound], ledger, [FIXED, ADAPTIVE]))
     assert doubt.code == "F17"
     assert list(of_the_reach([bound])) == []
@@ -198,31 +201,41 @@ def test_a_rule_that_declares_too_little_is_found_out(tmp_path: Path) -> None:
 def test_the_most_that_was_found_in_each_round(tmp_path: Path) -> None:
     ledger, bounds = Ledger(tmp_path), [Bound(4, 7, round_, "box", 0.9) for round_ in (1, 2)]
     for arm, value in ((FIXED, 0.6), (ADAPTIVE, 0.3)):
-        ledger.add("fork", key(4, arm, 1), TRIED, Tried(forked(value)))
-    ledger.add("fork", key(4, FIXED, 2), TRIED, Tried(None, "it failed"))
+        ledger.add("fork", Fork(4, 1, arm).key, TRIED, Tried(forked(value)))
+    ledger.add("fork", Fork(4, 2, FIXED).key, TRIED, Tried(None, "it failed"))
     first, second = compared(bounds, ledger, [ADAPTIVE, FIXED])
     assert (first.found, first.by) == (0.6, "arm")
     assert (second.found, second.by) == (None, "")
 
 
-class Screened:
-    """The search's rounds, which may be opened or not."""
+class Workers:
+    """Workers that hold these forks, or must not be asked."""
 
     def __init__(self, forks: Forks | None) -> None:
-        self.subject = subject(aggregation={"name": "norm-clipping", "max_norm": 0.5})
-        self._forks = forks
+        self.forks = forks
+
+    def ask(self, function: str, calls: Mapping[str, Any], told: Callable[[str, Event], None]) -> None:
+        assert function == "bound"
+        for key, (number, given) in calls.items():
+            assert self.forks is not None
+            there = given["round_"] in self.forks.rounds
+            value = BOUND.dump_python(bound_of(self.forks, given["round_"], number)) if there else False
+            told(key, Event(key, "finished", {"value": value}))
+
+
+class Screened:
+    """The search's seeds."""
+
+    subject = subject(aggregation={"name": "norm-clipping", "max_norm": 0.5})
 
     def seeds(self, count: int) -> list[int]:
         return list(range(count))
 
-    def forks(self, number: int) -> Forks:
-        assert self._forks is not None
-        return self._forks
-
 
 def test_what_the_ledger_knows_is_not_computed_again(clipped: Forks, tmp_path: Path) -> None:
-    first = limits(cast("Screening", Screened(clipped)), Ledger(tmp_path), rounds=[2, 3], seeds=1)
-    again = limits(cast("Screening", Screened(None)), Ledger(tmp_path), rounds=[2], seeds=1)
+    screening = cast("Screening", Screened())
+    first = limits(screening, cast("Any", Workers(clipped)), Ledger(tmp_path), rounds=[2, 3], seeds=1)
+    again = limits(screening, cast("Any", Workers(None)), Ledger(tmp_path), rounds=[2], seeds=1)
     assert [bound.round for bound in first] == [2]  # there is no round 3
     assert first == again
 

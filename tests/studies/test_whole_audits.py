@@ -17,7 +17,6 @@ import fedlens
 from fedlens.core.errors import ConfigError, RunError
 from fedlens.defences.rule import Aggregate, Received, Rule
 from fedlens.experiment.experiment import Experiment
-from fedlens.studies.audit import audit as auditing
 from fedlens.studies.audit.audit import Audit
 from fedlens.studies.audit.schedule import Schedule
 from fedlens.studies.audit.verdict import Effort
@@ -144,14 +143,41 @@ def test_a_server_that_never_moves_is_not_broken_and_that_is_doubted(still: Audi
     assert {"F2", "F7"} <= {flag["code"] for flag in document(still.path)["flags"]}
 
 
-def test_out_of_time_is_said_and_the_first_batch_is_played(broken: Audit, tmp_path: Path) -> None:
+def test_out_of_time_is_said_again_by_the_same_call_and_more_minutes_go_on(broken: Audit, tmp_path: Path) -> None:
+    """Of the verdict the ledger has only the first batch, which is played however late it is."""
     folder = Path(shutil.copytree(broken.path, tmp_path / "late"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(auditing, "SCHEDULES", dict(TINIES) | {"standard": replace(TINY, minutes=0)})
-        late = made(folder)
+    lines = (folder / "plan.jsonl").read_text().splitlines(keepends=True)
+    assert sum('"kind": "seeds"' in line for line in lines) == 2
+    (folder / "plan.jsonl").write_text("".join(line for line in lines if '"key": "from 4"' not in line))
+    late = made(folder, minutes=0)
     assert (late.trials.out_of_time, len(late.trials.played)) == (True, 4)
     assert late.verdict != "broken"
+    assert made(folder, minutes=0).plain() == late.plain()
     assert made(folder).plain() == broken.plain()
+    assert made(folder, minutes=0).plain() == broken.plain()  # what was begun stays
+
+
+def test_the_search_is_planned_once_whatever_the_minutes_of_a_later_call(broken: Audit, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(broken.path, tmp_path / "planned"))
+    lines = (folder / "plan.jsonl").read_text().splitlines(keepends=True)
+    (folder / "plan.jsonl").write_text("".join(line for line in lines if '"kind": "plan"' not in line))
+    small = made(folder, minutes=0)
+    assert small.plan.share == 0.05
+    assert document(folder)["plan"] == {"share": 0.05, "arms": 6, "seeds": 1, "kept": 2} | {
+        "federations": 2, "trials": 1, "finalists": 1, "verdict": 8,
+    }  # fmt: skip
+    assert made(folder).plan == small.plan
+    assert made(folder, share=0.05).plan == small.plan
+    with pytest.raises(ConfigError, match=r"share: a search of 0.05 was begun there, not of 0.5; leave it out, or"):
+        made(folder, share=0.5)
+
+
+def test_every_federation_that_has_ended_is_in_the_ledger_so_that_its_time_counts(broken: Audit) -> None:
+    entries = [json.loads(line) for line in (broken.path / "plan.jsonl").read_text().splitlines()]
+    ended = {entry["key"] for entry in entries if entry["kind"] == "cell"}
+    assert ended == {folder.name for folder in (broken.path / "cells").iterdir()}
+    assert {entry["value"] for entry in entries if entry["kind"] == "cell"} == {"finished"}
+    assert sum(entry["seconds"] for entry in entries if entry["kind"] == "cell") > 0
 
 
 def test_another_experiment_in_the_same_directory_is_refused(broken: Audit) -> None:
@@ -172,11 +198,13 @@ def test_a_directory_with_something_else_in_it_is_refused_and_left_alone(tmp_pat
     ("wrong", "words"),
     [
         ({"rate": 0.0}, r"rate: a number from 0.001 to below 1 is needed, not 0.0; e.g. rate=0.1"),
-        ({"rate": 10}, r"rate: a number between 0 and 1"),
+        ({"rate": 10}, r"rate: a number from 0.001"),
         (
             {"accuracy_cost": float("nan")},
             r"accuracy_cost: a number from 0 is needed, not nan; e.g. accuracy_cost=0.03",
         ),
+        ({"minutes": float("nan")}, r"minutes: a number from 0 is needed, not nan; e.g. minutes=30"),
+        ({"share": 0.0}, r"share: a number above 0 and at most 1 is needed, not 0.0; e.g. share=0.5"),
         ({"effort": "lazy"}, r"effort: 'lazy' is none of quick, standard, thorough; e.g. effort=standard"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,12 @@ import pytest
 
 from fedlens.experiment.experiment import Experiment
 from fedlens.studies.audit import audit as auditing
-from fedlens.studies.audit import federations
 from fedlens.studies.audit.arms import Arm, arms_for
 from fedlens.studies.audit.audit import Audit, audit
 from fedlens.studies.audit.schedule import Schedule
 from fedlens.studies.audit.verdict import Effort
+from fedlens.sweeps import sweep_runtime
 from fedlens.sweeps.in_process import InProcessExecutor
-from fedlens.sweeps.sweep import run_cells
 from fedlens.sweeps.sweep_runtime import SweepRuntime
 
 ALONE = SweepRuntime(jobs=1, engine="serial")
@@ -33,7 +31,7 @@ def tiny(schedules: Mapping[Effort, Schedule], cache: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(auditing, "SCHEDULES", schedules)
         patch.setattr(auditing, "arms_for", fixed_arms)
-        patch.setattr(federations, "run_cells", partial(run_cells, make_executor=InProcessExecutor))
+        patch.setattr(sweep_runtime, "LocalExecutor", InProcessExecutor)
         patch.setenv("FEDLENS_CACHE", str(cache))
         yield
 

@@ -12,7 +12,8 @@ what it leaves.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 from pydantic import field_validator
 from typing_extensions import override
@@ -24,9 +25,6 @@ from fedlens.core.origin import told
 from fedlens.core.random import seeded
 from fedlens.core.staying import staying
 from fedlens.defences.stage import Kind, Report, Server, Stage, State, Updates
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 EXAMPLE = "flwr.serverapp.strategy:Krum"
 

@@ -39,10 +39,16 @@ def audit(  # noqa: PLR0917 - typer passes them by name
     option: Options = None,
     effort: Annotated[
         Literal["quick", "standard", "thorough"],
-        typer.Option(
-            help="How much is tried: quick never says holds; no seed is begun after 10 minutes, 1 or 8 hours."
-        ),
+        typer.Option(help="How much is tried, in 10 minutes, 1 or 8 hours; quick never says holds."),
     ] = "standard",
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0, help="How long all starts may take together; default as --effort says."),
+    ] = None,
+    share: Annotated[
+        float | None,
+        typer.Option(help="How much of the search is done, as a fraction; default what fits into half of the time."),
+    ] = None,
     accuracy_cost: Annotated[
         float, typer.Option(min=0, max=1, help="The most that a success may cost in accuracy, as a fraction.")
     ] = 0.03,
@@ -103,7 +109,7 @@ def audit(  # noqa: PLR0917 - typer passes them by name
         if goal == ALL:
             say(f"Goal: {aim}")
         if plan:
-            for line in plan_of(experiment, effort, accuracy_cost, runtime):
+            for line in plan_of(experiment, effort, accuracy_cost, runtime, minutes=minutes, share=share):
                 say(line)
             continue
         terminal = AuditTerminal(out)
@@ -115,6 +121,8 @@ def audit(  # noqa: PLR0917 - typer passes them by name
                     effort=effort,
                     accuracy_cost=accuracy_cost,
                     rate=rate,
+                    minutes=minutes,
+                    share=share,
                     runtime=runtime,
                     observer=terminal,
                     tell=terminal.stage,

@@ -130,7 +130,9 @@ class RayExecutor(Executor):
             reason = reason or str(error)
         if reason == result.reason and result.remedies:
             return Event(task.key, "unjudged", {"reason": reason, "remedies": list(result.remedies)})
-        return Event(task.key, "failed", {"reason": reason}) if reason else Event(task.key, "finished")
+        if reason:
+            return Event(task.key, "failed", {"reason": reason})
+        return Event(task.key, "finished", {"value": result.value} if task.function else {})
 
     def _note(self, printed: str) -> None:
         """Append what the workers printed to the log."""

@@ -55,6 +55,7 @@ class TaskResult:
         remedies: what to do if it cannot be judged.
         printed: what was printed meanwhile, and by which machine.
         foreign: the kind of the machine if it is not the required one.
+        value: what a function returned, if the task was to call one.
     """
 
     files: Files = field(default_factory=dict)
@@ -63,6 +64,7 @@ class TaskResult:
     remedies: tuple[str, ...] = ()
     printed: str = ""
     foreign: Kind | None = None
+    value: Any = None
 
 
 def run_cell(
@@ -97,7 +99,11 @@ def run_cell(
         end = ends[0].content
         reason, remedies = end.get("reason", "").replace(str(run), task["path"]), tuple(end.get("remedies", ()))
         return TaskResult(
-            files_of(run), reason=reason, remedies=remedies, printed=_headed(f"cell {task['key']}", printed)
+            files_of(run),
+            reason=reason,
+            remedies=remedies,
+            printed=_headed(f"cell {task['key']}", printed),
+            value=end.get("value"),
         )
 
 

@@ -19,7 +19,6 @@ from fedlens.data.loading import load
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.folder import files_of
 from fedlens.simulation.controls import cached_control, leave_twin
-from fedlens.simulation.leaving import leaves_twin
 from fedlens.simulation.runtime import Runtime
 from fedlens.simulation.twin import keep
 from fedlens.sweeps.data_consistency import data_of
@@ -86,7 +85,7 @@ class SharedInputs:
 
     def cache_twin(self, task: Task) -> None:
         """Put a task's complete run, if it is one without attack, into this machine's cache as a benign twin."""
-        if leaves_twin(task.experiment):
+        if task.leaves_twin:
             with suppress(RunError, OSError):  # as above
                 run = replace(load_run(task.path), experiment=task.experiment)
                 leave_twin(run, Runtime(**task.options, dataset=self._loaded(task)[0]))
@@ -105,7 +104,7 @@ class SharedInputs:
     def _settled(self, task: Task) -> dict[str, Experiment]:
         """Return a task's controls by their names, with as many samples set apart as its data allow."""
         settled = task.experiment.settled(len(self._loaded(task)[0].train))
-        return dict(zip(_names(task), settled.controls.values(), strict=True))
+        return dict(zip(_names(task), settled.controls.values() if task.controls else (), strict=True))
 
     def _loaded(self, task: Task) -> tuple[Dataset, Any]:
         import ray
@@ -126,4 +125,4 @@ def plain(task: Task) -> dict[str, Any]:
 def _names(task: Task) -> list[str]:
     """Return names for a task's controls; they do not depend on its data, which may decide what is set apart."""
     validation = task.experiment.validation
-    return [f"{control.identity()} {validation}" for control in task.experiment.controls.values()]
+    return [f"{control.identity()} {validation}" for control in task.controls.values()]

@@ -99,11 +99,12 @@ class Audited:
     def effort(self) -> str:
         """What was tried."""
         tried, whole = self.found["tried"], self.found["federations"]
-        rounds = sum(one["rounds"] for one in tried)
+        rounds, suited = sum(one["rounds"] for one in tried), self.found["suited"]
         return (
-            f"{counted(len(tried), 'attack')} were tried in {counted(rounds, 'single round')}, {len(whole)} of them in "
-            f"whole federations, and {len(self.found['finalists'])} with {counted(self.seeds, 'seed')} that the search "
-            f"never saw (effort {self.found['effort']}, {self.found['version']})."
+            f"{len(tried)} of {counted(suited, 'attack')} that suit it were tried in "
+            f"{counted(rounds, 'single round')}, {len(whole)} of them in whole federations, and "
+            f"{len(self.found['finalists'])} with {counted(self.seeds, 'seed')} that the search never saw (effort "
+            f"{self.found['effort']}, {self.found['version']})."
         )
 
     @property
@@ -309,7 +310,8 @@ class Audited:
         """Yield what to do next, and the command."""
         limits = ["--accuracy-cost", f"{self.found['accuracy_cost']:g}"] if self.asks else []
         limits += ["--rate", f"{self.found['rate']:g}"]
-        again = [str(self.path / AUDITED), "--effort", self.found["effort"], *limits, "--out", f"{self.path}-again"]
+        how = ["--effort", self.found["effort"], "--share", f"{self.found['plan']['share']:g}", *limits]
+        again = [str(self.path / AUDITED), *how, "--out", f"{self.path}-again"]
         if self.worst is not None:
             yield "Run the worst federation", join(["fedlens", "run", str(self.path / WORST)])
         yield "Compare the attacks", join(["fedlens", "compare", str(self.path), "--by", "attack"])

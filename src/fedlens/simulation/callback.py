@@ -19,7 +19,8 @@ class Event:
         kind: ``began`` (rounds of the run or of a control), ``round``, ``finished``, ``unjudged`` or ``failed``.
         content: for ``began``: ``control`` (what it is called, if it is one), ``done`` and ``rounds``; for ``round``:
             ``round``, ``accuracy`` (or of a regression ``mae``) and ``confidence``; for ``failed``: ``reason``; for
-            ``unjudged``: ``reason`` and ``remedies``, as of `fedlens.core.errors.UnjudgedError`.
+            ``unjudged``: ``reason`` and ``remedies``, as of `fedlens.core.errors.UnjudgedError`; for ``finished``:
+            ``value``, if the executor was to call a function in place of a run.
 
     Example:
         >>> from fedlens.simulation import Event

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from fedlens.experiment.experiment import Experiment
 from fedlens.simulation.callback import Event
-from fedlens.simulation.leaving import leaves_twin
 from fedlens.sweeps.tasks import Task
 
 
@@ -22,17 +21,15 @@ class TaskQueue:
 
     def __init__(self, tasks: Sequence[Task]) -> None:
         self._tasks = list(tasks)
-        self._leaves_twin = {task.key for task in tasks if leaves_twin(task.experiment)}
-        self._controls = {
-            task.key: {control.identity() for control in self._controls_made_by(task.experiment)} for task in tasks
-        }
+        self._leaves_twin = {task.key for task in tasks if task.leaves_twin}
+        self._controls = {task.key: {control.identity() for control in self._controls_made_by(task)} for task in tasks}
         self._made: set[str] = set()
         self._making: dict[str, set[str]] = {}
 
     @staticmethod
-    def _controls_made_by(experiment: Experiment) -> list[Experiment]:
-        """Return the controls that a run of `experiment` makes if they are missing."""
-        return [*experiment.controls.values(), *([experiment.twin()] if leaves_twin(experiment) else [])]
+    def _controls_made_by(task: Task) -> list[Experiment]:
+        """Return the controls that a task makes if they are missing."""
+        return [*task.controls.values(), *([task.experiment.twin()] if task.leaves_twin else [])]
 
     def take(self) -> Task | None:
         """Remove and return the first task that can begin; ``None`` if there is none at the moment."""

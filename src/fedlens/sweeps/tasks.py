@@ -3,6 +3,7 @@
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,33 +18,62 @@ from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.runs.places import unused
 from fedlens.runs.record import RoundRecord
 from fedlens.simulation.callback import Callback, Event
+from fedlens.simulation.leaving import leaves_twin
 from fedlens.simulation.runtime import Runtime
 from fedlens.simulation.simulation import play
 
 
 @dataclass(frozen=True)
 class Task:
-    """A run to be made or resumed by an executor.
+    """A run to be made or resumed by an executor, or a function to be called with an experiment.
 
     Attributes:
-        key: the experiment's identity.
+        key: the experiment's identity, or what the call is called.
         experiment: what to run.
         path: the run's directory.
         options: keyword arguments of `fedlens.run` that do not change the result.
+        function: ``module:function`` to be called in place of a run, with the experiment, its runtime, and what is
+            `given`. It returns plain values, and makes no directory.
+        given: its keyword arguments, plain values.
     """
 
     key: str
     experiment: Experiment
     path: Path
     options: Mapping[str, Any] = field(default_factory=dict)
+    function: str = ""
+    given: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def controls(self) -> Mapping[str, Experiment]:
+        """The controls that the run makes if they are missing."""
+        return {} if self.function else self.experiment.controls
+
+    @property
+    def leaves_twin(self) -> bool:
+        """Whether the run leaves a benign twin for others."""
+        return not self.function and leaves_twin(self.experiment)
+
+    def done(self, callback: Callback, dataset: Dataset | None = None) -> dict[str, Any]:
+        """Do the task; return the content of its last event, which is the ``value`` of a function.
+
+        Args:
+            callback: is called as a run goes on.
+            dataset: its data, if they are in memory already.
+
+        Raises:
+            FedlensError: it cannot be done.
+        """
+        if not self.function:
+            self.run(callback, dataset)
+            return {}
+        module, _, name = self.function.partition(":")
+        function = getattr(import_module(module), name)
+        return {"value": function(self.experiment, Runtime(**self.options, dataset=dataset), **self.given)}
 
     @in_a_sweep()
     def run(self, callback: Callback, dataset: Dataset | None = None) -> None:
-        """Run the experiment, or resume it where it was interrupted.
-
-        Args:
-            callback: is called as the run goes on.
-            dataset: its data, if they are in memory already.
+        """Run the experiment, or resume it where it was interrupted; see `done`.
 
         Raises:
             FedlensError: it cannot be run.
@@ -61,7 +91,8 @@ class Task:
     def plain(self) -> dict[str, Any]:
         """Return the task as plain values, for another process."""
         options = {name: str(value) if isinstance(value, Path) else value for name, value in self.options.items()}
-        return {"key": self.key, "experiment": self.experiment.describe(), "path": str(self.path), "options": options}
+        described = {"experiment": self.experiment.describe(), "path": str(self.path), "options": options}
+        return {"key": self.key, **described, "function": self.function, "given": dict(self.given)}
 
     @classmethod
     def from_plain(cls, values: Mapping[str, Any]) -> "Task":
@@ -69,7 +100,9 @@ class Task:
         options = dict(values["options"])
         if options.get("data_dir"):
             options["data_dir"] = Path(options["data_dir"])
-        return cls(values["key"], validate(Experiment, values["experiment"]), Path(values["path"]), options)
+        experiment = validate(Experiment, values["experiment"])
+        call = values.get("function", ""), values.get("given", {})
+        return cls(values["key"], experiment, Path(values["path"]), options, *call)
 
 
 def remedy(path: Path) -> str:
@@ -122,16 +155,16 @@ class Reporter(Callback):
 
 
 def perform(task: Mapping[str, Any], notify: Notify, dataset: Dataset | None = None) -> None:
-    """Run, in this process, a task given as plain values, and send its events to `notify`."""
+    """Do, in this process, a task given as plain values, and send its events to `notify`."""
     key = task["key"]
     try:
-        Task.from_plain(task).run(Reporter(key, notify), dataset)
+        content = Task.from_plain(task).done(Reporter(key, notify), dataset)
     except UnjudgedError as error:
         notify(Event(key, "unjudged", {"reason": error.reason, "remedies": list(error.remedies)}))
     except (Exception, SystemExit) as error:  # whatever users' code does, the other cells go on
         notify(Event(key, "failed", {"reason": why(error)}))
     else:
-        notify(Event(key, "finished"))
+        notify(Event(key, "finished", content))
 
 
 def why(error: BaseException) -> str:

@@ -38,6 +38,8 @@ def written(folder: Path, **changes: Any) -> Path:
     found = {
         "version": "audit-1",
         "effort": "standard",
+        "suited": 278,
+        "plan": {"share": 0.75},
         "subject": {"data": "digits", "model": "tiny", "server": "median", "checks": ["distances"], "goal": "targets"}
         | {"clients": 10, "attackers": 1, "rounds": 4, "cohort": 10, "asks": True, "regression": False},
         "accuracy_cost": 0.03,

@@ -22,31 +22,38 @@ from fedlens.experiment.regression import is_regression
 from fedlens.runs.loading import load_experiment
 from fedlens.runs.ownership import claim
 from fedlens.runs.start import read_start
-from fedlens.simulation.callback import Callback
+from fedlens.simulation.callback import Callback, callback_of
 from fedlens.simulation.runtime import Runtime
 from fedlens.studies.audit.arms import VERSION, Arm, arms_for, digest, with_both_kinds
 from fedlens.studies.audit.beginning import begun
-from fedlens.studies.audit.bounds import Bound, compared, limits
+from fedlens.studies.audit.bounds import Bound
+from fedlens.studies.audit.budget import Plan, planned
 from fedlens.studies.audit.doubts import Doubt, Findings, doubts
 from fedlens.studies.audit.federations import Federations, Played
 from fedlens.studies.audit.forked_round import ForkedRound
+from fedlens.studies.audit.forked_tasks import INSPECTED, PACE
 from fedlens.studies.audit.forks import forked_rounds
 from fedlens.studies.audit.halving import Standing, finalists_of, halved
-from fedlens.studies.audit.inspection import Inspected, inspect
+from fedlens.studies.audit.inspection import Inspected
 from fedlens.studies.audit.judgement import Judgement, Verdict
+from fedlens.studies.audit.limits import compared, limits
+from fedlens.studies.audit.noting import Noting
+from fedlens.studies.audit.pace import sample
 from fedlens.studies.audit.power import Planting, leak_test, planted
 from fedlens.studies.audit.schedule import SCHEDULES, Schedule
-from fedlens.studies.audit.screening import TRIED, Ranked, Screening, key
+from fedlens.studies.audit.screening import Ranked, Screening
 from fedlens.studies.audit.subject import Subject
+from fedlens.studies.audit.tried import Fork
 from fedlens.studies.audit.trying import Trials, try_finalists
 from fedlens.studies.audit.verdict import ACCURACY_COST, RATE, Effort, check_limits, judge
+from fedlens.studies.audit.workers import Workers
 from fedlens.sweeps.sweep_runtime import SweepRuntime
 
 if TYPE_CHECKING:
     import pandas as pd
 
 AUDIT, AUDITED, WORST = "audit.json", "audited.yaml", "worst.yaml"
-INSPECTED, NAMES = TypeAdapter(Inspected), TypeAdapter(list[str])
+WORDS, NAMES, PLAN = TypeAdapter(str), TypeAdapter(list[str]), TypeAdapter(Plan)
 
 Tell = Callable[[str], None]
 
@@ -69,7 +76,9 @@ class Audit:
         omniscient: forked rounds attacked by who sees all updates.
         adaptive: the same rounds, attacked by the adaptive arm that did best, which sees its own updates alone.
         doubts: red flags.
-        unfit: arms that do not suit the experiment, and why.
+        plan: how much of the effort's search was done.
+        suited: how many arms suit the experiment.
+        unfit: arms that do not, and why.
         seconds: what this call took.
         bounds: what any attack could make of single rounds at most, beside what was found; none where the rule's reach
             is unknown.
@@ -95,6 +104,8 @@ class Audit:
     omniscient: Sequence[ForkedRound]
     adaptive: Sequence[ForkedRound]
     doubts: Sequence[Doubt]
+    plan: Plan
+    suited: int
     unfit: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     bounds: Sequence[Bound] = ()
@@ -116,6 +127,11 @@ class Audit:
 
         return pd.DataFrame([row_of(one, self.subject.largest_cost) for one in self.trials.played])
 
+    @property
+    def _search(self) -> dict[str, int]:
+        """How much was searched; its minutes are left out, as nothing depends on them but when the verdict ends."""
+        return {name: number for name, number in asdict(self.plan.schedule).items() if name != "minutes"}
+
     def plain(self) -> dict[str, Any]:
         """Return what ``audit.json`` holds."""
         arms = [{"arm": one.arm.name, **{k: v for k, v in asdict(one).items() if k != "arm"}} for one in self.ranked]
@@ -124,6 +140,8 @@ class Audit:
             "bits": BITS,
             "arms": digest([one.arm for one in self.ranked]),
             "effort": self.effort,
+            "plan": {"share": self.plan.share, **self._search},
+            "suited": self.suited,
             "experiment": self.subject.experiment.identity(),
             "subject": about(self.subject),
             "accuracy_cost": self.subject.accuracy_cost,
@@ -219,6 +237,8 @@ class Auditing:
         subject: what is audited.
         effort: how much is done.
         rate: the rate of success to be refuted.
+        minutes: that all starts may take together; ``None`` for the effort's.
+        share: of the search; ``None`` for what fits into these.
         runtime: where and how.
         observer: called as federations go on.
         tell: is called with what is being done.
@@ -232,6 +252,8 @@ class Auditing:
         *,
         effort: Effort,
         rate: float,
+        minutes: float | None,
+        share: float | None,
         runtime: SweepRuntime,
         observer: Callback | None,
         tell: Tell,
@@ -239,13 +261,19 @@ class Auditing:
     ) -> None:
         self.subject, self.effort, self.rate, self.tell, self.step = subject, effort, rate, tell, step
         self.schedule: Schedule = SCHEDULES[effort]
-        self.federations = Federations(folder, subject, runtime, observer)
+        self.seconds_allowed = 60 * (self.schedule.minutes if minutes is None else minutes)
+        self.share = share
+        noting = Noting(callback_of(observer), lambda cell, end: self.ledger.add("cell", cell, WORDS, end))
+        self.federations = Federations(folder, subject, runtime, noting)
         self.federations.begin()
-        self.folder = folder
-        self.forking = Runtime(
-            runtime.engine, None, runtime.device, runtime.data_dir, None, False, runtime.client_timeout
-        )
+        self.folder, self.runtime = folder, runtime
         self._begun = perf_counter()
+
+    @property
+    def _here(self) -> Runtime:
+        """Where the data are read, and the rest is as in the workers."""
+        of = self.runtime
+        return Runtime(of.engine, None, of.device, of.data_dir, None, False, of.client_timeout)
 
     def made(self) -> Audit:
         """Make the audit, or what is missing of it.
@@ -255,7 +283,7 @@ class Auditing:
         """
         alone = lock(self.folder, "audit", ".lock-audit")
         try:
-            self.ledger = begun(self.folder, self.subject, self.forking)
+            self.ledger = begun(self.folder, self.subject, self._here)
             return self._made()
         finally:
             alone.release()
@@ -264,15 +292,24 @@ class Auditing:
         fitting, unfit = arms_for(self.subject.experiment)
         if not fitting:
             raise ConfigError("attack: no attack suits this experiment; e.g. -o goal=damage")
-        arms = [arm for arm in fitting if arm.window == "every round"][: self.schedule.arms]
+        suited = [arm for arm in fitting if arm.window == "every round"]
         memory = max(arm.made(self.subject.experiment).memory for arm in fitting)  # finalists of before are any of them
-        with Screening(self.subject, self.ledger, self.forking, memory=max(memory, 1), tell=self.step) as screening:
+        workers = Workers(self.subject, self.folder, self.runtime, memory=max(memory, 1))
+        screening = Screening(self.subject, self.ledger, workers, tell=self.step)
+        with workers:
             self.tell("the server without attack")
+            number = screening.seeds(1)[0]
+            plan = self.ledger.once("plan", self.effort, PLAN, lambda: self._planned(workers, number, suited))
+            if self.share not in (None, plan.share):
+                remedy = f"leave it out, or choose another --out than {self.folder}"
+                raise ConfigError(f"share: a search of {plan.share:g} was begun there, not of {self.share:g}; {remedy}")
+            self.schedule = plan.schedule
+            arms = suited[: self.schedule.arms]
             inspected = self.ledger.once(
-                "inspected", "server", INSPECTED, lambda: inspect(screening.forks(screening.seeds(1)[0]), self.forking)
+                "inspected", "server", INSPECTED, lambda: INSPECTED.validate_python(workers.answer("look", number))
             )
             singles = forked_rounds(self.subject.experiment.rounds)
-            known = limits(screening, self.ledger, rounds=singles, seeds=self.schedule.seeds)
+            known = limits(screening, workers, self.ledger, rounds=singles, seeds=self.schedule.seeds)
             self.tell(f"{len(arms)} attacks on single rounds")
             ranked = screening.ranked(arms, self.schedule)
             numbers = screening.seeds(self.schedule.trials)
@@ -288,9 +325,9 @@ class Auditing:
             failed = standings[0].played[0]
             raise RunError(f"every attack failed, {failed.arm.name} by: {failed.reason}; the same command tries again")
         finalists = self._finalists(standings, fitting)
-        trials = self._trials(finalists)
+        trials = self._trials(finalists, plan)
         self.tell("planted leaks, and sight of all updates")
-        with Screening(self.subject, self.ledger, self.forking, memory=max(memory, 1), tell=self.step) as screening:
+        with workers:
             plantings, omniscient, adaptive = self._power(screening, finalists, ranked)
         seeing = [all_seeing(one.arm) for one in ranked if one.arm.adaptive]
         bounds = compared(known, self.ledger, [*(one.arm for one in ranked), *seeing])
@@ -312,10 +349,20 @@ class Auditing:
             omniscient=omniscient,
             adaptive=adaptive,
             doubts=doubts(found),
+            plan=plan,
+            suited=len(suited),
             unfit=unfit,
             seconds=perf_counter() - self._begun,
             bounds=bounds,
         )
+
+    def _planned(self, workers: Workers, number: int, arms: Sequence[Arm]) -> Plan:
+        """Measure the pace, and return how much of the search fits into half of the time."""
+        given = {"arms": [asdict(arm) for arm in sample(arms)]}
+        pace = PACE.validate_python(workers.answer("measure", number, given))
+        left = self.seconds_allowed / 2 - self.ledger.seconds
+        experiment, jobs = self.subject.experiment, workers.jobs
+        return planned(pace, self.schedule, experiment, arms, jobs=jobs, seconds=left, share=self.share)[0]
 
     def _finalists(self, standings: Sequence[Standing], fitting: Sequence[Arm]) -> list[Arm]:
         """Return the finalists, after those of an audit of less effort, which stay."""
@@ -331,11 +378,20 @@ class Auditing:
             )
         return [by_name[name] for name in names]
 
-    def _trials(self, finalists: Sequence[Arm]) -> Trials:
+    def _trials(self, finalists: Sequence[Arm], plan: Plan) -> Trials:
         self.tell(f"the verdict's seeds, with {' and '.join(arm.name for arm in finalists)}")
+        last = self.ledger.seconds
 
-        def in_time() -> bool:
-            return perf_counter() - self._begun < 60 * self.schedule.minutes
+        def in_time(first: int) -> bool:
+            """Whether the seeds from this one on may be begun: if they were, or if they and the leak test fit."""
+            nonlocal last
+            now = self.ledger.seconds
+            batch, last = now - last, now
+            if not self.ledger.has("seeds", f"from {first}"):
+                if first and now + batch + plan.leaks > self.seconds_allowed:
+                    return False
+                self.ledger.add("seeds", f"from {first}", WORDS, self.effort)
+            return True
 
         return try_finalists(
             finalists, self.federations, self.schedule.verdict, lambda trials: self._judged(finalists, trials), in_time
@@ -362,18 +418,15 @@ class Auditing:
         adapting = [one.arm for one in ranked if one.arm.adaptive and not one.error][:1]
         strongest = [one.arm for one in ranked if not one.arm.adaptive and not one.error][:2]
         arms = list({arm.name: arm for arm in [*adapting, *finalists, *strongest]}.values())
-        plantings = planted(arms, screening, self.ledger, rounds=rounds, seeds=self.schedule.seeds, tell=self.tell)
+        plantings = planted(arms, screening, rounds=rounds, seeds=self.schedule.seeds, tell=self.tell)
         if not adapting:
             return plantings, [], []
-        pair = all_seeing(adapting[0]), adapting[0]
-        numbers = screening.seeds(self.schedule.seeds)
-        screening.attempt(pair[::-1], numbers, rounds)
-        seen = [
-            [self.ledger.get("fork", key(number, arm, round_), TRIED) for number in numbers for round_ in rounds]
-            for arm in pair
-        ]
+        places = [(number, round_) for number in screening.seeds(self.schedule.seeds) for round_ in rounds]
+        forks = [[Fork(*place, arm) for place in places] for arm in (all_seeing(adapting[0]), adapting[0])]
+        screening.attack([fork for pair in zip(*forks, strict=True) for fork in pair])
         omniscient, adaptive = (
-            [one.forked for one in each if one is not None and one.forked is not None] for each in seen
+            [one.forked for one in map(screening.tried, each) if one is not None and one.forked is not None]
+            for each in forks
         )
         return plantings, omniscient, adaptive
 
@@ -390,6 +443,8 @@ def audit(
     effort: Effort = "standard",
     accuracy_cost: float = ACCURACY_COST,
     rate: float = RATE,
+    minutes: float | None = None,
+    share: float | None = None,
     runtime: SweepRuntime | None = None,
     observer: Callback | None = None,
     tell: Tell = lambda _: None,
@@ -398,7 +453,7 @@ def audit(
     """Find out whether an experiment's server holds against a team of attackers, or how it is broken.
 
     The experiment's own attack is not heeded; its goal and its attackers are, by default target samples and one client.
-    The same call goes on where an earlier one was interrupted, or with more effort.
+    The same call goes on where an earlier one was interrupted, or with more effort or minutes.
 
     Args:
         experiment: an experiment, a preset's name, a file, or a run's directory.
@@ -406,6 +461,10 @@ def audit(
         effort: ``quick`` takes minutes and never says that anything holds, ``standard`` an hour, ``thorough`` more.
         accuracy_cost: what a success may cost in accuracy, as a fraction; to damage the model, anything.
         rate: the rate of success that is to be refuted.
+        minutes: that it may take with all that earlier calls took; by default the effort's 10, 60 or 480. How much is
+            searched is decided by the first call.
+        share: how much of the effort's search is done, whatever it takes, as a fraction; by default what fits into half
+            of the time, of which ``audit.json`` says how much it was.
         runtime: where and how federations are played.
         observer: called as they go on.
         tell: is called with what is being done, in a few words.
@@ -417,6 +476,7 @@ def audit(
     if effort not in list(SCHEDULES):
         raise ConfigError(f"effort: {effort!r} is none of {', '.join(SCHEDULES)}; e.g. effort=standard")
     check_limits(rate, accuracy_cost)
+    check_time(minutes, share)
     described = experiment if isinstance(experiment, Experiment) else load_experiment(experiment)
     folder = Path("audits") / described.name if out is None else Path(out)
     subject = Subject.of(described, accuracy_cost)
@@ -425,6 +485,8 @@ def audit(
         subject,
         effort=effort,
         rate=rate,
+        minutes=minutes,
+        share=share,
         runtime=runtime or SweepRuntime(),
         observer=observer,
         tell=tell,
@@ -432,6 +494,18 @@ def audit(
     ).made()
     write(made)
     return made
+
+
+def check_time(minutes: float | None, share: float | None) -> None:
+    """Refuse what is no time, or no share of a search.
+
+    Raises:
+        ConfigError: so it is.
+    """
+    if minutes is not None and not minutes >= 0:
+        raise ConfigError(f"minutes: a number from 0 is needed, not {minutes}; e.g. minutes=30")
+    if share is not None and not 0 < share <= 1:
+        raise ConfigError(f"share: a number above 0 and at most 1 is needed, not {share}; e.g. share=0.5")
 
 
 def write(made: Audit) -> None:

@@ -19,7 +19,7 @@ from fedlens.studies.audit.subject import Subject
 
 WORDS = TypeAdapter(str)
 KIND = "begun"
-NOTHING_YET = {KIND, "seed"}
+NOTHING_YET = {KIND, "seed", "plan"}
 """What a ledger has before anything was measured."""
 
 

@@ -11,7 +11,6 @@ their trigger, and of models with buffers, which travel beside what a reach is o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import TYPE_CHECKING, Literal
@@ -28,11 +27,8 @@ from fedlens.defences.reach import Ball, Box
 from fedlens.defences.rule import Received, Rule, least_updates
 from fedlens.experiment.experiment import Experiment
 from fedlens.simulation.combining import names_of
-from fedlens.studies.audit.arms import Arm
 from fedlens.studies.audit.ascent import Aim, ascents
 from fedlens.studies.audit.forks import Forks
-from fedlens.studies.audit.ledger import Ledger
-from fedlens.studies.audit.screening import TRIED, Screening, key
 from fedlens.studies.audit.witness import Witness
 
 if TYPE_CHECKING:
@@ -72,37 +68,6 @@ def bounding(experiment: Experiment) -> Rule | None:
         return None
     rejecting = any(check.action == "reject" for check in experiment.checks)
     return None if rejecting or type(chain[0].rule).reach is Rule.reach else chain[0].rule
-
-
-def limits(screening: Screening, ledger: Ledger, *, rounds: Sequence[int], seeds: int) -> list[Bound]:
-    """Return the bounds of these rounds, of so many seeds of the search, with what was found left open.
-
-    Raises:
-        ConfigError: a rule's reach failed, or is none.
-    """
-    known: list[Bound | None] = []
-    if bounding(screening.subject.experiment) is None:
-        return []
-    for number in screening.seeds(seeds):
-        for round_ in rounds:
-            name = f"seed {number}, round {round_}"
-            if not ledger.has("reach", name):
-                if round_ not in screening.forks(number).rounds:  # the twin's model was not finite before
-                    continue
-                ledger.add("reach", name, BOUND, bound_of(screening.forks(number), round_, number))
-            known.append(ledger.get("reach", name, BOUND))
-    return [bound for bound in known if bound is not None]
-
-
-def compared(known: Sequence[Bound], ledger: Ledger, arms: Sequence[Arm]) -> list[Bound]:
-    """Return the bounds with the most that any of these arms had in each round."""
-    found = []
-    for bound in known:
-        tried = [ledger.get("fork", key(bound.number, arm, bound.round), TRIED) for arm in arms]
-        done = [one.forked for one in tried if one is not None and one.forked is not None]
-        best = max(done, key=lambda forked: forked.attacked.value, default=None)
-        found.append(bound if best is None else replace(bound, found=best.attacked.value, by=best.arm))
-    return found
 
 
 def bound_of(forks: Forks, round_: int, number: int = 0) -> Bound | None:

@@ -1,7 +1,8 @@
 """The audit's ledger: everything that it measured, a line of JSON each, which is never changed again.
 
 Decisions follow from what was measured, and are made anew from it at every start. So an audit that was interrupted goes
-on as if it had not been: what stands in the ledger is not measured again.
+on as if it had not been: what stands in the ledger is not measured again. Each line also says how many seconds have
+passed since the one before, or since the start that it was written in, so that the time of all starts can be summed.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -27,6 +29,7 @@ class Ledger:
 
     Args:
         folder: the audit's directory.
+        clock: in seconds.
 
     Raises:
         DamagedRunError: a line but the last cannot be read.
@@ -43,8 +46,11 @@ class Ledger:
         2
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, clock: Callable[[], float] = monotonic) -> None:
         self.path = folder / FILE
+        self._clock = clock
+        self._last = clock()
+        self._seconds = 0.0
         self._lines: dict[tuple[str, str], Any] = {}
         if self.path.exists():
             self._read()
@@ -59,10 +65,16 @@ class Ledger:
             try:
                 entry = json.loads(line)
                 self._lines.setdefault((entry["kind"], entry["key"]), entry["value"])
+                self._seconds += float(entry["seconds"])
             except (ValueError, KeyError, TypeError) as error:
                 raise DamagedRunError(
                     f"{self.path}, line {number}: no entry of an audit; choose another --out"
                 ) from error
+
+    @property
+    def seconds(self) -> float:
+        """How long the audit has taken so far, in all its starts; less what was not written down when it was killed."""
+        return self._seconds + self._clock() - self._last
 
     def has(self, kind: str, key: str) -> bool:
         """Tell whether this was measured."""
@@ -77,6 +89,7 @@ class Ledger:
         with writing(self.path):
             self.path.unlink(missing_ok=True)
         self._lines.clear()
+        self._seconds = 0.0
 
     def keys(self, kind: str) -> list[str]:
         """Return which of a kind were measured, in the order in which they were."""
@@ -115,9 +128,13 @@ class Ledger:
         if self.has(kind, key):
             return
         plain = of.dump_python(value, mode="json")
-        line = json.dumps({"kind": kind, "key": key, "value": plain}, ensure_ascii=False).encode() + b"\n"
+        now = self._clock()
+        seconds = round(now - self._last, 3)
+        entry = {"kind": kind, "key": key, "value": plain, "seconds": seconds}
+        line = json.dumps(entry, ensure_ascii=False).encode() + b"\n"
         with writing(self.path), self.path.open("ab") as file:
             file.write(line)
             file.flush()
             os.fsync(file.fileno())
         self._lines[kind, key] = plain
+        self._seconds, self._last = self._seconds + seconds, now

@@ -2,58 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from time import perf_counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 
+from fedlens.core.errors import UnjudgedError
 from fedlens.core.threads import cores
 from fedlens.experiment.experiment import Experiment
 from fedlens.simulation.runtime import Runtime
-from fedlens.studies.audit.arms import VERSION, arms_for
-from fedlens.studies.audit.forks import forked_rounds, forks_of
-from fedlens.studies.audit.power import LEAKS
-from fedlens.studies.audit.schedule import SCHEDULES, Schedule
+from fedlens.studies.audit.arms import VERSION, Arm, arms_for
+from fedlens.studies.audit.budget import planned
+from fedlens.studies.audit.forked_tasks import HELD, PACE, measure
+from fedlens.studies.audit.pace import Pace, sample
+from fedlens.studies.audit.schedule import SCHEDULES
 from fedlens.studies.audit.subject import Subject
 from fedlens.studies.audit.verdict import RATE, Effort, check_limits
 from fedlens.sweeps.sweep_runtime import SweepRuntime
 
-START_UP = 1.5
-"""Seconds that a federation takes besides its rounds."""
+SEEDS = 3
+"""Of the search, that are tried until there is something to attack."""
 
 
-def plan_of(experiment: Experiment, effort: Effort, accuracy_cost: float, runtime: SweepRuntime) -> Iterator[str]:
+def plan_of(
+    experiment: Experiment,
+    effort: Effort,
+    accuracy_cost: float,
+    runtime: SweepRuntime,
+    *,
+    minutes: float | None = None,
+    share: float | None = None,
+) -> Iterator[str]:
     """Yield in a few lines what an audit would do, and for how long.
 
     Raises:
         FedlensError: the experiment cannot be audited.
     """
     check_limits(RATE, accuracy_cost)
+    runtime.require_possible()
     subject, schedule = Subject.of(experiment, accuracy_cost), SCHEDULES[effort]
-    arms, unfit = arms_for(subject.experiment)
-    tried = arms[: schedule.arms]
-    yield f"{VERSION}: {len(arms)} attacks suit the experiment, {len(unfit)} do not; {len(tried)} will be tried"
-    rounds = forked_rounds(subject.experiment.rounds)
-    began = perf_counter()
-    alone = Runtime(runtime.engine, None, runtime.device, runtime.data_dir)
-    memory = max((arm.made(subject.experiment).memory for arm in tried), default=0)
-    with forks_of(subject.with_seed("search", 0), alone, memory=max(memory, 1)) as forks:
-        twin = perf_counter() - began
-        sample = tried[:: max(len(tried) // 5, 1)]
-        each = [forks.attack(arm.made(forks.experiment), forks.rounds[0]).seconds for arm in sample]
-    pace = sum(each) / len(each)
-    forked = pace * _forked(schedule, len(tried), len(rounds))
-    jobs = runtime.jobs or cores()
-    cell = twin + subject.experiment.rounds * pace + START_UP
-    search = cell * schedule.federations * schedule.trials / jobs
-    verdict = cell * schedule.finalists * schedule.verdict / jobs
-    minutes = (forked + search + verdict) / 60
+    allowed = 60 * (schedule.minutes if minutes is None else minutes)
+    fitting, unfit = arms_for(subject.experiment)
+    arms, jobs = [arm for arm in fitting if arm.window == "every round"], runtime.jobs or cores()
+    pace = _pace(subject, arms, runtime)
+    plan, found = planned(pace, schedule, subject.experiment, arms, jobs=jobs, seconds=allowed / 2, share=share)
     yield (
-        f"single rounds: about {forked / 60:.0f} min; search in whole federations: {search / 60:.0f} min; verdict: at "
-        f"most {verdict / 60:.0f} min for {schedule.verdict} seeds"
+        f"{VERSION}: {len(arms)} attacks suit the experiment, {len(unfit)} do not; {plan.schedule.arms} will be tried, "
+        f"{100 * plan.share:g} % of a {effort} search"
     )
-    yield f"in all at most {min(minutes, max(schedule.minutes, (forked + search) / 60)):.0f} min with {jobs} jobs"
+    yield (
+        f"single rounds: about {_minutes(found.inspection + found.forked)}; search in whole federations: "
+        f"{_minutes(found.federations)}; verdict: at most {_minutes(found.verdict)} for {plan.schedule.verdict} seeds; "
+        f"planted leaks: {_minutes(found.leaks)}"
+    )
+    whole = found.search + found.verdict + found.leaks
+    yield f"in all at most {_minutes(min(whole, max(allowed, found.search + found.leaks)))} with {jobs} jobs"
 
 
-def _forked(schedule: Schedule, arms: int, rounds: int) -> int:
-    """Return how many forked rounds are attacked at most: in the search, and for the leak test."""
-    leaks = len(LEAKS) * schedule.seeds * rounds * 3
-    return arms + schedule.kept * rounds * schedule.seeds + leaks
+def _pace(subject: Subject, arms: Sequence[Arm], runtime: SweepRuntime) -> Pace:
+    """Measure the pace in this process."""
+    chosen = sample(arms)
+    memory = max(arm.made(subject.experiment).memory for arm in arms)
+    engine = Runtime(runtime.engine, 1, runtime.device, runtime.data_dir, None, False, runtime.client_timeout)
+    for number in range(SEEDS):
+        try:
+            given = [asdict(arm) for arm in chosen]
+            measured = measure(subject.with_seed("search", number), engine, max(memory, 1), given)
+        except UnjudgedError:
+            if number == SEEDS - 1:
+                raise
+        else:
+            return PACE.validate_python(measured)
+        finally:
+            HELD.release()
+    raise AssertionError("unreachable")
+
+
+def _minutes(seconds: float) -> str:
+    return f"{seconds / 60:.1f} min" if seconds < 600 else f"{seconds / 60:.0f} min"

@@ -12,11 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from fedlens.studies.audit.arms import Arm
-from fedlens.studies.audit.forks import Forks
 from fedlens.studies.audit.judgement import LeakTest
-from fedlens.studies.audit.ledger import Ledger
-from fedlens.studies.audit.planted import leak
-from fedlens.studies.audit.screening import TRIED, Screening, Tried, key, tried
+from fedlens.studies.audit.screening import Screening
+from fedlens.studies.audit.tried import Fork, Tried
 
 LEAKS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001)
 """Shares of the mean that are let through, the largest first."""
@@ -47,7 +45,6 @@ class Planting:
 def planted(
     arms: Sequence[Arm],
     screening: Screening,
-    ledger: Ledger,
     *,
     rounds: Sequence[int],
     seeds: int,
@@ -57,61 +54,54 @@ def planted(
 
     Args:
         arms: who attacks.
-        screening: holds the benign twins.
-        ledger: knows what was attacked.
+        screening: attacks the rounds.
         rounds: that are attacked.
         seeds: of the search, how many.
         tell: is called with what was done.
     """
     found: list[Planting] = []
-    places = _withstood(arms, screening, ledger, rounds=rounds, numbers=screening.seeds(seeds))
+    places = _withstood(arms, screening, rounds=rounds, numbers=screening.seeds(seeds))
     if not places:
         tell("the attacks succeed in all single rounds as they are, so no leak is planted")
         return []
     for eta in LEAKS:
-        found.append(_planting(eta, arms, screening, ledger, places))
+        found.append(_planting(eta, arms, screening, places))
         tell(f"a leak of {100 * eta:g} % was {'found' if found[-1].broken else 'not found'}")
         if not found[-1].broken:
             break
+        places = places[::-1]  # workers hold the last seed's benign twin
     return found
 
 
 def _withstood(
-    arms: Sequence[Arm], screening: Screening, ledger: Ledger, *, rounds: Sequence[int], numbers: Sequence[int]
+    arms: Sequence[Arm], screening: Screening, *, rounds: Sequence[int], numbers: Sequence[int]
 ) -> list[tuple[int, int]]:
     """Return the seeds' numbers and the rounds in which no arm succeeds without a leak."""
-    screening.attempt(arms, numbers, rounds)
+    places = [(number, round_) for number in numbers for round_ in rounds]
+    forks = {place: [Fork(*place, arm) for arm in arms] for place in places}
+    screening.attack([fork for of_place in forks.values() for fork in of_place])
     limit = screening.subject.largest_cost
-    return [
-        (number, round_)
-        for number in numbers
-        for round_ in rounds
-        if not any(_succeeds(ledger.get("fork", key(number, arm, round_), TRIED), limit) for arm in arms)
-    ]
+    return [place for place in places if not any(_succeeds(screening.tried(fork), limit) for fork in forks[place])]
 
 
-def _planting(
-    eta: float, arms: Sequence[Arm], screening: Screening, ledger: Ledger, places: Sequence[tuple[int, int]]
-) -> Planting:
-    where, successes = f"leak {eta:g}, ", dict.fromkeys((arm.name for arm in arms), 0)
-    under: dict[int, Forks] = {}
-    for number, round_ in places:
+def _planting(eta: float, arms: Sequence[Arm], screening: Screening, places: Sequence[tuple[int, int]]) -> Planting:
+    """Attack each round by one arm after the other until one succeeds, all rounds of a seed at once."""
+    successes, limit = dict.fromkeys((arm.name for arm in arms), 0), screening.subject.largest_cost
+    for number in dict.fromkeys(number for number, _ in places):
+        going = [round_ for other, round_ in places if other == number]
         for arm in arms:
-            name = key(number, arm, round_, where)
-            if not ledger.has("leak", name):
-                own = screening.forks(number)
-                if number not in under:
-                    under = {number: own.under(leak(own.experiment, eta))}
-                ledger.add("leak", name, TRIED, tried(under[number], arm, round_))
-            if _succeeds(ledger.get("leak", name, TRIED), screening.subject.largest_cost):
-                successes[arm.name] += 1
-                break
+            forks = [Fork(number, round_, arm, eta) for round_ in going]
+            screening.attack(forks)
+            for fork in forks:
+                if _succeeds(screening.tried(fork), limit):
+                    successes[arm.name] += 1
+                    going.remove(fork.round)
     best = max(successes, key=lambda name: successes[name], default="")
     return Planting(eta, len(places), sum(successes.values()), best if successes.get(best) else "")
 
 
-def _succeeds(tried_: Tried | None, largest_cost: float) -> bool:
-    return tried_ is not None and tried_.forked is not None and tried_.forked.succeeds(largest_cost)
+def _succeeds(tried: Tried | None, largest_cost: float) -> bool:
+    return tried is not None and tried.forked is not None and tried.forked.succeeds(largest_cost)
 
 
 def leak_test(plantings: Sequence[Planting]) -> LeakTest:

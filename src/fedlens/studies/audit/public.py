@@ -24,6 +24,8 @@ def audit(
     effort: Effort = "standard",
     accuracy_cost: float = ACCURACY_COST,
     rate: float = RATE,
+    minutes: float | None = None,
+    share: float | None = None,
     goal: Goal | Mapping[str, Any] | str | None = None,
     attackers: int | None = None,
     jobs: int | None = None,
@@ -40,15 +42,17 @@ def audit(
     """Find out whether a server holds against all attacks that suit it, or how it is broken.
 
     The experiment's own attack is not heeded. The same call goes on where an earlier one was interrupted, or with more
-    effort.
+    effort or minutes.
 
     Args:
         experiment: an experiment, a preset's name, a file, or a run's directory.
         out: the audit's directory, new or of an earlier start; by default ``audits/NAME``.
-        effort: ``quick`` tries least and never says that a server holds, ``standard`` more, ``thorough`` most. No seed
-            of the verdict is begun after ten minutes, an hour or eight hours.
+        effort: ``quick`` takes ten minutes and never says that a server holds, ``standard`` takes an hour, and
+            ``thorough`` eight.
         accuracy_cost: the most that a success may cost in accuracy, as a fraction; to damage the model, anything.
         rate: the rate of success that is to be refuted, as a fraction.
+        minutes: how long all starts may take together; by default as the effort says.
+        share: how much of the search is done, as a fraction; by default what fits into half of the time.
         goal: what the attackers want; by default what the experiment says, or else ``targets``.
         attackers: how many clients attack; by default those that the experiment says, or else one.
         jobs: federations played at once, each by a process of its own; by default one a core.
@@ -81,6 +85,8 @@ def audit(
         effort=effort,
         accuracy_cost=accuracy_cost,
         rate=rate,
+        minutes=minutes,
+        share=share,
         runtime=SweepRuntime(jobs, engine, device, data_dir, on, address, mixed_cpus, client_timeout),
         observer=observer,
         tell=tell or (lambda _: None),

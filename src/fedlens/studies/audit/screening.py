@@ -9,22 +9,23 @@ of many arms: they choose, and are no result.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import chain
 from math import isnan, log
 from statistics import fmean
-from typing import Self
 
 from pydantic import TypeAdapter
 
-from fedlens.core.errors import ClientError, ConfigError, UnjudgedError
-from fedlens.simulation.runtime import Runtime
+from fedlens.core.errors import RunError, UnjudgedError
+from fedlens.simulation.callback import Event
 from fedlens.studies.audit.arms import Arm, with_both_kinds
 from fedlens.studies.audit.forked_round import ForkedRound
-from fedlens.studies.audit.forks import Forks, forked_rounds, forks_of
+from fedlens.studies.audit.forks import forked_rounds
 from fedlens.studies.audit.ledger import Ledger
 from fedlens.studies.audit.schedule import Schedule
 from fedlens.studies.audit.subject import Subject
+from fedlens.studies.audit.tried import TRIED, Fork, Tried
+from fedlens.studies.audit.workers import Call, Workers
 
 ENOUGH = log(0.95 / 0.05)
 """Log-odds above which more confidence adds nothing."""
@@ -34,22 +35,6 @@ PRICE = 100.0
 
 WORST = -100.0
 """The utility of an attack that failed, or left no finite model; less its opposite, the most of any damage."""
-
-
-@dataclass(frozen=True)
-class Tried:
-    """An arm in one forked round.
-
-    Attributes:
-        forked: what it did; ``None`` if it failed.
-        error: why.
-    """
-
-    forked: ForkedRound | None
-    error: str = ""
-
-
-TRIED = TypeAdapter(Tried)
 
 
 @dataclass(frozen=True)
@@ -93,115 +78,118 @@ def price(cost: float, subject: Subject) -> float:
 
 
 class Screening:
-    """The forked rounds of the search; a context, in which the benign twin of one seed at a time is held.
+    """The forked rounds of the search.
 
     Args:
         subject: the experiment.
         ledger: knows the rounds that have been attacked.
-        runtime: how rounds are played.
-        memory: for how many rounds attackers remember, the most of all arms.
+        workers: attack them.
         tell: is called with what was done, and how much is left.
     """
 
-    def __init__(
-        self, subject: Subject, ledger: Ledger, runtime: Runtime, *, memory: int, tell: Callable[[str], None]
-    ) -> None:
-        self.subject, self._ledger, self._runtime, self._tell = subject, ledger, runtime, tell
-        self._memory = memory
-        self._stack = ExitStack()
-        self._held: tuple[int, Forks] | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-        self._held = None
-
-    def forks(self, number: int) -> Forks:
-        """Return the forks of a seed of the search.
-
-        Raises:
-            UnjudgedError: there is nothing to attack with it.
-        """
-        if self._held is None or self._held[0] != number:
-            self.__exit__()
-            experiment = self.subject.forked(number)
-            opened = self._stack.enter_context(forks_of(experiment, self._runtime, memory=self._memory))
-            self._held = (number, opened)
-        return self._held[1]
+    def __init__(self, subject: Subject, ledger: Ledger, workers: Workers, *, tell: Callable[[str], None]) -> None:
+        self.subject, self._ledger, self._workers, self._tell = subject, ledger, workers, tell
+        self._failed: dict[str, Tried] = {}
 
     def seeds(self, count: int) -> list[int]:
         """Return the numbers of the first seeds with which there is something to attack, so many.
 
         Raises:
             UnjudgedError: there is none among twice as many and three.
+            RunError: a benign twin cannot be played.
         """
         found: list[int] = []
-        for number in range(2 * count + 3):
-            if len(found) < count and not self._ledger.once("seed", str(number), NOTED, lambda: self._noted(number)):  # noqa: B023
-                found.append(number)
+        numbers = range(2 * count + 3)
+        while numbers and len(found) < count:
+            these, numbers = numbers[: count - len(found)], numbers[count - len(found) :]
+            self._note(these)
+            found += [number for number in these if not self._ledger.get("seed", str(number), NOTED)]
         if not found:
-            self.forks(0)  # which says why
+            raise self._refusal()
         return found
 
-    def _noted(self, number: int) -> str:
-        """Return why nothing can be attacked with a seed; nothing if there is."""
-        try:
-            self.forks(number)
-        except UnjudgedError as error:
-            return error.reason
-        return ""
+    def _note(self, numbers: Sequence[int]) -> None:
+        """Write down why nothing can be attacked with a seed; nothing if there is."""
+        wrong: list[str] = []
+
+        def noted(key: str, event: Event) -> None:
+            if event.kind == "failed":
+                wrong.append(event.content["reason"])
+            else:
+                self._ledger.add("seed", key, NOTED, event.content.get("reason", ""))
+
+        left: dict[str, Call] = {
+            str(number): (number, {}) for number in numbers if not self._ledger.has("seed", str(number))
+        }
+        self._workers.ask("note", left, noted)
+        if wrong:
+            raise RunError(wrong[0])
+
+    def _refusal(self) -> UnjudgedError:
+        """Return why there is nothing to attack with the first seed."""
+        found: list[UnjudgedError] = []
+
+        def told(_: str, event: Event) -> None:
+            if event.kind == "unjudged":
+                found.append(UnjudgedError(**event.content))
+
+        self._workers.ask("note", {"0": (0, {})}, told)
+        return found[0] if found else UnjudgedError("the first seed has nothing to attack any more", ["try again"])
 
     def ranked(self, arms: Sequence[Arm], schedule: Schedule) -> list[Ranked]:
         """Try all arms in one round, and the best of them in all rounds of all seeds; return all, the best first."""
         rounds, seeds = forked_rounds(self.subject.experiment.rounds), self.seeds(1)
         first = self._order(arms, seeds, rounds[len(rounds) // 2 :][:1])
         kept = [ranked.arm for ranked in distinct([one for one in first if not one.error], schedule.kept)]
-        self.attempt(kept, seeds, rounds)
         best = self._order(kept, self.seeds(schedule.seeds), rounds)
         names = {arm.name for arm in kept}
         return [*best, *(ranked for ranked in first if ranked.arm.name not in names)]
 
     def _order(self, arms: Sequence[Arm], seeds: Sequence[int], rounds: Sequence[int]) -> list[Ranked]:
-        self.attempt(arms, seeds, rounds)
-        found = [self._summed(arm, seeds, rounds) for arm in arms]
+        forks = [[Fork(number, round_, arm) for number in seeds for round_ in rounds] for arm in arms]
+        self.attack(sorted(chain.from_iterable(forks), key=lambda fork: fork.number))  # a twin after the other
+        found = [self._summed(arm, own) for arm, own in zip(arms, forks, strict=True)]
         return sorted(found, key=lambda ranked: -ranked.utility)  # stable: earlier arms first
 
-    def _summed(self, arm: Arm, seeds: Sequence[int], rounds: Sequence[int]) -> Ranked:
-        tried = [self._ledger.get("fork", key(number, arm, round_), TRIED) for number in seeds for round_ in rounds]
-        done = [each for each in tried if each is not None]
+    def _summed(self, arm: Arm, forks: Sequence[Fork]) -> Ranked:
+        done = [tried for fork in forks if (tried := self.tried(fork)) is not None]
         values = [WORST if each.forked is None else utility(each.forked, self.subject) for each in done]
         limit = self.subject.largest_cost
         successes = sum(each.forked is not None and each.forked.succeeds(limit) for each in done)
         error = next((each.error for each in done if each.error), "")
         return Ranked(arm, len(done), successes, fmean(values) if values else WORST, error)
 
-    def attempt(self, arms: Sequence[Arm], seeds: Sequence[int], rounds: Sequence[int]) -> None:
-        """Attack these rounds, as far as the ledger does not know them, a seed after the other."""
-        for number in seeds:
-            wanted = [(arm, round_) for round_ in rounds for arm in arms]
-            left = [pair for pair in wanted if not self._ledger.has("fork", key(number, *pair))]
-            for done, (arm, round_) in enumerate(left):
-                if round_ in self.forks(number).rounds:  # else the twin's model was not finite before
-                    self._ledger.add("fork", key(number, arm, round_), TRIED, tried(self.forks(number), arm, round_))
-                self._tell(f"seed {number}, round {round_}: {arm.name}; {len(left) - done - 1} to go")
+    def tried(self, fork: Fork) -> Tried | None:
+        """Return what came of an attack; ``None`` if the twin's model was not finite before its round."""
+        return self._ledger.get(fork.kind, fork.key, TRIED) or self._failed.get(fork.key)
+
+    def attack(self, forks: Sequence[Fork]) -> None:
+        """Attack these rounds, as far as the ledger does not know them, as many at once as there are workers.
+
+        What kills a worker, or fails otherwise than an attack may, fails for now; the same command tries it again.
+        """
+        left = {fork.key: fork for fork in forks if not self._ledger.has(fork.kind, fork.key)}
+        to_go = len(left)
+        if left:
+            self._tell(f"a benign twin; {to_go} single rounds to go")
+
+        def told(key: str, event: Event) -> None:
+            nonlocal to_go
+            to_go -= 1
+            if event.kind != "finished":
+                self._failed[key] = Tried(None, event.content["reason"].splitlines()[0])
+            elif event.content["value"] is not None:
+                self._ledger.add(left[key].kind, key, TRIED, TRIED.validate_python(event.content["value"]))
+            self._tell(f"{key}; {to_go} to go")
+
+        calls = {
+            key: (fork.number, {"arm": asdict(fork.arm), "round_": fork.round, "eta": fork.eta})
+            for key, fork in left.items()
+        }
+        self._workers.ask("attack", calls, told)
 
 
 NOTED = TypeAdapter(str)
-
-
-def tried(forks: Forks, arm: Arm, round_: int) -> Tried:
-    """Attack a round; an attack that fails is out, and the audit goes on."""
-    try:
-        return Tried(forks.attack(arm.made(forks.experiment), round_, arm.name))
-    except (ClientError, ConfigError) as error:
-        return Tried(None, str(error).splitlines()[0])
-
-
-def key(number: int, arm: Arm, round_: int, where: str = "") -> str:
-    """Return what the ledger calls an arm in a forked round."""
-    return f"{where}seed {number}, round {round_}: {arm.name}"
 
 
 def distinct(ranked: Sequence[Ranked], count: int, each: int = 3) -> list[Ranked]:

@@ -33,5 +33,6 @@ def sentences(audited: Audited) -> Iterator[str]:
         yield audited.at_most
     yield audited.effort
     if audited.found["out_of_time"]:
-        yield f"The {audited.found['effort']} audit's time is up; the same command goes on with more seeds."
+        effort = audited.found["effort"]
+        yield f"The {effort} audit's time is up; the same command with more --minutes goes on with more seeds."
     yield BLIND
