@@ -220,6 +220,29 @@ def test_it_stays_below_a_rejecting_check_that_it_knows(federation: Federation) 
     assert team.members[0].log["acceptance"] == 1
 
 
+def test_what_no_round_takes_is_searched_for_again_where_the_others_are(federation: Federation) -> None:
+    team = federation.team({"name": "krum", "f": 1})
+    known = Known.of(team, 0.3)
+    utility = known.utility(team.network, Price(0.02, 0, 0), 0.95)
+    others = anticipated(team, known.shards, 4, 2, 0.85)
+    far = team.honest + 100
+    attack = Anticipate(**FREE)
+    found, calls = attack._accepted(rounds := SimulatedRounds(team, utility, others), known, far)
+    assert not rounds.acceptance(far)
+    assert rounds.acceptance(found)
+    assert objective(rounds.worths(found)) > objective(rounds.worths(far))
+    assert calls == 0
+    # They may be anywhere: it goes on as if they were where they are expected.
+    lost = replace(others, mean=replace(others.mean, error=100.0))
+    surer = SimulatedRounds(team, utility, replace(lost, mean=replace(lost.mean, error=0.0)))
+    attack = Anticipate(**{**FREE, "iterations": 0})
+    found, calls = attack._accepted(rounds := SimulatedRounds(team, utility, lost), known, far)
+    assert not rounds.acceptance(found)
+    centre = surer.same(others.centre)
+    assert objective(surer.worths(found)) >= objective(surer.worths(centre))
+    assert calls > 0
+
+
 @pytest.mark.parametrize("rule", ["mean", {"name": "krum", "f": 1}, ["foolsgold", "fedavgm"]])
 def test_it_plans_at_least_as_well_as_what_it_begins_with(federation: Federation, rule: Any) -> None:
     team, attack = federation.team(rule), Anticipate(**FAST)
@@ -228,7 +251,7 @@ def test_it_plans_at_least_as_well_as_what_it_begins_with(federation: Federation
     others = anticipated(team, known.shards, attack.bootstraps, attack.scenarios, attack.caution)
     rounds = SimulatedRounds(team, utility, others)
     if not rounds.acceptance(sent := attack.collude(team).updates):
-        rounds = SimulatedRounds(team, utility, replace(others, offset=0.0))
+        rounds = SimulatedRounds(team, utility, replace(others, mean=replace(others.mean, error=0.0)))
     planned = objective(rounds.worths(sent))
     starts = list(warm_starts(team, known.own, known.targets))
     assert len(starts) == 7

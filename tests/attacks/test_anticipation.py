@@ -1,5 +1,6 @@
 """What attackers anticipate of others, how a search goes through a landscape, and what models are worth to them."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ from teams import a_team
 from torch import Tensor, nn
 
 from fedlens.attacks.anticipation import SimulatedOthers, TrueOthers, anticipated, shrinkage
+from fedlens.attacks.estimation import Observation
 from fedlens.attacks.ladder import Search, objective
+from fedlens.attacks.others_mean import OthersMean
 from fedlens.attacks.team import Member
 from fedlens.attacks.utility import Price, Utility, Worth
 from fedlens.core.random import Address
@@ -72,8 +75,9 @@ def test_the_factor_and_the_spread_are_those_of_the_others(rounds: Any) -> None:
 
 def test_simulated_others_by_hand() -> None:
     rows = torch.tensor([[2.0, 0.0, 7.0], [4.0, 0.0, 9.0]])
-    others = SimulatedOthers(rows, 2, 0.5, 1.0, 5, 2, Address.root(1))
-    # The centre is (3, 0), halved, and the buffer's mean 8; deviations are ±1 · √2, the offset √(½ · ½) · 3.
+    others = SimulatedOthers(rows, 2, OthersMean(torch.tensor([1.5, 0]), 1.5, 0.5), 1.0, 5, 2, Address.root(1))
+    # The buffer's mean is 8; deviations are ±1 · √2, the offset 1.5.
+    assert others.rho == 0.5
     assert others.centre.tolist() == [1.5, 0, 8]
     assert others.deviation.tolist() == pytest.approx([2**0.5, 0])
     made = others.rows(0)
@@ -84,6 +88,22 @@ def test_simulated_others_by_hand() -> None:
     assert abs(float(made[0, 0] - made[1, 0])) == pytest.approx(2 * 2**0.5)
     assert torch.equal(made, others.rows(0))
     assert not torch.equal(made, others.rows(1))
+
+
+def test_the_last_step_brings_the_centre_nearer_to_the_others() -> None:
+    errors, expected = torch.zeros(2), torch.zeros(2)
+    for seed in range(1, 5):
+        team, sent = federation(seed)
+        # The round before, of others' other samples.
+        shards = [shard(500 + 10 * seed + client) for client in range(9)]
+        step = torch.stack([train(team.network, team.received, samples, PLAN, ADDRESS) for samples in shards])
+        seen = Observation(0, 0.1, team.received - step.mean(dim=0), torch.zeros(2 * FEATURES))
+        told = replace(team, members=(replace(team.members[0], history=(seen,)),))
+        both = [anticipated(each, [team.members[0].shard], 4, 1, 1.0) for each in (team, told)]
+        errors += torch.stack([(others.centre - sent.mean(dim=0)).norm() for others in both])
+        expected += torch.tensor([others.mean.error for others in both])
+    assert errors[1] < 0.8 * errors[0]
+    assert expected[1] < 0.8 * expected[0]
 
 
 def test_true_others_are_what_they_send() -> None:
@@ -148,11 +168,31 @@ def test_worth_by_hand() -> None:
     # Logits (0, ½): log-odds ½. Margins of the judged are -½ and ½, on the ramp from -1 to 1: ¼ and ¾.
     honest = utility.answers(torch.zeros(2))
     assert honest.tolist() == [0.5, 0.5]
-    worth = utility.worth(torch.tensor([0, 0.5]), honest)
+    worth = utility.worth(torch.tensor([0, 0.5]), honest[None])
     assert worth.gain == pytest.approx(0.5)
     assert worth.cost == pytest.approx(1 / 8), "the loss of ¼, and nothing for the gain"
     assert worth.value == pytest.approx(0.5 - 10 / 8)
-    assert utility.worth(torch.tensor([0, 99.0]), honest).gain == pytest.approx(2.9444, abs=1e-4), "logit of 0.95"
-    assert utility.worth(torch.tensor([0, torch.nan]), honest).value == float("-inf")
+    assert utility.worth(torch.tensor([0, 99.0]), honest[None]).gain == pytest.approx(2.9444, abs=1e-4), "logit of 0.95"
+    assert utility.worth(torch.tensor([0, torch.nan]), honest[None]).value == float("-inf")
     damage = Utility(network, wanted, judged, None, damage=True, confidence=0.95)
-    assert damage.worth(torch.tensor([0, 0.5]), damage.answers(torch.zeros(2))).value == pytest.approx(-0.5)
+    assert damage.worth(torch.tensor([0, 0.5]), damage.answers(torch.zeros(2))[None]).value == pytest.approx(-0.5)
+
+
+def test_a_loss_is_counted_against_the_nearer_of_two_harmless_models() -> None:
+    network = Network(nn.Linear(1, 2, bias=False))
+    wanted, judged = Samples(torch.ones(1, 1), torch.tensor([1])), Samples(torch.ones(2, 1), torch.tensor([0, 1]))
+    utility = Utility(network, wanted, judged, Price(0, 10, 0), damage=False, confidence=0.95)
+    # Both models are right for a half on average: (½, ½) and, with logits (0, ½), (¼, ¾).
+    harmless = utility.harmless(torch.zeros(2), torch.tensor([0, 0.5]))
+    assert harmless.tolist() == [[0.5, 0.5], [0.25, 0.75]]
+    assert utility.worth(torch.zeros(2), harmless).cost == 0
+    assert utility.worth(torch.tensor([0, 0.5]), harmless).cost == 0, "against the first alone it would be 1/8"
+    # Logits (0, 1): answers (0, 1), a quarter less than the second's on the first sample.
+    assert utility.worth(torch.tensor([0, 1.0]), harmless).cost == pytest.approx(1 / 8)
+    # Of labels that are all 0, the second has but ¼, and what it lost against the first is added.
+    worse = Utility(
+        network, wanted, Samples(judged.x, torch.zeros(2).long()), Price(0, 10, 0), damage=False, confidence=0.95
+    )
+    harmless = worse.harmless(torch.zeros(2), torch.tensor([0, 0.5]))
+    assert harmless.tolist() == [[0.5, 0.5], [0.5, 0.5]]
+    assert worse.worth(torch.tensor([0, 0.5]), harmless).cost == pytest.approx(1 / 4)

@@ -20,7 +20,8 @@ what accuracy an update costs. All of a team send the same update, or each its h
 that update, whichever is better.
 
 Where no simulated round takes what was found, as where a rule selects one update and others may be anywhere, it
-searches once more as if it knew the place of the others (o = 0).
+searches once more from the centre alone, near which rules take updates. If no round takes that either, it searches as
+if it knew the place of the others (o = 0).
 
 With `feedback`, the caution of the next round is 1.1 times as large if the last update came through, else 0.75 times:
 that is, if the global model's worth was nearer to what was planned than to what was expected without the attackers.
@@ -142,14 +143,26 @@ class Anticipate(Attack):
             starts += warm_starts(team, known.own, known.targets)
         rounds = SimulatedRounds(team, utility, others)
         rows, calls = self._searched(rounds, known, starts), 0
-        if not rounds.acceptance(rows) and isinstance(others, SimulatedOthers):
-            surer = SimulatedRounds(team, utility, replace(others, offset=0.0))
-            rows = self._searched(surer, known, starts)
-            calls = surer.calls
+        if isinstance(others, SimulatedOthers) and not rounds.acceptance(rows):
+            rows, calls = self._accepted(rounds, known, rows)
         planned = rounds.planned(rows)
         for member in team.members:
             member.log.update(planned, rho=others.rho, caution=caution, calls=rounds.calls + calls)
         return Crafted(rows.clone())
+
+    def _accepted(self, rounds: SimulatedRounds, known: Known, rows: Tensor) -> tuple[Tensor, int]:
+        """Search from the centre alone, given `rows` (``[k, d]``) that no round takes.
+
+        Returns what is better, shape ``[k, d]``, and how often another chain than that of `rounds` was called for it.
+        """
+        team, others = rounds.team, rounds.others
+        assert isinstance(others, SimulatedOthers)
+        near = self._searched(rounds, known, [others.centre])
+        if rounds.acceptance(near):
+            best = max(near, rows, key=lambda sent: objective(rounds.worths(sent)))
+            return best, 0
+        surer = SimulatedRounds(team, rounds.utility, replace(others, mean=replace(others.mean, error=0.0)))
+        return self._searched(surer, known, [others.centre]), surer.calls
 
     def _searched(self, rounds: SimulatedRounds, known: Known, starts: list[Tensor]) -> Tensor:
         """Return the members' updates that do best in simulated rounds, shape ``[k, d]``."""

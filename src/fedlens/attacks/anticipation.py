@@ -1,11 +1,13 @@
 """What attackers anticipate that the other clients of a round will send, from nothing but data of their own.
 
 They train as honest clients do, on resamples of their own shards (bootstraps): b updates with mean c, the centre, and
-deviations d_1, ..., d_b from it. Both have to be corrected, and own data tell by how much.
+deviations d_1, ..., d_b from it. Both have to be corrected, and what they have themselves tells by how much.
 
-*Place.* The centre has the attackers' own samples in it, so that the others are nearer to zero (J. C. Stein). If r is
-the correlation of two centres that are made of half of the data each, the best factor for one that is made of the part
-q of the data is its reliability (C. Spearman and W. Brown, both in *British Journal of Psychology* 3, 1910)
+*Place.* The centre has the attackers' own samples in it, so that the others are elsewhere. Where they are expected, m̂,
+and how far from there they may be, e, is told by the centre's reliability ρ and by what others added to the global
+model before (`fedlens.attacks.others_mean`). If r is the correlation of two centres that are made of half of the data
+each, the reliability of one that is made of the part q of the data is (C. Spearman and W. Brown, both in *British
+Journal of Psychology* 3, 1910)
 
     ρ = 2qr / (1 + (2q − 1) r).
 
@@ -18,7 +20,7 @@ of D² that is due to samples is twice as large as for whole shards, so that for
 which divided by that of bootstraps is s². Halves are those of the shard; of a team its members: then its own distance
 counts, with all by which clients differ. In a simulated round, another client sends
 
-    ρ c + o + κ s d_j,    ‖o‖ = √(ρ (1 − ρ)) ‖c‖,
+    m̂ + o + κ s d_j,    ‖o‖ = e,
 
 with o a random combination of deviations, the same for all clients of the round, for what is not known of the place,
 and κ the caution, for a rule may pick an extreme of many. If there are more clients than bootstraps, the rest have
@@ -35,6 +37,7 @@ from functools import cached_property
 from math import sqrt
 from typing import TYPE_CHECKING, Protocol
 
+from fedlens.attacks.others_mean import OthersMean, step_of_others
 from fedlens.attacks.team import Team
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
@@ -57,7 +60,7 @@ class Others(Protocol):
 
     @property
     def rho(self) -> float:
-        """The factor ρ; 1 where nothing is estimated."""
+        """The reliability ρ; 1 where nothing is estimated."""
 
     @property
     def centre(self) -> Tensor:
@@ -109,27 +112,30 @@ class SimulatedOthers:
     Attributes:
         bootstraps: updates of resampled shards, shape ``[b, d]``.
         parameters: number p of entries that are parameters; all others are sent as their mean.
-        rho: the factor ρ.
+        mean: where their parameters are expected on average.
         scale: κ s, by which deviations are multiplied.
         others: number of other clients.
         count: number of simulated rounds.
         address: where they are drawn.
-        offset: length of o, in units of √(ρ (1 − ρ)) ‖c‖.
     """
 
     bootstraps: Tensor
     parameters: int
-    rho: float
+    mean: OthersMean
     scale: float
     others: int
     count: int
     address: Address
-    offset: float = 1.0
+
+    @property
+    def rho(self) -> float:
+        """See `Others.rho`."""
+        return self.mean.rho
 
     @property
     def centre(self) -> Tensor:
-        """See `Others.centre`: ρ c, and the mean of what is no parameter."""
-        return torch.cat([self.rho * self._mean[: self.parameters], self._mean[self.parameters :]])
+        """See `Others.centre`: m̂, and the mean of what is no parameter."""
+        return torch.cat([self.mean.expected, self._mean[self.parameters :]])
 
     @property
     def deviation(self) -> Tensor:
@@ -147,8 +153,7 @@ class SimulatedOthers:
             drawn = torch.from_numpy(generator.normal(size=(self.others - count, count)))
             mixture[count:] = drawn / drawn.norm(dim=1, keepdim=True)
         place = torch.from_numpy(generator.normal(size=(1, count))).to(self._deviations) @ self._deviations
-        length = self.offset * sqrt(self.rho * (1 - self.rho)) * float(self._mean[: self.parameters].norm())
-        place *= length / max(float(place.norm()), torch.finfo(place.dtype).tiny)
+        place *= self.mean.error / max(float(place.norm()), torch.finfo(place.dtype).tiny)
         rows = self.centre.repeat(self.others, 1)
         rows[:, : self.parameters] += place + self.scale * (mixture.to(place) @ self._deviations)
         return rows
@@ -188,7 +193,9 @@ def anticipated(team: Team, shards: list[Samples], bootstraps: int, scenarios: i
     part = sum(map(len, shards)) / sum(len(member.shard) for member in team.members)
     rho = shrinkage(halves[0].mean(dim=0), halves[1].mean(dim=0), part)
     scale = caution * sqrt(distance / simulated) if distance and simulated else caution
-    return SimulatedOthers(updates, parameters, rho, scale, team.cohort - len(team.members), scenarios, address)
+    count, step = team.cohort - len(team.members), step_of_others(team)
+    mean = OthersMean.of(updates.mean(dim=0)[:parameters], rho, None if step is None else step[:parameters], count)
+    return SimulatedOthers(updates, parameters, mean, scale, count, scenarios, address)
 
 
 def shrinkage(first: Tensor, second: Tensor, part: float = 1.0) -> float:

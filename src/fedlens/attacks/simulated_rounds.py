@@ -20,6 +20,7 @@ class SimulatedRounds:
 
     Attributes:
         team: what is known.
+        utility: what global models are worth.
         others: the other clients.
         calls: how often the chain was called.
     """
@@ -27,9 +28,12 @@ class SimulatedRounds:
     def __init__(self, team: Team, utility: Utility, others: Others) -> None:
         assert team.server is not None, "it needs the rule"
         self.team, self.others, self.calls = team, others, 0
-        self._server, self._utility, self._all = team.server, utility, range(others.count)
+        self.utility, self._server, self._all = utility, team.server, range(others.count)
         self._rows = [others.rows(number) for number in self._all]
-        self._answers = [utility.answers(self._after(team.honest, number)) for number in self._all]
+        expected = self.same(others.centre)
+        self._harmless = [
+            utility.harmless(self._after(team.honest, number), self._after(expected, number)) for number in self._all
+        ]
 
     def same(self, update: Tensor) -> Tensor:
         """Return what the members send if all send the same `update` (``[d]``), shape ``[k, d]``."""
@@ -37,11 +41,11 @@ class SimulatedRounds:
 
     def worth(self, update: Tensor, number: int) -> Worth:
         """Return what an `update` (``[d]``) that all members send is worth in a simulated round."""
-        return self._utility.worth(self._after(self.same(update), number), self._answers[number])
+        return self.utility.worth(self._after(self.same(update), number), self._harmless[number])
 
     def worths(self, rows: Tensor) -> tuple[Worth, ...]:
         """Return what the members' `rows` (``[k, d]``) are worth in each round."""
-        return tuple(self._utility.worth(self._after(rows, n), self._answers[n]) for n in self._all)
+        return tuple(self.utility.worth(self._after(rows, n), self._harmless[n]) for n in self._all)
 
     def mean_model(self, update: Tensor) -> Tensor:
         """Return the mean global model after the rounds in which all members send the same `update` (``[d]``)."""

@@ -7,12 +7,14 @@ What they want are log-odds, each capped at those of a `confidence`, so that mor
 - of plain damage, the mean log-odds that their own samples are not taken for what they are; of a regression, the mean
   squared error in variances of the labels, at most `CEILING`.
 
-The price is that of accuracy lost beyond a limit, against the model that there would be if they were honest. Damage has
-no price. Accuracy is judged on a few samples that are held back, and a search that tries hundreds of updates on them
-finds those that look better than they are. So the loss can be taken for larger than it is there, by `doubt` standard
-errors of the mean difference between both models' answers. An answer is not just right or wrong, which is coarse on few
-samples, but counts by a ramp: from 0 where the true class is a nat less likely than another to 1 where it is a nat more
-likely. (The probability of the true class misleads: malicious steps with own samples make models surer and worse.)
+The price is that of accuracy lost beyond a limit, against the model that there would be if they were honest, or if they
+sent what they expect of others, whichever is nearer: where a rule selects one update, two harmless ones lead to models
+that err on different samples. Damage has no price. Accuracy is judged on a few samples that are held back, and a search
+that tries hundreds of updates on them finds those that look better than they are. So the loss can be taken for larger
+than it is there, by `doubt` standard errors of the mean difference between both models' answers. An answer is not just
+right or wrong, which is coarse on few samples, but counts by a ramp: from 0 where the true class is a nat less likely
+than another to 1 where it is a nat more likely.
+(The probability of the true class misleads: malicious steps with own samples make models surer and worse.)
 Only losses count: what malicious steps with own samples gain, other clients' samples gain without them.
 """
 
@@ -105,18 +107,31 @@ class Utility:
         others = rows.scatter(1, self.judged.y[:, None], -inf).amax(dim=1)
         return ((_of(rows, self.judged.y) - others) / (2 * NARROWLY) + 0.5).clamp(0, 1)
 
-    def worth(self, weights: Tensor, honest: Tensor) -> Worth:
+    def harmless(self, honest: Tensor, expected: Tensor) -> Tensor:
+        """Return how far harmless models get each held-back sample right, shape ``[2, m]``.
+
+        Args:
+            honest: the model that there would be if attackers were honest, shape ``[d]``.
+            expected: that if they sent what they expect of others, shape ``[d]``; its answers are raised to be as good
+                on average.
+        """
+        first, second = self.answers(honest), self.answers(expected)
+        return torch.stack([first, second + (first - second).mean().clamp(min=0)])
+
+    def worth(self, weights: Tensor, harmless: Tensor) -> Worth:
         """Return what `weights` (``[d]``) are worth.
 
         Args:
             weights: a global model.
-            honest: the `answers` of the one that there would be if attackers were honest, shape ``[m]``.
+            harmless: the answers of `harmless` models, shape ``[k, m]``; the loss against one of them counts, where it
+                is least.
         """
         if not bool(weights.isfinite().all()):
             return Worth(-inf, -inf, 0.0, 1.0)
         answers = self.answers(weights)
         gain, confidence = self.gain()
-        lost = (honest - answers).clamp(min=0)
+        losses = (harmless - answers).clamp(min=0)
+        lost = losses[losses.mean(dim=1).argmin()]
         price = 0.0 if self.price is None else self.price.of(lost)
         value = gain - price
         return Worth(-inf if isnan(value) else value, gain, confidence, float(lost.mean()))
