@@ -171,9 +171,9 @@ def sent(found: Audit, arm: Arm) -> Iterator[Sent]:
                 yield Sent(float(lengths[-1]), float(lengths[-1] / np.median(lengths)), away)
 
 
-def test_a_leak_of_any_size_is_found(drawn: Random, tmp_path: Path) -> None:
-    """A median and a little of the mean, from a thousandth to a tenth of it."""
-    share = log_uniform(drawn, 0.001, 0.1)
+def test_a_leak_is_found(drawn: Random, tmp_path: Path) -> None:
+    """A median and a little of the mean, from a twentieth to a tenth of it; of less, see below."""
+    share = log_uniform(drawn, 0.05, 0.1)
     found = made(tmp_path, neighbours(aggregation=Drip(share=share)))
     assert found.verdict == "broken"
     assert finalist(found, adaptive=True).broken
@@ -185,8 +185,8 @@ def test_a_leak_of_any_size_is_found(drawn: Random, tmp_path: Path) -> None:
 
 
 @unfound(
-    reason="a leak of 0.25 %, one round, 858 weights: 0 of 4 by the adaptive attack and by each fixed one; as accuracy "
-    "has its price, the ladder of lengths ends before it gets to where the plain mean's search begins"
+    reason="one round, 858 weights: of a leak of 0.25 % 0 of 4 by the adaptive attack and by each fixed one, of 10 % "
+    "2 of 4, of the plain mean 3 of 4; as accuracy has its price, ladders end before they get where the mean's begin"
 )
 def test_of_a_small_leak_the_adaptive_attack_alone_finds_something(drawn: Random, tmp_path: Path) -> None:
     """So that it says something to find it: of a leak of half a percent at most."""
@@ -301,10 +301,13 @@ def test_a_needle_is_not_found_and_that_such_are_not_is_said(
 
 
 def test_what_krum_never_took_is_no_success(tmp_path: Path) -> None:
-    """Without the attacker, Krum may take another client's update, and its model err on the target by itself."""
-    subject = Subject.of(neighbours(aggregation=Krum(f=1)), accuracy_cost=0.03)
+    """Krum may take another client's update than the twin's did, whose model errs on the target by itself.
+
+    Targets are those that the twin is least sure of, so that it happens: with others it did in none of 23 runs.
+    """
+    subject = Subject.of(neighbours(aggregation=Krum(f=1), target={"select": "edge"}), accuracy_cost=0.03)
     played = Federations(tmp_path / "audit", subject, ALONE, None).played(
-        [Arm("explicit-boosting")], "search", range(24)
+        [Arm("explicit-boosting")], "search", range(12)
     )
     unselected = [one for one in played if one.cell is not None and one.weight == 0]
     lucky = [one for one in unselected if one.cell is not None and one.cell.success]
@@ -312,7 +315,7 @@ def test_what_krum_never_took_is_no_success(tmp_path: Path) -> None:
     assert lucky, "nothing happened that could be mistaken for a success"
     for one in lucky:
         assert one.cell is not None
-        assert one.cell.placebo
+        assert not one.cell.applied
         assert not one.cell.counts(accuracy_cost=1.0)
 
 
