@@ -143,6 +143,20 @@ def test_the_ladder_goes_on_while_it_is_better_and_keeps_the_best() -> None:
     assert not search.take(torch.full((2,), torch.nan))
 
 
+def test_the_ladder_goes_on_behind_a_valley() -> None:
+    # As under a median with a leak: any step loses what the best so far has, and 500 units are worth more than that.
+    search = Search(lambda update, _: of(min(float(update), 500) / 100 - bool(update)), 2, [torch.zeros(1)])
+    assert search.climb(torch.ones(1), 1.0)
+    assert search.best.value == pytest.approx(1.5 * 4)
+
+
+def test_the_ladder_ends_where_nothing_changes() -> None:
+    tried: list[float] = []
+    search = Search(lambda update, _: tried.append(float(update)) or of(-bool(update)), 1, [torch.zeros(1)])  # type: ignore[func-returns-value]
+    assert not search.climb(torch.ones(1), 1.0)
+    assert max(tried) == 30
+
+
 def test_what_was_found_is_shortened_while_nothing_is_lost() -> None:
     search = Search(lambda update, _: of(float(update[0] >= 1)), 1, [torch.tensor([2.0])])
     search.shorten(torch.zeros(1))

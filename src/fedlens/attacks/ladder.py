@@ -2,9 +2,11 @@
 
 The objective of an update is the mean of what it is worth in simulated rounds plus half of the least. Each direction
 is a ray from the best update so far, and is searched at the lengths R · {0.1, 0.3, 1, 3, 10, 30}, then at three times
-as far for as long as that is better than all before on the ray. The best rung is tried at √3 times less and more. Rungs
-are compared in the first two simulated rounds; the best of a ray is then tried in all of them, and taken if it is
-better than the best so far. So the result is at least as good, in simulation, as every update that it began with.
+as far for as long as that is better than the rung before. It need not be better than the best: of a rule that looks at
+each coordinate, a step loses first what the best update has, and may gain more far off. The best rung is tried at √3
+times less and more. Rungs are compared in the first two simulated rounds; the best of a ray is then tried in all of
+them, and taken if it is better than the best so far. So the result is at least as good, in simulation, as every update
+that it began with.
 """
 
 from __future__ import annotations
@@ -80,10 +82,9 @@ class Search:
         """
         origin, heights = self.best.update, {0.0: self._screened(self.best.update)}
         rungs = list(LENGTHS)
-        for rung in rungs:
-            before, height = max(heights.values()), self._screened(origin + rung * unit * direction)
-            heights[rung] = height
-            if rung == rungs[-1] and height > before and rung < LONGEST:
+        for place, rung in enumerate(rungs):
+            heights[rung] = self._screened(origin + rung * unit * direction)
+            if rung == rungs[-1] and heights[rung] > heights[rungs[place - 1]] and rung < LONGEST:
                 rungs.append(rung * FURTHER)
         best = max(heights, key=lambda rung: heights[rung])
         if not best:
