@@ -1,0 +1,70 @@
+"""Whether one attack is better than others, as `tools/audit_dominance.py` has it."""
+
+import numpy as np
+import pytest
+import scipy.stats
+from audit_dominance import Found, Outcome, beaten, better, holm, larger, more_often, row
+
+
+def outcomes(name: str, counts: list[bool], worths: list[float]) -> list[Outcome]:
+    pairs = zip(counts, worths, strict=True)
+    return [Outcome(name, number, each, worth) for number, (each, worth) in enumerate(pairs)]
+
+
+def test_mcnemar_by_hand() -> None:
+    """Of five seeds with which one alone succeeded, four or more: (5 + 1) / 32."""
+    first = [True] * 4 + [False] + [True, False]
+    second = [False] * 4 + [True] + [True, False]
+    assert more_often(first, second) == pytest.approx(6 / 32)
+    assert more_often(second, first) == pytest.approx(31 / 32)
+    assert more_often(first, first) == 1
+
+
+def test_signed_ranks_by_hand_with_ties_and_equal_pairs() -> None:
+    """Differences 1, 1, -2 and 0: ranks 1½, 1½, 3. Of eight ways five sum to 3 or more."""
+    assert larger([1, 1, 0, 7], [0, 0, 2, 7]) == pytest.approx(5 / 8)
+    assert larger([7, 7], [7, 7]) == 1
+
+
+def test_signed_ranks_are_scipys_without_ties() -> None:
+    values = np.random.default_rng(0).normal(size=(2, 12))
+    expected = scipy.stats.wilcoxon(values[0], values[1], alternative="greater", method="exact").pvalue
+    assert larger(list(values[0]), list(values[1])) == pytest.approx(expected)
+
+
+def test_holm_by_hand() -> None:
+    """3 · 0.01; 2 · 0.04 is above 1 · 0.05, which therefore is 0.08 as well."""
+    assert holm([0.04, 0.01, 0.05]) == pytest.approx([0.08, 0.03, 0.08])
+    assert holm([0.6, 0.7]) == [1, 1]
+
+
+def test_better_is_who_is_better_than_every_finalist() -> None:
+    """Twelve of twelve pairs: 2 · ½¹². Against the second finalist, no pair differs."""
+    never, always = [False] * 12, [True] * 12
+    cells = {
+        "weak": outcomes("weak", never, [0.0] * 12),
+        "strong": outcomes("strong", always, [9.0] * 12),
+        "member": outcomes("member", always, [8.0] * 12),
+        "other": outcomes("other", never, [-1.0] * 12),
+    }
+    zoo = ["member", "other"]
+    assert better(cells, ["weak"], zoo)["member"] == pytest.approx((2 / 4096, 2 / 4096))
+    assert better(cells, ["weak"], zoo)["other"] == (1, 1)
+    assert better(cells, ["weak", "strong"], zoo)["member"] == (1, 1)
+    found = Found(["weak", "strong"], ["weak"], tried=40, played=3, wronged=[])
+    assert row(found, cells) == [
+        "`weak` (0), `strong` (12)",
+        "40, 3",
+        "none",
+        "2: `member` (12)",
+        "1.000; 1.000",
+        "**0.000** (`member`); **0.000** (`member`)",
+    ]
+
+
+def test_who_did_better_than_all_that_were_preferred_is_named() -> None:
+    first, both = {"round 1": 2.0}, {"round 1": 1.0, "round 2": 5.0}
+    assert beaten({"out": first, "on": both}, ["on"]) == ["out"]
+    assert beaten({"out": first, "on": both, "best": {"round 1": 3.0, "round 2": 0.0}}, ["on"]) == []
+    assert beaten({"last": {"round 1": 1.0, "round 2": 6.0}, "on": both}, ["on"]) == ["last"]
+    assert beaten({"last": {"round 1": 1.0, "round 2": 4.0}, "on": both}, ["on"]) == []
