@@ -49,7 +49,7 @@ RULES: Mapping[str, Any] = {
 DATA: Mapping[str, int] = {"digits": 1400, "adult": 3000}
 """How many training samples the clients share."""
 
-PAIRS = list(itertools.product(RULES, DATA))
+PAIRS = [(rule, data) for data in DATA for rule in RULES]
 
 Tell = Callable[[str], None]
 
@@ -215,10 +215,10 @@ def beaten(values: Mapping[str, Mapping[str, float]], chosen: Sequence[str]) -> 
     return found
 
 
-def members(subject: Subject) -> list[Arm]:
-    """Return every attack of the zoo that suits the experiment, at its defaults."""
+def members(fitting: Sequence[Arm]) -> list[Arm]:
+    """Return every attack of the zoo that suits the experiment, at its defaults, which come first."""
     first: dict[str, Arm] = {}
-    for arm in arms_for(subject.experiment)[0]:
+    for arm in fitting:
         if not arm.adaptive:
             first.setdefault(arm.attack, arm)
     return [first[attack] for attack in TURNED if attack in first]
@@ -226,9 +226,10 @@ def members(subject: Subject) -> list[Arm]:
 
 def play(out: Path, ledger: Ledger, name: str, subject: Subject, *, adaptive: bool, tell: Tell) -> None:
     """Play what is missing of a rule and a data set: first the fixed attacks, which are cheap, or those that adapt."""
-    by_name = {arm.name: arm for arm in arms_for(subject.experiment)[0]}
+    fitting = arms_for(subject.experiment)[0]
+    by_name = {arm.name: arm for arm in fitting}
     found = ledger.once("found", name, FOUND, lambda: searched(out / name, subject, tell))
-    arms = {arm.name: arm for arm in [*(by_name[each] for each in found.finalists), *members(subject)]}
+    arms = {arm.name: arm for arm in [*(by_name[each] for each in found.finalists), *members(fitting)]}
     judged, number = 0, 0
     while judged < SEEDS:
         cells = {f"{name}, seed {number}: {arm.name}": arm for arm in arms.values() if arm.adaptive == adaptive}
@@ -369,7 +370,7 @@ def main() -> None:
     pairs = [(rule, data) for rule, data in PAIRS if rule in given.rules and data in given.data and not given.table]
     try:
         with patch.object(federations, "run_cells", here):
-            for adaptive, (rule, data) in itertools.product((False, True), pairs):
+            for (rule, data), adaptive in itertools.product(pairs, (False, True)):
                 subject = Subject.of(experiment_of(rule, data), ACCURACY_COST)
                 play(given.out, ledger, name_of(rule, data), subject, adaptive=adaptive, tell=tell)
     except OutOfTime:

@@ -1,9 +1,34 @@
 """Whether one attack is better than others, as `tools/audit_dominance.py` has it."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
+import audit_dominance
 import numpy as np
 import pytest
 import scipy.stats
-from audit_dominance import Found, Outcome, beaten, better, holm, larger, more_often, row
+from audit_dominance import (
+    SEEDS,
+    Found,
+    Outcome,
+    OutOfTime,
+    beaten,
+    better,
+    experiment_of,
+    holm,
+    larger,
+    more_often,
+    play,
+    row,
+)
+from audit_dominance import (
+    outcomes as outcomes_of,
+)
+
+from fedlens.studies.audit.arms import Arm
+from fedlens.studies.audit.federations import Federations, Played
+from fedlens.studies.audit.ledger import Ledger
+from fedlens.studies.audit.subject import Purpose, Subject
 
 
 def outcomes(name: str, counts: list[bool], worths: list[float]) -> list[Outcome]:
@@ -68,3 +93,35 @@ def test_who_did_better_than_all_that_were_preferred_is_named() -> None:
     assert beaten({"out": first, "on": both, "best": {"round 1": 3.0, "round 2": 0.0}}, ["on"]) == []
     assert beaten({"last": {"round 1": 1.0, "round 2": 6.0}, "on": both}, ["on"]) == ["last"]
     assert beaten({"last": {"round 1": 1.0, "round 2": 4.0}, "on": both}, ["on"]) == []
+
+
+def test_a_seed_of_which_nothing_can_be_told_is_passed_over_and_nothing_is_played_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def played(_: Federations, arms: Sequence[Arm], purpose: Purpose, numbers: Sequence[int]) -> list[Played]:
+        assert purpose == "verdict"
+        asked.extend((number, len(arms)) for number in numbers)
+        return [Played(arm, number, "", None, unjudged=number == 1) for number in numbers for arm in arms]
+
+    def stop_at_the_third(_: str) -> None:
+        if len(asked) == 3:
+            raise OutOfTime
+
+    found = Found(["anticipate caution=0.7", "pgd boost=2"], ["anticipate caution=0.7"], tried=2, played=2, wronged=[])
+    fitting = [Arm("anticipate", {"caution": 0.7}), Arm("pgd"), Arm("dba"), Arm("pgd", {"boost": 2})]
+    monkeypatch.setattr(audit_dominance, "arms_for", lambda _: (fitting, {}))
+    monkeypatch.setattr(Federations, "played", played)
+    monkeypatch.setattr(audit_dominance, "searched", lambda *_: found)
+    subject, name = Subject.of(experiment_of("median", "digits"), 0.03), "median-digits"
+    with pytest.raises(OutOfTime):
+        play(tmp_path, Ledger(tmp_path), name, subject, adaptive=False, tell=stop_at_the_third)
+    ledger = Ledger(tmp_path)
+    play(tmp_path, ledger, name, subject, adaptive=False, tell=lambda _: None)
+    assert asked == [(number, 3) for number in range(SEEDS + 1)]  # two attacks at their defaults, and the finalist
+    play(tmp_path, ledger, name, subject, adaptive=True, tell=lambda _: None)
+    assert asked[SEEDS + 1 :] == [(number, 1) for number in range(SEEDS + 1)]
+    every = outcomes_of(ledger, name)
+    assert len(every) == 4
+    assert [one.number for one in every["pgd boost=2"]] == [0, *range(2, SEEDS + 1)]
