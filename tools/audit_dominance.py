@@ -245,7 +245,7 @@ def play(out: Path, ledger: Ledger, name: str, subject: Subject, *, adaptive: bo
 
 
 def outcomes(ledger: Ledger, name: str) -> dict[str, list[Outcome]]:
-    """Return the outcomes of each attack that was tried with all seeds, in their order."""
+    """Return the outcomes of each attack with the seeds with which something can be told, in their order."""
     found: dict[str, list[Outcome]] = {}
     for key in ledger.keys("cell"):
         if key.startswith(f"{name}, "):
@@ -253,7 +253,7 @@ def outcomes(ledger: Ledger, name: str) -> dict[str, list[Outcome]]:
             assert outcome is not None
             if not outcome.unjudged:
                 found.setdefault(outcome.attack, []).append(outcome)
-    return {attack: sorted(own, key=lambda one: one.number) for attack, own in found.items() if len(own) == SEEDS}
+    return {attack: sorted(own, key=lambda one: one.number) for attack, own in found.items()}
 
 
 def more_often(first: Sequence[bool], second: Sequence[bool]) -> float:
@@ -301,41 +301,44 @@ def better(
 
 
 def table(ledger: Ledger) -> str:
-    """Return the table in Markdown of each rule and data set that is complete."""
+    """Return the table in Markdown of each rule and data set that is complete, but for what adapts."""
     head = [
         "rule, data",
-        "finalists (successes of 12)",
-        "tried singly, in federations",
-        "stronger in the search",
+        f"finalists (successes of {SEEDS})",
+        "tried in single rounds, in federations",
+        "passed over",
         "of the zoo: the most successful",
-        "smallest p of the zoo: successes; worth",
-        "the same against the adaptive finalist alone",
+        "smallest p: successes, ranks",
+        "for the adaptive finalist alone",
     ]
     lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}"]
     for rule, data in PAIRS:
         found, cells = ledger.get("found", name_of(rule, data), FOUND), outcomes(ledger, name_of(rule, data))
-        if found is not None and cells:
-            lines.append(f"| {' | '.join([f'{rule}, {data}', *row(found, cells)])} |")
+        whole = {attack: own for attack, own in cells.items() if len(own) == SEEDS}
+        if found is not None and whole and cells.keys() - whole.keys() <= set(found.adaptive):
+            lines.append(f"| {' | '.join([f'{rule}, {data}', *row(found, whole)])} |")
     return "\n".join(lines)
 
 
 def row(found: Found, cells: Mapping[str, Sequence[Outcome]]) -> list[str]:
     """Return what the table says of one rule and data set, with the finalists that were tried with all seeds.
 
-    An attack that is no better than some of the finalists is none that is better than all.
+    An attack that is no better than some of the finalists is none that is better than all. The adaptive finalist alone
+    is compared with the fixed one, too.
     """
     successes = {name: str(sum(one.counts for one in own)) for name, own in cells.items()}
     zoo = [name for name in cells if name not in found.finalists]
     most = max(zoo, key=lambda name: (int(successes[name]), sum(one.worth for one in cells[name])))
     played = [name for name in found.finalists if name in cells]
     adaptive = [name for name in found.adaptive if name in cells]
+    fixed = [name for name in cells if name not in found.adaptive]
     return [
         ", ".join(f"`{name}` ({successes.get(name, '–')})" for name in found.finalists),
         f"{found.tried}, {found.played}",
         ", ".join(f"`{name}`" for name in found.wronged) or "none",
         f"{len(zoo)}: `{most}` ({successes[most]})",
         smallest(better(cells, played, zoo)),
-        smallest(better(cells, adaptive, zoo)) if adaptive else "–",
+        smallest(better(cells, adaptive, fixed)) if adaptive else "–",
     ]
 
 

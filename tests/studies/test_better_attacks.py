@@ -20,6 +20,7 @@ from audit_dominance import (
     more_often,
     play,
     row,
+    table,
 )
 from audit_dominance import (
     outcomes as outcomes_of,
@@ -83,7 +84,7 @@ def test_better_is_who_is_better_than_every_finalist() -> None:
         "none",
         "2: `member` (12)",
         "1.000; 1.000",
-        "**0.000** (`member`); **0.000** (`member`)",
+        "**0.001** (`strong`, `member`); **0.001** (`strong`, `member`)",
     ]
 
 
@@ -117,11 +118,19 @@ def test_a_seed_of_which_nothing_can_be_told_is_passed_over_and_nothing_is_playe
     subject, name = Subject.of(experiment_of("median", "digits"), 0.03), "median-digits"
     with pytest.raises(OutOfTime):
         play(tmp_path, Ledger(tmp_path), name, subject, adaptive=False, tell=stop_at_the_third)
+    assert table(Ledger(tmp_path)).count("\n") == 1  # the head alone
     ledger = Ledger(tmp_path)
     play(tmp_path, ledger, name, subject, adaptive=False, tell=lambda _: None)
     assert asked == [(number, 3) for number in range(SEEDS + 1)]  # two attacks at their defaults, and the finalist
+    assert (
+        table(ledger).splitlines()[2].startswith("| median, digits | `anticipate caution=0.7` (–), `pgd boost=2` (0) |")
+    )
     play(tmp_path, ledger, name, subject, adaptive=True, tell=lambda _: None)
     assert asked[SEEDS + 1 :] == [(number, 1) for number in range(SEEDS + 1)]
     every = outcomes_of(ledger, name)
     assert len(every) == 4
     assert [one.number for one in every["pgd boost=2"]] == [0, *range(2, SEEDS + 1)]
+    assert table(ledger).splitlines()[2] == (
+        "| median, digits | `anticipate caution=0.7` (0), `pgd boost=2` (0) | 2, 2 | none | 2: `pgd` (0) "
+        "| 1.000; 1.000 | 1.000; 1.000 |"
+    )
