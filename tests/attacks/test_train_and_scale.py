@@ -43,3 +43,9 @@ def test_it_passes_a_server_that_clips_at_its_bound_unclipped() -> None:
     [attacker] = record.attackers
     assert attacker.measure("norm") == pytest.approx(1, rel=1e-5)
     assert not attacker.rejected
+
+
+def test_its_boost_is_no_average_undone_so_any_rule_will_do() -> None:
+    record = after(TrainAndScale(bound=1), aggregation="median", record=["norms"])
+    [attacker] = record.attackers
+    assert attacker.measure("norm") == pytest.approx(1, rel=1e-5)

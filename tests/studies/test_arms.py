@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from auditing import audited
 
-from fedlens.attacks import AlternatingMinimisation, ExplicitBoosting
+from fedlens.attacks import AlternatingMinimisation, Attack, ExplicitBoosting
 from fedlens.core.errors import ConfigError
-from fedlens.core.registry import BUILT_IN
+from fedlens.core.registry import BUILT_IN, build, describe
 from fedlens.studies.audit.arms import TURNED, VERSION, Arm, arms_for, digest, frozen
+from fedlens.studies.audit.changing import with_attack
 
 FROZEN = {"audit-1": "b2aa64a29fdc9363"}
 """A list never changes: a new attack, or another value, makes another version."""
@@ -65,6 +66,18 @@ def test_boosting_by_the_average_is_a_number_where_the_rule_does_not_average() -
     assert Arm("explicit-boosting").made(audited(aggregation="median")) == ExplicitBoosting(boost=4)
     team = audited(aggregation="median", attack="honest", attackers={"count": 2})
     assert Arm("explicit-boosting").made(team).boost == 2
+
+
+@pytest.mark.parametrize("changes", [{}, {"goal": "backdoor"}, {"goal": "damage"}])
+def test_another_process_reads_every_arm_of_a_rule_that_does_not_average_as_it_was_made(
+    changes: dict[str, Any],
+) -> None:
+    """As those do that play whole federations, which have the experiment's description."""
+    experiment = audited(aggregation="median", **changes)
+    for arm in arms_for(experiment)[0]:
+        attack = describe("attack", made := arm.made(experiment))
+        assert build("attack", attack, Attack) == made
+        with_attack(experiment, made)
 
 
 def test_the_last_third_begins_after_two() -> None:

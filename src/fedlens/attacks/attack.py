@@ -168,6 +168,9 @@ class Attack(Config):
     trains_trigger: ClassVar[bool] = False
     """True if it trains the trigger, which then has to be one that can be trained."""
 
+    divided: ClassVar[bool] = True
+    """True if ``auto`` boosting is 1/Σα, which takes a rule that divides by it."""
+
     remembers: ClassVar[int] = 0
     """Number of earlier rounds in `View.history`."""
 

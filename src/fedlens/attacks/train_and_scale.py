@@ -13,7 +13,7 @@ do. Where X = w there is nothing to scale.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 from typing_extensions import override
@@ -45,6 +45,8 @@ class TrainAndScale(PoisonedTraining):
         >>> round(result.record.malicious.measure("norm"), 4)
         5.0
     """
+
+    divided: ClassVar[bool] = False
 
     bound: float = Field(gt=0, examples=[10.0])
     boost: Literal["auto"] = "auto"

@@ -52,7 +52,7 @@ def attack_fault(
     if attack.client is not None and attack.client >= clients:
         last = clients - 1
         return f"attack.client: there is no client {attack.client}; the last is {last}, -o attack.client={last}"
-    if attack.boost == "auto" and chain.averages is False:  # None of one whose code is not read
+    if attack.boost == "auto" and attack.divided and chain.averages is False:  # None of one whose code is not read
         return (
             "attack.boost: auto is 1/Σα over the round's attackers, which only a rule that averages divides by; give a "
             f"number, e.g. -o attack.boost={round(cohort / attacking(attackers, clients, cohort))}"

@@ -130,7 +130,7 @@ class Arm:
         attack = validate(resolve("attack", self.attack), dict(self.options), "attack")
         assert isinstance(attack, Attack)
         changes: dict[str, Any] = {}
-        if attack.boost == "auto" and experiment.server.averages is False:
+        if attack.boost == "auto" and attack.divided and experiment.server.averages is False:
             changes["boost"] = _share_of_one(experiment)
         if self.window == "last third":
             changes["delay"] = 2 * experiment.rounds // 3 + 1
