@@ -99,7 +99,7 @@ class Anticipate(Attack):
     caution: float = Field(default=0.85, gt=0, le=2)
     bootstraps: int = Field(default=10, ge=2)
     scenarios: PositiveInt = 6
-    iterations: NonNegativeInt = 3
+    iterations: NonNegativeInt = 4
     held_back: float = Field(default=0.3, gt=0, lt=1)
     accuracy_limit: float = Field(default=0.02, ge=0, le=1)
     accuracy_price: NonNegativeFloat = 1.0

@@ -139,8 +139,8 @@ class SimulatedOthers:
 
     @property
     def deviation(self) -> Tensor:
-        """See `Others.deviation`."""
-        return self.scale * self._deviations.square().mean(dim=0).sqrt()
+        """See `Others.deviation`; whatever the caution, for it also says how far a search goes."""
+        return self._deviations.square().mean(dim=0).sqrt()
 
     def rows(self, scenario: int) -> Tensor:
         """See `Others.rows`."""
