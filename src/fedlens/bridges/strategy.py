@@ -30,9 +30,9 @@ EXAMPLE = "flwr.serverapp.strategy:Krum"
 
 
 class FlowerStrategy(Stage):
-    """A strategy of Flower: of the Message API (``flwr.serverapp.strategy``), or of the former one.
+    """A strategy of Flower as the rule, of its Message API or of the former one.
 
-    Needs the extra ``flower``.
+    Needs the extra `flower`, and so an environment of its own.
 
     Attributes:
         make: ``module:Name`` of a class, or of a function without arguments, that makes the strategy.

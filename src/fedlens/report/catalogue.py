@@ -59,7 +59,17 @@ ABSENT = {"attack": ("none",), "goal": ("targets",)}
 """The word for no part of a kind, which is its default."""
 
 
-RULE_STAGES = ("centred-clipping", "foolsgold", "fltrust", "signguard", "flame", "freqfed", "deepsight", "rflbat")
+RULE_STAGES = (
+    "centred-clipping",
+    "foolsgold",
+    "fltrust",
+    "signguard",
+    "flame",
+    "freqfed",
+    "deepsight",
+    "rflbat",
+    "flower",
+)
 """Stages that are rules, for they leave one update, and so are listed among these, too."""
 
 
