@@ -210,3 +210,15 @@ def test_a_loss_is_counted_against_the_nearer_of_two_harmless_models() -> None:
     harmless = worse.harmless(torch.zeros(2), torch.tensor([0, 0.5]))
     assert harmless.tolist() == [[0.5, 0.5], [0.5, 0.5]]
     assert worse.worth(torch.tensor([0, 0.5]), harmless).cost == pytest.approx(1 / 4)
+
+
+def test_who_knows_of_no_step_expects_the_others_by_his_own_data_alone() -> None:
+    rows = torch.tensor([[3.0, 1.0], [1.0, -1.0]])  # of mean (2, 0)
+    own = SimulatedOthers(rows, 2, OthersMean.of(torch.tensor([2.0, 0]), 0.5, None, 5), 1.0, 5, 2, Address.root(1))
+    assert own.alone is own
+    by_step = OthersMean.of(torch.tensor([2.0, 0]), 0.5, torch.tensor([1.0, 1.0]), 5)
+    assert by_step.by_step
+    told = SimulatedOthers(rows, 2, by_step, 1.0, 5, 2, Address.root(1))
+    alone = told.alone.mean
+    assert (alone.by_step, alone.rho) == (False, by_step.rho)
+    assert alone.expected.tolist() == pytest.approx([2 * by_step.rho, 0])

@@ -19,6 +19,9 @@ Part of every attacker's shard is held back: no malicious step and no simulated 
 what accuracy an update costs. All of a team send the same update, or each its honest one, moved so that their mean is
 that update, whichever is better.
 
+Where the last step tells of the others, it first searches as if it did not: what is found there is one more start. The
+better one knows the others, the less a search finds that begins near them, where the price of accuracy is steep.
+
 Where no simulated round takes what was found, as where a rule selects one update and others may be anywhere, it
 searches once more from the centre alone, near which rules take updates. If no round takes that either, it searches as
 if it knew the place of the others (o = 0).
@@ -99,7 +102,7 @@ class Anticipate(Attack):
     caution: float = Field(default=0.85, gt=0, le=2)
     bootstraps: int = Field(default=10, ge=2)
     scenarios: PositiveInt = 6
-    iterations: NonNegativeInt = 4
+    iterations: NonNegativeInt = 3
     held_back: float = Field(default=0.3, gt=0, lt=1)
     accuracy_limit: float = Field(default=0.02, ge=0, le=1)
     accuracy_price: NonNegativeFloat = 1.0
@@ -141,10 +144,15 @@ class Anticipate(Attack):
         starts = [others.centre, others.centre / 2, torch.zeros_like(others.centre), team.honest.mean(dim=0)]
         if self.warm_starts:
             starts += warm_starts(team, known.own, known.targets)
-        rounds = SimulatedRounds(team, utility, others)
-        rows, calls = self._searched(rounds, known, starts), 0
+        rounds, calls = SimulatedRounds(team, utility, others), 0
+        if isinstance(others, SimulatedOthers) and others.mean.by_step:
+            own = SimulatedRounds(team, utility, others.alone)
+            starts.append(self._searched(own, known, [own.others.centre, *starts[1:]])[0])
+            calls += own.calls
+        rows = self._searched(rounds, known, starts)
         if isinstance(others, SimulatedOthers) and not rounds.acceptance(rows):
-            rows, calls = self._accepted(rounds, known, rows)
+            rows, more = self._accepted(rounds, known, rows)
+            calls += more
         planned = rounds.planned(rows)
         for member in team.members:
             member.log.update(planned, rho=others.rho, caution=caution, calls=rounds.calls + calls)

@@ -32,7 +32,7 @@ would learn nothing about what honest clients repair. Only for ρ and s, which a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import sqrt
 from typing import TYPE_CHECKING, Protocol
@@ -131,6 +131,13 @@ class SimulatedOthers:
     def rho(self) -> float:
         """See `Others.rho`."""
         return self.mean.rho
+
+    @cached_property
+    def alone(self) -> SimulatedOthers:
+        """The same as attackers expect them who know of no step; itself if these do not."""
+        if not self.mean.by_step:
+            return self
+        return replace(self, mean=OthersMean.of(self._mean[: self.parameters], self.rho, None, self.others))
 
     @property
     def centre(self) -> Tensor:

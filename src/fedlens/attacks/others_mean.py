@@ -45,11 +45,13 @@ class OthersMean:
         expected: m̂, shape ``[p]``.
         error: the expected distance of m from it.
         rho: the reliability ρ of the attackers' own centre.
+        by_step: whether a step had a part in it.
     """
 
     expected: Tensor
     error: float
     rho: float
+    by_step: bool = False
 
     @classmethod
     def of(cls, centre: Tensor, rho: float, step: Tensor | None, others: int) -> OthersMean:
@@ -74,7 +76,7 @@ class OthersMean:
         of_centre = (rho * own * length - both**2) / determinant
         of_step = (1 - rho) * own * both / determinant
         error = rho * own * (1 - of_centre) - of_step * both
-        return cls(of_centre * centre + of_step * step, sqrt(max(error, 0.0)), rho)
+        return cls(of_centre * centre + of_step * step, sqrt(max(error, 0.0)), rho, by_step=True)
 
 
 def least_reliability(squared_correlation: float, others: int) -> float:
