@@ -40,7 +40,7 @@ def audit(  # noqa: PLR0917 - typer passes them by name
     effort: Annotated[
         Literal["quick", "standard", "thorough"],
         typer.Option(
-            help="How much is tried: quick never says holds; no seed is begun after 10 minutes, 1 or 8 hours."
+            help="How much is tried: quick never says holds; after 10 minutes, 1 or 8 hours, no seed but the first 4."
         ),
     ] = "standard",
     accuracy_cost: Annotated[
@@ -103,7 +103,7 @@ def audit(  # noqa: PLR0917 - typer passes them by name
         if goal == ALL:
             say(f"Goal: {aim}")
         if plan:
-            for line in plan_of(experiment, effort, accuracy_cost, runtime):
+            for line in plan_of(experiment, effort, accuracy_cost, rate, runtime):
                 say(line)
             continue
         terminal = AuditTerminal(out)

@@ -5,28 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from time import perf_counter
 
+from fedlens.analysis.counted import counted
 from fedlens.core.threads import cores
 from fedlens.experiment.experiment import Experiment
 from fedlens.simulation.runtime import Runtime
 from fedlens.studies.audit.arms import VERSION, arms_for
 from fedlens.studies.audit.forks import forked_rounds, forks_of
 from fedlens.studies.audit.power import LEAKS
-from fedlens.studies.audit.schedule import SCHEDULES, Schedule
+from fedlens.studies.audit.schedule import BATCH, SCHEDULES, Schedule
 from fedlens.studies.audit.subject import Subject
-from fedlens.studies.audit.verdict import RATE, Effort, check_limits
+from fedlens.studies.audit.verdict import Effort, check_limits
 from fedlens.sweeps.sweep_runtime import SweepRuntime
 
 START_UP = 1.5
 """Seconds that a federation takes besides its rounds."""
 
 
-def plan_of(experiment: Experiment, effort: Effort, accuracy_cost: float, runtime: SweepRuntime) -> Iterator[str]:
+def plan_of(
+    experiment: Experiment, effort: Effort, accuracy_cost: float, rate: float, runtime: SweepRuntime
+) -> Iterator[str]:
     """Yield in a few lines what an audit would do, and for how long.
 
     Raises:
         FedlensError: the experiment cannot be audited.
     """
-    check_limits(RATE, accuracy_cost)
+    check_limits(rate, accuracy_cost)
     subject, schedule = Subject.of(experiment, accuracy_cost), SCHEDULES[effort]
     arms, unfit = arms_for(subject.experiment)
     tried = arms[: schedule.arms]
@@ -50,7 +53,9 @@ def plan_of(experiment: Experiment, effort: Effort, accuracy_cost: float, runtim
         f"single rounds: about {forked / 60:.0f} min; search in whole federations: {search / 60:.0f} min; verdict: at "
         f"most {verdict / 60:.0f} min for {schedule.verdict} seeds"
     )
-    yield f"in all at most {min(minutes, max(schedule.minutes, (forked + search) / 60)):.0f} min with {jobs} jobs"
+    most = max(schedule.minutes, (forked + search) / 60)
+    why = f", for after {schedule.minutes:g} min no seed is begun but the first {BATCH}" if minutes > most else ""
+    yield f"in all at most {min(minutes, most):.0f} min with {counted(jobs, 'job')}{why}"
 
 
 def _forked(schedule: Schedule, arms: int, rounds: int) -> int:

@@ -45,8 +45,8 @@ def audit(
     Args:
         experiment: an experiment, a preset's name, a file, or a run's directory.
         out: the audit's directory, new or of an earlier start; by default ``audits/NAME``.
-        effort: ``quick`` tries least and never says that a server holds, ``standard`` more, ``thorough`` most. No seed
-            of the verdict is begun after ten minutes, an hour or eight hours.
+        effort: ``quick`` tries least and never says that a server holds, ``standard`` more, ``thorough`` most. After
+            ten minutes, an hour or eight hours no seed of the verdict is begun but the first four.
         accuracy_cost: the most that a success may cost in accuracy, as a fraction; to damage the model, anything.
         rate: the rate of success that is to be refuted, as a fraction.
         goal: what the attackers want; by default what the experiment says, or else ``targets``.
