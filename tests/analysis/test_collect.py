@@ -140,6 +140,16 @@ def test_nothing_there(tmp_path: Path) -> None:
         collect([tmp_path])
 
 
+def test_an_audit_that_goes_on_is_no_sweep(tmp_path: Path) -> None:
+    """Its cells are no grid that `fedlens sweep` could go on with, and none of them may be removed."""
+    path = sweep(tmp_path / "audit", {"aggregation": ["mean"]}, seeds=1, targets=1)
+    (path / "plan.jsonl").touch()
+    with pytest.raises(RunError, match=r"audit: this audit has not reached its end; repeat the command that began it"):
+        collect([path])
+    (path / "audit.json").touch()
+    assert not collect([path]).table.empty
+
+
 def test_what_is_missing_from_a_sweep_is_told(tmp_path: Path, runs: list[Path]) -> None:
     path = sweep(tmp_path / "sweep", {"aggregation": ["mean", "median"]})
     assert collect([path]).remarks == ()

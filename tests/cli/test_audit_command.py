@@ -22,6 +22,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["--goal", "fame"], "fame"),
         (["--attackers", "11"], "11"),
+        (["--plan", "--rate", "0"], "rate: a number from 0.001 to below 1 is needed, not 0.0; e.g. rate=0.1"),
         (["--rate", "10"], "rate: a number from 0.001 to below 1 is needed, not 10.0; e.g. rate=0.1"),
     ],
 )

@@ -149,7 +149,10 @@ def test_what_is_no_component_is_refused(value: object, words: str) -> None:
         ("fedlens.attacks.explicit_boosting:", "has no class ''"),
         (":Attack", "cannot be imported"),
         ("fedlens.core.layout:Layout", "is not a configuration class"),
-        ("fedlens.core.layout:flatten", "is not a configuration class"),
+        (
+            "fedlens.core.layout:flatten",
+            "is not a configuration class; let a class call this function: class Flatten(Attack)",
+        ),
         ("fedlens.defences.mean:Mean", "is a Mean, which is no Attack"),
     ],
 )

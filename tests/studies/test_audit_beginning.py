@@ -94,7 +94,8 @@ def test_data_that_have_changed_are_others(folder: Path, tmp_path: Path, monkeyp
 def test_another_limit_is_another_audit(folder: Path) -> None:
     measured(folder, subject())
     with pytest.raises(
-        RunError, match=r"an audit of something else is there already; choose another --out, e\.g\. --out"
+        RunError,
+        match=r"something else is there already, or with another accuracy cost; choose another --out, e\.g\. --out",
     ):
         go_on(folder, subject(cost=0.05))
 

@@ -181,7 +181,10 @@ def test_every_federation_that_has_ended_is_in_the_ledger_so_that_its_time_count
 
 
 def test_another_experiment_in_the_same_directory_is_refused(broken: Audit) -> None:
-    with pytest.raises(RunError, match=r"an audit of something else is there already; choose another --out"):
+    with pytest.raises(
+        RunError,
+        match=r"an audit of something else is there already, or with another accuracy cost; choose another --out",
+    ):
         made(broken.path, experiment=audited(rounds=1))
     with pytest.raises(RunError, match=r"an audit of something else"):
         made(broken.path, accuracy_cost=0.5)

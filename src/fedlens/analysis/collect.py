@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from fedlens.analysis.missing import ANEW, DIGEST, Unjudged, failures_of, reasons_of, unjudged_of
 from fedlens.analysis.run_results import load_run, sound_summary
-from fedlens.analysis.sweep_progress import GRID, progress_words
+from fedlens.analysis.sweep_progress import GRID, UNFINISHED_AUDIT, progress_words
 from fedlens.analysis.table_checks import oddity
 from fedlens.core.errors import ConfigError, DamagedRunError, RunError, cut, shortened
 from fedlens.core.suggest import nearest
@@ -161,6 +161,8 @@ def _sweep(path: Path) -> tuple[_Source, list[str]]:
     import pandas as pd
 
     file = path / TABLE
+    if (path / "plan.jsonl").is_file() and not (path / "audit.json").is_file():
+        raise RunError(f"{path}: {UNFINISHED_AUDIT}")
     if not file.is_file():
         why = (
             progress_words(path)

@@ -10,6 +10,7 @@ from fedlens.core.parsing import read_yaml
 from fedlens.core.regular import regular
 
 GRID = "sweep.yaml"
+UNFINISHED_AUDIT = "this audit has not reached its end; repeat the command that began it, and it goes on"
 
 
 def progress_words(path: Path) -> str:

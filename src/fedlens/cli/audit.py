@@ -109,7 +109,7 @@ def audit(  # noqa: PLR0917 - typer passes them by name
         if goal == ALL:
             say(f"Goal: {aim}")
         if plan:
-            for line in plan_of(experiment, effort, accuracy_cost, runtime, minutes=minutes, share=share):
+            for line in plan_of(experiment, effort, accuracy_cost, runtime, rate=rate, minutes=minutes, share=share):
                 say(line)
             continue
         terminal = AuditTerminal(out)

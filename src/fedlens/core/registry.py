@@ -308,13 +308,23 @@ def class_at(path: str, kind: str = "component", source: Description = Descripti
         made: type[Config] | None = getattr(python_import(maker), function)(cls)
         if made is not None:
             return made
-    said = f"{cut(path)} is not a configuration class; {_derived(kind, class_name)}"
+    remedy = _calling(kind, class_name) if isfunction(cls) else _derived(kind, class_name)
+    said = f"{cut(path)} is not a configuration class; {remedy}"
     raise ConfigError(f"{option_of(kind)}: {said}")
 
 
 def _derived(kind: str, name: str) -> str:
     """Say how the user's own class of this kind begins."""
-    return f"let it derive from fedlens' own: class {cut(name)}({BASES.get(kind, 'Attack').rpartition(':')[2]})"
+    return f"let it derive from fedlens' own: {_head(kind, name)}"
+
+
+def _head(kind: str, name: str) -> str:
+    return f"class {cut(name)}({BASES.get(kind, 'Attack').rpartition(':')[2]})"
+
+
+def _calling(kind: str, name: str) -> str:
+    """Say how the class begins that calls a function of the user's own."""
+    return f"let a class call this function: {_head(kind, name.title().replace('_', ''))}"
 
 
 def _import(name: str, source: Description) -> Any:

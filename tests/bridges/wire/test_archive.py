@@ -21,6 +21,12 @@ def save(path: Path, metadata: dict[str, str] | None = None, **arrays: list[floa
         save_file({name: torch.tensor(array) for name, array in arrays.items()}, path, metadata=metadata)
 
 
+def test_a_round_is_not_the_folder_of_rounds(tmp_path: Path) -> None:
+    save(tmp_path / "round-00001" / "client-1.npz", w=[1.0])
+    with pytest.raises(RunError, match=rf"is one round; name the folder that the rounds are in: {tmp_path}$"):
+        logged_rounds(tmp_path / "round-00001")
+
+
 def test_a_folder_is_listed_in_order(tmp_path: Path) -> None:
     for number in (10, 2):
         for client in ("10", "9"):

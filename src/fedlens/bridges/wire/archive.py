@@ -130,6 +130,10 @@ def logged_rounds(folder: Path, kind: Sent = "weights") -> list[LoggedRound]:
         if path.is_dir() and (match := ROUND.fullmatch(path.name)) is not None
     )
     if not numbered:
+        if ROUND.fullmatch(folder.absolute().name) is not None:
+            raise RunError(
+                f"{folder}: is one round; name the folder that the rounds are in: {folder.absolute().parent}"
+            )
         raise RunError(
             f"{folder}: no updates are logged there; a folder round-00001 with global.safetensors and "
             "client-1.safetensors is what is looked for"

@@ -53,7 +53,7 @@ def told(subject: Subject, runtime: Runtime) -> dict[str, tuple[str, str]]:
     identity = f"{experiment.identity()} {subject.accuracy_cost:g} {VERSION} {BITS}"
     data = runtime.prepare(experiment).digests()["data"]
     return {
-        "audit": (identity, "an audit of something else is there already"),
+        "audit": (identity, "an audit of something else is there already, or with another accuracy cost"),
         "code": (digest(own), f"the code has changed since the audit that is there was begun ({files})"),
         "data": (data, "the data have changed since the audit that is there was begun, or are drawn anew each time"),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
+from fedlens.analysis.counted import counted
 from fedlens.core.errors import UnjudgedError
 from fedlens.core.threads import cores
 from fedlens.experiment.experiment import Experiment
@@ -28,6 +29,7 @@ def plan_of(
     accuracy_cost: float,
     runtime: SweepRuntime,
     *,
+    rate: float = RATE,
     minutes: float | None = None,
     share: float | None = None,
 ) -> Iterator[str]:
@@ -36,7 +38,7 @@ def plan_of(
     Raises:
         FedlensError: the experiment cannot be audited.
     """
-    check_limits(RATE, accuracy_cost)
+    check_limits(rate, accuracy_cost)
     runtime.require_possible()
     subject, schedule = Subject.of(experiment, accuracy_cost), SCHEDULES[effort]
     allowed = 60 * (schedule.minutes if minutes is None else minutes)
@@ -53,8 +55,9 @@ def plan_of(
         f"{_minutes(found.federations)}; verdict: at most {_minutes(found.verdict)} for {plan.schedule.verdict} seeds; "
         f"planted leaks: {_minutes(found.leaks)}"
     )
-    whole = found.search + found.verdict + found.leaks
-    yield f"in all at most {_minutes(min(whole, max(allowed, found.search + found.leaks)))} with {jobs} jobs"
+    whole, most = found.search + found.verdict + found.leaks, max(allowed, found.search + found.leaks)
+    why = ", for in time no seed is begun that could not be completed" if whole > most else ""
+    yield f"in all at most {_minutes(min(whole, most))} with {counted(jobs, 'job')}{why}"
 
 
 def _pace(subject: Subject, arms: Sequence[Arm], runtime: SweepRuntime) -> Pace:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import TypeAdapter, ValidationError
 
 from fedlens.analysis.intervals import Interval
+from fedlens.analysis.sweep_progress import UNFINISHED_AUDIT
 from fedlens.core.errors import DamagedRunError, RunError
 from fedlens.core.suggest import likeliest_path
 from fedlens.experiment.experiment import Experiment
@@ -141,7 +142,7 @@ def _success(finalist: Finalist) -> Interval | None:
 def _missing(path: Path) -> str:
     """Say why no audit can be read there, and what to do."""
     if (path / FILE).is_file():
-        return "this audit has not reached its end; repeat the command that began it, and it goes on"
+        return UNFINISHED_AUDIT
     meant = likeliest_path(
         path, (file.parent for base in {path.parent, Path("audits")} for file in base.glob(f"*/{AUDIT}"))
     )
