@@ -3,6 +3,7 @@
 import shlex
 from pathlib import Path
 
+import numpy as np
 import pytest
 from docs_commands import commands_page
 from helpers.calling import called
@@ -55,8 +56,11 @@ def test_examples_can_be_meant(name: str, tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory with a grid, and rules of somebody's."""
+    """A directory with a grid, rules of somebody's, and a round of logged updates."""
     found = tmp_path_factory.mktemp("examples")
+    (found / "updates/round-00001").mkdir(parents=True)
+    for client in ("global", "client-1", "client-2"):
+        np.savez(found / f"updates/round-00001/{client}.npz", w=np.full((5, 4), len(client), np.float32))
     (found / "rules.yaml").write_text(GRID)
     (found / "rules.py").write_text(RULES)
     return found

@@ -236,8 +236,9 @@ def _with_same_option(kind: str) -> list[str]:
 @cache
 def known(kind: str) -> Mapping[str, str]:
     """Return every name of this kind with the ``module:Class`` that it stands for."""
+    ours = BUILT_IN[kind]
     others = {point.name: point.value for point in entry_points(group=f"fedlens.{kind}")}
-    return {**others, **BUILT_IN[kind]}
+    return {**ours, **{name: value for name, value in others.items() if name not in ours}}
 
 
 def resolve(kind: str, name: str, source: Description = Description()) -> type[Config]:
