@@ -10,10 +10,9 @@ import argparse
 import itertools
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
-from functools import partial
-from math import prod
+from math import inf, prod
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -27,17 +26,17 @@ from typing_extensions import override
 
 from fedlens.experiment.experiment import Experiment
 from fedlens.models.model import Model
-from fedlens.studies.audit import federations
 from fedlens.studies.audit.arms import TURNED, Arm, arms_for
 from fedlens.studies.audit.audit import Auditing
 from fedlens.studies.audit.federations import Federations, Played
 from fedlens.studies.audit.halving import Standing, worth
 from fedlens.studies.audit.ledger import Ledger
-from fedlens.studies.audit.screening import TRIED, WORST, utility
+from fedlens.studies.audit.screening import WORST, useful, utility
 from fedlens.studies.audit.subject import Subject
+from fedlens.studies.audit.tried import TRIED
 from fedlens.studies.audit.verdict import ACCURACY_COST, RATE
+from fedlens.sweeps import sweep_runtime
 from fedlens.sweeps.in_process import InProcessExecutor
-from fedlens.sweeps.sweep import run_cells
 from fedlens.sweeps.sweep_runtime import SweepRuntime
 
 RULES: Mapping[str, Any] = {
@@ -82,6 +81,11 @@ def experiment_of(rule: str, data: str) -> Experiment:
 def name_of(rule: str, data: str) -> str:
     """Return what a rule and a data set are called where it is one word."""
     return f"{rule}-{data}"
+
+
+def in_this_process() -> AbstractContextManager[object]:
+    """Return a context in which no workers are started, for a worker's start takes longer than a federation."""
+    return patch.object(sweep_runtime, "LocalExecutor", InProcessExecutor)
 
 
 class OutOfTime(Exception):  # noqa: N818 - no error
@@ -155,7 +159,7 @@ class Search(Auditing):
 
 def searched(folder: Path, subject: Subject, tell: Tell) -> Found:
     """Search as a quick audit does."""
-    options: dict[str, Any] = {"rate": RATE, "runtime": RUNTIME, "observer": None}
+    options: dict[str, Any] = {"rate": RATE, "minutes": None, "share": 1.0, "runtime": RUNTIME, "observer": None}
     search = Search(folder, subject, effort="quick", tell=tell, step=tell, **options)
     with suppress(Search.Ended):
         search.made()
@@ -171,16 +175,19 @@ def searched(folder: Path, subject: Subject, tell: Tell) -> Found:
 
 
 def tried_singly(folder: Path, subject: Subject) -> dict[str, dict[str, float]]:
-    """Return how useful each attack was in each round in which the search tried it alone."""
-    ledger, found = Ledger(folder), dict[str, dict[str, float]]()
+    """Return how useful each attack was in each round in which the search tried it alone.
+
+    What never had an effect did nothing better than others: it is -∞.
+    """
+    ledger, found, effective = Ledger(folder), dict[str, dict[str, float]](), set[str]()
     for key in ledger.keys("fork"):
         where, name = key.split(": ", 1)
         tried = ledger.get("fork", key, TRIED)
         assert tried is not None
-        if where.startswith("seed "):  # planted weaknesses have other names
-            useful = WORST if tried.forked is None else utility(tried.forked, subject)
-            found.setdefault(name, {})[where] = useful
-    return found
+        found.setdefault(name, {})[where] = WORST if tried.forked is None else utility(tried.forked, subject)
+        if tried.forked is not None and useful(tried.forked, subject):
+            effective.add(name)
+    return {name: own if name in effective else dict.fromkeys(own, -inf) for name, own in found.items()}
 
 
 def wronged(
@@ -369,10 +376,9 @@ def main() -> None:
             raise OutOfTime
         print(words, file=sys.stderr, flush=True)
 
-    here = partial(run_cells, make_executor=InProcessExecutor)  # for a worker's start takes longer than a federation
     pairs = [(rule, data) for rule, data in PAIRS if rule in given.rules and data in given.data and not given.table]
     try:
-        with patch.object(federations, "run_cells", here):
+        with in_this_process():
             for (rule, data), adaptive in itertools.product(pairs, (False, True)):
                 subject = Subject.of(experiment_of(rule, data), ACCURACY_COST)
                 play(given.out, ledger, name_of(rule, data), subject, adaptive=adaptive, tell=tell)

@@ -12,16 +12,17 @@ import scripted
 from auditors import ADAPTIVE, FIXED, OTHER, failed, forked, played, subject, unjudged
 
 from fedlens.core.errors import RunError
+from fedlens.simulation.callback import Event
 from fedlens.studies.audit.arms import Arm, with_both_kinds
 from fedlens.studies.audit.audit import Auditing
 from fedlens.studies.audit.cell import Cell
 from fedlens.studies.audit.federations import Federations, Played, reached
 from fedlens.studies.audit.forked_round import Outcome
-from fedlens.studies.audit.halving import finalists_of, halved, standing, worse, worth
+from fedlens.studies.audit.halving import entrants, finalists_of, halved, standing, worse, worth
 from fedlens.studies.audit.ledger import Ledger
 from fedlens.studies.audit.power import leak_test, planted
 from fedlens.studies.audit.schedule import Schedule
-from fedlens.studies.audit.screening import NOTED, Ranked, Screening, distinct, utility
+from fedlens.studies.audit.screening import NOTED, Ranked, Screening, distinct, in_order, utility, widened
 from fedlens.studies.audit.tried import TRIED, Fork, Tried
 from fedlens.studies.audit.trying import Trials, decided, gathered, try_finalists
 from fedlens.studies.audit.verdict import judge
@@ -116,7 +117,96 @@ def test_an_adaptive_arm_that_failed_takes_nobodys_place() -> None:
     assert [one.arm for one in distinct(order, 2)] == arms(2)
 
 
+def test_an_arm_with_an_effect_comes_before_all_without_one_however_little_it_reached() -> None:
+    harmful, idle = ranked(OTHER, -0.3), replace(ranked(FIXED), effective=False)
+    lost = replace(ranked(ADAPTIVE, -100.0), effective=False)
+    assert in_order([lost, idle, harmful]) == [harmful, idle, lost]
+
+
+def test_arms_without_effect_come_in_turn_one_of_each_attack_that_has_no_better_one() -> None:
+    first, second, third = (replace(ranked(arm), effective=False) for arm in arms(3))
+    other, bold = (replace(ranked(arm), effective=False) for arm in (OTHER, ADAPTIVE))
+    better = ranked(Arm("anticipate", {"caution": 0.7}), 2.0)
+    assert in_order([better, bold, first, second, third, other]) == [better, first, other, bold, second, third]
+    assert in_order([first, second, ranked(FIXED, 1.0), other])[1:] == [other, first, second]
+
+
+def test_a_repetition_of_an_arm_of_the_same_attack_takes_nobodys_place() -> None:
+    same, elsewhere = forked(0.8).attacked, forked(0.7).attacked
+    one, two, three = (replace(ranked(arm), outcomes=(same, same)) for arm in arms(3))
+    alike = replace(ranked(OTHER), outcomes=(same, same))
+    assert distinct([one, two, alike, three], 4) == [one, alike]
+    later = replace(three, outcomes=(same, elsewhere))
+    assert distinct([one, two, alike, later], 4) == [one, alike, later]
+    idle = [replace(each, effective=False) for each in (one, two)]
+    assert distinct(idle, 4) == idle  # without effect all leave the same model
+
+
+class Forking:
+    """Workers whose forked rounds are known: the value and whether it was applied, by the arm and the round."""
+
+    def __init__(self, known: Mapping[tuple[str, int], tuple[float, bool]]) -> None:
+        self.known, self.asked = known, list[tuple[str, int, int]]()
+
+    def ask(self, function: str, calls: Mapping[str, Any], told: Any) -> None:
+        for key, (number, given) in calls.items():
+            value: Any = None
+            if function == "attack":
+                where = Arm(**given["arm"]).name, given["round_"]
+                self.asked.append((*where, number))
+                reached, applied = self.known.get(where, (0.5, False))
+                value = TRIED.dump_python(Tried(forked(reached, applied=applied)), mode="json")
+            told(key, Event(key, "finished", {"value": value}))
+
+
+def screened(folder: Path, known: Mapping[tuple[str, int], tuple[float, bool]], every: Sequence[Arm]) -> Forking:
+    workers = Forking(known)
+    screening = Screening(subject(rounds=6), Ledger(folder), cast("Workers", workers), tell=lambda _: None)
+    found = screening.ranked(every, replace(TINY, kept=4))
+    assert sorted(one.arm.name for one in found) == sorted(arm.name for arm in every)
+    return workers
+
+
+ZOO = [Arm(name) for name in ("pgd", "neurotoxin", "chameleon", "dba", "train-and-scale")]
+
+
+def test_where_few_had_an_effect_other_attacks_are_tried_in_a_second_round(tmp_path: Path) -> None:
+    """Of six rounds 1, 2 and 4 are attacked. One of four went on for its effect in the second: three places are left.
+
+    Three arms in two rounds more are six; four in one, and two of these in another, are six as well.
+    """
+    known = {("anticipate caution=0.85", 2): (0.6, True), ("chameleon", 4): (0.7, True)}
+    workers = screened(tmp_path, known, [ADAPTIVE, *arms(3), *ZOO])
+    assert workers.asked[:9] == [(arm.name, 2, 0) for arm in (ADAPTIVE, *arms(3), *ZOO)]
+    assert workers.asked[9:13] == [(name, 4, 0) for name in (arms(1)[0].name, "pgd", "neurotoxin", "chameleon")]
+    assert sorted(workers.asked[13:]) == [
+        ("anticipate caution=0.85", 1, 0),
+        ("anticipate caution=0.85", 4, 0),
+        ("chameleon", 1, 0),
+        (arms(1)[0].name, 1, 0),
+    ]
+    assert widened(3, again=2) == 4
+
+
+def test_where_enough_had_an_effect_there_is_no_second_round(tmp_path: Path) -> None:
+    known = {(arm.name, 2): (0.6 + place / 100, True) for place, arm in enumerate(ZOO)}
+    workers = screened(tmp_path, known, [*arms(3), *ZOO])
+    went = {name for name, *_ in workers.asked[8:]}
+    assert went == {arm.name for arm in ZOO[1:]}
+    assert len(workers.asked) == 8 + 4 * 2
+
+
 # whole federations
+
+
+def test_half_of_those_that_attack_federations_are_fixed_and_the_best_adaptive_one_is_late_too() -> None:
+    bold = [Arm("anticipate", {"caution": caution}) for caution in (0.7, 0.85, 1.0)]
+    late = replace(bold[0], window="last third")
+    assert entrants([*bold, *arms(4)], 4) == [bold[0], *arms(2), late]
+    assert entrants([*bold, *arms(4)], 6) == [*bold[:2], *arms(3), late]
+    assert entrants([*arms(4), *bold], 4) == [*arms(2), bold[0], late]
+    assert entrants([*bold, *arms(1)], 4) == [*bold[:2], *arms(1), late]
+    assert entrants(arms(5), 4) == arms(4)
 
 
 def test_what_a_federation_is_worth() -> None:

@@ -1,6 +1,7 @@
 """Whether one attack is better than others, as `tools/audit_dominance.py` has it."""
 
 from collections.abc import Sequence
+from math import inf, log
 from pathlib import Path
 
 import audit_dominance
@@ -21,15 +22,18 @@ from audit_dominance import (
     play,
     row,
     table,
+    tried_singly,
 )
 from audit_dominance import (
     outcomes as outcomes_of,
 )
+from auditors import OTHER, forked
 
 from fedlens.studies.audit.arms import Arm
 from fedlens.studies.audit.federations import Federations, Played
 from fedlens.studies.audit.ledger import Ledger
 from fedlens.studies.audit.subject import Purpose, Subject
+from fedlens.studies.audit.tried import TRIED, Fork, Tried
 
 
 def outcomes(name: str, counts: list[bool], worths: list[float]) -> list[Outcome]:
@@ -94,6 +98,20 @@ def test_who_did_better_than_all_that_were_preferred_is_named() -> None:
     assert beaten({"out": first, "on": both, "best": {"round 1": 3.0, "round 2": 0.0}}, ["on"]) == []
     assert beaten({"last": {"round 1": 1.0, "round 2": 6.0}, "on": both}, ["on"]) == ["last"]
     assert beaten({"last": {"round 1": 1.0, "round 2": 4.0}, "on": both}, ["on"]) == []
+
+
+def test_what_never_had_an_effect_did_nothing_better(tmp_path: Path) -> None:
+    """0.8 without an effect is the others' doing; the round of the planted leak is none of the search's."""
+    ledger = Ledger(tmp_path)
+    for round_, applied in ((1, False), (2, True)):
+        ledger.add("fork", Fork(0, round_, OTHER).key, TRIED, Tried(forked(0.8, applied=applied)))
+        ledger.add("fork", Fork(0, round_, Arm("pgd")).key, TRIED, Tried(forked(0.8, applied=False)))
+    leak = Fork(0, 2, Arm("pgd"), eta=0.3)
+    ledger.add(leak.kind, leak.key, TRIED, Tried(forked(0.9)))
+    assert tried_singly(tmp_path, Subject.of(experiment_of("krum", "digits"), 0.03)) == {
+        OTHER.name: pytest.approx({"seed 0, round 1": log(4), "seed 0, round 2": log(4)}),
+        "pgd": {"seed 0, round 1": -inf, "seed 0, round 2": -inf},
+    }
 
 
 def test_a_seed_of_which_nothing_can_be_told_is_passed_over_and_nothing_is_played_twice(

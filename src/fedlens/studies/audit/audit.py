@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from fedlens.runs.ownership import claim
 from fedlens.runs.start import read_start
 from fedlens.simulation.callback import Callback, callback_of
 from fedlens.simulation.runtime import Runtime
-from fedlens.studies.audit.arms import VERSION, Arm, arms_for, digest, with_both_kinds
+from fedlens.studies.audit.arms import VERSION, Arm, arms_for, digest
 from fedlens.studies.audit.beginning import begun
 from fedlens.studies.audit.bounds import Bound
 from fedlens.studies.audit.budget import Plan, planned
@@ -33,7 +33,7 @@ from fedlens.studies.audit.federations import Federations, Played
 from fedlens.studies.audit.forked_round import ForkedRound
 from fedlens.studies.audit.forked_tasks import INSPECTED, PACE
 from fedlens.studies.audit.forks import forked_rounds
-from fedlens.studies.audit.halving import Standing, finalists_of, halved
+from fedlens.studies.audit.halving import Standing, entrants, finalists_of, halved
 from fedlens.studies.audit.inspection import Inspected
 from fedlens.studies.audit.judgement import Judgement, Verdict
 from fedlens.studies.audit.limits import compared, limits
@@ -134,7 +134,10 @@ class Audit:
 
     def plain(self) -> dict[str, Any]:
         """Return what ``audit.json`` holds."""
-        arms = [{"arm": one.arm.name, **{k: v for k, v in asdict(one).items() if k != "arm"}} for one in self.ranked]
+        arms = [
+            {"arm": one.arm.name, **{k: v for k, v in asdict(one).items() if k not in {"arm", "outcomes"}}}
+            for one in self.ranked
+        ]
         return {
             "version": VERSION,
             "bits": BITS,
@@ -316,10 +319,7 @@ class Auditing:
         able = [one.arm for one in ranked if not one.error]
         if not able:
             raise RunError(f"every attack failed, {ranked[0].arm.name} by: {ranked[0].error}; the same command goes on")
-        late = [replace(arm, window="last third") for arm in able if arm.adaptive][
-            :1
-        ]  # no difference in a single round
-        going = [*with_both_kinds(able[: self.schedule.federations - len(late)], able), *late]
+        going = entrants(able, self.schedule.federations)
         standings = halved(going, self.federations, self.subject, self.schedule, numbers=numbers, tell=self.tell)
         if not any(played.cell for one in standings for played in one.played):
             failed = standings[0].played[0]

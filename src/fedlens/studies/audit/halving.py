@@ -8,7 +8,7 @@ that the verdict is about. As in the forked rounds, these numbers choose and are
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from fedlens.studies.audit.arms import Arm, with_both_kinds
@@ -51,6 +51,18 @@ def worth(played: Played, subject: Subject) -> float:
         return bonus + damage(played.confidence) * played.cell.applied
     reached = min(log_odds(played.confidence), ENOUGH)
     return max(bonus + reached - price(played.cell.cost, subject), WORST)
+
+
+def entrants(able: Sequence[Arm], count: int) -> list[Arm]:
+    """Return so many of the arms, the best first: half of them fixed; the best adaptive one also in the last third.
+
+    In a single round that makes no difference.
+    """
+    adaptive, fixed = ([arm for arm in able if arm.adaptive is kind] for kind in (True, False))
+    late = [replace(arm, window="last third") for arm in adaptive[:1]]
+    room = count - len(late)
+    bold = adaptive[: max(room - min(count // 2, len(fixed)), 1)]
+    return [*with_both_kinds([arm for arm in able if not arm.adaptive or arm in bold][:room], able), *late]
 
 
 def halved(

@@ -45,7 +45,7 @@ class Schedule:
 
 
 SCHEDULES: Mapping[Effort, Schedule] = {
-    "quick": Schedule(minutes=10, arms=40, seeds=1, kept=8, federations=3, trials=2, finalists=2, verdict=12),
+    "quick": Schedule(minutes=10, arms=40, seeds=1, kept=8, federations=4, trials=2, finalists=2, verdict=12),
     "standard": Schedule(minutes=60, arms=150, seeds=2, kept=20, federations=6, trials=3, finalists=2, verdict=48),
     "thorough": Schedule(minutes=480, arms=1000, seeds=4, kept=40, federations=12, trials=6, finalists=3, verdict=400),
 }

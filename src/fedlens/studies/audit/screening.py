@@ -4,14 +4,18 @@ Arms are ranked by their mean utility over the same rounds and seeds. That of a 
 the log-odds of the goal's probability against absence, up to a probability of 0.95, less a hundred for each accuracy
 point above what a success may cost; to damage the model, it is what accuracy is lost. Search numbers flatter the best
 of many arms: they choose, and are no result.
+
+An arm that had an effect in some round comes before all that never had one, for it is the only one of which something
+is known. The others tie, and come in turn: one of each attack, then a second of each.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
-from math import isnan, log
+from math import ceil, isnan, log
 from statistics import fmean
 
 from pydantic import TypeAdapter
@@ -19,7 +23,7 @@ from pydantic import TypeAdapter
 from fedlens.core.errors import RunError, UnjudgedError
 from fedlens.simulation.callback import Event
 from fedlens.studies.audit.arms import Arm, with_both_kinds
-from fedlens.studies.audit.forked_round import ForkedRound
+from fedlens.studies.audit.forked_round import ForkedRound, Outcome
 from fedlens.studies.audit.forks import forked_rounds
 from fedlens.studies.audit.ledger import Ledger
 from fedlens.studies.audit.schedule import Schedule
@@ -47,6 +51,8 @@ class Ranked:
         successes: in how many of them it succeeded.
         utility: the mean over them.
         error: why it failed, if it did.
+        effective: whether it had an effect in one of them at least, and did not only destroy the model.
+        outcomes: the models after them, as the goal measures them.
     """
 
     arm: Arm
@@ -54,6 +60,13 @@ class Ranked:
     successes: int
     utility: float
     error: str = ""
+    effective: bool = True
+    outcomes: tuple[Outcome, ...] = ()
+
+    def repeats(self, other: Ranked) -> bool:
+        """Tell whether another arm of this attack had the same results in all rounds, to the bit."""
+        same = self.outcomes == other.outcomes and self.arm.attack == other.arm.attack
+        return same and self.effective and bool(self.outcomes)
 
 
 def utility(forked: ForkedRound, subject: Subject) -> float:
@@ -65,6 +78,11 @@ def utility(forked: ForkedRound, subject: Subject) -> float:
     without = forked.absent or forked.honest
     gain = min(forked.attacked.log_odds, ENOUGH) - min(without.log_odds, ENOUGH)
     return max(gain - price(forked.cost, subject), WORST)
+
+
+def useful(forked: ForkedRound, subject: Subject) -> bool:
+    """Tell whether the attack had an effect in one forked round, and left a model of some worth to its goal."""
+    return forked.applied and utility(forked, subject) > WORST
 
 
 def damage(cost: float) -> float:
@@ -137,19 +155,32 @@ class Screening:
         return found[0] if found else UnjudgedError("the first seed has nothing to attack any more", ["try again"])
 
     def ranked(self, arms: Sequence[Arm], schedule: Schedule) -> list[Ranked]:
-        """Try all arms in one round, and the best of them in all rounds of all seeds; return all, the best first."""
+        """Try all arms in one round, and the best of them in all rounds of all seeds; return all, the best first.
+
+        Where too few had an effect in that round, more of the others are tried in a second one, and fewer in all.
+        """
         rounds, seeds = forked_rounds(self.subject.experiment.rounds), self.seeds(1)
-        first = self._order(arms, seeds, rounds[len(rounds) // 2 :][:1])
-        kept = [ranked.arm for ranked in distinct([one for one in first if not one.error], schedule.kept)]
-        best = self._order(kept, self.seeds(schedule.seeds), rounds)
-        names = {arm.name for arm in kept}
+        middle = rounds[len(rounds) // 2]
+        first = self._order(arms, seeds, [middle])
+        again, others = len(rounds) * schedule.seeds - 1, [each for each in rounds if each != middle]
+        able = [one for one in first if not one.error]
+        kept = distinct(able, schedule.kept)
+        spare = sum(not one.effective for one in kept)
+        if others and (more := widened(spare, again)) > spare:
+            wide = distinct(able, schedule.kept + more - spare)
+            second = self._order([one.arm for one in wide if not one.effective], seeds, [middle, others[-1]])
+            known = [one for one in wide if one.effective]
+            kept = distinct([*known, *(one for one in second if not one.error)], len(known) + ceil(spare / 2))
+            tried = {one.arm.name: one for one in second}
+            first = in_order([tried.get(one.arm.name, one) for one in first])
+        best = self._order([one.arm for one in kept], self.seeds(schedule.seeds), rounds)
+        names = {one.arm.name for one in kept}
         return [*best, *(ranked for ranked in first if ranked.arm.name not in names)]
 
     def _order(self, arms: Sequence[Arm], seeds: Sequence[int], rounds: Sequence[int]) -> list[Ranked]:
         forks = [[Fork(number, round_, arm) for number in seeds for round_ in rounds] for arm in arms]
         self.attack(sorted(chain.from_iterable(forks), key=lambda fork: fork.number))  # a twin after the other
-        found = [self._summed(arm, own) for arm, own in zip(arms, forks, strict=True)]
-        return sorted(found, key=lambda ranked: -ranked.utility)  # stable: earlier arms first
+        return in_order([self._summed(arm, own) for arm, own in zip(arms, forks, strict=True)])
 
     def _summed(self, arm: Arm, forks: Sequence[Fork]) -> Ranked:
         done = [tried for fork in forks if (tried := self.tried(fork)) is not None]
@@ -157,7 +188,10 @@ class Screening:
         limit = self.subject.largest_cost
         successes = sum(each.forked is not None and each.forked.succeeds(limit) for each in done)
         error = next((each.error for each in done if each.error), "")
-        return Ranked(arm, len(done), successes, fmean(values) if values else WORST, error)
+        forked = [each.forked for each in done if each.forked is not None]
+        effective = any(useful(each, self.subject) for each in forked)
+        outcomes = tuple(each.attacked for each in forked)
+        return Ranked(arm, len(done), successes, fmean(values) if values else WORST, error, effective, outcomes)
 
     def tried(self, fork: Fork) -> Tried | None:
         """Return what came of an attack; ``None`` if the twin's model was not finite before its round."""
@@ -192,11 +226,37 @@ class Screening:
 NOTED = TypeAdapter(str)
 
 
+def in_order(found: Sequence[Ranked]) -> list[Ranked]:
+    """Return the arms in the order of their utility, those without any effect last, and of each attack in turn."""
+    best = sorted(found, key=lambda one: (not one.effective, -one.utility))  # stable: earlier arms first
+    before, turns = Counter[str](), list[int]()
+    for one in best:
+        turns.append(0 if one.effective else before[one.arm.attack])
+        before[one.arm.attack] += 1
+    order = sorted(zip(best, turns, strict=True), key=lambda pair: (not pair[0].effective, -pair[0].utility, pair[1]))
+    return [one for one, _ in order]
+
+
+def widened(spare: int, again: int) -> int:
+    """Return how many arms can be tried in a second round if half of the `spare` ones go on, for no more rounds.
+
+    Example:
+        >>> from fedlens.studies.audit.screening import widened
+        >>> widened(spare=7, again=2)  # 10 in one round, and 4 of these in another: 14 as well
+        10
+    """
+    return spare + spare // 2 * (again - 1)
+
+
 def distinct(ranked: Sequence[Ranked], count: int, each: int = 3) -> list[Ranked]:
-    """Return the first `count`, but at most so many of `each` attack, and at least one adaptive and one fixed arm."""
+    """Return the first `count`, but at most so many of `each` attack, and at least one adaptive and one fixed arm.
+
+    What repeats an arm that is among them is left out.
+    """
     chosen: list[Ranked] = []
     for one in ranked:
-        if len(chosen) < count and sum(other.arm.attack == one.arm.attack for other in chosen) < each:
+        few = sum(other.arm.attack == one.arm.attack for other in chosen) < each
+        if len(chosen) < count and few and not any(one.repeats(other) for other in chosen):
             chosen.append(one)
     kept = with_both_kinds([one.arm for one in chosen], [one.arm for one in ranked if not one.error])
     return [one for one in ranked if one.arm in kept]
