@@ -29,6 +29,20 @@ if it knew the place of the others (o = 0).
 With `feedback`, the caution of the next round is 1.1 times as large if the last update came through, else 0.75 times:
 that is, if the global model's worth was nearer to what was planned than to what was expected without the attackers.
 
+It is greedy: it plans for the round. To judge an update by what is left of it after another round, in which all train
+honestly, was tried under norm clipping (digits, 10 clients, 64 hidden units, 5 rounds, M = 1.5, 2 simulated rounds, 2
+iterations, seeds 304 to 307; before others were expected by regression). Mean paired differences after round 5, with
+95 % t-intervals:
+
+- with the price of accuracy as it is: confidence +0.006 [-0.003, +0.015], accuracy 0.000 [-0.004, +0.004];
+- with accuracy judged a round later, too: +0.128 [-0.018, +0.274], accuracy -0.036 [-0.068, -0.004], as clients repair
+  in that round much of what it costs;
+- that, beside a greedy attack with ``accuracy_limit`` 0.08, which costs as much (accuracy +0.003 [-0.016, +0.023]):
+  +0.041 [+0.015, +0.066].
+
+So about two thirds of what is gained is what more accuracy buys, and there is no option for the rest: each update that
+is tried takes a local training more. Four seeds of one rule are few; other rules and data were not measured.
+
 *Sees* the rule, and of honest updates its own, those of its team (the default) or all, which is an upper bound: then
 nothing is simulated. Validation samples, root samples and random draws of the server are never known. Its log says what
 it plans, so that it can be compared with what happens; planned figures are means over simulated rounds:
