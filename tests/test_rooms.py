@@ -38,9 +38,9 @@ ROOMS = [
     "studies/paper",
     "studies/conformance",
     "studies/audit",
-    "bridges",
     "bridges/wire",
     "bridges/flower",
+    "bridges",
     "cli",
     ".",
 ]
