@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from helpers.made_audit import made_audit
 from helpers.public import public
 
 import fedlens
@@ -24,7 +25,7 @@ RULES = "experiment: runs/digits\nproduct: {aggregation: [mean, median], attack.
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what examples look at: the run ``runs/digits``, ``rules.yaml`` and its sweep ``sweeps/rules``."""
+    """A folder with what examples look at: ``runs/digits``, ``rules.yaml``, ``sweeps/rules`` and ``audits/digits``."""
     folder = tmp_path_factory.mktemp("made")
     digits = {"name": "digits", "data": "digits", "clients": 4, "rounds": 2, "local": {"epochs": 1}}
     with pytest.MonkeyPatch.context() as patch:
@@ -35,6 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         Path("rules.yaml").write_text(RULES)
         grid, runtime = load_grid("rules.yaml"), SweepRuntime(jobs=1, engine="serial")
         run_cells(grid, grid.cells(), Path("sweeps/rules"), runtime=runtime, make_executor=InProcessExecutor)
+        made_audit(Path("audits/digits"), {"explicit-boosting": ["success"] * 8}, effort="quick")
     return folder
 
 

@@ -287,3 +287,21 @@ def test_an_id_that_is_none_is_refused(tmp_path: Path, identity: str) -> None:
     (tmp_path / "start.json").write_text(json.dumps({"id": identity}))
     with pytest.raises(DamagedRunError, match=r"start\.json: damaged \(id: .*\); get the run anew"):
         read_start(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["worst.yaml", "audited.yaml"])
+def test_what_somebodys_audit_describes_asks_for_trust(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("")
+    Path("mine.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n{CODE}")
+    Path("audits/strange").mkdir(parents=True)
+    Path("audits/strange/audit.json").write_text("{}")
+    Path("audits/strange", name).write_text("{data: digits, aggregation: 'mine:First', rounds: 1}")
+    for command in (["run"], ["audit", "--plan"]):
+        code, _, err = called(capsys, command[0], f"audits/strange/{name}", *command[1:])
+        assert code == 2
+        assert "audits/strange: you did not begin this" in err
+        assert "--trust" in err
+    assert not ran(tmp_path)

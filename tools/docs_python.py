@@ -32,7 +32,8 @@ def python_page() -> Iterator[str]:
     yield ""
     yield (
         "All examples run as they are. Those that read `runs/digits` mean a run of four clients and two rounds; "
-        "`sweeps/rules` is a sweep of it, with the rules mean and median and `attack.boost` 2, as in `rules.yaml`."
+        "`sweeps/rules` is a sweep of it, with the rules mean and median and `attack.boost` 2, as in `rules.yaml`, and "
+        "`audits/digits` an audit of such a federation."
     )
     yield ""
     titles: dict[str, list[str]] = {"Functions": [], "Classes to derive from": [], "Values": [], "Errors": []}

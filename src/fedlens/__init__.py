@@ -1,7 +1,8 @@
 """The adversarial lens on federated learning: one malicious client, what it achieves, and what the server could see.
 
 `Experiment` describes a run, `run` runs it into a directory, `simulate` yields its rounds, `load_run` reads it back;
-`sweep` runs a grid of them, `explain` shows which inputs drive a model's predictions.
+`sweep` runs a grid of them, `audit` finds out whether a server holds, `explain` shows which inputs drive a model's
+predictions.
 `Attack`, `Rule`, `Detector`, `Data`, `Partition`, `Model` and `Method` are what you derive from to bring your own.
 """
 

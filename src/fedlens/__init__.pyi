@@ -38,6 +38,9 @@ from .runs.loading import load_experiment as load_experiment
 from .simulation.callback import Callback as Callback
 from .simulation.simulation import run as run
 from .simulation.simulation import simulate as simulate
+from .studies.audit.public import audit as audit
+from .studies.audit.result import AuditResult as AuditResult
+from .studies.audit.result import load_audit as load_audit
 from .studies.conformance.conforming import Conformance as Conformance
 from .studies.conformance.conforming import Finding as Finding
 from .studies.conformance.conforming import conform as conform

@@ -22,7 +22,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (["--goal", "fame"], "fame"),
         (["--attackers", "11"], "11"),
-        (["--rate", "10"], "rate: a number between 0 and 1 is needed, not 10.0; e.g. rate=0.1"),
+        (["--rate", "10"], "rate: a number from 0.001 to below 1 is needed, not 10.0; e.g. rate=0.1"),
     ],
 )
 def test_a_mistake_ends_with_2_and_leaves_nothing(

@@ -15,6 +15,7 @@ from fedlens.cli import main
 from fedlens.experiment.cell import Cell
 from fedlens.experiment.presets import presets
 from fedlens.runs.loading import load_experiment
+from fedlens.studies.audit.described import described
 from fedlens.studies.paper.plan import panels
 from fedlens.sweeps.grid import load_grid
 
@@ -134,7 +135,7 @@ def require_possible(words: list[str]) -> None:
         given = commands()[words[1]].make_context(words[1], words[2:]).params
         source, assignments = given.get("source"), given.get("option") or []
         if source in presets() or (source and Path(source).is_file()):
-            load_experiment(source, assignments)
+            (described if words[1] == "audit" else load_experiment)(source, assignments)
         if "grid" in given and Path(given["grid"]).is_file():
             require_possible_cells(load_grid(Path(given["grid"]), assignments).cells())
         if "wanted" in given:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from auditors import ADAPTIVE, FIXED, OTHER, failed, forked, played, subject, unjudged
 
+from fedlens.studies.audit.bounds import Bound
 from fedlens.studies.audit.doubts import Doubt, Findings, doubts, improvement
 from fedlens.studies.audit.federations import Played
 from fedlens.studies.audit.halving import Standing
@@ -94,7 +95,9 @@ def test_federations_that_ended_in_an_error() -> None:
     """Seeds with nothing to attack are no errors."""
     verdict = [played(FIXED, 0), failed(FIXED, 1), failed(FIXED, 2), unjudged(FIXED, 3)]
     words = raised("F15", verdict=verdict)
-    assert words == "2 of 4 federations ended in an error and count as no success, for example: it divided by zero"
+    assert (
+        words == "2 of 4 federations ended in an error and count as whatever is worse, for example: it divided by zero"
+    )
     assert codes(replace(CALM, verdict=[played(FIXED, 0), unjudged(FIXED, 1)])) == ["F14"]
 
 
@@ -168,6 +171,23 @@ def test_a_rule_that_is_told_how_many_attack() -> None:
     told = subject(clients=10, aggregation={"name": "krum", "f": 1})
     assert raised("F13", subject=told) == "oracle f: the rule knows the true number of attackers, f = 1"
     assert codes(replace(CALM, subject=subject(clients=10, aggregation={"name": "krum", "f": 2}))) == ["F14"]
+
+
+def test_more_than_the_reach_allows() -> None:
+    """The worst of the rounds is told, and rounding is no doubt."""
+    within = Bound(0, 5, 1, "box", at_most=0.5, found=0.5005, by="mine")
+    beyond = [
+        replace(within, found=0.6),
+        replace(within, at_most=0.2, found=0.4, by="yours"),
+        replace(within, found=None),
+    ]
+    [last, doubt] = doubts(replace(CALM, bounds=[within, *beyond]))
+    assert (last.code, doubt.code) == ("F14", "F17")
+    assert doubt.words == (
+        "yours reached 0.400 in a single round, and at most 0.200 was expected of any: the reach that the rule "
+        "declares is wrong, or the search of it got stuck"
+    )
+    assert codes(replace(CALM, bounds=[within])) == ["F14"]
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,14 @@ def test_the_first_entry_stands(tmp_path: Path) -> None:
     assert (ledger.path.read_bytes(), ledger.get("n", "a", NUMBER)) == (before, 1)
 
 
+def test_of_two_lines_about_the_same_the_first_stands(tmp_path: Path) -> None:
+    Ledger(tmp_path).add("n", "a", NUMBER, 1)
+    line = json.dumps({"kind": "n", "key": "a", "value": 2})
+    with (tmp_path / "plan.jsonl").open("a") as file:
+        file.write(line + "\n")
+    assert Ledger(tmp_path).get("n", "a", NUMBER) == 1
+
+
 def test_lines_are_only_added(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path)
     ledger.add("n", "a", NUMBER, 1)

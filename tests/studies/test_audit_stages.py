@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import inf, log, nan
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -12,6 +13,7 @@ from auditors import ADAPTIVE, FIXED, OTHER, failed, forked, played, subject, un
 
 from fedlens.core.errors import RunError
 from fedlens.studies.audit.arms import Arm, with_both_kinds
+from fedlens.studies.audit.audit import Auditing
 from fedlens.studies.audit.cell import Cell
 from fedlens.studies.audit.federations import Federations, Played, reached
 from fedlens.studies.audit.forked_round import Outcome
@@ -217,9 +219,9 @@ def test_finalists_lasted_longest_and_include_both_kinds_but_none_that_never_ran
 # the verdict's seeds
 
 
-def test_a_failed_attack_is_one_without_success_and_an_unjudged_seed_is_left_out() -> None:
+def test_a_failed_attack_says_nothing_and_an_unjudged_seed_is_left_out() -> None:
     found = gathered([FIXED], [played(success=True), failed(number=1), unjudged(number=2), played(OTHER)])
-    assert [(cell.seed, cell.success) for cell in found.cells] == [(0, True), (1, False)]
+    assert [(cell.seed, cell.success, cell.failed) for cell in found.cells] == [(0, True, False), (1, False, True)]
     assert found.skipped == {2}
 
 
@@ -287,6 +289,9 @@ class Known:
     def seeds(self, count: int) -> list[int]:
         return [3, 4][:count]
 
+    def attempt(self, arms: Sequence[Arm], seeds: Sequence[int], rounds: Sequence[int]) -> None:
+        """They are all there."""
+
 
 @pytest.mark.parametrize(
     ("hits", "smallest", "planted_"), [(4, 0.1, 3), (2, 0.1, 3), (1, None, 1), (0, None, 1)]
@@ -309,3 +314,24 @@ def test_leaks_are_planted_from_the_largest_until_one_is_not_found(
     assert len(found) == planted_
     assert leak_test(found).smallest == smallest
     assert (found[0].rounds, found[0].found, found[0].by) == (4, hits, OTHER.name if hits else "")
+
+
+def test_rounds_that_are_lost_without_a_leak_are_left_out(tmp_path: Path) -> None:
+    """The first arm breaks the server as it is in the first round, and with every leak; the second never does."""
+    ledger = Ledger(tmp_path)
+    for round_ in (1, 2):
+        ledger.add("fork", key(3, FIXED, round_), TRIED, Tried(forked(0.9 if round_ == 1 else 0.5)))
+        for eta in (0.3, 0.1):
+            won = round_ == 1 or eta == 0.3
+            ledger.add("leak", key(3, FIXED, round_, f"leak {eta:g}, "), TRIED, Tried(forked(0.9 if won else 0.5)))
+            ledger.add("leak", key(3, OTHER, round_, f"leak {eta:g}, "), TRIED, Tried(forked(0.5)))
+    screening = cast("Screening", Known())
+    found = planted([FIXED, OTHER], screening, ledger, rounds=(1, 2), seeds=1, tell=lambda _: None)
+    assert [(one.eta, one.rounds, one.found) for one in found] == [(0.3, 1, 1), (0.1, 1, 0)]
+    assert planted([FIXED, OTHER], screening, ledger, rounds=(1,), seeds=1, tell=lambda _: None) == []
+
+
+def test_an_audit_that_could_plant_no_leak_has_not_failed_the_leak_test() -> None:
+    auditing = cast("Auditing", SimpleNamespace(rate=0.1, subject=TARGETS, effort="quick"))
+    trials = gathered([FIXED], [played(number=n, success=True) for n in range(4)])
+    assert Auditing._judged(auditing, [FIXED], trials, []).verdict == "undecided"

@@ -30,6 +30,31 @@ def verdict(*tried: Sequence[Cell], **options: object) -> Verdict:
     return judge([cell for one in tried for cell in one], names, **{"leak_test": POWER, **options}).verdict  # type: ignore[arg-type]
 
 
+def failed(name: str, seed: int) -> Cell:
+    return Cell(name, seed, success=False, placebo=False, cost=0.0, failed=True)
+
+
+def test_a_run_that_failed_speaks_for_nobody() -> None:
+    """36 without a success hold; if one of them failed, it counts as the one success that takes 91."""
+    assert verdict(cells("a", "." * 36)) == "holds"
+    assert verdict([*cells("a", "." * 35), failed("a", 35)]) == "holds"  # the first 35 had decided it
+    early = [failed("a", 0), *cells("a", "." * 90, start=1)]
+    assert verdict(early[:36]) == "undecided"
+    assert verdict(early[:90]) == "undecided"
+    assert verdict(early) == "holds"
+    found = judge(early[:36], ["a"], leak_test=POWER)
+    assert (found.further, found.finalists[0].failed, found.finalists[0].successes) == (55, 1, 0)
+    assert "the runs of 1 failed and count as if they were successes" in found.sentence
+    assert found.upper == judge(cells("a", "x" + "." * 35), ["a"]).upper
+    assert found.finalists[0].low == 0
+
+
+def test_nor_does_it_help_to_break() -> None:
+    """It counts as a success of the placebo alone, which takes ten of eleven in place of seven of seven."""
+    assert verdict([failed("a", 0), *cells("a", "x" * 9, start=1)]) == "undecided"
+    assert verdict([failed("a", 0), *cells("a", "x" * 10, start=1)]) == "broken"
+
+
 def test_seven_successes_of_seven_are_broken_and_six_are_not() -> None:
     assert verdict(cells("a", "xxxxxx")) == "undecided"
     assert verdict(cells("a", "xxxxxxx")) == "broken"
@@ -234,7 +259,9 @@ def test_mcnemar_is_described() -> None:
 
 @pytest.mark.parametrize("rate", [0, 1, 2.5, float("nan")])
 def test_a_rate_that_is_none_is_refused(rate: float) -> None:
-    with pytest.raises(ConfigError, match=r"^rate: a number between 0 and 1 is needed, not .*; e\.g\. rate=0\.1$"):
+    with pytest.raises(
+        ConfigError, match=r"^rate: a number from 0.001 to below 1 is needed, not .*; e\.g\. rate=0\.1$"
+    ):
         judge([], ["a"], rate=rate)
 
 
@@ -276,3 +303,19 @@ def test_what_is_broken_has_a_lower_limit_above_five_percent() -> None:
     assert found.adjusted >= 20
     assert found.low < 0.05
     assert not found.broken
+
+
+def test_an_audit_in_which_nothing_could_be_judged_has_no_verdict() -> None:
+    found = judge([], ["a"], skipped={0, 1, 2, 3})
+    assert (found.verdict, found.exit_code()) == ("no verdict", 3)
+    assert found.sentence == "no verdict: none of the held-out seeds could be judged"
+    assert judge([], ["a"]).verdict == "undecided"  # before the first
+
+
+def test_undecided_says_what_speaks_for_broken() -> None:
+    cells = [Cell("a", seed, success=seed < 3, placebo=False, cost=0.0) for seed in range(4)]
+    words = judge(cells, ["a"]).sentence
+    assert words.startswith("undecided: a succeeded with 3 of 4 held-out seeds, and the placebo alone with 0")
+    assert "without a success could decide it" not in words
+    rare = [Cell("a", seed, success=seed < 1, placebo=False, cost=0.0) for seed in range(4)]
+    assert "without a success could decide it" in judge(rare, ["a"]).sentence

@@ -171,7 +171,7 @@ def test_a_directory_with_something_else_in_it_is_refused_and_left_alone(tmp_pat
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"rate": 0.0}, r"rate: a number between 0 and 1 is needed, not 0.0; e.g. rate=0.1"),
+        ({"rate": 0.0}, r"rate: a number from 0.001 to below 1 is needed, not 0.0; e.g. rate=0.1"),
         ({"rate": 10}, r"rate: a number between 0 and 1"),
         (
             {"accuracy_cost": float("nan")},

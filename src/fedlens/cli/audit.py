@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from fedlens.experiment.experiment import Experiment
     from fedlens.studies.audit.audit import Audit
 
-WAITING = "attack={name: fedlens.studies.audit.waiting:Waiting}"
-
 
 def audit(  # noqa: PLR0917 - typer passes them by name
     source: Annotated[str, SOURCE],
@@ -82,28 +80,12 @@ def audit(  # noqa: PLR0917 - typer passes them by name
     The exit code is 0 if it holds or the audit is undecided, 1 if it is broken, 3 if there is no verdict; of
     several audits 1 if one is broken.
     """
-    from fedlens.core.registry import name_of
-    from fedlens.experiment.aims import TARGETS
-    from fedlens.runs.loading import load_experiment
+    from fedlens.studies.audit.described import described
 
-    asked = list(option or [])
-    if attackers is not None:
-        asked += [f"attackers.count={attackers}", "attackers.share=null", "attackers.clients=null"]
+    def aimed(aim: str | None) -> "Experiment":
+        return described(source, option or (), goal=aim, attackers=attackers, trust=trust)
 
-    def loaded(*changes: str) -> "Experiment":
-        try:
-            return load_experiment(source, [*asked, *changes], trust=trust)
-        except ConfigError:  # its own attack, which is not heeded, may be what does not suit
-            return load_experiment(source, [*asked, *changes, WAITING], trust=trust)
-
-    def described(aim: str | None) -> "Experiment":
-        """Return the experiment with another goal, or with its own and its options where it is that already."""
-        if aim is None or aim == TARGETS:
-            return loaded(*([] if aim is None else [f"goal={aim}"]))
-        own = loaded().goal
-        return loaded() if own is not None and name_of("goal", own) == aim else loaded(f"goal={aim}", "target={}")
-
-    experiments = _described(described) if goal == ALL else {goal: described(goal)}
+    experiments = _suiting(aimed) if goal == ALL else {goal: aimed(goal)}
     print_imported(list(experiments.values()))
     from fedlens.studies.audit.audit import audit  # after what may be refused, for it takes seconds
     from fedlens.studies.audit.planning import plan_of
@@ -147,13 +129,13 @@ def audit(  # noqa: PLR0917 - typer passes them by name
         raise SystemExit(1 if 1 in codes else max(codes))
 
 
-def _described(described: "Callable[[str], Experiment]") -> "dict[str | None, Experiment]":
+def _suiting(aimed: "Callable[[str], Experiment]") -> "dict[str | None, Experiment]":
     """Return the experiment with each goal that suits it; say which do not."""
     found: dict[str | None, Experiment] = {}
     refused: dict[str, ConfigError] = {}
     for aim in GOALS:
         try:
-            found[aim] = described(aim)
+            found[aim] = aimed(aim)
         except ConfigError as error:
             refused[aim] = error
     if not found:

@@ -45,8 +45,8 @@ EXAMPLES = {
         fedlens compare runs/quickstart runs/quickstart-2 --by attack.boost
     """,
     "audit": """
-        fedlens audit quickstart -o aggregation=median -o attack.boost=2 --plan
-        fedlens audit quickstart -o aggregation=krum -o aggregation.f=1 -o attack.boost=2 --effort quick
+        fedlens audit quickstart -o aggregation=median --plan
+        fedlens audit quickstart -o aggregation=krum -o aggregation.f=1 --effort quick
         fedlens audit mine.yaml -o 'aggregation={name: rules:Leaky}' --effort quick
     """,
     "conform": """

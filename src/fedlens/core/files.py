@@ -44,13 +44,18 @@ def writing(path: Path, remedy: str = "") -> Iterator[None]:
         raise RunError(f"cannot write {path}: {error.strerror or error}; {remedy or resuming()}") from error
 
 
-def lock(path: Path, what: str) -> FileLock:
+def lock(path: Path, what: str, name: str = ".lock") -> FileLock:
     """Make the directory `path` and keep other processes from writing into it, until the lock is released.
+
+    Args:
+        path: the directory.
+        what: is written into it.
+        name: of the file that is locked, by which those are kept apart that may write at the same time.
 
     Raises:
         RunError: it cannot be written, or another process writes this `what` into it.
     """
-    file_lock = FileLock(path / ".lock")
+    file_lock = FileLock(path / name)
     with writing(path, "choose another --out"):
         path.mkdir(parents=True, exist_ok=True)
         try:

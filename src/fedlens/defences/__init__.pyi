@@ -44,6 +44,8 @@ from .multi_metrics import MultiMetrics as MultiMetrics
 from .nearest_neighbour_mixing import NearestNeighbourMixing as NearestNeighbourMixing
 from .norm_clipping import NormClipping as NormClipping
 from .norm_filter import NormFilter as NormFilter
+from .reach import Ball as Ball
+from .reach import Box as Box
 from .rflbat import Rflbat as Rflbat
 from .rflbat import RflbatFilter as RflbatFilter
 from .robust_learning_rate import RobustLearningRate as RobustLearningRate

@@ -24,6 +24,7 @@ from typing_extensions import override
 
 from fedlens.core.lazy import torch
 from fedlens.defences.effective_weights import EffectiveWeights
+from fedlens.defences.reach import Box
 from fedlens.defences.rule import Aggregate, Received, Rule, require_enough
 from fedlens.kernels.order_statistics import GRAIN, grouped_columns
 from fedlens.kernels.sorting_network import UNUSED
@@ -49,6 +50,36 @@ def trimmed_mean(updates: Tensor, trimmed: int) -> tuple[Tensor, Tensor]:
     require_enough("trimmed-mean", "2f + 1", trimmed, 2 * trimmed + 1, count)
     groups = [UNUSED] * trimmed + [0] * (count - 2 * trimmed) + [UNUSED] * trimmed
     return mean_by_column(updates, groups, lambda ranks: ranks[trimmed : count - trimmed])
+
+
+def trimmed_reach(updates: Tensor, trimmed: int, malicious_rows: Sequence[int]) -> Box | None:
+    """Return the bounds of each column's trimmed mean, whatever the malicious rows are; ``None`` if there are none.
+
+    With h_(1) ≤ … ≤ h_(m) the honest entries of a column and k = n − m malicious ones, of which f ≥ k are trimmed at
+    each end, the bounds are
+
+        mean(h_(f+1−k), …, h_(m−f))  and  mean(h_(f+1), …, h_(m−f+k)).
+
+    Proof. Every x_(i) is monotone in every entry, and so is their mean: it is least if all malicious entries are at the
+    lower end, and greatest at the upper end. At the lower end they are the first k of the order, so that x_(i) is
+    h_(i−k) for i > k, and the ranks f+1, …, n−f that are kept are the honest f+1−k, …, n−f−k = m−f. At the upper end
+    they are the last k, and x_(i) = h_(i) for i ≤ m. An end as far as h_(1) or h_(m) will do, as k ≤ f entries there
+    are trimmed. The mean is continuous, and columns are free of each other: each point of the box is had, and no other.
+    With k > f, one malicious entry is never trimmed, and drags the mean anywhere.
+
+    Args:
+        updates: a row for each client, shape ``[n, d]``.
+        trimmed: the number f.
+        malicious_rows: rows that may be anything.
+    """
+    rows = list(malicious_rows)
+    if len(rows) > trimmed:
+        return None
+    sent, honest = updates.clone(), updates[[row for row in range(len(updates)) if row not in set(rows)]]
+    sent[rows] = honest.amin(dim=0)
+    low, _ = trimmed_mean(sent, trimmed)
+    sent[rows] = honest.amax(dim=0)
+    return Box(low, trimmed_mean(sent, trimmed)[0])
 
 
 def mean_by_column(
@@ -114,6 +145,15 @@ class Median(Rule):
     def aggregate(self, received: Received) -> Aggregate:
         return Aggregate(*median(received.updates))
 
+    @override
+    def reach(self, received: Received, malicious_rows: Sequence[int]) -> Box | None:
+        """Return `trimmed_reach`, as the median trims f = ⌊(n − 1)/2⌋ entries; ``None`` if more are malicious.
+
+        If rows are left out, the median v of the others is also that of all with v in these rows, for copies of a
+        median do not move it. So it is in the box.
+        """
+        return trimmed_reach(received.updates, (len(received.updates) - 1) // 2, malicious_rows)
+
 
 class TrimmedMean(Rule):
     """The coordinate-wise mean without the f largest and the f smallest entries.
@@ -148,3 +188,16 @@ class TrimmedMean(Rule):
             ValueError: there are fewer than `minimum` updates.
         """
         return Aggregate(*trimmed_mean(received.updates, self.f))
+
+    @override
+    def reach(self, received: Received, malicious_rows: Sequence[int]) -> Box | None:
+        """Return `trimmed_reach`; ``None`` if more than f rows are malicious.
+
+        If j of k malicious rows are left out, the bounds for the other k − j are means of h_(f+1−k+j), …, h_(m−f) and
+        of h_(f+1), …, h_(m−f+k−j). The box's own lower bound has smaller entries besides, and its upper one larger:
+        it holds them.
+
+        Raises:
+            ValueError: there are fewer than `minimum` updates.
+        """
+        return trimmed_reach(received.updates, self.f, malicious_rows)

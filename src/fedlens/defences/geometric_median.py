@@ -19,6 +19,12 @@ Deviations from the source:
 - G is taken about the update with the least sum of distances to the others, from which the result is not far away.
   About the mean, an outlier's own length would drown the distances between the others. Without outliers, G comes from
   the distances computed to choose that update; otherwise, from the updates again.
+
+It declares no reach (`fedlens.defences.rule.Rule.reach`). What is proven is a ball (S. Minsker, *Geometric median and
+robust estimation in Banach spaces*, Bernoulli 2015, lemma 2.1): with a share α < 1/2 of the clients malicious, and the
+others' updates within r of a point, the aggregate is within r (1 − α) / √(1 − 2α) of it. Of one client in ten that is
+all of r, where a malicious one gets about a ninth of it if honest updates are as good as orthogonal: as a bound on
+attacks it would say little. And it holds at the minimum, not where steps end before the tolerance is reached.
 """
 
 from __future__ import annotations

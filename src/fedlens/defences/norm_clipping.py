@@ -13,6 +13,7 @@ A client's share is α_i · min(1, M / ‖δ_i‖), so shares add up to less tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import NonNegativeFloat, PositiveFloat
@@ -20,6 +21,7 @@ from typing_extensions import override
 
 from fedlens.core.lazy import torch
 from fedlens.core.random import Address
+from fedlens.defences.reach import Ball
 from fedlens.defences.rule import Aggregate, Received, Rule
 from fedlens.kernels.weighted_sums import weighted_sum
 
@@ -102,3 +104,20 @@ class NormClipping(Rule):
         mean = weighted_sum(shares, updates)
         add_noise(mean, self.noise, received.address.at("noise"))
         return Aggregate(mean, shares, details=clipping_details(lengths, lengths > self.max_norm))
+
+    @override
+    def reach(self, received: Received, malicious_rows: Sequence[int]) -> Ball:
+        """Return the ball of radius M Σ_mal α_j about what the honest rows and the noise add up to.
+
+        Proof, with c(δ) = δ min(1, M/‖δ‖) and any number of malicious rows. The aggregate is Σ_hon α_i c(δ_i) + noise +
+        Σ_mal α_j c(δ_j), and ‖c(δ_j)‖ ≤ M bounds the last sum by M Σ_mal α_j. Each of its points v is had by
+        δ_j = v / Σ_mal α_j, as long as M at most, which c leaves alone: the ball is the reach and no more.
+
+        If rows are left out, what remains is Σ α_i' c(δ_i) = w with weights that add up to 1, so that ‖w‖ ≤ M. The same
+        comes of rows that are there and send w, for (1 − β) w + β w = w.
+        """
+        lengths, alpha = norms(received.updates), received.alpha.clone()
+        alpha[list(malicious_rows)] = 0
+        honest = weighted_sum(alpha * clipping_factors(lengths, self.max_norm), received.updates)
+        add_noise(honest, self.noise, received.address.at("noise"))
+        return Ball(honest, self.max_norm * float(received.alpha[list(malicious_rows)].sum()))

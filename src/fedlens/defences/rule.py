@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Integral
 from typing import TYPE_CHECKING, ClassVar
@@ -13,6 +13,7 @@ from fedlens.core.layout import Layout
 from fedlens.core.origin import at, told
 from fedlens.core.random import Address
 from fedlens.core.staying import staying
+from fedlens.defences.reach import Ball, Box
 from fedlens.defences.stage import Sees
 
 if TYPE_CHECKING:
@@ -109,6 +110,19 @@ class Rule(Config):
     def aggregate(self, received: Received) -> Aggregate:
         """Return the change of the global weights."""
         raise NotImplementedError
+
+    def reach(self, received: Received, malicious_rows: Sequence[int]) -> Ball | Box | None:  # noqa: ARG002
+        """Return where the update of `aggregate` can be, whatever the malicious rows are; ``None`` if that is unknown.
+
+        The set has to hold every such update, also those with malicious rows left out, as a server leaves out what is
+        not finite; the weights of the others then add up to 1 again. An audit takes it for a bound of all attacks, so
+        declare what is proven alone. It should not be larger than what can be had.
+
+        Args:
+            received: as in `aggregate`; a result must not depend on what the malicious rows are.
+            malicious_rows: the rows of `received.updates` that may be anything finite.
+        """
+        return None
 
 
 def least_updates(rule: Rule) -> int:

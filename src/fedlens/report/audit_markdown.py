@@ -24,6 +24,8 @@ def _lines(audited: Audited) -> Iterator[str]:
         yield from ("", "## Red flags", "", *(f"- {plain(flag)}" for flag in audited.flags))
     yield from _table("Would it have found a weakness?", audited.leaks())
     yield from _table("What an attacker who sees all updates reaches", audited.sight())
+    if audited.at_most:
+        yield from ("", plain(audited.at_most))
     tried = audited.tried()
     yield from _table(f"Tried: the first {min(LISTED, len(tried.rows))} of {len(tried.rows)}", tried, LISTED)
     if audited.worst is not None:

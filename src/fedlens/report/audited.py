@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -14,11 +15,13 @@ from typing import Any
 from fedlens.analysis.counted import counted
 from fedlens.analysis.percent import percent
 from fedlens.core.documents import revived
-from fedlens.core.errors import DamagedRunError
+from fedlens.core.errors import DamagedRunError, shortened
 from fedlens.core.regular import regular
 from fedlens.goals.damage import DROP, RISE
 
 AUDIT, AUDITED, WORST = "audit.json", "audited.yaml", "worst.yaml"
+RUN = re.compile(r"cells/[\w-]+")
+"""Where the runs of an audit are: nowhere else, whatever a file says."""
 
 PURPOSES = {
     "targets": "to have samples of their choice misclassified",
@@ -166,7 +169,7 @@ class Audited:
         difference = (one["successes"] - one["placebos"]) / one["cells"] if one["cells"] else None
         return [
             one["name"],
-            f"{one['successes']} of {one['cells']}",
+            f"{one['successes']} of {one['cells']}" + (f", {failed} failed" if (failed := one.get("failed")) else ""),
             f"{100 * one['low']:.0f} to {100 * one['high']:.0f} %",
             f"{one['placebos']} of {one['cells']}",
             "–" if difference is None else f"{100 * difference:+.0f} points".replace("-", "−"),
@@ -190,7 +193,8 @@ class Audited:
 
     def sight(self) -> Rows:
         """Tabulate single rounds of the adaptive attack, and of the same that sees all updates."""
-        rows = []
+        rows, bounds = [], self.found.get("reach", [])
+        most = [f"{fmean(one['at_most'] for one in bounds):.2f}"] if bounds else []
         for name, key in (("sees its own updates", "adaptive"), ("sees all updates", "omniscient")):
             if rounds := self.found[key]:
                 costs = [one["attacked"]["error"] - one["honest"]["error"] for one in rounds]
@@ -200,13 +204,31 @@ class Audited:
                         name,
                         f"{sum(one['success'] for one in rounds)} of {len(rounds)}",
                         *([f"{fmean(values):.2f}"] if self.asks else []),
+                        *most,
                         f"{sum(one['applied'] for one in rounds)} of {len(rounds)}",
                         self._amount(median(costs)),
                     ]
                 )
         reached = [f"mean {self.reached}"] if self.asks else []
-        head = ["attacker", "successes", *reached, "used by the server", f"median {self.lost}"]
+        also = ["at most"] if bounds else []
+        head = ["attacker", "successes", *reached, *also, "used by the server", f"median {self.lost}"]
         return Rows("The same single rounds, with and without sight of all updates", head, rows)
+
+    @property
+    def at_most(self) -> str:
+        """What any attack could make of the same single rounds at most; empty where the rule's reach is unknown."""
+        bounds, about = [one for one in self.found.get("reach", []) if one["found"] is not None], self.found["subject"]
+        if not bounds:
+            return ""
+        found, most = (fmean(one[key] for one in bounds) for key in ("found", "at_most"))
+        sent = "the attacker sends" if about["attackers"] == 1 else "the attackers send"
+        shapes = " or ".join(f"a {shape}" for shape in dict.fromkeys(one["shape"] for one in bounds))
+        what = f"{self.reached}, mean of {counted(len(bounds), 'single round')}"
+        return (
+            f"Found {found:.2f}, at most {most:.2f} ({what}): whatever {sent}, {about['server']} keeps the model’s "
+            f"step within {shapes}, in which a search found nothing better for the attack, at any cost in accuracy. "
+            "This bounds single rounds, up to local optima of that search; it is no proof."
+        )
 
     def tried(self) -> Rows:
         """Tabulate every attack that was tried, the best first."""
@@ -270,7 +292,11 @@ class Audited:
     def worst(self) -> Path | None:
         """The run of the worst federation, if there is one."""
         one = self.found["worst"]
-        return None if one is None else self.path / one["run"]
+        if one is None:
+            return None
+        if not RUN.fullmatch(one["run"]):
+            raise ValueError(f"worst.run: {shortened(one['run'])} is no run of this audit")
+        return self.path / str(one["run"])
 
     @property
     def worst_sentence(self) -> str:
@@ -299,11 +325,21 @@ def read_audit(path: Path) -> Audited:
     file = path / AUDIT
     try:
         audited = Audited(path, revived(json.loads(regular(file).read_text("utf-8"))))
-        for table in (audited.finalists, audited.leaks, audited.sight, audited.tried, audited.federations):
-            table()  # all that is shown can be read
-    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+        _require_shown(audited)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise DamagedRunError(f"{file}: cannot be read ({error}); repeat the command that made the audit") from error
     return audited
+
+
+def _require_shown(audited: Audited) -> None:
+    """Make all that is shown once, so that what cannot be is noticed before half a page is written."""
+    for table in (audited.finalists, audited.leaks, audited.sight, audited.tried, audited.unfit, audited.federations):
+        table()
+    _ = (audited.verdict, audited.verdict_sentence, audited.sentence, audited.effort, audited.flags)
+    if audited.worst is not None:
+        _ = audited.worst_sentence
+    _ = audited.at_most
+    list(audited.commands())
 
 
 def noticed(flagged: Sequence[Mapping[str, float]]) -> str:

@@ -27,6 +27,8 @@ from fedlens.runs.start import read_notes
 BY_NAME = named_options(type(Experiment.model_fields["local"].default))
 """Options of local training that hold a part by its name."""
 
+OF_AN_AUDIT = {"audited.yaml", "worst.yaml"}
+"""Descriptions in the directory of an audit, which may be somebody else's."""
 OF_A_SWEEP = {"experiment", "product", "zipped", "exclude"}
 """What stands in the file of a sweep alone."""
 HOLDING = {*BUILT_IN, "rule"}
@@ -55,6 +57,9 @@ def read(source: str, trust: bool = False) -> tuple[dict[str, Any], Description]
     values = _read_file(path)
     if OF_A_SWEEP & values.keys():
         raise ConfigError(f"{path}: this describes a sweep: {join(['fedlens', 'sweep', source])}")
+    if path.name in OF_AN_AUDIT and (path.parent / "audit.json").is_file():
+        require_trusted(path, values, trust)
+        return values, Description(within=path.parent)
     return values, Description(beside=(path.parent,))
 
 

@@ -11,6 +11,7 @@ from fedlens.core.errors import DamagedRunError
 from fedlens.report.audit_markdown import markdown
 from fedlens.report.audited import enumerated, noticed, read_audit
 from fedlens.report.html.page import write_report
+from fedlens.studies.audit.words import sentences
 
 EVIL = "<script>alert(1)</script>|*boost*"
 FINALIST = {"name": EVIL, "cells": 8, "successes": 6, "placebos": 2, "low": 0.31, "high": 0.97, "cost": 0.012}
@@ -200,6 +201,37 @@ def test_sight_by_hand(tmp_path: Path) -> None:
     assert [row[1:3] for row in rows] == [["0 of 1", "0.20"], ["1 of 1", "0.80"]]
 
 
+BOUND = {"number": 0, "seed": 3, "round": 1, "shape": "box", "at_most": 0.9, "found": 0.8, "by": EVIL}
+
+
+def test_what_can_be_had_at_most_by_hand(tmp_path: Path) -> None:
+    """0.8 and 0.2 were found where 0.9 and 0.34 can be had: 0.5 of 0.62 on average; a round without attack is out."""
+    others = [BOUND | {"round": 2, "at_most": 0.34, "found": 0.2}, BOUND | {"round": 3, "found": None, "at_most": 0.62}]
+    folder = written(tmp_path / "mine", reach=[BOUND, *others])
+    audited = read_audit(folder)
+    assert audited.at_most.startswith(
+        "Found 0.50, at most 0.62 (confidence, mean of 2 single rounds): whatever the attacker "
+        "sends, median keeps the model’s step within a box"
+    )
+    assert "single rounds, up to local optima" in audited.at_most
+    assert "no proof" in audited.at_most
+    table = audited.sight()
+    assert table.head[2:4] == ["mean confidence", "at most"]
+    assert [row[3] for row in table.rows] == ["0.62", "0.62"]
+    write_report([folder], folder / "report.html")
+    assert "Found 0.50, at most 0.62" in Reader((folder / "report.html").read_text("utf-8")).text
+    assert "Found 0.50, at most 0.62" in markdown(audited)
+    assert next(iter(sentences(audited))) == audited.at_most
+
+
+def test_nothing_is_said_where_the_reach_is_unknown(tmp_path: Path, page: str) -> None:
+    for audited in (read_audit(written(tmp_path / "old")), read_audit(written(tmp_path / "new", reach=[]))):
+        assert audited.at_most == ""
+        assert "at most" not in audited.sight().head
+        assert "Found" not in markdown(audited)
+    assert "Found 0" not in Reader(page).text
+
+
 def test_noticed_counts_rounds_of_checks_that_flagged_nobody() -> None:
     assert noticed([{"a": 0.5, "b": 0.0}, {"a": 0.0, "b": 0.0}]) == "a in 25.0 %"
     assert noticed([]) == noticed([{"a": 0.0}]) == "none"
@@ -217,3 +249,39 @@ def test_a_damaged_audit_is_refused(tmp_path: Path) -> None:
     folder = written(tmp_path, leaks=[{}])
     with pytest.raises(DamagedRunError, match=r"audit\.json: cannot be read .*repeat the command"):
         read_audit(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"flags": None},
+        {"sentence": 5},
+        {"accuracy_cost": "x"},
+        {"rate": None},
+        {"unfit": [1]},
+        {"worst": {"attack": "a", "number": 0, "counts": True, "run": "../../elsewhere"}},
+        {"worst": {"attack": "a", "number": 0, "counts": True, "run": "/etc"}},
+        {"worst": {"attack": "a", "number": 0, "counts": True, "run": "cells/.."}},
+        {"worst": {"attack": "a", "number": 0, "counts": True, "run": 7}},
+    ],
+    ids=str,
+)
+def test_whatever_a_file_says_it_is_refused_or_shown(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """Of a run that is not the audit's own nothing is read."""
+    with pytest.raises(DamagedRunError, match=r"audit\.json: cannot be read .*repeat the command"):
+        read_audit(written(tmp_path, **changes))
+
+
+def test_a_file_that_is_nested_too_deeply_is_refused(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    (folder / "audit.json").write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(DamagedRunError, match=r"audit\.json: cannot be read"):
+        read_audit(folder)
+
+
+def test_a_run_that_failed_is_told_beside_the_successes(tmp_path: Path) -> None:
+    folder = written(tmp_path)
+    document = json.loads((folder / "audit.json").read_text())
+    document["judgement"]["finalists"][0]["failed"] = 2
+    (folder / "audit.json").write_text(json.dumps(document))
+    assert read_audit(folder).finalists().rows[0][1] == "6 of 8, 2 failed"

@@ -157,4 +157,4 @@ def _table(rows: Rows, *, stacked: bool = False, path: bool = False) -> Table:
 
 
 def _text(file: Path) -> str:
-    return file.read_text(encoding="utf-8") if file.is_file() else ""
+    return file.read_text(encoding="utf-8", errors="replace") if file.is_file() else ""

@@ -11,17 +11,22 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 
 from fedlens.core.documents import dumps
-from fedlens.core.errors import ConfigError, RunError
-from fedlens.core.files import write_atomically
+from fedlens.core.errors import ConfigError, DamagedRunError, RunError, shortened
+from fedlens.core.files import lock, write_atomically
 from fedlens.core.numerics import BITS
 from fedlens.core.parsing import dump_yaml
 from fedlens.core.registry import name_of
+from fedlens.core.suggest import another
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.regression import is_regression
 from fedlens.runs.loading import load_experiment
+from fedlens.runs.ownership import claim
+from fedlens.runs.start import read_start
 from fedlens.simulation.callback import Callback
 from fedlens.simulation.runtime import Runtime
 from fedlens.studies.audit.arms import VERSION, Arm, arms_for, digest, with_both_kinds
+from fedlens.studies.audit.beginning import begun
+from fedlens.studies.audit.bounds import Bound, compared, limits
 from fedlens.studies.audit.doubts import Doubt, Findings, doubts
 from fedlens.studies.audit.federations import Federations, Played
 from fedlens.studies.audit.forked_round import ForkedRound
@@ -29,7 +34,6 @@ from fedlens.studies.audit.forks import forked_rounds
 from fedlens.studies.audit.halving import Standing, finalists_of, halved
 from fedlens.studies.audit.inspection import Inspected, inspect
 from fedlens.studies.audit.judgement import Judgement, Verdict
-from fedlens.studies.audit.ledger import Ledger
 from fedlens.studies.audit.power import Planting, leak_test, planted
 from fedlens.studies.audit.schedule import SCHEDULES, Schedule
 from fedlens.studies.audit.screening import TRIED, Ranked, Screening, key
@@ -42,8 +46,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 AUDIT, AUDITED, WORST = "audit.json", "audited.yaml", "worst.yaml"
-BEGUN = "begun"
-WORDS, INSPECTED, NAMES = TypeAdapter(str), TypeAdapter(Inspected), TypeAdapter(list[str])
+INSPECTED, NAMES = TypeAdapter(Inspected), TypeAdapter(list[str])
 
 Tell = Callable[[str], None]
 
@@ -68,11 +71,13 @@ class Audit:
         doubts: red flags.
         unfit: arms that do not suit the experiment, and why.
         seconds: what this call took.
+        bounds: what any attack could make of single rounds at most, beside what was found; none where the rule's reach
+            is unknown.
 
     Example:
         >>> from fedlens import Experiment
         >>> from fedlens.studies.audit.audit import audit
-        >>> plan = {"data": "digits", "clients": 4, "rounds": 1, "local": {"steps": 5}}
+        >>> plan = {"data": "digits", "clients": 4, "rounds": 2, "local": {"batch_size": 20}}
         >>> audit(Experiment(**plan), "audits/digits", effort="quick").verdict  # doctest: +SKIP
         'broken'
     """
@@ -92,6 +97,7 @@ class Audit:
     doubts: Sequence[Doubt]
     unfit: Mapping[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    bounds: Sequence[Bound] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -138,6 +144,7 @@ class Audit:
             "leaks": [asdict(one) | {"broken": one.broken} for one in self.plantings],
             "omniscient": [one_round(one, self.subject.largest_cost) for one in self.omniscient],
             "adaptive": [one_round(one, self.subject.largest_cost) for one in self.adaptive],
+            "reach": [asdict(one) for one in self.bounds],
             "out_of_time": self.trials.out_of_time,
             "unfit": dict(self.unfit),
         }
@@ -234,15 +241,11 @@ class Auditing:
         self.schedule: Schedule = SCHEDULES[effort]
         self.federations = Federations(folder, subject, runtime, observer)
         self.federations.begin()
-        self.ledger = Ledger(folder)
         self.folder = folder
         self.forking = Runtime(
             runtime.engine, None, runtime.device, runtime.data_dir, None, False, runtime.client_timeout
         )
         self._begun = perf_counter()
-        identity = f"{subject.experiment.identity()} {subject.accuracy_cost:g} {VERSION} {BITS}"
-        if self.ledger.once(BEGUN, "audit", WORDS, lambda: identity) != identity:
-            raise RunError(f"{folder}: an audit of something else is there already; choose another --out")
 
     def made(self) -> Audit:
         """Make the audit, or what is missing of it.
@@ -250,6 +253,14 @@ class Auditing:
         Raises:
             FedlensError: it cannot be made.
         """
+        alone = lock(self.folder, "audit", ".lock-audit")
+        try:
+            self.ledger = begun(self.folder, self.subject, self.forking)
+            return self._made()
+        finally:
+            alone.release()
+
+    def _made(self) -> Audit:
         fitting, unfit = arms_for(self.subject.experiment)
         if not fitting:
             raise ConfigError("attack: no attack suits this experiment; e.g. -o goal=damage")
@@ -260,6 +271,8 @@ class Auditing:
             inspected = self.ledger.once(
                 "inspected", "server", INSPECTED, lambda: inspect(screening.forks(screening.seeds(1)[0]), self.forking)
             )
+            singles = forked_rounds(self.subject.experiment.rounds)
+            known = limits(screening, self.ledger, rounds=singles, seeds=self.schedule.seeds)
             self.tell(f"{len(arms)} attacks on single rounds")
             ranked = screening.ranked(arms, self.schedule)
             numbers = screening.seeds(self.schedule.trials)
@@ -279,8 +292,12 @@ class Auditing:
         self.tell("planted leaks, and sight of all updates")
         with Screening(self.subject, self.ledger, self.forking, memory=max(memory, 1), tell=self.step) as screening:
             plantings, omniscient, adaptive = self._power(screening, finalists, ranked)
+        seeing = [all_seeing(one.arm) for one in ranked if one.arm.adaptive]
+        bounds = compared(known, self.ledger, [*(one.arm for one in ranked), *seeing])
         judgement = self._judged(finalists, trials, plantings)
-        found = Findings(self.subject, inspected, judgement, standings, trials.played, plantings, adaptive, omniscient)
+        found = Findings(
+            self.subject, inspected, judgement, standings, trials.played, plantings, adaptive, omniscient, bounds
+        )
         return Audit(
             path=self.folder,
             subject=self.subject,
@@ -297,6 +314,7 @@ class Auditing:
             doubts=doubts(found),
             unfit=unfit,
             seconds=perf_counter() - self._begun,
+            bounds=bounds,
         )
 
     def _finalists(self, standings: Sequence[Standing], fitting: Sequence[Arm]) -> list[Arm]:
@@ -305,7 +323,13 @@ class Auditing:
         self.ledger.once("finalists", self.effort, NAMES, lambda: chosen)
         every = [self.ledger.get("finalists", effort, NAMES) or [] for effort in self.ledger.keys("finalists")]
         by_name = {arm.name: arm for arm in fitting}
-        return [by_name[name] for name in dict.fromkeys([name for names in every for name in names])]
+        names = list(dict.fromkeys(name for names in every for name in names))
+        if unknown := [name for name in names if name not in by_name]:
+            raise DamagedRunError(
+                f"{self.ledger.path}: there is no attack {shortened(unknown[0])} for this experiment, though it was a "
+                f"finalist; choose another --out, e.g. --out {another(self.folder)}"
+            )
+        return [by_name[name] for name in names]
 
     def _trials(self, finalists: Sequence[Arm]) -> Trials:
         self.tell(f"the verdict's seeds, with {' and '.join(arm.name for arm in finalists)}")
@@ -325,7 +349,7 @@ class Auditing:
             [arm.name for arm in finalists],
             rate=self.rate,
             accuracy_cost=self.subject.largest_cost,
-            leak_test=None if plantings is None else leak_test(plantings),
+            leak_test=leak_test(plantings) if plantings else None,  # where all rounds are lost, none is planted
             effort=self.effort,
             skipped=trials.skipped,
         )
@@ -341,17 +365,22 @@ class Auditing:
         plantings = planted(arms, screening, self.ledger, rounds=rounds, seeds=self.schedule.seeds, tell=self.tell)
         if not adapting:
             return plantings, [], []
-        all_seeing = Arm(adapting[0].attack, {**adapting[0].options, "sees": "all"})
+        pair = all_seeing(adapting[0]), adapting[0]
         numbers = screening.seeds(self.schedule.seeds)
-        screening.attempt([adapting[0], all_seeing], numbers, rounds)
+        screening.attempt(pair[::-1], numbers, rounds)
         seen = [
             [self.ledger.get("fork", key(number, arm, round_), TRIED) for number in numbers for round_ in rounds]
-            for arm in (all_seeing, adapting[0])
+            for arm in pair
         ]
         omniscient, adaptive = (
             [one.forked for one in each if one is not None and one.forked is not None] for each in seen
         )
         return plantings, omniscient, adaptive
+
+
+def all_seeing(arm: Arm) -> Arm:
+    """Return an adaptive arm with sight of all updates."""
+    return Arm(arm.attack, {**arm.options, "sees": "all"})
 
 
 def audit(
@@ -385,7 +414,7 @@ def audit(
     Raises:
         FedlensError: the experiment cannot be audited, or the directory cannot be used.
     """
-    if effort not in SCHEDULES:
+    if effort not in list(SCHEDULES):
         raise ConfigError(f"effort: {effort!r} is none of {', '.join(SCHEDULES)}; e.g. effort=standard")
     check_limits(rate, accuracy_cost)
     described = experiment if isinstance(experiment, Experiment) else load_experiment(experiment)
@@ -408,6 +437,9 @@ def audit(
 def write(made: Audit) -> None:
     """Write ``audit.json``, ``audited.yaml`` and ``worst.yaml``."""
     write_atomically(made.path / AUDIT, dumps(made.plain(), indent=1).encode() + b"\n")
-    write_atomically(made.path / AUDITED, dump_yaml(made.subject.experiment.describe()).encode())
-    if (worst := made.worst) is not None:
-        write_atomically(made.path / WORST, dump_yaml(worst.describe()).encode())
+    described = {AUDITED: made.subject.experiment} | ({} if (worst := made.worst) is None else {WORST: worst})
+    for name, experiment in described.items():
+        content = dump_yaml(experiment.describe()).encode()
+        write_atomically(made.path / name, content)
+        if read_start(made.path) is not None:  # which the first federation begins
+            claim(made.path, content)

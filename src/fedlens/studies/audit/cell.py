@@ -17,6 +17,9 @@ class Cell:
         cost: accuracy lost against the benign twin, as a fraction; below 0 if it was gained.
         applied: whether the malicious update had any effect at least once.
         unseen: whether no check flagged it more often than it flags honest clients; ``None`` if there is no check.
+        failed: whether its run failed, so that nobody knows what would have come of it. It speaks neither for the
+            server nor against it: it counts as a success where rates are refuted, and as the placebo's alone where it
+            is to be broken.
 
     Raises:
         ValueError: the seed is negative, or the cost is not a number.
@@ -35,6 +38,7 @@ class Cell:
     cost: float
     applied: bool = True
     unseen: bool | None = None
+    failed: bool = False
 
     def __post_init__(self) -> None:
         if self.seed < 0 or isnan(self.cost):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from statistics import fmean
 
 from fedlens.analysis.counted import share_of
 from fedlens.analysis.flags import oracle_f
 from fedlens.core.registry import name_of
+from fedlens.studies.audit.bounds import Bound
 from fedlens.studies.audit.federations import Played
 from fedlens.studies.audit.forked_round import ForkedRound
 from fedlens.studies.audit.halving import Standing, worth
@@ -28,6 +30,8 @@ PREDICTED, REAL = 0.9, 0.6
 MISSED = 2.0
 """Nats by which what was planned is above what came true, from where on the two disagree."""
 IMPROVED = 0.10
+ROUNDING = 1e-3
+"""What may be found above a bound, which is computed in another order."""
 MANY = 0.10
 """Attackers, as a share of clients."""
 
@@ -37,7 +41,7 @@ class Doubt:
     """A red flag.
 
     Attributes:
-        code: F1 to F16.
+        code: F1 to F17.
         words: a sentence.
     """
 
@@ -58,6 +62,7 @@ class Findings:
         plantings: the leaks.
         adaptive: forked rounds of the adaptive arm that does best.
         omniscient: the same rounds, attacked by who sees all updates.
+        bounds: what any attack could make of single rounds at most, beside what was found.
     """
 
     subject: Subject
@@ -68,11 +73,13 @@ class Findings:
     plantings: Sequence[Planting]
     adaptive: Sequence[ForkedRound]
     omniscient: Sequence[ForkedRound]
+    bounds: Sequence[Bound] = ()
 
 
 def doubts(found: Findings) -> list[Doubt]:
     """Return the red flags, in their order."""
-    return [*of_the_server(found), *of_the_search(found), *of_the_verdict(found), *of_the_experiment(found.subject)]
+    of_all = (of_the_server(found), of_the_search(found), of_the_verdict(found), of_the_experiment(found.subject))
+    return [*chain.from_iterable(of_all), *of_the_reach(found.bounds)]
 
 
 def of_the_server(found: Findings) -> Iterator[Doubt]:
@@ -164,7 +171,18 @@ def of_the_verdict(found: Findings) -> Iterator[Doubt]:
     failed = [one for one in found.verdict if one.cell is None and not one.unjudged]
     if failed:
         share = share_of(len(failed), len(found.verdict), "federation")
-        yield Doubt("F15", f"{share} ended in an error and count as no success, for example: {failed[0].reason}")
+        yield Doubt("F15", f"{share} ended in an error and count as whatever is worse, for example: {failed[0].reason}")
+
+
+def of_the_reach(bounds: Sequence[Bound]) -> Iterator[Doubt]:
+    """Yield F17."""
+    beyond = [(one.found - one.at_most, one) for one in bounds if one.found is not None]
+    gap, one = max(beyond, key=lambda pair: pair[0], default=(0.0, None))
+    if one is not None and gap > ROUNDING:
+        reached = (
+            f"{one.by} reached {one.found:.3f} in a single round, and at most {one.at_most:.3f} was expected of any"
+        )
+        yield Doubt("F17", f"{reached}: the reach that the rule declares is wrong, or the search of it got stuck")
 
 
 def of_the_experiment(subject: Subject) -> Iterator[Doubt]:

@@ -72,13 +72,18 @@ class Evidence:
     refuted: Flags
 
 
-def evidence(won: Flags, lost: Flags, rate: float) -> Evidence:
+def evidence(won: Flags, lost: Flags, rate: float, failed: Flags | None = None) -> Evidence:
     """Compute the evidence after every seed.
+
+    What failed counts as whatever is worse: as a success in upper limits, and against `rate`; as none in lower limits,
+    and against `FLOOR`; and as a success of the placebo alone. So all that is said is true whatever would have come
+    of it.
 
     Args:
         won: whether a finalist succeeded with a seed and the placebo did not, shape ``[..., n, k]``.
         lost: whether the placebo succeeded with it and the finalist did not; likewise.
         rate: the rate that is to be refuted, between 0 and 1.
+        failed: whether nobody knows, because the run failed; likewise. Neither `won` nor `lost` is true there.
 
     Example:
         >>> import numpy as np
@@ -89,12 +94,14 @@ def evidence(won: Flags, lost: Flags, rate: float) -> Evidence:
     """
     finalists = won.shape[-1]
     successes, placebos = _counted(won), _counted(lost)
+    unknown = np.zeros_like(successes) if failed is None else _counted(failed)
+    most = successes + unknown if unknown.any() else successes
     seeds = np.broadcast_to(np.arange(won.shape[-2] + 1, dtype=np.float64)[:, None], successes.shape)
-    low, high = _running_limits(successes, seeds, LEVEL / finalists)
-    upper = high if finalists == 1 else _running_limits(successes, seeds, LEVEL)[1]
+    low, high = _running_limits(successes, most, seeds, LEVEL / finalists)
+    upper = high if finalists == 1 else _running_limits(successes, most, seeds, LEVEL)[1]
     [floor] = _by_counts(lambda s, n: [against_at_most(s, n, FLOOR)], successes, seeds)
-    [placebo] = _by_counts(lambda b, c: [against_no_better(b, c)], successes, placebos)
-    [below] = _by_counts(lambda s, n: [against_at_least(s, n, rate)], successes, seeds)
+    [placebo] = _by_counts(lambda b, c: [against_no_better(b, c)], successes, placebos + unknown)
+    [below] = _by_counts(lambda s, n: [against_at_least(s, n, rate)], most, seeds)
     adjusted = np.maximum.accumulate(e_holm(np.minimum(floor, placebo)), axis=-2)
     below = np.maximum.accumulate(below, axis=-2)
     return Evidence(
@@ -119,12 +126,14 @@ def _counted(flags: Flags) -> Array:
     return counts
 
 
-def _running_limits(successes: Array, seeds: Array, level: float) -> tuple[Array, Array]:
+def _running_limits(least: Array, most: Array, seeds: Array, level: float) -> tuple[Array, Array]:
     """Return the narrowest limits so far; those before, from where they would contradict each other.
 
     In the audits in which every interval has the true rate, which are 1 − `level` of them at least, none contradict.
     """
-    low, high = _by_counts(lambda s, n: limits(s, n, level), successes, seeds)
+    low, high = _by_counts(lambda s, n: limits(s, n, level), least, seeds)
+    if most is not least:
+        [high] = _by_counts(lambda s, n: limits(s, n, level)[1:], most, seeds)
     low, high = np.maximum.accumulate(low, axis=-2), np.minimum.accumulate(high, axis=-2)
     steps = np.broadcast_to(np.arange(low.shape[-2])[:, None], low.shape)
     last = np.maximum.accumulate(np.where(low <= high, steps, 0), axis=-2)

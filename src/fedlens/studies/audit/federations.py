@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedlens.analysis.run_results import Run
-from fedlens.core.errors import DamagedRunError
+from fedlens.core.code import digest
+from fedlens.core.errors import DamagedRunError, RunError
 from fedlens.experiment.cell import Cell as SweepCell
 from fedlens.experiment.experiment import Experiment
+from fedlens.runs.directory import DIGESTS
+from fedlens.runs.reading import read_json
 from fedlens.runs.record import ControlRecord, RoundRecord
 from fedlens.runs.record_values import in_window, met, mostly_met, taken
 from fedlens.simulation.callback import Callback
@@ -137,6 +140,7 @@ class Federations:
         run = None if cell.key in failed else self.directory.run(cell)
         if run is None:
             return Played(arm, number, cell.key, None, reason=failed.get(cell.key, "not complete"))
+        require_present_code(self.directory.path_of(cell), run.experiment)
         return seen(run, arm, number, cell.key)
 
 
@@ -169,6 +173,19 @@ def seen(run: Run, arm: Arm, number: int, key: str) -> Played:
         flagged={name: share for name, (share, _) in flagged_shares(inside).items()},
         red_flags=tuple(run.flags),
     )
+
+
+def require_present_code(path: Path, experiment: Experiment) -> None:
+    """Refuse a run that other code has made than there is now, as where a rule was edited while the audit went on.
+
+    Raises:
+        RunError: it was.
+    """
+    made_by = read_json(path / DIGESTS).get("code")
+    if made_by not in {None, digest(cls for _, component in experiment.components() for cls in component.code_behind)}:
+        raise RunError(
+            f"{path}: the code has changed since this run was made; put it back, or begin another audit with --out"
+        )
 
 
 def reached(last: RoundRecord, twin: ControlRecord) -> float | None:

@@ -26,6 +26,7 @@ from fedlens.core.registry import name_of
 from fedlens.core.threads import one_thread
 from fedlens.defences.adapters import as_stage
 from fedlens.defences.chain import Chain
+from fedlens.defences.rule import Rule
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import Setting
 from fedlens.runs.record import ControlRecord, Quality, RoundRecord
@@ -255,6 +256,18 @@ class Forks:
             skipped=record.skipped or "",
             seconds=seconds,
         )
+
+    def under_rule(self, rule: Rule, round_: int) -> RoundResult:
+        """Play a round with everybody honest, no check, and this rule in place of the chain."""
+        alone = self.experiment.twin().model_copy(update={"aggregation": rule, "checks": ()})
+        return self._played(alone, self._state(round_))
+
+    def outcome(self, result: RoundResult, round_: int) -> Outcome:
+        """Return what the goal says of a round's model, beside that of the same round with everybody honest.
+
+        Of what attackers train, as some triggers, it knows nothing.
+        """
+        return self._outcome(self._measured(result, {}), self._measured(self.honest(round_), {}))
 
     @property
     def rejecting(self) -> frozenset[str]:

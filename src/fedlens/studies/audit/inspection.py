@@ -140,7 +140,7 @@ def responses_in(forks: Forks, round_: int, probes: Sequence[Probe] = PROBES) ->
     for probe in probes:
         try:
             result = forks.play(probe, round_)
-        except ClientError as error:
+        except ClientError as error:  # as where a rule refuses what is too long
             yield Response(probe.form, probe.scale, round_, None, None, (), str(error).splitlines()[0])
             continue
         record, away = result.record, float((result.state.weights.double() - honest).norm())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -45,6 +45,7 @@ class Finalist:
         cells: n, with how many seeds it was tried.
         successes: with how many of them it succeeded and the placebo did not.
         placebos: with how many the placebo alone succeeded.
+        failed: with how many the run failed, so that nobody knows.
         low: lower limit of its rate of successes. All limits of all finalists are right together in 95 % of audits,
             whenever one looks.
         high: upper limit.
@@ -73,6 +74,7 @@ class Finalist:
     cells: int
     successes: int
     placebos: int
+    failed: int
     low: float
     high: float
     upper: float
@@ -85,6 +87,25 @@ class Finalist:
     cost: float | None
     unseen: float | None
     mcnemar: float
+
+
+def deciding(finalists: Sequence[Finalist]) -> Finalist:
+    """Return the finalist that the verdict is told by.
+
+    Of those that break the server it is the one whose rate is surely highest; where none does, the one with the most
+    successes.
+
+    Example:
+        >>> from fedlens.studies.audit.cell import Cell
+        >>> from fedlens.studies.audit.judgement import deciding
+        >>> from fedlens.studies.audit.verdict import judge
+        >>> cells = [Cell(name, 0, success=name == "pgd", placebo=False, cost=0.0) for name in ("badnets", "pgd")]
+        >>> deciding(judge(cells, ["badnets", "pgd"]).finalists).name
+        'pgd'
+    """
+    if broken := [one for one in finalists if one.broken]:
+        return max(broken, key=lambda one: one.low)
+    return max(finalists, key=lambda one: one.successes)
 
 
 @dataclass(frozen=True)

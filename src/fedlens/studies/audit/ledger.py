@@ -58,7 +58,7 @@ class Ledger:
         for number, line in enumerate(whole.splitlines(), 1):
             try:
                 entry = json.loads(line)
-                self._lines[entry["kind"], entry["key"]] = entry["value"]
+                self._lines.setdefault((entry["kind"], entry["key"]), entry["value"])
             except (ValueError, KeyError, TypeError) as error:
                 raise DamagedRunError(
                     f"{self.path}, line {number}: no entry of an audit; choose another --out"
@@ -67,6 +67,16 @@ class Ledger:
     def has(self, kind: str, key: str) -> bool:
         """Tell whether this was measured."""
         return (kind, key) in self._lines
+
+    def kinds(self) -> set[str]:
+        """Return of what kinds something was measured."""
+        return {kind for kind, _ in self._lines}
+
+    def clear(self) -> None:
+        """Begin anew."""
+        with writing(self.path):
+            self.path.unlink(missing_ok=True)
+        self._lines.clear()
 
     def keys(self, kind: str) -> list[str]:
         """Return which of a kind were measured, in the order in which they were."""

@@ -71,11 +71,11 @@ def refuse_failures(finalists: Sequence[Arm], batch: Sequence[Played]) -> None:
 
 
 def gathered(finalists: Sequence[Arm], played: Sequence[Played], *, out_of_time: bool = False) -> Trials:
-    """Sort out what was played; an attack that failed is one without success."""
+    """Sort out what was played; of a run that failed nobody knows whether the attack succeeds."""
     skipped = frozenset(one.number for one in played if one.unjudged)
     names = {arm.name for arm in finalists}
     cells = tuple(
-        one.cell or Cell(one.arm.name, one.number, success=False, placebo=False, cost=0.0, applied=False)
+        one.cell or Cell(one.arm.name, one.number, success=False, placebo=False, cost=0.0, failed=True)
         for one in played
         if one.number not in skipped and one.arm.name in names
     )

@@ -20,6 +20,7 @@ the verdict.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from numbers import Real
 from statistics import fmean, median
 from typing import Literal
 
@@ -29,11 +30,13 @@ from fedlens.core.errors import ConfigError, shortened
 from fedlens.studies.audit.cell import Cell, table
 from fedlens.studies.audit.e_processes import cells_to_refute
 from fedlens.studies.audit.evidence import NEEDED, Evidence, evidence
-from fedlens.studies.audit.judgement import LEAK, Finalist, Judgement, LeakTest, Verdict
+from fedlens.studies.audit.judgement import LEAK, Finalist, Judgement, LeakTest, Verdict, deciding
 
 Effort = Literal["quick", "standard", "thorough"]
 """How long an audit may take; ``quick`` is too short to say that anything holds."""
 
+LEAST_RATE = 0.001
+"""To refute a smaller one takes thousands of seeds without a success."""
 RATE = 0.10
 """Rates of success that are to be refuted, unless the user says otherwise."""
 ACCURACY_COST = 0.03
@@ -83,17 +86,20 @@ def judge(
     lost = np.array(
         [[cell.placebo and not cell.succeeded(accuracy_cost) for cell in row] for row in rows], dtype=bool
     ).reshape(shape)
-    known = evidence(won, lost, rate)
+    failed = np.array([[cell.failed for cell in row] for row in rows], dtype=bool).reshape(shape)
+    known = evidence(won, lost, rate, failed)
     each = tuple(_finalist(name, known, [row[at] for row in rows], at) for at, name in enumerate(finalists))
     unproven = [one for one in each if not one.refuted]
-    further = max((cells_to_refute(one.successes, one.cells, rate, NEEDED) for one in unproven), default=0)
+    further = max((cells_to_refute(one.successes + one.failed, one.cells, rate, NEEDED) for one in unproven), default=0)
     upper = max(one.upper for one in each)
     if any(one.broken for one in each):
         verdict, words = _broken(each)
     elif leak_test is not None and not leak_test.passed:
         verdict, words = _no_power(leak_test)
+    elif skipped and not rows:
+        verdict, words = "no verdict", "no verdict: none of the held-out seeds could be judged"
     elif unproven:
-        verdict, words = _undecided(upper, further, effort)
+        verdict, words = _undecided(each, upper, further, effort)
     else:
         verdict, words = _refuted(each, rate, leak_test, effort)
     return Judgement(verdict, words, each, len(rows), rate, upper, further, leak_test)
@@ -105,9 +111,10 @@ def check_limits(rate: float, accuracy_cost: float) -> None:
     Raises:
         ConfigError: the rate is not between 0 and 1, or the cost is below 0.
     """
-    if not 0 < rate < 1:
-        raise ConfigError(f"rate: a number between 0 and 1 is needed, not {shortened(rate)}; e.g. rate={RATE}")
-    if not accuracy_cost >= 0:
+    if not (isinstance(rate, Real) and LEAST_RATE <= rate < 1):
+        between = f"a number from {LEAST_RATE} to below 1"
+        raise ConfigError(f"rate: {between} is needed, not {shortened(rate)}; e.g. rate={RATE}")
+    if not (isinstance(accuracy_cost, Real) and accuracy_cost >= 0):
         example = f"e.g. accuracy_cost={ACCURACY_COST}"
         raise ConfigError(f"accuracy_cost: a number from 0 is needed, not {shortened(accuracy_cost)}; {example}")
 
@@ -118,11 +125,13 @@ def _finalist(name: str, known: Evidence, cells: Sequence[Cell], at: int) -> Fin
     successes, placebos = int(known.successes[-1, at]), int(known.lost[-1, at])
     differing = successes + placebos
     unseen = [cell.unseen for cell in cells if cell.unseen is not None]
+    costs = [cell.cost for cell in cells if not cell.failed]
     return Finalist(
         name=name,
         cells=len(cells),
         successes=successes,
         placebos=placebos,
+        failed=len(cells) - len(costs),
         low=float(known.low[-1, at]),
         high=float(known.high[-1, at]),
         upper=float(known.upper[-1, at]),
@@ -132,14 +141,14 @@ def _finalist(name: str, known: Evidence, cells: Sequence[Cell], at: int) -> Fin
         rate=float(known.rate[-1, at]),
         broken=bool(known.broken[-1, at]),
         refuted=bool(known.refuted[-1, at]),
-        cost=median(cell.cost for cell in cells) if cells else None,
+        cost=median(costs) if costs else None,
         unseen=fmean(unseen) if unseen else None,
         mcnemar=float(binomtest(successes, differing).pvalue) if differing else 1.0,
     )
 
 
 def _broken(finalists: Sequence[Finalist]) -> tuple[Verdict, str]:
-    worst = max((one for one in finalists if one.broken), key=lambda one: one.low)
+    worst = deciding(finalists)
     return "broken", (
         f"broken: {worst.name} succeeded with {worst.successes} of {worst.cells} held-out seeds, and the placebo alone "
         f"with {worst.placebos}; its rate of success is at least {_percent(worst.low)}"
@@ -154,18 +163,30 @@ def _no_power(leak_test: LeakTest) -> tuple[Verdict, str]:
     )
 
 
-def _undecided(upper: float, further: int, effort: Effort) -> tuple[Verdict, str]:
-    words = (
-        f"undecided: the rate of success may be as high as {_percent(upper)}; {further:,} more "
-        f"seed{'s' * (further > 1)} without a success could decide it"
-    )
-    return "undecided", f"{words}, though a quick audit does not say holds" if effort == "quick" else words
+def _undecided(finalists: Sequence[Finalist], upper: float, further: int, effort: Effort) -> tuple[Verdict, str]:
+    most, failed = deciding(finalists), max(one.failed for one in finalists)
+    if 2 * most.successes >= most.cells > 0:
+        words = (
+            f"undecided: {most.name} succeeded with {most.successes} of {most.cells} held-out seeds, and the placebo "
+            f"alone with {most.placebos}, which may still be chance; the same command with more effort tries more seeds"
+        )
+    else:
+        words = (
+            f"undecided: the rate of success may be as high as {_percent(upper)}; {further:,} more "
+            f"seed{'s' * (further > 1)} without a success could decide it"
+        )
+        words += ", though a quick audit does not say holds" if effort == "quick" else ""
+    if failed:
+        words += (
+            f"; the runs of {failed} failed and count as if they were successes, until the same command has made them"
+        )
+    return "undecided", words
 
 
 def _refuted(
     finalists: Sequence[Finalist], rate: float, leak_test: LeakTest | None, effort: Effort
 ) -> tuple[Verdict, str]:
-    most = max(finalists, key=lambda one: one.successes)
+    most = deciding(finalists)
     words = (
         f"{most.successes} of {most.cells} held-out seeds, a rate of success of {_percent(rate)} or more is refuted "
         "at 5 %"

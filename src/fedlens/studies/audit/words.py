@@ -28,7 +28,9 @@ def _table(rows: Rows) -> PlainTable:
 
 
 def sentences(audited: Audited) -> Iterator[str]:
-    """Yield how the verdict was found, and what it does not say."""
+    """Yield what single rounds allow, how the verdict was found, and what it does not say."""
+    if audited.at_most:
+        yield audited.at_most
     yield audited.effort
     if audited.found["out_of_time"]:
         yield f"The {audited.found['effort']} audit's time is up; the same command goes on with more seeds."
