@@ -1,11 +1,15 @@
-"""The page on Flower's strategies: which agree with their definitions, and what the others do."""
+"""The pages on Flower: what its strategies do, and what `fedlens.bridges.flower` exports, read without Flower."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from docs_markdown import code, fence, table
 
+import fedlens
 from fedlens.analysis.flower_strategies import AGREEING, DEVIATIONS, FORMER, FOUND_ON, FOUND_WITH, MESSAGE, Deviation
 
+PACKAGE = "fedlens.bridges.flower"
 TESTS = "tests/bridges/flower/test_strategies.py"
 COMPARED = "tests/bridges/flower/test_strategy_rule.py::test_what_is_called_alike_is_alike_where_nothing_is_odd"
 EXAMPLE = """\
@@ -68,6 +72,25 @@ def strategies_page() -> Iterator[str]:
         "Is one of these wrong, or no longer true? Open an issue by the template *Correction*: it is looked at again."
     )
     yield ""
+
+
+def names_page() -> Iterator[str]:
+    """Yield the public names, documented by their docstrings, which are read and not imported."""
+    yield f"# {PACKAGE}"
+    yield ""
+    yield (
+        "For [Flower](https://flower.ai), with the extra `flower`. [Screen updates in Flower](../how-to/"
+        "flower-screening.md) shows how these are used. Other names of Python are on [a page of their own](python.md)."
+    )
+    yield ""
+    for module, name in exported():
+        yield from (f"::: {PACKAGE}.{module}.{name}", "")
+
+
+def exported() -> list[tuple[str, str]]:
+    """Return the module and name of whatever the package exports."""
+    stub = Path(fedlens.__file__).parent / "bridges" / "flower" / "__init__.pyi"
+    return re.findall(r"^from \.(\w+) import (\w+)", stub.read_text("utf-8"), re.MULTILINE)
 
 
 def _row(name: str) -> list[str]:

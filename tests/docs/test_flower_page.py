@@ -4,7 +4,7 @@ import ast
 import re
 from pathlib import Path
 
-from docs_flower import COMPARED, TESTS, strategies_page
+from docs_flower import COMPARED, PACKAGE, TESTS, exported, names_page, strategies_page
 
 from fedlens.analysis.flower_strategies import AGREEING, DEVIATIONS
 
@@ -48,3 +48,12 @@ def test_the_agreements_are_tested() -> None:
     assert test in functions(file)
     for one in AGREEING:
         assert f"| `{one.strategy}` |" in TEXT
+
+
+def test_the_names_are_there_and_where_the_stub_says() -> None:
+    assert ("screened", "Screened") in exported()
+    text = "\n".join(names_page())
+    for module, name in exported():
+        assert f"::: {PACKAGE}.{module}.{name}" in text
+        tree = ast.parse((ROOT / "src" / Path(*PACKAGE.split(".")) / f"{module}.py").read_text("utf-8"))
+        assert name in {getattr(node, "name", "") for node in tree.body}
