@@ -6,9 +6,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOCKED := $(PIP) --no-deps --require-hashes --requirement
 BENCH_VENV := .venv-bench
 BENCH_PIP := $(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint benchmarks/constraints.txt
+FLOWER_142 := .venv-flower-142
+FLOWER_142_PIP := $(FLOWER_142)/bin/python -m pip install --quiet --disable-pip-version-check
 QUICK ?=
 
-.PHONY: help demo test acceptance docs lint check format lock bench test-flower clean
+.PHONY: help demo test acceptance docs lint check format lock bench test-flower test-flower-142 clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,7 +24,8 @@ help:
 	@echo "make lock        write the locks anew, after pyproject.toml or constraints.txt have changed"
 	@echo "make bench       time fedlens against a bare PyTorch loop, Flower and ByzFL (QUICK=1: only to see that it works)"
 	@echo "make test-flower run the tests of the bridge to Flower, in its environment"
-	@echo "make clean       remove $(VENV), $(BENCH_VENV) and caches"
+	@echo "make test-flower-142   the same with Flower 1.42"
+	@echo "make clean       remove $(VENV), $(BENCH_VENV), $(FLOWER_142) and caches"
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -56,7 +59,7 @@ test: $(VENV)/.installed-test
 	@echo "Running the tests"
 	@$(BIN)/python -m pytest --numprocesses auto
 
-acceptance: $(VENV)/.installed-test
+acceptance: $(VENV)/.installed-test test-flower-142
 	@echo "Running the long tests"
 	@$(BIN)/python -m pytest -m acceptance --timeout 3600
 
@@ -98,5 +101,17 @@ test-flower: $(BENCH_VENV)/.installed
 	@echo "Running the tests of the bridge to Flower"
 	@$(BENCH_VENV)/bin/python -m pytest tests/bridges/flower
 
+# Flower 1.42 wants newer versions of certifi and uv than 1.41 is tested with; the others are the benchmark's.
+$(FLOWER_142)/.installed: pyproject.toml benchmarks/constraints.txt
+	@echo "Installing fedlens and Flower 1.42 into $(FLOWER_142)"
+	@$(PYTHON) -m venv $(FLOWER_142)
+	@grep -vE '^(certifi|flwr|uv)==' benchmarks/constraints.txt > $(FLOWER_142)/constraints.txt
+	@$(FLOWER_142_PIP) --constraint $(FLOWER_142)/constraints.txt --editable '.[flower,test]' 'flwr>=1.42,<1.43'
+	@touch $@
+
+test-flower-142: $(FLOWER_142)/.installed
+	@echo "Running the tests of the bridge to Flower, with Flower 1.42"
+	@$(FLOWER_142)/bin/python -m pytest tests/bridges/flower
+
 clean:
-	rm -rf $(VENV) $(BENCH_VENV) site .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) $(FLOWER_142) site .mypy_cache .ruff_cache .pytest_cache .hypothesis

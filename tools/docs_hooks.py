@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from docs_cards import card_pages
 from docs_commands import commands_page
+from docs_flower import names_page, strategies_page
 from docs_home import REPORT, make_report
 from docs_loads import loads_of
 from docs_markdown import fence
@@ -30,6 +31,7 @@ def generated(docs: Path) -> dict[str, str]:
     pages = {f"reference/{page}.md": kind_page(kind) for kind, (page, _, _) in KINDS.items()}
     pages |= {"reference/experiment.md": experiment_page(), "reference/cli.md": commands_page()}
     pages |= {"reference/python.md": python_page(), "reproduction/grids/index.md": _grids_page(docs)}
+    pages |= {"flower/strategies.md": strategies_page(), "reference/flower.md": names_page()}
     pages |= {f"presets/{name}.md": iter(lines) for name, lines in card_pages(docs).items()}
     pages |= {f"zoo/{name}.md": lines for name, lines in zoo_pages(docs).items()}
     pages |= {f"tutorials/{path.stem}.md": notebook_page(path) for path in (docs / "tutorials").glob("*.ipynb")}

@@ -74,7 +74,8 @@ def _projects(docs: Path) -> Iterator[str]:
     yield (
         "How far other projects' code of these methods is as published: it *differs* from the publication, has *no "
         "effect* where it cannot work, or is *absent*. An empty cell says that nobody has looked. The method's page "
-        "names commit, file, lines and date, how it differs, and whether the code was read or run."
+        "names commit, file, lines and date, how it differs, and whether the code was read or run. [Flower's "
+        "strategies](../flower/strategies.md) have a page of their own."
     )
     yield ""
     named = dict.fromkeys(statement.method for statement in found)

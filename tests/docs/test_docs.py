@@ -49,6 +49,7 @@ ONLY_READ = {
         "fedlens reproduce --scale paper --seeds 3 --targets 2 --out paper-scale",
         "fedlens reproduce fig4 C10 --scale paper --out paper-scale",
     ],
+    "how-to/flower-screening.md": ["fedlens report screening.jsonl --output screening.html"],  # needs Flower
     "how-to/gpu.md": [  # need a GPU
         "fedlens run fig4-alternating-paper --device cuda",
         "fedlens run fig4-alternating-paper --device cuda:1 --engine vectorised",

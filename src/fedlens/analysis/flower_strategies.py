@@ -145,6 +145,31 @@ DEVIATIONS: tuple[Deviation, ...] = (
 """All statements."""
 
 
+@dataclass(frozen=True)
+class Agreement:
+    """A strategy that makes of updates what a rule of fedlens makes of them, where no statement applies.
+
+    Attributes:
+        strategy: its ``module:Class``.
+        options: what it is called with.
+        rule: the rule, and its options.
+    """
+
+    strategy: str
+    options: Mapping[str, float]
+    rule: Mapping[str, str | int]
+
+
+AGREEING: tuple[Agreement, ...] = (
+    *(Agreement(name, {}, {"name": "mean"}) for name in _both("FedAvg")),
+    *(Agreement(name, {}, {"name": "median"}) for name in _both("FedMedian")),
+    *(Agreement(name, {"beta": 0.25}, {"name": "trimmed-mean", "f": 3}) for name in _both("FedTrimmedAvg")),
+    Agreement(f"{MESSAGE}:Krum", {"num_malicious_nodes": 2}, {"name": "krum", "f": 2}),
+    Agreement(f"{FORMER}:Krum", {"num_malicious_clients": 2}, {"name": "krum", "f": 2}),
+)
+"""Those that were compared, on twelve updates about as long as the weights."""
+
+
 def of_strategy(name: str) -> Iterator[Deviation]:
     """Yield the statements on a strategy, by its ``module:Class``."""
     return (deviation for deviation in DEVIATIONS if name in deviation.strategies)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import fedlens
 from fedlens import Address, Layout
+from fedlens.analysis.flower_strategies import AGREEING
 from fedlens.bridges import FlowerStrategy
 from fedlens.core.errors import ConfigError
 from fedlens.defences import Chain, Server, Updates, server_step
@@ -51,16 +52,7 @@ def former(name: str, **options: Any) -> FlowerStrategy:
     return FlowerStrategy(make=f"flwr.server.strategy:{name}", options=options)
 
 
-SAME = [
-    (flowers("FedAvg"), "mean"),
-    (former("FedAvg"), "mean"),
-    (flowers("FedMedian"), "median"),
-    (former("FedMedian"), "median"),
-    (flowers("FedTrimmedAvg", beta=0.25), {"name": "trimmed-mean", "f": 3}),
-    (former("FedTrimmedAvg", beta=0.25), {"name": "trimmed-mean", "f": 3}),
-    (flowers("Krum", num_malicious_nodes=2), {"name": "krum", "f": 2}),
-    (former("Krum", num_malicious_clients=2), {"name": "krum", "f": 2}),
-]
+SAME = [(FlowerStrategy(make=one.strategy, options=dict(one.options)), dict(one.rule)) for one in AGREEING]
 
 
 @pytest.mark.parametrize(("theirs", "ours"), SAME, ids=[f"{one.make} {n}" for n, (one, _) in enumerate(SAME)])

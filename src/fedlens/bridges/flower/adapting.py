@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from inspect import signature
 from typing import Any
 
@@ -56,14 +58,27 @@ def aggregated(
         No change where the strategy leaves nothing.
     """
     identify()
-    strategy, fresh = make(), make()
-    restore(strategy, kept)
-    play = _message_round if isinstance(strategy, Strategy) else _former_round
-    arrays = play(strategy, updates, server)
+    with _quiet():
+        strategy, fresh = make(), make()
+        restore(strategy, kept)
+        play = _message_round if isinstance(strategy, Strategy) else _former_round
+        arrays = play(strategy, updates, server)
     if arrays is None:
         return None, dict(kept)
     row = _row(arrays, server.layout)
     return row.to(server.weights) - server.weights, kept_of(strategy, fresh)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Flower from telling of each round whom it chose, who answered and what it leaves out."""
+    log = logging.getLogger("flwr")
+    level = log.level
+    log.setLevel(max(level, logging.ERROR))
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _message_round(strategy: Strategy, updates: Updates, server: Server) -> dict[str, NDArray[Any]] | None:

@@ -15,7 +15,7 @@ from fedlens.core.random import Address, seeded
 from fedlens.core.registry import name_of
 from fedlens.defences.detector import Detector, Inspection, Verdict
 from fedlens.defences.distance_ranges import measure_distances, plain_ranges
-from fedlens.defences.update_statistics import measure_histograms, measure_norms
+from fedlens.defences.update_statistics import measure_histograms
 from fedlens.runs.record import CheckRecord
 from fedlens.simulation.engines.inspection import verdict_of
 
@@ -86,9 +86,8 @@ def measured(updates: Tensor) -> list[dict[str, float | list[float]]]:
     if not len(updates):
         return []
     ranges = [plain_ranges(side) for side in measure_distances(updates)]
-    numbers = zip(
-        measure_norms(updates).norm.tolist(), measure_histograms(updates).wasserstein.tolist(), *ranges, strict=True
-    )
+    lengths = [float(torch.linalg.vector_norm(update, dtype=torch.float64)) for update in updates]  # copies one row
+    numbers = zip(lengths, measure_histograms(updates).wasserstein.tolist(), *ranges, strict=True)
     return [
         {"norm": norm, "wasserstein": moved, "range": own, "others": others} for norm, moved, own, others in numbers
     ]

@@ -193,7 +193,7 @@ def subject(
     """
     name = thing if isinstance(thing, str) else str(getattr(thing, "__qualname__", type(thing).__name__))
     if isinstance(thing, str):
-        thing = _imported(thing)
+        thing = imported(thing)
     if arrays is None:
         scope = getattr(thing, "__globals__", None) or vars(_module(thing))
         arrays = "torch" if "torch" in scope else "numpy"
@@ -208,7 +208,12 @@ def _unremarked() -> Iterator[None]:
         yield
 
 
-def _imported(path: str) -> object:
+def imported(path: str) -> object:
+    """Return what is at ``module:name``.
+
+    Raises:
+        ConfigError: it cannot be imported.
+    """
     module_name, _, name = path.partition(":")
     if not name:
         raise ConfigError(f"{shortened(path)} names no module and function; e.g. fedlens conform rules:trimmed_mean")
