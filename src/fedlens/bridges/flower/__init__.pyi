@@ -1,5 +1,8 @@
 from .by_rule import ByRule as ByRule
 from .legacy import LegacyScreened as LegacyScreened
+from .mod import Act as Act
+from .mod import Attacked as Attacked
+from .mod import Malicious as Malicious
 from .play import Exchange as Exchange
 from .play import Played as Played
 from .play import play as play
