@@ -82,6 +82,14 @@ EXAMPLES = {
         fedlens new attack
         fedlens new rule my_rule.py
     """,
+    "flower": """
+        fedlens flower test my_app --model my_app.task:Net --targets mine:targets
+    """,
+    "test": """
+        fedlens flower test my_app --model my_app.task:Net --targets mine:targets --test mine:test --rounds 6
+        fedlens flower test my_app --model my_app.task:Net --targets mine:targets --data mine:data --seeds 10
+        fedlens flower test my_app --model my_app.task:Net --targets mine:targets --attack claim --defence own
+    """,
     "cache": """
         fedlens cache
         fedlens cache clear

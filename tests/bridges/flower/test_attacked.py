@@ -313,7 +313,10 @@ def test_what_a_node_cannot_do_is_refused_with_a_reason(attack: Any, options: di
         ({"data": lambda _: X, "attack": "data-poisoning"}, r"data: is a Tensor; inputs and labels are right"),
         ({"data": lambda _: (X, Y[:3]), "attack": "data-poisoning"}, r"data: inputs of shape \[1797, 64\], labels"),
         ({"claim": 2.0, "key": "samples"}, "claim: the app's answer has no metric 'samples' to change"),
-        ({"attack": Kept(estimate="pre", boost=1)}, "with pre, training begins at an estimate"),
+        (
+            {"attack": Kept(estimate="pre", boost=1)},
+            "the app trains from what the server sent, and the attack asks",
+        ),
     ],
 )
 def test_what_is_missing_in_a_round_is_refused(options: dict[str, Any], words: str) -> None:

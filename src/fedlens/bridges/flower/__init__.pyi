@@ -1,5 +1,10 @@
+from .apps import App as App
+from .apps import load_app as load_app
 from .by_rule import ByRule as ByRule
+from .doubts import flags as flags
 from .legacy import LegacyScreened as LegacyScreened
+from .measuring import Measured as Measured
+from .measuring import measured as measured
 from .mod import Act as Act
 from .mod import Attacked as Attacked
 from .mod import Malicious as Malicious
@@ -7,3 +12,8 @@ from .play import Exchange as Exchange
 from .play import Played as Played
 from .play import play as play
 from .screened import Screened as Screened
+from .trying import Asked as Asked
+from .trying import Plan as Plan
+from .trying import Trial as Trial
+from .trying import Tried as Tried
+from .trying import try_app as try_app

@@ -18,7 +18,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from flwr.app import Array, ArrayRecord, Context, Message, RecordDict
@@ -85,6 +85,8 @@ class Malicious:
         alpha: the weight α_m that the update will have in the average; by default 1/``num-partitions``.
         claim: how many times its true number of samples the node says to have, or a function of that number.
         team: how many nodes attack, each by itself, so that together they do not boost several times as far.
+        start: where an attack begins: at what was ``received``, or where the app's own training ended (``trained``), so
+            that what is sent is both; then it unlearns nothing, and stays when the target is met already.
         local: how malicious training is done; where an attack trains honestly, the user's app does that.
         key: the metric that holds the number of samples.
         seed: where the attack's random draws begin.
@@ -120,6 +122,7 @@ class Malicious:
         alpha: float | None = None,
         claim: float | Callable[[float], float] | None = None,
         team: int = 1,
+        start: Literal["received", "trained"] = "received",
         local: LocalTraining | None = None,
         key: str = USUAL_KEY,
         seed: int = 0,
@@ -132,10 +135,12 @@ class Malicious:
             raise ConfigError(f"alpha: is {shortened(alpha)}; a share above 0, at most 1, is right, e.g. alpha=0.1")
         if isinstance(claim, int | float) and not (claim > 0 and isfinite(claim)):
             raise ConfigError(f"claim: is {shortened(claim)}; a factor above 0 is right, e.g. claim=100")
+        if start == "trained" and self.attack.estimate is not None:
+            raise ConfigError("start: an attack with an estimate begins at what was received; e.g. start='received'")
         if team < 1:
             raise ConfigError(f"team: is {team}; at least one node attacks, e.g. team=1")
         self.when, self.model, self.data = when, model, data
-        self.alpha, self.claim, self.team = alpha, claim, team
+        self.alpha, self.claim, self.team, self.start = alpha, claim, team, start
         self.local, self.key = local or LocalTraining(), key
         self.address = Address.root(seed).at("flower")
         self.acts: list[Act] = []
@@ -203,11 +208,15 @@ class Malicious:
         if type(self.attack).poison is not Attack.poison:
             member = Member(0, view.alpha, view.shard, view.address, view.history, view.goal, view.log, view.classes)
             view = replace(view, shard=self.attack.poison(view.shard, member, view.auxiliary), poisoned=True)
+        trained = view.honest if self.start == "trained" else None
+        if trained is not None:
+            view = replace(view, weights=view.received + trained)
+            view.network.load(view.weights)
         update = self.attack.corrected(view)
         if update.shape != view.weights.shape:
             made, right = list(update.shape), list(view.weights.shape)
             raise ClientError(f"attack: {self.name} made an update of shape {made}; {right} is right")
-        return update.detach().clone()
+        return update.detach().clone() if trained is None else update.detach() + trained
 
     def _view(self, fit: Fit, weights: Tensor, honest: Tensor, alpha: float, when: tuple[Context, int]) -> FlowerView:
         """Return what the node sees in a context and round, which received `weights` and would send `honest`."""

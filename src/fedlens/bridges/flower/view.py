@@ -45,8 +45,8 @@ class FlowerView(View):
             return super().train()
         if not torch.equal(self.weights, self.received):
             raise ConfigError(
-                "attack.estimate: with pre, training begins at an estimate, but the app trains from what the server "
-                "sent; e.g. estimate='post'"
+                "the app trains from what the server sent, and the attack asks it to begin elsewhere; e.g. "
+                "estimate='post', or start='received'"
             )
         self.network.load(self.weights + self.honest)
         return self.honest.clone()
