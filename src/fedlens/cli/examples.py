@@ -82,14 +82,6 @@ EXAMPLES = {
         fedlens new attack
         fedlens new rule my_rule.py
     """,
-    "flower": """
-        fedlens flower test my_app --model my_app.task:Net --targets mine:targets
-    """,
-    "test": """
-        fedlens flower test my_app --model my_app.task:Net --targets mine:targets --test mine:test --rounds 6
-        fedlens flower test my_app --model my_app.task:Net --targets mine:targets --data mine:data --seeds 10
-        fedlens flower test my_app --model my_app.task:Net --targets mine:targets --attack claim --defence own
-    """,
     "cache": """
         fedlens cache
         fedlens cache clear
@@ -97,6 +89,15 @@ EXAMPLES = {
     "clear": """
         fedlens cache clear
         fedlens cache clear controls
+    """,
+    "flower": """
+        fedlens flower test my_app --model my_app.task:Net --targets mine:targets
+        fedlens flower test my_app --model my_app.task:Net --targets mine:targets --nodes 5 --json
+    """,
+    "test": """
+        fedlens flower test my_app --model my_app.task:Net --targets mine:targets --test mine:test --rounds 6
+        fedlens flower test my_app --model my_app.task:Net --targets mine:targets --data mine:data --seeds 10
+        fedlens flower test my_app --model my_app.task:Net --targets mine:targets --attack claim --defence own
     """,
 }
 """Lines to type, by the command's name."""
