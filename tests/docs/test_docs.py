@@ -61,6 +61,10 @@ ONLY_READ = {
         "fedlens audit mine.yaml -o aggregation={name: rules:Leaky} --effort quick",
         "fedlens report audits/mine --output again.html",
     ],
+    "how-to/flower-app.md": [  # need Flower, which has an environment of its own
+        "pip install .[flower]",
+        "fedlens flower test my_app --model my_app.task:Net --targets mine:targets --test mine:test --data mine:data",
+    ],
     "how-to/ray.md": ["fedlens reproduce --on ray --address 10.0.0.1:6379"],  # takes hours
 }
 """All commands of the pages that are not run, nor any like them in their place; it is seen that they can be meant."""

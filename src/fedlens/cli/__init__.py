@@ -22,6 +22,7 @@ from fedlens.cli.conform import conform
 from fedlens.cli.data import data
 from fedlens.cli.examples import ExampledCommand
 from fedlens.cli.explain import explain
+from fedlens.cli.flower import flower
 from fedlens.cli.inspect_updates import inspect_updates
 from fedlens.cli.interrupting import leave_imports
 from fedlens.cli.look import list_, partition, plot, show
@@ -66,6 +67,7 @@ for command in (
         tracing(staying_unless_failed()(command))
     )
 app.add_typer(cache, name="cache")
+app.add_typer(flower, name="flower")
 
 
 def _version(wanted: bool) -> None:

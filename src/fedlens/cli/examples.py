@@ -90,6 +90,15 @@ EXAMPLES = {
         fedlens cache clear
         fedlens cache clear controls
     """,
+    "flower": """
+        fedlens flower test my_app --model my_app.task:Net --targets mine:targets
+        fedlens flower test my_app --model my_app.task:Net --targets mine:targets --nodes 5 --json
+    """,
+    "test": """
+        fedlens flower test my_app --model my_app.task:Net --targets mine:targets --test mine:test --rounds 6
+        fedlens flower test my_app --model my_app.task:Net --targets mine:targets --data mine:data --seeds 10
+        fedlens flower test my_app --model my_app.task:Net --targets mine:targets --attack claim --defence own
+    """,
 }
 """Lines to type, by the command's name."""
 

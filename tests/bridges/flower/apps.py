@@ -1,5 +1,6 @@
 """Small Flower apps as users write them: of the Message API with batch normalisation, and of the former API."""
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,15 @@ class Net(nn.Module):
 
 def samples(part: int, parts: int) -> tuple[Tensor, Tensor]:
     """The part's samples of scikit-learn's digits."""
-    digits = load_digits()
-    x, y = torch.tensor(digits.data / 16).float(), torch.tensor(digits.target).long()
+    x, y = digits()
     return x[part::parts], y[part::parts]
+
+
+@cache
+def digits() -> tuple[Tensor, Tensor]:
+    """All samples of scikit-learn's digits, which are read once."""
+    read = load_digits()
+    return torch.tensor(read.data / 16).float(), torch.tensor(read.target).long()
 
 
 def steps(net: nn.Module, x: Tensor, y: Tensor, count: int = 30) -> float:

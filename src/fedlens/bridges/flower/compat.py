@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from inspect import signature
 from typing import Any
 
 from numpy.typing import NDArray
@@ -76,5 +77,41 @@ def final_arrays() -> Iterator[Callable[[], dict[str, NDArray[Any]] | None]]:
     Strategy.start, Server.fit = noting_start, noting_fit
     try:
         yield lambda: last[-1] if last else None
+    finally:
+        Strategy.start, Server.fit = start, fit
+
+
+@contextmanager
+def starting(make: Callable[[Any], Any] | None = None, rounds: int | None = None) -> Iterator[list[Any]]:
+    """Let strategies of either API begin otherwise than a user's ServerApp says, which is not touched.
+
+    Args:
+        make: makes the strategy that takes the place of one; ``None`` to leave it.
+        rounds: how many are played; ``None`` for as many as the app says.
+
+    Yields:
+        The strategies that have begun, as they were made by the user.
+    """
+    begun: list[Any] = []
+    start, fit = Strategy.start, Server.fit
+
+    def other(strategy: Any) -> Any:
+        begun.append(strategy)
+        return strategy if make is None else make(strategy)
+
+    def other_start(*args: Any, **options: Any) -> Any:
+        bound = signature(start).bind(*args, **options)
+        bound.arguments["self"] = other(bound.arguments["self"])
+        if rounds is not None:
+            bound.arguments["num_rounds"] = rounds
+        return start(*bound.args, **bound.kwargs)
+
+    def other_fit(server: Server, num_rounds: int, timeout: float | None) -> Any:
+        server.strategy = other(server.strategy)
+        return fit(server, num_rounds if rounds is None else rounds, timeout)
+
+    Strategy.start, Server.fit = other_start, other_fit
+    try:
+        yield begun
     finally:
         Strategy.start, Server.fit = start, fit

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from fedlens.bridges.flower.compat import final_arrays, identify
 from fedlens.bridges.flower.replies import arrays_of
-from fedlens.core.errors import ConfigError, cut
+from fedlens.core.errors import ConfigError, FedlensError, cut
 from fedlens.core.origin import told
 from fedlens.core.random import Address, seeded
 
@@ -53,6 +53,11 @@ class Exchange:
     replies: dict[int, Arrays] = field(default_factory=dict)
     examples: dict[int, float] = field(default_factory=dict)
     errors: dict[int, str] = field(default_factory=dict)
+
+    def sorted(self) -> Exchange:
+        """Return the same by ascending partitions."""
+        replies, examples = dict(sorted(self.replies.items())), dict(sorted(self.examples.items()))
+        return Exchange(self.sent, replies, examples, dict(sorted(self.errors.items())))
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,8 @@ def play(
             ``num-partitions``.
 
     Raises:
-        ConfigError: there are no nodes.
+        ConfigError: there are no nodes, or an attack does not suit the app.
+        ClientError: an attack failed.
 
     Example:
         >>> import numpy as np
@@ -128,7 +134,11 @@ def play(
     grid = Here(client, nodes, root.at("nodes"), run_config or {}, node_config)
     context = Context(RUN, 0, {}, RecordDict(), dict(run_config or {}))
     with seeded(root.at("server")), final_arrays() as final:
-        server(grid, context)
+        try:
+            server(grid, context)
+        finally:
+            if grid.refusal is not None:  # which the former API takes for a client's failure
+                raise grid.refusal
     found = final()
     rounds = grid.rounds
     return Played(rounds, found if rounds else None)
@@ -154,7 +164,7 @@ class Here(Grid):
         node_config: Callable[[int], Config] | None,
     ) -> None:
         self.client, self.count, self.address = client, count, address
-        self._groups: dict[str, list[tuple[Message, Message]]] = {}
+        self._exchanges: dict[str, Exchange] = {}
         self._lock = RLock()
         self._contexts = {
             part + 1: Context(
@@ -168,6 +178,7 @@ class Here(Grid):
         }
         self._turns: dict[tuple[int, str], int] = {}
         self._answers: dict[str, Message] = {}
+        self.refusal: FedlensError | None = None
 
     def set_run(self, run: Any) -> None:
         """Do nothing: there is one run."""
@@ -215,14 +226,17 @@ class Here(Grid):
             answers = [self._answer(message) for message in messages]
             training = [pair for pair in zip(messages, answers, strict=True) if _trains(pair[0])]
             if training:
-                group = training[0][0].metadata.group_id or f"batch {len(self._groups)}"
-                self._groups.setdefault(group, []).extend(training)
+                first = training[0][0]
+                group = first.metadata.group_id or f"batch {len(self._exchanges)}"
+                exchange = self._exchanges.setdefault(group, Exchange(_arrays_in(first)))
+                for pair in training:
+                    _note(exchange, *pair)
         return answers
 
     @property
     def rounds(self) -> list[Exchange]:
         """What was sent and came back in each round."""
-        return [_exchange(pairs) for pairs in self._groups.values()]
+        return [exchange.sorted() for exchange in self._exchanges.values()]
 
     def _answer(self, message: Message) -> Message:
         node, kind = message.metadata.dst_node_id, message.metadata.message_type
@@ -232,6 +246,9 @@ class Here(Grid):
         with seeded(self.address.at(kind, node, turn)):
             try:
                 answer = self.client(sent, self._contexts[node])
+            except FedlensError as error:  # which says what to put right
+                self.refusal = self.refusal or error
+                raise
             except Exception as error:  # as a SuperNode does
                 return Message(Error(RAISED, cut(told(error), 400)), reply_to=sent)
         return answer if answer.has_error() else Message(deepcopy(answer.content), reply_to=sent)
@@ -243,21 +260,23 @@ def _trains(message: Message) -> bool:
     return kind == "train" and len(message.content.array_records) == 1
 
 
-def _exchange(pairs: Sequence[tuple[Message, Message]]) -> Exchange:
-    found = Exchange(arrays_of(next(iter(pairs[0][0].content.array_records.values()))))
-    for message, answer in sorted(pairs, key=lambda pair: pair[0].metadata.dst_node_id):
-        part = message.metadata.dst_node_id - 1
-        if answer.has_error():
-            found.errors[part] = str(answer.error.reason)
-            continue
-        if len(answer.content.array_records) == 1:
-            found.replies[part] = arrays_of(next(iter(answer.content.array_records.values())))
-        counts = [
-            count
-            for record in (*answer.content.metric_records.values(), *answer.content.config_records.values())
-            for name, count in record.items()
-            if name in {"num-examples", "num_examples"} and isinstance(count, int | float)
-        ]
-        if counts:
-            found.examples[part] = float(counts[0])
-    return found
+def _arrays_in(message: Message) -> Arrays:
+    return arrays_of(next(iter(message.content.array_records.values())))
+
+
+def _note(exchange: Exchange, message: Message, answer: Message) -> None:
+    """Note an answer at once, for strategies consume what they aggregate."""
+    part = message.metadata.dst_node_id - 1
+    if answer.has_error():
+        exchange.errors[part] = str(answer.error.reason)
+        return
+    if len(answer.content.array_records) == 1:
+        exchange.replies[part] = _arrays_in(answer)
+    counts = [
+        count
+        for record in (*answer.content.metric_records.values(), *answer.content.config_records.values())
+        for name, count in record.items()
+        if name in {"num-examples", "num_examples"} and isinstance(count, int | float)
+    ]
+    if counts:
+        exchange.examples[part] = float(counts[0])

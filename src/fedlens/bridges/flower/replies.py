@@ -6,18 +6,32 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flwr.app import ArrayRecord, Message
+from flwr.app import ArrayRecord, Message, RecordDict
 from numpy.typing import NDArray
 
 from fedlens.bridges.wire.screen import Reply
-from fedlens.core.errors import cut
+from fedlens.core.errors import ConfigError, cut
 
-USUAL_KEY = "num-examples"
+USUAL, USUAL_KEY = "arrays", "num-examples"
 
 
 def arrays_of(record: ArrayRecord) -> dict[str, NDArray[Any]]:
     """Return a copy of a record's arrays."""
     return {name: array.numpy().copy() for name, array in record.items()}
+
+
+def name_of_arrays(content: RecordDict) -> str:
+    """Return the name of the record that holds the weights.
+
+    Raises:
+        ConfigError: several may, or none.
+    """
+    names = list(content.array_records)
+    if len(names) == 1:
+        return str(names[0])
+    if USUAL in names:
+        return USUAL
+    raise ConfigError(f"a message has records of arrays called {names}; one, or one called {USUAL!r}, is right")
 
 
 def as_replies(messages: Sequence[Message], key: str, *, weighted: bool) -> list[Reply]:
