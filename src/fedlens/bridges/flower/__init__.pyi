@@ -1,6 +1,6 @@
-from .as_rule import as_rule as as_rule
 from .apps import App as App
 from .apps import load_app as load_app
+from .as_rule import as_rule as as_rule
 from .by_rule import ByRule as ByRule
 from .doubts import flags as flags
 from .legacy import LegacyScreened as LegacyScreened
