@@ -29,7 +29,14 @@ KNOWN = {
 
 
 def flags(tried: Tried) -> Iterator[str]:
-    """Yield red flags."""
+    """Yield red flags.
+
+    Example:
+        >>> import torch
+        >>> from fedlens.bridges.flower import Asked, Tried, flags
+        >>> next(flags(Tried("my_app", Asked(lambda: torch.nn.Linear(2, 2)), trials=[])))
+        '3 seeds: intervals of rates are wide; e.g. --seeds 10.'
+    """
     controls = [trial for trial in tried.trials if trial.attack is None]
     yield from _of_controls(controls)
     yield from _of_attacks([trial for trial in tried.trials if trial.attack is not None])

@@ -78,6 +78,14 @@ class Asked:
         attackers: how many of them attack, the last ones.
         rounds: how many are played; ``None`` for as many as the app says.
         seeds: the seeds.
+
+    Example:
+        >>> import torch
+        >>> from fedlens.bridges.flower import Asked
+        >>> targets = torch.zeros(1, 2), torch.tensor([0]), torch.tensor([1])
+        >>> asked = Asked(lambda: torch.nn.Linear(2, 2), targets=targets, rounds=5)
+        >>> asked.nodes, asked.attackers
+        (10, 1)
     """
 
     model: Make
@@ -121,6 +129,11 @@ class Trial:
         strategy: the class of the app's strategy; empty if none began.
         fault: how it ended before its time; empty if it did not.
         success: whether the last global model does what attackers want; ``None`` where nothing was aggregated.
+
+    Example:
+        >>> from fedlens.bridges.flower import Trial
+        >>> Trial("the app's own", "claim", seed=0).acts
+        ()
     """
 
     defence: str
@@ -142,6 +155,12 @@ class Tried:
         asked: what was asked.
         trials: the federations.
         left_out: attacks and defences that could not be tried, with the reason.
+
+    Example:
+        >>> import torch
+        >>> from fedlens.bridges.flower import Asked, Tried
+        >>> Tried("my_app", Asked(lambda: torch.nn.Linear(2, 2)), trials=[]).left_out
+        {}
     """
 
     app: str
@@ -168,6 +187,13 @@ def try_app(
 
     Raises:
         ConfigError: something does not suit the app, or nothing is asked.
+
+    Example:
+        >>> import torch
+        >>> from fedlens.bridges.flower import Asked, load_app, try_app
+        >>> targets = torch.zeros(1, 2), torch.tensor([0]), torch.tensor([1])
+        >>> asked = Asked(lambda: torch.nn.Linear(2, 2), targets=targets)
+        >>> tried = try_app(load_app("my_app"), asked)  # doctest: +SKIP
     """
     if asked.targets is None and asked.goal is None:
         raise ConfigError("targets: nothing is wanted; e.g. --targets mine:targets")
