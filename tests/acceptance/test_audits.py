@@ -54,7 +54,7 @@ from fedlens.studies.audit.subject import Subject
 from fedlens.studies.audit.verdict import Effort
 from fedlens.sweeps.in_process import InProcessExecutor
 from fedlens.sweeps.sweep import run_cells
-from fedlens.sweeps.sweep_runtime import SweepRuntime
+from fedlens.sweeps.sweep_runtime import MakeExecutor, SweepRuntime
 
 pytestmark = pytest.mark.acceptance
 
@@ -82,14 +82,20 @@ def few(experiment: Experiment) -> tuple[list[Arm], dict[str, str]]:
     return [arm for arm in fitting if arm.name in TRIED], unfit
 
 
+@contextmanager
+def in_this_process(*_: object) -> Iterator[tuple[int, MakeExecutor]]:
+    """Stand in for `SweepRuntime.executor_for`."""
+    yield 1, InProcessExecutor
+
+
 @pytest.fixture(scope="module", autouse=True)
 def small_audits() -> Iterator[None]:
-    """Few attacks and leaks, and federations one after the other, in this process."""
+    """Few attacks and leaks, and rounds and federations one after the other, in this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(auditing, "SCHEDULES", SCHEDULES)
         patch.setattr(auditing, "arms_for", few)
         patch.setattr(power, "LEAKS", LEAKS)
-        patch.setattr(federations, "run_cells", partial(run_cells, make_executor=InProcessExecutor))
+        patch.setattr(SweepRuntime, "executor_for", in_this_process)
         yield
 
 
@@ -111,7 +117,7 @@ def log_uniform(drawn: Random, low: float, high: float) -> float:
 
 def made(folder: Path, experiment: Experiment, **options: Any) -> Audit:
     """Make an audit, and print what it came to."""
-    found = audit(experiment, folder, **({"effort": "standard", "runtime": ALONE} | options))
+    found = audit(experiment, folder, **({"share": 1.0, "runtime": ALONE} | options))
     print(f"{experiment.server}: {found.judgement.sentence} ({found.seconds:.0f} s)")
     print(
         "flags:", *(doubt.code for doubt in found.doubts), "; leaks:", [(one.eta, one.found) for one in found.plantings]
@@ -186,7 +192,9 @@ def test_a_leak_is_found(drawn: Random, tmp_path: Path) -> None:
 
 @unfound(
     reason="one round, 858 weights: of a leak of 0.25 % 0 of 4 by the adaptive attack and by each fixed one, of 10 % "
-    "2 of 4, of the plain mean 3 of 4; as accuracy has its price, ladders end before they get where the mean's begin"
+    "2 of 4, of the plain mean 3 of 4; as accuracy has its price, ladders end before they get where the mean's begin; "
+    "with ladders that go on through five worse rungs, one forked round of a leak of 0.25 % had a confidence of 0.65 "
+    "for 2.1 % of accuracy, and was no success"
 )
 def test_of_a_small_leak_the_adaptive_attack_alone_finds_something(drawn: Random, tmp_path: Path) -> None:
     """So that it says something to find it: of a leak of half a percent at most."""
@@ -204,7 +212,9 @@ def test_of_a_small_leak_the_adaptive_attack_alone_finds_something(drawn: Random
 
 @unfound(
     reason="one round, 858 weights: in nine held-out seeds and three forked rounds the adaptive attack came no further "
-    "than a median lets it; its search begins far beyond the window, and no ray from there comes through it"
+    "than a median lets it, nor in two forked rounds when its starts were tried at 15 lengths around the others', too: "
+    "of 2.4 to 3.2 lengths, those inside gain all there is (2.9 nats) and cost 10 to 19 % of accuracy, and three "
+    "iterations from the best of them did not get that price down"
 )
 def test_a_window_of_lengths_is_found(drawn: Random, tmp_path: Path) -> None:
     """The mean of those whose length is in a drawn window, which honest clients never are; else the median."""
@@ -332,7 +342,10 @@ def test_trust_in_claimed_samples_is_broken(drawn: Random, tmp_path: Path) -> No
     """Weights are a power of those announced; shards are of different sizes."""
     rule = Trusting(power=drawn.uniform(0.5, 1.5))
     skewed = {"partition": {"name": "quantity-skew", "alpha": 5}}
-    assert made(tmp_path, neighbours(aggregation=rule, **skewed)).verdict == "broken"
+    subject = neighbours(aggregation=rule, **skewed)
+    found = fedlens.audit(subject, tmp_path, effort="quick", minutes=60, share=1, jobs=1, engine="serial")
+    print(found.sentence)
+    assert found.verdict == "broken"
 
 
 def test_a_chain_of_a_generous_shortener_and_the_mean_is_broken(drawn: Random, tmp_path: Path) -> None:
@@ -348,7 +361,7 @@ def timed_batches() -> Iterator[list[float]]:
     def timing(*args: Any, **options: Any) -> Any:
         began = perf_counter()
         try:
-            return run_cells(*args, **options, make_executor=InProcessExecutor)
+            return run_cells(*args, **options)
         finally:
             took.append(perf_counter() - began)
 
