@@ -194,7 +194,7 @@ def test_a_leak_is_found(drawn: Random, tmp_path: Path) -> None:
     reason="one round, 858 weights: of a leak of 0.25 % 0 of 4 by the adaptive attack and by each fixed one, of 10 % "
     "2 of 4, of the plain mean 3 of 4; as accuracy has its price, ladders end before they get where the mean's begin; "
     "with ladders that go on through five worse rungs, one forked round of a leak of 0.25 % had a confidence of 0.65 "
-    "for 2.1 % of accuracy, and was no success"
+    "for a planned 2.1 % of accuracy, and was no success"
 )
 def test_of_a_small_leak_the_adaptive_attack_alone_finds_something(drawn: Random, tmp_path: Path) -> None:
     """So that it says something to find it: of a leak of half a percent at most."""
@@ -213,8 +213,8 @@ def test_of_a_small_leak_the_adaptive_attack_alone_finds_something(drawn: Random
 @unfound(
     reason="one round, 858 weights: in nine held-out seeds and three forked rounds the adaptive attack came no further "
     "than a median lets it, nor in two forked rounds when its starts were tried at 15 lengths around the others', too: "
-    "of 2.4 to 3.2 lengths, those inside gain all there is (2.9 nats) and cost 10 to 19 % of accuracy, and three "
-    "iterations from the best of them did not get that price down"
+    "of 2.4 to 3.2 lengths, four of five directions inside gain all there is (2.9 nats) in one simulated round and cost "
+    "10 to 19 % of accuracy, and a second search from the boldest update did not get that price down"
 )
 def test_a_window_of_lengths_is_found(drawn: Random, tmp_path: Path) -> None:
     """The mean of those whose length is in a drawn window, which honest clients never are; else the median."""

@@ -254,6 +254,4 @@ def test_the_other_directory_that_is_suggested_is_one(
     monkeypatch.chdir(tmp_path / "here" if out == ".." else tmp_path)
     code, _, err = called(capsys, "run", "quickstart", "--out", out)
     assert code == 2
-    assert err.endswith(
-        f"something else is there already, or with another accuracy cost; choose another --out, e.g. --out {other}\n"
-    )
+    assert err.endswith(f"something else is there already; choose another --out, e.g. --out {other}\n")
