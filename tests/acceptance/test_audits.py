@@ -213,8 +213,8 @@ def test_of_a_small_leak_the_adaptive_attack_alone_finds_something(drawn: Random
 @unfound(
     reason="one round, 858 weights: in nine held-out seeds and three forked rounds the adaptive attack came no further "
     "than a median lets it, nor in two forked rounds when its starts were tried at 15 lengths around the others', too: "
-    "of 2.4 to 3.2 lengths, four of five directions inside gain all there is (2.9 nats) in one simulated round and cost "
-    "10 to 19 % of accuracy, and a second search from the boldest update did not get that price down"
+    "of 2.4 to 3.2 lengths, four of five directions inside gain all there is (2.9 nats) in a simulated round, at a "
+    "cost of 10 to 19 % of accuracy, and a second search from the boldest update did not get that price down"
 )
 def test_a_window_of_lengths_is_found(drawn: Random, tmp_path: Path) -> None:
     """The mean of those whose length is in a drawn window, which honest clients never are; else the median."""
