@@ -19,7 +19,7 @@ from pydantic import field_validator
 from typing_extensions import override
 
 from fedlens.core.errors import ConfigError, cut, named, shortened
-from fedlens.core.importing import import_module
+from fedlens.core.importing import imported
 from fedlens.core.layout import Layout
 from fedlens.core.origin import told
 from fedlens.core.random import seeded
@@ -71,12 +71,9 @@ class FlowerStrategy(Stage):
         """
         import fedlens.bridges.flower  # noqa: F401 - which says what to install
 
-        path, _, name = self.make.partition(":")
         try:
             with staying(f"make={self.make}", ConfigError):
-                found: object = import_module(path)
-            for part in name.split("."):
-                found = getattr(found, part)
+                found = imported(self.make)
         except ConfigError:
             raise
         except Exception as error:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
+from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
 
@@ -50,6 +51,18 @@ def import_module(name: str, beside: Sequence[Path] = (), within: Path | None = 
         for location in _locations(package):
             _require_outside(package, location, within)
     return importlib.import_module(name)
+
+
+def imported(path: str) -> object:
+    """Import what ``module:name`` is; the name may have dots.
+
+    Raises:
+        ConfigError: as `import_module` does.
+        ImportError: there is no such module; importing it may raise anything else.
+        AttributeError: the module has no such name.
+    """
+    module, _, name = path.partition(":")
+    return attrgetter(name)(import_module(module))
 
 
 def classes_in(name: str, base: str, folders: Sequence[Path]) -> list[str]:

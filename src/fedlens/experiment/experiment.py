@@ -6,6 +6,7 @@ from math import floor
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationInfo, field_validator, model_validator
+from typing_extensions import override
 
 from fedlens.attacks.attack import Attack
 from fedlens.core.config import Config
@@ -354,6 +355,11 @@ class Experiment(Config):
         if isinstance(trigger := getattr(self.goal, "trigger", None), Trigger):
             yield "trigger", trigger
         yield from (("checks", check) for check in self.checks)
+
+    @property
+    @override
+    def code_behind(self) -> tuple[type, ...]:
+        return tuple(cls for _, component in self.components() for cls in component.code_behind)
 
     def parts(self) -> Iterator[tuple[str, Config]]:
         """Yield `components` by their name of version 0.1."""

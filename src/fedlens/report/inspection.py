@@ -7,11 +7,10 @@ from math import isfinite
 from statistics import median
 
 from fedlens.analysis.counted import counted, share_of
+from fedlens.defences.distance_ranges import FEWEST
 from fedlens.report.audited import Rows
 from fedlens.runs.inspected import Inspected, InspectedClient, InspectedRound
 
-FEWEST = 5
-"""With fewer clients, distances tell nothing (`fedlens.defences.distance_ranges`)."""
 HALF = 0.5
 LISTED = 3
 
@@ -35,9 +34,10 @@ def sentence(inspected: Inspected) -> str:
 
 def findings(inspected: Inspected) -> Iterator[str]:
     """Yield what each check says."""
+    of_clients = inspected.of_clients()
     for name in inspected.checks:
         places: dict[str, list[int]] = {}
-        for client, seen in inspected.of_clients().items():
+        for client, seen in of_clients.items():
             if rounds := [round_.round for round_, one in seen if name in one.flagged_by]:
                 places[client] = rounds
         judged = sum(name in one.checks for round_ in inspected.rounds for one in round_.clients)
@@ -81,7 +81,8 @@ def clients(inspected: Inspected) -> Rows:
     head = ["client", "rounds", *(f"flagged by {name}" for name in inspected.checks), "malformed", "longest, × median"]
     typical = {round_.round: _typical(round_) for round_ in inspected.rounds}
     rows = []
-    for client, seen in inspected.of_clients().items():
+    of_clients = inspected.of_clients()
+    for client, seen in of_clients.items():
         longest = [
             one.norm / typical[round_.round]
             for round_, one in seen
@@ -99,7 +100,7 @@ def clients(inspected: Inspected) -> Rows:
     if any(one.rejected for round_ in inspected.rounds for one in round_.clients):
         head.append("rejected")
         for row in rows:
-            row.append(str(sum(one.rejected for _, one in inspected.of_clients()[row[0]])))
+            row.append(str(sum(one.rejected for _, one in of_clients[row[0]])))
     flagged = len(inspected.checks)
     rows.sort(key=lambda row: -sum(map(int, row[2 : 3 + flagged])))  # stable: otherwise as they appear
     return Rows("Clients, those that stand out first", head, rows)

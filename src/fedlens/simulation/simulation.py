@@ -198,7 +198,7 @@ def _prepare(experiment: Experiment, runtime: Runtime) -> Setting:
 
 def _code(experiment: Experiment) -> str:
     """Digest the code of the user's own components."""
-    return digest(cls for _, component in experiment.components() for cls in component.code_behind)
+    return digest(experiment.code_behind)
 
 
 @contextmanager

@@ -84,7 +84,7 @@ def key(setting: Setting, arithmetic: str) -> str:
     ours = {name: value for name, value in numerics(arithmetic).items() if name != "fedlens"}  # which `BITS` stands for
     described = [setting.experiment.identity(), setting.device.type, ours, BITS, setting.digests()]
     digest = hashlib.blake2b(json.dumps(described).encode(), digest_size=12)
-    digest.update(digest_code(cls for _, part in setting.experiment.components() for cls in part.code_behind).encode())
+    digest.update(digest_code(setting.experiment.code_behind).encode())
     return digest.hexdigest()
 
 

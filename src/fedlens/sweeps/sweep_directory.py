@@ -123,7 +123,7 @@ class SweepDirectory:
             if experiment is not None and (note := read_unjudged(path)) is not None:
                 error, bits = note
                 before = read_json(path / DIGESTS)
-                code = digest(cls for _, component in experiment.components() for cls in component.code_behind)
+                code = digest(experiment.code_behind)
                 unchanged = before.get("code") == code and present in {None, before.get("data")}
                 return error if unchanged and bits == str(BITS) else None
         return None

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 from flwr.app import Array, ArrayRecord, ConfigRecord, Error, Message, MetricRecord, RecordDict
-from flwr.serverapp import Grid
 from numpy.typing import NDArray
 
+from fedlens.bridges.flower.adapting import Nodes
 from fedlens.bridges.flower.compat import identify
 
 identify()
@@ -32,34 +32,6 @@ def reply(node: int, arrays: Arrays, examples: Any = 100, *, name: str = "arrays
 
 def error(node: int, arrays: Arrays) -> Message:
     return Message(error=Error(code=3, reason="out of memory"), reply_to=request(node, arrays))
-
-
-class Nodes(Grid):
-    """A grid of so many nodes, which sends nothing."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def get_node_ids(self) -> Sequence[int]:
-        return range(1, self.count + 1)
-
-    def set_run(self, run: Any) -> None: ...
-
-    @property
-    def run(self) -> Any:
-        return None
-
-    def create_message(self, *_: Any, **__: Any) -> Message:
-        raise NotImplementedError
-
-    def push_messages(self, messages: Any) -> Any:
-        raise NotImplementedError
-
-    def pull_messages(self, message_ids: Any) -> Any:
-        raise NotImplementedError
-
-    def send_and_receive(self, messages: Any, *, timeout: float | None = None) -> Any:
-        raise NotImplementedError
 
 
 def aggregated(strategy: Any, sent: Arrays, replies: Sequence[Message], round_: int = 1) -> Arrays | None:

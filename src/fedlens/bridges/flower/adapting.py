@@ -16,6 +16,7 @@ from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Strategy
 from numpy.typing import NDArray
 from torch import Tensor
+from typing_extensions import override
 
 from fedlens.bridges.flower.compat import identify
 from fedlens.bridges.flower.kept import kept_of, restore
@@ -83,9 +84,7 @@ def _quiet() -> Iterator[None]:
 
 def _message_round(strategy: Strategy, updates: Updates, server: Server) -> dict[str, NDArray[Any]] | None:
     count, key = len(updates.rows), key_of(strategy) or "num-examples"
-    nodes = _Nodes(
-        max(count, getattr(strategy, "min_available_nodes", FEWEST), getattr(strategy, "min_train_nodes", 0))
-    )
+    nodes = Nodes(max(count, getattr(strategy, "min_available_nodes", FEWEST), getattr(strategy, "min_train_nodes", 0)))
     sent = _record(server.weights, server.layout)
     list(strategy.configure_train(server.round, sent, ConfigRecord(), nodes))
     replies = []
@@ -130,31 +129,38 @@ def _row(arrays: Mapping[str, NDArray[Any]], layout: Layout) -> Tensor:
     return torch.cat([part.flat(torch.from_numpy(arrays[part.name].copy()).float()) for part in layout.slices])
 
 
-class _Nodes(Grid):
+class Nodes(Grid):
     """A grid of so many nodes, which sends nothing."""
 
     def __init__(self, count: int) -> None:
         self.count = count
 
+    @override
     def get_node_ids(self) -> Sequence[int]:
         return range(1, self.count + 1)
 
+    @override
     def set_run(self, run: Any) -> None:
         raise NotImplementedError
 
     @property
+    @override
     def run(self) -> Any:
         raise NotImplementedError
 
+    @override
     def create_message(self, *_: Any, **__: Any) -> Any:
         raise NotImplementedError
 
+    @override
     def push_messages(self, messages: Any) -> Any:
         raise NotImplementedError
 
+    @override
     def pull_messages(self, message_ids: Any) -> Any:
         raise NotImplementedError
 
+    @override
     def send_and_receive(self, messages: Any, *, timeout: float | None = None) -> Any:
         raise NotImplementedError
 

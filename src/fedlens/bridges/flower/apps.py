@@ -14,7 +14,7 @@ from flwr.app import Context, Message
 from flwr.serverapp import ServerApp
 
 from fedlens.core.errors import ConfigError, FedlensError, named, shortened
-from fedlens.core.importing import import_module
+from fedlens.core.importing import imported
 from fedlens.core.origin import told
 from fedlens.core.staying import staying
 
@@ -108,14 +108,11 @@ def thing(path: str, option: str, folder: Path | None = None) -> Any:
         _look_in(folder)
     try:
         with staying(f"{option} {path}", ConfigError), _unwritten():
-            found: Any = import_module(module)
-            for part in name.split("."):
-                found = getattr(found, part)
+            return imported(path)
     except FedlensError:
         raise
     except Exception as error:
         raise ConfigError(f"{option}: {path} cannot be imported: {told(error)}; e.g. {EXAMPLE}") from error
-    return found
 
 
 @contextmanager

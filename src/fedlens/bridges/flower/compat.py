@@ -74,11 +74,8 @@ def final_arrays() -> Iterator[Callable[[], dict[str, NDArray[Any]] | None]]:
         last.append({str(place): array for place, array in enumerate(parameters_to_ndarrays(server.parameters))})
         return found
 
-    Strategy.start, Server.fit = noting_start, noting_fit
-    try:
+    with _beginning_by(noting_start, noting_fit):
         yield lambda: last[-1] if last else None
-    finally:
-        Strategy.start, Server.fit = start, fit
 
 
 @contextmanager
@@ -110,8 +107,16 @@ def starting(make: Callable[[Any], Any] | None = None, rounds: int | None = None
         server.strategy = other(server.strategy)
         return fit(server, num_rounds if rounds is None else rounds, timeout)
 
-    Strategy.start, Server.fit = other_start, other_fit
-    try:
+    with _beginning_by(other_start, other_fit):
         yield begun
+
+
+@contextmanager
+def _beginning_by(start: Callable[..., Any], fit: Callable[..., Any]) -> Iterator[None]:
+    """Let strategies of the Message API begin by `start`, and servers of the former API by `fit`."""
+    before = Strategy.start, Server.fit
+    Strategy.start, Server.fit = start, fit
+    try:
+        yield
     finally:
-        Strategy.start, Server.fit = start, fit
+        Strategy.start, Server.fit = before

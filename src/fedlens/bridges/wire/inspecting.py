@@ -18,11 +18,10 @@ from torch import Tensor
 
 from fedlens.bridges.wire.archive import LoggedRound, LoggedUpdate, Sent, UnreadableError, logged_rounds, read_arrays
 from fedlens.bridges.wire.codec import Codec, MalformedError
-from fedlens.bridges.wire.judging import by_name, judged, measured, of_each, shares
+from fedlens.bridges.wire.judging import by_name, inspected, shares
 from fedlens.core.documents import dumps
 from fedlens.core.errors import RunError
 from fedlens.core.files import append_bytes, lock, write_atomically
-from fedlens.core.random import Address
 from fedlens.core.registry import describe
 from fedlens.defences.detector import Detector, Inspection
 from fedlens.defences.distance_ranges import DistanceCheck
@@ -120,15 +119,10 @@ def inspected_round(logged: LoggedRound, checks: Mapping[str, Detector]) -> Insp
             clients[update.client] = InspectedClient(update.client, str(error), update.examples)
         else:
             good.append(update)
-    updates = rows[: len(good)]
     alpha = shares([update.examples for update in good])
-    seen = Inspection(logged.number, start, updates, alpha, codec.layout)
-    verdicts = judged(checks, seen, Address.root(0)) if good else {}
-    numbers = measured(updates[:, : codec.layout.parameters.size])
-    said = of_each(verdicts, len(good))
-    for place, update in enumerate(good):
-        share = float(alpha[place])
-        clients[update.client] = InspectedClient(update.client, "", update.examples, share, numbers[place], said[place])
+    seen = Inspection(logged.number, start, rows[: len(good)], alpha, codec.layout)
+    for client in inspected(checks, seen, [(update.client, update.examples) for update in good]):
+        clients[client.client] = client
     return InspectedRound(
         logged.number, codec.layout.parameters.size, [clients[update.client] for update in logged.updates]
     )

@@ -16,6 +16,7 @@ from fedlens.core.registry import name_of
 from fedlens.defences.detector import Detector, Inspection, Verdict
 from fedlens.defences.distance_ranges import measure_distances, plain_ranges
 from fedlens.defences.update_statistics import measure_histograms
+from fedlens.runs.inspected import InspectedClient
 from fedlens.runs.record import CheckRecord
 from fedlens.simulation.engines.inspection import verdict_of
 
@@ -37,40 +38,26 @@ def by_name(checks: Sequence[Detector]) -> dict[str, Detector]:
     return named
 
 
-def judged(checks: Mapping[str, Detector], seen: Inspection, address: Address) -> dict[str, Verdict]:
-    """Return what each check says of a round's updates, by its name.
+def inspected(
+    checks: Mapping[str, Detector], seen: Inspection, clients: Sequence[tuple[str, str | float | None]]
+) -> list[InspectedClient]:
+    """Return what is measured of each of a round's updates, and what each check says of it.
 
     Args:
         checks: by their names; those of others get copies, and may draw from the global generators.
         seen: the round, with buffers behind the parameters of weights and updates, if there are any.
-        address: where draws begin.
+        clients: who has sent each update, and on how many samples it says that it trained.
 
     Raises:
         ClientError: a check failed, or said something else than a verdict on each update.
     """
-    verdicts = {}
-    for name, check in checks.items():
-        shown = seen if check.sees_buffers else _parameters(seen)
-        if is_custom(check):
-            with seeded(address.at("check", name, seen.round)):
-                verdicts[name] = copy_tensors(verdict_of(name, check, copy_tensors(shown)))
-        else:
-            verdicts[name] = verdict_of(name, check, shown)
-    return verdicts
-
-
-def of_each(verdicts: Mapping[str, Verdict], count: int) -> list[dict[str, CheckRecord]]:
-    """Return what was said of each of `count` updates, by the checks' names."""
+    if not clients:
+        return []
+    verdicts = _judged(checks, seen)
+    numbers = _measured(seen.updates[:, : seen.layout.parameters.size])
     return [
-        {
-            name: CheckRecord(
-                float(verdict.scores[row]),
-                bool(verdict.flagged[row]),
-                {detail: entries[row] for detail, entries in verdict.details.items()},
-            )
-            for name, verdict in verdicts.items()
-        }
-        for row in range(count)
+        InspectedClient(client, "", examples, share, numbers[row], _of_row(verdicts, row))
+        for row, ((client, examples), share) in enumerate(zip(clients, seen.alpha.tolist(), strict=True))
     ]
 
 
@@ -81,10 +68,30 @@ def shares(examples: Sequence[float | None]) -> Tensor:
     return told / told.sum() if usable else torch.full((len(told),), 1 / max(len(told), 1), dtype=torch.float64)
 
 
-def measured(updates: Tensor) -> list[dict[str, float | list[float]]]:
-    """Return what is measured of each update (shape ``[n, d]``)."""
-    if not len(updates):
-        return []
+def _judged(checks: Mapping[str, Detector], seen: Inspection) -> dict[str, Verdict]:
+    verdicts = {}
+    for name, check in checks.items():
+        shown = seen if check.sees_buffers else _parameters(seen)
+        if is_custom(check):
+            with seeded(Address.root(0).at("check", name, seen.round)):
+                verdicts[name] = copy_tensors(verdict_of(name, check, copy_tensors(shown)))
+        else:
+            verdicts[name] = verdict_of(name, check, shown)
+    return verdicts
+
+
+def _of_row(verdicts: Mapping[str, Verdict], row: int) -> dict[str, CheckRecord]:
+    return {
+        name: CheckRecord(
+            float(verdict.scores[row]),
+            bool(verdict.flagged[row]),
+            {detail: entries[row] for detail, entries in verdict.details.items()},
+        )
+        for name, verdict in verdicts.items()
+    }
+
+
+def _measured(updates: Tensor) -> list[dict[str, float | list[float]]]:
     ranges = [plain_ranges(side) for side in measure_distances(updates)]
     lengths = [float(torch.linalg.vector_norm(update, dtype=torch.float64)) for update in updates]  # copies one row
     numbers = zip(lengths, measure_histograms(updates).wasserstein.tolist(), *ranges, strict=True)

@@ -8,7 +8,7 @@ malformed or not finite are dropped and named, before any check sees them; then 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from statistics import median
@@ -18,11 +18,10 @@ from torch import Tensor
 
 from fedlens.bridges.wire.archive import GLOBAL, round_folder, write_arrays
 from fedlens.bridges.wire.codec import Arrays, Codec, MalformedError
-from fedlens.bridges.wire.judging import by_name, judged, measured, of_each, shares
+from fedlens.bridges.wire.judging import by_name, inspected, shares
 from fedlens.core.documents import dumps
 from fedlens.core.errors import ConfigError, shortened
 from fedlens.core.files import append_bytes
-from fedlens.core.random import Address
 from fedlens.defences.detector import Detector, Inspection
 from fedlens.runs.inspected import ROUND, InspectedClient, InspectedRound
 
@@ -145,24 +144,19 @@ class Screen:
                 good.append(place)
         updates = rows[: len(good)]
         claims = self._capped([replies[place].examples for place in good])
-        alpha = shares(claims)
-        seen = Inspection(round_, start, updates, alpha, codec.layout)
-        verdicts = judged(self.checks, seen, Address.root(0)) if good else {}
-        numbers, said = measured(updates[:, : codec.layout.parameters.size]), of_each(verdicts, len(good))
+        seen = Inspection(round_, start, updates, shares(claims), codec.layout)
+        noted = [(replies[place].client, _noted(replies[place].examples)) for place in good]
         rejecting = {name for name, check in self.checks.items() if check.action == "reject"}
         clients: dict[int, InspectedClient] = {
             place: InspectedClient(replies[place].client, fault, _noted(replies[place].examples), rejected=True)
             for place, fault in faults.items()
         }
         through: list[int] = []
-        for row, place in enumerate(good):
-            rejected = any(said[row][name].flagged for name in rejecting)
+        for row, client in enumerate(inspected(self.checks, seen, noted)):
+            rejected = not rejecting.isdisjoint(client.flagged_by)
             if not rejected:
                 through.append(row)
-            reply, share = replies[place], float(alpha[row])
-            clients[place] = InspectedClient(
-                reply.client, "", _noted(reply.examples), share, numbers[row], said[row], rejected
-            )
+            clients[good[row]] = replace(client, rejected=rejected)
         skipped = None
         if len(through) < self.least:
             skipped = f"{len(through)} of {len(replies)} replies are left, and {self.least} are needed"

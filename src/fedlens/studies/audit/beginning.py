@@ -47,8 +47,7 @@ def begun(folder: Path, subject: Subject, runtime: Runtime) -> Ledger:
 def told(subject: Subject, runtime: Runtime) -> dict[str, tuple[str, str]]:
     """Return what tells this audit from others, and what to say where it has changed, by a word for each."""
     experiment = subject.experiment
-    behind = (cls for _, component in experiment.components() for cls in component.code_behind)
-    own = [cls for cls in behind if cls.__module__.partition(".")[0] != "fedlens"]
+    own = [cls for cls in experiment.code_behind if cls.__module__.partition(".")[0] != "fedlens"]
     files = ", ".join(str(file) for file in files_behind(own).values())
     identity = f"{experiment.identity()} {subject.accuracy_cost:g} {VERSION} {BITS}"
     data = runtime.prepare(experiment).digests()["data"]

@@ -182,7 +182,7 @@ def require_present_code(path: Path, experiment: Experiment) -> None:
         RunError: it was.
     """
     made_by = read_json(path / DIGESTS).get("code")
-    if made_by not in {None, digest(cls for _, component in experiment.components() for cls in component.code_behind)}:
+    if made_by not in {None, digest(experiment.code_behind)}:
         raise RunError(
             f"{path}: the code has changed since this run was made; put it back, or begin another audit with --out"
         )
