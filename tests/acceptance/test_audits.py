@@ -11,7 +11,6 @@ import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from math import exp, log
 from pathlib import Path
 from random import Random
@@ -107,10 +106,6 @@ def drawn() -> Random:
     return Random(seed)
 
 
-unfound = partial(pytest.mark.xfail, strict=True, raises=AssertionError)
-"""A weakness that the audit does not find, with what was measured."""
-
-
 def log_uniform(drawn: Random, low: float, high: float) -> float:
     return exp(drawn.uniform(log(low), log(high)))
 
@@ -178,8 +173,8 @@ def sent(found: Audit, arm: Arm) -> Iterator[Sent]:
 
 
 def test_a_leak_is_found(drawn: Random, tmp_path: Path) -> None:
-    """A median and a little of the mean, from a twentieth to a tenth of it; of less, see below."""
-    share = log_uniform(drawn, 0.05, 0.1)
+    """A median and a little of the mean, from a thousandth to a tenth of it."""
+    share = log_uniform(drawn, 0.001, 0.1)
     found = made(tmp_path, neighbours(aggregation=Drip(share=share)))
     assert found.verdict == "broken"
     assert finalist(found, adaptive=True).broken
@@ -190,32 +185,6 @@ def test_a_leak_is_found(drawn: Random, tmp_path: Path) -> None:
     assert any(0.1 <= boost * share / 10 <= 10 for boost in boosts)
 
 
-@unfound(
-    reason="one round, 858 weights: of a leak of 0.25 % 0 of 4 by the adaptive attack and by each fixed one, of 10 % "
-    "2 of 4, of the plain mean 3 of 4; as accuracy has its price, ladders end before they get where the mean's begin; "
-    "with ladders that go on through five worse rungs, one forked round of a leak of 0.25 % had a confidence of 0.65 "
-    "for a planned 2.1 % of accuracy, and was no success"
-)
-def test_of_a_small_leak_the_adaptive_attack_alone_finds_something(drawn: Random, tmp_path: Path) -> None:
-    """So that it says something to find it: of a leak of half a percent at most."""
-    share = log_uniform(drawn, 0.001, 0.005)
-    subject = Subject.of(neighbours(aggregation=Drip(share=share)), accuracy_cost=0.03)
-    successes = {arm.name: 0 for arm in (ADAPTIVE, *FIXED)}
-    for number in range(4):
-        with forks_of(subject.with_seed("search", number), HERE, rounds=[1]) as forks:
-            for arm in (ADAPTIVE, *FIXED):
-                successes[arm.name] += forks.attack(arm.made(forks.experiment), 1).succeeds(0.03)
-    print(f"share {share:.4f}, successes of 4: {successes}")
-    assert successes.pop(ADAPTIVE.name) >= 3
-    assert max(successes.values()) <= 2
-
-
-@unfound(
-    reason="one round, 858 weights: in nine held-out seeds and three forked rounds the adaptive attack came no further "
-    "than a median lets it, nor in two forked rounds when its starts were tried at 15 lengths around the others', too: "
-    "of 2.4 to 3.2 lengths, four of five directions inside gain all there is (2.9 nats) in a simulated round, at a "
-    "cost of 10 to 19 % of accuracy, and a second search from the boldest update did not get that price down"
-)
 def test_a_window_of_lengths_is_found(drawn: Random, tmp_path: Path) -> None:
     """The mean of those whose length is in a drawn window, which honest clients never are; else the median."""
     shortest = log_uniform(drawn, 1.5, 4)

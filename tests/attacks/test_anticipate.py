@@ -17,6 +17,7 @@ from fedlens.attacks.estimation import Observation
 from fedlens.attacks.explicit_boosting import ExplicitBoosting
 from fedlens.attacks.known_samples import Known
 from fedlens.attacks.ladder import objective
+from fedlens.attacks.malicious_directions import OUTWARD, MaliciousDirections
 from fedlens.attacks.simulated_rounds import SimulatedRounds
 from fedlens.attacks.team import Member, Team
 from fedlens.attacks.utility import Price
@@ -197,6 +198,38 @@ def test_it_finds_a_window_where_long_updates_and_short_ones_are_dropped(federat
     assert team.members[0].log["acceptance"] == 1
 
 
+def test_it_knows_how_much_of_a_very_long_update_comes_through(federation: Federation) -> None:
+    def leak(rule: Any) -> float:
+        team = federation.team(rule)
+        known = Known.of(team, 0.3)
+        utility = known.utility(team.network, Price(0.02, 0, 0), 0.95)
+        rounds = SimulatedRounds(team, utility, anticipated(team, known.shards, 4, 2, 0.85))
+        direction = torch.full_like(federation.weights, len(federation.weights) ** -0.5)
+        return rounds.leak(team.honest[0], direction, 0.5)
+
+    assert leak(Leak(eta=1e-3)) == pytest.approx(1e-3 / CLIENTS, rel=1e-3)
+    assert leak(Leak(eta=1e-5)) == pytest.approx(1e-5 / CLIENTS, rel=1e-2)
+    assert [leak(rule) for rule in ("median", {"name": "krum", "f": 1}, "geometric-median")] == [0, 0, 0]
+    assert leak("mean") == 0, "that is seen from near"
+
+
+def test_updates_that_were_trained_until_they_were_so_long(federation: Federation) -> None:
+    team = federation.team("mean")
+    known = Known.of(team, 0.3)
+    ways = MaliciousDirections(
+        team.network, known.wanted, known.own, team.local, torch.ones_like(federation.weights), damage=False
+    )
+    typical = float(team.honest.norm())
+    sent = list(ways.outward(federation.weights, typical, ADDRESS))
+    assert [float(update.norm()) / typical for update in sent] == pytest.approx(OUTWARD[: len(sent)])
+    assert len(sent) > 7
+    # They do what is wanted, and keep accuracy where a short one that is stretched to the length loses it.
+    long, stretched = federation.weights + sent[-1], federation.weights + sent[0] * (sent[-1].norm() / sent[0].norm())
+    assert federation.confidence(long) > 0.9
+    assert federation.accuracy(long) > federation.accuracy(stretched)
+    assert list(ways.outward(federation.weights, 0.0, ADDRESS)) == []
+
+
 def test_it_needs_no_gradient_of_the_rule(federation: Federation) -> None:
     team = federation.team(Quantised())
     sent = Anticipate(**FREE).collude(team).updates
@@ -225,9 +258,10 @@ def test_what_no_round_takes_is_searched_for_again_where_the_others_are(federati
     known = Known.of(team, 0.3)
     utility = known.utility(team.network, Price(0.02, 0, 0), 0.95)
     others = anticipated(team, known.shards, 4, 2, 0.85)
+    ways = MaliciousDirections(team.network, known.wanted, known.own, team.local, others.deviation, damage=False)
     far = team.honest + 100
     attack = Anticipate(**FREE)
-    found, calls = attack._accepted(rounds := SimulatedRounds(team, utility, others), known, far)
+    found, calls = attack._accepted(rounds := SimulatedRounds(team, utility, others), ways, far)
     assert not rounds.acceptance(far)
     assert rounds.acceptance(found)
     assert objective(rounds.worths(found)) > objective(rounds.worths(far))
@@ -236,7 +270,7 @@ def test_what_no_round_takes_is_searched_for_again_where_the_others_are(federati
     lost = replace(others, mean=replace(others.mean, error=100.0))
     surer = SimulatedRounds(team, utility, replace(lost, mean=replace(lost.mean, error=0.0)))
     attack = Anticipate(**{**FREE, "iterations": 0})
-    found, calls = attack._accepted(rounds := SimulatedRounds(team, utility, lost), known, far)
+    found, calls = attack._accepted(rounds := SimulatedRounds(team, utility, lost), ways, far)
     assert not rounds.acceptance(found)
     centre = surer.same(others.centre)
     assert objective(surer.worths(found)) >= objective(surer.worths(centre))

@@ -184,8 +184,11 @@ def test_worth_by_hand() -> None:
     assert honest.tolist() == [0.5, 0.5]
     worth = utility.worth(torch.tensor([0, 0.5]), honest[None])
     assert worth.gain == pytest.approx(0.5)
-    assert worth.cost == pytest.approx(1 / 8), "the loss of ¼, and nothing for the gain"
-    assert worth.value == pytest.approx(0.5 - 10 / 8)
+    assert worth.cost == 0, "¼ is lost, and as much is gained"
+    assert worth.value == pytest.approx(0.5)
+    # The differences ¼ and -¼ have a standard deviation of √⅛, their mean has ¼.
+    doubtful = Utility(network, wanted, judged, Price(0.05, 10, 1), damage=False, confidence=0.95)
+    assert doubtful.worth(torch.tensor([0, 0.5]), honest[None]).value == pytest.approx(0.5 - 10 * (0.25 - 0.05))
     assert utility.worth(torch.tensor([0, 99.0]), honest[None]).gain == pytest.approx(2.9444, abs=1e-4), "logit of 0.95"
     assert utility.worth(torch.tensor([0, torch.nan]), honest[None]).value == float("-inf")
     damage = Utility(network, wanted, judged, None, damage=True, confidence=0.95)
@@ -195,14 +198,14 @@ def test_worth_by_hand() -> None:
 def test_a_loss_is_counted_against_the_nearer_of_two_harmless_models() -> None:
     network = Network(nn.Linear(1, 2, bias=False))
     wanted, judged = Samples(torch.ones(1, 1), torch.tensor([1])), Samples(torch.ones(2, 1), torch.tensor([0, 1]))
-    utility = Utility(network, wanted, judged, Price(0, 10, 0), damage=False, confidence=0.95)
+    utility = Utility(network, wanted, judged, Price(0, 10, 1), damage=False, confidence=0.95)
     # Both models are right for a half on average: (½, ½) and, with logits (0, ½), (¼, ¾).
     harmless = utility.harmless(torch.zeros(2), torch.tensor([0, 0.5]))
     assert harmless.tolist() == [[0.5, 0.5], [0.25, 0.75]]
-    assert utility.worth(torch.zeros(2), harmless).cost == 0
-    assert utility.worth(torch.tensor([0, 0.5]), harmless).cost == 0, "against the first alone it would be 1/8"
-    # Logits (0, 1): answers (0, 1), a quarter less than the second's on the first sample.
-    assert utility.worth(torch.tensor([0, 1.0]), harmless).cost == pytest.approx(1 / 8)
+    assert utility.worth(torch.zeros(2), harmless).value == 0
+    assert utility.worth(torch.tensor([0, 0.5]), harmless).value == 0.5, "against the first alone, 2.5 less"
+    # Logits (0, 1): answers (0, 1), a quarter less and more than the second's, with a standard error of a quarter.
+    assert utility.worth(torch.tensor([0, 1.0]), harmless).value == pytest.approx(1 - 10 / 4)
     # Of labels that are all 0, the second has but ¼, and what it lost against the first is added.
     worse = Utility(
         network, wanted, Samples(judged.x, torch.zeros(2).long()), Price(0, 10, 0), damage=False, confidence=0.95

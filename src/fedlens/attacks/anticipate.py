@@ -12,8 +12,10 @@ attackers know them (``attackers.rule``), and δ̂_j what others send in a simul
 with the worth U of a global model from `fedlens.attacks.utility`. An update that is rejected or not selected is in no
 g_s, and worth nothing: that needs no penalty and no constraint. The rule's code is only called. It need have no
 gradient, and may be NumPy's. Directions come from the model's gradient at g (`fedlens.attacks.malicious_directions`),
-lengths from a ladder (`fedlens.attacks.ladder`). It begins with the centre of what the others may send and with what
-other attacks would (`fedlens.attacks.warm_starts`), so that in simulation it is never worse than those.
+lengths from a ladder (`fedlens.attacks.ladder`), and from one that is longer by as much as the server passes on less of
+a very long update. It begins with the centre of what the others may send, with what other attacks would
+(`fedlens.attacks.warm_starts`), so that in simulation it is never worse than those, and with updates that were trained
+until they were of certain lengths.
 
 Part of every attacker's shard is held back: no malicious step and no simulated client sees it, and the pool of it says
 what accuracy an update costs. All of a team send the same update, or each its honest one, moved so that their mean is
@@ -120,7 +122,7 @@ class Anticipate(Attack):
     held_back: float = Field(default=0.3, gt=0, lt=1)
     accuracy_limit: float = Field(default=0.02, ge=0, le=1)
     accuracy_price: NonNegativeFloat = 1.0
-    doubt: NonNegativeFloat = 0.0
+    doubt: NonNegativeFloat = 2.0
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     warm_starts: bool = True
     feedback: bool = True
@@ -155,43 +157,47 @@ class Anticipate(Attack):
             others: Others = anticipated(team, known.shards, self.bootstraps, self.scenarios, caution)
         else:
             others = TrueOthers(team.others, len(team.network.vector))
+        ways = MaliciousDirections(
+            team.network, known.wanted, known.own, team.local, others.deviation, damage=known.damage
+        )
         starts = [others.centre, others.centre / 2, torch.zeros_like(others.centre), team.honest.mean(dim=0)]
         if self.warm_starts:
             starts += warm_starts(team, known.own, known.targets)
+            typical = float(team.honest[:, : len(team.network.vector)].norm(dim=1).mean())
+            starts += ways.outward(team.received, typical, team.address.at("outward"))
         rounds, calls = SimulatedRounds(team, utility, others), 0
         if isinstance(others, SimulatedOthers) and others.mean.by_step:
             own = SimulatedRounds(team, utility, others.alone)
-            starts.append(self._searched(own, known, [own.others.centre, *starts[1:]])[0])
+            starts.append(self._searched(own, ways, [own.others.centre, *starts[1:]])[0])
             calls += own.calls
-        rows = self._searched(rounds, known, starts)
+        rows = self._searched(rounds, ways, starts)
         if isinstance(others, SimulatedOthers) and not rounds.acceptance(rows):
-            rows, more = self._accepted(rounds, known, rows)
+            rows, more = self._accepted(rounds, ways, rows)
             calls += more
         planned = rounds.planned(rows)
         for member in team.members:
             member.log.update(planned, rho=others.rho, caution=caution, calls=rounds.calls + calls)
         return Crafted(rows.clone())
 
-    def _accepted(self, rounds: SimulatedRounds, known: Known, rows: Tensor) -> tuple[Tensor, int]:
+    def _accepted(self, rounds: SimulatedRounds, ways: MaliciousDirections, rows: Tensor) -> tuple[Tensor, int]:
         """Search from the centre alone, given `rows` (``[k, d]``) that no round takes.
 
         Returns what is better, shape ``[k, d]``, and how often another chain than that of `rounds` was called for it.
         """
         team, others = rounds.team, rounds.others
         assert isinstance(others, SimulatedOthers)
-        near = self._searched(rounds, known, [others.centre])
+        near = self._searched(rounds, ways, [others.centre])
         if rounds.acceptance(near):
             best = max(near, rows, key=lambda sent: objective(rounds.worths(sent)))
             return best, 0
         surer = SimulatedRounds(team, rounds.utility, replace(others, mean=replace(others.mean, error=0.0)))
-        return self._searched(surer, known, [others.centre]), surer.calls
+        return self._searched(surer, ways, [others.centre]), surer.calls
 
-    def _searched(self, rounds: SimulatedRounds, known: Known, starts: list[Tensor]) -> Tensor:
+    def _searched(self, rounds: SimulatedRounds, ways: MaliciousDirections, starts: list[Tensor]) -> Tensor:
         """Return the members' updates that do best in simulated rounds, shape ``[k, d]``."""
         team, centre = rounds.team, rounds.others.centre
         count, deviation = len(team.network.vector), rounds.others.deviation
         unit = float(deviation.norm()) or float(centre.norm()) or 1.0
-        ways = MaliciousDirections(team.network, known.wanted, known.own, team.local, deviation, damage=known.damage)
         search = Search(
             rounds.worth, rounds.others.count, [torch.cat([start[:count], centre[count:]]) for start in starts]
         )
@@ -199,6 +205,9 @@ class Anticipate(Attack):
             best, address = search.best.update, team.address.at("directions", iteration)
             for direction in (*along(best, count), *ways.at(rounds.mean_model(best), address)):
                 search.climb(direction, unit)
+                leak = rounds.leak(search.best.update, direction, unit)
+                if leak:
+                    search.climb(direction, unit / leak)
         search.shorten(centre)
         same, apart = rounds.same(search.best.update), search.best.update + team.honest - team.honest.mean(dim=0)
         if len(team.members) > 1 and objective(rounds.worths(apart)) > search.best.value:

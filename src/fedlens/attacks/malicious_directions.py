@@ -10,6 +10,10 @@ their targets, or for damage less that of their samples):
   damage, on batches of their samples.
 
 The rule has no part in them: its derivative is zero almost everywhere, or does not exist.
+
+The last is also followed further and further from the global model that was received, and looked at where it has gone
+so and so far: for rules that take only updates of certain lengths. Stretched to such a length, a shorter update costs
+more accuracy than one that was trained until it was as long.
 """
 
 from __future__ import annotations
@@ -32,6 +36,10 @@ STEPS = 15
 JOINT_STEPS = 100
 PULL = 0.2
 """Weight of what is wanted in these, beside their samples."""
+PACE, OUTWARD_STEPS = 0.2, 400
+"""Adam's learning rate on the way further out, in root mean squared entries of a client's update; steps at most."""
+OUTWARD = tuple(0.8 * 1.2**number for number in range(11))
+"""Lengths at which it is looked at, in lengths of a client's update."""
 RATE = 0.2
 """Adam's learning rate, in root mean squared entries of a client's deviation."""
 LEAST_RATE = 1e-6
@@ -52,9 +60,7 @@ class MaliciousDirections:
         self.wanted, self.own, self.damage = wanted, own, damage
         self._network, self._deviation = network, deviation
         self._rate = max(RATE * float(deviation.square().mean().sqrt()), LEAST_RATE)
-        self._plan = local.model_copy(
-            update={"epochs": None, "steps": JOINT_STEPS, "replacement": False, "augmentation": ()}
-        )
+        self._local = local
 
     def at(self, weights: Tensor, address: Address) -> Iterator[Tensor]:
         """Yield directions at a global model `weights`, of its shape ``[d]``; zero where there are no parameters.
@@ -67,8 +73,10 @@ class MaliciousDirections:
         self._backward(self.wanted)
         gradient = self._network.gradient.clone()
         found = [-gradient, -gradient.sign() * self._deviation]
-        found.append(self._trained(weights, iter([None] * STEPS)))
-        found.append(self._trained(weights, batches(self.own, self._plan, address)))
+        for each in (iter([None] * STEPS), self._batches(JOINT_STEPS, address)):
+            for _ in self._trained(weights, each, self._rate):
+                pass
+            found.append(self._away(weights))
         for direction in found:
             length = float(direction.norm())
             if 0 < length < float("inf"):
@@ -76,11 +84,39 @@ class MaliciousDirections:
                 whole[: len(direction)] = direction / length
                 yield whole
 
-    def _trained(self, weights: Tensor, each: Iterator[Samples | None]) -> Tensor:
-        """Return the displacement by a step for each batch, with what is wanted in it, shape ``[p]``."""
+    def outward(self, weights: Tensor, typical: float, address: Address) -> Iterator[Tensor]:
+        """Yield updates of growing length, each of the shape ``[d]`` of `weights`.
+
+        Args:
+            weights: the global model from which they are trained, shape ``[d]``.
+            typical: length of a client's update.
+            address: where batches are drawn.
+        """
+        lengths = [length * typical for length in reversed(OUTWARD)]
+        rate = max(PACE * typical / len(self._network.vector) ** 0.5, LEAST_RATE)
+        for _ in self._trained(weights, self._batches(OUTWARD_STEPS, address), rate):
+            away = self._away(weights)
+            reached = float(away.norm())
+            while lengths and reached >= lengths[-1] > 0:
+                whole = torch.zeros_like(weights)
+                whole[: len(away)] = away * (lengths.pop() / reached)
+                yield whole
+            if not lengths:
+                return
+
+    def _batches(self, steps: int, address: Address) -> Iterator[Samples]:
+        plan = {"epochs": None, "steps": steps, "replacement": False, "augmentation": ()}
+        return batches(self.own, self._local.model_copy(update=plan), address)
+
+    def _away(self, weights: Tensor) -> Tensor:
+        """Return how far the network is from a global model, shape ``[p]``."""
+        return self._network.vector.detach() - weights[: len(self._network.vector)]
+
+    def _trained(self, weights: Tensor, each: Iterator[Samples | None], rate: float) -> Iterator[None]:
+        """Load a global model and take a step for each batch, with what is wanted in it; yield after each."""
         network = self._network
         network.load(weights)
-        optimizer = optimizer_options("adam").new(network, self._rate)
+        optimizer = optimizer_options("adam").new(network, rate)
         for batch in each:
             due = self._backward(batch if self.damage and batch is not None else self.wanted)
             if batch is not None and not self.damage:
@@ -91,7 +127,7 @@ class MaliciousDirections:
                 due = True
             if due:
                 optimizer.step()
-        return network.vector.detach() - weights[: len(network.vector)]
+            yield
 
     def _backward(self, samples: Samples) -> bool:
         """Leave the gradient of L on `samples` in the network; tell whether L can still be smaller."""

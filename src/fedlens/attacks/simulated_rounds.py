@@ -12,6 +12,11 @@ from fedlens.core.lazy import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
+FAR = 1e5
+"""Units to where a leak is looked for: rules that ignore, select or saturate do the same there and twice as far."""
+LEAST_LEAK, LARGEST_LEAK = 1e-7, 0.02
+"""Less is rounding, more is seen on the first rungs of a ladder."""
+
 
 class SimulatedRounds:
     """Simulated rounds, and what a team's updates are worth in each of them.
@@ -50,6 +55,20 @@ class SimulatedRounds:
     def mean_model(self, update: Tensor) -> Tensor:
         """Return the mean global model after the rounds in which all members send the same `update` (``[d]``)."""
         return torch.stack([self._after(self.same(update), number) for number in self._all]).mean(dim=0)
+
+    def leak(self, origin: Tensor, direction: Tensor, unit: float) -> float:
+        """Return how much of a very long update the server passes on: a median and η times the mean, η α.
+
+        It is 0 if that is nothing, or so much that a few units show it.
+
+        Args:
+            origin: the update from which it goes, shape ``[d]``.
+            direction: where to, of length 1, shape ``[d]``.
+            unit: in what the length is.
+        """
+        far, further = (self._after(self.same(origin + length * unit * direction), 0) for length in (FAR, 2 * FAR))
+        passed = float((further - far).norm()) / (FAR * unit)
+        return passed if LEAST_LEAK < passed < LARGEST_LEAK else 0.0
 
     def acceptance(self, rows: Tensor) -> float:
         """Return the share of rounds in which the members' `rows` (``[k, d]``) have a part in the server's step."""

@@ -10,12 +10,16 @@ What they want are log-odds, each capped at those of a `confidence`, so that mor
 The price is that of accuracy lost beyond a limit, against the model that there would be if they were honest, or if they
 sent what they expect of others, whichever is nearer: where a rule selects one update, two harmless ones lead to models
 that err on different samples. Damage has no price. Accuracy is judged on a few samples that are held back, and a search
-that tries hundreds of updates on them finds those that look better than they are. So the loss can be taken for larger
-than it is there, by `doubt` standard errors of the mean difference between both models' answers. An answer is not just
-right or wrong, which is coarse on few samples, but counts by a ramp: from 0 where the true class is a nat less likely
-than another to 1 where it is a nat more likely.
+that tries hundreds of updates on them finds those that look better than they are. So the loss is taken for larger than
+it is there, by `doubt` standard errors of the mean difference between both models' answers: the fewer the samples, the
+more. An answer is not just right or wrong, which is coarse on few samples, but counts by a ramp: from 0 where the true
+class is a nat less likely than another to 1 where it is a nat more likely.
 (The probability of the true class misleads: malicious steps with own samples make models surer and worse.)
-Only losses count: what malicious steps with own samples gain, other clients' samples gain without them.
+
+To count losses alone, and no gains, was tried in place of the doubt. It takes whatever changes a model for a loss, and
+stops searches long before accuracy is lost. Under the plain mean (ten clients of a thousand samples of census data, one
+round, tuning seeds 40 to 47) 3 of 8 attacks succeeded so at a cost of at most 0.03; with net losses and a doubt of 1
+and 2 standard errors 4 and 7 of 8. Without doubt, 2 of 6 did, and cost 0.04 on average where nothing was planned.
 """
 
 from __future__ import annotations
@@ -65,7 +69,7 @@ class Worth:
         value: in nats; minus infinity of a model that is not finite.
         gain: the part of it that is wanted, before the price.
         confidence: mean probability of what is wanted; of a regression 0.
-        cost: accuracy lost on the held-back samples, as expected; 0 where it has no price.
+        cost: accuracy lost on the held-back samples, less what was gained; 0 where it has no price.
     """
 
     value: float
@@ -123,18 +127,18 @@ class Utility:
 
         Args:
             weights: a global model.
-            harmless: the answers of `harmless` models, shape ``[k, m]``; the loss against one of them counts, where it
-                is least.
+            harmless: the answers of `harmless` models, shape ``[k, m]``; the loss against one of them counts, whose
+                price is least.
         """
         if not bool(weights.isfinite().all()):
             return Worth(-inf, -inf, 0.0, 1.0)
         answers = self.answers(weights)
         gain, confidence = self.gain()
-        losses = (harmless - answers).clamp(min=0)
-        lost = losses[losses.mean(dim=1).argmin()]
-        price = 0.0 if self.price is None else self.price.of(lost)
+        price, lost = min(
+            (0.0 if self.price is None else self.price.of(row), float(row.mean())) for row in harmless - answers
+        )
         value = gain - price
-        return Worth(-inf if isnan(value) else value, gain, confidence, float(lost.mean()))
+        return Worth(-inf if isnan(value) else value, gain, confidence, lost)
 
     def gain(self) -> tuple[float, float]:
         """Return what the network's present weights are worth but for the price, and the mean probability wanted."""
