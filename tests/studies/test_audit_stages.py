@@ -317,7 +317,7 @@ def test_a_failed_attack_says_nothing_and_an_unjudged_seed_is_left_out() -> None
     assert found.skipped == {2}
 
 
-def tried(confidence: float, in_time: Any = lambda _: True, most: int = 40) -> tuple[Trials, list[list[int]]]:
+def tried(confidence: float, in_time: Any = lambda *_: True, most: int = 40) -> tuple[Trials, list[list[int]]]:
     script = Scripted({FIXED.name: [confidence] * most})
 
     def judged(trials: Trials) -> Any:
@@ -343,8 +343,38 @@ def test_no_more_seeds_than_the_schedule_has() -> None:
 
 
 def test_out_of_time_ends_after_the_batch_at_hand() -> None:
-    trials, asked = tried(0.1, lambda first: first < 8)
+    trials, asked = tried(0.1, lambda first, trials: first < 8 and len(trials.cells) == first)
     assert (asked, trials.out_of_time) == ([[0, 1, 2, 3], [4, 5, 6, 7]], True)
+
+
+class Clock:
+    """A ledger of which only the time is asked: a minute goes by each time."""
+
+    def __init__(self) -> None:
+        self.minutes = -1
+
+    @property
+    def seconds(self) -> float:
+        self.minutes += 1
+        return 60.0 * max(self.minutes - 1, 0)
+
+    def has(self, *_: str) -> bool:
+        return False
+
+    def add(self, *_: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("confidence", "seeds"), [(0.1, 4), (0.95, 8)])
+def test_the_leak_test_keeps_its_time_unless_what_is_seen_may_be_broken(confidence: float, seeds: int) -> None:
+    """After a batch of a minute there is time for another or for the leak test, not for both."""
+    auditing: Any = object.__new__(Auditing)
+    auditing.subject, auditing.effort, auditing.rate, auditing.tell = TARGETS, "quick", 0.1, lambda _: None
+    auditing.schedule, auditing.seconds_allowed, auditing.ledger = TINY, 200.0, Clock()
+    auditing.federations = federations(Scripted({FIXED.name: [confidence] * 10}))
+    trials = auditing._trials([FIXED], SimpleNamespace(leaks=100.0))
+    assert len(trials.cells) == seeds
+    assert trials.out_of_time == (seeds == 4)
 
 
 def test_what_never_ran_is_refused_rather_than_counted_as_harmless() -> None:
@@ -353,7 +383,7 @@ def test_what_never_ran_is_refused_rather_than_counted_as_harmless() -> None:
             return [failed(FIXED, n) for n in numbers]
 
     with pytest.raises(RunError, match=r"explicit-boosting failed with every seed: it divided by zero; the same"):
-        try_finalists([FIXED], federations(Dead({})), 8, lambda _: judge([], [FIXED.name]), lambda _: True)
+        try_finalists([FIXED], federations(Dead({})), 8, lambda _: judge([], [FIXED.name]), lambda *_: True)
 
 
 def test_decided_means_broken_or_all_refuted() -> None:

@@ -35,7 +35,7 @@ from fedlens.studies.audit.forked_tasks import INSPECTED, PACE
 from fedlens.studies.audit.forks import forked_rounds
 from fedlens.studies.audit.halving import Standing, entrants, finalists_of, halved
 from fedlens.studies.audit.inspection import Inspected
-from fedlens.studies.audit.judgement import Judgement, Verdict
+from fedlens.studies.audit.judgement import Judgement, Verdict, nearly_broken
 from fedlens.studies.audit.limits import compared, limits
 from fedlens.studies.audit.noting import Noting
 from fedlens.studies.audit.pace import sample
@@ -382,13 +382,17 @@ class Auditing:
         self.tell(f"the verdict's seeds, with {' and '.join(arm.name for arm in finalists)}")
         last = self.ledger.seconds
 
-        def in_time(first: int) -> bool:
-            """Whether the seeds from this one on may be begun: if they were, or if they and the leak test fit."""
+        def in_time(first: int, so_far: Trials) -> bool:
+            """Whether the seeds from this one on may be begun: if they were, or if they and the leak test fit.
+
+            What may be shown to be broken needs no leak test.
+            """
             nonlocal last
             now = self.ledger.seconds
             batch, last = now - last, now
             if not self.ledger.has("seeds", f"from {first}"):
-                if first and now + batch + plan.leaks > self.seconds_allowed:
+                then = 0 if first and nearly_broken(self._judged(finalists, so_far).finalists) else plan.leaks
+                if first and now + batch + then > self.seconds_allowed:
                     return False
                 self.ledger.add("seeds", f"from {first}", WORDS, self.effort)
             return True

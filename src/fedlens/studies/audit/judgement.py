@@ -108,6 +108,21 @@ def deciding(finalists: Sequence[Finalist]) -> Finalist:
     return max(finalists, key=lambda one: one.successes)
 
 
+def nearly_broken(finalists: Sequence[Finalist]) -> bool:
+    """Tell whether some finalist succeeded with half of the seeds or more, so that more of them may show it to break.
+
+    Example:
+        >>> from fedlens.studies.audit.cell import Cell
+        >>> from fedlens.studies.audit.judgement import nearly_broken
+        >>> from fedlens.studies.audit.verdict import judge
+        >>> cells = [Cell("pgd", seed, success=seed > 1, placebo=False, cost=0.0) for seed in range(4)]
+        >>> nearly_broken(judge(cells, ["pgd"]).finalists)
+        True
+    """
+    most = deciding(finalists)
+    return 2 * most.successes >= most.cells > 0
+
+
 @dataclass(frozen=True)
 class Judgement:
     """A verdict, and what it rests on.

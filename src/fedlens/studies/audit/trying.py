@@ -35,7 +35,7 @@ def try_finalists(
     federations: Federations,
     most: int,
     judged: Callable[[Trials], Judgement],
-    in_time: Callable[[int], bool],
+    in_time: Callable[[int, Trials], bool],
 ) -> Trials:
     """Play so many seeds, a batch after the other, until the verdict is reached or time is up.
 
@@ -44,14 +44,14 @@ def try_finalists(
         federations: where runs are made.
         most: how many seeds are tried at most.
         judged: judges what there is.
-        in_time: whether the batch that begins with this seed may be begun.
+        in_time: whether the batch that begins with this seed may be begun, after these trials.
 
     Raises:
         RunError: a finalist's runs failed with all seeds of a batch, so that it says nothing to find no success.
     """
     trials = gathered(finalists, [])
     while (begun := len({one.number for one in trials.played})) < most:
-        if not in_time(begun):
+        if not in_time(begun, trials):
             return gathered(finalists, trials.played, out_of_time=True)
         numbers = range(begun, min(begun + BATCH, most))
         batch = federations.played(finalists, "verdict", numbers)

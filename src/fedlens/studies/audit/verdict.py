@@ -30,7 +30,7 @@ from fedlens.core.errors import ConfigError, shortened
 from fedlens.studies.audit.cell import Cell, table
 from fedlens.studies.audit.e_processes import cells_to_refute
 from fedlens.studies.audit.evidence import NEEDED, Evidence, evidence
-from fedlens.studies.audit.judgement import LEAK, Finalist, Judgement, LeakTest, Verdict, deciding
+from fedlens.studies.audit.judgement import LEAK, Finalist, Judgement, LeakTest, Verdict, deciding, nearly_broken
 
 Effort = Literal["quick", "standard", "thorough"]
 """How long an audit may take; ``quick`` is too short to say that anything holds."""
@@ -165,7 +165,7 @@ def _no_power(leak_test: LeakTest) -> tuple[Verdict, str]:
 
 def _undecided(finalists: Sequence[Finalist], upper: float, further: int, effort: Effort) -> tuple[Verdict, str]:
     most, failed = deciding(finalists), max(one.failed for one in finalists)
-    if 2 * most.successes >= most.cells > 0:
+    if nearly_broken(finalists):
         words = (
             f"undecided: {most.name} succeeded with {most.successes} of {most.cells} held-out seeds, and the placebo "
             f"alone with {most.placebos}, which may still be chance; the same command with more effort tries more seeds"
