@@ -157,10 +157,10 @@ def test_the_ladder_ends_where_nothing_changes() -> None:
     assert max(tried) == 30
 
 
-def test_what_was_found_is_shortened_while_nothing_is_lost() -> None:
+def test_what_was_found_is_shortened_to_a_step_from_where_something_is_lost() -> None:
     search = Search(lambda update, _: of(float(update[0] >= 1)), 1, [torch.tensor([2.0])])
     search.shorten(torch.zeros(1))
-    assert search.best.update.tolist() == [pytest.approx(2 * 0.8**3)]  # 1.024; a step further is below 1
+    assert search.best.update.tolist() == [pytest.approx(2 * 0.8**2)]  # 1.28; two steps further is below 1
 
 
 def test_the_objective_is_the_mean_and_half_of_the_least() -> None:

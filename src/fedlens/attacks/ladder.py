@@ -29,7 +29,8 @@ LONGEST = 1e9
 SCREENING = 2
 """Simulated rounds in which rungs are compared."""
 SHORTER = 0.8
-"""Factor by which what was found is shortened for as long as nothing is lost."""
+"""Factor by which what was found is shortened. It stays a step away from where something is lost: lengths of others are
+estimates, and rules that look at lengths lose everything there."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +104,17 @@ class Search:
         return True
 
     def shorten(self, origin: Tensor) -> None:
-        """Bring the best update nearer to the `origin` (``[d]``) for as long as nothing is lost."""
-        while bool((self.best.update != origin).any()):
-            found = self.found(origin + SHORTER * (self.best.update - origin))
-            if found.value < self.best.value or bool((found.update == self.best.update).all()):
+        """Bring the best update nearer to the `origin` (``[d]``) for as long as nothing is lost, nor a step further."""
+
+        def shorter(found: Found) -> Found:
+            return self.found(origin + SHORTER * (found.update - origin))
+
+        ahead = shorter(self.best)
+        while not bool((ahead.update == self.best.update).all()):
+            further = shorter(ahead)
+            if min(ahead.value, further.value) < self.best.value:
                 return
-            self.best = found
+            self.best, ahead = ahead, further
 
     def _screened(self, update: Tensor) -> float:
         return objective(self._worths(update, min(SCREENING, self._rounds)))
