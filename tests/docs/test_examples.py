@@ -13,7 +13,7 @@ from fedlens.cli.examples import EXAMPLES, examples
 
 Capture = pytest.CaptureFixture[str]
 SMALLER = "-o data=digits -o local.batch_size=20 -o rounds=2 --engine serial"
-ENDLESS = ("watch", "reproduce", "audit", "flower", "test")
+ENDLESS = ("watch", "reproduce", "audit", "flower", "test", "node")
 """They serve until they are stopped, take minutes to hours, or need Flower; the others are run."""
 GRID = """
 experiment: {data: digits, model: census-mlp, clients: 4, rounds: 1, control: false}
@@ -24,7 +24,7 @@ product: {aggregation: [mean, median], seed: [0]}
 
 def helped(capsys: Capture, name: str) -> str:
     """What ``-h`` prints of a command."""
-    words = {"clear": ["cache", "clear"], "test": ["flower", "test"]}.get(name, [name])
+    words = {"clear": ["cache", "clear"], "test": ["flower", "test"], "node": ["flower", "node"]}.get(name, [name])
     code, out, _ = called(capsys, *words, "-h")
     assert code == 0
     return out

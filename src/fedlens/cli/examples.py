@@ -99,6 +99,10 @@ EXAMPLES = {
         fedlens flower test my_app --model my_app.task:Net --targets mine:targets --data mine:data --seeds 10
         fedlens flower test my_app --model my_app.task:Net --targets mine:targets --attack claim --defence own
     """,
+    "node": """
+        fedlens flower node --superlink 127.0.0.1:8000 --attack mine:evil -- --insecure
+        fedlens flower node --superlink 127.0.0.1:8000 --attack mine:evil --app my_app -- --insecure --port 9095
+    """,
 }
 """Lines to type, by the command's name."""
 

@@ -1,4 +1,4 @@
-"""``fedlens flower``: apps of Flower, put to the test in this process."""
+"""``fedlens flower``: apps of Flower, put to the test in this process, and deployed."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,6 +7,7 @@ import typer
 
 from fedlens.cli.command import tracing
 from fedlens.cli.examples import ExampledCommand, ExampledGroup
+from fedlens.cli.flower_node import flower_node
 from fedlens.cli.shared import out, say
 from fedlens.core.errors import ConfigError, shortened
 from fedlens.core.staying import staying_unless_failed
@@ -92,6 +93,7 @@ def flower_test(  # noqa: PLR0917 - typer passes them by name
 
 
 flower.command("test", cls=ExampledCommand)(tracing(staying_unless_failed()(flower_test)))
+flower.command("node", cls=ExampledCommand)(tracing(staying_unless_failed()(flower_node)))
 
 
 @flower.callback()

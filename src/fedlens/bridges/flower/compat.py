@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distribution, version
 from inspect import signature
 from typing import Any
 
@@ -40,6 +40,8 @@ def flower_version() -> str:
 
 FLOWER = flower_version()
 
+from flwr.app import Context, Message  # noqa: E402
+from flwr.clientapp import ClientApp  # noqa: E402
 from flwr.common import parameters_to_ndarrays  # noqa: E402
 from flwr.server.server import Server  # noqa: E402
 from flwr.serverapp.strategy import Strategy  # noqa: E402
@@ -120,3 +122,24 @@ def _beginning_by(start: Callable[..., Any], fit: Callable[..., Any]) -> Iterato
         yield
     finally:
         Strategy.start, Server.fit = before
+
+
+def program(name: str) -> Callable[[], Any]:
+    """Return what Flower's program of this name calls."""
+    (point,) = distribution("flwr").entry_points.select(group="console_scripts", name=name)
+    found: Callable[[], Any] = point.load()
+    return found
+
+
+def answer_first_by(answer: Callable[[ClientApp, Message, Context], Message]) -> None:
+    """Let `answer` answer the first message to a ClientApp of this process, and the app itself all others.
+
+    A process of a SuperNode gets one message.
+    """
+    call = ClientApp.__call__
+
+    def other(app: ClientApp, message: Message, context: Context) -> Message:
+        ClientApp.__call__ = call
+        return answer(app, message, context)
+
+    ClientApp.__call__ = other
