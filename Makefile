@@ -10,7 +10,7 @@ FLOWER_142 := .venv-flower-142
 FLOWER_142_PIP := $(FLOWER_142)/bin/python -m pip install --quiet --disable-pip-version-check
 QUICK ?=
 
-.PHONY: help demo test acceptance docs lint check format lock bench test-flower test-flower-142 clean
+.PHONY: help demo test acceptance docs lint check format lock bench test-flower test-flower-142 test-flower-deployed clean
 .DEFAULT_GOAL := help
 
 help:
@@ -25,6 +25,7 @@ help:
 	@echo "make bench       time fedlens against a bare PyTorch loop, Flower and ByzFL (QUICK=1: only to see that it works)"
 	@echo "make test-flower run the tests of the bridge to Flower, in its environment"
 	@echo "make test-flower-142   the same with Flower 1.42"
+	@echo "make test-flower-deployed   attack a deployed federation of Flower, in a network of its own"
 	@echo "make clean       remove $(VENV), $(BENCH_VENV), $(FLOWER_142) and caches"
 
 $(VENV)/bin/python:
@@ -59,7 +60,7 @@ test: $(VENV)/.installed-test
 	@echo "Running the tests"
 	@$(BIN)/python -m pytest --numprocesses auto
 
-acceptance: $(VENV)/.installed-test test-flower-142
+acceptance: $(VENV)/.installed-test test-flower-142 test-flower-deployed
 	@echo "Running the long tests"
 	@$(BIN)/python -m pytest -m acceptance --timeout 3600
 
@@ -112,6 +113,11 @@ $(FLOWER_142)/.installed: pyproject.toml benchmarks/constraints.txt
 test-flower-142: $(FLOWER_142)/.installed
 	@echo "Running the tests of the bridge to Flower, with Flower 1.42"
 	@$(FLOWER_142)/bin/python -m pytest tests/bridges/flower
+
+# Starts servers and nodes of Flower where there is only loopback, which takes a minute.
+test-flower-deployed: $(BENCH_VENV)/.installed
+	@echo "Running the long tests of the bridge to Flower"
+	@$(BENCH_VENV)/bin/python -m pytest tests/bridges/flower -m acceptance --timeout 1200
 
 clean:
 	rm -rf $(VENV) $(BENCH_VENV) $(FLOWER_142) site .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -65,6 +65,15 @@ ONLY_READ = {
         "pip install .[flower]",
         "fedlens flower test my_app --model my_app.task:Net --targets mine:targets --test mine:test --data mine:data",
     ],
+    "how-to/flower-deployed.md": [  # need Flower
+        "flower-superlink --insecure --disable-runtime-dependency-installation",
+        "flower-supernode --insecure --superlink 127.0.0.1:8000 --node-config partition-id=0 num-partitions=2",
+        "fedlens flower node --superlink 127.0.0.1:8000 --attack mine:evil --app my_app -- --insecure --port 9095 "
+        "--node-config partition-id=1 num-partitions=2",
+        "flwr run my_app here --stream",
+        "fedlens flower node --superlink fl.example.org:8000 --attack mine:evil --authorised Jo Doe, ticket 12 -- "
+        "--root-certificates ca.crt",
+    ],
     "how-to/ray.md": ["fedlens reproduce --on ray --address 10.0.0.1:6379"],  # takes hours
 }
 """All commands of the pages that are not run, nor any like them in their place; it is seen that they can be meant."""

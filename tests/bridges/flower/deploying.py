@@ -28,7 +28,11 @@ def start(folder: Path, name: str, *words: str) -> tuple[subprocess.Popen[str], 
     home = folder / f"home-{name}"
     home.mkdir(exist_ok=True)
     (home / "config.toml").write_text(f'[superlink.here]\naddress = "{LINK}"\ninsecure = true\n')
-    env = {**os.environ, "FLWR_HOME": str(home), "FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
+    env = {**os.environ, "FLWR_TELEMETRY_ENABLED": "0", "FLWR_DISABLE_UPDATE_CHECK": "1"}
+    env |= {"FLWR_HOME": str(home), "PATH": os.pathsep.join([str(BIN), os.environ["PATH"]])}
+    env["PYTHONDONTWRITEBYTECODE"] = (
+        "1" if name.endswith("-run") else ""
+    )  # for flwr run itself compiles the app's package
     output = (folder / f"{name}.txt").open("w+")
     child = subprocess.Popen(
         words, env=env, cwd=folder, stdout=output, stderr=output, start_new_session=True, text=True
