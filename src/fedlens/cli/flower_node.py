@@ -32,18 +32,17 @@ def flower_node(  # noqa: PLR0917 - typer passes them by name
     from fedlens.bridges.flower.node import Node, require_malicious
     from fedlens.bridges.flower.supervising import supervise
     from fedlens.core.errors import ClientError
-    from fedlens.core.files import lock
 
     node = Node(attack, superlink, authorised, str(Path.cwd()), str(out_dir.resolve()))
     malicious = require_malicious(thing(attack, "attack", app), attack)
     command = node.command(options or [])
-    with lock(out_dir, "node's log"):
+    with node.attended():
         node.prepare()
         by = "" if authorised is None else f", authorised by {authorised}"
         say(f"Malicious node: attacks {superlink} by {malicious.name} ({attack}){by}", "bold red", console=err)
         tell = _Telling()
         code = supervise(command, node.environment(), node.log, tell)
-    say(f"Stopped; attacked in {tell.rounds} rounds: {node.log}")
+    say(f"Stopped; attacked in {tell.rounds} round{'s' * (tell.rounds != 1)}: {node.log}")
     if not tell.rounds:
         out.print("It was never asked to train, or its attack's when= and the attack's own rounds said no.")
     if code:

@@ -55,6 +55,13 @@ def a_node(here: Path, attack: str = "mine:evil", authorised: str | None = None)
     return made
 
 
+@pytest.fixture
+def attended(here: Path) -> Iterator[None]:
+    """Somebody is told what the node does."""
+    with a_node(here).attended():
+        yield
+
+
 def log_of(made: Node) -> list[dict[str, Any]]:
     return [json.loads(line) for line in made.log.read_text().splitlines()] if made.log.exists() else []
 
@@ -81,6 +88,7 @@ def same(answer: Message, message: Message) -> bool:
     return all((a == b).all() for a, b in zip(sent, back, strict=True))
 
 
+@pytest.mark.usefixtures("attended")
 def test_every_malicious_round_is_logged_and_no_other(here: Path) -> None:
     made = a_node(here, authorised="Jo Doe, ticket 12")
     message = asked()
@@ -103,6 +111,7 @@ def test_every_malicious_round_is_logged_and_no_other(here: Path) -> None:
     }
 
 
+@pytest.mark.usefixtures("attended")
 def test_a_round_that_an_attack_waits_for_is_logged_as_honest(here: Path) -> None:
     made = a_node(here, "mine:late")
     context = context_of(1)
@@ -111,6 +120,7 @@ def test_a_round_that_an_attack_waits_for_is_logged_as_honest(here: Path) -> Non
     assert [(line["round"], line["honest"]) for line in log_of(made)] == [(1, "delay"), (2, "delay"), (3, None)]
 
 
+@pytest.mark.usefixtures("attended")
 def test_what_cannot_be_logged_is_not_sent(here: Path) -> None:
     made = a_node(here)
     made.log.mkdir()
@@ -118,6 +128,24 @@ def test_what_cannot_be_logged_is_not_sent(here: Path) -> None:
         answered(made, honest, asked(), context_of(1))
 
 
+def test_a_node_that_nobody_watches_is_honest(here: Path) -> None:
+    made, message = a_node(here), asked()
+    assert same(answered(made, honest, message, context_of(1)), message)
+    assert not made.log.exists()
+    with made.attended():
+        assert not same(answered(made, honest, message, context_of(1)), message)
+
+
+def test_the_address_is_looked_at_again_before_each_message(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = a_node(here)
+    facts = Path(made.folder, "node.json")
+    facts.write_text(facts.read_text().replace("127.0.0.1", "192.0.2.7"))
+    monkeypatch.setattr(deployed, "program", lambda _: pytest.fail("it would have answered"))
+    with pytest.raises(ConfigError, match=r"192\.0\.2\.7 is beyond loopback"):
+        deployed.main([made.folder])
+
+
+@pytest.mark.usefixtures("attended")
 def test_a_failure_is_logged_and_raised(here: Path) -> None:
     made = a_node(here, "mine:wrong")
     with pytest.raises(ConfigError) as caught:
@@ -200,10 +228,11 @@ def test_a_missing_program_is_named(here: Path, monkeypatch: pytest.MonkeyPatch)
 SUPERNODE = """\
 trap 'echo INT >> {here}/ended; exit 0' INT
 {others}
-echo '{{"round": 1, "run": "5", "node": "7", "attack": "explicit-boosting", "honest": null}}' >> {log}
+echo '{lines}' >> {log}
 echo "$@" > {here}/ready
 {then}
 """
+LINE = '{"round": 1, "run": "5", "node": "7", "attack": "explicit-boosting", "honest": null}'
 LOOP = "while :; do sleep 0.05; done"
 
 
@@ -217,11 +246,11 @@ def programs(here: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def put(folder: Path, here: Path, then: str, others: str = "") -> None:
+def put(folder: Path, here: Path, then: str, others: str = "", lines: str = LINE) -> None:
     """Write what stands for ``flower-supernode``."""
     log = here / "flower-node" / "rounds.jsonl"
     script = folder / "flower-supernode"
-    script.write_text("#!/bin/sh\n" + SUPERNODE.format(here=here, log=log, then=then, others=others))
+    script.write_text("#!/bin/sh\n" + SUPERNODE.format(here=here, log=log, then=then, others=others, lines=lines))
     script.chmod(0o700)
 
 
@@ -254,7 +283,7 @@ def test_a_signal_stops_the_node_cleanly(here: Path, programs: Path, number: int
     assert (
         "Malicious node: attacks 127.0.0.1:8000 by explicit-boosting (mine:evil), authorised by Jo Doe\n"
         "Round 1 of run 5: malicious node 7 attacks by explicit-boosting\n"
-        "Stopped; attacked in 1 rounds: "
+        "Stopped; attacked in 1 round: "
     ) in told
     assert str(here / "flower-node" / "rounds.jsonl") in told
 
@@ -263,6 +292,16 @@ def test_a_node_that_fails_is_said_to(here: Path, programs: Path) -> None:
     put(programs, here, "exit 3")
     with pytest.raises(ClientError, match="flower-supernode ended with exit code 3"):
         called()
+
+
+def test_what_is_not_an_attack_is_told_too(here: Path, programs: Path) -> None:
+    waits = LINE.replace("null", '"delay"')
+    put(programs, here, "exit 0", lines=f'{waits}\n{{"attack": "mine:evil", "error": "no model"}}')
+    done = called()
+    assert done.exit_code == 0
+    assert "Round 1 of run 5: malicious node 7 is honest (delay)\nThe attack failed: no model\n" in done.output
+    assert "Stopped; attacked in 0 rounds: " in done.output
+    assert "never asked to train" in done.output
 
 
 def test_a_second_node_in_the_same_folder_is_refused(here: Path, programs: Path) -> None:

@@ -1,7 +1,7 @@
 """What a malicious node runs in the place of ``flwr-clientapp``, once for every message: Flower's own, attacked.
 
 The module that says how to attack is imported when the app is: what both import comes from the bundle. An answer is
-sent only when the log has the round.
+sent only when the log has the round, and the node is honest when the command that tells of its attacks has ended.
 """
 
 from __future__ import annotations
@@ -34,11 +34,13 @@ def main(arguments: list[str]) -> None:
 
 
 def answered(node: Node, app: Callable[[Message, Context], Message], message: Message, context: Context) -> Message:
-    """Answer a message as the app of a malicious node, and log what was done.
+    """Answer a message as the app of a malicious node, and log what was done; if nobody is told, as the app itself.
 
     Raises:
         FedlensError: the attack failed, or the log cannot be written.
     """
+    if not node.is_attended():
+        return app(message, context)
     facts = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "superlink": node.superlink,

@@ -16,12 +16,14 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from filelock import FileLock
+
 from fedlens.bridges.flower.addresses import require_allowed
 from fedlens.bridges.flower.compat import WANTED
 from fedlens.bridges.flower.mod import Malicious
 from fedlens.core.documents import dumps
-from fedlens.core.errors import ConfigError, named, shortened
-from fedlens.core.files import append_bytes, write_atomically, writing
+from fedlens.core.errors import ConfigError, RunError, named, shortened
+from fedlens.core.files import append_bytes, lock, write_atomically, writing
 
 CLIENT, SUPERNODE = "flwr-clientapp", "flower-supernode"
 SCRIPT = '#!/bin/sh\nexec {python} -P -m fedlens.bridges.flower.deployed {folder} "$@"\n'
@@ -74,6 +76,22 @@ class Node:
             write_atomically(Path(self.folder, "node.json"), (dumps(asdict(self), indent=1) + "\n").encode())
             write_atomically(script, text.encode())
             script.chmod(0o700)
+
+    def attended(self) -> FileLock:
+        """Keep others from starting a node in this folder, and let it attack, until the lock is released.
+
+        Raises:
+            RunError: somebody else does.
+        """
+        return lock(Path(self.folder), "node's log")
+
+    def is_attended(self) -> bool:
+        """Tell whether the command that started the node, and tells what it does, still runs."""
+        try:
+            self.attended().release()
+        except RunError:
+            return True
+        return False
 
     def note(self, entry: Mapping[str, Any]) -> None:
         """Add a line to the log, and see that it reaches the disk.
