@@ -37,8 +37,8 @@ def strategies_page() -> Iterator[str]:
     yield (
         f"Strategies of [Flower](https://flower.ai) beside the definitions that they are named after. All of it was "
         f"found by calling them, with flwr {FOUND_WITH}, on {FOUND_ON}; a test calls them again, one at least for each "
-        f"statement, and fails when Flower changes what is said here: with {SAME_WITH} all is the same. Files are those "
-        f"of {FOUND_WITH}, below `flwr`."
+        f"statement, and fails when Flower changes what is said here: with {SAME_WITH} all is the same. Files are "
+        f"those of {FOUND_WITH}, below `flwr`."
     )
     yield ""
     yield (
