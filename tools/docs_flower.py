@@ -7,7 +7,16 @@ from pathlib import Path
 from docs_markdown import code, fence, table
 
 import fedlens
-from fedlens.analysis.flower_strategies import AGREEING, DEVIATIONS, FORMER, FOUND_ON, FOUND_WITH, MESSAGE, Deviation
+from fedlens.analysis.flower_strategies import (
+    AGREEING,
+    DEVIATIONS,
+    FORMER,
+    FOUND_ON,
+    FOUND_WITH,
+    MESSAGE,
+    SAME_WITH,
+    Deviation,
+)
 
 PACKAGE = "fedlens.bridges.flower"
 TESTS = "tests/bridges/flower/test_strategies.py"
@@ -28,7 +37,8 @@ def strategies_page() -> Iterator[str]:
     yield (
         f"Strategies of [Flower](https://flower.ai) beside the definitions that they are named after. All of it was "
         f"found by calling them, with flwr {FOUND_WITH}, on {FOUND_ON}; a test calls them again, one at least for each "
-        "statement, and fails when Flower changes what is said here. Files are those of that version, below `flwr`."
+        f"statement, and fails when Flower changes what is said here: with {SAME_WITH} all is the same. Files are "
+        f"those of {FOUND_WITH}, below `flwr`."
     )
     yield ""
     yield (

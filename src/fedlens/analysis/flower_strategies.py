@@ -12,7 +12,7 @@ from typing import Any
 
 from fedlens.experiment.experiment import Experiment
 
-FOUND_WITH, FOUND_ON = "1.41.0", "2026-12-01"
+FOUND_WITH, FOUND_ON, SAME_WITH = "1.41.0", "2026-12-01", "1.42.0"
 MESSAGE, FORMER = "flwr.serverapp.strategy", "flwr.server.strategy"
 
 AVERAGING = ("FedAvg", "FedProx", "FedAvgM", "FedAdam", "FedYogi", "FedAdagrad")
@@ -173,6 +173,12 @@ AGREEING: tuple[Agreement, ...] = (
 def of_strategy(name: str) -> Iterator[Deviation]:
     """Yield the statements on a strategy, by its ``module:Class``."""
     return (deviation for deviation in DEVIATIONS if name in deviation.strategies)
+
+
+def public_name(strategy: type) -> str:
+    """Return a strategy's ``module:Class``, of the module from which users import it where it is Flower's own."""
+    own = (module for module in (MESSAGE, FORMER) if strategy.__module__.startswith(f"{module}."))
+    return f"{next(own, strategy.__module__)}:{strategy.__name__}"
 
 
 def flower_flags(experiment: Experiment) -> list[str]:

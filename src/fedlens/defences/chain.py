@@ -18,7 +18,7 @@ from fedlens.core.registry import Description
 from fedlens.defences.adapters import as_stage
 from fedlens.defences.composed import written_out
 from fedlens.defences.grammar import kindless, kinds_of, misplaced, validates
-from fedlens.defences.links import Link, build_link, kind_of, title
+from fedlens.defences.links import Link, build_link, kind_of, shown, title
 from fedlens.defences.mean import Mean
 from fedlens.defences.repair import form_of, mended, to_paste
 from fedlens.defences.server_step import needed
@@ -145,7 +145,7 @@ class Chain(Config):
         return ((kind_of(component), component) for component in self.stages)
 
     def __str__(self) -> str:
-        return "+".join(map(title, self.stages))
+        return "+".join(map(shown, self.stages))
 
 
 def _noted(part: Link, fact: str) -> list[str]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from fedlens.core.config import Config
 from fedlens.core.errors import ConfigError
+from fedlens.core.recorded import Recorded
 from fedlens.core.refusals import moved
 from fedlens.core.registry import Description, Record, build, known, name_of, resolve
 from fedlens.core.suggest import likeliest
@@ -25,6 +26,15 @@ def kind_of(component: Link) -> str:
 def title(component: Link) -> str:
     """Return a component's name."""
     return name_of(kind_of(component), component)
+
+
+def shown(component: Link) -> str:
+    """Return what readers are shown as a component's name: for a strategy of Flower, which one it is."""
+    name = title(component)
+    if name != "flower":
+        return name
+    values: Mapping[str, object] = component.recorded_values if isinstance(component, Recorded) else vars(component)
+    return f"Flower's {str(values.get('make', '')).rpartition(':')[2] or 'strategy'}"
 
 
 def build_link(value: object, source: Description | Record, form: str | None = None) -> Link:

@@ -72,7 +72,7 @@ def code_named(values: Mapping[str, Any]) -> list[str]:
                 names[value] = None
             case Mapping():
                 for key, below in value.items():
-                    visit(option if key == "name" else str(key).removesuffix(".name"), below)
+                    visit(option if key == "name" else str(key).removesuffix(".name").rpartition(".")[2], below)
             case list() | tuple():
                 for entry in value:
                     visit(option, entry)

@@ -106,6 +106,16 @@ def test_behind_a_screen_it_is_as_if_only_the_honest_had_answered(name: str, tmp
         assert words in client.fault if words != "flagged" else client.flagged_by == ["distances", "statistics"]
 
 
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if not name.startswith("ByRule")])
+def test_without_a_screen_the_same_round_is_none(name: str) -> None:
+    wrong = [message for message, _ in bad().values()]
+    try:
+        found = aggregated(STRATEGIES[name](), SENT, [*honest(), *wrong])
+    except Exception:  # Flower's InconsistentMessageReplies, of no public module
+        return
+    assert found is None  # the round is dropped
+
+
 @pytest.mark.parametrize("name", ["FedAvg", "FedAdam", "DP"])
 def test_without_a_screen_the_same_round_fails_or_is_poisoned(name: str) -> None:
     alone = aggregated(STRATEGIES[name](), SENT, honest())

@@ -16,11 +16,13 @@ from flwr.serverapp.strategy import FedAvg, MultiKrum
 from torch import Tensor, nn
 from typer.testing import CliRunner
 
+from fedlens.analysis.flower_strategies import of_strategy, public_name
 from fedlens.bridges.flower import App, Asked, Plan, Trial, Tried, flags, load_app, measured, try_app
 from fedlens.bridges.flower.compat import starting
 from fedlens.bridges.flower.results import document, rows
 from fedlens.cli.flower import flower
 from fedlens.core.errors import ConfigError
+from fedlens.core.importing import imported
 from fedlens.goals import Backdoor, FeatureValues
 
 TASK = """
@@ -142,7 +144,8 @@ def test_the_command_attacks_the_app_and_does_not_touch_it(folder: Path) -> None
     assert claim["acts"][0]["claimed"] == 32e6
     assert by_name["median", "claim"]["success"] is False
     assert [row["successes [95 %]"][:3] for row in found["table"]][:2] == ["0/1", "1/1"]
-    assert any(flag.startswith("FedAvg weighs by the numbers of samples") for flag in found["flags"])
+    [claims] = [flag for flag in found["flags"] if flag.startswith("Flower's FedAvg believes any claimed number")]
+    assert claims.endswith("`Screened(..., cap=2.0)` limits claims.")
 
 
 def test_the_command_prints_a_table_and_red_flags(folder: Path) -> None:
@@ -296,6 +299,20 @@ def test_doubts() -> None:
     assert "am was not tried: no data." in found
     assert rows(Tried("mine", asked(), trials))[0] == ["own", "none", "–", "–", "–", "–"]
     assert document(Tried("mine", asked(), trials))["seeds"] == [0]
+
+
+@pytest.mark.parametrize("name", ["flwr.serverapp.strategy:Krum", "flwr.server.strategy:Bulyan"])
+def test_what_is_known_of_a_strategy_is_said_once(name: str) -> None:
+    trial = Trial("own", None, 0, strategy=public_name(imported(name)))
+    found = [flag for flag in flags(Tried("mine", asked(), [trial])) if flag.startswith("Flower's ")]
+    assert len(found) == len(list(of_strategy(name))) > 0
+    assert all(deviation.words in flag for deviation, flag in zip(of_strategy(name), found, strict=True))
+
+
+def test_nothing_is_known_of_a_users_strategy_that_is_called_alike() -> None:
+    mine = type("Krum", (FedAvg,), {"__module__": "mine"})
+    trial = Trial("own", None, 0, strategy=public_name(mine))
+    assert not any("Krum" in flag for flag in flags(Tried("mine", asked(), [trial])))
 
 
 def test_a_start_is_as_it_was_afterwards() -> None:

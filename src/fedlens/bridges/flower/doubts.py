@@ -4,28 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from fedlens.analysis.flower_strategies import of_strategy
 from fedlens.bridges.flower.defending import OWN
 from fedlens.bridges.flower.trying import Trial, Tried
 
 WEAK, HALF, FEWEST = 0.1, 0.5, 5
 
-WEIGHS = (
-    "weighs by the numbers of samples that clients say to have, without a limit: a client that claims enough decides "
-    "alone; `Screened(..., cap=2.0)` limits claims"
-)
-KNOWN = {
-    "FedAvg": WEIGHS,
-    "FedProx": WEIGHS,
-    "FedAvgM": WEIGHS,
-    "FedAdam": WEIGHS,
-    "FedYogi": WEIGHS,
-    "FedAdagrad": WEIGHS,
-    "MultiKrum": WEIGHS,
-    "FedTrimmedAvg": (
-        "cuts int(beta * n) clients, which with beta = f/n may be f - 1: of 49 clients it cuts none for f = 1"
-    ),
-}
-"""What is known of strategies of Flower's, by their names."""
+REMEDIES = {"claims-unbounded": "; `Screened(..., cap=2.0)` limits claims"}
+"""What helps, by the code of what is known of strategies."""
 
 
 def flags(tried: Tried) -> Iterator[str]:
@@ -46,8 +32,9 @@ def flags(tried: Tried) -> Iterator[str]:
         count = len(tried.asked.seeds)
         yield f"{count} seed{'s' * (count > 1)}: intervals of rates are wide; e.g. --seeds 10."
     for strategy in dict.fromkeys(trial.strategy for trial in controls):
-        if words := KNOWN.get(strategy):
-            yield f"{strategy} {words}."
+        for deviation in of_strategy(strategy):
+            name = strategy.partition(":")[2]
+            yield f"Flower's {name} {deviation.words}{REMEDIES.get(deviation.code, '')}."
     if controls and not any(trial.strategy for trial in controls):
         yield "No strategy of Flower's has begun, so that nothing could take its place: the app has a loop of its own."
 

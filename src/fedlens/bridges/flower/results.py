@@ -18,7 +18,8 @@ NONE = "–"
 def sentence(tried: Tried) -> str:
     """Say what was done."""
     asked = tried.asked
-    strategy = next((trial.strategy for trial in tried.trials if trial.strategy), "a loop of its own")
+    began = next((trial.strategy for trial in tried.trials if trial.strategy), "")
+    strategy = began.partition(":")[2] or "a loop of its own"
     return (
         f"{tried.app}, whose strategy is {strategy}: {asked.attackers} of {asked.nodes} nodes attack; "
         f"{len(tried.trials)} federations were played, with Flower {FLOWER}."

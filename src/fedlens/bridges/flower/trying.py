@@ -16,6 +16,7 @@ from typing import Any
 from flwr.app import Context
 from torch import Tensor
 
+from fedlens.analysis.flower_strategies import public_name
 from fedlens.attacks.attack import Attack
 from fedlens.bridges.flower.apps import App
 from fedlens.bridges.flower.compat import starting
@@ -126,7 +127,7 @@ class Trial:
         seed: of its draws.
         rounds: what each global model answers.
         acts: what attackers did.
-        strategy: the class of the app's strategy; empty if none began.
+        strategy: ``module:Class`` of the app's strategy; empty if none began.
         fault: how it ended before its time; empty if it did not.
         success: whether the last global model does what attackers want; ``None`` where nothing was aggregated.
 
@@ -248,7 +249,7 @@ def _played(app: App, asked: Asked, defence: str, seed: int, attacked: tuple[str
     errors = [f"node {part}: {words}" for exchange in found.rounds for part, words in exchange.errors.items()]
     if not fault and control is None and errors:
         fault = errors[0]
-    strategy = type(begun[-1]).__name__ if begun else ""
+    strategy = public_name(type(begun[-1])) if begun else ""
     acts = () if malicious is None else tuple(malicious.acts)
     return Trial(defence, name, seed, rounds, acts, strategy, fault, _success(rounds, asked, control))
 
