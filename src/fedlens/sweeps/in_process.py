@@ -9,6 +9,7 @@ from typing import Self
 
 from typing_extensions import override
 
+from fedlens.data.loading import keeping_data
 from fedlens.sweeps.tasks import Executor, Notify, Task, perform
 
 
@@ -27,5 +28,6 @@ class InProcessExecutor(Executor):
 
     @override
     def run(self, tasks: Sequence[Task], notify: Notify) -> None:
-        for task in tasks:
-            perform(task.plain(), notify)
+        with keeping_data():
+            for task in tasks:
+                perform(task.plain(), notify)
