@@ -2,9 +2,8 @@
 
 import platform
 
-import torch
-
 from fedlens.core.installed import version
+from fedlens.core.lazy import torch
 
 BITS = 1
 """Counts the changes of what runs compute: raise it with any change of bits, so that no cached twin outlives it.

@@ -9,7 +9,6 @@ from typing import Self
 
 from typing_extensions import override
 
-from fedlens.data.loading import keeping_data
 from fedlens.sweeps.tasks import Executor, Notify, Task, perform
 
 
@@ -28,6 +27,8 @@ class InProcessExecutor(Executor):
 
     @override
     def run(self, tasks: Sequence[Task], notify: Notify) -> None:
+        from fedlens.data.loading import keeping_data
+
         with keeping_data():
             for task in tasks:
                 perform(task.plain(), notify)
