@@ -93,7 +93,7 @@ $(BENCH_VENV)/.installed: pyproject.toml benchmarks/constraints.txt
 bench: $(BENCH_VENV)/.installed
 	@echo "Timing the engines and the rules; leave the machine alone meanwhile"
 	@mkdir -p results
-	@for name in bench aggregation attacks crafting backdoors scale networks memory; do \
+	@for name in bench aggregation attacks crafting backdoors scale networks memory overhead; do \
 	  $(BENCH_VENV)/bin/python benchmarks/$$name.py $(if $(QUICK),--quick,--json results/$$name.json) || exit 1; \
 	done
 

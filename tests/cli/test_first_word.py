@@ -85,6 +85,12 @@ def test_no_built_in_component_needs_them_to_be_described(tmp_path: Path) -> Non
     assert done.stdout == "[]\n"
 
 
+def test_a_sweep_leaves_them_to_its_workers() -> None:
+    code = f"import sys, fedlens.sweeps.sweep; print(sorted({HEAVY!r} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_what_is_imported_late_is_the_same() -> None:
     assert lazy.torch.Tensor is torch.Tensor
     assert lazy.nn.Linear is torch.nn.Linear

@@ -128,6 +128,15 @@ def test_seeded_draws_by_its_address_and_gives_all_generators_back() -> None:
     assert global_states() == before
 
 
+def test_where_there_are_devices_their_generators_are_seeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds: list[int] = []
+    monkeypatch.setattr(torch, "manual_seed", seeds.append)
+    for available in (False, True):
+        monkeypatch.setattr(torch.accelerator, "is_available", lambda available=available: available)
+        with seeded(Address.root(4)):
+            assert seeds == [Address.root(4).integer()] * available
+
+
 def test_what_is_drawn_is_the_same_in_every_version_of_fedlens() -> None:
     with seeded(Address.root(0)):
         assert drawn() == pytest.approx([0.006285309791564941, 0.030251881804864933, 0.9096744701818096])

@@ -1,9 +1,13 @@
 import gzip
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+from sklearn.preprocessing import MinMaxScaler, OneHotEncoder
 
 from fedlens.core.errors import DataError
 from fedlens.data import adult
@@ -95,6 +99,23 @@ def test_scaling_is_the_training_datas_and_does_not_clip(data: Dataset) -> None:
     # Final weights of the test rows reach from 13,492 to 1,490,400.
     assert data.test.x[:, 1].min().item() == pytest.approx((13_492 - 13_769) / 1_470_936)
     assert data.test.x[:, 1].max().item() == pytest.approx((1_490_400 - 13_769) / 1_470_936)
+
+
+def test_the_encoding_is_that_of_pandas_and_scikit_learn(data: Dataset) -> None:
+    options: dict[str, Any] = {"comment": "|", "skipinitialspace": True, "na_values": "?", "names": adult._FIELDS}
+    train = pd.read_csv(PACKAGED / "adult.data.gz", **options).dropna()[:30_160]
+    scaler = MinMaxScaler().fit(train[[*adult.NUMERIC]].to_numpy(float))
+    encoder = OneHotEncoder(sparse_output=False).fit(train[[*adult.CATEGORICAL]].to_numpy(object))
+    for rows, samples in (
+        (train, data.train),
+        (pd.read_csv(PACKAGED / "adult.test.gz", **options).dropna(), data.test),
+    ):
+        numbers = scaler.transform(rows[[*adult.NUMERIC]].to_numpy(float))
+        flags = encoder.transform(rows[[*adult.CATEGORICAL]].to_numpy(object))
+        assert np.array_equal(np.hstack([numbers, flags]).astype(np.float32), samples.x.numpy())
+        assert rows["income"].str.startswith("<=50K").tolist() == (samples.y == 1).tolist()
+    for number, feature in enumerate(adult.NUMERIC):
+        assert Adult().encoded(feature, 50) == {number: 50 * scaler.scale_[number] + scaler.min_[number]}
 
 
 def test_columns_group_by_feature(data: Dataset) -> None:

@@ -20,7 +20,7 @@ from fedlens.data.columns import Columns
 from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.data.digits import Digits
 from fedlens.data.groups import Groups
-from fedlens.data.loading import load
+from fedlens.data.loading import keeping_data, load
 from fedlens.data.partition import Partition, Shards
 from fedlens.experiment.setting import prepare
 
@@ -219,3 +219,14 @@ def test_sound_shards_are_taken_as_they_are() -> None:
     found = prepare(small(data=Digits(), clients=2, partition=Dealt(), attack=None)).shards
     assert found.order.tolist() == list(range(19, -1, -1))
     assert found.sizes.tolist() == [5, 15]
+
+
+def test_within_a_block_built_in_data_are_loaded_once_and_custom_ones_every_time() -> None:
+    with keeping_data():
+        kept = load(Digits())
+        assert load(Digits()) is kept
+        assert loaded(SOUND) is not loaded(SOUND)
+        assert load(Digits()) is kept
+        assert load(Digits(), Path("elsewhere")) is not kept
+        assert load(Digits()) is not kept, "only the last one is kept"
+    assert load(Digits()) is not load(Digits())

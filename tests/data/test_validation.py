@@ -2,6 +2,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.model_selection import train_test_split
 
 from fedlens.core.errors import DataError
 from fedlens.core.random import Address
@@ -70,3 +71,20 @@ def test_what_cannot_be_set_apart_is_told(count: int) -> None:
         set_apart(numbered([30, 30]).y, count, ADDRESS)
     with pytest.raises(DataError, match=r"-o validation=4$"):  # one of each class
         set_apart(numbered([5, 5, 5, 5]).y, 2, ADDRESS)
+
+
+@given(st.lists(st.integers(1, 12), min_size=1, max_size=5), st.integers(1, 50), st.integers(0, 99))
+def test_the_draw_is_scikit_learns(counts: list[int], count: int, seed: int) -> None:
+    labels, address = numbered(counts).y, Address.root(seed)
+    strata = labels if 1 not in counts else None  # classes of a single sample scikit-learn refuses
+    draws = [(labels, strata), (labels.double(), None)] if strata is not None else [(labels.double(), None)]
+    for given_, stratify in draws:
+        try:
+            drawn = train_test_split(
+                range(len(labels)), test_size=count, stratify=stratify, random_state=address.integer() % 2**32
+            )
+        except ValueError:
+            with pytest.raises(DataError):
+                set_apart(given_, count, address)
+        else:
+            assert [side.tolist() for side in set_apart(given_, count, address)] == [sorted(side) for side in drawn]

@@ -14,7 +14,6 @@ from fedlens.defences.krum import Krum
 from fedlens.experiment.experiment import Experiment
 from fedlens.experiment.setting import prepare
 from fedlens.runs.loading import override
-from fedlens.simulation.leaving import leaves_twin
 
 VALUES = {"clients": 10, "fraction": 0.5, "attack": "explicit-boosting"}
 
@@ -98,7 +97,7 @@ def test_teams_share_the_twin_of_one_attacker_unless_they_are_always_there() -> 
     assert always.identity() != twin.identity()
     assert always == always.twin() == attacked({"clients": [9, 7, 8], "schedule": "every-round"}).twin()
     assert validate(Experiment, always.describe()) == always
-    assert leaves_twin(validate(Experiment, always.describe() | {"control": True}))
+    assert validate(Experiment, always.describe() | {"control": True}).leaves_twin
 
 
 def test_the_whole_team_is_absent_from_the_placebo() -> None:

@@ -17,6 +17,9 @@ from types import ModuleType
 
 from fedlens.core.errors import ConfigError
 
+_OURS = __name__.partition(".")[0]
+"""The package that is never looked for in a run's directory, as its code is running."""
+
 _RUN = ("rounds.jsonl", "environment.jsonl", "target.json", "summary.json", "start.json", "checkpoint.safetensors")
 _SWEEP = ("cells", "rounds.parquet", "failures.json")
 
@@ -46,7 +49,8 @@ def import_module(name: str, beside: Sequence[Path] = (), within: Path | None = 
     folders = dict.fromkeys(str(folder.resolve()) for folder in (Path(), *beside))
     sys.path += [folder for folder in folders if folder not in sys.path]
     words = name.split(".")
-    for count in range(1, len(words) + 1):
+    checked = 0 if words[0] == _OURS else len(words)
+    for count in range(1, checked + 1):
         package = ".".join(words[:count])  # to find what is in a package, Python imports that
         for location in _locations(package):
             _require_outside(package, location, within)

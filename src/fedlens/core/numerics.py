@@ -1,9 +1,9 @@
 """What the bits of a result depend on beside the experiment."""
 
 import platform
-from importlib.metadata import version
 
-import torch
+from fedlens.core.installed import version
+from fedlens.core.lazy import torch
 
 BITS = 1
 """Counts the changes of what runs compute: raise it with any change of bits, so that no cached twin outlives it.

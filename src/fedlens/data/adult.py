@@ -13,10 +13,10 @@ an unknown one is an error. Class 0 is the income above 50K, as the paper's targ
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from functools import cache
 from importlib.resources import files
-from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,7 +31,7 @@ from fedlens.data.dataset import Data, Dataset, Samples
 from fedlens.data.prepared import prepared
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from numpy.typing import NDArray
     from torch import Tensor
 
 CLASSES = (">50K", "<=50K")
@@ -105,7 +105,7 @@ class Adult(Data):
             DataError: the installed package is damaged.
         """
         sources = [_packaged("adult.data.gz"), _packaged("adult.test.gz"), Path(__file__).read_bytes()]
-        parts = prepared("adult", sources, ("numpy", "pandas", "scikit-learn"), _prepare)
+        parts = prepared("adult", sources, ("numpy",), _prepare)
         return Dataset(
             train=Samples(parts["train.x"], parts["train.y"]),
             test=Samples(parts["test.x"], parts["test.y"]),
@@ -123,9 +123,8 @@ class Adult(Data):
     @override
     def encoded(self, feature: str, value: float | str) -> dict[int, float]:
         if feature in NUMERIC and not isinstance(value, str):
-            scaler, _ = _fitted(_packaged("adult.data.gz"))
-            column = NUMERIC.index(feature)
-            return {column: float(value * scaler.scale_[column] + scaler.min_[column])}
+            encoding, column = _fitted(_packaged("adult.data.gz")), NUMERIC.index(feature)
+            return {column: float(value * encoding.scale[column] + encoding.offset[column])}
         if feature not in CATEGORICAL:
             option, features = f"goal.trigger.values.{feature}", [*NUMERIC, *CATEGORICAL]
             if feature in NUMERIC:
@@ -142,8 +141,8 @@ class Adult(Data):
 
     @override
     def words(self, record: Tensor) -> dict[str, str]:
-        scaler, _ = _fitted(_packaged("adult.data.gz"))
-        numbers = scaler.inverse_transform(record[None, : len(NUMERIC)].double().numpy())[0]
+        encoding = _fitted(_packaged("adult.data.gz"))
+        numbers = (record[: len(NUMERIC)].double().numpy() - encoding.offset) / encoding.scale
         values = {name: f"{value:.0f}" for name, value in zip(NUMERIC, numbers, strict=True)}
         names = columns()[len(NUMERIC) :]
         flags = zip(names, record[len(NUMERIC) :].tolist(), strict=True)
@@ -156,8 +155,7 @@ def columns() -> list[Column]:
     Raises:
         DataError: the installed package is damaged.
     """
-    _, encoder = _fitted(_packaged("adult.data.gz"))
-    one_hot = zip(CATEGORICAL, encoder.categories_, strict=True)
+    one_hot = zip(CATEGORICAL, _fitted(_packaged("adult.data.gz")).categories, strict=True)
     return [Column(name) for name in NUMERIC] + [Column(name, value) for name, values in one_hot for value in values]
 
 
@@ -175,65 +173,84 @@ def _packaged(name: str) -> bytes:
         raise _damaged(f"{name} cannot be read ({error})") from error
 
 
+class _Rows(NamedTuple):
+    """The complete rows of a file, column by column: ``[n, 6]``, eight times n words, and ``[n]``."""
+
+    numbers: NDArray[np.float64]
+    categories: list[tuple[str, ...]]
+    income: NDArray[np.int64]
+
+
+class _Encoding(NamedTuple):
+    """Turns numbers into ``scale * number + offset``, and has the categories of each feature in alphabetical order."""
+
+    scale: NDArray[np.float64]
+    offset: NDArray[np.float64]
+    categories: list[list[str]]
+
+
 def _prepare() -> dict[str, Tensor]:
     """Encode the samples of the packaged files."""
     train, test = _train(), _read("adult.test.gz", _TEST)
-    scaler, encoder = _fit(train)
-    encoded = {"train": _encode(train, scaler, encoder), "test": _encode(test, scaler, encoder)}
+    encoding = _fit(train)
+    encoded = {"train": _encode(train, encoding), "test": _encode(test, encoding)}
     return {f"{name}.{part}": getattr(samples, part) for name, samples in encoded.items() for part in ("x", "y")}
 
 
-def _train() -> DataFrame:
-    return _read("adult.data.gz", _TRAIN).iloc[:_TRAIN_USED]
+def _train() -> _Rows:
+    numbers, categories, income = _read("adult.data.gz", _TRAIN)
+    return _Rows(numbers[:_TRAIN_USED], [column[:_TRAIN_USED] for column in categories], income[:_TRAIN_USED])
 
 
-def _read(name: str, rows: int) -> DataFrame:
+def _read(name: str, rows: int) -> _Rows:
     """Read the complete rows of a packaged file, with income as 0 or 1."""
-    import pandas as pd
-
-    types = {**dict.fromkeys(_FIELDS, "object"), **dict.fromkeys(NUMERIC, "int64")}
     try:
-        frame = pd.read_csv(
-            BytesIO(_packaged(name)),
-            compression="gzip",
-            names=list(_FIELDS),
-            dtype=types,
-            na_values="?",
-            keep_default_na=False,
-            skipinitialspace=True,
-            comment="|",  # the test file begins with a comment
-        )
+        lines = gzip.decompress(_packaged(name)).decode().splitlines()
+        table = [_fields(line) for line in lines if line and not line.startswith("|")]  # a comment
+        columns = dict(zip(_FIELDS, zip(*(row for row in table if "?" not in row), strict=True), strict=True))
+        numbers = np.array([[int(number) for number in columns[feature]] for feature in NUMERIC], np.float64).T
         # Labels of the test file end in a full stop.
-        income = frame["income"].str.removesuffix(".").map({label: index for index, label in enumerate(CLASSES)})
-        frame = frame.assign(income=income.astype("int64")).dropna()
+        income = np.array([CLASSES.index(label.removesuffix(".")) for label in columns["income"]], np.int64)
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise _damaged(f"{name} cannot be read ({error})") from error
-    if len(frame) != rows:
-        raise _damaged(f"{name} has {len(frame):,} complete rows instead of {rows:,}")
-    return frame
+    if len(income) != rows:
+        raise _damaged(f"{name} has {len(income):,} complete rows instead of {rows:,}")
+    return _Rows(numbers, [columns[feature] for feature in CATEGORICAL], income)
+
+
+def _fields(line: str) -> list[str]:
+    """Return a row's fields.
+
+    Raises:
+        ValueError: it has too few or too many.
+    """
+    row = line.split(", ")
+    if len(row) != len(_FIELDS):
+        raise ValueError(f"a row has {len(row)} fields instead of {len(_FIELDS)}")
+    return row
 
 
 @cache
-def _fitted(content: bytes) -> tuple[Any, Any]:  # noqa: ARG001 - the key, so that another file is read anew
+def _fitted(content: bytes) -> _Encoding:  # noqa: ARG001 - the key, so that another file is read anew
     """Fit scales and categories to the packaged training rows, once."""
     return _fit(_train())
 
 
-def _fit(train: DataFrame) -> tuple[Any, Any]:
-    from sklearn.preprocessing import MinMaxScaler, OneHotEncoder
-
-    scaler = MinMaxScaler().fit(train[list(NUMERIC)].to_numpy(np.float64))
-    encoder = OneHotEncoder(handle_unknown="error", sparse_output=False).fit(train[list(CATEGORICAL)].to_numpy(object))
-    if (width := len(NUMERIC) + sum(map(len, encoder.categories_))) != _WIDTH:
+def _fit(train: _Rows) -> _Encoding:
+    least = train.numbers.min(0)
+    scale = 1 / (train.numbers.max(0) - least)
+    categories = [sorted(set(column)) for column in train.categories]
+    if (width := len(NUMERIC) + sum(map(len, categories))) != _WIDTH:
         raise _damaged(f"adult.data.gz encodes to {width} columns instead of {_WIDTH}")
-    return scaler, encoder
+    return _Encoding(scale, 0 - least * scale, categories)
 
 
-def _encode(frame: DataFrame, scaler: Any, encoder: Any) -> Samples:
-    numbers = scaler.transform(frame[list(NUMERIC)].to_numpy(np.float64))
-    try:
-        one_hot = encoder.transform(frame[list(CATEGORICAL)].to_numpy(object))
-    except ValueError as error:
-        raise _damaged(f"adult.test.gz has a category that adult.data.gz lacks ({error})") from error
-    x = np.hstack([numbers, one_hot]).astype(np.float32)
-    return Samples(torch.from_numpy(x), torch.from_numpy(frame["income"].to_numpy(np.int64, copy=True)))
+def _encode(rows: _Rows, encoding: _Encoding) -> Samples:
+    parts = [rows.numbers * encoding.scale + encoding.offset]
+    for column, categories in zip(rows.categories, encoding.categories, strict=True):
+        numbers = {category: number for number, category in enumerate(categories)}
+        try:
+            parts.append(np.eye(len(categories))[[numbers[category] for category in column]])
+        except KeyError as error:
+            raise _damaged(f"adult.test.gz has a category that adult.data.gz lacks ({error})") from error
+    return Samples(torch.from_numpy(np.hstack(parts).astype(np.float32)), torch.from_numpy(rows.income))

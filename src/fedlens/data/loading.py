@@ -1,6 +1,9 @@
 """Loading an experiment's data, built in or custom."""
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from fedlens.core.custom import copy_tensors, is_custom
@@ -10,6 +13,22 @@ from fedlens.core.registry import name_of
 from fedlens.data.checking import checked_dataset
 from fedlens.data.dataset import Data, Dataset
 from fedlens.data.downloads import named_directory
+
+_KEPT: ContextVar[list[tuple[Data, Path | None, Dataset]] | None] = ContextVar("kept", default=None)
+"""The data set that was loaded last, with its description and directory; ``None`` where nothing is kept."""
+
+
+@contextmanager
+def keeping_data() -> Iterator[None]:
+    """Within the block, let `load` return the data set that it loaded last when it is asked for the same again.
+
+    A custom one is loaded anew every time: it may have drawn its samples.
+    """
+    before = _KEPT.set([])
+    try:
+        yield
+    finally:
+        _KEPT.reset(before)
 
 
 def load(data: Data, directory: Path | None = None) -> Dataset:
@@ -25,7 +44,7 @@ def load(data: Data, directory: Path | None = None) -> Dataset:
         DataError: they are missing, corrupt or malformed.
     """
     if not is_custom(data):
-        return data.load(directory)
+        return _loaded(data, directory)
     name = name_of("data", data)
     place = named_directory(directory)
     with seeded(Address.root(0).at("data")):
@@ -39,3 +58,17 @@ def load(data: Data, directory: Path | None = None) -> Dataset:
         message = f"{name}: {' and '.join(chosen)} of a Dataset: better chosen by {options}"
         warnings.warn(message, DeprecationWarning, stacklevel=2)
     return copy_tensors(dataset)
+
+
+def _loaded(data: Data, directory: Path | None) -> Dataset:
+    """Load built-in data, or take those that are kept."""
+    kept = _KEPT.get()
+    if kept is None:
+        return data.load(directory)
+    for *described, dataset in kept:
+        if described == [data, directory]:
+            return dataset
+    kept.clear()  # one at a time, as they may be large
+    dataset = data.load(directory)
+    kept.append((data, directory, dataset))
+    return dataset

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from fedlens.core.errors import RunError
 from fedlens.core.files import write_atomically
+from fedlens.core.installed import version
 from fedlens.core.paths import private_cache
 
 if TYPE_CHECKING:

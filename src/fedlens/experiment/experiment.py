@@ -326,6 +326,11 @@ class Experiment(Config):
         return (self.attack is not None and self.control) or self.target.select in {"resistant", "edge"}
 
     @property
+    def leaves_twin(self) -> bool:
+        """Whether a run can serve as its benign twin, and controls are on."""
+        return self.attack is None and self.stop_at is None and self.control
+
+    @property
     def wants_placebo(self) -> bool:
         """Whether the run needs a placebo, if there can be one."""
         return self.attack is not None and self.control and self.placebo and not self.server.averages

@@ -52,6 +52,7 @@ from fedlens.runs.metadata import StartRecord, TargetRecord, TimingRecord
 from fedlens.runs.ownership import claim, is_ours
 from fedlens.runs.parse_records import parsed_round
 from fedlens.runs.reading import (
+    DIGESTS,
     count_rounds,
     load_predictions,
     predictions_file,
@@ -71,7 +72,6 @@ from fedlens.runs.unjudged import FILE as UNJUDGED
 from fedlens.runs.vouched import RECORDS, Vouched, require_as_written
 from fedlens.runs.weights import cut_weights, keeps_weights, require_weights, round_of, weights_file
 
-DIGESTS = "digests.json"
 BEST = "best.safetensors"
 BEGUN_WITH = {
     "data": "the data are not those that this run was begun with: a file has changed, or they are drawn anew each time",

@@ -4,10 +4,11 @@ import platform
 import subprocess
 import sys
 from datetime import UTC, datetime
-from importlib.metadata import version
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from fedlens.core.installed import version
 from fedlens.core.numerics import numerics
 from fedlens.core.private_paths import ELSEWHERE, word_without_folders
 from fedlens.core.redaction import redacted
@@ -43,8 +44,12 @@ def _command(words: list[str]) -> list[str]:
     return [*(word.removeprefix(ELSEWHERE) for word in shown[:1]), *shown[1:]]
 
 
+@cache
 def _commit() -> str | None:
-    """Return the commit of this source, with ``+`` if files differ from it; ``None`` without a checkout."""
+    """Return the commit of this source, with ``+`` if files differ from it; ``None`` without a checkout.
+
+    It is asked for once, as this process imports the source once.
+    """
     source = Path(__file__).parent
     try:
         shown = _git(source, "rev-parse", "--short=12", "HEAD")

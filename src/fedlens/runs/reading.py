@@ -18,6 +18,9 @@ from fedlens.runs.parse_records import LATEST, Latest, parsed, parsed_round
 from fedlens.runs.record import RoundRecord
 from fedlens.runs.run_summary import SUMMARY, Summary
 
+DIGESTS = "digests.json"
+"""File with digests of what a run was begun with."""
+
 TROUBLE = (OSError, SafetensorError, LookupError, ValueError, TypeError, RuntimeError, AttributeError, RecursionError)
 """Errors that safetensors, PyTorch and pandas may raise on a damaged or forged file."""
 

@@ -16,7 +16,7 @@ from fedlens.simulation.callback import Callback
 from fedlens.simulation.engines import choose_engine
 from fedlens.simulation.engines.backdoor_job import variants
 from fedlens.simulation.engines.choice import Choice
-from fedlens.simulation.leaving import leaves_twin, twin_files
+from fedlens.simulation.leaving import twin_files
 from fedlens.simulation.record_rounds import record_rounds
 from fedlens.simulation.runtime import Runtime
 from fedlens.simulation.twin import Control, cached, find_control, keep, key
@@ -106,7 +106,7 @@ def leave_twin(run: Run, runtime: Runtime) -> None:
     Raises:
         FedlensError: its files are damaged, or its data are not available.
     """
-    if leaves_twin(run.experiment) and keeps_predictions(run.path):
+    if run.experiment.leaves_twin and keeps_predictions(run.path):
         setting = runtime.prepare(run.experiment)
         leave_as_twin(setting, choose_engine(runtime.engine, runtime.workers, setting).arithmetic, run.path)
 

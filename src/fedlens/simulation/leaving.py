@@ -25,11 +25,6 @@ REPLACED = {"experiment.yaml", RECORDS, "summary.json"}
 LEFT_OUT = {"start.json", "digests.json", "target.json", "checks"}
 
 
-def leaves_twin(experiment: Experiment) -> bool:
-    """Tell whether a run of `experiment` can serve as its benign twin, and controls are on."""
-    return experiment.attack is None and experiment.stop_at is None and experiment.control
-
-
 def twin_files(run: Path, twin: Experiment, paper_stop: float | None, classes: Sequence[str]) -> dict[str, bytes]:
     """Return the files of the twin's directory, by their paths in it.
 

@@ -29,7 +29,6 @@ from fedlens.simulation.callback import Callback, callback_of
 from fedlens.simulation.controls import controls_of, find_or_make, leave_as_twin, sound
 from fedlens.simulation.engines import choose_engine
 from fedlens.simulation.engines.choice import SIDE_BY_SIDE, Choice
-from fedlens.simulation.leaving import leaves_twin
 from fedlens.simulation.record_rounds import beside, record_rounds
 from fedlens.simulation.rounds import federate
 from fedlens.simulation.runtime import Runtime
@@ -153,7 +152,7 @@ def play(
     setting = _prepare(experiment, runtime)
     with runtime.cluster(experiment) as cluster:
         choice = choose_engine(runtime.engine, runtime.workers, setting, cluster)
-        leaves = leaves_twin(experiment) and keeps_predictions(path)
+        leaves = experiment.leaves_twin and keeps_predictions(path)
         with RunDirectory(path, keep_predictions=leaves, keep_weights=keep_weights) as directory:
             directory.begin(experiment, resume=resume, start=_start(experiment, runtime, choice))
             if runtime.data_dir is not None:

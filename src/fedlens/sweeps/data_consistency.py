@@ -12,7 +12,6 @@ from pathlib import Path
 
 from fedlens.core.custom import is_custom
 from fedlens.core.registry import describe
-from fedlens.data.loading import load
 from fedlens.experiment.cell import Cell
 from fedlens.experiment.experiment import Experiment
 from fedlens.runs.unjudged import FILE as UNJUDGED
@@ -39,7 +38,11 @@ def present_data(directory: SweepDirectory, cells: Iterable[Cell], data_dir: Pat
                 unfinished.setdefault(data_of(cell.experiment), cell.experiment)
             else:
                 complete.add(data_of(cell.experiment))
-    fingerprints = {}
+    fingerprints: dict[str, str] = {}
+    if not unfinished.keys() & complete:
+        return fingerprints
+    from fedlens.data.loading import load  # which takes seconds
+
     for name in unfinished.keys() & complete:
         with suppress(Exception):  # of the user's class
             fingerprints[name] = load(unfinished[name].data, data_dir).fingerprint()

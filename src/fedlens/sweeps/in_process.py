@@ -27,5 +27,8 @@ class InProcessExecutor(Executor):
 
     @override
     def run(self, tasks: Sequence[Task], notify: Notify) -> None:
-        for task in tasks:
-            perform(task.plain(), notify)
+        from fedlens.data.loading import keeping_data
+
+        with keeping_data():
+            for task in tasks:
+                perform(task.plain(), notify)

@@ -31,9 +31,8 @@ from fedlens.core.parsing import dump_yaml
 from fedlens.core.private_paths import without_folders
 from fedlens.core.suggest import another
 from fedlens.experiment.cell import Cell
-from fedlens.runs.directory import DIGESTS
 from fedlens.runs.ownership import claim
-from fedlens.runs.reading import read_json
+from fedlens.runs.reading import DIGESTS, read_json
 from fedlens.runs.start import START, Start, read_start
 from fedlens.runs.unjudged import FILE as UNJUDGED
 from fedlens.runs.unjudged import read_unjudged

@@ -15,7 +15,6 @@ from fedlens.core.remote import remote
 from fedlens.core.threads import cores
 from fedlens.core.users_modules import modules_of
 from fedlens.experiment.experiment import Experiment
-from fedlens.experiment.setting import find_device
 from fedlens.sweeps.in_process import InProcessExecutor
 from fedlens.sweeps.local_executor import LocalExecutor
 from fedlens.sweeps.tasks import Executor
@@ -60,7 +59,10 @@ class SweepRuntime:
             raise ConfigError(f"--jobs {self.jobs}: at least one is needed; e.g. --jobs 1")
         checked_timeout(self.client_timeout)
         if self.on == "local":
-            find_device(self.device)
+            if self.device != "cpu":
+                from fedlens.experiment.setting import find_device
+
+                find_device(self.device)
             if self.address is not None or self.mixed_cpus:
                 raise ConfigError("--address and --mixed-cpus are for --on ray; add it, or leave them out")
         elif self.on != "ray":

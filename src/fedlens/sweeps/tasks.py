@@ -1,4 +1,7 @@
-"""A sweep's tasks, and what an executor is."""
+"""A sweep's tasks, and what an executor is.
+
+What does a task is imported with the first one, in the worker: the process that hands them out needs no PyTorch.
+"""
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -18,9 +21,6 @@ from fedlens.experiment.experiment import Experiment, control_name
 from fedlens.runs.places import unused
 from fedlens.runs.record import RoundRecord
 from fedlens.simulation.callback import Callback, Event
-from fedlens.simulation.leaving import leaves_twin
-from fedlens.simulation.runtime import Runtime
-from fedlens.simulation.simulation import play
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Task:
     @property
     def leaves_twin(self) -> bool:
         """Whether the run leaves a benign twin for others."""
-        return not self.function and leaves_twin(self.experiment)
+        return not self.function and self.experiment.leaves_twin
 
     def done(self, callback: Callback, dataset: Dataset | None = None) -> dict[str, Any]:
         """Do the task; return the content of its last event, which is the ``value`` of a function.
@@ -67,6 +67,8 @@ class Task:
         if not self.function:
             self.run(callback, dataset)
             return {}
+        from fedlens.simulation.runtime import Runtime
+
         module, _, name = self.function.partition(":")
         function = getattr(import_module(module), name)
         return {"value": function(self.experiment, Runtime(**self.options, dataset=dataset), **self.given)}
@@ -78,6 +80,9 @@ class Task:
         Raises:
             FedlensError: it cannot be run.
         """
+        from fedlens.simulation.runtime import Runtime
+        from fedlens.simulation.simulation import play
+
         resume = (self.path / "experiment.yaml").exists()
         if not resume:  # a kill during the first write leaves a half-written file
             for leftover in self.path.glob(".experiment.yaml.*"):

@@ -1,8 +1,8 @@
 """A worker process of a sweep: tasks come in as lines of JSON, events go out as lines of JSON.
 
-It lives as long as its parent may send it tasks, so that PyTorch is imported once for many cells. It is started afresh
-instead of forked, so that a crash in one cell does not touch the others. When the other end of its input closes, it
-ends at once, in the middle of a round if need be: a run can always be resumed.
+It lives as long as its parent may send it tasks, so that PyTorch is imported, and the data are loaded, once for many
+cells. It is started afresh instead of forked, so that a crash in one cell does not touch the others. When the other end
+of its input closes, it ends at once, in the middle of a round if need be: a run can always be resumed.
 """
 
 import json
@@ -27,6 +27,7 @@ def main() -> None:
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     tasks: SimpleQueue[dict[str, Any]] = SimpleQueue()
     Thread(target=_receive, args=(task_pipe, tasks), daemon=True).start()
+    from fedlens.data.loading import keeping_data
     from fedlens.simulation.callback import Event
     from fedlens.sweeps.tasks import perform  # takes seconds, in which the other end may be closed
 
@@ -36,8 +37,9 @@ def main() -> None:
         except BrokenPipeError:
             _end()
 
-    while True:
-        perform(tasks.get(), notify)
+    with keeping_data():
+        while True:
+            perform(tasks.get(), notify)
 
 
 def _receive(source: int, tasks: "SimpleQueue[dict[str, Any]]") -> NoReturn:

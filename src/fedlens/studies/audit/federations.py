@@ -13,8 +13,7 @@ from fedlens.core.code import digest
 from fedlens.core.errors import DamagedRunError, RunError
 from fedlens.experiment.cell import Cell as SweepCell
 from fedlens.experiment.experiment import Experiment
-from fedlens.runs.directory import DIGESTS
-from fedlens.runs.reading import read_json
+from fedlens.runs.reading import DIGESTS, read_json
 from fedlens.runs.record import ControlRecord, RoundRecord
 from fedlens.runs.record_values import in_window, met, mostly_met, taken
 from fedlens.simulation.callback import Callback
