@@ -108,7 +108,12 @@ def test_no_files_import_each_other_in_a_circle(graph: dict[str, set[str]]) -> N
 
 
 def test_nothing_is_loose_at_the_root() -> None:
-    assert sorted(file.name for file in ROOT.iterdir() if file.is_file()) == ["__init__.py", "__init__.pyi", "py.typed"]
+    assert sorted(file.name for file in ROOT.iterdir() if file.is_file()) == [
+        "__init__.py",
+        "__init__.pyi",
+        "__main__.py",
+        "py.typed",
+    ]
 
 
 def test_only_the_registry_reaches_the_cluster(graph: dict[str, set[str]]) -> None:

@@ -1,3 +1,4 @@
+import json
 import shutil
 from pathlib import Path
 
@@ -147,7 +148,24 @@ def test_an_audit_that_goes_on_is_no_sweep(tmp_path: Path) -> None:
     with pytest.raises(RunError, match=r"audit: this audit has not reached its end; repeat the command that began it"):
         collect([path])
     (path / "audit.json").touch()
-    assert not collect([path]).table.empty
+    with pytest.raises(DamagedRunError, match=r"audit\.json"):
+        collect([path])
+
+
+def test_of_an_audit_the_runs_of_the_verdict_are_compared(tmp_path: Path) -> None:
+    path = sweep(tmp_path / "audit", {"aggregation": ["mean", "median"]}, seeds=1, targets=1)
+    first, second = sorted(set(pd.read_parquet(path / "rounds.parquet")["cell"]))
+
+    def compared(*judged: str) -> tuple[set[str], tuple[str, ...]]:
+        cells = [{"run": f"cells/{cell}"} for cell in judged]
+        (path / "audit.json").write_text(json.dumps({"verdict_cells": cells}))
+        found = collect([path])
+        return set(found.table["cell"]), found.remarks
+
+    assert compared() == compared(first, second) == ({first, second}, ())
+    cells, (remark,) = compared(first)
+    assert cells == {first}
+    assert remark.startswith(f"{path}: without 1 run of the audit's search,")
 
 
 def test_what_is_missing_from_a_sweep_is_told(tmp_path: Path, runs: list[Path]) -> None:

@@ -39,6 +39,7 @@ class Made:
     def __init__(self, code: int) -> None:
         self.judgement = self
         self.code = code
+        self.verdict = {0: "undecided", 3: "no verdict"}[code]
 
     def exit_code(self, *, strict: bool) -> int:
         return 1 if strict and self.code == 0 else self.code
@@ -103,7 +104,26 @@ def test_goals_that_do_not_suit_are_said_and_left_out(
 
 
 def test_strict_takes_undecided_for_broken(calls: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
-    assert called(capsys, "audit", "quickstart", "-o", "data=digits", "--strict")[0] == 1
+    code, printed, _ = called(capsys, "audit", "quickstart", "-o", "data=digits", "--strict")
+    assert code == 1
+    assert "exit code" not in printed
+    assert len(calls) == 1
+
+
+def test_undecided_is_said_not_to_be_holding(calls: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
+    code, printed, _ = called(capsys, "audit", "quickstart", "-o", "data=digits")
+    assert code == 0
+    assert "Undecided does not mean that it holds, though the exit code is 0" in " ".join(printed.split())
+    assert "Before this" not in printed
+    assert len(calls) == 1
+
+
+def test_that_more_effort_has_taken_broken_back_is_said(
+    calls: list[Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["fedlens.cli.audit"], "_verdict_in", lambda _: "broken")
+    _, printed, _ = called(capsys, "audit", "quickstart", "-o", "data=digits")
+    assert "Before this it was broken." in printed
     assert len(calls) == 1
 
 

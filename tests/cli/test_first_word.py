@@ -1,6 +1,7 @@
 """How soon a command says its first word: what takes seconds to import is imported when it is needed."""
 
 import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from fedlens.core.registry import BUILT_IN
 
 HEAVY = {"torch", "pandas", "scipy", "sklearn", "matplotlib"}
 CODE = f"""
+import runpy
 import sys
 sys.argv = ["fedlens", *sys.argv[1:]]
 from fedlens.cli import main
@@ -97,3 +99,11 @@ def test_what_is_imported_late_is_the_same() -> None:
     assert lazy.functional.relu is functional.relu
     with pytest.raises(AttributeError, match="tensr"):
         lazy.torch.tensr  # type: ignore[attr-defined] # noqa: B018
+
+
+def test_the_package_is_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(sys, "argv", ["elsewhere", "--version"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("fedlens", run_name="__main__")
+    assert not ended.value.code
+    assert capsys.readouterr().out.startswith("fedlens ")

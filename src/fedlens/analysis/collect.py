@@ -14,6 +14,8 @@ from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING
 
+from fedlens.analysis.counted import counted
+from fedlens.analysis.held_out import AUDIT, held_out
 from fedlens.analysis.missing import ANEW, DIGEST, Unjudged, failures_of, reasons_of, unjudged_of
 from fedlens.analysis.run_results import load_run, sound_summary
 from fedlens.analysis.sweep_progress import GRID, UNFINISHED_AUDIT, progress_words
@@ -161,7 +163,7 @@ def _sweep(path: Path) -> tuple[_Source, list[str]]:
     import pandas as pd
 
     file = path / TABLE
-    if (path / "plan.jsonl").is_file() and not (path / "audit.json").is_file():
+    if (path / "plan.jsonl").is_file() and not (path / AUDIT).is_file():
         raise RunError(f"{path}: {UNFINISHED_AUDIT}")
     if not file.is_file():
         why = (
@@ -186,6 +188,15 @@ def _sweep(path: Path) -> tuple[_Source, list[str]]:
         raise DamagedRunError(f"{file}: cannot be read ({wrong}); {ANEW}")
     if strange := [cell for cell in table["cell"].unique() if not DIGEST.fullmatch(str(cell))]:
         raise DamagedRunError(f"{file}: {shortened(strange[0])} is no cell's name; {ANEW}")
+    remarks = _left_out(path, set(table["cell"]))
+    if (path / AUDIT).is_file():
+        searched = set(table["cell"]) - held_out(path)
+        if 0 < len(searched) < table["cell"].nunique():
+            table = table[~table["cell"].isin(searched)].reset_index(drop=True)
+            remarks.append(
+                f"{path}: without {counted(len(searched), 'run')} of the audit's search, in which what was chosen by "
+                "them looks better than it is"
+            )
     table.insert(1, PATH, str(path))
 
     @cache
@@ -206,7 +217,7 @@ def _sweep(path: Path) -> tuple[_Source, list[str]]:
     cells = set(table["cell"])
     flags = {cell: cell_flags for cell in sorted(cells) if (cell_flags := _flags(path / "cells" / cell)) is not None}
     unjudged = [entry for entry in unjudged if entry.cell not in cells]
-    return _Source(path, table, experiment, flags, unjudged), _left_out(path, cells)
+    return _Source(path, table, experiment, flags, unjudged), remarks
 
 
 def _flags(run: Path) -> list[str] | None:

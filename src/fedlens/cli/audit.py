@@ -22,7 +22,7 @@ from fedlens.cli.shared import (
     print_imported,
     say,
 )
-from fedlens.core.errors import ConfigError
+from fedlens.core.errors import ConfigError, DamagedRunError
 
 ALL = "all"
 GOALS = ("targets", "backdoor", "damage")
@@ -95,6 +95,7 @@ def audit(  # noqa: PLR0917 - typer passes them by name
     print_imported(list(experiments.values()))
     from fedlens.studies.audit.audit import audit  # after what may be refused, for it takes seconds
     from fedlens.studies.audit.planning import plan_of
+    from fedlens.studies.audit.words import warnings
     from fedlens.sweeps.sweep_runtime import SweepRuntime
 
     runtime = SweepRuntime(jobs, engine, device, data_dir, on, address, mixed_cpus, client_timeout)
@@ -113,11 +114,13 @@ def audit(  # noqa: PLR0917 - typer passes them by name
                 say(line)
             continue
         terminal = AuditTerminal(out)
+        into = folder / str(aim) if goal == ALL else folder
+        before = _verdict_in(into)
         with interruptible(lambda: f"what has been measured is kept in {folder}; the same command goes on from there"):
             try:
                 made = audit(
                     experiment,
-                    folder / str(aim) if goal == ALL else folder,
+                    into,
                     effort=effort,
                     accuracy_cost=accuracy_cost,
                     rate=rate,
@@ -131,6 +134,8 @@ def audit(  # noqa: PLR0917 - typer passes them by name
             finally:
                 terminal.close()
         _print(made)
+        for words in warnings(made.verdict, before, strict=strict):
+            say(words, "bold yellow")
         _report(made, data_dir)
         codes.append(made.judgement.exit_code(strict=strict))
     if any(codes):
@@ -151,6 +156,16 @@ def _suiting(aimed: "Callable[[str], Experiment]") -> "dict[str | None, Experime
     for aim, why in refused.items():
         say(f"Without the goal {aim}, which does not suit: {why}")
     return found
+
+
+def _verdict_in(folder: Path) -> str:
+    """Return the verdict that an audit in this directory has come to; nothing if it has to none."""
+    from fedlens.report.audited import read_audit
+
+    try:
+        return read_audit(folder).verdict
+    except DamagedRunError:
+        return ""
 
 
 LOOKS = {"broken": "bold red", "holds": "bold green"}

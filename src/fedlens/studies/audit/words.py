@@ -20,6 +20,28 @@ def tables(audited: Audited) -> Iterator[PlainTable]:
             yield _table(rows)
 
 
+def warnings(verdict: str, before: str, *, strict: bool) -> Iterator[str]:
+    """Yield what may be missed by those who only look at the exit code, or looked at it before.
+
+    Args:
+        verdict: of the audit.
+        before: the verdict that the same audit had when the command began; empty if it had none.
+        strict: whether undecided ends with 1.
+
+    Example:
+        >>> from fedlens.studies.audit.words import warnings
+        >>> next(warnings("undecided", "", strict=False))
+        'Undecided does not mean that it holds, though the exit code is 0; with --strict it is 1.'
+    """
+    if verdict == "undecided" and not strict:
+        yield "Undecided does not mean that it holds, though the exit code is 0; with --strict it is 1."
+    if before == "broken" != verdict:
+        yield (
+            "Before this it was broken. With more effort there are more finalists, and to show that one of more breaks "
+            "it takes more seeds: give it more --minutes."
+        )
+
+
 def _table(rows: Rows) -> PlainTable:
     table = PlainTable(*rows.head, title=rows.caption)
     for row in rows.rows:
