@@ -1,7 +1,7 @@
 """How soon a command says its first word: what takes seconds to import is imported when it is needed."""
 
-import subprocess
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
