@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from math import exp, log
 from pathlib import Path
 from random import Random
+from shlex import split
 from time import perf_counter
 from typing import Any
 
@@ -40,6 +41,7 @@ from helpers.strangers_rules import (
 import fedlens
 from fedlens.defences.krum import Krum
 from fedlens.experiment.experiment import Experiment
+from fedlens.report.audited import read_audit
 from fedlens.simulation.runtime import Runtime
 from fedlens.studies.audit import audit as auditing
 from fedlens.studies.audit import federations, power
@@ -237,7 +239,8 @@ def test_a_server_that_is_deaf_to_the_attacker_is_not_broken(deaf: Audit) -> Non
 def test_the_worst_federation_runs_again_to_the_bit(
     deaf: Audit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code, _, problems = called(capsys, "run", deaf.path / "worst.yaml", "--out", tmp_path / "again")
+    command = dict(read_audit(deaf.path).commands())["Run the worst federation, to the bit"]
+    code, _, problems = called(capsys, *split(command)[1:], "--out", tmp_path / "again")
     assert (code, problems) == (0, "")
     worst = json.loads((deaf.path / "audit.json").read_text())["worst"]
     last = fedlens.load_run(tmp_path / "again").records[-1]

@@ -20,6 +20,7 @@ def _lines(audited: Audited) -> Iterator[str]:
     yield f"# Audit: {plain(audited.verdict)}"
     yield from ("", f"**{plain(audited.verdict_sentence)}**", "", plain(audited.sentence), "", audited.effort)
     yield from _table("Finalists", audited.finalists())
+    yield from ("", f"{audited.counting} {audited.intervals}")
     if audited.flags:
         yield from ("", "## Red flags", "", *(f"- {plain(flag)}" for flag in audited.flags))
     yield from _table("Would it have found a weakness?", audited.leaks())

@@ -18,6 +18,7 @@ from fedlens.core.documents import revived
 from fedlens.core.errors import DamagedRunError, shortened
 from fedlens.core.regular import regular
 from fedlens.goals.damage import DROP, RISE
+from fedlens.runs.start import read_start
 
 AUDIT, AUDITED, WORST = "audit.json", "audited.yaml", "worst.yaml"
 RUN = re.compile(r"cells/[\w-]+")
@@ -133,6 +134,14 @@ class Audited:
         least = f", by at least {LEAST[self.lost]}" if self.found["subject"]["goal"] == "damage" else ""
         goal = "the goal is met" if self.asks else f"the model is worse than the benign twin{least}"
         return f"A success counts if {goal}{cost}, but not where the attackers are absent (the placebo)."
+
+    @property
+    def intervals(self) -> str:
+        """What the intervals are, and why the verdict may name another limit."""
+        words = "All intervals are right together in 95 % of audits, whenever one looks."
+        if self.verdict != "undecided" or len(self.found["finalists"]) < 2:
+            return words
+        return f"{words} The verdict's limit is about the highest rate alone, so that it may be lower than theirs."
 
     @property
     def ranking(self) -> str:
@@ -313,7 +322,9 @@ class Audited:
         how = ["--effort", self.found["effort"], "--share", f"{self.found['plan']['share']:g}", *limits]
         again = [str(self.path / AUDITED), *how, "--out", f"{self.path}-again"]
         if self.worst is not None:
-            yield "Run the worst federation", join(["fedlens", "run", str(self.path / WORST)])
+            start = read_start(self.worst)
+            engine = [] if start is None else ["--engine", "serial" if start.engine == "ray" else start.engine]
+            yield "Run the worst federation, to the bit", join(["fedlens", "run", str(self.path / WORST), *engine])
         yield "Compare the attacks", join(["fedlens", "compare", str(self.path), "--by", "attack"])
         yield "Make the audit again", join(["fedlens", "audit", *again])
 

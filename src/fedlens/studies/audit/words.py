@@ -51,6 +51,7 @@ def _table(rows: Rows) -> PlainTable:
 
 def sentences(audited: Audited) -> Iterator[str]:
     """Yield what single rounds allow, how the verdict was found, and what it does not say."""
+    yield audited.intervals
     if audited.at_most:
         yield audited.at_most
     yield audited.effort
