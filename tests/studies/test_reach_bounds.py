@@ -21,7 +21,7 @@ from fedlens.core.random import Address
 from fedlens.data.dataset import Samples
 from fedlens.defences.coordinate_wise import trimmed_reach
 from fedlens.defences.norm_clipping import NormClipping
-from fedlens.defences.reach import Ball, Box
+from fedlens.defences.reach import Ball, Box, PullRegion
 from fedlens.defences.rule import Aggregate, Received, Rule
 from fedlens.defences.stage import State
 from fedlens.goals.backdoor import Backdoor
@@ -244,7 +244,7 @@ def test_what_the_ledger_knows_is_not_computed_again(clipped: Forks, tmp_path: P
     "changes",
     [
         {"aggregation": "mean"},
-        {"aggregation": "geometric-median"},
+        {"aggregation": {"name": "krum", "f": 0}},
         {"aggregation": [{"name": "clip", "max_norm": 1}, "median"]},
         {"aggregation": ["median", "fedavgm"]},
         {"aggregation": "median", "checks": ({"name": "distances", "action": "reject"},)},
@@ -275,6 +275,8 @@ class Declares(Rule):
             "endless": Box(one, one * torch.inf),
             "negative": Ball(one, -1.0),
             "turned": Box(one, -one),
+            "pulling": PullRegion(torch.ones(2, 3), torch.ones(2).double(), 0.5, 1e-6, one),
+            "light": PullRegion(torch.ones(2, 2), torch.ones(2).double() / 4, 0.5, 1e-6, one),
             "": None,
         }[self.what]
 
@@ -291,6 +293,8 @@ class Declares(Rule):
         ("endless", r"returned a Box of other points than 2 finite numbers each"),
         ("negative", r"returned a Ball of the radius -1\.0"),
         ("turned", r"returned a Box with a low above its high"),
+        ("pulling", r"returned a PullRegion of other points than 2 of 2 finite numbers each"),
+        ("light", r"returned a PullRegion with most=0\.5, which is no part of alpha's sum"),
     ],
 )
 def test_what_is_no_reach_is_refused(what: str, words: str) -> None:

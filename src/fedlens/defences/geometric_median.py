@@ -20,11 +20,13 @@ Deviations from the source:
   About the mean, an outlier's own length would drown the distances between the others. Without outliers, G comes from
   the distances computed to choose that update; otherwise, from the updates again.
 
-It declares no reach (`fedlens.defences.rule.Rule.reach`). What is proven is a ball (S. Minsker, *Geometric median and
-robust estimation in Banach spaces*, Bernoulli 2015, lemma 2.1): with a share α < 1/2 of the clients malicious, and the
-others' updates within r of a point, the aggregate is within r (1 − α) / √(1 − 2α) of it. Of one client in ten that is
-all of r, where a malicious one gets about a ninth of it if honest updates are as good as orthogonal: as a bound on
-attacks it would say little. And it holds at the minimum, not where steps end before the tolerance is reached.
+Its reach (`fedlens.defences.rule.Rule.reach`) follows from the gradient, which is zero at the aggregate: there, the
+pulls of the honest clients add up to what the malicious ones pull against them, no longer than their share α of the
+weights. If that is below 1/2, only some points are left (`fedlens.defences.reach.PullRegion`), each of which a
+malicious client can have if it knows the others' updates. That is much less than the ball that is usually proven (S.
+Minsker, *Geometric median and robust estimation in Banach spaces*, Bernoulli 2015, lemma 2.1), of r (1 − α) / √(1 − 2α)
+about any point within r of the others' updates: of one client in ten that is all of r, where a ninth of it is left if
+updates are as good as orthogonal. It holds where the steps end at the tolerance, by which the region is larger.
 """
 
 from __future__ import annotations
@@ -36,13 +38,18 @@ from pydantic import PositiveFloat, PositiveInt
 from typing_extensions import override
 
 from fedlens.core.lazy import torch
+from fedlens.defences.reach import PullRegion
 from fedlens.defences.rule import Aggregate, Received, Rule
 from fedlens.kernels.pairwise import alike, products, products_from, squared_distances
 from fedlens.kernels.weighted_sums import weighted_sum
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
+HALF = 0.5
+"""Whoever has so much of the weights can have the aggregate anywhere."""
 FARTHEST = 1e140
 """The squares of longer distances overflow float64."""
 
@@ -127,8 +134,30 @@ class GeometricMedian(Rule):
 
     @override
     def aggregate(self, received: Received) -> Aggregate:
-        alpha = received.alpha if self.weighted else torch.full_like(received.alpha, 1 / len(received.alpha))
-        update, weights, reached = geometric_median(received.updates, alpha, self.smoothing, self.tolerance, self.steps)
+        update, weights, reached = self._of(received.updates, self._counting(received))
         if not reached:
             _log.warning("geometric-median: tolerance not reached in %d steps; the last one is used", self.steps)
         return Aggregate(update, weights)
+
+    @override
+    def reach(self, received: Received, malicious_rows: Sequence[int]) -> PullRegion | None:
+        """Return where honest pulls are no longer than the malicious rows' weights; ``None`` if these are a half.
+
+        Args:
+            received: as in `aggregate`.
+            malicious_rows: the rows of its updates that may be anything finite.
+        """
+        alpha = self._counting(received)
+        if (most := float(alpha[list(malicious_rows)].sum()) + self.tolerance) >= HALF:
+            return None
+        honest = [row for row in range(len(alpha)) if row not in set(malicious_rows)]
+        points, counting = received.updates[honest], alpha[honest]
+        centre, _, _ = self._of(points, counting / counting.sum())
+        return PullRegion(points, counting, most, self.smoothing, centre)
+
+    def _counting(self, received: Received) -> Tensor:
+        """Return how much each client counts, shape ``[n]``."""
+        return received.alpha if self.weighted else torch.full_like(received.alpha, 1 / len(received.alpha))
+
+    def _of(self, updates: Tensor, alpha: Tensor) -> tuple[Tensor, Tensor, bool]:
+        return geometric_median(updates, alpha, self.smoothing, self.tolerance, self.steps)

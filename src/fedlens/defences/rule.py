@@ -13,7 +13,7 @@ from fedlens.core.layout import Layout
 from fedlens.core.origin import at, told
 from fedlens.core.random import Address
 from fedlens.core.staying import staying
-from fedlens.defences.reach import Ball, Box
+from fedlens.defences.reach import Reach
 from fedlens.defences.stage import Sees
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Rule(Config):
         """Return the change of the global weights."""
         raise NotImplementedError
 
-    def reach(self, received: Received, malicious_rows: Sequence[int]) -> Ball | Box | None:  # noqa: ARG002
+    def reach(self, received: Received, malicious_rows: Sequence[int]) -> Reach | None:  # noqa: ARG002
         """Return where the update of `aggregate` can be, whatever the malicious rows are; ``None`` if that is unknown.
 
         The set has to hold every such update, also those with malicious rows left out, as a server leaves out what is

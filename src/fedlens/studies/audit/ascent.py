@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 from fedlens.core.lazy import functional, torch
 from fedlens.core.random import Address
 from fedlens.data.dataset import Samples
-from fedlens.defences.reach import Ball, Box
+from fedlens.defences.reach import Reach
 from fedlens.experiment.setting import Setting
 from fedlens.goals.goal import NOTHING
 from fedlens.models.network import Network
@@ -106,7 +106,7 @@ class Aim:
         return odds.clamp(max=self._cap).mean(), float(measured.detach().mean())
 
 
-def ascended(aim: Aim, weights: Tensor, reach: Ball | Box, start: Tensor) -> Tensor:
+def ascended(aim: Aim, weights: Tensor, reach: Reach, start: Tensor) -> Tensor:
     """Return the step with the best value that an ascent comes by, shape ``[d]``.
 
     Args:
@@ -129,9 +129,7 @@ def ascended(aim: Aim, weights: Tensor, reach: Ball | Box, start: Tensor) -> Ten
     return found
 
 
-def ascents(
-    aim: Aim, weights: Tensor, reach: Ball | Box, known: Sequence[Tensor], address: Address
-) -> Iterator[Tensor]:
+def ascents(aim: Aim, weights: Tensor, reach: Reach, known: Sequence[Tensor], address: Address) -> Iterator[Tensor]:
     """Yield the best step from each start: the centre, the border ahead of it, a drawn one, and steps that are `known`.
 
     Args:

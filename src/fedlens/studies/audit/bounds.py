@@ -11,8 +11,9 @@ their trigger, and of models with buffers, which travel beside what a reach is o
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import isfinite
+from math import inf, isfinite
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import TypeAdapter
@@ -23,7 +24,7 @@ from fedlens.core.random import seeded
 from fedlens.core.staying import staying
 from fedlens.core.threads import one_thread
 from fedlens.defences.adapters import RuleStage
-from fedlens.defences.reach import Ball, Box
+from fedlens.defences.reach import Ball, Box, PullRegion, Reach
 from fedlens.defences.rule import Received, Rule, least_updates
 from fedlens.experiment.experiment import Experiment
 from fedlens.simulation.combining import names_of
@@ -33,6 +34,9 @@ from fedlens.studies.audit.witness import Witness
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Shape = Literal["ball", "box", "region"]
+SHAPES: Mapping[type[Reach], Shape] = {Ball: "ball", Box: "box", PullRegion: "region"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Bound:
     number: int
     seed: int
     round: int
-    shape: Literal["ball", "box"]
+    shape: Shape
     at_most: float
     found: float | None = None
     by: str = ""
@@ -95,8 +99,9 @@ def bound_of(forks: Forks, round_: int, number: int = 0) -> Bound | None:
         steps = list(ascents(aim, weights, reach, [honest], address.at("start")))
     if len(received.updates) - len(rows) < least:  # what is not received leaves the model as it is
         steps.append(honest * 0)
-    shape: Literal["ball", "box"] = "ball" if isinstance(reach, Ball) else "box"
-    return Bound(number, forks.experiment.seed, round_, shape, max(_value(forks, round_, step) for step in steps))
+    return Bound(
+        number, forks.experiment.seed, round_, SHAPES[type(reach)], max(_value(forks, round_, step) for step in steps)
+    )
 
 
 def _value(forks: Forks, round_: int, step: Tensor) -> float:
@@ -115,7 +120,7 @@ def received_in(forks: Forks, round_: int) -> tuple[Received, list[int]]:
     return replace(witness.seen, state={} if kept is None else kept.tensors), rows
 
 
-def declared(rule: Rule, received: Received, rows: list[int]) -> Ball | Box | None:
+def declared(rule: Rule, received: Received, rows: list[int]) -> Reach | None:
     """Return the reach that a rule declares.
 
     Raises:
@@ -132,18 +137,30 @@ def declared(rule: Rule, received: Received, rows: list[int]) -> Ball | Box | No
     if wrong := _fault(found, size):
         where, right = at(rule.reach), "return Ball(centre, radius) or Box(low, high), or None where it is unknown"
         raise ConfigError(f"aggregation: reach of {name}{where} returned {wrong}; {right}")
-    return found if isinstance(found, Ball | Box) else None
+    return found if isinstance(found, Ball | Box | PullRegion) else None
 
 
 def _fault(found: object, size: int) -> str:
     """Say what is wrong with a reach among steps of `size` entries; nothing if it is one, or ``None``."""
     if found is None:
         return ""
-    if not isinstance(found, Ball | Box):
+    if not isinstance(found, Ball | Box | PullRegion):
         return named(found)
-    points = (found.centre,) if isinstance(found, Ball) else (found.low, found.high)
+    points = (found.low, found.high) if isinstance(found, Box) else (found.centre,)
     if any(tuple(point.shape) != (size,) or not bool(point.isfinite().all()) for point in points):
         return f"a {type(found).__name__} of other points than {size} finite numbers each"
     if isinstance(found, Ball):
         return "" if isfinite(found.radius) and found.radius >= 0 else f"a Ball of the radius {found.radius}"
+    if isinstance(found, PullRegion):
+        return _fault_of(found, size)
     return "a Box with a low above its high" if bool((found.low > found.high).any()) else ""
+
+
+def _fault_of(region: PullRegion, size: int) -> str:
+    """Say what is wrong with a region; nothing if it is one."""
+    count = len(region.alpha)
+    if tuple(region.points.shape) != (count, size) or not bool(region.points.isfinite().all()):
+        return f"a PullRegion of other points than {count} of {size} finite numbers each"
+    if not 0 <= region.most < float(region.alpha.sum()) < inf:
+        return f"a PullRegion with most={region.most}, which is no part of alpha's sum"
+    return ""
