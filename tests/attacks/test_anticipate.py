@@ -373,11 +373,15 @@ def test_every_option_has_an_effect(federation: Federation, usual: Tensor, optio
     assert not torch.equal(usual, changed)
 
 
-def test_it_goes_no_further_than_the_confidence_that_it_wants(federation: Federation) -> None:
-    for confidence in (0.6, 0.9):
+def test_it_goes_little_further_than_the_confidence_that_it_wants(federation: Federation) -> None:
+    """It stays a step from where something is lost, so that it is shortened by a fifth once or twice too rarely."""
+    reached = []
+    for wanted in (0.6, 0.9):
         team = federation.team("mean")
-        Anticipate(**FREE, confidence=confidence).collude(team)
-        assert team.members[0].log["confidence"] == pytest.approx(confidence, abs=0.1)
+        Anticipate(**FREE, confidence=wanted).collude(team)
+        reached.append(team.members[0].log["confidence"])
+        assert wanted - 0.02 <= reached[-1] <= wanted + 0.2
+    assert reached[0] < reached[1] - 0.1
 
 
 @pytest.mark.parametrize(("real", "caution"), [("utility", 0.88), ("idle", 0.6)])

@@ -109,7 +109,7 @@ ATTACKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "held_back": 0.3,
             "accuracy_limit": 0.02,
             "accuracy_price": 1,
-            "doubt": 0,
+            "doubt": 2,
             "confidence": 0.95,
             "warm_starts": True,
             "feedback": True,
