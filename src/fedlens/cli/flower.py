@@ -145,12 +145,16 @@ def _leave(tried: "Tried", folder: Path, *, json: bool) -> None:
     from fedlens.bridges.flower.results import HEAD, document, rows, sentence
     from fedlens.core.documents import dumps
     from fedlens.core.files import write_atomically, writing
+    from fedlens.report.flower_tested import RESULT
+    from fedlens.report.html.page import write_report
     from fedlens.report.terminal.printing import PlainTable
 
     content = dumps(document(tried)) + "\n"
     with writing(folder, "choose another --out"):
         folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(folder / "result.json", content.encode())
+        write_atomically(folder / RESULT, content.encode())
+    page = folder / "report.html"
+    size = write_report([folder], page)
     if json:
         out.print(content, markup=False, soft_wrap=True, end="")
         return
@@ -161,4 +165,4 @@ def _leave(tried: "Tried", folder: Path, *, json: bool) -> None:
     out.print(table)
     for flag in flags(tried):
         say(f"Red flag: {flag}", "bold red", lead=len("Red flag:"))
-    out.print(f"Result: {folder / 'result.json'}", markup=False, soft_wrap=True)
+    out.print(f"Report: {page} ({size / 1e6:.1f} MB), and {folder / RESULT}", markup=False, soft_wrap=True)

@@ -72,6 +72,7 @@ def document(tried: Tried) -> dict[str, Any]:
         for trial in tried.trials
     ]
     head = {"app": tried.app, "flower": FLOWER, "nodes": asked.nodes, "attackers": asked.attackers}
+    head["sentence"] = sentence(tried)
     table = [dict(zip(HEAD, row, strict=True)) for row in rows(tried)]
     return {**head, "seeds": list(asked.seeds), "table": table, "flags": list(flags(tried)), "trials": trials}
 

@@ -11,7 +11,9 @@ from fedlens.analysis.run_results import load_run
 from fedlens.core.files import writing
 from fedlens.core.private_paths import ELSEWHERE, near_path
 from fedlens.report.audited import AUDIT
+from fedlens.report.flower_tested import RESULT
 from fedlens.report.html.audit import audit_page
+from fedlens.report.html.flower_tested import flower_tested_page
 from fedlens.report.html.inspection import inspection_page
 from fedlens.report.html.one import run_page
 from fedlens.report.html.several import runs_page
@@ -32,12 +34,12 @@ POLICY = (
 def write_report(
     paths: Sequence[Path], output: Path, data_dir: Path | None = None, *, code: bool = False, samples: bool = True
 ) -> int:
-    """Write the report of one run, of several, of sweeps, or of an audit, into the file `output`.
+    """Write the report of runs, of sweeps, of an audit, or of a Flower app that was tested, into the file `output`.
 
     Of paths, it shows what is beneath the working directory, or else the last name.
 
     Args:
-        paths: directories of runs and of sweeps, or of one audit.
+        paths: directories of runs and of sweeps, or of one audit, inspection or test.
         output: the HTML file.
         data_dir: where data files are.
         code: whether modules that a run names are imported, for what needs its data or model.
@@ -79,6 +81,8 @@ def described(
         return audit_page(paths[0], data_dir, code=code, samples=samples)
     if len(paths) == 1 and ((paths[0] / HEAD).is_file() or paths[0].suffix == ".jsonl"):
         return inspection_page(paths[0])
+    if len(paths) == 1 and (paths[0] / RESULT).is_file():
+        return flower_tested_page(paths[0])
     if not all((path / "experiment.yaml").is_file() for path in paths) and not _nothing(paths):
         return sweep_page(paths)
     runs = [load_run(path) for path in paths]
