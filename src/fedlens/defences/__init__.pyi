@@ -47,7 +47,6 @@ from .norm_filter import NormFilter as NormFilter
 from .reach import Ball as Ball
 from .reach import Box as Box
 from .reach import PullRegion as PullRegion
-from .reach import Reach as Reach
 from .rflbat import Rflbat as Rflbat
 from .rflbat import RflbatFilter as RflbatFilter
 from .robust_learning_rate import RobustLearningRate as RobustLearningRate

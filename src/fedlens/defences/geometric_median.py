@@ -32,6 +32,7 @@ updates are as good as orthogonal. It holds where the steps end at the tolerance
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pydantic import PositiveFloat, PositiveInt
@@ -44,8 +45,6 @@ from fedlens.kernels.pairwise import alike, products, products_from, squared_dis
 from fedlens.kernels.weighted_sums import weighted_sum
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from torch import Tensor
 
 HALF = 0.5
