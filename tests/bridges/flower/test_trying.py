@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from fedlens.analysis.flower_strategies import of_strategy, public_name
-from fedlens.bridges.flower import App, Asked, Plan, Trial, Tried, flags, load_app, measured, try_app
+from fedlens.bridges.flower import App, Asked, Measured, Plan, Trial, Tried, flags, load_app, measured, try_app
 from fedlens.bridges.flower.compat import starting
 from fedlens.bridges.flower.results import document, rows
 from fedlens.cli.flower import flower
@@ -299,6 +299,17 @@ def test_doubts() -> None:
     assert "am was not tried: no data." in found
     assert rows(Tried("mine", asked(), trials))[0] == ["own", "none", "–", "–", "–", "–"]
     assert document(Tried("mine", asked(), trials))["seeds"] == [0]
+
+
+def test_a_price_in_accuracy_is_told_of_seeds_that_succeed() -> None:
+    def ended(attack: str | None, seed: int, accuracy: float, *, success: bool) -> Trial:
+        return Trial("own", attack, seed, rounds=(Measured(3, accuracy=accuracy),), success=success)
+
+    trials = [ended(None, seed, 0.9, success=False) for seed in (0, 1, 2)]
+    attacked = [ended("claim", 0, 0.7, success=True), ended("claim", 1, 0.5, success=True)]
+    other = [ended("claim", 2, 0.1, success=False), ended("badnets", 0, 0.85, success=True)]
+    found = [flag for flag in flags(Tried("mine", asked(), [*trials, *attacked, *other])) if "points" in flag]
+    assert found == ["claim costs 30 points of accuracy with own where it succeeds, which nobody would overlook."]
 
 
 @pytest.mark.parametrize("name", ["flwr.serverapp.strategy:Krum", "flwr.server.strategy:Bulyan"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from statistics import mean
 
 from fedlens.analysis.flower_strategies import of_strategy
 from fedlens.bridges.flower.defending import OWN
@@ -26,6 +27,7 @@ def flags(tried: Tried) -> Iterator[str]:
     controls = [trial for trial in tried.trials if trial.attack is None]
     yield from _of_controls(controls)
     yield from _of_attacks([trial for trial in tried.trials if trial.attack is not None])
+    yield from _costs(tried.trials)
     for name, reason in tried.left_out.items():
         yield f"{name} was not tried: {reason}."
     if len(tried.asked.seeds) < FEWEST:
@@ -53,6 +55,27 @@ def _of_controls(controls: Sequence[Trial]) -> Iterator[str]:
         )
     if own and own[0].rounds[-1].accuracy is None:
         yield "No test samples: an attack that destroys the model looks like any other; e.g. --test mine:test."
+
+
+def _costs(trials: Sequence[Trial]) -> Iterator[str]:
+    """Tell which attacks succeed at a price in accuracy that is hard to miss."""
+    controls = {(trial.defence, trial.seed): trial for trial in trials if trial.attack is None}
+    for attack, defence in dict.fromkeys((trial.attack, trial.defence) for trial in trials if trial.success):
+        lost = [
+            before - after
+            for trial in trials
+            if (trial.attack, trial.defence) == (attack, defence) and trial.success and trial.attack is not None
+            if (before := _accuracy(controls.get((defence, trial.seed)))) is not None
+            if (after := _accuracy(trial)) is not None
+        ]
+        if lost and mean(lost) > WEAK:
+            points = f"{100 * mean(lost):.0f} points of accuracy"
+            yield f"{attack} costs {points} with {defence} where it succeeds, which nobody would overlook."
+
+
+def _accuracy(trial: Trial | None) -> float | None:
+    """Return the last global model's accuracy, if it is known."""
+    return None if trial is None or not trial.rounds else trial.rounds[-1].accuracy
 
 
 def _of_attacks(trials: Sequence[Trial]) -> Iterator[str]:
