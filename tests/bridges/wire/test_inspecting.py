@@ -196,6 +196,13 @@ def test_a_check_that_fails_or_needs_samples_is_named(tmp_path: Path) -> None:
         inspect_updates(folder, tmp_path / "out", [Broken()])
     with pytest.raises(ConfigError, match="accuracy needs a validation set"):
         inspect_updates(folder, tmp_path / "out", [AccuracyCheck()])
+    for alike in (["accuracy"], [{"name": "accuracy", "threshold": 0.1}]):
+        with pytest.raises(ConfigError, match="accuracy"):
+            inspect_updates(folder, tmp_path / "out", alike)
+    with pytest.raises(ConfigError, match=r"checks: a list is needed; e\.g\. checks=\['distances'\]"):
+        inspect_updates(folder, tmp_path / "out", "distances")
+    with pytest.raises(ConfigError, match="did you mean distances"):
+        inspect_updates(folder, tmp_path / "out", ["distance"])
     with pytest.raises(ConfigError, match="distances stands there twice"):
         inspect_updates(folder, tmp_path / "out", [DistanceCheck(), DistanceCheck(margin=0.1)])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ class ByRule(FedAvg):
         self,
         chain: Chain | Link | str | Sequence[Any],
         *,
-        checks: Sequence[Detector] = (),
+        checks: Sequence[Detector | Mapping[str, Any] | str] = (),
         log: str | Path | None = None,
         record: str | Path | None = None,
         cap: float | None = None,

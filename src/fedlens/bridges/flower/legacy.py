@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +48,7 @@ class LegacyScreened(Strategy):
     def __init__(
         self,
         strategy: Strategy,
-        checks: Sequence[Detector],
+        checks: Sequence[Detector | Mapping[str, Any] | str],
         *,
         log: str | Path | None = None,
         record: str | Path | None = None,

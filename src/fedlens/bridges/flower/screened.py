@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,8 @@ class Screened(Strategy):
 
     Args:
         strategy: any strategy of the Message API.
-        checks: those with ``action="reject"`` drop what they flag, the others only tell.
+        checks: each, its name, or a mapping with its name and options; those with ``action="reject"`` drop what they
+            flag, the others only tell.
         log: a file of lines, which ``fedlens report`` shows.
         record: a folder in which all that is sent is kept; it says something of the clients' data.
         cap: no claimed number of samples counts for more than so many times the round's median.
@@ -41,7 +42,7 @@ class Screened(Strategy):
             many attackers as they are told, else one.
 
     Raises:
-        ConfigError: it is no strategy, or a check needs samples.
+        ConfigError: it is no strategy, there is no such check, or one needs samples.
 
     Example:
         >>> from flwr.serverapp.strategy import FedAvg
@@ -56,7 +57,7 @@ class Screened(Strategy):
     def __init__(
         self,
         strategy: Strategy,
-        checks: Sequence[Detector],
+        checks: Sequence[Detector | Mapping[str, Any] | str],
         *,
         log: str | Path | None = None,
         record: str | Path | None = None,

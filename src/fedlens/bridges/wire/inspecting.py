@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,7 +46,7 @@ USUAL: tuple[Detector, ...] = (DistanceCheck(), StatisticsCheck())
 def inspect_updates(
     folder: Path,
     out: Path,
-    checks: Sequence[Detector] = USUAL,
+    checks: Sequence[Detector | Mapping[str, Any] | str] = USUAL,
     *,
     kind: Sent = "weights",
     anonymous: bool = False,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from fedlens.core.custom import copy_tensors, is_custom
 from fedlens.core.errors import ConfigError
 from fedlens.core.layout import Layout
 from fedlens.core.random import Address, seeded
-from fedlens.core.registry import name_of
+from fedlens.core.registry import build, name_of
 from fedlens.defences.detector import Detector, Inspection, Verdict
 from fedlens.defences.distance_ranges import measure_distances, plain_ranges
 from fedlens.defences.update_statistics import measure_histograms
@@ -21,14 +22,17 @@ from fedlens.runs.record import CheckRecord
 from fedlens.simulation.engines.inspection import verdict_of
 
 
-def by_name(checks: Sequence[Detector]) -> dict[str, Detector]:
-    """Return checks by their names.
+def by_name(checks: Sequence[Detector | Mapping[str, Any] | str]) -> dict[str, Detector]:
+    """Return checks by their names; each may be given by its name, or with its options.
 
     Raises:
-        ConfigError: two have the same name, or one needs samples, which nobody has here.
+        ConfigError: there is no such check, two have the same name, or one needs samples, which nobody has here.
     """
+    if isinstance(checks, str):
+        raise ConfigError(f"checks: a list is needed; e.g. checks=[{checks!r}]")
     named: dict[str, Detector] = {}
-    for check in checks:
+    for given in checks:
+        check: Detector = build("checks", given, Detector)
         name = name_of("checks", check)
         if check.validates:
             raise ConfigError(f"checks: {name} needs a validation set and the model, which updates do not bring along")

@@ -7,11 +7,12 @@ malformed or not finite are dropped and named, before any check sees them; then 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -100,7 +101,7 @@ class Screen:
 
     def __init__(
         self,
-        checks: Sequence[Detector],
+        checks: Sequence[Detector | Mapping[str, Any] | str],
         *,
         log: str | Path | None = None,
         record: str | Path | None = None,
