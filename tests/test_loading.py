@@ -425,6 +425,7 @@ def test_an_attack_from_a_file_beside_the_user(here: Path) -> None:
         "hold_off": None,
         "boost": "auto",
         "estimate": None,
+        "claim": 1.0,
         "strength": 3.0,
     }
     assert Experiment.model_validate(experiment.describe()) == experiment

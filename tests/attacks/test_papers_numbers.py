@@ -119,7 +119,7 @@ ATTACKS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 """What an attack's options are by default, and what else its class says, where that is not every attack's."""
 
-EVERY = {"client": None, "delay": 0, "until": None, "hold_off": None, "boost": "auto", "estimate": None}
+EVERY = {"client": None, "delay": 0, "until": None, "hold_off": None, "boost": "auto", "estimate": None, "claim": 1}
 SAID = {
     "sight": "own", "needs_rule": False, "aims": False, "reach_logged_as": "", "least_parts": 0,
     "trains_trigger": False, "remembers": 0,

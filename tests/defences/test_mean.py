@@ -58,9 +58,9 @@ def test_the_servers_weights_are_the_shards_shares_of_the_cohort() -> None:
     experiment, cpu = Experiment(clients=4), torch.device("cpu")
     initial = InitialModel(experiment.model, data.shape, 1, Address.root(0), cpu)
     setting = Setting(experiment, data, shards, cpu, initial)
-    assert setting.alpha([0, 1, 3]).tolist() == [0.125, 0.25, 0.625]
-    assert setting.alpha([0, 1, 2, 3]).tolist() == pytest.approx([0.1, 0.2, 0.2, 0.5])
-    assert setting.alpha([0]).dtype == torch.float64
+    assert setting.alpha([0, 1, 3], 1).tolist() == [0.125, 0.25, 0.625]
+    assert setting.alpha([0, 1, 2, 3], 1).tolist() == pytest.approx([0.1, 0.2, 0.2, 0.5])
+    assert setting.alpha([0], 1).dtype == torch.float64
 
 
 def test_the_mean_averages() -> None:

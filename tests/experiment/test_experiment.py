@@ -77,10 +77,11 @@ OTHER: dict[str, Any] = {
     "control": False,
     "placebo": False,
     "failures": Failures(dropout=0.1),
+    "sample_counts": "known",
 }
 """For each field that changes the result a value that is not the default."""
 
-UNLIKE_ITS_TWIN = {"attack", "target", "control", "placebo", "stop_at", "record", "metrics"}
+UNLIKE_ITS_TWIN = {"attack", "target", "control", "placebo", "stop_at", "record", "metrics", "sample_counts"}
 
 EXPERIMENTS = [
     Experiment(),
@@ -332,6 +333,7 @@ def test_a_description_has_every_option() -> None:
         "hold_off": None,
         "boost": 2.0,
         "estimate": None,
+        "claim": 1.0,
     }
     assert Experiment().describe()["attack"] == "none"
 

@@ -103,6 +103,7 @@ def test_the_published_command_of_figure_4() -> None:
         "hold_off": None,
         "boost": "auto",
         "estimate": None,
+        "claim": 1.0,
         "objective": "targeted",
         "epochs": 10,
         "order": "benign-first",

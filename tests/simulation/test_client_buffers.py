@@ -247,7 +247,7 @@ def test_an_attackers_own_buffers_are_in_no_model_of_others() -> None:
         assert result.state.weights[PARAMETERS:].abs().max() < 100
         honest, alpha = (
             torch.stack([own(result)[client] for client in range(3)]),
-            prepare(normalised()).alpha([0, 1, 2]),
+            prepare(normalised()).alpha([0, 1, 2], 1),
         )
         expected = alpha.float() @ honest
         torch.testing.assert_close(result.state.weights[PARAMETERS:-1], expected[:-1], rtol=1e-5, atol=1e-5)

@@ -80,7 +80,7 @@ def test_a_team_boosted_by_its_whole_weight_replaces_the_model_where_the_others_
     setting = prepare(experiment)
     begin = setting.network().vector.detach()
     [result] = play(experiment)
-    alpha = setting.alpha(list(range(6)))
+    alpha = setting.alpha(list(range(6)), 1)
     assert alpha[1] != alpha[4]
     torch.testing.assert_close(result.state.weights, begin + aim(begin), rtol=0, atol=1e-6)
     logs = [client.attack.log for client in result.record.attackers if client.attack]
@@ -109,7 +109,7 @@ def test_the_malicious_model_is_the_mean_of_the_team_by_weight(monkeypatch: pyte
         attack=Places(), attackers={"count": 2}, partition=Dirichlet(alpha=1), clients=5, rounds=1, local=STILL
     )  # fmt: skip
     setting = prepare(experiment)
-    begin, alpha = setting.network().vector.detach(), setting.alpha(list(range(5)))
+    begin, alpha = setting.network().vector.detach(), setting.alpha(list(range(5)), 1)
     models: list[Tensor] = []
     evaluate = fedlens.simulation.rounds.Federation._evaluate
 
@@ -147,7 +147,7 @@ def test_an_estimate_is_compared_with_what_honest_clients_sent() -> None:
     experiment = small(attack=attack, attackers={"count": 2}, rounds=2)
     first, second = play(experiment)
     before = prepare(experiment).network().vector.detach()
-    alpha = prepare(experiment).alpha([0, 1, 2, 3])
+    alpha = prepare(experiment).alpha([0, 1, 2, 3], 1)
     sent = [second.state.history[client][-1].update.double() for client in (2, 3)]
     honest = second.state.weights.double() - first.state.weights.double()
     honest -= sum(float(alpha[client]) * update for client, update in zip((2, 3), sent, strict=True))

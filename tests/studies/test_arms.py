@@ -11,7 +11,7 @@ from fedlens.core.registry import BUILT_IN, build, describe
 from fedlens.studies.audit.arms import TURNED, VERSION, Arm, arms_for, digest, frozen
 from fedlens.studies.audit.changing import with_attack
 
-FROZEN = {"audit-1": "b2aa64a29fdc9363"}
+FROZEN = {"audit-1": "b2aa64a29fdc9363", "audit-2": "2f47b0c948684f1f"}
 """A list never changes: a new attack, or another value, makes another version."""
 
 

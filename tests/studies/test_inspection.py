@@ -207,7 +207,7 @@ def test_a_probe_sends_what_it_says() -> None:
 
 def sent(forks: Forks, probe: Probe) -> torch.Tensor:
     """What the attacker sends, by the mean's step: δ = (step − Σ α_j δ_j over the others) / α."""
-    alpha = forks.setting.alpha([0, 1, 2, 3])
+    alpha = forks.setting.alpha([0, 1, 2, 3], 1)
     step = (forks.play(probe, 1).state.weights - forks.twin.states[1].weights).double()
     rest = sum(alpha[client] * update.double() for client, update in forks.updates(1).items() if client != 3)
     return (step - rest) / alpha[3]

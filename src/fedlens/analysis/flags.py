@@ -86,6 +86,7 @@ def flags(experiment: Experiment, records: Sequence[RoundRecord]) -> list[str]:
         _majority(experiment, records),
         _beyond_told(experiment, records),
         _sight(experiment.attack),
+        _claim(experiment.attack),
         _knowledge(experiment),
         _knowledge_of_state(experiment),
         oracle_f(experiment),
@@ -320,6 +321,13 @@ def _sight(attack: Attack) -> str | None:
     if sight == "team":
         return "the attackers see the honest updates of their team"
     return "the attack is omniscient: it sees the other clients' updates" if sight == "all" else None
+
+
+def _claim(attack: Attack) -> str | None:
+    """Flag an attack that lies about its number of samples."""
+    if (claim := getattr(attack, "claim", 1)) == 1:
+        return None
+    return f"the attackers say to have {claim:,g} times as many samples as they have"
 
 
 def _knowledge(experiment: Experiment) -> str | None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from fedlens.attacks.assumed_server import AssumedServer
 from fedlens.attacks.boosting import boosted
@@ -129,6 +129,8 @@ class Attack(Config):
             1/Σα_m over them.
         estimate: correct for the others by the previous step: ``pre`` starts from the estimate ŵ, ``post`` subtracts λ
             times the estimated update from what is sent.
+        claim: how many times as many samples as it has the client says to have, in the rounds of the attack; whoever
+            weighs by numbers of samples believes it, if the experiment's `sample_counts` are ``claimed``.
 
     Example:
         >>> from fedlens import Attack, Experiment, simulate
@@ -174,6 +176,8 @@ class Attack(Config):
     remembers: ClassVar[int] = 0
     """Number of earlier rounds in `View.history`."""
 
+    later: ClassVar[frozenset[str]] = frozenset({"claim"})
+
     keeping: ClassVar[str] = "let remembers say how many rounds it looks back on, and find them in view.history"
 
     client: NonNegativeInt | None = None
@@ -182,6 +186,7 @@ class Attack(Config):
     hold_off: float | None = Field(default=None, gt=0, le=1)
     boost: Boost = "auto"
     estimate: Literal["pre", "post"] | None = None
+    claim: PositiveFloat = 1.0
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -268,6 +273,10 @@ class Attack(Config):
     def collude(self, team: Team) -> Crafted:
         """Return the updates that the team's members send; where no class defines it, each of them crafts its own."""
         raise NotImplementedError
+
+    def claimed(self, round_: int) -> float:
+        """Return how many times its number of samples a malicious client says to have in a round; 1 if it is true."""
+        return self.claim if self.delay <= round_ and (self.until is None or round_ < self.until) else 1.0
 
     def factor(self, alpha: float) -> float:
         """Return the boosting factor λ for an announced weight, as `View.team_alpha` or, alone, `View.alpha`."""

@@ -84,7 +84,10 @@ class Config(BaseModel, metaclass=_Described):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
 
     later: ClassVar[frozenset[str]] = frozenset()
-    """Fields that came after results had been kept: an identity leaves them out at their defaults."""
+    """Fields that came after results had been kept: an identity leaves them out at their defaults.
+
+    Those of a class that it derives from count, too.
+    """
 
     keeping: ClassVar[str] = "compute it in the method that needs it"
     """What to do in place of setting an attribute."""
@@ -121,7 +124,8 @@ def identifying(config: Config, described: Mapping[str, Any]) -> dict[str, Any]:
         described: its fields as plain values, by their names.
     """
     fields = type(config).model_fields
-    unsaid = {name for name in config.later if getattr(config, name) == fields[name].default}
+    later = {name for base in type(config).__mro__ for name in getattr(base, "later", ())}
+    unsaid = {name for name in later if getattr(config, name) == fields[name].default}
     return {name: value for name, value in described.items() if name not in unsaid}
 
 

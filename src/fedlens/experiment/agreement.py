@@ -60,6 +60,16 @@ def attack_fault(
     return None
 
 
+def claim_fault(attack: Attack | None, *, known: bool) -> str | None:
+    """Say why the attack cannot claim samples, where the server knows the numbers; ``None`` if it can, or does not."""
+    if not known or getattr(attack, "claim", 1) == 1:
+        return None
+    return (
+        "attack.claim: the server knows how many samples clients have; e.g. -o attack.claim=1, or "
+        "-o sample_counts=claimed"
+    )
+
+
 def attacking(attackers: Attackers | None, clients: int, cohort: int) -> int:
     """Return how many attackers are in a cohort, on average if they are drawn."""
     if attackers is None:

@@ -3,7 +3,7 @@
 import warnings
 from collections.abc import Iterator, Mapping
 from math import floor
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationInfo, field_validator, model_validator
 from typing_extensions import override
@@ -26,6 +26,7 @@ from fedlens.experiment.agreement import (
     attack_fault,
     attackers_fault,
     checks_fault,
+    claim_fault,
     cohort_fault,
     named_fault,
     target_fault,
@@ -91,6 +92,8 @@ class Experiment(Config):
         present: clients that are chosen in every round, as in the benign twin of attackers with the schedule
             ``every-round``; only without attack.
         failures: how often clients send nothing, or train on part of their batches.
+        sample_counts: whether the server believes the numbers of samples that clients say to have (``claimed``), or
+            has them from elsewhere (``known``), so that no attack can claim others.
 
     Example:
         >>> from fedlens import Experiment
@@ -102,7 +105,7 @@ class Experiment(Config):
     """
 
     later: ClassVar[frozenset[str]] = frozenset(
-        {"attackers", "goal", "placebo", "absent", "present", "root", "failures", "metrics"}
+        {"attackers", "goal", "placebo", "absent", "present", "root", "failures", "metrics", "sample_counts"}
     )
 
     name: str = Field(default="experiment", pattern=r"^[\w][\w.+-]*$")
@@ -131,6 +134,7 @@ class Experiment(Config):
     absent: tuple[NonNegativeInt, ...] = ()
     present: tuple[NonNegativeInt, ...] = ()
     failures: Failures | None = None
+    sample_counts: Literal["claimed", "known"] = "claimed"
 
     @field_validator("record", mode="before")
     @classmethod
@@ -194,6 +198,7 @@ class Experiment(Config):
         yield cohort_fault(chain, clients, self.fraction, cohort)
         yield checks_fault(self.checks, chain, self.local.buffers)
         yield attack_fault(self.attack, self.attackers, chain, clients, cohort)
+        yield claim_fault(self.attack, known=self.sample_counts == "known")
         yield target_fault(self.goal, self.target, self.control)
         yield trigger_fault(self.attack, self.goal)
         yield misassumed(self.attack, self.attackers, chain, cohort)
@@ -407,7 +412,7 @@ class Experiment(Config):
         unlike["goal"] = with_goal(None, self.data)
         unlike |= {"target": Target(), "control": False, "stop_at": None, "present": self.every_round}
         checks = tuple(check for check in self.checks if check.action == "reject")
-        unlike["metrics"] = ()
+        unlike |= {"metrics": (), "sample_counts": "claimed"}
         unlike["failures"] = self.failures and self.failures.settled(self.team)
         apart = {"validation": self.set_apart or None, "root": self.root_apart or None}
         return self.model_copy(update={**unlike, "placebo": True, "checks": checks, "record": None, **apart})

@@ -180,11 +180,14 @@ class Setting:
     def announced(self, round_: int, cohort: list[int]) -> Tensor:
         """Return the weights of the cohort's clients as announced, when nobody knows who will fail, shape ``[n]``."""
         expected = self.expected(round_)
-        return self.alpha(expected)[[expected.index(client) for client in cohort]]
+        return self.alpha(expected, round_)[[expected.index(client) for client in cohort]]
 
-    def alpha(self, cohort: list[int]) -> Tensor:
-        """Return the weights α_i = n_i / Σ n_j of the cohort's clients, shape ``[n]``."""
+    def alpha(self, cohort: list[int], round_: int) -> Tensor:
+        """Return the weights α_i = n_i / Σ n_j of a round's cohort, by the n_i that they claim, shape ``[n]``."""
         sizes = self.shards.sizes[torch.tensor(cohort)].double()
+        attack, team = self.experiment.attack, self.experiment.team
+        if attack is not None and (claimed := attack.claimed(round_)) != 1:
+            sizes = torch.where(torch.tensor([client in team for client in cohort]), claimed * sizes, sizes)
         return (sizes / sizes.sum()).to(self.device)
 
     def wanted(self, y: Tensor) -> Tensor:

@@ -121,7 +121,7 @@ class Federation:
         """Play the round after `state`."""
         began, round_, experiment = time.perf_counter(), state.round + 1, self.setting.experiment
         cohort = self.setting.cohort(round_)
-        alpha, announced = self.setting.alpha(cohort), self.setting.announced(round_, cohort)
+        alpha, announced = self.setting.alpha(cohort, round_), self.setting.announced(round_, cohort)
         self.shared.models[GLOBAL] = state.weights
         momentum, buffers = self._momentum(state), self._buffers(state)
         stages = training_stages(self.setting, round_, cohort, announced, state, buffers=buffers)

@@ -157,6 +157,8 @@ def test_a_claim_is_said_and_gives_the_weight() -> None:
     assert first.examples[3] == 6 * true
     assert attacker.malicious.acts[0].claimed == 6 * true
     assert attacker.malicious.acts[0].log["boost"] == pytest.approx(1.5)
+    own = evil({"name": "explicit-boosting", "claim": 6})
+    assert (own.malicious.claim, attacker.malicious.claim) == (6, 6)
     asked = evil(claim=lambda examples: examples + 1, client=former_app)
     assert play(former_server(rounds=1), asked, nodes=NODES).rounds[0].examples[3] == true + 1
 

@@ -83,7 +83,8 @@ class Malicious:
         goal: what it wants in place of targets, such as a backdoor; needs `data`.
         data: gives a node's samples, for attacks that look at them.
         alpha: the weight α_m that the update will have in the average; by default 1/``num-partitions``.
-        claim: how many times its true number of samples the node says to have, or a function of that number.
+        claim: how many times its true number of samples the node says to have, or a function of that number; by
+            default the attack's own `claim`.
         team: how many nodes attack, each by itself, so that together they do not boost several times as far.
         start: where an attack begins: at what was ``received``, or where the app's own training ended (``trained``), so
             that what is sent is both; then it unlearns nothing, and stays when the target is met already.
@@ -140,6 +141,8 @@ class Malicious:
         if team < 1:
             raise ConfigError(f"team: is {team}; at least one node attacks, e.g. team=1")
         self.when, self.model, self.data = when, model, data
+        if claim is None and self.attack.claim != 1:
+            claim = self.attack.claim
         self.alpha, self.claim, self.team, self.start = alpha, claim, team, start
         self.local, self.key = local or LocalTraining(), key
         self.address = Address.root(seed).at("flower")

@@ -1,8 +1,9 @@
 """The attacks that an audit tries: a frozen, versioned list, so that two audits of the same version tried the same.
 
 The list of a version never changes: a later attack, or another value, goes into another version. It begins with every
-attack at its defaults; for one that has none, with the first value of the option that it needs. Then come all attacks
-with one knob turned, and then with two, the most used attacks first. Which of them suit an experiment depends on its
+attack at its defaults; for one that has none, with the first value of the option that it needs. Then come attacks that
+boost nothing, but lie about how many samples they have, and all attacks with one knob turned, and then with two, the
+most used attacks first. Which of them suit an experiment depends on its
 goal, its server and its attackers.
 """
 
@@ -13,7 +14,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from itertools import combinations, product
+from itertools import chain, combinations, product
 from typing import Any, Literal
 
 from fedlens.attacks.attack import Attack
@@ -25,7 +26,7 @@ from fedlens.experiment.experiment import Experiment
 from fedlens.runs.record_values import targeted
 from fedlens.studies.audit.changing import with_attack
 
-VERSION = "audit-1"
+VERSION = "audit-2"
 
 Window = Literal["every round", "last third"]
 
@@ -84,6 +85,17 @@ TURNED: Mapping[str, Knobs] = {
 
 CAUTIONS = (1.0, 0.85, 0.7)
 """What `anticipate` multiplies the simulated deviations of the others by."""
+
+CLAIM = 1000
+"""How many times their number of samples attackers say to have, of those that do."""
+CLAIMING: Mapping[str, Mapping[str, Any]] = {
+    "explicit-boosting": {"boost": 1},
+    "alternating-minimisation": {"boost": 1},
+    "simultaneous-training": {"boost": 1},
+    "badnets": {},
+    "sign-flipping": {},
+}
+"""Attacks that do so, and what else they are told."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +168,10 @@ def frozen() -> tuple[Arm, ...]:
         for window in ("every round", "last third")
         for caution in CAUTIONS
     ]  # fmt: skip
-    return (*adaptive, *(Arm(attack, options) for turned in range(3) for attack, options in _zoo(turned)))
+    adaptive.append(Arm("anticipate", {"caution": 0.85, "claim": CLAIM}))
+    claiming = [Arm(attack, {**options, "claim": CLAIM}) for attack, options in CLAIMING.items()]
+    plain, *turned = ([Arm(attack, options) for attack, options in _zoo(count)] for count in range(3))
+    return (*adaptive, *plain, *claiming, *chain.from_iterable(turned))
 
 
 def _zoo(turned: int) -> Iterator[tuple[str, dict[str, Any]]]:
