@@ -8,9 +8,10 @@ BENCH_VENV := .venv-bench
 BENCH_PIP := $(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check --constraint benchmarks/constraints.txt
 FLOWER_142 := .venv-flower-142
 FLOWER_142_PIP := $(FLOWER_142)/bin/python -m pip install --quiet --disable-pip-version-check
+BENCH_PEERS := jax fedjax pfl fluke
 QUICK ?=
 
-.PHONY: help demo test acceptance docs lint check format lock bench test-flower test-flower-142 test-flower-deployed clean
+.PHONY: help demo test acceptance docs lint check format lock bench bench-peers test-flower test-flower-142 test-flower-deployed clean
 .DEFAULT_GOAL := help
 
 help:
@@ -22,11 +23,12 @@ help:
 	@echo "make check       the same and the tests (what pre-commit runs)"
 	@echo "make format      format the code"
 	@echo "make lock        write the locks anew, after pyproject.toml or constraints.txt have changed"
-	@echo "make bench       time fedlens against a bare PyTorch loop, Flower and ByzFL (QUICK=1: only to see that it works)"
+	@echo "make bench       time fedlens against a bare PyTorch loop and other frameworks (QUICK=1: only to see that it works)"
+	@echo "make bench-peers install the frameworks that need environments of their own, which make bench does unless QUICK=1"
 	@echo "make test-flower run the tests of the bridge to Flower, in its environment"
 	@echo "make test-flower-142   the same with Flower 1.42"
 	@echo "make test-flower-deployed   attack a deployed federation of Flower, in a network of its own"
-	@echo "make clean       remove $(VENV), $(BENCH_VENV), $(FLOWER_142) and caches"
+	@echo "make clean       remove $(VENV), the environments of benchmarks, $(FLOWER_142) and caches"
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -90,7 +92,19 @@ $(BENCH_VENV)/.installed: pyproject.toml benchmarks/constraints.txt
 	@$(BENCH_PIP) --no-deps byzfl
 	@touch $@
 
-bench: $(BENCH_VENV)/.installed
+# Each of these wants versions of packages that fedlens does not. Who does not install here is left out with pip's reason.
+bench-peers:
+	@for peer in $(BENCH_PEERS); do \
+	  venv=$(BENCH_VENV)-$$peer; list=benchmarks/peers/$$peer.txt; \
+	  if [ $$venv/.installed -nt $$list ]; then continue; fi; \
+	  echo "Installing $$peer into $$venv"; \
+	  rm -rf $$venv; $(PYTHON) -m venv $$venv || exit 1; \
+	  pip="$$venv/bin/python -m pip install --quiet --disable-pip-version-check"; \
+	  { { ! grep -q '^torch==' $$list || $$pip --constraint $$list torch; } && $$pip --no-deps --requirement $$list; } \
+	    >$$venv/install.log 2>&1 && touch $$venv/.installed || echo "$$peer does not install here"; \
+	done
+
+bench: $(BENCH_VENV)/.installed $(if $(QUICK),,bench-peers)
 	@echo "Timing the engines and the rules; leave the machine alone meanwhile"
 	@mkdir -p results
 	@for name in bench aggregation attacks crafting backdoors scale networks memory overhead; do \
@@ -120,4 +134,4 @@ test-flower-deployed: $(BENCH_VENV)/.installed
 	@$(BENCH_VENV)/bin/python -m pytest tests/bridges/flower -m acceptance --timeout 1200
 
 clean:
-	rm -rf $(VENV) $(BENCH_VENV) $(FLOWER_142) site .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(BENCH_VENV) $(BENCH_PEERS:%=$(BENCH_VENV)-%) $(FLOWER_142) site .mypy_cache .ruff_cache .pytest_cache .hypothesis

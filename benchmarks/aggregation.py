@@ -101,7 +101,7 @@ def measure(rows: int, columns: int, theirs: ModuleType | None, options: argpars
         left_out |= {name: why for name, (most, why) in LIMITS.items() if updates.numel() > most}
         rules = byzfl(theirs, updates, options.f)
         contenders |= {name: rule for name, rule in rules.items() if name not in left_out}
-    seconds = in_turns(contenders, options.turns or (1 if options.quick else TURNS), tell, before=restore)
+    seconds = in_turns(contenders, options.turns or (1 if options.quick else TURNS), tell, before=lambda _: restore())
     return {
         "rows": rows,
         "columns": columns,

@@ -1,12 +1,12 @@
-"""fedlens beside bare training loops, Flower and ByzFL: ``python benchmarks/bench.py``.
+"""fedlens beside bare training loops and other frameworks: ``python benchmarks/bench.py``.
 
-The first table has seconds per round. All contenders of a workload run in the same minutes, a round of each in turn,
-after one round that warms up. The second table has whole jobs, each started from the shell. The test accuracy after the
-last round stands beside every time, so that nobody wins by doing less.
+The first table has seconds per round. All contenders of a workload run in the same minutes, a block of rounds of each
+in turn, after one block that warms up. The second table has whole jobs, each started from the shell. The test accuracy
+after the last round stands beside every time, so that nobody wins by doing less.
 
-The whole takes most of an hour on two cores; ``--quick`` plays one tiny round of everything, to see that it all still
-works, with Flower and ByzFL on the first workload only, as they take long to start. Where they are not installed they
-are left out.
+The whole takes more than an hour on two cores; ``--quick`` plays one tiny round of everything, to see that it all still
+works, with other frameworks on the first workload only, as they take long to start. Who is not installed is left out;
+those with environments of their own (`peers`) without a word if it is ``--quick``.
 """
 
 import argparse
@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import jobs
+import peers
 from floor import operations, rate
 from job_report import as_rows, as_table_of_jobs
 from output import describe_machine, in_words, new_console, write_json
-from race import OTHERS, absent, race, taking_part
+from race import FRAMEWORK, absent, played, race, taking_part
 from report import RATIO, as_table, as_values
 from rich.console import Console
 from workloads import WORKLOADS
@@ -31,6 +32,8 @@ Results = dict[str, Any]
 
 PROCESSES = 2
 """On how many the floor is computed, as most contenders have so many."""
+
+IMAGE = 3
 
 INSTALL = {
     "flower": "in a virtual environment of its own, pip install -c benchmarks/constraints.txt -e '.[bench]'",
@@ -54,7 +57,7 @@ def main() -> int:
         "quick": options.quick,
         "workloads": rounds,
         "jobs": whole,
-        "left_out": {name: f"not installed: {INSTALL[name]}" for name in missing} | left_out,
+        "left_out": {name: why for name in missing if (why := reason(name, options.quick))} | left_out,
     }
     show(console, values)
     if options.json is not None:
@@ -72,7 +75,7 @@ def measure_all(options: argparse.Namespace, without: Set[str]) -> tuple[Results
     whole: Results = {}
     left_out: dict[str, str] = {}
     for name in options.workload or WORKLOADS:
-        slow = set(OTHERS) if options.quick and rounds else set()
+        slow = set(FRAMEWORK.values()) if options.quick and rounds else set()
         try:
             if options.table != "jobs":
                 rounds[name] = measure(name, options.rounds, options.quick, without | slow)
@@ -83,13 +86,24 @@ def measure_all(options: argparse.Namespace, without: Set[str]) -> tuple[Results
     return rounds, whole, left_out
 
 
+def reason(name: str, quick: bool) -> str | None:
+    """Why a framework is left out; nothing to say where those with environments of their own are not expected."""
+    if name in INSTALL:
+        return f"not installed: {INSTALL[name]}"
+    return None if quick else peers.why_absent(name)
+
+
 def parse() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--workload", action="append", choices=list(WORKLOADS), help="only this one; may be repeated")
     parser.add_argument("--table", choices=["rounds", "jobs"], help="only this one")
-    parser.add_argument("--without", action="append", default=[], choices=list(OTHERS), help="may be repeated")
-    parser.add_argument("--rounds", type=positive, help="rounds to count (default: 5, of the larger networks 3 and 2)")
+    parser.add_argument(
+        "--without", action="append", default=[], choices=sorted(set(FRAMEWORK.values())), help="may be repeated"
+    )
+    parser.add_argument(
+        "--rounds", type=positive, help="blocks of rounds to count (default: 5, of the larger networks 3 and 2)"
+    )
     parser.add_argument("--repeats", type=positive, default=3, help="how often each job is done (default: 3)")
     parser.add_argument("--quick", action="store_true", help="one tiny round of everything, to see that it works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the tables here, too")
@@ -117,11 +131,13 @@ def measure(name: str, rounds: int | None, quick: bool, without: Set[str]) -> di
     """
     workload = WORKLOADS[name]
     counted = rounds or (1 if quick else workload.rounds)
-    setting = workload.prepare(counted + 1, quick)
+    block = 1 if quick else workload.block
+    setting = workload.prepare(played(counted, block), quick)
     floor = {"operations": operations(setting), "rate": rate(), "processes": PROCESSES}
-    performances = race(setting, taking_part(setting, without), lambda what: tell(f"{name}: {what}"))
+    performances = race(setting, taking_part(setting, without), counted, block, lambda what: tell(f"{name}: {what}"))
     return {
         "about": workload.about,
+        "block": block,
         "floor": floor,
         "engines": [as_values(performance) for performance in performances],
     }
@@ -139,7 +155,8 @@ def measure_jobs(name: str, repeats: int, quick: bool, without: Set[str]) -> dic
         DataError: the data are not here and cannot be downloaded.
     """
     experiment = jobs.describe(name, quick)
-    experiment.data.load()
+    if len(experiment.data.load().shape) == IMAGE:
+        without = {*without, *(name for name, peer in peers.ENVIRONMENTS.items() if peer.dense)}
     done = jobs.compare(experiment, repeats, without, lambda what: tell(f"{name}: {what}"))
     return {"about": WORKLOADS[name].about, "rounds": experiment.rounds, "contenders": as_rows(done)}
 

@@ -9,12 +9,14 @@ accuracy.
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from bare import bare
+from peers import ENVIRONMENTS, Peer
 from plain import make_task
 from task import Task
 
@@ -29,7 +31,7 @@ Done = Callable[[float | None], None]
 def main() -> None:
     """Do the job."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("contender", choices=["flower", "bare"])
+    parser.add_argument("contender", choices=list(PLAY))
     parser.add_argument("experiment", help="a YAML file")
     parser.add_argument("result", type=Path, help="where the result is written")
     options = parser.parse_args()
@@ -41,7 +43,7 @@ def main() -> None:
         stamps.append(time.perf_counter())
         accuracies.append(accuracy)
 
-    {"flower": play_flower, "bare": play_bare}[options.contender](experiment, done)
+    PLAY[options.contender](experiment, done)
     seconds = [after - before for before, after in pairwise(stamps)]
     options.result.write_text(json.dumps({"seconds": seconds, "accuracy": accuracies[-1]}), encoding="utf-8")
 
@@ -62,6 +64,21 @@ def play_flower(experiment: Experiment, done: Done) -> None:
         path = Path(folder, "task.pt")
         make_task(prepare(experiment)).save(path)
         simulate(Task.load(path), path, lambda _, accuracy: done(accuracy))
+
+
+def play_peer(peer: Peer, experiment: Experiment, done: Done) -> None:
+    """A contender in an environment of its own; its first round includes what it compiles."""
+    with peer.play(prepare(experiment)) as rounds:
+        done(None)
+        for _ in range(experiment.rounds):
+            done(next(rounds))
+
+
+PLAY: Mapping[str, Callable[[Experiment, Done], None]] = {
+    "flower": play_flower,
+    "bare": play_bare,
+    **{name: partial(play_peer, peer) for name, peer in ENVIRONMENTS.items()},
+}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Whole jobs, from the shell to the exit: ``fedlens run`` against the same by Flower and by a bare loop."""
+"""Whole jobs, from the shell to the exit: ``fedlens run`` against the same by other frameworks and by a bare loop."""
 
 import json
 import sys
@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
+from peers import ENVIRONMENTS, PEERS
 from stepping import QUIET
 from watching import watch
 from workloads import WORKLOADS
@@ -21,7 +22,12 @@ ROUNDS: Mapping[str, int] = {"census-10": 10, "census-100": 20, "fashion-small":
 
 YARDSTICK = "fedlens run"
 
-CONTENDERS: Mapping[str, str] = {YARDSTICK: "fedlens", "Flower ×2": "flower", "bare ×2": "bare"}
+CONTENDERS: Mapping[str, str] = {
+    YARDSTICK: "fedlens",
+    "Flower ×2": "flower",
+    "bare ×2": "bare",
+    **{name: peer.environment for name, peer in PEERS.items() if peer is ENVIRONMENTS[peer.environment]},
+}
 """Who does jobs, and what `job.py` calls it."""
 
 

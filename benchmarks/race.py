@@ -1,4 +1,4 @@
-"""The simulator's engines against bare training loops and other frameworks: one round of each in turn."""
+"""The simulator's engines against bare training loops and other frameworks: a block of rounds of each in turn."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -7,6 +7,7 @@ from functools import partial
 from importlib.util import find_spec
 
 from bare import bare
+from peers import ENVIRONMENTS, PEERS, is_installed
 from plain import has_images
 from stepping import stepped
 from turns import in_turns, ratio
@@ -40,21 +41,25 @@ CONTENDERS: Mapping[str, Contender] = {
     "bare ×1": lambda setting: bare(setting, workers=1),
     "fedlens serial": lambda setting: fedlens(setting, "serial", workers=1),
     BYZFL: lambda setting: stepped("byzfl_rounds.py", setting),
+    **{name: peer.play for name, peer in PEERS.items()},
 }
 
 OTHERS: Mapping[str, tuple[str, ...]] = {"flower": ("flwr", "ray"), "byzfl": ("byzfl",)}
 """Other frameworks, and what has to be installed for them to take part."""
 
-FRAMEWORK = {FLOWER: "flower", BYZFL: "byzfl"}
+FRAMEWORK = {FLOWER: "flower", BYZFL: "byzfl", **{name: peer.environment for name, peer in PEERS.items()}}
 
-ONLY_IMAGES, NO_IMAGES = {DEFAULT_LAYOUT}, {VECTORISED}
+ONLY_IMAGES = {DEFAULT_LAYOUT}
+NO_IMAGES = {VECTORISED, *(name for name, peer in PEERS.items() if peer.dense)}
 """Who takes part only where there are images, as it does the same as another one elsewhere; and who not, as a CPU maps
-convolutions over clients at less than half the speed, which `auto` therefore does not choose."""
+convolutions over clients at less than half the speed, which `auto` therefore does not choose, and as the contenders in
+JAX have dense networks only."""
 
 
 def absent() -> list[str]:
     """Frameworks that are not installed."""
-    return [name for name, packages in OTHERS.items() if not all(map(find_spec, packages))]
+    absent = [name for name, packages in OTHERS.items() if not all(map(find_spec, packages))]
+    return absent + [name for name in ENVIRONMENTS if not is_installed(name)]
 
 
 def taking_part(setting: Setting, without: Collection[str]) -> dict[str, Contender]:
@@ -70,8 +75,8 @@ class Performance:
 
     Attributes:
         engine: its name.
-        seconds: wall time of each counted round.
-        ratio: the median, over rounds, of its time divided by the yardstick's in the same turn.
+        seconds: wall time of a round in each counted block.
+        ratio: the median, over blocks, of its time divided by the yardstick's in the same turn.
         accuracy: test accuracy after the last round.
     """
 
@@ -81,19 +86,41 @@ class Performance:
     accuracy: float
 
 
-def race(setting: Setting, contenders: Mapping[str, Contender], tell: Callable[[str], None]) -> list[Performance]:
-    """Let the contenders play the setting's rounds, in turns of one round each whose order is reversed every time.
+def played(turns: int, block: int) -> int:
+    """How many rounds everybody plays in a race."""
+    return (turns + 1) * (block + settling(block))
 
-    The first turn warms up and is not counted.
+
+def settling(block: int) -> int:
+    """How many rounds come before a block without being timed; none where rounds are so long that blocks have one."""
+    return int(block > 1)
+
+
+def race(
+    setting: Setting, contenders: Mapping[str, Contender], turns: int, block: int, tell: Callable[[str], None]
+) -> list[Performance]:
+    """Let the contenders play the setting's rounds, in turns of one block each whose order is reversed every time.
+
+    The first turn warms up and is not counted. In a block, rounds follow one another as in a run; the first one after
+    the others' turns, which finds cold caches, is not timed.
+
+    Args:
+        setting: an experiment of as many rounds as are `played`.
+        contenders: who takes part.
+        turns: how many turns count.
+        block: how many rounds of a block are timed.
+        tell: is told of every turn that is done.
     """
-    rounds = setting.experiment.rounds
     accuracy: dict[str, float] = {}
     with ExitStack() as stack:
         playing = {name: stack.enter_context(make(setting)) for name, make in contenders.items()}
 
-        def play(name: str) -> None:
-            accuracy[name] = next(playing[name])
+        def play(name: str, rounds: int) -> None:
+            for _ in range(rounds):
+                accuracy[name] = next(playing[name])
 
-        counted = in_turns({name: partial(play, name) for name in contenders}, rounds - 1, tell, "round")
-    yardstick = counted[YARDSTICK]
-    return [Performance(name, times, ratio(times, yardstick), accuracy[name]) for name, times in counted.items()]
+        blocks = {name: partial(play, name, block) for name in contenders}
+        counted = in_turns(blocks, turns, tell, "block", before=lambda name: play(name, settling(block)))
+    seconds = {name: [time / block for time in times] for name, times in counted.items()}
+    yardstick = seconds[YARDSTICK]
+    return [Performance(name, times, ratio(times, yardstick), accuracy[name]) for name, times in seconds.items()]

@@ -8,7 +8,7 @@ from rich.table import Table
 from turns import median_and_range, spread
 
 FLOOR = "floor"
-RATIO = f"median over rounds of the time divided by that of {YARDSTICK} in the same turn"
+RATIO = f"median over blocks of rounds of the time divided by that of {YARDSTICK} in the same turn"
 
 
 def as_values(performance: Performance) -> dict[str, Any]:

@@ -7,13 +7,14 @@ accuracy as a line after it; at any other line it ends.
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
 from plain import make_task
+from task import Task
 
 from fedlens.core.quiet import SILENT
 from fedlens.experiment.setting import Setting
@@ -26,16 +27,30 @@ PATIENCE = 60
 
 
 @contextmanager
-def stepped(script: str, setting: Setting) -> Iterator[Iterator[float]]:
+def stepped(
+    script: str,
+    setting: Setting,
+    *,
+    python: Sequence[str] = (sys.executable,),
+    arguments: Sequence[str] = (),
+    write: Callable[[Task, Path], None] = Task.save,
+) -> Iterator[Iterator[float]]:
     """The rounds of `script`, a file beside this one, which ends with the block.
+
+    Args:
+        script: its name.
+        setting: the experiment.
+        python: what runs it.
+        arguments: what it is told besides the file of the task.
+        write: puts the task into that file.
 
     Raises:
         RuntimeError: the script ended before it was told to.
     """
     with TemporaryDirectory() as folder:
-        path = Path(folder, "task.pt")
-        make_task(setting).save(path)
-        command = [sys.executable, str(Path(__file__).with_name(script)), str(path)]
+        path = Path(folder, "task")
+        write(make_task(setting), path)
+        command = [*python, str(Path(__file__).with_name(script)), str(path), *arguments]
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **QUIET}
         )

@@ -11,7 +11,7 @@ def in_turns(
     turns: int,
     tell: Callable[[str], None],
     what: str = "turn",
-    before: Callable[[], object] = lambda: None,
+    before: Callable[[str], object] = lambda _: None,
 ) -> dict[str, list[float]]:
     """Seconds of each contender in `turns` turns, whose order is reversed every time, after one that warms up.
 
@@ -20,13 +20,13 @@ def in_turns(
         turns: how many turns count.
         tell: is told of every turn that is done.
         what: what a turn is called there.
-        before: what is done before each of them, and not timed.
+        before: what is done before each of them, given its name, and not timed.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     order = list(contenders)
     for turn in range(turns + 1):
         for name in order:
-            before()
+            before(name)
             began = time.perf_counter()
             contenders[name]()
             seconds[name].append(time.perf_counter() - began)

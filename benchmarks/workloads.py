@@ -29,7 +29,8 @@ class Workload:
         fraction: share of the clients in a round (C).
         epochs: local epochs (E).
         batch_size: samples in a batch (B).
-        rounds: how many rounds are counted unless the user says otherwise.
+        rounds: how many blocks of rounds are counted unless the user says otherwise.
+        block: how many rounds in a row are timed as one.
         samples: how many of the training samples there are, from the first; ``None`` for all.
     """
 
@@ -41,6 +42,7 @@ class Workload:
     epochs: int
     batch_size: int
     rounds: int
+    block: int = 1
     samples: int | None = None
 
     def experiment(self, rounds: int) -> Experiment:
@@ -81,7 +83,15 @@ def first(samples: Samples, count: int) -> Samples:
 
 WORKLOADS: Mapping[str, Workload] = {
     "census-10": Workload(
-        "Adult, census-mlp, K=10 E=5 B=50", Adult(), CensusMlp(), 10, fraction=1.0, epochs=5, batch_size=50, rounds=5
+        "Adult, census-mlp, K=10 E=5 B=50",
+        Adult(),
+        CensusMlp(),
+        10,
+        fraction=1.0,
+        epochs=5,
+        batch_size=50,
+        rounds=5,
+        block=2,
     ),
     "census-100": Workload(
         "Adult, census-mlp, K=100 C=0.1 E=5 B=50",
@@ -92,6 +102,7 @@ WORKLOADS: Mapping[str, Workload] = {
         epochs=5,
         batch_size=50,
         rounds=5,
+        block=5,
     ),
     "fashion-small": Workload(
         "Fashion-MNIST, small, K=10 E=1 B=100",
