@@ -38,7 +38,7 @@ def make_trainer(arrays: Arrays, seed: int) -> Trainer:
             x_, y_ = x[order], y[order]
             batches = x_[:whole].reshape(-1, size, x.shape[1]), y_[:whole].reshape(-1, size)
             state, _ = jax.lax.scan(step, state, batches)
-            return step(state, (x_[whole:], y_[whole:])) if whole < len(y) else (state, None)
+            return step(state, (x_[whole:], y_[whole:])) if whole < len(y) else (state, None)  # type: ignore[no-untyped-call]
 
         (layers, _, _), _ = jax.lax.scan(epoch, (layers, optimizer.init(layers), key), orders)
         return layers

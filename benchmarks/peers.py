@@ -49,7 +49,7 @@ PEERS: Mapping[str, Peer] = {
     "fluke": Peer("fluke", "fluke_rounds.py"),
 }
 
-ENVIRONMENTS: Mapping[str, Peer] = {peer.environment: peer for peer in reversed(PEERS.values())}
+ENVIRONMENTS: Mapping[str, Peer] = {peer.environment: peer for peer in reversed(list(PEERS.values()))}
 """By the name of an environment, the first contender that lives there, who also does whole jobs."""
 
 

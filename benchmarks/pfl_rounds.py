@@ -7,6 +7,7 @@ every epoch, which spares a permutation. Its sampler of users takes them in turn
 
 import logging
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,8 @@ class Hold(CentralEvaluationCallback):  # type: ignore[misc]
 
     def __init__(self, test: Any, size: NNEvalHyperParams) -> None:
         super().__init__(test, size)
+        self.asked: Callable[[], bool]
+        self.answer: Callable[[float], object]
         self.asked, self.answer = answers() if IS_FIRST else (lambda: True, lambda _: None)
 
     def on_train_begin(self, *, model: Any) -> Any:
