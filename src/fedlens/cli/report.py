@@ -23,7 +23,7 @@ def report(  # noqa: PLR0917 - typer passes them by name
         bool, typer.Option("--without-samples", help="Leave out inputs, records, pictures and explanations of samples.")
     ] = False,
 ) -> None:
-    """Write one HTML file about runs, an audit, inspected updates, or a Flower app that was tested."""
+    """Write one HTML file about runs, an audit or a test."""
     from fedlens.report.html.page import write_report
 
     size = write_report(paths, output, data_dir, code=trust, samples=not without_samples)
