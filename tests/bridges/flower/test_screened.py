@@ -2,12 +2,15 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord, RecordDict
+from flwr.server.strategy import FedAvg as FormerFedAvg
 from flwr.serverapp import strategy as flower
 from messages import Arrays, Nodes, aggregated, error, record, reply, request
 
@@ -127,6 +130,33 @@ def test_without_a_screen_the_same_round_fails_or_is_poisoned(name: str) -> None
     assert np.isnan(poisoned["first.bias"]).all()
 
 
+def test_what_is_screened_takes_the_same_options_in_the_same_order() -> None:
+    options = [list(signature(made).parameters.values())[1:] for made in (Screened, LegacyScreened, ByRule)]
+    names = ["checks", "log", "record", "cap", "least"]
+    assert [[one.name for one in some] for some in options] == [names, names, [*names, "seed", "options"]]
+    assert len({tuple((one.kind, one.default, one.annotation) for one in some[:5]) for some in options}) == 1
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda **to: Screened(flower.FedAvg(), **to),
+        lambda **to: LegacyScreened(FormerFedAvg(), **to),
+        partial(ByRule, "mean"),
+    ],
+)
+def test_what_is_screened_refuses_alike(make: Callable[..., Any]) -> None:
+    for wrong, reason in (
+        ({"least": 0}, "least: is 0"),
+        ({"cap": 0.5}, "cap: a number"),
+        ({"checks": [AccuracyCheck()]}, "needs a validation set"),
+    ):
+        with pytest.raises(ConfigError, match=reason):
+            make(**wrong)
+    assert make(least=7).screen.least == 7
+    assert make().screen.least == 1
+
+
 def test_claims_are_capped_in_what_the_strategy_gets() -> None:
     replies = [*honest(), reply(21, trained(21), 10**6)]
     open_ = aggregated(flower.FedAvg(), SENT, [*honest(), reply(21, trained(21), 10**6)])
@@ -189,10 +219,8 @@ def test_a_loop_of_the_strategys_own_gets_screened_replies() -> None:
 
 
 def test_options_that_cannot_be() -> None:
-    from flwr.server.strategy import FedAvg
-
     with pytest.raises(ConfigError, match="LegacyScreened"):
-        Screened(FedAvg(), CHECKS)  # type: ignore[arg-type]
+        Screened(FormerFedAvg(), CHECKS)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="see Screened"):
         LegacyScreened(flower.FedAvg(), CHECKS)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="accuracy needs a validation set"):

@@ -39,11 +39,13 @@ class ByRule(FedAvg):
         log: see `Screened`.
         record: see `Screened`.
         cap: see `Screened`.
+        least: the fewest replies that are aggregated; by default what the chain needs.
         seed: where random draws begin, of rules that make any.
         options: FedAvg's.
 
     Raises:
-        ConfigError: there is no such chain, or it needs samples or the model, which this server does not have.
+        ConfigError: there is no such chain, or it needs samples or the model, which this server does not have; or see
+            `Screened`.
 
     Example:
         >>> from fedlens.bridges.flower import ByRule
@@ -55,11 +57,12 @@ class ByRule(FedAvg):
     def __init__(
         self,
         chain: Chain | Link | str | Sequence[Any],
-        *,
         checks: Sequence[Detector | Mapping[str, Any] | str] = (),
+        *,
         log: str | Path | None = None,
         record: str | Path | None = None,
         cap: float | None = None,
+        least: int | None = None,
         seed: int = 0,
         **options: Any,
     ) -> None:
@@ -69,7 +72,8 @@ class ByRule(FedAvg):
             what = "samples of the server's own" if self.chain.needs_root else "the model"
             raise ConfigError(f"ByRule: {self.chain} needs {what}, which this server does not have; choose another")
         self.stages = self.chain.whole
-        self.screen = Screen(checks, log=log, record=record, cap=cap, least=self.chain.minimum)
+        fewest = self.chain.minimum if least is None else least
+        self.screen = Screen(checks, log=log, record=record, cap=cap, least=fewest)
         self.address = Address.root(seed)
         self.states: tuple[State, ...] | None = None
         self._sent: dict[str, NDArray[Any]] | None = None

@@ -35,7 +35,7 @@ class LegacyScreened(Strategy):
         least: see `Screened`.
 
     Raises:
-        ConfigError: it is no such strategy, or a check needs samples.
+        ConfigError: see `Screened`.
 
     Example:
         >>> from flwr.server.strategy import FedAvg
@@ -48,7 +48,7 @@ class LegacyScreened(Strategy):
     def __init__(
         self,
         strategy: Strategy,
-        checks: Sequence[Detector | Mapping[str, Any] | str],
+        checks: Sequence[Detector | Mapping[str, Any] | str] = (),
         *,
         log: str | Path | None = None,
         record: str | Path | None = None,
@@ -58,7 +58,8 @@ class LegacyScreened(Strategy):
         if not isinstance(strategy, Strategy):
             raise ConfigError(f"strategy: {named(strategy)} is no strategy of flwr.server.strategy; see Screened")
         self.strategy = strategy
-        self.screen = Screen(checks, log=log, record=record, cap=cap, least=least or least_of(strategy))
+        fewest = least_of(strategy) if least is None else least
+        self.screen = Screen(checks, log=log, record=record, cap=cap, least=fewest)
         self._sent: dict[str, NDArray[Any]] | None = None
 
     def initialize_parameters(self, client_manager: ClientManager) -> Parameters | None:

@@ -42,7 +42,7 @@ class Screened(Strategy):
             many attackers as they are told, else one.
 
     Raises:
-        ConfigError: it is no strategy, there is no such check, or one needs samples.
+        ConfigError: it is no strategy, there is no such check or it needs samples, or `cap` or `least` is below 1.
 
     Example:
         >>> from flwr.serverapp.strategy import FedAvg
@@ -57,7 +57,7 @@ class Screened(Strategy):
     def __init__(
         self,
         strategy: Strategy,
-        checks: Sequence[Detector | Mapping[str, Any] | str],
+        checks: Sequence[Detector | Mapping[str, Any] | str] = (),
         *,
         log: str | Path | None = None,
         record: str | Path | None = None,
@@ -70,7 +70,8 @@ class Screened(Strategy):
                 "flwr.server.strategy there is fedlens.bridges.flower.LegacyScreened"
             )
         self.strategy = strategy
-        self.screen = Screen(checks, log=log, record=record, cap=cap, least=least or least_of(strategy))
+        fewest = least_of(strategy) if least is None else least
+        self.screen = Screen(checks, log=log, record=record, cap=cap, least=fewest)
         self._sent: dict[str, NDArray[Any]] | None = None
 
     def __getattr__(self, name: str) -> Any:

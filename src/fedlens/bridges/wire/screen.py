@@ -87,7 +87,7 @@ class Screen:
         least: the fewest replies that are passed on.
 
     Raises:
-        ConfigError: a check needs samples, which updates do not bring along, or `cap` is less than 1.
+        ConfigError: a check needs samples, which updates do not bring along, or `cap` or `least` is less than 1.
 
     Example:
         >>> import numpy as np
@@ -110,6 +110,8 @@ class Screen:
     ) -> None:
         if cap is not None and not (isfinite(cap) and cap >= 1):
             raise ConfigError(f"cap: a number of at least 1 is needed, not {shortened(cap)}; e.g. cap=2.0")
+        if least < 1:
+            raise ConfigError(f"least: is {least}; at least one reply is needed, e.g. least=5")
         self.checks = by_name(checks)
         self.log, self.record = (None if path is None else Path(path) for path in (log, record))
         self.cap, self.least = cap, least
