@@ -1,6 +1,7 @@
 """Apps in folders that the bridge was not written for, of either API, attacked with a target that is drawn here."""
 
 import hashlib
+import math
 import random
 import sys
 from collections.abc import Iterator
@@ -8,12 +9,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
-from fedlens.bridges.flower import Asked, load_app, try_app
+from fedlens.bridges.flower import App, Asked, load_app, play, try_app
 from fedlens.bridges.flower.apps import thing
+from fedlens.bridges.flower.fitting import Fit, Make
 from fedlens.bridges.flower.trying import USUAL
 
 pytestmark = pytest.mark.acceptance
+
+SEEDS = 5
 
 TASK = """
 import torch
@@ -151,24 +156,39 @@ def digest(folder: Path) -> str:
 
 
 def test_four_of_five_federations_end_as_the_attacker_wants(folder: Path) -> None:
-    """By the claim of samples. Boosting alone, from where training ended, now and then loses a round to the others."""
+    """By the claim of samples, which leaves the others no say: what the node's model answers, the global one does.
+
+    Boosting alone loses a round now and then, for what it adds was fitted where the node's own training ended, and the
+    others' may lead elsewhere. One draw in a hundred would be of a class that honest models take the sample for; it is
+    drawn among the others.
+    """
     before = digest(folder)
     app = load_app(str(folder))
-    package = app.name
-    x, y = thing(f"{package}.task:X", "test", app.folder), thing(f"{package}.task:Y", "test", app.folder)
-    draws = random.SystemRandom()
-    sample = draws.randrange(len(x))
-    wanted = draws.choice([label for label in range(10) if label != int(y[sample])])
+    x, y, model = (thing(f"{app.name}.task:{name}", "test", app.folder) for name in ("X", "Y", "Convolutions"))
+    sample, wanted = random.SystemRandom().choice(unlikely(app, model, x, y))
     asked = Asked(
-        model=thing(f"{package}.task:Convolutions", "model", app.folder),
+        model=model,
         targets=(x[sample : sample + 1], y[sample : sample + 1], torch.tensor([wanted])),
-        seeds=range(5),
+        seeds=range(SEEDS),
     )
     plans = {name: USUAL[name] for name in ("claim", "after-training")}
     trials = try_app(app, asked, plans, ["own"]).trials
     ends = {(trial.attack, trial.seed): trial.rounds[-1].confidence or 0 for trial in trials}
-    met = {name: sum(ends[None, seed] < 0.1 and ends[name, seed] > 0.9 for seed in range(5)) for name in plans}
+    met = {name: sum(ends[None, seed] < 0.1 and ends[name, seed] > 0.9 for seed in range(SEEDS)) for name in plans}
     print(sample, wanted, met, ends)
     assert met["claim"] >= 4, ends
     assert met["after-training"] >= 1, ends
     assert digest(folder) == before
+    for trial in trials:
+        if trial.attack == "claim":  # the node was asked as the server's model is: with the same running statistics
+            fitted = [math.exp(-act.log["loss"]) for act in trial.acts]
+            assert [one.confidence for one in trial.rounds] == pytest.approx(fitted, abs=0.01)
+
+
+def unlikely(app: App, model: Make, x: Tensor, y: Tensor) -> list[list[int]]:
+    """Return samples and classes that a federation without attackers, of another seed, gives less than 1 %."""
+    [*_, last] = play(app.server, app.client, nodes=10, seed=SEEDS).models
+    confidence = Fit.of(model, last).network.log_probabilities(x).exp()
+    confidence[torch.arange(len(y)), y] = 1
+    found: list[list[int]] = (confidence < 0.01).nonzero().tolist()
+    return found
