@@ -25,7 +25,7 @@ README = ROOT / "README.md"
 FENCE = re.compile(r'^(?P<indent> *)```(?P<language>\w*)(?: title="(?P<title>[^"]+)")?$')
 NOT_RUN = re.compile(r"^ *<!-- not run: [^;]+?(?:; in its place: (?P<instead>.+))? -->$")
 NUMBER = re.compile(r"[−-]?\d+(?:[.,]\d+)*(?:e-?\d+)?")
-OTHER_PROGRAMS = {"pip", "source", "ray", "flower-superlink", "flower-supernode", "flwr"}
+OTHER_PROGRAMS = {"pip", "source", "ray", "flower-superlink", "flower-supernode", "flwr", "openssl", "printf"}
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,11 @@ ONLY_READ = {
         "fedlens flower node --superlink 127.0.0.1:8000 --attack mine:evil --app my_app -- --insecure --port 9095 "
         "--node-config partition-id=1 num-partitions=2",
         "flwr run my_app here --stream",
+        "openssl req -x509 -newkey rsa:2048 -nodes -days 30 -keyout ca.key -out ca.crt -subj /CN=test authority",
+        "openssl req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost",
+        r"printf subjectAltName=DNS:localhost,IP:127.0.0.1\n > names",
+        "openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -out server.crt -days 30 "
+        "-extfile names",
         "fedlens flower node --superlink fl.example.org:8000 --attack mine:evil --authorised Jo Doe, ticket 12 -- "
         "--root-certificates ca.crt",
     ],
