@@ -13,10 +13,15 @@ from fedlens.report.html.table import Table
 from fedlens.report.looks import BESIDE, look
 
 NONE = "none"
+NOTE = (
+    "An attack succeeds if the last global model does what it wants. Rows with the attack “none” are controls: where "
+    "these reach as much, no attack has done anything. Intervals are Wilson's, over seeds. Whatever is drawn is the "
+    "same in each row."
+)
 
 
 def flower_tested_page(path: Path) -> dict[str, Any]:
-    """Return what the template ``flower_tested.html`` shows.
+    """Return what the template ``findings.html`` shows.
 
     Raises:
         DamagedRunError: the test's file is missing or damaged.
@@ -24,11 +29,12 @@ def flower_tested_page(path: Path) -> dict[str, Any]:
     tested = read_flower_tested(path)
     defences = list(dict.fromkeys(trial.defence for trial in tested.trials))
     head = list(tested.table[0])
-    failed = [[one.defence, one.attack or NONE, str(one.seed), one.fault] for one in tested.trials if one.fault]
     return {
-        "template": "flower_tested.html",
+        "template": "findings.html",
         "title": tested.app,
-        "tested": tested,
+        "sentence": tested.sentence,
+        "findings": [],
+        "flags": tested.flags,
         "numbers": _numbers(tested, defences),
         "table": Table(
             "The last global model, by defence and attack: means over seeds",
@@ -37,10 +43,19 @@ def flower_tested_page(path: Path) -> dict[str, Any]:
             words=2,
             stacked=True,
         ),
-        "failed": Table("Ended before their time", ["defence", "attack", "seed", "why"], failed, words=4, stacked=True),
+        "note": NOTE,
+        "amiss_title": "Failed",
+        "amiss": _failed(tested),
         "limits": LIMITS,
         "charts": [rounds_chart(tested, defence, number) for number, defence in enumerate(defences, start=1)],
     }
+
+
+def _failed(tested: FlowerTested) -> Table | None:
+    rows = [[one.defence, one.attack or NONE, str(one.seed), one.fault] for one in tested.trials if one.fault]
+    if not rows:
+        return None
+    return Table("Ended before their time", ["defence", "attack", "seed", "why"], rows, words=4, stacked=True)
 
 
 def rounds_chart(tested: FlowerTested, defence: str, number: int) -> Chart:

@@ -13,6 +13,10 @@ from fedlens.report.inspection import UNSEEN, clients, faults, findings, flags, 
 from fedlens.report.looks import BENIGN, BESIDE, BLACK, ORANGE
 from fedlens.runs.inspected import Inspected, InspectedClient, InspectedRound, read_inspected
 
+NOTE = (
+    "A check that flags a client accuses nobody: each has false alarms on honest clients, more of them where their data "
+    "differ."
+)
 LARGEST = 2_500
 """About so many dots of a chart are in the page."""
 
@@ -20,7 +24,7 @@ Dots = list[tuple[int, InspectedClient]]
 
 
 def inspection_page(path: Path) -> dict[str, Any]:
-    """Return what the template ``inspection.html`` shows.
+    """Return what the template ``findings.html`` shows.
 
     Raises:
         DamagedRunError: the inspection's files are missing or damaged.
@@ -31,15 +35,17 @@ def inspection_page(path: Path) -> dict[str, Any]:
         charts.append(claims_chart(inspected))
     wrong = faults(inspected)
     return {
-        "template": "inspection.html",
+        "template": "findings.html",
         "title": path.resolve().name,
         "sentence": sentence(inspected),
         "numbers": _numbers(inspected),
         "findings": list(findings(inspected)),
         "flags": list(flags(inspected)),
-        "clients": _table(clients(inspected)),
-        "faults": _table(wrong) if wrong.rows else None,
-        "unseen": UNSEEN,
+        "table": _table(clients(inspected)),
+        "note": NOTE,
+        "amiss_title": "Malformed",
+        "amiss": _table(wrong) if wrong.rows else None,
+        "limits": UNSEEN,
         "charts": charts,
     }
 

@@ -7,10 +7,10 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedlens.analysis.held_out import AUDIT
 from fedlens.analysis.run_results import load_run
 from fedlens.core.files import writing
 from fedlens.core.private_paths import ELSEWHERE, near_path
-from fedlens.report.audited import AUDIT
 from fedlens.report.flower_tested import RESULT
 from fedlens.report.html.audit import audit_page
 from fedlens.report.html.flower_tested import flower_tested_page
