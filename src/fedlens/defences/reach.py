@@ -11,12 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from math import inf
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from fedlens.core.lazy import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+Shape = Literal["ball", "box", "region"]
 
 HALVINGS = 40
 """Of the interval in which a way leaves a region."""
@@ -37,6 +39,8 @@ class Ball:
         >>> ball.nearest(torch.tensor([7.0, 8.0])), ball.farthest(torch.tensor([0.0, -2.0]))
         (tensor([4., 4.]), tensor([ 1., -5.]))
     """
+
+    shape: ClassVar[Shape] = "ball"
 
     centre: Tensor
     radius: float
@@ -68,6 +72,8 @@ class Box:
         >>> box.nearest(torch.tensor([7.0, 1.5])), box.farthest(torch.tensor([0.0, -3.0]))
         (tensor([1.0000, 1.5000]), tensor([ 0.5000, -2.0000]))
     """
+
+    shape: ClassVar[Shape] = "box"
 
     low: Tensor
     high: Tensor
@@ -111,6 +117,8 @@ class PullRegion:
         >>> region.farthest(torch.tensor([0.0, 1.0])).numpy().round(4)  # seen from there, they are 120 degrees apart
         array([0.    , 0.5774], dtype=float32)
     """
+
+    shape: ClassVar[Shape] = "region"
 
     points: Tensor
     alpha: Tensor

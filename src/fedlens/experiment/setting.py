@@ -185,8 +185,9 @@ class Setting:
     def alpha(self, cohort: list[int], round_: int) -> Tensor:
         """Return the weights α_i = n_i / Σ n_j of a round's cohort, by the n_i that they claim, shape ``[n]``."""
         sizes = self.shards.sizes[torch.tensor(cohort)].double()
-        attack, team = self.experiment.attack, self.experiment.team
+        attack = self.experiment.attack
         if attack is not None and (claimed := attack.claimed(round_)) != 1:
+            team = self.experiment.team
             sizes = torch.where(torch.tensor([client in team for client in cohort]), claimed * sizes, sizes)
         return (sizes / sizes.sum()).to(self.device)
 

@@ -13,6 +13,7 @@ from statistics import fmean, median
 from typing import Any
 
 from fedlens.analysis.counted import counted
+from fedlens.analysis.held_out import AUDIT
 from fedlens.analysis.percent import percent
 from fedlens.core.documents import revived
 from fedlens.core.errors import DamagedRunError, shortened
@@ -20,7 +21,7 @@ from fedlens.core.regular import regular
 from fedlens.goals.damage import DROP, RISE
 from fedlens.runs.start import read_start
 
-AUDIT, AUDITED, WORST = "audit.json", "audited.yaml", "worst.yaml"
+AUDITED, WORST = "audited.yaml", "worst.yaml"
 RUN = re.compile(r"cells/[\w-]+")
 """Where the runs of an audit are: nowhere else, whatever a file says."""
 

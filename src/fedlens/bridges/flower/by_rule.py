@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,11 @@ from fedlens.bridges.flower.replies import arrays_of, as_replies, count_at_most
 from fedlens.bridges.flower.screened import log as logger
 from fedlens.bridges.flower.screened import tell
 from fedlens.bridges.wire.codec import Codec
-from fedlens.bridges.wire.judging import shares
+from fedlens.bridges.wire.judging import Checks, shares
 from fedlens.bridges.wire.screen import Screen
 from fedlens.core.errors import ConfigError
 from fedlens.core.random import Address
 from fedlens.defences.chain import Chain
-from fedlens.defences.detector import Detector
 from fedlens.defences.links import Link
 from fedlens.defences.server_step import server_step
 from fedlens.defences.stage import Server, State, Updates
@@ -57,7 +56,7 @@ class ByRule(FedAvg):
     def __init__(
         self,
         chain: Chain | Link | str | Sequence[Any],
-        checks: Sequence[Detector | Mapping[str, Any] | str] = (),
+        checks: Checks = (),
         *,
         log: str | Path | None = None,
         record: str | Path | None = None,

@@ -60,11 +60,12 @@ def _of_controls(controls: Sequence[Trial]) -> Iterator[str]:
 def _costs(trials: Sequence[Trial]) -> Iterator[str]:
     """Tell which attacks succeed at a price in accuracy that is hard to miss."""
     controls = {(trial.defence, trial.seed): trial for trial in trials if trial.attack is None}
-    for attack, defence in dict.fromkeys((trial.attack, trial.defence) for trial in trials if trial.success):
+    succeeding = [trial for trial in trials if trial.attack is not None and trial.success]
+    for attack, defence in dict.fromkeys((trial.attack, trial.defence) for trial in succeeding):
         lost = [
             before - after
-            for trial in trials
-            if (trial.attack, trial.defence) == (attack, defence) and trial.success and trial.attack is not None
+            for trial in succeeding
+            if (trial.attack, trial.defence) == (attack, defence)
             if (before := _accuracy(controls.get((defence, trial.seed)))) is not None
             if (after := _accuracy(trial)) is not None
         ]

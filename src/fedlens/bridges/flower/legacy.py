@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ from flwr.server.strategy import Strategy
 from numpy.typing import NDArray
 
 from fedlens.bridges.flower.screened import SECURE, least_of, tell
+from fedlens.bridges.wire.judging import Checks
 from fedlens.bridges.wire.screen import Reply, Screen
 from fedlens.core.errors import ConfigError, cut, named
-from fedlens.defences.detector import Detector
 
 Fits = list[tuple[ClientProxy, FitRes]]
 Failures = list[tuple[ClientProxy, FitRes] | BaseException]
@@ -48,7 +47,7 @@ class LegacyScreened(Strategy):
     def __init__(
         self,
         strategy: Strategy,
-        checks: Sequence[Detector | Mapping[str, Any] | str] = (),
+        checks: Checks = (),
         *,
         log: str | Path | None = None,
         record: str | Path | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,9 @@ from flwr.serverapp.strategy import Result, Strategy
 from numpy.typing import NDArray
 
 from fedlens.bridges.flower.replies import USUAL_KEY, arrays_of, as_replies, count_at_most
+from fedlens.bridges.wire.judging import Checks
 from fedlens.bridges.wire.screen import Passed, Screen
 from fedlens.core.errors import ConfigError, named
-from fedlens.defences.detector import Detector
 
 log = logging.getLogger("fedlens")
 
@@ -57,7 +57,7 @@ class Screened(Strategy):
     def __init__(
         self,
         strategy: Strategy,
-        checks: Sequence[Detector | Mapping[str, Any] | str] = (),
+        checks: Checks = (),
         *,
         log: str | Path | None = None,
         record: str | Path | None = None,

@@ -7,19 +7,18 @@ names or shapes, or not finite, are named and left out; all others are judged wi
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from fedlens.bridges.wire.archive import LoggedRound, LoggedUpdate, Sent, UnreadableError, logged_rounds, read_arrays
 from fedlens.bridges.wire.codec import Codec, MalformedError
-from fedlens.bridges.wire.judging import by_name, inspected, shares
+from fedlens.bridges.wire.judging import Checks, by_name, inspected, shares
 from fedlens.core.documents import dumps
 from fedlens.core.errors import RunError
 from fedlens.core.files import append_bytes, lock, write_atomically
@@ -46,7 +45,7 @@ USUAL: tuple[Detector, ...] = (DistanceCheck(), StatisticsCheck())
 def inspect_updates(
     folder: Path,
     out: Path,
-    checks: Sequence[Detector | Mapping[str, Any] | str] = USUAL,
+    checks: Checks = USUAL,
     *,
     kind: Sent = "weights",
     anonymous: bool = False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -21,8 +21,11 @@ from fedlens.runs.inspected import InspectedClient
 from fedlens.runs.record import CheckRecord
 from fedlens.simulation.engines.inspection import verdict_of
 
+Checks: TypeAlias = Sequence[Detector | Mapping[str, Any] | str]
+"""Each a check, its name, or a mapping with its name and options."""
 
-def by_name(checks: Sequence[Detector | Mapping[str, Any] | str]) -> dict[str, Detector]:
+
+def by_name(checks: Checks) -> dict[str, Detector]:
     """Return checks by their names; each may be given by its name, or with its options.
 
     Raises:

@@ -7,23 +7,22 @@ malformed or not finite are dropped and named, before any check sees them; then 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from fedlens.bridges.wire.archive import GLOBAL, round_folder, write_arrays
 from fedlens.bridges.wire.codec import Arrays, Codec, MalformedError
-from fedlens.bridges.wire.judging import by_name, inspected, shares
+from fedlens.bridges.wire.judging import Checks, by_name, inspected, shares
 from fedlens.core.documents import dumps
 from fedlens.core.errors import ConfigError, shortened
 from fedlens.core.files import append_bytes
-from fedlens.defences.detector import Detector, Inspection
+from fedlens.defences.detector import Inspection
 from fedlens.runs.inspected import ROUND, InspectedClient, InspectedRound
 
 
@@ -101,7 +100,7 @@ class Screen:
 
     def __init__(
         self,
-        checks: Sequence[Detector | Mapping[str, Any] | str],
+        checks: Checks,
         *,
         log: str | Path | None = None,
         record: str | Path | None = None,

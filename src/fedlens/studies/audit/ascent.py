@@ -5,8 +5,8 @@ wanted of target samples, or of changed inputs; for damage, that samples are not
 regression, the squared error. Log-odds are capped, so that one sample is not pursued at the others' cost. The inputs
 are the test set's own, which no attacker has.
 
-From each of several starts, the step goes along the gradient: by its sign in a box, by its direction in a ball, at
-first as far as the reach is wide from its centre to its border. What leaves the reach is projected back, and a step
+From each of several starts, the step goes along the gradient: by its sign in a box, by its direction elsewhere, at
+first as far as the reach is wide from its centre to its border. What leaves the reach is brought back, and a step
 that does not help is halved. That finds local optima, and proves nothing about others.
 """
 

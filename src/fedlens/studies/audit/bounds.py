@@ -11,10 +11,9 @@ their trigger, and of models with buffers, which travel beside what a reach is o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf, isfinite
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
@@ -24,7 +23,7 @@ from fedlens.core.random import seeded
 from fedlens.core.staying import staying
 from fedlens.core.threads import one_thread
 from fedlens.defences.adapters import RuleStage
-from fedlens.defences.reach import Ball, Box, PullRegion, Reach
+from fedlens.defences.reach import Ball, Box, PullRegion, Reach, Shape
 from fedlens.defences.rule import Received, Rule, least_updates
 from fedlens.experiment.experiment import Experiment
 from fedlens.simulation.combining import names_of
@@ -34,9 +33,6 @@ from fedlens.studies.audit.witness import Witness
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Shape = Literal["ball", "box", "region"]
-SHAPES: Mapping[type[Reach], Shape] = {Ball: "ball", Box: "box", PullRegion: "region"}
 
 
 @dataclass(frozen=True)
@@ -99,9 +95,8 @@ def bound_of(forks: Forks, round_: int, number: int = 0) -> Bound | None:
         steps = list(ascents(aim, weights, reach, [honest], address.at("start")))
     if len(received.updates) - len(rows) < least:  # what is not received leaves the model as it is
         steps.append(honest * 0)
-    return Bound(
-        number, forks.experiment.seed, round_, SHAPES[type(reach)], max(_value(forks, round_, step) for step in steps)
-    )
+    most = max(_value(forks, round_, step) for step in steps)
+    return Bound(number, forks.experiment.seed, round_, reach.shape, most)
 
 
 def _value(forks: Forks, round_: int, step: Tensor) -> float:
@@ -137,14 +132,14 @@ def declared(rule: Rule, received: Received, rows: list[int]) -> Reach | None:
     if wrong := _fault(found, size):
         where, right = at(rule.reach), "return Ball(centre, radius) or Box(low, high), or None where it is unknown"
         raise ConfigError(f"aggregation: reach of {name}{where} returned {wrong}; {right}")
-    return found if isinstance(found, Ball | Box | PullRegion) else None
+    return found if isinstance(found, Reach) else None
 
 
 def _fault(found: object, size: int) -> str:
     """Say what is wrong with a reach among steps of `size` entries; nothing if it is one, or ``None``."""
     if found is None:
         return ""
-    if not isinstance(found, Ball | Box | PullRegion):
+    if not isinstance(found, Reach):
         return named(found)
     points = (found.low, found.high) if isinstance(found, Box) else (found.centre,)
     if any(tuple(point.shape) != (size,) or not bool(point.isfinite().all()) for point in points):

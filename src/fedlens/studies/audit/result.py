@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
+from fedlens.analysis.held_out import AUDIT
 from fedlens.analysis.intervals import Interval
 from fedlens.analysis.sweep_progress import UNFINISHED_AUDIT
 from fedlens.core.errors import DamagedRunError, RunError
 from fedlens.core.suggest import likeliest_path
 from fedlens.experiment.experiment import Experiment
-from fedlens.report.audited import AUDIT, WORST, Audited, read_audit
+from fedlens.report.audited import WORST, Audited, read_audit
 from fedlens.runs.loading import load_experiment
 from fedlens.studies.audit.judgement import EXIT_CODES, Finalist, Judgement, Verdict, deciding
 from fedlens.studies.audit.ledger import FILE
