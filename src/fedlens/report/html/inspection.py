@@ -14,8 +14,8 @@ from fedlens.report.looks import BENIGN, BESIDE, BLACK, ORANGE
 from fedlens.runs.inspected import Inspected, InspectedClient, InspectedRound, read_inspected
 
 NOTE = (
-    "A check that flags a client accuses nobody: each has false alarms on honest clients, more of them where their data "
-    "differ."
+    "A check that flags a client accuses nobody: each has false alarms on honest clients, more of them where their "
+    "data differ."
 )
 LARGEST = 2_500
 """About so many dots of a chart are in the page."""
